@@ -1,0 +1,49 @@
+//! amigops keeps the services of a conversational-agent organization equal to YAML manifests in Git.
+//!
+//! This page is the map of the code and the rule of who may import whom. `tests/suite/house.rs`
+//! reads the sources and keeps the rule true.
+//!
+//! # The flow of a run
+//!
+//! ```text
+//!  files ──manifest──▶ Desired ─┐
+//!                               ├─plan──▶ Plan ──report──▶ what people and programs read
+//!  HTTP ───remote───▶ Snapshot ─┘          │
+//!                                          └─apply──▶ requests (remote), Events ──report──▶ progress
+//! ```
+//!
+//! Planning is a pure function of a complete [`model::Snapshot`]: no choice is left to execution.
+//! `apply` takes only a [`plan::Plan`], and [`plan::verify`] judges every plan independently of the
+//! planner, in tests and before anything is sent.
+//!
+//! # Rooms
+//!
+//! | room | job | may import |
+//! |---|---|---|
+//! | [`model`] | ids, the desired state, the live state, rules both share | nothing |
+//! | [`manifest`] | files → desired state, with every problem at its place | `model` |
+//! | [`plan`] | (desired, live, options) → plan; `verify` checks plans | `model` |
+//! | [`remote`] | the two APIs: reading, writing, sign-in, limits, retries | `model` |
+//! | [`apply`] | runs a plan step by step and emits events; knows no terminal | `plan`, `remote`, `model` |
+//! | [`report`] | pure renderers of plans, events and diagnostics | `plan`, `apply`, `manifest`, `model` |
+//! | [`emulator`] | the two APIs with a state, rules and wire types of their own | nothing of ours |
+//! | [`cli`] | one command a file: arguments and `run` | everything |
+//! | [`error`] | kinds of failure, hints, and the one match from kind to exit code | `manifest`, `remote` |
+//! | [`ui`] | the only owner of stdout and stderr | `apply`, `report` |
+//! | [`env`] | the only reader of environment variables, the clock and randomness | nothing |
+//!
+//! The emulator shares nothing with `remote` on purpose: a common wire type would hide one misreading
+//! of the contract in both. `model`, `plan` and `report` know no async runtime, no HTTP, no files, no
+//! environment and no clock.
+
+pub mod apply;
+pub mod cli;
+pub mod emulator;
+pub mod env;
+pub mod error;
+pub mod manifest;
+pub mod model;
+pub mod plan;
+pub mod remote;
+pub mod report;
+pub mod ui;

@@ -1,0 +1,2 @@
+//! The amigops binary.
+fn main() {}

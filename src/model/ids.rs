@@ -1,0 +1,87 @@
+//! Typed ids and names. Imports nothing of ours.
+//!
+//! An id is whatever the API says it is (24 hexadecimal digits on Classic, a UUID on Platform), so no
+//! form is imposed here: the manifest loader checks what people write, and the server its own.
+
+use std::fmt;
+
+macro_rules! text_newtype {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Wraps a text; surrounding white space is dropped, as the servers do.
+            pub fn new(text: impl AsRef<str>) -> Self {
+                Self(text.as_ref().trim().to_owned())
+            }
+
+            /// The text itself.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self::new(text)
+            }
+        }
+
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+
+text_newtype!(
+    /// A service's id, given by the server. Applications hold these.
+    ServiceId
+);
+text_newtype!(
+    /// An agent's id.
+    AgentId
+);
+text_newtype!(
+    /// A context graph's id (Classic calls the thing a service hierarchical state machine).
+    ContextGraphId
+);
+text_newtype!(
+    /// A dynamic behavior set's id.
+    BehaviorSetId
+);
+text_newtype!(
+    /// A service's name: its identity in manifests, unique among active services.
+    ServiceName
+);
+text_newtype!(
+    /// A version set's name, such as `release`.
+    VersionSetName
+);
+
+impl VersionSetName {
+    /// The set that conversations use by default; it can never be deleted.
+    pub const RELEASE: &'static str = "release";
+    /// The server's own set: always the latest versions, never written or deleted.
+    pub const EDGE: &'static str = "edge";
+
+    /// Whether this is `release`.
+    pub fn is_release(&self) -> bool {
+        self.0 == Self::RELEASE
+    }
+
+    /// Whether this is `edge`.
+    pub fn is_edge(&self) -> bool {
+        self.0 == Self::EDGE
+    }
+}

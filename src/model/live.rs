@@ -1,0 +1,99 @@
+//! What is there: the live state that a plan is made against. Imports nothing of ours.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    AgentId, BehaviorSetId, Catalog, ContextGraphId, ServiceId, ServiceName, VersionSet, VersionSetName,
+};
+
+/// A service as the API answers it, in our words.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LiveService {
+    /// The server's id.
+    pub id: ServiceId,
+    /// The name, trimmed.
+    pub name: ServiceName,
+    /// The description; empty where the answer had none.
+    pub description: String,
+    /// Whether users see it.
+    pub active: bool,
+    /// The agent it joins.
+    pub agent: AgentId,
+    /// The context graph it joins.
+    pub context_graph: ContextGraphId,
+    /// Tags by key, the tool's own included.
+    pub tags: BTreeMap<String, Option<String>>,
+    /// Key terms in the server's order.
+    pub keyterms: Vec<String>,
+    /// Version sets, `edge` included.
+    pub version_sets: BTreeMap<VersionSetName, VersionSet>,
+    /// Who last changed it, where the answer says.
+    pub updated_by: Option<String>,
+}
+
+/// A dynamic behavior set and the services it is applied to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BehaviorSet {
+    /// The server's id.
+    pub id: BehaviorSetId,
+    /// Its name.
+    pub name: String,
+    /// All services that it is applied to; writing replaces the whole list.
+    pub applied_to: BTreeSet<ServiceId>,
+}
+
+/// Everything that planning knows of the live side.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Snapshot {
+    /// All services that the user may see, active or not.
+    pub services: Vec<LiveService>,
+    /// Agents, as far as they were needed.
+    pub agents: Catalog<AgentId>,
+    /// Context graphs, as far as they were needed.
+    pub context_graphs: Catalog<ContextGraphId>,
+    /// Behavior sets by the services for which they were looked up: an entry, even empty, means "known".
+    pub behavior_sets: BTreeMap<ServiceId, Vec<BehaviorSet>>,
+}
+
+impl Snapshot {
+    /// The service with this id.
+    pub fn service(&self, id: &ServiceId) -> Option<&LiveService> {
+        self.services.iter().find(|service| &service.id == id)
+    }
+}
+
+/// How much of a catalog is needed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Need<Id: Ord> {
+    /// Nothing.
+    Nothing,
+    /// Only these.
+    Only(BTreeSet<Id>),
+    /// All: a name is to be resolved.
+    All,
+}
+
+impl<Id: Ord> Need<Id> {
+    /// Whether nothing is needed.
+    pub fn is_nothing(&self) -> bool {
+        matches!(self, Self::Nothing)
+    }
+}
+
+/// What must still be read before a plan can be made: the pure answer to "is the snapshot complete?".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lookups {
+    /// Agents to look up.
+    pub agents: Need<AgentId>,
+    /// Context graphs to look up.
+    pub context_graphs: Need<ContextGraphId>,
+    /// Services whose behavior sets are needed, because they are to be replaced.
+    pub behavior_sets_of: BTreeSet<ServiceId>,
+}
+
+impl Lookups {
+    /// Whether the snapshot is complete.
+    pub fn is_nothing(&self) -> bool {
+        self.agents.is_nothing() && self.context_graphs.is_nothing() && self.behavior_sets_of.is_empty()
+    }
+}

@@ -1,0 +1,27 @@
+//! The vocabulary of the project: ids, what is wanted, what is there, and the rules both share.
+//!
+//! Imports nothing of ours. No I/O, no clock, no async. Everything here compares, orders and prints
+//! the same on every run.
+
+mod api;
+mod catalog;
+mod desired;
+mod ids;
+mod live;
+mod normal;
+mod policy;
+mod version_set;
+
+pub use api::Api;
+pub use catalog::{Catalog, CatalogEntry, LatestVersion};
+pub use desired::{
+    Desired, DesiredPreference, DesiredService, DesiredVersionSet, FieldPath, Lifecycle, OnAgentChange,
+    Place, Reference, Retire, SmokeTest,
+};
+pub use ids::{AgentId, BehaviorSetId, ContextGraphId, ServiceId, ServiceName, VersionSetName};
+pub use live::{BehaviorSet, LiveService, Lookups, Need, Snapshot};
+pub use normal::{same_json, trimmed};
+pub use policy::{
+    Guardrails, MaxRemovals, Ownership, Policy, TAG_PROTECTED, TAG_REPLACES, VersionSetPatterns,
+};
+pub use version_set::{LlmPreference, Pin, VersionSet};

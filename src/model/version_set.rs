@@ -1,0 +1,60 @@
+//! Version sets as the live state holds them. Imports nothing of ours.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+/// Which version of an agent or context graph a version set uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Pin {
+    /// Whatever is newest when a conversation starts (`null` on the wire).
+    Latest,
+    /// Exactly this one, from 1.
+    Number(u32),
+}
+
+impl fmt::Display for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Latest => f.pad("latest"),
+            Self::Number(number) => f.pad(&number.to_string()),
+        }
+    }
+}
+
+/// The model that one interaction prefers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LlmPreference {
+    /// The model's name, passed through: the vendor's list ages fast.
+    pub llm_name: String,
+    /// Parameters such as `temperature`; where an answer has them beside the name, they are moved here.
+    pub params: Map<String, Value>,
+    /// What else the server said of it, carried over whenever the set is written.
+    pub carried: Map<String, Value>,
+}
+
+/// A named set of pins and model preferences, whole: writing one replaces it, so what isn't here is destroyed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VersionSet {
+    /// The agent's version.
+    pub agent_version: Pin,
+    /// The context graph's version.
+    pub context_graph_version: Pin,
+    /// Preferences by interaction name.
+    pub llm_model_preferences: BTreeMap<String, LlmPreference>,
+    /// Fields that no manifest names (`applied_behavior_ids`, unknown ones), carried over on every write.
+    pub carried: Map<String, Value>,
+}
+
+impl VersionSet {
+    /// The set that a service is born with: latest versions, no preferences.
+    pub fn latest() -> Self {
+        Self {
+            agent_version: Pin::Latest,
+            context_graph_version: Pin::Latest,
+            llm_model_preferences: BTreeMap::new(),
+            carried: Map::new(),
+        }
+    }
+}
