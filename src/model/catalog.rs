@@ -1,6 +1,6 @@
 //! What is known of agents or context graphs: names, ids, latest versions. Imports nothing of ours.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The newest version of an agent or context graph, as far as the server told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,11 +31,13 @@ pub struct Catalog<Id: Ord> {
     pub complete: bool,
     /// What is known, by id.
     pub entries: BTreeMap<Id, CatalogEntry>,
+    /// Ids that were looked up and don't exist.
+    pub missing: BTreeSet<Id>,
 }
 
 impl<Id: Ord> Default for Catalog<Id> {
     fn default() -> Self {
-        Self { complete: false, entries: BTreeMap::new() }
+        Self { complete: false, entries: BTreeMap::new(), missing: BTreeSet::new() }
     }
 }
 

@@ -55,13 +55,6 @@ pub struct Snapshot {
     pub behavior_sets: BTreeMap<ServiceId, Vec<BehaviorSet>>,
 }
 
-impl Snapshot {
-    /// The service with this id.
-    pub fn service(&self, id: &ServiceId) -> Option<&LiveService> {
-        self.services.iter().find(|service| &service.id == id)
-    }
-}
-
 /// How much of a catalog is needed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Need<Id: Ord> {

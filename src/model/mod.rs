@@ -6,11 +6,13 @@
 mod api;
 mod catalog;
 mod desired;
+mod endpoint;
 mod ids;
 mod live;
 mod normal;
 mod policy;
 mod version_set;
+mod write;
 
 pub use api::Api;
 pub use catalog::{Catalog, CatalogEntry, LatestVersion};
@@ -18,6 +20,7 @@ pub use desired::{
     Desired, DesiredPreference, DesiredService, DesiredVersionSet, FieldPath, Lifecycle, OnAgentChange,
     Place, Reference, Retire, SmokeTest,
 };
+pub use endpoint::Endpoint;
 pub use ids::{AgentId, BehaviorSetId, ContextGraphId, ServiceId, ServiceName, VersionSetName};
 pub use live::{BehaviorSet, LiveService, Lookups, Need, Snapshot};
 pub use normal::{same_json, trimmed};
@@ -25,3 +28,4 @@ pub use policy::{
     Guardrails, MaxRemovals, Ownership, Policy, TAG_PROTECTED, TAG_REPLACES, VersionSetPatterns,
 };
 pub use version_set::{LlmPreference, Pin, VersionSet};
+pub use write::{NewService, ServiceUpdate};

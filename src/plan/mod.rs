@@ -1,1 +1,38 @@
-//! (being written)
+//! Planning: `(desired, live, options) → Plan`, a pure function. May import `model` only.
+//!
+//! The same input gives the same plan, step for step: nothing here reads a file, a clock, the
+//! environment or the network, and nothing depends on the order of a hash map.
+//!
+//! * [`lookups`](fn@lookups): what must still be read before a plan can be made;
+//! * [`identity`]: which live service embodies which manifest, half-made replacements included;
+//! * [`diff`]: what differs, in normal form;
+//! * [`services`] and [`replacement`]: the steps of one service;
+//! * [`order`]: who waits for whom, names included;
+//! * [`guardrails`]: what a plan may not do;
+//! * [`estimate`]: requests, and the time that the limits impose;
+//! * [`verify`]: an independent judge of finished plans, sharing no code with the rest.
+
+mod build;
+mod diff;
+mod estimate;
+mod guardrails;
+mod identity;
+mod lookups;
+mod names;
+mod order;
+mod pins;
+mod replacement;
+mod resolve;
+mod services;
+mod types;
+pub mod verify;
+
+#[cfg(test)]
+mod tests;
+
+pub use build::plan;
+pub use lookups::lookups;
+pub use types::{
+    Action, Change, Estimate, Finding, Options, Plan, PlanError, Problem, ProblemKind, Risk, ServiceKind, ServicePlan, Step,
+    StepId, Summary, Target,
+};

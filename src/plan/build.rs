@@ -1,0 +1,302 @@
+//! Puts a plan together: matching, steps, checks, order, estimate. May import `model` only.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::identity::{self, Embodiment};
+use super::pins::PinCheck;
+use super::resolve::{self, Joins};
+use super::types::{
+    Action, Change, Finding, Options, Plan, PlanError, Problem, ProblemKind, Risk, ServiceKind, ServicePlan, Step, StepId,
+    Summary, Target,
+};
+use super::{estimate, guardrails, order, pins, replacement, services};
+use crate::model::{Desired, LiveService, Policy, ServiceId, ServiceName, Snapshot};
+
+/// A step before it has its place in the order. Other steps are named by their index in the draft.
+#[derive(Clone, Debug)]
+pub(super) struct DraftStep {
+    pub(super) service: ServiceName,
+    pub(super) action: Action,
+    pub(super) risk: Risk,
+    pub(super) changes: Vec<Change>,
+    pub(super) reason: Option<String>,
+    pub(super) after: BTreeSet<usize>,
+    /// The name that an active service gives up with this step.
+    pub(super) frees: Option<ServiceName>,
+    /// The name that an active service takes with this step.
+    pub(super) takes: Option<ServiceName>,
+    /// Whether services that depend on this one wait for it: clearing up is not waited for.
+    pub(super) awaited: bool,
+}
+
+impl DraftStep {
+    pub(super) fn new(service: &ServiceName, action: Action, risk: Risk) -> Self {
+        Self {
+            service: service.clone(),
+            action,
+            risk,
+            changes: Vec::new(),
+            reason: None,
+            after: BTreeSet::new(),
+            frees: None,
+            takes: None,
+            awaited: true,
+        }
+    }
+}
+
+/// What the rooms of planning share while a plan is made.
+pub(super) struct Draft<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) policy: &'a Policy,
+    pub(super) options: &'a Options,
+    pub(super) steps: Vec<DraftStep>,
+    pub(super) services: Vec<ServicePlan>,
+    pub(super) problems: Vec<Problem>,
+    pub(super) findings: Vec<Finding>,
+    /// Versions that must exist.
+    pub(super) pin_checks: Vec<PinCheck>,
+    /// Services whose behavior sets must be known.
+    pub(super) replaced: BTreeSet<ServiceId>,
+    live: BTreeMap<&'a ServiceId, &'a LiveService>,
+    names: BTreeSet<ServiceName>,
+}
+
+impl<'a> Draft<'a> {
+    /// Adds a step; gives its index.
+    pub(super) fn push(&mut self, step: DraftStep) -> usize {
+        self.steps.push(step);
+        self.steps.len() - 1
+    }
+
+    /// The live service with this id.
+    pub(super) fn live(&self, id: &ServiceId) -> Option<&'a LiveService> {
+        self.live.get(id).copied()
+    }
+
+    /// Whether a live or declared service has this name, so that the tool must not invent it again.
+    pub(super) fn is_taken(&self, name: &ServiceName) -> bool {
+        self.names.contains(name)
+    }
+
+    /// Says that no plan can be made.
+    pub(super) fn problem(
+        &mut self,
+        kind: ProblemKind,
+        embodiment: &Embodiment<'_>,
+        message: String,
+        help: &[&str],
+    ) {
+        self.problems.push(Problem {
+            kind,
+            service: Some(embodiment.wanted.name.clone()),
+            place: Some(embodiment.wanted.place.clone()),
+            message,
+            help: help.iter().map(|text| (*text).to_owned()).collect(),
+        });
+    }
+}
+
+/// The names of what services join, resolved once and kept for the draft's lifetime.
+pub(super) struct Resolved {
+    pub(super) joins: BTreeMap<ServiceName, Joins>,
+    pub(super) problems: Vec<Problem>,
+}
+
+/// Resolves all references.
+pub(super) fn resolved(desired: &Desired, snapshot: &Snapshot) -> Resolved {
+    let mut problems = Vec::new();
+    let joins = resolve::resolve(desired, snapshot, &mut problems);
+    Resolved { joins, problems }
+}
+
+/// The steps of all services, unordered, with what must be known to judge them.
+pub(super) fn draft<'a>(
+    desired: &'a Desired,
+    resolved: &'a Resolved,
+    snapshot: &'a Snapshot,
+    policy: &'a Policy,
+    options: &'a Options,
+) -> (Draft<'a>, Vec<Embodiment<'a>>) {
+    let mut draft = Draft {
+        snapshot,
+        policy,
+        options,
+        steps: Vec::new(),
+        services: Vec::new(),
+        problems: resolved.problems.clone(),
+        findings: Vec::new(),
+        pin_checks: Vec::new(),
+        replaced: BTreeSet::new(),
+        live: snapshot.services.iter().map(|service| (&service.id, service)).collect(),
+        names: snapshot.services.iter().map(|s| &s.name).chain(desired.services.keys()).cloned().collect(),
+    };
+    let identity = identity::identify(desired, &resolved.joins, snapshot, policy, &mut draft.problems);
+    draft.findings.extend(identity.findings);
+    let chosen = |name: &ServiceName| options.only.is_empty() || options.only.contains(name);
+    for embodiment in identity.embodiments.iter().filter(|embodiment| chosen(&embodiment.wanted.name)) {
+        if guardrails::may_touch(&mut draft, embodiment) {
+            services::steps(&mut draft, embodiment);
+        }
+    }
+    for (wanted, leftover) in identity.abandoned.iter().filter(|(wanted, _)| chosen(&wanted.name)) {
+        replacement::discard(&mut draft, wanted, leftover);
+    }
+    (draft, identity.embodiments)
+}
+
+/// Makes the plan that brings the live state to the desired one.
+///
+/// The snapshot must be complete: [`super::lookups()`] says nothing more is needed. A snapshot that
+/// isn't makes agents or context graphs seem to be missing.
+///
+/// # Errors
+///
+/// All reasons why there is no such plan, ordered by place.
+pub fn plan(desired: &Desired, snapshot: &Snapshot, policy: &Policy, options: &Options) -> Result<Plan, PlanError> {
+    let resolved = resolved(desired, snapshot);
+    let (mut draft, embodiments) = draft(desired, &resolved, snapshot, policy, options);
+    let leftovers = leftovers(&mut draft, desired, &embodiments);
+    pins::check(&mut draft);
+    guardrails::check(&mut draft, desired);
+    order::connect(&mut draft, desired);
+    if !draft.problems.is_empty() {
+        let mut problems = draft.problems;
+        problems.sort_by(|a, b| (&a.place, &a.service, &a.message).cmp(&(&b.place, &b.service, &b.message)));
+        return Err(PlanError { problems });
+    }
+    let steps = finish_steps(&draft);
+    let mut services = draft.services;
+    attach_steps(&mut services, &steps);
+    services.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut findings = draft.findings;
+    findings.sort_by(|a, b| (&a.service, &a.message).cmp(&(&b.service, &b.message)));
+    let declared = if options.only.is_empty() { desired.services.len() } else { options.only.len() };
+    let plan = Plan {
+        summary: summarize(&services, &steps, declared),
+        estimate: estimate::estimate(&steps, snapshot, options.api),
+        live: snapshot.services.len(),
+        declared,
+        ids: embodiments
+            .iter()
+            .filter_map(|embodiment| Some((embodiment.wanted.name.clone(), embodiment.live?.id.clone())))
+            .collect(),
+        steps,
+        services,
+        orphans: leftovers.orphans,
+        unmanaged: leftovers.unmanaged,
+        findings,
+    };
+    Ok(plan)
+}
+
+/// Live services that no manifest has to do with.
+#[derive(Default)]
+struct Leftovers {
+    orphans: Vec<(ServiceName, ServiceId)>,
+    unmanaged: Vec<(ServiceName, ServiceId)>,
+}
+
+/// Sorts the services that no manifest embodies: retired with `prune`, listed without.
+fn leftovers(draft: &mut Draft<'_>, desired: &Desired, embodiments: &[Embodiment<'_>]) -> Leftovers {
+    let mut kept = Leftovers::default();
+    // A manifest whose references can't be resolved has no embodiment; its service is no orphan for that.
+    let known: BTreeSet<&ServiceId> = embodiments
+        .iter()
+        .flat_map(|embodiment| [embodiment.live, embodiment.half_made, embodiment.to_retire])
+        .flatten()
+        .map(|service| &service.id)
+        .collect();
+    let mut rest: Vec<&LiveService> = draft
+        .snapshot
+        .services
+        .iter()
+        .filter(|service| !known.contains(&service.id) && !desired.services.contains_key(&service.name))
+        .collect();
+    rest.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
+    for service in rest {
+        let entry = (service.name.clone(), service.id.clone());
+        match (draft.policy.ownership.owns(&service.tags), service.active) {
+            (true, true) if draft.options.prune && draft.options.only.is_empty() => services::retire_orphan(draft, service),
+            (true, true) => kept.orphans.push(entry),
+            // Ours and inactive: it has been retired before.
+            (true, false) => {}
+            (false, _) => kept.unmanaged.push(entry),
+        }
+    }
+    kept
+}
+
+/// Numbers the steps in the order they could run in, and rewrites the references between them.
+fn finish_steps(draft: &Draft<'_>) -> Vec<Step> {
+    let sequence = order::sequence(&draft.steps);
+    let number: BTreeMap<usize, StepId> =
+        sequence.iter().enumerate().map(|(position, index)| (*index, StepId(position + 1))).collect();
+    let renumber = |target: &mut Target| {
+        if let Target::Created(StepId(index)) = target
+            && let Some(id) = number.get(index)
+        {
+            *target = Target::Created(*id);
+        }
+    };
+    sequence
+        .iter()
+        .map(|&index| {
+            let step = draft.steps[index].clone();
+            let mut action = step.action;
+            match &mut action {
+                Action::WriteVersionSet { target, .. }
+                | Action::ApplyBehaviorSet { target, .. }
+                | Action::Smoke { target, .. }
+                | Action::HandOver { new: target, .. } => renumber(target),
+                Action::Create(_)
+                | Action::Update { .. }
+                | Action::SetAside { .. }
+                | Action::DeleteVersionSet { .. }
+                | Action::Retire { .. }
+                | Action::Discard { .. } => {}
+            }
+            Step {
+                id: number[&index],
+                service: step.service,
+                action,
+                depends_on: step.after.iter().map(|index| number[index]).collect(),
+                risk: step.risk,
+                changes: step.changes,
+                reason: step.reason,
+            }
+        })
+        .collect()
+}
+
+fn attach_steps(services: &mut [ServicePlan], steps: &[Step]) {
+    let index: BTreeMap<ServiceName, usize> =
+        services.iter().enumerate().map(|(index, service)| (service.name.clone(), index)).collect();
+    for step in steps {
+        if let Some(index) = index.get(&step.service) {
+            services[*index].steps.push(step.id);
+        }
+    }
+}
+
+fn summarize(services: &[ServicePlan], steps: &[Step], declared: usize) -> Summary {
+    let count = |kind| services.iter().filter(|service| service.kind == kind).count();
+    let mut summary = Summary {
+        create: count(ServiceKind::Create),
+        update: count(ServiceKind::Update),
+        replace: count(ServiceKind::Replace),
+        retire: count(ServiceKind::Retire),
+        adopt: services.iter().filter(|service| service.adopted).count(),
+        ..Summary::default()
+    };
+    summary.unchanged = declared.saturating_sub(summary.create + summary.update + summary.replace);
+    for step in steps {
+        match &step.action {
+            Action::WriteVersionSet { creates: true, .. } => summary.version_sets_created += 1,
+            Action::WriteVersionSet { creates: false, .. } => summary.version_sets_updated += 1,
+            Action::DeleteVersionSet { .. } => summary.version_sets_deleted += 1,
+            _ => {}
+        }
+    }
+    summary
+}

@@ -1,0 +1,281 @@
+//! What a service should hold, and what differs from what it holds, in normal form. May import `model` only.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+
+use super::resolve::Joins;
+use super::types::Change;
+use crate::model::{
+    AgentId, ContextGraphId, DesiredPreference, DesiredService, DesiredVersionSet, LiveService, LlmPreference, Pin, Policy,
+    ServiceName, ServiceUpdate, TAG_PROTECTED, TAG_REPLACES, VersionSet, VersionSetName, same_json, trimmed,
+};
+
+/// A service's whole content once the plan has run.
+#[derive(Clone, Debug)]
+pub(super) struct Content {
+    pub(super) name: ServiceName,
+    /// None only where neither the manifest nor a live service has one.
+    pub(super) description: Option<String>,
+    pub(super) active: bool,
+    pub(super) agent: AgentId,
+    pub(super) context_graph: ContextGraphId,
+    pub(super) tags: BTreeMap<String, Option<String>>,
+    pub(super) keyterms: Vec<String>,
+    /// Every set but `edge`.
+    pub(super) version_sets: BTreeMap<VersionSetName, VersionSet>,
+}
+
+/// The content that a manifest wants, given the live service that it changes or replaces.
+pub(super) fn content(wanted: &DesiredService, joins: &Joins, base: Option<&LiveService>, policy: &Policy) -> Content {
+    let ignored = |field: &str| base.is_some() && wanted.lifecycle.ignore.iter().any(|path| path.0 == [field]);
+    let description = match base {
+        Some(live) if ignored("description") || wanted.description.is_none() => Some(live.description.clone()),
+        _ => wanted.description.clone(),
+    };
+    let active = match base {
+        Some(live) if ignored("active") => live.active,
+        _ => wanted.active.unwrap_or_else(|| base.is_none_or(|live| live.active)),
+    };
+    let keyterms = match (base, &wanted.keyterms) {
+        (Some(live), _) if ignored("keyterms") => live.keyterms.clone(),
+        (Some(live), None) => live.keyterms.clone(),
+        (_, Some(keyterms)) => keyterms.clone(),
+        (None, None) => Vec::new(),
+    };
+    Content {
+        name: wanted.name.clone(),
+        description,
+        active,
+        agent: base.filter(|_| ignored("agent")).map_or_else(|| joins.agent.clone(), |live| live.agent.clone()),
+        context_graph: base
+            .filter(|_| ignored("context_graph"))
+            .map_or_else(|| joins.context_graph.clone(), |live| live.context_graph.clone()),
+        tags: tags(wanted, base, policy),
+        keyterms,
+        version_sets: version_sets(wanted, base, policy),
+    }
+}
+
+/// All tags: the declared ones (or the live ones, where none are declared), and the tool's own.
+fn tags(wanted: &DesiredService, base: Option<&LiveService>, policy: &Policy) -> BTreeMap<String, Option<String>> {
+    let own = |key: &str| policy.ownership.is_own_tag(key);
+    let live = || base.into_iter().flat_map(|live| &live.tags).filter(|(key, _)| !own(key));
+    let ignored: BTreeSet<&str> = wanted
+        .lifecycle
+        .ignore
+        .iter()
+        .filter(|path| path.0[0] == "tags" && base.is_some())
+        .map(|path| path.0.get(1).map_or("*", String::as_str))
+        .collect();
+    let mut tags: BTreeMap<String, Option<String>> = match &wanted.tags {
+        Some(declared) if !ignored.contains("*") => declared
+            .iter()
+            .filter(|(key, _)| !ignored.contains(key.as_str()))
+            .chain(live().filter(|(key, _)| ignored.contains(key.as_str())))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect(),
+        _ => live().map(|(key, value)| (key.clone(), value.clone())).collect(),
+    };
+    tags.insert(policy.ownership.tag.clone(), Some(policy.ownership.value.clone()));
+    if wanted.lifecycle.prevent_removal {
+        tags.insert(TAG_PROTECTED.to_owned(), Some("true".to_owned()));
+    }
+    if let Some(replaces) = base.and_then(|live| live.tags.get(TAG_REPLACES)) {
+        tags.insert(TAG_REPLACES.to_owned(), replaces.clone());
+    }
+    tags
+}
+
+/// All version sets but `edge`: the declared ones over what is there, and those that stay as they are.
+fn version_sets(
+    wanted: &DesiredService,
+    base: Option<&LiveService>,
+    policy: &Policy,
+) -> BTreeMap<VersionSetName, VersionSet> {
+    let ignored_fields = |name: &VersionSetName| -> Option<BTreeSet<&str>> {
+        let paths = wanted.lifecycle.ignore.iter().map(|path| &path.0).filter(|path| {
+            path[0] == "version_sets" && path.get(1).is_none_or(|second| second == name.as_str())
+        });
+        let fields: BTreeSet<&str> = paths.map(|path| path.get(2).map_or("*", String::as_str)).collect();
+        (!fields.is_empty()).then_some(fields)
+    };
+    let mut sets = BTreeMap::new();
+    for (name, live) in base.into_iter().flat_map(|live| &live.version_sets).filter(|(name, _)| !name.is_edge()) {
+        let stays = wanted.version_sets.is_none()
+            || name.is_release()
+            || policy.is_unmanaged(name)
+            || ignored_fields(name).is_some_and(|fields| fields.contains("*"));
+        if stays {
+            sets.insert(name.clone(), live.clone());
+        }
+    }
+    for (name, declared) in wanted.version_sets.iter().flatten() {
+        let live = base.and_then(|live| live.version_sets.get(name));
+        let ignored = live.and_then(|_| ignored_fields(name)).unwrap_or_default();
+        if !ignored.contains("*") {
+            sets.insert(name.clone(), merge(declared, live, &ignored));
+        }
+    }
+    sets
+}
+
+/// A declared set over the live one: what is absent stays, and what no manifest names is carried over.
+fn merge(declared: &DesiredVersionSet, live: Option<&VersionSet>, ignored: &BTreeSet<&str>) -> VersionSet {
+    let latest = VersionSet::latest();
+    let base = live.unwrap_or(&latest);
+    let pin = |field: &str, wanted: Option<Pin>, there: Pin| {
+        if ignored.contains(field) { there } else { wanted.unwrap_or(there) }
+    };
+    let preferences = match &declared.llm_model_preferences {
+        Some(wanted) if !ignored.contains("llm_model_preferences") => wanted
+            .iter()
+            .map(|(interaction, one)| {
+                (interaction.clone(), merge_preference(one, base.llm_model_preferences.get(interaction)))
+            })
+            .collect(),
+        _ => base.llm_model_preferences.clone(),
+    };
+    VersionSet {
+        agent_version: pin("agent_version", declared.agent_version, base.agent_version),
+        context_graph_version: pin("context_graph_version", declared.context_graph_version, base.context_graph_version),
+        llm_model_preferences: preferences,
+        carried: base.carried.clone(),
+    }
+}
+
+fn merge_preference(wanted: &DesiredPreference, live: Option<&LlmPreference>) -> LlmPreference {
+    let same_model = live.filter(|live| live.llm_name == wanted.llm_name);
+    LlmPreference {
+        llm_name: wanted.llm_name.clone(),
+        params: wanted
+            .params
+            .clone()
+            .unwrap_or_else(|| same_model.map_or_else(Map::new, |live| live.params.clone())),
+        carried: same_model.map_or_else(Map::new, |live| live.carried.clone()),
+    }
+}
+
+/// The update that gives a live service this content, and the changes in words; version sets apart.
+pub(super) fn fields(content: &Content, live: &LiveService) -> (ServiceUpdate, Vec<Change>) {
+    let mut update = ServiceUpdate::default();
+    let mut changes = Vec::new();
+    let mut change = |path: &str, before: Value, after: Value| {
+        changes.push(Change { path: path.to_owned(), before, after });
+    };
+    if content.name != live.name {
+        update.name = Some(content.name.clone());
+        change("service", json!(live.name), json!(content.name));
+    }
+    if let Some(description) = &content.description
+        && trimmed(description) != trimmed(&live.description)
+    {
+        update.description = Some(description.clone());
+        change("description", text_or_null(&live.description), json!(description));
+    }
+    if content.active != live.active {
+        update.active = Some(content.active);
+        change("active", json!(live.active), json!(content.active));
+    }
+    if content.agent != live.agent {
+        update.agent = Some(content.agent.clone());
+        change("agent", json!(live.agent), json!(content.agent));
+    }
+    if content.context_graph != live.context_graph {
+        update.context_graph = Some(content.context_graph.clone());
+        change("context_graph", json!(live.context_graph), json!(content.context_graph));
+    }
+    if !same_keyterms(&content.keyterms, &live.keyterms) {
+        update.keyterms = Some(content.keyterms.clone());
+        change("keyterms", json!(sorted(&live.keyterms)), json!(sorted(&content.keyterms)));
+    }
+    if content.tags != live.tags {
+        update.tags = Some(content.tags.clone());
+        for key in live.tags.keys().chain(content.tags.keys()).collect::<BTreeSet<_>>() {
+            let (before, after) = (live.tags.get(key), content.tags.get(key));
+            if before != after {
+                change(&format!("tags.{key}"), tag_value(before), tag_value(after));
+            }
+        }
+    }
+    (update, changes)
+}
+
+/// The changes that make one version set another; the paths are below `version_sets.NAME`.
+pub(super) fn version_set(before: Option<&VersionSet>, after: Option<&VersionSet>) -> Vec<Change> {
+    let mut changes = Vec::new();
+    let mut compare = |path: String, before: Value, after: Value| {
+        if !same_json(&before, &after) {
+            changes.push(Change { path, before, after });
+        }
+    };
+    let pin = |set: Option<&VersionSet>, get: fn(&VersionSet) -> Pin| set.map_or(Value::Null, |set| pin_value(get(set)));
+    compare("agent_version".to_owned(), pin(before, |set| set.agent_version), pin(after, |set| set.agent_version));
+    compare(
+        "context_graph_version".to_owned(),
+        pin(before, |set| set.context_graph_version),
+        pin(after, |set| set.context_graph_version),
+    );
+    let preferences = |set: Option<&VersionSet>| set.map(|set| set.llm_model_preferences.clone()).unwrap_or_default();
+    let (old, new) = (preferences(before), preferences(after));
+    for interaction in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
+        let path = format!("llm_model_preferences.{interaction}");
+        compare(path, preference_value(old.get(interaction)), preference_value(new.get(interaction)));
+    }
+    let carried = |set: Option<&VersionSet>| set.map(|set| set.carried.clone()).unwrap_or_default();
+    let (old, new) = (carried(before), carried(after));
+    for key in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
+        let value = |map: &Map<String, Value>| map.get(key).cloned().unwrap_or(Value::Null);
+        compare(key.clone(), value(&old), value(&new));
+    }
+    changes
+}
+
+/// How far a live service is from a manifest: differing references first, other differences second. Zero
+/// exactly when there is nothing to change but the name.
+pub(super) fn distance(wanted: &DesiredService, joins: &Joins, live: &LiveService, policy: &Policy) -> (usize, usize) {
+    let content = content(wanted, joins, Some(live), policy);
+    let (_, changes) = fields(&content, live);
+    let references = changes.iter().filter(|change| matches!(change.path.as_str(), "agent" | "context_graph")).count();
+    let others = changes.iter().filter(|change| change.path != "service").count() - references;
+    let names: BTreeSet<_> = content.version_sets.keys().chain(live.version_sets.keys()).collect();
+    let sets = names
+        .into_iter()
+        .filter(|name| !name.is_edge())
+        .map(|name| version_set(live.version_sets.get(name), content.version_sets.get(name)).len());
+    (references, others + sets.sum::<usize>())
+}
+
+fn same_keyterms(left: &[String], right: &[String]) -> bool {
+    sorted(left) == sorted(right)
+}
+
+fn sorted(keyterms: &[String]) -> BTreeSet<&str> {
+    keyterms.iter().map(|term| trimmed(term)).collect()
+}
+
+fn text_or_null(text: &str) -> Value {
+    if text.is_empty() { Value::Null } else { json!(text) }
+}
+
+/// A tag's value for people: an absent tag is null, a tag without a value is an empty text.
+fn tag_value(tag: Option<&Option<String>>) -> Value {
+    tag.map_or(Value::Null, |value| json!(value.as_deref().unwrap_or_default()))
+}
+
+fn pin_value(pin: Pin) -> Value {
+    match pin {
+        Pin::Latest => json!("latest"),
+        Pin::Number(number) => json!(number),
+    }
+}
+
+fn preference_value(preference: Option<&LlmPreference>) -> Value {
+    let Some(LlmPreference { llm_name, params, carried }) = preference else { return Value::Null };
+    let mut value = carried.clone();
+    value.insert("llm_name".to_owned(), json!(llm_name));
+    if !params.is_empty() {
+        value.insert("params".to_owned(), json!(params));
+    }
+    Value::Object(value)
+}

@@ -1,0 +1,55 @@
+//! What applying a plan costs in requests and time. May import `model` only.
+
+use std::collections::BTreeMap;
+
+use super::types::{Action, Estimate, Step};
+use crate::model::{Api, Endpoint, Snapshot};
+
+/// Seconds that one request takes when nothing else is in the way: a rule of thumb for the shown total.
+const SECONDS_A_REQUEST: f64 = 0.15;
+
+/// Counts the requests of an apply, the reading back included, and the time that the limits impose.
+///
+/// A limit of L a minute lets L requests through at once and the rest in later minutes, so k requests
+/// take at least ⌊(k − 1) / L⌋ minutes.
+pub(super) fn estimate(steps: &[Step], snapshot: &Snapshot, api: Api) -> Estimate {
+    let mut by_endpoint: BTreeMap<Endpoint, usize> = BTreeMap::new();
+    let mut add = |endpoint: Endpoint, count: usize| {
+        if count > 0 {
+            *by_endpoint.entry(endpoint).or_default() += count;
+        }
+    };
+    for step in steps {
+        match &step.action {
+            Action::Create(_) => add(Endpoint::CreateService, 1),
+            Action::Update { .. } | Action::SetAside { .. } | Action::Retire { .. } | Action::Discard { .. } => {
+                add(Endpoint::UpdateService, 1);
+            }
+            Action::WriteVersionSet { .. } => add(Endpoint::WriteVersionSet, 1),
+            Action::DeleteVersionSet { .. } => add(Endpoint::DeleteVersionSet, 1),
+            Action::ApplyBehaviorSet { .. } => {
+                add(Endpoint::ListBehaviorSets, 1);
+                add(Endpoint::UpdateBehaviorSet, 1);
+            }
+            Action::Smoke { .. } => {
+                add(Endpoint::StartConversation, 1);
+                add(Endpoint::FinishConversation, 1);
+            }
+            Action::HandOver { rename, .. } => add(Endpoint::UpdateService, 1 + usize::from(rename.is_some())),
+        }
+    }
+    if !steps.is_empty() {
+        add(Endpoint::ListServices, pages(snapshot.services.len(), Endpoint::ListServices.page_size(api)));
+    }
+    let requests = by_endpoint.values().sum();
+    let waits = |(endpoint, count): (&Endpoint, &usize)| {
+        (((count - 1) / endpoint.per_minute(api) as usize) as u64 * 60, *endpoint)
+    };
+    let longest = by_endpoint.iter().map(waits).max_by_key(|(seconds, _)| *seconds).filter(|(seconds, _)| *seconds > 0);
+    let seconds = longest.map_or(0, |(seconds, _)| seconds) + (requests as f64 * SECONDS_A_REQUEST).ceil() as u64;
+    Estimate { by_endpoint, requests, seconds, bound_by: longest.map(|(_, endpoint)| endpoint) }
+}
+
+fn pages(items: usize, size: usize) -> usize {
+    items.div_ceil(size.max(1)).max(1)
+}

@@ -1,0 +1,95 @@
+//! What a plan may not do unless it is told to. May import `model` only.
+//!
+//! Each refusal says the rule, the count and the flag.
+
+use super::build::Draft;
+use super::identity::Embodiment;
+use super::types::{Action, Problem, ProblemKind, ServiceKind};
+use crate::model::{Desired, MaxRemovals, ServiceName, TAG_PROTECTED};
+
+/// Whether the live service may be touched at all: not if another project owns it.
+pub(super) fn may_touch(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>) -> bool {
+    let Some(live) = embodiment.live else { return true };
+    let Some(owner) = draft.policy.ownership.other_owner(&live.tags) else { return true };
+    if draft.options.take_over {
+        return true;
+    }
+    let message = format!("`{}` ({}) belongs to another project: its tag `{}` says `{owner}`", live.name, live.id, draft.policy.ownership.tag);
+    draft.problem(ProblemKind::Refused, embodiment, message, &["use --take-over to make it this project's"]);
+    false
+}
+
+/// Checks the whole plan against the project's rules.
+pub(super) fn check(draft: &mut Draft<'_>, desired: &Desired) {
+    if desired.services.is_empty() {
+        draft.problems.push(Problem {
+            kind: ProblemKind::Refused,
+            service: None,
+            place: None,
+            message: "no service is declared".to_owned(),
+            help: vec!["an empty project is taken for a mistake, never for \"remove everything\"".to_owned()],
+        });
+    }
+    for only in &draft.options.only {
+        if !desired.services.contains_key(only) {
+            draft.problems.push(Problem {
+                kind: ProblemKind::Missing,
+                service: None,
+                place: None,
+                message: format!("--only names `{only}`, which no manifest declares"),
+                help: Vec::new(),
+            });
+        }
+    }
+    if !draft.options.allow_protected {
+        protected(draft);
+    }
+    max_removals(draft);
+}
+
+fn protected(draft: &mut Draft<'_>) {
+    let rule = |name: &ServiceName| draft.policy.guardrails.protected.contains(name);
+    let mut problems = Vec::new();
+    for service in &draft.services {
+        let live = service.id.as_ref().and_then(|id| draft.live(id));
+        let named = rule(&service.name) || live.is_some_and(|live| rule(&live.name));
+        let tagged = live.is_some_and(|live| live.tags.contains_key(TAG_PROTECTED));
+        let (what, why) = match service.kind {
+            ServiceKind::Retire if tagged => ("retired", "its tag `protected` says that it is never to be removed"),
+            ServiceKind::Retire if named => ("retired", "`guardrails.protected` names it"),
+            ServiceKind::Replace if named => ("replaced", "`guardrails.protected` names it"),
+            _ => continue,
+        };
+        problems.push(Problem {
+            kind: ProblemKind::Refused,
+            service: Some(service.name.clone()),
+            place: None,
+            message: format!("`{}` would be {what}, but {why}", service.name),
+            help: vec!["use --allow-protected to do it all the same".to_owned()],
+        });
+    }
+    draft.problems.extend(problems);
+}
+
+fn max_removals(draft: &mut Draft<'_>) {
+    let Some(rule) = draft.policy.guardrails.max_removals else { return };
+    let retired = draft.services.iter().filter(|service| service.kind == ServiceKind::Retire).count();
+    let deleted = draft.steps.iter().filter(|step| matches!(step.action, Action::DeleteVersionSet { .. })).count();
+    let owned = draft.snapshot.services.iter().filter(|service| draft.policy.ownership.owns(&service.tags)).count();
+    let (allowed, rule) = match rule {
+        MaxRemovals::Count(count) => (count as f64, count.to_string()),
+        MaxRemovals::Percent(percent) => (owned as f64 * percent / 100.0, format!("{percent}% of {owned} owned services")),
+    };
+    if (retired + deleted) as f64 > allowed {
+        draft.problems.push(Problem {
+            kind: ProblemKind::Refused,
+            service: None,
+            place: None,
+            message: format!(
+                "the plan would remove {}: {retired} service(s) retired, {deleted} version set(s) deleted; `guardrails.max_removals` allows {rule}",
+                retired + deleted
+            ),
+            help: vec!["if that is meant, raise `guardrails.max_removals` in amigops.yaml".to_owned()],
+        });
+    }
+}

@@ -1,0 +1,365 @@
+//! Which live service embodies which manifest. May import `model` only.
+//!
+//! There is no state file, so everything follows from names, tags and ids:
+//!
+//! 1. a half-made replacement: inactive, ours, named like the manifest, tagged `replaces: <old id>`;
+//! 2. a service that an earlier run set aside on its way to this name;
+//! 3. the active service with the name; else the single inactive one that we own;
+//! 4. `renamed_from`, when the name is free, or when its holder is itself on the way to another name.
+//!
+//! A ring of renames (a swap) shows the same names before and after, so it is read by content: the
+//! services move only if that leaves less to change than staying. After the move staying always costs
+//! nothing, so a swap never happens twice.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::diff;
+use super::names;
+use super::resolve::Joins;
+use super::types::{Finding, Problem, ProblemKind};
+use crate::model::{Desired, DesiredService, LiveService, Policy, ServiceId, ServiceName, Snapshot, TAG_REPLACES};
+
+/// A manifest and the live services that have to do with it.
+#[derive(Clone, Debug)]
+pub(super) struct Embodiment<'a> {
+    pub(super) wanted: &'a DesiredService,
+    pub(super) joins: &'a Joins,
+    /// The service that is there now; the old one, where a replacement is under way.
+    pub(super) live: Option<&'a LiveService>,
+    /// The new service of a replacement that an earlier run began.
+    pub(super) half_made: Option<&'a LiveService>,
+    /// The old service of a finished hand-over that was not retired yet.
+    pub(super) to_retire: Option<&'a LiveService>,
+}
+
+/// The whole matching.
+#[derive(Debug, Default)]
+pub(super) struct Identity<'a> {
+    pub(super) embodiments: Vec<Embodiment<'a>>,
+    /// Half-made replacements that no longer fit, by the manifest whose name they have.
+    pub(super) abandoned: Vec<(&'a DesiredService, &'a LiveService)>,
+    pub(super) findings: Vec<Finding>,
+}
+
+/// Matches manifests with live services.
+pub(super) fn identify<'a>(
+    desired: &'a Desired,
+    joins: &'a BTreeMap<ServiceName, Joins>,
+    snapshot: &'a Snapshot,
+    policy: &'a Policy,
+    problems: &mut Vec<Problem>,
+) -> Identity<'a> {
+    let mut matcher = Matcher::new(desired, joins, snapshot, policy);
+    matcher.half_made();
+    matcher.set_aside();
+    matcher.free_names(problems);
+    matcher.rings();
+    matcher.by_name(problems);
+    matcher.finish()
+}
+
+struct Matcher<'a> {
+    desired: &'a Desired,
+    joins: &'a BTreeMap<ServiceName, Joins>,
+    policy: &'a Policy,
+    by_id: BTreeMap<&'a ServiceId, &'a LiveService>,
+    by_name: BTreeMap<&'a ServiceName, Vec<&'a LiveService>>,
+    claimed: BTreeSet<&'a ServiceId>,
+    matched: BTreeMap<&'a ServiceName, Option<&'a LiveService>>,
+    half_made: BTreeMap<&'a ServiceName, &'a LiveService>,
+    abandoned: Vec<(&'a DesiredService, &'a LiveService)>,
+    findings: Vec<Finding>,
+}
+
+impl<'a> Matcher<'a> {
+    fn new(
+        desired: &'a Desired,
+        joins: &'a BTreeMap<ServiceName, Joins>,
+        snapshot: &'a Snapshot,
+        policy: &'a Policy,
+    ) -> Self {
+        let mut by_name: BTreeMap<&ServiceName, Vec<&LiveService>> = BTreeMap::new();
+        for service in &snapshot.services {
+            by_name.entry(&service.name).or_default().push(service);
+        }
+        for services in by_name.values_mut() {
+            services.sort_by(|a, b| a.id.cmp(&b.id));
+        }
+        Self {
+            desired,
+            joins,
+            policy,
+            by_id: snapshot.services.iter().map(|service| (&service.id, service)).collect(),
+            by_name,
+            claimed: BTreeSet::new(),
+            matched: BTreeMap::new(),
+            half_made: BTreeMap::new(),
+            abandoned: Vec::new(),
+            findings: Vec::new(),
+        }
+    }
+
+    /// The declared services whose references could be resolved and that have no match yet.
+    fn open(&self) -> Vec<(&'a DesiredService, &'a Joins)> {
+        self.desired
+            .services
+            .values()
+            .filter(|wanted| !self.matched.contains_key(&wanted.name))
+            .filter_map(|wanted| Some((wanted, self.joins.get(&wanted.name)?)))
+            .collect()
+    }
+
+    fn owns(&self, service: &LiveService) -> bool {
+        self.policy.ownership.owns(&service.tags)
+    }
+
+    fn claim(&mut self, wanted: &'a DesiredService, live: Option<&'a LiveService>) {
+        if let Some(live) = live {
+            self.claimed.insert(&live.id);
+        }
+        self.matched.insert(&wanted.name, live);
+    }
+
+    /// The service that a tag `replaces` names.
+    fn replaced_by(&self, service: &LiveService) -> Option<&'a LiveService> {
+        let old = service.tags.get(TAG_REPLACES)?.as_deref()?;
+        self.by_id.get(&ServiceId::new(old)).copied()
+    }
+
+    /// Step 1: replacements that an earlier run began.
+    fn half_made(&mut self) {
+        for (wanted, joins) in self.open() {
+            let candidates: Vec<(&LiveService, &LiveService)> = self
+                .by_name
+                .get(&wanted.name)
+                .into_iter()
+                .flatten()
+                .filter(|new| !new.active && self.owns(new) && !self.claimed.contains(&new.id))
+                .filter_map(|new| Some((*new, self.replaced_by(new)?)))
+                .filter(|(_, old)| !self.claimed.contains(&old.id) && self.is_under_way(wanted, old))
+                .collect();
+            // Where several were begun (two runs at once), the one whose old service has already given
+            // its name up is the furthest; its old service has no name to be found by but this.
+            let Some(&(_, old)) = candidates.iter().max_by_key(|(_, old)| names::is_replaced(old)) else { continue };
+            let fits = |new: &LiveService| new.agent == joins.agent && new.context_graph == joins.context_graph;
+            let in_place = fits(old) && old.name == wanted.name;
+            let chosen = candidates
+                .iter()
+                .find(|(new, its_old)| its_old.id == old.id && fits(new) && !in_place)
+                .map(|(new, _)| *new);
+            for (new, _) in &candidates {
+                self.claimed.insert(&new.id);
+                if chosen.is_none_or(|chosen| chosen.id != new.id) {
+                    self.abandoned.push((wanted, new));
+                }
+            }
+            if let Some(chosen) = chosen {
+                self.half_made.insert(&wanted.name, chosen);
+            }
+            if chosen.is_some() || (names::is_replaced(old) && old.active) {
+                self.claim(wanted, Some(old));
+            }
+        }
+    }
+
+    /// Whether the old service is one whose replacement has not been finished.
+    fn is_under_way(&self, wanted: &DesiredService, old: &LiveService) -> bool {
+        let gave_its_name_up = names::is_replaced(old) && old.active && self.owns(old);
+        let has_its_name = old.name == wanted.name || Some(&old.name) == wanted.lifecycle.renamed_from.as_ref();
+        gave_its_name_up || has_its_name
+    }
+
+    /// Step 2: services that an earlier run set aside.
+    fn set_aside(&mut self) {
+        let aside: Vec<(ServiceName, &LiveService)> = self
+            .by_id
+            .values()
+            .filter(|service| self.owns(service) && !self.claimed.contains(&service.id))
+            .filter_map(|service| Some((names::passing_to(service)?, *service)))
+            .collect();
+        for (name, service) in aside {
+            let wanted = self.open().into_iter().find(|(wanted, _)| wanted.name == name);
+            if let Some((wanted, _)) = wanted {
+                self.claim(wanted, Some(service));
+            }
+        }
+    }
+
+    /// The service that has this name: the active one, else the single inactive one that we own.
+    ///
+    /// # Errors
+    ///
+    /// The candidates, where there are several.
+    fn holder(&self, name: &ServiceName) -> Result<Option<&'a LiveService>, Vec<&'a LiveService>> {
+        let free = |service: &&&'a LiveService| !self.claimed.contains(&service.id);
+        let named: Vec<&LiveService> = self.by_name.get(name).into_iter().flatten().filter(free).copied().collect();
+        if let Some(active) = named.iter().find(|service| service.active) {
+            return Ok(Some(active));
+        }
+        let owned: Vec<&LiveService> = named.into_iter().filter(|service| self.owns(service)).collect();
+        match owned.as_slice() {
+            [] => Ok(None),
+            [one] => Ok(Some(one)),
+            _ => Err(owned),
+        }
+    }
+
+    fn holder_or_none(&self, name: &ServiceName) -> Option<&'a LiveService> {
+        self.holder(name).ok().flatten()
+    }
+
+    fn source(&self, wanted: &DesiredService) -> Option<&'a LiveService> {
+        self.holder_or_none(wanted.lifecycle.renamed_from.as_ref()?)
+    }
+
+    /// Step 4, first half: manifests whose name is free take the service they were renamed from; if that
+    /// one's name is declared too, its manifest must move on in turn.
+    fn free_names(&mut self, problems: &mut Vec<Problem>) {
+        let heads: Vec<_> = self
+            .open()
+            .into_iter()
+            .filter(|(wanted, _)| matches!(self.holder(&wanted.name), Ok(None)) && self.source(wanted).is_some())
+            .collect();
+        for (head, _) in heads {
+            let mut mover = head;
+            while let Some(source) = self.source(mover) {
+                let next = self.open().into_iter().map(|(wanted, _)| wanted).find(|other| {
+                    other.name == source.name && other.name != mover.name && self.holder_or_none(&other.name) == Some(source)
+                });
+                if let Some(next) = next
+                    && self.source(next).is_none_or(|its_source| its_source.id == source.id)
+                {
+                    problems.push(still_declared(mover, next, source));
+                    self.claim(mover, None);
+                    break;
+                }
+                self.claim(mover, Some(source));
+                match next {
+                    Some(next) => mover = next,
+                    None => break,
+                }
+            }
+        }
+    }
+
+    /// Step 4, second half: rings of renames, read by content.
+    fn rings(&mut self) {
+        for (start, _) in self.open() {
+            if start.lifecycle.renamed_from.is_none() || self.matched.contains_key(&start.name) {
+                continue;
+            }
+            let Some(ring) = self.ring(start) else { continue };
+            let cost = |service: &dyn Fn(&DesiredService) -> Option<&'a LiveService>| -> (usize, usize) {
+                ring.iter().fold((0, 0), |total, (wanted, joins)| {
+                    let one = service(wanted).map_or((0, 0), |live| diff::distance(wanted, joins, live, self.policy));
+                    (total.0 + one.0, total.1 + one.1)
+                })
+            };
+            let staying = cost(&|wanted| self.holder_or_none(&wanted.name));
+            let moving = cost(&|wanted| self.source(wanted));
+            let targets: Vec<_> = ring
+                .iter()
+                .map(|(wanted, _)| {
+                    let live = if moving < staying { self.source(wanted) } else { self.holder_or_none(&wanted.name) };
+                    (*wanted, live)
+                })
+                .collect();
+            for (wanted, live) in targets {
+                self.claim(wanted, live);
+            }
+        }
+    }
+
+    /// The ring of `renamed_from` in which every name is held, starting here; none if there is none.
+    fn ring(&self, start: &'a DesiredService) -> Option<Vec<(&'a DesiredService, &'a Joins)>> {
+        let open = self.open();
+        let mut ring = Vec::new();
+        let mut at = start;
+        loop {
+            ring.push((at, self.joins.get(&at.name)?));
+            self.holder_or_none(&at.name)?;
+            let from = at.lifecycle.renamed_from.as_ref()?;
+            if from == &start.name {
+                return Some(ring);
+            }
+            if ring.len() > open.len() {
+                return None;
+            }
+            at = open.iter().map(|(wanted, _)| *wanted).find(|wanted| &wanted.name == from)?;
+        }
+    }
+
+    /// Step 3: everything else by its name, or new.
+    fn by_name(&mut self, problems: &mut Vec<Problem>) {
+        for (wanted, _) in self.open() {
+            match self.holder(&wanted.name) {
+                Ok(live) => {
+                    if let (Some(_), Some(source)) = (live, self.source(wanted))
+                        && !self.desired.services.contains_key(&source.name)
+                    {
+                        self.findings.push(Finding {
+                            service: wanted.name.clone(),
+                            message: format!(
+                                "`renamed_from: {}` is left aside: services with both names exist ({} has the old name)",
+                                source.name, source.id
+                            ),
+                        });
+                    }
+                    self.claim(wanted, live);
+                }
+                Err(candidates) => {
+                    let ids: Vec<&str> = candidates.iter().map(|service| service.id.as_str()).collect();
+                    problems.push(Problem {
+                        kind: ProblemKind::Ambiguous,
+                        service: Some(wanted.name.clone()),
+                        place: Some(wanted.place.clone()),
+                        message: format!(
+                            "{} inactive services of ours are named `{}`: {}",
+                            ids.len(),
+                            wanted.name,
+                            ids.join(", ")
+                        ),
+                        help: vec!["activate or rename one of them, so that it is clear which is meant".to_owned()],
+                    });
+                    self.claim(wanted, None);
+                }
+            }
+        }
+    }
+
+    fn finish(self) -> Identity<'a> {
+        let mut identity = Identity { abandoned: self.abandoned, findings: self.findings, ..Identity::default() };
+        for wanted in self.desired.services.values() {
+            let (Some(joins), Some(live)) = (self.joins.get(&wanted.name), self.matched.get(&wanted.name).copied()) else {
+                continue;
+            };
+            let half_made = self.half_made.get(&wanted.name).copied();
+            let to_retire = live
+                .filter(|live| live.active)
+                .and_then(|live| live.tags.get(TAG_REPLACES)?.as_deref())
+                .and_then(|old| self.by_id.get(&ServiceId::new(old)).copied())
+                .filter(|old| {
+                    let owned = self.policy.ownership.owns(&old.tags);
+                    old.active && owned && names::is_replaced(old) && !self.claimed.contains(&old.id)
+                });
+            identity.embodiments.push(Embodiment { wanted, joins, live, half_made, to_retire });
+        }
+        identity
+    }
+}
+
+fn still_declared(mover: &DesiredService, other: &DesiredService, source: &LiveService) -> Problem {
+    Problem {
+        kind: ProblemKind::Ambiguous,
+        service: Some(mover.name.clone()),
+        place: Some(mover.place.clone()),
+        message: format!(
+            "`{}` is to be renamed from `{}`, but {} still declares that name, and service {} can't be both",
+            mover.name, source.name, other.place, source.id
+        ),
+        help: vec![
+            "remove `renamed_from` to create a service of its own".to_owned(),
+            format!("or remove the manifest of `{}`, if it is the one that was renamed", other.name),
+        ],
+    }
+}

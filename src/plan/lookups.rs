@@ -1,0 +1,48 @@
+//! What must still be read before a plan can be made. May import `model` only.
+
+use std::collections::BTreeSet;
+
+use super::build;
+use super::pins::Pinned;
+use super::types::Options;
+use crate::model::{AgentId, Catalog, ContextGraphId, Desired, Lookups, Need, Policy, Reference, Snapshot};
+
+/// Says what the snapshot lacks. Read it, add it, ask again: after at most three rounds nothing is lacking.
+///
+/// Lists of agents and context graphs are needed only if a name is used; single ones only where a pin
+/// changes; behavior sets only of services that are to be replaced.
+pub fn lookups(desired: &Desired, snapshot: &Snapshot, policy: &Policy, options: &Options) -> Lookups {
+    let names = |reference: fn(&crate::model::DesiredService) -> &Reference| {
+        desired.services.values().any(|service| matches!(reference(service), Reference::Name(_)))
+    };
+    let all_agents = names(|service| &service.agent) && !snapshot.agents.complete;
+    let all_graphs = names(|service| &service.context_graph) && !snapshot.context_graphs.complete;
+    if all_agents || all_graphs {
+        return Lookups {
+            agents: if all_agents { Need::All } else { Need::Nothing },
+            context_graphs: if all_graphs { Need::All } else { Need::Nothing },
+            behavior_sets_of: BTreeSet::new(),
+        };
+    }
+    let resolved = build::resolved(desired, snapshot);
+    let (draft, _) = build::draft(desired, &resolved, snapshot, policy, options);
+    let mut agents: BTreeSet<AgentId> = BTreeSet::new();
+    let mut graphs: BTreeSet<ContextGraphId> = BTreeSet::new();
+    for check in &draft.pin_checks {
+        match &check.pinned {
+            Pinned::Agent(id) => agents.insert(id.clone()),
+            Pinned::ContextGraph(id) => graphs.insert(id.clone()),
+        };
+    }
+    Lookups {
+        agents: unknown(agents, &snapshot.agents),
+        context_graphs: unknown(graphs, &snapshot.context_graphs),
+        behavior_sets_of: draft.replaced.into_iter().filter(|id| !snapshot.behavior_sets.contains_key(id)).collect(),
+    }
+}
+
+fn unknown<Id: Ord + Clone>(ids: BTreeSet<Id>, catalog: &Catalog<Id>) -> Need<Id> {
+    let asked = |id: &Id| catalog.complete || catalog.entries.contains_key(id) || catalog.missing.contains(id);
+    let ids: BTreeSet<Id> = ids.into_iter().filter(|id| !asked(id)).collect();
+    if ids.is_empty() { Need::Nothing } else { Need::Only(ids) }
+}

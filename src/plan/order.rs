@@ -1,0 +1,231 @@
+//! Who waits for whom. May import `model` only.
+//!
+//! A step that takes a name waits for the one that frees it; a service waits for those that it
+//! `depends_on`. Where that goes in a circle (names swapped, or a dependency against the direction of a
+//! name), one of the services gives its name up early, for a passing one.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+
+use petgraph::algo::tarjan_scc;
+use petgraph::graph::{DiGraph, NodeIndex};
+
+use super::build::{Draft, DraftStep};
+use super::names;
+use super::types::{Action, Problem, ProblemKind, Risk};
+use crate::model::{Desired, LiveService, ServiceId, ServiceName, ServiceUpdate};
+
+/// Adds the edges between services, and the steps that break circles.
+pub(super) fn connect(draft: &mut Draft<'_>, desired: &Desired) {
+    depend(draft, desired);
+    let edges = name_edges(draft);
+    let mut edges: BTreeSet<(usize, usize)> = edges.into_iter().collect();
+    while let Some((_, freer)) = circular(&draft.steps, &edges) {
+        if matches!(draft.steps[freer].action, Action::SetAside { .. }) {
+            // It waited for its own service's new one to be complete, which waits for the name: it can't.
+            draft.steps[freer].after.clear();
+            continue;
+        }
+        let Some(aside) = set_aside(draft, freer) else { return };
+        // Whoever waited for the name now waits for the early rename; so does the step that had freed it.
+        let waiting: Vec<usize> = edges.iter().filter(|(_, from)| *from == freer).map(|(to, _)| *to).collect();
+        for to in waiting {
+            edges.remove(&(to, freer));
+            edges.insert((to, aside));
+        }
+        draft.steps[freer].after.insert(aside);
+        draft.steps[freer].frees = None;
+    }
+    for (taker, freer) in edges {
+        draft.steps[taker].after.insert(freer);
+    }
+}
+
+/// `depends_on`: a service's steps wait for those of the services it depends on, through services
+/// without steps as well.
+fn depend(draft: &mut Draft<'_>, desired: &Desired) {
+    let mut steps_of: BTreeMap<ServiceName, Vec<usize>> = BTreeMap::new();
+    for (index, step) in draft.steps.iter().enumerate() {
+        steps_of.entry(step.service.clone()).or_default().push(index);
+    }
+    for (name, own) in &steps_of {
+        let Some(service) = desired.services.get(name) else { continue };
+        let mut open: Vec<&ServiceName> = service.depends_on.iter().collect();
+        let mut seen: BTreeSet<&ServiceName> = BTreeSet::new();
+        let mut awaited = BTreeSet::new();
+        while let Some(other) = open.pop() {
+            if other == name || !seen.insert(other) {
+                continue;
+            }
+            let steps = steps_of.get(other).into_iter().flatten().copied().filter(|&step| draft.steps[step].awaited);
+            let before = awaited.len();
+            awaited.extend(steps);
+            if awaited.len() == before {
+                open.extend(desired.services.get(other).into_iter().flat_map(|service| &service.depends_on));
+            }
+        }
+        for &step in own {
+            draft.steps[step].after.extend(&awaited);
+        }
+    }
+}
+
+/// For each step that takes a name: the step that frees it.
+fn name_edges(draft: &mut Draft<'_>) -> Vec<(usize, usize)> {
+    let holders: BTreeMap<&ServiceName, &LiveService> =
+        draft.snapshot.services.iter().filter(|service| service.active).map(|service| (&service.name, service)).collect();
+    let freers: BTreeMap<ServiceName, usize> = draft
+        .steps
+        .iter()
+        .enumerate()
+        .filter_map(|(index, step)| Some((step.frees.clone()?, index)))
+        .collect();
+    let mut edges = Vec::new();
+    let mut problems = Vec::new();
+    for (taker, step) in draft.steps.iter().enumerate() {
+        let Some(name) = &step.takes else { continue };
+        match (freers.get(name), holders.get(name)) {
+            (Some(&freer), _) if freer == taker => {}
+            (Some(&freer), _) => edges.push((taker, freer)),
+            (None, Some(holder)) if !is_about(&step.action, &holder.id) => problems.push(held(step, name, holder)),
+            (None, _) => {}
+        }
+    }
+    draft.problems.extend(problems);
+    edges
+}
+
+fn is_about(action: &Action, id: &ServiceId) -> bool {
+    matches!(action, Action::Update { id: own, .. } if own == id)
+}
+
+fn held(step: &DraftStep, name: &ServiceName, holder: &LiveService) -> Problem {
+    Problem {
+        kind: ProblemKind::Ambiguous,
+        service: Some(step.service.clone()),
+        place: None,
+        message: format!("`{}` can't take the name `{name}`: service {} is active under it and this plan does not rename it", step.service, holder.id),
+        help: vec!["rename or deactivate that service, or plan without --only if another manifest renames it".to_owned()],
+    }
+}
+
+/// A name edge that is part of a circle, the first in order; none when there is no circle.
+fn circular(steps: &[DraftStep], edges: &BTreeSet<(usize, usize)>) -> Option<(usize, usize)> {
+    if edges.is_empty() {
+        return None;
+    }
+    let mut graph: DiGraph<(), ()> = DiGraph::with_capacity(steps.len(), steps.len());
+    for _ in steps {
+        graph.add_node(());
+    }
+    for (index, step) in steps.iter().enumerate() {
+        for &before in &step.after {
+            graph.add_edge(NodeIndex::new(before), NodeIndex::new(index), ());
+        }
+    }
+    for &(taker, freer) in edges {
+        graph.add_edge(NodeIndex::new(freer), NodeIndex::new(taker), ());
+    }
+    let mut component = vec![0; steps.len()];
+    for (number, nodes) in tarjan_scc(&graph).iter().enumerate() {
+        for node in nodes {
+            component[node.index()] = number;
+        }
+    }
+    edges.iter().copied().find(|(taker, freer)| component[*taker] == component[*freer])
+}
+
+/// Adds the step that renames a service early, so that `freer` no longer has to; gives its index.
+fn set_aside(draft: &mut Draft<'_>, freer: usize) -> Option<usize> {
+    let today = draft.options.today.clone();
+    let (id, final_name) = match &draft.steps[freer].action {
+        Action::HandOver { old, .. } => (old.clone(), None),
+        Action::Update { id, update } => (id.clone(), update.name.clone()),
+        Action::Retire { id, .. } => (id.clone(), None),
+        _ => {
+            draft.problems.push(circle(&draft.steps[freer]));
+            return None;
+        }
+    };
+    let live = draft.live(&id);
+    let old_name = draft.steps[freer].frees.clone().unwrap_or_else(|| draft.steps[freer].service.clone());
+    let is_taken = |name: &ServiceName| draft.is_taken(name);
+    let name = match &final_name {
+        Some(name) => names::passing(name, &id, &is_taken),
+        None => names::replaced(&old_name, &today, &id, &is_taken),
+    };
+    let mut tags = live.map(|live| live.tags.clone()).unwrap_or_default();
+    tags.insert(draft.policy.ownership.tag.clone(), Some(draft.policy.ownership.value.clone()));
+    let tags = live.is_none_or(|live| live.tags != tags).then_some(tags);
+    let update = ServiceUpdate { name: Some(name), tags, ..ServiceUpdate::default() };
+    let mut after = BTreeSet::new();
+    match &mut draft.steps[freer].action {
+        Action::HandOver { rename, .. } => *rename = None,
+        Action::Retire { update, .. } => update.name = None,
+        _ => {}
+    }
+    if final_name.is_none() {
+        // An old service gives its name up only once the new one is complete.
+        after.extend(draft.steps[freer].after.iter().filter(|&&step| draft.steps[step].service == draft.steps[freer].service));
+    }
+    let mut step = DraftStep::new(&draft.steps[freer].service, Action::SetAside { id, update: Box::new(update) }, Risk::Disruptive);
+    step.frees = Some(old_name.clone());
+    step.after = after;
+    step.reason = Some(format!("`{old_name}` is to be another service's name"));
+    Some(draft.push(step))
+}
+
+/// Only steps that rename or retire a service free a name; anything else can't be done early.
+fn circle(step: &DraftStep) -> Problem {
+    Problem {
+        kind: ProblemKind::Impossible,
+        service: Some(step.service.clone()),
+        place: None,
+        message: format!("the steps of `{}` wait for each other in a circle", step.service),
+        help: vec!["apply part of it first, with --only".to_owned()],
+    }
+}
+
+/// An order in which the steps could run one by one: what is ready, in the order of services and with
+/// removals last.
+///
+/// The graph is acyclic: [`connect`] has seen to it. Steps that are not reached would be lost, so a
+/// circle that is left would show as a plan that the verifier refuses.
+pub(super) fn sequence(steps: &[DraftStep]) -> Vec<usize> {
+    let mut waiting: Vec<usize> = steps.iter().map(|step| step.after.len()).collect();
+    let mut followers: Vec<Vec<usize>> = vec![Vec::new(); steps.len()];
+    for (index, step) in steps.iter().enumerate() {
+        for &before in &step.after {
+            followers[before].push(index);
+        }
+    }
+    let key = |index: usize| Reverse((rank(&steps[index].action), steps[index].service.clone(), index));
+    let mut ready: BinaryHeap<_> = (0..steps.len()).filter(|&index| waiting[index] == 0).map(key).collect();
+    let mut sequence = Vec::with_capacity(steps.len());
+    while let Some(Reverse((_, _, index))) = ready.pop() {
+        sequence.push(index);
+        for &next in &followers[index] {
+            waiting[next] -= 1;
+            if waiting[next] == 0 {
+                ready.push(key(next));
+            }
+        }
+    }
+    sequence
+}
+
+/// Kinds of steps in the order in which they are begun when several could be: one table.
+fn rank(action: &Action) -> u8 {
+    match action {
+        Action::SetAside { .. } => 0,
+        Action::Create(_) => 1,
+        Action::Update { .. } => 2,
+        Action::WriteVersionSet { .. } => 3,
+        Action::ApplyBehaviorSet { .. } => 4,
+        Action::Smoke { .. } => 5,
+        Action::HandOver { .. } => 6,
+        Action::Retire { .. } => 7,
+        Action::DeleteVersionSet { .. } => 8,
+        Action::Discard { .. } => 9,
+    }
+}

@@ -1,0 +1,269 @@
+//! Replacement: a changed agent or context graph means a new service and a hand-over. May import `model` only.
+//!
+//! At every moment the old or the new service is active, and the name itself is free for one request:
+//! the new service is made inactive, tagged with the old one's id, and complete before the old one is
+//! renamed; only then the new one is activated and the old one retired. A run that finds a new service
+//! half made goes on from there; what is already right needs no step.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::build::{Draft, DraftStep};
+use super::diff::Content;
+use super::identity::Embodiment;
+use super::types::{Action, Change, Finding, Risk, ServiceKind, StepId, Target};
+use super::{names, pins, services};
+use crate::model::{DesiredService, LatestVersion, LiveService, Pin, ServiceUpdate, TAG_REPLACES};
+
+/// Adds the steps that put a new service in the place of `old`.
+pub(super) fn steps(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, old: &LiveService, content: &Content) {
+    let wanted = embodiment.wanted;
+    draft.replaced.insert(old.id.clone());
+    let mut content = content.clone();
+    content.tags.insert(TAG_REPLACES.to_owned(), Some(old.id.as_str().to_owned()));
+    carry_pins(draft, embodiment, old, &mut content);
+    let active = content.active;
+    content.active = false;
+
+    let first = draft.steps.len();
+    let target = match embodiment.half_made {
+        Some(new) => complete(draft, embodiment, new, &content),
+        None => match create(draft, embodiment, &content) {
+            Some(target) => target,
+            None => return,
+        },
+    };
+    pins::need(draft, wanted, &content, embodiment.half_made);
+    let created = match &target {
+        Target::Created(StepId(index)) => Some(*index),
+        Target::Live(_) => None,
+    };
+    behavior_sets(draft, wanted, old, embodiment.half_made, &target, created);
+    let prepared: Vec<usize> = (first..draft.steps.len()).collect();
+    let mut smoked = Vec::new();
+    for test in &wanted.smoke {
+        let action = Action::Smoke { target: target.clone(), test: test.clone() };
+        let mut step = DraftStep::new(&wanted.name, action, Risk::Safe);
+        step.after.extend(&prepared);
+        smoked.push(draft.push(step));
+    }
+    if active {
+        hand_over(draft, wanted, old, target, first);
+        let after = draft.steps.len() - 1..draft.steps.len();
+        if old.active {
+            retire_old(draft, wanted, old, after);
+        }
+    } else {
+        step_aside(draft, wanted, old, first);
+    }
+    if let Some(older) = embodiment.to_retire {
+        retire_old(draft, wanted, older, 0..0);
+    }
+    let mut shown = services::service_plan(embodiment, ServiceKind::Replace);
+    shown.continued = embodiment.half_made.is_some();
+    shown.adopted = !draft.policy.ownership.owns(&old.tags);
+    let named = |draft: &Draft<'_>, agent: &crate::model::AgentId| {
+        draft.snapshot.agents.name_of(agent).unwrap_or(agent.as_str()).to_owned()
+    };
+    if content.agent != old.agent {
+        let (before, after) = (named(draft, &old.agent), named(draft, &content.agent));
+        shown.changes.push(Change { path: "agent".to_owned(), before: before.into(), after: after.into() });
+    }
+    if content.context_graph != old.context_graph {
+        let name = |id: &crate::model::ContextGraphId| {
+            draft.snapshot.context_graphs.name_of(id).unwrap_or(id.as_str()).to_owned()
+        };
+        let (before, after) = (name(&old.context_graph), name(&content.context_graph));
+        shown.changes.push(Change { path: "context_graph".to_owned(), before: before.into(), after: after.into() });
+    }
+    let (_, changes) = super::diff::fields(&Content { active, ..content.clone() }, old);
+    shown.changes.extend(changes.into_iter().filter(|change| {
+        !matches!(change.path.as_str(), "agent" | "context_graph") && change.path != format!("tags.{TAG_REPLACES}")
+    }));
+    shown.changes.extend(version_set_changes(old, &content));
+    draft.services.push(shown);
+}
+
+/// What changes in version sets from the old to the new service, for people.
+fn version_set_changes(old: &LiveService, content: &Content) -> Vec<Change> {
+    let names: std::collections::BTreeSet<_> =
+        content.version_sets.keys().chain(old.version_sets.keys()).filter(|name| !name.is_edge()).collect();
+    names
+        .into_iter()
+        .flat_map(|name| {
+            super::diff::version_set(old.version_sets.get(name), content.version_sets.get(name))
+                .into_iter()
+                .map(move |change| Change { path: format!("version_sets.{name}.{}", change.path), ..change })
+        })
+        .collect()
+}
+
+/// Pins that no manifest declares come from the old service. Where the new agent or graph has no such
+/// version, the set follows the latest; either way a reader is told.
+fn carry_pins(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, old: &LiveService, content: &mut Content) {
+    let declared = embodiment.wanted.version_sets.clone().unwrap_or_default();
+    let agent = draft.snapshot.agents.entries.get(&content.agent).map(|entry| entry.latest);
+    let graph = draft.snapshot.context_graphs.entries.get(&content.context_graph).map(|entry| entry.latest);
+    let (agent_changes, graph_changes) =
+        (content.agent != old.agent, content.context_graph != old.context_graph);
+    let mut told: BTreeMap<String, Pin> = BTreeMap::new();
+    for (name, set) in &mut content.version_sets {
+        let declared = declared.get(name);
+        let mut carry = |noun: &str, pin: &mut Pin, latest: Option<LatestVersion>| {
+            let Pin::Number(number) = *pin else { return };
+            if latest.is_some_and(|latest| !has_version(latest, number)) {
+                *pin = Pin::Latest;
+            }
+            told.insert(format!("{noun} version of version set `{name}`"), *pin);
+        };
+        if agent_changes && declared.is_none_or(|set| set.agent_version.is_none()) {
+            carry("agent", &mut set.agent_version, agent);
+        }
+        if graph_changes && declared.is_none_or(|set| set.context_graph_version.is_none()) {
+            carry("context graph", &mut set.context_graph_version, graph);
+        }
+    }
+    for (what, pin) in told {
+        draft.findings.push(Finding {
+            service: content.name.clone(),
+            message: format!("the {what} is not declared: the new service carries it over as {pin}"),
+        });
+    }
+}
+
+fn has_version(latest: LatestVersion, number: u32) -> bool {
+    match latest {
+        LatestVersion::Unknown => true,
+        LatestVersion::None => false,
+        LatestVersion::Number(latest) => number <= latest,
+    }
+}
+
+/// Creates the new service, inactive, and writes its version sets.
+fn create(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, content: &Content) -> Option<Target> {
+    let wanted = embodiment.wanted;
+    let new = services::new_service(draft, embodiment, content)?;
+    let created = draft.push(DraftStep::new(&wanted.name, Action::Create(Box::new(new)), Risk::Safe));
+    draft.steps[created].reason = Some("the agent or context graph of a service can't be changed".to_owned());
+    let target = Target::Created(StepId(created));
+    for (name, set) in content.version_sets.iter().filter(|(name, _)| !name.is_release()) {
+        let write = services::write_version_set(wanted, target.clone(), name, None, set, Some(created));
+        draft.push(write);
+    }
+    Some(target)
+}
+
+/// Brings a new service that an earlier run made up to date.
+fn complete(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, new: &LiveService, content: &Content) -> Target {
+    if let Some(step) = services::update_step(embodiment.wanted, new, content) {
+        draft.push(step);
+    }
+    services::version_set_steps(draft, embodiment.wanted, new, content);
+    Target::Live(new.id.clone())
+}
+
+/// Applies the old service's behavior sets to the new one, too.
+fn behavior_sets(
+    draft: &mut Draft<'_>,
+    wanted: &DesiredService,
+    old: &LiveService,
+    half_made: Option<&LiveService>,
+    target: &Target,
+    created: Option<usize>,
+) {
+    let sets = draft.snapshot.behavior_sets.get(&old.id).cloned().unwrap_or_default();
+    for set in sets {
+        if half_made.is_some_and(|new| set.applied_to.contains(&new.id)) {
+            continue;
+        }
+        let action = Action::ApplyBehaviorSet {
+            behavior_set: set.id.clone(),
+            behavior_set_name: set.name.clone(),
+            target: target.clone(),
+        };
+        let mut step = DraftStep::new(&wanted.name, action, Risk::Safe);
+        step.after.extend(created);
+        draft.push(step);
+    }
+}
+
+/// The update by which the old service gives its name up; none if it has done so.
+fn rename_old(draft: &Draft<'_>, old: &LiveService) -> Option<ServiceUpdate> {
+    if names::is_replaced(old) {
+        return None;
+    }
+    let name = names::replaced(&old.name, &draft.options.today, &old.id, &|name| draft.is_taken(name));
+    // Ours from now on, so that a run that dies here is continued by one that finds the tag.
+    let mut tags = old.tags.clone();
+    tags.insert(draft.policy.ownership.tag.clone(), Some(draft.policy.ownership.value.clone()));
+    let tags = (tags != old.tags).then_some(tags);
+    Some(ServiceUpdate { name: Some(name), tags, ..ServiceUpdate::default() })
+}
+
+/// The old service's rename and the new one's activation, in one step. An old service that is inactive
+/// gives its name up, too: it would be mistaken for the service otherwise.
+fn hand_over(draft: &mut Draft<'_>, wanted: &DesiredService, old: &LiveService, target: Target, first: usize) {
+    let rename = rename_old(draft, old).map(Box::new);
+    let frees = (rename.is_some() && old.active).then(|| old.name.clone());
+    let action = Action::HandOver { old: old.id.clone(), old_name: old.name.clone(), rename, new: target };
+    let mut step = DraftStep::new(&wanted.name, action, Risk::Disruptive);
+    step.after.extend(first..draft.steps.len());
+    step.takes = Some(wanted.name.clone());
+    step.frees = frees;
+    draft.push(step);
+}
+
+/// Nobody uses the service: the old one leaves its name in one request, and the new one stays inactive.
+fn step_aside(draft: &mut Draft<'_>, wanted: &DesiredService, old: &LiveService, first: usize) {
+    let how = wanted.lifecycle.retire;
+    let mut update = rename_old(draft, old).unwrap_or_default();
+    if old.active {
+        update.active = Some(false);
+    }
+    if update.is_empty() {
+        return;
+    }
+    let action = Action::Retire { id: old.id.clone(), update: Box::new(update), how };
+    let risk = if old.active { Risk::Destructive } else { Risk::Disruptive };
+    let mut step = DraftStep::new(&wanted.name, action, risk);
+    step.after.extend(first..draft.steps.len());
+    step.frees = old.active.then(|| old.name.clone());
+    draft.push(step);
+}
+
+/// Takes the old service out of use, after the steps in `after`.
+pub(super) fn retire_old(draft: &mut Draft<'_>, wanted: &DesiredService, old: &LiveService, after: Range<usize>) {
+    let how = wanted.lifecycle.retire;
+    let update = services::retirement(draft, old, how);
+    let action = Action::Retire { id: old.id.clone(), update: Box::new(update), how };
+    let mut step = DraftStep::new(&wanted.name, action, Risk::Destructive);
+    step.after.extend(after);
+    step.awaited = false;
+    step.reason = Some(format!("`{}` has a new service", wanted.name));
+    draft.push(step);
+}
+
+/// Renames a half-made replacement that no longer fits; it stays inactive.
+pub(super) fn discard(draft: &mut Draft<'_>, wanted: &DesiredService, leftover: &LiveService) {
+    let name =
+        names::abandoned(&leftover.name, &draft.options.today, &leftover.id, &|name| draft.is_taken(name));
+    let update = ServiceUpdate { name: Some(name), ..ServiceUpdate::default() };
+    let action = Action::Discard { id: leftover.id.clone(), update: Box::new(update) };
+    let mut step = DraftStep::new(&wanted.name, action, Risk::Safe);
+    step.awaited = false;
+    step.reason = Some("a replacement that an earlier run began and that no longer fits".to_owned());
+    draft.push(step);
+    if !draft.services.iter().any(|service| service.name == wanted.name) {
+        draft.services.push(super::types::ServicePlan {
+            name: wanted.name.clone(),
+            kind: ServiceKind::Update,
+            id: Some(leftover.id.clone()),
+            former_name: None,
+            adopted: false,
+            continued: false,
+            joins: None,
+            changes: Vec::new(),
+            steps: Vec::new(),
+        });
+    }
+}

@@ -1,0 +1,106 @@
+//! Names of agents and context graphs → ids. May import `model` only.
+
+use std::collections::BTreeMap;
+
+use super::types::{Problem, ProblemKind};
+use crate::model::{AgentId, Catalog, ContextGraphId, Desired, DesiredService, Place, Reference, ServiceName, Snapshot};
+
+/// The ids of what a service joins.
+#[derive(Clone, Debug)]
+pub(super) struct Joins {
+    pub(super) agent: AgentId,
+    pub(super) context_graph: ContextGraphId,
+}
+
+/// Resolves every declared service's references; what can't be resolved is a problem each.
+pub(super) fn resolve(desired: &Desired, snapshot: &Snapshot, problems: &mut Vec<Problem>) -> BTreeMap<ServiceName, Joins> {
+    let mut joins = BTreeMap::new();
+    for service in desired.services.values() {
+        let agent = one(service, "agent", &service.agent, &service.agent_place, &snapshot.agents);
+        let graph = one(
+            service,
+            "context graph",
+            &service.context_graph,
+            &service.context_graph_place,
+            &snapshot.context_graphs,
+        );
+        match (agent, graph) {
+            (Ok(agent), Ok(context_graph)) => {
+                joins.insert(service.name.clone(), Joins { agent, context_graph });
+            }
+            (agent, graph) => problems.extend(agent.err().into_iter().chain(graph.err())),
+        }
+    }
+    joins
+}
+
+fn one<Id: Ord + Clone + AsId + for<'t> From<&'t str>>(
+    service: &DesiredService,
+    noun: &str,
+    reference: &Reference,
+    place: &Place,
+    catalog: &Catalog<Id>,
+) -> Result<Id, Problem> {
+    let problem = |kind, message, help| Problem {
+        kind,
+        service: Some(service.name.clone()),
+        place: Some(place.clone()),
+        message,
+        help,
+    };
+    match reference {
+        Reference::Id(text) => {
+            let id = Id::from(text);
+            if catalog.complete && !catalog.entries.contains_key(&id) {
+                return Err(problem(ProblemKind::Missing, format!("there is no {noun} with the id {text}"), Vec::new()));
+            }
+            Ok(id)
+        }
+        Reference::Name(name) => match catalog.named(name).as_slice() {
+            [(id, _)] => Ok((*id).clone()),
+            [] => Err(problem(ProblemKind::Missing, format!("there is no {noun} named `{name}`"), nearest(name, catalog))),
+            several => {
+                let ids: Vec<&str> = several.iter().map(|(id, _)| id.text()).collect();
+                let message = format!("{} {noun}s are named `{name}`: {}", ids.len(), ids.join(", "));
+                let help = vec![format!("name it by its id: `{{id: {}}}`", ids[0])];
+                Err(problem(ProblemKind::Ambiguous, message, help))
+            }
+        },
+    }
+}
+
+/// An id's text, whichever kind it is.
+pub(super) trait AsId {
+    fn text(&self) -> &str;
+}
+
+impl AsId for AgentId {
+    fn text(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl AsId for ContextGraphId {
+    fn text(&self) -> &str {
+        self.as_str()
+    }
+}
+
+fn nearest<Id: Ord>(name: &str, catalog: &Catalog<Id>) -> Vec<String> {
+    let near = catalog
+        .entries
+        .values()
+        .map(|entry| (strsim::normalized_damerau_levenshtein(&name.to_lowercase(), &entry.name.to_lowercase()), entry))
+        .filter(|(likeness, _)| *likeness > 0.5)
+        .max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.name.cmp(&a.1.name)));
+    match near {
+        Some((_, entry)) => vec![format!("did you mean `{}`?", entry.name)],
+        None if catalog.entries.is_empty() => vec!["the organization has none that this user may see".to_owned()],
+        None => {
+            let mut names: Vec<&str> = catalog.entries.values().map(|entry| entry.name.as_str()).collect();
+            names.sort_unstable();
+            names.truncate(5);
+            vec![format!("there are, among others: {}", names.join(", "))]
+        }
+    }
+}

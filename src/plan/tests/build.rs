@@ -1,0 +1,170 @@
+//! Short ways to write desired and live states down.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::*;
+use crate::plan::{self, Options, Plan, PlanError, Target, verify};
+
+pub(super) fn options() -> Options {
+    Options {
+        api: Api::Classic,
+        today: "2026-11-22".to_owned(),
+        prune: false,
+        take_over: false,
+        allow_protected: false,
+        only: BTreeSet::new(),
+    }
+}
+
+pub(super) fn pin(number: u32) -> Pin {
+    if number == 0 { Pin::Latest } else { Pin::Number(number) }
+}
+
+/// A catalog of agents or graphs `X1` to `X4` with 5 versions each; ids are `x1`…
+pub(super) fn catalog<Id: Ord + for<'t> From<&'t str>>(letter: char) -> Catalog<Id> {
+    let entry = |n| {
+        let name = format!("{}{n}", letter.to_uppercase());
+        let id = format!("{letter}{n}");
+        (Id::from(id.as_str()), CatalogEntry { name, latest: LatestVersion::Number(5), deprecated: false })
+    };
+    Catalog { complete: true, entries: (1..=4).map(entry).collect(), missing: BTreeSet::new() }
+}
+
+pub(super) fn wanted(name: &str, agent: &str) -> DesiredService {
+    DesiredService {
+        name: name.into(),
+        place: Place { file: format!("{name}.yaml"), line: 1, column: 1 },
+        agent: Reference::Name(agent.to_owned()),
+        agent_place: Place::default(),
+        context_graph: Reference::Name("G1".to_owned()),
+        context_graph_place: Place::default(),
+        description: Some(format!("The service {name}")),
+        active: None,
+        keyterms: None,
+        tags: None,
+        version_sets: None,
+        depends_on: BTreeSet::new(),
+        lifecycle: Lifecycle::default(),
+        smoke: Vec::new(),
+    }
+}
+
+pub(super) fn sets(pins: &[(&str, u32, u32)]) -> Option<BTreeMap<VersionSetName, DesiredVersionSet>> {
+    let set = |(name, agent, graph): &(&str, u32, u32)| {
+        let content = DesiredVersionSet {
+            agent_version: Some(pin(*agent)),
+            context_graph_version: Some(pin(*graph)),
+            ..DesiredVersionSet::default()
+        };
+        (VersionSetName::new(name), content)
+    };
+    Some(pins.iter().map(set).collect())
+}
+
+pub(super) fn desired(services: impl IntoIterator<Item = DesiredService>) -> Desired {
+    Desired { services: services.into_iter().map(|service| (service.name.clone(), service)).collect() }
+}
+
+pub(super) fn live_set(agent: u32, graph: u32) -> VersionSet {
+    VersionSet { agent_version: pin(agent), context_graph_version: pin(graph), ..VersionSet::latest() }
+}
+
+/// An active, owned service with `edge` and `release`.
+pub(super) fn live(id: &str, name: &str, agent: &str) -> LiveService {
+    LiveService {
+        id: id.into(),
+        name: name.into(),
+        description: format!("The service {name}"),
+        active: true,
+        agent: agent.to_lowercase().as_str().into(),
+        context_graph: "g1".into(),
+        tags: [("managed_by".to_owned(), Some("amigops".to_owned()))].into(),
+        keyterms: Vec::new(),
+        version_sets: [("edge".into(), live_set(0, 0)), ("release".into(), live_set(0, 0))].into(),
+        updated_by: None,
+    }
+}
+
+pub(super) fn snapshot(services: impl IntoIterator<Item = LiveService>) -> Snapshot {
+    Snapshot {
+        services: services.into_iter().collect(),
+        agents: catalog('a'),
+        context_graphs: catalog('g'),
+        behavior_sets: BTreeMap::new(),
+    }
+}
+
+pub(super) fn try_plan(desired: &Desired, snapshot: &Snapshot, options: &Options) -> Result<Plan, PlanError> {
+    plan::plan(desired, snapshot, &Policy::default(), options)
+}
+
+/// Plans, has the plan judged, and checks that planning again after it gives nothing.
+pub(super) fn plan_and_judge(desired: &Desired, snapshot: &Snapshot, options: &Options) -> Plan {
+    let policy = Policy::default();
+    let plan = plan::plan(desired, snapshot, &policy, options).expect("a plan can be made");
+    let violations = verify::verify(desired, snapshot, &policy, options, &plan);
+    assert!(violations.is_empty(), "the verifier refuses: {violations:#?}\n{}", steps(&plan));
+    let after = verify::outcome(snapshot, &plan.steps);
+    let again = plan::plan(desired, &after, &policy, options).expect("a plan can be made again");
+    assert!(again.is_empty(), "planning again gives:\n{}\nafter:\n{}", steps(&again), steps(&plan));
+    plan
+}
+
+/// The steps in short, a line each.
+pub(super) fn steps(plan: &Plan) -> String {
+    let line = |step: &plan::Step| {
+        let waits: Vec<String> = step.depends_on.iter().map(ToString::to_string).collect();
+        let waits = if waits.is_empty() { String::new() } else { format!(" after {}", waits.join(",")) };
+        format!("{} {}{waits}", step.id, action(&step.action))
+    };
+    plan.steps.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn action(action: &plan::Action) -> String {
+    use plan::Action::*;
+    let on = |target: &Target| match target {
+        Target::Live(id) => id.to_string(),
+        Target::Created(step) => format!("#{step}"),
+    };
+    match action {
+        Create(new) => format!("create {} active={} agent={}", new.name, new.active, new.agent),
+        Update { id, update } => format!("update {id}{}", fields(update)),
+        SetAside { id, update } => format!("set aside {id}{}", fields(update)),
+        WriteVersionSet { target, name, content, creates } => {
+            let verb = if *creates { "create" } else { "change" };
+            format!("{verb} set {name} of {} ({}, {})", on(target), content.agent_version, content.context_graph_version)
+        }
+        DeleteVersionSet { id, name } => format!("delete set {name} of {id}"),
+        ApplyBehaviorSet { behavior_set, target, .. } => format!("apply {behavior_set} to {}", on(target)),
+        Smoke { target, test } => format!("smoke {} {}", on(target), test.version_set),
+        HandOver { old, rename, new, .. } => {
+            let rename = rename.as_ref().and_then(|update| update.name.clone());
+            format!("hand over {old} -> {}, old becomes {rename:?}", on(new))
+        }
+        Retire { id, update, how } => format!("retire {id} ({}){}", how.as_str(), fields(update)),
+        Discard { id, update } => format!("discard {id}{}", fields(update)),
+    }
+}
+
+fn fields(update: &ServiceUpdate) -> String {
+    let mut text = String::new();
+    if let Some(name) = &update.name {
+        text += &format!(" name={name}");
+    }
+    if let Some(active) = update.active {
+        text += &format!(" active={active}");
+    }
+    if update.description.is_some() {
+        text += " description";
+    }
+    if let Some(agent) = &update.agent {
+        text += &format!(" agent={agent}");
+    }
+    if let Some(tags) = &update.tags {
+        text += &format!(" tags={}", tags.keys().cloned().collect::<Vec<_>>().join(","));
+    }
+    if update.keyterms.is_some() {
+        text += " keyterms";
+    }
+    text
+}

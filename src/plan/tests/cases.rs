@@ -1,0 +1,374 @@
+//! One scenario after the other, as a reader would tell them.
+
+use std::collections::BTreeMap;
+
+use insta::assert_snapshot;
+
+use super::build::*;
+use crate::model::*;
+use crate::plan::{Options, ProblemKind, lookups};
+
+fn show(desired: &Desired, snapshot: &Snapshot) -> String {
+    steps(&plan_and_judge(desired, snapshot, &options()))
+}
+
+fn renamed(mut service: DesiredService, from: &str) -> DesiredService {
+    service.lifecycle.renamed_from = Some(from.into());
+    service
+}
+
+#[test]
+fn a_new_service_is_created_with_its_release_and_then_gets_its_other_sets() {
+    let mut coach = wanted("Coach", "A1");
+    coach.version_sets = sets(&[("release", 3, 5), ("staging", 0, 4)]);
+    assert_snapshot!(show(&desired([coach]), &snapshot([])), @r"
+    1 create Coach active=true agent=a1
+    2 create set staging of #1 (latest, 4) after 1
+    ");
+}
+
+#[test]
+fn nothing_to_do() {
+    assert_snapshot!(show(&desired([wanted("Coach", "A1")]), &snapshot([live("1", "Coach", "A1")])), @"");
+}
+
+#[test]
+fn fields_change_in_one_request_and_absent_ones_stay() {
+    let mut coach = wanted("Coach", "A1");
+    coach.description = Some("New words".to_owned());
+    coach.tags = Some([("tier".to_owned(), Some("gold".to_owned())), ("audited".to_owned(), None)].into());
+    let mut there = live("1", "Coach", "A1");
+    there.keyterms = vec!["metformin".to_owned()];
+    there.tags.insert("old".to_owned(), None);
+    assert_snapshot!(show(&desired([coach]), &snapshot([there])), @"1 update 1 description tags=audited,managed_by,tier");
+}
+
+#[test]
+fn version_sets_are_written_and_deleted_and_what_no_manifest_names_is_carried() {
+    let mut coach = wanted("Coach", "A1");
+    coach.version_sets = sets(&[("release", 3, 5), ("staging", 1, 1)]);
+    let mut there = live("1", "Coach", "A1");
+    let mut release = live_set(2, 5);
+    release.carried.insert("applied_behavior_ids".to_owned(), serde_json::json!(["b1"]));
+    there.version_sets.insert("release".into(), release);
+    there.version_sets.insert("dev".into(), live_set(1, 1));
+    let plan = plan_and_judge(&desired([coach]), &snapshot([there]), &options());
+    assert_snapshot!(steps(&plan), @r"
+    1 change set release of 1 (3, 5)
+    2 create set staging of 1 (1, 1)
+    3 delete set dev of 1 after 1,2
+    ");
+    let crate::plan::Action::WriteVersionSet { content, .. } = &plan.steps[0].action else { panic!("a write") };
+    assert_eq!(content.carried["applied_behavior_ids"], serde_json::json!(["b1"]));
+}
+
+#[test]
+fn unmanaged_sets_and_release_are_never_deleted() {
+    let mut coach = wanted("Coach", "A1");
+    coach.version_sets = sets(&[("staging", 1, 1)]);
+    let mut there = live("1", "Coach", "A1");
+    for name in ["staging", "personal-kim"] {
+        there.version_sets.insert(name.into(), live_set(1, 1));
+    }
+    let policy = Policy {
+        unmanaged_version_sets: VersionSetPatterns::new(&["personal-*".to_owned()]).expect("a pattern"),
+        ..Policy::default()
+    };
+    let plan = crate::plan::plan(&desired([coach]), &snapshot([there]), &policy, &options()).expect("a plan");
+    assert!(plan.is_empty(), "{}", steps(&plan));
+}
+
+#[test]
+fn a_service_without_an_owner_is_adopted() {
+    let mut there = live("1", "Coach", "A1");
+    there.tags.clear();
+    let plan = plan_and_judge(&desired([wanted("Coach", "A1")]), &snapshot([there]), &options());
+    assert_snapshot!(steps(&plan), @"1 update 1 tags=managed_by");
+    assert!(plan.services[0].adopted);
+}
+
+#[test]
+fn a_service_of_another_project_is_refused_unless_taken_over() {
+    let mut there = live("1", "Coach", "A1");
+    there.tags.insert("managed_by".to_owned(), Some("sisters".to_owned()));
+    let (desired, snapshot) = (desired([wanted("Coach", "A1")]), snapshot([there]));
+    let error = try_plan(&desired, &snapshot, &options()).expect_err("refused");
+    assert!(error.is_refusal());
+    assert_snapshot!(error.problems[0].message, @"`Coach` (1) belongs to another project: its tag `managed_by` says `sisters`");
+    let plan = plan_and_judge(&desired, &snapshot, &Options { take_over: true, ..options() });
+    assert_snapshot!(steps(&plan), @"1 update 1 tags=managed_by");
+}
+
+/// The old service with two more sets and a behavior set; the manifest names another agent.
+fn replacement() -> (Desired, Snapshot) {
+    let mut coach = wanted("Coach", "A2");
+    coach.version_sets = sets(&[("release", 3, 5), ("staging", 1, 1)]);
+    let mut there = live("65f0c1aa0000000000000001", "Coach", "A1");
+    there.version_sets.insert("staging".into(), live_set(1, 1));
+    let mut snapshot = snapshot([there.clone()]);
+    let set = BehaviorSet { id: "b1".into(), name: "Escalate".to_owned(), applied_to: [there.id.clone()].into() };
+    snapshot.behavior_sets.insert(there.id, vec![set]);
+    (desired([coach]), snapshot)
+}
+
+#[test]
+fn another_agent_means_a_new_service_and_a_hand_over() {
+    let (desired, snapshot) = replacement();
+    let plan = plan_and_judge(&desired, &snapshot, &options());
+    assert_snapshot!(steps(&plan), @r#"
+    1 create Coach active=false agent=a2
+    2 create set staging of #1 (1, 1) after 1
+    3 apply b1 to #1 after 1
+    4 hand over 65f0c1aa0000000000000001 -> #1, old becomes Some(ServiceName("Coach (replaced 2026-11-22 65f0c1)")) after 1,2,3
+    5 retire 65f0c1aa0000000000000001 (deactivate) active=false after 4
+    "#);
+    assert_eq!(plan.summary.replace, 1);
+}
+
+#[test]
+fn a_replacement_that_was_cut_off_goes_on_from_there() {
+    let (desired, snapshot) = replacement();
+    let whole = plan_and_judge(&desired, &snapshot, &options());
+    let rest = |done: usize| {
+        let cut = crate::plan::verify::outcome(&snapshot, &whole.steps[..done]);
+        steps(&plan_and_judge(&desired, &cut, &options()))
+    };
+    assert_snapshot!(rest(1), @r#"
+    1 create set staging of 000000000000cafe00000001 (1, 1)
+    2 apply b1 to 000000000000cafe00000001
+    3 hand over 65f0c1aa0000000000000001 -> 000000000000cafe00000001, old becomes Some(ServiceName("Coach (replaced 2026-11-22 65f0c1)")) after 1,2
+    4 retire 65f0c1aa0000000000000001 (deactivate) active=false after 3
+    "#);
+    assert_snapshot!(rest(4), @"1 retire 65f0c1aa0000000000000001 (deactivate) active=false");
+    assert_snapshot!(rest(5), @"");
+}
+
+#[test]
+fn a_half_made_replacement_that_no_longer_fits_is_given_up() {
+    let (mut desired, snapshot) = replacement();
+    let whole = plan_and_judge(&desired, &snapshot, &options());
+    let cut = crate::plan::verify::outcome(&snapshot, &whole.steps[..2]);
+    let coach = desired.services.get_mut("Coach").expect("declared");
+    coach.agent = Reference::Name("A1".to_owned());
+    coach.version_sets = None;
+    assert_snapshot!(steps(&plan_and_judge(&desired, &cut, &options())), @"1 discard 000000000000cafe00000001 name=Coach (abandoned 2026-11-22 000000)");
+}
+
+#[test]
+fn an_inactive_service_is_replaced_without_a_hand_over() {
+    let mut coach = wanted("Coach", "A2");
+    coach.active = Some(false);
+    let mut there = live("1", "Coach", "A1");
+    there.active = false;
+    assert_snapshot!(show(&desired([coach]), &snapshot([there])), @r"
+    1 create Coach active=false agent=a2
+    2 retire 1 (deactivate) name=Coach (replaced 2026-11-22 1) after 1
+    ");
+}
+
+#[test]
+fn on_agent_change_update_keeps_the_id() {
+    let mut coach = wanted("Coach", "A2");
+    coach.lifecycle.on_agent_change = Some(OnAgentChange::Update);
+    coach.version_sets = sets(&[("release", 2, 2)]);
+    assert_snapshot!(show(&desired([coach]), &snapshot([live("1", "Coach", "A1")])), @r"
+    1 update 1 agent=a2
+    2 change set release of 1 (2, 2) after 1
+    ");
+}
+
+#[test]
+fn a_rename_keeps_the_service() {
+    let new = renamed(wanted("Coach", "A1"), "Trainer");
+    let mut there = live("1", "Trainer", "A1");
+    there.description = "The service Coach".to_owned();
+    assert_snapshot!(show(&desired([new]), &snapshot([there])), @"1 update 1 name=Coach");
+}
+
+#[test]
+fn a_chain_of_renames_frees_each_name_before_it_is_taken() {
+    let services = [renamed(wanted("C", "A3"), "B"), renamed(wanted("B", "A2"), "A")];
+    let there = [live("1", "A", "A2"), live("2", "B", "A3")];
+    assert_snapshot!(show(&desired(services), &snapshot(there)), @r"
+    1 update 2 name=C description
+    2 update 1 name=B description after 1
+    ");
+}
+
+#[test]
+fn a_swap_goes_through_a_passing_name_and_happens_once() {
+    let services = [renamed(wanted("A", "A2"), "B"), renamed(wanted("B", "A1"), "A")];
+    let there = [live("1", "A", "A1"), live("2", "B", "A2")];
+    assert_snapshot!(show(&desired(services), &snapshot(there)), @r"
+    1 set aside 1 name=B (renaming 1)
+    2 update 2 name=A description after 1
+    3 update 1 name=B description after 1,2
+    ");
+}
+
+#[test]
+fn a_rename_of_a_name_that_is_still_declared_is_refused() {
+    let services = [renamed(wanted("C", "A1"), "B"), wanted("B", "A1")];
+    let error = try_plan(&desired(services), &snapshot([live("2", "B", "A1")]), &options()).expect_err("ambiguous");
+    assert_snapshot!(error.problems[0].message, @"`C` is to be renamed from `B`, but B.yaml:1:1 still declares that name, and service 2 can't be both");
+}
+
+#[test]
+fn a_dependency_is_rolled_out_first_even_through_one_that_has_nothing_to_do() {
+    let mut last = wanted("A", "A1");
+    last.depends_on = ["B".into()].into();
+    let mut middle = wanted("B", "A1");
+    middle.depends_on = ["C".into()].into();
+    let services = [last, middle, wanted("C", "A1")];
+    assert_snapshot!(show(&desired(services), &snapshot([live("2", "B", "A1")])), @r"
+    1 create C active=true agent=a1
+    2 create A active=true agent=a1 after 1
+    ");
+}
+
+#[test]
+fn a_dependency_against_the_direction_of_a_name_is_solved_by_a_passing_name() {
+    let mut moving = renamed(wanted("B", "A1"), "A");
+    moving.depends_on = ["A".into()].into();
+    let taking = renamed(wanted("A", "A2"), "Z");
+    let there = [live("1", "A", "A1"), live("2", "Z", "A2")];
+    assert_snapshot!(show(&desired([moving, taking]), &snapshot(there)), @r"
+    1 set aside 1 name=B (renaming 1)
+    2 update 2 name=A description after 1
+    3 update 1 name=B description after 1,2
+    ");
+}
+
+#[test]
+fn orphans_are_listed_and_retired_only_with_prune() {
+    let desired = desired([wanted("Coach", "A1")]);
+    let mut foreign = live("3", "Other", "A1");
+    foreign.tags.clear();
+    let snapshot = snapshot([live("1", "Coach", "A1"), live("2", "Summer", "A1"), foreign]);
+    let plan = plan_and_judge(&desired, &snapshot, &options());
+    assert!(plan.is_empty());
+    assert_eq!(plan.orphans, [("Summer".into(), "2".into())]);
+    assert_eq!(plan.unmanaged, [("Other".into(), "3".into())]);
+    let pruned = plan_and_judge(&desired, &snapshot, &Options { prune: true, ..options() });
+    assert_snapshot!(steps(&pruned), @"1 retire 2 (deactivate) active=false");
+}
+
+#[test]
+fn guardrails_refuse_by_name_tag_and_number() {
+    let desired = desired([wanted("Coach", "A2")]);
+    let mut tagged = live("2", "Summer", "A1");
+    tagged.tags.insert(TAG_PROTECTED.to_owned(), Some("true".to_owned()));
+    let snapshot = snapshot([live("1", "Coach", "A1"), tagged, live("3", "Winter", "A1")]);
+    let policy = Policy {
+        guardrails: Guardrails {
+            max_removals: Some(MaxRemovals::Count(1)),
+            protected: ["Coach".into()].into(),
+            ..Guardrails::default()
+        },
+        ..Policy::default()
+    };
+    let prune = Options { prune: true, ..options() };
+    let error = crate::plan::plan(&desired, &snapshot, &policy, &prune).expect_err("refused");
+    assert!(error.is_refusal());
+    let messages: Vec<&str> = error.problems.iter().map(|problem| problem.message.as_str()).collect();
+    assert_snapshot!(messages.join("\n"), @r"
+    the plan would remove 2: 2 service(s) retired, 0 version set(s) deleted; `guardrails.max_removals` allows 1
+    `Coach` would be replaced, but `guardrails.protected` names it
+    `Summer` would be retired, but its tag `protected` says that it is never to be removed
+    ");
+}
+
+#[test]
+fn what_does_not_exist_is_named_with_its_nearest() {
+    let mut coach = wanted("Coach", "A11");
+    coach.context_graph = Reference::Id("000000000000000000000000".to_owned());
+    let error = try_plan(&desired([coach]), &snapshot([]), &options()).expect_err("missing");
+    let told: Vec<String> = error.problems.iter().map(|p| format!("{} | {}", p.message, p.help.join(" "))).collect();
+    assert_snapshot!(told.join("\n"), @r"
+    there is no agent named `A11` | did you mean `A1`?
+    there is no context graph with the id 000000000000000000000000 |
+    ");
+}
+
+#[test]
+fn a_changed_pin_must_exist_and_an_unchanged_one_is_not_looked_at() {
+    let mut coach = wanted("Coach", "A1");
+    coach.version_sets = sets(&[("release", 9, 5)]);
+    let error = try_plan(&desired([coach.clone()]), &snapshot([live("1", "Coach", "A1")]), &options()).expect_err("missing");
+    assert_eq!(error.problems[0].kind, ProblemKind::Missing);
+    assert_snapshot!(error.problems[0].message, @"version set `release` pins version 9 of agent `A1`, which does not exist");
+    let mut there = live("1", "Coach", "A1");
+    there.version_sets.insert("release".into(), live_set(9, 5));
+    assert_snapshot!(show(&desired([coach]), &snapshot([there])), @"");
+}
+
+#[test]
+fn two_inactive_candidates_are_listed() {
+    let mut there = [live("1", "Coach", "A1"), live("2", "Coach", "A1")];
+    there.iter_mut().for_each(|service| service.active = false);
+    let error = try_plan(&desired([wanted("Coach", "A1")]), &snapshot(there), &options()).expect_err("ambiguous");
+    assert_snapshot!(error.problems[0].message, @"2 inactive services of ours are named `Coach`: 1, 2");
+}
+
+#[test]
+fn ignored_fields_are_left_alone_but_used_at_birth() {
+    let mut coach = wanted("Coach", "A1");
+    coach.tags = Some([("tier".to_owned(), Some("gold".to_owned()))].into());
+    coach.version_sets = sets(&[("release", 1, 1), ("dev", 1, 1)]);
+    let path = |text: &str| FieldPath(text.split('.').map(str::to_owned).collect());
+    coach.lifecycle.ignore =
+        ["description", "tags.tier", "version_sets.release.agent_version", "version_sets.dev"].map(path).into();
+    let mut there = live("1", "Coach", "A1");
+    there.description = "Edited by hand".to_owned();
+    there.tags.insert("tier".to_owned(), Some("silver".to_owned()));
+    there.version_sets.insert("release".into(), live_set(4, 1));
+    there.version_sets.insert("dev".into(), live_set(5, 5));
+    assert_snapshot!(show(&desired([coach.clone()]), &snapshot([there])), @"");
+    let plan = try_plan(&desired([coach]), &snapshot([]), &options()).expect("a plan");
+    let crate::plan::Action::Create(new) = &plan.steps[0].action else { panic!("a create") };
+    assert_eq!((new.description.as_str(), new.tags["tier"].as_deref()), ("The service Coach", Some("gold")));
+}
+
+#[test]
+fn lookups_ask_only_for_what_names_and_changed_pins_need() {
+    let mut coach = wanted("Coach", "A1");
+    coach.agent = Reference::Id("a1".to_owned());
+    coach.context_graph = Reference::Id("g1".to_owned());
+    let none = Snapshot { agents: Catalog::default(), context_graphs: Catalog::default(), ..snapshot([live("1", "Coach", "A1")]) };
+    let policy = Policy::default();
+    assert!(lookups(&desired([coach.clone()]), &none, &policy, &options()).is_nothing());
+    coach.version_sets = sets(&[("release", 3, 0)]);
+    let asked = lookups(&desired([coach.clone()]), &none, &policy, &options());
+    assert_eq!(asked.agents, Need::Only(["a1".into()].into()));
+    assert!(asked.context_graphs.is_nothing());
+    coach.agent = Reference::Name("A2".to_owned());
+    assert_eq!(lookups(&desired([coach.clone()]), &none, &policy, &options()).agents, Need::All);
+    let known = Snapshot { agents: catalog('a'), context_graphs: catalog('g'), ..none };
+    let asked = lookups(&desired([coach]), &known, &policy, &options());
+    assert_eq!(asked.behavior_sets_of, ["1".into()].into());
+}
+
+#[test]
+fn numbers_null_and_order_are_compared_by_meaning() {
+    let params = |value: serde_json::Value| value.as_object().cloned().expect("an object");
+    let mut coach = wanted("Coach", "A1");
+    coach.keyterms = Some(vec!["b".to_owned(), "a".to_owned()]);
+    coach.description = Some("  The service Coach\n".to_owned());
+    let preference = DesiredPreference {
+        llm_name: "model".to_owned(),
+        params: Some(params(serde_json::json!({"temperature": 1, "top_p": null}))),
+    };
+    let mut set = DesiredVersionSet { agent_version: Some(Pin::Latest), ..DesiredVersionSet::default() };
+    set.llm_model_preferences = Some(BTreeMap::from([("EngageUser".to_owned(), preference)]));
+    coach.version_sets = Some([("release".into(), set)].into());
+    let mut there = live("1", "Coach", "A1");
+    there.keyterms = vec!["a".to_owned(), "b".to_owned()];
+    let preference = LlmPreference {
+        llm_name: "model".to_owned(),
+        params: params(serde_json::json!({"temperature": 1.0})),
+        carried: serde_json::Map::new(),
+    };
+    there.version_sets.get_mut("release").expect("there").llm_model_preferences =
+        BTreeMap::from([("EngageUser".to_owned(), preference)]);
+    assert_snapshot!(show(&desired([coach]), &snapshot([there])), @"");
+}

@@ -1,0 +1,332 @@
+//! What a plan is made of. May import `model` only.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::model::{
+    Api, BehaviorSetId, Endpoint, NewService, Place, Retire, ServiceId, ServiceName, ServiceUpdate, SmokeTest, VersionSet,
+    VersionSetName,
+};
+
+/// What a plan depends on besides the two states.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The API that the plan is for.
+    pub api: Api,
+    /// Today as `2026-11-22`: it becomes part of a replaced service's name.
+    pub today: String,
+    /// Retire owned services that no manifest declares.
+    pub prune: bool,
+    /// Take services over that another project owns.
+    pub take_over: bool,
+    /// Replace or remove services that the guardrails protect.
+    pub allow_protected: bool,
+    /// Plan these services only; empty means all.
+    pub only: BTreeSet<ServiceName>,
+}
+
+/// A step's number in its plan, from 1, in an order in which the steps could run one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StepId(pub usize);
+
+impl fmt::Display for StepId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// The service that a step is about: one that exists, or one that an earlier step creates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// It exists.
+    Live(ServiceId),
+    /// The step with this number creates it.
+    Created(StepId),
+}
+
+/// What a step does. All contents are final: no choice is left to execution.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Creates a service; inactive where it is to replace another.
+    Create(Box<NewService>),
+    /// Changes fields in place: renames, activations and deactivations included.
+    Update {
+        /// The service.
+        id: ServiceId,
+        /// What changes.
+        update: Box<ServiceUpdate>,
+    },
+    /// Gives a service a passing name, so that others can take the one it has.
+    SetAside {
+        /// The service.
+        id: ServiceId,
+        /// The passing name, and the ownership tag by which it is found again.
+        update: Box<ServiceUpdate>,
+    },
+    /// Writes a version set, whole.
+    WriteVersionSet {
+        /// The service.
+        target: Target,
+        /// The set's name.
+        name: VersionSetName,
+        /// Everything it will hold, what no manifest names included.
+        content: Box<VersionSet>,
+        /// Whether the set is new.
+        creates: bool,
+    },
+    /// Deletes a version set.
+    DeleteVersionSet {
+        /// The service.
+        id: ServiceId,
+        /// The set's name.
+        name: VersionSetName,
+    },
+    /// Adds a service to those that a behavior set is applied to.
+    ApplyBehaviorSet {
+        /// The behavior set.
+        behavior_set: BehaviorSetId,
+        /// Its name, for people.
+        behavior_set_name: String,
+        /// The service to add.
+        target: Target,
+    },
+    /// Holds a conversation that must go well.
+    Smoke {
+        /// The service.
+        target: Target,
+        /// What is said and expected.
+        test: SmokeTest,
+    },
+    /// The old service gives its name up and the new one becomes active, in two requests without anything
+    /// between them; if the second fails, the first is undone.
+    HandOver {
+        /// The old service.
+        old: ServiceId,
+        /// Its name so far, restored if the activation fails.
+        old_name: ServiceName,
+        /// What the old service is renamed to; absent where that has been done.
+        rename: Option<Box<ServiceUpdate>>,
+        /// The new service.
+        new: Target,
+    },
+    /// Takes a service out of use, as `lifecycle.retire` says.
+    Retire {
+        /// The service.
+        id: ServiceId,
+        /// The update that does it.
+        update: Box<ServiceUpdate>,
+        /// The manifest's word for it.
+        how: Retire,
+    },
+    /// Renames an inactive leftover of a replacement that was given up, so that it is never taken for a live one.
+    Discard {
+        /// The leftover.
+        id: ServiceId,
+        /// The rename.
+        update: Box<ServiceUpdate>,
+    },
+}
+
+/// How bad a step could be for those who talk to the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Risk {
+    /// Nobody in a conversation notices.
+    Safe,
+    /// A service changes id, name or versions.
+    Disruptive,
+    /// Something goes out of use.
+    Destructive,
+}
+
+/// One changed value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// Where, with dots: `version_sets.release.agent_version`.
+    pub path: String,
+    /// The live value; null where there is none.
+    pub before: Value,
+    /// The wanted value; null where it goes away.
+    pub after: Value,
+}
+
+/// One step of a plan.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// Its number.
+    pub id: StepId,
+    /// The service as its manifest names it, or as it is named live.
+    pub service: ServiceName,
+    /// What is done.
+    pub action: Action,
+    /// What must be done before.
+    pub depends_on: BTreeSet<StepId>,
+    /// How bad it could be.
+    pub risk: Risk,
+    /// What it changes.
+    pub changes: Vec<Change>,
+    /// Why, where the changes don't say.
+    pub reason: Option<String>,
+}
+
+/// What happens to one service, in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ServiceKind {
+    /// It is new.
+    Create,
+    /// It changes in place.
+    Update,
+    /// A new service takes over from the old one.
+    Replace,
+    /// It goes out of use.
+    Retire,
+}
+
+/// What happens to one service, for people.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServicePlan {
+    /// The name it will have.
+    pub name: ServiceName,
+    /// In a word.
+    pub kind: ServiceKind,
+    /// The live service, the old one of a replacement.
+    pub id: Option<ServiceId>,
+    /// The name it has now, where that changes.
+    pub former_name: Option<ServiceName>,
+    /// Whether the project takes ownership of it with this plan.
+    pub adopted: bool,
+    /// Whether a half-made replacement of an earlier run is finished.
+    pub continued: bool,
+    /// The agent's and context graph's names (or ids) for new services.
+    pub joins: Option<(String, String)>,
+    /// Changed fields, version sets apart.
+    pub changes: Vec<Change>,
+    /// The steps, in order.
+    pub steps: Vec<StepId>,
+}
+
+/// How much a plan does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Services to create.
+    pub create: usize,
+    /// Services to change in place.
+    pub update: usize,
+    /// Services to replace.
+    pub replace: usize,
+    /// Services to retire, the old ones of replacements not counted.
+    pub retire: usize,
+    /// Services that get the ownership tag.
+    pub adopt: usize,
+    /// Version sets to create.
+    pub version_sets_created: usize,
+    /// Version sets to change.
+    pub version_sets_updated: usize,
+    /// Version sets to delete.
+    pub version_sets_deleted: usize,
+    /// Declared services that are as declared.
+    pub unchanged: usize,
+}
+
+/// What applying a plan costs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Estimate {
+    /// Requests by endpoint.
+    pub by_endpoint: BTreeMap<Endpoint, usize>,
+    /// All requests.
+    pub requests: usize,
+    /// Seconds that the published limits impose, at least.
+    pub seconds: u64,
+    /// The endpoint whose limit decides the time; none where no limit is reached.
+    pub bound_by: Option<Endpoint>,
+}
+
+/// Something a reader should know that stops nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The service it is about.
+    pub service: ServiceName,
+    /// What is the case, and what follows.
+    pub message: String,
+}
+
+/// A complete plan for one environment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// The steps, in an order in which they could run one by one.
+    pub steps: Vec<Step>,
+    /// What happens to each service that changes, ordered by name.
+    pub services: Vec<ServicePlan>,
+    /// Owned, active services that no manifest declares and that this plan leaves alone.
+    pub orphans: Vec<(ServiceName, ServiceId)>,
+    /// Live services that are neither declared nor owned.
+    pub unmanaged: Vec<(ServiceName, ServiceId)>,
+    /// What a reader should know.
+    pub findings: Vec<Finding>,
+    /// How much is done.
+    pub summary: Summary,
+    /// What it costs.
+    pub estimate: Estimate,
+    /// Services live, active or not.
+    pub live: usize,
+    /// Services declared.
+    pub declared: usize,
+    /// Declared services' live ids before the plan runs, by name.
+    pub ids: BTreeMap<ServiceName, ServiceId>,
+}
+
+impl Plan {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// The step with this number.
+    pub fn step(&self, id: StepId) -> Option<&Step> {
+        self.steps.get(id.0.checked_sub(1)?)
+    }
+}
+
+/// Why no plan can be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProblemKind {
+    /// A rule forbids it; a flag or a changed rule allows it.
+    Refused,
+    /// The API can't do it.
+    Impossible,
+    /// Several live services could be meant.
+    Ambiguous,
+    /// Something that a manifest names does not exist.
+    Missing,
+}
+
+/// One reason why no plan can be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The kind.
+    pub kind: ProblemKind,
+    /// The service it is about; none where it is about the whole plan.
+    pub service: Option<ServiceName>,
+    /// Where the manifest says what can't be.
+    pub place: Option<Place>,
+    /// What is wrong.
+    pub message: String,
+    /// What to do next.
+    pub help: Vec<String>,
+}
+
+/// All reasons why no plan can be made, ordered by place and service.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no plan can be made: {} problem(s)", problems.len())]
+pub struct PlanError {
+    /// The reasons; never empty.
+    pub problems: Vec<Problem>,
+}
+
+impl PlanError {
+    /// Whether rules alone stand against the plan.
+    pub fn is_refusal(&self) -> bool {
+        self.problems.iter().all(|problem| problem.kind == ProblemKind::Refused)
+    }
+}
