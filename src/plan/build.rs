@@ -21,9 +21,9 @@ pub(super) struct DraftStep {
     pub(super) changes: Vec<Change>,
     pub(super) reason: Option<String>,
     pub(super) after: BTreeSet<usize>,
-    /// The name that an active service gives up with this step.
+    /// The name that a service gives up with this step.
     pub(super) frees: Option<ServiceName>,
-    /// The name that an active service takes with this step.
+    /// The name that a service takes with this step.
     pub(super) takes: Option<ServiceName>,
     /// Whether services that depend on this one wait for it: clearing up is not waited for.
     pub(super) awaited: bool,
@@ -60,6 +60,8 @@ pub(super) struct Draft<'a> {
     pub(super) replaced: BTreeSet<ServiceId>,
     live: BTreeMap<&'a ServiceId, &'a LiveService>,
     names: BTreeSet<ServiceName>,
+    /// Inactive services of ours that nothing in this plan is about, by name.
+    strays: BTreeMap<&'a ServiceName, &'a ServiceId>,
 }
 
 impl<'a> Draft<'a> {
@@ -72,6 +74,11 @@ impl<'a> Draft<'a> {
     /// The live service with this id.
     pub(super) fn live(&self, id: &ServiceId) -> Option<&'a LiveService> {
         self.live.get(id).copied()
+    }
+
+    /// An inactive service of ours with this name that no manifest embodies.
+    pub(super) fn stray(&self, name: &ServiceName) -> Option<&'a ServiceId> {
+        self.strays.get(name).copied()
     }
 
     /// Whether a live or declared service has this name, so that the tool must not invent it again.
@@ -129,10 +136,21 @@ pub(super) fn draft<'a>(
         pin_checks: Vec::new(),
         replaced: BTreeSet::new(),
         live: snapshot.services.iter().map(|service| (&service.id, service)).collect(),
+        strays: BTreeMap::new(),
         names: snapshot.services.iter().map(|s| &s.name).chain(desired.services.keys()).cloned().collect(),
     };
     let identity = identity::identify(desired, &resolved.joins, snapshot, policy, &mut draft.problems);
     draft.findings.extend(identity.findings);
+    let mut about: BTreeSet<&ServiceId> = identity.abandoned.iter().map(|(_, leftover)| &leftover.id).collect();
+    about.extend(identity.embodiments.iter().flat_map(Embodiment::services).map(|service| &service.id));
+    let strays = snapshot
+        .services
+        .iter()
+        .filter(|service| !service.active && policy.ownership.owns(&service.tags) && !about.contains(&service.id));
+    for stray in strays {
+        let first = draft.strays.entry(&stray.name).or_insert(&stray.id);
+        *first = (*first).min(&stray.id);
+    }
     let chosen = |name: &ServiceName| options.only.is_empty() || options.only.contains(name);
     for embodiment in identity.embodiments.iter().filter(|embodiment| chosen(&embodiment.wanted.name)) {
         if guardrails::may_touch(&mut draft, embodiment) {
@@ -201,12 +219,7 @@ struct Leftovers {
 fn leftovers(draft: &mut Draft<'_>, desired: &Desired, embodiments: &[Embodiment<'_>]) -> Leftovers {
     let mut kept = Leftovers::default();
     // A manifest whose references can't be resolved has no embodiment; its service is no orphan for that.
-    let known: BTreeSet<&ServiceId> = embodiments
-        .iter()
-        .flat_map(|embodiment| [embodiment.live, embodiment.half_made, embodiment.to_retire])
-        .flatten()
-        .map(|service| &service.id)
-        .collect();
+    let known: BTreeSet<&ServiceId> = embodiments.iter().flat_map(Embodiment::services).map(|service| &service.id).collect();
     let mut rest: Vec<&LiveService> = draft
         .snapshot
         .services

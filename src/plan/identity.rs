@@ -32,6 +32,13 @@ pub(super) struct Embodiment<'a> {
     pub(super) to_retire: Option<&'a LiveService>,
 }
 
+impl<'a> Embodiment<'a> {
+    /// Every live service that has to do with the manifest.
+    pub(super) fn services(&self) -> impl Iterator<Item = &'a LiveService> + use<'a> {
+        [self.live, self.half_made, self.to_retire].into_iter().flatten()
+    }
+}
+
 /// The whole matching.
 #[derive(Debug, Default)]
 pub(super) struct Identity<'a> {
@@ -52,7 +59,7 @@ pub(super) fn identify<'a>(
     let mut matcher = Matcher::new(desired, joins, snapshot, policy);
     matcher.half_made();
     matcher.set_aside();
-    matcher.free_names(problems);
+    matcher.free_names();
     matcher.rings();
     matcher.by_name(problems);
     matcher.finish()
@@ -191,12 +198,15 @@ impl<'a> Matcher<'a> {
     ///
     /// The candidates, where there are several.
     fn holder(&self, name: &ServiceName) -> Result<Option<&'a LiveService>, Vec<&'a LiveService>> {
-        let free = |service: &&&'a LiveService| !self.claimed.contains(&service.id);
-        let named: Vec<&LiveService> = self.by_name.get(name).into_iter().flatten().filter(free).copied().collect();
+        let named: Vec<&LiveService> = self.by_name.get(name).into_iter().flatten().copied().collect();
+        let free = |service: &LiveService| !self.claimed.contains(&service.id);
+        // The active one has the name, even if it is another manifest's business: a run that was cut off
+        // must not find a namesake instead.
         if let Some(active) = named.iter().find(|service| service.active) {
-            return Ok(Some(active));
+            return Ok(Some(*active).filter(|service| free(service)));
         }
-        let owned: Vec<&LiveService> = named.into_iter().filter(|service| self.owns(service)).collect();
+        let owned: Vec<&LiveService> =
+            named.into_iter().filter(|service| self.owns(service) && free(service)).collect();
         match owned.as_slice() {
             [] => Ok(None),
             [one] => Ok(Some(one)),
@@ -213,33 +223,59 @@ impl<'a> Matcher<'a> {
     }
 
     /// Step 4, first half: manifests whose name is free take the service they were renamed from; if that
-    /// one's name is declared too, its manifest must move on in turn.
-    fn free_names(&mut self, problems: &mut Vec<Problem>) {
+    /// one's name is declared too, its manifest must move on in turn. Where it can't, the declared name
+    /// keeps its service, and the other manifest gets a new one: that holds after a run that was cut off
+    /// between the two, as well.
+    fn free_names(&mut self) {
         let heads: Vec<_> = self
             .open()
             .into_iter()
-            .filter(|(wanted, _)| matches!(self.holder(&wanted.name), Ok(None)) && self.source(wanted).is_some())
+            .map(|(wanted, _)| wanted)
+            .filter(|wanted| matches!(self.holder(&wanted.name), Ok(None)) && self.source(wanted).is_some())
             .collect();
-        for (head, _) in heads {
-            let mut mover = head;
-            while let Some(source) = self.source(mover) {
-                let next = self.open().into_iter().map(|(wanted, _)| wanted).find(|other| {
-                    other.name == source.name && other.name != mover.name && self.holder_or_none(&other.name) == Some(source)
-                });
-                if let Some(next) = next
-                    && self.source(next).is_none_or(|its_source| its_source.id == source.id)
-                {
-                    problems.push(still_declared(mover, next, source));
-                    self.claim(mover, None);
-                    break;
+        for head in heads {
+            match self.chain(head) {
+                Ok(moves) => {
+                    for (mover, source) in moves {
+                        self.claim(mover, Some(source));
+                    }
                 }
-                self.claim(mover, Some(source));
-                match next {
-                    Some(next) => mover = next,
-                    None => break,
-                }
+                Err(other) => self.findings.push(Finding {
+                    service: head.name.clone(),
+                    message: format!(
+                        "`renamed_from: {}` is left aside: {} still declares `{}`, so that this is a new service",
+                        head.lifecycle.renamed_from.as_ref().map_or("", ServiceName::as_str),
+                        other.place,
+                        other.name
+                    ),
+                }),
             }
         }
+    }
+
+    /// Who takes which service when `head` takes the one it was renamed from, down to a name that no
+    /// manifest declares.
+    ///
+    /// # Errors
+    ///
+    /// The manifest that declares a name on the way and has nowhere to move on to.
+    fn chain(&self, head: &'a DesiredService) -> Result<Vec<(&'a DesiredService, &'a LiveService)>, &'a DesiredService> {
+        let mut moves: Vec<(&DesiredService, &LiveService)> = Vec::new();
+        let mut mover = head;
+        while let Some(source) = self.source(mover) {
+            if moves.iter().any(|(_, taken)| taken.id == source.id) {
+                return Err(mover);
+            }
+            moves.push((mover, source));
+            let owner = self.desired.services.get(&source.name).filter(|owner| {
+                owner.name != mover.name && !self.matched.contains_key(&owner.name) && self.joins.contains_key(&owner.name)
+            });
+            match owner {
+                None => return Ok(moves),
+                Some(owner) => mover = owner,
+            }
+        }
+        Err(mover)
     }
 
     /// Step 4, second half: rings of renames, read by content.
@@ -321,7 +357,6 @@ impl<'a> Matcher<'a> {
                         ),
                         help: vec!["activate or rename one of them, so that it is clear which is meant".to_owned()],
                     });
-                    self.claim(wanted, None);
                 }
             }
         }
@@ -345,21 +380,5 @@ impl<'a> Matcher<'a> {
             identity.embodiments.push(Embodiment { wanted, joins, live, half_made, to_retire });
         }
         identity
-    }
-}
-
-fn still_declared(mover: &DesiredService, other: &DesiredService, source: &LiveService) -> Problem {
-    Problem {
-        kind: ProblemKind::Ambiguous,
-        service: Some(mover.name.clone()),
-        place: Some(mover.place.clone()),
-        message: format!(
-            "`{}` is to be renamed from `{}`, but {} still declares that name, and service {} can't be both",
-            mover.name, source.name, other.place, source.id
-        ),
-        help: vec![
-            "remove `renamed_from` to create a service of its own".to_owned(),
-            format!("or remove the manifest of `{}`, if it is the one that was renamed", other.name),
-        ],
     }
 }

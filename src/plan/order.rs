@@ -21,11 +21,6 @@ pub(super) fn connect(draft: &mut Draft<'_>, desired: &Desired) {
     let edges = name_edges(draft);
     let mut edges: BTreeSet<(usize, usize)> = edges.into_iter().collect();
     while let Some((_, freer)) = circular(&draft.steps, &edges) {
-        if matches!(draft.steps[freer].action, Action::SetAside { .. }) {
-            // It waited for its own service's new one to be complete, which waits for the name: it can't.
-            draft.steps[freer].after.clear();
-            continue;
-        }
         let Some(aside) = set_aside(draft, freer) else { return };
         // Whoever waited for the name now waits for the early rename; so does the step that had freed it.
         let waiting: Vec<usize> = edges.iter().filter(|(_, from)| *from == freer).map(|(to, _)| *to).collect();
@@ -74,19 +69,18 @@ fn depend(draft: &mut Draft<'_>, desired: &Desired) {
 fn name_edges(draft: &mut Draft<'_>) -> Vec<(usize, usize)> {
     let holders: BTreeMap<&ServiceName, &LiveService> =
         draft.snapshot.services.iter().filter(|service| service.active).map(|service| (&service.name, service)).collect();
-    let freers: BTreeMap<ServiceName, usize> = draft
-        .steps
-        .iter()
-        .enumerate()
-        .filter_map(|(index, step)| Some((step.frees.clone()?, index)))
-        .collect();
+    let mut freers: BTreeMap<&ServiceName, Vec<usize>> = BTreeMap::new();
+    for (index, step) in draft.steps.iter().enumerate() {
+        if let Some(name) = &step.frees {
+            freers.entry(name).or_default().push(index);
+        }
+    }
     let mut edges = Vec::new();
     let mut problems = Vec::new();
     for (taker, step) in draft.steps.iter().enumerate() {
         let Some(name) = &step.takes else { continue };
         match (freers.get(name), holders.get(name)) {
-            (Some(&freer), _) if freer == taker => {}
-            (Some(&freer), _) => edges.push((taker, freer)),
+            (Some(freers), _) => edges.extend(freers.iter().filter(|&&freer| freer != taker).map(|&freer| (taker, freer))),
             (None, Some(holder)) if !is_about(&step.action, &holder.id) => problems.push(held(step, name, holder)),
             (None, _) => {}
         }
@@ -136,42 +130,29 @@ fn circular(steps: &[DraftStep], edges: &BTreeSet<(usize, usize)>) -> Option<(us
 }
 
 /// Adds the step that renames a service early, so that `freer` no longer has to; gives its index.
+///
+/// The passing name says which manifest the service is for, so that a run that is cut off finds it again.
 fn set_aside(draft: &mut Draft<'_>, freer: usize) -> Option<usize> {
-    let today = draft.options.today.clone();
-    let (id, final_name) = match &draft.steps[freer].action {
-        Action::HandOver { old, .. } => (old.clone(), None),
-        Action::Update { id, update } => (id.clone(), update.name.clone()),
-        Action::Retire { id, .. } => (id.clone(), None),
+    let service = draft.steps[freer].service.clone();
+    let id = match &draft.steps[freer].action {
+        Action::HandOver { old: id, .. } | Action::Update { id, .. } | Action::Retire { id, .. } => id.clone(),
         _ => {
             draft.problems.push(circle(&draft.steps[freer]));
             return None;
         }
     };
-    let live = draft.live(&id);
-    let old_name = draft.steps[freer].frees.clone().unwrap_or_else(|| draft.steps[freer].service.clone());
-    let is_taken = |name: &ServiceName| draft.is_taken(name);
-    let name = match &final_name {
-        Some(name) => names::passing(name, &id, &is_taken),
-        None => names::replaced(&old_name, &today, &id, &is_taken),
-    };
-    let mut tags = live.map(|live| live.tags.clone()).unwrap_or_default();
+    let live = draft.live(&id)?;
+    let name = names::passing(&service, &id, &|name| draft.is_taken(name));
+    if let Action::HandOver { old_name, .. } = &mut draft.steps[freer].action {
+        *old_name = name.clone();
+    }
+    let mut tags = live.tags.clone();
     tags.insert(draft.policy.ownership.tag.clone(), Some(draft.policy.ownership.value.clone()));
-    let tags = live.is_none_or(|live| live.tags != tags).then_some(tags);
+    let tags = (live.tags != tags).then_some(tags);
     let update = ServiceUpdate { name: Some(name), tags, ..ServiceUpdate::default() };
-    let mut after = BTreeSet::new();
-    match &mut draft.steps[freer].action {
-        Action::HandOver { rename, .. } => *rename = None,
-        Action::Retire { update, .. } => update.name = None,
-        _ => {}
-    }
-    if final_name.is_none() {
-        // An old service gives its name up only once the new one is complete.
-        after.extend(draft.steps[freer].after.iter().filter(|&&step| draft.steps[step].service == draft.steps[freer].service));
-    }
-    let mut step = DraftStep::new(&draft.steps[freer].service, Action::SetAside { id, update: Box::new(update) }, Risk::Disruptive);
-    step.frees = Some(old_name.clone());
-    step.after = after;
-    step.reason = Some(format!("`{old_name}` is to be another service's name"));
+    let mut step = DraftStep::new(&service, Action::SetAside { id, update: Box::new(update) }, Risk::Disruptive);
+    step.frees = Some(live.name.clone());
+    step.reason = Some(format!("`{}` is to be another service's name", live.name));
     Some(draft.push(step))
 }
 

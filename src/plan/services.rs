@@ -6,7 +6,7 @@ use super::build::{Draft, DraftStep};
 use super::diff::{self, Content};
 use super::identity::Embodiment;
 use super::types::{Action, Change, ProblemKind, Risk, ServiceKind, ServicePlan, StepId, Target};
-use super::{pins, replacement};
+use super::{names, pins, replacement};
 use crate::model::{
     DesiredService, LiveService, NewService, OnAgentChange, Retire, ServiceUpdate, VersionSet, VersionSetName,
 };
@@ -20,6 +20,21 @@ pub(super) fn steps(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>) {
     if tags > max_tags {
         let message = format!("`{}` would carry {tags} tags, the tool's own included; the API takes {max_tags}", wanted.name);
         draft.problem(ProblemKind::Impossible, embodiment, message, &["declare `tags:` with fewer of them"]);
+        return;
+    }
+    // A passing name or one that a replacement gave is already ours to tell.
+    let renamed = embodiment.live.is_some_and(|live| {
+        live.name != wanted.name && names::passing_to(live).is_none() && !names::is_replaced(live)
+    });
+    if (renamed || !content.active)
+        && let Some(stray) = draft.stray(&wanted.name)
+    {
+        let message = format!(
+            "`{}` is to be {}, but an inactive service of ours has that name: {stray}; a later run could not tell them apart",
+            wanted.name,
+            if renamed { "renamed" } else { "inactive" },
+        );
+        draft.problem(ProblemKind::Ambiguous, embodiment, message, &["rename that service, or remove its ownership tag"]);
         return;
     }
     pins::deprecated(draft, embodiment, &content);
@@ -155,8 +170,10 @@ pub(super) fn update_step(wanted: &DesiredService, live: &LiveService, content: 
         (Some(true), ..) | (_, Some(_), ..) | (_, _, Some(_), _) | (_, _, _, Some(_)) => Risk::Disruptive,
         _ => Risk::Safe,
     };
-    let takes_name = content.active && (!live.active || update.name.is_some());
-    let frees_name = live.active && (!content.active || update.name.is_some());
+    // Inactive namesakes are allowed by the API, but a run that is cut off could not tell them apart:
+    // names are handed on one after the other among them, too.
+    let takes_name = update.name.is_some() || (content.active && !live.active);
+    let frees_name = update.name.is_some() || (live.active && !content.active);
     let action = Action::Update { id: live.id.clone(), update: Box::new(update) };
     let mut step = DraftStep::new(&wanted.name, action, risk);
     step.takes = takes_name.then(|| content.name.clone());

@@ -207,10 +207,11 @@ fn a_swap_goes_through_a_passing_name_and_happens_once() {
 }
 
 #[test]
-fn a_rename_of_a_name_that_is_still_declared_is_refused() {
+fn a_name_that_is_still_declared_keeps_its_service() {
     let services = [renamed(wanted("C", "A1"), "B"), wanted("B", "A1")];
-    let error = try_plan(&desired(services), &snapshot([live("2", "B", "A1")]), &options()).expect_err("ambiguous");
-    assert_snapshot!(error.problems[0].message, @"`C` is to be renamed from `B`, but B.yaml:1:1 still declares that name, and service 2 can't be both");
+    let plan = plan_and_judge(&desired(services), &snapshot([live("2", "B", "A1")]), &options());
+    assert_snapshot!(steps(&plan), @"1 create C active=true agent=a1");
+    assert_snapshot!(plan.findings[0].message, @"`renamed_from: B` is left aside: B.yaml:1:1 still declares `B`, so that this is a new service");
 }
 
 #[test]
