@@ -1,1 +1,65 @@
-//! (being written)
+//! The only reader of environment variables, the clock and randomness. Imports nothing of ours.
+//!
+//! Everything else gets an [`Env`] handed in, so that tests decide what it says.
+#![allow(clippy::disallowed_methods, reason = "this is the one room that may")]
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+/// What a run knows of the world around it.
+#[derive(Clone, Debug)]
+pub struct Env {
+    variables: Variables,
+}
+
+#[derive(Clone, Debug)]
+enum Variables {
+    Process,
+    Fixed(Vec<(String, String)>),
+}
+
+impl Env {
+    /// The process's own environment.
+    pub fn process() -> Self {
+        Self { variables: Variables::Process }
+    }
+
+    /// A fixed environment, for tests.
+    pub fn fixed<K: Into<String>, V: Into<String>>(variables: impl IntoIterator<Item = (K, V)>) -> Self {
+        let variables = variables.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
+        Self { variables: Variables::Fixed(variables) }
+    }
+
+    /// A variable's value; none where it is unset, empty, or not Unicode.
+    pub fn variable(&self, name: &str) -> Option<String> {
+        let value = match &self.variables {
+            Variables::Process => std::env::var(name).ok(),
+            Variables::Fixed(all) => all.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()),
+        };
+        value.filter(|value| !value.is_empty())
+    }
+
+    /// The working directory, or `.` where it can't be told.
+    pub fn working_directory(&self) -> PathBuf {
+        std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."))
+    }
+
+    /// The wall clock.
+    pub fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
+
+    /// Today's date in UTC, as `2026-11-22`.
+    pub fn today(&self) -> String {
+        jiff::Timestamp::try_from(self.now())
+            .map_or_else(|_| "1970-01-01".to_owned(), |now| now.strftime("%Y-%m-%d").to_string())
+    }
+
+    /// A number from 0 to 1 that differs from call to call, for the jitter of retries. Not for secrets.
+    pub fn random(&self) -> f64 {
+        use std::hash::{BuildHasher, Hasher};
+        // The standard library seeds each of these anew from the system's randomness.
+        let bits = std::collections::hash_map::RandomState::new().build_hasher().finish();
+        (bits >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}

@@ -34,7 +34,7 @@ pub(super) fn resolve(desired: &Desired, snapshot: &Snapshot, problems: &mut Vec
     joins
 }
 
-fn one<Id: Ord + Clone + AsId + for<'t> From<&'t str>>(
+fn one<Id: Ord + Clone + AsRef<str> + for<'t> From<&'t str>>(
     service: &DesiredService,
     noun: &str,
     reference: &Reference,
@@ -60,29 +60,12 @@ fn one<Id: Ord + Clone + AsId + for<'t> From<&'t str>>(
             [(id, _)] => Ok((*id).clone()),
             [] => Err(problem(ProblemKind::Missing, format!("there is no {noun} named `{name}`"), nearest(name, catalog))),
             several => {
-                let ids: Vec<&str> = several.iter().map(|(id, _)| id.text()).collect();
+                let ids: Vec<&str> = several.iter().map(|(id, _)| id.as_ref()).collect();
                 let message = format!("{} {noun}s are named `{name}`: {}", ids.len(), ids.join(", "));
                 let help = vec![format!("name it by its id: `{{id: {}}}`", ids[0])];
                 Err(problem(ProblemKind::Ambiguous, message, help))
             }
         },
-    }
-}
-
-/// An id's text, whichever kind it is.
-pub(super) trait AsId {
-    fn text(&self) -> &str;
-}
-
-impl AsId for AgentId {
-    fn text(&self) -> &str {
-        self.as_str()
-    }
-}
-
-impl AsId for ContextGraphId {
-    fn text(&self) -> &str {
-        self.as_str()
     }
 }
 

@@ -1,1 +1,87 @@
-//! (being written)
+//! The two APIs over HTTP: reading, writing, sign-in, limits, retries. May import `model` only.
+//!
+//! A command that plans holds a [`ReadApi`]: it cannot write, by type. Only `apply` is given a
+//! [`WriteApi`].
+
+mod access;
+mod classic;
+mod failure;
+mod http;
+mod limits;
+mod retry;
+mod snapshot;
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::time::Duration;
+
+pub use access::{Access, Credentials, Watch};
+pub use classic::Classic;
+pub use failure::{ApiError, Cause};
+pub use limits::Reservation;
+pub use snapshot::read_snapshot;
+
+use crate::model::{
+    AgentId, BehaviorSet, BehaviorSetId, Catalog, ContextGraphId, Endpoint, LiveService, Need, NewService, ServiceId,
+    ServiceUpdate, SmokeTest, VersionSet, VersionSetName,
+};
+
+/// What an API can be asked.
+pub trait ReadApi {
+    /// All services that the user may see, active or not.
+    fn services(&self) -> impl Future<Output = Result<Vec<LiveService>, ApiError>>;
+
+    /// Agents: all, or some by id.
+    fn agents(&self, need: &Need<AgentId>) -> impl Future<Output = Result<Catalog<AgentId>, ApiError>>;
+
+    /// Context graphs: all, or some by id.
+    fn context_graphs(&self, need: &Need<ContextGraphId>) -> impl Future<Output = Result<Catalog<ContextGraphId>, ApiError>>;
+
+    /// The behavior sets that are applied to at least one of these services.
+    fn behavior_sets(&self, services: &BTreeSet<ServiceId>) -> impl Future<Output = Result<Vec<BehaviorSet>, ApiError>>;
+
+    /// One behavior set; none where it is gone.
+    fn behavior_set(&self, id: &BehaviorSetId) -> impl Future<Output = Result<Option<BehaviorSet>, ApiError>>;
+}
+
+/// What an API can be told.
+pub trait WriteApi: ReadApi {
+    /// Creates a service and gives its id. Never repeated after an answer was lost: the caller looks
+    /// it up first ([`ApiError::may_have_happened`]).
+    fn create_service(&self, new: &NewService) -> impl Future<Output = Result<ServiceId, ApiError>>;
+
+    /// Changes a service. With a reservation, the request is one of those reserved.
+    fn update_service(
+        &self,
+        id: &ServiceId,
+        update: &ServiceUpdate,
+        reserved: Option<&Reservation>,
+    ) -> impl Future<Output = Result<(), ApiError>>;
+
+    /// Writes a version set, whole.
+    fn write_version_set(
+        &self,
+        id: &ServiceId,
+        name: &VersionSetName,
+        content: &VersionSet,
+    ) -> impl Future<Output = Result<(), ApiError>>;
+
+    /// Deletes a version set; one that is gone already is no error.
+    fn delete_version_set(&self, id: &ServiceId, name: &VersionSetName) -> impl Future<Output = Result<(), ApiError>>;
+
+    /// Says to which services a behavior set is applied: all of them, not some.
+    fn apply_behavior_set(
+        &self,
+        id: &BehaviorSetId,
+        services: &BTreeSet<ServiceId>,
+    ) -> impl Future<Output = Result<(), ApiError>>;
+
+    /// Holds a conversation, ends it, and gives what the agent said.
+    fn converse(&self, id: &ServiceId, test: &SmokeTest) -> impl Future<Output = Result<String, ApiError>>;
+
+    /// Waits until `count` requests to an endpoint can follow each other without a wait between them.
+    fn reserve(&self, endpoint: Endpoint, count: u32) -> impl Future<Output = Reservation>;
+}
+
+/// How long one request may take before it counts as lost.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);

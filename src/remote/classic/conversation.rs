@@ -1,0 +1,120 @@
+//! One conversation of the Classic API: started, heard to its end, and finished. May import `model` only.
+
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::super::failure::{ApiError, Cause};
+use super::super::http::{Call, segment};
+use super::Classic;
+use crate::model::{Endpoint, ServiceId, SmokeTest};
+
+/// The most bytes of one line of the stream.
+const MAX_LINE: usize = 4 << 20;
+
+/// The events that matter here; others are passed over.
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+enum Event {
+    ConversationCreated {
+        conversation_id: String,
+    },
+    NewMessage {
+        #[serde(default)]
+        message: String,
+    },
+    InteractionComplete {
+        #[serde(default)]
+        full_message: Option<String>,
+    },
+    Error {
+        #[serde(default)]
+        http_error_code: Option<u16>,
+        #[serde(default)]
+        error_description: String,
+    },
+    #[serde(other)]
+    Other,
+}
+
+/// What a stream has told so far.
+#[derive(Default)]
+struct Heard {
+    conversation: Option<String>,
+    message: String,
+    complete: bool,
+    error: Option<(u16, String)>,
+}
+
+impl Heard {
+    fn line(&mut self, line: &[u8]) {
+        match serde_json::from_slice(line) {
+            Ok(Event::ConversationCreated { conversation_id }) => self.conversation = Some(conversation_id),
+            Ok(Event::NewMessage { message }) => self.message.push_str(&message),
+            Ok(Event::InteractionComplete { full_message }) => {
+                self.complete = true;
+                if let Some(message) = full_message {
+                    self.message = message;
+                }
+            }
+            // After the interaction is complete, an error is about what comes after it: the answer stands.
+            Ok(Event::Error { http_error_code, error_description }) if !self.complete => {
+                self.error = Some((http_error_code.unwrap_or(500), error_description));
+            }
+            Ok(Event::Error { .. } | Event::Other) | Err(_) => {}
+        }
+    }
+}
+
+/// Holds a conversation and gives what the agent said. The conversation is finished in any case.
+pub(super) async fn hold(api: &Classic, id: &ServiceId, test: &SmokeTest) -> Result<String, ApiError> {
+    let mut body = json!({ "service_id": id, "service_version_set_name": test.version_set });
+    if let (Some(say), Some(body)) = (&test.say, body.as_object_mut()) {
+        body.insert("initial_message".to_owned(), json!(say));
+        body.insert("initial_message_type".to_owned(), json!("user-message"));
+    }
+    let mut call = Call::send(Endpoint::StartConversation, Method::POST, api.path("conversation/"), Some(body));
+    call.query = vec![("response_format", "text".to_owned()), ("current_agent_action_type", "^$".to_owned())];
+    call.repeatable = false;
+    let mut response = api.http.respond(&call).await?;
+    let mut heard = Heard::default();
+    let failed = |cause, message: String| ApiError::new(&call.method, &call.path, cause, message);
+    let mut pending: Vec<u8> = Vec::new();
+    let stream = loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) => pending.extend_from_slice(&chunk),
+            Ok(None) => break Ok(()),
+            Err(_) => break Err(failed(Cause::Lost, "the conversation broke off".to_owned())),
+        }
+        while let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = pending.drain(..=end).collect();
+            heard.line(&line);
+        }
+        if pending.len() > MAX_LINE {
+            break Err(failed(Cause::Unreadable, "the conversation sends lines without end".to_owned()));
+        }
+    };
+    heard.line(&pending);
+    let finished = match &heard.conversation {
+        Some(conversation) => finish(api, conversation).await,
+        None => Ok(()),
+    };
+    stream?;
+    if let Some((status, message)) = heard.error {
+        return Err(failed(Cause::Status(status), message));
+    }
+    if !heard.complete {
+        return Err(failed(Cause::Unreadable, "the conversation ended before the agent's answer was complete".to_owned()));
+    }
+    finished?;
+    Ok(heard.message)
+}
+
+/// Ends a conversation; one that has ended by itself is no error.
+async fn finish(api: &Classic, conversation: &str) -> Result<(), ApiError> {
+    let path = api.path(&format!("conversation/{}/finish/", segment(conversation)));
+    match api.http.call(&Call::send(Endpoint::FinishConversation, Method::POST, path, None)).await {
+        Err(error) if error.status() == Some(409) => Ok(()),
+        result => result.map(|_| ()),
+    }
+}

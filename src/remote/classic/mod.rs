@@ -1,0 +1,257 @@
+//! The Classic API: paths, pages, and our words for its answers. May import `model` only.
+
+mod conversation;
+mod wire;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::access::Access;
+use super::failure::ApiError;
+use super::http::{Call, Http, segment};
+use super::limits::Reservation;
+use super::{ReadApi, WriteApi};
+use crate::model::{
+    AgentId, Api, BehaviorSet, BehaviorSetId, Catalog, CatalogEntry, ContextGraphId, Endpoint, LatestVersion,
+    LiveService, Need, NewService, ServiceId, ServiceUpdate, SmokeTest, VersionSet, VersionSetName,
+};
+
+/// How many ids one request may name: keeps addresses short.
+const IDS_A_REQUEST: usize = 20;
+
+/// A connection to one organization of the Classic API.
+#[derive(Clone, Debug)]
+pub struct Classic {
+    http: Http,
+}
+
+impl Classic {
+    /// The public address.
+    pub const BASE_URL: &'static str = "https://api.amigo.ai";
+
+    /// Prepares a connection; the first request signs in.
+    ///
+    /// # Errors
+    ///
+    /// An address to which credentials must not be sent, or a machine on which TLS can't be set up.
+    pub fn new(access: Access) -> Result<Self, ApiError> {
+        Ok(Self { http: Http::new(access, Api::Classic)? })
+    }
+
+    fn path(&self, rest: &str) -> String {
+        format!("/v1/{}/{rest}", segment(&self.http.access.organization))
+    }
+
+    fn service_path(&self, id: &ServiceId) -> String {
+        self.path(&format!("service/{}/", segment(id.as_str())))
+    }
+
+    fn version_set_path(&self, id: &ServiceId, name: &VersionSetName) -> String {
+        self.path(&format!("service/{}/version_sets/{}/", segment(id.as_str()), segment(name.as_str())))
+    }
+
+    /// Reads all pages of a list.
+    async fn pages<T: Page>(
+        &self,
+        endpoint: Endpoint,
+        path: &str,
+        filter: &[(&'static str, String)],
+    ) -> Result<Vec<T::Item>, ApiError> {
+        let mut items = Vec::new();
+        let mut token: Option<Value> = None;
+        loop {
+            let mut query = filter.to_vec();
+            query.push(("limit", endpoint.page_size(Api::Classic).to_string()));
+            if let Some(token) = &token {
+                query.push(("continuation_token", token.as_str().map_or_else(|| token.to_string(), str::to_owned)));
+            }
+            let page: T = self.http.json(&Call::get(endpoint, path.to_owned(), query)).await?;
+            let (more, next) = page.next();
+            items.extend(page.items());
+            match next.filter(|_| more) {
+                // A token that does not move on would never end.
+                Some(next) if Some(&next) != token.as_ref() => token = Some(next),
+                _ => return Ok(items),
+            }
+        }
+    }
+
+    /// Reads agents or context graphs: all pages, or some ids.
+    async fn catalog<T: Page<Item = wire::Named>, Id: Ord + Clone + AsRef<str> + for<'t> From<&'t str>>(
+        &self,
+        endpoint: Endpoint,
+        path: &str,
+        need: &Need<Id>,
+    ) -> Result<Catalog<Id>, ApiError> {
+        let mut catalog = Catalog::default();
+        let read = match need {
+            Need::Nothing => return Ok(catalog),
+            Need::All => {
+                catalog.complete = true;
+                self.pages::<T>(endpoint, path, &[]).await?
+            }
+            Need::Only(ids) => {
+                let ids: Vec<&Id> = ids.iter().collect();
+                let mut read = Vec::new();
+                for chunk in ids.chunks(IDS_A_REQUEST) {
+                    let filter: Vec<_> = chunk.iter().map(|id| ("id", id.as_ref().to_owned())).collect();
+                    read.extend(self.pages::<T>(endpoint, path, &filter).await?);
+                }
+                read
+            }
+        };
+        for named in read {
+            let latest = named.latest();
+            let entry = CatalogEntry { name: named.name, latest, deprecated: named.deprecated };
+            catalog.entries.insert(Id::from(&named.id), entry);
+        }
+        Ok(catalog)
+    }
+}
+
+/// One page of a list.
+trait Page: serde::de::DeserializeOwned {
+    type Item;
+    fn items(self) -> Vec<Self::Item>;
+    /// Whether there is more, and where it goes on.
+    fn next(&self) -> (bool, Option<Value>);
+}
+
+macro_rules! page {
+    ($name:ident, $field:ident, $item:ty) => {
+        #[derive(Deserialize)]
+        struct $name {
+            $field: Vec<$item>,
+            #[serde(default)]
+            has_more: bool,
+            #[serde(default)]
+            continuation_token: Option<Value>,
+        }
+
+        impl Page for $name {
+            type Item = $item;
+            fn items(self) -> Vec<$item> {
+                self.$field
+            }
+            fn next(&self) -> (bool, Option<Value>) {
+                (self.has_more, self.continuation_token.clone())
+            }
+        }
+    };
+}
+
+page!(Services, services, wire::Service);
+page!(Agents, agents, wire::Named);
+page!(StateMachines, service_hierarchical_state_machines, wire::Named);
+page!(BehaviorSets, dynamic_behavior_sets, wire::BehaviorSet);
+
+impl ReadApi for Classic {
+    async fn services(&self) -> Result<Vec<LiveService>, ApiError> {
+        let services = self.pages::<Services>(Endpoint::ListServices, &self.path("service/"), &[]).await?;
+        // A list that changes while it is read may show one twice: by id, the later answer counts.
+        let by_id: BTreeMap<ServiceId, LiveService> =
+            services.into_iter().map(wire::Service::into_live).map(|service| (service.id.clone(), service)).collect();
+        Ok(by_id.into_values().collect())
+    }
+
+    async fn agents(&self, need: &Need<AgentId>) -> Result<Catalog<AgentId>, ApiError> {
+        self.catalog::<Agents, _>(Endpoint::ListAgents, &self.path("organization/agent"), need).await
+    }
+
+    async fn context_graphs(&self, need: &Need<ContextGraphId>) -> Result<Catalog<ContextGraphId>, ApiError> {
+        let path = self.path("organization/service_hierarchical_state_machine");
+        self.catalog::<StateMachines, _>(Endpoint::ListContextGraphs, &path, need).await
+    }
+
+    async fn behavior_sets(&self, services: &BTreeSet<ServiceId>) -> Result<Vec<BehaviorSet>, ApiError> {
+        let services: Vec<&ServiceId> = services.iter().collect();
+        let mut sets: BTreeMap<BehaviorSetId, BehaviorSet> = BTreeMap::new();
+        for chunk in services.chunks(IDS_A_REQUEST) {
+            let filter: Vec<_> = chunk.iter().map(|id| ("applied_to_service", id.as_str().to_owned())).collect();
+            let path = self.path("dynamic_behavior_set/");
+            let read = self.pages::<BehaviorSets>(Endpoint::ListBehaviorSets, &path, &filter).await?;
+            sets.extend(read.into_iter().map(wire::BehaviorSet::into_set).map(|set| (set.id.clone(), set)));
+        }
+        Ok(sets.into_values().collect())
+    }
+
+    async fn behavior_set(&self, id: &BehaviorSetId) -> Result<Option<BehaviorSet>, ApiError> {
+        let filter = [("id", id.as_str().to_owned())];
+        let path = self.path("dynamic_behavior_set/");
+        let read = self.pages::<BehaviorSets>(Endpoint::ListBehaviorSets, &path, &filter).await?;
+        Ok(read.into_iter().map(wire::BehaviorSet::into_set).find(|set| &set.id == id))
+    }
+}
+
+impl WriteApi for Classic {
+    async fn create_service(&self, new: &NewService) -> Result<ServiceId, ApiError> {
+        #[derive(Deserialize)]
+        struct Created {
+            id: String,
+        }
+        let body = wire::create_body(new);
+        let mut call = Call::send(Endpoint::CreateService, Method::POST, self.path("service/"), Some(body));
+        call.repeatable = false;
+        let created: Created = self.http.json(&call).await?;
+        Ok(ServiceId::new(created.id))
+    }
+
+    async fn update_service(
+        &self,
+        id: &ServiceId,
+        update: &ServiceUpdate,
+        reserved: Option<&Reservation>,
+    ) -> Result<(), ApiError> {
+        let body = wire::update_body(update);
+        let mut call = Call::send(Endpoint::UpdateService, Method::POST, self.service_path(id), Some(body));
+        call.reserved = reserved;
+        self.http.call(&call).await.map(|_| ())
+    }
+
+    async fn write_version_set(
+        &self,
+        id: &ServiceId,
+        name: &VersionSetName,
+        content: &VersionSet,
+    ) -> Result<(), ApiError> {
+        let body = json!({ "version_set": wire::version_set_body(content) });
+        let path = self.version_set_path(id, name);
+        self.http.call(&Call::send(Endpoint::WriteVersionSet, Method::PUT, path, Some(body))).await.map(|_| ())
+    }
+
+    async fn delete_version_set(&self, id: &ServiceId, name: &VersionSetName) -> Result<(), ApiError> {
+        let path = self.version_set_path(id, name);
+        match self.http.call(&Call::send(Endpoint::DeleteVersionSet, Method::DELETE, path, None)).await {
+            Err(error) if error.status() == Some(404) => Ok(()),
+            result => result.map(|_| ()),
+        }
+    }
+
+    async fn apply_behavior_set(&self, id: &BehaviorSetId, services: &BTreeSet<ServiceId>) -> Result<(), ApiError> {
+        let path = self.path(&format!("dynamic_behavior_set/{}/", segment(id.as_str())));
+        let body = json!({ "applied_to_services": services });
+        self.http.call(&Call::send(Endpoint::UpdateBehaviorSet, Method::POST, path, Some(body))).await.map(|_| ())
+    }
+
+    async fn converse(&self, id: &ServiceId, test: &SmokeTest) -> Result<String, ApiError> {
+        conversation::hold(self, id, test).await
+    }
+
+    async fn reserve(&self, endpoint: Endpoint, count: u32) -> Reservation {
+        let watch = &self.http.access.watch;
+        self.http.limiter.acquire(endpoint, count, &|wait, limit| watch.waiting(endpoint, wait, limit)).await
+    }
+}
+
+impl wire::Named {
+    fn latest(&self) -> LatestVersion {
+        match &self.latest_version {
+            None => LatestVersion::Unknown,
+            Some(Value::Null) => LatestVersion::None,
+            Some(value) => wire::version_number(value).map_or(LatestVersion::Unknown, LatestVersion::Number),
+        }
+    }
+}

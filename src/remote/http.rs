@@ -1,0 +1,316 @@
+//! One request at a time: signing, limits, retries, bounded answers. May import `model` only.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::HeaderMap;
+use reqwest::{Client, Method, RequestBuilder, Response};
+use secrecy::ExposeSecret;
+use serde_json::Value;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::REQUEST_TIMEOUT;
+use super::access::Access;
+use super::failure::{ApiError, Cause};
+use super::limits::{Limiter, Reservation, Told};
+use super::retry::{self, Attempt};
+use crate::model::{Api, Endpoint};
+
+/// The most bytes of one answer that are read.
+const MAX_ANSWER: usize = 64 << 20;
+/// A token is renewed when less than this is left, or a tenth of its life if that is shorter.
+const RENEW_BEFORE: Duration = Duration::from_secs(60);
+
+/// A request, as the APIs know them.
+#[derive(Debug)]
+pub(super) struct Call<'a> {
+    pub(super) endpoint: Endpoint,
+    pub(super) method: Method,
+    /// Below the base address, exact to the last slash.
+    pub(super) path: String,
+    pub(super) query: Vec<(&'static str, String)>,
+    pub(super) body: Option<Value>,
+    /// Whether sending it twice does the same as sending it once.
+    pub(super) repeatable: bool,
+    pub(super) reserved: Option<&'a Reservation>,
+}
+
+impl Call<'_> {
+    pub(super) fn get(endpoint: Endpoint, path: String, query: Vec<(&'static str, String)>) -> Self {
+        Self { endpoint, method: Method::GET, path, query, body: None, repeatable: true, reserved: None }
+    }
+
+    pub(super) fn send(endpoint: Endpoint, method: Method, path: String, body: Option<Value>) -> Self {
+        Self { endpoint, method, path, query: Vec::new(), body, repeatable: true, reserved: None }
+    }
+}
+
+/// A good answer.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) body: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Token {
+    text: String,
+    renew_at: SystemTime,
+}
+
+/// The connection to one organization; clones share the token and the limits.
+#[derive(Clone, Debug)]
+pub(super) struct Http {
+    client: Client,
+    pub(super) access: Access,
+    pub(super) limiter: Limiter,
+    token: Arc<Mutex<Option<Arc<Token>>>>,
+}
+
+impl Http {
+    /// Prepares a connection; nothing is sent yet.
+    ///
+    /// # Errors
+    ///
+    /// An address to which credentials must not be sent, or a machine on which TLS can't be set up.
+    pub(super) fn new(access: Access, api: Api) -> Result<Self, ApiError> {
+        access.check()?;
+        // Installed by whoever is first; a second time is no error.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = client(&access).map_err(|error| ApiError::setup(format!("TLS can't be set up: {}", chain(&error))))?;
+        Ok(Self { client, access, limiter: Limiter::new(api), token: Arc::default() })
+    }
+
+    /// Sends a request, with all that belongs to it, and gives the answer's body.
+    pub(super) async fn call(&self, call: &Call<'_>) -> Result<Answer, ApiError> {
+        let response = self.respond(call).await?;
+        let body = read(response, &call.method, &call.path).await?;
+        Ok(Answer { body })
+    }
+
+    /// Sends a request and gives the answer as JSON.
+    pub(super) async fn json<T: serde::de::DeserializeOwned>(&self, call: &Call<'_>) -> Result<T, ApiError> {
+        let answer = self.call(call).await?;
+        serde_json::from_slice(&answer.body).map_err(|error| {
+            ApiError::new(&call.method, &call.path, Cause::Unreadable, format!("the answer can't be read: {error}"))
+        })
+    }
+
+    /// Sends a request until it succeeds or must be given up; the body is not read yet.
+    pub(super) async fn respond(&self, call: &Call<'_>) -> Result<Response, ApiError> {
+        let started = Instant::now();
+        let mut renewed = false;
+        let mut number = 0;
+        loop {
+            number += 1;
+            let token = self.token(None).await?;
+            let request = self.request(call).bearer_auth(&token.text);
+            let (error, after) = match self.once(call, request).await {
+                Ok(response) => return Ok(response),
+                Err(failed) => failed,
+            };
+            if error.cause == Cause::Status(401) && !renewed {
+                renewed = true;
+                self.token(Some(&token)).await?;
+                continue;
+            }
+            let attempt = Attempt {
+                repeatable: call.repeatable,
+                cause: &error.cause,
+                number,
+                retry_after: after,
+                spent: started.elapsed(),
+                random: (self.access.random)(),
+            };
+            let Some(wait) = retry::again(attempt) else { return Err(error) };
+            self.access.watch.retrying(call.endpoint, wait, &error);
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    fn request(&self, call: &Call<'_>) -> RequestBuilder {
+        let url = format!("{}{}", self.access.base_url, call.path);
+        let mut request = self.client.request(call.method.clone(), url);
+        for (name, value) in &self.access.headers {
+            request = request.header(name, value);
+        }
+        if !call.query.is_empty() {
+            request = request.query(&call.query);
+        }
+        match &call.body {
+            Some(body) => request.json(body),
+            None => request,
+        }
+    }
+
+    /// One attempt, within the limits: the answer if it is good, else the error and its `Retry-After`.
+    async fn once(&self, call: &Call<'_>, request: RequestBuilder) -> Result<Response, (ApiError, Option<Duration>)> {
+        let waiting = |wait, limit| self.access.watch.waiting(call.endpoint, wait, limit);
+        if !call.reserved.is_some_and(Reservation::take) {
+            let permit = self.limiter.acquire(call.endpoint, 1, &waiting).await;
+            permit.take();
+        }
+        let sent = Instant::now();
+        let result = request.timeout(REQUEST_TIMEOUT).send().await;
+        let response = match result {
+            Ok(response) => response,
+            Err(error) => {
+                self.limiter.answered(call.endpoint, None);
+                let cause = if error.is_connect() || error.is_builder() { Cause::NotSent } else { Cause::Lost };
+                let message = self.transport_message(&error);
+                return Err((ApiError::new(&call.method, &call.path, cause, message), None));
+            }
+        };
+        let now = (self.access.now)();
+        self.limiter.answered(call.endpoint, told(response.headers(), now));
+        let status = response.status();
+        self.access.watch.answered(call.method.as_str(), &call.path, status.as_u16(), sent.elapsed());
+        if status.is_success() {
+            return Ok(response);
+        }
+        let after = header(response.headers(), "retry-after").and_then(|text| retry::retry_after(text, now));
+        let body = read(response, &call.method, &call.path).await.unwrap_or_default();
+        Err((ApiError::from_answer(&call.method, &call.path, status.as_u16(), &body), after))
+    }
+
+    fn transport_message(&self, error: &reqwest::Error) -> String {
+        let what = if error.is_connect() {
+            format!("no connection to {}", self.access.base_url)
+        } else if error.is_timeout() {
+            format!("no answer within {} s", REQUEST_TIMEOUT.as_secs())
+        } else {
+            "the connection broke before the answer came".to_owned()
+        };
+        format!("{what} ({})", chain(error))
+    }
+
+    /// The present token; a new one where there is none, it is about to expire, or it is the refused one.
+    async fn token(&self, refused: Option<&Arc<Token>>) -> Result<Arc<Token>, ApiError> {
+        let mut held = self.token.lock().await;
+        if let Some(token) = held.as_ref() {
+            let is_refused = refused.is_some_and(|refused| Arc::ptr_eq(refused, token));
+            if !is_refused && (self.access.now)() < token.renew_at {
+                return Ok(Arc::clone(token));
+            }
+        }
+        let token = Arc::new(self.sign_in().await?);
+        *held = Some(Arc::clone(&token));
+        Ok(token)
+    }
+
+    /// Signs in with the API key.
+    async fn sign_in(&self) -> Result<Token, ApiError> {
+        #[derive(serde::Deserialize)]
+        struct SignedIn {
+            id_token: String,
+            expires_at: Option<String>,
+        }
+        let path = format!("/v1/{}/user/signin_with_api_key", segment(&self.access.organization));
+        let call = Call::send(Endpoint::SignIn, Method::POST, path, None);
+        let started = Instant::now();
+        let mut number = 0;
+        let response = loop {
+            number += 1;
+            let credentials = &self.access.credentials;
+            let request = self
+                .request(&call)
+                .header("x-api-key", credentials.api_key.expose_secret())
+                .header("x-api-key-id", credentials.api_key_id.expose_secret())
+                .header("x-user-id", credentials.user_id.expose_secret());
+            let (error, retry_after) = match self.once(&call, request).await {
+                Ok(response) => break response,
+                Err(failed) => failed,
+            };
+            let (spent, random) = (started.elapsed(), (self.access.random)());
+            let attempt = Attempt { repeatable: true, cause: &error.cause, number, retry_after, spent, random };
+            let Some(wait) = retry::again(attempt) else { return Err(error) };
+            self.access.watch.retrying(call.endpoint, wait, &error);
+            tokio::time::sleep(wait).await;
+        };
+        let body = read(response, &call.method, &call.path).await?;
+        // The parser's own message could quote the token: it is left out.
+        let signed: SignedIn = serde_json::from_slice(&body).map_err(|_| {
+            ApiError::new(&call.method, &call.path, Cause::Unreadable, "the answer to signing in can't be read")
+        })?;
+        let now = (self.access.now)();
+        let expires = signed.expires_at.as_deref().and_then(|text| text.parse::<jiff::Timestamp>().ok());
+        let life = expires
+            .map_or(Duration::from_secs(300), |at| SystemTime::from(at).duration_since(now).unwrap_or_default());
+        Ok(Token { text: signed.id_token, renew_at: now + life.saturating_sub(RENEW_BEFORE.min(life / 10)) })
+    }
+}
+
+/// A client that follows no redirects; without the system's certificates, with the bundled ones.
+fn client(access: &Access) -> Result<Client, reqwest::Error> {
+    let builder = || {
+        let builder = Client::builder()
+            .user_agent(concat!("amigops/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(Duration::from_secs(10))
+            .redirect(reqwest::redirect::Policy::none());
+        if access.is_loopback() { builder.no_proxy() } else { builder }
+    };
+    builder().build().or_else(|_| {
+        let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS;
+        let roots = roots.iter().filter_map(|der| reqwest::Certificate::from_der(der).ok());
+        builder().tls_certs_only(roots).build()
+    })
+}
+
+/// Reads an answer, bounded.
+async fn read(mut response: Response, method: &Method, path: &str) -> Result<Vec<u8>, ApiError> {
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => return Ok(body),
+            Err(error) => {
+                let message = format!("the answer broke off ({})", chain(&error));
+                return Err(ApiError::new(method, path, Cause::Lost, message));
+            }
+        }
+        if body.len() > MAX_ANSWER {
+            let message = format!("the answer is longer than {} MB", MAX_ANSWER >> 20);
+            return Err(ApiError::new(method, path, Cause::Unreadable, message));
+        }
+    }
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// The budget that an answer's headers tell; none where they don't.
+fn told(headers: &HeaderMap, now: SystemTime) -> Option<Told> {
+    let number = |name: &str| header(headers, name)?.trim().parse::<f64>().ok().filter(|number| number.is_finite());
+    let reset = SystemTime::UNIX_EPOCH + Duration::try_from_secs_f64(number("x-ratelimit-reset")?).ok()?;
+    Some(Told {
+        limit: number("x-ratelimit-limit")? as u32,
+        remaining: number("x-ratelimit-remaining")?.max(0.0) as u32,
+        // A clock that is off must neither stop us for long nor let us run into the limit at once.
+        resets_in: reset.duration_since(now).unwrap_or_default().min(Duration::from_secs(120)),
+    })
+}
+
+/// A name as a path segment.
+pub(super) fn segment(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
+/// An error and its causes, without the address, which may carry what must not be shown.
+fn chain(error: &reqwest::Error) -> String {
+    let mut parts = Vec::new();
+    let mut source: Option<&dyn std::error::Error> = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if parts.last() != Some(&text) {
+            parts.push(text);
+        }
+        source = cause.source();
+    }
+    if parts.is_empty() { "no details".to_owned() } else { parts.join(": ") }
+}

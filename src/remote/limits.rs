@@ -1,0 +1,237 @@
+//! Keeps requests within the API's limits, so that no 429 is ever asked for. May import `model` only.
+//!
+//! An endpoint has so many requests a minute, for the whole organization. The published numbers are the
+//! start; every answer's headers are the truth, also when somebody else spends the same budget.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::model::{Api, Endpoint};
+
+/// The length of a window where the server does not say when it ends.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// What an answer's headers say of an endpoint's budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Told {
+    /// Requests a window.
+    pub(super) limit: u32,
+    /// Requests left in the present window.
+    pub(super) remaining: u32,
+    /// How long until the next window begins.
+    pub(super) resets_in: Duration,
+}
+
+/// One endpoint's budget: a pure account, without waiting.
+#[derive(Debug)]
+struct Budget {
+    limit: u32,
+    /// What the server said last of the present window: requests left, and its end.
+    told: Option<(u32, Instant)>,
+    /// Requests promised to somebody and not answered yet.
+    outstanding: u32,
+    /// When requests were answered without a word on the budget.
+    untold: VecDeque<Instant>,
+}
+
+/// Whether requests can go now, or when to ask again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    Go,
+    /// At this time, or when a request is answered, whichever is first.
+    Later(Instant),
+    /// When a request is answered.
+    OnAnswer,
+}
+
+impl Budget {
+    fn new(limit: u32) -> Self {
+        Self { limit, told: None, outstanding: 0, untold: VecDeque::new() }
+    }
+
+    fn ask(&mut self, count: u32, now: Instant) -> Answer {
+        if self.told.is_some_and(|(_, end)| end <= now) {
+            self.told = None;
+        }
+        while self.untold.front().is_some_and(|at| now.duration_since(*at) >= MINUTE) {
+            self.untold.pop_front();
+        }
+        let count = count.min(self.limit.max(1));
+        let spent = self.untold.len() as u32;
+        let left = self.told.map_or_else(|| self.limit.saturating_sub(spent), |(remaining, _)| remaining);
+        if self.outstanding + count <= left {
+            self.outstanding += count;
+            return Answer::Go;
+        }
+        let opens = match (self.told, self.untold.front()) {
+            (Some((_, end)), _) => Some(end),
+            (None, Some(at)) => Some(*at + MINUTE),
+            (None, None) => None,
+        };
+        opens.map_or(Answer::OnAnswer, Answer::Later)
+    }
+
+    fn answered(&mut self, told: Option<Told>, now: Instant) {
+        self.outstanding = self.outstanding.saturating_sub(1);
+        let Some(Told { limit, remaining, resets_in }) = told else {
+            self.untold.push_back(now);
+            return;
+        };
+        self.limit = limit;
+        let end = now + resets_in;
+        // Answers can overtake each other: in one window the smallest number is the newest. Ends are told
+        // in whole seconds, so that those of one window differ a little.
+        let same_window = |known: Instant| {
+            let (a, b) = (known.max(end), known.min(end));
+            a.duration_since(b) < Duration::from_millis(1_500)
+        };
+        self.told = match self.told {
+            Some((left, known)) if same_window(known) => Some((left.min(remaining), known.max(end))),
+            Some((left, known)) if known > end => Some((left, known)),
+            _ => Some((remaining, end)),
+        };
+    }
+}
+
+/// All budgets of one organization; clones share them.
+#[derive(Clone, Debug)]
+pub(super) struct Limiter {
+    api: Api,
+    budgets: Arc<Mutex<BTreeMap<Endpoint, Budget>>>,
+    changed: Arc<Notify>,
+}
+
+impl Limiter {
+    pub(super) fn new(api: Api) -> Self {
+        Self { api, budgets: Arc::default(), changed: Arc::default() }
+    }
+
+    fn with<T>(&self, endpoint: Endpoint, work: impl FnOnce(&mut Budget) -> T) -> T {
+        let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
+        work(budgets.entry(endpoint).or_insert_with(|| Budget::new(endpoint.per_minute(self.api))))
+    }
+
+    /// Waits until `count` requests may go; `waiting` hears of waits that are worth a word.
+    pub(super) async fn acquire(&self, endpoint: Endpoint, count: u32, waiting: &dyn Fn(Duration, u32)) -> Reservation {
+        let mut said = false;
+        loop {
+            // Registered before asking, so that an answer in between is not missed.
+            let changed = self.changed.notified();
+            let (answer, limit) = self.with(endpoint, |budget| (budget.ask(count, Instant::now()), budget.limit));
+            let now = Instant::now();
+            match answer {
+                Answer::Go => return Reservation { limiter: self.clone(), endpoint, left: Mutex::new(count.min(limit.max(1))) },
+                Answer::OnAnswer => changed.await,
+                Answer::Later(at) => {
+                    let wait = at.saturating_duration_since(now);
+                    if !said && wait >= Duration::from_secs(1) {
+                        waiting(wait, limit);
+                        said = true;
+                    }
+                    tokio::select! {
+                        () = changed => {}
+                        () = tokio::time::sleep_until(at) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// Notes that a request was answered (or given up).
+    pub(super) fn answered(&self, endpoint: Endpoint, told: Option<Told>) {
+        self.with(endpoint, |budget| budget.answered(told, Instant::now()));
+        self.changed.notify_waiters();
+    }
+
+    fn give_back(&self, endpoint: Endpoint, count: u32) {
+        self.with(endpoint, |budget| budget.outstanding = budget.outstanding.saturating_sub(count));
+        self.changed.notify_waiters();
+    }
+}
+
+/// Requests that may be sent without a further wait; what is not used is given back.
+#[derive(Debug)]
+pub struct Reservation {
+    limiter: Limiter,
+    endpoint: Endpoint,
+    left: Mutex<u32>,
+}
+
+impl Reservation {
+    /// Uses one of the reserved requests; false when none is left.
+    pub(super) fn take(&self) -> bool {
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let any = *left > 0;
+        *left = left.saturating_sub(1);
+        any
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        let left = *self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        if left > 0 {
+            self.limiter.give_back(self.endpoint, left);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(limit: u32, remaining: u32, seconds: u64) -> Option<Told> {
+        Some(Told { limit, remaining, resets_in: Duration::from_secs(seconds) })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_published_number_is_the_start_and_the_headers_the_truth() {
+        let now = Instant::now();
+        let mut budget = Budget::new(2);
+        assert_eq!(budget.ask(1, now), Answer::Go);
+        assert_eq!(budget.ask(1, now), Answer::Go);
+        assert_eq!(budget.ask(1, now), Answer::OnAnswer);
+        budget.answered(told(100, 60, 30), now);
+        assert_eq!(budget.ask(59, now), Answer::Go);
+        assert_eq!(budget.ask(1, now), Answer::Later(now + Duration::from_secs(30)));
+        budget.outstanding = 0;
+        assert_eq!(budget.ask(100, now + Duration::from_secs(30)), Answer::Go);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_overtaken_answer_does_not_give_budget_back() {
+        let now = Instant::now();
+        let mut budget = Budget::new(20);
+        for _ in 0..3 {
+            assert_eq!(budget.ask(1, now), Answer::Go);
+        }
+        budget.answered(told(20, 17, 60), now);
+        budget.answered(told(20, 19, 60), now);
+        assert_eq!(budget.told.map(|(left, _)| left), Some(17));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_headers_the_last_minute_counts() {
+        let now = Instant::now();
+        let mut budget = Budget::new(1);
+        assert_eq!(budget.ask(1, now), Answer::Go);
+        budget.answered(None, now);
+        assert_eq!(budget.ask(1, now), Answer::Later(now + MINUTE));
+        assert_eq!(budget.ask(1, now + MINUTE), Answer::Go);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_reserved_and_not_used_is_given_back() {
+        let limiter = Limiter::new(Api::Classic);
+        let reserved = limiter.acquire(Endpoint::UpdateService, 20, &|_, _| {}).await;
+        assert!(reserved.take());
+        limiter.answered(Endpoint::UpdateService, None);
+        drop(reserved);
+        let again = limiter.acquire(Endpoint::UpdateService, 19, &|_, _| {}).await;
+        assert!(again.take());
+    }
+}

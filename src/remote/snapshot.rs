@@ -1,0 +1,53 @@
+//! Reads everything that planning asks for. May import `model` only.
+
+use std::collections::BTreeSet;
+
+use super::failure::ApiError;
+use super::ReadApi;
+use crate::model::{Catalog, Lookups, Need, ServiceId, Snapshot};
+
+/// Reads the live state: the services, and then what `lacking` says is lacking, until nothing is.
+///
+/// # Errors
+///
+/// The first request that failed for good.
+pub async fn read_snapshot(
+    api: &impl ReadApi,
+    mut lacking: impl FnMut(&Snapshot) -> Lookups,
+) -> Result<Snapshot, ApiError> {
+    let mut snapshot = Snapshot { services: api.services().await?, ..Snapshot::default() };
+    loop {
+        let lookups = lacking(&snapshot);
+        if lookups.is_nothing() {
+            return Ok(snapshot);
+        }
+        let (agents, graphs, sets) = tokio::try_join!(
+            api.agents(&lookups.agents),
+            api.context_graphs(&lookups.context_graphs),
+            behavior_sets(api, &lookups.behavior_sets_of),
+        )?;
+        merge(&mut snapshot.agents, agents, &lookups.agents);
+        merge(&mut snapshot.context_graphs, graphs, &lookups.context_graphs);
+        for id in lookups.behavior_sets_of {
+            let of_service = sets.iter().filter(|set| set.applied_to.contains(&id)).cloned().collect();
+            snapshot.behavior_sets.insert(id, of_service);
+        }
+    }
+}
+
+async fn behavior_sets(
+    api: &impl ReadApi,
+    services: &BTreeSet<ServiceId>,
+) -> Result<Vec<crate::model::BehaviorSet>, ApiError> {
+    if services.is_empty() { Ok(Vec::new()) } else { api.behavior_sets(services).await }
+}
+
+/// Adds what was read, and notes what was asked for and isn't there.
+fn merge<Id: Ord + Clone>(known: &mut Catalog<Id>, read: Catalog<Id>, need: &Need<Id>) {
+    known.complete |= read.complete;
+    known.entries.extend(read.entries);
+    if let Need::Only(ids) = need {
+        let missing = ids.iter().filter(|id| !known.entries.contains_key(id)).cloned();
+        known.missing.extend(missing.collect::<Vec<_>>());
+    }
+}
