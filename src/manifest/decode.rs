@@ -120,7 +120,8 @@ pub(super) fn or_suggestion(suggestion: Option<&str>, otherwise: &str) -> String
 
 /// A problem of type.
 pub(super) fn wrong_type(node: &Node, expected: &str) -> Problem {
-    let found = node.describe();
+    // The line itself shows the text, unless it is masked.
+    let found = if matches!(node.value, Value::Text(_)) { "a text".to_owned() } else { node.describe() };
     Problem::error(Code::WrongType, node.span, format!("expected {expected}, found {found}"))
         .label(format!("expected {expected}"))
 }

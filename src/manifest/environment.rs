@@ -157,7 +157,7 @@ fn foreign_key(sink: &mut Sink, key: &Key, value: &Node) -> bool {
         .iter()
         .any(|part| name.contains(part))
     {
-        sink.mask(value.span);
+        mask_all(sink, value);
         sink.push(
             Problem::error(Code::BadCredential, key.span, "credentials never stand in a file")
                 .label("remove this, and change the credential if it was a real one")
@@ -243,9 +243,12 @@ fn base_url(sink: &mut Sink, fields: Fields<'_>) -> Option<String> {
 fn headers(sink: &mut Sink, fields: Fields<'_>) -> BTreeMap<String, String> {
     let Some(node) = fields.get(sink, "headers") else { return BTreeMap::new() };
     // Masked before types are looked at: whatever stands behind such a name may be a secret.
+    if !matches!(node.value, Value::Map(_)) {
+        mask_all(sink, node);
+    }
     if let Value::Map(map) = &node.value {
         for (key, value) in map.entries.iter().filter(|(key, _)| carries_credentials(&key.name)) {
-            sink.mask(value.span);
+            mask_all(sink, value);
             sink.push(
                 Problem::error(Code::BadHeader, key.span, "a header that carries credentials")
                     .label("credentials never stand in a file")
@@ -299,18 +302,32 @@ fn refused_header(name: &str) -> Option<&'static str> {
 fn credentials(sink: &mut Sink, fields: Fields<'_>, shape: &Shape) -> Credentials {
     let Some(node) = fields.get(sink, "credentials") else { return Credentials::default() };
     mask_credentials(sink, node);
+    // A wrong type must not be described either: the description would show it.
+    if !matches!(node.value, Value::Map(_)) {
+        sink.push(bad_credential(node.span, "credentials"));
+        return Credentials::default();
+    }
     let Some(fields) = Fields::open(sink, node, shape) else { return Credentials::default() };
     let mut part = |name: &str| {
         let node = fields.get(sink, name)?;
         match &node.value {
             Value::Text(text) if is_variable(text) => Some(text.clone()),
             _ => {
-                sink.push(bad_credential(node.span, name));
+                sink.push(bad_credential(node.span, &format!("credentials.{name}")));
                 None
             }
         }
     };
     Credentials { api_key: part("api_key"), api_key_id: part("api_key_id"), user_id: part("user_id") }
+}
+
+/// Masks every text of a value; a collection's own place is only its bracket.
+fn mask_all(sink: &mut Sink, node: &Node) {
+    match &node.value {
+        Value::Map(map) => map.entries.iter().for_each(|(_, value)| mask_all(sink, value)),
+        Value::List(items) => items.iter().for_each(|item| mask_all(sink, item)),
+        _ => sink.mask(node.span),
+    }
 }
 
 /// Whatever is not plainly a variable's name is masked, under whichever key it stands.
@@ -324,7 +341,7 @@ fn mask_credentials(sink: &mut Sink, node: &Node) {
 }
 
 fn bad_credential(span: Span, name: &str) -> Problem {
-    let message = format!("`credentials.{name}` is the name of an environment variable");
+    let message = format!("`{name}` holds names of environment variables");
     Problem::error(Code::BadCredential, span, message)
         .label("this isn't one, and is not shown: it may be a secret")
         .help("names are upper case, such as ACME_API_KEY; change the credential if this was a real one")

@@ -57,6 +57,8 @@ struct Pattern<'a> {
     span: Span,
     matcher: GlobMatcher,
     base: PathBuf,
+    /// How many levels below the root it can match; none: any number.
+    depth: Option<usize>,
     hits: usize,
 }
 
@@ -106,7 +108,8 @@ fn pattern<'a>(sink: &mut Sink, root: &Path, text: &'a str, span: Span) -> Optio
     };
     let literal = plain.split('/').take_while(|part| !part.contains(['*', '?', '[', '{', '\\']));
     let base = root.join(literal.collect::<PathBuf>());
-    Some(Pattern { text, span, matcher: glob.compile_matcher(), base, hits: 0 })
+    let depth = (!plain.contains("**") && !plain.contains('{')).then(|| plain.split('/').count());
+    Some(Pattern { text, span, matcher: glob.compile_matcher(), base, depth, hits: 0 })
 }
 
 fn walk(
@@ -116,7 +119,15 @@ fn walk(
     patterns: &mut [Pattern<'_>],
     found: &mut dyn FnMut(String, PathBuf),
 ) {
-    let mut entries = WalkDir::new(base).follow_links(true).sort_by_file_name().into_iter();
+    // `*.yaml` at the root must not walk through everything below it.
+    let above = base.strip_prefix(root).map_or(0, |base| base.components().count());
+    let depths =
+        patterns.iter().filter(|pattern| pattern.base.starts_with(base)).map(|pattern| pattern.depth);
+    let depth = depths
+        .reduce(|a, b| Some(a?.max(b?)))
+        .flatten()
+        .map_or(usize::MAX, |depth| depth.saturating_sub(above));
+    let mut entries = WalkDir::new(base).max_depth(depth).follow_links(true).sort_by_file_name().into_iter();
     while let Some(entry) = entries.next() {
         let path = match &entry {
             Ok(entry) => entry.path(),
@@ -141,9 +152,10 @@ fn walk(
             }
             Ok(_) if matched => found(name, path.to_owned()),
             Ok(_) => {}
-            // A broken link that no pattern means is nobody's business, a closed directory is.
+            // A broken link that no pattern means, or one that leads back up, is nobody's business; a
+            // closed directory may hold manifests.
             Err(error)
-                if matched || error.io_error().is_none_or(|io| io.kind() != io::ErrorKind::NotFound) =>
+                if matched || error.io_error().is_some_and(|io| io.kind() != io::ErrorKind::NotFound) =>
             {
                 unreadable(sink, &name, &reason(error));
             }

@@ -245,14 +245,10 @@ fn read_manifests(sink: &mut Sink, root: &Path, decoded: &project::Decoded) -> (
 fn refuse_nothing(sink: &mut Sink, decoded: &project::Decoded, files: usize) {
     let Some((_, at)) = decoded.globs.first() else { return };
     let (message, label) = match files {
-        0 => ("no manifest was found".to_owned(), "these patterns match no file"),
-        _ => (format!("no service is declared in {files} manifest file(s)"), "these files hold no document"),
+        0 => ("no manifest was found", "these patterns match no file"),
+        _ => ("no service is declared", "the files that these patterns match hold no document"),
     };
-    sink.push(
-        Problem::error(Code::NoManifests, *at, message)
-            .label(label)
-            .help("an empty project is refused: it would mean \"remove everything\""),
-    );
+    sink.push(project::no_manifests(*at, message, label));
 }
 
 fn variants(sink: &mut Sink, project: &project::Decoded, document: Node) -> Variants {

@@ -75,3 +75,73 @@ pub(super) fn keys(node: &Node) -> HashSet<&str> {
         _ => HashSet::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::sink::Sink;
+    use super::super::tree::{Node, Value};
+    use super::super::yaml;
+    use super::{document, overlay};
+
+    fn tree(text: &str) -> Node {
+        let mut sink = Sink::default();
+        let file = sink.add_file("t.yaml", Arc::from(text));
+        // A list keeps a null, which would be an empty document.
+        let text = format!("[{text}]");
+        let root = yaml::parse(&mut sink, file, &text).roots.remove(0);
+        assert!(!sink.has_errors(), "{text}");
+        let Value::List(mut items) = root.value else { panic!("{text} is a list") };
+        items.remove(0)
+    }
+
+    /// The examples of RFC 7396's appendix A.
+    #[test]
+    fn the_examples_of_the_rfc() {
+        let table = [
+            (r#"{"a":"b"}"#, r#"{"a":"c"}"#, r#"{"a":"c"}"#),
+            (r#"{"a":"b"}"#, r#"{"b":"c"}"#, r#"{"a":"b","b":"c"}"#),
+            (r#"{"a":"b"}"#, r#"{"a":null}"#, "{}"),
+            (r#"{"a":"b","b":"c"}"#, r#"{"a":null}"#, r#"{"b":"c"}"#),
+            (r#"{"a":["b"]}"#, r#"{"a":"c"}"#, r#"{"a":"c"}"#),
+            (r#"{"a":"c"}"#, r#"{"a":["b"]}"#, r#"{"a":["b"]}"#),
+            (r#"{"a":{"b":"c"}}"#, r#"{"a":{"b":"d","c":null}}"#, r#"{"a":{"b":"d"}}"#),
+            (r#"{"a":[{"b":"c"}]}"#, r#"{"a":[1]}"#, r#"{"a":[1]}"#),
+            (r#"["a","b"]"#, r#"["c","d"]"#, r#"["c","d"]"#),
+            (r#"{"a":"b"}"#, r#"["c"]"#, r#"["c"]"#),
+            (r#"{"a":"foo"}"#, "null", "null"),
+            (r#"{"a":"foo"}"#, r#""bar""#, r#""bar""#),
+            (r#"{"e":null}"#, r#"{"a":1}"#, r#"{"e":null,"a":1}"#),
+            (r#"[1,2]"#, r#"{"a":"b","c":null}"#, r#"{"a":"b"}"#),
+            ("{}", r#"{"a":{"bb":{"ccc":null}}}"#, r#"{"a":{"bb":{}}}"#),
+        ];
+        for (target, patch, result) in table {
+            assert_eq!(overlay(tree(target), &tree(patch)), tree(result), "{target} ← {patch}");
+        }
+    }
+
+    #[test]
+    fn a_document_keeps_the_nulls_that_remove_nothing() {
+        let table = [
+            ("{a: x}", "{a: ~}", "{}"),
+            ("{}", "{a: ~}", "{a: ~}"),
+            ("{v: {r: {a: 1, b: 2}}}", "{v: {r: {a: ~}, s: ~}}", "{v: {r: {b: 2}, s: ~}}"),
+            ("{tags: {a: x, b: ~}}", "{tags: {a: ~, c: ~}}", "{tags: {a: ~, b: ~, c: ~}}"),
+            ("{tags: {a: x}}", "{tags: ~}", "{}"),
+            ("{a: x}", "{a: {b: ~}}", "{a: {b: ~}}"),
+        ];
+        for (defaults, text, result) in table {
+            assert_eq!(document(&tree(defaults), &tree(text)), tree(result), "{defaults} ← {text}");
+        }
+    }
+
+    #[test]
+    fn places_stay() {
+        let merged = overlay(tree("{a: 1, b: 2}"), &tree("{      b: 3}"));
+        let Value::Map(map) = merged.value else { panic!("a mapping") };
+        let columns: Vec<_> =
+            map.entries.iter().map(|(key, value)| (key.span.column, value.span.column)).collect();
+        assert_eq!(columns, [(3, 6), (9, 12)]);
+    }
+}

@@ -75,6 +75,11 @@ pub(super) fn decode(sink: &mut Sink, root: &Path, node: &Node) -> Option<Decode
         Some(node) => decode::texts(sink, node, "patterns of manifest files"),
         None => Vec::new(),
     };
+    if let Some(Node { span, value: Value::List(items) }) = fields.raw("manifests")
+        && items.is_empty()
+    {
+        sink.push(no_manifests(*span, "no manifest is named", "at least one pattern is expected"));
+    }
     let globs: Vec<_> = globs.into_iter().map(|(glob, span)| (glob.to_owned(), span)).collect();
     let (environments, places) = environments(sink, fields, root, at);
     let protected = protected(sink, fields);
@@ -99,6 +104,13 @@ pub(super) fn decode(sink: &mut Sink, root: &Path, node: &Node) -> Option<Decode
         places,
         protected,
     })
+}
+
+/// Nothing is declared at all, for whichever reason.
+pub(super) fn no_manifests(at: Span, message: &str, label: &str) -> Problem {
+    Problem::error(Code::NoManifests, at, message)
+        .label(label)
+        .help("an empty project is refused: it would mean \"remove everything\"")
 }
 
 fn version(sink: &mut Sink, fields: Fields<'_>, at: Span) {

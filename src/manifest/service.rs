@@ -162,7 +162,8 @@ fn by_id(sink: &mut Sink, node: &Node, rules: &Rules<'_>) -> Option<Reference> {
     let node = fields.require(sink, "id", at, "a reference")?;
     let text = decode::name(sink, node, "an id")?;
     let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-    if !rules.platform && !(text.len() == 24 && text.bytes().all(hex)) {
+    let valid = rules.platform || (text.len() == 24 && text.bytes().all(hex));
+    if !valid {
         let message = format!("`{}` is no id of the Classic API", shortened(text));
         sink.push(
             Problem::error(Code::BadId, node.span, message).label("24 digits are expected, each 0–9 or a–f"),

@@ -107,15 +107,34 @@ impl<'input> Builder<'input, '_> {
 
     fn syntax_error(&self, error: &granit_parser::ScanError) -> Problem {
         use granit_parser::ErrorKind as Kind;
-        let span = self.span(granit_parser::Span::empty(*error.marker()));
-        let problem = Problem::error(Code::Syntax, span, format!("not YAML: {}", error.info()));
+        let mut span = self.span(granit_parser::Span::empty(*error.marker()));
+        let info = error.info();
+        let about_tabs = info.contains("tab");
+        if about_tabs {
+            self.find_tab(&mut span);
+        }
+        let problem = Problem::error(Code::Syntax, span, format!("not YAML: {info}"));
         match error.kind() {
-            Kind::RecursionLimitExceeded => return self.too_deep(span),
-            Kind::TabNotAllowed | Kind::TabInBlockIndentation | Kind::TabInIndentation => {
-                problem.help("YAML is indented with spaces, never with tabs")
-            }
+            Kind::RecursionLimitExceeded => self.too_deep(span),
+            _ if about_tabs => problem.help("YAML is indented with spaces, never with tabs"),
             Kind::UnknownAnchor => problem.help("a text that begins with `*` must be in quotes"),
             _ => problem,
+        }
+    }
+
+    /// Moves a place to the tab that it is about: one at the start of this line or of the next.
+    fn find_tab(&self, span: &mut Span) {
+        let start = span.start as usize;
+        let rest = self.text.get(start..).unwrap_or_default();
+        if let Some(at) = rest.find("\n\t")
+            && !rest.starts_with('\t')
+            && !self.text.get(..start).unwrap_or_default().ends_with('\t')
+        {
+            let at = at + 1;
+            span.line += u32::try_from(rest.get(..at).unwrap_or_default().matches('\n').count()).unwrap_or(0);
+            span.column = 1;
+            span.start += u32::try_from(at).unwrap_or(0);
+            span.end = span.start + 1;
         }
     }
 

@@ -12,7 +12,7 @@ use crate::manifest::{Diagnostic, Location, Problems, Severity, Sources, Spot};
 
 /// How many characters of a line are shown before the place, and in all.
 const BEFORE: usize = 60;
-const WINDOW: usize = 140;
+const WINDOW: usize = 120;
 
 /// Renders all problems and the line that sums them up.
 pub fn render_problems(problems: &Problems, color: bool) -> String {
@@ -32,7 +32,9 @@ pub fn render(diagnostics: &[Diagnostic], sources: &Sources, color: bool) -> Str
     let mut out = String::new();
     for (index, diagnostic) in diagnostics.iter().enumerate() {
         let separator = if index > 0 { "\n" } else { "" };
-        let rendered = renderer.render(&[group(diagnostic, sources)]);
+        let mut headers = Vec::new();
+        let group = group(diagnostic, sources, &mut headers);
+        let rendered = with_headers(&renderer.render(&[group]), &headers);
         // Writing to a string can't fail.
         let _ = writeln!(out, "{separator}{rendered}");
     }
@@ -43,15 +45,39 @@ fn renderer(color: bool) -> Renderer {
     if color { Renderer::styled() } else { Renderer::plain() }
 }
 
-fn group<'a>(diagnostic: &Diagnostic, sources: &Sources) -> Group<'a> {
+/// What a place's first line says by itself, counting within the window, and what it should say.
+struct Header {
+    drawn: String,
+    meant: String,
+}
+
+/// Puts the real columns in: the renderer counts them in the window that it is given.
+fn with_headers(rendered: &str, headers: &[Header]) -> String {
+    let mut out = String::with_capacity(rendered.len());
+    // The first line is the message, which may hold anything.
+    let (title, mut rest) = rendered.split_at(rendered.find('\n').unwrap_or(rendered.len()));
+    out.push_str(title);
+    for header in headers {
+        let Some((before, after)) = rest.split_once(header.drawn.as_str()) else { continue };
+        out.push_str(before);
+        out.push_str(&header.meant);
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+fn group<'a>(diagnostic: &Diagnostic, sources: &Sources, headers: &mut Vec<Header>) -> Group<'a> {
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
     let title = level.primary_title(visible(&diagnostic.message)).id(diagnostic.code.as_str());
-    let mut group = place(Group::with_title(title), &diagnostic.location, &diagnostic.label, sources, true);
+    let primary = AnnotationKind::Primary;
+    let mut group = Group::with_title(title);
+    group = place(group, &diagnostic.location, &diagnostic.label, sources, primary, headers);
     for related in &diagnostic.related {
-        group = place(group, &related.location, &related.label, sources, false);
+        group = place(group, &related.location, &related.label, sources, AnnotationKind::Context, headers);
     }
     for help in &diagnostic.help {
         group = group.element(Level::HELP.message(visible(help)));
@@ -64,20 +90,24 @@ fn place<'a>(
     location: &Location,
     label: &str,
     sources: &Sources,
-    primary: bool,
+    kind: AnnotationKind,
+    headers: &mut Vec<Header>,
 ) -> Group<'a> {
-    let origin = Origin::path(visible(&location.file));
+    let file = visible(&location.file);
     let Some(spot) = location.spot else {
-        let group = group.element(origin);
+        let group = group.element(Origin::path(file));
         return if label.is_empty() { group } else { group.element(Level::NOTE.message(visible(label))) };
     };
-    let group = group.element(origin.line(spot.line).char_column(spot.column));
     let Some(window) = sources.get(&location.file).and_then(|text| Window::around(text, spot)) else {
-        return group;
+        return group.element(Origin::path(file).line(spot.line).char_column(spot.column));
     };
-    let kind = if primary { AnnotationKind::Primary } else { AnnotationKind::Context };
+    let drawn = window.text.get(..window.start).unwrap_or_default().chars().count() + 1;
+    headers.push(Header {
+        drawn: format!("{file}:{}:{drawn}", spot.line),
+        meant: format!("{file}:{}:{}", spot.line, spot.column),
+    });
     let annotation = kind.span(window.start..window.end).label(visible(label));
-    group.element(Snippet::source(window.text).line_start(spot.line).annotation(annotation))
+    group.element(Snippet::source(window.text).path(file).line_start(spot.line).annotation(annotation))
 }
 
 /// The part of a line that is shown, made visible, and where the place is in it.

@@ -20,13 +20,13 @@ fn expect_document(document: &str, expected: &[&str]) {
 #[test]
 fn what_is_not_yaml() {
     expect_document("service: [", &["AG005 1:10"]);
-    expect_document("service: \"A\n", &["AG005 1:10"]);
+    expect_document("service: \"A\n", &["AG005 2:1"]);
     expect_document("{service: A", &["AG005 1:1"]);
     expect_document("service: A\n\tagent: B\n", &["AG005 2:1"]);
     expect_document("service: *nobody\n", &["AG005 1:10"]);
     expect_document("- service: A\n", &["AG010 1:1"]);
     expect_document("just text\n", &["AG010 1:1"]);
-    expect("tags: !include x.yaml\n", &["AG007 4:7", "AG010 4:7"]);
+    expect("tags: !include x.yaml\n", &["AG007 4:16", "AG010 4:16"]);
     expect("? [a, b]\n: c\n", &["AG007 4:3"]);
     expect("<<: {active: true}\n", &["AG012 4:1"]);
 }
@@ -231,6 +231,8 @@ fn links_out_of_the_project() {
 #[test]
 fn no_manifests() {
     assert_eq!(Case::new(&[("amigops.yaml", PROJECT)]).codes(), ["AG009 amigops.yaml:2:13"]);
+    let none = PROJECT.replace("services/**/*.yaml", "");
+    assert_eq!(Case::new(&[("amigops.yaml", &none)]).codes(), ["AG009 amigops.yaml:2:12"]);
     assert_eq!(Case::service("# nothing\n---\n").codes(), ["AG009 amigops.yaml:2:13"]);
     let case = Case::new(&[
         ("amigops.yaml", &PROJECT.replace("services/**/*.yaml", "services/*.yaml, more/*.yaml")),

@@ -60,13 +60,13 @@ fn codes(document: &str) -> Vec<String> {
 
 #[test]
 fn problems_point_into_the_overlay() {
-    assert_eq!(codes(&with_overlay("{active: maybe}")), ["AG010 6:39"]);
+    assert_eq!(codes(&with_overlay("{active: maybe}")), ["AG010 6:37"]);
     assert_eq!(codes(&with_overlay("{agent: ~}")), ["AG013 1:10"]);
-    assert_eq!(codes(&with_overlay("{nmae: x}")), ["AG012 6:30"]);
-    assert_eq!(codes(&with_overlay("{service: B}")), ["AG044 6:30"]);
-    assert_eq!(codes(&with_overlay("{environments: {}}")), ["AG044 6:30"]);
-    assert_eq!(codes(&with_overlay("[1]")), ["AG010 6:29"]);
-    assert_eq!(codes(&with_overlay("{tags: {\"a-b\": x}}")), ["AG021 6:37"]);
+    assert_eq!(codes(&with_overlay("{nmae: x}")), ["AG012 6:29"]);
+    assert_eq!(codes(&with_overlay("{service: B}")), ["AG044 6:29"]);
+    assert_eq!(codes(&with_overlay("{environments: {}}")), ["AG044 6:29"]);
+    assert_eq!(codes(&with_overlay("[1]")), ["AG010 6:28"]);
+    assert_eq!(codes(&with_overlay("{tags: {\"a-b\": x}}")), ["AG021 6:36"]);
     assert_eq!(
         codes(&format!("{SERVICE}environments: {{prodcution: {{}}, sandbox: {{}}}}\n")),
         ["AG050 4:16"]
@@ -78,7 +78,7 @@ fn problems_point_into_the_overlay() {
 fn every_environment_is_checked_and_nothing_is_said_twice() {
     let document =
         format!("{SERVICE}colour: x\nenvironments: {{production: {{active: 1}}, sandbox: {{}}}}\n");
-    assert_eq!(codes(&document), ["AG012 4:1", "AG010 5:38"]);
+    assert_eq!(codes(&document), ["AG012 4:1", "AG010 5:37"]);
     // What is missing in the document may be in the overlays.
     let document = "service: A\nenvironments:\n  production: {agent: X, context_graph: Y}\n  sandbox: {agent: X, context_graph: Z}\n";
     assert_eq!(codes(document), Vec::<String>::new());
@@ -97,7 +97,7 @@ fn a_problem_of_the_defaults_is_told_once() {
     ]);
     assert_eq!(
         case.codes(),
-        ["AG021 amigops.yaml:9:19", "AG015 amigops.yaml:9:31", "AG012 amigops.yaml:9:43"]
+        ["AG021 amigops.yaml:9:19", "AG015 amigops.yaml:9:30", "AG012 amigops.yaml:9:42"]
     );
 }
 

@@ -182,6 +182,9 @@ fn credentials_are_never_shown() {
         format!("{{api: classic, headers: {{x-api-key: [{secret}]}}}}"),
         format!("{{api: classic, base_url: \"https://me:{secret}@host\"}}"),
         format!("{{api: embedded, credentials: {{api_key: {secret}}}}}"),
+        format!("{{api: classic, credentials: {secret}}}"),
+        format!("{{api: classic, credentials: [{secret}]}}"),
+        format!("{{api: classic, headers: \"Authorization: {secret}\"}}"),
     ] {
         let text = format!("version: 1\nmanifests: [services/*.yaml]\nenvironments: {{s: {environment}}}\n");
         let case = Case::new(&[("amigops.yaml", &text), ("services/a.yaml", SERVICE)]);
