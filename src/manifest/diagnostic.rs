@@ -231,7 +231,7 @@ pub struct Problems {
     pub sources: Sources,
     /// How many files were looked at.
     pub files: usize,
-    /// How many problems were left out because there were too many to keep.
+    /// How many errors were left out because there were too many to keep.
     pub omitted: usize,
 }
 
@@ -240,8 +240,12 @@ impl Problems {
     pub fn summary(&self) -> String {
         let errors = || self.diagnostics.iter().filter(|problem| problem.severity == Severity::Error);
         let files: std::collections::BTreeSet<_> = errors().map(|problem| &problem.location.file).collect();
+        let hidden = match self.omitted {
+            0 => String::new(),
+            more => format!(", {more} of them not shown"),
+        };
         format!(
-            "{} in {}; nothing was sent",
+            "{} in {}{hidden}; nothing was sent",
             counted(errors().count() + self.omitted, "problem"),
             counted(files.len(), "file"),
         )

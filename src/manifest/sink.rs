@@ -114,8 +114,9 @@ impl Sink {
     /// show one place to several checks.
     pub(super) fn push(&mut self, problem: Problem) {
         if self.diagnostics.len() >= MAX_KEPT {
-            self.omitted += 1;
-            self.errors += usize::from(problem.severity == Severity::Error);
+            let error = usize::from(problem.severity == Severity::Error);
+            self.omitted += error;
+            self.errors += error;
             return;
         }
         if !self.seen.insert((problem.code, problem.span, problem.message.clone())) {

@@ -229,6 +229,36 @@ fn links_out_of_the_project() {
 }
 
 #[test]
+fn patterns_match_what_they_say() {
+    let names = |globs: &str| {
+        let case = Case::new(&[
+            ("amigops.yaml", &PROJECT.replace("[services/**/*.yaml]", globs)),
+            ("one.yaml", &SERVICE.replace("A\n", "One\n")),
+            ("s/two.yaml", &SERVICE.replace("A\n", "Two\n")),
+            ("s/deep/three.yml", &SERVICE.replace("A\n", "Three\n")),
+            ("s/.hidden/four.yaml", "not a service"),
+            ("s/notes.md", "not a service"),
+        ]);
+        let services = case.loaded().desired.services;
+        services.keys().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(names("[\"*.yaml\"]"), "One");
+    assert_eq!(names("[\"**/*.yaml\"]"), "One Two");
+    assert_eq!(names("[s/*.yaml, \"s/*/*\"]"), "Three Two");
+    assert_eq!(names("[./s/two.yaml, one.yaml]"), "One Two");
+    assert_eq!(names("[\"s/**/*.{yaml,yml}\"]"), "Three Two");
+    assert_eq!(names("[\"{one,s/two}.yaml\"]"), "One Two");
+}
+
+#[test]
+fn too_many_problems_are_counted() {
+    let text: String = (0..2_500).map(|n| format!("---\nservice: S{n}\nagent: A\n")).collect();
+    let problems = Case::service(&text).problems();
+    assert_eq!((problems.diagnostics.len(), problems.omitted), (2_000, 500));
+    assert_eq!(problems.summary(), "2500 problems in 1 file, 500 of them not shown; nothing was sent");
+}
+
+#[test]
 fn no_manifests() {
     assert_eq!(Case::new(&[("amigops.yaml", PROJECT)]).codes(), ["AG009 amigops.yaml:2:13"]);
     let none = PROJECT.replace("services/**/*.yaml", "");

@@ -141,6 +141,16 @@ fn every_key_of_a_service() {
 }
 
 #[test]
+fn the_quickstart_has_no_problem() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/quickstart");
+    for environment in [None, Some("staging")] {
+        let loaded = amigops::manifest::load(&root, environment)
+            .unwrap_or_else(|problems| panic!("{:#?}", super::listed(&problems)));
+        assert_eq!((loaded.desired.services.len(), loaded.warnings.len()), (4, 0));
+    }
+}
+
+#[test]
 fn the_same_files_load_the_same_twice() {
     let case = Case::service(EVERYTHING);
     assert_eq!(format!("{:?}", case.loaded()), format!("{:?}", case.loaded()));

@@ -248,7 +248,7 @@ fn an_empty_project() {
 
 #[test]
 fn a_credential_in_a_file() {
-    insta::assert_snapshot!(shown(&Case::new(&[("amigops.yaml", &format!("{PROJECT}").replace("organization: acme", "credentials: {api_key: sk-123}")), ("services/a.yaml", SERVICE)])), @r###"
+    insta::assert_snapshot!(shown(&Case::new(&[("amigops.yaml", &PROJECT.replace("organization: acme", "credentials: {api_key: sk-123}")), ("services/a.yaml", SERVICE)])), @r###"
     error[AG055]: `credentials.api_key` holds names of environment variables
      --> amigops.yaml:5:53
       |
