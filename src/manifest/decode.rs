@@ -38,7 +38,13 @@ impl<'a> Fields<'a> {
     ) -> Option<Self> {
         let map = mapping(sink, node, shape.what)?;
         for (key, value) in &map.entries {
-            if !shape.keys.contains(&key.name.as_str()) && !special(sink, key, value) {
+            if shape.keys.contains(&key.name.as_str()) {
+                continue;
+            }
+            if names_credential(&key.name) {
+                mask(sink, value);
+            }
+            if !special(sink, key, value) {
                 sink.push(unknown_key(key, shape));
             }
         }
@@ -167,14 +173,42 @@ pub(super) fn text<'a>(sink: &mut Sink, node: &'a Node) -> Option<&'a str> {
 /// A name: a text in one line, trimmed as the servers do, and not empty.
 pub(super) fn name<'a>(sink: &mut Sink, node: &'a Node, what: &str) -> Option<&'a str> {
     let trimmed = prose(sink, node, what)?;
-    if trimmed.chars().any(char::is_control) {
+    if trimmed.chars().any(is_unprintable) {
         sink.push(
-            Problem::error(Code::BadText, node.span, format!("{what} has a line break or control character"))
-                .label("one line of printable text is expected"),
+            Problem::error(
+                Code::BadText,
+                node.span,
+                format!("{what} has a line break or an invisible character"),
+            )
+            .label("one line of printable text is expected"),
         );
         return None;
     }
     Some(trimmed)
+}
+
+/// Line breaks, control characters, and those that reorder text or can't be seen: two names that look
+/// the same should be the same.
+fn is_unprintable(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}' | '\u{2028}'..='\u{202e}' | '\u{2060}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// Whether a key's name says that a credential stands behind it.
+pub(super) fn names_credential(key: &str) -> bool {
+    let key = key.to_lowercase().replace('_', "-");
+    ["authorization", "cookie", "api-key", "apikey", "token", "secret", "password", "user-id", "credential"]
+        .iter()
+        .any(|part| key.contains(part))
+}
+
+/// Hides every value of a tree from reports; a collection's own place is only its bracket.
+pub(super) fn mask(sink: &mut Sink, node: &Node) {
+    match &node.value {
+        Value::Map(map) => map.entries.iter().for_each(|(_, value)| mask(sink, value)),
+        Value::List(items) => items.iter().for_each(|item| mask(sink, item)),
+        _ => sink.mask(node.span),
+    }
 }
 
 /// A text of any number of lines, trimmed and not empty.

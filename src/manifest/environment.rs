@@ -152,12 +152,9 @@ pub(super) fn decode(sink: &mut Sink, root: &Path, key: &Key, node: &Node) -> Op
 
 /// A key of another kind of environment gets its own words, and a credential is never shown.
 fn foreign_key(sink: &mut Sink, key: &Key, value: &Node) -> bool {
-    let name = key.name.to_lowercase();
-    if ["key", "token", "secret", "password", "user_id", "authorization"]
-        .iter()
-        .any(|part| name.contains(part))
-    {
-        mask_all(sink, value);
+    // `credentials` itself is known in every environment but the embedded one.
+    if decode::names_credential(&key.name) && !CLASSIC.keys.contains(&key.name.as_str()) {
+        decode::mask(sink, value);
         sink.push(
             Problem::error(Code::BadCredential, key.span, "credentials never stand in a file")
                 .label("remove this, and change the credential if it was a real one")
@@ -244,11 +241,11 @@ fn headers(sink: &mut Sink, fields: Fields<'_>) -> BTreeMap<String, String> {
     let Some(node) = fields.get(sink, "headers") else { return BTreeMap::new() };
     // Masked before types are looked at: whatever stands behind such a name may be a secret.
     if !matches!(node.value, Value::Map(_)) {
-        mask_all(sink, node);
+        decode::mask(sink, node);
     }
     if let Value::Map(map) = &node.value {
-        for (key, value) in map.entries.iter().filter(|(key, _)| carries_credentials(&key.name)) {
-            mask_all(sink, value);
+        for (key, value) in map.entries.iter().filter(|(key, _)| decode::names_credential(&key.name)) {
+            decode::mask(sink, value);
             sink.push(
                 Problem::error(Code::BadHeader, key.span, "a header that carries credentials")
                     .label("credentials never stand in a file")
@@ -258,7 +255,7 @@ fn headers(sink: &mut Sink, fields: Fields<'_>) -> BTreeMap<String, String> {
     }
     let mut found = BTreeMap::new();
     for (name, (value, key_span, span)) in decode::text_map(sink, node, "headers by name") {
-        if carries_credentials(&name) {
+        if decode::names_credential(&name) {
             continue;
         }
         if let Some(reason) = refused_header(&name) {
@@ -271,13 +268,6 @@ fn headers(sink: &mut Sink, fields: Fields<'_>) -> BTreeMap<String, String> {
         }
     }
     found
-}
-
-fn carries_credentials(name: &str) -> bool {
-    let name = name.to_lowercase().replace('_', "-");
-    ["authorization", "cookie", "api-key", "apikey", "token", "secret", "password", "x-user-id", "credential"]
-        .iter()
-        .any(|part| name.contains(part))
 }
 
 fn refused_header(name: &str) -> Option<&'static str> {
@@ -319,15 +309,6 @@ fn credentials(sink: &mut Sink, fields: Fields<'_>, shape: &Shape) -> Credential
         }
     };
     Credentials { api_key: part("api_key"), api_key_id: part("api_key_id"), user_id: part("user_id") }
-}
-
-/// Masks every text of a value; a collection's own place is only its bracket.
-fn mask_all(sink: &mut Sink, node: &Node) {
-    match &node.value {
-        Value::Map(map) => map.entries.iter().for_each(|(_, value)| mask_all(sink, value)),
-        Value::List(items) => items.iter().for_each(|item| mask_all(sink, item)),
-        _ => sink.mask(node.span),
-    }
 }
 
 /// Whatever is not plainly a variable's name is masked, under whichever key it stands.

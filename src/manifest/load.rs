@@ -10,7 +10,7 @@ use super::diagnostic::{Code, Diagnostic, Problems, Sources};
 use super::environment::{Environment, Target};
 use super::project::{self, PROJECT_FILE, Project};
 use super::service::{self, Decoded, Rules};
-use super::sink::{Problem, Sink, Span};
+use super::sink::{FileId, Problem, Sink, Span};
 use super::tree::{Key, Map, Node, Value, shortened};
 use super::{check, decode, files, merge, yaml};
 use crate::model::Desired;
@@ -110,6 +110,10 @@ fn find_here(root: &Path) -> Result<PathBuf, Problems> {
 fn read_project(sink: &mut Sink, root: &Path) -> Option<project::Decoded> {
     let (file, text) = files::read(sink, PROJECT_FILE, &root.join(PROJECT_FILE))?;
     let documents = yaml::parse(sink, file, &text);
+    if !documents.complete {
+        // Without a tree there is no telling what is a credential: lines that name one are hidden.
+        mask_lines(sink, file, &text);
+    }
     let mut roots = documents.roots.into_iter();
     let Some(first) = roots.next() else {
         if documents.complete {
@@ -123,6 +127,23 @@ fn read_project(sink: &mut Sink, root: &Path) -> Option<project::Decoded> {
         sink.push(Problem::error(Code::BadValue, second.span, message).label("a second one begins here"));
     }
     project::decode(sink, root, &first)
+}
+
+/// Hides what follows the colon in every line whose beginning names a credential.
+fn mask_lines(sink: &mut Sink, file: FileId, text: &str) {
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        if let Some(end) =
+            line.match_indices(':').map(|(at, _)| at).find(|at| decode::names_credential(&line[..*at]))
+        {
+            let small = |offset: usize| u32::try_from(offset).unwrap_or(u32::MAX);
+            let length = line.trim_end().len();
+            let hidden =
+                Span { start: small(start + end + 1), end: small(start + length), ..Span::whole(file) };
+            sink.mask(hidden);
+        }
+        start += line.len();
+    }
 }
 
 fn run(sink: &mut Sink, root: &Path, wanted: Option<&str>) -> Option<(Project, Environment, Desired)> {

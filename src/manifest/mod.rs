@@ -1,9 +1,9 @@
 //! Files → desired state, with every problem at its place. Imports `model` only.
 //!
-//! Two stages. First a file's text becomes a tree in which every node knows its place ([`yaml`]),
+//! Two stages. First a file's text becomes a tree in which every node knows its place (`yaml`),
 //! within bounds. Then documents are merged — defaults ← document ← overlay, by JSON Merge Patch
-//! ([`merge`]) — and read into typed values ([`service`], [`project`]), collecting problems instead of
-//! stopping at the first; [`check`] compares services with one another. Only when no error was found
+//! (`merge`) — and read into typed values (`service`, `project`), collecting problems instead of
+//! stopping at the first; `check` compares services with one another. Only when no error was found
 //! does a [`Desired`](crate::model::Desired) leave this room.
 //!
 //! Every environment's overlays are checked on every run: a broken overlay for production is found in

@@ -191,7 +191,7 @@ impl Sink {
 fn masked<'a>(text: &Arc<str>, secrets: impl Iterator<Item = &'a Span>) -> Arc<str> {
     let mut masked = None;
     for span in secrets {
-        let range = span.start as usize..span.end as usize;
+        let range = span.start as usize..(span.end.max(span.start)) as usize;
         let text: &mut String = masked.get_or_insert_with(|| text.to_string());
         let Some(secret) = text.get(range.clone()) else { continue };
         let stars: String = secret

@@ -1,5 +1,6 @@
 //! A table of broken manifests: each with the code and place of every problem in it.
 
+#[cfg(unix)]
 use std::os::unix::fs::symlink;
 
 use super::{Case, PROJECT, SERVICE, listed};
@@ -86,6 +87,10 @@ fn keys() {
 fn texts() {
     expect_document("service: \"  \"\nagent: B\ncontext_graph: C\n", &["AG020 1:10"]);
     expect_document("service: \"A\\eB\"\nagent: B\ncontext_graph: C\n", &["AG020 1:10"]);
+    expect_document(
+        "service: \"A\u{202e}\"\nagent: B\u{200b}\ncontext_graph: C\n",
+        &["AG020 1:10", "AG020 2:8"],
+    );
     expect("description: \" \"\n", &["AG020 4:14"]);
     expect(
         "tags: {\"a-b\": x, c: \"d:e\", \"\": y, f: \" \"}\n",
@@ -195,6 +200,7 @@ fn a_missing_document_accuses_nobody_else() {
     assert_eq!(case.codes().len(), 1, "{:?}", case.codes());
 }
 
+#[cfg(unix)]
 #[test]
 fn files_that_can_not_be_read() {
     let case = Case::service(SERVICE);
@@ -213,6 +219,7 @@ fn files_that_can_not_be_read() {
     "#);
 }
 
+#[cfg(unix)]
 #[test]
 fn links_out_of_the_project() {
     let outside = tempfile::tempdir().expect("made");

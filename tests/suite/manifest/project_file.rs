@@ -183,6 +183,10 @@ fn credentials_are_never_shown() {
         format!("{{api: classic, base_url: \"https://me:{secret}@host\"}}"),
         format!("{{api: embedded, credentials: {{api_key: {secret}}}}}"),
         format!("{{api: classic, credentials: {secret}}}"),
+        format!("{{api: classic, credentials: {{api_key: {secret}}}"),
+        format!("{{api: classic, access_token: {{x: [{secret}]}}}}"),
+        format!("{{api: embedded}}}}\napi_key: {secret}\nx: {{y: {{}}"),
+        format!("{{api: embedded}}}}\napi_key: {secret}\nx: {{y: {{z: {{}}}}"),
         format!("{{api: classic, credentials: [{secret}]}}"),
         format!("{{api: classic, headers: \"Authorization: {secret}\"}}"),
     ] {
