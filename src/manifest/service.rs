@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::decode::{self, Fields, Shape};
 use super::diagnostic::Code;
 use super::sink::{Problem, Sink, Span};
-use super::tree::{Node, Value, shortened};
+use super::tree::{Key, Node, Value, shortened};
 use super::{lifecycle, tags, version_set};
 use crate::model::{Api, DesiredService, Place, Policy, Reference, ServiceName};
 
@@ -70,13 +70,11 @@ pub(super) fn not_yet(span: Span, what: &str) -> Problem {
 /// Reads one service, reporting every problem. None when not even its name is known.
 pub(super) fn decode(sink: &mut Sink, node: &Node, rules: &Rules<'_>) -> Option<Decoded> {
     let fields = Fields::open_with(sink, node, &SHAPE, |sink, key, _| {
-        let platform = lifecycle::is_platform_key(&key.name);
-        if platform {
+        if lifecycle::is_platform_key(&key.name) {
             lifecycle::report_platform_key(sink, key, rules);
-        } else if key.name == "version_set" {
-            sink.push(singular_version_set(key.span));
+            return true;
         }
-        platform || key.name == "version_set"
+        misnamed(key).map(|problem| sink.push(problem)).is_some()
     })?;
     // The loader points a document's span to its own first key: members may come from the defaults.
     let first = node.span;
@@ -115,10 +113,32 @@ pub(super) fn decode(sink: &mut Sink, node: &Node, rules: &Rules<'_>) -> Option<
     Some(Decoded { service, name: name?.1, depends_on, renamed_from })
 }
 
-fn singular_version_set(span: Span) -> Problem {
-    Problem::error(Code::UnknownKey, span, "unknown key `version_set`")
-        .label("did you mean `version_sets`?")
-        .help("a service holds its version sets under `version_sets:` as name → pins")
+/// Keys that people bring from the API, or put one level too high.
+fn misnamed(key: &Key) -> Option<Problem> {
+    let problem =
+        Problem::error(Code::UnknownKey, key.span, format!("unknown key `{}`", shortened(&key.name)));
+    let meant = match key.name.as_str() {
+        "name" => "service",
+        "is_active" => "active",
+        "agent_id" => "agent: {id: …}",
+        "context_graph_id" | "service_hierarchical_state_machine_id" => "context_graph: {id: …}",
+        "version_set" => "version_sets",
+        "agent_version" | "context_graph_version" | "llm_model_preferences" => {
+            return Some(
+                problem
+                    .label("it belongs to a version set")
+                    .help("write it under `version_sets:` and the set's name, such as `release`"),
+            );
+        }
+        _ => return None,
+    };
+    let problem = problem.label(format!("did you mean `{meant}`?"));
+    Some(match meant {
+        "version_sets" => {
+            problem.help("a service holds its version sets under `version_sets:` as name → pins")
+        }
+        _ => problem,
+    })
 }
 
 fn smoke(sink: &mut Sink, fields: Fields<'_>, rules: &Rules<'_>) -> Vec<crate::model::SmokeTest> {

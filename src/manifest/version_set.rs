@@ -92,11 +92,21 @@ fn declarable(sink: &mut Sink, key: &Key, rules: &Rules<'_>) -> bool {
 
 fn decode(sink: &mut Sink, key: &Key, node: &Node, rules: &Rules<'_>) -> Option<DesiredVersionSet> {
     let fields = Fields::open_with(sink, node, &SHAPE, |sink, key, _| {
-        let gate = key.name == "gate";
-        if gate {
-            sink.push(not_yet(key.span, "`gate` on a version set"));
-        }
-        gate
+        let meant = match key.name.as_str() {
+            "gate" => {
+                sink.push(not_yet(key.span, "`gate` on a version set"));
+                return true;
+            }
+            // As the API spells them.
+            "agent_version_number" => "agent_version",
+            "context_graph_version_number" | "service_hierarchical_state_machine_version_number" => {
+                "context_graph_version"
+            }
+            _ => return false,
+        };
+        let problem = Problem::error(Code::UnknownKey, key.span, format!("unknown key `{}`", key.name));
+        sink.push(problem.label(format!("did you mean `{meant}`?")));
+        true
     })?;
     let mut pin = |name: &str| {
         let pin = fields.get(sink, name).and_then(|node| pin(sink, node, name));

@@ -117,6 +117,11 @@ impl<'input> Builder<'input, '_> {
         match error.kind() {
             Kind::RecursionLimitExceeded => self.too_deep(span),
             _ if about_tabs => problem.help("YAML is indented with spaces, never with tabs"),
+            Kind::MappingValueNotAllowed => problem
+                .help("a text with `: ` in it must be in quotes; keys of one mapping stand in one column"),
+            Kind::UnexpectedCharacter { character: '@' | '`' | '%' } => {
+                problem.help("a text that begins like this must be in quotes")
+            }
             Kind::UnknownAnchor => problem.help("a text that begins with `*` must be in quotes"),
             _ => problem,
         }

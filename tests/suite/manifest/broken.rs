@@ -55,6 +55,10 @@ fn types() {
 #[test]
 fn keys() {
     expect("version_set: {}\n", &["AG012 4:1"]);
+    for key in ["name", "is_active", "agent_id", "agent_version", "service_hierarchical_state_machine_id"] {
+        expect(&format!("{key}: x\n"), &["AG012 4:1"]);
+    }
+    expect("version_sets: {dev: {agent_version_number: 1}}\n", &["AG012 4:22"]);
     expect("Description: x\n", &["AG012 4:1"]);
     expect("version_sets: {dev: {agent_versoin: 1}}\n", &["AG012 4:22"]);
     expect("lifecycle: {renamed-from: B}\n", &["AG012 4:13"]);

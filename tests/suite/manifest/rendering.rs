@@ -159,6 +159,21 @@ fn not_yaml() {
 }
 
 #[test]
+fn a_colon_in_a_text() {
+    insta::assert_snapshot!(service("description: note: this\n"), @r###"
+    error[AG005]: not YAML: mapping values are not allowed in this context
+     --> services/a.yaml:4:18
+      |
+    4 | description: note: this
+      |                  ^
+      |
+      = help: a text with `: ` in it must be in quotes; keys of one mapping stand in one column
+
+    error: 1 problem in 1 file; nothing was sent
+    "###);
+}
+
+#[test]
 fn a_tab() {
     insta::assert_snapshot!(service("tags:\n\ttier: gold\n"), @r###"
     error[AG005]: not YAML: tabs disallowed within this context (block indentation)
