@@ -255,3 +255,16 @@ impl Problems {
 fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Code;
+
+    #[test]
+    fn a_code_has_one_meaning() {
+        let texts: Vec<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        assert!(texts.is_sorted_by(|a, b| a < b), "{texts:?}");
+        assert!(Code::ALL.iter().all(|code| code.summary().ends_with('.')));
+        assert_eq!(Code::UnknownKey.as_str(), "AG012");
+    }
+}

@@ -27,7 +27,7 @@ pub(super) fn inside(sink: &mut Sink, root: &Path, node: &Node) -> Option<PathBu
     let path: PathBuf = root.join(text).components().collect();
     // The part that exists decides: a link in it may lead elsewhere.
     let existing = path.ancestors().find_map(|ancestor| fs::canonicalize(ancestor).ok());
-    if existing.is_none_or(|real| !real.starts_with(root)) {
+    if path == root || existing.is_none_or(|real| !real.starts_with(root)) {
         sink.push(outside(node.span, text));
         return None;
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::decode::{self, Fields, Shape, did_you_mean, or_suggestion};
 use super::diagnostic::Code;
-use super::service::{Rules, not_yet, platform_only};
+use super::service::{Rules, not_yet};
 use super::sink::{Problem, Sink, Span};
 use super::tree::{Node, shortened};
 use crate::model::{FieldPath, Lifecycle, OnAgentChange, Retire, ServiceName, SmokeTest, VersionSetName};
@@ -173,26 +173,5 @@ fn bad_regex(span: Span, error: &regex::Error) -> Problem {
             let reason = text.lines().last().unwrap_or_default().trim().trim_start_matches("error: ");
             problem.label(reason.to_owned())
         }
-    }
-}
-
-/// A key that this API lacks; see [`platform_only`].
-pub(super) fn is_platform_key(key: &str) -> bool {
-    [
-        "channel_type",
-        "environment",
-        "tool_capacity",
-        "safety_filters_enabled",
-        "voice_config",
-        "escalation_policy",
-        "experience_controls",
-    ]
-    .contains(&key)
-}
-
-/// Reports a key that only Platform has.
-pub(super) fn report_platform_key(sink: &mut Sink, key: &super::tree::Key, rules: &Rules<'_>) {
-    if !rules.platform {
-        sink.push(platform_only(key.span, &key.name));
     }
 }

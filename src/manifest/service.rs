@@ -19,7 +19,7 @@ pub(super) struct Rules<'a> {
 
 impl Rules<'_> {
     /// The most tags of a service.
-    pub(super) fn policy_api_tags(&self) -> usize {
+    pub(super) fn max_tags(&self) -> usize {
         Api::Classic.max_tags()
     }
 }
@@ -51,6 +51,16 @@ const SHAPE: Shape = Shape {
     ],
     help: "",
 };
+/// What a service has on the Platform API only.
+const PLATFORM_KEYS: &[&str] = &[
+    "channel_type",
+    "environment",
+    "tool_capacity",
+    "safety_filters_enabled",
+    "voice_config",
+    "escalation_policy",
+    "experience_controls",
+];
 const REFERENCE: Shape =
     Shape { what: "a reference", keys: &["id"], help: "write the name as a text, or `{id: …}`" };
 
@@ -70,8 +80,10 @@ pub(super) fn not_yet(span: Span, what: &str) -> Problem {
 /// Reads one service, reporting every problem. None when not even its name is known.
 pub(super) fn decode(sink: &mut Sink, node: &Node, rules: &Rules<'_>) -> Option<Decoded> {
     let fields = Fields::open_with(sink, node, &SHAPE, |sink, key, _| {
-        if lifecycle::is_platform_key(&key.name) {
-            lifecycle::report_platform_key(sink, key, rules);
+        if PLATFORM_KEYS.contains(&key.name.as_str()) {
+            if !rules.platform {
+                sink.push(platform_only(key.span, &key.name));
+            }
             return true;
         }
         misnamed(key).map(|problem| sink.push(problem)).is_some()

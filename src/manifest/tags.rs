@@ -55,14 +55,16 @@ pub(super) fn decode(
         tags.insert(name.to_owned(), value);
     }
     let own = if prevent_removal { 3 } else { 2 };
-    let most = rules.policy_api_tags().saturating_sub(own);
+    let most = rules.max_tags().saturating_sub(own);
     if tags.len() > most && !rules.platform {
         let message = format!("{} tags are declared, {most} are the most", tags.len());
         let problem = Problem::error(Code::TooMany, node.span, message);
-        sink.push(problem.help(format!(
-            "the API takes {} tags, and the tool needs {own} for itself",
-            rules.policy_api_tags()
-        )));
+        sink.push(
+            problem.help(format!(
+                "the API takes {} tags, and the tool needs {own} for itself",
+                rules.max_tags()
+            )),
+        );
     }
     Some(tags)
 }

@@ -114,6 +114,7 @@ fn broken_projects() {
         ("environments: {s: {api: clasic}}\n", &["AG015 3:25"]),
         ("environments: {s: {api: embedded, organization: x}}\n", &["AG012 3:35"]),
         ("environments: {s: {api: embedded, state: ../x}}\n", &["AG008 3:42"]),
+        ("environments: {s: {api: embedded, state: .}}\n", &["AG008 3:42"]),
         ("environments: {s: {api: embedded, seed: /etc/passwd}}\n", &["AG008 3:41"]),
         ("environments: {s: {api: embedded, seed: none.yaml}}\n", &["AG002 3:16"]),
         ("environments: {s: {api: embedded, limits: 1}}\n", &["AG010 3:43"]),

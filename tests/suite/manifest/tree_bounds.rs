@@ -23,7 +23,9 @@ fn ten_megabytes_are_refused() {
 fn deep_nesting_is_refused() {
     for (open, close) in [("[", "]"), ("{a: ", "}")] {
         let text = format!("{SERVICE}tags: {}{}\n", open.repeat(5_000), close.repeat(5_000));
-        assert!(only(&Case::service(&text)).contains("nested more than 64 levels deep"));
+        let problem = only(&Case::service(&text));
+        assert!(problem.starts_with("AG006 services/a.yaml:4:"), "{problem}");
+        assert!(problem.contains("nested more than 64 levels deep"), "{problem}");
     }
     let mut text = format!("{SERVICE}tags:\n");
     (1..200).for_each(|depth| text.push_str(&format!("{}a:\n", " ".repeat(depth))));
