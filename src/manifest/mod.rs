@@ -1,1 +1,33 @@
-//! (being written)
+//! Files → desired state, with every problem at its place. Imports `model` only.
+//!
+//! Two stages. First a file's text becomes a tree in which every node knows its place (`yaml`),
+//! within bounds. Then documents are merged — defaults ← document ← overlay, by JSON Merge Patch
+//! (`merge`) — and read into typed values (`service`, `project`), collecting problems instead of
+//! stopping at the first; `check` compares services with one another. Only when no error was found
+//! does a [`Desired`](crate::model::Desired) leave this room.
+//!
+//! Every environment's overlays are checked on every run: a broken overlay for production is found in
+//! the pull request, not at the roll-out.
+
+mod check;
+mod decode;
+mod diagnostic;
+mod environment;
+mod files;
+mod lifecycle;
+mod load;
+mod merge;
+mod project;
+mod scalar;
+mod service;
+mod sink;
+mod tags;
+mod tree;
+mod url;
+mod version_set;
+mod yaml;
+
+pub use diagnostic::{Code, Diagnostic, Location, Problems, Related, Severity, Sources, Spot};
+pub use environment::{Credentials, Environment, Target};
+pub use load::{Loaded, find_root, load, load_project};
+pub use project::{PROJECT_FILE, Project};

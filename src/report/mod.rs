@@ -1,1 +1,3 @@
-//! (being written)
+//! Pure renderers: no files, no clock, no terminal. Imports `plan`, `apply`, `manifest` and `model`.
+
+pub mod diagnostics;

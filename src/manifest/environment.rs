@@ -1,0 +1,353 @@
+//! The environments of `amigops.yaml` and what they may say. Imports `model`.
+//!
+//! Credentials never stand in a file: only the *names* of environment variables do. What looks like a
+//! credential is refused and masked, so that no report shows it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::decode::{self, Fields, Shape};
+use super::diagnostic::Code;
+use super::sink::{Problem, Sink, Span};
+use super::tree::{Key, Node, Value};
+use super::{files, url};
+use crate::model::Api;
+
+/// A place that services live in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Environment {
+    /// Its name.
+    pub name: String,
+    /// How it is reached.
+    pub target: Target,
+}
+
+/// How an environment is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// An organization on the Classic API.
+    Classic {
+        /// The organization; absent: the environment variable says it.
+        organization: Option<String>,
+        /// Another server than the vendor's.
+        base_url: Option<String>,
+        /// Headers sent with every request.
+        headers: BTreeMap<String, String>,
+        /// Which variables hold the credentials.
+        credentials: Credentials,
+    },
+    /// An emulator within the process.
+    Embedded {
+        /// The API that it speaks.
+        dialect: Api,
+        /// The file that holds its state, absolute.
+        state: PathBuf,
+        /// The file that says what exists there at first, absolute.
+        seed: Option<PathBuf>,
+        /// Whether it has the published request limits.
+        limits: bool,
+    },
+    /// A workspace on the Platform API, or an emulator of it. It may be declared, but not chosen:
+    /// this version manages Classic only.
+    Platform {
+        /// The workspace's id.
+        workspace: Option<String>,
+        /// Another server than the vendor's.
+        base_url: Option<String>,
+        /// Headers sent with every request.
+        headers: BTreeMap<String, String>,
+        /// Which variables hold the credentials.
+        credentials: Credentials,
+        /// Whether it is an embedded emulator.
+        embedded: bool,
+    },
+}
+
+impl Target {
+    /// Whether this version manages the API behind it.
+    pub fn is_managed(&self) -> bool {
+        !matches!(self, Self::Platform { .. })
+    }
+}
+
+/// Names of environment variables; absent: the usual ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Credentials {
+    /// The variable with the API key.
+    pub api_key: Option<String>,
+    /// The variable with the API key's id.
+    pub api_key_id: Option<String>,
+    /// The variable with the user's id.
+    pub user_id: Option<String>,
+}
+
+const CLASSIC: Shape = Shape {
+    what: "a Classic environment",
+    keys: &["api", "organization", "base_url", "headers", "credentials"],
+    help: "",
+};
+const PLATFORM: Shape = Shape {
+    what: "a Platform environment",
+    keys: &["api", "workspace", "base_url", "headers", "credentials"],
+    help: "",
+};
+const EMBEDDED: Shape =
+    Shape { what: "an embedded environment", keys: &["api", "dialect", "state", "seed", "limits"], help: "" };
+const ANY: Shape = Shape {
+    what: "an environment",
+    keys: &[
+        "api",
+        "organization",
+        "workspace",
+        "base_url",
+        "headers",
+        "credentials",
+        "dialect",
+        "state",
+        "seed",
+        "limits",
+    ],
+    help: "",
+};
+const CLASSIC_CREDENTIALS: Shape =
+    Shape { what: "`credentials`", keys: &["api_key", "api_key_id", "user_id"], help: "" };
+const PLATFORM_CREDENTIALS: Shape = Shape { what: "`credentials`", keys: &["api_key"], help: "" };
+
+/// Reads one environment.
+pub(super) fn decode(sink: &mut Sink, root: &Path, key: &Key, node: &Node) -> Option<Environment> {
+    let map = decode::mapping(sink, node, "an environment")?;
+    let api = match map.get("api") {
+        Some(api) => decode::word(sink, api, "an environment's `api`", &["classic", "platform", "embedded"]),
+        None => {
+            let problem = Problem::error(Code::MissingKey, key.span, "an environment needs `api`");
+            sink.push(problem.label("`api: classic`, `api: platform` or `api: embedded` is missing"));
+            None
+        }
+    };
+    let shape = match api {
+        Some("classic") => &CLASSIC,
+        Some("platform") => &PLATFORM,
+        Some(_) => &EMBEDDED,
+        None => &ANY,
+    };
+    let fields = Fields::open_with(sink, node, shape, foreign_key)?;
+    let target = match api? {
+        "classic" => Target::Classic {
+            organization: segment(sink, fields, "organization"),
+            base_url: base_url(sink, fields),
+            headers: headers(sink, fields),
+            credentials: credentials(sink, fields, &CLASSIC_CREDENTIALS),
+        },
+        "platform" => Target::Platform {
+            workspace: segment(sink, fields, "workspace"),
+            base_url: base_url(sink, fields),
+            headers: headers(sink, fields),
+            credentials: credentials(sink, fields, &PLATFORM_CREDENTIALS),
+            embedded: false,
+        },
+        _ => embedded(sink, root, &key.name, fields),
+    };
+    Some(Environment { name: key.name.clone(), target })
+}
+
+/// A key of another kind of environment gets its own words, and a credential is never shown.
+fn foreign_key(sink: &mut Sink, key: &Key, value: &Node) -> bool {
+    // `credentials` itself is known in every environment but the embedded one.
+    if decode::names_credential(&key.name) && !CLASSIC.keys.contains(&key.name.as_str()) {
+        decode::mask(sink, value);
+        sink.push(
+            Problem::error(Code::BadCredential, key.span, "credentials never stand in a file")
+                .label("remove this, and change the credential if it was a real one")
+                .help("set the environment variables, or name others under `credentials`"),
+        );
+        return true;
+    }
+    // A misspelt `credentials` or `headers` must not show what stands below it either.
+    if matches!(value.value, Value::Map(_)) {
+        mask_credentials(sink, value);
+    }
+    let owner =
+        [&CLASSIC, &PLATFORM, &EMBEDDED].into_iter().find(|one| one.keys.contains(&key.name.as_str()));
+    let Some(owner) = owner else { return false };
+    let message = format!("unknown key `{}`", key.name);
+    sink.push(
+        Problem::error(Code::UnknownKey, key.span, message).label(format!("only {} has it", owner.what)),
+    );
+    true
+}
+
+fn embedded(sink: &mut Sink, root: &Path, name: &str, fields: Fields<'_>) -> Target {
+    let dialect = match fields.get(sink, "dialect") {
+        Some(node) => decode::word(sink, node, "`dialect`", &["classic", "platform"]),
+        None => None,
+    };
+    let state = match fields.get(sink, "state") {
+        Some(node) => files::inside(sink, root, node),
+        None => None,
+    };
+    let seed = match fields.get(sink, "seed") {
+        Some(node) => files::inside(sink, root, node),
+        None => None,
+    };
+    let limits = match fields.get(sink, "limits") {
+        Some(node) => decode::boolean(sink, node).unwrap_or_default(),
+        None => false,
+    };
+    if dialect == Some("platform") {
+        return Target::Platform {
+            workspace: None,
+            base_url: None,
+            headers: BTreeMap::new(),
+            credentials: Credentials::default(),
+            embedded: true,
+        };
+    }
+    let state = state.unwrap_or_else(|| root.join(".amigops").join(format!("{name}.redb")));
+    Target::Embedded { dialect: Api::Classic, state, seed, limits }
+}
+
+/// A name that becomes part of a path.
+fn segment(sink: &mut Sink, fields: Fields<'_>, name: &str) -> Option<String> {
+    let node = fields.get(sink, name)?;
+    let text = decode::name(sink, node, &format!("`{name}`"))?;
+    if !text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        || text.starts_with('.')
+    {
+        let problem = Problem::error(Code::BadValue, node.span, format!("`{name}` has characters of a path"));
+        sink.push(problem.label("letters, digits, `-`, `_` and `.` are expected"));
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+fn base_url(sink: &mut Sink, fields: Fields<'_>) -> Option<String> {
+    let node = fields.get(sink, "base_url")?;
+    let text = decode::name(sink, node, "`base_url`")?;
+    match url::check(text) {
+        Ok(()) => Some(text.trim_end_matches('/').to_owned()),
+        Err(reason) => {
+            if reason == url::Reason::Credentials {
+                sink.mask(node.span);
+            }
+            sink.push(
+                Problem::error(Code::BadUrl, node.span, "`base_url` can't be used").label(reason.to_string()),
+            );
+            None
+        }
+    }
+}
+
+fn headers(sink: &mut Sink, fields: Fields<'_>) -> BTreeMap<String, String> {
+    let Some(node) = fields.get(sink, "headers") else { return BTreeMap::new() };
+    // Masked before types are looked at: whatever stands behind such a name may be a secret.
+    if !matches!(node.value, Value::Map(_)) {
+        decode::mask(sink, node);
+    }
+    if let Value::Map(map) = &node.value {
+        for (key, value) in map.entries.iter().filter(|(key, _)| decode::names_credential(&key.name)) {
+            decode::mask(sink, value);
+            sink.push(
+                Problem::error(Code::BadHeader, key.span, "a header that carries credentials")
+                    .label("credentials never stand in a file")
+                    .help("the tool signs in with the environment's variables; see `credentials`"),
+            );
+        }
+    }
+    let mut found = BTreeMap::new();
+    for (name, (value, key_span, span)) in decode::text_map(sink, node, "headers by name") {
+        if decode::names_credential(&name) {
+            continue;
+        }
+        if let Some(reason) = refused_header(&name) {
+            sink.push(Problem::error(Code::BadHeader, key_span, "not a header to set").label(reason));
+        } else if !value.chars().all(|c| (' '..='~').contains(&c)) {
+            let problem = Problem::error(Code::BadHeader, span, "a header's value is printable ASCII");
+            sink.push(problem.label("no line breaks, no other characters"));
+        } else {
+            found.insert(name, value);
+        }
+    }
+    found
+}
+
+fn refused_header(name: &str) -> Option<&'static str> {
+    let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    if name.is_empty() || !name.chars().all(token) {
+        return Some("not the name of a header");
+    }
+    let own = [
+        "host",
+        "connection",
+        "content-length",
+        "content-type",
+        "transfer-encoding",
+        "accept",
+        "accept-encoding",
+        "upgrade",
+        "te",
+    ];
+    own.contains(&name.to_lowercase().as_str()).then_some("the tool sets it itself")
+}
+
+fn credentials(sink: &mut Sink, fields: Fields<'_>, shape: &Shape) -> Credentials {
+    let Some(node) = fields.get(sink, "credentials") else { return Credentials::default() };
+    mask_credentials(sink, node);
+    // A wrong type must not be described either: the description would show it.
+    if !matches!(node.value, Value::Map(_)) {
+        sink.push(bad_credential(node.span, "credentials"));
+        return Credentials::default();
+    }
+    let Some(fields) = Fields::open(sink, node, shape) else { return Credentials::default() };
+    let mut part = |name: &str| {
+        let node = fields.get(sink, name)?;
+        match &node.value {
+            Value::Text(text) if is_variable(text) => Some(text.clone()),
+            _ => {
+                sink.push(bad_credential(node.span, &format!("credentials.{name}")));
+                None
+            }
+        }
+    };
+    Credentials { api_key: part("api_key"), api_key_id: part("api_key_id"), user_id: part("user_id") }
+}
+
+/// Whatever is not plainly a variable's name is masked, under whichever key it stands.
+fn mask_credentials(sink: &mut Sink, node: &Node) {
+    match &node.value {
+        Value::Map(map) => map.entries.iter().for_each(|(_, value)| mask_credentials(sink, value)),
+        Value::List(items) => items.iter().for_each(|item| mask_credentials(sink, item)),
+        Value::Text(text) if is_variable(text) => {}
+        _ => sink.mask(node.span),
+    }
+}
+
+fn bad_credential(span: Span, name: &str) -> Problem {
+    let message = format!("`{name}` holds names of environment variables");
+    Problem::error(Code::BadCredential, span, message)
+        .label("this isn't one, and is not shown: it may be a secret")
+        .help("names are upper case, such as ACME_API_KEY; change the credential if this was a real one")
+}
+
+/// Whether a text is the name of a variable rather than a secret: upper case with digits and
+/// underscores, and not a long run of letters and digits without one.
+fn is_variable(text: &str) -> bool {
+    let starts_well = text.starts_with(|c: char| c.is_ascii_uppercase() || c == '_');
+    let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    let token_like = text.split('_').any(|part| part.len() >= 16 && part.bytes().any(|b| b.is_ascii_digit()));
+    starts_well && text.chars().all(fits) && text.len() <= 100 && !token_like
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_variable;
+
+    #[test]
+    fn a_secret_is_no_variable() {
+        for name in ["AMIGO_API_KEY", "_X", "ACME2_KEY", "STAGINGORGANIZATIONKEY"] {
+            assert!(is_variable(name), "{name} names a variable");
+        }
+        for secret in ["", "sk-12", "9A", "AKIA1234567890ABCDEF", "amigo_key", "K_0123456789ABCDEF0", "A B"] {
+            assert!(!is_variable(secret), "{secret} may be a secret");
+        }
+    }
+}

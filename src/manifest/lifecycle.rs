@@ -1,0 +1,177 @@
+//! A service's `lifecycle` and `smoke`. Imports `model`.
+
+use std::collections::BTreeSet;
+
+use super::decode::{self, Fields, Shape, did_you_mean, or_suggestion};
+use super::diagnostic::Code;
+use super::service::{Rules, not_yet};
+use super::sink::{Problem, Sink, Span};
+use super::tree::{Node, shortened};
+use crate::model::{FieldPath, Lifecycle, OnAgentChange, Retire, ServiceName, SmokeTest, VersionSetName};
+
+const SHAPE: Shape = Shape {
+    what: "`lifecycle`",
+    keys: &["renamed_from", "on_agent_change", "retire", "prevent_removal", "ignore"],
+    help: "",
+};
+const SMOKE: Shape =
+    Shape { what: "a smoke test", keys: &["version_set", "say", "expect", "gate"], help: "" };
+/// The fields that can be ignored as a whole.
+const IGNORABLE: &[&str] =
+    &["description", "active", "keyterms", "agent", "context_graph", "tags", "version_sets"];
+/// The fields of a version set that can be ignored.
+const SET_FIELDS: &[&str] = &["agent_version", "context_graph_version", "llm_model_preferences"];
+
+/// Reads `lifecycle`, and tells where `renamed_from` stands.
+pub(super) fn decode(sink: &mut Sink, node: &Node, rules: &Rules<'_>) -> (Lifecycle, Option<Span>) {
+    let Some(fields) = Fields::open(sink, node, &SHAPE) else { return (Lifecycle::default(), None) };
+    let renamed_from = fields
+        .get(sink, "renamed_from")
+        .and_then(|node| Some((ServiceName::new(decode::name(sink, node, "`renamed_from`")?), node.span)));
+    let on_agent_change = fields.get(sink, "on_agent_change").and_then(|node| {
+        match decode::word(sink, node, "`on_agent_change`", &["replace", "update"])? {
+            "replace" => Some(OnAgentChange::Replace),
+            _ => Some(OnAgentChange::Update),
+        }
+    });
+    let retire = fields.get(sink, "retire").and_then(|node| retire(sink, node, rules)).unwrap_or_default();
+    let prevent_removal = fields.get(sink, "prevent_removal").and_then(|node| decode::boolean(sink, node));
+    let ignore = fields.get(sink, "ignore").map(|node| ignore(sink, node)).unwrap_or_default();
+    let span = renamed_from.as_ref().map(|(_, span)| *span);
+    let lifecycle = Lifecycle {
+        renamed_from: renamed_from.map(|(name, _)| name),
+        on_agent_change,
+        retire,
+        prevent_removal: prevent_removal.unwrap_or_default(),
+        ignore,
+    };
+    (lifecycle, span)
+}
+
+fn retire(sink: &mut Sink, node: &Node, rules: &Rules<'_>) -> Option<Retire> {
+    match decode::word(sink, node, "`retire`", &["deactivate", "keep", "delete"])? {
+        "keep" => Some(Retire::Keep),
+        "delete" if !rules.platform => {
+            sink.push(
+                Problem::error(Code::PlatformOnly, node.span, "services can't be deleted on the Classic API")
+                    .label("write `deactivate` or `keep`")
+                    .help("only the Platform API deletes services"),
+            );
+            None
+        }
+        _ => Some(Retire::Deactivate),
+    }
+}
+
+fn ignore(sink: &mut Sink, node: &Node) -> BTreeSet<FieldPath> {
+    let mut paths = BTreeSet::new();
+    for (text, span) in decode::texts(sink, node, "fields to leave alone") {
+        let parts: Vec<&str> = text.split('.').collect();
+        let known = match parts.as_slice() {
+            [field] => IGNORABLE.contains(field),
+            ["tags", key] => !key.is_empty(),
+            ["version_sets", name] => !name.is_empty(),
+            ["version_sets", name, field] => !name.is_empty() && SET_FIELDS.contains(field),
+            _ => false,
+        };
+        if known {
+            paths.insert(FieldPath(parts.into_iter().map(str::to_owned).collect()));
+        } else {
+            sink.push(bad_path(span, text, &parts));
+        }
+    }
+    paths
+}
+
+fn bad_path(span: Span, text: &str, parts: &[&str]) -> Problem {
+    let suggestion = match parts {
+        [first, rest @ ..] if !IGNORABLE.contains(first) => {
+            did_you_mean(first, IGNORABLE.iter().copied()).map(|known| [&[known], rest].concat().join("."))
+        }
+        ["version_sets", name, field] => did_you_mean(field, SET_FIELDS.iter().copied())
+            .map(|known| format!("version_sets.{name}.{known}")),
+        _ => None,
+    };
+    Problem::error(Code::BadFieldPath, span, format!("`{}` is no field that can be ignored", shortened(text)))
+        .label(or_suggestion(suggestion.as_deref(), "not a field of a service"))
+        .help(
+            "known are description, active, keyterms, agent, context_graph, tags, tags.KEY, version_sets, \
+             version_sets.NAME, and version_sets.NAME with agent_version, context_graph_version or \
+             llm_model_preferences below it",
+        )
+}
+
+/// Reads `smoke`. `declared` are the service's version sets, none where they are unmanaged.
+pub(super) fn smoke(
+    sink: &mut Sink,
+    node: &Node,
+    rules: &Rules<'_>,
+    declared: Option<&BTreeSet<&str>>,
+) -> Vec<SmokeTest> {
+    let Some(items) = decode::list(sink, node, "smoke tests") else { return Vec::new() };
+    items.iter().filter_map(|item| smoke_test(sink, item, rules, declared)).collect()
+}
+
+fn smoke_test(
+    sink: &mut Sink,
+    node: &Node,
+    rules: &Rules<'_>,
+    declared: Option<&BTreeSet<&str>>,
+) -> Option<SmokeTest> {
+    let fields = Fields::open(sink, node, &SMOKE)?;
+    let version_set = match fields.get(sink, "version_set") {
+        Some(node) => smoke_set(sink, node, rules, declared)?,
+        None => VersionSetName::new(VersionSetName::RELEASE),
+    };
+    let say = fields.get(sink, "say").and_then(|node| decode::prose(sink, node, "`say`"));
+    let expect = fields.get(sink, "expect").and_then(|node| {
+        let text = decode::text(sink, node)?;
+        if let Err(error) = regex::Regex::new(text) {
+            sink.push(bad_regex(node.span, &error));
+        }
+        Some(text)
+    });
+    if let Some(node) = fields.get(sink, "gate")
+        && decode::boolean(sink, node) == Some(true)
+    {
+        sink.push(not_yet(node.span, "`gate: true`"));
+    }
+    Some(SmokeTest { version_set, say: say.map(str::to_owned), expect: expect.map(str::to_owned) })
+}
+
+fn smoke_set(
+    sink: &mut Sink,
+    node: &Node,
+    rules: &Rules<'_>,
+    declared: Option<&BTreeSet<&str>>,
+) -> Option<VersionSetName> {
+    let text = decode::name(sink, node, "a version set's name")?;
+    if !super::version_set::check_name(sink, text, node.span) {
+        return None;
+    }
+    let name = VersionSetName::new(text);
+    let known = name.is_release()
+        || name.is_edge()
+        || rules.policy.is_unmanaged(&name)
+        || declared.is_none_or(|declared| declared.contains(text));
+    if !known {
+        let others = declared.into_iter().flatten().copied();
+        let message = format!("this service declares no version set `{name}`");
+        let label = or_suggestion(did_you_mean(text, others), "there would be nobody to talk to");
+        sink.push(Problem::error(Code::UnknownVersionSet, node.span, message).label(label));
+    }
+    Some(name)
+}
+
+fn bad_regex(span: Span, error: &regex::Error) -> Problem {
+    let problem = Problem::error(Code::BadRegex, span, "`expect` isn't a regular expression");
+    match error {
+        regex::Error::CompiledTooBig(_) => problem.label("it is too large"),
+        // The crate's message draws its own picture; its last line says what is wrong.
+        other => {
+            let text = other.to_string();
+            let reason = text.lines().last().unwrap_or_default().trim().trim_start_matches("error: ");
+            problem.label(reason.to_owned())
+        }
+    }
+}

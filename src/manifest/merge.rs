@@ -1,0 +1,147 @@
+//! JSON Merge Patch (RFC 7396) on trees: `defaults` ← document ← overlay. Imports nothing of ours.
+//!
+//! Every node keeps the place it came from, so that a problem in a merged value points to the line
+//! that brought it in.
+
+use std::collections::{HashMap, HashSet};
+
+use super::tree::{Key, Map, Node, Value};
+
+/// The fields in which null is a value of its own when a document says it.
+const NULL_IS_A_VALUE: &[&str] = &["tags"];
+
+/// An overlay over a document, exactly as RFC 7396 says: null removes.
+pub(super) fn overlay(target: Node, patch: &Node) -> Node {
+    apply(Some(target), patch, Nulls::Remove)
+}
+
+/// A document over the project's defaults. Null removes what the defaults have. Where there is nothing
+/// to remove it stays, so that a key without a value can be reported; and among tags it is a value.
+pub(super) fn document(defaults: &Node, document: &Node) -> Node {
+    apply(Some(defaults.clone()), document, Nulls::RemoveDefaults)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Nulls {
+    Remove,
+    RemoveDefaults,
+    Keep,
+}
+
+fn apply(target: Option<Node>, patch: &Node, nulls: Nulls) -> Node {
+    let Value::Map(members) = &patch.value else { return patch.clone() };
+    let target = match target {
+        Some(Node { value: Value::Map(map), .. }) => map,
+        _ => Map::default(),
+    };
+    Node { span: patch.span, value: Value::Map(apply_members(target, members, nulls)) }
+}
+
+fn apply_members(target: Map, members: &Map, nulls: Nulls) -> Map {
+    let mut slots: Vec<Option<(Key, Node)>> = target.entries.into_iter().map(Some).collect();
+    let index: HashMap<String, usize> = slots
+        .iter()
+        .enumerate()
+        .filter_map(|(at, slot)| slot.as_ref().map(|(key, _)| (key.name.clone(), at)))
+        .collect();
+    for (key, value) in &members.entries {
+        let slot = index.get(&key.name).copied();
+        let old = slot.and_then(|at| slots.get_mut(at)).and_then(Option::take);
+        let removed = match nulls {
+            Nulls::Remove => true,
+            Nulls::RemoveDefaults => old.is_some(),
+            Nulls::Keep => false,
+        };
+        if value.value == Value::Null && removed {
+            continue;
+        }
+        let below = match nulls {
+            Nulls::RemoveDefaults if NULL_IS_A_VALUE.contains(&key.name.as_str()) => Nulls::Keep,
+            other => other,
+        };
+        let merged = (key.clone(), apply(old.map(|(_, node)| node), value, below));
+        match slot.and_then(|at| slots.get_mut(at)) {
+            Some(slot) => *slot = Some(merged),
+            None => slots.push(Some(merged)),
+        }
+    }
+    Map { entries: slots.into_iter().flatten().collect() }
+}
+
+/// The keys of a mapping, for "is it there?".
+pub(super) fn keys(node: &Node) -> HashSet<&str> {
+    match &node.value {
+        Value::Map(map) => map.entries.iter().map(|(key, _)| key.name.as_str()).collect(),
+        _ => HashSet::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::sink::Sink;
+    use super::super::tree::{Node, Value};
+    use super::super::yaml;
+    use super::{document, overlay};
+
+    fn tree(text: &str) -> Node {
+        let mut sink = Sink::default();
+        let file = sink.add_file("t.yaml", Arc::from(text));
+        // A list keeps a null, which would be an empty document.
+        let text = format!("[{text}]");
+        let root = yaml::parse(&mut sink, file, &text).roots.remove(0);
+        assert!(!sink.has_errors(), "{text}");
+        let Value::List(mut items) = root.value else { panic!("{text} is a list") };
+        items.remove(0)
+    }
+
+    /// The examples of RFC 7396's appendix A.
+    #[test]
+    fn the_examples_of_the_rfc() {
+        let table = [
+            (r#"{"a":"b"}"#, r#"{"a":"c"}"#, r#"{"a":"c"}"#),
+            (r#"{"a":"b"}"#, r#"{"b":"c"}"#, r#"{"a":"b","b":"c"}"#),
+            (r#"{"a":"b"}"#, r#"{"a":null}"#, "{}"),
+            (r#"{"a":"b","b":"c"}"#, r#"{"a":null}"#, r#"{"b":"c"}"#),
+            (r#"{"a":["b"]}"#, r#"{"a":"c"}"#, r#"{"a":"c"}"#),
+            (r#"{"a":"c"}"#, r#"{"a":["b"]}"#, r#"{"a":["b"]}"#),
+            (r#"{"a":{"b":"c"}}"#, r#"{"a":{"b":"d","c":null}}"#, r#"{"a":{"b":"d"}}"#),
+            (r#"{"a":[{"b":"c"}]}"#, r#"{"a":[1]}"#, r#"{"a":[1]}"#),
+            (r#"["a","b"]"#, r#"["c","d"]"#, r#"["c","d"]"#),
+            (r#"{"a":"b"}"#, r#"["c"]"#, r#"["c"]"#),
+            (r#"{"a":"foo"}"#, "null", "null"),
+            (r#"{"a":"foo"}"#, r#""bar""#, r#""bar""#),
+            (r#"{"e":null}"#, r#"{"a":1}"#, r#"{"e":null,"a":1}"#),
+            (r#"[1,2]"#, r#"{"a":"b","c":null}"#, r#"{"a":"b"}"#),
+            ("{}", r#"{"a":{"bb":{"ccc":null}}}"#, r#"{"a":{"bb":{}}}"#),
+        ];
+        for (target, patch, result) in table {
+            assert_eq!(overlay(tree(target), &tree(patch)), tree(result), "{target} ← {patch}");
+        }
+    }
+
+    #[test]
+    fn a_document_keeps_the_nulls_that_remove_nothing() {
+        let table = [
+            ("{a: x}", "{a: ~}", "{}"),
+            ("{}", "{a: ~}", "{a: ~}"),
+            ("{v: {r: {a: 1, b: 2}}}", "{v: {r: {a: ~}, s: ~}}", "{v: {r: {b: 2}, s: ~}}"),
+            ("{tags: {a: x, b: ~}}", "{tags: {a: ~, c: ~}}", "{tags: {a: ~, b: ~, c: ~}}"),
+            ("{tags: {a: x}}", "{tags: ~}", "{}"),
+            ("{a: x}", "{a: {b: ~}}", "{a: {b: ~}}"),
+        ];
+        for (defaults, text, result) in table {
+            assert_eq!(document(&tree(defaults), &tree(text)), tree(result), "{defaults} ← {text}");
+        }
+    }
+
+    #[test]
+    fn places_stay() {
+        let merged = overlay(tree("{a: 1, b: 2}"), &tree("{      b: 3}"));
+        let Value::Map(map) = merged.value else { panic!("a mapping") };
+        let columns: Vec<_> =
+            map.entries.iter().map(|(key, value)| (key.span.column, value.span.column)).collect();
+        assert_eq!(columns, [(3, 6), (9, 12)]);
+    }
+}

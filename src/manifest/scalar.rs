@@ -1,0 +1,124 @@
+//! YAML 1.2's core schema: what a plain text means. Imports nothing of ours.
+//!
+//! `NO`, `on` and `yes` are texts here, as 1.2 has it; only YAML 1.1 makes booleans of them.
+
+use super::tree::{Number, Value};
+
+/// What a plain (unquoted) scalar means.
+pub(super) fn resolve(text: &str) -> Value {
+    match text {
+        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
+        "true" | "True" | "TRUE" => return Value::Bool(true),
+        "false" | "False" | "FALSE" => return Value::Bool(false),
+        _ => {}
+    }
+    match number(text) {
+        Some(json) => Value::Number(Number { raw: text.to_owned(), json }),
+        None => Value::Text(text.to_owned()),
+    }
+}
+
+/// None when the text isn't a number; the inner none when JSON has no such number.
+fn number(text: &str) -> Option<Option<serde_json::Number>> {
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if matches!(unsigned, ".inf" | ".Inf" | ".INF") || matches!(text, ".nan" | ".NaN" | ".NAN") {
+        return Some(None);
+    }
+    for (prefix, radix) in [("0x", 16), ("0o", 8)] {
+        if let Some(digits) = text.strip_prefix(prefix) {
+            let valid = !digits.is_empty() && digits.chars().all(|c| c.is_digit(radix));
+            return valid.then(|| u64::from_str_radix(digits, radix).ok().map(Into::into));
+        }
+    }
+    if !unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
+        return None;
+    }
+    if unsigned.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(integer(text));
+    }
+    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, Some(exponent)),
+        None => (unsigned, None),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    let exponent_ok = exponent.is_none_or(|exponent| {
+        let exponent = exponent.strip_prefix(['-', '+']).unwrap_or(exponent);
+        !exponent.is_empty() && digits(exponent)
+    });
+    let some_digit = !whole.is_empty() || !fraction.is_empty();
+    (some_digit && digits(whole) && digits(fraction) && exponent_ok)
+        .then(|| text.parse::<f64>().ok().and_then(serde_json::Number::from_f64))
+}
+
+fn integer(text: &str) -> Option<serde_json::Number> {
+    let text = text.strip_prefix('+').unwrap_or(text);
+    text.parse::<u64>()
+        .map(Into::into)
+        .or_else(|_| text.parse::<i64>().map(Into::into))
+        .ok()
+        .or_else(|| text.parse::<f64>().ok().and_then(serde_json::Number::from_f64))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Value, resolve};
+
+    #[test]
+    fn the_core_schema_decides() {
+        for text in ["", "~", "null", "NULL"] {
+            assert_eq!(resolve(text), Value::Null, "{text:?}");
+        }
+        for (text, value) in [("true", true), ("FALSE", false)] {
+            assert_eq!(resolve(text), Value::Bool(value), "{text:?}");
+        }
+        let texts = [
+            "NO",
+            "yes",
+            "on",
+            "off",
+            "y",
+            "2026-11-22",
+            "1_000",
+            "0x",
+            "0xZZ",
+            "1e",
+            "e1",
+            ".",
+            "-",
+            "+",
+            "1.2.3",
+            "12:30",
+            "- 1",
+            "١",
+            "infinity",
+            "nan",
+            "-0x1",
+        ];
+        for text in texts {
+            assert_eq!(resolve(text), Value::Text(text.to_owned()));
+        }
+        let numbers = [
+            ("0", json!(0)),
+            ("0123", json!(123)),
+            ("-7", json!(-7)),
+            ("+7", json!(7)),
+            ("0x1F", json!(31)),
+            ("0o17", json!(15)),
+            ("1.5", json!(1.5)),
+            (".5", json!(0.5)),
+            ("5.", json!(5.0)),
+            ("1e3", json!(1000.0)),
+            ("18446744073709551615", json!(u64::MAX)),
+        ];
+        for (text, value) in numbers {
+            let Value::Number(number) = resolve(text) else { panic!("{text} is a number") };
+            assert_eq!(number.json.map(serde_json::Value::Number), Some(value), "{text}");
+        }
+        for text in [".inf", "-.INF", ".nan", "1e999"] {
+            assert!(matches!(resolve(text), Value::Number(number) if number.json.is_none()), "{text}");
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Where problems are collected while files are read, and how spans become places. Imports `model`.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+use super::diagnostic::{Code, Diagnostic, Location, Problems, Related, Severity, Sources, Spot};
+use crate::model::Place;
+
+/// More problems than this are counted, not kept: a hostile file must not fill the memory.
+const MAX_KEPT: usize = 2_000;
+
+/// A file of this run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct FileId(u32);
+
+/// A stretch of a file. Small, because every node of every tree has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Span {
+    pub(super) file: FileId,
+    pub(super) start: u32,
+    pub(super) end: u32,
+    /// From 1; 0 stands for the file as a whole.
+    pub(super) line: u32,
+    /// From 1, in characters.
+    pub(super) column: u32,
+}
+
+impl Span {
+    /// The file as a whole.
+    pub(super) fn whole(file: FileId) -> Self {
+        Self { file, start: 0, end: 0, line: 0, column: 0 }
+    }
+}
+
+struct Source {
+    name: String,
+    text: Arc<str>,
+}
+
+/// A problem about to be reported.
+pub(super) struct Problem {
+    code: Code,
+    severity: Severity,
+    span: Span,
+    message: String,
+    label: String,
+    help: Vec<String>,
+    related: Vec<(Span, String)>,
+}
+
+impl Problem {
+    pub(super) fn error(code: Code, span: Span, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            severity: Severity::Error,
+            span,
+            message: message.into(),
+            label: String::new(),
+            help: Vec::new(),
+            related: Vec::new(),
+        }
+    }
+
+    pub(super) fn warning(code: Code, span: Span, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(code, span, message) }
+    }
+
+    pub(super) fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = label.into();
+        self
+    }
+
+    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help.push(help.into());
+        self
+    }
+
+    pub(super) fn related(mut self, span: Span, label: impl Into<String>) -> Self {
+        self.related.push((span, label.into()));
+        self
+    }
+}
+
+/// Collects the files and the problems of one run.
+#[derive(Default)]
+pub(super) struct Sink {
+    sources: Vec<Source>,
+    diagnostics: Vec<Diagnostic>,
+    seen: HashSet<(Code, Span, String)>,
+    secrets: Vec<Span>,
+    omitted: usize,
+    errors: usize,
+}
+
+impl Sink {
+    /// Makes a file known by its name within the project.
+    pub(super) fn add_file(&mut self, name: impl Into<String>, text: Arc<str>) -> FileId {
+        let id = FileId(u32::try_from(self.sources.len()).unwrap_or(u32::MAX));
+        self.sources.push(Source { name: name.into(), text });
+        id
+    }
+
+    /// How many files were added.
+    pub(super) fn files(&self) -> usize {
+        self.sources.len()
+    }
+
+    /// Whether an error was reported.
+    pub(super) fn has_errors(&self) -> bool {
+        self.errors > 0
+    }
+
+    /// Reports a problem, unless the same was said of the same place before: overlays and defaults
+    /// show one place to several checks.
+    pub(super) fn push(&mut self, problem: Problem) {
+        if self.diagnostics.len() >= MAX_KEPT {
+            let error = usize::from(problem.severity == Severity::Error);
+            self.omitted += error;
+            self.errors += error;
+            return;
+        }
+        if !self.seen.insert((problem.code, problem.span, problem.message.clone())) {
+            return;
+        }
+        self.errors += usize::from(problem.severity == Severity::Error);
+        let related =
+            problem.related.into_iter().map(|(span, label)| Related { location: self.location(span), label });
+        let diagnostic = Diagnostic {
+            code: problem.code,
+            severity: problem.severity,
+            message: problem.message,
+            location: self.location(problem.span),
+            label: problem.label,
+            help: problem.help,
+            related: related.collect(),
+        };
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// Hides this stretch of a file from every report.
+    pub(super) fn mask(&mut self, span: Span) {
+        self.secrets.push(span);
+    }
+
+    /// A span's place, for the desired state.
+    pub(super) fn place(&self, span: Span) -> Place {
+        Place { file: self.name(span.file), line: span.line as usize, column: span.column as usize }
+    }
+
+    fn name(&self, file: FileId) -> String {
+        self.sources.get(file.0 as usize).map(|source| source.name.clone()).unwrap_or_default()
+    }
+
+    fn location(&self, span: Span) -> Location {
+        let spot = (span.line > 0).then_some(Spot {
+            start: span.start as usize,
+            end: span.end as usize,
+            line: span.line as usize,
+            column: span.column as usize,
+        });
+        Location { file: self.name(span.file), spot }
+    }
+
+    /// Ends the run: all problems in order, and the texts they point into with secrets masked.
+    pub(super) fn finish(self) -> Problems {
+        let mut diagnostics = self.diagnostics;
+        diagnostics.sort_by(|a, b| {
+            (&a.location, a.severity, a.code, &a.message).cmp(&(&b.location, b.severity, b.code, &b.message))
+        });
+        let mentioned: BTreeSet<&str> = diagnostics
+            .iter()
+            .flat_map(|one| {
+                std::iter::once(&one.location).chain(one.related.iter().map(|other| &other.location))
+            })
+            .map(|location| location.file.as_str())
+            .collect();
+        let mut sources = Sources::default();
+        for (index, source) in self.sources.iter().enumerate() {
+            if !mentioned.contains(source.name.as_str()) {
+                continue;
+            }
+            let secrets = self.secrets.iter().filter(|span| span.file.0 as usize == index);
+            sources.texts.insert(source.name.clone(), masked(&source.text, secrets));
+        }
+        Problems { diagnostics, sources, files: self.sources.len(), omitted: self.omitted }
+    }
+}
+
+/// The text with each of the stretches replaced by as many asterisks as it has bytes, so that every
+/// other offset stays right.
+fn masked<'a>(text: &Arc<str>, secrets: impl Iterator<Item = &'a Span>) -> Arc<str> {
+    let mut masked = None;
+    for span in secrets {
+        let range = span.start as usize..(span.end.max(span.start)) as usize;
+        let text: &mut String = masked.get_or_insert_with(|| text.to_string());
+        let Some(secret) = text.get(range.clone()) else { continue };
+        let stars: String = secret
+            .bytes()
+            .map(|byte| if byte == b'\n' || byte == b'\r' { char::from(byte) } else { '*' })
+            .collect();
+        text.replace_range(range, &stars);
+    }
+    masked.map_or_else(|| Arc::clone(text), Arc::from)
+}

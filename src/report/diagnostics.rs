@@ -1,0 +1,189 @@
+//! Problems in files, as rustc would say them. Imports `manifest`.
+//!
+//! Pure: texts in, text out. What files say is data: control characters, terminal escapes and
+//! characters that reorder or hide text are shown as something visible, and long lines are cut to a
+//! window around the place.
+
+use std::fmt::Write as _;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+
+use crate::manifest::{Diagnostic, Location, Problems, Severity, Sources, Spot};
+
+/// How many characters of a line are shown before the place, and in all.
+const BEFORE: usize = 60;
+const WINDOW: usize = 120;
+
+/// Renders all problems and the line that sums them up.
+pub fn render_problems(problems: &Problems, color: bool) -> String {
+    let mut out = render(&problems.diagnostics, &problems.sources, color);
+    if !out.is_empty() {
+        out.push('\n');
+    }
+    let summary = [Group::with_title(Level::ERROR.primary_title(problems.summary()))];
+    out.push_str(&renderer(color).render(&summary));
+    out.push('\n');
+    out
+}
+
+/// Renders problems one after another, each with its place, a blank line between them.
+pub fn render(diagnostics: &[Diagnostic], sources: &Sources, color: bool) -> String {
+    let renderer = renderer(color);
+    let mut out = String::new();
+    for (index, diagnostic) in diagnostics.iter().enumerate() {
+        let separator = if index > 0 { "\n" } else { "" };
+        let mut headers = Vec::new();
+        let group = group(diagnostic, sources, &mut headers);
+        let rendered = with_headers(&renderer.render(&[group]), &headers);
+        // Writing to a string can't fail.
+        let _ = writeln!(out, "{separator}{rendered}");
+    }
+    out
+}
+
+fn renderer(color: bool) -> Renderer {
+    if color { Renderer::styled() } else { Renderer::plain() }
+}
+
+/// What a place's first line says by itself, counting within the window, and what it should say.
+struct Header {
+    drawn: String,
+    meant: String,
+}
+
+/// Puts the real columns in: the renderer counts them in the window that it is given.
+fn with_headers(rendered: &str, headers: &[Header]) -> String {
+    let mut out = String::with_capacity(rendered.len());
+    // The first line is the message, which may hold anything.
+    let (title, mut rest) = rendered.split_at(rendered.find('\n').unwrap_or(rendered.len()));
+    out.push_str(title);
+    for header in headers {
+        let Some((before, after)) = rest.split_once(header.drawn.as_str()) else { continue };
+        out.push_str(before);
+        out.push_str(&header.meant);
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+fn group<'a>(diagnostic: &Diagnostic, sources: &Sources, headers: &mut Vec<Header>) -> Group<'a> {
+    let level = match diagnostic.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let title = level.primary_title(visible(&diagnostic.message)).id(diagnostic.code.as_str());
+    let primary = AnnotationKind::Primary;
+    let mut group = Group::with_title(title);
+    group = place(group, &diagnostic.location, &diagnostic.label, sources, primary, headers);
+    for related in &diagnostic.related {
+        group = place(group, &related.location, &related.label, sources, AnnotationKind::Context, headers);
+    }
+    for help in &diagnostic.help {
+        group = group.element(Level::HELP.message(visible(help)));
+    }
+    group
+}
+
+fn place<'a>(
+    group: Group<'a>,
+    location: &Location,
+    label: &str,
+    sources: &Sources,
+    kind: AnnotationKind,
+    headers: &mut Vec<Header>,
+) -> Group<'a> {
+    let file = visible(&location.file);
+    let Some(spot) = location.spot else {
+        let group = group.element(Origin::path(file));
+        return if label.is_empty() { group } else { group.element(Level::NOTE.message(visible(label))) };
+    };
+    let Some(window) = sources.get(&location.file).and_then(|text| Window::around(text, spot)) else {
+        return group.element(Origin::path(file).line(spot.line).char_column(spot.column));
+    };
+    let drawn = window.text.get(..window.start).unwrap_or_default().chars().count() + 1;
+    headers.push(Header {
+        drawn: format!("{file}:{}:{drawn}", spot.line),
+        meant: format!("{file}:{}:{}", spot.line, spot.column),
+    });
+    let annotation = kind.span(window.start..window.end).label(visible(label));
+    group.element(Snippet::source(window.text).path(file).line_start(spot.line).annotation(annotation))
+}
+
+/// The part of a line that is shown, made visible, and where the place is in it.
+struct Window {
+    text: String,
+    start: usize,
+    end: usize,
+}
+
+impl Window {
+    fn around(text: &str, spot: Spot) -> Option<Self> {
+        let before = text.get(..spot.start)?;
+        let after = text.get(spot.start..)?;
+        let line_break = |c: &char| *c == '\n' || *c == '\r';
+        let mut lead: Vec<char> =
+            before.chars().rev().take_while(|c| !line_break(c)).take(BEFORE + 1).collect();
+        let cut_before = lead.len() > BEFORE;
+        lead.truncate(BEFORE);
+        let mut window = Self { text: String::new(), start: 0, end: 0 };
+        if cut_before {
+            window.text.push('…');
+        }
+        lead.into_iter().rev().for_each(|c| push_visible(&mut window.text, c));
+        window.start = window.text.len();
+        window.end = window.start;
+        let shown = WINDOW - BEFORE;
+        for (count, (offset, c)) in after.char_indices().take_while(|(_, c)| !line_break(c)).enumerate() {
+            if count == shown {
+                window.text.push('…');
+                break;
+            }
+            push_visible(&mut window.text, c);
+            if spot.start + offset < spot.end {
+                window.end = window.text.len();
+            }
+        }
+        Some(window)
+    }
+}
+
+/// A text without anything that a terminal would obey or a reader could not see.
+pub fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        push_visible(&mut out, if c == '\n' { ' ' } else { c });
+    }
+    out
+}
+
+fn push_visible(out: &mut String, c: char) {
+    match c {
+        '\t' => out.push_str("    "),
+        '\0'..='\x1f' => out.push(char::from_u32(0x2400 + u32::from(c)).unwrap_or('�')),
+        '\x7f' => out.push('␡'),
+        '\u{80}'..='\u{9f}'
+        | '\u{ad}'
+        | '\u{61c}'
+        | '\u{180e}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{feff}'
+        | '\u{fff9}'..='\u{fffb}'
+        | '\u{e0000}'..='\u{e007f}' => out.push('�'),
+        _ => out.push(c),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::visible;
+
+    #[test]
+    fn nothing_reaches_a_terminal_that_it_would_obey() {
+        assert_eq!(visible("a\u{1b}[31mb"), "a␛[31mb");
+        assert_eq!(visible("a\u{202e}b\u{2066}c\u{9b}d\u{7f}"), "a�b�c�d␡");
+        assert_eq!(visible("one\ntwo\tthree\r"), "one two    three␍");
+    }
+}

@@ -1,0 +1,93 @@
+//! Cases of the manifest loader: what it accepts, what it says of what it doesn't.
+
+mod broken;
+mod happy;
+mod overlays;
+mod project_file;
+mod random;
+mod rendering;
+mod tree_bounds;
+
+use std::fs;
+use std::path::Path;
+
+use amigops::manifest::{self, Loaded, Problems};
+
+/// The smallest project file.
+pub(crate) const PROJECT: &str = "\
+version: 1
+manifests: [services/**/*.yaml]
+environments:
+  sandbox: {api: embedded}
+  production: {api: classic, organization: acme}
+default_environment: sandbox
+unmanaged_version_sets: [\"personal-*\"]
+guardrails: {require_pins: [release]}
+";
+
+/// A service that nothing is wrong with.
+pub(crate) const SERVICE: &str = "service: A\nagent: Greeter\ncontext_graph: Onboarding\n";
+
+/// A project in a directory of its own.
+pub(crate) struct Case {
+    pub(crate) dir: tempfile::TempDir,
+}
+
+impl Case {
+    /// These files, by name.
+    pub(crate) fn new(files: &[(&str, &str)]) -> Self {
+        let case = Self { dir: tempfile::tempdir().expect("a directory can be made") };
+        for (name, text) in files {
+            case.write(name, text.as_bytes());
+        }
+        case
+    }
+
+    /// One manifest in the smallest project.
+    pub(crate) fn service(text: &str) -> Self {
+        Self::new(&[("amigops.yaml", PROJECT), ("services/a.yaml", text)])
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) {
+        let path = self.path().join(name);
+        fs::create_dir_all(path.parent().expect("a file is in a directory")).expect("it can be made");
+        fs::write(path, bytes).expect("it can be written");
+    }
+
+    pub(crate) fn load(&self) -> Result<Loaded, Problems> {
+        manifest::load(self.path(), None)
+    }
+
+    pub(crate) fn loaded(&self) -> Loaded {
+        self.load().unwrap_or_else(|problems| panic!("{:#?}", listed(&problems)))
+    }
+
+    pub(crate) fn problems(&self) -> Problems {
+        self.load().expect_err("something is wrong with it")
+    }
+
+    /// The problems, one a line: `AG012 services/a.yaml:3:1`.
+    pub(crate) fn codes(&self) -> Vec<String> {
+        match self.load() {
+            Ok(loaded) => loaded.warnings.iter().map(coded).collect(),
+            Err(problems) => problems.diagnostics.iter().map(coded).collect(),
+        }
+    }
+}
+
+fn coded(one: &manifest::Diagnostic) -> String {
+    format!("{} {}", one.code, one.location)
+}
+
+/// The problems with their words.
+pub(crate) fn listed(problems: &Problems) -> Vec<String> {
+    problems
+        .diagnostics
+        .iter()
+        .map(|one| format!("{}: {} [{}]", coded(one), one.message, one.label))
+        .collect()
+}

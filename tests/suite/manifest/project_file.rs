@@ -1,0 +1,221 @@
+//! `amigops.yaml`: what it may say, and what is said of what it may not.
+
+use std::collections::BTreeMap;
+
+use amigops::manifest::{Credentials, Target, find_root, load, load_project};
+use amigops::model::{Api, Guardrails, MaxRemovals, Ownership};
+
+use super::{Case, SERVICE, listed};
+
+const EVERYTHING: &str = r#"
+version: 1
+manifests: [services/**/*.yaml]
+defaults:
+  tags: {team: care}
+environments:
+  sandbox:
+    api: embedded
+    dialect: classic
+    state: .amigops/sandbox.redb
+    seed: sandbox-seed.yaml
+    limits: true
+  scratch: {api: embedded}
+  staging:
+    api: classic
+    organization: acme-staging
+    base_url: https://proxy.example/amigo/
+    headers: {x-mongo-cluster-name: blue}
+    credentials: {api_key: STAGING_KEY, api_key_id: STAGING_KEY_ID, user_id: STAGING_USER}
+  production: {api: platform, workspace: 3fa85f64-5717-4562-b3fc-2c963f66afa6}
+  rehearsal: {api: embedded, dialect: platform}
+default_environment: sandbox
+ownership: {tag: managed_by, value: care team}
+unmanaged_version_sets: ["personal-*"]
+guardrails:
+  max_removals: "10%"
+  require_pins: [release]
+  protected: [A]
+"#;
+
+#[test]
+fn every_key_of_a_project() {
+    let case = Case::new(&[
+        ("amigops.yaml", EVERYTHING),
+        ("sandbox-seed.yaml", "agents: []"),
+        ("services/a.yaml", SERVICE),
+    ]);
+    let project = load_project(case.path()).unwrap_or_else(|problems| panic!("{:#?}", listed(&problems)));
+    let root = project.root.clone();
+    assert_eq!((project.version, project.default_environment.as_deref()), (1, Some("sandbox")));
+    assert_eq!(project.manifests, ["services/**/*.yaml"]);
+    let target = |name: &str| &project.environments[name].target;
+    assert_eq!(
+        target("sandbox"),
+        &Target::Embedded {
+            dialect: Api::Classic,
+            state: root.join(".amigops/sandbox.redb"),
+            seed: Some(root.join("sandbox-seed.yaml")),
+            limits: true,
+        }
+    );
+    assert_eq!(
+        target("scratch"),
+        &Target::Embedded {
+            dialect: Api::Classic,
+            state: root.join(".amigops/scratch.redb"),
+            seed: None,
+            limits: false,
+        }
+    );
+    assert_eq!(
+        target("staging"),
+        &Target::Classic {
+            organization: Some("acme-staging".to_owned()),
+            base_url: Some("https://proxy.example/amigo".to_owned()),
+            headers: BTreeMap::from([("x-mongo-cluster-name".to_owned(), "blue".to_owned())]),
+            credentials: Credentials {
+                api_key: Some("STAGING_KEY".to_owned()),
+                api_key_id: Some("STAGING_KEY_ID".to_owned()),
+                user_id: Some("STAGING_USER".to_owned()),
+            },
+        }
+    );
+    assert!(matches!(target("production"), Target::Platform { workspace: Some(_), embedded: false, .. }));
+    assert!(matches!(target("rehearsal"), Target::Platform { workspace: None, embedded: true, .. }));
+    let policy = &project.policy;
+    assert_eq!(policy.ownership, Ownership { tag: "managed_by".to_owned(), value: "care team".to_owned() });
+    assert!(policy.is_unmanaged(&"personal-ann".into()) && !policy.is_unmanaged(&"release".into()));
+    assert_eq!(
+        policy.guardrails,
+        Guardrails {
+            max_removals: Some(MaxRemovals::Percent(10.0)),
+            require_pins: ["release".into()].into(),
+            protected: ["A".into()].into(),
+        }
+    );
+    assert_eq!(load(case.path(), None).expect("it loads").environment.name, "sandbox");
+}
+
+/// Problems of a project file that continues `version` and `manifests` (lines 1 and 2).
+fn codes(rest: &str) -> Vec<String> {
+    let text = format!("version: 1\nmanifests: [services/*.yaml]\n{rest}");
+    let case = Case::new(&[("amigops.yaml", &text), ("services/a.yaml", SERVICE)]);
+    case.codes().into_iter().map(|one| one.replace("amigops.yaml:", "")).collect()
+}
+
+const ENV: &str = "environments: {s: {api: embedded}}\n";
+
+#[test]
+fn broken_projects() {
+    let table: &[(&str, &[&str])] = &[
+        ("", &["AG013 1:1"]),
+        ("environments: {}\n", &["AG015 3:15"]),
+        ("environments: {s: {}}\n", &["AG013 3:16"]),
+        ("environments: {s: {api: clasic}}\n", &["AG015 3:25"]),
+        ("environments: {s: {api: embedded, organization: x}}\n", &["AG012 3:35"]),
+        ("environments: {s: {api: embedded, state: ../x}}\n", &["AG008 3:42"]),
+        ("environments: {s: {api: embedded, state: .}}\n", &["AG008 3:42"]),
+        ("environments: {s: {api: embedded, seed: /etc/passwd}}\n", &["AG008 3:41"]),
+        ("environments: {s: {api: embedded, seed: none.yaml}}\n", &["AG002 3:16"]),
+        ("environments: {s: {api: embedded, limits: 1}}\n", &["AG010 3:43"]),
+        ("environments: {\"a/b\": {api: embedded}}\n", &["AG015 3:16"]),
+        ("environments: {a: {api: embedded}, b: {api: embedded}}\n", &["AG051 3:1"]),
+        ("environments: {s: {api: classic, organization: a/b}}\n", &["AG015 3:48"]),
+        ("environments: {s: {api: classic, base_url: \"http://example.com\"}}\n", &["AG053 3:44"]),
+        (
+            "environments: {s: {api: classic, headers: {Cookie: x, Host: y, \"a b\": z, ok: 1}}}\n",
+            &["AG054 3:44", "AG054 3:55", "AG054 3:64", "AG010 3:78"],
+        ),
+    ];
+    for (rest, expected) in table {
+        assert_eq!(codes(rest), *expected, "{rest}");
+    }
+}
+
+#[test]
+fn broken_rules() {
+    let table: &[(&str, &[&str])] = &[
+        ("default: s\n", &["AG012 4:1"]),
+        ("default_environment: t\n", &["AG050 4:22"]),
+        ("ownership: {tag: a-b}\n", &["AG021 4:18"]),
+        ("ownership: {tag: replaces}\n", &["AG023 4:18"]),
+        ("ownership: {value: \"\"}\n", &["AG020 4:20"]),
+        ("unmanaged_version_sets: [\"a[\"]\n", &["AG056 4:26"]),
+        ("guardrails: {max_removals: -1}\n", &["AG015 4:28"]),
+        ("guardrails: {max_removals: \"101%\"}\n", &["AG015 4:28"]),
+        ("guardrails: {max_removals: ten}\n", &["AG015 4:28"]),
+        ("guardrails: {require_pins: [\"a b\"]}\n", &["AG025 4:29"]),
+        ("guardrails: {protected: [B]}\n", &["AG061 4:26"]),
+        ("guardrails: {protect: [B]}\n", &["AG012 4:14"]),
+        ("defaults: [1]\n", &["AG010 4:11"]),
+    ];
+    for (rest, expected) in table {
+        assert_eq!(codes(&format!("{ENV}{rest}")), *expected, "{rest}");
+    }
+    for (text, expected) in [
+        ("", vec!["AG013 amigops.yaml"]),
+        (
+            "version: 2\nmanifests: [x.yaml]\nenvironments: {s: {api: embedded}}\n",
+            vec!["AG009 amigops.yaml:2:13", "AG015 amigops.yaml:1:10"],
+        ),
+        (
+            "version: 1\nmanifests: [../x/*.yaml, \"/etc/*\"]\nenvironments: {s: {api: embedded}}\n",
+            vec!["AG008 amigops.yaml:2:13", "AG008 amigops.yaml:2:26"],
+        ),
+    ] {
+        let mut found = Case::new(&[("amigops.yaml", text)]).codes();
+        found.sort();
+        let found: Vec<_> =
+            found.iter().filter(|one| text.starts_with("version: 2") || !one.starts_with("AG009")).collect();
+        assert_eq!(found, expected.iter().collect::<Vec<_>>(), "{text}");
+    }
+}
+
+#[test]
+fn credentials_are_never_shown() {
+    let secret = "sk-0123456789abcdefSECRET";
+    for environment in [
+        format!("{{api: classic, credentials: {{api_key: {secret}}}}}"),
+        format!("{{api: classic, credentials: {{apikey: {secret}}}}}"),
+        format!("{{api: classic, crednetials: {{api_key: {secret}}}}}"),
+        format!("{{api: classic, api_key: {secret}}}"),
+        format!("{{api: classic, headers: {{Authorization: \"Bearer {secret}\"}}}}"),
+        format!("{{api: classic, headers: {{x-api-key: [{secret}]}}}}"),
+        format!("{{api: classic, base_url: \"https://me:{secret}@host\"}}"),
+        format!("{{api: embedded, credentials: {{api_key: {secret}}}}}"),
+        format!("{{api: classic, credentials: {secret}}}"),
+        format!("{{api: classic, credentials: {{api_key: {secret}}}"),
+        format!("{{api: classic, access_token: {{x: [{secret}]}}}}"),
+        format!("{{api: embedded}}}}\napi_key: {secret}\nx: {{y: {{}}"),
+        format!("{{api: embedded}}}}\napi_key: {secret}\nx: {{y: {{z: {{}}}}"),
+        format!("{{api: classic, credentials: [{secret}]}}"),
+        format!("{{api: classic, headers: \"Authorization: {secret}\"}}"),
+    ] {
+        let text = format!("version: 1\nmanifests: [services/*.yaml]\nenvironments: {{s: {environment}}}\n");
+        let case = Case::new(&[("amigops.yaml", &text), ("services/a.yaml", SERVICE)]);
+        let problems = case.problems();
+        let shown = amigops::report::diagnostics::render_problems(&problems, false);
+        assert!(!format!("{shown}{problems:?}").contains("SECRET"), "{environment}\n{shown}");
+    }
+}
+
+#[test]
+fn roots() {
+    let case = Case::new(&[
+        ("amigops.yaml", &format!("version: 1\nmanifests: [services/*.yaml]\n{ENV}")),
+        ("services/a.yaml", SERVICE),
+    ]);
+    let root = case.path().canonicalize().expect("it exists");
+    assert_eq!(find_root(&case.path().join("services")).expect("found upwards"), root);
+    assert_eq!(find_root(case.path()).expect("found"), root);
+    let empty = tempfile::tempdir().expect("made");
+    for problems in [
+        find_root(empty.path()).expect_err("nothing there"),
+        find_root(&empty.path().join("none")).expect_err("not there"),
+        load(empty.path(), None).expect_err("nothing there"),
+    ] {
+        assert_eq!(problems.diagnostics[0].code.as_str(), "AG001");
+    }
+    let unknown = load(case.path(), Some("t")).expect_err("there is no such environment");
+    assert_eq!(unknown.diagnostics[0].code.as_str(), "AG050");
+}

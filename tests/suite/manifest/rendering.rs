@@ -1,0 +1,306 @@
+//! How problems look: rustc's way, safe for any terminal.
+
+use amigops::report::diagnostics::render_problems;
+
+use super::{Case, PROJECT, SERVICE};
+
+fn shown(case: &Case) -> String {
+    render_problems(&case.problems(), false)
+}
+
+/// A good service (3 lines) and these lines.
+fn service(addition: &str) -> String {
+    shown(&Case::service(&format!("{SERVICE}{addition}")))
+}
+
+#[test]
+fn an_unknown_key() {
+    insta::assert_snapshot!(service("version_set:\n  release: {}\n"), @r###"
+    error[AG012]: unknown key `version_set`
+     --> services/a.yaml:4:1
+      |
+    4 | version_set:
+      | ^^^^^^^^^^^ did you mean `version_sets`?
+      |
+      = help: a service holds its version sets under `version_sets:` as name → pins
+
+    error: 1 problem in 1 file; nothing was sent
+    "###);
+}
+
+#[test]
+fn a_duplicate_key() {
+    insta::assert_snapshot!(service("description: a\ndescription: b\n"), @r###"
+    error[AG011]: `description` is given twice; line 4 has it already
+     --> services/a.yaml:5:1
+      |
+    5 | description: b
+      | ^^^^^^^^^^^ given again here
+      |
+     ::: services/a.yaml:4:1
+      |
+    4 | description: a
+      | ----------- first given here
+
+    error: 1 problem in 1 file; nothing was sent
+    "###);
+}
+
+#[test]
+fn a_number_for_a_text() {
+    insta::assert_snapshot!(service("tags: {tier: 1}\n"), @r###"
+    error[AG010]: expected a text, found the number `1`
+     --> services/a.yaml:4:14
+      |
+    4 | tags: {tier: 1}
+      |              ^ quote it: "1"
+
+    error: 1 problem in 1 file; nothing was sent
+    "###);
+}
+
+#[test]
+fn a_pin_that_is_none() {
+    insta::assert_snapshot!(service("version_sets:\n  release: {agent_version: latest, context_graph_version: \"3\"}\n"), @r###"
+    error[AG029]: `agent_version` of version set `release` must be a number
+     --> services/a.yaml:5:28
+      |
+    5 |   release: {agent_version: latest, context_graph_version: "3"}
+      |                            ^^^^^^ `latest` is not a pin
+      |
+      = help: `guardrails.require_pins` in amigops.yaml lists `release`
+
+    error[AG028]: `context_graph_version` is a version's number or `latest`, not the text `3`
+     --> services/a.yaml:5:59
+      |
+    5 |   release: {agent_version: latest, context_graph_version: "3"}
+      |                                                           ^^^ write it without quotes: 3
+
+    error: 2 problems in 1 file; nothing was sent
+    "###);
+}
+
+#[test]
+fn a_platform_field() {
+    insta::assert_snapshot!(service("voice_config: {}\n"), @r###"
+    error[AG016]: `voice_config` belongs to the Platform API
+     --> services/a.yaml:4:1
+      |
+    4 | voice_config: {}
+      | ^^^^^^^^^^^^ the environment's API is Classic, which lacks it
+      |
+      = help: this version manages the Classic API only; say it in the overlay of a Platform environment
+
+    error: 1 problem in 1 file; nothing was sent
+    "###);
+}
+
+#[test]
+fn edge_is_the_servers() {
+    insta::assert_snapshot!(service("version_sets: {edge: {}, personal-ann: {}}\n"), @r###"
+    error[AG026]: `edge` belongs to the server
+     --> services/a.yaml:4:16
+      |
+    4 | version_sets: {edge: {}, personal-ann: {}}
+      |                ^^^^ it can't be written or deleted, so it can't be declared
+      |
+      = help: `edge` is always the latest agent and context graph; declare a set of another name
+
+    error[AG027]: version set `personal-ann` is declared and unmanaged
+     --> services/a.yaml:4:26
+      |
+    4 | version_sets: {edge: {}, personal-ann: {}}
+      |                          ^^^^^^^^^^^^ a pattern of `unmanaged_version_sets` matches it
+      |
+      = help: remove it here, or change the pattern in amigops.yaml
+
+    error: 2 problems in 1 file; nothing was sent
+    "###);
+}
+
+#[test]
+fn bad_tags_and_keyterms() {
+    insta::assert_snapshot!(service("tags: {a-b: x, managed_by: me}\nkeyterms: [Blood  Sugar]\n"), @r###"
+    error[AG021]: the tag `a-b` has characters that the API refuses
+     --> services/a.yaml:4:8
+      |
+    4 | tags: {a-b: x, managed_by: me}
+      |        ^^^ only letters, digits, underscores and spaces are allowed
+
+    error[AG023]: the tool writes the tag `managed_by` itself
+     --> services/a.yaml:4:16
+      |
+    4 | tags: {a-b: x, managed_by: me}
+      |                ^^^^^^^^^^ it says which project owns the service
+      |
+      = help: remove it here: the tool's own tags are kept whatever a manifest declares
+
+    error[AG024]: the API refuses the key term `Blood  Sugar`
+     --> services/a.yaml:5:12
+      |
+    5 | keyterms: [Blood  Sugar]
+      |            ^^^^^^^^^^^^ did you mean `blood sugar`?
+
+    error: 3 problems in 1 file; nothing was sent
+    "###);
+}
+
+#[test]
+fn not_yaml() {
+    insta::assert_snapshot!(service("tags: {tier: gold\nactive: true\n"), @r###"
+    error[AG005]: not YAML: while parsing a flow mapping, did not find expected ',' or '}'
+     --> services/a.yaml:5:7
+      |
+    5 | active: true
+      |       ^
+
+    error: 1 problem in 1 file; nothing was sent
+    "###);
+}
+
+#[test]
+fn a_colon_in_a_text() {
+    insta::assert_snapshot!(service("description: note: this\n"), @r###"
+    error[AG005]: not YAML: mapping values are not allowed in this context
+     --> services/a.yaml:4:18
+      |
+    4 | description: note: this
+      |                  ^
+      |
+      = help: a text with `: ` in it must be in quotes; keys of one mapping stand in one column
+
+    error: 1 problem in 1 file; nothing was sent
+    "###);
+}
+
+#[test]
+fn a_tab() {
+    insta::assert_snapshot!(service("tags:\n\ttier: gold\n"), @r###"
+    error[AG005]: not YAML: tabs disallowed within this context (block indentation)
+     --> services/a.yaml:5:2
+      |
+    5 |     tier: gold
+      |     ^
+      |
+      = help: YAML is indented with spaces, never with tabs
+
+    error: 1 problem in 1 file; nothing was sent
+    "###);
+}
+
+#[test]
+fn a_pattern_that_is_none() {
+    insta::assert_snapshot!(service("smoke: [{expect: \"(hello\"}]\n"), @r###"
+    error[AG033]: `expect` isn't a regular expression
+     --> services/a.yaml:4:18
+      |
+    4 | smoke: [{expect: "(hello"}]
+      |                  ^^^^^^^^ unclosed group
+
+    error: 1 problem in 1 file; nothing was sent
+    "###);
+}
+
+#[test]
+fn an_overlay_for_nowhere() {
+    insta::assert_snapshot!(service("environments: {prodution: {}}\n"), @r###"
+    error[AG050]: amigops.yaml has no environment `prodution`
+     --> services/a.yaml:4:16
+      |
+    4 | environments: {prodution: {}}
+      |                ^^^^^^^^^ did you mean `production`?
+
+    error: 1 problem in 1 file; nothing was sent
+    "###);
+}
+
+#[test]
+fn escapes_are_neutralized() {
+    insta::assert_snapshot!(service("tags: {\"\u{202e}x\\e[31m\": \"\u{200b}\"}\n"), @r###"
+    error[AG021]: the tag `�x␛[31m` has characters that the API refuses
+     --> services/a.yaml:4:8
+      |
+    4 | tags: {"�x\e[31m": "�"}
+      |        ^^^^^^^^^^ only letters, digits, underscores and spaces are allowed
+
+    error[AG021]: the tag's value `�` has characters that the API refuses
+     --> services/a.yaml:4:20
+      |
+    4 | tags: {"�x\e[31m": "�"}
+      |                    ^^^ only letters, digits, underscores and spaces are allowed
+
+    error: 2 problems in 1 file; nothing was sent
+    "###);
+}
+
+#[test]
+fn long_lines_are_cut() {
+    insta::assert_snapshot!(service(&format!("tags: {{{} bad-key: x, {}}}\n", "aaaa: b, ".replace("aaaa", &"a".repeat(300)), "z: y".replace('z', &"z".repeat(300)))), @r###"
+    error[AG021]: the tag `bad-key` has characters that the API refuses
+     --> services/a.yaml:4:314
+      |
+    4 | …aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa: b,  bad-key: x, zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz…
+      |                                                              ^^^^^^^ only letters, digits, underscores and spaces are allowed
+
+    error: 1 problem in 1 file; nothing was sent
+    "###);
+}
+
+#[test]
+fn an_empty_project() {
+    insta::assert_snapshot!(shown(&Case::new(&[("amigops.yaml", PROJECT)])), @r###"
+    error[AG009]: no manifest was found
+     --> amigops.yaml:2:13
+      |
+    2 | manifests: [services/**/*.yaml]
+      |             ^^^^^^^^^^^^^^^^^^ these patterns match no file
+      |
+      = help: an empty project is refused: it would mean "remove everything"
+
+    error: 1 problem in 1 file; nothing was sent
+    "###);
+}
+
+#[test]
+fn a_credential_in_a_file() {
+    insta::assert_snapshot!(shown(&Case::new(&[("amigops.yaml", &PROJECT.replace("organization: acme", "credentials: {api_key: sk-123}")), ("services/a.yaml", SERVICE)])), @r###"
+    error[AG055]: `credentials.api_key` holds names of environment variables
+     --> amigops.yaml:5:53
+      |
+    5 |   production: {api: classic, credentials: {api_key: ******}}
+      |                                                     ^^^^^^ this isn't one, and is not shown: it may be a secret
+      |
+      = help: names are upper case, such as ACME_API_KEY; change the credential if this was a real one
+
+    error: 1 problem in 1 file; nothing was sent
+    "###);
+}
+
+#[test]
+fn twice_in_two_files() {
+    insta::assert_snapshot!(shown(&Case::new(&[("amigops.yaml", PROJECT), ("services/a.yaml", SERVICE), ("services/b.yaml", SERVICE)])), @r###"
+    error[AG040]: service `A` is declared twice
+     --> services/b.yaml:1:10
+      |
+    1 | service: A
+      |          ^ declared again here
+      |
+     ::: services/a.yaml:1:10
+      |
+    1 | service: A
+      |          - first declared here
+      |
+      = help: a name is a service's identity: rename one, or merge the documents
+
+    error: 1 problem in 1 file; nothing was sent
+    "###);
+}
+
+#[test]
+fn colors_are_for_terminals() {
+    let problems = Case::service("service: 1\n").problems();
+    assert!(render_problems(&problems, true).contains("\u{1b}["));
+    assert!(!render_problems(&problems, false).contains('\u{1b}'));
+    let far = Case::service(&format!("tags: {{{}: x, a-b: y}}\n", "a".repeat(200))).problems();
+    assert!(render_problems(&far, true).contains("services/a.yaml:1:213"), "{}", render_problems(&far, true));
+}
