@@ -49,12 +49,13 @@ impl World {
     }
 
     /// Puts a service there as an operator would, past all rules: only its id, its place and, where
-    /// they are missing, `edge` and `release` are seen to. Answers the id; none without that organization.
+    /// they are missing, `edge` and `release` are seen to. Answers the id (a new one where it is empty or
+    /// taken); none without that organization.
     pub fn add_service(&mut self, organization: &str, mut service: Service) -> Option<String> {
         let (sequence, id) = self.next_id();
         let home = self.organization_mut(organization)?;
         service.sequence = sequence;
-        if service.id.is_empty() {
+        if service.id.is_empty() || home.services.get(&service.id).is_some() {
             service.id = id;
         }
         for set in ["edge", "release"] {

@@ -20,6 +20,11 @@ impl Limits {
     pub const PER_MINUTE: Self = Self::Documented { window: Duration::from_secs(60) };
 }
 
+/// A time so much later; no farther than a century, beyond which clocks overflow.
+pub(super) fn later(now: SystemTime, by: Duration) -> SystemTime {
+    now + by.min(Duration::from_secs(100 * 365 * 24 * 3600))
+}
+
 /// What nobody reaches.
 const UNLIMITED: u32 = 1_000_000_000;
 
@@ -60,7 +65,7 @@ impl<Endpoint: Copy + Eq + std::hash::Hash> Limiter<Endpoint> {
         now: SystemTime,
     ) -> Allowance {
         let Limits::Documented { window: length } = self.limits else {
-            let reset = seconds(now + Duration::from_secs(60));
+            let reset = seconds(later(now, Duration::from_secs(60)));
             return Allowance { limit: UNLIMITED, remaining: UNLIMITED, reset, retry_after: None };
         };
         let window = self
@@ -68,11 +73,11 @@ impl<Endpoint: Copy + Eq + std::hash::Hash> Limiter<Endpoint> {
             .entry((organization.to_owned(), endpoint))
             .and_modify(|window| {
                 // A clock that was set back must not freeze a window for good.
-                if now >= window.ends || window.ends > now + length {
-                    *window = Window { ends: now + length, used: 0 };
+                if now >= window.ends || window.ends > later(now, length) {
+                    *window = Window { ends: later(now, length), used: 0 };
                 }
             })
-            .or_insert(Window { ends: now + length, used: 0 });
+            .or_insert(Window { ends: later(now, length), used: 0 });
         let refused = window.used >= limit;
         if !refused {
             window.used += 1;

@@ -9,6 +9,38 @@ use serde_saphyr::{Location, Spanned};
 use super::world::{Permission, Replies, VersionSet};
 
 /// Organizations to be found on a server.
+///
+/// ```
+/// let seed = amigops::emulator::Seed::from_yaml(
+///     "
+/// organizations:
+///   acme:
+///     api_keys:                      # who may sign in
+///       - {id: ci, key: secret, user: bot}
+///       - {id: reader, key: secret, user: rae, permissions: ['Service:GetService'], hidden_services: [Draft]}
+///     agents: [{name: Coach Maya, versions: 5}, {name: Old Coach, deprecated: true}]
+///     context_graphs: [{name: Coaching Flow, versions: 6}]
+///     llms: [openai_gpt-5.1-2025-11-13]   # absent: any
+///     services:
+///       - name: Health Coach
+///         description: Coaches members
+///         agent: Coach Maya
+///         context_graph: Coaching Flow
+///         tags: {team: care, audited: ~}
+///         version_sets:
+///           release: {agent_version: 3, context_graph_version: latest, applied_behavior_ids: []}
+///       - {name: Draft, agent: Coach Maya, context_graph: Coaching Flow, active: false}
+///     behavior_sets: [{name: Safety, applied_to: [Health Coach]}]
+///     unit_tests: [{service: Health Coach, version_set: release}]
+///     replies:
+///       greeting: Hello, this is {agent}.
+///       canned:
+///         - {service: Health Coach, agent_version: 4, error: {code: 500, description: model is away}}
+///         - {says: bye, answer: See you., finishes: true}
+/// ",
+/// );
+/// assert!(seed.is_ok());
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Seed {
     pub(super) organizations: BTreeMap<String, SeedOrganization>,
@@ -206,6 +238,15 @@ impl SeedOrganization {
                 return wrong(name.referenced, format!("there is no service named {:?} here", name.value));
             }
         }
+        for test in &self.unit_tests {
+            let of = |service: &&SeedService| service.name.value == test.service.value;
+            let born = ["edge", "release"].contains(&test.version_set.as_str());
+            let has = |service: &SeedService| service.version_sets.contains_key(&test.version_set);
+            if !born && !self.services.iter().filter(of).any(has) {
+                let message = format!("the service has no version set {:?}", test.version_set);
+                return wrong(test.service.referenced, message);
+            }
+        }
         Ok(())
     }
 
@@ -218,6 +259,10 @@ impl SeedOrganization {
             }
         }
         for (name, fields) in &service.version_sets {
+            let sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+            if name == "edge" || name.is_empty() || name.len() > 40 || !name.chars().all(sound) {
+                return wrong(fields.referenced, format!("{name:?} can't be the name of a version set here"));
+            }
             let set = match version_set(&fields.value) {
                 Ok(set) => set,
                 Err(message) => return wrong(fields.referenced, format!("version set {name:?}: {message}")),

@@ -15,7 +15,7 @@ pub trait Row: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
 }
 
 /// All rows of a kind. Copies share rows: only what was changed differs, by pointer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Table<T> {
     rows: Arc<Vec<Arc<T>>>,
 }
@@ -23,6 +23,15 @@ pub struct Table<T> {
 impl<T> Default for Table<T> {
     fn default() -> Self {
         Self { rows: Arc::default() }
+    }
+}
+
+impl<'a, T> IntoIterator for &'a Table<T> {
+    type Item = &'a T;
+    type IntoIter = std::iter::Map<std::slice::Iter<'a, Arc<T>>, fn(&'a Arc<T>) -> &'a T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.rows.iter().map(AsRef::as_ref)
     }
 }
 

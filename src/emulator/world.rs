@@ -9,14 +9,14 @@ use serde_json::{Map, Value};
 use super::table::{Row, Table};
 
 /// All organizations. A copy is cheap: it shares what neither side changes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct World {
     pub(super) organizations: BTreeMap<String, Arc<Organization>>,
     pub(super) counter: u64,
 }
 
 /// One organization and all it holds.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Organization {
     pub(super) name: String,
     pub(super) settings: Arc<Settings>,

@@ -10,6 +10,7 @@ use super::errors::Refusal;
 use super::validate::{At, Problems};
 use super::wire::iso;
 use crate::emulator::exchange::{Answer, Request};
+use crate::emulator::limits::later;
 use crate::emulator::world::{ApiKey, Organization, World};
 
 /// Tokens that were given out. They live in memory only: a restart signs everybody out.
@@ -46,7 +47,7 @@ impl Sessions {
         let Some(key) = known else {
             return Err(Refusal::Unauthorized("the API key, its id or the user is wrong".to_owned()));
         };
-        let expires = request.now + self.lifetime;
+        let expires = later(request.now, self.lifetime);
         self.tokens.retain(|_, session| session.expires > request.now);
         self.given += 1;
         let token = format!("emulated.{:016x}{:016x}", self.random(), self.random());

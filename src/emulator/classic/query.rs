@@ -71,8 +71,11 @@ impl Query {
             let message = format!("Input should be less than or equal to {most}");
             problems.add("less_than_equal", &at, message, &json!(limit.to_string()));
         } else if limit < least {
-            let message = format!("Input should be greater than {}", least - 1);
-            problems.add("greater_than", &at, message, &json!(limit.to_string()));
+            // The schemas say `> 0` where nothing but items makes sense, and `>= 0` elsewhere.
+            let (kind, bound) =
+                if least > 0 { ("greater_than", "") } else { ("greater_than_equal", "or equal to ") };
+            let message = format!("Input should be greater than {bound}0");
+            problems.add(kind, &at, message, &json!(limit.to_string()));
         }
         if skip < 0 {
             let message = "Input should be greater than or equal to 0";
@@ -229,4 +232,80 @@ pub(super) fn percent_decode(text: &str) -> String {
         }
     }
     String::from_utf8_lossy(&decoded).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOUNDS: PageBounds = PageBounds { default: 10, least: 1, most: 20 };
+
+    fn page(query: &str) -> Option<Page> {
+        let mut problems = Problems::default();
+        let page = Query::parse(Some(query)).page(&mut problems, BOUNDS);
+        problems.done().is_ok().then_some(page)
+    }
+
+    #[test]
+    fn forms_are_decoded() {
+        let query = Query::parse(Some("a=1&a=%2B2+3&b&c=%zz%4&%64=%ff&&=x"));
+        assert_eq!(query.all("a").collect::<Vec<_>>(), ["1", "+2 3"]);
+        assert_eq!((query.one("a"), query.one("b"), query.one("e")), (Some("+2 3"), Some(""), None));
+        assert_eq!((query.one("c"), query.one("d")), (Some("%zz%4"), Some("\u{fffd}")));
+    }
+
+    #[test]
+    fn pages_have_bounds() {
+        assert_eq!(page(""), Some(Page { limit: 10, skip: 0 }));
+        assert_eq!(page("limit=20&continuation_token=40"), Some(Page { limit: 20, skip: 40 }));
+        assert_eq!(page("limit=99&limit=5"), Some(Page { limit: 5, skip: 0 }), "the last one counts");
+        for bad in ["limit=0", "limit=21", "limit=-1", "limit=", "limit=1.0", "continuation_token=-1"] {
+            assert_eq!(page(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_page_looks_one_item_ahead() {
+        let cut = |limit, skip| {
+            let slice = Page { limit, skip }.cut(0..5);
+            (slice.items, slice.next)
+        };
+        assert_eq!(cut(2, 0), (vec![0, 1], Some(2)));
+        assert_eq!(cut(2, 3), (vec![3, 4], None));
+        assert_eq!(cut(5, 0), (vec![0, 1, 2, 3, 4], None));
+        assert_eq!(cut(5, 9), (vec![], None));
+    }
+
+    #[test]
+    fn tag_filters() {
+        let tags: BTreeMap<_, _> =
+            [("team".to_owned(), Some("care".to_owned())), ("audited".to_owned(), None)].into();
+        let fits = |text| TagFilter::parse(text).map(|filter| filter.fits(&tags));
+        assert_eq!(fits("team:care"), Some(true));
+        assert_eq!(fits("team:*"), Some(true));
+        assert_eq!(fits("audited:*"), Some(true));
+        assert_eq!(fits("audited:"), Some(true));
+        assert_eq!(fits("team:"), Some(false));
+        assert_eq!(fits("team:other"), Some(false));
+        assert_eq!(fits("other:*"), Some(false));
+        assert_eq!(fits("team"), None);
+        assert_eq!(fits(":care"), None);
+    }
+
+    #[test]
+    fn orders() {
+        let sort = |query| {
+            let mut problems = Problems::default();
+            let sorts = Query::parse(Some(query)).sort(&mut problems, &["name", "is_active"]);
+            problems.done().is_ok().then_some(sorts)
+        };
+        let by = |field, descending| Sort { field, descending };
+        assert_eq!(
+            sort("sort_by=%2Bname&sort_by=-is_active"),
+            Some(vec![by("name", false), by("is_active", true)])
+        );
+        assert_eq!(sort("sort_by=+name"), None, "a plus that was not encoded is a space");
+        assert_eq!(sort("sort_by=%F0%9F%92%A5name"), None);
+        assert_eq!(by("name", true).apply(std::cmp::Ordering::Less), std::cmp::Ordering::Greater);
+    }
 }

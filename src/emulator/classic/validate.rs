@@ -301,3 +301,88 @@ pub(super) fn path_set_name(segment: &str) -> Result<String, Refusal> {
     let at = At::path("version_set_name");
     set_name(&mut problems, &at, &json!(segment)).ok_or_else(|| problems.refusal())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[allow(clippy::needless_pass_by_value, reason = "literals read better by value")]
+    fn reads<T>(read: Read<T>, value: Value) -> Option<T> {
+        let mut problems = Problems::default();
+        let result = read(&mut problems, &At::body(), &value);
+        assert_eq!(
+            result.is_some(),
+            problems.done().is_ok(),
+            "a problem is noted exactly when nothing is read"
+        );
+        result
+    }
+
+    #[test]
+    fn texts_are_stripped_and_not_empty() {
+        assert_eq!(reads(text, json!("  a b\n")), Some("a b".to_owned()));
+        for bad in [json!(""), json!("\u{2003}"), json!(1), json!(null), json!(["a"])] {
+            assert_eq!(reads(text, bad), None);
+        }
+    }
+
+    #[test]
+    fn ids_have_24_lower_case_digits() {
+        assert!(reads(id, json!("0123456789abcdef01234567")).is_some());
+        for bad in ["0123456789ABCDEF01234567", "0123456789abcdef0123456", "0123456789abcdef01234567\n", ""] {
+            assert_eq!(reads(id, json!(bad)), None, "{bad:?}");
+        }
+        assert_eq!(
+            reads(ids, json!(["0123456789abcdef01234567", "0123456789abcdef01234567"])).map(|ids| ids.len()),
+            Some(1)
+        );
+    }
+
+    #[test]
+    fn keyterms_are_up_to_three_lower_case_words() {
+        assert_eq!(reads(keyterms, json!([" a-b c d "])), Some(vec!["a-b c d".to_owned()]));
+        for bad in
+            [json!(["a b c d"]), json!(["a  b"]), json!(["A"]), json!(["a1"]), json!("a"), json!([null])]
+        {
+            assert_eq!(reads(keyterms, bad), None);
+        }
+        assert!(reads(keyterms, json!(vec!["a"; 20])).is_some());
+        assert!(reads(keyterms, json!(vec!["a"; 21])).is_none());
+    }
+
+    #[test]
+    fn tags_are_words_and_values_may_be_null() {
+        assert_eq!(reads(tags, json!({" a b ": null})), Some([("a b".to_owned(), None)].into()));
+        assert!(reads(tags, json!({"größe_1": "Ä 2"})).is_some());
+        for bad in
+            [json!({"a": ""}), json!({"": "a"}), json!({"a.b": "c"}), json!({"a": 1}), json!({"a": "b:c"})]
+        {
+            assert_eq!(reads(tags, bad), None);
+        }
+    }
+
+    #[test]
+    fn names_of_version_sets() {
+        assert!(reads(set_name, json!("Pre-view_2")).is_some());
+        for bad in ["a b", "a.b", "ä", "", "x\u{0}"] {
+            assert_eq!(reads(set_name, json!(bad)), None, "{bad:?}");
+        }
+        assert!(reads(set_name, json!("x".repeat(40))).is_some());
+        assert!(reads(set_name, json!("x".repeat(41))).is_none());
+    }
+
+    #[test]
+    fn bodies_are_json_objects() {
+        let status = |kind, body: &[u8]| object(kind, body).map_err(|refusal| refusal.status()).err();
+        assert_eq!(status(None, b"{}"), None);
+        assert_eq!(status(Some("application/json; charset=utf-8"), b"{}"), None);
+        assert_eq!(status(Some("application/merge-patch+json"), b"{}"), None);
+        assert_eq!(status(Some("text/plain"), b"{}"), Some(422));
+        assert_eq!(status(None, b""), Some(422));
+        assert_eq!(status(None, b"[]"), Some(422));
+        assert_eq!(status(None, b"{\"a\": \xff}"), Some(400));
+        let deep = |levels: usize| format!("{{\"a\": {}{}}}", "[".repeat(levels), "]".repeat(levels));
+        assert_eq!(status(None, deep(100).as_bytes()), None);
+        assert_eq!(status(None, deep(101).as_bytes()), Some(422));
+    }
+}
