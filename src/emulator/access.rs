@@ -66,6 +66,57 @@ impl World {
         Some(id)
     }
 
+    /// Puts an agent there with versions 1 to `versions`. Answers its id; none without that organization.
+    pub fn add_agent(&mut self, organization: &str, name: &str, versions: u32) -> Option<String> {
+        self.add_item(organization, name, versions, |home| &mut home.agents)
+    }
+
+    /// Puts a context graph there with versions 1 to `versions`. Answers its id; none without that
+    /// organization.
+    pub fn add_context_graph(&mut self, organization: &str, name: &str, versions: u32) -> Option<String> {
+        self.add_item(organization, name, versions, |home| &mut home.context_graphs)
+    }
+
+    fn add_item(
+        &mut self,
+        organization: &str,
+        name: &str,
+        versions: u32,
+        table: fn(&mut Organization) -> &mut Table<CatalogItem>,
+    ) -> Option<String> {
+        let (sequence, id) = self.next_id();
+        let home = self.organization_mut(organization)?;
+        let (name, created_at) = (name.to_owned(), 0);
+        let item = CatalogItem { id: id.clone(), sequence, name, versions, deprecated: false, created_at };
+        table(home).push(item);
+        Some(id)
+    }
+
+    /// Puts an active behavior set there, applied to these services (by id). Answers its id; none without
+    /// that organization.
+    pub fn add_behavior_set(
+        &mut self,
+        organization: &str,
+        name: &str,
+        applied_to_services: &[&str],
+    ) -> Option<String> {
+        let (sequence, id) = self.next_id();
+        let home = self.organization_mut(organization)?;
+        home.behavior_sets.push(BehaviorSet {
+            id: id.clone(),
+            sequence,
+            name: name.to_owned(),
+            is_active: true,
+            applied_to_services: applied_to_services.iter().map(|id| (*id).to_owned()).collect(),
+            tags: BTreeMap::new(),
+            creator: "operator".to_owned(),
+            updated_by: "operator".to_owned(),
+            created_at: 0,
+            updated_at: 0,
+        });
+        Some(id)
+    }
+
     /// Marks a version set as used by a simulation unit test; whether the organization exists.
     pub fn add_unit_test(&mut self, organization: &str, service_id: &str, version_set: &str) -> bool {
         let (sequence, id) = self.next_id();

@@ -56,6 +56,15 @@ impl<Endpoint: Copy + Eq + std::hash::Hash> Limiter<Endpoint> {
         Self { limits, windows: HashMap::new() }
     }
 
+    /// What a window that nobody used yet would say.
+    pub(super) fn untouched(&self, limit: u32, now: SystemTime) -> Allowance {
+        let (limit, length) = match self.limits {
+            Limits::Off => (UNLIMITED, Duration::from_secs(60)),
+            Limits::Documented { window } => (limit, window),
+        };
+        Allowance { limit, remaining: limit, reset: seconds(later(now, length)), retry_after: None }
+    }
+
     /// Counts one request. A window begins with its first request.
     pub(super) fn take(
         &mut self,
@@ -65,8 +74,7 @@ impl<Endpoint: Copy + Eq + std::hash::Hash> Limiter<Endpoint> {
         now: SystemTime,
     ) -> Allowance {
         let Limits::Documented { window: length } = self.limits else {
-            let reset = seconds(later(now, Duration::from_secs(60)));
-            return Allowance { limit: UNLIMITED, remaining: UNLIMITED, reset, retry_after: None };
+            return self.untouched(limit, now);
         };
         let window = self
             .windows

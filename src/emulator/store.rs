@@ -34,6 +34,14 @@ pub enum StoreError {
         /// What speaks against it.
         reason: String,
     },
+    /// The file is ours, but what it holds can't be read.
+    #[error("state file {} is damaged: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What can't be read.
+        reason: String,
+    },
     /// The file was written by a version that stores things differently.
     #[error("state file {} has format {found}, this version reads format {FORMAT}", path.display())]
     Format {
@@ -62,6 +70,15 @@ impl Store {
     /// Opens or creates the file, and reads the world from it.
     pub(super) fn open(path: Option<&Path>) -> Result<(Self, World), StoreError> {
         let Some(path) = path else { return Ok((Self::Memory, World::default())) };
+        // The database library takes some damage for a bug of its own and panics in debug builds; whoever
+        // has such a file is to be told which one it is.
+        std::panic::catch_unwind(|| Self::open_file(path)).unwrap_or_else(|_| {
+            let reason = "the database library gave up on it".to_owned();
+            Err(StoreError::Damaged { path: path.to_owned(), reason })
+        })
+    }
+
+    fn open_file(path: &Path) -> Result<(Self, World), StoreError> {
         let failed = |error: &dyn std::fmt::Display| StoreError::Failed {
             path: path.to_owned(),
             reason: error.to_string(),
@@ -88,23 +105,27 @@ impl Store {
 
     fn load(&self) -> Result<World, StoreError> {
         let Self::File { path, database } = self else { return Ok(World::default()) };
-        let foreign = |reason: String| StoreError::Foreign { path: path.clone(), reason };
-        let read = database.begin_read().map_err(|error| foreign(error.to_string()))?;
+        let damaged = |error: &dyn std::fmt::Display| StoreError::Damaged {
+            path: path.clone(),
+            reason: error.to_string(),
+        };
+        let read = database.begin_read().map_err(|error| damaged(&error))?;
         let meta = match read.open_table(META) {
             Ok(meta) => meta,
             Err(TableError::TableDoesNotExist(_)) => {
-                return Err(foreign("a database of another program".to_owned()));
+                let reason = "a database of another program".to_owned();
+                return Err(StoreError::Foreign { path: path.clone(), reason });
             }
-            Err(error) => return Err(foreign(error.to_string())),
+            Err(error) => return Err(damaged(&error)),
         };
         let number = |key: &str| meta.get(key).map(|found| found.map_or(0, |value| value.value()));
-        let format = number("format").map_err(|error| foreign(error.to_string()))?;
+        let format = number("format").map_err(|error| damaged(&error))?;
         if format != FORMAT {
             return Err(StoreError::Format { path: path.clone(), found: format });
         }
-        let counter = number("counter").map_err(|error| foreign(error.to_string()))?;
-        let rows = read.open_table(ROWS).map_err(|error| foreign(error.to_string()))?;
-        let organizations = read_rows(&rows).map_err(|error| foreign(error.to_string()))?;
+        let counter = number("counter").map_err(|error| damaged(&error))?;
+        let rows = read.open_table(ROWS).map_err(|error| damaged(&error))?;
+        let organizations = read_rows(&rows).map_err(|error| damaged(&error))?;
         Ok(World { organizations, counter })
     }
 }
@@ -121,7 +142,7 @@ fn open_error(path: &Path, error: DatabaseError) -> StoreError {
         {
             StoreError::Foreign { path, reason: "not a database".to_owned() }
         }
-        DatabaseError::Storage(redb::StorageError::Corrupted(reason)) => StoreError::Foreign { path, reason },
+        DatabaseError::Storage(redb::StorageError::Corrupted(reason)) => StoreError::Damaged { path, reason },
         other => StoreError::Failed { path, reason: other.to_string() },
     }
 }

@@ -98,11 +98,14 @@ impl<T: Row> Table<T> {
         let mut changes = Vec::new();
         let mut old = before.rows.iter().peekable();
         for row in self.rows.iter() {
+            // Most rows are untouched: settle that without looking into them.
+            if old.next_if(|same| Arc::ptr_eq(same, row)).is_some() {
+                continue;
+            }
             while let Some(gone) = old.next_if(|other| other.sequence() < row.sequence()) {
                 changes.push(Change::Remove(gone.as_ref()));
             }
             match old.next_if(|other| other.sequence() == row.sequence()) {
-                Some(same) if Arc::ptr_eq(same, row) => {}
                 Some(other) if other.id() != row.id() => {
                     changes.extend([Change::Remove(other.as_ref()), Change::Put(row.as_ref())]);
                 }

@@ -93,7 +93,8 @@ impl Classic {
         if world.organization(&organization).is_none() {
             // An organization that doesn't exist has no windows to count in, and strangers must not
             // be able to make the server remember names.
-            return no_organization(&organization).answer();
+            let allowance = self.limiter.untouched(endpoint.limit(), request.now);
+            return with_allowance(no_organization(&organization).answer(), allowance);
         }
         let allowance = self.limiter.take(&organization, endpoint, endpoint.limit(), request.now);
         let before = world.clone();

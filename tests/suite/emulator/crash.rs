@@ -59,6 +59,10 @@ fn what_was_answered_survives_a_kill() {
     let mut created: Vec<String> = Vec::new();
     for round in 0..3u64 {
         let (mut child, url) = spawn(&state);
+        let mut second = Options::new(Clock::new().source());
+        second.state = Some(state.clone());
+        let second = Server::start(second).err().unwrap();
+        assert!(second.to_string().contains("in use by another process"), "{second}");
         let answered = Arc::new(AtomicUsize::new(0));
         let progress = Arc::clone(&answered);
         let killer = std::thread::spawn(move || {

@@ -133,3 +133,117 @@ fn strange_values_are_refused_or_kept_as_they_are() {
     stand.get("/service/?&&=&=x&%&%4&a=%ff").expect(200);
     stand.get("/service/?continuation_token=9223372036854775807").expect(200);
 }
+
+/// Numbers that look random and are the same in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % sides
+    }
+
+    fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+        &from[self.roll(from.len())]
+    }
+}
+
+/// A sound body with some of its fields replaced by nonsense.
+fn mangled(dice: &mut Dice) -> String {
+    let mut body = service(&json!({
+        "release_version_set": {"agent_version_number": 1, "llm_model_preferences": {"a": {"llm_name": "m"}},
+            "service_hierarchical_state_machine_version_number": 1},
+        "service_id": SERVICE, "initial_message": "x", "applied_to_services": [SERVICE],
+    }));
+    body["version_set"] = body["release_version_set"].clone();
+    let nonsense = [
+        json!(null),
+        json!(true),
+        json!(-1),
+        json!(1e308),
+        json!(u64::MAX),
+        json!(i64::MIN),
+        json!(""),
+        json!("\u{0}"),
+        json!([[[]]]),
+        json!({"": {"": null}}),
+        json!("x".repeat(5000)),
+        json!(0.1),
+    ];
+    for _ in 0..dice.roll(4) {
+        let fields = body.as_object_mut().unwrap();
+        let names: Vec<String> = fields.keys().cloned().collect();
+        let field = fields.get_mut(dice.pick(&names)).unwrap();
+        let inner: Vec<String> =
+            field.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
+        match inner.is_empty() || dice.roll(2) == 0 {
+            true => *field = dice.pick(&nonsense).clone(),
+            false => field[dice.pick(&inner)] = dice.pick(&nonsense).clone(),
+        }
+    }
+    let text = body.to_string();
+    match dice.roll(6) {
+        0 => text.chars().take(dice.roll(text.len())).collect(),
+        _ => text,
+    }
+}
+
+#[test]
+fn random_requests_are_answered_without_an_error_of_ours() {
+    let stand = Stand::new();
+    let mut dice = Dice(7);
+    let segments = [
+        "service",
+        "version_sets",
+        "release",
+        SERVICE,
+        "organization",
+        "agent",
+        "version",
+        "x",
+        "dynamic_behavior_set",
+        "222222222222222222222222",
+        "conversation",
+        "finish",
+        "%00",
+        "%ff",
+        "..",
+        "%2F",
+    ];
+    let sound = [
+        "/service/",
+        "/service/111111111111111111111111/",
+        "/conversation/",
+        "/service/111111111111111111111111/version_sets/new/",
+        "/dynamic_behavior_set/222222222222222222222222/",
+        "/organization/agent",
+        "/organization/agent/aaaaaaaaaaaaaaaaaaaaaaaa/version",
+        "/dynamic_behavior_set/",
+    ];
+    let queries = [
+        "",
+        "?limit=-9223372036854775808",
+        "?response_format=text&current_agent_action_type=((((",
+        "?response_format=text",
+        "?id=%00&id=",
+        "?tags=%3A%3A&sort_by=%2B",
+        "?version=4294967296-latest",
+        "?current_agent_action_type=(a%7B1000%7D)%7B1000%7D&response_format=text",
+        "?continuation_token=18446744073709551616",
+    ];
+    for n in 0..600 {
+        let path = if dice.roll(4) > 0 {
+            (*dice.pick(&sound)).to_owned()
+        } else {
+            (0..=dice.roll(6)).map(|_| format!("/{}", dice.pick(&segments))).collect()
+        };
+        let path = format!("{path}{}", dice.pick(&queries));
+        let body = mangled(&mut dice);
+        let method = *dice.pick(&["GET", "POST", "PUT", "DELETE"]);
+        let bearer = format!("Bearer {}", stand.token());
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+        let reply = stand.raw(method, &format!("/v1/acme{path}"), &headers, Some(body.clone().into_bytes()));
+        let status = reply.map(|reply| reply.status);
+        assert!(status.as_ref().is_ok_and(|status| *status < 500), "{n}: {method} {path} {body}: {status:?}");
+    }
+}

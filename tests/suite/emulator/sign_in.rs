@@ -27,7 +27,9 @@ fn wrong_credentials_are_401() {
 #[test]
 fn an_unknown_organization_is_404() {
     let stand = Stand::new();
-    stand.sign_in("nowhere", "all", "secret", "maya").refused(404, "nowhere");
+    let reply = stand.sign_in("nowhere", "all", "secret", "maya");
+    assert!(reply.header("x-ratelimit-limit").is_some());
+    reply.refused(404, "nowhere");
     stand.raw("GET", "/v1/nowhere/service/", &[], None).unwrap().refused(404, "nowhere");
 }
 

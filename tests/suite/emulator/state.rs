@@ -79,6 +79,11 @@ fn an_operators_edit_is_kept() {
         acme.service_mut("Health Coach").unwrap().description = "Edited".to_owned();
         acme.agents_mut().get_mut("aaaaaaaaaaaaaaaaaaaaaaaa").unwrap().deprecated = true;
         world.add_unit_test("acme", SERVICE, "staging");
+        let agent = world.add_agent("acme", "Second", 3).unwrap();
+        let graph = world.add_context_graph("acme", "Second Flow", 1).unwrap();
+        let new = amigops::emulator::Service::new("By hand", &agent, &graph);
+        let new = world.add_service("acme", new).unwrap();
+        world.add_behavior_set("acme", "By hand", &[&new]).unwrap();
     };
     server.edit(edit).unwrap();
     drop(server);
@@ -88,6 +93,11 @@ fn an_operators_edit_is_kept() {
     assert_eq!(acme.service(SERVICE).unwrap().description, "Edited");
     assert!(acme.agent("Coach Maya").unwrap().deprecated);
     assert_eq!(acme.unit_tests().len(), 2);
+    let by_hand = acme.service("By hand").unwrap();
+    assert_eq!(acme.agents().get(&by_hand.agent_id).unwrap().versions, 3);
+    assert_eq!(by_hand.version_sets.keys().collect::<Vec<_>>(), ["edge", "release"]);
+    let set = acme.behavior_sets().iter().find(|set| set.name == "By hand").unwrap();
+    assert_eq!(set.applied_to_services, [by_hand.id.as_str()]);
 }
 
 #[test]
@@ -199,4 +209,19 @@ fn a_key_can_be_ensured() {
     stand.sign_in("acme", "sandbox", "secret", "me").expect(200);
     stand.sign_in("fresh", "sandbox", "secret", "me").expect(200);
     stand.sign_in("acme", "sandbox", "ignored", "me").expect(401);
+}
+
+#[test]
+fn a_file_that_was_cut_off_is_an_error_and_never_a_panic() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("state.redb");
+    open(&path, Some(SEED)).unwrap().stop();
+    let whole = std::fs::read(&path).unwrap();
+    let mut refused = 0;
+    for (n, keep) in [16, 64, 320, 4096, 9_000, whole.len() / 2, whole.len() - 1].into_iter().enumerate() {
+        let cut = home.path().join(format!("cut{n}.redb"));
+        std::fs::write(&cut, &whole[..keep]).unwrap();
+        refused += usize::from(open(&cut, None).is_err());
+    }
+    assert!(refused >= 5, "{refused}");
 }
