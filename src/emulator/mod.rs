@@ -1,1 +1,41 @@
-//! (being written)
+//! The two APIs as a server of our own: state, rules and wire types. Imports nothing of ours.
+//!
+//! The emulator stands in for the vendor in the embedded sandbox, in rehearsals and in tests. It
+//! reads the contract on its own, so that a misreading in the client shows up here as a refusal.
+//!
+//! ```text
+//!  TCP ─ server ─▶ observer.before ─▶ classic (limits, sign-in, rules) ─▶ store ─▶ observer.after ─▶ answer
+//!                                        │                                  ▲
+//!                                        └── a changed copy of the world ───┘
+//! ```
+//!
+//! * [`world`](World): everything that exists. A copy costs a few pointers, so a request works on
+//!   a copy, and what it changed is what differs by pointer.
+//! * `store`: one transaction a changed world, durable before the answer.
+//! * `classic`: the Classic API's paths, limits, sign-in and rules. A second API fits beside it.
+//! * [`Seed`]: what exists before anybody wrote anything.
+//! * [`Observer`]: sees every request, and may break it.
+
+mod access;
+mod classic;
+mod connection;
+mod exchange;
+mod limits;
+mod observer;
+mod seed;
+mod seed_apply;
+mod server;
+mod store;
+mod table;
+mod world;
+
+pub use limits::Limits;
+pub use observer::{Observer, RequestInfo, RequestRecord, Verdict};
+pub use seed::{Seed, SeedError};
+pub use server::{Options, Server, StartError};
+pub use store::StoreError;
+pub use table::{Row, Table};
+pub use world::{
+    ApiKey, BehaviorSet, CannedReply, CatalogItem, Conversation, Organization, Permission, Replies,
+    ReplyError, Service, Settings, UnitTest, VersionSet, World,
+};

@@ -1,3 +1,4 @@
 //! The integration suite.
 
+mod emulator;
 mod manifest;

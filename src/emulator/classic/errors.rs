@@ -1,0 +1,50 @@
+//! Refusals in the shapes that FastAPI and pydantic give them. Imports the exchange and permissions.
+
+use serde_json::{Value, json};
+
+use crate::emulator::exchange::Answer;
+use crate::emulator::world::Permission;
+
+/// Why a request was refused.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Refusal {
+    BadRequest(String),
+    Unauthorized(String),
+    Forbidden(Permission),
+    NotFound(String),
+    Conflict(String),
+    TooMany { retry_after: u64 },
+    Invalid(Vec<Value>),
+}
+
+impl Refusal {
+    /// The status that goes with it.
+    pub(super) fn status(&self) -> u16 {
+        match self {
+            Self::BadRequest(_) => 400,
+            Self::Unauthorized(_) => 401,
+            Self::Forbidden(_) => 403,
+            Self::NotFound(_) => 404,
+            Self::Conflict(_) => 409,
+            Self::Invalid(_) => 422,
+            Self::TooMany { .. } => 429,
+        }
+    }
+
+    /// The answer that tells the client.
+    pub(super) fn answer(&self) -> Answer {
+        let detail = match self {
+            Self::BadRequest(text) | Self::NotFound(text) | Self::Conflict(text) => json!(text),
+            Self::Unauthorized(text) => json!(text),
+            Self::Forbidden(permission) => json!(format!("missing permission {}", permission.name())),
+            Self::TooMany { retry_after } => json!(format!("rate limit exceeded, retry in {retry_after} s")),
+            Self::Invalid(problems) => json!(problems),
+        };
+        let answer = Answer::json(self.status(), &json!({ "detail": detail }));
+        match self {
+            Self::Unauthorized(_) => answer.with("www-authenticate", "Bearer"),
+            Self::TooMany { retry_after } => answer.with("retry-after", retry_after),
+            _ => answer,
+        }
+    }
+}

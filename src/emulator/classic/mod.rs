@@ -1,0 +1,163 @@
+//! The Classic API: paths, limits, sign-in, rules. Imports the world and the exchange, nothing above them.
+
+mod auth;
+mod behavior_sets;
+mod catalog;
+mod conversations;
+mod errors;
+mod query;
+mod replies;
+mod routes;
+mod services;
+mod validate;
+mod version_sets;
+mod wire;
+
+use std::time::Duration;
+
+use super::exchange::{Answer, Request};
+use super::limits::{Allowance, Limiter, Limits};
+use super::world::{ApiKey, Organization, Permission, World};
+use auth::Sessions;
+use errors::Refusal;
+use query::Query;
+pub(super) use routes::organization_of;
+use routes::{Endpoint, Routed, route};
+
+/// The API with what it keeps beside the world: counted requests and tokens, neither of which outlives it.
+pub(super) struct Classic {
+    limiter: Limiter<Endpoint>,
+    sessions: Sessions,
+}
+
+/// A request on its way through the rules: routed and signed in.
+struct Call<'a> {
+    request: &'a Request,
+    query: Query,
+    organization: String,
+    /// The path's parameters after the organization.
+    parameters: Vec<String>,
+    who: ApiKey,
+}
+
+impl Call<'_> {
+    /// The user's organization; it was looked up before the rules ran.
+    fn home<'w>(&self, world: &'w World) -> Result<&'w Organization, Refusal> {
+        world.organization(&self.organization).ok_or_else(|| no_organization(&self.organization))
+    }
+
+    /// The same, to be changed.
+    fn home_mut<'w>(&self, world: &'w mut World) -> Result<&'w mut Organization, Refusal> {
+        world.organization_mut(&self.organization).ok_or_else(|| no_organization(&self.organization))
+    }
+
+    /// A parameter of the path.
+    fn parameter(&self, n: usize) -> &str {
+        self.parameters.get(n).map_or("", String::as_str)
+    }
+
+    /// Whether the user may do this, or the refusal that names what is missing.
+    fn must(&self, permission: Permission) -> Result<(), Refusal> {
+        if self.who.may(permission) { Ok(()) } else { Err(Refusal::Forbidden(permission)) }
+    }
+
+    /// The fields of the body.
+    fn fields(&self) -> Result<serde_json::Map<String, serde_json::Value>, Refusal> {
+        validate::object(self.request.header("content-type"), &self.request.body)
+    }
+
+    /// Now, in milliseconds since the epoch.
+    fn millis(&self) -> i64 {
+        wire::millis(self.request.now)
+    }
+}
+
+fn no_organization(name: &str) -> Refusal {
+    Refusal::NotFound(format!("organization {name:?} does not exist"))
+}
+
+impl Classic {
+    pub(super) fn new(limits: Limits, token_lifetime: Duration) -> Self {
+        Self { limiter: Limiter::new(limits), sessions: Sessions::new(token_lifetime) }
+    }
+
+    /// Answers a request. What it changes, it changes in `world`, wholly or not at all.
+    pub(super) fn handle(&mut self, request: &Request, world: &mut World) -> Answer {
+        let (endpoint, mut parameters) = match route(&request.method, &request.path) {
+            Routed::Found { endpoint, parameters } => (endpoint, parameters),
+            Routed::Redirect(path) => return redirect(request, &path),
+            Routed::WrongMethod(methods) => return detail(405, "Method Not Allowed").with("allow", methods),
+            Routed::Unknown => return detail(404, "Not Found"),
+        };
+        let organization = parameters.remove(0);
+        if world.organization(&organization).is_none() {
+            // An organization that doesn't exist has no windows to count in, and strangers must not
+            // be able to make the server remember names.
+            let allowance = self.limiter.untouched(endpoint.limit(), request.now);
+            return with_allowance(no_organization(&organization).answer(), allowance);
+        }
+        let allowance = self.limiter.take(&organization, endpoint, endpoint.limit(), request.now);
+        let before = world.clone();
+        let outcome = match allowance.retry_after {
+            Some(retry_after) => Err(Refusal::TooMany { retry_after }),
+            None => self.run(endpoint, organization, parameters, request, world),
+        };
+        let answer = outcome.unwrap_or_else(|refusal| {
+            *world = before;
+            refusal.answer()
+        });
+        with_allowance(answer, allowance)
+    }
+
+    fn run(
+        &mut self,
+        endpoint: Endpoint,
+        organization: String,
+        parameters: Vec<String>,
+        request: &Request,
+        world: &mut World,
+    ) -> Result<Answer, Refusal> {
+        if endpoint == Endpoint::SignIn {
+            let home = world.organization(&organization).ok_or_else(|| no_organization(&organization))?;
+            return self.sessions.sign_in(request, home);
+        }
+        let who = self.sessions.who(request, &organization, world)?;
+        let query = Query::parse(request.query.as_deref());
+        let call = Call { request, query, organization, parameters, who };
+        match endpoint {
+            Endpoint::SignIn => Err(Refusal::BadRequest("already handled".to_owned())),
+            Endpoint::ListServices => services::list(&call, world),
+            Endpoint::CreateService => services::create(&call, world),
+            Endpoint::UpdateService => services::update(&call, world),
+            Endpoint::GetVersionSet => version_sets::get(&call, world),
+            Endpoint::UpsertVersionSet => version_sets::put(&call, world),
+            Endpoint::DeleteVersionSet => version_sets::delete(&call, world),
+            Endpoint::ListAgents => catalog::agents(&call, world),
+            Endpoint::ListAgentVersions => catalog::agent_versions(&call, world),
+            Endpoint::ListContextGraphs => catalog::context_graphs(&call, world),
+            Endpoint::ListContextGraphVersions => catalog::context_graph_versions(&call, world),
+            Endpoint::ListBehaviorSets => behavior_sets::list(&call, world),
+            Endpoint::UpdateBehaviorSet => behavior_sets::update(&call, world),
+            Endpoint::ListConversations => conversations::list(&call, world),
+            Endpoint::StartConversation => conversations::start(&call, world),
+            Endpoint::FinishConversation => conversations::finish(&call, world),
+        }
+    }
+}
+
+fn with_allowance(answer: Answer, allowance: Allowance) -> Answer {
+    answer
+        .with("x-ratelimit-limit", allowance.limit)
+        .with("x-ratelimit-remaining", allowance.remaining)
+        .with("x-ratelimit-reset", allowance.reset)
+}
+
+fn detail(status: u16, text: &str) -> Answer {
+    Answer::json(status, &serde_json::json!({ "detail": text }))
+}
+
+fn redirect(request: &Request, path: &str) -> Answer {
+    let query = request.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
+    let host = request.header("host").map(|host| format!("http://{host}")).unwrap_or_default();
+    Answer::empty(307).with("location", format!("{host}{path}{query}"))
+}

@@ -1,0 +1,311 @@
+//! Query strings and what filters and pages are made of. Imports validation.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::validate::{At, Problems, id};
+
+/// The parameters of a query, decoded, in order.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// Decodes as a form: `+` is a space.
+    pub(super) fn parse(query: Option<&str>) -> Self {
+        let pairs = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+        let decoded = |text: &str| percent_decode(&text.replace('+', " "));
+        let pair = |pair: &str| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decoded(name), decoded(value))
+        };
+        Self(pairs.map(pair).collect())
+    }
+
+    /// All values of a parameter.
+    pub(super) fn all<'q>(&'q self, name: &'q str) -> impl Iterator<Item = &'q str> {
+        self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The last value of a parameter: the one that counts where one is expected.
+    pub(super) fn one(&self, name: &str) -> Option<&str> {
+        self.0.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// A parameter that holds ids.
+    pub(super) fn ids(&self, problems: &mut Problems, name: &str) -> Vec<String> {
+        let at = At::query(name);
+        self.all(name).enumerate().filter_map(|(n, value)| id(problems, &at.then(n), &json!(value))).collect()
+    }
+
+    /// A parameter that is true or false.
+    pub(super) fn boolean(&self, problems: &mut Problems, name: &str) -> Option<bool> {
+        let value = self.one(name)?;
+        match value.to_ascii_lowercase().as_str() {
+            "true" | "1" | "yes" | "on" | "t" | "y" => Some(true),
+            "false" | "0" | "no" | "off" | "f" | "n" => Some(false),
+            _ => {
+                let message = "Input should be a valid boolean, unable to interpret input";
+                problems.add("bool_parsing", &At::query(name), message, &json!(value));
+                None
+            }
+        }
+    }
+
+    fn integer(&self, problems: &mut Problems, name: &str, default: i64) -> i64 {
+        let Some(value) = self.one(name) else { return default };
+        value.trim().parse().unwrap_or_else(|_| {
+            let message = "Input should be a valid integer, unable to parse string as an integer";
+            problems.add("int_parsing", &At::query(name), message, &json!(value));
+            default
+        })
+    }
+
+    /// `limit` and `continuation_token`.
+    pub(super) fn page(&self, problems: &mut Problems, bounds: PageBounds) -> Page {
+        let PageBounds { default, least, most } = bounds;
+        let limit = self.integer(problems, "limit", default);
+        let skip = self.integer(problems, "continuation_token", 0);
+        let at = At::query("limit");
+        if limit > most {
+            let message = format!("Input should be less than or equal to {most}");
+            problems.add("less_than_equal", &at, message, &json!(limit.to_string()));
+        } else if limit < least {
+            // The schemas say `> 0` where nothing but items makes sense, and `>= 0` elsewhere.
+            let (kind, bound) =
+                if least > 0 { ("greater_than", "") } else { ("greater_than_equal", "or equal to ") };
+            let message = format!("Input should be greater than {bound}0");
+            problems.add(kind, &at, message, &json!(limit.to_string()));
+        }
+        if skip < 0 {
+            let message = "Input should be greater than or equal to 0";
+            let at = At::query("continuation_token");
+            problems.add("greater_than_equal", &at, message, &json!(skip.to_string()));
+        }
+        Page { limit: usize::try_from(limit).unwrap_or(0), skip: usize::try_from(skip).unwrap_or(0) }
+    }
+
+    /// Filters by tag.
+    pub(super) fn tags(&self, problems: &mut Problems, name: &str) -> Vec<TagFilter> {
+        let mut filters = Vec::new();
+        for (n, text) in self.all(name).enumerate() {
+            match TagFilter::parse(text) {
+                Some(filter) => filters.push(filter),
+                None => {
+                    let message = "Value error, a tag filter is written key:value";
+                    problems.add("value_error", &At::query(name).then(n), message, &json!(text));
+                }
+            }
+        }
+        filters
+    }
+
+    /// `sort_by`: each a sign and one of the fields.
+    pub(super) fn sort(&self, problems: &mut Problems, fields: &[&'static str]) -> Vec<Sort> {
+        let mut sorts = Vec::new();
+        for (n, text) in self.all("sort_by").enumerate() {
+            let sign = text.chars().next().filter(|sign| matches!(sign, '+' | '-'));
+            let field = fields.iter().find(|field| text.get(1..) == Some(**field));
+            match (sign, field) {
+                (Some(sign), Some(&field)) => sorts.push(Sort { field, descending: sign == '-' }),
+                _ => {
+                    let message = format!("Value error, sort by + or - and one of {}", fields.join(", "));
+                    problems.add("value_error", &At::query("sort_by").then(n), message, &json!(text));
+                }
+            }
+        }
+        sorts
+    }
+}
+
+/// What `limit` may be.
+#[derive(Clone, Copy)]
+pub(super) struct PageBounds {
+    pub(super) default: i64,
+    pub(super) least: i64,
+    pub(super) most: i64,
+}
+
+/// Which part of a list is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Page {
+    pub(super) limit: usize,
+    pub(super) skip: usize,
+}
+
+impl Page {
+    /// Whether this is the first page.
+    pub(super) fn is_first(self) -> bool {
+        self.skip == 0
+    }
+
+    /// Takes the page's items, looking at no more than one behind them.
+    pub(super) fn cut<T>(self, items: impl Iterator<Item = T>) -> Slice<T> {
+        let mut items = items.skip(self.skip);
+        let taken: Vec<T> = items.by_ref().take(self.limit).collect();
+        let next = items.next().map(|_| self.skip + taken.len());
+        Slice { items: taken, next }
+    }
+}
+
+/// A page's items, and where the next page starts.
+#[derive(Debug, PartialEq)]
+pub(super) struct Slice<T> {
+    pub(super) items: Vec<T>,
+    pub(super) next: Option<usize>,
+}
+
+impl<T> Slice<T> {
+    /// The answer's document: the items under their name, and how to go on.
+    pub(super) fn document(self, name: &str, show: impl FnMut(T) -> Value) -> Value {
+        let has_more = self.next.is_some();
+        let items: Vec<Value> = self.items.into_iter().map(show).collect();
+        json!({name: items, "has_more": has_more, "continuation_token": self.next})
+    }
+}
+
+/// One order to sort by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sort {
+    pub(super) field: &'static str,
+    pub(super) descending: bool,
+}
+
+impl Sort {
+    /// Turns an order round where it is to descend.
+    pub(super) fn apply(self, order: std::cmp::Ordering) -> std::cmp::Ordering {
+        if self.descending { order.reverse() } else { order }
+    }
+}
+
+/// `key:value`, `key:*` or `key:`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct TagFilter {
+    key: String,
+    value: Wanted,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Wanted {
+    Anything,
+    Null,
+    Exactly(String),
+}
+
+impl TagFilter {
+    fn parse(text: &str) -> Option<Self> {
+        let (key, value) = text.split_once(':')?;
+        let value = match value {
+            "*" => Wanted::Anything,
+            "" => Wanted::Null,
+            other => Wanted::Exactly(other.to_owned()),
+        };
+        (!key.is_empty()).then(|| Self { key: key.to_owned(), value })
+    }
+
+    /// Whether such a tag is among these.
+    pub(super) fn fits(&self, tags: &BTreeMap<String, Option<String>>) -> bool {
+        tags.get(&self.key).is_some_and(|found| match &self.value {
+            Wanted::Anything => true,
+            Wanted::Null => found.is_none(),
+            Wanted::Exactly(value) => found.as_ref() == Some(value),
+        })
+    }
+}
+
+/// Decodes `%41`; what isn't UTF-8 afterwards is replaced, and a stray `%` stays.
+pub(super) fn percent_decode(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        let hex = |place: usize| bytes.get(place).and_then(|digit| (*digit as char).to_digit(16));
+        match (byte, hex(at + 1), hex(at + 2)) {
+            (b'%', Some(high), Some(low)) => {
+                decoded.push((high * 16 + low) as u8);
+                at += 3;
+            }
+            _ => {
+                decoded.push(byte);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOUNDS: PageBounds = PageBounds { default: 10, least: 1, most: 20 };
+
+    fn page(query: &str) -> Option<Page> {
+        let mut problems = Problems::default();
+        let page = Query::parse(Some(query)).page(&mut problems, BOUNDS);
+        problems.done().is_ok().then_some(page)
+    }
+
+    #[test]
+    fn forms_are_decoded() {
+        let query = Query::parse(Some("a=1&a=%2B2+3&b&c=%zz%4&%64=%ff&&=x"));
+        assert_eq!(query.all("a").collect::<Vec<_>>(), ["1", "+2 3"]);
+        assert_eq!((query.one("a"), query.one("b"), query.one("e")), (Some("+2 3"), Some(""), None));
+        assert_eq!((query.one("c"), query.one("d")), (Some("%zz%4"), Some("\u{fffd}")));
+    }
+
+    #[test]
+    fn pages_have_bounds() {
+        assert_eq!(page(""), Some(Page { limit: 10, skip: 0 }));
+        assert_eq!(page("limit=20&continuation_token=40"), Some(Page { limit: 20, skip: 40 }));
+        assert_eq!(page("limit=99&limit=5"), Some(Page { limit: 5, skip: 0 }), "the last one counts");
+        for bad in ["limit=0", "limit=21", "limit=-1", "limit=", "limit=1.0", "continuation_token=-1"] {
+            assert_eq!(page(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_page_looks_one_item_ahead() {
+        let cut = |limit, skip| {
+            let slice = Page { limit, skip }.cut(0..5);
+            (slice.items, slice.next)
+        };
+        assert_eq!(cut(2, 0), (vec![0, 1], Some(2)));
+        assert_eq!(cut(2, 3), (vec![3, 4], None));
+        assert_eq!(cut(5, 0), (vec![0, 1, 2, 3, 4], None));
+        assert_eq!(cut(5, 9), (vec![], None));
+    }
+
+    #[test]
+    fn tag_filters() {
+        let tags: BTreeMap<_, _> =
+            [("team".to_owned(), Some("care".to_owned())), ("audited".to_owned(), None)].into();
+        let fits = |text| TagFilter::parse(text).map(|filter| filter.fits(&tags));
+        assert_eq!(fits("team:care"), Some(true));
+        assert_eq!(fits("team:*"), Some(true));
+        assert_eq!(fits("audited:*"), Some(true));
+        assert_eq!(fits("audited:"), Some(true));
+        assert_eq!(fits("team:"), Some(false));
+        assert_eq!(fits("team:other"), Some(false));
+        assert_eq!(fits("other:*"), Some(false));
+        assert_eq!(fits("team"), None);
+        assert_eq!(fits(":care"), None);
+    }
+
+    #[test]
+    fn orders() {
+        let sort = |query| {
+            let mut problems = Problems::default();
+            let sorts = Query::parse(Some(query)).sort(&mut problems, &["name", "is_active"]);
+            problems.done().is_ok().then_some(sorts)
+        };
+        let by = |field, descending| Sort { field, descending };
+        assert_eq!(
+            sort("sort_by=%2Bname&sort_by=-is_active"),
+            Some(vec![by("name", false), by("is_active", true)])
+        );
+        assert_eq!(sort("sort_by=+name"), None, "a plus that was not encoded is a space");
+        assert_eq!(sort("sort_by=%F0%9F%92%A5name"), None);
+        assert_eq!(by("name", true).apply(std::cmp::Ordering::Less), std::cmp::Ordering::Greater);
+    }
+}

@@ -1,0 +1,388 @@
+//! Reading bodies and queries as pydantic does: all problems at once, each with its place. Imports errors.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use regex::Regex;
+use serde_json::{Map, Value, json};
+
+use super::errors::Refusal;
+
+/// Bodies nest no deeper than this. JSON readers give up at 128 levels, and what is stored must still
+/// be readable inside the row that holds it.
+const DEEPEST: usize = 100;
+
+static ID: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(ID_PATTERN).ok());
+static TAG: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(TAG_PATTERN).ok());
+static KEYTERM: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(KEYTERM_PATTERN).ok());
+static SET_NAME: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(SET_NAME_PATTERN).ok());
+
+const ID_PATTERN: &str = "^[a-f0-9]{24}$";
+const TAG_PATTERN: &str = r"^[\w\s]+$";
+const KEYTERM_PATTERN: &str = "^[a-z-]+( [a-z-]+){0,2}$";
+const SET_NAME_PATTERN: &str = "^[A-Za-z0-9_-]+$";
+
+/// Most tags, and most keyterms.
+const MOST: usize = 20;
+
+/// A place in a request: `["body", "tags", "team"]`.
+#[derive(Clone, Debug)]
+pub(super) struct At(Vec<Value>);
+
+impl At {
+    pub(super) fn body() -> Self {
+        Self(vec![json!("body")])
+    }
+
+    pub(super) fn query(name: &str) -> Self {
+        Self(vec![json!("query"), json!(name)])
+    }
+
+    pub(super) fn path(name: &str) -> Self {
+        Self(vec![json!("path"), json!(name)])
+    }
+
+    pub(super) fn header(name: &str) -> Self {
+        Self(vec![json!("header"), json!(name)])
+    }
+
+    pub(super) fn then(&self, step: impl Into<Value>) -> Self {
+        let mut place = self.0.clone();
+        place.push(step.into());
+        Self(place)
+    }
+}
+
+/// What is wrong with a request so far.
+#[derive(Debug, Default)]
+pub(super) struct Problems(Vec<Value>);
+
+impl Problems {
+    /// Notes one.
+    pub(super) fn add(&mut self, kind: &str, at: &At, message: impl Into<String>, input: &Value) {
+        self.0.push(json!({"type": kind, "loc": at.0, "msg": message.into(), "input": input}));
+    }
+
+    /// Nothing was wrong, or the refusal that lists it all.
+    pub(super) fn done(&mut self) -> Result<(), Refusal> {
+        if self.0.is_empty() { Ok(()) } else { Err(self.refusal()) }
+    }
+
+    /// The refusal that lists it all.
+    pub(super) fn refusal(&mut self) -> Refusal {
+        Refusal::Invalid(std::mem::take(&mut self.0))
+    }
+}
+
+/// Parses a body that must be a JSON object.
+pub(super) fn object(content_type: Option<&str>, body: &[u8]) -> Result<Map<String, Value>, Refusal> {
+    let mut problems = Problems::default();
+    if body.is_empty() {
+        problems.add("missing", &At::body(), "Field required", &Value::Null);
+        return Err(problems.refusal());
+    }
+    let Ok(text) = std::str::from_utf8(body) else {
+        return Err(Refusal::BadRequest("There was an error parsing the body".to_owned()));
+    };
+    let wants_object = "Input should be a valid dictionary or object to extract fields from";
+    if !content_type.is_none_or(is_json) {
+        problems.add("model_attributes_type", &At::body(), wants_object, &json!(text));
+        return Err(problems.refusal());
+    }
+    match serde_json::from_str(text) {
+        Ok(Value::Object(fields)) if fields.values().all(|value| is_shallow(value, DEEPEST)) => Ok(fields),
+        Ok(Value::Object(_)) => {
+            let reason = format!("nested deeper than {DEEPEST} levels");
+            problems.add("json_invalid", &At::body(), format!("JSON decode error: {reason}"), &json!({}));
+            Err(problems.refusal())
+        }
+        Ok(other) => {
+            problems.add("model_attributes_type", &At::body(), wants_object, &other);
+            Err(problems.refusal())
+        }
+        Err(error) => {
+            let at = At::body().then(error.column());
+            problems.add("json_invalid", &at, format!("JSON decode error: {error}"), &json!({}));
+            Err(problems.refusal())
+        }
+    }
+}
+
+fn is_json(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+fn is_shallow(value: &Value, levels: usize) -> bool {
+    match value {
+        Value::Array(items) => levels > 0 && items.iter().all(|item| is_shallow(item, levels - 1)),
+        Value::Object(fields) => levels > 0 && fields.values().all(|item| is_shallow(item, levels - 1)),
+        _ => true,
+    }
+}
+
+/// Reads one value; what is wrong with it is noted, and nothing comes back.
+pub(super) type Read<T> = fn(&mut Problems, &At, &Value) -> Option<T>;
+
+/// A field that must be there.
+pub(super) fn required<T>(
+    problems: &mut Problems,
+    at: &At,
+    fields: &Map<String, Value>,
+    name: &str,
+    read: Read<T>,
+) -> Option<T> {
+    match fields.get(name) {
+        Some(value) => read(problems, &at.then(name), value),
+        None => {
+            problems.add("missing", &at.then(name), "Field required", &Value::Object(fields.clone()));
+            None
+        }
+    }
+}
+
+/// A field that may be missing or null.
+pub(super) fn optional<T>(
+    problems: &mut Problems,
+    at: &At,
+    fields: &Map<String, Value>,
+    name: &str,
+    read: Read<T>,
+) -> Option<T> {
+    let value = fields.get(name).filter(|value| !value.is_null())?;
+    read(problems, &at.then(name), value)
+}
+
+fn string<'v>(problems: &mut Problems, at: &At, value: &'v Value) -> Option<&'v str> {
+    if value.as_str().is_none() {
+        problems.add("string_type", at, "Input should be a valid string", value);
+    }
+    value.as_str()
+}
+
+fn matching(
+    problems: &mut Problems,
+    at: &At,
+    value: &Value,
+    text: &str,
+    (regex, pattern): (&Option<Regex>, &str),
+) -> bool {
+    let fits = regex.as_ref().is_some_and(|regex| regex.is_match(text));
+    if !fits {
+        let message = format!("String should match pattern '{pattern}'");
+        problems.add("string_pattern_mismatch", at, message, value);
+    }
+    fits
+}
+
+/// A text, stripped and non-empty.
+pub(super) fn text(problems: &mut Problems, at: &At, value: &Value) -> Option<String> {
+    let stripped = string(problems, at, value)?.trim();
+    if stripped.is_empty() {
+        problems.add("string_too_short", at, "String should have at least 1 character", value);
+        return None;
+    }
+    Some(stripped.to_owned())
+}
+
+/// Any text, as it is.
+pub(super) fn plain(problems: &mut Problems, at: &At, value: &Value) -> Option<String> {
+    string(problems, at, value).map(str::to_owned)
+}
+
+/// An id.
+pub(super) fn id(problems: &mut Problems, at: &At, value: &Value) -> Option<String> {
+    let id = string(problems, at, value)?;
+    matching(problems, at, value, id, (&ID, ID_PATTERN)).then(|| id.to_owned())
+}
+
+/// A list of ids; repetitions count once.
+pub(super) fn ids(problems: &mut Problems, at: &At, value: &Value) -> Option<Vec<String>> {
+    let mut unique: Vec<String> = Vec::new();
+    for id in list(problems, at, value, usize::MAX, id)? {
+        if !unique.contains(&id) {
+            unique.push(id);
+        }
+    }
+    Some(unique)
+}
+
+/// `true` or `false`.
+pub(super) fn boolean(problems: &mut Problems, at: &At, value: &Value) -> Option<bool> {
+    if value.as_bool().is_none() {
+        problems.add("bool_type", at, "Input should be a valid boolean", value);
+    }
+    value.as_bool()
+}
+
+/// A JSON object.
+pub(super) fn map(problems: &mut Problems, at: &At, value: &Value) -> Option<Map<String, Value>> {
+    if value.as_object().is_none() {
+        problems.add("dict_type", at, "Input should be a valid dictionary", value);
+    }
+    value.as_object().cloned()
+}
+
+fn list<T>(problems: &mut Problems, at: &At, value: &Value, most: usize, read: Read<T>) -> Option<Vec<T>> {
+    let Some(items) = value.as_array() else {
+        problems.add("list_type", at, "Input should be a valid list", value);
+        return None;
+    };
+    if items.len() > most {
+        let message = format!("List should have at most {most} items after validation, not {}", items.len());
+        problems.add("too_long", at, message, value);
+        return None;
+    }
+    items.iter().enumerate().map(|(n, item)| read(problems, &at.then(n), item)).collect()
+}
+
+/// Keyterms.
+pub(super) fn keyterms(problems: &mut Problems, at: &At, value: &Value) -> Option<Vec<String>> {
+    list(problems, at, value, MOST, |problems, at, value| {
+        let term = text(problems, at, value)?;
+        matching(problems, at, value, &term, (&KEYTERM, KEYTERM_PATTERN)).then_some(term)
+    })
+}
+
+/// Tags: a map from keys to values or null.
+pub(super) fn tags(
+    problems: &mut Problems,
+    at: &At,
+    value: &Value,
+) -> Option<BTreeMap<String, Option<String>>> {
+    let Some(entries) = value.as_object() else {
+        problems.add("dict_type", at, "Input should be a valid dictionary", value);
+        return None;
+    };
+    if entries.len() > MOST {
+        let count = entries.len();
+        let message = format!("Dictionary should have at most {MOST} items after validation, not {count}");
+        problems.add("too_long", at, message, value);
+        return None;
+    }
+    let mut tags = BTreeMap::new();
+    let mut sound = true;
+    for (key, value) in entries {
+        let place = at.then(key.as_str());
+        let name = tag(problems, &place.then("[key]"), &json!(key));
+        let value = if value.is_null() { Some(None) } else { tag(problems, &place, value).map(Some) };
+        match (name, value) {
+            (Some(name), Some(value)) => drop(tags.insert(name, value)),
+            _ => sound = false,
+        }
+    }
+    sound.then_some(tags)
+}
+
+fn tag(problems: &mut Problems, at: &At, value: &Value) -> Option<String> {
+    let tag = text(problems, at, value)?;
+    matching(problems, at, value, &tag, (&TAG, TAG_PATTERN)).then_some(tag)
+}
+
+/// A version set's name in a path.
+pub(super) fn set_name(problems: &mut Problems, at: &At, value: &Value) -> Option<String> {
+    let name = text(problems, at, value)?;
+    if name.chars().count() > 40 {
+        problems.add("string_too_long", at, "String should have at most 40 characters", value);
+        return None;
+    }
+    matching(problems, at, value, &name, (&SET_NAME, SET_NAME_PATTERN)).then_some(name)
+}
+
+/// An id in a path.
+pub(super) fn path_id(name: &str, segment: &str) -> Result<String, Refusal> {
+    let mut problems = Problems::default();
+    id(&mut problems, &At::path(name), &json!(segment)).ok_or_else(|| problems.refusal())
+}
+
+/// A version set's name in a path.
+pub(super) fn path_set_name(segment: &str) -> Result<String, Refusal> {
+    let mut problems = Problems::default();
+    let at = At::path("version_set_name");
+    set_name(&mut problems, &at, &json!(segment)).ok_or_else(|| problems.refusal())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[allow(clippy::needless_pass_by_value, reason = "literals read better by value")]
+    fn reads<T>(read: Read<T>, value: Value) -> Option<T> {
+        let mut problems = Problems::default();
+        let result = read(&mut problems, &At::body(), &value);
+        assert_eq!(
+            result.is_some(),
+            problems.done().is_ok(),
+            "a problem is noted exactly when nothing is read"
+        );
+        result
+    }
+
+    #[test]
+    fn texts_are_stripped_and_not_empty() {
+        assert_eq!(reads(text, json!("  a b\n")), Some("a b".to_owned()));
+        for bad in [json!(""), json!("\u{2003}"), json!(1), json!(null), json!(["a"])] {
+            assert_eq!(reads(text, bad), None);
+        }
+    }
+
+    #[test]
+    fn ids_have_24_lower_case_digits() {
+        assert!(reads(id, json!("0123456789abcdef01234567")).is_some());
+        for bad in ["0123456789ABCDEF01234567", "0123456789abcdef0123456", "0123456789abcdef01234567\n", ""] {
+            assert_eq!(reads(id, json!(bad)), None, "{bad:?}");
+        }
+        assert_eq!(
+            reads(ids, json!(["0123456789abcdef01234567", "0123456789abcdef01234567"])).map(|ids| ids.len()),
+            Some(1)
+        );
+    }
+
+    #[test]
+    fn keyterms_are_up_to_three_lower_case_words() {
+        assert_eq!(reads(keyterms, json!([" a-b c d "])), Some(vec!["a-b c d".to_owned()]));
+        for bad in
+            [json!(["a b c d"]), json!(["a  b"]), json!(["A"]), json!(["a1"]), json!("a"), json!([null])]
+        {
+            assert_eq!(reads(keyterms, bad), None);
+        }
+        assert!(reads(keyterms, json!(vec!["a"; 20])).is_some());
+        assert!(reads(keyterms, json!(vec!["a"; 21])).is_none());
+    }
+
+    #[test]
+    fn tags_are_words_and_values_may_be_null() {
+        assert_eq!(reads(tags, json!({" a b ": null})), Some([("a b".to_owned(), None)].into()));
+        assert!(reads(tags, json!({"größe_1": "Ä 2"})).is_some());
+        for bad in
+            [json!({"a": ""}), json!({"": "a"}), json!({"a.b": "c"}), json!({"a": 1}), json!({"a": "b:c"})]
+        {
+            assert_eq!(reads(tags, bad), None);
+        }
+    }
+
+    #[test]
+    fn names_of_version_sets() {
+        assert!(reads(set_name, json!("Pre-view_2")).is_some());
+        for bad in ["a b", "a.b", "ä", "", "x\u{0}"] {
+            assert_eq!(reads(set_name, json!(bad)), None, "{bad:?}");
+        }
+        assert!(reads(set_name, json!("x".repeat(40))).is_some());
+        assert!(reads(set_name, json!("x".repeat(41))).is_none());
+    }
+
+    #[test]
+    fn bodies_are_json_objects() {
+        let status = |kind, body: &[u8]| object(kind, body).map_err(|refusal| refusal.status()).err();
+        assert_eq!(status(None, b"{}"), None);
+        assert_eq!(status(Some("application/json; charset=utf-8"), b"{}"), None);
+        assert_eq!(status(Some("application/merge-patch+json"), b"{}"), None);
+        assert_eq!(status(Some("text/plain"), b"{}"), Some(422));
+        assert_eq!(status(None, b""), Some(422));
+        assert_eq!(status(None, b"[]"), Some(422));
+        assert_eq!(status(None, b"{\"a\": \xff}"), Some(400));
+        let deep = |levels: usize| format!("{{\"a\": {}{}}}", "[".repeat(levels), "]".repeat(levels));
+        assert_eq!(status(None, deep(100).as_bytes()), None);
+        assert_eq!(status(None, deep(101).as_bytes()), Some(422));
+    }
+}

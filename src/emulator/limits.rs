@@ -1,0 +1,157 @@
+//! Rate limits: fixed windows per organization and endpoint. Imports nothing of ours.
+
+use std::collections::HashMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Which limits the server enforces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limits {
+    /// None; answers still carry the headers, with a limit that nobody reaches.
+    Off,
+    /// The published numbers, in windows of this length (a minute, or less in tests).
+    Documented {
+        /// How long a window lasts.
+        window: Duration,
+    },
+}
+
+impl Limits {
+    /// The published numbers as they are published: per minute.
+    pub const PER_MINUTE: Self = Self::Documented { window: Duration::from_secs(60) };
+}
+
+/// A time so much later; no farther than a century, beyond which clocks overflow.
+pub(super) fn later(now: SystemTime, by: Duration) -> SystemTime {
+    now + by.min(Duration::from_secs(100 * 365 * 24 * 3600))
+}
+
+/// What nobody reaches.
+const UNLIMITED: u32 = 1_000_000_000;
+
+/// What the headers of an answer say, and whether the request may go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Allowance {
+    pub(super) limit: u32,
+    pub(super) remaining: u32,
+    /// Seconds since the epoch.
+    pub(super) reset: u64,
+    /// Seconds to wait, when the request is one too many.
+    pub(super) retry_after: Option<u64>,
+}
+
+#[derive(Clone, Copy)]
+struct Window {
+    ends: SystemTime,
+    used: u32,
+}
+
+/// Counts requests.
+pub(super) struct Limiter<Endpoint> {
+    limits: Limits,
+    windows: HashMap<(String, Endpoint), Window>,
+}
+
+impl<Endpoint: Copy + Eq + std::hash::Hash> Limiter<Endpoint> {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self { limits, windows: HashMap::new() }
+    }
+
+    /// What a window that nobody used yet would say.
+    pub(super) fn untouched(&self, limit: u32, now: SystemTime) -> Allowance {
+        let (limit, length) = match self.limits {
+            Limits::Off => (UNLIMITED, Duration::from_secs(60)),
+            Limits::Documented { window } => (limit, window),
+        };
+        Allowance { limit, remaining: limit, reset: seconds(later(now, length)), retry_after: None }
+    }
+
+    /// Counts one request. A window begins with its first request.
+    pub(super) fn take(
+        &mut self,
+        organization: &str,
+        endpoint: Endpoint,
+        limit: u32,
+        now: SystemTime,
+    ) -> Allowance {
+        let Limits::Documented { window: length } = self.limits else {
+            return self.untouched(limit, now);
+        };
+        let window = self
+            .windows
+            .entry((organization.to_owned(), endpoint))
+            .and_modify(|window| {
+                // A clock that was set back must not freeze a window for good.
+                if now >= window.ends || window.ends > later(now, length) {
+                    *window = Window { ends: later(now, length), used: 0 };
+                }
+            })
+            .or_insert(Window { ends: later(now, length), used: 0 });
+        let refused = window.used >= limit;
+        if !refused {
+            window.used += 1;
+        }
+        let left = window.ends.duration_since(now).unwrap_or_default();
+        Allowance {
+            limit,
+            remaining: limit - window.used,
+            reset: seconds(window.ends),
+            retry_after: refused.then(|| (left.as_nanos().div_ceil(1_000_000_000) as u64).max(1)),
+        }
+    }
+}
+
+/// Seconds since the epoch, rounded up: waiting until then is always enough.
+fn seconds(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_secs() + u64::from(since.subsec_nanos() > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_millis(1_000_000_000_000 + millis)
+    }
+
+    #[test]
+    fn a_window_gives_so_many_and_then_says_when_to_come_back() {
+        let mut limiter = Limiter::new(Limits::PER_MINUTE);
+        let first = limiter.take("acme", 'a', 2, at(500));
+        assert_eq!(
+            first,
+            Allowance { limit: 2, remaining: 1, reset: 1_000_000_061, retry_after: None },
+            "the end of the window is rounded up to a whole second"
+        );
+        assert_eq!(limiter.take("acme", 'a', 2, at(600)).remaining, 0);
+        let refused = limiter.take("acme", 'a', 2, at(1_000));
+        assert_eq!((refused.remaining, refused.retry_after), (0, Some(60)));
+        assert_eq!(limiter.take("acme", 'a', 2, at(60_400)).retry_after, Some(1));
+        assert_eq!(limiter.take("acme", 'a', 2, at(60_500)).remaining, 1, "a new window");
+    }
+
+    #[test]
+    fn organizations_and_endpoints_count_apart() {
+        let mut limiter = Limiter::new(Limits::PER_MINUTE);
+        limiter.take("acme", 'a', 1, at(0));
+        assert!(limiter.take("acme", 'a', 1, at(0)).retry_after.is_some());
+        assert!(limiter.take("acme", 'b', 1, at(0)).retry_after.is_none());
+        assert!(limiter.take("other", 'a', 1, at(0)).retry_after.is_none());
+    }
+
+    #[test]
+    fn off_still_has_numbers() {
+        let mut limiter = Limiter::new(Limits::Off);
+        for _ in 0..1_000 {
+            assert!(limiter.take("acme", 'a', 1, at(0)).retry_after.is_none());
+        }
+        assert!(limiter.take("acme", 'a', 1, at(0)).remaining > 1_000_000);
+    }
+
+    #[test]
+    fn a_clock_set_back_does_not_freeze_a_window() {
+        let mut limiter = Limiter::new(Limits::PER_MINUTE);
+        limiter.take("acme", 'a', 1, at(10_000_000));
+        assert!(limiter.take("acme", 'a', 1, at(0)).retry_after.is_none());
+    }
+}

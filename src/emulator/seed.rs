@@ -1,0 +1,299 @@
+//! What exists before anybody wrote anything, from YAML. Imports the world's types.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use serde_saphyr::{Location, Spanned};
+
+use super::world::{Permission, Replies, VersionSet};
+
+/// Organizations to be found on a server.
+///
+/// ```
+/// let seed = amigops::emulator::Seed::from_yaml(
+///     "
+/// organizations:
+///   acme:
+///     api_keys:                      # who may sign in
+///       - {id: ci, key: secret, user: bot}
+///       - {id: reader, key: secret, user: rae, permissions: ['Service:GetService'], hidden_services: [Draft]}
+///     agents: [{name: Coach Maya, versions: 5}, {name: Old Coach, deprecated: true}]
+///     context_graphs: [{name: Coaching Flow, versions: 6}]
+///     llms: [openai_gpt-5.1-2025-11-13]   # absent: any
+///     services:
+///       - name: Health Coach
+///         description: Coaches members
+///         agent: Coach Maya
+///         context_graph: Coaching Flow
+///         tags: {team: care, audited: ~}
+///         version_sets:
+///           release: {agent_version: 3, context_graph_version: latest, applied_behavior_ids: []}
+///       - {name: Draft, agent: Coach Maya, context_graph: Coaching Flow, active: false}
+///     behavior_sets: [{name: Safety, applied_to: [Health Coach]}]
+///     unit_tests: [{service: Health Coach, version_set: release}]
+///     replies:
+///       greeting: Hello, this is {agent}.
+///       canned:
+///         - {service: Health Coach, agent_version: 4, error: {code: 500, description: model is away}}
+///         - {says: bye, answer: See you., finishes: true}
+/// ",
+/// );
+/// assert!(seed.is_ok());
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Seed {
+    pub(super) organizations: BTreeMap<String, SeedOrganization>,
+}
+
+/// What is wrong with a seed, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{line}:{column}: {message}")]
+pub struct SeedError {
+    /// From 1; 0 where the place is unknown.
+    pub line: u64,
+    /// From 1; 0 where the place is unknown.
+    pub column: u64,
+    /// What is wrong.
+    pub message: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    #[serde(default)]
+    organizations: BTreeMap<String, SeedOrganization>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct SeedOrganization {
+    pub(super) api_keys: Vec<SeedKey>,
+    pub(super) agents: Vec<SeedItem>,
+    pub(super) context_graphs: Vec<SeedItem>,
+    pub(super) llms: Option<BTreeSet<String>>,
+    pub(super) services: Vec<SeedService>,
+    pub(super) behavior_sets: Vec<SeedBehaviorSet>,
+    pub(super) unit_tests: Vec<SeedUnitTest>,
+    pub(super) replies: Replies,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SeedKey {
+    pub(super) id: String,
+    pub(super) key: String,
+    pub(super) user: String,
+    pub(super) permissions: Option<BTreeSet<Permission>>,
+    #[serde(default)]
+    pub(super) hidden_services: BTreeSet<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SeedItem {
+    pub(super) name: Spanned<String>,
+    pub(super) id: Option<Spanned<String>>,
+    #[serde(default = "one")]
+    pub(super) versions: u32,
+    #[serde(default)]
+    pub(super) deprecated: bool,
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SeedService {
+    pub(super) name: Spanned<String>,
+    pub(super) id: Option<Spanned<String>>,
+    pub(super) description: Option<String>,
+    pub(super) agent: Spanned<String>,
+    pub(super) context_graph: Spanned<String>,
+    #[serde(default = "yes")]
+    pub(super) active: bool,
+    #[serde(default)]
+    pub(super) tags: BTreeMap<String, Option<String>>,
+    #[serde(default)]
+    pub(super) keyterms: Vec<String>,
+    #[serde(default)]
+    pub(super) version_sets: BTreeMap<String, Spanned<Map<String, Value>>>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SeedBehaviorSet {
+    pub(super) name: Spanned<String>,
+    pub(super) id: Option<Spanned<String>>,
+    #[serde(default = "yes")]
+    pub(super) active: bool,
+    #[serde(default)]
+    pub(super) tags: BTreeMap<String, Option<String>>,
+    #[serde(default)]
+    pub(super) applied_to: Vec<Spanned<String>>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SeedUnitTest {
+    pub(super) service: Spanned<String>,
+    pub(super) version_set: String,
+}
+
+impl Seed {
+    /// Reads a seed, and checks that what refers to something finds it.
+    pub fn from_yaml(text: &str) -> Result<Self, SeedError> {
+        let document: Document = serde_saphyr::from_str(text).map_err(|error| {
+            let place = error.location();
+            SeedError {
+                line: place.map_or(0, |place| place.line()),
+                column: place.map_or(0, |place| place.column()),
+                message: error.without_snippet().to_string(),
+            }
+        })?;
+        for (name, organization) in &document.organizations {
+            let sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+            if name.is_empty() || !name.chars().all(sound) {
+                let message = format!("organization {name:?}: letters, digits, `-`, `_` and `.` only");
+                return Err(SeedError { line: 0, column: 0, message });
+            }
+            organization.check()?;
+        }
+        Ok(Self { organizations: document.organizations })
+    }
+
+    /// Adds a key that may do everything, unless the organization has one with this id. The organization is
+    /// made when it is missing.
+    pub fn ensure_api_key(&mut self, organization: &str, id: &str, key: &str, user: &str) {
+        let keys = &mut self.organizations.entry(organization.to_owned()).or_default().api_keys;
+        if keys.iter().any(|known| known.id == id) {
+            return;
+        }
+        keys.push(SeedKey {
+            id: id.to_owned(),
+            key: key.to_owned(),
+            user: user.to_owned(),
+            permissions: None,
+            hidden_services: BTreeSet::new(),
+        });
+    }
+}
+
+fn wrong<T>(place: Location, message: impl Into<String>) -> Result<T, SeedError> {
+    Err(SeedError { line: place.line(), column: place.column(), message: message.into() })
+}
+
+/// Finds something by name.
+fn named<'a>(items: &'a [SeedItem], name: &Spanned<String>, what: &str) -> Result<&'a SeedItem, SeedError> {
+    match items.iter().find(|item| item.name.value == name.value) {
+        Some(item) => Ok(item),
+        None => wrong(name.referenced, format!("there is no {what} named {:?} here", name.value)),
+    }
+}
+
+fn check_unique<'a>(names: impl Iterator<Item = &'a Spanned<String>>, what: &str) -> Result<(), SeedError> {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        if name.value.trim() != name.value || name.value.is_empty() {
+            return wrong(
+                name.referenced,
+                format!("{what} {:?} is empty or has spaces around it", name.value),
+            );
+        }
+        if !seen.insert(&name.value) {
+            return wrong(name.referenced, format!("{what} {:?} is here twice", name.value));
+        }
+    }
+    Ok(())
+}
+
+impl SeedOrganization {
+    fn check(&self) -> Result<(), SeedError> {
+        check_unique(self.agents.iter().map(|item| &item.name), "agent")?;
+        check_unique(self.context_graphs.iter().map(|item| &item.name), "context graph")?;
+        let active = |service: &&SeedService| service.active;
+        check_unique(self.services.iter().filter(active).map(|service| &service.name), "active service")?;
+        let ids = self.agents.iter().chain(&self.context_graphs).filter_map(|item| item.id.as_ref());
+        let ids = ids.chain(self.services.iter().filter_map(|service| service.id.as_ref()));
+        let ids: Vec<_> = ids.chain(self.behavior_sets.iter().filter_map(|set| set.id.as_ref())).collect();
+        check_unique(ids.iter().copied(), "id")?;
+        for id in ids {
+            let hexadecimal = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+            if id.value.len() != 24 || !id.value.bytes().all(hexadecimal) {
+                return wrong(id.referenced, format!("id {:?} is not 24 hexadecimal digits", id.value));
+            }
+        }
+        for service in &self.services {
+            self.check_service(service)?;
+        }
+        let tested = self.unit_tests.iter().map(|test| &test.service);
+        for name in tested.chain(self.behavior_sets.iter().flat_map(|set| &set.applied_to)) {
+            if !self.services.iter().any(|service| service.name.value == name.value) {
+                return wrong(name.referenced, format!("there is no service named {:?} here", name.value));
+            }
+        }
+        for test in &self.unit_tests {
+            let of = |service: &&SeedService| service.name.value == test.service.value;
+            let born = ["edge", "release"].contains(&test.version_set.as_str());
+            let has = |service: &SeedService| service.version_sets.contains_key(&test.version_set);
+            if !born && !self.services.iter().filter(of).any(has) {
+                let message = format!("the service has no version set {:?}", test.version_set);
+                return wrong(test.service.referenced, message);
+            }
+        }
+        Ok(())
+    }
+
+    fn check_service(&self, service: &SeedService) -> Result<(), SeedError> {
+        let agent = named(&self.agents, &service.agent, "agent")?;
+        let graph = named(&self.context_graphs, &service.context_graph, "context graph")?;
+        for (item, name) in [(agent, &service.agent), (graph, &service.context_graph)] {
+            if item.versions == 0 {
+                return wrong(name.referenced, format!("{:?} has no versions", name.value));
+            }
+        }
+        for (name, fields) in &service.version_sets {
+            let sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+            if name == "edge" || name.is_empty() || name.len() > 40 || !name.chars().all(sound) {
+                return wrong(fields.referenced, format!("{name:?} can't be the name of a version set here"));
+            }
+            let set = match version_set(&fields.value) {
+                Ok(set) => set,
+                Err(message) => return wrong(fields.referenced, format!("version set {name:?}: {message}")),
+            };
+            for (pin, item) in [(set.agent_version, agent), (set.context_graph_version, graph)] {
+                if let Some(pin) = pin.filter(|pin| !(1..=item.versions).contains(pin)) {
+                    let message = format!("{:?} has no version {pin}", item.name.value);
+                    return wrong(fields.referenced, format!("version set {name:?}: {message}"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads a version set: pins, preferences, and whatever else it carries.
+pub(super) fn version_set(fields: &Map<String, Value>) -> Result<VersionSet, String> {
+    let mut extra = fields.clone();
+    let mut pin = |name: &str| match extra.remove(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if text == "latest" => Ok(None),
+        Some(value) => {
+            let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
+            number.map(Some).ok_or_else(|| format!("{name} is a number or `latest`, not {value}"))
+        }
+    };
+    let (agent_version, context_graph_version) = (pin("agent_version")?, pin("context_graph_version")?);
+    let llm_model_preferences = match extra.remove("llm_model_preferences") {
+        None | Some(Value::Null) => Map::new(),
+        Some(Value::Object(preferences)) => preferences,
+        Some(_) => return Err("llm_model_preferences is a map".to_owned()),
+    };
+    Ok(VersionSet { agent_version, context_graph_version, llm_model_preferences, extra })
+}

@@ -1,0 +1,165 @@
+//! Puts a seed into a world: all of it the first time, later only what can be added. Imports both.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::seed::{Seed, SeedBehaviorSet, SeedItem, SeedKey, SeedOrganization, SeedService, version_set};
+use super::table::Table;
+use super::world::{ApiKey, BehaviorSet, CatalogItem, Organization, Service, Settings, World};
+
+/// Who made what was there at first.
+const OPERATOR: &str = "operator";
+
+impl Seed {
+    /// Makes the world hold at least what the seed says. Doing it twice changes nothing.
+    pub(super) fn apply(&self, world: &mut World, now: SystemTime) {
+        let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let millis = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+        for (name, seed) in &self.organizations {
+            let is_new = world.organization(name).is_none();
+            world.organization_or_new(name);
+            Sower { world, name, millis }.sow(seed, is_new);
+        }
+    }
+}
+
+struct Sower<'a> {
+    world: &'a mut World,
+    name: &'a str,
+    millis: i64,
+}
+
+impl Sower<'_> {
+    fn home(&mut self) -> &mut Organization {
+        self.world.organization_or_new(self.name)
+    }
+
+    fn sow(&mut self, seed: &SeedOrganization, is_new: bool) {
+        let settings = Settings { llms: seed.llms.clone(), replies: seed.replies.clone() };
+        if *self.home().settings != settings {
+            self.home().settings = Arc::new(settings);
+        }
+        for key in &seed.api_keys {
+            self.key(key);
+        }
+        for agent in &seed.agents {
+            self.item(agent, |home| &mut home.agents);
+        }
+        for graph in &seed.context_graphs {
+            self.item(graph, |home| &mut home.context_graphs);
+        }
+        if !is_new {
+            return;
+        }
+        for service in &seed.services {
+            self.service(service);
+        }
+        for set in &seed.behavior_sets {
+            self.behavior_set(set);
+        }
+        for test in &seed.unit_tests {
+            if let Some(id) = self.service_id(&test.service.value) {
+                self.world.add_unit_test(self.name, &id, &test.version_set);
+            }
+        }
+    }
+
+    fn service_id(&mut self, name: &str) -> Option<String> {
+        self.home().service(name).map(|service| service.id.clone())
+    }
+
+    fn key(&mut self, seed: &SeedKey) {
+        let known = self.home().api_keys.get(&seed.id).cloned();
+        let sequence = known.as_ref().map_or_else(|| self.world.next_id().0, |known| known.sequence);
+        let key = ApiKey {
+            id: seed.id.clone(),
+            sequence,
+            key: seed.key.clone(),
+            user: seed.user.clone(),
+            permissions: seed.permissions.clone(),
+            hidden_services: seed.hidden_services.clone(),
+        };
+        match known {
+            Some(known) if known == key => {}
+            Some(_) => {
+                if let Some(place) = self.home().api_keys.get_mut(&seed.id) {
+                    *place = key;
+                }
+            }
+            None => self.home().api_keys.push(key),
+        }
+    }
+
+    fn item(&mut self, seed: &SeedItem, table: fn(&mut Organization) -> &mut Table<CatalogItem>) {
+        let wanted = seed.id.as_ref().map(|id| &id.value);
+        let same = |item: &&CatalogItem| match wanted {
+            Some(id) => item.id == *id,
+            None => item.name == seed.name.value,
+        };
+        let known = table(self.home()).iter().find(same).cloned();
+        let Some(known) = known else {
+            let (sequence, id) = self.world.next_id();
+            let item = CatalogItem {
+                id: wanted.cloned().unwrap_or(id),
+                sequence,
+                name: seed.name.value.clone(),
+                versions: seed.versions,
+                deprecated: seed.deprecated,
+                created_at: self.millis,
+            };
+            table(self.home()).push(item);
+            return;
+        };
+        let item = CatalogItem {
+            name: seed.name.value.clone(),
+            // Versions are only ever added: services may pin those that are there.
+            versions: known.versions.max(seed.versions),
+            deprecated: seed.deprecated,
+            ..known.clone()
+        };
+        if item != known
+            && let Some(place) = table(self.home()).get_mut(&known.id)
+        {
+            *place = item;
+        }
+    }
+
+    fn service(&mut self, seed: &SeedService) {
+        let home = self.home();
+        let agent = home.agent(&seed.agent.value).map(|agent| agent.id.clone());
+        let graph = home.context_graph(&seed.context_graph.value).map(|graph| graph.id.clone());
+        // The seed was checked: both are there.
+        let (Some(agent), Some(graph)) = (agent, graph) else { return };
+        let sets = seed.version_sets.iter();
+        let sets = sets.filter_map(|(name, fields)| Some((name.clone(), version_set(&fields.value).ok()?)));
+        let service = Service {
+            id: seed.id.as_ref().map(|id| id.value.clone()).unwrap_or_default(),
+            description: seed.description.clone().unwrap_or_else(|| seed.name.value.clone()),
+            is_active: seed.active,
+            tags: seed.tags.clone(),
+            keyterms: seed.keyterms.clone(),
+            version_sets: sets.collect(),
+            ..Service::new(&seed.name.value, &agent, &graph)
+        };
+        self.world.add_service(self.name, service);
+    }
+
+    fn behavior_set(&mut self, seed: &SeedBehaviorSet) {
+        let applied: Vec<String> =
+            seed.applied_to.iter().filter_map(|name| self.service_id(&name.value)).collect();
+        let (sequence, id) = self.world.next_id();
+        let set = BehaviorSet {
+            id: seed.id.as_ref().map_or(id, |id| id.value.clone()),
+            sequence,
+            name: seed.name.value.clone(),
+            is_active: seed.active,
+            applied_to_services: applied,
+            tags: seed.tags.clone(),
+            creator: OPERATOR.to_owned(),
+            updated_by: OPERATOR.to_owned(),
+            created_at: self.millis,
+            updated_at: self.millis,
+        };
+        self.home().behavior_sets.push(set);
+    }
+}

@@ -1,0 +1,341 @@
+//! The server: a thread with a runtime of its own, from sockets to answers. Imports the rooms' parts.
+
+use std::collections::VecDeque;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use futures_util::StreamExt;
+use tokio::sync::oneshot;
+
+use super::classic::{Classic, organization_of};
+use super::connection::{CuttableListener, Scissors};
+use super::exchange::{Answer, Payload, Request};
+use super::limits::Limits;
+use super::observer::{Observer, RequestInfo, RequestRecord, Verdict};
+use super::seed::Seed;
+use super::store::{Store, StoreError};
+use super::world::World;
+
+/// Bodies are read up to here.
+const MOST_BYTES: usize = 4 << 20;
+/// Larger ones are read on and thrown away up to here, so that the client hears the refusal.
+const MOST_DRAINED: usize = 64 << 20;
+/// So many requests are remembered.
+const MOST_RECORDS: usize = 100_000;
+
+/// How to run a server.
+pub struct Options {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The file that keeps the state; none keeps it in memory.
+    pub state: Option<PathBuf>,
+    /// What exists at first.
+    pub seed: Option<Seed>,
+    /// Which rate limits hold.
+    pub limits: Limits,
+    /// How long a token lasts.
+    pub token_lifetime: Duration,
+    /// What time it is.
+    pub clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
+    /// Who watches.
+    pub observer: Option<Arc<dyn Observer>>,
+}
+
+impl Options {
+    /// A server in memory on a free loopback port, without limits, watched by nobody.
+    pub fn new(clock: Arc<dyn Fn() -> SystemTime + Send + Sync>) -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            state: None,
+            seed: None,
+            limits: Limits::Off,
+            token_lifetime: Duration::from_secs(3600),
+            clock,
+            observer: None,
+        }
+    }
+}
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The state file.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The address.
+    #[error("can't listen on {address}: {source}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The thread or its runtime.
+    #[error("can't run the server: {0}")]
+    Run(std::io::Error),
+}
+
+/// A running server. It stops when this is dropped.
+pub struct Server {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+struct Shared {
+    core: Mutex<Core>,
+    log: Mutex<Log>,
+    clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
+    observer: Option<Arc<dyn Observer>>,
+}
+
+struct Core {
+    world: World,
+    store: Store,
+    classic: Classic,
+}
+
+#[derive(Default)]
+struct Log {
+    records: VecDeque<RequestRecord>,
+    count: u64,
+}
+
+impl Log {
+    fn add(&mut self, method: &str, path: &str) -> u64 {
+        self.count += 1;
+        if self.records.len() == MOST_RECORDS {
+            self.records.pop_front();
+        }
+        let (method, path) = (method.to_owned(), path.to_owned());
+        self.records.push_back(RequestRecord { number: self.count, method, path, status: None });
+        self.count
+    }
+
+    fn settle(&mut self, number: u64, status: u16) {
+        let from_end = usize::try_from(self.count - number).unwrap_or(usize::MAX);
+        let place = self.records.len().checked_sub(from_end + 1);
+        if let Some(record) = place.and_then(|place| self.records.get_mut(place)) {
+            record.status = Some(status);
+        }
+    }
+}
+
+/// A panic elsewhere must not take the server along: what a lock guards is replaced whole, never half.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Server {
+    /// Opens the state, seeds it, and serves until stopped.
+    pub fn start(options: Options) -> Result<Self, StartError> {
+        let Options { listen, state, seed, limits, token_lifetime, clock, observer } = options;
+        let (store, before) = Store::open(state.as_deref())?;
+        let mut world = before.clone();
+        if let Some(seed) = seed {
+            seed.apply(&mut world, clock());
+            store.save(&before, &world)?;
+        }
+        let refused = |source| StartError::Listen { address: listen, source };
+        let listener = std::net::TcpListener::bind(listen).map_err(refused)?;
+        listener.set_nonblocking(true).map_err(refused)?;
+        let address = listener.local_addr().map_err(refused)?;
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Run)?;
+        let core = Core { world, store, classic: Classic::new(limits, token_lifetime) };
+        let shared = Arc::new(Shared { core: Mutex::new(core), log: Mutex::default(), clock, observer });
+        let (stop, stopped) = oneshot::channel();
+        let state = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("emulator".to_owned())
+            .spawn(move || runtime.block_on(serve(listener, state, stopped)))
+            .map_err(StartError::Run)?;
+        Ok(Self { address, shared, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The base URL, without a slash at the end.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The requests so far (the newest 100,000).
+    pub fn requests(&self) -> Vec<RequestRecord> {
+        lock(&self.shared.log).records.iter().cloned().collect()
+    }
+
+    /// Everything that exists now.
+    pub fn world(&self) -> World {
+        lock(&self.shared.core).world.clone()
+    }
+
+    /// Changes the world past all rules, as an operator would in between, durably. Nothing is changed when
+    /// it can't be stored.
+    pub fn edit(&self, change: impl FnOnce(&mut World)) -> Result<(), StoreError> {
+        let mut core = lock(&self.shared.core);
+        let mut next = core.world.clone();
+        change(&mut next);
+        core.store.save(&core.world, &next)?;
+        core.world = next;
+        Ok(())
+    }
+
+    /// Stops it; the state file is closed when this returns.
+    pub fn stop(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn serve(listener: std::net::TcpListener, shared: Arc<Shared>, stopped: oneshot::Receiver<()>) {
+    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
+    let service =
+        Router::new().fallback(receive).with_state(shared).into_make_service_with_connect_info::<Scissors>();
+    tokio::select! {
+        _ = async { axum::serve(CuttableListener(listener), service).await } => {}
+        _ = stopped => {}
+    }
+}
+
+async fn receive(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(scissors): ConnectInfo<Scissors>,
+    request: axum::extract::Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = read(body).await;
+    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+    let number = lock(&shared.log).add(parts.method.as_str(), target);
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let info = RequestInfo {
+        number,
+        method: parts.method.to_string(),
+        path: target.to_owned(),
+        organization: organization_of(parts.uri.path()),
+        body: body.as_deref().map(|body| String::from_utf8_lossy(body).into_owned()).unwrap_or_default(),
+        user_agent: parts.headers.get(header::USER_AGENT).map(text),
+    };
+    let verdict = shared.observer.as_ref().map_or(Verdict::Proceed, |observer| observer.before(&info));
+    match verdict {
+        Verdict::Proceed | Verdict::ProcessThenDrop => {}
+        Verdict::Delay(delay) => tokio::time::sleep(delay).await,
+        Verdict::Drop => {
+            scissors.cut();
+            return Response::default();
+        }
+        Verdict::Answer { status, headers, body } => {
+            lock(&shared.log).settle(number, status);
+            return respond(Answer { status, headers, body: Payload::Text(body) });
+        }
+    }
+    let request = body.map(|body| Request {
+        method: info.method.clone(),
+        path: parts.uri.path().to_owned(),
+        query: parts.uri.query().map(str::to_owned),
+        headers: parts.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
+        body,
+        now: (shared.clock)(),
+    });
+    let answer = match request {
+        Some(request) => process(&shared, &request, &info),
+        None => Answer::json(413, &serde_json::json!({"detail": "the request body is too large"})),
+    };
+    lock(&shared.log).settle(number, answer.status);
+    if verdict == Verdict::ProcessThenDrop {
+        scissors.cut();
+    }
+    respond(answer)
+}
+
+/// Runs the rules on a copy of the world; the copy becomes the world once it is stored.
+fn process(shared: &Shared, request: &Request, info: &RequestInfo) -> Answer {
+    let mut guard = lock(&shared.core);
+    let core = &mut *guard;
+    let mut next = core.world.clone();
+    let mut answer = core.classic.handle(request, &mut next);
+    if !next.is_same(&core.world) {
+        match core.store.save(&core.world, &next) {
+            Ok(()) => core.world = next,
+            Err(error) => {
+                answer = Answer::json(503, &serde_json::json!({"detail": error.to_string()}));
+            }
+        }
+    }
+    // The observer may ask the server for its world, so the lock is given back first.
+    let world = core.world.clone();
+    drop(guard);
+    if let Some(observer) = &shared.observer {
+        observer.after(info, answer.status, &world);
+    }
+    answer
+}
+
+/// Reads a body; none when it is too large or breaks off.
+async fn read(body: Body) -> Option<Vec<u8>> {
+    let mut stream = body.into_data_stream();
+    let mut bytes = Vec::new();
+    let mut seen = 0;
+    while let Some(piece) = stream.next().await {
+        let piece = piece.ok()?;
+        seen += piece.len();
+        if seen > MOST_DRAINED {
+            return None;
+        }
+        if seen <= MOST_BYTES {
+            bytes.extend_from_slice(&piece);
+        }
+    }
+    (seen <= MOST_BYTES).then_some(bytes)
+}
+
+fn respond(answer: Answer) -> Response {
+    let (kind, body) = match answer.body {
+        Payload::Empty => (None, Body::empty()),
+        Payload::Json(bytes) => (Some("application/json"), Body::from(bytes)),
+        Payload::Text(text) => (None, Body::from(text)),
+        Payload::Stream(pieces) => (Some("application/x-ndjson"), piece_by_piece(pieces)),
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
+    if let Some(kind) = kind {
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    }
+    for (name, value) in answer.headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
+
+/// Lets each piece leave on its own, as a model's tokens do.
+fn piece_by_piece(pieces: Vec<Vec<u8>>) -> Body {
+    let stream = futures_util::stream::unfold(pieces.into_iter(), |mut pieces| async {
+        let piece = pieces.next()?;
+        tokio::task::yield_now().await;
+        Some((Ok::<_, std::convert::Infallible>(Bytes::from(piece)), pieces))
+    });
+    Body::from_stream(stream)
+}

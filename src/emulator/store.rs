@@ -1,0 +1,273 @@
+//! The state file: one redb transaction a changed world, durable when `save` returns. Imports the world.
+//!
+//! Rows are JSON under (organization, kind, id). Only rows that differ by pointer are written.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition, TableError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::table::{Change, Row, Table};
+use super::world::{Organization, World};
+
+const META: TableDefinition<&str, u64> = TableDefinition::new("amigops_emulator_meta");
+const ROWS: TableDefinition<(&str, &str, &str), &[u8]> = TableDefinition::new("amigops_emulator_rows");
+const FORMAT: u64 = 1;
+const SETTINGS: &str = "settings";
+
+type RowTable<'t> = redb::Table<'t, (&'static str, &'static str, &'static str), &'static [u8]>;
+
+/// Why the state could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Somebody else has the file open.
+    #[error("state file {} is in use by another process", .0.display())]
+    InUse(PathBuf),
+    /// The file holds something else.
+    #[error("{} is not a state file of the emulator: {reason}", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What speaks against it.
+        reason: String,
+    },
+    /// The file is ours, but what it holds can't be read.
+    #[error("state file {} is damaged: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What can't be read.
+        reason: String,
+    },
+    /// The file was written by a version that stores things differently.
+    #[error("state file {} has format {found}, this version reads format {FORMAT}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: u64,
+    },
+    /// The disk, or what is on it, failed.
+    #[error("state file {}: {reason}", path.display())]
+    Failed {
+        /// The file.
+        path: PathBuf,
+        /// What happened.
+        reason: String,
+    },
+}
+
+/// Where the world is kept.
+pub(super) enum Store {
+    Memory,
+    File { path: PathBuf, database: Box<Database> },
+}
+
+impl Store {
+    /// Opens or creates the file, and reads the world from it.
+    pub(super) fn open(path: Option<&Path>) -> Result<(Self, World), StoreError> {
+        let Some(path) = path else { return Ok((Self::Memory, World::default())) };
+        // The database library takes some damage for a bug of its own and panics in debug builds; whoever
+        // has such a file is to be told which one it is.
+        std::panic::catch_unwind(|| Self::open_file(path)).unwrap_or_else(|_| {
+            let reason = "the database library gave up on it".to_owned();
+            Err(StoreError::Damaged { path: path.to_owned(), reason })
+        })
+    }
+
+    fn open_file(path: &Path) -> Result<(Self, World), StoreError> {
+        let failed = |error: &dyn std::fmt::Display| StoreError::Failed {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        };
+        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            std::fs::create_dir_all(parent).map_err(|error| failed(&error))?;
+        }
+        let database = Database::create(path).map_err(|error| open_error(path, error))?;
+        let fresh = is_fresh(&database).map_err(|error| failed(&error))?;
+        let store = Self::File { path: path.to_owned(), database: Box::new(database) };
+        if fresh {
+            store.save(&World::default(), &World::default())?;
+        }
+        let world = store.load()?;
+        Ok((store, world))
+    }
+
+    /// Makes the file say `after` where `before` was stored; durable when this returns.
+    pub(super) fn save(&self, before: &World, after: &World) -> Result<(), StoreError> {
+        let Self::File { path, database } = self else { return Ok(()) };
+        write(database, before, after)
+            .map_err(|reason| StoreError::Failed { path: path.clone(), reason: reason.to_string() })
+    }
+
+    fn load(&self) -> Result<World, StoreError> {
+        let Self::File { path, database } = self else { return Ok(World::default()) };
+        let damaged = |error: &dyn std::fmt::Display| StoreError::Damaged {
+            path: path.clone(),
+            reason: error.to_string(),
+        };
+        let read = database.begin_read().map_err(|error| damaged(&error))?;
+        let meta = match read.open_table(META) {
+            Ok(meta) => meta,
+            Err(TableError::TableDoesNotExist(_)) => {
+                let reason = "a database of another program".to_owned();
+                return Err(StoreError::Foreign { path: path.clone(), reason });
+            }
+            Err(error) => return Err(damaged(&error)),
+        };
+        let number = |key: &str| meta.get(key).map(|found| found.map_or(0, |value| value.value()));
+        let format = number("format").map_err(|error| damaged(&error))?;
+        if format != FORMAT {
+            return Err(StoreError::Format { path: path.clone(), found: format });
+        }
+        let counter = number("counter").map_err(|error| damaged(&error))?;
+        let rows = read.open_table(ROWS).map_err(|error| damaged(&error))?;
+        let organizations = read_rows(&rows).map_err(|error| damaged(&error))?;
+        Ok(World { organizations, counter })
+    }
+}
+
+fn open_error(path: &Path, error: DatabaseError) -> StoreError {
+    let path = path.to_owned();
+    match error {
+        DatabaseError::DatabaseAlreadyOpen => StoreError::InUse(path),
+        DatabaseError::UpgradeRequired(_) | DatabaseError::LockProtocolMismatch => {
+            StoreError::Foreign { path, reason: error.to_string() }
+        }
+        DatabaseError::Storage(redb::StorageError::Io(io))
+            if matches!(io.kind(), std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof) =>
+        {
+            StoreError::Foreign { path, reason: "not a database".to_owned() }
+        }
+        DatabaseError::Storage(redb::StorageError::Corrupted(reason)) => StoreError::Damaged { path, reason },
+        other => StoreError::Failed { path, reason: other.to_string() },
+    }
+}
+
+fn is_fresh(database: &Database) -> Result<bool, Box<dyn std::error::Error>> {
+    Ok(database.begin_read()?.list_tables()?.next().is_none())
+}
+
+fn write(database: &Database, before: &World, after: &World) -> Result<(), Box<dyn std::error::Error>> {
+    let transaction = database.begin_write()?;
+    {
+        let mut meta = transaction.open_table(META)?;
+        meta.insert("format", FORMAT)?;
+        meta.insert("counter", after.counter)?;
+        let mut rows = transaction.open_table(ROWS)?;
+        let nothing = Arc::new(Organization::default());
+        for (name, new) in &after.organizations {
+            let old = before.organizations.get(name);
+            if old.is_some_and(|old| Arc::ptr_eq(old, new)) {
+                continue;
+            }
+            if old.is_none_or(|old| !Arc::ptr_eq(&old.settings, &new.settings)) {
+                put(&mut rows, (name, SETTINGS, ""), new.settings.as_ref())?;
+            }
+            write_organization(&mut rows, name, old.unwrap_or(&nothing), new)?;
+        }
+        for (name, gone) in &before.organizations {
+            if !after.organizations.contains_key(name) {
+                rows.remove((name.as_str(), SETTINGS, ""))?;
+                write_organization(&mut rows, name, gone, &nothing)?;
+            }
+        }
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+fn write_organization(
+    rows: &mut RowTable<'_>,
+    name: &str,
+    old: &Organization,
+    new: &Organization,
+) -> Result<(), Box<dyn std::error::Error>> {
+    write_table(rows, name, "api_key", &old.api_keys, &new.api_keys)?;
+    write_table(rows, name, "agent", &old.agents, &new.agents)?;
+    write_table(rows, name, "context_graph", &old.context_graphs, &new.context_graphs)?;
+    write_table(rows, name, "service", &old.services, &new.services)?;
+    write_table(rows, name, "behavior_set", &old.behavior_sets, &new.behavior_sets)?;
+    write_table(rows, name, "unit_test", &old.unit_tests, &new.unit_tests)?;
+    write_table(rows, name, "conversation", &old.conversations, &new.conversations)
+}
+
+fn write_table<T: Row>(
+    rows: &mut RowTable<'_>,
+    organization: &str,
+    kind: &str,
+    old: &Table<T>,
+    new: &Table<T>,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let mut changes = new.changes_since(old);
+    // An id may leave one place and come back in another: what is gone goes first.
+    changes.sort_by_key(|change| matches!(change, Change::Put(_)));
+    for change in changes {
+        match change {
+            Change::Put(row) => put(rows, (organization, kind, row.id()), row)?,
+            Change::Remove(row) => {
+                rows.remove((organization, kind, row.id()))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn put(
+    rows: &mut RowTable<'_>,
+    key: (&str, &str, &str),
+    row: &impl Serialize,
+) -> Result<(), Box<dyn std::error::Error>> {
+    rows.insert(key, serde_json::to_vec(row)?.as_slice())?;
+    Ok(())
+}
+
+/// Rows as they are gathered, by kind.
+#[derive(Default)]
+struct Gathered(BTreeMap<String, Vec<Vec<u8>>>);
+
+impl Gathered {
+    fn table<T: Row>(&mut self, kind: &str) -> Result<Table<T>, serde_json::Error> {
+        let rows = self.0.remove(kind).unwrap_or_default();
+        let parsed: Result<Vec<T>, _> = rows.iter().map(|row| parse(row)).collect();
+        Ok(Table::from_rows(parsed?))
+    }
+}
+
+fn parse<T: DeserializeOwned>(row: &[u8]) -> Result<T, serde_json::Error> {
+    // Rows hold what requests sent; those are bounded by the parser's own depth limit, and a row
+    // nests them a little deeper than the request did.
+    serde_json::from_slice(row)
+}
+
+fn read_rows(
+    table: &impl ReadableTable<(&'static str, &'static str, &'static str), &'static [u8]>,
+) -> Result<BTreeMap<String, Arc<Organization>>, Box<dyn std::error::Error>> {
+    let mut gathered: BTreeMap<String, Gathered> = BTreeMap::new();
+    for entry in table.iter()? {
+        let (key, value) = entry?;
+        let (organization, kind, _) = key.value();
+        let kinds = &mut gathered.entry(organization.to_owned()).or_default().0;
+        kinds.entry(kind.to_owned()).or_default().push(value.value().to_vec());
+    }
+    let mut organizations = BTreeMap::new();
+    for (name, mut rows) in gathered {
+        let settings = rows.0.remove(SETTINGS).unwrap_or_default();
+        let organization = Organization {
+            settings: Arc::new(settings.first().map(|row| parse(row)).transpose()?.unwrap_or_default()),
+            api_keys: rows.table("api_key")?,
+            agents: rows.table("agent")?,
+            context_graphs: rows.table("context_graph")?,
+            services: rows.table("service")?,
+            behavior_sets: rows.table("behavior_set")?,
+            unit_tests: rows.table("unit_test")?,
+            conversations: rows.table("conversation")?,
+            name: name.clone(),
+        };
+        organizations.insert(name, Arc::new(organization));
+    }
+    Ok(organizations)
+}
