@@ -1,0 +1,104 @@
+//! What an apply tells while it runs, and at its end. May import `plan`, `remote` and `model`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::model::ServiceId;
+use crate::plan::StepId;
+use crate::remote::ApiError;
+
+/// Why a step failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StepFailure {
+    /// A request failed.
+    #[error("{0}")]
+    Request(#[from] ApiError),
+    /// The new service could not be activated.
+    #[error("{activation}; {}", undo_words(undo.as_deref()))]
+    HandOver {
+        /// Why.
+        activation: ApiError,
+        /// Why the old service could not be given its name back; none: it has it back.
+        undo: Option<Box<ApiError>>,
+    },
+    /// A conversation did not go as expected.
+    #[error("the agent's answer does not match `{expected}`: {answer}")]
+    Unexpected {
+        /// The expression it had to match.
+        expected: String,
+        /// What the agent said.
+        answer: String,
+    },
+}
+
+fn undo_words(undo: Option<&ApiError>) -> String {
+    match undo {
+        None => "the old service has its name back and stays active".to_owned(),
+        Some(error) => format!("and the old service, still active, could not be given its name back: {error}; apply again to go on"),
+    }
+}
+
+impl StepFailure {
+    /// What to do next.
+    pub fn hints(&self) -> &[String] {
+        match self {
+            Self::Request(error) | Self::HandOver { activation: error, .. } => &error.hints,
+            Self::Unexpected { .. } => &[],
+        }
+    }
+}
+
+/// How a step ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is done; with the id of the service that it created.
+    Done(Option<ServiceId>),
+    /// It failed.
+    Failed(StepFailure),
+    /// It was not begun, because this step failed or was not begun either.
+    Blocked(StepId),
+    /// It was not begun, because the run was interrupted.
+    Interrupted,
+}
+
+/// What happens, as it happens.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A step begins.
+    Started(StepId),
+    /// A step has ended.
+    Ended {
+        /// The step.
+        step: StepId,
+        /// How.
+        outcome: Outcome,
+        /// How long it took, waits included.
+        took: Duration,
+    },
+}
+
+/// How a run ended: every step of the plan is here.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// The outcome of each step.
+    pub outcomes: BTreeMap<StepId, Outcome>,
+    /// Whether the run was told to stop.
+    pub interrupted: bool,
+}
+
+impl Report {
+    /// How many steps are done, failed, and not begun.
+    pub fn counts(&self) -> (usize, usize, usize) {
+        let count = |test: fn(&Outcome) -> bool| self.outcomes.values().filter(|outcome| test(outcome)).count();
+        (
+            count(|outcome| matches!(outcome, Outcome::Done(_))),
+            count(|outcome| matches!(outcome, Outcome::Failed(_))),
+            count(|outcome| matches!(outcome, Outcome::Blocked(_) | Outcome::Interrupted)),
+        )
+    }
+
+    /// Whether every step is done.
+    pub fn is_complete(&self) -> bool {
+        self.outcomes.values().all(|outcome| matches!(outcome, Outcome::Done(_)))
+    }
+}

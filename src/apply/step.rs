@@ -1,0 +1,157 @@
+//! One step: its requests, and what is done when one of them fails. May import `plan`, `remote` and `model`.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use tokio::sync::Mutex;
+
+use super::event::StepFailure;
+use crate::model::{BehaviorSetId, Endpoint, NewService, ServiceId, ServiceName, ServiceUpdate, SmokeTest, TAG_REPLACES};
+use crate::plan::{Action, Step, StepId, Target};
+use crate::remote::{ApiError, WriteApi};
+
+/// How often a create is sent when its answer is lost and the service is not found.
+const CREATE_ATTEMPTS: u32 = 3;
+
+/// Runs steps of one plan and remembers which services they created.
+pub(super) struct Runner<'a, A> {
+    api: &'a A,
+    known: &'a BTreeSet<ServiceId>,
+    created: RefCell<BTreeMap<StepId, ServiceId>>,
+    /// A behavior set's list of services is read, changed and written whole: one step at a time.
+    behavior_sets: RefCell<BTreeMap<BehaviorSetId, Rc<Mutex<()>>>>,
+}
+
+impl<'a, A: WriteApi> Runner<'a, A> {
+    pub(super) fn new(api: &'a A, known: &'a BTreeSet<ServiceId>) -> Self {
+        Self { api, known, created: RefCell::default(), behavior_sets: RefCell::default() }
+    }
+
+    /// Runs a step; gives the id of a service that it created.
+    pub(super) async fn run(&self, step: &Step) -> Result<Option<ServiceId>, StepFailure> {
+        match &step.action {
+            Action::Create(new) => {
+                let id = self.create(new).await?;
+                self.created.borrow_mut().insert(step.id, id.clone());
+                return Ok(Some(id));
+            }
+            Action::Update { id, update }
+            | Action::SetAside { id, update }
+            | Action::Retire { id, update, .. }
+            | Action::Discard { id, update } => self.api.update_service(id, update, None).await?,
+            Action::WriteVersionSet { target, name, content, .. } => {
+                self.api.write_version_set(&self.id(target)?, name, content).await?;
+            }
+            Action::DeleteVersionSet { id, name } => self.api.delete_version_set(id, name).await?,
+            Action::ApplyBehaviorSet { behavior_set, target, .. } => {
+                self.apply_behavior_set(behavior_set, self.id(target)?).await?;
+            }
+            Action::Smoke { target, test } => self.smoke(&self.id(target)?, test).await?,
+            Action::HandOver { old, old_name, rename, new } => {
+                self.hand_over(old, old_name, rename.as_deref(), &self.id(new)?).await?;
+            }
+        }
+        Ok(None)
+    }
+
+    fn id(&self, target: &Target) -> Result<ServiceId, ApiError> {
+        match target {
+            Target::Live(id) => Ok(id.clone()),
+            Target::Created(step) => self.created.borrow().get(step).cloned().ok_or_else(|| {
+                ApiError::setup(format!("the service of step {step} was not created: the plan's order is wrong"))
+            }),
+        }
+    }
+
+    /// Creates a service; when the answer is lost, looks for it before asking again.
+    async fn create(&self, new: &NewService) -> Result<ServiceId, ApiError> {
+        let mut attempt = 1;
+        loop {
+            let error = match self.api.create_service(new).await {
+                Ok(id) => return Ok(id),
+                Err(error) => error,
+            };
+            if !error.may_have_happened() {
+                return Err(error);
+            }
+            if let Some(id) = self.find(new).await? {
+                return Ok(id);
+            }
+            attempt += 1;
+            if attempt > CREATE_ATTEMPTS {
+                return Err(error);
+            }
+        }
+    }
+
+    /// The service that a create with a lost answer made, if it did.
+    async fn find(&self, new: &NewService) -> Result<Option<ServiceId>, ApiError> {
+        let ours: BTreeSet<ServiceId> = self.created.borrow().values().cloned().collect();
+        let services = self.api.services().await?;
+        let found = services.into_iter().find(|service| {
+            service.name == new.name
+                && service.active == new.active
+                && service.agent == new.agent
+                && service.context_graph == new.context_graph
+                && service.tags.get(TAG_REPLACES) == new.tags.get(TAG_REPLACES)
+                && !self.known.contains(&service.id)
+                && !ours.contains(&service.id)
+        });
+        Ok(found.map(|service| service.id))
+    }
+
+    /// Adds a service to those that a behavior set is applied to, others that were added meanwhile kept.
+    async fn apply_behavior_set(&self, set: &BehaviorSetId, service: ServiceId) -> Result<(), ApiError> {
+        let lock = Rc::clone(self.behavior_sets.borrow_mut().entry(set.clone()).or_default());
+        let _one_at_a_time = lock.lock().await;
+        // One that was deleted since the plan applies to nobody any more.
+        let Some(present) = self.api.behavior_set(set).await? else { return Ok(()) };
+        let mut services = present.applied_to;
+        if services.insert(service) {
+            self.api.apply_behavior_set(set, &services).await?;
+        }
+        Ok(())
+    }
+
+    async fn smoke(&self, id: &ServiceId, test: &SmokeTest) -> Result<(), StepFailure> {
+        let answer = self.api.converse(id, test).await?;
+        let Some(expected) = &test.expect else { return Ok(()) };
+        let matches = regex::Regex::new(expected).is_ok_and(|expected| expected.is_match(&answer));
+        if matches { Ok(()) } else { Err(StepFailure::Unexpected { expected: expected.clone(), answer }) }
+    }
+
+    /// Old gives its name up, new becomes active; nothing waits between the two. If new can't, old gets
+    /// its name back.
+    async fn hand_over(
+        &self,
+        old: &ServiceId,
+        old_name: &ServiceName,
+        rename: Option<&ServiceUpdate>,
+        new: &ServiceId,
+    ) -> Result<(), StepFailure> {
+        // The rename, the activation, and room for an undo: a wait for the limit comes before all of them.
+        let reserved = self.api.reserve(Endpoint::UpdateService, if rename.is_some() { 3 } else { 1 }).await;
+        if let Some(rename) = rename {
+            self.api.update_service(old, rename, Some(&reserved)).await?;
+        }
+        let activate = ServiceUpdate { active: Some(true), ..ServiceUpdate::default() };
+        let Err(activation) = self.api.update_service(new, &activate, Some(&reserved)).await else { return Ok(()) };
+        if activation.may_have_happened() && self.is_active(new).await {
+            return Ok(());
+        }
+        if rename.is_none() {
+            return Err(activation.into());
+        }
+        let restore = ServiceUpdate { name: Some(old_name.clone()), ..ServiceUpdate::default() };
+        let undo = self.api.update_service(old, &restore, Some(&reserved)).await.err().map(Box::new);
+        Err(StepFailure::HandOver { activation, undo })
+    }
+
+    async fn is_active(&self, id: &ServiceId) -> bool {
+        match self.api.services().await {
+            Ok(services) => services.iter().any(|service| &service.id == id && service.active),
+            Err(_) => false,
+        }
+    }
+}
