@@ -1,1 +1,126 @@
-//! (being written)
+//! What a command ends with when it does not end well: the kinds, and the one match from kind to exit code.
+//! May import `manifest`, `plan` and `remote`.
+
+use crate::emulator::StartError;
+use crate::manifest::Problems;
+use crate::plan::PlanError;
+use crate::remote::ApiError;
+
+/// How a command that did not fail ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Success {
+    /// Done, or nothing to do.
+    Done,
+    /// Changes are pending, and the command was asked to say so.
+    ChangesPending,
+}
+
+/// Why a command failed.
+#[derive(Debug)]
+pub enum Failure {
+    /// The manifests or the project file are wrong.
+    Manifests(Box<Problems>),
+    /// No plan can be made, or rules stand against it.
+    Plan(PlanError),
+    /// A request failed for good.
+    Request(Box<ApiError>),
+    /// Something else, with what to do next.
+    Other {
+        /// What happened, where, what it means.
+        message: String,
+        /// What to do next.
+        hints: Vec<String>,
+    },
+    /// The plan was shown, and whoever was asked did not say yes.
+    Declined,
+    /// Some steps failed; the rest is done. Everything has been said.
+    InPart,
+    /// All steps are done, and the live state is not as declared. Everything has been said.
+    NotConverged,
+    /// Interrupted. Everything has been said.
+    Interrupted,
+}
+
+impl Failure {
+    /// A failure in words.
+    pub fn other(message: impl Into<String>) -> Self {
+        Self::Other { message: message.into(), hints: Vec::new() }
+    }
+
+    /// Adds what to do next.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        if let Self::Other { hints, .. } = &mut self {
+            hints.push(hint.into());
+        }
+        self
+    }
+}
+
+impl From<Problems> for Failure {
+    fn from(problems: Problems) -> Self {
+        Self::Manifests(Box::new(problems))
+    }
+}
+
+impl From<PlanError> for Failure {
+    fn from(error: PlanError) -> Self {
+        Self::Plan(error)
+    }
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        Self::Request(Box::new(error))
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        let mut message = error.to_string();
+        let mut source = std::error::Error::source(&error);
+        while let Some(cause) = source {
+            let text = cause.to_string();
+            if !message.contains(&text) {
+                message = format!("{message}: {text}");
+            }
+            source = cause.source();
+        }
+        Self::other(format!("the sandbox can't be started: {message}"))
+    }
+}
+
+/// The exit codes, which scripts rely on.
+pub mod exit_code {
+    /// Done, or nothing to do.
+    pub const DONE: u8 = 0;
+    /// An error.
+    pub const ERROR: u8 = 1;
+    /// Changes are pending, or there is drift.
+    pub const CHANGES: u8 = 2;
+    /// A rule refused it, or a saved plan no longer fits.
+    pub const REFUSED: u8 = 3;
+    /// Some steps failed, the rest is done: run again to continue.
+    pub const IN_PART: u8 = 4;
+    /// Interrupted.
+    pub const INTERRUPTED: u8 = 130;
+}
+
+/// The exit code of a command: the only place that decides one.
+pub fn exit_code(result: &Result<Success, Failure>) -> u8 {
+    match result {
+        Ok(Success::Done) => exit_code::DONE,
+        Ok(Success::ChangesPending) => exit_code::CHANGES,
+        Err(Failure::Plan(error)) if error.is_refusal() => exit_code::REFUSED,
+        Err(Failure::InPart) => exit_code::IN_PART,
+        Err(Failure::Interrupted) => exit_code::INTERRUPTED,
+        Err(
+            Failure::Manifests(_)
+            | Failure::Plan(_)
+            | Failure::Request(_)
+            | Failure::Other { .. }
+            | Failure::Declined
+            | Failure::NotConverged,
+        ) => exit_code::ERROR,
+    }
+}

@@ -1,1 +1,178 @@
-//! (being written)
+//! The only owner of stdout and stderr: colour, progress, broken pipes. May import `apply`, `report` and
+//! `error`.
+//!
+//! Results go to stdout, everything else to stderr. Renderers give coloured text; the colours are taken
+//! out here where they aren't wanted. A pipe that is closed early (`| head`) is no error; anything else
+//! that keeps a result from being written is, and [`Ui::is_broken`] tells.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anstream::{AutoStream, ColorChoice};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::error::Failure;
+use crate::model::Endpoint;
+use crate::remote::{ApiError, Watch};
+use crate::report::{diagnostics, human, progress, text};
+
+/// How much is said on stderr.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Loudness {
+    /// Errors only.
+    Quiet,
+    /// Progress, too.
+    Normal,
+    /// Every request, too.
+    Verbose,
+}
+
+#[derive(Debug)]
+struct Shared {
+    color: ColorChoice,
+    loudness: Loudness,
+    bar: Mutex<Option<ProgressBar>>,
+    broken: AtomicBool,
+}
+
+/// The terminal, or what stands in its place; clones share it.
+#[derive(Clone, Debug)]
+pub struct Ui {
+    shared: Arc<Shared>,
+}
+
+impl Ui {
+    /// Takes hold of stdout and stderr.
+    pub fn new(color: ColorChoice, loudness: Loudness) -> Self {
+        Self { shared: Arc::new(Shared { color, loudness, bar: Mutex::default(), broken: AtomicBool::new(false) }) }
+    }
+
+    /// Writes a result to stdout.
+    pub fn result(&self, text: &str) {
+        let write = || {
+            let mut stdout = AutoStream::new(io::stdout().lock(), self.shared.color);
+            stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
+        };
+        if let Err(error) = self.around_bar(write)
+            && error.kind() != io::ErrorKind::BrokenPipe
+        {
+            self.shared.broken.store(true, Ordering::Relaxed);
+            self.say(&format!("error: stdout can't be written: {error}\n"));
+        }
+    }
+
+    /// Writes progress or a remark to stderr; nothing when quiet.
+    pub fn note(&self, line: &str) {
+        if self.shared.loudness >= Loudness::Normal {
+            self.say(&format!("{line}\n"));
+        }
+    }
+
+    /// Writes an error to stderr.
+    pub fn error(&self, text: &str) {
+        self.say(text);
+    }
+
+    fn say(&self, text: &str) {
+        let write = || {
+            let mut stderr = AutoStream::new(io::stderr().lock(), self.shared.color);
+            stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush())
+        };
+        // Where stderr can't be written, there is nobody to tell.
+        let _ = self.around_bar(write);
+    }
+
+    fn around_bar<T>(&self, write: impl FnOnce() -> T) -> T {
+        match self.bar() {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
+
+    fn bar(&self) -> Option<ProgressBar> {
+        self.shared.bar.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether a result could not be written: no exit code may say that all is well.
+    pub fn is_broken(&self) -> bool {
+        self.shared.broken.load(Ordering::Relaxed)
+    }
+
+    /// Whether errors are shown in colour.
+    pub fn colors_errors(&self) -> bool {
+        AutoStream::new(io::stderr(), self.shared.color).current_choice() != ColorChoice::Never
+    }
+
+    /// Begins to show how many of so many steps are done; a bar on a terminal, nothing elsewhere.
+    pub fn begin_progress(&self, steps: usize) {
+        if self.shared.loudness != Loudness::Normal || !io::stderr().is_terminal() {
+            return;
+        }
+        let bar = ProgressBar::with_draw_target(Some(steps as u64), ProgressDrawTarget::stderr());
+        let style = ProgressStyle::with_template("{spinner} {bar:32} {pos}/{len} {elapsed} {wide_msg}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.enable_steady_tick(Duration::from_millis(120));
+        *self.shared.bar.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar);
+    }
+
+    /// Says what is being done just now, beside the bar.
+    pub fn progress_message(&self, message: &str) {
+        if let Some(bar) = self.bar() {
+            bar.set_message(message.to_owned());
+        }
+    }
+
+    /// One more step has ended.
+    pub fn advance_progress(&self) {
+        if let Some(bar) = self.bar() {
+            bar.inc(1);
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn end_progress(&self) {
+        let bar = self.shared.bar.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(bar) = bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// Asks a question that only `yes` answers with yes; none where nobody can be asked.
+    pub fn confirm(&self, question: &str) -> Option<bool> {
+        if !io::stdin().is_terminal() {
+            return None;
+        }
+        self.say(&format!("{question} Only `yes` is accepted: "));
+        let mut answer = String::new();
+        let read = io::stdin().lock().read_line(&mut answer).is_ok();
+        Some(read && answer.trim() == "yes")
+    }
+
+    /// Shows why a command failed.
+    pub fn failure(&self, failure: &Failure) {
+        match failure {
+            Failure::Manifests(problems) => self.say(&diagnostics::render_problems(problems, self.colors_errors())),
+            Failure::Plan(error) => self.say(&human::plan_error(error)),
+            Failure::Request(error) => self.say(&text::error(&error.to_string(), &error.hints)),
+            Failure::Other { message, hints } => self.say(&text::error(message, hints)),
+            Failure::Declined => self.say("Nothing was changed.\n"),
+            Failure::InPart | Failure::NotConverged | Failure::Interrupted => {}
+        }
+    }
+}
+
+impl Watch for Ui {
+    fn waiting(&self, endpoint: Endpoint, wait: Duration, limit: u32) {
+        self.note(&progress::waiting(endpoint, wait, limit));
+    }
+
+    fn retrying(&self, endpoint: Endpoint, wait: Duration, error: &ApiError) {
+        self.note(&progress::retrying(endpoint, wait, &error.to_string()));
+    }
+
+    fn answered(&self, method: &str, path: &str, status: u16, took: Duration) {
+        tracing::debug!(method, path, status, milliseconds = took.as_millis() as u64, "answered");
+    }
+}

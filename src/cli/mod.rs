@@ -1,1 +1,178 @@
-//! (being written)
+//! One command a file: arguments and `run`, thin. May import everything.
+
+mod apply;
+mod connect;
+mod emulator;
+mod ids;
+mod plan;
+mod prepare;
+mod validate;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use anstream::ColorChoice;
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::env::Env;
+use crate::error::{self, Failure, Success};
+use crate::ui::{Loudness, Ui};
+
+/// Plans, applies and watches the services of a conversational-agent organization from YAML manifests.
+#[derive(Debug, Parser)]
+#[command(name = "amigops", version, about, max_term_width = 100, styles = styles(), disable_help_subcommand = true)]
+#[command(after_help = "Exit codes: 0 done or nothing to do · 1 an error · 2 changes pending (plan --detailed-exitcode) · \
+                        3 refused · 4 applied in part · 130 interrupted")]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// The environment of amigops.yaml [default: its `default_environment`]
+    #[arg(short = 'e', long = "env", global = true, value_name = "ENV")]
+    env: Option<String>,
+    /// The project's directory, or one below it
+    #[arg(short = 'C', long, global = true, value_name = "DIR", default_value = ".")]
+    directory: PathBuf,
+    /// When to use colours; NO_COLOR is respected
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: Color,
+    /// Say errors and results only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Log each request (not its contents); twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// How logs are written
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    log_format: LogFormat,
+    /// The most steps at once
+    #[arg(long, global = true, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
+    parallelism: u16,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check manifests offline: every problem in every file
+    Validate(validate::Validate),
+    /// Show what an apply would do
+    Plan(plan::PlanCommand),
+    /// Bring the live services to what the manifests say
+    Apply(apply::Apply),
+    /// Show each declared service's id
+    Ids(ids::Ids),
+    /// Run the API emulator on a port
+    Emulator(emulator::Emulator),
+}
+
+fn styles() -> Styles {
+    Styles::styled().header(AnsiColor::Green.on_default().bold()).literal(AnsiColor::Cyan.on_default())
+}
+
+/// Runs the command that the arguments name, and gives the exit code.
+pub fn main(args: impl IntoIterator<Item = OsString>, env: &Env) -> u8 {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        // Help and version are results; wrong arguments are an error like any other, not "changes pending".
+        Err(error) => {
+            let code = if error.use_stderr() { error::exit_code::ERROR } else { error::exit_code::DONE };
+            return if error.print().is_ok() { code } else { error::exit_code::ERROR };
+        }
+    };
+    let ui = Ui::new(cli.global.color_choice(), cli.global.loudness());
+    cli.global.log();
+    let result = run(&cli, &ui, env);
+    ui.end_progress();
+    if let Err(failure) = &result {
+        ui.failure(failure);
+    }
+    match error::exit_code(&result) {
+        error::exit_code::DONE if ui.is_broken() => error::exit_code::ERROR,
+        code => code,
+    }
+}
+
+fn run(cli: &Cli, ui: &Ui, env: &Env) -> Result<Success, Failure> {
+    // One thread: planning is fast, and waiting for answers needs no more.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::other(format!("the runtime can't be started: {error}")))?;
+    let context = Context { global: &cli.global, ui, env };
+    runtime.block_on(async {
+        match &cli.command {
+            Command::Validate(command) => command.run(&context),
+            Command::Plan(command) => command.run(&context).await,
+            Command::Apply(command) => command.run(&context).await,
+            Command::Ids(command) => command.run(&context).await,
+            Command::Emulator(command) => command.run(&context).await,
+        }
+    })
+}
+
+/// What every command is handed.
+pub(crate) struct Context<'a> {
+    global: &'a Global,
+    ui: &'a Ui,
+    env: &'a Env,
+}
+
+impl Global {
+    fn color_choice(&self) -> ColorChoice {
+        match self.color {
+            Color::Auto => ColorChoice::Auto,
+            Color::Always => ColorChoice::Always,
+            Color::Never => ColorChoice::Never,
+        }
+    }
+
+    fn loudness(&self) -> Loudness {
+        match (self.quiet, self.verbose) {
+            (true, _) => Loudness::Quiet,
+            (false, 0) => Loudness::Normal,
+            (false, _) => Loudness::Verbose,
+        }
+    }
+
+    /// Sends logs to stderr, where they were asked for. Requests are logged without headers and bodies.
+    fn log(&self) {
+        let ours = match self.verbose {
+            0 => return,
+            1 => tracing::Level::DEBUG,
+            _ => tracing::Level::TRACE,
+        };
+        let others = if self.verbose > 2 { tracing::Level::DEBUG } else { tracing::Level::WARN };
+        let filter = tracing_subscriber::filter::Targets::new().with_default(others).with_target("amigops", ours);
+        let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+        use tracing_subscriber::layer::{Layer, SubscriberExt};
+        use tracing_subscriber::util::SubscriberInitExt;
+        let registry = tracing_subscriber::registry();
+        // A second initialization (in tests) keeps the first.
+        let _ = match self.log_format {
+            LogFormat::Text => {
+                let ansi = !matches!(self.color_choice(), ColorChoice::Never);
+                registry.with(layer.with_ansi(ansi).with_filter(filter)).try_init()
+            }
+            LogFormat::Json => registry.with(layer.json().with_filter(filter)).try_init(),
+        };
+    }
+}

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
+use super::text::{push_visible, visible};
 use crate::manifest::{Diagnostic, Location, Problems, Severity, Sources, Spot};
 
 /// How many characters of a line are shown before the place, and in all.
@@ -145,34 +146,6 @@ impl Window {
             }
         }
         Some(window)
-    }
-}
-
-/// A text without anything that a terminal would obey or a reader could not see.
-pub fn visible(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        push_visible(&mut out, if c == '\n' { ' ' } else { c });
-    }
-    out
-}
-
-fn push_visible(out: &mut String, c: char) {
-    match c {
-        '\t' => out.push_str("    "),
-        '\0'..='\x1f' => out.push(char::from_u32(0x2400 + u32::from(c)).unwrap_or('�')),
-        '\x7f' => out.push('␡'),
-        '\u{80}'..='\u{9f}'
-        | '\u{ad}'
-        | '\u{61c}'
-        | '\u{180e}'
-        | '\u{200b}'..='\u{200f}'
-        | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}'
-        | '\u{feff}'
-        | '\u{fff9}'..='\u{fffb}'
-        | '\u{e0000}'..='\u{e007f}' => out.push('�'),
-        _ => out.push(c),
     }
 }
 

@@ -1,0 +1,169 @@
+//! `amigops apply`: plan, show, confirm, run, read back. May import everything.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use clap::Args;
+
+use super::Context;
+use super::prepare::{PlanArgs, Prepared};
+use crate::apply::{self, Event, Outcome, Report, Settings};
+use crate::error::{Failure, Success};
+use crate::model::{ServiceId, ServiceName, Snapshot};
+use crate::plan::{Action, Plan, Target};
+use crate::report::{human, progress};
+
+/// Arguments of `apply`.
+#[derive(Debug, Args)]
+pub(super) struct Apply {
+    #[command(flatten)]
+    plan: PlanArgs,
+    /// Do not ask; needed where nobody can be asked
+    #[arg(long)]
+    auto_approve: bool,
+}
+
+impl Apply {
+    /// Plans, shows the plan, asks, runs it, and reads back what became of it.
+    pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
+        let prepared = Prepared::new(context, &self.plan)?;
+        let (snapshot, plan) = prepared.plan(prepared.connection.read()).await?;
+        context.ui.result(&human::plan(&plan, &prepared.heading("apply")));
+        if plan.is_empty() {
+            context.ui.result("Nothing to do.\n");
+            return Ok(Success::Done);
+        }
+        self.approve(context, &prepared)?;
+        let report = run(context, &prepared, &snapshot, &plan).await;
+        conclude(context, &prepared, &plan, &report).await
+    }
+
+    fn approve(&self, context: &Context<'_>, prepared: &Prepared) -> Result<(), Failure> {
+        if self.auto_approve {
+            return Ok(());
+        }
+        let question = format!("Apply this to environment `{}`?", prepared.loaded.environment.name);
+        match context.ui.confirm(&question) {
+            Some(true) => Ok(()),
+            Some(false) => Err(Failure::Declined),
+            None => Err(Failure::other("nobody can be asked to approve the plan: stdin is no terminal; nothing was sent")
+                .hint("use --auto-approve where the plan has been approved before, as in CI")),
+        }
+    }
+}
+
+/// Runs the plan; interrupts let the requests in flight end, and a second one ends the process's patience.
+async fn run(context: &Context<'_>, prepared: &Prepared, snapshot: &Snapshot, plan: &Plan) -> Report {
+    let interrupts = Arc::new(AtomicUsize::new(0));
+    let listener = tokio::spawn(listen(Arc::clone(&interrupts), context.ui.clone()));
+    let settings = Settings {
+        parallelism: context.global.parallelism.into(),
+        known: snapshot.services.iter().map(|service| service.id.clone()).collect::<BTreeSet<_>>(),
+        stop: &|| interrupts.load(Ordering::Relaxed) > 0,
+    };
+    context.ui.begin_progress(plan.steps.len());
+    let mut hear = |event: Event| {
+        if let Event::Started(step) = &event
+            && let Some(step) = plan.step(*step)
+        {
+            context.ui.progress_message(&crate::report::text::visible(step.service.as_str()));
+        }
+        if let Some(line) = progress::event(plan, &event) {
+            context.ui.note(&line);
+        }
+        if matches!(event, Event::Ended { .. }) {
+            context.ui.advance_progress();
+        }
+    };
+    let report = apply::run(prepared.connection.write(), plan, &settings, &mut hear).await;
+    listener.abort();
+    context.ui.end_progress();
+    report
+}
+
+/// Counts Ctrl-C and SIGTERM.
+async fn listen(interrupts: Arc<AtomicUsize>, ui: crate::ui::Ui) {
+    loop {
+        if interrupted().await.is_err() {
+            return;
+        }
+        interrupts.fetch_add(1, Ordering::Relaxed);
+        ui.note("interrupted: the requests in flight are brought to their end, nothing new is begun");
+    }
+}
+
+#[cfg(unix)]
+pub(super) async fn interrupted() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        result = tokio::signal::ctrl_c() => result,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+pub(super) async fn interrupted() -> std::io::Result<()> {
+    tokio::signal::ctrl_c().await
+}
+
+/// Reads the live state back, and says how it all ended. No exit code says less than what is said here.
+async fn conclude(
+    context: &Context<'_>,
+    prepared: &Prepared,
+    plan: &Plan,
+    report: &Report,
+) -> Result<Success, Failure> {
+    let again = if report.interrupted { None } else { Some(prepared.plan(prepared.connection.read()).await) };
+    let converged = match &again {
+        Some(Ok((_, rest))) => Some(rest.is_empty()),
+        Some(Err(Failure::Request(_))) | None => None,
+        Some(Err(_)) => Some(false),
+    };
+    context.ui.note(progress::end(plan, report, converged).trim_end());
+    let ids = match &again {
+        Some(Ok((_, rest))) => rest.ids.clone(),
+        _ => known_ids(plan, report),
+    };
+    context.ui.result(&progress::ids(plan, &ids));
+    if report.interrupted {
+        return Err(Failure::Interrupted);
+    }
+    if !report.is_complete() {
+        return Err(Failure::InPart);
+    }
+    match again {
+        Some(Ok((_, rest))) if !rest.is_empty() => {
+            context.ui.error("error: everything was applied, and the live state still differs:\n\n");
+            context.ui.error(&human::plan(&rest, &prepared.heading("plan")));
+            Err(Failure::NotConverged)
+        }
+        Some(Err(failure)) => Err(failure),
+        _ => Ok(Success::Done),
+    }
+}
+
+/// The ids as far as the run itself told them.
+fn known_ids(plan: &Plan, report: &Report) -> BTreeMap<ServiceName, ServiceId> {
+    let mut ids = plan.ids.clone();
+    let created = |target: &Target| match target {
+        Target::Live(id) => Some(id.clone()),
+        Target::Created(step) => match report.outcomes.get(step) {
+            Some(Outcome::Done(id)) => id.clone(),
+            _ => None,
+        },
+    };
+    for step in &plan.steps {
+        match (&step.action, report.outcomes.get(&step.id)) {
+            (Action::Create(new), Some(Outcome::Done(Some(id)))) if new.active => {
+                ids.insert(step.service.clone(), id.clone());
+            }
+            (Action::HandOver { new, .. }, Some(Outcome::Done(_))) => {
+                ids.extend(created(new).map(|id| (step.service.clone(), id)));
+            }
+            _ => {}
+        }
+    }
+    ids
+}

@@ -1,0 +1,68 @@
+//! `amigops ids`: service name → id, which applications need. May import everything.
+
+use std::fmt::Write as _;
+
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use super::Context;
+use super::prepare::{PlanArgs, Prepared};
+use crate::error::{Failure, Success};
+use crate::report::text::visible;
+
+/// Arguments of `ids`.
+#[derive(Debug, Args)]
+pub(super) struct Ids {
+    /// How to write them
+    #[arg(long, value_name = "FORMAT", default_value = "yaml")]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    Json,
+    Env,
+    Yaml,
+}
+
+impl Ids {
+    /// Reads the live services and prints the ids of those that the manifests declare.
+    pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
+        let prepared = Prepared::new(context, &PlanArgs::default())?;
+        let (_, plan) = prepared.plan(prepared.connection.read()).await?;
+        let mut out = String::new();
+        match self.format {
+            Format::Json => {
+                let text = serde_json::to_string_pretty(&json!(plan.ids))
+                    .map_err(|error| Failure::other(format!("the ids can't be written: {error}")))?;
+                let _ = writeln!(out, "{text}");
+            }
+            Format::Yaml => {
+                for (name, id) in &plan.ids {
+                    // A JSON text is a YAML text, whatever is in it.
+                    let _ = writeln!(out, "{}: {}", json!(name), json!(id));
+                }
+            }
+            Format::Env => {
+                for (name, id) in &plan.ids {
+                    let _ = writeln!(out, "{}={}", variable(name.as_str()), visible(id.as_str()));
+                }
+            }
+        }
+        context.ui.result(&out);
+        for name in prepared.loaded.desired.services.keys().filter(|name| !plan.ids.contains_key(*name)) {
+            context.ui.note(&format!("`{}` does not exist yet", visible(name.as_str())));
+        }
+        Ok(Success::Done)
+    }
+}
+
+/// `Meet & Greet` → `AMIGO_SERVICE_MEET_GREET`.
+fn variable(name: &str) -> String {
+    let mut out = "AMIGO_SERVICE".to_owned();
+    for word in name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()) {
+        out.push('_');
+        out.push_str(&word.to_ascii_uppercase());
+    }
+    out
+}

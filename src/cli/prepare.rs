@@ -1,0 +1,94 @@
+//! What planning commands share: load, connect, read, plan, judge. May import everything.
+
+use std::collections::BTreeSet;
+
+use clap::Args;
+
+use super::Context;
+use super::connect::{self, Connection};
+use crate::error::Failure;
+use crate::manifest::{self, Loaded};
+use crate::model::{ServiceName, Snapshot};
+use crate::plan::{self, Options, Plan, verify};
+use crate::remote::{ReadApi, read_snapshot};
+use crate::report::diagnostics;
+use crate::report::human::Heading;
+
+/// What `plan` and `apply` take both.
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct PlanArgs {
+    /// Retire owned services that no manifest declares
+    #[arg(long)]
+    prune: bool,
+    /// Take over services that another project owns
+    #[arg(long)]
+    take_over: bool,
+    /// Replace or retire protected services, too
+    #[arg(long)]
+    allow_protected: bool,
+    /// Only this service; may be repeated
+    #[arg(long, value_name = "NAME")]
+    only: Vec<String>,
+}
+
+/// Loads the project that the global arguments name, and shows its warnings.
+pub(super) fn load(context: &Context<'_>) -> Result<Loaded, Failure> {
+    let root = manifest::find_root(&context.global.directory)?;
+    let loaded = manifest::load(&root, context.global.env.as_deref())?;
+    if !loaded.warnings.is_empty() {
+        context.ui.note(diagnostics::render(&loaded.warnings, &loaded.sources, context.ui.colors_errors()).trim_end());
+    }
+    Ok(loaded)
+}
+
+/// A project, a connection to its environment, and how to plan for it.
+pub(super) struct Prepared {
+    pub(super) loaded: Loaded,
+    pub(super) connection: Connection,
+    pub(super) options: Options,
+}
+
+impl Prepared {
+    /// Loads and connects.
+    pub(super) fn new(context: &Context<'_>, args: &PlanArgs) -> Result<Self, Failure> {
+        let loaded = load(context)?;
+        let connection = connect::connect(context, &loaded)?;
+        let options = Options {
+            api: connection.kind(),
+            today: context.env.today(),
+            prune: args.prune,
+            take_over: args.take_over,
+            allow_protected: args.allow_protected,
+            only: args.only.iter().map(ServiceName::new).collect::<BTreeSet<_>>(),
+        };
+        Ok(Self { loaded, connection, options })
+    }
+
+    /// Reads the live state and plans. The plan has the verifier's approval.
+    pub(super) async fn plan(&self, api: &impl ReadApi) -> Result<(Snapshot, Plan), Failure> {
+        let (desired, policy) = (&self.loaded.desired, &self.loaded.project.policy);
+        let snapshot =
+            read_snapshot(api, |snapshot| plan::lookups(desired, snapshot, policy, &self.options)).await?;
+        let plan = plan::plan(desired, &snapshot, policy, &self.options)?;
+        let violations = verify::verify(desired, &snapshot, policy, &self.options, &plan);
+        if violations.is_empty() {
+            return Ok((snapshot, plan));
+        }
+        let mut failure = Failure::other("the plan breaks its own rules and is not used; nothing was sent")
+            .hint("this is an error of amigops: please report it with the lines below");
+        for violation in violations.into_iter().take(10) {
+            failure = failure.hint(violation);
+        }
+        Err(failure)
+    }
+
+    /// What a report says of where it is from.
+    pub(super) fn heading(&self, command: &'static str) -> Heading {
+        Heading {
+            command,
+            environment: self.loaded.environment.name.clone(),
+            api: self.connection.kind(),
+            organization: self.connection.organization.clone(),
+        }
+    }
+}

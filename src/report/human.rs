@@ -1,0 +1,389 @@
+//! A plan as people read it on a terminal. May import `plan`, `manifest` and `model`.
+//!
+//! One glance says what happens, to what, why, how risky, how long. Nothing unchanged is shown.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+use similar::TextDiff;
+
+use super::text::{BAD, CHANGED, DIM, GOOD, STRONG, count, padded, short_id, styled, visible};
+use crate::model::{Api, Pin, Retire, ServiceId, ServiceName, VersionSet};
+use crate::plan::{Action, Change, Estimate, Plan, PlanError, ProblemKind, ServiceKind, ServicePlan, Step};
+
+/// Where field values begin.
+const VALUE_COLUMN: usize = 22;
+/// Where ids begin.
+const ID_COLUMN: usize = 64;
+/// Texts from this length on are shown as a diff below their field.
+const LONG_TEXT: usize = 48;
+/// Lines around a changed line.
+const CONTEXT: usize = 2;
+
+/// What a report says of where it is from.
+#[derive(Clone, Debug)]
+pub struct Heading {
+    /// The command.
+    pub command: &'static str,
+    /// The environment's name.
+    pub environment: String,
+    /// The API.
+    pub api: Api,
+    /// The organization.
+    pub organization: String,
+}
+
+/// Renders a whole plan.
+pub fn plan(plan: &Plan, heading: &Heading) -> String {
+    let mut out = String::new();
+    let Heading { command, environment, api, organization } = heading;
+    let _ = writeln!(
+        out,
+        "amigops {command} · environment {} ({}, {}) · {} live, {} declared\n",
+        styled(STRONG, &visible(environment)),
+        api.as_str(),
+        visible(organization),
+        count(plan.live, "service"),
+        plan.declared
+    );
+    for shown in &plan.services {
+        service(&mut out, plan, shown);
+        out.push('\n');
+    }
+    findings(&mut out, plan);
+    if plan.is_empty() {
+        let _ = writeln!(out, "No changes: {} as declared.", are(plan.summary.unchanged));
+        return out;
+    }
+    summary(&mut out, plan, *api);
+    out
+}
+
+fn are(number: usize) -> String {
+    format!("{} {}", count(number, "service"), if number == 1 { "is" } else { "are" })
+}
+
+fn service(out: &mut String, plan: &Plan, shown: &ServicePlan) {
+    let (mark, style) = match shown.kind {
+        ServiceKind::Create => ("  +", GOOD),
+        ServiceKind::Update => ("  ~", CHANGED),
+        ServiceKind::Replace => ("-/+", BAD),
+        ServiceKind::Retire => ("  -", BAD),
+    };
+    let name = visible(shown.name.as_str());
+    let mut id = shown.id.as_ref().map(|id| short_id(id.as_str())).unwrap_or_default();
+    if shown.kind == ServiceKind::Replace {
+        id.push_str(" → new id");
+    }
+    let line = format!("{} {}", styled(style, mark), styled(STRONG, &padded(&name, ID_COLUMN - 4)));
+    let _ = writeln!(out, "{}", format!("{line} {}", styled(DIM, &id)).trim_end());
+    if let Some(former) = &shown.former_name
+        && shown.kind != ServiceKind::Replace
+    {
+        field(out, "renamed from", &visible(former.as_str()));
+    }
+    if shown.adopted {
+        field(out, "adopted", "it has no owner yet: the ownership tag is set");
+    }
+    if shown.continued {
+        field(out, "continues", "a replacement that an earlier run began");
+    }
+    if let Some((agent, graph)) = &shown.joins {
+        let agent = padded(&visible(agent), 16);
+        field(out, "agent", &format!("{agent} context_graph  {}", visible(graph)));
+    }
+    for change in shown.changes.iter().filter(|change| change.path != "service" && set_of(&change.path).is_none()) {
+        let forces = shown.kind == ServiceKind::Replace && matches!(change.path.as_str(), "agent" | "context_graph");
+        value_change(out, 6, &change.path, change, if forces { "forces a new service" } else { "" });
+    }
+    match shown.kind {
+        ServiceKind::Create => new_version_sets(out, plan, shown),
+        ServiceKind::Replace => {
+            replaced_version_sets(out, shown);
+            field(out, "hand-over", &hand_over(plan, shown));
+        }
+        ServiceKind::Update | ServiceKind::Retire => {}
+    }
+    if shown.kind != ServiceKind::Replace {
+        for step in steps(plan, shown) {
+            step_lines(out, step);
+        }
+    }
+}
+
+fn steps<'a>(plan: &'a Plan, shown: &'a ServicePlan) -> impl Iterator<Item = &'a Step> {
+    shown.steps.iter().filter_map(|id| plan.step(*id))
+}
+
+fn field(out: &mut String, name: &str, value: &str) {
+    let _ = writeln!(out, "      {} {value}", padded(name, VALUE_COLUMN));
+}
+
+/// The version set that a path is about, and the rest of the path.
+fn set_of(path: &str) -> Option<(&str, &str)> {
+    path.strip_prefix("version_sets.")?.split_once('.')
+}
+
+fn new_version_sets(out: &mut String, plan: &Plan, shown: &ServicePlan) {
+    let mut sets: Vec<String> = Vec::new();
+    for step in steps(plan, shown) {
+        match &step.action {
+            Action::Create(new) => match &new.release {
+                Some(release) => sets.push(format!("release {}", pins(release))),
+                None => sets.push("release (the latest)".to_owned()),
+            },
+            Action::WriteVersionSet { name, content, .. } => sets.push(format!("{} {}", visible(name.as_str()), pins(content))),
+            _ => {}
+        }
+    }
+    field(out, "version sets", &sets.join(" · "));
+}
+
+fn pins(set: &VersionSet) -> String {
+    if set.agent_version == Pin::Latest && set.context_graph_version == Pin::Latest {
+        return "(the latest)".to_owned();
+    }
+    format!("(agent {}, graph {})", set.agent_version, set.context_graph_version)
+}
+
+/// What changes in version sets from the old to the new service.
+fn replaced_version_sets(out: &mut String, shown: &ServicePlan) {
+    let mut current = "";
+    for change in &shown.changes {
+        let Some((set, path)) = set_of(&change.path) else { continue };
+        if set != current {
+            let _ = writeln!(out, "    {} version set {}", styled(CHANGED, "~"), visible(set));
+            current = set;
+        }
+        value_change(out, 8, path, change, "");
+    }
+}
+
+/// The steps of a replacement in a line.
+fn hand_over(plan: &Plan, shown: &ServicePlan) -> String {
+    let (mut created, mut sets, mut behaviors, mut smokes) = (false, 0, 0, 0);
+    let mut words = Vec::new();
+    let mut after = Vec::new();
+    for step in steps(plan, shown) {
+        match &step.action {
+            Action::Create(_) => created = true,
+            Action::Update { .. } => words.push("complete the new one".to_owned()),
+            Action::SetAside { .. } => words.push("set the old one's name aside".to_owned()),
+            Action::WriteVersionSet { .. } => sets += 1,
+            Action::ApplyBehaviorSet { .. } => behaviors += 1,
+            Action::Smoke { .. } => smokes += 1,
+            Action::HandOver { rename, .. } => {
+                if rename.is_some() {
+                    after.push("rename old".to_owned());
+                }
+                after.push("activate".to_owned());
+            }
+            Action::Retire { how: Retire::Deactivate, .. } => after.push("deactivate old".to_owned()),
+            Action::Retire { how: Retire::Keep, .. } => after.push("let go of old, still active".to_owned()),
+            Action::Discard { .. } => after.push("discard a leftover".to_owned()),
+            Action::DeleteVersionSet { .. } => after.push("delete a version set".to_owned()),
+        }
+    }
+    if created {
+        words.insert(0, "create inactive".to_owned());
+        // `release` comes with the creation.
+        sets += 1;
+    }
+    for (number, noun) in [(sets, "version set"), (behaviors, "behavior set"), (smokes, "smoke test")] {
+        if number > 0 {
+            words.push(count(number, noun));
+        }
+    }
+    words.extend(after);
+    words.join(" · ")
+}
+
+/// A step that its service's fields don't show.
+fn step_lines(out: &mut String, step: &Step) {
+    match &step.action {
+        Action::WriteVersionSet { name, creates, content, target } => {
+            let is_new_service = matches!(target, crate::plan::Target::Created(_));
+            if is_new_service {
+                return;
+            }
+            let mark = if *creates { styled(GOOD, "+") } else { styled(CHANGED, "~") };
+            let line = format!("    {mark} version set {}", visible(name.as_str()));
+            if *creates {
+                let _ = writeln!(out, "{} {}", padded(&line, VALUE_COLUMN + 6), pins(content));
+                return;
+            }
+            let _ = writeln!(out, "{line}");
+            for change in &step.changes {
+                let path = set_of(&change.path).map_or(change.path.as_str(), |(_, rest)| rest);
+                value_change(out, 8, path, change, "");
+            }
+        }
+        Action::DeleteVersionSet { name, .. } => {
+            let _ = writeln!(out, "    {} version set {}", styled(BAD, "-"), visible(name.as_str()));
+        }
+        Action::SetAside { update, .. } => {
+            let name = update.name.as_ref().map_or("", ServiceName::as_str);
+            field(out, "in passing named", &format!("{} ({})", visible(name), visible(step.reason.as_deref().unwrap_or(""))));
+        }
+        Action::Retire { how, .. } => {
+            let reason = step.reason.as_deref().unwrap_or_default();
+            field(out, "retired", &format!("{} ({})", how.as_str(), visible(reason)));
+        }
+        Action::Discard { id, .. } => {
+            field(out, "leftover", &format!("{} is renamed: {}", short_id(id.as_str()), step.reason.as_deref().unwrap_or_default()));
+        }
+        Action::Create(_)
+        | Action::Update { .. }
+        | Action::ApplyBehaviorSet { .. }
+        | Action::Smoke { .. }
+        | Action::HandOver { .. } => {}
+    }
+}
+
+fn value_change(out: &mut String, indent: usize, path: &str, change: &Change, note: &str) {
+    let blank = " ".repeat(indent);
+    let path = visible(path);
+    if let (Value::String(before), Value::String(after)) = (&change.before, &change.after)
+        && (before.chars().count().max(after.chars().count()) > LONG_TEXT || before.contains('\n') || after.contains('\n'))
+    {
+        let _ = writeln!(out, "{blank}{path}");
+        text_diff(out, &format!("{blank}  "), before, after);
+        return;
+    }
+    let columns = (VALUE_COLUMN + 6).saturating_sub(indent);
+    let before = styled(BAD, &short_value(&change.before));
+    let after = styled(GOOD, &short_value(&change.after));
+    let value = format!("{before} → {after}");
+    let line = if note.is_empty() {
+        format!("{blank}{} {value}", padded(&path, columns))
+    } else {
+        format!("{blank}{} {value}   {}", padded(&path, columns), styled(BAD, note))
+    };
+    let _ = writeln!(out, "{line}");
+}
+
+/// Changed lines of a long text, with a little of what is around them.
+fn text_diff(out: &mut String, blank: &str, before: &str, after: &str) {
+    let diff = TextDiff::from_lines(before, after);
+    for (number, group) in diff.grouped_ops(CONTEXT).iter().enumerate() {
+        if number > 0 {
+            let _ = writeln!(out, "{blank}{}", styled(DIM, "⋯"));
+        }
+        for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
+            let line = visible(change.value().trim_end_matches(['\n', '\r']));
+            let line = match change.tag() {
+                similar::ChangeTag::Delete => styled(BAD, &format!("- {line}")),
+                similar::ChangeTag::Insert => styled(GOOD, &format!("+ {line}")),
+                similar::ChangeTag::Equal => format!("  {line}"),
+            };
+            let _ = writeln!(out, "{blank}{line}");
+        }
+    }
+}
+
+/// A value in a line: texts without quotes, nothing as `none`.
+fn short_value(value: &Value) -> String {
+    match value {
+        Value::Null => "none".to_owned(),
+        Value::String(text) if text.is_empty() => "(no value)".to_owned(),
+        Value::String(text) => visible(text),
+        other => visible(&other.to_string()),
+    }
+}
+
+fn findings(out: &mut String, plan: &Plan) {
+    let mut any = false;
+    let mut line = |text: String| {
+        let _ = writeln!(out, "  {} {text}", styled(CHANGED, "⚠"));
+        any = true;
+    };
+    for finding in &plan.findings {
+        line(format!("{}: {}", visible(finding.service.as_str()), visible(&finding.message)));
+    }
+    if !plan.orphans.is_empty() {
+        line(format!(
+            "{} (owned, in no manifest): {} — retire with --prune",
+            count(plan.orphans.len(), "orphan"),
+            names(&plan.orphans)
+        ));
+    }
+    if any {
+        out.push('\n');
+    }
+    if !plan.unmanaged.is_empty() {
+        let text = format!("{} not managed here: {}", count(plan.unmanaged.len(), "live service"), names(&plan.unmanaged));
+        let _ = writeln!(out, "    {}\n", styled(DIM, &text));
+    }
+}
+
+/// The most names that one line lists.
+const MAX_NAMES: usize = 8;
+
+fn names(services: &[(ServiceName, ServiceId)]) -> String {
+    let mut text: Vec<String> = services.iter().take(MAX_NAMES).map(|(name, _)| visible(name.as_str())).collect();
+    if services.len() > MAX_NAMES {
+        text.push(format!("and {} more", services.len() - MAX_NAMES));
+    }
+    text.join(", ")
+}
+
+fn summary(out: &mut String, plan: &Plan, api: Api) {
+    let summary = &plan.summary;
+    let number = |style, number: usize, words: &str| {
+        let text = format!("{number} {words}");
+        if number == 0 { text } else { styled(style, &text) }
+    };
+    let mut parts = [
+        number(GOOD, summary.create, "to create"),
+        number(CHANGED, summary.update, "to change"),
+        number(BAD, summary.replace, "to replace"),
+        number(BAD, summary.retire, "to retire"),
+    ]
+    .join(", ");
+    if summary.adopt > 0 {
+        let _ = write!(parts, ", {} to adopt", summary.adopt);
+    }
+    let written = summary.version_sets_created + summary.version_sets_updated;
+    let _ = writeln!(
+        out,
+        "{} {parts} · version sets: {written} to write, {}",
+        styled(STRONG, "Plan:"),
+        number(BAD, summary.version_sets_deleted, "to delete")
+    );
+    let _ = writeln!(out, "      {}", estimate(&plan.estimate, api));
+}
+
+fn estimate(estimate: &Estimate, api: Api) -> String {
+    let requests = count(estimate.requests, "request");
+    let time = match estimate.seconds {
+        seconds @ 0..=119 => format!("{seconds} s"),
+        seconds => format!("{} min", seconds.div_ceil(60)),
+    };
+    match estimate.bound_by {
+        Some(endpoint) => {
+            format!("{requests}, about {time} under the limits ({}: {}/min)", endpoint.label(), endpoint.per_minute(api))
+        }
+        None => format!("{requests}, about {time}"),
+    }
+}
+
+/// Renders the reasons why no plan can be made, errors before refusals, with their places.
+pub fn plan_error(error: &PlanError) -> String {
+    let mut out = String::new();
+    let (refusals, errors): (Vec<_>, Vec<_>) =
+        error.problems.iter().partition(|problem| problem.kind == ProblemKind::Refused);
+    for problem in errors.iter().chain(&refusals) {
+        let word = if problem.kind == ProblemKind::Refused { "refused" } else { "error" };
+        let _ = writeln!(out, "{}: {}", styled(BAD.bold(), word), styled(STRONG, &visible(&problem.message)));
+        if let Some(place) = problem.place.as_ref().filter(|place| !place.file.is_empty()) {
+            let _ = writeln!(out, "  --> {}", visible(&place.to_string()));
+        }
+        for help in &problem.help {
+            let _ = writeln!(out, "   = help: {}", visible(help));
+        }
+        out.push('\n');
+    }
+    let total = error.problems.len();
+    let _ = writeln!(out, "{}: {}; nothing was sent", styled(BAD.bold(), "error"), count(total, "problem"));
+    out
+}

@@ -1,0 +1,149 @@
+//! An apply, as it runs and at its end, in lines. May import `plan`, `apply` and `model`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::text::{BAD, CHANGED, DIM, GOOD, STRONG, count, padded, short_id, styled, visible};
+use crate::apply::{Event, Outcome, Report};
+use crate::model::{Endpoint, Retire, ServiceId, ServiceName};
+use crate::plan::{Action, Plan, ServiceKind, Step, Target};
+
+/// The widest column of names.
+const MAX_NAME: usize = 28;
+
+/// The line for an event; none where there is nothing to say.
+pub fn event(plan: &Plan, event: &Event) -> Option<String> {
+    let Event::Ended { step, outcome, took } = event else { return None };
+    let step = plan.step(*step)?;
+    let columns = plan.steps.iter().map(|step| step.service.as_str().chars().count()).max().unwrap_or(0).min(MAX_NAME);
+    let name = padded(&visible(step.service.as_str()), columns);
+    let what = padded(&done_words(step), 34);
+    Some(match outcome {
+        Outcome::Done(created) => {
+            let id = created.as_ref().or(subject(step)).map(|id| short_id(id.as_str())).unwrap_or_default();
+            let tail = format!("{} {}", padded(&id, 12), seconds(*took));
+            format!("{} {name}  {what} {}", styled(GOOD, "✓"), styled(DIM, &tail))
+        }
+        Outcome::Failed(failure) => {
+            let mut line = format!("{} {name}  {}: {}", styled(BAD, "✗"), what.trim_end(), styled(BAD, &visible(&failure.to_string())));
+            for hint in failure.hints() {
+                let _ = write!(line, "\n    {}", styled(DIM, &format!("→ {}", visible(hint))));
+            }
+            line
+        }
+        Outcome::Blocked(_) | Outcome::Interrupted => return None,
+    })
+}
+
+/// A wait that is worth a word.
+pub fn waiting(endpoint: Endpoint, wait: Duration, limit: u32) -> String {
+    let words = format!("waiting {} for the limit of {limit} × {} a minute", seconds(wait), endpoint.label());
+    format!("{} {words}", styled(CHANGED, "⏳"))
+}
+
+/// A retry that is worth a word.
+pub fn retrying(endpoint: Endpoint, wait: Duration, error: &str) -> String {
+    let words = format!("{}: {}; again in {}", endpoint.label(), visible(error), seconds(wait));
+    format!("{} {words}", styled(CHANGED, "↻"))
+}
+
+fn seconds(duration: Duration) -> String {
+    if duration >= Duration::from_secs(10) {
+        format!("{:.0} s", duration.as_secs_f64().ceil())
+    } else {
+        format!("{:.1} s", duration.as_secs_f64())
+    }
+}
+
+/// The live service that a step is about.
+fn subject(step: &Step) -> Option<&ServiceId> {
+    match &step.action {
+        Action::Update { id, .. }
+        | Action::SetAside { id, .. }
+        | Action::Retire { id, .. }
+        | Action::Discard { id, .. }
+        | Action::DeleteVersionSet { id, .. }
+        | Action::WriteVersionSet { target: Target::Live(id), .. }
+        | Action::HandOver { new: Target::Live(id), .. } => Some(id),
+        _ => None,
+    }
+}
+
+/// What a step does, when it is done.
+fn done_words(step: &Step) -> String {
+    match &step.action {
+        Action::Create(new) if new.active => "created".to_owned(),
+        Action::Create(_) => "created, inactive".to_owned(),
+        Action::Update { update, .. } if update.name.is_some() => "changed and renamed".to_owned(),
+        Action::Update { .. } => "changed".to_owned(),
+        Action::SetAside { .. } => "name set aside".to_owned(),
+        Action::WriteVersionSet { name, .. } => format!("version set {} written", visible(name.as_str())),
+        Action::DeleteVersionSet { name, .. } => format!("version set {} deleted", visible(name.as_str())),
+        Action::ApplyBehaviorSet { behavior_set_name, .. } => format!("behavior set {} applied", visible(behavior_set_name)),
+        Action::Smoke { test, .. } => format!("smoke test of {} passed", visible(test.version_set.as_str())),
+        Action::HandOver { .. } => "handed over".to_owned(),
+        Action::Retire { how: Retire::Deactivate, .. } => "old service deactivated".to_owned(),
+        Action::Retire { how: Retire::Keep, .. } => "old service let go of".to_owned(),
+        Action::Discard { .. } => "leftover discarded".to_owned(),
+    }
+}
+
+/// How the run ended, with what was not begun and why.
+pub fn end(plan: &Plan, report: &Report, converged: Option<bool>) -> String {
+    let (done, failed, left) = report.counts();
+    let mut out = String::new();
+    for step in &plan.steps {
+        let Some(outcome) = report.outcomes.get(&step.id) else { continue };
+        let why = match outcome {
+            Outcome::Blocked(before) => plan.step(*before).map_or_else(String::new, |before| {
+                format!("not attempted: waits for `{}`", describe(before))
+            }),
+            Outcome::Interrupted => "not attempted: interrupted".to_owned(),
+            Outcome::Done(_) | Outcome::Failed(_) => continue,
+        };
+        let _ = writeln!(out, "{} {}: {why}", styled(CHANGED, "·"), describe(step));
+    }
+    let read_back = match converged {
+        Some(true) => "read back: converged",
+        Some(false) => "read back: not converged",
+        None => "not read back",
+    };
+    let total = plan.steps.len();
+    let line = if report.is_complete() {
+        format!("{} {} · {read_back}", styled(GOOD.bold(), "Applied:"), count(done, "step"))
+    } else {
+        let word = if report.interrupted { "Interrupted:" } else { "Applied in part:" };
+        let word = styled(BAD.bold(), word);
+        format!("{word} {done} of {} done, {failed} failed, {left} not attempted · {read_back}", count(total, "step"))
+    };
+    let _ = writeln!(out, "{line}");
+    if !report.is_complete() {
+        let _ = writeln!(out, "what is done is kept: apply again to go on");
+    }
+    out
+}
+
+fn describe(step: &Step) -> String {
+    format!("{}: {}", visible(step.service.as_str()), done_words(step))
+}
+
+/// The ids of the services that a plan was about: what applications need after a replacement.
+pub fn ids(plan: &Plan, ids: &BTreeMap<ServiceName, ServiceId>) -> String {
+    let mut rows = Vec::new();
+    for service in plan.services.iter().filter(|service| service.kind != ServiceKind::Retire) {
+        let Some(id) = ids.get(&service.name) else { continue };
+        let before = plan.ids.get(&service.name).filter(|before| *before != id);
+        rows.push((visible(service.name.as_str()), before.map(|id| visible(id.as_str())), visible(id.as_str())));
+    }
+    let columns = rows.iter().map(|(name, ..)| name.chars().count()).max().unwrap_or(0);
+    let mut out = String::new();
+    for (name, before, id) in rows {
+        let name = styled(STRONG, &padded(&name, columns));
+        let _ = match before {
+            Some(before) => writeln!(out, "  {name}  {} → {id}", styled(DIM, &before)),
+            None => writeln!(out, "  {name}  {id}"),
+        };
+    }
+    out
+}

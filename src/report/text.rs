@@ -1,0 +1,83 @@
+//! Texts from outside, made harmless, and the styles that all renderers share. Imports nothing of ours.
+
+use anstyle::{AnsiColor, Style};
+
+/// What is added or done.
+pub(super) const GOOD: Style = AnsiColor::Green.on_default();
+/// What is removed or failed.
+pub(super) const BAD: Style = AnsiColor::Red.on_default();
+/// What changes or waits.
+pub(super) const CHANGED: Style = AnsiColor::Yellow.on_default();
+/// What matters less: ids, times.
+pub(super) const DIM: Style = Style::new().dimmed();
+/// What matters most.
+pub(super) const STRONG: Style = Style::new().bold();
+
+/// A text in a style.
+pub(super) fn styled(style: Style, text: &str) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+/// A text without anything that a terminal would obey or a reader could not see.
+pub fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        push_visible(&mut out, if c == '\n' { ' ' } else { c });
+    }
+    out
+}
+
+pub(super) fn push_visible(out: &mut String, c: char) {
+    match c {
+        '\t' => out.push_str("    "),
+        '\0'..='\x1f' => out.push(char::from_u32(0x2400 + u32::from(c)).unwrap_or('�')),
+        '\x7f' => out.push('␡'),
+        '\u{80}'..='\u{9f}'
+        | '\u{ad}'
+        | '\u{61c}'
+        | '\u{180e}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{feff}'
+        | '\u{fff9}'..='\u{fffb}'
+        | '\u{e0000}'..='\u{e007f}' => out.push('�'),
+        _ => out.push(c),
+    }
+}
+
+/// An id, short enough for a column: its first and last four characters.
+pub fn short_id(id: &str) -> String {
+    let id = visible(id);
+    let characters: Vec<char> = id.chars().collect();
+    if characters.len() <= 12 {
+        return id;
+    }
+    let (head, tail) = (&characters[..4], &characters[characters.len() - 4..]);
+    format!("{}…{}", head.iter().collect::<String>(), tail.iter().collect::<String>())
+}
+
+/// How many columns a text takes, as far as counting characters tells.
+pub(super) fn width(text: &str) -> usize {
+    text.chars().count()
+}
+
+/// A text filled up with blanks to a number of columns.
+pub(super) fn padded(text: &str, columns: usize) -> String {
+    format!("{text}{}", " ".repeat(columns.saturating_sub(width(text))))
+}
+
+/// `1 service`, `2 services`.
+pub(super) fn count(number: usize, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
+}
+
+/// An error and what to do next.
+pub fn error(message: &str, hints: &[String]) -> String {
+    let mut out = format!("{}: {}\n", styled(BAD.bold(), "error"), styled(STRONG, &visible(message)));
+    for hint in hints {
+        out.push_str(&format!("   = help: {}\n", visible(hint)));
+    }
+    out
+}
