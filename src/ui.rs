@@ -46,7 +46,14 @@ pub struct Ui {
 impl Ui {
     /// Takes hold of stdout and stderr.
     pub fn new(color: ColorChoice, loudness: Loudness) -> Self {
-        Self { shared: Arc::new(Shared { color, loudness, bar: Mutex::default(), broken: AtomicBool::new(false) }) }
+        Self {
+            shared: Arc::new(Shared {
+                color,
+                loudness,
+                bar: Mutex::default(),
+                broken: AtomicBool::new(false),
+            }),
+        }
     }
 
     /// Writes a result to stdout.
@@ -153,7 +160,9 @@ impl Ui {
     /// Shows why a command failed.
     pub fn failure(&self, failure: &Failure) {
         match failure {
-            Failure::Manifests(problems) => self.say(&diagnostics::render_problems(problems, self.colors_errors())),
+            Failure::Manifests(problems) => {
+                self.say(&diagnostics::render_problems(problems, self.colors_errors()))
+            }
             Failure::Plan(error) => self.say(&human::plan_error(error)),
             Failure::Request(error) => self.say(&text::error(&error.to_string(), &error.hints)),
             Failure::Other { message, hints } => self.say(&text::error(message, hints)),

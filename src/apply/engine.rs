@@ -34,7 +34,8 @@ struct Queue<'a> {
 
 impl<'a> Queue<'a> {
     fn new(plan: &'a Plan) -> Self {
-        let waiting: BTreeMap<StepId, usize> = plan.steps.iter().map(|step| (step.id, step.depends_on.len())).collect();
+        let waiting: BTreeMap<StepId, usize> =
+            plan.steps.iter().map(|step| (step.id, step.depends_on.len())).collect();
         let mut followers: BTreeMap<StepId, Vec<StepId>> = BTreeMap::new();
         for step in &plan.steps {
             for before in &step.depends_on {
@@ -74,7 +75,12 @@ impl<'a> Queue<'a> {
 /// Runs a plan to its end, and says how each step ended.
 ///
 /// `events` hears of every step as it begins and ends; blocked steps end without having begun.
-pub async fn run<A: WriteApi>(api: &A, plan: &Plan, settings: &Settings<'_>, events: &mut dyn FnMut(Event)) -> Report {
+pub async fn run<A: WriteApi>(
+    api: &A,
+    plan: &Plan,
+    settings: &Settings<'_>,
+    events: &mut dyn FnMut(Event),
+) -> Report {
     let runner = Runner::new(api, &settings.known);
     let mut queue = Queue::new(plan);
     let mut report = Report::default();

@@ -34,7 +34,9 @@ pub enum StepFailure {
 fn undo_words(undo: Option<&ApiError>) -> String {
     match undo {
         None => "the old service has its name back and stays active".to_owned(),
-        Some(error) => format!("and the old service, still active, could not be given its name back: {error}; apply again to go on"),
+        Some(error) => format!(
+            "and the old service, still active, could not be given its name back: {error}; apply again to go on"
+        ),
     }
 }
 
@@ -89,7 +91,8 @@ pub struct Report {
 impl Report {
     /// How many steps are done, failed, and not begun.
     pub fn counts(&self) -> (usize, usize, usize) {
-        let count = |test: fn(&Outcome) -> bool| self.outcomes.values().filter(|outcome| test(outcome)).count();
+        let count =
+            |test: fn(&Outcome) -> bool| self.outcomes.values().filter(|outcome| test(outcome)).count();
         (
             count(|outcome| matches!(outcome, Outcome::Done(_))),
             count(|outcome| matches!(outcome, Outcome::Failed(_))),

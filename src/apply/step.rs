@@ -7,7 +7,9 @@ use std::rc::Rc;
 use tokio::sync::Mutex;
 
 use super::event::StepFailure;
-use crate::model::{BehaviorSetId, Endpoint, NewService, ServiceId, ServiceName, ServiceUpdate, SmokeTest, TAG_REPLACES};
+use crate::model::{
+    BehaviorSetId, Endpoint, NewService, ServiceId, ServiceName, ServiceUpdate, SmokeTest, TAG_REPLACES,
+};
 use crate::plan::{Action, Step, StepId, Target};
 use crate::remote::{ApiError, WriteApi};
 
@@ -59,7 +61,9 @@ impl<'a, A: WriteApi> Runner<'a, A> {
         match target {
             Target::Live(id) => Ok(id.clone()),
             Target::Created(step) => self.created.borrow().get(step).cloned().ok_or_else(|| {
-                ApiError::setup(format!("the service of step {step} was not created: the plan's order is wrong"))
+                ApiError::setup(format!(
+                    "the service of step {step} was not created: the plan's order is wrong"
+                ))
             }),
         }
     }
@@ -136,7 +140,9 @@ impl<'a, A: WriteApi> Runner<'a, A> {
             self.api.update_service(old, rename, Some(&reserved)).await?;
         }
         let activate = ServiceUpdate { active: Some(true), ..ServiceUpdate::default() };
-        let Err(activation) = self.api.update_service(new, &activate, Some(&reserved)).await else { return Ok(()) };
+        let Err(activation) = self.api.update_service(new, &activate, Some(&reserved)).await else {
+            return Ok(());
+        };
         if activation.may_have_happened() && self.is_active(new).await {
             return Ok(());
         }

@@ -31,7 +31,6 @@ impl Apply {
         let (snapshot, plan) = prepared.plan(prepared.connection.read()).await?;
         context.ui.result(&human::plan(&plan, &prepared.heading("apply")));
         if plan.is_empty() {
-            context.ui.result("Nothing to do.\n");
             return Ok(Success::Done);
         }
         self.approve(context, &prepared)?;
@@ -47,8 +46,10 @@ impl Apply {
         match context.ui.confirm(&question) {
             Some(true) => Ok(()),
             Some(false) => Err(Failure::Declined),
-            None => Err(Failure::other("nobody can be asked to approve the plan: stdin is no terminal; nothing was sent")
-                .hint("use --auto-approve where the plan has been approved before, as in CI")),
+            None => Err(Failure::other(
+                "nobody can be asked to approve the plan: stdin is no terminal; nothing was sent",
+            )
+            .hint("use --auto-approve where the plan has been approved before, as in CI")),
         }
     }
 }

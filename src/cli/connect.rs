@@ -60,17 +60,19 @@ pub(super) fn connect(context: &Context<'_>, loaded: &Loaded) -> Result<Connecti
                 .or_else(|| context.env.variable("AMIGO_BASE_URL"))
                 .unwrap_or_else(|| Classic::BASE_URL.to_owned());
             let credentials = read_credentials(context.env, credentials, name)?;
-            let access = access(context, base_url, organization.clone(), credentials, headers.clone());
+            let access = access(context, &base_url, organization.clone(), credentials, headers.clone());
             Ok(Connection { api: Classic::new(access)?, organization, _emulator: None })
         }
-        Target::Platform { .. } => Err(Failure::other(format!("environment `{name}` is on the Platform API"))
-            .hint("this version manages the Classic API only")),
+        Target::Platform { .. } => {
+            Err(Failure::other(format!("environment `{name}` is on the Platform API"))
+                .hint("this version manages the Classic API only"))
+        }
     }
 }
 
 fn access(
     context: &Context<'_>,
-    base_url: String,
+    base_url: &str,
     organization: String,
     credentials: Credentials,
     headers: std::collections::BTreeMap<String, String>,
@@ -96,13 +98,18 @@ fn read_credentials(env: &Env, names: &VariableNames, environment: &str) -> Resu
         match (env.variable(name), env.variable(&file_name)) {
             (Some(value), None) => Ok(value.trim().into()),
             (None, Some(file)) => {
-                let text = std::fs::read_to_string(&file)
-                    .map_err(|error| Failure::other(format!("the file that {file_name} names can't be read: {file}: {error}")))?;
+                let text = std::fs::read_to_string(&file).map_err(|error| {
+                    Failure::other(format!("the file that {file_name} names can't be read: {file}: {error}"))
+                })?;
                 Ok(text.trim().into())
             }
-            (Some(_), Some(_)) => Err(Failure::other(format!("both {name} and {file_name} are set")).hint("unset one of them")),
-            (None, None) => Err(Failure::other(format!("environment `{environment}` has no {what}: {name} is not set"))
-                .hint(format!("set {name}, or {file_name} to a file that holds it"))),
+            (Some(_), Some(_)) => {
+                Err(Failure::other(format!("both {name} and {file_name} are set")).hint("unset one of them"))
+            }
+            (None, None) => {
+                Err(Failure::other(format!("environment `{environment}` has no {what}: {name} is not set"))
+                    .hint(format!("set {name}, or {file_name} to a file that holds it")))
+            }
         }
     };
     Ok(Credentials {
@@ -113,7 +120,12 @@ fn read_credentials(env: &Env, names: &VariableNames, environment: &str) -> Resu
 }
 
 /// Starts the emulator in this process, on a free loopback port.
-fn embedded(context: &Context<'_>, state: &Path, seed: Option<&Path>, limits: bool) -> Result<Connection, Failure> {
+fn embedded(
+    context: &Context<'_>,
+    state: &Path,
+    seed: Option<&Path>,
+    limits: bool,
+) -> Result<Connection, Failure> {
     if let Some(directory) = state.parent() {
         std::fs::create_dir_all(directory).map_err(|error| {
             Failure::other(format!("the sandbox's directory can't be made: {}: {error}", directory.display()))
@@ -125,10 +137,13 @@ fn embedded(context: &Context<'_>, state: &Path, seed: Option<&Path>, limits: bo
     let mut options = Options::new(Arc::new(move || clock.now()));
     options.state = Some(state.to_path_buf());
     options.seed = Some(seed);
-    options.limits = if limits { Limits::Documented { window: Duration::from_secs(60) } } else { Limits::Off };
+    options.limits =
+        if limits { Limits::Documented { window: Duration::from_secs(60) } } else { Limits::Off };
     let server = Server::start(options)?;
-    let credentials = Credentials { api_key: SANDBOX.into(), api_key_id: SANDBOX.into(), user_id: SANDBOX.into() };
-    let access = access(context, server.url(), SANDBOX.to_owned(), credentials, std::collections::BTreeMap::new());
+    let credentials =
+        Credentials { api_key: SANDBOX.into(), api_key_id: SANDBOX.into(), user_id: SANDBOX.into() };
+    let access =
+        access(context, &server.url(), SANDBOX.to_owned(), credentials, std::collections::BTreeMap::new());
     Ok(Connection { api: Classic::new(access)?, organization: SANDBOX.to_owned(), _emulator: Some(server) })
 }
 

@@ -22,8 +22,10 @@ use crate::ui::{Loudness, Ui};
 /// Plans, applies and watches the services of a conversational-agent organization from YAML manifests.
 #[derive(Debug, Parser)]
 #[command(name = "amigops", version, about, max_term_width = 100, styles = styles(), disable_help_subcommand = true)]
-#[command(after_help = "Exit codes: 0 done or nothing to do · 1 an error · 2 changes pending (plan --detailed-exitcode) · \
-                        3 refused · 4 applied in part · 130 interrupted")]
+#[command(
+    after_help = "Exit codes: 0 done or nothing to do · 1 an error · 2 changes pending (plan --detailed-exitcode) · \
+                        3 refused · 4 applied in part · 130 interrupted"
+)]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -161,7 +163,8 @@ impl Global {
             _ => tracing::Level::TRACE,
         };
         let others = if self.verbose > 2 { tracing::Level::DEBUG } else { tracing::Level::WARN };
-        let filter = tracing_subscriber::filter::Targets::new().with_default(others).with_target("amigops", ours);
+        let filter =
+            tracing_subscriber::filter::Targets::new().with_default(others).with_target("amigops", ours);
         let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
         use tracing_subscriber::layer::{Layer, SubscriberExt};
         use tracing_subscriber::util::SubscriberInitExt;

@@ -36,7 +36,9 @@ pub(super) fn load(context: &Context<'_>) -> Result<Loaded, Failure> {
     let root = manifest::find_root(&context.global.directory)?;
     let loaded = manifest::load(&root, context.global.env.as_deref())?;
     if !loaded.warnings.is_empty() {
-        context.ui.note(diagnostics::render(&loaded.warnings, &loaded.sources, context.ui.colors_errors()).trim_end());
+        context.ui.note(
+            diagnostics::render(&loaded.warnings, &loaded.sources, context.ui.colors_errors()).trim_end(),
+        );
     }
     Ok(loaded)
 }

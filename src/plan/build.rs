@@ -6,8 +6,8 @@ use super::identity::{self, Embodiment};
 use super::pins::PinCheck;
 use super::resolve::{self, Joins};
 use super::types::{
-    Action, Change, Finding, Options, Plan, PlanError, Problem, ProblemKind, Risk, ServiceKind, ServicePlan, Step, StepId,
-    Summary, Target,
+    Action, Change, Finding, Options, Plan, PlanError, Problem, ProblemKind, Risk, ServiceKind, ServicePlan,
+    Step, StepId, Summary, Target,
 };
 use super::{estimate, guardrails, order, pins, replacement, services};
 use crate::model::{Desired, LiveService, Policy, ServiceId, ServiceName, Snapshot};
@@ -141,12 +141,12 @@ pub(super) fn draft<'a>(
     };
     let identity = identity::identify(desired, &resolved.joins, snapshot, policy, &mut draft.problems);
     draft.findings.extend(identity.findings);
-    let mut about: BTreeSet<&ServiceId> = identity.abandoned.iter().map(|(_, leftover)| &leftover.id).collect();
+    let mut about: BTreeSet<&ServiceId> =
+        identity.abandoned.iter().map(|(_, leftover)| &leftover.id).collect();
     about.extend(identity.embodiments.iter().flat_map(Embodiment::services).map(|service| &service.id));
-    let strays = snapshot
-        .services
-        .iter()
-        .filter(|service| !service.active && policy.ownership.owns(&service.tags) && !about.contains(&service.id));
+    let strays = snapshot.services.iter().filter(|service| {
+        !service.active && policy.ownership.owns(&service.tags) && !about.contains(&service.id)
+    });
     for stray in strays {
         let first = draft.strays.entry(&stray.name).or_insert(&stray.id);
         *first = (*first).min(&stray.id);
@@ -171,7 +171,12 @@ pub(super) fn draft<'a>(
 /// # Errors
 ///
 /// All reasons why there is no such plan, ordered by place.
-pub fn plan(desired: &Desired, snapshot: &Snapshot, policy: &Policy, options: &Options) -> Result<Plan, PlanError> {
+pub fn plan(
+    desired: &Desired,
+    snapshot: &Snapshot,
+    policy: &Policy,
+    options: &Options,
+) -> Result<Plan, PlanError> {
     let resolved = resolved(desired, snapshot);
     let (mut draft, embodiments) = draft(desired, &resolved, snapshot, policy, options);
     let leftovers = leftovers(&mut draft, desired, &embodiments);
@@ -219,7 +224,8 @@ struct Leftovers {
 fn leftovers(draft: &mut Draft<'_>, desired: &Desired, embodiments: &[Embodiment<'_>]) -> Leftovers {
     let mut kept = Leftovers::default();
     // A manifest whose references can't be resolved has no embodiment; its service is no orphan for that.
-    let known: BTreeSet<&ServiceId> = embodiments.iter().flat_map(Embodiment::services).map(|service| &service.id).collect();
+    let known: BTreeSet<&ServiceId> =
+        embodiments.iter().flat_map(Embodiment::services).map(|service| &service.id).collect();
     let mut rest: Vec<&LiveService> = draft
         .snapshot
         .services
@@ -230,7 +236,9 @@ fn leftovers(draft: &mut Draft<'_>, desired: &Desired, embodiments: &[Embodiment
     for service in rest {
         let entry = (service.name.clone(), service.id.clone());
         match (draft.policy.ownership.owns(&service.tags), service.active) {
-            (true, true) if draft.options.prune && draft.options.only.is_empty() => services::retire_orphan(draft, service),
+            (true, true) if draft.options.prune && draft.options.only.is_empty() => {
+                services::retire_orphan(draft, service)
+            }
             (true, true) => kept.orphans.push(entry),
             // Ours and inactive: it has been retired before.
             (true, false) => {}

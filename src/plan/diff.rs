@@ -7,8 +7,9 @@ use serde_json::{Map, Value, json};
 use super::resolve::Joins;
 use super::types::Change;
 use crate::model::{
-    AgentId, ContextGraphId, DesiredPreference, DesiredService, DesiredVersionSet, LiveService, LlmPreference, Pin, Policy,
-    ServiceName, ServiceUpdate, TAG_PROTECTED, TAG_REPLACES, VersionSet, VersionSetName, same_json, trimmed,
+    AgentId, ContextGraphId, DesiredPreference, DesiredService, DesiredVersionSet, LiveService,
+    LlmPreference, Pin, Policy, ServiceName, ServiceUpdate, TAG_PROTECTED, TAG_REPLACES, VersionSet,
+    VersionSetName, same_json, trimmed,
 };
 
 /// A service's whole content once the plan has run.
@@ -27,10 +28,18 @@ pub(super) struct Content {
 }
 
 /// The content that a manifest wants, given the live service that it changes or replaces.
-pub(super) fn content(wanted: &DesiredService, joins: &Joins, base: Option<&LiveService>, policy: &Policy) -> Content {
-    let ignored = |field: &str| base.is_some() && wanted.lifecycle.ignore.iter().any(|path| path.0 == [field]);
+pub(super) fn content(
+    wanted: &DesiredService,
+    joins: &Joins,
+    base: Option<&LiveService>,
+    policy: &Policy,
+) -> Content {
+    let ignored =
+        |field: &str| base.is_some() && wanted.lifecycle.ignore.iter().any(|path| path.0 == [field]);
     let description = match base {
-        Some(live) if ignored("description") || wanted.description.is_none() => Some(live.description.clone()),
+        Some(live) if ignored("description") || wanted.description.is_none() => {
+            Some(live.description.clone())
+        }
         _ => wanted.description.clone(),
     };
     let active = match base {
@@ -47,7 +56,9 @@ pub(super) fn content(wanted: &DesiredService, joins: &Joins, base: Option<&Live
         name: wanted.name.clone(),
         description,
         active,
-        agent: base.filter(|_| ignored("agent")).map_or_else(|| joins.agent.clone(), |live| live.agent.clone()),
+        agent: base
+            .filter(|_| ignored("agent"))
+            .map_or_else(|| joins.agent.clone(), |live| live.agent.clone()),
         context_graph: base
             .filter(|_| ignored("context_graph"))
             .map_or_else(|| joins.context_graph.clone(), |live| live.context_graph.clone()),
@@ -58,7 +69,11 @@ pub(super) fn content(wanted: &DesiredService, joins: &Joins, base: Option<&Live
 }
 
 /// All tags: the declared ones (or the live ones, where none are declared), and the tool's own.
-fn tags(wanted: &DesiredService, base: Option<&LiveService>, policy: &Policy) -> BTreeMap<String, Option<String>> {
+fn tags(
+    wanted: &DesiredService,
+    base: Option<&LiveService>,
+    policy: &Policy,
+) -> BTreeMap<String, Option<String>> {
     let own = |key: &str| policy.ownership.is_own_tag(key);
     let live = || base.into_iter().flat_map(|live| &live.tags).filter(|(key, _)| !own(key));
     let ignored: BTreeSet<&str> = wanted
@@ -101,7 +116,9 @@ fn version_sets(
         (!fields.is_empty()).then_some(fields)
     };
     let mut sets = BTreeMap::new();
-    for (name, live) in base.into_iter().flat_map(|live| &live.version_sets).filter(|(name, _)| !name.is_edge()) {
+    for (name, live) in
+        base.into_iter().flat_map(|live| &live.version_sets).filter(|(name, _)| !name.is_edge())
+    {
         let stays = wanted.version_sets.is_none()
             || name.is_release()
             || policy.is_unmanaged(name)
@@ -138,7 +155,11 @@ fn merge(declared: &DesiredVersionSet, live: Option<&VersionSet>, ignored: &BTre
     };
     VersionSet {
         agent_version: pin("agent_version", declared.agent_version, base.agent_version),
-        context_graph_version: pin("context_graph_version", declared.context_graph_version, base.context_graph_version),
+        context_graph_version: pin(
+            "context_graph_version",
+            declared.context_graph_version,
+            base.context_graph_version,
+        ),
         llm_model_preferences: preferences,
         carried: base.carried.clone(),
     }
@@ -209,14 +230,21 @@ pub(super) fn version_set(before: Option<&VersionSet>, after: Option<&VersionSet
             changes.push(Change { path, before, after });
         }
     };
-    let pin = |set: Option<&VersionSet>, get: fn(&VersionSet) -> Pin| set.map_or(Value::Null, |set| pin_value(get(set)));
-    compare("agent_version".to_owned(), pin(before, |set| set.agent_version), pin(after, |set| set.agent_version));
+    let pin = |set: Option<&VersionSet>, get: fn(&VersionSet) -> Pin| {
+        set.map_or(Value::Null, |set| pin_value(get(set)))
+    };
+    compare(
+        "agent_version".to_owned(),
+        pin(before, |set| set.agent_version),
+        pin(after, |set| set.agent_version),
+    );
     compare(
         "context_graph_version".to_owned(),
         pin(before, |set| set.context_graph_version),
         pin(after, |set| set.context_graph_version),
     );
-    let preferences = |set: Option<&VersionSet>| set.map(|set| set.llm_model_preferences.clone()).unwrap_or_default();
+    let preferences =
+        |set: Option<&VersionSet>| set.map(|set| set.llm_model_preferences.clone()).unwrap_or_default();
     let (old, new) = (preferences(before), preferences(after));
     for interaction in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
         let path = format!("llm_model_preferences.{interaction}");
@@ -233,10 +261,16 @@ pub(super) fn version_set(before: Option<&VersionSet>, after: Option<&VersionSet
 
 /// How far a live service is from a manifest: differing references first, other differences second. Zero
 /// exactly when there is nothing to change but the name.
-pub(super) fn distance(wanted: &DesiredService, joins: &Joins, live: &LiveService, policy: &Policy) -> (usize, usize) {
+pub(super) fn distance(
+    wanted: &DesiredService,
+    joins: &Joins,
+    live: &LiveService,
+    policy: &Policy,
+) -> (usize, usize) {
     let content = content(wanted, joins, Some(live), policy);
     let (_, changes) = fields(&content, live);
-    let references = changes.iter().filter(|change| matches!(change.path.as_str(), "agent" | "context_graph")).count();
+    let references =
+        changes.iter().filter(|change| matches!(change.path.as_str(), "agent" | "context_graph")).count();
     let others = changes.iter().filter(|change| change.path != "service").count() - references;
     let names: BTreeSet<_> = content.version_sets.keys().chain(live.version_sets.keys()).collect();
     let sets = names

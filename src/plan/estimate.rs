@@ -22,7 +22,10 @@ pub(super) fn estimate(steps: &[Step], snapshot: &Snapshot, api: Api) -> Estimat
     for step in steps {
         match &step.action {
             Action::Create(_) => add(Endpoint::CreateService, 1),
-            Action::Update { .. } | Action::SetAside { .. } | Action::Retire { .. } | Action::Discard { .. } => {
+            Action::Update { .. }
+            | Action::SetAside { .. }
+            | Action::Retire { .. }
+            | Action::Discard { .. } => {
                 add(Endpoint::UpdateService, 1);
             }
             Action::WriteVersionSet { .. } => add(Endpoint::WriteVersionSet, 1),
@@ -35,7 +38,9 @@ pub(super) fn estimate(steps: &[Step], snapshot: &Snapshot, api: Api) -> Estimat
                 add(Endpoint::StartConversation, 1);
                 add(Endpoint::FinishConversation, 1);
             }
-            Action::HandOver { rename, .. } => add(Endpoint::UpdateService, 1 + usize::from(rename.is_some())),
+            Action::HandOver { rename, .. } => {
+                add(Endpoint::UpdateService, 1 + usize::from(rename.is_some()))
+            }
         }
     }
     if !steps.is_empty() {
@@ -45,8 +50,10 @@ pub(super) fn estimate(steps: &[Step], snapshot: &Snapshot, api: Api) -> Estimat
     let waits = |(endpoint, count): (&Endpoint, &usize)| {
         (((count - 1) / endpoint.per_minute(api) as usize) as u64 * 60, *endpoint)
     };
-    let longest = by_endpoint.iter().map(waits).max_by_key(|(seconds, _)| *seconds).filter(|(seconds, _)| *seconds > 0);
-    let seconds = longest.map_or(0, |(seconds, _)| seconds) + (requests as f64 * SECONDS_A_REQUEST).ceil() as u64;
+    let longest =
+        by_endpoint.iter().map(waits).max_by_key(|(seconds, _)| *seconds).filter(|(seconds, _)| *seconds > 0);
+    let seconds =
+        longest.map_or(0, |(seconds, _)| seconds) + (requests as f64 * SECONDS_A_REQUEST).ceil() as u64;
     Estimate { by_endpoint, requests, seconds, bound_by: longest.map(|(_, endpoint)| endpoint) }
 }
 

@@ -14,7 +14,10 @@ pub(super) fn may_touch(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>) -> b
     if draft.options.take_over {
         return true;
     }
-    let message = format!("`{}` ({}) belongs to another project: its tag `{}` says `{owner}`", live.name, live.id, draft.policy.ownership.tag);
+    let message = format!(
+        "`{}` ({}) belongs to another project: its tag `{}` says `{owner}`",
+        live.name, live.id, draft.policy.ownership.tag
+    );
     draft.problem(ProblemKind::Refused, embodiment, message, &["use --take-over to make it this project's"]);
     false
 }
@@ -55,7 +58,9 @@ fn protected(draft: &mut Draft<'_>) {
         let named = rule(&service.name) || live.is_some_and(|live| rule(&live.name));
         let tagged = live.is_some_and(|live| live.tags.contains_key(TAG_PROTECTED));
         let (what, why) = match service.kind {
-            ServiceKind::Retire if tagged => ("retired", "its tag `protected` says that it is never to be removed"),
+            ServiceKind::Retire if tagged => {
+                ("retired", "its tag `protected` says that it is never to be removed")
+            }
             ServiceKind::Retire if named => ("retired", "`guardrails.protected` names it"),
             ServiceKind::Replace if named => ("replaced", "`guardrails.protected` names it"),
             _ => continue,
@@ -74,11 +79,15 @@ fn protected(draft: &mut Draft<'_>) {
 fn max_removals(draft: &mut Draft<'_>) {
     let Some(rule) = draft.policy.guardrails.max_removals else { return };
     let retired = draft.services.iter().filter(|service| service.kind == ServiceKind::Retire).count();
-    let deleted = draft.steps.iter().filter(|step| matches!(step.action, Action::DeleteVersionSet { .. })).count();
-    let owned = draft.snapshot.services.iter().filter(|service| draft.policy.ownership.owns(&service.tags)).count();
+    let deleted =
+        draft.steps.iter().filter(|step| matches!(step.action, Action::DeleteVersionSet { .. })).count();
+    let owned =
+        draft.snapshot.services.iter().filter(|service| draft.policy.ownership.owns(&service.tags)).count();
     let (allowed, rule) = match rule {
         MaxRemovals::Count(count) => (count as f64, count.to_string()),
-        MaxRemovals::Percent(percent) => (owned as f64 * percent / 100.0, format!("{percent}% of {owned} owned services")),
+        MaxRemovals::Percent(percent) => {
+            (owned as f64 * percent / 100.0, format!("{percent}% of {owned} owned services"))
+        }
     };
     if (retired + deleted) as f64 > allowed {
         draft.problems.push(Problem {

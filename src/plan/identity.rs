@@ -17,7 +17,9 @@ use super::diff;
 use super::names;
 use super::resolve::Joins;
 use super::types::{Finding, Problem, ProblemKind};
-use crate::model::{Desired, DesiredService, LiveService, Policy, ServiceId, ServiceName, Snapshot, TAG_REPLACES};
+use crate::model::{
+    Desired, DesiredService, LiveService, Policy, ServiceId, ServiceName, Snapshot, TAG_REPLACES,
+};
 
 /// A manifest and the live services that have to do with it.
 #[derive(Clone, Debug)]
@@ -147,8 +149,11 @@ impl<'a> Matcher<'a> {
                 .collect();
             // Where several were begun (two runs at once), the one whose old service has already given
             // its name up is the furthest; its old service has no name to be found by but this.
-            let Some(&(_, old)) = candidates.iter().max_by_key(|(_, old)| names::is_replaced(old)) else { continue };
-            let fits = |new: &LiveService| new.agent == joins.agent && new.context_graph == joins.context_graph;
+            let Some(&(_, old)) = candidates.iter().max_by_key(|(_, old)| names::is_replaced(old)) else {
+                continue;
+            };
+            let fits =
+                |new: &LiveService| new.agent == joins.agent && new.context_graph == joins.context_graph;
             let in_place = fits(old) && old.name == wanted.name;
             let chosen = candidates
                 .iter()
@@ -172,7 +177,8 @@ impl<'a> Matcher<'a> {
     /// Whether the old service is one whose replacement has not been finished.
     fn is_under_way(&self, wanted: &DesiredService, old: &LiveService) -> bool {
         let gave_its_name_up = names::is_replaced(old) && old.active && self.owns(old);
-        let has_its_name = old.name == wanted.name || Some(&old.name) == wanted.lifecycle.renamed_from.as_ref();
+        let has_its_name =
+            old.name == wanted.name || Some(&old.name) == wanted.lifecycle.renamed_from.as_ref();
         gave_its_name_up || has_its_name
     }
 
@@ -259,7 +265,10 @@ impl<'a> Matcher<'a> {
     /// # Errors
     ///
     /// The manifest that declares a name on the way and has nowhere to move on to.
-    fn chain(&self, head: &'a DesiredService) -> Result<Vec<(&'a DesiredService, &'a LiveService)>, &'a DesiredService> {
+    fn chain(
+        &self,
+        head: &'a DesiredService,
+    ) -> Result<Vec<(&'a DesiredService, &'a LiveService)>, &'a DesiredService> {
         let mut moves: Vec<(&DesiredService, &LiveService)> = Vec::new();
         let mut mover = head;
         while let Some(source) = self.source(mover) {
@@ -268,7 +277,9 @@ impl<'a> Matcher<'a> {
             }
             moves.push((mover, source));
             let owner = self.desired.services.get(&source.name).filter(|owner| {
-                owner.name != mover.name && !self.matched.contains_key(&owner.name) && self.joins.contains_key(&owner.name)
+                owner.name != mover.name
+                    && !self.matched.contains_key(&owner.name)
+                    && self.joins.contains_key(&owner.name)
             });
             match owner {
                 None => return Ok(moves),
@@ -287,7 +298,8 @@ impl<'a> Matcher<'a> {
             let Some(ring) = self.ring(start) else { continue };
             let cost = |service: &dyn Fn(&DesiredService) -> Option<&'a LiveService>| -> (usize, usize) {
                 ring.iter().fold((0, 0), |total, (wanted, joins)| {
-                    let one = service(wanted).map_or((0, 0), |live| diff::distance(wanted, joins, live, self.policy));
+                    let one = service(wanted)
+                        .map_or((0, 0), |live| diff::distance(wanted, joins, live, self.policy));
                     (total.0 + one.0, total.1 + one.1)
                 })
             };
@@ -296,7 +308,11 @@ impl<'a> Matcher<'a> {
             let targets: Vec<_> = ring
                 .iter()
                 .map(|(wanted, _)| {
-                    let live = if moving < staying { self.source(wanted) } else { self.holder_or_none(&wanted.name) };
+                    let live = if moving < staying {
+                        self.source(wanted)
+                    } else {
+                        self.holder_or_none(&wanted.name)
+                    };
                     (*wanted, live)
                 })
                 .collect();
@@ -355,7 +371,9 @@ impl<'a> Matcher<'a> {
                             wanted.name,
                             ids.join(", ")
                         ),
-                        help: vec!["activate or rename one of them, so that it is clear which is meant".to_owned()],
+                        help: vec![
+                            "activate or rename one of them, so that it is clear which is meant".to_owned(),
+                        ],
                     });
                 }
             }
@@ -363,9 +381,12 @@ impl<'a> Matcher<'a> {
     }
 
     fn finish(self) -> Identity<'a> {
-        let mut identity = Identity { abandoned: self.abandoned, findings: self.findings, ..Identity::default() };
+        let mut identity =
+            Identity { abandoned: self.abandoned, findings: self.findings, ..Identity::default() };
         for wanted in self.desired.services.values() {
-            let (Some(joins), Some(live)) = (self.joins.get(&wanted.name), self.matched.get(&wanted.name).copied()) else {
+            let (Some(joins), Some(live)) =
+                (self.joins.get(&wanted.name), self.matched.get(&wanted.name).copied())
+            else {
                 continue;
             };
             let half_made = self.half_made.get(&wanted.name).copied();

@@ -37,12 +37,17 @@ pub fn lookups(desired: &Desired, snapshot: &Snapshot, policy: &Policy, options:
     Lookups {
         agents: unknown(agents, &snapshot.agents),
         context_graphs: unknown(graphs, &snapshot.context_graphs),
-        behavior_sets_of: draft.replaced.into_iter().filter(|id| !snapshot.behavior_sets.contains_key(id)).collect(),
+        behavior_sets_of: draft
+            .replaced
+            .into_iter()
+            .filter(|id| !snapshot.behavior_sets.contains_key(id))
+            .collect(),
     }
 }
 
 fn unknown<Id: Ord + Clone>(ids: BTreeSet<Id>, catalog: &Catalog<Id>) -> Need<Id> {
-    let asked = |id: &Id| catalog.complete || catalog.entries.contains_key(id) || catalog.missing.contains(id);
+    let asked =
+        |id: &Id| catalog.complete || catalog.entries.contains_key(id) || catalog.missing.contains(id);
     let ids: BTreeSet<Id> = ids.into_iter().filter(|id| !asked(id)).collect();
     if ids.is_empty() { Need::Nothing } else { Need::Only(ids) }
 }

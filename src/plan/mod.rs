@@ -33,6 +33,6 @@ mod tests;
 pub use build::plan;
 pub use lookups::lookups;
 pub use types::{
-    Action, Change, Estimate, Finding, Options, Plan, PlanError, Problem, ProblemKind, Risk, ServiceKind, ServicePlan, Step,
-    StepId, Summary, Target,
+    Action, Change, Estimate, Finding, Options, Plan, PlanError, Problem, ProblemKind, Risk, ServiceKind,
+    ServicePlan, Step, StepId, Summary, Target,
 };

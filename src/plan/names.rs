@@ -7,17 +7,31 @@ use crate::model::{LiveService, ServiceId, ServiceName};
 const SHORT: usize = 6;
 
 /// `Health Coach (replaced 2026-11-22 4d1a9e)`: the old service of a replacement.
-pub(super) fn replaced(name: &ServiceName, today: &str, id: &ServiceId, taken: &dyn Fn(&ServiceName) -> bool) -> ServiceName {
+pub(super) fn replaced(
+    name: &ServiceName,
+    today: &str,
+    id: &ServiceId,
+    taken: &dyn Fn(&ServiceName) -> bool,
+) -> ServiceName {
     unique(id, taken, |short| format!("{} (replaced {today} {short})", base(name)))
 }
 
 /// `Health Coach (abandoned 2026-11-22 4d1a9e)`: a half-made replacement that was given up.
-pub(super) fn abandoned(name: &ServiceName, today: &str, id: &ServiceId, taken: &dyn Fn(&ServiceName) -> bool) -> ServiceName {
+pub(super) fn abandoned(
+    name: &ServiceName,
+    today: &str,
+    id: &ServiceId,
+    taken: &dyn Fn(&ServiceName) -> bool,
+) -> ServiceName {
     unique(id, taken, |short| format!("{} (abandoned {today} {short})", base(name)))
 }
 
 /// `Health Coach (renaming 4d1a9e)`: a service on its way to that name.
-pub(super) fn passing(name: &ServiceName, id: &ServiceId, taken: &dyn Fn(&ServiceName) -> bool) -> ServiceName {
+pub(super) fn passing(
+    name: &ServiceName,
+    id: &ServiceId,
+    taken: &dyn Fn(&ServiceName) -> bool,
+) -> ServiceName {
     unique(id, taken, |short| format!("{name} (renaming {short})"))
 }
 
@@ -54,7 +68,11 @@ fn base(name: &ServiceName) -> &str {
     if ours && ends_in_id { base } else { text }
 }
 
-fn unique(id: &ServiceId, taken: &dyn Fn(&ServiceName) -> bool, name: impl Fn(&str) -> String) -> ServiceName {
+fn unique(
+    id: &ServiceId,
+    taken: &dyn Fn(&ServiceName) -> bool,
+    name: impl Fn(&str) -> String,
+) -> ServiceName {
     let id = id.as_str();
     (SHORT..id.len())
         .filter_map(|length| id.get(..length))

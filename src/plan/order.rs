@@ -23,7 +23,8 @@ pub(super) fn connect(draft: &mut Draft<'_>, desired: &Desired) {
     while let Some((_, freer)) = circular(&draft.steps, &edges) {
         let Some(aside) = set_aside(draft, freer) else { return };
         // Whoever waited for the name now waits for the early rename; so does the step that had freed it.
-        let waiting: Vec<usize> = edges.iter().filter(|(_, from)| *from == freer).map(|(to, _)| *to).collect();
+        let waiting: Vec<usize> =
+            edges.iter().filter(|(_, from)| *from == freer).map(|(to, _)| *to).collect();
         for to in waiting {
             edges.remove(&(to, freer));
             edges.insert((to, aside));
@@ -52,7 +53,8 @@ fn depend(draft: &mut Draft<'_>, desired: &Desired) {
             if other == name || !seen.insert(other) {
                 continue;
             }
-            let steps = steps_of.get(other).into_iter().flatten().copied().filter(|&step| draft.steps[step].awaited);
+            let steps =
+                steps_of.get(other).into_iter().flatten().copied().filter(|&step| draft.steps[step].awaited);
             let before = awaited.len();
             awaited.extend(steps);
             if awaited.len() == before {
@@ -67,8 +69,13 @@ fn depend(draft: &mut Draft<'_>, desired: &Desired) {
 
 /// For each step that takes a name: the step that frees it.
 fn name_edges(draft: &mut Draft<'_>) -> Vec<(usize, usize)> {
-    let holders: BTreeMap<&ServiceName, &LiveService> =
-        draft.snapshot.services.iter().filter(|service| service.active).map(|service| (&service.name, service)).collect();
+    let holders: BTreeMap<&ServiceName, &LiveService> = draft
+        .snapshot
+        .services
+        .iter()
+        .filter(|service| service.active)
+        .map(|service| (&service.name, service))
+        .collect();
     let mut freers: BTreeMap<&ServiceName, Vec<usize>> = BTreeMap::new();
     for (index, step) in draft.steps.iter().enumerate() {
         if let Some(name) = &step.frees {
@@ -80,8 +87,12 @@ fn name_edges(draft: &mut Draft<'_>) -> Vec<(usize, usize)> {
     for (taker, step) in draft.steps.iter().enumerate() {
         let Some(name) = &step.takes else { continue };
         match (freers.get(name), holders.get(name)) {
-            (Some(freers), _) => edges.extend(freers.iter().filter(|&&freer| freer != taker).map(|&freer| (taker, freer))),
-            (None, Some(holder)) if !is_about(&step.action, &holder.id) => problems.push(held(step, name, holder)),
+            (Some(freers), _) => {
+                edges.extend(freers.iter().filter(|&&freer| freer != taker).map(|&freer| (taker, freer)))
+            }
+            (None, Some(holder)) if !is_about(&step.action, &holder.id) => {
+                problems.push(held(step, name, holder))
+            }
             (None, _) => {}
         }
     }
@@ -98,8 +109,14 @@ fn held(step: &DraftStep, name: &ServiceName, holder: &LiveService) -> Problem {
         kind: ProblemKind::Ambiguous,
         service: Some(step.service.clone()),
         place: None,
-        message: format!("`{}` can't take the name `{name}`: service {} is active under it and this plan does not rename it", step.service, holder.id),
-        help: vec!["rename or deactivate that service, or plan without --only if another manifest renames it".to_owned()],
+        message: format!(
+            "`{}` can't take the name `{name}`: service {} is active under it and this plan does not rename it",
+            step.service, holder.id
+        ),
+        help: vec![
+            "rename or deactivate that service, or plan without --only if another manifest renames it"
+                .to_owned(),
+        ],
     }
 }
 
@@ -135,7 +152,9 @@ fn circular(steps: &[DraftStep], edges: &BTreeSet<(usize, usize)>) -> Option<(us
 fn set_aside(draft: &mut Draft<'_>, freer: usize) -> Option<usize> {
     let service = draft.steps[freer].service.clone();
     let id = match &draft.steps[freer].action {
-        Action::HandOver { old: id, .. } | Action::Update { id, .. } | Action::Retire { id, .. } => id.clone(),
+        Action::HandOver { old: id, .. } | Action::Update { id, .. } | Action::Retire { id, .. } => {
+            id.clone()
+        }
         _ => {
             draft.problems.push(circle(&draft.steps[freer]));
             return None;
@@ -150,7 +169,8 @@ fn set_aside(draft: &mut Draft<'_>, freer: usize) -> Option<usize> {
     tags.insert(draft.policy.ownership.tag.clone(), Some(draft.policy.ownership.value.clone()));
     let tags = (live.tags != tags).then_some(tags);
     let update = ServiceUpdate { name: Some(name), tags, ..ServiceUpdate::default() };
-    let mut step = DraftStep::new(&service, Action::SetAside { id, update: Box::new(update) }, Risk::Disruptive);
+    let mut step =
+        DraftStep::new(&service, Action::SetAside { id, update: Box::new(update) }, Risk::Disruptive);
     step.frees = Some(live.name.clone());
     step.reason = Some(format!("`{}` is to be another service's name", live.name));
     Some(draft.push(step))

@@ -7,8 +7,8 @@ use super::diff::Content;
 use super::identity::Embodiment;
 use super::types::{Action, Finding, Problem, ProblemKind};
 use crate::model::{
-    AgentId, Catalog, CatalogEntry, ContextGraphId, DesiredService, LatestVersion, LiveService, Pin, Place, ServiceName,
-    VersionSetName,
+    AgentId, Catalog, CatalogEntry, ContextGraphId, DesiredService, LatestVersion, LiveService, Pin, Place,
+    ServiceName, VersionSetName,
 };
 
 /// What is pinned.
@@ -29,7 +29,12 @@ pub(super) struct PinCheck {
 }
 
 /// Notes the versions that a service's content pins and that `current` doesn't already.
-pub(super) fn need(draft: &mut Draft<'_>, wanted: &DesiredService, content: &Content, current: Option<&LiveService>) {
+pub(super) fn need(
+    draft: &mut Draft<'_>,
+    wanted: &DesiredService,
+    content: &Content,
+    current: Option<&LiveService>,
+) {
     for (name, set) in &content.version_sets {
         let there = current.and_then(|live| live.version_sets.get(name));
         let declared = wanted.version_sets.as_ref().and_then(|sets| sets.get(name));
@@ -77,19 +82,27 @@ pub(super) fn check(draft: &mut Draft<'_>) {
             help: help.into_iter().collect(),
         };
         let Some(entry) = entry else {
-            problems.push(problem(ProblemKind::Missing, format!("there is no {noun} with the id {id}"), None));
+            problems.push(problem(
+                ProblemKind::Missing,
+                format!("there is no {noun} with the id {id}"),
+                None,
+            ));
             continue;
         };
         let (set, version, name) = (&check.set, check.version, &entry.name);
         match entry.latest {
             LatestVersion::Number(latest) if version > latest => problems.push(problem(
                 ProblemKind::Missing,
-                format!("version set `{set}` pins version {version} of {noun} `{name}`, which does not exist"),
+                format!(
+                    "version set `{set}` pins version {version} of {noun} `{name}`, which does not exist"
+                ),
                 Some(format!("its latest version is {latest}")),
             )),
             LatestVersion::None => problems.push(problem(
                 ProblemKind::Missing,
-                format!("version set `{set}` pins version {version} of {noun} `{name}`, which has no versions"),
+                format!(
+                    "version set `{set}` pins version {version} of {noun} `{name}`, which has no versions"
+                ),
                 None,
             )),
             LatestVersion::Number(_) | LatestVersion::Unknown => {}
@@ -105,7 +118,9 @@ fn without_versions(draft: &Draft<'_>) -> Vec<Problem> {
     for step in &draft.steps {
         let Action::Create(new) = &step.action else { continue };
         let agent = named_if(&draft.snapshot.agents, &new.agent, |entry| entry.latest == LatestVersion::None);
-        let graph = named_if(&draft.snapshot.context_graphs, &new.context_graph, |entry| entry.latest == LatestVersion::None);
+        let graph = named_if(&draft.snapshot.context_graphs, &new.context_graph, |entry| {
+            entry.latest == LatestVersion::None
+        });
         let already = |noun: &str| {
             draft.pin_checks.iter().any(|check| {
                 check.service == step.service && (noun == "agent") == matches!(check.pinned, Pinned::Agent(_))
@@ -148,6 +163,10 @@ pub(super) fn deprecated(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, con
     }
 }
 
-fn named_if<Id: Ord>(catalog: &Catalog<Id>, id: &Id, condition: impl Fn(&CatalogEntry) -> bool) -> Option<String> {
+fn named_if<Id: Ord>(
+    catalog: &Catalog<Id>,
+    id: &Id,
+    condition: impl Fn(&CatalogEntry) -> bool,
+) -> Option<String> {
     catalog.entries.get(id).filter(|entry| condition(entry)).map(|entry| entry.name.clone())
 }

@@ -16,7 +16,12 @@ use super::{names, pins, services};
 use crate::model::{DesiredService, LatestVersion, LiveService, Pin, ServiceUpdate, TAG_REPLACES};
 
 /// Adds the steps that put a new service in the place of `old`.
-pub(super) fn steps(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, old: &LiveService, content: &Content) {
+pub(super) fn steps(
+    draft: &mut Draft<'_>,
+    embodiment: &Embodiment<'_>,
+    old: &LiveService,
+    content: &Content,
+) {
     let wanted = embodiment.wanted;
     draft.replaced.insert(old.id.clone());
     let mut content = content.clone();
@@ -74,11 +79,16 @@ pub(super) fn steps(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, old: &Li
             draft.snapshot.context_graphs.name_of(id).unwrap_or(id.as_str()).to_owned()
         };
         let (before, after) = (name(&old.context_graph), name(&content.context_graph));
-        shown.changes.push(Change { path: "context_graph".to_owned(), before: before.into(), after: after.into() });
+        shown.changes.push(Change {
+            path: "context_graph".to_owned(),
+            before: before.into(),
+            after: after.into(),
+        });
     }
     let (_, changes) = super::diff::fields(&Content { active, ..content.clone() }, old);
     shown.changes.extend(changes.into_iter().filter(|change| {
-        !matches!(change.path.as_str(), "agent" | "context_graph") && change.path != format!("tags.{TAG_REPLACES}")
+        !matches!(change.path.as_str(), "agent" | "context_graph")
+            && change.path != format!("tags.{TAG_REPLACES}")
     }));
     shown.changes.extend(version_set_changes(old, &content));
     draft.services.push(shown);
@@ -154,7 +164,12 @@ fn create(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, content: &Content)
 }
 
 /// Brings a new service that an earlier run made up to date.
-fn complete(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, new: &LiveService, content: &Content) -> Target {
+fn complete(
+    draft: &mut Draft<'_>,
+    embodiment: &Embodiment<'_>,
+    new: &LiveService,
+    content: &Content,
+) -> Target {
     if let Some(step) = services::update_step(embodiment.wanted, new, content) {
         draft.push(step);
     }
@@ -202,7 +217,13 @@ fn rename_old(draft: &Draft<'_>, old: &LiveService) -> Option<ServiceUpdate> {
 
 /// The old service's rename and the new one's activation, in one step. An old service that is inactive
 /// gives its name up, too: it would be mistaken for the service otherwise.
-fn hand_over(draft: &mut Draft<'_>, wanted: &DesiredService, old: &LiveService, target: Target, first: usize) {
+fn hand_over(
+    draft: &mut Draft<'_>,
+    wanted: &DesiredService,
+    old: &LiveService,
+    target: Target,
+    first: usize,
+) {
     let rename = rename_old(draft, old).map(Box::new);
     let frees = (rename.is_some() && old.active).then(|| old.name.clone());
     let action = Action::HandOver { old: old.id.clone(), old_name: old.name.clone(), rename, new: target };
@@ -232,7 +253,12 @@ fn step_aside(draft: &mut Draft<'_>, wanted: &DesiredService, old: &LiveService,
 }
 
 /// Takes the old service out of use, after the steps in `after`.
-pub(super) fn retire_old(draft: &mut Draft<'_>, wanted: &DesiredService, old: &LiveService, after: Range<usize>) {
+pub(super) fn retire_old(
+    draft: &mut Draft<'_>,
+    wanted: &DesiredService,
+    old: &LiveService,
+    after: Range<usize>,
+) {
     let how = wanted.lifecycle.retire;
     let update = services::retirement(draft, old, how);
     let action = Action::Retire { id: old.id.clone(), update: Box::new(update), how };

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::types::{Problem, ProblemKind};
-use crate::model::{AgentId, Catalog, ContextGraphId, Desired, DesiredService, Place, Reference, ServiceName, Snapshot};
+use crate::model::{
+    AgentId, Catalog, ContextGraphId, Desired, DesiredService, Place, Reference, ServiceName, Snapshot,
+};
 
 /// The ids of what a service joins.
 #[derive(Clone, Debug)]
@@ -13,7 +15,11 @@ pub(super) struct Joins {
 }
 
 /// Resolves every declared service's references; what can't be resolved is a problem each.
-pub(super) fn resolve(desired: &Desired, snapshot: &Snapshot, problems: &mut Vec<Problem>) -> BTreeMap<ServiceName, Joins> {
+pub(super) fn resolve(
+    desired: &Desired,
+    snapshot: &Snapshot,
+    problems: &mut Vec<Problem>,
+) -> BTreeMap<ServiceName, Joins> {
     let mut joins = BTreeMap::new();
     for service in desired.services.values() {
         let agent = one(service, "agent", &service.agent, &service.agent_place, &snapshot.agents);
@@ -52,13 +58,21 @@ fn one<Id: Ord + Clone + AsRef<str> + for<'t> From<&'t str>>(
         Reference::Id(text) => {
             let id = Id::from(text);
             if catalog.complete && !catalog.entries.contains_key(&id) {
-                return Err(problem(ProblemKind::Missing, format!("there is no {noun} with the id {text}"), Vec::new()));
+                return Err(problem(
+                    ProblemKind::Missing,
+                    format!("there is no {noun} with the id {text}"),
+                    Vec::new(),
+                ));
             }
             Ok(id)
         }
         Reference::Name(name) => match catalog.named(name).as_slice() {
             [(id, _)] => Ok((*id).clone()),
-            [] => Err(problem(ProblemKind::Missing, format!("there is no {noun} named `{name}`"), nearest(name, catalog))),
+            [] => Err(problem(
+                ProblemKind::Missing,
+                format!("there is no {noun} named `{name}`"),
+                nearest(name, catalog),
+            )),
             several => {
                 let ids: Vec<&str> = several.iter().map(|(id, _)| id.as_ref()).collect();
                 let message = format!("{} {noun}s are named `{name}`: {}", ids.len(), ids.join(", "));
@@ -73,12 +87,16 @@ fn nearest<Id: Ord>(name: &str, catalog: &Catalog<Id>) -> Vec<String> {
     let near = catalog
         .entries
         .values()
-        .map(|entry| (strsim::normalized_damerau_levenshtein(&name.to_lowercase(), &entry.name.to_lowercase()), entry))
+        .map(|entry| {
+            (strsim::normalized_damerau_levenshtein(&name.to_lowercase(), &entry.name.to_lowercase()), entry)
+        })
         .filter(|(likeness, _)| *likeness > 0.5)
         .max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.name.cmp(&a.1.name)));
     match near {
         Some((_, entry)) => vec![format!("did you mean `{}`?", entry.name)],
-        None if catalog.entries.is_empty() => vec!["the organization has none that this user may see".to_owned()],
+        None if catalog.entries.is_empty() => {
+            vec!["the organization has none that this user may see".to_owned()]
+        }
         None => {
             let mut names: Vec<&str> = catalog.entries.values().map(|entry| entry.name.as_str()).collect();
             names.sort_unstable();

@@ -18,7 +18,10 @@ pub(super) fn steps(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>) {
     let tags = content.tags.len();
     let max_tags = draft.options.api.max_tags();
     if tags > max_tags {
-        let message = format!("`{}` would carry {tags} tags, the tool's own included; the API takes {max_tags}", wanted.name);
+        let message = format!(
+            "`{}` would carry {tags} tags, the tool's own included; the API takes {max_tags}",
+            wanted.name
+        );
         draft.problem(ProblemKind::Impossible, embodiment, message, &["declare `tags:` with fewer of them"]);
         return;
     }
@@ -34,7 +37,12 @@ pub(super) fn steps(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>) {
             wanted.name,
             if renamed { "renamed" } else { "inactive" },
         );
-        draft.problem(ProblemKind::Ambiguous, embodiment, message, &["rename that service, or remove its ownership tag"]);
+        draft.problem(
+            ProblemKind::Ambiguous,
+            embodiment,
+            message,
+            &["rename that service, or remove its ownership tag"],
+        );
         return;
     }
     pins::deprecated(draft, embodiment, &content);
@@ -69,7 +77,11 @@ pub(super) fn service_plan(embodiment: &Embodiment<'_>, kind: ServiceKind) -> Se
 }
 
 /// The request that creates a service with this content; none where a description is missing.
-pub(super) fn new_service(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, content: &Content) -> Option<NewService> {
+pub(super) fn new_service(
+    draft: &mut Draft<'_>,
+    embodiment: &Embodiment<'_>,
+    content: &Content,
+) -> Option<NewService> {
     let Some(description) = content.description.clone().filter(|text| !text.trim().is_empty()) else {
         let message = format!("`{}` has to be created, and the API wants a description", content.name);
         draft.problem(ProblemKind::Impossible, embodiment, message, &["add `description:` to the manifest"]);
@@ -102,7 +114,9 @@ fn create(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, content: &Content)
     let agent = draft.snapshot.agents.name_of(&content.agent).unwrap_or(content.agent.as_str()).to_owned();
     let graph = draft.snapshot.context_graphs.name_of(&content.context_graph);
     let graph = graph.unwrap_or(content.context_graph.as_str()).to_owned();
-    draft.services.push(ServicePlan { joins: Some((agent, graph)), ..service_plan(embodiment, ServiceKind::Create) });
+    draft
+        .services
+        .push(ServicePlan { joins: Some((agent, graph)), ..service_plan(embodiment, ServiceKind::Create) });
 }
 
 /// The step that writes one version set, and what it changes.
@@ -114,8 +128,12 @@ pub(super) fn write_version_set(
     after: &VersionSet,
     created: Option<usize>,
 ) -> DraftStep {
-    let action =
-        Action::WriteVersionSet { target, name: name.clone(), content: Box::new(after.clone()), creates: before.is_none() };
+    let action = Action::WriteVersionSet {
+        target,
+        name: name.clone(),
+        content: Box::new(after.clone()),
+        creates: before.is_none(),
+    };
     let risk = if name.is_release() && before.is_some() { Risk::Disruptive } else { Risk::Safe };
     let mut step = DraftStep::new(&wanted.name, action, risk);
     step.changes = diff::version_set(before, Some(after))
@@ -160,7 +178,11 @@ pub(super) fn version_set_steps(
 }
 
 /// The step that changes fields in place; none where nothing changes.
-pub(super) fn update_step(wanted: &DesiredService, live: &LiveService, content: &Content) -> Option<DraftStep> {
+pub(super) fn update_step(
+    wanted: &DesiredService,
+    live: &LiveService,
+    content: &Content,
+) -> Option<DraftStep> {
     let (update, changes) = diff::fields(content, live);
     if update.is_empty() {
         return None;
@@ -231,8 +253,7 @@ pub(super) fn retirement(draft: &Draft<'_>, live: &LiveService, how: Retire) -> 
 /// Adds the step that retires a service of ours that no manifest declares.
 pub(super) fn retire_orphan(draft: &mut Draft<'_>, live: &LiveService) {
     let how = Retire::Deactivate;
-    let action =
-        Action::Retire { id: live.id.clone(), update: Box::new(retirement(draft, live, how)), how };
+    let action = Action::Retire { id: live.id.clone(), update: Box::new(retirement(draft, live, how)), how };
     let mut step = DraftStep::new(&live.name, action, Risk::Destructive);
     step.frees = Some(live.name.clone());
     step.awaited = false;

@@ -6,8 +6,8 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::model::{
-    Api, BehaviorSetId, Endpoint, NewService, Place, Retire, ServiceId, ServiceName, ServiceUpdate, SmokeTest, VersionSet,
-    VersionSetName,
+    Api, BehaviorSetId, Endpoint, NewService, Place, Retire, ServiceId, ServiceName, ServiceUpdate,
+    SmokeTest, VersionSet, VersionSetName,
 };
 
 /// What a plan depends on besides the two states.

@@ -8,14 +8,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::types::{Action, Options, Plan, Step, StepId, Target};
 use crate::model::{
-    BehaviorSet, BehaviorSetId, Desired, DesiredService, LiveService, NewService, Pin, Policy, Retire, ServiceId, ServiceName,
-    ServiceUpdate, Snapshot, TAG_PROTECTED, TAG_REPLACES, VersionSet, VersionSetName, same_json,
+    BehaviorSet, BehaviorSetId, Desired, DesiredService, LiveService, NewService, Pin, Policy, Retire,
+    ServiceId, ServiceName, ServiceUpdate, Snapshot, TAG_PROTECTED, TAG_REPLACES, VersionSet, VersionSetName,
+    same_json,
 };
 
 /// Judges a plan; an empty answer is approval.
 ///
 /// `desired`, `snapshot`, `policy` and `options` are what the plan was made from.
-pub fn verify(desired: &Desired, snapshot: &Snapshot, policy: &Policy, options: &Options, plan: &Plan) -> Vec<String> {
+pub fn verify(
+    desired: &Desired,
+    snapshot: &Snapshot,
+    policy: &Policy,
+    options: &Options,
+    plan: &Plan,
+) -> Vec<String> {
     let mut violations = structure(plan);
     if !violations.is_empty() {
         return violations;
@@ -41,7 +48,8 @@ pub fn outcome(snapshot: &Snapshot, steps: &[Step]) -> Snapshot {
     let mut behavior_sets: BTreeMap<ServiceId, Vec<BehaviorSet>> =
         world.services.keys().map(|id| (id.clone(), Vec::new())).collect();
     for set in snapshot.behavior_sets.values().flatten() {
-        let applied = world.behaviors.iter().filter(|(id, _)| id == &set.id).map(|(_, service)| service.clone());
+        let applied =
+            world.behaviors.iter().filter(|(id, _)| id == &set.id).map(|(_, service)| service.clone());
         let applied: BTreeSet<ServiceId> = applied.collect();
         for id in &applied {
             let sets = behavior_sets.entry(id.clone()).or_default();
@@ -66,7 +74,10 @@ fn structure(plan: &Plan) -> Vec<String> {
         if let Some(Target::Created(creator)) = target(&step.action) {
             let creates = plan.step(*creator).is_some_and(|step| matches!(step.action, Action::Create(_)));
             if !creates || !reaches(plan, step, *creator) {
-                violations.push(format!("step {} is about a service that step {creator} does not create before it", step.id));
+                violations.push(format!(
+                    "step {} is about a service that step {creator} does not create before it",
+                    step.id
+                ));
             }
         }
     }
@@ -101,14 +112,16 @@ fn reaches(plan: &Plan, step: &Step, wanted: StepId) -> bool {
 
 /// An order that the graph allows: always the first ready step, or always the last.
 fn first_ready(plan: &Plan, last: bool) -> Vec<&Step> {
-    let mut waiting: BTreeMap<StepId, usize> = plan.steps.iter().map(|step| (step.id, step.depends_on.len())).collect();
+    let mut waiting: BTreeMap<StepId, usize> =
+        plan.steps.iter().map(|step| (step.id, step.depends_on.len())).collect();
     let mut followers: BTreeMap<StepId, Vec<StepId>> = BTreeMap::new();
     for step in &plan.steps {
         for before in &step.depends_on {
             followers.entry(*before).or_default().push(step.id);
         }
     }
-    let mut ready: BTreeSet<StepId> = waiting.iter().filter(|(_, count)| **count == 0).map(|(id, _)| *id).collect();
+    let mut ready: BTreeSet<StepId> =
+        waiting.iter().filter(|(_, count)| **count == 0).map(|(id, _)| *id).collect();
     let mut order = Vec::new();
     while let Some(id) = if last { ready.pop_last() } else { ready.pop_first() } {
         order.extend(plan.step(id));
@@ -139,7 +152,8 @@ struct World {
 impl World {
     fn new(snapshot: &Snapshot) -> Self {
         let sets = snapshot.behavior_sets.values().flatten();
-        let behaviors = sets.flat_map(|set| set.applied_to.iter().map(|id| (set.id.clone(), id.clone()))).collect();
+        let behaviors =
+            sets.flat_map(|set| set.applied_to.iter().map(|id| (set.id.clone(), id.clone()))).collect();
         let mut world = Self { behaviors, ..Self::default() };
         for service in &snapshot.services {
             world.put(service.clone());
@@ -176,7 +190,9 @@ impl World {
     fn id(&self, target: &Target) -> ServiceId {
         match target {
             Target::Live(id) => id.clone(),
-            Target::Created(step) => self.created.get(step).cloned().unwrap_or_else(|| ServiceId::new("nobody")),
+            Target::Created(step) => {
+                self.created.get(step).cloned().unwrap_or_else(|| ServiceId::new("nobody"))
+            }
         }
     }
 
@@ -184,7 +200,8 @@ impl World {
         match &step.action {
             Action::Create(new) => {
                 // Ids of one length, unlike any that a test uses, and unique within a run of plans.
-                let id = ServiceId::new(format!("{:024x}", 0xcafe_0000_0000_u64 + self.services.len() as u64));
+                let id =
+                    ServiceId::new(format!("{:024x}", 0xcafe_0000_0000_u64 + self.services.len() as u64));
                 self.put(born(&id, new));
                 self.created.insert(step.id, id);
             }
@@ -220,7 +237,8 @@ impl World {
 
     fn update(&mut self, id: &ServiceId, update: &ServiceUpdate) {
         let Some(mut service) = self.services.get(id).cloned() else { return };
-        let ServiceUpdate { name, description, active, tags, keyterms, agent, context_graph } = update.clone();
+        let ServiceUpdate { name, description, active, tags, keyterms, agent, context_graph } =
+            update.clone();
         service.name = name.unwrap_or_else(|| service.name.clone());
         service.description = description.unwrap_or_else(|| service.description.clone());
         service.active = active.unwrap_or(service.active);
@@ -267,7 +285,13 @@ struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    fn new(desired: &'a Desired, snapshot: &'a Snapshot, policy: &'a Policy, options: &'a Options, plan: &'a Plan) -> Self {
+    fn new(
+        desired: &'a Desired,
+        snapshot: &'a Snapshot,
+        policy: &'a Policy,
+        options: &'a Options,
+        plan: &'a Plan,
+    ) -> Self {
         let names = desired.services.values();
         Self {
             desired,
@@ -275,7 +299,11 @@ impl<'a> Judge<'a> {
             options,
             plan,
             originals: snapshot.services.iter().map(|service| (&service.id, service)).collect(),
-            embodied: plan.ids.iter().filter_map(|(name, id)| Some((id, desired.services.get(name)?))).collect(),
+            embodied: plan
+                .ids
+                .iter()
+                .filter_map(|(name, id)| Some((id, desired.services.get(name)?)))
+                .collect(),
             declared_names: names
                 .flat_map(|wanted| [Some(&wanted.name), wanted.lifecycle.renamed_from.as_ref()])
                 .flatten()
@@ -312,7 +340,9 @@ impl<'a> Judge<'a> {
                     self.say(step, "creates a service without the ownership tag");
                 }
             }
-            Action::Update { id, update } | Action::SetAside { id, update } | Action::Discard { id, update } => {
+            Action::Update { id, update }
+            | Action::SetAside { id, update }
+            | Action::Discard { id, update } => {
                 self.may_touch(step, id);
                 if update.is_empty() {
                     self.say(step, "changes nothing");
@@ -327,10 +357,13 @@ impl<'a> Judge<'a> {
                 let new = self.world.id(new);
                 self.is_complete(step, old, &new);
             }
-            Action::WriteVersionSet { target, name, content, .. } => self.may_write(step, target, name, content),
+            Action::WriteVersionSet { target, name, content, .. } => {
+                self.may_write(step, target, name, content)
+            }
             Action::DeleteVersionSet { id, name } => {
                 self.may_touch(step, id);
-                let declared = self.desired.services.get(&step.service).and_then(|wanted| wanted.version_sets.as_ref());
+                let declared =
+                    self.desired.services.get(&step.service).and_then(|wanted| wanted.version_sets.as_ref());
                 let kept = declared.is_none_or(|sets| sets.contains_key(name));
                 if name.is_edge() || name.is_release() || kept || self.policy.is_unmanaged(name) {
                     self.say(step, &format!("deletes version set `{name}`, which must stay"));
@@ -346,7 +379,9 @@ impl<'a> Judge<'a> {
 
     /// Nothing is touched that is neither ours nor named by a manifest.
     fn may_touch(&mut self, step: &Step, id: &ServiceId) {
-        let Some(live) = self.original(id) else { return self.say(step, "touches a service that does not exist") };
+        let Some(live) = self.original(id) else {
+            return self.say(step, "touches a service that does not exist");
+        };
         let named = self.declared_names.contains(&live.name);
         let owned = self.policy.ownership.owns(&live.tags);
         let foreign = self.policy.ownership.other_owner(&live.tags).is_some() && !self.options.take_over;
@@ -375,11 +410,13 @@ impl<'a> Judge<'a> {
 
     /// Before a hand-over the new service has all version sets and behavior sets of the old one that stay.
     fn is_complete(&mut self, step: &Step, old: &ServiceId, new: &ServiceId) {
-        let (Some(old_service), Some(new_service)) = (self.original(old).cloned(), self.world.services.get(new).cloned())
+        let (Some(old_service), Some(new_service)) =
+            (self.original(old).cloned(), self.world.services.get(new).cloned())
         else {
             return self.say(step, "hands over to a service that does not exist");
         };
-        let declared = self.desired.services.get(&step.service).and_then(|wanted| wanted.version_sets.as_ref());
+        let declared =
+            self.desired.services.get(&step.service).and_then(|wanted| wanted.version_sets.as_ref());
         for name in old_service.version_sets.keys() {
             let stays = declared.is_none_or(|sets| sets.contains_key(name)) || self.policy.is_unmanaged(name);
             if stays && !new_service.version_sets.contains_key(name) {
@@ -391,11 +428,9 @@ impl<'a> Judge<'a> {
                 self.say(step, &format!("hands over before version set `{name}` is there"));
             }
         }
-        let missing = self
-            .world
-            .behaviors
-            .iter()
-            .any(|(set, service)| service == old && !self.world.behaviors.contains(&(set.clone(), new.clone())));
+        let missing = self.world.behaviors.iter().any(|(set, service)| {
+            service == old && !self.world.behaviors.contains(&(set.clone(), new.clone()))
+        });
         if missing {
             self.say(step, "hands over before all behavior sets are applied");
         }
@@ -407,7 +442,9 @@ impl<'a> Judge<'a> {
         }
         let Target::Live(id) = target else { return };
         self.may_touch(step, id);
-        let Some(before) = self.original(id).and_then(|live| live.version_sets.get(name)).cloned() else { return };
+        let Some(before) = self.original(id).and_then(|live| live.version_sets.get(name)).cloned() else {
+            return;
+        };
         for (key, value) in &before.carried {
             if content.carried.get(key).is_none_or(|kept| !same_json(kept, value)) {
                 self.say(step, &format!("destroys `{key}` of version set `{name}`"));
@@ -437,7 +474,9 @@ impl<'a> Judge<'a> {
     /// No two active services have one name, at any moment.
     fn names_unique(&mut self, step: &Step) {
         for id in self.touched(step) {
-            let Some(name) = self.world.services.get(&id).map(|service| service.name.clone()) else { continue };
+            let Some(name) = self.world.services.get(&id).map(|service| service.name.clone()) else {
+                continue;
+            };
             if self.world.active_names.get(&name).is_some_and(|count| *count > 1) {
                 self.say(step, &format!("leaves two active services named `{name}`"));
             }
@@ -464,7 +503,9 @@ impl<'a> Judge<'a> {
         let chosen = |name: &ServiceName| self.options.only.is_empty() || self.options.only.contains(name);
         let mut violations = Vec::new();
         let mut ours: BTreeMap<(&ServiceName, bool), Vec<&LiveService>> = BTreeMap::new();
-        for service in self.world.services.values().filter(|service| self.policy.ownership.owns(&service.tags)) {
+        for service in
+            self.world.services.values().filter(|service| self.policy.ownership.owns(&service.tags))
+        {
             ours.entry((&service.name, service.active)).or_default().push(service);
         }
         for wanted in self.desired.services.values().filter(|wanted| chosen(&wanted.name)) {
@@ -495,7 +536,10 @@ impl<'a> Judge<'a> {
         let active = active.unwrap_or_else(|| before.is_none_or(|live| live.active));
         let holders = ours.get(&(name, active)).map(Vec::as_slice).unwrap_or_default();
         let [service] = holders else {
-            return vec![format!("at the end {} services of ours are named `{name}` (active: {active})", holders.len())];
+            return vec![format!(
+                "at the end {} services of ours are named `{name}` (active: {active})",
+                holders.len()
+            )];
         };
         let mut wrong = Vec::new();
         let mut expect = |what: &str, holds: bool| {
@@ -503,7 +547,10 @@ impl<'a> Judge<'a> {
                 wrong.push(format!("`{name}` ends with another {what} than its manifest's"));
             }
         };
-        expect("description", wanted.description.as_ref().is_none_or(|text| text.trim() == service.description.trim()));
+        expect(
+            "description",
+            wanted.description.as_ref().is_none_or(|text| text.trim() == service.description.trim()),
+        );
         let set = |terms: &[String]| terms.iter().cloned().collect::<BTreeSet<_>>();
         expect("keyterms", wanted.keyterms.as_ref().is_none_or(|terms| set(terms) == set(&service.keyterms)));
         expect(
@@ -527,7 +574,9 @@ impl<'a> Judge<'a> {
                 let models = set.llm_model_preferences.as_ref().is_none_or(|wanted| {
                     wanted.len() == live.llm_model_preferences.len()
                         && wanted.iter().all(|(key, one)| {
-                            live.llm_model_preferences.get(key).is_some_and(|there| one.llm_name == there.llm_name)
+                            live.llm_model_preferences
+                                .get(key)
+                                .is_some_and(|there| one.llm_name == there.llm_name)
                         })
                 });
                 pin(set.agent_version, live.agent_version)

@@ -104,7 +104,11 @@ mod tests {
             base_url: base_url.to_owned(),
             organization: "acme".to_owned(),
             headers: BTreeMap::new(),
-            credentials: Credentials { api_key: "s3cret".into(), api_key_id: "s3cret".into(), user_id: "s3cret".into() },
+            credentials: Credentials {
+                api_key: "s3cret".into(),
+                api_key_id: "s3cret".into(),
+                user_id: "s3cret".into(),
+            },
             now: Arc::new(|| SystemTime::UNIX_EPOCH),
             random: Arc::new(|| 0.5),
             watch: Arc::new(Deaf),
@@ -112,7 +116,12 @@ mod tests {
         for good in ["https://api.amigo.ai", "http://127.0.0.1:8080", "http://[::1]:80", "http://localhost"] {
             assert!(access(good).check().is_ok(), "{good}");
         }
-        for bad in ["http://api.amigo.ai", "http://127.0.0.1.evil.example", "ftp://localhost", "http://localhost@evil.example"] {
+        for bad in [
+            "http://api.amigo.ai",
+            "http://127.0.0.1.evil.example",
+            "ftp://localhost",
+            "http://localhost@evil.example",
+        ] {
             assert!(access(bad).check().is_err(), "{bad}");
         }
         let printed = format!("{:?} {:?}", access("https://x"), access("https://x").credentials);

@@ -49,7 +49,13 @@ impl fmt::Display for ApiError {
 impl ApiError {
     /// An error of a request.
     pub(super) fn new(method: &Method, path: &str, cause: Cause, message: impl Into<String>) -> Self {
-        Self { method: method.to_string(), path: path.to_owned(), cause, message: message.into(), hints: Vec::new() }
+        Self {
+            method: method.to_string(),
+            path: path.to_owned(),
+            cause,
+            message: message.into(),
+            hints: Vec::new(),
+        }
     }
 
     /// An error before any request.
@@ -100,11 +106,15 @@ impl ApiError {
 /// What a status means for who reads it at 2 a.m.
 fn meaning(method: &Method, status: u16) -> Option<&'static str> {
     Some(match status {
-        401 => "the API key, its id or the user is not accepted: check AMIGO_API_KEY, AMIGO_API_KEY_ID and AMIGO_USER_ID",
+        401 => {
+            "the API key, its id or the user is not accepted: check AMIGO_API_KEY, AMIGO_API_KEY_ID and AMIGO_USER_ID"
+        }
         403 => "the API key's user lacks the permission that the message names",
         404 if *method == Method::GET => "check `organization:` and `base_url:` of the environment",
         404 => "the service may have been removed meanwhile: run `amigops plan` again",
-        409 => "another active service has this name, or somebody works on it at the same time: run `amigops plan` again",
+        409 => {
+            "another active service has this name, or somebody works on it at the same time: run `amigops plan` again"
+        }
         429 => "the organization's requests are used up by somebody else, too: try again in a minute",
         503 => "the API is under maintenance: try again later",
         500..=599 => "the API failed: try again; what is done is kept",
@@ -123,7 +133,9 @@ fn server_message(status: u16, body: &[u8]) -> String {
     let detail = json.as_ref().and_then(|json| json.get("detail"));
     let message = match detail {
         Some(serde_json::Value::String(text)) => text.clone(),
-        Some(serde_json::Value::Array(problems)) => problems.iter().map(field_problem).collect::<Vec<_>>().join("; "),
+        Some(serde_json::Value::Array(problems)) => {
+            problems.iter().map(field_problem).collect::<Vec<_>>().join("; ")
+        }
         Some(other) => other.to_string(),
         None => match json {
             Some(json) => json.to_string(),
@@ -164,7 +176,10 @@ mod tests {
     fn messages_of_servers() {
         let table: [(&str, &str); 6] = [
             (r#"{"detail":"no such agent"}"#, "no such agent"),
-            (r#"{"detail":[{"loc":["body","tags",0],"msg":"too long","type":"x"}]}"#, "body.tags.0: too long"),
+            (
+                r#"{"detail":[{"loc":["body","tags",0],"msg":"too long","type":"x"}]}"#,
+                "body.tags.0: too long",
+            ),
             (r#"{"detail":{"code":7}}"#, r#"{"code":7}"#),
             ("<html><body>nginx</body></html>", "an HTML page instead of an answer"),
             ("", "Bad Gateway"),
@@ -179,6 +194,8 @@ mod tests {
     fn what_may_have_happened() {
         let of = |cause| ApiError::new(&Method::POST, "/", cause, "").may_have_happened();
         assert!(of(Cause::Lost) && of(Cause::Unreadable) && of(Cause::Status(504)) && of(Cause::Status(408)));
-        assert!(!of(Cause::NotSent) && !of(Cause::Status(503)) && !of(Cause::Status(409)) && !of(Cause::Setup));
+        assert!(
+            !of(Cause::NotSent) && !of(Cause::Status(503)) && !of(Cause::Status(409)) && !of(Cause::Setup)
+        );
     }
 }

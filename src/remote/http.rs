@@ -77,7 +77,8 @@ impl Http {
         access.check()?;
         // Installed by whoever is first; a second time is no error.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = client(&access).map_err(|error| ApiError::setup(format!("TLS can't be set up: {}", chain(&error))))?;
+        let client = client(&access)
+            .map_err(|error| ApiError::setup(format!("TLS can't be set up: {}", chain(&error))))?;
         Ok(Self { client, access, limiter: Limiter::new(api), token: Arc::default() })
     }
 
@@ -92,7 +93,12 @@ impl Http {
     pub(super) async fn json<T: serde::de::DeserializeOwned>(&self, call: &Call<'_>) -> Result<T, ApiError> {
         let answer = self.call(call).await?;
         serde_json::from_slice(&answer.body).map_err(|error| {
-            ApiError::new(&call.method, &call.path, Cause::Unreadable, format!("the answer can't be read: {error}"))
+            ApiError::new(
+                &call.method,
+                &call.path,
+                Cause::Unreadable,
+                format!("the answer can't be read: {error}"),
+            )
         })
     }
 
@@ -144,7 +150,11 @@ impl Http {
     }
 
     /// One attempt, within the limits: the answer if it is good, else the error and its `Retry-After`.
-    async fn once(&self, call: &Call<'_>, request: RequestBuilder) -> Result<Response, (ApiError, Option<Duration>)> {
+    async fn once(
+        &self,
+        call: &Call<'_>,
+        request: RequestBuilder,
+    ) -> Result<Response, (ApiError, Option<Duration>)> {
         let waiting = |wait, limit| self.access.watch.waiting(call.endpoint, wait, limit);
         if !call.reserved.is_some_and(Reservation::take) {
             let permit = self.limiter.acquire(call.endpoint, 1, &waiting).await;
@@ -156,7 +166,8 @@ impl Http {
             Ok(response) => response,
             Err(error) => {
                 self.limiter.answered(call.endpoint, None);
-                let cause = if error.is_connect() || error.is_builder() { Cause::NotSent } else { Cause::Lost };
+                let cause =
+                    if error.is_connect() || error.is_builder() { Cause::NotSent } else { Cause::Lost };
                 let message = self.transport_message(&error);
                 return Err((ApiError::new(&call.method, &call.path, cause, message), None));
             }
@@ -222,7 +233,8 @@ impl Http {
                 Err(failed) => failed,
             };
             let (spent, random) = (started.elapsed(), (self.access.random)());
-            let attempt = Attempt { repeatable: true, cause: &error.cause, number, retry_after, spent, random };
+            let attempt =
+                Attempt { repeatable: true, cause: &error.cause, number, retry_after, spent, random };
             let Some(wait) = retry::again(attempt) else { return Err(error) };
             self.access.watch.retrying(call.endpoint, wait, &error);
             tokio::time::sleep(wait).await;
@@ -230,12 +242,18 @@ impl Http {
         let body = read(response, &call.method, &call.path).await?;
         // The parser's own message could quote the token: it is left out.
         let signed: SignedIn = serde_json::from_slice(&body).map_err(|_| {
-            ApiError::new(&call.method, &call.path, Cause::Unreadable, "the answer to signing in can't be read")
+            ApiError::new(
+                &call.method,
+                &call.path,
+                Cause::Unreadable,
+                "the answer to signing in can't be read",
+            )
         })?;
         let now = (self.access.now)();
         let expires = signed.expires_at.as_deref().and_then(|text| text.parse::<jiff::Timestamp>().ok());
-        let life = expires
-            .map_or(Duration::from_secs(300), |at| SystemTime::from(at).duration_since(now).unwrap_or_default());
+        let life = expires.map_or(Duration::from_secs(300), |at| {
+            SystemTime::from(at).duration_since(now).unwrap_or_default()
+        });
         Ok(Token { text: signed.id_token, renew_at: now + life.saturating_sub(RENEW_BEFORE.min(life / 10)) })
     }
 }
@@ -281,7 +299,8 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 /// The budget that an answer's headers tell; none where they don't.
 fn told(headers: &HeaderMap, now: SystemTime) -> Option<Told> {
-    let number = |name: &str| header(headers, name)?.trim().parse::<f64>().ok().filter(|number| number.is_finite());
+    let number =
+        |name: &str| header(headers, name)?.trim().parse::<f64>().ok().filter(|number| number.is_finite());
     let reset = SystemTime::UNIX_EPOCH + Duration::try_from_secs_f64(number("x-ratelimit-reset")?).ok()?;
     Some(Told {
         limit: number("x-ratelimit-limit")? as u32,
@@ -295,7 +314,9 @@ fn told(headers: &HeaderMap, now: SystemTime) -> Option<Told> {
 pub(super) fn segment(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                char::from(byte).to_string()
+            }
             _ => format!("%{byte:02X}"),
         })
         .collect()

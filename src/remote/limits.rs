@@ -44,8 +44,8 @@ enum Answer {
     Go,
     /// At this time, or when a request is answered, whichever is first.
     Later(Instant),
-    /// When a request is answered.
-    OnAnswer,
+    /// When a request is answered: only that can tell more.
+    Unknown,
 }
 
 impl Budget {
@@ -72,7 +72,7 @@ impl Budget {
             (None, Some(at)) => Some(*at + MINUTE),
             (None, None) => None,
         };
-        opens.map_or(Answer::OnAnswer, Answer::Later)
+        opens.map_or(Answer::Unknown, Answer::Later)
     }
 
     fn answered(&mut self, told: Option<Told>, now: Instant) {
@@ -116,16 +116,28 @@ impl Limiter {
     }
 
     /// Waits until `count` requests may go; `waiting` hears of waits that are worth a word.
-    pub(super) async fn acquire(&self, endpoint: Endpoint, count: u32, waiting: &dyn Fn(Duration, u32)) -> Reservation {
+    pub(super) async fn acquire(
+        &self,
+        endpoint: Endpoint,
+        count: u32,
+        waiting: &dyn Fn(Duration, u32),
+    ) -> Reservation {
         let mut said = false;
         loop {
             // Registered before asking, so that an answer in between is not missed.
             let changed = self.changed.notified();
-            let (answer, limit) = self.with(endpoint, |budget| (budget.ask(count, Instant::now()), budget.limit));
+            let (answer, limit) =
+                self.with(endpoint, |budget| (budget.ask(count, Instant::now()), budget.limit));
             let now = Instant::now();
             match answer {
-                Answer::Go => return Reservation { limiter: self.clone(), endpoint, left: Mutex::new(count.min(limit.max(1))) },
-                Answer::OnAnswer => changed.await,
+                Answer::Go => {
+                    return Reservation {
+                        limiter: self.clone(),
+                        endpoint,
+                        left: Mutex::new(count.min(limit.max(1))),
+                    };
+                }
+                Answer::Unknown => changed.await,
                 Answer::Later(at) => {
                     let wait = at.saturating_duration_since(now);
                     if !said && wait >= Duration::from_secs(1) {
@@ -194,7 +206,7 @@ mod tests {
         let mut budget = Budget::new(2);
         assert_eq!(budget.ask(1, now), Answer::Go);
         assert_eq!(budget.ask(1, now), Answer::Go);
-        assert_eq!(budget.ask(1, now), Answer::OnAnswer);
+        assert_eq!(budget.ask(1, now), Answer::Unknown);
         budget.answered(told(100, 60, 30), now);
         assert_eq!(budget.ask(59, now), Answer::Go);
         assert_eq!(budget.ask(1, now), Answer::Later(now + Duration::from_secs(30)));

@@ -22,8 +22,8 @@ pub use limits::Reservation;
 pub use snapshot::read_snapshot;
 
 use crate::model::{
-    AgentId, BehaviorSet, BehaviorSetId, Catalog, ContextGraphId, Endpoint, LiveService, Need, NewService, ServiceId,
-    ServiceUpdate, SmokeTest, VersionSet, VersionSetName,
+    AgentId, BehaviorSet, BehaviorSetId, Catalog, ContextGraphId, Endpoint, LiveService, Need, NewService,
+    ServiceId, ServiceUpdate, SmokeTest, VersionSet, VersionSetName,
 };
 
 /// What an API can be asked.
@@ -35,13 +35,20 @@ pub trait ReadApi {
     fn agents(&self, need: &Need<AgentId>) -> impl Future<Output = Result<Catalog<AgentId>, ApiError>>;
 
     /// Context graphs: all, or some by id.
-    fn context_graphs(&self, need: &Need<ContextGraphId>) -> impl Future<Output = Result<Catalog<ContextGraphId>, ApiError>>;
+    fn context_graphs(
+        &self,
+        need: &Need<ContextGraphId>,
+    ) -> impl Future<Output = Result<Catalog<ContextGraphId>, ApiError>>;
 
     /// The behavior sets that are applied to at least one of these services.
-    fn behavior_sets(&self, services: &BTreeSet<ServiceId>) -> impl Future<Output = Result<Vec<BehaviorSet>, ApiError>>;
+    fn behavior_sets(
+        &self,
+        services: &BTreeSet<ServiceId>,
+    ) -> impl Future<Output = Result<Vec<BehaviorSet>, ApiError>>;
 
     /// One behavior set; none where it is gone.
-    fn behavior_set(&self, id: &BehaviorSetId) -> impl Future<Output = Result<Option<BehaviorSet>, ApiError>>;
+    fn behavior_set(&self, id: &BehaviorSetId)
+    -> impl Future<Output = Result<Option<BehaviorSet>, ApiError>>;
 }
 
 /// What an API can be told.
@@ -67,7 +74,11 @@ pub trait WriteApi: ReadApi {
     ) -> impl Future<Output = Result<(), ApiError>>;
 
     /// Deletes a version set; one that is gone already is no error.
-    fn delete_version_set(&self, id: &ServiceId, name: &VersionSetName) -> impl Future<Output = Result<(), ApiError>>;
+    fn delete_version_set(
+        &self,
+        id: &ServiceId,
+        name: &VersionSetName,
+    ) -> impl Future<Output = Result<(), ApiError>>;
 
     /// Says to which services a behavior set is applied: all of them, not some.
     fn apply_behavior_set(

@@ -53,7 +53,8 @@ pub(super) fn again(attempt: Attempt<'_>) -> Option<Duration> {
 pub(super) fn retry_after(header: &str, now: SystemTime) -> Option<Duration> {
     let header = header.trim();
     if let Ok(seconds) = header.parse::<f64>() {
-        return (seconds.is_finite() && seconds >= 0.0).then(|| Duration::from_secs_f64(seconds.min(86_400.0)));
+        return (seconds.is_finite() && seconds >= 0.0)
+            .then(|| Duration::from_secs_f64(seconds.min(86_400.0)));
     }
     let at = httpdate::parse_http_date(header).ok()?;
     Some(at.duration_since(now).unwrap_or_default())
@@ -66,8 +67,14 @@ mod tests {
     #[test]
     fn what_is_repeated() {
         let first = |cause: &Cause, repeatable| {
-            let attempt =
-                Attempt { repeatable, cause, number: 1, retry_after: None, spent: Duration::ZERO, random: 0.5 };
+            let attempt = Attempt {
+                repeatable,
+                cause,
+                number: 1,
+                retry_after: None,
+                spent: Duration::ZERO,
+                random: 0.5,
+            };
             again(attempt).is_some()
         };
         let table = [

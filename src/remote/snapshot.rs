@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::failure::ApiError;
 use super::ReadApi;
+use super::failure::ApiError;
 use crate::model::{Catalog, Lookups, Need, ServiceId, Snapshot};
 
 /// Reads the live state: the services, and then what `lacking` says is lacking, until nothing is.

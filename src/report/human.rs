@@ -52,7 +52,7 @@ pub fn plan(plan: &Plan, heading: &Heading) -> String {
     }
     findings(&mut out, plan);
     if plan.is_empty() {
-        let _ = writeln!(out, "No changes: {} as declared.", are(plan.summary.unchanged));
+        let _ = writeln!(out, "Nothing to do: {} as declared.", are(plan.summary.unchanged));
         return out;
     }
     summary(&mut out, plan, *api);
@@ -92,8 +92,11 @@ fn service(out: &mut String, plan: &Plan, shown: &ServicePlan) {
         let agent = padded(&visible(agent), 16);
         field(out, "agent", &format!("{agent} context_graph  {}", visible(graph)));
     }
-    for change in shown.changes.iter().filter(|change| change.path != "service" && set_of(&change.path).is_none()) {
-        let forces = shown.kind == ServiceKind::Replace && matches!(change.path.as_str(), "agent" | "context_graph");
+    for change in
+        shown.changes.iter().filter(|change| change.path != "service" && set_of(&change.path).is_none())
+    {
+        let forces =
+            shown.kind == ServiceKind::Replace && matches!(change.path.as_str(), "agent" | "context_graph");
         value_change(out, 6, &change.path, change, if forces { "forces a new service" } else { "" });
     }
     match shown.kind {
@@ -132,7 +135,9 @@ fn new_version_sets(out: &mut String, plan: &Plan, shown: &ServicePlan) {
                 Some(release) => sets.push(format!("release {}", pins(release))),
                 None => sets.push("release (the latest)".to_owned()),
             },
-            Action::WriteVersionSet { name, content, .. } => sets.push(format!("{} {}", visible(name.as_str()), pins(content))),
+            Action::WriteVersionSet { name, content, .. } => {
+                sets.push(format!("{} {}", visible(name.as_str()), pins(content)))
+            }
             _ => {}
         }
     }
@@ -223,14 +228,26 @@ fn step_lines(out: &mut String, step: &Step) {
         }
         Action::SetAside { update, .. } => {
             let name = update.name.as_ref().map_or("", ServiceName::as_str);
-            field(out, "in passing named", &format!("{} ({})", visible(name), visible(step.reason.as_deref().unwrap_or(""))));
+            field(
+                out,
+                "in passing named",
+                &format!("{} ({})", visible(name), visible(step.reason.as_deref().unwrap_or(""))),
+            );
         }
         Action::Retire { how, .. } => {
             let reason = step.reason.as_deref().unwrap_or_default();
             field(out, "retired", &format!("{} ({})", how.as_str(), visible(reason)));
         }
         Action::Discard { id, .. } => {
-            field(out, "leftover", &format!("{} is renamed: {}", short_id(id.as_str()), step.reason.as_deref().unwrap_or_default()));
+            field(
+                out,
+                "leftover",
+                &format!(
+                    "{} is renamed: {}",
+                    short_id(id.as_str()),
+                    step.reason.as_deref().unwrap_or_default()
+                ),
+            );
         }
         Action::Create(_)
         | Action::Update { .. }
@@ -244,7 +261,9 @@ fn value_change(out: &mut String, indent: usize, path: &str, change: &Change, no
     let blank = " ".repeat(indent);
     let path = visible(path);
     if let (Value::String(before), Value::String(after)) = (&change.before, &change.after)
-        && (before.chars().count().max(after.chars().count()) > LONG_TEXT || before.contains('\n') || after.contains('\n'))
+        && (before.chars().count().max(after.chars().count()) > LONG_TEXT
+            || before.contains('\n')
+            || after.contains('\n'))
     {
         let _ = writeln!(out, "{blank}{path}");
         text_diff(out, &format!("{blank}  "), before, after);
@@ -311,7 +330,11 @@ fn findings(out: &mut String, plan: &Plan) {
         out.push('\n');
     }
     if !plan.unmanaged.is_empty() {
-        let text = format!("{} not managed here: {}", count(plan.unmanaged.len(), "live service"), names(&plan.unmanaged));
+        let text = format!(
+            "{} not managed here: {}",
+            count(plan.unmanaged.len(), "live service"),
+            names(&plan.unmanaged)
+        );
         let _ = writeln!(out, "    {}\n", styled(DIM, &text));
     }
 }
@@ -320,7 +343,8 @@ fn findings(out: &mut String, plan: &Plan) {
 const MAX_NAMES: usize = 8;
 
 fn names(services: &[(ServiceName, ServiceId)]) -> String {
-    let mut text: Vec<String> = services.iter().take(MAX_NAMES).map(|(name, _)| visible(name.as_str())).collect();
+    let mut text: Vec<String> =
+        services.iter().take(MAX_NAMES).map(|(name, _)| visible(name.as_str())).collect();
     if services.len() > MAX_NAMES {
         text.push(format!("and {} more", services.len() - MAX_NAMES));
     }
@@ -361,7 +385,11 @@ fn estimate(estimate: &Estimate, api: Api) -> String {
     };
     match estimate.bound_by {
         Some(endpoint) => {
-            format!("{requests}, about {time} under the limits ({}: {}/min)", endpoint.label(), endpoint.per_minute(api))
+            format!(
+                "{requests}, about {time} under the limits ({}: {}/min)",
+                endpoint.label(),
+                endpoint.per_minute(api)
+            )
         }
         None => format!("{requests}, about {time}"),
     }

@@ -16,7 +16,8 @@ const MAX_NAME: usize = 28;
 pub fn event(plan: &Plan, event: &Event) -> Option<String> {
     let Event::Ended { step, outcome, took } = event else { return None };
     let step = plan.step(*step)?;
-    let columns = plan.steps.iter().map(|step| step.service.as_str().chars().count()).max().unwrap_or(0).min(MAX_NAME);
+    let columns =
+        plan.steps.iter().map(|step| step.service.as_str().chars().count()).max().unwrap_or(0).min(MAX_NAME);
     let name = padded(&visible(step.service.as_str()), columns);
     let what = padded(&done_words(step), 34);
     Some(match outcome {
@@ -26,7 +27,12 @@ pub fn event(plan: &Plan, event: &Event) -> Option<String> {
             format!("{} {name}  {what} {}", styled(GOOD, "✓"), styled(DIM, &tail))
         }
         Outcome::Failed(failure) => {
-            let mut line = format!("{} {name}  {}: {}", styled(BAD, "✗"), what.trim_end(), styled(BAD, &visible(&failure.to_string())));
+            let mut line = format!(
+                "{} {name}  {}: {}",
+                styled(BAD, "✗"),
+                what.trim_end(),
+                styled(BAD, &visible(&failure.to_string()))
+            );
             for hint in failure.hints() {
                 let _ = write!(line, "\n    {}", styled(DIM, &format!("→ {}", visible(hint))));
             }
@@ -80,7 +86,9 @@ fn done_words(step: &Step) -> String {
         Action::SetAside { .. } => "name set aside".to_owned(),
         Action::WriteVersionSet { name, .. } => format!("version set {} written", visible(name.as_str())),
         Action::DeleteVersionSet { name, .. } => format!("version set {} deleted", visible(name.as_str())),
-        Action::ApplyBehaviorSet { behavior_set_name, .. } => format!("behavior set {} applied", visible(behavior_set_name)),
+        Action::ApplyBehaviorSet { behavior_set_name, .. } => {
+            format!("behavior set {} applied", visible(behavior_set_name))
+        }
         Action::Smoke { test, .. } => format!("smoke test of {} passed", visible(test.version_set.as_str())),
         Action::HandOver { .. } => "handed over".to_owned(),
         Action::Retire { how: Retire::Deactivate, .. } => "old service deactivated".to_owned(),
@@ -115,7 +123,10 @@ pub fn end(plan: &Plan, report: &Report, converged: Option<bool>) -> String {
     } else {
         let word = if report.interrupted { "Interrupted:" } else { "Applied in part:" };
         let word = styled(BAD.bold(), word);
-        format!("{word} {done} of {} done, {failed} failed, {left} not attempted · {read_back}", count(total, "step"))
+        format!(
+            "{word} {done} of {} done, {failed} failed, {left} not attempted · {read_back}",
+            count(total, "step")
+        )
     };
     let _ = writeln!(out, "{line}");
     if !report.is_complete() {
@@ -134,7 +145,11 @@ pub fn ids(plan: &Plan, ids: &BTreeMap<ServiceName, ServiceId>) -> String {
     for service in plan.services.iter().filter(|service| service.kind != ServiceKind::Retire) {
         let Some(id) = ids.get(&service.name) else { continue };
         let before = plan.ids.get(&service.name).filter(|before| *before != id);
-        rows.push((visible(service.name.as_str()), before.map(|id| visible(id.as_str())), visible(id.as_str())));
+        rows.push((
+            visible(service.name.as_str()),
+            before.map(|id| visible(id.as_str())),
+            visible(id.as_str()),
+        ));
     }
     let columns = rows.iter().map(|(name, ..)| name.chars().count()).max().unwrap_or(0);
     let mut out = String::new();

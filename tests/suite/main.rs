@@ -1,4 +1,10 @@
-//! The integration suite.
+//! The integration suite: one binary, a harness, cases by capability.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic as tests do; clippy knows tests only")]
 
 mod emulator;
+mod harness;
+mod kill;
 mod manifest;
+mod quickstart;
+mod replacement;

@@ -132,7 +132,12 @@ fn action(action: &plan::Action) -> String {
         SetAside { id, update } => format!("set aside {id}{}", fields(update)),
         WriteVersionSet { target, name, content, creates } => {
             let verb = if *creates { "create" } else { "change" };
-            format!("{verb} set {name} of {} ({}, {})", on(target), content.agent_version, content.context_graph_version)
+            format!(
+                "{verb} set {name} of {} ({}, {})",
+                on(target),
+                content.agent_version,
+                content.context_graph_version
+            )
         }
         DeleteVersionSet { id, name } => format!("delete set {name} of {id}"),
         ApplyBehaviorSet { behavior_set, target, .. } => format!("apply {behavior_set} to {}", on(target)),

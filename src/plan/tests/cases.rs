@@ -58,7 +58,9 @@ fn version_sets_are_written_and_deleted_and_what_no_manifest_names_is_carried() 
     2 create set staging of 1 (1, 1)
     3 delete set dev of 1 after 1,2
     ");
-    let crate::plan::Action::WriteVersionSet { content, .. } = &plan.steps[0].action else { panic!("a write") };
+    let crate::plan::Action::WriteVersionSet { content, .. } = &plan.steps[0].action else {
+        panic!("a write")
+    };
     assert_eq!(content.carried["applied_behavior_ids"], serde_json::json!(["b1"]));
 }
 
@@ -106,7 +108,8 @@ fn replacement() -> (Desired, Snapshot) {
     let mut there = live("65f0c1aa0000000000000001", "Coach", "A1");
     there.version_sets.insert("staging".into(), live_set(1, 1));
     let mut snapshot = snapshot([there.clone()]);
-    let set = BehaviorSet { id: "b1".into(), name: "Escalate".to_owned(), applied_to: [there.id.clone()].into() };
+    let set =
+        BehaviorSet { id: "b1".into(), name: "Escalate".to_owned(), applied_to: [there.id.clone()].into() };
     snapshot.behavior_sets.insert(there.id, vec![set]);
     (desired([coach]), snapshot)
 }
@@ -284,7 +287,8 @@ fn what_does_not_exist_is_named_with_its_nearest() {
     let mut coach = wanted("Coach", "A11");
     coach.context_graph = Reference::Id("000000000000000000000000".to_owned());
     let error = try_plan(&desired([coach]), &snapshot([]), &options()).expect_err("missing");
-    let told: Vec<String> = error.problems.iter().map(|p| format!("{} | {}", p.message, p.help.join(" "))).collect();
+    let told: Vec<String> =
+        error.problems.iter().map(|p| format!("{} | {}", p.message, p.help.join(" "))).collect();
     assert_snapshot!(told.join("\n"), @r"
     there is no agent named `A11` | did you mean `A1`?
     there is no context graph with the id 000000000000000000000000 |
@@ -295,7 +299,8 @@ fn what_does_not_exist_is_named_with_its_nearest() {
 fn a_changed_pin_must_exist_and_an_unchanged_one_is_not_looked_at() {
     let mut coach = wanted("Coach", "A1");
     coach.version_sets = sets(&[("release", 9, 5)]);
-    let error = try_plan(&desired([coach.clone()]), &snapshot([live("1", "Coach", "A1")]), &options()).expect_err("missing");
+    let error = try_plan(&desired([coach.clone()]), &snapshot([live("1", "Coach", "A1")]), &options())
+        .expect_err("missing");
     assert_eq!(error.problems[0].kind, ProblemKind::Missing);
     assert_snapshot!(error.problems[0].message, @"version set `release` pins version 9 of agent `A1`, which does not exist");
     let mut there = live("1", "Coach", "A1");
@@ -307,7 +312,8 @@ fn a_changed_pin_must_exist_and_an_unchanged_one_is_not_looked_at() {
 fn two_inactive_candidates_are_listed() {
     let mut there = [live("1", "Coach", "A1"), live("2", "Coach", "A1")];
     there.iter_mut().for_each(|service| service.active = false);
-    let error = try_plan(&desired([wanted("Coach", "A1")]), &snapshot(there), &options()).expect_err("ambiguous");
+    let error =
+        try_plan(&desired([wanted("Coach", "A1")]), &snapshot(there), &options()).expect_err("ambiguous");
     assert_snapshot!(error.problems[0].message, @"2 inactive services of ours are named `Coach`: 1, 2");
 }
 
@@ -318,7 +324,9 @@ fn ignored_fields_are_left_alone_but_used_at_birth() {
     coach.version_sets = sets(&[("release", 1, 1), ("dev", 1, 1)]);
     let path = |text: &str| FieldPath(text.split('.').map(str::to_owned).collect());
     coach.lifecycle.ignore =
-        ["description", "tags.tier", "version_sets.release.agent_version", "version_sets.dev"].map(path).into();
+        ["description", "tags.tier", "version_sets.release.agent_version", "version_sets.dev"]
+            .map(path)
+            .into();
     let mut there = live("1", "Coach", "A1");
     there.description = "Edited by hand".to_owned();
     there.tags.insert("tier".to_owned(), Some("silver".to_owned()));
@@ -335,7 +343,11 @@ fn lookups_ask_only_for_what_names_and_changed_pins_need() {
     let mut coach = wanted("Coach", "A1");
     coach.agent = Reference::Id("a1".to_owned());
     coach.context_graph = Reference::Id("g1".to_owned());
-    let none = Snapshot { agents: Catalog::default(), context_graphs: Catalog::default(), ..snapshot([live("1", "Coach", "A1")]) };
+    let none = Snapshot {
+        agents: Catalog::default(),
+        context_graphs: Catalog::default(),
+        ..snapshot([live("1", "Coach", "A1")])
+    };
     let policy = Policy::default();
     assert!(lookups(&desired([coach.clone()]), &none, &policy, &options()).is_nothing());
     coach.version_sets = sets(&[("release", 3, 0)]);

@@ -21,14 +21,19 @@ fn policy() -> Policy {
 }
 
 fn version_sets() -> impl Strategy<Value = Option<BTreeMap<VersionSetName, DesiredVersionSet>>> {
-    let pins = subsequence(&SETS[..3], 0..=3)
-        .prop_flat_map(|names| names.into_iter().map(|name| (Just(name), 0..4_u32, 0..4_u32)).collect::<Vec<_>>());
+    let pins = subsequence(&SETS[..3], 0..=3).prop_flat_map(|names| {
+        names.into_iter().map(|name| (Just(name), 0..4_u32, 0..4_u32)).collect::<Vec<_>>()
+    });
     prop_oneof![Just(None), pins.prop_map(|pins| sets(&pins))]
 }
 
 fn tags() -> impl Strategy<Value = Option<BTreeMap<String, Option<String>>>> {
     let tag = (select(vec!["tier", "team"]), prop::option::of(select(vec!["gold", "silver"])));
-    let tags = prop::collection::btree_map(tag.0.prop_map(str::to_owned), tag.1.prop_map(|v| v.map(str::to_owned)), 0..3);
+    let tags = prop::collection::btree_map(
+        tag.0.prop_map(str::to_owned),
+        tag.1.prop_map(|v| v.map(str::to_owned)),
+        0..3,
+    );
     prop::option::of(tags)
 }
 
@@ -36,13 +41,15 @@ fn lifecycle() -> impl Strategy<Value = Lifecycle> {
     let from = prop::option::weighted(0.4, select(NAMES.to_vec()).prop_map(ServiceName::from));
     let keep = prop::bool::weighted(0.2);
     let in_place = prop::bool::weighted(0.2);
-    (from, keep, in_place, prop::bool::weighted(0.1)).prop_map(|(renamed_from, keep, in_place, prevent_removal)| Lifecycle {
-        renamed_from,
-        on_agent_change: in_place.then_some(OnAgentChange::Update),
-        retire: if keep { Retire::Keep } else { Retire::Deactivate },
-        prevent_removal,
-        ignore: BTreeSet::new(),
-    })
+    (from, keep, in_place, prop::bool::weighted(0.1)).prop_map(
+        |(renamed_from, keep, in_place, prevent_removal)| Lifecycle {
+            renamed_from,
+            on_agent_change: in_place.then_some(OnAgentChange::Update),
+            retire: if keep { Retire::Keep } else { Retire::Deactivate },
+            prevent_removal,
+            ignore: BTreeSet::new(),
+        },
+    )
 }
 
 fn one_wanted(name: &'static str) -> impl Strategy<Value = DesiredService> {
@@ -81,8 +88,9 @@ fn all_wanted() -> impl Strategy<Value = Desired> {
 
 fn one_live(name: &'static str, index: usize) -> impl Strategy<Value = LiveService> {
     let flags = (prop::bool::weighted(0.8), prop::bool::weighted(0.7));
-    let sets = subsequence(SETS.to_vec(), 0..=4)
-        .prop_flat_map(|names| names.into_iter().map(|name| (Just(name), 0..4_u32, 0..4_u32)).collect::<Vec<_>>());
+    let sets = subsequence(SETS.to_vec(), 0..=4).prop_flat_map(|names| {
+        names.into_iter().map(|name| (Just(name), 0..4_u32, 0..4_u32)).collect::<Vec<_>>()
+    });
     (select(AGENTS.to_vec()), flags, sets, tags()).prop_map(move |(agent, (active, owned), sets, tags)| {
         let mut service = live(&format!("65f0c1{index:018x}"), name, agent);
         service.active = active;
@@ -90,7 +98,9 @@ fn one_live(name: &'static str, index: usize) -> impl Strategy<Value = LiveServi
             service.tags.clear();
         }
         service.tags.extend(tags.unwrap_or_default());
-        service.version_sets.extend(sets.into_iter().map(|(name, agent, graph)| (name.into(), live_set(agent, graph))));
+        service
+            .version_sets
+            .extend(sets.into_iter().map(|(name, agent, graph)| (name.into(), live_set(agent, graph))));
         service
     })
 }
@@ -98,7 +108,11 @@ fn one_live(name: &'static str, index: usize) -> impl Strategy<Value = LiveServi
 fn all_live() -> impl Strategy<Value = Snapshot> {
     prop::collection::vec(select(NAMES.to_vec()), 0..=6)
         .prop_flat_map(|names| {
-            names.into_iter().enumerate().map(|(index, name)| one_live(name, index).boxed()).collect::<Vec<_>>()
+            names
+                .into_iter()
+                .enumerate()
+                .map(|(index, name)| one_live(name, index).boxed())
+                .collect::<Vec<_>>()
         })
         .prop_map(|mut services| {
             // What the server promises: one active service a name.
@@ -133,7 +147,9 @@ fn cuts(plan: &Plan) -> Vec<Vec<Step>> {
     let mut cuts = Vec::new();
     for done in 0..=plan.steps.len() {
         cuts.push(plan.steps[..done].to_vec());
-        if let Some(Step { action: Action::HandOver { old, rename: Some(rename), .. }, service, .. }) = plan.steps.get(done) {
+        if let Some(Step { action: Action::HandOver { old, rename: Some(rename), .. }, service, .. }) =
+            plan.steps.get(done)
+        {
             let mut half = plan.steps[..done].to_vec();
             half.push(Step {
                 id: StepId(done + 1),
@@ -151,7 +167,10 @@ fn cuts(plan: &Plan) -> Vec<Vec<Step>> {
 }
 
 /// What counts of a final state: who is there under which name, and with what.
-fn essence(desired: &Desired, snapshot: &Snapshot) -> Vec<(ServiceName, bool, AgentId, usize, Vec<VersionSetName>)> {
+fn essence(
+    desired: &Desired,
+    snapshot: &Snapshot,
+) -> Vec<(ServiceName, bool, AgentId, usize, Vec<VersionSetName>)> {
     let mut essence: Vec<_> = snapshot
         .services
         .iter()
@@ -243,9 +262,10 @@ fn the_generators_reach_every_kind_of_step() {
         }
     }
     assert!(plans > 300, "only {plans} of 600 have a plan");
-    let missing: Vec<_> = ["create", "update", "set aside", "write", "delete", "behavior", "hand over", "retire"]
-        .into_iter()
-        .filter(|kind| !kinds.contains_key(kind))
-        .collect();
+    let missing: Vec<_> =
+        ["create", "update", "set aside", "write", "delete", "behavior", "hand over", "retire"]
+            .into_iter()
+            .filter(|kind| !kinds.contains_key(kind))
+            .collect();
     assert!(missing.is_empty(), "never seen: {missing:?}; seen: {kinds:?}");
 }

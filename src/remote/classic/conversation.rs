@@ -73,7 +73,8 @@ pub(super) async fn hold(api: &Classic, id: &ServiceId, test: &SmokeTest) -> Res
         body.insert("initial_message".to_owned(), json!(say));
         body.insert("initial_message_type".to_owned(), json!("user-message"));
     }
-    let mut call = Call::send(Endpoint::StartConversation, Method::POST, api.path("conversation/"), Some(body));
+    let mut call =
+        Call::send(Endpoint::StartConversation, Method::POST, api.path("conversation/"), Some(body));
     call.query = vec![("response_format", "text".to_owned()), ("current_agent_action_type", "^$".to_owned())];
     call.repeatable = false;
     let mut response = api.http.respond(&call).await?;
@@ -104,7 +105,10 @@ pub(super) async fn hold(api: &Classic, id: &ServiceId, test: &SmokeTest) -> Res
         return Err(failed(Cause::Status(status), message));
     }
     if !heard.complete {
-        return Err(failed(Cause::Unreadable, "the conversation ended before the agent's answer was complete".to_owned()));
+        return Err(failed(
+            Cause::Unreadable,
+            "the conversation ended before the agent's answer was complete".to_owned(),
+        ));
     }
     finished?;
     Ok(heard.message)

@@ -66,7 +66,10 @@ impl Classic {
             let mut query = filter.to_vec();
             query.push(("limit", endpoint.page_size(Api::Classic).to_string()));
             if let Some(token) = &token {
-                query.push(("continuation_token", token.as_str().map_or_else(|| token.to_string(), str::to_owned)));
+                query.push((
+                    "continuation_token",
+                    token.as_str().map_or_else(|| token.to_string(), str::to_owned),
+                ));
             }
             let page: T = self.http.json(&Call::get(endpoint, path.to_owned(), query)).await?;
             let (more, next) = page.next();
@@ -152,8 +155,11 @@ impl ReadApi for Classic {
     async fn services(&self) -> Result<Vec<LiveService>, ApiError> {
         let services = self.pages::<Services>(Endpoint::ListServices, &self.path("service/"), &[]).await?;
         // A list that changes while it is read may show one twice: by id, the later answer counts.
-        let by_id: BTreeMap<ServiceId, LiveService> =
-            services.into_iter().map(wire::Service::into_live).map(|service| (service.id.clone(), service)).collect();
+        let by_id: BTreeMap<ServiceId, LiveService> = services
+            .into_iter()
+            .map(wire::Service::into_live)
+            .map(|service| (service.id.clone(), service))
+            .collect();
         Ok(by_id.into_values().collect())
     }
 
@@ -170,7 +176,8 @@ impl ReadApi for Classic {
         let services: Vec<&ServiceId> = services.iter().collect();
         let mut sets: BTreeMap<BehaviorSetId, BehaviorSet> = BTreeMap::new();
         for chunk in services.chunks(IDS_A_REQUEST) {
-            let filter: Vec<_> = chunk.iter().map(|id| ("applied_to_service", id.as_str().to_owned())).collect();
+            let filter: Vec<_> =
+                chunk.iter().map(|id| ("applied_to_service", id.as_str().to_owned())).collect();
             let path = self.path("dynamic_behavior_set/");
             let read = self.pages::<BehaviorSets>(Endpoint::ListBehaviorSets, &path, &filter).await?;
             sets.extend(read.into_iter().map(wire::BehaviorSet::into_set).map(|set| (set.id.clone(), set)));
@@ -219,7 +226,10 @@ impl WriteApi for Classic {
     ) -> Result<(), ApiError> {
         let body = json!({ "version_set": wire::version_set_body(content) });
         let path = self.version_set_path(id, name);
-        self.http.call(&Call::send(Endpoint::WriteVersionSet, Method::PUT, path, Some(body))).await.map(|_| ())
+        self.http
+            .call(&Call::send(Endpoint::WriteVersionSet, Method::PUT, path, Some(body)))
+            .await
+            .map(|_| ())
     }
 
     async fn delete_version_set(&self, id: &ServiceId, name: &VersionSetName) -> Result<(), ApiError> {
@@ -230,10 +240,17 @@ impl WriteApi for Classic {
         }
     }
 
-    async fn apply_behavior_set(&self, id: &BehaviorSetId, services: &BTreeSet<ServiceId>) -> Result<(), ApiError> {
+    async fn apply_behavior_set(
+        &self,
+        id: &BehaviorSetId,
+        services: &BTreeSet<ServiceId>,
+    ) -> Result<(), ApiError> {
         let path = self.path(&format!("dynamic_behavior_set/{}/", segment(id.as_str())));
         let body = json!({ "applied_to_services": services });
-        self.http.call(&Call::send(Endpoint::UpdateBehaviorSet, Method::POST, path, Some(body))).await.map(|_| ())
+        self.http
+            .call(&Call::send(Endpoint::UpdateBehaviorSet, Method::POST, path, Some(body)))
+            .await
+            .map(|_| ())
     }
 
     async fn converse(&self, id: &ServiceId, test: &SmokeTest) -> Result<String, ApiError> {

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::model::{self, LiveService, LlmPreference, NewService, Pin, ServiceUpdate, VersionSet, VersionSetName};
+use crate::model::{
+    self, LiveService, LlmPreference, NewService, Pin, ServiceUpdate, VersionSet, VersionSetName,
+};
 
 /// A service in a list.
 #[derive(Deserialize)]
@@ -51,8 +53,12 @@ impl Service {
         let trimmed = |text: String| text.trim().to_owned();
         let tags = match self.tags {
             None => BTreeMap::new(),
-            Some(Tags::List(list)) => list.into_iter().map(|tag| (trimmed(tag.key), tag.value.map(trimmed))).collect(),
-            Some(Tags::Map(map)) => map.into_iter().map(|(key, value)| (trimmed(key), value.map(trimmed))).collect(),
+            Some(Tags::List(list)) => {
+                list.into_iter().map(|tag| (trimmed(tag.key), tag.value.map(trimmed))).collect()
+            }
+            Some(Tags::Map(map)) => {
+                map.into_iter().map(|(key, value)| (trimmed(key), value.map(trimmed))).collect()
+            }
         };
         let sets = self.version_sets.unwrap_or_default();
         LiveService {
@@ -64,7 +70,10 @@ impl Service {
             context_graph: self.service_hierarchical_state_machine_id.as_str().into(),
             tags,
             keyterms: self.keyterms.unwrap_or_default().into_iter().map(trimmed).collect(),
-            version_sets: sets.into_iter().map(|(name, set)| (VersionSetName::new(name), version_set(set))).collect(),
+            version_sets: sets
+                .into_iter()
+                .map(|(name, set)| (VersionSetName::new(name), version_set(set)))
+                .collect(),
             updated_by: self.updated_by.and_then(|by| by.get("user_id")?.as_str().map(str::to_owned)),
         }
     }
@@ -92,7 +101,10 @@ fn version_set(mut set: Map<String, Value>) -> VersionSet {
     VersionSet {
         agent_version,
         context_graph_version,
-        llm_model_preferences: preferences.into_iter().filter_map(|(key, value)| Some((key, preference(value)?))).collect(),
+        llm_model_preferences: preferences
+            .into_iter()
+            .filter_map(|(key, value)| Some((key, preference(value)?)))
+            .collect(),
         carried: set,
     }
 }
@@ -284,7 +296,8 @@ mod tests {
 
     #[test]
     fn an_update_sends_only_what_changes() {
-        let update = ServiceUpdate { active: Some(false), tags: Some(BTreeMap::new()), ..ServiceUpdate::default() };
+        let update =
+            ServiceUpdate { active: Some(false), tags: Some(BTreeMap::new()), ..ServiceUpdate::default() };
         assert_eq!(update_body(&update), json!({"is_active": false, "tags": {}}));
     }
 }

@@ -1,0 +1,302 @@
+//! A laboratory for the real binary: a project in a temporary directory, an emulator in this process, an
+//! observer that watches every request and may kill the child that sends it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use amigops::emulator::{Limits, Observer, Options, RequestInfo, RequestRecord, Seed, Server, Service, Verdict, World};
+
+/// The organization of every laboratory.
+pub(crate) const ORGANIZATION: &str = "acme";
+
+/// What became of a run of the binary.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Run {
+    /// Checks the exit code, and shows everything if it is another.
+    #[track_caller]
+    pub(crate) fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+}
+
+type Before = dyn Fn(&RequestInfo) -> Verdict + Send + Sync;
+type After = dyn Fn(&RequestInfo, u16, &World) + Send + Sync;
+
+/// Hands requests to whatever the test has put in.
+#[derive(Default)]
+pub(crate) struct Hooks {
+    before: Mutex<Option<Arc<Before>>>,
+    after: Mutex<Option<Arc<After>>>,
+    child: Mutex<Option<Child>>,
+    /// Requests since the last run began.
+    count: AtomicU64,
+}
+
+impl Observer for Hooks {
+    fn before(&self, request: &RequestInfo) -> Verdict {
+        self.count.fetch_add(1, Ordering::SeqCst);
+        let hook = self.before.lock().unwrap().clone();
+        hook.map_or(Verdict::Proceed, |hook| hook(request))
+    }
+
+    fn after(&self, request: &RequestInfo, status: u16, world: &World) {
+        let hook = self.after.lock().unwrap().clone();
+        if let Some(hook) = hook {
+            hook(request, status, world);
+        }
+    }
+}
+
+impl Hooks {
+    /// How many requests the present run has sent.
+    pub(crate) fn count(&self) -> u64 {
+        self.count.load(Ordering::SeqCst)
+    }
+
+    /// SIGKILL to the child, if it still runs.
+    pub(crate) fn kill(&self) {
+        if let Some(child) = self.child.lock().unwrap().as_mut() {
+            child.kill().unwrap();
+        }
+    }
+
+    /// Another signal to the child.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.lock().unwrap().as_ref().map(Child::id);
+        if let Some(id) = id {
+            Command::new("kill").arg(format!("-{name}")).arg(id.to_string()).status().unwrap();
+        }
+    }
+}
+
+/// A project, an emulator, and the binary.
+pub(crate) struct Lab {
+    directory: tempfile::TempDir,
+    pub(crate) server: Server,
+    pub(crate) hooks: Arc<Hooks>,
+}
+
+/// The wall clock, for emulators of tests.
+#[allow(clippy::disallowed_methods, reason = "a test's emulator runs in real time")]
+pub(crate) fn wall_clock() -> Arc<dyn Fn() -> SystemTime + Send + Sync> {
+    Arc::new(SystemTime::now)
+}
+
+impl Lab {
+    /// A laboratory whose emulator holds what the seed says, without limits.
+    pub(crate) fn new(seed: &str) -> Self {
+        Self::with(seed, |_| {})
+    }
+
+    /// The same, with other options.
+    pub(crate) fn with(seed: &str, change: impl FnOnce(&mut Options)) -> Self {
+        let hooks = Arc::new(Hooks::default());
+        let mut seed = Seed::from_yaml(seed).unwrap();
+        seed.ensure_api_key(ORGANIZATION, "key-id", "s3cret-key", "user-1");
+        let mut options = Options::new(wall_clock());
+        options.seed = Some(seed);
+        options.limits = Limits::Off;
+        options.observer = Some(Arc::clone(&hooks) as Arc<dyn Observer>);
+        change(&mut options);
+        let lab = Self { directory: tempfile::tempdir().unwrap(), server: Server::start(options).unwrap(), hooks };
+        lab.project("");
+        lab
+    }
+
+    /// Writes amigops.yaml: one environment on the emulator, and what the test adds.
+    pub(crate) fn project(&self, more: &str) {
+        let url = self.server.url();
+        self.write(
+            "amigops.yaml",
+            &format!(
+                "version: 1\nmanifests: [services/*.yaml]\nenvironments:\n  lab: {{api: classic, organization: {ORGANIZATION}, base_url: \"{url}\"}}\ndefault_environment: lab\n{more}"
+            ),
+        );
+    }
+
+    /// Writes a file of the project.
+    pub(crate) fn write(&self, path: &str, text: &str) {
+        let path = self.directory.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    /// Writes the manifests, all in one file.
+    pub(crate) fn manifests(&self, text: &str) {
+        self.write("services/all.yaml", text);
+    }
+
+    /// The project's directory.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.directory.path().to_path_buf()
+    }
+
+    /// Runs the binary in the project, with nothing of this process's environment.
+    pub(crate) fn run(&self, args: &[&str]) -> Run {
+        self.hooks.count.store(0, Ordering::SeqCst);
+        let mut command = amigops(&self.path());
+        command.args(args).envs([
+            ("AMIGO_API_KEY", "s3cret-key"),
+            ("AMIGO_API_KEY_ID", "key-id"),
+            ("AMIGO_USER_ID", "user-1"),
+        ]);
+        let mut child = command.spawn().unwrap();
+        let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        *self.hooks.child.lock().unwrap() = Some(child);
+        let readers = [drain(stdout), drain(stderr)].map(|thread| thread.join().unwrap());
+        // The pipes are closed, so the child is about to end; the hooks may still want to kill it.
+        let status = loop {
+            if let Some(status) = self.hooks.child.lock().unwrap().as_mut().unwrap().try_wait().unwrap() {
+                break status;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        };
+        *self.hooks.child.lock().unwrap() = None;
+        let [stdout, stderr] = readers;
+        Run { code: status.code(), stdout, stderr }
+    }
+
+    /// `apply --auto-approve`.
+    pub(crate) fn apply(&self) -> Run {
+        self.run(&["apply", "--auto-approve"])
+    }
+
+    /// Checks that a plan finds nothing to do.
+    #[track_caller]
+    pub(crate) fn expect_converged(&self) {
+        let run = self.run(&["plan", "--detailed-exitcode"]).expect(0);
+        assert!(run.stdout.contains("Nothing to do"), "{}", run.stdout);
+    }
+
+    /// What happens before each request.
+    pub(crate) fn before(&self, hook: impl Fn(&RequestInfo) -> Verdict + Send + Sync + 'static) {
+        *self.hooks.before.lock().unwrap() = Some(Arc::new(hook));
+    }
+
+    /// What happens after each request.
+    pub(crate) fn after(&self, hook: impl Fn(&RequestInfo, u16, &World) + Send + Sync + 'static) {
+        *self.hooks.after.lock().unwrap() = Some(Arc::new(hook));
+    }
+
+    /// Takes the hooks out.
+    pub(crate) fn unhook(&self) {
+        *self.hooks.before.lock().unwrap() = None;
+        *self.hooks.after.lock().unwrap() = None;
+    }
+
+    /// All requests so far that could change something.
+    pub(crate) fn writes(&self) -> Vec<RequestRecord> {
+        let is_write = |record: &RequestRecord| record.method != "GET" && !record.path.contains("signin_with_api_key");
+        self.server.requests().into_iter().filter(is_write).collect()
+    }
+
+    /// All services, in the order in which they were made.
+    pub(crate) fn services(&self) -> Vec<Service> {
+        self.server.world().organization(ORGANIZATION).unwrap().services().iter().cloned().collect()
+    }
+
+    /// The active service with a name.
+    #[track_caller]
+    pub(crate) fn active(&self, name: &str) -> Service {
+        let services = self.services();
+        let mut named = services.into_iter().filter(|service| service.is_active && service.name == name);
+        let one = named.next().unwrap_or_else(|| panic!("no active service is named {name}"));
+        assert!(named.next().is_none(), "two active services are named {name}");
+        one
+    }
+
+    /// What counts of the live state: everything but ids and who did it, ordered.
+    pub(crate) fn essence(&self) -> Vec<String> {
+        let world = self.server.world();
+        let organization = world.organization(ORGANIZATION).unwrap();
+        let mut lines: Vec<String> = organization
+            .services()
+            .iter()
+            .map(|service| {
+                let replaces = service.tags.contains_key("replaces");
+                let tags: Vec<_> = service.tags.iter().filter(|(key, _)| *key != "replaces").collect();
+                let name = service.name.split(" (replaced").next().unwrap();
+                let behaviors = organization
+                    .behavior_sets()
+                    .iter()
+                    .filter(|set| set.applied_to_services.contains(&service.id))
+                    .count();
+                format!(
+                    "{name} active={} agent={} graph={} {:?} tags={tags:?} replaces={replaces} keyterms={:?} behaviors={behaviors} sets={:?}",
+                    service.is_active,
+                    service.agent_id,
+                    service.context_graph_id,
+                    service.description,
+                    service.keyterms,
+                    service.version_sets
+                )
+            })
+            .collect();
+        lines.sort();
+        lines
+    }
+}
+
+/// The binary, in a directory, with an empty environment and captured output.
+pub(crate) fn amigops(directory: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_amigops"));
+    command
+        .current_dir(directory)
+        .env_clear()
+        .env("HOME", directory)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Runs a prepared command to its end.
+pub(crate) fn finish(mut command: Command) -> Run {
+    let output = command.output().unwrap();
+    Run {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn drain(mut pipe: impl std::io::Read + Send + 'static) -> std::thread::JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        pipe.read_to_string(&mut text).unwrap();
+        text
+    })
+}
+
+/// Copies a directory of the repository's examples.
+pub(crate) fn copy_example(name: &str) -> tempfile::TempDir {
+    let target = tempfile::tempdir().unwrap();
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name), target.path());
+    target
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_name() == ".amigops" {
+            continue;
+        }
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
