@@ -15,6 +15,9 @@ use crate::model::{Api, Endpoint};
 /// The length of a window where the server does not say when it ends.
 const MINUTE: Duration = Duration::from_secs(60);
 
+/// A wait from this length on is told.
+const WORTH_A_WORD: Duration = Duration::from_secs(1);
+
 /// What an answer's headers say of an endpoint's budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Told {
@@ -36,6 +39,8 @@ struct Budget {
     outstanding: u32,
     /// When requests were answered without a word on the budget.
     untold: VecDeque<Instant>,
+    /// The end of the wait that somebody was told of: others who wait for the same say nothing.
+    announced: Option<Instant>,
 }
 
 /// Whether requests can go now, or when to ask again.
@@ -50,7 +55,7 @@ enum Answer {
 
 impl Budget {
     fn new(limit: u32) -> Self {
-        Self { limit, told: None, outstanding: 0, untold: VecDeque::new() }
+        Self { limit, told: None, outstanding: 0, untold: VecDeque::new(), announced: None }
     }
 
     fn ask(&mut self, count: u32, now: Instant) -> Answer {
@@ -73,6 +78,15 @@ impl Budget {
             (None, None) => None,
         };
         opens.map_or(Answer::Unknown, Answer::Later)
+    }
+
+    /// Whether a wait until then is news.
+    fn announce(&mut self, until: Instant) -> bool {
+        let known = self.announced.is_some_and(|known| until <= known + Duration::from_secs(1));
+        if !known {
+            self.announced = Some(until);
+        }
+        !known
     }
 
     fn answered(&mut self, told: Option<Told>, now: Instant) {
@@ -122,7 +136,6 @@ impl Limiter {
         count: u32,
         waiting: &dyn Fn(Duration, u32),
     ) -> Reservation {
-        let mut said = false;
         loop {
             // Registered before asking, so that an answer in between is not missed.
             let changed = self.changed.notified();
@@ -140,9 +153,8 @@ impl Limiter {
                 Answer::Unknown => changed.await,
                 Answer::Later(at) => {
                     let wait = at.saturating_duration_since(now);
-                    if !said && wait >= Duration::from_secs(1) {
+                    if wait >= WORTH_A_WORD && self.with(endpoint, |budget| budget.announce(at)) {
                         waiting(wait, limit);
-                        said = true;
                     }
                     tokio::select! {
                         () = changed => {}

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use amigops::emulator::{Limits, Observer, Options, RequestInfo, RequestRecord, Seed, Server, Service, Verdict, World};
+use amigops::emulator::{
+    Limits, Observer, Options, RequestInfo, RequestRecord, Seed, Server, Service, Verdict, World,
+};
 
 /// The organization of every laboratory.
 pub(crate) const ORGANIZATION: &str = "acme";
@@ -108,7 +110,8 @@ impl Lab {
         options.limits = Limits::Off;
         options.observer = Some(Arc::clone(&hooks) as Arc<dyn Observer>);
         change(&mut options);
-        let lab = Self { directory: tempfile::tempdir().unwrap(), server: Server::start(options).unwrap(), hooks };
+        let lab =
+            Self { directory: tempfile::tempdir().unwrap(), server: Server::start(options).unwrap(), hooks };
         lab.project("");
         lab
     }
@@ -196,7 +199,8 @@ impl Lab {
 
     /// All requests so far that could change something.
     pub(crate) fn writes(&self) -> Vec<RequestRecord> {
-        let is_write = |record: &RequestRecord| record.method != "GET" && !record.path.contains("signin_with_api_key");
+        let is_write =
+            |record: &RequestRecord| record.method != "GET" && !record.path.contains("signin_with_api_key");
         self.server.requests().into_iter().filter(is_write).collect()
     }
 

@@ -59,7 +59,9 @@ fn install(lab: &Lab, cut: Cut) {
             });
             // What the dying process may still send at the same moment is lost.
             let hooks = Arc::clone(&lab.hooks);
-            lab.before(move |_: &RequestInfo| if hooks.count() > number { Verdict::Drop } else { Verdict::Proceed });
+            lab.before(
+                move |_: &RequestInfo| if hooks.count() > number { Verdict::Drop } else { Verdict::Proceed },
+            );
         }
     }
 }

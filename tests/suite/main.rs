@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic as tests do; clippy knows tests only")]
 
+mod apply;
+mod bad_input;
 mod emulator;
 mod harness;
 mod kill;

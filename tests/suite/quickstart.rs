@@ -55,9 +55,17 @@ fn ids_are_printed_in_each_format() {
     let ids: std::collections::BTreeMap<String, String> = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(ids.len(), 4);
     let env = run(project.path(), &["ids", "--format", "env"]).expect(0);
-    assert!(env.stdout.contains(&format!("AMIGO_SERVICE_MEET_GREET={}\n", ids["Meet & Greet"])), "{}", env.stdout);
+    assert!(
+        env.stdout.contains(&format!("AMIGO_SERVICE_MEET_GREET={}\n", ids["Meet & Greet"])),
+        "{}",
+        env.stdout
+    );
     let yaml = run(project.path(), &["ids"]).expect(0);
-    assert!(yaml.stdout.contains(&format!("\"Health Coach\": \"{}\"\n", ids["Health Coach"])), "{}", yaml.stdout);
+    assert!(
+        yaml.stdout.contains(&format!("\"Health Coach\": \"{}\"\n", ids["Health Coach"])),
+        "{}",
+        yaml.stdout
+    );
 }
 
 #[test]

@@ -69,14 +69,22 @@ fn the_new_service_has_everything_and_the_name_is_free_for_one_request() {
     lab.after(move |_, _, world| {
         let services = world.organization(ORGANIZATION).unwrap().services();
         let ids: Vec<String> = services.iter().map(|service| service.id.clone()).collect();
-        let named = services.iter().filter(|service| service.is_active && service.name == "Health Coach").count();
+        let named =
+            services.iter().filter(|service| service.is_active && service.name == "Health Coach").count();
         seen.lock().unwrap().push((named, active_of(world, &ids)));
     });
     let run = lab.apply().expect(0);
     lab.unhook();
     let moments = moments.lock().unwrap().clone();
-    assert_eq!(moments.iter().filter(|(named, _)| *named == 0).count(), 1, "the name is free for one request: {moments:?}");
-    assert!(moments.iter().all(|(named, active)| *named <= 1 && *active >= 1), "old or new is active: {moments:?}");
+    assert_eq!(
+        moments.iter().filter(|(named, _)| *named == 0).count(),
+        1,
+        "the name is free for one request: {moments:?}"
+    );
+    assert!(
+        moments.iter().all(|(named, active)| *named <= 1 && *active >= 1),
+        "old or new is active: {moments:?}"
+    );
 
     let new = lab.active("Health Coach");
     assert_ne!(new.id, old.id);
@@ -101,7 +109,10 @@ fn an_activation_that_fails_gives_the_old_service_its_name_back() {
     let lab = lab("Coach Noor", "");
     let old = lab.active("Health Coach");
     lab.before(|request: &RequestInfo| {
-        if request.method == "POST" && request.body.contains("\"is_active\":true") && !request.body.contains("agent_id") {
+        if request.method == "POST"
+            && request.body.contains("\"is_active\":true")
+            && !request.body.contains("agent_id")
+        {
             return Verdict::Answer {
                 status: 400,
                 headers: Vec::new(),
@@ -134,12 +145,16 @@ fn retire_keep_lets_the_old_service_run_and_forgets_it() {
 
 #[test]
 fn a_smoke_test_stands_between_the_new_service_and_its_users() {
-    let lab = lab("Coach Noor", "smoke:\n  - {version_set: staging, say: Hello, expect: \"(?i)never said\"}\n");
+    let lab =
+        lab("Coach Noor", "smoke:\n  - {version_set: staging, say: Hello, expect: \"(?i)never said\"}\n");
     let old = lab.active("Health Coach");
     let run = lab.apply().expect(4);
     assert!(run.stderr.contains("does not match"), "{}", run.stderr);
     assert_eq!(lab.active("Health Coach").id, old.id);
-    lab.manifests(&manifest("Coach Noor", "smoke:\n  - {version_set: staging, say: Hello, expect: \"(?i)noor|hello\"}\n"));
+    lab.manifests(&manifest(
+        "Coach Noor",
+        "smoke:\n  - {version_set: staging, say: Hello, expect: \"(?i)noor|hello\"}\n",
+    ));
     lab.apply().expect(0);
     assert_ne!(lab.active("Health Coach").id, old.id);
     let world = lab.server.world();

@@ -1,0 +1,137 @@
+//! Bad input through the real binary: a clear error at its place, exit 1, and no request that writes. The
+//! loader's own tables stand in `manifest/`; here it is the whole way that counts.
+
+use crate::harness::Lab;
+
+const SEED: &str = "
+organizations:
+  acme:
+    agents: [{name: Coach Maya, versions: 3}]
+    context_graphs: [{name: Coaching Flow, versions: 3}]
+";
+
+const GOOD: &str = "service: Desk\ndescription: The desk\nagent: Coach Maya\ncontext_graph: Coaching Flow\n";
+
+/// A broken manifest, the place that must be named, and words that must be said.
+struct Case {
+    name: &'static str,
+    text: String,
+    place: &'static str,
+    words: &'static [&'static str],
+}
+
+fn case(
+    name: &'static str,
+    text: impl Into<String>,
+    place: &'static str,
+    words: &'static [&'static str],
+) -> Case {
+    Case { name, text: text.into(), place, words }
+}
+
+fn with(more: &str) -> String {
+    format!("{GOOD}{more}")
+}
+
+fn cases() -> Vec<Case> {
+    vec![
+        case("not YAML", "service: [Desk\nagent: x\n", "services/all.yaml:", &["error[AG"]),
+        case("wrong type", GOOD.replace("The desk", "[1, 2]"), "services/all.yaml:2:14", &["AG010"]),
+        case(
+            "unknown key",
+            with("version_set: {}\n"),
+            "services/all.yaml:5:1",
+            &["AG012", "did you mean `version_sets`?"],
+        ),
+        case("duplicate key", with("agent: Other\n"), "services/all.yaml:5:1", &["AG011"]),
+        case("duplicate service", format!("{GOOD}---\n{GOOD}"), "services/all.yaml:6:10", &["AG040"]),
+        case("bad tag", with("tags: {\"a/b\": x}\n"), "services/all.yaml:5:8", &["AG021"]),
+        case("bad keyterm", with("keyterms: [UPPER]\n"), "services/all.yaml:5:12", &["AG024"]),
+        case("bad set name", with("version_sets: {a b: {}}\n"), "services/all.yaml:5:16", &["AG025"]),
+        case("edge", with("version_sets: {edge: {}}\n"), "services/all.yaml:5:16", &["AG026"]),
+        case(
+            "latest",
+            with("version_sets: {release: {agent_version: latest, context_graph_version: 1}}\n"),
+            "services/all.yaml:5:41",
+            &["AG029"],
+        ),
+        case(
+            "missing agent",
+            GOOD.replace("Maya", "Mya"),
+            "services/all.yaml:3:8",
+            &["Coach Mya", "did you mean `Coach Maya`?"],
+        ),
+        case(
+            "missing pin",
+            with("version_sets: {dev: {agent_version: 9}}\n"),
+            "services/all.yaml:5:16",
+            &["version 9", "its latest version is 3"],
+        ),
+        case("10 MB", format!("{GOOD}# {}\n", "x".repeat(10 << 20)), "services/all.yaml", &["AG003"]),
+        case(
+            "deep",
+            format!("service: {}1{}\n", "[".repeat(5_000), "]".repeat(5_000)),
+            "services/all.yaml:1:",
+            &["AG006"],
+        ),
+        case(
+            "alias bomb",
+            (0..12).fold("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned(), |text, n| {
+                let alias = format!("*a{n}, ").repeat(10);
+                format!("{text}a{}: &a{} [{alias}]\n", n + 1, n + 1)
+            }),
+            "services/all.yaml:",
+            &["AG006"],
+        ),
+    ]
+}
+
+#[test]
+fn every_kind_is_told_at_its_place_and_nothing_is_written() {
+    for Case { name, text, place, words } in cases() {
+        let lab = Lab::new(SEED);
+        lab.project("guardrails: {require_pins: [release]}\n");
+        lab.manifests(&text);
+        let run = lab.apply();
+        assert_eq!(run.code, Some(1), "{name}: {}", run.stderr);
+        assert!(run.stderr.contains(place), "{name}: {place}: {}", run.stderr);
+        for word in words {
+            assert!(run.stderr.contains(word), "{name}: {word}: {}", run.stderr);
+        }
+        assert!(run.stderr.contains("nothing was sent"), "{name}: {}", run.stderr);
+        assert!(run.stderr.len() < 20_000, "{name}: an error of {} bytes", run.stderr.len());
+        assert_eq!(lab.writes(), [], "{name}");
+    }
+}
+
+#[test]
+fn a_project_without_manifests_is_a_mistake_not_an_order_to_remove_everything() {
+    let lab = Lab::new(SEED);
+    let run = lab.run(&["apply", "--auto-approve", "--prune"]).expect(1);
+    assert!(run.stderr.contains("AG009"), "{}", run.stderr);
+    lab.write("services/empty.yaml", "# nothing yet\n");
+    lab.run(&["apply", "--auto-approve", "--prune"]).expect(1);
+    assert_eq!(lab.writes(), []);
+}
+
+#[test]
+fn an_unreadable_file_is_told_with_its_reason() {
+    let lab = Lab::new(SEED);
+    lab.manifests(GOOD);
+    lab.write("services/directory.yaml/inner.txt", "");
+    let run = lab.run(&["plan"]).expect(1);
+    assert!(run.stderr.contains("AG002") && run.stderr.contains("directory"), "{}", run.stderr);
+    assert_eq!(lab.hooks.count(), 0, "nothing is sent at all");
+}
+
+#[test]
+fn all_problems_of_all_files_are_told_in_one_run() {
+    let lab = Lab::new(SEED);
+    lab.write("services/a.yaml", &with("colour: red\nkeyterms: [UPPER]\n").replace("Desk", "A"));
+    lab.write("services/b.yaml", &with("tags: 7\n").replace("Desk", "B"));
+    let run = lab.run(&["validate"]).expect(1);
+    for place in ["services/a.yaml:5:1", "services/a.yaml:6:12", "services/b.yaml:5:7"] {
+        assert!(run.stderr.contains(place), "{place}: {}", run.stderr);
+    }
+    assert!(run.stderr.contains("3 problems in 2 files; nothing was sent"), "{}", run.stderr);
+}
