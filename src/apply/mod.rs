@@ -8,6 +8,8 @@
 mod engine;
 mod event;
 mod step;
+#[cfg(test)]
+mod tests;
 
 pub use engine::{Settings, run};
 pub use event::{Event, Outcome, Report, StepFailure};

@@ -28,7 +28,7 @@ mod types;
 pub mod verify;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use build::plan;
 pub use lookups::lookups;

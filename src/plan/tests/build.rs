@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::*;
 use crate::plan::{self, Options, Plan, PlanError, Target, verify};
 
-pub(super) fn options() -> Options {
+pub(crate) fn options() -> Options {
     Options {
         api: Api::Classic,
         today: "2026-11-22".to_owned(),
@@ -16,12 +16,12 @@ pub(super) fn options() -> Options {
     }
 }
 
-pub(super) fn pin(number: u32) -> Pin {
+pub(crate) fn pin(number: u32) -> Pin {
     if number == 0 { Pin::Latest } else { Pin::Number(number) }
 }
 
 /// A catalog of agents or graphs `X1` to `X4` with 5 versions each; ids are `x1`…
-pub(super) fn catalog<Id: Ord + for<'t> From<&'t str>>(letter: char) -> Catalog<Id> {
+pub(crate) fn catalog<Id: Ord + for<'t> From<&'t str>>(letter: char) -> Catalog<Id> {
     let entry = |n| {
         let name = format!("{}{n}", letter.to_uppercase());
         let id = format!("{letter}{n}");
@@ -30,7 +30,7 @@ pub(super) fn catalog<Id: Ord + for<'t> From<&'t str>>(letter: char) -> Catalog<
     Catalog { complete: true, entries: (1..=4).map(entry).collect(), missing: BTreeSet::new() }
 }
 
-pub(super) fn wanted(name: &str, agent: &str) -> DesiredService {
+pub(crate) fn wanted(name: &str, agent: &str) -> DesiredService {
     DesiredService {
         name: name.into(),
         place: Place { file: format!("{name}.yaml"), line: 1, column: 1 },
@@ -49,7 +49,7 @@ pub(super) fn wanted(name: &str, agent: &str) -> DesiredService {
     }
 }
 
-pub(super) fn sets(pins: &[(&str, u32, u32)]) -> Option<BTreeMap<VersionSetName, DesiredVersionSet>> {
+pub(crate) fn sets(pins: &[(&str, u32, u32)]) -> Option<BTreeMap<VersionSetName, DesiredVersionSet>> {
     let set = |(name, agent, graph): &(&str, u32, u32)| {
         let content = DesiredVersionSet {
             agent_version: Some(pin(*agent)),
@@ -61,16 +61,16 @@ pub(super) fn sets(pins: &[(&str, u32, u32)]) -> Option<BTreeMap<VersionSetName,
     Some(pins.iter().map(set).collect())
 }
 
-pub(super) fn desired(services: impl IntoIterator<Item = DesiredService>) -> Desired {
+pub(crate) fn desired(services: impl IntoIterator<Item = DesiredService>) -> Desired {
     Desired { services: services.into_iter().map(|service| (service.name.clone(), service)).collect() }
 }
 
-pub(super) fn live_set(agent: u32, graph: u32) -> VersionSet {
+pub(crate) fn live_set(agent: u32, graph: u32) -> VersionSet {
     VersionSet { agent_version: pin(agent), context_graph_version: pin(graph), ..VersionSet::latest() }
 }
 
 /// An active, owned service with `edge` and `release`.
-pub(super) fn live(id: &str, name: &str, agent: &str) -> LiveService {
+pub(crate) fn live(id: &str, name: &str, agent: &str) -> LiveService {
     LiveService {
         id: id.into(),
         name: name.into(),
@@ -85,7 +85,7 @@ pub(super) fn live(id: &str, name: &str, agent: &str) -> LiveService {
     }
 }
 
-pub(super) fn snapshot(services: impl IntoIterator<Item = LiveService>) -> Snapshot {
+pub(crate) fn snapshot(services: impl IntoIterator<Item = LiveService>) -> Snapshot {
     Snapshot {
         services: services.into_iter().collect(),
         agents: catalog('a'),
@@ -94,12 +94,12 @@ pub(super) fn snapshot(services: impl IntoIterator<Item = LiveService>) -> Snaps
     }
 }
 
-pub(super) fn try_plan(desired: &Desired, snapshot: &Snapshot, options: &Options) -> Result<Plan, PlanError> {
+pub(crate) fn try_plan(desired: &Desired, snapshot: &Snapshot, options: &Options) -> Result<Plan, PlanError> {
     plan::plan(desired, snapshot, &Policy::default(), options)
 }
 
 /// Plans, has the plan judged, and checks that planning again after it gives nothing.
-pub(super) fn plan_and_judge(desired: &Desired, snapshot: &Snapshot, options: &Options) -> Plan {
+pub(crate) fn plan_and_judge(desired: &Desired, snapshot: &Snapshot, options: &Options) -> Plan {
     let policy = Policy::default();
     let plan = plan::plan(desired, snapshot, &policy, options).expect("a plan can be made");
     let violations = verify::verify(desired, snapshot, &policy, options, &plan);
@@ -111,7 +111,7 @@ pub(super) fn plan_and_judge(desired: &Desired, snapshot: &Snapshot, options: &O
 }
 
 /// The steps in short, a line each.
-pub(super) fn steps(plan: &Plan) -> String {
+pub(crate) fn steps(plan: &Plan) -> String {
     let line = |step: &plan::Step| {
         let waits: Vec<String> = step.depends_on.iter().map(ToString::to_string).collect();
         let waits = if waits.is_empty() { String::new() } else { format!(" after {}", waits.join(",")) };

@@ -1,6 +1,7 @@
 //! Planning scenarios and properties. Every scenario ends with the verifier's approval and with
 //! "plan again: nothing".
 
-mod build;
+pub(crate) mod build;
 mod cases;
+pub(crate) mod generate;
 mod properties;
