@@ -53,7 +53,7 @@ impl StepFailure {
 /// How a step ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is done; with the id of the service that it created.
+    /// It is done; with the id of the service that it created or put in another's place.
     Done(Option<ServiceId>),
     /// It failed.
     Failed(StepFailure),

@@ -30,7 +30,7 @@ impl<'a, A: WriteApi> Runner<'a, A> {
         Self { api, known, created: RefCell::default(), behavior_sets: RefCell::default() }
     }
 
-    /// Runs a step; gives the id of a service that it created.
+    /// Runs a step; gives the id of a service that it created or put in another's place.
     pub(super) async fn run(&self, step: &Step) -> Result<Option<ServiceId>, StepFailure> {
         match &step.action {
             Action::Create(new) => {
@@ -51,7 +51,9 @@ impl<'a, A: WriteApi> Runner<'a, A> {
             }
             Action::Smoke { target, test } => self.smoke(&self.id(target)?, test).await?,
             Action::HandOver { old, old_name, rename, new } => {
-                self.hand_over(old, old_name, rename.as_deref(), &self.id(new)?).await?;
+                let new = self.id(new)?;
+                self.hand_over(old, old_name, rename.as_deref(), &new).await?;
+                return Ok(Some(new));
             }
         }
         Ok(None)

@@ -11,7 +11,7 @@ use super::prepare::{PlanArgs, Prepared};
 use crate::apply::{self, Event, Outcome, Report, Settings};
 use crate::error::{Failure, Success};
 use crate::model::{ServiceId, ServiceName, Snapshot};
-use crate::plan::{Action, Plan, Target};
+use crate::plan::{Action, Plan};
 use crate::report::{human, progress};
 
 /// Arguments of `apply`.
@@ -148,22 +148,14 @@ async fn conclude(
 /// The ids as far as the run itself told them.
 fn known_ids(plan: &Plan, report: &Report) -> BTreeMap<ServiceName, ServiceId> {
     let mut ids = plan.ids.clone();
-    let created = |target: &Target| match target {
-        Target::Live(id) => Some(id.clone()),
-        Target::Created(step) => match report.outcomes.get(step) {
-            Some(Outcome::Done(id)) => id.clone(),
-            _ => None,
-        },
-    };
     for step in &plan.steps {
-        match (&step.action, report.outcomes.get(&step.id)) {
-            (Action::Create(new), Some(Outcome::Done(Some(id)))) if new.active => {
-                ids.insert(step.service.clone(), id.clone());
-            }
-            (Action::HandOver { new, .. }, Some(Outcome::Done(_))) => {
-                ids.extend(created(new).map(|id| (step.service.clone(), id)));
-            }
-            _ => {}
+        let Some(Outcome::Done(Some(id))) = report.outcomes.get(&step.id) else { continue };
+        let serves = match &step.action {
+            Action::Create(new) => new.active,
+            _ => true,
+        };
+        if serves {
+            ids.insert(step.service.clone(), id.clone());
         }
     }
     ids

@@ -75,8 +75,12 @@ fn service(out: &mut String, plan: &Plan, shown: &ServicePlan) {
     if shown.kind == ServiceKind::Replace {
         id.push_str(" → new id");
     }
-    let line = format!("{} {}", styled(style, mark), styled(STRONG, &padded(&name, ID_COLUMN - 4)));
-    let _ = writeln!(out, "{}", format!("{line} {}", styled(DIM, &id)).trim_end());
+    let line = if id.is_empty() {
+        format!("{} {}", styled(style, mark), styled(STRONG, &name))
+    } else {
+        format!("{} {} {}", styled(style, mark), styled(STRONG, &padded(&name, ID_COLUMN - 4)), styled(DIM, &id))
+    };
+    let _ = writeln!(out, "{line}");
     if let Some(former) = &shown.former_name
         && shown.kind != ServiceKind::Replace
     {
@@ -89,7 +93,7 @@ fn service(out: &mut String, plan: &Plan, shown: &ServicePlan) {
         field(out, "continues", "a replacement that an earlier run began");
     }
     if let Some((agent, graph)) = &shown.joins {
-        let agent = padded(&visible(agent), 16);
+        let agent = padded(&visible(agent), 20);
         field(out, "agent", &format!("{agent} context_graph  {}", visible(graph)));
     }
     for change in

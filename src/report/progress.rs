@@ -22,7 +22,10 @@ pub fn event(plan: &Plan, event: &Event) -> Option<String> {
     let what = padded(&done_words(step), 34);
     Some(match outcome {
         Outcome::Done(created) => {
-            let id = created.as_ref().or(subject(step)).map(|id| short_id(id.as_str())).unwrap_or_default();
+            let mut id = created.as_ref().or(subject(step)).map(|id| short_id(id.as_str())).unwrap_or_default();
+            if let Action::HandOver { old, .. } = &step.action {
+                id = format!("{} → {id}", short_id(old.as_str()));
+            }
             let tail = format!("{} {}", padded(&id, 12), seconds(*took));
             format!("{} {name}  {what} {}", styled(GOOD, "✓"), styled(DIM, &tail))
         }
@@ -70,8 +73,7 @@ fn subject(step: &Step) -> Option<&ServiceId> {
         | Action::Retire { id, .. }
         | Action::Discard { id, .. }
         | Action::DeleteVersionSet { id, .. }
-        | Action::WriteVersionSet { target: Target::Live(id), .. }
-        | Action::HandOver { new: Target::Live(id), .. } => Some(id),
+        | Action::WriteVersionSet { target: Target::Live(id), .. } => Some(id),
         _ => None,
     }
 }
