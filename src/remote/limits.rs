@@ -171,7 +171,8 @@ impl Limiter {
         self.changed.notify_waiters();
     }
 
-    fn give_back(&self, endpoint: Endpoint, count: u32) {
+    /// Takes back what was promised and never reached the server.
+    pub(super) fn give_back(&self, endpoint: Endpoint, count: u32) {
         self.with(endpoint, |budget| budget.outstanding = budget.outstanding.saturating_sub(count));
         self.changed.notify_waiters();
     }

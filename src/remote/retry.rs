@@ -24,6 +24,8 @@ pub(super) struct Attempt<'a> {
 
 /// The most attempts for one request.
 const MAX_ATTEMPTS: u32 = 6;
+/// The most attempts to reach a server at all: a wrong address should be told soon.
+const MAX_CONNECTS: u32 = 3;
 /// The longest time that one request may take, waits included.
 const DEADLINE: Duration = Duration::from_secs(300);
 /// The longest wait without a `Retry-After`.
@@ -39,7 +41,8 @@ pub(super) fn again(attempt: Attempt<'_>) -> Option<Duration> {
         Cause::Lost | Cause::Status(408 | 500 | 502 | 504) => attempt.repeatable,
         Cause::Status(_) | Cause::Unreadable | Cause::Setup => false,
     };
-    if !allowed || attempt.number >= MAX_ATTEMPTS {
+    let most = if *attempt.cause == Cause::NotSent { MAX_CONNECTS } else { MAX_ATTEMPTS };
+    if !allowed || attempt.number >= most {
         return None;
     }
     let doubled = Duration::from_millis(250).saturating_mul(1 << attempt.number.min(10)).min(MAX_BACKOFF);

@@ -5,6 +5,7 @@
 mod apply;
 mod bad_input;
 mod emulator;
+mod emulator_command;
 mod harness;
 mod kill;
 mod manifest;
