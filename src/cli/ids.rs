@@ -29,28 +29,28 @@ impl Ids {
     /// Reads the live services and prints the ids of those that the manifests declare.
     pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
         let prepared = Prepared::new(context, &PlanArgs::default())?;
-        let (_, plan) = prepared.plan(prepared.connection.read()).await?;
+        let ids = prepared.ids(prepared.connection.read()).await?;
         let mut out = String::new();
         match self.format {
             Format::Json => {
-                let text = serde_json::to_string_pretty(&json!(plan.ids))
+                let text = serde_json::to_string_pretty(&json!(ids))
                     .map_err(|error| Failure::other(format!("the ids can't be written: {error}")))?;
                 let _ = writeln!(out, "{text}");
             }
             Format::Yaml => {
-                for (name, id) in &plan.ids {
+                for (name, id) in &ids {
                     // A JSON text is a YAML text, whatever is in it.
                     let _ = writeln!(out, "{}: {}", json!(name), json!(id));
                 }
             }
             Format::Env => {
-                for (name, id) in &plan.ids {
+                for (name, id) in &ids {
                     let _ = writeln!(out, "{}={}", variable(name.as_str()), visible(id.as_str()));
                 }
             }
         }
         context.ui.result(&out);
-        for name in prepared.loaded.desired.services.keys().filter(|name| !plan.ids.contains_key(*name)) {
+        for name in prepared.loaded.desired.services.keys().filter(|name| !ids.contains_key(*name)) {
             context.ui.note(&format!("`{}` does not exist yet", visible(name.as_str())));
         }
         Ok(Success::Done)

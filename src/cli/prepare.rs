@@ -1,6 +1,6 @@
 //! What planning commands share: load, connect, read, plan, judge. May import everything.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
 
@@ -8,7 +8,7 @@ use super::Context;
 use super::connect::{self, Connection};
 use crate::error::Failure;
 use crate::manifest::{self, Loaded};
-use crate::model::{ServiceName, Snapshot};
+use crate::model::{ServiceId, ServiceName, Snapshot};
 use crate::plan::{self, Options, Plan, verify};
 use crate::remote::{ReadApi, read_snapshot};
 use crate::report::diagnostics;
@@ -82,6 +82,14 @@ impl Prepared {
             failure = failure.hint(violation);
         }
         Err(failure)
+    }
+
+    /// Reads the live state as far as names go, and gives the declared services' ids.
+    pub(super) async fn ids(&self, api: &impl ReadApi) -> Result<BTreeMap<ServiceName, ServiceId>, Failure> {
+        let (desired, policy) = (&self.loaded.desired, &self.loaded.project.policy);
+        let snapshot =
+            read_snapshot(api, |snapshot| plan::lookups(desired, snapshot, policy, &self.options)).await?;
+        Ok(plan::ids(desired, &snapshot, policy))
     }
 
     /// What a report says of where it is from.

@@ -200,10 +200,7 @@ pub fn plan(
         estimate: estimate::estimate(&steps, snapshot, options.api),
         live: snapshot.services.len(),
         declared,
-        ids: embodiments
-            .iter()
-            .filter_map(|embodiment| Some((embodiment.wanted.name.clone(), embodiment.live?.id.clone())))
-            .collect(),
+        ids: ids_of(&embodiments),
         steps,
         services,
         orphans: leftovers.orphans,
@@ -211,6 +208,21 @@ pub fn plan(
         findings,
     };
     Ok(plan)
+}
+
+/// The live ids of declared services, by name, whatever else a plan would say: what applications need.
+///
+/// The snapshot must hold the catalogs that names need; pins and behavior sets don't matter.
+pub fn ids(desired: &Desired, snapshot: &Snapshot, policy: &Policy) -> BTreeMap<ServiceName, ServiceId> {
+    let resolved = resolved(desired, snapshot);
+    let identity = identity::identify(desired, &resolved.joins, snapshot, policy, &mut Vec::new());
+    ids_of(&identity.embodiments)
+}
+
+fn ids_of(embodiments: &[Embodiment<'_>]) -> BTreeMap<ServiceName, ServiceId> {
+    let id =
+        |embodiment: &Embodiment<'_>| Some((embodiment.wanted.name.clone(), embodiment.live?.id.clone()));
+    embodiments.iter().filter_map(id).collect()
 }
 
 /// Live services that no manifest has to do with.

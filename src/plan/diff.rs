@@ -259,27 +259,6 @@ pub(super) fn version_set(before: Option<&VersionSet>, after: Option<&VersionSet
     changes
 }
 
-/// How far a live service is from a manifest: differing references first, other differences second. Zero
-/// exactly when there is nothing to change but the name.
-pub(super) fn distance(
-    wanted: &DesiredService,
-    joins: &Joins,
-    live: &LiveService,
-    policy: &Policy,
-) -> (usize, usize) {
-    let content = content(wanted, joins, Some(live), policy);
-    let (_, changes) = fields(&content, live);
-    let references =
-        changes.iter().filter(|change| matches!(change.path.as_str(), "agent" | "context_graph")).count();
-    let others = changes.iter().filter(|change| change.path != "service").count() - references;
-    let names: BTreeSet<_> = content.version_sets.keys().chain(live.version_sets.keys()).collect();
-    let sets = names
-        .into_iter()
-        .filter(|name| !name.is_edge())
-        .map(|name| version_set(live.version_sets.get(name), content.version_sets.get(name)).len());
-    (references, others + sets.sum::<usize>())
-}
-
 fn same_keyterms(left: &[String], right: &[String]) -> bool {
     sorted(left) == sorted(right)
 }

@@ -7,13 +7,12 @@
 //! 3. the active service with the name; else the single inactive one that we own;
 //! 4. `renamed_from`, when the name is free, or when its holder is itself on the way to another name.
 //!
-//! A ring of renames (a swap) shows the same names before and after, so it is read by content: the
-//! services move only if that leaves less to change than staying. After the move staying always costs
-//! nothing, so a swap never happens twice.
+//! A ring of renames (a swap) shows the same names before and after, so it is told by what the services
+//! join: they move if each of them fits its new name and none the one it has. After the move all of them
+//! fit, so a swap never happens twice.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::diff;
 use super::names;
 use super::resolve::Joins;
 use super::types::{Finding, Problem, ProblemKind};
@@ -147,6 +146,7 @@ impl<'a> Matcher<'a> {
                 .filter_map(|new| Some((*new, self.replaced_by(new)?)))
                 .filter(|(_, old)| !self.claimed.contains(&old.id) && self.is_under_way(wanted, old))
                 .collect();
+            let candidates = self.without_finished(wanted, candidates);
             // Where several were begun (two runs at once), the one whose old service has already given
             // its name up is the furthest; its old service has no name to be found by but this.
             let Some(&(_, old)) = candidates.iter().max_by_key(|(_, old)| names::is_replaced(old)) else {
@@ -172,6 +172,25 @@ impl<'a> Matcher<'a> {
                 self.claim(wanted, Some(old));
             }
         }
+    }
+
+    /// Drops half-made services whose old one has been replaced by another already: of two runs at once,
+    /// one was faster.
+    fn without_finished(
+        &mut self,
+        wanted: &'a DesiredService,
+        candidates: Vec<(&'a LiveService, &'a LiveService)>,
+    ) -> Vec<(&'a LiveService, &'a LiveService)> {
+        let holder =
+            self.by_name.get(&wanted.name).into_iter().flatten().find(|service| service.active).copied();
+        let replaced = holder.and_then(|holder| self.replaced_by(holder)).map(|old| &old.id);
+        let (late, rest): (Vec<_>, Vec<_>) =
+            candidates.into_iter().partition(|(_, old)| replaced.is_some_and(|replaced| replaced == &old.id));
+        for (new, _) in late {
+            self.claimed.insert(&new.id);
+            self.abandoned.push((wanted, new));
+        }
+        rest
     }
 
     /// Whether the old service is one whose replacement has not been finished.
@@ -296,23 +315,20 @@ impl<'a> Matcher<'a> {
                 continue;
             }
             let Some(ring) = self.ring(start) else { continue };
-            let cost = |service: &dyn Fn(&DesiredService) -> Option<&'a LiveService>| -> (usize, usize) {
-                ring.iter().fold((0, 0), |total, (wanted, joins)| {
-                    let one = service(wanted)
-                        .map_or((0, 0), |live| diff::distance(wanted, joins, live, self.policy));
-                    (total.0 + one.0, total.1 + one.1)
+            let fits = |joins: &Joins, live: Option<&LiveService>| {
+                live.is_some_and(|live| {
+                    live.agent == joins.agent && live.context_graph == joins.context_graph
                 })
             };
-            let staying = cost(&|wanted| self.holder_or_none(&wanted.name));
-            let moving = cost(&|wanted| self.source(wanted));
+            // A service that a run created before it was cut off fits the name it has: it is never taken for
+            // one that is to move on.
+            let moves = ring.iter().all(|(wanted, joins)| {
+                fits(joins, self.source(wanted)) && !fits(joins, self.holder_or_none(&wanted.name))
+            });
             let targets: Vec<_> = ring
                 .iter()
                 .map(|(wanted, _)| {
-                    let live = if moving < staying {
-                        self.source(wanted)
-                    } else {
-                        self.holder_or_none(&wanted.name)
-                    };
+                    let live = if moves { self.source(wanted) } else { self.holder_or_none(&wanted.name) };
                     (*wanted, live)
                 })
                 .collect();

@@ -30,7 +30,7 @@ pub mod verify;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use build::plan;
+pub use build::{ids, plan};
 pub use lookups::lookups;
 pub use types::{
     Action, Change, Estimate, Finding, Options, Plan, PlanError, Problem, ProblemKind, Risk, ServiceKind,

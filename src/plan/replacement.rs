@@ -45,11 +45,13 @@ pub(super) fn steps(
     };
     behavior_sets(draft, wanted, old, embodiment.half_made, &target, created);
     let prepared: Vec<usize> = (first..draft.steps.len()).collect();
-    let mut smoked = Vec::new();
+    let mut smoked: Vec<usize> = Vec::new();
     for test in &wanted.smoke {
         let action = Action::Smoke { target: target.clone(), test: test.clone() };
         let mut step = DraftStep::new(&wanted.name, action, Risk::Safe);
         step.after.extend(&prepared);
+        // A user can hold one conversation with a service at a time.
+        step.after.extend(smoked.last());
         smoked.push(draft.push(step));
     }
     if active {
@@ -173,7 +175,14 @@ fn complete(
     if let Some(step) = services::update_step(embodiment.wanted, new, content) {
         draft.push(step);
     }
-    services::version_set_steps(draft, embodiment.wanted, new, content);
+    let mut content = content.clone();
+    for (name, set) in &mut content.version_sets {
+        // What the server has put into the new set meanwhile stays, unless the old one says otherwise.
+        for (key, value) in new.version_sets.get(name).into_iter().flat_map(|there| &there.carried) {
+            set.carried.entry(key).or_insert_with(|| value.clone());
+        }
+    }
+    services::version_set_steps(draft, embodiment.wanted, new, &content);
     Target::Live(new.id.clone())
 }
 

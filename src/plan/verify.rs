@@ -445,8 +445,16 @@ impl<'a> Judge<'a> {
         let Some(before) = self.original(id).and_then(|live| live.version_sets.get(name)).cloned() else {
             return;
         };
+        // In a half-made replacement, what the old service says counts as well.
+        let replaced =
+            self.original(id).and_then(|live| live.tags.get(TAG_REPLACES)?.as_deref()).map(ServiceId::new);
+        let old_set = replaced.and_then(|old| self.original(&old)?.version_sets.get(name));
         for (key, value) in &before.carried {
-            if content.carried.get(key).is_none_or(|kept| !same_json(kept, value)) {
+            let old_value = old_set.and_then(|set| set.carried.get(key));
+            let kept = |kept: &serde_json::Value| {
+                same_json(kept, value) || old_value.is_some_and(|old_value| same_json(kept, old_value))
+            };
+            if !content.carried.get(key).is_some_and(kept) {
                 self.say(step, &format!("destroys `{key}` of version set `{name}`"));
             }
         }

@@ -78,7 +78,12 @@ fn service(out: &mut String, plan: &Plan, shown: &ServicePlan) {
     let line = if id.is_empty() {
         format!("{} {}", styled(style, mark), styled(STRONG, &name))
     } else {
-        format!("{} {} {}", styled(style, mark), styled(STRONG, &padded(&name, ID_COLUMN - 4)), styled(DIM, &id))
+        format!(
+            "{} {} {}",
+            styled(style, mark),
+            styled(STRONG, &padded(&name, ID_COLUMN - 4)),
+            styled(DIM, &id)
+        )
     };
     let _ = writeln!(out, "{line}");
     if let Some(former) = &shown.former_name

@@ -22,7 +22,8 @@ pub fn event(plan: &Plan, event: &Event) -> Option<String> {
     let what = padded(&done_words(step), 34);
     Some(match outcome {
         Outcome::Done(created) => {
-            let mut id = created.as_ref().or(subject(step)).map(|id| short_id(id.as_str())).unwrap_or_default();
+            let mut id =
+                created.as_ref().or(subject(step)).map(|id| short_id(id.as_str())).unwrap_or_default();
             if let Action::HandOver { old, .. } = &step.action {
                 id = format!("{} → {id}", short_id(old.as_str()));
             }

@@ -38,7 +38,11 @@ fn start(directory: &Path, more: &[&str]) -> Emulator {
 
 fn run(directory: &Path, url: &str, args: &[&str]) -> Run {
     let mut command = amigops(directory);
-    command.args(args).env("AMIGO_API_KEY", "s3cret").env("AMIGO_API_KEY_ID", "key-id").env("AMIGO_USER_ID", "user-1");
+    command
+        .args(args)
+        .env("AMIGO_API_KEY", "s3cret")
+        .env("AMIGO_API_KEY_ID", "key-id")
+        .env("AMIGO_USER_ID", "user-1");
     command.env("AMIGO_ORGANIZATION_ID", "acme").env("AMIGO_BASE_URL", url);
     finish(command)
 }
@@ -47,7 +51,10 @@ fn project() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
     write("seed.yaml", SEED);
-    write("amigops.yaml", "version: 1\nmanifests: [desk.yaml]\nenvironments: {lab: {api: classic}}\ndefault_environment: lab\n");
+    write(
+        "amigops.yaml",
+        "version: 1\nmanifests: [desk.yaml]\nenvironments: {lab: {api: classic}}\ndefault_environment: lab\n",
+    );
     write(
         "desk.yaml",
         "service: Desk\ndescription: The desk\nagent: Greeter\ncontext_graph: Onboarding\nversion_sets: {dev: {agent_version: 1}}\n",

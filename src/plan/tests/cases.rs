@@ -158,6 +158,41 @@ fn a_half_made_replacement_that_no_longer_fits_is_given_up() {
 }
 
 #[test]
+fn of_two_runs_at_once_the_slower_ones_service_is_given_up() {
+    let (desired, snapshot) = replacement();
+    let whole = plan_and_judge(&desired, &snapshot, &options());
+    // The faster run is at its end; the slower one had made a service, failed to hand over, and given the
+    // old service its name back.
+    let mut after = crate::plan::verify::outcome(&snapshot, &whole.steps);
+    let old = after
+        .services
+        .iter()
+        .position(|service| service.id.as_str().starts_with("65f0"))
+        .expect("the old one");
+    after.services[old].name = "Coach".into();
+    let faster = after.services.iter().find(|service| service.active).expect("the faster one").clone();
+    after.services.push(LiveService { id: "65f0c1bb0000000000000009".into(), active: false, ..faster });
+    assert_snapshot!(steps(&plan_and_judge(&desired, &after, &options())), @"1 discard 65f0c1bb0000000000000009 name=Coach (abandoned 2026-11-22 65f0c1)");
+}
+
+#[test]
+fn fields_that_a_server_puts_into_a_half_made_service_stop_nothing() {
+    let (desired, mut snapshot) = replacement();
+    let stamp = |service: &mut LiveService, at: u32| {
+        for set in service.version_sets.values_mut() {
+            set.carried.insert("updated_at".to_owned(), at.into());
+            set.carried.insert(format!("only_{at}"), true.into());
+        }
+    };
+    stamp(&mut snapshot.services[0], 1);
+    let whole = plan_and_judge(&desired, &snapshot, &options());
+    let mut cut = crate::plan::verify::outcome(&snapshot, &whole.steps[..2]);
+    let new = cut.services.iter_mut().find(|service| !service.active).expect("the new one");
+    stamp(new, 2);
+    plan_and_judge(&desired, &cut, &options());
+}
+
+#[test]
 fn an_inactive_service_is_replaced_without_a_hand_over() {
     let mut coach = wanted("Coach", "A2");
     coach.active = Some(false);
