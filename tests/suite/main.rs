@@ -1,4 +1,5 @@
 //! The integration suite.
 
 mod emulator;
+mod examples;
 mod manifest;
