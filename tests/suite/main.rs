@@ -2,4 +2,5 @@
 
 mod emulator;
 mod examples;
+mod house;
 mod manifest;
