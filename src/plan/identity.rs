@@ -75,6 +75,8 @@ struct Matcher<'a> {
     claimed: BTreeSet<&'a ServiceId>,
     matched: BTreeMap<&'a ServiceName, Option<&'a LiveService>>,
     half_made: BTreeMap<&'a ServiceName, &'a LiveService>,
+    /// Manifests whose replacement is under way.
+    replacing: BTreeSet<&'a ServiceName>,
     abandoned: Vec<(&'a DesiredService, &'a LiveService)>,
     findings: Vec<Finding>,
 }
@@ -102,6 +104,7 @@ impl<'a> Matcher<'a> {
             claimed: BTreeSet::new(),
             matched: BTreeMap::new(),
             half_made: BTreeMap::new(),
+            replacing: BTreeSet::new(),
             abandoned: Vec::new(),
             findings: Vec::new(),
         }
@@ -169,6 +172,7 @@ impl<'a> Matcher<'a> {
                 self.half_made.insert(&wanted.name, chosen);
             }
             if chosen.is_some() || (names::is_replaced(old) && old.active) {
+                self.replacing.insert(&wanted.name);
                 self.claim(wanted, Some(old));
             }
         }
@@ -243,8 +247,12 @@ impl<'a> Matcher<'a> {
         self.holder(name).ok().flatten()
     }
 
+    /// The service that a manifest was renamed from.
     fn source(&self, wanted: &DesiredService) -> Option<&'a LiveService> {
-        self.holder_or_none(wanted.lifecycle.renamed_from.as_ref()?)
+        let from = wanted.lifecycle.renamed_from.as_ref()?;
+        let source = self.holder_or_none(from)?;
+        // While a name is handed over, nobody active may have it: an inactive namesake is not meant.
+        (source.active || !self.replacing.contains(from)).then_some(source)
     }
 
     /// Step 4, first half: manifests whose name is free take the service they were renamed from; if that

@@ -1,6 +1,7 @@
 //! A server that is killed in the middle of writing loses nothing that it answered.
 
-use std::path::{Path, PathBuf};
+use std::io::Read;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,31 +12,32 @@ use serde_json::json;
 
 use super::harness::{Clock, SEED, service};
 
-/// Where the child finds its state file: the environment is the only way into another process's test.
+/// Where a child process finds its state file. The test starts itself anew as the server that it kills; this
+/// variable tells the server from the test.
 const STATE: &str = "AMIGOPS_TEST_CRASH_STATE";
+const THIS_TEST: &str = "emulator::crash::what_was_answered_survives_a_kill";
 
-/// Not a test of its own: [`what_was_answered_survives_a_kill`] runs it in a process that it kills.
-#[test]
-#[ignore = "run in a child process by what_was_answered_survives_a_kill"]
-#[allow(clippy::disallowed_methods, reason = "the parent test says where by environment")]
-fn child_that_serves_until_it_is_killed() {
-    let state = PathBuf::from(std::env::var_os(STATE).expect("started by the parent test"));
+/// Serves until it is killed.
+fn serve(state: &Path) -> ! {
     let mut options = Options::new(Clock::new().source());
     options.seed = Some(Seed::from_yaml(SEED).unwrap());
-    options.state = Some(state.clone());
+    options.state = Some(state.to_owned());
     let server = Server::start(options).unwrap();
     let told = state.with_extension("tmp");
     std::fs::write(&told, server.url()).unwrap();
     std::fs::rename(&told, state.with_extension("url")).unwrap();
-    std::thread::sleep(Duration::from_secs(60));
+    // Ends when the parent does.
+    let _ = std::io::stdin().read_to_end(&mut Vec::new());
+    panic!("nobody killed the server");
 }
 
 fn spawn(state: &Path) -> (Child, String) {
     let url = state.with_extension("url");
     let _ = std::fs::remove_file(&url);
     let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "emulator::crash::child_that_serves_until_it_is_killed"])
+        .args(["--exact", THIS_TEST])
         .env(STATE, state)
+        .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -53,7 +55,11 @@ fn spawn(state: &Path) -> (Child, String) {
 }
 
 #[test]
+#[allow(clippy::disallowed_methods, reason = "the environment is the only way into another process's test")]
 fn what_was_answered_survives_a_kill() {
+    if let Some(state) = std::env::var_os(STATE) {
+        serve(Path::new(&state));
+    }
     let home = tempfile::tempdir().unwrap();
     let state = home.path().join("state.redb");
     let mut created: Vec<String> = Vec::new();

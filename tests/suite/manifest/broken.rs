@@ -234,8 +234,8 @@ fn links_out_of_the_project() {
     assert_eq!(case.codes(), ["AG008 services/b.yaml", "AG008 services/c"]);
     // A link within the project is as good as a file.
     let case = Case::service(SERVICE);
-    case.write("shared/b.yaml", SERVICE.replace("A\n", "B\n").as_bytes());
-    symlink("../shared/b.yaml", case.path().join("services/b.yaml")).expect("linked");
+    case.write("common/b.yaml", SERVICE.replace("A\n", "B\n").as_bytes());
+    symlink("../common/b.yaml", case.path().join("services/b.yaml")).expect("linked");
     assert_eq!(case.loaded().desired.services.len(), 2);
 }
 

@@ -1,0 +1,307 @@
+//! The rules of the house, kept by reading the sources: who imports whom, and what no file may hold.
+
+mod source;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use source::{Route, Token, routes, tokens};
+
+/// Who may import whom: the table in `src/lib.rs`, as a machine reads it.
+const ROOMS: &[(&str, Imports)] = &[
+    ("model", Only(&[])),
+    ("manifest", Only(&["model"])),
+    ("plan", Only(&["model"])),
+    ("remote", Only(&["model"])),
+    ("apply", Only(&["plan", "remote", "model"])),
+    ("report", Only(&["plan", "apply", "manifest", "model"])),
+    ("emulator", Only(&[])),
+    ("cli", Everything),
+    ("error", Only(&["manifest", "remote"])),
+    ("ui", Only(&["apply", "report"])),
+    ("env", Only(&[])),
+];
+
+/// Rooms that compute and do nothing else: the same input gives the same output.
+const PURE: &[&str] = &["model", "plan", "report"];
+/// What they must not know: words, and modules of `std`.
+const IMPURE_WORDS: &[&str] = &["tokio", "reqwest", "SystemTime", "Instant"];
+const IMPURE_MODULES: &[&str] = &["fs", "env"];
+
+const MOST_LINES: usize = 500;
+/// Longer files, each with its reason. One that has become short is to be taken out.
+const LONG_FILES: &[(&str, &str)] =
+    &[("src/plan/verify.rs", "the judge shares no code with the planner, so it says everything again")];
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Imports {
+    Only(&'static [&'static str]),
+    Everything,
+}
+use Imports::{Everything, Only};
+
+/// A source file, by its name from the top of the repository.
+struct Source {
+    name: String,
+    text: String,
+}
+
+/// The files below these directories (or these files), as `name → bytes`.
+fn files(top: &[&str]) -> BTreeMap<String, Vec<u8>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let kept = |entry: &walkdir::DirEntry| {
+        !matches!(entry.file_name().to_str(), Some("target" | ".git" | ".amigops"))
+    };
+    let mut found = BTreeMap::new();
+    for top in top {
+        for entry in walkdir::WalkDir::new(root.join(top)).into_iter().filter_entry(kept) {
+            let entry = entry.expect("the repository can be read");
+            if entry.file_type().is_file() {
+                let name = entry.path().strip_prefix(root).expect("it is below the root");
+                let name = name.to_string_lossy().replace('\\', "/");
+                found.insert(name, std::fs::read(entry.path()).expect("a file can be read"));
+            }
+        }
+    }
+    found
+}
+
+fn sources(top: &[&str]) -> Vec<Source> {
+    let rust = files(top).into_iter().filter(|(name, _)| name.ends_with(".rs"));
+    let found: Vec<_> = rust
+        .map(|(name, bytes)| Source { name, text: String::from_utf8(bytes).expect("sources are UTF-8") })
+        .collect();
+    assert!(found.len() > 5, "these are not the sources: {top:?}");
+    found
+}
+
+/// The module that a file below `src` is: `src/plan/diff.rs` is `plan`, `diff`.
+fn module(name: &str) -> Vec<String> {
+    let path = name.trim_start_matches("src/").trim_end_matches(".rs");
+    path.split('/').filter(|part| *part != "mod").map(str::to_owned).collect()
+}
+
+/// What breaks the import rule and the purity of rooms in one file.
+fn import_violations(name: &str, text: &str) -> Vec<String> {
+    let module = module(name);
+    let room = module.first().map_or("", String::as_str);
+    if matches!(name, "src/main.rs" | "src/lib.rs") {
+        return Vec::new();
+    }
+    let Some((_, allowed)) = ROOMS.iter().find(|(known, _)| *known == room) else {
+        return vec![format!("{name}: `{room}` is no room of the table")];
+    };
+    let tokens = tokens(text);
+    let routes = routes(&module, &tokens);
+    let mut found: Vec<String> = routes
+        .iter()
+        .filter_map(|route| Some(format!("{name}:{}: {}", route.line, refusal(room, *allowed, route)?)))
+        .collect();
+    if PURE.contains(&room) {
+        let impure = tokens.iter().filter(|token| IMPURE_WORDS.contains(&token.text.as_str()));
+        found
+            .extend(impure.map(|token| format!("{name}:{}: `{room}` knows no `{}`", token.line, token.text)));
+    }
+    found
+}
+
+/// Why a room may not go this way.
+fn refusal(room: &str, allowed: Imports, route: &Route) -> Option<String> {
+    match route.segments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["std", module, ..] if PURE.contains(&room) && IMPURE_MODULES.contains(module) => {
+            Some(format!("`{room}` knows no `std::{module}`"))
+        }
+        ["std", ..] => None,
+        [] | ["*"] => Some(format!("`{room}` takes the whole crate")),
+        [other, ..] if *other == room => None,
+        [other, ..] => match allowed {
+            Everything => None,
+            Only(rooms) if rooms.contains(other) => None,
+            Only(_) => Some(format!("`{room}` may not import `{other}`")),
+        },
+    }
+}
+
+/// What no source may hold, wherever it is.
+fn content_violations(name: &str, text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    if !text.starts_with("//!") {
+        found.push(format!("{name}: a file begins with `//!` and says what it is for"));
+    }
+    let lines = text.lines().count();
+    let excused = LONG_FILES.iter().any(|(known, _)| *known == name);
+    if (lines > MOST_LINES) != excused {
+        found.push(format!("{name}: {lines} lines; {MOST_LINES} are the most, unless a reason is listed"));
+    }
+    let tokens = tokens(text);
+    let word = |i: usize| tokens.get(i).map_or("", |token: &Token| token.text.as_str());
+    for (i, Token { text, line }) in tokens.iter().enumerate() {
+        if matches!(text.as_str(), "todo" | "unimplemented") && word(i + 1) == "!" {
+            found.push(format!("{name}:{line}: `{text}!` is unfinished work"));
+        }
+        if text == "ignore"
+            && i > 1
+            && matches!((word(i - 2), word(i - 1)), ("#", "[") | (_, ","))
+            && in_attribute(&tokens, i)
+        {
+            found.push(format!("{name}:{line}: a test that is ignored proves nothing"));
+        }
+    }
+    found
+}
+
+/// Whether a word stands in an attribute: `#[ignore]`, or `#[cfg_attr(…, ignore)]`.
+fn in_attribute(tokens: &[Token], i: usize) -> bool {
+    let opened =
+        tokens[..i].iter().rposition(|token| matches!(token.text.as_str(), "[" | "]" | "{" | "}" | ";"));
+    opened.is_some_and(|at| at > 0 && tokens[at].text == "[" && tokens[at - 1].text == "#")
+}
+
+#[track_caller]
+fn assert_none(violations: &[String]) {
+    assert!(violations.is_empty(), "the house has rules (see src/lib.rs):\n{}", violations.join("\n"));
+}
+
+#[test]
+fn rooms_import_only_what_they_may() {
+    let violations = sources(&["src"])
+        .iter()
+        .flat_map(|file| import_violations(&file.name, &file.text))
+        .collect::<Vec<_>>();
+    assert_none(&violations);
+}
+
+#[test]
+fn files_are_short_finished_and_say_what_they_are_for() {
+    let all = sources(&["src", "tests"]);
+    let violations: Vec<_> = all.iter().flat_map(|file| content_violations(&file.name, &file.text)).collect();
+    assert_none(&violations);
+    for (name, reason) in LONG_FILES {
+        assert!(all.iter().any(|file| file.name == *name), "{name} is gone: take it off the list");
+        assert!(!reason.is_empty());
+    }
+}
+
+#[test]
+fn the_map_says_what_the_table_says() {
+    let map = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs"))
+        .expect("there is a map");
+    let rows: Vec<(&str, &str)> = map.lines().filter_map(row).collect();
+    assert_eq!(rows.len(), ROOMS.len(), "a row a room");
+    for ((room, said), (known, imports)) in rows.iter().zip(ROOMS) {
+        assert_eq!(room, known);
+        let meant = match imports {
+            Everything => vec!["everything"],
+            Only(rooms) => rooms.to_vec(),
+        };
+        let said: Vec<&str> = match *said {
+            "nothing" | "nothing of ours" => Vec::new(),
+            list => list.split(", ").map(|room| room.trim_matches('`')).collect(),
+        };
+        assert_eq!(said, meant, "what `{room}` may import");
+        assert!(map.contains(&format!("pub mod {room};")), "`{room}` is a module");
+    }
+}
+
+/// A row of the map's table of rooms: the room, and what it may import.
+fn row(line: &str) -> Option<(&str, &str)> {
+    let cells: Vec<&str> = line.strip_prefix("//! | [`")?.split(" | ").collect();
+    let [room, _, imports] = cells.as_slice() else { return None };
+    Some((room.trim_end_matches("`]"), imports.trim_end_matches(" |")))
+}
+
+/// The repository stands on its own: it names no directory beside it.
+#[test]
+fn nothing_points_out_of_the_repository() {
+    let elsewhere = [concat!("..", "/shared"), concat!("/work", "/")];
+    let mentions =
+        |bytes: &[u8], text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+    let all = files(&[""]);
+    assert!(all.contains_key("Cargo.toml") && all.keys().any(|name| name.starts_with("examples/")));
+    let violations: Vec<_> = all
+        .iter()
+        .flat_map(|(name, bytes)| {
+            elsewhere.iter().filter(|text| mentions(bytes, text)).map(move |text| format!("{name}: {text}"))
+        })
+        .collect();
+    assert_none(&violations);
+}
+
+/// A checker that finds nothing is to be trusted only if it finds what was planted.
+#[test]
+fn planted_violations_are_found() {
+    let cases: &[(&str, &str, &str)] = &[
+        ("src/model/a.rs", "use crate::plan::Plan;", "`model` may not import `plan`"),
+        ("src/plan/a.rs", "use crate::{model::Pin, remote::{self, Call}};", "`plan` may not import `remote`"),
+        ("src/plan/a.rs", "fn f() { let _ = crate::manifest::load(); }", "`plan` may not import `manifest`"),
+        ("src/plan/a/b.rs", "use super::super::super::apply::Event;", "`plan` may not import `apply`"),
+        ("src/plan/mod.rs", "use super::emulator::World;", "`plan` may not import `emulator`"),
+        ("src/remote/a.rs", "mod tests { use super::super::super::plan; }", "`remote` may not import `plan`"),
+        ("src/remote/a.rs", "mod tests { } use super::super::{model, ui};", "`remote` may not import `ui`"),
+        ("src/remote/a.rs", "use super::{b, super::{model::Pin, cli}};", "`remote` may not import `cli`"),
+        ("src/remote/a.rs", "use self::super::super::cli;", "`remote` may not import `cli`"),
+        ("src/emulator/a.rs", "use crate::model::Pin;", "`emulator` may not import `model`"),
+        ("src/emulator/a.rs", "use ::amigops::remote::Call;", "`emulator` may not import `remote`"),
+        (
+            "src/emulator/a.rs",
+            "macro_rules! m { () => { $crate::env::Env } }",
+            "`emulator` may not import `env`",
+        ),
+        ("src/env.rs", "use crate::*;", "`env` takes the whole crate"),
+        ("src/env.rs", "use crate as all;", "`env` takes the whole crate"),
+        ("src/env.rs", "use super::*;", "`env` takes the whole crate"),
+        ("src/cellar/a.rs", "", "`cellar` is no room of the table"),
+        ("src/model/a.rs", "use std::{collections::BTreeMap, fs};", "`model` knows no `std::fs`"),
+        ("src/plan/a.rs", "fn f() { ::std::env::args(); }", "`plan` knows no `std::env`"),
+        ("src/report/a.rs", "use std::time::{Duration, Instant};", "`report` knows no `Instant`"),
+        ("src/report/a.rs", "async fn f() { tokio::spawn(g()); }", "`report` knows no `tokio`"),
+    ];
+    for (name, text, expected) in cases {
+        let found = import_violations(name, text);
+        assert!(found.len() == 1 && found[0].ends_with(expected), "{text}: {found:?}");
+    }
+    let unfinished: &[(&str, &str)] = &[
+        ("use a;", "begins with"),
+        ("//! A\nfn f() { todo!() }", ":2: `todo!`"),
+        ("//! A\nfn f() { core::unimplemented!(\"x\") }", ":2: `unimplemented!`"),
+        ("//! A\n\n#[test]\n#[ignore = \"slow\"]\nfn f() {}", ":4: a test that is ignored"),
+        ("//! A\n#[cfg_attr(unix, ignore)]\nfn f() {}", ":2: a test that is ignored"),
+    ];
+    for (text, expected) in unfinished {
+        let found = content_violations("src/model/a.rs", text);
+        assert!(found.len() == 1 && found[0].contains(expected), "{text}: {found:?}");
+    }
+    let long = format!("//! A\n{}", "\n".repeat(MOST_LINES));
+    assert_eq!(content_violations("src/model/a.rs", &long).len(), 1);
+}
+
+#[test]
+fn what_is_allowed_is_not_found() {
+    let cases: &[(&str, &str)] = &[
+        ("src/plan/a.rs", "use crate::model::{self, Pin}; use super::b::{c, super::d};"),
+        (
+            "src/plan/a.rs",
+            "mod tests { use super::super::b; mod deep { use super::super::super::c; } } use super::d;",
+        ),
+        (
+            "src/plan/a.rs",
+            "//! [`x`](crate::remote::X)\n/* crate::cli /* super::super::ui */ */ const A: &str = \"crate::cli\";",
+        ),
+        (
+            "src/plan/a.rs",
+            "const A: &str = r#\"\" crate::cli \"#; const B: char = '\"'; fn f<'a>(_: &'a str) -> char { '\\'' }",
+        ),
+        (
+            "src/plan/a.rs",
+            "pub(super) fn f() {} pub(in crate::plan) fn g() {} pub(crate) fn h(&self) { self.a }",
+        ),
+        ("src/remote/a.rs", "use std::{env, fs}; use tokio::time::Instant;"),
+        ("src/cli/a.rs", "use crate::{emulator::World, env::Env};"),
+        ("src/main.rs", "use amigops::cli;"),
+    ];
+    for (name, text) in cases {
+        assert_eq!(import_violations(name, text), Vec::<String>::new(), "{text}");
+    }
+    let fine = "//! A\n#[allow(dead_code)]\nfn f(ignore: bool) { let _ = [true, ignore]; g(1, ignore); \"todo!()\"; }";
+    assert_eq!(content_violations("src/model/a.rs", fine), Vec::<String>::new());
+}
