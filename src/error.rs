@@ -1,7 +1,6 @@
 //! What a command ends with when it does not end well: the kinds, and the one match from kind to exit code.
 //! May import `manifest`, `plan` and `remote`.
 
-use crate::emulator::StartError;
 use crate::manifest::Problems;
 use crate::plan::PlanError;
 use crate::remote::ApiError;
@@ -72,21 +71,6 @@ impl From<PlanError> for Failure {
 impl From<ApiError> for Failure {
     fn from(error: ApiError) -> Self {
         Self::Request(Box::new(error))
-    }
-}
-
-impl From<StartError> for Failure {
-    fn from(error: StartError) -> Self {
-        let mut message = error.to_string();
-        let mut source = std::error::Error::source(&error);
-        while let Some(cause) = source {
-            let text = cause.to_string();
-            if !message.contains(&text) {
-                message = format!("{message}: {text}");
-            }
-            source = cause.source();
-        }
-        Self::other(format!("the sandbox can't be started: {message}"))
     }
 }
 

@@ -28,8 +28,8 @@
 //! | [`report`] | pure renderers of plans, events and diagnostics | `plan`, `apply`, `manifest`, `model` |
 //! | [`emulator`] | the two APIs with a state, rules and wire types of their own | nothing of ours |
 //! | [`cli`] | one command a file: arguments and `run` | everything |
-//! | [`error`] | kinds of failure, hints, and the one match from kind to exit code | `manifest`, `remote` |
-//! | [`ui`] | the only owner of stdout and stderr | `apply`, `report` |
+//! | [`error`] | kinds of failure, hints, and the one match from kind to exit code | `manifest`, `plan`, `remote` |
+//! | [`ui`] | the only owner of stdout and stderr | `error`, `report`, `remote`, `model` |
 //! | [`env`] | the only reader of environment variables, the clock and randomness | nothing |
 //!
 //! The emulator shares nothing with `remote` on purpose: a common wire type would hide one misreading

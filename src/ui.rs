@@ -1,5 +1,5 @@
-//! The only owner of stdout and stderr: colour, progress, broken pipes. May import `apply`, `report` and
-//! `error`.
+//! The only owner of stdout and stderr: colour, progress, broken pipes. May import `error`, `report`,
+//! `remote` and `model`.
 //!
 //! Results go to stdout, everything else to stderr. Renderers give coloured text; the colours are taken
 //! out here where they aren't wanted. A pipe that is closed early (`| head`) is no error; anything else

@@ -139,12 +139,28 @@ fn embedded(
     options.seed = Some(seed);
     options.limits =
         if limits { Limits::Documented { window: Duration::from_secs(60) } } else { Limits::Off };
-    let server = Server::start(options)?;
+    let server = start(options)?;
     let credentials =
         Credentials { api_key: SANDBOX.into(), api_key_id: SANDBOX.into(), user_id: SANDBOX.into() };
     let access =
         access(context, &server.url(), SANDBOX.to_owned(), credentials, std::collections::BTreeMap::new());
     Ok(Connection { api: Classic::new(access)?, organization: SANDBOX.to_owned(), _emulator: Some(server) })
+}
+
+/// Starts an emulator, or says why not, down to the first cause.
+pub(super) fn start(options: Options) -> Result<Server, Failure> {
+    Server::start(options).map_err(|error| {
+        let mut message = error.to_string();
+        let mut source = std::error::Error::source(&error);
+        while let Some(cause) = source {
+            let text = cause.to_string();
+            if !message.contains(&text) {
+                message = format!("{message}: {text}");
+            }
+            source = cause.source();
+        }
+        Failure::other(format!("the emulator can't be started: {message}"))
+    })
 }
 
 /// Reads a seed file.

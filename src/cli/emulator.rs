@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::{Context, connect};
-use crate::emulator::{Limits, Options, Server};
+use crate::emulator::{Limits, Options};
 use crate::error::{Failure, Success};
 
 /// Arguments of `emulator`.
@@ -57,7 +57,7 @@ impl Emulator {
             LimitsArg::Off => Limits::Off,
         };
         options.token_lifetime = Duration::from_secs(self.token_lifetime);
-        let server = Server::start(options)?;
+        let server = connect::start(options)?;
         context.ui.result(&format!("{}\n", server.url()));
         context.ui.note("the Classic API is emulated at this address; Ctrl-C ends it");
         super::apply::interrupted()

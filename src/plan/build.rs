@@ -25,6 +25,9 @@ pub(super) struct DraftStep {
     pub(super) frees: Option<ServiceName>,
     /// The name that a service takes with this step.
     pub(super) takes: Option<ServiceName>,
+    /// The name under which an inactive service is made: an inactive namesake must have moved on before, or a
+    /// run that is cut off could not tell the two apart.
+    pub(super) born_as: Option<ServiceName>,
     /// Whether services that depend on this one wait for it: clearing up is not waited for.
     pub(super) awaited: bool,
 }
@@ -40,6 +43,7 @@ impl DraftStep {
             after: BTreeSet::new(),
             frees: None,
             takes: None,
+            born_as: None,
             awaited: true,
         }
     }

@@ -299,6 +299,11 @@ impl<'a> Matcher<'a> {
         let mut moves: Vec<(&DesiredService, &LiveService)> = Vec::new();
         let mut mover = head;
         while let Some(source) = self.source(mover) {
+            // A service whose name has a holder moves on only from an active one: an inactive namesake of
+            // something that was renamed long ago is no reason to.
+            if !source.active && mover.name != head.name {
+                return Err(mover);
+            }
             if moves.iter().any(|(_, taken)| taken.id == source.id) {
                 return Err(mover);
             }
@@ -331,7 +336,8 @@ impl<'a> Matcher<'a> {
             // A service that a run created before it was cut off fits the name it has: it is never taken for
             // one that is to move on.
             let moves = ring.iter().all(|(wanted, joins)| {
-                fits(joins, self.source(wanted)) && !fits(joins, self.holder_or_none(&wanted.name))
+                let source = self.source(wanted).filter(|source| source.active);
+                fits(joins, source) && !fits(joins, self.holder_or_none(&wanted.name))
             });
             let targets: Vec<_> = ring
                 .iter()

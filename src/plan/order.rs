@@ -85,6 +85,10 @@ fn name_edges(draft: &mut Draft<'_>) -> Vec<(usize, usize)> {
     let mut edges = Vec::new();
     let mut problems = Vec::new();
     for (taker, step) in draft.steps.iter().enumerate() {
+        if let Some(name) = &step.born_as {
+            let freers = freers.get(name).into_iter().flatten();
+            edges.extend(freers.filter(|&&freer| frees_inactive(draft, freer)).map(|&freer| (taker, freer)));
+        }
         let Some(name) = &step.takes else { continue };
         match (freers.get(name), holders.get(name)) {
             (Some(freers), _) => {
@@ -98,6 +102,14 @@ fn name_edges(draft: &mut Draft<'_>) -> Vec<(usize, usize)> {
     }
     draft.problems.extend(problems);
     edges
+}
+
+/// Whether a step renames an inactive service.
+fn frees_inactive(draft: &Draft<'_>, freer: usize) -> bool {
+    match &draft.steps[freer].action {
+        Action::Update { id, .. } => draft.live(id).is_some_and(|live| !live.active),
+        _ => false,
+    }
 }
 
 fn is_about(action: &Action, id: &ServiceId) -> bool {

@@ -156,6 +156,7 @@ fn create(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, content: &Content)
     let wanted = embodiment.wanted;
     let new = services::new_service(draft, embodiment, content)?;
     let created = draft.push(DraftStep::new(&wanted.name, Action::Create(Box::new(new)), Risk::Safe));
+    draft.steps[created].born_as = Some(content.name.clone());
     draft.steps[created].reason = Some("the agent or context graph of a service can't be changed".to_owned());
     let target = Target::Created(StepId(created));
     for (name, set) in content.version_sets.iter().filter(|(name, _)| !name.is_release()) {

@@ -17,8 +17,8 @@ const ROOMS: &[(&str, Imports)] = &[
     ("report", Only(&["plan", "apply", "manifest", "model"])),
     ("emulator", Only(&[])),
     ("cli", Everything),
-    ("error", Only(&["manifest", "remote"])),
-    ("ui", Only(&["apply", "report"])),
+    ("error", Only(&["manifest", "plan", "remote"])),
+    ("ui", Only(&["error", "report", "remote", "model"])),
     ("env", Only(&[])),
 ];
 
