@@ -12,7 +12,7 @@ use crate::model::{Api, Pin, Retire, ServiceId, ServiceName, VersionSet};
 use crate::plan::{Action, Change, Estimate, Plan, PlanError, ProblemKind, ServiceKind, ServicePlan, Step};
 
 /// Where field values begin.
-const VALUE_COLUMN: usize = 22;
+const VALUE_COLUMN: usize = 24;
 /// Where ids begin.
 const ID_COLUMN: usize = 64;
 /// Texts from this length on are shown as a diff below their field.
@@ -315,6 +315,8 @@ fn short_value(value: &Value) -> String {
         Value::Null => "none".to_owned(),
         Value::String(text) if text.is_empty() => "(no value)".to_owned(),
         Value::String(text) => visible(text),
+        Value::Array(items) if items.is_empty() => "none".to_owned(),
+        Value::Array(items) => items.iter().map(short_value).collect::<Vec<_>>().join(", "),
         other => visible(&other.to_string()),
     }
 }

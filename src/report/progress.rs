@@ -19,7 +19,7 @@ pub fn event(plan: &Plan, event: &Event) -> Option<String> {
     let columns =
         plan.steps.iter().map(|step| step.service.as_str().chars().count()).max().unwrap_or(0).min(MAX_NAME);
     let name = padded(&visible(step.service.as_str()), columns);
-    let what = padded(&done_words(step), 34);
+    let what = padded(&words(step), 34);
     Some(match outcome {
         Outcome::Done(created) => {
             let mut id =
@@ -48,7 +48,7 @@ pub fn event(plan: &Plan, event: &Event) -> Option<String> {
 
 /// A wait that is worth a word.
 pub fn waiting(endpoint: Endpoint, wait: Duration, limit: u32) -> String {
-    let words = format!("waiting {} for the limit of {limit} × {} a minute", seconds(wait), endpoint.label());
+    let words = format!("waiting {}: `{}` is limited to {limit} a minute", seconds(wait), endpoint.label());
     format!("{} {words}", styled(CHANGED, "⏳"))
 }
 
@@ -79,24 +79,24 @@ fn subject(step: &Step) -> Option<&ServiceId> {
     }
 }
 
-/// What a step does, when it is done.
-fn done_words(step: &Step) -> String {
+/// What a step does.
+fn words(step: &Step) -> String {
     match &step.action {
-        Action::Create(new) if new.active => "created".to_owned(),
-        Action::Create(_) => "created, inactive".to_owned(),
-        Action::Update { update, .. } if update.name.is_some() => "changed and renamed".to_owned(),
-        Action::Update { .. } => "changed".to_owned(),
-        Action::SetAside { .. } => "name set aside".to_owned(),
-        Action::WriteVersionSet { name, .. } => format!("version set {} written", visible(name.as_str())),
-        Action::DeleteVersionSet { name, .. } => format!("version set {} deleted", visible(name.as_str())),
+        Action::Create(new) if new.active => "create".to_owned(),
+        Action::Create(_) => "create, inactive".to_owned(),
+        Action::Update { update, .. } if update.name.is_some() => "change and rename".to_owned(),
+        Action::Update { .. } => "change".to_owned(),
+        Action::SetAside { .. } => "set name aside".to_owned(),
+        Action::WriteVersionSet { name, .. } => format!("write version set {}", visible(name.as_str())),
+        Action::DeleteVersionSet { name, .. } => format!("delete version set {}", visible(name.as_str())),
         Action::ApplyBehaviorSet { behavior_set_name, .. } => {
-            format!("behavior set {} applied", visible(behavior_set_name))
+            format!("apply behavior set {}", visible(behavior_set_name))
         }
-        Action::Smoke { test, .. } => format!("smoke test of {} passed", visible(test.version_set.as_str())),
-        Action::HandOver { .. } => "handed over".to_owned(),
-        Action::Retire { how: Retire::Deactivate, .. } => "old service deactivated".to_owned(),
-        Action::Retire { how: Retire::Keep, .. } => "old service let go of".to_owned(),
-        Action::Discard { .. } => "leftover discarded".to_owned(),
+        Action::Smoke { test, .. } => format!("smoke test {}", visible(test.version_set.as_str())),
+        Action::HandOver { .. } => "hand over".to_owned(),
+        Action::Retire { how: Retire::Deactivate, .. } => "deactivate".to_owned(),
+        Action::Retire { how: Retire::Keep, .. } => "let go".to_owned(),
+        Action::Discard { .. } => "discard leftover".to_owned(),
     }
 }
 
@@ -139,7 +139,7 @@ pub fn end(plan: &Plan, report: &Report, converged: Option<bool>) -> String {
 }
 
 fn describe(step: &Step) -> String {
-    format!("{}: {}", visible(step.service.as_str()), done_words(step))
+    format!("{}: {}", visible(step.service.as_str()), words(step))
 }
 
 /// The ids of the services that a plan was about: what applications need after a replacement.

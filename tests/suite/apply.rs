@@ -170,7 +170,7 @@ fn a_failed_step_stops_only_what_waits_for_it() {
     let run = lab.apply().expect(4);
     assert!(run.stderr.contains("1 of 4 steps done, 1 failed, 2 not attempted"), "{}", run.stderr);
     assert!(
-        run.stderr.contains("Second: created: not attempted: waits for `First: created`"),
+        run.stderr.contains("Second: create: not attempted: waits for `First: create`"),
         "{}",
         run.stderr
     );
@@ -214,7 +214,7 @@ fn limits_are_respected_not_hit() {
     let run = lab.apply().expect(0);
     let hit = lab.server.requests().iter().filter(|record| record.status == Some(429)).count();
     assert_eq!(hit, 0, "{}", run.stderr);
-    let waits = run.stderr.matches("for the limit of 20 × create service a minute").count();
+    let waits = run.stderr.matches("`create service` is limited to 20 a minute").count();
     assert!((1..=4).contains(&waits), "one word a wait, not one a step: {}", run.stderr);
     assert_eq!(lab.services().len(), 45);
 }

@@ -275,3 +275,23 @@ fn the_clinics_seed_holds_what_a_write_could_destroy() {
     assert_eq!(tested, [("Lab Results Explainer".to_owned(), "regression".to_owned())]);
     assert!(clinic.desired.services["Lab Results Explainer"].active != Some(false));
 }
+
+#[test]
+fn the_clinic_is_rolled_out_by_the_binary_in_every_embedded_environment() {
+    use crate::harness::{Run, amigops, copy_example, finish};
+    let project = copy_example("clinic");
+    let run = |args: &[&str]| -> Run {
+        let mut command = amigops(project.path());
+        command.args(args);
+        finish(command)
+    };
+    for environment in ["sandbox", "rehearsal"] {
+        let applied = run(&["apply", "--auto-approve", "-e", environment]).expect(0);
+        assert!(applied.stderr.contains("read back: converged"), "{}", applied.stderr);
+        assert!(applied.stdout.contains("1 orphan"), "{}", applied.stdout);
+        run(&["plan", "--detailed-exitcode", "-e", environment]).expect(0);
+        run(&["apply", "--auto-approve", "--prune", "-e", environment]).expect(0);
+        let nothing = run(&["plan", "--detailed-exitcode", "--prune", "-e", environment]).expect(0);
+        assert!(nothing.stdout.contains("Nothing to do: 70 services"), "{}", nothing.stdout);
+    }
+}
