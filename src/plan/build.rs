@@ -63,7 +63,7 @@ pub(super) struct Draft<'a> {
     /// Services whose behavior sets must be known.
     pub(super) replaced: BTreeSet<ServiceId>,
     live: BTreeMap<&'a ServiceId, &'a LiveService>,
-    names: BTreeSet<ServiceName>,
+    names: BTreeSet<&'a ServiceName>,
     /// Inactive services of ours that nothing in this plan is about, by name.
     strays: BTreeMap<&'a ServiceName, &'a ServiceId>,
 }
@@ -141,7 +141,7 @@ pub(super) fn draft<'a>(
         replaced: BTreeSet::new(),
         live: snapshot.services.iter().map(|service| (&service.id, service)).collect(),
         strays: BTreeMap::new(),
-        names: snapshot.services.iter().map(|s| &s.name).chain(desired.services.keys()).cloned().collect(),
+        names: snapshot.services.iter().map(|s| &s.name).chain(desired.services.keys()).collect(),
     };
     let identity = identity::identify(desired, &resolved.joins, snapshot, policy, &mut draft.problems);
     draft.findings.extend(identity.findings);
