@@ -65,9 +65,11 @@ impl Budget {
         while self.untold.front().is_some_and(|at| now.duration_since(*at) >= MINUTE) {
             self.untold.pop_front();
         }
-        let count = count.min(self.limit.max(1));
+        // A limit of nothing would be waited for without end: one request asks again.
+        let limit = self.limit.max(1);
+        let count = count.min(limit);
         let spent = self.untold.len() as u32;
-        let left = self.told.map_or_else(|| self.limit.saturating_sub(spent), |(remaining, _)| remaining);
+        let left = self.told.map_or_else(|| limit.saturating_sub(spent), |(remaining, _)| remaining);
         if self.outstanding + count <= left {
             self.outstanding += count;
             return Answer::Go;
@@ -247,6 +249,17 @@ mod tests {
         budget.answered(None, now);
         assert_eq!(budget.ask(1, now), Answer::Later(now + MINUTE));
         assert_eq!(budget.ask(1, now + MINUTE), Answer::Go);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_of_nothing_is_asked_again_when_its_window_ends() {
+        let now = Instant::now();
+        let mut budget = Budget::new(20);
+        assert_eq!(budget.ask(1, now), Answer::Go);
+        budget.answered(told(0, 0, 30), now);
+        let end = now + Duration::from_secs(30);
+        assert_eq!(budget.ask(1, now), Answer::Later(end));
+        assert_eq!(budget.ask(3, end), Answer::Go);
     }
 
     #[tokio::test(start_paused = true)]
