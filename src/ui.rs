@@ -56,8 +56,13 @@ impl Ui {
         }
     }
 
-    /// Writes a result to stdout.
+    /// Writes a result for people to stdout.
     pub fn result(&self, text: &str) {
+        self.data(&text::without_commands(text));
+    }
+
+    /// Writes a result for programs to stdout, to the letter.
+    pub fn data(&self, text: &str) {
         let write = || {
             let mut stdout = AutoStream::new(io::stdout().lock(), self.shared.color);
             stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
@@ -83,6 +88,7 @@ impl Ui {
     }
 
     fn say(&self, text: &str) {
+        let text = text::without_commands(text);
         let write = || {
             let mut stderr = AutoStream::new(io::stderr().lock(), self.shared.color);
             stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush())

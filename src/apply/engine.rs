@@ -7,11 +7,11 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 
-use super::event::{Event, Outcome, Report};
+use super::event::{Event, Outcome, Report, StepFailure};
 use super::step::Runner;
 use crate::model::ServiceId;
 use crate::plan::{Plan, StepId};
-use crate::remote::WriteApi;
+use crate::remote::{Cause, WriteApi};
 
 /// How a plan is run.
 pub struct Settings<'a> {
@@ -99,6 +99,7 @@ pub async fn run<A: WriteApi>(
         let Some((step, result, took)) = running.next().await else { break };
         let outcome = match result {
             Ok(created) => Outcome::Done(created),
+            Err(StepFailure::Request(error)) if error.cause == Cause::Interrupted => Outcome::Interrupted,
             Err(failure) => Outcome::Failed(failure),
         };
         match &outcome {

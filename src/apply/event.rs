@@ -14,12 +14,12 @@ pub enum StepFailure {
     #[error("{0}")]
     Request(#[from] ApiError),
     /// The new service could not be activated.
-    #[error("{activation}; {}", undo_words(undo.as_deref()))]
+    #[error("{activation}; {undo}")]
     HandOver {
         /// Why.
         activation: ApiError,
-        /// Why the old service could not be given its name back; none: it has it back.
-        undo: Option<Box<ApiError>>,
+        /// What became of the old service.
+        undo: Undo,
     },
     /// A conversation did not go as expected.
     #[error("the agent's answer does not match `{expected}`: {answer}")]
@@ -31,13 +31,18 @@ pub enum StepFailure {
     },
 }
 
-fn undo_words(undo: Option<&ApiError>) -> String {
-    match undo {
-        None => "the old service has its name back and stays active".to_owned(),
-        Some(error) => format!(
-            "and the old service, still active, could not be given its name back: {error}; apply again to go on"
-        ),
-    }
+/// What became of the old service of a hand-over that failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Undo {
+    /// It has its name back.
+    #[error("the old service has its name back")]
+    Done,
+    /// Another active service has the name by now: nothing was undone.
+    #[error("service {0} has taken the name meanwhile, perhaps by another run; plan again")]
+    Taken(ServiceId),
+    /// It could not be given its name back.
+    #[error("and the old service could not be given its name back: {0}; apply again to go on")]
+    Failed(Box<ApiError>),
 }
 
 impl StepFailure {

@@ -12,4 +12,4 @@ mod step;
 mod tests;
 
 pub use engine::{Settings, run};
-pub use event::{Event, Outcome, Report, StepFailure};
+pub use event::{Event, Outcome, Report, StepFailure, Undo};

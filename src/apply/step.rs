@@ -3,10 +3,11 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::time::Duration;
 
 use tokio::sync::Mutex;
 
-use super::event::StepFailure;
+use super::event::{StepFailure, Undo};
 use crate::model::{
     BehaviorSetId, Endpoint, NewService, ServiceId, ServiceName, ServiceUpdate, SmokeTest, TAG_REPLACES,
 };
@@ -15,6 +16,11 @@ use crate::remote::{ApiError, WriteApi};
 
 /// How often a create is sent when its answer is lost and the service is not found.
 const CREATE_ATTEMPTS: u32 = 3;
+
+/// How often a hand-over is begun when the API is busy or under maintenance just then.
+const HAND_OVER_ROUNDS: u32 = 3;
+/// How long to wait between two rounds, the old service in use under its name.
+const HAND_OVER_PAUSE: Duration = Duration::from_secs(10);
 
 /// Runs steps of one plan and remembers which services they created.
 pub(super) struct Runner<'a, A> {
@@ -40,8 +46,10 @@ impl<'a, A: WriteApi> Runner<'a, A> {
             }
             Action::Update { id, update }
             | Action::SetAside { id, update }
-            | Action::Retire { id, update, .. }
             | Action::Discard { id, update } => self.api.update_service(id, update, None).await?,
+            Action::Retire { id, update, .. } => {
+                self.api.update_service(id, update, None).await.map_err(retire_hint)?;
+            }
             Action::WriteVersionSet { target, name, content, .. } => {
                 self.api.write_version_set(&self.id(target)?, name, content).await?;
             }
@@ -128,7 +136,7 @@ impl<'a, A: WriteApi> Runner<'a, A> {
     }
 
     /// Old gives its name up, new becomes active; nothing waits between the two. If new can't, old gets
-    /// its name back.
+    /// its name back; if that was for a moment only, it is tried again.
     async fn hand_over(
         &self,
         old: &ServiceId,
@@ -136,8 +144,33 @@ impl<'a, A: WriteApi> Runner<'a, A> {
         rename: Option<&ServiceUpdate>,
         new: &ServiceId,
     ) -> Result<(), StepFailure> {
+        let mut round = 1;
+        loop {
+            let Err(failure) = self.hand_over_once(old, old_name, rename, new).await else { return Ok(()) };
+            let passing = match &failure {
+                StepFailure::HandOver { activation, undo: Undo::Done } => {
+                    matches!(activation.status(), Some(429 | 503))
+                }
+                _ => false,
+            };
+            if !passing || round == HAND_OVER_ROUNDS {
+                return Err(failure);
+            }
+            round += 1;
+            tokio::time::sleep(HAND_OVER_PAUSE).await;
+        }
+    }
+
+    async fn hand_over_once(
+        &self,
+        old: &ServiceId,
+        old_name: &ServiceName,
+        rename: Option<&ServiceUpdate>,
+        new: &ServiceId,
+    ) -> Result<(), StepFailure> {
         // The rename, the activation, and room for an undo: a wait for the limit comes before all of them.
-        let reserved = self.api.reserve(Endpoint::UpdateService, if rename.is_some() { 3 } else { 1 }).await;
+        let count = if rename.is_some() { 3 } else { 1 };
+        let reserved = self.api.reserve(Endpoint::UpdateService, count).await?;
         if let Some(rename) = rename {
             self.api.update_service(old, rename, Some(&reserved)).await?;
         }
@@ -145,21 +178,36 @@ impl<'a, A: WriteApi> Runner<'a, A> {
         let Err(activation) = self.api.update_service(new, &activate, Some(&reserved)).await else {
             return Ok(());
         };
-        if activation.may_have_happened() && self.is_active(new).await {
+        let must_look = activation.may_have_happened() || activation.status() == Some(409);
+        let seen = if must_look { self.api.services().await.ok() } else { None };
+        let active =
+            |id: &ServiceId| seen.iter().flatten().any(|service| &service.id == id && service.active);
+        if activation.may_have_happened() && active(new) {
             return Ok(());
         }
         if rename.is_none() {
             return Err(activation.into());
         }
+        let holder = seen.iter().flatten().find(|service| service.active && &service.name == old_name);
+        if let Some(holder) = holder {
+            // The name is taken: giving it back would make a namesake.
+            return Err(StepFailure::HandOver { activation, undo: Undo::Taken(holder.id.clone()) });
+        }
         let restore = ServiceUpdate { name: Some(old_name.clone()), ..ServiceUpdate::default() };
-        let undo = self.api.update_service(old, &restore, Some(&reserved)).await.err().map(Box::new);
+        let undo = match self.api.update_service(old, &restore, Some(&reserved)).await {
+            Ok(()) => Undo::Done,
+            Err(error) => Undo::Failed(Box::new(error)),
+        };
         Err(StepFailure::HandOver { activation, undo })
     }
+}
 
-    async fn is_active(&self, id: &ServiceId) -> bool {
-        match self.api.services().await {
-            Ok(services) => services.iter().any(|service| &service.id == id && service.active),
-            Err(_) => false,
-        }
+/// Says what to do when a service can't be taken out of use.
+fn retire_hint(error: ApiError) -> ApiError {
+    if error.status() == Some(400) {
+        return error.hint(
+            "a simulation unit test may use it: remove the test, or set `lifecycle: {retire: keep}` to let it run",
+        );
     }
+    error
 }

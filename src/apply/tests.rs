@@ -86,6 +86,7 @@ fn connect(server: &Server) -> Classic {
         now: Arc::new(|| SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)),
         random: Arc::new(|| 0.5),
         watch: Arc::new(Deaf),
+        stop: crate::remote::Stop::default(),
     };
     Classic::new(access).expect("a connection")
 }

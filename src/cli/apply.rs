@@ -1,8 +1,6 @@
 //! `amigops apply`: plan, show, confirm, run, read back. May import everything.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use clap::Args;
 
@@ -34,8 +32,19 @@ impl Apply {
             return Ok(Success::Done);
         }
         self.approve(context, &prepared)?;
-        let report = run(context, &prepared, &snapshot, &plan).await;
-        conclude(context, &prepared, &plan, &report).await
+        let mut interrupts = Interrupts::listen(context);
+        let whole = async {
+            let report = run(context, &prepared, &snapshot, &plan).await;
+            conclude(context, &prepared, &plan, &report).await
+        };
+        tokio::select! {
+            result = whole => result,
+            () = interrupts.second() => {
+                context.ui.end_progress();
+                context.ui.error("interrupted again: stopped at once; requests in flight may have been carried out, apply again to go on\n");
+                Err(Failure::Interrupted)
+            }
+        }
     }
 
     fn approve(&self, context: &Context<'_>, prepared: &Prepared) -> Result<(), Failure> {
@@ -54,15 +63,14 @@ impl Apply {
     }
 }
 
-/// Runs the plan; interrupts let the requests in flight end, and a second one ends the process's patience.
+/// Runs the plan.
 async fn run(context: &Context<'_>, prepared: &Prepared, snapshot: &Snapshot, plan: &Plan) -> Report {
-    let interrupts = Arc::new(AtomicUsize::new(0));
-    let listener = tokio::spawn(listen(Arc::clone(&interrupts), context.ui.clone()));
     let settings = Settings {
         parallelism: context.global.parallelism.into(),
         known: snapshot.services.iter().map(|service| service.id.clone()).collect::<BTreeSet<_>>(),
-        stop: &|| interrupts.load(Ordering::Relaxed) > 0,
+        stop: &|| context.stop.is_wished(),
     };
+    let lines = progress::Lines::new(plan);
     context.ui.begin_progress(plan.steps.len());
     let mut hear = |event: Event| {
         if let Event::Started(step) = &event
@@ -70,7 +78,7 @@ async fn run(context: &Context<'_>, prepared: &Prepared, snapshot: &Snapshot, pl
         {
             context.ui.progress_message(&crate::report::text::visible(step.service.as_str()));
         }
-        if let Some(line) = progress::event(plan, &event) {
+        if let Some(line) = lines.event(&event) {
             context.ui.note(&line);
         }
         if matches!(event, Event::Ended { .. }) {
@@ -78,19 +86,39 @@ async fn run(context: &Context<'_>, prepared: &Prepared, snapshot: &Snapshot, pl
         }
     };
     let report = apply::run(prepared.connection.write(), plan, &settings, &mut hear).await;
-    listener.abort();
     context.ui.end_progress();
     report
 }
 
-/// Counts Ctrl-C and SIGTERM.
-async fn listen(interrupts: Arc<AtomicUsize>, ui: crate::ui::Ui) {
-    loop {
-        if interrupted().await.is_err() {
-            return;
+/// Hears Ctrl-C and SIGTERM: the first ends waits and lets requests in flight come to their end, the second
+/// ends everything.
+struct Interrupts {
+    second: tokio::sync::oneshot::Receiver<()>,
+}
+
+impl Interrupts {
+    fn listen(context: &Context<'_>) -> Self {
+        let (stop, ui) = (context.stop.clone(), context.ui.clone());
+        let (sender, second) = tokio::sync::oneshot::channel();
+        tokio::spawn(async move {
+            if interrupted().await.is_ok() {
+                stop.wish();
+                ui.note("interrupted: requests in flight are brought to their end, nothing new is begun");
+                if interrupted().await.is_ok() {
+                    let _ = sender.send(());
+                    return;
+                }
+            }
+            // Nothing is to be heard any more, and that is no interrupt.
+            std::future::pending::<()>().await;
+        });
+        Self { second }
+    }
+
+    async fn second(&mut self) {
+        if (&mut self.second).await.is_err() {
+            std::future::pending::<()>().await;
         }
-        interrupts.fetch_add(1, Ordering::Relaxed);
-        ui.note("interrupted: the requests in flight are brought to their end, nothing new is begun");
     }
 }
 
@@ -128,7 +156,7 @@ async fn conclude(
         _ => known_ids(plan, report),
     };
     context.ui.result(&progress::ids(plan, &ids));
-    if report.interrupted {
+    if report.interrupted || context.stop.is_wished() {
         return Err(Failure::Interrupted);
     }
     if !report.is_complete() {

@@ -86,6 +86,7 @@ fn access(
         now: Arc::new(move || now.now()),
         random: Arc::new(move || random.random()),
         watch: Arc::new(context.ui.clone()),
+        stop: context.stop.clone(),
     }
 }
 

@@ -17,6 +17,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::env::Env;
 use crate::error::{self, Failure, Success};
+use crate::remote::Stop;
 use crate::ui::{Loudness, Ui};
 
 /// Plans, applies and watches the services of a conversational-agent organization from YAML manifests.
@@ -45,10 +46,10 @@ pub(crate) struct Global {
     /// When to use colours; NO_COLOR is respected
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     color: Color,
-    /// Say errors and results only
+    /// No progress and no remarks: results on stdout, errors on stderr
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
-    /// Log each request (not its contents); twice for everything
+    /// Log each request (never its contents); -vvv logs connections, too
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
     /// How logs are written
@@ -81,7 +82,7 @@ enum Command {
     /// Bring the live services to what the manifests say
     Apply(apply::Apply),
     /// Show each declared service's id
-    Ids(ids::Ids),
+    Ids(ids::IdsCommand),
     /// Run the API emulator on a port
     Emulator(emulator::Emulator),
 }
@@ -119,7 +120,7 @@ fn run(cli: &Cli, ui: &Ui, env: &Env) -> Result<Success, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::other(format!("the runtime can't be started: {error}")))?;
-    let context = Context { global: &cli.global, ui, env };
+    let context = Context { global: &cli.global, ui, env, stop: Stop::default() };
     runtime.block_on(async {
         match &cli.command {
             Command::Validate(command) => command.run(&context),
@@ -136,6 +137,7 @@ pub(crate) struct Context<'a> {
     global: &'a Global,
     ui: &'a Ui,
     env: &'a Env,
+    stop: Stop,
 }
 
 impl Global {
@@ -172,7 +174,8 @@ impl Global {
         // A second initialization (in tests) keeps the first.
         let _ = match self.log_format {
             LogFormat::Text => {
-                let ansi = !matches!(self.color_choice(), ColorChoice::Never);
+                let ansi = anstream::AutoStream::new(std::io::stderr(), self.color_choice()).current_choice()
+                    != ColorChoice::Never;
                 registry.with(layer.with_ansi(ansi).with_filter(filter)).try_init()
             }
             LogFormat::Json => registry.with(layer.json().with_filter(filter)).try_init(),

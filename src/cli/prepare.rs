@@ -7,7 +7,7 @@ use clap::Args;
 use super::Context;
 use super::connect::{self, Connection};
 use crate::error::Failure;
-use crate::manifest::{self, Loaded};
+use crate::manifest::{self, Loaded, Target};
 use crate::model::{ServiceId, ServiceName, Snapshot};
 use crate::plan::{self, Options, Plan, verify};
 use crate::remote::{ReadApi, read_snapshot};
@@ -23,7 +23,7 @@ pub(super) struct PlanArgs {
     /// Take over services that another project owns
     #[arg(long)]
     take_over: bool,
-    /// Replace or retire protected services, too
+    /// Retire services with the tag `protected`, retire or replace those that `guardrails.protected` names
     #[arg(long)]
     allow_protected: bool,
     /// Only this service; may be repeated
@@ -61,6 +61,7 @@ impl Prepared {
             prune: args.prune,
             take_over: args.take_over,
             allow_protected: args.allow_protected,
+            limited: !matches!(loaded.environment.target, Target::Embedded { limits: false, .. }),
             only: args.only.iter().map(ServiceName::new).collect::<BTreeSet<_>>(),
         };
         Ok(Self { loaded, connection, options })
@@ -89,7 +90,7 @@ impl Prepared {
         let (desired, policy) = (&self.loaded.desired, &self.loaded.project.policy);
         let snapshot =
             read_snapshot(api, |snapshot| plan::lookups(desired, snapshot, policy, &self.options)).await?;
-        Ok(plan::ids(desired, &snapshot, policy))
+        Ok(plan::ids(desired, &snapshot, policy)?)
     }
 
     /// What a report says of where it is from.

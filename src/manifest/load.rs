@@ -55,7 +55,7 @@ fn not_found(dir: &Path, reason: &str) -> Problems {
     sink.push(if misnamed {
         problem.help("rename `amigops.yml` to `amigops.yaml`")
     } else {
-        problem.help("`amigops init` makes a project; `-C DIR` names another directory")
+        problem.help("`-C DIR` names a project's directory; `examples/quickstart` is one to start from")
     });
     sink.finish()
 }
@@ -184,9 +184,10 @@ fn choose(sink: &mut Sink, decoded: &project::Decoded, wanted: Option<&str>) -> 
         if !decoded.places.contains_key(name) {
             let message = format!("there is no environment `{}`", shortened(name));
             let known = did_you_mean(name, decoded.places.keys().map(String::as_str));
+            let all: Vec<_> = decoded.places.keys().map(|known| format!("`{known}`")).collect();
             sink.push(
                 Problem::error(Code::UnknownEnvironment, decoded.environments, message)
-                    .label(or_suggestion(known, "it is none of these")),
+                    .label(or_suggestion(known, &format!("there are {}", all.join(", ")))),
             );
         }
         return None;

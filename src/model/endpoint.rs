@@ -29,11 +29,13 @@ pub enum Endpoint {
     StartConversation,
     /// Finishing a conversation.
     FinishConversation,
+    /// A page of conversations.
+    ListConversations,
 }
 
 impl Endpoint {
     /// Every endpoint.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::SignIn,
         Self::ListServices,
         Self::CreateService,
@@ -46,6 +48,7 @@ impl Endpoint {
         Self::UpdateBehaviorSet,
         Self::StartConversation,
         Self::FinishConversation,
+        Self::ListConversations,
     ];
 
     /// What people read: a verb and a thing.
@@ -63,6 +66,7 @@ impl Endpoint {
             Self::UpdateBehaviorSet => "apply behavior set",
             Self::StartConversation => "start conversation",
             Self::FinishConversation => "finish conversation",
+            Self::ListConversations => "list conversations",
         }
     }
 
@@ -71,6 +75,7 @@ impl Endpoint {
         match (api, self) {
             (Api::Classic, Self::SignIn | Self::StartConversation | Self::FinishConversation) => 5,
             (Api::Classic, Self::ListServices) => 50,
+            (Api::Classic, Self::ListConversations) => 15,
             (
                 Api::Classic,
                 Self::CreateService | Self::UpdateService | Self::ListAgents | Self::ListContextGraphs,
@@ -85,6 +90,7 @@ impl Endpoint {
         match (api, self) {
             (Api::Classic, Self::ListServices | Self::ListAgents) => 20,
             (Api::Classic, Self::ListContextGraphs | Self::ListBehaviorSets) => 50,
+            (Api::Classic, Self::ListConversations) => 150,
             _ => 0,
         }
     }

@@ -187,6 +187,9 @@ pub fn plan(
     pins::check(&mut draft);
     guardrails::check(&mut draft, desired);
     order::connect(&mut draft, desired);
+    // With --only, what is wrong with other manifests is left for another day.
+    let chosen = |service: &ServiceName| options.only.is_empty() || options.only.contains(service);
+    draft.problems.retain(|problem| problem.service.as_ref().is_none_or(chosen));
     if !draft.problems.is_empty() {
         let mut problems = draft.problems;
         problems.sort_by(|a, b| (&a.place, &a.service, &a.message).cmp(&(&b.place, &b.service, &b.message)));
@@ -201,8 +204,9 @@ pub fn plan(
     let declared = if options.only.is_empty() { desired.services.len() } else { options.only.len() };
     let plan = Plan {
         summary: summarize(&services, &steps, declared),
-        estimate: estimate::estimate(&steps, snapshot, options.api),
-        live: snapshot.services.len(),
+        estimate: estimate::estimate(&steps, snapshot, options),
+        active: snapshot.services.iter().filter(|service| service.active).count(),
+        inactive: snapshot.services.iter().filter(|service| !service.active).count(),
         declared,
         ids: ids_of(&embodiments),
         steps,
@@ -217,10 +221,19 @@ pub fn plan(
 /// The live ids of declared services, by name, whatever else a plan would say: what applications need.
 ///
 /// The snapshot must hold the catalogs that names need; pins and behavior sets don't matter.
-pub fn ids(desired: &Desired, snapshot: &Snapshot, policy: &Policy) -> BTreeMap<ServiceName, ServiceId> {
+///
+/// # Errors
+///
+/// References that can't be resolved, and names that several services have: no id is better than a wrong one.
+pub fn ids(
+    desired: &Desired,
+    snapshot: &Snapshot,
+    policy: &Policy,
+) -> Result<BTreeMap<ServiceName, ServiceId>, PlanError> {
     let resolved = resolved(desired, snapshot);
-    let identity = identity::identify(desired, &resolved.joins, snapshot, policy, &mut Vec::new());
-    ids_of(&identity.embodiments)
+    let mut problems = resolved.problems.clone();
+    let identity = identity::identify(desired, &resolved.joins, snapshot, policy, &mut problems);
+    if problems.is_empty() { Ok(ids_of(&identity.embodiments)) } else { Err(PlanError { problems }) }
 }
 
 fn ids_of(embodiments: &[Embodiment<'_>]) -> BTreeMap<ServiceName, ServiceId> {

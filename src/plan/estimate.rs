@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::types::{Action, Estimate, Step};
-use crate::model::{Api, Endpoint, Snapshot};
+use super::types::{Action, Estimate, Options, Step};
+use crate::model::{Endpoint, Snapshot};
 
 /// Seconds that one request takes when nothing else is in the way: a rule of thumb for the shown total.
 const SECONDS_A_REQUEST: f64 = 0.15;
@@ -12,7 +12,8 @@ const SECONDS_A_REQUEST: f64 = 0.15;
 ///
 /// A limit of L a minute lets L requests through at once and the rest in later minutes, so k requests
 /// take at least ⌊(k − 1) / L⌋ minutes.
-pub(super) fn estimate(steps: &[Step], snapshot: &Snapshot, api: Api) -> Estimate {
+pub(super) fn estimate(steps: &[Step], snapshot: &Snapshot, options: &Options) -> Estimate {
+    let api = options.api;
     let mut by_endpoint: BTreeMap<Endpoint, usize> = BTreeMap::new();
     let mut add = |endpoint: Endpoint, count: usize| {
         if count > 0 {
@@ -50,8 +51,11 @@ pub(super) fn estimate(steps: &[Step], snapshot: &Snapshot, api: Api) -> Estimat
     let waits = |(endpoint, count): (&Endpoint, &usize)| {
         (((count - 1) / endpoint.per_minute(api) as usize) as u64 * 60, *endpoint)
     };
-    let longest =
-        by_endpoint.iter().map(waits).max_by_key(|(seconds, _)| *seconds).filter(|(seconds, _)| *seconds > 0);
+    let longest = by_endpoint
+        .iter()
+        .map(waits)
+        .max_by_key(|(seconds, _)| *seconds)
+        .filter(|(seconds, _)| *seconds > 0 && options.limited);
     let seconds =
         longest.map_or(0, |(seconds, _)| seconds) + (requests as f64 * SECONDS_A_REQUEST).ceil() as u64;
     Estimate { by_endpoint, requests, seconds, bound_by: longest.map(|(_, endpoint)| endpoint) }

@@ -81,12 +81,13 @@ fn max_removals(draft: &mut Draft<'_>) {
     let retired = draft.services.iter().filter(|service| service.kind == ServiceKind::Retire).count();
     let deleted =
         draft.steps.iter().filter(|step| matches!(step.action, Action::DeleteVersionSet { .. })).count();
-    let owned =
-        draft.snapshot.services.iter().filter(|service| draft.policy.ownership.owns(&service.tags)).count();
+    // What was retired before is not there to be removed: it must not widen the share.
+    let in_use = draft.snapshot.services.iter().filter(|service| service.active);
+    let owned = in_use.filter(|service| draft.policy.ownership.owns(&service.tags)).count();
     let (allowed, rule) = match rule {
         MaxRemovals::Count(count) => (count as f64, count.to_string()),
         MaxRemovals::Percent(percent) => {
-            (owned as f64 * percent / 100.0, format!("{percent}% of {owned} owned services"))
+            (owned as f64 * percent / 100.0, format!("{percent}% of {owned} active services that are ours"))
         }
     };
     if (retired + deleted) as f64 > allowed {

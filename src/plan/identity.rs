@@ -147,9 +147,10 @@ impl<'a> Matcher<'a> {
                 .flatten()
                 .filter(|new| !new.active && self.owns(new) && !self.claimed.contains(&new.id))
                 .filter_map(|new| Some((*new, self.replaced_by(new)?)))
-                .filter(|(_, old)| !self.claimed.contains(&old.id) && self.is_under_way(wanted, old))
+                .filter(|(_, old)| !self.claimed.contains(&old.id))
                 .collect();
-            let candidates = self.without_finished(wanted, candidates);
+            let mut candidates = self.without_finished(wanted, candidates);
+            candidates.retain(|(_, old)| self.is_under_way(wanted, old));
             // Where several were begun (two runs at once), the one whose old service has already given
             // its name up is the furthest; its old service has no name to be found by but this.
             let Some(&(_, old)) = candidates.iter().max_by_key(|(_, old)| names::is_replaced(old)) else {
@@ -214,8 +215,10 @@ impl<'a> Matcher<'a> {
             .filter_map(|service| Some((names::passing_to(service)?, *service)))
             .collect();
         for (name, service) in aside {
-            let wanted = self.open().into_iter().find(|(wanted, _)| wanted.name == name);
-            if let Some((wanted, _)) = wanted {
+            let wanted = self.desired.services.get(&name).filter(|wanted| {
+                !self.matched.contains_key(&wanted.name) && self.joins.contains_key(&wanted.name)
+            });
+            if let Some(wanted) = wanted {
                 self.claim(wanted, Some(service));
             }
         }
@@ -354,7 +357,6 @@ impl<'a> Matcher<'a> {
 
     /// The ring of `renamed_from` in which every name is held, starting here; none if there is none.
     fn ring(&self, start: &'a DesiredService) -> Option<Vec<(&'a DesiredService, &'a Joins)>> {
-        let open = self.open();
         let mut ring = Vec::new();
         let mut at = start;
         loop {
@@ -364,10 +366,11 @@ impl<'a> Matcher<'a> {
             if from == &start.name {
                 return Some(ring);
             }
-            if ring.len() > open.len() {
+            // Into a ring that the start is no part of.
+            if ring.iter().any(|(seen, _)| &seen.name == from) {
                 return None;
             }
-            at = open.iter().map(|(wanted, _)| *wanted).find(|wanted| &wanted.name == from)?;
+            at = self.desired.services.get(from).filter(|wanted| !self.matched.contains_key(&wanted.name))?;
         }
     }
 

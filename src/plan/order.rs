@@ -179,7 +179,9 @@ fn set_aside(draft: &mut Draft<'_>, freer: usize) -> Option<usize> {
     }
     let mut tags = live.tags.clone();
     tags.insert(draft.policy.ownership.tag.clone(), Some(draft.policy.ownership.value.clone()));
-    let tags = (live.tags != tags).then_some(tags);
+    // Without room for the tag it goes as it is: only a run that is cut off just here would miss it.
+    let fits = tags.len() <= draft.options.api.max_tags();
+    let tags = (fits && live.tags != tags).then_some(tags);
     let update = ServiceUpdate { name: Some(name), tags, ..ServiceUpdate::default() };
     let mut step =
         DraftStep::new(&service, Action::SetAside { id, update: Box::new(update) }, Risk::Disruptive);

@@ -13,7 +13,7 @@ use super::diff::Content;
 use super::identity::Embodiment;
 use super::types::{Action, Change, Finding, Risk, ServiceKind, StepId, Target};
 use super::{names, pins, services};
-use crate::model::{DesiredService, LatestVersion, LiveService, Pin, ServiceUpdate, TAG_REPLACES};
+use crate::model::{DesiredService, LatestVersion, LiveService, Pin, Retire, ServiceUpdate, TAG_REPLACES};
 
 /// Adds the steps that put a new service in the place of `old`.
 pub(super) fn steps(
@@ -26,6 +26,13 @@ pub(super) fn steps(
     draft.replaced.insert(old.id.clone());
     let mut content = content.clone();
     content.tags.insert(TAG_REPLACES.to_owned(), Some(old.id.as_str().to_owned()));
+    if !services::tags_fit(draft, embodiment, &content.tags)
+        || rename_old(draft, old)
+            .and_then(|update| update.tags)
+            .is_some_and(|tags| !services::tags_fit(draft, embodiment, &tags))
+    {
+        return;
+    }
     carry_pins(draft, embodiment, old, &mut content);
     let active = content.active;
     content.active = false;
@@ -246,7 +253,8 @@ fn hand_over(
 
 /// Nobody uses the service: the old one leaves its name in one request, and the new one stays inactive.
 fn step_aside(draft: &mut Draft<'_>, wanted: &DesiredService, old: &LiveService, first: usize) {
-    let how = wanted.lifecycle.retire;
+    // The manifest wants the service inactive, so that `keep` has nothing to keep running.
+    let how = Retire::Deactivate;
     let mut update = rename_old(draft, old).unwrap_or_default();
     if old.active {
         update.active = Some(false);
@@ -283,7 +291,10 @@ pub(super) fn retire_old(
 pub(super) fn discard(draft: &mut Draft<'_>, wanted: &DesiredService, leftover: &LiveService) {
     let name =
         names::abandoned(&leftover.name, &draft.options.today, &leftover.id, &|name| draft.is_taken(name));
-    let update = ServiceUpdate { name: Some(name), ..ServiceUpdate::default() };
+    // What it was to replace is no longer its business: nobody should take it for a replacement again.
+    let mut tags = leftover.tags.clone();
+    tags.remove(TAG_REPLACES);
+    let update = ServiceUpdate { name: Some(name), tags: Some(tags), ..ServiceUpdate::default() };
     let action = Action::Discard { id: leftover.id.clone(), update: Box::new(update) };
     let mut step = DraftStep::new(&wanted.name, action, Risk::Safe);
     step.awaited = false;

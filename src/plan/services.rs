@@ -1,11 +1,13 @@
 //! The steps of one service that is created, changed in place or retired. May import `model` only.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use super::build::{Draft, DraftStep};
 use super::diff::{self, Content};
 use super::identity::Embodiment;
-use super::types::{Action, Change, ProblemKind, Risk, ServiceKind, ServicePlan, StepId, Target};
+use super::types::{Action, Change, Finding, ProblemKind, Risk, ServiceKind, ServicePlan, StepId, Target};
 use super::{names, pins, replacement};
 use crate::model::{
     DesiredService, LiveService, NewService, OnAgentChange, Retire, ServiceUpdate, VersionSet, VersionSetName,
@@ -15,14 +17,7 @@ use crate::model::{
 pub(super) fn steps(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>) {
     let wanted = embodiment.wanted;
     let content = diff::content(wanted, embodiment.joins, embodiment.live, draft.policy);
-    let tags = content.tags.len();
-    let max_tags = draft.options.api.max_tags();
-    if tags > max_tags {
-        let message = format!(
-            "`{}` would carry {tags} tags, the tool's own included; the API takes {max_tags}",
-            wanted.name
-        );
-        draft.problem(ProblemKind::Impossible, embodiment, message, &["declare `tags:` with fewer of them"]);
+    if !tags_fit(draft, embodiment, &content.tags) {
         return;
     }
     // A passing name or one that a replacement gave is already ours to tell.
@@ -44,6 +39,15 @@ pub(super) fn steps(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>) {
             &["rename that service, or remove its ownership tag"],
         );
         return;
+    }
+    if let Some(live) = embodiment.live
+        && !live.active
+        && wanted.active.is_none()
+        && embodiment.half_made.is_none()
+    {
+        let message =
+            "it is inactive, and its manifest does not say `active:`, so that it stays so".to_owned();
+        draft.findings.push(Finding { service: wanted.name.clone(), message });
     }
     pins::deprecated(draft, embodiment, &content);
     match embodiment.live {
@@ -161,7 +165,7 @@ pub(super) fn version_set_steps(
     }
     let mut deleted = Vec::new();
     for (name, before) in &live.version_sets {
-        let goes = !content.version_sets.contains_key(name) && !name.is_edge() && !name.is_release();
+        let goes = !content.version_sets.contains_key(name) && may_go(draft, wanted, name);
         if goes {
             let action = Action::DeleteVersionSet { id: live.id.clone(), name: name.clone() };
             let mut step = DraftStep::new(&wanted.name, action, Risk::Destructive);
@@ -175,6 +179,31 @@ pub(super) fn version_set_steps(
         }
     }
     (written, deleted)
+}
+
+/// Whether a version set that is not wanted is the manifest's to delete.
+fn may_go(draft: &Draft<'_>, wanted: &DesiredService, name: &VersionSetName) -> bool {
+    let ignored = wanted.lifecycle.ignore.iter().any(|path| {
+        path.0[0] == "version_sets" && path.0.get(1).is_none_or(|second| second == name.as_str())
+    });
+    wanted.version_sets.is_some() && !name.is_release() && !draft.policy.is_unmanaged(name) && !ignored
+}
+
+/// Whether a service can carry so many tags, the tool's own included; if not, that is a problem.
+pub(super) fn tags_fit(
+    draft: &mut Draft<'_>,
+    embodiment: &Embodiment<'_>,
+    tags: &BTreeMap<String, Option<String>>,
+) -> bool {
+    let (count, most) = (tags.len(), draft.options.api.max_tags());
+    if count > most {
+        let name = &embodiment.wanted.name;
+        let message =
+            format!("`{name}` would carry {count} tags, the tool's own included; the API takes {most}");
+        let help = ["remove tags from the live service, or declare `tags:` with fewer of them"];
+        draft.problem(ProblemKind::Impossible, embodiment, message, &help);
+    }
+    count <= most
 }
 
 /// The step that changes fields in place; none where nothing changes.

@@ -25,6 +25,8 @@ pub struct Options {
     pub allow_protected: bool,
     /// Plan these services only; empty means all.
     pub only: BTreeSet<ServiceName>,
+    /// Whether the API limits requests: the embedded sandbox need not.
+    pub limited: bool,
 }
 
 /// A step's number in its plan, from 1, in an order in which the steps could run one by one.
@@ -268,8 +270,10 @@ pub struct Plan {
     pub summary: Summary,
     /// What it costs.
     pub estimate: Estimate,
-    /// Services live, active or not.
-    pub live: usize,
+    /// Active live services.
+    pub active: usize,
+    /// Inactive live services: switched off, replaced, retired.
+    pub inactive: usize,
     /// Services declared.
     pub declared: usize,
     /// Declared services' live ids before the plan runs, by name.

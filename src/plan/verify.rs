@@ -397,7 +397,8 @@ impl<'a> Judge<'a> {
         let replaced_by = self.world.replacers_of(id).max_by_key(|service| service.active);
         let wanted_inactive =
             self.desired.services.get(&step.service).is_some_and(|wanted| wanted.active == Some(false));
-        match replaced_by {
+        let declared = self.desired.services.contains_key(&step.service);
+        match replaced_by.filter(|_| declared) {
             Some(new) if new.active || wanted_inactive || !live.active => {}
             Some(_) => self.say(step, "retires the old service before the new one is active"),
             None => {

@@ -31,6 +31,35 @@ pub trait Watch: Send + Sync {
     fn answered(&self, method: &str, path: &str, status: u16, took: Duration);
 }
 
+/// A wish to stop that everything under way hears: waits end, requests in flight are brought to their end.
+#[derive(Clone, Debug, Default)]
+pub struct Stop {
+    wished: Arc<std::sync::atomic::AtomicBool>,
+    heard: Arc<tokio::sync::Notify>,
+}
+
+impl Stop {
+    /// Wishes to stop.
+    pub fn wish(&self) {
+        self.wished.store(true, std::sync::atomic::Ordering::SeqCst);
+        self.heard.notify_waiters();
+    }
+
+    /// Whether somebody wished to stop.
+    pub fn is_wished(&self) -> bool {
+        self.wished.load(std::sync::atomic::Ordering::SeqCst)
+    }
+
+    /// Waits for the wish.
+    pub async fn wished(&self) {
+        // Registered before asking, so that a wish in between is not missed.
+        let heard = self.heard.notified();
+        if !self.is_wished() {
+            heard.await;
+        }
+    }
+}
+
 /// Everything that is needed to talk to one organization.
 #[derive(Clone)]
 pub struct Access {
@@ -48,6 +77,8 @@ pub struct Access {
     pub random: Arc<dyn Fn() -> f64 + Send + Sync>,
     /// Who hears of waits and retries.
     pub watch: Arc<dyn Watch>,
+    /// Ends waits.
+    pub stop: Stop,
 }
 
 impl fmt::Debug for Access {
@@ -60,30 +91,43 @@ impl fmt::Debug for Access {
 }
 
 impl Access {
-    /// Whether the address is this machine's own: then no proxy is used, and plain `http://` is fine.
-    pub(super) fn is_loopback(&self) -> bool {
-        let rest = self.base_url.split_once("://").map_or("", |(_, rest)| rest);
-        let authority = rest.split('/').next().unwrap_or_default();
-        let host = match authority.strip_prefix('[') {
-            Some(v6) => v6.split(']').next().unwrap_or_default(),
-            None => authority.rsplit_once(':').map_or(authority, |(host, _)| host),
-        };
-        host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    /// The address, taken apart; none where it isn't one.
+    fn url(&self) -> Option<reqwest::Url> {
+        reqwest::Url::parse(&self.base_url).ok()
     }
 
-    /// Refuses addresses to which credentials must not be sent.
+    /// Whether the address is this machine's own: then no proxy is used, and plain `http://` is fine.
+    pub(super) fn is_loopback(&self) -> bool {
+        let host = self.url().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
+        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+        host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    }
+
+    /// Refuses addresses to which credentials must not be sent. The address itself is not repeated: it may
+    /// hold what must not be shown.
     ///
     /// # Errors
     ///
-    /// Anything but `https://`, and `http://` to another machine.
+    /// Anything but `https://`, and `http://` to another machine; addresses with a user, a password, a query
+    /// or a fragment.
     pub(super) fn check(&self) -> Result<(), ApiError> {
-        let secure = self.base_url.starts_with("https://");
-        let local = self.base_url.starts_with("http://") && self.is_loopback();
-        if secure || local {
-            return Ok(());
+        let refuse = |why: &str| {
+            Err(ApiError::setup(format!("credentials can't be sent to the base address: {why}"))
+                .hint("check `base_url:` of the environment, or AMIGO_BASE_URL"))
+        };
+        let Some(url) = self.url() else { return refuse("it is no address") };
+        if !url.username().is_empty() || url.password().is_some() {
+            return refuse("it holds a user or a password");
         }
-        Err(ApiError::setup(format!("`{}` is not an address that credentials may be sent to", self.base_url))
-            .hint("use https:// (http:// only to this machine)"))
+        if url.query().is_some() || url.fragment().is_some() {
+            return refuse("it holds a query or a fragment");
+        }
+        match url.scheme() {
+            "https" => Ok(()),
+            "http" if self.is_loopback() => Ok(()),
+            "http" => refuse("it is plain http:// and not this machine"),
+            _ => refuse("it is neither https:// nor http:// to this machine"),
+        }
     }
 }
 
@@ -112,6 +156,7 @@ mod tests {
             now: Arc::new(|| SystemTime::UNIX_EPOCH),
             random: Arc::new(|| 0.5),
             watch: Arc::new(Deaf),
+            stop: Stop::default(),
         };
         for good in ["https://api.amigo.ai", "http://127.0.0.1:8080", "http://[::1]:80", "http://localhost"] {
             assert!(access(good).check().is_ok(), "{good}");
@@ -121,6 +166,10 @@ mod tests {
             "http://127.0.0.1.evil.example",
             "ftp://localhost",
             "http://localhost@evil.example",
+            "http://localhost:hunter2@evil.example",
+            "http://[::1]@evil.example",
+            "https://bob:hunter2@api.amigo.ai",
+            "https://api.amigo.ai?x=y",
         ] {
             assert!(access(bad).check().is_err(), "{bad}");
         }

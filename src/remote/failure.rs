@@ -15,6 +15,8 @@ pub enum Cause {
     Lost,
     /// The answer was not what the API promises.
     Unreadable,
+    /// It was not sent, because the run was interrupted.
+    Interrupted,
     /// Something on our side, before anything was sent (credentials, addresses).
     Setup,
 }
@@ -89,14 +91,14 @@ impl ApiError {
         match self.cause {
             Cause::Lost | Cause::Unreadable => true,
             Cause::Status(status) => status == 408 || (500..600).contains(&status) && status != 503,
-            Cause::NotSent | Cause::Setup => false,
+            Cause::NotSent | Cause::Interrupted | Cause::Setup => false,
         }
     }
 
     /// An error from a status and an answer's body.
     pub(super) fn from_answer(method: &Method, path: &str, status: u16, body: &[u8]) -> Self {
         let error = Self::new(method, path, Cause::Status(status), server_message(status, body));
-        match meaning(method, status) {
+        match meaning(method, path, status) {
             Some(hint) => error.hint(hint),
             None => error,
         }
@@ -104,13 +106,18 @@ impl ApiError {
 }
 
 /// What a status means for who reads it at 2 a.m.
-fn meaning(method: &Method, status: u16) -> Option<&'static str> {
+fn meaning(method: &Method, path: &str, status: u16) -> Option<&'static str> {
     Some(match status {
         401 => {
             "the API key, its id or the user is not accepted: check AMIGO_API_KEY, AMIGO_API_KEY_ID and AMIGO_USER_ID"
         }
         403 => "the API key's user lacks the permission that the message names",
-        404 if *method == Method::GET => "check `organization:` and `base_url:` of the environment",
+        404 if path.ends_with("/signin_with_api_key") || *method == Method::GET => {
+            "check `organization:` and `base_url:` of the environment"
+        }
+        404 if path.ends_with("/service/") => {
+            "the agent or context graph may have been removed meanwhile: run `amigops plan` again"
+        }
         404 => "the service may have been removed meanwhile: run `amigops plan` again",
         409 => {
             "another active service has this name, or somebody works on it at the same time: run `amigops plan` again"

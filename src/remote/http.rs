@@ -1,6 +1,7 @@
 //! One request at a time: signing, limits, retries, bounded answers. May import `model` only.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::HeaderMap;
@@ -21,6 +22,13 @@ use crate::model::{Api, Endpoint};
 const MAX_ANSWER: usize = 64 << 20;
 /// A token is renewed when less than this is left, or a tenth of its life if that is shorter.
 const RENEW_BEFORE: Duration = Duration::from_secs(60);
+/// How long a request may be tried for which something waits that can't wait long.
+const URGENT: Duration = Duration::from_secs(5);
+/// How often a body that breaks off is asked for.
+const BODY_TRIES: u64 = 3;
+/// By how much the server's clock may differ before it is believed instead of ours: its `Date` has whole
+/// seconds only.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(3);
 
 /// A request, as the APIs know them.
 #[derive(Debug)]
@@ -52,6 +60,13 @@ pub(super) struct Answer {
     pub(super) body: Vec<u8>,
 }
 
+/// How often a request was sent, and how long that took, waits for limits apart.
+#[derive(Debug, Default)]
+struct Retries {
+    number: u32,
+    spent: Duration,
+}
+
 #[derive(Debug)]
 struct Token {
     text: String,
@@ -65,6 +80,8 @@ pub(super) struct Http {
     pub(super) access: Access,
     pub(super) limiter: Limiter,
     token: Arc<Mutex<Option<Arc<Token>>>>,
+    /// Whether the server has answered anything.
+    reached: Arc<AtomicBool>,
 }
 
 impl Http {
@@ -79,14 +96,30 @@ impl Http {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = client(&access)
             .map_err(|error| ApiError::setup(format!("TLS can't be set up: {}", chain(&error))))?;
-        Ok(Self { client, access, limiter: Limiter::new(api), token: Arc::default() })
+        Ok(Self {
+            client,
+            access,
+            limiter: Limiter::new(api),
+            token: Arc::default(),
+            reached: Arc::default(),
+        })
     }
 
-    /// Sends a request, with all that belongs to it, and gives the answer's body.
+    /// Sends a request, with all that belongs to it, and gives the answer's body. A body that breaks off is
+    /// asked for again where that does no harm.
     pub(super) async fn call(&self, call: &Call<'_>) -> Result<Answer, ApiError> {
-        let response = self.respond(call).await?;
-        let body = read(response, &call.method, &call.path).await?;
-        Ok(Answer { body })
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let response = self.respond(call).await?;
+            match read(response, &call.method, &call.path).await {
+                Ok(body) => return Ok(Answer { body }),
+                Err(error) if call.repeatable && error.cause == Cause::Lost && tries < BODY_TRIES => {
+                    self.pause(call, Duration::from_millis(500 * tries), &error).await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Sends a request and gives the answer as JSON.
@@ -104,14 +137,12 @@ impl Http {
 
     /// Sends a request until it succeeds or must be given up; the body is not read yet.
     pub(super) async fn respond(&self, call: &Call<'_>) -> Result<Response, ApiError> {
-        let started = Instant::now();
         let mut renewed = false;
-        let mut number = 0;
+        let mut retries = Retries::default();
         loop {
-            number += 1;
             let token = self.token(None).await?;
             let request = self.request(call).bearer_auth(&token.text);
-            let (error, after) = match self.once(call, request).await {
+            let (error, after) = match self.once(call, request, &mut retries).await {
                 Ok(response) => return Ok(response),
                 Err(failed) => failed,
             };
@@ -120,17 +151,51 @@ impl Http {
                 self.token(Some(&token)).await?;
                 continue;
             }
-            let attempt = Attempt {
-                repeatable: call.repeatable,
-                cause: &error.cause,
-                number,
-                retry_after: after,
-                spent: started.elapsed(),
-                random: (self.access.random)(),
-            };
-            let Some(wait) = retry::again(attempt) else { return Err(error) };
-            self.access.watch.retrying(call.endpoint, wait, &error);
-            tokio::time::sleep(wait).await;
+            let deadline = if call.reserved.is_some() { URGENT } else { retry::DEADLINE };
+            self.wait_to_retry(call, error, after, deadline, &mut retries).await?;
+        }
+    }
+
+    /// Waits until a failed request may be sent again, or gives its error.
+    async fn wait_to_retry(
+        &self,
+        call: &Call<'_>,
+        error: ApiError,
+        retry_after: Option<Duration>,
+        deadline: Duration,
+        retries: &mut Retries,
+    ) -> Result<(), ApiError> {
+        let attempt = Attempt {
+            repeatable: call.repeatable,
+            cause: &error.cause,
+            number: retries.number,
+            retry_after,
+            spent: retries.spent,
+            random: (self.access.random)(),
+            reached: self.reached.load(Ordering::Relaxed),
+            deadline,
+        };
+        let Some(wait) = retry::again(attempt) else { return Err(error) };
+        retries.spent += wait;
+        self.pause(call, wait, &error).await
+    }
+
+    /// Waits before a retry; an interrupt ends the wait with the error that there was.
+    async fn pause(&self, call: &Call<'_>, wait: Duration, error: &ApiError) -> Result<(), ApiError> {
+        self.access.watch.retrying(call.endpoint, wait, error);
+        tokio::select! {
+            () = tokio::time::sleep(wait) => Ok(()),
+            () = self.access.stop.wished(), if call.reserved.is_none() => Err(error.clone()),
+        }
+    }
+
+    /// Waits for room under an endpoint's limit; an interrupt ends the wait.
+    pub(super) async fn acquire(&self, endpoint: Endpoint, count: u32) -> Option<Reservation> {
+        let waiting = |wait, limit| self.access.watch.waiting(endpoint, wait, limit);
+        tokio::select! {
+            biased;
+            () = self.access.stop.wished() => None,
+            permit = self.limiter.acquire(endpoint, count, &waiting) => Some(permit),
         }
     }
 
@@ -154,25 +219,37 @@ impl Http {
         &self,
         call: &Call<'_>,
         request: RequestBuilder,
+        retries: &mut Retries,
     ) -> Result<Response, (ApiError, Option<Duration>)> {
-        let waiting = |wait, limit| self.access.watch.waiting(call.endpoint, wait, limit);
+        let failed = |cause, message: String| (ApiError::new(&call.method, &call.path, cause, message), None);
         if !call.reserved.is_some_and(Reservation::take) {
-            let permit = self.limiter.acquire(call.endpoint, 1, &waiting).await;
+            let permit = match call.reserved {
+                // More tries than were reserved: what waits for this one is not left half done.
+                Some(_) => Some(self.limiter.acquire(call.endpoint, 1, &|_, _| {}).await),
+                None => self.acquire(call.endpoint, 1).await,
+            };
+            let permit =
+                permit.ok_or_else(|| failed(Cause::Interrupted, "interrupted, and not sent".to_owned()))?;
             permit.take();
         }
+        retries.number += 1;
         let sent = Instant::now();
         let result = request.timeout(REQUEST_TIMEOUT).send().await;
+        retries.spent += sent.elapsed();
         let response = match result {
             Ok(response) => response,
             Err(error) => {
-                self.limiter.answered(call.endpoint, None);
                 let cause =
                     if error.is_connect() || error.is_builder() { Cause::NotSent } else { Cause::Lost };
-                let message = self.transport_message(&error);
-                return Err((ApiError::new(&call.method, &call.path, cause, message), None));
+                match cause {
+                    Cause::NotSent => self.limiter.give_back(call.endpoint, 1),
+                    _ => self.limiter.answered(call.endpoint, None),
+                }
+                return Err(failed(cause, self.transport_message(&error)));
             }
         };
-        let now = (self.access.now)();
+        self.reached.store(true, Ordering::Relaxed);
+        let now = server_time(response.headers(), (self.access.now)());
         self.limiter.answered(call.endpoint, told(response.headers(), now));
         let status = response.status();
         self.access.watch.answered(call.method.as_str(), &call.path, status.as_u16(), sent.elapsed());
@@ -218,26 +295,19 @@ impl Http {
         }
         let path = format!("/v1/{}/user/signin_with_api_key", segment(&self.access.organization));
         let call = Call::send(Endpoint::SignIn, Method::POST, path, None);
-        let started = Instant::now();
-        let mut number = 0;
+        let mut retries = Retries::default();
         let response = loop {
-            number += 1;
             let credentials = &self.access.credentials;
             let request = self
                 .request(&call)
                 .header("x-api-key", credentials.api_key.expose_secret())
                 .header("x-api-key-id", credentials.api_key_id.expose_secret())
                 .header("x-user-id", credentials.user_id.expose_secret());
-            let (error, retry_after) = match self.once(&call, request).await {
+            let (error, after) = match self.once(&call, request, &mut retries).await {
                 Ok(response) => break response,
                 Err(failed) => failed,
             };
-            let (spent, random) = (started.elapsed(), (self.access.random)());
-            let attempt =
-                Attempt { repeatable: true, cause: &error.cause, number, retry_after, spent, random };
-            let Some(wait) = retry::again(attempt) else { return Err(error) };
-            self.access.watch.retrying(call.endpoint, wait, &error);
-            tokio::time::sleep(wait).await;
+            self.wait_to_retry(&call, error, after, retry::DEADLINE, &mut retries).await?;
         };
         let body = read(response, &call.method, &call.path).await?;
         // The parser's own message could quote the token: it is left out.
@@ -297,13 +367,23 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
+/// The time by the server's clock where ours is off: what it says of limits is meant by its own.
+fn server_time(headers: &HeaderMap, ours: SystemTime) -> SystemTime {
+    let Some(date) = header(headers, "date").and_then(|text| httpdate::parse_http_date(text).ok()) else {
+        return ours;
+    };
+    let off = ours.duration_since(date).unwrap_or_else(|error| error.duration());
+    if off > CLOCK_TOLERANCE { date } else { ours }
+}
+
 /// The budget that an answer's headers tell; none where they don't.
 fn told(headers: &HeaderMap, now: SystemTime) -> Option<Told> {
     let number =
         |name: &str| header(headers, name)?.trim().parse::<f64>().ok().filter(|number| number.is_finite());
     let reset = SystemTime::UNIX_EPOCH + Duration::try_from_secs_f64(number("x-ratelimit-reset")?).ok()?;
+    let limit = number("x-ratelimit-limit").filter(|limit| *limit >= 1.0)?;
     Some(Told {
-        limit: number("x-ratelimit-limit")? as u32,
+        limit: limit as u32,
         remaining: number("x-ratelimit-remaining")?.max(0.0) as u32,
         // A clock that is off must neither stop us for long nor let us run into the limit at once.
         resets_in: reset.duration_since(now).unwrap_or_default().min(Duration::from_secs(120)),

@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::time::Duration;
 
-pub use access::{Access, Credentials, Watch};
+pub use access::{Access, Credentials, Stop, Watch};
 pub use classic::Classic;
 pub use failure::{ApiError, Cause};
 pub use limits::Reservation;
@@ -57,7 +57,8 @@ pub trait WriteApi: ReadApi {
     /// it up first ([`ApiError::may_have_happened`]).
     fn create_service(&self, new: &NewService) -> impl Future<Output = Result<ServiceId, ApiError>>;
 
-    /// Changes a service. With a reservation, the request is one of those reserved.
+    /// Changes a service. With a reservation, the request is one of those reserved, and it is given up
+    /// after a few seconds: something waits for it that can't wait long.
     fn update_service(
         &self,
         id: &ServiceId,
@@ -91,7 +92,9 @@ pub trait WriteApi: ReadApi {
     fn converse(&self, id: &ServiceId, test: &SmokeTest) -> impl Future<Output = Result<String, ApiError>>;
 
     /// Waits until `count` requests to an endpoint can follow each other without a wait between them.
-    fn reserve(&self, endpoint: Endpoint, count: u32) -> impl Future<Output = Reservation>;
+    ///
+    /// Fails only when the wait is interrupted.
+    fn reserve(&self, endpoint: Endpoint, count: u32) -> impl Future<Output = Result<Reservation, ApiError>>;
 }
 
 /// How long one request may take before it counts as lost.

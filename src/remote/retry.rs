@@ -20,6 +20,11 @@ pub(super) struct Attempt<'a> {
     pub(super) spent: Duration,
     /// From 0 to 1.
     pub(super) random: f64,
+    /// Whether the server has answered anything in this run: before that, a wrong address is likelier than
+    /// an outage.
+    pub(super) reached: bool,
+    /// The longest time that the request may take, waits for limits apart.
+    pub(super) deadline: Duration,
 }
 
 /// The most attempts for one request.
@@ -27,7 +32,7 @@ const MAX_ATTEMPTS: u32 = 6;
 /// The most attempts to reach a server at all: a wrong address should be told soon.
 const MAX_CONNECTS: u32 = 3;
 /// The longest time that one request may take, waits included.
-const DEADLINE: Duration = Duration::from_secs(300);
+pub(super) const DEADLINE: Duration = Duration::from_secs(300);
 /// The longest wait without a `Retry-After`.
 const MAX_BACKOFF: Duration = Duration::from_secs(20);
 
@@ -38,10 +43,12 @@ const MAX_BACKOFF: Duration = Duration::from_secs(20);
 pub(super) fn again(attempt: Attempt<'_>) -> Option<Duration> {
     let allowed = match attempt.cause {
         Cause::NotSent | Cause::Status(429 | 503) => true,
-        Cause::Lost | Cause::Status(408 | 500 | 502 | 504) => attempt.repeatable,
-        Cause::Status(_) | Cause::Unreadable | Cause::Setup => false,
+        Cause::Status(501 | 505) => false,
+        Cause::Lost | Cause::Status(408 | 500..=599) => attempt.repeatable,
+        Cause::Status(_) | Cause::Unreadable | Cause::Interrupted | Cause::Setup => false,
     };
-    let most = if *attempt.cause == Cause::NotSent { MAX_CONNECTS } else { MAX_ATTEMPTS };
+    let unreached = *attempt.cause == Cause::NotSent && !attempt.reached;
+    let most = if unreached { MAX_CONNECTS } else { MAX_ATTEMPTS };
     if !allowed || attempt.number >= most {
         return None;
     }
@@ -49,7 +56,7 @@ pub(super) fn again(attempt: Attempt<'_>) -> Option<Duration> {
     // Half fixed, half random: retries of several requests spread out, and none comes at once.
     let backoff = doubled.mul_f64(0.5 + attempt.random.clamp(0.0, 1.0) / 2.0);
     let wait = attempt.retry_after.unwrap_or(backoff);
-    (attempt.spent + wait <= DEADLINE).then_some(wait)
+    (attempt.spent + wait <= attempt.deadline).then_some(wait)
 }
 
 /// Reads a `Retry-After`: seconds, or an HTTP date.
@@ -77,6 +84,8 @@ mod tests {
                 retry_after: None,
                 spent: Duration::ZERO,
                 random: 0.5,
+                reached: true,
+                deadline: DEADLINE,
             };
             again(attempt).is_some()
         };
@@ -101,7 +110,16 @@ mod tests {
     fn waits_grow_and_end() {
         let cause = Cause::Status(503);
         let at = |number, retry_after, spent| {
-            again(Attempt { repeatable: true, cause: &cause, number, retry_after, spent, random: 1.0 })
+            again(Attempt {
+                repeatable: true,
+                cause: &cause,
+                number,
+                retry_after,
+                spent,
+                random: 1.0,
+                reached: true,
+                deadline: DEADLINE,
+            })
         };
         assert_eq!(at(1, None, Duration::ZERO), Some(Duration::from_millis(500)));
         assert_eq!(at(3, None, Duration::ZERO), Some(Duration::from_secs(2)));

@@ -39,11 +39,11 @@ pub fn plan(plan: &Plan, heading: &Heading) -> String {
     let Heading { command, environment, api, organization } = heading;
     let _ = writeln!(
         out,
-        "amigops {command} · environment {} ({}, {}) · {} live, {} declared\n",
+        "amigops {command} · environment {} ({}, {}) · {}, {} declared\n",
         styled(STRONG, &visible(environment)),
         api.as_str(),
         visible(organization),
-        count(plan.live, "service"),
+        live(plan),
         plan.declared
     );
     for shown in &plan.services {
@@ -57,6 +57,11 @@ pub fn plan(plan: &Plan, heading: &Heading) -> String {
     }
     summary(&mut out, plan, *api);
     out
+}
+
+fn live(plan: &Plan) -> String {
+    let active = format!("{} live", count(plan.active, "service"));
+    if plan.inactive == 0 { active } else { format!("{active} (and {} inactive)", plan.inactive) }
 }
 
 fn are(number: usize) -> String {
@@ -302,7 +307,7 @@ fn text_diff(out: &mut String, blank: &str, before: &str, after: &str) {
             let line = match change.tag() {
                 similar::ChangeTag::Delete => styled(BAD, &format!("- {line}")),
                 similar::ChangeTag::Insert => styled(GOOD, &format!("+ {line}")),
-                similar::ChangeTag::Equal => format!("  {line}"),
+                similar::ChangeTag::Equal => format!("{} {line}", styled(DIM, "│")),
             };
             let _ = writeln!(out, "{blank}{line}");
         }

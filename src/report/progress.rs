@@ -12,12 +12,29 @@ use crate::plan::{Action, Plan, ServiceKind, Step, Target};
 /// The widest column of names.
 const MAX_NAME: usize = 28;
 
-/// The line for an event; none where there is nothing to say.
-pub fn event(plan: &Plan, event: &Event) -> Option<String> {
-    let Event::Ended { step, outcome, took } = event else { return None };
-    let step = plan.step(*step)?;
-    let columns =
-        plan.steps.iter().map(|step| step.service.as_str().chars().count()).max().unwrap_or(0).min(MAX_NAME);
+/// The lines of a run, with columns as wide as the plan's names need.
+#[derive(Debug)]
+pub struct Lines<'a> {
+    plan: &'a Plan,
+    columns: usize,
+}
+
+impl<'a> Lines<'a> {
+    /// Prepares the lines of a plan's run.
+    pub fn new(plan: &'a Plan) -> Self {
+        let widths = plan.steps.iter().map(|step| step.service.as_str().chars().count());
+        Self { plan, columns: widths.max().unwrap_or(0).min(MAX_NAME) }
+    }
+
+    /// The line for an event; none where there is nothing to say.
+    pub fn event(&self, event: &Event) -> Option<String> {
+        let Event::Ended { step, outcome, took } = event else { return None };
+        let step = self.plan.step(*step)?;
+        ended(step, outcome, *took, self.columns)
+    }
+}
+
+fn ended(step: &Step, outcome: &Outcome, took: Duration, columns: usize) -> Option<String> {
     let name = padded(&visible(step.service.as_str()), columns);
     let what = padded(&words(step), 34);
     Some(match outcome {
@@ -27,7 +44,7 @@ pub fn event(plan: &Plan, event: &Event) -> Option<String> {
             if let Action::HandOver { old, .. } = &step.action {
                 id = format!("{} → {id}", short_id(old.as_str()));
             }
-            let tail = format!("{} {}", padded(&id, 12), seconds(*took));
+            let tail = format!("{} {}", padded(&id, 12), seconds(took));
             format!("{} {name}  {what} {}", styled(GOOD, "✓"), styled(DIM, &tail))
         }
         Outcome::Failed(failure) => {

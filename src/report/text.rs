@@ -81,3 +81,31 @@ pub fn error(message: &str, hints: &[String]) -> String {
     }
     out
 }
+
+/// A text in which no line is a command to a CI system that reads the output: `::add-mask::`, `##[error]`.
+pub fn without_commands(text: &str) -> String {
+    let harmless = |line: &str| {
+        let blanks = line.len() - line.trim_start().len();
+        let (blank, rest) = line.split_at(blanks);
+        let rest = if rest.starts_with("::") { rest.replacen("::", ": :", 1) } else { rest.to_owned() };
+        format!("{blank}{}", rest.replace("##[", "## ["))
+    };
+    text.split_inclusive('\n').map(harmless).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_commands;
+
+    #[test]
+    fn commands_are_broken_and_nothing_else() {
+        let table = [
+            ("::add-mask::x\n  ::error::y\n", ": :add-mask::x\n  : :error::y\n"),
+            ("a ##[error] b", "a ## [error] b"),
+            ("std::fmt and ## [x]\n\n", "std::fmt and ## [x]\n\n"),
+        ];
+        for (text, expected) in table {
+            assert_eq!(without_commands(text), expected);
+        }
+    }
+}

@@ -248,6 +248,105 @@ fn an_interrupted_apply_ends_its_requests_says_what_is_left_and_goes_on_later() 
 }
 
 #[test]
+fn an_interrupt_ends_a_wait_for_a_limit() {
+    let lab =
+        Lab::with(EMPTY, |options| options.limits = Limits::Documented { window: Duration::from_secs(60) });
+    let services: Vec<String> = (0..30).map(|n| service(&format!("Desk {n:02}"), "")).collect();
+    lab.manifests(&services.join("---\n"));
+    let hooks = Arc::clone(&lab.hooks);
+    let creates = AtomicU64::new(0);
+    lab.after(move |request, _, _| {
+        if is_create(request) && creates.fetch_add(1, Ordering::SeqCst) == 19 {
+            let hooks = Arc::clone(&hooks);
+            std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_millis(300));
+                hooks.signal("INT");
+            });
+        }
+    });
+    let began = std::time::Instant::now();
+    let run = lab.apply().expect(130);
+    assert!(began.elapsed() < Duration::from_secs(20), "the wait is over at once: {:?}", began.elapsed());
+    assert!(run.stderr.contains("20 of 30 steps done, 0 failed, 10 not attempted"), "{}", run.stderr);
+}
+
+#[test]
+fn half_a_list_is_no_list() {
+    let lab = Lab::new(EMPTY);
+    lab.manifests(&service("Desk", ""));
+    lab.before(|request| {
+        if request.method == "GET" && request.path.contains("/service/") {
+            let body = r#"{"services":[],"has_more":true,"continuation_token":null,"filter_values":null}"#
+                .to_owned();
+            return Verdict::Answer { status: 200, headers: Vec::new(), body };
+        }
+        Verdict::Proceed
+    });
+    let run = lab.run(&["plan"]).expect(1);
+    assert!(run.stderr.contains("continuation_token"), "{}", run.stderr);
+}
+
+#[test]
+fn addresses_that_are_not_what_they_seem_are_refused_and_not_repeated() {
+    let lab = Lab::new(EMPTY);
+    lab.manifests(&service("Desk", ""));
+    lab.write(
+        "amigops.yaml",
+        "version: 1\nmanifests: [services/*.yaml]\nenvironments: {lab: {api: classic, organization: acme}}\ndefault_environment: lab\n",
+    );
+    for address in [
+        "http://localhost:hunter2@nowhere.invalid",
+        "http://[::1]@nowhere.invalid",
+        "https://bob:hunter2@nowhere.invalid",
+        "http://api.amigo.ai",
+    ] {
+        let mut command = crate::harness::amigops(&lab.path());
+        command.arg("plan").env("AMIGO_BASE_URL", address);
+        command.env("AMIGO_API_KEY", "s3cret").env("AMIGO_API_KEY_ID", "id").env("AMIGO_USER_ID", "user");
+        let run = crate::harness::finish(command).expect(1);
+        assert!(run.stderr.contains("credentials can't be sent"), "{address}: {}", run.stderr);
+        assert!(!run.stderr.contains("hunter2") && !run.stderr.contains("s3cret"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn an_outage_in_mid_apply_is_waited_for() {
+    let lab = Lab::new(EMPTY);
+    let services: Vec<String> = (0..6).map(|n| service(&format!("Desk {n}"), "")).collect();
+    lab.manifests(&services.join("---\n"));
+    let drops = AtomicU64::new(0);
+    lab.before(move |request| {
+        // Reads and creates alike: answers that never come.
+        if request.number > 6 && drops.fetch_add(1, Ordering::SeqCst) < 3 {
+            Verdict::Drop
+        } else {
+            Verdict::Proceed
+        }
+    });
+    lab.apply().expect(0);
+    assert_eq!(lab.services().len(), 6);
+}
+
+#[test]
+fn commands_to_a_ci_system_do_not_come_through() {
+    let lab = Lab::new(EMPTY);
+    lab.manifests(&service("Desk", ""));
+    lab.apply().expect(0);
+    let id = lab.active("Desk").id;
+    lab.server
+        .edit(|world| {
+            let service = world.organization_mut(ORGANIZATION).unwrap().service_mut(&id).unwrap();
+            service.description = "The Desk\n::add-mask::x\n::stop-commands::y\n##[error]z".to_owned();
+        })
+        .unwrap();
+    let run = lab.run(&["plan"]).expect(0);
+    assert!(run.stdout.contains("add-mask"), "{}", run.stdout);
+    for line in run.stdout.lines() {
+        assert!(!line.trim_start().starts_with("::") && !line.contains("##["), "{line}");
+    }
+}
+
+#[test]
 fn an_active_service_with_a_deprecated_agent_is_refused_in_the_plan() {
     let seed = format!(
         "{EMPTY}    services:

@@ -51,6 +51,7 @@ fn options(prune: bool) -> Options {
         take_over: false,
         allow_protected: false,
         only: BTreeSet::new(),
+        limited: false,
     }
 }
 

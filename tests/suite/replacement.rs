@@ -184,3 +184,90 @@ fn a_replacement_that_is_taken_back_leaves_the_old_service() {
     assert!(!leftover.is_active && leftover.name.contains("(abandoned 20"), "{leftover:?}");
     lab.expect_converged();
 }
+
+#[test]
+fn a_conversation_that_a_dead_run_left_open_is_finished_first() {
+    let lab = lab("Coach Noor", "smoke:\n  - {version_set: staging, say: Hello}\n");
+    let hooks = Arc::clone(&lab.hooks);
+    lab.after(move |request, _, _| {
+        if request.path.contains("/conversation/?") {
+            hooks.kill();
+        }
+    });
+    assert_eq!(lab.apply().code, None, "killed");
+    lab.unhook();
+    lab.apply().expect(0);
+    let world = lab.server.world();
+    let conversations = world.organization(ORGANIZATION).unwrap().conversations();
+    assert!(conversations.len() >= 2 && conversations.iter().all(|conversation| conversation.is_finished));
+    lab.expect_converged();
+}
+
+#[test]
+fn a_run_that_was_overtaken_does_not_make_a_namesake() {
+    let lab = Arc::new(lab("Coach Noor", ""));
+    let old = lab.active("Health Coach");
+    // Just before this run renames the old service, another one finishes the whole replacement.
+    let (weak, old_id) = (Arc::downgrade(&lab), old.id.clone());
+    let overtaken = std::sync::atomic::AtomicBool::new(false);
+    lab.before(move |request| {
+        let rename = request.method == "POST" && request.body.contains("(replaced ");
+        if rename && !overtaken.swap(true, std::sync::atomic::Ordering::SeqCst) {
+            let lab = weak.upgrade().unwrap();
+            lab.server
+                .edit(|world| {
+                    let organization = world.organization(ORGANIZATION).unwrap();
+                    let mut faster = organization.service(&old_id).unwrap().clone();
+                    faster.agent_id = organization.agent("Coach Noor").unwrap().id.clone();
+                    faster.tags.insert("replaces".to_owned(), Some(old_id.clone()));
+                    let old = world.organization_mut(ORGANIZATION).unwrap().service_mut(&old_id).unwrap();
+                    old.name = "Health Coach (replaced 2026-11-22 000000)".to_owned();
+                    old.is_active = false;
+                    let mut row = amigops::emulator::Service::new(
+                        "Health Coach",
+                        &faster.agent_id,
+                        &faster.context_graph_id,
+                    );
+                    row.description = faster.description;
+                    row.tags = faster.tags;
+                    row.version_sets = faster.version_sets;
+                    world.add_service(ORGANIZATION, row).unwrap();
+                })
+                .unwrap();
+        }
+        Verdict::Proceed
+    });
+    let run = lab.apply().expect(4);
+    lab.unhook();
+    assert!(run.stderr.contains("has taken the name meanwhile"), "{}", run.stderr);
+    lab.apply().expect(0);
+    let named: Vec<_> = lab.services().into_iter().filter(|service| service.name == "Health Coach").collect();
+    assert_eq!(named.len(), 1, "{named:?}");
+    lab.expect_converged();
+}
+
+#[test]
+fn a_busy_moment_is_waited_for_with_the_old_service_under_its_name() {
+    let lab = lab("Coach Noor", "");
+    let refused = std::sync::atomic::AtomicU64::new(0);
+    lab.before(move |request| {
+        let activation = request.body == "{\"is_active\":true}";
+        if activation && refused.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0 {
+            let headers = vec![("retry-after".to_owned(), "30".to_owned())];
+            return Verdict::Answer { status: 503, headers, body: r#"{"detail":"maintenance"}"#.to_owned() };
+        }
+        Verdict::Proceed
+    });
+    let free = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let seen = Arc::clone(&free);
+    lab.after(move |_, _, world| {
+        let organization = world.organization(ORGANIZATION).unwrap();
+        if organization.active_service("Health Coach").is_none() {
+            seen.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        }
+    });
+    lab.apply().expect(0);
+    assert_eq!(free.load(std::sync::atomic::Ordering::SeqCst), 2, "once a round, for one request");
+    lab.unhook();
+    lab.expect_converged();
+}

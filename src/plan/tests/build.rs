@@ -13,6 +13,7 @@ pub(crate) fn options() -> Options {
         take_over: false,
         allow_protected: false,
         only: BTreeSet::new(),
+        limited: true,
     }
 }
 

@@ -154,7 +154,7 @@ fn a_half_made_replacement_that_no_longer_fits_is_given_up() {
     let coach = desired.services.get_mut("Coach").expect("declared");
     coach.agent = Reference::Name("A1".to_owned());
     coach.version_sets = None;
-    assert_snapshot!(steps(&plan_and_judge(&desired, &cut, &options())), @"1 discard 000000000000cafe00000001 name=Coach (abandoned 2026-11-22 000000)");
+    assert_snapshot!(steps(&plan_and_judge(&desired, &cut, &options())), @"1 discard 000000000000cafe00000001 name=Coach (abandoned 2026-11-22 000000) tags=managed_by");
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn of_two_runs_at_once_the_slower_ones_service_is_given_up() {
     after.services[old].name = "Coach".into();
     let faster = after.services.iter().find(|service| service.active).expect("the faster one").clone();
     after.services.push(LiveService { id: "65f0c1bb0000000000000009".into(), active: false, ..faster });
-    assert_snapshot!(steps(&plan_and_judge(&desired, &after, &options())), @"1 discard 65f0c1bb0000000000000009 name=Coach (abandoned 2026-11-22 65f0c1)");
+    assert_snapshot!(steps(&plan_and_judge(&desired, &after, &options())), @"1 discard 65f0c1bb0000000000000009 name=Coach (abandoned 2026-11-22 65f0c1) tags=managed_by");
 }
 
 #[test]
@@ -190,6 +190,84 @@ fn fields_that_a_server_puts_into_a_half_made_service_stop_nothing() {
     let new = cut.services.iter_mut().find(|service| !service.active).expect("the new one");
     stamp(new, 2);
     plan_and_judge(&desired, &cut, &options());
+}
+
+#[test]
+fn an_orphan_is_retired_even_if_a_replacement_of_it_was_begun() {
+    let (_, snapshot) = replacement();
+    let (desired_then, _) = replacement();
+    let whole = plan_and_judge(&desired_then, &snapshot, &options());
+    let cut = crate::plan::verify::outcome(&snapshot, &whole.steps[..1]);
+    let other = desired([wanted("Other", "A1")]);
+    let plan = plan_and_judge(&other, &cut, &Options { prune: true, ..options() });
+    assert_snapshot!(steps(&plan), @r"
+    1 create Other active=true agent=a1
+    2 retire 65f0c1aa0000000000000001 (deactivate) active=false
+    ");
+}
+
+#[test]
+fn a_half_made_service_keeps_sets_that_are_not_the_manifests_to_delete() {
+    let (mut desired, mut snapshot) = replacement();
+    desired.services.get_mut("Coach").expect("declared").version_sets = None;
+    let whole = plan_and_judge(&desired, &snapshot, &options());
+    snapshot.services[0].version_sets.remove("staging");
+    let mut cut = crate::plan::verify::outcome(&snapshot, &whole.steps[..1]);
+    let new = cut.services.iter_mut().find(|service| !service.active).expect("the new one");
+    new.version_sets.insert("staging".into(), live_set(1, 1));
+    let plan = plan_and_judge(&desired, &cut, &options());
+    assert!(!steps(&plan).contains("delete set"), "{}", steps(&plan));
+}
+
+#[test]
+fn tags_that_would_not_fit_are_refused_in_the_plan() {
+    let full = |more: &[&str]| {
+        let mut there = live("65f0c1aa0000000000000001", "Coach", "A1");
+        there.tags = (0..20 - more.len()).map(|n| (format!("t{n}"), None)).collect();
+        there.tags.extend(more.iter().map(|key| ((*key).to_owned(), Some("amigops".to_owned()))));
+        there
+    };
+    let adopted = try_plan(&desired([wanted("Coach", "A1")]), &snapshot([full(&[])]), &options());
+    let replaced =
+        try_plan(&desired([wanted("Coach", "A2")]), &snapshot([full(&["managed_by"])]), &options());
+    let mut cleared = wanted("Coach", "A2");
+    cleared.tags = Some(BTreeMap::new());
+    let renamed_away = try_plan(&desired([cleared]), &snapshot([full(&[])]), &options());
+    for refused in [adopted, replaced, renamed_away] {
+        let error = refused.expect_err("no room");
+        assert_eq!(error.problems[0].kind, ProblemKind::Impossible);
+        assert!(error.problems[0].message.contains("21 tags"), "{}", error.problems[0].message);
+    }
+}
+
+#[test]
+fn a_service_that_was_switched_off_is_told() {
+    let mut there = live("1", "Coach", "A1");
+    there.active = false;
+    let plan = plan_and_judge(&desired([wanted("Coach", "A1")]), &snapshot([there]), &options());
+    assert_snapshot!(plan.findings[0].message, @"it is inactive, and its manifest does not say `active:`, so that it stays so");
+}
+
+#[test]
+fn only_is_not_held_up_by_other_manifests() {
+    let services = [wanted("Coach", "A1"), wanted("Other", "Nobody")];
+    let only = Options { only: ["Coach".into()].into(), ..options() };
+    let plan =
+        crate::plan::plan(&desired(services), &snapshot([]), &Policy::default(), &only).expect("a plan");
+    assert_snapshot!(steps(&plan), @"1 create Coach active=true agent=a1");
+}
+
+#[test]
+fn renamed_from_costs_nothing_to_speak_of() {
+    let many = (0..3_000).map(|n| {
+        let mut service = wanted(&format!("S{n}"), "A1");
+        service.lifecycle.renamed_from = Some(ServiceName::new(format!("T{n}")));
+        service
+    });
+    let there = (0..3_000).map(|n| live(&format!("{n:024x}"), &format!("S{n}"), "A1"));
+    let (desired, snapshot) = (desired(many), snapshot(there));
+    // Quadratic, this takes a minute where it takes a second.
+    assert!(try_plan(&desired, &snapshot, &options()).expect("a plan").is_empty());
 }
 
 #[test]

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::access::Access;
-use super::failure::ApiError;
+use super::failure::{ApiError, Cause};
 use super::http::{Call, Http, segment};
 use super::limits::Reservation;
 use super::{ReadApi, WriteApi};
@@ -75,9 +75,14 @@ impl Classic {
             let (more, next) = page.next();
             items.extend(page.items());
             match next.filter(|_| more) {
-                // A token that does not move on would never end.
-                Some(next) if Some(&next) != token.as_ref() => token = Some(next),
-                _ => return Ok(items),
+                None if !more => return Ok(items),
+                // A token that does not move on would never end, and half a list is no list.
+                Some(next) if !next.is_null() && Some(&next) != token.as_ref() => token = Some(next),
+                _ => {
+                    let message =
+                        "there is more, and no way on: `has_more` without a new `continuation_token`";
+                    return Err(ApiError::new(&Method::GET, path, Cause::Unreadable, message));
+                }
             }
         }
     }
@@ -108,7 +113,8 @@ impl Classic {
         };
         for named in read {
             let latest = named.latest();
-            let entry = CatalogEntry { name: named.name, latest, deprecated: named.deprecated };
+            let entry =
+                CatalogEntry { name: named.name, latest, deprecated: named.deprecated.unwrap_or_default() };
             catalog.entries.insert(Id::from(&named.id), entry);
         }
         Ok(catalog)
@@ -149,6 +155,7 @@ macro_rules! page {
 page!(Services, services, wire::Service);
 page!(Agents, agents, wire::Named);
 page!(StateMachines, service_hierarchical_state_machines, wire::Named);
+page!(Conversations, conversations, wire::Conversation);
 page!(BehaviorSets, dynamic_behavior_sets, wire::BehaviorSet);
 
 impl ReadApi for Classic {
@@ -257,9 +264,10 @@ impl WriteApi for Classic {
         conversation::hold(self, id, test).await
     }
 
-    async fn reserve(&self, endpoint: Endpoint, count: u32) -> Reservation {
-        let watch = &self.http.access.watch;
-        self.http.limiter.acquire(endpoint, count, &|wait, limit| watch.waiting(endpoint, wait, limit)).await
+    async fn reserve(&self, endpoint: Endpoint, count: u32) -> Result<Reservation, ApiError> {
+        let reserved = self.http.acquire(endpoint, count).await;
+        reserved
+            .ok_or_else(|| ApiError::new(&Method::POST, "", Cause::Interrupted, "interrupted, and not sent"))
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) struct Service {
     #[serde(default)]
     description: Option<String>,
     #[serde(default)]
-    is_active: bool,
+    is_active: Option<bool>,
     agent_id: String,
     service_hierarchical_state_machine_id: String,
     #[serde(default)]
@@ -28,7 +28,7 @@ pub(super) struct Service {
     #[serde(default)]
     keyterms: Option<Vec<String>>,
     #[serde(default)]
-    version_sets: Option<BTreeMap<String, Map<String, Value>>>,
+    version_sets: Option<BTreeMap<String, Option<Map<String, Value>>>>,
     #[serde(default)]
     updated_by: Option<Value>,
 }
@@ -65,14 +65,14 @@ impl Service {
             id: self.id.as_str().into(),
             name: self.name.as_str().into(),
             description: trimmed(self.description.unwrap_or_default()),
-            active: self.is_active,
+            active: self.is_active.unwrap_or_default(),
             agent: self.agent_id.as_str().into(),
             context_graph: self.service_hierarchical_state_machine_id.as_str().into(),
             tags,
             keyterms: self.keyterms.unwrap_or_default().into_iter().map(trimmed).collect(),
             version_sets: sets
                 .into_iter()
-                .map(|(name, set)| (VersionSetName::new(name), version_set(set)))
+                .map(|(name, set)| (VersionSetName::new(name), version_set(set.unwrap_or_default())))
                 .collect(),
             updated_by: self.updated_by.and_then(|by| by.get("user_id")?.as_str().map(str::to_owned)),
         }
@@ -120,9 +120,9 @@ fn take_pin(set: &mut Map<String, Value>, spellings: &[&str]) -> Pin {
     pin
 }
 
-/// A version number: `3` or `3.0`.
+/// A version number: `3`, `3.0` or `"3"`.
 pub(super) fn version_number(value: &Value) -> Option<u32> {
-    let number = value.as_f64()?;
+    let number = value.as_f64().or_else(|| value.as_str()?.parse().ok())?;
     (number >= 0.0 && number.fract() == 0.0 && number <= f64::from(u32::MAX)).then_some(number as u32)
 }
 
@@ -131,7 +131,9 @@ const OLD_PARAMS: [&str; 3] = ["temperature", "top_k", "top_p"];
 
 fn preference(value: Value) -> Option<LlmPreference> {
     let Value::Object(mut fields) = value else { return None };
-    let llm_name = fields.remove("llm_name")?.as_str()?.to_owned();
+    // Without a name it is none that a manifest could mean, and it is carried as it is.
+    let llm_name =
+        fields.remove("llm_name").and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default();
     let mut params = match fields.remove("params") {
         Some(Value::Object(params)) => params,
         _ => Map::new(),
@@ -150,7 +152,7 @@ pub(super) struct Named {
     pub(super) id: String,
     pub(super) name: String,
     #[serde(default)]
-    pub(super) deprecated: bool,
+    pub(super) deprecated: Option<bool>,
     /// Absent and null differ: not said, and no version.
     #[serde(default, deserialize_with = "present")]
     pub(super) latest_version: Option<Value>,
@@ -160,22 +162,28 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<V
     Value::deserialize(deserializer).map(Some)
 }
 
+/// A conversation in a list.
+#[derive(Deserialize)]
+pub(super) struct Conversation {
+    pub(super) id: String,
+}
+
 /// A dynamic behavior set in a list.
 #[derive(Deserialize)]
 pub(super) struct BehaviorSet {
     id: String,
     #[serde(default)]
-    name: String,
+    name: Option<String>,
     #[serde(default)]
-    applied_to_services: Vec<String>,
+    applied_to_services: Option<Vec<String>>,
 }
 
 impl BehaviorSet {
     pub(super) fn into_set(self) -> model::BehaviorSet {
         model::BehaviorSet {
             id: self.id.as_str().into(),
-            name: self.name,
-            applied_to: self.applied_to_services.iter().map(|id| id.as_str().into()).collect(),
+            name: self.name.unwrap_or_default(),
+            applied_to: self.applied_to_services.iter().flatten().map(|id| id.as_str().into()).collect(),
         }
     }
 }
@@ -194,8 +202,10 @@ pub(super) fn version_set_body(set: &VersionSet) -> Value {
         .iter()
         .map(|(interaction, LlmPreference { llm_name, params, carried })| {
             let mut body = carried.clone();
-            body.insert("llm_name".to_owned(), json!(llm_name));
-            body.insert("params".to_owned(), json!(params));
+            if !llm_name.is_empty() {
+                body.insert("llm_name".to_owned(), json!(llm_name));
+                body.insert("params".to_owned(), json!(params));
+            }
             (interaction.clone(), Value::Object(body))
         })
         .collect();
