@@ -96,6 +96,13 @@ fn a_replacement() {
     assert!(cuts >= 24, "{cuts} cuts");
 }
 
+#[test]
+fn a_replacement_with_a_conversation_in_between() {
+    let smoke = "smoke:\n  - {version_set: staging, say: Hello}\n  - {version_set: release}\n";
+    let cuts = cut_everywhere(|| replacement::lab("Coach Noor", smoke), &APPLY);
+    assert!(cuts >= 32, "{cuts} cuts");
+}
+
 const PAIR: &str = "
 organizations:
   acme:

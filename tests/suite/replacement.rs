@@ -208,7 +208,7 @@ fn a_run_that_was_overtaken_does_not_make_a_namesake() {
     let lab = Arc::new(lab("Coach Noor", ""));
     let old = lab.active("Health Coach");
     // Just before this run renames the old service, another one finishes the whole replacement.
-    let (weak, old_id) = (Arc::downgrade(&lab), old.id.clone());
+    let (weak, old_id) = (Arc::downgrade(&lab), old.id);
     let overtaken = std::sync::atomic::AtomicBool::new(false);
     lab.before(move |request| {
         let rename = request.method == "POST" && request.body.contains("(replaced ");
