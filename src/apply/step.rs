@@ -22,6 +22,14 @@ const HAND_OVER_ROUNDS: u32 = 3;
 /// How long to wait between two rounds, the old service in use under its name.
 const HAND_OVER_PAUSE: Duration = Duration::from_secs(10);
 
+/// Who hands over to whom.
+struct HandOver<'a> {
+    old: &'a ServiceId,
+    old_name: &'a ServiceName,
+    rename: Option<&'a ServiceUpdate>,
+    new: &'a ServiceId,
+}
+
 /// Runs steps of one plan and remembers which services they created.
 pub(super) struct Runner<'a, A> {
     api: &'a A,
@@ -60,7 +68,7 @@ impl<'a, A: WriteApi> Runner<'a, A> {
             Action::Smoke { target, test } => self.smoke(&self.id(target)?, test).await?,
             Action::HandOver { old, old_name, rename, new } => {
                 let new = self.id(new)?;
-                self.hand_over(old, old_name, rename.as_deref(), &new).await?;
+                self.hand_over(&HandOver { old, old_name, rename: rename.as_deref(), new: &new }).await?;
                 return Ok(Some(new));
             }
         }
@@ -137,16 +145,10 @@ impl<'a, A: WriteApi> Runner<'a, A> {
 
     /// Old gives its name up, new becomes active; nothing waits between the two. If new can't, old gets
     /// its name back; if that was for a moment only, it is tried again.
-    async fn hand_over(
-        &self,
-        old: &ServiceId,
-        old_name: &ServiceName,
-        rename: Option<&ServiceUpdate>,
-        new: &ServiceId,
-    ) -> Result<(), StepFailure> {
+    async fn hand_over(&self, hand_over: &HandOver<'_>) -> Result<(), StepFailure> {
         let mut round = 1;
         loop {
-            let Err(failure) = self.hand_over_once(old, old_name, rename, new).await else { return Ok(()) };
+            let Err(failure) = self.hand_over_once(hand_over).await else { return Ok(()) };
             let passing = match &failure {
                 StepFailure::HandOver { activation, undo: Undo::Done } => {
                     matches!(activation.status(), Some(429 | 503))
@@ -161,13 +163,8 @@ impl<'a, A: WriteApi> Runner<'a, A> {
         }
     }
 
-    async fn hand_over_once(
-        &self,
-        old: &ServiceId,
-        old_name: &ServiceName,
-        rename: Option<&ServiceUpdate>,
-        new: &ServiceId,
-    ) -> Result<(), StepFailure> {
+    async fn hand_over_once(&self, hand_over: &HandOver<'_>) -> Result<(), StepFailure> {
+        let HandOver { old, old_name, rename, new } = *hand_over;
         // The rename, the activation, and room for an undo: a wait for the limit comes before all of them.
         let count = if rename.is_some() { 3 } else { 1 };
         let reserved = self.api.reserve(Endpoint::UpdateService, count).await?;

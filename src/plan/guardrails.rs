@@ -2,9 +2,11 @@
 //!
 //! Each refusal says the rule, the count and the flag.
 
+use std::collections::BTreeSet;
+
 use super::build::Draft;
 use super::identity::Embodiment;
-use super::types::{Action, Problem, ProblemKind, ServiceKind};
+use super::types::{Action, Finding, Problem, ProblemKind, ServiceKind};
 use crate::model::{Desired, MaxRemovals, ServiceName, TAG_PROTECTED};
 
 /// Whether the live service may be touched at all: not if another project owns it.
@@ -44,10 +46,25 @@ pub(super) fn check(draft: &mut Draft<'_>, desired: &Desired) {
             });
         }
     }
+    missing_dependencies(draft, desired);
     if !draft.options.allow_protected {
         protected(draft);
     }
     max_removals(draft);
+}
+
+/// With --only, a service can be rolled out before one that it depends on: its reader is told.
+fn missing_dependencies(draft: &mut Draft<'_>, desired: &Desired) {
+    let live: BTreeSet<&ServiceName> = draft.snapshot.services.iter().map(|service| &service.name).collect();
+    for service in draft.options.only.iter().filter_map(|name| desired.services.get(name)) {
+        for other in service.depends_on.iter().filter(|other| !draft.options.only.contains(*other)) {
+            if !live.contains(other) {
+                let message =
+                    format!("it depends on `{other}`, which does not exist yet and which --only leaves out");
+                draft.findings.push(Finding { service: service.name.clone(), message });
+            }
+        }
+    }
 }
 
 fn protected(draft: &mut Draft<'_>) {

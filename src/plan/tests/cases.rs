@@ -250,11 +250,14 @@ fn a_service_that_was_switched_off_is_told() {
 
 #[test]
 fn only_is_not_held_up_by_other_manifests() {
-    let services = [wanted("Coach", "A1"), wanted("Other", "Nobody")];
+    let mut coach = wanted("Coach", "A1");
+    coach.depends_on = ["Other".into()].into();
+    let services = [coach, wanted("Other", "Nobody")];
     let only = Options { only: ["Coach".into()].into(), ..options() };
     let plan =
         crate::plan::plan(&desired(services), &snapshot([]), &Policy::default(), &only).expect("a plan");
     assert_snapshot!(steps(&plan), @"1 create Coach active=true agent=a1");
+    assert_snapshot!(plan.findings[0].message, @"it depends on `Other`, which does not exist yet and which --only leaves out");
 }
 
 #[test]

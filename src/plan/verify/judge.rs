@@ -1,278 +1,17 @@
-//! An independent judge of plans. May import `model` and the plan's types only.
-//!
-//! It plays a plan on the snapshot, under the API's rules, in two different orders that the graph allows,
-//! and says what is wrong. It shares no code with the planner: what it knows of a correct plan it states
-//! here again, in its own way. It runs in every planning test and before anything is sent.
+//! What is right and wrong in a plan, step by step and at its end. May import `model` and the plan's types
+//! only.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::types::{Action, Options, Plan, Step, StepId, Target};
+use super::super::types::{Action, Options, Plan, Step, Target};
+use super::world::World;
 use crate::model::{
-    BehaviorSet, BehaviorSetId, Desired, DesiredService, LiveService, NewService, Pin, Policy, Retire,
-    ServiceId, ServiceName, ServiceUpdate, Snapshot, TAG_PROTECTED, TAG_REPLACES, VersionSet, VersionSetName,
-    same_json,
+    Desired, DesiredService, LiveService, Pin, Policy, Retire, ServiceId, ServiceName, Snapshot,
+    TAG_PROTECTED, TAG_REPLACES, VersionSet, VersionSetName, same_json,
 };
 
-/// Judges a plan; an empty answer is approval.
-///
-/// `desired`, `snapshot`, `policy` and `options` are what the plan was made from.
-pub fn verify(
-    desired: &Desired,
-    snapshot: &Snapshot,
-    policy: &Policy,
-    options: &Options,
-    plan: &Plan,
-) -> Vec<String> {
-    let mut violations = structure(plan);
-    if !violations.is_empty() {
-        return violations;
-    }
-    let (first, last) = (first_ready(plan, false), first_ready(plan, true));
-    let orders = if first == last { vec![first] } else { vec![first, last] };
-    for order in orders {
-        let mut judge = Judge::new(desired, snapshot, policy, options, plan);
-        judge.play(&order);
-        judge.final_state();
-        violations.extend(judge.violations);
-    }
-    violations.sort();
-    violations.dedup();
-    violations
-}
-
-/// The live state after some steps of a plan, taken in their order, as the judge imagines it: for tests
-/// that plan again, after a whole plan or after a run that was cut off.
-pub fn outcome(snapshot: &Snapshot, steps: &[Step]) -> Snapshot {
-    let mut world = World::new(snapshot);
-    for step in steps {
-        world.apply(step);
-    }
-    let mut behavior_sets: BTreeMap<ServiceId, Vec<BehaviorSet>> =
-        world.services.keys().map(|id| (id.clone(), Vec::new())).collect();
-    for set in snapshot.behavior_sets.values().flatten() {
-        let applied =
-            world.behaviors.iter().filter(|(id, _)| id == &set.id).map(|(_, service)| service.clone());
-        let applied: BTreeSet<ServiceId> = applied.collect();
-        for id in &applied {
-            let sets = behavior_sets.entry(id.clone()).or_default();
-            if sets.iter().all(|known| known.id != set.id) {
-                sets.push(BehaviorSet { applied_to: applied.clone(), ..set.clone() });
-            }
-        }
-    }
-    Snapshot { services: world.services.into_values().collect(), behavior_sets, ..snapshot.clone() }
-}
-
-/// Numbers run from 1, and every step waits only for earlier ones.
-fn structure(plan: &Plan) -> Vec<String> {
-    let mut violations = Vec::new();
-    for (position, step) in plan.steps.iter().enumerate() {
-        if step.id != StepId(position + 1) {
-            violations.push(format!("step {} stands in place {}", step.id, position + 1));
-        }
-        if step.depends_on.iter().any(|before| *before >= step.id || before.0 == 0) {
-            violations.push(format!("step {} waits for a step that is not before it", step.id));
-        }
-        if let Some(Target::Created(creator)) = target(&step.action) {
-            let creates = plan.step(*creator).is_some_and(|step| matches!(step.action, Action::Create(_)));
-            if !creates || !reaches(plan, step, *creator) {
-                violations.push(format!(
-                    "step {} is about a service that step {creator} does not create before it",
-                    step.id
-                ));
-            }
-        }
-    }
-    violations
-}
-
-fn target(action: &Action) -> Option<&Target> {
-    match action {
-        Action::WriteVersionSet { target, .. }
-        | Action::ApplyBehaviorSet { target, .. }
-        | Action::Smoke { target, .. }
-        | Action::HandOver { new: target, .. } => Some(target),
-        _ => None,
-    }
-}
-
-fn reaches(plan: &Plan, step: &Step, wanted: StepId) -> bool {
-    let mut open: Vec<StepId> = step.depends_on.iter().copied().collect();
-    let mut seen = BTreeSet::new();
-    while let Some(id) = open.pop() {
-        if id == wanted {
-            return true;
-        }
-        if seen.insert(id)
-            && let Some(step) = plan.step(id)
-        {
-            open.extend(&step.depends_on);
-        }
-    }
-    false
-}
-
-/// An order that the graph allows: always the first ready step, or always the last.
-fn first_ready(plan: &Plan, last: bool) -> Vec<&Step> {
-    let mut waiting: BTreeMap<StepId, usize> =
-        plan.steps.iter().map(|step| (step.id, step.depends_on.len())).collect();
-    let mut followers: BTreeMap<StepId, Vec<StepId>> = BTreeMap::new();
-    for step in &plan.steps {
-        for before in &step.depends_on {
-            followers.entry(*before).or_default().push(step.id);
-        }
-    }
-    let mut ready: BTreeSet<StepId> =
-        waiting.iter().filter(|(_, count)| **count == 0).map(|(id, _)| *id).collect();
-    let mut order = Vec::new();
-    while let Some(id) = if last { ready.pop_last() } else { ready.pop_first() } {
-        order.extend(plan.step(id));
-        for next in followers.get(&id).into_iter().flatten() {
-            if let Some(count) = waiting.get_mut(next) {
-                *count -= 1;
-                if *count == 0 {
-                    ready.insert(*next);
-                }
-            }
-        }
-    }
-    order
-}
-
-/// The live side as steps change it, with the indices that the rules ask for.
-#[derive(Default)]
-struct World {
-    services: BTreeMap<ServiceId, LiveService>,
-    created: BTreeMap<StepId, ServiceId>,
-    behaviors: BTreeSet<(BehaviorSetId, ServiceId)>,
-    /// How many active services have a name.
-    active_names: BTreeMap<ServiceName, usize>,
-    /// Services by the id in their tag `replaces`.
-    replacers: BTreeMap<String, BTreeSet<ServiceId>>,
-}
-
-impl World {
-    fn new(snapshot: &Snapshot) -> Self {
-        let sets = snapshot.behavior_sets.values().flatten();
-        let behaviors =
-            sets.flat_map(|set| set.applied_to.iter().map(|id| (set.id.clone(), id.clone()))).collect();
-        let mut world = Self { behaviors, ..Self::default() };
-        for service in &snapshot.services {
-            world.put(service.clone());
-        }
-        world
-    }
-
-    /// Adds or changes a service, and keeps the indices true.
-    fn put(&mut self, service: LiveService) {
-        if let Some(before) = self.services.get(&service.id)
-            && before.active
-            && let Some(count) = self.active_names.get_mut(&before.name)
-        {
-            *count -= 1;
-        }
-        if service.active {
-            *self.active_names.entry(service.name.clone()).or_default() += 1;
-        }
-        if let Some(Some(old)) = service.tags.get(TAG_REPLACES) {
-            self.replacers.entry(old.clone()).or_default().insert(service.id.clone());
-        }
-        self.services.insert(service.id.clone(), service);
-    }
-
-    /// Services tagged as replacing this one.
-    fn replacers_of<'a>(&'a self, old: &ServiceId) -> impl Iterator<Item = &'a LiveService> {
-        let old = old.as_str().to_owned();
-        let ids = self.replacers.get(&old).into_iter().flatten();
-        ids.filter_map(|id| self.services.get(id)).filter(move |service| {
-            service.tags.get(TAG_REPLACES).and_then(Option::as_deref) == Some(old.as_str())
-        })
-    }
-
-    fn id(&self, target: &Target) -> ServiceId {
-        match target {
-            Target::Live(id) => id.clone(),
-            Target::Created(step) => {
-                self.created.get(step).cloned().unwrap_or_else(|| ServiceId::new("nobody"))
-            }
-        }
-    }
-
-    fn apply(&mut self, step: &Step) {
-        match &step.action {
-            Action::Create(new) => {
-                // Ids of one length, unlike any that a test uses, and unique within a run of plans.
-                let id =
-                    ServiceId::new(format!("{:024x}", 0xcafe_0000_0000_u64 + self.services.len() as u64));
-                self.put(born(&id, new));
-                self.created.insert(step.id, id);
-            }
-            Action::Update { id, update }
-            | Action::SetAside { id, update }
-            | Action::Retire { id, update, .. }
-            | Action::Discard { id, update } => self.update(id, update),
-            Action::WriteVersionSet { target, name, content, .. } => {
-                let id = self.id(target);
-                if let Some(service) = self.services.get_mut(&id) {
-                    service.version_sets.insert(name.clone(), (**content).clone());
-                }
-            }
-            Action::DeleteVersionSet { id, name } => {
-                if let Some(service) = self.services.get_mut(id) {
-                    service.version_sets.remove(name);
-                }
-            }
-            Action::ApplyBehaviorSet { behavior_set, target, .. } => {
-                let id = self.id(target);
-                self.behaviors.insert((behavior_set.clone(), id));
-            }
-            Action::Smoke { .. } => {}
-            Action::HandOver { old, rename, new, .. } => {
-                if let Some(rename) = rename {
-                    self.update(old, rename);
-                }
-                let new = self.id(new);
-                self.update(&new, &ServiceUpdate { active: Some(true), ..ServiceUpdate::default() });
-            }
-        }
-    }
-
-    fn update(&mut self, id: &ServiceId, update: &ServiceUpdate) {
-        let Some(mut service) = self.services.get(id).cloned() else { return };
-        let ServiceUpdate { name, description, active, tags, keyterms, agent, context_graph } =
-            update.clone();
-        service.name = name.unwrap_or_else(|| service.name.clone());
-        service.description = description.unwrap_or_else(|| service.description.clone());
-        service.active = active.unwrap_or(service.active);
-        service.tags = tags.unwrap_or_else(|| service.tags.clone());
-        service.keyterms = keyterms.unwrap_or_else(|| service.keyterms.clone());
-        service.agent = agent.unwrap_or_else(|| service.agent.clone());
-        service.context_graph = context_graph.unwrap_or_else(|| service.context_graph.clone());
-        self.put(service);
-    }
-}
-
-fn born(id: &ServiceId, new: &NewService) -> LiveService {
-    let NewService { name, description, active, agent, context_graph, tags, keyterms, release } = new.clone();
-    let sets = [
-        (VersionSetName::new(VersionSetName::EDGE), VersionSet::latest()),
-        (VersionSetName::new(VersionSetName::RELEASE), release.unwrap_or_else(VersionSet::latest)),
-    ];
-    LiveService {
-        id: id.clone(),
-        name,
-        description,
-        active,
-        agent,
-        context_graph,
-        tags,
-        keyterms,
-        version_sets: sets.into(),
-        updated_by: None,
-    }
-}
-
-struct Judge<'a> {
+/// Plays a plan and notes what is wrong with it.
+pub(super) struct Judge<'a> {
     desired: &'a Desired,
     policy: &'a Policy,
     options: &'a Options,
@@ -283,11 +22,11 @@ struct Judge<'a> {
     /// Every name that a manifest has or had.
     declared_names: BTreeSet<&'a ServiceName>,
     world: World,
-    violations: Vec<String>,
+    pub(super) violations: Vec<String>,
 }
 
 impl<'a> Judge<'a> {
-    fn new(
+    pub(super) fn new(
         desired: &'a Desired,
         snapshot: &'a Snapshot,
         policy: &'a Policy,
@@ -319,7 +58,7 @@ impl<'a> Judge<'a> {
         self.violations.push(format!("step {} ({}): {message}", step.id, step.service));
     }
 
-    fn play(&mut self, order: &[&Step]) {
+    pub(super) fn play(&mut self, order: &[&Step]) {
         for step in order {
             self.before(step);
             self.world.apply(step);
@@ -510,7 +249,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn final_state(&mut self) {
+    pub(super) fn final_state(&mut self) {
         let chosen = |name: &ServiceName| self.options.only.is_empty() || self.options.only.contains(name);
         let mut violations = Vec::new();
         let mut ours: BTreeMap<(&ServiceName, bool), Vec<&LiveService>> = BTreeMap::new();
