@@ -191,7 +191,12 @@ impl<'a, A: WriteApi> Runner<'a, A> {
             return Err(StepFailure::HandOver { activation, undo: Undo::Taken(holder.id.clone()) });
         }
         let restore = ServiceUpdate { name: Some(old_name.clone()), ..ServiceUpdate::default() };
-        let undo = match self.api.update_service(old, &restore, Some(&reserved)).await {
+        let mut undone = self.api.update_service(old, &restore, Some(&reserved)).await;
+        if undone.is_err() {
+            // Nobody has the name now: this is worth the long patience of ordinary requests.
+            undone = self.api.update_service(old, &restore, None).await;
+        }
+        let undo = match undone {
             Ok(()) => Undo::Done,
             Err(error) => Undo::Failed(Box::new(error)),
         };

@@ -271,3 +271,30 @@ fn a_busy_moment_is_waited_for_with_the_old_service_under_its_name() {
     lab.unhook();
     lab.expect_converged();
 }
+
+#[test]
+fn an_undo_that_meets_maintenance_is_patient() {
+    let lab = lab("Coach Noor", "");
+    let old = lab.active("Health Coach");
+    let count = std::sync::atomic::AtomicU64::new(0);
+    lab.before(move |request| {
+        let update = request.method == "POST"
+            && request.path.contains("/service/")
+            && !request.path.ends_with("/service/");
+        let number = if update { count.fetch_add(1, std::sync::atomic::Ordering::SeqCst) } else { 0 };
+        // The rename goes through; then a refusal, and then a while of maintenance.
+        match number {
+            0 => Verdict::Proceed,
+            1 => Verdict::Answer { status: 400, headers: Vec::new(), body: r#"{"detail":"no"}"#.to_owned() },
+            2..=6 => Verdict::Answer {
+                status: 503,
+                headers: Vec::new(),
+                body: r#"{"detail":"maintenance"}"#.to_owned(),
+            },
+            _ => Verdict::Proceed,
+        }
+    });
+    let run = lab.apply().expect(4);
+    assert!(run.stderr.contains("has its name back"), "{}", run.stderr);
+    assert_eq!(lab.active("Health Coach").id, old.id);
+}

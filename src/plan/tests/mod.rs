@@ -5,3 +5,4 @@ pub(crate) mod build;
 mod cases;
 pub(crate) mod generate;
 mod properties;
+mod replacements;

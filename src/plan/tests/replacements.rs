@@ -1,0 +1,137 @@
+//! Replacements: whole, cut off, given up, overtaken.
+
+use insta::assert_snapshot;
+
+use super::build::*;
+use crate::model::*;
+use crate::plan::Options;
+
+/// The old service with two more sets and a behavior set; the manifest names another agent.
+fn replacement() -> (Desired, Snapshot) {
+    let mut coach = wanted("Coach", "A2");
+    coach.version_sets = sets(&[("release", 3, 5), ("staging", 1, 1)]);
+    let mut there = live("65f0c1aa0000000000000001", "Coach", "A1");
+    there.version_sets.insert("staging".into(), live_set(1, 1));
+    let mut snapshot = snapshot([there.clone()]);
+    let set =
+        BehaviorSet { id: "b1".into(), name: "Escalate".to_owned(), applied_to: [there.id.clone()].into() };
+    snapshot.behavior_sets.insert(there.id, vec![set]);
+    (desired([coach]), snapshot)
+}
+
+#[test]
+fn another_agent_means_a_new_service_and_a_hand_over() {
+    let (desired, snapshot) = replacement();
+    let plan = plan_and_judge(&desired, &snapshot, &options());
+    assert_snapshot!(steps(&plan), @r#"
+    1 create Coach active=false agent=a2
+    2 create set staging of #1 (1, 1) after 1
+    3 apply b1 to #1 after 1
+    4 hand over 65f0c1aa0000000000000001 -> #1, old becomes Some(ServiceName("Coach (replaced 2026-11-22 65f0c1)")) after 1,2,3
+    5 retire 65f0c1aa0000000000000001 (deactivate) active=false after 4
+    "#);
+    assert_eq!(plan.summary.replace, 1);
+}
+
+#[test]
+fn a_replacement_that_was_cut_off_goes_on_from_there() {
+    let (desired, snapshot) = replacement();
+    let whole = plan_and_judge(&desired, &snapshot, &options());
+    let rest = |done: usize| {
+        let cut = crate::plan::verify::outcome(&snapshot, &whole.steps[..done]);
+        steps(&plan_and_judge(&desired, &cut, &options()))
+    };
+    assert_snapshot!(rest(1), @r#"
+    1 create set staging of 000000000000cafe00000001 (1, 1)
+    2 apply b1 to 000000000000cafe00000001
+    3 hand over 65f0c1aa0000000000000001 -> 000000000000cafe00000001, old becomes Some(ServiceName("Coach (replaced 2026-11-22 65f0c1)")) after 1,2
+    4 retire 65f0c1aa0000000000000001 (deactivate) active=false after 3
+    "#);
+    assert_snapshot!(rest(4), @"1 retire 65f0c1aa0000000000000001 (deactivate) active=false");
+    assert_snapshot!(rest(5), @"");
+}
+
+#[test]
+fn a_half_made_replacement_that_no_longer_fits_is_given_up() {
+    let (mut desired, snapshot) = replacement();
+    let whole = plan_and_judge(&desired, &snapshot, &options());
+    let cut = crate::plan::verify::outcome(&snapshot, &whole.steps[..2]);
+    let coach = desired.services.get_mut("Coach").expect("declared");
+    coach.agent = Reference::Name("A1".to_owned());
+    coach.version_sets = None;
+    assert_snapshot!(steps(&plan_and_judge(&desired, &cut, &options())), @"1 discard 000000000000cafe00000001 name=Coach (abandoned 2026-11-22 000000) tags=managed_by");
+}
+
+#[test]
+fn of_two_runs_at_once_the_slower_ones_service_is_given_up() {
+    let (desired, snapshot) = replacement();
+    let whole = plan_and_judge(&desired, &snapshot, &options());
+    // The faster run is at its end; the slower one had made a service, failed to hand over, and given the
+    // old service its name back.
+    let mut after = crate::plan::verify::outcome(&snapshot, &whole.steps);
+    let old = after
+        .services
+        .iter()
+        .position(|service| service.id.as_str().starts_with("65f0"))
+        .expect("the old one");
+    after.services[old].name = "Coach".into();
+    let faster = after.services.iter().find(|service| service.active).expect("the faster one").clone();
+    after.services.push(LiveService { id: "65f0c1bb0000000000000009".into(), active: false, ..faster });
+    assert_snapshot!(steps(&plan_and_judge(&desired, &after, &options())), @"1 discard 65f0c1bb0000000000000009 name=Coach (abandoned 2026-11-22 65f0c1) tags=managed_by");
+}
+
+#[test]
+fn fields_that_a_server_puts_into_a_half_made_service_stop_nothing() {
+    let (desired, mut snapshot) = replacement();
+    let stamp = |service: &mut LiveService, at: u32| {
+        for set in service.version_sets.values_mut() {
+            set.carried.insert("updated_at".to_owned(), at.into());
+            set.carried.insert(format!("only_{at}"), true.into());
+        }
+    };
+    stamp(&mut snapshot.services[0], 1);
+    let whole = plan_and_judge(&desired, &snapshot, &options());
+    let mut cut = crate::plan::verify::outcome(&snapshot, &whole.steps[..2]);
+    let new = cut.services.iter_mut().find(|service| !service.active).expect("the new one");
+    stamp(new, 2);
+    plan_and_judge(&desired, &cut, &options());
+}
+
+#[test]
+fn an_orphan_is_retired_even_if_a_replacement_of_it_was_begun() {
+    let (_, snapshot) = replacement();
+    let (desired_then, _) = replacement();
+    let whole = plan_and_judge(&desired_then, &snapshot, &options());
+    let cut = crate::plan::verify::outcome(&snapshot, &whole.steps[..1]);
+    let other = desired([wanted("Other", "A1")]);
+    let plan = plan_and_judge(&other, &cut, &Options { prune: true, ..options() });
+    assert_snapshot!(steps(&plan), @r"
+    1 create Other active=true agent=a1
+    2 retire 65f0c1aa0000000000000001 (deactivate) active=false
+    ");
+}
+
+#[test]
+fn a_half_made_service_keeps_sets_that_are_not_the_manifests_to_delete() {
+    let (mut desired, mut snapshot) = replacement();
+    desired.services.get_mut("Coach").expect("declared").version_sets = None;
+    let whole = plan_and_judge(&desired, &snapshot, &options());
+    snapshot.services[0].version_sets.remove("staging");
+    let mut cut = crate::plan::verify::outcome(&snapshot, &whole.steps[..1]);
+    let new = cut.services.iter_mut().find(|service| !service.active).expect("the new one");
+    new.version_sets.insert("staging".into(), live_set(1, 1));
+    let plan = plan_and_judge(&desired, &cut, &options());
+    assert!(!steps(&plan).contains("delete set"), "{}", steps(&plan));
+}
+
+#[test]
+fn an_inactive_service_is_replaced_without_a_hand_over() {
+    let mut coach = wanted("Coach", "A2");
+    coach.active = Some(false);
+    let mut there = live("1", "Coach", "A1");
+    there.active = false;
+    assert_snapshot!(steps(&plan_and_judge(&desired([coach]), &snapshot([there]), &options())), @r"
+    1 create Coach active=false agent=a2
+    2 retire 1 (deactivate) name=Coach (replaced 2026-11-22 1) after 1
+    ");
+}
