@@ -93,12 +93,12 @@ fn a_refused_token_is_renewed_once() {
 
 #[test]
 fn short_lived_tokens_are_renewed_before_they_expire() {
-    let lab = Lab::with(EMPTY, |options| options.token_lifetime = Duration::from_secs(2));
-    let services: Vec<String> = (0..20).map(|n| service(&format!("Desk {n}"), "")).collect();
+    let lab = Lab::with(EMPTY, |options| options.token_lifetime = Duration::from_secs(4));
+    let services: Vec<String> = (0..34).map(|n| service(&format!("Desk {n}"), "")).collect();
     lab.manifests(&services.join("---\n"));
     lab.before(|request| {
         // Shorter than the margin in which a token is renewed, a tenth of its life.
-        if is_create(request) { Verdict::Delay(Duration::from_millis(120)) } else { Verdict::Proceed }
+        if is_create(request) { Verdict::Delay(Duration::from_millis(130)) } else { Verdict::Proceed }
     });
     lab.run(&["apply", "--auto-approve", "--parallelism", "1"]).expect(0);
     let refused = lab.server.requests().iter().filter(|record| record.status == Some(401)).count();
