@@ -321,9 +321,9 @@ impl Http {
         })?;
         let now = (self.access.now)();
         let expires = signed.expires_at.as_deref().and_then(|text| text.parse::<jiff::Timestamp>().ok());
-        let life = expires.map_or(Duration::from_secs(300), |at| {
-            SystemTime::from(at).duration_since(now).unwrap_or_default()
-        });
+        // Not said, or over already by our clock: it is used all the same, and a refusal renews it.
+        let life = expires.and_then(|at| SystemTime::from(at).duration_since(now).ok());
+        let life = life.unwrap_or(Duration::from_secs(300));
         Ok(Token { text: signed.id_token, renew_at: now + life.saturating_sub(RENEW_BEFORE.min(life / 10)) })
     }
 }
@@ -380,7 +380,8 @@ fn server_time(headers: &HeaderMap, ours: SystemTime) -> SystemTime {
 fn told(headers: &HeaderMap, now: SystemTime) -> Option<Told> {
     let number =
         |name: &str| header(headers, name)?.trim().parse::<f64>().ok().filter(|number| number.is_finite());
-    let reset = SystemTime::UNIX_EPOCH + Duration::try_from_secs_f64(number("x-ratelimit-reset")?).ok()?;
+    let reset = Duration::try_from_secs_f64(number("x-ratelimit-reset")?).ok()?;
+    let reset = SystemTime::UNIX_EPOCH.checked_add(reset)?;
     let limit = number("x-ratelimit-limit").filter(|limit| *limit >= 1.0)?;
     Some(Told {
         limit: limit as u32,
@@ -414,4 +415,52 @@ fn chain(error: &reqwest::Error) -> String {
         source = cause.source();
     }
     if parts.is_empty() { "no details".to_owned() } else { parts.join(": ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: [(&'static str, &str); 3]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| (name.parse().expect("a name"), value.parse().expect("a value")))
+            .collect()
+    }
+
+    #[test]
+    fn what_headers_tell_is_believed_as_far_as_it_makes_sense() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000);
+        let of = |limit, remaining, reset| {
+            told(
+                &headers([
+                    ("x-ratelimit-limit", limit),
+                    ("x-ratelimit-remaining", remaining),
+                    ("x-ratelimit-reset", reset),
+                ]),
+                now,
+            )
+        };
+        let some = |limit, remaining, seconds| {
+            Some(Told { limit, remaining, resets_in: Duration::from_secs(seconds) })
+        };
+        assert_eq!(of("20", "7", "1030"), some(20, 7, 30));
+        assert_eq!(of("20", "-3", "900"), some(20, 0, 0));
+        assert_eq!(of("20", "7", "99999999"), some(20, 7, 120));
+        for nonsense in
+            [("0", "0", "1030"), ("-1", "0", "1030"), ("20", "7", "1e19"), ("20", "7", "-1"), ("x", "7", "1")]
+        {
+            assert_eq!(of(nonsense.0, nonsense.1, nonsense.2), None, "{nonsense:?}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_off_gives_way_to_the_servers() {
+        let date = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        let headers = headers([("date", "Sun, 06 Nov 1994 08:49:37 GMT"), ("x-a", "1"), ("x-b", "2")]);
+        let near = date + Duration::from_millis(900);
+        assert_eq!(server_time(&headers, near), near);
+        assert_eq!(server_time(&headers, date + Duration::from_secs(600)), date);
+        assert_eq!(server_time(&headers, date - Duration::from_secs(600)), date);
+    }
 }

@@ -108,6 +108,18 @@ fn short_lived_tokens_are_renewed_before_they_expire() {
 }
 
 #[test]
+fn a_token_that_seems_over_by_our_clock_is_used_all_the_same() {
+    let wall = crate::harness::wall_clock();
+    let behind = Arc::new(move || wall() - Duration::from_secs(2 * 3600));
+    let lab = Lab::with(EMPTY, |options| options.clock = behind);
+    let services: Vec<String> = (0..8).map(|n| service(&format!("Desk {n}"), "")).collect();
+    lab.manifests(&services.join("---\n"));
+    lab.apply().expect(0);
+    let sign_ins = lab.server.requests().iter().filter(|record| record.path.contains("signin")).count();
+    assert_eq!(sign_ins, 1);
+}
+
+#[test]
 fn wrong_credentials_say_what_to_check_and_show_no_secret() {
     let lab = Lab::new(EMPTY);
     lab.manifests(&service("Desk", ""));
