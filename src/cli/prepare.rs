@@ -85,7 +85,7 @@ impl Prepared {
         Err(failure)
     }
 
-    /// Reads the live state as far as names go, and gives the declared services' ids.
+    /// Reads the live state, and gives the declared services' ids, whatever else a plan would say.
     pub(super) async fn ids(&self, api: &impl ReadApi) -> Result<BTreeMap<ServiceName, ServiceId>, Failure> {
         let (desired, policy) = (&self.loaded.desired, &self.loaded.project.policy);
         let snapshot =

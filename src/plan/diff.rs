@@ -222,12 +222,16 @@ pub(super) fn fields(content: &Content, live: &LiveService) -> (ServiceUpdate, V
     (update, changes)
 }
 
-/// The changes that make one version set another; the paths are below `version_sets.NAME`.
-pub(super) fn version_set(before: Option<&VersionSet>, after: Option<&VersionSet>) -> Vec<Change> {
+/// The changes that make one version set another.
+pub(super) fn version_set(
+    name: &VersionSetName,
+    before: Option<&VersionSet>,
+    after: Option<&VersionSet>,
+) -> Vec<Change> {
     let mut changes = Vec::new();
     let mut compare = |path: String, before: Value, after: Value| {
         if !same_json(&before, &after) {
-            changes.push(Change { path, before, after });
+            changes.push(Change { path: format!("version_sets.{name}.{path}"), before, after });
         }
     };
     let pin = |set: Option<&VersionSet>, get: fn(&VersionSet) -> Pin| {

@@ -5,13 +5,13 @@
 //! renamed; only then the new one is activated and the old one retired. A run that finds a new service
 //! half made goes on from there; what is already right needs no step.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::build::{Draft, DraftStep};
-use super::diff::Content;
+use super::diff::{self, Content};
 use super::identity::Embodiment;
-use super::types::{Action, Change, Finding, Risk, ServiceKind, StepId, Target};
+use super::types::{Action, Finding, Risk, ServiceKind, ServicePlan, StepId, Target};
 use super::{names, pins, services};
 use crate::model::{DesiredService, LatestVersion, LiveService, Pin, Retire, ServiceUpdate, TAG_REPLACES};
 
@@ -73,48 +73,31 @@ pub(super) fn steps(
     if let Some(older) = embodiment.to_retire {
         retire_old(draft, wanted, older, 0..0);
     }
+    draft.services.push(show(draft, embodiment, old, &Content { active, ..content }));
+}
+
+/// What a reader sees of a replacement: what changes from the old to the new service.
+fn show(draft: &Draft<'_>, embodiment: &Embodiment<'_>, old: &LiveService, content: &Content) -> ServicePlan {
     let mut shown = services::service_plan(embodiment, ServiceKind::Replace);
     shown.continued = embodiment.half_made.is_some();
     shown.adopted = !draft.policy.ownership.owns(&old.tags);
-    let named = |draft: &Draft<'_>, agent: &crate::model::AgentId| {
-        draft.snapshot.agents.name_of(agent).unwrap_or(agent.as_str()).to_owned()
-    };
-    if content.agent != old.agent {
-        let (before, after) = (named(draft, &old.agent), named(draft, &content.agent));
-        shown.changes.push(Change { path: "agent".to_owned(), before: before.into(), after: after.into() });
-    }
-    if content.context_graph != old.context_graph {
-        let name = |id: &crate::model::ContextGraphId| {
-            draft.snapshot.context_graphs.name_of(id).unwrap_or(id.as_str()).to_owned()
-        };
-        let (before, after) = (name(&old.context_graph), name(&content.context_graph));
-        shown.changes.push(Change {
-            path: "context_graph".to_owned(),
-            before: before.into(),
-            after: after.into(),
-        });
-    }
-    let (_, changes) = super::diff::fields(&Content { active, ..content.clone() }, old);
-    shown.changes.extend(changes.into_iter().filter(|change| {
-        !matches!(change.path.as_str(), "agent" | "context_graph")
-            && change.path != format!("tags.{TAG_REPLACES}")
-    }));
-    shown.changes.extend(version_set_changes(old, &content));
-    draft.services.push(shown);
-}
-
-/// What changes in version sets from the old to the new service, for people.
-fn version_set_changes(old: &LiveService, content: &Content) -> Vec<Change> {
-    let names: std::collections::BTreeSet<_> =
+    let (_, changes) = diff::fields(content, old);
+    let own_tag = format!("tags.{TAG_REPLACES}");
+    shown.changes.extend(
+        changes
+            .into_iter()
+            .filter(|change| change.path != own_tag)
+            .map(|change| services::named(draft, change)),
+    );
+    // What forces the new service comes first.
+    shown.changes.sort_by_key(|change| !matches!(change.path.as_str(), "agent" | "context_graph"));
+    let names: BTreeSet<_> =
         content.version_sets.keys().chain(old.version_sets.keys()).filter(|name| !name.is_edge()).collect();
-    names
-        .into_iter()
-        .flat_map(|name| {
-            super::diff::version_set(old.version_sets.get(name), content.version_sets.get(name))
-                .into_iter()
-                .map(move |change| Change { path: format!("version_sets.{name}.{}", change.path), ..change })
-        })
-        .collect()
+    for name in names {
+        let (before, after) = (old.version_sets.get(name), content.version_sets.get(name));
+        shown.changes.extend(diff::version_set(name, before, after));
+    }
+    shown
 }
 
 /// Pins that no manifest declares come from the old service. Where the new agent or graph has no such
@@ -301,7 +284,7 @@ pub(super) fn discard(draft: &mut Draft<'_>, wanted: &DesiredService, leftover: 
     step.reason = Some("a replacement that an earlier run began and that no longer fits".to_owned());
     draft.push(step);
     if !draft.services.iter().any(|service| service.name == wanted.name) {
-        draft.services.push(super::types::ServicePlan {
+        draft.services.push(ServicePlan {
             name: wanted.name.clone(),
             kind: ServiceKind::Update,
             id: Some(leftover.id.clone()),

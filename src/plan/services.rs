@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::build::{Draft, DraftStep};
 use super::diff::{self, Content};
@@ -10,7 +10,8 @@ use super::identity::Embodiment;
 use super::types::{Action, Change, Finding, ProblemKind, Risk, ServiceKind, ServicePlan, StepId, Target};
 use super::{names, pins, replacement};
 use crate::model::{
-    DesiredService, LiveService, NewService, OnAgentChange, Retire, ServiceUpdate, VersionSet, VersionSetName,
+    AgentId, ContextGraphId, DesiredService, LiveService, NewService, OnAgentChange, Retire, ServiceUpdate,
+    VersionSet, VersionSetName,
 };
 
 /// Adds the steps that bring one declared service about.
@@ -140,10 +141,7 @@ pub(super) fn write_version_set(
     };
     let risk = if name.is_release() && before.is_some() { Risk::Disruptive } else { Risk::Safe };
     let mut step = DraftStep::new(&wanted.name, action, risk);
-    step.changes = diff::version_set(before, Some(after))
-        .into_iter()
-        .map(|change| Change { path: format!("version_sets.{name}.{}", change.path), ..change })
-        .collect();
+    step.changes = diff::version_set(name, before, Some(after));
     step.after.extend(created);
     step
 }
@@ -158,7 +156,7 @@ pub(super) fn version_set_steps(
     let mut written = Vec::new();
     for (name, after) in &content.version_sets {
         let before = live.version_sets.get(name);
-        if before.is_none() || !diff::version_set(before, Some(after)).is_empty() {
+        if before.is_none() || !diff::version_set(name, before, Some(after)).is_empty() {
             let target = Target::Live(live.id.clone());
             written.push(draft.push(write_version_set(wanted, target, name, before, after, None)));
         }
@@ -169,10 +167,7 @@ pub(super) fn version_set_steps(
         if goes {
             let action = Action::DeleteVersionSet { id: live.id.clone(), name: name.clone() };
             let mut step = DraftStep::new(&wanted.name, action, Risk::Destructive);
-            step.changes = diff::version_set(Some(before), None)
-                .into_iter()
-                .map(|change| Change { path: format!("version_sets.{name}.{}", change.path), ..change })
-                .collect();
+            step.changes = diff::version_set(name, Some(before), None);
             step.awaited = false;
             step.after.extend(&written);
             deleted.push(draft.push(step));
@@ -241,7 +236,7 @@ fn change(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, live: &LiveService
     let adopted = !draft.policy.ownership.owns(&live.tags);
     let mut shown = service_plan(embodiment, ServiceKind::Update);
     if let Some(mut step) = update_step(wanted, live, content) {
-        shown.changes.clone_from(&step.changes);
+        shown.changes = step.changes.iter().map(|change| named(draft, change.clone())).collect();
         let moves_versions = content.agent != live.agent || content.context_graph != live.context_graph;
         if !live.active && content.active && !moves_versions {
             // What it will serve is in place before users see it.
@@ -264,6 +259,23 @@ fn change(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, live: &LiveService
     if draft.steps.len() > before {
         shown.adopted = adopted;
         draft.services.push(shown);
+    }
+}
+
+/// A change as people read it: agents and context graphs by name, where the name is known.
+pub(super) fn named(draft: &Draft<'_>, change: Change) -> Change {
+    let name = |id: &Value| match change.path.as_str() {
+        "agent" => draft.snapshot.agents.name_of(&AgentId::new(id.as_str()?)).map(Value::from),
+        "context_graph" => {
+            draft.snapshot.context_graphs.name_of(&ContextGraphId::new(id.as_str()?)).map(Value::from)
+        }
+        _ => None,
+    };
+    let (before, after) = (name(&change.before), name(&change.after));
+    Change {
+        before: before.unwrap_or(change.before),
+        after: after.unwrap_or(change.after),
+        path: change.path,
     }
 }
 
