@@ -283,6 +283,33 @@ fn an_interrupt_ends_a_wait_for_a_limit() {
 }
 
 #[test]
+fn a_second_interrupt_ends_at_once() {
+    let lab = Lab::new(EMPTY);
+    lab.manifests(&service("Desk", ""));
+    let hooks = Arc::clone(&lab.hooks);
+    lab.before(move |request| {
+        if !is_create(request) {
+            return Verdict::Proceed;
+        }
+        let hooks = Arc::clone(&hooks);
+        std::thread::spawn(move || {
+            for _ in 0..2 {
+                hooks.signal("INT");
+                std::thread::sleep(Duration::from_millis(400));
+            }
+        });
+        Verdict::Delay(Duration::from_secs(8))
+    });
+    let began = std::time::Instant::now();
+    let run = lab.apply().expect(130);
+    assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
+    assert!(run.stderr.contains("interrupted again"), "{}", run.stderr);
+    lab.unhook();
+    lab.apply().expect(0);
+    assert_eq!(lab.services().len(), 1);
+}
+
+#[test]
 fn half_a_list_is_no_list() {
     let lab = Lab::new(EMPTY);
     lab.manifests(&service("Desk", ""));
