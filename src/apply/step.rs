@@ -28,6 +28,7 @@ struct HandOver<'a> {
     old_name: &'a ServiceName,
     rename: Option<&'a ServiceUpdate>,
     new: &'a ServiceId,
+    activation: &'a ServiceUpdate,
 }
 
 /// Runs steps of one plan and remembers which services they created.
@@ -55,9 +56,10 @@ impl<'a, A: WriteApi> Runner<'a, A> {
             Action::Update { id, update }
             | Action::SetAside { id, update }
             | Action::Discard { id, update } => self.api.update_service(id, update, None).await?,
-            Action::Retire { id, update, .. } => {
+            Action::Retire { id, update: Some(update), .. } => {
                 self.api.update_service(id, update, None).await.map_err(retire_hint)?;
             }
+            Action::Retire { id, update: None, .. } => self.api.delete_service(id).await?,
             Action::WriteVersionSet { target, name, content, .. } => {
                 self.api.write_version_set(&self.id(target)?, name, content).await?;
             }
@@ -66,9 +68,10 @@ impl<'a, A: WriteApi> Runner<'a, A> {
                 self.apply_behavior_set(behavior_set, self.id(target)?).await?;
             }
             Action::Smoke { target, test } => self.smoke(&self.id(target)?, test).await?,
-            Action::HandOver { old, old_name, rename, new } => {
+            Action::HandOver { old, old_name, rename, new, activation } => {
                 let new = self.id(new)?;
-                self.hand_over(&HandOver { old, old_name, rename: rename.as_deref(), new: &new }).await?;
+                let rename = rename.as_deref();
+                self.hand_over(&HandOver { old, old_name, rename, new: &new, activation }).await?;
                 return Ok(Some(new));
             }
         }
@@ -164,15 +167,14 @@ impl<'a, A: WriteApi> Runner<'a, A> {
     }
 
     async fn hand_over_once(&self, hand_over: &HandOver<'_>) -> Result<(), StepFailure> {
-        let HandOver { old, old_name, rename, new } = *hand_over;
+        let HandOver { old, old_name, rename, new, activation: activate } = *hand_over;
         // The rename, the activation, and room for an undo: a wait for the limit comes before all of them.
         let count = if rename.is_some() { 3 } else { 1 };
         let reserved = self.api.reserve(Endpoint::UpdateService, count).await?;
         if let Some(rename) = rename {
             self.api.update_service(old, rename, Some(&reserved)).await?;
         }
-        let activate = ServiceUpdate { active: Some(true), ..ServiceUpdate::default() };
-        let Err(activation) = self.api.update_service(new, &activate, Some(&reserved)).await else {
+        let Err(activation) = self.api.update_service(new, activate, Some(&reserved)).await else {
             return Ok(());
         };
         let must_look = activation.may_have_happened() || activation.status() == Some(409);

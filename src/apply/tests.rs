@@ -125,7 +125,7 @@ async fn one(desired: &Desired, live: &Snapshot, cut: usize) -> Option<usize> {
     let api = connect(&server);
     let options = Options { prune: cut.is_multiple_of(2), ..options() };
     let (snapshot, whole) = planned(&api, desired, &options).await?;
-    let expected = verify::outcome(&snapshot, &whole.steps);
+    let expected = verify::outcome(&snapshot, &whole.steps, Api::Classic);
     let first = apply(&api, &snapshot, &whole, cut).await;
     assert_eq!(first.counts().1, 0, "no step fails: {first:#?}");
     let (between, rest) = planned(&api, desired, &options).await.expect("the rest can be planned");
@@ -151,8 +151,8 @@ fn random_plans_run_to_the_end_that_was_planned_even_in_two_parts() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let (mut plans, mut steps) = (0, 0);
     for case in 0..80_usize {
-        let desired = all_wanted().new_tree(&mut runner).expect("a value").current();
-        let live = all_live().new_tree(&mut runner).expect("a value").current();
+        let desired = all_wanted(Api::Classic).new_tree(&mut runner).expect("a value").current();
+        let live = all_live(Api::Classic).new_tree(&mut runner).expect("a value").current();
         if let Some(ran) = runtime.block_on(one(&desired, &live, case % 7)) {
             plans += 1;
             steps += ran;

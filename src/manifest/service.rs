@@ -116,6 +116,8 @@ pub(super) fn decode(sink: &mut Sink, node: &Node, rules: &Rules<'_>) -> Option<
         version_sets: fields
             .get(sink, "version_sets")
             .and_then(|node| version_set::decode_all(sink, node, rules)),
+        settings: serde_json::Map::new(),
+        setting_places: std::collections::BTreeMap::new(),
         depends_on: depends_on.iter().map(|(name, _)| name.clone()).collect(),
         lifecycle,
         smoke: smoke(sink, fields, rules),

@@ -207,5 +207,5 @@ fn preference(sink: &mut Sink, key: &Key, node: &Node, rules: &Rules<'_>) -> Opt
             _ => None,
         }
     });
-    Some(DesiredPreference { llm_name: llm_name?.0.to_owned(), params })
+    Some(DesiredPreference { llm_name: llm_name?.0.to_owned(), params, experience_controls: None })
 }

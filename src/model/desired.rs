@@ -52,6 +52,9 @@ pub struct DesiredPreference {
     pub llm_name: String,
     /// Its parameters; absent means: leave them as they are while the model stays the same.
     pub params: Option<Map<String, Value>>,
+    /// Platform's controls, laid over the live ones while the model stays the same (a null takes one away);
+    /// absent: left alone; null: none.
+    pub experience_controls: Option<Option<Map<String, Value>>>,
 }
 
 /// A version set as a manifest declares it: what is absent is left as it is, or `latest` in a new set.
@@ -84,6 +87,8 @@ pub enum Retire {
     Deactivate,
     /// It stays as it is, and the tool lets go of it: the ownership tag is removed.
     Keep,
+    /// It is deleted, for good. Platform only.
+    Delete,
 }
 
 impl Retire {
@@ -92,6 +97,7 @@ impl Retire {
         match self {
             Self::Deactivate => "deactivate",
             Self::Keep => "keep",
+            Self::Delete => "delete",
         }
     }
 }
@@ -112,7 +118,7 @@ impl fmt::Display for FieldPath {
 pub struct Lifecycle {
     /// The name that the service had before.
     pub renamed_from: Option<ServiceName>,
-    /// Absent: the API's default (replace on Classic).
+    /// Absent: the API's default ([`super::Api::on_agent_change`]).
     pub on_agent_change: Option<OnAgentChange>,
     /// What becomes of the old service of a replacement.
     pub retire: Retire,
@@ -158,6 +164,11 @@ pub struct DesiredService {
     pub tags: Option<BTreeMap<String, Option<String>>>,
     /// The whole set of version sets, less `edge`, `release` and the project's unmanaged ones.
     pub version_sets: Option<BTreeMap<VersionSetName, DesiredVersionSet>>,
+    /// Platform's settings by name ([`super::settings::SERVICE`]), as a JSON merge patch over the live
+    /// ones: what is absent is left alone, at every depth, and a null takes away. Empty on Classic.
+    pub settings: Map<String, Value>,
+    /// Where each setting is declared.
+    pub setting_places: BTreeMap<String, Place>,
     /// Services that are rolled out before this one.
     pub depends_on: BTreeSet<ServiceName>,
     /// How changes are brought about.

@@ -31,11 +31,21 @@ pub enum Endpoint {
     FinishConversation,
     /// A page of conversations.
     ListConversations,
+    /// One service.
+    GetService,
+    /// Deleting a service.
+    DeleteService,
+    /// One agent.
+    GetAgent,
+    /// One context graph.
+    GetContextGraph,
+    /// One turn of a conversation.
+    TakeTurn,
 }
 
 impl Endpoint {
     /// Every endpoint.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 18] = [
         Self::SignIn,
         Self::ListServices,
         Self::CreateService,
@@ -49,6 +59,11 @@ impl Endpoint {
         Self::StartConversation,
         Self::FinishConversation,
         Self::ListConversations,
+        Self::GetService,
+        Self::DeleteService,
+        Self::GetAgent,
+        Self::GetContextGraph,
+        Self::TakeTurn,
     ];
 
     /// What people read: a verb and a thing.
@@ -67,21 +82,34 @@ impl Endpoint {
             Self::StartConversation => "start conversation",
             Self::FinishConversation => "finish conversation",
             Self::ListConversations => "list conversations",
+            Self::GetService => "get service",
+            Self::DeleteService => "delete service",
+            Self::GetAgent => "get agent",
+            Self::GetContextGraph => "get context graph",
+            Self::TakeTurn => "take turn",
         }
     }
 
-    /// The published limit, in requests a minute. The answers' headers overrule it at run time.
-    pub fn per_minute(self, api: Api) -> u32 {
-        match (api, self) {
-            (Api::Classic, Self::SignIn | Self::StartConversation | Self::FinishConversation) => 5,
-            (Api::Classic, Self::ListServices) => 50,
-            (Api::Classic, Self::ListConversations) => 15,
-            (
-                Api::Classic,
-                Self::CreateService | Self::UpdateService | Self::ListAgents | Self::ListContextGraphs,
-            ) => 20,
-            (Api::Classic, Self::WriteVersionSet | Self::DeleteVersionSet) => 30,
-            (Api::Classic, Self::ListBehaviorSets | Self::UpdateBehaviorSet) => 500,
+    /// The published limit, in requests a minute; none where nothing is published: Platform's limits show
+    /// in its answers only. The answers' headers overrule it at run time.
+    pub fn per_minute(self, api: Api) -> Option<u32> {
+        if api == Api::Platform {
+            return None;
+        }
+        match self {
+            Self::SignIn | Self::StartConversation | Self::FinishConversation => Some(5),
+            Self::ListServices => Some(50),
+            Self::ListConversations => Some(15),
+            Self::CreateService | Self::UpdateService | Self::ListAgents | Self::ListContextGraphs => {
+                Some(20)
+            }
+            Self::WriteVersionSet | Self::DeleteVersionSet => Some(30),
+            Self::ListBehaviorSets | Self::UpdateBehaviorSet => Some(500),
+            Self::GetService
+            | Self::DeleteService
+            | Self::GetAgent
+            | Self::GetContextGraph
+            | Self::TakeTurn => None,
         }
     }
 
@@ -91,6 +119,8 @@ impl Endpoint {
             (Api::Classic, Self::ListServices | Self::ListAgents) => 20,
             (Api::Classic, Self::ListContextGraphs | Self::ListBehaviorSets) => 50,
             (Api::Classic, Self::ListConversations) => 150,
+            (Api::Platform, Self::ListServices) => 100,
+            (Api::Platform, Self::ListAgents | Self::ListContextGraphs) => 20,
             _ => 0,
         }
     }

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::{Map, Value};
+
 use super::{
     AgentId, BehaviorSetId, Catalog, ContextGraphId, ServiceId, ServiceName, VersionSet, VersionSetName,
 };
@@ -27,6 +29,10 @@ pub struct LiveService {
     pub keyterms: Vec<String>,
     /// Version sets, `edge` included.
     pub version_sets: BTreeMap<VersionSetName, VersionSet>,
+    /// Platform's settings by name ([`super::settings::SERVICE`]), without nulls. Empty on Classic.
+    pub settings: Map<String, Value>,
+    /// Whether it belongs to the platform itself: such a service is never touched.
+    pub system: bool,
     /// Who last changed it, where the answer says.
     pub updated_by: Option<String>,
 }

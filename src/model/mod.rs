@@ -11,6 +11,7 @@ mod ids;
 mod live;
 mod normal;
 mod policy;
+pub mod settings;
 mod version_set;
 mod write;
 
@@ -23,7 +24,7 @@ pub use desired::{
 pub use endpoint::Endpoint;
 pub use ids::{AgentId, BehaviorSetId, ContextGraphId, ServiceId, ServiceName, VersionSetName};
 pub use live::{BehaviorSet, LiveService, Lookups, Need, Snapshot};
-pub use normal::{same_json, trimmed};
+pub use normal::{merged, same_json, trimmed};
 pub use policy::{
     Guardrails, MaxRemovals, Ownership, Policy, TAG_PROTECTED, TAG_REPLACES, VersionSetPatterns,
 };

@@ -1,7 +1,7 @@
 //! The normal form in which values are compared, so that equal meanings never look like a change.
 //! Imports nothing of ours.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// A text as the servers keep it: without white space around it.
 pub fn trimmed(text: &str) -> &str {
@@ -24,11 +24,42 @@ pub fn same_json(left: &Value, right: &Value) -> bool {
     }
 }
 
+/// A JSON merge patch (RFC 7396) laid over an object: members that the patch leaves out stay, a null
+/// takes a member away, objects are merged member by member, and everything else is put in whole.
+pub fn merged(under: &Map<String, Value>, patch: &Map<String, Value>) -> Map<String, Value> {
+    let mut result = under.clone();
+    for (key, value) in patch {
+        match value {
+            Value::Null => {
+                result.remove(key);
+            }
+            Value::Object(patch) => {
+                let empty = Map::new();
+                let under = under.get(key).and_then(Value::as_object).unwrap_or(&empty);
+                result.insert(key.clone(), Value::Object(merged(under, patch)));
+            }
+            _ => {
+                result.insert(key.clone(), value.clone());
+            }
+        }
+    }
+    result
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use super::same_json;
+    use super::{merged, same_json};
+
+    #[test]
+    fn patches_merge_at_every_depth() {
+        let object = |value: serde_json::Value| value.as_object().cloned().unwrap_or_default();
+        let under = object(json!({"a": {"b": 1, "c": 2}, "d": [1, 2], "e": 5}));
+        let patch = object(json!({"a": {"b": null, "x": {"y": null, "z": 0}}, "d": [3], "e": null, "f": 1}));
+        let wanted = object(json!({"a": {"c": 2, "x": {"z": 0}}, "d": [3], "f": 1}));
+        assert_eq!(merged(&under, &patch), wanted);
+    }
 
     #[test]
     fn meaning_decides() {

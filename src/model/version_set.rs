@@ -30,6 +30,8 @@ pub struct LlmPreference {
     pub llm_name: String,
     /// Parameters such as `temperature`; where an answer has them beside the name, they are moved here.
     pub params: Map<String, Value>,
+    /// Platform's controls ([`super::settings::EXPERIENCE_CONTROLS`]), without nulls. Empty on Classic.
+    pub experience_controls: Map<String, Value>,
     /// What else the server said of it, carried over whenever the set is written.
     pub carried: Map<String, Value>,
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{AgentId, ContextGraphId, ServiceName, VersionSet};
+use serde_json::{Map, Value};
+
+use super::{AgentId, ContextGraphId, ServiceName, VersionSet, VersionSetName};
 
 /// A service to create, whole.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,8 +23,11 @@ pub struct NewService {
     pub tags: BTreeMap<String, Option<String>>,
     /// Key terms.
     pub keyterms: Vec<String>,
-    /// The `release` set; absent means that the server makes one of the latest versions.
-    pub release: Option<VersionSet>,
+    /// Version sets made in the same request: at most `release` on Classic, where the server makes one of
+    /// the latest versions otherwise; all of them on Platform.
+    pub version_sets: BTreeMap<VersionSetName, VersionSet>,
+    /// Platform's settings. Empty on Classic.
+    pub settings: Map<String, Value>,
 }
 
 /// A partial update: what is absent is left as it is.
@@ -42,12 +47,17 @@ pub struct ServiceUpdate {
     pub agent: Option<AgentId>,
     /// Another context graph, in place.
     pub context_graph: Option<ContextGraphId>,
+    /// Version sets to write in the same request, each whole; all others stay. Empty on Classic.
+    pub version_sets: BTreeMap<VersionSetName, VersionSet>,
+    /// Platform's settings that change, each whole. Empty on Classic.
+    pub settings: Map<String, Value>,
 }
 
 impl ServiceUpdate {
     /// Whether nothing would change. A new field must be thought of here: no `..`.
     pub fn is_empty(&self) -> bool {
-        let Self { name, description, active, tags, keyterms, agent, context_graph } = self;
+        let Self { name, description, active, tags, keyterms, agent, context_graph, version_sets, settings } =
+            self;
         name.is_none()
             && description.is_none()
             && active.is_none()
@@ -55,5 +65,7 @@ impl ServiceUpdate {
             && keyterms.is_none()
             && agent.is_none()
             && context_graph.is_none()
+            && version_sets.is_empty()
+            && settings.is_empty()
     }
 }

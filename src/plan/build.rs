@@ -10,7 +10,7 @@ use super::types::{
     Step, StepId, Summary, Target,
 };
 use super::{estimate, guardrails, order, pins, replacement, services};
-use crate::model::{Desired, LiveService, Policy, ServiceId, ServiceName, Snapshot};
+use crate::model::{Desired, LiveService, Policy, ServiceId, ServiceName, Snapshot, VersionSetName};
 
 /// A step before it has its place in the order. Other steps are named by their index in the draft.
 #[derive(Clone, Debug)]
@@ -187,6 +187,7 @@ pub fn plan(
     pins::check(&mut draft);
     guardrails::check(&mut draft, desired);
     order::connect(&mut draft, desired);
+    names_fit(&mut draft);
     // With --only, what is wrong with other manifests is left for another day.
     let chosen = |service: &ServiceName| options.only.is_empty() || options.only.contains(service);
     draft.problems.retain(|problem| problem.service.as_ref().is_none_or(chosen));
@@ -196,14 +197,14 @@ pub fn plan(
         return Err(PlanError { problems });
     }
     let steps = finish_steps(&draft);
-    let mut services = draft.services;
+    let mut services = std::mem::take(&mut draft.services);
     attach_steps(&mut services, &steps);
     services.sort_by(|a, b| a.name.cmp(&b.name));
-    let mut findings = draft.findings;
+    let mut findings = std::mem::take(&mut draft.findings);
     findings.sort_by(|a, b| (&a.service, &a.message).cmp(&(&b.service, &b.message)));
     let declared = if options.only.is_empty() { desired.services.len() } else { options.only.len() };
     let plan = Plan {
-        summary: summarize(&services, &steps, declared),
+        summary: summarize(&draft, &services, &steps, declared),
         estimate: estimate::estimate(&steps, snapshot, options),
         active: snapshot.services.iter().filter(|service| service.active).count(),
         inactive: snapshot.services.iter().filter(|service| !service.active).count(),
@@ -216,6 +217,38 @@ pub fn plan(
         findings,
     };
     Ok(plan)
+}
+
+/// The tool's own names are longer than those that people gave: each must be one that the API takes.
+fn names_fit(draft: &mut Draft<'_>) {
+    let Some(most) = draft.options.api.max_name() else { return };
+    let given = |action: &Action| match action {
+        Action::Create(new) => Some(new.name.clone()),
+        Action::Update { update, .. } | Action::SetAside { update, .. } | Action::Discard { update, .. } => {
+            update.name.clone()
+        }
+        Action::HandOver { rename: update, .. } | Action::Retire { update, .. } => {
+            update.as_ref().and_then(|update| update.name.clone())
+        }
+        Action::WriteVersionSet { .. }
+        | Action::DeleteVersionSet { .. }
+        | Action::ApplyBehaviorSet { .. }
+        | Action::Smoke { .. } => None,
+    };
+    for step in &draft.steps {
+        let Some(name) = given(&step.action).filter(|name| name.as_str().chars().count() > most) else {
+            continue;
+        };
+        draft.problems.push(Problem {
+            kind: ProblemKind::Impossible,
+            service: Some(step.service.clone()),
+            place: None,
+            message: format!(
+                "the name `{name}` would be longer than the {most} characters that the API takes"
+            ),
+            help: vec!["give the service a shorter name first".to_owned()],
+        });
+    }
 }
 
 /// The live ids of declared services, by name, whatever else a plan would say: what applications need.
@@ -259,6 +292,7 @@ fn leftovers(draft: &mut Draft<'_>, desired: &Desired, embodiments: &[Embodiment
         .snapshot
         .services
         .iter()
+        .filter(|service| !service.system)
         .filter(|service| !known.contains(&service.id) && !desired.services.contains_key(&service.name))
         .collect();
     rest.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
@@ -329,7 +363,8 @@ fn attach_steps(services: &mut [ServicePlan], steps: &[Step]) {
     }
 }
 
-fn summarize(services: &[ServicePlan], steps: &[Step], declared: usize) -> Summary {
+fn summarize(draft: &Draft<'_>, services: &[ServicePlan], steps: &[Step], declared: usize) -> Summary {
+    let api = draft.options.api;
     let count = |kind| services.iter().filter(|service| service.kind == kind).count();
     let mut summary = Summary {
         create: count(ServiceKind::Create),
@@ -344,6 +379,21 @@ fn summarize(services: &[ServicePlan], steps: &[Step], declared: usize) -> Summa
         match &step.action {
             Action::WriteVersionSet { creates: true, .. } => summary.version_sets_created += 1,
             Action::WriteVersionSet { creates: false, .. } => summary.version_sets_updated += 1,
+            // On Classic, `release` is born with the service and is no set that is written.
+            Action::Create(new) => {
+                let inline =
+                    new.version_sets.keys().filter(|name| !name.is_release() || !api.makes_version_sets());
+                summary.version_sets_created += inline.count();
+            }
+            Action::Update { id, update } => {
+                let there = |name: &VersionSetName| {
+                    draft.live(id).is_some_and(|live| live.version_sets.contains_key(name))
+                };
+                let (updated, created): (Vec<_>, Vec<_>) =
+                    update.version_sets.keys().partition(|name| there(name));
+                summary.version_sets_updated += updated.len();
+                summary.version_sets_created += created.len();
+            }
             Action::DeleteVersionSet { .. } => summary.version_sets_deleted += 1,
             _ => {}
         }

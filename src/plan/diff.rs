@@ -9,7 +9,7 @@ use super::types::Change;
 use crate::model::{
     AgentId, ContextGraphId, DesiredPreference, DesiredService, DesiredVersionSet, LiveService,
     LlmPreference, Pin, Policy, ServiceName, ServiceUpdate, TAG_PROTECTED, TAG_REPLACES, VersionSet,
-    VersionSetName, same_json, trimmed,
+    VersionSetName, merged, same_json, settings, trimmed,
 };
 
 /// A service's whole content once the plan has run.
@@ -25,6 +25,8 @@ pub(super) struct Content {
     pub(super) keyterms: Vec<String>,
     /// Every set but `edge`.
     pub(super) version_sets: BTreeMap<VersionSetName, VersionSet>,
+    /// Platform's settings, without nulls.
+    pub(super) settings: Map<String, Value>,
 }
 
 /// The content that a manifest wants, given the live service that it changes or replaces.
@@ -65,7 +67,46 @@ pub(super) fn content(
         tags: tags(wanted, base, policy),
         keyterms,
         version_sets: version_sets(wanted, base, policy),
+        settings: service_settings(wanted, base),
     }
+}
+
+/// Platform's settings: the declared ones laid over what is there, member by member.
+fn service_settings(wanted: &DesiredService, base: Option<&LiveService>) -> Map<String, Value> {
+    let Some(live) = base else { return merged(&Map::new(), &wanted.settings) };
+    let mut patch = wanted.settings.clone();
+    for path in &wanted.lifecycle.ignore {
+        leave_out(&mut patch, &path.0);
+    }
+    merged(&live.settings, &patch)
+}
+
+/// Takes a path out of a patch, so that the patch leaves it alone.
+fn leave_out(patch: &mut Map<String, Value>, path: &[String]) {
+    match path {
+        [] => {}
+        [last] => {
+            patch.remove(last);
+        }
+        [first, rest @ ..] => {
+            if let Some(Value::Object(inner)) = patch.get_mut(first) {
+                leave_out(inner, rest);
+            }
+        }
+    }
+}
+
+/// Blocks that are there and that the content does without: an update can't bring that about.
+pub(super) fn cleared(content: &Content, live: &LiveService) -> Vec<&'static str> {
+    let gone = settings::SERVICE
+        .iter()
+        .filter(|field| live.settings.contains_key(field.name) && !content.settings.contains_key(field.name));
+    let (before, after) = (normal_settings(&live.settings), normal_settings(&content.settings));
+    gone.map(|field| field.name).filter(|name| before.get(*name) != after.get(*name)).collect()
+}
+
+fn normal_settings(values: &Map<String, Value>) -> Map<String, Value> {
+    settings::normal(settings::SERVICE, values)
 }
 
 /// All tags: the declared ones (or the live ones, where none are declared), and the tool's own.
@@ -173,6 +214,13 @@ fn merge_preference(wanted: &DesiredPreference, live: Option<&LlmPreference>) ->
             .params
             .clone()
             .unwrap_or_else(|| same_model.map_or_else(Map::new, |live| live.params.clone())),
+        experience_controls: match (&wanted.experience_controls, same_model) {
+            (Some(None), _) | (None, None) => Map::new(),
+            (None, Some(live)) => live.experience_controls.clone(),
+            (Some(Some(patch)), live) => {
+                merged(live.map_or(&Map::new(), |live| &live.experience_controls), patch)
+            }
+        },
         carried: same_model.map_or_else(Map::new, |live| live.carried.clone()),
     }
 }
@@ -219,7 +267,42 @@ pub(super) fn fields(content: &Content, live: &LiveService) -> (ServiceUpdate, V
             }
         }
     }
+    // Mostly they are the same to the letter, and no normal forms need to be made.
+    if content.settings != live.settings {
+        let (before, after) = (normal_settings(&live.settings), normal_settings(&content.settings));
+        for name in settings::SERVICE.iter().map(|field| field.name) {
+            let known = changes.len();
+            leaves(name, before.get(name), after.get(name), &mut changes);
+            if changes.len() > known
+                && let Some(value) = content.settings.get(name)
+            {
+                update.settings.insert(name.to_owned(), value.clone());
+            }
+        }
+    }
     (update, changes)
+}
+
+/// The changed values below a path, one by one down to what isn't an object.
+fn leaves(path: &str, before: Option<&Value>, after: Option<&Value>, changes: &mut Vec<Change>) {
+    let null = Value::Null;
+    if same_json(before.unwrap_or(&null), after.unwrap_or(&null)) {
+        return;
+    }
+    let members = match (before, after) {
+        (Some(Value::Object(before)), Some(Value::Object(after))) => Some((before.clone(), after.clone())),
+        (None, Some(Value::Object(after))) if !after.is_empty() => Some((Map::new(), after.clone())),
+        (Some(Value::Object(before)), None) if !before.is_empty() => Some((before.clone(), Map::new())),
+        _ => None,
+    };
+    let Some((before_members, after_members)) = members else {
+        let (before, after) = (before.cloned().unwrap_or_default(), after.cloned().unwrap_or_default());
+        changes.push(Change { path: path.to_owned(), before, after });
+        return;
+    };
+    for key in before_members.keys().chain(after_members.keys()).collect::<BTreeSet<_>>() {
+        leaves(&format!("{path}.{key}"), before_members.get(key), after_members.get(key), changes);
+    }
 }
 
 /// The changes that make one version set another.
@@ -288,11 +371,16 @@ fn pin_value(pin: Pin) -> Value {
 }
 
 fn preference_value(preference: Option<&LlmPreference>) -> Value {
-    let Some(LlmPreference { llm_name, params, carried }) = preference else { return Value::Null };
+    let Some(LlmPreference { llm_name, params, experience_controls, carried }) = preference else {
+        return Value::Null;
+    };
     let mut value = carried.clone();
     value.insert("llm_name".to_owned(), json!(llm_name));
     if !params.is_empty() {
         value.insert("params".to_owned(), json!(params));
+    }
+    if !experience_controls.is_empty() {
+        value.insert("experience_controls".to_owned(), json!(experience_controls));
     }
     Value::Object(value)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::types::{Action, Estimate, Options, Step};
-use crate::model::{Endpoint, Snapshot};
+use crate::model::{Api, Endpoint, Snapshot};
 
 /// Seconds that one request takes when nothing else is in the way: a rule of thumb for the shown total.
 const SECONDS_A_REQUEST: f64 = 0.15;
@@ -23,18 +23,25 @@ pub(super) fn estimate(steps: &[Step], snapshot: &Snapshot, options: &Options) -
     for step in steps {
         match &step.action {
             Action::Create(_) => add(Endpoint::CreateService, 1),
-            Action::Update { .. }
-            | Action::SetAside { .. }
-            | Action::Retire { .. }
-            | Action::Discard { .. } => {
+            Action::Retire { update: None, .. } => add(Endpoint::DeleteService, 1),
+            Action::Update { update, .. } => {
+                add(Endpoint::GetService, usize::from(!update.version_sets.is_empty()));
+                add(Endpoint::UpdateService, 1);
+            }
+            Action::SetAside { .. } | Action::Retire { .. } | Action::Discard { .. } => {
                 add(Endpoint::UpdateService, 1);
             }
             Action::WriteVersionSet { .. } => add(Endpoint::WriteVersionSet, 1),
+            Action::DeleteVersionSet { .. } if api.updates_version_sets() => {
+                add(Endpoint::GetService, 1);
+                add(Endpoint::UpdateService, 1);
+            }
             Action::DeleteVersionSet { .. } => add(Endpoint::DeleteVersionSet, 1),
             Action::ApplyBehaviorSet { .. } => {
                 add(Endpoint::ListBehaviorSets, 1);
                 add(Endpoint::UpdateBehaviorSet, 1);
             }
+            Action::Smoke { .. } if api == Api::Platform => add(Endpoint::TakeTurn, 1),
             Action::Smoke { .. } => {
                 add(Endpoint::StartConversation, 1);
                 add(Endpoint::FinishConversation, 1);
@@ -49,11 +56,12 @@ pub(super) fn estimate(steps: &[Step], snapshot: &Snapshot, options: &Options) -
     }
     let requests = by_endpoint.values().sum();
     let waits = |(endpoint, count): (&Endpoint, &usize)| {
-        (((count - 1) / endpoint.per_minute(api) as usize) as u64 * 60, *endpoint)
+        let limit = endpoint.per_minute(api)?.max(1) as usize;
+        Some((((count - 1) / limit) as u64 * 60, *endpoint))
     };
     let longest = by_endpoint
         .iter()
-        .map(waits)
+        .filter_map(waits)
         .max_by_key(|(seconds, _)| *seconds)
         .filter(|(seconds, _)| *seconds > 0 && options.limited);
     let seconds =

@@ -9,9 +9,15 @@ use super::identity::Embodiment;
 use super::types::{Action, Finding, Problem, ProblemKind, ServiceKind};
 use crate::model::{Desired, MaxRemovals, ServiceName, TAG_PROTECTED};
 
-/// Whether the live service may be touched at all: not if another project owns it.
+/// Whether the live service may be touched at all: not if the platform itself or another project owns it.
 pub(super) fn may_touch(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>) -> bool {
     let Some(live) = embodiment.live else { return true };
+    if live.system {
+        let message =
+            format!("`{}` ({}) belongs to the platform itself and can't be managed", live.name, live.id);
+        draft.problem(ProblemKind::Impossible, embodiment, message, &["choose another name"]);
+        return false;
+    }
     let Some(owner) = draft.policy.ownership.other_owner(&live.tags) else { return true };
     if draft.options.take_over {
         return true;

@@ -2,7 +2,8 @@
 //!
 //! There is no state file, so everything follows from names, tags and ids:
 //!
-//! 1. a half-made replacement: inactive, ours, named like the manifest, tagged `replaces: <old id>`;
+//! 1. a half-made replacement: inactive, ours, tagged `replaces: <old id>`, named like the manifest or with
+//!    the passing name of one that is to have that name;
 //! 2. a service that an earlier run set aside on its way to this name;
 //! 3. the active service with the name; else the single inactive one that we own;
 //! 4. `renamed_from`, when the name is free, or when its holder is itself on the way to another name.
@@ -72,6 +73,8 @@ struct Matcher<'a> {
     policy: &'a Policy,
     by_id: BTreeMap<&'a ServiceId, &'a LiveService>,
     by_name: BTreeMap<&'a ServiceName, Vec<&'a LiveService>>,
+    /// New services of replacements under a passing name, by the name that they are to have.
+    replacing_for: BTreeMap<ServiceName, Vec<&'a LiveService>>,
     claimed: BTreeSet<&'a ServiceId>,
     matched: BTreeMap<&'a ServiceName, Option<&'a LiveService>>,
     half_made: BTreeMap<&'a ServiceName, &'a LiveService>,
@@ -89,8 +92,15 @@ impl<'a> Matcher<'a> {
         policy: &'a Policy,
     ) -> Self {
         let mut by_name: BTreeMap<&ServiceName, Vec<&LiveService>> = BTreeMap::new();
+        let mut replacing_for: BTreeMap<ServiceName, Vec<&LiveService>> = BTreeMap::new();
         for service in &snapshot.services {
             by_name.entry(&service.name).or_default().push(service);
+            if let Some(name) = names::replacing_for(service) {
+                replacing_for.entry(name).or_default().push(service);
+            }
+        }
+        for services in replacing_for.values_mut() {
+            services.sort_by(|a, b| a.id.cmp(&b.id));
         }
         for services in by_name.values_mut() {
             services.sort_by(|a, b| a.id.cmp(&b.id));
@@ -101,6 +111,7 @@ impl<'a> Matcher<'a> {
             policy,
             by_id: snapshot.services.iter().map(|service| (&service.id, service)).collect(),
             by_name,
+            replacing_for,
             claimed: BTreeSet::new(),
             matched: BTreeMap::new(),
             half_made: BTreeMap::new(),
@@ -144,6 +155,7 @@ impl<'a> Matcher<'a> {
                 .by_name
                 .get(&wanted.name)
                 .into_iter()
+                .chain(self.replacing_for.get(&wanted.name))
                 .flatten()
                 .filter(|new| !new.active && self.owns(new) && !self.claimed.contains(&new.id))
                 .filter_map(|new| Some((*new, self.replaced_by(new)?)))
@@ -206,13 +218,25 @@ impl<'a> Matcher<'a> {
         gave_its_name_up || has_its_name
     }
 
+    /// The name that the new service of a replacement has yet to take, where its old service has gone out of
+    /// use already and nobody else has the name.
+    fn left_for(&self, new: &LiveService) -> Option<ServiceName> {
+        let name = names::replacing_for(new).filter(|_| !new.active)?;
+        let gone =
+            self.replaced_by(new).is_none_or(|old| !old.active && names::is_replaced(old) && self.owns(old));
+        (gone && matches!(self.holder(&name), Ok(None))).then_some(name)
+    }
+
     /// Step 2: services that an earlier run set aside.
     fn set_aside(&mut self) {
         let aside: Vec<(ServiceName, &LiveService)> = self
             .by_id
             .values()
             .filter(|service| self.owns(service) && !self.claimed.contains(&service.id))
-            .filter_map(|service| Some((names::passing_to(service)?, *service)))
+            .filter_map(|service| {
+                let name = names::passing_to(service).or_else(|| self.left_for(service))?;
+                Some((name, *service))
+            })
             .collect();
         for (name, service) in aside {
             let wanted = self.desired.services.get(&name).filter(|wanted| {

@@ -1,7 +1,7 @@
 //! The names that the tool itself gives, each ending in the service's own id, so that a run can tell
 //! them from names that people gave. May import `model` only.
 
-use crate::model::{LiveService, ServiceId, ServiceName};
+use crate::model::{LiveService, ServiceId, ServiceName, TAG_REPLACES};
 
 /// How many characters of the id a name carries when that is enough to be unique.
 const SHORT: usize = 6;
@@ -35,25 +35,42 @@ pub(super) fn passing(
     unique(id, taken, |short| format!("{name} (renaming {short})"))
 }
 
+/// `Health Coach (replacing 4d1a9e)`: the new service of a replacement on its way to that name, where an
+/// inactive one can't have the same name; the id is the old service's.
+pub(super) fn replacing(
+    name: &ServiceName,
+    old: &ServiceId,
+    taken: &dyn Fn(&ServiceName) -> bool,
+) -> ServiceName {
+    unique(old, taken, |short| format!("{name} (replacing {short})"))
+}
+
+/// The name that the new service of a replacement is on its way to, if it was made under a passing one.
+pub(super) fn replacing_for(service: &LiveService) -> Option<ServiceName> {
+    let old = service.tags.get(TAG_REPLACES)?.as_deref()?;
+    let (base, words) = suffix(service.name.as_str(), old)?;
+    (words == ["replacing"]).then(|| ServiceName::new(base))
+}
+
 /// Whether the service has the name that a replacement gave it.
 pub(super) fn is_replaced(service: &LiveService) -> bool {
-    own_suffix(service).is_some_and(|(_, words)| words.len() == 2 && words[0] == "replaced")
+    suffix(service.name.as_str(), service.id.as_str())
+        .is_some_and(|(_, words)| words.len() == 2 && words[0] == "replaced")
 }
 
 /// The name to which a service is on its way, if it was set aside.
 pub(super) fn passing_to(service: &LiveService) -> Option<ServiceName> {
-    let (base, words) = own_suffix(service)?;
+    let (base, words) = suffix(service.name.as_str(), service.id.as_str())?;
     (words == ["renaming"]).then(|| ServiceName::new(base))
 }
 
-/// Splits `Base (word… id)` where the id is the service's own: the base and the words before the id.
-fn own_suffix(service: &LiveService) -> Option<(&str, Vec<&str>)> {
-    let inner = service.name.as_str().strip_suffix(')')?;
+/// Splits `Base (word… id)` where the id is this one, or its beginning: the base and the words before it.
+fn suffix<'a>(name: &'a str, id: &str) -> Option<(&'a str, Vec<&'a str>)> {
+    let inner = name.strip_suffix(')')?;
     let (base, inside) = inner.rsplit_once(" (")?;
     let mut words: Vec<&str> = inside.split(' ').collect();
-    let id = words.pop()?;
-    let own = id.len() >= SHORT.min(service.id.as_str().len()) && service.id.as_str().starts_with(id);
-    own.then_some((base, words))
+    let short = words.pop()?;
+    (short.len() >= SHORT.min(id.len()) && id.starts_with(short)).then_some((base, words))
 }
 
 /// A name without what the tool may have put behind it, so that repeated replacements don't pile up.
@@ -62,7 +79,8 @@ fn base(name: &ServiceName) -> &str {
     let Some((base, inside)) = text.strip_suffix(')').and_then(|inner| inner.rsplit_once(" (")) else {
         return text;
     };
-    let ours = ["replaced ", "abandoned ", "renaming "].iter().any(|word| inside.starts_with(word));
+    let ours =
+        ["replaced ", "abandoned ", "renaming ", "replacing "].iter().any(|word| inside.starts_with(word));
     let id = inside.rsplit(' ').next().unwrap_or_default();
     let ends_in_id = id.len() >= SHORT && id.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
     if ours && ends_in_id { base } else { text }

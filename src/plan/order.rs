@@ -12,7 +12,7 @@ use petgraph::graph::{DiGraph, NodeIndex};
 
 use super::build::{Draft, DraftStep};
 use super::names;
-use super::types::{Action, Problem, ProblemKind, Risk};
+use super::types::{Action, Finding, Problem, ProblemKind, Risk, Target};
 use crate::model::{Desired, LiveService, ServiceId, ServiceName, ServiceUpdate};
 
 /// Adds the edges between services, and the steps that break circles.
@@ -34,6 +34,36 @@ pub(super) fn connect(draft: &mut Draft<'_>, desired: &Desired) {
     }
     for (taker, freer) in edges {
         draft.steps[taker].after.insert(freer);
+    }
+    if draft.options.api.updates_version_sets() {
+        one_by_one(draft);
+    }
+}
+
+/// Where updates are whole documents that the server puts together, two at once on one service could undo
+/// each other: a service's steps run one after the other.
+fn one_by_one(draft: &mut Draft<'_>) {
+    let mut last: BTreeMap<Target, usize> = BTreeMap::new();
+    for index in sequence(&draft.steps) {
+        for target in targets(&draft.steps[index].action) {
+            if let Some(before) = last.insert(target, index) {
+                draft.steps[index].after.insert(before);
+            }
+        }
+    }
+}
+
+/// The services that a step writes to.
+fn targets(action: &Action) -> Vec<Target> {
+    match action {
+        Action::Create(_) | Action::ApplyBehaviorSet { .. } | Action::Smoke { .. } => Vec::new(),
+        Action::Update { id, .. }
+        | Action::SetAside { id, .. }
+        | Action::DeleteVersionSet { id, .. }
+        | Action::Retire { id, .. }
+        | Action::Discard { id, .. } => vec![Target::Live(id.clone())],
+        Action::WriteVersionSet { target, .. } => vec![target.clone()],
+        Action::HandOver { old, new, .. } => vec![Target::Live(old.clone()), new.clone()],
     }
 }
 
@@ -69,13 +99,12 @@ fn depend(draft: &mut Draft<'_>, desired: &Desired) {
 
 /// For each step that takes a name: the step that frees it.
 fn name_edges(draft: &mut Draft<'_>) -> Vec<(usize, usize)> {
-    let holders: BTreeMap<&ServiceName, &LiveService> = draft
-        .snapshot
-        .services
-        .iter()
-        .filter(|service| service.active)
-        .map(|service| (&service.name, service))
-        .collect();
+    let (active, inactive): (Vec<_>, Vec<_>) =
+        draft.snapshot.services.iter().partition(|service| service.active);
+    let inactive = inactive.into_iter().filter(|_| draft.options.api.inactive_services_hold_names());
+    // Of several with one name, the active one is its holder.
+    let holders: BTreeMap<&ServiceName, &LiveService> =
+        inactive.chain(active).map(|service| (&service.name, service)).collect();
     let mut freers: BTreeMap<&ServiceName, Vec<usize>> = BTreeMap::new();
     for (index, step) in draft.steps.iter().enumerate() {
         if let Some(name) = &step.frees {
@@ -84,6 +113,7 @@ fn name_edges(draft: &mut Draft<'_>) -> Vec<(usize, usize)> {
     }
     let mut edges = Vec::new();
     let mut problems = Vec::new();
+    let mut findings = Vec::new();
     for (taker, step) in draft.steps.iter().enumerate() {
         if let Some(name) = &step.born_as {
             let freers = freers.get(name).into_iter().flatten();
@@ -94,13 +124,14 @@ fn name_edges(draft: &mut Draft<'_>) -> Vec<(usize, usize)> {
             (Some(freers), _) => {
                 edges.extend(freers.iter().filter(|&&freer| freer != taker).map(|&freer| (taker, freer)))
             }
-            (None, Some(holder)) if !is_about(&step.action, &holder.id) => {
-                problems.push(held(step, name, holder))
-            }
-            (None, _) => {}
+            (None, Some(holder)) if is_about(&step.action, &holder.id) => {}
+            (None, Some(holder)) if holder.active => problems.push(held(step, name, holder)),
+            (None, Some(holder)) => findings.push(perhaps_held(step, name, holder)),
+            (None, None) => {}
         }
     }
     draft.problems.extend(problems);
+    draft.findings.extend(findings);
     edges
 }
 
@@ -130,6 +161,15 @@ fn held(step: &DraftStep, name: &ServiceName, holder: &LiveService) -> Problem {
                 .to_owned(),
         ],
     }
+}
+
+/// An inactive service has the name: whether that counts, only the API can tell.
+fn perhaps_held(step: &DraftStep, name: &ServiceName, holder: &LiveService) -> Finding {
+    let message = format!(
+        "an inactive service that is nobody's here has the name `{name}`: {}; if the API refuses the name, rename or delete that service",
+        holder.id
+    );
+    Finding { service: step.service.clone(), message }
 }
 
 /// A name edge that is part of a circle, the first in order; none when there is no circle.

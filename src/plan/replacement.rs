@@ -4,6 +4,9 @@
 //! the new service is made inactive, tagged with the old one's id, and complete before the old one is
 //! renamed; only then the new one is activated and the old one retired. A run that finds a new service
 //! half made goes on from there; what is already right needs no step.
+//!
+//! Where inactive services may hold names, too, the new service is made under a passing name, and gets its
+//! own together with its activation: still one request between the rename and that.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -23,7 +26,9 @@ pub(super) fn steps(
     content: &Content,
 ) {
     let wanted = embodiment.wanted;
-    draft.replaced.insert(old.id.clone());
+    if draft.options.api.has_behavior_sets() {
+        draft.replaced.insert(old.id.clone());
+    }
     let mut content = content.clone();
     content.tags.insert(TAG_REPLACES.to_owned(), Some(old.id.as_str().to_owned()));
     if !services::tags_fit(draft, embodiment, &content.tags)
@@ -36,6 +41,11 @@ pub(super) fn steps(
     carry_pins(draft, embodiment, old, &mut content);
     let active = content.active;
     content.active = false;
+    if let Some(new) = embodiment.half_made {
+        content.name = new.name.clone();
+    } else if draft.options.api.inactive_services_hold_names() {
+        content.name = names::replacing(&wanted.name, &old.id, &|name| draft.is_taken(name));
+    }
 
     let first = draft.steps.len();
     let target = match embodiment.half_made {
@@ -61,15 +71,17 @@ pub(super) fn steps(
         step.after.extend(smoked.last());
         smoked.push(draft.push(step));
     }
-    if active {
-        hand_over(draft, wanted, old, target, first);
+    let takes_name = content.name != wanted.name;
+    if active || takes_name {
+        hand_over(draft, wanted, old, target, &HandOver { active, takes_name }, first);
         let after = draft.steps.len() - 1..draft.steps.len();
-        if old.active {
+        if (active && old.active) || wanted.lifecycle.retire == Retire::Delete {
             retire_old(draft, wanted, old, after);
         }
     } else {
         step_aside(draft, wanted, old, first);
     }
+    content.name = wanted.name.clone();
     if let Some(older) = embodiment.to_retire {
         retire_old(draft, wanted, older, 0..0);
     }
@@ -127,7 +139,7 @@ fn carry_pins(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, old: &LiveServ
     }
     for (what, pin) in told {
         draft.findings.push(Finding {
-            service: content.name.clone(),
+            service: embodiment.wanted.name.clone(),
             message: format!("the {what} is not declared: the new service carries it over as {pin}"),
         });
     }
@@ -147,12 +159,10 @@ fn create(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, content: &Content)
     let new = services::new_service(draft, embodiment, content)?;
     let created = draft.push(DraftStep::new(&wanted.name, Action::Create(Box::new(new)), Risk::Safe));
     draft.steps[created].born_as = Some(content.name.clone());
-    draft.steps[created].reason = Some("the agent or context graph of a service can't be changed".to_owned());
+    draft.steps[created].reason =
+        Some("another agent or context graph means a new service, as `on_agent_change` says".to_owned());
     let target = Target::Created(StepId(created));
-    for (name, set) in content.version_sets.iter().filter(|(name, _)| !name.is_release()) {
-        let write = services::write_version_set(wanted, target.clone(), name, None, set, Some(created));
-        draft.push(write);
-    }
+    services::write_other_sets(draft, wanted, content, created);
     Some(target)
 }
 
@@ -163,7 +173,7 @@ fn complete(
     new: &LiveService,
     content: &Content,
 ) -> Target {
-    if let Some(step) = services::update_step(embodiment.wanted, new, content) {
+    if let Some(step) = services::update_step(draft, embodiment.wanted, new, content) {
         draft.push(step);
     }
     let mut content = content.clone();
@@ -173,7 +183,7 @@ fn complete(
             set.carried.entry(key).or_insert_with(|| value.clone());
         }
     }
-    services::version_set_steps(draft, embodiment.wanted, new, &content);
+    services::version_set_steps(draft, embodiment.wanted, new, &content, true);
     Target::Live(new.id.clone())
 }
 
@@ -215,37 +225,59 @@ fn rename_old(draft: &Draft<'_>, old: &LiveService) -> Option<ServiceUpdate> {
     Some(ServiceUpdate { name: Some(name), tags, ..ServiceUpdate::default() })
 }
 
+/// What the new service of a hand-over becomes.
+struct HandOver {
+    active: bool,
+    takes_name: bool,
+}
+
 /// The old service's rename and the new one's activation, in one step. An old service that is inactive
-/// gives its name up, too: it would be mistaken for the service otherwise.
+/// gives its name up, too: it would be mistaken for the service otherwise. Where nobody is to use the
+/// service, the old one is deactivated with its rename, and the new one takes the name only.
 fn hand_over(
     draft: &mut Draft<'_>,
     wanted: &DesiredService,
     old: &LiveService,
     target: Target,
+    becomes: &HandOver,
     first: usize,
 ) {
-    let rename = rename_old(draft, old).map(Box::new);
-    let frees = (rename.is_some() && old.active).then(|| old.name.clone());
-    let action = Action::HandOver { old: old.id.clone(), old_name: old.name.clone(), rename, new: target };
-    let mut step = DraftStep::new(&wanted.name, action, Risk::Disruptive);
+    let rename = if becomes.active { rename_old(draft, old) } else { aside(draft, old) };
+    let held = old.active || draft.options.api.inactive_services_hold_names();
+    let renames = rename.as_ref().is_some_and(|update| update.name.is_some());
+    let activation = ServiceUpdate {
+        active: becomes.active.then_some(true),
+        name: becomes.takes_name.then(|| wanted.name.clone()),
+        ..ServiceUpdate::default()
+    };
+    let action = Action::HandOver {
+        old: old.id.clone(),
+        old_name: old.name.clone(),
+        rename: rename.map(Box::new),
+        new: target,
+        activation: Box::new(activation),
+    };
+    let risk = if old.active && !becomes.active { Risk::Destructive } else { Risk::Disruptive };
+    let mut step = DraftStep::new(&wanted.name, action, risk);
     step.after.extend(first..draft.steps.len());
     step.takes = Some(wanted.name.clone());
-    step.frees = frees;
+    step.frees = (renames && held).then(|| old.name.clone());
     draft.push(step);
+}
+
+/// The update by which an old service gives its name up and goes out of use; none if it has done so.
+fn aside(draft: &Draft<'_>, old: &LiveService) -> Option<ServiceUpdate> {
+    let mut update = rename_old(draft, old).unwrap_or_default();
+    update.active = old.active.then_some(false);
+    (!update.is_empty()).then_some(update)
 }
 
 /// Nobody uses the service: the old one leaves its name in one request, and the new one stays inactive.
 fn step_aside(draft: &mut Draft<'_>, wanted: &DesiredService, old: &LiveService, first: usize) {
+    let Some(update) = aside(draft, old) else { return };
     // The manifest wants the service inactive, so that `keep` has nothing to keep running.
     let how = Retire::Deactivate;
-    let mut update = rename_old(draft, old).unwrap_or_default();
-    if old.active {
-        update.active = Some(false);
-    }
-    if update.is_empty() {
-        return;
-    }
-    let action = Action::Retire { id: old.id.clone(), update: Box::new(update), how };
+    let action = Action::Retire { id: old.id.clone(), update: Some(Box::new(update)), how };
     let risk = if old.active { Risk::Destructive } else { Risk::Disruptive };
     let mut step = DraftStep::new(&wanted.name, action, risk);
     step.after.extend(first..draft.steps.len());
@@ -260,12 +292,10 @@ pub(super) fn retire_old(
     old: &LiveService,
     after: Range<usize>,
 ) {
-    let how = wanted.lifecycle.retire;
-    let update = services::retirement(draft, old, how);
-    let action = Action::Retire { id: old.id.clone(), update: Box::new(update), how };
-    let mut step = DraftStep::new(&wanted.name, action, Risk::Destructive);
+    let mut step = services::retirement(draft, &wanted.name, old, wanted.lifecycle.retire);
     step.after.extend(after);
-    step.awaited = false;
+    // A hand-over has freed the name before.
+    step.frees = None;
     step.reason = Some(format!("`{}` has a new service", wanted.name));
     draft.push(step);
 }

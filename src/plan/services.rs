@@ -10,8 +10,8 @@ use super::identity::Embodiment;
 use super::types::{Action, Change, Finding, ProblemKind, Risk, ServiceKind, ServicePlan, StepId, Target};
 use super::{names, pins, replacement};
 use crate::model::{
-    AgentId, ContextGraphId, DesiredService, LiveService, NewService, OnAgentChange, Retire, ServiceUpdate,
-    VersionSet, VersionSetName,
+    AgentId, ContextGraphId, DesiredService, LiveService, NewService, OnAgentChange, Retire, ServiceName,
+    ServiceUpdate, VersionSet, VersionSetName,
 };
 
 /// Adds the steps that bring one declared service about.
@@ -55,7 +55,8 @@ pub(super) fn steps(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>) {
         None => create(draft, embodiment, &content),
         Some(live) => {
             let changed = content.agent != live.agent || content.context_graph != live.context_graph;
-            let in_place = wanted.lifecycle.on_agent_change == Some(OnAgentChange::Update);
+            let how = wanted.lifecycle.on_agent_change.unwrap_or(draft.options.api.on_agent_change());
+            let in_place = how == OnAgentChange::Update;
             if (changed && !in_place) || embodiment.half_made.is_some() {
                 replacement::steps(draft, embodiment, live, &content);
             } else {
@@ -87,11 +88,13 @@ pub(super) fn new_service(
     embodiment: &Embodiment<'_>,
     content: &Content,
 ) -> Option<NewService> {
-    let Some(description) = content.description.clone().filter(|text| !text.trim().is_empty()) else {
+    let description = content.description.clone().unwrap_or_default();
+    if description.trim().is_empty() && draft.options.api.wants_description() {
         let message = format!("`{}` has to be created, and the API wants a description", content.name);
         draft.problem(ProblemKind::Impossible, embodiment, message, &["add `description:` to the manifest"]);
         return None;
-    };
+    }
+    let all_sets = draft.options.api.creates_with_version_sets();
     Some(NewService {
         name: content.name.clone(),
         description,
@@ -100,7 +103,13 @@ pub(super) fn new_service(
         context_graph: content.context_graph.clone(),
         tags: content.tags.clone(),
         keyterms: content.keyterms.clone(),
-        release: content.version_sets.get(VersionSetName::RELEASE).cloned(),
+        version_sets: content
+            .version_sets
+            .iter()
+            .filter(|(name, _)| all_sets || name.is_release())
+            .map(|(name, set)| (name.clone(), set.clone()))
+            .collect(),
+        settings: content.settings.clone(),
     })
 }
 
@@ -108,20 +117,32 @@ fn create(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, content: &Content)
     let Some(new) = new_service(draft, embodiment, content) else { return };
     let (name, active) = (new.name.clone(), new.active);
     let mut step = DraftStep::new(&name, Action::Create(Box::new(new)), Risk::Safe);
-    step.takes = active.then(|| name.clone());
+    step.takes = (active || draft.options.api.inactive_services_hold_names()).then(|| name.clone());
     let created = draft.push(step);
     pins::need(draft, embodiment.wanted, content, None);
-    for (set, set_content) in content.version_sets.iter().filter(|(set, _)| !set.is_release()) {
-        let target = Target::Created(StepId(created));
-        let write = write_version_set(embodiment.wanted, target, set, None, set_content, Some(created));
-        draft.push(write);
-    }
+    write_other_sets(draft, embodiment.wanted, content, created);
     let agent = draft.snapshot.agents.name_of(&content.agent).unwrap_or(content.agent.as_str()).to_owned();
     let graph = draft.snapshot.context_graphs.name_of(&content.context_graph);
     let graph = graph.unwrap_or(content.context_graph.as_str()).to_owned();
     draft
         .services
         .push(ServicePlan { joins: Some((agent, graph)), ..service_plan(embodiment, ServiceKind::Create) });
+}
+
+/// Adds the steps that write the version sets with which a service can't be created.
+pub(super) fn write_other_sets(
+    draft: &mut Draft<'_>,
+    wanted: &DesiredService,
+    content: &Content,
+    created: usize,
+) {
+    if draft.options.api.creates_with_version_sets() {
+        return;
+    }
+    for (name, set) in content.version_sets.iter().filter(|(name, _)| !name.is_release()) {
+        let target = Target::Created(StepId(created));
+        draft.push(write_version_set(wanted, target, name, None, set, Some(created)));
+    }
 }
 
 /// The step that writes one version set, and what it changes.
@@ -146,15 +167,16 @@ pub(super) fn write_version_set(
     step
 }
 
-/// The steps that write and delete a live service's version sets, as indices.
+/// The steps that write (where `writes`) and delete a live service's version sets, as indices.
 pub(super) fn version_set_steps(
     draft: &mut Draft<'_>,
     wanted: &DesiredService,
     live: &LiveService,
     content: &Content,
+    writes: bool,
 ) -> (Vec<usize>, Vec<usize>) {
     let mut written = Vec::new();
-    for (name, after) in &content.version_sets {
+    for (name, after) in content.version_sets.iter().filter(|_| writes) {
         let before = live.version_sets.get(name);
         if before.is_none() || !diff::version_set(name, before, Some(after)).is_empty() {
             let target = Target::Live(live.id.clone());
@@ -203,6 +225,7 @@ pub(super) fn tags_fit(
 
 /// The step that changes fields in place; none where nothing changes.
 pub(super) fn update_step(
+    draft: &Draft<'_>,
     wanted: &DesiredService,
     live: &LiveService,
     content: &Content,
@@ -219,7 +242,8 @@ pub(super) fn update_step(
     // Inactive namesakes are allowed by the API, but a run that is cut off could not tell them apart:
     // names are handed on one after the other among them, too.
     let takes_name = update.name.is_some() || (content.active && !live.active);
-    let frees_name = update.name.is_some() || (live.active && !content.active);
+    let gives_up = live.active && !content.active && !draft.options.api.inactive_services_hold_names();
+    let frees_name = update.name.is_some() || gives_up;
     let action = Action::Update { id: live.id.clone(), update: Box::new(update) };
     let mut step = DraftStep::new(&wanted.name, action, risk);
     step.takes = takes_name.then(|| content.name.clone());
@@ -231,16 +255,25 @@ pub(super) fn update_step(
 fn change(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, live: &LiveService, content: &Content) {
     let wanted = embodiment.wanted;
     let before = draft.steps.len();
-    let (written, deleted) = version_set_steps(draft, wanted, live, content);
+    can_clear(draft, embodiment, live, content);
+    let moves_versions = content.agent != live.agent || content.context_graph != live.context_graph;
+    let at_once = moves_versions && draft.options.api.updates_version_sets();
+    let (written, deleted) = version_set_steps(draft, wanted, live, content, !at_once);
     pins::need(draft, wanted, content, Some(live));
     let adopted = !draft.policy.ownership.owns(&live.tags);
     let mut shown = service_plan(embodiment, ServiceKind::Update);
-    if let Some(mut step) = update_step(wanted, live, content) {
+    if let Some(mut step) = update_step(draft, wanted, live, content) {
         shown.changes = step.changes.iter().map(|change| named(draft, change.clone())).collect();
-        let moves_versions = content.agent != live.agent || content.context_graph != live.context_graph;
+        if at_once {
+            with_version_sets(&mut step, live, content);
+        }
         if !live.active && content.active && !moves_versions {
             // What it will serve is in place before users see it.
             step.after.extend(&written);
+        }
+        if at_once {
+            // A set that goes may pin what the new agent does not have.
+            step.after.extend(&deleted);
         }
         let update = draft.push(step);
         if moves_versions {
@@ -248,7 +281,7 @@ fn change(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, live: &LiveService
                 draft.steps[write].after.insert(update);
             }
         }
-        for &delete in &deleted {
+        for &delete in deleted.iter().filter(|_| !at_once) {
             draft.steps[delete].after.insert(update);
         }
     }
@@ -259,6 +292,38 @@ fn change(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, live: &LiveService
     if draft.steps.len() > before {
         shown.adopted = adopted;
         draft.services.push(shown);
+    }
+}
+
+/// Puts the version sets that change into the update that changes the agent, so that no moment sees pins of
+/// one agent beside another.
+fn with_version_sets(step: &mut DraftStep, live: &LiveService, content: &Content) {
+    let Action::Update { update, .. } = &mut step.action else { return };
+    for (name, after) in &content.version_sets {
+        let changes = diff::version_set(name, live.version_sets.get(name), Some(after));
+        if !changes.is_empty() || !live.version_sets.contains_key(name) {
+            update.version_sets.insert(name.clone(), after.clone());
+            step.changes.extend(changes);
+        }
+    }
+}
+
+/// Says so where a manifest takes a block away that the API can't take away from a service.
+fn can_clear(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, live: &LiveService, content: &Content) {
+    for name in diff::cleared(content, live) {
+        let help = match name {
+            "escalation_policy" => "write `type: operator` for each trigger: that is what no policy means",
+            _ => "set the single fields, or let go of the whole block by leaving it out of the manifest",
+        };
+        let message = format!(
+            "`{name}` of `{}` can't be taken away: the API leaves out nulls when it updates a service",
+            live.name
+        );
+        draft.problem(ProblemKind::Impossible, embodiment, message, &[help]);
+        let place = embodiment.wanted.setting_places.get(name).cloned();
+        if let Some(problem) = draft.problems.last_mut() {
+            problem.place = place.or_else(|| problem.place.take());
+        }
     }
 }
 
@@ -279,25 +344,39 @@ pub(super) fn named(draft: &Draft<'_>, change: Change) -> Change {
     }
 }
 
-/// The update that takes a service out of use.
-pub(super) fn retirement(draft: &Draft<'_>, live: &LiveService, how: Retire) -> ServiceUpdate {
-    match how {
-        Retire::Deactivate => ServiceUpdate { active: Some(false), ..ServiceUpdate::default() },
+/// The step that takes a service out of use.
+pub(super) fn retirement(
+    draft: &Draft<'_>,
+    service: &ServiceName,
+    live: &LiveService,
+    how: Retire,
+) -> DraftStep {
+    let update = match how {
+        Retire::Deactivate => Some(ServiceUpdate { active: Some(false), ..ServiceUpdate::default() }),
         Retire::Keep => {
             let mut tags = live.tags.clone();
             tags.remove(&draft.policy.ownership.tag);
-            ServiceUpdate { tags: Some(tags), ..ServiceUpdate::default() }
+            Some(ServiceUpdate { tags: Some(tags), ..ServiceUpdate::default() })
         }
-    }
+        Retire::Delete => None,
+    };
+    let holds = draft.options.api.inactive_services_hold_names();
+    let frees = match how {
+        Retire::Deactivate => !holds,
+        Retire::Keep => false,
+        Retire::Delete => live.active || holds,
+    };
+    let action = Action::Retire { id: live.id.clone(), update: update.map(Box::new), how };
+    let mut step = DraftStep::new(service, action, Risk::Destructive);
+    step.frees = frees.then(|| live.name.clone());
+    step.awaited = false;
+    step
 }
 
 /// Adds the step that retires a service of ours that no manifest declares.
 pub(super) fn retire_orphan(draft: &mut Draft<'_>, live: &LiveService) {
     let how = Retire::Deactivate;
-    let action = Action::Retire { id: live.id.clone(), update: Box::new(retirement(draft, live, how)), how };
-    let mut step = DraftStep::new(&live.name, action, Risk::Destructive);
-    step.frees = Some(live.name.clone());
-    step.awaited = false;
+    let mut step = retirement(draft, &live.name, live, how);
     step.reason = Some("owned by this project, in no manifest".to_owned());
     step.changes = vec![Change { path: "active".to_owned(), before: json!(true), after: json!(false) }];
     let changes = step.changes.clone();

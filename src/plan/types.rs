@@ -40,7 +40,7 @@ impl fmt::Display for StepId {
 }
 
 /// The service that a step is about: one that exists, or one that an earlier step creates.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Target {
     /// It exists.
     Live(ServiceId),
@@ -112,13 +112,15 @@ pub enum Action {
         rename: Option<Box<ServiceUpdate>>,
         /// The new service.
         new: Target,
+        /// What activates it; with its final name, where it was made under a passing one.
+        activation: Box<ServiceUpdate>,
     },
     /// Takes a service out of use, as `lifecycle.retire` says.
     Retire {
         /// The service.
         id: ServiceId,
-        /// The update that does it.
-        update: Box<ServiceUpdate>,
+        /// The update that does it; none where it is deleted.
+        update: Option<Box<ServiceUpdate>>,
         /// The manifest's word for it.
         how: Retire,
     },

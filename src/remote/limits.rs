@@ -32,7 +32,8 @@ pub(super) struct Told {
 /// One endpoint's budget: a pure account, without waiting.
 #[derive(Debug)]
 struct Budget {
-    limit: u32,
+    /// Requests a window; none until an answer tells, where nothing is published.
+    limit: Option<u32>,
     /// What the server said last of the present window: requests left, and its end.
     told: Option<(u32, Instant)>,
     /// Requests promised to somebody and not answered yet.
@@ -54,7 +55,7 @@ enum Answer {
 }
 
 impl Budget {
-    fn new(limit: u32) -> Self {
+    fn new(limit: Option<u32>) -> Self {
         Self { limit, told: None, outstanding: 0, untold: VecDeque::new(), announced: None }
     }
 
@@ -65,8 +66,12 @@ impl Budget {
         while self.untold.front().is_some_and(|at| now.duration_since(*at) >= MINUTE) {
             self.untold.pop_front();
         }
+        let Some(limit) = self.limit else {
+            self.outstanding += count;
+            return Answer::Go;
+        };
         // A limit of nothing would be waited for without end: one request asks again.
-        let limit = self.limit.max(1);
+        let limit = limit.max(1);
         let count = count.min(limit);
         let spent = self.untold.len() as u32;
         let left = self.told.map_or_else(|| limit.saturating_sub(spent), |(remaining, _)| remaining);
@@ -97,7 +102,7 @@ impl Budget {
             self.untold.push_back(now);
             return;
         };
-        self.limit = limit;
+        self.limit = Some(limit);
         let end = now + resets_in;
         // Answers can overtake each other: in one window the smallest number is the newest. Ends are told
         // in whole seconds, so that those of one window differ a little.
@@ -149,14 +154,14 @@ impl Limiter {
                     return Reservation {
                         limiter: self.clone(),
                         endpoint,
-                        left: Mutex::new(count.min(limit.max(1))),
+                        left: Mutex::new(limit.map_or(count, |limit| count.min(limit.max(1)))),
                     };
                 }
                 Answer::Unknown => changed.await,
                 Answer::Later(at) => {
                     let wait = at.saturating_duration_since(now);
                     if wait >= WORTH_A_WORD && self.with(endpoint, |budget| budget.announce(at)) {
-                        waiting(wait, limit);
+                        waiting(wait, limit.unwrap_or_default());
                     }
                     tokio::select! {
                         () = changed => {}
@@ -218,7 +223,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_published_number_is_the_start_and_the_headers_the_truth() {
         let now = Instant::now();
-        let mut budget = Budget::new(2);
+        let mut budget = Budget::new(Some(2));
         assert_eq!(budget.ask(1, now), Answer::Go);
         assert_eq!(budget.ask(1, now), Answer::Go);
         assert_eq!(budget.ask(1, now), Answer::Unknown);
@@ -232,7 +237,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_overtaken_answer_does_not_give_budget_back() {
         let now = Instant::now();
-        let mut budget = Budget::new(20);
+        let mut budget = Budget::new(Some(20));
         for _ in 0..3 {
             assert_eq!(budget.ask(1, now), Answer::Go);
         }
@@ -244,7 +249,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn without_headers_the_last_minute_counts() {
         let now = Instant::now();
-        let mut budget = Budget::new(1);
+        let mut budget = Budget::new(Some(1));
         assert_eq!(budget.ask(1, now), Answer::Go);
         budget.answered(None, now);
         assert_eq!(budget.ask(1, now), Answer::Later(now + MINUTE));
@@ -254,7 +259,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_limit_of_nothing_is_asked_again_when_its_window_ends() {
         let now = Instant::now();
-        let mut budget = Budget::new(20);
+        let mut budget = Budget::new(Some(20));
         assert_eq!(budget.ask(1, now), Answer::Go);
         budget.answered(told(0, 0, 30), now);
         let end = now + Duration::from_secs(30);

@@ -66,6 +66,9 @@ pub trait WriteApi: ReadApi {
         reserved: Option<&Reservation>,
     ) -> impl Future<Output = Result<(), ApiError>>;
 
+    /// Deletes a service; one that is gone already is no error. Platform only.
+    fn delete_service(&self, id: &ServiceId) -> impl Future<Output = Result<(), ApiError>>;
+
     /// Writes a version set, whole.
     fn write_version_set(
         &self,

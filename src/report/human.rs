@@ -47,7 +47,7 @@ pub fn plan(plan: &Plan, heading: &Heading) -> String {
         plan.declared
     );
     for shown in &plan.services {
-        service(&mut out, plan, shown);
+        service(&mut out, plan, shown, *api);
         out.push('\n');
     }
     findings(&mut out, plan);
@@ -68,7 +68,7 @@ fn are(number: usize) -> String {
     format!("{} {}", count(number, "service"), if number == 1 { "is" } else { "are" })
 }
 
-fn service(out: &mut String, plan: &Plan, shown: &ServicePlan) {
+fn service(out: &mut String, plan: &Plan, shown: &ServicePlan, api: Api) {
     let (mark, style) = match shown.kind {
         ServiceKind::Create => ("  +", GOOD),
         ServiceKind::Update => ("  ~", CHANGED),
@@ -114,10 +114,10 @@ fn service(out: &mut String, plan: &Plan, shown: &ServicePlan) {
         value_change(out, 6, &change.path, change, if forces { "forces a new service" } else { "" });
     }
     match shown.kind {
-        ServiceKind::Create => new_version_sets(out, plan, shown),
+        ServiceKind::Create => new_version_sets(out, plan, shown, api),
         ServiceKind::Replace => {
             replaced_version_sets(out, shown);
-            field(out, "hand-over", &hand_over(plan, shown));
+            field(out, "hand-over", &hand_over(plan, shown, api));
         }
         ServiceKind::Update | ServiceKind::Retire => {}
     }
@@ -141,14 +141,17 @@ fn set_of(path: &str) -> Option<(&str, &str)> {
     path.strip_prefix("version_sets.")?.split_once('.')
 }
 
-fn new_version_sets(out: &mut String, plan: &Plan, shown: &ServicePlan) {
+fn new_version_sets(out: &mut String, plan: &Plan, shown: &ServicePlan, api: Api) {
     let mut sets: Vec<String> = Vec::new();
     for step in steps(plan, shown) {
         match &step.action {
-            Action::Create(new) => match &new.release {
-                Some(release) => sets.push(format!("release {}", pins(release))),
-                None => sets.push("release (the latest)".to_owned()),
-            },
+            Action::Create(new) if new.version_sets.is_empty() && api.makes_version_sets() => {
+                sets.push("release (the latest)".to_owned());
+            }
+            Action::Create(new) => {
+                let inline = new.version_sets.iter();
+                sets.extend(inline.map(|(name, set)| format!("{} {}", visible(name.as_str()), pins(set))));
+            }
             Action::WriteVersionSet { name, content, .. } => {
                 sets.push(format!("{} {}", visible(name.as_str()), pins(content)))
             }
@@ -179,13 +182,17 @@ fn replaced_version_sets(out: &mut String, shown: &ServicePlan) {
 }
 
 /// The steps of a replacement in a line.
-fn hand_over(plan: &Plan, shown: &ServicePlan) -> String {
+fn hand_over(plan: &Plan, shown: &ServicePlan, api: Api) -> String {
     let (mut created, mut sets, mut behaviors, mut smokes) = (false, 0, 0, 0);
     let mut words = Vec::new();
     let mut after = Vec::new();
     for step in steps(plan, shown) {
         match &step.action {
-            Action::Create(_) => created = true,
+            Action::Create(new) => {
+                created = true;
+                // On Classic, `release` comes with the creation even where none is sent.
+                sets += new.version_sets.len().max(usize::from(api.makes_version_sets()));
+            }
             Action::Update { .. } => words.push("complete the new one".to_owned()),
             Action::SetAside { .. } => words.push("set the old one's name aside".to_owned()),
             Action::WriteVersionSet { .. } => sets += 1,
@@ -199,14 +206,13 @@ fn hand_over(plan: &Plan, shown: &ServicePlan) -> String {
             }
             Action::Retire { how: Retire::Deactivate, .. } => after.push("deactivate old".to_owned()),
             Action::Retire { how: Retire::Keep, .. } => after.push("let go of old, still active".to_owned()),
+            Action::Retire { how: Retire::Delete, .. } => after.push("delete old".to_owned()),
             Action::Discard { .. } => after.push("discard a leftover".to_owned()),
             Action::DeleteVersionSet { .. } => after.push("delete a version set".to_owned()),
         }
     }
     if created {
         words.insert(0, "create inactive".to_owned());
-        // `release` comes with the creation.
-        sets += 1;
     }
     for (number, noun) in [(sets, "version set"), (behaviors, "behavior set"), (smokes, "smoke test")] {
         if number > 0 {
@@ -404,7 +410,7 @@ fn estimate(estimate: &Estimate, api: Api) -> String {
             format!(
                 "{requests}, about {time} under the limits ({}: {}/min)",
                 endpoint.label(),
-                endpoint.per_minute(api)
+                endpoint.per_minute(api).unwrap_or_default()
             )
         }
         None => format!("{requests}, about {time}"),

@@ -113,6 +113,7 @@ fn words(step: &Step) -> String {
         Action::HandOver { .. } => "hand over".to_owned(),
         Action::Retire { how: Retire::Deactivate, .. } => "deactivate".to_owned(),
         Action::Retire { how: Retire::Keep, .. } => "let go".to_owned(),
+        Action::Retire { how: Retire::Delete, .. } => "delete".to_owned(),
         Action::Discard { .. } => "discard leftover".to_owned(),
     }
 }

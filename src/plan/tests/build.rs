@@ -44,6 +44,8 @@ pub(crate) fn wanted(name: &str, agent: &str) -> DesiredService {
         keyterms: None,
         tags: None,
         version_sets: None,
+        settings: serde_json::Map::new(),
+        setting_places: BTreeMap::new(),
         depends_on: BTreeSet::new(),
         lifecycle: Lifecycle::default(),
         smoke: Vec::new(),
@@ -82,6 +84,8 @@ pub(crate) fn live(id: &str, name: &str, agent: &str) -> LiveService {
         tags: [("managed_by".to_owned(), Some("amigops".to_owned()))].into(),
         keyterms: Vec::new(),
         version_sets: [("edge".into(), live_set(0, 0)), ("release".into(), live_set(0, 0))].into(),
+        settings: serde_json::Map::new(),
+        system: false,
         updated_by: None,
     }
 }
@@ -105,7 +109,7 @@ pub(crate) fn plan_and_judge(desired: &Desired, snapshot: &Snapshot, options: &O
     let plan = plan::plan(desired, snapshot, &policy, options).expect("a plan can be made");
     let violations = verify::verify(desired, snapshot, &policy, options, &plan);
     assert!(violations.is_empty(), "the verifier refuses: {violations:#?}\n{}", steps(&plan));
-    let after = verify::outcome(snapshot, &plan.steps);
+    let after = verify::outcome(snapshot, &plan.steps, options.api);
     let again = plan::plan(desired, &after, &policy, options).expect("a plan can be made again");
     assert!(again.is_empty(), "planning again gives:\n{}\nafter:\n{}", steps(&again), steps(&plan));
     plan
@@ -128,7 +132,16 @@ fn action(action: &plan::Action) -> String {
         Target::Created(step) => format!("#{step}"),
     };
     match action {
-        Create(new) => format!("create {} active={} agent={}", new.name, new.active, new.agent),
+        Create(new) => {
+            let inline = new.version_sets.iter().filter(|(name, _)| !name.is_release());
+            let sets: Vec<String> = inline
+                .map(|(name, set)| format!(" {name}=({}, {})", set.agent_version, set.context_graph_version))
+                .collect();
+            let settings: Vec<String> =
+                new.settings.iter().map(|(name, value)| format!(" {name}={value}")).collect();
+            let (sets, settings) = (sets.concat(), settings.concat());
+            format!("create {} active={} agent={}{sets}{settings}", new.name, new.active, new.agent)
+        }
         Update { id, update } => format!("update {id}{}", fields(update)),
         SetAside { id, update } => format!("set aside {id}{}", fields(update)),
         WriteVersionSet { target, name, content, creates } => {
@@ -143,11 +156,14 @@ fn action(action: &plan::Action) -> String {
         DeleteVersionSet { id, name } => format!("delete set {name} of {id}"),
         ApplyBehaviorSet { behavior_set, target, .. } => format!("apply {behavior_set} to {}", on(target)),
         Smoke { target, test } => format!("smoke {} {}", on(target), test.version_set),
-        HandOver { old, rename, new, .. } => {
-            let rename = rename.as_ref().and_then(|update| update.name.clone());
-            format!("hand over {old} -> {}, old becomes {rename:?}", on(new))
+        HandOver { old, rename, new, activation, .. } => {
+            let rename = rename.as_ref().map(|update| fields(update)).unwrap_or_default();
+            format!("hand over {old}{rename} -> {}{}", on(new), fields(activation))
         }
-        Retire { id, update, how } => format!("retire {id} ({}){}", how.as_str(), fields(update)),
+        Retire { id, update, how } => {
+            let fields = update.as_ref().map(|update| fields(update)).unwrap_or_default();
+            format!("retire {id} ({}){fields}", how.as_str())
+        }
         Discard { id, update } => format!("discard {id}{}", fields(update)),
     }
 }
@@ -171,6 +187,12 @@ fn fields(update: &ServiceUpdate) -> String {
     }
     if update.keyterms.is_some() {
         text += " keyterms";
+    }
+    for (name, set) in &update.version_sets {
+        text += &format!(" {name}=({}, {})", set.agent_version, set.context_graph_version);
+    }
+    for (name, value) in &update.settings {
+        text += &format!(" {name}={value}");
     }
     text
 }

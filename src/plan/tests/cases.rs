@@ -356,6 +356,7 @@ fn numbers_null_and_order_are_compared_by_meaning() {
     let preference = DesiredPreference {
         llm_name: "model".to_owned(),
         params: Some(params(serde_json::json!({"temperature": 1, "top_p": null}))),
+        experience_controls: None,
     };
     let mut set = DesiredVersionSet { agent_version: Some(Pin::Latest), ..DesiredVersionSet::default() };
     set.llm_model_preferences = Some(BTreeMap::from([("EngageUser".to_owned(), preference)]));
@@ -365,6 +366,7 @@ fn numbers_null_and_order_are_compared_by_meaning() {
     let preference = LlmPreference {
         llm_name: "model".to_owned(),
         params: params(serde_json::json!({"temperature": 1.0})),
+        experience_controls: serde_json::Map::new(),
         carried: serde_json::Map::new(),
     };
     there.version_sets.get_mut("release").expect("there").llm_model_preferences =

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
+use serde_json::{Map, Value, json};
 
 use super::build::*;
 use crate::model::*;
@@ -36,26 +37,76 @@ fn tags() -> impl Strategy<Value = Option<BTreeMap<String, Option<String>>>> {
     prop::option::of(tags)
 }
 
-fn lifecycle() -> impl Strategy<Value = Lifecycle> {
+/// Platform's settings as manifests declare them, nulls included.
+fn wanted_settings() -> impl Strategy<Value = Map<String, Value>> {
+    let number = prop_oneof![Just(Value::Null), (1..4).prop_map(|number| json!(number))];
+    let voice = (prop::option::of(number), prop::option::of(select(vec!["+12025550100", "+12025550101"])))
+        .prop_map(|(words, to)| {
+            let mut voice = Map::new();
+            voice.extend(words.map(|words| ("max_response_words".to_owned(), words)));
+            voice.extend(to.map(|to| ("forwarding".to_owned(), json!({"forward_to": to}))));
+            Value::Object(voice)
+        });
+    let voice = prop::option::of(prop_oneof![12 => voice, 1 => Just(Value::Null)]);
+    let policy = prop::option::weighted(0.3, select(vec!["operator", "hangup"]));
+    (voice, policy, prop::option::of(1..4)).prop_map(|(voice, policy, capacity)| {
+        let mut settings = Map::new();
+        settings.extend(voice.map(|voice| ("voice_config".to_owned(), voice)));
+        settings.extend(
+            policy.map(|what| ("escalation_policy".to_owned(), json!({"risk_scorer": {"type": what}}))),
+        );
+        settings.extend(capacity.map(|capacity| ("tool_capacity".to_owned(), json!(capacity))));
+        settings
+    })
+}
+
+/// The same as a server answers them.
+fn live_settings() -> impl Strategy<Value = Map<String, Value>> {
+    wanted_settings().prop_map(|settings| {
+        let mut live = settings::without_nulls(&settings);
+        live.entry("tool_capacity").or_insert(json!(3));
+        if let Some(voice) = live.get_mut("voice_config").and_then(Value::as_object_mut) {
+            voice.insert("filler_style".to_owned(), json!("phrase"));
+            voice.insert("unheard_of".to_owned(), json!([1]));
+        }
+        live
+    })
+}
+
+fn only_on(
+    api: Api,
+    settings: impl Strategy<Value = Map<String, Value>>,
+) -> impl Strategy<Value = Map<String, Value>> {
+    settings.prop_map(move |settings| if api == Api::Platform { settings } else { Map::new() })
+}
+
+fn lifecycle(api: Api) -> impl Strategy<Value = Lifecycle> {
     let from = prop::option::weighted(0.4, select(NAMES.to_vec()).prop_map(ServiceName::from));
-    let keep = prop::bool::weighted(0.2);
-    let in_place = prop::bool::weighted(0.2);
-    (from, keep, in_place, prop::bool::weighted(0.1)).prop_map(
-        |(renamed_from, keep, in_place, prevent_removal)| Lifecycle {
+    let retire =
+        prop_oneof![3 => Just(Retire::Deactivate), 1 => Just(Retire::Keep), 1 => Just(Retire::Delete)];
+    let how = prop_oneof![1 => Just(None), 1 => Just(Some(OnAgentChange::Update)), 2 => Just(Some(OnAgentChange::Replace))];
+    (from, retire, how, prop::bool::weighted(0.1)).prop_map(
+        move |(renamed_from, retire, on_agent_change, prevent_removal)| Lifecycle {
             renamed_from,
-            on_agent_change: in_place.then_some(OnAgentChange::Update),
-            retire: if keep { Retire::Keep } else { Retire::Deactivate },
+            on_agent_change,
+            retire: if retire == Retire::Delete && !api.deletes_services() {
+                Retire::Deactivate
+            } else {
+                retire
+            },
             prevent_removal,
             ignore: BTreeSet::new(),
         },
     )
 }
 
-fn one_wanted(name: &'static str) -> impl Strategy<Value = DesiredService> {
+fn one_wanted(api: Api, name: &'static str) -> impl Strategy<Value = DesiredService> {
     let active = prop_oneof![3 => Just(None), 2 => Just(Some(true)), 1 => Just(Some(false))];
     let depends = prop::option::weighted(0.2, select(NAMES.to_vec()));
-    (select(AGENTS.to_vec()), version_sets(), tags(), lifecycle(), active, depends).prop_map(
-        move |(agent, version_sets, tags, lifecycle, active, depends)| DesiredService {
+    let settings = only_on(api, wanted_settings());
+    (select(AGENTS.to_vec()), version_sets(), tags(), lifecycle(api), active, depends, settings).prop_map(
+        move |(agent, version_sets, tags, lifecycle, active, depends, settings)| DesiredService {
+            settings,
             version_sets,
             tags,
             lifecycle,
@@ -67,9 +118,11 @@ fn one_wanted(name: &'static str) -> impl Strategy<Value = DesiredService> {
     )
 }
 
-pub(crate) fn all_wanted() -> impl Strategy<Value = Desired> {
+pub(crate) fn all_wanted(api: Api) -> impl Strategy<Value = Desired> {
     subsequence(NAMES.to_vec(), 1..=NAMES.len())
-        .prop_flat_map(|names| names.into_iter().map(|name| one_wanted(name).boxed()).collect::<Vec<_>>())
+        .prop_flat_map(move |names| {
+            names.into_iter().map(|name| one_wanted(api, name).boxed()).collect::<Vec<_>>()
+        })
         .prop_map(|services| {
             // What the loader promises: no name is renamed from twice, none from itself, and
             // dependencies are declared.
@@ -85,41 +138,51 @@ pub(crate) fn all_wanted() -> impl Strategy<Value = Desired> {
         })
 }
 
-fn one_live(name: &'static str, index: usize) -> impl Strategy<Value = LiveService> {
+fn one_live(api: Api, name: &'static str, index: usize) -> impl Strategy<Value = LiveService> {
     let flags = (prop::bool::weighted(0.8), prop::bool::weighted(0.7));
     let sets = subsequence(SETS.to_vec(), 0..=4).prop_flat_map(|names| {
         names.into_iter().map(|name| (Just(name), 0..4_u32, 0..4_u32)).collect::<Vec<_>>()
     });
-    (select(AGENTS.to_vec()), flags, sets, tags()).prop_map(move |(agent, (active, owned), sets, tags)| {
-        let mut service = live(&format!("65f0c1{index:018x}"), name, agent);
-        service.active = active;
-        if !owned {
-            service.tags.clear();
-        }
-        service.tags.extend(tags.unwrap_or_default());
-        service
-            .version_sets
-            .extend(sets.into_iter().map(|(name, agent, graph)| (name.into(), live_set(agent, graph))));
-        service
-    })
+    let settings = only_on(api, live_settings());
+    (select(AGENTS.to_vec()), flags, sets, tags(), settings).prop_map(
+        move |(agent, (active, owned), sets, tags, settings)| {
+            let mut service = live(&format!("65f0c1{index:018x}"), name, agent);
+            service.active = active;
+            service.settings = settings;
+            if !api.makes_version_sets() {
+                service.version_sets.clear();
+            }
+            if !owned {
+                service.tags.clear();
+            }
+            service.tags.extend(tags.unwrap_or_default());
+            service
+                .version_sets
+                .extend(sets.into_iter().map(|(name, agent, graph)| (name.into(), live_set(agent, graph))));
+            service
+        },
+    )
 }
 
-pub(crate) fn all_live() -> impl Strategy<Value = Snapshot> {
+pub(crate) fn all_live(api: Api) -> impl Strategy<Value = Snapshot> {
     prop::collection::vec(select(NAMES.to_vec()), 0..=6)
-        .prop_flat_map(|names| {
+        .prop_flat_map(move |names| {
             names
                 .into_iter()
                 .enumerate()
-                .map(|(index, name)| one_live(name, index).boxed())
+                .map(|(index, name)| one_live(api, name, index).boxed())
                 .collect::<Vec<_>>()
         })
-        .prop_map(|mut services| {
+        .prop_map(move |mut services| {
             // What the server promises: one active service a name.
             let mut active = BTreeSet::new();
             for service in &mut services {
                 service.active = service.active && active.insert(service.name.clone());
             }
             let mut snapshot = snapshot(services);
+            if !api.has_behavior_sets() {
+                return snapshot;
+            }
             let set = BehaviorSet {
                 id: "b1".into(),
                 name: "Escalate".to_owned(),
@@ -131,6 +194,11 @@ pub(crate) fn all_live() -> impl Strategy<Value = Snapshot> {
             }
             snapshot
         })
+}
+
+/// An API, what is wanted there, and what is there.
+pub(crate) fn states() -> impl Strategy<Value = (Api, Desired, Snapshot)> {
+    select(vec![Api::Classic, Api::Platform]).prop_flat_map(|api| (Just(api), all_wanted(api), all_live(api)))
 }
 
 /// What counts of a final state: who is there under which name, and with what.

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
 use super::build::*;
-use super::generate::{all_live, all_wanted, essence, policy};
+use super::generate::{all_live, all_wanted, essence, policy, states};
 use crate::model::*;
 use crate::plan::{self, Action, Options, Plan, Step, StepId, verify};
 
@@ -57,28 +57,28 @@ proptest! {
 
     #[test]
     fn a_plan_brings_the_desired_state_about_and_planning_again_gives_nothing(
-        desired in all_wanted(), snapshot in all_live(), prune: bool,
+        (api, desired, snapshot) in states(), prune: bool,
     ) {
-        let options = Options { prune, ..options() };
+        let options = Options { api, prune, ..options() };
         let Some(plan) = judged(&desired, &snapshot, &options) else { return Ok(()) };
-        let after = verify::outcome(&snapshot, &plan.steps);
+        let after = verify::outcome(&snapshot, &plan.steps, api);
         let again = judged(&desired, &after, &options).expect("a plan can be made again");
         prop_assert!(again.is_empty(), "planning again gives:\n{}\nafter:\n{}", steps(&again), steps(&plan));
     }
 
     #[test]
-    fn a_run_that_is_cut_off_anywhere_is_continued_to_the_same_end(desired in all_wanted(), snapshot in all_live()) {
-        let options = options();
+    fn a_run_that_is_cut_off_anywhere_is_continued_to_the_same_end((api, desired, snapshot) in states()) {
+        let options = Options { api, ..options() };
         let Some(plan) = judged(&desired, &snapshot, &options) else { return Ok(()) };
-        let end = verify::outcome(&snapshot, &plan.steps);
+        let end = verify::outcome(&snapshot, &plan.steps, api);
         for done in cuts(&plan) {
-            let cut = verify::outcome(&snapshot, &done);
+            let cut = verify::outcome(&snapshot, &done, api);
             let rest = judged(&desired, &cut, &options);
             let Some(rest) = rest else {
                 let error = plan::plan(&desired, &cut, &policy(), &options);
                 panic!("after {} of\n{}\nno plan: {error:#?}", done.len(), steps(&plan));
             };
-            let resumed = verify::outcome(&cut, &rest.steps);
+            let resumed = verify::outcome(&cut, &rest.steps, api);
             prop_assert_eq!(
                 essence(&desired, &end), essence(&desired, &resumed),
                 "after {} of\n{}\nthe rest was\n{}", done.len(), steps(&plan), steps(&rest)
@@ -90,32 +90,46 @@ proptest! {
     }
 
     #[test]
-    fn the_order_of_the_answer_does_not_matter(desired in all_wanted(), snapshot in all_live(), seed: u64) {
+    fn the_order_of_the_answer_does_not_matter((api, desired, snapshot) in states(), seed: u64) {
+        let options = Options { api, ..options() };
         let mut shuffled = snapshot.clone();
         let len = shuffled.services.len().max(1);
         shuffled.services.rotate_left(seed as usize % len);
         prop_assert_eq!(
-            plan::plan(&desired, &snapshot, &policy(), &options()),
-            plan::plan(&desired, &shuffled, &policy(), &options())
+            plan::plan(&desired, &snapshot, &policy(), &options),
+            plan::plan(&desired, &shuffled, &policy(), &options)
         );
     }
 }
 
-/// The generators are worth something: most random states have a plan, and every kind of step occurs.
+/// The generators are worth something: most random states have a plan, and every kind of step occurs, on
+/// both APIs.
 #[test]
 fn the_generators_reach_every_kind_of_step() {
+    let common = ["create", "update", "set aside", "write", "delete", "hand over", "retire", "discard"];
+    reach_every_kind(Api::Classic, &[&common[..], &["behavior"]].concat());
+    reach_every_kind(
+        Api::Platform,
+        &[&common[..], &["delete service", "update with sets", "settings"]].concat(),
+    );
+}
+
+fn reach_every_kind(api: Api, expected: &[&str]) {
     use proptest::strategy::ValueTree;
     use proptest::test_runner::TestRunner;
     let mut runner = TestRunner::deterministic();
     let (mut plans, mut kinds) = (0, BTreeMap::<&str, usize>::new());
     for _ in 0..600 {
-        let desired = all_wanted().new_tree(&mut runner).expect("a value").current();
-        let snapshot = all_live().new_tree(&mut runner).expect("a value").current();
-        let Some(plan) = judged(&desired, &snapshot, &Options { prune: true, ..options() }) else { continue };
+        let desired = all_wanted(api).new_tree(&mut runner).expect("a value").current();
+        let snapshot = all_live(api).new_tree(&mut runner).expect("a value").current();
+        let options = Options { api, prune: true, ..options() };
+        let Some(plan) = judged(&desired, &snapshot, &options) else { continue };
         plans += 1;
         for step in &plan.steps {
             let kind = match &step.action {
                 Action::Create(_) => "create",
+                Action::Update { update, .. } if !update.version_sets.is_empty() => "update with sets",
+                Action::Update { update, .. } if !update.settings.is_empty() => "settings",
                 Action::Update { .. } => "update",
                 Action::SetAside { .. } => "set aside",
                 Action::WriteVersionSet { .. } => "write",
@@ -123,17 +137,14 @@ fn the_generators_reach_every_kind_of_step() {
                 Action::ApplyBehaviorSet { .. } => "behavior",
                 Action::Smoke { .. } => "smoke",
                 Action::HandOver { .. } => "hand over",
+                Action::Retire { update: None, .. } => "delete service",
                 Action::Retire { .. } => "retire",
                 Action::Discard { .. } => "discard",
             };
             *kinds.entry(kind).or_default() += 1;
         }
     }
-    assert!(plans > 300, "only {plans} of 600 have a plan");
-    let missing: Vec<_> =
-        ["create", "update", "set aside", "write", "delete", "behavior", "hand over", "retire"]
-            .into_iter()
-            .filter(|kind| !kinds.contains_key(kind))
-            .collect();
-    assert!(missing.is_empty(), "never seen: {missing:?}; seen: {kinds:?}");
+    assert!(plans > 200, "{api:?}: only {plans} of 600 have a plan");
+    let missing: Vec<_> = expected.iter().filter(|kind| !kinds.contains_key(**kind)).collect();
+    assert!(missing.is_empty(), "{api:?}: never seen: {missing:?}; seen: {kinds:?}");
 }

@@ -27,7 +27,7 @@ fn another_agent_means_a_new_service_and_a_hand_over() {
     1 create Coach active=false agent=a2
     2 create set staging of #1 (1, 1) after 1
     3 apply b1 to #1 after 1
-    4 hand over 65f0c1aa0000000000000001 -> #1, old becomes Some(ServiceName("Coach (replaced 2026-11-22 65f0c1)")) after 1,2,3
+    4 hand over 65f0c1aa0000000000000001 name=Coach (replaced 2026-11-22 65f0c1) -> #1 active=true after 1,2,3
     5 retire 65f0c1aa0000000000000001 (deactivate) active=false after 4
     "#);
     assert_eq!(plan.summary.replace, 1);
@@ -38,13 +38,13 @@ fn a_replacement_that_was_cut_off_goes_on_from_there() {
     let (desired, snapshot) = replacement();
     let whole = plan_and_judge(&desired, &snapshot, &options());
     let rest = |done: usize| {
-        let cut = crate::plan::verify::outcome(&snapshot, &whole.steps[..done]);
+        let cut = crate::plan::verify::outcome(&snapshot, &whole.steps[..done], Api::Classic);
         steps(&plan_and_judge(&desired, &cut, &options()))
     };
     assert_snapshot!(rest(1), @r#"
     1 create set staging of 000000000000cafe00000001 (1, 1)
     2 apply b1 to 000000000000cafe00000001
-    3 hand over 65f0c1aa0000000000000001 -> 000000000000cafe00000001, old becomes Some(ServiceName("Coach (replaced 2026-11-22 65f0c1)")) after 1,2
+    3 hand over 65f0c1aa0000000000000001 name=Coach (replaced 2026-11-22 65f0c1) -> 000000000000cafe00000001 active=true after 1,2
     4 retire 65f0c1aa0000000000000001 (deactivate) active=false after 3
     "#);
     assert_snapshot!(rest(4), @"1 retire 65f0c1aa0000000000000001 (deactivate) active=false");
@@ -55,7 +55,7 @@ fn a_replacement_that_was_cut_off_goes_on_from_there() {
 fn a_half_made_replacement_that_no_longer_fits_is_given_up() {
     let (mut desired, snapshot) = replacement();
     let whole = plan_and_judge(&desired, &snapshot, &options());
-    let cut = crate::plan::verify::outcome(&snapshot, &whole.steps[..2]);
+    let cut = crate::plan::verify::outcome(&snapshot, &whole.steps[..2], Api::Classic);
     let coach = desired.services.get_mut("Coach").expect("declared");
     coach.agent = Reference::Name("A1".to_owned());
     coach.version_sets = None;
@@ -68,7 +68,7 @@ fn of_two_runs_at_once_the_slower_ones_service_is_given_up() {
     let whole = plan_and_judge(&desired, &snapshot, &options());
     // The faster run is at its end; the slower one had made a service, failed to hand over, and given the
     // old service its name back.
-    let mut after = crate::plan::verify::outcome(&snapshot, &whole.steps);
+    let mut after = crate::plan::verify::outcome(&snapshot, &whole.steps, Api::Classic);
     let old = after
         .services
         .iter()
@@ -91,7 +91,7 @@ fn fields_that_a_server_puts_into_a_half_made_service_stop_nothing() {
     };
     stamp(&mut snapshot.services[0], 1);
     let whole = plan_and_judge(&desired, &snapshot, &options());
-    let mut cut = crate::plan::verify::outcome(&snapshot, &whole.steps[..2]);
+    let mut cut = crate::plan::verify::outcome(&snapshot, &whole.steps[..2], Api::Classic);
     let new = cut.services.iter_mut().find(|service| !service.active).expect("the new one");
     stamp(new, 2);
     plan_and_judge(&desired, &cut, &options());
@@ -102,7 +102,7 @@ fn an_orphan_is_retired_even_if_a_replacement_of_it_was_begun() {
     let (_, snapshot) = replacement();
     let (desired_then, _) = replacement();
     let whole = plan_and_judge(&desired_then, &snapshot, &options());
-    let cut = crate::plan::verify::outcome(&snapshot, &whole.steps[..1]);
+    let cut = crate::plan::verify::outcome(&snapshot, &whole.steps[..1], Api::Classic);
     let other = desired([wanted("Other", "A1")]);
     let plan = plan_and_judge(&other, &cut, &Options { prune: true, ..options() });
     assert_snapshot!(steps(&plan), @r"
@@ -117,7 +117,7 @@ fn a_half_made_service_keeps_sets_that_are_not_the_manifests_to_delete() {
     desired.services.get_mut("Coach").expect("declared").version_sets = None;
     let whole = plan_and_judge(&desired, &snapshot, &options());
     snapshot.services[0].version_sets.remove("staging");
-    let mut cut = crate::plan::verify::outcome(&snapshot, &whole.steps[..1]);
+    let mut cut = crate::plan::verify::outcome(&snapshot, &whole.steps[..1], Api::Classic);
     let new = cut.services.iter_mut().find(|service| !service.active).expect("the new one");
     new.version_sets.insert("staging".into(), live_set(1, 1));
     let plan = plan_and_judge(&desired, &cut, &options());

@@ -3,10 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::{Map, Value};
+
 use super::super::types::{Action, Options, Plan, Step, Target};
+use super::settings;
 use super::world::World;
 use crate::model::{
-    Desired, DesiredService, LiveService, Pin, Policy, Retire, ServiceId, ServiceName, Snapshot,
+    self, Desired, DesiredService, LiveService, Pin, Policy, Retire, ServiceId, ServiceName, Snapshot,
     TAG_PROTECTED, TAG_REPLACES, VersionSet, VersionSetName, same_json,
 };
 
@@ -21,6 +24,8 @@ pub(super) struct Judge<'a> {
     embodied: BTreeMap<&'a ServiceId, &'a DesiredService>,
     /// Every name that a manifest has or had.
     declared_names: BTreeSet<&'a ServiceName>,
+    /// How many services held each name at first.
+    holders: BTreeMap<ServiceName, usize>,
     world: World,
     pub(super) violations: Vec<String>,
 }
@@ -49,7 +54,8 @@ impl<'a> Judge<'a> {
                 .flat_map(|wanted| [Some(&wanted.name), wanted.lifecycle.renamed_from.as_ref()])
                 .flatten()
                 .collect(),
-            world: World::new(snapshot),
+            holders: World::new(snapshot, options.api).holders,
+            world: World::new(snapshot, options.api),
             violations: Vec::new(),
         }
     }
@@ -74,7 +80,7 @@ impl<'a> Judge<'a> {
     fn before(&mut self, step: &Step) {
         match &step.action {
             Action::Create(new) => {
-                if new.description.trim().is_empty() {
+                if new.description.trim().is_empty() && self.options.api.wants_description() {
                     self.say(step, "creates a service without a description");
                 }
                 if !self.policy.ownership.owns(&new.tags) {
@@ -88,6 +94,10 @@ impl<'a> Judge<'a> {
                 if update.is_empty() {
                     self.say(step, "changes nothing");
                 }
+                for (name, content) in &update.version_sets {
+                    self.may_write(step, &Target::Live(id.clone()), name, content);
+                }
+                self.keeps_settings(step, id, &update.settings);
             }
             Action::Retire { id, how, .. } => {
                 self.may_touch(step, id);
@@ -125,6 +135,9 @@ impl<'a> Judge<'a> {
         };
         let named = self.declared_names.contains(&live.name);
         let owned = self.policy.ownership.owns(&live.tags);
+        if live.system {
+            self.say(step, "touches a service of the platform itself");
+        }
         let foreign = self.policy.ownership.other_owner(&live.tags).is_some() && !self.options.take_over;
         if foreign || !(named || owned) {
             self.say(step, &format!("touches service {id}, which is not ours"));
@@ -221,14 +234,31 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// A block that is written holds what no manifest names as it was, and asks for nothing that the API
+    /// can't do.
+    fn keeps_settings(&mut self, step: &Step, id: &ServiceId, written: &Map<String, Value>) {
+        let declared = self.embodied.get(id).map(|wanted| wanted.settings.clone()).unwrap_or_default();
+        let before = self.original(id).map(|live| live.settings.clone()).unwrap_or_default();
+        for (name, value) in written {
+            if value.is_null() {
+                self.say(step, &format!("writes null to `{name}`, which changes nothing"));
+            }
+            if let Some(lost) = settings::lost(name, before.get(name), declared.get(name), value) {
+                self.say(step, &format!("destroys `{lost}`, which no manifest names"));
+            }
+        }
+    }
+
     /// No two active services have one name, at any moment.
     fn names_unique(&mut self, step: &Step) {
         for id in self.touched(step) {
             let Some(name) = self.world.services.get(&id).map(|service| service.name.clone()) else {
                 continue;
             };
-            if self.world.active_names.get(&name).is_some_and(|count| *count > 1) {
-                self.say(step, &format!("leaves two active services named `{name}`"));
+            // Where a name was held twice at first, the API allows it.
+            let before = self.holders.get(&name).copied().unwrap_or_default();
+            if self.world.holders.get(&name).is_some_and(|count| *count > before.max(1)) {
+                self.say(step, &format!("leaves two services that hold the name `{name}`"));
             }
         }
     }
@@ -312,6 +342,10 @@ impl<'a> Judge<'a> {
             }),
         );
         expect("version_sets", self.sets_as_wanted(wanted, service));
+        for (name, value) in &wanted.settings {
+            let one = Map::from_iter([(name.clone(), value.clone())]);
+            expect(name, settings::hold(model::settings::SERVICE, &one, &service.settings));
+        }
         expect("active", service.active == active);
         wrong
     }
@@ -324,9 +358,9 @@ impl<'a> Judge<'a> {
                 let models = set.llm_model_preferences.as_ref().is_none_or(|wanted| {
                     wanted.len() == live.llm_model_preferences.len()
                         && wanted.iter().all(|(key, one)| {
-                            live.llm_model_preferences
-                                .get(key)
-                                .is_some_and(|there| one.llm_name == there.llm_name)
+                            live.llm_model_preferences.get(key).is_some_and(|there| {
+                                one.llm_name == there.llm_name && settings::controls_hold(one, there)
+                            })
                         })
                 });
                 pin(set.agent_version, live.agent_version)

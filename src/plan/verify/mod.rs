@@ -5,12 +5,13 @@
 //! here again, in its own way. It runs in every planning test and before anything is sent.
 
 mod judge;
+mod settings;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::types::{Action, Options, Plan, Step, StepId, Target};
-use crate::model::{BehaviorSet, Desired, Policy, ServiceId, Snapshot};
+use crate::model::{Api, BehaviorSet, Desired, Policy, ServiceId, Snapshot};
 use judge::Judge;
 use world::World;
 
@@ -43,8 +44,8 @@ pub fn verify(
 
 /// The live state after some steps of a plan, taken in their order, as the judge imagines it: for tests
 /// that plan again, after a whole plan or after a run that was cut off.
-pub fn outcome(snapshot: &Snapshot, steps: &[Step]) -> Snapshot {
-    let mut world = World::new(snapshot);
+pub fn outcome(snapshot: &Snapshot, steps: &[Step], api: Api) -> Snapshot {
+    let mut world = World::new(snapshot, api);
     for step in steps {
         world.apply(step);
     }

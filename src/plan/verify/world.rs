@@ -5,28 +5,35 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::types::{Action, Step, StepId, Target};
 use crate::model::{
-    BehaviorSetId, LiveService, NewService, ServiceId, ServiceName, ServiceUpdate, Snapshot, TAG_REPLACES,
-    VersionSet, VersionSetName,
+    Api, BehaviorSetId, LiveService, NewService, ServiceId, ServiceName, ServiceUpdate, Snapshot,
+    TAG_REPLACES, VersionSet, VersionSetName,
 };
 
 /// The live side as steps change it, with the indices that the rules ask for.
-#[derive(Default)]
 pub(super) struct World {
+    api: Api,
     pub(super) services: BTreeMap<ServiceId, LiveService>,
     pub(super) created: BTreeMap<StepId, ServiceId>,
     pub(super) behaviors: BTreeSet<(BehaviorSetId, ServiceId)>,
-    /// How many active services have a name.
-    pub(super) active_names: BTreeMap<ServiceName, usize>,
+    /// How many services hold a name: the active ones, or all where the inactive ones may count.
+    pub(super) holders: BTreeMap<ServiceName, usize>,
     /// Services by the id in their tag `replaces`.
     pub(super) replacers: BTreeMap<String, BTreeSet<ServiceId>>,
 }
 
 impl World {
-    pub(super) fn new(snapshot: &Snapshot) -> Self {
+    pub(super) fn new(snapshot: &Snapshot, api: Api) -> Self {
         let sets = snapshot.behavior_sets.values().flatten();
         let behaviors =
             sets.flat_map(|set| set.applied_to.iter().map(|id| (set.id.clone(), id.clone()))).collect();
-        let mut world = Self { behaviors, ..Self::default() };
+        let mut world = Self {
+            api,
+            services: BTreeMap::new(),
+            created: BTreeMap::new(),
+            behaviors,
+            holders: BTreeMap::new(),
+            replacers: BTreeMap::new(),
+        };
         for service in &snapshot.services {
             world.put(service.clone());
         }
@@ -35,19 +42,28 @@ impl World {
 
     /// Adds or changes a service, and keeps the indices true.
     pub(super) fn put(&mut self, service: LiveService) {
-        if let Some(before) = self.services.get(&service.id)
-            && before.active
-            && let Some(count) = self.active_names.get_mut(&before.name)
-        {
-            *count -= 1;
-        }
-        if service.active {
-            *self.active_names.entry(service.name.clone()).or_default() += 1;
+        self.remove(&service.id.clone());
+        if self.holds_name(&service) {
+            *self.holders.entry(service.name.clone()).or_default() += 1;
         }
         if let Some(Some(old)) = service.tags.get(TAG_REPLACES) {
             self.replacers.entry(old.clone()).or_default().insert(service.id.clone());
         }
         self.services.insert(service.id.clone(), service);
+    }
+
+    fn holds_name(&self, service: &LiveService) -> bool {
+        service.active || self.api == Api::Platform
+    }
+
+    /// Takes a service away.
+    fn remove(&mut self, id: &ServiceId) {
+        if let Some(before) = self.services.remove(id)
+            && self.holds_name(&before)
+            && let Some(count) = self.holders.get_mut(&before.name)
+        {
+            *count -= 1;
+        }
     }
 
     /// Services tagged as replacing this one.
@@ -74,13 +90,14 @@ impl World {
                 // Ids of one length, unlike any that a test uses, and unique within a run of plans.
                 let id =
                     ServiceId::new(format!("{:024x}", 0xcafe_0000_0000_u64 + self.services.len() as u64));
-                self.put(born(&id, new));
+                self.put(born(&id, new, self.api));
                 self.created.insert(step.id, id);
             }
             Action::Update { id, update }
             | Action::SetAside { id, update }
-            | Action::Retire { id, update, .. }
             | Action::Discard { id, update } => self.update(id, update),
+            Action::Retire { id, update: Some(update), .. } => self.update(id, update),
+            Action::Retire { id, update: None, .. } => self.remove(id),
             Action::WriteVersionSet { target, name, content, .. } => {
                 let id = self.id(target);
                 if let Some(service) = self.services.get_mut(&id) {
@@ -97,20 +114,31 @@ impl World {
                 self.behaviors.insert((behavior_set.clone(), id));
             }
             Action::Smoke { .. } => {}
-            Action::HandOver { old, rename, new, .. } => {
+            Action::HandOver { old, rename, new, activation, .. } => {
                 if let Some(rename) = rename {
                     self.update(old, rename);
                 }
                 let new = self.id(new);
-                self.update(&new, &ServiceUpdate { active: Some(true), ..ServiceUpdate::default() });
+                self.update(&new, activation);
             }
         }
     }
 
     pub(super) fn update(&mut self, id: &ServiceId, update: &ServiceUpdate) {
         let Some(mut service) = self.services.get(id).cloned() else { return };
-        let ServiceUpdate { name, description, active, tags, keyterms, agent, context_graph } =
-            update.clone();
+        let ServiceUpdate {
+            name,
+            description,
+            active,
+            tags,
+            keyterms,
+            agent,
+            context_graph,
+            version_sets,
+            settings,
+        } = update.clone();
+        service.version_sets.extend(version_sets);
+        service.settings.extend(settings);
         service.name = name.unwrap_or_else(|| service.name.clone());
         service.description = description.unwrap_or_else(|| service.description.clone());
         service.active = active.unwrap_or(service.active);
@@ -122,12 +150,23 @@ impl World {
     }
 }
 
-fn born(id: &ServiceId, new: &NewService) -> LiveService {
-    let NewService { name, description, active, agent, context_graph, tags, keyterms, release } = new.clone();
-    let sets = [
-        (VersionSetName::new(VersionSetName::EDGE), VersionSet::latest()),
-        (VersionSetName::new(VersionSetName::RELEASE), release.unwrap_or_else(VersionSet::latest)),
-    ];
+fn born(id: &ServiceId, new: &NewService, api: Api) -> LiveService {
+    let NewService {
+        name,
+        description,
+        active,
+        agent,
+        context_graph,
+        tags,
+        keyterms,
+        mut version_sets,
+        settings,
+    } = new.clone();
+    if api == Api::Classic {
+        for name in [VersionSetName::EDGE, VersionSetName::RELEASE] {
+            version_sets.entry(VersionSetName::new(name)).or_insert_with(VersionSet::latest);
+        }
+    }
     LiveService {
         id: id.clone(),
         name,
@@ -137,7 +176,9 @@ fn born(id: &ServiceId, new: &NewService) -> LiveService {
         context_graph,
         tags,
         keyterms,
-        version_sets: sets.into(),
+        version_sets,
+        settings,
+        system: false,
         updated_by: None,
     }
 }

@@ -225,6 +225,10 @@ impl WriteApi for Classic {
         self.http.call(&call).await.map(|_| ())
     }
 
+    async fn delete_service(&self, id: &ServiceId) -> Result<(), ApiError> {
+        Err(ApiError::setup(format!("service {id} can't be deleted: the Classic API has no delete")))
+    }
+
     async fn write_version_set(
         &self,
         id: &ServiceId,

@@ -74,6 +74,8 @@ impl Service {
                 .into_iter()
                 .map(|(name, set)| (VersionSetName::new(name), version_set(set.unwrap_or_default())))
                 .collect(),
+            settings: Map::new(),
+            system: false,
             updated_by: self.updated_by.and_then(|by| by.get("user_id")?.as_str().map(str::to_owned)),
         }
     }
@@ -143,7 +145,7 @@ fn preference(value: Value) -> Option<LlmPreference> {
             params.entry(key).or_insert(value);
         }
     }
-    Some(LlmPreference { llm_name, params, carried: fields })
+    Some(LlmPreference { llm_name, params, experience_controls: Map::new(), carried: fields })
 }
 
 /// An agent or state machine in a list.
@@ -200,7 +202,7 @@ pub(super) fn version_set_body(set: &VersionSet) -> Value {
     let VersionSet { agent_version, context_graph_version, llm_model_preferences, carried } = set;
     let preferences: Map<String, Value> = llm_model_preferences
         .iter()
-        .map(|(interaction, LlmPreference { llm_name, params, carried })| {
+        .map(|(interaction, LlmPreference { llm_name, params, carried, experience_controls: _ })| {
             let mut body = carried.clone();
             if !llm_name.is_empty() {
                 body.insert("llm_name".to_owned(), json!(llm_name));
@@ -218,7 +220,17 @@ pub(super) fn version_set_body(set: &VersionSet) -> Value {
 
 /// The body of a create: `keyterms` and `tags` always, as newer servers refuse to do without.
 pub(super) fn create_body(new: &NewService) -> Value {
-    let NewService { name, description, active, agent, context_graph, tags, keyterms, release } = new;
+    let NewService {
+        name,
+        description,
+        active,
+        agent,
+        context_graph,
+        tags,
+        keyterms,
+        version_sets,
+        settings: _,
+    } = new;
     let mut body = json!({
         "name": name,
         "description": description,
@@ -228,6 +240,7 @@ pub(super) fn create_body(new: &NewService) -> Value {
         "tags": tags,
         "keyterms": keyterms,
     });
+    let release = version_sets.get(VersionSetName::RELEASE);
     if let (Some(release), Some(body)) = (release, body.as_object_mut()) {
         body.insert("release_version_set".to_owned(), version_set_body(release));
     }
@@ -236,7 +249,17 @@ pub(super) fn create_body(new: &NewService) -> Value {
 
 /// The body of an update: only what changes.
 pub(super) fn update_body(update: &ServiceUpdate) -> Value {
-    let ServiceUpdate { name, description, active, tags, keyterms, agent, context_graph } = update;
+    let ServiceUpdate {
+        name,
+        description,
+        active,
+        tags,
+        keyterms,
+        agent,
+        context_graph,
+        version_sets: _,
+        settings: _,
+    } = update;
     let mut body = Map::new();
     let mut put = |key: &str, value: Option<Value>| {
         if let Some(value) = value {
