@@ -288,7 +288,11 @@ impl<'a> Judge<'a> {
         if self.options.prune && self.options.only.is_empty() {
             for service in self.world.services.values() {
                 let ours = self.policy.ownership.owns(&service.tags);
-                if ours && service.active && !self.desired.services.contains_key(&service.name) {
+                if ours
+                    && !service.system
+                    && service.active
+                    && !self.desired.services.contains_key(&service.name)
+                {
                     violations.push(format!("`{}` is ours, in no manifest, and still active", service.name));
                 }
             }
