@@ -11,5 +11,6 @@ mod harness;
 mod house;
 mod kill;
 mod manifest;
+mod platform_fields;
 mod quickstart;
 mod replacement;

@@ -107,6 +107,18 @@ impl Lab {
         names.filter_map(|name| fields.remove_entry(name)).collect()
     }
 
+    /// What the Platform API answers to a GET below the workspace.
+    pub(crate) fn get(&self, path: &str) -> Value {
+        let url = format!("{}/v1/{WORKSPACE}{path}", self.server.url());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let client = reqwest::Client::builder().build().unwrap();
+            let response = client.get(url).bearer_auth("s3cret-key").send().await.unwrap();
+            assert_eq!(response.status(), 200);
+            response.json().await.unwrap()
+        })
+    }
+
     /// The id of an agent.
     pub(crate) fn agent_id(&self, name: &str) -> String {
         let world = self.server.world();
