@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::errors::Refusal;
 use super::query::PageBounds;
 use super::services::no_service;
+use super::tags;
 use super::validate::{self, At, Problems, optional};
 use super::{Call, wire};
 use crate::emulator::exchange::Answer;
@@ -69,7 +70,7 @@ pub(super) fn update(call: &Call<'_>, world: &mut World) -> Result<Answer, Refus
     let name = optional(p, &at, &fields, "name", validate::text);
     let is_active = optional(p, &at, &fields, "is_active", validate::boolean);
     let services = optional(p, &at, &fields, "applied_to_services", validate::ids);
-    let tags = optional(p, &at, &fields, "tags", validate::tags);
+    let tags = optional(p, &at, &fields, "tags", tags::tags);
     problems.done()?;
     call.must(Permission::UpdateBehaviorSet)?;
 

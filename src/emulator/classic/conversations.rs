@@ -9,6 +9,7 @@ use super::errors::Refusal;
 use super::query::PageBounds;
 use super::replies::{Spoken, speak};
 use super::services::no_service;
+use super::tags;
 use super::validate::{self, At, Problems, optional, required};
 use super::{Call, wire};
 use crate::emulator::exchange::{Answer, Payload};
@@ -66,7 +67,7 @@ impl Start {
             version_set.map(|name| validate::plain(p, &at.then("service_version_set_name"), name));
         let message = optional(p, &at, &fields, "initial_message", validate::text);
         let kind = optional(p, &at, &fields, "initial_message_type", message_type);
-        let tags = optional(p, &at, &fields, "tags", validate::tags);
+        let tags = optional(p, &at, &fields, "tags", tags::conversation_tags);
         let is_null = |name: &str| fields.get(name).is_none_or(Value::is_null);
         if is_null("initial_message") && !is_null("initial_message_type") {
             let reason = "Value error, initial_message_type needs an initial_message";

@@ -9,6 +9,7 @@ mod query;
 mod replies;
 mod routes;
 mod services;
+mod tags;
 mod validate;
 mod version_sets;
 mod wire;

@@ -188,3 +188,13 @@ fn conversations_are_listed() {
     assert_eq!(list(&format!("service_id={MISSING}")).len(), 0);
     stand.get("/conversation/?limit=151").expect(422);
 }
+
+#[test]
+fn tags_take_texts_of_up_to_100_characters() {
+    let stand = Stand::new();
+    let tagged = |value: &str| stand.post(START, &json!({"service_id": SERVICE, "tags": {"a b": value}}));
+    tagged(&"x".repeat(101)).invalid("string_too_long", json!(["body", "tags", "a b"]));
+    tagged("why: pain, 7/10").expect(201);
+    let list = stand.get("/conversation/?tag=a%20b:why:%20pain,%207/10").expect(200).json();
+    assert_eq!(list["conversations"].as_array().unwrap().len(), 1);
+}
