@@ -14,11 +14,12 @@ use axum::response::Response;
 use futures_util::StreamExt;
 use tokio::sync::oneshot;
 
-use super::classic::{Classic, organization_of};
+use super::classic::Classic;
 use super::connection::{CuttableListener, Scissors};
 use super::exchange::{Answer, Payload, Request};
 use super::limits::Limits;
 use super::observer::{Observer, RequestInfo, RequestRecord, Verdict};
+use super::routing::organization_of;
 use super::seed::Seed;
 use super::store::{Store, StoreError};
 use super::world::World;
@@ -315,6 +316,7 @@ fn respond(answer: Answer) -> Response {
         Payload::Empty => (None, Body::empty()),
         Payload::Json(bytes) => (Some("application/json"), Body::from(bytes)),
         Payload::Text(text) => (None, Body::from(text)),
+        Payload::Bytes(kind, bytes) => (Some(kind), Body::from(bytes)),
         Payload::Stream(pieces) => (Some("application/x-ndjson"), piece_by_piece(pieces)),
     };
     let mut response = Response::new(body);

@@ -66,8 +66,12 @@ pub struct CannedReply {
     pub answer: Option<String>,
     /// Ends the stream with an error instead of an answer.
     pub error: Option<ReplyError>,
-    /// The agent ends the conversation with this answer.
+    /// The agent ends the conversation with this answer (Classic API).
     pub finishes: bool,
+    /// The agent says nothing (Platform API).
+    pub silent: bool,
+    /// Another turn of the same speaker is still going on (Platform API).
+    pub busy: bool,
 }
 
 /// An error in the middle of a stream, after its 201.

@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::{Value, json};
 
-use super::validate::{At, MOST, Problems, Read, matching, text};
+use super::validate::{MOST, matching, text};
+use crate::emulator::problems::{At, Problems, Read};
 
 static TAG: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(TAG_PATTERN).ok());
 const TAG_PATTERN: &str = r"^[\w\s]+$";
