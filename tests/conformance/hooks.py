@@ -1,0 +1,135 @@
+"""What the conformance run knows beyond the schemas: ids that exist, and rules that a schema can't express."""
+
+import copy
+import os
+import random
+import re
+
+import schemathesis
+import yaml
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+ID = re.compile(r"[0-9a-f]{24}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+SET_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
+# What the seed calls things, and what the APIs call their ids.
+SEEDED = {
+    "agents": ["agent_id"],
+    "context_graphs": ["context_graph_id", "service_hierarchical_state_machine_id"],
+    "services": ["service_id"],
+    "behavior_sets": ["dynamic_behavior_set_id"],
+}
+# What is created on the way, by operation.
+CREATED = {"create-service": "service_id", "create-conversation": "conversation_id"}
+PINS = {
+    "agent_version_number",
+    "context_graph_version_number",
+    "service_hierarchical_state_machine_version_number",
+}
+
+dice = random.Random(20251113)
+known: dict[str, list[str]] = {}
+with open(os.path.join(os.path.dirname(__file__), "seed.yaml"), encoding="utf-8") as file:
+    for homes in yaml.safe_load(file).values():
+        for home in homes.values():
+            for kind, names in SEEDED.items():
+                for item in home.get(kind, []):
+                    for name in names:
+                        known.setdefault(name, []).append(item["id"])
+
+
+def existing(name, value):
+    """Most well-formed values are replaced by ones that exist, so that requests get past the 404s.
+
+    What is malformed stays: it is to be refused.
+    """
+    choice = dice.getrandbits(16)
+    if choice % 4 == 0:
+        return value
+    if isinstance(value, str) and ID.fullmatch(value):
+        pool = [id for id in known.get(name, []) if len(id) == len(value)]
+        # Newly made things come last and count as much as all others.
+        return value if not pool or value in pool else pool[-1 if choice % 4 == 1 else choice // 4 % len(pool)]
+    if name in ("version_set_name", "name_in_path") and isinstance(value, str) and SET_NAME.fullmatch(value):
+        return "preview"
+    if name in PINS and isinstance(value, int) and not isinstance(value, bool):
+        return 1 + choice // 4 % 2
+    return value
+
+
+def with_existing(node):
+    """A body with existing values in it."""
+    if isinstance(node, dict):
+        return {
+            name: with_existing(value) if isinstance(value, (dict, list)) else existing(name, value)
+            for name, value in node.items()
+        }
+    if isinstance(node, list):
+        return [with_existing(value) for value in node]
+    return node
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    parameters = dict(case.path_parameters)
+    for name, value in parameters.items():
+        parameters[name] = existing("name_in_path" if name == "name" else name, value)
+    case.path_parameters = parameters
+    if isinstance(case.body, (dict, list)):
+        case.body = with_existing(copy.deepcopy(case.body))
+
+
+@schemathesis.hook
+def after_call(context, case, response):
+    name = CREATED.get(case.operation.definition.raw.get("operationId"))
+    if name and response.status_code == 201:
+        if found := ID.search(response.content.decode("utf-8", "replace")):
+            pool = known.setdefault(name, [])
+            if found.group() not in pool:
+                pool.append(found.group())
+
+
+# Refusals of requests that fit the schema, by the status and what the answer says of them. The descriptions
+# of the same operations ask for each.
+RULES = [
+    # Texts are stripped before their length is looked at; the schema counts the spaces.
+    (422, "string_too_short", None),
+    # Filters and orders have a syntax of their own, and the schema says `string`.
+    (422, "value_error", "query.tags"),
+    (422, "value_error", "query.tag"),
+    (422, "value_error", "query.sort_by"),
+    (422, "value_error", "query.version"),
+    (422, "value_error", "query.current_agent_action_type"),
+    # One field needs another.
+    (422, "value_error", "body"),
+]
+# The statuses that stand for a request that is sound, but not possible now.
+IMPOSSIBLE_NOW = {400}
+
+
+def explained(response):
+    """Whether a refusal follows a rule that the schema can't express."""
+    if response.status_code in IMPOSSIBLE_NOW:
+        return True
+    try:
+        detail = response.json()["detail"]
+    except (ValueError, KeyError, TypeError):
+        return False
+    if not isinstance(detail, list) or not detail:
+        return False
+    return all(
+        any(
+            response.status_code == status
+            and problem["type"] == kind
+            and (place is None or ".".join(str(step) for step in problem["loc"][:2]) == place)
+            for status, kind, place in RULES
+        )
+        for problem in detail
+    )
+
+
+@schemathesis.check
+def fitting_data_accepted(ctx, response, case):
+    """`positive_data_acceptance`, but for refusals that are explained."""
+    if not explained(response):
+        return positive_data_acceptance(ctx, response, case)
+    return None
