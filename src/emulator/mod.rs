@@ -22,6 +22,7 @@ mod connection;
 mod exchange;
 mod limits;
 mod observer;
+mod platform;
 mod problems;
 mod query;
 mod refusal;
@@ -32,14 +33,19 @@ mod seed_apply;
 mod server;
 mod store;
 mod table;
+mod workspace;
 mod world;
 
 pub use limits::Limits;
 pub use observer::{Observer, RequestInfo, RequestRecord, Verdict};
+pub use platform::PlatformOptions;
 pub use seed::{Seed, SeedError};
 pub use server::{Options, Server, StartError};
 pub use store::StoreError;
 pub use table::{Row, Table};
+pub use workspace::{
+    PlatformService, SANDBOX_WORKSPACE, ServiceTag, Workspace, WorkspaceKey, WorkspacePermission,
+};
 pub use world::{
     ApiKey, BehaviorSet, CannedReply, CatalogItem, Conversation, Organization, Permission, Replies,
     ReplyError, Service, Settings, UnitTest, VersionSet, World,

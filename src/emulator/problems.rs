@@ -59,6 +59,11 @@ impl Problems {
             .push(json!({"type": kind, "loc": at.0, "msg": message.into(), "input": input, "ctx": context}));
     }
 
+    /// Notes what others noted.
+    pub(super) fn extend(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
+
     /// Nothing was wrong, or the refusal that lists it all.
     pub(super) fn done(&mut self) -> Result<(), Refusal> {
         if self.0.is_empty() { Ok(()) } else { Err(self.refusal()) }
@@ -155,6 +160,17 @@ pub(super) fn optional<T>(
 ) -> Option<T> {
     let value = fields.get(name).filter(|value| !value.is_null())?;
     read(problems, &at.then(name), value)
+}
+
+#[cfg(test)]
+impl Problems {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn kinds(&self) -> Vec<&str> {
+        self.0.iter().filter_map(|problem| problem["type"].as_str()).collect()
+    }
 }
 
 #[cfg(test)]

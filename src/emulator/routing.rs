@@ -78,3 +78,11 @@ pub(super) fn redirect(request: &Request, path: &str) -> Answer {
     let host = request.header("host").map(|host| format!("http://{host}")).unwrap_or_default();
     Answer::empty(307).with("location", format!("{host}{path}{query}"))
 }
+
+/// The segment behind the organization or workspace: what tells the APIs apart.
+pub(super) fn second_segment(raw_path: &str) -> Option<String> {
+    let path = percent_decode(raw_path);
+    let (home, rest) = path.strip_prefix("/v1/")?.split_once('/')?;
+    let segment = rest.split('/').next()?;
+    (!home.is_empty()).then(|| segment.to_owned())
+}

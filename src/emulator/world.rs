@@ -1,4 +1,4 @@
-//! Everything that exists on the emulated servers. Imports nothing of ours but [`Table`].
+//! Everything that exists on the emulated servers. Imports [`Table`] and the Platform API's part.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,11 +7,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::table::{Row, Table};
+use super::workspace::Workspace;
 
-/// All organizations. A copy is cheap: it shares what neither side changes.
+/// All organizations and workspaces. A copy is cheap: it shares what neither side changes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct World {
     pub(super) organizations: BTreeMap<String, Arc<Organization>>,
+    pub(super) workspaces: BTreeMap<String, Arc<Workspace>>,
     pub(super) counter: u64,
 }
 
