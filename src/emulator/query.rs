@@ -57,7 +57,7 @@ impl Query {
     pub(super) fn page(&self, problems: &mut Problems, bounds: PageBounds) -> Page {
         let PageBounds { default, least, most } = bounds;
         let limit = self.integer(problems, "limit", default);
-        let skip = self.integer(problems, "continuation_token", 0);
+        let skip = self.token(problems);
         let at = At::query("limit");
         if limit > most {
             let message = format!("Input should be less than or equal to {most}");
@@ -69,12 +69,13 @@ impl Query {
             let message = format!("Input should be greater than {bound}0");
             problems.add(kind, &at, message, &json!(limit.to_string()));
         }
-        // The schema gives tokens no bounds: one that was never handed out leads to the first page, or behind
-        // the last.
-        Page {
-            limit: usize::try_from(limit).unwrap_or(0),
-            skip: usize::try_from(skip.max(0)).unwrap_or(usize::MAX),
-        }
+        Page { limit: usize::try_from(limit).unwrap_or(0), skip }
+    }
+
+    /// `continuation_token`. The schemas give it no bounds: one that was never handed out leads to the first
+    /// page, or behind the last.
+    pub(super) fn token(&self, problems: &mut Problems) -> usize {
+        usize::try_from(self.integer(problems, "continuation_token", 0).max(0)).unwrap_or(usize::MAX)
     }
 
     /// `sort_by`: each a sign and one of the fields.

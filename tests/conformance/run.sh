@@ -163,6 +163,8 @@ CLASSIC_TOKEN=$(sign_in)
 export CLASSIC_TOKEN
 part classic schemas classic
 start
+part platform schemas platform
+start
 part sdk sdk
 stop
 
