@@ -4,15 +4,18 @@
 //! reads the contract on its own, so that a misreading in the client shows up here as a refusal.
 //!
 //! ```text
-//!  TCP ─ server ─▶ observer.before ─▶ classic (limits, sign-in, rules) ─▶ store ─▶ observer.after ─▶ answer
-//!                                        │                                  ▲
-//!                                        └── a changed copy of the world ───┘
+//!  TCP ─ server ─▶ observer.before ─┬▶ classic (limits, sign-in, rules) ─┬▶ store ─▶ observer.after ─▶ answer
+//!                                   └▶ platform (limits, keys, rules) ───┘    ▲
+//!                                        │                                    │
+//!                                        └─── a changed copy of the world ────┘
 //! ```
 //!
 //! * [`world`](World): everything that exists. A copy costs a few pointers, so a request works on
 //!   a copy, and what it changed is what differs by pointer.
 //! * `store`: one transaction a changed world, durable before the answer.
-//! * `classic`: the Classic API's paths, limits, sign-in and rules. A second API fits beside it.
+//! * `classic`: the Classic API's paths, limits, sign-in and rules.
+//! * `platform`: the Platform API's, told from it by the shape of a path.
+//! * `problems`, `refusal`, `query`, `routing`, `replies`: what both need and neither owns.
 //! * [`Seed`]: what exists before anybody wrote anything.
 //! * [`Observer`]: sees every request, and may break it.
 
@@ -30,6 +33,8 @@ mod replies;
 mod routing;
 mod seed;
 mod seed_apply;
+mod seed_workspaces;
+mod seed_workspaces_apply;
 mod server;
 mod store;
 mod table;

@@ -13,6 +13,11 @@ const DEEPEST: usize = 100;
 pub(super) struct At(Vec<Value>);
 
 impl At {
+    /// Where a value is looked at by itself.
+    pub(super) fn nowhere() -> Self {
+        Self(Vec::new())
+    }
+
     pub(super) fn body() -> Self {
         Self(vec![json!("body")])
     }
@@ -62,6 +67,15 @@ impl Problems {
     /// Notes what others noted.
     pub(super) fn extend(&mut self, others: Self) {
         self.0.extend(others.0);
+    }
+
+    /// The first of them for people: its place, and what is wrong.
+    pub(super) fn first(&self) -> String {
+        let Some(problem) = self.0.first() else { return String::new() };
+        let steps = problem["loc"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let shown = |step: &Value| step.as_str().map_or_else(|| step.to_string(), str::to_owned);
+        let place: Vec<String> = steps.iter().map(shown).collect();
+        format!("{}: {}", place.join("."), problem["msg"].as_str().unwrap_or_default())
     }
 
     /// Nothing was wrong, or the refusal that lists it all.
