@@ -124,10 +124,9 @@ impl World {
 }
 
 fn same_homes<T>(ours: &BTreeMap<String, Arc<T>>, theirs: &BTreeMap<String, Arc<T>>) -> bool {
-    let same = |((name, one), (other_name, other)): ((&String, &Arc<T>), (&String, &Arc<T>))| {
-        name == other_name && Arc::ptr_eq(one, other)
-    };
-    ours.len() == theirs.len() && ours.iter().zip(theirs).all(same)
+    let mut pairs = ours.iter().zip(theirs);
+    ours.len() == theirs.len()
+        && pairs.all(|((name, one), (other_name, other))| name == other_name && Arc::ptr_eq(one, other))
 }
 
 impl Organization {

@@ -125,9 +125,7 @@ impl Seed {
     pub fn mirror_organization(&mut self, organization: &str, workspace: &str) {
         let id = workspace_id(workspace).unwrap_or_else(|_| workspace.to_owned());
         let Some(organization) = self.organizations.get(organization) else { return };
-        if !self.workspaces.contains_key(&id) {
-            self.workspaces.insert(id, SeedWorkspace::mirror(organization));
-        }
+        self.workspaces.entry(id).or_insert_with(|| SeedWorkspace::mirror(organization));
     }
 }
 

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use super::seed::SeedItem;
+use serde_json::{Map, Value};
+
+use super::seed::{SeedItem, version_set};
 use super::seed_apply::{known_item, new_item, renewed_item};
 use super::seed_workspaces::{
     SeedPlatformService, SeedWorkspace, SeedWorkspaceKey, escalation_policy, platform_set, voice_config,
 };
 use super::table::Table;
 use super::workspace::{PlatformService, Workspace, WorkspaceKey};
-use super::world::{CatalogItem, Settings, World};
+use super::world::{CatalogItem, Settings, VersionSet, World};
 
 /// Makes a workspace hold at least what the seed says. Doing it twice changes nothing.
 pub(super) fn sow_workspace(world: &mut World, id: &str, seed: &SeedWorkspace, millis: i64) {
@@ -82,7 +84,7 @@ fn sow_service(world: &mut World, workspace: &str, seed: &SeedPlatformService, m
     // The seed was checked: both are there.
     let (Some(agent), Some(graph)) = (agent, graph) else { return };
     let sets = seed.version_sets.iter();
-    let sets = sets.filter_map(|(name, fields)| Some((name.clone(), platform_set(&fields.value).ok()?)));
+    let sets = sets.filter_map(|(name, fields)| Some((name.clone(), any_set(&fields.value)?)));
     let basics = PlatformService::new(&seed.name.value, &agent, &graph);
     let service = PlatformService {
         id: seed.id.as_ref().map(|id| id.value.clone()).unwrap_or_default(),
@@ -103,4 +105,14 @@ fn sow_service(world: &mut World, workspace: &str, seed: &SeedPlatformService, m
         ..basics
     };
     world.add_platform_service(workspace, service);
+}
+
+/// A version set; one that came from an organization may have preferences that workspaces have no word for,
+/// and goes without them.
+fn any_set(fields: &Map<String, Value>) -> Option<VersionSet> {
+    let without = || {
+        let set = version_set(fields).ok()?;
+        Some(VersionSet { llm_model_preferences: Map::new(), extra: Map::new(), ..set })
+    };
+    platform_set(fields).ok().or_else(without)
 }

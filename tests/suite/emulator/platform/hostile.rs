@@ -70,7 +70,7 @@ fn strange_paths_and_methods() {
     for path in ["/services/a/b", "/agents/a/b/c", "/services//version-sets/a", "/context-graphs//versions"] {
         assert_eq!(space.get(path).expect(404).json(), json!({"detail": "Not Found"}), "{path}");
     }
-    for path in ["/services/%00", "/services/%ff", "/services/..%2F..", "/agents/%F0%9F%92%A5"] {
+    for path in ["/services/%00", "/services/%ff", "/services/..%5C..", "/agents/%F0%9F%92%A5"] {
         assert_eq!(problems(space.get(path)).len(), 1, "{path}");
     }
     for method in ["PATCH", "HEAD", "OPTIONS", "BREW"] {
@@ -113,7 +113,10 @@ fn mangle(dice: &mut Dice, value: &mut Value) {
     let keys: Vec<String> = value.as_object().into_iter().flatten().map(|(key, _)| key.clone()).collect();
     match keys.is_empty() || dice.roll(4) == 0 {
         true => *value = dice.pick(&nonsense).clone(),
-        false => mangle(dice, &mut value[dice.pick(&keys)]),
+        false => {
+            let key = dice.pick(&keys);
+            mangle(dice, &mut value[key]);
+        }
     }
 }
 
