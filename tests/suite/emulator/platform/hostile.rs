@@ -128,7 +128,7 @@ fn random_requests_are_answered_without_an_error_of_ours() {
         {"t": {"llm_name": "m", "params": {}, "experience_controls": {"stop": ["a"], "temperature": 1, "seed": 1,
             "logit_bias": {"a": 1}, "metadata": {"a": "b"}}}}});
     let body = service(json!({
-        "version_sets": {"a": set.clone()}, "version_set": set, "tags": [{"key": "a"}], "keyterms": ["a"],
+        "version_sets": {"a": set}, "version_set": set, "tags": [{"key": "a"}], "keyterms": ["a"],
         "phone_number": "+123", "text": "hi", "tool_capacity": 3, "is_active": true,
         "voice_config": {"eager_eot_threshold": 1, "forwarding": {"forward_to": "+12"}, "tts_config": {},
             "language_providers": {"de": {"provider": "groq", "config": {}}}},

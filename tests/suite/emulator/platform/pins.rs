@@ -75,7 +75,6 @@ fn only_what_is_touched_is_checked() {
     let space = Space::new();
     let lower = |world: &mut amigops::emulator::World| {
         let home = world.workspace_mut("5a4db0c5-0000-4000-8000-000000000000").unwrap();
-        home.agents_mut().iter().for_each(drop);
         let id = home.agent("Coach Maya").unwrap().id.clone();
         home.agents_mut().get_mut(&id).unwrap().versions = 2;
     };

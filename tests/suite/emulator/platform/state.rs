@@ -117,7 +117,7 @@ fn a_key_can_be_ensured() {
 fn an_organization_can_be_mirrored() {
     let classic = CLASSIC
         .replace("    behavior_sets:", "    llms: [m]\n    replies: {greeting: Hi}\n    behavior_sets:");
-    let mut seed = Seed::from_yaml(&classic.replacen("llms: [m]", "llms: [m]", 1)).unwrap();
+    let mut seed = Seed::from_yaml(&classic).unwrap();
     seed.mirror_organization("acme", "sandbox");
     seed.mirror_organization("globex", "sandbox");
     seed.mirror_organization("nobody", "77777777-0000-4000-8000-000000000000");
