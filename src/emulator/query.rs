@@ -46,7 +46,7 @@ impl Query {
 
     fn integer(&self, problems: &mut Problems, name: &str, default: i64) -> i64 {
         let Some(value) = self.one(name) else { return default };
-        value.trim().parse().unwrap_or_else(|_| {
+        whole(value.trim()).unwrap_or_else(|| {
             let message = "Input should be a valid integer, unable to parse string as an integer";
             problems.add("int_parsing", &At::query(name), message, &json!(value));
             default
@@ -57,7 +57,7 @@ impl Query {
     pub(super) fn page(&self, problems: &mut Problems, bounds: PageBounds) -> Page {
         let PageBounds { default, least, most } = bounds;
         let limit = self.integer(problems, "limit", default);
-        let skip = self.integer(problems, "continuation_token", 0);
+        let skip = self.token(problems);
         let at = At::query("limit");
         if limit > most {
             let message = format!("Input should be less than or equal to {most}");
@@ -69,12 +69,13 @@ impl Query {
             let message = format!("Input should be greater than {bound}0");
             problems.add(kind, &at, message, &json!(limit.to_string()));
         }
-        if skip < 0 {
-            let message = "Input should be greater than or equal to 0";
-            let at = At::query("continuation_token");
-            problems.add("greater_than_equal", &at, message, &json!(skip.to_string()));
-        }
-        Page { limit: usize::try_from(limit).unwrap_or(0), skip: usize::try_from(skip).unwrap_or(0) }
+        Page { limit: usize::try_from(limit).unwrap_or(0), skip }
+    }
+
+    /// `continuation_token`. The schemas give it no bounds: one that was never handed out leads to the first
+    /// page, or behind the last.
+    pub(super) fn token(&self, problems: &mut Problems) -> usize {
+        usize::try_from(self.integer(problems, "continuation_token", 0).max(0)).unwrap_or(usize::MAX)
     }
 
     /// `sort_by`: each a sign and one of the fields.
@@ -93,6 +94,19 @@ impl Query {
         }
         sorts
     }
+}
+
+/// Reads an integer; one that is too large for us is as large as can be, since schemas know no such bounds.
+fn whole(text: &str) -> Option<i64> {
+    use std::num::IntErrorKind::{NegOverflow, PosOverflow};
+    text.parse().map_or_else(
+        |error: std::num::ParseIntError| match error.kind() {
+            PosOverflow => Some(i64::MAX),
+            NegOverflow => Some(i64::MIN),
+            _ => None,
+        },
+        Some,
+    )
 }
 
 /// What `limit` may be.
@@ -201,9 +215,18 @@ mod tests {
         assert_eq!(page(""), Some(Page { limit: 10, skip: 0 }));
         assert_eq!(page("limit=20&continuation_token=40"), Some(Page { limit: 20, skip: 40 }));
         assert_eq!(page("limit=99&limit=5"), Some(Page { limit: 5, skip: 0 }), "the last one counts");
-        for bad in ["limit=0", "limit=21", "limit=-1", "limit=", "limit=1.0", "continuation_token=-1"] {
+        for bad in ["limit=0", "limit=21", "limit=-1", "limit=", "limit=1.0", "limit=99999999999999999999"] {
             assert_eq!(page(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn any_integer_is_a_token() {
+        let skip = |token: &str| page(&format!("continuation_token={token}")).map(|page| page.skip);
+        assert_eq!(skip("-1"), Some(0));
+        assert_eq!(skip("-99999999999999999999"), Some(0));
+        assert!(skip("99999999999999999999") > Some(1 << 40));
+        assert_eq!(skip("1e3"), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::services::no_service;
+use super::tags;
 use super::validate;
 use super::{Call, filters, wire};
 use crate::emulator::exchange::Answer;
@@ -70,7 +71,7 @@ pub(super) fn update(call: &Call<'_>, world: &mut World) -> Result<Answer, Refus
     let name = optional(p, &at, &fields, "name", validate::text);
     let is_active = optional(p, &at, &fields, "is_active", validate::boolean);
     let services = optional(p, &at, &fields, "applied_to_services", validate::ids);
-    let tags = optional(p, &at, &fields, "tags", validate::tags);
+    let tags = optional(p, &at, &fields, "tags", tags::tags);
     problems.done()?;
     call.must(Permission::UpdateBehaviorSet)?;
 

@@ -6,6 +6,7 @@ use regex::Regex;
 use serde_json::{Map, Value, json};
 
 use super::services::no_service;
+use super::tags;
 use super::validate;
 use super::{Call, filters, wire};
 use crate::emulator::exchange::{Answer, Payload};
@@ -67,7 +68,7 @@ impl Start {
             version_set.map(|name| validate::plain(p, &at.then("service_version_set_name"), name));
         let message = optional(p, &at, &fields, "initial_message", validate::text);
         let kind = optional(p, &at, &fields, "initial_message_type", message_type);
-        let tags = optional(p, &at, &fields, "tags", validate::tags);
+        let tags = optional(p, &at, &fields, "tags", tags::conversation_tags);
         let is_null = |name: &str| fields.get(name).is_none_or(Value::is_null);
         if is_null("initial_message") && !is_null("initial_message_type") {
             let reason = "Value error, initial_message_type needs an initial_message";
@@ -168,7 +169,7 @@ pub(super) fn start(call: &Call<'_>, world: &mut World) -> Result<Answer, Refusa
     let (_, interaction_id) = world.next_id();
     let ids = Ids { conversation: &id, message: &message_id, interaction: &interaction_id };
     let insights = call.who.may(Permission::GetInteractionInsights);
-    let stream = events(&ids, said, &spoken, insights.then_some(&start.actions));
+    let stream = events(&ids, &spoken, insights.then_some(&start.actions));
     let conversation = Conversation { id: id.clone(), sequence, ..conversation };
     call.home_mut(world)?.conversations.push(conversation);
     Ok(Answer { status: 201, headers: Vec::new(), body: Payload::Stream(stream) })
@@ -222,18 +223,8 @@ fn actions() -> [Value; 3] {
     ]
 }
 
-fn events(
-    ids: &Ids<'_>,
-    said: Option<&str>,
-    spoken: &Spoken,
-    actions_wanted: Option<&Regex>,
-) -> Vec<Vec<u8>> {
+fn events(ids: &Ids<'_>, spoken: &Spoken, actions_wanted: Option<&Regex>) -> Vec<Vec<u8>> {
     let mut lines = vec![line(&json!({"type": "conversation-created", "conversation_id": ids.conversation}))];
-    if let Some(said) = said {
-        let event = json!({"type": "user-message-available", "user_message": said,
-            "message_id": ids.interaction});
-        lines.push(line(&event));
-    }
     for action in actions() {
         let kind = action["type"].as_str().unwrap_or_default();
         if actions_wanted.is_some_and(|wanted| wanted.is_match(kind)) {

@@ -7,6 +7,7 @@ mod conversations;
 mod filters;
 mod routes;
 mod services;
+mod tags;
 mod validate;
 mod version_sets;
 mod wire;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use super::tags;
 use super::validate;
 use super::version_sets::{self, Draft};
 use super::{Call, filters, wire};
@@ -74,7 +75,7 @@ pub(super) fn create(call: &Call<'_>, world: &mut World) -> Result<Answer, Refus
     let description = required(p, &at, &fields, "description", validate::text);
     let is_active = required(p, &at, &fields, "is_active", validate::boolean);
     let keyterms = required(p, &at, &fields, "keyterms", validate::keyterms);
-    let tags = required(p, &at, &fields, "tags", validate::tags);
+    let tags = required(p, &at, &fields, "tags", tags::tags);
     let release = optional(p, &at, &fields, "release_version_set", version_sets::wrapped);
     problems.done()?;
     let (Some(agent_id), Some(context_graph_id), Some(name), Some(description)) =
@@ -127,7 +128,7 @@ pub(super) fn update(call: &Call<'_>, world: &mut World) -> Result<Answer, Refus
     let description = optional(p, &at, &fields, "description", validate::text);
     let is_active = optional(p, &at, &fields, "is_active", validate::boolean);
     let keyterms = optional(p, &at, &fields, "keyterms", validate::keyterms);
-    let tags = optional(p, &at, &fields, "tags", validate::tags);
+    let tags = optional(p, &at, &fields, "tags", tags::tags);
     let agent = optional(p, &at, &fields, "agent_id", validate::id);
     let graph = optional(p, &at, &fields, "service_hierarchical_state_machine_id", validate::id);
     problems.done()?;

@@ -1,6 +1,5 @@
 //! Reading the values of bodies and queries as pydantic does. Imports problems.
 
-use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -10,17 +9,15 @@ use crate::emulator::problems::{At, Problems, Read};
 use crate::emulator::refusal::Refusal;
 
 static ID: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(ID_PATTERN).ok());
-static TAG: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(TAG_PATTERN).ok());
 static KEYTERM: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(KEYTERM_PATTERN).ok());
 static SET_NAME: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(SET_NAME_PATTERN).ok());
 
 const ID_PATTERN: &str = "^[a-f0-9]{24}$";
-const TAG_PATTERN: &str = r"^[\w\s]+$";
 const KEYTERM_PATTERN: &str = "^[a-z-]+( [a-z-]+){0,2}$";
 const SET_NAME_PATTERN: &str = "^[A-Za-z0-9_-]+$";
 
 /// Most tags, and most keyterms.
-const MOST: usize = 20;
+pub(super) const MOST: usize = 20;
 
 fn string<'v>(problems: &mut Problems, at: &At, value: &'v Value) -> Option<&'v str> {
     if value.as_str().is_none() {
@@ -29,7 +26,8 @@ fn string<'v>(problems: &mut Problems, at: &At, value: &'v Value) -> Option<&'v 
     value.as_str()
 }
 
-fn matching(
+/// Whether a text follows a pattern; noted where it doesn't.
+pub(super) fn matching(
     problems: &mut Problems,
     at: &At,
     value: &Value,
@@ -113,41 +111,6 @@ pub(super) fn keyterms(problems: &mut Problems, at: &At, value: &Value) -> Optio
     })
 }
 
-/// Tags: a map from keys to values or null.
-pub(super) fn tags(
-    problems: &mut Problems,
-    at: &At,
-    value: &Value,
-) -> Option<BTreeMap<String, Option<String>>> {
-    let Some(entries) = value.as_object() else {
-        problems.add("dict_type", at, "Input should be a valid dictionary", value);
-        return None;
-    };
-    if entries.len() > MOST {
-        let count = entries.len();
-        let message = format!("Dictionary should have at most {MOST} items after validation, not {count}");
-        problems.add("too_long", at, message, value);
-        return None;
-    }
-    let mut tags = BTreeMap::new();
-    let mut sound = true;
-    for (key, value) in entries {
-        let place = at.then(key.as_str());
-        let name = tag(problems, &place.then("[key]"), &json!(key));
-        let value = if value.is_null() { Some(None) } else { tag(problems, &place, value).map(Some) };
-        match (name, value) {
-            (Some(name), Some(value)) => drop(tags.insert(name, value)),
-            _ => sound = false,
-        }
-    }
-    sound.then_some(tags)
-}
-
-fn tag(problems: &mut Problems, at: &At, value: &Value) -> Option<String> {
-    let tag = text(problems, at, value)?;
-    matching(problems, at, value, &tag, (&TAG, TAG_PATTERN)).then_some(tag)
-}
-
 /// A version set's name in a path.
 pub(super) fn set_name(problems: &mut Problems, at: &At, value: &Value) -> Option<String> {
     let name = text(problems, at, value)?;
@@ -172,11 +135,11 @@ pub(super) fn path_set_name(segment: &str) -> Result<String, Refusal> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     #[allow(clippy::needless_pass_by_value, reason = "literals read better by value")]
-    fn reads<T>(read: Read<T>, value: Value) -> Option<T> {
+    pub(in crate::emulator::classic) fn reads<T>(read: Read<T>, value: Value) -> Option<T> {
         let mut problems = Problems::default();
         let result = read(&mut problems, &At::body(), &value);
         assert_eq!(
@@ -217,17 +180,6 @@ mod tests {
         }
         assert!(reads(keyterms, json!(vec!["a"; 20])).is_some());
         assert!(reads(keyterms, json!(vec!["a"; 21])).is_none());
-    }
-
-    #[test]
-    fn tags_are_words_and_values_may_be_null() {
-        assert_eq!(reads(tags, json!({" a b ": null})), Some([("a b".to_owned(), None)].into()));
-        assert!(reads(tags, json!({"größe_1": "Ä 2"})).is_some());
-        for bad in
-            [json!({"a": ""}), json!({"": "a"}), json!({"a.b": "c"}), json!({"a": 1}), json!({"a": "b:c"})]
-        {
-            assert_eq!(reads(tags, bad), None);
-        }
     }
 
     #[test]

@@ -244,9 +244,12 @@ pub(super) fn put(call: &Call<'_>, world: &mut World) -> Result<Answer, Refusal>
     Ok(Answer::empty(204))
 }
 
-/// DELETE of the same path.
+/// DELETE of the same path. Here the schema lets a name be any text: one that can't exist is not found.
 pub(super) fn delete(call: &Call<'_>, world: &mut World) -> Result<Answer, Refusal> {
-    let (home, service, name) = locate(call, world)?;
+    let id = validate::path_id("service_id", call.parameter(0))?;
+    let name = call.parameter(1).to_owned();
+    let home = call.home(world)?;
+    let service = home.services().get(&id).ok_or_else(|| no_service(&id))?;
     call.must(Permission::DeleteVersionSet)?;
     if name == "edge" || name == "release" {
         return Err(Refusal::BadRequest(format!("the {name} version set can't be deleted")));
@@ -254,7 +257,6 @@ pub(super) fn delete(call: &Call<'_>, world: &mut World) -> Result<Answer, Refus
     if !service.version_sets.contains_key(&name) {
         return Err(no_set(&name));
     }
-    let id = service.id.clone();
     if home.unit_tests().iter().any(|test| test.service_id == id && test.version_set == name) {
         let reason = format!("version set {name:?} is used in a simulation unit test");
         return Err(Refusal::BadRequest(reason));

@@ -24,10 +24,7 @@ impl Wanted {
         let search = search.and_then(|text| SEARCH.read(problems, &At::query("search"), &json!(text)));
         let search = search.and_then(|text| text.as_str().map(str::to_lowercase));
         let sort = call.query.one("sort_by").and_then(|text| sort(problems, text, fields));
-        let page = Page {
-            limit: bounded(call, problems, "limit", 10, 1, Some(i64::from(most))),
-            skip: bounded(call, problems, "continuation_token", 0, 0, None),
-        };
+        let page = Page { limit: limit(call, problems, most), skip: call.query.token(problems) };
         Self { search, sort, page }
     }
 
@@ -53,26 +50,18 @@ impl Wanted {
     }
 }
 
-/// A whole number; the default where it can't be read.
-fn bounded(
-    call: &Call<'_>,
-    problems: &mut Problems,
-    name: &str,
-    default: usize,
-    least: i64,
-    most: Option<i64>,
-) -> usize {
-    let Some(text) = call.query.one(name) else { return default };
-    let (at, sent) = (At::query(name), json!(text));
+/// How many items a page has at most.
+fn limit(call: &Call<'_>, problems: &mut Problems, most: u32) -> usize {
+    let Some(text) = call.query.one("limit") else { return 10 };
+    let (at, sent) = (At::query("limit"), json!(text));
     // A page of nothing is refused as "not greater than 0", by the way its bound is published.
-    let bound = if least > 0 { None } else { Some(least) };
-    let read = Kind::Integer { least: bound, most }.read(problems, &at, &sent);
+    let read = Kind::Integer { least: None, most: Some(i64::from(most)) }.read(problems, &at, &sent);
     let read = read.map(|number| number.as_i64().unwrap_or(i64::MAX));
-    if read.is_some_and(|number| number < least) {
+    if read.is_some_and(|number| number < 1) {
         let message = "Input should be greater than 0";
         problems.add_with("greater_than", &at, message, &sent, &json!({"gt": 0}));
     }
-    read.and_then(|number| usize::try_from(number).ok()).unwrap_or(default)
+    read.and_then(|number| usize::try_from(number).ok()).unwrap_or(10)
 }
 
 fn sort(problems: &mut Problems, text: &str, fields: &[&'static str]) -> Option<Sort> {

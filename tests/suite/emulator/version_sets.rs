@@ -41,7 +41,7 @@ fn names_follow_their_pattern() {
     ] {
         stand.get(&path(name)).invalid(kind, at.clone());
         stand.put(&path(name), &set(json!(1), json!(1))).invalid(kind, at.clone());
-        stand.delete(&path(name)).invalid(kind, at.clone());
+        stand.delete(&path(name)).refused(404, "does not exist");
     }
     stand.put(&path(&"x".repeat(40)), &set(json!(1), json!(1))).expect(204);
 }

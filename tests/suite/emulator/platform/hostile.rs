@@ -20,7 +20,7 @@ fn bodies_that_are_no_json_objects() {
     for body in ["[]", "1", "\"x\"", "null"] {
         assert_eq!(problems(send(&space, body.into())), ["model_attributes_type body"]);
     }
-    send(&space, b"{\"name\": \"\xff\"}".to_vec()).refused(400, "parsing the body");
+    send(&space, b"{\"name\": \"\xff\"}".to_vec()).refused(422, "not UTF-8");
     send(&space, "[".repeat(100_000).into_bytes()).expect(422);
     let deep = |levels: usize| {
         let params = format!("{}{}", "[".repeat(levels), "]".repeat(levels));

@@ -69,7 +69,8 @@ fn pages_follow_one_another() {
         at("limit=101&continuation_token=x"),
         ["int_parsing query.continuation_token", "less_than_equal query.limit"]
     );
-    assert_eq!(at("continuation_token=-1"), ["greater_than_equal query.continuation_token"]);
+    assert_eq!(names(&page("continuation_token=-1")), names(&page("")), "a token has no bounds");
+    assert!(names(&page("continuation_token=99999999999999999999")).is_empty());
 }
 
 #[test]
