@@ -45,7 +45,9 @@ impl Connection {
 pub(super) fn connect(context: &Context<'_>, loaded: &Loaded) -> Result<Connection, Failure> {
     let Environment { name, target } = &loaded.environment;
     match target {
-        Target::Embedded { state, seed, limits, .. } => embedded(context, state, seed.as_deref(), *limits),
+        Target::Embedded { dialect: Api::Classic, state, seed, limits, .. } => {
+            embedded(context, state, seed.as_deref(), *limits)
+        }
         Target::Classic { organization, base_url, headers, credentials } => {
             let missing = |what: &str, key: &str, variable: &str| {
                 Failure::other(format!("environment `{name}` has no {what}"))
@@ -63,10 +65,10 @@ pub(super) fn connect(context: &Context<'_>, loaded: &Loaded) -> Result<Connecti
             let access = access(context, &base_url, organization.clone(), credentials, headers.clone());
             Ok(Connection { api: Classic::new(access)?, organization, _emulator: None })
         }
-        Target::Platform { .. } => {
-            Err(Failure::other(format!("environment `{name}` is on the Platform API"))
-                .hint("this version manages the Classic API only"))
-        }
+        Target::Embedded { dialect: Api::Platform, .. } | Target::Platform { .. } => Err(Failure::other(
+            format!("environment `{name}` is on the Platform API, which is not connected yet"),
+        )
+        .hint("`amigops validate` checks its manifests all the same")),
     }
 }
 

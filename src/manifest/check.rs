@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::decode::{did_you_mean, or_suggestion};
 use super::diagnostic::Code;
+use super::environment::Environment;
 use super::load::Variants;
 use super::project;
 use super::service::Decoded;
@@ -20,11 +21,12 @@ pub(super) fn across(sink: &mut Sink, project: &project::Decoded, documents: &[V
     duplicates(sink, documents);
     let overlaid: BTreeSet<&str> =
         documents.iter().flat_map(|one| one.overlays.keys().map(String::as_str)).collect();
-    let environments = project.project.environments.keys().map(String::as_str);
-    // Environments without any overlay are all alike: one stands for them.
-    let plain = environments.clone().find(|name| !overlaid.contains(name));
+    let is_overlaid = |environment: &&Environment| overlaid.contains(environment.name.as_str());
+    let environments = project.project.environments.values();
+    // Environments without any overlay are all alike, whatever their API: one stands for them.
+    let plain = environments.clone().find(|one| !is_overlaid(one));
     let mut suggestions = MAX_SUGGESTIONS;
-    for environment in environments.filter(|name| overlaid.contains(name) || plain == Some(*name)) {
+    for environment in environments.filter(is_overlaid).chain(plain) {
         let services = services(documents, environment);
         if !incomplete {
             unknown_dependencies(sink, &services, &mut suggestions);
@@ -37,7 +39,10 @@ pub(super) fn across(sink: &mut Sink, project: &project::Decoded, documents: &[V
     }
 }
 
-fn services<'a>(documents: &'a [Variants], environment: &str) -> BTreeMap<&'a ServiceName, &'a Decoded> {
+fn services<'a>(
+    documents: &'a [Variants],
+    environment: &Environment,
+) -> BTreeMap<&'a ServiceName, &'a Decoded> {
     let mut services = BTreeMap::new();
     for decoded in documents.iter().filter_map(|one| one.of(environment)) {
         services.entry(&decoded.service.name).or_insert(decoded);

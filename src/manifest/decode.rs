@@ -9,12 +9,12 @@ use super::sink::{Problem, Sink, Span};
 use super::tree::{Key, Map, Node, Value, shortened};
 
 /// What a mapping is, and which keys it may have.
-pub(super) struct Shape {
+pub(super) struct Shape<'s> {
     /// With its article: "a service".
-    pub(super) what: &'static str,
-    pub(super) keys: &'static [&'static str],
+    pub(super) what: &'s str,
+    pub(super) keys: &'s [&'s str],
     /// What helps someone who wrote another key; may be empty.
-    pub(super) help: &'static str,
+    pub(super) help: &'s str,
 }
 
 /// A mapping whose keys were checked.
@@ -25,7 +25,7 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// The members of a mapping, after reporting what isn't one and what isn't known.
-    pub(super) fn open(sink: &mut Sink, node: &'a Node, shape: &Shape) -> Option<Self> {
+    pub(super) fn open(sink: &mut Sink, node: &'a Node, shape: &Shape<'_>) -> Option<Self> {
         Self::open_with(sink, node, shape, |_, _, _| false)
     }
 
@@ -33,7 +33,7 @@ impl<'a> Fields<'a> {
     pub(super) fn open_with(
         sink: &mut Sink,
         node: &'a Node,
-        shape: &Shape,
+        shape: &Shape<'_>,
         mut special: impl FnMut(&mut Sink, &Key, &Node) -> bool,
     ) -> Option<Self> {
         let map = mapping(sink, node, shape.what)?;
@@ -86,7 +86,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-fn unknown_key(key: &Key, shape: &Shape) -> Problem {
+fn unknown_key(key: &Key, shape: &Shape<'_>) -> Problem {
     let name = shortened(&key.name);
     let problem = Problem::error(Code::UnknownKey, key.span, format!("unknown key `{name}`"));
     let problem = match did_you_mean(&key.name, shape.keys.iter().copied()) {
@@ -209,6 +209,27 @@ pub(super) fn mask(sink: &mut Sink, node: &Node) {
         Value::List(items) => items.iter().for_each(|item| mask(sink, item)),
         _ => sink.mask(node.span),
     }
+}
+
+/// Whether a text has as many characters as the API takes; it is reported where it has not.
+pub(super) fn check_length(
+    sink: &mut Sink,
+    span: Span,
+    what: &str,
+    text: &str,
+    (min, max): (usize, usize),
+) -> bool {
+    let length = text.chars().count();
+    let fits = (min..=max).contains(&length);
+    if !fits {
+        let allowed =
+            if min == 0 { format!("{max} are the most") } else { format!("{min} to {max} are taken") };
+        let characters = if length == 1 { "character" } else { "characters" };
+        let message = format!("{what} has {length} {characters}, {allowed}");
+        let label = if length < min { "too short" } else { "too long" };
+        sink.push(Problem::error(Code::BadLength, span, message).label(label));
+    }
+    fits
 }
 
 /// A text of any number of lines, trimmed and not empty.

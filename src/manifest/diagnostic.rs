@@ -71,6 +71,8 @@ codes! {
     PlatformOnly = "016",
     /// Something that waits for a later version of the tool.
     NotYet = "017",
+    /// A text that is shorter or longer than the API takes.
+    BadLength = "018",
     /// A name or text is empty or holds control characters.
     BadText = "020",
     /// A tag's key or value has characters that the API refuses.
@@ -91,7 +93,7 @@ codes! {
     BadPin = "028",
     /// A version set that must be pinned isn't.
     PinRequired = "029",
-    /// An id that isn't 24 hexadecimal digits.
+    /// An id of another form than the API's: 24 hexadecimal digits on Classic, a UUID on Platform.
     BadId = "030",
     /// A model of a family that the tool has not heard of.
     UnknownModel = "031",
@@ -103,6 +105,10 @@ codes! {
     BadFieldPath = "034",
     /// A smoke test talks to a version set that isn't declared.
     UnknownVersionSet = "035",
+    /// A smoke test that the API can't hold, so that it is not run there.
+    SmokeNotRun = "036",
+    /// A phone number that isn't in E.164 form.
+    BadPhoneNumber = "037",
     /// Two documents declare the same service.
     DuplicateService = "040",
     /// `depends_on` names a service that isn't declared.
@@ -117,8 +123,7 @@ codes! {
     UnknownEnvironment = "050",
     /// No environment is chosen, and none is the default.
     NoEnvironment = "051",
-    /// The chosen environment is on an API that this version doesn't manage.
-    UnmanagedApi = "052",
+    // 052 was an environment on an API that wasn't managed; the number stays unused.
     /// A base URL that isn't one, or isn't safe.
     BadUrl = "053",
     /// A header that can't be set in a file, such as one that carries credentials.

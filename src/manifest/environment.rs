@@ -10,7 +10,7 @@ use super::decode::{self, Fields, Shape};
 use super::diagnostic::Code;
 use super::sink::{Problem, Sink, Span};
 use super::tree::{Key, Node, Value};
-use super::{files, url};
+use super::{files, id, url};
 use crate::model::Api;
 
 /// A place that services live in.
@@ -46,11 +46,12 @@ pub enum Target {
         seed: Option<PathBuf>,
         /// Whether it has the published request limits.
         limits: bool,
+        /// The number that smoke tests speak from, where the dialect is Platform's; absent: a fictional one.
+        smoke_phone_number: Option<String>,
     },
-    /// A workspace on the Platform API, or an emulator of it. It may be declared, but not chosen:
-    /// this version manages Classic only.
+    /// A workspace on the Platform API.
     Platform {
-        /// The workspace's id.
+        /// The workspace's id; absent: the environment variable says it.
         workspace: Option<String>,
         /// Another server than the vendor's.
         base_url: Option<String>,
@@ -58,15 +59,19 @@ pub enum Target {
         headers: BTreeMap<String, String>,
         /// Which variables hold the credentials.
         credentials: Credentials,
-        /// Whether it is an embedded emulator.
-        embedded: bool,
+        /// The number that smoke tests speak from; absent: a fictional one.
+        smoke_phone_number: Option<String>,
     },
 }
 
 impl Target {
-    /// Whether this version manages the API behind it.
-    pub fn is_managed(&self) -> bool {
-        !matches!(self, Self::Platform { .. })
+    /// The API that is spoken there.
+    pub fn api(&self) -> Api {
+        match self {
+            Self::Classic { .. } => Api::Classic,
+            Self::Embedded { dialect, .. } => *dialect,
+            Self::Platform { .. } => Api::Platform,
+        }
     }
 }
 
@@ -88,11 +93,14 @@ const CLASSIC: Shape = Shape {
 };
 const PLATFORM: Shape = Shape {
     what: "a Platform environment",
-    keys: &["api", "workspace", "base_url", "headers", "credentials"],
+    keys: &["api", "workspace", "base_url", "headers", "credentials", "smoke_phone_number"],
     help: "",
 };
-const EMBEDDED: Shape =
-    Shape { what: "an embedded environment", keys: &["api", "dialect", "state", "seed", "limits"], help: "" };
+const EMBEDDED: Shape = Shape {
+    what: "an embedded environment",
+    keys: &["api", "dialect", "state", "seed", "limits", "smoke_phone_number"],
+    help: "",
+};
 const ANY: Shape = Shape {
     what: "an environment",
     keys: &[
@@ -106,6 +114,7 @@ const ANY: Shape = Shape {
         "state",
         "seed",
         "limits",
+        "smoke_phone_number",
     ],
     help: "",
 };
@@ -133,17 +142,17 @@ pub(super) fn decode(sink: &mut Sink, root: &Path, key: &Key, node: &Node) -> Op
     let fields = Fields::open_with(sink, node, shape, foreign_key)?;
     let target = match api? {
         "classic" => Target::Classic {
-            organization: segment(sink, fields, "organization"),
+            organization: organization(sink, fields),
             base_url: base_url(sink, fields),
             headers: headers(sink, fields),
             credentials: credentials(sink, fields, &CLASSIC_CREDENTIALS),
         },
         "platform" => Target::Platform {
-            workspace: segment(sink, fields, "workspace"),
+            workspace: workspace(sink, fields),
             base_url: base_url(sink, fields),
             headers: headers(sink, fields),
             credentials: credentials(sink, fields, &PLATFORM_CREDENTIALS),
-            embedded: false,
+            smoke_phone_number: phone_number(sink, fields),
         },
         _ => embedded(sink, root, &key.name, fields),
     };
@@ -193,27 +202,56 @@ fn embedded(sink: &mut Sink, root: &Path, name: &str, fields: Fields<'_>) -> Tar
         Some(node) => decode::boolean(sink, node).unwrap_or_default(),
         None => false,
     };
-    if dialect == Some("platform") {
-        return Target::Platform {
-            workspace: None,
-            base_url: None,
-            headers: BTreeMap::new(),
-            credentials: Credentials::default(),
-            embedded: true,
-        };
-    }
     let state = state.unwrap_or_else(|| root.join(".amigops").join(format!("{name}.redb")));
-    Target::Embedded { dialect: Api::Classic, state, seed, limits }
+    let number = phone_number(sink, fields);
+    let api = match dialect {
+        Some("platform") => Some(Api::Platform),
+        None if fields.raw("dialect").is_some() => None,
+        _ => Some(Api::Classic),
+    };
+    // Where the dialect can't be read there is no telling.
+    if let Some(key) = fields.key("smoke_phone_number")
+        && api == Some(Api::Classic)
+    {
+        let problem = Problem::error(Code::UnknownKey, key.span, "unknown key `smoke_phone_number`");
+        sink.push(
+            problem
+                .label("only an environment on the Platform API has it")
+                .help("`dialect: platform` makes this one such an environment"),
+        );
+    }
+    let dialect = api.unwrap_or(Api::Classic);
+    Target::Embedded { dialect, state, seed, limits, smoke_phone_number: number }
 }
 
-/// A name that becomes part of a path.
-fn segment(sink: &mut Sink, fields: Fields<'_>, name: &str) -> Option<String> {
-    let node = fields.get(sink, name)?;
-    let text = decode::name(sink, node, &format!("`{name}`"))?;
+fn workspace(sink: &mut Sink, fields: Fields<'_>) -> Option<String> {
+    let node = fields.get(sink, "workspace")?;
+    let text = decode::name(sink, node, "`workspace`")?;
+    id::check(sink, node.span, text, Api::Platform)
+}
+
+fn phone_number(sink: &mut Sink, fields: Fields<'_>) -> Option<String> {
+    let node = fields.get(sink, "smoke_phone_number")?;
+    let text = decode::name(sink, node, "`smoke_phone_number`")?;
+    if !id::is_e164(text) {
+        let message = "`smoke_phone_number` isn't a phone number in E.164 form";
+        sink.push(
+            Problem::error(Code::BadPhoneNumber, node.span, message)
+                .label("`+`, the country and the number are expected, such as \"+12025550100\""),
+        );
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+/// The organization's name, which becomes part of a path.
+fn organization(sink: &mut Sink, fields: Fields<'_>) -> Option<String> {
+    let node = fields.get(sink, "organization")?;
+    let text = decode::name(sink, node, "`organization`")?;
     if !text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
         || text.starts_with('.')
     {
-        let problem = Problem::error(Code::BadValue, node.span, format!("`{name}` has characters of a path"));
+        let problem = Problem::error(Code::BadValue, node.span, "`organization` has characters of a path");
         sink.push(problem.label("letters, digits, `-`, `_` and `.` are expected"));
         return None;
     }

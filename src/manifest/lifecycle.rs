@@ -5,9 +5,13 @@ use std::collections::BTreeSet;
 use super::decode::{self, Fields, Shape, did_you_mean, or_suggestion};
 use super::diagnostic::Code;
 use super::service::{Rules, not_yet};
+use super::settings;
 use super::sink::{Problem, Sink, Span};
 use super::tree::{Node, shortened};
-use crate::model::{FieldPath, Lifecycle, OnAgentChange, Retire, ServiceName, SmokeTest, VersionSetName};
+use crate::model::settings::SERVICE;
+use crate::model::{
+    Api, FieldPath, Lifecycle, OnAgentChange, Retire, ServiceName, SmokeTest, VersionSetName,
+};
 
 const SHAPE: Shape = Shape {
     what: "`lifecycle`",
@@ -19,6 +23,8 @@ const SMOKE: Shape =
 /// The fields that can be ignored as a whole.
 const IGNORABLE: &[&str] =
     &["description", "active", "keyterms", "agent", "context_graph", "tags", "version_sets"];
+/// The most characters of a text turn on the Platform API.
+const MAX_TURN: usize = 8_192;
 /// The fields of a version set that can be ignored.
 const SET_FIELDS: &[&str] = &["agent_version", "context_graph_version", "llm_model_preferences"];
 
@@ -51,7 +57,8 @@ pub(super) fn decode(sink: &mut Sink, node: &Node, rules: &Rules<'_>) -> (Lifecy
 fn retire(sink: &mut Sink, node: &Node, rules: &Rules<'_>) -> Option<Retire> {
     match decode::word(sink, node, "`retire`", &["deactivate", "keep", "delete"])? {
         "keep" => Some(Retire::Keep),
-        "delete" if !rules.platform => {
+        "delete" if rules.api.deletes_services() => Some(Retire::Delete),
+        "delete" => {
             sink.push(
                 Problem::error(Code::PlatformOnly, node.span, "services can't be deleted on the Classic API")
                     .label("write `deactivate` or `keep`")
@@ -63,6 +70,8 @@ fn retire(sink: &mut Sink, node: &Node, rules: &Rules<'_>) -> Option<Retire> {
     }
 }
 
+/// Platform's settings are known on Classic, too: to ignore what isn't there does no harm, and one list
+/// can serve both APIs.
 fn ignore(sink: &mut Sink, node: &Node) -> BTreeSet<FieldPath> {
     let mut paths = BTreeSet::new();
     for (text, span) in decode::texts(sink, node, "fields to leave alone") {
@@ -74,6 +83,7 @@ fn ignore(sink: &mut Sink, node: &Node) -> BTreeSet<FieldPath> {
             ["version_sets", name, field] => !name.is_empty() && SET_FIELDS.contains(field),
             _ => false,
         };
+        let known = known || settings::check_path(&parts).is_ok();
         if known {
             paths.insert(FieldPath(parts.into_iter().map(str::to_owned).collect()));
         } else {
@@ -85,8 +95,10 @@ fn ignore(sink: &mut Sink, node: &Node) -> BTreeSet<FieldPath> {
 
 fn bad_path(span: Span, text: &str, parts: &[&str]) -> Problem {
     let suggestion = match parts {
+        [first, ..] if settings::is_setting(first) => settings::check_path(parts).err().flatten(),
         [first, rest @ ..] if !IGNORABLE.contains(first) => {
-            did_you_mean(first, IGNORABLE.iter().copied()).map(|known| [&[known], rest].concat().join("."))
+            let all = IGNORABLE.iter().copied().chain(SERVICE.iter().map(|field| field.name));
+            did_you_mean(first, all).map(|known| [&[known], rest].concat().join("."))
         }
         ["version_sets", name, field] => did_you_mean(field, SET_FIELDS.iter().copied())
             .map(|known| format!("version_sets.{name}.{known}")),
@@ -96,8 +108,9 @@ fn bad_path(span: Span, text: &str, parts: &[&str]) -> Problem {
         .label(or_suggestion(suggestion.as_deref(), "not a field of a service"))
         .help(
             "known are description, active, keyterms, agent, context_graph, tags, tags.KEY, version_sets, \
-             version_sets.NAME, and version_sets.NAME with agent_version, context_graph_version or \
-             llm_model_preferences below it",
+             version_sets.NAME, version_sets.NAME with agent_version, context_graph_version or \
+             llm_model_preferences below it, and the Platform API's settings at any depth, such as \
+             voice_config.max_response_words",
         )
 }
 
@@ -124,6 +137,7 @@ fn smoke_test(
         None => VersionSetName::new(VersionSetName::RELEASE),
     };
     let say = fields.get(sink, "say").and_then(|node| decode::prose(sink, node, "`say`"));
+    let run = rules.api == Api::Classic || is_turn(sink, node, fields, &version_set, say);
     let expect = fields.get(sink, "expect").and_then(|node| {
         let text = decode::text(sink, node)?;
         if let Err(error) = regex::Regex::new(text) {
@@ -136,7 +150,36 @@ fn smoke_test(
     {
         sink.push(not_yet(node.span, "`gate: true`"));
     }
-    Some(SmokeTest { version_set, say: say.map(str::to_owned), expect: expect.map(str::to_owned) })
+    let test = SmokeTest { version_set, say: say.map(str::to_owned), expect: expect.map(str::to_owned) };
+    run.then_some(test)
+}
+
+/// Whether the Platform API can hold this conversation. What it can't hold is left out with a warning, so
+/// that one manifest serves both APIs.
+fn is_turn(
+    sink: &mut Sink,
+    node: &Node,
+    fields: Fields<'_>,
+    version_set: &VersionSetName,
+    say: Option<&str>,
+) -> bool {
+    let first = fields.map.entries.first().map_or(node.span, |(key, _)| key.span);
+    let at = |name: &str| fields.raw(name).map_or(first, |node| node.span);
+    let too_long = say.is_some_and(|say| say.chars().count() > MAX_TURN);
+    let (span, message, label) = if !version_set.is_release() {
+        let message = "the Platform API talks to what is live: this smoke test is not run there";
+        (at("version_set"), message, "a conversation there can't name a version set")
+    } else if say.is_none() && fields.raw("say").is_none() {
+        let message = "the Platform API answers, it doesn't speak first: this smoke test is not run there";
+        (first, message, "it has no `say`")
+    } else if too_long {
+        let message = "the Platform API takes 8192 characters a turn: this smoke test is not run there";
+        (at("say"), message, "too long")
+    } else {
+        return true;
+    };
+    sink.push(Problem::warning(Code::SmokeNotRun, span, message).label(label));
+    false
 }
 
 fn smoke_set(

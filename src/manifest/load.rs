@@ -1,6 +1,6 @@
 //! The whole way from a directory to the desired state. Imports `model`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::service::{self, Decoded, Rules};
 use super::sink::{FileId, Problem, Sink, Span};
 use super::tree::{Key, Map, Node, Value, shortened};
 use super::{check, decode, files, merge, yaml};
-use crate::model::Desired;
+use crate::model::{Api, Desired};
 
 /// What a project wants of one environment.
 #[derive(Clone, Debug)]
@@ -154,7 +154,7 @@ fn run(sink: &mut Sink, root: &Path, wanted: Option<&str>) -> Option<(Project, E
     let chosen = chosen?;
     let mut desired = Desired::default();
     for document in documents {
-        if let Some(Decoded { service, .. }) = document.take(&chosen.name) {
+        if let Some(Decoded { service, .. }) = document.take(&chosen) {
             desired.services.insert(service.name.clone(), service);
         }
     }
@@ -193,13 +193,6 @@ fn choose(sink: &mut Sink, decoded: &project::Decoded, wanted: Option<&str>) -> 
         return None;
     };
     let at = decoded.places.get(name).copied().unwrap_or(decoded.environments);
-    if !environment.target.is_managed() {
-        sink.push(
-            Problem::error(Code::UnmanagedApi, at, format!("environment `{name}` is on the Platform API"))
-                .label("this version manages the Classic API only"),
-        );
-        return None;
-    }
     if let Target::Embedded { seed: Some(seed), .. } = &environment.target
         && let Err(error) = fs::metadata(seed)
     {
@@ -212,24 +205,26 @@ fn choose(sink: &mut Sink, decoded: &project::Decoded, wanted: Option<&str>) -> 
 /// A document, read for each environment that it differs in.
 #[derive(Default)]
 pub(super) struct Variants {
-    base: Option<Decoded>,
+    /// The document without any overlay, by the rules of each API that some environment without an
+    /// overlay is on.
+    base: BTreeMap<Api, Decoded>,
     /// By environment.
     pub(super) overlays: BTreeMap<String, Decoded>,
 }
 
 impl Variants {
     /// The document as this environment has it.
-    pub(super) fn of(&self, environment: &str) -> Option<&Decoded> {
-        self.overlays.get(environment).or(self.base.as_ref())
+    pub(super) fn of(&self, environment: &Environment) -> Option<&Decoded> {
+        self.overlays.get(&environment.name).or_else(|| self.base.get(&environment.target.api()))
     }
 
     /// The document in any environment, for what no overlay can change.
     pub(super) fn any(&self) -> Option<&Decoded> {
-        self.base.as_ref().or_else(|| self.overlays.values().next())
+        self.base.values().next().or_else(|| self.overlays.values().next())
     }
 
-    fn take(mut self, environment: &str) -> Option<Decoded> {
-        self.overlays.remove(environment).or(self.base)
+    fn take(mut self, environment: &Environment) -> Option<Decoded> {
+        self.overlays.remove(&environment.name).or_else(|| self.base.remove(&environment.target.api()))
     }
 }
 
@@ -278,15 +273,20 @@ fn variants(sink: &mut Sink, project: &project::Decoded, document: Node) -> Vari
     let environments = &project.project.environments;
     let policy = &project.project.policy;
     let mut variants = Variants::default();
-    let plain = || environments.values().filter(|one| !overlays.contains_key(&one.name));
-    // Classic's rules are the stricter ones, so they are taken where any environment needs them.
-    if environments.is_empty() || plain().next().is_some() {
-        let platform = plain().next().is_some() && plain().all(|one| !one.target.is_managed());
-        variants.base = service::decode(sink, &base, &Rules { policy, platform });
+    let plain = environments.values().filter(|one| !overlays.contains_key(&one.name));
+    let mut apis: BTreeSet<Api> = plain.map(|one| one.target.api()).collect();
+    if environments.is_empty() {
+        // None could be read, which was reported. The documents' own problems are told all the same.
+        apis.insert(Api::Classic);
+    }
+    for api in apis {
+        if let Some(decoded) = service::decode(sink, &base, &Rules { policy, api }) {
+            variants.base.insert(api, decoded);
+        }
     }
     for (name, overlay) in &overlays {
         let Some(environment) = environments.get(name) else { continue };
-        let rules = Rules { policy, platform: !environment.target.is_managed() };
+        let rules = Rules { policy, api: environment.target.api() };
         let mut merged = merge::overlay(base.clone(), overlay);
         merged.span = base.span;
         if let Some(decoded) = service::decode(sink, &merged, &rules) {

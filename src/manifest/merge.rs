@@ -1,4 +1,7 @@
-//! JSON Merge Patch (RFC 7396) on trees: `defaults` ← document ← overlay. Imports nothing of ours.
+//! JSON Merge Patch (RFC 7396) on trees: `defaults` ← document ← overlay. Imports `model`.
+//!
+//! Platform's settings are a patch themselves, over the live values, in which null says "take this away".
+//! So among them a null removes what the layer below declares, and stays where nothing is declared.
 //!
 //! Every node keeps the place it came from, so that a problem in a merged value points to the line
 //! that brought it in.
@@ -6,26 +9,55 @@
 use std::collections::{HashMap, HashSet};
 
 use super::tree::{Key, Map, Node, Value};
+use crate::model::settings::{self, SERVICE};
 
 /// The fields in which null is a value of its own when a document says it.
 const NULL_IS_A_VALUE: &[&str] = &["tags"];
 
-/// An overlay over a document, exactly as RFC 7396 says: null removes.
+/// An overlay over a document, as RFC 7396 says: null removes. Only among settings it stays where there is
+/// nothing to remove.
 pub(super) fn overlay(target: Node, patch: &Node) -> Node {
-    apply(Some(target), patch, Nulls::Remove)
+    apply(Some(target), patch, Nulls::Overlay)
 }
 
 /// A document over the project's defaults. Null removes what the defaults have. Where there is nothing
 /// to remove it stays, so that a key without a value can be reported; and among tags it is a value.
 pub(super) fn document(defaults: &Node, document: &Node) -> Node {
-    apply(Some(defaults.clone()), document, Nulls::RemoveDefaults)
+    apply(Some(defaults.clone()), document, Nulls::RemoveDeclared)
 }
 
+/// What nulls do in a mapping of the patch.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Nulls {
+    /// They go, and take away what is there.
     Remove,
-    RemoveDefaults,
+    /// They take away what is there, or else stay.
+    RemoveDeclared,
+    /// They stay.
     Keep,
+    /// The top of an overlay: it depends on the member.
+    Overlay,
+    /// An overlay's version sets: they go, but for those among controls.
+    VersionSets,
+}
+
+impl Nulls {
+    /// What holds for a member itself, and for what stands below it.
+    fn of_member(self, name: &str) -> (Self, Self) {
+        match self {
+            Self::Overlay if settings::field(SERVICE, name).is_some() => {
+                (Self::RemoveDeclared, Self::RemoveDeclared)
+            }
+            Self::Overlay if name == "version_sets" => (Self::Remove, Self::VersionSets),
+            Self::Overlay => (Self::Remove, Self::Remove),
+            Self::VersionSets if name == "experience_controls" => {
+                (Self::RemoveDeclared, Self::RemoveDeclared)
+            }
+            Self::VersionSets => (Self::Remove, Self::VersionSets),
+            Self::RemoveDeclared if NULL_IS_A_VALUE.contains(&name) => (Self::RemoveDeclared, Self::Keep),
+            other => (other, other),
+        }
+    }
 }
 
 fn apply(target: Option<Node>, patch: &Node, nulls: Nulls) -> Node {
@@ -47,18 +79,15 @@ fn apply_members(target: Map, members: &Map, nulls: Nulls) -> Map {
     for (key, value) in &members.entries {
         let slot = index.get(&key.name).copied();
         let old = slot.and_then(|at| slots.get_mut(at)).and_then(Option::take);
-        let removed = match nulls {
-            Nulls::Remove => true,
-            Nulls::RemoveDefaults => old.is_some(),
+        let (own, below) = nulls.of_member(&key.name);
+        let removed = match own {
             Nulls::Keep => false,
+            Nulls::RemoveDeclared => old.is_some(),
+            _ => true,
         };
         if value.value == Value::Null && removed {
             continue;
         }
-        let below = match nulls {
-            Nulls::RemoveDefaults if NULL_IS_A_VALUE.contains(&key.name.as_str()) => Nulls::Keep,
-            other => other,
-        };
         let merged = (key.clone(), apply(old.map(|(_, node)| node), value, below));
         match slot.and_then(|at| slots.get_mut(at)) {
             Some(slot) => *slot = Some(merged),
@@ -133,6 +162,33 @@ mod tests {
         ];
         for (defaults, text, result) in table {
             assert_eq!(document(&tree(defaults), &tree(text)), tree(result), "{defaults} ← {text}");
+        }
+    }
+
+    #[test]
+    fn an_overlay_keeps_the_nulls_of_settings_that_remove_nothing() {
+        let table = [
+            (
+                "{}",
+                "{voice_config: {tts_model: ~}, tags: {a: ~}}",
+                "{voice_config: {tts_model: ~}, tags: {}}",
+            ),
+            (
+                "{voice_config: {tts_model: x, b: 1}}",
+                "{voice_config: {tts_model: ~}}",
+                "{voice_config: {b: 1}}",
+            ),
+            ("{voice_config: {b: 1}}", "{voice_config: ~}", "{}"),
+            ("{}", "{escalation_policy: ~}", "{escalation_policy: ~}"),
+            ("{}", "{tags: {environment: ~}}", "{tags: {}}"),
+            (
+                "{}",
+                "{version_sets: {r: {a: ~, p: {experience_controls: {seed: ~}}}, s: ~}}",
+                "{version_sets: {r: {p: {experience_controls: {seed: ~}}}}}",
+            ),
+        ];
+        for (target, patch, result) in table {
+            assert_eq!(overlay(tree(target), &tree(patch)), tree(result), "{target} ← {patch}");
         }
     }
 

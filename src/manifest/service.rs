@@ -6,22 +6,15 @@ use super::decode::{self, Fields, Shape};
 use super::diagnostic::Code;
 use super::sink::{Problem, Sink, Span};
 use super::tree::{Key, Node, Value, shortened};
-use super::{lifecycle, tags, version_set};
+use super::{id, lifecycle, settings, tags, version_set};
+use crate::model::settings::SERVICE;
 use crate::model::{Api, DesiredService, Place, Policy, Reference, ServiceName};
 
 /// What a service is read against.
 pub(super) struct Rules<'a> {
     pub(super) policy: &'a Policy,
-    /// The environment is on the Platform API: nothing there is managed by this version, so the rules of
-    /// Classic don't apply, and fields of Platform are no problem.
-    pub(super) platform: bool,
-}
-
-impl Rules<'_> {
-    /// The most tags of a service.
-    pub(super) fn max_tags(&self) -> usize {
-        Api::Classic.max_tags()
-    }
+    /// The API that the service is meant for: every bound comes from it.
+    pub(super) api: Api,
 }
 
 /// A service, and where it says what other services are compared with.
@@ -51,16 +44,8 @@ const SHAPE: Shape = Shape {
     ],
     help: "",
 };
-/// What a service has on the Platform API only.
-const PLATFORM_KEYS: &[&str] = &[
-    "channel_type",
-    "environment",
-    "tool_capacity",
-    "safety_filters_enabled",
-    "voice_config",
-    "escalation_policy",
-    "experience_controls",
-];
+/// The most characters of a description on the Platform API.
+const MAX_DESCRIPTION: usize = 2_000;
 const REFERENCE: Shape =
     Shape { what: "a reference", keys: &["id"], help: "write the name as a text, or `{id: …}`" };
 
@@ -68,7 +53,7 @@ const REFERENCE: Shape =
 pub(super) fn platform_only(span: Span, name: &str) -> Problem {
     Problem::error(Code::PlatformOnly, span, format!("`{name}` belongs to the Platform API"))
         .label("the environment's API is Classic, which lacks it")
-        .help("this version manages the Classic API only; say it in the overlay of a Platform environment")
+        .help("say it in the overlay of an environment that is on the Platform API")
 }
 
 /// Something that waits for a later version.
@@ -79,20 +64,10 @@ pub(super) fn not_yet(span: Span, what: &str) -> Problem {
 
 /// Reads one service, reporting every problem. None when not even its name is known.
 pub(super) fn decode(sink: &mut Sink, node: &Node, rules: &Rules<'_>) -> Option<Decoded> {
-    let fields = Fields::open_with(sink, node, &SHAPE, |sink, key, _| {
-        if PLATFORM_KEYS.contains(&key.name.as_str()) {
-            if !rules.platform {
-                sink.push(platform_only(key.span, &key.name));
-            }
-            return true;
-        }
-        misnamed(key).map(|problem| sink.push(problem)).is_some()
-    })?;
+    let fields = open(sink, node, rules)?;
     // The loader points a document's span to its own first key: members may come from the defaults.
     let first = node.span;
-    let name = fields.require(sink, "service", first, "a service").and_then(|node| {
-        Some((ServiceName::new(decode::name(sink, node, "the service's name")?), node.span))
-    });
+    let name = fields.require(sink, "service", first, "a service").and_then(|node| name(sink, node, rules));
     let at = name.as_ref().map_or(first, |(_, span)| *span);
     let (agent, agent_place) = reference(sink, fields, "agent", at, rules);
     let (context_graph, context_graph_place) = reference(sink, fields, "context_graph", at, rules);
@@ -103,21 +78,24 @@ pub(super) fn decode(sink: &mut Sink, node: &Node, rules: &Rules<'_>) -> Option<
         depends_on.into_iter().flatten().map(|(name, span)| (ServiceName::new(name), span)).collect();
     let prevent = lifecycle.prevent_removal;
     let description = fields.get(sink, "description");
+    let (settings, setting_places) = match rules.api {
+        Api::Classic => Default::default(),
+        Api::Platform => settings::decode(sink, fields),
+    };
     let service = DesiredService {
         agent,
         agent_place,
         context_graph,
         context_graph_place,
-        description: description
-            .and_then(|node| decode::prose(sink, node, "`description`").map(str::to_owned)),
+        description: description.and_then(|node| self::description(sink, node, rules)),
         active: fields.get(sink, "active").and_then(|node| decode::boolean(sink, node)),
         keyterms: fields.get(sink, "keyterms").and_then(|node| tags::keyterms(sink, node, rules)),
         tags: fields.get(sink, "tags").and_then(|node| tags::decode(sink, node, rules, prevent)),
         version_sets: fields
             .get(sink, "version_sets")
             .and_then(|node| version_set::decode_all(sink, node, rules)),
-        settings: serde_json::Map::new(),
-        setting_places: std::collections::BTreeMap::new(),
+        settings,
+        setting_places,
         depends_on: depends_on.iter().map(|(name, _)| name.clone()).collect(),
         lifecycle,
         smoke: smoke(sink, fields, rules),
@@ -125,6 +103,41 @@ pub(super) fn decode(sink: &mut Sink, node: &Node, rules: &Rules<'_>) -> Option<
         name: name.as_ref().map_or_else(|| ServiceName::new(""), |(name, _)| name.clone()),
     };
     Some(Decoded { service, name: name?.1, depends_on, renamed_from })
+}
+
+/// The members of a service, with the keys that the API has.
+fn open<'a>(sink: &mut Sink, node: &'a Node, rules: &Rules<'_>) -> Option<Fields<'a>> {
+    let mut keys = SHAPE.keys.to_vec();
+    if rules.api == Api::Platform {
+        keys.extend(SERVICE.iter().map(|field| field.name));
+    }
+    Fields::open_with(sink, node, &Shape { keys: &keys, ..SHAPE }, |sink, key, _| {
+        // Only Classic gets here with such a key.
+        if settings::is_setting(&key.name) {
+            sink.push(platform_only(key.span, &key.name));
+            return true;
+        }
+        misnamed(key).map(|problem| sink.push(problem)).is_some()
+    })
+}
+
+fn name(sink: &mut Sink, node: &Node, rules: &Rules<'_>) -> Option<(ServiceName, Span)> {
+    let text = decode::name(sink, node, "the service's name")?;
+    if let Some(most) = rules.api.max_name() {
+        decode::check_length(sink, node.span, "the service's name", text, (1, most));
+    }
+    Some((ServiceName::new(text), node.span))
+}
+
+fn description(sink: &mut Sink, node: &Node, rules: &Rules<'_>) -> Option<String> {
+    let text = if rules.api.wants_description() {
+        decode::prose(sink, node, "`description`")?
+    } else {
+        let text = decode::text(sink, node)?.trim();
+        decode::check_length(sink, node.span, "`description`", text, (0, MAX_DESCRIPTION));
+        text
+    };
+    Some(text.to_owned())
 }
 
 /// Keys that people bring from the API, or put one level too high.
@@ -143,6 +156,16 @@ fn misnamed(key: &Key) -> Option<Problem> {
                     .label("it belongs to a version set")
                     .help("write it under `version_sets:` and the set's name, such as `release`"),
             );
+        }
+        "experience_controls" => {
+            return Some(
+                problem
+                    .label("it belongs to a model preference")
+                    .help("write it beside `llm_name`, under `llm_model_preferences:` of a version set"),
+            );
+        }
+        name if settings::is_of_voice(name) => {
+            return Some(problem.label("it belongs to `voice_config`"));
         }
         _ => return None,
     };
@@ -195,13 +218,5 @@ fn by_id(sink: &mut Sink, node: &Node, rules: &Rules<'_>) -> Option<Reference> {
     let at = fields.map.entries.first().map_or(node.span, |(key, _)| key.span);
     let node = fields.require(sink, "id", at, "a reference")?;
     let text = decode::name(sink, node, "an id")?;
-    let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-    let valid = rules.platform || (text.len() == 24 && text.bytes().all(hex));
-    if !valid {
-        let message = format!("`{}` is no id of the Classic API", shortened(text));
-        sink.push(
-            Problem::error(Code::BadId, node.span, message).label("24 digits are expected, each 0–9 or a–f"),
-        );
-    }
-    Some(Reference::Id(text.to_owned()))
+    id::check(sink, node.span, text, rules.api).map(Reference::Id)
 }

@@ -7,10 +7,18 @@ use super::diagnostic::Code;
 use super::service::Rules;
 use super::sink::{Problem, Sink, Span};
 use super::tree::{Key, Node, Value, shortened};
-use crate::model::{TAG_PROTECTED, TAG_REPLACES};
+use crate::model::{Api, TAG_PROTECTED, TAG_REPLACES};
 
-/// The most key terms that Classic takes.
-const MAX_KEYTERMS: usize = 20;
+/// The most characters of a key term on the Platform API.
+const MAX_KEYTERM: usize = 128;
+
+/// The most key terms that the API takes.
+fn max_keyterms(api: Api) -> usize {
+    match api {
+        Api::Classic => 20,
+        Api::Platform => 500,
+    }
+}
 
 /// Whether the API takes this as a tag's key or value: `^[\w\s]+$`, and something but white space.
 pub(super) fn is_valid(text: &str) -> bool {
@@ -55,16 +63,12 @@ pub(super) fn decode(
         tags.insert(name.to_owned(), value);
     }
     let own = if prevent_removal { 3 } else { 2 };
-    let most = rules.max_tags().saturating_sub(own);
-    if tags.len() > most && !rules.platform {
+    let all = rules.api.max_tags();
+    let most = all.saturating_sub(own);
+    if tags.len() > most {
         let message = format!("{} tags are declared, {most} are the most", tags.len());
         let problem = Problem::error(Code::TooMany, node.span, message);
-        sink.push(
-            problem.help(format!(
-                "the API takes {} tags, and the tool needs {own} for itself",
-                rules.max_tags()
-            )),
-        );
+        sink.push(problem.help(format!("the API takes {all} tags, and the tool needs {own} for itself")));
     }
     Some(tags)
 }
@@ -84,19 +88,22 @@ fn check_key(sink: &mut Sink, key: &Key, rules: &Rules<'_>) {
         );
     } else if name.is_empty() {
         sink.push(Problem::error(Code::BadText, key.span, "a tag's key is empty"));
-    } else if !is_valid(name) && !rules.platform {
+    } else if !is_valid(name) && rules.api == Api::Classic {
         sink.push(bad_tag(key.span, &key.name, "the tag"));
     }
 }
 
 fn value_of(sink: &mut Sink, node: &Node, rules: &Rules<'_>) -> Option<String> {
     let text = decode::text(sink, node)?;
+    if rules.api == Api::Platform {
+        return Some(text.trim().to_owned());
+    }
     if text.trim().is_empty() {
         sink.push(
             Problem::error(Code::BadText, node.span, "a tag's value is empty")
                 .label("write `~` for a tag without a value"),
         );
-    } else if !is_valid(text) && !rules.platform {
+    } else if !is_valid(text) {
         sink.push(bad_tag(node.span, text, "the tag's value"));
     }
     Some(text.trim().to_owned())
@@ -109,8 +116,12 @@ pub(super) fn keyterms(sink: &mut Sink, node: &Node, rules: &Rules<'_>) -> Optio
     let mut places: HashMap<&str, Span> = HashMap::new();
     for item in items {
         let Some(term) = decode::text(sink, item).map(str::trim) else { continue };
-        if !rules.platform && !is_keyterm(term) {
-            sink.push(bad_keyterm(item.span, term));
+        let bad = match rules.api {
+            Api::Classic => (!is_keyterm(term)).then(|| bad_keyterm(item.span, term)),
+            Api::Platform => bad_length(item.span, term),
+        };
+        if let Some(problem) = bad {
+            sink.push(problem);
         } else if let Some(first) = places.get(term) {
             sink.push(
                 Problem::warning(
@@ -126,8 +137,9 @@ pub(super) fn keyterms(sink: &mut Sink, node: &Node, rules: &Rules<'_>) -> Optio
             terms.push(term.to_owned());
         }
     }
-    if terms.len() > MAX_KEYTERMS && !rules.platform {
-        let message = format!("{} key terms are declared, {MAX_KEYTERMS} are the most", terms.len());
+    let most = max_keyterms(rules.api);
+    if terms.len() > most {
+        let message = format!("{} key terms are declared, {most} are the most", terms.len());
         sink.push(Problem::error(Code::TooMany, node.span, message));
     }
     Some(terms)
@@ -149,6 +161,16 @@ fn bad_keyterm(span: Span, term: &str) -> Problem {
     } else {
         problem.label("one to three words of lower-case letters (a–z) and `-`")
     }
+}
+
+/// Platform takes any key term that is neither empty nor long.
+fn bad_length(span: Span, term: &str) -> Option<Problem> {
+    let length = term.chars().count();
+    let message = format!("the API refuses the key term `{}`", shortened(term));
+    (!(1..=MAX_KEYTERM).contains(&length)).then(|| {
+        Problem::error(Code::BadKeyterm, span, message)
+            .label(format!("{length} characters, 1 to {MAX_KEYTERM} are taken"))
+    })
 }
 
 #[cfg(test)]

@@ -7,9 +7,10 @@ use serde_json::Value as Json;
 use super::decode::{self, Fields, Shape};
 use super::diagnostic::Code;
 use super::service::{Rules, not_yet, platform_only};
+use super::settings;
 use super::sink::{Problem, Sink, Span};
 use super::tree::{Key, Node, Value, shortened};
-use crate::model::{DesiredPreference, DesiredVersionSet, Pin, VersionSetName};
+use crate::model::{Api, DesiredPreference, DesiredVersionSet, Pin, VersionSetName};
 
 const SHAPE: Shape = Shape {
     what: "a version set",
@@ -20,6 +21,11 @@ const PREFERENCE: Shape = Shape {
     what: "a model preference",
     keys: &["llm_name", "params"],
     help: "parameters stand under `params`",
+};
+const PLATFORM_PREFERENCE: Shape = Shape {
+    keys: &["llm_name", "params", "experience_controls"],
+    help: "parameters stand under `params` or `experience_controls`",
+    ..PREFERENCE
 };
 /// Who serves the models that are known, as the first part of a model's name says.
 const MODEL_FAMILIES: &[&str] = &["openai_", "azure_", "google_", "aws_", "anthropic_"];
@@ -95,6 +101,15 @@ fn decode(sink: &mut Sink, key: &Key, node: &Node, rules: &Rules<'_>) -> Option<
         let meant = match key.name.as_str() {
             "gate" => {
                 sink.push(not_yet(key.span, "`gate` on a version set"));
+                return true;
+            }
+            "experience_controls" => {
+                let problem = Problem::error(Code::UnknownKey, key.span, "unknown key `experience_controls`");
+                sink.push(
+                    problem
+                        .label("it belongs to a model preference")
+                        .help("write it beside `llm_name`, under `llm_model_preferences:`"),
+                );
                 return true;
             }
             // As the API spells them.
@@ -181,12 +196,17 @@ fn preferences(
 }
 
 fn preference(sink: &mut Sink, key: &Key, node: &Node, rules: &Rules<'_>) -> Option<DesiredPreference> {
-    let fields = Fields::open_with(sink, node, &PREFERENCE, |sink, key, _| {
-        let platform = key.name == "experience_controls";
-        if platform && !rules.platform {
+    let shape = match rules.api {
+        Api::Classic => PREFERENCE,
+        Api::Platform => PLATFORM_PREFERENCE,
+    };
+    let fields = Fields::open_with(sink, node, &shape, |sink, key, _| {
+        // Only Classic gets here with this key.
+        let lacking = key.name == "experience_controls";
+        if lacking {
             sink.push(platform_only(key.span, &key.name));
         }
-        platform
+        lacking
     })?;
     let llm_name = fields
         .require(sink, "llm_name", key.span, "a model preference")
@@ -207,5 +227,11 @@ fn preference(sink: &mut Sink, key: &Key, node: &Node, rules: &Rules<'_>) -> Opt
             _ => None,
         }
     });
-    Some(DesiredPreference { llm_name: llm_name?.0.to_owned(), params, experience_controls: None })
+    let controls = fields.raw("experience_controls").filter(|_| rules.api == Api::Platform);
+    let experience_controls = match controls.map(|node| (&node.value, node)) {
+        None => None,
+        Some((Value::Null, _)) => Some(None),
+        Some((_, node)) => settings::experience_controls(sink, node).map(Some),
+    };
+    Some(DesiredPreference { llm_name: llm_name?.0.to_owned(), params, experience_controls })
 }

@@ -78,10 +78,14 @@ fn keys() {
         "safety_filters_enabled",
         "voice_config",
         "escalation_policy",
-        "experience_controls",
     ] {
         expect(&format!("{key}: x\n"), &["AG016 4:1"]);
+        expect(&format!("{key}: ~\n"), &["AG016 4:1"]);
     }
+    // Whatever the API, these don't stand here.
+    expect("experience_controls: {}\n", &["AG012 4:1"]);
+    expect("forwarding: {}\n", &["AG012 4:1"]);
+    expect("version_sets: {dev: {experience_controls: {}}}\n", &["AG012 4:22"]);
     expect("lifecycle: {retire: delete}\n", &["AG016 4:21"]);
     expect("smoke: [{gate: true}]\n", &["AG017 4:16"]);
     expect("version_sets: {dev: {gate: true}}\n", &["AG017 4:22"]);

@@ -100,15 +100,3 @@ fn a_problem_of_the_defaults_is_told_once() {
         ["AG021 amigops.yaml:9:19", "AG015 amigops.yaml:9:30", "AG012 amigops.yaml:9:42"]
     );
 }
-
-#[test]
-fn a_platform_environment_takes_its_own_fields() {
-    let project = PROJECT.replace("classic, organization: acme", "platform, workspace: w");
-    let document = format!("{SERVICE}environments: {{production: {{tool_capacity: 3, tags: {{a-b: x}}}}}}\n");
-    let case = Case::new(&[("amigops.yaml", &project), ("services/a.yaml", &document)]);
-    assert_eq!(case.codes(), Vec::<String>::new());
-    let problems = load(case.path(), Some("production")).expect_err("it isn't managed");
-    assert_eq!(problems.diagnostics.len(), 1);
-    assert_eq!(problems.diagnostics[0].location.to_string(), "amigops.yaml:5:3");
-    assert_eq!(problems.diagnostics[0].code.as_str(), "AG052");
-}

@@ -26,8 +26,14 @@ environments:
     base_url: https://proxy.example/amigo/
     headers: {x-mongo-cluster-name: blue}
     credentials: {api_key: STAGING_KEY, api_key_id: STAGING_KEY_ID, user_id: STAGING_USER}
-  production: {api: platform, workspace: 3fa85f64-5717-4562-b3fc-2c963f66afa6}
-  rehearsal: {api: embedded, dialect: platform}
+  production:
+    api: platform
+    workspace: 3FA85F64-5717-4562-b3fc-2c963f66afa6
+    base_url: https://proxy.example/platform/
+    headers: {x-team: care}
+    credentials: {api_key: PLATFORM_KEY}
+    smoke_phone_number: "+12025550100"
+  rehearsal: {api: embedded, dialect: platform, smoke_phone_number: "+12025550101"}
 default_environment: sandbox
 ownership: {tag: managed_by, value: care team}
 unmanaged_version_sets: ["personal-*"]
@@ -56,6 +62,7 @@ fn every_key_of_a_project() {
             state: root.join(".amigops/sandbox.redb"),
             seed: Some(root.join("sandbox-seed.yaml")),
             limits: true,
+            smoke_phone_number: None,
         }
     );
     assert_eq!(
@@ -65,6 +72,7 @@ fn every_key_of_a_project() {
             state: root.join(".amigops/scratch.redb"),
             seed: None,
             limits: false,
+            smoke_phone_number: None,
         }
     );
     assert_eq!(
@@ -80,8 +88,38 @@ fn every_key_of_a_project() {
             },
         }
     );
-    assert!(matches!(target("production"), Target::Platform { workspace: Some(_), embedded: false, .. }));
-    assert!(matches!(target("rehearsal"), Target::Platform { workspace: None, embedded: true, .. }));
+    assert_eq!(
+        target("production"),
+        &Target::Platform {
+            workspace: Some("3fa85f64-5717-4562-b3fc-2c963f66afa6".to_owned()),
+            base_url: Some("https://proxy.example/platform".to_owned()),
+            headers: BTreeMap::from([("x-team".to_owned(), "care".to_owned())]),
+            credentials: Credentials { api_key: Some("PLATFORM_KEY".to_owned()), ..Credentials::default() },
+            smoke_phone_number: Some("+12025550100".to_owned()),
+        }
+    );
+    assert_eq!(
+        target("rehearsal"),
+        &Target::Embedded {
+            dialect: Api::Platform,
+            state: root.join(".amigops/rehearsal.redb"),
+            seed: None,
+            limits: false,
+            smoke_phone_number: Some("+12025550101".to_owned()),
+        }
+    );
+    let apis: Vec<_> =
+        project.environments.values().map(|one| (one.name.as_str(), one.target.api())).collect();
+    assert_eq!(
+        apis,
+        [
+            ("production", Api::Platform),
+            ("rehearsal", Api::Platform),
+            ("sandbox", Api::Classic),
+            ("scratch", Api::Classic),
+            ("staging", Api::Classic),
+        ]
+    );
     let policy = &project.policy;
     assert_eq!(policy.ownership, Ownership { tag: "managed_by".to_owned(), value: "care team".to_owned() });
     assert!(policy.is_unmanaged(&"personal-ann".into()) && !policy.is_unmanaged(&"release".into()));
@@ -94,6 +132,9 @@ fn every_key_of_a_project() {
         }
     );
     assert_eq!(load(case.path(), None).expect("it loads").environment.name, "sandbox");
+    for name in ["production", "rehearsal"] {
+        assert_eq!(load(case.path(), Some(name)).expect("it loads").environment.name, name);
+    }
 }
 
 /// Problems of a project file that continues `version` and `manifests` (lines 1 and 2).
@@ -122,6 +163,23 @@ fn broken_projects() {
         ("environments: {a: {api: embedded}, b: {api: embedded}}\n", &["AG051 3:1"]),
         ("environments: {s: {api: classic, organization: a/b}}\n", &["AG015 3:48"]),
         ("environments: {s: {api: classic, base_url: \"http://example.com\"}}\n", &["AG053 3:44"]),
+        ("environments: {s: {api: platform, organization: x}}\n", &["AG012 3:35"]),
+        ("environments: {s: {api: platform, workspace: w}}\n", &["AG030 3:46"]),
+        ("environments: {s: {api: platform, workspace: 6618791275530b73714e9d18}}\n", &["AG030 3:46"]),
+        ("environments: {s: {api: platform, credentials: {user_id: X}}}\n", &["AG012 3:49"]),
+        ("environments: {s: {api: platform, smoke_phone_number: \"12025550100\"}}\n", &["AG037 3:55"]),
+        ("environments: {s: {api: platform, smoke_phone_number: +12025550100}}\n", &["AG010 3:55"]),
+        ("environments: {s: {api: platform, smoke_phone_number: ~}}\n", &["AG014 3:35"]),
+        ("environments: {s: {api: classic, smoke_phone_number: \"+12025550100\"}}\n", &["AG012 3:34"]),
+        ("environments: {s: {api: embedded, smoke_phone_number: \"+12025550100\"}}\n", &["AG012 3:35"]),
+        (
+            "environments: {s: {api: embedded, dialect: plattform, smoke_phone_number: \"+12025550100\"}}\n",
+            &["AG015 3:44"],
+        ),
+        (
+            "environments: {s: {api: embedded, dialect: platform, smoke_phone_number: \"+0\"}}\n",
+            &["AG037 3:74"],
+        ),
         (
             "environments: {s: {api: classic, headers: {Cookie: x, Host: y, \"a b\": z, ok: 1}}}\n",
             &["AG054 3:44", "AG054 3:55", "AG054 3:64", "AG010 3:78"],

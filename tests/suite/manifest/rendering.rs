@@ -89,7 +89,7 @@ fn a_platform_field() {
     4 | voice_config: {}
       | ^^^^^^^^^^^^ the environment's API is Classic, which lacks it
       |
-      = help: this version manages the Classic API only; say it in the overlay of a Platform environment
+      = help: say it in the overlay of an environment that is on the Platform API
 
     error: 1 problem in 1 file; nothing was sent
     "###);
