@@ -113,7 +113,7 @@ fn read_credentials(env: &Env, names: &VariableNames, environment: &str) -> Resu
             }
         }
     };
-    Ok(Credentials {
+    Ok(Credentials::SignIn {
         api_key: read("API key", &names.api_key, "AMIGO_API_KEY")?,
         api_key_id: read("API key id", &names.api_key_id, "AMIGO_API_KEY_ID")?,
         user_id: read("user", &names.user_id, "AMIGO_USER_ID")?,
@@ -142,7 +142,7 @@ fn embedded(
         if limits { Limits::Documented { window: Duration::from_secs(60) } } else { Limits::Off };
     let server = start(options)?;
     let credentials =
-        Credentials { api_key: SANDBOX.into(), api_key_id: SANDBOX.into(), user_id: SANDBOX.into() };
+        Credentials::SignIn { api_key: SANDBOX.into(), api_key_id: SANDBOX.into(), user_id: SANDBOX.into() };
     let access =
         access(context, &server.url(), SANDBOX.to_owned(), credentials, std::collections::BTreeMap::new());
     Ok(Connection { api: Classic::new(access)?, organization: SANDBOX.to_owned(), _emulator: Some(server) })

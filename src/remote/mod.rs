@@ -8,8 +8,11 @@ mod classic;
 mod failure;
 mod http;
 mod limits;
+mod pages;
 mod retry;
 mod snapshot;
+mod token;
+mod wire;
 
 use std::collections::BTreeSet;
 use std::future::Future;
