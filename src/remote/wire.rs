@@ -168,7 +168,7 @@ pub(super) struct Named {
     pub(super) deprecated: Option<bool>,
     /// Absent and null differ: not said, and no version.
     #[serde(default, deserialize_with = "present")]
-    latest_version: Option<Value>,
+    pub(super) latest_version: Option<Value>,
 }
 
 fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
