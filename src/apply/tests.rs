@@ -12,7 +12,7 @@ use super::{Settings, run};
 use crate::emulator::{self, Seed, Server};
 use crate::model::*;
 use crate::plan::tests::build::options;
-use crate::plan::tests::generate::{all_live, all_wanted, essence, policy};
+use crate::plan::tests::generate::{essence, policy, state};
 use crate::plan::{self, Options, Plan, verify};
 use crate::remote::{Access, ApiError, Classic, Credentials, Watch, read_snapshot};
 
@@ -155,8 +155,7 @@ fn random_plans_run_to_the_end_that_was_planned_even_in_two_parts() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let (mut plans, mut steps) = (0, 0);
     for case in 0..80_usize {
-        let desired = all_wanted(Api::Classic).new_tree(&mut runner).expect("a value").current();
-        let live = all_live(Api::Classic).new_tree(&mut runner).expect("a value").current();
+        let (desired, live) = state(Api::Classic).new_tree(&mut runner).expect("a value").current();
         if let Some(ran) = runtime.block_on(one(&desired, &live, case % 7)) {
             plans += 1;
             steps += ran;

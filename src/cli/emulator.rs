@@ -59,7 +59,9 @@ impl Emulator {
         options.token_lifetime = Duration::from_secs(self.token_lifetime);
         let server = connect::start(options)?;
         context.ui.result(&format!("{}\n", server.url()));
-        context.ui.note("the Classic API is emulated at this address; Ctrl-C ends it");
+        context
+            .ui
+            .note("both APIs are emulated at this address, the Classic and the Platform one; Ctrl-C ends it");
         super::apply::interrupted()
             .await
             .map_err(|error| Failure::other(format!("signals can't be heard: {error}")))?;

@@ -28,12 +28,8 @@ impl World {
     /// Whether nothing changed between two copies of a world.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.counter == other.counter
-            && self.organizations.len() == other.organizations.len()
-            && self
-                .organizations
-                .iter()
-                .zip(&other.organizations)
-                .all(|((name, one), (other_name, other))| name == other_name && Arc::ptr_eq(one, other))
+            && same_homes(&self.organizations, &other.organizations)
+            && same_homes(&self.workspaces, &other.workspaces)
     }
 
     /// One organization, made when it is missing.
@@ -125,6 +121,12 @@ impl World {
         home.unit_tests.push(UnitTest { id, sequence, service_id, version_set });
         true
     }
+}
+
+fn same_homes<T>(ours: &BTreeMap<String, Arc<T>>, theirs: &BTreeMap<String, Arc<T>>) -> bool {
+    let mut pairs = ours.iter().zip(theirs);
+    ours.len() == theirs.len()
+        && pairs.all(|((name, one), (other_name, other))| name == other_name && Arc::ptr_eq(one, other))
 }
 
 impl Organization {
@@ -268,7 +270,7 @@ fn object_id(n: u64) -> String {
 }
 
 /// One step of SplitMix64: a bijection, so two counters never share an id.
-fn mix(n: u64) -> u64 {
+pub(super) fn mix(n: u64) -> u64 {
     let n = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let n = (n ^ (n >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let n = (n ^ (n >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

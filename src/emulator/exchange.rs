@@ -1,6 +1,6 @@
 //! A request and its answer, free of any HTTP library, so that rules can be tested without one.
 
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A request that was read whole.
 #[derive(Clone, Debug)]
@@ -36,6 +36,8 @@ pub(super) enum Payload {
     Empty,
     Json(Vec<u8>),
     Text(String),
+    /// Bytes of this content type.
+    Bytes(&'static str, Vec<u8>),
     /// NDJSON, each piece sent on its own.
     Stream(Vec<Vec<u8>>),
 }
@@ -54,9 +56,25 @@ impl Answer {
         }
     }
 
+    /// A refusal with a reason.
+    pub(super) fn detail(status: u16, text: &str) -> Self {
+        Self::json(status, &serde_json::json!({ "detail": text }))
+    }
+
     /// The same with one more header.
     pub(super) fn with(mut self, name: &str, value: impl std::fmt::Display) -> Self {
         self.headers.push((name.to_owned(), value.to_string()));
         self
     }
+}
+
+/// Milliseconds since the epoch.
+pub(super) fn millis(time: SystemTime) -> i64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// A time as ISO 8601.
+pub(super) fn iso(millis: i64) -> String {
+    jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX).to_string()
 }

@@ -1,7 +1,9 @@
-//! Rate limits: fixed windows per organization and endpoint. Imports nothing of ours.
+//! Rate limits: fixed windows per organization and endpoint. Imports the exchange.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::exchange::Answer;
 
 /// Which limits the server enforces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +39,16 @@ pub(super) struct Allowance {
     pub(super) reset: u64,
     /// Seconds to wait, when the request is one too many.
     pub(super) retry_after: Option<u64>,
+}
+
+impl Allowance {
+    /// The answer with the headers.
+    pub(super) fn show_on(self, answer: Answer) -> Answer {
+        answer
+            .with("x-ratelimit-limit", self.limit)
+            .with("x-ratelimit-remaining", self.remaining)
+            .with("x-ratelimit-reset", self.reset)
+    }
 }
 
 #[derive(Clone, Copy)]

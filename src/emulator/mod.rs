@@ -4,15 +4,18 @@
 //! reads the contract on its own, so that a misreading in the client shows up here as a refusal.
 //!
 //! ```text
-//!  TCP ─ server ─▶ observer.before ─▶ classic (limits, sign-in, rules) ─▶ store ─▶ observer.after ─▶ answer
-//!                                        │                                  ▲
-//!                                        └── a changed copy of the world ───┘
+//!  TCP ─ server ─▶ observer.before ─┬▶ classic (limits, sign-in, rules) ─┬▶ store ─▶ observer.after ─▶ answer
+//!                                   └▶ platform (limits, keys, rules) ───┘    ▲
+//!                                        │                                    │
+//!                                        └─── a changed copy of the world ────┘
 //! ```
 //!
 //! * [`world`](World): everything that exists. A copy costs a few pointers, so a request works on
 //!   a copy, and what it changed is what differs by pointer.
 //! * `store`: one transaction a changed world, durable before the answer.
-//! * `classic`: the Classic API's paths, limits, sign-in and rules. A second API fits beside it.
+//! * `classic`: the Classic API's paths, limits, sign-in and rules.
+//! * `platform`: the Platform API's, told from it by the shape of a path.
+//! * `problems`, `refusal`, `query`, `routing`, `replies`: what both need and neither owns.
 //! * [`Seed`]: what exists before anybody wrote anything.
 //! * [`Observer`]: sees every request, and may break it.
 
@@ -22,19 +25,32 @@ mod connection;
 mod exchange;
 mod limits;
 mod observer;
+mod platform;
+mod problems;
+mod query;
+mod refusal;
+mod replies;
+mod routing;
 mod seed;
 mod seed_apply;
+mod seed_workspaces;
+mod seed_workspaces_apply;
 mod server;
 mod store;
 mod table;
+mod workspace;
 mod world;
 
 pub use limits::Limits;
 pub use observer::{Observer, RequestInfo, RequestRecord, Verdict};
+pub use platform::PlatformOptions;
 pub use seed::{Seed, SeedError};
 pub use server::{Options, Server, StartError};
 pub use store::StoreError;
 pub use table::{Row, Table};
+pub use workspace::{
+    PlatformService, SANDBOX_WORKSPACE, ServiceTag, Workspace, WorkspaceKey, WorkspacePermission,
+};
 pub use world::{
     ApiKey, BehaviorSet, CannedReply, CatalogItem, Conversation, Organization, Permission, Replies,
     ReplyError, Service, Settings, UnitTest, VersionSet, World,

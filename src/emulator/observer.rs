@@ -47,7 +47,7 @@ pub struct RequestInfo {
     pub method: String,
     /// The path as sent, with the query.
     pub path: String,
-    /// The organization, where the path names one.
+    /// The organization or the workspace, where the path names one.
     pub organization: Option<String>,
     /// The body; what isn't UTF-8 is replaced.
     pub body: String,

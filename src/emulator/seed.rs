@@ -1,4 +1,4 @@
-//! What exists before anybody wrote anything, from YAML. Imports the world's types.
+//! What exists before anybody wrote anything, from YAML. Imports the world's types and the part of workspaces.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,9 +6,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use serde_saphyr::{Location, Spanned};
 
+use super::seed_workspaces::{SeedWorkspace, check_all};
 use super::world::{Permission, Replies, VersionSet};
 
-/// Organizations to be found on a server.
+/// Organizations and workspaces to be found on a server.
 ///
 /// ```
 /// let seed = amigops::emulator::Seed::from_yaml(
@@ -37,6 +38,18 @@ use super::world::{Permission, Replies, VersionSet};
 ///       canned:
 ///         - {service: Health Coach, agent_version: 4, error: {code: 500, description: model is away}}
 ///         - {says: bye, answer: See you., finishes: true}
+/// workspaces:
+///   sandbox:                         # or a UUID
+///     api_keys: [{key: secret}, {key: other, name: reader, permissions: [Service.view]}]
+///     agents: [{name: Coach Maya, versions: 5}]
+///     context_graphs: [{name: Coaching Flow, versions: 6}]
+///     services:
+///       - name: Health Coach
+///         agent: Coach Maya
+///         context_graph: Coaching Flow
+///         channel_type: text
+///         escalation_policy: {risk_scorer: {type: hangup}}
+///         version_sets: {release: {agent_version: 3}}
 /// ",
 /// );
 /// assert!(seed.is_ok());
@@ -44,6 +57,8 @@ use super::world::{Permission, Replies, VersionSet};
 #[derive(Clone, Debug, Default)]
 pub struct Seed {
     pub(super) organizations: BTreeMap<String, SeedOrganization>,
+    /// By id.
+    pub(super) workspaces: BTreeMap<String, SeedWorkspace>,
 }
 
 /// What is wrong with a seed, and where.
@@ -63,6 +78,8 @@ pub struct SeedError {
 struct Document {
     #[serde(default)]
     organizations: BTreeMap<String, SeedOrganization>,
+    #[serde(default)]
+    workspaces: BTreeMap<String, SeedWorkspace>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -104,7 +121,7 @@ fn one() -> u32 {
     1
 }
 
-fn yes() -> bool {
+pub(super) fn yes() -> bool {
     true
 }
 
@@ -165,7 +182,8 @@ impl Seed {
             }
             organization.check()?;
         }
-        Ok(Self { organizations: document.organizations })
+        let workspaces = check_all(document.workspaces)?;
+        Ok(Self { organizations: document.organizations, workspaces })
     }
 
     /// Adds a key that may do everything, unless the organization has one with this id. The organization is
@@ -185,19 +203,26 @@ impl Seed {
     }
 }
 
-fn wrong<T>(place: Location, message: impl Into<String>) -> Result<T, SeedError> {
+pub(super) fn wrong<T>(place: Location, message: impl Into<String>) -> Result<T, SeedError> {
     Err(SeedError { line: place.line(), column: place.column(), message: message.into() })
 }
 
 /// Finds something by name.
-fn named<'a>(items: &'a [SeedItem], name: &Spanned<String>, what: &str) -> Result<&'a SeedItem, SeedError> {
+pub(super) fn named<'a>(
+    items: &'a [SeedItem],
+    name: &Spanned<String>,
+    what: &str,
+) -> Result<&'a SeedItem, SeedError> {
     match items.iter().find(|item| item.name.value == name.value) {
         Some(item) => Ok(item),
         None => wrong(name.referenced, format!("there is no {what} named {:?} here", name.value)),
     }
 }
 
-fn check_unique<'a>(names: impl Iterator<Item = &'a Spanned<String>>, what: &str) -> Result<(), SeedError> {
+pub(super) fn check_unique<'a>(
+    names: impl Iterator<Item = &'a Spanned<String>>,
+    what: &str,
+) -> Result<(), SeedError> {
     let mut seen = BTreeSet::new();
     for name in names {
         if name.value.trim() != name.value || name.value.is_empty() {
@@ -267,15 +292,27 @@ impl SeedOrganization {
                 Ok(set) => set,
                 Err(message) => return wrong(fields.referenced, format!("version set {name:?}: {message}")),
             };
-            for (pin, item) in [(set.agent_version, agent), (set.context_graph_version, graph)] {
-                if let Some(pin) = pin.filter(|pin| !(1..=item.versions).contains(pin)) {
-                    let message = format!("{:?} has no version {pin}", item.name.value);
-                    return wrong(fields.referenced, format!("version set {name:?}: {message}"));
-                }
-            }
+            check_pins(fields.referenced, name, &set, agent, graph)?;
         }
         Ok(())
     }
+}
+
+/// Whether a version set's pins exist.
+pub(super) fn check_pins(
+    place: Location,
+    name: &str,
+    set: &VersionSet,
+    agent: &SeedItem,
+    graph: &SeedItem,
+) -> Result<(), SeedError> {
+    for (pin, item) in [(set.agent_version, agent), (set.context_graph_version, graph)] {
+        if let Some(pin) = pin.filter(|pin| !(1..=item.versions).contains(pin)) {
+            let message = format!("{:?} has no version {pin}", item.name.value);
+            return wrong(place, format!("version set {name:?}: {message}"));
+        }
+    }
+    Ok(())
 }
 
 /// Reads a version set: pins, preferences, and whatever else it carries.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::seed::{Seed, SeedBehaviorSet, SeedItem, SeedKey, SeedOrganization, SeedService, version_set};
+use super::seed_workspaces_apply::sow_workspace;
 use super::table::Table;
 use super::world::{ApiKey, BehaviorSet, CatalogItem, Organization, Service, Settings, World};
 
@@ -19,6 +20,9 @@ impl Seed {
             let is_new = world.organization(name).is_none();
             world.organization_or_new(name);
             Sower { world, name, millis }.sow(seed, is_new);
+        }
+        for (id, seed) in &self.workspaces {
+            sow_workspace(world, id, seed, millis);
         }
     }
 }
@@ -91,32 +95,14 @@ impl Sower<'_> {
     }
 
     fn item(&mut self, seed: &SeedItem, table: fn(&mut Organization) -> &mut Table<CatalogItem>) {
-        let wanted = seed.id.as_ref().map(|id| &id.value);
-        let same = |item: &&CatalogItem| match wanted {
-            Some(id) => item.id == *id,
-            None => item.name == seed.name.value,
-        };
-        let known = table(self.home()).iter().find(same).cloned();
+        let known = known_item(table(self.home()), seed).cloned();
         let Some(known) = known else {
             let (sequence, id) = self.world.next_id();
-            let item = CatalogItem {
-                id: wanted.cloned().unwrap_or(id),
-                sequence,
-                name: seed.name.value.clone(),
-                versions: seed.versions,
-                deprecated: seed.deprecated,
-                created_at: self.millis,
-            };
+            let item = new_item(seed, sequence, id, self.millis);
             table(self.home()).push(item);
             return;
         };
-        let item = CatalogItem {
-            name: seed.name.value.clone(),
-            // Versions are only ever added: services may pin those that are there.
-            versions: known.versions.max(seed.versions),
-            deprecated: seed.deprecated,
-            ..known.clone()
-        };
+        let item = renewed_item(seed, &known);
         if item != known
             && let Some(place) = table(self.home()).get_mut(&known.id)
         {
@@ -161,5 +147,36 @@ impl Sower<'_> {
             updated_at: self.millis,
         };
         self.home().behavior_sets.push(set);
+    }
+}
+
+/// The item that a seed means: by its id, or else by its name.
+pub(super) fn known_item<'t>(table: &'t Table<CatalogItem>, seed: &SeedItem) -> Option<&'t CatalogItem> {
+    table.iter().find(|item| match &seed.id {
+        Some(id) => item.id == id.value,
+        None => item.name == seed.name.value,
+    })
+}
+
+/// An item that was not there.
+pub(super) fn new_item(seed: &SeedItem, sequence: u64, id: String, millis: i64) -> CatalogItem {
+    CatalogItem {
+        id: seed.id.as_ref().map_or(id, |id| id.value.clone()),
+        sequence,
+        name: seed.name.value.clone(),
+        versions: seed.versions,
+        deprecated: seed.deprecated,
+        created_at: millis,
+    }
+}
+
+/// What a seed makes of an item that was there.
+pub(super) fn renewed_item(seed: &SeedItem, known: &CatalogItem) -> CatalogItem {
+    CatalogItem {
+        name: seed.name.value.clone(),
+        // Versions are only ever added: services may pin those that are there.
+        versions: known.versions.max(seed.versions),
+        deprecated: seed.deprecated,
+        ..known.clone()
     }
 }

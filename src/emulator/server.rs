@@ -14,11 +14,13 @@ use axum::response::Response;
 use futures_util::StreamExt;
 use tokio::sync::oneshot;
 
-use super::classic::{Classic, organization_of};
+use super::classic::Classic;
 use super::connection::{CuttableListener, Scissors};
 use super::exchange::{Answer, Payload, Request};
 use super::limits::Limits;
 use super::observer::{Observer, RequestInfo, RequestRecord, Verdict};
+use super::platform::{Platform, PlatformOptions, is_platform};
+use super::routing::organization_of;
 use super::seed::Seed;
 use super::store::{Store, StoreError};
 use super::world::World;
@@ -42,6 +44,8 @@ pub struct Options {
     pub limits: Limits,
     /// How long a token lasts.
     pub token_lifetime: Duration,
+    /// What the Platform API's vendor leaves open.
+    pub platform: PlatformOptions,
     /// What time it is.
     pub clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
     /// Who watches.
@@ -57,6 +61,7 @@ impl Options {
             seed: None,
             limits: Limits::Off,
             token_lifetime: Duration::from_secs(3600),
+            platform: PlatformOptions::default(),
             clock,
             observer: None,
         }
@@ -101,6 +106,7 @@ struct Core {
     world: World,
     store: Store,
     classic: Classic,
+    platform: Platform,
 }
 
 #[derive(Default)]
@@ -137,7 +143,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Server {
     /// Opens the state, seeds it, and serves until stopped.
     pub fn start(options: Options) -> Result<Self, StartError> {
-        let Options { listen, state, seed, limits, token_lifetime, clock, observer } = options;
+        let Options { listen, state, seed, limits, token_lifetime, platform, clock, observer } = options;
         let (store, before) = Store::open(state.as_deref())?;
         let mut world = before.clone();
         if let Some(seed) = seed {
@@ -150,7 +156,8 @@ impl Server {
         let address = listener.local_addr().map_err(refused)?;
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Run)?;
-        let core = Core { world, store, classic: Classic::new(limits, token_lifetime) };
+        let (classic, platform) = (Classic::new(limits, token_lifetime), Platform::new(limits, platform));
+        let core = Core { world, store, classic, platform };
         let shared = Arc::new(Shared { core: Mutex::new(core), log: Mutex::default(), clock, observer });
         let (stop, stopped) = oneshot::channel();
         let state = Arc::clone(&shared);
@@ -274,7 +281,11 @@ fn process(shared: &Shared, request: &Request, info: &RequestInfo) -> Answer {
     let mut guard = lock(&shared.core);
     let core = &mut *guard;
     let mut next = core.world.clone();
-    let mut answer = core.classic.handle(request, &mut next);
+    let mut answer = if is_platform(&request.path) {
+        core.platform.handle(request, &mut next)
+    } else {
+        core.classic.handle(request, &mut next)
+    };
     if !next.is_same(&core.world) {
         match core.store.save(&core.world, &next) {
             Ok(()) => core.world = next,
@@ -315,6 +326,7 @@ fn respond(answer: Answer) -> Response {
         Payload::Empty => (None, Body::empty()),
         Payload::Json(bytes) => (Some("application/json"), Body::from(bytes)),
         Payload::Text(text) => (None, Body::from(text)),
+        Payload::Bytes(kind, bytes) => (Some(kind), Body::from(bytes)),
         Payload::Stream(pieces) => (Some("application/x-ndjson"), piece_by_piece(pieces)),
     };
     let mut response = Response::new(body);

@@ -1,6 +1,6 @@
 //! The state file: one redb transaction a changed world, durable when `save` returns. Imports the world.
 //!
-//! Rows are JSON under (organization, kind, id). Only rows that differ by pointer are written.
+//! Rows are JSON under (organization or workspace, kind, id). Only rows that differ by pointer are written.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::table::{Change, Row, Table};
-use super::world::{Organization, World};
+use super::workspace::Workspace;
+use super::world::{Organization, Settings, World};
 
 const META: TableDefinition<&str, u64> = TableDefinition::new("amigops_emulator_meta");
 const ROWS: TableDefinition<(&str, &str, &str), &[u8]> = TableDefinition::new("amigops_emulator_rows");
+/// Workspaces came later: a file from before has no such table, and reads as one without any.
+const WORKSPACE_ROWS: TableDefinition<(&str, &str, &str), &[u8]> =
+    TableDefinition::new("amigops_emulator_workspace_rows");
 const FORMAT: u64 = 1;
 const SETTINGS: &str = "settings";
 
@@ -125,8 +129,13 @@ impl Store {
         }
         let counter = number("counter").map_err(|error| damaged(&error))?;
         let rows = read.open_table(ROWS).map_err(|error| damaged(&error))?;
-        let organizations = read_rows(&rows).map_err(|error| damaged(&error))?;
-        Ok(World { organizations, counter })
+        let organizations = read_homes(&rows).map_err(|error| damaged(&error))?;
+        let workspaces = match read.open_table(WORKSPACE_ROWS) {
+            Ok(rows) => read_homes(&rows).map_err(|error| damaged(&error))?,
+            Err(TableError::TableDoesNotExist(_)) => BTreeMap::new(),
+            Err(error) => return Err(damaged(&error)),
+        };
+        Ok(World { organizations, workspaces, counter })
     }
 }
 
@@ -147,52 +156,111 @@ fn open_error(path: &Path, error: DatabaseError) -> StoreError {
     }
 }
 
-fn is_fresh(database: &Database) -> Result<bool, Box<dyn std::error::Error>> {
+fn is_fresh(database: &Database) -> Result<bool, Failure> {
     Ok(database.begin_read()?.list_tables()?.next().is_none())
 }
 
-fn write(database: &Database, before: &World, after: &World) -> Result<(), Box<dyn std::error::Error>> {
+fn write(database: &Database, before: &World, after: &World) -> Result<(), Failure> {
     let transaction = database.begin_write()?;
     {
         let mut meta = transaction.open_table(META)?;
         meta.insert("format", FORMAT)?;
         meta.insert("counter", after.counter)?;
         let mut rows = transaction.open_table(ROWS)?;
-        let nothing = Arc::new(Organization::default());
-        for (name, new) in &after.organizations {
-            let old = before.organizations.get(name);
-            if old.is_some_and(|old| Arc::ptr_eq(old, new)) {
-                continue;
-            }
-            if old.is_none_or(|old| !Arc::ptr_eq(&old.settings, &new.settings)) {
-                put(&mut rows, (name, SETTINGS, ""), new.settings.as_ref())?;
-            }
-            write_organization(&mut rows, name, old.unwrap_or(&nothing), new)?;
-        }
-        for (name, gone) in &before.organizations {
-            if !after.organizations.contains_key(name) {
-                rows.remove((name.as_str(), SETTINGS, ""))?;
-                write_organization(&mut rows, name, gone, &nothing)?;
-            }
-        }
+        write_homes(&mut rows, &before.organizations, &after.organizations)?;
+        let mut rows = transaction.open_table(WORKSPACE_ROWS)?;
+        write_homes(&mut rows, &before.workspaces, &after.workspaces)?;
     }
     transaction.commit()?;
     Ok(())
 }
 
-fn write_organization(
+type Failure = Box<dyn std::error::Error>;
+
+/// What rows belong to: settings and tables.
+trait Home: Default {
+    fn settings(&self) -> &Arc<Settings>;
+    fn write(rows: &mut RowTable<'_>, name: &str, old: &Self, new: &Self) -> Result<(), Failure>;
+    fn read(name: &str, settings: Settings, rows: &mut Gathered) -> Result<Self, serde_json::Error>;
+}
+
+impl Home for Organization {
+    fn settings(&self) -> &Arc<Settings> {
+        &self.settings
+    }
+
+    fn write(rows: &mut RowTable<'_>, name: &str, old: &Self, new: &Self) -> Result<(), Failure> {
+        write_table(rows, name, "api_key", &old.api_keys, &new.api_keys)?;
+        write_table(rows, name, "agent", &old.agents, &new.agents)?;
+        write_table(rows, name, "context_graph", &old.context_graphs, &new.context_graphs)?;
+        write_table(rows, name, "service", &old.services, &new.services)?;
+        write_table(rows, name, "behavior_set", &old.behavior_sets, &new.behavior_sets)?;
+        write_table(rows, name, "unit_test", &old.unit_tests, &new.unit_tests)?;
+        write_table(rows, name, "conversation", &old.conversations, &new.conversations)
+    }
+
+    fn read(name: &str, settings: Settings, rows: &mut Gathered) -> Result<Self, serde_json::Error> {
+        Ok(Self {
+            name: name.to_owned(),
+            settings: Arc::new(settings),
+            api_keys: rows.table("api_key")?,
+            agents: rows.table("agent")?,
+            context_graphs: rows.table("context_graph")?,
+            services: rows.table("service")?,
+            behavior_sets: rows.table("behavior_set")?,
+            unit_tests: rows.table("unit_test")?,
+            conversations: rows.table("conversation")?,
+        })
+    }
+}
+
+impl Home for Workspace {
+    fn settings(&self) -> &Arc<Settings> {
+        &self.settings
+    }
+
+    fn write(rows: &mut RowTable<'_>, id: &str, old: &Self, new: &Self) -> Result<(), Failure> {
+        write_table(rows, id, "api_key", &old.api_keys, &new.api_keys)?;
+        write_table(rows, id, "agent", &old.agents, &new.agents)?;
+        write_table(rows, id, "context_graph", &old.context_graphs, &new.context_graphs)?;
+        write_table(rows, id, "service", &old.services, &new.services)
+    }
+
+    fn read(id: &str, settings: Settings, rows: &mut Gathered) -> Result<Self, serde_json::Error> {
+        Ok(Self {
+            id: id.to_owned(),
+            settings: Arc::new(settings),
+            api_keys: rows.table("api_key")?,
+            agents: rows.table("agent")?,
+            context_graphs: rows.table("context_graph")?,
+            services: rows.table("service")?,
+        })
+    }
+}
+
+fn write_homes<T: Home>(
     rows: &mut RowTable<'_>,
-    name: &str,
-    old: &Organization,
-    new: &Organization,
-) -> Result<(), Box<dyn std::error::Error>> {
-    write_table(rows, name, "api_key", &old.api_keys, &new.api_keys)?;
-    write_table(rows, name, "agent", &old.agents, &new.agents)?;
-    write_table(rows, name, "context_graph", &old.context_graphs, &new.context_graphs)?;
-    write_table(rows, name, "service", &old.services, &new.services)?;
-    write_table(rows, name, "behavior_set", &old.behavior_sets, &new.behavior_sets)?;
-    write_table(rows, name, "unit_test", &old.unit_tests, &new.unit_tests)?;
-    write_table(rows, name, "conversation", &old.conversations, &new.conversations)
+    before: &BTreeMap<String, Arc<T>>,
+    after: &BTreeMap<String, Arc<T>>,
+) -> Result<(), Failure> {
+    let nothing = T::default();
+    for (name, new) in after {
+        let old = before.get(name);
+        if old.is_some_and(|old| Arc::ptr_eq(old, new)) {
+            continue;
+        }
+        if old.is_none_or(|old| !Arc::ptr_eq(old.settings(), new.settings())) {
+            put(rows, (name, SETTINGS, ""), new.settings().as_ref())?;
+        }
+        T::write(rows, name, old.map_or(&nothing, AsRef::as_ref), new)?;
+    }
+    for (name, gone) in before {
+        if !after.contains_key(name) {
+            rows.remove((name.as_str(), SETTINGS, ""))?;
+            T::write(rows, name, gone, &nothing)?;
+        }
+    }
+    Ok(())
 }
 
 fn write_table<T: Row>(
@@ -201,7 +269,7 @@ fn write_table<T: Row>(
     kind: &str,
     old: &Table<T>,
     new: &Table<T>,
-) -> Result<(), Box<dyn std::error::Error>> {
+) -> Result<(), Failure> {
     let mut changes = new.changes_since(old);
     // An id may leave one place and come back in another: what is gone goes first.
     changes.sort_by_key(|change| matches!(change, Change::Put(_)));
@@ -216,11 +284,7 @@ fn write_table<T: Row>(
     Ok(())
 }
 
-fn put(
-    rows: &mut RowTable<'_>,
-    key: (&str, &str, &str),
-    row: &impl Serialize,
-) -> Result<(), Box<dyn std::error::Error>> {
+fn put(rows: &mut RowTable<'_>, key: (&str, &str, &str), row: &impl Serialize) -> Result<(), Failure> {
     rows.insert(key, serde_json::to_vec(row)?.as_slice())?;
     Ok(())
 }
@@ -243,31 +307,22 @@ fn parse<T: DeserializeOwned>(row: &[u8]) -> Result<T, serde_json::Error> {
     serde_json::from_slice(row)
 }
 
-fn read_rows(
+fn read_homes<T: Home>(
     table: &impl ReadableTable<(&'static str, &'static str, &'static str), &'static [u8]>,
-) -> Result<BTreeMap<String, Arc<Organization>>, Box<dyn std::error::Error>> {
+) -> Result<BTreeMap<String, Arc<T>>, Failure> {
     let mut gathered: BTreeMap<String, Gathered> = BTreeMap::new();
     for entry in table.iter()? {
         let (key, value) = entry?;
-        let (organization, kind, _) = key.value();
-        let kinds = &mut gathered.entry(organization.to_owned()).or_default().0;
+        let (home, kind, _) = key.value();
+        let kinds = &mut gathered.entry(home.to_owned()).or_default().0;
         kinds.entry(kind.to_owned()).or_default().push(value.value().to_vec());
     }
-    let mut organizations = BTreeMap::new();
+    let mut homes = BTreeMap::new();
     for (name, mut rows) in gathered {
         let settings = rows.0.remove(SETTINGS).unwrap_or_default();
-        let organization = Organization {
-            settings: Arc::new(settings.first().map(|row| parse(row)).transpose()?.unwrap_or_default()),
-            api_keys: rows.table("api_key")?,
-            agents: rows.table("agent")?,
-            context_graphs: rows.table("context_graph")?,
-            services: rows.table("service")?,
-            behavior_sets: rows.table("behavior_set")?,
-            unit_tests: rows.table("unit_test")?,
-            conversations: rows.table("conversation")?,
-            name: name.clone(),
-        };
-        organizations.insert(name, Arc::new(organization));
+        let settings = settings.first().map(|row| parse(row)).transpose()?.unwrap_or_default();
+        let home = T::read(&name, settings, &mut rows)?;
+        homes.insert(name, Arc::new(home));
     }
-    Ok(organizations)
+    Ok(homes)
 }

@@ -1,4 +1,4 @@
-//! Everything that exists on the emulated servers. Imports nothing of ours but [`Table`].
+//! Everything that exists on the emulated servers. Imports [`Table`] and the Platform API's part.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,11 +7,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::table::{Row, Table};
+use super::workspace::Workspace;
 
-/// All organizations. A copy is cheap: it shares what neither side changes.
+/// All organizations and workspaces. A copy is cheap: it shares what neither side changes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct World {
     pub(super) organizations: BTreeMap<String, Arc<Organization>>,
+    pub(super) workspaces: BTreeMap<String, Arc<Workspace>>,
     pub(super) counter: u64,
 }
 
@@ -66,8 +68,12 @@ pub struct CannedReply {
     pub answer: Option<String>,
     /// Ends the stream with an error instead of an answer.
     pub error: Option<ReplyError>,
-    /// The agent ends the conversation with this answer.
+    /// The agent ends the conversation with this answer (Classic API).
     pub finishes: bool,
+    /// The agent says nothing (Platform API).
+    pub silent: bool,
+    /// Another turn of the same speaker is still going on (Platform API).
+    pub busy: bool,
 }
 
 /// An error in the middle of a stream, after its 201.

@@ -18,7 +18,7 @@ use super::names;
 use super::resolve::Joins;
 use super::types::{Finding, Problem, ProblemKind};
 use crate::model::{
-    Desired, DesiredService, LiveService, Policy, ServiceId, ServiceName, Snapshot, TAG_REPLACES,
+    Desired, DesiredService, LiveService, Policy, Retire, ServiceId, ServiceName, Snapshot, TAG_REPLACES,
 };
 
 /// A manifest and the live services that have to do with it.
@@ -447,13 +447,18 @@ impl<'a> Matcher<'a> {
                 continue;
             };
             let half_made = self.half_made.get(&wanted.name).copied();
+            // One that is only to be deactivated is done with; one that is to be deleted is still there.
+            let deletes = wanted.lifecycle.retire == Retire::Delete;
             let to_retire = live
-                .filter(|live| live.active)
+                .filter(|live| live.active || deletes)
                 .and_then(|live| live.tags.get(TAG_REPLACES)?.as_deref())
                 .and_then(|old| self.by_id.get(&ServiceId::new(old)).copied())
                 .filter(|old| {
                     let owned = self.policy.ownership.owns(&old.tags);
-                    old.active && owned && names::is_replaced(old) && !self.claimed.contains(&old.id)
+                    (old.active || deletes)
+                        && owned
+                        && names::is_replaced(old)
+                        && !self.claimed.contains(&old.id)
                 });
             identity.embodiments.push(Embodiment { wanted, joins, live, half_made, to_retire });
         }

@@ -166,7 +166,7 @@ fn held(step: &DraftStep, name: &ServiceName, holder: &LiveService) -> Problem {
 /// An inactive service has the name: whether that counts, only the API can tell.
 fn perhaps_held(step: &DraftStep, name: &ServiceName, holder: &LiveService) -> Finding {
     let message = format!(
-        "an inactive service that is nobody's here has the name `{name}`: {}; if the API refuses the name, rename or delete that service",
+        "an inactive service that this plan leaves alone has the name `{name}`: {}; if the API refuses the name, rename or delete that service",
         holder.id
     );
     Finding { service: step.service.clone(), message }

@@ -116,7 +116,7 @@ fn service(out: &mut String, plan: &Plan, shown: &ServicePlan, api: Api) {
     match shown.kind {
         ServiceKind::Create => new_version_sets(out, plan, shown, api),
         ServiceKind::Replace => {
-            replaced_version_sets(out, shown);
+            version_set_changes(out, &shown.changes);
             field(out, "hand-over", &hand_over(plan, shown, api));
         }
         ServiceKind::Update | ServiceKind::Retire => {}
@@ -158,7 +158,19 @@ fn new_version_sets(out: &mut String, plan: &Plan, shown: &ServicePlan, api: Api
             _ => {}
         }
     }
-    field(out, "version sets", &sets.join(" · "));
+    if !sets.is_empty() {
+        field(out, "version sets", &sets.join(" · "));
+    }
+    let created = steps(plan, shown).find_map(|step| match &step.action {
+        Action::Create(new) if !new.settings.is_empty() => Some(&new.settings),
+        _ => None,
+    });
+    for (name, value) in created.into_iter().flatten() {
+        match value {
+            Value::Object(members) => field(out, name, &count(members.len(), "field")),
+            value => field(out, name, &short_value(value)),
+        }
+    }
 }
 
 fn pins(set: &VersionSet) -> String {
@@ -168,10 +180,10 @@ fn pins(set: &VersionSet) -> String {
     format!("(agent {}, graph {})", set.agent_version, set.context_graph_version)
 }
 
-/// What changes in version sets from the old to the new service.
-fn replaced_version_sets(out: &mut String, shown: &ServicePlan) {
+/// What changes in version sets, set by set; other changes are passed over.
+fn version_set_changes(out: &mut String, changes: &[Change]) {
     let mut current = "";
-    for change in &shown.changes {
+    for change in changes {
         let Some((set, path)) = set_of(&change.path) else { continue };
         if set != current {
             let _ = writeln!(out, "    {} version set {}", styled(CHANGED, "~"), visible(set));
@@ -198,11 +210,12 @@ fn hand_over(plan: &Plan, shown: &ServicePlan, api: Api) -> String {
             Action::WriteVersionSet { .. } => sets += 1,
             Action::ApplyBehaviorSet { .. } => behaviors += 1,
             Action::Smoke { .. } => smokes += 1,
-            Action::HandOver { rename, .. } => {
+            Action::HandOver { rename, activation, .. } => {
                 if rename.is_some() {
                     after.push("rename old".to_owned());
                 }
-                after.push("activate".to_owned());
+                let activates = activation.active.is_some();
+                after.push(if activates { "activate" } else { "give the new one its name" }.to_owned());
             }
             Action::Retire { how: Retire::Deactivate, .. } => after.push("deactivate old".to_owned()),
             Action::Retire { how: Retire::Keep, .. } => after.push("let go of old, still active".to_owned()),
@@ -269,8 +282,9 @@ fn step_lines(out: &mut String, step: &Step) {
                 ),
             );
         }
+        // Version sets that are written together with a changed agent.
+        Action::Update { .. } => version_set_changes(out, &step.changes),
         Action::Create(_)
-        | Action::Update { .. }
         | Action::ApplyBehaviorSet { .. }
         | Action::Smoke { .. }
         | Action::HandOver { .. } => {}

@@ -1,7 +1,10 @@
 //! Bad input through the real binary: a clear error at its place, exit 1, and no request that writes. The
 //! loader's own tables stand in `manifest/`; here it is the whole way that counts.
 
+use amigops::model::Api;
+
 use crate::harness::Lab;
+use crate::on_both_apis;
 
 const SEED: &str = "
 organizations:
@@ -45,8 +48,6 @@ fn cases() -> Vec<Case> {
         ),
         case("duplicate key", with("agent: Other\n"), "services/all.yaml:5:1", &["AG011"]),
         case("duplicate service", format!("{GOOD}---\n{GOOD}"), "services/all.yaml:6:10", &["AG040"]),
-        case("bad tag", with("tags: {\"a/b\": x}\n"), "services/all.yaml:5:8", &["AG021"]),
-        case("bad keyterm", with("keyterms: [UPPER]\n"), "services/all.yaml:5:12", &["AG024"]),
         case("bad set name", with("version_sets: {a b: {}}\n"), "services/all.yaml:5:16", &["AG025"]),
         case("edge", with("version_sets: {edge: {}}\n"), "services/all.yaml:5:16", &["AG026"]),
         case(
@@ -86,32 +87,59 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-#[test]
-fn every_kind_is_told_at_its_place_and_nothing_is_written() {
-    for Case { name, text, place, words } in cases() {
-        let lab = Lab::new(SEED);
-        lab.project("guardrails: {require_pins: [release]}\n");
-        lab.manifests(&text);
-        let run = lab.apply();
-        assert_eq!(run.code, Some(1), "{name}: {}", run.stderr);
-        assert!(run.stderr.contains(place), "{name}: {place}: {}", run.stderr);
-        for word in words {
-            assert!(run.stderr.contains(word), "{name}: {word}: {}", run.stderr);
-        }
-        assert!(run.stderr.contains("nothing was sent"), "{name}: {}", run.stderr);
-        assert!(run.stderr.len() < 20_000, "{name}: an error of {} bytes", run.stderr.len());
-        assert_eq!(lab.writes(), [], "{name}");
+/// What only one of the APIs refuses.
+fn cases_of(api: Api) -> Vec<Case> {
+    let capacity = "tool_capacity: 11\n";
+    match api {
+        Api::Classic => vec![
+            case("bad tag", with("tags: {\"a/b\": x}\n"), "services/all.yaml:5:8", &["AG021"]),
+            case("bad keyterm", with("keyterms: [UPPER]\n"), "services/all.yaml:5:12", &["AG024"]),
+            case("Platform's field", with(capacity), "services/all.yaml:5:1", &["AG016", "Platform API"]),
+        ],
+        Api::Platform => vec![
+            case("out of bounds", with(capacity), "services/all.yaml:5:16", &["error[AG", "10"]),
+            case(
+                "unknown setting",
+                with("voice_config: {forwarding: {forward_too: \"+12025550100\"}}\n"),
+                "services/all.yaml:5:29",
+                &["AG012", "did you mean `forward_to`?"],
+            ),
+            case(
+                "too long",
+                GOOD.replace("The desk", &"x".repeat(2_001)),
+                "services/all.yaml:2:14",
+                &["error[AG", "2000"],
+            ),
+        ],
     }
 }
 
-#[test]
-fn a_project_without_manifests_is_a_mistake_not_an_order_to_remove_everything() {
-    let lab = Lab::new(SEED);
-    let run = lab.run(&["apply", "--auto-approve", "--prune"]).expect(1);
-    assert!(run.stderr.contains("AG009"), "{}", run.stderr);
-    lab.write("services/empty.yaml", "# nothing yet\n");
-    lab.run(&["apply", "--auto-approve", "--prune"]).expect(1);
-    assert_eq!(lab.writes(), []);
+on_both_apis! {
+    fn every_kind_is_told_at_its_place_and_nothing_is_written(api: Api) {
+        for Case { name, text, place, words } in cases().into_iter().chain(cases_of(api)) {
+            let lab = Lab::on(api, SEED);
+            lab.project("guardrails: {require_pins: [release]}\n");
+            lab.manifests(&text);
+            let run = lab.apply();
+            assert_eq!(run.code, Some(1), "{name}: {}", run.stderr);
+            assert!(run.stderr.contains(place), "{name}: {place}: {}", run.stderr);
+            for word in words {
+                assert!(run.stderr.contains(word), "{name}: {word}: {}", run.stderr);
+            }
+            assert!(run.stderr.contains("nothing was sent"), "{name}: {}", run.stderr);
+            assert!(run.stderr.len() < 20_000, "{name}: an error of {} bytes", run.stderr.len());
+            assert_eq!(lab.writes(), [], "{name}");
+        }
+    }
+
+    fn a_project_without_manifests_is_a_mistake_not_an_order_to_remove_everything(api: Api) {
+        let lab = Lab::on(api, SEED);
+        let run = lab.run(&["apply", "--auto-approve", "--prune"]).expect(1);
+        assert!(run.stderr.contains("AG009"), "{}", run.stderr);
+        lab.write("services/empty.yaml", "# nothing yet\n");
+        lab.run(&["apply", "--auto-approve", "--prune"]).expect(1);
+        assert_eq!(lab.writes(), []);
+    }
 }
 
 #[test]

@@ -62,7 +62,7 @@ fn planned(loaded: &Loaded, snapshot: &Snapshot, options: &Options) -> Plan {
         .unwrap_or_else(|error| panic!("{}: {:#?}", loaded.environment.name, error.problems));
     let violations = plan::verify::verify(desired, snapshot, policy, options, &plan);
     assert!(violations.is_empty(), "{violations:#?}");
-    let after = plan::verify::outcome(snapshot, &plan.steps);
+    let after = plan::verify::outcome(snapshot, &plan.steps, options.api);
     let again = plan::plan(desired, &after, policy, options).expect("it can be planned again");
     assert!(again.is_empty(), "{:#?}", again.steps);
     plan

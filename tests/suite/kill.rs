@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use amigops::emulator::{RequestInfo, Verdict};
+use amigops::model::Api;
 
 use crate::harness::Lab;
-use crate::replacement;
+use crate::{on_both_apis, replacement};
 
 /// Where a run is cut off.
 #[derive(Clone, Copy, Debug)]
@@ -68,39 +69,84 @@ fn install(lab: &Lab, cut: Cut) {
 
 const APPLY: [&str; 4] = ["apply", "--auto-approve", "--parallelism", "2"];
 
+on_both_apis! {
+    fn creating_the_quickstart(api: Api) {
+        let example = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/quickstart");
+        let read = |path: &std::path::Path| std::fs::read_to_string(path).unwrap();
+        let seed = read(&example.join("sandbox-seed.yaml")).replace("sandbox:", "acme:");
+        let cuts = cut_everywhere(
+            || {
+                let lab = Lab::on(api, &seed);
+                for entry in std::fs::read_dir(example.join("services")).unwrap() {
+                    let path = entry.unwrap().path();
+                    let text = read(&path);
+                    // The example's overlays are for environments of its own.
+                    let text = text.split("\nenvironments:").next().unwrap().to_owned() + "\n";
+                    lab.write(&format!("services/{}", path.file_name().unwrap().to_str().unwrap()), &text);
+                }
+                lab
+            },
+            &APPLY,
+        );
+        assert!(cuts >= 14, "{cuts} cuts");
+    }
+
+    fn a_replacement(api: Api) {
+        let cuts = cut_everywhere(|| replacement::lab(api, "Coach Noor", ""), &APPLY);
+        assert!(cuts >= 16, "{cuts} cuts");
+    }
+
+    fn a_replacement_with_a_conversation_in_between(api: Api) {
+        let smoke = "smoke:\n  - {version_set: release, say: Hello}\n  - {version_set: release, say: Well}\n";
+        let cuts = cut_everywhere(|| replacement::lab(api, "Coach Noor", smoke), &APPLY);
+        assert!(cuts >= 20, "{cuts} cuts");
+    }
+
+    fn a_swap_of_names_and_a_removal(api: Api) {
+        let lab = || {
+            let lab = Lab::on(api, PAIR);
+            lab.manifests(
+                "service: Right\ndescription: left\nagent: One\ncontext_graph: Flow\nlifecycle: {renamed_from: Left}\n\
+                 ---\n\
+                 service: Left\ndescription: right\nagent: Two\ncontext_graph: Flow\nlifecycle: {renamed_from: Right}\n\
+                 version_sets: {dev: {agent_version: 2}}\n",
+            );
+            lab
+        };
+        let after = lab();
+        let ids: Vec<String> = after.services().iter().map(|service| service.id.clone()).collect();
+        let run = after.run(&["apply", "--auto-approve", "--prune"]).expect(0);
+        assert_eq!(after.active("Right").id, ids[0], "{}", run.stdout);
+        assert_eq!(after.active("Left").id, ids[1]);
+        assert!(!after.services()[2].is_active);
+        let cuts = cut_everywhere(lab, &["apply", "--auto-approve", "--prune", "--parallelism", "1"]);
+        assert!(cuts >= 14, "{cuts} cuts");
+    }
+}
+
 #[test]
-fn creating_the_quickstart() {
-    let example = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/quickstart");
-    let read = |path: &std::path::Path| std::fs::read_to_string(path).unwrap();
-    let seed = read(&example.join("sandbox-seed.yaml")).replace("sandbox:", "acme:");
+fn a_replacement_whose_old_service_is_deleted() {
+    let lifecycle = "lifecycle: {on_agent_change: replace, retire: delete}\n";
+    let lab = || replacement::lab_with(Api::Platform, "Coach Noor", lifecycle);
+    let after = lab();
+    after.apply().expect(0);
+    assert_eq!(after.services().len(), 1, "the old one is gone");
+    let cuts = cut_everywhere(lab, &APPLY);
+    assert!(cuts >= 16, "{cuts} cuts");
+}
+
+#[test]
+fn an_agent_that_changes_in_place_with_its_pins_and_a_set_that_goes() {
     let cuts = cut_everywhere(
         || {
-            let lab = Lab::new(&seed);
-            for entry in std::fs::read_dir(example.join("services")).unwrap() {
-                let path = entry.unwrap().path();
-                let text = read(&path);
-                // The example's overlays are for environments of its own.
-                let text = text.split("\nenvironments:").next().unwrap().to_owned() + "\n";
-                lab.write(&format!("services/{}", path.file_name().unwrap().to_str().unwrap()), &text);
-            }
+            let lab = Lab::on(Api::Platform, replacement::SEED);
+            let manifest = replacement::manifest("Coach Noor", "voice_config: {max_response_words: 40}\n");
+            lab.manifests(&manifest.replace("agent_version: 3", "agent_version: 4"));
             lab
         },
         &APPLY,
     );
-    assert!(cuts >= 20, "{cuts} cuts");
-}
-
-#[test]
-fn a_replacement() {
-    let cuts = cut_everywhere(|| replacement::lab("Coach Noor", ""), &APPLY);
-    assert!(cuts >= 24, "{cuts} cuts");
-}
-
-#[test]
-fn a_replacement_with_a_conversation_in_between() {
-    let smoke = "smoke:\n  - {version_set: staging, say: Hello}\n  - {version_set: release}\n";
-    let cuts = cut_everywhere(|| replacement::lab("Coach Noor", smoke), &APPLY);
-    assert!(cuts >= 32, "{cuts} cuts");
+    assert!(cuts >= 14, "{cuts} cuts");
 }
 
 const PAIR: &str = "
@@ -113,25 +159,3 @@ organizations:
       - {name: Right, description: right, agent: Two, context_graph: Flow, active: true, tags: {managed_by: amigops}}
       - {name: Summer, description: over, agent: Two, context_graph: Flow, active: true, tags: {managed_by: amigops}}
 ";
-
-#[test]
-fn a_swap_of_names_and_a_removal() {
-    let lab = || {
-        let lab = Lab::new(PAIR);
-        lab.manifests(
-            "service: Right\ndescription: left\nagent: One\ncontext_graph: Flow\nlifecycle: {renamed_from: Left}\n\
-             ---\n\
-             service: Left\ndescription: right\nagent: Two\ncontext_graph: Flow\nlifecycle: {renamed_from: Right}\n\
-             version_sets: {dev: {agent_version: 2}}\n",
-        );
-        lab
-    };
-    let after = lab();
-    let ids: Vec<String> = after.services().iter().map(|service| service.id.clone()).collect();
-    let run = after.run(&["apply", "--auto-approve", "--prune"]).expect(0);
-    assert_eq!(after.active("Right").id, ids[0], "{}", run.stdout);
-    assert_eq!(after.active("Left").id, ids[1]);
-    assert!(!after.services()[2].is_active);
-    let cuts = cut_everywhere(lab, &["apply", "--auto-approve", "--prune", "--parallelism", "1"]);
-    assert!(cuts >= 16, "{cuts} cuts");
-}

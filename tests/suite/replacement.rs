@@ -1,10 +1,13 @@
 //! A changed agent means a new service: what users see of it, request by request.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use amigops::emulator::{RequestInfo, Verdict, World};
+use amigops::emulator::{RequestInfo, Service, Verdict};
+use amigops::model::Api;
 
-use crate::harness::{Lab, ORGANIZATION};
+use crate::harness::{Lab, ORGANIZATION, is_activation, is_create, is_rename, is_update, services_of};
+use crate::on_both_apis;
 
 /// One service with three version sets (one nobody's business, one with fields that no manifest names), and
 /// a behavior set.
@@ -47,147 +50,236 @@ version_sets:
     )
 }
 
-pub(crate) fn lab(agent: &str, more: &str) -> Lab {
-    let lab = Lab::new(SEED);
+/// A laboratory where that service is to be replaced by one with this agent.
+pub(crate) fn lab(api: Api, agent: &str, more: &str) -> Lab {
+    lab_with(api, agent, &format!("lifecycle: {{on_agent_change: replace}}\n{more}"))
+}
+
+/// The same with a lifecycle of the test's own.
+pub(crate) fn lab_with(api: Api, agent: &str, more: &str) -> Lab {
+    let lab = Lab::on(api, SEED);
     lab.project("unmanaged_version_sets: [\"personal-*\"]\n");
     lab.manifests(&manifest(agent, more));
     lab
 }
 
-fn active_of(world: &World, ids: &[String]) -> usize {
-    let services = world.organization(ORGANIZATION).unwrap().services();
-    services.iter().filter(|service| service.is_active && ids.contains(&service.id)).count()
-}
+on_both_apis! {
+    fn the_new_service_has_everything_and_the_name_is_free_for_one_request(api: Api) {
+        let lab = lab(api, "Coach Noor", "");
+        let old = lab.active("Health Coach");
+        // For each request: who is active under the name, and whether old or new is active at all.
+        let moments: Arc<Mutex<Vec<(usize, usize)>>> = Arc::default();
+        let seen = Arc::clone(&moments);
+        lab.after(move |_, _, world| {
+            let services = services_of(api, world);
+            let active: Vec<_> = services.iter().filter(|service| service.is_active).collect();
+            let named = active.iter().filter(|service| service.name == "Health Coach").count();
+            seen.lock().unwrap().push((named, active.len()));
+        });
+        let run = lab.apply().expect(0);
+        lab.unhook();
+        let moments = moments.lock().unwrap().clone();
+        assert_eq!(
+            moments.iter().filter(|(named, _)| *named == 0).count(),
+            1,
+            "the name is free for one request: {moments:?}"
+        );
+        assert!(
+            moments.iter().all(|(named, active)| *named <= 1 && *active >= 1),
+            "old or new is active: {moments:?}"
+        );
 
-#[test]
-fn the_new_service_has_everything_and_the_name_is_free_for_one_request() {
-    let lab = lab("Coach Noor", "");
-    let old = lab.active("Health Coach");
-    // For each request: who is active under the name, and whether old or new is active at all.
-    let moments: Arc<Mutex<Vec<(usize, usize)>>> = Arc::default();
-    let seen = Arc::clone(&moments);
-    lab.after(move |_, _, world| {
-        let services = world.organization(ORGANIZATION).unwrap().services();
-        let ids: Vec<String> = services.iter().map(|service| service.id.clone()).collect();
-        let named =
-            services.iter().filter(|service| service.is_active && service.name == "Health Coach").count();
-        seen.lock().unwrap().push((named, active_of(world, &ids)));
-    });
-    let run = lab.apply().expect(0);
-    lab.unhook();
-    let moments = moments.lock().unwrap().clone();
-    assert_eq!(
-        moments.iter().filter(|(named, _)| *named == 0).count(),
-        1,
-        "the name is free for one request: {moments:?}"
-    );
-    assert!(
-        moments.iter().all(|(named, active)| *named <= 1 && *active >= 1),
-        "old or new is active: {moments:?}"
-    );
-
-    let new = lab.active("Health Coach");
-    assert_ne!(new.id, old.id);
-    assert!(run.stdout.contains(&format!("{} → {}", old.id, new.id)), "{}", run.stdout);
-    let world = lab.server.world();
-    let organization = world.organization(ORGANIZATION).unwrap();
-    assert_eq!(new.agent_id, organization.agent("Coach Noor").unwrap().id);
-    for (name, set) in &old.version_sets {
-        assert_eq!(new.version_sets.get(name), Some(set), "version set {name}");
+        let new = lab.active("Health Coach");
+        assert_ne!(new.id, old.id);
+        assert!(run.stdout.contains(&format!("{} → {}", old.id, new.id)), "{}", run.stdout);
+        assert_eq!(new.agent_id, lab.agent_id("Coach Noor"));
+        for (name, set) in &old.version_sets {
+            assert_eq!(new.version_sets.get(name), Some(set), "version set {name}");
+        }
+        if api == Api::Classic {
+            let behaviors = serde_json::json!(["b1", "b2"]);
+            assert_eq!(new.version_sets["release"].extra["applied_behavior_ids"], behaviors);
+            for set in lab.server.world().organization(ORGANIZATION).unwrap().behavior_sets().iter() {
+                assert!(set.applied_to_services.contains(&new.id), "behavior set {}", set.name);
+            }
+        }
+        let old = lab.service(&old.id);
+        assert!(!old.is_active && old.name.starts_with("Health Coach (replaced 20"), "{old:?}");
+        lab.expect_converged();
     }
-    assert_eq!(new.version_sets["release"].extra["applied_behavior_ids"], serde_json::json!(["b1", "b2"]));
-    for set in organization.behavior_sets().iter() {
-        assert!(set.applied_to_services.contains(&new.id), "behavior set {}", set.name);
-    }
-    let old = organization.service(&old.id).unwrap();
-    assert!(!old.is_active && old.name.starts_with("Health Coach (replaced 20"), "{old:?}");
-    lab.expect_converged();
-}
 
-#[test]
-fn an_activation_that_fails_gives_the_old_service_its_name_back() {
-    let lab = lab("Coach Noor", "");
-    let old = lab.active("Health Coach");
-    lab.before(|request: &RequestInfo| {
-        if request.method == "POST"
-            && request.body.contains("\"is_active\":true")
-            && !request.body.contains("agent_id")
-        {
-            return Verdict::Answer {
-                status: 400,
+    fn replaced_again_and_again(api: Api) {
+        let lab = lab(api, "Coach Noor", "");
+        for agent in ["Coach Noor", "Coach Maya", "Coach Noor"] {
+            lab.manifests(&manifest(agent, "lifecycle: {on_agent_change: replace}\n"));
+            lab.apply().expect(0);
+            assert_eq!(lab.active("Health Coach").agent_id, lab.agent_id(agent));
+            lab.expect_converged();
+        }
+        let named = |word: &str| lab.services().iter().filter(|service| service.name.contains(word)).count();
+        assert_eq!((lab.services().len(), named("(replaced 20"), named("(replacing")), (4, 3, 0));
+    }
+
+    fn an_activation_that_fails_gives_the_old_service_its_name_back(api: Api) {
+        let lab = lab(api, "Coach Noor", "");
+        let old = lab.active("Health Coach");
+        lab.before(|request: &RequestInfo| {
+            if is_activation(request) {
+                return Verdict::Answer {
+                    status: 400,
+                    headers: Vec::new(),
+                    body: r#"{"detail":"the model is deprecated"}"#.to_owned(),
+                };
+            }
+            Verdict::Proceed
+        });
+        let run = lab.apply().expect(4);
+        assert!(run.stderr.contains("the model is deprecated"), "{}", run.stderr);
+        assert!(run.stderr.contains("has its name back"), "{}", run.stderr);
+        assert_eq!(lab.active("Health Coach").id, old.id);
+        lab.unhook();
+        let run = lab.apply().expect(0);
+        assert!(run.stdout.contains("continues"), "{}", run.stdout);
+        assert_ne!(lab.active("Health Coach").id, old.id);
+        assert_eq!(lab.services().len(), 2, "no second copy");
+        lab.expect_converged();
+    }
+
+    fn retire_keep_lets_the_old_service_run_and_forgets_it(api: Api) {
+        let lab = lab_with(api, "Coach Noor", "lifecycle: {on_agent_change: replace, retire: keep}\n");
+        let old = lab.active("Health Coach");
+        lab.apply().expect(0);
+        let old = lab.service(&old.id);
+        assert!(old.is_active && !old.tags.contains_key("managed_by"), "{old:?}");
+        lab.expect_converged();
+    }
+
+    fn a_smoke_test_stands_between_the_new_service_and_its_users(api: Api) {
+        let smoke = |expect: &str| format!("smoke:\n  - {{say: Hello, expect: \"{expect}\"}}\n");
+        let lab = lab(api, "Coach Noor", &smoke("(?i)never said"));
+        let old = lab.active("Health Coach");
+        let run = lab.apply().expect(4);
+        assert!(run.stderr.contains("does not match"), "{}", run.stderr);
+        assert_eq!(lab.active("Health Coach").id, old.id);
+        let lifecycle = "lifecycle: {on_agent_change: replace}\n";
+        lab.manifests(&manifest("Coach Noor", &(lifecycle.to_owned() + &smoke("(?i)noor|hello"))));
+        lab.apply().expect(0);
+        assert_ne!(lab.active("Health Coach").id, old.id);
+        if api == Api::Classic {
+            let world = lab.server.world();
+            let conversations = world.organization(ORGANIZATION).unwrap().conversations();
+            assert_eq!(conversations.len(), 2);
+            assert!(conversations.iter().all(|conversation| conversation.is_finished));
+        }
+        lab.expect_converged();
+    }
+
+    fn a_replacement_that_is_taken_back_leaves_the_old_service(api: Api) {
+        let lab = lab(api, "Coach Noor", "");
+        let old = lab.active("Health Coach");
+        // Cut off after the new service was made.
+        let hooks = Arc::clone(&lab.hooks);
+        lab.after(move |request, status, _| {
+            if is_create(request) && status == 201 {
+                hooks.kill();
+            }
+        });
+        assert_eq!(lab.apply().code, None, "killed");
+        lab.unhook();
+        lab.manifests(&manifest("Coach Maya", ""));
+        lab.apply().expect(0);
+        assert_eq!(lab.active("Health Coach").id, old.id);
+        let leftover = lab.services().into_iter().find(|service| service.id != old.id).unwrap();
+        assert!(!leftover.is_active && leftover.name.contains("(abandoned 20"), "{leftover:?}");
+        lab.expect_converged();
+    }
+
+    fn a_run_that_was_overtaken_does_not_make_a_namesake(api: Api) {
+        let lab = Arc::new(lab(api, "Coach Noor", ""));
+        let old = lab.active("Health Coach");
+        // Just before this run renames the old service, another one finishes the whole replacement.
+        let (weak, old_id) = (Arc::downgrade(&lab), old.id);
+        let overtaken = AtomicBool::new(false);
+        lab.before(move |request| {
+            if is_rename(request) && !overtaken.swap(true, Ordering::SeqCst) {
+                let lab = weak.upgrade().unwrap();
+                let old = lab.service(&old_id);
+                lab.change(&old_id, |old| {
+                    old.name = "Health Coach (replaced 2026-11-22 000000)".to_owned();
+                    old.is_active = false;
+                });
+                let mut faster =
+                    Service::new("Health Coach", &lab.agent_id("Coach Noor"), &old.context_graph_id);
+                faster.description = old.description;
+                faster.tags = old.tags;
+                faster.tags.insert("replaces".to_owned(), Some(old_id.clone()));
+                faster.version_sets = old.version_sets;
+                lab.add(faster);
+            }
+            Verdict::Proceed
+        });
+        let run = lab.apply().expect(4);
+        lab.unhook();
+        assert!(run.stderr.contains("has taken the name meanwhile"), "{}", run.stderr);
+        lab.apply().expect(0);
+        let services = lab.services();
+        let named: Vec<_> = services.iter().filter(|service| service.name == "Health Coach").collect();
+        assert_eq!(named.len(), 1, "{named:?}");
+        lab.expect_converged();
+    }
+
+    fn a_busy_moment_is_waited_for_with_the_old_service_under_its_name(api: Api) {
+        let lab = lab(api, "Coach Noor", "");
+        let refused = AtomicU64::new(0);
+        lab.before(move |request| {
+            if is_activation(request) && refused.fetch_add(1, Ordering::SeqCst) == 0 {
+                let headers = vec![("retry-after".to_owned(), "30".to_owned())];
+                let body = r#"{"detail":"maintenance"}"#.to_owned();
+                return Verdict::Answer { status: 503, headers, body };
+            }
+            Verdict::Proceed
+        });
+        let free = Arc::new(AtomicU64::new(0));
+        let seen = Arc::clone(&free);
+        lab.after(move |_, _, world| {
+            let services = services_of(api, world);
+            if !services.iter().any(|service| service.is_active && service.name == "Health Coach") {
+                seen.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        lab.apply().expect(0);
+        assert_eq!(free.load(Ordering::SeqCst), 2, "once a round, for one request");
+        lab.unhook();
+        lab.expect_converged();
+    }
+
+    fn an_undo_that_meets_maintenance_is_patient(api: Api) {
+        let lab = lab(api, "Coach Noor", "");
+        let old = lab.active("Health Coach");
+        let count = AtomicU64::new(0);
+        lab.before(move |request| {
+            let number = if is_update(request) { count.fetch_add(1, Ordering::SeqCst) } else { 0 };
+            let answer = |status, detail: &str| Verdict::Answer {
+                status,
                 headers: Vec::new(),
-                body: r#"{"detail":"the model is deprecated"}"#.to_owned(),
+                body: format!(r#"{{"detail":"{detail}"}}"#),
             };
-        }
-        Verdict::Proceed
-    });
-    let run = lab.apply().expect(4);
-    assert!(run.stderr.contains("the model is deprecated"), "{}", run.stderr);
-    assert!(run.stderr.contains("has its name back"), "{}", run.stderr);
-    assert_eq!(lab.active("Health Coach").id, old.id);
-    lab.unhook();
-    let run = lab.apply().expect(0);
-    assert!(run.stdout.contains("continues"), "{}", run.stdout);
-    assert_ne!(lab.active("Health Coach").id, old.id);
-    assert_eq!(lab.services().len(), 2, "no second copy");
-    lab.expect_converged();
-}
-
-#[test]
-fn retire_keep_lets_the_old_service_run_and_forgets_it() {
-    let lab = lab("Coach Noor", "lifecycle: {retire: keep}\n");
-    let old = lab.active("Health Coach");
-    lab.apply().expect(0);
-    let old = lab.services().into_iter().find(|service| service.id == old.id).unwrap();
-    assert!(old.is_active && !old.tags.contains_key("managed_by"), "{old:?}");
-    lab.expect_converged();
-}
-
-#[test]
-fn a_smoke_test_stands_between_the_new_service_and_its_users() {
-    let lab =
-        lab("Coach Noor", "smoke:\n  - {version_set: staging, say: Hello, expect: \"(?i)never said\"}\n");
-    let old = lab.active("Health Coach");
-    let run = lab.apply().expect(4);
-    assert!(run.stderr.contains("does not match"), "{}", run.stderr);
-    assert_eq!(lab.active("Health Coach").id, old.id);
-    lab.manifests(&manifest(
-        "Coach Noor",
-        "smoke:\n  - {version_set: staging, say: Hello, expect: \"(?i)noor|hello\"}\n",
-    ));
-    lab.apply().expect(0);
-    assert_ne!(lab.active("Health Coach").id, old.id);
-    let world = lab.server.world();
-    let conversations = world.organization(ORGANIZATION).unwrap().conversations();
-    assert_eq!(conversations.len(), 2);
-    assert!(conversations.iter().all(|conversation| conversation.is_finished));
-    lab.expect_converged();
-}
-
-#[test]
-fn a_replacement_that_is_taken_back_leaves_the_old_service() {
-    let lab = lab("Coach Noor", "");
-    let old = lab.active("Health Coach");
-    // Cut off after the new service was made.
-    let hooks = Arc::clone(&lab.hooks);
-    lab.after(move |request, status, _| {
-        if request.method == "POST" && status == 201 {
-            hooks.kill();
-        }
-    });
-    assert_eq!(lab.apply().code, None, "killed");
-    lab.unhook();
-    lab.manifests(&manifest("Coach Maya", ""));
-    lab.apply().expect(0);
-    assert_eq!(lab.active("Health Coach").id, old.id);
-    let leftover = lab.services().into_iter().find(|service| service.id != old.id).unwrap();
-    assert!(!leftover.is_active && leftover.name.contains("(abandoned 20"), "{leftover:?}");
-    lab.expect_converged();
+            // The rename goes through; then a refusal, and then a while of maintenance.
+            match number {
+                1 => answer(400, "no"),
+                2..=6 => answer(503, "maintenance"),
+                _ => Verdict::Proceed,
+            }
+        });
+        let run = lab.apply().expect(4);
+        assert!(run.stderr.contains("has its name back"), "{}", run.stderr);
+        assert_eq!(lab.active("Health Coach").id, old.id);
+    }
 }
 
 #[test]
 fn a_conversation_that_a_dead_run_left_open_is_finished_first() {
-    let lab = lab("Coach Noor", "smoke:\n  - {version_set: staging, say: Hello}\n");
+    let lab = lab(Api::Classic, "Coach Noor", "smoke:\n  - {version_set: staging, say: Hello}\n");
     let hooks = Arc::clone(&lab.hooks);
     lab.after(move |request, _, _| {
         if request.path.contains("/conversation/?") {
@@ -204,97 +296,24 @@ fn a_conversation_that_a_dead_run_left_open_is_finished_first() {
 }
 
 #[test]
-fn a_run_that_was_overtaken_does_not_make_a_namesake() {
-    let lab = Arc::new(lab("Coach Noor", ""));
-    let old = lab.active("Health Coach");
-    // Just before this run renames the old service, another one finishes the whole replacement.
-    let (weak, old_id) = (Arc::downgrade(&lab), old.id);
-    let overtaken = std::sync::atomic::AtomicBool::new(false);
-    lab.before(move |request| {
-        let rename = request.method == "POST" && request.body.contains("(replaced ");
-        if rename && !overtaken.swap(true, std::sync::atomic::Ordering::SeqCst) {
-            let lab = weak.upgrade().unwrap();
-            lab.server
-                .edit(|world| {
-                    let organization = world.organization(ORGANIZATION).unwrap();
-                    let mut faster = organization.service(&old_id).unwrap().clone();
-                    faster.agent_id = organization.agent("Coach Noor").unwrap().id.clone();
-                    faster.tags.insert("replaces".to_owned(), Some(old_id.clone()));
-                    let old = world.organization_mut(ORGANIZATION).unwrap().service_mut(&old_id).unwrap();
-                    old.name = "Health Coach (replaced 2026-11-22 000000)".to_owned();
-                    old.is_active = false;
-                    let mut row = amigops::emulator::Service::new(
-                        "Health Coach",
-                        &faster.agent_id,
-                        &faster.context_graph_id,
-                    );
-                    row.description = faster.description;
-                    row.tags = faster.tags;
-                    row.version_sets = faster.version_sets;
-                    world.add_service(ORGANIZATION, row).unwrap();
-                })
-                .unwrap();
+fn an_inactive_namesake_stops_no_replacement() {
+    // The server may count inactive services or not: the same run must do on both.
+    for inactive_names_taken in [true, false] {
+        let seed = SEED.replace("    behavior_sets:", "      - {name: Health Coach (old), agent: Coach Maya, context_graph: Coaching Flow, active: false}\n    behavior_sets:");
+        let lab = Lab::on_with(Api::Platform, &seed, |options| {
+            options.platform.inactive_names_taken = inactive_names_taken;
+        });
+        lab.project("unmanaged_version_sets: [\"personal-*\"]\n");
+        let old = lab.active("Health Coach");
+        if !inactive_names_taken {
+            let other = lab.services().into_iter().find(|service| service.id != old.id).unwrap();
+            lab.change(&other.id, |other| other.name = "Health Coach".to_owned());
         }
-        Verdict::Proceed
-    });
-    let run = lab.apply().expect(4);
-    lab.unhook();
-    assert!(run.stderr.contains("has taken the name meanwhile"), "{}", run.stderr);
-    lab.apply().expect(0);
-    let named: Vec<_> = lab.services().into_iter().filter(|service| service.name == "Health Coach").collect();
-    assert_eq!(named.len(), 1, "{named:?}");
-    lab.expect_converged();
-}
-
-#[test]
-fn a_busy_moment_is_waited_for_with_the_old_service_under_its_name() {
-    let lab = lab("Coach Noor", "");
-    let refused = std::sync::atomic::AtomicU64::new(0);
-    lab.before(move |request| {
-        let activation = request.body == "{\"is_active\":true}";
-        if activation && refused.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0 {
-            let headers = vec![("retry-after".to_owned(), "30".to_owned())];
-            return Verdict::Answer { status: 503, headers, body: r#"{"detail":"maintenance"}"#.to_owned() };
-        }
-        Verdict::Proceed
-    });
-    let free = Arc::new(std::sync::atomic::AtomicU64::new(0));
-    let seen = Arc::clone(&free);
-    lab.after(move |_, _, world| {
-        let organization = world.organization(ORGANIZATION).unwrap();
-        if organization.active_service("Health Coach").is_none() {
-            seen.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-        }
-    });
-    lab.apply().expect(0);
-    assert_eq!(free.load(std::sync::atomic::Ordering::SeqCst), 2, "once a round, for one request");
-    lab.unhook();
-    lab.expect_converged();
-}
-
-#[test]
-fn an_undo_that_meets_maintenance_is_patient() {
-    let lab = lab("Coach Noor", "");
-    let old = lab.active("Health Coach");
-    let count = std::sync::atomic::AtomicU64::new(0);
-    lab.before(move |request| {
-        let update = request.method == "POST"
-            && request.path.contains("/service/")
-            && !request.path.ends_with("/service/");
-        let number = if update { count.fetch_add(1, std::sync::atomic::Ordering::SeqCst) } else { 0 };
-        // The rename goes through; then a refusal, and then a while of maintenance.
-        match number {
-            0 => Verdict::Proceed,
-            1 => Verdict::Answer { status: 400, headers: Vec::new(), body: r#"{"detail":"no"}"#.to_owned() },
-            2..=6 => Verdict::Answer {
-                status: 503,
-                headers: Vec::new(),
-                body: r#"{"detail":"maintenance"}"#.to_owned(),
-            },
-            _ => Verdict::Proceed,
-        }
-    });
-    let run = lab.apply().expect(4);
-    assert!(run.stderr.contains("has its name back"), "{}", run.stderr);
-    assert_eq!(lab.active("Health Coach").id, old.id);
+        lab.manifests(&manifest("Coach Noor", "lifecycle: {on_agent_change: replace}\n"));
+        lab.apply().expect(0);
+        let new = lab.active("Health Coach");
+        assert_ne!(new.id, old.id);
+        assert_eq!(new.agent_id, lab.agent_id("Coach Noor"));
+        lab.expect_converged();
+    }
 }

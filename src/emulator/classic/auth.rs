@@ -6,11 +6,10 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-use super::errors::Refusal;
-use super::validate::{At, Problems};
-use super::wire::iso;
-use crate::emulator::exchange::{Answer, Request};
+use crate::emulator::exchange::{Answer, Request, iso};
 use crate::emulator::limits::later;
+use crate::emulator::problems::{At, Problems};
+use crate::emulator::refusal::Refusal;
 use crate::emulator::world::{ApiKey, Organization, World};
 
 /// Tokens that were given out. They live in memory only: a restart signs everybody out.
@@ -53,7 +52,10 @@ impl Sessions {
         let token = format!("emulated.{:016x}{:016x}", self.random(), self.random());
         let session = Session { organization: home.name().to_owned(), key_id: key.id.clone(), expires };
         self.tokens.insert(token.clone(), session);
-        Ok(Answer::json(200, &json!({"id_token": token, "expires_at": iso(super::wire::millis(expires))})))
+        Ok(Answer::json(
+            200,
+            &json!({"id_token": token, "expires_at": iso(super::exchange::millis(expires))}),
+        ))
     }
 
     /// Whose request this is.

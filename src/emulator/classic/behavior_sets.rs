@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::errors::Refusal;
-use super::query::PageBounds;
 use super::services::no_service;
-use super::validate::{self, At, Problems, optional};
-use super::{Call, wire};
+use super::validate;
+use super::{Call, filters, wire};
 use crate::emulator::exchange::Answer;
+use crate::emulator::problems::{At, Problems, optional};
+use crate::emulator::query::PageBounds;
+use crate::emulator::refusal::Refusal;
 use crate::emulator::world::{BehaviorSet, Organization, Permission, World};
 
 const PAGE: PageBounds = PageBounds { default: 50, least: 0, most: 50 };
@@ -18,10 +19,10 @@ const PAGE: PageBounds = PageBounds { default: 50, least: 0, most: 50 };
 /// GET `/dynamic_behavior_set/`.
 pub(super) fn list(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
     let mut problems = Problems::default();
-    let ids = call.query.ids(&mut problems, "id");
-    let services = call.query.ids(&mut problems, "applied_to_service");
+    let ids = filters::ids(&call.query, &mut problems, "id");
+    let services = filters::ids(&call.query, &mut problems, "applied_to_service");
     let active = call.query.boolean(&mut problems, "is_active");
-    let tags = call.query.tags(&mut problems, "tag");
+    let tags = filters::tags(&call.query, &mut problems, "tag");
     let sorts = call.query.sort(&mut problems, &["updated_at"]);
     let page = call.query.page(&mut problems, PAGE);
     problems.done()?;
@@ -42,7 +43,7 @@ pub(super) fn list(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
         })
         .collect();
     seen.sort_by(|a, b| {
-        let by = |sort: &super::query::Sort| sort.apply(a.updated_at.cmp(&b.updated_at));
+        let by = |sort: &crate::emulator::query::Sort| sort.apply(a.updated_at.cmp(&b.updated_at));
         sorts.iter().map(by).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
     });
     let filter_values = if page.is_first() { filter_values(home, &seen) } else { Value::Null };

@@ -2,12 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::errors::Refusal;
-use super::query::PageBounds;
-use super::validate::{self, At, Problems};
-use super::wire::{iso, user};
-use super::{Call, wire};
-use crate::emulator::exchange::Answer;
+use super::validate;
+use super::wire::user;
+use super::{Call, filters, wire};
+use crate::emulator::exchange::{Answer, iso};
+use crate::emulator::problems::{At, Problems};
+use crate::emulator::query::PageBounds;
+use crate::emulator::refusal::Refusal;
 use crate::emulator::table::Table;
 use crate::emulator::world::{CatalogItem, Permission, World};
 
@@ -36,7 +37,7 @@ fn items(
     permitted: bool,
 ) -> Result<Answer, Refusal> {
     let mut problems = Problems::default();
-    let ids = call.query.ids(&mut problems, "id");
+    let ids = filters::ids(&call.query, &mut problems, "id");
     let deprecated = call.query.boolean(&mut problems, "deprecated");
     let page = call.query.page(&mut problems, bounds);
     problems.done()?;
@@ -84,7 +85,7 @@ pub(super) fn context_graph_versions(call: &Call<'_>, world: &World) -> Result<A
 struct Wanted {
     range: Range,
     descending: bool,
-    page: super::query::Page,
+    page: crate::emulator::query::Page,
 }
 
 /// One end of a range of versions.

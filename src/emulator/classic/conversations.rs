@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use regex::Regex;
 use serde_json::{Map, Value, json};
 
-use super::errors::Refusal;
-use super::query::PageBounds;
-use super::replies::{Spoken, speak};
 use super::services::no_service;
-use super::validate::{self, At, Problems, optional, required};
-use super::{Call, wire};
+use super::validate;
+use super::{Call, filters, wire};
 use crate::emulator::exchange::{Answer, Payload};
+use crate::emulator::problems::{At, Problems, optional, required};
+use crate::emulator::query::PageBounds;
+use crate::emulator::refusal::Refusal;
+use crate::emulator::replies::{Spoken, Turn};
 use crate::emulator::world::{Conversation, Organization, Permission, Service, VersionSet, World};
 
 const PAGE: PageBounds = PageBounds { default: 150, least: 1, most: 150 };
@@ -19,10 +20,10 @@ const PAGE: PageBounds = PageBounds { default: 150, least: 1, most: 150 };
 /// GET `/conversation/`.
 pub(super) fn list(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
     let mut problems = Problems::default();
-    let ids = call.query.ids(&mut problems, "id");
-    let services = call.query.ids(&mut problems, "service_id");
+    let ids = filters::ids(&call.query, &mut problems, "id");
+    let services = filters::ids(&call.query, &mut problems, "service_id");
     let finished = call.query.boolean(&mut problems, "is_finished");
-    let tags = call.query.tags(&mut problems, "tag");
+    let tags = filters::tags(&call.query, &mut problems, "tag");
     let sorts = call.query.sort(&mut problems, &["created_at"]);
     let page = call.query.page(&mut problems, PAGE);
     problems.done()?;
@@ -149,7 +150,15 @@ pub(super) fn start(call: &Call<'_>, world: &mut World) -> Result<Answer, Refusa
     let mut conversation = draft(call, home, service, set, &start);
     let agent_name = home.agents().get(&service.agent_id).map_or("the agent", |agent| agent.name.as_str());
     let said = start.message.as_deref().filter(|_| start.is_user_message);
-    let spoken = speak(&home.settings().replies, agent_name, service, &conversation, said);
+    let turn = Turn {
+        agent: agent_name,
+        service: &service.name,
+        version_set: &conversation.version_set,
+        agent_version: conversation.agent.1,
+        context_graph_version: conversation.context_graph.1,
+        said,
+    };
+    let spoken = turn.speak(&home.settings().replies);
     if let Spoken::Message { text, finishes } = &spoken {
         conversation.messages.push(text.clone());
         conversation.is_finished = *finishes;

@@ -4,9 +4,7 @@ mod auth;
 mod behavior_sets;
 mod catalog;
 mod conversations;
-mod errors;
-mod query;
-mod replies;
+mod filters;
 mod routes;
 mod services;
 mod validate;
@@ -15,14 +13,15 @@ mod wire;
 
 use std::time::Duration;
 
-use super::exchange::{Answer, Request};
-use super::limits::{Allowance, Limiter, Limits};
+use super::exchange::{self, Answer, Request};
+use super::limits::{Limiter, Limits};
+use super::problems;
+use super::query::Query;
+use super::refusal::Refusal;
+use super::routing::{Routed, redirect, route};
 use super::world::{ApiKey, Organization, Permission, World};
 use auth::Sessions;
-use errors::Refusal;
-use query::Query;
-pub(super) use routes::organization_of;
-use routes::{Endpoint, Routed, route};
+use routes::{Endpoint, ROUTES};
 
 /// The API with what it keeps beside the world: counted requests and tokens, neither of which outlives it.
 pub(super) struct Classic {
@@ -58,17 +57,17 @@ impl Call<'_> {
 
     /// Whether the user may do this, or the refusal that names what is missing.
     fn must(&self, permission: Permission) -> Result<(), Refusal> {
-        if self.who.may(permission) { Ok(()) } else { Err(Refusal::Forbidden(permission)) }
+        if self.who.may(permission) { Ok(()) } else { Err(Refusal::lacks(permission.name())) }
     }
 
     /// The fields of the body.
     fn fields(&self) -> Result<serde_json::Map<String, serde_json::Value>, Refusal> {
-        validate::object(self.request.header("content-type"), &self.request.body)
+        problems::object(self.request.header("content-type"), &self.request.body)
     }
 
     /// Now, in milliseconds since the epoch.
     fn millis(&self) -> i64 {
-        wire::millis(self.request.now)
+        exchange::millis(self.request.now)
     }
 }
 
@@ -83,18 +82,20 @@ impl Classic {
 
     /// Answers a request. What it changes, it changes in `world`, wholly or not at all.
     pub(super) fn handle(&mut self, request: &Request, world: &mut World) -> Answer {
-        let (endpoint, mut parameters) = match route(&request.method, &request.path) {
+        let (endpoint, mut parameters) = match route(ROUTES, &request.method, &request.path) {
             Routed::Found { endpoint, parameters } => (endpoint, parameters),
             Routed::Redirect(path) => return redirect(request, &path),
-            Routed::WrongMethod(methods) => return detail(405, "Method Not Allowed").with("allow", methods),
-            Routed::Unknown => return detail(404, "Not Found"),
+            Routed::WrongMethod(methods) => {
+                return Answer::detail(405, "Method Not Allowed").with("allow", methods);
+            }
+            Routed::Unknown => return Answer::detail(404, "Not Found"),
         };
         let organization = parameters.remove(0);
         if world.organization(&organization).is_none() {
             // An organization that doesn't exist has no windows to count in, and strangers must not
             // be able to make the server remember names.
             let allowance = self.limiter.untouched(endpoint.limit(), request.now);
-            return with_allowance(no_organization(&organization).answer(), allowance);
+            return allowance.show_on(no_organization(&organization).answer());
         }
         let allowance = self.limiter.take(&organization, endpoint, endpoint.limit(), request.now);
         let before = world.clone();
@@ -106,7 +107,7 @@ impl Classic {
             *world = before;
             refusal.answer()
         });
-        with_allowance(answer, allowance)
+        allowance.show_on(answer)
     }
 
     fn run(
@@ -143,21 +144,4 @@ impl Classic {
             Endpoint::FinishConversation => conversations::finish(&call, world),
         }
     }
-}
-
-fn with_allowance(answer: Answer, allowance: Allowance) -> Answer {
-    answer
-        .with("x-ratelimit-limit", allowance.limit)
-        .with("x-ratelimit-remaining", allowance.remaining)
-        .with("x-ratelimit-reset", allowance.reset)
-}
-
-fn detail(status: u16, text: &str) -> Answer {
-    Answer::json(status, &serde_json::json!({ "detail": text }))
-}
-
-fn redirect(request: &Request, path: &str) -> Answer {
-    let query = request.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
-    let host = request.header("host").map(|host| format!("http://{host}")).unwrap_or_default();
-    Answer::empty(307).with("location", format!("{host}{path}{query}"))
 }

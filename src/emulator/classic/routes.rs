@@ -1,6 +1,6 @@
-//! Paths, methods and published limits of the Classic API. Imports nothing of ours but decoding.
+//! Paths, methods and published limits of the Classic API. Imports routing.
 
-use super::query::percent_decode;
+use crate::emulator::routing::Routes;
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,10 +40,8 @@ impl Endpoint {
     }
 }
 
-type Methods = &'static [(&'static str, Endpoint)];
-
 /// Every path with what its methods do; `{}` is a parameter. Slashes at the end count.
-const ROUTES: &[(&str, Methods)] = &[
+pub(super) const ROUTES: Routes<Endpoint> = &[
     ("/v1/{}/user/signin_with_api_key", &[("POST", Endpoint::SignIn)]),
     ("/v1/{}/service/", &[("GET", Endpoint::ListServices), ("POST", Endpoint::CreateService)]),
     ("/v1/{}/service/{}/", &[("POST", Endpoint::UpdateService)]),
@@ -68,68 +66,14 @@ const ROUTES: &[(&str, Methods)] = &[
     ("/v1/{}/conversation/{}/finish/", &[("POST", Endpoint::FinishConversation)]),
 ];
 
-/// What a path and method lead to.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Routed {
-    Found {
-        endpoint: Endpoint,
-        /// The organization first.
-        parameters: Vec<String>,
-    },
-    /// With its last slash put or taken away, the path exists.
-    Redirect(String),
-    WrongMethod(String),
-    Unknown,
-}
-
-/// Looks a request up.
-pub(super) fn route(method: &str, raw_path: &str) -> Routed {
-    let path = percent_decode(raw_path);
-    for (pattern, methods) in ROUTES {
-        let Some(parameters) = parameters(pattern, &path) else { continue };
-        return match methods.iter().find(|(known, _)| *known == method) {
-            Some((_, endpoint)) => Routed::Found { endpoint: *endpoint, parameters },
-            None => {
-                let known: Vec<&str> = methods.iter().map(|(known, _)| *known).collect();
-                Routed::WrongMethod(known.join(", "))
-            }
-        };
-    }
-    let other = match raw_path.strip_suffix('/') {
-        Some(shorter) => shorter.to_owned(),
-        None => format!("{raw_path}/"),
-    };
-    let decoded = percent_decode(&other);
-    if ROUTES.iter().any(|(pattern, _)| parameters(pattern, &decoded).is_some()) {
-        return Routed::Redirect(other);
-    }
-    Routed::Unknown
-}
-
-/// The organization that a path names, whether or not the path exists.
-pub(in crate::emulator) fn organization_of(raw_path: &str) -> Option<String> {
-    let path = percent_decode(raw_path);
-    let name = path.strip_prefix("/v1/")?.split('/').next()?;
-    (!name.is_empty()).then(|| name.to_owned())
-}
-
-fn parameters(pattern: &str, path: &str) -> Option<Vec<String>> {
-    let mut found = Vec::new();
-    let mut segments = path.split('/');
-    for expected in pattern.split('/') {
-        let segment = segments.next()?;
-        match expected {
-            "{}" if !segment.is_empty() => found.push(segment.to_owned()),
-            _ if segment == expected => {}
-            _ => return None,
-        }
-    }
-    segments.next().is_none().then_some(found)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::emulator::routing::{Routed, route as look_up};
+
+    fn route(method: &str, path: &str) -> Routed<Endpoint> {
+        look_up(ROUTES, method, path)
+    }
 
     #[test]
     fn slashes_at_the_end_count() {

@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::errors::Refusal;
-use super::query::{PageBounds, Sort};
-use super::validate::{self, At, Problems, optional, required};
+use super::validate;
 use super::version_sets::{self, Draft};
-use super::{Call, wire};
+use super::{Call, filters, wire};
 use crate::emulator::exchange::Answer;
+use crate::emulator::problems::{At, Problems, optional, required};
+use crate::emulator::query::{PageBounds, Sort};
+use crate::emulator::refusal::Refusal;
 use crate::emulator::world::{CatalogItem, Organization, Permission, Service, VersionSet, World};
 
 const PAGE: PageBounds = PageBounds { default: 10, least: 1, most: 20 };
@@ -18,9 +19,9 @@ const PAGE: PageBounds = PageBounds { default: 10, least: 1, most: 20 };
 /// GET `/service/`.
 pub(super) fn list(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
     let mut problems = Problems::default();
-    let ids = call.query.ids(&mut problems, "id");
+    let ids = filters::ids(&call.query, &mut problems, "id");
     let active = call.query.boolean(&mut problems, "is_active");
-    let tags = call.query.tags(&mut problems, "tags");
+    let tags = filters::tags(&call.query, &mut problems, "tags");
     let sorts = call.query.sort(&mut problems, &["name", "is_active"]);
     let page = call.query.page(&mut problems, PAGE);
     problems.done()?;

@@ -1,4 +1,4 @@
-//! Reading bodies and queries as pydantic does: all problems at once, each with its place. Imports errors.
+//! Reading the values of bodies and queries as pydantic does. Imports problems.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -6,11 +6,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::{Map, Value, json};
 
-use super::errors::Refusal;
-
-/// Bodies nest no deeper than this. JSON readers give up at 128 levels, and what is stored must still
-/// be readable inside the row that holds it.
-const DEEPEST: usize = 100;
+use crate::emulator::problems::{At, Problems, Read};
+use crate::emulator::refusal::Refusal;
 
 static ID: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(ID_PATTERN).ok());
 static TAG: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(TAG_PATTERN).ok());
@@ -24,134 +21,6 @@ const SET_NAME_PATTERN: &str = "^[A-Za-z0-9_-]+$";
 
 /// Most tags, and most keyterms.
 const MOST: usize = 20;
-
-/// A place in a request: `["body", "tags", "team"]`.
-#[derive(Clone, Debug)]
-pub(super) struct At(Vec<Value>);
-
-impl At {
-    pub(super) fn body() -> Self {
-        Self(vec![json!("body")])
-    }
-
-    pub(super) fn query(name: &str) -> Self {
-        Self(vec![json!("query"), json!(name)])
-    }
-
-    pub(super) fn path(name: &str) -> Self {
-        Self(vec![json!("path"), json!(name)])
-    }
-
-    pub(super) fn header(name: &str) -> Self {
-        Self(vec![json!("header"), json!(name)])
-    }
-
-    pub(super) fn then(&self, step: impl Into<Value>) -> Self {
-        let mut place = self.0.clone();
-        place.push(step.into());
-        Self(place)
-    }
-}
-
-/// What is wrong with a request so far.
-#[derive(Debug, Default)]
-pub(super) struct Problems(Vec<Value>);
-
-impl Problems {
-    /// Notes one.
-    pub(super) fn add(&mut self, kind: &str, at: &At, message: impl Into<String>, input: &Value) {
-        self.0.push(json!({"type": kind, "loc": at.0, "msg": message.into(), "input": input}));
-    }
-
-    /// Nothing was wrong, or the refusal that lists it all.
-    pub(super) fn done(&mut self) -> Result<(), Refusal> {
-        if self.0.is_empty() { Ok(()) } else { Err(self.refusal()) }
-    }
-
-    /// The refusal that lists it all.
-    pub(super) fn refusal(&mut self) -> Refusal {
-        Refusal::Invalid(std::mem::take(&mut self.0))
-    }
-}
-
-/// Parses a body that must be a JSON object.
-pub(super) fn object(content_type: Option<&str>, body: &[u8]) -> Result<Map<String, Value>, Refusal> {
-    let mut problems = Problems::default();
-    if body.is_empty() {
-        problems.add("missing", &At::body(), "Field required", &Value::Null);
-        return Err(problems.refusal());
-    }
-    let Ok(text) = std::str::from_utf8(body) else {
-        return Err(Refusal::BadRequest("There was an error parsing the body".to_owned()));
-    };
-    let wants_object = "Input should be a valid dictionary or object to extract fields from";
-    if !content_type.is_none_or(is_json) {
-        problems.add("model_attributes_type", &At::body(), wants_object, &json!(text));
-        return Err(problems.refusal());
-    }
-    match serde_json::from_str(text) {
-        Ok(Value::Object(fields)) if fields.values().all(|value| is_shallow(value, DEEPEST)) => Ok(fields),
-        Ok(Value::Object(_)) => {
-            let reason = format!("nested deeper than {DEEPEST} levels");
-            problems.add("json_invalid", &At::body(), format!("JSON decode error: {reason}"), &json!({}));
-            Err(problems.refusal())
-        }
-        Ok(other) => {
-            problems.add("model_attributes_type", &At::body(), wants_object, &other);
-            Err(problems.refusal())
-        }
-        Err(error) => {
-            let at = At::body().then(error.column());
-            problems.add("json_invalid", &at, format!("JSON decode error: {error}"), &json!({}));
-            Err(problems.refusal())
-        }
-    }
-}
-
-fn is_json(content_type: &str) -> bool {
-    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
-}
-
-fn is_shallow(value: &Value, levels: usize) -> bool {
-    match value {
-        Value::Array(items) => levels > 0 && items.iter().all(|item| is_shallow(item, levels - 1)),
-        Value::Object(fields) => levels > 0 && fields.values().all(|item| is_shallow(item, levels - 1)),
-        _ => true,
-    }
-}
-
-/// Reads one value; what is wrong with it is noted, and nothing comes back.
-pub(super) type Read<T> = fn(&mut Problems, &At, &Value) -> Option<T>;
-
-/// A field that must be there.
-pub(super) fn required<T>(
-    problems: &mut Problems,
-    at: &At,
-    fields: &Map<String, Value>,
-    name: &str,
-    read: Read<T>,
-) -> Option<T> {
-    match fields.get(name) {
-        Some(value) => read(problems, &at.then(name), value),
-        None => {
-            problems.add("missing", &at.then(name), "Field required", &Value::Object(fields.clone()));
-            None
-        }
-    }
-}
-
-/// A field that may be missing or null.
-pub(super) fn optional<T>(
-    problems: &mut Problems,
-    at: &At,
-    fields: &Map<String, Value>,
-    name: &str,
-    read: Read<T>,
-) -> Option<T> {
-    let value = fields.get(name).filter(|value| !value.is_null())?;
-    read(problems, &at.then(name), value)
-}
 
 fn string<'v>(problems: &mut Problems, at: &At, value: &'v Value) -> Option<&'v str> {
     if value.as_str().is_none() {
@@ -369,20 +238,5 @@ mod tests {
         }
         assert!(reads(set_name, json!("x".repeat(40))).is_some());
         assert!(reads(set_name, json!("x".repeat(41))).is_none());
-    }
-
-    #[test]
-    fn bodies_are_json_objects() {
-        let status = |kind, body: &[u8]| object(kind, body).map_err(|refusal| refusal.status()).err();
-        assert_eq!(status(None, b"{}"), None);
-        assert_eq!(status(Some("application/json; charset=utf-8"), b"{}"), None);
-        assert_eq!(status(Some("application/merge-patch+json"), b"{}"), None);
-        assert_eq!(status(Some("text/plain"), b"{}"), Some(422));
-        assert_eq!(status(None, b""), Some(422));
-        assert_eq!(status(None, b"[]"), Some(422));
-        assert_eq!(status(None, b"{\"a\": \xff}"), Some(400));
-        let deep = |levels: usize| format!("{{\"a\": {}{}}}", "[".repeat(levels), "]".repeat(levels));
-        assert_eq!(status(None, deep(100).as_bytes()), None);
-        assert_eq!(status(None, deep(101).as_bytes()), Some(422));
     }
 }

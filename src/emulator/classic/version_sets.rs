@@ -2,11 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::errors::Refusal;
 use super::services::no_service;
-use super::validate::{self, At, Problems, Read, optional, required};
+use super::validate;
 use super::{Call, wire};
 use crate::emulator::exchange::Answer;
+use crate::emulator::problems::{At, Problems, Read, optional, required};
+use crate::emulator::refusal::Refusal;
 use crate::emulator::world::{CatalogItem, Organization, Permission, Service, VersionSet, World};
 
 const AGENT: &str = "agent_version_number";
@@ -205,7 +206,7 @@ pub(super) fn get(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
     let (_, service, name) = locate(call, world)?;
     call.must(Permission::GetService)?;
     if !call.who.sees(service) {
-        return Err(Refusal::Forbidden(Permission::GetService));
+        return Err(Refusal::lacks(Permission::GetService.name()));
     }
     let set = service.version_sets.get(&name).ok_or_else(|| no_set(&name))?;
     Ok(Answer::json(200, &wire::version_set_both_ways(set)))

@@ -1,22 +1,11 @@
 //! What rows look like in answers. Imports the world.
 
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
 
+use crate::emulator::exchange::iso;
 use crate::emulator::world::{BehaviorSet, Conversation, Service, VersionSet};
-
-/// Milliseconds since the epoch.
-pub(super) fn millis(time: SystemTime) -> i64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// A time as ISO 8601.
-pub(super) fn iso(millis: i64) -> String {
-    jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX).to_string()
-}
 
 /// A user of an organization.
 pub(super) fn user(organization: &str, user: &str) -> Value {

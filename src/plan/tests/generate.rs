@@ -118,7 +118,7 @@ fn one_wanted(api: Api, name: &'static str) -> impl Strategy<Value = DesiredServ
     )
 }
 
-pub(crate) fn all_wanted(api: Api) -> impl Strategy<Value = Desired> {
+fn all_wanted(api: Api) -> impl Strategy<Value = Desired> {
     subsequence(NAMES.to_vec(), 1..=NAMES.len())
         .prop_flat_map(move |names| {
             names.into_iter().map(|name| one_wanted(api, name).boxed()).collect::<Vec<_>>()
@@ -164,7 +164,7 @@ fn one_live(api: Api, name: &'static str, index: usize) -> impl Strategy<Value =
     )
 }
 
-pub(crate) fn all_live(api: Api) -> impl Strategy<Value = Snapshot> {
+fn all_live(api: Api) -> impl Strategy<Value = Snapshot> {
     prop::collection::vec(select(NAMES.to_vec()), 0..=6)
         .prop_flat_map(move |names| {
             names
@@ -196,9 +196,38 @@ pub(crate) fn all_live(api: Api) -> impl Strategy<Value = Snapshot> {
         })
 }
 
-/// An API, what is wanted there, and what is there.
+/// What is wanted on an API, and what is there. Now and then, two services are to swap their names: chance
+/// alone would hardly ever ask for that.
+pub(crate) fn state(api: Api) -> impl Strategy<Value = (Desired, Snapshot)> {
+    (all_wanted(api), all_live(api), prop::bool::weighted(0.15)).prop_map(|(mut desired, snapshot, swap)| {
+        if swap {
+            swap_names(&mut desired, &snapshot);
+        }
+        (desired, snapshot)
+    })
+}
+
+fn swap_names(desired: &mut Desired, snapshot: &Snapshot) {
+    let there = |service: &&LiveService| service.active && desired.services.contains_key(&service.name);
+    let [one, other, ..] = snapshot.services.iter().filter(there).collect::<Vec<_>>()[..] else { return };
+    let names = [&one.name, &other.name];
+    for service in desired.services.values_mut() {
+        let from = &service.lifecycle.renamed_from;
+        service.lifecycle.renamed_from = from.clone().filter(|from| !names.contains(&from));
+    }
+    for (to, from) in [(one, other), (other, one)] {
+        if let Some(wanted) = desired.services.get_mut(&to.name) {
+            wanted.lifecycle.renamed_from = Some(from.name.clone());
+            wanted.agent = Reference::Name(from.agent.as_str().to_uppercase());
+        }
+    }
+}
+
+/// An API, and a state of it.
 pub(crate) fn states() -> impl Strategy<Value = (Api, Desired, Snapshot)> {
-    select(vec![Api::Classic, Api::Platform]).prop_flat_map(|api| (Just(api), all_wanted(api), all_live(api)))
+    select(vec![Api::Classic, Api::Platform])
+        .prop_flat_map(|api| (Just(api), state(api)))
+        .prop_map(|(api, (desired, snapshot))| (api, desired, snapshot))
 }
 
 /// What counts of a final state: who is there under which name, and with what.

@@ -4,5 +4,6 @@
 pub(crate) mod build;
 mod cases;
 pub(crate) mod generate;
+mod platform;
 mod properties;
 mod replacements;

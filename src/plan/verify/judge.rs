@@ -24,8 +24,8 @@ pub(super) struct Judge<'a> {
     embodied: BTreeMap<&'a ServiceId, &'a DesiredService>,
     /// Every name that a manifest has or had.
     declared_names: BTreeSet<&'a ServiceName>,
-    /// How many services held each name at first.
-    holders: BTreeMap<ServiceName, usize>,
+    /// How many services may hold a name, where that is more than one.
+    most_holders: BTreeMap<ServiceName, usize>,
     world: World,
     pub(super) violations: Vec<String>,
 }
@@ -54,7 +54,7 @@ impl<'a> Judge<'a> {
                 .flat_map(|wanted| [Some(&wanted.name), wanted.lifecycle.renamed_from.as_ref()])
                 .flatten()
                 .collect(),
-            holders: World::new(snapshot, options.api).holders,
+            most_holders: most_holders(snapshot, plan, options),
             world: World::new(snapshot, options.api),
             violations: Vec::new(),
         }
@@ -220,18 +220,12 @@ impl<'a> Judge<'a> {
 
     /// The services whose name or activity a step may change.
     fn touched(&self, step: &Step) -> Vec<ServiceId> {
-        match &step.action {
-            Action::Create(_) => self.world.created.get(&step.id).cloned().into_iter().collect(),
-            Action::Update { id, .. }
-            | Action::SetAside { id, .. }
-            | Action::Retire { id, .. }
-            | Action::Discard { id, .. } => vec![id.clone()],
-            Action::HandOver { old, new, .. } => vec![old.clone(), self.world.id(new)],
-            Action::WriteVersionSet { .. }
-            | Action::DeleteVersionSet { .. }
-            | Action::ApplyBehaviorSet { .. }
-            | Action::Smoke { .. } => Vec::new(),
-        }
+        let created = match &step.action {
+            Action::Create(_) => self.world.created.get(&step.id).cloned(),
+            Action::HandOver { new: new @ Target::Created(_), .. } => Some(self.world.id(new)),
+            _ => None,
+        };
+        subjects(&step.action).into_iter().cloned().chain(created).collect()
     }
 
     /// A block that is written holds what no manifest names as it was, and asks for nothing that the API
@@ -255,9 +249,8 @@ impl<'a> Judge<'a> {
             let Some(name) = self.world.services.get(&id).map(|service| service.name.clone()) else {
                 continue;
             };
-            // Where a name was held twice at first, the API allows it.
-            let before = self.holders.get(&name).copied().unwrap_or_default();
-            if self.world.holders.get(&name).is_some_and(|count| *count > before.max(1)) {
+            let most = self.most_holders.get(&name).copied().unwrap_or(1);
+            if self.world.holders.get(&name).is_some_and(|count| *count > most) {
                 self.say(step, &format!("leaves two services that hold the name `{name}`"));
             }
         }
@@ -295,7 +288,11 @@ impl<'a> Judge<'a> {
         if self.options.prune && self.options.only.is_empty() {
             for service in self.world.services.values() {
                 let ours = self.policy.ownership.owns(&service.tags);
-                if ours && service.active && !self.desired.services.contains_key(&service.name) {
+                if ours
+                    && !service.system
+                    && service.active
+                    && !self.desired.services.contains_key(&service.name)
+                {
                     violations.push(format!("`{}` is ours, in no manifest, and still active", service.name));
                 }
             }
@@ -373,5 +370,42 @@ impl<'a> Judge<'a> {
             .keys()
             .all(|name| declared.contains_key(name) || name.is_release() || self.policy.is_unmanaged(name));
         all_there && no_other
+    }
+}
+
+/// How many services may hold a name: one; as many as at first, since the API allowed that; and those
+/// beside it that are inactive and that the plan leaves alone: only the API can tell whether they count.
+fn most_holders(snapshot: &Snapshot, plan: &Plan, options: &Options) -> BTreeMap<ServiceName, usize> {
+    let mut most = World::new(snapshot, options.api).holders;
+    if options.api.inactive_services_hold_names() {
+        let touched: BTreeSet<&ServiceId> =
+            plan.steps.iter().flat_map(|step| subjects(&step.action)).collect();
+        let mut bystanders: BTreeMap<&ServiceName, usize> = BTreeMap::new();
+        for service in snapshot.services.iter().filter(|service| !service.active) {
+            *bystanders.entry(&service.name).or_default() += usize::from(!touched.contains(&service.id));
+        }
+        for (name, count) in bystanders {
+            let held = most.entry(name.clone()).or_default();
+            *held = (*held).max(1 + count);
+        }
+    }
+    most.retain(|_, count| *count > 1);
+    most
+}
+
+/// The live services whose name or activity a step may change.
+fn subjects(action: &Action) -> Vec<&ServiceId> {
+    match action {
+        Action::Update { id, .. }
+        | Action::SetAside { id, .. }
+        | Action::Retire { id, .. }
+        | Action::Discard { id, .. } => vec![id],
+        Action::HandOver { old, new: Target::Live(new), .. } => vec![old, new],
+        Action::HandOver { old, new: Target::Created(_), .. } => vec![old],
+        Action::Create(_)
+        | Action::WriteVersionSet { .. }
+        | Action::DeleteVersionSet { .. }
+        | Action::ApplyBehaviorSet { .. }
+        | Action::Smoke { .. } => Vec::new(),
     }
 }

@@ -12,6 +12,8 @@ use crate::model::{
 /// The live side as steps change it, with the indices that the rules ask for.
 pub(super) struct World {
     api: Api,
+    /// Makes ids: no two services have the same, even if one is gone.
+    counter: u64,
     pub(super) services: BTreeMap<ServiceId, LiveService>,
     pub(super) created: BTreeMap<StepId, ServiceId>,
     pub(super) behaviors: BTreeSet<(BehaviorSetId, ServiceId)>,
@@ -28,6 +30,7 @@ impl World {
             sets.flat_map(|set| set.applied_to.iter().map(|id| (set.id.clone(), id.clone()))).collect();
         let mut world = Self {
             api,
+            counter: snapshot.services.len() as u64,
             services: BTreeMap::new(),
             created: BTreeMap::new(),
             behaviors,
@@ -50,6 +53,16 @@ impl World {
             self.replacers.entry(old.clone()).or_default().insert(service.id.clone());
         }
         self.services.insert(service.id.clone(), service);
+    }
+
+    fn new_id(&mut self) -> ServiceId {
+        loop {
+            let id = ServiceId::new(format!("{:024x}", 0xcafe_0000_0000_u64 + self.counter));
+            self.counter += 1;
+            if !self.services.contains_key(&id) {
+                return id;
+            }
+        }
     }
 
     fn holds_name(&self, service: &LiveService) -> bool {
@@ -88,8 +101,7 @@ impl World {
         match &step.action {
             Action::Create(new) => {
                 // Ids of one length, unlike any that a test uses, and unique within a run of plans.
-                let id =
-                    ServiceId::new(format!("{:024x}", 0xcafe_0000_0000_u64 + self.services.len() as u64));
+                let id = self.new_id();
                 self.put(born(&id, new, self.api));
                 self.created.insert(step.id, id);
             }

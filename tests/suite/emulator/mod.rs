@@ -11,6 +11,7 @@ mod harness;
 mod hostile;
 mod limits;
 mod observer;
+mod platform;
 mod service_list;
 mod service_writes;
 mod sign_in;

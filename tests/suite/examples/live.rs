@@ -58,6 +58,8 @@ fn service(service: &emulator::Service) -> LiveService {
         tags: service.tags.clone(),
         keyterms: service.keyterms.clone(),
         version_sets: service.version_sets.iter().map(set).collect(),
+        settings: Map::new(),
+        system: false,
         updated_by: None,
     }
 }
@@ -77,6 +79,7 @@ fn preference(value: &Value) -> LlmPreference {
     LlmPreference {
         llm_name: value["llm_name"].as_str().unwrap_or_default().to_owned(),
         params: value["params"].as_object().cloned().unwrap_or_default(),
+        experience_controls: Map::new(),
         carried: Map::new(),
     }
 }

@@ -50,7 +50,11 @@ fn place(line: usize, column: usize) -> Place {
 
 fn sets() -> BTreeMap<VersionSetName, DesiredVersionSet> {
     let params = json!({"temperature": 0.4}).as_object().cloned();
-    let preference = DesiredPreference { llm_name: "openai_gpt-5.1-2025-11-13".to_owned(), params };
+    let preference = DesiredPreference {
+        llm_name: "openai_gpt-5.1-2025-11-13".to_owned(),
+        params,
+        experience_controls: None,
+    };
     let pins = |agent, graph, preferences, line| DesiredVersionSet {
         agent_version: agent,
         context_graph_version: graph,
@@ -91,6 +95,8 @@ fn everything() -> DesiredService {
             ("team".to_owned(), Some("care".to_owned())),
         ])),
         version_sets: Some(sets()),
+        settings: serde_json::Map::new(),
+        setting_places: BTreeMap::new(),
         depends_on: BTreeSet::from([ServiceName::new("Meet & Greet")]),
         lifecycle: Lifecycle {
             renamed_from: Some("Wellness Coach".into()),

@@ -1,16 +1,15 @@
-//! Refusals in the shapes that FastAPI and pydantic give them. Imports the exchange and permissions.
+//! Refusals in the shapes that FastAPI and pydantic give them. Imports the exchange.
 
 use serde_json::{Value, json};
 
-use crate::emulator::exchange::Answer;
-use crate::emulator::world::Permission;
+use super::exchange::Answer;
 
 /// Why a request was refused.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Refusal {
     BadRequest(String),
     Unauthorized(String),
-    Forbidden(Permission),
+    Forbidden(String),
     NotFound(String),
     Conflict(String),
     TooMany { retry_after: u64 },
@@ -18,6 +17,11 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
+    /// What a user without this permission hears.
+    pub(super) fn lacks(permission: &str) -> Self {
+        Self::Forbidden(format!("missing permission {permission}"))
+    }
+
     /// The status that goes with it.
     pub(super) fn status(&self) -> u16 {
         match self {
@@ -35,8 +39,7 @@ impl Refusal {
     pub(super) fn answer(&self) -> Answer {
         let detail = match self {
             Self::BadRequest(text) | Self::NotFound(text) | Self::Conflict(text) => json!(text),
-            Self::Unauthorized(text) => json!(text),
-            Self::Forbidden(permission) => json!(format!("missing permission {}", permission.name())),
+            Self::Unauthorized(text) | Self::Forbidden(text) => json!(text),
             Self::TooMany { retry_after } => json!(format!("rate limit exceeded, retry in {retry_after} s")),
             Self::Invalid(problems) => json!(problems),
         };

@@ -1,5 +1,8 @@
 //! A laboratory for the real binary: a project in a temporary directory, an emulator in this process, an
-//! observer that watches every request and may kill the child that sends it.
+//! observer that watches every request and may kill the child that sends it. On either API: `live` shows
+//! both in one way.
+
+mod live;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -8,11 +11,40 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use amigops::emulator::{
-    Limits, Observer, Options, RequestInfo, RequestRecord, Seed, Server, Service, Verdict, World,
+    Limits, Observer, Options, RequestInfo, RequestRecord, Seed, Server, Verdict, World,
 };
+use amigops::model::Api;
 
-/// The organization of every laboratory.
+pub(crate) use live::{is_activation, is_create, is_rename, is_update, services_of};
+
+/// The organization of every laboratory on Classic.
 pub(crate) const ORGANIZATION: &str = "acme";
+/// The workspace of every laboratory on Platform.
+pub(crate) const WORKSPACE: &str = "11111111-2222-4333-8444-555555555555";
+
+/// Makes one test of a function for each of the two APIs.
+#[macro_export]
+macro_rules! on_both_apis {
+    ($($(#[$meta:meta])* fn $name:ident($api:ident: Api) $body:block)+) => {$(
+        $(#[$meta])*
+        mod $name {
+            #[allow(unused_imports, reason = "one test needs more of them than another")]
+            use super::*;
+
+            fn run($api: amigops::model::Api) $body
+
+            #[test]
+            fn on_classic() {
+                run(amigops::model::Api::Classic);
+            }
+
+            #[test]
+            fn on_platform() {
+                run(amigops::model::Api::Platform);
+            }
+        }
+    )+};
+}
 
 /// What became of a run of the binary.
 #[derive(Debug)]
@@ -83,6 +115,7 @@ impl Hooks {
 
 /// A project, an emulator, and the binary.
 pub(crate) struct Lab {
+    pub(crate) api: Api,
     directory: tempfile::TempDir,
     pub(crate) server: Server,
     pub(crate) hooks: Arc<Hooks>,
@@ -95,23 +128,44 @@ pub(crate) fn wall_clock() -> Arc<dyn Fn() -> SystemTime + Send + Sync> {
 }
 
 impl Lab {
-    /// A laboratory whose emulator holds what the seed says, without limits.
+    /// A laboratory on Classic whose emulator holds what the seed says, without limits.
     pub(crate) fn new(seed: &str) -> Self {
-        Self::with(seed, |_| {})
+        Self::on(Api::Classic, seed)
+    }
+
+    /// The same on Classic, with other options.
+    pub(crate) fn with(seed: &str, change: impl FnOnce(&mut Options)) -> Self {
+        Self::on_with(Api::Classic, seed, change)
+    }
+
+    /// A laboratory on either API. On Platform, the workspace holds what the seed says of the organization,
+    /// if the seed doesn't say it of the workspace itself.
+    pub(crate) fn on(api: Api, seed: &str) -> Self {
+        Self::on_with(api, seed, |_| {})
     }
 
     /// The same, with other options.
-    pub(crate) fn with(seed: &str, change: impl FnOnce(&mut Options)) -> Self {
+    pub(crate) fn on_with(api: Api, seed: &str, change: impl FnOnce(&mut Options)) -> Self {
         let hooks = Arc::new(Hooks::default());
         let mut seed = Seed::from_yaml(seed).unwrap();
-        seed.ensure_api_key(ORGANIZATION, "key-id", "s3cret-key", "user-1");
+        match api {
+            Api::Classic => seed.ensure_api_key(ORGANIZATION, "key-id", "s3cret-key", "user-1"),
+            Api::Platform => {
+                seed.mirror_organization(ORGANIZATION, WORKSPACE);
+                seed.ensure_workspace_key(WORKSPACE, "s3cret-key");
+            }
+        }
         let mut options = Options::new(wall_clock());
         options.seed = Some(seed);
         options.limits = Limits::Off;
         options.observer = Some(Arc::clone(&hooks) as Arc<dyn Observer>);
         change(&mut options);
-        let lab =
-            Self { directory: tempfile::tempdir().unwrap(), server: Server::start(options).unwrap(), hooks };
+        let lab = Self {
+            api,
+            directory: tempfile::tempdir().unwrap(),
+            server: Server::start(options).unwrap(),
+            hooks,
+        };
         lab.project("");
         lab
     }
@@ -119,10 +173,14 @@ impl Lab {
     /// Writes amigops.yaml: one environment on the emulator, and what the test adds.
     pub(crate) fn project(&self, more: &str) {
         let url = self.server.url();
+        let home = match self.api {
+            Api::Classic => format!("api: classic, organization: {ORGANIZATION}"),
+            Api::Platform => format!("api: platform, workspace: {WORKSPACE}"),
+        };
         self.write(
             "amigops.yaml",
             &format!(
-                "version: 1\nmanifests: [services/*.yaml]\nenvironments:\n  lab: {{api: classic, organization: {ORGANIZATION}, base_url: \"{url}\"}}\ndefault_environment: lab\n{more}"
+                "version: 1\nmanifests: [services/*.yaml]\nenvironments:\n  lab: {{{home}, base_url: \"{url}\"}}\ndefault_environment: lab\n{more}"
             ),
         );
     }
@@ -202,52 +260,6 @@ impl Lab {
         let is_write =
             |record: &RequestRecord| record.method != "GET" && !record.path.contains("signin_with_api_key");
         self.server.requests().into_iter().filter(is_write).collect()
-    }
-
-    /// All services, in the order in which they were made.
-    pub(crate) fn services(&self) -> Vec<Service> {
-        self.server.world().organization(ORGANIZATION).unwrap().services().iter().cloned().collect()
-    }
-
-    /// The active service with a name.
-    #[track_caller]
-    pub(crate) fn active(&self, name: &str) -> Service {
-        let services = self.services();
-        let mut named = services.into_iter().filter(|service| service.is_active && service.name == name);
-        let one = named.next().unwrap_or_else(|| panic!("no active service is named {name}"));
-        assert!(named.next().is_none(), "two active services are named {name}");
-        one
-    }
-
-    /// What counts of the live state: everything but ids and who did it, ordered.
-    pub(crate) fn essence(&self) -> Vec<String> {
-        let world = self.server.world();
-        let organization = world.organization(ORGANIZATION).unwrap();
-        let mut lines: Vec<String> = organization
-            .services()
-            .iter()
-            .map(|service| {
-                let replaces = service.tags.contains_key("replaces");
-                let tags: Vec<_> = service.tags.iter().filter(|(key, _)| *key != "replaces").collect();
-                let name = service.name.split(" (replaced").next().unwrap();
-                let behaviors = organization
-                    .behavior_sets()
-                    .iter()
-                    .filter(|set| set.applied_to_services.contains(&service.id))
-                    .count();
-                format!(
-                    "{name} active={} agent={} graph={} {:?} tags={tags:?} replaces={replaces} keyterms={:?} behaviors={behaviors} sets={:?}",
-                    service.is_active,
-                    service.agent_id,
-                    service.context_graph_id,
-                    service.description,
-                    service.keyterms,
-                    service.version_sets
-                )
-            })
-            .collect();
-        lines.sort();
-        lines
     }
 }
 

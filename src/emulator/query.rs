@@ -1,10 +1,8 @@
-//! Query strings and what filters and pages are made of. Imports validation.
-
-use std::collections::BTreeMap;
+//! Query strings and what filters and pages are made of. Imports problems.
 
 use serde_json::{Value, json};
 
-use super::validate::{At, Problems, id};
+use super::problems::{At, Problems};
 
 /// The parameters of a query, decoded, in order.
 #[derive(Clone, Debug, Default)]
@@ -30,12 +28,6 @@ impl Query {
     /// The last value of a parameter: the one that counts where one is expected.
     pub(super) fn one(&self, name: &str) -> Option<&str> {
         self.0.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
-    }
-
-    /// A parameter that holds ids.
-    pub(super) fn ids(&self, problems: &mut Problems, name: &str) -> Vec<String> {
-        let at = At::query(name);
-        self.all(name).enumerate().filter_map(|(n, value)| id(problems, &at.then(n), &json!(value))).collect()
     }
 
     /// A parameter that is true or false.
@@ -83,21 +75,6 @@ impl Query {
             problems.add("greater_than_equal", &at, message, &json!(skip.to_string()));
         }
         Page { limit: usize::try_from(limit).unwrap_or(0), skip: usize::try_from(skip).unwrap_or(0) }
-    }
-
-    /// Filters by tag.
-    pub(super) fn tags(&self, problems: &mut Problems, name: &str) -> Vec<TagFilter> {
-        let mut filters = Vec::new();
-        for (n, text) in self.all(name).enumerate() {
-            match TagFilter::parse(text) {
-                Some(filter) => filters.push(filter),
-                None => {
-                    let message = "Value error, a tag filter is written key:value";
-                    problems.add("value_error", &At::query(name).then(n), message, &json!(text));
-                }
-            }
-        }
-        filters
     }
 
     /// `sort_by`: each a sign and one of the fields.
@@ -178,41 +155,6 @@ impl Sort {
     }
 }
 
-/// `key:value`, `key:*` or `key:`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct TagFilter {
-    key: String,
-    value: Wanted,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Wanted {
-    Anything,
-    Null,
-    Exactly(String),
-}
-
-impl TagFilter {
-    fn parse(text: &str) -> Option<Self> {
-        let (key, value) = text.split_once(':')?;
-        let value = match value {
-            "*" => Wanted::Anything,
-            "" => Wanted::Null,
-            other => Wanted::Exactly(other.to_owned()),
-        };
-        (!key.is_empty()).then(|| Self { key: key.to_owned(), value })
-    }
-
-    /// Whether such a tag is among these.
-    pub(super) fn fits(&self, tags: &BTreeMap<String, Option<String>>) -> bool {
-        tags.get(&self.key).is_some_and(|found| match &self.value {
-            Wanted::Anything => true,
-            Wanted::Null => found.is_none(),
-            Wanted::Exactly(value) => found.as_ref() == Some(value),
-        })
-    }
-}
-
 /// Decodes `%41`; what isn't UTF-8 afterwards is replaced, and a stray `%` stays.
 pub(super) fn percent_decode(text: &str) -> String {
     let bytes = text.as_bytes();
@@ -274,22 +216,6 @@ mod tests {
         assert_eq!(cut(2, 3), (vec![3, 4], None));
         assert_eq!(cut(5, 0), (vec![0, 1, 2, 3, 4], None));
         assert_eq!(cut(5, 9), (vec![], None));
-    }
-
-    #[test]
-    fn tag_filters() {
-        let tags: BTreeMap<_, _> =
-            [("team".to_owned(), Some("care".to_owned())), ("audited".to_owned(), None)].into();
-        let fits = |text| TagFilter::parse(text).map(|filter| filter.fits(&tags));
-        assert_eq!(fits("team:care"), Some(true));
-        assert_eq!(fits("team:*"), Some(true));
-        assert_eq!(fits("audited:*"), Some(true));
-        assert_eq!(fits("audited:"), Some(true));
-        assert_eq!(fits("team:"), Some(false));
-        assert_eq!(fits("team:other"), Some(false));
-        assert_eq!(fits("other:*"), Some(false));
-        assert_eq!(fits("team"), None);
-        assert_eq!(fits(":care"), None);
     }
 
     #[test]

@@ -1,0 +1,188 @@
+//! The live state of a laboratory's emulator and the requests that change it, in one way for both APIs.
+
+use amigops::emulator::{PlatformService, RequestInfo, Service, ServiceTag, World};
+use amigops::model::Api;
+use serde_json::{Map, Value};
+
+use super::{Lab, ORGANIZATION, WORKSPACE};
+
+/// Whether a request creates a service.
+pub(crate) fn is_create(request: &RequestInfo) -> bool {
+    request.method == "POST" && (request.path.ends_with("/service/") || request.path.ends_with("/services"))
+}
+
+/// Whether a request updates a service's fields.
+pub(crate) fn is_update(request: &RequestInfo) -> bool {
+    let parts: Vec<&str> = request.path.trim_end_matches('/').split('/').collect();
+    let [_, _, _, kind, _] = parts[..] else { return false };
+    (request.method == "POST" && kind == "service") || (request.method == "PUT" && kind == "services")
+}
+
+/// Whether a request activates the new service of a replacement.
+pub(crate) fn is_activation(request: &RequestInfo) -> bool {
+    is_update(request) && request.body.contains("\"is_active\":true")
+}
+
+/// Whether a request takes the old service of a replacement its name.
+pub(crate) fn is_rename(request: &RequestInfo) -> bool {
+    is_update(request) && request.body.contains("(replaced ")
+}
+
+/// All services of the laboratory, in the order in which they were made; settings of Platform apart.
+pub(crate) fn services_of(api: Api, world: &World) -> Vec<Service> {
+    match api {
+        Api::Classic => world.organization(ORGANIZATION).unwrap().services().iter().cloned().collect(),
+        Api::Platform => world.workspace(WORKSPACE).unwrap().services().iter().map(common).collect(),
+    }
+}
+
+/// What a service of Platform has in common with one of Classic.
+fn common(service: &PlatformService) -> Service {
+    let PlatformService {
+        id,
+        sequence,
+        name,
+        description,
+        is_active,
+        agent_id,
+        context_graph_id,
+        tags,
+        keyterms,
+        version_sets,
+        ..
+    } = service.clone();
+    let mut common = Service::new(&name, &agent_id, &context_graph_id);
+    common.id = id;
+    common.sequence = sequence;
+    common.description = description;
+    common.is_active = is_active;
+    common.tags = tags.into_iter().map(|ServiceTag { key, value }| (key, value)).collect();
+    common.keyterms = keyterms;
+    common.version_sets = version_sets;
+    common
+}
+
+/// Lays what is in common over a service of Platform.
+fn lay_over(service: &mut PlatformService, common: Service) {
+    service.name = common.name;
+    service.description = common.description;
+    service.is_active = common.is_active;
+    service.agent_id = common.agent_id;
+    service.context_graph_id = common.context_graph_id;
+    service.tags = common.tags.into_iter().map(|(key, value)| ServiceTag { key, value }).collect();
+    service.keyterms = common.keyterms;
+    service.version_sets = common.version_sets;
+}
+
+impl Lab {
+    /// All services, in the order in which they were made.
+    pub(crate) fn services(&self) -> Vec<Service> {
+        services_of(self.api, &self.server.world())
+    }
+
+    /// One service by its id.
+    #[track_caller]
+    pub(crate) fn service(&self, id: &str) -> Service {
+        self.services().into_iter().find(|service| service.id == id).unwrap_or_else(|| panic!("no {id}"))
+    }
+
+    /// The active service with a name.
+    #[track_caller]
+    pub(crate) fn active(&self, name: &str) -> Service {
+        let services = self.services();
+        let mut named = services.into_iter().filter(|service| service.is_active && service.name == name);
+        let one = named.next().unwrap_or_else(|| panic!("no active service is named {name}"));
+        assert!(named.next().is_none(), "two active services are named {name}");
+        one
+    }
+
+    /// A service's settings that only Platform has.
+    pub(crate) fn settings(&self, id: &str) -> Map<String, Value> {
+        let world = self.server.world();
+        let Some(service) = world.workspace(WORKSPACE).and_then(|home| home.services().get(id)) else {
+            return Map::new();
+        };
+        let Value::Object(mut fields) = serde_json::to_value(service).unwrap() else { unreachable!() };
+        let names = amigops::model::settings::SERVICE.iter().map(|field| field.name);
+        names.filter_map(|name| fields.remove_entry(name)).collect()
+    }
+
+    /// The id of an agent.
+    pub(crate) fn agent_id(&self, name: &str) -> String {
+        let world = self.server.world();
+        let agent = match self.api {
+            Api::Classic => world.organization(ORGANIZATION).unwrap().agent(name),
+            Api::Platform => world.workspace(WORKSPACE).unwrap().agent(name),
+        };
+        agent.unwrap_or_else(|| panic!("no agent {name}")).id.clone()
+    }
+
+    /// Changes a service past all rules, as an operator would.
+    pub(crate) fn change(&self, id: &str, change: impl FnOnce(&mut Service)) {
+        let mut service = self.service(id);
+        change(&mut service);
+        self.server
+            .edit(|world| match self.api {
+                Api::Classic => {
+                    let home = world.organization_mut(ORGANIZATION).unwrap();
+                    *home.services_mut().get_mut(id).unwrap() = service;
+                }
+                Api::Platform => {
+                    let home = world.workspace_mut(WORKSPACE).unwrap();
+                    lay_over(home.services_mut().get_mut(id).unwrap(), service);
+                }
+            })
+            .unwrap();
+    }
+
+    /// Adds a service past all rules; gives its id.
+    pub(crate) fn add(&self, service: Service) -> String {
+        let mut id = None;
+        self.server
+            .edit(|world| {
+                id = match self.api {
+                    Api::Classic => world.add_service(ORGANIZATION, service),
+                    Api::Platform => {
+                        let mut row = PlatformService::new("", "", "");
+                        lay_over(&mut row, service);
+                        world.add_platform_service(WORKSPACE, row)
+                    }
+                };
+            })
+            .unwrap();
+        id.unwrap()
+    }
+
+    /// What counts of the live state: everything but ids and who did it, ordered.
+    pub(crate) fn essence(&self) -> Vec<String> {
+        let world = self.server.world();
+        let mut lines: Vec<String> = self
+            .services()
+            .iter()
+            .map(|service| {
+                let replaces = service.tags.contains_key("replaces");
+                let tags: Vec<_> = service.tags.iter().filter(|(key, _)| *key != "replaces").collect();
+                let name = service.name.split(" (replaced").next().unwrap();
+                let sets = world.organization(ORGANIZATION).filter(|_| self.api == Api::Classic);
+                let behaviors = sets.map_or(0, |home| {
+                    home.behavior_sets()
+                        .iter()
+                        .filter(|set| set.applied_to_services.contains(&service.id))
+                        .count()
+                });
+                format!(
+                    "{name} active={} agent={} graph={} {:?} tags={tags:?} replaces={replaces} keyterms={:?} behaviors={behaviors} sets={:?} settings={:?}",
+                    service.is_active,
+                    service.agent_id,
+                    service.context_graph_id,
+                    service.description,
+                    service.keyterms,
+                    service.version_sets,
+                    self.settings(&service.id)
+                )
+            })
+            .collect();
+        lines.sort();
+        lines
+    }
+}
