@@ -82,7 +82,11 @@ fn connect(server: &Server) -> Classic {
         base_url: server.url(),
         organization: "lab".to_owned(),
         headers: std::collections::BTreeMap::new(),
-        credentials: Credentials { api_key: "key".into(), api_key_id: "id".into(), user_id: "user".into() },
+        credentials: Credentials::SignIn {
+            api_key: "key".into(),
+            api_key_id: "id".into(),
+            user_id: "user".into(),
+        },
         now: Arc::new(|| SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)),
         random: Arc::new(|| 0.5),
         watch: Arc::new(Deaf),

@@ -1,5 +1,6 @@
 //! From an environment to a connection: the embedded emulator, credentials, addresses. May import everything.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,19 +8,20 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::Context;
-use crate::emulator::{Limits, Options, Seed, Server};
+use crate::emulator::{Limits, Options, SANDBOX_WORKSPACE, Seed, Server};
 use crate::env::Env;
 use crate::error::Failure;
 use crate::manifest::{Credentials as VariableNames, Environment, Loaded, Target};
 use crate::model::Api;
-use crate::remote::{Access, Classic, Credentials, ReadApi, WriteApi};
+use crate::remote::{Access, AnyApi, Classic, Credentials, Platform, ReadApi, WriteApi};
 
-/// The organization and the credentials of the embedded sandbox: a loopback port of this process.
+/// The organization and every credential of the embedded sandbox: a loopback port of this process.
 const SANDBOX: &str = "sandbox";
 
 /// A connection, and the emulator that it may need to stay alive.
 pub(super) struct Connection {
-    api: Classic,
+    api: AnyApi,
+    /// The organization, or the workspace's id.
     pub(super) organization: String,
     _emulator: Option<Server>,
 }
@@ -37,7 +39,7 @@ impl Connection {
 
     /// The API's kind.
     pub(super) fn kind(&self) -> Api {
-        Api::Classic
+        self.api.kind()
     }
 }
 
@@ -45,31 +47,58 @@ impl Connection {
 pub(super) fn connect(context: &Context<'_>, loaded: &Loaded) -> Result<Connection, Failure> {
     let Environment { name, target } = &loaded.environment;
     match target {
-        Target::Embedded { dialect: Api::Classic, state, seed, limits, .. } => {
-            embedded(context, state, seed.as_deref(), *limits)
+        Target::Embedded { dialect, state, seed, limits, smoke_phone_number } => {
+            let server = embedded(context, *dialect, state, seed.as_deref(), *limits)?;
+            let (organization, credentials) = sandbox(*dialect);
+            let access = access(context, &server.url(), organization.clone(), credentials, BTreeMap::new());
+            let api = match dialect {
+                Api::Classic => AnyApi::Classic(Classic::new(access)?),
+                Api::Platform => AnyApi::Platform(Platform::new(access, smoke_phone_number.clone())?),
+            };
+            Ok(Connection { api, organization, _emulator: Some(server) })
         }
         Target::Classic { organization, base_url, headers, credentials } => {
-            let missing = |what: &str, key: &str, variable: &str| {
-                Failure::other(format!("environment `{name}` has no {what}"))
-                    .hint(format!("set `{key}:` in amigops.yaml, or the variable {variable}"))
-            };
-            let organization = organization
-                .clone()
-                .or_else(|| context.env.variable("AMIGO_ORGANIZATION_ID"))
-                .ok_or_else(|| missing("organization", "organization", "AMIGO_ORGANIZATION_ID"))?;
-            let base_url = base_url
-                .clone()
-                .or_else(|| context.env.variable("AMIGO_BASE_URL"))
-                .unwrap_or_else(|| Classic::BASE_URL.to_owned());
+            let setting = |file: &Option<String>, variables| setting(context.env, file, variables);
+            let organization = setting(organization, &["AMIGO_ORGANIZATION_ID"])
+                .ok_or_else(|| missing(name, "organization", &["AMIGO_ORGANIZATION_ID"]))?;
+            let base_url =
+                setting(base_url, &["AMIGO_BASE_URL"]).unwrap_or_else(|| Classic::BASE_URL.to_owned());
             let credentials = read_credentials(context.env, credentials, name)?;
             let access = access(context, &base_url, organization.clone(), credentials, headers.clone());
-            Ok(Connection { api: Classic::new(access)?, organization, _emulator: None })
+            let api = AnyApi::Classic(Classic::new(access)?);
+            Ok(Connection { api, organization, _emulator: None })
         }
-        Target::Embedded { dialect: Api::Platform, .. } | Target::Platform { .. } => Err(Failure::other(
-            format!("environment `{name}` is on the Platform API, which is not connected yet"),
-        )
-        .hint("`amigops validate` checks its manifests all the same")),
+        Target::Platform { workspace, base_url, headers, credentials, smoke_phone_number } => {
+            let setting = |file: &Option<String>, variables| setting(context.env, file, variables);
+            let workspace = setting(workspace, WORKSPACE_VARIABLES)
+                .ok_or_else(|| missing(name, "workspace", WORKSPACE_VARIABLES))?;
+            let base_url = setting(base_url, &["PLATFORM_API_URL", "AMIGO_BASE_URL"])
+                .unwrap_or_else(|| Platform::BASE_URL.to_owned());
+            let names = match &credentials.api_key {
+                Some(name) => vec![name.as_str()],
+                None => vec!["PLATFORM_API_KEY", "AMIGO_API_KEY"],
+            };
+            let key = Credentials::Key(secret(context.env, name, "API key", &names)?);
+            let access = access(context, &base_url, workspace.clone(), key, headers.clone());
+            let api = AnyApi::Platform(Platform::new(access, smoke_phone_number.clone())?);
+            Ok(Connection { api, organization: workspace, _emulator: None })
+        }
     }
+}
+
+/// The variables that name the workspace; the first that is set counts.
+const WORKSPACE_VARIABLES: &[&str] = &["PLATFORM_WORKSPACE_ID", "AMIGO_WORKSPACE_ID"];
+
+/// What the file says, else the first of these variables that is set.
+fn setting(env: &Env, file: &Option<String>, variables: &[&str]) -> Option<String> {
+    file.clone().or_else(|| variables.iter().find_map(|name| env.variable(name)))
+}
+
+/// An environment lacks something that a key of its or a variable would say.
+fn missing(environment: &str, key: &str, variables: &[&str]) -> Failure {
+    let variables = variables.join(" or ");
+    Failure::other(format!("environment `{environment}` has no {key}"))
+        .hint(format!("set `{key}:` in amigops.yaml, or the variable {variables}"))
 }
 
 fn access(
@@ -77,7 +106,7 @@ fn access(
     base_url: &str,
     organization: String,
     credentials: Credentials,
-    headers: std::collections::BTreeMap<String, String>,
+    headers: BTreeMap<String, String>,
 ) -> Access {
     let (now, random) = (context.env.clone(), context.env.clone());
     Access {
@@ -92,62 +121,85 @@ fn access(
     }
 }
 
-/// Reads the credentials from the variables that the environment names, or from the files that `*_FILE`
-/// variables name.
+/// Reads the credentials of Classic from the variables that the environment names, or the usual ones.
 fn read_credentials(env: &Env, names: &VariableNames, environment: &str) -> Result<Credentials, Failure> {
-    let read = |what: &str, name: &Option<String>, default: &str| -> Result<SecretString, Failure> {
-        let name = name.as_deref().unwrap_or(default);
-        let file_name = format!("{name}_FILE");
-        match (env.variable(name), env.variable(&file_name)) {
-            (Some(value), None) => Ok(value.trim().into()),
-            (None, Some(file)) => {
-                let text = std::fs::read_to_string(&file).map_err(|error| {
-                    Failure::other(format!("the file that {file_name} names can't be read: {file}: {error}"))
-                })?;
-                Ok(text.trim().into())
-            }
-            (Some(_), Some(_)) => {
-                Err(Failure::other(format!("both {name} and {file_name} are set")).hint("unset one of them"))
-            }
-            (None, None) => {
-                Err(Failure::other(format!("environment `{environment}` has no {what}: {name} is not set"))
-                    .hint(format!("set {name}, or {file_name} to a file that holds it")))
-            }
-        }
+    let read = |what, name: &Option<String>, default| {
+        secret(env, environment, what, &[name.as_deref().unwrap_or(default)])
     };
-    Ok(Credentials {
+    Ok(Credentials::SignIn {
         api_key: read("API key", &names.api_key, "AMIGO_API_KEY")?,
         api_key_id: read("API key id", &names.api_key_id, "AMIGO_API_KEY_ID")?,
         user_id: read("user", &names.user_id, "AMIGO_USER_ID")?,
     })
 }
 
+/// Reads a secret from the first of these variables that is set, or from the file that its `*_FILE` names.
+fn secret(env: &Env, environment: &str, what: &str, names: &[&str]) -> Result<SecretString, Failure> {
+    for name in names {
+        let file_name = format!("{name}_FILE");
+        match (env.variable(name), env.variable(&file_name)) {
+            (Some(value), None) => return Ok(value.trim().into()),
+            (None, Some(file)) => {
+                let text = std::fs::read_to_string(&file).map_err(|error| {
+                    Failure::other(format!("the file that {file_name} names can't be read: {file}: {error}"))
+                })?;
+                return Ok(text.trim().into());
+            }
+            (Some(_), Some(_)) => {
+                return Err(
+                    Failure::other(format!("both {name} and {file_name} are set")).hint("unset one of them")
+                );
+            }
+            (None, None) => {}
+        }
+    }
+    let (all, is) = (names.join(" and "), if names.len() == 1 { "is" } else { "are" });
+    let files = names.iter().map(|name| format!("{name}_FILE")).collect::<Vec<_>>().join(" or ");
+    Err(Failure::other(format!("environment `{environment}` has no {what}: {all} {is} not set"))
+        .hint(format!("set {}, or {files} to a file that holds it", names.join(" or "))))
+}
+
+/// Who the sandbox is, and who may enter it.
+fn sandbox(dialect: Api) -> (String, Credentials) {
+    let word = || SecretString::from(SANDBOX);
+    match dialect {
+        Api::Classic => {
+            let sign_in = Credentials::SignIn { api_key: word(), api_key_id: word(), user_id: word() };
+            (SANDBOX.to_owned(), sign_in)
+        }
+        Api::Platform => (SANDBOX_WORKSPACE.to_owned(), Credentials::Key(word())),
+    }
+}
+
 /// Starts the emulator in this process, on a free loopback port.
 fn embedded(
     context: &Context<'_>,
+    dialect: Api,
     state: &Path,
     seed: Option<&Path>,
     limits: bool,
-) -> Result<Connection, Failure> {
+) -> Result<Server, Failure> {
     if let Some(directory) = state.parent() {
         std::fs::create_dir_all(directory).map_err(|error| {
             Failure::other(format!("the sandbox's directory can't be made: {}: {error}", directory.display()))
         })?;
     }
     let mut seed = seed.map(read_seed).transpose()?.unwrap_or_default();
-    seed.ensure_api_key(SANDBOX, SANDBOX, SANDBOX, SANDBOX);
+    match dialect {
+        Api::Classic => seed.ensure_api_key(SANDBOX, SANDBOX, SANDBOX, SANDBOX),
+        Api::Platform => {
+            // One seed serves both dialects: what it says of the organization holds for the workspace.
+            seed.mirror_organization(SANDBOX, SANDBOX_WORKSPACE);
+            seed.ensure_workspace_key(SANDBOX_WORKSPACE, SANDBOX);
+        }
+    }
     let clock = context.env.clone();
     let mut options = Options::new(Arc::new(move || clock.now()));
     options.state = Some(state.to_path_buf());
     options.seed = Some(seed);
     options.limits =
         if limits { Limits::Documented { window: Duration::from_secs(60) } } else { Limits::Off };
-    let server = start(options)?;
-    let credentials =
-        Credentials { api_key: SANDBOX.into(), api_key_id: SANDBOX.into(), user_id: SANDBOX.into() };
-    let access =
-        access(context, &server.url(), SANDBOX.to_owned(), credentials, std::collections::BTreeMap::new());
-    Ok(Connection { api: Classic::new(access)?, organization: SANDBOX.to_owned(), _emulator: Some(server) })
+    start(options)
 }
 
 /// Starts an emulator, or says why not, down to the first cause.

@@ -8,17 +8,39 @@ use std::time::{Duration, SystemTime};
 use secrecy::SecretString;
 
 use super::failure::ApiError;
-use crate::model::Endpoint;
+use crate::model::{Api, Endpoint};
 
-/// An API key and whose it is. Never printed: `Debug` shows no secret.
+/// With what one gets in. Never printed: `Debug` shows no secret.
 #[derive(Clone, Debug)]
-pub struct Credentials {
-    /// The key.
-    pub api_key: SecretString,
-    /// The key's id.
-    pub api_key_id: SecretString,
-    /// The user to act as.
-    pub user_id: SecretString,
+pub enum Credentials {
+    /// Classic: an API key and whose it is, to sign in with.
+    SignIn {
+        /// The key.
+        api_key: SecretString,
+        /// The key's id.
+        api_key_id: SecretString,
+        /// The user to act as.
+        user_id: SecretString,
+    },
+    /// Platform: an API key that each request carries as it is.
+    Key(SecretString),
+}
+
+impl Credentials {
+    /// The API that takes these.
+    pub(super) fn api(&self) -> Api {
+        match self {
+            Self::SignIn { .. } => Api::Classic,
+            Self::Key(_) => Api::Platform,
+        }
+    }
+
+    /// The key, which no message may show, whoever wrote the message.
+    pub(super) fn secret(&self) -> &SecretString {
+        match self {
+            Self::SignIn { api_key, .. } | Self::Key(api_key) => api_key,
+        }
+    }
 }
 
 /// Hears of what goes on below the surface, for progress and logs.
@@ -60,16 +82,16 @@ impl Stop {
     }
 }
 
-/// Everything that is needed to talk to one organization.
+/// Everything that is needed to talk to one organization, or one workspace.
 #[derive(Clone)]
 pub struct Access {
     /// The API's address, without a slash at its end.
     pub base_url: String,
-    /// The organization.
+    /// The organization; on Platform, the workspace's id.
     pub organization: String,
     /// Headers that each request carries besides ours.
     pub headers: BTreeMap<String, String>,
-    /// With what to sign in.
+    /// With what to get in: of the same API as the client.
     pub credentials: Credentials,
     /// The wall clock.
     pub now: Arc<dyn Fn() -> SystemTime + Send + Sync>,
@@ -103,17 +125,25 @@ impl Access {
         host == "localhost" || address.is_ok_and(|address| address.is_loopback())
     }
 
-    /// Refuses addresses to which credentials must not be sent. The address itself is not repeated: it may
-    /// hold what must not be shown.
+    /// Refuses credentials of another API, and addresses to which credentials must not be sent. The address
+    /// itself is not repeated: it may hold what must not be shown.
     ///
     /// # Errors
     ///
     /// Anything but `https://`, and `http://` to another machine; addresses with a user, a password, a query
-    /// or a fragment.
-    pub(super) fn check(&self) -> Result<(), ApiError> {
+    /// or a fragment; credentials that this API does not take.
+    pub(super) fn check(&self, api: Api) -> Result<(), ApiError> {
+        if self.credentials.api() != api {
+            let (other, api) = (self.credentials.api().as_str(), api.as_str());
+            return Err(ApiError::setup(format!("credentials of the {other} API do not open the {api} API")));
+        }
+        let variables = match api {
+            Api::Classic => "AMIGO_BASE_URL",
+            Api::Platform => "PLATFORM_API_URL and AMIGO_BASE_URL",
+        };
         let refuse = |why: &str| {
             Err(ApiError::setup(format!("credentials can't be sent to the base address: {why}"))
-                .hint("check `base_url:` of the environment, or AMIGO_BASE_URL"))
+                .hint(format!("check `base_url:` of the environment, or {variables}")))
         };
         let Some(url) = self.url() else { return refuse("it is no address") };
         if !url.username().is_empty() || url.password().is_some() {
@@ -148,7 +178,7 @@ mod tests {
             base_url: base_url.to_owned(),
             organization: "acme".to_owned(),
             headers: BTreeMap::new(),
-            credentials: Credentials {
+            credentials: Credentials::SignIn {
                 api_key: "s3cret".into(),
                 api_key_id: "s3cret".into(),
                 user_id: "s3cret".into(),
@@ -159,7 +189,7 @@ mod tests {
             stop: Stop::default(),
         };
         for good in ["https://api.amigo.ai", "http://127.0.0.1:8080", "http://[::1]:80", "http://localhost"] {
-            assert!(access(good).check().is_ok(), "{good}");
+            assert!(access(good).check(Api::Classic).is_ok(), "{good}");
         }
         for bad in [
             "http://api.amigo.ai",
@@ -171,8 +201,9 @@ mod tests {
             "https://bob:hunter2@api.amigo.ai",
             "https://api.amigo.ai?x=y",
         ] {
-            assert!(access(bad).check().is_err(), "{bad}");
+            assert!(access(bad).check(Api::Classic).is_err(), "{bad}");
         }
+        assert!(access("https://x").check(Api::Platform).is_err(), "credentials of the other API");
         let printed = format!("{:?} {:?}", access("https://x"), access("https://x").credentials);
         assert!(!printed.contains("s3cret"), "{printed}");
     }

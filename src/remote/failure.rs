@@ -3,6 +3,9 @@
 use std::fmt;
 
 use reqwest::Method;
+use serde_json::Value;
+
+use crate::model::Api;
 
 /// Why a request failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +18,8 @@ pub enum Cause {
     Lost,
     /// The answer was not what the API promises.
     Unreadable,
+    /// The server said yes, and its answer shows that it did not do all that was asked.
+    Kept,
     /// It was not sent, because the run was interrupted.
     Interrupted,
     /// Something on our side, before anything was sent (credentials, addresses).
@@ -89,43 +94,79 @@ impl ApiError {
     /// Whether what was asked may have happened although no good answer came.
     pub fn may_have_happened(&self) -> bool {
         match self.cause {
-            Cause::Lost | Cause::Unreadable => true,
+            Cause::Lost | Cause::Unreadable | Cause::Kept => true,
             Cause::Status(status) => status == 408 || (500..600).contains(&status) && status != 503,
             Cause::NotSent | Cause::Interrupted | Cause::Setup => false,
         }
     }
 
     /// An error from a status and an answer's body.
-    pub(super) fn from_answer(method: &Method, path: &str, status: u16, body: &[u8]) -> Self {
+    pub(super) fn from_answer(api: Api, method: &Method, path: &str, status: u16, body: &[u8]) -> Self {
         let error = Self::new(method, path, Cause::Status(status), server_message(status, body));
-        match meaning(method, path, status) {
+        match meaning(api, method, path, status) {
             Some(hint) => error.hint(hint),
             None => error,
         }
     }
+
+    /// The same without a secret, which a server or a proxy may have repeated.
+    pub(super) fn without(mut self, secret: &str) -> Self {
+        if secret.len() >= SHORTEST_SECRET {
+            self.message = self.message.replace(secret, "***");
+        }
+        self
+    }
 }
 
+/// Shorter keys are made up (the sandbox's is a word), and taking them out would take words out.
+const SHORTEST_SECRET: usize = 12;
+
 /// What a status means for who reads it at 2 a.m.
-fn meaning(method: &Method, path: &str, status: u16) -> Option<&'static str> {
-    Some(match status {
-        401 => {
+fn meaning(api: Api, method: &Method, path: &str, status: u16) -> Option<String> {
+    let home = api.home_noun();
+    // Everything but one thing's own address: a list, or signing in.
+    let (is_list, is_turn) = match api {
+        Api::Classic => (*method == Method::GET || path.ends_with("/signin_with_api_key"), false),
+        Api::Platform => (
+            ["/services", "/agents", "/context-graphs"].iter().any(|list| path.ends_with(list))
+                && *method == Method::GET,
+            path.ends_with("-turn"),
+        ),
+    };
+    let is_create = *method == Method::POST && (path.ends_with("/service/") || path.ends_with("/services"));
+    Some(match (api, status) {
+        (Api::Classic, 401) => {
             "the API key, its id or the user is not accepted: check AMIGO_API_KEY, AMIGO_API_KEY_ID and AMIGO_USER_ID"
+                .to_owned()
         }
-        403 => "the API key's user lacks the permission that the message names",
-        404 if path.ends_with("/signin_with_api_key") || *method == Method::GET => {
-            "check `organization:` and `base_url:` of the environment"
+        (Api::Platform, 401) => {
+            "the API key is wrong, or it is another workspace's: check PLATFORM_API_KEY or AMIGO_API_KEY (or the variable that `credentials:` names), and `workspace:` of the environment"
+                .to_owned()
         }
-        404 if path.ends_with("/service/") => {
-            "the agent or context graph may have been removed meanwhile: run `amigops plan` again"
+        (Api::Classic, 403) => "the API key's user lacks the permission that the message names".to_owned(),
+        (Api::Platform, 403) => {
+            "the API key lacks the permission that the message names, or is another workspace's".to_owned()
         }
-        404 => "the service may have been removed meanwhile: run `amigops plan` again",
-        409 => {
+        (_, 404) if is_list => format!("check `{home}:` and `base_url:` of the environment"),
+        (_, 404) if is_create => {
+            "the agent or context graph may have been removed meanwhile: run `amigops plan` again".to_owned()
+        }
+        (_, 404) => "the service may have been removed meanwhile: run `amigops plan` again".to_owned(),
+        (Api::Classic, 409) => {
             "another active service has this name, or somebody works on it at the same time: run `amigops plan` again"
+                .to_owned()
         }
-        429 => "the organization's requests are used up by somebody else, too: try again in a minute",
-        503 => "the API is under maintenance: try again later",
-        500..=599 => "the API failed: try again; what is done is kept",
-        300..=399 => "redirects are not followed: check `base_url:`",
+        (Api::Platform, 409) if is_turn => {
+            "another turn with this phone number is under way: try again later".to_owned()
+        }
+        (Api::Platform, 409) => {
+            "another service has this name, perhaps an inactive one, or somebody works on it at the same time: run `amigops plan` again"
+                .to_owned()
+        }
+        (_, 429) => format!("the {home}'s requests are used up by somebody else, too: try again in a minute"),
+        (_, 503) => "the API is under maintenance: try again later".to_owned(),
+        (_, 500..=599) => "the API failed: try again; what is done is kept".to_owned(),
+        (_, 300..=399) => "redirects are not followed: check `base_url:`".to_owned(),
         _ => return None,
     })
 }
@@ -133,18 +174,20 @@ fn meaning(method: &Method, path: &str, status: u16) -> Option<&'static str> {
 /// The most characters of a server's message that are kept.
 const MAX_MESSAGE: usize = 2_000;
 
-/// What a server says in an error: FastAPI's `detail`, as a text or as a list of places and messages.
+/// What a server says in an error: FastAPI's `detail`, as a text or as a list of places and messages, and by
+/// which name its makers find it again.
 fn server_message(status: u16, body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
-    let json: Option<serde_json::Value> = serde_json::from_str(&text).ok();
+    let json: Option<Value> = serde_json::from_str(&text).ok();
     let detail = json.as_ref().and_then(|json| json.get("detail"));
     let message = match detail {
-        Some(serde_json::Value::String(text)) => text.clone(),
-        Some(serde_json::Value::Array(problems)) => {
-            problems.iter().map(field_problem).collect::<Vec<_>>().join("; ")
-        }
-        Some(other) => other.to_string(),
-        None => match json {
+        Some(Value::String(text)) => text.trim().to_owned(),
+        Some(Value::Array(problems)) => problems.iter().map(field_problem).collect::<Vec<_>>().join("; "),
+        Some(other) => match other.get("message").or_else(|| other.get("msg")).and_then(Value::as_str) {
+            Some(message) => message.to_owned(),
+            None => other.to_string(),
+        },
+        None => match &json {
             Some(json) => json.to_string(),
             None if text.trim_start().starts_with('<') => "an HTML page instead of an answer".to_owned(),
             None => text.trim().to_owned(),
@@ -159,19 +202,46 @@ fn server_message(status: u16, body: &[u8]) -> String {
     } else {
         message
     };
-    message.chars().take(MAX_MESSAGE).collect()
+    let mut message: String = message.chars().take(MAX_MESSAGE).collect();
+    // Without a `detail`, the whole answer is shown anyway.
+    let marks = json.as_ref().filter(|_| detail.is_some()).map(marks).unwrap_or_default();
+    if !marks.is_empty() {
+        message.push_str(&format!(" ({})", marks.join(", ")));
+    }
+    message
 }
 
-/// One entry of a 422: `body.tags: too many`.
-fn field_problem(problem: &serde_json::Value) -> String {
-    let message = problem.get("msg").and_then(serde_json::Value::as_str).unwrap_or("invalid");
+/// The most characters of an id or a code.
+const MAX_MARK: usize = 100;
+
+/// `error_code` and `request_id`, where an error has them.
+fn marks(error: &Value) -> Vec<String> {
+    let text = |key: &str| -> Option<String> {
+        match error.get(key)? {
+            Value::String(text) => Some(text.chars().take(MAX_MARK).collect()),
+            Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        }
+    };
+    let code = text("error_code").map(|code| format!("error code {code}"));
+    let request = text("request_id").map(|id| format!("request id {id}"));
+    code.into_iter().chain(request).collect()
+}
+
+/// One entry of a 422: `tags.0: too long`. That it stood in the body or the query goes without saying.
+fn field_problem(problem: &Value) -> String {
+    let message = problem.get("msg").and_then(Value::as_str).unwrap_or("invalid");
     let place: Vec<String> = problem
         .get("loc")
-        .and_then(serde_json::Value::as_array)
+        .and_then(Value::as_array)
         .into_iter()
         .flatten()
         .map(|part| part.as_str().map_or_else(|| part.to_string(), str::to_owned))
         .collect();
+    let place = match place.split_first() {
+        Some((first, rest)) if matches!(first.as_str(), "body" | "query") => rest,
+        _ => &place[..],
+    };
     if place.is_empty() { message.to_owned() } else { format!("{}: {message}", place.join(".")) }
 }
 
@@ -183,10 +253,7 @@ mod tests {
     fn messages_of_servers() {
         let table: [(&str, &str); 6] = [
             (r#"{"detail":"no such agent"}"#, "no such agent"),
-            (
-                r#"{"detail":[{"loc":["body","tags",0],"msg":"too long","type":"x"}]}"#,
-                "body.tags.0: too long",
-            ),
+            (r#"{"detail":[{"loc":["body","tags",0],"msg":"too long","type":"x"}]}"#, "tags.0: too long"),
             (r#"{"detail":{"code":7}}"#, r#"{"code":7}"#),
             ("<html><body>nginx</body></html>", "an HTML page instead of an answer"),
             ("", "Bad Gateway"),

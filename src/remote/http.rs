@@ -1,4 +1,4 @@
-//! One request at a time: signing, limits, retries, bounded answers. May import `model` only.
+//! One request at a time: limits, retries, bounded answers. May import `model` only.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,12 +16,11 @@ use super::access::Access;
 use super::failure::{ApiError, Cause};
 use super::limits::{Limiter, Reservation, Told};
 use super::retry::{self, Attempt};
+use super::token::Token;
 use crate::model::{Api, Endpoint};
 
 /// The most bytes of one answer that are read.
 const MAX_ANSWER: usize = 64 << 20;
-/// A token is renewed when less than this is left, or a tenth of its life if that is shorter.
-const RENEW_BEFORE: Duration = Duration::from_secs(60);
 /// How long a request may be tried for which something waits that can't wait long.
 const URGENT: Duration = Duration::from_secs(5);
 /// How often a body that breaks off is asked for.
@@ -62,24 +61,19 @@ pub(super) struct Answer {
 
 /// How often a request was sent, and how long that took, waits for limits apart.
 #[derive(Debug, Default)]
-struct Retries {
+pub(super) struct Retries {
     number: u32,
     spent: Duration,
 }
 
-#[derive(Debug)]
-struct Token {
-    text: String,
-    renew_at: SystemTime,
-}
-
-/// The connection to one organization; clones share the token and the limits.
+/// The connection to one organization or workspace; clones share the token and the limits.
 #[derive(Clone, Debug)]
 pub(super) struct Http {
     client: Client,
+    pub(super) api: Api,
     pub(super) access: Access,
-    pub(super) limiter: Limiter,
-    token: Arc<Mutex<Option<Arc<Token>>>>,
+    limiter: Limiter,
+    pub(super) token: Arc<Mutex<Option<Arc<Token>>>>,
     /// Whether the server has answered anything.
     reached: Arc<AtomicBool>,
 }
@@ -89,15 +83,17 @@ impl Http {
     ///
     /// # Errors
     ///
-    /// An address to which credentials must not be sent, or a machine on which TLS can't be set up.
+    /// An address to which credentials must not be sent, credentials of the other API, or a machine on which
+    /// TLS can't be set up.
     pub(super) fn new(access: Access, api: Api) -> Result<Self, ApiError> {
-        access.check()?;
+        access.check(api)?;
         // Installed by whoever is first; a second time is no error.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = client(&access)
             .map_err(|error| ApiError::setup(format!("TLS can't be set up: {}", chain(&error))))?;
         Ok(Self {
             client,
+            api,
             access,
             limiter: Limiter::new(api),
             token: Arc::default(),
@@ -125,14 +121,7 @@ impl Http {
     /// Sends a request and gives the answer as JSON.
     pub(super) async fn json<T: serde::de::DeserializeOwned>(&self, call: &Call<'_>) -> Result<T, ApiError> {
         let answer = self.call(call).await?;
-        serde_json::from_slice(&answer.body).map_err(|error| {
-            ApiError::new(
-                &call.method,
-                &call.path,
-                Cause::Unreadable,
-                format!("the answer can't be read: {error}"),
-            )
-        })
+        serde_json::from_slice(&answer.body).map_err(|error| unreadable(call, &error))
     }
 
     /// Sends a request until it succeeds or must be given up; the body is not read yet.
@@ -141,12 +130,13 @@ impl Http {
         let mut retries = Retries::default();
         loop {
             let token = self.token(None).await?;
-            let request = self.request(call).bearer_auth(&token.text);
+            let request = self.request(call).bearer_auth(token.text.expose_secret());
             let (error, after) = match self.once(call, request, &mut retries).await {
                 Ok(response) => return Ok(response),
                 Err(failed) => failed,
             };
-            if error.cause == Cause::Status(401) && !renewed {
+            // A key that is refused is refused again: only what signing in gave can be renewed.
+            if error.cause == Cause::Status(401) && !renewed && self.api == Api::Classic {
                 renewed = true;
                 self.token(Some(&token)).await?;
                 continue;
@@ -157,7 +147,7 @@ impl Http {
     }
 
     /// Waits until a failed request may be sent again, or gives its error.
-    async fn wait_to_retry(
+    pub(super) async fn wait_to_retry(
         &self,
         call: &Call<'_>,
         error: ApiError,
@@ -181,7 +171,12 @@ impl Http {
     }
 
     /// Waits before a retry; an interrupt ends the wait with the error that there was.
-    async fn pause(&self, call: &Call<'_>, wait: Duration, error: &ApiError) -> Result<(), ApiError> {
+    pub(super) async fn pause(
+        &self,
+        call: &Call<'_>,
+        wait: Duration,
+        error: &ApiError,
+    ) -> Result<(), ApiError> {
         self.access.watch.retrying(call.endpoint, wait, error);
         tokio::select! {
             () = tokio::time::sleep(wait) => Ok(()),
@@ -190,7 +185,7 @@ impl Http {
     }
 
     /// Waits for room under an endpoint's limit; an interrupt ends the wait.
-    pub(super) async fn acquire(&self, endpoint: Endpoint, count: u32) -> Option<Reservation> {
+    async fn acquire(&self, endpoint: Endpoint, count: u32) -> Option<Reservation> {
         let waiting = |wait, limit| self.access.watch.waiting(endpoint, wait, limit);
         tokio::select! {
             biased;
@@ -199,7 +194,14 @@ impl Http {
         }
     }
 
-    fn request(&self, call: &Call<'_>) -> RequestBuilder {
+    /// The same, where an interrupt is an error.
+    pub(super) async fn reserve(&self, endpoint: Endpoint, count: u32) -> Result<Reservation, ApiError> {
+        let reserved = self.acquire(endpoint, count).await;
+        reserved
+            .ok_or_else(|| ApiError::new(&Method::POST, "", Cause::Interrupted, "interrupted, and not sent"))
+    }
+
+    pub(super) fn request(&self, call: &Call<'_>) -> RequestBuilder {
         let url = format!("{}{}", self.access.base_url, call.path);
         let mut request = self.client.request(call.method.clone(), url);
         for (name, value) in &self.access.headers {
@@ -215,7 +217,7 @@ impl Http {
     }
 
     /// One attempt, within the limits: the answer if it is good, else the error and its `Retry-After`.
-    async fn once(
+    pub(super) async fn once(
         &self,
         call: &Call<'_>,
         request: RequestBuilder,
@@ -258,7 +260,8 @@ impl Http {
         }
         let after = header(response.headers(), "retry-after").and_then(|text| retry::retry_after(text, now));
         let body = read(response, &call.method, &call.path).await.unwrap_or_default();
-        Err((ApiError::from_answer(&call.method, &call.path, status.as_u16(), &body), after))
+        let error = ApiError::from_answer(self.api, &call.method, &call.path, status.as_u16(), &body);
+        Err((error.without(self.access.credentials.secret().expose_secret()), after))
     }
 
     fn transport_message(&self, error: &reqwest::Error) -> String {
@@ -271,61 +274,12 @@ impl Http {
         };
         format!("{what} ({})", chain(error))
     }
+}
 
-    /// The present token; a new one where there is none, it is about to expire, or it is the refused one.
-    async fn token(&self, refused: Option<&Arc<Token>>) -> Result<Arc<Token>, ApiError> {
-        let mut held = self.token.lock().await;
-        if let Some(token) = held.as_ref() {
-            let is_refused = refused.is_some_and(|refused| Arc::ptr_eq(refused, token));
-            if !is_refused && (self.access.now)() < token.renew_at {
-                return Ok(Arc::clone(token));
-            }
-        }
-        let token = Arc::new(self.sign_in().await?);
-        *held = Some(Arc::clone(&token));
-        Ok(token)
-    }
-
-    /// Signs in with the API key.
-    async fn sign_in(&self) -> Result<Token, ApiError> {
-        #[derive(serde::Deserialize)]
-        struct SignedIn {
-            id_token: String,
-            expires_at: Option<String>,
-        }
-        let path = format!("/v1/{}/user/signin_with_api_key", segment(&self.access.organization));
-        let call = Call::send(Endpoint::SignIn, Method::POST, path, None);
-        let mut retries = Retries::default();
-        let response = loop {
-            let credentials = &self.access.credentials;
-            let request = self
-                .request(&call)
-                .header("x-api-key", credentials.api_key.expose_secret())
-                .header("x-api-key-id", credentials.api_key_id.expose_secret())
-                .header("x-user-id", credentials.user_id.expose_secret());
-            let (error, after) = match self.once(&call, request, &mut retries).await {
-                Ok(response) => break response,
-                Err(failed) => failed,
-            };
-            self.wait_to_retry(&call, error, after, retry::DEADLINE, &mut retries).await?;
-        };
-        let body = read(response, &call.method, &call.path).await?;
-        // The parser's own message could quote the token: it is left out.
-        let signed: SignedIn = serde_json::from_slice(&body).map_err(|_| {
-            ApiError::new(
-                &call.method,
-                &call.path,
-                Cause::Unreadable,
-                "the answer to signing in can't be read",
-            )
-        })?;
-        let now = (self.access.now)();
-        let expires = signed.expires_at.as_deref().and_then(|text| text.parse::<jiff::Timestamp>().ok());
-        // Not said, or over already by our clock: it is used all the same, and a refusal renews it.
-        let life = expires.and_then(|at| SystemTime::from(at).duration_since(now).ok());
-        let life = life.unwrap_or(Duration::from_secs(300));
-        Ok(Token { text: signed.id_token, renew_at: now + life.saturating_sub(RENEW_BEFORE.min(life / 10)) })
-    }
+/// An answer that is not what the API promises.
+pub(super) fn unreadable(call: &Call<'_>, error: &serde_json::Error) -> ApiError {
+    let message = format!("the answer can't be read: {error}");
+    ApiError::new(&call.method, &call.path, Cause::Unreadable, message)
 }
 
 /// A client that follows no redirects; without the system's certificates, with the bundled ones.
@@ -345,7 +299,7 @@ fn client(access: &Access) -> Result<Client, reqwest::Error> {
 }
 
 /// Reads an answer, bounded.
-async fn read(mut response: Response, method: &Method, path: &str) -> Result<Vec<u8>, ApiError> {
+pub(super) async fn read(mut response: Response, method: &Method, path: &str) -> Result<Vec<u8>, ApiError> {
     let mut body = Vec::new();
     loop {
         match response.chunk().await {

@@ -4,21 +4,28 @@
 //! [`WriteApi`].
 
 mod access;
+mod any;
 mod classic;
 mod failure;
 mod http;
 mod limits;
+mod pages;
+mod platform;
 mod retry;
 mod snapshot;
+mod token;
+mod wire;
 
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::time::Duration;
 
 pub use access::{Access, Credentials, Stop, Watch};
+pub use any::AnyApi;
 pub use classic::Classic;
 pub use failure::{ApiError, Cause};
 pub use limits::Reservation;
+pub use platform::Platform;
 pub use snapshot::read_snapshot;
 
 use crate::model::{

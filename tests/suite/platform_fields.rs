@@ -21,7 +21,8 @@ struct Schemas(Map<String, Value>);
 
 impl Schemas {
     fn read() -> Self {
-        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/platform-openapi.json");
+        let file =
+            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/platform-openapi.json");
         let document: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
         Self(document["components"]["schemas"].as_object().unwrap().clone())
     }
@@ -139,7 +140,8 @@ fn version_set(schemas: &Schemas, turn: usize) -> Value {
             "agent_version_number" | "context_graph_version_number" => json!(turn + 1),
             "llm_model_preferences" => {
                 let mut preference = schemas.value(schemas.named("LLMConfig"), turn);
-                preference["llm_name"] = json!(["openai_gpt-5.1-2025-11-13", "google_gemini-2.5-pro"][turn % 2]);
+                preference["llm_name"] =
+                    json!(["openai_gpt-5.1-2025-11-13", "google_gemini-2.5-pro"][turn % 2]);
                 json!({"EngageUser": preference})
             }
             _ => schemas.value(&schema, turn),
@@ -243,7 +245,9 @@ fn every_field_is_created_changed_and_read_back() {
         match path[0].as_str() {
             "agent" => assert_eq!(answer["agent_name"], wanted),
             "context_graph" => assert_eq!(answer["context_graph_name"], wanted),
-            "tags" => assert!(answer["tags"].as_array().unwrap().contains(&json!({"key": "tier", "value": "tier 1"}))),
+            "tags" => assert!(
+                answer["tags"].as_array().unwrap().contains(&json!({"key": "tier", "value": "tier 1"}))
+            ),
             // An inactive service is found by its name all the same; it is put back for the rest of the test.
             _ => {
                 let after = in_answer(&answer, path);
@@ -259,7 +263,11 @@ fn every_field_is_created_changed_and_read_back() {
             lab.apply().expect(0);
         }
     }
-    assert!(changed >= 60 && compared >= 57, "{changed} of {} fields changed, {compared} compared", all.len());
+    assert!(
+        changed >= 60 && compared >= 57,
+        "{changed} of {} fields changed, {compared} compared",
+        all.len()
+    );
     assert_eq!(changed, all.len(), "each field has two values");
 }
 
@@ -276,12 +284,24 @@ fn a_create_and_an_update_have_the_same_fields() {
 #[test]
 fn the_tables_are_the_schemas() {
     let schemas = Schemas::read();
-    let common = ["name", "description", "agent_id", "context_graph_id", "keyterms", "is_active", "version_sets", "tags"];
+    let common = [
+        "name",
+        "description",
+        "agent_id",
+        "context_graph_id",
+        "keyterms",
+        "is_active",
+        "version_sets",
+        "tags",
+    ];
     let mut service = schemas.named("CreateServiceRequest").clone();
     let properties = service["properties"].as_object_mut().unwrap();
     properties.retain(|name, _| !common.contains(&name.as_str()));
     let own: BTreeSet<&String> = properties.keys().collect();
-    assert_eq!(own, settings::SERVICE.iter().map(|field| field.name.to_owned()).collect::<BTreeSet<_>>().iter().collect());
+    assert_eq!(
+        own,
+        settings::SERVICE.iter().map(|field| field.name.to_owned()).collect::<BTreeSet<_>>().iter().collect()
+    );
     compare(&schemas, "CreateServiceRequest", &service, settings::SERVICE);
     for (name, table) in [
         ("ServiceVoiceConfig-Input", settings::VOICE_CONFIG),
@@ -331,22 +351,28 @@ fn compare_kind(schemas: &Schemas, path: &str, schema: &Value, kind: &Kind) {
         Kind::Boolean => assert_eq!(schema["type"], "boolean", "{path}"),
         Kind::Integer { min, max } => {
             assert_eq!(schema["type"], "integer", "{path}");
-            assert_eq!((number("minimum"), number("maximum")), (
-                (*min != i64::MIN).then_some(*min as f64),
-                (*max != i64::MAX).then_some(*max as f64),
-            ), "{path}");
+            assert_eq!(
+                (number("minimum"), number("maximum")),
+                ((*min != i64::MIN).then_some(*min as f64), (*max != i64::MAX).then_some(*max as f64),),
+                "{path}"
+            );
         }
         Kind::Number { min, max } => {
             assert_eq!(schema["type"], "number", "{path}");
-            assert_eq!((number("minimum"), number("maximum")), (
-                (*min != f64::MIN).then_some(*min),
-                (*max != f64::MAX).then_some(*max),
-            ), "{path}");
+            assert_eq!(
+                (number("minimum"), number("maximum")),
+                ((*min != f64::MIN).then_some(*min), (*max != f64::MAX).then_some(*max),),
+                "{path}"
+            );
         }
         Kind::Text { min, max } => {
             assert_eq!(schema["type"], "string", "{path}");
             let most = (*max != usize::MAX).then_some(*max as f64);
-            assert_eq!((number("minLength").unwrap_or(0.0), number("maxLength")), (*min as f64, most), "{path}");
+            assert_eq!(
+                (number("minLength").unwrap_or(0.0), number("maxLength")),
+                (*min as f64, most),
+                "{path}"
+            );
         }
         Kind::OneOf(words) => assert_eq!(schema["enum"], json!(words), "{path}"),
         Kind::List(of) => compare_kind(schemas, &format!("{path}[]"), &schema["items"], of),

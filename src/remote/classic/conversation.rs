@@ -5,6 +5,7 @@ use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::super::access::Credentials;
 use super::super::failure::{ApiError, Cause};
 use super::super::http::{Call, segment};
 use super::Classic;
@@ -123,7 +124,8 @@ pub(super) async fn hold(api: &Classic, id: &ServiceId, test: &SmokeTest) -> Res
 
 /// Ends the conversations that this user has left open with a service; false where there are none.
 async fn finish_open(api: &Classic, id: &ServiceId) -> Result<bool, ApiError> {
-    let user = api.http.access.credentials.user_id.expose_secret().to_owned();
+    let Credentials::SignIn { user_id, .. } = &api.http.access.credentials else { return Ok(false) };
+    let user = user_id.expose_secret().to_owned();
     let filter =
         [("service_id", id.as_str().to_owned()), ("is_finished", "false".to_owned()), ("user_id", user)];
     let open = api

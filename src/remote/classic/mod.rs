@@ -7,16 +7,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reqwest::Method;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::access::Access;
-use super::failure::{ApiError, Cause};
+use super::failure::ApiError;
 use super::http::{Call, Http, segment};
 use super::limits::Reservation;
+use super::pages::{Page, enter, page};
+use super::wire::Named;
 use super::{ReadApi, WriteApi};
 use crate::model::{
-    AgentId, Api, BehaviorSet, BehaviorSetId, Catalog, CatalogEntry, ContextGraphId, Endpoint, LatestVersion,
-    LiveService, Need, NewService, ServiceId, ServiceUpdate, SmokeTest, VersionSet, VersionSetName,
+    AgentId, Api, BehaviorSet, BehaviorSetId, Catalog, ContextGraphId, Endpoint, LiveService, Need,
+    NewService, ServiceId, ServiceUpdate, SmokeTest, VersionSet, VersionSetName,
 };
 
 /// How many ids one request may name: keeps addresses short.
@@ -36,7 +38,8 @@ impl Classic {
     ///
     /// # Errors
     ///
-    /// An address to which credentials must not be sent, or a machine on which TLS can't be set up.
+    /// An address to which credentials must not be sent, credentials of the other API, or a machine on which
+    /// TLS can't be set up.
     pub fn new(access: Access) -> Result<Self, ApiError> {
         Ok(Self { http: Http::new(access, Api::Classic)? })
     }
@@ -60,35 +63,11 @@ impl Classic {
         path: &str,
         filter: &[(&'static str, String)],
     ) -> Result<Vec<T::Item>, ApiError> {
-        let mut items = Vec::new();
-        let mut token: Option<Value> = None;
-        loop {
-            let mut query = filter.to_vec();
-            query.push(("limit", endpoint.page_size(Api::Classic).to_string()));
-            if let Some(token) = &token {
-                query.push((
-                    "continuation_token",
-                    token.as_str().map_or_else(|| token.to_string(), str::to_owned),
-                ));
-            }
-            let page: T = self.http.json(&Call::get(endpoint, path.to_owned(), query)).await?;
-            let (more, next) = page.next();
-            items.extend(page.items());
-            match next.filter(|_| more) {
-                None if !more => return Ok(items),
-                // A token that does not move on would never end, and half a list is no list.
-                Some(next) if !next.is_null() && Some(&next) != token.as_ref() => token = Some(next),
-                _ => {
-                    let message =
-                        "there is more, and no way on: `has_more` without a new `continuation_token`";
-                    return Err(ApiError::new(&Method::GET, path, Cause::Unreadable, message));
-                }
-            }
-        }
+        self.http.pages::<T>(endpoint, path, filter, endpoint.page_size(Api::Classic)).await
     }
 
     /// Reads agents or context graphs: all pages, or some ids.
-    async fn catalog<T: Page<Item = wire::Named>, Id: Ord + Clone + AsRef<str> + for<'t> From<&'t str>>(
+    async fn catalog<T: Page<Item = Named>, Id: Ord + Clone + AsRef<str> + for<'t> From<&'t str>>(
         &self,
         endpoint: Endpoint,
         path: &str,
@@ -111,50 +90,14 @@ impl Classic {
                 read
             }
         };
-        for named in read {
-            let latest = named.latest();
-            let entry =
-                CatalogEntry { name: named.name, latest, deprecated: named.deprecated.unwrap_or_default() };
-            catalog.entries.insert(Id::from(&named.id), entry);
-        }
+        enter(&mut catalog, read);
         Ok(catalog)
     }
 }
 
-/// One page of a list.
-trait Page: serde::de::DeserializeOwned {
-    type Item;
-    fn items(self) -> Vec<Self::Item>;
-    /// Whether there is more, and where it goes on.
-    fn next(&self) -> (bool, Option<Value>);
-}
-
-macro_rules! page {
-    ($name:ident, $field:ident, $item:ty) => {
-        #[derive(Deserialize)]
-        struct $name {
-            $field: Vec<$item>,
-            #[serde(default)]
-            has_more: bool,
-            #[serde(default)]
-            continuation_token: Option<Value>,
-        }
-
-        impl Page for $name {
-            type Item = $item;
-            fn items(self) -> Vec<$item> {
-                self.$field
-            }
-            fn next(&self) -> (bool, Option<Value>) {
-                (self.has_more, self.continuation_token.clone())
-            }
-        }
-    };
-}
-
 page!(Services, services, wire::Service);
-page!(Agents, agents, wire::Named);
-page!(StateMachines, service_hierarchical_state_machines, wire::Named);
+page!(Agents, agents, Named);
+page!(StateMachines, service_hierarchical_state_machines, Named);
 page!(Conversations, conversations, wire::Conversation);
 page!(BehaviorSets, dynamic_behavior_sets, wire::BehaviorSet);
 
@@ -269,18 +212,6 @@ impl WriteApi for Classic {
     }
 
     async fn reserve(&self, endpoint: Endpoint, count: u32) -> Result<Reservation, ApiError> {
-        let reserved = self.http.acquire(endpoint, count).await;
-        reserved
-            .ok_or_else(|| ApiError::new(&Method::POST, "", Cause::Interrupted, "interrupted, and not sent"))
-    }
-}
-
-impl wire::Named {
-    fn latest(&self) -> LatestVersion {
-        match &self.latest_version {
-            None => LatestVersion::Unknown,
-            Some(Value::Null) => LatestVersion::None,
-            Some(value) => wire::version_number(value).map_or(LatestVersion::Unknown, LatestVersion::Number),
-        }
+        self.http.reserve(endpoint, count).await
     }
 }

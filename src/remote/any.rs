@@ -1,0 +1,108 @@
+//! Either API behind one type, for whoever learns only at run time which it is. May import `model` only.
+
+use std::collections::BTreeSet;
+
+use super::{ApiError, Classic, Platform, ReadApi, Reservation, WriteApi};
+use crate::model::{
+    AgentId, Api, BehaviorSet, BehaviorSetId, Catalog, ContextGraphId, Endpoint, LiveService, Need,
+    NewService, ServiceId, ServiceUpdate, SmokeTest, VersionSet, VersionSetName,
+};
+
+/// A connection to either API.
+#[derive(Clone, Debug)]
+pub enum AnyApi {
+    /// An organization of the Classic API.
+    Classic(Classic),
+    /// A workspace of the Platform API.
+    Platform(Platform),
+}
+
+impl AnyApi {
+    /// Which one it is.
+    pub fn kind(&self) -> Api {
+        match self {
+            Self::Classic(_) => Api::Classic,
+            Self::Platform(_) => Api::Platform,
+        }
+    }
+}
+
+/// Asks whichever it is.
+macro_rules! ask {
+    ($self:ident.$method:ident($($argument:expr),*)) => {
+        match $self {
+            Self::Classic(api) => api.$method($($argument),*).await,
+            Self::Platform(api) => api.$method($($argument),*).await,
+        }
+    };
+}
+
+impl ReadApi for AnyApi {
+    async fn services(&self) -> Result<Vec<LiveService>, ApiError> {
+        ask!(self.services())
+    }
+
+    async fn agents(&self, need: &Need<AgentId>) -> Result<Catalog<AgentId>, ApiError> {
+        ask!(self.agents(need))
+    }
+
+    async fn context_graphs(&self, need: &Need<ContextGraphId>) -> Result<Catalog<ContextGraphId>, ApiError> {
+        ask!(self.context_graphs(need))
+    }
+
+    async fn behavior_sets(&self, services: &BTreeSet<ServiceId>) -> Result<Vec<BehaviorSet>, ApiError> {
+        ask!(self.behavior_sets(services))
+    }
+
+    async fn behavior_set(&self, id: &BehaviorSetId) -> Result<Option<BehaviorSet>, ApiError> {
+        ask!(self.behavior_set(id))
+    }
+}
+
+impl WriteApi for AnyApi {
+    async fn create_service(&self, new: &NewService) -> Result<ServiceId, ApiError> {
+        ask!(self.create_service(new))
+    }
+
+    async fn update_service(
+        &self,
+        id: &ServiceId,
+        update: &ServiceUpdate,
+        reserved: Option<&Reservation>,
+    ) -> Result<(), ApiError> {
+        ask!(self.update_service(id, update, reserved))
+    }
+
+    async fn delete_service(&self, id: &ServiceId) -> Result<(), ApiError> {
+        ask!(self.delete_service(id))
+    }
+
+    async fn write_version_set(
+        &self,
+        id: &ServiceId,
+        name: &VersionSetName,
+        content: &VersionSet,
+    ) -> Result<(), ApiError> {
+        ask!(self.write_version_set(id, name, content))
+    }
+
+    async fn delete_version_set(&self, id: &ServiceId, name: &VersionSetName) -> Result<(), ApiError> {
+        ask!(self.delete_version_set(id, name))
+    }
+
+    async fn apply_behavior_set(
+        &self,
+        id: &BehaviorSetId,
+        services: &BTreeSet<ServiceId>,
+    ) -> Result<(), ApiError> {
+        ask!(self.apply_behavior_set(id, services))
+    }
+
+    async fn converse(&self, id: &ServiceId, test: &SmokeTest) -> Result<String, ApiError> {
+        ask!(self.converse(id, test))
+    }
+
+    async fn reserve(&self, endpoint: Endpoint, count: u32) -> Result<Reservation, ApiError> {
+        ask!(self.reserve(endpoint, count))
+    }
+}

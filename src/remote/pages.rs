@@ -1,0 +1,97 @@
+//! Lists that come in pages, to their end. May import `model` only.
+
+use reqwest::Method;
+use serde_json::Value;
+
+use super::failure::{ApiError, Cause};
+use super::http::{Call, Http};
+use super::wire::Named;
+use crate::model::{Catalog, CatalogEntry, Endpoint};
+
+/// One page of a list.
+pub(super) trait Page: serde::de::DeserializeOwned {
+    /// What is listed.
+    type Item;
+    /// What the page holds.
+    fn items(self) -> Vec<Self::Item>;
+    /// Whether there is more, and where it goes on.
+    fn next(&self) -> (bool, Option<Value>);
+}
+
+/// A page whose items stand under this name.
+macro_rules! page {
+    ($name:ident, $field:ident, $item:ty) => {
+        #[derive(serde::Deserialize)]
+        struct $name {
+            $field: Vec<$item>,
+            #[serde(default)]
+            has_more: Option<bool>,
+            #[serde(default)]
+            continuation_token: Option<serde_json::Value>,
+        }
+
+        impl $crate::remote::pages::Page for $name {
+            type Item = $item;
+            fn items(self) -> Vec<$item> {
+                self.$field
+            }
+            fn next(&self) -> (bool, Option<serde_json::Value>) {
+                (self.has_more.unwrap_or_default(), self.continuation_token.clone())
+            }
+        }
+    };
+}
+pub(super) use page;
+
+impl Http {
+    /// Reads all pages of a list, so many items at a time.
+    ///
+    /// # Errors
+    ///
+    /// The first page that can't be had; an answer that says that there is more, and not where.
+    pub(super) async fn pages<T: Page>(
+        &self,
+        endpoint: Endpoint,
+        path: &str,
+        filter: &[(&'static str, String)],
+        size: usize,
+    ) -> Result<Vec<T::Item>, ApiError> {
+        let mut items = Vec::new();
+        let mut token: Option<Value> = None;
+        loop {
+            let mut query = filter.to_vec();
+            query.push(("limit", size.to_string()));
+            if let Some(token) = &token {
+                query.push((
+                    "continuation_token",
+                    token.as_str().map_or_else(|| token.to_string(), str::to_owned),
+                ));
+            }
+            let page: T = self.json(&Call::get(endpoint, path.to_owned(), query)).await?;
+            let (more, next) = page.next();
+            items.extend(page.items());
+            match next.filter(|_| more) {
+                None if !more => return Ok(items),
+                // A token that does not move on would never end, and half a list is no list.
+                Some(next) if !next.is_null() && Some(&next) != token.as_ref() => token = Some(next),
+                _ => {
+                    let message =
+                        "there is more, and no way on: `has_more` without a new `continuation_token`";
+                    return Err(ApiError::new(&Method::GET, path, Cause::Unreadable, message));
+                }
+            }
+        }
+    }
+}
+
+/// Puts agents or context graphs into a catalog.
+pub(super) fn enter<Id: Ord + for<'t> From<&'t str>>(catalog: &mut Catalog<Id>, read: Vec<Named>) {
+    for named in read {
+        let entry = CatalogEntry {
+            name: named.name.trim().to_owned(),
+            latest: named.latest(),
+            deprecated: named.deprecated.unwrap_or_default(),
+        };
+        catalog.entries.insert(Id::from(&named.id), entry);
+    }
+}

@@ -1,0 +1,303 @@
+//! The Platform API: paths, partial updates that are held to their word, and our words for its answers.
+//! May import `model` only.
+
+mod kept;
+mod turn;
+mod wire;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::access::Access;
+use super::failure::{ApiError, Cause};
+use super::http::{Call, Http, segment, unreadable};
+use super::limits::Reservation;
+use super::pages::{enter, page};
+use super::wire::Named;
+use super::{ReadApi, WriteApi};
+use crate::model::{
+    AgentId, Api, BehaviorSet, BehaviorSetId, Catalog, ContextGraphId, Endpoint, LiveService, Need,
+    NewService, ServiceId, ServiceUpdate, SmokeTest, VersionSet, VersionSetName,
+};
+
+/// The page of services that older servers allow.
+const SMALL_PAGE: usize = 20;
+/// Up to so many agents or context graphs are read one by one; more, as the whole list.
+const ONE_BY_ONE: usize = 5;
+/// The field of a service that holds its version sets.
+const VERSION_SETS: &str = "version_sets";
+
+/// A service as it was answered, unknown fields included.
+type Raw = Map<String, Value>;
+
+/// Who holds the lock of which service.
+type Locks = Arc<Mutex<BTreeMap<ServiceId, Arc<tokio::sync::Mutex<()>>>>>;
+
+/// A connection to one workspace of the Platform API; clones share its limits.
+#[derive(Clone, Debug)]
+pub struct Platform {
+    http: Http,
+    /// The number that smoke tests speak from.
+    phone_number: String,
+    /// Whether the server refused large pages.
+    small_pages: Arc<AtomicBool>,
+    /// The map of version sets is read, changed and written whole: one change of a service at a time.
+    locks: Locks,
+}
+
+page!(Services, items, wire::Service);
+page!(Catalogued, items, Named);
+
+impl Platform {
+    /// The public address.
+    pub const BASE_URL: &'static str = "https://api.platform.amigo.ai";
+    /// The number that smoke tests speak from where none is given: one of those that belong to nobody.
+    pub const PHONE_NUMBER: &'static str = "+12025550100";
+
+    /// Prepares a connection; nothing is sent yet. Smoke tests speak from `phone_number` (E.164), or from
+    /// [`Self::PHONE_NUMBER`].
+    ///
+    /// # Errors
+    ///
+    /// An address to which credentials must not be sent, credentials of the other API, or a machine on which
+    /// TLS can't be set up.
+    pub fn new(access: Access, phone_number: Option<String>) -> Result<Self, ApiError> {
+        Ok(Self {
+            http: Http::new(access, Api::Platform)?,
+            phone_number: phone_number.unwrap_or_else(|| Self::PHONE_NUMBER.to_owned()),
+            small_pages: Arc::default(),
+            locks: Arc::default(),
+        })
+    }
+
+    fn path(&self, rest: &str) -> String {
+        format!("/v1/{}/{rest}", segment(&self.http.access.organization))
+    }
+
+    fn service_path(&self, id: &ServiceId) -> String {
+        self.path(&format!("services/{}", segment(id.as_str())))
+    }
+
+    fn lock(&self, id: &ServiceId) -> Arc<tokio::sync::Mutex<()>> {
+        let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(locks.entry(id.clone()).or_default())
+    }
+
+    /// Reads agents or context graphs: all pages, or some ids.
+    async fn catalog<Id: Ord + Clone + AsRef<str> + for<'t> From<&'t str>>(
+        &self,
+        (list, one): (Endpoint, Endpoint),
+        path: &str,
+        need: &Need<Id>,
+    ) -> Result<Catalog<Id>, ApiError> {
+        let mut catalog = Catalog::default();
+        match need {
+            Need::Nothing => {}
+            Need::Only(ids) if ids.len() <= ONE_BY_ONE => {
+                for id in ids {
+                    let path = format!("{path}/{}", segment(id.as_ref()));
+                    match self.http.json(&Call::get(one, path, Vec::new())).await {
+                        // Under the id that was asked for, whichever way the server spells it.
+                        Ok(named) => enter(&mut catalog, vec![Named { id: id.as_ref().to_owned(), ..named }]),
+                        Err(error) if error.status() == Some(404) => {
+                            catalog.missing.insert(id.clone());
+                        }
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+            Need::All | Need::Only(_) => {
+                catalog.complete = true;
+                let size = list.page_size(Api::Platform);
+                enter(&mut catalog, self.http.pages::<Catalogued>(list, path, &[], size).await?);
+            }
+        }
+        Ok(catalog)
+    }
+
+    /// Reads one service.
+    async fn get(&self, id: &ServiceId) -> Result<Raw, ApiError> {
+        self.http.json(&Call::get(Endpoint::GetService, self.service_path(id), Vec::new())).await
+    }
+
+    /// Sends a partial update, and gives the service as it is after that.
+    async fn put(&self, id: &ServiceId, body: Raw, reserved: Option<&Reservation>) -> Result<Raw, ApiError> {
+        let mut call = self.put_call(id, Some(Value::Object(body)));
+        call.reserved = reserved;
+        let answer = self.http.call(&call).await?;
+        match serde_json::from_slice::<Raw>(&answer.body) {
+            Ok(service) if service.contains_key("id") => Ok(service),
+            // The answer should be the whole service; where it isn't, the service is read.
+            _ => self.get(id).await,
+        }
+    }
+
+    fn put_call(&self, id: &ServiceId, body: Option<Value>) -> Call<'static> {
+        Call::send(Endpoint::UpdateService, Method::PUT, self.service_path(id), body)
+    }
+
+    /// An error of an update that was accepted and not carried out.
+    fn kept(&self, id: &ServiceId, message: String) -> ApiError {
+        let call = self.put_call(id, None);
+        ApiError::new(&call.method, &call.path, Cause::Kept, message)
+    }
+}
+
+/// The version sets of a service, as they were answered.
+fn raw_version_sets(service: &mut Raw) -> Raw {
+    match service.remove(VERSION_SETS) {
+        Some(Value::Object(sets)) => sets,
+        _ => Raw::new(),
+    }
+}
+
+impl ReadApi for Platform {
+    async fn services(&self) -> Result<Vec<LiveService>, ApiError> {
+        let (endpoint, path) = (Endpoint::ListServices, self.path("services"));
+        let services = loop {
+            let small = self.small_pages.load(Ordering::Relaxed);
+            let size = if small { SMALL_PAGE } else { endpoint.page_size(Api::Platform) };
+            match self.http.pages::<Services>(endpoint, &path, &[], size).await {
+                Err(error) if !small && error.status() == Some(422) && error.message.contains("limit") => {
+                    self.small_pages.store(true, Ordering::Relaxed);
+                }
+                result => break result?,
+            }
+        };
+        // A list that changes while it is read may show one twice: by id, the later answer counts.
+        let by_id: BTreeMap<ServiceId, LiveService> = services
+            .into_iter()
+            .map(wire::Service::into_live)
+            .map(|service| (service.id.clone(), service))
+            .collect();
+        Ok(by_id.into_values().collect())
+    }
+
+    async fn agents(&self, need: &Need<AgentId>) -> Result<Catalog<AgentId>, ApiError> {
+        self.catalog((Endpoint::ListAgents, Endpoint::GetAgent), &self.path("agents"), need).await
+    }
+
+    async fn context_graphs(&self, need: &Need<ContextGraphId>) -> Result<Catalog<ContextGraphId>, ApiError> {
+        let endpoints = (Endpoint::ListContextGraphs, Endpoint::GetContextGraph);
+        self.catalog(endpoints, &self.path("context-graphs"), need).await
+    }
+
+    async fn behavior_sets(&self, _: &BTreeSet<ServiceId>) -> Result<Vec<BehaviorSet>, ApiError> {
+        Ok(Vec::new())
+    }
+
+    async fn behavior_set(&self, _: &BehaviorSetId) -> Result<Option<BehaviorSet>, ApiError> {
+        Ok(None)
+    }
+}
+
+impl WriteApi for Platform {
+    async fn create_service(&self, new: &NewService) -> Result<ServiceId, ApiError> {
+        #[derive(Deserialize)]
+        struct Created {
+            id: String,
+        }
+        let body = Value::Object(wire::create_body(new));
+        let mut call = Call::send(Endpoint::CreateService, Method::POST, self.path("services"), Some(body));
+        call.repeatable = false;
+        let created: Created = self.http.json(&call).await?;
+        Ok(ServiceId::new(created.id))
+    }
+
+    async fn update_service(
+        &self,
+        id: &ServiceId,
+        update: &ServiceUpdate,
+        reserved: Option<&Reservation>,
+    ) -> Result<(), ApiError> {
+        let lock = self.lock(id);
+        let mut _alone = None;
+        let mut body = wire::update_body(update);
+        if !update.version_sets.is_empty() {
+            _alone = Some(lock.lock().await);
+            // The server may take the map for the whole: the others go along as they were answered, so that
+            // nothing that is unknown here is destroyed.
+            let mut sets = raw_version_sets(&mut self.get(id).await?);
+            for (name, set) in &update.version_sets {
+                sets.insert(name.to_string(), wire::version_set_body(set));
+            }
+            body.insert(VERSION_SETS.to_owned(), Value::Object(sets));
+        }
+        let answered = self.put(id, body, reserved).await?;
+        let answered: wire::Service = serde_json::from_value(Value::Object(answered))
+            .map_err(|error| unreadable(&self.put_call(id, None), &error))?;
+        let kept = kept::kept(update, &answered.into_live());
+        if kept.is_empty() {
+            return Ok(());
+        }
+        let message = format!("the server accepted the update and kept {}", kept::in_words(&kept));
+        Err(self.kept(id, message).hint(
+            "the API takes no notice of what it can't clear or does not know: change it in the vendor's console, or leave it out of the manifest",
+        ))
+    }
+
+    async fn delete_service(&self, id: &ServiceId) -> Result<(), ApiError> {
+        let call = Call::send(Endpoint::DeleteService, Method::DELETE, self.service_path(id), None);
+        match self.http.call(&call).await {
+            Err(error) if error.status() == Some(404) => Ok(()),
+            result => result.map(|_| ()),
+        }
+    }
+
+    async fn write_version_set(
+        &self,
+        id: &ServiceId,
+        name: &VersionSetName,
+        content: &VersionSet,
+    ) -> Result<(), ApiError> {
+        let lock = self.lock(id);
+        let _alone = lock.lock().await;
+        let body = json!({ "version_set": wire::version_set_body(content) });
+        let path = format!("{}/version-sets/{}", self.service_path(id), segment(name.as_str()));
+        let call = Call::send(Endpoint::WriteVersionSet, Method::PUT, path, Some(body));
+        self.http.call(&call).await.map(|_| ())
+    }
+
+    /// There is no delete: the set is left out of an update of all of them, and the answer tells whether
+    /// that had an effect.
+    async fn delete_version_set(&self, id: &ServiceId, name: &VersionSetName) -> Result<(), ApiError> {
+        let lock = self.lock(id);
+        let _alone = lock.lock().await;
+        let mut service = match self.get(id).await {
+            Err(error) if error.status() == Some(404) => return Ok(()),
+            result => result?,
+        };
+        let mut sets = raw_version_sets(&mut service);
+        if sets.remove(name.as_str()).is_none() {
+            return Ok(());
+        }
+        let body = Raw::from_iter([(VERSION_SETS.to_owned(), Value::Object(sets))]);
+        let mut answered = self.put(id, body, None).await?;
+        if !raw_version_sets(&mut answered).contains_key(name.as_str()) {
+            return Ok(());
+        }
+        let message = format!(
+            "the API kept version set `{name}`: it has no delete, and left it out of the update without effect"
+        );
+        Err(self
+            .kept(id, message)
+            .hint("remove it in the vendor's console, or declare it in `unmanaged_version_sets`"))
+    }
+
+    async fn apply_behavior_set(&self, id: &BehaviorSetId, _: &BTreeSet<ServiceId>) -> Result<(), ApiError> {
+        Err(ApiError::setup(format!("behavior set {id} can't be applied: the Platform API has none")))
+    }
+
+    async fn converse(&self, id: &ServiceId, test: &SmokeTest) -> Result<String, ApiError> {
+        turn::take(self, id, test).await
+    }
+
+    async fn reserve(&self, endpoint: Endpoint, count: u32) -> Result<Reservation, ApiError> {
+        self.http.reserve(endpoint, count).await
+    }
+}

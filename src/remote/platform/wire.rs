@@ -1,0 +1,272 @@
+//! What the Platform API says and wants, byte for byte. May import `model` only.
+//!
+//! Reading is tolerant: unknown fields are passed over (or carried, in version sets), missing ones have a
+//! meaning. Writing is exact.
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::super::wire::{self as shared, RawVersionSets, Tags, neat};
+use crate::model::settings::{self, SERVICE, without_nulls};
+use crate::model::{LiveService, NewService, ServiceUpdate, VersionSet};
+
+/// A service in a list, and in the answer to an update.
+#[derive(Deserialize)]
+pub(super) struct Service {
+    id: String,
+    name: String,
+    #[serde(default)]
+    description: Option<String>,
+    #[serde(default)]
+    is_active: Option<bool>,
+    agent_id: String,
+    context_graph_id: String,
+    #[serde(default)]
+    tags: Option<Tags>,
+    #[serde(default)]
+    keyterms: Option<Vec<String>>,
+    #[serde(default)]
+    version_sets: Option<RawVersionSets>,
+    #[serde(default)]
+    is_system: Option<bool>,
+    #[serde(default)]
+    updated_by: Option<Value>,
+    /// The settings, and what has no meaning for us.
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+impl Service {
+    pub(super) fn into_live(self) -> LiveService {
+        let mut rest = self.rest;
+        rest.retain(|key, _| settings::field(SERVICE, key).is_some());
+        let mut version_sets = shared::version_sets(self.version_sets);
+        version_sets.values_mut().for_each(take_controls);
+        LiveService {
+            id: self.id.as_str().into(),
+            name: self.name.as_str().into(),
+            description: neat(&self.description.unwrap_or_default()),
+            active: self.is_active.unwrap_or_default(),
+            agent: self.agent_id.as_str().into(),
+            context_graph: self.context_graph_id.as_str().into(),
+            tags: self.tags.map(Tags::into_map).unwrap_or_default(),
+            keyterms: self.keyterms.unwrap_or_default().iter().map(|term| neat(term)).collect(),
+            version_sets,
+            settings: without_nulls(&rest),
+            system: self.is_system.unwrap_or_default(),
+            updated_by: self.updated_by.as_ref().and_then(shared::user_id),
+        }
+    }
+}
+
+/// Platform's name for the version of a context graph.
+const CONTEXT_GRAPH_VERSION: &str = "context_graph_version_number";
+const CONTROLS: &str = "experience_controls";
+
+/// Puts the controls of each preference in their place; null means that there are none.
+fn take_controls(set: &mut VersionSet) {
+    for preference in set.llm_model_preferences.values_mut() {
+        match preference.carried.remove(CONTROLS) {
+            Some(Value::Object(controls)) => preference.experience_controls = without_nulls(&controls),
+            None | Some(Value::Null) => {}
+            // No controls that anybody could mean: carried as they are.
+            Some(other) => {
+                preference.carried.insert(CONTROLS.to_owned(), other);
+            }
+        }
+    }
+}
+
+/// A version set as it is written: both pins present, null for the latest.
+pub(super) fn version_set_body(set: &VersionSet) -> Value {
+    Value::Object(shared::version_set_body(set, CONTEXT_GRAPH_VERSION))
+}
+
+/// Tags: a list, here.
+fn tags(tags: &std::collections::BTreeMap<String, Option<String>>) -> Value {
+    tags.iter().map(|(key, value)| json!({ "key": key, "value": value })).collect()
+}
+
+/// The body of a create. Nulls among the settings are left out: they say what leaving out says.
+pub(super) fn create_body(new: &NewService) -> Map<String, Value> {
+    let NewService {
+        name,
+        description,
+        active,
+        agent,
+        context_graph,
+        tags: new_tags,
+        keyterms,
+        version_sets,
+        settings,
+    } = new;
+    let sets: Map<String, Value> =
+        version_sets.iter().map(|(name, set)| (name.to_string(), version_set_body(set))).collect();
+    let mut body = without_nulls(settings);
+    body.extend([
+        ("name".to_owned(), json!(name)),
+        ("description".to_owned(), json!(description)),
+        ("is_active".to_owned(), json!(active)),
+        ("agent_id".to_owned(), json!(agent)),
+        ("context_graph_id".to_owned(), json!(context_graph)),
+        ("tags".to_owned(), tags(new_tags)),
+        ("keyterms".to_owned(), json!(keyterms)),
+        ("version_sets".to_owned(), Value::Object(sets)),
+    ]);
+    body
+}
+
+/// The body of an update: only what changes. The version sets need those that are there and are not in it;
+/// nulls are left out, as the server takes no notice of them.
+pub(super) fn update_body(update: &ServiceUpdate) -> Map<String, Value> {
+    let ServiceUpdate {
+        name,
+        description,
+        active,
+        tags: new_tags,
+        keyterms,
+        agent,
+        context_graph,
+        version_sets: _,
+        settings,
+    } = update;
+    let mut body = without_nulls(settings);
+    let mut put = |key: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            body.insert(key.to_owned(), value);
+        }
+    };
+    put("name", name.as_ref().map(|name| json!(name)));
+    put("description", description.as_ref().map(|text| json!(text)));
+    put("is_active", active.map(|active| json!(active)));
+    put("tags", new_tags.as_ref().map(tags));
+    put("keyterms", keyterms.as_ref().map(|terms| json!(terms)));
+    put("agent_id", agent.as_ref().map(|id| json!(id)));
+    put("context_graph_id", context_graph.as_ref().map(|id| json!(id)));
+    body
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::model::Pin;
+
+    fn live(value: Value) -> LiveService {
+        serde_json::from_value::<Service>(value).expect("a service").into_live()
+    }
+
+    fn object(value: &Value) -> Map<String, Value> {
+        value.as_object().cloned().expect("an object")
+    }
+
+    #[test]
+    fn every_field_is_read() {
+        let service = live(json!({
+            "id": "s", "workspace_id": "w", "name": " Coach ", "description": " x ", "agent_id": "a",
+            "agent_name": "Maya", "context_graph_id": "g", "context_graph_name": "Flow", "is_active": true,
+            "keyterms": [" glucose "], "tags": [{"key": " team ", "value": " care "}, {"key": "audited"}],
+            "tool_capacity": 5, "safety_filters_enabled": false, "channel_type": "text",
+            "environment": "sandbox", "voice_config": {"tts_model": "sonic-3", "eot_timeout_ms": null},
+            "escalation_policy": null, "is_system": true, "updated_by": "u", "created_at": "2026-11-22T00:00:00Z",
+            "version_sets": {"release": {
+                "agent_version_number": 3, "context_graph_version_number": null, "applied_behavior_ids": ["b"],
+                "llm_model_preferences": {"EngageUser": {
+                    "llm_name": "m", "params": {"x": 1}, "new": 1,
+                    "experience_controls": {"verbosity": "low", "seed": null},
+                }},
+            }},
+        }));
+        assert_eq!(
+            (service.id.as_str(), service.name.as_str(), service.description.as_str()),
+            ("s", "Coach", "x")
+        );
+        assert_eq!((service.agent.as_str(), service.context_graph.as_str()), ("a", "g"));
+        assert!(service.active && service.system);
+        assert_eq!(service.updated_by.as_deref(), Some("u"));
+        assert_eq!(service.keyterms, ["glucose"]);
+        let tags = [("audited".to_owned(), None), ("team".to_owned(), Some("care".to_owned()))];
+        assert_eq!(service.tags, BTreeMap::from(tags));
+        let settings = json!({
+            "tool_capacity": 5, "safety_filters_enabled": false, "channel_type": "text",
+            "environment": "sandbox", "voice_config": {"tts_model": "sonic-3"},
+        });
+        assert_eq!(Value::Object(service.settings.clone()), settings);
+        let set = &service.version_sets["release"];
+        assert_eq!((set.agent_version, set.context_graph_version), (Pin::Number(3), Pin::Latest));
+        let preference = &set.llm_model_preferences["EngageUser"];
+        assert_eq!(Value::Object(preference.experience_controls.clone()), json!({"verbosity": "low"}));
+        assert_eq!(
+            version_set_body(set),
+            json!({
+                "agent_version_number": 3, "context_graph_version_number": null,
+                "applied_behavior_ids": ["b"],
+                "llm_model_preferences": {"EngageUser": {
+                    "llm_name": "m", "params": {"x": 1}, "new": 1, "experience_controls": {"verbosity": "low"},
+                }},
+            })
+        );
+    }
+
+    #[test]
+    fn missing_null_and_unknown_fields_are_no_error() {
+        let bare = live(json!({"id": "s", "name": "x", "agent_id": "a", "context_graph_id": "g"}));
+        assert!(!bare.active && !bare.system && bare.updated_by.is_none());
+        assert!(bare.settings.is_empty() && bare.version_sets.is_empty() && bare.tags.is_empty());
+        let nulls = live(json!({
+            "id": "s", "name": "x", "agent_id": "a", "context_graph_id": "g", "description": null,
+            "is_active": null, "tags": null, "keyterms": null, "version_sets": null, "is_system": null,
+            "updated_by": null, "voice_config": null, "tool_capacity": null, "from_the_future": {"x": [1]},
+        }));
+        assert_eq!(nulls, bare);
+        let odd = live(json!({
+            "id": "s", "name": "x", "agent_id": "a", "context_graph_id": "g",
+            "version_sets": {"a": null, "b": {"llm_model_preferences": {"E": {"llm_name": "m", "experience_controls": 7}}}},
+        }));
+        assert_eq!(odd.version_sets["a"], VersionSet::latest());
+        let preference = &odd.version_sets["b"].llm_model_preferences["E"];
+        assert_eq!(preference.carried["experience_controls"], json!(7));
+    }
+
+    #[test]
+    fn a_create_sends_everything() {
+        let mut new = NewService {
+            name: "Coach".into(),
+            description: String::new(),
+            active: false,
+            agent: "a".into(),
+            context_graph: "g".into(),
+            tags: BTreeMap::from([("k".to_owned(), None), ("t".to_owned(), Some("v".to_owned()))]),
+            keyterms: vec!["glucose".to_owned()],
+            version_sets: BTreeMap::from([("release".into(), VersionSet::latest())]),
+            settings: object(
+                &json!({"tool_capacity": 5, "voice_config": {"tts_model": null, "eot_timeout_ms": 9}}),
+            ),
+        };
+        let mut wanted = json!({
+            "name": "Coach", "description": "", "is_active": false, "agent_id": "a", "context_graph_id": "g",
+            "tags": [{"key": "k", "value": null}, {"key": "t", "value": "v"}], "keyterms": ["glucose"],
+            "version_sets": {"release": {
+                "agent_version_number": null, "context_graph_version_number": null, "llm_model_preferences": {},
+            }},
+            "tool_capacity": 5, "voice_config": {"eot_timeout_ms": 9},
+        });
+        assert_eq!(Value::Object(create_body(&new)), wanted);
+        (new.version_sets, wanted["version_sets"]) = (BTreeMap::new(), json!({}));
+        assert_eq!(Value::Object(create_body(&new)), wanted);
+    }
+
+    #[test]
+    fn an_update_sends_only_what_changes() {
+        let update = ServiceUpdate {
+            active: Some(false),
+            tags: Some(BTreeMap::new()),
+            settings: object(&json!({"tool_capacity": 2})),
+            ..ServiceUpdate::default()
+        };
+        let wanted = json!({"is_active": false, "tags": [], "tool_capacity": 2});
+        assert_eq!(Value::Object(update_body(&update)), wanted);
+        assert!(update_body(&ServiceUpdate::default()).is_empty());
+    }
+}

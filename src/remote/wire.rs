@@ -1,0 +1,215 @@
+//! What both APIs say and want alike: tags, version sets, preferences, names. May import `model` only.
+//!
+//! Reading is tolerant: unknown fields are carried where they would be destroyed otherwise, missing ones have
+//! a meaning. Writing is exact.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::model::{LatestVersion, LlmPreference, Pin, VersionSet, VersionSetName, trimmed};
+
+/// Tags: a list in answers; a map is understood, too.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum Tags {
+    List(Vec<Tag>),
+    Map(BTreeMap<String, Option<String>>),
+}
+
+#[derive(Deserialize)]
+pub(super) struct Tag {
+    key: String,
+    #[serde(default)]
+    value: Option<String>,
+}
+
+impl Tags {
+    pub(super) fn into_map(self) -> BTreeMap<String, Option<String>> {
+        let list: Vec<(String, Option<String>)> = match self {
+            Self::List(list) => list.into_iter().map(|tag| (tag.key, tag.value)).collect(),
+            Self::Map(map) => map.into_iter().collect(),
+        };
+        let tag =
+            |(key, value): (String, Option<String>)| (neat(&key), value.map(|value: String| neat(&value)));
+        list.into_iter().map(tag).collect()
+    }
+}
+
+/// A text without white space around it, as the servers keep texts.
+pub(super) fn neat(text: &str) -> String {
+    trimmed(text).to_owned()
+}
+
+/// Who changed something: an object with the user's id, or the id itself.
+pub(super) fn user_id(by: &Value) -> Option<String> {
+    by.get("user_id").unwrap_or(by).as_str().map(str::to_owned)
+}
+
+/// The spellings of each pin over both APIs; the later ones are of the early documents.
+const AGENT_VERSION: [&str; 2] = ["agent_version_number", "agent_version"];
+const CONTEXT_GRAPH_VERSION: [&str; 4] = [
+    "service_hierarchical_state_machine_version_number",
+    "context_graph_version_number",
+    "service_hierarchical_state_machine_version",
+    "context_graph_version",
+];
+/// What some answers repeat of the service; it belongs to no version set.
+const ECHOES: [&str; 3] = ["agent_id", "service_hierarchical_state_machine_id", "context_graph_id"];
+
+/// Version sets by name, as a service's answer holds them.
+pub(super) type RawVersionSets = BTreeMap<String, Option<Map<String, Value>>>;
+
+/// Reads version sets.
+pub(super) fn version_sets(sets: Option<RawVersionSets>) -> BTreeMap<VersionSetName, VersionSet> {
+    let sets = sets.unwrap_or_default().into_iter();
+    sets.map(|(name, set)| (VersionSetName::new(name), version_set(set.unwrap_or_default()))).collect()
+}
+
+/// Reads a version set; what has no meaning for us is carried.
+pub(super) fn version_set(mut set: Map<String, Value>) -> VersionSet {
+    let preferences = match set.remove("llm_model_preferences") {
+        Some(Value::Object(preferences)) => preferences,
+        _ => Map::new(),
+    };
+    let agent_version = take_pin(&mut set, &AGENT_VERSION);
+    let context_graph_version = take_pin(&mut set, &CONTEXT_GRAPH_VERSION);
+    set.retain(|key, _| !ECHOES.contains(&key.as_str()));
+    VersionSet {
+        agent_version,
+        context_graph_version,
+        llm_model_preferences: preferences
+            .into_iter()
+            .filter_map(|(key, value)| Some((key, preference(value)?)))
+            .collect(),
+        carried: set,
+    }
+}
+
+fn take_pin(set: &mut Map<String, Value>, spellings: &[&str]) -> Pin {
+    let mut pin = Pin::Latest;
+    for spelling in spellings.iter().rev() {
+        let value = set.remove(*spelling);
+        if let Some(number) = value.as_ref().and_then(version_number) {
+            pin = Pin::Number(number);
+        }
+    }
+    pin
+}
+
+/// A version number: `3`, `3.0` or `"3"`.
+fn version_number(value: &Value) -> Option<u32> {
+    let number = value.as_f64().or_else(|| value.as_str()?.parse().ok())?;
+    (number >= 0.0 && number.fract() == 0.0 && number <= f64::from(u32::MAX)).then_some(number as u32)
+}
+
+/// Parameters that older answers put beside the model's name.
+const OLD_PARAMS: [&str; 3] = ["temperature", "top_k", "top_p"];
+
+fn preference(value: Value) -> Option<LlmPreference> {
+    let Value::Object(mut fields) = value else { return None };
+    // Without a name it is none that a manifest could mean, and it is carried as it is.
+    let llm_name =
+        fields.remove("llm_name").and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default();
+    let mut params = match fields.remove("params") {
+        Some(Value::Object(params)) => params,
+        _ => Map::new(),
+    };
+    for key in OLD_PARAMS {
+        if let Some(value) = fields.remove(key).filter(|value| !value.is_null()) {
+            params.entry(key).or_insert(value);
+        }
+    }
+    Some(LlmPreference { llm_name, params, experience_controls: Map::new(), carried: fields })
+}
+
+fn pin(pin: Pin) -> Value {
+    match pin {
+        Pin::Latest => Value::Null,
+        Pin::Number(number) => json!(number),
+    }
+}
+
+/// A version set as it is written, the context graph's version under the API's name for it: all three fields
+/// present, and what is carried beside them.
+pub(super) fn version_set_body(set: &VersionSet, context_graph_key: &str) -> Map<String, Value> {
+    let VersionSet { agent_version, context_graph_version, llm_model_preferences, carried } = set;
+    let preferences: Map<String, Value> = llm_model_preferences
+        .iter()
+        .map(|(interaction, preference)| (interaction.clone(), Value::Object(preference_body(preference))))
+        .collect();
+    let mut body = carried.clone();
+    body.insert(AGENT_VERSION[0].to_owned(), pin(*agent_version));
+    body.insert(context_graph_key.to_owned(), pin(*context_graph_version));
+    body.insert("llm_model_preferences".to_owned(), Value::Object(preferences));
+    body
+}
+
+fn preference_body(preference: &LlmPreference) -> Map<String, Value> {
+    let LlmPreference { llm_name, params, experience_controls, carried } = preference;
+    let mut body = carried.clone();
+    if !llm_name.is_empty() {
+        body.insert("llm_name".to_owned(), json!(llm_name));
+        body.insert("params".to_owned(), json!(params));
+    }
+    if !experience_controls.is_empty() {
+        body.insert("experience_controls".to_owned(), json!(experience_controls));
+    }
+    body
+}
+
+/// An agent or context graph in a list.
+#[derive(Deserialize)]
+pub(super) struct Named {
+    pub(super) id: String,
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) deprecated: Option<bool>,
+    /// Absent and null differ: not said, and no version.
+    #[serde(default, deserialize_with = "present")]
+    pub(super) latest_version: Option<Value>,
+}
+
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
+impl Named {
+    /// Its newest version: null (Classic) and 0 (Platform) say that there is none.
+    pub(super) fn latest(&self) -> LatestVersion {
+        match &self.latest_version {
+            None => LatestVersion::Unknown,
+            Some(Value::Null) => LatestVersion::None,
+            Some(value) => match version_number(value) {
+                None => LatestVersion::Unknown,
+                Some(0) => LatestVersion::None,
+                Some(number) => LatestVersion::Number(number),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_version_and_not_said_differ() {
+        let of = |value: Value| serde_json::from_value::<Named>(value).expect("named").latest();
+        assert_eq!(of(json!({"id": "1", "name": "a"})), LatestVersion::Unknown);
+        assert_eq!(of(json!({"id": "1", "name": "a", "latest_version": "new"})), LatestVersion::Unknown);
+        assert_eq!(of(json!({"id": "1", "name": "a", "latest_version": null})), LatestVersion::None);
+        assert_eq!(of(json!({"id": "1", "name": "a", "latest_version": 0})), LatestVersion::None);
+        assert_eq!(of(json!({"id": "1", "name": "a", "latest_version": 3.0})), LatestVersion::Number(3));
+    }
+
+    #[test]
+    fn tags_are_read_from_lists_and_maps() {
+        let of = |value: Value| serde_json::from_value::<Tags>(value).expect("tags").into_map();
+        let wanted = BTreeMap::from([("a".to_owned(), None), ("tier".to_owned(), Some("gold".to_owned()))]);
+        assert_eq!(of(json!([{"key": " tier", "value": "gold "}, {"key": "a", "value": null}])), wanted);
+        assert_eq!(of(json!([{"key": "tier", "value": "gold"}, {"key": "a"}])), wanted);
+        assert_eq!(of(json!({"tier": "gold", "a": null})), wanted);
+    }
+}
