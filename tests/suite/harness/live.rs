@@ -111,6 +111,8 @@ impl Lab {
     pub(crate) fn get(&self, path: &str) -> Value {
         let url = format!("{}/v1/{WORKSPACE}{path}", self.server.url());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        // Another test may have been first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         runtime.block_on(async {
             let client = reqwest::Client::builder().build().unwrap();
             let response = client.get(url).bearer_auth("s3cret-key").send().await.unwrap();
