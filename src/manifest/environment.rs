@@ -235,10 +235,7 @@ fn phone_number(sink: &mut Sink, fields: Fields<'_>) -> Option<String> {
     let text = decode::name(sink, node, "`smoke_phone_number`")?;
     if !id::is_e164(text) {
         let message = "`smoke_phone_number` isn't a phone number in E.164 form";
-        sink.push(
-            Problem::error(Code::BadPhoneNumber, node.span, message)
-                .label("`+`, the country and the number are expected, such as \"+12025550100\""),
-        );
+        sink.push(Problem::error(Code::BadPhoneNumber, node.span, message).label(id::E164));
         return None;
     }
     Some(text.to_owned())

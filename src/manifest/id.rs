@@ -32,6 +32,9 @@ fn is_uuid(text: &str) -> bool {
     lengths.eq([8, 4, 4, 4, 12]) && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
 }
 
+/// What is said of a text that isn't one.
+pub(super) const E164: &str = "`+`, the country and the number are expected, such as \"+12025550100\"";
+
 /// `^\+[1-9]\d{1,14}$`
 pub(super) fn is_e164(text: &str) -> bool {
     let Some(digits) = text.strip_prefix('+') else { return false };

@@ -64,10 +64,7 @@ fn member(sink: &mut Sink, path: &str, field: &Field, key: &Key, node: &Node) ->
         && !id::is_e164(number)
     {
         let message = format!("`{path}` isn't a phone number in E.164 form");
-        sink.push(
-            Problem::warning(Code::BadPhoneNumber, node.span, message)
-                .label("`+`, the country and the number are expected, such as +12025550100"),
-        );
+        sink.push(Problem::warning(Code::BadPhoneNumber, node.span, message).label(id::E164));
     }
     Some(value)
 }

@@ -1,17 +1,22 @@
 //! Cases of the manifest loader: what it accepts, what it says of what it doesn't.
 
+mod both_apis;
 mod broken;
 mod happy;
 mod overlays;
+mod platform;
 mod project_file;
 mod random;
 mod rendering;
+mod settings;
+mod settings_rendering;
 mod tree_bounds;
 
 use std::fs;
 use std::path::Path;
 
 use amigops::manifest::{self, Loaded, Problems};
+use amigops::model::DesiredService;
 
 /// The smallest project file.
 pub(crate) const PROJECT: &str = "\
@@ -21,6 +26,16 @@ environments:
   sandbox: {api: embedded}
   production: {api: classic, organization: acme}
 default_environment: sandbox
+unmanaged_version_sets: [\"personal-*\"]
+guardrails: {require_pins: [release]}
+";
+
+/// A project whose only environment is on the Platform API.
+pub(crate) const PLATFORM: &str = "\
+version: 1
+manifests: [services/**/*.yaml]
+environments:
+  live: {api: platform, workspace: 3fa85f64-5717-4562-b3fc-2c963f66afa6}
 unmanaged_version_sets: [\"personal-*\"]
 guardrails: {require_pins: [release]}
 ";
@@ -46,6 +61,11 @@ impl Case {
     /// One manifest in the smallest project.
     pub(crate) fn service(text: &str) -> Self {
         Self::new(&[("amigops.yaml", PROJECT), ("services/a.yaml", text)])
+    }
+
+    /// One manifest in a project on the Platform API.
+    pub(crate) fn platform(text: &str) -> Self {
+        Self::new(&[("amigops.yaml", PLATFORM), ("services/a.yaml", text)])
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -77,6 +97,22 @@ impl Case {
             Err(problems) => problems.diagnostics.iter().map(coded).collect(),
         }
     }
+}
+
+/// Appends lines to a good service (which has 3 lines) on the Platform API, and expects problems, given as
+/// `CODE line:column`.
+fn expect_on_platform(addition: &str, expected: &[&str]) {
+    let case = Case::platform(&format!("{SERVICE}{addition}"));
+    let found: Vec<String> =
+        case.codes().into_iter().map(|one| one.replace("services/a.yaml:", "")).collect();
+    let words = case.load().err().map(|problems| listed(&problems));
+    assert_eq!(found, expected, "after\n{addition}\n{words:#?}");
+}
+
+/// What these lines, appended to a good service, become on the Platform API.
+fn on_platform(addition: &str) -> DesiredService {
+    let mut loaded = Case::platform(&format!("{SERVICE}{addition}")).loaded();
+    loaded.desired.services.remove("A").expect("it is declared")
 }
 
 fn coded(one: &manifest::Diagnostic) -> String {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use amigops::manifest::{Credentials, Target, find_root, load, load_project};
+use amigops::manifest::{Credentials, Project, Target, find_root, load, load_project};
 use amigops::model::{Api, Guardrails, MaxRemovals, Ownership};
 
 use super::{Case, SERVICE, listed};
@@ -43,83 +43,21 @@ guardrails:
   protected: [A]
 "#;
 
-#[test]
-fn every_key_of_a_project() {
+fn everything() -> (Case, Project) {
     let case = Case::new(&[
         ("amigops.yaml", EVERYTHING),
         ("sandbox-seed.yaml", "agents: []"),
         ("services/a.yaml", SERVICE),
     ]);
     let project = load_project(case.path()).unwrap_or_else(|problems| panic!("{:#?}", listed(&problems)));
-    let root = project.root.clone();
+    (case, project)
+}
+
+#[test]
+fn every_key_of_a_project() {
+    let (case, project) = everything();
     assert_eq!((project.version, project.default_environment.as_deref()), (1, Some("sandbox")));
     assert_eq!(project.manifests, ["services/**/*.yaml"]);
-    let target = |name: &str| &project.environments[name].target;
-    assert_eq!(
-        target("sandbox"),
-        &Target::Embedded {
-            dialect: Api::Classic,
-            state: root.join(".amigops/sandbox.redb"),
-            seed: Some(root.join("sandbox-seed.yaml")),
-            limits: true,
-            smoke_phone_number: None,
-        }
-    );
-    assert_eq!(
-        target("scratch"),
-        &Target::Embedded {
-            dialect: Api::Classic,
-            state: root.join(".amigops/scratch.redb"),
-            seed: None,
-            limits: false,
-            smoke_phone_number: None,
-        }
-    );
-    assert_eq!(
-        target("staging"),
-        &Target::Classic {
-            organization: Some("acme-staging".to_owned()),
-            base_url: Some("https://proxy.example/amigo".to_owned()),
-            headers: BTreeMap::from([("x-mongo-cluster-name".to_owned(), "blue".to_owned())]),
-            credentials: Credentials {
-                api_key: Some("STAGING_KEY".to_owned()),
-                api_key_id: Some("STAGING_KEY_ID".to_owned()),
-                user_id: Some("STAGING_USER".to_owned()),
-            },
-        }
-    );
-    assert_eq!(
-        target("production"),
-        &Target::Platform {
-            workspace: Some("3fa85f64-5717-4562-b3fc-2c963f66afa6".to_owned()),
-            base_url: Some("https://proxy.example/platform".to_owned()),
-            headers: BTreeMap::from([("x-team".to_owned(), "care".to_owned())]),
-            credentials: Credentials { api_key: Some("PLATFORM_KEY".to_owned()), ..Credentials::default() },
-            smoke_phone_number: Some("+12025550100".to_owned()),
-        }
-    );
-    assert_eq!(
-        target("rehearsal"),
-        &Target::Embedded {
-            dialect: Api::Platform,
-            state: root.join(".amigops/rehearsal.redb"),
-            seed: None,
-            limits: false,
-            smoke_phone_number: Some("+12025550101".to_owned()),
-        }
-    );
-    let apis: Vec<_> =
-        project.environments.values().map(|one| (one.name.as_str(), one.target.api())).collect();
-    assert_eq!(
-        apis,
-        [
-            ("production", Api::Platform),
-            ("rehearsal", Api::Platform),
-            ("sandbox", Api::Classic),
-            ("scratch", Api::Classic),
-            ("staging", Api::Classic),
-        ]
-    );
     let policy = &project.policy;
     assert_eq!(policy.ownership, Ownership { tag: "managed_by".to_owned(), value: "care team".to_owned() });
     assert!(policy.is_unmanaged(&"personal-ann".into()) && !policy.is_unmanaged(&"release".into()));
@@ -132,9 +70,64 @@ fn every_key_of_a_project() {
         }
     );
     assert_eq!(load(case.path(), None).expect("it loads").environment.name, "sandbox");
-    for name in ["production", "rehearsal"] {
-        assert_eq!(load(case.path(), Some(name)).expect("it loads").environment.name, name);
+    let apis = [
+        ("production", Api::Platform),
+        ("rehearsal", Api::Platform),
+        ("sandbox", Api::Classic),
+        ("scratch", Api::Classic),
+        ("staging", Api::Classic),
+    ];
+    assert_eq!(project.environments.len(), apis.len());
+    for (name, api) in apis {
+        let environment = load(case.path(), Some(name)).expect("it loads").environment;
+        assert_eq!((environment.name.as_str(), environment.target.api()), (name, api));
     }
+}
+
+#[test]
+fn every_key_of_an_embedded_environment() {
+    let (_case, project) = everything();
+    let embedded = |name: &str, dialect, seed: Option<&str>, limits, number: Option<&str>| {
+        let target = Target::Embedded {
+            dialect,
+            state: project.root.join(format!(".amigops/{name}.redb")),
+            seed: seed.map(|seed| project.root.join(seed)),
+            limits,
+            smoke_phone_number: number.map(str::to_owned),
+        };
+        assert_eq!(project.environments[name].target, target);
+    };
+    embedded("sandbox", Api::Classic, Some("sandbox-seed.yaml"), true, None);
+    embedded("scratch", Api::Classic, None, false, None);
+    embedded("rehearsal", Api::Platform, None, false, Some("+12025550101"));
+}
+
+#[test]
+fn every_key_of_a_remote_environment() {
+    let (_case, project) = everything();
+    assert_eq!(
+        project.environments["staging"].target,
+        Target::Classic {
+            organization: Some("acme-staging".to_owned()),
+            base_url: Some("https://proxy.example/amigo".to_owned()),
+            headers: BTreeMap::from([("x-mongo-cluster-name".to_owned(), "blue".to_owned())]),
+            credentials: Credentials {
+                api_key: Some("STAGING_KEY".to_owned()),
+                api_key_id: Some("STAGING_KEY_ID".to_owned()),
+                user_id: Some("STAGING_USER".to_owned()),
+            },
+        }
+    );
+    assert_eq!(
+        project.environments["production"].target,
+        Target::Platform {
+            workspace: Some("3fa85f64-5717-4562-b3fc-2c963f66afa6".to_owned()),
+            base_url: Some("https://proxy.example/platform".to_owned()),
+            headers: BTreeMap::from([("x-team".to_owned(), "care".to_owned())]),
+            credentials: Credentials { api_key: Some("PLATFORM_KEY".to_owned()), ..Credentials::default() },
+            smoke_phone_number: Some("+12025550100".to_owned()),
+        }
+    );
 }
 
 /// Problems of a project file that continues `version` and `manifests` (lines 1 and 2).

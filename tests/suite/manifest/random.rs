@@ -3,7 +3,7 @@
 use amigops::report::diagnostics::{render, render_problems};
 use proptest::prelude::*;
 
-use super::{Case, PROJECT};
+use super::{Case, PLATFORM, PROJECT};
 
 const VALID: &str = r#"service: Health Coach
 description: |
@@ -17,6 +17,26 @@ version_sets:
 lifecycle: {ignore: [tags.tier], retire: keep}
 smoke: [{version_set: dev, expect: "(?i)a"}]
 environments: {production: {tags: {tier: ~}}}
+"#;
+
+const VALID_ON_PLATFORM: &str = r#"service: Health Coach
+agent: {id: 3fa85f64-5717-4562-b3fc-2c963f66afa6}
+context_graph: Coaching Flow
+tool_capacity: 3
+voice_config:
+  tts_config: {voice: x, speed: 1.5}
+  filler_vocabulary: [well, so]
+  language_providers: {es: {provider: groq}, fr: ~}
+  forwarding: {forward_to: "+12025550100"}
+escalation_policy: {risk_scorer: {type: hangup}}
+version_sets:
+  release:
+    agent_version: 3
+    context_graph_version: 5
+    llm_model_preferences: {E: {llm_name: aws_x, experience_controls: {temperature: 1, stop: [a]}}}
+lifecycle: {ignore: [voice_config.forwarding], retire: delete}
+smoke: [{say: hello}]
+environments: {live: {voice_config: {tts_config: {voice: ~}}}}
 "#;
 
 fn survives(project: &[u8], manifest: &[u8]) {
@@ -73,6 +93,13 @@ fn mutate(text: &str, edits: &[(usize, usize, String)]) -> String {
     chars.into_iter().collect()
 }
 
+#[test]
+fn what_is_mutated_is_valid() {
+    for (project, manifest) in [(PROJECT, VALID), (PLATFORM, VALID_ON_PLATFORM)] {
+        Case::new(&[("amigops.yaml", project), ("services/a.yaml", manifest)]).loaded();
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -86,5 +113,6 @@ proptest! {
     fn mutated_documents(edits in proptest::collection::vec((any::<usize>(), 0..12_usize, piece()), 1..6)) {
         survives(PROJECT.as_bytes(), mutate(VALID, &edits).as_bytes());
         survives(mutate(PROJECT, &edits).as_bytes(), VALID.as_bytes());
+        survives(PLATFORM.as_bytes(), mutate(VALID_ON_PLATFORM, &edits).as_bytes());
     }
 }
