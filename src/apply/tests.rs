@@ -40,6 +40,11 @@ fn server(api: Api, live: &Snapshot) -> Server {
     let mut options =
         emulator::Options::new(Arc::new(|| SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)));
     options.seed = Some(seed);
+    // Where somebody else's inactive service has a name, only a server that does not mind gives it to ours.
+    let names: BTreeSet<_> = live.services.iter().map(|service| &service.name).collect();
+    let strangers =
+        live.services.iter().any(|service| !service.active && !policy().ownership.owns(&service.tags));
+    options.platform.inactive_names_taken = names.len() == live.services.len() && !strangers;
     let server = Server::start(options).expect("an emulator");
     let fill = |world: &mut _| match api {
         Api::Classic => fill_organization(world, live),

@@ -274,6 +274,35 @@ fn normal_value(kind: &Kind, value: Value) -> Value {
     }
 }
 
+/// The paths to members that objects need and that are not there.
+pub fn missing(fields: &[Field], values: &Map<String, Value>) -> Vec<String> {
+    let mut paths = Vec::new();
+    for field in fields {
+        match values.get(field.name) {
+            None | Some(Value::Null) if field.required => paths.push(field.name.to_owned()),
+            Some(value) => {
+                let below = missing_in(&field.kind, value);
+                paths.extend(below.into_iter().map(|path| format!("{}.{path}", field.name)));
+            }
+            None => {}
+        }
+    }
+    paths
+}
+
+fn missing_in(kind: &Kind, value: &Value) -> Vec<String> {
+    match (kind, value) {
+        (Kind::Object(fields), Value::Object(values)) => missing(fields, values),
+        (Kind::Map { of, .. }, Value::Object(values)) => {
+            let below = |(key, value): (&String, &Value)| {
+                missing_in(of, value).into_iter().map(move |path| format!("{key}.{path}")).collect::<Vec<_>>()
+            };
+            values.iter().flat_map(below).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// An object without the members that are null, at any depth but in lists: to the server, they are as if
 /// they were not there.
 pub fn without_nulls(values: &Map<String, Value>) -> Map<String, Value> {
@@ -290,7 +319,20 @@ mod tests {
     use super::*;
 
     fn object(value: Value) -> Map<String, Value> {
-        value.as_object().cloned().unwrap_or_default()
+        let Value::Object(object) = value else { panic!("no object: {value}") };
+        object
+    }
+
+    #[test]
+    fn what_an_object_needs_is_missed_by_its_path() {
+        let voice = object(json!({"voice_config": {
+            "forwarding": {"warm_transfer": false}, "language_providers": {"es": {"config": {}}},
+        }}));
+        let missing = missing(SERVICE, &voice);
+        assert_eq!(
+            missing,
+            ["voice_config.language_providers.es.provider", "voice_config.forwarding.forward_to"]
+        );
     }
 
     #[test]

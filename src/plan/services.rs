@@ -11,7 +11,7 @@ use super::types::{Action, Change, Finding, ProblemKind, Risk, ServiceKind, Serv
 use super::{names, pins, replacement};
 use crate::model::{
     AgentId, ContextGraphId, DesiredService, LiveService, NewService, OnAgentChange, Retire, ServiceName,
-    ServiceUpdate, VersionSet, VersionSetName,
+    ServiceUpdate, VersionSet, VersionSetName, settings,
 };
 
 /// Adds the steps that bring one declared service about.
@@ -51,6 +51,7 @@ pub(super) fn steps(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>) {
         draft.findings.push(Finding { service: wanted.name.clone(), message });
     }
     pins::deprecated(draft, embodiment, &content);
+    needs_members(draft, embodiment, &content);
     match embodiment.live {
         None => create(draft, embodiment, &content),
         Some(live) => {
@@ -63,6 +64,24 @@ pub(super) fn steps(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>) {
                 change(draft, embodiment, live, &content);
             }
         }
+    }
+}
+
+/// Says which members a block needs that neither the manifest nor the live service has.
+fn needs_members(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, content: &Content) {
+    for path in settings::missing(settings::SERVICE, &content.settings) {
+        let setting = path.split('.').next().unwrap_or_default();
+        let message = format!("`{}` would be without `{path}`, which the API needs", content.name);
+        draft.problem(ProblemKind::Impossible, embodiment, message, &["add it to the manifest"]);
+        at_setting(draft, embodiment, setting);
+    }
+}
+
+/// Puts the last problem to the place of a setting.
+fn at_setting(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, name: &str) {
+    let place = embodiment.wanted.setting_places.get(name).cloned();
+    if let Some(problem) = draft.problems.last_mut() {
+        problem.place = place.or_else(|| problem.place.take());
     }
 }
 
@@ -320,10 +339,7 @@ fn can_clear(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, live: &LiveServ
             live.name
         );
         draft.problem(ProblemKind::Impossible, embodiment, message, &[help]);
-        let place = embodiment.wanted.setting_places.get(name).cloned();
-        if let Some(problem) = draft.problems.last_mut() {
-            problem.place = place.or_else(|| problem.place.take());
-        }
+        at_setting(draft, embodiment, name);
     }
 }
 

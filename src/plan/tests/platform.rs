@@ -16,7 +16,8 @@ fn show(desired: &Desired, snapshot: &Snapshot) -> String {
 }
 
 fn object(value: Value) -> Map<String, Value> {
-    value.as_object().cloned().expect("an object")
+    let Value::Object(object) = value else { panic!("no object: {value}") };
+    object
 }
 
 /// A live service as Platform answers it: no set is born with it, and every setting has a value.
@@ -310,4 +311,15 @@ fn controls_are_laid_over_the_live_ones_while_the_model_stays() {
         json!({"verbosity": "low", "top_p": 0.5})
     );
     assert_eq!(written(wanted_with("other", Some(Some(patch)))), json!({"top_p": 0.5}));
+}
+
+#[test]
+fn a_block_without_what_it_needs_is_refused_in_the_plan() {
+    let partial = json!({"voice_config": {"forwarding": {"warm_transfer": false}}});
+    let coach = desired([with_settings(wanted("Coach", "A1"), partial)]);
+    let error = try_plan(&coach, &snapshot([]), &platform()).expect_err("impossible");
+    assert_snapshot!(error.problems[0].message, @"`Coach` would be without `voice_config.forwarding.forward_to`, which the API needs");
+    let whole = json!({"voice_config": {"forwarding": {"forward_to": "+12025550100"}}});
+    let plan = show(&coach, &snapshot([there("1", "Coach", "A1", whole)]));
+    assert_snapshot!(plan, @r#"1 update 1 voice_config={"forwarding":{"forward_to":"+12025550100","warm_transfer":false}}"#);
 }

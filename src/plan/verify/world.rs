@@ -45,7 +45,7 @@ impl World {
 
     /// Adds or changes a service, and keeps the indices true.
     pub(super) fn put(&mut self, service: LiveService) {
-        self.remove(&service.id.clone());
+        self.remove(&service.id);
         if self.holds_name(&service) {
             *self.holders.entry(service.name.clone()).or_default() += 1;
         }
