@@ -1,5 +1,6 @@
 //! From an environment to a connection: the embedded emulator, credentials, addresses. May import everything.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,14 +8,14 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::Context;
-use crate::emulator::{Limits, Options, Seed, Server};
+use crate::emulator::{Limits, Options, SANDBOX_WORKSPACE, Seed, Server};
 use crate::env::Env;
 use crate::error::Failure;
 use crate::manifest::{Credentials as VariableNames, Environment, Loaded, Target};
 use crate::model::Api;
 use crate::remote::{Access, AnyApi, Classic, Credentials, Platform, ReadApi, WriteApi};
 
-/// The organization and the credentials of the embedded sandbox: a loopback port of this process.
+/// The organization (on Classic) and the credentials of the embedded sandbox: a loopback port of this process.
 const SANDBOX: &str = "sandbox";
 
 /// A connection, and the emulator that it may need to stay alive.
@@ -46,7 +47,9 @@ impl Connection {
 pub(super) fn connect(context: &Context<'_>, loaded: &Loaded) -> Result<Connection, Failure> {
     let Environment { name, target } = &loaded.environment;
     match target {
-        Target::Embedded { state, seed, limits, .. } => embedded(context, state, seed.as_deref(), *limits),
+        Target::Embedded { dialect, state, seed, limits, .. } => {
+            embedded(context, *dialect, state, seed.as_deref(), *limits)
+        }
         Target::Classic { organization, base_url, headers, credentials } => {
             let setting = |file: &Option<String>, variables| setting(context.env, file, variables);
             let organization = setting(organization, &["AMIGO_ORGANIZATION_ID"])
@@ -58,7 +61,7 @@ pub(super) fn connect(context: &Context<'_>, loaded: &Loaded) -> Result<Connecti
             let api = AnyApi::Classic(Classic::new(access)?);
             Ok(Connection { api, organization, _emulator: None })
         }
-        // The sandbox of this API: `Seed::ensure_workspace_key` and `SANDBOX_WORKSPACE` go in here.
+        // The manifests' part can't say yet where such a sandbox keeps its state.
         Target::Platform { embedded: true, .. } => {
             Err(Failure::other(format!("environment `{name}` is an embedded emulator of the Platform API"))
                 .hint("this version embeds the Classic API only"))
@@ -101,7 +104,7 @@ fn access(
     base_url: &str,
     organization: String,
     credentials: Credentials,
-    headers: std::collections::BTreeMap<String, String>,
+    headers: BTreeMap<String, String>,
 ) -> Access {
     let (now, random) = (context.env.clone(), context.env.clone());
     Access {
@@ -154,9 +157,11 @@ fn secret(env: &Env, environment: &str, what: &str, names: &[&str]) -> Result<Se
         .hint(format!("set {}, or {files} to a file that holds it", names.join(" or "))))
 }
 
-/// Starts the emulator in this process, on a free loopback port.
+/// Starts the emulator in this process, on a free loopback port. On Platform, a seed that has no workspace
+/// `sandbox` gives it what its organization `sandbox` has.
 fn embedded(
     context: &Context<'_>,
+    dialect: Api,
     state: &Path,
     seed: Option<&Path>,
     limits: bool,
@@ -167,7 +172,18 @@ fn embedded(
         })?;
     }
     let mut seed = seed.map(read_seed).transpose()?.unwrap_or_default();
-    seed.ensure_api_key(SANDBOX, SANDBOX, SANDBOX, SANDBOX);
+    let (home, credentials) = match dialect {
+        Api::Classic => {
+            seed.ensure_api_key(SANDBOX, SANDBOX, SANDBOX, SANDBOX);
+            let (api_key, api_key_id, user_id) = (SANDBOX.into(), SANDBOX.into(), SANDBOX.into());
+            (SANDBOX, Credentials::SignIn { api_key, api_key_id, user_id })
+        }
+        Api::Platform => {
+            seed.mirror_organization(SANDBOX, SANDBOX_WORKSPACE);
+            seed.ensure_workspace_key(SANDBOX_WORKSPACE, SANDBOX);
+            (SANDBOX_WORKSPACE, Credentials::Key(SANDBOX.into()))
+        }
+    };
     let clock = context.env.clone();
     let mut options = Options::new(Arc::new(move || clock.now()));
     options.state = Some(state.to_path_buf());
@@ -175,12 +191,12 @@ fn embedded(
     options.limits =
         if limits { Limits::Documented { window: Duration::from_secs(60) } } else { Limits::Off };
     let server = start(options)?;
-    let credentials =
-        Credentials::SignIn { api_key: SANDBOX.into(), api_key_id: SANDBOX.into(), user_id: SANDBOX.into() };
-    let access =
-        access(context, &server.url(), SANDBOX.to_owned(), credentials, std::collections::BTreeMap::new());
-    let api = AnyApi::Classic(Classic::new(access)?);
-    Ok(Connection { api, organization: SANDBOX.to_owned(), _emulator: Some(server) })
+    let access = access(context, &server.url(), home.to_owned(), credentials, BTreeMap::new());
+    let api = match dialect {
+        Api::Classic => AnyApi::Classic(Classic::new(access)?),
+        Api::Platform => AnyApi::Platform(Platform::new(access, None)?),
+    };
+    Ok(Connection { api, organization: home.to_owned(), _emulator: Some(server) })
 }
 
 /// Starts an emulator, or says why not, down to the first cause.
