@@ -11,5 +11,6 @@ mod harness;
 mod house;
 mod kill;
 mod manifest;
+mod platform_client;
 mod quickstart;
 mod replacement;
