@@ -223,3 +223,48 @@ pub(super) fn read_seed(file: &Path) -> Result<Seed, Failure> {
         Failure::other(format!("{}:{}:{}: {}", file.display(), error.line, error.column, error.message))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn of(variables: &[(&str, &str)], names: &[&str]) -> Result<String, String> {
+        let env = Env::fixed(variables.iter().copied());
+        match secret(&env, "prod", "API key", names) {
+            Ok(secret) => Ok(secret.expose_secret().to_owned()),
+            Err(Failure::Other { message, hints }) => Err(format!("{message}; {}", hints.join("; "))),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_first_variable_that_is_set_holds_the_secret() {
+        let names = ["PLATFORM_API_KEY", "AMIGO_API_KEY"];
+        assert_eq!(of(&[("AMIGO_API_KEY", " b "), ("PLATFORM_API_KEY", "a")], &names), Ok("a".to_owned()));
+        assert_eq!(of(&[("AMIGO_API_KEY", " b ")], &names), Ok("b".to_owned()));
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), "c\n").expect("a file to write");
+        let path = file.path().to_str().expect("a path");
+        assert_eq!(
+            of(&[("PLATFORM_API_KEY_FILE", path), ("AMIGO_API_KEY", "b")], &names),
+            Ok("c".to_owned())
+        );
+        let both = of(&[("AMIGO_API_KEY", "b"), ("AMIGO_API_KEY_FILE", path)], &names);
+        assert!(both.is_err_and(|error| error.contains("both AMIGO_API_KEY and AMIGO_API_KEY_FILE are set")));
+        let error = of(&[], &names).expect_err("nothing is set");
+        for part in ["PLATFORM_API_KEY", "AMIGO_API_KEY", "PLATFORM_API_KEY_FILE", "AMIGO_API_KEY_FILE"] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_goes_before_variables_and_the_first_of_these_before_others() {
+        let env = Env::fixed([("AMIGO_WORKSPACE_ID", "later"), ("PLATFORM_WORKSPACE_ID", "first")]);
+        assert_eq!(setting(&env, &Some("file".to_owned()), WORKSPACE_VARIABLES).as_deref(), Some("file"));
+        assert_eq!(setting(&env, &None, WORKSPACE_VARIABLES).as_deref(), Some("first"));
+        let env = Env::fixed([("AMIGO_WORKSPACE_ID", "later"), ("PLATFORM_WORKSPACE_ID", "")]);
+        assert_eq!(setting(&env, &None, WORKSPACE_VARIABLES).as_deref(), Some("later"));
+    }
+}
