@@ -151,12 +151,13 @@ mod tests {
     }
 
     fn settings(value: Value) -> ServiceUpdate {
-        let settings = value.as_object().cloned().expect("settings");
+        let Value::Object(settings) = value else { panic!("settings are an object") };
         ServiceUpdate { settings, ..ServiceUpdate::default() }
     }
 
     fn release(value: Value) -> ServiceUpdate {
-        let live = answer(json!({ "version_sets": { "release": value } }));
+        let sets = Map::from_iter([("release".to_owned(), value)]);
+        let live = answer(json!({ "version_sets": sets }));
         ServiceUpdate { version_sets: live.version_sets, ..ServiceUpdate::default() }
     }
 
