@@ -11,6 +11,7 @@ mod harness;
 mod house;
 mod kill;
 mod manifest;
+mod platform;
 mod platform_fields;
 mod quickstart;
 mod replacement;

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use amigops::emulator::Verdict;
-use amigops::model::Api;
 
 use super::{EMPTY, service, services};
 use crate::harness::{Lab, is_create};

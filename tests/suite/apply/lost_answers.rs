@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use amigops::emulator::Verdict;
-use amigops::model::Api;
 
 use super::{EMPTY, service, services};
 use crate::harness::{Lab, is_create};

@@ -1,7 +1,5 @@
 //! Others work here, too: their services, their edits, their words on our terminal.
 
-use amigops::model::Api;
-
 use super::{EMPTY, service};
 use crate::harness::Lab;
 use crate::on_both_apis;
