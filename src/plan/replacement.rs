@@ -16,7 +16,9 @@ use super::diff::{self, Content};
 use super::identity::Embodiment;
 use super::types::{Action, Finding, Risk, ServiceKind, ServicePlan, StepId, Target};
 use super::{names, pins, services};
-use crate::model::{DesiredService, LatestVersion, LiveService, Pin, Retire, ServiceUpdate, TAG_REPLACES};
+use crate::model::{
+    DesiredService, LatestVersion, LiveService, Pin, Retire, ServiceId, ServiceUpdate, TAG_REPLACES,
+};
 
 /// Adds the steps that put a new service in the place of `old`.
 pub(super) fn steps(
@@ -86,6 +88,14 @@ pub(super) fn steps(
         retire_old(draft, wanted, older, 0..0);
     }
     draft.services.push(show(draft, embodiment, old, &Content { active, ..content }));
+}
+
+/// Whether this is the new service of a replacement whose old one was deleted before it could hand over: it
+/// was never in use, and nobody else is.
+pub(super) fn is_heir(draft: &Draft<'_>, live: &LiveService) -> bool {
+    let is_gone = |old: &str| draft.live(&ServiceId::new(old)).is_none();
+    let old = live.tags.get(TAG_REPLACES).and_then(Option::as_deref);
+    !live.active && names::replacing_for(live).is_some() && old.is_some_and(is_gone)
 }
 
 /// What a reader sees of a replacement: what changes from the old to the new service.

@@ -17,7 +17,13 @@ use crate::model::{
 /// Adds the steps that bring one declared service about.
 pub(super) fn steps(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>) {
     let wanted = embodiment.wanted;
-    let content = diff::content(wanted, embodiment.joins, embodiment.live, draft.policy);
+    let mut content = diff::content(wanted, embodiment.joins, embodiment.live, draft.policy);
+    if embodiment.live.is_some_and(|live| replacement::is_heir(draft, live)) && wanted.active != Some(false) {
+        content.active = true;
+        let message =
+            "the service that it was to replace is gone, so that it is activated in its place".to_owned();
+        draft.findings.push(Finding { service: wanted.name.clone(), message });
+    }
     if !tags_fit(draft, embodiment, &content.tags) {
         return;
     }
@@ -43,6 +49,7 @@ pub(super) fn steps(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>) {
     }
     if let Some(live) = embodiment.live
         && !live.active
+        && !content.active
         && wanted.active.is_none()
         && embodiment.half_made.is_none()
     {

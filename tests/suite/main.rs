@@ -12,6 +12,7 @@ mod house;
 mod kill;
 mod manifest;
 mod platform_client;
+mod platform;
 mod platform_fields;
 mod quickstart;
 mod replacement;

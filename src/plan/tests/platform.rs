@@ -203,12 +203,20 @@ fn an_inactive_service_gives_its_name_to_the_new_one_without_an_activation() {
 }
 
 #[test]
-fn a_new_service_whose_old_one_is_gone_takes_its_name() {
-    let (desired, snapshot) = replacing(Retire::Deactivate);
+fn a_new_service_whose_old_one_is_gone_takes_its_place() {
+    let (mut desired, snapshot) = replacing(Retire::Deactivate);
     let whole = plan_and_judge(&desired, &snapshot, &platform());
     let mut cut = crate::plan::verify::outcome(&snapshot, &whole.steps[..1], Api::Platform);
     cut.services.retain(|service| !service.active);
+    let plan = plan_and_judge(&desired, &cut, &platform());
+    assert_snapshot!(steps(&plan), @"1 update 000000000000cafe00000001 name=Coach active=true");
+    assert_snapshot!(plan.findings[0].message, @"the service that it was to replace is gone, so that it is activated in its place");
+    desired.services.get_mut("Coach").expect("declared").active = Some(false);
     assert_snapshot!(show(&desired, &cut), @"1 update 000000000000cafe00000001 name=Coach");
+    // One that took over long ago and was deactivated since stays so.
+    desired.services.get_mut("Coach").expect("declared").active = None;
+    cut.services[0].name = "Coach".into();
+    assert_snapshot!(show(&desired, &cut), @"");
 }
 
 #[test]

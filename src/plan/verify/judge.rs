@@ -309,8 +309,10 @@ impl<'a> Judge<'a> {
         let name = &wanted.name;
         let ignored: BTreeSet<&str> = wanted.lifecycle.ignore.iter().map(|path| path.0[0].as_str()).collect();
         let ignored = |field: &str| before.is_some() && ignored.contains(field);
-        let active = if ignored("active") { None } else { wanted.active };
-        let active = active.unwrap_or_else(|| before.is_none_or(|live| live.active));
+        // Who was to take over from a service that is gone was never in use: it begins as a new one would.
+        let begins = before.is_none_or(|live| self.inherits(name, live));
+        let active = if ignored("active") && !begins { None } else { wanted.active };
+        let active = active.unwrap_or_else(|| begins || before.is_some_and(|live| live.active));
         let holders = ours.get(&(name, active)).map(Vec::as_slice).unwrap_or_default();
         let [service] = holders else {
             return vec![format!(
@@ -345,6 +347,13 @@ impl<'a> Judge<'a> {
         }
         expect("active", service.active == active);
         wrong
+    }
+
+    /// Whether a service waits under a passing name for the place of one that does not exist.
+    fn inherits(&self, name: &ServiceName, live: &LiveService) -> bool {
+        let old = live.tags.get(TAG_REPLACES).and_then(Option::as_deref);
+        let waits = live.name.as_str().starts_with(&format!("{name} (replacing "));
+        !live.active && waits && old.is_some_and(|old| self.original(&ServiceId::new(old)).is_none())
     }
 
     fn sets_as_wanted(&self, wanted: &DesiredService, service: &LiveService) -> bool {
