@@ -151,21 +151,12 @@ mod tests {
     }
 
     fn settings(value: Value) -> ServiceUpdate {
-<<<<<<< HEAD
         let Value::Object(settings) = value else { panic!("no settings: {value}") };
-=======
-        let Value::Object(settings) = value else { panic!("settings are an object") };
->>>>>>> suite
         ServiceUpdate { settings, ..ServiceUpdate::default() }
     }
 
     fn release(value: Value) -> ServiceUpdate {
-<<<<<<< HEAD
         let live = answer(json!({ "version_sets": Map::from_iter([("release".to_owned(), value)]) }));
-=======
-        let sets = Map::from_iter([("release".to_owned(), value)]);
-        let live = answer(json!({ "version_sets": sets }));
->>>>>>> suite
         ServiceUpdate { version_sets: live.version_sets, ..ServiceUpdate::default() }
     }
 
