@@ -15,7 +15,7 @@ use crate::manifest::{Credentials as VariableNames, Environment, Loaded, Target}
 use crate::model::Api;
 use crate::remote::{Access, AnyApi, Classic, Credentials, Platform, ReadApi, WriteApi};
 
-/// The organization and every credential of the embedded sandbox: a loopback port of this process.
+/// The organization (on Classic) and the credentials of the embedded sandbox: a loopback port of this process.
 const SANDBOX: &str = "sandbox";
 
 /// A connection, and the emulator that it may need to stay alive.
@@ -48,14 +48,8 @@ pub(super) fn connect(context: &Context<'_>, loaded: &Loaded) -> Result<Connecti
     let Environment { name, target } = &loaded.environment;
     match target {
         Target::Embedded { dialect, state, seed, limits, smoke_phone_number } => {
-            let server = embedded(context, *dialect, state, seed.as_deref(), *limits)?;
-            let (organization, credentials) = sandbox(*dialect);
-            let access = access(context, &server.url(), organization.clone(), credentials, BTreeMap::new());
-            let api = match dialect {
-                Api::Classic => AnyApi::Classic(Classic::new(access)?),
-                Api::Platform => AnyApi::Platform(Platform::new(access, smoke_phone_number.clone())?),
-            };
-            Ok(Connection { api, organization, _emulator: Some(server) })
+            let number = smoke_phone_number.clone();
+            embedded(context, *dialect, state, seed.as_deref(), *limits, number)
         }
         Target::Classic { organization, base_url, headers, credentials } => {
             let setting = |file: &Option<String>, variables| setting(context.env, file, variables);
@@ -159,47 +153,47 @@ fn secret(env: &Env, environment: &str, what: &str, names: &[&str]) -> Result<Se
         .hint(format!("set {}, or {files} to a file that holds it", names.join(" or "))))
 }
 
-/// Who the sandbox is, and who may enter it.
-fn sandbox(dialect: Api) -> (String, Credentials) {
-    let word = || SecretString::from(SANDBOX);
-    match dialect {
-        Api::Classic => {
-            let sign_in = Credentials::SignIn { api_key: word(), api_key_id: word(), user_id: word() };
-            (SANDBOX.to_owned(), sign_in)
-        }
-        Api::Platform => (SANDBOX_WORKSPACE.to_owned(), Credentials::Key(word())),
-    }
-}
-
-/// Starts the emulator in this process, on a free loopback port.
+/// Starts the emulator in this process, on a free loopback port. On Platform, a seed that has no workspace
+/// `sandbox` gives it what its organization `sandbox` has.
 fn embedded(
     context: &Context<'_>,
     dialect: Api,
     state: &Path,
     seed: Option<&Path>,
     limits: bool,
-) -> Result<Server, Failure> {
+    smoke_phone_number: Option<String>,
+) -> Result<Connection, Failure> {
     if let Some(directory) = state.parent() {
         std::fs::create_dir_all(directory).map_err(|error| {
             Failure::other(format!("the sandbox's directory can't be made: {}: {error}", directory.display()))
         })?;
     }
     let mut seed = seed.map(read_seed).transpose()?.unwrap_or_default();
-    match dialect {
-        Api::Classic => seed.ensure_api_key(SANDBOX, SANDBOX, SANDBOX, SANDBOX),
+    let (home, credentials) = match dialect {
+        Api::Classic => {
+            seed.ensure_api_key(SANDBOX, SANDBOX, SANDBOX, SANDBOX);
+            let (api_key, api_key_id, user_id) = (SANDBOX.into(), SANDBOX.into(), SANDBOX.into());
+            (SANDBOX, Credentials::SignIn { api_key, api_key_id, user_id })
+        }
         Api::Platform => {
-            // One seed serves both dialects: what it says of the organization holds for the workspace.
             seed.mirror_organization(SANDBOX, SANDBOX_WORKSPACE);
             seed.ensure_workspace_key(SANDBOX_WORKSPACE, SANDBOX);
+            (SANDBOX_WORKSPACE, Credentials::Key(SANDBOX.into()))
         }
-    }
+    };
     let clock = context.env.clone();
     let mut options = Options::new(Arc::new(move || clock.now()));
     options.state = Some(state.to_path_buf());
     options.seed = Some(seed);
     options.limits =
         if limits { Limits::Documented { window: Duration::from_secs(60) } } else { Limits::Off };
-    start(options)
+    let server = start(options)?;
+    let access = access(context, &server.url(), home.to_owned(), credentials, BTreeMap::new());
+    let api = match dialect {
+        Api::Classic => AnyApi::Classic(Classic::new(access)?),
+        Api::Platform => AnyApi::Platform(Platform::new(access, smoke_phone_number)?),
+    };
+    Ok(Connection { api, organization: home.to_owned(), _emulator: Some(server) })
 }
 
 /// Starts an emulator, or says why not, down to the first cause.
@@ -225,4 +219,49 @@ pub(super) fn read_seed(file: &Path) -> Result<Seed, Failure> {
     Seed::from_yaml(&text).map_err(|error| {
         Failure::other(format!("{}:{}:{}: {}", file.display(), error.line, error.column, error.message))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn of(variables: &[(&str, &str)], names: &[&str]) -> Result<String, String> {
+        let env = Env::fixed(variables.iter().copied());
+        match secret(&env, "prod", "API key", names) {
+            Ok(secret) => Ok(secret.expose_secret().to_owned()),
+            Err(Failure::Other { message, hints }) => Err(format!("{message}; {}", hints.join("; "))),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_first_variable_that_is_set_holds_the_secret() {
+        let names = ["PLATFORM_API_KEY", "AMIGO_API_KEY"];
+        assert_eq!(of(&[("AMIGO_API_KEY", " b "), ("PLATFORM_API_KEY", "a")], &names), Ok("a".to_owned()));
+        assert_eq!(of(&[("AMIGO_API_KEY", " b ")], &names), Ok("b".to_owned()));
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), "c\n").expect("a file to write");
+        let path = file.path().to_str().expect("a path");
+        assert_eq!(
+            of(&[("PLATFORM_API_KEY_FILE", path), ("AMIGO_API_KEY", "b")], &names),
+            Ok("c".to_owned())
+        );
+        let both = of(&[("AMIGO_API_KEY", "b"), ("AMIGO_API_KEY_FILE", path)], &names);
+        assert!(both.is_err_and(|error| error.contains("both AMIGO_API_KEY and AMIGO_API_KEY_FILE are set")));
+        let error = of(&[], &names).expect_err("nothing is set");
+        for part in ["PLATFORM_API_KEY", "AMIGO_API_KEY", "PLATFORM_API_KEY_FILE", "AMIGO_API_KEY_FILE"] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_goes_before_variables_and_the_first_of_these_before_others() {
+        let env = Env::fixed([("AMIGO_WORKSPACE_ID", "later"), ("PLATFORM_WORKSPACE_ID", "first")]);
+        assert_eq!(setting(&env, &Some("file".to_owned()), WORKSPACE_VARIABLES).as_deref(), Some("file"));
+        assert_eq!(setting(&env, &None, WORKSPACE_VARIABLES).as_deref(), Some("first"));
+        let env = Env::fixed([("AMIGO_WORKSPACE_ID", "later"), ("PLATFORM_WORKSPACE_ID", "")]);
+        assert_eq!(setting(&env, &None, WORKSPACE_VARIABLES).as_deref(), Some("later"));
+    }
 }

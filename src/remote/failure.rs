@@ -251,10 +251,23 @@ mod tests {
 
     #[test]
     fn messages_of_servers() {
-        let table: [(&str, &str); 6] = [
+        let table = [
             (r#"{"detail":"no such agent"}"#, "no such agent"),
             (r#"{"detail":[{"loc":["body","tags",0],"msg":"too long","type":"x"}]}"#, "tags.0: too long"),
+            (
+                r#"{"detail":[{"loc":["body","voice_config","forwarding","forward_to"],"msg":"too short","input":"1","ctx":{}},
+                    {"loc":["query","limit"],"msg":"too much"},{"loc":["body"],"msg":"no body"},{"loc":7},null]}"#,
+                "voice_config.forwarding.forward_to: too short; limit: too much; no body; invalid; invalid",
+            ),
             (r#"{"detail":{"code":7}}"#, r#"{"code":7}"#),
+            (r#"{"detail":{"message":"taken","x":1}}"#, "taken"),
+            (
+                r#"{"detail":"taken","request_id":"r-1","error_code":"conflict"}"#,
+                "taken (error code conflict, request id r-1)",
+            ),
+            (r#"{"detail":"","request_id":7}"#, "Bad Gateway (request id 7)"),
+            (r#"{"request_id":"r-1"}"#, r#"{"request_id":"r-1"}"#),
+            ("[1", "[1"),
             ("<html><body>nginx</body></html>", "an HTML page instead of an answer"),
             ("", "Bad Gateway"),
             ("plain", "plain"),
@@ -271,5 +284,26 @@ mod tests {
         assert!(
             !of(Cause::NotSent) && !of(Cause::Status(503)) && !of(Cause::Status(409)) && !of(Cause::Setup)
         );
+    }
+
+    #[test]
+    fn keys_are_taken_out_and_hints_fit_the_api() {
+        let of = |api, method, path, status| {
+            let error = ApiError::from_answer(api, &method, path, status, b"no: s3cret-key-of-acme");
+            let error = error.without("s3cret-key-of-acme");
+            assert_eq!(error.message, "no: ***");
+            error.hints.join(" ")
+        };
+        let platform = |method, path, status| of(Api::Platform, method, path, status);
+        assert!(of(Api::Classic, Method::GET, "/v1/o/service/", 401).contains("AMIGO_API_KEY_ID"));
+        assert!(platform(Method::GET, "/v1/w/services", 401).contains("PLATFORM_API_KEY"));
+        assert!(platform(Method::GET, "/v1/w/services", 404).contains("`workspace:`"));
+        assert!(platform(Method::GET, "/v1/w/services/s", 404).contains("removed meanwhile"));
+        assert!(platform(Method::POST, "/v1/w/services", 404).contains("agent"));
+        assert!(platform(Method::POST, "/v1/w/services", 409).contains("an inactive one"));
+        assert!(platform(Method::POST, "/v1/w/services/s/text-turn", 409).contains("another turn"));
+        assert!(platform(Method::PUT, "/v1/w/services/s", 429).contains("the workspace's requests"));
+        let short = ApiError::setup("the sandbox is full").without("sandbox");
+        assert_eq!(short.message, "the sandbox is full", "a made-up key is a word");
     }
 }

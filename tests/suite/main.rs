@@ -11,6 +11,8 @@ mod harness;
 mod house;
 mod kill;
 mod manifest;
+mod platform_client;
 mod platform_fields;
 mod quickstart;
 mod replacement;
+mod untold_versions;

@@ -151,12 +151,12 @@ mod tests {
     }
 
     fn settings(value: Value) -> ServiceUpdate {
-        let settings = value.as_object().cloned().expect("settings");
+        let Value::Object(settings) = value else { panic!("no settings: {value}") };
         ServiceUpdate { settings, ..ServiceUpdate::default() }
     }
 
     fn release(value: Value) -> ServiceUpdate {
-        let live = answer(json!({ "version_sets": { "release": value } }));
+        let live = answer(json!({ "version_sets": Map::from_iter([("release".to_owned(), value)]) }));
         ServiceUpdate { version_sets: live.version_sets, ..ServiceUpdate::default() }
     }
 

@@ -17,12 +17,12 @@ use super::access::Access;
 use super::failure::{ApiError, Cause};
 use super::http::{Call, Http, segment, unreadable};
 use super::limits::Reservation;
-use super::pages::{enter, page};
+use super::pages::{Versioned, enter, page};
 use super::wire::Named;
 use super::{ReadApi, WriteApi};
 use crate::model::{
-    AgentId, Api, BehaviorSet, BehaviorSetId, Catalog, ContextGraphId, Endpoint, LiveService, Need,
-    NewService, ServiceId, ServiceUpdate, SmokeTest, VersionSet, VersionSetName,
+    AgentId, Api, BehaviorSet, BehaviorSetId, Catalog, ContextGraphId, Endpoint, LatestVersion, LiveService,
+    Need, NewService, ServiceId, ServiceUpdate, SmokeTest, VersionSet, VersionSetName,
 };
 
 /// The page of services that older servers allow.
@@ -52,6 +52,7 @@ pub struct Platform {
 
 page!(Services, items, wire::Service);
 page!(Catalogued, items, Named);
+page!(Versions, items, Versioned);
 
 impl Platform {
     /// The public address.
@@ -185,6 +186,17 @@ impl ReadApi for Platform {
     async fn context_graphs(&self, need: &Need<ContextGraphId>) -> Result<Catalog<ContextGraphId>, ApiError> {
         let endpoints = (Endpoint::ListContextGraphs, Endpoint::GetContextGraph);
         self.catalog(endpoints, &self.path("context-graphs"), need).await
+    }
+
+    async fn latest_agent_version(&self, id: &AgentId) -> Result<LatestVersion, ApiError> {
+        let path = self.path(&format!("agents/{}/versions", segment(id.as_str())));
+        self.http.newest::<Versions>(Endpoint::ListAgentVersions, path, ("sort_by", "-version")).await
+    }
+
+    async fn latest_context_graph_version(&self, id: &ContextGraphId) -> Result<LatestVersion, ApiError> {
+        let path = self.path(&format!("context-graphs/{}/versions", segment(id.as_str())));
+        let endpoint = Endpoint::ListContextGraphVersions;
+        self.http.newest::<Versions>(endpoint, path, ("sort_by", "-version")).await
     }
 
     async fn behavior_sets(&self, _: &BTreeSet<ServiceId>) -> Result<Vec<BehaviorSet>, ApiError> {
