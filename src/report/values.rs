@@ -208,6 +208,8 @@ pub(super) fn new_settings(out: &mut String, values: &Map<String, Value>) {
             Some(Value::Object(members)) => {
                 let mut parts = Vec::new();
                 describe(&mut parts, "", members);
+                // Where calls go is the last thing to be folded away.
+                parts.sort_by_key(|part| !part.starts_with("forward"));
                 block_lines(out, known.name, &parts);
             }
             Some(value) => field(out, known.name, &short_value(value)),
@@ -333,7 +335,8 @@ mod tests {
     #[test]
     fn new_blocks_take_a_few_lines() {
         let mut out = String::new();
-        let many: Map<String, Value> = (0..40).map(|n| (format!("setting_{n:02}"), json!(n))).collect();
+        let mut many: Map<String, Value> = (0..40).map(|n| (format!("a_setting_{n:02}"), json!(n))).collect();
+        many.insert("forwarding".to_owned(), json!({"forward_to": "+12025550100"}));
         let settings = json!({
             "voice_config": many, "channel_type": "voice",
             "escalation_policy": {"risk_scorer": {"type": "forward"}, "conversation_monitor": {"type": "hangup"}},
@@ -342,7 +345,10 @@ mod tests {
         let text = plain(&out);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "      channel_type             voice");
-        assert!(lines[1].starts_with("      voice_config             setting_00 0 · setting_01 1"), "{text}");
+        assert!(
+            lines[1].starts_with("      voice_config             forwarding.forward_to +12025550100 · "),
+            "{text}"
+        );
         assert!(lines[4].trim_start().starts_with("and ") && lines[4].ends_with(" more"), "{text}");
         assert!(lines.iter().all(|line| width(line) <= LINE + 1), "{text}");
         assert!(lines[5].contains("risk_scorer forward") && lines[5].contains(" · "), "{text}");
