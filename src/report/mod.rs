@@ -7,3 +7,4 @@ pub mod diagnostics;
 pub mod human;
 pub mod progress;
 pub mod text;
+mod values;
