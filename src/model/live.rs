@@ -25,6 +25,8 @@ pub struct LiveService {
     pub context_graph: ContextGraphId,
     /// Tags by key, the tool's own included.
     pub tags: BTreeMap<String, Option<String>>,
+    /// Keys that several tags have, of which [`Self::tags`] can hold one: where tags are a list, on Platform.
+    pub repeated_tags: BTreeSet<String>,
     /// Key terms in the server's order.
     pub keyterms: Vec<String>,
     /// Version sets, `edge` included.
