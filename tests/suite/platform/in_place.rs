@@ -74,9 +74,10 @@ fn a_set_of_nobodys_that_the_new_agent_has_no_version_for_is_told_of() {
     edit(&lab, &id, |service| {
         service.version_sets.get_mut("personal-kim").unwrap().agent_version = Some(5);
     });
-    let run = lab.apply();
-    assert!(run.code == Some(1) || run.code == Some(4), "{run:?}");
-    assert!(run.stderr.contains("personal-kim") && run.stderr.contains('5'), "{}", run.stderr);
+    let run = lab.apply().expect(1);
+    let words = "version set `personal-kim` pins version 5 of agent `Coach Noor`, which does not exist";
+    assert!(run.stderr.contains(words), "{}", run.stderr);
+    assert_eq!(lab.writes(), []);
     let after = lab.service(&id);
     assert_ne!(after.agent_id, lab.agent_id("Coach Noor"), "nothing is half done");
     assert_eq!(after.version_sets["personal-kim"].agent_version, Some(5));

@@ -11,8 +11,6 @@ use super::{Kind, health_coach, remove, watch};
 use crate::harness::{Lab, Run, amigops, finish, is_activation, is_create, is_rename};
 use crate::replacement;
 
-const REPLACE: &str = "lifecycle: {on_agent_change: replace}\n";
-
 #[test]
 fn an_operator_deletes_the_old_service_during_its_replacement() {
     let moments: [(&str, Kind); 3] =
@@ -72,12 +70,15 @@ fn both(lab: &Lab) -> [Run; 2] {
 
 #[test]
 fn two_runs_at_once_replace_a_service_once() {
-    for inactive_names_taken in [true, false] {
+    for (inactive_names_taken, retire) in
+        [(true, "deactivate"), (false, "deactivate"), (true, "delete"), (false, "delete")]
+    {
         let lab = Lab::on_with(Api::Platform, replacement::SEED, |options| {
             options.platform.inactive_names_taken = inactive_names_taken;
         });
         lab.project("unmanaged_version_sets: [\"personal-*\"]\n");
-        lab.manifests(&replacement::manifest("Coach Noor", REPLACE));
+        let lifecycle = format!("lifecycle: {{on_agent_change: replace, retire: {retire}}}\n");
+        lab.manifests(&replacement::manifest("Coach Noor", &lifecycle));
         let old = lab.active("Health Coach");
         let seen = watch(&lab);
         let runs = both(&lab);
@@ -93,7 +94,8 @@ fn two_runs_at_once_replace_a_service_once() {
         let sound = |(active, named): &(usize, usize)| *active >= 1 && *named <= 1;
         assert!(seen.iter().all(sound), "{inactive_names_taken}: {seen:?}");
         assert_ne!(lab.active("Health Coach").id, old.id);
-        assert!(lab.services().iter().any(|service| service.id == old.id), "the old one is kept, inactive");
+        let is_kept = lab.services().iter().any(|service| service.id == old.id);
+        assert_eq!(is_kept, retire == "deactivate", "{:#?}", lab.services());
         let active = lab.services().into_iter().filter(|service| service.is_active).count();
         assert_eq!(active, 1, "{:#?}", lab.services());
         lab.unhook();
