@@ -148,9 +148,27 @@ impl<'a> Matcher<'a> {
         self.by_id.get(&ServiceId::new(old)).copied()
     }
 
+    /// Gives up half-made services whose old one is gone, where another is in its place: of two runs at once,
+    /// one was faster, and deleted it.
+    fn too_late(&mut self, wanted: &'a DesiredService) {
+        let named = self.by_name.get(&wanted.name);
+        if !named.into_iter().flatten().any(|service| service.active) {
+            return;
+        }
+        let late = self.replacing_for.get(&wanted.name).into_iter().flatten().copied().filter(|new| {
+            let is_free = !new.active && self.owns(new) && !self.claimed.contains(&new.id);
+            is_free && self.replaced_by(new).is_none()
+        });
+        for new in late.collect::<Vec<_>>() {
+            self.claimed.insert(&new.id);
+            self.abandoned.push((wanted, new));
+        }
+    }
+
     /// Step 1: replacements that an earlier run began.
     fn half_made(&mut self) {
         for (wanted, joins) in self.open() {
+            self.too_late(wanted);
             let candidates: Vec<(&LiveService, &LiveService)> = self
                 .by_name
                 .get(&wanted.name)

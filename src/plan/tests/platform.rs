@@ -220,6 +220,18 @@ fn a_new_service_whose_old_one_is_gone_takes_its_place() {
 }
 
 #[test]
+fn of_two_new_services_the_later_is_given_up_when_the_old_one_is_gone() {
+    let (desired, snapshot) = replacing(Retire::Delete);
+    let whole = plan_and_judge(&desired, &snapshot, &platform());
+    let mut done = crate::plan::verify::outcome(&snapshot, &whole.steps, Api::Platform);
+    let mut late = crate::plan::verify::outcome(&snapshot, &whole.steps[..1], Api::Platform);
+    late.services.retain(|service| !service.active);
+    late.services[0].id = "65f0c1aa-0000-4000-8000-00000000000f".into();
+    done.services.append(&mut late.services);
+    assert_snapshot!(show(&desired, &done), @"1 discard 65f0c1aa-0000-4000-8000-00000000000f name=Coach (abandoned 2026-11-22 65f0c1) tags=managed_by");
+}
+
+#[test]
 fn in_place_is_the_default() {
     let (mut desired, snapshot) = replacing(Retire::Deactivate);
     desired.services.get_mut("Coach").expect("declared").lifecycle.on_agent_change = None;
