@@ -377,7 +377,8 @@ mod tests {
 
     #[test]
     fn nulls_of_the_users_own_stay() {
-        let answered = object(json!({"voice_config": {"tts_model": null, "tts_config": {"a": null, "b": 1}}}));
+        let answered =
+            object(json!({"voice_config": {"tts_model": null, "tts_config": {"a": null, "b": 1}}}));
         let kept = object(json!({"voice_config": {"tts_config": {"a": null, "b": 1}}}));
         assert_eq!(without_unset(SERVICE, &answered), kept);
     }

@@ -76,8 +76,12 @@ pub(super) fn content(
 fn service_settings(wanted: &DesiredService, base: Option<&LiveService>) -> Map<String, Value> {
     // An object that names nothing asks for nothing.
     let asks = |value: &Value| value.as_object().is_none_or(|members| !members.is_empty());
-    let mut patch: Map<String, Value> =
-        wanted.settings.iter().filter(|(_, value)| asks(value)).map(|(k, v)| (k.clone(), v.clone())).collect();
+    let mut patch: Map<String, Value> = wanted
+        .settings
+        .iter()
+        .filter(|(_, value)| asks(value))
+        .map(|(k, v)| (k.clone(), v.clone()))
+        .collect();
     let Some(live) = base else { return merged(&Map::new(), &patch) };
     for path in &wanted.lifecycle.ignore {
         leave_out(&mut patch, &path.0);

@@ -124,7 +124,12 @@ fn show(draft: &Draft<'_>, embodiment: &Embodiment<'_>, old: &LiveService, conte
 
 /// Pins that no manifest declares come from the old service. Where the new agent or graph has no such
 /// version, the set follows the latest; either way a reader is told.
-fn carry_pins(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, old: &LiveService, content: &mut Content) {
+pub(super) fn carry_pins(
+    draft: &mut Draft<'_>,
+    embodiment: &Embodiment<'_>,
+    old: &LiveService,
+    content: &mut Content,
+) {
     let declared = embodiment.wanted.version_sets.clone().unwrap_or_default();
     let agent = draft.snapshot.agents.entries.get(&content.agent).map(|entry| entry.latest);
     let graph = draft.snapshot.context_graphs.entries.get(&content.context_graph).map(|entry| entry.latest);
@@ -150,7 +155,7 @@ fn carry_pins(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, old: &LiveServ
     for (what, pin) in told {
         draft.findings.push(Finding {
             service: embodiment.wanted.name.clone(),
-            message: format!("the {what} is not declared: the new service carries it over as {pin}"),
+            message: format!("the {what} is not declared: it is carried over as {pin}"),
         });
     }
 }

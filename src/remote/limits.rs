@@ -154,8 +154,10 @@ impl Limiter {
         loop {
             // Registered before asking, so that an answer in between is not missed.
             let changed = self.changed.notified();
-            let (answer, limit) =
-                self.with(endpoint, |budget| (budget.ask(count, Instant::now()), budget.limit));
+            let (answer, limit, tried) = self.with(endpoint, |budget| {
+                let answer = budget.ask(count, Instant::now());
+                (answer, budget.limit, budget.tried)
+            });
             let now = Instant::now();
             match answer {
                 Answer::Go => {
@@ -163,6 +165,7 @@ impl Limiter {
                         limiter: self.clone(),
                         endpoint,
                         left: Mutex::new(limit.map_or(count, |limit| count.min(limit.max(1)))),
+                        blind: limit.is_none() && !tried,
                     };
                 }
                 Answer::Unknown => changed.await,
@@ -199,9 +202,16 @@ pub struct Reservation {
     limiter: Limiter,
     endpoint: Endpoint,
     left: Mutex<u32>,
+    /// Whether nothing was known of the limit when it was made.
+    blind: bool,
 }
 
 impl Reservation {
+    /// Whether it was made without knowing the limit, so that it promises nothing: one request tells more.
+    pub fn is_blind(&self) -> bool {
+        self.blind
+    }
+
     /// Uses one of the reserved requests; false when none is left.
     pub(super) fn take(&self) -> bool {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);

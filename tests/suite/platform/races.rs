@@ -94,12 +94,10 @@ fn two_runs_at_once_replace_a_service_once() {
         let sound = |(active, named): &(usize, usize)| *active >= 1 && *named <= 1;
         assert!(seen.iter().all(sound), "{inactive_names_taken}: {seen:?}");
         assert_ne!(lab.active("Health Coach").id, old.id);
-        println!(
-            "LEFT {inactive_names_taken} {retire} {:?}",
-            lab.services().iter().map(|s| (&s.name, s.is_active)).collect::<Vec<_>>()
-        );
         let is_kept = lab.services().iter().any(|service| service.id == old.id);
         assert_eq!(is_kept, retire == "deactivate", "{:#?}", lab.services());
+        let half_made = lab.services().into_iter().find(|service| service.name.contains("(replacing "));
+        assert_eq!(half_made, None, "what came too late is given up");
         let active = lab.services().into_iter().filter(|service| service.is_active).count();
         assert_eq!(active, 1, "{:#?}", lab.services());
         lab.unhook();
