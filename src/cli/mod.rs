@@ -39,6 +39,7 @@ struct Cli {
 
 /// What every command takes.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub(crate) struct Global {
     /// The environment of amigops.yaml [default: its `default_environment`]
     #[arg(short = 'e', long = "env", global = true, value_name = "ENV")]

@@ -1,4 +1,4 @@
-//! The reference of all keys, in Markdown, from the schemas. Imports the forms of the files.
+//! The reference of all keys, in Markdown, from the schemas. Imports the tables of the model.
 //!
 //! A page holds hand-written text and, between `<!-- keys of NAME … -->` and `<!-- end -->`, tables that are
 //! written anew.
@@ -6,6 +6,8 @@
 use serde_json::{Map, Value};
 
 use super::File;
+use super::settings::NULLABLE;
+use crate::model::settings::{ESCALATION_POLICY, EXPERIENCE_CONTROLS, Field, SERVICE, VOICE_CONFIG};
 
 const BEGIN: &str = "<!-- keys of ";
 const END: &str = "<!-- end -->";
@@ -19,7 +21,7 @@ const ORDER: &[&str] = &[
     "ownership",
     "unmanaged_version_sets",
     "guardrails",
-    "api",
+    "max_removals",
     "organization",
     "workspace",
     "base_url",
@@ -42,14 +44,17 @@ const ORDER: &[&str] = &[
     "llm_model_preferences",
     "llm_name",
     "params",
-    "experience_controls",
     "depends_on",
     "smoke",
+    "version_set",
+    "say",
+    "expect",
     "lifecycle",
-    "api_keys",
-    "agents",
-    "context_graphs",
-    "services",
+    "renamed_from",
+    "on_agent_change",
+    "retire",
+    "prevent_removal",
+    "ignore",
 ];
 
 /// A page that asks for keys that nobody knows, or doesn't say where they end.
@@ -66,35 +71,44 @@ pub enum PageError {
 type Table = (&'static str, fn() -> Vec<Row>);
 
 /// What a page can ask for.
-const TABLES: [Table; 8] = [
-    ("project", || rows(&File::Project.schema(), &["defaults", "environments"])),
+const TABLES: [Table; 7] = [
+    ("project", || rows(&File::Project.schema(), ORDER, &["defaults", "environments"])),
     ("environments", environments),
-    ("service", || rows(&File::Service.schema(), SETTINGS)),
-    ("settings", || {
-        let schema = File::Service.schema();
-        all_rows(&schema).into_iter().filter(|row| SETTINGS.contains(&row.key.as_str())).collect()
+    ("service", || {
+        let mut found = rows(&File::Service.schema(), ORDER, &["environments", "experience_controls"]);
+        found.retain(|row| !is_setting(row));
+        // What goes over all of it is read last.
+        found.sort_by_key(|row| row.key == "environments");
+        found
     }),
-    ("voice_config", || rows(&File::Service.schema()["properties"]["voice_config"], &[])),
-    ("escalation_policy", || rows(&File::Service.schema()["properties"]["escalation_policy"], &[])),
+    ("settings", || {
+        let mut found = rows(&File::Service.schema(), &names(SERVICE), &[]);
+        found.retain(|row| is_setting(row) && !row.key.contains('.'));
+        found
+    }),
+    ("voice_config", || {
+        rows(&File::Service.schema()["properties"]["voice_config"], &names(VOICE_CONFIG), &[])
+    }),
+    ("escalation_policy", || {
+        rows(&File::Service.schema()["properties"]["escalation_policy"], &names(ESCALATION_POLICY), &[])
+    }),
     ("experience_controls", || {
         let schema = File::Service.schema();
         let set = &schema["properties"]["version_sets"]["additionalProperties"];
         let preference = &set["properties"]["llm_model_preferences"]["additionalProperties"];
-        rows(&preference["properties"]["experience_controls"], &[])
+        rows(&preference["properties"]["experience_controls"], &names(EXPERIENCE_CONTROLS), &[])
     }),
-    ("seed", || rows(&File::Seed.schema(), &[])),
 ];
 
-/// What has tables of its own.
-const SETTINGS: &[&str] = &[
-    "channel_type",
-    "environment",
-    "tool_capacity",
-    "safety_filters_enabled",
-    "voice_config",
-    "escalation_policy",
-    "experience_controls",
-];
+/// The names of fields, in the API's order.
+fn names(fields: &[Field]) -> Vec<&'static str> {
+    fields.iter().map(|field| field.name).collect()
+}
+
+/// Whether a key of a service, or one below it, belongs to the settings, which have tables of their own.
+fn is_setting(row: &Row) -> bool {
+    names(SERVICE).contains(&row.key.split('.').next().unwrap_or_default())
+}
 
 /// A page with its tables as they are now.
 ///
@@ -124,6 +138,7 @@ pub fn renew(page: &str) -> Result<String, PageError> {
 }
 
 /// A line of a table.
+#[derive(PartialEq)]
 struct Row {
     key: String,
     values: String,
@@ -142,59 +157,57 @@ fn table(rows: &[Row]) -> String {
     lines.join("\n") + "\n"
 }
 
-/// The keys of a schema at every depth, without those below and including some.
-fn rows(schema: &Value, without: &[&str]) -> Vec<Row> {
-    let mut found = all_rows(schema);
-    found.retain(|row| !row.key.split('.').any(|part| without.contains(&part)));
-    found
-}
-
-fn all_rows(schema: &Value) -> Vec<Row> {
+/// The keys of a schema at every depth, but not those below some.
+fn rows(schema: &Value, order: &[&str], closed: &[&str]) -> Vec<Row> {
     let mut found = Vec::new();
-    collect("", schema, &mut found);
+    collect("", schema, order, &mut found);
+    found.retain(|row| match row.key.rsplit_once('.') {
+        Some((above, _)) => !above.split('.').any(|part| closed.contains(&part)),
+        None => true,
+    });
     found
 }
 
-fn collect(prefix: &str, schema: &Value, found: &mut Vec<Row>) {
-    for (name, member) in ordered(schema) {
+fn collect(prefix: &str, schema: &Value, order: &[&str], found: &mut Vec<Row>) {
+    let Some(members) = schema.get("properties").and_then(Value::as_object) else { return };
+    let mut members: Vec<_> = members.iter().collect();
+    members.sort_by_key(|(name, _)| order.iter().position(|known| known == name).unwrap_or(order.len()));
+    for (name, member) in members {
         let key = format!("{prefix}{name}");
         let required = schema["required"].as_array().is_some_and(|all| all.iter().any(|one| one == name));
         found.push(row(&key, member, required));
-        collect(&format!("{key}."), member, found);
-        collect(&format!("{key}.*."), &member["additionalProperties"], found);
-        collect(&format!("{key}[]."), &member["items"], found);
+        collect(&format!("{key}."), member, order, found);
+        collect(&format!("{key}.*."), &member["additionalProperties"], order, found);
+        collect(&format!("{key}[]."), &member["items"], order, found);
     }
 }
 
-fn ordered(schema: &Value) -> Vec<(&String, &Value)> {
-    let Some(members) = schema.get("properties").and_then(Value::as_object) else { return Vec::new() };
-    let mut members: Vec<_> = members.iter().collect();
-    members.sort_by_key(|(name, _)| ORDER.iter().position(|known| known == name).unwrap_or(ORDER.len()));
-    members
-}
-
-/// The three kinds of environments in one table: most keys belong to one or two of them.
+/// The kinds of environments in one table; a key that several have in the same sense is there once.
 fn environments() -> Vec<Row> {
     let schema = File::Project.schema();
-    let kinds = schema["properties"]["environments"]["additionalProperties"]["oneOf"].clone();
-    let kinds: Vec<Value> = kinds.as_array().cloned().unwrap_or_default();
-    let name = |kind: &Value| kind["properties"]["api"]["const"].as_str().unwrap_or_default().to_owned();
-    let mut found = vec![Row {
-        key: "api".to_owned(),
-        values: kinds.iter().map(|kind| format!("`{}`", name(kind))).collect::<Vec<_>>().join(", "),
-        default: "required".to_owned(),
-        meaning: kinds
-            .iter()
-            .map(|kind| format!("`{}`: {}", name(kind), kind["description"].as_str().unwrap_or_default()))
-            .collect::<Vec<_>>()
-            .join(" "),
-    }];
-    for kind in &kinds {
-        let below = all_rows(kind).into_iter().filter(|row| row.key != "api");
-        found
-            .extend(below.map(|row| Row { meaning: format!("Of `{}`. {}", name(kind), row.meaning), ..row }));
+    let kinds = &schema["properties"]["environments"]["additionalProperties"]["oneOf"];
+    let kinds = kinds.as_array().map(Vec::as_slice).unwrap_or_default();
+    let name = |kind: &Value| format!("`{}`", flow(&kind["properties"]["api"]["const"]));
+    let described = |kind: &Value| format!("{}: {}", name(kind), flow(&kind["description"]));
+    let mut found: Vec<(String, Row)> = Vec::new();
+    for kind in kinds {
+        for row in rows(kind, ORDER, &[]).into_iter().filter(|row| row.key != "api") {
+            let same = found.iter_mut().find(|(_, other)| *other == row);
+            match same {
+                Some((of, _)) => of.push_str(&format!(" and {}", name(kind))),
+                None => found.push((name(kind), row)),
+            }
+        }
     }
-    found
+    let api = Row {
+        key: "api".to_owned(),
+        values: kinds.iter().map(name).collect::<Vec<_>>().join(", "),
+        default: "required".to_owned(),
+        meaning: kinds.iter().map(described).collect::<Vec<_>>().join(" "),
+    };
+    let others =
+        found.into_iter().map(|(of, row)| Row { meaning: format!("Of {of}. {}", row.meaning), ..row });
+    std::iter::once(api).chain(others).collect()
 }
 
 fn row(key: &str, schema: &Value, required: bool) -> Row {
@@ -204,6 +217,12 @@ fn row(key: &str, schema: &Value, required: bool) -> Row {
         Some(default) => format!("`{}`", flow(default)),
     };
     let mut meaning = schema["description"].as_str().unwrap_or_default().to_owned();
+    let mut values = values(schema);
+    // What is said at each key is said of all at once on a page.
+    if let Some(rest) = meaning.strip_suffix(NULLABLE) {
+        meaning = rest.to_owned();
+        values.push_str(" or `~`");
+    }
     if let (Some(words), Some(texts)) = (schema["enum"].as_array(), schema["enumDescriptions"].as_array()) {
         let said = words.iter().zip(texts).filter(|(word, text)| !word.is_null() && **text != "");
         for (word, text) in said {
@@ -211,7 +230,7 @@ fn row(key: &str, schema: &Value, required: bool) -> Row {
             meaning.push_str(&format!(" `{}`: {text}", flow(word)));
         }
     }
-    Row { key: key.to_owned(), values: values(schema), default, meaning }
+    Row { key: key.to_owned(), values, default, meaning }
 }
 
 /// Values as people write them in YAML.

@@ -6,6 +6,9 @@ use serde_json::{Map, Value, json};
 use super::tidy;
 use crate::model::settings::{Default, EXPERIENCE_CONTROLS, Field, Kind, normal};
 
+/// What is said of a field that the API can do without.
+pub(super) const NULLABLE: &str = " `~` takes it away.";
+
 /// The members of an object. Each may be null: over what a layer below declares that always means
 /// something, even where the API has no null.
 pub(super) fn properties(fields: &[Field]) -> Map<String, Value> {
@@ -40,7 +43,7 @@ fn described(field: &Field) -> String {
         text.push_str(" The API needs it.");
     }
     if field.nullable {
-        text.push_str(" `~`: none of our own.");
+        text.push_str(NULLABLE);
     }
     text
 }
