@@ -12,8 +12,8 @@ use crate::schema::{File, reference};
 /// Arguments of `schema`.
 #[derive(Debug, Args)]
 pub(super) struct SchemaCommand {
-    /// The file to describe; without it, all, into --out
-    #[arg(value_name = "NAME", value_parser = names(), required_unless_present_any = ["out", "docs"])]
+    /// What to describe; all, where --out says into which directory
+    #[arg(value_name = "NAME", value_parser = names())]
     name: Option<File>,
     /// Write `NAME.schema.json` into this directory instead of printing it
     #[arg(long, value_name = "DIR")]
@@ -32,6 +32,11 @@ fn names() -> impl TypedValueParser<Value = File> {
 impl SchemaCommand {
     /// Prints a schema, or writes what is to be written.
     pub(super) fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
+        if self.name.is_none() && self.out.is_none() && self.docs.is_none() {
+            let names: Vec<_> = File::ALL.iter().map(|file| format!("`{}`", file.name())).collect();
+            return Err(Failure::other(format!("which schema? There are {}", names.join(", ")))
+                .hint("--out DIR writes all of them"));
+        }
         let files = match &self.name {
             Some(file) => std::slice::from_ref(file),
             None => File::ALL,

@@ -11,6 +11,7 @@ mod harness;
 mod house;
 mod kill;
 mod manifest;
+mod packaging;
 mod platform_client;
 mod platform_fields;
 mod quickstart;

@@ -128,7 +128,10 @@ fn compare_field(field: &Field, schema: &Value) -> usize {
         }
         Kind::List(_) => types("array"),
         Kind::TextOrList => schema["anyOf"].as_array().is_some_and(|branches| branches.len() == 3),
-        Kind::Map { most, .. } => {
+        Kind::Map { of, most } => {
+            if let Kind::Object(fields) = of {
+                compare(fields, &schema["additionalProperties"]);
+            }
             types("object") && bound("maxProperties") == (most < usize::MAX).then_some(most as f64)
         }
         Kind::Any => schema.get("type").is_none(),
@@ -137,6 +140,10 @@ fn compare_field(field: &Field, schema: &Value) -> usize {
         }
     };
     assert!(right, "{}: {:?} is described by {schema}", field.name, field.kind);
-    assert!(schema["description"].as_str().unwrap().to_lowercase().contains(field.about), "{}", field.name);
+    assert!(
+        schema["description"].as_str().unwrap().to_lowercase().contains(&field.about.to_lowercase()),
+        "{}",
+        field.name
+    );
     1
 }
