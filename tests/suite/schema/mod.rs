@@ -81,7 +81,7 @@ fn every_key_is_described_and_every_object_closed() {
 /// The first line of an example tells an editor which schema it has.
 #[test]
 fn examples_name_their_schemas() {
-    for example in ["quickstart", "clinic"] {
+    for example in ["quickstart", "clinic", "voice"] {
         for entry in walkdir::WalkDir::new(root().join("examples").join(example)) {
             let entry = entry.unwrap();
             if entry.path().extension().is_none_or(|extension| extension != "yaml") {
