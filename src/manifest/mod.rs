@@ -26,6 +26,7 @@ mod sink;
 mod tags;
 mod tree;
 mod url;
+mod validate;
 mod version_set;
 mod yaml;
 
@@ -33,3 +34,4 @@ pub use diagnostic::{Code, Diagnostic, Location, Problems, Related, Severity, So
 pub use environment::{Credentials, Environment, Target};
 pub use load::{Loaded, find_root, load, load_project};
 pub use project::{PROJECT_FILE, Project};
+pub use validate::{Validation, validate};

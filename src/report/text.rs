@@ -1,5 +1,7 @@
 //! Texts from outside, made harmless, and the styles that all renderers share. Imports nothing of ours.
 
+use std::fmt::Write as _;
+
 use anstyle::{AnsiColor, Style};
 
 /// What is added or done.
@@ -32,6 +34,15 @@ pub(super) fn push_visible(out: &mut String, c: char) {
         '\t' => out.push_str("    "),
         '\0'..='\x1f' => out.push(char::from_u32(0x2400 + u32::from(c)).unwrap_or('�')),
         '\x7f' => out.push('␡'),
+        c if is_hidden(c) => out.push('�'),
+        _ => out.push(c),
+    }
+}
+
+/// Whether a character beyond ASCII commands a terminal, reorders text, or can't be seen.
+fn is_hidden(c: char) -> bool {
+    matches!(
+        c,
         '\u{80}'..='\u{9f}'
         | '\u{ad}'
         | '\u{61c}'
@@ -41,9 +52,28 @@ pub(super) fn push_visible(out: &mut String, c: char) {
         | '\u{2060}'..='\u{206f}'
         | '\u{feff}'
         | '\u{fff9}'..='\u{fffb}'
-        | '\u{e0000}'..='\u{e007f}' => out.push('�'),
-        _ => out.push(c),
+        | '\u{e0000}'..='\u{e007f}'
+    )
+}
+
+/// JSON for programs that a terminal may show: the same value, with what [`visible`] replaces written as
+/// `\uXXXX`. Such characters stand in strings only, so that the escapes mean the same.
+pub(super) fn json(value: &impl serde::Serialize) -> String {
+    // Only a map whose keys aren't texts can fail, and there is none.
+    let plain = serde_json::to_string_pretty(value).unwrap_or_default();
+    let mut out = String::with_capacity(plain.len() + 1);
+    for c in plain.chars() {
+        if c == '\x7f' || is_hidden(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a string can't fail.
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        } else {
+            out.push(c);
+        }
     }
+    out.push('\n');
+    out
 }
 
 /// An id, short enough for a column: its first and last four characters.
@@ -68,7 +98,7 @@ pub(super) fn padded(text: &str, columns: usize) -> String {
 }
 
 /// `1 service`, `2 services`.
-pub(super) fn count(number: usize, noun: &str) -> String {
+pub(crate) fn count(number: usize, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {noun}{plural}")
 }
@@ -95,7 +125,7 @@ pub fn without_commands(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::without_commands;
+    use super::{json, without_commands};
 
     #[test]
     fn commands_are_broken_and_nothing_else() {
@@ -107,5 +137,13 @@ mod tests {
         for (text, expected) in table {
             assert_eq!(without_commands(text), expected);
         }
+    }
+
+    #[test]
+    fn json_keeps_its_value_and_hides_nothing() {
+        let text = "a\u{202e}b\u{9b}31m\u{e0041}\x7f\u{1b}é日\n::error::";
+        let shown = json(&text);
+        assert_eq!(shown, "\"a\\u202eb\\u009b31m\\udb40\\udc41\\u007f\\u001bé日\\n::error::\"\n");
+        assert_eq!(serde_json::from_str::<String>(&shown).ok().as_deref(), Some(text));
     }
 }
