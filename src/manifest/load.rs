@@ -57,7 +57,7 @@ fn not_found(dir: &Path, reason: &str) -> Problems {
     } else {
         problem.help("`-C DIR` names a project's directory; `examples/quickstart` is one to start from")
     });
-    sink.finish()
+    Problems { files: 0, ..sink.finish() }
 }
 
 /// Reads only `amigops.yaml`.

@@ -107,14 +107,16 @@ fn named<'a>(
             .iter()
             .copied()
             .filter(|file| {
-                name.is_empty() || file.strip_prefix(&name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+                name.is_empty()
+                    || file.strip_prefix(&name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
             })
             .collect();
         if !below.is_empty() {
             return Ok(below.into_iter());
         }
     }
-    Err(if is_dir { "holds no manifest of this project" } else { "is no manifest of this project" }.to_owned())
+    Err(if is_dir { "holds no manifest of this project" } else { "is no manifest of this project" }
+        .to_owned())
 }
 
 fn stranger(path: &Path, reason: &str) -> Diagnostic {
@@ -125,7 +127,9 @@ fn stranger(path: &Path, reason: &str) -> Diagnostic {
         message: format!("`{}` {reason}", shortened(&path)),
         location: Location { file: path, spot: None },
         label: String::new(),
-        help: vec![format!("`manifests` in {PROJECT_FILE} says which files are; paths count from the working directory")],
+        help: vec![format!(
+            "`manifests` in {PROJECT_FILE} says which files are; paths count from the working directory"
+        )],
         related: Vec::new(),
     }
 }

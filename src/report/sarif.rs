@@ -11,7 +11,8 @@ use super::github::{in_repository, is_of_project, words};
 use super::{explain, text};
 use crate::manifest::{Code, Diagnostic, Location, Severity, Sources, Validation};
 
-const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
+const SCHEMA: &str =
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 /// What file names count from.
 const BASE: &str = "%SRCROOT%";
 /// The way in which fingerprints are made; another way needs another name.

@@ -15,3 +15,4 @@ mod platform_client;
 mod platform_fields;
 mod quickstart;
 mod replacement;
+mod validate;
