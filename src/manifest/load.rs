@@ -382,5 +382,14 @@ fn without_identity(sink: &mut Sink, mut overlay: Map) -> Map {
             sink.push(Problem::error(Code::BadOverlay, key.span, message).label(label));
         }
     }
+    for name in ["agent", "context_graph"] {
+        if overlay.get(name).is_some_and(|node| node.value == Value::Null)
+            && let Some((key, _)) = overlay.remove(name)
+        {
+            let message = format!("an overlay can't take `{name}` away");
+            let label = "every service has one: name another here";
+            sink.push(Problem::error(Code::BadOverlay, key.span, message).label(label));
+        }
+    }
     overlay
 }

@@ -195,7 +195,7 @@ impl Sink {
 }
 
 /// The line and column after a text that begins at a line and column. `\r\n` is one line break, as in YAML.
-fn end_of(text: &str, line: usize, column: usize) -> (usize, usize) {
+pub(super) fn end_of(text: &str, line: usize, column: usize) -> (usize, usize) {
     let (mut line, mut column) = (line, column);
     let mut characters = text.chars().peekable();
     while let Some(c) = characters.next() {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Holds the emulator against the vendor's schemas and the vendor's SDK.
+# Holds the emulator against the vendor's schemas and the vendor's SDK, and SARIF against its standard.
 #   bash tests/conformance/run.sh [BINARY]    the binary of amigops; without it, `cargo run --release`
 # Needs Python >= 3.12 and, the first time, PyPI. Everything it makes is in a cache and a temporary directory.
 set -Eeuo pipefail
@@ -146,6 +146,8 @@ sdk() {
   )
 }
 
+sarif() { "$venv/bin/python" "$here/sarif.py" "${amigops[0]}"; }
+
 begun=$SECONDS
 declare -a amigops=("${1:-${AMIGOPS:-}}")
 if [[ -z ${amigops[0]} ]]; then
@@ -167,6 +169,7 @@ part platform schemas platform
 start
 part sdk sdk
 stop
+part sarif sarif
 
 printf '\n'
 printf '%s\n' "${told[@]}"

@@ -5,6 +5,8 @@ mod formats;
 mod paths;
 mod table;
 
+pub(crate) use table::check_places;
+
 use std::path::Path;
 
 use crate::harness::{Run, amigops, finish};
