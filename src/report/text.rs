@@ -62,8 +62,12 @@ pub(super) fn json(value: &impl serde::Serialize) -> String {
     // Only a map whose keys aren't texts can fail, and there is none.
     let plain = serde_json::to_string_pretty(value).unwrap_or_default();
     let mut out = String::with_capacity(plain.len() + 1);
+    let mut last = ' ';
     for c in plain.chars() {
-        if c == '\x7f' || is_hidden(c) {
+        // `##[` is a command to some CI systems wherever it stands in a line.
+        let commands = c == '#' && last == '#';
+        last = c;
+        if c == '\x7f' || commands || is_hidden(c) {
             for unit in c.encode_utf16(&mut [0; 2]) {
                 // Writing to a string can't fail.
                 let _ = write!(out, "\\u{unit:04x}");
@@ -112,13 +116,24 @@ pub fn error(message: &str, hints: &[String]) -> String {
     out
 }
 
-/// A text in which no line is a command to a CI system that reads the output: `::add-mask::`, `##[error]`.
+/// A text in which no line is a command to a CI system that reads the output: `::add-mask::`, `##[error]`,
+/// `##vso[…]`, `##teamcity[…]`.
 pub fn without_commands(text: &str) -> String {
     let harmless = |line: &str| {
         let blanks = line.len() - line.trim_start().len();
         let (blank, rest) = line.split_at(blanks);
         let rest = if rest.starts_with("::") { rest.replacen("::", ": :", 1) } else { rest.to_owned() };
-        format!("{blank}{}", rest.replace("##[", "## ["))
+        let mut out = blank.to_owned();
+        for c in rest.chars() {
+            if c == '[' {
+                let word = out.trim_end_matches(|c: char| c.is_ascii_alphanumeric()).len();
+                if out[..word].ends_with("##") {
+                    out.insert(word, ' ');
+                }
+            }
+            out.push(c);
+        }
+        out
     };
     text.split_inclusive('\n').map(harmless).collect()
 }
@@ -132,6 +147,8 @@ mod tests {
         let table = [
             ("::add-mask::x\n  ::error::y\n", ": :add-mask::x\n  : :error::y\n"),
             ("a ##[error] b", "a ## [error] b"),
+            ("###vso[task.x]y ##teamcity[z", "### vso[task.x]y ## teamcity[z"),
+            ("## a ##b c## ####", "## a ##b c## ####"),
             ("std::fmt and ## [x]\n\n", "std::fmt and ## [x]\n\n"),
         ];
         for (text, expected) in table {
@@ -141,9 +158,9 @@ mod tests {
 
     #[test]
     fn json_keeps_its_value_and_hides_nothing() {
-        let text = "a\u{202e}b\u{9b}31m\u{e0041}\x7f\u{1b}é日\n::error::";
+        let text = "a\u{202e}b\u{9b}31m\u{e0041}\x7f\u{1b}é日\n::error::##[x]";
         let shown = json(&text);
-        assert_eq!(shown, "\"a\\u202eb\\u009b31m\\udb40\\udc41\\u007f\\u001bé日\\n::error::\"\n");
+        assert_eq!(shown, "\"a\\u202eb\\u009b31m\\udb40\\udc41\\u007f\\u001bé日\\n::error::#\\u0023[x]\"\n");
         assert_eq!(serde_json::from_str::<String>(&shown).ok().as_deref(), Some(text));
     }
 }

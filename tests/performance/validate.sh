@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # How long `validate` takes for a large project, and how much memory.
 #   bash tests/performance/validate.sh [BINARY] [SERVICES]    5000 services of 3 version sets, a file each
-# The bar, with a release build: under 1.5 s and under 200 MB. Fails above it. Needs Python 3 to measure.
+# The bar, with a release build: under 1.5 s and under 200 MB. Fails above it, judging by the processor's time:
+# there is one thread, and what else a machine does is not its fault. Needs Python 3 to measure.
 set -Eeuo pipefail
 
 readonly binary=$(realpath "${1:-target/release/amigops}") services=${2:-5000}
@@ -45,17 +46,23 @@ import sys
 import time
 
 binary, project, name, expected, most_seconds, most_megabytes = sys.argv[1:]
-took = []
+def spent():
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+took, worked = [], []
 for _ in range(3):
-    begun = time.monotonic()
+    begun, before = time.monotonic(), spent()
     run = subprocess.run([binary, "validate", "-C", project], capture_output=True)
     took.append(time.monotonic() - begun)
+    worked.append(spent() - before)
     if run.returncode != int(expected):
         sys.exit(f"{name}: exit code {run.returncode}\n{run.stderr.decode()[:2000]}")
 usage = resource.getrusage(resource.RUSAGE_CHILDREN)
 megabytes = usage.ru_maxrss / (1024 * 1024 if sys.platform == "darwin" else 1024)
-print(f"{name}: {min(took):.2f} s (the best of 3), {megabytes:.0f} MB at most")
-sys.exit(min(took) > float(most_seconds) or megabytes > float(most_megabytes))
+print(f"{name}: {min(worked):.2f} s of the processor, {min(took):.2f} s in all, {megabytes:.0f} MB")
+sys.exit(min(worked) > float(most_seconds) or megabytes > float(most_megabytes))
 PYTHON
 }
 

@@ -140,6 +140,7 @@ const HOSTILE: &[&str] = &[
     "%0A::error::forged",
     "100%25%0D%0A,title=forged::x",
     "##[error]forged",
+    "##vso[task.setvariable variable=x]y",
     "\u{202e}drow\u{2066}",
     "\\e[31mred\\e[0m\\u009b31m",
     "a\\u2028b\\u0085c\\0d",
@@ -170,7 +171,8 @@ fn nothing_in_a_file_forges_a_command() {
             assert!(!all.chars().any(obeyed), "{format}: {all:?}");
             let commands = run.stderr.lines().filter(|line| line.trim_start().starts_with("::"));
             assert_eq!(commands.count(), 0, "{format}: {}", run.stderr);
-            assert!(!run.stderr.contains("##["), "{format}: {}", run.stderr);
+            let out = if format == "github" { &run.stderr } else { &all };
+            assert!(!out.contains("##[") && !out.contains("##vso["), "{format}: {out}");
         }
     }
 }
