@@ -170,7 +170,14 @@ impl<'a, A: WriteApi> Runner<'a, A> {
         let HandOver { old, old_name, rename, new, activation: activate } = *hand_over;
         // The rename, the activation, and room for an undo: a wait for the limit comes before all of them.
         let count = if rename.is_some() { 3 } else { 1 };
-        let reserved = self.api.reserve(Endpoint::UpdateService, count).await?;
+        let mut reserved = self.api.reserve(Endpoint::UpdateService, count).await?;
+        if reserved.is_blind() {
+            // Nobody knows yet how many requests there are, and between the rename and the activation is no
+            // time to learn it: an update that changes nothing tells.
+            self.api.update_service(new, &ServiceUpdate::default(), Some(&reserved)).await?;
+            drop(reserved);
+            reserved = self.api.reserve(Endpoint::UpdateService, count).await?;
+        }
         if let Some(rename) = rename {
             self.api.update_service(old, rename, Some(&reserved)).await?;
         }

@@ -90,7 +90,7 @@ impl Prepared {
         let (desired, policy) = (&self.loaded.desired, &self.loaded.project.policy);
         let snapshot =
             read_snapshot(api, |snapshot| plan::lookups(desired, snapshot, policy, &self.options)).await?;
-        Ok(plan::ids(desired, &snapshot, policy)?)
+        Ok(plan::ids(desired, &snapshot, policy, self.options.api)?)
     }
 
     /// What a report says of where it is from.

@@ -189,7 +189,7 @@ fn smoke_set(
     declared: Option<&BTreeSet<&str>>,
 ) -> Option<VersionSetName> {
     let text = decode::name(sink, node, "a version set's name")?;
-    if !super::version_set::check_name(sink, text, node.span) {
+    if !super::version_set::check_name(sink, text, node.span, rules.api) {
         return None;
     }
     let name = VersionSetName::new(text);

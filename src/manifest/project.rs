@@ -9,8 +9,8 @@ use super::environment::{self, Environment};
 use super::sink::{Problem, Sink, Span};
 use super::tree::{Node, Value, shortened};
 use crate::model::{
-    Guardrails, MaxRemovals, Ownership, Policy, ServiceName, TAG_PROTECTED, TAG_REPLACES, VersionSetName,
-    VersionSetPatterns,
+    Api, Guardrails, MaxRemovals, Ownership, Policy, ServiceName, TAG_PROTECTED, TAG_REPLACES,
+    VersionSetName, VersionSetPatterns,
 };
 
 /// The file at the root of every project.
@@ -253,7 +253,8 @@ fn guardrails(sink: &mut Sink, fields: Fields<'_>, protected: &[(ServiceName, Sp
     let mut require_pins = BTreeSet::new();
     if let Some(node) = fields.get(sink, "require_pins") {
         for (name, span) in decode::texts(sink, node, "version sets that must be pinned") {
-            if super::version_set::check_name(sink, name, span) {
+            // Whatever either API takes.
+            if super::version_set::check_name(sink, name, span, Api::Platform) {
                 require_pins.insert(VersionSetName::new(name));
             }
         }

@@ -30,16 +30,22 @@ const PLATFORM_PREFERENCE: Shape = Shape {
 /// Who serves the models that are known, as the first part of a model's name says.
 const MODEL_FAMILIES: &[&str] = &["openai_", "azure_", "google_", "aws_", "anthropic_"];
 
-/// `^[A-Za-z0-9_-]{1,40}$`
-pub(super) fn check_name(sink: &mut Sink, name: &str, span: Span) -> bool {
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    let valid = (1..=40).contains(&name.len()) && name.chars().all(fits);
+/// On Classic `^[A-Za-z0-9_-]{1,40}$`; on Platform any 1 to 40 characters that can be seen.
+pub(super) fn check_name(sink: &mut Sink, name: &str, span: Span, api: Api) -> bool {
+    let length = (1..=40).contains(&name.chars().count());
+    let (valid, expected) = match api {
+        Api::Classic => {
+            let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+            (length && name.chars().all(fits), "1 to 40 letters (a–z, A–Z), digits, `-` and `_`")
+        }
+        Api::Platform => {
+            let fits = !name.chars().any(char::is_control) && name.trim() == name;
+            (length && fits, "1 to 40 characters, none of them a control character, no space around them")
+        }
+    };
     if !valid {
         let message = format!("`{}` can't be a version set's name", shortened(name));
-        sink.push(
-            Problem::error(Code::BadVersionSetName, span, message)
-                .label("1 to 40 letters (a–z, A–Z), digits, `-` and `_`"),
-        );
+        sink.push(Problem::error(Code::BadVersionSetName, span, message).label(expected));
     }
     valid
 }
@@ -69,7 +75,7 @@ pub(super) fn decode_all(
 }
 
 fn declarable(sink: &mut Sink, key: &Key, rules: &Rules<'_>) -> bool {
-    if !check_name(sink, &key.name, key.span) {
+    if !check_name(sink, &key.name, key.span, rules.api) {
         return false;
     }
     let name = VersionSetName::new(&key.name);

@@ -41,11 +41,15 @@ pub enum Endpoint {
     GetContextGraph,
     /// One turn of a conversation.
     TakeTurn,
+    /// An agent's versions.
+    ListAgentVersions,
+    /// A context graph's versions.
+    ListContextGraphVersions,
 }
 
 impl Endpoint {
     /// Every endpoint.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::SignIn,
         Self::ListServices,
         Self::CreateService,
@@ -64,6 +68,8 @@ impl Endpoint {
         Self::GetAgent,
         Self::GetContextGraph,
         Self::TakeTurn,
+        Self::ListAgentVersions,
+        Self::ListContextGraphVersions,
     ];
 
     /// What people read: a verb and a thing.
@@ -87,6 +93,8 @@ impl Endpoint {
             Self::GetAgent => "get agent",
             Self::GetContextGraph => "get context graph",
             Self::TakeTurn => "take turn",
+            Self::ListAgentVersions => "list agent versions",
+            Self::ListContextGraphVersions => "list context graph versions",
         }
     }
 
@@ -100,9 +108,12 @@ impl Endpoint {
             Self::SignIn | Self::StartConversation | Self::FinishConversation => Some(5),
             Self::ListServices => Some(50),
             Self::ListConversations => Some(15),
-            Self::CreateService | Self::UpdateService | Self::ListAgents | Self::ListContextGraphs => {
-                Some(20)
-            }
+            Self::CreateService
+            | Self::UpdateService
+            | Self::ListAgents
+            | Self::ListContextGraphs
+            | Self::ListAgentVersions
+            | Self::ListContextGraphVersions => Some(20),
             Self::WriteVersionSet | Self::DeleteVersionSet => Some(30),
             Self::ListBehaviorSets | Self::UpdateBehaviorSet => Some(500),
             Self::GetService

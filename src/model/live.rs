@@ -25,6 +25,8 @@ pub struct LiveService {
     pub context_graph: ContextGraphId,
     /// Tags by key, the tool's own included.
     pub tags: BTreeMap<String, Option<String>>,
+    /// Keys that several tags have, of which [`Self::tags`] can hold one: where tags are a list, on Platform.
+    pub repeated_tags: BTreeSet<String>,
     /// Key terms in the server's order.
     pub keyterms: Vec<String>,
     /// Version sets, `edge` included.
@@ -86,6 +88,10 @@ pub struct Lookups {
     pub agents: Need<AgentId>,
     /// Context graphs to look up.
     pub context_graphs: Need<ContextGraphId>,
+    /// Agents of which a version is to be pinned, and whose newest version the list did not tell.
+    pub versions_of_agents: BTreeSet<AgentId>,
+    /// The same of context graphs.
+    pub versions_of_context_graphs: BTreeSet<ContextGraphId>,
     /// Services whose behavior sets are needed, because they are to be replaced.
     pub behavior_sets_of: BTreeSet<ServiceId>,
 }
@@ -93,6 +99,12 @@ pub struct Lookups {
 impl Lookups {
     /// Whether the snapshot is complete.
     pub fn is_nothing(&self) -> bool {
-        self.agents.is_nothing() && self.context_graphs.is_nothing() && self.behavior_sets_of.is_empty()
+        let Self { agents, context_graphs, versions_of_agents, versions_of_context_graphs, behavior_sets_of } =
+            self;
+        agents.is_nothing()
+            && context_graphs.is_nothing()
+            && versions_of_agents.is_empty()
+            && versions_of_context_graphs.is_empty()
+            && behavior_sets_of.is_empty()
     }
 }

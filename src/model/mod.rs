@@ -24,7 +24,7 @@ pub use desired::{
 pub use endpoint::Endpoint;
 pub use ids::{AgentId, BehaviorSetId, ContextGraphId, ServiceId, ServiceName, VersionSetName};
 pub use live::{BehaviorSet, LiveService, Lookups, Need, Snapshot};
-pub use normal::{merged, same_json, trimmed};
+pub use normal::{merged, patch, same_json, trimmed};
 pub use policy::{
     Guardrails, MaxRemovals, Ownership, Policy, TAG_PROTECTED, TAG_REPLACES, VersionSetPatterns,
 };

@@ -9,7 +9,8 @@ pub fn trimmed(text: &str) -> &str {
 }
 
 /// Whether two JSON values mean the same: numbers by value (`1` is `1.0`), a member that is null is a
-/// member that is missing, the order of members does not count.
+/// member that is missing, an object without members is one that is missing, the order of members does not
+/// count.
 pub fn same_json(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
@@ -20,8 +21,30 @@ pub fn same_json(left: &Value, right: &Value) -> bool {
             .keys()
             .chain(b.keys())
             .all(|key| same_json(a.get(key).unwrap_or(&Value::Null), b.get(key).unwrap_or(&Value::Null))),
+        (Value::Null, Value::Object(members)) | (Value::Object(members), Value::Null) => {
+            members.values().all(|member| same_json(member, &Value::Null))
+        }
         _ => left == right,
     }
+}
+
+/// The merge patch that makes one object another: [`merged`] of `before` and the patch is `after`.
+pub fn patch(before: &Map<String, Value>, after: &Map<String, Value>) -> Map<String, Value> {
+    let mut result = Map::new();
+    for (key, after) in after {
+        match (before.get(key), after) {
+            (Some(before), after) if before == after => {}
+            (Some(Value::Object(before)), Value::Object(after)) => {
+                result.insert(key.clone(), Value::Object(patch(before, after)));
+            }
+            _ => {
+                result.insert(key.clone(), after.clone());
+            }
+        }
+    }
+    let gone = before.keys().filter(|key| !after.contains_key(*key));
+    result.extend(gone.map(|key| (key.clone(), Value::Null)));
+    result
 }
 
 /// A JSON merge patch (RFC 7396) laid over an object: members that the patch leaves out stay, a null
@@ -50,7 +73,17 @@ pub fn merged(under: &Map<String, Value>, patch: &Map<String, Value>) -> Map<Str
 mod tests {
     use serde_json::json;
 
-    use super::{merged, same_json};
+    use super::{merged, patch, same_json};
+
+    #[test]
+    fn a_patch_is_the_difference() {
+        let object = |value: serde_json::Value| value.as_object().cloned().unwrap_or_default();
+        let before = object(json!({"a": {"b": 1, "c": 2}, "d": [1], "e": 5, "same": {"x": 1}}));
+        let after = object(json!({"a": {"b": 1, "c": 3}, "d": [2], "f": {"g": 1}, "same": {"x": 1}}));
+        let difference = patch(&before, &after);
+        assert_eq!(difference, object(json!({"a": {"c": 3}, "d": [2], "e": null, "f": {"g": 1}})));
+        assert_eq!(merged(&before, &difference), after);
+    }
 
     #[test]
     fn patches_merge_at_every_depth() {
@@ -66,6 +99,8 @@ mod tests {
         let same = [
             (json!(1), json!(1.0)),
             (json!({"a": null}), json!({})),
+            (json!({"a": {"b": null}}), json!({})),
+            (json!({}), json!(null)),
             (json!({"a": 1, "b": [1.0]}), json!({"b": [1], "a": 1.0})),
         ];
         for (left, right) in same {

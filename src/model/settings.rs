@@ -303,6 +303,34 @@ fn missing_in(kind: &Kind, value: &Value) -> Vec<String> {
     }
 }
 
+/// Values as they are answered or sent: a known field that is null is left out. Below names of the user's
+/// own, null is a value like others.
+pub fn without_unset(fields: &[Field], values: &Map<String, Value>) -> Map<String, Value> {
+    let mut result = Map::new();
+    for (key, value) in values {
+        match (field(fields, key).map(|field| &field.kind), value) {
+            (_, Value::Null) => {}
+            (Some(kind), value) => {
+                result.insert(key.clone(), without_unset_in(kind, value));
+            }
+            (None, value) => {
+                result.insert(key.clone(), value.clone());
+            }
+        }
+    }
+    result
+}
+
+fn without_unset_in(kind: &Kind, value: &Value) -> Value {
+    match (kind, value) {
+        (Kind::Object(fields), Value::Object(values)) => Value::Object(without_unset(fields, values)),
+        (Kind::Map { of, .. }, Value::Object(values)) => {
+            values.iter().map(|(key, value)| (key.clone(), without_unset_in(of, value))).collect()
+        }
+        (_, value) => value.clone(),
+    }
+}
+
 /// An object without the members that are null, at any depth but in lists: to the server, they are as if
 /// they were not there.
 pub fn without_nulls(values: &Map<String, Value>) -> Map<String, Value> {
@@ -345,6 +373,14 @@ mod tests {
         }));
         assert_eq!(normal(SERVICE, &said), bare);
         assert!(!bare.contains_key("voice_config"), "an empty voice_config isn't none: {bare:?}");
+    }
+
+    #[test]
+    fn nulls_of_the_users_own_stay() {
+        let answered =
+            object(json!({"voice_config": {"tts_model": null, "tts_config": {"a": null, "b": 1}}}));
+        let kept = object(json!({"voice_config": {"tts_config": {"a": null, "b": 1}}}));
+        assert_eq!(without_unset(SERVICE, &answered), kept);
     }
 
     #[test]

@@ -49,7 +49,8 @@ pub struct ServiceUpdate {
     pub context_graph: Option<ContextGraphId>,
     /// Version sets to write in the same request, each whole; all others stay. Empty on Classic.
     pub version_sets: BTreeMap<VersionSetName, VersionSet>,
-    /// Platform's settings that change, each whole. Empty on Classic.
+    /// What changes in Platform's settings, as a merge patch over those that are there when the update is
+    /// sent: nobody else's change of another member is undone. Empty on Classic.
     pub settings: Map<String, Value>,
 }
 

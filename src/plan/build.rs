@@ -10,7 +10,7 @@ use super::types::{
     Step, StepId, Summary, Target,
 };
 use super::{estimate, guardrails, order, pins, replacement, services};
-use crate::model::{Desired, LiveService, Policy, ServiceId, ServiceName, Snapshot, VersionSetName};
+use crate::model::{Api, Desired, LiveService, Policy, ServiceId, ServiceName, Snapshot, VersionSetName};
 
 /// A step before it has its place in the order. Other steps are named by their index in the draft.
 #[derive(Clone, Debug)]
@@ -143,7 +143,8 @@ pub(super) fn draft<'a>(
         strays: BTreeMap::new(),
         names: snapshot.services.iter().map(|s| &s.name).chain(desired.services.keys()).collect(),
     };
-    let identity = identity::identify(desired, &resolved.joins, snapshot, policy, &mut draft.problems);
+    let identity =
+        identity::identify(desired, &resolved.joins, snapshot, policy, options.api, &mut draft.problems);
     draft.findings.extend(identity.findings);
     let mut about: BTreeSet<&ServiceId> =
         identity.abandoned.iter().map(|(_, leftover)| &leftover.id).collect();
@@ -262,10 +263,11 @@ pub fn ids(
     desired: &Desired,
     snapshot: &Snapshot,
     policy: &Policy,
+    api: Api,
 ) -> Result<BTreeMap<ServiceName, ServiceId>, PlanError> {
     let resolved = resolved(desired, snapshot);
     let mut problems = resolved.problems.clone();
-    let identity = identity::identify(desired, &resolved.joins, snapshot, policy, &mut problems);
+    let identity = identity::identify(desired, &resolved.joins, snapshot, policy, api, &mut problems);
     if problems.is_empty() { Ok(ids_of(&identity.embodiments)) } else { Err(PlanError { problems }) }
 }
 

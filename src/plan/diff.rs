@@ -7,9 +7,9 @@ use serde_json::{Map, Value, json};
 use super::resolve::Joins;
 use super::types::Change;
 use crate::model::{
-    AgentId, ContextGraphId, DesiredPreference, DesiredService, DesiredVersionSet, LiveService,
+    AgentId, Api, ContextGraphId, DesiredPreference, DesiredService, DesiredVersionSet, LiveService,
     LlmPreference, Pin, Policy, ServiceName, ServiceUpdate, TAG_PROTECTED, TAG_REPLACES, VersionSet,
-    VersionSetName, merged, same_json, settings, trimmed,
+    VersionSetName, merged, patch, same_json, settings, trimmed,
 };
 
 /// A service's whole content once the plan has run.
@@ -23,7 +23,7 @@ pub(super) struct Content {
     pub(super) context_graph: ContextGraphId,
     pub(super) tags: BTreeMap<String, Option<String>>,
     pub(super) keyterms: Vec<String>,
-    /// Every set but `edge`.
+    /// Every set but the server's own `edge`.
     pub(super) version_sets: BTreeMap<VersionSetName, VersionSet>,
     /// Platform's settings, without nulls.
     pub(super) settings: Map<String, Value>,
@@ -35,6 +35,7 @@ pub(super) fn content(
     joins: &Joins,
     base: Option<&LiveService>,
     policy: &Policy,
+    api: Api,
 ) -> Content {
     let ignored =
         |field: &str| base.is_some() && wanted.lifecycle.ignore.iter().any(|path| path.0 == [field]);
@@ -66,15 +67,22 @@ pub(super) fn content(
             .map_or_else(|| joins.context_graph.clone(), |live| live.context_graph.clone()),
         tags: tags(wanted, base, policy),
         keyterms,
-        version_sets: version_sets(wanted, base, policy),
+        version_sets: version_sets(wanted, base, policy, api),
         settings: service_settings(wanted, base),
     }
 }
 
 /// Platform's settings: the declared ones laid over what is there, member by member.
 fn service_settings(wanted: &DesiredService, base: Option<&LiveService>) -> Map<String, Value> {
-    let Some(live) = base else { return merged(&Map::new(), &wanted.settings) };
-    let mut patch = wanted.settings.clone();
+    // An object that names nothing asks for nothing.
+    let asks = |value: &Value| value.as_object().is_none_or(|members| !members.is_empty());
+    let mut patch: Map<String, Value> = wanted
+        .settings
+        .iter()
+        .filter(|(_, value)| asks(value))
+        .map(|(k, v)| (k.clone(), v.clone()))
+        .collect();
+    let Some(live) = base else { return merged(&Map::new(), &patch) };
     for path in &wanted.lifecycle.ignore {
         leave_out(&mut patch, &path.0);
     }
@@ -143,11 +151,12 @@ fn tags(
     tags
 }
 
-/// All version sets but `edge`: the declared ones over what is there, and those that stay as they are.
+/// All version sets but the server's own `edge`: the declared ones over what is there, and those that stay as they are.
 fn version_sets(
     wanted: &DesiredService,
     base: Option<&LiveService>,
     policy: &Policy,
+    api: Api,
 ) -> BTreeMap<VersionSetName, VersionSet> {
     let ignored_fields = |name: &VersionSetName| -> Option<BTreeSet<&str>> {
         let paths = wanted.lifecycle.ignore.iter().map(|path| &path.0).filter(|path| {
@@ -156,9 +165,12 @@ fn version_sets(
         let fields: BTreeSet<&str> = paths.map(|path| path.get(2).map_or("*", String::as_str)).collect();
         (!fields.is_empty()).then_some(fields)
     };
+    // Where the server makes `edge` itself, it is nobody's to write; elsewhere it is a set like others, and
+    // goes along.
+    let servers_own = |name: &VersionSetName| name.is_edge() && api.makes_version_sets();
     let mut sets = BTreeMap::new();
     for (name, live) in
-        base.into_iter().flat_map(|live| &live.version_sets).filter(|(name, _)| !name.is_edge())
+        base.into_iter().flat_map(|live| &live.version_sets).filter(|(name, _)| !servers_own(name))
     {
         let stays = wanted.version_sets.is_none()
             || name.is_release()
@@ -276,7 +288,9 @@ pub(super) fn fields(content: &Content, live: &LiveService) -> (ServiceUpdate, V
             if changes.len() > known
                 && let Some(value) = content.settings.get(name)
             {
-                update.settings.insert(name.to_owned(), value.clone());
+                let only = |value: Option<&Value>| value.map(|value| (name.to_owned(), value.clone()));
+                let (before, after) = (only(live.settings.get(name)), only(Some(value)));
+                update.settings.extend(patch(&before.into_iter().collect(), &after.into_iter().collect()));
             }
         }
     }

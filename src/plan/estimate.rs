@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use super::types::{Action, Estimate, Options, Step};
 use crate::model::{Api, Endpoint, Snapshot};
 
@@ -25,7 +27,8 @@ pub(super) fn estimate(steps: &[Step], snapshot: &Snapshot, options: &Options) -
             Action::Create(_) => add(Endpoint::CreateService, 1),
             Action::Retire { update: None, .. } => add(Endpoint::DeleteService, 1),
             Action::Update { update, .. } => {
-                add(Endpoint::GetService, usize::from(!update.version_sets.is_empty()));
+                let reads = !update.version_sets.is_empty() || update.settings.values().any(Value::is_object);
+                add(Endpoint::GetService, usize::from(reads));
                 add(Endpoint::UpdateService, 1);
             }
             Action::SetAside { .. } | Action::Retire { .. } | Action::Discard { .. } => {

@@ -4,10 +4,10 @@
 
 use std::collections::BTreeSet;
 
-use super::build::Draft;
+use super::build::{Draft, DraftStep};
 use super::identity::Embodiment;
-use super::types::{Action, Finding, Problem, ProblemKind, ServiceKind};
-use crate::model::{Desired, MaxRemovals, ServiceName, TAG_PROTECTED};
+use super::types::{Action, Finding, Problem, ProblemKind, ServiceKind, ServicePlan};
+use crate::model::{Desired, MaxRemovals, Retire, ServiceName, TAG_PROTECTED};
 
 /// Whether the live service may be touched at all: not if the platform itself or another project owns it.
 pub(super) fn may_touch(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>) -> bool {
@@ -86,6 +86,9 @@ fn protected(draft: &mut Draft<'_>) {
             }
             ServiceKind::Retire if named => ("retired", "`guardrails.protected` names it"),
             ServiceKind::Replace if named => ("replaced", "`guardrails.protected` names it"),
+            ServiceKind::Update if named && deletes(draft, &service.name) => {
+                ("deleted in its former shape", "`guardrails.protected` names it")
+            }
             _ => continue,
         };
         problems.push(Problem {
@@ -99,9 +102,24 @@ fn protected(draft: &mut Draft<'_>) {
     draft.problems.extend(problems);
 }
 
+/// Whether the plan deletes an old service of this one.
+fn deletes(draft: &Draft<'_>, name: &ServiceName) -> bool {
+    let deletes = |step: &DraftStep| {
+        step.service == *name && matches!(step.action, Action::Retire { how: Retire::Delete, .. })
+    };
+    draft.steps.iter().any(deletes)
+}
+
 fn max_removals(draft: &mut Draft<'_>) {
     let Some(rule) = draft.policy.guardrails.max_removals else { return };
-    let retired = draft.services.iter().filter(|service| service.kind == ServiceKind::Retire).count();
+    // The old service of a replacement goes with it; one that was replaced before goes by itself.
+    let former =
+        |service: &&ServicePlan| service.kind == ServiceKind::Update && deletes(draft, &service.name);
+    let retired = draft
+        .services
+        .iter()
+        .filter(|service| service.kind == ServiceKind::Retire || former(service))
+        .count();
     let deleted =
         draft.steps.iter().filter(|step| matches!(step.action, Action::DeleteVersionSet { .. })).count();
     // What was retired before is not there to be removed: it must not widen the share.

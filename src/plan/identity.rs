@@ -18,7 +18,7 @@ use super::names;
 use super::resolve::Joins;
 use super::types::{Finding, Problem, ProblemKind};
 use crate::model::{
-    Desired, DesiredService, LiveService, Policy, Retire, ServiceId, ServiceName, Snapshot, TAG_REPLACES,
+    Api, Desired, DesiredService, LiveService, Policy, Retire, ServiceId, ServiceName, Snapshot, TAG_REPLACES,
 };
 
 /// A manifest and the live services that have to do with it.
@@ -56,9 +56,10 @@ pub(super) fn identify<'a>(
     joins: &'a BTreeMap<ServiceName, Joins>,
     snapshot: &'a Snapshot,
     policy: &'a Policy,
+    api: Api,
     problems: &mut Vec<Problem>,
 ) -> Identity<'a> {
-    let mut matcher = Matcher::new(desired, joins, snapshot, policy);
+    let mut matcher = Matcher::new(desired, joins, snapshot, policy, api);
     matcher.half_made();
     matcher.set_aside();
     matcher.free_names();
@@ -67,20 +68,21 @@ pub(super) fn identify<'a>(
     matcher.finish()
 }
 
-struct Matcher<'a> {
-    desired: &'a Desired,
+pub(super) struct Matcher<'a> {
+    pub(super) api: Api,
+    pub(super) desired: &'a Desired,
     joins: &'a BTreeMap<ServiceName, Joins>,
     policy: &'a Policy,
-    by_id: BTreeMap<&'a ServiceId, &'a LiveService>,
-    by_name: BTreeMap<&'a ServiceName, Vec<&'a LiveService>>,
+    pub(super) by_id: BTreeMap<&'a ServiceId, &'a LiveService>,
+    pub(super) by_name: BTreeMap<&'a ServiceName, Vec<&'a LiveService>>,
     /// New services of replacements under a passing name, by the name that they are to have.
-    replacing_for: BTreeMap<ServiceName, Vec<&'a LiveService>>,
-    claimed: BTreeSet<&'a ServiceId>,
+    pub(super) replacing_for: BTreeMap<ServiceName, Vec<&'a LiveService>>,
+    pub(super) claimed: BTreeSet<&'a ServiceId>,
     matched: BTreeMap<&'a ServiceName, Option<&'a LiveService>>,
-    half_made: BTreeMap<&'a ServiceName, &'a LiveService>,
+    pub(super) half_made: BTreeMap<&'a ServiceName, &'a LiveService>,
     /// Manifests whose replacement is under way.
-    replacing: BTreeSet<&'a ServiceName>,
-    abandoned: Vec<(&'a DesiredService, &'a LiveService)>,
+    pub(super) replacing: BTreeSet<&'a ServiceName>,
+    pub(super) abandoned: Vec<(&'a DesiredService, &'a LiveService)>,
     findings: Vec<Finding>,
 }
 
@@ -90,6 +92,7 @@ impl<'a> Matcher<'a> {
         joins: &'a BTreeMap<ServiceName, Joins>,
         snapshot: &'a Snapshot,
         policy: &'a Policy,
+        api: Api,
     ) -> Self {
         let mut by_name: BTreeMap<&ServiceName, Vec<&LiveService>> = BTreeMap::new();
         let mut replacing_for: BTreeMap<ServiceName, Vec<&LiveService>> = BTreeMap::new();
@@ -106,6 +109,7 @@ impl<'a> Matcher<'a> {
             services.sort_by(|a, b| a.id.cmp(&b.id));
         }
         Self {
+            api,
             desired,
             joins,
             policy,
@@ -122,7 +126,7 @@ impl<'a> Matcher<'a> {
     }
 
     /// The declared services whose references could be resolved and that have no match yet.
-    fn open(&self) -> Vec<(&'a DesiredService, &'a Joins)> {
+    pub(super) fn open(&self) -> Vec<(&'a DesiredService, &'a Joins)> {
         self.desired
             .services
             .values()
@@ -131,11 +135,11 @@ impl<'a> Matcher<'a> {
             .collect()
     }
 
-    fn owns(&self, service: &LiveService) -> bool {
+    pub(super) fn owns(&self, service: &LiveService) -> bool {
         self.policy.ownership.owns(&service.tags)
     }
 
-    fn claim(&mut self, wanted: &'a DesiredService, live: Option<&'a LiveService>) {
+    pub(super) fn claim(&mut self, wanted: &'a DesiredService, live: Option<&'a LiveService>) {
         if let Some(live) = live {
             self.claimed.insert(&live.id);
         }
@@ -143,88 +147,9 @@ impl<'a> Matcher<'a> {
     }
 
     /// The service that a tag `replaces` names.
-    fn replaced_by(&self, service: &LiveService) -> Option<&'a LiveService> {
+    pub(super) fn replaced_by(&self, service: &LiveService) -> Option<&'a LiveService> {
         let old = service.tags.get(TAG_REPLACES)?.as_deref()?;
         self.by_id.get(&ServiceId::new(old)).copied()
-    }
-
-    /// Step 1: replacements that an earlier run began.
-    fn half_made(&mut self) {
-        for (wanted, joins) in self.open() {
-            let candidates: Vec<(&LiveService, &LiveService)> = self
-                .by_name
-                .get(&wanted.name)
-                .into_iter()
-                .chain(self.replacing_for.get(&wanted.name))
-                .flatten()
-                .filter(|new| !new.active && self.owns(new) && !self.claimed.contains(&new.id))
-                .filter_map(|new| Some((*new, self.replaced_by(new)?)))
-                .filter(|(_, old)| !self.claimed.contains(&old.id))
-                .collect();
-            let mut candidates = self.without_finished(wanted, candidates);
-            candidates.retain(|(_, old)| self.is_under_way(wanted, old));
-            // Where several were begun (two runs at once), the one whose old service has already given
-            // its name up is the furthest; its old service has no name to be found by but this.
-            let Some(&(_, old)) = candidates.iter().max_by_key(|(_, old)| names::is_replaced(old)) else {
-                continue;
-            };
-            let fits =
-                |new: &LiveService| new.agent == joins.agent && new.context_graph == joins.context_graph;
-            let in_place = fits(old) && old.name == wanted.name;
-            let chosen = candidates
-                .iter()
-                .find(|(new, its_old)| its_old.id == old.id && fits(new) && !in_place)
-                .map(|(new, _)| *new);
-            for (new, _) in &candidates {
-                self.claimed.insert(&new.id);
-                if chosen.is_none_or(|chosen| chosen.id != new.id) {
-                    self.abandoned.push((wanted, new));
-                }
-            }
-            if let Some(chosen) = chosen {
-                self.half_made.insert(&wanted.name, chosen);
-            }
-            if chosen.is_some() || (names::is_replaced(old) && old.active) {
-                self.replacing.insert(&wanted.name);
-                self.claim(wanted, Some(old));
-            }
-        }
-    }
-
-    /// Drops half-made services whose old one has been replaced by another already: of two runs at once,
-    /// one was faster.
-    fn without_finished(
-        &mut self,
-        wanted: &'a DesiredService,
-        candidates: Vec<(&'a LiveService, &'a LiveService)>,
-    ) -> Vec<(&'a LiveService, &'a LiveService)> {
-        let holder =
-            self.by_name.get(&wanted.name).into_iter().flatten().find(|service| service.active).copied();
-        let replaced = holder.and_then(|holder| self.replaced_by(holder)).map(|old| &old.id);
-        let (late, rest): (Vec<_>, Vec<_>) =
-            candidates.into_iter().partition(|(_, old)| replaced.is_some_and(|replaced| replaced == &old.id));
-        for (new, _) in late {
-            self.claimed.insert(&new.id);
-            self.abandoned.push((wanted, new));
-        }
-        rest
-    }
-
-    /// Whether the old service is one whose replacement has not been finished.
-    fn is_under_way(&self, wanted: &DesiredService, old: &LiveService) -> bool {
-        let gave_its_name_up = names::is_replaced(old) && old.active && self.owns(old);
-        let has_its_name =
-            old.name == wanted.name || Some(&old.name) == wanted.lifecycle.renamed_from.as_ref();
-        gave_its_name_up || has_its_name
-    }
-
-    /// The name that the new service of a replacement has yet to take, where its old service has gone out of
-    /// use already and nobody else has the name.
-    fn left_for(&self, new: &LiveService) -> Option<ServiceName> {
-        let name = names::replacing_for(new).filter(|_| !new.active)?;
-        let gone =
-            self.replaced_by(new).is_none_or(|old| !old.active && names::is_replaced(old) && self.owns(old));
-        (gone && matches!(self.holder(&name), Ok(None))).then_some(name)
     }
 
     /// Step 2: services that an earlier run set aside.
@@ -253,7 +178,7 @@ impl<'a> Matcher<'a> {
     /// # Errors
     ///
     /// The candidates, where there are several.
-    fn holder(&self, name: &ServiceName) -> Result<Option<&'a LiveService>, Vec<&'a LiveService>> {
+    pub(super) fn holder(&self, name: &ServiceName) -> Result<Option<&'a LiveService>, Vec<&'a LiveService>> {
         let named: Vec<&LiveService> = self.by_name.get(name).into_iter().flatten().copied().collect();
         let free = |service: &LiveService| !self.claimed.contains(&service.id);
         // The active one has the name, even if it is another manifest's business: a run that was cut off
@@ -450,15 +375,16 @@ impl<'a> Matcher<'a> {
             // One that is only to be deactivated is done with; one that is to be deleted is still there.
             let deletes = wanted.lifecycle.retire == Retire::Delete;
             let to_retire = live
-                .filter(|live| live.active || deletes)
                 .and_then(|live| live.tags.get(TAG_REPLACES)?.as_deref())
                 .and_then(|old| self.by_id.get(&ServiceId::new(old)).copied())
                 .filter(|old| {
                     let owned = self.policy.ownership.owns(&old.tags);
-                    (old.active || deletes)
-                        && owned
-                        && names::is_replaced(old)
-                        && !self.claimed.contains(&old.id)
+                    owned && names::is_replaced(old) && !self.claimed.contains(&old.id)
+                })
+                // An active one goes only where its successor is there: somebody may have gone back to it.
+                .filter(|old| match live.is_some_and(|live| live.active) {
+                    true => old.active || deletes,
+                    false => !old.active && deletes,
                 });
             identity.embodiments.push(Embodiment { wanted, joins, live, half_made, to_retire });
         }

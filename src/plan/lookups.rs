@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 use super::build;
 use super::pins::Pinned;
 use super::types::Options;
-use crate::model::{AgentId, Catalog, ContextGraphId, Desired, Lookups, Need, Policy, Reference, Snapshot};
+use crate::model::{
+    AgentId, Catalog, ContextGraphId, Desired, LatestVersion, Lookups, Need, Policy, Reference, Snapshot,
+};
 
 /// Says what the snapshot lacks. Read it, add it, ask again: after at most three rounds nothing is lacking.
 ///
-/// Lists of agents and context graphs are needed only if a name is used; single ones only where a pin
-/// changes; behavior sets only of services that are to be replaced.
+/// Lists of agents and context graphs are needed only if a name is used; single ones, and what a list
+/// leaves untold, only where a pin changes; behavior sets only of services that are to be replaced.
 pub fn lookups(desired: &Desired, snapshot: &Snapshot, policy: &Policy, options: &Options) -> Lookups {
     let names = |reference: fn(&crate::model::DesiredService) -> &Reference| {
         desired.services.values().any(|service| matches!(reference(service), Reference::Name(_)))
@@ -21,6 +23,8 @@ pub fn lookups(desired: &Desired, snapshot: &Snapshot, policy: &Policy, options:
         return Lookups {
             agents: if all_agents { Need::All } else { Need::Nothing },
             context_graphs: if all_graphs { Need::All } else { Need::Nothing },
+            versions_of_agents: BTreeSet::new(),
+            versions_of_context_graphs: BTreeSet::new(),
             behavior_sets_of: BTreeSet::new(),
         };
     }
@@ -35,6 +39,8 @@ pub fn lookups(desired: &Desired, snapshot: &Snapshot, policy: &Policy, options:
         };
     }
     Lookups {
+        versions_of_agents: untold(&agents, &snapshot.agents),
+        versions_of_context_graphs: untold(&graphs, &snapshot.context_graphs),
         agents: unknown(agents, &snapshot.agents),
         context_graphs: unknown(graphs, &snapshot.context_graphs),
         behavior_sets_of: draft
@@ -43,6 +49,13 @@ pub fn lookups(desired: &Desired, snapshot: &Snapshot, policy: &Policy, options:
             .filter(|id| !snapshot.behavior_sets.contains_key(id))
             .collect(),
     }
+}
+
+/// Those that are known, but for their newest version.
+fn untold<Id: Ord + Clone>(ids: &BTreeSet<Id>, catalog: &Catalog<Id>) -> BTreeSet<Id> {
+    let untold =
+        |id: &&Id| catalog.entries.get(*id).is_some_and(|entry| entry.latest == LatestVersion::Unknown);
+    ids.iter().filter(untold).cloned().collect()
 }
 
 fn unknown<Id: Ord + Clone>(ids: BTreeSet<Id>, catalog: &Catalog<Id>) -> Need<Id> {

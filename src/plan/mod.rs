@@ -4,7 +4,7 @@
 //! environment or the network, and nothing depends on the order of a hash map.
 //!
 //! * [`lookups`](fn@lookups): what must still be read before a plan can be made;
-//! * [`identity`]: which live service embodies which manifest, half-made replacements included;
+//! * [`identity`] and [`half_made`]: which live service embodies which manifest, half-made replacements included;
 //! * [`diff`]: what differs, in normal form;
 //! * [`services`] and [`replacement`]: the steps of one service;
 //! * [`order`]: who waits for whom, names included;
@@ -16,6 +16,7 @@ mod build;
 mod diff;
 mod estimate;
 mod guardrails;
+mod half_made;
 mod identity;
 mod lookups;
 mod names;

@@ -58,6 +58,12 @@ pub(super) fn is_replaced(service: &LiveService) -> bool {
         .is_some_and(|(_, words)| words.len() == 2 && words[0] == "replaced")
 }
 
+/// Whether the service is the leftover of a replacement that was given up.
+pub(super) fn is_given_up(service: &LiveService) -> bool {
+    suffix(service.name.as_str(), service.id.as_str())
+        .is_some_and(|(_, words)| words.len() == 2 && words[0] == "abandoned")
+}
+
 /// The name to which a service is on its way, if it was set aside.
 pub(super) fn passing_to(service: &LiveService) -> Option<ServiceName> {
     let (base, words) = suffix(service.name.as_str(), service.id.as_str())?;

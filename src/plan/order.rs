@@ -144,7 +144,10 @@ fn frees_inactive(draft: &Draft<'_>, freer: usize) -> bool {
 }
 
 fn is_about(action: &Action, id: &ServiceId) -> bool {
-    matches!(action, Action::Update { id: own, .. } if own == id)
+    match action {
+        Action::Update { id: own, .. } | Action::HandOver { new: Target::Live(own), .. } => own == id,
+        _ => false,
+    }
 }
 
 fn held(step: &DraftStep, name: &ServiceName, holder: &LiveService) -> Problem {

@@ -16,7 +16,9 @@ use super::diff::{self, Content};
 use super::identity::Embodiment;
 use super::types::{Action, Finding, Risk, ServiceKind, ServicePlan, StepId, Target};
 use super::{names, pins, services};
-use crate::model::{DesiredService, LatestVersion, LiveService, Pin, Retire, ServiceUpdate, TAG_REPLACES};
+use crate::model::{
+    DesiredService, LatestVersion, LiveService, Pin, Retire, ServiceId, ServiceUpdate, TAG_REPLACES,
+};
 
 /// Adds the steps that put a new service in the place of `old`.
 pub(super) fn steps(
@@ -88,6 +90,14 @@ pub(super) fn steps(
     draft.services.push(show(draft, embodiment, old, &Content { active, ..content }));
 }
 
+/// Whether this is the new service of a replacement whose old one was deleted before it could hand over: it
+/// was never in use, and nobody else is.
+pub(super) fn is_heir(draft: &Draft<'_>, live: &LiveService) -> bool {
+    let is_gone = |old: &str| draft.live(&ServiceId::new(old)).is_none();
+    let old = live.tags.get(TAG_REPLACES).and_then(Option::as_deref);
+    !live.active && names::replacing_for(live).is_some() && old.is_some_and(is_gone)
+}
+
 /// What a reader sees of a replacement: what changes from the old to the new service.
 fn show(draft: &Draft<'_>, embodiment: &Embodiment<'_>, old: &LiveService, content: &Content) -> ServicePlan {
     let mut shown = services::service_plan(embodiment, ServiceKind::Replace);
@@ -114,7 +124,12 @@ fn show(draft: &Draft<'_>, embodiment: &Embodiment<'_>, old: &LiveService, conte
 
 /// Pins that no manifest declares come from the old service. Where the new agent or graph has no such
 /// version, the set follows the latest; either way a reader is told.
-fn carry_pins(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, old: &LiveService, content: &mut Content) {
+pub(super) fn carry_pins(
+    draft: &mut Draft<'_>,
+    embodiment: &Embodiment<'_>,
+    old: &LiveService,
+    content: &mut Content,
+) {
     let declared = embodiment.wanted.version_sets.clone().unwrap_or_default();
     let agent = draft.snapshot.agents.entries.get(&content.agent).map(|entry| entry.latest);
     let graph = draft.snapshot.context_graphs.entries.get(&content.context_graph).map(|entry| entry.latest);
@@ -140,7 +155,7 @@ fn carry_pins(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, old: &LiveServ
     for (what, pin) in told {
         draft.findings.push(Finding {
             service: embodiment.wanted.name.clone(),
-            message: format!("the {what} is not declared: the new service carries it over as {pin}"),
+            message: format!("the {what} is not declared: it is carried over as {pin}"),
         });
     }
 }

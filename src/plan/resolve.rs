@@ -95,7 +95,7 @@ fn nearest<Id: Ord>(name: &str, catalog: &Catalog<Id>) -> Vec<String> {
     match near {
         Some((_, entry)) => vec![format!("did you mean `{}`?", entry.name)],
         None if catalog.entries.is_empty() => {
-            vec!["the organization has none that this user may see".to_owned()]
+            vec!["there is none that this user may see".to_owned()]
         }
         None => {
             let mut names: Vec<&str> = catalog.entries.values().map(|entry| entry.name.as_str()).collect();

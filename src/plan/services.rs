@@ -17,7 +17,14 @@ use crate::model::{
 /// Adds the steps that bring one declared service about.
 pub(super) fn steps(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>) {
     let wanted = embodiment.wanted;
-    let content = diff::content(wanted, embodiment.joins, embodiment.live, draft.policy);
+    let mut content =
+        diff::content(wanted, embodiment.joins, embodiment.live, draft.policy, draft.options.api);
+    if embodiment.live.is_some_and(|live| replacement::is_heir(draft, live)) && wanted.active != Some(false) {
+        content.active = true;
+        let message =
+            "the service that it was to replace is gone, so that it is activated in its place".to_owned();
+        draft.findings.push(Finding { service: wanted.name.clone(), message });
+    }
     if !tags_fit(draft, embodiment, &content.tags) {
         return;
     }
@@ -43,6 +50,7 @@ pub(super) fn steps(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>) {
     }
     if let Some(live) = embodiment.live
         && !live.active
+        && !content.active
         && wanted.active.is_none()
         && embodiment.half_made.is_none()
     {
@@ -52,19 +60,44 @@ pub(super) fn steps(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>) {
     }
     pins::deprecated(draft, embodiment, &content);
     needs_members(draft, embodiment, &content);
-    match embodiment.live {
-        None => create(draft, embodiment, &content),
-        Some(live) => {
-            let changed = content.agent != live.agent || content.context_graph != live.context_graph;
-            let how = wanted.lifecycle.on_agent_change.unwrap_or(draft.options.api.on_agent_change());
-            let in_place = how == OnAgentChange::Update;
-            if (changed && !in_place) || embodiment.half_made.is_some() {
-                replacement::steps(draft, embodiment, live, &content);
-            } else {
-                change(draft, embodiment, live, &content);
-            }
-        }
+    let Some(live) = embodiment.live else { return create(draft, embodiment, &content) };
+    let changed = content.agent != live.agent || content.context_graph != live.context_graph;
+    let how = wanted.lifecycle.on_agent_change.unwrap_or(draft.options.api.on_agent_change());
+    let in_place = how == OnAgentChange::Update;
+    if !keeps_tags(draft, embodiment, live, content.tags != live.tags || (changed && !in_place)) {
+        return;
     }
+    // One that can't become what is wanted, or that nobody asks for any more, is given up.
+    let unfit = embodiment
+        .half_made
+        .filter(|new| (in_place && !names::is_replaced(live)) || !diff::cleared(&content, new).is_empty());
+    let fitting =
+        Embodiment { half_made: embodiment.half_made.filter(|_| unfit.is_none()), ..embodiment.clone() };
+    if (changed && !in_place) || fitting.half_made.is_some() {
+        replacement::steps(draft, &fitting, live, &content);
+    } else {
+        change(draft, &fitting, live, &content);
+    }
+    if let Some(unfit) = unfit {
+        replacement::discard(draft, wanted, unfit);
+    }
+}
+
+/// Says so where tags would have to be written that are more than one can tell: several with one key.
+fn keeps_tags(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, live: &LiveService, written: bool) -> bool {
+    let lost = written && embodiment.wanted.tags.is_none() && !live.repeated_tags.is_empty();
+    if lost {
+        let keys: Vec<&str> = live.repeated_tags.iter().map(String::as_str).collect();
+        let message = format!(
+            "`{}` ({}) has several tags with the key `{}`: writing its tags would lose all but one of them",
+            live.name,
+            live.id,
+            keys.join("`, `")
+        );
+        let help = ["remove the others from the live service, or declare `tags:` in the manifest"];
+        draft.problem(ProblemKind::Impossible, embodiment, message, &help);
+    }
+    !lost
 }
 
 /// Says which members a block needs that neither the manifest nor the live service has.
@@ -276,6 +309,11 @@ fn change(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, live: &LiveService
     let before = draft.steps.len();
     can_clear(draft, embodiment, live, content);
     let moves_versions = content.agent != live.agent || content.context_graph != live.context_graph;
+    let mut content = content.clone();
+    if moves_versions {
+        replacement::carry_pins(draft, embodiment, live, &mut content);
+    }
+    let content = &content;
     let at_once = moves_versions && draft.options.api.updates_version_sets();
     let (written, deleted) = version_set_steps(draft, wanted, live, content, !at_once);
     pins::need(draft, wanted, content, Some(live));

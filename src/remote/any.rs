@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{ApiError, Classic, Platform, ReadApi, Reservation, WriteApi};
 use crate::model::{
-    AgentId, Api, BehaviorSet, BehaviorSetId, Catalog, ContextGraphId, Endpoint, LiveService, Need,
-    NewService, ServiceId, ServiceUpdate, SmokeTest, VersionSet, VersionSetName,
+    AgentId, Api, BehaviorSet, BehaviorSetId, Catalog, ContextGraphId, Endpoint, LatestVersion, LiveService,
+    Need, NewService, ServiceId, ServiceUpdate, SmokeTest, VersionSet, VersionSetName,
 };
 
 /// A connection to either API.
@@ -48,6 +48,14 @@ impl ReadApi for AnyApi {
 
     async fn context_graphs(&self, need: &Need<ContextGraphId>) -> Result<Catalog<ContextGraphId>, ApiError> {
         ask!(self.context_graphs(need))
+    }
+
+    async fn latest_agent_version(&self, id: &AgentId) -> Result<LatestVersion, ApiError> {
+        ask!(self.latest_agent_version(id))
+    }
+
+    async fn latest_context_graph_version(&self, id: &ContextGraphId) -> Result<LatestVersion, ApiError> {
+        ask!(self.latest_context_graph_version(id))
     }
 
     async fn behavior_sets(&self, services: &BTreeSet<ServiceId>) -> Result<Vec<BehaviorSet>, ApiError> {

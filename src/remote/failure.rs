@@ -101,20 +101,25 @@ impl ApiError {
     }
 
     /// An error from a status and an answer's body.
-    pub(super) fn from_answer(api: Api, method: &Method, path: &str, status: u16, body: &[u8]) -> Self {
-        let error = Self::new(method, path, Cause::Status(status), server_message(status, body));
+    ///
+    /// `secret` is taken out of it, which a server or a proxy may have repeated: before anything is cut, or a
+    /// part of it could stay.
+    pub(super) fn from_answer(
+        api: Api,
+        method: &Method,
+        path: &str,
+        status: u16,
+        body: &[u8],
+        secret: &str,
+    ) -> Self {
+        let text = String::from_utf8_lossy(body);
+        let text =
+            if secret.len() >= SHORTEST_SECRET { text.replace(secret, "***") } else { text.into_owned() };
+        let error = Self::new(method, path, Cause::Status(status), server_message(status, &text));
         match meaning(api, method, path, status) {
             Some(hint) => error.hint(hint),
             None => error,
         }
-    }
-
-    /// The same without a secret, which a server or a proxy may have repeated.
-    pub(super) fn without(mut self, secret: &str) -> Self {
-        if secret.len() >= SHORTEST_SECRET {
-            self.message = self.message.replace(secret, "***");
-        }
-        self
     }
 }
 
@@ -176,9 +181,8 @@ const MAX_MESSAGE: usize = 2_000;
 
 /// What a server says in an error: FastAPI's `detail`, as a text or as a list of places and messages, and by
 /// which name its makers find it again.
-fn server_message(status: u16, body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
-    let json: Option<Value> = serde_json::from_str(&text).ok();
+fn server_message(status: u16, text: &str) -> String {
+    let json: Option<Value> = serde_json::from_str(text).ok();
     let detail = json.as_ref().and_then(|json| json.get("detail"));
     let message = match detail {
         Some(Value::String(text)) => text.trim().to_owned(),
@@ -273,7 +277,7 @@ mod tests {
             ("plain", "plain"),
         ];
         for (body, expected) in table {
-            assert_eq!(server_message(502, body.as_bytes()), expected);
+            assert_eq!(server_message(502, body), expected);
         }
     }
 
@@ -289,8 +293,8 @@ mod tests {
     #[test]
     fn keys_are_taken_out_and_hints_fit_the_api() {
         let of = |api, method, path, status| {
-            let error = ApiError::from_answer(api, &method, path, status, b"no: s3cret-key-of-acme");
-            let error = error.without("s3cret-key-of-acme");
+            let secret = "s3cret-key-of-acme";
+            let error = ApiError::from_answer(api, &method, path, status, b"no: s3cret-key-of-acme", secret);
             assert_eq!(error.message, "no: ***");
             error.hints.join(" ")
         };
@@ -303,7 +307,16 @@ mod tests {
         assert!(platform(Method::POST, "/v1/w/services", 409).contains("an inactive one"));
         assert!(platform(Method::POST, "/v1/w/services/s/text-turn", 409).contains("another turn"));
         assert!(platform(Method::PUT, "/v1/w/services/s", 429).contains("the workspace's requests"));
-        let short = ApiError::setup("the sandbox is full").without("sandbox");
-        assert_eq!(short.message, "the sandbox is full", "a made-up key is a word");
+        let refused = |body: &str, secret| {
+            ApiError::from_answer(Api::Platform, &Method::GET, "/", 403, body.as_bytes(), secret).message
+        };
+        assert_eq!(
+            refused("the sandbox is full", "sandbox"),
+            "the sandbox is full",
+            "a made-up key is a word"
+        );
+        let cut =
+            refused(&format!("{}s3cret-key-of-acme", "x".repeat(MAX_MESSAGE - 6)), "s3cret-key-of-acme");
+        assert!(!cut.contains("s3c"), "{cut}");
     }
 }

@@ -260,8 +260,9 @@ impl Http {
         }
         let after = header(response.headers(), "retry-after").and_then(|text| retry::retry_after(text, now));
         let body = read(response, &call.method, &call.path).await.unwrap_or_default();
-        let error = ApiError::from_answer(self.api, &call.method, &call.path, status.as_u16(), &body);
-        Err((error.without(self.access.credentials.secret().expose_secret()), after))
+        let secret = self.access.credentials.secret().expose_secret();
+        let error = ApiError::from_answer(self.api, &call.method, &call.path, status.as_u16(), &body, secret);
+        Err((error, after))
     }
 
     fn transport_message(&self, error: &reqwest::Error) -> String {

@@ -1,7 +1,9 @@
 //! Keeps requests within the API's limits, so that no 429 is ever asked for. May import `model` only.
 //!
 //! An endpoint has so many requests a minute, for the whole organization. The published numbers are the
-//! start; every answer's headers are the truth, also when somebody else spends the same budget.
+//! start; every answer's headers are the truth, also when somebody else spends the same budget. Where nothing
+//! is published, one request goes first and the others wait for its answer: it tells the limit, or that there
+//! is none to be told.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,6 +40,8 @@ struct Budget {
     told: Option<(u32, Instant)>,
     /// Requests promised to somebody and not answered yet.
     outstanding: u32,
+    /// Whether a request has ended, with or without a word on the budget.
+    tried: bool,
     /// When requests were answered without a word on the budget.
     untold: VecDeque<Instant>,
     /// The end of the wait that somebody was told of: others who wait for the same say nothing.
@@ -56,7 +60,7 @@ enum Answer {
 
 impl Budget {
     fn new(limit: Option<u32>) -> Self {
-        Self { limit, told: None, outstanding: 0, untold: VecDeque::new(), announced: None }
+        Self { limit, told: None, outstanding: 0, tried: false, untold: VecDeque::new(), announced: None }
     }
 
     fn ask(&mut self, count: u32, now: Instant) -> Answer {
@@ -67,6 +71,9 @@ impl Budget {
             self.untold.pop_front();
         }
         let Some(limit) = self.limit else {
+            if !self.tried && self.outstanding > 0 {
+                return Answer::Unknown;
+            }
             self.outstanding += count;
             return Answer::Go;
         };
@@ -98,6 +105,7 @@ impl Budget {
 
     fn answered(&mut self, told: Option<Told>, now: Instant) {
         self.outstanding = self.outstanding.saturating_sub(1);
+        self.tried = true;
         let Some(Told { limit, remaining, resets_in }) = told else {
             self.untold.push_back(now);
             return;
@@ -146,8 +154,10 @@ impl Limiter {
         loop {
             // Registered before asking, so that an answer in between is not missed.
             let changed = self.changed.notified();
-            let (answer, limit) =
-                self.with(endpoint, |budget| (budget.ask(count, Instant::now()), budget.limit));
+            let (answer, limit, tried) = self.with(endpoint, |budget| {
+                let answer = budget.ask(count, Instant::now());
+                (answer, budget.limit, budget.tried)
+            });
             let now = Instant::now();
             match answer {
                 Answer::Go => {
@@ -155,6 +165,7 @@ impl Limiter {
                         limiter: self.clone(),
                         endpoint,
                         left: Mutex::new(limit.map_or(count, |limit| count.min(limit.max(1)))),
+                        blind: limit.is_none() && !tried,
                     };
                 }
                 Answer::Unknown => changed.await,
@@ -191,9 +202,16 @@ pub struct Reservation {
     limiter: Limiter,
     endpoint: Endpoint,
     left: Mutex<u32>,
+    /// Whether nothing was known of the limit when it was made.
+    blind: bool,
 }
 
 impl Reservation {
+    /// Whether it was made without knowing the limit, so that it promises nothing: one request tells more.
+    pub fn is_blind(&self) -> bool {
+        self.blind
+    }
+
     /// Uses one of the reserved requests; false when none is left.
     pub(super) fn take(&self) -> bool {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
@@ -265,6 +283,41 @@ mod tests {
         let end = now + Duration::from_secs(30);
         assert_eq!(budget.ask(1, now), Answer::Later(end));
         assert_eq!(budget.ask(3, end), Answer::Go);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_nothing_is_published_one_goes_first_and_tells() {
+        let now = Instant::now();
+        let mut budget = Budget::new(None);
+        assert_eq!(budget.ask(3, now), Answer::Go, "a reservation may be the first");
+        assert_eq!(budget.ask(1, now), Answer::Unknown);
+        budget.answered(told(10, 9, 30), now);
+        assert_eq!(budget.ask(7, now), Answer::Go, "two of the first three may still come");
+        assert_eq!(budget.ask(1, now), Answer::Later(now + Duration::from_secs(30)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_tells_nothing_is_not_waited_for() {
+        let now = Instant::now();
+        let mut budget = Budget::new(None);
+        assert_eq!(budget.ask(1, now), Answer::Go);
+        budget.answered(None, now);
+        for _ in 0..100 {
+            assert_eq!(budget.ask(1, now), Answer::Go);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_first_request_that_never_left_lets_another_be_the_first() {
+        let limiter = Limiter::new(Api::Platform);
+        let first = limiter.acquire(Endpoint::CreateService, 1, &|_, _| {}).await;
+        let other = limiter.acquire(Endpoint::CreateService, 1, &|_, _| {});
+        let gives_up = async {
+            tokio::task::yield_now().await;
+            drop(first);
+        };
+        let (other, ()) = tokio::join!(other, gives_up);
+        assert!(other.take());
     }
 
     #[tokio::test(start_paused = true)]

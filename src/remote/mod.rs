@@ -29,8 +29,8 @@ pub use platform::Platform;
 pub use snapshot::read_snapshot;
 
 use crate::model::{
-    AgentId, BehaviorSet, BehaviorSetId, Catalog, ContextGraphId, Endpoint, LiveService, Need, NewService,
-    ServiceId, ServiceUpdate, SmokeTest, VersionSet, VersionSetName,
+    AgentId, BehaviorSet, BehaviorSetId, Catalog, ContextGraphId, Endpoint, LatestVersion, LiveService, Need,
+    NewService, ServiceId, ServiceUpdate, SmokeTest, VersionSet, VersionSetName,
 };
 
 /// What an API can be asked.
@@ -46,6 +46,15 @@ pub trait ReadApi {
         &self,
         need: &Need<ContextGraphId>,
     ) -> impl Future<Output = Result<Catalog<ContextGraphId>, ApiError>>;
+
+    /// The newest version of an agent, for lists that don't tell it.
+    fn latest_agent_version(&self, id: &AgentId) -> impl Future<Output = Result<LatestVersion, ApiError>>;
+
+    /// The newest version of a context graph, for lists that don't tell it.
+    fn latest_context_graph_version(
+        &self,
+        id: &ContextGraphId,
+    ) -> impl Future<Output = Result<LatestVersion, ApiError>>;
 
     /// The behavior sets that are applied to at least one of these services.
     fn behavior_sets(

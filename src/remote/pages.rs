@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::failure::{ApiError, Cause};
 use super::http::{Call, Http};
 use super::wire::Named;
-use crate::model::{Catalog, CatalogEntry, Endpoint};
+use crate::model::{Catalog, CatalogEntry, Endpoint, LatestVersion};
 
 /// One page of a list.
 pub(super) trait Page: serde::de::DeserializeOwned {
@@ -82,6 +82,30 @@ impl Http {
             }
         }
     }
+}
+
+impl Http {
+    /// The newest of an agent's or context graph's versions: the first of a list that begins with it.
+    ///
+    /// # Errors
+    ///
+    /// The request; an answer without a list, or with a version that isn't a number.
+    pub(super) async fn newest<T: Page<Item = Versioned>>(
+        &self,
+        endpoint: Endpoint,
+        path: String,
+        filter: (&'static str, &str),
+    ) -> Result<LatestVersion, ApiError> {
+        let query = vec![(filter.0, filter.1.to_owned()), ("limit", "1".to_owned())];
+        let page: T = self.json(&Call::get(endpoint, path, query)).await?;
+        Ok(page.items().first().map_or(LatestVersion::None, |newest| LatestVersion::Number(newest.version)))
+    }
+}
+
+/// A version in a list of versions.
+#[derive(serde::Deserialize)]
+pub(super) struct Versioned {
+    version: u32,
 }
 
 /// Puts agents or context graphs into a catalog.

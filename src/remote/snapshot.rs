@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::ReadApi;
 use super::failure::ApiError;
-use crate::model::{Catalog, Lookups, Need, ServiceId, Snapshot};
+use crate::model::{Catalog, LatestVersion, Lookups, Need, ServiceId, Snapshot};
 
 /// Reads the live state: the services, and then what `lacking` says is lacking, until nothing is.
 ///
@@ -26,6 +26,12 @@ pub async fn read_snapshot(
             api.context_graphs(&lookups.context_graphs),
             behavior_sets(api, &lookups.behavior_sets_of),
         )?;
+        for id in &lookups.versions_of_agents {
+            told(&mut snapshot.agents, id, api.latest_agent_version(id).await?);
+        }
+        for id in &lookups.versions_of_context_graphs {
+            told(&mut snapshot.context_graphs, id, api.latest_context_graph_version(id).await?);
+        }
         merge(&mut snapshot.agents, agents, &lookups.agents);
         merge(&mut snapshot.context_graphs, graphs, &lookups.context_graphs);
         for id in lookups.behavior_sets_of {
@@ -40,6 +46,14 @@ async fn behavior_sets(
     services: &BTreeSet<ServiceId>,
 ) -> Result<Vec<crate::model::BehaviorSet>, ApiError> {
     if services.is_empty() { Ok(Vec::new()) } else { api.behavior_sets(services).await }
+}
+
+/// Notes a newest version. One that could not be read is as good as none: asking again would tell no more.
+fn told<Id: Ord>(catalog: &mut Catalog<Id>, id: &Id, latest: LatestVersion) {
+    let latest = if latest == LatestVersion::Unknown { LatestVersion::None } else { latest };
+    if let Some(entry) = catalog.entries.get_mut(id) {
+        entry.latest = latest;
+    }
 }
 
 /// Adds what was read, and notes what was asked for and isn't there.

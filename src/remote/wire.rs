@@ -3,7 +3,7 @@
 //! Reading is tolerant: unknown fields are carried where they would be destroyed otherwise, missing ones have
 //! a meaning. Writing is exact.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -26,14 +26,20 @@ pub(super) struct Tag {
 }
 
 impl Tags {
-    pub(super) fn into_map(self) -> BTreeMap<String, Option<String>> {
+    /// The tags by key, and the keys that several of them have.
+    pub(super) fn into_map(self) -> (BTreeMap<String, Option<String>>, BTreeSet<String>) {
         let list: Vec<(String, Option<String>)> = match self {
             Self::List(list) => list.into_iter().map(|tag| (tag.key, tag.value)).collect(),
             Self::Map(map) => map.into_iter().collect(),
         };
-        let tag =
-            |(key, value): (String, Option<String>)| (neat(&key), value.map(|value: String| neat(&value)));
-        list.into_iter().map(tag).collect()
+        let (mut tags, mut repeated) = (BTreeMap::new(), BTreeSet::new());
+        for (key, value) in list {
+            let value = value.map(|value| neat(&value));
+            if tags.insert(neat(&key), value).is_some() {
+                repeated.insert(neat(&key));
+            }
+        }
+        (tags, repeated)
     }
 }
 
@@ -207,7 +213,11 @@ mod tests {
     #[test]
     fn tags_are_read_from_lists_and_maps() {
         let of = |value: Value| serde_json::from_value::<Tags>(value).expect("tags").into_map();
-        let wanted = BTreeMap::from([("a".to_owned(), None), ("tier".to_owned(), Some("gold".to_owned()))]);
+        let tags = BTreeMap::from([("a".to_owned(), None), ("tier".to_owned(), Some("gold".to_owned()))]);
+        let twice =
+            of(json!([{"key": "a"}, {"key": "tier", "value": "x"}, {"key": "tier", "value": "gold"}]));
+        assert_eq!(twice, (tags.clone(), BTreeSet::from(["tier".to_owned()])));
+        let wanted = (tags, BTreeSet::new());
         assert_eq!(of(json!([{"key": " tier", "value": "gold "}, {"key": "a", "value": null}])), wanted);
         assert_eq!(of(json!([{"key": "tier", "value": "gold"}, {"key": "a"}])), wanted);
         assert_eq!(of(json!({"tier": "gold", "a": null})), wanted);

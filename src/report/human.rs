@@ -4,21 +4,13 @@
 
 use std::fmt::Write as _;
 
-use serde_json::Value;
-use similar::TextDiff;
-
 use super::text::{BAD, CHANGED, DIM, GOOD, STRONG, count, padded, short_id, styled, visible};
+use super::values::{FIELDS, VALUE_COLUMN, changes, field, new_settings};
 use crate::model::{Api, Pin, Retire, ServiceId, ServiceName, VersionSet};
 use crate::plan::{Action, Change, Estimate, Plan, PlanError, ProblemKind, ServiceKind, ServicePlan, Step};
 
-/// Where field values begin.
-const VALUE_COLUMN: usize = 24;
 /// Where ids begin.
 const ID_COLUMN: usize = 64;
-/// Texts from this length on are shown as a diff below their field.
-const LONG_TEXT: usize = 48;
-/// Lines around a changed line.
-const CONTEXT: usize = 2;
 
 /// What a report says of where it is from.
 #[derive(Clone, Debug)]
@@ -106,13 +98,13 @@ fn service(out: &mut String, plan: &Plan, shown: &ServicePlan, api: Api) {
         let agent = padded(&visible(agent), 20);
         field(out, "agent", &format!("{agent} context_graph  {}", visible(graph)));
     }
-    for change in
-        shown.changes.iter().filter(|change| change.path != "service" && set_of(&change.path).is_none())
-    {
+    let own = shown.changes.iter().filter(|one| one.path != "service" && set_of(&one.path).is_none());
+    let noted = own.map(|change| {
         let forces =
             shown.kind == ServiceKind::Replace && matches!(change.path.as_str(), "agent" | "context_graph");
-        value_change(out, 6, &change.path, change, if forces { "forces a new service" } else { "" });
-    }
+        (change.path.as_str(), change, if forces { "forces a new service" } else { "" })
+    });
+    changes(out, FIELDS, noted);
     match shown.kind {
         ServiceKind::Create => new_version_sets(out, plan, shown, api),
         ServiceKind::Replace => {
@@ -130,10 +122,6 @@ fn service(out: &mut String, plan: &Plan, shown: &ServicePlan, api: Api) {
 
 fn steps<'a>(plan: &'a Plan, shown: &'a ServicePlan) -> impl Iterator<Item = &'a Step> {
     shown.steps.iter().filter_map(|id| plan.step(*id))
-}
-
-fn field(out: &mut String, name: &str, value: &str) {
-    let _ = writeln!(out, "      {} {value}", padded(name, VALUE_COLUMN));
 }
 
 /// The version set that a path is about, and the rest of the path.
@@ -165,32 +153,38 @@ fn new_version_sets(out: &mut String, plan: &Plan, shown: &ServicePlan, api: Api
         Action::Create(new) if !new.settings.is_empty() => Some(&new.settings),
         _ => None,
     });
-    for (name, value) in created.into_iter().flatten() {
-        match value {
-            Value::Object(members) => field(out, name, &count(members.len(), "field")),
-            value => field(out, name, &short_value(value)),
-        }
+    if let Some(settings) = created {
+        new_settings(out, settings);
     }
 }
 
 fn pins(set: &VersionSet) -> String {
-    if set.agent_version == Pin::Latest && set.context_graph_version == Pin::Latest {
-        return "(the latest)".to_owned();
+    let pins = if set.agent_version == Pin::Latest && set.context_graph_version == Pin::Latest {
+        "the latest".to_owned()
+    } else {
+        format!("agent {}, graph {}", set.agent_version, set.context_graph_version)
+    };
+    match set.llm_model_preferences.len() {
+        0 => format!("({pins})"),
+        models => format!("({pins}, {})", count(models, "model preference")),
     }
-    format!("(agent {}, graph {})", set.agent_version, set.context_graph_version)
 }
 
 /// What changes in version sets, set by set; other changes are passed over.
-fn version_set_changes(out: &mut String, changes: &[Change]) {
-    let mut current = "";
-    for change in changes {
-        let Some((set, path)) = set_of(&change.path) else { continue };
-        if set != current {
-            let _ = writeln!(out, "    {} version set {}", styled(CHANGED, "~"), visible(set));
-            current = set;
-        }
-        value_change(out, 8, path, change, "");
+fn version_set_changes(out: &mut String, all: &[Change]) {
+    let of = |change: &Change| set_of(&change.path).map(|(set, _)| set.to_owned());
+    for group in all.chunk_by(|one, next| of(one) == of(next)) {
+        let Some(set) = group.first().and_then(of) else { continue };
+        let _ = writeln!(out, "    {} version set {}", styled(CHANGED, "~"), visible(&set));
+        set_changes(out, group);
     }
+}
+
+/// What changes in one version set.
+fn set_changes(out: &mut String, all: &[Change]) {
+    let below =
+        |change: &'_ Change| set_of(&change.path).map_or(0, |(_, rest)| change.path.len() - rest.len());
+    changes(out, FIELDS + 2, all.iter().map(|change| (&change.path[below(change)..], change, "")));
 }
 
 /// The steps of a replacement in a line.
@@ -251,10 +245,7 @@ fn step_lines(out: &mut String, step: &Step) {
                 return;
             }
             let _ = writeln!(out, "{line}");
-            for change in &step.changes {
-                let path = set_of(&change.path).map_or(change.path.as_str(), |(_, rest)| rest);
-                value_change(out, 8, path, change, "");
-            }
+            set_changes(out, &step.changes);
         }
         Action::DeleteVersionSet { name, .. } => {
             let _ = writeln!(out, "    {} version set {}", styled(BAD, "-"), visible(name.as_str()));
@@ -288,61 +279,6 @@ fn step_lines(out: &mut String, step: &Step) {
         | Action::ApplyBehaviorSet { .. }
         | Action::Smoke { .. }
         | Action::HandOver { .. } => {}
-    }
-}
-
-fn value_change(out: &mut String, indent: usize, path: &str, change: &Change, note: &str) {
-    let blank = " ".repeat(indent);
-    let path = visible(path);
-    if let (Value::String(before), Value::String(after)) = (&change.before, &change.after)
-        && (before.chars().count().max(after.chars().count()) > LONG_TEXT
-            || before.contains('\n')
-            || after.contains('\n'))
-    {
-        let _ = writeln!(out, "{blank}{path}");
-        text_diff(out, &format!("{blank}  "), before, after);
-        return;
-    }
-    let columns = (VALUE_COLUMN + 6).saturating_sub(indent);
-    let before = styled(BAD, &short_value(&change.before));
-    let after = styled(GOOD, &short_value(&change.after));
-    let value = format!("{before} → {after}");
-    let line = if note.is_empty() {
-        format!("{blank}{} {value}", padded(&path, columns))
-    } else {
-        format!("{blank}{} {value}   {}", padded(&path, columns), styled(BAD, note))
-    };
-    let _ = writeln!(out, "{line}");
-}
-
-/// Changed lines of a long text, with a little of what is around them.
-fn text_diff(out: &mut String, blank: &str, before: &str, after: &str) {
-    let diff = TextDiff::from_lines(before, after);
-    for (number, group) in diff.grouped_ops(CONTEXT).iter().enumerate() {
-        if number > 0 {
-            let _ = writeln!(out, "{blank}{}", styled(DIM, "⋯"));
-        }
-        for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
-            let line = visible(change.value().trim_end_matches(['\n', '\r']));
-            let line = match change.tag() {
-                similar::ChangeTag::Delete => styled(BAD, &format!("- {line}")),
-                similar::ChangeTag::Insert => styled(GOOD, &format!("+ {line}")),
-                similar::ChangeTag::Equal => format!("{} {line}", styled(DIM, "│")),
-            };
-            let _ = writeln!(out, "{blank}{line}");
-        }
-    }
-}
-
-/// A value in a line: texts without quotes, nothing as `none`.
-fn short_value(value: &Value) -> String {
-    match value {
-        Value::Null => "none".to_owned(),
-        Value::String(text) if text.is_empty() => "(no value)".to_owned(),
-        Value::String(text) => visible(text),
-        Value::Array(items) if items.is_empty() => "none".to_owned(),
-        Value::Array(items) => items.iter().map(short_value).collect::<Vec<_>>().join(", "),
-        other => visible(&other.to_string()),
     }
 }
 

@@ -11,3 +11,4 @@ pub mod problems_json;
 pub mod progress;
 pub mod sarif;
 pub mod text;
+mod values;

@@ -1,6 +1,8 @@
 //! The projects in `examples/` load, say what they are there to show, and can be planned on their seeds.
 
 mod live;
+mod moved;
+mod voice;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -175,11 +177,13 @@ fn the_clinic_shows_every_feature_of_a_project() {
     assert!(policy.guardrails.protected.len() > 1);
     assert!(clinic.project.manifests.len() > 2, "several patterns");
     assert_eq!(clinic.project.default_environment.as_deref(), Some("sandbox"));
-    let credentials = |environment: &Environment| match &environment.target {
-        Target::Classic { credentials, .. } => credentials.api_key.is_some(),
-        _ => false,
+    let credentials = |name: &str| match &clinic.project.environments[name].target {
+        Target::Classic { credentials, .. } => (Api::Classic, credentials.api_key.is_some()),
+        Target::Platform { credentials, .. } => (Api::Platform, credentials.api_key.is_some()),
+        Target::Embedded { .. } => panic!("{name} is embedded"),
     };
-    assert!(clinic.project.environments.values().any(credentials), "variables of one's own");
+    assert_eq!(credentials("staging"), (Api::Classic, true), "variables of one's own");
+    assert_eq!(credentials("production"), (Api::Platform, true), "variables of one's own");
 
     let services = &clinic.desired.services;
     let depth = longest_chain(&clinic);

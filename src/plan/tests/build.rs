@@ -82,6 +82,7 @@ pub(crate) fn live(id: &str, name: &str, agent: &str) -> LiveService {
         agent: agent.to_lowercase().as_str().into(),
         context_graph: "g1".into(),
         tags: [("managed_by".to_owned(), Some("amigops".to_owned()))].into(),
+        repeated_tags: BTreeSet::new(),
         keyterms: Vec::new(),
         version_sets: [("edge".into(), live_set(0, 0)), ("release".into(), live_set(0, 0))].into(),
         settings: serde_json::Map::new(),

@@ -9,8 +9,8 @@ use super::super::types::{Action, Options, Plan, Step, Target};
 use super::settings;
 use super::world::World;
 use crate::model::{
-    self, Desired, DesiredService, LiveService, Pin, Policy, Retire, ServiceId, ServiceName, Snapshot,
-    TAG_PROTECTED, TAG_REPLACES, VersionSet, VersionSetName, same_json,
+    self, Catalog, Desired, DesiredService, LiveService, Pin, Policy, Reference, Retire, ServiceId,
+    ServiceName, Snapshot, TAG_PROTECTED, TAG_REPLACES, VersionSet, VersionSetName, same_json,
 };
 
 /// Plays a plan and notes what is wrong with it.
@@ -19,6 +19,7 @@ pub(super) struct Judge<'a> {
     policy: &'a Policy,
     options: &'a Options,
     plan: &'a Plan,
+    snapshot: &'a Snapshot,
     originals: BTreeMap<&'a ServiceId, &'a LiveService>,
     /// The manifests by the service that embodied them at first.
     embodied: BTreeMap<&'a ServiceId, &'a DesiredService>,
@@ -44,6 +45,7 @@ impl<'a> Judge<'a> {
             policy,
             options,
             plan,
+            snapshot,
             originals: snapshot.services.iter().map(|service| (&service.id, service)).collect(),
             embodied: plan
                 .ids
@@ -192,7 +194,7 @@ impl<'a> Judge<'a> {
     }
 
     fn may_write(&mut self, step: &Step, target: &Target, name: &VersionSetName, content: &VersionSet) {
-        if name.is_edge() {
+        if name.is_edge() && self.options.api.makes_version_sets() {
             self.say(step, "writes `edge`");
         }
         let Target::Live(id) = target else { return };
@@ -228,18 +230,22 @@ impl<'a> Judge<'a> {
         subjects(&step.action).into_iter().cloned().chain(created).collect()
     }
 
-    /// A block that is written holds what no manifest names as it was, and asks for nothing that the API
-    /// can't do.
+    /// Settings that are written are named by a manifest, or come from the service that this one replaces; and
+    /// they ask for nothing that the API can't do.
     fn keeps_settings(&mut self, step: &Step, id: &ServiceId, written: &Map<String, Value>) {
-        let declared = self.embodied.get(id).map(|wanted| wanted.settings.clone()).unwrap_or_default();
-        let before = self.original(id).map(|live| live.settings.clone()).unwrap_or_default();
+        let replaced = self.original(id).and_then(|live| live.tags.get(TAG_REPLACES)?.as_deref());
+        let replaced = replaced.map(ServiceId::new);
+        let manifest = self.embodied.get(id).or_else(|| self.embodied.get(replaced.as_ref()?));
+        let declared = manifest.map(|wanted| Value::Object(wanted.settings.clone()));
+        let old = replaced.and_then(|old| Some(Value::Object(self.original(&old)?.settings.clone())));
         for (name, value) in written {
             if value.is_null() {
                 self.say(step, &format!("writes null to `{name}`, which changes nothing"));
             }
-            if let Some(lost) = settings::lost(name, before.get(name), declared.get(name), value) {
-                self.say(step, &format!("destroys `{lost}`, which no manifest names"));
-            }
+        }
+        let written = Value::Object(written.clone());
+        if let Some(path) = settings::undeclared("", &written, declared.as_ref(), old.as_ref()) {
+            self.say(step, &format!("changes `{path}`, which no manifest names"));
         }
     }
 
@@ -309,8 +315,10 @@ impl<'a> Judge<'a> {
         let name = &wanted.name;
         let ignored: BTreeSet<&str> = wanted.lifecycle.ignore.iter().map(|path| path.0[0].as_str()).collect();
         let ignored = |field: &str| before.is_some() && ignored.contains(field);
-        let active = if ignored("active") { None } else { wanted.active };
-        let active = active.unwrap_or_else(|| before.is_none_or(|live| live.active));
+        // Who was to take over from a service that is gone was never in use: it begins as a new one would.
+        let begins = before.is_none_or(|live| self.inherits(name, live));
+        let active = if ignored("active") && !begins { None } else { wanted.active };
+        let active = active.unwrap_or_else(|| begins || before.is_some_and(|live| live.active));
         let holders = ours.get(&(name, active)).map(Vec::as_slice).unwrap_or_default();
         let [service] = holders else {
             return vec![format!(
@@ -339,12 +347,24 @@ impl<'a> Judge<'a> {
             }),
         );
         expect("version_sets", self.sets_as_wanted(wanted, service));
+        expect("agent", names_it(&wanted.agent, &service.agent, &self.snapshot.agents));
+        expect(
+            "context_graph",
+            names_it(&wanted.context_graph, &service.context_graph, &self.snapshot.context_graphs),
+        );
         for (name, value) in &wanted.settings {
             let one = Map::from_iter([(name.clone(), value.clone())]);
             expect(name, settings::hold(model::settings::SERVICE, &one, &service.settings));
         }
         expect("active", service.active == active);
         wrong
+    }
+
+    /// Whether a service waits under a passing name for the place of one that does not exist.
+    fn inherits(&self, name: &ServiceName, live: &LiveService) -> bool {
+        let old = live.tags.get(TAG_REPLACES).and_then(Option::as_deref);
+        let waits = live.name.as_str().starts_with(&format!("{name} (replacing "));
+        !live.active && waits && old.is_some_and(|old| self.original(&ServiceId::new(old)).is_none())
     }
 
     fn sets_as_wanted(&self, wanted: &DesiredService, service: &LiveService) -> bool {
@@ -356,7 +376,9 @@ impl<'a> Judge<'a> {
                     wanted.len() == live.llm_model_preferences.len()
                         && wanted.iter().all(|(key, one)| {
                             live.llm_model_preferences.get(key).is_some_and(|there| {
-                                one.llm_name == there.llm_name && settings::controls_hold(one, there)
+                                one.llm_name == there.llm_name
+                                    && settings::params_hold(one, there)
+                                    && settings::controls_hold(one, there)
                             })
                         })
                 });
@@ -370,6 +392,14 @@ impl<'a> Judge<'a> {
             .keys()
             .all(|name| declared.contains_key(name) || name.is_release() || self.policy.is_unmanaged(name));
         all_there && no_other
+    }
+}
+
+/// Whether a reference means this id.
+fn names_it<Id: Ord + AsRef<str>>(reference: &Reference, id: &Id, catalog: &Catalog<Id>) -> bool {
+    match reference {
+        Reference::Id(text) => text.as_str() == id.as_ref(),
+        Reference::Name(name) => catalog.name_of(id).is_none_or(|known| known.trim() == name),
     }
 }
 

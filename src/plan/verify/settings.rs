@@ -5,23 +5,29 @@ use serde_json::{Map, Value};
 use crate::model::settings::{self, Field};
 use crate::model::{DesiredPreference, LlmPreference, same_json};
 
-/// A member that was there, that no manifest names, and that is written otherwise.
-pub(super) fn lost(
+/// A leaf of a patch that no manifest names and that isn't as the replaced service has it.
+pub(super) fn undeclared(
     path: &str,
-    before: Option<&Value>,
-    declared: Option<&Value>,
     written: &Value,
+    declared: Option<&Value>,
+    old: Option<&Value>,
 ) -> Option<String> {
-    let Some(Value::Object(before)) = before else { return None };
-    let declared = declared.and_then(Value::as_object);
-    before.iter().find_map(|(key, value)| {
-        let path = format!("{path}.{key}");
-        let there = written.get(key).unwrap_or(&Value::Null);
-        match declared.and_then(|declared| declared.get(key)) {
-            None => (!same_json(value, there)).then_some(path),
-            Some(declared) => lost(&path, Some(value), Some(declared), there),
+    // What a manifest names whole, an entry that it takes away included, it names with all that is below.
+    if declared.is_some_and(|declared| !declared.is_object()) {
+        return None;
+    }
+    match written {
+        Value::Object(members) => members.iter().find_map(|(key, written)| {
+            let member = |of: Option<&Value>| of.and_then(|of| of.get(key)).cloned();
+            let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            undeclared(&path, written, member(declared).as_ref(), member(old).as_ref())
+        }),
+        _ => {
+            let as_old =
+                old.is_some_and(|old| same_json(old, written)) || (old.is_none() && written.is_null());
+            (!as_old).then(|| path.to_owned())
         }
-    })
+    }
 }
 
 /// Whether live values are as a manifest wants them: what it leaves out doesn't count.
@@ -49,4 +55,12 @@ pub(super) fn controls_hold(wanted: &DesiredPreference, live: &LlmPreference) ->
         Some(None) => live.experience_controls.is_empty(),
         Some(Some(controls)) => hold(settings::EXPERIENCE_CONTROLS, controls, &live.experience_controls),
     }
+}
+
+/// Whether a live preference has the parameters that a manifest wants.
+pub(super) fn params_hold(wanted: &DesiredPreference, live: &LlmPreference) -> bool {
+    wanted
+        .params
+        .as_ref()
+        .is_none_or(|params| same_json(&Value::Object(params.clone()), &Value::Object(live.params.clone())))
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::types::{Action, Step, StepId, Target};
 use crate::model::{
     Api, BehaviorSetId, LiveService, NewService, ServiceId, ServiceName, ServiceUpdate, Snapshot,
-    TAG_REPLACES, VersionSet, VersionSetName,
+    TAG_REPLACES, VersionSet, VersionSetName, merged,
 };
 
 /// The live side as steps change it, with the indices that the rules ask for.
@@ -150,7 +150,7 @@ impl World {
             settings,
         } = update.clone();
         service.version_sets.extend(version_sets);
-        service.settings.extend(settings);
+        service.settings = merged(&service.settings, &settings);
         service.name = name.unwrap_or_else(|| service.name.clone());
         service.description = description.unwrap_or_else(|| service.description.clone());
         service.active = active.unwrap_or(service.active);
@@ -187,6 +187,7 @@ fn born(id: &ServiceId, new: &NewService, api: Api) -> LiveService {
         agent,
         context_graph,
         tags,
+        repeated_tags: BTreeSet::new(),
         keyterms,
         version_sets,
         settings,

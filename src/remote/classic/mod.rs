@@ -13,12 +13,12 @@ use super::access::Access;
 use super::failure::ApiError;
 use super::http::{Call, Http, segment};
 use super::limits::Reservation;
-use super::pages::{Page, enter, page};
+use super::pages::{Page, Versioned, enter, page};
 use super::wire::Named;
 use super::{ReadApi, WriteApi};
 use crate::model::{
-    AgentId, Api, BehaviorSet, BehaviorSetId, Catalog, ContextGraphId, Endpoint, LiveService, Need,
-    NewService, ServiceId, ServiceUpdate, SmokeTest, VersionSet, VersionSetName,
+    AgentId, Api, BehaviorSet, BehaviorSetId, Catalog, ContextGraphId, Endpoint, LatestVersion, LiveService,
+    Need, NewService, ServiceId, ServiceUpdate, SmokeTest, VersionSet, VersionSetName,
 };
 
 /// How many ids one request may name: keeps addresses short.
@@ -98,6 +98,8 @@ impl Classic {
 page!(Services, services, wire::Service);
 page!(Agents, agents, Named);
 page!(StateMachines, service_hierarchical_state_machines, Named);
+page!(AgentVersions, agent_versions, Versioned);
+page!(StateMachineVersions, state_machine_versions, Versioned);
 page!(Conversations, conversations, wire::Conversation);
 page!(BehaviorSets, dynamic_behavior_sets, wire::BehaviorSet);
 
@@ -120,6 +122,18 @@ impl ReadApi for Classic {
     async fn context_graphs(&self, need: &Need<ContextGraphId>) -> Result<Catalog<ContextGraphId>, ApiError> {
         let path = self.path("organization/service_hierarchical_state_machine");
         self.catalog::<StateMachines, _>(Endpoint::ListContextGraphs, &path, need).await
+    }
+
+    async fn latest_agent_version(&self, id: &AgentId) -> Result<LatestVersion, ApiError> {
+        let path = self.path(&format!("organization/agent/{}/version", segment(id.as_str())));
+        self.http.newest::<AgentVersions>(Endpoint::ListAgentVersions, path, ("version", "latest")).await
+    }
+
+    async fn latest_context_graph_version(&self, id: &ContextGraphId) -> Result<LatestVersion, ApiError> {
+        let id = segment(id.as_str());
+        let path = self.path(&format!("organization/service_hierarchical_state_machine/{id}/version"));
+        let endpoint = Endpoint::ListContextGraphVersions;
+        self.http.newest::<StateMachineVersions>(endpoint, path, ("version", "latest")).await
     }
 
     async fn behavior_sets(&self, services: &BTreeSet<ServiceId>) -> Result<Vec<BehaviorSet>, ApiError> {

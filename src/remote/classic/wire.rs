@@ -32,6 +32,7 @@ pub(super) struct Service {
 
 impl Service {
     pub(super) fn into_live(self) -> LiveService {
+        let (tags, repeated_tags) = self.tags.map(Tags::into_map).unwrap_or_default();
         LiveService {
             id: self.id.as_str().into(),
             name: self.name.as_str().into(),
@@ -39,7 +40,8 @@ impl Service {
             active: self.is_active.unwrap_or_default(),
             agent: self.agent_id.as_str().into(),
             context_graph: self.service_hierarchical_state_machine_id.as_str().into(),
-            tags: self.tags.map(Tags::into_map).unwrap_or_default(),
+            tags,
+            repeated_tags,
             keyterms: self.keyterms.unwrap_or_default().iter().map(|term| neat(term)).collect(),
             version_sets: shared::version_sets(self.version_sets),
             settings: Map::new(),

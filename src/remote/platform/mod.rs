@@ -17,12 +17,12 @@ use super::access::Access;
 use super::failure::{ApiError, Cause};
 use super::http::{Call, Http, segment, unreadable};
 use super::limits::Reservation;
-use super::pages::{enter, page};
+use super::pages::{Versioned, enter, page};
 use super::wire::Named;
 use super::{ReadApi, WriteApi};
 use crate::model::{
-    AgentId, Api, BehaviorSet, BehaviorSetId, Catalog, ContextGraphId, Endpoint, LiveService, Need,
-    NewService, ServiceId, ServiceUpdate, SmokeTest, VersionSet, VersionSetName,
+    AgentId, Api, BehaviorSet, BehaviorSetId, Catalog, ContextGraphId, Endpoint, LatestVersion, LiveService,
+    Need, NewService, ServiceId, ServiceUpdate, SmokeTest, VersionSet, VersionSetName, merged, settings,
 };
 
 /// The page of services that older servers allow.
@@ -52,6 +52,7 @@ pub struct Platform {
 
 page!(Services, items, wire::Service);
 page!(Catalogued, items, Named);
+page!(Versions, items, Versioned);
 
 impl Platform {
     /// The public address.
@@ -187,6 +188,17 @@ impl ReadApi for Platform {
         self.catalog(endpoints, &self.path("context-graphs"), need).await
     }
 
+    async fn latest_agent_version(&self, id: &AgentId) -> Result<LatestVersion, ApiError> {
+        let path = self.path(&format!("agents/{}/versions", segment(id.as_str())));
+        self.http.newest::<Versions>(Endpoint::ListAgentVersions, path, ("sort_by", "-version")).await
+    }
+
+    async fn latest_context_graph_version(&self, id: &ContextGraphId) -> Result<LatestVersion, ApiError> {
+        let path = self.path(&format!("context-graphs/{}/versions", segment(id.as_str())));
+        let endpoint = Endpoint::ListContextGraphVersions;
+        self.http.newest::<Versions>(endpoint, path, ("sort_by", "-version")).await
+    }
+
     async fn behavior_sets(&self, _: &BTreeSet<ServiceId>) -> Result<Vec<BehaviorSet>, ApiError> {
         Ok(Vec::new())
     }
@@ -217,12 +229,20 @@ impl WriteApi for Platform {
     ) -> Result<(), ApiError> {
         let lock = self.lock(id);
         let mut _alone = None;
-        let mut body = wire::update_body(update);
-        if !update.version_sets.is_empty() {
+        let mut sent = update.clone();
+        let mut sets = None;
+        let has_blocks = update.settings.values().any(Value::is_object);
+        if has_blocks || !update.version_sets.is_empty() {
             _alone = Some(lock.lock().await);
-            // The server may take the map for the whole: the others go along as they were answered, so that
-            // nothing that is unknown here is destroyed.
-            let mut sets = raw_version_sets(&mut self.get(id).await?);
+            // The server takes blocks and the map of sets for the whole: what is there goes along as it was
+            // answered, so that nobody else's change is undone and nothing that is unknown here is destroyed.
+            let mut there = self.get(id).await?;
+            sets = Some(raw_version_sets(&mut there)).filter(|_| !update.version_sets.is_empty());
+            there.retain(|name, _| update.settings.contains_key(name));
+            sent.settings = settings::without_unset(settings::SERVICE, &merged(&there, &update.settings));
+        }
+        let mut body = wire::update_body(&sent);
+        if let Some(mut sets) = sets {
             for (name, set) in &update.version_sets {
                 sets.insert(name.to_string(), wire::version_set_body(set));
             }
@@ -231,7 +251,7 @@ impl WriteApi for Platform {
         let answered = self.put(id, body, reserved).await?;
         let answered: wire::Service = serde_json::from_value(Value::Object(answered))
             .map_err(|error| unreadable(&self.put_call(id, None), &error))?;
-        let kept = kept::kept(update, &answered.into_live());
+        let kept = kept::kept(&sent, &answered.into_live());
         if kept.is_empty() {
             return Ok(());
         }

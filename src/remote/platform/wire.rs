@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::super::wire::{self as shared, RawVersionSets, Tags, neat};
-use crate::model::settings::{self, SERVICE, without_nulls};
+use crate::model::settings::{self, EXPERIENCE_CONTROLS, SERVICE, without_unset};
 use crate::model::{LiveService, NewService, ServiceUpdate, VersionSet};
 
 /// A service in a list, and in the answer to an update.
@@ -42,6 +42,7 @@ impl Service {
         rest.retain(|key, _| settings::field(SERVICE, key).is_some());
         let mut version_sets = shared::version_sets(self.version_sets);
         version_sets.values_mut().for_each(take_controls);
+        let (tags, repeated_tags) = self.tags.map(Tags::into_map).unwrap_or_default();
         LiveService {
             id: self.id.as_str().into(),
             name: self.name.as_str().into(),
@@ -49,10 +50,11 @@ impl Service {
             active: self.is_active.unwrap_or_default(),
             agent: self.agent_id.as_str().into(),
             context_graph: self.context_graph_id.as_str().into(),
-            tags: self.tags.map(Tags::into_map).unwrap_or_default(),
+            tags,
+            repeated_tags,
             keyterms: self.keyterms.unwrap_or_default().iter().map(|term| neat(term)).collect(),
             version_sets,
-            settings: without_nulls(&rest),
+            settings: without_unset(SERVICE, &rest),
             system: self.is_system.unwrap_or_default(),
             updated_by: self.updated_by.as_ref().and_then(shared::user_id),
         }
@@ -67,7 +69,9 @@ const CONTROLS: &str = "experience_controls";
 fn take_controls(set: &mut VersionSet) {
     for preference in set.llm_model_preferences.values_mut() {
         match preference.carried.remove(CONTROLS) {
-            Some(Value::Object(controls)) => preference.experience_controls = without_nulls(&controls),
+            Some(Value::Object(controls)) => {
+                preference.experience_controls = without_unset(EXPERIENCE_CONTROLS, &controls);
+            }
             None | Some(Value::Null) => {}
             // No controls that anybody could mean: carried as they are.
             Some(other) => {
@@ -102,7 +106,7 @@ pub(super) fn create_body(new: &NewService) -> Map<String, Value> {
     } = new;
     let sets: Map<String, Value> =
         version_sets.iter().map(|(name, set)| (name.to_string(), version_set_body(set))).collect();
-    let mut body = without_nulls(settings);
+    let mut body = without_unset(SERVICE, settings);
     body.extend([
         ("name".to_owned(), json!(name)),
         ("description".to_owned(), json!(description)),
@@ -116,8 +120,8 @@ pub(super) fn create_body(new: &NewService) -> Map<String, Value> {
     body
 }
 
-/// The body of an update: only what changes. The version sets need those that are there and are not in it;
-/// nulls are left out, as the server takes no notice of them.
+/// The body of an update: only what changes. The version sets and the settings' blocks need what is there and
+/// is not in it.
 pub(super) fn update_body(update: &ServiceUpdate) -> Map<String, Value> {
     let ServiceUpdate {
         name,
@@ -130,7 +134,7 @@ pub(super) fn update_body(update: &ServiceUpdate) -> Map<String, Value> {
         version_sets: _,
         settings,
     } = update;
-    let mut body = without_nulls(settings);
+    let mut body = without_unset(SERVICE, settings);
     let mut put = |key: &str, value: Option<Value>| {
         if let Some(value) = value {
             body.insert(key.to_owned(), value);

@@ -56,6 +56,7 @@ fn service(service: &emulator::Service) -> LiveService {
         agent: service.agent_id.as_str().into(),
         context_graph: service.context_graph_id.as_str().into(),
         tags: service.tags.clone(),
+        repeated_tags: BTreeSet::new(),
         keyterms: service.keyterms.clone(),
         version_sets: service.version_sets.iter().map(set).collect(),
         settings: Map::new(),

@@ -6,7 +6,7 @@ mod live;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -110,6 +110,23 @@ impl Hooks {
         if let Some(id) = id {
             Command::new("kill").arg(format!("-{name}")).arg(id.to_string()).status().unwrap();
         }
+    }
+}
+
+/// An answer without headers, instead of the server's.
+pub(crate) fn answer(status: u16, body: impl Into<String>) -> Verdict {
+    Verdict::Answer { status, headers: Vec::new(), body: body.into() }
+}
+
+/// What the first request of a kind meets; all others proceed.
+pub(crate) fn first(
+    kind: impl Fn(&RequestInfo) -> bool + Send + Sync + 'static,
+    verdict: Verdict,
+) -> impl Fn(&RequestInfo) -> Verdict + Send + Sync + 'static {
+    let met = AtomicBool::new(false);
+    move |request| {
+        let is_first = kind(request) && !met.swap(true, Ordering::SeqCst);
+        if is_first { verdict.clone() } else { Verdict::Proceed }
     }
 }
 

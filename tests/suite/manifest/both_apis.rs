@@ -181,10 +181,10 @@ fn the_quickstart_moves_to_platform() {
 fn the_clinic_moves_to_platform_but_for_its_ids() {
     let (_copy, root) = switched(
         "clinic",
-        "api: classic\n    organization: linden\n    credentials: {api_key: LINDEN_API_KEY, api_key_id: LINDEN_API_KEY_ID, user_id: LINDEN_USER_ID}",
-        "api: platform\n    credentials: {api_key: LINDEN_API_KEY}",
+        "api: classic\n    organization: linden-staging\n    credentials: {api_key: LINDEN_TEST_API_KEY, api_key_id: LINDEN_TEST_API_KEY_ID, user_id: LINDEN_TEST_USER_ID}",
+        "api: platform\n    credentials: {api_key: LINDEN_TEST_API_KEY}",
     );
-    let problems = loaded(&root, "production").expect_err("the ids are Classic's");
+    let problems = loaded(&root, "staging").expect_err("the ids are Classic's");
     let errors = problems.diagnostics.iter().filter(|one| one.code.as_str() != "AG036");
     let errors: Vec<_> = errors.map(|one| format!("{} {}", one.code, one.location)).collect();
     assert_eq!(errors, ["AG030 services/front-door.yaml:7:13", "AG030 services/front-door.yaml:8:21"]);
@@ -192,12 +192,11 @@ fn the_clinic_moves_to_platform_but_for_its_ids() {
     let file = root.join("services/front-door.yaml");
     let text = std::fs::read_to_string(&file).expect("it is there");
     let uuid = "00000000-0000-4000-8000-000000000001";
-    let overlay = format!(
-        "environments: {{production: {{agent: {{id: {uuid}}}, context_graph: {{id: {uuid}}}}}}}\n---\n"
-    );
-    std::fs::write(&file, text.replacen("---\n", &overlay, 1)).expect("it can be written");
-    let classic = loaded(&root, "staging").unwrap_or_else(|problems| panic!("{:#?}", listed(&problems)));
-    let platform = loaded(&root, "production").unwrap_or_else(|problems| panic!("{:#?}", listed(&problems)));
+    let overlay =
+        format!("environments:\n  staging: {{agent: {{id: {uuid}}}, context_graph: {{id: {uuid}}}}}\n");
+    std::fs::write(&file, text.replacen("environments:\n", &overlay, 1)).expect("it can be written");
+    let classic = loaded(&root, "rehearsal").unwrap_or_else(|problems| panic!("{:#?}", listed(&problems)));
+    let platform = loaded(&root, "staging").unwrap_or_else(|problems| panic!("{:#?}", listed(&problems)));
     assert!(platform.desired.services.len() > 60);
     assert_eq!(classic.desired.services.len(), platform.desired.services.len());
     let smoke = |loaded: &Loaded| loaded.desired.services.values().map(|one| one.smoke.len()).sum::<usize>();

@@ -1,0 +1,135 @@
+//! Replacements that an earlier run began: which of them go on, and which are given up. May import `model` only.
+//!
+//! There may be several: runs at once, manifests that were renamed or changed since. One that goes on must
+//! be of an old service whose replacement is under way, and fit what the manifest wants; every other one is
+//! given up, so that none is ever taken for a service in use.
+
+use super::identity::Matcher;
+use super::names;
+use crate::model::{DesiredService, LiveService, ServiceName, TAG_REPLACES};
+
+impl<'a> Matcher<'a> {
+    /// Step 1 of the matching.
+    pub(super) fn half_made(&mut self) {
+        for (wanted, joins) in self.open() {
+            self.too_late(wanted);
+            let candidates = self.candidates(wanted);
+            let mut candidates = self.without_finished(wanted, candidates);
+            candidates.retain(|(_, old)| self.is_under_way(wanted, old));
+            // Where several were begun (two runs at once), the one whose old service has already given
+            // its name up is the furthest; its old service has no name to be found by but this.
+            let Some(&(_, old)) = candidates.iter().max_by_key(|(_, old)| names::is_replaced(old)) else {
+                continue;
+            };
+            let fits =
+                |new: &LiveService| new.agent == joins.agent && new.context_graph == joins.context_graph;
+            let in_place = fits(old) && old.name == wanted.name;
+            let chosen = candidates
+                .iter()
+                .find(|(new, its_old)| its_old.id == old.id && fits(new) && !in_place)
+                .map(|(new, _)| *new);
+            for (new, _) in &candidates {
+                if chosen.is_some_and(|chosen| chosen.id == new.id) {
+                    self.claimed.insert(&new.id);
+                } else {
+                    self.give_up(wanted, new);
+                }
+            }
+            if let Some(chosen) = chosen {
+                self.half_made.insert(&wanted.name, chosen);
+            }
+            if chosen.is_some() || (names::is_replaced(old) && old.active) {
+                self.replacing.insert(&wanted.name);
+                self.claim(wanted, Some(old));
+            }
+        }
+    }
+
+    fn give_up(&mut self, wanted: &'a DesiredService, new: &'a LiveService) {
+        self.claimed.insert(&new.id);
+        self.abandoned.push((wanted, new));
+    }
+
+    /// Inactive services of ours that were to take over as this manifest's, each with its old service.
+    fn candidates(&self, wanted: &'a DesiredService) -> Vec<(&'a LiveService, &'a LiveService)> {
+        // A manifest may have been renamed since; the name it had may by now be another one's.
+        let from = wanted.lifecycle.renamed_from.as_ref();
+        let from = from.filter(|from| !self.desired.services.contains_key(*from));
+        let names = [Some(&wanted.name), from].into_iter().flatten();
+        // Under a passing name only, where new services have one: whoever has the name itself has had it
+        // with its activation, and was deactivated since.
+        let own_name = !self.api.inactive_services_hold_names();
+        names
+            .flat_map(|name| {
+                let named = self.by_name.get(name).filter(|_| own_name);
+                named.into_iter().chain(self.replacing_for.get(name)).flatten()
+            })
+            .filter(|new| !new.active && self.owns(new) && !self.claimed.contains(&new.id))
+            .filter_map(|new| Some((*new, self.replaced_by(new)?)))
+            .filter(|(_, old)| !self.claimed.contains(&old.id))
+            .collect()
+    }
+
+    /// Gives up half-made services that came too late: their old one is gone and another is in its place, or
+    /// another has replaced it.
+    fn too_late(&mut self, wanted: &'a DesiredService) {
+        let named = self.by_name.get(&wanted.name);
+        let is_held = named.into_iter().flatten().any(|service| service.active);
+        let late = self.replacing_for.get(&wanted.name).into_iter().flatten().copied().filter(|new| {
+            let is_free = !new.active && self.owns(new) && !self.claimed.contains(&new.id);
+            let is_gone = self.replaced_by(new).is_none();
+            is_free && ((is_held && is_gone) || self.was_overtaken(new))
+        });
+        for new in late.collect::<Vec<_>>() {
+            self.give_up(wanted, new);
+        }
+    }
+
+    /// Whether another service has taken the place of the old one already, under whatever name.
+    fn was_overtaken(&self, new: &LiveService) -> bool {
+        let old = new.tags.get(TAG_REPLACES);
+        self.by_id.values().any(|other| {
+            other.id != new.id
+                && other.tags.get(TAG_REPLACES) == old
+                && (other.active || names::replacing_for(other).is_none())
+                && !names::is_given_up(other)
+                && self.owns(other)
+        })
+    }
+
+    /// Drops half-made services whose old one has been replaced by another already: of two runs at once,
+    /// one was faster.
+    fn without_finished(
+        &mut self,
+        wanted: &'a DesiredService,
+        candidates: Vec<(&'a LiveService, &'a LiveService)>,
+    ) -> Vec<(&'a LiveService, &'a LiveService)> {
+        let holder =
+            self.by_name.get(&wanted.name).into_iter().flatten().find(|service| service.active).copied();
+        let replaced = holder.and_then(|holder| self.replaced_by(holder)).map(|old| &old.id);
+        let (late, rest): (Vec<_>, Vec<_>) =
+            candidates.into_iter().partition(|(_, old)| replaced.is_some_and(|replaced| replaced == &old.id));
+        for (new, _) in late {
+            self.give_up(wanted, new);
+        }
+        rest
+    }
+
+    /// Whether the old service is one whose replacement has not been finished.
+    fn is_under_way(&self, wanted: &DesiredService, old: &LiveService) -> bool {
+        let gave_its_name_up = names::is_replaced(old) && old.active && self.owns(old);
+        let is_set_aside = names::passing_to(old).as_ref() == Some(&wanted.name) && self.owns(old);
+        let has_its_name =
+            old.name == wanted.name || Some(&old.name) == wanted.lifecycle.renamed_from.as_ref();
+        gave_its_name_up || is_set_aside || has_its_name
+    }
+
+    /// The name that the new service of a replacement has yet to take, where its old service has gone out of
+    /// use already, nobody has overtaken it, and nobody else has the name.
+    pub(super) fn left_for(&self, new: &LiveService) -> Option<ServiceName> {
+        let name = names::replacing_for(new).filter(|_| !new.active)?;
+        let gone =
+            self.replaced_by(new).is_none_or(|old| !old.active && names::is_replaced(old) && self.owns(old));
+        (gone && !self.was_overtaken(new) && matches!(self.holder(&name), Ok(None))).then_some(name)
+    }
+}

@@ -1,0 +1,362 @@
+//! Values and how they change, in lines: leaf by leaf, side by side, or as a diff. May import `plan` and `model`.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value};
+use similar::TextDiff;
+
+use super::text::{BAD, DIM, GOOD, padded, styled, visible, width};
+use crate::model::same_json;
+use crate::model::settings::{self, Kind, SERVICE};
+use crate::plan::Change;
+
+/// Where field values begin, seen from where fields begin.
+pub(super) const VALUE_COLUMN: usize = 24;
+/// Where fields of a service begin.
+pub(super) const FIELDS: usize = 6;
+/// Texts and lists from this length on are shown by what differs in them.
+const LONG_TEXT: usize = 48;
+/// Lines around a changed line.
+const CONTEXT: usize = 2;
+/// The longest line that several values share.
+const LINE: usize = 100;
+/// The most lines that a new block takes.
+const MAX_LINES: usize = 3;
+/// The most items of a list that a line names.
+const MAX_ITEMS: usize = 8;
+
+/// One value that changes, where it stands below its heading.
+struct Leaf<'a> {
+    path: String,
+    before: &'a Value,
+    after: &'a Value,
+    note: &'static str,
+}
+
+/// A name, and a value beside it.
+pub(super) fn field(out: &mut String, name: &str, value: &str) {
+    let _ = writeln!(out, "{}{} {value}", " ".repeat(FIELDS), padded(name, VALUE_COLUMN));
+}
+
+/// Changes one below the other, each with its path and a note; what belongs to one block stands below the
+/// block's name.
+pub(super) fn changes<'a>(
+    out: &mut String,
+    indent: usize,
+    changes: impl Iterator<Item = (&'a str, &'a Change, &'static str)>,
+) {
+    let mut leaves = Vec::new();
+    for (path, change, note) in changes {
+        collect(&mut leaves, path.to_owned(), &change.before, &change.after, note);
+    }
+    let mut rest = leaves.as_slice();
+    while let Some(first) = rest.first() {
+        let block = block(&first.path);
+        let same = rest.iter().take_while(|leaf| self::block(&leaf.path) == block).count();
+        let (group, others) = rest.split_at(same);
+        rest = others;
+        let (indent, cut) = match block {
+            Some(name) => {
+                let _ = writeln!(out, "{}{}", " ".repeat(indent), visible(name));
+                (indent + 2, name.len() + 1)
+            }
+            None => (indent, 0),
+        };
+        let paths: Vec<String> =
+            group.iter().map(|leaf| visible(leaf.path.get(cut..).unwrap_or(&leaf.path))).collect();
+        let longest = paths.iter().map(|path| width(path)).max().unwrap_or_default();
+        let usual = (FIELDS + VALUE_COLUMN).saturating_sub(indent);
+        let columns = if longest > usual { longest + 1 } else { usual };
+        for (path, leaf) in paths.iter().zip(group) {
+            line(out, indent, &padded(path, columns), leaf);
+        }
+    }
+}
+
+/// Objects are taken apart, so that what is equal in them isn't shown.
+fn collect<'a>(
+    leaves: &mut Vec<Leaf<'a>>,
+    path: String,
+    before: &'a Value,
+    after: &'a Value,
+    note: &'static str,
+) {
+    static NOTHING: Value = Value::Null;
+    let members = |value: &'a Value| value.as_object().filter(|members| !members.is_empty());
+    let (old, new) = (members(before), members(after));
+    let apart = match (old, new) {
+        (None, None) => false,
+        (Some(_), Some(_)) => true,
+        (Some(_), None) => after.is_null() || after.is_object(),
+        (None, Some(_)) => before.is_null() || before.is_object(),
+    };
+    if !apart {
+        if !same_json(before, after) {
+            leaves.push(Leaf { path, before, after, note });
+        }
+        return;
+    }
+    let names: BTreeSet<&String> = old.into_iter().chain(new).flat_map(Map::keys).collect();
+    for name in names {
+        let of = |members: Option<&'a Map<String, Value>>| {
+            members.and_then(|members| members.get(name)).unwrap_or(&NOTHING)
+        };
+        collect(leaves, format!("{path}.{name}"), of(old), of(new), note);
+    }
+}
+
+/// The block that a path leads into: a nested setting of a service, or the model of an interaction.
+fn block(path: &str) -> Option<&str> {
+    let (first, rest) = path.split_once('.')?;
+    let nested = settings::field(SERVICE, first).is_some_and(|field| matches!(field.kind, Kind::Object(_)));
+    if nested {
+        return Some(first);
+    }
+    let interaction = rest.split('.').next().filter(|name| name.len() < rest.len())?;
+    let end = first.len() + 1 + interaction.len();
+    if first == "llm_model_preferences" { path.get(..end) } else { None }
+}
+
+fn line(out: &mut String, indent: usize, path: &str, leaf: &Leaf<'_>) {
+    let blank = " ".repeat(indent);
+    let Leaf { before, after, note, .. } = leaf;
+    if let (Value::String(before), Value::String(after)) = (before, after)
+        && (is_long(before) || is_long(after))
+    {
+        let _ = writeln!(out, "{blank}{}", path.trim_end());
+        text_diff(out, &format!("{blank}  "), before, after);
+        return;
+    }
+    let value = match (before, after) {
+        (Value::Array(before), Value::Array(after)) => list_diff(before, after),
+        _ => None,
+    };
+    let value = value.unwrap_or_else(|| {
+        format!("{} → {}", styled(BAD, &short_value(before)), styled(GOOD, &short_value(after)))
+    });
+    let note = if note.is_empty() { String::new() } else { format!("   {}", styled(BAD, note)) };
+    let _ = writeln!(out, "{blank}{path} {value}{note}");
+}
+
+fn is_long(text: &str) -> bool {
+    width(text) > LONG_TEXT || text.contains('\n')
+}
+
+/// What a long list gains and loses; none where it is short, or only its order changes.
+fn list_diff(before: &[Value], after: &[Value]) -> Option<String> {
+    let short = |list: &[Value]| list.is_empty() || !is_long(&joined(list, ", "));
+    let without = |list: &[Value], other: &[Value]| -> Vec<Value> {
+        list.iter().filter(|item| !other.contains(item)).cloned().collect()
+    };
+    let (gone, new) = (without(before, after), without(after, before));
+    if (short(before) && short(after)) || (gone.is_empty() && new.is_empty()) {
+        return None;
+    }
+    let shown = |style, mark: &str, list: &[Value]| {
+        (!list.is_empty()).then(|| styled(style, &format!("{mark} {}", joined(list, ", "))))
+    };
+    Some(
+        [shown(BAD, "-", &gone), shown(GOOD, "+", &new)].into_iter().flatten().collect::<Vec<_>>().join("  "),
+    )
+}
+
+fn joined(items: &[Value], between: &str) -> String {
+    let mut words: Vec<String> = items.iter().take(MAX_ITEMS).map(short_value).collect();
+    if items.len() > MAX_ITEMS {
+        words.push(format!("and {} more", items.len() - MAX_ITEMS));
+    }
+    words.join(between)
+}
+
+/// Changed lines of a long text, with a little of what is around them.
+fn text_diff(out: &mut String, blank: &str, before: &str, after: &str) {
+    let diff = TextDiff::from_lines(before, after);
+    for (number, group) in diff.grouped_ops(CONTEXT).iter().enumerate() {
+        if number > 0 {
+            let _ = writeln!(out, "{blank}{}", styled(DIM, "⋯"));
+        }
+        for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
+            let line = visible(change.value().trim_end_matches(['\n', '\r']));
+            let line = match change.tag() {
+                similar::ChangeTag::Delete => styled(BAD, format!("- {line}").trim_end()),
+                similar::ChangeTag::Insert => styled(GOOD, format!("+ {line}").trim_end()),
+                similar::ChangeTag::Equal => format!("{} {line}", styled(DIM, "│")),
+            };
+            let _ = writeln!(out, "{blank}{}", line.trim_end());
+        }
+    }
+}
+
+/// A value in a line: texts without quotes, nothing as `none`.
+fn short_value(value: &Value) -> String {
+    match value {
+        Value::Null => "none".to_owned(),
+        Value::String(text) if text.is_empty() => "(no value)".to_owned(),
+        Value::String(text) => visible(text),
+        Value::Array(items) if items.is_empty() => "none".to_owned(),
+        Value::Array(items) => joined(items, ", "),
+        other => visible(&other.to_string()),
+    }
+}
+
+/// The settings of a new service, in the order of the manual: blocks in a few lines each.
+pub(super) fn new_settings(out: &mut String, values: &Map<String, Value>) {
+    for known in SERVICE {
+        match values.get(known.name) {
+            None => {}
+            Some(Value::Object(members)) => {
+                let mut parts = Vec::new();
+                describe(&mut parts, "", members);
+                // Where calls go is the last thing to be folded away.
+                parts.sort_by_key(|part| !part.starts_with("forward"));
+                block_lines(out, known.name, &parts);
+            }
+            Some(value) => field(out, known.name, &short_value(value)),
+        }
+    }
+}
+
+/// Each leaf as its path and value. A `type` says what its parent is.
+fn describe(parts: &mut Vec<String>, before: &str, members: &Map<String, Value>) {
+    for (name, value) in members {
+        match value {
+            Value::Object(inner) if !inner.is_empty() => describe(parts, &format!("{before}{name}."), inner),
+            _ => {
+                let path = match name.as_str() {
+                    "type" if !before.is_empty() => before.trim_end_matches('.').to_owned(),
+                    _ => format!("{before}{name}"),
+                };
+                parts.push(format!("{} {}", visible(&path), short_value(value)));
+            }
+        }
+    }
+}
+
+/// Parts beside a name, as many a line as fit, in a few lines.
+fn block_lines(out: &mut String, name: &str, parts: &[String]) {
+    let room = LINE - FIELDS - VALUE_COLUMN;
+    let mut lines: Vec<(String, usize)> = Vec::new();
+    for part in parts {
+        match lines.last_mut() {
+            Some((line, count)) if width(line) + 3 + width(part) <= room => {
+                let _ = write!(line, " · {part}");
+                *count += 1;
+            }
+            _ => lines.push((part.clone(), 1)),
+        }
+    }
+    let hidden: usize = lines.iter().skip(MAX_LINES).map(|(_, count)| count).sum();
+    for (number, (line, _)) in lines.iter().take(MAX_LINES).enumerate() {
+        field(out, if number == 0 { name } else { "" }, line);
+    }
+    if hidden > 0 {
+        field(out, "", &styled(DIM, &format!("and {hidden} more")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn plain(text: &str) -> String {
+        anstream::adapter::strip_str(text).to_string()
+    }
+
+    fn shown(indent: usize, list: &[(&str, Value, Value)]) -> String {
+        let list: Vec<Change> = list
+            .iter()
+            .map(|(path, before, after)| Change {
+                path: (*path).to_owned(),
+                before: before.clone(),
+                after: after.clone(),
+            })
+            .collect();
+        let mut out = String::new();
+        changes(&mut out, indent, list.iter().map(|change| (change.path.as_str(), change, "")));
+        plain(&out)
+    }
+
+    #[test]
+    fn what_belongs_to_a_block_stands_below_its_name() {
+        let text = shown(
+            6,
+            &[
+                ("tool_capacity", json!(3), json!(5)),
+                ("voice_config.eot_timeout_ms", json!(1800), json!(2000)),
+                ("voice_config.language_providers.ht.config.voice", Value::Null, json!("marie")),
+                ("escalation_policy.risk_scorer.type", json!("operator"), json!("hangup")),
+            ],
+        );
+        assert_eq!(
+            text,
+            "      tool_capacity            3 → 5\n\
+             \x20     voice_config\n\
+             \x20       eot_timeout_ms                      1800 → 2000\n\
+             \x20       language_providers.ht.config.voice  none → marie\n\
+             \x20     escalation_policy\n\
+             \x20       risk_scorer.type       operator → hangup\n"
+        );
+    }
+
+    #[test]
+    fn objects_show_what_differs_in_them() {
+        let preference = |temperature: f64| json!({"llm_name": "m", "params": {"max_tokens": 9}, "experience_controls": {"temperature": temperature}});
+        let text = shown(8, &[("llm_model_preferences.Engage", preference(0.3), preference(0.2))]);
+        assert_eq!(
+            text,
+            "        llm_model_preferences.Engage\n          experience_controls.temperature  0.3 → 0.2\n"
+        );
+        let text = shown(8, &[("llm_model_preferences.Engage", Value::Null, preference(0.2))]);
+        assert!(text.contains("llm_name") && text.contains("none → m\n"), "{text}");
+    }
+
+    #[test]
+    fn long_lists_show_what_they_gain_and_lose() {
+        let words = |list: &[&str]| json!(list);
+        let long = ["prior authorization", "shortness of breath", "anaphylaxis", "metformin"];
+        let mut changed = long.to_vec();
+        changed[3] = "insulin";
+        let text = shown(6, &[("keyterms", words(&long), words(&changed))]);
+        assert_eq!(text, "      keyterms                 - metformin  + insulin\n");
+        let text = shown(6, &[("keyterms", words(&["a"]), words(&["a", "b"]))]);
+        assert_eq!(text, "      keyterms                 a → a, b\n");
+        let mut turned = long.to_vec();
+        turned.reverse();
+        let text = shown(6, &[("keyterms", words(&long), words(&turned))]);
+        assert!(text.contains("metformin → metformin"), "{text}");
+        let many: Vec<String> = (0..500).map(|number| number.to_string()).collect();
+        let text = shown(6, &[("keyterms", json!([]), json!(many))]);
+        assert!(text.ends_with("none → 0, 1, 2, 3, 4, 5, 6, 7, and 492 more\n"), "{text}");
+    }
+
+    #[test]
+    fn new_blocks_take_a_few_lines() {
+        let mut out = String::new();
+        let mut many: Map<String, Value> = (0..40).map(|n| (format!("a_setting_{n:02}"), json!(n))).collect();
+        many.insert("forwarding".to_owned(), json!({"forward_to": "+12025550100"}));
+        let settings = json!({
+            "voice_config": many, "channel_type": "voice",
+            "escalation_policy": {"risk_scorer": {"type": "forward"}, "conversation_monitor": {"type": "hangup"}},
+        });
+        new_settings(&mut out, settings.as_object().unwrap());
+        let text = plain(&out);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "      channel_type             voice");
+        assert!(
+            lines[1].starts_with("      voice_config             forwarding.forward_to +12025550100 · "),
+            "{text}"
+        );
+        assert!(lines[4].trim_start().starts_with("and ") && lines[4].ends_with(" more"), "{text}");
+        assert!(lines.iter().all(|line| width(line) <= LINE + 1), "{text}");
+        assert!(lines[5].contains("risk_scorer forward") && lines[5].contains(" · "), "{text}");
+    }
+
+    #[test]
+    fn no_line_ends_in_blanks() {
+        let text = shown(6, &[("description", json!("One."), json!("One and more.\n\nThree."))]);
+        assert!(text.lines().all(|line| line == line.trim_end()), "{text}");
+    }
+}

@@ -1,0 +1,65 @@
+//! Signals: what is under way is brought to its end, what is left is said, and a later run goes on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use amigops::emulator::Verdict;
+
+use super::{EMPTY, service, services};
+use crate::harness::{Lab, is_create};
+use crate::on_both_apis;
+
+on_both_apis! {
+    fn an_interrupted_apply_ends_its_requests_says_what_is_left_and_goes_on_later(api: Api) {
+        for signal in ["INT", "TERM"] {
+            let lab = Lab::on(api, EMPTY);
+            lab.manifests(&services(12, ""));
+            let hooks = Arc::clone(&lab.hooks);
+            let creates = AtomicU64::new(0);
+            lab.before(move |request| {
+                if is_create(request) && creates.fetch_add(1, Ordering::SeqCst) == 3 {
+                    hooks.signal(signal);
+                    return Verdict::Delay(Duration::from_millis(300));
+                }
+                Verdict::Proceed
+            });
+            let run = lab.run(&["apply", "--auto-approve", "--parallelism", "1"]).expect(130);
+            assert!(
+                run.stderr.contains("Interrupted: 4 of 12 steps done, 0 failed, 8 not attempted"),
+                "{}",
+                run.stderr
+            );
+            assert_eq!(lab.services().len(), 4);
+            lab.unhook();
+            lab.apply().expect(0);
+            assert_eq!(lab.services().len(), 12);
+        }
+    }
+
+    fn a_second_interrupt_ends_at_once(api: Api) {
+        let lab = Lab::on(api, EMPTY);
+        lab.manifests(&service("Desk", ""));
+        let hooks = Arc::clone(&lab.hooks);
+        lab.before(move |request| {
+            if !is_create(request) {
+                return Verdict::Proceed;
+            }
+            let hooks = Arc::clone(&hooks);
+            std::thread::spawn(move || {
+                for _ in 0..2 {
+                    hooks.signal("INT");
+                    std::thread::sleep(Duration::from_millis(400));
+                }
+            });
+            Verdict::Delay(Duration::from_secs(8))
+        });
+        let began = Instant::now();
+        let run = lab.apply().expect(130);
+        assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
+        assert!(run.stderr.contains("interrupted again"), "{}", run.stderr);
+        lab.unhook();
+        lab.apply().expect(0);
+        assert_eq!(lab.services().len(), 1);
+    }
+}

@@ -1,0 +1,60 @@
+//! Limits are respected, not hit: published ones from the start, others as soon as an answer tells them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use amigops::emulator::Limits;
+use amigops::model::Api;
+
+use super::{EMPTY, services};
+use crate::harness::{Lab, is_create};
+use crate::on_both_apis;
+
+/// How many services can be created a minute: published on Classic, the emulator's own on Platform.
+fn creates_a_window(api: Api) -> usize {
+    match api {
+        Api::Classic => 20,
+        Api::Platform => 60,
+    }
+}
+
+on_both_apis! {
+    fn limits_are_respected_not_hit(api: Api) {
+        let window = Duration::from_secs(2);
+        let lab = Lab::on_with(api, EMPTY, |options| options.limits = Limits::Documented { window });
+        let limit = creates_a_window(api);
+        let count = 2 * limit + 5;
+        lab.manifests(&services(count, "version_sets: {dev: {agent_version: 1}}\n"));
+        // More at once than a window allows: on Platform, nobody knows that before the first answer.
+        let run = lab.run(&["apply", "--auto-approve", "--parallelism", "64"]).expect(0);
+        let hit = lab.server.requests().iter().filter(|record| record.status == Some(429)).count();
+        assert_eq!(hit, 0, "{}", run.stderr);
+        let waits = run.stderr.matches(&format!("`create service` is limited to {limit} a minute")).count();
+        assert!((1..=4).contains(&waits), "one word a wait, not one a step: {}", run.stderr);
+        assert_eq!(lab.services().len(), count);
+    }
+
+    fn an_interrupt_ends_a_wait_for_a_limit(api: Api) {
+        let window = Duration::from_secs(60);
+        let lab = Lab::on_with(api, EMPTY, |options| options.limits = Limits::Documented { window });
+        let limit = creates_a_window(api);
+        lab.manifests(&services(limit + 10, ""));
+        let hooks = Arc::clone(&lab.hooks);
+        let creates = AtomicU64::new(0);
+        lab.after(move |request, _, _| {
+            if is_create(request) && creates.fetch_add(1, Ordering::SeqCst) + 1 == limit as u64 {
+                let hooks = Arc::clone(&hooks);
+                std::thread::spawn(move || {
+                    std::thread::sleep(Duration::from_millis(300));
+                    hooks.signal("INT");
+                });
+            }
+        });
+        let began = Instant::now();
+        let run = lab.apply().expect(130);
+        assert!(began.elapsed() < Duration::from_secs(20), "the wait is over at once: {:?}", began.elapsed());
+        let summary = format!("{limit} of {} steps done, 0 failed, 10 not attempted", limit + 10);
+        assert!(run.stderr.contains(&summary), "{}", run.stderr);
+    }
+}

@@ -1,0 +1,145 @@
+//! What else an apply meets: lost answers, limits, expired tokens, other owners, interrupts.
+
+mod interrupts;
+mod limits;
+mod lost_answers;
+mod others;
+mod sign_in;
+
+use amigops::model::Api;
+
+use crate::harness::{Lab, answer, is_create};
+use crate::on_both_apis;
+
+/// Agents and a context graph, and no services.
+pub(crate) const EMPTY: &str = "
+organizations:
+  acme:
+    agents: [{name: One, versions: 3}, {name: Two, versions: 3}, {name: Old, versions: 1, deprecated: true}]
+    context_graphs: [{name: Flow, versions: 3}]
+";
+
+/// A manifest.
+pub(crate) fn service(name: &str, more: &str) -> String {
+    format!("service: {name}\ndescription: The {name}\nagent: One\ncontext_graph: Flow\n{more}")
+}
+
+/// Manifests of so many services, named by number.
+pub(crate) fn services(count: usize, more: &str) -> String {
+    let one = |n: usize| service(&format!("Desk {n:03}"), more);
+    (0..count).map(one).collect::<Vec<_>>().join("---\n")
+}
+
+on_both_apis! {
+    fn planning_sends_nothing_that_writes(api: Api) {
+        let lab = Lab::on(api, EMPTY);
+        lab.manifests(&service("Desk", ""));
+        lab.run(&["plan"]).expect(0);
+        lab.run(&["plan", "--detailed-exitcode"]).expect(2);
+        lab.run(&["apply"]).expect(1);
+        lab.run(&["ids"]).expect(0);
+        assert_eq!(lab.writes(), []);
+    }
+
+    fn a_plan_asks_for_pages_and_for_nothing_else(api: Api) {
+        let lab = Lab::on(api, EMPTY);
+        lab.manifests(&service("Desk", ""));
+        lab.run(&["plan"]).expect(0);
+        let paths: Vec<String> = lab
+            .server
+            .requests()
+            .iter()
+            .map(|record| record.path.split('?').next().unwrap().to_owned())
+            .collect();
+        let sign_in = u64::from(api == Api::Classic);
+        assert_eq!(lab.hooks.count(), sign_in + 3, "services, agents, graphs: {paths:?}");
+    }
+
+    fn a_failed_step_stops_only_what_waits_for_it(api: Api) {
+        let lab = Lab::on(api, EMPTY);
+        lab.manifests(
+            &[
+                service("First", "version_sets: {dev: {agent_version: 1}}\n"),
+                service("Second", "depends_on: [First]\n"),
+                service("Third", ""),
+            ]
+            .join("---\n"),
+        );
+        lab.before(|request| {
+            if is_create(request) && request.body.contains("\"First\"") {
+                return answer(400, r#"{"detail":"the model is unknown"}"#);
+            }
+            amigops::emulator::Verdict::Proceed
+        });
+        let run = lab.apply().expect(4);
+        // Platform creates a service with all of its version sets.
+        let summary = match api {
+            Api::Classic => "1 of 4 steps done, 1 failed, 2 not attempted",
+            Api::Platform => "1 of 3 steps done, 1 failed, 1 not attempted",
+        };
+        assert!(run.stderr.contains(summary), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("Second: create: not attempted: waits for `First: create`"),
+            "{}",
+            run.stderr
+        );
+        assert_eq!(lab.services().len(), 1);
+        lab.unhook();
+        lab.apply().expect(0);
+        lab.expect_converged();
+    }
+
+    fn half_a_list_is_no_list(api: Api) {
+        let lab = Lab::on(api, EMPTY);
+        lab.manifests(&service("Desk", ""));
+        lab.before(move |request| {
+            let (path, items) = match api {
+                Api::Classic => ("/service/", "services"),
+                Api::Platform => ("/services", "items"),
+            };
+            if request.method == "GET" && request.path.split('?').next().unwrap().ends_with(path) {
+                let body = format!(r#"{{"{items}":[],"has_more":true,"continuation_token":null}}"#);
+                return answer(200, body);
+            }
+            amigops::emulator::Verdict::Proceed
+        });
+        let run = lab.run(&["plan"]).expect(1);
+        assert!(run.stderr.contains("continuation_token"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn an_active_service_with_a_deprecated_agent_is_refused_in_the_plan() {
+    // Only Classic tells that something is deprecated.
+    let seed = format!(
+        "{EMPTY}    services:
+      - {{name: Desk, description: The Desk, agent: Old, context_graph: Flow, active: false, tags: {{managed_by: amigops}}}}
+"
+    );
+    let lab = Lab::new(&seed);
+    lab.manifests(&service("Desk", "active: true\n").replace("agent: One", "agent: Old"));
+    let run = lab.run(&["plan"]).expect(1);
+    assert!(run.stderr.contains("deprecated"), "{}", run.stderr);
+}
+
+#[test]
+fn a_set_that_a_unit_test_uses_is_a_clear_failure_and_the_rest_is_done() {
+    // Only Classic has simulation unit tests.
+    let seed = format!(
+        "{EMPTY}    services:
+      - name: Desk
+        description: The Desk
+        agent: One
+        context_graph: Flow
+        active: true
+        tags: {{managed_by: amigops}}
+        version_sets: {{dev: {{agent_version: 1, context_graph_version: 1}}}}
+    unit_tests: [{{service: Desk, version_set: dev}}]
+"
+    );
+    let lab = Lab::new(&seed);
+    lab.manifests(&service("Desk", "version_sets: {staging: {agent_version: 2}}\n"));
+    let run = lab.apply().expect(4);
+    assert!(run.stderr.contains("unit test"), "{}", run.stderr);
+    assert!(lab.active("Desk").version_sets.contains_key("staging"));
+}

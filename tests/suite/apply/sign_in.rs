@@ -1,0 +1,174 @@
+//! Getting in: tokens (which only Classic has), credentials, and addresses that they must not be sent to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use amigops::emulator::{RequestInfo, Verdict};
+use amigops::model::Api;
+
+use super::{EMPTY, service, services};
+use crate::harness::{Lab, ORGANIZATION, WORKSPACE, amigops, answer, finish, first, is_create};
+use crate::on_both_apis;
+
+fn is_sign_in(request: &RequestInfo) -> bool {
+    request.path.contains("signin")
+}
+
+fn sign_ins(lab: &Lab) -> usize {
+    lab.server.requests().iter().filter(|record| record.path.contains("signin")).count()
+}
+
+#[test]
+fn a_refused_token_is_renewed_once() {
+    let lab = Lab::new(EMPTY);
+    lab.manifests(&service("Desk", ""));
+    lab.before(first(is_create, answer(401, r#"{"detail":"expired"}"#)));
+    lab.apply().expect(0);
+    assert_eq!(sign_ins(&lab), 2);
+    assert_eq!(lab.services().len(), 1);
+}
+
+#[test]
+fn a_refused_key_is_not_tried_again() {
+    let lab = Lab::on(Api::Platform, EMPTY);
+    lab.manifests(&service("Desk", ""));
+    lab.before(first(is_create, answer(401, r#"{"detail":"revoked"}"#)));
+    let run = lab.apply().expect(4);
+    assert!(run.stderr.contains("401 revoked") && run.stderr.contains("PLATFORM_API_KEY"), "{}", run.stderr);
+    assert_eq!(lab.writes().len(), 1);
+    lab.apply().expect(0);
+}
+
+#[test]
+fn short_lived_tokens_are_renewed_before_they_expire() {
+    let lab = Lab::with(EMPTY, |options| options.token_lifetime = Duration::from_secs(4));
+    lab.manifests(&services(34, ""));
+    lab.before(|request| {
+        // Shorter than the margin in which a token is renewed, a tenth of its life.
+        if is_create(request) { Verdict::Delay(Duration::from_millis(130)) } else { Verdict::Proceed }
+    });
+    lab.run(&["apply", "--auto-approve", "--parallelism", "1"]).expect(0);
+    let refused = lab.server.requests().iter().filter(|record| record.status == Some(401)).count();
+    assert_eq!(refused, 0, "no request went out with an expired token");
+    assert!(sign_ins(&lab) >= 2, "{} sign-ins", sign_ins(&lab));
+}
+
+#[test]
+fn a_token_that_seems_over_by_our_clock_is_used_all_the_same() {
+    let wall = crate::harness::wall_clock();
+    let behind = Arc::new(move || wall() - Duration::from_secs(2 * 3600));
+    let lab = Lab::with(EMPTY, |options| options.clock = behind);
+    lab.manifests(&services(8, ""));
+    lab.apply().expect(0);
+    assert_eq!(sign_ins(&lab), 1);
+}
+
+#[test]
+fn wrong_credentials_say_what_to_check() {
+    let lab = Lab::new(EMPTY);
+    lab.manifests(&service("Desk", ""));
+    lab.before(|request| {
+        if is_sign_in(request) {
+            return answer(
+                401,
+                r#"{"detail":"API key not found, is incorrect, or the requested user is not found."}"#,
+            );
+        }
+        Verdict::Proceed
+    });
+    let run = lab.run(&["plan", "-vv"]).expect(1);
+    assert!(run.stderr.contains("AMIGO_API_KEY"), "{}", run.stderr);
+    assert!(run.stderr.contains("signin_with_api_key: 401"), "{}", run.stderr);
+}
+
+on_both_apis! {
+    fn no_log_shows_a_secret(api: Api) {
+        let lab = Lab::on(api, EMPTY);
+        lab.manifests(&service("Desk", ""));
+        for args in [&["plan"][..], &["apply", "--auto-approve"], &["ids"]] {
+            let json = [args, &["-vvv", "--log-format", "json"]].concat();
+            for args in [[args, &["-vvv"]].concat(), json] {
+                let run = lab.run(&args).expect(0);
+                for text in [&run.stderr, &run.stdout] {
+                    assert!(!text.contains("s3cret") && !text.contains("Bearer"), "{args:?}: {text}");
+                }
+                assert!(run.stderr.contains("/v1/"), "requests are logged: {}", run.stderr);
+            }
+        }
+    }
+
+    fn missing_credentials_are_named_and_files_hold_them_too(api: Api) {
+        let lab = Lab::on(api, EMPTY);
+        lab.manifests(&service("Desk", ""));
+        lab.write("key", "s3cret-key\n");
+        let plan = |variables: &[(&str, &str)]| {
+            let mut command = amigops(&lab.path());
+            command.arg("plan").envs(variables.iter().copied());
+            finish(command)
+        };
+        let (missing, complete): (&str, &[(&str, &str)]) = match api {
+            Api::Classic => (
+                "AMIGO_API_KEY_ID is not set",
+                &[("AMIGO_API_KEY_ID", "key-id"), ("AMIGO_USER_ID", "user-1")],
+            ),
+            Api::Platform => ("PLATFORM_API_KEY and AMIGO_API_KEY are not set", &[]),
+        };
+        let without: &[_] = if api == Api::Classic { &[("AMIGO_API_KEY", "x")] } else { &[] };
+        let run = plan(without).expect(1);
+        assert!(run.stderr.contains(missing), "{}", run.stderr);
+        plan(&[complete, &[("AMIGO_API_KEY_FILE", "key")]].concat()).expect(0);
+        let both = [("AMIGO_API_KEY_FILE", "key"), ("AMIGO_API_KEY", "s3cret-key")];
+        let run = plan(&[complete, &both].concat()).expect(1);
+        assert!(run.stderr.contains("both AMIGO_API_KEY and AMIGO_API_KEY_FILE are set"), "{}", run.stderr);
+        let run = plan(&[complete, &[("AMIGO_API_KEY_FILE", "nowhere")]].concat()).expect(1);
+        assert!(run.stderr.contains("AMIGO_API_KEY_FILE names can't be read: nowhere"), "{}", run.stderr);
+    }
+
+    fn addresses_that_are_not_what_they_seem_are_refused_and_not_repeated(api: Api) {
+        let lab = Lab::on(api, EMPTY);
+        lab.manifests(&service("Desk", ""));
+        let home = match api {
+            Api::Classic => format!("api: classic, organization: {ORGANIZATION}"),
+            Api::Platform => format!("api: platform, workspace: {WORKSPACE}"),
+        };
+        lab.write(
+            "amigops.yaml",
+            &format!("version: 1\nmanifests: [services/*.yaml]\nenvironments: {{lab: {{{home}}}}}\ndefault_environment: lab\n"),
+        );
+        for address in [
+            "http://localhost:hunter2@nowhere.invalid",
+            "http://[::1]@nowhere.invalid",
+            "https://bob:hunter2@nowhere.invalid",
+            "http://api.amigo.ai",
+        ] {
+            for variable in if api == Api::Classic { &["AMIGO_BASE_URL"][..] } else { &["PLATFORM_API_URL", "AMIGO_BASE_URL"] } {
+                let mut command = amigops(&lab.path());
+                command.arg("plan").env(variable, address);
+                command.env("AMIGO_API_KEY", "s3cret").env("AMIGO_API_KEY_ID", "id").env("AMIGO_USER_ID", "user");
+                let run = finish(command).expect(1);
+                assert!(run.stderr.contains("credentials can't be sent"), "{address}: {}", run.stderr);
+                assert!(run.stderr.contains(variable), "{address}: {}", run.stderr);
+                assert!(!run.stderr.contains("hunter2") && !run.stderr.contains("s3cret"), "{}", run.stderr);
+            }
+        }
+    }
+
+    fn redirects_are_not_followed(api: Api) {
+        let (lab, other) = (Lab::on(api, EMPTY), Lab::on(api, EMPTY));
+        lab.manifests(&service("Desk", ""));
+        let elsewhere = other.server.url();
+        for status in [301, 302, 307, 308] {
+            let elsewhere = elsewhere.clone();
+            lab.before(move |request| Verdict::Answer {
+                status,
+                headers: vec![("location".to_owned(), format!("{elsewhere}{}", request.path))],
+                body: String::new(),
+            });
+            let run = lab.run(&["plan"]).expect(1);
+            let words = format!("{status}");
+            assert!(run.stderr.contains(&words), "{}", run.stderr);
+            assert!(run.stderr.contains("redirects are not followed"), "{}", run.stderr);
+        }
+        assert_eq!(other.server.requests(), [], "nothing went elsewhere");
+    }
+}

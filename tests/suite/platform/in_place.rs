@@ -1,0 +1,114 @@
+//! An agent that changes in place: with its pins in one request, and nobody else's business touched.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use amigops::emulator::{Verdict, VersionSet};
+use serde_json::json;
+
+use super::{body, edit, health_coach, is_get, keep_writes};
+use crate::harness::{first, is_update};
+use crate::replacement;
+
+#[test]
+fn one_request_carries_the_agent_and_the_sets_that_change() {
+    let lab = health_coach("Coach Noor", "");
+    lab.manifests(&replacement::manifest("Coach Noor", "").replace("agent_version: 3", "agent_version: 4"));
+    let before = lab.active("Health Coach");
+    let writes = keep_writes(&lab, |_| Verdict::Proceed);
+    lab.apply().expect(0);
+    let writes = writes.lock().unwrap().clone();
+    let [put] = &writes[..] else { panic!("one write: {writes:?}") };
+    assert_eq!((put.method.as_str(), put.path.ends_with(&before.id)), ("PUT", true));
+    let body = body(put);
+    assert_eq!(body["agent_id"], json!(lab.agent_id("Coach Noor")));
+    assert!(body.get("context_graph_id").is_none() && body.get("description").is_none(), "{body}");
+    let release = &body["version_sets"]["release"];
+    assert_eq!(release["agent_version_number"], 4);
+    assert_eq!(release["context_graph_version_number"], 5);
+
+    let after = lab.active("Health Coach");
+    assert_eq!(after.id, before.id);
+    assert_eq!(after.agent_id, lab.agent_id("Coach Noor"));
+    assert_eq!(after.version_sets["release"].agent_version, Some(4));
+    assert_eq!(after.version_sets["release"].extra, before.version_sets["release"].extra);
+    for untouched in ["staging", "personal-kim"] {
+        assert_eq!(after.version_sets[untouched], before.version_sets[untouched], "{untouched}");
+    }
+    lab.expect_converged();
+}
+
+#[test]
+fn what_an_operator_changes_between_plan_and_request_stays() {
+    let lab = Arc::new(health_coach("Coach Noor", ""));
+    lab.manifests(&replacement::manifest("Coach Noor", "").replace("agent_version: 3", "agent_version: 4"));
+    let id = lab.active("Health Coach").id;
+    let (weak, service) = (Arc::downgrade(&lab), id.clone());
+    let edited = AtomicBool::new(false);
+    lab.before(move |request| {
+        if is_get(request) && !edited.swap(true, Ordering::SeqCst) {
+            edit(&weak.upgrade().unwrap(), &service, |service| {
+                service.version_sets.get_mut("personal-kim").unwrap().agent_version = Some(2);
+                let lee = VersionSet { agent_version: Some(1), ..VersionSet::default() };
+                service.version_sets.insert("personal-lee".to_owned(), lee);
+                service.keyterms = vec!["dosage".to_owned()];
+            });
+        }
+        Verdict::Proceed
+    });
+    lab.apply().expect(0);
+    let after = lab.service(&id);
+    assert_eq!(after.version_sets["release"].agent_version, Some(4));
+    assert_eq!(after.version_sets["personal-kim"].agent_version, Some(2));
+    assert_eq!(after.version_sets["personal-lee"].agent_version, Some(1));
+    assert_eq!(after.keyterms, ["dosage"]);
+    lab.unhook();
+    lab.expect_converged();
+}
+
+#[test]
+fn a_set_of_nobodys_that_the_new_agent_has_no_version_for_is_told_of() {
+    let lab = health_coach("Coach Noor", "");
+    let id = lab.active("Health Coach").id;
+    // Coach Noor has four versions.
+    edit(&lab, &id, |service| {
+        service.version_sets.get_mut("personal-kim").unwrap().agent_version = Some(5);
+    });
+    let run = lab.apply().expect(1);
+    let words = "version set `personal-kim` pins version 5 of agent `Coach Noor`, which does not exist";
+    assert!(run.stderr.contains(words), "{}", run.stderr);
+    assert_eq!(lab.writes(), []);
+    let after = lab.service(&id);
+    assert_ne!(after.agent_id, lab.agent_id("Coach Noor"), "nothing is half done");
+    assert_eq!(after.version_sets["personal-kim"].agent_version, Some(5));
+}
+
+#[test]
+fn an_update_whose_answer_is_not_the_service_is_read_back() {
+    let lab = health_coach("Coach Noor", "");
+    let id = lab.active("Health Coach").id;
+    // The server says 200 and null, and does nothing.
+    lab.before(
+        |request| {
+            if request.method == "PUT" { crate::harness::answer(200, "null") } else { Verdict::Proceed }
+        },
+    );
+    let run = lab.apply().expect(4);
+    assert!(run.stderr.contains("kept `agent_id`"), "{}", run.stderr);
+    assert_eq!(lab.service(&id).agent_id, lab.agent_id("Coach Maya"));
+}
+
+#[test]
+fn a_lost_answer_is_asked_for_again() {
+    for verdict in [Verdict::Drop, Verdict::ProcessThenDrop] {
+        let lab = health_coach("Coach Noor", "");
+        let id = lab.active("Health Coach").id;
+        lab.before(first(is_update, verdict));
+        lab.apply().expect(0);
+        assert_eq!(lab.writes().len(), 2);
+        let [service] = &lab.services()[..] else { panic!("{:?}", lab.services()) };
+        assert_eq!((&service.id, &service.agent_id), (&id, &lab.agent_id("Coach Noor")));
+        lab.unhook();
+        lab.expect_converged();
+    }
+}

@@ -1,0 +1,50 @@
+//! Limits that nobody publishes: hand-overs keep to them as creates do.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use amigops::emulator::Limits;
+use amigops::model::Api;
+
+use crate::harness::Lab;
+
+/// So many services to be replaced: each takes three updates, of which there are 60 a window.
+const SERVICES: usize = 30;
+
+#[test]
+fn hand_overs_keep_to_a_limit_that_only_answers_tell() {
+    let mut seed = "organizations:\n  acme:\n    agents: [{name: One, versions: 1}, {name: Two, versions: 1}]\n    context_graphs: [{name: Flow, versions: 1}]\n    services:\n".to_owned();
+    let mut manifests = String::new();
+    for n in 0..SERVICES {
+        writeln!(seed, "      - {{name: Desk {n}, description: x, agent: One, context_graph: Flow, tags: {{managed_by: amigops}}}}").unwrap();
+        write!(manifests, "---\nservice: Desk {n}\ndescription: x\nagent: Two\ncontext_graph: Flow\nlifecycle: {{on_agent_change: replace}}\n").unwrap();
+    }
+    let lab = Lab::on_with(Api::Platform, &seed, |options| {
+        options.limits = Limits::Documented { window: Duration::from_secs(2) };
+    });
+    lab.manifests(&manifests);
+    let run = lab.run(&["apply", "--auto-approve", "--parallelism", "64"]).expect(0);
+    let requests = lab.server.requests();
+    let hit: Vec<_> = requests.iter().filter(|record| record.status == Some(429)).collect();
+    assert!(hit.is_empty(), "{hit:?}\n{}", run.stderr);
+    let updates = requests.iter().filter(|record| record.method == "PUT").count();
+    assert_eq!(updates, 3 * SERVICES);
+    let active = lab.services().iter().filter(|service| service.is_active).count();
+    assert_eq!((active, lab.services().len()), (SERVICES, 2 * SERVICES));
+    lab.expect_converged();
+}
+
+#[test]
+fn a_server_that_tells_no_limit_is_believed_when_it_refuses() {
+    let lab = Lab::on(Api::Platform, crate::apply::EMPTY);
+    lab.manifests(&crate::apply::services(3, ""));
+    let refusal = amigops::emulator::Verdict::Answer {
+        status: 429,
+        headers: vec![("retry-after".to_owned(), "0".to_owned())],
+        body: r#"{"detail":"too many"}"#.to_owned(),
+    };
+    lab.before(crate::harness::first(crate::harness::is_create, refusal));
+    lab.apply().expect(0);
+    assert_eq!(lab.services().len(), 3);
+    assert_eq!(lab.writes().len(), 4, "one was sent twice");
+}

@@ -1,0 +1,89 @@
+//! Deleting a version set, for which the API has no request: all sets are written but that one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use amigops::emulator::{Verdict, VersionSet};
+use amigops::model::Api;
+use serde_json::Value;
+
+use super::{body, edit, health_coach, is_get, keep_writes};
+use crate::harness::Lab;
+use crate::replacement;
+
+/// The manifest without `staging`.
+fn without_staging() -> String {
+    let manifest = replacement::manifest("Coach Maya", "");
+    let lines = manifest.lines().filter(|line| !line.contains("staging:"));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn the_map_goes_without_the_set_and_with_what_others_did_meanwhile() {
+    let lab = Arc::new(health_coach("Coach Maya", ""));
+    lab.manifests(&without_staging());
+    let id = lab.active("Health Coach").id;
+    let (weak, service, edited) = (Arc::downgrade(&lab), id.clone(), AtomicBool::new(false));
+    let writes = keep_writes(&lab, move |request| {
+        if is_get(request) && !edited.swap(true, Ordering::SeqCst) {
+            edit(&weak.upgrade().unwrap(), &service, |service| {
+                let pinned = VersionSet { agent_version: Some(2), ..VersionSet::default() };
+                service.version_sets.insert("personal-lee".to_owned(), pinned);
+                service.version_sets.get_mut("personal-kim").unwrap().agent_version = Some(2);
+                service.description = "Coaches all members".to_owned();
+            });
+        }
+        Verdict::Proceed
+    });
+    lab.manifests(&without_staging().replace("description: Coaches members\n", ""));
+    lab.apply().expect(0);
+    let writes = writes.lock().unwrap().clone();
+    let [put] = &writes[..] else { panic!("one write: {writes:?}") };
+    let Value::Object(body) = body(put) else { panic!("{put:?}") };
+    assert_eq!(body.keys().collect::<Vec<_>>(), ["version_sets"]);
+    let after = lab.service(&id);
+    assert_eq!(after.version_sets.keys().collect::<Vec<_>>(), ["personal-kim", "personal-lee", "release"]);
+    assert_eq!(after.version_sets["personal-kim"].agent_version, Some(2));
+    assert_eq!(after.description, "Coaches all members");
+    lab.unhook();
+    lab.expect_converged();
+}
+
+#[test]
+fn a_set_that_somebody_deleted_meanwhile_needs_no_request() {
+    let lab = Arc::new(health_coach("Coach Maya", ""));
+    lab.manifests(&without_staging());
+    let id = lab.active("Health Coach").id;
+    let weak = Arc::downgrade(&lab);
+    let writes = keep_writes(&lab, move |request| {
+        if is_get(request) {
+            edit(&weak.upgrade().unwrap(), &id, |service| {
+                service.version_sets.remove("staging");
+            });
+        }
+        Verdict::Proceed
+    });
+    lab.apply().expect(0);
+    assert_eq!(*writes.lock().unwrap(), []);
+}
+
+#[test]
+fn a_server_that_keeps_the_set_is_told_of_and_the_next_plan_says_so_again() {
+    let lab = Lab::on_with(Api::Platform, replacement::SEED, |options| {
+        options.platform.keeps_version_sets = true;
+    });
+    lab.project("unmanaged_version_sets: [\"personal-*\"]\n");
+    lab.manifests(&without_staging());
+    for _ in 0..2 {
+        let plan = lab.run(&["plan", "--detailed-exitcode"]).expect(2);
+        assert!(plan.stdout.contains("staging"), "{}", plan.stdout);
+        let run = lab.apply().expect(4);
+        assert!(run.stderr.contains("the API kept version set `staging`"), "{}", run.stderr);
+        assert!(run.stderr.contains("unmanaged_version_sets"), "what to do: {}", run.stderr);
+    }
+    let sets = lab.active("Health Coach").version_sets;
+    assert_eq!(sets.keys().collect::<Vec<_>>(), ["personal-kim", "release", "staging"]);
+    // What the hint says helps.
+    lab.project("unmanaged_version_sets: [\"personal-*\", staging]\n");
+    lab.expect_converged();
+}
