@@ -27,6 +27,7 @@
 //! | [`apply`] | runs a plan step by step and emits events; knows no terminal | `plan`, `remote`, `model` |
 //! | [`report`] | pure renderers of plans, events and diagnostics | `plan`, `apply`, `manifest`, `model` |
 //! | [`emulator`] | the two APIs with a state, rules and wire types of their own | nothing of ours |
+//! | [`schema`] | JSON Schemas of the files people write, and the reference of their keys | `model`, `emulator` |
 //! | [`cli`] | one command a file: arguments and `run` | everything |
 //! | [`error`] | kinds of failure, hints, and the one match from kind to exit code | `manifest`, `plan`, `remote` |
 //! | [`ui`] | the only owner of stdout and stderr | `error`, `report`, `remote`, `model` |
@@ -46,4 +47,5 @@ pub mod model;
 pub mod plan;
 pub mod remote;
 pub mod report;
+pub mod schema;
 pub mod ui;

@@ -1,11 +1,14 @@
 //! One command a file: arguments and `run`, thin. May import everything.
 
 mod apply;
+mod completions;
 mod connect;
 mod emulator;
 mod ids;
+mod man;
 mod plan;
 mod prepare;
+mod schema;
 mod validate;
 
 use std::ffi::OsString;
@@ -36,6 +39,7 @@ struct Cli {
 
 /// What every command takes.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub(crate) struct Global {
     /// The environment of amigops.yaml [default: its `default_environment`]
     #[arg(short = 'e', long = "env", global = true, value_name = "ENV")]
@@ -85,6 +89,12 @@ enum Command {
     Ids(ids::IdsCommand),
     /// Run the API emulator on a port
     Emulator(emulator::Emulator),
+    /// Print the JSON Schema of a file, for editors and validators
+    Schema(schema::SchemaCommand),
+    /// Print a shell's completions
+    Completions(completions::Completions),
+    /// Print the manual page, or write one for each command
+    Man(man::Man),
 }
 
 fn styles() -> Styles {
@@ -128,6 +138,9 @@ fn run(cli: &Cli, ui: &Ui, env: &Env) -> Result<Success, Failure> {
             Command::Apply(command) => command.run(&context).await,
             Command::Ids(command) => command.run(&context).await,
             Command::Emulator(command) => command.run(&context).await,
+            Command::Schema(command) => command.run(&context),
+            Command::Completions(command) => command.run(&context),
+            Command::Man(command) => command.run(&context),
         }
     })
 }

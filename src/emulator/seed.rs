@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use serde_saphyr::{Location, Spanned};
@@ -73,46 +74,82 @@ pub struct SeedError {
     pub message: String,
 }
 
-#[derive(Deserialize)]
+impl JsonSchema for Seed {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        Document::schema_name()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        Document::json_schema(generator)
+    }
+}
+
+/// What exists before anybody wrote anything.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Document {
+    /// The Classic API's homes by name: letters, digits, `-`, `_` and `.`.
     #[serde(default)]
+    #[schemars(extend("propertyNames" = {"pattern": "^[A-Za-z0-9_.-]+$"}))]
     organizations: BTreeMap<String, SeedOrganization>,
+    /// The Platform API's homes by id: a UUID, or `sandbox`.
     #[serde(default)]
+    #[schemars(extend("propertyNames" = {
+        "pattern": r"^(sandbox|(urn:uuid:)?\{?[0-9A-Fa-f-]{32,36}\}?)$"
+    }))]
     workspaces: BTreeMap<String, SeedWorkspace>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct SeedOrganization {
+    /// Who may sign in. The embedded sandbox adds a key of its own.
     pub(super) api_keys: Vec<SeedKey>,
+    /// The agents.
     pub(super) agents: Vec<SeedItem>,
+    /// The context graphs.
     pub(super) context_graphs: Vec<SeedItem>,
+    /// The models that version sets may name. Absent: any.
     pub(super) llms: Option<BTreeSet<String>>,
+    /// The services.
     pub(super) services: Vec<SeedService>,
+    /// Dynamic behavior sets, and the services they apply to.
     pub(super) behavior_sets: Vec<SeedBehaviorSet>,
+    /// Simulation unit tests, each of which keeps a version set from being deleted.
     pub(super) unit_tests: Vec<SeedUnitTest>,
+    /// What agents say.
     pub(super) replies: Replies,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SeedKey {
+    /// The key's id.
     pub(super) id: String,
+    /// The key itself: the emulator has no real secrets.
     pub(super) key: String,
+    /// The user who signs in with it.
     pub(super) user: String,
+    /// What it may do. Absent: everything.
     pub(super) permissions: Option<BTreeSet<Permission>>,
+    /// Names of services that it can't see.
     #[serde(default)]
     pub(super) hidden_services: BTreeSet<String>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SeedItem {
+    /// Its name, which nothing else of its kind has.
+    #[schemars(with = "String")]
     pub(super) name: Spanned<String>,
+    /// Its id: 24 hexadecimal digits in an organization, a UUID in a workspace. Absent: a new one.
+    #[schemars(with = "Option<String>")]
     pub(super) id: Option<Spanned<String>>,
+    /// How many versions there are, numbered from 1. What a service uses needs one at least.
     #[serde(default = "one")]
     pub(super) versions: u32,
+    /// Whether it is deprecated: no new service may use it.
     #[serde(default)]
     pub(super) deprecated: bool,
 }
@@ -125,41 +162,70 @@ pub(super) fn yes() -> bool {
     true
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SeedService {
+    /// Its name, which no other active service here has.
+    #[schemars(with = "String")]
     pub(super) name: Spanned<String>,
+    /// Its id: 24 hexadecimal digits. Absent: a new one.
+    #[schemars(with = "Option<String>", regex(pattern = "^[0-9a-f]{24}$"))]
     pub(super) id: Option<Spanned<String>>,
+    /// What it is for. Absent: its name.
     pub(super) description: Option<String>,
+    /// The agent's name.
+    #[schemars(with = "String")]
     pub(super) agent: Spanned<String>,
+    /// The context graph's name.
+    #[schemars(with = "String")]
     pub(super) context_graph: Spanned<String>,
+    /// Whether it is active.
     #[serde(default = "yes")]
     pub(super) active: bool,
+    /// Its tags; `~` for one without a value.
     #[serde(default)]
     pub(super) tags: BTreeMap<String, Option<String>>,
+    /// Words that speech recognition should know.
     #[serde(default)]
     pub(super) keyterms: Vec<String>,
+    /// Its version sets by name: `agent_version` and `context_graph_version` (a number or `latest`),
+    /// `llm_model_preferences`, and whatever else one may carry.
     #[serde(default)]
+    #[schemars(
+        with = "BTreeMap<String, Map<String, Value>>",
+        extend("propertyNames" = {"pattern": "^[A-Za-z0-9_-]{1,40}$", "not": {"const": "edge"}})
+    )]
     pub(super) version_sets: BTreeMap<String, Spanned<Map<String, Value>>>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SeedBehaviorSet {
+    /// Its name.
+    #[schemars(with = "String")]
     pub(super) name: Spanned<String>,
+    /// Its id: 24 hexadecimal digits. Absent: a new one.
+    #[schemars(with = "Option<String>", regex(pattern = "^[0-9a-f]{24}$"))]
     pub(super) id: Option<Spanned<String>>,
+    /// Whether it is active.
     #[serde(default = "yes")]
     pub(super) active: bool,
+    /// Its tags; `~` for one without a value.
     #[serde(default)]
     pub(super) tags: BTreeMap<String, Option<String>>,
+    /// Names of the services that it applies to.
     #[serde(default)]
+    #[schemars(with = "Vec<String>")]
     pub(super) applied_to: Vec<Spanned<String>>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SeedUnitTest {
+    /// The service's name.
+    #[schemars(with = "String")]
     pub(super) service: Spanned<String>,
+    /// The version set's name.
     pub(super) version_set: String,
 }
 

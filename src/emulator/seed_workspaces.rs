@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use serde_saphyr::{Location, Spanned};
@@ -16,24 +17,43 @@ use super::seed::{
 use super::workspace::{SANDBOX_WORKSPACE, ServiceTag, WorkspacePermission};
 use super::world::{Replies, VersionSet};
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct SeedWorkspace {
+    /// Who may sign in. The embedded sandbox adds a key of its own.
     pub(super) api_keys: Vec<SeedWorkspaceKey>,
+    /// The agents.
     pub(super) agents: Vec<SeedItem>,
+    /// The context graphs.
     pub(super) context_graphs: Vec<SeedItem>,
+    /// The models that version sets may name. Absent: any.
     pub(super) llms: Option<BTreeSet<String>>,
+    /// The services.
     pub(super) services: Vec<SeedPlatformService>,
+    /// What agents say.
     pub(super) replies: Replies,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = with_alias)]
 pub(super) struct SeedWorkspaceKey {
+    /// The key itself: the emulator has no real secrets.
     pub(super) key: String,
+    /// What tells it from others; `name` says the same. Absent: the key itself.
     #[serde(alias = "name")]
     pub(super) id: Option<String>,
+    /// What it may do. Absent: everything.
     pub(super) permissions: Option<BTreeSet<WorkspacePermission>>,
+}
+
+/// Schemas know nothing of aliases.
+fn with_alias(schema: &mut schemars::Schema) {
+    if let Some(Value::Object(members)) = schema.get_mut("properties")
+        && let Some(id) = members.get("id").cloned()
+    {
+        members.insert("name".to_owned(), id);
+    }
 }
 
 impl SeedWorkspaceKey {
@@ -43,35 +63,63 @@ impl SeedWorkspaceKey {
     }
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SeedPlatformService {
+    /// Its name, which no other active service here has.
+    #[schemars(with = "String")]
     pub(super) name: Spanned<String>,
+    /// Its id, a UUID. Absent: a new one.
+    #[schemars(with = "Option<String>")]
     pub(super) id: Option<Spanned<String>>,
+    /// What it is for.
     #[serde(default)]
     pub(super) description: String,
+    /// The agent's name.
+    #[schemars(with = "String")]
     pub(super) agent: Spanned<String>,
+    /// The context graph's name.
+    #[schemars(with = "String")]
     pub(super) context_graph: Spanned<String>,
+    /// Whether it is active.
     #[serde(default = "yes")]
     pub(super) active: bool,
+    /// Its tags; `~` for one without a value.
     #[serde(default)]
     pub(super) tags: BTreeMap<String, Option<String>>,
+    /// Words that speech recognition should know.
     #[serde(default)]
     pub(super) keyterms: Vec<String>,
+    /// Its version sets by name: `agent_version` and `context_graph_version` (a number or `latest`) and
+    /// `llm_model_preferences`.
     #[serde(default)]
+    #[schemars(
+        with = "BTreeMap<String, Map<String, Value>>",
+        extend("propertyNames" = {"minLength": 1, "maxLength": 40})
+    )]
     pub(super) version_sets: BTreeMap<String, Spanned<Map<String, Value>>>,
+    /// How people talk to it.
     pub(super) channel_type: Option<ChannelType>,
+    /// Which of the platform's environments runs it.
     pub(super) environment: Option<Environment>,
+    /// How many tools may run at once.
+    #[schemars(with = "Option<u8>", range(min = 1, max = 10))]
     pub(super) tool_capacity: Option<Spanned<u8>>,
+    /// Whether safety filters run.
     #[serde(default = "yes")]
     pub(super) safety_filters_enabled: bool,
+    /// The voice pipeline, as the API has it.
+    #[schemars(with = "Option<Map<String, Value>>")]
     pub(super) voice_config: Option<Spanned<Value>>,
+    /// Who takes over when a conversation must not go on, as the API has it.
+    #[schemars(with = "Option<Map<String, Value>>")]
     pub(super) escalation_policy: Option<Spanned<Value>>,
+    /// Whether the platform made it: such a service can't be changed.
     #[serde(default)]
     pub(super) is_system: bool,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum ChannelType {
     Voice,
@@ -87,7 +135,7 @@ impl ChannelType {
     }
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Environment {
     Sandbox,

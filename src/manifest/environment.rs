@@ -86,17 +86,17 @@ pub struct Credentials {
     pub user_id: Option<String>,
 }
 
-const CLASSIC: Shape = Shape {
+pub(super) const CLASSIC: Shape = Shape {
     what: "a Classic environment",
     keys: &["api", "organization", "base_url", "headers", "credentials"],
     help: "",
 };
-const PLATFORM: Shape = Shape {
+pub(super) const PLATFORM: Shape = Shape {
     what: "a Platform environment",
     keys: &["api", "workspace", "base_url", "headers", "credentials", "smoke_phone_number"],
     help: "",
 };
-const EMBEDDED: Shape = Shape {
+pub(super) const EMBEDDED: Shape = Shape {
     what: "an embedded environment",
     keys: &["api", "dialect", "state", "seed", "limits", "smoke_phone_number"],
     help: "",
@@ -118,9 +118,9 @@ const ANY: Shape = Shape {
     ],
     help: "",
 };
-const CLASSIC_CREDENTIALS: Shape =
+pub(super) const CLASSIC_CREDENTIALS: Shape =
     Shape { what: "`credentials`", keys: &["api_key", "api_key_id", "user_id"], help: "" };
-const PLATFORM_CREDENTIALS: Shape = Shape { what: "`credentials`", keys: &["api_key"], help: "" };
+pub(super) const PLATFORM_CREDENTIALS: Shape = Shape { what: "`credentials`", keys: &["api_key"], help: "" };
 
 /// Reads one environment.
 pub(super) fn decode(sink: &mut Sink, root: &Path, key: &Key, node: &Node) -> Option<Environment> {

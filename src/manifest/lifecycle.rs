@@ -13,12 +13,12 @@ use crate::model::{
     Api, FieldPath, Lifecycle, OnAgentChange, Retire, ServiceName, SmokeTest, VersionSetName,
 };
 
-const SHAPE: Shape = Shape {
+pub(super) const SHAPE: Shape = Shape {
     what: "`lifecycle`",
     keys: &["renamed_from", "on_agent_change", "retire", "prevent_removal", "ignore"],
     help: "",
 };
-const SMOKE: Shape =
+pub(super) const SMOKE: Shape =
     Shape { what: "a smoke test", keys: &["version_set", "say", "expect", "gate"], help: "" };
 /// The fields that can be ignored as a whole.
 const IGNORABLE: &[&str] =

@@ -14,6 +14,7 @@ mod decode;
 mod diagnostic;
 mod environment;
 mod files;
+mod forms;
 mod id;
 mod lifecycle;
 mod load;
@@ -32,6 +33,7 @@ mod yaml;
 
 pub use diagnostic::{Code, Diagnostic, Location, Problems, Related, Severity, Sources, Spot};
 pub use environment::{Credentials, Environment, Target};
+pub use forms::{Form, forms};
 pub use load::{Loaded, find_root, load, load_project};
 pub use project::{PROJECT_FILE, Project};
 pub use validate::{Validation, validate};

@@ -16,7 +16,7 @@ use crate::model::{
 /// The file at the root of every project.
 pub const PROJECT_FILE: &str = "amigops.yaml";
 
-const SHAPE: Shape = Shape {
+pub(super) const SHAPE: Shape = Shape {
     what: "a project",
     keys: &[
         "version",
@@ -30,8 +30,8 @@ const SHAPE: Shape = Shape {
     ],
     help: "",
 };
-const OWNERSHIP: Shape = Shape { what: "`ownership`", keys: &["tag", "value"], help: "" };
-const GUARDRAILS: Shape =
+pub(super) const OWNERSHIP: Shape = Shape { what: "`ownership`", keys: &["tag", "value"], help: "" };
+pub(super) const GUARDRAILS: Shape =
     Shape { what: "`guardrails`", keys: &["max_removals", "require_pins", "protected"], help: "" };
 
 /// What `amigops.yaml` says.

@@ -26,7 +26,7 @@ pub(super) struct Decoded {
     pub(super) renamed_from: Option<Span>,
 }
 
-const SHAPE: Shape = Shape {
+pub(super) const SHAPE: Shape = Shape {
     what: "a service",
     keys: &[
         "service",
@@ -46,7 +46,7 @@ const SHAPE: Shape = Shape {
 };
 /// The most characters of a description on the Platform API.
 const MAX_DESCRIPTION: usize = 2_000;
-const REFERENCE: Shape =
+pub(super) const REFERENCE: Shape =
     Shape { what: "a reference", keys: &["id"], help: "write the name as a text, or `{id: …}`" };
 
 /// A field that only Platform has.

@@ -12,7 +12,7 @@ use super::sink::{Problem, Sink, Span};
 use super::tree::{Key, Node, Value, shortened};
 use crate::model::{Api, DesiredPreference, DesiredVersionSet, Pin, VersionSetName};
 
-const SHAPE: Shape = Shape {
+pub(super) const SHAPE: Shape = Shape {
     what: "a version set",
     keys: &["agent_version", "context_graph_version", "llm_model_preferences"],
     help: "",
@@ -22,7 +22,7 @@ const PREFERENCE: Shape = Shape {
     keys: &["llm_name", "params"],
     help: "parameters stand under `params`",
 };
-const PLATFORM_PREFERENCE: Shape = Shape {
+pub(super) const PLATFORM_PREFERENCE: Shape = Shape {
     keys: &["llm_name", "params", "experience_controls"],
     help: "parameters stand under `params` or `experience_controls`",
     ..PREFERENCE

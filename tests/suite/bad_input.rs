@@ -48,7 +48,6 @@ fn cases() -> Vec<Case> {
         ),
         case("duplicate key", with("agent: Other\n"), "services/all.yaml:5:1", &["AG011"]),
         case("duplicate service", format!("{GOOD}---\n{GOOD}"), "services/all.yaml:6:10", &["AG040"]),
-        case("bad set name", with("version_sets: {a b: {}}\n"), "services/all.yaml:5:16", &["AG025"]),
         case("edge", with("version_sets: {edge: {}}\n"), "services/all.yaml:5:16", &["AG026"]),
         case(
             "latest",
@@ -94,9 +93,16 @@ fn cases_of(api: Api) -> Vec<Case> {
         Api::Classic => vec![
             case("bad tag", with("tags: {\"a/b\": x}\n"), "services/all.yaml:5:8", &["AG021"]),
             case("bad keyterm", with("keyterms: [UPPER]\n"), "services/all.yaml:5:12", &["AG024"]),
+            case("bad set name", with("version_sets: {a b: {}}\n"), "services/all.yaml:5:16", &["AG025"]),
             case("Platform's field", with(capacity), "services/all.yaml:5:1", &["AG016", "Platform API"]),
         ],
         Api::Platform => vec![
+            case(
+                "bad set name",
+                with("version_sets: {\" a\": {}}\n"),
+                "services/all.yaml:5:16",
+                &["AG025", "1 to 40 characters"],
+            ),
             case("out of bounds", with(capacity), "services/all.yaml:5:16", &["error[AG", "10"]),
             case(
                 "unknown setting",

@@ -16,6 +16,7 @@ const ROOMS: &[(&str, Imports)] = &[
     ("apply", Only(&["plan", "remote", "model"])),
     ("report", Only(&["plan", "apply", "manifest", "model"])),
     ("emulator", Only(&[])),
+    ("schema", Only(&["model", "emulator"])),
     ("cli", Everything),
     ("error", Only(&["manifest", "plan", "remote"])),
     ("ui", Only(&["error", "report", "remote", "model"])),

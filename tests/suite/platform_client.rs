@@ -256,7 +256,7 @@ fn an_update_that_is_accepted_and_not_carried_out_is_an_error() {
     assert!(error.message.contains("kept `voice_config` as {"), "{error}");
     assert!(error.may_have_happened() && !error.hints.is_empty());
 
-    let words = json!({"voice_config": {"tts_model": "sonic-3"}});
+    let words = json!({"voice_config": {"tts_model": "sonic-3", "max_response_words": null}});
     let update = ServiceUpdate { settings: settings(words), ..ServiceUpdate::default() };
     let stale = json!({"id": COACH, "name": "Coach", "agent_id": AGENT, "context_graph_id": GRAPH,
         "voice_config": {"tts_model": "sonic-3", "max_response_words": 30}});

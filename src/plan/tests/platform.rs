@@ -371,7 +371,7 @@ fn half_made() -> (Desired, Snapshot) {
     (desired, crate::plan::verify::outcome(&snapshot, &whole.steps[..1], Api::Platform))
 }
 
-fn of<'a>(snapshot: &'a mut Snapshot, active: bool) -> &'a mut LiveService {
+fn of(snapshot: &mut Snapshot, active: bool) -> &mut LiveService {
     snapshot.services.iter_mut().find(|service| service.active == active).expect("it is there")
 }
 

@@ -187,7 +187,7 @@ fn the_clinic_moves_to_platform_but_for_its_ids() {
     let problems = loaded(&root, "staging").expect_err("the ids are Classic's");
     let errors = problems.diagnostics.iter().filter(|one| one.code.as_str() != "AG036");
     let errors: Vec<_> = errors.map(|one| format!("{} {}", one.code, one.location)).collect();
-    assert_eq!(errors, ["AG030 services/front-door.yaml:7:13", "AG030 services/front-door.yaml:8:21"]);
+    assert_eq!(errors, ["AG030 services/front-door.yaml:8:13", "AG030 services/front-door.yaml:9:21"]);
 
     let file = root.join("services/front-door.yaml");
     let text = std::fs::read_to_string(&file).expect("it is there");

@@ -65,8 +65,8 @@ fn ids_and_retirement() {
         assert_eq!(on_platform(&format!("lifecycle: {{retire: {word}}}\n")).lifecycle.retire, retire);
     }
     expect(
-        "version_sets: {\"a b\": {}, edge: {}, personal-ann: {}}\n",
-        &["AG025 4:16", "AG026 4:27", "AG027 4:37"],
+        "version_sets: {\"a b\": {}, \" c\": {}, edge: {}, personal-ann: {}}\n",
+        &["AG025 4:27", "AG026 4:37", "AG027 4:47"],
     );
 }
 

@@ -195,7 +195,7 @@ fn broken_rules() {
         ("guardrails: {max_removals: -1}\n", &["AG015 4:28"]),
         ("guardrails: {max_removals: \"101%\"}\n", &["AG015 4:28"]),
         ("guardrails: {max_removals: ten}\n", &["AG015 4:28"]),
-        ("guardrails: {require_pins: [\"a b\"]}\n", &["AG025 4:29"]),
+        ("guardrails: {require_pins: [\"a\\tb\"]}\n", &["AG025 4:29"]),
         ("guardrails: {protected: [B]}\n", &["AG061 4:26"]),
         ("guardrails: {protect: [B]}\n", &["AG012 4:14"]),
         ("defaults: [1]\n", &["AG010 4:11"]),

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use amigops::emulator::{Verdict, VersionSet};
+use amigops::model::Api;
 use serde_json::json;
 
 use super::{body, edit, health_coach, is_get, keep_writes};
-use crate::harness::{first, is_update};
+use crate::harness::{Lab, WORKSPACE, first, is_update};
 use crate::replacement;
 
 #[test]
@@ -74,13 +75,50 @@ fn a_set_of_nobodys_that_the_new_agent_has_no_version_for_is_told_of() {
     edit(&lab, &id, |service| {
         service.version_sets.get_mut("personal-kim").unwrap().agent_version = Some(5);
     });
-    let run = lab.apply().expect(1);
-    let words = "version set `personal-kim` pins version 5 of agent `Coach Noor`, which does not exist";
-    assert!(run.stderr.contains(words), "{}", run.stderr);
-    assert_eq!(lab.writes(), []);
+    let run = lab.apply().expect(0);
+    let words =
+        "the agent version of version set `personal-kim` is not declared: it is carried over as latest";
+    assert!(run.stdout.contains(words), "{}", run.stdout);
     let after = lab.service(&id);
-    assert_ne!(after.agent_id, lab.agent_id("Coach Noor"), "nothing is half done");
-    assert_eq!(after.version_sets["personal-kim"].agent_version, Some(5));
+    assert_eq!(after.agent_id, lab.agent_id("Coach Noor"));
+    assert_eq!(after.version_sets["personal-kim"].agent_version, None);
+    lab.expect_converged();
+}
+
+#[test]
+fn an_edit_between_plan_and_apply_of_a_field_that_no_manifest_names_stays() {
+    let lab = Arc::new(Lab::on(Api::Platform, replacement::SEED));
+    let manifest = replacement::manifest("Coach Maya", "");
+    lab.project("unmanaged_version_sets: [\"personal-*\"]\n");
+    lab.manifests(&format!("{manifest}voice_config: {{max_response_words: 30, empathy_hold_ms: 5}}\n"));
+    lab.apply().expect(0);
+    let id = lab.active("Health Coach").id;
+    lab.manifests(&format!("{manifest}voice_config: {{tts_model: sonic-3}}\n"));
+    // The plan is made; before anything is sent, somebody changes another field.
+    let (weak, service, edited) = (Arc::downgrade(&lab), id.clone(), AtomicBool::new(false));
+    lab.before(move |request| {
+        if request.path.ends_with(&format!("/services/{service}")) && !edited.swap(true, Ordering::SeqCst) {
+            let lab = weak.upgrade().unwrap();
+            let change = |world: &mut amigops::emulator::World| {
+                let home = world.workspace_mut(WORKSPACE).unwrap();
+                let row = home.services_mut().get_mut(&service).unwrap();
+                let voice = row.voice_config.as_mut().unwrap();
+                voice.insert("max_response_words".to_owned(), 50.into());
+            };
+            lab.server.edit(change).unwrap();
+        }
+        Verdict::Proceed
+    });
+    lab.apply().expect(0);
+    lab.unhook();
+    let voice = lab.settings(&id)["voice_config"].clone();
+    assert_eq!(
+        (&voice["tts_model"], &voice["max_response_words"]),
+        (&"sonic-3".into(), &50.into()),
+        "{voice}"
+    );
+    assert_eq!(voice["empathy_hold_ms"], 5, "{voice}");
+    lab.expect_converged();
 }
 
 #[test]

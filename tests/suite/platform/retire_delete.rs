@@ -15,7 +15,8 @@ fn the_old_service_is_deleted_after_the_hand_over() {
     let writes = keep_writes(&lab, |_| Verdict::Proceed);
     lab.apply().expect(0);
     let writes = writes.lock().unwrap().clone();
-    let [create, rename, activation, delete] = &writes[..] else { panic!("four writes: {writes:?}") };
+    let [create, learn, rename, activation, delete] = &writes[..] else { panic!("five writes: {writes:?}") };
+    assert_eq!(learn.body, "{}", "what learns the limit changes nothing, and comes before the rename");
     assert!(is_create(create) && is_rename(rename) && is_activation(activation) && is_delete(delete));
     assert!(delete.path.ends_with(&format!("/services/{}", old.id)), "{}", delete.path);
     let [new] = &lab.services()[..] else { panic!("one service is left: {:?}", lab.services()) };

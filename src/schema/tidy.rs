@@ -1,0 +1,135 @@
+//! What types give → what editors show well. Imports nothing of ours.
+
+use serde_json::{Map, Value, json};
+
+/// What an editor says beside a null.
+const NULL: &str = "Removes what the layer below declares.";
+
+/// Tidies a schema and everything in it: words as one `enum` with a description each, descriptions without
+/// the line breaks of the source, nothing that only Rust's types know.
+pub(super) fn tidy(schema: &mut Value) {
+    match schema {
+        Value::Array(items) => items.iter_mut().for_each(tidy),
+        Value::Object(members) => {
+            for (key, value) in members.iter_mut() {
+                // What stands there are values, not schemas.
+                if !matches!(key.as_str(), "examples" | "default" | "enum" | "const") {
+                    tidy(value);
+                }
+            }
+            words(members);
+            flatten(members);
+            if let Some(Value::String(text)) = members.get_mut("description") {
+                *text = unbroken(text);
+            }
+            // Rust's formats of numbers, its sets, which take a value twice, and defaults that say nothing.
+            members.retain(|key, value| match key.as_str() {
+                "format" => !value.is_string(),
+                "uniqueItems" => !value.is_boolean(),
+                "default" => !value.is_null(),
+                _ => true,
+            });
+        }
+        _ => {}
+    }
+}
+
+/// One line a paragraph.
+fn unbroken(text: &str) -> String {
+    let paragraphs = text.split("\n\n").map(|paragraph| paragraph.split('\n').collect::<Vec<_>>().join(" "));
+    paragraphs.collect::<Vec<_>>().join("\n\n")
+}
+
+/// `oneOf` words, each described → `enum` and `enumDescriptions`, which editors know.
+fn words(members: &mut Map<String, Value>) {
+    let Some(Value::Array(branches)) = members.get("oneOf") else { return };
+    let mut found = (Vec::new(), Vec::new());
+    for branch in branches {
+        // Words without a description share a branch.
+        match (branch.get("const"), branch.get("enum")) {
+            (Some(word), _) => {
+                found.0.push(word.clone());
+                found.1.push(branch.get("description").cloned().unwrap_or_else(|| json!("")));
+            }
+            (None, Some(Value::Array(words))) => {
+                found.1.extend(words.iter().map(|_| json!("")));
+                found.0.extend(words.iter().cloned());
+            }
+            _ => return,
+        }
+    }
+    members.remove("oneOf");
+    members.insert("type".to_owned(), json!("string"));
+    members.insert("enum".to_owned(), Value::Array(found.0));
+    members.insert("enumDescriptions".to_owned(), Value::Array(found.1));
+}
+
+/// "This or null" without a level of its own, where that can be said.
+fn flatten(members: &mut Map<String, Value>) {
+    let Some(Value::Array(branches)) = members.get("anyOf") else { return };
+    let [Value::Object(other), null] = branches.as_slice() else { return };
+    if *null != json!({"type": "null"}) {
+        return;
+    }
+    let mut other = Value::Object(other.clone());
+    if !nullable(&mut other) {
+        return;
+    }
+    members.remove("anyOf");
+    let Value::Object(other) = other else { return };
+    for (key, value) in other {
+        // What is said of the member goes before what is said of its type.
+        members.entry(key).or_insert(value);
+    }
+}
+
+/// Lets a schema take null, too; says whether it could.
+pub(super) fn nullable(schema: &mut Value) -> bool {
+    let Some(members) = schema.as_object_mut() else { return true };
+    if let Some(Value::Array(branches)) = members.get_mut("anyOf") {
+        branches.push(json!({"type": "null"}));
+        return true;
+    }
+    match members.get_mut("type") {
+        Some(Value::String(one)) => {
+            let types = json!([one.clone(), "null"]);
+            members.insert("type".to_owned(), types);
+        }
+        Some(_) | None => return members.is_empty(),
+    }
+    for (key, null) in [("enum", Value::Null), ("enumDescriptions", json!(NULL))] {
+        if let Some(Value::Array(values)) = members.get_mut(key) {
+            values.push(null);
+        }
+    }
+    true
+}
+
+/// Takes null away from every member, for files that are no layer over another one.
+pub(super) fn never_null(schema: &mut Value) {
+    match schema {
+        Value::Array(items) => items.iter_mut().for_each(never_null),
+        Value::Object(members) => {
+            let is_null = |value: &Value| *value == json!("null") || *value == json!({"type": "null"});
+            for key in ["type", "anyOf"] {
+                if let Some(Value::Array(branches)) = members.get_mut(key) {
+                    branches.retain(|branch| !is_null(branch));
+                }
+            }
+            if let Some(Value::Array(types)) = members.get("type")
+                && let [one] = types.as_slice()
+            {
+                let one = one.clone();
+                members.insert("type".to_owned(), one);
+            }
+            if let Some(Value::Array(words)) = members.get_mut("enum") {
+                words.retain(|word| !word.is_null());
+            }
+            if let Some(Value::Array(texts)) = members.get_mut("enumDescriptions") {
+                texts.retain(|text| *text != json!(NULL));
+            }
+            members.values_mut().for_each(never_null);
+        }
+        _ => {}
+    }
+}
