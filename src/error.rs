@@ -30,6 +30,8 @@ pub enum Failure {
         /// What to do next.
         hints: Vec<String>,
     },
+    /// The manifests or the project file are wrong. Everything has been said, in the format asked for.
+    Invalid,
     /// The plan was shown, and whoever was asked did not say yes.
     Declined,
     /// Some steps failed; the rest is done. Everything has been said.
@@ -103,6 +105,7 @@ pub fn exit_code(result: &Result<Success, Failure>) -> u8 {
             | Failure::Plan(_)
             | Failure::Request(_)
             | Failure::Other { .. }
+            | Failure::Invalid
             | Failure::Declined
             | Failure::NotConverged,
         ) => exit_code::ERROR,

@@ -197,6 +197,10 @@ fn is_unprintable(c: char) -> bool {
 /// Whether a key's name says that a credential stands behind it.
 pub(super) fn names_credential(key: &str) -> bool {
     let key = key.to_lowercase().replace('_', "-");
+    // A model's bound, such as `max_output_tokens`.
+    if key.starts_with("max-") && key.ends_with("-tokens") {
+        return false;
+    }
     ["authorization", "cookie", "api-key", "apikey", "token", "secret", "password", "user-id", "credential"]
         .iter()
         .any(|part| key.contains(part))

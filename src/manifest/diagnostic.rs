@@ -136,6 +136,8 @@ codes! {
     EmptyGlob = "060",
     /// A guardrail protects a service that isn't declared.
     UnknownProtected = "061",
+    /// A path that a command was given is no file of the project.
+    NotOfProject = "062",
 }
 
 impl fmt::Display for Code {
@@ -164,6 +166,10 @@ pub struct Spot {
     pub line: usize,
     /// From 1, in characters.
     pub column: usize,
+    /// The line of the end, from 1.
+    pub end_line: usize,
+    /// The column after the last character, from 1.
+    pub end_column: usize,
 }
 
 /// A file, and where in it; no spot means the file as a whole.
@@ -241,6 +247,11 @@ pub struct Problems {
 }
 
 impl Problems {
+    /// Whether something is wrong that stops everything; warnings don't.
+    pub fn has_errors(&self) -> bool {
+        self.omitted > 0 || self.diagnostics.iter().any(|problem| problem.severity == Severity::Error)
+    }
+
     /// The last line of a report: how many problems, in how many files.
     pub fn summary(&self) -> String {
         let errors = || self.diagnostics.iter().filter(|problem| problem.severity == Severity::Error);

@@ -13,7 +13,7 @@ use walkdir::WalkDir;
 use super::decode;
 use super::diagnostic::Code;
 use super::project::bad_glob;
-use super::sink::{FileId, Problem, Sink, Span};
+use super::sink::{FileId, Problem, Sink, Span, end_of};
 use super::tree::{Node, shortened};
 use super::yaml::MAX_BYTES;
 
@@ -245,15 +245,15 @@ fn bytes_of(path: &Path) -> io::Result<Vec<u8>> {
 
 fn not_utf8(sink: &mut Sink, name: &str, bytes: &[u8], valid: usize) {
     let good = bytes.get(..valid).and_then(|good| std::str::from_utf8(good).ok()).unwrap_or_default();
-    let line_start = good.rfind('\n').map_or(0, |at| at + 1);
+    let (line, column) = end_of(good, 1, 1);
     let small = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     let file = sink.add_file(name, Arc::from(String::from_utf8_lossy(bytes)));
     let span = Span {
         file,
         start: small(valid),
         end: small(valid + char::REPLACEMENT_CHARACTER.len_utf8()),
-        line: small(good.matches('\n').count() + 1),
-        column: small(good[line_start..].chars().count() + 1),
+        line: small(line),
+        column: small(column),
     };
     let byte = bytes.get(valid).copied().unwrap_or_default();
     let problem =

@@ -57,7 +57,7 @@ fn not_found(dir: &Path, reason: &str) -> Problems {
     } else {
         problem.help("`-C DIR` names a project's directory; `examples/quickstart` is one to start from")
     });
-    sink.finish()
+    Problems { files: 0, ..sink.finish() }
 }
 
 /// Reads only `amigops.yaml`.
@@ -80,22 +80,38 @@ pub fn load_project(root: &Path) -> Result<Project, Problems> {
 ///
 /// Every problem in every file, for every environment, in one go.
 pub fn load(root: &Path, environment: Option<&str>) -> Result<Loaded, Problems> {
-    let root = find_here(root)?;
-    let mut sink = Sink::default();
-    let parts = run(&mut sink, &root, environment);
-    let failed = sink.has_errors();
-    let outcome = sink.finish();
-    match parts {
-        Some((project, environment, desired)) if !failed => Ok(Loaded {
+    let Examined { loaded, problems, .. } = examine(root, environment)?;
+    match loaded {
+        Some((project, environment, desired)) if !problems.has_errors() => Ok(Loaded {
             project,
             environment,
             desired,
-            warnings: outcome.diagnostics,
-            sources: outcome.sources,
-            files: outcome.files,
+            warnings: problems.diagnostics,
+            sources: problems.sources,
+            files: problems.files,
         }),
-        _ => Err(outcome),
+        _ => Err(problems),
     }
+}
+
+/// All that was found in a project's files, good or bad.
+pub(super) struct Examined {
+    /// What the project wants; best effort where there are errors.
+    loaded: Option<(Project, Environment, Desired)>,
+    /// Every problem.
+    pub(super) problems: Problems,
+    /// The project's manifests by name, and how many documents each holds; none where `amigops.yaml`
+    /// can't tell.
+    pub(super) manifests: Option<BTreeMap<String, usize>>,
+}
+
+/// Reads everything, and keeps what it found whether or not something is wrong.
+pub(super) fn examine(root: &Path, environment: Option<&str>) -> Result<Examined, Problems> {
+    let root = find_here(root)?;
+    let mut sink = Sink::default();
+    let mut manifests = None;
+    let loaded = run(&mut sink, &root, environment, &mut manifests);
+    Ok(Examined { loaded, problems: sink.finish(), manifests })
 }
 
 /// The root with links resolved, so that paths can be compared.
@@ -146,10 +162,16 @@ fn mask_lines(sink: &mut Sink, file: FileId, text: &str) {
     }
 }
 
-fn run(sink: &mut Sink, root: &Path, wanted: Option<&str>) -> Option<(Project, Environment, Desired)> {
+fn run(
+    sink: &mut Sink,
+    root: &Path,
+    wanted: Option<&str>,
+    manifests: &mut Option<BTreeMap<String, usize>>,
+) -> Option<(Project, Environment, Desired)> {
     let decoded = read_project(sink, root)?;
     let chosen = choose(sink, &decoded, wanted);
-    let (documents, incomplete) = read_manifests(sink, root, &decoded);
+    let counts = manifests.insert(BTreeMap::new());
+    let (documents, incomplete) = read_manifests(sink, root, &decoded, counts);
     check::across(sink, &decoded, &documents, incomplete);
     let chosen = chosen?;
     let mut desired = Desired::default();
@@ -228,8 +250,13 @@ impl Variants {
     }
 }
 
-/// All documents, and whether some are missing.
-fn read_manifests(sink: &mut Sink, root: &Path, decoded: &project::Decoded) -> (Vec<Variants>, bool) {
+/// All documents, and whether some are missing. `counts` gets each file, and how many it holds.
+fn read_manifests(
+    sink: &mut Sink,
+    root: &Path,
+    decoded: &project::Decoded,
+    counts: &mut BTreeMap<String, usize>,
+) -> (Vec<Variants>, bool) {
     let mut except = vec![root.join(PROJECT_FILE)];
     for environment in decoded.project.environments.values() {
         if let Target::Embedded { seed: Some(seed), .. } = &environment.target {
@@ -241,11 +268,13 @@ fn read_manifests(sink: &mut Sink, root: &Path, decoded: &project::Decoded) -> (
     let mut incomplete = sink.files() > before;
     let mut documents = Vec::new();
     for (name, path) in &found {
+        counts.insert(name.clone(), 0);
         let Some((file, text)) = files::read(sink, name, path) else {
             incomplete = true;
             continue;
         };
         let parsed = yaml::parse(sink, file, &text);
+        counts.insert(name.clone(), parsed.roots.len());
         incomplete |= !parsed.complete;
         for root in parsed.roots {
             let variants = variants(sink, decoded, root);
@@ -350,6 +379,15 @@ fn without_identity(sink: &mut Sink, mut overlay: Map) -> Map {
                 "service" => "the name is the service's identity in every environment",
                 _ => "overlays don't nest",
             };
+            sink.push(Problem::error(Code::BadOverlay, key.span, message).label(label));
+        }
+    }
+    for name in ["agent", "context_graph"] {
+        if overlay.get(name).is_some_and(|node| node.value == Value::Null)
+            && let Some((key, _)) = overlay.remove(name)
+        {
+            let message = format!("an overlay can't take `{name}` away");
+            let label = "every service has one: name another here";
             sink.push(Problem::error(Code::BadOverlay, key.span, message).label(label));
         }
     }

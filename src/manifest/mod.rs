@@ -27,6 +27,7 @@ mod sink;
 mod tags;
 mod tree;
 mod url;
+mod validate;
 mod version_set;
 mod yaml;
 
@@ -35,3 +36,4 @@ pub use environment::{Credentials, Environment, Target};
 pub use forms::{Form, forms};
 pub use load::{Loaded, find_root, load, load_project};
 pub use project::{PROJECT_FILE, Project};
+pub use validate::{Validation, validate};

@@ -152,11 +152,19 @@ impl Sink {
     }
 
     fn location(&self, span: Span) -> Location {
-        let spot = (span.line > 0).then_some(Spot {
-            start: span.start as usize,
-            end: span.end as usize,
-            line: span.line as usize,
-            column: span.column as usize,
+        let spot = (span.line > 0).then(|| {
+            // Now, not when it is shown: a masked text may have more characters than the file.
+            let text = self.sources.get(span.file.0 as usize).map_or("", |source| &source.text);
+            let marked = text.get(span.start as usize..span.end as usize).unwrap_or_default();
+            let (end_line, end_column) = end_of(marked, span.line as usize, span.column as usize);
+            Spot {
+                start: span.start as usize,
+                end: span.end as usize,
+                line: span.line as usize,
+                column: span.column as usize,
+                end_line,
+                end_column,
+            }
         });
         Location { file: self.name(span.file), spot }
     }
@@ -186,6 +194,20 @@ impl Sink {
     }
 }
 
+/// The line and column after a text that begins at a line and column. `\r\n` is one line break, as in YAML.
+pub(super) fn end_of(text: &str, line: usize, column: usize) -> (usize, usize) {
+    let (mut line, mut column) = (line, column);
+    let mut characters = text.chars().peekable();
+    while let Some(c) = characters.next() {
+        match c {
+            '\r' if characters.peek() == Some(&'\n') => {}
+            '\r' | '\n' => (line, column) = (line + 1, 1),
+            _ => column += 1,
+        }
+    }
+    (line, column)
+}
+
 /// The text with each of the stretches replaced by as many asterisks as it has bytes, so that every
 /// other offset stays right.
 fn masked<'a>(text: &Arc<str>, secrets: impl Iterator<Item = &'a Span>) -> Arc<str> {
@@ -201,4 +223,24 @@ fn masked<'a>(text: &Arc<str>, secrets: impl Iterator<Item = &'a Span>) -> Arc<s
         text.replace_range(range, &stars);
     }
     masked.map_or_else(|| Arc::clone(text), Arc::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::end_of;
+
+    #[test]
+    fn ends_are_counted_in_characters_and_lines() {
+        let table = [
+            ("", (3, 5)),
+            ("key", (3, 8)),
+            ("日本e\u{301}", (3, 9)),
+            ("a\nb", (4, 2)),
+            ("a\r\nb", (4, 2)),
+            ("a\r\rb", (5, 2)),
+        ];
+        for (text, end) in table {
+            assert_eq!(end_of(text, 3, 5), end, "{text:?}");
+        }
+    }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use granit_parser::{Event, Options, Parser, ScalarStyle, StrInput, Tag};
+use granit_parser::{Event, Options, Parser, ScalarStyle, StrInput, StructureStyle, Tag};
 
 use super::diagnostic::Code;
 use super::scalar::resolve;
@@ -42,6 +42,7 @@ pub(super) fn parse(sink: &mut Sink, file: FileId, text: &str) -> Documents {
         file,
         text,
         anchors: HashMap::new(),
+        open: Vec::new(),
         nodes: 0,
         copied: Weight::default(),
     };
@@ -74,6 +75,8 @@ struct Builder<'input, 'sink> {
     file: FileId,
     text: &'input str,
     anchors: HashMap<usize, Node>,
+    /// The brackets and braces that are open.
+    open: Vec<Span>,
     nodes: usize,
     copied: Weight,
 }
@@ -113,7 +116,14 @@ impl<'input> Builder<'input, '_> {
         if about_tabs {
             self.find_tab(&mut span);
         }
-        let problem = Problem::error(Code::Syntax, span, format!("not YAML: {info}"));
+        let mut problem = Problem::error(Code::Syntax, span, format!("not YAML: {info}"));
+        // What is missing at the end of a line is noticed lines later.
+        if let Some(open) = self.open.last().filter(|open| open.line < span.line) {
+            problem = problem.related(*open, "this is open here still: is its end missing?");
+        }
+        if info.contains("quoted scalar") {
+            problem = problem.help("is the quote missing that ends a text before this place?");
+        }
         match error.kind() {
             Kind::RecursionLimitExceeded => self.too_deep(span),
             _ if about_tabs => problem.help("YAML is indented with spaces, never with tabs"),
@@ -196,13 +206,13 @@ impl<'input> Builder<'input, '_> {
             Event::Scalar(text, style, anchor, tag) => {
                 (anchor, self.scalar(&text, style, tag.as_deref(), span))
             }
-            Event::SequenceStart(_, anchor, tag) => {
+            Event::SequenceStart(style, anchor, tag) => {
                 self.check_tag(tag.as_deref(), "seq", span);
-                (anchor, self.list(depth)?)
+                (anchor, self.within(style, span, |builder| builder.list(depth))?)
             }
-            Event::MappingStart(_, anchor, tag) => {
+            Event::MappingStart(style, anchor, tag) => {
                 self.check_tag(tag.as_deref(), "map", span);
-                (anchor, self.map(depth)?)
+                (anchor, self.within(style, span, |builder| builder.map(depth))?)
             }
             Event::Alias(id) => return self.alias(id, span, depth),
             _ => return Err(Box::new(Problem::error(Code::Syntax, span, "not YAML: a value is expected"))),
@@ -213,6 +223,24 @@ impl<'input> Builder<'input, '_> {
             self.anchors.insert(anchor, node.clone());
         }
         Ok(node)
+    }
+
+    /// Reads a collection, and knows meanwhile where its bracket is. After an error nothing more is read.
+    fn within(
+        &mut self,
+        style: StructureStyle,
+        span: Span,
+        read: impl FnOnce(&mut Self) -> Step<Value>,
+    ) -> Step<Value> {
+        let flow = style == StructureStyle::Flow;
+        if flow {
+            self.open.push(span);
+        }
+        let value = read(self)?;
+        if flow {
+            self.open.pop();
+        }
+        Ok(value)
     }
 
     fn alias(&mut self, id: usize, span: Span, depth: usize) -> Step<Node> {

@@ -4,7 +4,11 @@
 //! files or the API is data: it passes through [`text::visible`] before it is shown.
 
 pub mod diagnostics;
+pub mod explain;
+pub mod github;
 pub mod human;
+pub mod problems_json;
 pub mod progress;
+pub mod sarif;
 pub mod text;
 mod values;

@@ -1,5 +1,7 @@
 //! Texts from outside, made harmless, and the styles that all renderers share. Imports nothing of ours.
 
+use std::fmt::Write as _;
+
 use anstyle::{AnsiColor, Style};
 
 /// What is added or done.
@@ -32,6 +34,15 @@ pub(super) fn push_visible(out: &mut String, c: char) {
         '\t' => out.push_str("    "),
         '\0'..='\x1f' => out.push(char::from_u32(0x2400 + u32::from(c)).unwrap_or('�')),
         '\x7f' => out.push('␡'),
+        c if is_hidden(c) => out.push('�'),
+        _ => out.push(c),
+    }
+}
+
+/// Whether a character beyond ASCII commands a terminal, reorders text, or can't be seen.
+fn is_hidden(c: char) -> bool {
+    matches!(
+        c,
         '\u{80}'..='\u{9f}'
         | '\u{ad}'
         | '\u{61c}'
@@ -41,9 +52,32 @@ pub(super) fn push_visible(out: &mut String, c: char) {
         | '\u{2060}'..='\u{206f}'
         | '\u{feff}'
         | '\u{fff9}'..='\u{fffb}'
-        | '\u{e0000}'..='\u{e007f}' => out.push('�'),
-        _ => out.push(c),
+        | '\u{e0000}'..='\u{e007f}'
+    )
+}
+
+/// JSON for programs that a terminal may show: the same value, with what [`visible`] replaces written as
+/// `\uXXXX`. Such characters stand in strings only, so that the escapes mean the same.
+pub(super) fn json(value: &impl serde::Serialize) -> String {
+    // Only a map whose keys aren't texts can fail, and there is none.
+    let plain = serde_json::to_string_pretty(value).unwrap_or_default();
+    let mut out = String::with_capacity(plain.len() + 1);
+    let mut last = ' ';
+    for c in plain.chars() {
+        // `##[` is a command to some CI systems wherever it stands in a line.
+        let commands = c == '#' && last == '#';
+        last = c;
+        if c == '\x7f' || commands || is_hidden(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a string can't fail.
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        } else {
+            out.push(c);
+        }
     }
+    out.push('\n');
+    out
 }
 
 /// An id, short enough for a column: its first and last four characters.
@@ -68,7 +102,7 @@ pub(super) fn padded(text: &str, columns: usize) -> String {
 }
 
 /// `1 service`, `2 services`.
-pub(super) fn count(number: usize, noun: &str) -> String {
+pub(crate) fn count(number: usize, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {noun}{plural}")
 }
@@ -82,30 +116,51 @@ pub fn error(message: &str, hints: &[String]) -> String {
     out
 }
 
-/// A text in which no line is a command to a CI system that reads the output: `::add-mask::`, `##[error]`.
+/// A text in which no line is a command to a CI system that reads the output: `::add-mask::`, `##[error]`,
+/// `##vso[…]`, `##teamcity[…]`.
 pub fn without_commands(text: &str) -> String {
     let harmless = |line: &str| {
         let blanks = line.len() - line.trim_start().len();
         let (blank, rest) = line.split_at(blanks);
         let rest = if rest.starts_with("::") { rest.replacen("::", ": :", 1) } else { rest.to_owned() };
-        format!("{blank}{}", rest.replace("##[", "## ["))
+        let mut out = blank.to_owned();
+        for c in rest.chars() {
+            if c == '[' {
+                let word = out.trim_end_matches(|c: char| c.is_ascii_alphanumeric()).len();
+                if out[..word].ends_with("##") {
+                    out.insert(word, ' ');
+                }
+            }
+            out.push(c);
+        }
+        out
     };
     text.split_inclusive('\n').map(harmless).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::without_commands;
+    use super::{json, without_commands};
 
     #[test]
     fn commands_are_broken_and_nothing_else() {
         let table = [
             ("::add-mask::x\n  ::error::y\n", ": :add-mask::x\n  : :error::y\n"),
             ("a ##[error] b", "a ## [error] b"),
+            ("###vso[task.x]y ##teamcity[z", "### vso[task.x]y ## teamcity[z"),
+            ("## a ##b c## ####", "## a ##b c## ####"),
             ("std::fmt and ## [x]\n\n", "std::fmt and ## [x]\n\n"),
         ];
         for (text, expected) in table {
             assert_eq!(without_commands(text), expected);
         }
+    }
+
+    #[test]
+    fn json_keeps_its_value_and_hides_nothing() {
+        let text = "a\u{202e}b\u{9b}31m\u{e0041}\x7f\u{1b}é日\n::error::##[x]";
+        let shown = json(&text);
+        assert_eq!(shown, "\"a\\u202eb\\u009b31m\\udb40\\udc41\\u007f\\u001bé日\\n::error::#\\u0023[x]\"\n");
+        assert_eq!(serde_json::from_str::<String>(&shown).ok().as_deref(), Some(text));
     }
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Holds the emulator against the vendor's schemas and the vendor's SDK, and our schemas against the examples.
+# Holds the emulator against the vendor's schemas and the vendor's SDK, our schemas against the examples, and
+# what `validate` writes as SARIF against the standard's schema.
 #   bash tests/conformance/run.sh [BINARY]    the binary of amigops; without it, `cargo run --release`
 # Needs Python >= 3.12 and, the first time, PyPI. Everything it makes is in a cache and a temporary directory.
 set -Eeuo pipefail
@@ -149,6 +150,9 @@ sdk() {
 # Our own schemas and the examples' files.
 files() { "$venv/bin/python" "$here/files.py" "$root"; }
 
+# What `validate --format sarif` writes of the table of broken manifests, and the standard's schema.
+sarif() { "$venv/bin/python" "$here/sarif.py" "${amigops[0]}"; }
+
 begun=$SECONDS
 declare -a amigops=("${1:-${AMIGOPS:-}}")
 if [[ -z ${amigops[0]} ]]; then
@@ -171,6 +175,7 @@ start
 part sdk sdk
 stop
 part files files
+part sarif sarif
 
 printf '\n'
 printf '%s\n' "${told[@]}"

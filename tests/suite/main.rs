@@ -19,3 +19,4 @@ mod quickstart;
 mod replacement;
 mod schema;
 mod untold_versions;
+mod validate;

@@ -61,7 +61,7 @@ fn codes(document: &str) -> Vec<String> {
 #[test]
 fn problems_point_into_the_overlay() {
     assert_eq!(codes(&with_overlay("{active: maybe}")), ["AG010 6:37"]);
-    assert_eq!(codes(&with_overlay("{agent: ~}")), ["AG013 1:10"]);
+    assert_eq!(codes(&with_overlay("{agent: ~}")), ["AG044 6:29"]);
     assert_eq!(codes(&with_overlay("{nmae: x}")), ["AG012 6:29"]);
     assert_eq!(codes(&with_overlay("{service: B}")), ["AG044 6:29"]);
     assert_eq!(codes(&with_overlay("{environments: {}}")), ["AG044 6:29"]);

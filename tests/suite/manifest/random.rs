@@ -1,9 +1,13 @@
 //! Whatever a file holds, the loader answers and the renderer shows it.
 
-use amigops::report::diagnostics::{render, render_problems};
+use std::time::{Duration, Instant};
+
+use amigops::manifest::validate;
+use amigops::report::{diagnostics, github, problems_json, sarif};
 use proptest::prelude::*;
 
 use super::{Case, PLATFORM, PROJECT};
+use crate::validate::check_places;
 
 const VALID: &str = r#"service: Health Coach
 description: |
@@ -39,18 +43,26 @@ smoke: [{say: hello}]
 environments: {live: {voice_config: {tts_config: {voice: ~}}}}
 "#;
 
+/// Generous, for a loaded machine: no document here has more than a few kilobytes.
+const LONGEST: Duration = Duration::from_secs(10);
+
 fn survives(project: &[u8], manifest: &[u8]) {
     let case = Case::new(&[]);
     case.write("amigops.yaml", project);
     case.write("services/a.yaml", manifest);
-    match case.load() {
-        Ok(loaded) => drop(render(&loaded.warnings, &loaded.sources, true)),
-        Err(problems) => {
-            assert!(!problems.diagnostics.is_empty());
-            let text = render_problems(&problems, false);
-            assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
-        }
+    let begun = Instant::now();
+    let validation = validate(case.path(), None, &[]);
+    let problems = &validation.problems;
+    assert_eq!(case.load().is_ok(), validation.is_valid(), "both ways to read a project agree");
+    check_places(problems);
+    drop(diagnostics::render_problems(problems, true));
+    let human = diagnostics::render_problems(problems, false);
+    let commands = github::render(&validation, "");
+    assert_eq!(commands.lines().count(), problems.diagnostics.len(), "{commands:?}");
+    for text in [human, commands, problems_json::render(&validation), sarif::render(&validation, "")] {
+        assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
     }
+    assert!(begun.elapsed() < LONGEST, "{:?}", begun.elapsed());
 }
 
 /// A piece of YAML that is likely to upset something.
@@ -93,6 +105,64 @@ fn mutate(text: &str, edits: &[(usize, usize, String)]) -> String {
     chars.into_iter().collect()
 }
 
+/// A document of any shape, mostly with keys and values that mean something.
+#[derive(Clone, Debug)]
+enum Tree {
+    Scalar(String),
+    List(bool, Vec<Self>),
+    Map(bool, Vec<(String, Self)>),
+}
+
+fn word() -> impl Strategy<Value = String> {
+    let known = format!("{PROJECT}\n{PLATFORM}\n{VALID}\n{VALID_ON_PLATFORM}");
+    let split = |c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | '+'));
+    let mut words: Vec<String> =
+        known.split(split).filter(|word| !word.is_empty()).map(str::to_owned).collect();
+    words.sort();
+    words.dedup();
+    prop_oneof![
+        8 => proptest::sample::select(words),
+        1 => proptest::sample::select(vec!["~", "{}", "[]", "*a", "&a x", "!!int 3", "! 3", ".nan", "<<", "-1", "1e400"])
+            .prop_map(str::to_owned),
+        1 => any::<String>().prop_map(|text| format!("{text:?}")),
+        1 => "[a-z日e\u{301}\u{202e}\u{1f469}\u{200d}]{0,70}".prop_map(|text| format!("'{text}'")),
+    ]
+}
+
+fn tree() -> impl Strategy<Value = Tree> {
+    word().prop_map(Tree::Scalar).prop_recursive(6, 60, 6, |inner| {
+        let members = proptest::collection::vec((word(), inner.clone()), 0..6);
+        prop_oneof![
+            3 => (any::<bool>(), members).prop_map(|(flow, members)| Tree::Map(flow, members)),
+            1 => (any::<bool>(), proptest::collection::vec(inner, 0..5))
+                .prop_map(|(flow, items)| Tree::List(flow, items)),
+        ]
+    })
+}
+
+fn written(tree: &Tree, depth: usize, in_flow: bool) -> String {
+    let indent = "  ".repeat(depth);
+    match tree {
+        Tree::Scalar(text) => format!(" {text}"),
+        Tree::List(flow, items) if *flow || in_flow || items.is_empty() => {
+            let items: Vec<_> = items.iter().map(|item| written(item, depth, true)).collect();
+            format!(" [{}]", items.join(","))
+        }
+        Tree::Map(flow, members) if *flow || in_flow || members.is_empty() => {
+            let members: Vec<_> =
+                members.iter().map(|(key, value)| format!("{key}:{}", written(value, depth, true))).collect();
+            format!(" {{{}}}", members.join(", "))
+        }
+        Tree::List(_, items) => {
+            items.iter().map(|item| format!("\n{indent}-{}", written(item, depth + 1, false))).collect()
+        }
+        Tree::Map(_, members) => members
+            .iter()
+            .map(|(key, value)| format!("\n{indent}{key}:{}", written(value, depth + 1, false)))
+            .collect(),
+    }
+}
+
 #[test]
 fn what_is_mutated_is_valid() {
     for (project, manifest) in [(PROJECT, VALID), (PLATFORM, VALID_ON_PLATFORM)] {
@@ -114,5 +184,37 @@ proptest! {
         survives(PROJECT.as_bytes(), mutate(VALID, &edits).as_bytes());
         survives(mutate(PROJECT, &edits).as_bytes(), VALID.as_bytes());
         survives(PLATFORM.as_bytes(), mutate(VALID_ON_PLATFORM, &edits).as_bytes());
+    }
+}
+
+// Fewer: each of these writes many files.
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_tree(top in proptest::collection::vec(("[a-z_]{1,12}", tree()), 0..4), tree in tree()) {
+        let text = written(&tree, 0, false);
+        for (project, valid) in [(PROJECT, VALID), (PLATFORM, VALID_ON_PLATFORM)] {
+            survives(project.as_bytes(), text.as_bytes());
+            survives(text.as_bytes(), valid.as_bytes());
+            // One subtree after another under keys that are known.
+            let keys = ["version_sets", "tags", "voice_config", "lifecycle", "smoke", "environments", "agent"];
+            for (index, (unknown, tree)) in top.iter().enumerate() {
+                let key = keys.get((index + unknown.len()) % keys.len()).unwrap_or(&"tags");
+                let text = format!("service: A\nagent: B\ncontext_graph: C\n{key}:{}\n", written(tree, 1, false));
+                survives(project.as_bytes(), text.as_bytes());
+                let broken = format!("{project}defaults:{}\n{unknown}: x\n", written(tree, 1, false));
+                survives(broken.as_bytes(), valid.as_bytes());
+            }
+        }
+    }
+
+    #[test]
+    fn deep_nesting(depth in 1..400_usize, piece in prop_oneof![
+        Just("["), Just("{a: "), Just("- "), Just("? "), Just("a: ["), Just("&a ["), Just("{? "), Just("!x [")
+    ]) {
+        survives(PROJECT.as_bytes(), piece.repeat(depth).as_bytes());
+        survives(PROJECT.as_bytes(), format!("service: {}", piece.repeat(depth)).as_bytes());
+        survives(piece.repeat(depth).as_bytes(), VALID.as_bytes());
     }
 }

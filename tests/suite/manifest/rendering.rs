@@ -153,6 +153,11 @@ fn not_yaml() {
       |
     5 | active: true
       |       ^
+      |
+     ::: services/a.yaml:4:7
+      |
+    4 | tags: {tier: gold
+      |       - this is open here still: is its end missing?
 
     error: 1 problem in 1 file; nothing was sent
     "###);

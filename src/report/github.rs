@@ -1,0 +1,81 @@
+//! Problems as workflow commands of GitHub Actions: annotations at their lines. Imports `manifest`.
+//!
+//! Pure. What files say can't forge a command: control characters and those that hide text become
+//! visible ones first, then the characters that end a property or a line are escaped as GitHub's own
+//! toolkit does it. So each problem is one line, and only this file writes its `::`.
+
+use super::text::visible;
+use crate::manifest::{Code, Diagnostic, Severity, Validation};
+
+/// One command a problem. `directory` leads from the top of the repository to the project, such as
+/// `infra/agents`; empty: they are the same.
+pub fn render(validation: &Validation, directory: &str) -> String {
+    validation.problems.diagnostics.iter().map(|one| command(one, directory)).collect()
+}
+
+fn command(problem: &Diagnostic, directory: &str) -> String {
+    let level = match problem.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    };
+    let mut properties = Vec::new();
+    if is_of_project(problem.code) {
+        properties.push(("file", in_repository(directory, &problem.location.file)));
+    }
+    if let Some(spot) = problem.location.spot {
+        properties.push(("line", spot.line.to_string()));
+        // GitHub takes columns only within one line.
+        if spot.end_line == spot.line {
+            properties.push(("col", spot.column.to_string()));
+            properties.push(("endColumn", spot.end_column.to_string()));
+        } else {
+            properties.push(("endLine", spot.end_line.to_string()));
+        }
+    }
+    properties.push(("title", problem.code.to_string()));
+    let properties: Vec<String> =
+        properties.iter().map(|(name, value)| format!("{name}={}", property(value))).collect();
+    format!("::{level} {}::{}\n", properties.join(","), data(&words(problem)))
+}
+
+/// Whether a problem's file is one of the project; else it is whatever the command was given.
+pub(super) fn is_of_project(code: Code) -> bool {
+    !matches!(code, Code::ProjectNotFound | Code::NotOfProject)
+}
+
+/// A file of the project by its name from the top of the repository.
+pub(super) fn in_repository(directory: &str, file: &str) -> String {
+    if directory.is_empty() { file.to_owned() } else { format!("{directory}/{file}") }
+}
+
+/// All that a problem says, a line each.
+pub(super) fn words(problem: &Diagnostic) -> String {
+    let mut lines = vec![visible(&problem.message)];
+    if !problem.label.is_empty() {
+        lines.push(visible(&problem.label));
+    }
+    let related = problem.related.iter();
+    lines.extend(related.map(|other| visible(&format!("{}: {}", other.location, other.label))));
+    lines.extend(problem.help.iter().map(|help| format!("help: {}", visible(help))));
+    lines.join("\n")
+}
+
+fn data(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+fn property(text: &str) -> String {
+    data(&visible(text)).replace(':', "%3A").replace(',', "%2C")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{data, property};
+
+    /// The table of `@actions/core`: `%` first, or the other escapes would be escaped again.
+    #[test]
+    fn escapes_are_those_of_the_toolkit() {
+        assert_eq!(data("100%\r\n%0A::x,y"), "100%25%0D%0A%250A::x,y");
+        assert_eq!(property("a:b,c%\u{1b}\nd"), "a%3Ab%2Cc%25␛ d");
+    }
+}

@@ -1,0 +1,182 @@
+//! A validation as SARIF 2.1.0, for code scanning and editors. Imports `manifest`.
+//!
+//! Pure and deterministic. A problem in a file is a result. One that no file can show, such as a
+//! directory without a project, is a notification: viewers refuse results without a place.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+
+use super::github::{in_repository, is_of_project, words};
+use super::{explain, text};
+use crate::manifest::{Code, Diagnostic, Location, Severity, Sources, Validation};
+
+const SCHEMA: &str =
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
+/// What file names count from.
+const BASE: &str = "%SRCROOT%";
+/// The way in which fingerprints are made; another way needs another name.
+const FINGERPRINT: &str = "amigops/v1";
+
+/// The document, with a line break at its end. `directory` leads from the top of the repository to the
+/// project; empty: they are the same.
+pub fn render(validation: &Validation, directory: &str) -> String {
+    let problems = &validation.problems;
+    let codes: BTreeSet<Code> = problems.diagnostics.iter().map(|one| one.code).collect();
+    let (placed, unplaced): (Vec<_>, Vec<_>) =
+        problems.diagnostics.iter().partition(|one| is_of_project(one.code));
+    let mut seen = BTreeMap::new();
+    let results: Vec<Value> = placed
+        .into_iter()
+        .map(|one| {
+            let index = codes.iter().position(|code| *code == one.code);
+            let fingerprint = fingerprint(one, &problems.sources, directory, &mut seen);
+            result(one, index.unwrap_or_default(), directory, &fingerprint)
+        })
+        .collect();
+    let mut notifications: Vec<Value> = unplaced.into_iter().map(notification).collect();
+    if problems.omitted > 0 {
+        let message = format!("{} more errors are not shown", problems.omitted);
+        notifications.push(json!({"level": "error", "message": {"text": message}}));
+    }
+    let mut invocation = json!({"executionSuccessful": notifications.is_empty()});
+    if !notifications.is_empty() {
+        invocation["toolConfigurationNotifications"] = notifications.into();
+    }
+    text::json(&json!({
+        "$schema": SCHEMA,
+        "version": "2.1.0",
+        "runs": [{
+            "tool": {"driver": {
+                "name": "amigops",
+                "semanticVersion": env!("CARGO_PKG_VERSION"),
+                "rules": codes.iter().map(|code| rule(*code)).collect::<Vec<_>>(),
+            }},
+            "invocations": [invocation],
+            "originalUriBaseIds": {BASE: {"description": {"text": "The top of the repository."}}},
+            "columnKind": "unicodeCodePoints",
+            "results": results,
+        }],
+    }))
+}
+
+fn rule(code: Code) -> Value {
+    let mut rule = json!({
+        "id": code.as_str(),
+        "name": format!("{code:?}"),
+        "shortDescription": {"text": code.summary()},
+        "help": {
+            "text": format!("{} See {}.", code.summary(), explain::link(code)),
+            "markdown": explain::section(code),
+        },
+    });
+    // An address must be absolute, and only the package knows where it is published.
+    if let Some(repository) = option_env!("CARGO_PKG_REPOSITORY").filter(|address| !address.is_empty()) {
+        let version = env!("CARGO_PKG_VERSION");
+        rule["helpUri"] = format!("{repository}/blob/v{version}/{}", explain::link(code)).into();
+    }
+    rule
+}
+
+fn level(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    }
+}
+
+fn result(problem: &Diagnostic, rule: usize, directory: &str, fingerprint: &str) -> Value {
+    let mut result = json!({
+        "ruleId": problem.code.as_str(),
+        "ruleIndex": rule,
+        "level": level(problem.severity),
+        "message": {"text": words(problem)},
+        "locations": [location(&problem.location, directory)],
+        "partialFingerprints": {FINGERPRINT: fingerprint},
+    });
+    let related = problem.related.iter().map(|other| {
+        let mut place = location(&other.location, directory);
+        place["message"] = json!({"text": text::visible(&other.label)});
+        place
+    });
+    let related: Vec<Value> = related.collect();
+    if !related.is_empty() {
+        result["relatedLocations"] = related.into();
+    }
+    result
+}
+
+fn notification(problem: &Diagnostic) -> Value {
+    json!({
+        "level": level(problem.severity),
+        "message": {"text": words(problem)},
+        "associatedRule": {"id": problem.code.as_str()},
+    })
+}
+
+fn location(location: &Location, directory: &str) -> Value {
+    let file = in_repository(directory, &location.file);
+    let mut place = Map::new();
+    place.insert("artifactLocation".into(), json!({"uri": uri(&file), "uriBaseId": BASE}));
+    if let Some(spot) = location.spot {
+        let region = json!({
+            "startLine": spot.line,
+            "startColumn": spot.column,
+            "endLine": spot.end_line,
+            "endColumn": spot.end_column,
+        });
+        place.insert("region".into(), region);
+    }
+    json!({"physicalLocation": place})
+}
+
+/// A path as a relative reference: all but unreserved characters and `/` are escaped.
+fn uri(path: &str) -> String {
+    path.bytes()
+        .map(|byte| match byte {
+            b'/' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+            _ if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
+/// What stays the same while lines move: the code, the file, what is marked, and which of the same it is.
+fn fingerprint(
+    problem: &Diagnostic,
+    sources: &Sources,
+    directory: &str,
+    seen: &mut BTreeMap<u64, u32>,
+) -> String {
+    let Location { file, spot } = &problem.location;
+    let text = sources.get(file).unwrap_or_default();
+    let marked = spot.and_then(|spot| text.get(spot.start..spot.end)).unwrap_or_default();
+    let parts = [problem.code.as_str(), &in_repository(directory, file), marked];
+    let hash = fnv1a(parts.join("\0").as_bytes());
+    let count = seen.entry(hash).or_default();
+    *count += 1;
+    format!("{hash:016x}:{count}")
+}
+
+/// FNV-1a of 64 bits: fixed for good, which the standard library's hashes are not.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{fnv1a, uri};
+
+    #[test]
+    fn names_become_references() {
+        assert_eq!(uri("services/a b/ä:%.yaml"), "services/a%20b/%C3%A4%3A%25.yaml");
+    }
+
+    #[test]
+    fn the_hash_is_the_published_one() {
+        assert_eq!(fnv1a(b""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(fnv1a(b"foobar"), 0x85944171f73967e8);
+    }
+}

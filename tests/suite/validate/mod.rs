@@ -1,0 +1,19 @@
+//! `amigops validate` through the real binary, and what it tells in each format.
+
+mod documented;
+mod formats;
+mod paths;
+mod table;
+
+pub(crate) use table::check_places;
+
+use std::path::Path;
+
+use crate::harness::{Run, amigops, finish};
+
+/// The binary's `validate` in a directory, with these arguments.
+fn validate(directory: &Path, args: &[&str]) -> Run {
+    let mut command = amigops(directory);
+    command.arg("validate").args(args);
+    finish(command)
+}

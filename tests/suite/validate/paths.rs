@@ -1,0 +1,107 @@
+//! `validate PATHS`: what is told, and which paths are no files of the project.
+
+use super::validate;
+use crate::manifest::{Case, PROJECT, SERVICE};
+
+const BAD: &str = "service: B\nagent: X\ncontext_graph: Y\ncolour: red\n";
+
+/// `a` is good, `b` is bad, `deep/c` gives A again.
+fn case() -> Case {
+    Case::new(&[
+        ("amigops.yaml", PROJECT),
+        ("services/a.yaml", SERVICE),
+        ("services/b.yaml", BAD),
+        ("services/deep/c.yaml", SERVICE),
+        ("services/deep/d.yaml", &SERVICE.replace("A\n", "D\n")),
+        ("notes/e.yaml", "not: a manifest\n"),
+    ])
+}
+
+#[test]
+fn only_what_is_asked_about_is_told() {
+    let case = case();
+    let all = validate(case.path(), &[]).expect(1);
+    assert!(all.stderr.contains("AG012") && all.stderr.contains("AG040"), "{}", all.stderr);
+
+    let one = validate(case.path(), &["services/b.yaml"]).expect(1);
+    assert!(one.stderr.contains("1 problem in 1 file") && one.stderr.contains("AG012"), "{}", one.stderr);
+
+    let below = validate(case.path(), &["services/deep"]).expect(1);
+    assert!(
+        below.stderr.contains("1 problem in 1 file") && below.stderr.contains("AG040"),
+        "{}",
+        below.stderr
+    );
+
+    // The name is given again elsewhere, and the place that is pointed at is here.
+    let first = validate(case.path(), &["services/a.yaml"]).expect(1);
+    assert!(first.stderr.contains("services/deep/c.yaml:1:10"), "{}", first.stderr);
+
+    let good = validate(case.path(), &["services/deep/d.yaml"]).expect(0);
+    assert_eq!(good.stdout, "valid: 1 service in 1 file\n");
+    let project = validate(case.path(), &["amigops.yaml"]).expect(0);
+    assert_eq!(project.stdout, "valid: 0 services in 1 file\n");
+    validate(case.path(), &["."]).expect(1);
+}
+
+#[test]
+fn paths_count_from_the_working_directory() {
+    let case = case();
+    let deep = case.path().join("services/deep");
+    validate(&deep, &["d.yaml"]).expect(0);
+    validate(&deep, &["../b.yaml"]).expect(1);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let (root, file) = (case.path().to_str().unwrap(), deep.join("d.yaml"));
+    validate(elsewhere.path(), &["-C", root, file.to_str().unwrap()]).expect(0);
+    let wrong = validate(elsewhere.path(), &["-C", root, "services/b.yaml"]).expect(1);
+    assert!(wrong.stderr.contains("AG062"), "{}", wrong.stderr);
+}
+
+#[test]
+fn a_path_that_is_no_file_of_the_project_is_an_error() {
+    let case = case();
+    let outside = tempfile::tempdir().unwrap();
+    let outside = outside.path().to_str().unwrap();
+    for (path, words) in [
+        ("services/none.yaml", "can't be read: No such file or directory"),
+        ("notes/e.yaml", "`notes/e.yaml` is no manifest of this project"),
+        ("notes", "`notes` holds no manifest of this project"),
+        (outside, "holds no manifest of this project"),
+    ] {
+        let run = validate(case.path(), &[path, "services/deep/d.yaml"]).expect(1);
+        assert!(run.stderr.contains("error[AG062]") && run.stderr.contains(words), "{path}: {}", run.stderr);
+        assert_eq!(run.stdout, "", "{path}: nothing is called valid");
+    }
+}
+
+#[test]
+fn a_broken_project_file_is_told_whichever_file_is_asked_about() {
+    let case = case();
+    case.write("amigops.yaml", b"version: 1\nmanifests: [\n");
+    let run = validate(case.path(), &["services/deep/d.yaml"]).expect(1);
+    assert!(run.stderr.contains("AG005") && !run.stderr.contains("AG062"), "{}", run.stderr);
+    case.write("amigops.yaml", PROJECT.replace("version: 1", "version: 2").as_bytes());
+    let run = validate(case.path(), &["services/deep/d.yaml"]).expect(1);
+    assert!(run.stderr.contains("AG015 ") || run.stderr.contains("AG015]"), "{}", run.stderr);
+    let unknown = validate(case.path(), &["-e", "nowhere", "services/deep/d.yaml"]).expect(1);
+    assert!(unknown.stderr.contains("AG050"), "{}", unknown.stderr);
+}
+
+#[cfg(unix)]
+#[test]
+fn links_are_manifests_by_their_own_names() {
+    use std::os::unix::fs::symlink;
+    let case = case();
+    case.write("common/l.yaml", BAD.replace("B\n", "L\n").as_bytes());
+    symlink("../common/l.yaml", case.path().join("services/l.yaml")).unwrap();
+    symlink("nowhere.yaml", case.path().join("services/broken.yaml")).unwrap();
+    symlink("/etc/hostname", case.path().join("services/out.yaml")).unwrap();
+    for (path, code) in
+        [("services/l.yaml", "AG012"), ("services/broken.yaml", "AG002"), ("services/out.yaml", "AG008")]
+    {
+        let run = validate(case.path(), &[path]).expect(1);
+        assert!(run.stderr.contains(code) && run.stderr.contains("1 problem"), "{path}: {}", run.stderr);
+    }
+    let run = validate(case.path(), &["common/l.yaml"]).expect(1);
+    assert!(run.stderr.contains("AG062"), "{}", run.stderr);
+}

@@ -1,0 +1,124 @@
+//! The table of broken manifests in `tests/broken`: what people read of each, byte by byte.
+//!
+//! * `NAME.yaml` is one manifest, `services/NAME.yaml`, in the project `projects/classic.yaml`; in
+//!   `projects/platform.yaml` when its name begins with `platform-`. `NAME.txt` is what must be said.
+//! * `NAME/` is a whole project; its `expected.txt` is what must be said.
+//!
+//! `UPDATE_EXPECTED=1 cargo test --test suite table` writes what is said now. Read each difference before it
+//! goes in: line, column, the marked text.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use amigops::manifest::{Code, Problems, Spot, validate};
+use amigops::report::diagnostics::render_problems;
+
+use crate::manifest::Case;
+
+fn directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/broken")
+}
+
+/// A case: its name, its project in a directory of its own, and the file with what must be said.
+fn cases() -> Vec<(String, Case, PathBuf)> {
+    let top = directory();
+    let mut found = Vec::new();
+    for entry in fs::read_dir(&top).expect("the table is there") {
+        let path = entry.expect("it can be read").path();
+        let name = path.file_stem().expect("it has a name").to_string_lossy().into_owned();
+        let kind = path.extension().map(|kind| kind.to_string_lossy().into_owned());
+        if path.is_dir() && name != "projects" {
+            let case = Case::new(&[]);
+            copy(&path, "", &case);
+            found.push((name, case, path.join("expected.txt")));
+        } else if kind.as_deref() == Some("yaml") {
+            let project = if name.starts_with("platform-") { "platform" } else { "classic" };
+            let case = Case::new(&[]);
+            let project = fs::read(top.join(format!("projects/{project}.yaml"))).expect("it is there");
+            case.write("amigops.yaml", &project);
+            case.write(&format!("services/{name}.yaml"), &fs::read(&path).expect("it can be read"));
+            found.push((name, case, path.with_extension("txt")));
+        }
+    }
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    found
+}
+
+fn copy(from: &Path, name: &str, case: &Case) {
+    for entry in fs::read_dir(from).expect("it can be read") {
+        let path = entry.expect("it can be read").path();
+        let name = format!("{name}/{}", path.file_name().expect("it has a name").to_string_lossy());
+        if path.is_dir() {
+            copy(&path, &name, case);
+        } else if name != "/expected.txt" {
+            case.write(name.trim_start_matches('/'), &fs::read(&path).expect("it can be read"));
+        }
+    }
+}
+
+/// Line and column of a byte, counted anew and in another way than the loader counts.
+fn counted(text: &str, at: usize) -> (usize, usize) {
+    let before = text[..at].replace("\r\n", "\n").replace('\r', "\n");
+    let line = before.matches('\n').count() + 1;
+    (line, before.rsplit('\n').next().unwrap_or_default().chars().count() + 1)
+}
+
+/// Whether places are where they claim to be.
+pub(crate) fn check_places(problems: &Problems) {
+    let check = |file: &str, spot: Spot| {
+        let Some(text) = problems.sources.get(file) else { return };
+        // A masked text may have more characters than the file.
+        if text.contains("**") {
+            return;
+        }
+        assert!(spot.start <= spot.end && spot.end <= text.len(), "{file}: {spot:?}");
+        assert!(text.is_char_boundary(spot.start) && text.is_char_boundary(spot.end), "{file}: {spot:?}");
+        assert_eq!(counted(text, spot.start), (spot.line, spot.column), "{file}: {spot:?}");
+        assert_eq!(counted(text, spot.end), (spot.end_line, spot.end_column), "{file}: {spot:?}");
+    };
+    for one in &problems.diagnostics {
+        let places = one.related.iter().map(|other| &other.location).chain([&one.location]);
+        places.for_each(|place| place.spot.iter().for_each(|spot| check(&place.file, *spot)));
+    }
+}
+
+#[test]
+#[allow(clippy::disallowed_methods, reason = "whoever runs the tests asks for it, no user of the tool does")]
+fn what_is_said_of_each() {
+    let update = std::env::var_os("UPDATE_EXPECTED").is_some();
+    let mut seen = BTreeSet::new();
+    let mut wrong = Vec::new();
+    let cases = cases();
+    assert!(cases.len() >= 60, "{} cases", cases.len());
+    for (name, case, expected) in &cases {
+        let validation = validate(case.path(), None, &[]);
+        let problems = &validation.problems;
+        assert!(!problems.diagnostics.is_empty(), "{name}: nothing is wrong with it");
+        check_places(problems);
+        seen.extend(problems.diagnostics.iter().map(|one| one.code));
+        let said = render_problems(problems, false);
+        if update {
+            fs::write(expected, &said).expect("it can be written");
+        } else if fs::read_to_string(expected).unwrap_or_default() != said {
+            wrong.push(format!("--- {name}\n{said}"));
+        }
+    }
+    assert!(wrong.is_empty(), "not what {} say:\n{}", directory().display(), wrong.join("\n"));
+    // What no file in a repository can show; `documented` has them.
+    let elsewhere =
+        [Code::ProjectNotFound, Code::Unreadable, Code::TooLarge, Code::OutsideProject, Code::NotOfProject];
+    let missing: Vec<_> =
+        Code::ALL.iter().filter(|code| !seen.contains(code) && !elsewhere.contains(code)).collect();
+    assert!(missing.is_empty(), "no case shows {missing:?}");
+}
+
+#[test]
+fn every_expectation_has_its_case() {
+    for entry in fs::read_dir(directory()).expect("the table is there") {
+        let path = entry.expect("it can be read").path();
+        if path.extension().is_some_and(|kind| kind == "txt") {
+            assert!(path.with_extension("yaml").is_file(), "{}: of which case?", path.display());
+        }
+    }
+}
