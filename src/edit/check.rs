@@ -76,15 +76,20 @@ fn replaced(before: &str, after: &str, key: &Node, old: &Node) -> bool {
     if start < end && after.starts_with(head) && after.ends_with(tail) {
         return true;
     }
-    // A mapping in the place of a text, or anything in the place of nothing: the line goes on as it did, and
-    // what is new may stand below it.
+    // A mapping in the place of a text, a text in the place of a list below its key, or anything in the place
+    // of nothing: the value moves, and what else stands on those lines is still there.
     let next = line_after(before, end);
-    let line = before.get(end..next).unwrap_or_default().trim();
-    let line = if start == end { line.trim_start_matches(':').trim_start() } else { line };
-    let Some(middle) = middle(after, head.trim_end(), before.get(next..).unwrap_or_default()) else {
+    let (Some(head), Some(between)) = (before.get(..key.end), before.get(key.end..start)) else {
         return false;
     };
-    key.end <= start && middle.contains(line)
+    let rest = before.get(end..next).unwrap_or_default();
+    let (between, rest) =
+        if start == end { ("", rest.trim_start_matches([':', ' '])) } else { (between, rest) };
+    let between = between.strip_prefix(':').unwrap_or(between);
+    // A comment behind the last line of a block collection is within it, and goes with it.
+    let rest = if between.contains('\n') { "" } else { rest };
+    middle(after, head, before.get(next..).unwrap_or_default())
+        .is_some_and(|middle| between.lines().chain([rest]).all(|line| middle.contains(line.trim())))
 }
 
 /// What is between a beginning and an end that a text must have.

@@ -263,6 +263,14 @@ impl<'a> Reader<'a> {
                 // The reader leaves `|` out of a block text's place.
                 value.start = value.start.min(self.after_colon(key.end));
             }
+            if let Value::List(_) = value.value {
+                // A list in the column of its key begins, says the reader, after its first dash.
+                let line = line_start(self.text, value.start);
+                let before = self.text.get(line..value.start).unwrap_or_default();
+                if before.trim() == "-" {
+                    value.start = line + before.len() - before.trim_start().len();
+                }
+            }
             entries.push((key, value));
         }
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::decode::{did_you_mean, or_suggestion};
 use super::diagnostic::{Code, Diagnostic, Problems, Sources};
 use super::environment::{Environment, Target};
+use super::places::{self, Places};
 use super::project::{self, PROJECT_FILE, Project};
 use super::service::{self, Decoded, Rules};
 use super::sink::{FileId, Problem, Sink, Span};
@@ -80,9 +81,28 @@ pub fn load_project(root: &Path) -> Result<Project, Problems> {
 ///
 /// Every problem in every file, for every environment, in one go.
 pub fn load(root: &Path, environment: Option<&str>) -> Result<Loaded, Problems> {
+    load_noting(root, environment, None)
+}
+
+/// As [`load`], and where each service's version sets are said.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn load_places(root: &Path, environment: Option<&str>) -> Result<(Loaded, Places), Problems> {
+    let mut places = Places::default();
+    let loaded = load_noting(root, environment, Some(&mut places))?;
+    Ok((loaded, places))
+}
+
+fn load_noting(
+    root: &Path,
+    environment: Option<&str>,
+    places: Option<&mut Places>,
+) -> Result<Loaded, Problems> {
     let root = find_here(root)?;
     let mut sink = Sink::default();
-    let parts = run(&mut sink, &root, environment);
+    let parts = run(&mut sink, &root, environment, places);
     let failed = sink.has_errors();
     let outcome = sink.finish();
     match parts {
@@ -146,10 +166,19 @@ fn mask_lines(sink: &mut Sink, file: FileId, text: &str) {
     }
 }
 
-fn run(sink: &mut Sink, root: &Path, wanted: Option<&str>) -> Option<(Project, Environment, Desired)> {
+fn run(
+    sink: &mut Sink,
+    root: &Path,
+    wanted: Option<&str>,
+    mut places: Option<&mut Places>,
+) -> Option<(Project, Environment, Desired)> {
     let decoded = read_project(sink, root)?;
     let chosen = choose(sink, &decoded, wanted);
-    let (documents, incomplete) = read_manifests(sink, root, &decoded);
+    if let (Some(places), Some(chosen)) = (places.as_deref_mut(), &chosen) {
+        places.environment.clone_from(&chosen.name);
+        places.defaults = places::of_defaults(decoded.defaults.as_ref());
+    }
+    let (documents, incomplete) = read_manifests(sink, root, &decoded, places);
     check::across(sink, &decoded, &documents, incomplete);
     let chosen = chosen?;
     let mut desired = Desired::default();
@@ -229,7 +258,12 @@ impl Variants {
 }
 
 /// All documents, and whether some are missing.
-fn read_manifests(sink: &mut Sink, root: &Path, decoded: &project::Decoded) -> (Vec<Variants>, bool) {
+fn read_manifests(
+    sink: &mut Sink,
+    root: &Path,
+    decoded: &project::Decoded,
+    mut places: Option<&mut Places>,
+) -> (Vec<Variants>, bool) {
     let mut except = vec![root.join(PROJECT_FILE)];
     for environment in decoded.project.environments.values() {
         if let Target::Embedded { seed: Some(seed), .. } = &environment.target {
@@ -247,7 +281,10 @@ fn read_manifests(sink: &mut Sink, root: &Path, decoded: &project::Decoded) -> (
         };
         let parsed = yaml::parse(sink, file, &text);
         incomplete |= !parsed.complete;
-        for root in parsed.roots {
+        for (root, number) in parsed.roots.into_iter().zip(parsed.numbers) {
+            if let Some(places) = places.as_deref_mut() {
+                places.note(name, number, &root);
+            }
             let variants = variants(sink, decoded, root);
             incomplete |= variants.any().is_none();
             documents.push(variants);
