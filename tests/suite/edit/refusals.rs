@@ -23,6 +23,7 @@ fn what_others_share_is_not_changed() {
         ("x: &a {p: 1}\ny: *a\n", set("x/q", 4), "it is within the anchor `&a`"),
         ("x: &a {p: 1}\n\ny: *a\n", set("y/p", 4), "line 3: `y.p` can't be changed here: it is within `*a`"),
         ("x: &a {p: 1}\ny: {<<: *a}\n", set("y/p", 4), "line 2: `y.p` can't be changed here: a merge key"),
+        ("x: &a k\ny: {*a : 1}\n", set("y/k", 4), "line 2: `y.k` can't be changed here: a key beside it"),
         ("x: {d: &a 1}\ny: *a\n", remove("x"), "the anchor `&a` is there"),
         ("x: {d: &a 1}\ny: *a\n", set("x", 1), "the anchor `&a` is there"),
     ];
