@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::decode::{did_you_mean, or_suggestion};
 use super::diagnostic::{Code, Diagnostic, Problems, Sources};
 use super::environment::{Environment, Target};
+use super::places::{self, Places};
 use super::project::{self, PROJECT_FILE, Project};
 use super::service::{self, Decoded, Rules};
 use super::sink::{FileId, Problem, Sink, Span};
@@ -80,7 +81,22 @@ pub fn load_project(root: &Path) -> Result<Project, Problems> {
 ///
 /// Every problem in every file, for every environment, in one go.
 pub fn load(root: &Path, environment: Option<&str>) -> Result<Loaded, Problems> {
-    let Examined { loaded, problems, .. } = examine(root, environment)?;
+    loaded(examine(root, environment)?)
+}
+
+/// As [`load`], and where each service's version sets are said.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn load_places(root: &Path, environment: Option<&str>) -> Result<(Loaded, Places), Problems> {
+    let mut places = Places::default();
+    let loaded = loaded(examine_noting(root, environment, Some(&mut places))?)?;
+    Ok((loaded, places))
+}
+
+/// What was found, where nothing is wrong with it.
+fn loaded(Examined { loaded, problems, .. }: Examined) -> Result<Loaded, Problems> {
     match loaded {
         Some((project, environment, desired)) if !problems.has_errors() => Ok(Loaded {
             project,
@@ -107,10 +123,18 @@ pub(super) struct Examined {
 
 /// Reads everything, and keeps what it found whether or not something is wrong.
 pub(super) fn examine(root: &Path, environment: Option<&str>) -> Result<Examined, Problems> {
+    examine_noting(root, environment, None)
+}
+
+fn examine_noting(
+    root: &Path,
+    environment: Option<&str>,
+    places: Option<&mut Places>,
+) -> Result<Examined, Problems> {
     let root = find_here(root)?;
     let mut sink = Sink::default();
     let mut manifests = None;
-    let loaded = run(&mut sink, &root, environment, &mut manifests);
+    let loaded = run(&mut sink, &root, environment, &mut manifests, places);
     Ok(Examined { loaded, problems: sink.finish(), manifests })
 }
 
@@ -167,11 +191,16 @@ fn run(
     root: &Path,
     wanted: Option<&str>,
     manifests: &mut Option<BTreeMap<String, usize>>,
+    mut places: Option<&mut Places>,
 ) -> Option<(Project, Environment, Desired)> {
     let decoded = read_project(sink, root)?;
     let chosen = choose(sink, &decoded, wanted);
+    if let (Some(places), Some(chosen)) = (places.as_deref_mut(), &chosen) {
+        places.environment.clone_from(&chosen.name);
+        places.defaults = places::of_defaults(decoded.defaults.as_ref());
+    }
     let counts = manifests.insert(BTreeMap::new());
-    let (documents, incomplete) = read_manifests(sink, root, &decoded, counts);
+    let (documents, incomplete) = read_manifests(sink, root, &decoded, counts, places);
     check::across(sink, &decoded, &documents, incomplete);
     let chosen = chosen?;
     let mut desired = Desired::default();
@@ -256,6 +285,7 @@ fn read_manifests(
     root: &Path,
     decoded: &project::Decoded,
     counts: &mut BTreeMap<String, usize>,
+    mut places: Option<&mut Places>,
 ) -> (Vec<Variants>, bool) {
     let mut except = vec![root.join(PROJECT_FILE)];
     for environment in decoded.project.environments.values() {
@@ -276,7 +306,10 @@ fn read_manifests(
         let parsed = yaml::parse(sink, file, &text);
         counts.insert(name.clone(), parsed.roots.len());
         incomplete |= !parsed.complete;
-        for root in parsed.roots {
+        for (root, number) in parsed.roots.into_iter().zip(parsed.numbers) {
+            if let Some(places) = places.as_deref_mut() {
+                places.note(name, number, &root);
+            }
             let variants = variants(sink, decoded, root);
             incomplete |= variants.any().is_none();
             documents.push(variants);

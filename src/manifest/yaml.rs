@@ -28,6 +28,8 @@ const FEW_KEYS: usize = 16;
 pub(super) struct Documents {
     /// Those that could be read; empty documents are left out.
     pub(super) roots: Vec<Node>,
+    /// Which document of the file each of them is, from 0.
+    pub(super) numbers: Vec<usize>,
     /// Whether the file was read to its end.
     pub(super) complete: bool,
 }
@@ -46,11 +48,17 @@ pub(super) fn parse(sink: &mut Sink, file: FileId, text: &str) -> Documents {
         nodes: 0,
         copied: Weight::default(),
     };
-    let mut roots = Vec::new();
+    let (mut roots, mut numbers) = (Vec::new(), Vec::new());
+    let mut number = 0;
     let complete = loop {
         match builder.document() {
-            Ok(Some(root)) if root.value == Value::Null => {}
-            Ok(Some(root)) => roots.push(root),
+            Ok(Some(root)) => {
+                if root.value != Value::Null {
+                    roots.push(root);
+                    numbers.push(number);
+                }
+                number += 1;
+            }
             Ok(None) => break true,
             Err(problem) => {
                 builder.sink.push(*problem);
@@ -58,7 +66,7 @@ pub(super) fn parse(sink: &mut Sink, file: FileId, text: &str) -> Documents {
             }
         }
     };
-    Documents { roots, complete }
+    Documents { roots, numbers, complete }
 }
 
 #[derive(Clone, Copy, Default)]

@@ -7,6 +7,7 @@ pub mod diagnostics;
 pub mod explain;
 pub mod github;
 pub mod human;
+pub mod pins;
 pub mod problems_json;
 pub mod progress;
 pub mod sarif;

@@ -11,6 +11,7 @@ use source::{Route, Token, routes, tokens};
 const ROOMS: &[(&str, Imports)] = &[
     ("model", Only(&[])),
     ("manifest", Only(&["model"])),
+    ("edit", Only(&["model"])),
     ("plan", Only(&["model"])),
     ("remote", Only(&["model"])),
     ("apply", Only(&["plan", "remote", "model"])),
@@ -27,7 +28,7 @@ const ROOMS: &[(&str, Imports)] = &[
 const TESTS: &[(&str, &str)] = &[("src/apply/tests.rs", "emulator")];
 
 /// Rooms that compute and do nothing else: the same input gives the same output.
-const PURE: &[&str] = &["model", "plan", "report"];
+const PURE: &[&str] = &["model", "edit", "plan", "report"];
 /// What they must not know: words, and modules of `std`.
 const IMPURE_WORDS: &[&str] = &["tokio", "reqwest", "SystemTime", "Instant"];
 const IMPURE_MODULES: &[&str] = &["fs", "env"];

@@ -4,6 +4,7 @@
 
 mod apply;
 mod bad_input;
+mod edit;
 mod emulator;
 mod emulator_command;
 mod examples;
@@ -11,10 +12,12 @@ mod harness;
 mod house;
 mod kill;
 mod manifest;
+mod outdated;
 mod packaging;
 mod platform;
 mod platform_client;
 mod platform_fields;
+mod promote;
 mod quickstart;
 mod replacement;
 mod schema;
