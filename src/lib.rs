@@ -23,6 +23,7 @@
 //! | [`model`] | ids, the desired state, the live state, rules both share | nothing |
 //! | [`manifest`] | files → desired state, with every problem at its place | `model` |
 //! | [`plan`] | (desired, live, options) → plan; `verify` checks plans | `model` |
+//! | [`import`] | live services → manifests: new files, and changes to those that are there | `model` |
 //! | [`remote`] | the two APIs: reading, writing, sign-in, limits, retries | `model` |
 //! | [`apply`] | runs a plan step by step and emits events; knows no terminal | `plan`, `remote`, `model` |
 //! | [`report`] | pure renderers of plans, events and diagnostics | `plan`, `apply`, `manifest`, `model` |
@@ -33,7 +34,7 @@
 //! | [`env`] | the only reader of environment variables, the clock and randomness | nothing |
 //!
 //! The emulator shares nothing with `remote` on purpose: a common wire type would hide one misreading
-//! of the contract in both. `model`, `plan` and `report` know no async runtime, no HTTP, no files, no
+//! of the contract in both. `model`, `plan`, `import` and `report` know no async runtime, no HTTP, no files, no
 //! environment and no clock.
 
 pub mod apply;
@@ -41,6 +42,7 @@ pub mod cli;
 pub mod emulator;
 pub mod env;
 pub mod error;
+pub mod import;
 pub mod manifest;
 pub mod model;
 pub mod plan;

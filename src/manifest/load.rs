@@ -81,8 +81,31 @@ pub fn load_project(root: &Path) -> Result<Project, Problems> {
 /// Every problem in every file, for every environment, in one go.
 pub fn load(root: &Path, environment: Option<&str>) -> Result<Loaded, Problems> {
     let root = find_here(root)?;
+    load_with(&root, environment, &mut Reading::default())
+}
+
+/// How a project is read: as it is, or as it would be.
+#[derive(Default)]
+pub(super) struct Reading {
+    /// Texts that stand in the place of files, by their names within the project.
+    pub(super) instead: BTreeMap<String, String>,
+    /// Whether a project without manifests is one.
+    pub(super) may_be_empty: bool,
+    /// Whether what follows is kept.
+    pub(super) survey: bool,
+    /// The project's defaults.
+    pub(super) defaults: Option<Node>,
+    /// Every document: its file, which of the file's documents it is, and what it says itself.
+    pub(super) documents: Vec<(String, usize, Node)>,
+}
+
+pub(super) fn load_with(
+    root: &Path,
+    environment: Option<&str>,
+    reading: &mut Reading,
+) -> Result<Loaded, Problems> {
     let mut sink = Sink::default();
-    let parts = run(&mut sink, &root, environment);
+    let parts = run(&mut sink, root, environment, reading);
     let failed = sink.has_errors();
     let outcome = sink.finish();
     match parts {
@@ -99,7 +122,7 @@ pub fn load(root: &Path, environment: Option<&str>) -> Result<Loaded, Problems> 
 }
 
 /// The root with links resolved, so that paths can be compared.
-fn find_here(root: &Path) -> Result<PathBuf, Problems> {
+pub(super) fn find_here(root: &Path) -> Result<PathBuf, Problems> {
     let real = fs::canonicalize(root).map_err(|error| not_found(root, &format!("can't be read: {error}")))?;
     if real.join(PROJECT_FILE).symlink_metadata().is_err() {
         return Err(not_found(root, &format!("has no `{PROJECT_FILE}`")));
@@ -146,10 +169,16 @@ fn mask_lines(sink: &mut Sink, file: FileId, text: &str) {
     }
 }
 
-fn run(sink: &mut Sink, root: &Path, wanted: Option<&str>) -> Option<(Project, Environment, Desired)> {
+fn run(
+    sink: &mut Sink,
+    root: &Path,
+    wanted: Option<&str>,
+    reading: &mut Reading,
+) -> Option<(Project, Environment, Desired)> {
     let decoded = read_project(sink, root)?;
     let chosen = choose(sink, &decoded, wanted);
-    let (documents, incomplete) = read_manifests(sink, root, &decoded);
+    let (documents, incomplete) = read_manifests(sink, root, &decoded, reading);
+    reading.defaults.clone_from(&decoded.defaults);
     check::across(sink, &decoded, &documents, incomplete);
     let chosen = chosen?;
     let mut desired = Desired::default();
@@ -229,7 +258,12 @@ impl Variants {
 }
 
 /// All documents, and whether some are missing.
-fn read_manifests(sink: &mut Sink, root: &Path, decoded: &project::Decoded) -> (Vec<Variants>, bool) {
+fn read_manifests(
+    sink: &mut Sink,
+    root: &Path,
+    decoded: &project::Decoded,
+    reading: &mut Reading,
+) -> (Vec<Variants>, bool) {
     let mut except = vec![root.join(PROJECT_FILE)];
     for environment in decoded.project.environments.values() {
         if let Target::Embedded { seed: Some(seed), .. } = &environment.target {
@@ -237,23 +271,35 @@ fn read_manifests(sink: &mut Sink, root: &Path, decoded: &project::Decoded) -> (
         }
     }
     let before = sink.files();
-    let found = files::find(sink, root, &decoded.globs, &except);
+    let mut found = files::find(sink, root, &decoded.globs, &except);
+    let more = reading.instead.keys().filter(|name| files::matches(&decoded.globs, name));
+    found.extend(more.map(|name| (name.clone(), root.join(name))));
     let mut incomplete = sink.files() > before;
     let mut documents = Vec::new();
     for (name, path) in &found {
-        let Some((file, text)) = files::read(sink, name, path) else {
+        let read = match reading.instead.get(name) {
+            Some(text) => {
+                let text: Arc<str> = Arc::from(text.as_str());
+                Some((sink.add_file(name.clone(), Arc::clone(&text)), text))
+            }
+            None => files::read(sink, name, path),
+        };
+        let Some((file, text)) = read else {
             incomplete = true;
             continue;
         };
         let parsed = yaml::parse(sink, file, &text);
         incomplete |= !parsed.complete;
-        for root in parsed.roots {
+        for (root, index) in parsed.roots.into_iter().zip(parsed.indices) {
+            if reading.survey {
+                reading.documents.push((name.clone(), index, root.clone()));
+            }
             let variants = variants(sink, decoded, root);
             incomplete |= variants.any().is_none();
             documents.push(variants);
         }
     }
-    if documents.is_empty() && !incomplete && !decoded.globs.is_empty() {
+    if documents.is_empty() && !incomplete && !decoded.globs.is_empty() && !reading.may_be_empty {
         refuse_nothing(sink, decoded, found.len());
     }
     (documents, incomplete)

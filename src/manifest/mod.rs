@@ -23,6 +23,7 @@ mod scalar;
 mod service;
 mod settings;
 mod sink;
+mod survey;
 mod tags;
 mod tree;
 mod url;
@@ -33,3 +34,4 @@ pub use diagnostic::{Code, Diagnostic, Location, Problems, Related, Severity, So
 pub use environment::{Credentials, Environment, Target};
 pub use load::{Loaded, find_root, load, load_project};
 pub use project::{PROJECT_FILE, Project};
+pub use survey::{Document, Survey, survey};

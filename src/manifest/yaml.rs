@@ -28,6 +28,8 @@ const FEW_KEYS: usize = 16;
 pub(super) struct Documents {
     /// Those that could be read; empty documents are left out.
     pub(super) roots: Vec<Node>,
+    /// Which of the file's documents each root is, from 0, the empty ones counted.
+    pub(super) indices: Vec<usize>,
     /// Whether the file was read to its end.
     pub(super) complete: bool,
 }
@@ -45,11 +47,17 @@ pub(super) fn parse(sink: &mut Sink, file: FileId, text: &str) -> Documents {
         nodes: 0,
         copied: Weight::default(),
     };
-    let mut roots = Vec::new();
+    let (mut roots, mut indices) = (Vec::new(), Vec::new());
+    let mut index = 0;
     let complete = loop {
         match builder.document() {
-            Ok(Some(root)) if root.value == Value::Null => {}
-            Ok(Some(root)) => roots.push(root),
+            Ok(Some(root)) => {
+                if root.value != Value::Null {
+                    roots.push(root);
+                    indices.push(index);
+                }
+                index += 1;
+            }
             Ok(None) => break true,
             Err(problem) => {
                 builder.sink.push(*problem);
@@ -57,7 +65,7 @@ pub(super) fn parse(sink: &mut Sink, file: FileId, text: &str) -> Documents {
             }
         }
     };
-    Documents { roots, complete }
+    Documents { roots, indices, complete }
 }
 
 #[derive(Clone, Copy, Default)]

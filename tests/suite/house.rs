@@ -12,6 +12,7 @@ const ROOMS: &[(&str, Imports)] = &[
     ("model", Only(&[])),
     ("manifest", Only(&["model"])),
     ("plan", Only(&["model"])),
+    ("import", Only(&["model"])),
     ("remote", Only(&["model"])),
     ("apply", Only(&["plan", "remote", "model"])),
     ("report", Only(&["plan", "apply", "manifest", "model"])),
@@ -23,10 +24,14 @@ const ROOMS: &[(&str, Imports)] = &[
 ];
 
 /// Tests beside the code that need another room to run against.
-const TESTS: &[(&str, &str)] = &[("src/apply/tests.rs", "emulator")];
+const TESTS: &[(&str, &str)] = &[
+    ("src/apply/tests.rs", "emulator"),
+    ("src/import/tests.rs", "manifest"),
+    ("src/import/tests.rs", "plan"),
+];
 
 /// Rooms that compute and do nothing else: the same input gives the same output.
-const PURE: &[&str] = &["model", "plan", "report"];
+const PURE: &[&str] = &["model", "plan", "import", "report"];
 /// What they must not know: words, and modules of `std`.
 const IMPURE_WORDS: &[&str] = &["tokio", "reqwest", "SystemTime", "Instant"];
 const IMPURE_MODULES: &[&str] = &["fs", "env"];
