@@ -191,8 +191,12 @@ fn directory(root: &Path, out: &Path) -> Result<PathBuf, Failure> {
         .unwrap_or((PathBuf::new(), Path::new("")));
     let up = rest.components().any(|part| !matches!(part, std::path::Component::Normal(_)));
     if up || !real.starts_with(root) {
-        return Err(Failure::other(format!("`{}` is not within the project {}", out.display(), root.display()))
-            .hint("`--out` names a directory below that of amigops.yaml, such as `services`"));
+        return Err(Failure::other(format!(
+            "`{}` is not within the project {}",
+            out.display(),
+            root.display()
+        ))
+        .hint("`--out` names a directory below that of amigops.yaml, such as `services`"));
     }
     Ok(if rest.as_os_str().is_empty() { real } else { real.join(rest) })
 }

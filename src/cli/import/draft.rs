@@ -127,7 +127,8 @@ impl Draft {
                 Ok(plan) => return Ok((self, outlook(&plan, &policy.ownership.tag))),
                 Err(error) if self.drop_refused(&error) => {}
                 Err(error) => {
-                    let remarks = error.problems.iter().map(|problem| format!("no plan: {}", problem.message));
+                    let remarks =
+                        error.problems.iter().map(|problem| format!("no plan: {}", problem.message));
                     let outlook = Outlook { result: Vec::new(), remarks: remarks.collect() };
                     return Ok((self, outlook));
                 }
@@ -153,7 +154,8 @@ impl Draft {
         let (before, directory) = (self.files.len() + self.edits.len(), self.directory.clone());
         let mut notes = Vec::new();
         self.files.retain(|file| {
-            let path = if directory.is_empty() { file.name.clone() } else { format!("{directory}/{}", file.name) };
+            let path =
+                if directory.is_empty() { file.name.clone() } else { format!("{directory}/{}", file.name) };
             let reason = reasons.get(&path);
             notes.extend(reason.map(|reason| Note {
                 service: file.service.clone(),
@@ -180,7 +182,8 @@ impl Draft {
         let before = self.files.len();
         let notes = &mut self.notes;
         self.files.retain(|file| {
-            let problem = error.problems.iter().find(|problem| problem.service.as_ref() == Some(&file.service));
+            let problem =
+                error.problems.iter().find(|problem| problem.service.as_ref() == Some(&file.service));
             notes.extend(problem.map(|problem| Note {
                 service: file.service.clone(),
                 message: format!("is not imported, no plan could be made with it: {}", problem.message),
@@ -198,8 +201,10 @@ impl Draft {
         }
         let patterns = survey.loaded.project.manifests.join(", ");
         let directory = if self.directory.is_empty() { "." } else { &self.directory };
-        Err(Failure::other(format!("no pattern of `manifests` in amigops.yaml matches the files of {directory}"))
-            .hint(format!("name another directory with `--out`, or add a pattern; there is {patterns}")))
+        Err(Failure::other(format!(
+            "no pattern of `manifests` in amigops.yaml matches the files of {directory}"
+        ))
+        .hint(format!("name another directory with `--out`, or add a pattern; there is {patterns}")))
     }
 }
 
