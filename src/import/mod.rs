@@ -1,4 +1,4 @@
-//! Live services → manifests: new files, and changes to those that are there. May import `model` only.
+//! Live services → manifests: new files, and changes to those that are there. May import `edit` and `model`.
 //!
 //! Pure: a snapshot and what the manifests say now go in, texts and changes come out. Who calls this reads
 //! every text back, as the loader would find it, and plans with it, before anything is written.
@@ -56,23 +56,6 @@ impl Note {
     fn new(service: &ServiceName, message: impl Into<String>) -> Self {
         Self { service: service.clone(), message: message.into() }
     }
-}
-
-/// A change to one document of a file.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Change {
-    /// A value is put in, with all that is missing above it.
-    Set {
-        /// The keys down to it.
-        path: Vec<String>,
-        /// The value.
-        value: Value,
-    },
-    /// A member goes away.
-    Remove {
-        /// The keys down to it.
-        path: Vec<String>,
-    },
 }
 
 /// What is new: a file of one service.

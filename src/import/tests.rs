@@ -9,6 +9,7 @@ use proptest::test_runner::RngSeed;
 use serde_json::{Map, Value, json};
 
 use super::{Context, files, select as choose, update};
+use crate::edit::Change;
 use crate::manifest::{self, Survey};
 use crate::model::*;
 use crate::plan::tests::build::options;
@@ -264,8 +265,8 @@ impl Project {
                 let (changes, _) = update::changes(&context, &members, wanted, live);
                 for change in changes {
                     match change {
-                        super::Change::Set { path, value } => at(&mut members, &path, Some(value)),
-                        super::Change::Remove { path } => at(&mut members, &path, None),
+                        Change::Set { path, value } => at(&mut members, &path, Some(value)),
+                        Change::Remove { path } => at(&mut members, &path, None),
                     }
                 }
             }

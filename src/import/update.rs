@@ -1,4 +1,4 @@
-//! What an existing document must say, so that it says what is live. May import `model` only.
+//! What an existing document must say, so that it says what is live. May import `edit` and `model`.
 //!
 //! Only what the document manages is touched: what it leaves out stays out, and so does what its
 //! `lifecycle.ignore` names.
@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::layers::{self, Layers};
-use super::{Change, Context, Note, manifest, select};
+use super::{Context, Note, manifest, select};
+use crate::edit::Change;
 use crate::model::settings::{self, EXPERIENCE_CONTROLS, SERVICE};
 use crate::model::{
     DesiredPreference, DesiredService, DesiredVersionSet, FieldPath, LiveService, VersionSet, VersionSetName,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::decode::{did_you_mean, or_suggestion};
 use super::diagnostic::{Code, Diagnostic, Problems, Sources};
 use super::environment::{Environment, Target};
+use super::places::{self, Places};
 use super::project::{self, PROJECT_FILE, Project};
 use super::service::{self, Decoded, Rules};
 use super::sink::{FileId, Problem, Sink, Span};
@@ -84,6 +85,18 @@ pub fn load(root: &Path, environment: Option<&str>) -> Result<Loaded, Problems> 
     load_with(&root, environment, &mut Reading::default())
 }
 
+/// As [`load`], and where each service's version sets are said.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn load_places(root: &Path, environment: Option<&str>) -> Result<(Loaded, Places), Problems> {
+    let root = find_here(root)?;
+    let mut reading = Reading { places: Some(Places::default()), ..Reading::default() };
+    let loaded = load_with(&root, environment, &mut reading)?;
+    Ok((loaded, reading.places.unwrap_or_default()))
+}
+
 /// How a project is read: as it is, or as it would be.
 #[derive(Default)]
 pub(super) struct Reading {
@@ -97,6 +110,8 @@ pub(super) struct Reading {
     pub(super) defaults: Option<Node>,
     /// Every document: its file, which of the file's documents it is, and what it says itself.
     pub(super) documents: Vec<(String, usize, Node)>,
+    /// Where version sets are said, if that is asked for.
+    pub(super) places: Option<Places>,
 }
 
 pub(super) fn load_with(
@@ -177,6 +192,10 @@ fn run(
 ) -> Option<(Project, Environment, Desired)> {
     let decoded = read_project(sink, root)?;
     let chosen = choose(sink, &decoded, wanted);
+    if let (Some(places), Some(chosen)) = (&mut reading.places, &chosen) {
+        places.environment.clone_from(&chosen.name);
+        places.defaults = places::of_defaults(decoded.defaults.as_ref());
+    }
     let (documents, incomplete) = read_manifests(sink, root, &decoded, reading);
     reading.defaults.clone_from(&decoded.defaults);
     check::across(sink, &decoded, &documents, incomplete);
@@ -290,9 +309,12 @@ fn read_manifests(
         };
         let parsed = yaml::parse(sink, file, &text);
         incomplete |= !parsed.complete;
-        for (root, index) in parsed.roots.into_iter().zip(parsed.indices) {
+        for (root, number) in parsed.roots.into_iter().zip(parsed.numbers) {
+            if let Some(places) = &mut reading.places {
+                places.note(name, number, &root);
+            }
             if reading.survey {
-                reading.documents.push((name.clone(), index, root.clone()));
+                reading.documents.push((name.clone(), number, root.clone()));
             }
             let variants = variants(sink, decoded, root);
             incomplete |= variants.any().is_none();

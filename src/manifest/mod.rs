@@ -18,6 +18,7 @@ mod id;
 mod lifecycle;
 mod load;
 mod merge;
+mod places;
 mod project;
 mod scalar;
 mod service;
@@ -32,6 +33,7 @@ mod yaml;
 
 pub use diagnostic::{Code, Diagnostic, Location, Problems, Related, Severity, Sources, Spot};
 pub use environment::{Credentials, Environment, Target};
-pub use load::{Loaded, find_root, load, load_project};
+pub use load::{Loaded, find_root, load, load_places, load_project};
+pub use places::{KeyPath, Layer, Places};
 pub use project::{PROJECT_FILE, Project};
 pub use survey::{Document, Survey, survey};

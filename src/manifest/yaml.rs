@@ -28,8 +28,8 @@ const FEW_KEYS: usize = 16;
 pub(super) struct Documents {
     /// Those that could be read; empty documents are left out.
     pub(super) roots: Vec<Node>,
-    /// Which of the file's documents each root is, from 0, the empty ones counted.
-    pub(super) indices: Vec<usize>,
+    /// Which document of the file each of them is, from 0.
+    pub(super) numbers: Vec<usize>,
     /// Whether the file was read to its end.
     pub(super) complete: bool,
 }
@@ -47,16 +47,16 @@ pub(super) fn parse(sink: &mut Sink, file: FileId, text: &str) -> Documents {
         nodes: 0,
         copied: Weight::default(),
     };
-    let (mut roots, mut indices) = (Vec::new(), Vec::new());
-    let mut index = 0;
+    let (mut roots, mut numbers) = (Vec::new(), Vec::new());
+    let mut number = 0;
     let complete = loop {
         match builder.document() {
             Ok(Some(root)) => {
                 if root.value != Value::Null {
                     roots.push(root);
-                    indices.push(index);
+                    numbers.push(number);
                 }
-                index += 1;
+                number += 1;
             }
             Ok(None) => break true,
             Err(problem) => {
@@ -65,7 +65,7 @@ pub(super) fn parse(sink: &mut Sink, file: FileId, text: &str) -> Documents {
             }
         }
     };
-    Documents { roots, indices, complete }
+    Documents { roots, numbers, complete }
 }
 
 #[derive(Clone, Copy, Default)]

@@ -11,8 +11,9 @@ use source::{Route, Token, routes, tokens};
 const ROOMS: &[(&str, Imports)] = &[
     ("model", Only(&[])),
     ("manifest", Only(&["model"])),
+    ("edit", Only(&["model"])),
     ("plan", Only(&["model"])),
-    ("import", Only(&["model"])),
+    ("import", Only(&["edit", "model"])),
     ("remote", Only(&["model"])),
     ("apply", Only(&["plan", "remote", "model"])),
     ("report", Only(&["plan", "apply", "manifest", "model"])),
@@ -31,7 +32,7 @@ const TESTS: &[(&str, &str)] = &[
 ];
 
 /// Rooms that compute and do nothing else: the same input gives the same output.
-const PURE: &[&str] = &["model", "plan", "import", "report"];
+const PURE: &[&str] = &["model", "edit", "plan", "import", "report"];
 /// What they must not know: words, and modules of `std`.
 const IMPURE_WORDS: &[&str] = &["tokio", "reqwest", "SystemTime", "Instant"];
 const IMPURE_MODULES: &[&str] = &["fs", "env"];

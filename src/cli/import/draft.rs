@@ -5,8 +5,9 @@ use std::fs;
 use std::path::Path;
 
 use super::Importer;
+use crate::edit::{self, Change};
 use crate::error::Failure;
-use crate::import::{Change, File, Note};
+use crate::import::{File, Note};
 use crate::manifest::{self, Document, Problems, Severity, Survey, Target};
 use crate::model::{ServiceName, Snapshot};
 use crate::plan::{self, Options, Plan, PlanError, ServiceKind};
@@ -73,11 +74,14 @@ impl Draft {
         };
         let mut text = before.clone();
         for change in changes {
-            match editor(&text, document.index, std::slice::from_ref(change)) {
+            match edit::edit(&text, document.index, std::slice::from_ref(change)) {
                 Ok(changed) => text = changed,
-                Err(reason) => {
-                    let (Change::Set { path, .. } | Change::Remove { path }) = change;
-                    let message = format!("{}: `{}` stays as it is: {reason}", document.file, path.join("."));
+                Err(error) => {
+                    let wanted = match change {
+                        Change::Set { value, .. } => format!("live, it is {value}"),
+                        Change::Remove { .. } => "live, there is none".to_owned(),
+                    };
+                    let message = format!("{}: {error}; {wanted}", document.file);
                     self.notes.push(Note { service: service.clone(), message });
                 }
             }
@@ -249,12 +253,4 @@ fn outlook(plan: &Plan, tag: &str) -> Outlook {
     });
     let remarks = remarks.collect();
     Outlook { result: vec![what], remarks }
-}
-
-/// Edits one document of a text, keeping comments and layout.
-fn editor(_text: &str, _document: usize, changes: &[Change]) -> Result<String, String> {
-    match changes.first() {
-        Some(Change::Set { value, .. }) => Err(format!("write `{value}` there by hand")),
-        _ => Err("remove it by hand".to_owned()),
-    }
 }

@@ -1,0 +1,128 @@
+//! Whether an edit did what was meant and nothing else, as trees and as bytes. Imports nothing of ours.
+
+use super::Change;
+use super::place::{Target, entry, whole_value};
+use super::tree::{Map, Node, Value, line_after, line_start};
+use super::value;
+
+/// Whether the new tree is the old one with the change.
+pub(super) fn is_meant(before: &Node, after: &Node, target: &Target<'_>, change: &Change) -> bool {
+    let (mut before, mut after) = (before, after);
+    for step in &target.steps {
+        let (Value::Map(old), Value::Map(new)) = (&before.value, &after.value) else { return false };
+        if !same_but(before, after, old, new, *step) {
+            return false;
+        }
+        let (Some((_, old)), Some((_, new))) = (old.entries.get(*step), new.entries.get(*step)) else {
+            return false;
+        };
+        (before, after) = (old, new);
+    }
+    let (Value::Map(old), Value::Map(new)) = (&before.value, &after.value) else { return false };
+    match (change, target.found) {
+        (Change::Set { .. }, Some(at)) => {
+            let wanted = whole_value(change, target.depth);
+            same_but(before, after, old, new, at)
+                && new.entries.get(at).is_some_and(|(_, node)| value::is(node, &wanted))
+        }
+        (Change::Set { path, .. }, None) => {
+            let wanted = whole_value(change, target.depth);
+            let key = target.depth.checked_sub(1).and_then(|at| path.get(at));
+            new.entries.len() == old.entries.len() + 1
+                && same_properties(before, after)
+                && old.entries.iter().eq(new.entries.iter().take(old.entries.len()))
+                && new.entries.last().is_some_and(|(name, node)| {
+                    name.text() == key.map(String::as_str) && value::is(node, &wanted)
+                })
+        }
+        (Change::Remove { .. }, Some(at)) => {
+            let kept = old.entries.iter().enumerate().filter(|(index, _)| *index != at);
+            same_properties(before, after) && kept.map(|(_, entry)| entry).eq(new.entries.iter())
+        }
+        (Change::Remove { .. }, None) => before == after,
+    }
+}
+
+fn same_properties(before: &Node, after: &Node) -> bool {
+    before.anchor == after.anchor && before.tag == after.tag
+}
+
+/// Whether two mappings differ in the value of one entry at most.
+fn same_but(before: &Node, after: &Node, old: &Map, new: &Map, at: usize) -> bool {
+    same_properties(before, after)
+        && old.entries.len() == new.entries.len()
+        && old
+            .entries
+            .iter()
+            .zip(&new.entries)
+            .enumerate()
+            .all(|(index, (old, new))| old.0 == new.0 && (index == at || old.1 == new.1))
+}
+
+/// Whether everything but the changed value is there as it was, to the byte.
+pub(super) fn keeps_bytes(before: &str, after: &str, target: &Target<'_>, change: &Change) -> bool {
+    let found = target.found.and_then(|at| entry(target.holder, at));
+    match (change, found) {
+        (Change::Set { .. }, Some((key, old))) => replaced(before, after, key, old),
+        (Change::Set { .. }, None) => added(before, after),
+        (Change::Remove { .. }, Some((key, old))) => removed(before, after, target.holder, key, old),
+        (Change::Remove { .. }, None) => before == after,
+    }
+}
+
+fn replaced(before: &str, after: &str, key: &Node, old: &Node) -> bool {
+    let (start, end) = (old.start, old.end);
+    let (Some(head), Some(tail)) = (before.get(..start), before.get(end..)) else { return false };
+    if start < end && after.starts_with(head) && after.ends_with(tail) {
+        return true;
+    }
+    // A mapping in the place of a text, a text in the place of a list below its key, or anything in the place
+    // of nothing: the value moves, and what else stands on those lines is still there.
+    let next = line_after(before, end);
+    let (Some(head), Some(between)) = (before.get(..key.end), before.get(key.end..start)) else {
+        return false;
+    };
+    let rest = before.get(end..next).unwrap_or_default();
+    let (between, rest) =
+        if start == end { ("", rest.trim_start_matches([':', ' '])) } else { (between, rest) };
+    let between = between.strip_prefix(':').unwrap_or(between);
+    // A comment behind the last line of a block collection is within it, and goes with it.
+    let rest = if between.contains('\n') { "" } else { rest };
+    middle(after, head, before.get(next..).unwrap_or_default())
+        .is_some_and(|middle| between.lines().chain([rest]).all(|line| middle.contains(line.trim())))
+}
+
+/// What is between a beginning and an end that a text must have.
+fn middle<'a>(text: &'a str, head: &str, tail: &str) -> Option<&'a str> {
+    text.strip_prefix(head)?.strip_suffix(tail)
+}
+
+/// Whether the old text is all there, with new text in one place; or in two, of which the first is a comma.
+fn added(before: &str, after: &str) -> bool {
+    let (old, new) = (before.as_bytes(), after.as_bytes());
+    let common = |a: &[u8], b: &[u8]| a.iter().zip(b).take_while(|(a, b)| a == b).count();
+    let head = common(old, new);
+    let tail = old.iter().rev().zip(new.iter().rev()).take_while(|(a, b)| a == b).count();
+    if head + tail >= old.len() {
+        return true;
+    }
+    let rest = old.get(head..old.len() - tail).unwrap_or_default();
+    let gap = new.get(head..new.len() - tail).unwrap_or_default();
+    gap.first() == Some(&b',') && gap.get(1..).is_some_and(|gap| gap.starts_with(rest))
+}
+
+fn removed(before: &str, after: &str, holder: &Node, key: &Node, old: &Node) -> bool {
+    let Value::Map(map) = &holder.value else { return false };
+    let end = old.end.max(key.end);
+    let (head, tail) = if map.flow {
+        let blank = |c: char| c == ',' || c == ' ';
+        let head = before.get(..key.start).map(|head| head.trim_end_matches(blank));
+        (head, before.get(end..).map(|tail| tail.trim_start_matches(blank)))
+    } else {
+        let start = line_start(before, key.start);
+        (before.get(..start).map(str::trim_end), before.get(line_after(before, end)..))
+    };
+    let (Some(head), Some(tail)) = (head, tail) else { return false };
+    // At the end of a file without a last line break, the line before loses its own.
+    middle(after, head, tail).is_some_and(|middle| !middle.contains('#'))
+}

@@ -1,0 +1,107 @@
+//! New values: how they are handed to the editor, and how they are recognized when they are read again.
+//! Imports nothing of ours.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+use yaml_edit::{ScalarValue, YamlValue};
+
+use super::Change;
+use super::tree::{Node, Style, Value};
+
+/// How texts are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Texts {
+    /// As people would: plain, quoted where that is needed, `|` where there are several lines.
+    Natural,
+    /// In double quotes, which hold everything.
+    Quoted,
+}
+
+/// The changes of which a mapping over a mapping consists; none where the change is one already.
+pub(super) fn split(root: &Node, change: &Change) -> Option<Vec<Change>> {
+    let Change::Set { path, value: Json::Object(members) } = change else { return None };
+    let node = path.iter().try_fold(root, |node, key| match &node.value {
+        Value::Map(map) => map.find(key).map(|at| &map.entries[at].1),
+        _ => None,
+    })?;
+    let Value::Map(map) = &node.value else { return None };
+    if members.is_empty() || map.entries.is_empty() {
+        return None;
+    }
+    let below = |key: &str| path.iter().cloned().chain([key.to_owned()]).collect::<Vec<_>>();
+    let differs = |key: &str, value: &Json| {
+        map.find(key).is_none_or(|at| !is(&map.entries[at].1, value) || map.entries[at].1.tag.is_some())
+    };
+    let mut parts: Vec<Change> = members
+        .iter()
+        .filter(|(key, value)| differs(key, value))
+        .map(|(key, value)| Change::Set { path: below(key), value: value.clone() })
+        .collect();
+    let keys = map.entries.iter().map(|(key, _)| key.text());
+    let gone = keys.flatten().filter(|key| !members.contains_key(*key));
+    parts.extend(gone.map(|key| Change::Remove { path: below(key) }));
+    Some(parts)
+}
+
+/// Whether a node is this value, to every reader.
+pub(super) fn is(node: &Node, value: &Json) -> bool {
+    match (&node.value, value) {
+        (Value::Scalar { text, style: Style::Plain }, Json::String(wanted)) => {
+            text == wanted && is_surely_text(text)
+        }
+        (Value::Scalar { text, .. }, Json::String(wanted)) => text == wanted,
+        (Value::Scalar { .. }, Json::Null) => node.is_null(),
+        (Value::Scalar { text, style: Style::Plain }, Json::Bool(wanted)) => text == &wanted.to_string(),
+        (Value::Scalar { text, style: Style::Plain }, Json::Number(wanted)) => text == &wanted.to_string(),
+        (Value::List(items), Json::Array(wanted)) => {
+            items.len() == wanted.len() && items.iter().zip(wanted).all(|(item, wanted)| is(item, wanted))
+        }
+        (Value::Map(map), Json::Object(wanted)) => {
+            map.entries.len() == wanted.len()
+                && map.entries.iter().all(|(key, value)| {
+                    key.text().and_then(|key| wanted.get(key)).is_some_and(|wanted| is(value, wanted))
+                })
+        }
+        _ => false,
+    }
+}
+
+/// Whether no version of YAML reads a plain text as anything but a text.
+fn is_surely_text(text: &str) -> bool {
+    const WORDS: [&str; 11] = ["null", "true", "false", "yes", "no", "on", "off", "y", "n", "~", "<<"];
+    let numeric = |c: char| c.is_ascii_hexdigit() || "+-._:xXoOinfINFaAtTzZ ".contains(c);
+    !text.is_empty()
+        && !WORDS.contains(&text.to_ascii_lowercase().as_str())
+        && !(text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c)) && text.chars().all(numeric))
+        && !text.starts_with('=')
+}
+
+/// A value for the editor.
+pub(super) fn yaml(value: &Json, texts: Texts) -> YamlValue {
+    match value {
+        Json::Null => YamlValue::Scalar(ScalarValue::null()),
+        Json::Bool(value) => YamlValue::Scalar(ScalarValue::parse(value.to_string())),
+        Json::Number(number) => YamlValue::Scalar(ScalarValue::parse(number.to_string())),
+        Json::String(text) if texts == Texts::Quoted || !(is_surely_text(text) || text.contains('\n')) => {
+            YamlValue::Scalar(ScalarValue::double_quoted(text))
+        }
+        Json::String(text) => YamlValue::Scalar(ScalarValue::string(text)),
+        Json::Array(items) => YamlValue::Sequence(items.iter().map(|item| yaml(item, texts)).collect()),
+        Json::Object(members) => {
+            let members = members.iter().map(|(key, value)| (key.clone(), yaml(value, texts)));
+            YamlValue::Mapping(members.collect::<BTreeMap<_, _>>())
+        }
+    }
+}
+
+/// Whether a value has nothing nested, so that it fits on a line in flow style.
+pub(super) fn is_flat(value: &Json) -> bool {
+    match value {
+        Json::Object(members) => members.values().all(|member| match member {
+            Json::String(text) => !text.contains('\n') && text.len() < 60,
+            other => !other.is_array() && !other.is_object(),
+        }),
+        _ => false,
+    }
+}
