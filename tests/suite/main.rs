@@ -9,6 +9,7 @@ mod emulator_command;
 mod examples;
 mod harness;
 mod house;
+mod import;
 mod kill;
 mod manifest;
 mod platform_client;
