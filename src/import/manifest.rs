@@ -20,6 +20,15 @@ pub(super) fn document(
         for field in SERVICE {
             overlay.extend(all.remove_entry(field.name));
         }
+        // Its ids are of another form. A name that is not unique here may be so there.
+        let agent = context.snapshot.agents.name_of(&live.agent);
+        let graph = context.snapshot.context_graphs.name_of(&live.context_graph);
+        for (key, name) in [("agent", agent), ("context_graph", graph)] {
+            if let (Some(Value::Object(by_id)), Some(name)) = (all.get(key).cloned(), name.and_then(usable)) {
+                all.insert(key.to_owned(), json!(name));
+                overlay.insert(key.to_owned(), Value::Object(by_id));
+            }
+        }
         overlay.extend(take_controls(&mut all).map(|sets| ("version_sets".to_owned(), sets)));
     }
     let mut document = layers::over_defaults(context.defaults, &all);
@@ -66,12 +75,18 @@ pub(super) fn is_protected(live: &LiveService) -> bool {
 
 /// An agent or context graph by its name, where that can only mean this one, else by its id.
 pub(super) fn reference<Id: Ord + AsRef<str>>(id: &Id, catalog: &Catalog<Id>) -> Value {
-    let name = catalog.name_of(id).map(str::trim).filter(|name| !name.is_empty());
+    let name = catalog.name_of(id).and_then(usable);
     let unique = |name: &&str| matches!(catalog.named(name).as_slice(), [(only, _)] if *only == id);
-    match name.filter(unique).filter(|name| !name.chars().any(|c| c.is_control() || is_invisible(c))) {
+    match name.filter(unique) {
         Some(name) => json!(name),
         None => json!({"id": id.as_ref()}),
     }
+}
+
+/// A name that a manifest can say.
+fn usable(name: &str) -> Option<&str> {
+    Some(name.trim())
+        .filter(|name| !name.is_empty() && !name.chars().any(|c| c.is_control() || is_invisible(c)))
 }
 
 /// Characters that no name in a manifest may have.
