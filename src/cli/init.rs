@@ -29,7 +29,7 @@ const IGNORE: (&str, &str) = (".gitignore", ".amigops/\n");
 pub(super) struct Init {
     /// Where; it is made if it does not exist
     #[arg(value_name = "DIR", default_value = ".")]
-    directory: PathBuf,
+    project: PathBuf,
     /// Import the organization or workspace that the environment variables name
     #[arg(long)]
     from_env: bool,
@@ -38,7 +38,7 @@ pub(super) struct Init {
 impl Init {
     /// Writes the project, and says what to do next.
     pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
-        let root = context.global.directory.join(&self.directory);
+        let root = context.global.directory.join(&self.project);
         if self.from_env {
             return self.import(context, &root).await;
         }
@@ -59,9 +59,9 @@ impl Init {
 
     /// What later commands have to be told to find the project.
     fn option(&self) -> String {
-        match self.directory.to_str() {
+        match self.project.to_str() {
             Some(".") => String::new(),
-            _ => format!(" -C {}", visible(&self.directory.display().to_string())),
+            _ => format!(" -C {}", visible(&self.project.display().to_string())),
         }
     }
 

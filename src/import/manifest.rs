@@ -188,7 +188,7 @@ fn service_settings(context: &Context<'_>, live: &LiveService) -> Map<String, Va
     let values = settings::normal(SERVICE, &live.settings);
     let mut found = Map::new();
     for field in SERVICE {
-        let Some(value) = values.get(field.name) else { continue };
+        let Some(value) = values.get(field.name).filter(|value| takes(&field.kind, value)) else { continue };
         let here = if context.defaults.contains_key(field.name) {
             known_value(&field.kind, value)
         } else {
@@ -218,15 +218,45 @@ fn said(field: &Field, value: &Value) -> Option<Value> {
 }
 
 fn said_all(fields: &[Field], values: &Map<String, Value>) -> Map<String, Value> {
-    let said = |field: &Field| Some((field.name.to_owned(), said(field, values.get(field.name)?)?));
+    let said = |field: &Field| {
+        let value = values.get(field.name).filter(|value| takes(&field.kind, value))?;
+        Some((field.name.to_owned(), said(field, value)?))
+    };
     fields.iter().filter_map(said).collect()
 }
 
-/// The members that manifests know: the others stay as they are whatever a manifest says.
+/// The members that manifests can say: the others stay as they are whatever a manifest says. The vendor's
+/// lists of words grow, and a value that is new must not keep a service from being imported.
 pub(super) fn known(fields: &[Field], values: &Map<String, Value>) -> Map<String, Value> {
-    let known =
-        |field: &Field| Some((field.name.to_owned(), known_value(&field.kind, values.get(field.name)?)));
+    let known = |field: &Field| {
+        let value = values.get(field.name).filter(|value| takes(&field.kind, value))?;
+        Some((field.name.to_owned(), known_value(&field.kind, value)))
+    };
     fields.iter().filter_map(known).collect()
+}
+
+/// Whether a manifest may say this; members of objects are looked at one by one.
+fn takes(kind: &Kind, value: &Value) -> bool {
+    match (kind, value) {
+        (Kind::OneOf(words), Value::String(text)) => words.contains(&text.as_str()),
+        (Kind::Text { min, max }, Value::String(text)) => (*min..=*max).contains(&text.chars().count()),
+        (Kind::Integer { min, max }, Value::Number(number)) => {
+            number.as_i64().is_some_and(|number| (*min..=*max).contains(&number))
+        }
+        (Kind::Number { min, max }, Value::Number(number)) => {
+            number.as_f64().is_some_and(|number| (*min..=*max).contains(&number))
+        }
+        (Kind::List(of), Value::Array(items)) => items.iter().all(|item| takes(of, item)),
+        (Kind::Map { of, most }, Value::Object(members)) => {
+            members.len() <= *most && members.values().all(|value| takes(of, value))
+        }
+        (Kind::TextOrList, Value::Array(items)) => items.iter().all(Value::is_string),
+        (Kind::Boolean, Value::Bool(_))
+        | (Kind::TextOrList, Value::String(_))
+        | (Kind::Any, _)
+        | (Kind::Object(_), Value::Object(_)) => true,
+        _ => false,
+    }
 }
 
 fn known_value(kind: &Kind, value: &Value) -> Value {

@@ -1,7 +1,8 @@
 //! `import` and `init` through the real binary, on both APIs.
 
-use amigops::emulator::Service;
+use amigops::emulator::{CatalogItem, Service};
 use amigops::model::Api;
+use amigops::model::settings::{self, Field, Kind};
 use serde_json::{Map, Value, json};
 
 use crate::harness::{Lab, ORGANIZATION, Run, WORKSPACE, amigops, finish};
@@ -13,10 +14,28 @@ const SEED: &str = "organizations:
       - {name: Coach Maya, versions: 5}
       - {name: \"yes: #1\", versions: 5}
       - {name: Twin, versions: 5}
-      - {name: Twin, versions: 5}
+      - {name: Other Twin, versions: 5}
     context_graphs:
       - {name: Coaching Flow, versions: 6}
 ";
+
+/// Two agents have one name, which a seed can't say.
+fn lab(api: Api) -> Lab {
+    let lab = Lab::on(api, SEED);
+    let other = lab.agent_id("Other Twin");
+    let rename = |agent: &mut CatalogItem| agent.name = "Twin".to_owned();
+    lab.server
+        .edit(|world| match api {
+            Api::Classic => {
+                rename(world.organization_mut(ORGANIZATION).unwrap().agents_mut().get_mut(&other).unwrap())
+            }
+            Api::Platform => {
+                rename(world.workspace_mut(WORKSPACE).unwrap().agents_mut().get_mut(&other).unwrap())
+            }
+        })
+        .unwrap();
+    lab
+}
 
 fn object(value: Value) -> Map<String, Value> {
     let Value::Object(members) = value else { panic!("no object: {value}") };
@@ -24,10 +43,7 @@ fn object(value: Value) -> Map<String, Value> {
 }
 
 fn named(lab: &Lab, name: &str, agent: &str) -> Service {
-    let (agent, graph) = match lab.api {
-        Api::Classic => (lab.agent_id(agent), graph_id(lab)),
-        Api::Platform => (lab.agent_id(agent), graph_id(lab)),
-    };
+    let (agent, graph) = (lab.agent_id(agent), graph_id(lab));
     let mut service = Service::new(name, &agent, &graph);
     service.description = format!("The service {name}");
     service
@@ -40,6 +56,30 @@ fn graph_id(lab: &Lab) -> String {
         Api::Platform => world.workspace(WORKSPACE).unwrap().context_graph("Coaching Flow"),
     };
     graph.unwrap().id.clone()
+}
+
+/// A value for each field of a block.
+fn sample(fields: &[Field]) -> Map<String, Value> {
+    let value = |field: &Field| match field.name {
+        "forward_to" => json!("+12025550100"),
+        _ => sample_of(&field.kind),
+    };
+    fields.iter().map(|field| (field.name.to_owned(), value(field))).collect()
+}
+
+fn sample_of(kind: &Kind) -> Value {
+    match kind {
+        Kind::Boolean => json!(true),
+        Kind::Integer { min, max } => json!(7.clamp(*min, *max)),
+        Kind::Number { min, max } => json!(0.75_f64.clamp(*min, *max)),
+        Kind::Text { .. } => json!("- 0123: # yes"),
+        Kind::OneOf(words) => json!(words[words.len() - 1]),
+        Kind::List(of) => json!([sample_of(of), sample_of(of)]),
+        Kind::TextOrList => json!(["#", "~"]),
+        Kind::Map { of, .. } => json!({"no": sample_of(of)}),
+        Kind::Any => json!({"deep": {"list": [1, 2.5, true, "off", "1\n2"]}}),
+        Kind::Object(fields) => json!(sample(fields)),
+    }
 }
 
 /// Services that strain the form: texts of every kind, tags without values, preferences with parameters.
@@ -78,8 +118,7 @@ fn add_rich(lab: &Lab) -> usize {
         let mut preference =
             json!({"llm_name": "openai_gpt-5.1", "params": {"temperature": 0.4, "stop": ["- a", "b: c"]}});
         if lab.api == Api::Platform {
-            preference["experience_controls"] =
-                json!({"seed": 7, "stop": ["#"], "logit_bias": {"0123": -1.5}});
+            preference["experience_controls"] = json!(sample(settings::EXPERIENCE_CONTROLS));
         }
         set.llm_model_preferences = [("Engage: User".to_owned(), preference)].into_iter().collect();
         service.version_sets.insert("staging".to_owned(), set);
@@ -103,12 +142,7 @@ fn enrich(lab: &Lab, id: &str, number: usize) {
             service.safety_filters_enabled = false;
             service.channel_type = "text".to_owned();
             service.environment = "sandbox".to_owned();
-            service.voice_config = Some(object(json!({
-                "tts_model": "0123", "filler_vocabulary": ["hm: m", "# x"], "max_response_words": 40,
-                "forwarding": {"forward_to": "+12025550100", "warm_transfer": false},
-                "language_providers": {"no": {"provider": "groq", "config": {"voice": "~"}}},
-                "tts_config": {"deep": {"list": [1, 2.5, true, "off"]}}, "min_tts_speed": 0.8,
-            })));
+            service.voice_config = Some(sample(settings::VOICE_CONFIG));
             service.escalation_policy = Some(object(json!({
                 "context_window_exhaustion": {"type": "operator"}, "risk_scorer": {"type": "hangup"},
                 "conversation_monitor": {"type": "forward"},
@@ -138,7 +172,7 @@ fn texts(lab: &Lab) -> Vec<(String, String)> {
 
 on_both_apis! {
     fn a_plan_after_an_import_only_adopts(api: Api) {
-        let lab = Lab::on(api, SEED);
+        let lab = lab(api);
         let count = add_rich(&lab);
         let before = lab.essence();
         let run = lab.run(&["import", "--out", "services"]).expect(0);
@@ -157,7 +191,7 @@ on_both_apis! {
     }
 
     fn a_manifest_reads_like_the_documentation(api: Api) {
-        let lab = Lab::on(api, SEED);
+        let lab = lab(api);
         let mut service = named(&lab, "Health Coach", "Coach Maya");
         service.version_sets.entry("release".to_owned()).or_default().agent_version = Some(3);
         lab.add(service);
@@ -185,7 +219,7 @@ on_both_apis! {
     }
 
     fn manifests_are_updated_in_place(api: Api) {
-        let lab = Lab::on(api, SEED);
+        let lab = lab(api);
         lab.manifests(
             "# Our coaches.\n---\nservice: Health Coach   # the first one\ndescription: Old words.\nagent: Coach Maya\n\
              context_graph: Coaching Flow\ntags: {tier: gold}      # what they pay\nversion_sets:\n\
@@ -219,7 +253,7 @@ on_both_apis! {
     }
 
     fn other_environments_keep_what_they_have(api: Api) {
-        let lab = Lab::on(api, SEED);
+        let lab = lab(api);
         let home = match api {
             Api::Classic => "{api: classic, organization: other}",
             Api::Platform => "{api: platform, workspace: 99999999-2222-4333-8444-555555555555}",
@@ -249,7 +283,7 @@ on_both_apis! {
     }
 
     fn nothing_is_written_outside_or_over_other_files(api: Api) {
-        let lab = Lab::on(api, SEED);
+        let lab = lab(api);
         let run = lab.run(&["import", "--out", "../elsewhere"]).expect(1);
         assert!(run.stderr.contains("not within the project"), "{}", run.stderr);
         #[cfg(unix)]
@@ -276,7 +310,7 @@ on_both_apis! {
     }
 
     fn an_organization_becomes_a_project(api: Api) {
-        let lab = Lab::on(api, SEED);
+        let lab = lab(api);
         let count = add_rich(&lab);
         let home = tempfile::tempdir().unwrap();
         let run = |args: &[&str]| {
