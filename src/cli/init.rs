@@ -50,19 +50,11 @@ impl Init {
         for (name, _) in &wanted {
             text += &format!("  + {name}\n");
         }
-        let at = self.option();
+        let at = option(&root);
         text += "A project on the embedded sandbox: nothing to install, nothing to sign up for. Next:\n";
         text += &format!("  amigops plan{at}\n  amigops apply{at}\n");
         context.ui.result(&text);
         Ok(Success::Done)
-    }
-
-    /// What later commands have to be told to find the project.
-    fn option(&self) -> String {
-        match self.project.to_str() {
-            Some(".") => String::new(),
-            _ => format!(" -C {}", visible(&self.project.display().to_string())),
-        }
     }
 
     async fn import(&self, context: &Context<'_>, root: &Path) -> Result<Success, Failure> {
@@ -81,9 +73,18 @@ impl Init {
             }
         }
         imported?;
-        let at = self.option();
+        let at = option(root);
         context.ui.result(&format!("Next:\n  amigops plan{at}\n  amigops apply{at}\n"));
         Ok(Success::Done)
+    }
+}
+
+/// What later commands have to be told to find the project.
+fn option(root: &Path) -> String {
+    let path: PathBuf = root.components().filter(|part| *part != std::path::Component::CurDir).collect();
+    match path.to_str() {
+        Some("") => String::new(),
+        _ => format!(" -C {}", visible(&path.display().to_string())),
     }
 }
 

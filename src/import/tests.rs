@@ -2,6 +2,7 @@
 //! up to date. Imports `manifest` and `plan`, too: it is their word that counts.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -180,6 +181,7 @@ fn null_or(value: Option<&str>) -> Value {
 
 struct Project {
     directory: tempfile::TempDir,
+    _file: tempfile::NamedTempFile,
     api: Api,
 }
 
@@ -191,8 +193,11 @@ impl Project {
              unmanaged_version_sets: [\"personal-*\"]\n",
             api.as_str()
         );
-        std::fs::write(directory.path().join("amigops.yaml"), text).expect("a file");
-        Self { directory, api }
+        let mut builder = tempfile::Builder::new();
+        let file = builder.prefix("amigops.yaml").rand_bytes(0).tempfile_in(directory.path());
+        let mut file = file.expect("a file");
+        file.write_all(text.as_bytes()).expect("a text");
+        Self { directory, _file: file, api }
     }
 
     fn survey(&self, texts: &BTreeMap<String, String>) -> Survey {
@@ -341,7 +346,7 @@ proptest! {
         if more.contains("other") {
             return Ok(());
         }
-        let mut moved = snapshot.clone();
+        let mut moved = snapshot;
         for service in &mut moved.services {
             let Some(other) = later.services.iter().find(|other| other.active == service.active) else { continue };
             let (id, name, tags) = (service.id.clone(), service.name.clone(), service.tags.clone());

@@ -154,18 +154,8 @@ fn is_plain(text: &str) -> bool {
 /// Whether a character shows, and is no line break of any kind.
 fn is_printable(c: char) -> bool {
     !c.is_control()
-        && !c.is_whitespace_but_space()
+        && (c == ' ' || !c.is_whitespace())
         && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff0}'..='\u{ffff}')
-}
-
-trait Space {
-    fn is_whitespace_but_space(self) -> bool;
-}
-
-impl Space for char {
-    fn is_whitespace_but_space(self) -> bool {
-        self.is_whitespace() && self != ' '
-    }
 }
 
 fn quoted(text: &str) -> String {

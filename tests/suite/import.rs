@@ -252,6 +252,26 @@ on_both_apis! {
         lab.expect_converged();
     }
 
+    fn what_an_edit_cannot_reach_is_told_and_the_rest_is_done(api: Api) {
+        let lab = lab(api);
+        lab.manifests(
+            "service: Coach\ndescription: Old.\nagent: Coach Maya\ncontext_graph: Coaching Flow\n\
+             tags: {tier: &words gold, team: *words}\n",
+        );
+        lab.apply().expect(0);
+        let id = lab.active("Coach").id;
+        lab.change(&id, |service| {
+            service.description = "New.".to_owned();
+            service.tags.insert("team".to_owned(), Some("care".to_owned()));
+        });
+        let run = lab.run(&["import", "--out", "services"]).expect(0);
+        assert!(run.stderr.contains("services/all.yaml: line 5: `tags.team`"), "{}", run.stderr);
+        assert!(run.stderr.contains("live, it is \"care\""), "{}", run.stderr);
+        assert!(run.stdout.contains("A plan is not empty"), "{}", run.stdout);
+        let text = std::fs::read_to_string(lab.path().join("services/all.yaml")).unwrap();
+        assert!(text.contains("description: New.") && text.contains("team: *words"), "{text}");
+    }
+
     fn other_environments_keep_what_they_have(api: Api) {
         let lab = lab(api);
         let home = match api {

@@ -241,7 +241,9 @@ fn outlook(plan: &Plan, tag: &str) -> Outlook {
     };
     let remarks = rest.iter().map(|service| {
         let what = match service.kind {
-            ServiceKind::Create => "it is not live, and a plan creates it".to_owned(),
+            ServiceKind::Create => {
+                "no live service that is active or ours has this name, and a plan creates one".to_owned()
+            }
             ServiceKind::Replace => "a plan replaces it".to_owned(),
             ServiceKind::Retire => "a plan retires it".to_owned(),
             ServiceKind::Update => {
