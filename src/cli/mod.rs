@@ -7,8 +7,11 @@ mod files;
 mod ids;
 mod import;
 mod init;
+mod outdated;
 mod plan;
 mod prepare;
+mod promote;
+mod rewrite;
 mod validate;
 
 use std::ffi::OsString;
@@ -88,6 +91,10 @@ enum Command {
     Plan(plan::PlanCommand),
     /// Bring the live services to what the manifests say
     Apply(apply::Apply),
+    /// Copy a version set's pins in the manifests, comments and layout kept
+    Promote(promote::Promote),
+    /// Show pins that are not the newest version, and raise them
+    Outdated(outdated::OutdatedCommand),
     /// Show each declared service's id
     Ids(ids::IdsCommand),
     /// Run the API emulator on a port
@@ -135,6 +142,8 @@ fn run(cli: &Cli, ui: &Ui, env: &Env) -> Result<Success, Failure> {
             Command::Validate(command) => command.run(&context),
             Command::Plan(command) => command.run(&context).await,
             Command::Apply(command) => command.run(&context).await,
+            Command::Promote(command) => command.run(&context),
+            Command::Outdated(command) => command.run(&context).await,
             Command::Ids(command) => command.run(&context).await,
             Command::Emulator(command) => command.run(&context).await,
         }

@@ -7,7 +7,7 @@ use clap::Args;
 use super::Context;
 use super::connect::{self, Connection};
 use crate::error::Failure;
-use crate::manifest::{self, Loaded, Target};
+use crate::manifest::{self, Loaded, Places, Target};
 use crate::model::{ServiceId, ServiceName, Snapshot};
 use crate::plan::{self, Options, Plan, verify};
 use crate::remote::{ReadApi, read_snapshot};
@@ -35,12 +35,24 @@ pub(super) struct PlanArgs {
 pub(super) fn load(context: &Context<'_>) -> Result<Loaded, Failure> {
     let root = manifest::find_root(&context.global.directory)?;
     let loaded = manifest::load(&root, context.global.env.as_deref())?;
+    warn(context, &loaded);
+    Ok(loaded)
+}
+
+/// The same, and where version sets are said.
+pub(super) fn load_places(context: &Context<'_>) -> Result<(Loaded, Places), Failure> {
+    let root = manifest::find_root(&context.global.directory)?;
+    let (loaded, places) = manifest::load_places(&root, context.global.env.as_deref())?;
+    warn(context, &loaded);
+    Ok((loaded, places))
+}
+
+fn warn(context: &Context<'_>, loaded: &Loaded) {
     if !loaded.warnings.is_empty() {
         context.ui.note(
             diagnostics::render(&loaded.warnings, &loaded.sources, context.ui.colors_errors()).trim_end(),
         );
     }
-    Ok(loaded)
 }
 
 /// A project, a connection to its environment, and how to plan for it.

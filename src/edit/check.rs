@@ -120,7 +120,9 @@ fn removed(before: &str, after: &str, holder: &Node, key: &Node, old: &Node) -> 
         (head, before.get(end..).map(|tail| tail.trim_start_matches(blank)))
     } else {
         let start = line_start(before, key.start);
-        (before.get(..start).map(str::trim_end), before.get(line_after(before, end)..))
+        // Blank lines below a block text go with it.
+        let tail = before.get(line_after(before, end)..).map(|tail| tail.trim_start_matches('\n'));
+        (before.get(..start).map(str::trim_end), tail)
     };
     let (Some(head), Some(tail)) = (head, tail) else { return false };
     // At the end of a file without a last line break, the line before loses its own.

@@ -116,7 +116,13 @@ fn locate<'a>(root: &'a Node, change: &Change) -> Result<Target<'a>, Refusal> {
                 let reason = "a merge key (`<<`) may bring it in, with other users";
                 return Err(Refusal::new(node.start, reason));
             }
-            None => return Ok(target),
+            None => {
+                // A key that is an alias is a text to the loader, and it may be this one.
+                return match map.entries.iter().find(|(key, _)| key.text().is_none()) {
+                    Some((key, _)) => Err(Refusal::new(key.start, "a key beside it is not written out")),
+                    None => Ok(target),
+                };
+            }
         }
     }
     if path.is_empty() {

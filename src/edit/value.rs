@@ -71,10 +71,10 @@ pub(super) fn is(node: &Node, value: &Json) -> bool {
 fn is_surely_text(text: &str) -> bool {
     const WORDS: [&str; 11] = ["null", "true", "false", "yes", "no", "on", "off", "y", "n", "~", "<<"];
     let numeric = |c: char| c.is_ascii_hexdigit() || "+-._:xXoOinfINFaAtTzZ ".contains(c);
-    !text.is_empty()
-        && !WORDS.contains(&text.to_ascii_lowercase().as_str())
-        && !(text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c)) && text.chars().all(numeric))
-        && !text.starts_with('=')
+    let number_like =
+        text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c)) && text.chars().all(numeric);
+    let word = WORDS.contains(&text.to_ascii_lowercase().as_str());
+    !(text.is_empty() || word || number_like || text.starts_with('='))
 }
 
 /// A value for the editor.

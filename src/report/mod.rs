@@ -5,5 +5,6 @@
 
 pub mod diagnostics;
 pub mod human;
+pub mod pins;
 pub mod progress;
 pub mod text;

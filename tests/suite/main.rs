@@ -4,6 +4,7 @@
 
 mod apply;
 mod bad_input;
+mod edit;
 mod emulator;
 mod emulator_command;
 mod examples;
@@ -12,8 +13,10 @@ mod house;
 mod import;
 mod kill;
 mod manifest;
+mod outdated;
 mod platform_client;
 mod platform_fields;
+mod promote;
 mod quickstart;
 mod replacement;
 mod untold_versions;

@@ -23,10 +23,38 @@ impl Dice {
     }
 }
 
-const KEYS: &[&str] = &["a", "release", "agent_version", "EngageUser", "a b", "1", "true", "é", "x-y", "k.l", "no"];
+const KEYS: &[&str] =
+    &["a", "release", "agent_version", "EngageUser", "a b", "1", "true", "é", "x-y", "k.l", "no"];
 const TEXTS: &[&str] = &[
-    "hello", "it's", "a: b", "x # y", "3rd floor", "12", "yes", "~", "", "- a", "{b}", "日本", "a\nb\n", "a\n\n  b", "*x",
-    "a, b] }", "\"quoted\"", " lead", "trail ", "@at", "%p", "1e3", "0x1F", "2026-01-01", "tab\tin", "!t", "a\nb", "\n", "a\\b",
+    "hello",
+    "it's",
+    "a: b",
+    "x # y",
+    "3rd floor",
+    "12",
+    "yes",
+    "~",
+    "",
+    "- a",
+    "{b}",
+    "日本",
+    "a\nb\n",
+    "a\n\n  b",
+    "*x",
+    "a, b] }",
+    "\"quoted\"",
+    " lead",
+    "trail ",
+    "@at",
+    "%p",
+    "1e3",
+    "0x1F",
+    "2026-01-01",
+    "tab\tin",
+    "!t",
+    "a\nb",
+    "\n",
+    "a\\b",
 ];
 const COMMENTS: &[&str] = &["# c", "# a: b", "#", "# it's {here}", "# ünï"];
 
@@ -164,7 +192,8 @@ impl Writer {
             }
             5 => {
                 let pad = " ".repeat(indent + step);
-                let (head, text) = if self.dice.chance(50) { ("|", "one\n\ntwo\n") } else { ("|-", "one\n\ntwo") };
+                let (head, text) =
+                    if self.dice.chance(50) { ("|", "one\n\ntwo\n") } else { ("|-", "one\n\ntwo") };
                 self.out.push_str(&format!(" {head}\n{pad}one\n\n{pad}two\n"));
                 json!(text)
             }
@@ -318,9 +347,4 @@ proptest! {
     fn what_is_read_again_is_what_was_meant(seed in any::<u64>()) {
         one_case(seed);
     }
-}
-
-#[cfg(test)]
-pub(super) fn many(from: u64, count: u64) {
-    (from..from + count).for_each(one_case);
 }

@@ -1,0 +1,113 @@
+//! Pins as people read them: what was changed in which file, and what is outdated. May import `model`.
+
+use std::fmt::Write as _;
+
+use super::text::{BAD, CHANGED, DIM, GOOD, STRONG, count, padded, styled, visible, width};
+
+/// One changed value of a version set.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PinChange {
+    /// The file, relative to the project.
+    pub file: String,
+    /// The service.
+    pub service: String,
+    /// The version set.
+    pub set: String,
+    /// The field.
+    pub field: String,
+    /// What it said; none where it said nothing.
+    pub before: Option<String>,
+    /// What it says now.
+    pub after: String,
+    /// The environment whose overlay says it; none where the document does.
+    pub overlay: Option<String>,
+}
+
+/// What was changed, by file. With `dry_run`, what would be.
+pub fn changes(changes: &[PinChange], dry_run: bool) -> String {
+    let mut out = String::new();
+    let columns = widths(changes.iter().map(|one| [one.service.as_str(), &one.set, &one.field]));
+    let mut file = None;
+    let mut files = 0;
+    for one in changes {
+        if file.replace(&one.file) != Some(&one.file) {
+            files += 1;
+            let _ = writeln!(out, "{}", styled(STRONG, &visible(&one.file)));
+        }
+        let row = row(&columns, [&one.service, &one.set, &one.field]);
+        let before = visible(one.before.as_deref().unwrap_or("nothing"));
+        let after = styled(GOOD, &visible(&one.after));
+        let overlay = one.overlay.as_ref().map(|name| {
+            let note = format!("   (environments.{})", visible(name));
+            styled(DIM, &note)
+        });
+        let _ = writeln!(out, "  {row}  {} → {after}{}", styled(BAD, &before), overlay.unwrap_or_default());
+    }
+    let verb = if dry_run { "to be changed" } else { "changed" };
+    let tail = if dry_run { "; nothing was written" } else { "" };
+    let _ = writeln!(out, "\n{} {verb} in {}{tail}", count(changes.len(), "value"), count(files, "file"));
+    out
+}
+
+/// A pin that is not the newest version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outdated {
+    /// The service.
+    pub service: String,
+    /// The version set.
+    pub set: String,
+    /// `agent` or `context graph`.
+    pub what: &'static str,
+    /// Its name, or id.
+    pub name: String,
+    /// The pinned version.
+    pub pin: u32,
+    /// The newest version.
+    pub latest: u32,
+}
+
+/// The outdated pins as a table.
+pub fn outdated(rows: &[Outdated]) -> String {
+    let mut out = String::new();
+    let whats: Vec<String> = rows.iter().map(|row| format!("{} {}", row.what, row.name)).collect();
+    let numbers: Vec<[String; 3]> = rows
+        .iter()
+        .map(|row| [row.pin, row.latest, row.latest.saturating_sub(row.pin)].map(|number| number.to_string()))
+        .collect();
+    let head = ["service", "version set", "what", "pin", "latest", "behind by"];
+    let cells = rows.iter().zip(&whats).zip(&numbers).map(|((row, what), [pin, latest, behind])| {
+        [
+            row.service.as_str(),
+            row.set.as_str(),
+            what.as_str(),
+            pin.as_str(),
+            latest.as_str(),
+            behind.as_str(),
+        ]
+    });
+    let columns = widths(std::iter::once(head).chain(cells.clone()));
+    let _ = writeln!(out, "{}", styled(STRONG, row(&columns, head).trim_end()));
+    for cells in cells {
+        let [service, set, what, pin, latest, behind] = cells;
+        let row = row(&columns, [service, set, what, pin, latest, behind]);
+        let _ = writeln!(out, "{}", row.trim_end());
+    }
+    let _ = writeln!(out, "\n{}", styled(CHANGED, &format!("{} outdated", count(rows.len(), "pin"))));
+    out
+}
+
+fn widths<'a, const N: usize>(rows: impl Iterator<Item = [&'a str; N]>) -> [usize; N] {
+    let mut widest = [0; N];
+    for row in rows {
+        for (widest, cell) in widest.iter_mut().zip(row) {
+            *widest = (*widest).max(width(&visible(cell)));
+        }
+    }
+    widest
+}
+
+fn row<const N: usize>(columns: &[usize; N], cells: [&str; N]) -> String {
+    let cells: Vec<String> =
+        cells.iter().zip(columns).map(|(cell, columns)| padded(&visible(cell), *columns)).collect();
+    cells.join("  ")
+}
