@@ -24,6 +24,7 @@
 //! | [`manifest`] | files → desired state, with every problem at its place | `model` |
 //! | [`edit`] | a YAML file's text and changes → its text, all else byte for byte | `model` |
 //! | [`plan`] | (desired, live, options) → plan; `verify` checks plans | `model` |
+//! | [`import`] | live services → manifests: new files, and changes to those that are there | `edit`, `model` |
 //! | [`remote`] | the two APIs: reading, writing, sign-in, limits, retries | `model` |
 //! | [`apply`] | runs a plan step by step and emits events; knows no terminal | `plan`, `remote`, `model` |
 //! | [`report`] | pure renderers of plans, events and diagnostics | `plan`, `apply`, `manifest`, `model` |
@@ -35,8 +36,8 @@
 //! | [`env`] | the only reader of environment variables, the clock and randomness | nothing |
 //!
 //! The emulator shares nothing with `remote` on purpose: a common wire type would hide one misreading
-//! of the contract in both. `model`, `edit`, `plan` and `report` know no async runtime, no HTTP, no files, no
-//! environment and no clock.
+//! of the contract in both. `model`, `edit`, `plan`, `import` and `report` know no async runtime, no HTTP,
+//! no files, no environment and no clock.
 
 pub mod apply;
 pub mod cli;
@@ -44,6 +45,7 @@ pub mod edit;
 pub mod emulator;
 pub mod env;
 pub mod error;
+pub mod import;
 pub mod manifest;
 pub mod model;
 pub mod plan;

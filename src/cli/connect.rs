@@ -81,7 +81,7 @@ pub(super) fn connect(context: &Context<'_>, loaded: &Loaded) -> Result<Connecti
 }
 
 /// The variables that name the workspace; the first that is set counts.
-const WORKSPACE_VARIABLES: &[&str] = &["PLATFORM_WORKSPACE_ID", "AMIGO_WORKSPACE_ID"];
+pub(super) const WORKSPACE_VARIABLES: &[&str] = &["PLATFORM_WORKSPACE_ID", "AMIGO_WORKSPACE_ID"];
 
 /// What the file says, else the first of these variables that is set.
 fn setting(env: &Env, file: &Option<String>, variables: &[&str]) -> Option<String> {

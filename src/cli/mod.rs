@@ -4,7 +4,10 @@ mod apply;
 mod completions;
 mod connect;
 mod emulator;
+mod files;
 mod ids;
+mod import;
+mod init;
 mod man;
 mod outdated;
 mod plan;
@@ -82,6 +85,10 @@ enum LogFormat {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Start a project that works at once on the embedded sandbox
+    Init(init::Init),
+    /// Write manifests from the live services, or bring those that are there up to date
+    Import(import::Import),
     /// Check manifests offline: every problem in every file
     Validate(validate::Validate),
     /// Show what an apply would do
@@ -140,6 +147,8 @@ fn run(cli: &Cli, ui: &Ui, env: &Env) -> Result<Success, Failure> {
     let context = Context { global: &cli.global, ui, env, stop: Stop::default() };
     runtime.block_on(async {
         match &cli.command {
+            Command::Init(command) => command.run(&context).await,
+            Command::Import(command) => command.run(&context).await,
             Command::Validate(command) => command.run(&context),
             Command::Plan(command) => command.run(&context).await,
             Command::Apply(command) => command.run(&context).await,

@@ -112,6 +112,14 @@ fn pattern<'a>(sink: &mut Sink, root: &Path, text: &'a str, span: Span) -> Optio
     Some(Pattern { text, span, matcher: glob.compile_matcher(), base, depth, hits: 0 })
 }
 
+/// Whether a file of this name within the project would be a manifest. Bad patterns were reported.
+pub(super) fn matches(globs: &[(String, Span)], name: &str) -> bool {
+    globs.iter().any(|(text, _)| {
+        let glob = GlobBuilder::new(text.trim_start_matches("./")).literal_separator(true).build();
+        glob.is_ok_and(|glob| glob.compile_matcher().is_match(name))
+    })
+}
+
 fn walk(
     sink: &mut Sink,
     root: &Path,

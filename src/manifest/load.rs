@@ -90,9 +90,39 @@ pub fn load(root: &Path, environment: Option<&str>) -> Result<Loaded, Problems> 
 ///
 /// As [`load`].
 pub fn load_places(root: &Path, environment: Option<&str>) -> Result<(Loaded, Places), Problems> {
-    let mut places = Places::default();
-    let loaded = loaded(examine_noting(root, environment, Some(&mut places))?)?;
-    Ok((loaded, places))
+    let root = find_here(root)?;
+    let mut reading = Reading { places: Some(Places::default()), ..Reading::default() };
+    let loaded = load_with(&root, environment, &mut reading)?;
+    Ok((loaded, reading.places.unwrap_or_default()))
+}
+
+/// How a project is read: as it is, or as it would be.
+#[derive(Default)]
+pub(super) struct Reading {
+    /// Texts that stand in the place of files, by their names within the project.
+    pub(super) instead: BTreeMap<String, String>,
+    /// Whether a project without manifests is one.
+    pub(super) may_be_empty: bool,
+    /// Whether what follows is kept.
+    pub(super) survey: bool,
+    /// The project's defaults.
+    pub(super) defaults: Option<Node>,
+    /// Every document: its file, which of the file's documents it is, and what it says itself.
+    pub(super) documents: Vec<(String, usize, Node)>,
+    /// Where version sets are said, if that is asked for.
+    pub(super) places: Option<Places>,
+    /// The project's manifests by name, and how many documents each holds; none where `amigops.yaml` can't
+    /// tell.
+    pub(super) manifests: Option<BTreeMap<String, usize>>,
+}
+
+/// Reads a project whose root is known, in some way.
+pub(super) fn load_with(
+    root: &Path,
+    environment: Option<&str>,
+    reading: &mut Reading,
+) -> Result<Loaded, Problems> {
+    loaded(examine_with(root, environment, reading))
 }
 
 /// What was found, where nothing is wrong with it.
@@ -123,23 +153,17 @@ pub(super) struct Examined {
 
 /// Reads everything, and keeps what it found whether or not something is wrong.
 pub(super) fn examine(root: &Path, environment: Option<&str>) -> Result<Examined, Problems> {
-    examine_noting(root, environment, None)
+    Ok(examine_with(&find_here(root)?, environment, &mut Reading::default()))
 }
 
-fn examine_noting(
-    root: &Path,
-    environment: Option<&str>,
-    places: Option<&mut Places>,
-) -> Result<Examined, Problems> {
-    let root = find_here(root)?;
+fn examine_with(root: &Path, environment: Option<&str>, reading: &mut Reading) -> Examined {
     let mut sink = Sink::default();
-    let mut manifests = None;
-    let loaded = run(&mut sink, &root, environment, &mut manifests, places);
-    Ok(Examined { loaded, problems: sink.finish(), manifests })
+    let loaded = run(&mut sink, root, environment, reading);
+    Examined { loaded, problems: sink.finish(), manifests: reading.manifests.take() }
 }
 
 /// The root with links resolved, so that paths can be compared.
-fn find_here(root: &Path) -> Result<PathBuf, Problems> {
+pub(super) fn find_here(root: &Path) -> Result<PathBuf, Problems> {
     let real = fs::canonicalize(root).map_err(|error| not_found(root, &format!("can't be read: {error}")))?;
     if real.join(PROJECT_FILE).symlink_metadata().is_err() {
         return Err(not_found(root, &format!("has no `{PROJECT_FILE}`")));
@@ -190,17 +214,16 @@ fn run(
     sink: &mut Sink,
     root: &Path,
     wanted: Option<&str>,
-    manifests: &mut Option<BTreeMap<String, usize>>,
-    mut places: Option<&mut Places>,
+    reading: &mut Reading,
 ) -> Option<(Project, Environment, Desired)> {
     let decoded = read_project(sink, root)?;
     let chosen = choose(sink, &decoded, wanted);
-    if let (Some(places), Some(chosen)) = (places.as_deref_mut(), &chosen) {
+    if let (Some(places), Some(chosen)) = (&mut reading.places, &chosen) {
         places.environment.clone_from(&chosen.name);
         places.defaults = places::of_defaults(decoded.defaults.as_ref());
     }
-    let counts = manifests.insert(BTreeMap::new());
-    let (documents, incomplete) = read_manifests(sink, root, &decoded, counts, places);
+    let (documents, incomplete) = read_manifests(sink, root, &decoded, reading);
+    reading.defaults.clone_from(&decoded.defaults);
     check::across(sink, &decoded, &documents, incomplete);
     let chosen = chosen?;
     let mut desired = Desired::default();
@@ -279,13 +302,12 @@ impl Variants {
     }
 }
 
-/// All documents, and whether some are missing. `counts` gets each file, and how many it holds.
+/// All documents, and whether some are missing.
 fn read_manifests(
     sink: &mut Sink,
     root: &Path,
     decoded: &project::Decoded,
-    counts: &mut BTreeMap<String, usize>,
-    mut places: Option<&mut Places>,
+    reading: &mut Reading,
 ) -> (Vec<Variants>, bool) {
     let mut except = vec![root.join(PROJECT_FILE)];
     for environment in decoded.project.environments.values() {
@@ -294,12 +316,21 @@ fn read_manifests(
         }
     }
     let before = sink.files();
-    let found = files::find(sink, root, &decoded.globs, &except);
+    let mut found = files::find(sink, root, &decoded.globs, &except);
+    let more = reading.instead.keys().filter(|name| files::matches(&decoded.globs, name));
+    found.extend(more.map(|name| (name.clone(), root.join(name))));
     let mut incomplete = sink.files() > before;
     let mut documents = Vec::new();
+    let mut counts: BTreeMap<String, usize> = found.iter().map(|(name, _)| (name.clone(), 0)).collect();
     for (name, path) in &found {
-        counts.insert(name.clone(), 0);
-        let Some((file, text)) = files::read(sink, name, path) else {
+        let read = match reading.instead.get(name) {
+            Some(text) => {
+                let text: Arc<str> = Arc::from(text.as_str());
+                Some((sink.add_file(name.clone(), Arc::clone(&text)), text))
+            }
+            None => files::read(sink, name, path),
+        };
+        let Some((file, text)) = read else {
             incomplete = true;
             continue;
         };
@@ -307,17 +338,21 @@ fn read_manifests(
         counts.insert(name.clone(), parsed.roots.len());
         incomplete |= !parsed.complete;
         for (root, number) in parsed.roots.into_iter().zip(parsed.numbers) {
-            if let Some(places) = places.as_deref_mut() {
+            if let Some(places) = &mut reading.places {
                 places.note(name, number, &root);
+            }
+            if reading.survey {
+                reading.documents.push((name.clone(), number, root.clone()));
             }
             let variants = variants(sink, decoded, root);
             incomplete |= variants.any().is_none();
             documents.push(variants);
         }
     }
-    if documents.is_empty() && !incomplete && !decoded.globs.is_empty() {
+    if documents.is_empty() && !incomplete && !decoded.globs.is_empty() && !reading.may_be_empty {
         refuse_nothing(sink, decoded, found.len());
     }
+    reading.manifests = Some(counts);
     (documents, incomplete)
 }
 

@@ -33,6 +33,7 @@ pub(crate) mod tests;
 
 pub use build::{ids, plan};
 pub use lookups::lookups;
+pub use names::is_leftover;
 pub use types::{
     Action, Change, Estimate, Finding, Options, Plan, PlanError, Problem, ProblemKind, Risk, ServiceKind,
     ServicePlan, Step, StepId, Summary, Target,

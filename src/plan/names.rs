@@ -70,6 +70,15 @@ pub(super) fn passing_to(service: &LiveService) -> Option<ServiceName> {
     (words == ["renaming"]).then(|| ServiceName::new(base))
 }
 
+/// Whether a service is a leftover of a replacement or a rename, under way or done: no manifest speaks of
+/// its present name.
+pub fn is_leftover(service: &LiveService) -> bool {
+    let given = suffix(service.name.as_str(), service.id.as_str())
+        .is_some_and(|(_, words)| matches!(words.as_slice(), ["replaced" | "abandoned", _] | ["renaming"]));
+    // The new service of a replacement is named after the old one's id, or has the final name already.
+    given || (!service.active && service.tags.contains_key(TAG_REPLACES))
+}
+
 /// Splits `Base (word… id)` where the id is this one, or its beginning: the base and the words before it.
 fn suffix<'a>(name: &'a str, id: &str) -> Option<(&'a str, Vec<&'a str>)> {
     let inner = name.strip_suffix(')')?;

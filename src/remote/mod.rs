@@ -26,7 +26,7 @@ pub use classic::Classic;
 pub use failure::{ApiError, Cause};
 pub use limits::Reservation;
 pub use platform::Platform;
-pub use snapshot::read_snapshot;
+pub use snapshot::{complete_snapshot, read_snapshot};
 
 use crate::model::{
     AgentId, BehaviorSet, BehaviorSetId, Catalog, ContextGraphId, Endpoint, LatestVersion, LiveService, Need,

@@ -13,9 +13,22 @@ use crate::model::{Catalog, LatestVersion, Lookups, Need, ServiceId, Snapshot};
 /// The first request that failed for good.
 pub async fn read_snapshot(
     api: &impl ReadApi,
+    lacking: impl FnMut(&Snapshot) -> Lookups,
+) -> Result<Snapshot, ApiError> {
+    let snapshot = Snapshot { services: api.services().await?, ..Snapshot::default() };
+    complete_snapshot(api, snapshot, lacking).await
+}
+
+/// Reads what a snapshot lacks, until it lacks nothing.
+///
+/// # Errors
+///
+/// The first request that failed for good.
+pub async fn complete_snapshot(
+    api: &impl ReadApi,
+    mut snapshot: Snapshot,
     mut lacking: impl FnMut(&Snapshot) -> Lookups,
 ) -> Result<Snapshot, ApiError> {
-    let mut snapshot = Snapshot { services: api.services().await?, ..Snapshot::default() };
     loop {
         let lookups = lacking(&snapshot);
         if lookups.is_nothing() {

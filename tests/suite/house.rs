@@ -13,6 +13,7 @@ const ROOMS: &[(&str, Imports)] = &[
     ("manifest", Only(&["model"])),
     ("edit", Only(&["model"])),
     ("plan", Only(&["model"])),
+    ("import", Only(&["edit", "model"])),
     ("remote", Only(&["model"])),
     ("apply", Only(&["plan", "remote", "model"])),
     ("report", Only(&["plan", "apply", "manifest", "model"])),
@@ -25,10 +26,14 @@ const ROOMS: &[(&str, Imports)] = &[
 ];
 
 /// Tests beside the code that need another room to run against.
-const TESTS: &[(&str, &str)] = &[("src/apply/tests.rs", "emulator")];
+const TESTS: &[(&str, &str)] = &[
+    ("src/apply/tests.rs", "emulator"),
+    ("src/import/tests.rs", "manifest"),
+    ("src/import/tests.rs", "plan"),
+];
 
 /// Rooms that compute and do nothing else: the same input gives the same output.
-const PURE: &[&str] = &["model", "edit", "plan", "report"];
+const PURE: &[&str] = &["model", "edit", "plan", "import", "report"];
 /// What they must not know: words, and modules of `std`.
 const IMPURE_WORDS: &[&str] = &["tokio", "reqwest", "SystemTime", "Instant"];
 const IMPURE_MODULES: &[&str] = &["fs", "env"];

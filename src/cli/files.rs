@@ -1,0 +1,52 @@
+//! Writing files of a project: whole or not at all, and never over a file that is somebody else's. May
+//! import everything.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+
+use crate::error::Failure;
+
+/// Writes a new file; one that is there is left alone and is an error.
+pub(super) fn create(path: &Path, text: &str) -> Result<(), Failure> {
+    write(path, text, None).map_err(|error| failure(path, &error))
+}
+
+/// Puts a text in the place of a file's, with its permissions. A link stays one: what it leads to is written.
+pub(super) fn replace(path: &Path, text: &str) -> Result<(), Failure> {
+    let written = || {
+        let real = fs::canonicalize(path)?;
+        let permissions = fs::metadata(&real)?.permissions();
+        write(&real, text, Some(permissions))
+    };
+    written().map_err(|error: io::Error| failure(path, &error))
+}
+
+fn write(path: &Path, text: &str, replacing: Option<fs::Permissions>) -> io::Result<()> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".amigops-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // As any new file: the process's mask takes away what it takes away.
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    let mut file = builder.tempfile_in(directory)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    match replacing {
+        Some(permissions) => {
+            file.as_file().set_permissions(permissions)?;
+            file.persist(path)?;
+        }
+        None => {
+            file.persist_noclobber(path)?;
+        }
+    }
+    Ok(())
+}
+
+fn failure(path: &Path, error: &io::Error) -> Failure {
+    Failure::other(format!("`{}` can't be written: {error}", path.display()))
+}

@@ -1,0 +1,250 @@
+//! Where a document says something: in itself, over the project's defaults, or in the overlay of one
+//! environment. May import `edit` and `model`.
+//!
+//! The rule: a project with one environment says it in the document; where there are several, only the
+//! overlay of the environment that is imported is written, because nothing is known of the others. What an
+//! overlay has already is changed there in either case.
+
+use serde_json::{Map, Value, json};
+
+use crate::edit::Change;
+
+/// A document in its layers, while it is changed.
+pub(super) struct Layers<'a> {
+    defaults: &'a Map<String, Value>,
+    document: Map<String, Value>,
+    environment: &'a str,
+    sole: bool,
+}
+
+/// What can't be said, and why.
+pub(super) type Refusal = &'static str;
+
+const NO_VALUE: Refusal = "an overlay can't say a tag without a value: null removes it there";
+const DEFAULT_TAG: Refusal = "a document can't take a tag away that the project's `defaults` have";
+
+impl<'a> Layers<'a> {
+    pub(super) fn new(
+        defaults: &'a Map<String, Value>,
+        document: Map<String, Value>,
+        environment: &'a str,
+        sole: bool,
+    ) -> Self {
+        Self { defaults, document, environment, sole }
+    }
+
+    /// The document as it has become.
+    pub(super) fn into_document(self) -> Map<String, Value> {
+        self.document
+    }
+
+    /// Makes the environment see this value.
+    pub(super) fn set(&mut self, path: &[&str], value: &Value) -> Result<(), Refusal> {
+        if self.in_overlay(path) {
+            return self.set_in_overlay(path, value);
+        }
+        let value = match get(self.defaults, path) {
+            Some(default) => patch(default, value),
+            None => Some(value.clone()),
+        };
+        match value {
+            Some(value) => put(&mut self.document, path, value),
+            None => take(&mut self.document, path),
+        }
+        Ok(())
+    }
+
+    fn set_in_overlay(&mut self, path: &[&str], value: &Value) -> Result<(), Refusal> {
+        let in_tags = path[0] == "tags";
+        let lacks_value =
+            value.is_null() || value.as_object().is_some_and(|tags| tags.values().any(Value::is_null));
+        let said = match self.without_overlay(path) {
+            Some(under) => patch(&under, value),
+            None => Some(value.clone()),
+        };
+        if in_tags && lacks_value && said.is_some() {
+            return Err(NO_VALUE);
+        }
+        let path = self.overlay_path(path);
+        match said {
+            Some(said) => put(&mut self.document, &path, said),
+            None => take(&mut self.document, &path),
+        }
+        Ok(())
+    }
+
+    /// Makes the environment see nothing there.
+    pub(super) fn unset(&mut self, path: &[&str]) -> Result<(), Refusal> {
+        let overlay = self.overlay_path(path);
+        if self.in_overlay(path) && !self.sole {
+            match self.without_overlay(path) {
+                Some(_) => put(&mut self.document, &overlay, Value::Null),
+                None => take(&mut self.document, &overlay),
+            }
+            return Ok(());
+        }
+        take(&mut self.document, &overlay);
+        if get(self.defaults, path).is_none() {
+            take(&mut self.document, path);
+            return Ok(());
+        }
+        if path[0] == "tags" && path.len() > 1 {
+            return Err(DEFAULT_TAG);
+        }
+        put(&mut self.document, path, Value::Null);
+        Ok(())
+    }
+
+    fn overlay_path<'p>(&self, path: &[&'p str]) -> Vec<&'p str>
+    where
+        'a: 'p,
+    {
+        [&["environments", self.environment], path].concat()
+    }
+
+    /// Whether a value is said in the environment's overlay: always where there are other environments, else
+    /// where the overlay has it, or something in its way.
+    fn in_overlay(&self, path: &[&str]) -> bool {
+        let overlay = self.overlay_path(path);
+        !self.sole
+            || get(&self.document, &overlay).is_some()
+            || (3..overlay.len())
+                .any(|end| get(&self.document, &overlay[..end]).is_some_and(|value| !value.is_object()))
+    }
+
+    /// What the environment would see without its overlay.
+    fn without_overlay(&self, path: &[&str]) -> Option<Value> {
+        let (default, own) = (get(self.defaults, path), get(&self.document, path));
+        match (default, own) {
+            (Some(Value::Object(default)), Some(Value::Object(own))) => {
+                Some(Value::Object(crate::model::merged(default, own)))
+            }
+            (_, Some(Value::Null)) if path[0] != "tags" => None,
+            (_, Some(own)) => Some(own.clone()),
+            (Some(default), None) => {
+                // A null above it takes the default away.
+                let removed =
+                    (1..path.len()).any(|end| get(&self.document, &path[..end]).is_some_and(Value::is_null));
+                (!removed).then(|| default.clone())
+            }
+            (None, None) => None,
+        }
+    }
+}
+
+/// The value at a path.
+pub(super) fn get<'v>(members: &'v Map<String, Value>, path: &[&str]) -> Option<&'v Value> {
+    let (first, rest) = path.split_first()?;
+    let value = members.get(*first)?;
+    if rest.is_empty() { Some(value) } else { get(value.as_object()?, rest) }
+}
+
+fn put(members: &mut Map<String, Value>, path: &[&str], value: Value) {
+    let Some((first, rest)) = path.split_first() else { return };
+    if rest.is_empty() {
+        members.insert((*first).to_owned(), value);
+        return;
+    }
+    let inner = members.entry((*first).to_owned()).or_insert_with(|| json!({}));
+    if !inner.is_object() {
+        *inner = json!({});
+    }
+    if let Value::Object(inner) = inner {
+        put(inner, rest, value);
+    }
+}
+
+fn take(members: &mut Map<String, Value>, path: &[&str]) {
+    match path {
+        [] => {}
+        [last] => {
+            members.remove(*last);
+        }
+        [first, rest @ ..] => {
+            if let Some(Value::Object(inner)) = members.get_mut(*first) {
+                take(inner, rest);
+            }
+        }
+    }
+}
+
+/// The merge patch (RFC 7396) that makes one value the other; none where they are the same.
+fn patch(from: &Value, to: &Value) -> Option<Value> {
+    let (Value::Object(from), Value::Object(members)) = (from, to) else {
+        return (from != to).then(|| to.clone());
+    };
+    let mut patched = Map::new();
+    for (key, value) in members {
+        let said = from.get(key).map_or_else(|| Some(value.clone()), |from| patch(from, value));
+        patched.extend(said.map(|said| (key.clone(), said)));
+    }
+    let gone = from.keys().filter(|key| !members.contains_key(*key));
+    patched.extend(gone.map(|key| (key.clone(), Value::Null)));
+    (!patched.is_empty()).then_some(Value::Object(patched))
+}
+
+/// What a document must say so that, over the defaults, it says all of this.
+pub(super) fn over_defaults(
+    defaults: &Map<String, Value>,
+    wanted: &Map<String, Value>,
+) -> Map<String, Value> {
+    /// What the defaults say of how changes are brought about holds for every service.
+    const KEPT: &[&str] = &["lifecycle", "smoke", "depends_on"];
+    let mut document = Map::new();
+    for (key, value) in wanted {
+        match (defaults.get(key), value) {
+            (Some(Value::Object(default)), Value::Object(tags)) if key == "tags" => {
+                // Null is a tag's value, so that a default's tag can't be taken away alone.
+                let all = default.keys().all(|name| tags.contains_key(name));
+                let more = tags.iter().filter(|(name, value)| default.get(*name) != Some(value));
+                let more: Map<String, Value> =
+                    more.map(|(name, value)| (name.clone(), value.clone())).collect();
+                match (all, more.is_empty()) {
+                    (false, _) => document.insert(key.clone(), Value::Null),
+                    (true, true) => None,
+                    (true, false) => document.insert(key.clone(), Value::Object(more)),
+                };
+            }
+            (Some(default), _) => document.extend(patch(default, value).map(|value| (key.clone(), value))),
+            (None, _) => {
+                document.insert(key.clone(), value.clone());
+            }
+        }
+    }
+    let gone = defaults.keys().filter(|key| !wanted.contains_key(*key) && !KEPT.contains(&key.as_str()));
+    document.extend(gone.map(|key| (key.clone(), Value::Null)));
+    document
+}
+
+/// The changes that make one document another, each as low as it can be.
+pub(super) fn changes(before: &Map<String, Value>, after: &Map<String, Value>) -> Vec<Change> {
+    let mut changes = Vec::new();
+    compare(before, after, &mut Vec::new(), &mut changes);
+    changes
+}
+
+fn compare(
+    before: &Map<String, Value>,
+    after: &Map<String, Value>,
+    at: &mut Vec<String>,
+    changes: &mut Vec<Change>,
+) {
+    for key in before.keys().filter(|key| !after.contains_key(*key)) {
+        changes.push(Change::Remove { path: below(at, key) });
+    }
+    for (key, value) in after {
+        match (before.get(key), value) {
+            (Some(old), _) if old == value => {}
+            (Some(Value::Object(old)), Value::Object(new)) => {
+                at.push(key.clone());
+                compare(old, new, at, changes);
+                at.pop();
+            }
+            _ => changes.push(Change::Set { path: below(at, key), value: value.clone() }),
+        }
+    }
+}
+
+fn below(at: &[String], key: &str) -> Vec<String> {
+    at.iter().cloned().chain([key.to_owned()]).collect()
+}

@@ -1,0 +1,270 @@
+//! One live service as a document: everything that a manifest can say of it, less what goes without saying.
+//! May import `model` only.
+
+use serde_json::{Map, Value, json};
+
+use super::{Context, Note, layers};
+use crate::model::settings::{self, EXPERIENCE_CONTROLS, Field, Kind, SERVICE};
+use crate::model::{Catalog, LiveService, LlmPreference, Pin, TAG_PROTECTED, VersionSet, VersionSetName};
+
+/// The whole document of a service that has none yet.
+pub(super) fn document(
+    context: &Context<'_>,
+    live: &LiveService,
+    notes: &mut Vec<Note>,
+) -> Map<String, Value> {
+    let mut all = fields(context, live, notes);
+    let mut overlay = Map::new();
+    if context.mixed {
+        // The other environments' API has no settings, and no controls.
+        for field in SERVICE {
+            overlay.extend(all.remove_entry(field.name));
+        }
+        // Its ids are of another form. A name that is not unique here may be so there.
+        let agent = context.snapshot.agents.name_of(&live.agent);
+        let graph = context.snapshot.context_graphs.name_of(&live.context_graph);
+        for (key, name) in [("agent", agent), ("context_graph", graph)] {
+            if let (Some(Value::Object(by_id)), Some(name)) = (all.get(key).cloned(), name.and_then(usable)) {
+                all.insert(key.to_owned(), json!(name));
+                overlay.insert(key.to_owned(), Value::Object(by_id));
+            }
+        }
+        overlay.extend(take_controls(&mut all).map(|sets| ("version_sets".to_owned(), sets)));
+    }
+    let mut document = layers::over_defaults(context.defaults, &all);
+    if !overlay.is_empty() {
+        document.insert("environments".to_owned(), json!({context.environment: overlay}));
+    }
+    document
+}
+
+fn fields(context: &Context<'_>, live: &LiveService, notes: &mut Vec<Note>) -> Map<String, Value> {
+    let mut all = Map::new();
+    let mut put = |key: &str, value: Value| all.insert(key.to_owned(), value);
+    put("service", json!(live.name));
+    put("agent", reference(&live.agent, &context.snapshot.agents));
+    put("context_graph", reference(&live.context_graph, &context.snapshot.context_graphs));
+    if !live.description.trim().is_empty() {
+        put("description", json!(live.description.trim()));
+    }
+    if !live.active || context.defaults.contains_key("active") {
+        put("active", json!(live.active));
+    }
+    if !live.keyterms.is_empty() || context.defaults.contains_key("keyterms") {
+        put("keyterms", json!(live.keyterms));
+    }
+    let tags = tags(context, live);
+    if !tags.is_empty() {
+        put("tags", Value::Object(tags));
+    }
+    if let Some(sets) = version_sets(context, live, notes) {
+        put("version_sets", Value::Object(sets));
+    }
+    // Without it, the plan would take the protection away.
+    if is_protected(live) {
+        put("lifecycle", json!({"prevent_removal": true}));
+    }
+    all.extend(service_settings(context, live));
+    all
+}
+
+/// Whether the live service carries the tag that `prevent_removal` stands for.
+pub(super) fn is_protected(live: &LiveService) -> bool {
+    live.tags.get(TAG_PROTECTED).is_some_and(|value| value.as_deref() == Some("true"))
+}
+
+/// An agent or context graph by its name, where that can only mean this one, else by its id.
+pub(super) fn reference<Id: Ord + AsRef<str>>(id: &Id, catalog: &Catalog<Id>) -> Value {
+    let name = catalog.name_of(id).and_then(usable);
+    let unique = |name: &&str| matches!(catalog.named(name).as_slice(), [(only, _)] if *only == id);
+    match name.filter(unique) {
+        Some(name) => json!(name),
+        None => json!({"id": id.as_ref()}),
+    }
+}
+
+/// A name that a manifest can say.
+fn usable(name: &str) -> Option<&str> {
+    Some(name.trim())
+        .filter(|name| !name.is_empty() && !name.chars().any(|c| c.is_control() || is_invisible(c)))
+}
+
+/// Characters that no name in a manifest may have.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}' | '\u{2028}'..='\u{202e}' | '\u{2060}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// The tags that a manifest may declare.
+pub(super) fn tags(context: &Context<'_>, live: &LiveService) -> Map<String, Value> {
+    let own = |key: &str| context.policy.ownership.is_own_tag(key);
+    live.tags.iter().filter(|(key, _)| !own(key)).map(|(key, value)| (key.clone(), json!(value))).collect()
+}
+
+/// All managed version sets; none where a service only has the `release` that it was born with.
+fn version_sets(
+    context: &Context<'_>,
+    live: &LiveService,
+    notes: &mut Vec<Note>,
+) -> Option<Map<String, Value>> {
+    let born = |name: &VersionSetName, set: &VersionSet| {
+        let VersionSet { agent_version, context_graph_version, llm_model_preferences, carried: _ } = set;
+        name.is_release()
+            && *agent_version == Pin::Latest
+            && *context_graph_version == Pin::Latest
+            && llm_model_preferences.is_empty()
+    };
+    let managed = live.version_sets.iter().filter(|(name, _)| !context.policy.is_unmanaged(name));
+    let sets: Vec<_> = managed.filter(|(name, set)| !born(name, set)).collect();
+    let pinned = |name: &VersionSetName| context.policy.guardrails.require_pins.contains(name);
+    let latest =
+        |set: &VersionSet| set.agent_version == Pin::Latest || set.context_graph_version == Pin::Latest;
+    if let Some((name, _)) = sets.iter().find(|(name, set)| pinned(name) && latest(set)) {
+        let message = format!(
+            "its version sets stay unmanaged: `{name}` uses `latest`, which `guardrails.require_pins` forbids"
+        );
+        notes.push(Note::new(&live.name, message));
+        return None;
+    }
+    let sets: Map<String, Value> =
+        sets.into_iter().map(|(name, set)| (name.to_string(), version_set(set))).collect();
+    (!sets.is_empty()).then_some(sets)
+}
+
+/// One version set.
+pub(super) fn version_set(set: &VersionSet) -> Value {
+    let mut value = Map::new();
+    value.insert("agent_version".to_owned(), pin(set.agent_version));
+    value.insert("context_graph_version".to_owned(), pin(set.context_graph_version));
+    if !set.llm_model_preferences.is_empty() {
+        let all = set.llm_model_preferences.iter().map(|(name, one)| (name.clone(), preference(one)));
+        value.insert("llm_model_preferences".to_owned(), all.collect());
+    }
+    Value::Object(value)
+}
+
+/// A pin as manifests spell it.
+pub(super) fn pin(pin: Pin) -> Value {
+    match pin {
+        Pin::Latest => json!("latest"),
+        Pin::Number(number) => json!(number),
+    }
+}
+
+/// One model preference, without controls that no manifest knows.
+pub(super) fn preference(one: &LlmPreference) -> Value {
+    let mut value = Map::new();
+    value.insert("llm_name".to_owned(), json!(one.llm_name));
+    if !one.params.is_empty() {
+        value.insert("params".to_owned(), json!(one.params));
+    }
+    let controls = known(EXPERIENCE_CONTROLS, &one.experience_controls);
+    if !controls.is_empty() {
+        value.insert("experience_controls".to_owned(), Value::Object(controls));
+    }
+    Value::Object(value)
+}
+
+/// The controls of all preferences, out of the version sets and in the same shape.
+fn take_controls(all: &mut Map<String, Value>) -> Option<Value> {
+    const PREFERENCES: &str = "llm_model_preferences";
+    const CONTROLS: &str = "experience_controls";
+    let mut taken = Map::new();
+    for (name, set) in all.get_mut("version_sets")?.as_object_mut()? {
+        let Some(preferences) = set.get_mut(PREFERENCES).and_then(Value::as_object_mut) else { continue };
+        let mut of_set = Map::new();
+        for (interaction, one) in preferences {
+            let controls = one.as_object_mut().and_then(|one| one.remove(CONTROLS));
+            of_set.extend(controls.map(|controls| (interaction.clone(), json!({CONTROLS: controls}))));
+        }
+        if !of_set.is_empty() {
+            taken.insert(name.clone(), json!({PREFERENCES: of_set}));
+        }
+    }
+    (!taken.is_empty()).then_some(Value::Object(taken))
+}
+
+/// The settings that aren't the server's defaults; all of a setting that the project has a default for.
+fn service_settings(context: &Context<'_>, live: &LiveService) -> Map<String, Value> {
+    let values = settings::normal(SERVICE, &live.settings);
+    let mut found = Map::new();
+    for field in SERVICE {
+        let Some(value) = values.get(field.name).filter(|value| takes(&field.kind, value)) else { continue };
+        let here = if context.defaults.contains_key(field.name) {
+            known_value(&field.kind, value)
+        } else {
+            let Some(value) = said(field, value) else { continue };
+            value
+        };
+        found.insert(field.name.to_owned(), here);
+    }
+    if live.settings.is_empty() && context.defaults.is_empty() { Map::new() } else { found }
+}
+
+/// A value less the server's defaults; none where nothing is left to say.
+fn said(field: &Field, value: &Value) -> Option<Value> {
+    use settings::Default;
+    match field.default {
+        Default::Boolean(default) if *value == json!(default) => return None,
+        Default::Integer(default) if *value == json!(default) => return None,
+        Default::Word(default) if *value == json!(default) => return None,
+        _ => {}
+    }
+    let value = match (&field.kind, value) {
+        (Kind::Object(fields), Value::Object(values)) => Value::Object(said_all(fields, values)),
+        (kind, value) => known_value(kind, value),
+    };
+    let empty = value.as_object().is_some_and(Map::is_empty);
+    (!empty || field.required).then_some(value)
+}
+
+fn said_all(fields: &[Field], values: &Map<String, Value>) -> Map<String, Value> {
+    let said = |field: &Field| {
+        let value = values.get(field.name).filter(|value| takes(&field.kind, value))?;
+        Some((field.name.to_owned(), said(field, value)?))
+    };
+    fields.iter().filter_map(said).collect()
+}
+
+/// The members that manifests can say: the others stay as they are whatever a manifest says. The vendor's
+/// lists of words grow, and a value that is new must not keep a service from being imported.
+pub(super) fn known(fields: &[Field], values: &Map<String, Value>) -> Map<String, Value> {
+    let known = |field: &Field| {
+        let value = values.get(field.name).filter(|value| takes(&field.kind, value))?;
+        Some((field.name.to_owned(), known_value(&field.kind, value)))
+    };
+    fields.iter().filter_map(known).collect()
+}
+
+/// Whether a manifest may say this; members of objects are looked at one by one.
+fn takes(kind: &Kind, value: &Value) -> bool {
+    match (kind, value) {
+        (Kind::OneOf(words), Value::String(text)) => words.contains(&text.as_str()),
+        (Kind::Text { min, max }, Value::String(text)) => (*min..=*max).contains(&text.chars().count()),
+        (Kind::Integer { min, max }, Value::Number(number)) => {
+            number.as_i64().is_some_and(|number| (*min..=*max).contains(&number))
+        }
+        (Kind::Number { min, max }, Value::Number(number)) => {
+            number.as_f64().is_some_and(|number| (*min..=*max).contains(&number))
+        }
+        (Kind::List(of), Value::Array(items)) => items.iter().all(|item| takes(of, item)),
+        (Kind::Map { of, most }, Value::Object(members)) => {
+            members.len() <= *most && members.values().all(|value| takes(of, value))
+        }
+        (Kind::TextOrList, Value::Array(items)) => items.iter().all(Value::is_string),
+        (Kind::Boolean, Value::Bool(_))
+        | (Kind::TextOrList, Value::String(_))
+        | (Kind::Any, _)
+        | (Kind::Object(_), Value::Object(_)) => true,
+        _ => false,
+    }
+}
+
+fn known_value(kind: &Kind, value: &Value) -> Value {
+    match (kind, value) {
+        (Kind::Object(fields), Value::Object(values)) => Value::Object(known(fields, values)),
+        (Kind::Map { of, .. }, Value::Object(values)) => {
+            values.iter().map(|(key, value)| (key.clone(), known_value(of, value))).collect()
+        }
+        (_, value) => value.clone(),
+    }
+}
