@@ -256,20 +256,20 @@ on_both_apis! {
         let lab = lab(api);
         lab.manifests(
             "service: Coach\ndescription: Old.\nagent: Coach Maya\ncontext_graph: Coaching Flow\n\
-             tags: {tier: &words gold, team: *words}\n",
+             version_sets:\n  release: &pins {agent_version: 3, context_graph_version: 5}\n  staging: *pins\n",
         );
         lab.apply().expect(0);
         let id = lab.active("Coach").id;
         lab.change(&id, |service| {
             service.description = "New.".to_owned();
-            service.tags.insert("team".to_owned(), Some("care".to_owned()));
+            service.version_sets.get_mut("staging").unwrap().agent_version = Some(4);
         });
         let run = lab.run(&["import", "--out", "services"]).expect(0);
-        assert!(run.stderr.contains("services/all.yaml: line 5: `tags.team`"), "{}", run.stderr);
-        assert!(run.stderr.contains("live, it is \"care\""), "{}", run.stderr);
+        assert!(run.stderr.contains("services/all.yaml: line 7: `version_sets.staging.agent_version`"), "{}", run.stderr);
+        assert!(run.stderr.contains("live, it is 4"), "{}", run.stderr);
         assert!(run.stdout.contains("A plan is not empty"), "{}", run.stdout);
         let text = std::fs::read_to_string(lab.path().join("services/all.yaml")).unwrap();
-        assert!(text.contains("description: New.") && text.contains("team: *words"), "{text}");
+        assert!(text.contains("description: New.") && text.contains("staging: *pins"), "{text}");
     }
 
     fn other_environments_keep_what_they_have(api: Api) {
