@@ -8,7 +8,20 @@ use amigops::schema::File;
 
 use crate::harness::{Run, amigops, finish};
 
-const COMMANDS: &[&str] = &["validate", "plan", "apply", "ids", "emulator", "schema", "completions", "man"];
+const COMMANDS: &[&str] = &[
+    "init",
+    "validate",
+    "plan",
+    "apply",
+    "import",
+    "promote",
+    "outdated",
+    "ids",
+    "emulator",
+    "schema",
+    "completions",
+    "man",
+];
 
 fn run(args: &[&str]) -> Run {
     let directory = tempfile::tempdir().unwrap();
