@@ -5,5 +5,6 @@ pub(crate) mod build;
 mod cases;
 pub(crate) mod generate;
 mod platform;
+mod platform_replacements;
 mod properties;
 mod replacements;
