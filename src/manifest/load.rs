@@ -321,7 +321,7 @@ fn read_manifests(
     found.extend(more.map(|name| (name.clone(), root.join(name))));
     let mut incomplete = sink.files() > before;
     let mut documents = Vec::new();
-    let mut counts: BTreeMap<String, usize> = found.iter().map(|(name, _)| (name.clone(), 0)).collect();
+    let mut counts: BTreeMap<String, usize> = found.keys().map(|name| (name.clone(), 0)).collect();
     for (name, path) in &found {
         let read = match reading.instead.get(name) {
             Some(text) => {
