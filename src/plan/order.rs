@@ -99,10 +99,11 @@ fn depend(draft: &mut Draft<'_>, desired: &Desired) {
 
 /// For each step that takes a name: the step that frees it.
 fn name_edges(draft: &mut Draft<'_>) -> Vec<(usize, usize)> {
-    let (active, inactive): (Vec<_>, Vec<_>) =
+    let (active, mut inactive): (Vec<_>, Vec<_>) =
         draft.snapshot.services.iter().partition(|service| service.active);
+    inactive.sort_by(|a, b| b.id.cmp(&a.id));
     let inactive = inactive.into_iter().filter(|_| draft.options.api.inactive_services_hold_names());
-    // Of several with one name, the active one is its holder.
+    // Of several with one name, the active one is its holder, else the one with the smallest id.
     let holders: BTreeMap<&ServiceName, &LiveService> =
         inactive.chain(active).map(|service| (&service.name, service)).collect();
     let mut freers: BTreeMap<&ServiceName, Vec<usize>> = BTreeMap::new();

@@ -188,3 +188,41 @@ fn of_two_new_services_the_later_is_given_up_when_the_old_one_is_gone() {
     done.services.append(&mut late.services);
     assert_snapshot!(show(&desired, &done), @"1 discard 65f0c1aa-0000-4000-8000-00000000000f name=Coach (abandoned 2026-11-22 65f0c1) tags=managed_by");
 }
+
+#[test]
+fn an_inactive_service_moves_on_while_its_name_is_on_the_way_to_a_new_one() {
+    let mut idle = there("65f0c1aa-0000-4000-8000-000000000003", "Able", "A1", json!({}));
+    idle.active = false;
+    let mut able = wanted("Able", "A2");
+    able.lifecycle.on_agent_change = Some(OnAgentChange::Replace);
+    able.lifecycle.renamed_from = Some("Echo".into());
+    let mut delta = wanted("Delta", "A1");
+    delta.lifecycle.renamed_from = Some("Able".into());
+    let (desired, before) = (
+        desired([able, delta]),
+        snapshot([idle, there("65f0c1bb-0000-4000-8000-000000000004", "Echo", "A1", json!({}))]),
+    );
+    let whole = plan_and_judge(&desired, &before, &platform());
+    let cut = crate::plan::verify::outcome(&before, &whole.steps[..1], Api::Platform);
+    assert_snapshot!(show(&desired, &cut), @r"
+    1 update 65f0c1aa-0000-4000-8000-000000000003 name=Delta description
+    2 hand over 65f0c1bb-0000-4000-8000-000000000004 name=Echo (replaced 2026-11-22 65f0c1) -> 000000000000cafe00000002 name=Able active=true after 1
+    3 retire 65f0c1bb-0000-4000-8000-000000000004 (deactivate) active=false after 2
+    ");
+}
+
+#[test]
+fn of_several_inactive_namesakes_the_same_is_told_of_in_any_order() {
+    let stranger = |id: &str| {
+        let mut stranger = there(id, "Coach", "A1", json!({}));
+        stranger.active = false;
+        stranger.tags.clear();
+        stranger
+    };
+    let desired = desired([wanted("Coach", "A1")]);
+    let told = |ids: [&str; 2]| {
+        plan_and_judge(&desired, &snapshot(ids.map(stranger)), &platform()).findings[0].message.clone()
+    };
+    assert_eq!(told(["8", "9"]), told(["9", "8"]));
+    assert!(told(["8", "9"]).contains(": 8;"));
+}
