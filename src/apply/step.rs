@@ -186,9 +186,13 @@ impl<'a, A: WriteApi> Runner<'a, A> {
         };
         let must_look = activation.may_have_happened() || activation.status() == Some(409);
         let seen = if must_look { self.api.services().await.ok() } else { None };
-        let active =
-            |id: &ServiceId| seen.iter().flatten().any(|service| &service.id == id && service.active);
-        if activation.may_have_happened() && active(new) {
+        // One that only takes the name, and stays inactive, is done when it has the name.
+        let is_done = seen.iter().flatten().any(|service| {
+            &service.id == new
+                && activate.active.is_none_or(|active| service.active == active)
+                && activate.name.as_ref().is_none_or(|name| &service.name == name)
+        });
+        if activation.may_have_happened() && is_done {
             return Ok(());
         }
         if rename.is_none() {

@@ -63,16 +63,7 @@ pub(super) fn steps(
         Target::Live(_) => None,
     };
     behavior_sets(draft, wanted, old, embodiment.half_made, &target, created);
-    let prepared: Vec<usize> = (first..draft.steps.len()).collect();
-    let mut smoked: Vec<usize> = Vec::new();
-    for test in &wanted.smoke {
-        let action = Action::Smoke { target: target.clone(), test: test.clone() };
-        let mut step = DraftStep::new(&wanted.name, action, Risk::Safe);
-        step.after.extend(&prepared);
-        // A user can hold one conversation with a service at a time.
-        step.after.extend(smoked.last());
-        smoked.push(draft.push(step));
-    }
+    smoke(draft, wanted, &target, first);
     let takes_name = content.name != wanted.name;
     if active || takes_name {
         hand_over(draft, wanted, old, target, &HandOver { active, takes_name }, first);
@@ -88,6 +79,20 @@ pub(super) fn steps(
         retire_old(draft, wanted, older, 0..0);
     }
     draft.services.push(show(draft, embodiment, old, &Content { active, ..content }));
+}
+
+/// Holds the smoke tests with the new service, after all steps from `first` on.
+fn smoke(draft: &mut Draft<'_>, wanted: &DesiredService, target: &Target, first: usize) {
+    let prepared: Vec<usize> = (first..draft.steps.len()).collect();
+    let mut smoked: Vec<usize> = Vec::new();
+    for test in &wanted.smoke {
+        let action = Action::Smoke { target: target.clone(), test: test.clone() };
+        let mut step = DraftStep::new(&wanted.name, action, Risk::Safe);
+        step.after.extend(&prepared);
+        // A user can hold one conversation with a service at a time.
+        step.after.extend(smoked.last());
+        smoked.push(draft.push(step));
+    }
 }
 
 /// Whether this is the new service of a replacement whose old one was deleted before it could hand over: it

@@ -28,24 +28,7 @@ pub(super) fn steps(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>) {
     if !tags_fit(draft, embodiment, &content.tags) {
         return;
     }
-    // A passing name or one that a replacement gave is already ours to tell.
-    let renamed = embodiment.live.is_some_and(|live| {
-        live.name != wanted.name && names::passing_to(live).is_none() && !names::is_replaced(live)
-    });
-    if (renamed || !content.active)
-        && let Some(stray) = draft.stray(&wanted.name)
-    {
-        let message = format!(
-            "`{}` is to be {}, but an inactive service of ours has that name: {stray}; a later run could not tell them apart",
-            wanted.name,
-            if renamed { "renamed" } else { "inactive" },
-        );
-        draft.problem(
-            ProblemKind::Ambiguous,
-            embodiment,
-            message,
-            &["rename that service, or remove its ownership tag"],
-        );
+    if !told_apart(draft, embodiment, &content) {
         return;
     }
     if let Some(live) = embodiment.live
@@ -81,6 +64,33 @@ pub(super) fn steps(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>) {
     if let Some(unfit) = unfit {
         replacement::discard(draft, wanted, unfit);
     }
+}
+
+/// Says so where a service would come to have the name of an inactive one of ours, so that a later run could
+/// not tell the two apart.
+fn told_apart(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, content: &Content) -> bool {
+    let wanted = embodiment.wanted;
+    // A passing name or one that a replacement gave is already ours to tell.
+    let renamed = embodiment.live.is_some_and(|live| {
+        live.name != wanted.name && names::passing_to(live).is_none() && !names::is_replaced(live)
+    });
+    if (renamed || !content.active)
+        && let Some(stray) = draft.stray(&wanted.name)
+    {
+        let message = format!(
+            "`{}` is to be {}, but an inactive service of ours has that name: {stray}; a later run could not tell them apart",
+            wanted.name,
+            if renamed { "renamed" } else { "inactive" },
+        );
+        draft.problem(
+            ProblemKind::Ambiguous,
+            embodiment,
+            message,
+            &["rename that service, or remove its ownership tag"],
+        );
+        return false;
+    }
+    true
 }
 
 /// Says so where tags would have to be written that are more than one can tell: several with one key.
