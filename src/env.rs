@@ -49,10 +49,22 @@ impl Env {
         SystemTime::now()
     }
 
+    /// When documents are said to be made: `SOURCE_DATE_EPOCH` (seconds since 1970, as reproducible builds
+    /// know it) where that is set, else now.
+    fn document_time(&self) -> jiff::Timestamp {
+        let fixed = self.variable("SOURCE_DATE_EPOCH").and_then(|seconds| seconds.trim().parse().ok());
+        let fixed = fixed.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+        fixed.or_else(|| jiff::Timestamp::try_from(self.now()).ok()).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+    }
+
     /// Today's date in UTC, as `2026-11-22`.
     pub fn today(&self) -> String {
-        jiff::Timestamp::try_from(self.now())
-            .map_or_else(|_| "1970-01-01".to_owned(), |now| now.strftime("%Y-%m-%d").to_string())
+        self.document_time().strftime("%Y-%m-%d").to_string()
+    }
+
+    /// Now in UTC, to the second, as `2026-11-22T09:57:12Z`.
+    pub fn timestamp(&self) -> String {
+        self.document_time().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
     }
 
     /// A number from 0 to 1 that differs from call to call, for the jitter of retries. Not for secrets.

@@ -27,7 +27,7 @@ impl Apply {
     pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
         let prepared = Prepared::new(context, &self.plan)?;
         let (snapshot, plan) = prepared.plan(prepared.connection.read()).await?;
-        context.ui.result(&human::plan(&plan, &prepared.heading("apply")));
+        context.ui.result(&human::plan("apply", &plan, &prepared.origin(context)));
         if plan.is_empty() {
             return Ok(Success::Done);
         }
@@ -165,7 +165,7 @@ async fn conclude(
     match again {
         Some(Ok((_, rest))) if !rest.is_empty() => {
             context.ui.error("error: everything was applied, and the live state still differs:\n\n");
-            context.ui.error(&human::plan(&rest, &prepared.heading("plan")));
+            context.ui.error(&human::plan("plan", &rest, &prepared.origin(context)));
             Err(Failure::NotConverged)
         }
         Some(Err(failure)) => Err(failure),

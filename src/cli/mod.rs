@@ -15,6 +15,7 @@ mod prepare;
 mod promote;
 mod rewrite;
 mod schema;
+mod show;
 mod validate;
 
 use std::ffi::OsString;

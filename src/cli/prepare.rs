@@ -9,10 +9,9 @@ use super::connect::{self, Connection};
 use crate::error::Failure;
 use crate::manifest::{self, Loaded, Places, Target};
 use crate::model::{ServiceId, ServiceName, Snapshot};
-use crate::plan::{self, Options, Plan, verify};
+use crate::plan::{self, Options, Origin, Plan, verify};
 use crate::remote::{ReadApi, read_snapshot};
 use crate::report::diagnostics;
-use crate::report::human::Heading;
 
 /// What `plan` and `apply` take both.
 #[derive(Clone, Debug, Default, Args)]
@@ -105,13 +104,15 @@ impl Prepared {
         Ok(plan::ids(desired, &snapshot, policy, self.options.api)?)
     }
 
-    /// What a report says of where it is from.
-    pub(super) fn heading(&self, command: &'static str) -> Heading {
-        Heading {
-            command,
+    /// Where a plan is from.
+    pub(super) fn origin(&self, context: &Context<'_>) -> Origin {
+        Origin {
             environment: self.loaded.environment.name.clone(),
             api: self.connection.kind(),
             organization: self.connection.organization.clone(),
+            created_at: context.env.timestamp(),
+            commit: None,
+            base: None,
         }
     }
 }

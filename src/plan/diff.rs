@@ -242,7 +242,7 @@ pub(super) fn fields(content: &Content, live: &LiveService) -> (ServiceUpdate, V
     let mut update = ServiceUpdate::default();
     let mut changes = Vec::new();
     let mut change = |path: &str, before: Value, after: Value| {
-        changes.push(Change { path: path.to_owned(), before, after });
+        changes.push(Change::new(path, before, after));
     };
     if content.name != live.name {
         update.name = Some(content.name.clone());
@@ -311,7 +311,7 @@ fn leaves(path: &str, before: Option<&Value>, after: Option<&Value>, changes: &m
     };
     let Some((before_members, after_members)) = members else {
         let (before, after) = (before.cloned().unwrap_or_default(), after.cloned().unwrap_or_default());
-        changes.push(Change { path: path.to_owned(), before, after });
+        changes.push(Change::new(path, before, after));
         return;
     };
     for key in before_members.keys().chain(after_members.keys()).collect::<BTreeSet<_>>() {
@@ -326,20 +326,22 @@ pub(super) fn version_set(
     after: Option<&VersionSet>,
 ) -> Vec<Change> {
     let mut changes = Vec::new();
-    let mut compare = |path: String, before: Value, after: Value| {
+    let compare = |changes: &mut Vec<Change>, path: String, before: Value, after: Value| {
         if !same_json(&before, &after) {
-            changes.push(Change { path: format!("version_sets.{name}.{path}"), before, after });
+            changes.push(Change::new(format!("version_sets.{name}.{path}"), before, after));
         }
     };
     let pin = |set: Option<&VersionSet>, get: fn(&VersionSet) -> Pin| {
         set.map_or(Value::Null, |set| pin_value(get(set)))
     };
     compare(
+        &mut changes,
         "agent_version".to_owned(),
         pin(before, |set| set.agent_version),
         pin(after, |set| set.agent_version),
     );
     compare(
+        &mut changes,
         "context_graph_version".to_owned(),
         pin(before, |set| set.context_graph_version),
         pin(after, |set| set.context_graph_version),
@@ -348,14 +350,20 @@ pub(super) fn version_set(
         |set: Option<&VersionSet>| set.map(|set| set.llm_model_preferences.clone()).unwrap_or_default();
     let (old, new) = (preferences(before), preferences(after));
     for interaction in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
-        let path = format!("llm_model_preferences.{interaction}");
-        compare(path, preference_value(old.get(interaction)), preference_value(new.get(interaction)));
+        let path = format!("version_sets.{name}.llm_model_preferences.{interaction}");
+        let (before, after) = (old.get(interaction), new.get(interaction));
+        leaves(
+            &path,
+            before.map(preference_value).as_ref(),
+            after.map(preference_value).as_ref(),
+            &mut changes,
+        );
     }
     let carried = |set: Option<&VersionSet>| set.map(|set| set.carried.clone()).unwrap_or_default();
     let (old, new) = (carried(before), carried(after));
     for key in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
         let value = |map: &Map<String, Value>| map.get(key).cloned().unwrap_or(Value::Null);
-        compare(key.clone(), value(&old), value(&new));
+        compare(&mut changes, key.clone(), value(&old), value(&new));
     }
     changes
 }
@@ -384,10 +392,8 @@ fn pin_value(pin: Pin) -> Value {
     }
 }
 
-fn preference_value(preference: Option<&LlmPreference>) -> Value {
-    let Some(LlmPreference { llm_name, params, experience_controls, carried }) = preference else {
-        return Value::Null;
-    };
+fn preference_value(preference: &LlmPreference) -> Value {
+    let LlmPreference { llm_name, params, experience_controls, carried } = preference;
     let mut value = carried.clone();
     value.insert("llm_name".to_owned(), json!(llm_name));
     if !params.is_empty() {

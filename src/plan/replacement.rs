@@ -343,6 +343,7 @@ pub(super) fn discard(draft: &mut Draft<'_>, wanted: &DesiredService, leftover: 
             continued: false,
             joins: None,
             changes: Vec::new(),
+            cause: None,
             steps: Vec::new(),
         });
     }

@@ -140,6 +140,7 @@ pub(super) fn service_plan(embodiment: &Embodiment<'_>, kind: ServiceKind) -> Se
         continued: false,
         joins: None,
         changes: Vec::new(),
+        cause: None,
         steps: Vec::new(),
     }
 }
@@ -405,6 +406,7 @@ pub(super) fn named(draft: &Draft<'_>, change: Change) -> Change {
         before: before.unwrap_or(change.before),
         after: after.unwrap_or(change.after),
         path: change.path,
+        cause: change.cause,
     }
 }
 
@@ -442,7 +444,7 @@ pub(super) fn retire_orphan(draft: &mut Draft<'_>, live: &LiveService) {
     let how = Retire::Deactivate;
     let mut step = retirement(draft, &live.name, live, how);
     step.reason = Some("owned by this project, in no manifest".to_owned());
-    step.changes = vec![Change { path: "active".to_owned(), before: json!(true), after: json!(false) }];
+    step.changes = vec![Change::new("active", json!(true), json!(false))];
     let changes = step.changes.clone();
     draft.push(step);
     draft.services.push(ServicePlan {
@@ -454,6 +456,7 @@ pub(super) fn retire_orphan(draft: &mut Draft<'_>, live: &LiveService) {
         continued: false,
         joins: None,
         changes,
+        cause: None,
         steps: Vec::new(),
     });
 }

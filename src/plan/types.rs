@@ -144,6 +144,31 @@ pub enum Risk {
     Destructive,
 }
 
+/// Whose doing a change is, where the manifests at a base commit are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cause {
+    /// The manifests have changed since the base.
+    Manifest,
+    /// The live state has changed since, past the manifests.
+    Drift,
+    /// Both have, and differ.
+    Both,
+    /// Only this branch wants it: the branch that it is compared with says what is live.
+    Behind,
+}
+
+impl Cause {
+    /// Its name in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Manifest => "manifest",
+            Self::Drift => "drift",
+            Self::Both => "both",
+            Self::Behind => "behind",
+        }
+    }
+}
+
 /// One changed value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Change {
@@ -153,6 +178,15 @@ pub struct Change {
     pub before: Value,
     /// The wanted value; null where it goes away.
     pub after: Value,
+    /// Whose doing it is; none where no base is known.
+    pub cause: Option<Cause>,
+}
+
+impl Change {
+    /// A change whose cause is not known.
+    pub fn new(path: impl Into<String>, before: Value, after: Value) -> Self {
+        Self { path: path.into(), before, after, cause: None }
+    }
 }
 
 /// One step of a plan.
@@ -204,8 +238,11 @@ pub struct ServicePlan {
     pub continued: bool,
     /// The agent's and context graph's names (or ids) for new services.
     pub joins: Option<(String, String)>,
-    /// Changed fields, version sets apart.
+    /// Changed fields; version sets of a replacement among them, others apart.
     pub changes: Vec<Change>,
+    /// Whose doing it is that the service is created, replaced or retired; none where no base is known, and
+    /// for changes in place.
+    pub cause: Option<Cause>,
     /// The steps, in order.
     pub steps: Vec<StepId>,
 }
@@ -253,6 +290,32 @@ pub struct Finding {
     pub service: ServiceName,
     /// What is the case, and what follows.
     pub message: String,
+}
+
+/// The commit whose manifests tell what was meant before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Base {
+    /// As it was asked for: `origin/main`.
+    pub reference: String,
+    /// The commit that was read: the last one that both branches share, if that is known.
+    pub commit: String,
+}
+
+/// Where a plan is from and what it is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The environment's name.
+    pub environment: String,
+    /// The API.
+    pub api: Api,
+    /// The organization, or the workspace's id.
+    pub organization: String,
+    /// When it was made, as RFC 3339 in UTC.
+    pub created_at: String,
+    /// The commit of the manifests, where they are in a repository; with `+` where files were changed since.
+    pub commit: Option<String>,
+    /// What the causes of changes are told by.
+    pub base: Option<Base>,
 }
 
 /// A complete plan for one environment.

@@ -4,31 +4,41 @@
 
 use std::fmt::Write as _;
 
+use super::Section;
 use super::text::{BAD, CHANGED, DIM, GOOD, STRONG, count, padded, short_id, styled, visible};
 use super::values::{FIELDS, VALUE_COLUMN, changes, field, new_settings};
 use crate::model::{Api, Pin, Retire, ServiceId, ServiceName, VersionSet};
-use crate::plan::{Action, Change, Estimate, Plan, PlanError, ProblemKind, ServiceKind, ServicePlan, Step};
+use crate::plan::{
+    Action, Change, Estimate, Origin, Plan, PlanError, ProblemKind, ServiceKind, ServicePlan, Step,
+};
 
 /// Where ids begin.
 const ID_COLUMN: usize = 64;
 
-/// What a report says of where it is from.
-#[derive(Clone, Debug)]
-pub struct Heading {
-    /// The command.
-    pub command: &'static str,
-    /// The environment's name.
-    pub environment: String,
-    /// The API.
-    pub api: Api,
-    /// The organization.
-    pub organization: String,
+/// Renders the parts of a report, one below the other.
+pub fn render(command: &str, sections: &[Section<'_>]) -> String {
+    let parts = sections.iter().map(|section| match section.outcome {
+        Ok(planned) => plan(command, planned.plan, section.origin),
+        Err(reason) => failed(command, section.origin, reason),
+    });
+    parts.collect::<Vec<_>>().join("\n")
+}
+
+/// An environment without a plan, and why.
+fn failed(command: &str, origin: &Origin, reason: &str) -> String {
+    let mut out = String::new();
+    let name = styled(STRONG, &visible(&origin.environment));
+    let _ = writeln!(out, "amigops {command} · environment {name}\n");
+    for line in reason.lines() {
+        let _ = writeln!(out, "  {} {}", styled(BAD, "✗"), visible(line));
+    }
+    out
 }
 
 /// Renders a whole plan.
-pub fn plan(plan: &Plan, heading: &Heading) -> String {
+pub fn plan(command: &str, plan: &Plan, origin: &Origin) -> String {
     let mut out = String::new();
-    let Heading { command, environment, api, organization } = heading;
+    let Origin { environment, api, organization, .. } = origin;
     let _ = writeln!(
         out,
         "amigops {command} · environment {} ({}, {}) · {}, {} declared\n",

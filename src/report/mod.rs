@@ -13,3 +13,23 @@ pub mod progress;
 pub mod sarif;
 pub mod text;
 mod values;
+
+use crate::plan::{Origin, Plan};
+
+/// One environment's part of a report; most reports have one.
+#[derive(Clone, Copy, Debug)]
+pub struct Section<'a> {
+    /// Where the plan is from.
+    pub origin: &'a Origin,
+    /// The plan, or why there is none, in plain words of several lines.
+    pub outcome: Result<Planned<'a>, &'a str>,
+}
+
+/// A plan and what it is known by.
+#[derive(Clone, Copy, Debug)]
+pub struct Planned<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// The fingerprint of its whole content, in hexadecimal digits: the same plan has the same one.
+    pub fingerprint: &'a str,
+}

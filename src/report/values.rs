@@ -268,11 +268,7 @@ mod tests {
     fn shown(indent: usize, list: &[(&str, Value, Value)]) -> String {
         let list: Vec<Change> = list
             .iter()
-            .map(|(path, before, after)| Change {
-                path: (*path).to_owned(),
-                before: before.clone(),
-                after: after.clone(),
-            })
+            .map(|(path, before, after)| Change::new(*path, before.clone(), after.clone()))
             .collect();
         let mut out = String::new();
         changes(&mut out, indent, list.iter().map(|change| (change.path.as_str(), change, "")));
