@@ -30,6 +30,15 @@ pub enum Failure {
         /// What to do next.
         hints: Vec<String>,
     },
+    /// A saved plan does not fit, or not any more, with what has moved and what to do next.
+    Refused {
+        /// What is refused and why.
+        message: String,
+        /// What has moved, in lines.
+        details: String,
+        /// What to do next.
+        hints: Vec<String>,
+    },
     /// The manifests or the project file are wrong. Everything has been said, in the format asked for.
     Invalid,
     /// The plan was shown, and whoever was asked did not say yes.
@@ -48,10 +57,15 @@ impl Failure {
         Self::Other { message: message.into(), hints: Vec::new() }
     }
 
+    /// A refusal in words.
+    pub fn refused(message: impl Into<String>, details: impl Into<String>) -> Self {
+        Self::Refused { message: message.into(), details: details.into(), hints: Vec::new() }
+    }
+
     /// Adds what to do next.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        if let Self::Other { hints, .. } = &mut self {
+        if let Self::Other { hints, .. } | Self::Refused { hints, .. } = &mut self {
             hints.push(hint.into());
         }
         self
@@ -98,6 +112,7 @@ pub fn exit_code(result: &Result<Success, Failure>) -> u8 {
         Ok(Success::Done) => exit_code::DONE,
         Ok(Success::ChangesPending) => exit_code::CHANGES,
         Err(Failure::Plan(error)) if error.is_refusal() => exit_code::REFUSED,
+        Err(Failure::Refused { .. }) => exit_code::REFUSED,
         Err(Failure::InPart) => exit_code::IN_PART,
         Err(Failure::Interrupted) => exit_code::INTERRUPTED,
         Err(

@@ -24,20 +24,21 @@
 //! | [`manifest`] | files → desired state, with every problem at its place | `model` |
 //! | [`edit`] | a YAML file's text and changes → its text, all else byte for byte | `model` |
 //! | [`plan`] | (desired, live, options) → plan; `verify` checks plans | `model` |
+//! | [`plan_file`] | a plan as a document: saved, read back, held against the live state | `plan`, `model` |
 //! | [`import`] | live services → manifests: new files, and changes to those that are there | `edit`, `model` |
 //! | [`remote`] | the two APIs: reading, writing, sign-in, limits, retries | `model` |
 //! | [`apply`] | runs a plan step by step and emits events; knows no terminal | `plan`, `remote`, `model` |
 //! | [`report`] | pure renderers of plans, events and diagnostics | `plan`, `apply`, `manifest`, `model` |
 //! | [`emulator`] | the two APIs with a state, rules and wire types of their own | nothing of ours |
-//! | [`schema`] | JSON Schemas of the files people write, and the reference of their keys | `model`, `emulator` |
+//! | [`schema`] | JSON Schemas of the files people write, and the reference of their keys | `model`, `plan_file`, `emulator` |
 //! | [`cli`] | one command a file: arguments and `run` | everything |
 //! | [`error`] | kinds of failure, hints, and the one match from kind to exit code | `manifest`, `plan`, `remote` |
 //! | [`ui`] | the only owner of stdout and stderr | `error`, `report`, `remote`, `model` |
 //! | [`env`] | the only reader of environment variables, the clock and randomness | nothing |
 //!
 //! The emulator shares nothing with `remote` on purpose: a common wire type would hide one misreading
-//! of the contract in both. `model`, `edit`, `plan`, `import` and `report` know no async runtime, no HTTP,
-//! no files, no environment and no clock.
+//! of the contract in both. `model`, `edit`, `plan`, `plan_file`, `import` and `report` know no async
+//! runtime, no HTTP, no files, no environment and no clock.
 
 pub mod apply;
 pub mod cli;
@@ -49,6 +50,7 @@ pub mod import;
 pub mod manifest;
 pub mod model;
 pub mod plan;
+pub mod plan_file;
 pub mod remote;
 pub mod report;
 pub mod schema;

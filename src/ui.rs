@@ -172,6 +172,7 @@ impl Ui {
             Failure::Plan(error) => self.say(&human::plan_error(error)),
             Failure::Request(error) => self.say(&text::error(&error.to_string(), &error.hints)),
             Failure::Other { message, hints } => self.say(&text::error(message, hints)),
+            Failure::Refused { message, details, hints } => self.say(&text::refusal(message, details, hints)),
             Failure::Declined => self.say("Nothing was changed.\n"),
             Failure::Invalid | Failure::InPart | Failure::NotConverged | Failure::Interrupted => {}
         }

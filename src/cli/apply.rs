@@ -1,11 +1,13 @@
 //! `amigops apply`: plan, show, confirm, run, read back. May import everything.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::Context;
 use super::prepare::{PlanArgs, Prepared};
+use super::saved;
 use crate::apply::{self, Event, Outcome, Report, Settings};
 use crate::error::{Failure, Success};
 use crate::model::{ServiceId, ServiceName, Snapshot};
@@ -15,6 +17,9 @@ use crate::report::{human, progress};
 /// Arguments of `apply`.
 #[derive(Debug, Args)]
 pub(super) struct Apply {
+    /// A plan that `plan --out` saved: exactly it is applied, if it still fits
+    #[arg(value_name = "PLAN", conflicts_with_all = ["prune", "take_over", "allow_protected", "only"])]
+    saved: Option<PathBuf>,
     #[command(flatten)]
     plan: PlanArgs,
     /// Do not ask; needed where nobody can be asked
@@ -25,6 +30,9 @@ pub(super) struct Apply {
 impl Apply {
     /// Plans, shows the plan, asks, runs it, and reads back what became of it.
     pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
+        if let Some(path) = &self.saved {
+            return run_saved(context, path).await;
+        }
         let prepared = Prepared::new(context, &self.plan)?;
         let (snapshot, plan) = prepared.plan(prepared.connection.read()).await?;
         context.ui.result(&human::plan("apply", &plan, &prepared.origin(context)));
@@ -32,19 +40,7 @@ impl Apply {
             return Ok(Success::Done);
         }
         self.approve(context, &prepared)?;
-        let mut interrupts = Interrupts::listen(context);
-        let whole = async {
-            let report = run(context, &prepared, &snapshot, &plan).await;
-            conclude(context, &prepared, &plan, &report).await
-        };
-        tokio::select! {
-            result = whole => result,
-            () = interrupts.second() => {
-                context.ui.end_progress();
-                context.ui.error("interrupted again: stopped at once; requests in flight may have been carried out, apply again to go on\n");
-                Err(Failure::Interrupted)
-            }
-        }
+        carry_out(context, &prepared, &snapshot, &plan).await
     }
 
     fn approve(&self, context: &Context<'_>, prepared: &Prepared) -> Result<(), Failure> {
@@ -59,6 +55,44 @@ impl Apply {
                 "nobody can be asked to approve the plan: stdin is no terminal; nothing was sent",
             )
             .hint("use --auto-approve where the plan has been approved before, as in CI")),
+        }
+    }
+}
+
+/// Applies a saved plan, which has been approved by being handed over, if it belongs here and still fits.
+async fn run_saved(context: &Context<'_>, path: &Path) -> Result<Success, Failure> {
+    let document = saved::read(path)?;
+    let named = context.global.env.as_deref().unwrap_or(&document.environment);
+    let prepared = Prepared::for_environment(context, &PlanArgs::of(&document.options), Some(named))?;
+    saved::belongs(&document, &prepared)?;
+    let plan = document.plan();
+    let snapshot = saved::fits(&document, &prepared).await?;
+    context.ui.result(&human::plan("apply", &plan, &document.origin()));
+    if plan.is_empty() {
+        return Ok(Success::Done);
+    }
+    saved::mark(context, path, &document);
+    carry_out(context, &prepared, &snapshot, &plan).await
+}
+
+/// Runs a plan that has been approved, and says how it ended.
+async fn carry_out(
+    context: &Context<'_>,
+    prepared: &Prepared,
+    snapshot: &Snapshot,
+    plan: &Plan,
+) -> Result<Success, Failure> {
+    let mut interrupts = Interrupts::listen(context);
+    let whole = async {
+        let report = run(context, prepared, snapshot, plan).await;
+        conclude(context, prepared, plan, &report).await
+    };
+    tokio::select! {
+        result = whole => result,
+        () = interrupts.second() => {
+            context.ui.end_progress();
+            context.ui.error("interrupted again: stopped at once; requests in flight may have been carried out, apply again to go on\n");
+            Err(Failure::Interrupted)
         }
     }
 }

@@ -12,6 +12,22 @@ pub(super) fn create(path: &Path, text: &str) -> Result<(), Failure> {
     write(path, text, None).map_err(|error| failure(path, &error))
 }
 
+/// Writes a file that its owner alone may read, in the place of one that may be there.
+pub(super) fn write_private(path: &Path, text: &str) -> Result<(), Failure> {
+    let written = || {
+        if fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
+            return Err(io::Error::other("it is not a regular file"));
+        }
+        // Temporary files are their owner's alone.
+        let mut file = tempfile::Builder::new().prefix(".amigops-").tempfile_in(directory_of(path))?;
+        file.write_all(text.as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        Ok(())
+    };
+    written().map_err(|error: io::Error| failure(path, &error))
+}
+
 /// Puts a text in the place of a file's, with its permissions. A link stays one: what it leads to is written.
 pub(super) fn replace(path: &Path, text: &str) -> Result<(), Failure> {
     let written = || {
@@ -23,7 +39,7 @@ pub(super) fn replace(path: &Path, text: &str) -> Result<(), Failure> {
 }
 
 fn write(path: &Path, text: &str, replacing: Option<fs::Permissions>) -> io::Result<()> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory = directory_of(path);
     let mut builder = tempfile::Builder::new();
     builder.prefix(".amigops-");
     #[cfg(unix)]
@@ -45,6 +61,10 @@ fn write(path: &Path, text: &str, replacing: Option<fs::Permissions>) -> io::Res
         }
     }
     Ok(())
+}
+
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn failure(path: &Path, error: &io::Error) -> Failure {

@@ -14,6 +14,7 @@ mod plan;
 mod prepare;
 mod promote;
 mod rewrite;
+mod saved;
 mod schema;
 mod show;
 mod validate;

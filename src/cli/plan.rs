@@ -1,12 +1,13 @@
 //! `amigops plan`: shows what an apply would do. May import everything.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
-use super::Context;
 use super::prepare::{PlanArgs, Prepared};
-use super::show::{self, Format};
+use super::show::{self, Format, Part};
+use super::{Context, saved};
 use crate::error::{Failure, Success};
-use crate::report::{Planned, Section};
 
 /// Arguments of `plan`.
 #[derive(Debug, Args)]
@@ -19,17 +20,23 @@ pub(super) struct PlanCommand {
     /// How the plan is shown
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     format: Format,
+    /// Save the plan, for `apply FILE` to carry out exactly it; its owner alone may read the file
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
 }
 
 impl PlanCommand {
     /// Reads, plans, shows. Sends nothing that writes.
     pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
         let prepared = Prepared::new(context, &self.plan)?;
-        let (_, plan) = prepared.plan(prepared.connection.read()).await?;
-        let origin = prepared.origin(context);
-        let section = Section { origin: &origin, outcome: Ok(Planned { plan: &plan, fingerprint: "" }) };
-        show::show(context, self.format, "plan", &[section]);
+        let (snapshot, plan) = prepared.plan(prepared.connection.read()).await?;
         let pending = self.detailed_exitcode && !plan.is_empty();
+        let part = Part::new(&prepared, prepared.origin(context), &snapshot, plan);
+        if let (Some(path), Some(document)) = (&self.out, part.document()) {
+            saved::write(path, document)?;
+            context.ui.note(&format!("saved to {}", path.display()));
+        }
+        show::show(context, self.format, "plan", &[part]);
         Ok(if pending { Success::ChangesPending } else { Success::Done })
     }
 }

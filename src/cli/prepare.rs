@@ -10,6 +10,7 @@ use crate::error::Failure;
 use crate::manifest::{self, Loaded, Places, Target};
 use crate::model::{ServiceId, ServiceName, Snapshot};
 use crate::plan::{self, Options, Origin, Plan, verify};
+use crate::plan_file::{Chosen, Document};
 use crate::remote::{ReadApi, read_snapshot};
 use crate::report::diagnostics;
 
@@ -30,10 +31,23 @@ pub(super) struct PlanArgs {
     only: Vec<String>,
 }
 
-/// Loads the project that the global arguments name, and shows its warnings.
-pub(super) fn load(context: &Context<'_>) -> Result<Loaded, Failure> {
+impl PlanArgs {
+    /// The arguments that a saved plan was made with.
+    pub(super) fn of(chosen: &Chosen) -> Self {
+        let Chosen { prune, take_over, allow_protected, only } = chosen;
+        Self {
+            prune: *prune,
+            take_over: *take_over,
+            allow_protected: *allow_protected,
+            only: only.iter().map(|name| name.as_str().to_owned()).collect(),
+        }
+    }
+}
+
+/// Loads the project for this environment or else the default one, and shows its warnings.
+fn load(context: &Context<'_>, environment: Option<&str>) -> Result<Loaded, Failure> {
     let root = manifest::find_root(&context.global.directory)?;
-    let loaded = manifest::load(&root, context.global.env.as_deref())?;
+    let loaded = manifest::load(&root, environment)?;
     warn(context, &loaded);
     Ok(loaded)
 }
@@ -62,9 +76,18 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    /// Loads and connects.
+    /// Loads and connects, for the environment that the global arguments name.
     pub(super) fn new(context: &Context<'_>, args: &PlanArgs) -> Result<Self, Failure> {
-        let loaded = load(context)?;
+        Self::for_environment(context, args, context.global.env.as_deref())
+    }
+
+    /// Loads and connects, for this environment or else the default one.
+    pub(super) fn for_environment(
+        context: &Context<'_>,
+        args: &PlanArgs,
+        environment: Option<&str>,
+    ) -> Result<Self, Failure> {
+        let loaded = load(context, environment)?;
         let connection = connect::connect(context, &loaded)?;
         let options = Options {
             api: connection.kind(),
@@ -94,6 +117,12 @@ impl Prepared {
             failure = failure.hint(violation);
         }
         Err(failure)
+    }
+
+    /// The document of a plan that was made from a snapshot.
+    pub(super) fn document(&self, origin: &Origin, snapshot: &Snapshot, plan: &Plan) -> Document {
+        let (desired, policy) = (&self.loaded.desired, &self.loaded.project.policy);
+        Document::new(plan, origin, &self.options, desired, snapshot, policy)
     }
 
     /// Reads the live state, and gives the declared services' ids, whatever else a plan would say.

@@ -1,9 +1,14 @@
 //! A plan in the format that was asked for. May import everything.
 
 use clap::ValueEnum;
+use serde_json::{Value, json};
 
 use super::Context;
-use crate::report::{Section, human};
+use super::prepare::Prepared;
+use crate::model::Snapshot;
+use crate::plan::{Origin, Plan};
+use crate::plan_file::{Document, FORMAT_VERSION};
+use crate::report::{Planned, Section, human, text};
 
 /// How a plan is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -11,11 +16,61 @@ pub(super) enum Format {
     /// For a terminal
     #[default]
     Human,
+    /// For programs: the document that --out writes
+    Json,
+}
+
+/// One environment's part of what is shown.
+pub(super) struct Part {
+    origin: Origin,
+    /// The plan, or why there is none.
+    outcome: Result<(Plan, Document), String>,
+}
+
+impl Part {
+    /// A plan with the state that it was made from.
+    pub(super) fn new(prepared: &Prepared, origin: Origin, snapshot: &Snapshot, plan: Plan) -> Self {
+        let document = prepared.document(&origin, snapshot, &plan);
+        Self { origin, outcome: Ok((plan, document)) }
+    }
+
+    /// The plan as a document, if there is one.
+    pub(super) fn document(&self) -> Option<&Document> {
+        self.outcome.as_ref().ok().map(|(_, document)| document)
+    }
+
+    fn section(&self) -> Section<'_> {
+        let outcome = match &self.outcome {
+            Ok((plan, document)) => Ok(Planned { plan, fingerprint: &document.fingerprint }),
+            Err(reason) => Err(reason.as_str()),
+        };
+        Section { origin: &self.origin, outcome }
+    }
+
+    fn json(&self) -> Value {
+        match &self.outcome {
+            Ok((_, document)) => serde_json::to_value(document).unwrap_or_default(),
+            Err(reason) => json!({ "environment": self.origin.environment, "error": reason }),
+        }
+    }
 }
 
 /// Writes a report to stdout: of one environment, or of several.
-pub(super) fn show(context: &Context<'_>, format: Format, command: &str, sections: &[Section<'_>]) {
+pub(super) fn show(context: &Context<'_>, format: Format, command: &str, parts: &[Part]) {
+    let sections: Vec<Section<'_>> = parts.iter().map(Part::section).collect();
     match format {
-        Format::Human => context.ui.result(&human::render(command, sections)),
+        Format::Human => context.ui.result(&human::render(command, &sections)),
+        Format::Json => context.ui.data(&json_of(parts)),
     }
+}
+
+/// One environment is its document; several are a list of them.
+fn json_of(parts: &[Part]) -> String {
+    if let [part] = parts
+        && let Some(document) = part.document()
+    {
+        return text::json(document);
+    }
+    let environments: Vec<Value> = parts.iter().map(Part::json).collect();
+    text::json(&json!({ "format_version": FORMAT_VERSION, "environments": environments }))
 }

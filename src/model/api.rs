@@ -1,10 +1,13 @@
 //! Which of the two APIs a plan is for, and what differs between them as far as planning is concerned.
 //! Imports nothing of ours.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::OnAgentChange;
 
 /// The vendor's two APIs. Every difference that planning must know is a method here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Api {
     /// `https://api.amigo.ai`: organizations, 24-digit ids, no delete.

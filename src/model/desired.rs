@@ -7,6 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Pin, ServiceName, VersionSetName};
@@ -29,7 +31,7 @@ impl fmt::Display for Place {
 }
 
 /// An agent or context graph, as a manifest names it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum Reference {
     /// By name, resolved against the organization's list.
     Name(String),
@@ -46,7 +48,7 @@ impl fmt::Display for Reference {
 }
 
 /// A model preference as a manifest declares it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DesiredPreference {
     /// The model's name.
     pub llm_name: String,
@@ -54,11 +56,12 @@ pub struct DesiredPreference {
     pub params: Option<Map<String, Value>>,
     /// Platform's controls, laid over the live ones while the model stays the same (a null takes one away);
     /// absent: left alone; null: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub experience_controls: Option<Option<Map<String, Value>>>,
 }
 
 /// A version set as a manifest declares it: what is absent is left as it is, or `latest` in a new set.
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, PartialEq, Default, Serialize)]
 pub struct DesiredVersionSet {
     /// The agent's version.
     pub agent_version: Option<Pin>,
@@ -67,11 +70,12 @@ pub struct DesiredVersionSet {
     /// Preferences by interaction; when present, exactly these.
     pub llm_model_preferences: Option<BTreeMap<String, DesiredPreference>>,
     /// Where it is declared.
+    #[serde(skip)]
     pub place: Place,
 }
 
 /// How a changed agent or context graph is brought about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum OnAgentChange {
     /// A new service and a hand-over.
     Replace,
@@ -80,7 +84,8 @@ pub enum OnAgentChange {
 }
 
 /// What becomes of a service that is replaced or no longer wanted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Retire {
     /// It is made inactive.
     #[default]
@@ -104,7 +109,7 @@ impl Retire {
 
 /// A field that the tool leaves alone on a live service (`description`, `tags.tier`,
 /// `version_sets.dev`, `version_sets.dev.agent_version`).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct FieldPath(pub Vec<String>);
 
 impl fmt::Display for FieldPath {
@@ -114,7 +119,7 @@ impl fmt::Display for FieldPath {
 }
 
 /// A manifest's `lifecycle`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Lifecycle {
     /// The name that the service had before.
     pub renamed_from: Option<ServiceName>,
@@ -129,7 +134,8 @@ pub struct Lifecycle {
 }
 
 /// One real conversation that must go well before a new service takes over.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct SmokeTest {
     /// The version set to talk to.
     pub version_set: VersionSetName,
@@ -140,19 +146,22 @@ pub struct SmokeTest {
 }
 
 /// One service as its manifest wants it. Absent means unmanaged; present means exactly this.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DesiredService {
     /// The identity.
     pub name: ServiceName,
     /// Where the document names the service.
+    #[serde(skip)]
     pub place: Place,
     /// The agent.
     pub agent: Reference,
     /// Where the agent is named.
+    #[serde(skip)]
     pub agent_place: Place,
     /// The context graph.
     pub context_graph: Reference,
     /// Where the context graph is named.
+    #[serde(skip)]
     pub context_graph_place: Place,
     /// What people read of it.
     pub description: Option<String>,
@@ -168,6 +177,7 @@ pub struct DesiredService {
     /// ones: what is absent is left alone, at every depth, and a null takes away. Empty on Classic.
     pub settings: Map<String, Value>,
     /// Where each setting is declared.
+    #[serde(skip)]
     pub setting_places: BTreeMap<String, Place>,
     /// Services that are rolled out before this one.
     pub depends_on: BTreeSet<ServiceName>,
@@ -178,7 +188,7 @@ pub struct DesiredService {
 }
 
 /// All services that the manifests declare for one environment, ordered by name.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Desired {
     /// The services.
     pub services: BTreeMap<ServiceName, DesiredService>,

@@ -1,9 +1,13 @@
 //! The endpoints that have a request limit of their own, with the published numbers. Imports nothing of ours.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::Api;
 
 /// An endpoint as the rate limits count it: per organization, not per key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Endpoint {
     /// Signing in with an API key.
     SignIn,

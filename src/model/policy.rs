@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Serialize;
+
 use super::{ServiceName, VersionSetName};
 
 /// The tag by which a half-made replacement is found again: its value is the old service's id.
@@ -10,7 +12,7 @@ pub const TAG_REPLACES: &str = "replaces";
 pub const TAG_PROTECTED: &str = "protected";
 
 /// The tag that says which project owns a live service.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Ownership {
     /// The tag's key.
     pub tag: String,
@@ -43,7 +45,7 @@ impl Ownership {
 }
 
 /// How much one plan may remove: services retired plus version sets deleted.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub enum MaxRemovals {
     /// At most this many.
     Count(usize),
@@ -52,7 +54,7 @@ pub enum MaxRemovals {
 }
 
 /// What a plan may not do without being told to.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Guardrails {
     /// The most removals in one plan.
     pub max_removals: Option<MaxRemovals>,
@@ -63,9 +65,10 @@ pub struct Guardrails {
 }
 
 /// Glob patterns (`*`, `?`, `[…]`, `{…}`) of version-set names.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct VersionSetPatterns {
     patterns: Vec<String>,
+    #[serde(skip)]
     set: globset::GlobSet,
 }
 
@@ -96,7 +99,7 @@ impl VersionSetPatterns {
 }
 
 /// A project's rules, as planning needs them.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Policy {
     /// Whose services these are.
     pub ownership: Ownership,

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{AgentId, ContextGraphId, ServiceName, VersionSet, VersionSetName};
 
 /// A service to create, whole.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct NewService {
     /// The name.
     pub name: ServiceName,
@@ -27,30 +30,41 @@ pub struct NewService {
     /// the latest versions otherwise; all of them on Platform.
     pub version_sets: BTreeMap<VersionSetName, VersionSet>,
     /// Platform's settings. Empty on Classic.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub settings: Map<String, Value>,
 }
 
 /// A partial update: what is absent is left as it is.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ServiceUpdate {
     /// A new name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<ServiceName>,
     /// A new description.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// Activation or deactivation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active: Option<bool>,
     /// All tags, the tool's own included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<BTreeMap<String, Option<String>>>,
     /// All key terms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keyterms: Option<Vec<String>>,
     /// Another agent, in place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentId>,
     /// Another context graph, in place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context_graph: Option<ContextGraphId>,
     /// Version sets to write in the same request, each whole; all others stay. Empty on Classic.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub version_sets: BTreeMap<VersionSetName, VersionSet>,
     /// What changes in Platform's settings, as a merge patch over those that are there when the update is
     /// sent: nobody else's change of another member is undone. Empty on Classic.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub settings: Map<String, Value>,
 }
 

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::model::{
@@ -30,7 +32,8 @@ pub struct Options {
 }
 
 /// A step's number in its plan, from 1, in an order in which the steps could run one by one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
 pub struct StepId(pub usize);
 
 impl fmt::Display for StepId {
@@ -40,7 +43,8 @@ impl fmt::Display for StepId {
 }
 
 /// The service that a step is about: one that exists, or one that an earlier step creates.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Target {
     /// It exists.
     Live(ServiceId),
@@ -49,7 +53,8 @@ pub enum Target {
 }
 
 /// What a step does. All contents are final: no choice is left to execution.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "action", content = "does", rename_all = "snake_case")]
 pub enum Action {
     /// Creates a service; inactive where it is to replace another.
     Create(Box<NewService>),
@@ -134,7 +139,8 @@ pub enum Action {
 }
 
 /// How bad a step could be for those who talk to the service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Risk {
     /// Nobody in a conversation notices.
     Safe,
@@ -145,7 +151,8 @@ pub enum Risk {
 }
 
 /// Whose doing a change is, where the manifests at a base commit are known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// The manifests have changed since the base.
     Manifest,
@@ -170,7 +177,8 @@ impl Cause {
 }
 
 /// One changed value.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Change {
     /// Where, with dots: `version_sets.release.agent_version`.
     pub path: String,
@@ -209,7 +217,8 @@ pub struct Step {
 }
 
 /// What happens to one service, in a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum ServiceKind {
     /// It is new.
     Create,
@@ -222,7 +231,8 @@ pub enum ServiceKind {
 }
 
 /// What happens to one service, for people.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ServicePlan {
     /// The name it will have.
     pub name: ServiceName,
@@ -284,7 +294,8 @@ pub struct Estimate {
 }
 
 /// Something a reader should know that stops nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Finding {
     /// The service it is about.
     pub service: ServiceName,
@@ -293,7 +304,8 @@ pub struct Finding {
 }
 
 /// The commit whose manifests tell what was meant before.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Base {
     /// As it was asked for: `origin/main`.
     pub reference: String,

@@ -377,6 +377,16 @@ fn estimate(estimate: &Estimate, api: Api) -> String {
     }
 }
 
+/// What has moved since a plan was made, service by service: what was seen, and what is there now.
+pub fn moved(services: &[(ServiceName, Vec<Change>)]) -> String {
+    let mut out = String::new();
+    for (name, moved) in services {
+        let _ = writeln!(out, "  {} {}", styled(CHANGED, "~"), styled(STRONG, &visible(name.as_str())));
+        changes(&mut out, FIELDS, moved.iter().map(|change| (change.path.as_str(), change, "")));
+    }
+    out
+}
+
 /// Renders the reasons why no plan can be made, errors before refusals, with their places.
 pub fn plan_error(error: &PlanError) -> String {
     let mut out = String::new();

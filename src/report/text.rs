@@ -58,7 +58,7 @@ fn is_hidden(c: char) -> bool {
 
 /// JSON for programs that a terminal may show: the same value, with what [`visible`] replaces written as
 /// `\uXXXX`. Such characters stand in strings only, so that the escapes mean the same.
-pub(super) fn json(value: &impl serde::Serialize) -> String {
+pub fn json(value: &impl serde::Serialize) -> String {
     // Only a map whose keys aren't texts can fail, and there is none.
     let plain = serde_json::to_string_pretty(value).unwrap_or_default();
     let mut out = String::with_capacity(plain.len() + 1);
@@ -113,6 +113,17 @@ pub fn error(message: &str, hints: &[String]) -> String {
     for hint in hints {
         out.push_str(&format!("   = help: {}\n", visible(hint)));
     }
+    out
+}
+
+/// A refusal: what is refused, lines that say why, and what to do next.
+pub fn refusal(message: &str, details: &str, hints: &[String]) -> String {
+    let mut out =
+        format!("{}: {}\n{details}", styled(BAD.bold(), "refused"), styled(STRONG, &visible(message)));
+    for hint in hints {
+        out.push_str(&format!("   = help: {}\n", visible(hint)));
+    }
+    out.push_str(&format!("{}: nothing was sent\n", styled(BAD.bold(), "error")));
     out
 }
 

@@ -1,5 +1,5 @@
-//! JSON Schemas of the files that people write, and the reference of their keys. May import `model` and
-//! `emulator` (for the types of its seeds).
+//! JSON Schemas of the files that people write, and the reference of their keys. May import `model`,
+//! `plan_file` and `emulator` (for the types of plans and seeds).
 //!
 //! The loader of manifests is a reader of its own, which knows the place of everything, so that the types
 //! here only describe: their documentation is what an editor shows. `tests/suite/schema` holds them against
@@ -30,19 +30,22 @@ pub enum File {
     Project,
     /// A manifest: services, one a document.
     Service,
+    /// A saved plan.
+    Plan,
     /// What an emulator's world begins with.
     Seed,
 }
 
 impl File {
     /// All of them.
-    pub const ALL: &[Self] = &[Self::Project, Self::Service, Self::Seed];
+    pub const ALL: &[Self] = &[Self::Project, Self::Service, Self::Plan, Self::Seed];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Project => "project",
             Self::Service => "service",
+            Self::Plan => "plan",
             Self::Seed => "seed",
         }
     }
@@ -52,6 +55,7 @@ impl File {
         match self {
             Self::Project => "amigops.yaml, the project's file",
             Self::Service => "a manifest: one service a document",
+            Self::Plan => "a plan, as `plan --format json` prints and `plan --out` saves it",
             Self::Seed => "what an emulator's world begins with",
         }
     }
@@ -66,6 +70,7 @@ impl File {
         let mut schema = match self {
             Self::Project => project::schema(),
             Self::Service => service::schema(),
+            Self::Plan => of::<crate::plan_file::Document>(),
             Self::Seed => of::<crate::emulator::Seed>(),
         };
         schema["title"] = Value::String(self.about().to_owned());

@@ -65,8 +65,8 @@ pub fn outcome(snapshot: &Snapshot, steps: &[Step], api: Api) -> Snapshot {
     Snapshot { services: world.services.into_values().collect(), behavior_sets, ..snapshot.clone() }
 }
 
-/// Numbers run from 1, and every step waits only for earlier ones.
-fn structure(plan: &Plan) -> Vec<String> {
+/// What is wrong with a plan by itself: numbers run from 1, and every step waits only for earlier ones.
+pub fn structure(plan: &Plan) -> Vec<String> {
     let mut violations = Vec::new();
     for (position, step) in plan.steps.iter().enumerate() {
         if step.id != StepId(position + 1) {

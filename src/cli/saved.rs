@@ -1,0 +1,142 @@
+//! Saved plans: written, read back, held against the environment, the manifests and the live state. May import
+//! everything.
+
+use std::path::Path;
+
+use super::prepare::Prepared;
+use super::{Context, files};
+use crate::error::Failure;
+use crate::model::{Lookups, Need, ServiceName, Snapshot};
+use crate::plan::Change;
+use crate::plan_file::{self, Document, Moved, NotAPlan};
+use crate::remote::read_snapshot;
+use crate::report::{human, text};
+
+/// The largest file that is taken for a plan, in bytes.
+const MAX_BYTES: u64 = 512 * 1024 * 1024;
+
+/// Saves a plan.
+pub(super) fn write(path: &Path, document: &Document) -> Result<(), Failure> {
+    files::write_private(path, &text::json(document))
+}
+
+/// Reads a saved plan.
+///
+/// # Errors
+///
+/// A file that is none; refusals where it was changed or applied since.
+pub(super) fn read(path: &Path) -> Result<Document, Failure> {
+    let name = path.display();
+    let unreadable =
+        |error: std::io::Error| Failure::other(format!("the plan `{name}` can't be read: {error}"));
+    let meta = std::fs::metadata(path).map_err(unreadable)?;
+    if !meta.is_file() || meta.len() > MAX_BYTES {
+        return Err(Failure::other(format!("`{name}` is not a plan: it is no file, or too large to be one")));
+    }
+    let bytes = std::fs::read(path).map_err(unreadable)?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| Failure::other(format!("`{name}` is not a plan: it is no UTF-8")))?;
+    let document = Document::read(&text).map_err(|error| match error {
+        NotAPlan::Changed => Failure::refused(format!("the plan `{name}` can't be applied: {error}"), "")
+            .hint("plan again, and have the new plan reviewed"),
+        NotAPlan::Form(_) => Failure::other(format!("`{name}` can't be applied: {error}"))
+            .hint("`amigops plan --out FILE` saves a plan"),
+        NotAPlan::Version(_) | NotAPlan::Unsound(_) => {
+            Failure::other(format!("the plan `{name}` can't be applied: {error}"))
+                .hint("plan again with this version of amigops")
+        }
+    })?;
+    match &document.applied_at {
+        Some(at) => Err(Failure::refused(format!("the plan `{name}` was applied before, at {at}"), "")
+            .hint("plan again: what is left to do, if anything, is a new plan")),
+        None => Ok(document),
+    }
+}
+
+/// Notes in the file that the plan is being applied. One that can't be written is worth a word, no more: what
+/// the plan touches tells as well.
+pub(super) fn mark(context: &Context<'_>, path: &Path, document: &Document) {
+    let marked = Document { applied_at: Some(context.env.timestamp()), ..document.clone() };
+    if write(path, &marked).is_err() {
+        context.ui.note(&format!("`{}` can't be marked as applied: it can't be written", path.display()));
+    }
+}
+
+/// Whether the plan is for this environment and these manifests.
+///
+/// # Errors
+///
+/// Refusals that say what is another.
+pub(super) fn belongs(document: &Document, prepared: &Prepared) -> Result<(), Failure> {
+    let refused = |message: String| {
+        Err(Failure::refused(message, "").hint("plan again, and have the new plan reviewed"))
+    };
+    let environment = &prepared.loaded.environment.name;
+    if document.environment != *environment {
+        return refused(format!(
+            "the plan is for environment `{}`, not for `{environment}`",
+            document.environment
+        ));
+    }
+    let (api, organization) = (prepared.connection.kind(), &prepared.connection.organization);
+    if document.api != api || document.organization != *organization {
+        return refused(format!(
+            "the plan is for {} `{}`; environment `{environment}` is {} `{organization}` by now",
+            document.api.as_str(),
+            document.organization,
+            api.as_str(),
+        ));
+    }
+    let manifests = plan_file::of_manifests(&prepared.loaded.desired, &prepared.loaded.project.policy);
+    if document.manifests != manifests {
+        let made = document.commit.as_ref().map(|commit| format!(" (they were at commit {commit})"));
+        return refused(format!(
+            "the manifests or the project's rules have changed since the plan was made{}",
+            made.unwrap_or_default()
+        ));
+    }
+    Ok(())
+}
+
+/// Reads the live state, and checks that the plan still fits it. Gives what was read.
+///
+/// # Errors
+///
+/// A refusal that shows what has moved, field by field.
+pub(super) async fn fits(document: &Document, prepared: &Prepared) -> Result<Snapshot, Failure> {
+    let lacking = |snapshot: &Snapshot| Lookups {
+        agents: Need::Nothing,
+        context_graphs: Need::Nothing,
+        versions_of_agents: Default::default(),
+        versions_of_context_graphs: Default::default(),
+        behavior_sets_of: plan_file::behavior_sets_of(&document.fingerprints)
+            .into_iter()
+            .filter(|id| !snapshot.behavior_sets.contains_key(id))
+            .collect(),
+    };
+    let snapshot = read_snapshot(prepared.connection.read(), lacking).await?;
+    let policy = &prepared.loaded.project.policy;
+    let moved = plan_file::moved(&document.fingerprints, &snapshot, policy, prepared.connection.kind());
+    if moved.is_empty() {
+        return Ok(snapshot);
+    }
+    let message = format!(
+        "the plan no longer fits: what it touches has moved since it was made, at {}",
+        document.created_at
+    );
+    Err(Failure::refused(message, human::moved(&by_service(moved)))
+        .hint("plan again, and have the new plan reviewed")
+        .hint("a plan that was applied before, in whole or in part, does not fit any more: what is left is a new plan"))
+}
+
+fn by_service(moved: Vec<Moved>) -> Vec<(ServiceName, Vec<Change>)> {
+    let mut services: Vec<(ServiceName, Vec<Change>)> = Vec::new();
+    for Moved { service, what, seen, now } in moved {
+        let change = Change::new(what, seen, now);
+        match services.iter_mut().find(|(name, _)| *name == service) {
+            Some((_, changes)) => changes.push(change),
+            None => services.push((service, vec![change])),
+        }
+    }
+    services
+}

@@ -1,0 +1,227 @@
+//! Plans as documents: there and back, and held against states that moved.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::model::*;
+use crate::plan::tests::build::*;
+use crate::plan::tests::generate::{policy, states};
+use crate::plan::{self, Options, Origin, Plan, verify};
+
+fn origin(api: Api) -> Origin {
+    Origin {
+        environment: "lab".to_owned(),
+        api,
+        organization: "acme".to_owned(),
+        created_at: "2026-11-22T09:57:12Z".to_owned(),
+        commit: None,
+        base: None,
+    }
+}
+
+fn document(
+    desired: &Desired,
+    snapshot: &Snapshot,
+    options: &Options,
+    policy: &Policy,
+) -> Option<(Plan, Document)> {
+    let plan = plan::plan(desired, snapshot, policy, options).ok()?;
+    let document = Document::new(&plan, &origin(options.api), options, desired, snapshot, policy);
+    Some((plan, document))
+}
+
+fn text(document: &Document) -> String {
+    serde_json::to_string_pretty(document).expect("a document is JSON")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(256), ..ProptestConfig::default() })]
+
+    #[test]
+    fn plans_come_back_as_they_were_and_fit_until_they_are_applied((api, desired, live) in states(), prune: bool) {
+        let (options, policy) = (Options { api, prune, ..options() }, policy());
+        let Some((plan, written)) = document(&desired, &live, &options, &policy) else { return Ok(()) };
+        let read = Document::read(&text(&written)).expect("a plan");
+        prop_assert_eq!(&read, &written);
+        prop_assert_eq!(read.plan(), plan.clone());
+        let mut turned = live.clone();
+        turned.services.reverse();
+        prop_assert_eq!(moved(&read.fingerprints, &turned, &policy, api), vec![]);
+        // In whole or in part: what has been done can't be done again.
+        for count in 1..=plan.steps.len() {
+            let touches = plan.steps[..count].iter().any(|step| !matches!(step.action, plan::Action::Smoke { .. }));
+            let after = verify::outcome(&live, &plan.steps[..count], api);
+            prop_assert!(!touches || !moved(&read.fingerprints, &after, &policy, api).is_empty(), "{count} steps leave no trace: {:#?}", plan.steps);
+        }
+    }
+}
+
+/// Changes one thing of a live service.
+type Interference = fn(&mut LiveService);
+
+#[test]
+fn what_a_plan_does_not_touch_may_move() {
+    let mut changed = wanted("X", "A1");
+    changed.description = Some("New".to_owned());
+    changed.version_sets = sets(&[("release", 2, 2), ("dev", 1, 1)]);
+    changed.tags = None;
+    let mut there = live("x", "X", "A1");
+    there.version_sets.insert("dev".into(), live_set(1, 1));
+    let (desired, state) = (desired([changed]), snapshot([there, live("y", "Y", "A1")]));
+    let (_, document) = document(&desired, &state, &options(), &Policy::default()).expect("a plan");
+    let table: [(&str, Interference, &[&str]); 14] = [
+        ("a touched field", |x| x.description = "Other".to_owned(), &["description"]),
+        ("only blanks", |x| x.description.push('\n'), &[]),
+        ("an untouched field", |x| x.keyterms = vec!["new".to_owned()], &[]),
+        ("an untouched tag", |x| drop(x.tags.insert("who".to_owned(), None)), &[]),
+        (
+            "its owner",
+            |x| drop(x.tags.insert("managed_by".to_owned(), Some("others".to_owned()))),
+            &["owner"],
+        ),
+        ("its name", |x| x.name = "Z".into(), &["name"]),
+        ("whether it is active", |x| x.active = false, &["active"]),
+        ("an untouched version set", |x| drop(x.version_sets.insert("dev".into(), live_set(3, 3))), &[]),
+        ("a new version set", |x| drop(x.version_sets.insert("more".into(), live_set(3, 3))), &[]),
+        (
+            "a touched version set",
+            |x| drop(x.version_sets.insert("release".into(), live_set(1, 0))),
+            &["version_sets.release"],
+        ),
+        (
+            "what nobody names in it",
+            |x| {
+                let set = x.version_sets.get_mut("release").expect("a set");
+                set.carried.insert("applied_behavior_ids".to_owned(), json!(["b"]));
+            },
+            &["version_sets.release"],
+        ),
+        (
+            "a touched version set that is gone",
+            |x| drop(x.version_sets.remove("release")),
+            &["version_sets.release"],
+        ),
+        ("the agent", |x| x.agent = "a2".into(), &[]),
+        ("who did it", |x| x.updated_by = Some("me".to_owned()), &[]),
+    ];
+    for (what, change, expected) in table {
+        let mut now = state.clone();
+        change(&mut now.services[0]);
+        let found = moved(&document.fingerprints, &now, &Policy::default(), Api::Classic);
+        let paths: Vec<&str> = found.iter().map(|one| one.what.as_str()).collect();
+        assert_eq!(paths, expected, "{what}");
+    }
+    let mut others = state.clone();
+    others.services[1].description = "Other".to_owned();
+    others.services.push(live("n", "New", "A1"));
+    assert_eq!(moved(&document.fingerprints, &others, &Policy::default(), Api::Classic), vec![]);
+    others.services.remove(0);
+    let gone = moved(&document.fingerprints, &others, &Policy::default(), Api::Classic);
+    assert_eq!(
+        (gone.len(), gone[0].what.as_str(), &gone[0].now),
+        (1, "the service: it is gone", &Value::Null)
+    );
+    others.services.push(live("again", "X", "A1"));
+    let gone = moved(&document.fingerprints, &others, &Policy::default(), Api::Classic);
+    assert_eq!(gone[0].now, json!("again"));
+}
+
+#[test]
+fn names_and_whole_services_are_touched_where_they_matter() {
+    // X is replaced, N is new.
+    let (desired, state) =
+        (desired([wanted("X", "A2"), wanted("N", "A1")]), snapshot([live("x", "X", "A1")]));
+    let mut state = state;
+    state.behavior_sets.insert("x".into(), Vec::new());
+    let (_, document) = document(&desired, &state, &options(), &Policy::default()).expect("a plan");
+    let whats = |now: &Snapshot| -> Vec<String> {
+        let found = moved(&document.fingerprints, now, &Policy::default(), Api::Classic);
+        found.into_iter().map(|one| one.what).collect()
+    };
+    let with = |service: LiveService| {
+        let mut now = state.clone();
+        now.services.push(service);
+        now
+    };
+    assert_eq!(whats(&with(live("n", "N", "A1"))), ["services named `N`"]);
+    assert_eq!(whats(&with(live("x2", "X", "A1"))), ["services named `X`"]);
+    let stranger = LiveService { active: false, tags: BTreeMap::new(), ..live("n", "N", "A1") };
+    assert_eq!(
+        whats(&with(stranger)),
+        Vec::<String>::new(),
+        "somebody's inactive service is nobody's business"
+    );
+    let begun = LiveService { active: false, ..live("n", "X", "A2") };
+    assert_eq!(whats(&with(begun)), ["services named `X`"], "another run has begun the replacement");
+    let table: [(Interference, &str); 4] = [
+        (|x| x.keyterms = vec!["new".to_owned()], "keyterms"),
+        (|x| drop(x.tags.insert("who".to_owned(), None)), "tags"),
+        (|x| drop(x.version_sets.insert("more".into(), live_set(3, 3))), "version_sets.more"),
+        (|x| drop(x.version_sets.remove("release")), "version_sets.release"),
+    ];
+    for (change, expected) in table {
+        let mut now = state.clone();
+        change(&mut now.services[0]);
+        assert_eq!(whats(&now), [expected]);
+    }
+    let mut now = state.clone();
+    let set = BehaviorSet { id: "b".into(), name: "B".to_owned(), applied_to: ["x".into()].into() };
+    now.behavior_sets.insert("x".into(), vec![set]);
+    assert_eq!(whats(&now), ["behavior sets applied to it"]);
+}
+
+#[test]
+fn only_whole_documents_are_read() {
+    let (desired, state) = (desired([wanted("N", "A1")]), snapshot([]));
+    let (_, document) = document(&desired, &state, &options(), &Policy::default()).expect("a plan");
+    let whole = text(&document);
+    let edited = |from: &str, to: &str| {
+        assert!(whole.contains(from), "{from}");
+        Document::read(&whole.replacen(from, to, 1)).expect_err("not a plan")
+    };
+    assert_eq!(edited("\"prune\": false", "\"prune\": true"), NotAPlan::Changed);
+    assert_eq!(edited("The service N", "Another"), NotAPlan::Changed);
+    assert_eq!(edited("\"format_version\": 1", "\"format_version\": 2"), NotAPlan::Version(2));
+    assert!(matches!(edited("\"format_version\": 1,", ""), NotAPlan::Form(_)));
+    assert!(matches!(edited("\"does\"", "\"doing\""), NotAPlan::Form(_)));
+    // A member that nobody knows counts, too: in a step, where it would be passed over.
+    assert_eq!(edited("\"service_id\": null", "\"service_id\": null, \"and\": 1"), NotAPlan::Changed);
+    assert!(matches!(edited("\"commit\": null", "\"commits\": null"), NotAPlan::Form(_)));
+    for text in ["", "null", "[]", "{", "{\"format_version\": \"1\"}", "\u{0}", &"[".repeat(100_000)] {
+        assert!(matches!(Document::read(text), Err(NotAPlan::Form(_))), "{}", text.len());
+    }
+    // Times don't count, and neither does the mark that the plan was applied.
+    let mut marked = document.clone();
+    marked.applied_at = Some("later".to_owned());
+    marked.created_at = "sooner".to_owned();
+    assert_eq!(Document::read(&text(&marked)), Ok(marked));
+}
+
+#[test]
+fn the_fingerprint_of_manifests_is_of_what_they_want() {
+    let policy = Policy::default();
+    let one = desired([wanted("X", "A1")]);
+    let mut moved = one.clone();
+    moved.services.values_mut().for_each(|service| service.place.line = 99);
+    assert_eq!(of_manifests(&one, &policy), of_manifests(&moved, &policy));
+    let changes: [fn(&mut DesiredService); 5] = [
+        |x| x.description = None,
+        |x| x.lifecycle.prevent_removal = true,
+        |x| x.lifecycle.retire = Retire::Keep,
+        |x| x.depends_on = ["Y".into()].into(),
+        |x| x.smoke.push(SmokeTest { version_set: "release".into(), say: None, expect: None }),
+    ];
+    for change in changes {
+        let mut other = one.clone();
+        other.services.values_mut().for_each(change);
+        assert_ne!(of_manifests(&one, &policy), of_manifests(&other, &policy));
+    }
+    let stricter = Policy {
+        guardrails: Guardrails { max_removals: Some(MaxRemovals::Count(1)), ..Guardrails::default() },
+        ..Policy::default()
+    };
+    assert_ne!(of_manifests(&one, &policy), of_manifests(&one, &stricter));
+}
