@@ -1,12 +1,13 @@
 """The examples' files against the schemas of schema/, as a validator of others reads both.
 
-Arguments: the top of the repository. Every document of every example must be accepted, and every broken one
-below refused. The last line of the output tells how many there were.
+Arguments: the top of the repository, and the binary, which makes plans of the examples. Every document of every
+example and every plan must be accepted, and every broken one below refused. The last line of the output tells how many there were.
 """
 
 import json
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -87,6 +88,54 @@ def examples(root):
     }
 
 
+def plans(root, binary):
+    """Plans of the examples: everything is to be made, then nothing, then a service is to be replaced."""
+    made = []
+    with tempfile.TemporaryDirectory() as directory:
+        for example in ("quickstart", "clinic", "voice"):
+            project = pathlib.Path(directory) / example
+            shutil.copytree(root / "examples" / example, project, ignore=shutil.ignore_patterns(".amigops"))
+
+            def run(*arguments, project=project):
+                command = [binary, *arguments, "-C", str(project)]
+                return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+            made.append(run("plan", "--format", "json"))
+            if example == "quickstart":
+                run("apply", "--auto-approve")
+                made.append(run("plan", "--format", "json"))
+                manifest = project / "services" / "health-coach.yaml"
+                text = manifest.read_text(encoding="utf-8")
+                assert "agent: Coach Maya" in text
+                manifest.write_text(text.replace("agent: Coach Maya", "agent: Coach Noor"), encoding="utf-8")
+                (project / "services" / "customer-support.yaml").unlink()
+                made.append(run("plan", "--prune", "--format", "json"))
+    actions = {step["action"] for text in made for step in json.loads(text)["steps"]}
+    missing = {"create", "write_version_set", "hand_over", "retire"} - actions
+    assert not missing, f"no plan has {missing}"
+    return made
+
+
+def broken_plans(good):
+    """One mistake each."""
+    def broken(change):
+        plan = json.loads(good)
+        change(plan)
+        return json.dumps(plan)
+
+    return [
+        broken(lambda plan: plan.pop("format_version")),
+        broken(lambda plan: plan.update(applied=True)),
+        broken(lambda plan: plan["summary"].pop("adopt")),
+        broken(lambda plan: plan["steps"][0].update(action="destroy")),
+        broken(lambda plan: plan["steps"][0].pop("does")),
+        broken(lambda plan: plan["steps"][0]["does"].pop("name")),
+        broken(lambda plan: plan["steps"][0].update(risk="high")),
+        broken(lambda plan: plan["steps"][0].update(changes=[{"path": "a", "before": 1, "after": 2, "cause": "you"}])),
+        broken(lambda plan: plan.update(fingerprints=[{"of": {"agent": "a"}, "name": "A", "seen": {}}])),
+    ]
+
+
 def check(schema, documents, directory):
     """Which of the documents are refused, by number, each with the first reason."""
     files = []
@@ -105,6 +154,8 @@ def main():
     schemas = sorted((root / "schema").glob("*.schema.json"))
     subprocess.run([*CHECK, "--check-metaschema", *map(str, schemas)], check=True)
     good, wrong = examples(root), []
+    good["plan"] = plans(root, sys.argv[2])
+    BROKEN["plan"] = broken_plans(good["plan"][0])
     with tempfile.TemporaryDirectory() as directory:
         for name, broken in BROKEN.items():
             schema = root / "schema" / f"{name}.schema.json"

@@ -148,7 +148,7 @@ sdk() {
 }
 
 # Our own schemas and the examples' files.
-files() { "$venv/bin/python" "$here/files.py" "$root"; }
+files() { "$venv/bin/python" "$here/files.py" "$root" "${amigops[0]}"; }
 
 # What `validate --format sarif` writes of the table of broken manifests, and the standard's schema.
 sarif() { "$venv/bin/python" "$here/sarif.py" "${amigops[0]}"; }
