@@ -108,7 +108,7 @@ def plans(root, binary):
                 text = manifest.read_text(encoding="utf-8")
                 assert "agent: Coach Maya" in text
                 manifest.write_text(text.replace("agent: Coach Maya", "agent: Coach Noor"), encoding="utf-8")
-                (project / "services" / "customer-support.yaml").unlink()
+                (project / "services" / "adaptive-support.yaml").unlink()
                 made.append(run("plan", "--prune", "--format", "json"))
     actions = {step["action"] for text in made for step in json.loads(text)["steps"]}
     missing = {"create", "write_version_set", "hand_over", "retire"} - actions
