@@ -12,6 +12,8 @@ use crate::apply::{self, Event, Outcome, Report, Settings};
 use crate::error::{Failure, Success};
 use crate::model::{ServiceId, ServiceName, Snapshot};
 use crate::plan::{Action, Plan};
+use crate::plan_file;
+use crate::report::text::count;
 use crate::report::{human, progress};
 
 /// Arguments of `apply`.
@@ -40,7 +42,7 @@ impl Apply {
             return Ok(Success::Done);
         }
         self.approve(context, &prepared)?;
-        carry_out(context, &prepared, &snapshot, &plan).await
+        carry_out(context, &prepared, &snapshot, &plan, Scope::Everything).await
     }
 
     fn approve(&self, context: &Context<'_>, prepared: &Prepared) -> Result<(), Failure> {
@@ -72,7 +74,17 @@ async fn run_saved(context: &Context<'_>, path: &Path) -> Result<Success, Failur
         return Ok(Success::Done);
     }
     saved::mark(context, path, &document);
-    carry_out(context, &prepared, &snapshot, &plan).await
+    carry_out(context, &prepared, &snapshot, &plan, Scope::ThePlan).await
+}
+
+/// What must be as declared when all steps are done.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    /// Everything that was planned: the plan was made just before.
+    Everything,
+    /// What the plan did. It was made some time ago; what it does not touch may have moved, and is left to the
+    /// next plan.
+    ThePlan,
 }
 
 /// Runs a plan that has been approved, and says how it ended.
@@ -81,11 +93,12 @@ async fn carry_out(
     prepared: &Prepared,
     snapshot: &Snapshot,
     plan: &Plan,
+    scope: Scope,
 ) -> Result<Success, Failure> {
     let mut interrupts = Interrupts::listen(context);
     let whole = async {
         let report = run(context, prepared, snapshot, plan).await;
-        conclude(context, prepared, plan, &report).await
+        conclude(context, prepared, plan, &report, scope).await
     };
     tokio::select! {
         result = whole => result,
@@ -177,10 +190,11 @@ async fn conclude(
     prepared: &Prepared,
     plan: &Plan,
     report: &Report,
+    scope: Scope,
 ) -> Result<Success, Failure> {
     let again = if report.interrupted { None } else { Some(prepared.plan(prepared.connection.read()).await) };
     let converged = match &again {
-        Some(Ok((_, rest))) => Some(rest.is_empty()),
+        Some(Ok((_, rest))) => Some(is_enough(scope, plan, rest)),
         Some(Err(Failure::Request(_))) | None => None,
         Some(Err(_)) => Some(false),
     };
@@ -197,14 +211,28 @@ async fn conclude(
         return Err(Failure::InPart);
     }
     match again {
-        Some(Ok((_, rest))) if !rest.is_empty() => {
+        Some(Ok((_, rest))) if is_enough(scope, plan, &rest) => {
+            if !rest.is_empty() {
+                let services = count(rest.services.len(), "service");
+                context.ui.note(&format!(
+                    "since the plan was made, {services} moved that it does not touch: plan again"
+                ));
+            }
+            Ok(Success::Done)
+        }
+        Some(Ok((_, rest))) => {
             context.ui.error("error: everything was applied, and the live state still differs:\n\n");
             context.ui.error(&human::plan("plan", &rest, &prepared.origin(context)));
             Err(Failure::NotConverged)
         }
         Some(Err(failure)) => Err(failure),
-        _ => Ok(Success::Done),
+        None => Ok(Success::Done),
     }
+}
+
+/// Whether what is left to do after a plan was applied is none of what had to be done.
+fn is_enough(scope: Scope, applied: &Plan, rest: &Plan) -> bool {
+    rest.is_empty() || (scope == Scope::ThePlan && !plan_file::does_again(applied, rest))
 }
 
 /// The ids as far as the run itself told them.

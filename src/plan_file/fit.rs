@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::touched::{Fingerprint, SETTINGS, Subject, World};
 use crate::model::{Api, Policy, ServiceName, Snapshot, same_json};
+use crate::plan::{Plan, ServiceKind};
 
 /// Something that a plan touches and that has moved since the plan was made.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +51,25 @@ pub fn moved(fingerprints: &[Fingerprint], snapshot: &Snapshot, policy: &Policy,
         }
     }
     moved
+}
+
+/// Whether a plan that was made after another one was applied would do something of it again: what the first
+/// one was about is not as it left it.
+pub fn does_again(applied: &Plan, rest: &Plan) -> bool {
+    let changes = |plan: &Plan| -> BTreeSet<(ServiceName, String)> {
+        let of_services = plan.services.iter().flat_map(|service| {
+            let whole =
+                (service.kind != ServiceKind::Update).then(|| (service.name.clone(), "service".to_owned()));
+            let fields = service.changes.iter().map(|change| (service.name.clone(), change.path.clone()));
+            whole.into_iter().chain(fields)
+        });
+        let of_steps = plan
+            .steps
+            .iter()
+            .flat_map(|step| step.changes.iter().map(|change| (step.service.clone(), change.path.clone())));
+        of_services.chain(of_steps).collect()
+    };
+    !changes(applied).is_disjoint(&changes(rest))
 }
 
 /// A service that is not there any more, and whoever has its name now.

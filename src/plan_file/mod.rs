@@ -16,5 +16,5 @@ mod touched;
 
 pub use digest::of_manifests;
 pub use document::{Chosen, Document, FORMAT_VERSION, NotAPlan};
-pub use fit::{Moved, moved};
+pub use fit::{Moved, does_again, moved};
 pub use touched::{Fingerprint, Subject, behavior_sets_of};

@@ -21,6 +21,7 @@ mod platform_fields;
 mod promote;
 mod quickstart;
 mod replacement;
+mod saved_plan;
 mod schema;
 mod untold_versions;
 mod validate;

@@ -221,6 +221,11 @@ impl Lab {
 
     /// Runs the binary in the project, with nothing of this process's environment.
     pub(crate) fn run(&self, args: &[&str]) -> Run {
+        self.run_with(args, &[])
+    }
+
+    /// The same with more variables.
+    pub(crate) fn run_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Run {
         self.hooks.count.store(0, Ordering::SeqCst);
         let mut command = amigops(&self.path());
         command.args(args).envs([
@@ -228,6 +233,7 @@ impl Lab {
             ("AMIGO_API_KEY_ID", "key-id"),
             ("AMIGO_USER_ID", "user-1"),
         ]);
+        command.envs(variables.iter().copied());
         let mut child = command.spawn().unwrap();
         let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
         *self.hooks.child.lock().unwrap() = Some(child);
