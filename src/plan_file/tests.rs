@@ -38,15 +38,13 @@ fn text(document: &Document) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(256), ..ProptestConfig::default() })]
-
-    #[test]
+        #[test]
     fn plans_come_back_as_they_were_and_fit_until_they_are_applied((api, desired, live) in states(), prune: bool) {
         let (options, policy) = (Options { api, prune, ..options() }, policy());
         let Some((plan, written)) = document(&desired, &live, &options, &policy) else { return Ok(()) };
         let read = Document::read(&text(&written)).expect("a plan");
         prop_assert_eq!(&read, &written);
-        prop_assert_eq!(read.plan(), plan.clone());
+        prop_assert_eq!(&read.plan(), &plan);
         let mut turned = live.clone();
         turned.services.reverse();
         prop_assert_eq!(moved(&read.fingerprints, &turned, &policy, api), vec![]);
@@ -114,7 +112,7 @@ fn what_a_plan_does_not_touch_may_move() {
         let paths: Vec<&str> = found.iter().map(|one| one.what.as_str()).collect();
         assert_eq!(paths, expected, "{what}");
     }
-    let mut others = state.clone();
+    let mut others = state;
     others.services[1].description = "Other".to_owned();
     others.services.push(live("n", "New", "A1"));
     assert_eq!(moved(&document.fingerprints, &others, &Policy::default(), Api::Classic), vec![]);
