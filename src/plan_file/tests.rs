@@ -192,7 +192,7 @@ fn only_whole_documents_are_read() {
         assert!(matches!(Document::read(text), Err(NotAPlan::Form(_))), "{}", text.len());
     }
     // Times don't count, and neither does the mark that the plan was applied.
-    let mut marked = document.clone();
+    let mut marked = document;
     marked.applied_at = Some("later".to_owned());
     marked.created_at = "sooner".to_owned();
     assert_eq!(Document::read(&text(&marked)), Ok(marked));
