@@ -3,18 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::Context;
 use super::prepare::{PlanArgs, Prepared};
 use super::saved;
 use crate::apply::{self, Event, Outcome, Report, Settings};
-use crate::error::{Failure, Success};
+use crate::error::{self, Failure, Success, exit_code};
 use crate::model::{ServiceId, ServiceName, Snapshot};
-use crate::plan::{Action, Plan};
-use crate::plan_file;
-use crate::report::text::count;
-use crate::report::{human, progress};
+use crate::plan::{Action, Origin, Plan};
+use crate::plan_file::{self, Document};
+use crate::report::text::{self, count};
+use crate::report::{events, human, progress};
 
 /// Arguments of `apply`.
 #[derive(Debug, Args)]
@@ -27,22 +27,70 @@ pub(super) struct Apply {
     /// Do not ask; needed where nobody can be asked
     #[arg(long)]
     auto_approve: bool,
+    /// How the run is told on stdout: with `json`, a line for the plan, for each step and for the end
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    format: Format,
+}
+
+/// How a run is told on stdout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For a terminal
+    Human,
+    /// For programs: a JSON document a line
+    Json,
 }
 
 impl Apply {
     /// Plans, shows the plan, asks, runs it, and reads back what became of it.
     pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
         if let Some(path) = &self.saved {
-            return run_saved(context, path).await;
+            return self.run_saved(context, path).await;
         }
         let prepared = Prepared::new(context, &self.plan)?;
         let (snapshot, plan) = prepared.plan(prepared.connection.read()).await?;
-        context.ui.result(&human::plan("apply", &plan, &prepared.origin(context)));
+        let document = || prepared.document(&prepared.origin(context), &snapshot, &plan);
+        self.show(context, &plan, &prepared.origin(context), document);
         if plan.is_empty() {
-            return Ok(Success::Done);
+            return self.nothing_to_do(context, &plan);
         }
         self.approve(context, &prepared)?;
-        carry_out(context, &prepared, &snapshot, &plan, Scope::Everything).await
+        let run =
+            Run { context, prepared: &prepared, plan: &plan, scope: Scope::Everything, format: self.format };
+        run.carry_out(&snapshot).await
+    }
+
+    /// Applies a saved plan, which has been approved by being handed over, if it belongs here and still fits.
+    async fn run_saved(&self, context: &Context<'_>, path: &Path) -> Result<Success, Failure> {
+        let document = saved::read(path)?;
+        let named = context.global.env.as_deref().unwrap_or(&document.environment);
+        let prepared = Prepared::for_environment(context, &PlanArgs::of(&document.options), Some(named))?;
+        saved::belongs(&document, &prepared)?;
+        let plan = document.plan();
+        let snapshot = saved::fits(&document, &prepared).await?;
+        self.show(context, &plan, &document.origin(), || document.clone());
+        if plan.is_empty() {
+            return self.nothing_to_do(context, &plan);
+        }
+        saved::mark(context, path, &document);
+        let run =
+            Run { context, prepared: &prepared, plan: &plan, scope: Scope::ThePlan, format: self.format };
+        run.carry_out(&snapshot).await
+    }
+
+    fn show(&self, context: &Context<'_>, plan: &Plan, origin: &Origin, document: impl FnOnce() -> Document) {
+        match self.format {
+            Format::Human => context.ui.result(&human::plan("apply", plan, origin)),
+            Format::Json => context.ui.data(&events::plan(&document())),
+        }
+    }
+
+    fn nothing_to_do(&self, context: &Context<'_>, plan: &Plan) -> Result<Success, Failure> {
+        if self.format == Format::Json {
+            let report = Report::default();
+            context.ui.data(&events::conclusion(&report, Some(true), &plan.ids, exit_code::DONE));
+        }
+        Ok(Success::Done)
     }
 
     fn approve(&self, context: &Context<'_>, prepared: &Prepared) -> Result<(), Failure> {
@@ -61,22 +109,6 @@ impl Apply {
     }
 }
 
-/// Applies a saved plan, which has been approved by being handed over, if it belongs here and still fits.
-async fn run_saved(context: &Context<'_>, path: &Path) -> Result<Success, Failure> {
-    let document = saved::read(path)?;
-    let named = context.global.env.as_deref().unwrap_or(&document.environment);
-    let prepared = Prepared::for_environment(context, &PlanArgs::of(&document.options), Some(named))?;
-    saved::belongs(&document, &prepared)?;
-    let plan = document.plan();
-    let snapshot = saved::fits(&document, &prepared).await?;
-    context.ui.result(&human::plan("apply", &plan, &document.origin()));
-    if plan.is_empty() {
-        return Ok(Success::Done);
-    }
-    saved::mark(context, path, &document);
-    carry_out(context, &prepared, &snapshot, &plan, Scope::ThePlan).await
-}
-
 /// What must be as declared when all steps are done.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Scope {
@@ -87,54 +119,128 @@ enum Scope {
     ThePlan,
 }
 
-/// Runs a plan that has been approved, and says how it ended.
-async fn carry_out(
-    context: &Context<'_>,
-    prepared: &Prepared,
-    snapshot: &Snapshot,
-    plan: &Plan,
+/// A plan that has been approved, on its way.
+struct Run<'a> {
+    context: &'a Context<'a>,
+    prepared: &'a Prepared,
+    plan: &'a Plan,
     scope: Scope,
-) -> Result<Success, Failure> {
-    let mut interrupts = Interrupts::listen(context);
-    let whole = async {
-        let report = run(context, prepared, snapshot, plan).await;
-        conclude(context, prepared, plan, &report, scope).await
-    };
-    tokio::select! {
-        result = whole => result,
-        () = interrupts.second() => {
-            context.ui.end_progress();
-            context.ui.error("interrupted again: stopped at once; requests in flight may have been carried out, apply again to go on\n");
-            Err(Failure::Interrupted)
-        }
-    }
+    format: Format,
 }
 
-/// Runs the plan.
-async fn run(context: &Context<'_>, prepared: &Prepared, snapshot: &Snapshot, plan: &Plan) -> Report {
-    let settings = Settings {
-        parallelism: context.global.parallelism.into(),
-        known: snapshot.services.iter().map(|service| service.id.clone()).collect::<BTreeSet<_>>(),
-        stop: &|| context.stop.is_wished(),
-    };
-    let lines = progress::Lines::new(plan);
-    context.ui.begin_progress(plan.steps.len());
-    let mut hear = |event: Event| {
-        if let Event::Started(step) = &event
-            && let Some(step) = plan.step(*step)
-        {
-            context.ui.progress_message(&crate::report::text::visible(step.service.as_str()));
+impl Run<'_> {
+    /// Runs the plan, and says how it ended.
+    async fn carry_out(&self, snapshot: &Snapshot) -> Result<Success, Failure> {
+        let mut interrupts = Interrupts::listen(self.context);
+        let whole = async {
+            let report = self.steps(snapshot).await;
+            self.conclude(&report).await
+        };
+        tokio::select! {
+            result = whole => result,
+            () = interrupts.second() => {
+                let ui = self.context.ui;
+                ui.end_progress();
+                ui.error("interrupted again: stopped at once; requests in flight may have been carried out, apply again to go on\n");
+                Err(Failure::Interrupted)
+            }
         }
-        if let Some(line) = lines.event(&event) {
-            context.ui.note(&line);
+    }
+
+    async fn steps(&self, snapshot: &Snapshot) -> Report {
+        let Self { context, plan, format, .. } = *self;
+        let settings = Settings {
+            parallelism: context.global.parallelism.into(),
+            known: snapshot.services.iter().map(|service| service.id.clone()).collect::<BTreeSet<_>>(),
+            stop: &|| context.stop.is_wished(),
+        };
+        let lines = progress::Lines::new(plan);
+        let mut told = BTreeSet::new();
+        context.ui.begin_progress(plan.steps.len());
+        let mut hear = |event: Event| {
+            if let Event::Started(step) = &event
+                && let Some(step) = plan.step(*step)
+            {
+                context.ui.progress_message(&text::visible(step.service.as_str()));
+            }
+            if let Some(line) = lines.event(&event) {
+                context.ui.note(&line);
+            }
+            if format == Format::Json
+                && let Some(line) = events::event(plan, &event)
+            {
+                context.ui.data(&line);
+            }
+            if let Event::Ended { step, .. } = event {
+                told.insert(step);
+                context.ui.advance_progress();
+            }
+        };
+        let report = apply::run(self.prepared.connection.write(), plan, &settings, &mut hear).await;
+        context.ui.end_progress();
+        if format == Format::Json {
+            events::not_begun(plan, &report, &told).iter().for_each(|line| context.ui.data(line));
         }
-        if matches!(event, Event::Ended { .. }) {
-            context.ui.advance_progress();
+        report
+    }
+
+    /// Reads the live state back, and says how it all ended. No exit code says less than what is said here.
+    async fn conclude(&self, report: &Report) -> Result<Success, Failure> {
+        let Self { context, prepared, plan, scope, format } = *self;
+        let again =
+            if report.interrupted { None } else { Some(prepared.plan(prepared.connection.read()).await) };
+        let converged = match &again {
+            Some(Ok((_, rest))) => Some(is_enough(scope, plan, rest)),
+            Some(Err(Failure::Request(_))) | None => None,
+            Some(Err(_)) => Some(false),
+        };
+        context.ui.note(progress::end(plan, report, converged).trim_end());
+        let ids = match &again {
+            Some(Ok((_, rest))) => rest.ids.clone(),
+            _ => known_ids(plan, report),
+        };
+        if format == Format::Human {
+            context.ui.result(&progress::ids(plan, &ids));
         }
-    };
-    let report = apply::run(prepared.connection.write(), plan, &settings, &mut hear).await;
-    context.ui.end_progress();
-    report
+        let result = self.result(report, again);
+        if format == Format::Json {
+            context.ui.data(&events::conclusion(report, converged, &ids, error::exit_code(&result)));
+        }
+        result
+    }
+
+    /// What the process ends with, and what is left to say.
+    fn result(
+        &self,
+        report: &Report,
+        again: Option<Result<(Snapshot, Plan), Failure>>,
+    ) -> Result<Success, Failure> {
+        let ui = self.context.ui;
+        if report.interrupted || self.context.stop.is_wished() {
+            return Err(Failure::Interrupted);
+        }
+        if !report.is_complete() {
+            return Err(Failure::InPart);
+        }
+        match again {
+            Some(Ok((_, rest))) if is_enough(self.scope, self.plan, &rest) => {
+                if !rest.is_empty() {
+                    let services = count(rest.services.len(), "service");
+                    ui.note(&format!(
+                        "since the plan was made, {services} moved that it does not touch: plan again"
+                    ));
+                }
+                Ok(Success::Done)
+            }
+            Some(Ok((_, rest))) => {
+                ui.error("error: everything was applied, and the live state still differs:\n\n");
+                ui.error(&human::plan("plan", &rest, &self.prepared.origin(self.context)));
+                Err(Failure::NotConverged)
+            }
+            Some(Err(failure)) => Err(failure),
+            None => Ok(Success::Done),
+        }
+    }
 }
 
 /// Hears Ctrl-C and SIGTERM: the first ends waits and lets requests in flight come to their end, the second
@@ -182,52 +288,6 @@ pub(super) async fn interrupted() -> std::io::Result<()> {
 #[cfg(not(unix))]
 pub(super) async fn interrupted() -> std::io::Result<()> {
     tokio::signal::ctrl_c().await
-}
-
-/// Reads the live state back, and says how it all ended. No exit code says less than what is said here.
-async fn conclude(
-    context: &Context<'_>,
-    prepared: &Prepared,
-    plan: &Plan,
-    report: &Report,
-    scope: Scope,
-) -> Result<Success, Failure> {
-    let again = if report.interrupted { None } else { Some(prepared.plan(prepared.connection.read()).await) };
-    let converged = match &again {
-        Some(Ok((_, rest))) => Some(is_enough(scope, plan, rest)),
-        Some(Err(Failure::Request(_))) | None => None,
-        Some(Err(_)) => Some(false),
-    };
-    context.ui.note(progress::end(plan, report, converged).trim_end());
-    let ids = match &again {
-        Some(Ok((_, rest))) => rest.ids.clone(),
-        _ => known_ids(plan, report),
-    };
-    context.ui.result(&progress::ids(plan, &ids));
-    if report.interrupted || context.stop.is_wished() {
-        return Err(Failure::Interrupted);
-    }
-    if !report.is_complete() {
-        return Err(Failure::InPart);
-    }
-    match again {
-        Some(Ok((_, rest))) if is_enough(scope, plan, &rest) => {
-            if !rest.is_empty() {
-                let services = count(rest.services.len(), "service");
-                context.ui.note(&format!(
-                    "since the plan was made, {services} moved that it does not touch: plan again"
-                ));
-            }
-            Ok(Success::Done)
-        }
-        Some(Ok((_, rest))) => {
-            context.ui.error("error: everything was applied, and the live state still differs:\n\n");
-            context.ui.error(&human::plan("plan", &rest, &prepared.origin(context)));
-            Err(Failure::NotConverged)
-        }
-        Some(Err(failure)) => Err(failure),
-        None => Ok(Success::Done),
-    }
 }
 
 /// Whether what is left to do after a plan was applied is none of what had to be done.

@@ -4,6 +4,7 @@
 //! files or the API is data: it passes through [`text::visible`] before it is shown.
 
 pub mod diagnostics;
+pub mod events;
 pub mod explain;
 pub mod github;
 pub mod human;

@@ -60,7 +60,15 @@ fn is_hidden(c: char) -> bool {
 /// `\uXXXX`. Such characters stand in strings only, so that the escapes mean the same.
 pub fn json(value: &impl serde::Serialize) -> String {
     // Only a map whose keys aren't texts can fail, and there is none.
-    let plain = serde_json::to_string_pretty(value).unwrap_or_default();
+    harmless(&serde_json::to_string_pretty(value).unwrap_or_default())
+}
+
+/// The same in one line.
+pub fn json_line(value: &impl serde::Serialize) -> String {
+    harmless(&serde_json::to_string(value).unwrap_or_default())
+}
+
+fn harmless(plain: &str) -> String {
     let mut out = String::with_capacity(plain.len() + 1);
     let mut last = ' ';
     for c in plain.chars() {

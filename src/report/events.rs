@@ -1,0 +1,138 @@
+//! An apply as JSON, a line an event, for programs that follow it. May import `plan`, `apply` and `model`.
+//!
+//! First the plan, then a line as each step begins and ends, and a last line that says how it all ended. Every
+//! step of the plan ends exactly once, those that were never begun included, so that whoever reads the lines
+//! knows all that there is to know.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::progress::words;
+use super::text;
+use crate::apply::{Event, Outcome, Report};
+use crate::model::{ServiceId, ServiceName};
+use crate::plan::{Plan, Step, StepId};
+
+/// One line.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Line<'a> {
+    Plan {
+        plan: serde_json::Value,
+    },
+    StepStarted {
+        #[serde(flatten)]
+        step: StepName<'a>,
+    },
+    StepEnded {
+        #[serde(flatten)]
+        step: StepName<'a>,
+        #[serde(flatten)]
+        how: Ending,
+        /// Waits included; none where the step was not begun.
+        seconds: Option<f64>,
+    },
+    Result(Conclusion<'a>),
+}
+
+/// Which step a line is about.
+#[derive(Serialize)]
+struct StepName<'a> {
+    step: StepId,
+    service: &'a ServiceName,
+    what: String,
+}
+
+/// How a step ended.
+#[derive(Serialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+enum Ending {
+    Done {
+        /// The service that was created or that has taken over.
+        service_id: Option<ServiceId>,
+    },
+    Failed {
+        error: String,
+        /// What to do next.
+        help: Vec<String>,
+    },
+    NotAttempted {
+        reason: &'static str,
+        /// The step that failed, or that was not attempted either.
+        waits_for: Option<StepId>,
+    },
+}
+
+/// How an apply ended, as a whole.
+#[derive(Serialize)]
+struct Conclusion<'a> {
+    /// The exit code of the process.
+    exit_code: u8,
+    /// Steps that are done.
+    done: usize,
+    /// Steps that failed.
+    failed: usize,
+    /// Steps that were not begun.
+    not_attempted: usize,
+    /// Whether the run was told to stop.
+    interrupted: bool,
+    /// Whether the live state is as the plan wanted it; none where it was not read back.
+    converged: Option<bool>,
+    /// The ids of the declared services, by name, as far as they are known.
+    ids: &'a BTreeMap<ServiceName, ServiceId>,
+}
+
+/// The first line: the plan, as its file would hold it.
+pub fn plan(document: &impl Serialize) -> String {
+    line(&Line::Plan { plan: serde_json::to_value(document).unwrap_or_default() })
+}
+
+/// The line for an event.
+pub fn event(plan: &Plan, event: &Event) -> Option<String> {
+    Some(match event {
+        Event::Started(id) => line(&Line::StepStarted { step: name(plan.step(*id)?) }),
+        Event::Ended { step, outcome, took } => ended(plan.step(*step)?, outcome, Some(*took)),
+    })
+}
+
+/// A line for each step that was never begun: those that have not been told of.
+pub fn not_begun(plan: &Plan, report: &Report, told: &BTreeSet<StepId>) -> Vec<String> {
+    let left = plan.steps.iter().filter(|step| !told.contains(&step.id));
+    left.filter_map(|step| Some(ended(step, report.outcomes.get(&step.id)?, None))).collect()
+}
+
+/// The last line: how it ended, with the exit code that the process will have.
+pub fn conclusion(
+    report: &Report,
+    converged: Option<bool>,
+    ids: &BTreeMap<ServiceName, ServiceId>,
+    exit_code: u8,
+) -> String {
+    let (done, failed, not_attempted) = report.counts();
+    let interrupted = report.interrupted;
+    line(&Line::Result(Conclusion { exit_code, done, failed, not_attempted, interrupted, converged, ids }))
+}
+
+fn name(step: &Step) -> StepName<'_> {
+    StepName { step: step.id, service: &step.service, what: words(step) }
+}
+
+fn ended(step: &Step, outcome: &Outcome, took: Option<Duration>) -> String {
+    let how = match outcome {
+        Outcome::Done(service_id) => Ending::Done { service_id: service_id.clone() },
+        Outcome::Failed(failure) => {
+            Ending::Failed { error: failure.to_string(), help: failure.hints().to_vec() }
+        }
+        Outcome::Blocked(before) => {
+            Ending::NotAttempted { reason: "a step that it waits for is not done", waits_for: Some(*before) }
+        }
+        Outcome::Interrupted => Ending::NotAttempted { reason: "the run was interrupted", waits_for: None },
+    };
+    line(&Line::StepEnded { step: name(step), how, seconds: took.map(|took| took.as_secs_f64()) })
+}
+
+fn line(line: &Line<'_>) -> String {
+    text::json_line(line)
+}
