@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::Context;
+use super::interrupts::Interrupts;
 use super::prepare::{PlanArgs, Prepared};
 use super::saved;
 use crate::apply::{self, Event, Outcome, Report, Settings};
@@ -131,7 +132,7 @@ struct Run<'a> {
 impl Run<'_> {
     /// Runs the plan, and says how it ended.
     async fn carry_out(&self, snapshot: &Snapshot) -> Result<Success, Failure> {
-        let mut interrupts = Interrupts::listen(self.context);
+        let mut interrupts = Interrupts::listen(self.context)?;
         let whole = async {
             let report = self.steps(snapshot).await;
             self.conclude(&report).await
@@ -241,53 +242,6 @@ impl Run<'_> {
             None => Ok(Success::Done),
         }
     }
-}
-
-/// Hears Ctrl-C and SIGTERM: the first ends waits and lets requests in flight come to their end, the second
-/// ends everything.
-struct Interrupts {
-    second: tokio::sync::oneshot::Receiver<()>,
-}
-
-impl Interrupts {
-    fn listen(context: &Context<'_>) -> Self {
-        let (stop, ui) = (context.stop.clone(), context.ui.clone());
-        let (sender, second) = tokio::sync::oneshot::channel();
-        tokio::spawn(async move {
-            if interrupted().await.is_ok() {
-                stop.wish();
-                ui.note("interrupted: requests in flight are brought to their end, nothing new is begun");
-                if interrupted().await.is_ok() {
-                    let _ = sender.send(());
-                    return;
-                }
-            }
-            // Nothing is to be heard any more, and that is no interrupt.
-            std::future::pending::<()>().await;
-        });
-        Self { second }
-    }
-
-    async fn second(&mut self) {
-        if (&mut self.second).await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
-}
-
-#[cfg(unix)]
-pub(super) async fn interrupted() -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        result = tokio::signal::ctrl_c() => result,
-        _ = terminate.recv() => Ok(()),
-    }
-}
-
-#[cfg(not(unix))]
-pub(super) async fn interrupted() -> std::io::Result<()> {
-    tokio::signal::ctrl_c().await
 }
 
 /// Whether what is left to do after a plan was applied is none of what had to be done.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::interrupts::Signals;
 use super::{Context, connect};
 use crate::emulator::{Limits, Options};
 use crate::error::{Failure, Success};
@@ -57,14 +58,13 @@ impl Emulator {
             LimitsArg::Off => Limits::Off,
         };
         options.token_lifetime = Duration::from_secs(self.token_lifetime);
+        let mut signals = Signals::catch()?;
         let server = connect::start(options)?;
         context.ui.result(&format!("{}\n", server.url()));
         context
             .ui
             .note("both APIs are emulated at this address, the Classic and the Platform one; Ctrl-C ends it");
-        super::apply::interrupted()
-            .await
-            .map_err(|error| Failure::other(format!("signals can't be heard: {error}")))?;
+        signals.next().await;
         server.stop();
         Ok(Success::Done)
     }

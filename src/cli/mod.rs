@@ -8,6 +8,7 @@ mod files;
 mod ids;
 mod import;
 mod init;
+mod interrupts;
 mod man;
 mod outdated;
 mod plan;

@@ -1,6 +1,7 @@
 //! What else an apply meets: lost answers, limits, expired tokens, other owners, interrupts.
 
 mod interrupts;
+mod json;
 mod limits;
 mod lost_answers;
 mod others;
