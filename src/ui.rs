@@ -173,7 +173,7 @@ impl Ui {
             Failure::Request(error) => self.say(&text::error(&error.to_string(), &error.hints)),
             Failure::Other { message, hints } => self.say(&text::error(message, hints)),
             Failure::Declined => self.say("Nothing was changed.\n"),
-            Failure::Invalid | Failure::InPart | Failure::NotConverged | Failure::Interrupted => {}
+            Failure::Invalid { .. } | Failure::InPart | Failure::NotConverged | Failure::Interrupted => {}
         }
     }
 }

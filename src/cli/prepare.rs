@@ -8,7 +8,7 @@ use super::Context;
 use super::connect::{self, Connection};
 use crate::error::Failure;
 use crate::manifest::{self, Loaded, Places, Target};
-use crate::model::{ServiceId, ServiceName, Snapshot};
+use crate::model::{MaxRemovals, ServiceId, ServiceName, Snapshot};
 use crate::plan::{self, Options, Origin, Plan, verify};
 use crate::remote::{ReadApi, read_snapshot};
 use crate::report::diagnostics;
@@ -25,6 +25,9 @@ pub(super) struct PlanArgs {
     /// Retire services with the tag `protected`, retire or replace those that `guardrails.protected` names
     #[arg(long)]
     allow_protected: bool,
+    /// The most removals in this run, instead of `guardrails.max_removals`: a number, or a share such as 10%
+    #[arg(long, value_name = "N|N%")]
+    max_removals: Option<MaxRemovals>,
     /// Only this service; may be repeated
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
@@ -72,6 +75,7 @@ impl Prepared {
             prune: args.prune,
             take_over: args.take_over,
             allow_protected: args.allow_protected,
+            max_removals: args.max_removals,
             limited: !matches!(loaded.environment.target, Target::Embedded { limits: false, .. }),
             only: args.only.iter().map(ServiceName::new).collect::<BTreeSet<_>>(),
         };
