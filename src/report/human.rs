@@ -402,6 +402,7 @@ pub fn plan_error(error: &PlanError) -> String {
         out.push('\n');
     }
     let total = error.problems.len();
-    let _ = writeln!(out, "{}: {}; nothing was sent", styled(BAD.bold(), "error"), count(total, "problem"));
+    let word = if error.is_refusal() { "refused" } else { "error" };
+    let _ = writeln!(out, "{}: {}; nothing was sent", styled(BAD.bold(), word), count(total, "problem"));
     out
 }
