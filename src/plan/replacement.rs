@@ -86,12 +86,10 @@ pub(super) fn steps(
 /// Notes the version sets that the old service has and the new one is made without: users lose them as surely as
 /// if they were deleted.
 fn drop_sets(draft: &mut Draft<'_>, wanted: &DesiredService, old: &LiveService, content: &Content) {
-    let made = draft.options.api.makes_version_sets();
-    let lost = old
-        .version_sets
-        .keys()
-        .filter(|name| !content.version_sets.contains_key(*name) && !(made && name.is_edge()));
-    draft.dropped.extend(lost.map(|name| (wanted.name.clone(), name.clone())));
+    let servers_own = |name: &VersionSetName| name.is_edge() && draft.options.api.makes_version_sets();
+    let stays = |name: &VersionSetName| content.version_sets.contains_key(name) || servers_own(name);
+    let lost: Vec<_> = old.version_sets.keys().filter(|name| !stays(name)).collect();
+    draft.dropped.extend(lost.into_iter().map(|name| (wanted.name.clone(), name.clone())));
 }
 
 /// Holds the smoke tests with the new service, after all steps from `first` on.

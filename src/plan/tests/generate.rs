@@ -182,10 +182,8 @@ fn all_wanted(api: Api) -> impl Strategy<Value = Desired> {
 fn one_live(api: Api, name: &'static str, index: usize) -> impl Strategy<Value = LiveService> {
     let owner = prop_oneof![14 => Just(Some("amigops")), 5 => Just(None), 1 => Just(Some("sisters"))];
     let flags = (prop::bool::weighted(0.8), owner, prop::bool::weighted(0.1));
-    // Some pin a version that other agents don't have.
-    let agent_pin = || select(vec![0, 1, 2, 3, 9_u32]);
-    let sets = subsequence(SETS.to_vec(), 0..=4).prop_flat_map(move |names| {
-        names.into_iter().map(|name| (Just(name), agent_pin(), 0..4_u32)).collect::<Vec<_>>()
+    let sets = subsequence(SETS.to_vec(), 0..=4).prop_flat_map(|names| {
+        names.into_iter().map(|name| (Just(name), 0..4_u32, 0..4_u32)).collect::<Vec<_>>()
     });
     let settings = only_on(api, live_settings());
     (select(AGENTS.to_vec()), flags, sets, tags(), settings).prop_map(
