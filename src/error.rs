@@ -40,7 +40,10 @@ pub enum Failure {
         hints: Vec<String>,
     },
     /// The manifests or the project file are wrong. Everything has been said, in the format asked for.
-    Invalid,
+    Invalid {
+        /// Whether rules alone stand against them.
+        refused: bool,
+    },
     /// The plan was shown, and whoever was asked did not say yes.
     Declined,
     /// Some steps failed; the rest is done. Everything has been said.
@@ -113,6 +116,8 @@ pub fn exit_code(result: &Result<Success, Failure>) -> u8 {
         Ok(Success::ChangesPending) => exit_code::CHANGES,
         Err(Failure::Plan(error)) if error.is_refusal() => exit_code::REFUSED,
         Err(Failure::Refused { .. }) => exit_code::REFUSED,
+        Err(Failure::Manifests(problems)) if problems.is_refusal() => exit_code::REFUSED,
+        Err(Failure::Invalid { refused: true }) => exit_code::REFUSED,
         Err(Failure::InPart) => exit_code::IN_PART,
         Err(Failure::Interrupted) => exit_code::INTERRUPTED,
         Err(
@@ -120,7 +125,7 @@ pub fn exit_code(result: &Result<Success, Failure>) -> u8 {
             | Failure::Plan(_)
             | Failure::Request(_)
             | Failure::Other { .. }
-            | Failure::Invalid
+            | Failure::Invalid { .. }
             | Failure::Declined
             | Failure::NotConverged,
         ) => exit_code::ERROR,

@@ -174,7 +174,7 @@ impl Ui {
             Failure::Other { message, hints } => self.say(&text::error(message, hints)),
             Failure::Refused { message, details, hints } => self.say(&text::refusal(message, details, hints)),
             Failure::Declined => self.say("Nothing was changed.\n"),
-            Failure::Invalid | Failure::InPart | Failure::NotConverged | Failure::Interrupted => {}
+            Failure::Invalid { .. } | Failure::InPart | Failure::NotConverged | Failure::Interrupted => {}
         }
     }
 }

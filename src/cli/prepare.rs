@@ -8,7 +8,7 @@ use super::Context;
 use super::connect::{self, Connection};
 use crate::error::Failure;
 use crate::manifest::{self, Loaded, Places, Target};
-use crate::model::{ServiceId, ServiceName, Snapshot};
+use crate::model::{MaxRemovals, ServiceId, ServiceName, Snapshot};
 use crate::plan::{self, Options, Origin, Plan, verify};
 use crate::plan_file::{Chosen, Document};
 use crate::remote::{ReadApi, read_snapshot};
@@ -26,6 +26,9 @@ pub(super) struct PlanArgs {
     /// Retire services with the tag `protected`, retire or replace those that `guardrails.protected` names
     #[arg(long)]
     allow_protected: bool,
+    /// The most removals in this run, instead of `guardrails.max_removals`: a number, or a share such as 10%
+    #[arg(long, value_name = "N|N%")]
+    max_removals: Option<MaxRemovals>,
     /// Only this service; may be repeated
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
@@ -34,9 +37,10 @@ pub(super) struct PlanArgs {
 impl PlanArgs {
     /// The arguments that a saved plan was made with.
     pub(super) fn of(chosen: &Chosen) -> Self {
-        let Chosen { prune, take_over, allow_protected, only } = chosen;
+        let Chosen { prune, take_over, allow_protected, max_removals, only } = chosen;
         Self {
             prune: *prune,
+            max_removals: max_removals.as_ref().and_then(|text| text.parse().ok()),
             take_over: *take_over,
             allow_protected: *allow_protected,
             only: only.iter().map(|name| name.as_str().to_owned()).collect(),
@@ -95,6 +99,7 @@ impl Prepared {
             prune: args.prune,
             take_over: args.take_over,
             allow_protected: args.allow_protected,
+            max_removals: args.max_removals,
             limited: !matches!(loaded.environment.target, Target::Embedded { limits: false, .. }),
             only: args.only.iter().map(ServiceName::new).collect::<BTreeSet<_>>(),
         };

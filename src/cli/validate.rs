@@ -61,7 +61,9 @@ impl Validate {
                 Ok(Success::Done)
             }
             Format::Json | Format::Sarif if valid => Ok(Success::Done),
-            Format::Json | Format::Sarif => Err(Failure::Invalid),
+            Format::Json | Format::Sarif => {
+                Err(Failure::Invalid { refused: validation.problems.is_refusal() })
+            }
         }
     }
 }

@@ -140,6 +140,14 @@ codes! {
     NotOfProject = "062",
 }
 
+impl Code {
+    /// Whether it says that a rule of the project, or the one against empty projects, forbids what is otherwise
+    /// sound.
+    pub fn is_guardrail(self) -> bool {
+        matches!(self, Self::NoManifests | Self::PinRequired)
+    }
+}
+
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
@@ -250,6 +258,13 @@ impl Problems {
     /// Whether something is wrong that stops everything; warnings don't.
     pub fn has_errors(&self) -> bool {
         self.omitted > 0 || self.diagnostics.iter().any(|problem| problem.severity == Severity::Error)
+    }
+
+    /// Whether rules alone stand against what the files say: every error is a guardrail's.
+    pub fn is_refusal(&self) -> bool {
+        let mut errors =
+            self.diagnostics.iter().filter(|problem| problem.severity == Severity::Error).peekable();
+        self.omitted == 0 && errors.peek().is_some() && errors.all(|problem| problem.code.is_guardrail())
     }
 
     /// The last line of a report: how many problems, in how many files.

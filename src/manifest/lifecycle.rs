@@ -54,11 +54,18 @@ pub(super) fn decode(sink: &mut Sink, node: &Node, rules: &Rules<'_>) -> (Lifecy
     (lifecycle, span)
 }
 
+/// Reads `retire`, whichever API it is for.
+pub(super) fn retire_word(sink: &mut Sink, node: &Node) -> Option<Retire> {
+    Some(match decode::word(sink, node, "`retire`", &["deactivate", "keep", "delete"])? {
+        "keep" => Retire::Keep,
+        "delete" => Retire::Delete,
+        _ => Retire::Deactivate,
+    })
+}
+
 fn retire(sink: &mut Sink, node: &Node, rules: &Rules<'_>) -> Option<Retire> {
-    match decode::word(sink, node, "`retire`", &["deactivate", "keep", "delete"])? {
-        "keep" => Some(Retire::Keep),
-        "delete" if rules.api.deletes_services() => Some(Retire::Delete),
-        "delete" => {
+    match retire_word(sink, node)? {
+        Retire::Delete if !rules.api.deletes_services() => {
             sink.push(
                 Problem::error(Code::PlatformOnly, node.span, "services can't be deleted on the Classic API")
                     .label("write `deactivate` or `keep`")
@@ -66,7 +73,7 @@ fn retire(sink: &mut Sink, node: &Node, rules: &Rules<'_>) -> Option<Retire> {
             );
             None
         }
-        _ => Some(Retire::Deactivate),
+        how => Some(how),
     }
 }
 

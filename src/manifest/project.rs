@@ -9,7 +9,7 @@ use super::environment::{self, Environment};
 use super::sink::{Problem, Sink, Span};
 use super::tree::{Node, Value, shortened};
 use crate::model::{
-    Api, Guardrails, MaxRemovals, Ownership, Policy, ServiceName, TAG_PROTECTED, TAG_REPLACES,
+    Api, Guardrails, MaxRemovals, Ownership, Policy, Retire, ServiceName, TAG_PROTECTED, TAG_REPLACES,
     VersionSetName, VersionSetPatterns,
 };
 
@@ -83,10 +83,12 @@ pub(super) fn decode(sink: &mut Sink, root: &Path, node: &Node) -> Option<Decode
     let globs: Vec<_> = globs.into_iter().map(|(glob, span)| (glob.to_owned(), span)).collect();
     let (environments, places) = environments(sink, fields, root, at);
     let protected = protected(sink, fields);
+    let defaults = defaults(sink, fields);
     let policy = Policy {
         ownership: ownership(sink, fields),
         unmanaged_version_sets: unmanaged(sink, fields),
         guardrails: guardrails(sink, fields, &protected),
+        retire_orphans: retire_orphans(sink, defaults.as_ref()),
     };
     let project = Project {
         root: root.to_owned(),
@@ -98,7 +100,7 @@ pub(super) fn decode(sink: &mut Sink, root: &Path, node: &Node) -> Option<Decode
     };
     Some(Decoded {
         project,
-        defaults: defaults(sink, fields),
+        defaults,
         globs,
         environments: fields.key("environments").map_or(at, |key| key.span),
         places,
@@ -139,6 +141,17 @@ fn defaults(sink: &mut Sink, fields: Fields<'_>) -> Option<Node> {
         }
     }
     Some(Node { span: node.span, value: Value::Map(kept) })
+}
+
+/// What the defaults say of retirement: it is all that is known of services whose manifests are gone. Each
+/// manifest's own checks say so where `delete` is more than its API can do.
+fn retire_orphans(sink: &mut Sink, defaults: Option<&Node>) -> Retire {
+    let member = |node: &Node, name: &str| match &node.value {
+        Value::Map(map) => map.get(name).filter(|node| node.value != Value::Null).cloned(),
+        _ => None,
+    };
+    let said = defaults.and_then(|node| member(&member(node, "lifecycle")?, "retire"));
+    said.and_then(|node| super::lifecycle::retire_word(sink, &node)).unwrap_or_default()
 }
 
 fn environments(
@@ -267,22 +280,15 @@ fn guardrails(sink: &mut Sink, fields: Fields<'_>, protected: &[(ServiceName, Sp
 }
 
 fn max_removals(sink: &mut Sink, node: &Node) -> Option<MaxRemovals> {
-    const EXPECTED: &str = "a number from 0, or a share such as \"10%\"";
     let found = match &node.value {
         Value::Number(number) if !decode::is_ambiguous(&number.raw) => {
             number.raw.parse::<usize>().ok().map(MaxRemovals::Count)
         }
-        Value::Text(text) => text
-            .trim()
-            .strip_suffix('%')
-            .filter(|share| share.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'))
-            .and_then(|share| share.parse::<f64>().ok())
-            .filter(|share| (0.0..=100.0).contains(share))
-            .map(MaxRemovals::Percent),
+        Value::Text(text) if text.trim().ends_with('%') => text.parse().ok(),
         _ => None,
     };
     if found.is_none() {
-        let message = format!("`max_removals` is {EXPECTED}, not {}", node.describe());
+        let message = format!("`max_removals` is {}, not {}", MaxRemovals::EXPECTED, node.describe());
         sink.push(
             Problem::error(Code::BadValue, node.span, message).label("how much may one plan remove at most?"),
         );

@@ -1,10 +1,12 @@
 //! The rules that a project sets for all its services. Imports nothing of ours.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
 
 use serde::Serialize;
 
-use super::{ServiceName, VersionSetName};
+use super::{Retire, ServiceName, VersionSetName};
 
 /// The tag by which a half-made replacement is found again: its value is the old service's id.
 pub const TAG_REPLACES: &str = "replaces";
@@ -45,12 +47,57 @@ impl Ownership {
 }
 
 /// How much one plan may remove: services retired plus version sets deleted.
+///
+/// Services that a manifest switches off (`active: false`) don't count: that is a declared wish about a
+/// service that stays declared, and taking it back brings the service back. What this bounds is what goes
+/// because something is *absent*, which a wrong pattern or a lost file brings about as easily as a wish.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub enum MaxRemovals {
     /// At most this many.
     Count(usize),
     /// At most this share of the live services that the project owns, in percent.
     Percent(f64),
+}
+
+impl MaxRemovals {
+    /// What may be written for it.
+    pub const EXPECTED: &str = "a number from 0, or a share such as \"10%\"";
+
+    /// How many removals that is, where the project owns so many active services. A share is rounded down: at
+    /// most so much, never a bit more.
+    pub fn of(self, owned: usize) -> usize {
+        match self {
+            Self::Count(count) => count,
+            // Binary fractions of whole results (29% of 100) may come out a hair too small.
+            Self::Percent(percent) => (owned as f64 * percent / 100.0 + 1e-9).floor() as usize,
+        }
+    }
+}
+
+impl fmt::Display for MaxRemovals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count(count) => write!(f, "{count}"),
+            Self::Percent(percent) => write!(f, "{percent}%"),
+        }
+    }
+}
+
+impl FromStr for MaxRemovals {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        let found = match text.strip_suffix('%') {
+            Some(share) if digits(share) => {
+                share.parse().ok().filter(|share| (0.0..=100.0).contains(share)).map(Self::Percent)
+            }
+            None if digits(text) => text.parse().ok().map(Self::Count),
+            _ => None,
+        };
+        found.ok_or_else(|| format!("expected {}", Self::EXPECTED))
+    }
 }
 
 /// What a plan may not do without being told to.
@@ -107,11 +154,43 @@ pub struct Policy {
     pub unmanaged_version_sets: VersionSetPatterns,
     /// What a plan may not do.
     pub guardrails: Guardrails,
+    /// What becomes of services of ours that no manifest declares any more, once they are to go: what
+    /// `defaults.lifecycle.retire` says.
+    pub retire_orphans: Retire,
 }
 
 impl Policy {
     /// Whether a live version set is outside the manifests' care: `edge`, or one that a pattern names.
     pub fn is_unmanaged(&self, name: &VersionSetName) -> bool {
         name.is_edge() || self.unmanaged_version_sets.matches(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MaxRemovals;
+
+    #[test]
+    fn shares_are_rounded_down_and_whole_ones_are_exact() {
+        let table = [
+            ("3", 0, Ok(3)),
+            ("0", 9, Ok(0)),
+            (" 10% ", 25, Ok(2)),
+            ("10%", 5, Ok(0)),
+            ("29%", 100, Ok(29)),
+            ("1.1%", 1000, Ok(11)),
+            ("0.7%", 1000, Ok(7)),
+            ("33.3%", 3, Ok(0)),
+            ("100%", 7, Ok(7)),
+            ("0%", 7, Ok(0)),
+        ];
+        for (text, owned, expected) in table {
+            let rule = text.parse::<MaxRemovals>();
+            assert_eq!(rule.map(|rule| rule.of(owned)), expected, "{text} of {owned}");
+        }
+        for text in ["", "%", ".", "-1", "+1", "1.5", "101%", "1e2%", "ten", "10 %", "NaN%", "inf%"] {
+            let expected = Err("expected a number from 0, or a share such as \"10%\"".to_owned());
+            assert_eq!(text.parse::<MaxRemovals>(), expected, "{text}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use super::types::{
     Action, Change, Finding, Options, Plan, PlanError, Problem, ProblemKind, Risk, ServiceKind, ServicePlan,
     Step, StepId, Summary, Target,
 };
-use super::{estimate, guardrails, order, pins, replacement, services};
+use super::{estimate, guardrails, order, orphans, pins, replacement, services};
 use crate::model::{Api, Desired, LiveService, Policy, ServiceId, ServiceName, Snapshot, VersionSetName};
 
 /// A step before it has its place in the order. Other steps are named by their index in the draft.
@@ -62,6 +62,8 @@ pub(super) struct Draft<'a> {
     pub(super) pin_checks: Vec<PinCheck>,
     /// Services whose behavior sets must be known.
     pub(super) replaced: BTreeSet<ServiceId>,
+    /// Version sets of replaced services that the new ones are made without.
+    pub(super) dropped: BTreeSet<(ServiceName, VersionSetName)>,
     live: BTreeMap<&'a ServiceId, &'a LiveService>,
     names: BTreeSet<&'a ServiceName>,
     /// Inactive services of ours that nothing in this plan is about, by name.
@@ -139,6 +141,7 @@ pub(super) fn draft<'a>(
         findings: Vec::new(),
         pin_checks: Vec::new(),
         replaced: BTreeSet::new(),
+        dropped: BTreeSet::new(),
         live: snapshot.services.iter().map(|service| (&service.id, service)).collect(),
         strays: BTreeMap::new(),
         names: snapshot.services.iter().map(|s| &s.name).chain(desired.services.keys()).collect(),
@@ -214,6 +217,7 @@ pub fn plan(
         steps,
         services,
         orphans: leftovers.orphans,
+        prune: options.prune,
         unmanaged: leftovers.unmanaged,
         findings,
     };
@@ -302,7 +306,7 @@ fn leftovers(draft: &mut Draft<'_>, desired: &Desired, embodiments: &[Embodiment
         let entry = (service.name.clone(), service.id.clone());
         match (draft.policy.ownership.owns(&service.tags), service.active) {
             (true, true) if draft.options.prune && draft.options.only.is_empty() => {
-                services::retire_orphan(draft, service)
+                orphans::retire(draft, service)
             }
             (true, true) => kept.orphans.push(entry),
             // Ours and inactive: it has been retired before.
@@ -396,9 +400,9 @@ fn summarize(draft: &Draft<'_>, services: &[ServicePlan], steps: &[Step], declar
                 summary.version_sets_updated += updated.len();
                 summary.version_sets_created += created.len();
             }
-            Action::DeleteVersionSet { .. } => summary.version_sets_deleted += 1,
             _ => {}
         }
     }
+    summary.version_sets_deleted = guardrails::lost_version_sets(draft).len();
     summary
 }

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 
 use super::build::{Draft, DraftStep};
 use super::identity::Embodiment;
-use super::types::{Action, Finding, Problem, ProblemKind, ServiceKind, ServicePlan};
-use crate::model::{Desired, MaxRemovals, Retire, ServiceName, TAG_PROTECTED};
+use super::types::{Action, Finding, Problem, ProblemKind, ServiceKind};
+use crate::model::{Desired, MaxRemovals, Retire, ServiceName, TAG_PROTECTED, VersionSetName};
 
 /// Whether the live service may be touched at all: not if the platform itself or another project owns it.
 pub(super) fn may_touch(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>) -> bool {
@@ -110,37 +110,97 @@ fn deletes(draft: &Draft<'_>, name: &ServiceName) -> bool {
     draft.steps.iter().any(deletes)
 }
 
+/// What a plan removes, as the rule counts it.
+struct Removals {
+    /// Services that go out of use, are deleted, or are let go of.
+    services: Vec<ServiceName>,
+    /// Version sets, each with its service.
+    version_sets: BTreeSet<(ServiceName, VersionSetName)>,
+}
+
+impl Removals {
+    fn of(draft: &Draft<'_>) -> Self {
+        let of_kind = |kind| draft.services.iter().filter(move |service| service.kind == kind);
+        let mut services: Vec<ServiceName> =
+            of_kind(ServiceKind::Retire).map(|service| service.name.clone()).collect();
+        // The old service of a replacement goes with it, and so does one that a run before this one did not come
+        // to; one that was put out of use long ago and is now deleted goes by itself.
+        let replaced: BTreeSet<_> =
+            of_kind(ServiceKind::Replace).filter_map(|service| service.id.as_ref()).collect();
+        let former = draft.steps.iter().filter_map(|step| match &step.action {
+            Action::Retire { id, how: Retire::Delete, .. } if !replaced.contains(id) => {
+                draft.live(id).filter(|live| !live.active)
+            }
+            _ => None,
+        });
+        services.extend(former.map(|live| live.name.clone()));
+        services.sort();
+        Self { services, version_sets: lost_version_sets(draft) }
+    }
+
+    fn count(&self) -> usize {
+        self.services.len() + self.version_sets.len()
+    }
+
+    /// What goes, in words: counts, and the first few names.
+    fn words(&self) -> String {
+        let services = self.services.iter().map(|name| format!("`{name}`"));
+        let sets = self.version_sets.iter().map(|(service, set)| format!("`{set}` of `{service}`"));
+        let parts = [
+            listed(self.services.len(), "service", "retired", services),
+            listed(self.version_sets.len(), "version set", "deleted", sets),
+        ];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// `2 services retired (A, B)`; none where there is nothing to list.
+fn listed(count: usize, noun: &str, what: &str, names: impl Iterator<Item = String>) -> Option<String> {
+    const MOST: usize = 5;
+    let mut shown: Vec<String> = names.take(MOST).collect();
+    if count > MOST {
+        shown.push(format!("and {} more", count - MOST));
+    }
+    let plural = if count == 1 { "" } else { "s" };
+    (count > 0).then(|| format!("{count} {noun}{plural} {what} ({})", shown.join(", ")))
+}
+
+/// The version sets that services lose, whether they are deleted or a new service is made without them.
+pub(super) fn lost_version_sets(draft: &Draft<'_>) -> BTreeSet<(ServiceName, VersionSetName)> {
+    let deleted = draft.steps.iter().filter_map(|step| match &step.action {
+        Action::DeleteVersionSet { name, .. } => Some((step.service.clone(), name.clone())),
+        _ => None,
+    });
+    deleted.chain(draft.dropped.iter().cloned()).collect()
+}
+
 fn max_removals(draft: &mut Draft<'_>) {
-    let Some(rule) = draft.policy.guardrails.max_removals else { return };
-    // The old service of a replacement goes with it; one that was replaced before goes by itself.
-    let former =
-        |service: &&ServicePlan| service.kind == ServiceKind::Update && deletes(draft, &service.name);
-    let retired = draft
-        .services
-        .iter()
-        .filter(|service| service.kind == ServiceKind::Retire || former(service))
-        .count();
-    let deleted =
-        draft.steps.iter().filter(|step| matches!(step.action, Action::DeleteVersionSet { .. })).count();
+    let said = draft.options.max_removals.map(|rule| (rule, "--max-removals"));
+    let ruled = draft.policy.guardrails.max_removals.map(|rule| (rule, "guardrails.max_removals"));
+    let Some((rule, who)) = said.or(ruled) else { return };
     // What was retired before is not there to be removed: it must not widen the share.
     let in_use = draft.snapshot.services.iter().filter(|service| service.active);
     let owned = in_use.filter(|service| draft.policy.ownership.owns(&service.tags)).count();
-    let (allowed, rule) = match rule {
-        MaxRemovals::Count(count) => (count as f64, count.to_string()),
-        MaxRemovals::Percent(percent) => {
-            (owned as f64 * percent / 100.0, format!("{percent}% of {owned} active services that are ours"))
+    let (removals, allowed) = (Removals::of(draft), rule.of(owned));
+    let count = removals.count();
+    if count <= allowed {
+        return;
+    }
+    let allows = match rule {
+        MaxRemovals::Count(count) => count.to_string(),
+        MaxRemovals::Percent(_) => {
+            let share = format!("{rule} of {owned} active services that are ours");
+            format!("{allowed} ({share}, rounded down)")
         }
     };
-    if (retired + deleted) as f64 > allowed {
-        draft.problems.push(Problem {
-            kind: ProblemKind::Refused,
-            service: None,
-            place: None,
-            message: format!(
-                "the plan would remove {}: {retired} service(s) retired, {deleted} version set(s) deleted; `guardrails.max_removals` allows {rule}",
-                retired + deleted
-            ),
-            help: vec!["if that is meant, raise `guardrails.max_removals` in amigops.yaml".to_owned()],
-        });
-    }
+    let message = format!("the plan would remove {count}, and `{who}` allows {allows}: {}", removals.words());
+    let flag = format!("if that is meant, use --max-removals {count} for this run");
+    let lasting = "or raise `guardrails.max_removals` in amigops.yaml".to_owned();
+    draft.problems.push(Problem {
+        kind: ProblemKind::Refused,
+        service: None,
+        place: None,
+        message,
+        help: vec![format!("{flag}, {lasting}")],
+    });
 }

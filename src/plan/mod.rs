@@ -6,7 +6,7 @@
 //! * [`lookups`](fn@lookups): what must still be read before a plan can be made;
 //! * [`identity`] and [`half_made`]: which live service embodies which manifest, half-made replacements included;
 //! * [`diff`]: what differs, in normal form;
-//! * [`services`] and [`replacement`]: the steps of one service;
+//! * [`services`] and [`replacement`]: the steps of one service; [`orphans`]: of one that no manifest declares;
 //! * [`order`]: who waits for whom, names included;
 //! * [`guardrails`]: what a plan may not do;
 //! * [`estimate`]: requests, and the time that the limits impose;
@@ -21,6 +21,7 @@ mod identity;
 mod lookups;
 mod names;
 mod order;
+mod orphans;
 mod pins;
 mod replacement;
 mod resolve;

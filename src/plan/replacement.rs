@@ -14,10 +14,11 @@ use std::ops::Range;
 use super::build::{Draft, DraftStep};
 use super::diff::{self, Content};
 use super::identity::Embodiment;
-use super::types::{Action, Finding, Risk, ServiceKind, ServicePlan, StepId, Target};
+use super::types::{Action, Finding, ProblemKind, Risk, ServiceKind, ServicePlan, StepId, Target};
 use super::{names, pins, services};
 use crate::model::{
     DesiredService, LatestVersion, LiveService, Pin, Retire, ServiceId, ServiceUpdate, TAG_REPLACES,
+    VersionSetName,
 };
 
 /// Adds the steps that put a new service in the place of `old`.
@@ -41,6 +42,7 @@ pub(super) fn steps(
         return;
     }
     carry_pins(draft, embodiment, old, &mut content);
+    drop_sets(draft, wanted, old, &content);
     let active = content.active;
     content.active = false;
     if let Some(new) = embodiment.half_made {
@@ -79,6 +81,15 @@ pub(super) fn steps(
         retire_old(draft, wanted, older, 0..0);
     }
     draft.services.push(show(draft, embodiment, old, &Content { active, ..content }));
+}
+
+/// Notes the version sets that the old service has and the new one is made without: users lose them as surely as
+/// if they were deleted.
+fn drop_sets(draft: &mut Draft<'_>, wanted: &DesiredService, old: &LiveService, content: &Content) {
+    let servers_own = |name: &VersionSetName| name.is_edge() && draft.options.api.makes_version_sets();
+    let stays = |name: &VersionSetName| content.version_sets.contains_key(name) || servers_own(name);
+    let lost: Vec<_> = old.version_sets.keys().filter(|name| !stays(name)).collect();
+    draft.dropped.extend(lost.into_iter().map(|name| (wanted.name.clone(), name.clone())));
 }
 
 /// Holds the smoke tests with the new service, after all steps from `first` on.
@@ -141,12 +152,20 @@ pub(super) fn carry_pins(
     let (agent_changes, graph_changes) =
         (content.agent != old.agent, content.context_graph != old.context_graph);
     let mut told: BTreeMap<String, Pin> = BTreeMap::new();
+    let mut unpinned: Vec<String> = Vec::new();
+    let pinned = |name: &VersionSetName| draft.policy.guardrails.require_pins.contains(name);
     for (name, set) in &mut content.version_sets {
         let declared = declared.get(name);
         let mut carry = |noun: &str, pin: &mut Pin, latest: Option<LatestVersion>| {
             let Pin::Number(number) = *pin else { return };
             if latest.is_some_and(|latest| !has_version(latest, number)) {
                 *pin = Pin::Latest;
+                if pinned(name) {
+                    unpinned.push(format!(
+                        "version set `{name}` of `{}` would follow the latest {noun}, which has no version {number}, but `guardrails.require_pins` names it",
+                        embodiment.wanted.name
+                    ));
+                }
             }
             told.insert(format!("{noun} version of version set `{name}`"), *pin);
         };
@@ -162,6 +181,15 @@ pub(super) fn carry_pins(
             service: embodiment.wanted.name.clone(),
             message: format!("the {what} is not declared: it is carried over as {pin}"),
         });
+    }
+    refuse_unpinned(draft, embodiment, unpinned);
+}
+
+/// A version set that must be pinned is not made to follow the latest, whoever wrote its number.
+fn refuse_unpinned(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, refused: Vec<String>) {
+    for message in refused {
+        let help = ["declare the version set with a version that exists; no flag allows it"];
+        draft.problem(ProblemKind::Refused, embodiment, message, &help);
     }
 }
 

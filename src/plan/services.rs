@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::build::{Draft, DraftStep};
 use super::diff::{self, Content};
@@ -433,30 +433,10 @@ pub(super) fn retirement(
         Retire::Delete => live.active || holds,
     };
     let action = Action::Retire { id: live.id.clone(), update: update.map(Box::new), how };
-    let mut step = DraftStep::new(service, action, Risk::Destructive);
+    // What is let go of stays in use.
+    let risk = if how == Retire::Keep { Risk::Safe } else { Risk::Destructive };
+    let mut step = DraftStep::new(service, action, risk);
     step.frees = frees.then(|| live.name.clone());
     step.awaited = false;
     step
-}
-
-/// Adds the step that retires a service of ours that no manifest declares.
-pub(super) fn retire_orphan(draft: &mut Draft<'_>, live: &LiveService) {
-    let how = Retire::Deactivate;
-    let mut step = retirement(draft, &live.name, live, how);
-    step.reason = Some("owned by this project, in no manifest".to_owned());
-    step.changes = vec![Change::new("active", json!(true), json!(false))];
-    let changes = step.changes.clone();
-    draft.push(step);
-    draft.services.push(ServicePlan {
-        name: live.name.clone(),
-        kind: ServiceKind::Retire,
-        id: Some(live.id.clone()),
-        former_name: None,
-        adopted: false,
-        continued: false,
-        joins: None,
-        changes,
-        cause: None,
-        steps: Vec::new(),
-    });
 }

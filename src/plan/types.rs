@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::model::{
-    Api, BehaviorSetId, Endpoint, NewService, Place, Retire, ServiceId, ServiceName, ServiceUpdate,
-    SmokeTest, VersionSet, VersionSetName,
+    Api, BehaviorSetId, Endpoint, MaxRemovals, NewService, Place, Retire, ServiceId, ServiceName,
+    ServiceUpdate, SmokeTest, VersionSet, VersionSetName,
 };
 
 /// What a plan depends on besides the two states.
@@ -25,6 +25,8 @@ pub struct Options {
     pub take_over: bool,
     /// Replace or remove services that the guardrails protect.
     pub allow_protected: bool,
+    /// How much may be removed, instead of what the project's rule says.
+    pub max_removals: Option<MaxRemovals>,
     /// Plan these services only; empty means all.
     pub only: BTreeSet<ServiceName>,
     /// Whether the API limits requests: the embedded sandbox need not.
@@ -274,7 +276,7 @@ pub struct Summary {
     pub version_sets_created: usize,
     /// Version sets to change.
     pub version_sets_updated: usize,
-    /// Version sets to delete.
+    /// Version sets to delete, those that a replacement does not carry over included.
     pub version_sets_deleted: usize,
     /// Declared services that are as declared.
     pub unchanged: usize,
@@ -339,6 +341,8 @@ pub struct Plan {
     pub services: Vec<ServicePlan>,
     /// Owned, active services that no manifest declares and that this plan leaves alone.
     pub orphans: Vec<(ServiceName, ServiceId)>,
+    /// Whether orphans were to be retired: those that are still listed were not chosen by `only`.
+    pub prune: bool,
     /// Live services that are neither declared nor owned.
     pub unmanaged: Vec<(ServiceName, ServiceId)>,
     /// What a reader should know.

@@ -78,6 +78,8 @@ pub struct Chosen {
     pub take_over: bool,
     /// Whether protected services may go.
     pub allow_protected: bool,
+    /// The most removals, where another number than the project's was asked for: `3`, `10%`.
+    pub max_removals: Option<String>,
     /// The services that were planned; empty means all.
     pub only: BTreeSet<ServiceName>,
 }
@@ -214,6 +216,7 @@ impl Document {
             inactive,
             declared,
             ids,
+            prune: _,
         } = plan;
         let mut document = Self {
             format_version: FORMAT_VERSION,
@@ -230,6 +233,7 @@ impl Document {
                 prune: options.prune,
                 take_over: options.take_over,
                 allow_protected: options.allow_protected,
+                max_removals: options.max_removals.map(|most| most.to_string()),
                 only: options.only.clone(),
             },
             summary: summary.clone().into(),
@@ -286,6 +290,7 @@ impl Document {
             inactive: self.counts.inactive,
             declared: self.counts.declared,
             ids: self.ids.clone(),
+            prune: self.options.prune,
         }
     }
 

@@ -185,7 +185,14 @@ fn version_set_changes(out: &mut String, all: &[Change]) {
     let of = |change: &Change| set_of(&change.path).map(|(set, _)| set.to_owned());
     for group in all.chunk_by(|one, next| of(one) == of(next)) {
         let Some(set) = group.first().and_then(of) else { continue };
-        let _ = writeln!(out, "    {} version set {}", styled(CHANGED, "~"), visible(&set));
+        // Pins are null on the side on which there is no such set.
+        let pin = group.iter().find(|change| change.path.ends_with(".agent_version"));
+        let mark = match pin {
+            Some(pin) if pin.after.is_null() => styled(BAD, "-"),
+            Some(pin) if pin.before.is_null() => styled(GOOD, "+"),
+            _ => styled(CHANGED, "~"),
+        };
+        let _ = writeln!(out, "    {mark} version set {}", visible(&set));
         set_changes(out, group);
     }
 }
@@ -302,8 +309,9 @@ fn findings(out: &mut String, plan: &Plan) {
         line(format!("{}: {}", visible(finding.service.as_str()), visible(&finding.message)));
     }
     if !plan.orphans.is_empty() {
+        let why = if plan.prune { "not retired: --only was given" } else { "retire with --prune" };
         line(format!(
-            "{} (owned, in no manifest): {} — retire with --prune",
+            "{} (owned, in no manifest): {} — {why}",
             count(plan.orphans.len(), "orphan"),
             names(&plan.orphans)
         ));
@@ -404,6 +412,7 @@ pub fn plan_error(error: &PlanError) -> String {
         out.push('\n');
     }
     let total = error.problems.len();
-    let _ = writeln!(out, "{}: {}; nothing was sent", styled(BAD.bold(), "error"), count(total, "problem"));
+    let word = if error.is_refusal() { "refused" } else { "error" };
+    let _ = writeln!(out, "{}: {}; nothing was sent", styled(BAD.bold(), word), count(total, "problem"));
     out
 }

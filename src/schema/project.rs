@@ -72,7 +72,7 @@ const TAG: &str = r"^[^!-/:-@\[-^`{-~]*[^\s!-/:-@\[-^`{-~][^!-/:-@\[-^`{-~]*$";
 #[schemars(deny_unknown_fields)]
 struct Guardrails {
     /// The most services retired plus version sets deleted in one plan: a number, or a share of our active
-    /// services such as `"10%"`.
+    /// services such as `"10%"`, rounded down. `--max-removals` overrides it for one run.
     #[schemars(default, schema_with = "max_removals", extend("examples" = [3, "10%"]))]
     max_removals: Option<Value>,
     /// Version sets that may not say `latest`.
@@ -81,7 +81,7 @@ struct Guardrails {
         extend("examples" = [["release"]])
     )]
     require_pins: Option<Vec<String>>,
-    /// Services that are not retired or replaced without `--allow-protected`.
+    /// Services that may be changed, but not retired or replaced without `--allow-protected`.
     #[schemars(inner(regex(pattern = r"\S")), extend("examples" = [["Emergency Line"]]))]
     protected: Option<Vec<String>>,
 }

@@ -138,10 +138,12 @@ struct Lifecycle {
     /// How a changed agent or context graph is brought about. Default: `replace` on Classic, `update` on
     /// Platform.
     on_agent_change: Option<OnAgentChange>,
-    /// What becomes of the old service of a replacement.
+    /// What becomes of the old service of a replacement; among the project's defaults, also of services that
+    /// `--prune` retires.
     #[schemars(extend("default" = "deactivate"))]
     retire: Option<Retire>,
-    /// Whether it is never retired. Kept as the tag `protected`, so that it outlives the manifest.
+    /// Whether it is never retired without `--allow-protected`. Kept as the tag `protected`, so that it
+    /// outlives the manifest.
     #[schemars(extend("default" = false))]
     prevent_removal: Option<bool>,
     /// Fields that are left alone once the service exists: `description`, `tags.tier`, `version_sets.dev`,

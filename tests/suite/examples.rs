@@ -52,6 +52,7 @@ fn options(prune: bool) -> Options {
         prune,
         take_over: false,
         allow_protected: false,
+        max_removals: None,
         only: BTreeSet::new(),
         limited: false,
     }

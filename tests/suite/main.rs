@@ -8,6 +8,7 @@ mod edit;
 mod emulator;
 mod emulator_command;
 mod examples;
+mod guardrails;
 mod harness;
 mod house;
 mod import;

@@ -219,6 +219,7 @@ fn options(importer: &Importer<'_>, survey: &Survey) -> Options {
         prune: false,
         take_over: false,
         allow_protected: false,
+        max_removals: None,
         limited: !matches!(survey.loaded.environment.target, Target::Embedded { limits: false, .. }),
         only: Default::default(),
     }

@@ -12,6 +12,7 @@ pub(crate) fn options() -> Options {
         prune: false,
         take_over: false,
         allow_protected: false,
+        max_removals: None,
         only: BTreeSet::new(),
         limited: true,
     }

@@ -262,7 +262,7 @@ fn guardrails_refuse_by_name_tag_and_number() {
     assert!(error.is_refusal());
     let messages: Vec<&str> = error.problems.iter().map(|problem| problem.message.as_str()).collect();
     assert_snapshot!(messages.join("\n"), @r"
-    the plan would remove 2: 2 service(s) retired, 0 version set(s) deleted; `guardrails.max_removals` allows 1
+    the plan would remove 2, and `guardrails.max_removals` allows 1: 2 services retired (`Summer`, `Winter`)
     `Coach` would be replaced, but `guardrails.protected` names it
     `Summer` would be retired, but its tag `protected` says that it is never to be removed
     ");

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::build::*;
 use crate::model::*;
+use crate::plan::Options;
 
 const NAMES: [&str; 5] = ["Able", "Baker", "Carol", "Delta", "Echo"];
 const AGENTS: [&str; 3] = ["A1", "A2", "A3"];
@@ -18,6 +19,46 @@ pub(crate) fn policy() -> Policy {
         unmanaged_version_sets: VersionSetPatterns::new(&["personal-*".to_owned()]).expect("a pattern"),
         ..Policy::default()
     }
+}
+
+fn max_removals() -> impl Strategy<Value = MaxRemovals> {
+    let share = select(vec![0.0, 25.0, 33.4, 50.0, 100.0]).prop_map(MaxRemovals::Percent);
+    prop_oneof![(0..4_usize).prop_map(MaxRemovals::Count), share]
+}
+
+/// Rules that stand against some plans.
+pub(crate) fn policies(api: Api) -> impl Strategy<Value = Policy> {
+    let retire = match api.deletes_services() {
+        true => vec![Retire::Deactivate, Retire::Keep, Retire::Delete],
+        false => vec![Retire::Deactivate, Retire::Keep],
+    };
+    let protected = prop_oneof![2 => Just(Vec::new()), 1 => subsequence(NAMES.to_vec(), 1..=2)];
+    let pins = prop::bool::weighted(0.2);
+    (prop::option::of(max_removals()), protected, pins, select(retire)).prop_map(
+        |(max_removals, protected, pins, retire_orphans)| Policy {
+            guardrails: Guardrails {
+                max_removals,
+                require_pins: pins.then(|| "release".into()).into_iter().collect(),
+                protected: protected.into_iter().map(ServiceName::from).collect(),
+            },
+            retire_orphans,
+            ..policy()
+        },
+    )
+}
+
+/// The same options with other flags.
+pub(crate) fn flags(options: Options) -> impl Strategy<Value = Options> {
+    let max_removals = prop::option::weighted(0.3, max_removals());
+    (any::<bool>(), any::<bool>(), any::<bool>(), max_removals).prop_map(
+        move |(prune, take_over, allow_protected, max_removals)| Options {
+            prune,
+            take_over,
+            allow_protected,
+            max_removals,
+            ..options.clone()
+        },
+    )
 }
 
 fn version_sets() -> impl Strategy<Value = Option<BTreeMap<VersionSetName, DesiredVersionSet>>> {
@@ -139,22 +180,23 @@ fn all_wanted(api: Api) -> impl Strategy<Value = Desired> {
 }
 
 fn one_live(api: Api, name: &'static str, index: usize) -> impl Strategy<Value = LiveService> {
-    let flags = (prop::bool::weighted(0.8), prop::bool::weighted(0.7));
+    let owner = prop_oneof![14 => Just(Some("amigops")), 5 => Just(None), 1 => Just(Some("sisters"))];
+    let flags = (prop::bool::weighted(0.8), owner, prop::bool::weighted(0.1));
     let sets = subsequence(SETS.to_vec(), 0..=4).prop_flat_map(|names| {
         names.into_iter().map(|name| (Just(name), 0..4_u32, 0..4_u32)).collect::<Vec<_>>()
     });
     let settings = only_on(api, live_settings());
     (select(AGENTS.to_vec()), flags, sets, tags(), settings).prop_map(
-        move |(agent, (active, owned), sets, tags, settings)| {
+        move |(agent, (active, owner, protected), sets, tags, settings)| {
             let mut service = live(&format!("65f0c1{index:018x}"), name, agent);
             service.active = active;
             service.settings = settings;
             if !api.makes_version_sets() {
                 service.version_sets.clear();
             }
-            if !owned {
-                service.tags.clear();
-            }
+            service.tags.clear();
+            service.tags.extend(owner.map(|owner| ("managed_by".to_owned(), Some(owner.to_owned()))));
+            service.tags.extend(protected.then(|| (TAG_PROTECTED.to_owned(), Some("true".to_owned()))));
             service.tags.extend(tags.unwrap_or_default());
             service
                 .version_sets

@@ -163,9 +163,14 @@ fn who_went_back_to_the_old_service_is_not_overruled() {
 fn what_deletes_an_old_service_later_counts_as_a_removal() {
     let (desired, snapshot) = replacing(Retire::Delete);
     let whole = plan_and_judge(&desired, &snapshot, &platform());
-    let cut = crate::plan::verify::outcome(&snapshot, &whole.steps[..2], Api::Platform);
+    let mut cut = crate::plan::verify::outcome(&snapshot, &whole.steps[..2], Api::Platform);
     let guardrails = Guardrails { max_removals: Some(MaxRemovals::Count(0)), ..Guardrails::default() };
     let policy = Policy { guardrails, ..Policy::default() };
+    // A run that was cut off between the hand-over and the deletion goes on: the replacement was allowed.
+    let rest = crate::plan::plan(&desired, &cut, &policy, &platform()).expect("allowed");
+    assert_snapshot!(steps(&rest), @"1 retire 65f0c1aa-0000-4000-8000-000000000001 (delete)");
+    // One that was put out of use long ago, and that a changed manifest now deletes, is another matter.
+    cut.services.iter_mut().filter(|old| old.name.as_str() != "Coach").for_each(|old| old.active = false);
     let error = crate::plan::plan(&desired, &cut, &policy, &platform()).expect_err("refused");
     assert!(error.problems[0].message.contains("would remove 1"), "{}", error.problems[0].message);
 }

@@ -27,7 +27,7 @@ pub(super) struct Judge<'a> {
     declared_names: BTreeSet<&'a ServiceName>,
     /// How many services may hold a name, where that is more than one.
     most_holders: BTreeMap<ServiceName, usize>,
-    world: World,
+    pub(super) world: World,
     pub(super) violations: Vec<String>,
 }
 

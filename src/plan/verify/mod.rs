@@ -5,6 +5,7 @@
 //! here again, in its own way. It runs in every planning test and before anything is sent.
 
 mod judge;
+mod rules;
 mod settings;
 mod world;
 
@@ -35,6 +36,7 @@ pub fn verify(
         let mut judge = Judge::new(desired, snapshot, policy, options, plan);
         judge.play(&order);
         judge.final_state();
+        violations.extend(rules::Ends::new(policy, options, plan, snapshot, &judge.world).violations());
         violations.extend(judge.violations);
     }
     violations.sort();

@@ -1,0 +1,244 @@
+//! Refusals: each says its rule, the count and the flag, ends with 3 and sends nothing; with the flag it goes
+//! through.
+
+mod orphans;
+mod pins;
+mod protection;
+
+use crate::apply::service;
+use crate::harness::Lab;
+use crate::on_both_apis;
+
+/// A desk with a version set `dev`, two orphans, one orphan with the tag `protected`, and another project's
+/// service.
+const SEED: &str = "
+organizations:
+  acme:
+    agents: [{name: One, versions: 3}, {name: Two, versions: 3}]
+    context_graphs: [{name: Flow, versions: 3}]
+    services:
+      - name: Desk
+        description: The Desk
+        agent: One
+        context_graph: Flow
+        active: true
+        tags: {managed_by: amigops}
+        version_sets: {release: {agent_version: 2, context_graph_version: 1}, dev: {agent_version: 1, context_graph_version: 1}}
+      - {name: Theirs, description: The Theirs, agent: One, context_graph: Flow, active: true, tags: {managed_by: sisters}}
+";
+
+fn orphan(name: &str, tags: &str) -> String {
+    format!(
+        "      - {{name: {name}, description: The {name}, agent: One, context_graph: Flow, active: true, tags: {{managed_by: amigops{tags}}}}}\n"
+    )
+}
+
+/// The desk as it is.
+fn desk() -> String {
+    service("Desk", "")
+}
+
+/// The desk with `release` alone, and another agent where it is to be replaced.
+fn desk_without_dev(more: &str) -> String {
+    service(
+        "Desk",
+        &format!("version_sets: {{release: {{agent_version: 2, context_graph_version: 1}}}}\n{more}"),
+    )
+}
+
+fn replaced_desk() -> String {
+    service("Desk", "lifecycle: {on_agent_change: replace}\n").replace("agent: One", "agent: Two")
+}
+
+struct Case {
+    name: &'static str,
+    seed: String,
+    project: &'static str,
+    manifests: String,
+    /// With these arguments it is refused.
+    args: &'static [&'static str],
+    /// With these it is not.
+    allowing: &'static [&'static str],
+    /// What the refusal says.
+    words: &'static [&'static str],
+}
+
+fn removals() -> Vec<Case> {
+    let orphans = format!("{SEED}{}{}", orphan("Summer", ""), orphan("Winter", ""));
+    let replaced =
+        desk_without_dev("lifecycle: {on_agent_change: replace}\n").replace("agent: One", "agent: Two");
+    let case = |name, seed: &str, project, manifests: &str, args, allowing, words| Case {
+        name,
+        seed: seed.to_owned(),
+        project,
+        manifests: manifests.to_owned(),
+        args,
+        allowing,
+        words,
+    };
+    let dev = &[
+        "would remove 1,",
+        "`guardrails.max_removals` allows 0",
+        "1 version set deleted (`dev` of `Desk`)",
+        "--max-removals 1 ",
+    ];
+    vec![
+        case(
+            "a number",
+            &orphans,
+            "guardrails: {max_removals: 1}\n",
+            &desk(),
+            &["--prune"],
+            &["--prune", "--max-removals", "2"],
+            &[
+                "would remove 2,",
+                "`guardrails.max_removals` allows 1",
+                "2 services retired (`Summer`, `Winter`)",
+                "--max-removals 2 ",
+            ],
+        ),
+        case(
+            "a share",
+            &orphans,
+            "guardrails: {max_removals: \"50%\"}\n",
+            &desk(),
+            &["--prune"],
+            &["--prune", "--max-removals", "67%"],
+            &[
+                "would remove 2,",
+                "allows 1 (50% of 3 active services that are ours, rounded down)",
+                "--max-removals 2 ",
+            ],
+        ),
+        case(
+            "only the flag",
+            &orphans,
+            "",
+            &desk(),
+            &["--prune", "--max-removals", "0"],
+            &["--prune"],
+            &["would remove 2,", "`--max-removals` allows 0", "--max-removals 2 "],
+        ),
+        case(
+            "a set",
+            SEED,
+            "guardrails: {max_removals: 0}\n",
+            &desk_without_dev(""),
+            &[],
+            &["--max-removals", "1"],
+            dev,
+        ),
+        case(
+            "a replacement's set",
+            SEED,
+            "guardrails: {max_removals: 0}\n",
+            &replaced,
+            &[],
+            &["--max-removals", "1"],
+            dev,
+        ),
+    ]
+}
+
+fn others() -> Vec<Case> {
+    let case = |name, seed: String, project, manifests, args, allowing, words| Case {
+        name,
+        seed,
+        project,
+        manifests,
+        args,
+        allowing,
+        words,
+    };
+    vec![
+        case(
+            "replaced by name",
+            SEED.to_owned(),
+            "guardrails: {protected: [Desk]}\n",
+            replaced_desk(),
+            &[],
+            &["--allow-protected"],
+            &["`Desk` would be replaced, but `guardrails.protected` names it", "--allow-protected"],
+        ),
+        case(
+            "retired by name",
+            format!("{SEED}{}", orphan("Summer", "")),
+            "guardrails: {protected: [Summer]}\n",
+            desk(),
+            &["--prune"],
+            &["--prune", "--allow-protected"],
+            &["`Summer` would be retired, but `guardrails.protected` names it", "--allow-protected"],
+        ),
+        case(
+            "retired by tag",
+            format!("{SEED}{}", orphan("Summer", ", protected: \"true\"")),
+            "",
+            desk(),
+            &["--prune"],
+            &["--prune", "--allow-protected"],
+            &["`Summer` would be retired, but its tag `protected`", "--allow-protected"],
+        ),
+        case(
+            "another project's",
+            SEED.to_owned(),
+            "",
+            [desk(), service("Theirs", "")].join("---\n"),
+            &[],
+            &["--take-over"],
+            &["`Theirs`", "belongs to another project", "`managed_by` says `sisters`", "--take-over"],
+        ),
+    ]
+}
+
+on_both_apis! {
+    fn each_refusal_says_rule_count_and_flag_and_sends_nothing(api: Api) {
+        for case in removals().into_iter().chain(others()) {
+            let lab = Lab::on(api, &case.seed);
+            lab.project(case.project);
+            lab.manifests(&case.manifests);
+            let name = case.name;
+            for command in [&["plan"][..], &["plan", "--detailed-exitcode"], &["apply", "--auto-approve"]] {
+                let run = lab.run(&[command, case.args].concat());
+                assert_eq!(run.code, Some(3), "{name} {command:?}:\n{}\n{}", run.stdout, run.stderr);
+                for word in case.words.iter().chain(&["refused: ", "nothing was sent"]) {
+                    assert!(run.stderr.contains(word), "{name}: {word}: {}", run.stderr);
+                }
+                assert_eq!(lab.writes(), [], "{name}");
+            }
+            let run = lab.run(&[&["plan", "--detailed-exitcode"], case.allowing].concat());
+            assert_eq!(run.code, Some(2), "{name}: {}", run.stderr);
+            let run = lab.run(&[&["apply", "--auto-approve"], case.allowing].concat());
+            assert_eq!(run.code, Some(0), "{name}: {}", run.stderr);
+            assert_ne!(lab.writes(), [], "{name}");
+            // What was refused is done, so that no flag is needed any more.
+            let run = lab.run(&[&["plan", "--detailed-exitcode"], case.args].concat());
+            assert_eq!(run.code, Some(0), "{name}: {}\n{}", run.stdout, run.stderr);
+        }
+    }
+
+    fn a_set_that_a_replacement_drops_is_shown_and_counted(api: Api) {
+        let lab = Lab::on(api, SEED);
+        let manifest = desk_without_dev("lifecycle: {on_agent_change: replace}\n");
+        lab.manifests(&manifest.replace("agent: One", "agent: Two"));
+        let run = lab.run(&["plan", "--color", "never"]).expect(0);
+        assert!(run.stdout.contains("    - version set dev\n"), "{}", run.stdout);
+        assert!(run.stdout.contains("1 to replace, 0 to retire · version sets: ") && run.stdout.contains("1 to delete"), "{}", run.stdout);
+    }
+
+    fn a_service_that_its_manifest_switches_off_is_no_removal(api: Api) {
+        let lab = Lab::on(api, SEED);
+        lab.project("guardrails: {max_removals: 0, protected: [Desk]}\n");
+        lab.manifests(&service("Desk", "active: false\n"));
+        lab.apply().expect(0);
+        assert!(lab.services().iter().all(|service| service.name != "Desk" || !service.is_active));
+        lab.expect_converged();
+    }
+
+    fn a_flag_that_is_no_number_is_an_error(api: Api) {
+        let lab = Lab::on(api, SEED);
+        lab.manifests(&desk());
+        let run = lab.run(&["plan", "--max-removals", "few"]).expect(1);
+        assert!(run.stderr.contains("a number from 0, or a share such as \"10%\""), "{}", run.stderr);
+        assert_eq!(lab.hooks.count(), 0);
+    }
+}

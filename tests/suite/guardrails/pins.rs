@@ -1,0 +1,98 @@
+//! What stands against the files themselves: pins that a rule wants, and projects without a service.
+
+use super::{SEED, desk};
+use crate::apply::service;
+use crate::harness::Lab;
+use crate::on_both_apis;
+
+const RULE: &str = "guardrails: {require_pins: [release]}\n";
+const LATEST: &str = "version_sets: {release: {agent_version: latest, context_graph_version: 1}}\n";
+
+on_both_apis! {
+    fn a_required_pin_is_a_refusal_whoever_asks(api: Api) {
+        let lab = Lab::on(api, SEED);
+        lab.project(RULE);
+        lab.manifests(&service("Desk", LATEST));
+        for args in [
+            &["plan"][..],
+            &["apply", "--auto-approve"],
+            &["apply", "--auto-approve", "--allow-protected", "--take-over", "--max-removals", "99"],
+            &["validate"],
+            &["validate", "services/all.yaml"],
+            &["validate", "--format", "json"],
+            &["validate", "--format", "github"],
+            &["validate", "--format", "sarif"],
+        ] {
+            let run = lab.run(args).expect(3);
+            let all = format!("{}{}", run.stdout, run.stderr);
+            assert!(all.contains("AG029") && all.contains("guardrails.require_pins"), "{args:?}: {all}");
+        }
+        assert_eq!(lab.hooks.count(), 0, "nothing is sent at all");
+        lab.manifests(&service("Desk", &LATEST.replace("latest", "3")));
+        lab.run(&["validate"]).expect(0);
+        lab.apply().expect(0);
+        lab.expect_converged();
+    }
+
+    fn with_an_error_beside_it_it_is_an_error(api: Api) {
+        let lab = Lab::on(api, SEED);
+        lab.project(RULE);
+        lab.manifests(&service("Desk", &format!("{LATEST}colour: red\n")));
+        for args in [&["plan"][..], &["apply", "--auto-approve"], &["validate"], &["validate", "--format", "json"]] {
+            lab.run(args).expect(1);
+        }
+        assert_eq!(lab.hooks.count(), 0);
+    }
+
+    fn a_warning_beside_it_changes_nothing(api: Api) {
+        let lab = Lab::on(api, SEED);
+        lab.project("guardrails: {require_pins: [release], protected: [Nobody]}\n");
+        lab.manifests(&service("Desk", LATEST));
+        let run = lab.run(&["validate"]).expect(3);
+        assert!(run.stderr.contains("AG061"), "{}", run.stderr);
+    }
+
+    fn a_pin_that_would_silently_become_the_latest_is_refused(api: Api) {
+        let seed = SEED.replace("{name: Two, versions: 3}", "{name: Two, versions: 1}");
+        let lab = Lab::on(api, &seed);
+        let manifest = desk().replace("agent: One", "agent: Two");
+        lab.manifests(&manifest);
+        lab.run(&["plan"]).expect(0);
+        lab.project(RULE);
+        for args in [&["plan"][..], &["apply", "--auto-approve"]] {
+            let run = lab.run(args).expect(3);
+            let words = "version set `release` of `Desk` would follow the latest agent, which has no version 2, but `guardrails.require_pins` names it";
+            assert!(run.stderr.contains(words), "{}", run.stderr);
+        }
+        assert_eq!(lab.writes(), []);
+        lab.manifests(&format!("{manifest}version_sets: {{release: {{agent_version: 1, context_graph_version: 1}}}}\n"));
+        lab.apply().expect(0);
+        lab.expect_converged();
+    }
+
+    fn an_empty_project_is_refused_whichever_way_it_is_empty(api: Api) {
+        let lab = Lab::on(api, SEED);
+        let prune = &["apply", "--auto-approve", "--prune", "--max-removals", "100%", "--allow-protected"][..];
+        let refused = |what: &str| {
+            for args in [&["plan"][..], prune, &["validate"], &["validate", "--format", "json"]] {
+                let run = lab.run(args).expect(3);
+                let all = format!("{}{}", run.stdout, run.stderr);
+                assert!(all.contains("AG009") && all.contains("remove everything"), "{what} {args:?}: {all}");
+            }
+        };
+        refused("no file");
+        lab.write("services/all.yaml", "# nothing yet\n---\n");
+        refused("no document");
+        let project = std::fs::read_to_string(lab.path().join("amigops.yaml")).unwrap();
+        lab.write("amigops.yaml", &project.replace("[services/*.yaml]", "[]"));
+        refused("no pattern");
+        assert_eq!(lab.writes(), []);
+    }
+
+    fn an_import_into_an_empty_project_is_no_such_case(api: Api) {
+        let lab = Lab::on(api, SEED);
+        let run = lab.run(&["import", "--out", "services"]).expect(0);
+        assert!(lab.path().join("services").read_dir().unwrap().count() > 0, "{}", run.stdout);
+        lab.run(&["validate"]).expect(0);
+    }
+}

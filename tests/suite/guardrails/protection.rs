@@ -1,0 +1,69 @@
+//! `prevent_removal`: a tag that outlives the manifest, and goes with the word.
+
+use super::{SEED, desk_without_dev};
+use crate::apply::service;
+use crate::harness::Lab;
+use crate::on_both_apis;
+
+fn kept(more: &str) -> String {
+    service("Desk", &format!("lifecycle: {{prevent_removal: true, on_agent_change: replace}}\n{more}"))
+}
+
+/// Whether the service that is in use has the tag.
+fn is_tagged(lab: &Lab) -> bool {
+    lab.active("Desk").tags.contains_key("protected")
+}
+
+on_both_apis! {
+    fn it_outlives_the_manifest_and_goes_with_the_word(api: Api) {
+        let lab = Lab::on(api, SEED);
+        let other = service("Other", "");
+        lab.manifests(&[kept(""), other.clone()].join("---\n"));
+        lab.apply().expect(0);
+        assert!(is_tagged(&lab));
+        lab.expect_converged();
+
+        lab.manifests(&other);
+        let before = lab.writes();
+        for args in [&["plan", "--prune"][..], &["apply", "--auto-approve", "--prune"]] {
+            let run = lab.run(args).expect(3);
+            assert!(run.stderr.contains("`Desk` would be retired, but its tag `protected`"), "{}", run.stderr);
+        }
+        assert_eq!(lab.writes(), before);
+
+        lab.manifests(&[service("Desk", "lifecycle: {prevent_removal: false}\n"), other.clone()].join("---\n"));
+        let run = lab.run(&["plan", "--color", "never"]).expect(0);
+        assert!(run.stdout.contains("tags.protected"), "{}", run.stdout);
+        lab.apply().expect(0);
+        assert!(!is_tagged(&lab));
+        lab.expect_converged();
+
+        lab.manifests(&other);
+        lab.run(&["apply", "--auto-approve", "--prune"]).expect(0);
+        assert!(lab.services().iter().all(|service| service.name != "Desk" || !service.is_active));
+    }
+
+    fn a_replacement_carries_it_to_the_new_service(api: Api) {
+        let lab = Lab::on(api, SEED);
+        lab.manifests(&kept(""));
+        lab.apply().expect(0);
+        let old = lab.active("Desk").id;
+        // The tag alone stands against removal, not against a new service in the old one's place.
+        lab.manifests(&kept("").replace("agent: One", "agent: Two"));
+        lab.apply().expect(0);
+        assert_ne!(lab.active("Desk").id, old);
+        assert!(is_tagged(&lab));
+        lab.manifests(&service("Other", ""));
+        lab.run(&["apply", "--auto-approve", "--prune"]).expect(3);
+        lab.run(&["apply", "--auto-approve", "--prune", "--allow-protected"]).expect(0);
+    }
+
+    fn a_protected_service_may_be_changed(api: Api) {
+        let lab = Lab::on(api, SEED);
+        lab.project("guardrails: {protected: [Desk]}\n");
+        lab.manifests(&desk_without_dev("keyterms: [metformin]\n"));
+        lab.apply().expect(0);
+        assert!(!lab.active("Desk").version_sets.contains_key("dev"));
+        lab.expect_converged();
+    }
+}
