@@ -6,7 +6,9 @@
 pub mod diagnostics;
 pub mod explain;
 pub mod github;
+pub mod graph;
 pub mod human;
+pub mod markdown;
 pub mod pins;
 pub mod problems_json;
 pub mod progress;

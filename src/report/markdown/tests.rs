@@ -1,0 +1,309 @@
+//! Reports in Markdown: one of everything, several environments, and what becomes of very large plans.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::model::*;
+use crate::plan::tests::build::*;
+use crate::plan::{Base, Cause, Finding, Options, Origin, Plan};
+use crate::report::Planned;
+
+pub(super) fn origin() -> Origin {
+    Origin {
+        environment: "production".to_owned(),
+        api: Api::Classic,
+        organization: "acme".to_owned(),
+        created_at: "2026-11-22T10:00:00Z".to_owned(),
+        commit: Some("0a1b2c3d4e5f60718293a4b5c6d7e8f901234567".to_owned()),
+        base: Some(Base { reference: "origin/main".to_owned(), commit: "f00dfeed".repeat(5) }),
+    }
+}
+
+pub(super) fn report(plan: &Plan) -> String {
+    let planned = Planned { plan, fingerprint: "c0ffee0123456789abcdef" };
+    render("plan", &[Section { origin: &origin(), outcome: Ok(planned) }])
+}
+
+/// A plan with every kind of change.
+pub(crate) fn everything() -> Plan {
+    let mut support = live("s2", "Adaptive Support", "A1");
+    support.description = "First line.\nHelps members.\nLast line.".to_owned();
+    support.tags.insert("tier".to_owned(), Some("gold".to_owned()));
+    support.version_sets.insert("old".into(), live_set(1, 1));
+    let mut foreign = live("s5", "Foreign", "A1");
+    foreign.tags.clear();
+    let mut unmanaged = live("s6", "Elsewhere", "A1");
+    unmanaged.tags.clear();
+    let coach = LiveService {
+        version_sets: [
+            ("edge".into(), live_set(0, 0)),
+            ("release".into(), live_set(3, 4)),
+            ("staging".into(), live_set(2, 2)),
+        ]
+        .into(),
+        ..live("4d1a000000000000000077e0", "Health Coach", "A1")
+    };
+    let mut half = live("h2", "Half Done", "A2");
+    half.active = false;
+    half.tags.insert("replaces".to_owned(), Some("h1".to_owned()));
+    let mut states = snapshot([
+        coach,
+        support,
+        live("s3", "Old Name", "A1"),
+        live("s4", "Summer Campaign", "A1"),
+        foreign,
+        unmanaged,
+        live("s7", "Switched Off", "A1"),
+        live("h1", "Half Done", "A1"),
+        half,
+    ]);
+    let behavior = BehaviorSet {
+        id: "b1".into(),
+        name: "Emergency".to_owned(),
+        applied_to: ["4d1a000000000000000077e0".into()].into(),
+    };
+    states.behavior_sets.insert("4d1a000000000000000077e0".into(), vec![behavior]);
+    let plan = plan_and_judge(&desired(wishes()), &states, &Options { prune: true, ..options() });
+    with_causes(plan)
+}
+
+fn wishes() -> Vec<DesiredService> {
+    let mut support = wanted("Adaptive Support", "A1");
+    support.description = Some("First line.\nHelps returning members.\nLast line.".to_owned());
+    support.tags = Some([("tier".to_owned(), Some("platinum".to_owned()))].into());
+    support.version_sets = sets(&[("release", 4, 0)]);
+    let mut renamed = wanted("New Name", "A1");
+    renamed.description = Some("The service Old Name".to_owned());
+    renamed.lifecycle.renamed_from = Some("Old Name".into());
+    let mut coach = wanted("Health Coach", "A2");
+    coach.version_sets = sets(&[("release", 3, 4), ("staging", 0, 5)]);
+    let mut greeter = wanted("Meet & Greet", "A3");
+    greeter.version_sets = sets(&[("release", 2, 5), ("staging", 0, 0)]);
+    greeter.depends_on = BTreeSet::from(["Health Coach".into()]);
+    let mut off = wanted("Switched Off", "A1");
+    off.active = Some(false);
+    vec![support, renamed, coach, greeter, off, wanted("Foreign", "A1"), wanted("Half Done", "A2")]
+}
+
+fn with_causes(mut plan: Plan) -> Plan {
+    for shown in &mut plan.services {
+        for change in &mut shown.changes {
+            change.cause = match change.path.as_str() {
+                "tags.tier" => Some(Cause::Both),
+                "service" => Some(Cause::Manifest),
+                _ => None,
+            };
+        }
+        if shown.name.as_str() == "Summer Campaign" {
+            shown.cause = Some(Cause::Behind);
+        }
+    }
+    for change in plan.steps.iter_mut().flat_map(|step| &mut step.changes) {
+        if change.path == "version_sets.release.agent_version" {
+            change.cause = Some(Cause::Drift);
+        }
+    }
+    plan.findings.push(Finding {
+        service: "New Name".into(),
+        message: "`Old Name` may be held by others; nothing is lost".to_owned(),
+    });
+    plan.orphans.push(("Lost".into(), "o1".into()));
+    plan
+}
+
+#[test]
+fn a_report_of_everything() {
+    insta::assert_snapshot!(report(&everything()), @"");
+}
+
+#[test]
+fn nothing_to_do_is_said_in_a_line() {
+    let plan = Plan {
+        summary: crate::plan::Summary { unchanged: 2, ..Default::default() },
+        active: 2,
+        declared: 2,
+        ..Plan::default()
+    };
+    insta::assert_snapshot!(report(&plan), @"
+    ## amigops plan · `production`
+
+    classic · organization `acme` · 2 services live, 2 declared
+
+    **Nothing to do:** 2 services are as declared.
+
+    ---
+
+    commit `0a1b2c3d4e5f` · base `origin/main` (`f00dfeedf00d`)
+    ");
+}
+
+#[test]
+fn several_environments_begin_with_an_overview() {
+    let (plan, nothing) = (everything(), Plan::default());
+    let named = |name: &str| Origin { environment: name.to_owned(), commit: None, base: None, ..origin() };
+    let (one, two, three) = (named("a|b\\|c"), named("staging"), named("sandbox"));
+    let planned = |plan| Planned { plan, fingerprint: "" };
+    let text = render(
+        "plan",
+        &[
+            Section { origin: &one, outcome: Ok(planned(&plan)) },
+            Section { origin: &two, outcome: Err("no plan can be made:\n```\n::error::@team <b>") },
+            Section { origin: &three, outcome: Ok(planned(&nothing)) },
+        ],
+    );
+    let (overview, rest) = text.split_once("## amigops plan").unwrap();
+    insta::assert_snapshot!(overview, @"
+    # amigops plan · 3 environments
+
+    | environment | create | change | replace | retire | version sets deleted | |
+    |---|--:|--:|--:|--:|--:|---|
+    | `a¦b\\¦c` | 1 | 4 | 2 | 1 | 1 |  |
+    | `staging` | | | | | | **no plan can be made** |
+    | `sandbox` | 0 | 0 | 0 | 0 | 0 | nothing to do |
+    ");
+    let (_, failed) = rest.split_once("## amigops plan · `staging`\n").unwrap();
+    insta::assert_snapshot!(failed, @"
+
+    > [!CAUTION]
+    > **No plan can be made.**
+
+    ````text
+    no plan can be made:
+    ```
+    : :error::@team <b>
+    ````
+
+    ## amigops plan · `sandbox`
+
+    classic · organization `acme` · 0 services live, 0 declared
+
+    **Nothing to do:** 0 services are as declared.
+    ");
+}
+
+/// Plans for so many services without asking the judge, who is slow in tests.
+fn planned(live: Vec<LiveService>, wanted: Vec<DesiredService>) -> Plan {
+    let options = Options { prune: true, ..options() };
+    crate::plan::plan(&desired(wanted), &snapshot(live), &Policy::default(), &options).unwrap()
+}
+
+fn many(agent: &str, change: impl Fn(&mut LiveService)) -> Plan {
+    let names = (0..5_000).map(|number| format!("Service {number:04}"));
+    let (lives, wishes) = names
+        .map(|name| {
+            let mut service = live(&format!("id-{name}"), &name, "A1");
+            change(&mut service);
+            (service, wanted(&name, agent))
+        })
+        .unzip();
+    planned(lives, wishes)
+}
+
+#[track_caller]
+fn checked(plan: &Plan) -> String {
+    let text = report(plan);
+    assert!(text.len() <= MOST, "{} bytes", text.len());
+    super::hostile_tests::check(&text);
+    text
+}
+
+#[test]
+fn thousands_of_changes_are_counted_and_named_as_far_as_they_fit() {
+    let plan = many("A1", |service| service.description = "Another".to_owned());
+    let text = checked(&plan);
+    assert!(text.len() > MOST - 2_000, "the room is used: {}", text.len());
+    let names = text.matches("`Service ").count();
+    let more = format!(" and {} more, see the full plan", 5_000 - names);
+    assert!(text.contains("**Changed: 5000**") && text.contains(&more) && names > 2_000, "{names}");
+    assert!(text.contains("Shortened to fit a comment") && !text.contains("CAUTION"));
+}
+
+#[test]
+fn a_hundred_changes_take_a_line_each_at_the_least() {
+    let long: String = (0..300).map(|number| format!("line {number}\n")).collect();
+    let plan = many("A1", |service| {
+        if service.name.as_str() < "Service 0900" {
+            service.description = long.clone();
+        }
+    });
+    let text = checked(&plan);
+    assert_eq!(text.matches("- change `Service ").count(), 900);
+    assert!(text.contains("graph of the 900 steps is left out here: `amigops graph`"));
+    let plan = many("A1", |service| {
+        if service.name.as_str() < "Service 0030" {
+            service.description = long.clone();
+        }
+    });
+    let text = checked(&plan);
+    assert_eq!(text.matches("more lines left out here").count(), 30, "{text}");
+    assert!(text.contains("```mermaid"), "a small graph is kept");
+}
+
+#[test]
+fn no_replacement_and_no_removal_is_hidden_without_a_loud_word() {
+    let replaced = checked(&many("A2", |_| {}));
+    let gone = checked(&planned(
+        (0..5_000)
+            .map(|number| live(&format!("id{number}"), &format!("{number:04}{}", "x".repeat(252)), "A1"))
+            .collect(),
+        vec![wanted("Kept", "A1")],
+    ));
+    for (text, noun, title) in [(replaced, "replacement", "Replacements"), (gone, "removal", "Removals")] {
+        let (_, list) = text.split_once(&format!("### {title}: 5000\n\n")).unwrap();
+        let listed = list.lines().next().unwrap().matches("`").count() / 2;
+        let unlisted = 5_000 - listed;
+        assert!(listed > 150, "{title}: {listed}");
+        assert!(
+            list.contains(&format!("**and {unlisted} more that are not listed here**")),
+            "{title}: {listed}"
+        );
+        let loud = format!("> **5000 {noun}s**\n> **{unlisted} of them are not listed here");
+        assert!(text.contains(&loud), "{}", &text[..1_000]);
+    }
+}
+
+#[test]
+fn hundreds_of_removals_are_listed_one_by_one() {
+    let services =
+        (0..700).map(|number| live(&format!("id{number}"), &format!("Service {number}"), "A1")).collect();
+    let text = checked(&planned(services, vec![wanted("Kept", "A1")]));
+    assert_eq!(text.matches(", is deactivated (owned by this project, in no manifest)\n").count(), 700);
+    assert!(!text.contains("not listed"));
+}
+
+#[test]
+fn a_very_long_text_is_shown_from_where_it_differs() {
+    let mut service = live("s1", "One", "A1");
+    service.description = format!("{}old{}", "x".repeat(100_000), "y".repeat(100_000));
+    let mut wish = wanted("One", "A1");
+    wish.description = Some(service.description.replace("old", "new"));
+    let text = checked(&planned(vec![service], vec![wish]));
+    let shown = |mark: &str, word: &str| {
+        let line = text.lines().find(|line| line.starts_with(mark)).unwrap();
+        assert!(
+            line.starts_with(&format!("{mark} description: (99960 equal characters) …xxxx")),
+            "{line:.200}"
+        );
+        assert!(line.contains(&format!("x{word}y")) && line.ends_with(" more characters)"), "{line:.200}");
+    };
+    shown("-", "old");
+    shown("+", "new");
+}
+
+#[test]
+fn environments_share_the_room() {
+    let (large, small) = (many("A2", |_| {}), everything());
+    let names: Vec<Origin> =
+        (0..300).map(|number| Origin { environment: format!("`{number}`").repeat(20), ..origin() }).collect();
+    for (count, whole) in [(3, true), (300, false)] {
+        let plans = names.iter().take(count).enumerate().map(|(number, origin)| Section {
+            origin,
+            outcome: Ok(Planned { plan: if number == 1 { &large } else { &small }, fingerprint: "abc" }),
+        });
+        let text = render("plan", &plans.collect::<Vec<_>>());
+        assert!(text.len() <= MOST, "{count}: {}", text.len());
+        super::hostile_tests::check(&text);
+        assert!(text.contains("replacements or conflicts are not listed here"), "{count}");
+        assert_eq!(text.matches("```mermaid").count() == 2, whole, "{count}");
+    }
+}
