@@ -60,7 +60,50 @@ fn check_dot(line: &str) {
 
 #[test]
 fn dot_groups_steps_by_service() {
-    insta::assert_snapshot!(dot(&everything()), @"");
+    insta::assert_snapshot!(dot(&everything()), @r##"
+    digraph amigops {
+      rankdir=LR;
+      node [shape=box, style=filled, fillcolor="#ffffff", fontname="sans-serif"];
+      subgraph cluster_1 {
+        label="Health Coach";
+        n1 [label="create, inactive"];
+        n7 [label="write version set staging"];
+        n8 [label="apply behavior set Emergency"];
+        n10 [label="hand over", style="filled,rounded", fillcolor="#fff3bf"];
+        n14 [label="deactivate", shape=hexagon, fillcolor="#ffd7d5"];
+      }
+      subgraph cluster_2 {
+        label="Adaptive Support";
+        n2 [label="change"];
+        n6 [label="write version set release", style="filled,rounded", fillcolor="#fff3bf"];
+        n16 [label="delete version set old", shape=hexagon, fillcolor="#ffd7d5"];
+      }
+      n3 [label="Foreign: change"];
+      n4 [label="New Name: change and rename", style="filled,rounded", fillcolor="#fff3bf"];
+      n5 [label="Switched Off: change", shape=hexagon, fillcolor="#ffd7d5"];
+      subgraph cluster_6 {
+        label="Half Done";
+        n9 [label="hand over", style="filled,rounded", fillcolor="#fff3bf"];
+        n13 [label="deactivate", shape=hexagon, fillcolor="#ffd7d5"];
+      }
+      subgraph cluster_7 {
+        label="Meet &amp; Greet";
+        n11 [label="create"];
+        n12 [label="write version set staging"];
+      }
+      n15 [label="Summer Campaign: deactivate", shape=hexagon, fillcolor="#ffd7d5"];
+      n1 -> n7;
+      n1 -> n8;
+      n7 -> n10;
+      n8 -> n10;
+      n10 -> n11;
+      n11 -> n12;
+      n9 -> n13;
+      n10 -> n14;
+      n2 -> n16;
+      n6 -> n16;
+    }
+    "##);
 }
 
 #[test]
@@ -146,8 +189,8 @@ proptest::proptest! {
 #[test]
 fn thousands_of_steps_are_no_trouble() {
     let waits: Vec<Vec<usize>> =
-        (0_usize..5_000).map(|index| (index.saturating_sub(40).max(1)..=index).collect()).collect();
-    assert_eq!(edges(&waiting(&waits)).len(), 4_999);
+        (0_usize..2_000).map(|index| (index.saturating_sub(40).max(1)..=index).collect()).collect();
+    assert_eq!(edges(&waiting(&waits)).len(), 1_999);
 }
 
 /// A target is not part of a label.

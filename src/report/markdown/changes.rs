@@ -7,13 +7,15 @@
 use serde_json::{Map, Value};
 use similar::ChangeTag;
 
-use super::escape::{bounded, clean, code, prose};
+use super::escape::{code, prose, short};
 use crate::model::{Pin, Retire, VersionSet};
 use crate::plan::{Action, Cause, Change, Plan, ServiceKind, ServicePlan, Step};
 use crate::report::human::{set_of, steps};
 use crate::report::text::count;
 use crate::report::values::{is_long, leaves, line_changes, short_value};
 
+/// The most characters of a path.
+const PATH: usize = 200;
 /// How many characters of what is equal stand before a difference in a long line.
 const BEFORE: usize = 40;
 
@@ -36,17 +38,19 @@ pub(super) fn all<'a>(plan: &'a Plan, shown: &'a ServicePlan) -> impl Iterator<I
     own.chain(sets.filter(|change| set_of(&change.path).is_some()))
 }
 
-/// Lines, none wider than so many characters.
+/// So many lines, none wider than so many characters.
 pub(super) struct Diff {
     pub(super) lines: Vec<String>,
+    most: usize,
+    hidden: usize,
     width: usize,
     cause: Option<Cause>,
 }
 
 impl Diff {
-    /// Everything that changes about a service.
-    pub(super) fn of(plan: &Plan, shown: &ServicePlan, width: usize) -> Self {
-        let mut diff = Self { lines: Vec::new(), width, cause: None };
+    /// Everything that changes about a service, or as much of it as has room, and how much is left out.
+    pub(super) fn of(plan: &Plan, shown: &ServicePlan, width: usize, most: usize) -> Self {
+        let mut diff = Self { lines: Vec::new(), most, hidden: 0, width, cause: None };
         diff.remarks(plan, shown);
         if shown.kind == ServiceKind::Create {
             diff.created(plan, shown);
@@ -60,20 +64,18 @@ impl Diff {
                 diff.push("!", &format!("another {} forces a new service", change.path));
             }
         }
+        if diff.hidden > 0 {
+            diff.lines.push(format!("! {} left out here", count(diff.hidden, "more line")));
+        }
         diff
     }
 
-    /// Keeps so many lines, and says how many there were more.
-    pub(super) fn shorten(&mut self, most: usize) {
-        let hidden = self.lines.len().saturating_sub(most);
-        if hidden > 1 {
-            self.lines.truncate(most);
-            self.lines.push(format!("! {} left out here", count(hidden, "more line")));
-        }
-    }
-
     fn push(&mut self, mark: &str, text: &str) {
-        let line = format!("{mark} {}", bounded(&clean(text), self.width));
+        if self.lines.len() >= self.most {
+            self.hidden += 1;
+            return;
+        }
+        let line = format!("{mark} {}", short(text, self.width));
         self.lines.push(line.trim_end().to_owned());
     }
 
@@ -158,7 +160,8 @@ impl Diff {
     }
 
     fn leaves(&mut self, path: &str, before: &Value, after: &Value) {
-        for leaf in leaves(path, before, after) {
+        for mut leaf in leaves(path, before, after) {
+            leaf.path = short(&leaf.path, PATH);
             match (leaf.before, leaf.after) {
                 (Value::String(before), Value::String(after)) if is_long(before) || is_long(after) => {
                     self.text(&leaf.path, before, after);
@@ -175,7 +178,7 @@ impl Diff {
     fn value(&mut self, mark: &str, path: &str, value: &Value) {
         match value {
             Value::Null => {}
-            Value::String(text) if text.contains('\n') => {
+            Value::String(text) if !text.is_empty() => {
                 for line in text.lines() {
                     self.push(mark, &format!("{path}: {line}"));
                 }

@@ -18,19 +18,20 @@ pub(super) fn clean(text: &str) -> String {
     without_commands(&visible(text))
 }
 
-/// A text of at most so many characters, with a word on what is left out.
-pub(super) fn bounded(text: &str, most: usize) -> String {
+/// A text in a line, of at most so many characters, with a word on what is left out. What is left out costs
+/// nothing: it is counted and not looked at.
+pub(super) fn short(text: &str, most: usize) -> String {
     let all = width(text);
     if all <= most {
-        return text.to_owned();
+        return clean(text);
     }
     let head: String = text.chars().take(most).collect();
-    format!("{head}… ({} more characters)", all - most)
+    format!("{}… ({} more characters)", clean(&head), all - most)
 }
 
 /// A text as code in a line.
 pub(super) fn code(text: &str) -> String {
-    let text = bounded(&clean(text), NAME);
+    let text = short(text, NAME);
     if text.trim().is_empty() {
         return "`(empty)`".to_owned();
     }
@@ -42,9 +43,9 @@ pub(super) fn code(text: &str) -> String {
 
 /// A name of few bytes as code, for what stands in every report.
 pub(super) fn label(text: &str) -> String {
-    let text = clean(text);
+    let text = short(text, 4 * LABEL);
     let end = (0..=text.len().min(LABEL)).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
-    code(&bounded(&text, text.get(..end).map_or(0, width)))
+    code(&short(&text, text.get(..end).map_or(0, width)))
 }
 
 /// A text as code in a table. A cell ends at every pipe but an escaped one, and whether one is escaped is a
@@ -56,7 +57,7 @@ pub(super) fn cell(text: &str) -> String {
 /// A text as code in HTML, where no Markdown is.
 pub(super) fn html(text: &str) -> String {
     let mut out = String::from("<code>");
-    for c in bounded(&clean(text), NAME).chars() {
+    for c in short(text, NAME).chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),

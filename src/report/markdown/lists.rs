@@ -3,8 +3,10 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 use super::changes::{all, cause_words, retired};
-use super::escape::{bounded, code, prose};
+use super::escape::{code, prose, short};
 use crate::plan::{Action, Cause, Change, Plan, Risk, ServiceKind, ServicePlan, Step, StepId};
 use crate::report::human::steps;
 use crate::report::values::short_value;
@@ -149,6 +151,9 @@ fn conflicts(plan: &Plan) -> Vec<Item> {
 }
 
 fn from_to(change: &Change) -> String {
-    let value = |value| code(&bounded(&short_value(value), VALUE));
+    let value = |value: &Value| match value {
+        Value::String(text) if !text.is_empty() => code(&short(text, VALUE)),
+        value => code(&short(&short_value(value), VALUE)),
+    };
     format!("{} → {}", value(&change.before), value(&change.after))
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::changes::{Diff, all, explained};
-use super::escape::{bounded, clean, code, fence, html, label, prose};
+use super::escape::{code, fence, html, label, prose, short};
 use super::fit::{fill, share};
 use super::lists::{self, List};
 use crate::model::{ServiceId, ServiceName};
@@ -21,6 +21,8 @@ const MOST_EDGES: usize = 400;
 const MOST_GRAPH: usize = 40_000;
 /// The most findings and the most services apart from the plan that are listed.
 const MOST_ASIDE: usize = 20;
+/// The most lines of one service's changes: more than any report has room for.
+const MOST_LINES: usize = 4_000;
 /// The most paths that a service's line names.
 const MOST_PATHS: usize = 4;
 /// Room for the sentence on what is not listed.
@@ -39,8 +41,8 @@ enum Level {
 
 /// Less and less.
 const LEVELS: [Level; 7] = [
-    Level::Diffs { width: 2_000, lines: usize::MAX, graph: true },
-    Level::Diffs { width: 2_000, lines: usize::MAX, graph: false },
+    Level::Diffs { width: 2_000, lines: MOST_LINES, graph: true },
+    Level::Diffs { width: 2_000, lines: MOST_LINES, graph: false },
     Level::Diffs { width: 300, lines: 60, graph: true },
     Level::Diffs { width: 300, lines: 60, graph: false },
     Level::Diffs { width: 160, lines: 10, graph: false },
@@ -81,7 +83,7 @@ fn heading(command: &str, section: &Section<'_>) -> String {
 
 /// Why there is no plan.
 fn failed(reason: &str, room: usize) -> String {
-    let mut lines: Vec<String> = reason.lines().map(|line| bounded(&clean(line), 1_000)).collect();
+    let mut lines: Vec<String> = reason.lines().map(|line| short(line, 1_000)).collect();
     let all = lines.len();
     let mut left = room.saturating_sub(1_000);
     let fits = |line: &String| {
@@ -156,7 +158,7 @@ impl<'a> Page<'a> {
 
     /// Everything after the introduction; none where it doesn't fit.
     fn body(&mut self, level: Level) -> Option<()> {
-        self.shortened = !matches!(level, Level::Diffs { lines: usize::MAX, .. });
+        self.shortened = !matches!(level, Level::Diffs { lines: MOST_LINES, .. });
         self.text.push_str(&self.lists_text());
         self.aside();
         self.fits()?;
@@ -232,11 +234,10 @@ impl<'a> Page<'a> {
 
     /// One service's changes, folded.
     fn service(&mut self, shown: &ServicePlan, width: usize, lines: usize) {
-        let mut diff = Diff::of(self.plan(), shown, width);
+        let diff = Diff::of(self.plan(), shown, width, lines);
         if diff.lines.is_empty() && shown.kind != ServiceKind::Replace {
             return;
         }
-        diff.shorten(lines);
         let _ = writeln!(
             self.text,
             "<details><summary>{} {}</summary>\n",
