@@ -1,7 +1,5 @@
 //! What a pull request shows: the plan as a comment, and its steps as a graph, from the real binary.
 
-use amigops::model::Api;
-
 use crate::on_both_apis;
 use crate::replacement::lab;
 

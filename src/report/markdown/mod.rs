@@ -124,6 +124,8 @@ fn overview(sections: &[Section<'_>]) -> String {
 #[cfg(test)]
 mod hostile_tests;
 #[cfg(test)]
+mod size_tests;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 pub(crate) use self::{hostile_tests::poisoned, tests::everything};
