@@ -56,7 +56,11 @@ const HOSTILE: &[&str] = &[
 pub(crate) fn poisoned(text: &str) -> Plan {
     let mut plan = everything();
     let name = |number: usize| {
-        ServiceName::new(if number % 2 == 0 { format!("{text}{number}") } else { format!("{number}{text}") })
+        ServiceName::new(if number.is_multiple_of(2) {
+            format!("{text}{number}")
+        } else {
+            format!("{number}{text}")
+        })
     };
     for (number, shown) in plan.services.iter_mut().enumerate() {
         let former = shown.name.clone();
