@@ -5,6 +5,7 @@ mod completions;
 mod connect;
 mod emulator;
 mod files;
+mod graph;
 mod ids;
 mod import;
 mod init;
@@ -98,6 +99,8 @@ enum Command {
     Plan(plan::PlanCommand),
     /// Bring the live services to what the manifests say
     Apply(apply::Apply),
+    /// Print the order of the plan's steps as a graph
+    Graph(graph::GraphCommand),
     /// Copy a version set's pins in the manifests, comments and layout kept
     Promote(promote::Promote),
     /// Show pins that are not the newest version, and raise them
@@ -155,6 +158,7 @@ fn run(cli: &Cli, ui: &Ui, env: &Env) -> Result<Success, Failure> {
             Command::Validate(command) => command.run(&context),
             Command::Plan(command) => command.run(&context).await,
             Command::Apply(command) => command.run(&context).await,
+            Command::Graph(command) => command.run(&context).await,
             Command::Promote(command) => command.run(&context),
             Command::Outdated(command) => command.run(&context).await,
             Command::Ids(command) => command.run(&context).await,

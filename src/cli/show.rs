@@ -8,7 +8,7 @@ use super::prepare::Prepared;
 use crate::model::Snapshot;
 use crate::plan::{Origin, Plan};
 use crate::plan_file::{Document, FORMAT_VERSION};
-use crate::report::{Planned, Section, human, text};
+use crate::report::{Planned, Section, human, markdown, text};
 
 /// How a plan is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -18,6 +18,8 @@ pub(super) enum Format {
     Human,
     /// For programs: the document that --out writes
     Json,
+    /// For a comment on a pull request: never longer than GitHub takes
+    Markdown,
 }
 
 /// One environment's part of what is shown.
@@ -61,6 +63,7 @@ pub(super) fn show(context: &Context<'_>, format: Format, command: &str, parts: 
     match format {
         Format::Human => context.ui.result(&human::render(command, &sections)),
         Format::Json => context.ui.data(&json_of(parts)),
+        Format::Markdown => context.ui.result(&markdown::render(command, &sections)),
     }
 }
 

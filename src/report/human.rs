@@ -61,12 +61,12 @@ pub fn plan(command: &str, plan: &Plan, origin: &Origin) -> String {
     out
 }
 
-fn live(plan: &Plan) -> String {
+pub(super) fn live(plan: &Plan) -> String {
     let active = format!("{} live", count(plan.active, "service"));
     if plan.inactive == 0 { active } else { format!("{active} (and {} inactive)", plan.inactive) }
 }
 
-fn are(number: usize) -> String {
+pub(super) fn are(number: usize) -> String {
     format!("{} {}", count(number, "service"), if number == 1 { "is" } else { "are" })
 }
 
@@ -130,12 +130,12 @@ fn service(out: &mut String, plan: &Plan, shown: &ServicePlan, api: Api) {
     }
 }
 
-fn steps<'a>(plan: &'a Plan, shown: &'a ServicePlan) -> impl Iterator<Item = &'a Step> {
+pub(super) fn steps<'a>(plan: &'a Plan, shown: &'a ServicePlan) -> impl Iterator<Item = &'a Step> {
     shown.steps.iter().filter_map(|id| plan.step(*id))
 }
 
 /// The version set that a path is about, and the rest of the path.
-fn set_of(path: &str) -> Option<(&str, &str)> {
+pub(super) fn set_of(path: &str) -> Option<(&str, &str)> {
     path.strip_prefix("version_sets.")?.split_once('.')
 }
 
@@ -168,7 +168,7 @@ fn new_version_sets(out: &mut String, plan: &Plan, shown: &ServicePlan, api: Api
     }
 }
 
-fn pins(set: &VersionSet) -> String {
+pub(super) fn pins(set: &VersionSet) -> String {
     let pins = if set.agent_version == Pin::Latest && set.context_graph_version == Pin::Latest {
         "the latest".to_owned()
     } else {
@@ -367,7 +367,7 @@ fn summary(out: &mut String, plan: &Plan, api: Api) {
     let _ = writeln!(out, "      {}", estimate(&plan.estimate, api));
 }
 
-fn estimate(estimate: &Estimate, api: Api) -> String {
+pub(super) fn estimate(estimate: &Estimate, api: Api) -> String {
     let requests = count(estimate.requests, "request");
     let time = match estimate.seconds {
         seconds @ 0..=119 => format!("{seconds} s"),

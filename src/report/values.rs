@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
-use similar::TextDiff;
+use similar::{ChangeTag, TextDiff};
 
 use super::text::{BAD, DIM, GOOD, padded, styled, visible, width};
 use crate::model::same_json;
@@ -19,6 +19,8 @@ pub(super) const FIELDS: usize = 6;
 const LONG_TEXT: usize = 48;
 /// Lines around a changed line.
 const CONTEXT: usize = 2;
+/// The most pairs of lines that are compared.
+const MOST_COMPARED: usize = 1_000_000;
 /// The longest line that several values share.
 const LINE: usize = 100;
 /// The most lines that a new block takes.
@@ -27,11 +29,18 @@ const MAX_LINES: usize = 3;
 const MAX_ITEMS: usize = 8;
 
 /// One value that changes, where it stands below its heading.
-struct Leaf<'a> {
-    path: String,
-    before: &'a Value,
-    after: &'a Value,
+pub(super) struct Leaf<'a> {
+    pub(super) path: String,
+    pub(super) before: &'a Value,
+    pub(super) after: &'a Value,
     note: &'static str,
+}
+
+/// The leaves of one change that differ, each with its path.
+pub(super) fn leaves<'a>(path: &str, before: &'a Value, after: &'a Value) -> Vec<Leaf<'a>> {
+    let mut leaves = Vec::new();
+    collect(&mut leaves, path.to_owned(), before, after, "");
+    leaves
 }
 
 /// A name, and a value beside it.
@@ -139,7 +148,7 @@ fn line(out: &mut String, indent: usize, path: &str, leaf: &Leaf<'_>) {
     let _ = writeln!(out, "{blank}{path} {value}{note}");
 }
 
-fn is_long(text: &str) -> bool {
+pub(super) fn is_long(text: &str) -> bool {
     width(text) > LONG_TEXT || text.contains('\n')
 }
 
@@ -169,19 +178,34 @@ fn joined(items: &[Value], between: &str) -> String {
     words.join(between)
 }
 
+/// The lines of a text that changed, in groups, with a little of what is around them.
+pub(super) fn line_changes(before: &str, after: &str) -> Vec<Vec<(ChangeTag, String)>> {
+    // Finding the shortest way between texts of thousands of lines takes too long to be worth it.
+    if before.lines().count().saturating_mul(after.lines().count()) > MOST_COMPARED {
+        let whole = |text: &str, tag| text.lines().map(|line| (tag, line.to_owned())).collect::<Vec<_>>();
+        return vec![[whole(before, ChangeTag::Delete), whole(after, ChangeTag::Insert)].concat()];
+    }
+    let diff = TextDiff::from_lines(before, after);
+    let line = |change: similar::Change<&str>| {
+        (change.tag(), change.value().trim_end_matches(['\n', '\r']).to_owned())
+    };
+    let lines =
+        |group: &Vec<similar::DiffOp>| group.iter().flat_map(|op| diff.iter_changes(op)).map(line).collect();
+    diff.grouped_ops(CONTEXT).iter().map(lines).collect()
+}
+
 /// Changed lines of a long text, with a little of what is around them.
 fn text_diff(out: &mut String, blank: &str, before: &str, after: &str) {
-    let diff = TextDiff::from_lines(before, after);
-    for (number, group) in diff.grouped_ops(CONTEXT).iter().enumerate() {
+    for (number, group) in line_changes(before, after).into_iter().enumerate() {
         if number > 0 {
             let _ = writeln!(out, "{blank}{}", styled(DIM, "⋯"));
         }
-        for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
-            let line = visible(change.value().trim_end_matches(['\n', '\r']));
-            let line = match change.tag() {
-                similar::ChangeTag::Delete => styled(BAD, format!("- {line}").trim_end()),
-                similar::ChangeTag::Insert => styled(GOOD, format!("+ {line}").trim_end()),
-                similar::ChangeTag::Equal => format!("{} {line}", styled(DIM, "│")),
+        for (tag, line) in group {
+            let line = visible(&line);
+            let line = match tag {
+                ChangeTag::Delete => styled(BAD, format!("- {line}").trim_end()),
+                ChangeTag::Insert => styled(GOOD, format!("+ {line}").trim_end()),
+                ChangeTag::Equal => format!("{} {line}", styled(DIM, "│")),
             };
             let _ = writeln!(out, "{blank}{}", line.trim_end());
         }
@@ -189,7 +213,7 @@ fn text_diff(out: &mut String, blank: &str, before: &str, after: &str) {
 }
 
 /// A value in a line: texts without quotes, nothing as `none`.
-fn short_value(value: &Value) -> String {
+pub(super) fn short_value(value: &Value) -> String {
     match value {
         Value::Null => "none".to_owned(),
         Value::String(text) if text.is_empty() => "(no value)".to_owned(),
@@ -218,7 +242,7 @@ pub(super) fn new_settings(out: &mut String, values: &Map<String, Value>) {
 }
 
 /// Each leaf as its path and value. A `type` says what its parent is.
-fn describe(parts: &mut Vec<String>, before: &str, members: &Map<String, Value>) {
+pub(super) fn describe(parts: &mut Vec<String>, before: &str, members: &Map<String, Value>) {
     for (name, value) in members {
         match value {
             Value::Object(inner) if !inner.is_empty() => describe(parts, &format!("{before}{name}."), inner),

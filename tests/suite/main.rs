@@ -20,6 +20,7 @@ mod platform;
 mod platform_client;
 mod platform_fields;
 mod promote;
+mod pull_request;
 mod quickstart;
 mod replacement;
 mod saved_plan;

@@ -1,0 +1,153 @@
+//! Data in Markdown: in code, in a fence, in HTML, never as markup. Imports nothing of ours.
+//!
+//! In code and in fences GitHub links no mention, no reference and no address, and renders neither markup nor
+//! mathematics. So that is where data goes, without exception: what [`prose`] lets through has no character
+//! that could mean anything.
+
+use crate::report::text::{visible, width, without_commands};
+
+/// The most bytes of a label.
+const LABEL: usize = 60;
+/// The most characters of a sentence.
+const SENTENCE: usize = 1_000;
+/// The most characters of one name.
+const NAME: usize = 280;
+
+/// A text in a line without anything that a terminal or a CI system would obey, or that can't be seen.
+pub(super) fn clean(text: &str) -> String {
+    without_commands(&visible(text))
+}
+
+/// A text in a line, of at most so many characters, with a word on what is left out. What is left out costs
+/// nothing: it is counted and not looked at.
+pub(super) fn short(text: &str, most: usize) -> String {
+    let all = width(text);
+    if all <= most {
+        return clean(text);
+    }
+    let head: String = text.chars().take(most).collect();
+    format!("{}… ({} more characters)", clean(&head), all - most)
+}
+
+/// A text as code in a line.
+pub(super) fn code(text: &str) -> String {
+    let text = short(text, NAME);
+    if text.trim().is_empty() {
+        return "`(empty)`".to_owned();
+    }
+    let marks = "`".repeat(longest_run(&text, '`') + 1);
+    let at_edge = |c: char| text.starts_with(c) || text.ends_with(c);
+    let blank = if at_edge('`') || at_edge(' ') { " " } else { "" };
+    format!("{marks}{blank}{text}{blank}{marks}")
+}
+
+/// A name of few bytes as code, for what stands in every report.
+pub(super) fn label(text: &str) -> String {
+    let text = short(text, 4 * LABEL);
+    let end = (0..=text.len().min(LABEL)).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+    code(&short(&text, text.get(..end).map_or(0, width)))
+}
+
+/// A text as code in a table. A cell ends at every pipe but an escaped one, and whether one is escaped is a
+/// matter of opinion after a backslash: another character stands for it.
+pub(super) fn cell(text: &str) -> String {
+    label(&text.replace('|', "¦"))
+}
+
+/// A text as code in HTML, where no Markdown is.
+pub(super) fn html(text: &str) -> String {
+    let mut out = String::from("<code>");
+    for c in short(text, NAME).chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '`' | '$' | '@' | '#' | '|' | '*' | '_' | '[' | ']' | '!' | '\\' | '~' => {
+                out.push_str(&format!("&#{};", u32::from(c)));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push_str("</code>");
+    out
+}
+
+/// A sentence of ours that holds data between backticks: what is between them becomes code. Where the data
+/// has brought something else along that could be markup, all of it becomes code.
+pub(super) fn prose(text: &str) -> String {
+    let parts: Vec<&str> = text.split('`').collect();
+    let balanced = parts.len() % 2 == 1;
+    if !balanced || width(text) > SENTENCE || !parts.iter().step_by(2).all(|part| is_plain(part)) {
+        return code(text);
+    }
+    let shown =
+        parts.iter().enumerate().map(|(number, part)| if number % 2 == 1 { code(part) } else { clean(part) });
+    shown.collect()
+}
+
+/// Whether a text has nothing that Markdown or GitHub could take for more than text.
+fn is_plain(text: &str) -> bool {
+    let harmless = |c: char| c.is_alphanumeric() || " .,;:'\"()-/=%…—→·“”‘’".contains(c);
+    let lower = text.to_lowercase();
+    text.chars().all(harmless) && !["//", "www.", "gh-"].iter().any(|link| lower.contains(link))
+}
+
+/// Lines in a fence that none of them can close.
+pub(super) fn fence(info: &str, lines: &[String]) -> String {
+    let longest = lines.iter().map(|line| longest_run(line, '`')).max().unwrap_or_default();
+    let marks = "`".repeat(longest.max(2) + 1);
+    format!("{marks}{info}\n{}\n{marks}\n", lines.join("\n"))
+}
+
+fn longest_run(text: &str, of: char) -> usize {
+    text.split(|c| c != of).map(str::len).max().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_holds_whatever_it_is_given() {
+        let table = [
+            ("plain", "`plain`"),
+            ("", "`(empty)`"),
+            ("a`b", "``a`b``"),
+            ("`", "`` ` ``"),
+            ("``x", "``` ``x ```"),
+            ("a\nb\u{1b}[31m\u{202e}", "`a b␛[31m�`"),
+        ];
+        for (text, expected) in table {
+            assert_eq!(code(text), expected);
+        }
+        assert_eq!(cell("a|b\\|c"), "`a¦b\\¦c`");
+        assert!(code(&"x".repeat(200_000)).ends_with("x… (199720 more characters)`"));
+    }
+
+    #[test]
+    fn sentences_keep_their_names_apart() {
+        let table = [
+            ("`Old` has a new service", "`Old` has a new service"),
+            ("owned by this project, in no manifest", "owned by this project, in no manifest"),
+            ("see https://example.test", "`see https://example.test`"),
+            ("`a` @team`", "``` `a` @team` ```"),
+            ("`a`@team`b`", "`` `a`@team`b` ``"),
+            ("see #12", "`see #12`"),
+        ];
+        for (text, expected) in table {
+            let shown = prose(text);
+            // How many marks are needed depends on the longest run alone.
+            assert_eq!(
+                shown.replace("``` ", "`` ").replace(" ```", " ``"),
+                expected.replace("``` ", "`` ").replace(" ```", " ``")
+            );
+        }
+    }
+
+    #[test]
+    fn a_fence_is_longer_than_what_is_in_it() {
+        assert_eq!(fence("diff", &["+ a".to_owned()]), "```diff\n+ a\n```\n");
+        assert_eq!(fence("", &["````".to_owned()]), "`````\n````\n`````\n");
+    }
+}

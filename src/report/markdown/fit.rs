@@ -1,0 +1,55 @@
+//! How much room each part of a report gets. Imports nothing of ours.
+
+/// Shares room among parts of these lengths: what one does not need is the others'.
+pub(super) fn share(room: usize, wanted: &[usize]) -> Vec<usize> {
+    let mut shares = vec![0; wanted.len()];
+    let mut order: Vec<usize> = (0..wanted.len()).collect();
+    order.sort_by_key(|&part| wanted[part]);
+    let mut left = room;
+    for (done, &part) in order.iter().enumerate() {
+        shares[part] = wanted[part].min(left / (order.len() - done));
+        left -= shares[part];
+    }
+    shares
+}
+
+/// As many items as fit, and how many don't.
+pub(super) fn fill(
+    items: impl ExactSizeIterator<Item = impl AsRef<str>>,
+    between: &str,
+    room: usize,
+) -> (String, usize) {
+    let mut out = String::new();
+    let mut hidden = items.len();
+    for item in items {
+        let item = item.as_ref();
+        if out.len() + between.len() + item.len() > room {
+            break;
+        }
+        if !out.is_empty() {
+            out.push_str(between);
+        }
+        out.push_str(item);
+        hidden -= 1;
+    }
+    (out, hidden)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{fill, share};
+
+    #[test]
+    fn small_parts_leave_room_to_large_ones() {
+        assert_eq!(share(100, &[500, 10, 0, 200]), [45, 10, 0, 45]);
+        assert_eq!(share(100, &[20, 30]), [20, 30]);
+        assert_eq!(share(3, &[5, 5, 5, 5]), [0, 1, 1, 1]);
+        assert_eq!(share(5, &[]), Vec::<usize>::new());
+    }
+
+    #[test]
+    fn what_does_not_fit_is_counted() {
+        assert_eq!(fill(["ab", "cd", "ef"].iter(), ", ", 8), ("ab, cd".to_owned(), 1));
+        assert_eq!(fill(["ab"].iter(), ", ", 3), (String::new(), 1));
+    }
+}

@@ -1,0 +1,159 @@
+//! What a reader must see before anything else: removals, replacements, conflicts. May import `plan` and
+//! `model`.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::changes::{all, cause_words, retired};
+use super::escape::{code, prose, short};
+use crate::plan::{Action, Cause, Change, Plan, Risk, ServiceKind, ServicePlan, Step, StepId};
+use crate::report::human::steps;
+use crate::report::values::short_value;
+
+/// The most characters of a value in a sentence.
+const VALUE: usize = 60;
+
+/// One thing to see: in a sentence, and as nothing but names.
+pub(super) struct Item {
+    pub(super) sentence: String,
+    pub(super) names: String,
+}
+
+/// Things of one kind.
+pub(super) struct List {
+    pub(super) title: &'static str,
+    pub(super) noun: &'static str,
+    /// What the items mean, where that needs saying.
+    pub(super) meaning: &'static str,
+    pub(super) items: Vec<Item>,
+}
+
+/// All that must be seen, the worst first.
+pub(super) fn of(plan: &Plan) -> [List; 3] {
+    [
+        List { title: "Removals", noun: "removal", meaning: "", items: removals(plan) },
+        List {
+            title: "Replacements",
+            noun: "replacement",
+            meaning: "A new service with a **new id** takes over: it is made inactive, completed, and gets the name in one \
+                      step, so that the old or the new one is active at every moment. Applications that hold the old id \
+                      need the new one; after the apply, `amigops ids` prints it.",
+            items: replacements(plan),
+        },
+        List {
+            title: "Conflicts",
+            noun: "conflict",
+            meaning: "Applying this plan overwrites what is live.",
+            items: conflicts(plan),
+        },
+    ]
+}
+
+/// Services and version sets that go out of use, old services of replacements apart.
+fn removals(plan: &Plan) -> Vec<Item> {
+    let replaced = plan.services.iter().filter(|shown| shown.kind == ServiceKind::Replace);
+    let covered: BTreeSet<StepId> = replaced.flat_map(|shown| &shown.steps).copied().collect();
+    let apart = |step: &&Step| {
+        let of_replacement =
+            covered.contains(&step.id) && !matches!(step.action, Action::DeleteVersionSet { .. });
+        step.risk == Risk::Destructive && !of_replacement
+    };
+    let removal = |step: &Step| {
+        let service = code(step.service.as_str());
+        let reason = step.reason.as_deref().map_or(String::new(), |reason| format!(" ({})", prose(reason)));
+        let (sentence, names) = match &step.action {
+            Action::DeleteVersionSet { name, .. } => {
+                let names = format!("version set {} of {service}", code(name.as_str()));
+                (format!("{names} is deleted"), names)
+            }
+            Action::Retire { id, how, .. } => {
+                (format!("{service}, {}, {}", code(id.as_str()), retired(*how)), service)
+            }
+            Action::Update { id, .. } => {
+                (format!("{service}, {}, is deactivated", code(id.as_str())), service)
+            }
+            _ => (format!("{service} goes out of use"), service),
+        };
+        Item { sentence: format!("{sentence}{reason}"), names }
+    };
+    plan.steps.iter().filter(apart).map(removal).collect()
+}
+
+fn replacements(plan: &Plan) -> Vec<Item> {
+    let replaced = plan.services.iter().filter(|shown| shown.kind == ServiceKind::Replace);
+    replaced
+        .map(|shown| {
+            let name = code(shown.name.as_str());
+            let mut sentence = name.clone();
+            if let Some(id) = &shown.id {
+                sentence.push_str(&format!(", {} → a new id", code(id.as_str())));
+            }
+            let forcing =
+                shown.changes.iter().filter(|one| matches!(one.path.as_str(), "agent" | "context_graph"));
+            for change in forcing {
+                let noun = if change.path == "agent" { "agent" } else { "context graph" };
+                sentence.push_str(&format!(": another {noun} {} forces a new service", from_to(change)));
+            }
+            if shown.continued {
+                sentence.push_str("; it goes on where an earlier run stopped");
+            }
+            sentence.push_str(&fate(plan, shown));
+            Item { sentence, names: name }
+        })
+        .collect()
+}
+
+/// What becomes of the old service of a replacement.
+fn fate(plan: &Plan, shown: &ServicePlan) -> String {
+    let retirements = steps(plan, shown).filter_map(|step| match &step.action {
+        Action::Retire { id, how, .. } if Some(id) == shown.id.as_ref() => {
+            Some(format!("; the old one {}", retired(*how)))
+        }
+        Action::Retire { id, how, .. } => Some(format!("; {} {}", code(id.as_str()), retired(*how))),
+        Action::HandOver { .. } if step.risk == Risk::Destructive => {
+            Some("; the old one is deactivated".to_owned())
+        }
+        _ => None,
+    });
+    retirements.collect()
+}
+
+/// Changes that undo somebody else's.
+fn conflicts(plan: &Plan) -> Vec<Item> {
+    let is_conflict =
+        |cause: Option<Cause>| cause.filter(|cause| matches!(cause, Cause::Both | Cause::Behind));
+    let mut items = Vec::new();
+    for shown in &plan.services {
+        let name = code(shown.name.as_str());
+        if let Some(cause) = is_conflict(shown.cause) {
+            let fate = match shown.kind {
+                ServiceKind::Create => "is to be created",
+                ServiceKind::Update => "is to be changed",
+                ServiceKind::Replace => "is to be replaced",
+                ServiceKind::Retire => "is to be retired",
+            };
+            items.push(Item {
+                sentence: format!("{name} {fate} ({})", cause_words(cause)),
+                names: name.clone(),
+            });
+        }
+        for change in all(plan, shown) {
+            let Some(cause) = is_conflict(change.cause) else { continue };
+            let names = format!("{name} {}", code(&change.path));
+            items.push(Item {
+                sentence: format!("{names}: {} ({})", from_to(change), cause_words(cause)),
+                names,
+            });
+        }
+    }
+    items
+}
+
+fn from_to(change: &Change) -> String {
+    let value = |value: &Value| match value {
+        Value::String(text) if !text.is_empty() => code(&short(text, VALUE)),
+        value => code(&short(&short_value(value), VALUE)),
+    };
+    format!("{} → {}", value(&change.before), value(&change.after))
+}
