@@ -32,10 +32,15 @@ pub(super) struct PlanArgs {
 
 /// Loads the project that the global arguments name, and shows its warnings.
 pub(super) fn load(context: &Context<'_>) -> Result<Loaded, Failure> {
-    let root = manifest::find_root(&context.global.directory)?;
-    let loaded = manifest::load(&root, context.global.env.as_deref())?;
+    let loaded = load_for(context, context.global.env.as_deref())?;
     warn(context, &loaded);
     Ok(loaded)
+}
+
+/// The same for this environment, whatever the global arguments say; warnings are the caller's to show.
+pub(super) fn load_for(context: &Context<'_>, environment: Option<&str>) -> Result<Loaded, Failure> {
+    let root = manifest::find_root(&context.global.directory)?;
+    Ok(manifest::load(&root, environment)?)
 }
 
 /// The same, and where version sets are said.
@@ -46,7 +51,8 @@ pub(super) fn load_places(context: &Context<'_>) -> Result<(Loaded, Places), Fai
     Ok((loaded, places))
 }
 
-fn warn(context: &Context<'_>, loaded: &Loaded) {
+/// Shows what is odd about a project and stops nothing.
+pub(super) fn warn(context: &Context<'_>, loaded: &Loaded) {
     if !loaded.warnings.is_empty() {
         context.ui.note(
             diagnostics::render(&loaded.warnings, &loaded.sources, context.ui.colors_errors()).trim_end(),
@@ -64,7 +70,11 @@ pub(super) struct Prepared {
 impl Prepared {
     /// Loads and connects.
     pub(super) fn new(context: &Context<'_>, args: &PlanArgs) -> Result<Self, Failure> {
-        let loaded = load(context)?;
+        Self::of(context, args, load(context)?)
+    }
+
+    /// Connects to the environment that was loaded.
+    pub(super) fn of(context: &Context<'_>, args: &PlanArgs, loaded: Loaded) -> Result<Self, Failure> {
         let connection = connect::connect(context, &loaded)?;
         let options = Options {
             api: connection.kind(),
@@ -74,6 +84,7 @@ impl Prepared {
             allow_protected: args.allow_protected,
             limited: !matches!(loaded.environment.target, Target::Embedded { limits: false, .. }),
             only: args.only.iter().map(ServiceName::new).collect::<BTreeSet<_>>(),
+            enforce_guardrails: true,
         };
         Ok(Self { loaded, connection, options })
     }

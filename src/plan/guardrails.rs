@@ -27,7 +27,34 @@ pub(super) fn may_touch(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>) -> b
         live.name, live.id, draft.policy.ownership.tag
     );
     draft.problem(ProblemKind::Refused, embodiment, message, &["use --take-over to make it this project's"]);
-    false
+    // Where the plan is only looked at, what differs is shown as for any other service.
+    !draft.options.enforce_guardrails
+}
+
+/// Where the plan is only looked at, refusals stop nothing: they become findings. That nothing is declared
+/// stays a problem, as there is nothing to look at.
+pub(super) fn release(draft: &mut Draft<'_>) {
+    if draft.options.enforce_guardrails {
+        return;
+    }
+    let removes =
+        |step: &&DraftStep| matches!(step.action, Action::Retire { .. } | Action::DeleteVersionSet { .. });
+    // A rule for the plan as a whole is told of at the first service that it is about.
+    let mut removed = draft.steps.iter().filter(removes).map(|step| &step.service);
+    let first = removed.next().or(draft.services.first().map(|service| &service.name)).cloned();
+    for problem in std::mem::take(&mut draft.problems) {
+        let service = problem.service.clone().or_else(|| first.clone());
+        match service.filter(|_| problem.kind == ProblemKind::Refused) {
+            Some(service) => {
+                let message = format!("an apply would be refused: {}", problem.message);
+                draft.findings.push(Finding { service, message });
+            }
+            None => draft.problems.push(problem),
+        }
+    }
+    for problem in draft.problems.iter_mut().filter(|problem| problem.kind == ProblemKind::Refused) {
+        problem.kind = ProblemKind::Impossible;
+    }
 }
 
 /// Checks the whole plan against the project's rules.

@@ -14,7 +14,7 @@ use std::ops::Range;
 use super::build::{Draft, DraftStep};
 use super::diff::{self, Content};
 use super::identity::Embodiment;
-use super::types::{Action, Finding, Risk, ServiceKind, ServicePlan, StepId, Target};
+use super::types::{Action, Finding, LastChange, Risk, ServiceKind, ServicePlan, StepId, Target};
 use super::{names, pins, services};
 use crate::model::{
     DesiredService, LatestVersion, LiveService, Pin, Retire, ServiceId, ServiceUpdate, TAG_REPLACES,
@@ -107,7 +107,7 @@ pub(super) fn is_heir(draft: &Draft<'_>, live: &LiveService) -> bool {
 fn show(draft: &Draft<'_>, embodiment: &Embodiment<'_>, old: &LiveService, content: &Content) -> ServicePlan {
     let mut shown = services::service_plan(embodiment, ServiceKind::Replace);
     shown.continued = embodiment.half_made.is_some();
-    shown.adopted = !draft.policy.ownership.owns(&old.tags);
+    shown.adopted = draft.policy.ownership.is_free(&old.tags);
     let (_, changes) = diff::fields(content, old);
     let own_tag = format!("tags.{TAG_REPLACES}");
     shown.changes.extend(
@@ -344,6 +344,7 @@ pub(super) fn discard(draft: &mut Draft<'_>, wanted: &DesiredService, leftover: 
             joins: None,
             changes: Vec::new(),
             cause: None,
+            last_change: LastChange::of(leftover),
             steps: Vec::new(),
         });
     }

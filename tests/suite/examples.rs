@@ -54,6 +54,7 @@ fn options(prune: bool) -> Options {
         allow_protected: false,
         only: BTreeSet::new(),
         limited: false,
+        enforce_guardrails: true,
     }
 }
 

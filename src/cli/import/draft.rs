@@ -221,6 +221,7 @@ fn options(importer: &Importer<'_>, survey: &Survey) -> Options {
         allow_protected: false,
         limited: !matches!(survey.loaded.environment.target, Target::Embedded { limits: false, .. }),
         only: Default::default(),
+        enforce_guardrails: true,
     }
 }
 

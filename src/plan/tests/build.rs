@@ -14,6 +14,7 @@ pub(crate) fn options() -> Options {
         allow_protected: false,
         only: BTreeSet::new(),
         limited: true,
+        enforce_guardrails: true,
     }
 }
 
@@ -88,6 +89,7 @@ pub(crate) fn live(id: &str, name: &str, agent: &str) -> LiveService {
         settings: serde_json::Map::new(),
         system: false,
         updated_by: None,
+        updated_at: None,
     }
 }
 

@@ -31,6 +31,8 @@ pub(super) struct Service {
     is_system: Option<bool>,
     #[serde(default)]
     updated_by: Option<Value>,
+    #[serde(default)]
+    updated_at: Option<Value>,
     /// The settings, and what has no meaning for us.
     #[serde(flatten)]
     rest: Map<String, Value>,
@@ -57,6 +59,7 @@ impl Service {
             settings: without_unset(SERVICE, &rest),
             system: self.is_system.unwrap_or_default(),
             updated_by: self.updated_by.as_ref().and_then(shared::user_id),
+            updated_at: self.updated_at.as_ref().and_then(Value::as_str).map(str::to_owned),
         }
     }
 }
