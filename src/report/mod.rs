@@ -4,9 +4,11 @@
 //! files or the API is data: it passes through [`text::visible`] before it is shown.
 
 pub mod diagnostics;
+mod drift;
 pub mod explain;
 pub mod github;
 pub mod human;
+pub mod metrics;
 pub mod pins;
 pub mod problems_json;
 pub mod progress;

@@ -13,6 +13,7 @@ const COMMANDS: &[&str] = &[
     "validate",
     "plan",
     "apply",
+    "drift",
     "import",
     "promote",
     "outdated",
