@@ -22,6 +22,12 @@ use crate::ui;
 
 /// Arguments of `drift`.
 #[derive(Debug, Args)]
+// What allows an apply allows nothing here: nothing is refused.
+#[command(
+    mut_arg("take_over", |arg| arg.hide(true)),
+    mut_arg("allow_protected", |arg| arg.hide(true)),
+    mut_arg("prune", |arg| arg.help("Count owned services that no manifest declares as drift"))
+)]
 pub(super) struct DriftCommand {
     #[command(flatten)]
     plan: PlanArgs,
