@@ -31,17 +31,17 @@ pub(super) fn may_touch(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>) -> b
     !draft.options.enforce_guardrails
 }
 
-/// Where the plan is only looked at, refusals stop nothing: they become findings. That nothing is declared
-/// stays a problem, as there is nothing to look at.
+/// Where the plan is only looked at, refusals stop nothing: they become findings.
 pub(super) fn release(draft: &mut Draft<'_>) {
     if draft.options.enforce_guardrails {
         return;
     }
-    let removes =
-        |step: &&DraftStep| matches!(step.action, Action::Retire { .. } | Action::DeleteVersionSet { .. });
     // A rule for the plan as a whole is told of at the first service that it is about.
-    let mut removed = draft.steps.iter().filter(removes).map(|step| &step.service);
-    let first = removed.next().or(draft.services.first().map(|service| &service.name)).cloned();
+    let retired = draft.services.iter().filter(|service| service.kind == ServiceKind::Retire);
+    let deletes = |step: &&DraftStep| matches!(step.action, Action::DeleteVersionSet { .. });
+    let losing = draft.steps.iter().filter(deletes).map(|step| &step.service);
+    let changing = draft.services.iter().map(|service| &service.name);
+    let first = retired.map(|service| &service.name).min().or(losing.min()).or(changing.min()).cloned();
     for problem in std::mem::take(&mut draft.problems) {
         let service = problem.service.clone().or_else(|| first.clone());
         match service.filter(|_| problem.kind == ProblemKind::Refused) {
@@ -52,16 +52,14 @@ pub(super) fn release(draft: &mut Draft<'_>) {
             None => draft.problems.push(problem),
         }
     }
-    for problem in draft.problems.iter_mut().filter(|problem| problem.kind == ProblemKind::Refused) {
-        problem.kind = ProblemKind::Impossible;
-    }
 }
 
 /// Checks the whole plan against the project's rules.
 pub(super) fn check(draft: &mut Draft<'_>, desired: &Desired) {
     if desired.services.is_empty() {
+        let looked = !draft.options.enforce_guardrails;
         draft.problems.push(Problem {
-            kind: ProblemKind::Refused,
+            kind: if looked { ProblemKind::Impossible } else { ProblemKind::Refused },
             service: None,
             place: None,
             message: "no service is declared".to_owned(),

@@ -36,6 +36,15 @@ fn edit(lab: &Lab, change: impl FnOnce(&mut World)) {
     lab.server.edit(change).unwrap();
 }
 
+/// The laboratory's check that looking writes nothing is worth something: it finds what writes.
+#[test]
+#[should_panic(expected = "`apply --auto-approve` has written")]
+fn a_command_that_writes_does_not_pass_for_one_that_looks() {
+    let lab = Lab::new(EMPTY);
+    lab.manifests(&declared());
+    lab.run_looking(&["apply", "--auto-approve"]);
+}
+
 /// Deletes a service as an operator would.
 fn remove(lab: &Lab, name: &str) {
     let id = lab.active(name).id;
