@@ -10,7 +10,7 @@ use crate::remote::ApiError;
 pub enum Success {
     /// Done, or nothing to do.
     Done,
-    /// Changes are pending, and the command was asked to say so.
+    /// Changes are pending, and the command was asked to say so; or there is drift.
     ChangesPending,
 }
 

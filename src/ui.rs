@@ -165,18 +165,31 @@ impl Ui {
 
     /// Shows why a command failed.
     pub fn failure(&self, failure: &Failure) {
-        match failure {
-            Failure::Manifests(problems) => {
-                self.say(&diagnostics::render_problems(problems, self.colors_errors()))
-            }
-            Failure::Plan(error) => self.say(&human::plan_error(error)),
-            Failure::Request(error) => self.say(&text::error(&error.to_string(), &error.hints)),
-            Failure::Other { message, hints } => self.say(&text::error(message, hints)),
-            Failure::Refused { message, details, hints } => self.say(&text::refusal(message, details, hints)),
-            Failure::Declined => self.say("Nothing was changed.\n"),
-            Failure::Invalid { .. } | Failure::InPart | Failure::NotConverged | Failure::Interrupted => {}
+        let words = words(failure, self.colors_errors());
+        if !words.is_empty() {
+            self.say(&words);
         }
     }
+}
+
+/// Why a command failed; nothing where everything has been said.
+fn words(failure: &Failure, colors: bool) -> String {
+    match failure {
+        Failure::Manifests(problems) => diagnostics::render_problems(problems, colors),
+        Failure::Plan(error) => human::plan_error(error),
+        Failure::Request(error) => text::error(&error.to_string(), &error.hints),
+        Failure::Other { message, hints } => text::error(message, hints),
+        Failure::Declined => "Nothing was changed.\n".to_owned(),
+        Failure::Refused { message, details, hints } => text::refusal(message, details, hints),
+        Failure::Invalid { .. } | Failure::InPart | Failure::NotConverged | Failure::Interrupted => {
+            String::new()
+        }
+    }
+}
+
+/// The same as a part of a report, without colours.
+pub fn plain_words(failure: &Failure) -> String {
+    anstream::adapter::strip_str(&words(failure, false)).to_string()
 }
 
 impl Watch for Ui {

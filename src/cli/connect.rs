@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -12,8 +13,9 @@ use crate::emulator::{Limits, Options, SANDBOX_WORKSPACE, Seed, Server};
 use crate::env::Env;
 use crate::error::Failure;
 use crate::manifest::{Credentials as VariableNames, Environment, Loaded, Target};
-use crate::model::Api;
-use crate::remote::{Access, AnyApi, Classic, Credentials, Platform, ReadApi, WriteApi};
+use crate::model::{Api, Endpoint};
+use crate::remote::{Access, AnyApi, ApiError, Classic, Credentials, Platform, ReadApi, Watch, WriteApi};
+use crate::ui::Ui;
 
 /// The organization (on Classic) and the credentials of the embedded sandbox: a loopback port of this process.
 const SANDBOX: &str = "sandbox";
@@ -23,7 +25,35 @@ pub(super) struct Connection {
     api: AnyApi,
     /// The organization, or the workspace's id.
     pub(super) organization: String,
+    requests: Requests,
     _emulator: Option<Server>,
+}
+
+/// How many requests were sent; clones share it.
+type Requests = Arc<AtomicU64>;
+
+/// Tells the terminal what goes on, and counts.
+struct Counting {
+    ui: Ui,
+    requests: Requests,
+}
+
+impl Watch for Counting {
+    fn waiting(&self, endpoint: Endpoint, wait: Duration, limit: u32) {
+        self.ui.waiting(endpoint, wait, limit);
+    }
+
+    fn retrying(&self, endpoint: Endpoint, wait: Duration, error: &ApiError) {
+        self.ui.retrying(endpoint, wait, error);
+    }
+
+    fn sending(&self) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn answered(&self, method: &str, path: &str, status: u16, took: Duration) {
+        self.ui.answered(method, path, status, took);
+    }
 }
 
 impl Connection {
@@ -35,6 +65,11 @@ impl Connection {
     /// The API as `apply` sees it.
     pub(super) fn write(&self) -> &impl WriteApi {
         &self.api
+    }
+
+    /// How many requests were sent so far, signing in and retries included.
+    pub(super) fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
     }
 
     /// The API's kind.
@@ -58,9 +93,10 @@ pub(super) fn connect(context: &Context<'_>, loaded: &Loaded) -> Result<Connecti
             let base_url =
                 setting(base_url, &["AMIGO_BASE_URL"]).unwrap_or_else(|| Classic::BASE_URL.to_owned());
             let credentials = read_credentials(context.env, credentials, name)?;
-            let access = access(context, &base_url, organization.clone(), credentials, headers.clone());
+            let (access, requests) =
+                access(context, &base_url, organization.clone(), credentials, headers.clone());
             let api = AnyApi::Classic(Classic::new(access)?);
-            Ok(Connection { api, organization, _emulator: None })
+            Ok(Connection { api, organization, requests, _emulator: None })
         }
         Target::Platform { workspace, base_url, headers, credentials, smoke_phone_number } => {
             let setting = |file: &Option<String>, variables| setting(context.env, file, variables);
@@ -73,9 +109,9 @@ pub(super) fn connect(context: &Context<'_>, loaded: &Loaded) -> Result<Connecti
                 None => vec!["PLATFORM_API_KEY", "AMIGO_API_KEY"],
             };
             let key = Credentials::Key(secret(context.env, name, "API key", &names)?);
-            let access = access(context, &base_url, workspace.clone(), key, headers.clone());
+            let (access, requests) = access(context, &base_url, workspace.clone(), key, headers.clone());
             let api = AnyApi::Platform(Platform::new(access, smoke_phone_number.clone())?);
-            Ok(Connection { api, organization: workspace, _emulator: None })
+            Ok(Connection { api, organization: workspace, requests, _emulator: None })
         }
     }
 }
@@ -101,18 +137,21 @@ fn access(
     organization: String,
     credentials: Credentials,
     headers: BTreeMap<String, String>,
-) -> Access {
+) -> (Access, Requests) {
+    let requests = Requests::default();
+    let watch = Counting { ui: context.ui.clone(), requests: Arc::clone(&requests) };
     let (now, random) = (context.env.clone(), context.env.clone());
-    Access {
+    let access = Access {
         base_url: base_url.trim_end_matches('/').to_owned(),
         organization,
         headers,
         credentials,
         now: Arc::new(move || now.now()),
         random: Arc::new(move || random.random()),
-        watch: Arc::new(context.ui.clone()),
+        watch: Arc::new(watch),
         stop: context.stop.clone(),
-    }
+    };
+    (access, requests)
 }
 
 /// Reads the credentials of Classic from the variables that the environment names, or the usual ones.
@@ -188,12 +227,12 @@ fn embedded(
     options.limits =
         if limits { Limits::Documented { window: Duration::from_secs(60) } } else { Limits::Off };
     let server = start(options)?;
-    let access = access(context, &server.url(), home.to_owned(), credentials, BTreeMap::new());
+    let (access, requests) = access(context, &server.url(), home.to_owned(), credentials, BTreeMap::new());
     let api = match dialect {
         Api::Classic => AnyApi::Classic(Classic::new(access)?),
         Api::Platform => AnyApi::Platform(Platform::new(access, smoke_phone_number)?),
     };
-    Ok(Connection { api, organization: home.to_owned(), _emulator: Some(server) })
+    Ok(Connection { api, organization: home.to_owned(), requests, _emulator: Some(server) })
 }
 
 /// Starts an emulator, or says why not, down to the first cause.

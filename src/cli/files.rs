@@ -9,7 +9,7 @@ use crate::error::Failure;
 
 /// Writes a new file; one that is there is left alone and is an error.
 pub(super) fn create(path: &Path, text: &str) -> Result<(), Failure> {
-    write(path, text, None).map_err(|error| failure(path, &error))
+    write(path, text, Over::Nothing).map_err(|error| failure(path, &error))
 }
 
 /// Writes a file that its owner alone may read, in the place of one that may be there.
@@ -33,12 +33,34 @@ pub(super) fn replace(path: &Path, text: &str) -> Result<(), Failure> {
     let written = || {
         let real = fs::canonicalize(path)?;
         let permissions = fs::metadata(&real)?.permissions();
-        write(&real, text, Some(permissions))
+        write(&real, text, Over::Anything(Some(permissions)))
     };
     written().map_err(|error: io::Error| failure(path, &error))
 }
 
-fn write(path: &Path, text: &str, replacing: Option<fs::Permissions>) -> io::Result<()> {
+/// Puts a text where anybody may read it, over a file that is there: never half of it is seen.
+pub(super) fn publish(path: &Path, text: &str) -> Result<(), Failure> {
+    write(path, text, Over::Anything(readable())).map_err(|error| failure(path, &error))
+}
+
+#[cfg(unix)]
+fn readable() -> Option<fs::Permissions> {
+    use std::os::unix::fs::PermissionsExt;
+    Some(fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn readable() -> Option<fs::Permissions> {
+    None
+}
+
+/// What a file may be written over, and the permissions that it gets, if others than a new file's.
+enum Over {
+    Nothing,
+    Anything(Option<fs::Permissions>),
+}
+
+fn write(path: &Path, text: &str, over: Over) -> io::Result<()> {
     let directory = directory_of(path);
     let mut builder = tempfile::Builder::new();
     builder.prefix(".amigops-");
@@ -51,12 +73,14 @@ fn write(path: &Path, text: &str, replacing: Option<fs::Permissions>) -> io::Res
     let mut file = builder.tempfile_in(directory)?;
     file.write_all(text.as_bytes())?;
     file.as_file().sync_all()?;
-    match replacing {
-        Some(permissions) => {
-            file.as_file().set_permissions(permissions)?;
+    match over {
+        Over::Anything(permissions) => {
+            if let Some(permissions) = permissions {
+                file.as_file().set_permissions(permissions)?;
+            }
             file.persist(path)?;
         }
-        None => {
+        Over::Nothing => {
             file.persist_noclobber(path)?;
         }
     }

@@ -3,6 +3,7 @@
 mod apply;
 mod completions;
 mod connect;
+mod drift;
 mod emulator;
 mod files;
 mod graph;
@@ -11,6 +12,7 @@ mod import;
 mod init;
 mod interrupts;
 mod man;
+mod metrics;
 mod outdated;
 mod plan;
 mod prepare;
@@ -37,7 +39,7 @@ use crate::ui::{Loudness, Ui};
 #[derive(Debug, Parser)]
 #[command(name = "amigops", version, about, max_term_width = 100, styles = styles(), disable_help_subcommand = true)]
 #[command(
-    after_help = "Exit codes: 0 done or nothing to do · 1 an error · 2 changes pending (plan --detailed-exitcode) · \
+    after_help = "Exit codes: 0 done or nothing to do · 1 an error · 2 changes pending (plan --detailed-exitcode) or drift · \
                         3 refused · 4 applied in part · 130 interrupted"
 )]
 struct Cli {
@@ -101,6 +103,8 @@ enum Command {
     Apply(apply::Apply),
     /// Print the order of the plan's steps as a graph
     Graph(graph::GraphCommand),
+    /// Show where the live services are no longer as declared, for a schedule: reads, never writes
+    Drift(drift::DriftCommand),
     /// Copy a version set's pins in the manifests, comments and layout kept
     Promote(promote::Promote),
     /// Show pins that are not the newest version, and raise them
@@ -159,6 +163,7 @@ fn run(cli: &Cli, ui: &Ui, env: &Env) -> Result<Success, Failure> {
             Command::Plan(command) => command.run(&context).await,
             Command::Apply(command) => command.run(&context).await,
             Command::Graph(command) => command.run(&context).await,
+            Command::Drift(command) => command.run(&context).await,
             Command::Promote(command) => command.run(&context),
             Command::Outdated(command) => command.run(&context).await,
             Command::Ids(command) => command.run(&context).await,

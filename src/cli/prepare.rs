@@ -50,10 +50,15 @@ impl PlanArgs {
 
 /// Loads the project for this environment or else the default one, and shows its warnings.
 fn load(context: &Context<'_>, environment: Option<&str>) -> Result<Loaded, Failure> {
-    let root = manifest::find_root(&context.global.directory)?;
-    let loaded = manifest::load(&root, environment)?;
+    let loaded = load_for(context, environment)?;
     warn(context, &loaded);
     Ok(loaded)
+}
+
+/// The same for this environment, whatever the global arguments say; warnings are the caller's to show.
+pub(super) fn load_for(context: &Context<'_>, environment: Option<&str>) -> Result<Loaded, Failure> {
+    let root = manifest::find_root(&context.global.directory)?;
+    Ok(manifest::load(&root, environment)?)
 }
 
 /// The same, and where version sets are said.
@@ -64,7 +69,8 @@ pub(super) fn load_places(context: &Context<'_>) -> Result<(Loaded, Places), Fai
     Ok((loaded, places))
 }
 
-fn warn(context: &Context<'_>, loaded: &Loaded) {
+/// Shows what is odd about a project and stops nothing.
+pub(super) fn warn(context: &Context<'_>, loaded: &Loaded) {
     if !loaded.warnings.is_empty() {
         context.ui.note(
             diagnostics::render(&loaded.warnings, &loaded.sources, context.ui.colors_errors()).trim_end(),
@@ -91,7 +97,11 @@ impl Prepared {
         args: &PlanArgs,
         environment: Option<&str>,
     ) -> Result<Self, Failure> {
-        let loaded = load(context, environment)?;
+        Self::of(context, args, load(context, environment)?)
+    }
+
+    /// Connects to the environment that was loaded.
+    pub(super) fn of(context: &Context<'_>, args: &PlanArgs, loaded: Loaded) -> Result<Self, Failure> {
         let connection = connect::connect(context, &loaded)?;
         let options = Options {
             api: connection.kind(),
@@ -102,6 +112,7 @@ impl Prepared {
             max_removals: args.max_removals,
             limited: !matches!(loaded.environment.target, Target::Embedded { limits: false, .. }),
             only: args.only.iter().map(ServiceName::new).collect::<BTreeSet<_>>(),
+            enforce_guardrails: true,
         };
         Ok(Self { loaded, connection, options })
     }

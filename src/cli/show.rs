@@ -36,6 +36,16 @@ impl Part {
         Self { origin, outcome: Ok((plan, document)) }
     }
 
+    /// An environment without a plan, and why.
+    pub(super) fn failed(origin: Origin, reason: String) -> Self {
+        Self { origin, outcome: Err(reason) }
+    }
+
+    /// The plan, if there is one.
+    pub(super) fn plan(&self) -> Option<&Plan> {
+        self.outcome.as_ref().ok().map(|(plan, _)| plan)
+    }
+
     /// The plan as a document, if there is one.
     pub(super) fn document(&self) -> Option<&Document> {
         self.outcome.as_ref().ok().map(|(_, document)| document)

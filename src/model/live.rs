@@ -37,6 +37,8 @@ pub struct LiveService {
     pub system: bool,
     /// Who last changed it, where the answer says.
     pub updated_by: Option<String>,
+    /// When it was last changed, in the answer's own words, where the answer says.
+    pub updated_at: Option<String>,
 }
 
 /// A dynamic behavior set and the services it is applied to.

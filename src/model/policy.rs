@@ -40,6 +40,11 @@ impl Ownership {
         (value != self.value).then_some(value)
     }
 
+    /// Whether these tags name no owner at all: such a service can be adopted.
+    pub fn is_free(&self, tags: &BTreeMap<String, Option<String>>) -> bool {
+        !self.owns(tags) && self.other_owner(tags).is_none()
+    }
+
     /// Whether a tag key is one that the tool writes itself, so that no manifest may declare it.
     pub fn is_own_tag(&self, key: &str) -> bool {
         key == self.tag || key == TAG_REPLACES || key == TAG_PROTECTED

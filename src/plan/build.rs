@@ -195,6 +195,7 @@ pub fn plan(
     // With --only, what is wrong with other manifests is left for another day.
     let chosen = |service: &ServiceName| options.only.is_empty() || options.only.contains(service);
     draft.problems.retain(|problem| problem.service.as_ref().is_none_or(chosen));
+    guardrails::release(&mut draft);
     if !draft.problems.is_empty() {
         let mut problems = draft.problems;
         problems.sort_by(|a, b| (&a.place, &a.service, &a.message).cmp(&(&b.place, &b.service, &b.message)));

@@ -27,14 +27,39 @@ pub(super) fn may_touch(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>) -> b
         live.name, live.id, draft.policy.ownership.tag
     );
     draft.problem(ProblemKind::Refused, embodiment, message, &["use --take-over to make it this project's"]);
-    false
+    // Where the plan is only looked at, what differs is shown as for any other service.
+    !draft.options.enforce_guardrails
+}
+
+/// Where the plan is only looked at, refusals stop nothing: they become findings.
+pub(super) fn release(draft: &mut Draft<'_>) {
+    if draft.options.enforce_guardrails {
+        return;
+    }
+    // A rule for the plan as a whole is told of at the first service that it is about.
+    let retired = draft.services.iter().filter(|service| service.kind == ServiceKind::Retire);
+    let deletes = |step: &&DraftStep| matches!(step.action, Action::DeleteVersionSet { .. });
+    let losing = draft.steps.iter().filter(deletes).map(|step| &step.service);
+    let changing = draft.services.iter().map(|service| &service.name);
+    let first = retired.map(|service| &service.name).min().or(losing.min()).or(changing.min()).cloned();
+    for problem in std::mem::take(&mut draft.problems) {
+        let service = problem.service.clone().or_else(|| first.clone());
+        match service.filter(|_| problem.kind == ProblemKind::Refused) {
+            Some(service) => {
+                let message = format!("an apply would be refused: {}", problem.message);
+                draft.findings.push(Finding { service, message });
+            }
+            None => draft.problems.push(problem),
+        }
+    }
 }
 
 /// Checks the whole plan against the project's rules.
 pub(super) fn check(draft: &mut Draft<'_>, desired: &Desired) {
     if desired.services.is_empty() {
+        let looked = !draft.options.enforce_guardrails;
         draft.problems.push(Problem {
-            kind: ProblemKind::Refused,
+            kind: if looked { ProblemKind::Impossible } else { ProblemKind::Refused },
             service: None,
             place: None,
             message: "no service is declared".to_owned(),

@@ -36,6 +36,6 @@ pub use build::{ids, plan};
 pub use lookups::lookups;
 pub use names::is_leftover;
 pub use types::{
-    Action, Base, Cause, Change, Estimate, Finding, Options, Origin, Plan, PlanError, Problem, ProblemKind,
-    Risk, ServiceKind, ServicePlan, Step, StepId, Summary, Target,
+    Action, Base, Cause, Change, Estimate, Finding, LastChange, Options, Origin, Plan, PlanError, Problem,
+    ProblemKind, Risk, ServiceKind, ServicePlan, Step, StepId, Summary, Target,
 };

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::build::Draft;
 use super::services::retirement;
-use super::types::{Change, Problem, ProblemKind, ServiceKind, ServicePlan};
+use super::types::{Change, LastChange, Problem, ProblemKind, ServiceKind, ServicePlan};
 use crate::model::{LiveService, Retire};
 
 /// Adds the step that retires an orphan, as the project's defaults say.
@@ -39,6 +39,7 @@ pub(super) fn retire(draft: &mut Draft<'_>, live: &LiveService) {
         joins: None,
         changes,
         cause: None,
+        last_change: LastChange::of(live),
         steps: Vec::new(),
     });
 }

@@ -14,7 +14,9 @@ use std::ops::Range;
 use super::build::{Draft, DraftStep};
 use super::diff::{self, Content};
 use super::identity::Embodiment;
-use super::types::{Action, Finding, ProblemKind, Risk, ServiceKind, ServicePlan, StepId, Target};
+use super::types::{
+    Action, Finding, LastChange, ProblemKind, Risk, ServiceKind, ServicePlan, StepId, Target,
+};
 use super::{names, pins, services};
 use crate::model::{
     DesiredService, LatestVersion, LiveService, Pin, Retire, ServiceId, ServiceUpdate, TAG_REPLACES,
@@ -118,7 +120,7 @@ pub(super) fn is_heir(draft: &Draft<'_>, live: &LiveService) -> bool {
 fn show(draft: &Draft<'_>, embodiment: &Embodiment<'_>, old: &LiveService, content: &Content) -> ServicePlan {
     let mut shown = services::service_plan(embodiment, ServiceKind::Replace);
     shown.continued = embodiment.half_made.is_some();
-    shown.adopted = !draft.policy.ownership.owns(&old.tags);
+    shown.adopted = draft.policy.ownership.is_free(&old.tags);
     let (_, changes) = diff::fields(content, old);
     let own_tag = format!("tags.{TAG_REPLACES}");
     shown.changes.extend(
@@ -372,6 +374,7 @@ pub(super) fn discard(draft: &mut Draft<'_>, wanted: &DesiredService, leftover: 
             joins: None,
             changes: Vec::new(),
             cause: None,
+            last_change: LastChange::of(leftover),
             steps: Vec::new(),
         });
     }

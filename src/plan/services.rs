@@ -7,7 +7,9 @@ use serde_json::Value;
 use super::build::{Draft, DraftStep};
 use super::diff::{self, Content};
 use super::identity::Embodiment;
-use super::types::{Action, Change, Finding, ProblemKind, Risk, ServiceKind, ServicePlan, StepId, Target};
+use super::types::{
+    Action, Change, Finding, LastChange, ProblemKind, Risk, ServiceKind, ServicePlan, StepId, Target,
+};
 use super::{names, pins, replacement};
 use crate::model::{
     AgentId, ContextGraphId, DesiredService, LiveService, NewService, OnAgentChange, Retire, ServiceName,
@@ -141,6 +143,7 @@ pub(super) fn service_plan(embodiment: &Embodiment<'_>, kind: ServiceKind) -> Se
         joins: None,
         changes: Vec::new(),
         cause: None,
+        last_change: embodiment.live.and_then(LastChange::of),
         steps: Vec::new(),
     }
 }
@@ -328,7 +331,7 @@ fn change(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, live: &LiveService
     let at_once = moves_versions && draft.options.api.updates_version_sets();
     let (written, deleted) = version_set_steps(draft, wanted, live, content, !at_once);
     pins::need(draft, wanted, content, Some(live));
-    let adopted = !draft.policy.ownership.owns(&live.tags);
+    let adopted = draft.policy.ownership.is_free(&live.tags);
     let mut shown = service_plan(embodiment, ServiceKind::Update);
     if let Some(mut step) = update_step(draft, wanted, live, content) {
         shown.changes = step.changes.iter().map(|change| named(draft, change.clone())).collect();

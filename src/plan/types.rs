@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::model::{
-    Api, BehaviorSetId, Endpoint, MaxRemovals, NewService, Place, Retire, ServiceId, ServiceName,
-    ServiceUpdate, SmokeTest, VersionSet, VersionSetName,
+    Api, BehaviorSetId, Endpoint, LiveService, MaxRemovals, NewService, Place, Retire, ServiceId,
+    ServiceName, ServiceUpdate, SmokeTest, VersionSet, VersionSetName,
 };
 
 /// What a plan depends on besides the two states.
@@ -31,6 +31,8 @@ pub struct Options {
     pub only: BTreeSet<ServiceName>,
     /// Whether the API limits requests: the embedded sandbox need not.
     pub limited: bool,
+    /// Whether rules stand against the plan; where it is only looked at, what they would refuse is a finding.
+    pub enforce_guardrails: bool,
 }
 
 /// A step's number in its plan, from 1, in an order in which the steps could run one by one.
@@ -232,6 +234,24 @@ pub enum ServiceKind {
     Retire,
 }
 
+/// Who changed a live service last, and when, as far as the API says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LastChange {
+    /// Who: an id, mostly. Classic tells it.
+    pub by: Option<String>,
+    /// When, as the API writes it. Platform tells it.
+    pub at: Option<String>,
+}
+
+impl LastChange {
+    /// What the API says of a service; none where that is nothing.
+    pub fn of(live: &LiveService) -> Option<Self> {
+        let told = live.updated_by.is_some() || live.updated_at.is_some();
+        told.then(|| Self { by: live.updated_by.clone(), at: live.updated_at.clone() })
+    }
+}
+
 /// What happens to one service, for people.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -255,6 +275,8 @@ pub struct ServicePlan {
     /// Whose doing it is that the service is created, replaced or retired; none where no base is known, and
     /// for changes in place.
     pub cause: Option<Cause>,
+    /// Who changed the live service last, and when.
+    pub last_change: Option<LastChange>,
     /// The steps, in order.
     pub steps: Vec<StepId>,
 }
@@ -270,7 +292,7 @@ pub struct Summary {
     pub replace: usize,
     /// Services to retire, the old ones of replacements not counted.
     pub retire: usize,
-    /// Services that get the ownership tag.
+    /// Services without an owner that get the ownership tag.
     pub adopt: usize,
     /// Version sets to create.
     pub version_sets_created: usize,

@@ -307,11 +307,15 @@ impl Document {
     }
 }
 
-/// The fingerprint of a document: of everything but itself and the times, unknown members included.
+/// The fingerprint of a document: of everything but itself, the times and who changed services last, unknown members included.
 fn fingerprint(mut document: Value) -> String {
     if let Value::Object(members) = &mut document {
         for name in ["fingerprint", "created_at", "applied_at"] {
             members.remove(name);
+        }
+        let services = members.get_mut("services").and_then(Value::as_array_mut);
+        for service in services.into_iter().flatten().filter_map(Value::as_object_mut) {
+            service.remove("last_change");
         }
     }
     digest::of(&document)

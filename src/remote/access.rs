@@ -49,6 +49,8 @@ pub trait Watch: Send + Sync {
     fn waiting(&self, endpoint: Endpoint, wait: Duration, limit: u32);
     /// A failed request is sent again after a while.
     fn retrying(&self, endpoint: Endpoint, wait: Duration, error: &ApiError);
+    /// A request is sent: the first time, or again.
+    fn sending(&self) {}
     /// A request was answered.
     fn answered(&self, method: &str, path: &str, status: u16, took: Duration);
 }

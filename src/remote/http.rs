@@ -235,6 +235,7 @@ impl Http {
             permit.take();
         }
         retries.number += 1;
+        self.access.watch.sending();
         let sent = Instant::now();
         let result = request.timeout(REQUEST_TIMEOUT).send().await;
         retries.spent += sent.elapsed();

@@ -4,12 +4,13 @@
 
 use std::fmt::Write as _;
 
-use super::Section;
 use super::text::{BAD, CHANGED, DIM, GOOD, STRONG, count, padded, short_id, styled, visible};
 use super::values::{FIELDS, VALUE_COLUMN, changes, field, new_settings};
+use super::{Section, drift};
 use crate::model::{Api, Pin, Retire, ServiceId, ServiceName, VersionSet};
 use crate::plan::{
-    Action, Change, Estimate, Origin, Plan, PlanError, ProblemKind, ServiceKind, ServicePlan, Step,
+    Action, Change, Estimate, LastChange, Origin, Plan, PlanError, ProblemKind, ServiceKind, ServicePlan,
+    Step,
 };
 
 /// Where ids begin.
@@ -29,8 +30,10 @@ fn failed(command: &str, origin: &Origin, reason: &str) -> String {
     let mut out = String::new();
     let name = styled(STRONG, &visible(&origin.environment));
     let _ = writeln!(out, "amigops {command} · environment {name}\n");
-    for line in reason.lines() {
-        let _ = writeln!(out, "  {} {}", styled(BAD, "✗"), visible(line));
+    let lines = reason.lines().filter(|line| !line.trim().is_empty());
+    for (number, line) in lines.enumerate() {
+        let mark = if number == 0 { styled(BAD, "✗") } else { " ".to_owned() };
+        let _ = writeln!(out, "  {mark} {}", visible(line));
     }
     out
 }
@@ -41,23 +44,27 @@ pub fn plan(command: &str, plan: &Plan, origin: &Origin) -> String {
     let Origin { environment, api, organization, .. } = origin;
     let _ = writeln!(
         out,
-        "amigops {command} · environment {} ({}, {}) · {}, {} declared\n",
+        "amigops {command} · environment {} ({}, {}) · {}, {} declared{}\n",
         styled(STRONG, &visible(environment)),
         api.as_str(),
         visible(organization),
         live(plan),
-        plan.declared
+        plan.declared,
+        if command == drift::COMMAND { format!(" · {}", drift::verdict(plan)) } else { String::new() }
     );
     for shown in &plan.services {
         service(&mut out, plan, shown, *api);
         out.push('\n');
     }
     findings(&mut out, plan);
-    if plan.is_empty() {
-        let _ = writeln!(out, "Nothing to do: {} as declared.", are(plan.summary.unchanged));
-        return out;
+    match (plan.is_empty(), command == drift::COMMAND) {
+        (true, true) => out.push_str(&format!("{}\n", drift::nothing(plan))),
+        (true, false) => {
+            let _ = writeln!(out, "Nothing to do: {} as declared.", are(plan.summary.unchanged));
+        }
+        (false, true) => out.push_str(&drift::summary(plan, &estimate(&plan.estimate, *api))),
+        (false, false) => summary(&mut out, plan, *api),
     }
-    summary(&mut out, plan, *api);
     out
 }
 
@@ -93,6 +100,9 @@ fn service(out: &mut String, plan: &Plan, shown: &ServicePlan, api: Api) {
         )
     };
     let _ = writeln!(out, "{line}");
+    if let Some(last) = &shown.last_change {
+        let _ = writeln!(out, "{}{}", " ".repeat(FIELDS), styled(DIM, &last_change(last)));
+    }
     if let Some(former) = &shown.former_name
         && shown.kind != ServiceKind::Replace
     {
@@ -128,6 +138,17 @@ fn service(out: &mut String, plan: &Plan, shown: &ServicePlan, api: Api) {
             step_lines(out, step);
         }
     }
+}
+
+/// Who changed the live service last, and when.
+fn last_change(last: &LastChange) -> String {
+    let mut text = "last changed".to_owned();
+    for (word, value) in [("by", &last.by), ("at", &last.at)] {
+        if let Some(value) = value {
+            let _ = write!(text, " {word} {}", visible(value));
+        }
+    }
+    text
 }
 
 pub(super) fn steps<'a>(plan: &'a Plan, shown: &'a ServicePlan) -> impl Iterator<Item = &'a Step> {

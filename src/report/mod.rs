@@ -4,12 +4,14 @@
 //! files or the API is data: it passes through [`text::visible`] before it is shown.
 
 pub mod diagnostics;
+mod drift;
 pub mod events;
 pub mod explain;
 pub mod github;
 pub mod graph;
 pub mod human;
 pub mod markdown;
+pub mod metrics;
 pub mod pins;
 pub mod problems_json;
 pub mod progress;

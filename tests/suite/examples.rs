@@ -55,6 +55,7 @@ fn options(prune: bool) -> Options {
         max_removals: None,
         only: BTreeSet::new(),
         limited: false,
+        enforce_guardrails: true,
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod apply;
 mod bad_input;
+mod drift;
 mod edit;
 mod emulator;
 mod emulator_command;

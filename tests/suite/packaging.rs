@@ -14,6 +14,7 @@ const COMMANDS: &[&str] = &[
     "plan",
     "apply",
     "graph",
+    "drift",
     "import",
     "promote",
     "outdated",

@@ -222,6 +222,7 @@ fn options(importer: &Importer<'_>, survey: &Survey) -> Options {
         max_removals: None,
         limited: !matches!(survey.loaded.environment.target, Target::Embedded { limits: false, .. }),
         only: Default::default(),
+        enforce_guardrails: true,
     }
 }
 

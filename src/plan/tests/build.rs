@@ -15,6 +15,7 @@ pub(crate) fn options() -> Options {
         max_removals: None,
         only: BTreeSet::new(),
         limited: true,
+        enforce_guardrails: true,
     }
 }
 
@@ -89,6 +90,7 @@ pub(crate) fn live(id: &str, name: &str, agent: &str) -> LiveService {
         settings: serde_json::Map::new(),
         system: false,
         updated_by: None,
+        updated_at: None,
     }
 }
 

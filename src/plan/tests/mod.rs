@@ -4,6 +4,7 @@
 pub(crate) mod build;
 mod cases;
 pub(crate) mod generate;
+mod looking;
 mod platform;
 mod platform_replacements;
 mod properties;

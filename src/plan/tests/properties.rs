@@ -145,6 +145,43 @@ proptest! {
         }
     }
 
+    /// Where a plan is only looked at, rules and other owners hide nothing of it, and change nothing of a plan
+    /// that they don't stand against.
+    #[test]
+    fn no_rule_stands_against_looking(
+        (api, desired, mut snapshot) in states(), prune: bool, strict: bool, foreign in 0_usize..8,
+    ) {
+        if foreign > 0 && let Some(taken) = snapshot.services.get_mut(foreign - 1) {
+            taken.tags.insert("managed_by".to_owned(), Some("sisters".to_owned()));
+        }
+        let mut policy = policy();
+        if strict {
+            policy.guardrails.max_removals = Some(MaxRemovals::Count(0));
+            policy.guardrails.protected = desired.services.keys().cloned().collect();
+        }
+        let enforced = Options { api, prune, ..options() };
+        let looked = Options { enforce_guardrails: false, ..enforced.clone() };
+        let seen = plan::plan(&desired, &snapshot, &policy, &looked);
+        if let Ok(plan) = &seen {
+            let violations = verify::verify(&desired, &snapshot, &policy, &looked, plan);
+            prop_assert!(violations.is_empty(), "the verifier refuses: {violations:#?}\n{}", steps(plan));
+        }
+        match (plan::plan(&desired, &snapshot, &policy, &enforced), seen) {
+            (Ok(plan), seen) => prop_assert_eq!(Ok(plan), seen),
+            (Err(error), Ok(plan)) => {
+                let mut refused = error.problems.iter().filter(|one| one.kind == plan::ProblemKind::Refused);
+                // What is taken over counts, too: the number of removals may be another one.
+                let told = |problem: &plan::Problem| {
+                    let words =
+                        if problem.service.is_none() { "`guardrails.max_removals` allows 0" } else { &problem.message };
+                    plan.findings.iter().any(|finding| finding.message.ends_with(words))
+                };
+                prop_assert!(refused.all(told), "{:#?}\n{:#?}", error, plan.findings);
+            }
+            (Err(_), Err(error)) => prop_assert!(!error.is_refusal(), "{:#?}", error),
+        }
+    }
+
     #[test]
     fn the_order_of_the_answer_does_not_matter((api, desired, snapshot) in states(), seed: u64) {
         let options = Options { api, ..options() };

@@ -140,7 +140,8 @@ impl<'a> Judge<'a> {
         if live.system {
             self.say(step, "touches a service of the platform itself");
         }
-        let foreign = self.policy.ownership.other_owner(&live.tags).is_some() && !self.options.take_over;
+        let taken_over = self.options.take_over || !self.options.enforce_guardrails;
+        let foreign = self.policy.ownership.other_owner(&live.tags).is_some() && !taken_over;
         if foreign || !(named || owned) {
             self.say(step, &format!("touches service {id}, which is not ours"));
         }
@@ -157,7 +158,8 @@ impl<'a> Judge<'a> {
             Some(_) => self.say(step, "retires the old service before the new one is active"),
             None => {
                 let declared = self.desired.services.contains_key(&live.name);
-                let protected = live.tags.contains_key(TAG_PROTECTED) && !self.options.allow_protected;
+                let allowed = self.options.allow_protected || !self.options.enforce_guardrails;
+                let protected = live.tags.contains_key(TAG_PROTECTED) && !allowed;
                 if !self.options.prune || declared || protected || !self.policy.ownership.owns(&live.tags) {
                     self.say(step, &format!("retires ({}) a service that must stay", how.as_str()));
                 }

@@ -193,5 +193,6 @@ fn born(id: &ServiceId, new: &NewService, api: Api) -> LiveService {
         settings,
         system: false,
         updated_by: None,
+        updated_at: None,
     }
 }

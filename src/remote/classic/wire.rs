@@ -28,6 +28,8 @@ pub(super) struct Service {
     version_sets: Option<RawVersionSets>,
     #[serde(default)]
     updated_by: Option<Value>,
+    #[serde(default)]
+    updated_at: Option<Value>,
 }
 
 impl Service {
@@ -47,6 +49,7 @@ impl Service {
             settings: Map::new(),
             system: false,
             updated_by: self.updated_by.as_ref().and_then(shared::user_id),
+            updated_at: self.updated_at.as_ref().and_then(Value::as_str).map(str::to_owned),
         }
     }
 }

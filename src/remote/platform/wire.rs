@@ -31,6 +31,8 @@ pub(super) struct Service {
     is_system: Option<bool>,
     #[serde(default)]
     updated_by: Option<Value>,
+    #[serde(default)]
+    updated_at: Option<Value>,
     /// The settings, and what has no meaning for us.
     #[serde(flatten)]
     rest: Map<String, Value>,
@@ -57,6 +59,7 @@ impl Service {
             settings: without_unset(SERVICE, &rest),
             system: self.is_system.unwrap_or_default(),
             updated_by: self.updated_by.as_ref().and_then(shared::user_id),
+            updated_at: self.updated_at.as_ref().and_then(Value::as_str).map(str::to_owned),
         }
     }
 }
@@ -174,6 +177,7 @@ mod tests {
             "tool_capacity": 5, "safety_filters_enabled": false, "channel_type": "text",
             "environment": "sandbox", "voice_config": {"tts_model": "sonic-3", "eot_timeout_ms": null},
             "escalation_policy": null, "is_system": true, "updated_by": "u", "created_at": "2026-11-22T00:00:00Z",
+            "updated_at": "2026-11-22T09:57:12Z",
             "version_sets": {"release": {
                 "agent_version_number": 3, "context_graph_version_number": null, "applied_behavior_ids": ["b"],
                 "llm_model_preferences": {"EngageUser": {
@@ -189,6 +193,7 @@ mod tests {
         assert_eq!((service.agent.as_str(), service.context_graph.as_str()), ("a", "g"));
         assert!(service.active && service.system);
         assert_eq!(service.updated_by.as_deref(), Some("u"));
+        assert_eq!(service.updated_at.as_deref(), Some("2026-11-22T09:57:12Z"));
         assert_eq!(service.keyterms, ["glucose"]);
         let tags = [("audited".to_owned(), None), ("team".to_owned(), Some("care".to_owned()))];
         assert_eq!(service.tags, BTreeMap::from(tags));
@@ -221,13 +226,14 @@ mod tests {
         let nulls = live(json!({
             "id": "s", "name": "x", "agent_id": "a", "context_graph_id": "g", "description": null,
             "is_active": null, "tags": null, "keyterms": null, "version_sets": null, "is_system": null,
-            "updated_by": null, "voice_config": null, "tool_capacity": null, "from_the_future": {"x": [1]},
+            "updated_by": null, "updated_at": null, "voice_config": null, "tool_capacity": null, "from_the_future": {"x": [1]},
         }));
         assert_eq!(nulls, bare);
         let odd = live(json!({
-            "id": "s", "name": "x", "agent_id": "a", "context_graph_id": "g",
+            "id": "s", "name": "x", "agent_id": "a", "context_graph_id": "g", "updated_at": 7, "updated_by": [],
             "version_sets": {"a": null, "b": {"llm_model_preferences": {"E": {"llm_name": "m", "experience_controls": 7}}}},
         }));
+        assert_eq!((odd.updated_by, odd.updated_at), (None, None));
         assert_eq!(odd.version_sets["a"], VersionSet::latest());
         let preference = &odd.version_sets["b"].llm_model_preferences["E"];
         assert_eq!(preference.carried["experience_controls"], json!(7));

@@ -62,6 +62,7 @@ fn service(service: &emulator::Service) -> LiveService {
         settings: Map::new(),
         system: false,
         updated_by: None,
+        updated_at: None,
     }
 }
 

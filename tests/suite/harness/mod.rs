@@ -22,6 +22,9 @@ pub(crate) const ORGANIZATION: &str = "acme";
 /// The workspace of every laboratory on Platform.
 pub(crate) const WORKSPACE: &str = "11111111-2222-4333-8444-555555555555";
 
+/// Commands that look at the live state, or not even that, and change nothing there.
+const LOOKS: &[&str] = &["plan", "drift", "graph", "ids", "outdated", "validate", "import"];
+
 /// Makes one test of a function for each of the two APIs.
 #[macro_export]
 macro_rules! on_both_apis {
@@ -219,13 +222,30 @@ impl Lab {
         self.directory.path().to_path_buf()
     }
 
-    /// Runs the binary in the project, with nothing of this process's environment.
+    /// Runs the binary in the project, with nothing of this process's environment. Commands that only look must
+    /// send nothing that writes, whatever the test is about.
+    #[track_caller]
     pub(crate) fn run(&self, args: &[&str]) -> Run {
         self.run_with(args, &[])
     }
 
     /// The same with more variables.
+    #[track_caller]
     pub(crate) fn run_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Run {
+        let looks = args.first().is_some_and(|command| LOOKS.contains(command));
+        if looks { self.run_looking(args, variables) } else { self.run_unwatched(args, variables) }
+    }
+
+    /// The same, of a command that must not write.
+    #[track_caller]
+    pub(crate) fn run_looking(&self, args: &[&str], variables: &[(&str, &str)]) -> Run {
+        let before = self.writes().len();
+        let run = self.run_unwatched(args, variables);
+        assert_eq!(self.writes()[before..], [], "`{}` has written", args.join(" "));
+        run
+    }
+
+    fn run_unwatched(&self, args: &[&str], variables: &[(&str, &str)]) -> Run {
         self.hooks.count.store(0, Ordering::SeqCst);
         let mut command = amigops(&self.path());
         command.args(args).envs([

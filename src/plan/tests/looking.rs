@@ -1,0 +1,87 @@
+//! Plans that are only looked at: what rules and other owners would refuse is told, and hides nothing.
+
+use insta::assert_snapshot;
+
+use super::build::*;
+use crate::model::*;
+use crate::plan::{LastChange, Options, Plan, PlanError, ProblemKind, plan, verify};
+
+/// Plans with every rule against it, and has the plan judged.
+fn look(desired: &Desired, snapshot: &Snapshot, prune: bool) -> Result<Plan, PlanError> {
+    let options = Options { prune, enforce_guardrails: false, ..options() };
+    let guardrails = Guardrails {
+        max_removals: Some(MaxRemovals::Count(0)),
+        protected: ["Coach".into()].into(),
+        ..Guardrails::default()
+    };
+    let policy = Policy { guardrails, ..Policy::default() };
+    let plan = plan(desired, snapshot, &policy, &options)?;
+    assert_eq!(verify::verify(desired, snapshot, &policy, &options, &plan), Vec::<String>::new());
+    Ok(plan)
+}
+
+fn findings(plan: &Plan) -> String {
+    let line = |finding: &crate::plan::Finding| format!("{}: {}", finding.service, finding.message);
+    plan.findings.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn what_would_be_refused_is_told_beside_all_the_rest() {
+    let mut tagged = live("2", "Summer", "A1");
+    tagged.tags.insert(TAG_PROTECTED.to_owned(), Some("true".to_owned()));
+    let mut taken = live("4", "Desk", "A1");
+    taken.tags.insert("managed_by".to_owned(), Some("sisters".to_owned()));
+    taken.description = "theirs".to_owned();
+    let there = snapshot([live("1", "Coach", "A1"), tagged, live("3", "Winter", "A1"), taken]);
+    let wanted = desired([wanted("Coach", "A2"), wanted("Desk", "A1")]);
+    let plan = look(&wanted, &there, true).expect("nothing is refused");
+    assert_snapshot!(findings(&plan), @r"
+    Coach: an apply would be refused: `Coach` would be replaced, but `guardrails.protected` names it
+    Desk: an apply would be refused: `Desk` (4) belongs to another project: its tag `managed_by` says `sisters`
+    Summer: an apply would be refused: `Summer` would be retired, but its tag `protected` says that it is never to be removed
+    Summer: an apply would be refused: the plan would remove 2: 2 service(s) retired, 0 version set(s) deleted; `guardrails.max_removals` allows 0
+    ");
+    let summary = &plan.summary;
+    assert_eq!((summary.update, summary.replace, summary.retire, summary.adopt), (1, 1, 2, 0));
+    assert_eq!(summary.unchanged, 0, "what another project has taken is not as declared");
+}
+
+#[test]
+fn where_there_is_nothing_to_look_at_that_is_an_error() {
+    for prune in [false, true] {
+        let there = snapshot([live("1", "Coach", "A1")]);
+        let error = look(&desired([]), &there, prune).expect_err("no services");
+        assert_eq!(error.problems[0].kind, ProblemKind::Impossible, "{error:#?}");
+    }
+    let error = look(&desired([wanted("Coach", "A9")]), &snapshot([]), false).expect_err("no agent");
+    assert_eq!(error.problems[0].kind, ProblemKind::Missing);
+}
+
+#[test]
+fn who_changed_a_service_last_is_carried_to_those_that_change() {
+    let by = |mut service: LiveService| {
+        service.updated_by = Some("maya".to_owned());
+        service.updated_at = Some("2026-11-22T09:57:12Z".to_owned());
+        service
+    };
+    let there = snapshot([
+        by(live("1", "Coach", "A1")),
+        by(LiveService { description: "old".to_owned(), ..live("2", "Desk", "A1") }),
+        LiveService { description: "old".to_owned(), ..live("3", "Shop", "A1") },
+        by(live("4", "Summer", "A1")),
+    ]);
+    let names = ["Coach", "Desk", "Shop", "New"];
+    let agents = ["A2", "A1", "A1", "A1"];
+    let wanted = desired(names.iter().zip(agents).map(|(name, agent)| wanted(name, agent)));
+    let plan = look(&wanted, &there, true).expect("a plan");
+    let maya = LastChange { by: Some("maya".to_owned()), at: Some("2026-11-22T09:57:12Z".to_owned()) };
+    let told: Vec<_> = plan.services.iter().map(|one| (one.name.as_str(), one.last_change.clone())).collect();
+    let expected = [
+        ("Coach", Some(maya.clone())),
+        ("Desk", Some(maya.clone())),
+        ("New", None),
+        ("Shop", None),
+        ("Summer", Some(maya)),
+    ];
+    assert_eq!(told, expected);
+}

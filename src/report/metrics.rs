@@ -1,0 +1,236 @@
+//! Figures of drift runs in the text format of Prometheus, and the one sample that is read back. May import
+//! `plan` only.
+//!
+//! The file is what node_exporter's textfile collector takes. A figure that a run could not learn is left out:
+//! an old one would pass for the truth.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::plan::Plan;
+
+/// What every file of ours begins with.
+pub const BEGINNING: &str = "# HELP amigops_";
+/// The sample that outlives a run that fails.
+const LAST_SUCCESS: &str = "amigops_drift_last_success_timestamp_seconds";
+
+/// What the comparison of one environment found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Declared services that are not as declared.
+    pub drifted: usize,
+    /// Owned, active services that no manifest declares, be they retired or not.
+    pub orphans: usize,
+    /// Live services that are neither declared nor owned.
+    pub unmanaged: usize,
+    /// Declared services.
+    pub declared: usize,
+    /// Active live services.
+    pub live: usize,
+}
+
+impl Figures {
+    /// What a plan says.
+    pub fn of(plan: &Plan) -> Self {
+        let summary = &plan.summary;
+        Self {
+            drifted: summary.create + summary.update + summary.replace,
+            orphans: plan.orphans.len() + summary.retire,
+            unmanaged: plan.unmanaged.len(),
+            declared: plan.declared,
+            live: plan.active,
+        }
+    }
+}
+
+/// One environment's run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run<'a> {
+    /// The environment.
+    pub environment: &'a str,
+    /// What was found; none where the run failed.
+    pub figures: Option<Figures>,
+    /// When it ended, in seconds since 1970.
+    pub ended: u64,
+    /// When a run last succeeded, this one included; 0 for never.
+    pub last_success: u64,
+    /// How long it took, in seconds.
+    pub duration: f64,
+    /// Requests sent, signing in and retries included.
+    pub requests: u64,
+}
+
+/// A metric: its name, what it says, and its value for a run, where it has one.
+type Metric = (&'static str, &'static str, fn(&Run<'_>) -> Option<String>);
+
+const METRICS: &[Metric] = &[
+    ("amigops_drift_services", "Declared services that are not as declared.", |run| {
+        Some(run.figures?.drifted.to_string())
+    }),
+    ("amigops_orphans", "Active services of this project that no manifest declares.", |run| {
+        Some(run.figures?.orphans.to_string())
+    }),
+    ("amigops_unmanaged_services", "Live services that are neither declared nor this project's.", |run| {
+        Some(run.figures?.unmanaged.to_string())
+    }),
+    ("amigops_declared_services", "Services that the manifests declare.", |run| {
+        Some(run.figures?.declared.to_string())
+    }),
+    ("amigops_live_services", "Active live services.", |run| Some(run.figures?.live.to_string())),
+    ("amigops_drift_success", "Whether the last run could compare: 1 or 0.", |run| {
+        Some(u8::from(run.figures.is_some()).to_string())
+    }),
+    ("amigops_drift_last_run_timestamp_seconds", "When the last run ended.", |run| {
+        Some(run.ended.to_string())
+    }),
+    (LAST_SUCCESS, "When a run last succeeded; 0 for never.", |run| Some(run.last_success.to_string())),
+    ("amigops_drift_duration_seconds", "How long the last run took.", |run| {
+        Some(format!("{:.3}", run.duration))
+    }),
+    ("amigops_drift_requests", "Requests that the last run sent, signing in and retries included.", |run| {
+        Some(run.requests.to_string())
+    }),
+];
+
+/// Renders a whole file.
+pub fn render(version: &str, runs: &[Run<'_>]) -> String {
+    let mut out = String::new();
+    head(&mut out, "amigops_build_info", "The version that ran; always 1.");
+    let _ = writeln!(out, "amigops_build_info{{version=\"{}\"}} 1", escaped(version));
+    for (name, help, value) in METRICS {
+        let mut samples = runs.iter().filter_map(|run| Some((run.environment, value(run)?))).peekable();
+        if samples.peek().is_some() {
+            head(&mut out, name, help);
+        }
+        for (environment, value) in samples {
+            let _ = writeln!(out, "{name}{{environment=\"{}\"}} {value}", escaped(environment));
+        }
+    }
+    out
+}
+
+fn head(out: &mut String, name: &str, help: &str) {
+    let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} gauge");
+}
+
+/// A label's value: the format has three characters that can't stand for themselves.
+fn escaped(text: &str) -> String {
+    text.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n")
+}
+
+/// When the runs that a former file tells of last succeeded, by environment. Lines that aren't understood are
+/// passed over.
+pub fn last_successes(former: &str) -> BTreeMap<String, u64> {
+    former.lines().filter_map(last_success).collect()
+}
+
+fn last_success(line: &str) -> Option<(String, u64)> {
+    let rest = line.strip_prefix(LAST_SUCCESS)?.strip_prefix("{environment=\"")?;
+    let mut environment = String::new();
+    let mut characters = rest.chars();
+    loop {
+        match characters.next()? {
+            '"' => break,
+            '\\' => environment.push(match characters.next()? {
+                'n' => '\n',
+                other => other,
+            }),
+            other => environment.push(other),
+        }
+    }
+    let value = characters.as_str().strip_prefix("} ")?;
+    Some((environment, value.trim().parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+
+    fn run(environment: &str, figures: Option<Figures>) -> Run<'_> {
+        Run { environment, figures, ended: 1_800_000_000, last_success: 17, duration: 0.25, requests: 4 }
+    }
+
+    #[test]
+    fn a_file_has_every_metric_with_its_help_and_type() {
+        let figures = Figures { drifted: 1, orphans: 2, unmanaged: 3, declared: 4, live: 5 };
+        assert_snapshot!(render("1.2.3", &[run("lab", Some(figures)), run("prod", None)]), @r#"
+        # HELP amigops_build_info The version that ran; always 1.
+        # TYPE amigops_build_info gauge
+        amigops_build_info{version="1.2.3"} 1
+        # HELP amigops_drift_services Declared services that are not as declared.
+        # TYPE amigops_drift_services gauge
+        amigops_drift_services{environment="lab"} 1
+        # HELP amigops_orphans Active services of this project that no manifest declares.
+        # TYPE amigops_orphans gauge
+        amigops_orphans{environment="lab"} 2
+        # HELP amigops_unmanaged_services Live services that are neither declared nor this project's.
+        # TYPE amigops_unmanaged_services gauge
+        amigops_unmanaged_services{environment="lab"} 3
+        # HELP amigops_declared_services Services that the manifests declare.
+        # TYPE amigops_declared_services gauge
+        amigops_declared_services{environment="lab"} 4
+        # HELP amigops_live_services Active live services.
+        # TYPE amigops_live_services gauge
+        amigops_live_services{environment="lab"} 5
+        # HELP amigops_drift_success Whether the last run could compare: 1 or 0.
+        # TYPE amigops_drift_success gauge
+        amigops_drift_success{environment="lab"} 1
+        amigops_drift_success{environment="prod"} 0
+        # HELP amigops_drift_last_run_timestamp_seconds When the last run ended.
+        # TYPE amigops_drift_last_run_timestamp_seconds gauge
+        amigops_drift_last_run_timestamp_seconds{environment="lab"} 1800000000
+        amigops_drift_last_run_timestamp_seconds{environment="prod"} 1800000000
+        # HELP amigops_drift_last_success_timestamp_seconds When a run last succeeded; 0 for never.
+        # TYPE amigops_drift_last_success_timestamp_seconds gauge
+        amigops_drift_last_success_timestamp_seconds{environment="lab"} 17
+        amigops_drift_last_success_timestamp_seconds{environment="prod"} 17
+        # HELP amigops_drift_duration_seconds How long the last run took.
+        # TYPE amigops_drift_duration_seconds gauge
+        amigops_drift_duration_seconds{environment="lab"} 0.250
+        amigops_drift_duration_seconds{environment="prod"} 0.250
+        # HELP amigops_drift_requests Requests that the last run sent, signing in and retries included.
+        # TYPE amigops_drift_requests gauge
+        amigops_drift_requests{environment="lab"} 4
+        amigops_drift_requests{environment="prod"} 4
+        "#);
+        assert!(render("1", &[]).starts_with(BEGINNING));
+    }
+
+    const HOSTILE: &[&str] = &[
+        "",
+        "a\"} 1\namigops_drift_success{environment=\"b",
+        "back\\slash\\",
+        "\\n is no \n",
+        "quote\"",
+        "\\\"",
+        "{},= #",
+        "日本\u{202e}\u{1b}[31m",
+    ];
+
+    #[test]
+    fn hostile_labels_stay_labels_and_are_read_back() {
+        let runs: Vec<Run<'_>> = HOSTILE.iter().map(|name| run(name, None)).collect();
+        let text = render("1", &runs);
+        let samples = |metric: &str| text.lines().filter(|line| line.starts_with(metric)).count();
+        assert_eq!(samples("amigops_drift_success{"), HOSTILE.len(), "{text}");
+        assert!(text.lines().all(|line| line.starts_with("amigops_") || line.starts_with("# ")), "{text}");
+        let expected: BTreeMap<String, u64> = HOSTILE.iter().map(|name| ((*name).to_owned(), 17)).collect();
+        assert_eq!(last_successes(&text), expected);
+        assert!(
+            text.contains(r#"{environment="a\"} 1\namigops_drift_success{environment=\"b"} 0"#),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn what_is_not_understood_is_passed_over() {
+        let text = format!(
+            "{LAST_SUCCESS}{{environment=\"a\"}} 5\n{LAST_SUCCESS}{{environment=\"b\"}} NaN\n{LAST_SUCCESS} 7\n\
+             {LAST_SUCCESS}{{environment=\"c\n{LAST_SUCCESS}{{environment=\"d\\\n{LAST_SUCCESS}{{environment=\"e\"}}\n\
+             # {LAST_SUCCESS}{{environment=\"f\"}} 5\r\n{LAST_SUCCESS}{{environment=\"g\"}} -3"
+        );
+        assert_eq!(last_successes(&text), [("a".to_owned(), 5)].into());
+    }
+}

@@ -1,0 +1,93 @@
+//! Several environments in one run: what fails does not hide what is seen.
+
+use amigops::model::Api;
+
+use super::settled;
+use crate::harness::{Lab, ORGANIZATION, Run, WORKSPACE, answer};
+
+/// A laboratory on each API; the project of the first has both as environments, and what the test adds.
+fn both(more: &str) -> (Lab, Lab) {
+    let (classic, platform) = (settled(Api::Classic), settled(Api::Platform));
+    let (here, there) = (classic.server.url(), platform.server.url());
+    let project = format!(
+        "version: 1
+manifests: [services/*.yaml]
+environments:
+  east: {{api: classic, organization: {ORGANIZATION}, base_url: \"{here}\"}}
+  west: {{api: platform, workspace: {WORKSPACE}, base_url: \"{there}\"}}
+{more}default_environment: east
+"
+    );
+    classic.write("amigops.yaml", &project);
+    (classic, platform)
+}
+
+fn look(lab: &Lab, code: i32) -> Run {
+    lab.run(&["drift", "--all-environments"]).expect(code)
+}
+
+fn headings(run: &Run) -> Vec<&str> {
+    run.stdout.lines().filter(|line| line.starts_with("amigops drift")).collect()
+}
+
+#[test]
+fn the_worst_of_all_environments_is_the_exit_code() {
+    let (classic, platform) = both("");
+    let run = look(&classic, 0);
+    assert_eq!(headings(&run).len(), 2, "{}", run.stdout);
+    assert_eq!(run.stdout.matches("No drift: 2 services are as declared.").count(), 2, "{}", run.stdout);
+
+    platform.change(&platform.active("Desk").id, |desk| desk.description = "edited".to_owned());
+    let run = look(&classic, 2);
+    let headings = headings(&run);
+    assert!(headings[0].contains("environment east (classic, acme)") && headings[0].ends_with("no drift"));
+    assert!(
+        headings[1].contains("environment west (platform, ") && headings[1].ends_with("drift: 1 differs")
+    );
+
+    // The other way round: the first fails, the second has drifted.
+    classic.before(|_| answer(403, r#"{"detail":"the key \u001b[2J is \u202e gone"}"#));
+    let run = look(&classic, 1);
+    let expected = "amigops drift · environment east\n\n  ✗ error: ";
+    assert!(run.stdout.starts_with(expected) && run.stdout.contains("403"), "{}", run.stdout);
+    assert!(!run.stdout.contains(['\u{1b}', '\u{202e}']), "{}", run.stdout);
+    assert!(run.stdout.contains("edited → The Desk"), "{}", run.stdout);
+    assert!(run.stderr.contains("1 environment of 2 could not be compared: east"), "{}", run.stderr);
+    assert_eq!(platform.writes().len(), 2, "both creates, and nothing since");
+}
+
+#[test]
+fn missing_credentials_fail_one_environment_and_the_sandbox_is_one() {
+    let more = "  north: {api: classic, organization: other, credentials: {api_key: NORTHERN_KEY}}
+  box: {api: embedded, state: box.redb, seed: seed.yaml}
+";
+    let (classic, _platform) = both(more);
+    let seed = "organizations:\n  sandbox:\n    agents: [{name: One, versions: 3}]\n    context_graphs: [{name: Flow, versions: 3}]\n";
+    classic.write("seed.yaml", seed);
+    let run = look(&classic, 1);
+    let names: Vec<&str> =
+        headings(&run).iter().map(|line| line.split(' ').nth(4).unwrap_or_default()).collect();
+    assert_eq!(names, ["box", "east", "north", "west"]);
+    assert!(
+        run.stdout.contains("environment `north` has no API key: NORTHERN_KEY is not set"),
+        "{}",
+        run.stdout
+    );
+    assert!(
+        run.stdout.contains("Drift: 2 of 2 declared services differ from the manifests (2 missing)"),
+        "{}",
+        run.stdout
+    );
+    assert!(run.stderr.contains("1 environment of 4 could not be compared: north"), "{}", run.stderr);
+    let again = classic.run(&["drift", "--all-environments", "-e", "east"]).expect(1);
+    assert!(again.stderr.contains("exclude each other"), "{}", again.stderr);
+}
+
+#[test]
+fn broken_manifests_are_told_once() {
+    let (classic, _platform) = both("");
+    classic.manifests("service: Desk\nagnet: One\n");
+    let run = look(&classic, 1);
+    assert_eq!(run.stdout, "");
+    assert_eq!(run.stderr.matches("unknown key `agnet`").count(), 1, "{}", run.stderr);
+}

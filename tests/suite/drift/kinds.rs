@@ -1,0 +1,148 @@
+//! Each kind of drift, on both APIs.
+
+use super::{declared, edit, remove, settled};
+use amigops::model::Api;
+
+use crate::apply::service;
+use crate::harness::{Lab, ORGANIZATION, WORKSPACE, answer};
+use crate::on_both_apis;
+
+/// What an operator does, and what the report shows of it.
+type Kind = (fn(&Lab), &'static [&'static str]);
+
+const KINDS: &[Kind] = &[
+    (
+        |lab| lab.change(&lab.active("Desk").id, |desk| desk.description = "edited by hand".to_owned()),
+        &[
+            "~ Desk",
+            "edited by hand → The Desk",
+            "Drift: 1 of 2 declared services differs from the manifests (1 changed)",
+        ],
+    ),
+    (
+        |lab| {
+            lab.change(&lab.active("Desk").id, |desk| {
+                desk.tags.insert("tier".to_owned(), Some("silver".to_owned()));
+            });
+        },
+        &["~ Desk", "tags.tier", "silver → gold"],
+    ),
+    (
+        |lab| {
+            lab.change(&lab.active("Desk").id, |desk| {
+                desk.tags.remove("managed_by");
+            });
+        },
+        &["~ Desk", "adopted"],
+    ),
+    (
+        |lab| {
+            lab.change(&lab.active("Desk").id, |desk| {
+                desk.version_sets.get_mut("release").unwrap().agent_version = Some(3);
+            });
+        },
+        &["~ version set release", "agent_version", "3 → 2", "version sets: 1 changed"],
+    ),
+    (
+        |lab| {
+            lab.change(&lab.active("Desk").id, |desk| {
+                let set = desk.version_sets.remove("dev").unwrap();
+                desk.version_sets.insert("extra".to_owned(), set);
+            });
+        },
+        &["+ version set dev", "- version set extra", "version sets: 1 missing, 1 undeclared"],
+    ),
+    (
+        |lab| lab.change(&lab.active("Desk").id, |desk| desk.is_active = false),
+        &["~ Desk", "active", "false → true"],
+    ),
+    (|lab| remove(lab, "Desk"), &["+ Desk", "1 missing"]),
+    (
+        |lab| lab.change(&lab.active("Shop").id, |shop| shop.name = "Shop 2".to_owned()),
+        &["+ Shop", "1 orphan (owned, in no manifest): Shop 2", "1 missing"],
+    ),
+    (
+        |lab| {
+            let two = lab.agent_id("Two");
+            lab.change(&lab.active("Shop").id, |shop| shop.agent_id = two);
+        },
+        &["Shop", "agent", "Two → One"],
+    ),
+];
+
+on_both_apis! {
+    fn nothing_has_drifted_after_an_apply(api: Api) {
+        let lab = settled(api);
+        let run = lab.run(&["drift"]).expect(0);
+        let first = run.stdout.lines().next().unwrap();
+        assert!(first.starts_with("amigops drift · environment lab (") && first.ends_with(" · no drift"), "{first}");
+        assert_eq!(run.stdout.lines().last(), Some("No drift: 2 services are as declared."), "{}", run.stdout);
+        assert_eq!(run.stderr, "");
+    }
+
+    fn each_kind_is_seen_and_an_apply_ends_it(api: Api) {
+        for (number, (change, shown)) in KINDS.iter().enumerate() {
+            let lab = settled(api);
+            change(&lab);
+            let run = lab.run(&["drift"]).expect(2);
+            for part in *shown {
+                assert!(run.stdout.contains(part), "kind {number} lacks {part:?}:\n{}", run.stdout);
+            }
+            let first = run.stdout.lines().next().unwrap();
+            assert!(first.ends_with(" · drift: 1 differs"), "{first}");
+            assert!(!run.stdout.contains("Plan:") && run.stdout.contains("an apply would change it back: "), "{}", run.stdout);
+            lab.apply().expect(0);
+            lab.run(&["drift"]).expect(0);
+        }
+    }
+
+    fn who_changed_it_last_and_when_is_told_harmlessly(api: Api) {
+        let lab = settled(api);
+        let id = lab.active("Desk").id;
+        edit(&lab, |world| match api {
+            Api::Classic => {
+                let home = world.organization_mut(ORGANIZATION).unwrap();
+                let desk = home.services_mut().get_mut(&id).unwrap();
+                desk.description = "edited".to_owned();
+                desk.updated_by = "mallory\u{1b}[31m\n::error::x".to_owned();
+            }
+            Api::Platform => {
+                let desk = world.workspace_mut(WORKSPACE).unwrap().services_mut().get_mut(&id).unwrap();
+                desk.description = "edited".to_owned();
+                desk.updated_at = 1_795_306_632_000;
+            }
+        });
+        let told = match api {
+            Api::Classic => "\n      last changed by mallory␛[31m ::error::x\n",
+            Api::Platform => "\n      last changed at 2026-11-22T00:17:12Z\n",
+        };
+        for args in [&["drift"][..], &["plan", "--detailed-exitcode"]] {
+            let run = lab.run(args).expect(2);
+            assert!(run.stdout.contains(told), "{}", run.stdout);
+            assert_eq!(run.stdout.matches("last changed").count(), 1, "{}", run.stdout);
+        }
+    }
+
+    fn what_can_not_be_compared_is_an_error(api: Api) {
+        let lab = settled(api);
+        lab.manifests(&[service("Desk", ""), service("Shop", "").replace("agent: One", "agent: Onne")].join("---\n"));
+        let run = lab.run(&["drift"]).expect(1);
+        assert_eq!(run.stdout, "");
+        assert!(run.stderr.contains("Onne") && run.stderr.contains("services/all.yaml:"), "{}", run.stderr);
+        lab.manifests("service: Desk\n");
+        lab.run(&["drift"]).expect(1);
+        lab.manifests(&declared());
+        lab.run(&["drift", "-e", "elsewhere"]).expect(1);
+        lab.before(|_| answer(403, r#"{"detail":"not yours"}"#));
+        let run = lab.run(&["drift"]).expect(1);
+        assert_eq!(run.stdout, "");
+        assert!(run.stderr.contains("403"), "{}", run.stderr);
+    }
+
+    fn only_looks_at_some(api: Api) {
+        let lab = settled(api);
+        lab.change(&lab.active("Desk").id, |desk| desk.description = "edited".to_owned());
+        lab.run(&["drift", "--only", "Shop"]).expect(0);
+        lab.run(&["drift", "--only", "Desk"]).expect(2);
+    }
+}

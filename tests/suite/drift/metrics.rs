@@ -1,0 +1,246 @@
+//! `drift --metrics`: what the file says, and that a run that fails says so, too.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use amigops::emulator::Verdict;
+use amigops::model::Api;
+
+use super::{declared, settled};
+use crate::apply::service;
+use crate::harness::{Lab, answer, first};
+use crate::on_both_apis;
+
+/// A run that keeps its figures in `drift.prom`; gives the file's text.
+#[track_caller]
+fn figures(lab: &Lab, more: &[&str], code: i32) -> String {
+    lab.run(&[&["drift", "--metrics", "drift.prom"], more].concat()).expect(code);
+    std::fs::read_to_string(file(lab)).unwrap()
+}
+
+fn file(lab: &Lab) -> PathBuf {
+    lab.path().join("drift.prom")
+}
+
+/// A sample's name and its one label's value.
+type Key = (String, String);
+
+/// Reads the format as its definition says, and not as we write it; checks that each metric has one help and
+/// one type, before its samples.
+fn samples(text: &str) -> BTreeMap<Key, f64> {
+    let mut found = BTreeMap::new();
+    let (mut helped, mut typed) = (Vec::new(), Vec::new());
+    assert!(text.ends_with('\n'), "the last line ends, too");
+    for line in text.lines() {
+        let words: Vec<&str> = line.splitn(4, ' ').collect();
+        match words[..] {
+            ["#", "HELP", name, help] if !help.is_empty() => helped.push(name.to_owned()),
+            ["#", "TYPE", name, "gauge"] => typed.push(name.to_owned()),
+            _ => {
+                let (name, rest) = line.split_once('{').unwrap();
+                let (label, rest) = rest.split_once("=\"").unwrap();
+                assert!(["environment", "version"].contains(&label), "{line}");
+                let (mut value, mut escaped, mut end) = (String::new(), false, None);
+                for (at, c) in rest.char_indices() {
+                    match (escaped, c) {
+                        (true, 'n') => value.push('\n'),
+                        (true, '"' | '\\') => value.push(c),
+                        (true, _) => panic!("no such escape: {line}"),
+                        (false, '"') => {
+                            end = Some(at);
+                            break;
+                        }
+                        (false, '\\') => {}
+                        (false, _) => value.push(c),
+                    }
+                    escaped = !escaped && c == '\\';
+                }
+                let number = rest[end.unwrap() + 1..].strip_prefix("} ").unwrap();
+                assert_eq!(helped.last().map(String::as_str), Some(name), "{line}");
+                assert_eq!(typed.last().map(String::as_str), Some(name), "{line}");
+                let former = found.insert((name.to_owned(), value), number.parse().unwrap());
+                assert_eq!(former, None, "twice: {line}");
+            }
+        }
+    }
+    let distinct: std::collections::BTreeSet<&String> = helped.iter().collect();
+    assert_eq!(distinct.len(), helped.len(), "one help a metric");
+    found
+}
+
+fn sample(text: &str, name: &str, environment: &str) -> Option<f64> {
+    samples(text).get(&(format!("amigops_{name}"), environment.to_owned())).copied()
+}
+
+/// The text with the figures that differ from run to run taken out.
+fn scrubbed(text: &str) -> String {
+    let scrub = |line: &str| match line.rsplit_once(' ') {
+        Some((before, _)) if before.contains("_seconds{") => format!("{before} …\n"),
+        _ => format!("{line}\n"),
+    };
+    text.lines().map(scrub).collect()
+}
+
+#[allow(clippy::disallowed_methods, reason = "the figures are of the wall clock")]
+fn now() -> f64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64()
+}
+
+on_both_apis! {
+    fn a_run_is_told_in_figures(api: Api) {
+        let lab = settled(api);
+        lab.manifests(&[declared(), service("Summer", "")].join("---\n"));
+        lab.apply().expect(0);
+        lab.manifests(&declared());
+        let mut stranger = lab.active("Shop");
+        (stranger.name, stranger.tags) = ("Stranger".to_owned(), BTreeMap::new());
+        lab.add(stranger);
+        lab.change(&lab.active("Desk").id, |desk| desk.description = "edited".to_owned());
+        let before = now().floor();
+        let text = figures(&lab, &[], 2);
+        let expected = format!(
+            r#"# HELP amigops_build_info The version that ran; always 1.
+# TYPE amigops_build_info gauge
+amigops_build_info{{version="{}"}} 1
+# HELP amigops_drift_services Declared services that are not as declared.
+# TYPE amigops_drift_services gauge
+amigops_drift_services{{environment="lab"}} 1
+# HELP amigops_orphans Active services of this project that no manifest declares.
+# TYPE amigops_orphans gauge
+amigops_orphans{{environment="lab"}} 1
+# HELP amigops_unmanaged_services Live services that are neither declared nor this project's.
+# TYPE amigops_unmanaged_services gauge
+amigops_unmanaged_services{{environment="lab"}} 1
+# HELP amigops_declared_services Services that the manifests declare.
+# TYPE amigops_declared_services gauge
+amigops_declared_services{{environment="lab"}} 2
+# HELP amigops_live_services Active live services.
+# TYPE amigops_live_services gauge
+amigops_live_services{{environment="lab"}} 4
+# HELP amigops_drift_success Whether the last run could compare: 1 or 0.
+# TYPE amigops_drift_success gauge
+amigops_drift_success{{environment="lab"}} 1
+# HELP amigops_drift_last_run_timestamp_seconds When the last run ended.
+# TYPE amigops_drift_last_run_timestamp_seconds gauge
+amigops_drift_last_run_timestamp_seconds{{environment="lab"}} …
+# HELP amigops_drift_last_success_timestamp_seconds When a run last succeeded; 0 for never.
+# TYPE amigops_drift_last_success_timestamp_seconds gauge
+amigops_drift_last_success_timestamp_seconds{{environment="lab"}} …
+# HELP amigops_drift_duration_seconds How long the last run took.
+# TYPE amigops_drift_duration_seconds gauge
+amigops_drift_duration_seconds{{environment="lab"}} …
+# HELP amigops_drift_requests Requests that the last run sent, signing in and retries included.
+# TYPE amigops_drift_requests gauge
+amigops_drift_requests{{environment="lab"}} {}
+"#,
+            env!("CARGO_PKG_VERSION"),
+            lab.hooks.count()
+        );
+        assert_eq!(scrubbed(&text), expected);
+        for name in ["drift_last_run_timestamp_seconds", "drift_last_success_timestamp_seconds"] {
+            let at = sample(&text, name, "lab").unwrap();
+            assert!((before..=now()).contains(&at), "{name}: {at}");
+        }
+        let took = sample(&text, "drift_duration_seconds", "lab").unwrap();
+        assert!(took > 0.0 && took < 60.0, "{took}");
+        // Orphans count whether or not they would be retired.
+        let pruned = figures(&lab, &["--prune"], 2);
+        assert_eq!(sample(&pruned, "orphans", "lab"), Some(1.0));
+        assert_eq!(sample(&pruned, "drift_services", "lab"), Some(1.0));
+    }
+
+    fn a_run_that_fails_keeps_when_it_last_went_well(api: Api) {
+        let lab = settled(api);
+        let never = {
+            lab.before(|_| answer(403, "{}"));
+            figures(&lab, &[], 1)
+        };
+        assert_eq!(sample(&never, "drift_last_success_timestamp_seconds", "lab"), Some(0.0));
+        lab.unhook();
+        figures(&lab, &[], 0);
+        // So that a new time would show.
+        let good = "amigops_drift_last_success_timestamp_seconds{environment=\"lab\"}";
+        lab.write("drift.prom", &format!("# HELP amigops_x y\n{good} 1700000000\n"));
+        lab.before(|_| answer(403, "{}"));
+        let failed = figures(&lab, &[], 1);
+        assert_eq!(sample(&failed, "drift_last_success_timestamp_seconds", "lab"), Some(1_700_000_000.0));
+        assert_eq!(sample(&failed, "drift_success", "lab"), Some(0.0));
+        assert_eq!(sample(&failed, "drift_services", "lab"), None, "an old figure would pass for the truth");
+        assert!(sample(&failed, "drift_requests", "lab") >= Some(1.0), "{failed}");
+        lab.unhook();
+        // Nor is it lost where nothing can be read at all.
+        for broken in ["version: 1\n", ""] {
+            lab.write("amigops.yaml", broken);
+            let text = figures(&lab, &[], 1);
+            assert_eq!(sample(&text, "drift_last_success_timestamp_seconds", "lab"), Some(1_700_000_000.0));
+            assert_eq!(sample(&text, "drift_success", "lab"), Some(0.0));
+        }
+        lab.project("");
+        let good = figures(&lab, &[], 0);
+        assert!(sample(&good, "drift_last_success_timestamp_seconds", "lab") > Some(1_700_000_000.0));
+        assert_eq!(sample(&good, "drift_success", "lab"), Some(1.0));
+    }
+
+    fn requests_that_are_sent_again_count(api: Api) {
+        let lab = settled(api);
+        lab.before(first(|request| request.method == "GET", answer(503, "{}")));
+        let text = figures(&lab, &[], 0);
+        assert_eq!(sample(&text, "drift_requests", "lab"), Some(lab.hooks.count() as f64));
+        lab.before(first(|request| request.method == "GET", Verdict::Drop));
+        let text = figures(&lab, &[], 0);
+        assert_eq!(sample(&text, "drift_requests", "lab"), Some(lab.hooks.count() as f64));
+    }
+}
+
+#[test]
+fn every_environment_has_its_samples_and_hostile_names_stay_names() {
+    let lab = settled(Api::Classic);
+    let more = "  other: {api: classic, organization: other, credentials: {api_key: NOT_SET}}\n";
+    let project = std::fs::read_to_string(lab.path().join("amigops.yaml")).unwrap();
+    lab.write("amigops.yaml", &project.replace("default_environment", &format!("{more}default_environment")));
+    let text = figures(&lab, &["--all-environments"], 1);
+    let success = |name| sample(&text, "drift_success", name);
+    assert_eq!((success("lab"), success("other")), (Some(1.0), Some(0.0)));
+    assert_eq!(sample(&text, "declared_services", "lab"), Some(2.0));
+    assert_eq!(sample(&text, "declared_services", "other"), None);
+
+    let hostile = "a\"} 1\nb\\";
+    let text = figures(&lab, &["-e", hostile], 1);
+    assert_eq!(sample(&text, "drift_success", hostile), Some(0.0));
+    assert_eq!(sample(&text, "drift_success", "lab"), None);
+}
+
+#[test]
+fn the_file_is_for_everybody_whole_and_only_ever_ours() {
+    let lab = settled(Api::Classic);
+    lab.write("drift.prom", "");
+    std::fs::set_permissions(file(&lab), PermissionsExt::from_mode(0o600)).unwrap();
+    figures(&lab, &[], 0);
+    assert_eq!(std::fs::metadata(file(&lab)).unwrap().permissions().mode() & 0o777, 0o644);
+    let left: Vec<_> = std::fs::read_dir(lab.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .filter(|name| name.to_str().unwrap().starts_with(".amigops-"))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+
+    let before = lab.server.requests().len();
+    let manifest = std::fs::read_to_string(lab.path().join("services/all.yaml")).unwrap();
+    for (path, why) in
+        [("services/all.yaml", "it holds something else"), ("services", "it is no regular file")]
+    {
+        let run = lab.run(&["drift", "--metrics", path]).expect(1);
+        assert!(run.stderr.contains(why), "{}", run.stderr);
+    }
+    assert_eq!(std::fs::read_to_string(lab.path().join("services/all.yaml")).unwrap(), manifest);
+    assert_eq!(lab.server.requests().len(), before, "said before anything is sent");
+    let run = lab.run(&["drift", "--metrics", "no/such/directory.prom"]).expect(1);
+    assert!(run.stderr.contains("can't be written") && run.stdout.contains("No drift"), "{}", run.stderr);
+
+    let link = lab.path().join("link.prom");
+    std::os::unix::fs::symlink(file(&lab), &link).unwrap();
+    lab.run(&["drift", "--metrics", "link.prom"]).expect(0);
+    assert!(std::fs::symlink_metadata(link).unwrap().is_symlink(), "a link stays one");
+}

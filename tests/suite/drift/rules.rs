@@ -1,0 +1,70 @@
+//! Rules that stand against an apply don't stand against seeing drift; orphans and other owners.
+
+use super::{declared, settled};
+use amigops::model::Api;
+
+use crate::apply::service;
+use crate::on_both_apis;
+
+on_both_apis! {
+    fn guardrails_are_told_and_refuse_nothing(api: Api) {
+        let lab = settled(api);
+        lab.project("guardrails: {max_removals: 0, protected: [Desk]}\n");
+        let two = lab.agent_id("Two");
+        lab.change(&lab.active("Desk").id, |desk| {
+            let set = desk.version_sets["dev"].clone();
+            desk.version_sets.insert("extra".to_owned(), set);
+            desk.agent_id = two;
+        });
+        lab.change(&lab.active("Shop").id, |shop| shop.description = "edited".to_owned());
+        lab.run(&["plan"]).expect(3);
+        let run = lab.run(&["drift"]).expect(2);
+        assert!(run.stdout.contains("Two → One") && run.stdout.contains("edited → The Shop"), "{}", run.stdout);
+        let told = match api {
+            // The set goes with the old service.
+            Api::Classic => "⚠ Desk: an apply would be refused: `Desk` would be replaced, but `guardrails.protected` names it",
+            Api::Platform => "⚠ Desk: an apply would be refused: the plan would remove 1",
+        };
+        assert!(run.stdout.contains(told), "{}", run.stdout);
+        assert_eq!(run.stderr, "");
+    }
+
+    fn orphans_are_drift_only_where_they_would_be_retired(api: Api) {
+        let lab = settled(api);
+        let protected = service("Old", "lifecycle: {prevent_removal: true}\n");
+        lab.manifests(&[declared(), service("Summer", ""), protected].join("---\n"));
+        lab.apply().expect(0);
+        lab.manifests(&declared());
+        let run = lab.run(&["drift"]).expect(0);
+        assert!(run.stdout.contains("2 orphans (owned, in no manifest): Old, Summer"), "{}", run.stdout);
+        assert!(run.stdout.ends_with("No drift: 2 services are as declared.\n"), "{}", run.stdout);
+        lab.run(&["plan", "--prune"]).expect(3);
+        let run = lab.run(&["drift", "--prune"]).expect(2);
+        assert!(run.stdout.lines().next().unwrap().ends_with(" · drift: 2 orphans"), "{}", run.stdout);
+        assert!(run.stdout.contains("⚠ Old: an apply would be refused: `Old` would be retired"), "{}", run.stdout);
+        assert!(run.stdout.contains("- Summer"), "{}", run.stdout);
+        assert!(run.stdout.contains("0 of 2 declared services differ") && run.stdout.contains("2 orphans in no manifest"), "{}", run.stdout);
+    }
+
+    fn what_another_project_took_is_seen_beside_the_rest(api: Api) {
+        let lab = settled(api);
+        lab.change(&lab.active("Desk").id, |desk| {
+            desk.tags.insert("managed_by".to_owned(), Some("sisters\u{1b}[2J".to_owned()));
+            desk.description = "theirs now".to_owned();
+        });
+        lab.change(&lab.active("Shop").id, |shop| shop.description = "edited".to_owned());
+        lab.run(&["plan"]).expect(3);
+        let run = lab.run(&["drift"]).expect(2);
+        let parts = [
+            "⚠ Desk: an apply would be refused: `Desk` (",
+            "belongs to another project: its tag `managed_by` says `sisters␛[2J`",
+            "theirs now → The Desk",
+            "edited → The Shop",
+            "Drift: 2 of 2 declared services differ",
+        ];
+        for part in parts {
+            assert!(run.stdout.contains(part), "{part:?}:\n{}", run.stdout);
+        }
+        assert!(!run.stdout.contains("it has no owner yet"), "{}", run.stdout);
+    }
+}
