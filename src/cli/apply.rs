@@ -9,7 +9,7 @@ use super::prepare::{PlanArgs, Prepared};
 use crate::apply::{self, Event, Outcome, Report, Settings};
 use crate::error::{Failure, Success};
 use crate::model::{ServiceId, ServiceName, Snapshot};
-use crate::plan::{Action, Plan};
+use crate::plan::{self, Action, Plan, PlanError};
 use crate::report::{human, progress};
 
 /// Arguments of `apply`.
@@ -20,17 +20,22 @@ pub(super) struct Apply {
     /// Do not ask; needed where nobody can be asked
     #[arg(long)]
     auto_approve: bool,
+    /// With --base: overwrite what was changed live since, and what this branch is behind of
+    #[arg(long)]
+    overwrite_drift: bool,
 }
 
 impl Apply {
     /// Plans, shows the plan, asks, runs it, and reads back what became of it.
     pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
         let prepared = Prepared::new(context, &self.plan)?;
+        self.can_tell_conflicts(&prepared)?;
         let (snapshot, plan) = prepared.plan(prepared.connection.read()).await?;
         context.ui.result(&human::plan("apply", &plan, &prepared.origin(context)));
         if plan.is_empty() {
             return Ok(Success::Done);
         }
+        self.refuse_conflicts(&plan)?;
         self.approve(context, &prepared)?;
         let mut interrupts = Interrupts::listen(context);
         let whole = async {
@@ -45,6 +50,27 @@ impl Apply {
                 Err(Failure::Interrupted)
             }
         }
+    }
+
+    /// Without the base's manifests nobody knows what would be overwritten.
+    fn can_tell_conflicts(&self, prepared: &Prepared) -> Result<(), Failure> {
+        let Some(reference) = self.plan.base.as_ref().filter(|_| !self.overwrite_drift) else {
+            return Ok(());
+        };
+        if prepared.three_way.is_some() {
+            return Ok(());
+        }
+        Err(Failure::other(format!(
+            "the manifests by which `{reference}` is compared with can't be read, so that conflicts with live \
+             changes can't be told; nothing was sent"
+        ))
+        .hint("apply without --base, or with --overwrite-drift, to bring the manifests about all the same"))
+    }
+
+    /// Refuses a plan that would undo what somebody else has done since the base.
+    fn refuse_conflicts(&self, plan: &Plan) -> Result<(), Failure> {
+        let problems = if self.overwrite_drift { Vec::new() } else { plan::conflicts(plan) };
+        if problems.is_empty() { Ok(()) } else { Err(PlanError { problems }.into()) }
     }
 
     fn approve(&self, context: &Context<'_>, prepared: &Prepared) -> Result<(), Failure> {

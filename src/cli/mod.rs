@@ -1,10 +1,12 @@
 //! One command a file: arguments and `run`, thin. May import everything.
 
 mod apply;
+mod base;
 mod completions;
 mod connect;
 mod emulator;
 mod files;
+mod git;
 mod ids;
 mod import;
 mod init;

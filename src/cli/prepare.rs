@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use clap::Args;
 
 use super::Context;
+use super::base::{self, ThreeWay};
 use super::connect::{self, Connection};
 use crate::error::Failure;
 use crate::manifest::{self, Loaded, Places, Target};
 use crate::model::{ServiceId, ServiceName, Snapshot};
 use crate::plan::{self, Options, Origin, Plan, verify};
-use crate::remote::{ReadApi, read_snapshot};
+use crate::remote::{ReadApi, complete_snapshot, read_snapshot};
 use crate::report::diagnostics;
 
 /// What `plan` and `apply` take both.
@@ -28,6 +29,9 @@ pub(super) struct PlanArgs {
     /// Only this service; may be repeated
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
+    /// Tell whose doing each change is, by the manifests at the commit that this branch shares with REF
+    #[arg(long, value_name = "REF", allow_hyphen_values = true)]
+    pub(super) base: Option<String>,
 }
 
 /// Loads the project that the global arguments name, and shows its warnings.
@@ -59,12 +63,21 @@ pub(super) struct Prepared {
     pub(super) loaded: Loaded,
     pub(super) connection: Connection,
     pub(super) options: Options,
+    /// The commit of the manifests.
+    commit: Option<String>,
+    /// What the causes of changes are told by, where that was asked for and can be.
+    pub(super) three_way: Option<ThreeWay>,
 }
 
 impl Prepared {
     /// Loads and connects.
     pub(super) fn new(context: &Context<'_>, args: &PlanArgs) -> Result<Self, Failure> {
         let loaded = load(context)?;
+        let three_way = match &args.base {
+            Some(reference) => base::read(context, &loaded, reference)?,
+            None => None,
+        };
+        let commit = base::commit(context, &loaded.project.root);
         let connection = connect::connect(context, &loaded)?;
         let options = Options {
             api: connection.kind(),
@@ -75,7 +88,7 @@ impl Prepared {
             limited: !matches!(loaded.environment.target, Target::Embedded { limits: false, .. }),
             only: args.only.iter().map(ServiceName::new).collect::<BTreeSet<_>>(),
         };
-        Ok(Self { loaded, connection, options })
+        Ok(Self { loaded, connection, options, commit, three_way })
     }
 
     /// Reads the live state and plans. The plan has the verifier's approval.
@@ -86,6 +99,7 @@ impl Prepared {
         let plan = plan::plan(desired, &snapshot, policy, &self.options)?;
         let violations = verify::verify(desired, &snapshot, policy, &self.options, &plan);
         if violations.is_empty() {
+            let plan = self.with_causes(api, &snapshot, plan).await?;
             return Ok((snapshot, plan));
         }
         let mut failure = Failure::other("the plan breaks its own rules and is not used; nothing was sent")
@@ -94,6 +108,24 @@ impl Prepared {
             failure = failure.hint(violation);
         }
         Err(failure)
+    }
+
+    /// Gives the plan's changes their causes, where a base is known. What only the base names is read apart, so
+    /// that it can't change the plan.
+    async fn with_causes(
+        &self,
+        api: &impl ReadApi,
+        snapshot: &Snapshot,
+        plan: Plan,
+    ) -> Result<Plan, Failure> {
+        let Some(three_way) = &self.three_way else { return Ok(plan) };
+        let (desired, policy) = (&self.loaded.desired, &self.loaded.project.policy);
+        let bases = three_way.bases();
+        let known = complete_snapshot(api, snapshot.clone(), |snapshot| {
+            plan::cause_lookups(&plan, desired, &bases, snapshot)
+        });
+        let known = known.await?;
+        Ok(plan::with_causes(plan, desired, &bases, &known, policy, &self.options))
     }
 
     /// Reads the live state, and gives the declared services' ids, whatever else a plan would say.
@@ -111,8 +143,8 @@ impl Prepared {
             api: self.connection.kind(),
             organization: self.connection.organization.clone(),
             created_at: context.env.timestamp(),
-            commit: None,
-            base: None,
+            commit: self.commit.clone(),
+            base: self.three_way.as_ref().map(|three_way| three_way.origin.clone()),
         }
     }
 }

@@ -121,10 +121,11 @@ fn block(path: &str) -> Option<&str> {
 fn line(out: &mut String, indent: usize, path: &str, leaf: &Leaf<'_>) {
     let blank = " ".repeat(indent);
     let Leaf { before, after, note, .. } = leaf;
+    let note = if note.is_empty() { String::new() } else { format!("   {}", styled(BAD, note)) };
     if let (Value::String(before), Value::String(after)) = (before, after)
         && (is_long(before) || is_long(after))
     {
-        let _ = writeln!(out, "{blank}{}", path.trim_end());
+        let _ = writeln!(out, "{blank}{}{note}", path.trim_end());
         text_diff(out, &format!("{blank}  "), before, after);
         return;
     }
@@ -135,7 +136,6 @@ fn line(out: &mut String, indent: usize, path: &str, leaf: &Leaf<'_>) {
     let value = value.unwrap_or_else(|| {
         format!("{} → {}", styled(BAD, &short_value(before)), styled(GOOD, &short_value(after)))
     });
-    let note = if note.is_empty() { String::new() } else { format!("   {}", styled(BAD, note)) };
     let _ = writeln!(out, "{blank}{path} {value}{note}");
 }
 
