@@ -15,7 +15,7 @@ pub(super) fn base(base: &Base) -> String {
 pub(super) fn note(cause: Option<Cause>) -> &'static str {
     match cause {
         None | Some(Cause::Manifest) => "",
-        Some(Cause::Drift) => "drift: the base says so, too; live differs",
+        Some(Cause::Drift) => "drift: live differs from the base",
         Some(Cause::Both) => "conflict: live, base and manifest all differ",
         Some(Cause::Behind) => "behind: the base's branch has the live value; merge it",
     }
@@ -25,7 +25,7 @@ pub(super) fn note(cause: Option<Cause>) -> &'static str {
 pub(super) fn forcing_note(cause: Option<Cause>) -> &'static str {
     match cause {
         None | Some(Cause::Manifest) => "forces a new service",
-        Some(Cause::Drift) => "forces a new service · drift: the base says so, too; live differs",
+        Some(Cause::Drift) => "forces a new service · drift: live differs from the base",
         Some(Cause::Both) => "forces a new service · conflict: live, base and manifest all differ",
         Some(Cause::Behind) => {
             "forces a new service · behind: the base's branch has the live value; merge it"
