@@ -5,7 +5,7 @@
 //! base says what is live, the manifests have changed since; where it says what is wanted, the live state has;
 //! where all three differ, both have. Nothing here changes what a plan does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -46,8 +46,8 @@ pub fn with_causes(
 ) -> Plan {
     let teller = Teller {
         ours: Side { desired, policy },
-        base: Known::new(bases.base),
-        upstream: bases.upstream.map(Known::new),
+        base: Known::new(bases.base, snapshot),
+        upstream: bases.upstream.map(|side| Known::new(side, snapshot)),
         snapshot,
         live: snapshot.services.iter().map(|service| (&service.id, service)).collect(),
         api: options.api,
@@ -72,15 +72,18 @@ pub fn with_causes(
 /// Says which lists of names the causes need beyond what the plan needed: at most one of each kind, and only
 /// where an agent or context graph changes that the base names by another name.
 pub fn cause_lookups(plan: &Plan, desired: &Desired, bases: &Bases<'_>, snapshot: &Snapshot) -> Lookups {
-    let sides: Vec<Known<'_>> =
-        [Some(bases.base), bases.upstream].into_iter().flatten().map(Known::new).collect();
+    let sides: Vec<Known<'_>> = [Some(bases.base), bases.upstream]
+        .into_iter()
+        .flatten()
+        .map(|side| Known::new(side, snapshot))
+        .collect();
     let live: BTreeMap<&ServiceId, &LiveService> =
         snapshot.services.iter().map(|service| (&service.id, service)).collect();
     let needed = |path: &str, reference: fn(&DesiredService) -> &Reference| {
         plan.services.iter().filter(|shown| shown.changes.iter().any(|change| change.path == path)).any(
             |shown| {
                 let Some(ours) = desired.services.get(&shown.name) else { return false };
-                let live = shown.id.as_ref().and_then(|id| live.get(id)).copied();
+                let Some(live) = shown.id.as_ref().and_then(|id| live.get(id)) else { return false };
                 let theirs = sides.iter().filter_map(|side| side.manifest(ours, live));
                 theirs
                     .map(reference)
@@ -104,12 +107,18 @@ pub fn cause_lookups(plan: &Plan, desired: &Desired, bases: &Bases<'_>, snapshot
 struct Known<'a> {
     side: Side<'a>,
     by_former: BTreeMap<&'a ServiceName, &'a DesiredService>,
+    /// The names that live services have.
+    taken: BTreeSet<&'a ServiceName>,
 }
 
 impl<'a> Known<'a> {
-    fn new(side: Side<'a>) -> Self {
+    fn new(side: Side<'a>, snapshot: &'a Snapshot) -> Self {
         let former = |service: &'a DesiredService| Some((service.lifecycle.renamed_from.as_ref()?, service));
-        Self { side, by_former: side.desired.services.values().filter_map(former).collect() }
+        Self {
+            side,
+            by_former: side.desired.services.values().filter_map(former).collect(),
+            taken: snapshot.services.iter().map(|service| &service.name).collect(),
+        }
     }
 
     fn named(&self, name: &ServiceName) -> Option<&'a DesiredService> {
@@ -117,7 +126,7 @@ impl<'a> Known<'a> {
     }
 
     /// The manifest that spoke of a service there: it may have had another name.
-    fn manifest(&self, ours: &DesiredService, live: Option<&LiveService>) -> Option<&'a DesiredService> {
+    fn manifest(&self, ours: &DesiredService, live: &LiveService) -> Option<&'a DesiredService> {
         let from = ours.lifecycle.renamed_from.as_ref();
         let same = self.named(&ours.name);
         if let Some(same) = same
@@ -126,17 +135,21 @@ impl<'a> Known<'a> {
             return Some(same);
         }
         // On its way to another name, a service is still the one that its former name's manifest spoke of.
-        let moves = live.filter(|live| live.name != ours.name && from == Some(&live.name));
+        let moves = Some(live).filter(|live| live.name != ours.name && from == Some(&live.name));
+        // A manifest whose service is still there by its own name speaks of that one.
+        let free = |theirs: &&DesiredService| !self.taken.contains(&theirs.name);
         moves
             .and_then(|live| self.named(&live.name))
             .or(same)
-            .or_else(|| from.and_then(|from| self.named(from)))
-            .or_else(|| self.by_former.get(live.map_or(&ours.name, |live| &live.name)).copied())
+            .or_else(|| from.and_then(|from| self.named(from)).filter(free))
+            .or_else(|| self.by_former.get(&live.name).copied().filter(free))
     }
 
-    /// Whether a manifest there speaks of a service of this name.
-    fn declares(&self, name: &ServiceName) -> bool {
-        self.named(name).is_some() || self.by_former.contains_key(name)
+    /// Whether a manifest there speaks of a service of this name that we don't declare; not by a former name
+    /// that our manifest of the same service has, too, and that means nothing to either.
+    fn declares(&self, name: &ServiceName, ours: &Desired) -> bool {
+        let former = self.by_former.get(name);
+        self.named(name).is_some() || former.is_some_and(|former| !ours.services.contains_key(&former.name))
     }
 }
 
@@ -200,9 +213,9 @@ impl Teller<'_> {
 
     /// Why a service goes that this branch does not declare.
     fn retirement(&self, name: &ServiceName) -> Cause {
-        if self.base.declares(name) {
+        if self.base.declares(name, self.ours.desired) {
             Cause::Manifest
-        } else if self.upstream.as_ref().is_some_and(|upstream| upstream.declares(name)) {
+        } else if self.upstream.as_ref().is_some_and(|upstream| upstream.declares(name, self.ours.desired)) {
             Cause::Behind
         } else {
             Cause::Drift
@@ -229,7 +242,7 @@ impl Teller<'_> {
 
     fn change(&self, shown: &ServicePlan, ours: &DesiredService, live: &LiveService) -> Told {
         let replaces = shown.kind == ServiceKind::Replace;
-        let Some(base) = self.base.manifest(ours, Some(live)) else {
+        let Some(base) = self.base.manifest(ours, live) else {
             return Told { whole: replaces.then_some(Cause::Manifest), ..Told::all(Cause::Manifest) };
         };
         let own = joins(ours, None, live, self.snapshot);
@@ -239,7 +252,7 @@ impl Teller<'_> {
         };
         let asked = theirs(&self.base.side, base);
         let upstream = self.upstream.as_ref().map_or(Upstream::None, |upstream| {
-            let manifest = upstream.manifest(ours, Some(live));
+            let manifest = upstream.manifest(ours, live);
             manifest.map_or(Upstream::Gone, |manifest| Upstream::Asks(theirs(&upstream.side, manifest)))
         });
         let rest = match (same_wish(base, ours), &upstream) {

@@ -22,5 +22,6 @@ mod promote;
 mod quickstart;
 mod replacement;
 mod schema;
+mod three_way;
 mod untold_versions;
 mod validate;
