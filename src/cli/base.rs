@@ -6,11 +6,13 @@ use std::path::{Component, Path, PathBuf};
 
 use super::Context;
 use super::git::{Entry, Git};
+use crate::env::Env;
 use crate::error::Failure;
 use crate::manifest::{self, Environment, Loaded, PROJECT_FILE, Problems, Target};
 use crate::model::{Desired, Policy};
 use crate::plan::{self, Bases, Side};
 use crate::report::diagnostics;
+use crate::report::text::visible;
 
 /// What the causes of changes are told by.
 pub(super) struct ThreeWay {
@@ -41,8 +43,8 @@ impl ThreeWay {
 }
 
 /// The commit of the manifests, with `+` where files were changed since; none where that can't be told.
-pub(super) fn commit(context: &Context<'_>, root: &Path) -> Option<String> {
-    let git = Git::open(root, context.env).ok()?;
+pub(super) fn commit(env: &Env, root: &Path) -> Option<String> {
+    let git = Git::open(root, env).ok()?;
     let head = git.head().ok()??;
     let changed = git.is_changed().unwrap_or(false);
     Some(if changed { head + "+" } else { head })
@@ -71,7 +73,8 @@ pub(super) fn read(
         None if git.is_shallow() => {
             context.ui.note(&format!(
                 "note: this clone is too shallow to tell the last commit that `{reference}` and HEAD share: \
-                 `{reference}` itself is the base, and `behind` can't be told (`fetch-depth: 0` fetches all)"
+                 `{reference}` itself is the base, and `behind` can't be told (`fetch-depth: 0` fetches all)",
+                reference = visible(reference)
             ));
             (tip, None)
         }
@@ -119,6 +122,7 @@ fn remember(
     commit: &str,
 ) -> Result<Option<Memory>, Failure> {
     let short = commit.get(..10).unwrap_or(commit);
+    let reference = &visible(reference);
     let nothing = |what: &str| {
         context.ui.note(&format!(
             "note: at {short}, by which `{reference}` is compared with, {what}: all changes count as this branch's"
@@ -278,4 +282,57 @@ fn link(target: &[u8], path: &Path) -> std::io::Result<()> {
 #[cfg(not(unix))]
 fn link(target: &[u8], path: &Path) -> std::io::Result<()> {
     fs::write(path, target)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    fn git(directory: &Path, args: &[&str]) -> String {
+        let mut command = Command::new("git");
+        command.env_clear().env("GIT_CONFIG_NOSYSTEM", "1").env("HOME", "/nonexistent");
+        command
+            .args(["-c", "user.name=Kim", "-c", "user.email=kim@example.com", "-C"])
+            .arg(directory)
+            .args(args);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    #[test]
+    fn the_commit_says_whether_files_of_the_project_were_changed_since() {
+        let top = tempfile::tempdir().unwrap();
+        let project = top.path().join("care");
+        let of = |path: &Path| commit(&Env::fixed([("", ""); 0]), path);
+        fs::create_dir_all(project.join(".amigops")).unwrap();
+        assert_eq!(of(&project), None, "no repository");
+        git(top.path(), &["init", "-q"]);
+        assert_eq!(of(&project), None, "no commit");
+        fs::write(project.join("amigops.yaml"), "version: 1").unwrap();
+        fs::write(top.path().join("other.yaml"), "").unwrap();
+        git(top.path(), &["add", "-A"]);
+        git(top.path(), &["commit", "-qm", "Start"]);
+        let head = git(top.path(), &["rev-parse", "HEAD"]);
+        // What is beside the project, or no manifest, does not count.
+        fs::write(top.path().join("other.yaml"), "changed").unwrap();
+        fs::write(project.join(".amigops/state.yaml"), "").unwrap();
+        fs::write(project.join("plan.json"), "").unwrap();
+        assert_eq!(of(&project), Some(head.clone()));
+        let changed = Some(format!("{head}+"));
+        fs::write(project.join("amigops.yaml"), "version: 1 # more").unwrap();
+        assert_eq!(of(&project), changed, "edited");
+        git(top.path(), &["add", "-A"]);
+        assert_eq!(of(&project), changed, "staged");
+        git(top.path(), &["reset", "-q", "--hard"]);
+        assert_eq!(of(&project), Some(head));
+        fs::create_dir(project.join("services")).unwrap();
+        fs::write(project.join("services/new.yaml"), "").unwrap();
+        assert_eq!(of(&project), changed, "added");
+        fs::remove_dir_all(project.join("services")).unwrap();
+        fs::remove_file(project.join("amigops.yaml")).unwrap();
+        assert_eq!(of(&project), changed, "deleted");
+    }
 }

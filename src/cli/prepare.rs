@@ -77,7 +77,7 @@ impl Prepared {
             Some(reference) => base::read(context, &loaded, reference)?,
             None => None,
         };
-        let commit = base::commit(context, &loaded.project.root);
+        let commit = base::commit(context.env, &loaded.project.root);
         let connection = connect::connect(context, &loaded)?;
         let options = Options {
             api: connection.kind(),

@@ -51,3 +51,49 @@ pub(super) fn of_service(shown: &ServicePlan) -> Option<&'static str> {
         (ServiceKind::Replace, cause) => note(Some(cause)),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn shown(kind: ServiceKind, cause: Option<Cause>, changes: &[(&str, Cause)]) -> ServicePlan {
+        let change = |(path, cause): &(&str, Cause)| Change {
+            cause: Some(*cause),
+            ..Change::new(*path, Value::Null, Value::Null)
+        };
+        ServicePlan {
+            name: "Desk".into(),
+            kind,
+            id: None,
+            former_name: None,
+            adopted: false,
+            continued: false,
+            joins: None,
+            changes: changes.iter().map(change).collect(),
+            cause,
+            steps: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_cause_is_said_once_and_only_where_it_is_not_the_branch_s_own() {
+        use Cause::{Behind, Both, Drift, Manifest};
+        for kind in [ServiceKind::Create, ServiceKind::Update, ServiceKind::Replace, ServiceKind::Retire] {
+            for cause in [None, Some(Manifest)] {
+                assert_eq!(of_service(&shown(kind, cause, &[])), None, "{kind:?} {cause:?}");
+            }
+            let words = of_service(&shown(kind, Some(Behind), &[])).unwrap_or_default();
+            assert_eq!(words.starts_with("behind: "), kind != ServiceKind::Update, "{kind:?}: {words}");
+        }
+        let replaced = |changes| of_service(&shown(ServiceKind::Replace, Some(Both), changes));
+        assert_eq!(replaced(&[("agent", Both)]), None, "the line of the agent says so");
+        assert!(replaced(&[("agent", Drift)]).is_some_and(|words| words.starts_with("conflict: ")));
+        for cause in [Drift, Both, Behind] {
+            assert!(forcing_note(Some(cause)).ends_with(note(Some(cause))));
+            assert!(note(Some(cause)).len() < 60);
+        }
+        assert_eq!((note(None), note(Some(Manifest))), ("", ""));
+    }
+}

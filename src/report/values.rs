@@ -351,6 +351,16 @@ mod tests {
     }
 
     #[test]
+    fn long_texts_have_their_note_beside_their_name() {
+        let long = "Helps returning members with questions on their plan.";
+        let change = Change::new("description", json!(long), json!("Short"));
+        let mut out = String::new();
+        changes(&mut out, 6, [("description", &change, "a note")].into_iter());
+        let text = plain(&out);
+        assert!(text.starts_with("      description   a note\n        - Helps"), "{text}");
+    }
+
+    #[test]
     fn no_line_ends_in_blanks() {
         let text = shown(6, &[("description", json!("One."), json!("One and more.\n\nThree."))]);
         assert!(text.lines().all(|line| line == line.trim_end()), "{text}");

@@ -354,6 +354,7 @@ fn a_shallow_clone_tells_what_it_can() {
 fn branches_that_share_nothing_can_not_be_compared() {
     let lab = branched(Api::Classic);
     lab.git(&["checkout", "-q", "--orphan", "other"]);
+    lab.manifests(&desk("platinum", "care"));
     lab.commit();
     let run = lab.plan("main").expect(1);
     assert!(run.stderr.contains("`main` and HEAD share no commit"), "{}", run.stderr);

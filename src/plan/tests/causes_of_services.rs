@@ -123,6 +123,27 @@ fn a_replacement_has_the_cause_of_what_forces_it() {
 }
 
 #[test]
+fn what_goes_with_a_version_set_has_its_cause() {
+    let bare = manifest(|service| service.version_sets = sets(&[]));
+    let with_dev = manifest(|service| service.version_sets = sets(&[("dev", 1, 1)]));
+    let table = [
+        (&with_dev, None, Cause::Manifest),
+        (&bare, None, Cause::Drift),
+        (&bare, Some(&with_dev), Cause::Behind),
+        (&bare, Some(&bare), Cause::Drift),
+    ];
+    for (number, (base, upstream, expected)) in table.into_iter().enumerate() {
+        let mut service = live("s1", "Desk", "A1");
+        let carried = json!({"applied_behavior_ids": ["b1"]}).as_object().cloned().unwrap();
+        service.version_sets.insert("dev".into(), VersionSet { carried, ..live_set(1, 1) });
+        let plan = told_plan(&bare, base, upstream, [service], &options());
+        for path in ["version_sets.dev.applied_behavior_ids", "version_sets.dev.agent_version"] {
+            assert_eq!(cause_at(&plan, path), Some(expected), "row {number}, {path}");
+        }
+    }
+}
+
+#[test]
 fn a_pin_that_is_carried_over_changes_because_the_agent_does() {
     for (agent, expected) in [("A2", Cause::Manifest), ("A1", Cause::Drift), ("A3", Cause::Both)] {
         let in_place = |service: &mut DesiredService| {
