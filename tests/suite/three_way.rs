@@ -250,8 +250,8 @@ fn a_project_may_be_a_directory_of_its_repository() {
 #[test]
 fn linked_manifests_are_read_as_they_were() {
     let lab = branched(Api::Classic);
-    lab.git(&["mv", "services/all.yaml", "shared.yaml"]);
-    std::os::unix::fs::symlink("../shared.yaml", lab.path().join("services/all.yaml")).unwrap();
+    lab.git(&["mv", "services/all.yaml", "desk.yaml"]);
+    std::os::unix::fs::symlink("../desk.yaml", lab.path().join("services/all.yaml")).unwrap();
     lab.commit();
     set_live(&lab, "team", "sales");
     let run = lab.plan("HEAD").expect(0);
