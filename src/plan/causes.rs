@@ -140,7 +140,7 @@ impl<'a> Known<'a> {
         let free = |theirs: &&DesiredService| !self.taken.contains(&theirs.name);
         moves
             .and_then(|live| self.named(&live.name))
-            .or(same)
+            .or(same.filter(|same| live.name == same.name || free(same)))
             .or_else(|| from.and_then(|from| self.named(from)).filter(free))
             .or_else(|| self.by_former.get(&live.name).copied().filter(free))
     }
