@@ -3,6 +3,7 @@
 //! Everything else gets an [`Env`] handed in, so that tests decide what it says.
 #![allow(clippy::disallowed_methods, reason = "this is the one room that may")]
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -37,6 +38,17 @@ impl Env {
             Variables::Fixed(all) => all.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()),
         };
         value.filter(|value| !value.is_empty())
+    }
+
+    /// The names of the variables that begin like this.
+    pub fn names_beginning(&self, start: &str) -> Vec<OsString> {
+        let begins = |name: &OsString| name.as_encoded_bytes().starts_with(start.as_bytes());
+        match &self.variables {
+            Variables::Process => std::env::vars_os().map(|(name, _)| name).filter(begins).collect(),
+            Variables::Fixed(all) => {
+                all.iter().map(|(name, _)| OsString::from(name)).filter(begins).collect()
+            }
+        }
     }
 
     /// The working directory, or `.` where it can't be told.

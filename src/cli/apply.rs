@@ -12,7 +12,7 @@ use super::saved;
 use crate::apply::{self, Event, Outcome, Report, Settings};
 use crate::error::{self, Failure, Success, exit_code};
 use crate::model::{ServiceId, ServiceName, Snapshot};
-use crate::plan::{Action, Origin, Plan};
+use crate::plan::{self, Action, Origin, Plan, PlanError};
 use crate::plan_file::{self, Document};
 use crate::report::text::{self, count};
 use crate::report::{events, human, progress};
@@ -31,6 +31,9 @@ pub(super) struct Apply {
     /// How the run is told on stdout: with `json`, a line for the plan, for each step and for the end
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     format: Format,
+    /// With --base: overwrite what was changed live since, and what this branch is behind of
+    #[arg(long)]
+    overwrite_drift: bool,
 }
 
 /// How a run is told on stdout.
@@ -49,12 +52,14 @@ impl Apply {
             return self.run_saved(context, path).await;
         }
         let prepared = Prepared::new(context, &self.plan)?;
+        self.can_tell_conflicts(&prepared)?;
         let (snapshot, plan) = prepared.plan(prepared.connection.read()).await?;
         let document = || prepared.document(&prepared.origin(context), &snapshot, &plan);
         self.show(context, &plan, &prepared.origin(context), document);
         if plan.is_empty() {
             return self.nothing_to_do(context, &plan);
         }
+        self.refuse_conflicts(&plan)?;
         self.approve(context, &prepared)?;
         let run =
             Run { context, prepared: &prepared, plan: &plan, scope: Scope::Everything, format: self.format };
@@ -73,6 +78,7 @@ impl Apply {
         if plan.is_empty() {
             return self.nothing_to_do(context, &plan);
         }
+        self.refuse_conflicts(&plan)?;
         saved::mark(context, path, &document);
         let run =
             Run { context, prepared: &prepared, plan: &plan, scope: Scope::ThePlan, format: self.format };
@@ -92,6 +98,27 @@ impl Apply {
             context.ui.data(&events::conclusion(&report, Some(true), &plan.ids, exit_code::DONE));
         }
         Ok(Success::Done)
+    }
+
+    /// Without the base's manifests nobody knows what would be overwritten.
+    fn can_tell_conflicts(&self, prepared: &Prepared) -> Result<(), Failure> {
+        let Some(reference) = self.plan.base.as_ref().filter(|_| !self.overwrite_drift) else {
+            return Ok(());
+        };
+        if prepared.three_way.is_some() {
+            return Ok(());
+        }
+        Err(Failure::other(format!(
+            "the manifests by which `{reference}` is compared with can't be read, so that conflicts with live \
+             changes can't be told; nothing was sent"
+        ))
+        .hint("apply without --base, or with --overwrite-drift, to bring the manifests about all the same"))
+    }
+
+    /// Refuses a plan that would undo what somebody else has done since the base.
+    fn refuse_conflicts(&self, plan: &Plan) -> Result<(), Failure> {
+        let problems = if self.overwrite_drift { Vec::new() } else { plan::conflicts(plan) };
+        if problems.is_empty() { Ok(()) } else { Err(PlanError { problems }.into()) }
     }
 
     fn approve(&self, context: &Context<'_>, prepared: &Prepared) -> Result<(), Failure> {

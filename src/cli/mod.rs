@@ -1,11 +1,13 @@
 //! One command a file: arguments and `run`, thin. May import everything.
 
 mod apply;
+mod base;
 mod completions;
 mod connect;
 mod drift;
 mod emulator;
 mod files;
+mod git;
 mod graph;
 mod ids;
 mod import;

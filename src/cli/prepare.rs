@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use clap::Args;
 
 use super::Context;
+use super::base::{self, ThreeWay};
 use super::connect::{self, Connection};
 use crate::error::Failure;
 use crate::manifest::{self, Loaded, Places, Target};
 use crate::model::{MaxRemovals, ServiceId, ServiceName, Snapshot};
 use crate::plan::{self, Options, Origin, Plan, verify};
 use crate::plan_file::{Chosen, Document};
-use crate::remote::{ReadApi, read_snapshot};
+use crate::remote::{ReadApi, complete_snapshot, read_snapshot};
 use crate::report::diagnostics;
 
 /// What `plan` and `apply` take both.
@@ -32,6 +33,9 @@ pub(super) struct PlanArgs {
     /// Only this service; may be repeated
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
+    /// Tell whose doing each change is, by the manifests at the commit that this branch shares with REF
+    #[arg(long, value_name = "REF", allow_hyphen_values = true)]
+    pub(super) base: Option<String>,
 }
 
 impl PlanArgs {
@@ -44,6 +48,7 @@ impl PlanArgs {
             take_over: *take_over,
             allow_protected: *allow_protected,
             only: only.iter().map(|name| name.as_str().to_owned()).collect(),
+            base: None,
         }
     }
 }
@@ -83,6 +88,10 @@ pub(super) struct Prepared {
     pub(super) loaded: Loaded,
     pub(super) connection: Connection,
     pub(super) options: Options,
+    /// The commit of the manifests.
+    commit: Option<String>,
+    /// What the causes of changes are told by, where that was asked for and can be.
+    pub(super) three_way: Option<ThreeWay>,
 }
 
 impl Prepared {
@@ -102,6 +111,11 @@ impl Prepared {
 
     /// Connects to the environment that was loaded.
     pub(super) fn of(context: &Context<'_>, args: &PlanArgs, loaded: Loaded) -> Result<Self, Failure> {
+        let three_way = match &args.base {
+            Some(reference) => base::read(context, &loaded, reference)?,
+            None => None,
+        };
+        let commit = base::commit(context.env, &loaded.project.root);
         let connection = connect::connect(context, &loaded)?;
         let options = Options {
             api: connection.kind(),
@@ -114,7 +128,7 @@ impl Prepared {
             only: args.only.iter().map(ServiceName::new).collect::<BTreeSet<_>>(),
             enforce_guardrails: true,
         };
-        Ok(Self { loaded, connection, options })
+        Ok(Self { loaded, connection, options, commit, three_way })
     }
 
     /// Reads the live state and plans. The plan has the verifier's approval.
@@ -125,6 +139,7 @@ impl Prepared {
         let plan = plan::plan(desired, &snapshot, policy, &self.options)?;
         let violations = verify::verify(desired, &snapshot, policy, &self.options, &plan);
         if violations.is_empty() {
+            let plan = self.with_causes(api, &snapshot, plan).await?;
             return Ok((snapshot, plan));
         }
         let mut failure = Failure::other("the plan breaks its own rules and is not used; nothing was sent")
@@ -139,6 +154,24 @@ impl Prepared {
     pub(super) fn document(&self, origin: &Origin, snapshot: &Snapshot, plan: &Plan) -> Document {
         let (desired, policy) = (&self.loaded.desired, &self.loaded.project.policy);
         Document::new(plan, origin, &self.options, desired, snapshot, policy)
+    }
+
+    /// Gives the plan's changes their causes, where a base is known. What only the base names is read apart, so
+    /// that it can't change the plan.
+    async fn with_causes(
+        &self,
+        api: &impl ReadApi,
+        snapshot: &Snapshot,
+        plan: Plan,
+    ) -> Result<Plan, Failure> {
+        let Some(three_way) = &self.three_way else { return Ok(plan) };
+        let (desired, policy) = (&self.loaded.desired, &self.loaded.project.policy);
+        let bases = three_way.bases();
+        let known = complete_snapshot(api, snapshot.clone(), |snapshot| {
+            plan::cause_lookups(&plan, desired, &bases, snapshot)
+        });
+        let known = known.await?;
+        Ok(plan::with_causes(plan, desired, &bases, &known, policy, &self.options))
     }
 
     /// Reads the live state, and gives the declared services' ids, whatever else a plan would say.
@@ -156,8 +189,8 @@ impl Prepared {
             api: self.connection.kind(),
             organization: self.connection.organization.clone(),
             created_at: context.env.timestamp(),
-            commit: None,
-            base: None,
+            commit: self.commit.clone(),
+            base: self.three_way.as_ref().map(|three_way| three_way.origin.clone()),
         }
     }
 }

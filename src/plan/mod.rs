@@ -9,10 +9,14 @@
 //! * [`services`] and [`replacement`]: the steps of one service; [`orphans`]: of one that no manifest declares;
 //! * [`order`]: who waits for whom, names included;
 //! * [`guardrails`]: what a plan may not do;
+//! * [`causes`]: whose doing each change is, told by the manifests of a base commit;
+//! * [`conflicts`](fn@conflicts): changes that an apply should not make past somebody else's;
 //! * [`estimate`]: requests, and the time that the limits impose;
 //! * [`verify`]: an independent judge of finished plans, sharing no code with the rest.
 
 mod build;
+mod causes;
+mod conflicts;
 mod diff;
 mod estimate;
 mod guardrails;
@@ -33,6 +37,8 @@ pub mod verify;
 pub(crate) mod tests;
 
 pub use build::{ids, plan};
+pub use causes::{Bases, Side, cause_lookups, with_causes};
+pub use conflicts::{conflicts, worst};
 pub use lookups::lookups;
 pub use names::is_leftover;
 pub use types::{

@@ -40,6 +40,20 @@ pub(super) fn resolve(
     joins
 }
 
+/// The id that a reference of another commit's manifest means today; none where that can't be told.
+pub(super) fn quietly<Id: Ord + Clone + for<'t> From<&'t str>>(
+    reference: &Reference,
+    catalog: &Catalog<Id>,
+) -> Option<Id> {
+    match reference {
+        Reference::Id(text) => Some(Id::from(text)),
+        Reference::Name(name) => match catalog.named(name).as_slice() {
+            [(id, _)] => Some((*id).clone()),
+            _ => None,
+        },
+    }
+}
+
 fn one<Id: Ord + Clone + AsRef<str> + for<'t> From<&'t str>>(
     service: &DesiredService,
     noun: &str,

@@ -12,8 +12,8 @@ use super::types::{
 };
 use super::{names, pins, replacement};
 use crate::model::{
-    AgentId, ContextGraphId, DesiredService, LiveService, NewService, OnAgentChange, Retire, ServiceName,
-    ServiceUpdate, VersionSet, VersionSetName, settings,
+    AgentId, ContextGraphId, DesiredService, LiveService, NewService, OnAgentChange, Policy, Retire,
+    ServiceName, ServiceUpdate, VersionSet, VersionSetName, settings,
 };
 
 /// Adds the steps that bring one declared service about.
@@ -251,7 +251,7 @@ pub(super) fn version_set_steps(
     }
     let mut deleted = Vec::new();
     for (name, before) in &live.version_sets {
-        let goes = !content.version_sets.contains_key(name) && may_go(draft, wanted, name);
+        let goes = !content.version_sets.contains_key(name) && may_go(draft.policy, wanted, name);
         if goes {
             let action = Action::DeleteVersionSet { id: live.id.clone(), name: name.clone() };
             let mut step = DraftStep::new(&wanted.name, action, Risk::Destructive);
@@ -265,11 +265,11 @@ pub(super) fn version_set_steps(
 }
 
 /// Whether a version set that is not wanted is the manifest's to delete.
-fn may_go(draft: &Draft<'_>, wanted: &DesiredService, name: &VersionSetName) -> bool {
+pub(super) fn may_go(policy: &Policy, wanted: &DesiredService, name: &VersionSetName) -> bool {
     let ignored = wanted.lifecycle.ignore.iter().any(|path| {
         path.0[0] == "version_sets" && path.0.get(1).is_none_or(|second| second == name.as_str())
     });
-    wanted.version_sets.is_some() && !name.is_release() && !draft.policy.is_unmanaged(name) && !ignored
+    wanted.version_sets.is_some() && !name.is_release() && !policy.is_unmanaged(name) && !ignored
 }
 
 /// Whether a service can carry so many tags, the tool's own included; if not, that is a problem.

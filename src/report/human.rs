@@ -6,11 +6,11 @@ use std::fmt::Write as _;
 
 use super::text::{BAD, CHANGED, DIM, GOOD, STRONG, count, padded, short_id, styled, visible};
 use super::values::{FIELDS, VALUE_COLUMN, changes, field, new_settings};
-use super::{Section, drift};
+use super::{Section, causes, drift};
 use crate::model::{Api, Pin, Retire, ServiceId, ServiceName, VersionSet};
 use crate::plan::{
-    Action, Change, Estimate, LastChange, Origin, Plan, PlanError, ProblemKind, ServiceKind, ServicePlan,
-    Step,
+    Action, Cause, Change, Estimate, LastChange, Origin, Plan, PlanError, ProblemKind, ServiceKind,
+    ServicePlan, Step, worst,
 };
 
 /// Where ids begin.
@@ -41,10 +41,11 @@ fn failed(command: &str, origin: &Origin, reason: &str) -> String {
 /// Renders a whole plan.
 pub fn plan(command: &str, plan: &Plan, origin: &Origin) -> String {
     let mut out = String::new();
-    let Origin { environment, api, organization, .. } = origin;
+    let Origin { environment, api, organization, base, .. } = origin;
+    let base = base.as_ref().map(|base| format!(" · {}", causes::base(base))).unwrap_or_default();
     let _ = writeln!(
         out,
-        "amigops {command} · environment {} ({}, {}) · {}, {} declared{}\n",
+        "amigops {command} · environment {} ({}, {}) · {}, {} declared{base}{}\n",
         styled(STRONG, &visible(environment)),
         api.as_str(),
         visible(organization),
@@ -106,7 +107,12 @@ fn service(out: &mut String, plan: &Plan, shown: &ServicePlan, api: Api) {
     if let Some(former) = &shown.former_name
         && shown.kind != ServiceKind::Replace
     {
-        field(out, "renamed from", &visible(former.as_str()));
+        let renamed = shown.changes.iter().find(|change| change.path == "service");
+        let cause = beside(renamed.and_then(|change| change.cause));
+        field(out, "renamed from", &format!("{}{cause}", visible(former.as_str())));
+    }
+    if let Some(cause) = causes::of_service(shown) {
+        field(out, "cause", &styled(BAD, cause));
     }
     if shown.adopted {
         field(out, "adopted", "it has no owner yet: the ownership tag is set");
@@ -122,7 +128,8 @@ fn service(out: &mut String, plan: &Plan, shown: &ServicePlan, api: Api) {
     let noted = own.map(|change| {
         let forces =
             shown.kind == ServiceKind::Replace && matches!(change.path.as_str(), "agent" | "context_graph");
-        (change.path.as_str(), change, if forces { "forces a new service" } else { "" })
+        let note = if forces { causes::forcing_note } else { causes::note };
+        (change.path.as_str(), change, note(change.cause))
     });
     changes(out, FIELDS, noted);
     match shown.kind {
@@ -149,6 +156,14 @@ fn last_change(last: &LastChange) -> String {
         }
     }
     text
+}
+
+/// What is said of a cause at the end of a line.
+fn beside(cause: Option<Cause>) -> String {
+    match causes::note(cause) {
+        "" => String::new(),
+        note => format!("   {}", styled(BAD, note)),
+    }
 }
 
 pub(super) fn steps<'a>(plan: &'a Plan, shown: &'a ServicePlan) -> impl Iterator<Item = &'a Step> {
@@ -222,7 +237,8 @@ fn version_set_changes(out: &mut String, all: &[Change]) {
 fn set_changes(out: &mut String, all: &[Change]) {
     let below =
         |change: &'_ Change| set_of(&change.path).map_or(0, |(_, rest)| change.path.len() - rest.len());
-    changes(out, FIELDS + 2, all.iter().map(|change| (&change.path[below(change)..], change, "")));
+    let noted = all.iter().map(|change| (&change.path[below(change)..], change, causes::note(change.cause)));
+    changes(out, FIELDS + 2, noted);
 }
 
 /// The steps of a replacement in a line.
@@ -279,14 +295,16 @@ fn step_lines(out: &mut String, step: &Step) {
             let mark = if *creates { styled(GOOD, "+") } else { styled(CHANGED, "~") };
             let line = format!("    {mark} version set {}", visible(name.as_str()));
             if *creates {
-                let _ = writeln!(out, "{} {}", padded(&line, VALUE_COLUMN + 6), pins(content));
+                let cause = beside(worst(step.changes.iter().map(|change| change.cause)));
+                let _ = writeln!(out, "{} {}{cause}", padded(&line, VALUE_COLUMN + 6), pins(content));
                 return;
             }
             let _ = writeln!(out, "{line}");
             set_changes(out, &step.changes);
         }
         Action::DeleteVersionSet { name, .. } => {
-            let _ = writeln!(out, "    {} version set {}", styled(BAD, "-"), visible(name.as_str()));
+            let cause = beside(worst(step.changes.iter().map(|change| change.cause)));
+            let _ = writeln!(out, "    {} version set {}{cause}", styled(BAD, "-"), visible(name.as_str()));
         }
         Action::SetAside { update, .. } => {
             let name = update.name.as_ref().map_or("", ServiceName::as_str);

@@ -3,6 +3,7 @@
 //! They give text with ANSI colours; `ui` takes the colours out where they aren't wanted. What comes from
 //! files or the API is data: it passes through [`text::visible`] before it is shown.
 
+mod causes;
 pub mod diagnostics;
 mod drift;
 pub mod events;

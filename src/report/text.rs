@@ -99,6 +99,11 @@ pub fn short_id(id: &str) -> String {
     format!("{}…{}", head.iter().collect::<String>(), tail.iter().collect::<String>())
 }
 
+/// A commit's id, short enough for a line.
+pub(super) fn short_commit(id: &str) -> String {
+    visible(id).chars().take(10).collect()
+}
+
 /// How many columns a text takes, as far as counting characters tells.
 pub(super) fn width(text: &str) -> usize {
     text.chars().count()

@@ -130,10 +130,11 @@ fn block(path: &str) -> Option<&str> {
 fn line(out: &mut String, indent: usize, path: &str, leaf: &Leaf<'_>) {
     let blank = " ".repeat(indent);
     let Leaf { before, after, note, .. } = leaf;
+    let note = if note.is_empty() { String::new() } else { format!("   {}", styled(BAD, note)) };
     if let (Value::String(before), Value::String(after)) = (before, after)
         && (is_long(before) || is_long(after))
     {
-        let _ = writeln!(out, "{blank}{}", path.trim_end());
+        let _ = writeln!(out, "{blank}{}{note}", path.trim_end());
         text_diff(out, &format!("{blank}  "), before, after);
         return;
     }
@@ -144,7 +145,6 @@ fn line(out: &mut String, indent: usize, path: &str, leaf: &Leaf<'_>) {
     let value = value.unwrap_or_else(|| {
         format!("{} → {}", styled(BAD, &short_value(before)), styled(GOOD, &short_value(after)))
     });
-    let note = if note.is_empty() { String::new() } else { format!("   {}", styled(BAD, note)) };
     let _ = writeln!(out, "{blank}{path} {value}{note}");
 }
 
@@ -372,6 +372,16 @@ mod tests {
         assert!(lines[4].trim_start().starts_with("and ") && lines[4].ends_with(" more"), "{text}");
         assert!(lines.iter().all(|line| width(line) <= LINE + 1), "{text}");
         assert!(lines[5].contains("risk_scorer forward") && lines[5].contains(" · "), "{text}");
+    }
+
+    #[test]
+    fn long_texts_have_their_note_beside_their_name() {
+        let long = "Helps returning members with questions on their plan.";
+        let change = Change::new("description", json!(long), json!("Short"));
+        let mut out = String::new();
+        changes(&mut out, 6, [("description", &change, "a note")].into_iter());
+        let text = plain(&out);
+        assert!(text.starts_with("      description   a note\n        - Helps"), "{text}");
     }
 
     #[test]

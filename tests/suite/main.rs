@@ -26,5 +26,6 @@ mod quickstart;
 mod replacement;
 mod saved_plan;
 mod schema;
+mod three_way;
 mod untold_versions;
 mod validate;

@@ -3,6 +3,8 @@
 
 pub(crate) mod build;
 mod cases;
+mod causes;
+mod causes_of_services;
 pub(crate) mod generate;
 mod looking;
 mod platform;

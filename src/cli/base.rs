@@ -1,0 +1,338 @@
+//! The manifests of a base commit: what `--base` compares with. May import everything.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+use super::Context;
+use super::git::{Entry, Git};
+use crate::env::Env;
+use crate::error::Failure;
+use crate::manifest::{self, Environment, Loaded, PROJECT_FILE, Problems, Target};
+use crate::model::{Desired, Policy};
+use crate::plan::{self, Bases, Side};
+use crate::report::diagnostics;
+use crate::report::text::visible;
+
+/// What the causes of changes are told by.
+pub(super) struct ThreeWay {
+    /// Where it is from.
+    pub(super) origin: plan::Base,
+    base: Memory,
+    upstream: Option<Memory>,
+}
+
+/// What the manifests of one commit wanted.
+#[derive(Default)]
+struct Memory {
+    desired: Desired,
+    policy: Policy,
+}
+
+impl Memory {
+    fn side(&self) -> Side<'_> {
+        Side { desired: &self.desired, policy: &self.policy }
+    }
+}
+
+impl ThreeWay {
+    /// The commits as planning takes them.
+    pub(super) fn bases(&self) -> Bases<'_> {
+        Bases { base: self.base.side(), upstream: self.upstream.as_ref().map(Memory::side) }
+    }
+}
+
+/// The commit of the manifests, with `+` where files were changed since; none where that can't be told.
+pub(super) fn commit(env: &Env, root: &Path) -> Option<String> {
+    let git = Git::open(root, env).ok()?;
+    let head = git.head().ok()??;
+    let changed = git.is_changed().unwrap_or(false);
+    Some(if changed { head + "+" } else { head })
+}
+
+/// Reads the manifests at the base, and at the tip of the branch that it is compared with. None, and a
+/// warning, where they can't be read as manifests.
+///
+/// # Errors
+///
+/// Where there is no such commit, or git can't read it.
+pub(super) fn read(
+    context: &Context<'_>,
+    loaded: &Loaded,
+    reference: &str,
+) -> Result<Option<ThreeWay>, Failure> {
+    let root = &loaded.project.root;
+    let git = Git::open(root, context.env)?;
+    let head = git
+        .head()?
+        .ok_or_else(|| Failure::other("--base compares with a commit, and nothing is committed here yet"))?;
+    let tip = git.commit(reference)?.ok_or_else(|| unknown(&git, reference))?;
+    let (commit, upstream) = match git.merge_base(&tip, &head)? {
+        Some(shared) if shared == tip => (tip, None),
+        Some(shared) => (shared, Some(tip)),
+        None if git.is_shallow() => {
+            context.ui.note(&format!(
+                "note: this clone is too shallow to tell the last commit that `{reference}` and HEAD share: \
+                 `{reference}` itself is the base, and `behind` can't be told (`fetch-depth: 0` fetches all)",
+                reference = visible(reference)
+            ));
+            (tip, None)
+        }
+        None => return Err(strangers(reference)),
+    };
+    let memory = |commit: &str| remember(context, &git, loaded, reference, commit);
+    let Some(base) = memory(&commit)? else { return Ok(None) };
+    let upstream = match &upstream {
+        None => None,
+        Some(tip) => match memory(tip)? {
+            None => return Ok(None),
+            known => known,
+        },
+    };
+    let origin = plan::Base { reference: reference.to_owned(), commit };
+    Ok(Some(ThreeWay { origin, base, upstream }))
+}
+
+fn unknown(git: &Git, reference: &str) -> Failure {
+    let failure = Failure::other(format!("--base: this clone has no commit that `{reference}` names"));
+    let failure = match reference.split_once('/') {
+        Some(("origin", branch)) => failure
+            .hint(format!("fetch it: `git fetch --depth=1 origin +{branch}:refs/remotes/origin/{branch}`")),
+        _ => failure.hint("`git branch --all` and `git tag` list the names there are"),
+    };
+    if git.is_shallow() {
+        failure.hint("this clone is shallow: with actions/checkout, `fetch-depth: 0` fetches all branches")
+    } else {
+        failure
+    }
+}
+
+fn strangers(reference: &str) -> Failure {
+    Failure::other(format!("--base: `{reference}` and HEAD share no commit"))
+        .hint("name the branch that this one will be merged into")
+}
+
+/// The manifests of one commit. None, and a warning, where they are broken; empty, and a note, where the commit
+/// says nothing of this environment.
+fn remember(
+    context: &Context<'_>,
+    git: &Git,
+    loaded: &Loaded,
+    reference: &str,
+    commit: &str,
+) -> Result<Option<Memory>, Failure> {
+    let short = commit.get(..10).unwrap_or(commit);
+    let reference = &visible(reference);
+    let nothing = |what: &str| {
+        context.ui.note(&format!(
+            "note: at {short}, by which `{reference}` is compared with, {what}: all changes count as this branch's"
+        ));
+        Ok(Some(Memory::default()))
+    };
+    let environment = &loaded.environment;
+    let Some(exported) = export(git, commit)? else {
+        return nothing("the project did not exist");
+    };
+    let read = manifest::load_project(exported.path()).and_then(|project| {
+        match project.environments.get(&environment.name) {
+            None => Ok(Err(format!("environment `{}` did not exist", environment.name))),
+            Some(former) if !is_same_place(former, environment) => {
+                Ok(Err(format!("environment `{}` was another place", environment.name)))
+            }
+            Some(_) => manifest::survey(exported.path(), Some(&environment.name), &BTreeMap::new()).map(Ok),
+        }
+    });
+    match read {
+        Ok(Ok(survey)) => {
+            let Loaded { desired, project, .. } = survey.loaded;
+            Ok(Some(Memory { desired, policy: project.policy }))
+        }
+        Ok(Err(what)) => nothing(&what),
+        Err(problems) => {
+            warn(context, reference, short, &problems);
+            Ok(None)
+        }
+    }
+}
+
+fn warn(context: &Context<'_>, reference: &str, short: &str, problems: &Problems) {
+    let shown = diagnostics::render_problems(problems, context.ui.colors_errors());
+    context.ui.note(&format!(
+        "warning: the manifests at {short}, by which `{reference}` is compared with, can't be read, so that no \
+         causes are told:\n{}",
+        shown.trim_end()
+    ));
+}
+
+/// Whether two commits mean the same services by an environment's name. What only a variable says is taken
+/// to be the same.
+fn is_same_place(one: &Environment, other: &Environment) -> bool {
+    let same =
+        |one: &Option<String>, other: &Option<String>| one.is_none() || other.is_none() || one == other;
+    match (&one.target, &other.target) {
+        (Target::Classic { organization: one, .. }, Target::Classic { organization: other, .. }) => {
+            same(one, other)
+        }
+        (Target::Platform { workspace: one, .. }, Target::Platform { workspace: other, .. }) => {
+            same(one, other)
+        }
+        (Target::Embedded { dialect: one, .. }, Target::Embedded { dialect: other, .. }) => one == other,
+        _ => false,
+    }
+}
+
+/// Writes a commit's project to a directory of its own; none where the commit has no project.
+fn export(git: &Git, commit: &str) -> Result<Option<tempfile::TempDir>, Failure> {
+    let Some(entries) = git.entries(commit, PROJECT_FILE)? else { return Ok(None) };
+    let directory = tempfile::Builder::new()
+        .prefix("amigops-base-")
+        .tempdir()
+        .map_err(|error| Failure::other(format!("no temporary directory can be made: {error}")))?;
+    let project_file: Vec<&Entry> = entries.iter().filter(|entry| entry.path == PROJECT_FILE).collect();
+    write(git, directory.path(), &project_file)?;
+    // What else belongs to the project, its file says; where that is broken, nothing does.
+    let Ok(project) = manifest::load_project(directory.path()) else { return Ok(Some(directory)) };
+    let root = fs::canonicalize(directory.path()).unwrap_or_else(|_| directory.path().to_owned());
+    let seeds: BTreeSet<PathBuf> = project
+        .environments
+        .values()
+        .filter_map(|environment| match &environment.target {
+            Target::Embedded { seed: Some(seed), .. } => seed.strip_prefix(&root).ok().map(Path::to_owned),
+            _ => None,
+        })
+        .collect();
+    let globs = globs(&project.manifests);
+    let links = links(git, &entries)?;
+    let belongs = |entry: &&Entry| {
+        entry.path != PROJECT_FILE
+            && (entry.is_link
+                || globs.is_match(&entry.path)
+                || seeds.contains(Path::new(&entry.path))
+                || links.iter().any(|target| Path::new(&entry.path).starts_with(target)))
+    };
+    let (links, files): (Vec<&Entry>, Vec<&Entry>) =
+        entries.iter().filter(belongs).partition(|entry| entry.is_link);
+    // Links last, so that nothing is ever written through one.
+    write(git, directory.path(), &files)?;
+    write(git, directory.path(), &links)?;
+    Ok(Some(directory))
+}
+
+fn globs(patterns: &[String]) -> globset::GlobSet {
+    let mut set = globset::GlobSetBuilder::new();
+    for pattern in patterns {
+        let pattern = pattern.trim_start_matches("./");
+        set.add(match globset::GlobBuilder::new(pattern).literal_separator(true).build() {
+            Ok(glob) => glob,
+            // The loader reports it.
+            Err(_) => continue,
+        });
+    }
+    set.build().unwrap_or_default()
+}
+
+/// What the project's symbolic links lead to, as paths within it.
+fn links(git: &Git, entries: &[Entry]) -> Result<BTreeSet<PathBuf>, Failure> {
+    let links: Vec<&Entry> = entries.iter().filter(|entry| entry.is_link).collect();
+    if links.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let contents = git.contents(&links)?;
+    let target = |(link, content): (&&Entry, Vec<u8>)| {
+        let mut path = Path::new(&link.path).parent()?.to_owned();
+        for part in Path::new(std::str::from_utf8(&content).ok()?).components() {
+            match part {
+                Component::Normal(name) => path.push(name),
+                Component::CurDir => {}
+                // Out of the project: the loader refuses such a link.
+                Component::ParentDir => path.pop().then_some(())?,
+                Component::RootDir | Component::Prefix(_) => return None,
+            }
+        }
+        Some(path)
+    };
+    Ok(links.iter().zip(contents).filter_map(target).collect())
+}
+
+fn write(git: &Git, directory: &Path, entries: &[&Entry]) -> Result<(), Failure> {
+    // Nothing but a damaged repository holds such a path; it must not lead anywhere else all the same.
+    let inside = |path: &str| Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
+    let entries: Vec<&Entry> = entries.iter().copied().filter(|entry| inside(&entry.path)).collect();
+    if entries.is_empty() {
+        return Ok(());
+    }
+    for (entry, content) in entries.iter().zip(git.contents(&entries)?) {
+        let path = directory.join(&entry.path);
+        let written = path
+            .parent()
+            .map_or(Ok(()), fs::create_dir_all)
+            .and_then(|()| if entry.is_link { link(&content, &path) } else { fs::write(&path, &content) });
+        written.map_err(|error| Failure::other(format!("`{}` can't be written: {error}", path.display())))?;
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn link(target: &[u8], path: &Path) -> std::io::Result<()> {
+    use std::os::unix::ffi::OsStrExt;
+    std::os::unix::fs::symlink(std::ffi::OsStr::from_bytes(target), path)
+}
+
+/// Where links need a privilege, git writes their targets into plain files, too.
+#[cfg(not(unix))]
+fn link(target: &[u8], path: &Path) -> std::io::Result<()> {
+    fs::write(path, target)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    fn git(directory: &Path, args: &[&str]) -> String {
+        let mut command = Command::new("git");
+        command.env_clear().env("GIT_CONFIG_NOSYSTEM", "1").env("HOME", "/nonexistent");
+        command
+            .args(["-c", "user.name=Kim", "-c", "user.email=kim@example.com", "-C"])
+            .arg(directory)
+            .args(args);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    #[test]
+    fn the_commit_says_whether_files_of_the_project_were_changed_since() {
+        let top = tempfile::tempdir().unwrap();
+        let project = top.path().join("care");
+        let of = |path: &Path| commit(&Env::fixed([("", ""); 0]), path);
+        fs::create_dir_all(project.join(".amigops")).unwrap();
+        assert_eq!(of(&project), None, "no repository");
+        git(top.path(), &["init", "-q"]);
+        assert_eq!(of(&project), None, "no commit");
+        fs::write(project.join("amigops.yaml"), "version: 1").unwrap();
+        fs::write(top.path().join("other.yaml"), "").unwrap();
+        git(top.path(), &["add", "-A"]);
+        git(top.path(), &["commit", "-qm", "Start"]);
+        let head = git(top.path(), &["rev-parse", "HEAD"]);
+        // What is beside the project, or no manifest, does not count.
+        fs::write(top.path().join("other.yaml"), "changed").unwrap();
+        fs::write(project.join(".amigops/state.yaml"), "").unwrap();
+        fs::write(project.join("plan.json"), "").unwrap();
+        assert_eq!(of(&project), Some(head.clone()));
+        let changed = Some(format!("{head}+"));
+        fs::write(project.join("amigops.yaml"), "version: 1 # more").unwrap();
+        assert_eq!(of(&project), changed, "edited");
+        git(top.path(), &["add", "-A"]);
+        assert_eq!(of(&project), changed, "staged");
+        git(top.path(), &["reset", "-q", "--hard"]);
+        assert_eq!(of(&project), Some(head));
+        fs::create_dir(project.join("services")).unwrap();
+        fs::write(project.join("services/new.yaml"), "").unwrap();
+        assert_eq!(of(&project), changed, "added");
+        fs::remove_dir_all(project.join("services")).unwrap();
+        fs::remove_file(project.join("amigops.yaml")).unwrap();
+        assert_eq!(of(&project), changed, "deleted");
+    }
+}

@@ -1,0 +1,127 @@
+//! Changes that would undo what somebody else has done since the base. May import `model` only.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::causes::weight;
+use super::types::{Cause, Change, Plan, Problem, ProblemKind, ServiceKind, ServicePlan};
+
+/// The longest value that a message quotes, in characters.
+const LONGEST: usize = 60;
+
+/// The cause among these that a reader must hear of first.
+pub fn worst(causes: impl IntoIterator<Item = Option<Cause>>) -> Option<Cause> {
+    causes.into_iter().flatten().max_by_key(|cause| weight(*cause))
+}
+
+/// Changes that both sides have made, and changes that only a branch that is behind would make: each is a
+/// reason to stop, unless the live state is to be overwritten. None where no base is known.
+pub fn conflicts(plan: &Plan) -> Vec<Problem> {
+    let mut found: Vec<(Cause, Problem)> = Vec::new();
+    for service in &plan.services {
+        let before = found.len();
+        if service.kind == ServiceKind::Update || service.kind == ServiceKind::Replace {
+            changes(&mut found, plan, service);
+        }
+        if let Some(cause) = service.cause.filter(is_conflict)
+            && found.len() == before
+        {
+            found.push((cause, problem(service, whole(service, cause))));
+        }
+    }
+    // What to do is said once for each kind.
+    for kind in [Cause::Both, Cause::Behind] {
+        if let Some((_, last)) = found.iter_mut().rfind(|(cause, _)| *cause == kind) {
+            last.help = advice(kind).into_iter().map(str::to_owned).collect();
+        }
+    }
+    found.into_iter().map(|(_, problem)| problem).collect()
+}
+
+fn is_conflict(cause: &Cause) -> bool {
+    matches!(cause, Cause::Both | Cause::Behind)
+}
+
+fn changes(found: &mut Vec<(Cause, Problem)>, plan: &Plan, service: &ServicePlan) {
+    let steps = service.steps.iter().filter_map(|id| plan.step(*id));
+    let mut told = BTreeSet::new();
+    for change in service.changes.iter().chain(steps.flat_map(|step| &step.changes)) {
+        if let Some(cause) = change.cause.filter(is_conflict)
+            && told.insert(change.path.as_str())
+        {
+            found.push((cause, problem(service, one(service, change, cause))));
+        }
+    }
+}
+
+fn problem(service: &ServicePlan, message: String) -> Problem {
+    Problem {
+        kind: ProblemKind::Refused,
+        service: Some(service.name.clone()),
+        place: None,
+        message,
+        help: Vec::new(),
+    }
+}
+
+fn one(service: &ServicePlan, change: &Change, cause: Cause) -> String {
+    let (name, path) = (&service.name, &change.path);
+    let (live, wanted) = (quoted(&change.before), quoted(&change.after));
+    match cause {
+        Cause::Behind => format!(
+            "`{name}`: `{path}` is {live} live, as the base's branch has it; this branch, which is behind, would make it {wanted}"
+        ),
+        _ => format!(
+            "`{name}`: `{path}` is {live} live and {wanted} in the manifest, and the base says neither"
+        ),
+    }
+}
+
+fn whole(service: &ServicePlan, cause: Cause) -> String {
+    let name = &service.name;
+    match (service.kind, cause) {
+        (ServiceKind::Retire, _) => {
+            format!("`{name}` would be retired, and the base's branch declares it: this branch is behind")
+        }
+        (ServiceKind::Create, Cause::Behind) => format!(
+            "`{name}` would be created, and the base's branch no longer declares it: this branch is behind"
+        ),
+        (ServiceKind::Create, _) => {
+            format!("`{name}` would be created: it is gone live, and its manifest has changed since the base")
+        }
+        (ServiceKind::Update, _) => format!("`{name}` would be changed, and somebody else has changed it"),
+        (ServiceKind::Replace, Cause::Behind) => format!(
+            "`{name}` would be replaced, and the base's branch has it as it is live: this branch is behind"
+        ),
+        (ServiceKind::Replace, _) => {
+            format!("`{name}` would be replaced, and the manifest, the base and the live service all differ")
+        }
+    }
+}
+
+fn advice(cause: Cause) -> [&'static str; 2] {
+    match cause {
+        Cause::Behind => [
+            "merge the base's branch into this one and plan again",
+            "or undo it with --overwrite-drift, if that is meant",
+        ],
+        _ => [
+            "take the live values into the manifests with `amigops import`, or set them back live",
+            "or overwrite them with --overwrite-drift, if that is meant",
+        ],
+    }
+}
+
+/// A value in a sentence.
+fn quoted(value: &Value) -> String {
+    let text = match value {
+        Value::Null => return "absent".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    if text.chars().count() <= LONGEST {
+        return format!("`{text}`");
+    }
+    format!("`{}…`", text.chars().take(LONGEST).collect::<String>())
+}

@@ -1,0 +1,307 @@
+//! Whose doing a change is: every kind of field, with every value at the base, here, live and upstream.
+
+use serde_json::{Value, json};
+
+use super::build::*;
+use super::generate::policy;
+use crate::model::*;
+use crate::plan::{self, Bases, Cause, Options, Plan, ServiceKind, Side};
+
+/// A kind of field, with two or three values by their numbers.
+struct Field {
+    path: &'static str,
+    api: Api,
+    values: usize,
+    wanted: fn(&mut DesiredService, usize),
+    live: fn(&mut LiveService, usize),
+    /// How a manifest leaves it alone, where it can.
+    unsaid: Option<fn(&mut DesiredService)>,
+}
+
+fn agent(n: usize) -> String {
+    format!("A{}", n + 1)
+}
+
+fn text(n: usize) -> String {
+    format!("Text {n}")
+}
+
+fn number(n: usize) -> u32 {
+    n as u32 + 1
+}
+
+/// The manifest's version set, made if it isn't there.
+fn wanted_set<'a>(service: &'a mut DesiredService, name: &str) -> &'a mut DesiredVersionSet {
+    service.version_sets.get_or_insert_default().entry(name.into()).or_default()
+}
+
+fn live_one<'a>(service: &'a mut LiveService, name: &str) -> &'a mut VersionSet {
+    service.version_sets.entry(name.into()).or_insert_with(|| live_set(0, 0))
+}
+
+fn prefers(service: &mut DesiredService, model: &str, params: &Value) {
+    let preference = DesiredPreference {
+        llm_name: model.to_owned(),
+        params: params.as_object().cloned(),
+        experience_controls: None,
+    };
+    wanted_set(service, "release").llm_model_preferences = Some([("Engage".to_owned(), preference)].into());
+}
+
+fn has_preference(service: &mut LiveService, model: &str, params: &Value) {
+    let preference = LlmPreference {
+        llm_name: model.to_owned(),
+        params: params.as_object().cloned().unwrap_or_default(),
+        experience_controls: Default::default(),
+        carried: Default::default(),
+    };
+    live_one(service, "release").llm_model_preferences = [("Engage".to_owned(), preference)].into();
+}
+
+/// The set `dev`, absent as number 0, with a field that no manifest names.
+fn has_dev(service: &mut LiveService, n: usize) {
+    if n > 0 {
+        *live_one(service, "dev") = live_set(n as u32, 1);
+        live_one(service, "dev").carried =
+            json!({"applied_behavior_ids": ["b1"]}).as_object().cloned().unwrap();
+    }
+}
+
+fn wants_dev(service: &mut DesiredService, n: usize) {
+    service.version_sets = if n > 0 { sets(&[("dev", n as u32, 1)]) } else { sets(&[]) };
+}
+
+/// A field of Classic that no manifest can leave alone.
+fn field(
+    path: &'static str,
+    wanted: fn(&mut DesiredService, usize),
+    live: fn(&mut LiveService, usize),
+) -> Field {
+    Field { path, api: Api::Classic, values: 3, wanted, live, unsaid: None }
+}
+
+/// Fields of the service itself, on both APIs.
+fn own_fields() -> Vec<Field> {
+    vec![
+        Field {
+            unsaid: Some(|service| service.description = None),
+            ..field(
+                "description",
+                |service, n| service.description = Some(format!(" {}\n", text(n))),
+                |service, n| service.description = text(n),
+            )
+        },
+        Field {
+            values: 2,
+            unsaid: Some(|service| service.active = None),
+            ..field(
+                "active",
+                |service, n| service.active = Some(n == 0),
+                |service, n| service.active = n == 0,
+            )
+        },
+        field(
+            "agent",
+            |service, n| {
+                service.agent = Reference::Name(agent(n));
+                service.lifecycle.on_agent_change = Some(OnAgentChange::Update);
+            },
+            |service, n| service.agent = agent(n).to_lowercase().as_str().into(),
+        ),
+        field(
+            "context_graph",
+            |service, n| service.context_graph = Reference::Name(format!("G{}", n + 1)),
+            |service, n| service.context_graph = format!("g{}", n + 1).as_str().into(),
+        ),
+        Field {
+            unsaid: Some(|service| service.keyterms = None),
+            ..field(
+                "keyterms",
+                |service, n| service.keyterms = Some(vec![text(n), "and".to_owned()]),
+                |service, n| service.keyterms = vec!["and".to_owned(), text(n)],
+            )
+        },
+        Field {
+            unsaid: Some(|service| service.tags = None),
+            ..field(
+                "tags.tier",
+                |service, n| {
+                    let tier = (n > 0).then(|| ("tier".to_owned(), (n > 1).then(|| text(n))));
+                    service.tags = Some(tier.into_iter().collect());
+                },
+                |service, n| {
+                    let tier = (n > 0).then(|| ("tier".to_owned(), (n > 1).then(|| text(n))));
+                    service.tags.extend(tier);
+                },
+            )
+        },
+    ]
+}
+
+/// What version sets hold, and whether they are there.
+fn set_fields() -> Vec<Field> {
+    vec![
+        Field {
+            unsaid: Some(|service| service.version_sets = None),
+            ..field(
+                "version_sets.release.agent_version",
+                |service, n| wanted_set(service, "release").agent_version = Some(pin(n as u32)),
+                |service, n| live_one(service, "release").agent_version = pin(n as u32),
+            )
+        },
+        Field {
+            unsaid: Some(|service| wanted_set(service, "staging").context_graph_version = None),
+            ..field(
+                "version_sets.staging.context_graph_version",
+                |service, n| wanted_set(service, "staging").context_graph_version = Some(pin(number(n))),
+                |service, n| live_one(service, "staging").context_graph_version = pin(number(n)),
+            )
+        },
+        Field {
+            unsaid: Some(|service| service.version_sets = None),
+            ..field("version_sets.dev.agent_version", wants_dev, has_dev)
+        },
+        field(
+            "version_sets.release.llm_model_preferences.Engage.llm_name",
+            |service, n| prefers(service, &text(n), &json!({"temperature": 0.5})),
+            |service, n| has_preference(service, &text(n), &json!({"temperature": 0.5})),
+        ),
+        Field {
+            unsaid: Some(|service| prefers(service, "model", &Value::Null)),
+            ..field(
+                "version_sets.release.llm_model_preferences.Engage.params.temperature",
+                |service, n| prefers(service, "model", &json!({"temperature": n, "top_p": 1})),
+                |service, n| has_preference(service, "model", &json!({"temperature": n, "top_p": 1})),
+            )
+        },
+    ]
+}
+
+/// Platform's settings: a scalar, and leaves of blocks.
+fn platform_fields() -> Vec<Field> {
+    vec![
+        Field {
+            api: Api::Platform,
+            unsaid: Some(|service| service.settings.clear()),
+            ..field(
+                "tool_capacity",
+                |service, n| drop(service.settings.insert("tool_capacity".to_owned(), json!(n + 1))),
+                |service, n| drop(service.settings.insert("tool_capacity".to_owned(), json!(n + 1))),
+            )
+        },
+        Field {
+            api: Api::Platform,
+            unsaid: Some(|service| service.settings.clear()),
+            ..field(
+                "voice_config.max_response_words",
+                |service, n| {
+                    // Number 0 takes the setting away.
+                    let words = if n == 0 { Value::Null } else { json!(n + 20) };
+                    service.settings.insert("voice_config".to_owned(), json!({"max_response_words": words}));
+                },
+                |service, n| {
+                    let words = if n == 0 { json!({}) } else { json!({"max_response_words": n + 20}) };
+                    service.settings.insert("voice_config".to_owned(), words);
+                },
+            )
+        },
+        Field {
+            api: Api::Platform,
+            unsaid: Some(|service| service.settings.clear()),
+            ..field(
+                "voice_config.forwarding.forward_to",
+                |service, n| {
+                    let to = json!({"forwarding": {"forward_to": format!("+1202555010{n}")}});
+                    service.settings.insert("voice_config".to_owned(), to);
+                },
+                |service, n| {
+                    let to = json!({"forwarding": {"forward_to": format!("+1202555010{n}")}, "other": 1});
+                    service.settings.insert("voice_config".to_owned(), to);
+                },
+            )
+        },
+    ]
+}
+
+pub(super) fn manifest(change: impl FnOnce(&mut DesiredService)) -> Desired {
+    let mut service = wanted("Desk", "A1");
+    change(&mut service);
+    desired([service])
+}
+
+pub(super) fn told(
+    plan: &Plan,
+    desired: &Desired,
+    base: &Desired,
+    upstream: Option<&Desired>,
+    snapshot: &Snapshot,
+    options: &Options,
+) -> Plan {
+    let policy = policy();
+    let side = |desired| Side { desired, policy: &policy };
+    let bases = Bases { base: side(base), upstream: upstream.map(side) };
+    assert!(plan::cause_lookups(plan, desired, &bases, snapshot).is_nothing(), "all names are known");
+    plan::with_causes(plan.clone(), desired, &bases, snapshot, &policy, options)
+}
+
+/// All causes of the plan: of services, and of changes by path.
+pub(super) fn causes(plan: &Plan) -> Vec<(String, Option<Cause>)> {
+    let services = plan.services.iter().filter(|service| service.kind != ServiceKind::Update);
+    let whole = services.map(|service| (format!("{} as a whole", service.name), service.cause));
+    let own = plan.services.iter().flat_map(|service| &service.changes);
+    let of_steps = plan.steps.iter().flat_map(|step| &step.changes);
+    let changes = own.chain(of_steps).map(|change| (change.path.clone(), change.cause));
+    whole.chain(changes).collect()
+}
+
+pub(super) fn cause_at(plan: &Plan, path: &str) -> Option<Cause> {
+    let found: Vec<_> =
+        causes(plan).into_iter().filter(|(at, _)| at == path).map(|(_, cause)| cause).collect();
+    assert!(found.windows(2).all(|pair| pair[0] == pair[1]), "{path} has two causes: {found:?}");
+    found.first().map(|cause| cause.expect("every change has a cause"))
+}
+
+#[test]
+fn every_kind_of_field_is_told_by_its_three_values() {
+    let mut seen = 0;
+    for field in own_fields().into_iter().chain(set_fields()).chain(platform_fields()) {
+        let options = Options { api: field.api, ..options() };
+        let unsaid = usize::MAX;
+        let says = |n: usize| {
+            manifest(|service| match field.unsaid {
+                Some(unsay) if n == unsaid => unsay(service),
+                _ => (field.wanted)(service, n),
+            })
+        };
+        let numbers = || (0..field.values).chain(field.unsaid.is_some().then_some(unsaid));
+        for (here, there) in (0..field.values).flat_map(|n| (0..field.values).map(move |m| (n, m))) {
+            let desired = says(here);
+            let mut service = live("s1", "Desk", "A1");
+            (field.live)(&mut service, there);
+            let snapshot = snapshot([service]);
+            let Ok(plan) = plan::plan(&desired, &snapshot, &policy(), &options) else {
+                panic!("{}: {here} over {there}: no plan", field.path)
+            };
+            for base in numbers() {
+                let plan_told = told(&plan, &desired, &says(base), None, &snapshot, &options);
+                let expected = match () {
+                    () if here == there => None,
+                    () if base == there || base == unsaid => Some(Cause::Manifest),
+                    () if base == here => Some(Cause::Drift),
+                    () => Some(Cause::Both),
+                };
+                let what = format!("{}: base {base}, here {here}, live {there}", field.path);
+                assert_eq!(cause_at(&plan_told, field.path), expected, "{what}");
+                assert_eq!(plan::conflicts(&plan_told).is_empty(), expected != Some(Cause::Both), "{what}");
+                for upstream in numbers() {
+                    let told = told(&plan, &desired, &says(base), Some(&says(upstream)), &snapshot, &options);
+                    let behind = expected == Some(Cause::Drift) && (upstream == there || upstream == unsaid);
+                    let expected = if behind { Some(Cause::Behind) } else { expected };
+                    assert_eq!(cause_at(&told, field.path), expected, "{what}, upstream {upstream}");
+                    seen += 1;
+                }
+            }
+        }
+    }
+    assert!(seen > 1500, "only {seen} cases");
+}

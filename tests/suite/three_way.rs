@@ -1,0 +1,433 @@
+//! Whose doing a change is, told by the manifests of a commit: the real binary in real repositories.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use amigops::model::Api;
+
+use crate::apply::{EMPTY, service};
+use crate::harness::{Lab, Run, amigops, finish};
+use crate::on_both_apis;
+
+/// Runs git in a directory, with nothing of this process's environment.
+#[track_caller]
+pub(crate) fn git_in(directory: &Path, args: &[&str]) -> String {
+    let output = Command::new("git")
+        .env_clear()
+        .envs([("HOME", "/nonexistent"), ("GIT_CONFIG_NOSYSTEM", "1")])
+        .args(["-c", "user.name=Kim", "-c", "user.email=kim@example.com", "-c", "init.defaultBranch=main"])
+        .args(["-c", "protocol.file.allow=always", "-C"])
+        .arg(directory)
+        .args(args)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+impl Lab {
+    #[track_caller]
+    fn git(&self, args: &[&str]) -> String {
+        git_in(&self.path(), args)
+    }
+
+    /// Commits everything.
+    fn commit(&self) {
+        self.git(&["add", "-A"]);
+        self.git(&["commit", "-qm", "Change"]);
+    }
+
+    fn plan(&self, base: &str) -> Run {
+        self.run(&["plan", "--base", base])
+    }
+}
+
+/// A service with tags: the easiest thing to change everywhere.
+fn desk(tier: &str, team: &str) -> String {
+    service("Desk", &format!("tags: {{tier: {tier}, team: {team}}}\n"))
+}
+
+/// A laboratory whose `main` holds Desk, which is live, and a branch of it that is checked out.
+fn branched(api: Api) -> Lab {
+    let lab = Lab::on(api, EMPTY);
+    lab.manifests(&desk("gold", "care"));
+    lab.git(&["init", "-q"]);
+    lab.commit();
+    lab.apply().expect(0);
+    lab.git(&["checkout", "-qb", "topic"]);
+    lab
+}
+
+fn set_live(lab: &Lab, tag: &str, value: &str) {
+    let id = lab.active("Desk").id;
+    lab.change(&id, |service| drop(service.tags.insert(tag.to_owned(), Some(value.to_owned()))));
+}
+
+#[track_caller]
+fn line<'a>(run: &'a Run, start: &str) -> &'a str {
+    let found = run.stdout.lines().find(|line| line.trim_start().starts_with(start));
+    found.unwrap_or_else(|| panic!("no line begins with {start}:\n{}\n{}", run.stdout, run.stderr))
+}
+
+const DRIFT: &str = "drift: live differs from the base";
+const CONFLICT: &str = "conflict: live, base and manifest all differ";
+const BEHIND: &str = "behind: the base's branch has the live value; merge it";
+
+on_both_apis! {
+    fn each_change_says_whose_doing_it_is(api: Api) {
+        let lab = branched(api);
+        lab.manifests(&desk("platinum", "care"));
+        lab.commit();
+        set_live(&lab, "team", "sales");
+        let writes = lab.writes().len();
+        let run = lab.plan("main").expect(0);
+        let base = lab.git(&["rev-parse", "--short=10", "main"]);
+        assert!(line(&run, "amigops plan").ends_with(&format!(" · base main ({base})")), "{}", run.stdout);
+        assert!(line(&run, "tags.tier").ends_with("gold → platinum"), "{}", run.stdout);
+        assert!(line(&run, "tags.team").ends_with(&format!("sales → care   {DRIFT}")), "{}", run.stdout);
+        set_live(&lab, "tier", "silver");
+        let run = lab.plan("main").expect(0);
+        assert!(line(&run, "tags.tier").ends_with(&format!("silver → platinum   {CONFLICT}")), "{}", run.stdout);
+        assert_eq!(lab.writes().len(), writes, "planning writes nothing");
+        // Without a base nothing is said of causes, and nothing is refused.
+        let run = lab.run(&["plan"]).expect(0);
+        assert!(!run.stdout.contains("drift") && !run.stdout.contains("base"), "{}", run.stdout);
+    }
+
+    fn an_apply_refuses_conflicts_until_it_is_told_otherwise(api: Api) {
+        let lab = branched(api);
+        lab.manifests(&desk("platinum", "care"));
+        lab.commit();
+        set_live(&lab, "tier", "silver");
+        let writes = lab.writes().len();
+        let run = lab.run(&["apply", "--auto-approve", "--base", "main"]).expect(3);
+        assert_eq!(lab.writes().len(), writes, "nothing is sent");
+        for part in [
+            "refused: `Desk`: `tags.tier` is `silver` live and `platinum` in the manifest, and the base says neither",
+            "amigops import",
+            "--overwrite-drift",
+            "nothing was sent",
+        ] {
+            assert!(run.stderr.contains(part), "{part}:\n{}", run.stderr);
+        }
+        lab.run(&["apply", "--auto-approve", "--base", "main", "--overwrite-drift"]).expect(0);
+        assert_eq!(lab.active("Desk").tags["tier"].as_deref(), Some("platinum"));
+    }
+
+    fn drift_alone_is_set_right_without_asking(api: Api) {
+        let lab = branched(api);
+        set_live(&lab, "tier", "silver");
+        lab.run(&["apply", "--auto-approve", "--base", "main"]).expect(0);
+        assert_eq!(lab.active("Desk").tags["tier"].as_deref(), Some("gold"));
+        lab.expect_converged();
+    }
+
+    fn a_branch_that_is_behind_undoes_nothing(api: Api) {
+        let lab = branched(api);
+        // Main goes on, and is applied: another tier, and a new service.
+        lab.git(&["checkout", "-q", "main"]);
+        lab.manifests(&[desk("platinum", "care"), service("Shop", "")].join("---\n"));
+        lab.commit();
+        lab.apply().expect(0);
+        lab.git(&["checkout", "-q", "topic"]);
+        let run = lab.run(&["plan", "--base", "main", "--prune"]).expect(0);
+        assert!(line(&run, "tags.tier").ends_with(&format!("platinum → gold   {BEHIND}")), "{}", run.stdout);
+        assert!(run.stdout.contains("behind: the base's branch declares it; merge it first"), "{}", run.stdout);
+        let writes = lab.writes().len();
+        let run = lab.run(&["apply", "--auto-approve", "--base", "main", "--prune"]).expect(3);
+        assert_eq!(lab.writes().len(), writes, "nothing is sent");
+        for part in [
+            "`Shop` would be retired, and the base's branch declares it: this branch is behind",
+            "`Desk`: `tags.tier` is `platinum` live, as the base's branch has it",
+            "merge the base's branch into this one",
+        ] {
+            assert!(run.stderr.contains(part), "{part}:\n{}", run.stderr);
+        }
+        // Merged, it has nothing to do.
+        lab.git(&["merge", "-q", "main"]);
+        lab.run(&["plan", "--base", "main", "--prune", "--detailed-exitcode"]).expect(0);
+    }
+
+    fn a_name_that_only_the_base_uses_costs_one_list(api: Api) {
+        let lab = branched(api);
+        let text = |agent: &str, graph: &str| {
+            format!("service: Desk\ndescription: The Desk\nagent: {agent}\ncontext_graph: {graph}\n")
+        };
+        let id = |name: &str| format!("{{id: {}}}", lab.agent_id(name));
+        let graph = format!("{{id: {}}}", lab.active("Desk").context_graph_id);
+        lab.manifests(&text(&id("Two"), &graph));
+        let run = lab.run(&["plan"]).expect(0);
+        assert!(run.stdout.contains("agent"), "{}", run.stdout);
+        let without = lab.hooks.count();
+        let run = lab.plan("main").expect(0);
+        assert!(!run.stdout.contains("drift") && !run.stdout.contains("conflict"), "{}", run.stdout);
+        assert_eq!(lab.hooks.count(), without + 1, "the agents' names");
+        // The base said Old; One is live.
+        lab.manifests(&text("Old", "Flow"));
+        lab.commit();
+        lab.manifests(&text(&id("Two"), &graph));
+        let run = lab.plan("HEAD").expect(0);
+        assert!(line(&run, "agent").ends_with(CONFLICT), "{}", run.stdout);
+    }
+}
+
+#[test]
+fn a_service_that_is_gone_live_is_drift() {
+    let lab = branched(Api::Classic);
+    let id = lab.active("Desk").id;
+    lab.change(&id, |service| {
+        service.is_active = false;
+        service.tags.clear();
+    });
+    let run = lab.plan("main").expect(0);
+    assert!(
+        line(&run, "cause").ends_with("drift: the base declares it just so; it is gone live"),
+        "{}",
+        run.stdout
+    );
+}
+
+#[test]
+fn files_may_move_and_documents_may_go() {
+    let lab = branched(Api::Classic);
+    lab.write("services/other.yaml", &service("Shop", ""));
+    lab.commit();
+    lab.apply().expect(0);
+    // Moved: the name is the identity.
+    lab.git(&["mv", "services/all.yaml", "services/desk.yaml"]);
+    set_live(&lab, "tier", "silver");
+    let run = lab.plan("HEAD").expect(0);
+    assert!(line(&run, "tags.tier").ends_with(DRIFT), "{}", run.stdout);
+    // Deleted: that is a change of ours.
+    lab.git(&["rm", "-q", "services/other.yaml"]);
+    let run = lab.run(&["plan", "--base", "HEAD", "--prune"]).expect(0);
+    assert!(run.stdout.contains("1 to retire") && !run.stdout.contains("cause"), "{}", run.stdout);
+    // Deleted at the base already: nobody's.
+    lab.commit();
+    let run = lab.run(&["plan", "--base", "HEAD", "--prune"]).expect(0);
+    assert!(
+        line(&run, "cause").ends_with("drift: neither the base nor its branch declares it"),
+        "{}",
+        run.stdout
+    );
+}
+
+#[test]
+fn a_project_may_be_a_directory_of_its_repository() {
+    let lab = Lab::new(EMPTY);
+    lab.manifests(&desk("gold", "care"));
+    lab.apply().expect(0);
+    let top = tempfile::tempdir().unwrap();
+    let project = top.path().join("teams/care: [v1] é");
+    std::fs::create_dir_all(project.parent().unwrap()).unwrap();
+    std::fs::rename(lab.path(), &project).unwrap();
+    git_in(top.path(), &["init", "-q"]);
+    std::fs::write(top.path().join("amigops.yaml"), "no project").unwrap();
+    git_in(top.path(), &["add", "-A"]);
+    git_in(top.path(), &["commit", "-qm", "Start"]);
+    set_live(&lab, "team", "sales");
+    std::fs::write(project.join("services/all.yaml"), desk("platinum", "care")).unwrap();
+    let mut command = amigops(top.path());
+    command.args(["plan", "--base", "HEAD", "-C"]).arg(project.join("services"));
+    // Variables of a hook that this is run from must not lead git elsewhere.
+    command.envs([("GIT_DIR", "/nonexistent"), ("GIT_INDEX_FILE", "/nonexistent/index")]);
+    command.envs([
+        ("AMIGO_API_KEY", "s3cret-key"),
+        ("AMIGO_API_KEY_ID", "key-id"),
+        ("AMIGO_USER_ID", "user-1"),
+    ]);
+    let run = finish(command).expect(0);
+    assert!(line(&run, "tags.tier").ends_with("gold → platinum"), "{}", run.stdout);
+    assert!(line(&run, "tags.team").ends_with(DRIFT), "{}", run.stdout);
+    assert_eq!(
+        git_in(top.path(), &["status", "--porcelain"]).lines().count(),
+        1,
+        "nothing of it was touched"
+    );
+    std::fs::rename(&project, lab.path()).unwrap();
+}
+
+#[test]
+fn linked_manifests_are_read_as_they_were() {
+    let lab = branched(Api::Classic);
+    lab.git(&["mv", "services/all.yaml", "desk.yaml"]);
+    std::os::unix::fs::symlink("../desk.yaml", lab.path().join("services/all.yaml")).unwrap();
+    lab.commit();
+    set_live(&lab, "team", "sales");
+    let run = lab.plan("HEAD").expect(0);
+    assert!(line(&run, "tags.team").ends_with(DRIFT), "{}\n{}", run.stdout, run.stderr);
+}
+
+#[test]
+fn a_reference_that_names_nothing_is_an_error_that_says_what_to_fetch() {
+    let lab = branched(Api::Classic);
+    for (reference, hint) in [
+        ("origin/main", "git fetch --depth=1 origin +main:refs/remotes/origin/main"),
+        ("nowhere", "git branch --all"),
+        // None of these is an option, or anything but a name.
+        ("--output=planted", "git branch --all"),
+        ("-n", "git branch --all"),
+        ("^main", "git branch --all"),
+        ("main..topic", "git branch --all"),
+        ("$(touch planted)", "git branch --all"),
+        ("", "git branch --all"),
+    ] {
+        let base = format!("--base={reference}");
+        let run = lab.run(&["plan", &base]).expect(1);
+        assert!(
+            run.stderr.contains("this clone has no commit that") && run.stderr.contains(hint),
+            "{}",
+            run.stderr
+        );
+        assert!(!run.stderr.contains("shallow"), "{}", run.stderr);
+    }
+    assert!(!lab.path().join("planted").exists());
+    assert_eq!(lab.hooks.count(), 0, "nothing is asked of the API");
+}
+
+#[test]
+fn without_a_repository_there_is_no_base() {
+    let lab = Lab::new(EMPTY);
+    lab.manifests(&service("Desk", ""));
+    lab.run(&["plan"]).expect(0);
+    let run = lab.plan("main").expect(1);
+    assert!(run.stderr.contains("is in no Git work tree"), "{}", run.stderr);
+    lab.git(&["init", "-q"]);
+    let run = lab.plan("main").expect(1);
+    assert!(run.stderr.contains("nothing is committed here yet"), "{}", run.stderr);
+    let mut command = amigops(&lab.path());
+    command.args(["plan", "--base", "main"]).env("PATH", "/nonexistent");
+    let run = finish(command).expect(1);
+    assert!(
+        run.stderr.contains("the command `git` is not there") && run.stderr.contains("install"),
+        "{}",
+        run.stderr
+    );
+}
+
+/// A clone without history: the pull request's branch, and `main` where that is fetched.
+fn shallow(lab: &Lab, fetch_main: &str) -> tempfile::TempDir {
+    let clone = tempfile::tempdir().unwrap();
+    let url = format!("file://{}", lab.path().display());
+    git_in(clone.path(), &["clone", "-q", "--depth=1", "--branch=topic", &url, "."]);
+    if !fetch_main.is_empty() {
+        git_in(clone.path(), &["fetch", "-q", fetch_main, "origin", "+main:refs/remotes/origin/main"]);
+    }
+    clone
+}
+
+fn run_in(clone: &tempfile::TempDir, args: &[&str]) -> Run {
+    let mut command = amigops(clone.path());
+    command.args(args).envs([
+        ("AMIGO_API_KEY", "s3cret-key"),
+        ("AMIGO_API_KEY_ID", "key-id"),
+        ("AMIGO_USER_ID", "user-1"),
+    ]);
+    finish(command)
+}
+
+#[test]
+fn a_shallow_clone_tells_what_it_can() {
+    let lab = branched(Api::Classic);
+    lab.manifests(&desk("platinum", "care"));
+    lab.commit();
+    set_live(&lab, "team", "sales");
+    let args = ["plan", "--base", "origin/main"];
+    let run = run_in(&shallow(&lab, ""), &args).expect(1);
+    for part in ["fetch --depth=1 origin +main", "shallow", "fetch-depth: 0"] {
+        assert!(run.stderr.contains(part), "{part}: {}", run.stderr);
+    }
+    // As the hint says: main is there, but not what both share.
+    let run = run_in(&shallow(&lab, "--depth=1"), &args).expect(0);
+    assert!(run.stderr.contains("note: this clone is too shallow"), "{}", run.stderr);
+    assert!(line(&run, "tags.tier").ends_with("gold → platinum"), "{}", run.stdout);
+    assert!(line(&run, "tags.team").ends_with(DRIFT), "{}", run.stdout);
+    // With what both share there is nothing to say.
+    let clone = shallow(&lab, "--depth=1");
+    git_in(clone.path(), &["fetch", "-q", "--deepen=5", "origin", "topic"]);
+    let run = run_in(&clone, &args).expect(0);
+    assert!(!run.stderr.contains("shallow"), "{}", run.stderr);
+    assert!(line(&run, "tags.team").ends_with(DRIFT), "{}", run.stdout);
+}
+
+#[test]
+fn branches_that_share_nothing_can_not_be_compared() {
+    let lab = branched(Api::Classic);
+    lab.git(&["checkout", "-q", "--orphan", "other"]);
+    lab.manifests(&desk("platinum", "care"));
+    lab.commit();
+    let run = lab.plan("main").expect(1);
+    assert!(run.stderr.contains("`main` and HEAD share no commit"), "{}", run.stderr);
+}
+
+#[test]
+fn a_base_that_says_nothing_of_the_environment_is_empty() {
+    let lab = Lab::new(EMPTY);
+    lab.manifests(&desk("gold", "care"));
+    let project = std::fs::read_to_string(lab.path().join("amigops.yaml")).unwrap();
+    lab.git(&["init", "-q"]);
+    // No project at all; one without the environment; one in which it was another organization's.
+    std::fs::rename(lab.path().join("amigops.yaml"), lab.path().join("later")).unwrap();
+    lab.commit();
+    let _ = std::fs::remove_file(lab.path().join("later"));
+    lab.write("amigops.yaml", &project.replace("lab", "older"));
+    lab.commit();
+    lab.write("amigops.yaml", &project.replace("acme", "former"));
+    lab.commit();
+    lab.write("amigops.yaml", &project);
+    lab.apply().expect(0);
+    set_live(&lab, "tier", "silver");
+    for (base, what) in [
+        ("HEAD~2", "the project did not exist"),
+        ("HEAD~1", "environment `lab` did not exist"),
+        ("HEAD", "environment `lab` was another place"),
+    ] {
+        let run = lab.plan(base).expect(0);
+        assert!(run.stderr.contains(what), "{}", run.stderr);
+        assert!(line(&run, "tags.tier").ends_with("silver → gold"), "{}", run.stdout);
+    }
+    // A project that had no manifests yet is one all the same.
+    lab.git(&["rm", "-q", "--cached", "services/all.yaml"]);
+    lab.git(&["commit", "-qam", "None yet"]);
+    let run = lab.plan("HEAD").expect(0);
+    assert!(line(&run, "tags.tier").ends_with("silver → gold") && run.stderr.is_empty(), "{}", run.stderr);
+}
+
+#[test]
+fn a_broken_base_tells_no_causes_and_stops_an_apply() {
+    let lab = branched(Api::Classic);
+    lab.manifests("service: Desk\nagnet: One\n");
+    lab.commit();
+    lab.manifests(&desk("platinum", "care"));
+    let run = lab.plan("HEAD").expect(0);
+    assert!(
+        run.stderr.contains("warning: the manifests at") && run.stderr.contains("agnet"),
+        "{}",
+        run.stderr
+    );
+    assert!(!run.stdout.contains("base"), "{}", run.stdout);
+    let writes = lab.writes().len();
+    let run = lab.run(&["apply", "--auto-approve", "--base", "HEAD"]).expect(1);
+    assert!(run.stderr.contains("conflicts with live changes can't be told"), "{}", run.stderr);
+    assert_eq!(lab.writes().len(), writes, "nothing is sent");
+    lab.run(&["apply", "--auto-approve", "--base", "HEAD", "--overwrite-drift"]).expect(0);
+}
+
+#[test]
+fn the_user_s_index_and_work_tree_are_left_alone() {
+    let lab = branched(Api::Classic);
+    lab.write("services/more.yaml", &service("Shop", ""));
+    lab.git(&["add", "services/more.yaml"]);
+    lab.manifests(&desk("platinum", "care"));
+    let index = lab.path().join(".git/index");
+    let touched: PathBuf = lab.path().join("services/all.yaml");
+    // A stat that the index does not know would be written into it by a careless `git status`.
+    let text = std::fs::read(&touched).unwrap();
+    std::fs::write(&touched, text).unwrap();
+    let before = (std::fs::read(&index).unwrap(), lab.git(&["for-each-ref"]));
+    lab.plan("main").expect(0);
+    assert!(
+        before == (std::fs::read(&index).unwrap(), lab.git(&["for-each-ref"])),
+        "git's files have changed"
+    );
+}
