@@ -135,7 +135,7 @@ fn steps<'a>(plan: &'a Plan, shown: &'a ServicePlan) -> impl Iterator<Item = &'a
 }
 
 /// The version set that a path is about, and the rest of the path.
-fn set_of(path: &str) -> Option<(&str, &str)> {
+pub(super) fn set_of(path: &str) -> Option<(&str, &str)> {
     path.strip_prefix("version_sets.")?.split_once('.')
 }
 
@@ -359,7 +359,8 @@ fn summary(out: &mut String, plan: &Plan, api: Api) {
     let _ = writeln!(out, "      {}", estimate(&plan.estimate, api));
 }
 
-fn estimate(estimate: &Estimate, api: Api) -> String {
+/// What applying costs, in a line.
+pub(super) fn estimate(estimate: &Estimate, api: Api) -> String {
     let requests = count(estimate.requests, "request");
     let time = match estimate.seconds {
         seconds @ 0..=119 => format!("{seconds} s"),

@@ -6,6 +6,7 @@
 pub mod diagnostics;
 pub mod explain;
 pub mod github;
+pub mod html;
 pub mod human;
 pub mod pins;
 pub mod problems_json;

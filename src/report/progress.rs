@@ -97,7 +97,7 @@ fn subject(step: &Step) -> Option<&ServiceId> {
 }
 
 /// What a step does.
-fn words(step: &Step) -> String {
+pub(super) fn words(step: &Step) -> String {
     match &step.action {
         Action::Create(new) if new.active => "create".to_owned(),
         Action::Create(_) => "create, inactive".to_owned(),

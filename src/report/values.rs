@@ -27,11 +27,11 @@ const MAX_LINES: usize = 3;
 const MAX_ITEMS: usize = 8;
 
 /// One value that changes, where it stands below its heading.
-struct Leaf<'a> {
-    path: String,
-    before: &'a Value,
-    after: &'a Value,
-    note: &'static str,
+pub(super) struct Leaf<'a> {
+    pub(super) path: String,
+    pub(super) before: &'a Value,
+    pub(super) after: &'a Value,
+    pub(super) note: &'static str,
 }
 
 /// A name, and a value beside it.
@@ -75,7 +75,7 @@ pub(super) fn changes<'a>(
 }
 
 /// Objects are taken apart, so that what is equal in them isn't shown.
-fn collect<'a>(
+pub(super) fn collect<'a>(
     leaves: &mut Vec<Leaf<'a>>,
     path: String,
     before: &'a Value,
