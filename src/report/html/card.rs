@@ -8,7 +8,7 @@ use super::super::text::count;
 use super::super::values::Leaf;
 use super::markup::{Markup, clipped};
 use super::{steps, values};
-use crate::model::{NewService, VersionSet};
+use crate::model::{Api, NewService, VersionSet};
 use crate::plan::{Action, Cause, Change, Plan, Risk, ServiceKind, ServicePlan, Target};
 
 /// The longest name that a heading shows.
@@ -70,9 +70,29 @@ pub(super) fn anchor(section: usize, number: usize) -> String {
     format!("s{section}-{number}")
 }
 
-/// A service's card.
-pub(super) fn card(page: &mut Markup, heading: &'static str, id: &str, plan: &Plan, service: &ServicePlan) {
-    let flags = Flags::of(plan, service).named();
+/// Where cards stand: an environment's plan, by its number in the page.
+#[derive(Clone, Copy)]
+pub(super) struct Deck<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) api: Api,
+    pub(super) section: usize,
+    pub(super) heading: &'static str,
+}
+
+/// All services' cards, what ends or replaces a service first.
+pub(super) fn cards(page: &mut Markup, deck: Deck<'_>) {
+    let order = [ServiceKind::Retire, ServiceKind::Replace, ServiceKind::Update, ServiceKind::Create];
+    for kind in order {
+        let services = deck.plan.services.iter().enumerate();
+        for (number, service) in services.filter(|(_, service)| service.kind == kind) {
+            card(page, &deck, &anchor(deck.section, number), service);
+            page.raw("\n");
+        }
+    }
+}
+
+fn card(page: &mut Markup, deck: &Deck<'_>, id: &str, service: &ServicePlan) {
+    let flags = Flags::of(deck.plan, service).named();
     let flags: Vec<&str> = flags.iter().filter(|(_, is_set)| *is_set).map(|(name, _)| *name).collect();
     let attributes = [
         ("class", kind_classes(service.kind).0),
@@ -81,14 +101,13 @@ pub(super) fn card(page: &mut Markup, heading: &'static str, id: &str, plan: &Pl
         ("data-only", &flags.join(" ")),
     ];
     page.element("article", &attributes, |page| {
-        head(page, heading, service, &flags);
+        head(page, deck.heading, service, &flags);
         notes(page, service);
-        let added = added(plan, service);
-        let groups = groups(plan, service, &added);
-        let lines: usize =
-            groups.iter().flat_map(|(_, leaves)| leaves).map(|(leaf, _)| values::weight(leaf)).sum();
-        folded(page, lines > MOST_LINES, &groups);
-        its_steps(page, plan, service);
+        let added = added(deck, service);
+        let groups = groups(deck.plan, service, &added);
+        let lines = groups.iter().flat_map(|(_, leaves)| leaves).map(|(leaf, _)| values::weight(leaf));
+        folded(page, lines.sum::<usize>() > MOST_LINES, &groups);
+        its_steps(page, deck.plan, service);
     });
 }
 
@@ -141,7 +160,7 @@ fn notes(page: &mut Markup, service: &ServicePlan) {
 }
 
 /// What a new service will hold, as changes from nothing; empty for other services.
-fn added(plan: &Plan, service: &ServicePlan) -> Vec<Change> {
+fn added(deck: &Deck<'_>, service: &ServicePlan) -> Vec<Change> {
     let mut all = Vec::new();
     let mut add = |path: &str, value: Value| all.push(Change::new(path, Value::Null, value));
     if service.kind != ServiceKind::Create {
@@ -151,15 +170,17 @@ fn added(plan: &Plan, service: &ServicePlan) -> Vec<Change> {
         add("agent", json!(agent));
         add("context_graph", json!(graph));
     }
-    for step in steps::of(plan, service) {
-        if let Action::Create(new) = &step.action {
-            new_service(&mut add, new);
+    for step in steps::of(deck.plan, service) {
+        match &step.action {
+            Action::Create(new) => new_service(&mut add, new, deck.api),
+            Action::WriteVersionSet { name, content, .. } => new_set(&mut add, name.as_str(), content),
+            _ => {}
         }
     }
     all
 }
 
-fn new_service(add: &mut impl FnMut(&str, Value), new: &NewService) {
+fn new_service(add: &mut impl FnMut(&str, Value), new: &NewService, api: Api) {
     add("description", json!(new.description));
     if !new.active {
         add("active", json!(false));
@@ -167,20 +188,26 @@ fn new_service(add: &mut impl FnMut(&str, Value), new: &NewService) {
     if !new.keyterms.is_empty() {
         add("keyterms", json!(new.keyterms));
     }
-    for (name, value) in &new.tags {
-        add(&format!("tags.{name}"), value.as_ref().map_or(json!(""), |value| json!(value)));
-    }
+    let tags = new.tags.iter().map(|(name, value)| match value {
+        Some(value) => format!("{name}: {value}"),
+        None => name.clone(),
+    });
+    add("tags", json!(tags.collect::<Vec<_>>()));
     for (name, value) in &new.settings {
         add(name, value.clone());
     }
     for (name, set) in &new.version_sets {
-        new_set(add, &format!("version_sets.{name}"), set);
+        new_set(add, name.as_str(), set);
+    }
+    if new.version_sets.is_empty() && api.makes_version_sets() {
+        new_set(add, "release", &VersionSet::latest());
     }
 }
 
-fn new_set(add: &mut impl FnMut(&str, Value), path: &str, set: &VersionSet) {
-    add(&format!("{path}.agent_version"), json!(set.agent_version.to_string()));
-    add(&format!("{path}.context_graph_version"), json!(set.context_graph_version.to_string()));
+fn new_set(add: &mut impl FnMut(&str, Value), name: &str, set: &VersionSet) {
+    let path = format!("version_sets.{name}");
+    let pins = format!("agent {}, context graph {}", set.agent_version, set.context_graph_version);
+    add(&path, json!(pins));
     for (interaction, preference) in &set.llm_model_preferences {
         let path = format!("{path}.llm_model_preferences.{interaction}");
         add(&format!("{path}.llm_name"), json!(preference.llm_name));
@@ -205,8 +232,8 @@ fn groups<'a>(
     let shown = service.changes.iter().chain(added).filter(|change| change.path != "service");
     let (own, mut sets): (Vec<&Change>, Vec<&Change>) =
         shown.partition(|change| set_of(&change.path).is_none());
-    // A replacement's own changes say all; other services' version sets are told of by their steps.
-    if service.kind != ServiceKind::Replace {
+    // Replaced and new services say all themselves; other services' version sets are told of by their steps.
+    if matches!(service.kind, ServiceKind::Update | ServiceKind::Retire) {
         let written = steps::of(plan, service).flat_map(|step| &step.changes);
         sets.extend(written.filter(|change| set_of(&change.path).is_some()));
     }

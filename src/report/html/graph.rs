@@ -13,9 +13,9 @@ use crate::plan::{Plan, Risk, Step};
 
 /// More steps than this make a drawing that nobody reads.
 const MOST_STEPS: usize = 300;
-const WIDTH: usize = 208;
+const WIDTH: usize = 216;
 const HEIGHT: usize = 46;
-const ACROSS: usize = 52;
+const ACROSS: usize = 48;
 const DOWN: usize = 12;
 /// Columns of the grid of single steps.
 const COLUMNS: usize = 4;
@@ -162,11 +162,15 @@ fn node(page: &mut Markup, step: &Step, place: Place) {
     };
     let after =
         if step.depends_on.is_empty() { String::new() } else { format!(", after {}", steps::numbers(step)) };
-    let at = format!("translate({x} {y})");
-    page.element("g", &[("class", steps::risk(step.risk)), ("transform", &at)], |page| {
+    let corner = [x, y, WIDTH, HEIGHT].map(|number| number.to_string());
+    let [x, y, width, height] = corner.each_ref().map(String::as_str);
+    // A drawing within the drawing: whatever is in it, it can't leave its bounds.
+    let attributes =
+        [("class", steps::risk(step.risk)), ("x", x), ("y", y), ("width", width), ("height", height)];
+    page.element("svg", &attributes, |page| {
         let whole = format!("{} {} ({}){after}", step.id, steps::named(step), steps::risk(step.risk));
         page.leaf("title", &[], &whole);
-        page.raw("<rect width=\"208\" height=\"46\" rx=\"6\"></rect>");
+        page.raw("<rect x=\"1\" y=\"1\" width=\"214\" height=\"44\" rx=\"6\"></rect>");
         let name = format!("{} {}", step.id, step.service);
         page.leaf("text", &[("class", "name"), ("x", "10"), ("y", "19")], &clipped(&name, 27));
         page.leaf("text", &[("x", "10"), ("y", "36")], &clipped(&format!("{mark}{}", words(step)), 31));

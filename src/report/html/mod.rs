@@ -12,7 +12,8 @@ mod overview;
 mod steps;
 mod values;
 
-// tests
+#[cfg(test)]
+mod tests;
 
 use super::text::count;
 use super::{Planned, Section};
@@ -160,10 +161,8 @@ fn part(page: &mut Markup, number: usize, section: &Section<'_>, headings: Headi
     if !plan.services.is_empty() {
         page.element("section", &[("class", "services")], |page| {
             page.leaf(headings.part, &[], "Services");
-            for (index, service) in plan.services.iter().enumerate() {
-                card::card(page, headings.service, &card::anchor(number, index), plan, service);
-                page.raw("\n");
-            }
+            let (api, heading) = (section.origin.api, headings.service);
+            card::cards(page, card::Deck { plan, api, section: number, heading });
             page.raw("<p class=\"nothing\" hidden>No service here matches.</p>");
         });
     }

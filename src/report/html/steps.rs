@@ -6,6 +6,9 @@ use super::markup::Markup;
 use crate::model::{Retire, ServiceName};
 use crate::plan::{Action, Plan, Risk, ServicePlan, Step, StepId};
 
+/// The most steps that are named as waited for: one that waits for a thousand has its drawing elsewhere.
+const MOST_NUMBERS: usize = 12;
+
 /// A service's steps.
 pub(super) fn of<'a>(plan: &'a Plan, service: &'a ServicePlan) -> impl Iterator<Item = &'a Step> {
     service.steps.iter().filter_map(|id| plan.step(*id))
@@ -40,7 +43,11 @@ pub(super) fn list<'a>(
 
 /// The numbers of the steps that one waits for.
 pub(super) fn numbers(step: &Step) -> String {
-    step.depends_on.iter().map(StepId::to_string).collect::<Vec<_>>().join(", ")
+    let mut words: Vec<String> = step.depends_on.iter().take(MOST_NUMBERS).map(StepId::to_string).collect();
+    if step.depends_on.len() > MOST_NUMBERS {
+        words.push(format!("and {} more", step.depends_on.len() - MOST_NUMBERS));
+    }
+    words.join(", ")
 }
 
 /// A risk in a word.

@@ -10,6 +10,10 @@ use crate::plan::{Cause, Change};
 
 /// Values from this length on are shown by what differs in them.
 const LONG: usize = 72;
+/// Values that would take more lines are folded.
+const MOST_LINES: usize = 24;
+/// Values of which there is only one side may be longer.
+const LONG_ALONE: usize = 300;
 
 /// The values that changes come down to, each with whose doing it is. Paths begin after `cut` bytes.
 pub(super) fn leaves<'a>(
@@ -26,14 +30,19 @@ pub(super) fn leaves<'a>(
     all
 }
 
-/// How many lines a value takes, about.
+/// How many lines a value takes in a card, about.
 pub(super) fn weight(leaf: &Leaf<'_>) -> usize {
+    let whole = size(leaf.before, leaf.after);
+    if whole > MOST_LINES { 1 } else { whole }
+}
+
+fn size(before: &Value, after: &Value) -> usize {
     let lines = |value: &Value| match value {
         Value::String(text) => text.lines().count() + text.len() / 100,
         Value::Array(items) => items.len() / 4,
         _ => 0,
     };
-    1 + lines(leaf.before).max(lines(leaf.after))
+    1 + lines(before).max(lines(after))
 }
 
 /// Values one below the other, each with its path.
@@ -75,25 +84,48 @@ pub(super) fn cause(page: &mut Markup, cause: Cause) {
 /// One value before and after.
 pub(super) fn value(page: &mut Markup, before: &Value, after: &Value) {
     let (old, new) = (text(before), text(after));
-    let is_long = |text: &str| text.contains('\n') || text.chars().nth(LONG).is_some();
+    let most = if before.is_null() || after.is_null() { LONG_ALONE } else { LONG };
+    let is_long = |text: &str| text.contains('\n') || text.chars().nth(most).is_some();
     if !is_long(&old) && !is_long(&new) {
-        short(page, before, after);
-    } else if before.is_null() {
-        page.element("ins", &[("class", "block")], |page| page.lines(&whole(after)));
-    } else if after.is_null() {
-        page.element("del", &[("class", "block")], |page| page.lines(&whole(before)));
+        in_line(page, before, after, most);
+    } else if size(before, after) > MOST_LINES {
+        let (old, new) = (whole(before), whole(after));
+        page.element("details", &[], |page| {
+            page.leaf("summary", &[], &lines(before, &old, &new));
+            long(page, before, after, &old, &new);
+        });
     } else {
-        beside(page, &whole(before), &whole(after));
+        long(page, before, after, &whole(before), &whole(after));
     }
+}
+
+fn long(page: &mut Markup, before: &Value, after: &Value, old: &str, new: &str) {
+    if before.is_null() {
+        page.element("ins", &[("class", "block")], |page| page.lines(new));
+    } else if after.is_null() {
+        page.element("del", &[("class", "block")], |page| page.lines(old));
+    } else {
+        beside(page, old, new);
+    }
+}
+
+/// How long a folded value is.
+fn lines(before: &Value, old: &str, new: &str) -> String {
+    let lines = |text: &str| count(text.lines().count(), "line");
+    if before.is_null() { lines(new) } else { format!("{} → {}", lines(old), lines(new)) }
 }
 
 /// One value before and after in a line, the beginning where it is long.
 pub(super) fn short(page: &mut Markup, before: &Value, after: &Value) {
+    in_line(page, before, after, LONG);
+}
+
+fn in_line(page: &mut Markup, before: &Value, after: &Value, most: usize) {
     if !before.is_null() {
-        page.leaf("del", &[], &clipped(&text(before), LONG));
+        page.leaf("del", &[], &clipped(&text(before), most));
         page.raw(" → ");
     }
-    page.leaf("ins", &[], &clipped(&text(after), LONG));
+    page.leaf("ins", &[], &clipped(&text(after), most));
 }
 
 /// A value in a line: texts without quotes.
