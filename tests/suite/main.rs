@@ -10,6 +10,7 @@ mod emulator_command;
 mod examples;
 mod harness;
 mod house;
+mod html;
 mod import;
 mod kill;
 mod manifest;

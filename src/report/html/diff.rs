@@ -28,11 +28,11 @@ pub(super) fn rows<'a>(before: &'a str, after: &'a str) -> Vec<Row<'a>> {
     let old: Vec<&str> = before.split('\n').collect();
     let new: Vec<&str> = after.split('\n').collect();
     let mut rows = Vec::new();
-    for op in operations(&old, &new) {
-        if let DiffOp::Equal { old_index, len, .. } = op {
-            let is_first = rows.is_empty();
-            let is_last = old_index + len == old.len();
-            same(&mut rows, &old[old_index..old_index + len], is_first, is_last);
+    let operations = operations(&old, &new);
+    for (number, op) in operations.iter().enumerate() {
+        if let DiffOp::Equal { old_index, len, .. } = *op {
+            let is_last = number + 1 == operations.len();
+            same(&mut rows, &old[old_index..old_index + len], number == 0, is_last);
             continue;
         }
         let (old, new) = (&old[op.old_range()], &new[op.new_range()]);
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn pieces_make_the_lines_again_and_differ_where_they_do() {
         let (old, new) = within("on their plan.", "on their plan and bills.");
-        assert_eq!(old, [("on their plan", false), (".", false)].map(|(text, _)| (text, false)).to_vec());
+        assert_eq!(old, [("on their plan", false), (".", false)]);
         assert_eq!(new, [("on their plan", false), (" and bills", true), (".", false)]);
         assert_eq!(within("entirely", "other").0, [("entirely", false)], "nothing in common");
         let long = "x ".repeat(LONGEST_LINE);

@@ -55,7 +55,7 @@ pub(super) struct Tag {
 #[derive(Debug, Default)]
 pub(super) struct Tokens {
     pub(super) tags: Vec<Tag>,
-    /// All text outside of the style and the script, as it is meant, a blank between pieces.
+    /// All text outside of the style and the script, as it is meant, a blank between its words.
     pub(super) text: String,
 }
 
@@ -95,7 +95,13 @@ pub(super) fn tokens_of(part: &str) -> Tokens {
     }
     assert_eq!(open, Vec::<String>::new(), "all is ended");
     assert_eq!(rest.trim_end(), "");
+    found.text = words(&found.text);
     found
+}
+
+/// A text with one blank between its words.
+pub(super) fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn parsed(tag: &str) -> Tag {
@@ -157,7 +163,7 @@ impl Tokens {
         for link in self.all("href") {
             assert!(link.strip_prefix('#').is_some_and(|id| ids.contains(id)), "a link to {link}");
         }
-        for name in ["html", "head", "title", "style", "body", "h1", "main", "script"] {
+        for name in ["html", "head", "style", "body", "h1", "main", "script"] {
             assert_eq!(self.count(name), 1, "{name}");
         }
         let levels = self.tags.iter().filter_map(|tag| match tag.name.as_bytes() {
