@@ -191,7 +191,7 @@ await check("narrow screens are not scrolled sideways", () => look("edited", { v
 }));
 
 await check("hostile texts are texts", () => look("hostile", {}, async page => {
-  for (const at of await page.locator("article, a, summary").all()) await at.hover();
+  for (const at of await page.locator("main article, main a, main summary").all()) await at.hover();
   assert.equal(await page.evaluate(() => window.__x), undefined);
   const names = await page.locator("article h3").allTextContents();
   assert.ok(names.includes("<script>window.__x=1</script>"), names.join());
