@@ -136,7 +136,7 @@ fn removed(step: &Step) -> String {
     match &step.action {
         Action::Retire { how, .. } => steps::retired(*how).to_owned(),
         Action::DeleteVersionSet { name, .. } => {
-            format!("loses version set {name}: conversations that ask for it fail")
+            format!("loses version set {name}: it is deleted")
         }
         Action::Update { update, .. } if update.active == Some(false) => "is deactivated".to_owned(),
         Action::HandOver { .. } => "goes out of use: the new service is not active".to_owned(),
