@@ -8,7 +8,7 @@ use super::prepare::Prepared;
 use crate::model::Snapshot;
 use crate::plan::{Origin, Plan};
 use crate::plan_file::{Document, FORMAT_VERSION};
-use crate::report::{Planned, Section, human, markdown, text};
+use crate::report::{Planned, Section, html, human, markdown, text};
 
 /// How a plan is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -20,6 +20,8 @@ pub(super) enum Format {
     Json,
     /// For a comment on a pull request: never longer than GitHub takes
     Markdown,
+    /// One page for a browser, whole in one file
+    Html,
 }
 
 /// One environment's part of what is shown.
@@ -74,6 +76,8 @@ pub(super) fn show(context: &Context<'_>, format: Format, command: &str, parts: 
         Format::Human => context.ui.result(&human::render(command, &sections)),
         Format::Json => context.ui.data(&json_of(parts)),
         Format::Markdown => context.ui.result(&markdown::render(command, &sections)),
+        // To the letter: the page's policy names the hashes of what is in it.
+        Format::Html => context.ui.data(&html::render(command, &sections)),
     }
 }
 

@@ -406,6 +406,7 @@ fn summary(out: &mut String, plan: &Plan, api: Api) {
     let _ = writeln!(out, "      {}", estimate(&plan.estimate, api));
 }
 
+/// What applying costs, in a line.
 pub(super) fn estimate(estimate: &Estimate, api: Api) -> String {
     let requests = count(estimate.requests, "request");
     let time = match estimate.seconds {

@@ -10,6 +10,7 @@ pub mod events;
 pub mod explain;
 pub mod github;
 pub mod graph;
+pub mod html;
 pub mod human;
 pub mod markdown;
 pub mod metrics;

@@ -33,7 +33,7 @@ pub(super) struct Leaf<'a> {
     pub(super) path: String,
     pub(super) before: &'a Value,
     pub(super) after: &'a Value,
-    note: &'static str,
+    pub(super) note: &'static str,
 }
 
 /// The leaves of one change that differ, each with its path.
@@ -84,7 +84,7 @@ pub(super) fn changes<'a>(
 }
 
 /// Objects are taken apart, so that what is equal in them isn't shown.
-fn collect<'a>(
+pub(super) fn collect<'a>(
     leaves: &mut Vec<Leaf<'a>>,
     path: String,
     before: &'a Value,

@@ -12,6 +12,7 @@ mod examples;
 mod guardrails;
 mod harness;
 mod house;
+mod html;
 mod import;
 mod kill;
 mod manifest;

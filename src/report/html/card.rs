@@ -1,0 +1,298 @@
+//! One service: what happens to it, what changes, by which steps. May import `plan` and `model`.
+
+use serde_json::{Value, json};
+
+use super::super::human::set_of;
+use super::super::progress::words;
+use super::super::text::count;
+use super::super::values::Leaf;
+use super::markup::{Markup, clipped};
+use super::{steps, values};
+use crate::model::{Api, NewService, VersionSet};
+use crate::plan::{Action, Cause, Change, Plan, Risk, ServiceKind, ServicePlan, Target};
+
+/// The longest name that a heading shows.
+const LONGEST_NAME: usize = 200;
+/// The most lines that a card takes without being folded.
+const MOST_LINES: usize = 30;
+
+/// What happens to a service, as a word and as a mark.
+pub(super) fn kind(kind: ServiceKind) -> (&'static str, &'static str) {
+    match kind {
+        ServiceKind::Create => ("create", "+"),
+        ServiceKind::Update => ("change", "~"),
+        ServiceKind::Replace => ("replace", "±"),
+        ServiceKind::Retire => ("retire", "−"),
+    }
+}
+
+fn kind_classes(kind: ServiceKind) -> (&'static str, &'static str) {
+    match kind {
+        ServiceKind::Create => ("card create", "kind create"),
+        ServiceKind::Update => ("card change", "kind change"),
+        ServiceKind::Replace => ("card replace", "kind replace"),
+        ServiceKind::Retire => ("card retire", "kind retire"),
+    }
+}
+
+/// By what a reader may choose services, besides their kind.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Flags {
+    pub(super) destructive: bool,
+    pub(super) drift: bool,
+    pub(super) conflict: bool,
+    pub(super) adopted: bool,
+}
+
+impl Flags {
+    pub(super) fn of(plan: &Plan, service: &ServicePlan) -> Self {
+        let mut causes: Vec<Cause> = service.cause.into_iter().collect();
+        causes.extend(service.changes.iter().filter_map(|change| change.cause));
+        causes.extend(steps::of(plan, service).flat_map(|step| &step.changes).filter_map(|one| one.cause));
+        Self {
+            destructive: service.kind == ServiceKind::Retire
+                || steps::of(plan, service).any(|step| step.risk == Risk::Destructive),
+            drift: causes.iter().any(|cause| matches!(cause, Cause::Drift | Cause::Both)),
+            conflict: causes.iter().any(|cause| matches!(cause, Cause::Both | Cause::Behind)),
+            adopted: service.adopted,
+        }
+    }
+
+    /// The flags by their names in the page.
+    pub(super) fn named(self) -> [(&'static str, bool); 4] {
+        let Self { destructive, drift, conflict, adopted } = self;
+        [("destructive", destructive), ("drift", drift), ("conflict", conflict), ("adopted", adopted)]
+    }
+}
+
+/// Where a card stands in the page.
+pub(super) fn anchor(section: usize, number: usize) -> String {
+    format!("s{section}-{number}")
+}
+
+/// Where cards stand: an environment's plan, by its number in the page.
+#[derive(Clone, Copy)]
+pub(super) struct Deck<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) api: Api,
+    pub(super) section: usize,
+    pub(super) heading: &'static str,
+}
+
+/// All services' cards, what ends or replaces a service first.
+pub(super) fn cards(page: &mut Markup, deck: Deck<'_>) {
+    let order = [ServiceKind::Retire, ServiceKind::Replace, ServiceKind::Update, ServiceKind::Create];
+    for kind in order {
+        let services = deck.plan.services.iter().enumerate();
+        for (number, service) in services.filter(|(_, service)| service.kind == kind) {
+            card(page, &deck, &anchor(deck.section, number), service);
+            page.raw("\n");
+        }
+    }
+}
+
+fn card(page: &mut Markup, deck: &Deck<'_>, id: &str, service: &ServicePlan) {
+    let flags = Flags::of(deck.plan, service).named();
+    let flags: Vec<&str> = flags.iter().filter(|(_, is_set)| *is_set).map(|(name, _)| *name).collect();
+    let attributes = [
+        ("class", kind_classes(service.kind).0),
+        ("id", id),
+        ("data-kind", kind(service.kind).0),
+        ("data-only", &flags.join(" ")),
+    ];
+    page.element("article", &attributes, |page| {
+        head(page, deck.heading, service, &flags);
+        notes(page, service);
+        let added = added(deck, service);
+        let groups = groups(deck.plan, service, &added);
+        let lines = groups.iter().flat_map(|(_, leaves)| leaves).map(|(leaf, _)| values::weight(leaf));
+        folded(page, lines.sum::<usize>() > MOST_LINES, &groups);
+        its_steps(page, deck.plan, service);
+    });
+}
+
+fn head(page: &mut Markup, heading: &'static str, service: &ServicePlan, flags: &[&str]) {
+    page.element("header", &[], |page| {
+        let (word, mark) = kind(service.kind);
+        page.element("span", &[("class", kind_classes(service.kind).1)], |page| {
+            page.leaf("span", &[("aria-hidden", "true")], mark);
+            page.text(" ");
+            page.text(word);
+        });
+        page.leaf(heading, &[], &clipped(service.name.as_str(), LONGEST_NAME));
+        if flags.contains(&"destructive") {
+            page.raw("<span class=\"badge destructive\">destructive</span>");
+        }
+        if service.adopted {
+            page.raw("<span class=\"badge\">adopted</span>");
+        }
+        if service.continued {
+            page.raw("<span class=\"badge\">continued</span>");
+        }
+        if let Some(cause) = service.cause {
+            values::cause(page, cause);
+        }
+        if let Some(id) = &service.id {
+            page.leaf("code", &[("class", "id")], id.as_str());
+            if service.kind == ServiceKind::Replace {
+                page.raw("<span class=\"note\">→ new id</span>");
+            }
+        }
+    });
+}
+
+fn notes(page: &mut Markup, service: &ServicePlan) {
+    let mut note = |text: &str| page.leaf("p", &[("class", "note")], text);
+    if service.name.as_str().chars().nth(LONGEST_NAME).is_some() {
+        note(&format!("whole name: {}", service.name));
+    }
+    if let Some(former) = &service.former_name
+        && service.kind != ServiceKind::Replace
+    {
+        note(&format!("renamed from {former}"));
+    }
+    if service.adopted {
+        note("It has no owner yet: the ownership tag is set.");
+    }
+    if service.continued {
+        note("A replacement that an earlier run began is finished.");
+    }
+}
+
+/// What a new service will hold, as changes from nothing; empty for other services.
+fn added(deck: &Deck<'_>, service: &ServicePlan) -> Vec<Change> {
+    let mut all = Vec::new();
+    let mut add = |path: &str, value: Value| all.push(Change::new(path, Value::Null, value));
+    if service.kind != ServiceKind::Create {
+        return all;
+    }
+    if let Some((agent, graph)) = &service.joins {
+        add("agent", json!(agent));
+        add("context_graph", json!(graph));
+    }
+    for step in steps::of(deck.plan, service) {
+        match &step.action {
+            Action::Create(new) => new_service(&mut add, new, deck.api),
+            Action::WriteVersionSet { name, content, .. } => new_set(&mut add, name.as_str(), content),
+            _ => {}
+        }
+    }
+    all
+}
+
+fn new_service(add: &mut impl FnMut(&str, Value), new: &NewService, api: Api) {
+    add("description", json!(new.description));
+    if !new.active {
+        add("active", json!(false));
+    }
+    if !new.keyterms.is_empty() {
+        add("keyterms", json!(new.keyterms));
+    }
+    let tags = new.tags.iter().map(|(name, value)| match value {
+        Some(value) => format!("{name}: {value}"),
+        None => name.clone(),
+    });
+    add("tags", json!(tags.collect::<Vec<_>>()));
+    for (name, value) in &new.settings {
+        add(name, value.clone());
+    }
+    for (name, set) in &new.version_sets {
+        new_set(add, name.as_str(), set);
+    }
+    if new.version_sets.is_empty() && api.makes_version_sets() {
+        new_set(add, "release", &VersionSet::latest());
+    }
+}
+
+fn new_set(add: &mut impl FnMut(&str, Value), name: &str, set: &VersionSet) {
+    let path = format!("version_sets.{name}");
+    let pins = format!("agent {}, context graph {}", set.agent_version, set.context_graph_version);
+    add(&path, json!(pins));
+    for (interaction, preference) in &set.llm_model_preferences {
+        let path = format!("{path}.llm_model_preferences.{interaction}");
+        add(&format!("{path}.llm_name"), json!(preference.llm_name));
+        for (name, block) in
+            [("params", &preference.params), ("experience_controls", &preference.experience_controls)]
+        {
+            if !block.is_empty() {
+                add(&format!("{path}.{name}"), json!(block));
+            }
+        }
+    }
+}
+
+type Leaves<'a> = Vec<(Leaf<'a>, Option<Cause>)>;
+
+/// What changes, in groups: the service's own fields first, then each version set under its name.
+fn groups<'a>(
+    plan: &'a Plan,
+    service: &'a ServicePlan,
+    added: &'a [Change],
+) -> Vec<(Option<String>, Leaves<'a>)> {
+    let shown = service.changes.iter().chain(added).filter(|change| change.path != "service");
+    let (own, mut sets): (Vec<&Change>, Vec<&Change>) =
+        shown.partition(|change| set_of(&change.path).is_none());
+    // Replaced and new services say all themselves; other services' version sets are told of by their steps.
+    if matches!(service.kind, ServiceKind::Update | ServiceKind::Retire) {
+        let written = steps::of(plan, service).flat_map(|step| &step.changes);
+        sets.extend(written.filter(|change| set_of(&change.path).is_some()));
+    }
+    let name = |change: &Change| set_of(&change.path).map(|(set, _)| set.to_owned());
+    let mut groups = vec![(None, values::leaves(own, 0))];
+    for group in sets.chunk_by(|one, next| name(one) == name(next)) {
+        let Some((set, rest)) = group.first().and_then(|change| set_of(&change.path)) else { continue };
+        let cut = group[0].path.len() - rest.len();
+        groups.push((Some(set_title(plan, service, set)), values::leaves(group.iter().copied(), cut)));
+    }
+    groups.retain(|(title, leaves)| title.is_some() || !leaves.is_empty());
+    groups
+}
+
+/// A version set's heading, with what happens to it.
+fn set_title(plan: &Plan, service: &ServicePlan, set: &str) -> String {
+    let what = steps::of(plan, service).find_map(|step| match &step.action {
+        Action::WriteVersionSet { name, creates: true, target: Target::Live(_), .. }
+            if name.as_str() == set =>
+        {
+            Some(" (new)")
+        }
+        Action::DeleteVersionSet { name, .. } if name.as_str() == set => Some(" (deleted)"),
+        _ => None,
+    });
+    format!("version set {set}{}", what.unwrap_or_default())
+}
+
+fn folded(page: &mut Markup, folds: bool, groups: &[(Option<String>, Leaves<'_>)]) {
+    let inside = |page: &mut Markup| {
+        for (title, leaves) in groups {
+            if let Some(title) = title {
+                page.leaf("p", &[("class", "set")], title);
+            }
+            values::list(page, leaves);
+        }
+    };
+    if !folds {
+        return inside(page);
+    }
+    let changed: usize = groups.iter().map(|(_, leaves)| leaves.len()).sum();
+    page.element("details", &[], |page| {
+        page.leaf("summary", &[], &count(changed, "changed value"));
+        inside(page);
+    });
+}
+
+fn its_steps(page: &mut Markup, plan: &Plan, service: &ServicePlan) {
+    if service.kind == ServiceKind::Replace {
+        page.raw("<p class=\"set\">How the new service takes over</p>");
+        steps::list(page, steps::of(plan, service), steps::explained);
+        return;
+    }
+    match service.steps.len() {
+        0 => {}
+        1 => steps::list(page, steps::of(plan, service), words),
+        many => page.element("details", &[], |page| {
+            page.leaf("summary", &[], &count(many, "step"));
+            steps::list(page, steps::of(plan, service), words);
+        }),
+    }
+}

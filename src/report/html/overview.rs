@@ -1,0 +1,173 @@
+//! Where a plan is from and how much it does; what it leaves alone. May import `plan` and `model`.
+
+use super::super::text::count;
+use super::super::{Section, human};
+use super::markup::{Markup, clipped};
+use crate::model::{Api, ServiceId, ServiceName};
+use crate::plan::Plan;
+
+/// Where an environment's part begins.
+pub(super) fn anchor(section: usize) -> String {
+    format!("environment-{section}")
+}
+
+/// Where a plan is from.
+pub(super) fn origin(page: &mut Markup, section: &Section<'_>) {
+    let origin = section.origin;
+    page.element("dl", &[("class", "origin")], |page| {
+        let mut row = |name: &'static str, value: &str| {
+            page.element("div", &[], |page| {
+                page.leaf("dt", &[], name);
+                page.leaf("dd", &[], value);
+            });
+        };
+        row("API", origin.api.as_str());
+        row("Organization", &origin.organization);
+        row("Made", &origin.created_at);
+        if let Some(commit) = &origin.commit {
+            row("Commit", commit);
+        }
+        if let Some(base) = &origin.base {
+            row("Base", &format!("{} ({})", base.reference, base.commit));
+        }
+        if let Ok(planned) = section.outcome {
+            let plan = planned.plan;
+            row("Live", &format!("{} active, {} inactive", plan.active, plan.inactive));
+            row("Declared", &count(plan.declared, "service"));
+            if !planned.fingerprint.is_empty() {
+                row("Fingerprint", planned.fingerprint);
+            }
+        }
+    });
+}
+
+/// Several environments at a glance.
+pub(super) fn table(page: &mut Markup, sections: &[Section<'_>]) {
+    page.raw("<nav aria-label=\"Environments\"><div class=\"scroll\" tabindex=\"0\" role=\"region\" ");
+    page.raw(
+        "aria-label=\"Overview\"><table class=\"overview\"><thead><tr><th scope=\"col\">Environment</th>",
+    );
+    page.raw("<th scope=\"col\">API</th><th scope=\"col\">Create</th><th scope=\"col\">Change</th>");
+    page.raw("<th scope=\"col\">Replace</th><th scope=\"col\">Retire</th><th scope=\"col\">Unchanged</th>");
+    page.raw("</tr></thead>");
+    page.element("tbody", &[], |page| {
+        for (number, section) in sections.iter().enumerate() {
+            page.element("tr", &[], |page| row(page, number, section));
+        }
+    });
+    page.raw("</table></div></nav>");
+}
+
+fn row(page: &mut Markup, number: usize, section: &Section<'_>) {
+    let origin = section.origin;
+    page.element("th", &[("scope", "row")], |page| {
+        let link = format!("#{}", anchor(number));
+        page.leaf("a", &[("href", &link)], &clipped(&origin.environment, 120));
+    });
+    page.leaf("td", &[], &format!("{}, {}", origin.api.as_str(), origin.organization));
+    match section.outcome {
+        Ok(planned) => {
+            let summary = &planned.plan.summary;
+            for number in [summary.create, summary.update, summary.replace, summary.retire, summary.unchanged]
+            {
+                page.leaf("td", &[("class", if number == 0 { "zero" } else { "some" })], &number.to_string());
+            }
+        }
+        Err(_) => page.raw("<td colspan=\"5\" class=\"failed\">no plan: see below</td>"),
+    }
+}
+
+/// An environment without a plan, and why.
+pub(super) fn failed(page: &mut Markup, heading: &'static str, reason: &str) {
+    page.element("section", &[("class", "hazards")], |page| {
+        page.leaf(heading, &[], "There is no plan");
+        page.element("p", &[("class", "reason")], |page| page.lines(reason.trim_end()));
+    });
+}
+
+/// How much a plan does, and what that costs.
+pub(super) fn tiles(page: &mut Markup, plan: &Plan, api: Api) {
+    let summary = &plan.summary;
+    if plan.is_empty() {
+        page.element("p", &[("class", "done")], |page| {
+            page.raw("<b>Nothing to do.</b> ");
+            page.text(&format!("{} as declared.", count(summary.unchanged, "service")));
+        });
+        return;
+    }
+    let written = summary.version_sets_created + summary.version_sets_updated;
+    let tiles = [
+        ("tile create", "to create", summary.create),
+        ("tile change", "to change", summary.update),
+        ("tile replace", "to replace", summary.replace),
+        ("tile retire", "to retire", summary.retire),
+        ("tile", "to adopt", summary.adopt),
+        ("tile", "version sets to write", written),
+        ("tile retire", "version sets to delete", summary.version_sets_deleted),
+        ("tile", "unchanged", summary.unchanged),
+    ];
+    page.element("dl", &[("class", "tiles")], |page| {
+        for (class, words, number) in tiles {
+            let class = if number == 0 { "tile zero" } else { class };
+            page.element("div", &[("class", class)], |page| {
+                page.leaf("dt", &[], words);
+                page.leaf("dd", &[], &number.to_string());
+            });
+        }
+    });
+    page.element("p", &[("class", "estimate")], |page| {
+        page.text(&format!("{}: {}", count(plan.steps.len(), "step"), human::estimate(&plan.estimate, api)));
+    });
+}
+
+/// What a reader should know: findings, and orphans.
+pub(super) fn findings(page: &mut Markup, heading: &'static str, plan: &Plan) {
+    if plan.findings.is_empty() && plan.orphans.is_empty() {
+        return;
+    }
+    page.element("section", &[("class", "warnings")], |page| {
+        page.leaf(heading, &[], "Warnings");
+        if !plan.findings.is_empty() {
+            page.element("ul", &[], |page| {
+                for finding in &plan.findings {
+                    page.element("li", &[], |page| {
+                        page.leaf("b", &[], &clipped(finding.service.as_str(), 120));
+                        page.raw(" ");
+                        page.text(&finding.message);
+                    });
+                }
+            });
+        }
+        if !plan.orphans.is_empty() {
+            let total = count(plan.orphans.len(), "orphan");
+            services(page, &format!("{total}: owned, in no manifest; retired with --prune"), &plan.orphans);
+        }
+    });
+}
+
+/// Live services that this plan has nothing to do with.
+pub(super) fn others(page: &mut Markup, heading: &'static str, plan: &Plan) {
+    if plan.unmanaged.is_empty() {
+        return;
+    }
+    page.element("section", &[("class", "others")], |page| {
+        page.leaf(heading, &[], "Not managed here");
+        let total = count(plan.unmanaged.len(), "live service");
+        services(page, &format!("{total}: neither declared nor owned, left alone"), &plan.unmanaged);
+    });
+}
+
+fn services(page: &mut Markup, words: &str, services: &[(ServiceName, ServiceId)]) {
+    page.element("details", &[], |page| {
+        page.leaf("summary", &[], words);
+        page.element("ul", &[], |page| {
+            for (name, id) in services {
+                page.element("li", &[], |page| {
+                    page.text(name.as_str());
+                    page.raw(" ");
+                    page.leaf("code", &[("class", "id")], id.as_str());
+                });
+            }
+        });
+    });
+}

@@ -1,0 +1,179 @@
+//! A page taken apart, and held against what we may write: known elements and attributes, all of them ended.
+//! Imports nothing of ours.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+const ELEMENTS: &[&str] = &[
+    "a", "article", "b", "body", "button", "code", "dd", "del", "details", "div", "dl", "dt", "fieldset",
+    "footer", "form", "h1", "h2", "h3", "h4", "head", "header", "html", "input", "ins", "label", "legend",
+    "li", "main", "meta", "nav", "ol", "output", "p", "path", "rect", "script", "section", "span", "style",
+    "summary", "svg", "table", "tbody", "td", "text", "th", "thead", "title", "tr", "ul",
+];
+const ATTRIBUTES: &[&str] = &[
+    "aria-hidden",
+    "aria-keyshortcuts",
+    "aria-label",
+    "autocomplete",
+    "charset",
+    "class",
+    "colspan",
+    "content",
+    "d",
+    "data-kind",
+    "data-only",
+    "for",
+    "height",
+    "hidden",
+    "href",
+    "http-equiv",
+    "id",
+    "lang",
+    "name",
+    "placeholder",
+    "role",
+    "rx",
+    "scope",
+    "spellcheck",
+    "tabindex",
+    "title",
+    "type",
+    "value",
+    "width",
+    "x",
+    "y",
+];
+const VOID: &[&str] = &["input", "meta"];
+
+/// The beginning of an element, with its attributes as they are meant.
+#[derive(Debug)]
+pub(super) struct Tag {
+    pub(super) name: String,
+    pub(super) attributes: BTreeMap<String, String>,
+}
+
+/// A page in pieces.
+#[derive(Debug, Default)]
+pub(super) struct Tokens {
+    pub(super) tags: Vec<Tag>,
+    /// All text outside of the style and the script, as it is meant, a blank between its words.
+    pub(super) text: String,
+}
+
+/// Takes a page apart. Panics where it isn't one that we write.
+#[track_caller]
+pub(super) fn tokens(page: &str) -> Tokens {
+    let found = tokens_of(page.strip_prefix("<!DOCTYPE html>\n").expect("it begins with a doctype"));
+    found.sound();
+    found
+}
+
+/// The same for a part of a page.
+#[track_caller]
+pub(super) fn tokens_of(part: &str) -> Tokens {
+    let mut rest = part;
+    let (mut found, mut open) = (Tokens::default(), Vec::new());
+    while let Some(at) = rest.find('<') {
+        found.text.push_str(&meant(&rest[..at]));
+        found.text.push(' ');
+        let (tag, after) = rest[at + 1..].split_once('>').expect("a tag is ended");
+        rest = after;
+        if let Some(name) = tag.strip_prefix('/') {
+            assert_eq!(open.pop().as_deref(), Some(name), "what is begun last is ended first");
+            continue;
+        }
+        let tag = parsed(tag);
+        if let Some((own, end)) = [("style", super::super::STYLE), ("script", super::super::SCRIPT)]
+            .into_iter()
+            .find(|(name, _)| *name == tag.name)
+        {
+            rest = rest.strip_prefix(end).unwrap_or_else(|| panic!("a {own} that isn't ours"));
+        }
+        if !VOID.contains(&tag.name.as_str()) {
+            open.push(tag.name.clone());
+        }
+        found.tags.push(tag);
+    }
+    assert_eq!(open, Vec::<String>::new(), "all is ended");
+    assert_eq!(rest.trim_end(), "");
+    found.text = words(&found.text);
+    found
+}
+
+/// A text with one blank between its words.
+pub(super) fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn parsed(tag: &str) -> Tag {
+    let (name, mut rest) = tag.split_once(' ').unwrap_or((tag, ""));
+    assert!(ELEMENTS.contains(&name), "no element of ours: <{tag}>");
+    let mut attributes = BTreeMap::new();
+    while !rest.trim().is_empty() {
+        let (attribute, after) = match rest.split_once("=\"") {
+            // `hidden`, the only one without a value, is the last where it occurs.
+            Some((attribute, after)) if !attribute.contains(' ') => (attribute, after),
+            _ => (rest, "\""),
+        };
+        let (value, after) = after.split_once('"').expect("a value is ended");
+        assert!(ATTRIBUTES.contains(&attribute), "no attribute of ours: {attribute} in <{tag}>");
+        let twice = attributes.insert(attribute.to_owned(), meant(value));
+        assert!(twice.is_none(), "{attribute} twice in <{tag}>");
+        rest = after.strip_prefix(' ').unwrap_or(after);
+    }
+    Tag { name: name.to_owned(), attributes }
+}
+
+/// A text without escapes; only those that we write may occur, and no character that must be escaped.
+fn meant(text: &str) -> String {
+    assert!(!text.contains(['<', '>', '"', '\'']), "not escaped: {text}");
+    let mut out = String::new();
+    let mut parts = text.split('&');
+    out.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        let (name, after) = part.split_once(';').expect("an escape is ended");
+        out.push(match name {
+            "amp" => '&',
+            "lt" => '<',
+            "gt" => '>',
+            "quot" => '"',
+            "#39" => '\'',
+            other => panic!("no escape of ours: {other}"),
+        });
+        out.push_str(after);
+    }
+    out
+}
+
+impl Tokens {
+    /// The values of an attribute.
+    pub(super) fn all(&self, attribute: &str) -> Vec<&str> {
+        self.tags.iter().filter_map(|tag| tag.attributes.get(attribute)).map(String::as_str).collect()
+    }
+
+    /// How often an element occurs.
+    pub(super) fn count(&self, name: &str) -> usize {
+        self.tags.iter().filter(|tag| tag.name == name).count()
+    }
+
+    /// What must hold of every page.
+    #[track_caller]
+    fn sound(&self) {
+        let ids: BTreeSet<&str> = self.all("id").into_iter().collect();
+        assert_eq!(ids.len(), self.all("id").len(), "ids are given once");
+        for link in self.all("href") {
+            assert!(link.strip_prefix('#').is_some_and(|id| ids.contains(id)), "a link to {link}");
+        }
+        for name in ["html", "head", "style", "body", "h1", "main", "script"] {
+            assert_eq!(self.count(name), 1, "{name}");
+        }
+        let levels = self.tags.iter().filter_map(|tag| match tag.name.as_bytes() {
+            [b'h', level @ b'1'..=b'6'] => Some(level - b'0'),
+            _ => None,
+        });
+        let mut last = 0;
+        for level in levels {
+            assert!(level <= last + 1, "a heading of level {level} after one of level {last}");
+            last = level;
+        }
+    }
+}

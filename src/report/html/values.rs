@@ -1,0 +1,197 @@
+//! Changed values: leaf by leaf, short ones in a line, long ones side by side. May import `plan`.
+
+use serde_json::Value;
+
+use super::super::text::count;
+use super::super::values::{Leaf, collect};
+use super::diff::{self, Piece, Row};
+use super::markup::{Markup, clipped};
+use crate::plan::{Cause, Change};
+
+/// Values from this length on are shown by what differs in them.
+const LONG: usize = 72;
+/// Values that would take more lines are folded.
+const MOST_LINES: usize = 24;
+/// Values of which there is only one side may be longer.
+const LONG_ALONE: usize = 300;
+
+/// The values that changes come down to, each with whose doing it is. Paths begin after `cut` bytes.
+pub(super) fn leaves<'a>(
+    changes: impl IntoIterator<Item = &'a Change>,
+    cut: usize,
+) -> Vec<(Leaf<'a>, Option<Cause>)> {
+    let mut all = Vec::new();
+    for change in changes {
+        let mut leaves = Vec::new();
+        let path = change.path.get(cut..).unwrap_or(&change.path).to_owned();
+        collect(&mut leaves, path, &change.before, &change.after, "");
+        all.extend(leaves.into_iter().map(|leaf| (leaf, change.cause)));
+    }
+    all
+}
+
+/// How many lines a value takes in a card, about.
+pub(super) fn weight(leaf: &Leaf<'_>) -> usize {
+    let whole = size(leaf.before, leaf.after);
+    if whole > MOST_LINES { 1 } else { whole }
+}
+
+fn size(before: &Value, after: &Value) -> usize {
+    let lines = |value: &Value| match value {
+        Value::String(text) => text.lines().count() + text.len() / 100,
+        Value::Array(items) => items.len() / 4,
+        _ => 0,
+    };
+    1 + lines(before).max(lines(after))
+}
+
+/// Values one below the other, each with its path.
+pub(super) fn list(page: &mut Markup, leaves: &[(Leaf<'_>, Option<Cause>)]) {
+    if leaves.is_empty() {
+        return;
+    }
+    page.element("dl", &[("class", "values")], |page| {
+        for (leaf, cause) in leaves {
+            page.element("div", &[], |page| {
+                page.leaf("dt", &[], &leaf.path);
+                page.element("dd", &[], |page| {
+                    value(page, leaf.before, leaf.after);
+                    if let Some(cause) = cause {
+                        page.raw(" ");
+                        self::cause(page, *cause);
+                    }
+                });
+            });
+        }
+    });
+}
+
+/// Whose doing something is, in a word.
+pub(super) fn cause(page: &mut Markup, cause: Cause) {
+    let (class, title) = match cause {
+        Cause::Manifest => ("badge manifest", "the manifests have changed since the base"),
+        Cause::Drift => ("badge drift", "the live state has changed since, past the manifests"),
+        Cause::Both => {
+            ("badge conflict", "a conflict: manifests and live state have both changed, and differ")
+        }
+        Cause::Behind => {
+            ("badge conflict", "the compared branch says what is live: this branch is behind it")
+        }
+    };
+    page.leaf("span", &[("class", class), ("title", title)], cause.as_str());
+}
+
+/// One value before and after.
+pub(super) fn value(page: &mut Markup, before: &Value, after: &Value) {
+    let (old, new) = (text(before), text(after));
+    let most = if before.is_null() || after.is_null() { LONG_ALONE } else { LONG };
+    let is_long = |text: &str| text.contains('\n') || text.chars().nth(most).is_some();
+    if !is_long(&old) && !is_long(&new) {
+        in_line(page, before, after, most);
+    } else if size(before, after) > MOST_LINES {
+        let (old, new) = (whole(before), whole(after));
+        page.element("details", &[], |page| {
+            page.leaf("summary", &[], &lines(before, &old, &new));
+            long(page, before, after, &old, &new);
+        });
+    } else {
+        long(page, before, after, &whole(before), &whole(after));
+    }
+}
+
+fn long(page: &mut Markup, before: &Value, after: &Value, old: &str, new: &str) {
+    if before.is_null() {
+        page.element("ins", &[("class", "block")], |page| page.lines(new));
+    } else if after.is_null() {
+        page.element("del", &[("class", "block")], |page| page.lines(old));
+    } else {
+        beside(page, old, new);
+    }
+}
+
+/// How long a folded value is.
+fn lines(before: &Value, old: &str, new: &str) -> String {
+    let lines = |text: &str| count(text.lines().count(), "line");
+    if before.is_null() { lines(new) } else { format!("{} → {}", lines(old), lines(new)) }
+}
+
+/// One value before and after in a line, the beginning where it is long.
+pub(super) fn short(page: &mut Markup, before: &Value, after: &Value) {
+    in_line(page, before, after, LONG);
+}
+
+fn in_line(page: &mut Markup, before: &Value, after: &Value, most: usize) {
+    if !before.is_null() {
+        page.leaf("del", &[], &clipped(&text(before), most));
+        page.raw(" → ");
+    }
+    page.leaf("ins", &[], &clipped(&text(after), most));
+}
+
+/// A value in a line: texts without quotes.
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => "none".to_owned(),
+        Value::String(text) if text.is_empty() => "(no value)".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) if items.is_empty() => "none".to_owned(),
+        Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
+}
+
+/// A long value in lines: an item a line.
+fn whole(value: &Value) -> String {
+    match value {
+        Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join("\n"),
+        other => text(other),
+    }
+}
+
+/// Two long values side by side.
+fn beside(page: &mut Markup, before: &str, after: &str) {
+    page.element("table", &[("class", "beside")], |page| {
+        page.raw("<thead><tr><th scope=\"col\">Live now</th><th scope=\"col\">As declared</th></tr></thead>");
+        page.element("tbody", &[], |page| {
+            for row in diff::rows(before, after) {
+                page.element("tr", &[], |page| self::row(page, &row));
+            }
+        });
+    });
+}
+
+fn row(page: &mut Markup, row: &Row<'_>) {
+    match row {
+        Row::Same(line) => {
+            page.leaf("td", &[], line);
+            page.leaf("td", &[], line);
+        }
+        Row::Gap(lines) => {
+            let words = format!("⋯ {} left out", count(*lines, "equal line"));
+            page.leaf("td", &[("class", "gap"), ("colspan", "2")], &words);
+        }
+        Row::Changed(Some(old), Some(new)) => {
+            let (old, new) = diff::within(old, new);
+            cell(page, "del", &old);
+            cell(page, "ins", &new);
+        }
+        Row::Changed(old, new) => {
+            for (name, line) in [("del", old), ("ins", new)] {
+                match line {
+                    Some(line) => cell(page, name, &[(line, false)]),
+                    None => page.element("td", &[("class", "none")], |_| {}),
+                }
+            }
+        }
+    }
+}
+
+fn cell(page: &mut Markup, name: &'static str, pieces: &[Piece<'_>]) {
+    page.element("td", &[("class", name)], |page| {
+        page.element(name, &[], |page| {
+            for (piece, differs) in pieces {
+                if *differs { page.leaf("b", &[], piece) } else { page.text(piece) }
+            }
+        });
+    });
+}
