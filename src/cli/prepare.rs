@@ -168,7 +168,7 @@ impl Prepared {
         let (desired, policy) = (&self.loaded.desired, &self.loaded.project.policy);
         let bases = three_way.bases();
         let known = complete_snapshot(api, snapshot.clone(), |snapshot| {
-            plan::cause_lookups(&plan, desired, &bases, snapshot)
+            plan::cause_lookups(&plan, desired, &bases, snapshot, self.options.api)
         });
         let known = known.await?;
         Ok(plan::with_causes(plan, desired, &bases, &known, policy, &self.options))

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::resolve::{self, Joins};
 use super::types::{Cause, Options, Plan, ServiceKind, ServicePlan};
-use super::{diff, names, services};
+use super::{build, diff, identity, names, services};
 use crate::model::{
     Api, Desired, DesiredService, DesiredVersionSet, LiveService, Lookups, Need, Policy, Reference,
     ServiceId, ServiceName, Snapshot, same_json, trimmed,
@@ -46,8 +46,8 @@ pub fn with_causes(
 ) -> Plan {
     let teller = Teller {
         ours: Side { desired, policy },
-        base: Known::new(bases.base, snapshot),
-        upstream: bases.upstream.map(|side| Known::new(side, snapshot)),
+        base: Known::new(bases.base, snapshot, options.api),
+        upstream: bases.upstream.map(|side| Known::new(side, snapshot, options.api)),
         snapshot,
         live: snapshot.services.iter().map(|service| (&service.id, service)).collect(),
         api: options.api,
@@ -71,11 +71,17 @@ pub fn with_causes(
 
 /// Says which lists of names the causes need beyond what the plan needed: at most one of each kind, and only
 /// where an agent or context graph changes that the base names by another name.
-pub fn cause_lookups(plan: &Plan, desired: &Desired, bases: &Bases<'_>, snapshot: &Snapshot) -> Lookups {
+pub fn cause_lookups(
+    plan: &Plan,
+    desired: &Desired,
+    bases: &Bases<'_>,
+    snapshot: &Snapshot,
+    api: Api,
+) -> Lookups {
     let sides: Vec<Known<'_>> = [Some(bases.base), bases.upstream]
         .into_iter()
         .flatten()
-        .map(|side| Known::new(side, snapshot))
+        .map(|side| Known::new(side, snapshot, api))
         .collect();
     let live: BTreeMap<&ServiceId, &LiveService> =
         snapshot.services.iter().map(|service| (&service.id, service)).collect();
@@ -106,16 +112,26 @@ pub fn cause_lookups(plan: &Plan, desired: &Desired, bases: &Bases<'_>, snapshot
 /// A commit's manifests, by the names that their services have and had.
 struct Known<'a> {
     side: Side<'a>,
+    /// The manifests that speak of live services, as planning there would match them.
+    by_live: BTreeMap<ServiceId, ServiceName>,
     by_former: BTreeMap<&'a ServiceName, &'a DesiredService>,
     /// The names that live services have.
     taken: BTreeSet<&'a ServiceName>,
 }
 
 impl<'a> Known<'a> {
-    fn new(side: Side<'a>, snapshot: &'a Snapshot) -> Self {
+    fn new(side: Side<'a>, snapshot: &'a Snapshot, api: Api) -> Self {
+        let resolved = build::resolved(side.desired, snapshot);
+        let identity =
+            identity::identify(side.desired, &resolved.joins, snapshot, side.policy, api, &mut Vec::new());
+        let matched = identity
+            .embodiments
+            .iter()
+            .filter_map(|embodiment| Some((embodiment.live?.id.clone(), embodiment.wanted.name.clone())));
         let former = |service: &'a DesiredService| Some((service.lifecycle.renamed_from.as_ref()?, service));
         Self {
             side,
+            by_live: matched.collect(),
             by_former: side.desired.services.values().filter_map(former).collect(),
             taken: snapshot.services.iter().map(|service| &service.name).collect(),
         }
@@ -127,6 +143,9 @@ impl<'a> Known<'a> {
 
     /// The manifest that spoke of a service there: it may have had another name.
     fn manifest(&self, ours: &DesiredService, live: &LiveService) -> Option<&'a DesiredService> {
+        if let Some(matched) = self.by_live.get(&live.id) {
+            return self.named(matched);
+        }
         let from = ours.lifecycle.renamed_from.as_ref();
         let same = self.named(&ours.name);
         if let Some(same) = same

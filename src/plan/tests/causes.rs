@@ -240,7 +240,10 @@ pub(super) fn told(
     let policy = policy();
     let side = |desired| Side { desired, policy: &policy };
     let bases = Bases { base: side(base), upstream: upstream.map(side) };
-    assert!(plan::cause_lookups(plan, desired, &bases, snapshot).is_nothing(), "all names are known");
+    assert!(
+        plan::cause_lookups(plan, desired, &bases, snapshot, options.api).is_nothing(),
+        "all names are known"
+    );
     plan::with_causes(plan.clone(), desired, &bases, snapshot, &policy, options)
 }
 

@@ -270,7 +270,7 @@ fn names_that_only_the_base_uses_are_listed_once_and_only_where_they_matter() {
     let plan = plan::plan(&here, &snapshot, &policy, &options()).expect("a plan");
     let needed = |plan: &Plan, here: &Desired, base: &Desired| {
         let bases = Bases { base: Side { desired: base, policy: &policy }, upstream: None };
-        plan::cause_lookups(plan, here, &bases, &snapshot)
+        plan::cause_lookups(plan, here, &bases, &snapshot, Api::Classic)
     };
     let lists = needed(&plan, &here, &by_name("A2"));
     assert_eq!((lists.agents, lists.context_graphs), (Need::All, Need::Nothing));

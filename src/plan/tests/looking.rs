@@ -39,7 +39,7 @@ fn what_would_be_refused_is_told_beside_all_the_rest() {
     Coach: an apply would be refused: `Coach` would be replaced, but `guardrails.protected` names it
     Desk: an apply would be refused: `Desk` (4) belongs to another project: its tag `managed_by` says `sisters`
     Summer: an apply would be refused: `Summer` would be retired, but its tag `protected` says that it is never to be removed
-    Summer: an apply would be refused: the plan would remove 2: 2 service(s) retired, 0 version set(s) deleted; `guardrails.max_removals` allows 0
+    Summer: an apply would be refused: the plan would remove 2, and `guardrails.max_removals` allows 0: 2 services retired (`Summer`, `Winter`)
     ");
     let summary = &plan.summary;
     assert_eq!((summary.update, summary.replace, summary.retire, summary.adopt), (1, 1, 2, 0));

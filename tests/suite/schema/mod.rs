@@ -63,7 +63,10 @@ fn every_key_is_described_and_every_object_closed() {
         let schema = file.schema();
         each(&schema, &mut |part| {
             let Some(members) = part["properties"].as_object() else { return };
-            assert_eq!(part["additionalProperties"], false, "{}: {members:?}", file.name());
+            // A step's members come from its kind, too; what is more in it breaks the plan's fingerprint.
+            let is_step =
+                file == &File::Plan && members.contains_key("does") | members.contains_key("depends_on");
+            assert!(is_step || part["additionalProperties"] == false, "{}: {members:?}", file.name());
             for (name, member) in members {
                 let said = member["description"].as_str().unwrap_or_default();
                 let words = member.get("$ref").is_some() || member.get("const").is_some();
