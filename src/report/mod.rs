@@ -18,6 +18,8 @@ pub mod pins;
 pub mod problems_json;
 pub mod progress;
 pub mod sarif;
+#[cfg(test)]
+mod tests;
 pub mod text;
 mod values;
 

@@ -31,6 +31,7 @@ const TESTS: &[(&str, &str)] = &[
     ("src/apply/tests.rs", "emulator"),
     ("src/import/tests.rs", "manifest"),
     ("src/import/tests.rs", "plan"),
+    ("src/report/tests.rs", "plan_file"),
 ];
 
 /// Rooms that compute and do nothing else: the same input gives the same output.

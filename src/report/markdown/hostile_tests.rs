@@ -11,7 +11,7 @@ use crate::report::Planned;
 use crate::report::text::visible;
 
 /// What has broken reports of one kind or another.
-const HOSTILE: &[&str] = &[
+pub(crate) const HOSTILE: &[&str] = &[
     "a\nb\r\nc",
     "\u{1b}[31mred\u{1b}[0m",
     "`",

@@ -122,10 +122,10 @@ fn overview(sections: &[Section<'_>]) -> String {
 }
 
 #[cfg(test)]
-mod hostile_tests;
+pub(crate) mod hostile_tests;
 #[cfg(test)]
 mod size_tests;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 #[cfg(test)]
 pub(crate) use self::{hostile_tests::poisoned, tests::everything};

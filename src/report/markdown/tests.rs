@@ -8,7 +8,7 @@ use crate::plan::tests::build::*;
 use crate::plan::{Base, Cause, Finding, Options, Origin, Plan};
 use crate::report::Planned;
 
-pub(super) fn origin() -> Origin {
+pub(crate) fn origin() -> Origin {
     Origin {
         environment: "production".to_owned(),
         api: Api::Classic,
