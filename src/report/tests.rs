@@ -81,7 +81,7 @@ fn everything_on_a_terminal() {
 fn everything_as_json() {
     let document = serde_json::to_value(document(&everything())).expect("JSON");
     // The steps in short: what they hold is held by the schema, and by plans that are read back and applied.
-    let mut short = document.clone();
+    let mut short = document;
     for step in short["steps"].as_array_mut().expect("steps") {
         let keys: Vec<String> = step["does"].as_object().expect("an object").keys().cloned().collect();
         step["does"] = keys.join(" ").into();
