@@ -1,5 +1,6 @@
 //! `amigops apply`: plan, show, confirm, run, read back. May import everything.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -16,12 +17,13 @@ use crate::plan::{self, Action, Origin, Plan, PlanError};
 use crate::plan_file::{self, Document};
 use crate::report::text::{self, count};
 use crate::report::{events, human, progress};
+use crate::ui;
 
 /// Arguments of `apply`.
 #[derive(Debug, Args)]
 pub(super) struct Apply {
     /// A plan that `plan --out` saved: exactly it is applied, if it still fits
-    #[arg(value_name = "PLAN", conflicts_with_all = ["prune", "take_over", "allow_protected", "only"])]
+    #[arg(value_name = "PLAN", conflicts_with_all = ["prune", "take_over", "allow_protected", "max_removals", "only", "base"])]
     saved: Option<PathBuf>,
     #[command(flatten)]
     plan: PlanArgs,
@@ -31,7 +33,7 @@ pub(super) struct Apply {
     /// How the run is told on stdout: with `json`, a line for the plan, for each step and for the end
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     format: Format,
-    /// With --base: overwrite what was changed live since, and what this branch is behind of
+    /// Overwrite what --base tells to have changed live since, and what this branch is behind of
     #[arg(long)]
     overwrite_drift: bool,
 }
@@ -48,40 +50,60 @@ enum Format {
 impl Apply {
     /// Plans, shows the plan, asks, runs it, and reads back what became of it.
     pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
-        if let Some(path) = &self.saved {
-            return self.run_saved(context, path).await;
+        let concluded = Cell::new(false);
+        let result = match &self.saved {
+            Some(path) => self.apply_saved(context, path, &concluded).await,
+            None => self.apply_now(context, &concluded).await,
+        };
+        if self.format == Format::Json && !concluded.get() {
+            // What kept a run from its end, or from its beginning, is told there, too.
+            let reason = result.as_ref().err().map(ui::plain_words).filter(|words| !words.is_empty());
+            let end = events::End { converged: None, ids: &BTreeMap::new(), error: reason.as_deref() };
+            context.ui.data(&events::conclusion(&Report::default(), &end, error::exit_code(&result)));
         }
+        result
+    }
+
+    async fn apply_now(&self, context: &Context<'_>, concluded: &Cell<bool>) -> Result<Success, Failure> {
         let prepared = Prepared::new(context, &self.plan)?;
-        self.can_tell_conflicts(&prepared)?;
+        if !self.overwrite_drift {
+            prepared.can_tell_conflicts(&self.plan)?;
+        }
         let (snapshot, plan) = prepared.plan(prepared.connection.read()).await?;
         let document = || prepared.document(&prepared.origin(context), &snapshot, &plan);
         self.show(context, &plan, &prepared.origin(context), document);
         if plan.is_empty() {
-            return self.nothing_to_do(context, &plan);
+            return self.nothing_to_do(context, &plan, concluded);
         }
         self.refuse_conflicts(&plan)?;
         self.approve(context, &prepared)?;
-        let run =
-            Run { context, prepared: &prepared, plan: &plan, scope: Scope::Everything, format: self.format };
+        let (scope, format) = (Scope::Everything, self.format);
+        let run = Run { context, prepared: &prepared, plan: &plan, scope, format, concluded };
         run.carry_out(&snapshot).await
     }
 
     /// Applies a saved plan, which has been approved by being handed over, if it belongs here and still fits.
-    async fn run_saved(&self, context: &Context<'_>, path: &Path) -> Result<Success, Failure> {
+    async fn apply_saved(
+        &self,
+        context: &Context<'_>,
+        path: &Path,
+        concluded: &Cell<bool>,
+    ) -> Result<Success, Failure> {
         let document = saved::read(path)?;
-        let named = context.global.env.as_deref().unwrap_or(&document.environment);
-        let prepared = Prepared::for_environment(context, &PlanArgs::of(&document.options), Some(named))?;
+        saved::is_for(&document, context)?;
+        let environment = Some(document.environment.as_str());
+        let prepared = Prepared::for_environment(context, &PlanArgs::of(&document.options), environment)?;
         saved::belongs(&document, &prepared)?;
         let plan = document.plan();
         let snapshot = saved::fits(&document, &prepared).await?;
         self.show(context, &plan, &document.origin(), || document.clone());
         if plan.is_empty() {
-            return self.nothing_to_do(context, &plan);
+            return self.nothing_to_do(context, &plan, concluded);
         }
         self.refuse_conflicts(&plan)?;
         saved::mark(context, path, &document);
-        let run =
-            Run { context, prepared: &prepared, plan: &plan, scope: Scope::ThePlan, format: self.format };
+        let (scope, format) = (Scope::ThePlan, self.format);
+        let run = Run { context, prepared: &prepared, plan: &plan, scope, format, concluded };
         run.carry_out(&snapshot).await
     }
 
@@ -92,27 +114,18 @@ impl Apply {
         }
     }
 
-    fn nothing_to_do(&self, context: &Context<'_>, plan: &Plan) -> Result<Success, Failure> {
+    fn nothing_to_do(
+        &self,
+        context: &Context<'_>,
+        plan: &Plan,
+        concluded: &Cell<bool>,
+    ) -> Result<Success, Failure> {
         if self.format == Format::Json {
-            let report = Report::default();
-            context.ui.data(&events::conclusion(&report, Some(true), &plan.ids, exit_code::DONE));
+            let end = events::End { converged: Some(true), ids: &plan.ids, error: None };
+            context.ui.data(&events::conclusion(&Report::default(), &end, exit_code::DONE));
+            concluded.set(true);
         }
         Ok(Success::Done)
-    }
-
-    /// Without the base's manifests nobody knows what would be overwritten.
-    fn can_tell_conflicts(&self, prepared: &Prepared) -> Result<(), Failure> {
-        let Some(reference) = self.plan.base.as_ref().filter(|_| !self.overwrite_drift) else {
-            return Ok(());
-        };
-        if prepared.three_way.is_some() {
-            return Ok(());
-        }
-        Err(Failure::other(format!(
-            "the manifests by which `{reference}` is compared with can't be read, so that conflicts with live \
-             changes can't be told; nothing was sent"
-        ))
-        .hint("apply without --base, or with --overwrite-drift, to bring the manifests about all the same"))
     }
 
     /// Refuses a plan that would undo what somebody else has done since the base.
@@ -154,6 +167,8 @@ struct Run<'a> {
     plan: &'a Plan,
     scope: Scope,
     format: Format,
+    /// Whether the last line of JSON has been written.
+    concluded: &'a Cell<bool>,
 }
 
 impl Run<'_> {
@@ -214,7 +229,7 @@ impl Run<'_> {
 
     /// Reads the live state back, and says how it all ended. No exit code says less than what is said here.
     async fn conclude(&self, report: &Report) -> Result<Success, Failure> {
-        let Self { context, prepared, plan, scope, format } = *self;
+        let Self { context, prepared, plan, scope, format, concluded } = *self;
         let again =
             if report.interrupted { None } else { Some(prepared.plan(prepared.connection.read()).await) };
         let converged = match &again {
@@ -232,7 +247,9 @@ impl Run<'_> {
         }
         let result = self.result(report, again);
         if format == Format::Json {
-            context.ui.data(&events::conclusion(report, converged, &ids, error::exit_code(&result)));
+            let end = events::End { converged, ids: &ids, error: None };
+            context.ui.data(&events::conclusion(report, &end, error::exit_code(&result)));
+            concluded.set(true);
         }
         result
     }

@@ -8,6 +8,7 @@ use super::prepare::{PlanArgs, Prepared};
 use super::show::{self, Format, Part};
 use super::{Context, saved};
 use crate::error::{Failure, Success};
+use crate::plan::PlanError;
 
 /// Arguments of `plan`.
 #[derive(Debug, Args)]
@@ -28,8 +29,17 @@ pub(super) struct PlanCommand {
 impl PlanCommand {
     /// Reads, plans, shows. Sends nothing that writes.
     pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
-        let prepared = Prepared::new(context, &self.plan)?;
-        let (snapshot, plan) = prepared.plan(prepared.connection.read()).await?;
+        let mut prepared = Prepared::new(context, &self.plan)?;
+        if self.out.is_some() {
+            // What is saved is to be applied.
+            prepared.can_tell_conflicts(&self.plan)?;
+        }
+        let (snapshot, plan) = match prepared.plan(prepared.connection.read()).await {
+            Err(Failure::Plan(refused)) if refused.is_refusal() => {
+                return self.show_refused(context, &mut prepared, refused).await;
+            }
+            planned => planned?,
+        };
         let pending = self.detailed_exitcode && !plan.is_empty();
         let part = Part::new(&prepared, prepared.origin(context), &snapshot, plan);
         if let (Some(path), Some(document)) = (&self.out, part.document()) {
@@ -38,5 +48,21 @@ impl PlanCommand {
         }
         show::show(context, self.format, "plan", &[part]);
         Ok(if pending { Success::ChangesPending } else { Success::Done })
+    }
+
+    /// Shows what would happen if no rule stood against it, and which ones do. It is not saved.
+    async fn show_refused(
+        &self,
+        context: &Context<'_>,
+        prepared: &mut Prepared,
+        refused: PlanError,
+    ) -> Result<Success, Failure> {
+        prepared.options.enforce_guardrails = false;
+        // Where there is something else to it, the refusal is all there is to say.
+        if let Ok((snapshot, plan)) = prepared.plan(prepared.connection.read()).await {
+            let part = Part::new(prepared, prepared.origin(context), &snapshot, plan);
+            show::show(context, self.format, "plan", &[part]);
+        }
+        Err(refused.into())
     }
 }

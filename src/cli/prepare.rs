@@ -41,7 +41,7 @@ pub(super) struct PlanArgs {
 impl PlanArgs {
     /// The arguments that a saved plan was made with.
     pub(super) fn of(chosen: &Chosen) -> Self {
-        let Chosen { prune, take_over, allow_protected, max_removals, only } = chosen;
+        let Chosen { prune, take_over, allow_protected, max_removals, only, guardrails: _ } = chosen;
         Self {
             prune: *prune,
             max_removals: max_removals.as_ref().and_then(|text| text.parse().ok()),
@@ -148,6 +148,22 @@ impl Prepared {
             failure = failure.hint(violation);
         }
         Err(failure)
+    }
+
+    /// Without the base's manifests nobody knows what an apply would overwrite.
+    ///
+    /// # Errors
+    ///
+    /// When causes were asked for and the manifests that tell them can't be read.
+    pub(super) fn can_tell_conflicts(&self, args: &PlanArgs) -> Result<(), Failure> {
+        match &args.base {
+            Some(reference) if self.three_way.is_none() => Err(Failure::other(format!(
+                "the manifests by which `{reference}` is compared with can't be read, so that conflicts with \
+                 live changes can't be told; nothing was sent"
+            ))
+            .hint("leave --base out, or apply with --overwrite-drift, to bring the manifests about all the same")),
+            _ => Ok(()),
+        }
     }
 
     /// The document of a plan that was made from a snapshot.

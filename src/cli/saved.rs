@@ -1,11 +1,13 @@
 //! Saved plans: written, read back, held against the environment, the manifests and the live state. May import
 //! everything.
 
+use std::io::Read;
 use std::path::Path;
 
 use super::prepare::Prepared;
 use super::{Context, files};
 use crate::error::Failure;
+use crate::manifest;
 use crate::model::{Lookups, Need, ServiceName, Snapshot};
 use crate::plan::Change;
 use crate::plan_file::{self, Document, Moved, NotAPlan};
@@ -15,8 +17,23 @@ use crate::report::{human, text};
 /// The largest file that is taken for a plan, in bytes.
 const MAX_BYTES: u64 = 512 * 1024 * 1024;
 
-/// Saves a plan.
+/// How every plan file begins.
+const BEGINNING: &str = "{\n  \"format_version\":";
+
+/// Saves a plan; over another plan, if need be, but over nothing else.
 pub(super) fn write(path: &Path, document: &Document) -> Result<(), Failure> {
+    let is_other = std::fs::File::open(path).is_ok_and(|file| {
+        let mut beginning = Vec::new();
+        let read = file.take(BEGINNING.len() as u64).read_to_end(&mut beginning);
+        read.is_ok() && !beginning.is_empty() && beginning != BEGINNING.as_bytes()
+    });
+    if is_other {
+        return Err(Failure::other(format!(
+            "`{}` is there and is not a plan: it is left alone",
+            path.display()
+        ))
+        .hint("choose another file, such as plan.json"));
+    }
     files::write_private(path, &text::json(document))
 }
 
@@ -62,7 +79,38 @@ pub(super) fn mark(context: &Context<'_>, path: &Path, document: &Document) {
     }
 }
 
-/// Whether the plan is for this environment and these manifests.
+/// Whether the plan is for the environment that was asked for, and may be applied at all; told before anything
+/// of an environment is needed.
+///
+/// # Errors
+///
+/// Refusals that say what is another.
+pub(super) fn is_for(document: &Document, context: &Context<'_>) -> Result<(), Failure> {
+    let refused = |message: String, hint: &str| Err(Failure::refused(message, "").hint(hint));
+    if !document.options.guardrails {
+        return refused(
+            "the plan was made to look at: by `drift`, or although rules stand against it".to_owned(),
+            "`amigops plan --out FILE` makes one to apply",
+        );
+    }
+    let planned = &document.environment;
+    if let Some(asked) = context.global.env.as_ref().filter(|asked| *asked != planned) {
+        return refused(
+            format!("the plan is for environment `{planned}`, not for `{asked}`"),
+            "leave --env out, or plan for the other environment",
+        );
+    }
+    let project = manifest::load_project(&manifest::find_root(&context.global.directory)?)?;
+    if !project.environments.contains_key(planned) {
+        return refused(
+            format!("the plan is for environment `{planned}`, which this project does not have"),
+            "-C DIR names the project that the plan was made in",
+        );
+    }
+    Ok(())
+}
+
+/// Whether the plan is for this organization and these manifests.
 ///
 /// # Errors
 ///
@@ -72,12 +120,6 @@ pub(super) fn belongs(document: &Document, prepared: &Prepared) -> Result<(), Fa
         Err(Failure::refused(message, "").hint("plan again, and have the new plan reviewed"))
     };
     let environment = &prepared.loaded.environment.name;
-    if document.environment != *environment {
-        return refused(format!(
-            "the plan is for environment `{}`, not for `{environment}`",
-            document.environment
-        ));
-    }
     let (api, organization) = (prepared.connection.kind(), &prepared.connection.organization);
     if document.api != api || document.organization != *organization {
         return refused(format!(

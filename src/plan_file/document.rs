@@ -82,6 +82,8 @@ pub struct Chosen {
     pub max_removals: Option<String>,
     /// The services that were planned; empty means all.
     pub only: BTreeSet<ServiceName>,
+    /// Whether the project's rules were kept. One that was made to look at keeps none, and can't be applied.
+    pub guardrails: bool,
 }
 
 /// How much a plan does.
@@ -235,6 +237,7 @@ impl Document {
                 allow_protected: options.allow_protected,
                 max_removals: options.max_removals.map(|most| most.to_string()),
                 only: options.only.clone(),
+                guardrails: options.enforce_guardrails,
             },
             summary: summary.clone().into(),
             estimate: estimate.clone().into(),

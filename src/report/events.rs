@@ -82,6 +82,19 @@ struct Conclusion<'a> {
     converged: Option<bool>,
     /// The ids of the declared services, by name, as far as they are known.
     ids: &'a BTreeMap<ServiceName, ServiceId>,
+    /// What kept the run from its end, or from its beginning.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+}
+
+/// What the end of a run knows beside the steps.
+pub struct End<'a> {
+    /// Whether the live state is as the plan wanted it; none where it was not read back.
+    pub converged: Option<bool>,
+    /// The ids of the declared services, by name, as far as they are known.
+    pub ids: &'a BTreeMap<ServiceName, ServiceId>,
+    /// What kept the run from its end, or from its beginning.
+    pub error: Option<&'a str>,
 }
 
 /// The first line: the plan, as its file would hold it.
@@ -104,15 +117,13 @@ pub fn not_begun(plan: &Plan, report: &Report, told: &BTreeSet<StepId>) -> Vec<S
 }
 
 /// The last line: how it ended, with the exit code that the process will have.
-pub fn conclusion(
-    report: &Report,
-    converged: Option<bool>,
-    ids: &BTreeMap<ServiceName, ServiceId>,
-    exit_code: u8,
-) -> String {
+pub fn conclusion(report: &Report, end: &End<'_>, exit_code: u8) -> String {
     let (done, failed, not_attempted) = report.counts();
+    let End { converged, ids, error } = *end;
     let interrupted = report.interrupted;
-    line(&Line::Result(Conclusion { exit_code, done, failed, not_attempted, interrupted, converged, ids }))
+    let conclusion =
+        Conclusion { exit_code, done, failed, not_attempted, interrupted, converged, ids, error };
+    line(&Line::Result(conclusion))
 }
 
 fn name(step: &Step) -> StepName<'_> {

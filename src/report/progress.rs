@@ -151,7 +151,7 @@ pub fn end(plan: &Plan, report: &Report, converged: Option<bool>) -> String {
     };
     let _ = writeln!(out, "{line}");
     if !report.is_complete() {
-        let _ = writeln!(out, "what is done is kept: apply again to go on");
+        let _ = writeln!(out, "what is done is kept: plan and apply again to go on");
     }
     out
 }

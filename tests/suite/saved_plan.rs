@@ -308,3 +308,66 @@ fn the_document_says_what_the_contract_names() {
         assert!(plan.get(name).is_some(), "{name}");
     }
 }
+
+#[test]
+fn a_plan_is_saved_over_a_plan_and_over_nothing_else() {
+    let lab = saved(Api::Classic);
+    let before = std::fs::read_to_string(lab.path().join("amigops.yaml")).unwrap();
+    for file in ["amigops.yaml", "services/all.yaml"] {
+        let refused = lab.run(&["plan", "--out", file]).expect(1);
+        assert!(refused.stderr.contains("is there and is not a plan"), "{}", refused.stderr);
+    }
+    assert_eq!(std::fs::read_to_string(lab.path().join("amigops.yaml")).unwrap(), before);
+    lab.run(&["plan", "--out", "plan.json"]).expect(0);
+    lab.write("empty.json", "");
+    lab.run(&["plan", "--out", "empty.json"]).expect(0);
+}
+
+on_both_apis! {
+    fn a_refused_plan_is_shown_but_not_saved_and_nothing_made_to_look_at_is_applied(api: Api) {
+        let lab = Lab::on(api, SEED);
+        lab.project("guardrails: {max_removals: 0}\n");
+        lab.manifests(MANIFESTS.split("---\nservice: Other").next().unwrap());
+        for format in ["human", "json", "markdown", "html"] {
+            let run = lab.run(&["plan", "--prune", "--format", format, "--out", "refused.json"]).expect(3);
+            assert!(run.stdout.contains("an apply would be refused: the plan would remove 1"), "{}", run.stdout);
+            assert!(run.stderr.contains("max_removals"), "{}", run.stderr);
+            assert!(!lab.path().join("refused.json").exists());
+            if format == "json" {
+                lab.write("looked.json", &run.stdout);
+            }
+        }
+        let drift = lab.run(&["drift", "--prune", "--format", "json"]).expect(2);
+        lab.write("drift.json", &drift.stdout);
+        for file in ["looked.json", "drift.json"] {
+            let run = lab.run(&["apply", file]).expect(3);
+            assert!(run.stderr.contains("was made to look at"), "{}", run.stderr);
+        }
+        assert_eq!(lab.writes(), []);
+        // An apply is refused as before, and says so to programs.
+        let run = lab.run(&["apply", "--auto-approve", "--prune", "--format", "json"]).expect(3);
+        let last: Value = serde_json::from_str(run.stdout.lines().last().unwrap()).unwrap();
+        assert_eq!((&last["type"], &last["exit_code"]), (&json!("result"), &json!(3)));
+        assert!(last["error"].as_str().unwrap().contains("max_removals"), "{last}");
+        assert_eq!(lab.writes(), []);
+    }
+}
+
+#[test]
+fn a_plan_of_another_environment_is_told_before_anything_is_needed() {
+    let lab = saved(Api::Classic);
+    let project = std::fs::read_to_string(lab.path().join("amigops.yaml")).unwrap();
+    let more = "  far: {api: platform, workspace: 11111111-2222-4333-8444-555555555555}\ndefault_environment";
+    lab.write("amigops.yaml", &project.replace("default_environment", more));
+    let run = lab.run(&["apply", "plan.json", "-e", "far"]).expect(3);
+    assert!(run.stderr.contains("is for environment `lab`, not for `far`"), "{}", run.stderr);
+    lab.write("amigops.yaml", &project.replace("lab", "home"));
+    let run = lab.run(&["apply", "plan.json"]).expect(3);
+    assert!(run.stderr.contains("`lab`, which this project does not have"), "{}", run.stderr);
+    lab.write("amigops.yaml", &project);
+    for flags in [["--base", "HEAD"], ["--max-removals", "1"], ["--only", "Desk"]] {
+        let run = lab.run(&["apply", "plan.json", flags[0], flags[1]]).expect(1);
+        assert!(run.stderr.contains("cannot be used with"), "{}", run.stderr);
+    }
+    assert_eq!(lab.writes(), []);
+}
