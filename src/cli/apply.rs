@@ -1,6 +1,6 @@
 //! `amigops apply`: plan, show, confirm, run, read back. May import everything.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -78,7 +78,15 @@ impl Apply {
         self.refuse_conflicts(&plan)?;
         self.approve(context, &prepared)?;
         let (scope, format) = (Scope::Everything, self.format);
-        let run = Run { context, prepared: &prepared, plan: &plan, scope, format, concluded };
+        let run = Run {
+            context,
+            prepared: &prepared,
+            plan: &plan,
+            scope,
+            format,
+            concluded,
+            so_far: RefCell::default(),
+        };
         run.carry_out(&snapshot).await
     }
 
@@ -89,6 +97,8 @@ impl Apply {
         path: &Path,
         concluded: &Cell<bool>,
     ) -> Result<Success, Failure> {
+        // Held to the end: what the file says is read only then.
+        let _claimed = saved::claim(path)?;
         let document = saved::read(path)?;
         saved::is_for(&document, context)?;
         let environment = Some(document.environment.as_str());
@@ -101,9 +111,17 @@ impl Apply {
             return self.nothing_to_do(context, &plan, concluded);
         }
         self.refuse_conflicts(&plan)?;
-        saved::mark(context, path, &document);
+        saved::mark(context, path, &document)?;
         let (scope, format) = (Scope::ThePlan, self.format);
-        let run = Run { context, prepared: &prepared, plan: &plan, scope, format, concluded };
+        let run = Run {
+            context,
+            prepared: &prepared,
+            plan: &plan,
+            scope,
+            format,
+            concluded,
+            so_far: RefCell::default(),
+        };
         run.carry_out(&snapshot).await
     }
 
@@ -169,6 +187,8 @@ struct Run<'a> {
     format: Format,
     /// Whether the last line of JSON has been written.
     concluded: &'a Cell<bool>,
+    /// The steps that have ended.
+    so_far: RefCell<Report>,
 }
 
 impl Run<'_> {
@@ -185,8 +205,26 @@ impl Run<'_> {
                 let ui = self.context.ui;
                 ui.end_progress();
                 ui.error("interrupted again: stopped at once; requests in flight may have been carried out, apply again to go on\n");
+                self.cut_off();
                 Err(Failure::Interrupted)
             }
+        }
+    }
+
+    /// Tells programs what is known of a run that was stopped at once.
+    fn cut_off(&self) {
+        if self.format == Format::Json {
+            let mut report = self.so_far.take();
+            let told = report.outcomes.keys().copied().collect();
+            for step in &self.plan.steps {
+                report.outcomes.entry(step.id).or_insert(Outcome::Interrupted);
+            }
+            report.interrupted = true;
+            events::not_begun(self.plan, &report, &told).iter().for_each(|line| self.context.ui.data(line));
+            let end = events::End { converged: None, ids: &known_ids(self.plan, &report), error: None };
+            let code = error::exit_code(&Err(Failure::Interrupted));
+            self.context.ui.data(&events::conclusion(&report, &end, code));
+            self.concluded.set(true);
         }
     }
 
@@ -198,7 +236,6 @@ impl Run<'_> {
             stop: &|| context.stop.is_wished(),
         };
         let lines = progress::Lines::new(plan);
-        let mut told = BTreeSet::new();
         context.ui.begin_progress(plan.steps.len());
         let mut hear = |event: Event| {
             if let Event::Started(step) = &event
@@ -214,14 +251,15 @@ impl Run<'_> {
             {
                 context.ui.data(&line);
             }
-            if let Event::Ended { step, .. } = event {
-                told.insert(step);
+            if let Event::Ended { step, outcome, .. } = event {
+                self.so_far.borrow_mut().outcomes.insert(step, outcome);
                 context.ui.advance_progress();
             }
         };
         let report = apply::run(self.prepared.connection.write(), plan, &settings, &mut hear).await;
         context.ui.end_progress();
         if format == Format::Json {
+            let told = self.so_far.borrow().outcomes.keys().copied().collect();
             events::not_begun(plan, &report, &told).iter().for_each(|line| context.ui.data(line));
         }
         report
@@ -229,12 +267,14 @@ impl Run<'_> {
 
     /// Reads the live state back, and says how it all ended. No exit code says less than what is said here.
     async fn conclude(&self, report: &Report) -> Result<Success, Failure> {
-        let Self { context, prepared, plan, scope, format, concluded } = *self;
+        let Self { context, prepared, plan, scope, format, concluded, .. } = *self;
         let again =
             if report.interrupted { None } else { Some(prepared.plan(prepared.connection.read()).await) };
         let converged = match &again {
             Some(Ok((_, rest))) => Some(is_enough(scope, plan, rest)),
             Some(Err(Failure::Request(_))) | None => None,
+            // What stands against a new plan says nothing of what this one did.
+            Some(Err(_)) if scope == Scope::ThePlan => None,
             Some(Err(_)) => Some(false),
         };
         context.ui.note(progress::end(plan, report, converged).trim_end());
@@ -281,6 +321,15 @@ impl Run<'_> {
                 ui.error("error: everything was applied, and the live state still differs:\n\n");
                 ui.error(&human::plan("plan", &rest, &self.prepared.origin(self.context)));
                 Err(Failure::NotConverged)
+            }
+            // All is done: no refusal may say that nothing was sent.
+            Some(Err(Failure::Plan(error))) => {
+                ui.note("the live state was read back, and no new plan can be made:");
+                error
+                    .problems
+                    .iter()
+                    .for_each(|problem| ui.note(&format!("  {}", text::visible(&problem.message))));
+                if self.scope == Scope::ThePlan { Ok(Success::Done) } else { Err(Failure::NotConverged) }
             }
             Some(Err(failure)) => Err(failure),
             None => Ok(Success::Done),

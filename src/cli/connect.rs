@@ -25,6 +25,8 @@ pub(super) struct Connection {
     api: AnyApi,
     /// The organization, or the workspace's id.
     pub(super) organization: String,
+    /// The server's address, or `embedded`: a sandbox has another port each time.
+    pub(super) server: String,
     requests: Requests,
     _emulator: Option<Server>,
 }
@@ -96,7 +98,7 @@ pub(super) fn connect(context: &Context<'_>, loaded: &Loaded) -> Result<Connecti
             let (access, requests) =
                 access(context, &base_url, organization.clone(), credentials, headers.clone());
             let api = AnyApi::Classic(Classic::new(access)?);
-            Ok(Connection { api, organization, requests, _emulator: None })
+            Ok(Connection { api, organization, server: base_url, requests, _emulator: None })
         }
         Target::Platform { workspace, base_url, headers, credentials, smoke_phone_number } => {
             let setting = |file: &Option<String>, variables| setting(context.env, file, variables);
@@ -111,7 +113,7 @@ pub(super) fn connect(context: &Context<'_>, loaded: &Loaded) -> Result<Connecti
             let key = Credentials::Key(secret(context.env, name, "API key", &names)?);
             let (access, requests) = access(context, &base_url, workspace.clone(), key, headers.clone());
             let api = AnyApi::Platform(Platform::new(access, smoke_phone_number.clone())?);
-            Ok(Connection { api, organization: workspace, requests, _emulator: None })
+            Ok(Connection { api, organization: workspace, server: base_url, requests, _emulator: None })
         }
     }
 }
@@ -232,7 +234,8 @@ fn embedded(
         Api::Classic => AnyApi::Classic(Classic::new(access)?),
         Api::Platform => AnyApi::Platform(Platform::new(access, smoke_phone_number)?),
     };
-    Ok(Connection { api, organization: home.to_owned(), requests, _emulator: Some(server) })
+    let (organization, address) = (home.to_owned(), "embedded".to_owned());
+    Ok(Connection { api, organization, server: address, requests, _emulator: Some(server) })
 }
 
 /// Starts an emulator, or says why not, down to the first cause.

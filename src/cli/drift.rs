@@ -179,6 +179,7 @@ fn unreached(context: &Context<'_>, name: &str, api: Api) -> Origin {
         environment: name.to_owned(),
         api,
         organization: String::new(),
+        server: String::new(),
         created_at: context.env.timestamp(),
         commit: None,
         base: None,

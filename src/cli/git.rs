@@ -31,6 +31,14 @@ pub(super) struct Entry {
     id: String,
 }
 
+/// Variables that could point git at another repository. What configures git (`safe.directory` in a container)
+/// stays.
+fn hidden(env: &Env) -> Vec<OsString> {
+    let mut names = env.names_beginning("GIT_");
+    names.retain(|name| !name.as_encoded_bytes().starts_with(b"GIT_CONFIG_"));
+    names
+}
+
 impl Git {
     /// The repository that a directory is in.
     ///
@@ -38,8 +46,7 @@ impl Git {
     ///
     /// Where there is none, or git can't be run or read it.
     pub(super) fn open(root: &Path, env: &Env) -> Result<Self, Failure> {
-        let mut git =
-            Self { root: root.to_owned(), hidden: env.names_beginning("GIT_"), prefix: String::new() };
+        let mut git = Self { root: root.to_owned(), hidden: hidden(env), prefix: String::new() };
         let output = git.run(&["rev-parse", "--show-prefix"], None)?;
         if !output.status.success() {
             return Err(Failure::other(format!(
@@ -87,7 +94,16 @@ impl Git {
 
     /// Whether a YAML file of the directory is not as the commit has it: changed, added or deleted.
     pub(super) fn is_changed(&self) -> Result<bool, Failure> {
-        let args = ["status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all", "--", "."];
+        let args = [
+            "status",
+            "--porcelain=v1",
+            "-z",
+            "--no-renames",
+            "--untracked-files=all",
+            "--ignore-submodules=all",
+            "--",
+            ".",
+        ];
         let bytes = self.read(&args)?;
         let listed = bytes.split(|byte| *byte == 0).filter_map(|line| line.get(3..));
         Ok(listed.into_iter().any(|path| is_yaml(&String::from_utf8_lossy(path), &self.prefix)))
@@ -141,7 +157,7 @@ impl Git {
         for name in &self.hidden {
             command.env_remove(name);
         }
-        command.env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0");
+        command.env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0").env("GIT_NO_REPLACE_OBJECTS", "1");
         command.args(["--no-optional-locks", "--literal-pathspecs", "-c", "core.fsmonitor=false", "-C"]);
         command.arg(&self.root).args(args).stdin(stdin.unwrap_or_else(Stdio::null));
         command.output().map_err(|error| match error.kind() {

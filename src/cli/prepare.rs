@@ -204,6 +204,7 @@ impl Prepared {
             environment: self.loaded.environment.name.clone(),
             api: self.connection.kind(),
             organization: self.connection.organization.clone(),
+            server: self.connection.server.clone(),
             created_at: context.env.timestamp(),
             commit: self.commit.clone(),
             base: self.three_way.as_ref().map(|three_way| three_way.origin.clone()),

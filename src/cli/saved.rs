@@ -4,6 +4,7 @@
 use std::io::Read;
 use std::path::Path;
 
+use super::connect::Connection;
 use super::prepare::Prepared;
 use super::{Context, files};
 use crate::error::Failure;
@@ -70,13 +71,36 @@ pub(super) fn read(path: &Path) -> Result<Document, Failure> {
     }
 }
 
-/// Notes in the file that the plan is being applied. One that can't be written is worth a word, no more: what
-/// the plan touches tells as well.
-pub(super) fn mark(context: &Context<'_>, path: &Path, document: &Document) {
-    let marked = Document { applied_at: Some(context.env.timestamp()), ..document.clone() };
-    if write(path, &marked).is_err() {
-        context.ui.note(&format!("`{}` can't be marked as applied: it can't be written", path.display()));
+/// Takes hold of a plan file, so that nobody else applies it at the same time. It is let go when this is dropped.
+///
+/// # Errors
+///
+/// A file that can't be opened; a refusal where somebody else holds it.
+pub(super) fn claim(path: &Path) -> Result<std::fs::File, Failure> {
+    let name = path.display();
+    let file = std::fs::File::open(path)
+        .map_err(|error| Failure::other(format!("the plan `{name}` can't be read: {error}")))?;
+    match file.try_lock() {
+        Err(std::fs::TryLockError::WouldBlock) => {
+            Err(Failure::refused(format!("the plan `{name}` is being applied by another process"), ""))
+        }
+        // Where files can't be locked, the mark and what the plan touches must do.
+        Ok(()) | Err(std::fs::TryLockError::Error(_)) => Ok(file),
     }
+}
+
+/// Notes in the file that the plan is being applied.
+///
+/// # Errors
+///
+/// A file that can't be written: it could be applied again.
+pub(super) fn mark(context: &Context<'_>, path: &Path, document: &Document) -> Result<(), Failure> {
+    let marked = Document { applied_at: Some(context.env.timestamp()), ..document.clone() };
+    write(path, &marked).map_err(|_| {
+        let name = path.display();
+        Failure::other(format!("`{name}` can't be marked as applied: it can't be written; nothing was sent"))
+            .hint("copy it to where it can be written, and apply the copy")
+    })
 }
 
 /// Whether the plan is for the environment that was asked for, and may be applied at all; told before anything
@@ -120,12 +144,14 @@ pub(super) fn belongs(document: &Document, prepared: &Prepared) -> Result<(), Fa
         Err(Failure::refused(message, "").hint("plan again, and have the new plan reviewed"))
     };
     let environment = &prepared.loaded.environment.name;
-    let (api, organization) = (prepared.connection.kind(), &prepared.connection.organization);
-    if document.api != api || document.organization != *organization {
+    let Connection { organization, server, .. } = &prepared.connection;
+    let api = prepared.connection.kind();
+    if document.api != api || document.organization != *organization || document.server != *server {
         return refused(format!(
-            "the plan is for {} `{}`; environment `{environment}` is {} `{organization}` by now",
+            "the plan is for {} `{}` at {}; environment `{environment}` is {} `{organization}` at {server} by now",
             document.api.as_str(),
             document.organization,
+            document.server,
             api.as_str(),
         ));
     }

@@ -222,7 +222,7 @@ impl Teller<'_> {
     fn service(&self, shown: &ServicePlan) -> Told {
         let live = shown.id.as_ref().and_then(|id| self.live.get(id)).copied();
         let Some(ours) = self.ours.desired.services.get(&shown.name) else {
-            return Told::all(self.retirement(&shown.name));
+            return Told::all(self.retirement(&shown.name, live));
         };
         match live {
             Some(live) => self.change(shown, ours, live),
@@ -231,14 +231,27 @@ impl Teller<'_> {
     }
 
     /// Why a service goes that this branch does not declare.
-    fn retirement(&self, name: &ServiceName) -> Cause {
+    fn retirement(&self, name: &ServiceName, live: Option<&LiveService>) -> Cause {
         if self.base.declares(name, self.ours.desired) {
-            Cause::Manifest
+            if self.was_cared_for(name, live) { Cause::Both } else { Cause::Manifest }
         } else if self.upstream.as_ref().is_some_and(|upstream| upstream.declares(name, self.ours.desired)) {
             Cause::Behind
         } else {
             Cause::Drift
         }
+    }
+
+    /// Whether somebody has worked on a service since that this branch lets go of: in the other branch's
+    /// manifests, or live.
+    fn was_cared_for(&self, name: &ServiceName, live: Option<&LiveService>) -> bool {
+        let Some(base) = self.base.named(name) else { return false };
+        let theirs = self.upstream.as_ref().and_then(|upstream| upstream.named(name));
+        let rewritten = theirs.is_some_and(|theirs| !same_wish(base, theirs));
+        let moved = live.is_some_and(|live| {
+            let joins = joins(base, None, live, self.snapshot);
+            !asks(base, &joins, live, self.base.side.policy, self.api).is_empty()
+        });
+        rewritten || moved
     }
 
     fn creation(&self, ours: &DesiredService) -> Cause {

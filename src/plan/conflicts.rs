@@ -70,7 +70,7 @@ fn one(service: &ServicePlan, change: &Change, cause: Cause) -> String {
     let (live, wanted) = (quoted(&change.before), quoted(&change.after));
     match cause {
         Cause::Behind => format!(
-            "`{name}`: `{path}` is {live} live, as the base's branch has it; this branch, which is behind, would make it {wanted}"
+            "`{name}`: `{path}` is {live} live, which the base's branch would leave so; this branch, which is behind, would make it {wanted}"
         ),
         _ => format!(
             "`{name}`: `{path}` is {live} live and {wanted} in the manifest, and the base says neither"
@@ -81,9 +81,12 @@ fn one(service: &ServicePlan, change: &Change, cause: Cause) -> String {
 fn whole(service: &ServicePlan, cause: Cause) -> String {
     let name = &service.name;
     match (service.kind, cause) {
-        (ServiceKind::Retire, _) => {
+        (ServiceKind::Retire, Cause::Behind) => {
             format!("`{name}` would be retired, and the base's branch declares it: this branch is behind")
         }
+        (ServiceKind::Retire, _) => format!(
+            "`{name}` would be retired, and somebody has changed it since the base, live or in the base's branch"
+        ),
         (ServiceKind::Create, Cause::Behind) => format!(
             "`{name}` would be created, and the base's branch no longer declares it: this branch is behind"
         ),

@@ -346,6 +346,8 @@ pub struct Origin {
     pub api: Api,
     /// The organization, or the workspace's id.
     pub organization: String,
+    /// The server's address, or `embedded`.
+    pub server: String,
     /// When it was made, as RFC 3339 in UTC.
     pub created_at: String,
     /// The commit of the manifests, where they are in a repository; with `+` where files were changed since.

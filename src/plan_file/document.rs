@@ -31,6 +31,8 @@ pub struct Document {
     pub api: Api,
     /// The organization, or the workspace's id.
     pub organization: String,
+    /// The server's address, or `embedded`.
+    pub server: String,
     /// When it was made, as RFC 3339 in UTC.
     pub created_at: String,
     /// The commit of the manifests, where they are in a repository; with `+` where files were changed since.
@@ -205,7 +207,7 @@ impl Document {
         snapshot: &Snapshot,
         policy: &Policy,
     ) -> Self {
-        let Origin { environment, api, organization, created_at, commit, base } = origin.clone();
+        let Origin { environment, api, organization, server, created_at, commit, base } = origin.clone();
         let Plan {
             steps,
             services,
@@ -226,6 +228,7 @@ impl Document {
             environment,
             api,
             organization,
+            server,
             created_at,
             commit,
             base,
@@ -248,7 +251,7 @@ impl Document {
             diagnostics: findings.clone(),
             counts: Counts { active: *active, inactive: *inactive, declared: *declared },
             ids: ids.clone(),
-            fingerprints: touched::fingerprints(steps, snapshot, policy, api),
+            fingerprints: touched::fingerprints(steps, desired, snapshot, policy, api),
             applied_at: None,
         };
         document.fingerprint = fingerprint(digest::value(&document));
@@ -303,6 +306,7 @@ impl Document {
             environment: self.environment.clone(),
             api: self.api,
             organization: self.organization.clone(),
+            server: self.server.clone(),
             created_at: self.created_at.clone(),
             commit: self.commit.clone(),
             base: self.base.clone(),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::touched::{Fingerprint, SETTINGS, Subject, World};
+use super::touched::{Fingerprint, Subject, World};
 use crate::model::{Api, Policy, ServiceName, Snapshot, same_json};
 use crate::plan::{Plan, ServiceKind};
 
@@ -27,17 +27,10 @@ pub fn moved(fingerprints: &[Fingerprint], snapshot: &Snapshot, policy: &Policy,
     let mut moved = Vec::new();
     for fingerprint in fingerprints {
         let paths = fingerprint.seen.keys().map(String::as_str);
-        let Some(mut now) = world.again(&fingerprint.of, paths) else {
+        let Some(now) = world.again(&fingerprint.of, paths) else {
             moved.push(gone(fingerprint, &world));
             continue;
         };
-        if let Subject::Service(id) = &fingerprint.of
-            && fingerprint.seen.contains_key(SETTINGS)
-        {
-            // The whole service is touched: a version set that is new is one that would be left behind.
-            let known: BTreeSet<&String> = fingerprint.seen.keys().collect();
-            now.extend(world.new_sets(id).filter(|(path, _)| !known.contains(path)));
-        }
         for (path, now) in now {
             let seen = fingerprint.seen.get(&path).cloned().unwrap_or_default();
             if !same_json(&seen, &now) {
@@ -56,17 +49,17 @@ pub fn moved(fingerprints: &[Fingerprint], snapshot: &Snapshot, policy: &Policy,
 /// Whether a plan that was made after another one was applied would do something of it again: what the first
 /// one was about is not as it left it.
 pub fn does_again(applied: &Plan, rest: &Plan) -> bool {
-    let changes = |plan: &Plan| -> BTreeSet<(ServiceName, String)> {
+    // What happens to a service as a whole has no path.
+    let changes = |plan: &Plan| -> BTreeSet<(ServiceName, Option<String>)> {
         let of_services = plan.services.iter().flat_map(|service| {
-            let whole =
-                (service.kind != ServiceKind::Update).then(|| (service.name.clone(), "service".to_owned()));
-            let fields = service.changes.iter().map(|change| (service.name.clone(), change.path.clone()));
+            let whole = (service.kind != ServiceKind::Update).then(|| (service.name.clone(), None));
+            let fields =
+                service.changes.iter().map(|change| (service.name.clone(), Some(change.path.clone())));
             whole.into_iter().chain(fields)
         });
-        let of_steps = plan
-            .steps
-            .iter()
-            .flat_map(|step| step.changes.iter().map(|change| (step.service.clone(), change.path.clone())));
+        let of_steps = plan.steps.iter().flat_map(|step| {
+            step.changes.iter().map(|change| (step.service.clone(), Some(change.path.clone())))
+        });
         of_services.chain(of_steps).collect()
     };
     !changes(applied).is_disjoint(&changes(rest))

@@ -16,6 +16,7 @@ fn origin(api: Api) -> Origin {
         environment: "lab".to_owned(),
         api,
         organization: "acme".to_owned(),
+        server: "https://api.amigo.ai".to_owned(),
         created_at: "2026-11-22T09:57:12Z".to_owned(),
         commit: None,
         base: None,
@@ -80,7 +81,7 @@ fn what_a_plan_does_not_touch_may_move() {
             |x| drop(x.tags.insert("managed_by".to_owned(), Some("others".to_owned()))),
             &["owner"],
         ),
-        ("its name", |x| x.name = "Z".into(), &["name"]),
+        ("its name", |x| x.name = "Z".into(), &["name", "services named `X`"]),
         ("whether it is active", |x| x.active = false, &["active"]),
         ("an untouched version set", |x| drop(x.version_sets.insert("dev".into(), live_set(3, 3))), &[]),
         ("a new version set", |x| drop(x.version_sets.insert("more".into(), live_set(3, 3))), &[]),
@@ -102,7 +103,7 @@ fn what_a_plan_does_not_touch_may_move() {
             |x| drop(x.version_sets.remove("release")),
             &["version_sets.release"],
         ),
-        ("the agent", |x| x.agent = "a2".into(), &[]),
+        ("the agent, which its pins are of", |x| x.agent = "a2".into(), &["agent"]),
         ("who did it", |x| x.updated_by = Some("me".to_owned()), &[]),
     ];
     for (what, change, expected) in table {
@@ -120,7 +121,7 @@ fn what_a_plan_does_not_touch_may_move() {
     let gone = moved(&document.fingerprints, &others, &Policy::default(), Api::Classic);
     assert_eq!(
         (gone.len(), gone[0].what.as_str(), &gone[0].now),
-        (1, "the service: it is gone", &Value::Null)
+        (2, "the service: it is gone", &Value::Null)
     );
     others.services.push(live("again", "X", "A1"));
     let gone = moved(&document.fingerprints, &others, &Policy::default(), Api::Classic);
@@ -157,8 +158,11 @@ fn names_and_whole_services_are_touched_where_they_matter() {
     let table: [(Interference, &str); 4] = [
         (|x| x.keyterms = vec!["new".to_owned()], "keyterms"),
         (|x| drop(x.tags.insert("who".to_owned(), None)), "tags"),
-        (|x| drop(x.version_sets.insert("more".into(), live_set(3, 3))), "version_sets.more"),
-        (|x| drop(x.version_sets.remove("release")), "version_sets.release"),
+        (|x| drop(x.version_sets.insert("more".into(), live_set(3, 3))), "version_sets"),
+        (
+            |x| x.version_sets.get_mut("release").expect("a set").agent_version = Pin::Number(1),
+            "version_sets.release",
+        ),
     ];
     for (change, expected) in table {
         let mut now = state.clone();
@@ -169,6 +173,44 @@ fn names_and_whole_services_are_touched_where_they_matter() {
     let set = BehaviorSet { id: "b".into(), name: "B".to_owned(), applied_to: ["x".into()].into() };
     now.behavior_sets.insert("x".into(), vec![set]);
     assert_eq!(whats(&now), ["behavior sets applied to it"]);
+}
+
+#[test]
+fn what_goes_out_of_use_is_touched_as_a_whole_and_the_rest_in_part() {
+    // X goes, Y is switched off, Z changes its agent in place, and N is to have had the name Old.
+    let mut off = wanted("Y", "A1");
+    off.active = Some(false);
+    let mut in_place = wanted("Z", "A2");
+    in_place.lifecycle.on_agent_change = Some(OnAgentChange::Update);
+    let mut new = wanted("N", "A1");
+    new.lifecycle.renamed_from = Some("Old".into());
+    let desired = desired([off, in_place, new]);
+    let state = snapshot([live("x", "X", "A1"), live("y", "Y", "A1"), live("z", "Z", "A1")]);
+    let options = Options { prune: true, ..options() };
+    let (_, document) = document(&desired, &state, &options, &Policy::default()).expect("a plan");
+    let whats = |change: &dyn Fn(&mut Vec<LiveService>)| -> Vec<String> {
+        let mut now = state.clone();
+        change(&mut now.services);
+        let found = moved(&document.fingerprints, &now, &Policy::default(), Api::Classic);
+        found.into_iter().map(|one| format!("{}: {}", one.service, one.what)).collect()
+    };
+    let tag = |service: &mut LiveService| {
+        drop(service.tags.insert("protected".to_owned(), Some("true".to_owned())))
+    };
+    assert_eq!(whats(&|all| tag(&mut all[0])), ["X: tags"], "it is not to go any more");
+    assert_eq!(whats(&|all| all[0].description.push('!')), ["X: description"]);
+    assert_eq!(whats(&|all| all[1].description.push('!')), Vec::<String>::new());
+    let namesake = LiveService { active: false, ..live("y2", "Y", "A1") };
+    assert_eq!(
+        whats(&|all| all.push(namesake.clone())),
+        ["Y: services named `Y`"],
+        "the two could not be told apart"
+    );
+    assert_eq!(whats(&|all| all[2].description.push('!')), Vec::<String>::new());
+    assert_eq!(whats(&|all| tag(&mut all[2])), Vec::<String>::new());
+    let pin = |all: &mut Vec<LiveService>| drop(all[2].version_sets.insert("dev".into(), live_set(1, 1)));
+    assert_eq!(whats(&pin), ["Z: version_sets"], "its pins would be of another agent");
+    assert_eq!(whats(&|all| all.push(live("o", "Old", "A1"))), ["Old: services named `Old`"]);
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! What a plan touches of the live state, and what is there. May import `plan` and `model`.
 //!
 //! A step touches the fields that it writes, those that it copies, and what tells that it is about the right
-//! service: its name, whether it is active, who owns it. A name that a service takes or is born with is
-//! touched, too: whoever has it by now may be a namesake. Everything else of the live state may move without
-//! a word: the plan fits all the same.
+//! service: its name, whether it is active, who owns it, what it joins (pins mean nothing without). A service
+//! that is replaced or goes out of use is touched as a whole. A name that a service has, takes or had is touched,
+//! too: whoever has it by now may be a namesake, or the service that is meant. Everything else of the live state
+//! may move without a word: the plan fits all the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,8 +14,8 @@ use serde_json::{Map, Value, json};
 
 use super::digest::value;
 use crate::model::{
-    Api, LiveService, NewService, Policy, ServiceId, ServiceName, ServiceUpdate, Snapshot, TAG_REPLACES,
-    VersionSetName, settings, trimmed,
+    Api, Desired, LiveService, NewService, Policy, ServiceId, ServiceName, ServiceUpdate, Snapshot,
+    TAG_REPLACES, VersionSetName, settings, trimmed,
 };
 use crate::plan::{Action, Step, Target};
 
@@ -49,6 +50,8 @@ enum Part {
     Field(&'static str),
     /// A version set.
     VersionSet(VersionSetName),
+    /// Every version set, and which there are.
+    VersionSets,
     /// A member of Platform's settings, as a JSON pointer.
     Setting(String),
     /// Everything.
@@ -56,17 +59,18 @@ enum Part {
 }
 
 /// What tells that a service is the right one.
-const TELLING: [&str; 3] = ["name", "active", "owner"];
+const TELLING: [&str; 5] = ["name", "active", "owner", "agent", "context_graph"];
 /// What a service holds besides version sets and settings.
 const FIELDS: [&str; 9] =
     ["name", "active", "owner", "description", "agent", "context_graph", "keyterms", "tags", "repeated_tags"];
 
 /// Where Platform's settings are, before a JSON pointer.
-pub(super) const SETTINGS: &str = "settings";
+const SETTINGS: &str = "settings";
 
 /// What steps touch, by subject, and what the snapshot holds of it.
 pub(super) fn fingerprints(
     steps: &[Step],
+    desired: &Desired,
     snapshot: &Snapshot,
     policy: &Policy,
     api: Api,
@@ -74,6 +78,10 @@ pub(super) fn fingerprints(
     let mut touched = Touched::default();
     for step in steps {
         touched.step(step);
+        // A service that comes to be there under its former name is the one that is meant.
+        let former =
+            desired.services.get(&step.service).and_then(|wanted| wanted.lifecycle.renamed_from.clone());
+        touched.subjects.extend(former.map(Subject::Name));
     }
     let world = World::new(snapshot, policy, api);
     let services = touched.services.iter().map(|(id, (name, parts))| {
@@ -138,8 +146,8 @@ impl Touched {
                 }
                 self.name(activation);
             }
-            Action::Retire { id, update: Some(update), .. } => self.update(service, id, update),
-            Action::Retire { id, update: None, .. } => self.parts(service, id, [Part::All]),
+            // Whoever has changed it since did not mean it to go.
+            Action::Retire { id, update: _, how: _ } => self.parts(service, id, [Part::All]),
             Action::WriteVersionSet { target: Target::Created(_), .. }
             | Action::ApplyBehaviorSet { .. }
             | Action::Smoke { .. } => {}
@@ -169,7 +177,7 @@ impl Touched {
         let ServiceUpdate {
             name: _,
             description,
-            active,
+            active: _,
             tags,
             keyterms,
             agent,
@@ -178,9 +186,6 @@ impl Touched {
             settings,
         } = update;
         self.name(update);
-        if *active == Some(true) {
-            self.subjects.insert(Subject::Name(service.clone()));
-        }
         let fields = [
             (description.is_some(), "description"),
             (tags.is_some(), "tags"),
@@ -198,7 +203,7 @@ impl Touched {
         leaves("", settings, &mut parts);
         if agent.is_some() || context_graph.is_some() {
             // Every pin means another thing from now on.
-            parts.push(Part::All);
+            parts.push(Part::VersionSets);
         }
         self.parts(service, id, parts);
     }
@@ -208,6 +213,7 @@ impl Touched {
             self.services.entry(id.clone()).or_insert_with(|| (service.clone(), BTreeSet::new()));
         known.extend(TELLING.map(Part::Field));
         known.extend(parts);
+        self.subjects.insert(Subject::Name(service.clone()));
     }
 }
 
@@ -281,13 +287,6 @@ impl<'a> World<'a> {
         self.makes_edge && name.is_edge()
     }
 
-    /// The version sets of a service, by path.
-    pub(super) fn new_sets(&self, id: &ServiceId) -> impl Iterator<Item = (String, Value)> {
-        let sets = self.by_id.get(id).into_iter().flat_map(|live| live.version_sets.iter());
-        sets.filter(|(name, _)| !self.is_servers(name))
-            .map(|(name, set)| (format!("version_sets.{name}"), value(set)))
-    }
-
     fn at(&self, live: &LiveService, path: &str, now: &mut BTreeMap<String, Value>) -> Value {
         match path.strip_prefix(SETTINGS).filter(|pointer| !pointer.is_empty()) {
             Some(pointer) => setting(live, pointer),
@@ -312,11 +311,17 @@ impl<'a> World<'a> {
                 [(format!("version_sets.{name}"), set)].into()
             }
             Part::Setting(pointer) => [(format!("{SETTINGS}{pointer}"), setting(live, pointer))].into(),
+            Part::VersionSets => {
+                let names = || live.version_sets.keys().filter(|name| !self.is_servers(name));
+                let mut all: BTreeMap<String, Value> =
+                    names().flat_map(|name| self.of(live, &Part::VersionSet(name.clone()))).collect();
+                all.insert("version_sets".to_owned(), json!(names().collect::<Vec<_>>()));
+                all
+            }
             Part::All => {
                 let mut all: BTreeMap<String, Value> =
                     FIELDS.iter().map(|name| ((*name).to_owned(), self.field(live, name))).collect();
-                let sets = live.version_sets.keys().filter(|name| !self.is_servers(name));
-                all.extend(sets.flat_map(|name| self.of(live, &Part::VersionSet(name.clone()))));
+                all.extend(self.of(live, &Part::VersionSets));
                 all.insert(SETTINGS.to_owned(), setting(live, ""));
                 all
             }

@@ -17,7 +17,7 @@ pub(super) fn note(cause: Option<Cause>) -> &'static str {
         None | Some(Cause::Manifest) => "",
         Some(Cause::Drift) => "drift: live differs from the base",
         Some(Cause::Both) => "conflict: live, base and manifest all differ",
-        Some(Cause::Behind) => "behind: the base's branch has the live value; merge it",
+        Some(Cause::Behind) => "behind: the base's branch leaves the live value; merge it",
     }
 }
 
@@ -28,7 +28,7 @@ pub(super) fn forcing_note(cause: Option<Cause>) -> &'static str {
         Some(Cause::Drift) => "forces a new service · drift: live differs from the base",
         Some(Cause::Both) => "forces a new service · conflict: live, base and manifest all differ",
         Some(Cause::Behind) => {
-            "forces a new service · behind: the base's branch has the live value; merge it"
+            "forces a new service · behind: the base's branch leaves the live value; merge it"
         }
     }
 }

@@ -139,6 +139,7 @@ fn ended(step: &Step, outcome: &Outcome, took: Option<Duration>) -> String {
         Outcome::Blocked(before) => {
             Ending::NotAttempted { reason: "a step that it waits for is not done", waits_for: Some(*before) }
         }
+        // One that had begun may have been carried out: a new plan knows.
         Outcome::Interrupted => Ending::NotAttempted { reason: "the run was interrupted", waits_for: None },
     };
     line(&Line::StepEnded { step: name(step), how, seconds: took.map(|took| took.as_secs_f64()) })

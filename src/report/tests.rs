@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::markdown::hostile_tests::{HOSTILE, poisoned};
 use super::markdown::tests::{everything, origin};
-use super::{human, text};
+use super::{Planned, Section, html, human, text};
 use crate::model::{Desired, Policy, Snapshot};
 use crate::plan::Plan;
 use crate::plan::tests::build::options;
@@ -106,7 +106,7 @@ fn everything_as_json() {
       {"message":"`Old Name` may be held by others; nothing is lost","service":"New Name"}
     environment: "production"
     estimate: {"bound_by":null,"by_endpoint":{"create_service":2,"delete_version_set":1,"list_behavior_sets":1,"list_services":1,"update_behavior_set":1,"update_service":11,"write_version_set":3},"requests":20,"seconds":3}
-    fingerprint: "e3cd4eb14b4c68241606f467f6b1e6576f0a5423c275f6bc9c09c562ab015210"
+    fingerprint: "4d321e93ba9d6462b54dfc732cde45541a69004db0341252d7d12dbabc775ec1"
     fingerprints:
       {"name":"Health Coach","of":{"service":"4d1a000000000000000077e0"},"seen":{}}
       {"name":"Half Done","of":{"service":"h1"},"seen":{}}
@@ -116,21 +116,26 @@ fn everything_as_json() {
       {"name":"Summer Campaign","of":{"service":"s4"},"seen":{}}
       {"name":"Foreign","of":{"service":"s5"},"seen":{}}
       {"name":"Switched Off","of":{"service":"s7"},"seen":{}}
+      {"name":"Adaptive Support","of":{"name":"Adaptive Support"},"seen":{"services":[]}}
+      {"name":"Foreign","of":{"name":"Foreign"},"seen":{"services":[]}}
       {"name":"Half Done","of":{"name":"Half Done"},"seen":{"services":[]}}
       {"name":"Half Done (replaced 2026-11-22 h1)","of":{"name":"Half Done (replaced 2026-11-22 h1)"},"seen":{"services":[]}}
       {"name":"Health Coach","of":{"name":"Health Coach"},"seen":{"services":[]}}
       {"name":"Health Coach (replaced 2026-11-22 4d1a00)","of":{"name":"Health Coach (replaced 2026-11-22 4d1a00)"},"seen":{"services":[]}}
       {"name":"Meet & Greet","of":{"name":"Meet & Greet"},"seen":{"services":[]}}
       {"name":"New Name","of":{"name":"New Name"},"seen":{"services":[]}}
+      {"name":"Summer Campaign","of":{"name":"Summer Campaign"},"seen":{"services":[]}}
+      {"name":"Switched Off","of":{"name":"Switched Off"},"seen":{"services":[]}}
       {"name":"4d1a000000000000000077e0","of":{"behavior_sets":"4d1a000000000000000077e0"},"seen":{"behavior_sets":[]}}
       {"name":"h1","of":{"behavior_sets":"h1"},"seen":{"behavior_sets":[]}}
     format_version: 1
     ids: {"Adaptive Support":"s2","Foreign":"s5","Half Done":"h1","Health Coach":"4d1a000000000000000077e0","New Name":"s3","Switched Off":"s7"}
     manifests: "5bcc8384a61d5c2b1b72936d3d084b90911231e3f79cd20ac00b94c4cb0795fe"
-    options: {"allow_protected":false,"max_removals":null,"only":[],"prune":false,"take_over":false}
+    options: {"allow_protected":false,"guardrails":true,"max_removals":null,"only":[],"prune":false,"take_over":false}
     organization: "acme"
     orphans:
       {"id":"o1","name":"Lost"}
+    server: "https://api.amigo.ai"
     services:
       {"adopted":false,"cause":null,"changes":[{"after":"First line.\nHelps returning members.\nLast line.","before":"First line.\nHelps members.\nLast line.","cause":null,"path":"description"},{"after":"platinum","before":"gold","cause":"both","path":"tags.tier"}],"continued":false,"former_name":null,"id":"s2","joins":null,"kind":"update","last_change":null,"name":"Adaptive Support","steps":[2,6,16]}
       {"adopted":true,"cause":null,"changes":[{"after":"amigops","before":null,"cause":null,"path":"tags.managed_by"}],"continued":false,"former_name":null,"id":"s5","joins":null,"kind":"update","last_change":null,"name":"Foreign","steps":[3]}
@@ -204,5 +209,18 @@ fn json_keeps_every_text_and_shows_none_of_its_commands() {
         );
         assert_eq!(Document::read(&shown).as_ref(), Ok(&written), "{text:?}");
         assert_eq!(super::text::json_line(&written).trim_end().lines().count(), 1, "{text:?}");
+    }
+}
+
+#[test]
+fn no_line_of_a_page_is_a_command_to_a_ci_system() {
+    for text in HOSTILE {
+        let plan = poisoned(&format!("{text}\n::error::boom\n  ##[error]x\n##vso[task.x]"));
+        let planned = Planned { plan: &plan, fingerprint: "f00d" };
+        let page = html::render("plan", &[Section { origin: &origin(), outcome: Ok(planned) }]);
+        let commands = |line: &&str| {
+            line.trim_start().starts_with("::") || line.contains("##[") || line.contains("##vso[")
+        };
+        assert_eq!(page.lines().find(commands), None, "{text:?}");
     }
 }

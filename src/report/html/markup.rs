@@ -82,6 +82,9 @@ impl Markup {
 
     fn push(&mut self, c: char) {
         match c {
+            // No line of a text may be a command to a CI system that reads the page: `::error::`, `##[…]`.
+            ':' if self.out.ends_with(['\n', ' ', '\t', '>']) => self.out.push_str("&#58;"),
+            '#' => self.out.push_str("&#35;"),
             '&' => self.out.push_str("&amp;"),
             '<' => self.out.push_str("&lt;"),
             '>' => self.out.push_str("&gt;"),
