@@ -71,7 +71,7 @@ fn line<'a>(run: &'a Run, start: &str) -> &'a str {
 
 const DRIFT: &str = "drift: live differs from the base";
 const CONFLICT: &str = "conflict: live, base and manifest all differ";
-const BEHIND: &str = "behind: the base's branch has the live value; merge it";
+const BEHIND: &str = "behind: the base's branch leaves the live value; merge it";
 
 on_both_apis! {
     fn each_change_says_whose_doing_it_is(api: Api) {

@@ -137,6 +137,8 @@ fn meant(text: &str) -> String {
             "gt" => '>',
             "quot" => '"',
             "#39" => '\'',
+            "#58" => ':',
+            "#35" => '#',
             other => panic!("no escape of ours: {other}"),
         });
         out.push_str(after);
