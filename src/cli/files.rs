@@ -95,7 +95,7 @@ fn temporary(path: &Path, builder: &tempfile::Builder<'_, '_>) -> io::Result<tem
 }
 
 /// What is wrong with the directory that a file is to be written to; none where it is there.
-pub(super) fn lacks_directory(path: &Path) -> Option<String> {
+fn lacks_directory(path: &Path) -> Option<String> {
     let directory = directory_of(path);
     let name = directory.display();
     match directory.metadata() {

@@ -31,10 +31,6 @@ impl MetricsFile {
         let real = match fs::canonicalize(path) {
             Ok(real) => real,
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                if let Some(wrong) = files::lacks_directory(path) {
-                    return Err(Failure::other(format!("`{}` can't be written: {wrong}", path.display()))
-                        .hint("make the directory first, or name another file"));
-                }
                 return Ok(Self { path: path.to_owned(), former: BTreeMap::new() });
             }
             Err(error) => return Err(refuse(&error.to_string())),
