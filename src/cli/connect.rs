@@ -9,7 +9,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::Context;
-use crate::emulator::{Limits, Options, SANDBOX_WORKSPACE, Seed, Server};
+use crate::emulator::{Limits, Options, SANDBOX_WORKSPACE, Seed, Server, StartError, StoreError};
 use crate::env::Env;
 use crate::error::Failure;
 use crate::manifest::{Credentials as VariableNames, Environment, Loaded, Target};
@@ -250,7 +250,11 @@ pub(super) fn start(options: Options) -> Result<Server, Failure> {
             }
             source = cause.source();
         }
-        Failure::other(format!("the emulator can't be started: {message}"))
+        let failure = Failure::other(format!("the emulator can't be started: {message}"));
+        match error {
+            StartError::Store(StoreError::InUse(_)) => failure.hint("wait for it to end, or stop it"),
+            _ => failure,
+        }
     })
 }
 

@@ -12,7 +12,7 @@ use super::Context;
 use super::metrics::MetricsFile;
 use super::prepare::{self, PlanArgs, Prepared};
 use super::show::{self, Format, Part};
-use crate::error::{Failure, Success};
+use crate::error::{self, Failure, Success};
 use crate::manifest;
 use crate::model::Api;
 use crate::plan::{Origin, Plan};
@@ -64,7 +64,20 @@ impl Look {
 
 impl DriftCommand {
     /// Compares, shows, and keeps the figures. Sends nothing that writes.
+    ///
+    /// Nothing was to be done, so that nothing can be refused: files that break a rule are an error here.
     pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
+        let done = self.compare(context).await;
+        if error::exit_code(&done) != error::exit_code::REFUSED {
+            return done;
+        }
+        if let Err(failure) = &done {
+            context.ui.failure(failure);
+        }
+        Err(Failure::Invalid { refused: false })
+    }
+
+    async fn compare(&self, context: &Context<'_>) -> Result<Success, Failure> {
         if self.all_environments && context.global.env.is_some() {
             return Err(Failure::other("--all-environments and --env exclude each other"));
         }

@@ -19,7 +19,7 @@ pub(super) fn write_private(path: &Path, text: &str) -> Result<(), Failure> {
             return Err(io::Error::other("it is not a regular file"));
         }
         // Temporary files are their owner's alone.
-        let mut file = tempfile::Builder::new().prefix(".amigops-").tempfile_in(directory_of(path))?;
+        let mut file = temporary(path, tempfile::Builder::new().prefix(".amigops-"))?;
         file.write_all(text.as_bytes())?;
         file.as_file().sync_all()?;
         file.persist(path)?;
@@ -61,7 +61,6 @@ enum Over {
 }
 
 fn write(path: &Path, text: &str, over: Over) -> io::Result<()> {
-    let directory = directory_of(path);
     let mut builder = tempfile::Builder::new();
     builder.prefix(".amigops-");
     #[cfg(unix)]
@@ -70,7 +69,7 @@ fn write(path: &Path, text: &str, over: Over) -> io::Result<()> {
         // As any new file: the process's mask takes away what it takes away.
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
-    let mut file = builder.tempfile_in(directory)?;
+    let mut file = temporary(path, &builder)?;
     file.write_all(text.as_bytes())?;
     file.as_file().sync_all()?;
     match over {
@@ -85,6 +84,28 @@ fn write(path: &Path, text: &str, over: Over) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// A file beside this one. Its name is nobody's business: where it can't be made, only the reason is told.
+fn temporary(path: &Path, builder: &tempfile::Builder<'_, '_>) -> io::Result<tempfile::NamedTempFile> {
+    if let Some(wrong) = lacks_directory(path) {
+        return Err(io::Error::other(wrong));
+    }
+    builder.tempfile_in(directory_of(path)).map_err(|error| io::Error::from(error.kind()))
+}
+
+/// What is wrong with the directory that a file is to be written to; none where it is there.
+fn lacks_directory(path: &Path) -> Option<String> {
+    let directory = directory_of(path);
+    let name = directory.display();
+    match directory.metadata() {
+        Ok(about) if about.is_dir() => None,
+        Ok(_) => Some(format!("`{name}` is no directory")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Some(format!("the directory `{name}` does not exist"))
+        }
+        Err(error) => Some(format!("the directory `{name}` can't be read: {error}")),
+    }
 }
 
 fn directory_of(path: &Path) -> &Path {

@@ -53,7 +53,8 @@ impl Git {
                 "`{}` is in no Git work tree that can be read: {}",
                 root.display(),
                 reason(&output)
-            )));
+            ))
+            .hint("`--base` compares with a commit: run it in a clone of the project's repository, or leave it out"));
         }
         let text = utf8(output.stdout)?;
         git.prefix = text.strip_suffix('\n').unwrap_or(&text).to_owned();

@@ -49,7 +49,7 @@ impl Import {
         };
         // `-C` is where the command runs, as elsewhere.
         let out = context.global.directory.join(&self.out);
-        Importer { context, root, survey, connection, scope }.run(&out).await
+        Importer { context, root, survey, connection, scope, project_files: Vec::new() }.run(&out).await
     }
 }
 
@@ -60,6 +60,8 @@ pub(super) struct Importer<'a> {
     pub(super) survey: Survey,
     pub(super) connection: Connection,
     pub(super) scope: select::Scope,
+    /// Files of a new project that were written before, for the report.
+    pub(super) project_files: Vec<String>,
 }
 
 impl Importer<'_> {
@@ -143,6 +145,9 @@ impl Importer<'_> {
 
     fn report(&self, draft: &Draft, outlook: &draft::Outlook) {
         let mut text = String::new();
+        for file in &self.project_files {
+            text += &format!("  + {}\n", visible(file));
+        }
         let mut line = |mark: &str, file: &str, service: &str| {
             text += &format!("  {mark} {}  {}\n", visible(file), visible(service));
         };
@@ -153,7 +158,7 @@ impl Importer<'_> {
             let names: Vec<&str> = services.iter().map(ServiceName::as_str).collect();
             line("~", file, &names.join(", "));
         }
-        let (new, changed) = (draft.files.len(), draft.edits.len());
+        let (new, changed) = (self.project_files.len() + draft.files.len(), draft.edits.len());
         let counted = |count: usize| if count == 1 { "1 file".to_owned() } else { format!("{count} files") };
         text += &format!("Import: {} written, {} changed in place\n", counted(new), counted(changed));
         for remark in &outlook.result {

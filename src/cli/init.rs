@@ -64,7 +64,8 @@ impl Init {
         wanted.extend(ignore_file(context, root));
         refuse_existing(root, &wanted)?;
         write_all(root, &wanted)?;
-        let imported = import(context, root, name).await;
+        let files = wanted.iter().map(|(file, _)| (*file).to_owned()).collect();
+        let imported = import(context, root, name, files).await;
         let empty = fs::read_dir(root.join("services")).map_or(true, |mut entries| entries.next().is_none());
         if imported.is_err() && empty {
             // Nothing has come of it: the next attempt begins where this one did.
@@ -88,12 +89,18 @@ fn option(root: &Path) -> String {
     }
 }
 
-async fn import(context: &Context<'_>, root: &Path, name: &str) -> Result<Success, Failure> {
+/// Imports into a project whose own files were written just now.
+async fn import(
+    context: &Context<'_>,
+    root: &Path,
+    name: &str,
+    project_files: Vec<String>,
+) -> Result<Success, Failure> {
     let root = manifest::find_root(root)?;
     let survey = manifest::survey(&root, Some(name), &Default::default())?;
     let connection = connect::connect(context, &survey.loaded)?;
     let out = root.join("services");
-    Importer { context, root, survey, connection, scope: Scope::default() }.run(&out).await
+    Importer { context, root, survey, connection, scope: Scope::default(), project_files }.run(&out).await
 }
 
 /// The project file for the organization or workspace that the variables name. No credentials: they stay

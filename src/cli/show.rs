@@ -1,7 +1,7 @@
 //! A plan in the format that was asked for. May import everything.
 
 use clap::ValueEnum;
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::Context;
 use super::prepare::Prepared;
@@ -61,12 +61,27 @@ impl Part {
         Section { origin: &self.origin, outcome }
     }
 
-    fn json(&self) -> Value {
+    fn json(&self) -> Environment<'_> {
         match &self.outcome {
-            Ok((_, document)) => serde_json::to_value(document).unwrap_or_default(),
-            Err(reason) => json!({ "environment": self.origin.environment, "error": reason }),
+            Ok((_, document)) => Environment::Document(document),
+            Err(error) => Environment::Failed { environment: &self.origin.environment, error },
         }
     }
+}
+
+/// Several environments for programs.
+#[derive(Serialize)]
+struct Environments<'a> {
+    format_version: u32,
+    environments: Vec<Environment<'a>>,
+}
+
+/// One of them: its document, with the keys in the document's order, or why there is none.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Environment<'a> {
+    Document(&'a Document),
+    Failed { environment: &'a str, error: &'a str },
 }
 
 /// Writes a report to stdout: of one environment, or of several.
@@ -88,6 +103,6 @@ fn json_of(parts: &[Part]) -> String {
     {
         return text::json(document);
     }
-    let environments: Vec<Value> = parts.iter().map(Part::json).collect();
-    text::json(&json!({ "format_version": FORMAT_VERSION, "environments": environments }))
+    let environments = parts.iter().map(Part::json).collect();
+    text::json(&Environments { format_version: FORMAT_VERSION, environments })
 }

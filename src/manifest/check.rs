@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::decode::{did_you_mean, or_suggestion};
+use super::decode::or_suggestion;
 use super::diagnostic::Code;
 use super::environment::Environment;
 use super::load::Variants;
@@ -10,7 +10,7 @@ use super::project;
 use super::service::Decoded;
 use super::sink::{Problem, Sink, Span};
 use super::tree::shortened;
-use crate::model::ServiceName;
+use crate::model::{ServiceName, did_you_mean};
 
 /// After this many suggestions no more are looked for: each costs a comparison with every name.
 const MAX_SUGGESTIONS: usize = 100;

@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 use super::diagnostic::Code;
 use super::sink::{Problem, Sink, Span};
 use super::tree::{Key, Map, Node, Value, shortened};
+use crate::model::did_you_mean;
 
 /// What a mapping is, and which keys it may have.
 pub(super) struct Shape<'s> {
@@ -97,26 +98,6 @@ fn unknown_key(key: &Key, shape: &Shape<'_>) -> Problem {
         return problem.help("YAML 1.2 has no merge keys; share values with `defaults` in amigops.yaml");
     }
     if shape.help.is_empty() { problem } else { problem.help(shape.help) }
-}
-
-/// The candidate that someone probably meant.
-pub(super) fn did_you_mean<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    const LONGEST: usize = 80;
-    let length = name.chars().count();
-    if length > LONGEST {
-        return None;
-    }
-    let plain = |text: &str| text.to_lowercase().replace(['-', ' ', '_'], "");
-    let wanted = plain(name);
-    let limit = (length / 3).clamp(1, 4);
-    candidates
-        .filter(|candidate| candidate.len().abs_diff(name.len()) <= 4 * limit)
-        .filter_map(|candidate| {
-            let distance = if plain(candidate) == wanted { 0 } else { strsim::osa_distance(name, candidate) };
-            (distance <= limit).then_some((distance, candidate))
-        })
-        .min()
-        .map(|(_, candidate)| candidate)
 }
 
 /// "did you mean …?" where there is something to mean.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::decode::{self, Fields, Shape, did_you_mean, or_suggestion};
+use super::decode::{self, Fields, Shape, or_suggestion};
 use super::diagnostic::Code;
 use super::service::{Rules, not_yet};
 use super::settings;
@@ -10,7 +10,7 @@ use super::sink::{Problem, Sink, Span};
 use super::tree::{Node, shortened};
 use crate::model::settings::SERVICE;
 use crate::model::{
-    Api, FieldPath, Lifecycle, OnAgentChange, Retire, ServiceName, SmokeTest, VersionSetName,
+    Api, FieldPath, Lifecycle, OnAgentChange, Retire, ServiceName, SmokeTest, VersionSetName, did_you_mean,
 };
 
 pub(super) const SHAPE: Shape = Shape {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::decode::{did_you_mean, or_suggestion};
+use super::decode::or_suggestion;
 use super::diagnostic::{Code, Diagnostic, Problems, Sources};
 use super::environment::{Environment, Target};
 use super::places::{self, Places};
@@ -14,7 +14,7 @@ use super::service::{self, Decoded, Rules};
 use super::sink::{FileId, Problem, Sink, Span};
 use super::tree::{Key, Map, Node, Value, shortened};
 use super::{check, decode, files, merge, yaml};
-use crate::model::{Api, Desired};
+use crate::model::{Api, Desired, did_you_mean};
 
 /// What a project wants of one environment.
 #[derive(Clone, Debug)]
@@ -56,7 +56,7 @@ fn not_found(dir: &Path, reason: &str) -> Problems {
     sink.push(if misnamed {
         problem.help("rename `amigops.yml` to `amigops.yaml`")
     } else {
-        problem.help("`-C DIR` names a project's directory; `examples/quickstart` is one to start from")
+        problem.help("`-C DIR` names a project's directory; `amigops init DIR` makes a new one")
     });
     Problems { files: 0, ..sink.finish() }
 }

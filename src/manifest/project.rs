@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::decode::{self, Fields, Shape, did_you_mean, or_suggestion};
+use super::decode::{self, Fields, Shape, or_suggestion};
 use super::diagnostic::Code;
 use super::environment::{self, Environment};
 use super::sink::{Problem, Sink, Span};
 use super::tree::{Node, Value, shortened};
 use crate::model::{
     Api, Guardrails, MaxRemovals, Ownership, Policy, Retire, ServiceName, TAG_PROTECTED, TAG_REPLACES,
-    VersionSetName, VersionSetPatterns,
+    VersionSetName, VersionSetPatterns, did_you_mean,
 };
 
 /// The file at the root of every project.

@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map as JsonMap, Value as Json, json};
 
-use super::decode::{self, Fields, Shape, did_you_mean};
+use super::decode::{self, Fields, Shape};
 use super::diagnostic::Code;
 use super::sink::{Problem, Sink, Span};
 use super::tree::{Key, Node, Value};
 use super::{id, scalar};
-use crate::model::Place;
 use crate::model::settings::{self, Default, EXPERIENCE_CONTROLS, Field, Kind, SERVICE, VOICE_CONFIG};
+use crate::model::{Place, did_you_mean};
 
 /// Whether a service has a setting of this name on the Platform API.
 pub(super) fn is_setting(name: &str) -> bool {

@@ -12,6 +12,7 @@ mod live;
 mod normal;
 mod policy;
 pub mod settings;
+mod suggest;
 mod version_set;
 mod write;
 
@@ -28,5 +29,6 @@ pub use normal::{merged, patch, same_json, trimmed};
 pub use policy::{
     Guardrails, MaxRemovals, Ownership, Policy, TAG_PROTECTED, TAG_REPLACES, VersionSetPatterns,
 };
+pub use suggest::did_you_mean;
 pub use version_set::{LlmPreference, Pin, VersionSet};
 pub use write::{NewService, ServiceUpdate};

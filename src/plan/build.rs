@@ -188,6 +188,7 @@ pub fn plan(
     let resolved = resolved(desired, snapshot);
     let (mut draft, embodiments) = draft(desired, &resolved, snapshot, policy, options);
     let leftovers = leftovers(&mut draft, desired, &embodiments);
+    orphans::renamed(&mut draft, desired, &leftovers.orphans);
     pins::check(&mut draft);
     guardrails::check(&mut draft, desired);
     order::connect(&mut draft, desired);

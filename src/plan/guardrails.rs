@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 
 use super::build::{Draft, DraftStep};
 use super::identity::Embodiment;
-use super::types::{Action, Finding, Problem, ProblemKind, ServiceKind};
-use crate::model::{Desired, MaxRemovals, Retire, ServiceName, TAG_PROTECTED, VersionSetName};
+use super::types::{Action, Finding, Options, Problem, ProblemKind, ServiceKind};
+use crate::model::{Desired, MaxRemovals, Retire, ServiceName, TAG_PROTECTED, VersionSetName, did_you_mean};
 
 /// Whether the live service may be touched at all: not if the platform itself or another project owns it.
 pub(super) fn may_touch(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>) -> bool {
@@ -66,22 +66,27 @@ pub(super) fn check(draft: &mut Draft<'_>, desired: &Desired) {
             help: vec!["an empty project is taken for a mistake, never for \"remove everything\"".to_owned()],
         });
     }
-    for only in &draft.options.only {
-        if !desired.services.contains_key(only) {
-            draft.problems.push(Problem {
-                kind: ProblemKind::Missing,
-                service: None,
-                place: None,
-                message: format!("--only names `{only}`, which no manifest declares"),
-                help: Vec::new(),
-            });
-        }
-    }
+    draft.problems.extend(not_declared(draft.options, desired));
     missing_dependencies(draft, desired);
     if !draft.options.allow_protected {
         protected(draft);
     }
     max_removals(draft);
+}
+
+/// What --only names and no manifest declares.
+fn not_declared(options: &Options, desired: &Desired) -> Vec<Problem> {
+    let problem = |only: &ServiceName| {
+        let meant = did_you_mean(only.as_str(), desired.services.keys().map(ServiceName::as_str));
+        Problem {
+            kind: ProblemKind::Missing,
+            service: None,
+            place: None,
+            message: format!("--only names `{only}`, which no manifest declares"),
+            help: meant.map(|known| format!("did you mean `{known}`?")).into_iter().collect(),
+        }
+    };
+    options.only.iter().filter(|only| !desired.services.contains_key(*only)).map(problem).collect()
 }
 
 /// With --only, a service can be rolled out before one that it depends on: its reader is told.

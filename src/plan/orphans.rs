@@ -4,12 +4,15 @@
 //! known. One that is inactive was retired before, or switched off by somebody, and is left alone: there is
 //! nothing to take out of use, and to delete what nobody asks about would be more than was asked for.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Value, json};
 
 use super::build::Draft;
+use super::names;
 use super::services::retirement;
-use super::types::{Change, LastChange, Problem, ProblemKind, ServiceKind, ServicePlan};
-use crate::model::{LiveService, Retire};
+use super::types::{Action, Change, Finding, LastChange, Problem, ProblemKind, ServiceKind, ServicePlan};
+use crate::model::{Desired, LiveService, Retire, ServiceId, ServiceName};
 
 /// Adds the step that retires an orphan, as the project's defaults say.
 pub(super) fn retire(draft: &mut Draft<'_>, live: &LiveService) {
@@ -42,6 +45,52 @@ pub(super) fn retire(draft: &mut Draft<'_>, live: &LiveService) {
         last_change: LastChange::of(live),
         steps: Vec::new(),
     });
+}
+
+/// Says of a new service that it may be an orphan under another name: without a word in the manifest the one is
+/// made and the other left behind, or retired. Told where a single orphan joins the same agent and context graph.
+pub(super) fn renamed(draft: &mut Draft<'_>, desired: &Desired, kept: &[(ServiceName, ServiceId)]) {
+    let retired = draft.services.iter().filter(|service| service.kind == ServiceKind::Retire);
+    let retired = retired.filter_map(|service| Some((draft.live(service.id.as_ref()?)?, true)));
+    let kept = kept.iter().filter_map(|(_, id)| Some((draft.live(id)?, false)));
+    let mut orphans: BTreeMap<_, Vec<(&LiveService, bool)>> = BTreeMap::new();
+    for (live, goes) in retired.chain(kept).filter(|(live, _)| !names::is_leftover(live)) {
+        orphans.entry((&live.agent, &live.context_graph)).or_default().push((live, goes));
+    }
+    let new: BTreeSet<&ServiceName> = draft
+        .services
+        .iter()
+        .filter(|service| service.kind == ServiceKind::Create)
+        .map(|service| &service.name)
+        .collect();
+    let mut findings = Vec::new();
+    for step in draft.steps.iter().filter(|step| new.contains(&step.service)) {
+        let Action::Create(made) = &step.action else { continue };
+        let Some([(old, goes)]) = orphans.get(&(&made.agent, &made.context_graph)).map(Vec::as_slice) else {
+            continue;
+        };
+        let said =
+            desired.services.get(&step.service).and_then(|wanted| wanted.lifecycle.renamed_from.as_ref());
+        if said != Some(&old.name) {
+            let goes = if *goes { ", which this plan retires," } else { "" };
+            let message = format!(
+                "if this is `{}`{goes} under a new name, say `lifecycle: {{renamed_from: {}}}`: it keeps its id",
+                old.name,
+                in_yaml(old.name.as_str())
+            );
+            findings.push(Finding { service: step.service.clone(), message });
+        }
+    }
+    draft.findings.extend(findings);
+}
+
+/// A name as it can be written into a flow mapping: in quotes where YAML might read it as something else.
+fn in_yaml(name: &str) -> String {
+    let plain = name.starts_with(char::is_alphabetic)
+        && name.chars().all(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_' | '(' | ')'));
+    let word =
+        matches!(name.to_lowercase().as_str(), "true" | "false" | "null" | "yes" | "no" | "on" | "off");
+    if plain && !word { name.to_owned() } else { json!(name).to_string() }
 }
 
 /// Why an orphan can't go in this way, and what to do about it.

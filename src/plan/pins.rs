@@ -8,7 +8,7 @@ use super::identity::Embodiment;
 use super::types::{Action, Finding, Problem, ProblemKind};
 use crate::model::{
     AgentId, Catalog, CatalogEntry, ContextGraphId, DesiredService, LatestVersion, LiveService, Pin, Place,
-    ServiceName, VersionSetName,
+    ServiceName, VersionSet, VersionSetName,
 };
 
 /// What is pinned.
@@ -139,6 +139,42 @@ fn without_versions(draft: &Draft<'_>) -> Vec<Problem> {
         }
     }
     problems
+}
+
+/// Refuses a new service whose users would talk to the latest versions although a rule wants pins: what no
+/// manifest declares is born so. What the service in whose place it comes has, it takes over, pinned or not.
+pub(super) fn born(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, content: &Content) {
+    let carried =
+        |name: &VersionSetName| embodiment.live.is_some_and(|live| live.version_sets.contains_key(name));
+    let made = |name: &VersionSetName| {
+        let begun = embodiment.half_made.and_then(|new| new.version_sets.get(name));
+        content.version_sets.get(name).or(begun)
+    };
+    let declared =
+        |name| {
+            embodiment.wanted.version_sets.as_ref().and_then(|sets| sets.get(name)).is_some_and(|set| {
+                [set.agent_version, set.context_graph_version].contains(&Some(Pin::Latest))
+            })
+        };
+    let required = &draft.policy.guardrails.require_pins;
+    for name in required.iter().filter(|name| !name.is_edge()) {
+        // Without a set of that name there is nothing to pin; but `release` is what users talk to anyway.
+        let follows = || made(name).map_or(name.is_release(), follows_latest);
+        if declared(name) || (!carried(name) && follows()) {
+            let message = format!(
+                "version set `{name}` of `{}` would be born at latest, but `guardrails.require_pins` names it",
+                embodiment.wanted.name
+            );
+            let help = format!(
+                "declare `version_sets: {{{name}: {{agent_version: …, context_graph_version: …}}}}` with versions that exist; no flag allows it"
+            );
+            draft.problem(ProblemKind::Refused, embodiment, message, &[&help]);
+        }
+    }
+}
+
+fn follows_latest(set: &VersionSet) -> bool {
+    set.agent_version == Pin::Latest || set.context_graph_version == Pin::Latest
 }
 
 /// A deprecated agent or context graph can't be activated: a problem for what exists, and a word for what is new.

@@ -44,6 +44,7 @@ pub(super) fn steps(
         return;
     }
     carry_pins(draft, embodiment, old, &mut content);
+    pins::born(draft, embodiment, &content);
     drop_sets(draft, wanted, old, &content);
     let active = content.active;
     content.active = false;

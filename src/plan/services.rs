@@ -186,6 +186,7 @@ fn create(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, content: &Content)
     step.takes = (active || draft.options.api.inactive_services_hold_names()).then(|| name.clone());
     let created = draft.push(step);
     pins::need(draft, embodiment.wanted, content, None);
+    pins::born(draft, embodiment, content);
     write_other_sets(draft, embodiment.wanted, content, created);
     let agent = draft.snapshot.agents.name_of(&content.agent).unwrap_or(content.agent.as_str()).to_owned();
     let graph = draft.snapshot.context_graphs.name_of(&content.context_graph);

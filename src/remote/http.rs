@@ -248,7 +248,9 @@ impl Http {
                     Cause::NotSent => self.limiter.give_back(call.endpoint, 1),
                     _ => self.limiter.answered(call.endpoint, None),
                 }
-                return Err(failed(cause, self.transport_message(&error)));
+                let unsent = cause == Cause::NotSent;
+                let (error, after) = failed(cause, self.transport_message(&error));
+                return Err((if unsent { error.hint(unreached(self.api)) } else { error }, after));
             }
         };
         self.reached.store(true, Ordering::Relaxed);
@@ -276,6 +278,15 @@ impl Http {
         };
         format!("{what} ({})", chain(error))
     }
+}
+
+/// What to look at where no connection comes about.
+fn unreached(api: Api) -> String {
+    let variables = match api {
+        Api::Classic => "AMIGO_BASE_URL",
+        Api::Platform => "PLATFORM_API_URL or AMIGO_BASE_URL",
+    };
+    format!("check `base_url` in amigops.yaml, {variables}, and the network")
 }
 
 /// An answer that is not what the API promises.

@@ -9,19 +9,23 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::progress::words;
+use super::progress::{subject, words};
 use super::text;
 use crate::apply::{Event, Outcome, Report};
 use crate::model::{ServiceId, ServiceName};
 use crate::plan::{Plan, Step, StepId};
 
-/// One line.
+/// The first line, with the keys of the plan in its document's order.
+#[derive(Serialize)]
+#[serde(tag = "type", rename = "plan")]
+struct PlanLine<'a, Document> {
+    plan: &'a Document,
+}
+
+/// One of the others.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Line<'a> {
-    Plan {
-        plan: serde_json::Value,
-    },
     StepStarted {
         #[serde(flatten)]
         step: StepName<'a>,
@@ -50,7 +54,7 @@ struct StepName<'a> {
 #[serde(tag = "outcome", rename_all = "snake_case")]
 enum Ending {
     Done {
-        /// The service that was created or that has taken over.
+        /// The service that was created or that has taken over, or the live one that the step was about.
         service_id: Option<ServiceId>,
     },
     Failed {
@@ -99,7 +103,7 @@ pub struct End<'a> {
 
 /// The first line: the plan, as its file would hold it.
 pub fn plan(document: &impl Serialize) -> String {
-    line(&Line::Plan { plan: serde_json::to_value(document).unwrap_or_default() })
+    text::json_line(&PlanLine { plan: document })
 }
 
 /// The line for an event.
@@ -132,7 +136,7 @@ fn name(step: &Step) -> StepName<'_> {
 
 fn ended(step: &Step, outcome: &Outcome, took: Option<Duration>) -> String {
     let how = match outcome {
-        Outcome::Done(service_id) => Ending::Done { service_id: service_id.clone() },
+        Outcome::Done(made) => Ending::Done { service_id: made.as_ref().or(subject(step)).cloned() },
         Outcome::Failed(failure) => {
             Ending::Failed { error: failure.to_string(), help: failure.hints().to_vec() }
         }

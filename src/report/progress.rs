@@ -84,14 +84,16 @@ fn seconds(duration: Duration) -> String {
 }
 
 /// The live service that a step is about.
-fn subject(step: &Step) -> Option<&ServiceId> {
+pub(super) fn subject(step: &Step) -> Option<&ServiceId> {
     match &step.action {
         Action::Update { id, .. }
         | Action::SetAside { id, .. }
         | Action::Retire { id, .. }
         | Action::Discard { id, .. }
         | Action::DeleteVersionSet { id, .. }
-        | Action::WriteVersionSet { target: Target::Live(id), .. } => Some(id),
+        | Action::WriteVersionSet { target: Target::Live(id), .. }
+        | Action::ApplyBehaviorSet { target: Target::Live(id), .. }
+        | Action::Smoke { target: Target::Live(id), .. } => Some(id),
         _ => None,
     }
 }

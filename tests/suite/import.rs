@@ -349,6 +349,10 @@ on_both_apis! {
         };
         let made = run(&["init", "--from-env", "project"]).expect(0);
         expect_adoption(&made, count);
+        let beginning = "  + amigops.yaml\n  + .gitignore\n  + services/";
+        assert!(made.stdout.starts_with(beginning), "{}", made.stdout);
+        let written = made.stdout.lines().filter(|line| line.starts_with("  + ")).count();
+        assert!(made.stdout.contains(&format!("Import: {written} files written, ")), "{}", made.stdout);
         let file = std::fs::read_to_string(home.path().join("project/amigops.yaml")).unwrap();
         assert!(!file.contains("s3cret-key") && !file.contains("key-id") && !file.contains("user-1"), "{file}");
         let plan = run(&["plan", "-C", "project"]).expect(0);

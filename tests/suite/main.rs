@@ -16,6 +16,7 @@ mod html;
 mod import;
 mod kill;
 mod manifest;
+mod next_steps;
 mod outdated;
 mod packaging;
 mod platform;

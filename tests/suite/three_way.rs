@@ -292,6 +292,7 @@ fn without_a_repository_there_is_no_base() {
     lab.run(&["plan"]).expect(0);
     let run = lab.plan("main").expect(1);
     assert!(run.stderr.contains("is in no Git work tree"), "{}", run.stderr);
+    assert!(run.stderr.contains("run it in a clone of the project's repository"), "{}", run.stderr);
     lab.git(&["init", "-q"]);
     let run = lab.plan("main").expect(1);
     assert!(run.stderr.contains("nothing is committed here yet"), "{}", run.stderr);

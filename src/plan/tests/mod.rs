@@ -7,6 +7,7 @@ mod causes;
 mod causes_of_services;
 pub(crate) mod generate;
 mod looking;
+mod new_services;
 mod platform;
 mod platform_replacements;
 mod properties;

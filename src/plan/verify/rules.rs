@@ -2,16 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::types::{Options, Plan};
+use super::super::types::{Action, Options, Plan};
 use super::world::World;
 use crate::model::{
-    LiveService, MaxRemovals, Policy, Retire, ServiceId, ServiceName, Snapshot, TAG_PROTECTED, TAG_REPLACES,
+    LiveService, MaxRemovals, Pin, Policy, Retire, ServiceId, ServiceName, Snapshot, TAG_PROTECTED,
+    TAG_REPLACES, VersionSetName,
 };
 
 /// The two ends of a plan, and what it was made by.
 pub(super) struct Ends<'a> {
     policy: &'a Policy,
     options: &'a Options,
+    plan: &'a Plan,
     before: &'a Snapshot,
     after: &'a World,
     /// Which service embodied which manifest at first.
@@ -31,7 +33,7 @@ impl<'a> Ends<'a> {
         let embodied: BTreeMap<_, _> = plan.ids.iter().map(|(name, id)| (id, name)).collect();
         let heirs = before.services.iter().filter(|service| embodied.contains_key(&service.id));
         let succeeded = heirs.filter_map(|heir| heir.tags.get(TAG_REPLACES)?.as_deref()).collect();
-        Self { policy, options, before, after, embodied, succeeded }
+        Self { policy, options, plan, before, after, embodied, succeeded }
     }
 
     /// Every rule that the plan breaks.
@@ -47,6 +49,34 @@ impl<'a> Ends<'a> {
         let allowed = rule.map_or(usize::MAX, |rule| self.allowed(rule));
         if removed > allowed {
             violations.push(format!("removes {removed}, and {allowed} are allowed"));
+        }
+        violations.extend(self.born_unpinned());
+        violations
+    }
+
+    /// Services that the plan makes and whose required pins follow the latest, where those of the service that
+    /// they replace did not.
+    fn born_unpinned(&self) -> Vec<String> {
+        let required = self.policy.guardrails.require_pins.iter().filter(|name| !name.is_edge());
+        let required: Vec<&VersionSetName> = required.collect();
+        if required.is_empty() {
+            return Vec::new();
+        }
+        let originals: BTreeMap<&str, &LiveService> =
+            self.before.services.iter().map(|service| (service.id.as_str(), service)).collect();
+        let makes = self.plan.steps.iter().filter(|step| matches!(step.action, Action::Create(_)));
+        let made = makes.filter_map(|step| self.after.services.get(self.after.created.get(&step.id)?));
+        let mut violations = Vec::new();
+        for new in made {
+            let old = new.tags.get(TAG_REPLACES).and_then(Option::as_deref).and_then(|id| originals.get(id));
+            for name in &required {
+                let was = old.and_then(|old| unpinned(old, name)).unwrap_or_default();
+                // Without `release`, users talk to the latest.
+                let is = unpinned(new, name).unwrap_or([name.is_release(); 2]);
+                if (is[0] && !was[0]) || (is[1] && !was[1]) {
+                    violations.push(format!("makes `{}` with version set `{name}` at latest", new.name));
+                }
+            }
         }
         violations
     }
@@ -149,4 +179,10 @@ impl<'a> Ends<'a> {
             (_, None) => false,
         }
     }
+}
+
+/// Whether a version set follows the latest agent, and the latest context graph; none where there is no such set.
+fn unpinned(service: &LiveService, name: &VersionSetName) -> Option<[bool; 2]> {
+    let set = service.version_sets.get(name)?;
+    Some([set.agent_version == Pin::Latest, set.context_graph_version == Pin::Latest])
 }

@@ -47,6 +47,32 @@ on_both_apis! {
             "not_attempted": 0, "interrupted": false, "converged": true, "ids": {"Desk": id}}));
     }
 
+    fn a_change_tells_the_id_of_its_service(api: Api) {
+        let lab = Lab::on(api, EMPTY);
+        lab.manifests(&service("Desk", ""));
+        lab.apply().expect(0);
+        let more = "version_sets: {dev: {agent_version: 1, context_graph_version: 1}}\n";
+        lab.manifests(&service("Desk", more).replace("The Desk", "The new one"));
+        let run = lab.run(&["apply", "--auto-approve", "--format", "json"]).expect(0);
+        let lines = lines(&run);
+        let id = json!(lab.active("Desk").id);
+        let ended: Vec<&Value> = lines.iter().filter(|line| line["type"] == "step_ended").collect();
+        assert_eq!(ended.len(), 2, "{}", run.stdout);
+        assert!(ended.iter().all(|line| line["service_id"] == id), "{}", run.stdout);
+    }
+
+    fn the_plan_has_the_order_of_its_document(api: Api) {
+        let lab = Lab::on(api, EMPTY);
+        lab.manifests(&service("Desk", ""));
+        let alone = lab.run(&["plan", "--format", "json"]).expect(0);
+        let looked = lab.run(&["drift", "--format", "json"]).expect(2);
+        let applied = lab.run(&["apply", "--auto-approve", "--format", "json"]).expect(0);
+        let beginning = "{\"type\":\"plan\",\"plan\":{\"format_version\":1,";
+        assert!(applied.stdout.starts_with(beginning), "{}", applied.stdout);
+        let first = |run: &Run| run.stdout.lines().nth(1).unwrap().trim().to_owned();
+        assert_eq!((first(&alone), first(&looked)), ("\"format_version\": 1,".into(), "\"format_version\": 1,".into()));
+    }
+
     fn a_run_in_part(api: Api) {
         let lab = Lab::on(api, EMPTY);
         lab.manifests(&[service("First", ""), service("Second", "depends_on: [First]\n"), service("Third", "")].join("---\n"));

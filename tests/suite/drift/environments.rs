@@ -57,6 +57,17 @@ fn the_worst_of_all_environments_is_the_exit_code() {
 }
 
 #[test]
+fn documents_keep_their_order_beside_an_environment_that_failed() {
+    let (classic, _platform) = both("");
+    classic.before(|_| answer(403, "{}"));
+    let run = classic.run(&["drift", "--all-environments", "--format", "json"]).expect(1);
+    let keys: Vec<&str> =
+        run.stdout.lines().filter_map(|line| line.trim().strip_prefix('"')?.split('"').next()).collect();
+    let expected = ["format_version", "environments", "environment", "error", "format_version"];
+    assert_eq!(keys[..5], expected, "{}", run.stdout);
+}
+
+#[test]
 fn missing_credentials_fail_one_environment_and_the_sandbox_is_one() {
     let more = "  north: {api: classic, organization: other, credentials: {api_key: NORTHERN_KEY}}
   box: {api: embedded, state: box.redb, seed: seed.yaml}

@@ -237,7 +237,11 @@ fn the_file_is_for_everybody_whole_and_only_ever_ours() {
     assert_eq!(std::fs::read_to_string(lab.path().join("services/all.yaml")).unwrap(), manifest);
     assert_eq!(lab.server.requests().len(), before, "said before anything is sent");
     let run = lab.run(&["drift", "--metrics", "no/such/directory.prom"]).expect(1);
-    assert!(run.stderr.contains("can't be written") && run.stdout.contains("No drift"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("the directory `no/such` does not exist") && run.stdout.contains("No drift"),
+        "{}",
+        run.stderr
+    );
 
     let link = lab.path().join("link.prom");
     std::os::unix::fs::symlink(file(&lab), &link).unwrap();

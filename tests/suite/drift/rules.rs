@@ -29,6 +29,22 @@ on_both_apis! {
         assert_eq!(run.stderr, "");
     }
 
+    fn files_that_break_a_rule_are_an_error(api: Api) {
+        let lab = settled(api);
+        lab.project("guardrails: {require_pins: [release]}\n");
+        let latest = "version_sets: {release: {agent_version: latest, context_graph_version: 1}}\n";
+        lab.manifests(&service("Desk", latest));
+        lab.run(&["plan"]).expect(3);
+        for args in [&["drift"][..], &["drift", "--all-environments"], &["drift", "--format", "json"]] {
+            let run = lab.run(args).expect(1);
+            assert_eq!((run.stderr.matches("AG029").count(), run.stdout.as_str()), (1, ""), "{}", run.stderr);
+        }
+        lab.manifests("# nothing\n");
+        lab.run(&["plan"]).expect(3);
+        let run = lab.run(&["drift"]).expect(1);
+        assert!(run.stderr.contains("AG009"), "{}", run.stderr);
+    }
+
     fn orphans_are_drift_only_where_they_would_be_retired(api: Api) {
         let lab = settled(api);
         let protected = service("Old", "lifecycle: {prevent_removal: true}\n");

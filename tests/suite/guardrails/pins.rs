@@ -70,6 +70,36 @@ on_both_apis! {
         lab.expect_converged();
     }
 
+    fn a_service_that_would_be_born_at_the_latest_is_refused(api: Api) {
+        let lab = Lab::on(api, SEED);
+        lab.project(RULE);
+        let words = "version set `release` of `Shop` would be born at latest, but `guardrails.require_pins` names it";
+        for more in ["", "version_sets: {}\n", "version_sets: {dev: {agent_version: 1, context_graph_version: 1}}\n"] {
+            lab.manifests(&[desk(), service("Shop", more)].join("---\n"));
+            for args in [
+                &["plan"][..],
+                &["plan", "--only", "Shop"],
+                &["apply", "--auto-approve", "--allow-protected", "--take-over", "--max-removals", "99"],
+            ] {
+                let run = lab.run(args).expect(3);
+                assert!(run.stderr.contains(words), "{more:?} {args:?}: {}", run.stderr);
+                assert!(run.stderr.contains("services/all.yaml:"), "{}", run.stderr);
+                assert!(run.stderr.contains("declare `version_sets: {release: {"), "{}", run.stderr);
+            }
+        }
+        assert_eq!(lab.writes(), []);
+        // To look at it is no error: it is told beside what differs.
+        let run = lab.run(&["drift"]).expect(2);
+        assert!(run.stdout.contains(&format!("⚠ Shop: an apply would be refused: {words}")), "{}", run.stdout);
+        // A service that is there stays as it is: what no manifest says is unmanaged.
+        lab.run(&["plan", "--only", "Desk"]).expect(0);
+        lab.manifests(&[desk(), service("Shop", &LATEST.replace("latest", "3"))].join("---\n"));
+        lab.apply().expect(0);
+        lab.expect_converged();
+        lab.manifests(&[desk(), service("Shop", "")].join("---\n"));
+        lab.apply().expect(0);
+    }
+
     fn an_empty_project_is_refused_whichever_way_it_is_empty(api: Api) {
         let lab = Lab::on(api, SEED);
         let prune = &["apply", "--auto-approve", "--prune", "--max-removals", "100%", "--allow-protected"][..];

@@ -1,0 +1,41 @@
+//! What somebody probably meant who wrote a name that nothing has. Imports nothing of ours.
+
+/// The candidate that someone probably meant.
+pub fn did_you_mean<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    const LONGEST: usize = 80;
+    let length = name.chars().count();
+    if length > LONGEST {
+        return None;
+    }
+    let plain = |text: &str| text.to_lowercase().replace(['-', ' ', '_'], "");
+    let wanted = plain(name);
+    let limit = (length / 3).clamp(1, 4);
+    candidates
+        .filter(|candidate| candidate.len().abs_diff(name.len()) <= 4 * limit)
+        .filter_map(|candidate| {
+            let distance = if plain(candidate) == wanted { 0 } else { strsim::osa_distance(name, candidate) };
+            (distance <= limit).then_some((distance, candidate))
+        })
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::did_you_mean;
+
+    #[test]
+    fn what_is_near_enough_was_meant() {
+        let table = [
+            ("Helth Coach", Some("Health Coach")),
+            ("health-coach", Some("Health Coach")),
+            ("Health Couch", Some("Health Coach")),
+            ("Desks", Some("Desk")),
+            ("Sales", None),
+            ("", None),
+        ];
+        for (name, expected) in table {
+            assert_eq!(did_you_mean(name, ["Desk", "Health Coach"].into_iter()), expected, "{name}");
+        }
+    }
+}
