@@ -20,15 +20,10 @@ pub fn worst(causes: impl IntoIterator<Item = Option<Cause>>) -> Option<Cause> {
 pub fn conflicts(plan: &Plan) -> Vec<Problem> {
     let mut found: Vec<(Cause, Problem)> = Vec::new();
     for service in &plan.services {
-        let before = found.len();
-        if service.kind == ServiceKind::Update || service.kind == ServiceKind::Replace {
-            changes(&mut found, plan, service);
-        }
-        if let Some(cause) = service.cause.filter(is_conflict)
-            && found.len() == before
-        {
-            found.push((cause, problem(service, whole(service, cause))));
-        }
+        found.extend(conflicts_of(plan, service).into_iter().map(|(change, cause)| {
+            let message = change.map_or_else(|| whole(service, cause), |change| one(service, change, cause));
+            (cause, problem(service, message))
+        }));
     }
     // What to do is said once for each kind.
     for kind in [Cause::Both, Cause::Behind] {
@@ -39,20 +34,28 @@ pub fn conflicts(plan: &Plan) -> Vec<Problem> {
     found.into_iter().map(|(_, problem)| problem).collect()
 }
 
-fn is_conflict(cause: &Cause) -> bool {
-    matches!(cause, Cause::Both | Cause::Behind)
+/// One service's conflicts, each once: its changes, or else the service as a whole.
+pub fn conflicts_of<'a>(plan: &'a Plan, service: &'a ServicePlan) -> Vec<(Option<&'a Change>, Cause)> {
+    let mut found = Vec::new();
+    // What comes or goes as a whole is told as a whole.
+    if service.kind == ServiceKind::Update || service.kind == ServiceKind::Replace {
+        let steps = service.steps.iter().filter_map(|id| plan.step(*id));
+        let mut told = BTreeSet::new();
+        let all = service.changes.iter().chain(steps.flat_map(|step| &step.changes));
+        let conflicting = all.filter_map(|change| Some((change, change.cause.filter(is_conflict)?)));
+        let once = conflicting.filter(|(change, _)| told.insert(change.path.as_str()));
+        found.extend(once.map(|(change, cause)| (Some(change), cause)));
+    }
+    if let Some(cause) = service.cause.filter(is_conflict)
+        && found.is_empty()
+    {
+        found.push((None, cause));
+    }
+    found
 }
 
-fn changes(found: &mut Vec<(Cause, Problem)>, plan: &Plan, service: &ServicePlan) {
-    let steps = service.steps.iter().filter_map(|id| plan.step(*id));
-    let mut told = BTreeSet::new();
-    for change in service.changes.iter().chain(steps.flat_map(|step| &step.changes)) {
-        if let Some(cause) = change.cause.filter(is_conflict)
-            && told.insert(change.path.as_str())
-        {
-            found.push((cause, problem(service, one(service, change, cause))));
-        }
-    }
+fn is_conflict(cause: &Cause) -> bool {
+    matches!(cause, Cause::Both | Cause::Behind)
 }
 
 fn problem(service: &ServicePlan, message: String) -> Problem {

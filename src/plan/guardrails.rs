@@ -46,8 +46,7 @@ pub(super) fn release(draft: &mut Draft<'_>) {
         let service = problem.service.clone().or_else(|| first.clone());
         match service.filter(|_| problem.kind == ProblemKind::Refused) {
             Some(service) => {
-                let message = format!("an apply would be refused: {}", problem.message);
-                draft.findings.push(Finding { service, message });
+                draft.findings.push(Finding::refusal(service, &problem.message));
             }
             None => draft.problems.push(problem),
         }

@@ -38,7 +38,7 @@ pub(crate) mod tests;
 
 pub use build::{ids, plan};
 pub use causes::{Bases, Side, cause_lookups, with_causes};
-pub use conflicts::{conflicts, worst};
+pub use conflicts::{conflicts, conflicts_of, worst};
 pub use lookups::lookups;
 pub use names::is_leftover;
 pub use types::{

@@ -327,6 +327,21 @@ pub struct Finding {
     pub message: String,
 }
 
+impl Finding {
+    /// How a finding begins that tells what an apply would not do.
+    const REFUSAL: &str = "an apply would be refused: ";
+
+    /// A finding that an apply would be refused, and why.
+    pub fn refusal(service: ServiceName, why: &str) -> Self {
+        Self { service, message: format!("{}{why}", Self::REFUSAL) }
+    }
+
+    /// Why an apply would be refused, if that is what it tells.
+    pub fn refused(&self) -> Option<&str> {
+        self.message.strip_prefix(Self::REFUSAL)
+    }
+}
+
 /// The commit whose manifests tell what was meant before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

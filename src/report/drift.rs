@@ -35,35 +35,76 @@ pub(super) fn nothing(plan: &Plan) -> String {
 
 /// What differs, counted, and what it takes to change it back.
 pub(super) fn summary(plan: &Plan, estimate: &str) -> String {
-    let summary = &plan.summary;
-    let differing = Figures::of(plan).drifted;
-    let verb = if differing == 1 { "differs" } else { "differ" };
-    let kinds = counted(&[
-        (summary.create, "missing"),
-        (summary.update, "changed"),
-        (summary.replace, "to be replaced to change back"),
-    ]);
-    let mut line = format!(
-        "{} {differing} of {} {verb} from the manifests",
-        styled(STRONG, "Drift:"),
-        count(plan.declared, "declared service"),
-    );
+    let Counts { head, kinds, sets, orphans } = Counts::of(plan);
+    let mut line = format!("{} {head}", styled(STRONG, "Drift:"));
     if !kinds.is_empty() {
         line.push_str(&format!(" ({})", styled(CHANGED, &kinds)));
     }
-    let sets = counted(&[
-        (summary.version_sets_created, "missing"),
-        (summary.version_sets_updated, "changed"),
-        (summary.version_sets_deleted, "undeclared"),
-    ]);
     if !sets.is_empty() {
         line.push_str(&format!(" · version sets: {sets}"));
     }
-    if summary.retire > 0 {
-        let orphans = format!("{} in no manifest", count(summary.retire, "orphan"));
+    if !orphans.is_empty() {
         line.push_str(&format!(" · {}", styled(BAD, &orphans)));
     }
     format!("{line}\n       live → as declared; an apply would change it back: {estimate}\n")
+}
+
+/// The same counts for reports without styles.
+pub(super) fn counts(plan: &Plan) -> String {
+    let Counts { head, kinds, sets, orphans } = Counts::of(plan);
+    let kinds = if kinds.is_empty() { kinds } else { format!(" ({kinds})") };
+    let sets = if sets.is_empty() { sets } else { format!(" · version sets: {sets}") };
+    let orphans = if orphans.is_empty() { orphans } else { format!(" · {orphans}") };
+    format!("{head}{kinds}{sets}{orphans}")
+}
+
+/// Whether there is drift, for a table: how many of how many.
+pub(super) fn cell(plan: &Plan) -> String {
+    if plan.is_empty() {
+        return "no drift".to_owned();
+    }
+    let differing = Figures::of(plan).drifted;
+    let verb = if differing == 1 { "differs" } else { "differ" };
+    let orphans = match plan.summary.retire {
+        0 => String::new(),
+        orphans => format!(", {}", count(orphans, "orphan")),
+    };
+    format!("drift: {differing} of {} {verb}{orphans}", plan.declared)
+}
+
+/// What differs, in the parts of a sentence; empty where there is none.
+struct Counts {
+    head: String,
+    kinds: String,
+    sets: String,
+    orphans: String,
+}
+
+impl Counts {
+    fn of(plan: &Plan) -> Self {
+        let summary = &plan.summary;
+        let differing = Figures::of(plan).drifted;
+        let verb = if differing == 1 { "differs" } else { "differ" };
+        let declared = count(plan.declared, "declared service");
+        let orphans = match summary.retire {
+            0 => String::new(),
+            orphans => format!("{} in no manifest", count(orphans, "orphan")),
+        };
+        Self {
+            head: format!("{differing} of {declared} {verb} from the manifests"),
+            kinds: counted(&[
+                (summary.create, "missing"),
+                (summary.update, "changed"),
+                (summary.replace, "to be replaced to change back"),
+            ]),
+            sets: counted(&[
+                (summary.version_sets_created, "missing"),
+                (summary.version_sets_updated, "changed"),
+                (summary.version_sets_deleted, "undeclared"),
+            ]),
+            orphans,
+        }
+    }
 }
 
 /// `1 missing, 2 changed`, without what there is none of.

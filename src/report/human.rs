@@ -5,12 +5,12 @@
 use std::fmt::Write as _;
 
 use super::text::{BAD, CHANGED, DIM, GOOD, STRONG, count, padded, short_id, styled, visible};
-use super::values::{FIELDS, VALUE_COLUMN, changes, field, new_settings};
-use super::{Section, causes, drift};
+use super::values::{FIELDS, VALUE_COLUMN, changes, field};
+use super::{Section, causes, created, drift};
 use crate::model::{Api, Pin, Retire, ServiceId, ServiceName, VersionSet};
 use crate::plan::{
-    Action, Cause, Change, Estimate, LastChange, Origin, Plan, PlanError, ProblemKind, ServiceKind,
-    ServicePlan, Step, worst,
+    Action, Cause, Change, Estimate, Finding, LastChange, Origin, Plan, PlanError, ProblemKind, ServiceKind,
+    ServicePlan, Step, conflicts, worst,
 };
 
 /// Where ids begin.
@@ -66,6 +66,13 @@ pub fn plan(command: &str, plan: &Plan, origin: &Origin) -> String {
         (false, true) => out.push_str(&drift::summary(plan, &estimate(&plan.estimate, *api))),
         (false, false) => summary(&mut out, plan, *api),
     }
+    let conflicts = conflicts(plan).len();
+    if conflicts > 0 {
+        let them = if conflicts == 1 { "it" } else { "them" };
+        let said = count(conflicts, "conflict");
+        let line = format!("⚠ {said}: an apply refuses {them} unless --overwrite-drift is given");
+        let _ = writeln!(out, "  {}", styled(BAD, &line));
+    }
     out
 }
 
@@ -120,10 +127,7 @@ fn service(out: &mut String, plan: &Plan, shown: &ServicePlan, api: Api) {
     if shown.continued {
         field(out, "continues", "a replacement that an earlier run began");
     }
-    if let Some((agent, graph)) = &shown.joins {
-        let agent = padded(&visible(agent), 20);
-        field(out, "agent", &format!("{agent} context_graph  {}", visible(graph)));
-    }
+    created::joins(out, shown);
     let own = shown.changes.iter().filter(|one| one.path != "service" && set_of(&one.path).is_none());
     let noted = own.map(|change| {
         let forces =
@@ -133,7 +137,7 @@ fn service(out: &mut String, plan: &Plan, shown: &ServicePlan, api: Api) {
     });
     changes(out, FIELDS, noted);
     match shown.kind {
-        ServiceKind::Create => new_version_sets(out, plan, shown, api),
+        ServiceKind::Create => created::of(out, plan, shown, api),
         ServiceKind::Replace => {
             version_set_changes(out, &shown.changes);
             field(out, "hand-over", &hand_over(plan, shown, api));
@@ -173,35 +177,6 @@ pub(super) fn steps<'a>(plan: &'a Plan, shown: &'a ServicePlan) -> impl Iterator
 /// The version set that a path is about, and the rest of the path.
 pub(super) fn set_of(path: &str) -> Option<(&str, &str)> {
     path.strip_prefix("version_sets.")?.split_once('.')
-}
-
-fn new_version_sets(out: &mut String, plan: &Plan, shown: &ServicePlan, api: Api) {
-    let mut sets: Vec<String> = Vec::new();
-    for step in steps(plan, shown) {
-        match &step.action {
-            Action::Create(new) if new.version_sets.is_empty() && api.makes_version_sets() => {
-                sets.push("release (the latest)".to_owned());
-            }
-            Action::Create(new) => {
-                let inline = new.version_sets.iter();
-                sets.extend(inline.map(|(name, set)| format!("{} {}", visible(name.as_str()), pins(set))));
-            }
-            Action::WriteVersionSet { name, content, .. } => {
-                sets.push(format!("{} {}", visible(name.as_str()), pins(content)))
-            }
-            _ => {}
-        }
-    }
-    if !sets.is_empty() {
-        field(out, "version sets", &sets.join(" · "));
-    }
-    let created = steps(plan, shown).find_map(|step| match &step.action {
-        Action::Create(new) if !new.settings.is_empty() => Some(&new.settings),
-        _ => None,
-    });
-    if let Some(settings) = created {
-        new_settings(out, settings);
-    }
 }
 
 pub(super) fn pins(set: &VersionSet) -> String {
@@ -340,20 +315,21 @@ fn step_lines(out: &mut String, step: &Step) {
 
 fn findings(out: &mut String, plan: &Plan) {
     let mut any = false;
-    let mut line = |text: String| {
-        let _ = writeln!(out, "  {} {text}", styled(CHANGED, "⚠"));
+    let mut line = |style, text: String| {
+        let _ = writeln!(out, "  {} {text}", styled(style, "⚠"));
         any = true;
     };
-    for finding in &plan.findings {
-        line(format!("{}: {}", visible(finding.service.as_str()), visible(&finding.message)));
-    }
+    let said =
+        |finding: &Finding| format!("{}: {}", visible(finding.service.as_str()), visible(&finding.message));
+    // What stops an apply is what its reader must not miss.
+    let (refused, others): (Vec<_>, Vec<_>) =
+        plan.findings.iter().partition(|finding| finding.refused().is_some());
+    refused.into_iter().for_each(|finding| line(BAD, styled(BAD, &said(finding))));
+    others.into_iter().for_each(|finding| line(CHANGED, said(finding)));
     if !plan.orphans.is_empty() {
         let why = if plan.prune { "not retired: --only was given" } else { "retire with --prune" };
-        line(format!(
-            "{} (owned, in no manifest): {} — {why}",
-            count(plan.orphans.len(), "orphan"),
-            names(&plan.orphans)
-        ));
+        let orphans = count(plan.orphans.len(), "orphan");
+        line(CHANGED, format!("{orphans} (owned, in no manifest): {} — {why}", names(&plan.orphans)));
     }
     if any {
         out.push('\n');

@@ -4,6 +4,7 @@
 //! files or the API is data: it passes through [`text::visible`] before it is shown.
 
 mod causes;
+mod created;
 pub mod diagnostics;
 mod drift;
 pub mod events;

@@ -7,8 +7,8 @@ use super::markdown::hostile_tests::{HOSTILE, poisoned};
 use super::markdown::tests::{everything, origin};
 use super::{Planned, Section, html, human, text};
 use crate::model::{Desired, Policy, Snapshot};
-use crate::plan::Plan;
 use crate::plan::tests::build::options;
+use crate::plan::{Finding, Plan};
 use crate::plan_file::Document;
 
 fn terminal(plan: &Plan) -> String {
@@ -54,6 +54,7 @@ fn everything_on_a_terminal() {
 
       + Meet & Greet
           agent                    A3                   context_graph  G1
+          description              The service Meet & Greet
           version sets             release (agent 2, graph 5) · staging (the latest)
 
       ~ New Name                                                     s3
@@ -74,7 +75,20 @@ fn everything_on_a_terminal() {
 
     Plan: 1 to create, 4 to change, 2 to replace, 1 to retire, 1 to adopt · version sets: 3 to write, 1 to delete
           20 requests, about 3 s
+      ⚠ 2 conflicts: an apply refuses them unless --overwrite-drift is given
     "##);
+}
+
+#[test]
+fn what_an_apply_would_refuse_comes_before_other_findings() {
+    let mut plan = everything();
+    plan.findings.push(Finding::refusal("Coach".into(), "`Coach` would be replaced"));
+    let shown = terminal(&plan);
+    let warnings: Vec<&str> = shown.lines().filter(|line| line.starts_with("  ⚠")).collect();
+    assert_eq!(warnings[0], "  ⚠ Coach: an apply would be refused: `Coach` would be replaced");
+    assert!(warnings[1].starts_with("  ⚠ New Name: ") && warnings.len() == 4, "{warnings:?}");
+    let red = text::styled(text::BAD, "Coach: an apply would be refused: `Coach` would be replaced");
+    assert!(human::plan("drift", &plan, &origin()).contains(&red));
 }
 
 #[test]

@@ -133,6 +133,14 @@ on_both_apis! {
         let run = lab.run(&["plan", "--base", "main", "--prune"]).expect(0);
         assert!(line(&run, "tags.tier").ends_with(&format!("platinum → gold   {BEHIND}")), "{}", run.stdout);
         assert!(run.stdout.contains("behind: the base's branch declares it; merge it first"), "{}", run.stdout);
+        let last = "  ⚠ 2 conflicts: an apply refuses them unless --overwrite-drift is given\n";
+        assert!(run.stdout.ends_with(last), "{}", run.stdout);
+        // What goes as a whole is a conflict once, however many of its values go with it.
+        let text = lab.run(&["plan", "--base", "main", "--prune", "--format", "markdown"]).expect(0).stdout;
+        assert!(text.contains("### Conflicts: 2\n\n`apply` refuses a plan with these"), "{text}");
+        assert_eq!(text.matches("\n! behind: ").count(), 2, "{text}");
+        let page = lab.run(&["plan", "--base", "main", "--prune", "--format", "html"]).expect(0).stdout;
+        assert!(page.contains(">2 conflicts</p>") && page.contains("unless --overwrite-drift is given"), "{page}");
         let writes = lab.writes().len();
         let run = lab.run(&["apply", "--auto-approve", "--base", "main", "--prune"]).expect(3);
         assert_eq!(lab.writes().len(), writes, "nothing is sent");

@@ -16,7 +16,22 @@ const LONGEST_NAME: usize = 200;
 /// The most lines that a card takes without being folded.
 const MOST_LINES: usize = 30;
 
-/// What happens to a service, as a word and as a mark.
+/// All kinds, in the order in which a reader chooses among them.
+pub(super) const KINDS: [ServiceKind; 4] =
+    [ServiceKind::Create, ServiceKind::Update, ServiceKind::Replace, ServiceKind::Retire];
+
+/// What happens to a service, as its reader sees it; with drift, what is the case with it.
+pub(super) fn word(kind: ServiceKind, is_drift: bool) -> &'static str {
+    match (is_drift, kind) {
+        (false, kind) => self::kind(kind).0,
+        (true, ServiceKind::Create) => "missing",
+        (true, ServiceKind::Update) => "changed",
+        (true, ServiceKind::Replace) => "to be replaced",
+        (true, ServiceKind::Retire) => "orphan",
+    }
+}
+
+/// What happens to a service, as a word that scripts know and as a mark.
 pub(super) fn kind(kind: ServiceKind) -> (&'static str, &'static str) {
     match kind {
         ServiceKind::Create => ("create", "+"),
@@ -77,6 +92,7 @@ pub(super) struct Deck<'a> {
     pub(super) api: Api,
     pub(super) section: usize,
     pub(super) heading: &'static str,
+    pub(super) is_drift: bool,
 }
 
 /// All services' cards, what ends or replaces a service first.
@@ -101,30 +117,33 @@ fn card(page: &mut Markup, deck: &Deck<'_>, id: &str, service: &ServicePlan) {
         ("data-only", &flags.join(" ")),
     ];
     page.element("article", &attributes, |page| {
-        head(page, deck.heading, service, &flags);
-        notes(page, service);
+        head(page, deck, service, &flags);
+        notes(page, service, deck.is_drift);
         let added = added(deck, service);
-        let groups = groups(deck.plan, service, &added);
+        let groups = groups(deck, service, &added);
         let lines = groups.iter().flat_map(|(_, leaves)| leaves).map(|(leaf, _)| values::weight(leaf));
         folded(page, lines.sum::<usize>() > MOST_LINES, &groups);
-        its_steps(page, deck.plan, service);
+        // By which steps it would be changed back is a plan's matter.
+        if !deck.is_drift {
+            its_steps(page, deck.plan, service);
+        }
     });
 }
 
-fn head(page: &mut Markup, heading: &'static str, service: &ServicePlan, flags: &[&str]) {
+fn head(page: &mut Markup, deck: &Deck<'_>, service: &ServicePlan, flags: &[&str]) {
     page.element("header", &[], |page| {
-        let (word, mark) = kind(service.kind);
+        let (word, mark) = (word(service.kind, deck.is_drift), kind(service.kind).1);
         page.element("span", &[("class", kind_classes(service.kind).1)], |page| {
             page.leaf("span", &[("aria-hidden", "true")], mark);
             page.text(" ");
             page.text(word);
         });
-        page.leaf(heading, &[], &clipped(service.name.as_str(), LONGEST_NAME));
+        page.leaf(deck.heading, &[], &clipped(service.name.as_str(), LONGEST_NAME));
         if flags.contains(&"destructive") {
             page.raw("<span class=\"badge destructive\">destructive</span>");
         }
         if service.adopted {
-            page.raw("<span class=\"badge\">adopted</span>");
+            page.leaf("span", &[("class", "badge")], if deck.is_drift { "no owner" } else { "adopted" });
         }
         if service.continued {
             page.raw("<span class=\"badge\">continued</span>");
@@ -134,14 +153,14 @@ fn head(page: &mut Markup, heading: &'static str, service: &ServicePlan, flags: 
         }
         if let Some(id) = &service.id {
             page.leaf("code", &[("class", "id")], id.as_str());
-            if service.kind == ServiceKind::Replace {
+            if service.kind == ServiceKind::Replace && !deck.is_drift {
                 page.raw("<span class=\"note\">→ new id</span>");
             }
         }
     });
 }
 
-fn notes(page: &mut Markup, service: &ServicePlan) {
+fn notes(page: &mut Markup, service: &ServicePlan, is_drift: bool) {
     let mut note = |text: &str| page.leaf("p", &[("class", "note")], text);
     if service.name.as_str().chars().nth(LONGEST_NAME).is_some() {
         note(&format!("whole name: {}", service.name));
@@ -149,13 +168,18 @@ fn notes(page: &mut Markup, service: &ServicePlan) {
     if let Some(former) = &service.former_name
         && service.kind != ServiceKind::Replace
     {
-        note(&format!("renamed from {former}"));
+        let what = if is_drift { "its live name is" } else { "renamed from" };
+        note(&format!("{what} {former}"));
     }
     if service.adopted {
-        note("It has no owner yet: the ownership tag is set.");
+        note(if is_drift { "It has no owner." } else { "It has no owner yet: the ownership tag is set." });
     }
     if service.continued {
-        note("A replacement that an earlier run began is finished.");
+        let is = if is_drift { "is not finished" } else { "is finished" };
+        note(&format!("A replacement that an earlier run began {is}."));
+    }
+    if is_drift && service.kind == ServiceKind::Retire {
+        note("It is owned, and in no manifest.");
     }
 }
 
@@ -225,10 +249,15 @@ type Leaves<'a> = Vec<(Leaf<'a>, Option<Cause>)>;
 
 /// What changes, in groups: the service's own fields first, then each version set under its name.
 fn groups<'a>(
-    plan: &'a Plan,
+    deck: &Deck<'a>,
     service: &'a ServicePlan,
     added: &'a [Change],
 ) -> Vec<(Option<String>, Leaves<'a>)> {
+    let plan = deck.plan;
+    // Nothing is declared of an orphan, so that there is nothing to compare it with.
+    if deck.is_drift && service.kind == ServiceKind::Retire {
+        return Vec::new();
+    }
     let shown = service.changes.iter().chain(added).filter(|change| change.path != "service");
     let (own, mut sets): (Vec<&Change>, Vec<&Change>) =
         shown.partition(|change| set_of(&change.path).is_none());
@@ -242,21 +271,23 @@ fn groups<'a>(
     for group in sets.chunk_by(|one, next| name(one) == name(next)) {
         let Some((set, rest)) = group.first().and_then(|change| set_of(&change.path)) else { continue };
         let cut = group[0].path.len() - rest.len();
-        groups.push((Some(set_title(plan, service, set)), values::leaves(group.iter().copied(), cut)));
+        groups.push((Some(set_title(deck, service, set)), values::leaves(group.iter().copied(), cut)));
     }
     groups.retain(|(title, leaves)| title.is_some() || !leaves.is_empty());
     groups
 }
 
 /// A version set's heading, with what happens to it.
-fn set_title(plan: &Plan, service: &ServicePlan, set: &str) -> String {
-    let what = steps::of(plan, service).find_map(|step| match &step.action {
+fn set_title(deck: &Deck<'_>, service: &ServicePlan, set: &str) -> String {
+    let what = steps::of(deck.plan, service).find_map(|step| match &step.action {
         Action::WriteVersionSet { name, creates: true, target: Target::Live(_), .. }
             if name.as_str() == set =>
         {
-            Some(" (new)")
+            Some(if deck.is_drift { " (missing)" } else { " (new)" })
         }
-        Action::DeleteVersionSet { name, .. } if name.as_str() == set => Some(" (deleted)"),
+        Action::DeleteVersionSet { name, .. } if name.as_str() == set => {
+            Some(if deck.is_drift { " (in no manifest)" } else { " (deleted)" })
+        }
         _ => None,
     });
     format!("version set {set}{}", what.unwrap_or_default())

@@ -1,30 +1,57 @@
-//! What a reader must not miss, before all else: conflicts, removals, replacements. May import `plan`.
+//! What a reader must not miss, before all else: refusals, conflicts, removals, replacements. May import `plan`.
 
 use super::super::text::count;
 use super::card::{anchor, kind};
 use super::markup::{Markup, clipped};
 use super::{steps, values};
-use crate::plan::{Action, Cause, Change, Plan, Risk, ServiceKind, ServicePlan, Step};
+use crate::plan::{Action, Cause, Change, Finding, Plan, Risk, ServiceKind, ServicePlan, Step, conflicts_of};
 
 /// The most entries of one kind; the cards tell of all.
 const MOST: usize = 40;
+/// What becomes of conflicts.
+const CONFLICTS_MEAN: &str = "apply refuses a plan with these, whether it is saved or made with the same --base, unless \
+    --overwrite-drift is given. Without a base, an apply can't tell them and overwrites what is live.";
 
 /// Writes the part, if there is anything to say in it.
-pub(super) fn hazards(page: &mut Markup, heading: &'static str, section: usize, plan: &Plan) {
+pub(super) fn hazards(page: &mut Markup, heading: &'static str, section: usize, plan: &Plan, is_drift: bool) {
+    let refused: Vec<&Finding> = plan.findings.iter().filter(|one| one.refused().is_some()).collect();
     let conflicts: Vec<_> = entries(plan, conflicts);
     let removals: Vec<_> = entries(plan, removals);
     let replaced: Vec<_> = entries(plan, |_, service| match service.kind {
         ServiceKind::Replace => vec![Hazard::Replaced],
         _ => Vec::new(),
     });
-    if conflicts.is_empty() && removals.is_empty() && replaced.is_empty() {
+    if refused.is_empty() && conflicts.is_empty() && removals.is_empty() && replaced.is_empty() {
         return;
     }
+    let back = if is_drift { ", were an apply to change it back" } else { "" };
     page.element("section", &[("class", "hazards")], |page| {
         page.leaf(heading, &[], "Look at these first");
-        list(page, section, plan, "conflict", &conflicts);
-        list(page, section, plan, "removal", &removals);
-        list(page, section, plan, "replacement", &replaced);
+        refusals(page, &refused);
+        list(page, section, plan, &count(conflicts.len(), "conflict"), &conflicts);
+        if !conflicts.is_empty() {
+            page.leaf("p", &[("class", "note")], CONFLICTS_MEAN);
+        }
+        list(page, section, plan, &format!("{}{back}", count(removals.len(), "removal")), &removals);
+        list(page, section, plan, &format!("{}{back}", count(replaced.len(), "replacement")), &replaced);
+    });
+}
+
+/// What an apply would not do: all of it, for nothing below tells of it.
+fn refusals(page: &mut Markup, refused: &[&Finding]) {
+    if refused.is_empty() {
+        return;
+    }
+    let title = format!("{}: an apply would be refused", count(refused.len(), "refusal"));
+    page.leaf("p", &[("class", "set")], &title);
+    page.element("ul", &[], |page| {
+        for finding in refused {
+            page.element("li", &[], |page| {
+                page.leaf("b", &[], &clipped(finding.service.as_str(), 120));
+                page.raw(" ");
+                page.text(finding.refused().unwrap_or_default());
+            });
+        }
     });
 }
 
@@ -50,18 +77,8 @@ fn entries<'a>(
 }
 
 fn conflicts<'a>(plan: &'a Plan, service: &'a ServicePlan) -> Vec<Hazard<'a>> {
-    let conflict = |cause: Option<Cause>| cause.filter(|cause| matches!(cause, Cause::Both | Cause::Behind));
-    let mut changes: Vec<&Change> = service.changes.iter().collect();
-    for change in steps::of(plan, service).flat_map(|step| &step.changes) {
-        if !changes.iter().any(|known| known.path == change.path) {
-            changes.push(change);
-        }
-    }
-    let whole = conflict(service.cause).map(|cause| Hazard::Conflict(None, cause));
-    let parts = changes
-        .into_iter()
-        .filter_map(|change| Some(Hazard::Conflict(Some(change), conflict(change.cause)?)));
-    whole.into_iter().chain(parts).collect()
+    let found = conflicts_of(plan, service).into_iter();
+    found.map(|(change, cause)| Hazard::Conflict(change, cause)).collect()
 }
 
 /// Steps after which something is out of use, but for the old services of replacements.
@@ -73,11 +90,11 @@ fn removals<'a>(plan: &'a Plan, service: &'a ServicePlan) -> Vec<Hazard<'a>> {
     steps.map(Hazard::Removed).collect()
 }
 
-fn list(page: &mut Markup, section: usize, plan: &Plan, noun: &'static str, entries: &[Entry<'_>]) {
+fn list(page: &mut Markup, section: usize, plan: &Plan, title: &str, entries: &[Entry<'_>]) {
     if entries.is_empty() {
         return;
     }
-    page.leaf("p", &[("class", "set")], &count(entries.len(), noun));
+    page.leaf("p", &[("class", "set")], title);
     page.element("ul", &[], |page| {
         for (number, service, hazard) in entries.iter().take(MOST) {
             page.element("li", &[], |page| {
@@ -104,7 +121,7 @@ fn said(page: &mut Markup, plan: &Plan, service: &ServicePlan, hazard: &Hazard<'
                     page.raw(" ");
                     values::short(page, &change.before, &change.after);
                 }
-                None => page.text(&format!("to {}", kind(service.kind).0)),
+                None => page.text(&format!("an apply would {} it", kind(service.kind).0)),
             }
             page.raw(" ");
             page.leaf("span", &[("class", "note")], conflict_means(*cause));
@@ -127,8 +144,8 @@ fn said(page: &mut Markup, plan: &Plan, service: &ServicePlan, hazard: &Hazard<'
 
 fn conflict_means(cause: Cause) -> &'static str {
     match cause {
-        Cause::Behind => "This branch is behind: bring it up to date, or it undoes what is live.",
-        _ => "Both sides have changed it since the base. Applying undoes the live change.",
+        Cause::Behind => "This branch is behind: bring it up to date, or it would undo what is live.",
+        _ => "Both sides have changed it since the base: one of the two would be undone.",
     }
 }
 

@@ -16,7 +16,7 @@ mod values;
 mod tests;
 
 use super::text::count;
-use super::{Planned, Section};
+use super::{Planned, Section, drift};
 use card::Flags;
 use markup::Markup;
 
@@ -25,17 +25,22 @@ const SCRIPT: &str = include_str!("page.js");
 /// The policy holds the hashes of the style and the script: a test computes them anew, and browsers do.
 const POLICY: &str = include_str!("page.policy");
 
-/// How deep headings are: the parts of an environment, and the services in them.
+/// How an environment is written.
 #[derive(Clone, Copy)]
-struct Headings {
+struct Manner {
+    /// The headings of its parts, as deep as they are.
     part: &'static str,
+    /// The headings of the services in them.
     service: &'static str,
+    /// Drift tells what is the case: nothing in it may sound as if anything were about to be done.
+    is_drift: bool,
 }
 
 /// Renders a report of one environment or of several as a page.
 pub fn render(command: &str, sections: &[Section<'_>]) -> String {
     let mut page = Markup::default();
     let title = title(command, sections);
+    let is_drift = command == drift::COMMAND;
     page.raw("<!DOCTYPE html>\n");
     page.element("html", &[("lang", "en")], |page| {
         head(page, &title);
@@ -45,13 +50,15 @@ pub fn render(command: &str, sections: &[Section<'_>]) -> String {
                 page.leaf("p", &[("class", "command")], &format!("amigops {command}"));
                 page.leaf("h1", &[], &environments(sections));
                 if let [section] = sections {
-                    overview::origin(page, section);
+                    overview::origin(page, section, is_drift);
                 } else {
-                    overview::table(page, sections);
+                    overview::table(page, sections, is_drift);
                 }
             });
-            find(page, sections);
-            page.element("main", &[("id", "main"), ("tabindex", "-1")], |page| parts(page, sections));
+            find(page, sections, is_drift);
+            page.element("main", &[("id", "main"), ("tabindex", "-1")], |page| {
+                parts(page, sections, is_drift)
+            });
             page.element("footer", &[], |page| {
                 page.text("Written by amigops ");
                 page.raw(env!("CARGO_PKG_VERSION"));
@@ -89,19 +96,19 @@ fn head(page: &mut Markup, title: &str) {
 }
 
 /// Search and filters: the script shows them.
-fn find(page: &mut Markup, sections: &[Section<'_>]) {
+fn find(page: &mut Markup, sections: &[Section<'_>], is_drift: bool) {
     let plans: Vec<Planned<'_>> = sections.iter().filter_map(|section| section.outcome.ok()).collect();
     let services =
         || plans.iter().flat_map(|one| one.plan.services.iter().map(move |service| (one.plan, service)));
     if services().next().is_none() {
         return;
     }
-    let mut kinds = [("create", 0), ("change", 0), ("replace", 0), ("retire", 0)];
-    let mut flags = [("destructive", 0), ("drift", 0), ("conflict", 0), ("adopted", 0)];
+    let mut kinds = card::KINDS.map(|kind| (card::kind(kind).0, card::word(kind, is_drift), 0));
+    let mut flags = ["destructive", "drift", "conflict", "adopted"].map(|flag| (flag, flag, 0));
     for (plan, service) in services() {
         let word = card::kind(service.kind).0;
-        kinds.iter_mut().filter(|(kind, _)| *kind == word).for_each(|(_, number)| *number += 1);
-        for ((_, number), (_, is_set)) in flags.iter_mut().zip(Flags::of(plan, service).named()) {
+        kinds.iter_mut().filter(|(kind, ..)| *kind == word).for_each(|(_, _, number)| *number += 1);
+        for ((_, _, number), (_, is_set)) in flags.iter_mut().zip(Flags::of(plan, service).named()) {
             *number += usize::from(is_set);
         }
     }
@@ -116,18 +123,21 @@ fn find(page: &mut Markup, sections: &[Section<'_>]) {
     page.raw("<button type=\"reset\">Clear</button></form>\n");
 }
 
+/// A box to tick: its value, the word for it, and how often it occurs.
+type Choice = (&'static str, &'static str, usize);
+
 /// Boxes to tick, for what occurs.
-fn choices(page: &mut Markup, name: &'static str, legend: &'static str, all: &[(&'static str, usize)]) {
-    let there: Vec<_> = all.iter().filter(|(_, number)| *number > 0).collect();
+fn choices(page: &mut Markup, name: &'static str, legend: &'static str, all: &[Choice]) {
+    let there: Vec<_> = all.iter().filter(|(_, _, number)| *number > 0).collect();
     if there.is_empty() {
         return;
     }
     page.element("fieldset", &[], |page| {
         page.leaf("legend", &[], legend);
-        for (value, number) in there {
+        for (value, word, number) in there {
             page.element("label", &[], |page| {
                 page.void("input", &[("type", "checkbox"), ("name", name), ("value", value)]);
-                page.text(value);
+                page.text(word);
                 page.raw(" ");
                 page.leaf("span", &[("class", "number")], &number.to_string());
             });
@@ -135,39 +145,44 @@ fn choices(page: &mut Markup, name: &'static str, legend: &'static str, all: &[(
     });
 }
 
-fn parts(page: &mut Markup, sections: &[Section<'_>]) {
+fn parts(page: &mut Markup, sections: &[Section<'_>], is_drift: bool) {
     if let [section] = sections {
-        return part(page, 0, section, Headings { part: "h2", service: "h3" });
+        return part(page, 0, section, Manner { part: "h2", service: "h3", is_drift });
     }
     for (number, section) in sections.iter().enumerate() {
         let id = overview::anchor(number);
         page.element("section", &[("class", "environment"), ("id", &id)], |page| {
             page.leaf("h2", &[], &section.origin.environment);
-            overview::origin(page, section);
-            part(page, number, section, Headings { part: "h3", service: "h4" });
+            overview::origin(page, section, is_drift);
+            part(page, number, section, Manner { part: "h3", service: "h4", is_drift });
         });
     }
 }
 
 /// One environment.
-fn part(page: &mut Markup, number: usize, section: &Section<'_>, headings: Headings) {
+fn part(page: &mut Markup, number: usize, section: &Section<'_>, manner: Manner) {
+    let Manner { part: heading, is_drift, .. } = manner;
     let plan = match section.outcome {
         Ok(planned) => planned.plan,
-        Err(reason) => return overview::failed(page, headings.part, reason),
+        Err(reason) => return overview::failed(page, heading, reason, is_drift),
     };
-    overview::tiles(page, plan, section.origin.api);
-    hazards::hazards(page, headings.part, number, plan);
-    overview::findings(page, headings.part, plan);
+    if is_drift {
+        overview::verdict(page, plan, section.origin.api);
+    } else {
+        overview::tiles(page, plan, section.origin.api);
+    }
+    hazards::hazards(page, heading, number, plan, is_drift);
+    overview::findings(page, heading, plan, is_drift);
     if !plan.services.is_empty() {
         page.element("section", &[("class", "services")], |page| {
-            page.leaf(headings.part, &[], "Services");
-            let (api, heading) = (section.origin.api, headings.service);
-            card::cards(page, card::Deck { plan, api, section: number, heading });
+            page.leaf(heading, &[], "Services");
+            let (api, heading) = (section.origin.api, manner.service);
+            card::cards(page, card::Deck { plan, api, section: number, heading, is_drift });
             page.raw("<p class=\"nothing\" hidden>No service here matches.</p>");
         });
     }
-    if !plan.is_empty() {
-        graph::graph(page, headings.part, number, plan);
+    if !plan.is_empty() && !is_drift {
+        graph::graph(page, heading, number, plan);
     }
-    overview::others(page, headings.part, plan);
+    overview::others(page, heading, plan);
 }

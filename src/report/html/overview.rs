@@ -1,10 +1,10 @@
 //! Where a plan is from and how much it does; what it leaves alone. May import `plan` and `model`.
 
 use super::super::text::count;
-use super::super::{Section, human};
+use super::super::{Section, drift, human};
 use super::markup::{Markup, clipped};
 use crate::model::{Api, ServiceId, ServiceName};
-use crate::plan::Plan;
+use crate::plan::{Finding, Plan};
 
 /// Where an environment's part begins.
 pub(super) fn anchor(section: usize) -> String {
@@ -12,7 +12,7 @@ pub(super) fn anchor(section: usize) -> String {
 }
 
 /// Where a plan is from.
-pub(super) fn origin(page: &mut Markup, section: &Section<'_>) {
+pub(super) fn origin(page: &mut Markup, section: &Section<'_>, is_drift: bool) {
     let origin = section.origin;
     page.element("dl", &[("class", "origin")], |page| {
         let mut row = |name: &'static str, value: &str| {
@@ -34,7 +34,8 @@ pub(super) fn origin(page: &mut Markup, section: &Section<'_>) {
             let plan = planned.plan;
             row("Live", &format!("{} active, {} inactive", plan.active, plan.inactive));
             row("Declared", &count(plan.declared, "service"));
-            if !planned.fingerprint.is_empty() {
+            // Drift is nothing that could be applied.
+            if !planned.fingerprint.is_empty() && !is_drift {
                 row("Fingerprint", planned.fingerprint);
             }
         }
@@ -42,23 +43,30 @@ pub(super) fn origin(page: &mut Markup, section: &Section<'_>) {
 }
 
 /// Several environments at a glance.
-pub(super) fn table(page: &mut Markup, sections: &[Section<'_>]) {
+pub(super) fn table(page: &mut Markup, sections: &[Section<'_>], is_drift: bool) {
     page.raw("<nav aria-label=\"Environments\"><div class=\"scroll\" tabindex=\"0\" role=\"region\" ");
     page.raw(
         "aria-label=\"Overview\"><table class=\"overview\"><thead><tr><th scope=\"col\">Environment</th>",
     );
-    page.raw("<th scope=\"col\">API</th><th scope=\"col\">Create</th><th scope=\"col\">Change</th>");
-    page.raw("<th scope=\"col\">Replace</th><th scope=\"col\">Retire</th><th scope=\"col\">Unchanged</th>");
+    page.raw("<th scope=\"col\">API</th>");
+    let heads: &[&str] = if is_drift {
+        &["Verdict", "Missing", "Changed", "To be replaced", "Orphans", "As declared"]
+    } else {
+        &["Create", "Change", "Replace", "Retire", "Unchanged"]
+    };
+    for head in heads {
+        page.leaf("th", &[("scope", "col")], head);
+    }
     page.raw("</tr></thead>");
     page.element("tbody", &[], |page| {
         for (number, section) in sections.iter().enumerate() {
-            page.element("tr", &[], |page| row(page, number, section));
+            page.element("tr", &[], |page| row(page, number, section, is_drift));
         }
     });
     page.raw("</table></div></nav>");
 }
 
-fn row(page: &mut Markup, number: usize, section: &Section<'_>) {
+fn row(page: &mut Markup, number: usize, section: &Section<'_>, is_drift: bool) {
     let origin = section.origin;
     page.element("th", &[("scope", "row")], |page| {
         let link = format!("#{}", anchor(number));
@@ -67,21 +75,46 @@ fn row(page: &mut Markup, number: usize, section: &Section<'_>) {
     page.leaf("td", &[], &format!("{}, {}", origin.api.as_str(), origin.organization));
     match section.outcome {
         Ok(planned) => {
+            if is_drift {
+                page.leaf("td", &[], &drift::cell(planned.plan));
+            }
             let summary = &planned.plan.summary;
             for number in [summary.create, summary.update, summary.replace, summary.retire, summary.unchanged]
             {
                 page.leaf("td", &[("class", if number == 0 { "zero" } else { "some" })], &number.to_string());
             }
         }
+        Err(_) if is_drift => {
+            page.raw("<td colspan=\"6\" class=\"failed\">could not be compared: see below</td>");
+        }
         Err(_) => page.raw("<td colspan=\"5\" class=\"failed\">no plan: see below</td>"),
     }
 }
 
 /// An environment without a plan, and why.
-pub(super) fn failed(page: &mut Markup, heading: &'static str, reason: &str) {
+pub(super) fn failed(page: &mut Markup, heading: &'static str, reason: &str, is_drift: bool) {
     page.element("section", &[("class", "hazards")], |page| {
-        page.leaf(heading, &[], "There is no plan");
+        page.leaf(heading, &[], if is_drift { "It could not be compared" } else { "There is no plan" });
         page.element("p", &[("class", "reason")], |page| page.lines(reason.trim_end()));
+    });
+}
+
+/// Whether the live state is as declared.
+pub(super) fn verdict(page: &mut Markup, plan: &Plan, api: Api) {
+    if plan.is_empty() {
+        page.element("p", &[("class", "done")], |page| {
+            page.raw("<b>No drift.</b> ");
+            page.text(&format!("{} as declared.", human::are(plan.summary.unchanged)));
+        });
+        return;
+    }
+    page.element("p", &[], |page| {
+        page.raw("<b>Drift:</b> ");
+        page.text(&drift::counts(plan));
+    });
+    page.element("p", &[("class", "estimate")], |page| {
+        let cost = human::estimate(&plan.estimate, api);
+        page.text(&format!("Live → as declared. An apply would change it back: {cost}"));
     });
 }
 
@@ -121,15 +154,18 @@ pub(super) fn tiles(page: &mut Markup, plan: &Plan, api: Api) {
 }
 
 /// What a reader should know: findings, and orphans.
-pub(super) fn findings(page: &mut Markup, heading: &'static str, plan: &Plan) {
-    if plan.findings.is_empty() && plan.orphans.is_empty() {
+pub(super) fn findings(page: &mut Markup, heading: &'static str, plan: &Plan, is_drift: bool) {
+    // What an apply would refuse stands above.
+    let findings: Vec<&Finding> =
+        plan.findings.iter().filter(|finding| finding.refused().is_none()).collect();
+    if findings.is_empty() && plan.orphans.is_empty() {
         return;
     }
     page.element("section", &[("class", "warnings")], |page| {
         page.leaf(heading, &[], "Warnings");
-        if !plan.findings.is_empty() {
+        if !findings.is_empty() {
             page.element("ul", &[], |page| {
-                for finding in &plan.findings {
+                for finding in findings {
                     page.element("li", &[], |page| {
                         page.leaf("b", &[], &clipped(finding.service.as_str(), 120));
                         page.raw(" ");
@@ -140,7 +176,8 @@ pub(super) fn findings(page: &mut Markup, heading: &'static str, plan: &Plan) {
         }
         if !plan.orphans.is_empty() {
             let total = count(plan.orphans.len(), "orphan");
-            services(page, &format!("{total}: owned, in no manifest; retired with --prune"), &plan.orphans);
+            let what = if is_drift { "drift" } else { "retired" };
+            services(page, &format!("{total}: owned, in no manifest; {what} with --prune"), &plan.orphans);
         }
     });
 }

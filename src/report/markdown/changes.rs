@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 use similar::ChangeTag;
 
 use super::escape::{code, prose, short};
-use crate::model::{Pin, Retire, VersionSet};
+use super::words::Words;
+use crate::model::{Api, Pin, Retire, VersionSet};
 use crate::plan::{Action, Cause, Change, Plan, ServiceKind, ServicePlan, Step};
 use crate::report::human::{set_of, steps};
 use crate::report::text::count;
@@ -38,6 +39,14 @@ pub(super) fn all<'a>(plan: &'a Plan, shown: &'a ServicePlan) -> impl Iterator<I
     own.chain(sets.filter(|change| set_of(&change.path).is_some()))
 }
 
+/// A service in its plan.
+#[derive(Clone, Copy)]
+pub(super) struct Shown<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) api: Api,
+    pub(super) service: &'a ServicePlan,
+}
+
 /// So many lines, none wider than so many characters.
 pub(super) struct Diff {
     pub(super) lines: Vec<String>,
@@ -49,25 +58,40 @@ pub(super) struct Diff {
 
 impl Diff {
     /// Everything that changes about a service, or as much of it as has room, and how much is left out.
-    pub(super) fn of(plan: &Plan, shown: &ServicePlan, width: usize, most: usize) -> Self {
+    pub(super) fn of(words: &Words, shown: Shown<'_>, width: usize, most: usize) -> Self {
+        let Shown { plan, api, service: shown } = shown;
         let mut diff = Self { lines: Vec::new(), most, hidden: 0, width, cause: None };
-        diff.remarks(plan, shown);
-        if shown.kind == ServiceKind::Create {
-            diff.created(plan, shown);
-        }
-        // What a new service's version sets hold is said with its creation.
-        let changes = all(plan, shown).filter(|_| shown.kind != ServiceKind::Create);
-        for change in changes {
-            diff.change(change);
-            let forces = matches!(change.path.as_str(), "agent" | "context_graph");
-            if forces && shown.kind == ServiceKind::Replace {
-                diff.push("!", &format!("another {} forces a new service", change.path));
-            }
+        diff.remarks(words, plan, shown);
+        match (shown.kind, words.is_drift) {
+            (ServiceKind::Create, _) => diff.created(plan, shown, api),
+            // Nothing is declared of an orphan, so that there is nothing to compare it with.
+            (ServiceKind::Retire, true) => diff.push("!", "in no manifest"),
+            _ => diff.changes(words, plan, shown),
         }
         if diff.hidden > 0 {
             diff.lines.push(format!("! {} left out here", count(diff.hidden, "more line")));
         }
         diff
+    }
+
+    fn changes(&mut self, words: &Words, plan: &Plan, shown: &ServicePlan) {
+        // A cause that is said of the whole service needs no second line.
+        let mut changes = all(plan, shown).peekable();
+        if changes.peek().is_some_and(|first| first.cause == shown.cause) {
+            self.cause = shown.cause;
+        }
+        for change in changes {
+            self.change(change);
+            let forces = matches!(change.path.as_str(), "agent" | "context_graph");
+            if forces && shown.kind == ServiceKind::Replace {
+                let what = if words.is_drift {
+                    "takes a new service to change back"
+                } else {
+                    "forces a new service"
+                };
+                self.push("!", &format!("another {} {what}", change.path));
+            }
+        }
     }
 
     fn push(&mut self, mark: &str, text: &str) {
@@ -79,9 +103,12 @@ impl Diff {
         self.lines.push(line.trim_end().to_owned());
     }
 
-    fn remarks(&mut self, plan: &Plan, shown: &ServicePlan) {
+    fn remarks(&mut self, words: &Words, plan: &Plan, shown: &ServicePlan) {
         if let Some(cause) = shown.cause {
             self.push("!", cause_words(cause));
+        }
+        if words.is_drift {
+            return self.differing(plan, shown);
         }
         if shown.adopted {
             self.push("!", "adopted: it has no owner yet, the ownership tag is set");
@@ -107,7 +134,25 @@ impl Diff {
         }
     }
 
-    fn created(&mut self, plan: &Plan, shown: &ServicePlan) {
+    /// What is the case with a service and its version sets, besides its values.
+    fn differing(&mut self, plan: &Plan, shown: &ServicePlan) {
+        if shown.adopted {
+            self.push("!", "it has no owner");
+        }
+        for step in steps(plan, shown) {
+            match &step.action {
+                Action::DeleteVersionSet { name, .. } => {
+                    self.push("!", &format!("version set {name} is in no manifest"));
+                }
+                Action::WriteVersionSet { name, creates: true, .. } if shown.kind == ServiceKind::Update => {
+                    self.push("!", &format!("version set {name} is missing"));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn created(&mut self, plan: &Plan, shown: &ServicePlan, api: Api) {
         if let Some((agent, graph)) = &shown.joins {
             self.push("+", &format!("agent: {agent}"));
             self.push("+", &format!("context_graph: {graph}"));
@@ -126,14 +171,32 @@ impl Diff {
                     self.added("tags", &Value::Object(tags.collect::<Map<_, _>>()));
                     self.added("keyterms", &Value::from(new.keyterms.clone()));
                     for (name, set) in &new.version_sets {
-                        self.push("+", &format!("version_sets.{name}: {}", pins(set)));
+                        self.added_set(name.as_str(), set);
+                    }
+                    if new.version_sets.is_empty() && api.makes_version_sets() {
+                        self.added_set("release", &VersionSet::latest());
                     }
                     self.added_settings(&new.settings);
                 }
                 Action::WriteVersionSet { name, content, .. } => {
-                    self.push("+", &format!("version_sets.{name}: {}", pins(content)));
+                    self.added_set(name.as_str(), content);
                 }
                 _ => {}
+            }
+        }
+    }
+
+    /// A new version set: its pins in a line, and each model with what is set for it.
+    fn added_set(&mut self, name: &str, set: &VersionSet) {
+        let path = format!("version_sets.{name}");
+        self.push("+", &format!("{path}: {}", pins(set)));
+        for (interaction, preference) in &set.llm_model_preferences {
+            let path = format!("{path}.llm_model_preferences.{interaction}");
+            self.push("+", &format!("{path}.llm_name: {}", preference.llm_name));
+            let blocks =
+                [("params", &preference.params), ("experience_controls", &preference.experience_controls)];
+            for (block, values) in blocks.into_iter().filter(|(_, values)| !values.is_empty()) {
+                self.added(&format!("{path}.{block}"), &Value::Object(values.clone()));
             }
         }
     }
@@ -246,12 +309,7 @@ fn from_difference(before: &str, after: &str, width: usize) -> (String, String) 
 /// A new version set in a line.
 fn pins(set: &VersionSet) -> String {
     let pin = |pin: Pin| if pin == Pin::Latest { "latest".to_owned() } else { pin.to_string() };
-    let mut text =
-        format!("agent {}, context graph {}", pin(set.agent_version), pin(set.context_graph_version));
-    for (interaction, preference) in &set.llm_model_preferences {
-        text.push_str(&format!(", {interaction} {}", preference.llm_name));
-    }
-    text
+    format!("agent {}, context graph {}", pin(set.agent_version), pin(set.context_graph_version))
 }
 
 /// The steps of a replacement, one a line, in the order in which they run.

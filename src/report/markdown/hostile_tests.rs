@@ -165,7 +165,10 @@ fn check_line(line: &str) {
     let ours = [
         "# amigops",
         "## amigops",
+        "### Refusals: ",
         "### Removals: ",
+        "### An apply would remove: ",
+        "### An apply would replace: ",
         "### Replacements: ",
         "### Conflicts: ",
         "### Warnings: ",

@@ -1,13 +1,16 @@
-//! What a reader must see before anything else: removals, replacements, conflicts. May import `plan` and
+//! What a reader must see before anything else: refusals, removals, replacements, conflicts. May import `plan` and
 //! `model`.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::changes::{all, cause_words, retired};
+use super::changes::{cause_words, retired};
 use super::escape::{code, prose, short};
-use crate::plan::{Action, Cause, Change, Plan, Risk, ServiceKind, ServicePlan, Step, StepId};
+use super::words::Words;
+use crate::plan::{
+    Action, Cause, Change, Finding, Plan, Risk, ServiceKind, ServicePlan, Step, StepId, conflicts_of,
+};
 use crate::report::human::steps;
 use crate::report::values::short_value;
 
@@ -30,21 +33,26 @@ pub(super) struct List {
 }
 
 /// All that must be seen, the worst first.
-pub(super) fn of(plan: &Plan) -> [List; 3] {
+pub(super) fn of(words: &Words, plan: &Plan) -> [List; 4] {
     [
-        List { title: "Removals", noun: "removal", meaning: "", items: removals(plan) },
         List {
-            title: "Replacements",
+            title: "Refusals",
+            noun: "refusal",
+            meaning: "An apply would be refused:",
+            items: refusals(plan),
+        },
+        List { title: words.removals, noun: "removal", meaning: "", items: removals(plan) },
+        List {
+            title: words.replacements,
             noun: "replacement",
-            meaning: "A new service with a **new id** takes over: it is made inactive, completed, and gets the name in one \
-                      step, so that the old or the new one is active at every moment. Applications that hold the old id \
-                      need the new one; after the apply, `amigops ids` prints it.",
+            meaning: words.replaced_means,
             items: replacements(plan),
         },
         List {
             title: "Conflicts",
             noun: "conflict",
-            meaning: "Applying this plan overwrites what is live.",
+            meaning: "`apply` refuses a plan with these, whether it is saved or made with the same `--base`, unless \
+                      `--overwrite-drift` is given. Without a base, an apply can't tell them and overwrites what is live.",
             items: conflicts(plan),
         },
     ]
@@ -121,33 +129,36 @@ fn fate(plan: &Plan, shown: &ServicePlan) -> String {
 
 /// Changes that undo somebody else's.
 fn conflicts(plan: &Plan) -> Vec<Item> {
-    let is_conflict =
-        |cause: Option<Cause>| cause.filter(|cause| matches!(cause, Cause::Both | Cause::Behind));
-    let mut items = Vec::new();
-    for shown in &plan.services {
-        let name = code(shown.name.as_str());
-        if let Some(cause) = is_conflict(shown.cause) {
-            let fate = match shown.kind {
-                ServiceKind::Create => "is to be created",
-                ServiceKind::Update => "is to be changed",
-                ServiceKind::Replace => "is to be replaced",
-                ServiceKind::Retire => "is to be retired",
-            };
-            items.push(Item {
-                sentence: format!("{name} {fate} ({})", cause_words(cause)),
-                names: name.clone(),
-            });
-        }
-        for change in all(plan, shown) {
-            let Some(cause) = is_conflict(change.cause) else { continue };
-            let names = format!("{name} {}", code(&change.path));
-            items.push(Item {
-                sentence: format!("{names}: {} ({})", from_to(change), cause_words(cause)),
-                names,
-            });
-        }
+    let items = plan.services.iter().flat_map(|shown| {
+        let found = conflicts_of(plan, shown).into_iter();
+        found.map(move |(change, cause)| conflict(shown, change, cause))
+    });
+    items.collect()
+}
+
+fn conflict(shown: &ServicePlan, change: Option<&Change>, cause: Cause) -> Item {
+    let (name, why) = (code(shown.name.as_str()), cause_words(cause));
+    if let Some(change) = change {
+        let names = format!("{name} {}", code(&change.path));
+        return Item { sentence: format!("{names}: {} ({why})", from_to(change)), names };
     }
-    items
+    let fate = match shown.kind {
+        ServiceKind::Create => "created",
+        ServiceKind::Update => "changed",
+        ServiceKind::Replace => "replaced",
+        ServiceKind::Retire => "retired",
+    };
+    Item { sentence: format!("{name} would be {fate} ({why})"), names: name }
+}
+
+/// What an apply would not do, where the plan is only looked at.
+fn refusals(plan: &Plan) -> Vec<Item> {
+    let refused = plan.findings.iter().filter_map(|finding| Some((finding, finding.refused()?)));
+    let item = |(finding, why): (&Finding, &str)| {
+        let names = code(finding.service.as_str());
+        Item { sentence: format!("{names}: {}", prose(why)), names }
+    };
+    refused.map(item).collect()
 }
 
 fn from_to(change: &Change) -> String {

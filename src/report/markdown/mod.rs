@@ -8,19 +8,22 @@
 //! Bytes are counted: a text never has more characters, nor more UTF-16 units, than bytes in UTF-8, so that
 //! the report fits whatever the reader's site counts.
 
+mod around;
 mod changes;
 mod escape;
 mod fit;
 mod lists;
 mod section;
+mod words;
 
 use std::cmp::Reverse;
 use std::fmt::Write as _;
 
 use self::escape::cell;
 use self::section::Part;
-use super::Section;
-use crate::plan::Risk;
+use self::words::Words;
+use super::{Section, drift};
+use crate::plan::{Plan, Risk};
 
 /// The most bytes of a report. What is left of 65,536 is for those who post it: a mark by which they find the
 /// comment again, a line of their own.
@@ -41,7 +44,8 @@ pub fn render(command: &str, sections: &[Section<'_>]) -> String {
 }
 
 fn combined(command: &str, sections: &[Section<'_>]) -> String {
-    let table = overview(sections);
+    let words = Words::of(command);
+    let table = overview(words, sections);
     let mut out = format!("# amigops {command} · {} environments\n\n", sections.len());
     let room = MOST.saturating_sub(out.len() + table.len() + 2 * WARNING);
     let parts = parts(command, &chosen(sections, MOST_PARTS), room);
@@ -49,8 +53,9 @@ fn combined(command: &str, sections: &[Section<'_>]) -> String {
     if unlisted > 0 {
         let _ = writeln!(
             out,
-            "> [!CAUTION]\n> **{unlisted} removals, replacements or conflicts are not listed here, because a comment \
-             has no room for them. Read the full plans before this is approved.**\n"
+            "> [!CAUTION]\n> **{unlisted} refusals, removals, replacements or conflicts are not listed here, because a comment \
+             has no room for them. Read what `{}` shows of each before this is approved.**\n",
+            words.command
         );
     }
     out.push_str(&table);
@@ -59,7 +64,11 @@ fn combined(command: &str, sections: &[Section<'_>]) -> String {
     }
     let hidden = sections.len() - parts.len();
     if hidden > 0 {
-        let _ = writeln!(out, "\n**{hidden} more environments have no room here:** plan them one by one.");
+        let _ = writeln!(
+            out,
+            "\n**{hidden} more environments have no room here:** `{}` shows them one by one.",
+            words.command
+        );
     }
     out
 }
@@ -69,9 +78,14 @@ fn weight(section: &Section<'_>) -> u8 {
     match section.outcome {
         Err(_) => 2,
         Ok(planned) if planned.plan.is_empty() => 0,
-        Ok(planned) if planned.plan.steps.iter().any(|step| step.risk == Risk::Destructive) => 3,
+        Ok(planned) if must_be_seen(planned.plan) => 3,
         Ok(_) => 1,
     }
+}
+
+fn must_be_seen(plan: &Plan) -> bool {
+    plan.steps.iter().any(|step| step.risk == Risk::Destructive)
+        || plan.findings.iter().any(|finding| finding.refused().is_some())
 }
 
 /// So many environments, in their order: those with the most to say.
@@ -99,17 +113,24 @@ fn parts(command: &str, sections: &[&Section<'_>], room: usize) -> Vec<Part> {
 }
 
 /// A row an environment.
-fn overview(sections: &[Section<'_>]) -> String {
-    let mut out = String::from(
-        "| environment | create | change | replace | retire | version sets deleted | |\n|---|--:|--:|--:|--:|--:|---|\n",
-    );
+fn overview(words: &Words, sections: &[Section<'_>]) -> String {
+    let heads = if words.is_drift {
+        ["missing", "changed", "to be replaced", "orphans", "version sets undeclared"]
+    } else {
+        ["create", "change", "replace", "retire", "version sets deleted"]
+    };
+    let mut out = format!("| environment | {} | |\n|---|--:|--:|--:|--:|--:|---|\n", heads.join(" | "));
     for section in chosen(sections, MOST_ROWS) {
         let name = cell(&section.origin.environment);
         let _ = match section.outcome {
-            Err(_) => writeln!(out, "| {name} | | | | | | **no plan can be made** |"),
+            Err(_) => writeln!(out, "| {name} | | | | | | **{}** |", words.no_plan),
             Ok(planned) => {
                 let sum = &planned.plan.summary;
-                let word = if planned.plan.is_empty() { "nothing to do" } else { "" };
+                let word = match (words.is_drift, planned.plan.is_empty()) {
+                    (true, true) => drift::cell(planned.plan),
+                    (true, false) => format!("**{}**", drift::cell(planned.plan)),
+                    (false, is_empty) => if is_empty { "nothing to do" } else { "" }.to_owned(),
+                };
                 writeln!(
                     out,
                     "| {name} | {} | {} | {} | {} | {} | {word} |",
@@ -121,6 +142,8 @@ fn overview(sections: &[Section<'_>]) -> String {
     out
 }
 
+#[cfg(test)]
+mod drift_tests;
 #[cfg(test)]
 pub(crate) mod hostile_tests;
 #[cfg(test)]

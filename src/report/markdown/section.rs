@@ -2,14 +2,15 @@
 
 use std::fmt::Write as _;
 
-use super::changes::{Diff, all, explained};
-use super::escape::{code, fence, html, label, prose, short};
+use super::around::{aside, failed, heading, introduction};
+use super::changes::{Diff, Shown, all, explained};
+use super::escape::{code, fence, html, label};
 use super::fit::{fill, share};
 use super::lists::{self, List};
-use crate::model::{ServiceId, ServiceName};
+use super::words::Words;
 use crate::plan::{Action, Plan, ServiceKind, ServicePlan};
 use crate::report::graph;
-use crate::report::human::{are, estimate, live, steps};
+use crate::report::human::steps;
 use crate::report::text::count;
 use crate::report::{Planned, Section};
 
@@ -19,8 +20,6 @@ const MOST_STEPS: usize = 80;
 const MOST_EDGES: usize = 400;
 /// or of 50,000 characters.
 const MOST_GRAPH: usize = 40_000;
-/// The most findings and the most services apart from the plan that are listed.
-const MOST_ASIDE: usize = 20;
 /// The most lines of one service's changes: more than any report has room for.
 const MOST_LINES: usize = 4_000;
 /// The most paths that a service's line names.
@@ -59,14 +58,15 @@ pub(super) struct Part {
 
 /// An environment's part of a report, in no more room than this, if that is possible at all.
 pub(super) fn render(command: &str, section: &Section<'_>, room: usize) -> Part {
-    let head = heading(command, section);
+    let words = Words::of(command);
+    let mut text = heading(command, section);
     let planned = match section.outcome {
         Ok(planned) => planned,
-        Err(reason) => return Part { text: head + &failed(reason, room), unlisted: 0 },
+        Err(reason) => return Part { text: text + &failed(words, reason, room), unlisted: 0 },
     };
-    let mut page =
-        Page { section, planned, lists: lists::of(planned.plan), room, text: head, shortened: false };
-    page.introduce();
+    text.push_str(&introduction(words, planned.plan, section.origin));
+    let lists = lists::of(words, planned.plan);
+    let mut page = Page { section, planned, words, lists, room, text, shortened: false };
     let start = page.text.len();
     for level in LEVELS {
         if page.body(level).is_some() {
@@ -77,39 +77,12 @@ pub(super) fn render(command: &str, section: &Section<'_>, room: usize) -> Part 
     page.names()
 }
 
-fn heading(command: &str, section: &Section<'_>) -> String {
-    format!("## amigops {command} · {}\n\n", label(&section.origin.environment))
-}
-
-/// Why there is no plan.
-fn failed(reason: &str, room: usize) -> String {
-    let mut lines: Vec<String> = reason.lines().map(|line| short(line, 1_000)).collect();
-    let all = lines.len();
-    let mut left = room.saturating_sub(1_000);
-    let fits = |line: &String| {
-        let fits = line.len() < left;
-        left = left.saturating_sub(line.len() + 1);
-        fits
-    };
-    let kept = lines
-        .iter()
-        .take_while({
-            let mut fits = fits;
-            move |line| fits(line)
-        })
-        .count();
-    lines.truncate(kept);
-    if kept < all {
-        lines.push(format!("({} left out here)", count(all - kept, "more line")));
-    }
-    format!("> [!CAUTION]\n> **No plan can be made.**\n\n{}", fence("text", &lines))
-}
-
 /// A part that is being written.
 struct Page<'a> {
     section: &'a Section<'a>,
     planned: Planned<'a>,
-    lists: [List; 3],
+    words: &'static Words,
+    lists: [List; 4],
     room: usize,
     text: String,
     shortened: bool,
@@ -120,47 +93,11 @@ impl<'a> Page<'a> {
         self.planned.plan
     }
 
-    /// What is said of every plan: where, how much, how long.
-    fn introduce(&mut self) {
-        let (plan, origin) = (self.plan(), self.section.origin);
-        let _ = writeln!(
-            self.text,
-            "{} · {} {} · {}, {} declared\n",
-            origin.api.as_str(),
-            origin.api.home_noun(),
-            label(&origin.organization),
-            live(plan),
-            plan.declared
-        );
-        if plan.is_empty() {
-            let _ = writeln!(self.text, "**Nothing to do:** {} as declared.\n", are(plan.summary.unchanged));
-            return;
-        }
-        let sum = &plan.summary;
-        let row = [
-            sum.create,
-            sum.update,
-            sum.replace,
-            sum.retire,
-            sum.adopt,
-            sum.version_sets_created + sum.version_sets_updated,
-            sum.version_sets_deleted,
-            sum.unchanged,
-        ];
-        let _ = writeln!(
-            self.text,
-            "| create | change | replace | retire | adopt | version sets written | version sets deleted | unchanged |\n\
-             |--:|--:|--:|--:|--:|--:|--:|--:|\n| {} |\n\n{}\n",
-            row.map(|number| number.to_string()).join(" | "),
-            estimate(&plan.estimate, origin.api)
-        );
-    }
-
     /// Everything after the introduction; none where it doesn't fit.
     fn body(&mut self, level: Level) -> Option<()> {
         self.shortened = !matches!(level, Level::Diffs { lines: MOST_LINES, .. });
         self.text.push_str(&self.lists_text());
-        self.aside();
+        self.text.push_str(&aside(self.words, self.plan()));
         self.fits()?;
         match level {
             Level::Diffs { width, lines, graph } => {
@@ -186,7 +123,7 @@ impl<'a> Page<'a> {
 
     /// What must be seen, whole.
     fn lists_text(&self) -> String {
-        let mut out = alarm(&self.lists, 0);
+        let mut out = alarm(self.words, &self.lists, 0);
         for list in self.lists.iter().filter(|list| !list.items.is_empty()) {
             let _ = writeln!(out, "### {}: {}\n", list.title, list.items.len());
             if !list.meaning.is_empty() {
@@ -203,51 +140,25 @@ impl<'a> Page<'a> {
         out
     }
 
-    /// Findings, orphans, and what is nobody's business here.
-    fn aside(&mut self) {
-        let plan = self.plan();
-        if !plan.findings.is_empty() {
-            let _ = writeln!(self.text, "### Warnings: {}\n", plan.findings.len());
-            for finding in plan.findings.iter().take(MOST_ASIDE) {
-                let name = code(finding.service.as_str());
-                let _ = writeln!(self.text, "- {name}: {}", prose(&finding.message));
-            }
-            let hidden = plan.findings.len().saturating_sub(MOST_ASIDE);
-            if hidden > 0 {
-                let _ = writeln!(self.text, "- and {hidden} more: `amigops plan` shows them");
-            }
-            self.text.push('\n');
-        }
-        if !plan.orphans.is_empty() {
-            let orphans = count(plan.orphans.len(), "orphan");
-            let names = some(&plan.orphans);
-            let _ = writeln!(
-                self.text,
-                "**{orphans}** (owned, in no manifest): {names}. Retire with `--prune`.\n"
-            );
-        }
-        if !plan.unmanaged.is_empty() {
-            let services = count(plan.unmanaged.len(), "live service");
-            let _ = writeln!(self.text, "{services} not managed here: {}.\n", some(&plan.unmanaged));
-        }
-    }
-
     /// One service's changes, folded.
     fn service(&mut self, shown: &ServicePlan, width: usize, lines: usize) {
-        let diff = Diff::of(self.plan(), shown, width, lines);
-        if diff.lines.is_empty() && shown.kind != ServiceKind::Replace {
+        let in_plan = Shown { plan: self.plan(), api: self.section.origin.api, service: shown };
+        let diff = Diff::of(self.words, in_plan, width, lines);
+        // Drift tells what is the case: by which steps it would be changed back is a plan's matter.
+        let by_steps = shown.kind == ServiceKind::Replace && !self.words.is_drift;
+        if diff.lines.is_empty() && !by_steps {
             return;
         }
         let _ = writeln!(
             self.text,
             "<details><summary>{} {}</summary>\n",
-            word(shown.kind),
+            self.words.kind(shown.kind),
             html(shown.name.as_str())
         );
         if !diff.lines.is_empty() {
             let _ = writeln!(self.text, "{}", fence("diff", &diff.lines));
         }
-        if shown.kind == ServiceKind::Replace {
+        if by_steps {
             let mut steps = explained(self.plan(), shown);
             let hidden = steps.len().saturating_sub(lines);
             if hidden > 0 {
@@ -263,12 +174,16 @@ impl<'a> Page<'a> {
     fn lines(&mut self) {
         let plan = self.plan();
         let services = count(plan.services.len(), "service");
-        let _ = writeln!(self.text, "<details><summary>What changes: {services}, in a line each</summary>\n");
+        let _ = writeln!(
+            self.text,
+            "<details><summary>{}: {services}, in a line each</summary>\n",
+            self.words.changes
+        );
         for shown in &plan.services {
             let _ = writeln!(
                 self.text,
                 "- {} {}{}",
-                word(shown.kind),
+                self.words.kind(shown.kind),
                 code(shown.name.as_str()),
                 paths(plan, shown)
             );
@@ -295,7 +210,7 @@ impl<'a> Page<'a> {
             let more = if hidden == 0 {
                 String::new()
             } else {
-                format!(" and {hidden} more, see the full plan (`amigops plan`)")
+                format!(" and {hidden} more, see `{}`", self.words.command)
             };
             let _ = writeln!(self.text, "**{title}: {}**\n\n{text}{more}\n", names.len());
         }
@@ -307,7 +222,7 @@ impl<'a> Page<'a> {
             let services = self.plan().services.iter().filter(|shown| shown.kind == kind);
             services.map(|shown| code(shown.name.as_str())).collect()
         };
-        let kinds = [("Created", of(ServiceKind::Create)), ("Changed", of(ServiceKind::Update))];
+        let kinds = [(self.words.created, of(ServiceKind::Create)), ("Changed", of(ServiceKind::Update))];
         kinds.into_iter().filter(|(_, names)| !names.is_empty()).collect()
     }
 
@@ -337,13 +252,14 @@ impl<'a> Page<'a> {
             unlisted += hidden;
         }
         for (title, names) in kinds {
-            let _ = writeln!(body, "**{title}: {}**, see the full plan (`amigops plan`)\n", names.len());
+            let _ = writeln!(body, "**{title}: {}**, see `{}`\n", names.len(), self.words.command);
         }
-        let aside = self.plan().findings.len() + self.plan().orphans.len();
+        let warnings = self.plan().findings.iter().filter(|finding| finding.refused().is_none()).count();
+        let aside = warnings + self.plan().orphans.len();
         if aside > 0 {
             let _ = writeln!(body, "{} and orphans are not listed here.\n", count(aside, "warning"));
         }
-        let loud = alarm(&self.lists, unlisted);
+        let loud = alarm(self.words, &self.lists, unlisted);
         self.text.push_str(&loud);
         self.text.push_str(&body);
         self.text.push_str(&foot);
@@ -354,7 +270,7 @@ impl<'a> Page<'a> {
     fn graph(&mut self, wanted: bool) {
         let plan = self.plan();
         let steps = plan.steps.len();
-        if steps < 2 {
+        if steps < 2 || self.words.is_drift {
             return;
         }
         if wanted && steps <= MOST_STEPS {
@@ -387,11 +303,12 @@ impl<'a> Page<'a> {
         if let Some(base) = &origin.base {
             parts.push(format!("base {} ({})", label(&base.reference), short(&base.commit)));
         }
-        if !self.planned.fingerprint.is_empty() && !self.plan().is_empty() {
+        if !self.planned.fingerprint.is_empty() && !self.plan().is_empty() && !self.words.is_drift {
             parts.push(format!("plan {}", short(self.planned.fingerprint)));
         }
         if self.shortened {
-            self.text.push_str("Shortened to fit a comment: `amigops plan` shows everything.\n\n");
+            let command = self.words.command;
+            let _ = writeln!(self.text, "Shortened to fit a comment: `{command}` shows everything.\n");
         }
         if !parts.is_empty() {
             let _ = writeln!(self.text, "---\n\n{}\n", parts.join(" · "));
@@ -400,31 +317,23 @@ impl<'a> Page<'a> {
 }
 
 /// The first thing to see where there is something that must be seen.
-fn alarm(lists: &[List], unlisted: usize) -> String {
+fn alarm(words: &Words, lists: &[List], unlisted: usize) -> String {
     let some = lists.iter().filter(|list| !list.items.is_empty());
     let parts: Vec<String> = some.map(|list| count(list.items.len(), list.noun)).collect();
     if parts.is_empty() {
         return String::new();
     }
-    let mut out = format!("> [!CAUTION]\n> **{}**\n", parts.join(", "));
+    let mut out = format!("> [!CAUTION]\n> **{}{}**\n", words.alarm, parts.join(", "));
     if unlisted > 0 {
         let _ = writeln!(
             out,
-            "> **{unlisted} of them are not listed here, because a comment has no room for them. Read the full plan \
-             (`amigops plan`) before this is approved.**"
+            "> **{unlisted} of them are not listed here, because a comment has no room for them. Read what \
+             `{}` shows before this is approved.**",
+            words.command
         );
     }
     out.push('\n');
     out
-}
-
-fn word(kind: ServiceKind) -> &'static str {
-    match kind {
-        ServiceKind::Create => "create",
-        ServiceKind::Update => "change",
-        ServiceKind::Replace => "replace",
-        ServiceKind::Retire => "retire",
-    }
 }
 
 /// What changes about a service, in a few words.
@@ -443,14 +352,4 @@ fn paths(plan: &Plan, shown: &ServicePlan) -> String {
         words.push(format!("{} deleted", count(sets, "version set")));
     }
     if words.is_empty() { String::new() } else { format!(": {}", words.join(", ")) }
-}
-
-/// Some names, and how many more there are.
-fn some(services: &[(ServiceName, ServiceId)]) -> String {
-    let mut names: Vec<String> =
-        services.iter().take(MOST_ASIDE).map(|(name, _)| code(name.as_str())).collect();
-    if services.len() > MOST_ASIDE {
-        names.push(format!("and {} more", services.len() - MOST_ASIDE));
-    }
-    names.join(", ")
 }

@@ -40,7 +40,7 @@ fn thousands_of_changes_are_counted_and_named_as_far_as_they_fit() {
     let text = checked(&plan);
     assert!(text.len() > MOST - 2_000, "the room is used: {}", text.len());
     let names = text.matches("`Service ").count();
-    let more = format!(" and {} more, see the full plan", 5_000 - names);
+    let more = format!(" and {} more, see `amigops plan`", 5_000 - names);
     assert!(text.contains("**Changed: 5000**") && text.contains(&more) && names > 2_000, "{names}");
     assert!(text.contains("Shortened to fit a comment") && !text.contains("CAUTION"));
 }

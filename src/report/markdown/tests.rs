@@ -143,10 +143,10 @@ fn a_report_of_everything() {
 
     ### Conflicts: 2
 
-    Applying this plan overwrites what is live.
+    `apply` refuses a plan with these, whether it is saved or made with the same `--base`, unless `--overwrite-drift` is given. Without a base, an apply can't tell them and overwrites what is live.
 
     - `Adaptive Support` `tags.tier`: `gold` → `platinum` (both: the manifests and the live state have changed since the base, and differ)
-    - `Summer Campaign` is to be retired (behind: the base says what is live, and this branch would undo it)
+    - `Summer Campaign` would be retired (behind: the base says what is live, and this branch would undo it)
 
     ### Warnings: 1
 

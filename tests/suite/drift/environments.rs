@@ -45,6 +45,17 @@ fn the_worst_of_all_environments_is_the_exit_code() {
         headings[1].contains("environment west (platform, ") && headings[1].ends_with("drift: 1 differs")
     );
 
+    let [markdown, html] = ["markdown", "html"]
+        .map(|format| classic.run(&["drift", "--all-environments", "--format", format]).expect(2).stdout);
+    assert!(markdown.contains("| `east` | 0 | 0 | 0 | 0 | 0 | no drift |"), "{markdown}");
+    assert!(markdown.contains("| `west` | 0 | 1 | 0 | 0 | 0 | **drift: 1 of 2 differs** |"), "{markdown}");
+    assert!(markdown.contains("**Drift:** 1 of 2 declared services differs from the manifests (1 changed)"));
+    assert!(html.contains("<td>no drift</td>") && html.contains("<td>drift: 1 of 2 differs</td>"), "{html}");
+    assert!(html.contains("<b>No drift.</b> 2 services are as declared."), "{html}");
+    for text in [markdown, html] {
+        assert!(!text.contains("Nothing to do") && !text.contains("to create"), "{text}");
+    }
+
     // The other way round: the first fails, the second has drifted.
     classic.before(|_| answer(403, r#"{"detail":"the key \u001b[2J is \u202e gone"}"#));
     let run = look(&classic, 1);

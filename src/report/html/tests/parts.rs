@@ -121,8 +121,9 @@ fn conflicts_come_before_all_else() {
         "2 conflicts",
         "behind tags.tier gold → silver",
         "This branch is behind",
-        "both to create",
-        "Applying undoes the live change",
+        "both an apply would create it",
+        "one of the two would be undone",
+        "unless --overwrite-drift is given",
         "2 removals",
     ];
     let mut rest = hazards.text.as_str();
@@ -156,13 +157,48 @@ fn environments_have_an_overview_and_a_part_each() {
     assert_eq!((found.count("h1"), found.count("h2"), found.count("h4")), (1, 3, 4));
     for said in [
         "3 environments",
-        "no plan: see below",
-        "There is no plan",
-        "Nothing to do.",
+        "could not be compared: see below",
+        "It could not be compared",
+        "drift: 3 of 3 differ, 1 orphan",
+        "Drift: 3 of 3 declared services differ",
+        "Live → as declared.",
+        "No drift. 0 services are as declared.",
+        "no drift",
+        "to be replaced",
+        "version set fresh (missing)",
         "check <AMIGO_API_KEY>",
     ] {
         assert!(found.text.contains(said), "{said}");
     }
+    for misleading in ["Nothing to do", "to create", "to retire", "1 step", "takes over", "Fingerprint"] {
+        assert!(!found.text.contains(misleading), "{misleading}: {}", found.text);
+    }
+}
+
+#[test]
+fn what_an_apply_would_refuse_comes_before_all_else() {
+    let mut plan = every_kind();
+    plan.findings.push(Finding { service: "New".into(), message: "has a namesake".to_owned() });
+    let refused = (0..60).map(|n| Finding::refusal("Replaced".into(), &format!("rule {n} protects it")));
+    plan.findings.extend(refused);
+    let page = page(&plan);
+    let hazards = tokens_of(part(&page, "<section class=\"hazards\"", "</section>"));
+    let begin = "Look at these first 60 refusals: an apply would be refused Replaced rule 0 protects it";
+    assert!(hazards.text.trim_start().starts_with(begin), "{}", hazards.text);
+    assert!(hazards.text.contains("rule 59 protects it"));
+    let warnings = part(&page, "<section class=\"warnings\"", "</section>");
+    assert!(warnings.contains("has a namesake") && !warnings.contains("protects it"), "{warnings}");
+}
+
+#[test]
+fn a_conflict_counts_once() {
+    let mut plan = every_kind();
+    let retired = plan.services.iter_mut().find(|service| service.kind == ServiceKind::Retire).expect("one");
+    retired.cause = Some(Cause::Behind);
+    retired.changes.iter_mut().for_each(|change| change.cause = Some(Cause::Behind));
+    let page = page(&plan);
+    let hazards = tokens_of(part(&page, "<section class=\"hazards\"", "</section>"));
+    assert!(hazards.text.contains("1 conflict Orphan behind an apply would retire it"), "{}", hazards.text);
 }
 
 #[test]

@@ -1,0 +1,130 @@
+//! What is said of an environment as a whole, before and beside what changes in it. May import `plan` and
+//! `model`.
+
+use std::fmt::Write as _;
+
+use super::escape::{code, fence, label, prose, short};
+use super::words::Words;
+use crate::model::{ServiceId, ServiceName};
+use crate::plan::{Finding, Origin, Plan};
+use crate::report::human::{are, estimate, live};
+use crate::report::text::count;
+use crate::report::{Section, drift};
+
+/// The most findings and the most services apart from the plan that are listed.
+const MOST_ASIDE: usize = 20;
+
+/// The name of the part.
+pub(super) fn heading(command: &str, section: &Section<'_>) -> String {
+    format!("## amigops {command} · {}\n\n", label(&section.origin.environment))
+}
+
+/// Why there is no plan.
+pub(super) fn failed(words: &Words, reason: &str, room: usize) -> String {
+    let mut lines: Vec<String> = reason.lines().map(|line| short(line, 1_000)).collect();
+    let all = lines.len();
+    let mut left = room.saturating_sub(1_000);
+    let fits = |line: &String| {
+        let fits = line.len() < left;
+        left = left.saturating_sub(line.len() + 1);
+        fits
+    };
+    let kept = lines
+        .iter()
+        .take_while({
+            let mut fits = fits;
+            move |line| fits(line)
+        })
+        .count();
+    lines.truncate(kept);
+    if kept < all {
+        lines.push(format!("({} left out here)", count(all - kept, "more line")));
+    }
+    let what = if words.is_drift { "It could not be compared" } else { "No plan can be made" };
+    format!("> [!CAUTION]\n> **{what}.**\n\n{}", fence("text", &lines))
+}
+
+/// What is said of every plan: where, how much, how long.
+pub(super) fn introduction(words: &Words, plan: &Plan, origin: &Origin) -> String {
+    let mut out = format!(
+        "{} · {} {} · {}, {} declared\n\n",
+        origin.api.as_str(),
+        origin.api.home_noun(),
+        label(&origin.organization),
+        live(plan),
+        plan.declared
+    );
+    let cost = estimate(&plan.estimate, origin.api);
+    let _ = match (plan.is_empty(), words.is_drift) {
+        (true, false) => {
+            writeln!(out, "**Nothing to do:** {} as declared.\n", are(plan.summary.unchanged))
+        }
+        (true, true) => writeln!(out, "**No drift:** {} as declared.\n", are(plan.summary.unchanged)),
+        (false, false) => writeln!(out, "{}\n\n{cost}\n", table(plan)),
+        (false, true) => writeln!(
+            out,
+            "**Drift:** {}\n\nIn what follows, `-` is live and `+` is declared. An apply would change it back: {cost}\n",
+            drift::counts(plan)
+        ),
+    };
+    out
+}
+
+/// How much a plan does.
+fn table(plan: &Plan) -> String {
+    let sum = &plan.summary;
+    let row = [
+        sum.create,
+        sum.update,
+        sum.replace,
+        sum.retire,
+        sum.adopt,
+        sum.version_sets_created + sum.version_sets_updated,
+        sum.version_sets_deleted,
+        sum.unchanged,
+    ];
+    format!(
+        "| create | change | replace | retire | adopt | version sets written | version sets deleted | unchanged |\n\
+         |--:|--:|--:|--:|--:|--:|--:|--:|\n| {} |",
+        row.map(|number| number.to_string()).join(" | ")
+    )
+}
+
+/// Findings, orphans, and what is nobody's business here. What an apply would refuse is not among them: it
+/// stands where all that must be seen does.
+pub(super) fn aside(words: &Words, plan: &Plan) -> String {
+    let mut out = String::new();
+    let findings: Vec<&Finding> =
+        plan.findings.iter().filter(|finding| finding.refused().is_none()).collect();
+    if !findings.is_empty() {
+        let _ = writeln!(out, "### Warnings: {}\n", findings.len());
+        for finding in findings.iter().take(MOST_ASIDE) {
+            let name = code(finding.service.as_str());
+            let _ = writeln!(out, "- {name}: {}", prose(&finding.message));
+        }
+        let hidden = findings.len().saturating_sub(MOST_ASIDE);
+        if hidden > 0 {
+            let _ = writeln!(out, "- and {hidden} more: `{}` shows them", words.command);
+        }
+        out.push('\n');
+    }
+    if !plan.orphans.is_empty() {
+        let (orphans, names) = (count(plan.orphans.len(), "orphan"), some(&plan.orphans));
+        let _ = writeln!(out, "**{orphans}** (owned, in no manifest): {names}. {}\n", words.orphans);
+    }
+    if !plan.unmanaged.is_empty() {
+        let services = count(plan.unmanaged.len(), "live service");
+        let _ = writeln!(out, "{services} not managed here: {}.\n", some(&plan.unmanaged));
+    }
+    out
+}
+
+/// Some names, and how many more there are.
+fn some(services: &[(ServiceName, ServiceId)]) -> String {
+    let mut names: Vec<String> =
+        services.iter().take(MOST_ASIDE).map(|(name, _)| code(name.as_str())).collect();
+    if services.len() > MOST_ASIDE {
+        names.push(format!("and {} more", services.len() - MOST_ASIDE));
+    }
+    names.join(", ")
+}
