@@ -44,6 +44,12 @@ impl Classic {
         Ok(Self { http: Http::new(access, Api::Classic)? })
     }
 
+    /// A connection over another transport, for simulations.
+    #[cfg(test)]
+    pub(super) fn over(transport: super::transport::Transport, access: Access) -> Self {
+        Self { http: Http::over(transport, access, Api::Classic) }
+    }
+
     fn path(&self, rest: &str) -> String {
         format!("/v1/{}/{rest}", segment(&self.http.access.organization))
     }

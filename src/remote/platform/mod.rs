@@ -68,12 +68,22 @@ impl Platform {
     /// An address to which credentials must not be sent, credentials of the other API, or a machine on which
     /// TLS can't be set up.
     pub fn new(access: Access, phone_number: Option<String>) -> Result<Self, ApiError> {
-        Ok(Self {
-            http: Http::new(access, Api::Platform)?,
+        Ok(Self::with(Http::new(access, Api::Platform)?, phone_number))
+    }
+
+    /// A connection over another transport, for simulations.
+    #[cfg(test)]
+    pub(super) fn over(transport: super::transport::Transport, access: Access) -> Self {
+        Self::with(Http::over(transport, access, Api::Platform), None)
+    }
+
+    fn with(http: Http, phone_number: Option<String>) -> Self {
+        Self {
+            http,
             phone_number: phone_number.unwrap_or_else(|| Self::PHONE_NUMBER.to_owned()),
             small_pages: Arc::default(),
             locks: Arc::default(),
-        })
+        }
     }
 
     fn path(&self, rest: &str) -> String {
