@@ -77,8 +77,14 @@ impl Case {
         bytes.chunks_mut(8).for_each(|chunk| chunk.copy_from_slice(&dice.next().to_le_bytes()));
         let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
         let mut runner = TestRunner::new_with_rng(Config::default(), rng);
-        let (desired, live) = state(api).new_tree(&mut runner).expect("a value").current();
+        let (mut desired, live) = state(api).new_tree(&mut runner).expect("a value").current();
         let count = dice.below(6);
+        let second = dice.percent(15).then(|| Duration::from_millis(dice.below(2_000)));
+        if second.is_some() {
+            // Nothing keeps two runs at once from creating the same inactive service twice: a plan after that
+            // is refused until somebody says which one is meant.
+            desired.services.values_mut().for_each(|service| service.active = service.active.filter(|active| *active));
+        }
         Self {
             api,
             seed,
@@ -89,7 +95,7 @@ impl Case {
             token_lifetime: Duration::from_secs(*dice.pick(&[3, 20, 3600])),
             parallelism: *dice.pick(&[1, 2, 4, 10]),
             latency: *dice.pick(&[0, 40, 400]),
-            second: dice.percent(15).then(|| Duration::from_millis(dice.below(2_000))),
+            second,
             troubles: (0..count).map(|_| trouble(&mut dice)).collect(),
         }
     }

@@ -41,9 +41,10 @@ impl Rules {
         Self { in_use, most, ..at_start }
     }
 
-    /// Counts one more of other people's services.
-    pub(super) fn one_more(&mut self) {
-        self.most = self.most.map(|most| most + 1);
+    /// Takes note of what others have done: one more service, perhaps, and one that they took out of use.
+    pub(super) fn edited(&mut self, before: &Rows, after: &Rows) {
+        self.most = self.most.map(|most| most + after.len() - before.len());
+        self.in_use.retain(|old| is_in_use(&self.lines[old], after));
     }
 
     fn follow(&mut self, rows: &Rows) {

@@ -137,8 +137,8 @@ async fn disturbed(case: &Case, rules: Rules, expected: &Rows, traced: bool) -> 
         }
         let complete = matches!(&ended, Ended::Applied(report, _) if report.is_complete());
         if calm >= CALM_RUNS || (!disturbed && !complete) {
-            sim.fail(|| format!("a calm run does not converge: {}", in_short(&ended)));
-            continue;
+            let why = format!("a calm run does not converge: {}", in_short(&ended));
+            return End::Broken { why, trace: sim.trace() };
         }
         // A process takes a while to come back; what was on its way has arrived by then.
         tokio::time::sleep(Duration::from_secs(1)).await;

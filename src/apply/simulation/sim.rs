@@ -225,10 +225,11 @@ impl Sim {
     fn edit(&self, what: &Edit) {
         let api = self.case.api;
         self.emulator.edit(|world| edit(api, world, what)).expect("an edit");
-        let mut state = self.state();
-        state.rows = rows(api, &self.emulator.world());
-        if let (Edit::Create, Some(rules)) = (what, &mut state.rules) {
-            rules.one_more();
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let before = std::mem::replace(&mut state.rows, rows(api, &self.emulator.world()));
+        if let Some(rules) = &mut state.rules {
+            rules.edited(&before, &state.rows);
         }
     }
 
