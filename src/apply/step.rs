@@ -178,8 +178,15 @@ impl<'a, A: WriteApi> Runner<'a, A> {
             drop(reserved);
             reserved = self.api.reserve(Endpoint::UpdateService, count).await?;
         }
-        if let Some(rename) = rename {
-            self.api.update_service(old, rename, Some(&reserved)).await?;
+        let restore = ServiceUpdate { name: Some(old_name.clone()), ..ServiceUpdate::default() };
+        if let Some(rename) = rename
+            && let Err(error) = self.api.update_service(old, rename, Some(&reserved)).await
+        {
+            // Perhaps it was renamed all the same, and then nobody has the name: it is given back unasked.
+            if error.may_have_happened() {
+                self.api.update_service(old, &restore, None).await.ok();
+            }
+            return Err(error.into());
         }
         let Err(activation) = self.api.update_service(new, activate, Some(&reserved)).await else {
             return Ok(());
@@ -203,7 +210,6 @@ impl<'a, A: WriteApi> Runner<'a, A> {
             // The name is taken: giving it back would make a namesake.
             return Err(StepFailure::HandOver { activation, undo: Undo::Taken(holder.id.clone()) });
         }
-        let restore = ServiceUpdate { name: Some(old_name.clone()), ..ServiceUpdate::default() };
         let mut undone = self.api.update_service(old, &restore, Some(&reserved)).await;
         if undone.is_err() {
             // Nobody has the name now: this is worth the long patience of ordinary requests.

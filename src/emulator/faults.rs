@@ -135,9 +135,10 @@ mod tests {
             {"nth": 3, "times": 2, "fault": "answer", "status": 503, "headers": {"retry-after": "2"}}
         ]"#;
         let mut schedule = Schedule::new(serde_json::from_str::<Vec<Rule>>(rules).expect("rules"));
-        let kinds: Vec<_> = [("PUT", "/service/1"), ("GET", "/service"), ("PUT", "/service/2"), ("GET", "/x"), ("GET", "/x")]
-            .map(|(method, path)| schedule.next(method, path).map(|fault| fault.kind()))
-            .into();
+        let kinds: Vec<_> =
+            [("PUT", "/service/1"), ("GET", "/service"), ("PUT", "/service/2"), ("GET", "/x"), ("GET", "/x")]
+                .map(|(method, path)| schedule.next(method, path).map(|fault| fault.kind()))
+                .into();
         assert_eq!(kinds, [None, None, Some("answer lost"), Some("503"), None]);
     }
 

@@ -159,7 +159,10 @@ impl<'a> Matcher<'a> {
     fn twins(&self, service: &LiveService) -> Vec<&'a LiveService> {
         let named = self.by_name.get(&service.name).into_iter().flatten().copied();
         let is_free = |other: &LiveService| {
-            !other.active && self.owns(other) && !self.claimed.contains(&other.id) && are_twins(service, other)
+            !other.active
+                && self.owns(other)
+                && !self.claimed.contains(&other.id)
+                && are_twins(service, other)
         };
         named.filter(|other| !service.active && is_free(other)).collect()
     }

@@ -120,6 +120,18 @@ impl Http {
         }
     }
 
+    /// Sends a request whose good answer need not say anything. What says something else than an API does, an
+    /// HTML page for one, is nobody's word that it was done.
+    pub(super) async fn done(&self, call: &Call<'_>) -> Result<(), ApiError> {
+        let answer = self.call(call).await?;
+        if answer.body.trim_ascii().is_empty() {
+            return Ok(());
+        }
+        serde_json::from_slice::<serde::de::IgnoredAny>(&answer.body)
+            .map(|_| ())
+            .map_err(|error| unreadable(call, &error))
+    }
+
     /// Sends a request and gives the answer as JSON.
     pub(super) async fn json<T: serde::de::DeserializeOwned>(&self, call: &Call<'_>) -> Result<T, ApiError> {
         let answer = self.call(call).await?;
@@ -260,6 +272,9 @@ impl Http {
             return Ok(response);
         }
         let after = header(response.headers(), "retry-after").and_then(|text| retry::retry_after(text, now));
+        if status.as_u16() == 429 {
+            self.limiter.refused(call.endpoint, after);
+        }
         let body = read(response, &call.method, &call.path).await.unwrap_or_default();
         let secret = self.access.credentials.secret().expose_secret();
         let error = ApiError::from_answer(self.api, &call.method, &call.path, status.as_u16(), &body, secret);

@@ -148,8 +148,10 @@ pub(crate) mod simulated {
     /// What answers.
     pub(crate) trait Line: Send + Sync {
         /// Takes a request to the server and brings its answer.
-        fn carry(&self, request: Request)
-        -> Pin<Box<dyn Future<Output = Result<Response, Broken>> + Send + '_>>;
+        fn carry(
+            &self,
+            request: Request,
+        ) -> Pin<Box<dyn Future<Output = Result<Response, Broken>> + Send + '_>>;
     }
 
     /// One end of a line.

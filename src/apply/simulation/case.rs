@@ -83,7 +83,10 @@ impl Case {
         if second.is_some() {
             // Nothing keeps two runs at once from creating the same inactive service twice: a plan after that
             // is refused until somebody says which one is meant.
-            desired.services.values_mut().for_each(|service| service.active = service.active.filter(|active| *active));
+            desired
+                .services
+                .values_mut()
+                .for_each(|service| service.active = service.active.filter(|active| *active));
         }
         Self {
             api,
@@ -171,12 +174,20 @@ impl fmt::Display for Case {
         )?;
         for service in self.desired.services.values() {
             let sets: Option<BTreeMap<_, _>> = service.version_sets.as_ref().map(|sets| {
-                sets.iter().map(|(name, set)| (name.as_str(), (set.agent_version, set.context_graph_version))).collect()
+                sets.iter()
+                    .map(|(name, set)| (name.as_str(), (set.agent_version, set.context_graph_version)))
+                    .collect()
             });
             writeln!(
                 f,
                 "  wanted {}: agent {:?} active {:?} tags {:?} sets {sets:?} settings {:?} depends on {:?} {:?}",
-                service.name, service.agent, service.active, service.tags, service.settings, service.depends_on, service.lifecycle
+                service.name,
+                service.agent,
+                service.active,
+                service.tags,
+                service.settings,
+                service.depends_on,
+                service.lifecycle
             )?;
         }
         for service in &self.live.services {

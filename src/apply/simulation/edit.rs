@@ -43,7 +43,12 @@ fn classic(world: &mut World, edit: &Edit) {
         Edit::Pin(_) => pin(service.version_sets.get_mut("release")),
         Edit::Deactivate => service.is_active = false,
         Edit::Create => {
-            let twin = emulator::Service { id: String::new(), name: "Newcomer".to_owned(), is_active: false, ..service.clone() };
+            let twin = emulator::Service {
+                id: String::new(),
+                name: "Newcomer".to_owned(),
+                is_active: false,
+                ..service.clone()
+            };
             world.add_service(ORGANIZATION, twin);
         }
     }
@@ -62,7 +67,12 @@ fn platform(world: &mut World, edit: &Edit) {
         Edit::Pin(_) => pin(service.version_sets.get_mut("release")),
         Edit::Deactivate => service.is_active = false,
         Edit::Create => {
-            let twin = PlatformService { id: String::new(), name: "Newcomer".to_owned(), is_active: false, ..service.clone() };
+            let twin = PlatformService {
+                id: String::new(),
+                name: "Newcomer".to_owned(),
+                is_active: false,
+                ..service.clone()
+            };
             world.add_platform_service(SANDBOX_WORKSPACE, twin);
         }
     }

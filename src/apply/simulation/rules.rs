@@ -10,6 +10,8 @@ use super::world::{Row, Rows};
 pub(super) struct Rules {
     /// Names that manifests speak of: services with these may be adopted.
     claimed: BTreeSet<String>,
+    /// Services that were ours at some time: a run that knows an older state may still change them.
+    once_ours: BTreeSet<String>,
     /// For each service that was active at the start: itself and those that were to replace it.
     lines: BTreeMap<String, BTreeSet<String>>,
     /// The lines that an undisturbed run keeps in use to its end: they are never out of use.
@@ -30,7 +32,8 @@ impl Rules {
         let start = history.first().into_iter().flatten();
         let active = start.filter(|(_, row)| row.active);
         let lines = active.map(|(id, _)| (id.clone(), BTreeSet::from([id.clone()]))).collect();
-        let mut rules = Self { claimed, lines, in_use: BTreeSet::new(), most: None };
+        let mut rules =
+            Self { claimed, once_ours: BTreeSet::new(), lines, in_use: BTreeSet::new(), most: None };
         let at_start = rules.clone();
         history.iter().for_each(|rows| rules.follow(rows));
         let end = history.last().expect("there is a start");
@@ -64,6 +67,7 @@ impl Rules {
     /// The rule that it broke.
     pub(super) fn judge(&mut self, before: &Rows, after: &Rows) -> Result<(), String> {
         self.follow(after);
+        self.once_ours.extend(before.iter().filter(|(_, row)| row.is_ours()).map(|(id, _)| id.clone()));
         let mut names = BTreeSet::new();
         if let Some((_, row)) = after.iter().find(|(_, row)| row.active && !names.insert(&row.name)) {
             return Err(format!("two active services are called {:?}", row.name));
@@ -73,7 +77,11 @@ impl Rules {
             return Err(format!("neither {old} nor a successor is active; its line is {line:?}"));
         }
         if self.most.is_some_and(|most| after.len() > most) {
-            return Err(format!("{} services, and the plan needs {} at most", after.len(), self.most.unwrap_or_default()));
+            return Err(format!(
+                "{} services, and the plan needs {} at most",
+                after.len(),
+                self.most.unwrap_or_default()
+            ));
         }
         for (id, row) in before {
             self.judge_one(id, row, after.get(id))?;
@@ -92,7 +100,8 @@ impl Rules {
         if before == after {
             return Ok(());
         }
-        let adopted = before.tag("managed_by").is_none() && self.claimed.contains(&before.name);
+        let adopted = before.tag("managed_by").is_none()
+            && (self.claimed.contains(&before.name) || self.once_ours.contains(id));
         if before.system || !(before.is_ours() || adopted) {
             return Err(format!("{id} ({:?}) was changed, and it isn't ours", before.name));
         }

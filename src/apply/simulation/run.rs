@@ -8,13 +8,12 @@ use std::time::Duration;
 use super::super::{Event, Outcome, Report, Settings, run};
 use super::case::Case;
 use super::rules::Rules;
-use super::sim::{Figures, Sim};
+use super::sim::{Figures, Sim, policy};
 use super::wire::{Death, Wire};
 use super::world::{ORGANIZATION, Rows, rows};
 use crate::emulator::{Limits, SANDBOX_WORKSPACE};
 use crate::model::*;
 use crate::plan::tests::build::options;
-use crate::plan::tests::generate::policy;
 use crate::plan::{self, Options, Plan, StepId, verify};
 use crate::remote::{Access, AnyApi, ApiError, Credentials, Stop, Watch, read_snapshot};
 
@@ -36,18 +35,35 @@ pub(super) enum End {
 enum Ended {
     /// Nothing was to be done.
     Converged,
-    Applied(Report, Option<Plan>),
+    Applied(Report, Plan),
     Unread(ApiError),
     Unplannable(String),
     Died,
 }
 
-/// Runs a case on a runtime of its own, whose clock jumps over every wait.
+/// A runtime whose clock jumps over every wait.
+fn runtime() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_time().start_paused(true).build().expect("a runtime")
+}
+
+/// One run of a case without its troubles and its rules.
+///
+/// # Errors
+///
+/// How it ended, if not with all that was planned.
+pub(super) fn calm(case: &Case) -> Result<(Figures, Plan), String> {
+    runtime().block_on(async {
+        let sim = Sim::new(case, None, false);
+        match process(&sim, 0).await {
+            Ended::Applied(report, plan) if report.is_complete() => Ok((sim.finish(), plan)),
+            other => Err(in_short(&other)),
+        }
+    })
+}
+
+/// Runs a case: without its troubles, and then with them.
 pub(super) fn play(case: &Case, traced: bool) -> End {
-    let runtime = || {
-        let mut builder = tokio::runtime::Builder::new_current_thread();
-        builder.enable_time().start_paused(true).build().expect("a runtime")
-    };
     let (history, expected) = match runtime().block_on(undisturbed(case, traced)) {
         Ok(Some(calm)) => calm,
         Ok(None) => return End::Unplannable,
@@ -71,7 +87,7 @@ async fn undisturbed(case: &Case, traced: bool) -> Result<Option<(Vec<Rows>, Row
     match process(&sim, 0).await {
         Ended::Unplannable(_) => return Ok(None),
         Ended::Converged => {}
-        Ended::Applied(report, Some(plan)) => {
+        Ended::Applied(report, plan) => {
             if !report.is_complete() {
                 return Err(broken(format!("a step failed: {:?}", report.outcomes)));
             }
@@ -174,7 +190,9 @@ fn compare(case: &Case, expected: &Rows, found: &Rows) -> Result<(), String> {
     fn served<'a>(case: &Case, rows: &'a Rows) -> Served<'a> {
         let mut served = Served::new();
         for row in rows.values() {
-            if case.desired.services.contains_key(&ServiceName::new(&row.name)) && (row.active || case.second.is_none()) {
+            if case.desired.services.contains_key(&ServiceName::new(&row.name))
+                && (row.active || case.second.is_none())
+            {
                 let key = (row.name.as_str(), row.active, row.agent.as_str(), row.graph.as_str());
                 *served.entry(key).or_default() += 1;
             }
@@ -237,16 +255,16 @@ async fn process(sim: &Arc<Sim>, who: usize) -> Ended {
 async fn work(sim: &Sim, api: &AnyApi, stop: &Stop) -> Ended {
     let Case { desired, prune, .. } = &sim.case;
     let (policy, options) = (policy(), Options { api: sim.case.api, prune: *prune, ..options() });
-    let lacking = |snapshot: &Snapshot| plan::lookups(desired, snapshot, &policy, &options);
+    let lacking = |snapshot: &Snapshot| plan::lookups(desired, snapshot, policy, &options);
     let snapshot = match read_snapshot(api, lacking).await {
         Ok(snapshot) => snapshot,
         Err(error) => return Ended::Unread(error),
     };
-    let plan = match plan::plan(desired, &snapshot, &policy, &options) {
+    let plan = match plan::plan(desired, &snapshot, policy, &options) {
         Ok(plan) => plan,
         Err(error) => return Ended::Unplannable(format!("{error:?}")),
     };
-    let violations = verify::verify(desired, &snapshot, &policy, &options, &plan);
+    let violations = verify::verify(desired, &snapshot, policy, &options, &plan);
     if !violations.is_empty() {
         sim.fail(|| format!("the verifier refuses the plan: {violations:?}"));
     }
@@ -260,5 +278,5 @@ async fn work(sim: &Sim, api: &AnyApi, stop: &Stop) -> Ended {
         stop: &|| stop.is_wished(),
     };
     let report = run(api, &plan, &settings, &mut |_: Event| {}).await;
-    Ended::Applied(report, Some(plan))
+    Ended::Applied(report, plan)
 }

@@ -2,19 +2,19 @@
 //! and `emulator`.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
 use super::case::{Case, Edit, Trouble};
 use super::dice::Dice;
-use super::rules::Rules;
 use super::edit::edit;
+use super::rules::Rules;
 use super::world::{Rows, add_strangers, beginning, fill, rows, seeded};
 use crate::emulator::{self, InProcess, Outcome, Reply, Schedule, World};
-use crate::model::{ServiceName, Snapshot};
-use crate::plan::tests::generate::policy;
+use crate::model::{Policy, ServiceName, Snapshot};
+use crate::plan::tests::generate;
 
 /// A request on its way.
 #[derive(Clone, Debug)]
@@ -238,6 +238,12 @@ impl Sim {
         figures.virtual_time = self.start.elapsed();
         figures
     }
+}
+
+/// The policy of all cases; its patterns take a while to make.
+pub(super) fn policy() -> &'static Policy {
+    static POLICY: OnceLock<Policy> = OnceLock::new();
+    POLICY.get_or_init(generate::policy)
 }
 
 /// Where somebody else's inactive service has a name, only a server that does not mind gives it to ours.

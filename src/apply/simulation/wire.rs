@@ -50,10 +50,7 @@ impl Death {
 }
 
 impl Line for Wire {
-    fn carry(
-        &self,
-        request: Request,
-    ) -> Pin<Box<dyn Future<Output = Result<Response, Broken>> + Send + '_>> {
+    fn carry(&self, request: Request) -> Pin<Box<dyn Future<Output = Result<Response, Broken>> + Send + '_>> {
         Box::pin(self.carry_parcel(parcel(&request)))
     }
 }

@@ -273,9 +273,9 @@ impl WriteApi for Platform {
 
     async fn delete_service(&self, id: &ServiceId) -> Result<(), ApiError> {
         let call = Call::send(Endpoint::DeleteService, Method::DELETE, self.service_path(id), None);
-        match self.http.call(&call).await {
+        match self.http.done(&call).await {
             Err(error) if error.status() == Some(404) => Ok(()),
-            result => result.map(|_| ()),
+            result => result,
         }
     }
 
@@ -290,7 +290,7 @@ impl WriteApi for Platform {
         let body = json!({ "version_set": wire::version_set_body(content) });
         let path = format!("{}/version-sets/{}", self.service_path(id), segment(name.as_str()));
         let call = Call::send(Endpoint::WriteVersionSet, Method::PUT, path, Some(body));
-        self.http.call(&call).await.map(|_| ())
+        self.http.done(&call).await
     }
 
     /// There is no delete: the set is left out of an update of all of them, and the answer tells whether
