@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::{Event, Outcome, Report, Settings, run};
+use super::super::{Event, Outcome, Report, Settings, StepFailure, Undo, run};
 use super::case::Case;
 use super::rules::Rules;
 use super::sim::{Figures, Sim, policy};
@@ -14,7 +14,7 @@ use super::world::{ORGANIZATION, Rows, rows};
 use crate::emulator::{Limits, SANDBOX_WORKSPACE};
 use crate::model::*;
 use crate::plan::tests::build::options;
-use crate::plan::{self, Options, Plan, StepId, verify};
+use crate::plan::{self, Action, Options, Plan, StepId, verify};
 use crate::remote::{Access, AnyApi, ApiError, Credentials, Stop, Watch, read_snapshot};
 
 /// The runs after the last trouble that are enough: one that does what is left, and one that finds nothing.
@@ -127,22 +127,17 @@ async fn disturbed(case: &Case, rules: Rules, expected: &Rows, traced: bool) -> 
     let sim = Sim::new(case, Some(rules), traced);
     let mut number = 0;
     let mut calm = 0;
+    let mut all_was_done = false;
     loop {
-        let before = sim.state().figures.fired();
-        let ended = match case.second.filter(|_| number == 0) {
-            Some(later) => {
-                let beside = async {
-                    tokio::time::sleep(later).await;
-                    process(&sim, 1).await
-                };
-                tokio::join!(process(&sim, 0), beside).0
-            }
-            None => process(&sim, number).await,
-        };
+        let before = sim.state().figures.clone();
         let two = case.second.is_some() && number == 0;
+        let ended = if two { two_at_once(&sim).await } else { process(&sim, number).await };
         number += if two { 2 } else { 1 };
         sim.note(|| format!("run {} ends: {}", number - 1, in_short(&ended)));
-        let disturbed = two || sim.state().figures.fired() != before;
+        let disturbed = two || sim.state().figures.fired() != before.fired();
+        if !two {
+            honest(&sim, &ended);
+        }
         let broken = sim.state().broken.clone();
         if let Some(why) = broken {
             return End::Broken { why, trace: sim.trace() };
@@ -152,10 +147,15 @@ async fn disturbed(case: &Case, rules: Rules, expected: &Rows, traced: bool) -> 
             break;
         }
         let complete = matches!(&ended, Ended::Applied(report, _) if report.is_complete());
-        if calm >= CALM_RUNS || (!disturbed && !complete) {
-            let why = format!("a calm run does not converge: {}", in_short(&ended));
+        if calm >= CALM_RUNS || (!disturbed && (!complete || all_was_done)) {
+            let why = match all_was_done {
+                true => format!("a run said that all was done: {}", in_short(&ended)),
+                false => format!("a calm run does not converge: {}", in_short(&ended)),
+            };
             return End::Broken { why, trace: sim.trace() };
         }
+        let edits = |figures: &Figures| figures.troubles.get("operator's edit").copied();
+        all_was_done = complete && !two && edits(&before) == edits(&sim.state().figures);
         // A process takes a while to come back; what was on its way has arrived by then.
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
@@ -164,6 +164,33 @@ async fn disturbed(case: &Case, rules: Rules, expected: &Rows, traced: bool) -> 
     match compare(case, expected, &rows(case.api, &sim.emulator.world())) {
         Ok(()) => End::Held(figures),
         Err(why) => End::Broken { why, trace: sim.trace() },
+    }
+}
+
+/// Two runs, one a little later than the other.
+async fn two_at_once(sim: &Arc<Sim>) -> Ended {
+    let later = async {
+        tokio::time::sleep(sim.case.second.unwrap_or_default()).await;
+        process(sim, 1).await
+    };
+    tokio::join!(process(sim, 0), later).0
+}
+
+/// A report that says of a hand-over that it was undone, or that it was not begun, says the truth: somebody in use
+/// has the name.
+fn honest(sim: &Sim, ended: &Ended) {
+    let Ended::Applied(report, plan) = ended else { return };
+    let there = rows(sim.case.api, &sim.emulator.world());
+    for step in &plan.steps {
+        let Action::HandOver { old_name, rename: Some(_), .. } = &step.action else { continue };
+        let has_its_name = match report.outcomes.get(&step.id) {
+            Some(Outcome::Failed(StepFailure::HandOver { undo, .. })) => *undo == Undo::Done,
+            Some(Outcome::Failed(StepFailure::Request(error))) => !error.may_have_happened(),
+            _ => false,
+        };
+        if has_its_name && !there.values().any(|row| row.active && row.name == old_name.as_str()) {
+            sim.fail(|| format!("nobody has the name {old_name}, and the report says: {}", in_short(ended)));
+        }
     }
 }
 
