@@ -16,6 +16,8 @@ pub(super) struct Rules {
     lines: BTreeMap<String, BTreeSet<String>>,
     /// The lines that an undisturbed run keeps in use to its end: they are never out of use.
     in_use: BTreeSet<String>,
+    /// Whether version sets are looked at: where all sets are written as one, the last of two runs wins.
+    guards_sets: bool,
     /// The most services that there may be, others' apart.
     most: Option<usize>,
 }
@@ -32,8 +34,15 @@ impl Rules {
         let start = history.first().into_iter().flatten();
         let active = start.filter(|(_, row)| row.active);
         let lines = active.map(|(id, _)| (id.clone(), BTreeSet::from([id.clone()]))).collect();
-        let mut rules =
-            Self { claimed, once_ours: BTreeSet::new(), lines, in_use: BTreeSet::new(), most: None };
+        let guards_sets = case.second.is_none() || !case.api.updates_version_sets();
+        let mut rules = Self {
+            claimed,
+            once_ours: BTreeSet::new(),
+            lines,
+            in_use: BTreeSet::new(),
+            guards_sets,
+            most: None,
+        };
         let at_start = rules.clone();
         history.iter().for_each(|rows| rules.follow(rows));
         let end = history.last().expect("there is a start");
@@ -105,7 +114,7 @@ impl Rules {
         if before.system || !(before.is_ours() || adopted) {
             return Err(format!("{id} ({:?}) was changed, and it isn't ours", before.name));
         }
-        for (name, set) in &before.sets {
+        for (name, set) in before.sets.iter().filter(|_| self.guards_sets) {
             let Some(now) = after.sets.get(name) else {
                 let kept = name == "release" || name == "edge" || name.starts_with("personal-");
                 if kept {

@@ -35,7 +35,7 @@ pub(super) enum End {
 enum Ended {
     /// Nothing was to be done.
     Converged,
-    Applied(Report, Plan),
+    Applied(Report, Box<Plan>),
     Unread(ApiError),
     Unplannable(String),
     Died,
@@ -56,7 +56,7 @@ pub(super) fn calm(case: &Case) -> Result<(Figures, Plan), String> {
     runtime().block_on(async {
         let sim = Sim::new(case, None, false);
         match process(&sim, 0).await {
-            Ended::Applied(report, plan) if report.is_complete() => Ok((sim.finish(), plan)),
+            Ended::Applied(report, plan) if report.is_complete() => Ok((sim.finish(), *plan)),
             other => Err(in_short(&other)),
         }
     })
@@ -305,5 +305,5 @@ async fn work(sim: &Sim, api: &AnyApi, stop: &Stop) -> Ended {
         stop: &|| stop.is_wished(),
     };
     let report = run(api, &plan, &settings, &mut |_: Event| {}).await;
-    Ended::Applied(report, plan)
+    Ended::Applied(report, Box::new(plan))
 }
