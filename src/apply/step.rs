@@ -12,7 +12,7 @@ use crate::model::{
     BehaviorSetId, Endpoint, NewService, ServiceId, ServiceName, ServiceUpdate, SmokeTest, TAG_REPLACES,
 };
 use crate::plan::{Action, Step, StepId, Target};
-use crate::remote::{ApiError, WriteApi};
+use crate::remote::{ApiError, Cause, WriteApi};
 
 /// How often a create is sent when its answer is lost and the service is not found.
 const CREATE_ATTEMPTS: u32 = 3;
@@ -182,8 +182,10 @@ impl<'a, A: WriteApi> Runner<'a, A> {
         if let Some(rename) = rename
             && let Err(error) = self.api.update_service(old, rename, Some(&reserved)).await
         {
-            // Perhaps it was renamed all the same, and then nobody has the name: it is given back unasked.
-            if error.may_have_happened() {
+            // Perhaps it was renamed all the same, by this try or one before it, and then nobody has the name: it
+            // is given back unasked. Only a plain refusal says that no try was heard.
+            let unsure = matches!(error.cause, Cause::NotSent | Cause::Status(429 | 503));
+            if unsure || error.may_have_happened() {
                 self.api.update_service(old, &restore, None).await.ok();
             }
             return Err(error.into());
