@@ -151,5 +151,5 @@ fn of_inactive_twins_the_first_stays_and_the_others_are_given_up() {
     };
     let twins = ["65f0c1aa000000000000000b", "65f0c1aa000000000000000c"].map(twin);
     let plan = plan_and_judge(&desired, &snapshot(twins), &options());
-    assert_snapshot!(steps(&plan), @"1 discard 65f0c1aa000000000000000c name=Coach (abandoned 2026-11-22 65f0c1)");
+    assert_snapshot!(steps(&plan), @"1 discard 65f0c1aa000000000000000c name=Coach (abandoned 2026-11-22 65f0c1) tags=managed_by");
 }
