@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 use super::event::{Event, Outcome, Report, StepFailure};
 use super::step::Runner;
-use crate::model::ServiceId;
-use crate::plan::{Plan, StepId};
+use crate::model::{Endpoint, ServiceId};
+use crate::plan::{Action, Plan, Step, StepId};
 use crate::remote::{Cause, WriteApi};
 
 /// How a plan is run.
@@ -29,7 +29,27 @@ struct Queue<'a> {
     plan: &'a Plan,
     waiting: BTreeMap<StepId, usize>,
     followers: BTreeMap<StepId, Vec<StepId>>,
-    ready: BTreeSet<StepId>,
+    /// By the endpoint that a step uses most: steps that wait for one endpoint's limit must not keep those of
+    /// another waiting.
+    ready: BTreeMap<Endpoint, BTreeSet<StepId>>,
+    running: BTreeMap<Endpoint, usize>,
+}
+
+/// The endpoint that an action uses most.
+fn lane(action: &Action) -> Endpoint {
+    match action {
+        Action::Create(_) => Endpoint::CreateService,
+        Action::WriteVersionSet { .. } => Endpoint::WriteVersionSet,
+        Action::DeleteVersionSet { .. } => Endpoint::DeleteVersionSet,
+        Action::ApplyBehaviorSet { .. } => Endpoint::UpdateBehaviorSet,
+        Action::Smoke { .. } => Endpoint::StartConversation,
+        Action::Retire { update: None, .. } => Endpoint::DeleteService,
+        Action::Update { .. }
+        | Action::SetAside { .. }
+        | Action::HandOver { .. }
+        | Action::Retire { .. }
+        | Action::Discard { .. } => Endpoint::UpdateService,
+    }
 }
 
 impl<'a> Queue<'a> {
@@ -42,19 +62,48 @@ impl<'a> Queue<'a> {
                 followers.entry(*before).or_default().push(step.id);
             }
         }
-        let ready = waiting.iter().filter(|(_, count)| **count == 0).map(|(id, _)| *id).collect();
-        Self { plan, waiting, followers, ready }
+        let free: Vec<StepId> = waiting.iter().filter(|(_, count)| **count == 0).map(|(id, _)| *id).collect();
+        let mut queue = Self { plan, waiting, followers, ready: BTreeMap::new(), running: BTreeMap::new() };
+        free.into_iter().for_each(|id| queue.free(id));
+        queue
+    }
+
+    fn free(&mut self, id: StepId) {
+        if let Some(step) = self.plan.step(id) {
+            self.ready.entry(lane(&step.action)).or_default().insert(id);
+        }
+    }
+
+    /// Begins the first step of the endpoint that the fewest steps are at.
+    fn begin(&mut self) -> Option<&'a Step> {
+        let first = |(endpoint, ready): (&Endpoint, &BTreeSet<StepId>)| {
+            let running = self.running.get(endpoint).copied().unwrap_or_default();
+            Some((running, *ready.first()?, *endpoint))
+        };
+        let (_, id, endpoint) = self.ready.iter().filter_map(first).min()?;
+        self.ready.get_mut(&endpoint)?.remove(&id);
+        *self.running.entry(endpoint).or_default() += 1;
+        self.plan.step(id)
+    }
+
+    /// Notes that a step has ended, well or not.
+    fn ended(&mut self, step: &Step) {
+        if let Some(running) = self.running.get_mut(&lane(&step.action)) {
+            *running -= 1;
+        }
     }
 
     fn done(&mut self, id: StepId) {
+        let mut freed = Vec::new();
         for next in self.followers.get(&id).into_iter().flatten() {
             if let Some(count) = self.waiting.get_mut(next) {
                 *count -= 1;
                 if *count == 0 {
-                    self.ready.insert(*next);
+                    freed.push(*next);
                 }
             }
         }
+        freed.into_iter().for_each(|next| self.free(next));
     }
 
     /// The steps that wait for this one, directly or not, and that have no outcome yet.
@@ -87,16 +136,18 @@ pub async fn run<A: WriteApi>(
     let mut running = FuturesUnordered::new();
     loop {
         while running.len() < settings.parallelism.max(1) && !(settings.stop)() {
-            let Some(step) = queue.ready.pop_first().and_then(|id| queue.plan.step(id)) else { break };
+            let Some(step) = queue.begin() else { break };
             events(Event::Started(step.id));
             let runner = &runner;
             running.push(async move {
                 let began = Instant::now();
                 let result = runner.run(step).await;
-                (step.id, result, began.elapsed())
+                (step, result, began.elapsed())
             });
         }
         let Some((step, result, took)) = running.next().await else { break };
+        queue.ended(step);
+        let step = step.id;
         let outcome = match result {
             Ok(created) => Outcome::Done(created),
             Err(StepFailure::Request(error)) if error.cause == Cause::Interrupted => Outcome::Interrupted,

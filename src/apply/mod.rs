@@ -7,6 +7,8 @@
 
 mod engine;
 mod event;
+#[cfg(test)]
+mod simulation;
 mod step;
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,7 @@ use crate::model::{
     BehaviorSetId, Endpoint, NewService, ServiceId, ServiceName, ServiceUpdate, SmokeTest, TAG_REPLACES,
 };
 use crate::plan::{Action, Step, StepId, Target};
-use crate::remote::{ApiError, WriteApi};
+use crate::remote::{ApiError, Cause, WriteApi};
 
 /// How often a create is sent when its answer is lost and the service is not found.
 const CREATE_ATTEMPTS: u32 = 3;
@@ -178,8 +178,17 @@ impl<'a, A: WriteApi> Runner<'a, A> {
             drop(reserved);
             reserved = self.api.reserve(Endpoint::UpdateService, count).await?;
         }
-        if let Some(rename) = rename {
-            self.api.update_service(old, rename, Some(&reserved)).await?;
+        let restore = ServiceUpdate { name: Some(old_name.clone()), ..ServiceUpdate::default() };
+        if let Some(rename) = rename
+            && let Err(error) = self.api.update_service(old, rename, Some(&reserved)).await
+        {
+            // Perhaps it was renamed all the same, by this try or one before it, and then nobody has the name: it
+            // is given back unasked. Only a plain refusal says that no try was heard.
+            let unsure = matches!(error.cause, Cause::NotSent | Cause::Status(429 | 503));
+            if unsure || error.may_have_happened() {
+                self.api.update_service(old, &restore, None).await.ok();
+            }
+            return Err(error.into());
         }
         let Err(activation) = self.api.update_service(new, activate, Some(&reserved)).await else {
             return Ok(());
@@ -203,7 +212,6 @@ impl<'a, A: WriteApi> Runner<'a, A> {
             // The name is taken: giving it back would make a namesake.
             return Err(StepFailure::HandOver { activation, undo: Undo::Taken(holder.id.clone()) });
         }
-        let restore = ServiceUpdate { name: Some(old_name.clone()), ..ServiceUpdate::default() };
         let mut undone = self.api.update_service(old, &restore, Some(&reserved)).await;
         if undone.is_err() {
             // Nobody has the name now: this is worth the long patience of ordinary requests.

@@ -18,11 +18,17 @@
 //! * `problems`, `refusal`, `query`, `routing`, `replies`: what both need and neither owns.
 //! * [`Seed`]: what exists before anybody wrote anything.
 //! * [`Observer`]: sees every request, and may break it.
+//! * `core`: the world, its store and both APIs' rules; behind the server's sockets, or called directly
+//!   ([`InProcess`]).
+//! * [`Fault`], [`Schedule`]: what goes wrong with which request.
 
 mod access;
 mod classic;
 mod connection;
+mod core;
 mod exchange;
+mod faults;
+mod in_process;
 mod limits;
 mod observer;
 mod platform;
@@ -41,6 +47,8 @@ mod table;
 mod workspace;
 mod world;
 
+pub use faults::{Fault, Rule, Schedule};
+pub use in_process::{InProcess, Outcome, Reply};
 pub use limits::Limits;
 pub use observer::{Observer, RequestInfo, RequestRecord, Verdict};
 pub use platform::PlatformOptions;

@@ -14,15 +14,15 @@ use axum::response::Response;
 use futures_util::StreamExt;
 use tokio::sync::oneshot;
 
-use super::classic::Classic;
 use super::connection::{CuttableListener, Scissors};
+use super::core::Core;
 use super::exchange::{Answer, Payload, Request};
 use super::limits::Limits;
 use super::observer::{Observer, RequestInfo, RequestRecord, Verdict};
-use super::platform::{Platform, PlatformOptions, is_platform};
+use super::platform::PlatformOptions;
 use super::routing::organization_of;
 use super::seed::Seed;
-use super::store::{Store, StoreError};
+use super::store::StoreError;
 use super::world::World;
 
 /// Bodies are read up to here.
@@ -102,13 +102,6 @@ struct Shared {
     observer: Option<Arc<dyn Observer>>,
 }
 
-struct Core {
-    world: World,
-    store: Store,
-    classic: Classic,
-    platform: Platform,
-}
-
 #[derive(Default)]
 struct Log {
     records: VecDeque<RequestRecord>,
@@ -142,22 +135,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Server {
     /// Opens the state, seeds it, and serves until stopped.
-    pub fn start(options: Options) -> Result<Self, StartError> {
-        let Options { listen, state, seed, limits, token_lifetime, platform, clock, observer } = options;
-        let (store, before) = Store::open(state.as_deref())?;
-        let mut world = before.clone();
-        if let Some(seed) = seed {
-            seed.apply(&mut world, clock());
-            store.save(&before, &world)?;
-        }
+    pub fn start(mut options: Options) -> Result<Self, StartError> {
+        let now = (options.clock)();
+        let core = Core::open(&mut options, now)?;
+        let Options { listen, clock, observer, .. } = options;
         let refused = |source| StartError::Listen { address: listen, source };
         let listener = std::net::TcpListener::bind(listen).map_err(refused)?;
         listener.set_nonblocking(true).map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Run)?;
-        let (classic, platform) = (Classic::new(limits, token_lifetime), Platform::new(limits, platform));
-        let core = Core { world, store, classic, platform };
         let shared = Arc::new(Shared { core: Mutex::new(core), log: Mutex::default(), clock, observer });
         let (stop, stopped) = oneshot::channel();
         let state = Arc::clone(&shared);
@@ -191,12 +178,7 @@ impl Server {
     /// Changes the world past all rules, as an operator would in between, durably. Nothing is changed when
     /// it can't be stored.
     pub fn edit(&self, change: impl FnOnce(&mut World)) -> Result<(), StoreError> {
-        let mut core = lock(&self.shared.core);
-        let mut next = core.world.clone();
-        change(&mut next);
-        core.store.save(&core.world, &next)?;
-        core.world = next;
-        Ok(())
+        lock(&self.shared.core).edit(change)
     }
 
     /// Stops it; the state file is closed when this returns.
@@ -276,27 +258,13 @@ async fn receive(
     respond(answer)
 }
 
-/// Runs the rules on a copy of the world; the copy becomes the world once it is stored.
+/// Answers a request, and lets the observer see what came of it.
 fn process(shared: &Shared, request: &Request, info: &RequestInfo) -> Answer {
-    let mut guard = lock(&shared.core);
-    let core = &mut *guard;
-    let mut next = core.world.clone();
-    let mut answer = if is_platform(&request.path) {
-        core.platform.handle(request, &mut next)
-    } else {
-        core.classic.handle(request, &mut next)
-    };
-    if !next.is_same(&core.world) {
-        match core.store.save(&core.world, &next) {
-            Ok(()) => core.world = next,
-            Err(error) => {
-                answer = Answer::json(503, &serde_json::json!({"detail": error.to_string()}));
-            }
-        }
-    }
+    let mut core = lock(&shared.core);
+    let answer = core.answer(request);
     // The observer may ask the server for its world, so the lock is given back first.
     let world = core.world.clone();
-    drop(guard);
+    drop(core);
     if let Some(observer) = &shared.observer {
         observer.after(info, answer.status, &world);
     }

@@ -45,7 +45,7 @@ impl<'a> Matcher<'a> {
         }
     }
 
-    fn give_up(&mut self, wanted: &'a DesiredService, new: &'a LiveService) {
+    pub(super) fn give_up(&mut self, wanted: &'a DesiredService, new: &'a LiveService) {
         self.claimed.insert(&new.id);
         self.abandoned.push((wanted, new));
     }

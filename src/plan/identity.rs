@@ -68,6 +68,12 @@ pub(super) fn identify<'a>(
     matcher.finish()
 }
 
+/// Whether two services were made to replace the same one.
+fn are_twins(one: &LiveService, other: &LiveService) -> bool {
+    let old = |service: &LiveService| service.tags.get(TAG_REPLACES).cloned().flatten();
+    old(one).is_some() && old(one) == old(other)
+}
+
 pub(super) struct Matcher<'a> {
     pub(super) api: Api,
     pub(super) desired: &'a Desired,
@@ -142,8 +148,23 @@ impl<'a> Matcher<'a> {
     pub(super) fn claim(&mut self, wanted: &'a DesiredService, live: Option<&'a LiveService>) {
         if let Some(live) = live {
             self.claimed.insert(&live.id);
+            for twin in self.twins(live) {
+                self.give_up(wanted, twin);
+            }
         }
         self.matched.insert(&wanted.name, live);
+    }
+
+    /// The others that runs at once have made for the same purpose as an inactive service of ours.
+    fn twins(&self, service: &LiveService) -> Vec<&'a LiveService> {
+        let named = self.by_name.get(&service.name).into_iter().flatten().copied();
+        let is_free = |other: &LiveService| {
+            !other.active
+                && self.owns(other)
+                && !self.claimed.contains(&other.id)
+                && are_twins(service, other)
+        };
+        named.filter(|other| !service.active && is_free(other)).collect()
     }
 
     /// The service that a tag `replaces` names.
@@ -190,7 +211,9 @@ impl<'a> Matcher<'a> {
             named.into_iter().filter(|service| self.owns(service) && free(service)).collect();
         match owned.as_slice() {
             [] => Ok(None),
-            [one] => Ok(Some(one)),
+            // Several runs at once may each have made a new service for the same old one: they are twins, and
+            // the first stands for all.
+            [one, others @ ..] if others.iter().all(|other| are_twins(one, other)) => Ok(Some(one)),
             _ => Err(owned),
         }
     }

@@ -18,6 +18,18 @@ pub enum AnyApi {
 }
 
 impl AnyApi {
+    /// A connection over a line of this process, for simulations.
+    #[cfg(test)]
+    pub(crate) fn over(
+        line: std::sync::Arc<dyn super::transport::simulated::Line>,
+        access: super::Access,
+    ) -> Self {
+        match access.credentials.api() {
+            Api::Classic => Self::Classic(Classic::over(super::transport::simulated::over(line), access)),
+            Api::Platform => Self::Platform(Platform::over(super::transport::simulated::over(line), access)),
+        }
+    }
+
     /// Which one it is.
     pub fn kind(&self) -> Api {
         match self {

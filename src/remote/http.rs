@@ -5,18 +5,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::HeaderMap;
-use reqwest::{Client, Method, RequestBuilder, Response};
+use reqwest::{Method, RequestBuilder, Response};
 use secrecy::ExposeSecret;
 use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::REQUEST_TIMEOUT;
 use super::access::Access;
 use super::failure::{ApiError, Cause};
 use super::limits::{Limiter, Reservation, Told};
 use super::retry::{self, Attempt};
 use super::token::Token;
+use super::transport::{Transport, chain};
 use crate::model::{Api, Endpoint};
 
 /// The most bytes of one answer that are read.
@@ -69,7 +69,7 @@ pub(super) struct Retries {
 /// The connection to one organization or workspace; clones share the token and the limits.
 #[derive(Clone, Debug)]
 pub(super) struct Http {
-    client: Client,
+    transport: Transport,
     pub(super) api: Api,
     pub(super) access: Access,
     limiter: Limiter,
@@ -87,18 +87,20 @@ impl Http {
     /// TLS can't be set up.
     pub(super) fn new(access: Access, api: Api) -> Result<Self, ApiError> {
         access.check(api)?;
-        // Installed by whoever is first; a second time is no error.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = client(&access)
-            .map_err(|error| ApiError::setup(format!("TLS can't be set up: {}", chain(&error))))?;
-        Ok(Self {
-            client,
+        let transport = Transport::network(access.is_loopback())?;
+        Ok(Self::over(transport, access, api))
+    }
+
+    /// The same over another transport.
+    pub(super) fn over(transport: Transport, access: Access, api: Api) -> Self {
+        Self {
+            transport,
             api,
             access,
             limiter: Limiter::new(api),
             token: Arc::default(),
             reached: Arc::default(),
-        })
+        }
     }
 
     /// Sends a request, with all that belongs to it, and gives the answer's body. A body that breaks off is
@@ -116,6 +118,18 @@ impl Http {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Sends a request whose good answer need not say anything. What says something else than an API does, an
+    /// HTML page for one, is nobody's word that it was done.
+    pub(super) async fn done(&self, call: &Call<'_>) -> Result<(), ApiError> {
+        let answer = self.call(call).await?;
+        if answer.body.trim_ascii().is_empty() {
+            return Ok(());
+        }
+        serde_json::from_slice::<serde::de::IgnoredAny>(&answer.body)
+            .map(|_| ())
+            .map_err(|error| unreadable(call, &error))
     }
 
     /// Sends a request and gives the answer as JSON.
@@ -203,7 +217,7 @@ impl Http {
 
     pub(super) fn request(&self, call: &Call<'_>) -> RequestBuilder {
         let url = format!("{}{}", self.access.base_url, call.path);
-        let mut request = self.client.request(call.method.clone(), url);
+        let mut request = self.transport.request(call.method.clone(), url);
         for (name, value) in &self.access.headers {
             request = request.header(name, value);
         }
@@ -237,19 +251,18 @@ impl Http {
         retries.number += 1;
         self.access.watch.sending();
         let sent = Instant::now();
-        let result = request.timeout(REQUEST_TIMEOUT).send().await;
+        let result = self.transport.send(request).await;
         retries.spent += sent.elapsed();
         let response = match result {
             Ok(response) => response,
-            Err(error) => {
-                let cause =
-                    if error.is_connect() || error.is_builder() { Cause::NotSent } else { Cause::Lost };
+            Err(broken) => {
+                let cause = broken.cause();
                 match cause {
                     Cause::NotSent => self.limiter.give_back(call.endpoint, 1),
                     _ => self.limiter.answered(call.endpoint, None),
                 }
                 let unsent = cause == Cause::NotSent;
-                let (error, after) = failed(cause, self.transport_message(&error));
+                let (error, after) = failed(cause, broken.message(&self.access.base_url));
                 return Err((if unsent { error.hint(unreached(self.api)) } else { error }, after));
             }
         };
@@ -262,21 +275,13 @@ impl Http {
             return Ok(response);
         }
         let after = header(response.headers(), "retry-after").and_then(|text| retry::retry_after(text, now));
+        if status.as_u16() == 429 {
+            self.limiter.refused(call.endpoint, after);
+        }
         let body = read(response, &call.method, &call.path).await.unwrap_or_default();
         let secret = self.access.credentials.secret().expose_secret();
         let error = ApiError::from_answer(self.api, &call.method, &call.path, status.as_u16(), &body, secret);
         Err((error, after))
-    }
-
-    fn transport_message(&self, error: &reqwest::Error) -> String {
-        let what = if error.is_connect() {
-            format!("no connection to {}", self.access.base_url)
-        } else if error.is_timeout() {
-            format!("no answer within {} s", REQUEST_TIMEOUT.as_secs())
-        } else {
-            "the connection broke before the answer came".to_owned()
-        };
-        format!("{what} ({})", chain(error))
     }
 }
 
@@ -293,22 +298,6 @@ fn unreached(api: Api) -> String {
 pub(super) fn unreadable(call: &Call<'_>, error: &serde_json::Error) -> ApiError {
     let message = format!("the answer can't be read: {error}");
     ApiError::new(&call.method, &call.path, Cause::Unreadable, message)
-}
-
-/// A client that follows no redirects; without the system's certificates, with the bundled ones.
-fn client(access: &Access) -> Result<Client, reqwest::Error> {
-    let builder = || {
-        let builder = Client::builder()
-            .user_agent(concat!("amigops/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(Duration::from_secs(10))
-            .redirect(reqwest::redirect::Policy::none());
-        if access.is_loopback() { builder.no_proxy() } else { builder }
-    };
-    builder().build().or_else(|_| {
-        let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS;
-        let roots = roots.iter().filter_map(|der| reqwest::Certificate::from_der(der).ok());
-        builder().tls_certs_only(roots).build()
-    })
 }
 
 /// Reads an answer, bounded.
@@ -368,20 +357,6 @@ pub(super) fn segment(text: &str) -> String {
             _ => format!("%{byte:02X}"),
         })
         .collect()
-}
-
-/// An error and its causes, without the address, which may carry what must not be shown.
-fn chain(error: &reqwest::Error) -> String {
-    let mut parts = Vec::new();
-    let mut source: Option<&dyn std::error::Error> = std::error::Error::source(error);
-    while let Some(cause) = source {
-        let text = cause.to_string();
-        if parts.last() != Some(&text) {
-            parts.push(text);
-        }
-        source = cause.source();
-    }
-    if parts.is_empty() { "no details".to_owned() } else { parts.join(": ") }
 }
 
 #[cfg(test)]

@@ -17,6 +17,9 @@ use crate::model::{Api, Endpoint};
 /// The length of a window where the server does not say when it ends.
 const MINUTE: Duration = Duration::from_secs(60);
 
+/// How long nothing more is sent to an endpoint that refused a request without a `Retry-After`.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// A wait from this length on is told.
 const WORTH_A_WORD: Duration = Duration::from_secs(1);
 
@@ -44,6 +47,8 @@ struct Budget {
     tried: bool,
     /// When requests were answered without a word on the budget.
     untold: VecDeque<Instant>,
+    /// Until when nothing goes, because the server refused a request and did not say more than that.
+    closed: Option<Instant>,
     /// The end of the wait that somebody was told of: others who wait for the same say nothing.
     announced: Option<Instant>,
 }
@@ -60,7 +65,15 @@ enum Answer {
 
 impl Budget {
     fn new(limit: Option<u32>) -> Self {
-        Self { limit, told: None, outstanding: 0, tried: false, untold: VecDeque::new(), announced: None }
+        Self {
+            limit,
+            told: None,
+            outstanding: 0,
+            tried: false,
+            untold: VecDeque::new(),
+            closed: None,
+            announced: None,
+        }
     }
 
     fn ask(&mut self, count: u32, now: Instant) -> Answer {
@@ -69,6 +82,9 @@ impl Budget {
         }
         while self.untold.front().is_some_and(|at| now.duration_since(*at) >= MINUTE) {
             self.untold.pop_front();
+        }
+        if let Some(end) = self.closed.filter(|end| *end > now) {
+            return Answer::Later(end);
         }
         let Some(limit) = self.limit else {
             if !self.tried && self.outstanding > 0 {
@@ -187,6 +203,12 @@ impl Limiter {
     pub(super) fn answered(&self, endpoint: Endpoint, told: Option<Told>) {
         self.with(endpoint, |budget| budget.answered(told, Instant::now()));
         self.changed.notify_waiters();
+    }
+
+    /// Notes that a request was refused as one too many: the others need not be refused each for itself.
+    pub(super) fn refused(&self, endpoint: Endpoint, retry_after: Option<Duration>) {
+        let end = Instant::now() + retry_after.unwrap_or(PAUSE).min(MINUTE);
+        self.with(endpoint, |budget| budget.closed = budget.closed.max(Some(end)));
     }
 
     /// Takes back what was promised and never reached the server.
@@ -318,6 +340,22 @@ mod tests {
         };
         let (other, ()) = tokio::join!(other, gives_up);
         assert!(other.take());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_refusal_is_enough_for_all_who_wait() {
+        let limiter = Limiter::new(Api::Platform);
+        let began = Instant::now();
+        limiter.refused(Endpoint::CreateService, Some(Duration::from_secs(7)));
+        limiter.refused(Endpoint::CreateService, None);
+        let other = limiter.acquire(Endpoint::UpdateService, 1, &|_, _| {}).await;
+        assert!(
+            other.take() && began.elapsed() == Duration::ZERO,
+            "another endpoint is none of its business"
+        );
+        let waited = limiter.acquire(Endpoint::CreateService, 1, &|_, _| {}).await;
+        assert!(waited.take());
+        assert_eq!(began.elapsed(), Duration::from_secs(7));
     }
 
     #[tokio::test(start_paused = true)]

@@ -14,6 +14,7 @@ mod platform;
 mod retry;
 mod snapshot;
 mod token;
+mod transport;
 mod wire;
 
 use std::collections::BTreeSet;
@@ -27,6 +28,8 @@ pub use failure::{ApiError, Cause};
 pub use limits::Reservation;
 pub use platform::Platform;
 pub use snapshot::{complete_snapshot, read_snapshot};
+#[cfg(test)]
+pub(crate) use transport::{Broken, How, simulated::Line};
 
 use crate::model::{
     AgentId, BehaviorSet, BehaviorSetId, Catalog, ContextGraphId, Endpoint, LatestVersion, LiveService, Need,

@@ -26,8 +26,9 @@ const ROOMS: &[(&str, Imports)] = &[
     ("env", Only(&[])),
 ];
 
-/// Tests beside the code that need another room to run against.
+/// Tests beside the code, files or directories, that need another room to run against.
 const TESTS: &[(&str, &str)] = &[
+    ("src/apply/simulation/", "emulator"),
     ("src/apply/tests.rs", "emulator"),
     ("src/import/tests.rs", "manifest"),
     ("src/import/tests.rs", "plan"),
@@ -107,9 +108,9 @@ fn import_violations(name: &str, text: &str) -> Vec<String> {
     let mut found: Vec<String> = routes
         .iter()
         .filter(|route| {
-            !TESTS
-                .iter()
-                .any(|(file, room)| *file == name && route.segments.first().is_some_and(|to| to == room))
+            !TESTS.iter().any(|(tests, room)| {
+                belongs(name, tests) && route.segments.first().is_some_and(|to| to == room)
+            })
         })
         .filter_map(|route| Some(format!("{name}:{}: {}", route.line, refusal(room, *allowed, route)?)))
         .collect();
@@ -119,6 +120,11 @@ fn import_violations(name: &str, text: &str) -> Vec<String> {
             .extend(impure.map(|token| format!("{name}:{}: `{room}` knows no `{}`", token.line, token.text)));
     }
     found
+}
+
+/// Whether a file is this one, or below this directory.
+fn belongs(name: &str, tests: &str) -> bool {
+    name == tests || (tests.ends_with('/') && name.starts_with(tests))
 }
 
 /// Why a room may not go this way.

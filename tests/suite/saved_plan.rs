@@ -330,7 +330,8 @@ on_both_apis! {
         lab.manifests(MANIFESTS.split("---\nservice: Other").next().unwrap());
         for format in ["human", "json", "markdown", "html"] {
             let run = lab.run(&["plan", "--prune", "--format", format, "--out", "refused.json"]).expect(3);
-            assert!(run.stdout.contains("an apply would be refused: the plan would remove 1"), "{}", run.stdout);
+            assert!(run.stdout.to_lowercase().contains("an apply would be refused")
+                    && run.stdout.contains("the plan would remove 1"), "{}", run.stdout);
             assert!(run.stderr.contains("max_removals"), "{}", run.stderr);
             assert!(!lab.path().join("refused.json").exists());
             if format == "json" {

@@ -146,7 +146,7 @@ on_both_apis! {
         assert_eq!(lab.writes().len(), writes, "nothing is sent");
         for part in [
             "`Shop` would be retired, and the base's branch declares it: this branch is behind",
-            "`Desk`: `tags.tier` is `platinum` live, as the base's branch has it",
+            "`Desk`: `tags.tier` is `platinum` live, which the base's branch would leave so",
             "merge the base's branch into this one",
         ] {
             assert!(run.stderr.contains(part), "{part}:\n{}", run.stderr);

@@ -135,3 +135,21 @@ fn an_inactive_service_is_replaced_without_a_hand_over() {
     2 retire 1 (deactivate) name=Coach (replaced 2026-11-22 1) after 1
     ");
 }
+
+/// Two runs at once, each of which made a new service for the same inactive one.
+#[test]
+fn of_inactive_twins_the_first_stays_and_the_others_are_given_up() {
+    let (desired, _) = replacement();
+    let twin = |id: &str| {
+        let mut twin = live(id, "Coach", "A2");
+        twin.active = false;
+        twin.tags.insert(TAG_REPLACES.to_owned(), Some("65f0c1aa0000000000000001".to_owned()));
+        twin.version_sets = [("edge", 0, 0), ("release", 3, 5), ("staging", 1, 1)]
+            .map(|(name, agent, graph)| (name.into(), live_set(agent, graph)))
+            .into();
+        twin
+    };
+    let twins = ["65f0c1aa000000000000000b", "65f0c1aa000000000000000c"].map(twin);
+    let plan = plan_and_judge(&desired, &snapshot(twins), &options());
+    assert_snapshot!(steps(&plan), @"1 discard 65f0c1aa000000000000000c name=Coach (abandoned 2026-11-22 65f0c1) tags=managed_by");
+}

@@ -44,6 +44,12 @@ impl Classic {
         Ok(Self { http: Http::new(access, Api::Classic)? })
     }
 
+    /// A connection over another transport, for simulations.
+    #[cfg(test)]
+    pub(super) fn over(transport: super::transport::Transport, access: Access) -> Self {
+        Self { http: Http::over(transport, access, Api::Classic) }
+    }
+
     fn path(&self, rest: &str) -> String {
         format!("/v1/{}/{rest}", segment(&self.http.access.organization))
     }
@@ -179,7 +185,7 @@ impl WriteApi for Classic {
         let body = wire::update_body(update);
         let mut call = Call::send(Endpoint::UpdateService, Method::POST, self.service_path(id), Some(body));
         call.reserved = reserved;
-        self.http.call(&call).await.map(|_| ())
+        self.http.done(&call).await
     }
 
     async fn delete_service(&self, id: &ServiceId) -> Result<(), ApiError> {
@@ -194,17 +200,14 @@ impl WriteApi for Classic {
     ) -> Result<(), ApiError> {
         let body = json!({ "version_set": wire::version_set_body(content) });
         let path = self.version_set_path(id, name);
-        self.http
-            .call(&Call::send(Endpoint::WriteVersionSet, Method::PUT, path, Some(body)))
-            .await
-            .map(|_| ())
+        self.http.done(&Call::send(Endpoint::WriteVersionSet, Method::PUT, path, Some(body))).await
     }
 
     async fn delete_version_set(&self, id: &ServiceId, name: &VersionSetName) -> Result<(), ApiError> {
         let path = self.version_set_path(id, name);
-        match self.http.call(&Call::send(Endpoint::DeleteVersionSet, Method::DELETE, path, None)).await {
+        match self.http.done(&Call::send(Endpoint::DeleteVersionSet, Method::DELETE, path, None)).await {
             Err(error) if error.status() == Some(404) => Ok(()),
-            result => result.map(|_| ()),
+            result => result,
         }
     }
 
@@ -215,10 +218,7 @@ impl WriteApi for Classic {
     ) -> Result<(), ApiError> {
         let path = self.path(&format!("dynamic_behavior_set/{}/", segment(id.as_str())));
         let body = json!({ "applied_to_services": services });
-        self.http
-            .call(&Call::send(Endpoint::UpdateBehaviorSet, Method::POST, path, Some(body)))
-            .await
-            .map(|_| ())
+        self.http.done(&Call::send(Endpoint::UpdateBehaviorSet, Method::POST, path, Some(body))).await
     }
 
     async fn converse(&self, id: &ServiceId, test: &SmokeTest) -> Result<String, ApiError> {

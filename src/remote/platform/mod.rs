@@ -68,12 +68,22 @@ impl Platform {
     /// An address to which credentials must not be sent, credentials of the other API, or a machine on which
     /// TLS can't be set up.
     pub fn new(access: Access, phone_number: Option<String>) -> Result<Self, ApiError> {
-        Ok(Self {
-            http: Http::new(access, Api::Platform)?,
+        Ok(Self::with(Http::new(access, Api::Platform)?, phone_number))
+    }
+
+    /// A connection over another transport, for simulations.
+    #[cfg(test)]
+    pub(super) fn over(transport: super::transport::Transport, access: Access) -> Self {
+        Self::with(Http::over(transport, access, Api::Platform), None)
+    }
+
+    fn with(http: Http, phone_number: Option<String>) -> Self {
+        Self {
+            http,
             phone_number: phone_number.unwrap_or_else(|| Self::PHONE_NUMBER.to_owned()),
             small_pages: Arc::default(),
             locks: Arc::default(),
-        })
+        }
     }
 
     fn path(&self, rest: &str) -> String {
@@ -263,9 +273,9 @@ impl WriteApi for Platform {
 
     async fn delete_service(&self, id: &ServiceId) -> Result<(), ApiError> {
         let call = Call::send(Endpoint::DeleteService, Method::DELETE, self.service_path(id), None);
-        match self.http.call(&call).await {
+        match self.http.done(&call).await {
             Err(error) if error.status() == Some(404) => Ok(()),
-            result => result.map(|_| ()),
+            result => result,
         }
     }
 
@@ -280,7 +290,7 @@ impl WriteApi for Platform {
         let body = json!({ "version_set": wire::version_set_body(content) });
         let path = format!("{}/version-sets/{}", self.service_path(id), segment(name.as_str()));
         let call = Call::send(Endpoint::WriteVersionSet, Method::PUT, path, Some(body));
-        self.http.call(&call).await.map(|_| ())
+        self.http.done(&call).await
     }
 
     /// There is no delete: the set is left out of an update of all of them, and the answer tells whether

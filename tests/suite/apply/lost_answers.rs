@@ -7,7 +7,7 @@ use amigops::emulator::Verdict;
 
 use super::{EMPTY, service, services};
 use crate::harness::{Lab, is_create};
-use crate::on_both_apis;
+use crate::{on_both_apis, replacement};
 
 on_both_apis! {
     fn the_answer_to_a_create_is_lost_and_no_second_service_is_made(api: Api) {
@@ -44,5 +44,45 @@ on_both_apis! {
         });
         lab.apply().expect(0);
         assert_eq!(lab.services().len(), 6);
+    }
+
+    fn a_page_instead_of_an_answer_is_no_word_that_a_write_was_done(api: Api) {
+        let lab = replacement::lab(api, "Coach Noor", "");
+        let old = lab.active("Health Coach");
+        let pages = AtomicU64::new(0);
+        lab.before(move |request| {
+            let first = request.body.contains(r#""is_active":true"#) && pages.fetch_add(1, Ordering::SeqCst) == 0;
+            if !first {
+                return Verdict::Proceed;
+            }
+            let headers = vec![("content-type".to_owned(), "text/html".to_owned())];
+            Verdict::Answer { status: 200, headers, body: "<html>Sign in to the guest network</html>".to_owned() }
+        });
+        let run = lab.apply().expect(4);
+        assert!(run.stderr.contains("can't be read") || run.stderr.contains("kept"), "{}", run.stderr);
+        assert_eq!(lab.active("Health Coach").id, old.id, "the old one is in use, under its name");
+        lab.unhook();
+        lab.apply().expect(0);
+        lab.expect_converged();
+    }
+
+    fn a_rename_whose_answers_are_lost_does_not_leave_the_name_free(api: Api) {
+        let lab = replacement::lab(api, "Coach Noor", "");
+        let old = lab.active("Health Coach");
+        let losses = AtomicU64::new(0);
+        lab.before(move |request| {
+            let renames = request.body.contains("(replaced ");
+            // As often as one request is tried.
+            if renames && losses.fetch_add(1, Ordering::SeqCst) < 6 {
+                Verdict::ProcessThenDrop
+            } else {
+                Verdict::Proceed
+            }
+        });
+        lab.apply().expect(4);
+        assert_eq!(lab.active("Health Coach").id, old.id, "it has its name back");
+        lab.unhook();
+        lab.apply().expect(0);
+        lab.expect_converged();
     }
 }

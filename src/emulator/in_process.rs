@@ -1,0 +1,131 @@
+//! The emulator without a socket or a thread: a request in, an answer out, by the same rules. Imports the core.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use super::core::Core;
+use super::exchange::{Answer, Payload, Request};
+use super::faults::Fault;
+use super::server::Options;
+use super::store::StoreError;
+use super::world::World;
+
+/// Both APIs, called directly: for simulations whose time is not the machine's.
+pub struct InProcess {
+    core: Mutex<Core>,
+    clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
+}
+
+/// An answer as it would go over the wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The status.
+    pub status: u16,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// What a client gets to see of its request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// No connection.
+    Refused,
+    /// A connection that dies without an answer.
+    Lost,
+    /// An answer whose body breaks off where this one ends.
+    CutOff(Reply),
+    /// An answer.
+    Answered(Reply),
+}
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Self {
+        let mut headers = answer.headers;
+        let mut kind = |kind: &str| headers.push(("content-type".to_owned(), kind.to_owned()));
+        let body = match answer.body {
+            Payload::Empty => Vec::new(),
+            Payload::Text(text) => text.into_bytes(),
+            Payload::Json(bytes) => {
+                kind("application/json");
+                bytes
+            }
+            Payload::Bytes(content_type, bytes) => {
+                kind(content_type);
+                bytes
+            }
+            Payload::Stream(pieces) => {
+                kind("application/x-ndjson");
+                pieces.concat()
+            }
+        };
+        Self { status: answer.status, headers, body }
+    }
+}
+
+impl InProcess {
+    /// Opens the state and seeds it. The address and the observer have no meaning here.
+    ///
+    /// # Errors
+    ///
+    /// A state file that can't be used.
+    pub fn open(mut options: Options) -> Result<Self, StoreError> {
+        let clock = Arc::clone(&options.clock);
+        let core = Core::open(&mut options, clock())?;
+        Ok(Self { core: Mutex::new(core), clock })
+    }
+
+    fn core(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Answers a request: the path with its query as sent, header names in lower case.
+    pub fn answer(&self, method: &str, target: &str, headers: Vec<(String, String)>, body: Vec<u8>) -> Reply {
+        let (path, query) = match target.split_once('?') {
+            Some((path, query)) => (path, Some(query.to_owned())),
+            None => (target, None),
+        };
+        let (method, path) = (method.to_owned(), path.to_owned());
+        let request = Request { method, path, query, headers, body, now: (self.clock)() };
+        self.core().answer(&request).into()
+    }
+
+    /// Everything that exists now.
+    pub fn world(&self) -> World {
+        self.core().world.clone()
+    }
+
+    /// Changes the world past all rules, as an operator would in between.
+    ///
+    /// # Errors
+    ///
+    /// A state file that can't be written; nothing is changed then.
+    pub fn edit(&self, change: impl FnOnce(&mut World)) -> Result<(), StoreError> {
+        self.core().edit(change)
+    }
+}
+
+impl Fault {
+    /// What the client sees, given how to have the request processed. A delay is the caller's to keep.
+    pub fn strike(&self, process: impl FnOnce() -> Reply) -> Outcome {
+        let reply = self.is_processed().then(process);
+        match (self, reply) {
+            (Self::Refuse, _) => Outcome::Refused,
+            (Self::CutAnswer, Some(reply)) => Outcome::CutOff(halved(reply)),
+            (Self::Garble, Some(reply)) => Outcome::Answered(halved(reply)),
+            (Self::Delay { .. }, Some(reply)) => Outcome::Answered(reply),
+            (Self::Answer { status, headers, body, .. }, _) => Outcome::Answered(Reply {
+                status: *status,
+                headers: headers.clone().into_iter().collect(),
+                body: body.clone().into_bytes(),
+            }),
+            _ => Outcome::Lost,
+        }
+    }
+}
+
+fn halved(mut reply: Reply) -> Reply {
+    reply.body.truncate(reply.body.len() / 2);
+    reply
+}
