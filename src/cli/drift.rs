@@ -11,7 +11,7 @@ use clap::Args;
 use super::Context;
 use super::metrics::MetricsFile;
 use super::prepare::{self, PlanArgs, Prepared};
-use super::show::{self, Format, Part};
+use super::show::{self, Asked, Format, Part};
 use crate::error::{self, Failure, Success};
 use crate::manifest;
 use crate::model::Api;
@@ -163,7 +163,8 @@ impl DriftCommand {
             .collect();
         let all = looks.len();
         let parts: Vec<Part> = looks.into_iter().map(Look::part).collect();
-        show::show(context, self.format, "drift", &parts);
+        let asked = if self.all_environments { Asked::All } else { Asked::One };
+        show::show(context, self.format, "drift", asked, &parts);
         if !failed.is_empty() {
             let what = text::count(failed.len(), "environment");
             let message = format!("{what} of {all} could not be compared: {}", failed.join(", "));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::prepare::{PlanArgs, Prepared};
-use super::show::{self, Format, Part};
+use super::show::{self, Asked, Format, Part};
 use super::{Context, saved};
 use crate::error::{Failure, Success};
 use crate::plan::PlanError;
@@ -46,7 +46,7 @@ impl PlanCommand {
             saved::write(path, document)?;
             context.ui.note(&format!("saved to {}", path.display()));
         }
-        show::show(context, self.format, "plan", &[part]);
+        show::show(context, self.format, "plan", Asked::One, &[part]);
         Ok(if pending { Success::ChangesPending } else { Success::Done })
     }
 
@@ -61,7 +61,7 @@ impl PlanCommand {
         // Where there is something else to it, the refusal is all there is to say.
         if let Ok((snapshot, plan)) = prepared.plan(prepared.connection.read()).await {
             let part = Part::new(prepared, prepared.origin(context), &snapshot, plan);
-            show::show(context, self.format, "plan", &[part]);
+            show::show(context, self.format, "plan", Asked::One, &[part]);
         }
         Err(refused.into())
     }

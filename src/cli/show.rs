@@ -24,6 +24,13 @@ pub(super) enum Format {
     Html,
 }
 
+/// What was asked for: one environment, or all of them. Programs get the same form for the same question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    One,
+    All,
+}
+
 /// One environment's part of what is shown.
 pub(super) struct Part {
     origin: Origin,
@@ -85,20 +92,20 @@ enum Environment<'a> {
 }
 
 /// Writes a report to stdout: of one environment, or of several.
-pub(super) fn show(context: &Context<'_>, format: Format, command: &str, parts: &[Part]) {
+pub(super) fn show(context: &Context<'_>, format: Format, command: &str, asked: Asked, parts: &[Part]) {
     let sections: Vec<Section<'_>> = parts.iter().map(Part::section).collect();
     match format {
         Format::Human => context.ui.result(&human::render(command, &sections)),
-        Format::Json => context.ui.data(&json_of(parts)),
+        Format::Json => context.ui.data(&json_of(asked, parts)),
         Format::Markdown => context.ui.result(&markdown::render(command, &sections)),
         // To the letter: the page's policy names the hashes of what is in it.
         Format::Html => context.ui.data(&html::render(command, &sections)),
     }
 }
 
-/// One environment is its document; several are a list of them.
-fn json_of(parts: &[Part]) -> String {
-    if let [part] = parts
+/// The document of one environment; a list, however many there are, where all were asked for.
+fn json_of(asked: Asked, parts: &[Part]) -> String {
+    if let ([part], Asked::One) = (parts, asked)
         && let Some(document) = part.document()
     {
         return text::json(document);
