@@ -196,8 +196,12 @@ on_both_apis! {
             let run = lab.run_with(&["plan", "--format", format, "--out", "plan.json"], &[("SOURCE_DATE_EPOCH", "1800000000")]).expect(0);
             (run.stdout, std::fs::read_to_string(lab.path().join("plan.json")).unwrap())
         };
-        for format in ["human", "json"] {
+        for format in ["human", "json", "markdown", "html"] {
             assert_eq!(made(format), made(format));
+        }
+        for format in ["mermaid", "dot"] {
+            let graph = || lab.run(&["graph", "--format", format]).expect(0).stdout;
+            assert_eq!(graph(), graph());
         }
         let (shown, saved) = made("json");
         assert_eq!(shown, saved, "what is printed is what is saved");

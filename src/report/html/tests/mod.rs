@@ -1,6 +1,7 @@
 //! Pages of plans: what is in them, and that nothing from outside can change what they are.
 //! May import `plan` and `model`.
 
+mod everything;
 mod hostile;
 mod parts;
 mod tokens;
