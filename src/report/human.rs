@@ -85,7 +85,8 @@ pub(super) fn are(number: usize) -> String {
     format!("{} {}", count(number, "service"), if number == 1 { "is" } else { "are" })
 }
 
-fn service(out: &mut String, plan: &Plan, shown: &ServicePlan, api: Api) {
+/// What happens to which service.
+fn heading(out: &mut String, shown: &ServicePlan) {
     let (mark, style) = match shown.kind {
         ServiceKind::Create => ("  +", GOOD),
         ServiceKind::Update => ("  ~", CHANGED),
@@ -108,6 +109,10 @@ fn service(out: &mut String, plan: &Plan, shown: &ServicePlan, api: Api) {
         )
     };
     let _ = writeln!(out, "{line}");
+}
+
+fn service(out: &mut String, plan: &Plan, shown: &ServicePlan, api: Api) {
+    heading(out, shown);
     if let Some(last) = &shown.last_change {
         let _ = writeln!(out, "{}{}", " ".repeat(FIELDS), styled(DIM, &last_change(last)));
     }
