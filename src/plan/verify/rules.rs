@@ -20,6 +20,8 @@ pub(super) struct Ends<'a> {
     embodied: BTreeMap<&'a ServiceId, &'a ServiceName>,
     /// Services that already have a successor which embodies a manifest.
     succeeded: BTreeSet<&'a str>,
+    /// The services of ours by the names that they have in the end; of several with one name, an active one.
+    holders: BTreeMap<&'a ServiceName, &'a LiveService>,
 }
 
 impl<'a> Ends<'a> {
@@ -33,7 +35,12 @@ impl<'a> Ends<'a> {
         let embodied: BTreeMap<_, _> = plan.ids.iter().map(|(name, id)| (id, name)).collect();
         let heirs = before.services.iter().filter(|service| embodied.contains_key(&service.id));
         let succeeded = heirs.filter_map(|heir| heir.tags.get(TAG_REPLACES)?.as_deref()).collect();
-        Self { policy, options, plan, before, after, embodied, succeeded }
+        let owned = |service: &&LiveService| policy.ownership.owns(&service.tags);
+        let mut ours: Vec<&LiveService> = after.services.values().filter(owned).collect();
+        // Later ones stay.
+        ours.sort_by_key(|service| service.active);
+        let holders = ours.into_iter().map(|service| (&service.name, service)).collect();
+        Self { policy, options, plan, before, after, embodied, succeeded, holders }
     }
 
     /// Every rule that the plan breaks.
@@ -113,13 +120,6 @@ impl<'a> Ends<'a> {
         self.before.services.iter().filter(removed).count()
     }
 
-    /// The service of ours that has a declared name in the end.
-    fn holder(&self, name: &ServiceName) -> Option<&LiveService> {
-        let named =
-            self.after.services.values().filter(|service| &service.name == name && self.owned(service));
-        named.max_by_key(|service| service.active)
-    }
-
     /// Version sets that a declared service had and that the one in its place hasn't.
     fn version_sets_lost(&self) -> usize {
         let declared = self
@@ -129,7 +129,7 @@ impl<'a> Ends<'a> {
             .filter_map(|service| Some((service, *self.embodied.get(&service.id)?)));
         declared
             .filter_map(|(service, name)| {
-                let after = self.holder(name).filter(|_| self.is_chosen(name))?;
+                let after = self.holders.get(name).copied().filter(|_| self.is_chosen(name))?;
                 let lost = service.version_sets.keys().filter(|set| !after.version_sets.contains_key(*set));
                 Some(lost.count())
             })
@@ -155,7 +155,8 @@ impl<'a> Ends<'a> {
             if (ruled || tagged) && orphan && self.is_lost(service) {
                 violations.push(format!("takes the protected service {id} out of use"));
             }
-            let moved = embodies.filter(|name| self.is_chosen(name)).and_then(|name| self.holder(name));
+            let moved =
+                embodies.filter(|name| self.is_chosen(name)).and_then(|name| self.holders.get(name).copied());
             if ruled && moved.is_some_and(|holder| &holder.id != id) {
                 violations.push(format!("replaces the protected service {id}"));
             }
