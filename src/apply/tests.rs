@@ -50,6 +50,8 @@ fn connect(api: Api, server: &Server) -> AnyApi {
         random: Arc::new(|| 0.5),
         watch: Arc::new(Deaf),
         stop: crate::remote::Stop::default(),
+        deadline: None,
+        budgets: crate::remote::Budgets::default(),
     };
     match api {
         Api::Classic => AnyApi::Classic(Classic::new(access).expect("a connection")),

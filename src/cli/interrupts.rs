@@ -3,6 +3,7 @@
 
 use super::Context;
 use crate::error::Failure;
+use crate::remote::Why;
 
 /// The signals that ask a process to end. They are caught from the moment this is made: nothing that is sent
 /// afterwards can be cut off by one.
@@ -67,7 +68,7 @@ impl Interrupts {
         let (sender, second) = tokio::sync::oneshot::channel();
         tokio::spawn(async move {
             signals.next().await;
-            stop.wish();
+            stop.wish(Why::Interrupt);
             ui.note("interrupted: requests in flight are brought to their end, nothing new is begun");
             signals.next().await;
             let _ = sender.send(());

@@ -12,7 +12,9 @@ use amigops::model::{
     AgentId, Endpoint, LatestVersion, LiveService, Need, NewService, Pin, ServiceId, ServiceUpdate,
     SmokeTest, VersionSet,
 };
-use amigops::remote::{Access, ApiError, Cause, Credentials, Platform, ReadApi, Stop, Watch, WriteApi};
+use amigops::remote::{
+    Access, ApiError, Budgets, Cause, Credentials, Platform, ReadApi, Stop, Watch, WriteApi,
+};
 use serde_json::{Map, Value, json};
 
 use crate::harness::wall_clock;
@@ -101,6 +103,8 @@ impl Bench {
             random: Arc::new(|| 0.0),
             watch: Arc::clone(&ears) as Arc<dyn Watch>,
             stop: Stop::default(),
+            deadline: None,
+            budgets: Budgets::default(),
         };
         let api = Platform::new(access, None).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
