@@ -20,6 +20,8 @@ pub struct Settings<'a> {
     /// Services that existed when the plan was made: a create whose answer was lost is looked up among
     /// the others.
     pub known: BTreeSet<ServiceId>,
+    /// The date, for the names of what is set aside.
+    pub today: &'a str,
     /// Whether to begin no further step.
     pub stop: &'a dyn Fn() -> bool,
 }
@@ -130,7 +132,7 @@ pub async fn run<A: WriteApi>(
     settings: &Settings<'_>,
     events: &mut dyn FnMut(Event),
 ) -> Report {
-    let runner = Runner::new(api, &settings.known);
+    let runner = Runner::new(api, &settings.known, settings.today);
     let mut queue = Queue::new(plan);
     let mut report = Report::default();
     let mut running = FuturesUnordered::new();

@@ -21,6 +21,14 @@ pub enum StepFailure {
         /// What became of the old service.
         undo: Undo,
     },
+    /// Another run has made the same service at the same time.
+    #[error("another run has made the same service just now: {other}; ours, {own}, is set aside; plan again")]
+    Rival {
+        /// The other one.
+        other: ServiceId,
+        /// Ours.
+        own: ServiceId,
+    },
     /// A conversation did not go as expected.
     #[error("the agent's answer does not match `{expected}`: {answer}")]
     Unexpected {
@@ -50,7 +58,7 @@ impl StepFailure {
     pub fn hints(&self) -> &[String] {
         match self {
             Self::Request(error) | Self::HandOver { activation: error, .. } => &error.hints,
-            Self::Unexpected { .. } => &[],
+            Self::Rival { .. } | Self::Unexpected { .. } => &[],
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod engine;
 mod event;
+mod rivals;
 #[cfg(test)]
 mod simulation;
 mod step;

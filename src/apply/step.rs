@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 use super::event::{StepFailure, Undo};
+use super::rivals::Seen;
 use crate::model::{
     BehaviorSetId, Endpoint, LiveService, NewService, ServiceId, ServiceName, ServiceUpdate, SmokeTest,
     TAG_REPLACES,
@@ -36,16 +37,27 @@ struct HandOver<'a> {
 
 /// Runs steps of one plan and remembers which services they created.
 pub(super) struct Runner<'a, A> {
-    api: &'a A,
-    known: &'a BTreeSet<ServiceId>,
+    pub(super) api: &'a A,
+    /// Services that existed when the plan was made.
+    pub(super) known: &'a BTreeSet<ServiceId>,
+    /// The date, for names.
+    pub(super) today: &'a str,
     created: RefCell<BTreeMap<StepId, ServiceId>>,
+    pub(super) seen: Seen,
     /// A behavior set's list of services is read, changed and written whole: one step at a time.
     behavior_sets: RefCell<BTreeMap<BehaviorSetId, Rc<Mutex<()>>>>,
 }
 
 impl<'a, A: WriteApi> Runner<'a, A> {
-    pub(super) fn new(api: &'a A, known: &'a BTreeSet<ServiceId>) -> Self {
-        Self { api, known, created: RefCell::default(), behavior_sets: RefCell::default() }
+    pub(super) fn new(api: &'a A, known: &'a BTreeSet<ServiceId>, today: &'a str) -> Self {
+        Self {
+            api,
+            known,
+            today,
+            created: RefCell::default(),
+            seen: Seen::default(),
+            behavior_sets: RefCell::default(),
+        }
     }
 
     /// Runs a step; gives the id of a service that it created or put in another's place.
@@ -53,6 +65,7 @@ impl<'a, A: WriteApi> Runner<'a, A> {
         match &step.action {
             Action::Create(new) => {
                 let id = self.create(new).await?;
+                self.is_alone(new, &id).await?;
                 self.created.borrow_mut().insert(step.id, id.clone());
                 return Ok(Some(id));
             }
@@ -131,7 +144,7 @@ impl<'a, A: WriteApi> Runner<'a, A> {
 
     /// Changes a service; when the answer to a new name is lost, looks whether it has the name before it is
     /// sent again.
-    async fn update(
+    pub(super) async fn update(
         &self,
         id: &ServiceId,
         update: &ServiceUpdate,
@@ -227,7 +240,9 @@ impl<'a, A: WriteApi> Runner<'a, A> {
         }
         let holder = seen.iter().flatten().find(|service| service.active && &service.name == old_name);
         if let Some(holder) = holder {
-            // The name is taken: giving it back would make a namesake.
+            // The name is taken: giving it back would make a namesake. What was to have it is of no use any more;
+            // where that can't be set aside, the next run does it.
+            self.set_aside(new, seen.as_deref().unwrap_or_default()).await.ok();
             return Err(StepFailure::HandOver { activation, undo: Undo::Taken(holder.id.clone()) });
         }
         let undo = match self.give_back(old, old_name, &reserved).await {

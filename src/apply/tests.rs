@@ -76,6 +76,7 @@ async fn apply(api: &AnyApi, snapshot: &Snapshot, plan: &Plan, steps: usize) -> 
     let settings = Settings {
         parallelism: 4,
         known: snapshot.services.iter().map(|service| service.id.clone()).collect(),
+        today: "2026-11-22",
         stop: &|| left.get() == 0,
     };
     let mut events = |event: super::Event| {

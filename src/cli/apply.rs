@@ -233,6 +233,7 @@ impl Run<'_> {
         let settings = Settings {
             parallelism: context.global.parallelism.into(),
             known: snapshot.services.iter().map(|service| service.id.clone()).collect::<BTreeSet<_>>(),
+            today: &self.prepared.options.today,
             stop: &|| context.stop.is_wished(),
         };
         let lines = progress::Lines::new(plan);

@@ -304,6 +304,7 @@ async fn work(sim: &Sim, api: &AnyApi, stop: &Stop) -> Ended {
     let settings = Settings {
         parallelism: sim.case.parallelism,
         known: snapshot.services.iter().map(|service| service.id.clone()).collect::<BTreeSet<_>>(),
+        today: &options.today,
         stop: &|| stop.is_wished(),
     };
     let report = run(api, &plan, &settings, &mut |_: Event| {}).await;
