@@ -2,6 +2,7 @@
 
 mod apply;
 mod base;
+mod carry_out;
 mod completions;
 mod connect;
 mod drift;
