@@ -44,6 +44,11 @@ impl Story {
         self.ids.replace(plan.ids.clone());
     }
 
+    /// What has become of a step so far.
+    fn heard(&self, step: StepId, outcome: Outcome) {
+        self.report.borrow_mut().outcomes.insert(step, outcome);
+    }
+
     /// A run that has begun, and has come to an end of some kind.
     fn end(&self, report: Report, converged: Option<bool>, ids: BTreeMap<ServiceName, ServiceId>) {
         self.report.replace(report);
@@ -114,20 +119,35 @@ impl<'a> Run<'a> {
     /// Tells what is known of a run that was stopped at once.
     fn cut_off(&self) {
         let mut report = self.story.report.take();
-        let told = report.outcomes.keys().copied().collect();
+        let told = told(&report);
         for step in &self.plan.steps {
             report.outcomes.entry(step.id).or_insert(Outcome::Interrupted);
         }
         report.interrupted = true;
-        self.not_begun(&report, &told);
+        self.tell_others(&report, &told);
         let ids = known_ids(self.plan, &report);
+        self.tell_end(&report, None, &ids);
         self.story.end(report, None, ids);
     }
 
-    /// Tells programs of the steps that were never begun.
-    fn not_begun(&self, report: &Report, told: &BTreeSet<StepId>) {
+    /// Tells people how it ended, in words that are heard even where remarks are not wanted if something is left.
+    fn tell_end(&self, report: &Report, converged: Option<bool>, ids: &BTreeMap<ServiceName, ServiceId>) {
+        let ui = self.context.ui;
+        let words = progress::end(self.plan, report, converged);
+        if report.is_complete() {
+            ui.note(words.trim_end())
+        } else {
+            ui.error(&words)
+        }
+        if self.format == Format::Human {
+            ui.result(&progress::ids(self.plan, ids));
+        }
+    }
+
+    /// Tells programs of the steps that they have not heard of yet.
+    fn tell_others(&self, report: &Report, told: &BTreeSet<StepId>) {
         if self.format == Format::Json {
-            let lines = events::not_begun(self.plan, report, told);
+            let lines = events::others(self.plan, report, told);
             lines.iter().for_each(|line| self.context.ui.data(line));
         }
     }
@@ -155,21 +175,25 @@ impl<'a> Run<'a> {
             {
                 context.ui.data(&line);
             }
-            if let Event::Ended { step, outcome, .. } = event {
-                self.story.report.borrow_mut().outcomes.insert(step, outcome);
-                context.ui.advance_progress();
+            match event {
+                // Until its end is known, nobody knows what became of it.
+                Event::Started(step) => self.story.heard(step, Outcome::Unknown),
+                Event::Ended { step, outcome, .. } => {
+                    self.story.heard(step, outcome);
+                    context.ui.advance_progress();
+                }
             }
         };
         let report = apply::run(self.prepared.connection.write(), plan, &settings, &mut hear).await;
         context.ui.end_progress();
-        let told = self.story.report.borrow().outcomes.keys().copied().collect();
-        self.not_begun(&report, &told);
+        let told = told(&self.story.report.replace(report.clone()));
+        self.tell_others(&report, &told);
         report
     }
 
     /// Reads the live state back, and says how it all ended. No exit code says less than what is said here.
     async fn conclude(&self, report: Report) -> Result<Success, Failure> {
-        let Self { context, prepared, plan, scope, format, .. } = *self;
+        let Self { prepared, plan, scope, .. } = *self;
         let again =
             if report.interrupted { None } else { Some(prepared.plan(prepared.connection.read()).await) };
         let converged = match &again {
@@ -179,14 +203,11 @@ impl<'a> Run<'a> {
             Some(Err(_)) if scope == Scope::ThePlan => None,
             Some(Err(_)) => Some(false),
         };
-        context.ui.note(progress::end(plan, &report, converged).trim_end());
         let ids = match &again {
             Some(Ok((_, rest))) => rest.ids.clone(),
             _ => known_ids(plan, &report),
         };
-        if format == Format::Human {
-            context.ui.result(&progress::ids(plan, &ids));
-        }
+        self.tell_end(&report, converged, &ids);
         let result = self.result(&report, again);
         self.story.end(report, converged, ids);
         result
@@ -233,6 +254,12 @@ impl<'a> Run<'a> {
             None => Ok(Success::Done),
         }
     }
+}
+
+/// The steps whose end programs have heard of.
+fn told(report: &Report) -> BTreeSet<StepId> {
+    let ended = report.outcomes.iter().filter(|(_, outcome)| **outcome != Outcome::Unknown);
+    ended.map(|(step, _)| *step).collect()
 }
 
 /// Whether what is left to do after a plan was applied is none of what had to be done.
