@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::Context;
-use super::carry_out::{Format, Run, Scope, Story};
+use super::carry_out::{Format, Run, Scope};
 use super::prepare::{PlanArgs, Prepared};
 use super::saved;
+use super::story::Story;
+use super::summary_file::SummaryFile;
 use crate::error::{self, Failure, Success};
 use crate::plan::{self, Origin, Plan, PlanError};
 use crate::plan_file::Document;
@@ -31,15 +33,25 @@ pub(super) struct Apply {
     /// Overwrite what --base tells to have changed live since, and what this branch is behind of
     #[arg(long)]
     overwrite_drift: bool,
+    /// Add what became of the run to the end of FILE, as Markdown for the page of a CI job
+    #[arg(long, value_name = "FILE")]
+    summary: Option<PathBuf>,
 }
 
 impl Apply {
     /// Plans, shows the plan, asks, runs it, and reads back what became of it.
     pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
-        let story = Story::default();
-        let result = match &self.saved {
-            Some(path) => self.apply_saved(context, path, &story).await,
-            None => self.apply_now(context, &story).await,
+        let story = Story::new(context.global.env.as_deref());
+        // Before anything is sent: a run that can't be summed up at its end is not begun.
+        let result = match self.summary.as_deref().map(SummaryFile::open).transpose() {
+            Ok(mut summary) => {
+                let result = self.apply(context, &story).await;
+                match &mut summary {
+                    Some(summary) => summary.add(context, &story, result),
+                    None => result,
+                }
+            }
+            Err(failure) => Err(failure),
         };
         if self.format == Format::Json {
             // What kept a run from its end, or from its beginning, is told there, too.
@@ -49,21 +61,28 @@ impl Apply {
         result
     }
 
+    async fn apply(&self, context: &Context<'_>, story: &Story) -> Result<Success, Failure> {
+        match &self.saved {
+            Some(path) => self.apply_saved(context, path, story).await,
+            None => self.apply_now(context, story).await,
+        }
+    }
+
     async fn apply_now(&self, context: &Context<'_>, story: &Story) -> Result<Success, Failure> {
-        let prepared = Prepared::new(context, &self.plan)?;
+        let prepared = story.prepared(Prepared::new(context, &self.plan)?);
         if !self.overwrite_drift {
             prepared.can_tell_conflicts(&self.plan)?;
         }
         let (snapshot, plan) = prepared.plan(prepared.connection.read()).await?;
-        let origin = prepared.origin(context);
-        self.show(context, &plan, &origin, || prepared.document(&origin, &snapshot, &plan));
+        let (plan, origin) = story.planned(plan, prepared.origin(context));
+        self.show(context, plan, origin, || prepared.document(origin, &snapshot, plan));
         if plan.is_empty() {
-            story.nothing_to_do(&plan);
+            story.nothing_to_do(plan);
             return Ok(Success::Done);
         }
-        self.refuse_conflicts(&plan)?;
-        self.approve(context, &prepared)?;
-        Run::new(context, &prepared, &plan, Scope::Everything, self.format, story).carry_out(&snapshot).await
+        self.refuse_conflicts(plan)?;
+        self.approve(context, prepared)?;
+        Run::new(context, prepared, plan, Scope::Everything, self.format, story).carry_out(&snapshot).await
     }
 
     /// Applies a saved plan, which has been approved by being handed over, if it belongs here and still fits.
@@ -76,20 +95,22 @@ impl Apply {
         // Held to the end: what the file says is read only then.
         let _claimed = saved::claim(path)?;
         let document = saved::read(path)?;
+        story.is_for(&document.environment);
         saved::is_for(&document, context)?;
         let environment = Some(document.environment.as_str());
-        let prepared = Prepared::for_environment(context, &PlanArgs::of(&document.options), environment)?;
-        saved::belongs(&document, &prepared)?;
-        let plan = document.plan();
-        let snapshot = saved::fits(&document, &prepared).await?;
-        self.show(context, &plan, &document.origin(), || document.clone());
+        let args = PlanArgs::of(&document.options);
+        let prepared = story.prepared(Prepared::for_environment(context, &args, environment)?);
+        saved::belongs(&document, prepared)?;
+        let (plan, origin) = story.planned(document.plan(), document.origin());
+        let snapshot = saved::fits(&document, prepared).await?;
+        self.show(context, plan, origin, || document.clone());
         if plan.is_empty() {
-            story.nothing_to_do(&plan);
+            story.nothing_to_do(plan);
             return Ok(Success::Done);
         }
-        self.refuse_conflicts(&plan)?;
+        self.refuse_conflicts(plan)?;
         saved::mark(context, path, &document)?;
-        Run::new(context, &prepared, &plan, Scope::ThePlan, self.format, story).carry_out(&snapshot).await
+        Run::new(context, prepared, plan, Scope::ThePlan, self.format, story).carry_out(&snapshot).await
     }
 
     fn show(&self, context: &Context<'_>, plan: &Plan, origin: &Origin, document: impl FnOnce() -> Document) {

@@ -1,7 +1,6 @@
 //! A plan that has been approved, carried out: its steps, the read-back, and what is told of both. May import
 //! everything.
 
-use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
 use clap::ValueEnum;
@@ -9,6 +8,7 @@ use clap::ValueEnum;
 use super::Context;
 use super::interrupts::Interrupts;
 use super::prepare::Prepared;
+use super::story::{End, Story};
 use crate::apply::{self, Event, Outcome, Report, Settings};
 use crate::error::{Failure, Success};
 use crate::model::{ServiceId, ServiceName, Snapshot};
@@ -24,43 +24,6 @@ pub(super) enum Format {
     Human,
     /// For programs: a JSON document a line
     Json,
-}
-
-/// How a run went, as far as it went: for whoever tells its end.
-#[derive(Default)]
-pub(super) struct Story {
-    /// How each step ended; empty where none was begun.
-    report: RefCell<Report>,
-    /// Whether the live state is as the plan wanted it; none where it was not read back.
-    converged: Cell<Option<bool>>,
-    /// The ids of the declared services, by name, as far as they are known.
-    ids: RefCell<BTreeMap<ServiceName, ServiceId>>,
-}
-
-impl Story {
-    /// A plan without a step: all is as declared.
-    pub(super) fn nothing_to_do(&self, plan: &Plan) {
-        self.converged.set(Some(true));
-        self.ids.replace(plan.ids.clone());
-    }
-
-    /// What has become of a step so far.
-    fn heard(&self, step: StepId, outcome: Outcome) {
-        self.report.borrow_mut().outcomes.insert(step, outcome);
-    }
-
-    /// A run that has begun, and has come to an end of some kind.
-    fn end(&self, report: Report, converged: Option<bool>, ids: BTreeMap<ServiceName, ServiceId>) {
-        self.report.replace(report);
-        self.converged.set(converged);
-        self.ids.replace(ids);
-    }
-
-    /// The last line for programs.
-    pub(super) fn conclusion(&self, error: Option<&str>, exit_code: u8) -> String {
-        let end = events::End { converged: self.converged.get(), ids: &self.ids.borrow(), error };
-        events::conclusion(&self.report.borrow(), &end, exit_code)
-    }
 }
 
 /// What must be as declared when all steps are done.
@@ -102,7 +65,7 @@ impl<'a> Run<'a> {
         let mut interrupts = Interrupts::listen(self.context)?;
         let whole = async {
             let report = self.steps(snapshot).await;
-            self.conclude(report).await
+            self.conclude(&report).await
         };
         tokio::select! {
             result = whole => result,
@@ -118,29 +81,30 @@ impl<'a> Run<'a> {
 
     /// Tells what is known of a run that was stopped at once.
     fn cut_off(&self) {
-        let mut report = self.story.report.take();
+        let mut report = self.story.report();
         let told = told(&report);
         for step in &self.plan.steps {
             report.outcomes.entry(step.id).or_insert(Outcome::Interrupted);
         }
         report.interrupted = true;
         self.tell_others(&report, &told);
-        let ids = known_ids(self.plan, &report);
-        self.tell_end(&report, None, &ids);
-        self.story.end(report, None, ids);
+        let end = End { ids: known_ids(self.plan, &report), ..End::default() };
+        self.tell_end(&report, &end);
+        self.story.steps_ended(report);
+        self.story.ends(end);
     }
 
     /// Tells people how it ended, in words that are heard even where remarks are not wanted if something is left.
-    fn tell_end(&self, report: &Report, converged: Option<bool>, ids: &BTreeMap<ServiceName, ServiceId>) {
+    fn tell_end(&self, report: &Report, end: &End) {
         let ui = self.context.ui;
-        let words = progress::end(self.plan, report, converged);
+        let words = progress::end(self.plan, report, end.converged);
         if report.is_complete() {
             ui.note(words.trim_end())
         } else {
             ui.error(&words)
         }
         if self.format == Format::Human {
-            ui.result(&progress::ids(self.plan, ids));
+            ui.result(&progress::ids(self.plan, &end.ids));
         }
     }
 
@@ -186,13 +150,13 @@ impl<'a> Run<'a> {
         };
         let report = apply::run(self.prepared.connection.write(), plan, &settings, &mut hear).await;
         context.ui.end_progress();
-        let told = told(&self.story.report.replace(report.clone()));
+        let told = told(&self.story.steps_ended(report.clone()));
         self.tell_others(&report, &told);
         report
     }
 
     /// Reads the live state back, and says how it all ended. No exit code says less than what is said here.
-    async fn conclude(&self, report: Report) -> Result<Success, Failure> {
+    async fn conclude(&self, report: &Report) -> Result<Success, Failure> {
         let Self { prepared, plan, scope, .. } = *self;
         let again =
             if report.interrupted { None } else { Some(prepared.plan(prepared.connection.read()).await) };
@@ -205,12 +169,18 @@ impl<'a> Run<'a> {
         };
         let ids = match &again {
             Some(Ok((_, rest))) => rest.ids.clone(),
-            _ => known_ids(plan, &report),
+            _ => known_ids(plan, report),
         };
-        self.tell_end(&report, converged, &ids);
-        let result = self.result(&report, again);
-        self.story.end(report, converged, ids);
-        result
+        let differing = match &again {
+            Some(Ok((_, rest))) if converged == Some(false) && report.is_complete() => {
+                rest.services.iter().map(|shown| shown.name.clone()).collect()
+            }
+            _ => Vec::new(),
+        };
+        let end = End { converged, ids, differing };
+        self.tell_end(report, &end);
+        self.story.ends(end);
+        self.result(report, again)
     }
 
     /// What the process ends with, and what is left to say.
@@ -243,11 +213,12 @@ impl<'a> Run<'a> {
             }
             // All is done: no refusal may say that nothing was sent.
             Some(Err(Failure::Plan(error))) => {
-                ui.note("the live state was read back, and no new plan can be made:");
-                error
-                    .problems
-                    .iter()
-                    .for_each(|problem| ui.note(&format!("  {}", text::visible(&problem.message))));
+                let mut reason = "the live state was read back, and no new plan can be made:".to_owned();
+                for problem in &error.problems {
+                    reason.push_str(&format!("\n  {}", text::visible(&problem.message)));
+                }
+                ui.note(&reason);
+                self.story.says(reason);
                 if self.scope == Scope::ThePlan { Ok(Success::Done) } else { Err(Failure::NotConverged) }
             }
             Some(Err(failure)) => Err(failure),

@@ -24,6 +24,8 @@ mod rewrite;
 mod saved;
 mod schema;
 mod show;
+mod story;
+mod summary_file;
 mod validate;
 
 use std::ffi::OsString;

@@ -86,7 +86,7 @@ pub(super) const INTERRUPTED: &str = "the run was interrupted";
 /// What to do about a step of which nothing is known.
 pub(super) const KNOWN_AGAIN: &str = "plan again: the plan shows whether it was carried out; apply to go on";
 /// What to do about a step that waits for another.
-pub(super) const FOLLOWS: &str = "when that one can be done, plan and apply again: this one follows";
+pub(super) const FOLLOWS: &str = "plan and apply again when the step that it waits for can be done";
 /// What to do about a step that was not begun.
 pub(super) const GO_ON: &str = "plan and apply again to go on";
 

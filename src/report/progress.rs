@@ -78,7 +78,8 @@ pub fn retrying(endpoint: Endpoint, wait: Duration, error: &str) -> String {
     format!("{} {words}", styled(CHANGED, "↻"))
 }
 
-fn seconds(duration: Duration) -> String {
+/// A time in words.
+pub(super) fn seconds(duration: Duration) -> String {
     if duration >= Duration::from_secs(10) {
         format!("{:.0} s", duration.as_secs_f64().ceil())
     } else {
