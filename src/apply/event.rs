@@ -54,6 +54,13 @@ pub enum Undo {
 }
 
 impl StepFailure {
+    /// A request that failed with these words, for tests of those who tell of it.
+    #[cfg(test)]
+    pub(crate) fn told(message: &str, hints: &[&str]) -> Self {
+        let error = ApiError::setup(message);
+        Self::Request(hints.iter().fold(error, |error, hint| error.hint(*hint)))
+    }
+
     /// What to do next.
     pub fn hints(&self) -> &[String] {
         match self {
@@ -74,6 +81,8 @@ pub enum Outcome {
     Blocked(StepId),
     /// It was not begun, because the run was interrupted.
     Interrupted,
+    /// It was begun, and the run was stopped before its end was known: it may have been carried out.
+    Unknown,
 }
 
 /// What happens, as it happens.
@@ -92,6 +101,19 @@ pub enum Event {
     },
 }
 
+/// How many steps ended how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Steps that are done.
+    pub done: usize,
+    /// Steps that failed.
+    pub failed: usize,
+    /// Steps that were not begun.
+    pub not_attempted: usize,
+    /// Steps that were begun, and whose end is not known.
+    pub unknown: usize,
+}
+
 /// How a run ended: every step of the plan is here.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
@@ -102,15 +124,18 @@ pub struct Report {
 }
 
 impl Report {
-    /// How many steps are done, failed, and not begun.
-    pub fn counts(&self) -> (usize, usize, usize) {
-        let count =
-            |test: fn(&Outcome) -> bool| self.outcomes.values().filter(|outcome| test(outcome)).count();
-        (
-            count(|outcome| matches!(outcome, Outcome::Done(_))),
-            count(|outcome| matches!(outcome, Outcome::Failed(_))),
-            count(|outcome| matches!(outcome, Outcome::Blocked(_) | Outcome::Interrupted)),
-        )
+    /// How many steps ended how.
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for outcome in self.outcomes.values() {
+            match outcome {
+                Outcome::Done(_) => counts.done += 1,
+                Outcome::Failed(_) => counts.failed += 1,
+                Outcome::Blocked(_) | Outcome::Interrupted => counts.not_attempted += 1,
+                Outcome::Unknown => counts.unknown += 1,
+            }
+        }
+        counts
     }
 
     /// Whether every step is done.

@@ -15,4 +15,4 @@ mod step;
 mod tests;
 
 pub use engine::{Settings, run};
-pub use event::{Event, Outcome, Report, StepFailure, Undo};
+pub use event::{Counts, Event, Outcome, Report, StepFailure, Undo};

@@ -116,8 +116,12 @@ impl<'a, A: WriteApi> Runner<'a, A> {
             if !error.may_have_happened() {
                 return Err(error);
             }
-            if let Some(id) = self.find(new).await? {
-                return Ok(id);
+            match self.find(new).await {
+                Ok(Some(id)) => return Ok(id),
+                Ok(None) => {}
+                // That nobody may look for it any more does not undo it.
+                Err(failed) if failed.cause == Cause::Interrupted => return Err(error),
+                Err(failed) => return Err(failed),
             }
             attempt += 1;
             if attempt > CREATE_ATTEMPTS {

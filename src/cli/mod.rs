@@ -2,6 +2,7 @@
 
 mod apply;
 mod base;
+mod carry_out;
 mod completions;
 mod connect;
 mod drift;
@@ -23,6 +24,8 @@ mod rewrite;
 mod saved;
 mod schema;
 mod show;
+mod story;
+mod summary_file;
 mod validate;
 
 use std::ffi::OsString;

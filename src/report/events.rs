@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::outcomes::{self, Why};
 use super::progress::{subject, words};
 use super::text;
-use crate::apply::{Event, Outcome, Report};
+use crate::apply::{Counts, Event, Outcome, Report};
 use crate::model::{ServiceId, ServiceName};
 use crate::plan::{Plan, Step, StepId};
 
@@ -66,6 +67,14 @@ enum Ending {
         reason: &'static str,
         /// The step that failed, or that was not attempted either.
         waits_for: Option<StepId>,
+        /// What to do next.
+        help: Vec<String>,
+    },
+    /// It was begun, and the run was stopped: it may have been carried out.
+    Unknown {
+        reason: &'static str,
+        /// What to do next.
+        help: Vec<String>,
     },
 }
 
@@ -80,6 +89,8 @@ struct Conclusion<'a> {
     failed: usize,
     /// Steps that were not begun.
     not_attempted: usize,
+    /// Steps that were begun, and whose end is not known.
+    unknown: usize,
     /// Whether the run was told to stop.
     interrupted: bool,
     /// Whether the live state is as the plan wanted it; none where it was not read back.
@@ -114,19 +125,19 @@ pub fn event(plan: &Plan, event: &Event) -> Option<String> {
     })
 }
 
-/// A line for each step that was never begun: those that have not been told of.
-pub fn not_begun(plan: &Plan, report: &Report, told: &BTreeSet<StepId>) -> Vec<String> {
+/// A line for each step that has not been told of: those that were never begun, and those whose end is not known.
+pub fn others(plan: &Plan, report: &Report, told: &BTreeSet<StepId>) -> Vec<String> {
     let left = plan.steps.iter().filter(|step| !told.contains(&step.id));
     left.filter_map(|step| Some(ended(step, report.outcomes.get(&step.id)?, None))).collect()
 }
 
 /// The last line: how it ended, with the exit code that the process will have.
 pub fn conclusion(report: &Report, end: &End<'_>, exit_code: u8) -> String {
-    let (done, failed, not_attempted) = report.counts();
+    let Counts { done, failed, not_attempted, unknown } = report.counts();
     let End { converged, ids, error } = *end;
     let interrupted = report.interrupted;
     let conclusion =
-        Conclusion { exit_code, done, failed, not_attempted, interrupted, converged, ids, error };
+        Conclusion { exit_code, done, failed, not_attempted, unknown, interrupted, converged, ids, error };
     line(&Line::Result(conclusion))
 }
 
@@ -138,13 +149,22 @@ fn ended(step: &Step, outcome: &Outcome, took: Option<Duration>) -> String {
     let how = match outcome {
         Outcome::Done(made) => Ending::Done { service_id: made.as_ref().or(subject(step)).cloned() },
         Outcome::Failed(failure) => {
-            Ending::Failed { error: failure.to_string(), help: failure.hints().to_vec() }
+            Ending::Failed { error: failure.to_string(), help: Why::Failed(failure).help() }
         }
         Outcome::Blocked(before) => {
-            Ending::NotAttempted { reason: "a step that it waits for is not done", waits_for: Some(*before) }
+            let reason = "a step that it waits for is not done";
+            Ending::NotAttempted {
+                reason,
+                waits_for: Some(*before),
+                help: vec![outcomes::FOLLOWS.to_owned()],
+            }
         }
-        // One that had begun may have been carried out: a new plan knows.
-        Outcome::Interrupted => Ending::NotAttempted { reason: "the run was interrupted", waits_for: None },
+        Outcome::Interrupted => Ending::NotAttempted {
+            reason: outcomes::INTERRUPTED,
+            waits_for: None,
+            help: Why::Interrupted.help(),
+        },
+        Outcome::Unknown => Ending::Unknown { reason: outcomes::UNKNOWN, help: Why::Unknown.help() },
     };
     line(&Line::StepEnded { step: name(step), how, seconds: took.map(|took| took.as_secs_f64()) })
 }

@@ -15,6 +15,9 @@ pub mod html;
 pub mod human;
 pub mod markdown;
 pub mod metrics;
+mod outcomes;
+#[cfg(test)]
+mod outcomes_tests;
 pub mod pins;
 pub mod problems_json;
 pub mod progress;

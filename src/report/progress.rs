@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use super::outcomes::{Left, Why, describe, left};
 use super::text::{BAD, CHANGED, DIM, GOOD, STRONG, count, padded, short_id, styled, visible};
-use crate::apply::{Event, Outcome, Report};
+use crate::apply::{Counts, Event, Outcome, Report};
 use crate::model::{Endpoint, Retire, ServiceId, ServiceName};
 use crate::plan::{Action, Plan, ServiceKind, Step, Target};
 
 /// The widest column of names.
 const MAX_NAME: usize = 28;
+/// The most steps of a kind that the end of a run names.
+const MOST_LEFT: usize = 20;
 
 /// The lines of a run, with columns as wide as the plan's names need.
 #[derive(Debug)]
@@ -59,7 +62,7 @@ fn ended(step: &Step, outcome: &Outcome, took: Duration, columns: usize) -> Opti
             }
             line
         }
-        Outcome::Blocked(_) | Outcome::Interrupted => return None,
+        Outcome::Blocked(_) | Outcome::Interrupted | Outcome::Unknown => return None,
     })
 }
 
@@ -75,7 +78,8 @@ pub fn retrying(endpoint: Endpoint, wait: Duration, error: &str) -> String {
     format!("{} {words}", styled(CHANGED, "↻"))
 }
 
-fn seconds(duration: Duration) -> String {
+/// A time in words.
+pub(super) fn seconds(duration: Duration) -> String {
     if duration >= Duration::from_secs(10) {
         format!("{:.0} s", duration.as_secs_f64().ceil())
     } else {
@@ -120,46 +124,75 @@ pub(super) fn words(step: &Step) -> String {
     }
 }
 
-/// How the run ended, with what was not begun and why.
+/// How the run ended, with all that is not done, why, and what to do. Where there is much of it, the first steps
+/// of each kind are named, and it is said how many more there are.
 pub fn end(plan: &Plan, report: &Report, converged: Option<bool>) -> String {
-    let (done, failed, left) = report.counts();
+    let left = left(plan, report);
     let mut out = String::new();
-    for step in &plan.steps {
-        let Some(outcome) = report.outcomes.get(&step.id) else { continue };
-        let why = match outcome {
-            Outcome::Blocked(before) => plan.step(*before).map_or_else(String::new, |before| {
-                format!("not attempted: waits for `{}`", describe(before))
-            }),
-            Outcome::Interrupted => "not attempted: interrupted".to_owned(),
-            Outcome::Done(_) | Outcome::Failed(_) => continue,
-        };
-        let _ = writeln!(out, "{} {}: {why}", styled(CHANGED, "·"), describe(step));
+    let of = |kind: fn(&Why<'_>) -> bool| left.iter().filter(move |left| kind(&left.why)).copied();
+    list(&mut out, of(|why| matches!(why, Why::Failed(_))).collect(), "failed");
+    list(&mut out, of(|why| matches!(why, Why::Unknown)).collect(), "may have been carried out");
+    list(&mut out, of(|why| why.is_not_attempted()).collect(), "were not attempted");
+    let _ = writeln!(out, "{}", verdict(plan, report, converged));
+    for line in next(&left) {
+        let _ = writeln!(out, "{line}");
     }
+    out
+}
+
+fn list(out: &mut String, left: Vec<Left<'_>>, what: &str) {
+    for Left { step, why } in left.iter().take(MOST_LEFT) {
+        let (name, reason) = (describe(step), visible(&why.reason()));
+        let _ = match why {
+            Why::Failed(_) => writeln!(out, "{} {name}: {}", styled(BAD, "✗"), styled(BAD, &reason)),
+            Why::Unknown => writeln!(out, "{} {name}: unknown: {reason}", styled(BAD, "?")),
+            _ => writeln!(out, "{} {name}: not attempted: {reason}", styled(CHANGED, "·")),
+        };
+        // What to do about the others is the same for all of them, and is said once.
+        let help = if matches!(why, Why::Failed(_)) { why.help() } else { Vec::new() };
+        for hint in help {
+            let _ = writeln!(out, "    {}", styled(DIM, &format!("→ {}", visible(&hint))));
+        }
+    }
+    let hidden = left.len().saturating_sub(MOST_LEFT);
+    if hidden > 0 {
+        let _ = writeln!(out, "  and {hidden} more {what}");
+    }
+}
+
+fn verdict(plan: &Plan, report: &Report, converged: Option<bool>) -> String {
+    let Counts { done, failed, not_attempted, unknown } = report.counts();
     let read_back = match converged {
         Some(true) => "read back: converged",
         Some(false) => "read back: not converged",
         None => "not read back",
     };
-    let total = plan.steps.len();
-    let line = if report.is_complete() {
-        format!("{} {} · {read_back}", styled(GOOD.bold(), "Applied:"), count(done, "step"))
-    } else {
-        let word = if report.interrupted { "Interrupted:" } else { "Applied in part:" };
-        let word = styled(BAD.bold(), word);
-        format!(
-            "{word} {done} of {} done, {failed} failed, {left} not attempted · {read_back}",
-            count(total, "step")
-        )
-    };
-    let _ = writeln!(out, "{line}");
-    if !report.is_complete() {
-        let _ = writeln!(out, "what is done is kept: plan and apply again to go on");
+    if report.is_complete() {
+        return format!("{} {} · {read_back}", styled(GOOD.bold(), "Applied:"), count(done, "step"));
     }
-    out
+    let word = if report.interrupted { "Interrupted:" } else { "Applied in part:" };
+    let word = styled(BAD.bold(), word);
+    let unknown = if unknown == 0 { String::new() } else { format!(", {unknown} unknown") };
+    format!(
+        "{word} {done} of {} done, {failed} failed, {not_attempted} not attempted{unknown} · {read_back}",
+        count(plan.steps.len(), "step")
+    )
 }
 
-fn describe(step: &Step) -> String {
-    format!("{}: {}", visible(step.service.as_str()), words(step))
+/// What to do about all that is not done.
+fn next(left: &[Left<'_>]) -> Vec<&'static str> {
+    let any = |kind: fn(&Why<'_>) -> bool| left.iter().any(|left| kind(&left.why));
+    let mut lines = Vec::new();
+    if any(|why| matches!(why, Why::Blocked(..))) {
+        lines.push("what waits for another step follows when that one can be done");
+    }
+    if any(|why| matches!(why, Why::Unknown)) {
+        lines.push("a new plan shows what of the unknown was carried out");
+    }
+    if !left.is_empty() {
+        lines.push("what is done is kept: plan and apply again to go on");
+    }
+    lines
 }
 
 /// The ids of the services that a plan was about: what applications need after a replacement.

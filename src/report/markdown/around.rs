@@ -21,9 +21,16 @@ pub(super) fn heading(command: &str, section: &Section<'_>) -> String {
 
 /// Why there is no plan.
 pub(super) fn failed(words: &Words, reason: &str, room: usize) -> String {
+    let lines = bounded(reason, room.saturating_sub(1_000));
+    let what = if words.is_drift { "It could not be compared" } else { "No plan can be made" };
+    format!("> [!CAUTION]\n> **{what}.**\n\n{}", fence("text", &lines))
+}
+
+/// As many lines of a text as have room, and how many more there are.
+pub(super) fn bounded(reason: &str, room: usize) -> Vec<String> {
     let mut lines: Vec<String> = reason.lines().map(|line| short(line, 1_000)).collect();
     let all = lines.len();
-    let mut left = room.saturating_sub(1_000);
+    let mut left = room;
     let fits = |line: &String| {
         let fits = line.len() < left;
         left = left.saturating_sub(line.len() + 1);
@@ -40,8 +47,7 @@ pub(super) fn failed(words: &Words, reason: &str, room: usize) -> String {
     if kept < all {
         lines.push(format!("({} left out here)", count(all - kept, "more line")));
     }
-    let what = if words.is_drift { "It could not be compared" } else { "No plan can be made" };
-    format!("> [!CAUTION]\n> **{what}.**\n\n{}", fence("text", &lines))
+    lines
 }
 
 /// What is said of every plan: where, how much, how long.

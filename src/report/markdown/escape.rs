@@ -31,7 +31,12 @@ pub(super) fn short(text: &str, most: usize) -> String {
 
 /// A text as code in a line.
 pub(super) fn code(text: &str) -> String {
-    let text = short(text, NAME);
+    code_within(text, NAME)
+}
+
+/// The same of at most so many characters.
+pub(super) fn code_within(text: &str, most: usize) -> String {
+    let text = short(text, most);
     if text.trim().is_empty() {
         return "`(empty)`".to_owned();
     }

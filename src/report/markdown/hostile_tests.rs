@@ -172,6 +172,13 @@ fn check_line(line: &str) {
         "### Replacements: ",
         "### Conflicts: ",
         "### Warnings: ",
+        "### Still different: ",
+        "### Failed: ",
+        "### Unknown: ",
+        "### Replaced: ",
+        "### Removed: ",
+        "### Not attempted: ",
+        "### Created: ",
     ];
     let rest = if plain.starts_with('#') {
         let heading = ours
@@ -187,7 +194,7 @@ fn check_line(line: &str) {
     let table = rest.starts_with('|');
     if table {
         let columns = rest.matches('|').count();
-        assert!(columns == 8 || columns == 9, "{line}");
+        assert!(matches!(columns, 6 | 8 | 9), "{line}");
     }
     let markup = |c: char| "<>[]@#$\\~_&!".contains(c) || (c == '|' && !table);
     assert!(

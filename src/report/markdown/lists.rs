@@ -41,7 +41,12 @@ pub(super) fn of(words: &Words, plan: &Plan) -> [List; 4] {
             meaning: "An apply would be refused:",
             items: refusals(plan),
         },
-        List { title: words.removals, noun: "removal", meaning: "", items: removals(plan) },
+        List {
+            title: words.removals,
+            noun: "removal",
+            meaning: "",
+            items: removals(plan).map(removal).collect(),
+        },
         List {
             title: words.replacements,
             noun: "replacement",
@@ -58,34 +63,34 @@ pub(super) fn of(words: &Words, plan: &Plan) -> [List; 4] {
     ]
 }
 
-/// Services and version sets that go out of use, old services of replacements apart.
-fn removals(plan: &Plan) -> Vec<Item> {
+/// The steps that take services and version sets out of use, old services of replacements apart.
+pub(super) fn removals(plan: &Plan) -> impl Iterator<Item = &Step> {
     let replaced = plan.services.iter().filter(|shown| shown.kind == ServiceKind::Replace);
     let covered: BTreeSet<StepId> = replaced.flat_map(|shown| &shown.steps).copied().collect();
-    let apart = |step: &&Step| {
+    let apart = move |step: &&Step| {
         let of_replacement =
             covered.contains(&step.id) && !matches!(step.action, Action::DeleteVersionSet { .. });
         step.risk == Risk::Destructive && !of_replacement
     };
-    let removal = |step: &Step| {
-        let service = code(step.service.as_str());
-        let reason = step.reason.as_deref().map_or(String::new(), |reason| format!(" ({})", prose(reason)));
-        let (sentence, names) = match &step.action {
-            Action::DeleteVersionSet { name, .. } => {
-                let names = format!("version set {} of {service}", code(name.as_str()));
-                (format!("{names} is deleted"), names)
-            }
-            Action::Retire { id, how, .. } => {
-                (format!("{service}, {}, {}", code(id.as_str()), retired(*how)), service)
-            }
-            Action::Update { id, .. } => {
-                (format!("{service}, {}, is deactivated", code(id.as_str())), service)
-            }
-            _ => (format!("{service} goes out of use"), service),
-        };
-        Item { sentence: format!("{sentence}{reason}"), names }
+    plan.steps.iter().filter(apart)
+}
+
+/// What goes out of use with a step.
+pub(super) fn removal(step: &Step) -> Item {
+    let service = code(step.service.as_str());
+    let reason = step.reason.as_deref().map_or(String::new(), |reason| format!(" ({})", prose(reason)));
+    let (sentence, names) = match &step.action {
+        Action::DeleteVersionSet { name, .. } => {
+            let names = format!("version set {} of {service}", code(name.as_str()));
+            (format!("{names} is deleted"), names)
+        }
+        Action::Retire { id, how, .. } => {
+            (format!("{service}, {}, {}", code(id.as_str()), retired(*how)), service)
+        }
+        Action::Update { id, .. } => (format!("{service}, {}, is deactivated", code(id.as_str())), service),
+        _ => (format!("{service} goes out of use"), service),
     };
-    plan.steps.iter().filter(apart).map(removal).collect()
+    Item { sentence: format!("{sentence}{reason}"), names }
 }
 
 fn replacements(plan: &Plan) -> Vec<Item> {

@@ -14,6 +14,7 @@ mod escape;
 mod fit;
 mod lists;
 mod section;
+pub mod summary;
 mod words;
 
 use std::cmp::Reverse;
@@ -148,6 +149,8 @@ mod drift_tests;
 pub(crate) mod hostile_tests;
 #[cfg(test)]
 mod size_tests;
+#[cfg(test)]
+mod summary_tests;
 #[cfg(test)]
 pub(crate) mod tests;
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use amigops::emulator::Verdict;
 use serde_json::{Value, json};
 
+use super::interrupts::interrupt_twice;
 use super::{EMPTY, service, services};
 use crate::harness::{Lab, Run, answer, is_create};
 use crate::on_both_apis;
@@ -38,13 +39,13 @@ on_both_apis! {
         assert_eq!(lines[1], json!({"type": "step_started", "step": 1, "service": "Desk", "what": "create"}));
         assert_eq!((&lines[2]["outcome"], &lines[2]["service_id"]), (&json!("done"), &json!(id)));
         assert!(lines[2]["seconds"].as_f64().is_some());
-        let expected = json!({"type": "result", "exit_code": 0, "done": 1, "failed": 0, "not_attempted": 0,
+        let expected = json!({"type": "result", "exit_code": 0, "done": 1, "failed": 0, "not_attempted": 0, "unknown": 0,
             "interrupted": false, "converged": true, "ids": {"Desk": id}});
         assert_eq!(lines[3], expected);
         // Nothing to do is said in the same way.
         let run = lab.run(&["apply", "--auto-approve", "--format", "json"]).expect(0);
         assert_eq!(self::lines(&run)[1], json!({"type": "result", "exit_code": 0, "done": 0, "failed": 0,
-            "not_attempted": 0, "interrupted": false, "converged": true, "ids": {"Desk": id}}));
+            "not_attempted": 0, "unknown": 0, "interrupted": false, "converged": true, "ids": {"Desk": id}}));
     }
 
     fn a_change_tells_the_id_of_its_service(api: Api) {
@@ -113,5 +114,21 @@ on_both_apis! {
         let last = lines.last().unwrap();
         assert_eq!((&last["done"], &last["not_attempted"], &last["converged"]), (&json!(1), &json!(4), &Value::Null));
         assert_eq!(last["interrupted"], true);
+    }
+
+    fn a_run_that_is_stopped_at_once(api: Api) {
+        let lab = Lab::on(api, EMPTY);
+        lab.manifests(&services(3, ""));
+        interrupt_twice(&lab);
+        let run = lab.run(&["apply", "--auto-approve", "--format", "json", "--parallelism", "1"]).expect(130);
+        let lines = lines(&run);
+        let ended: Vec<&Value> = lines.iter().filter(|line| line["type"] == "step_ended").collect();
+        assert_eq!(ended[0]["outcome"], "unknown", "it may have been carried out: {}", run.stdout);
+        assert!(ended[0]["reason"].as_str().unwrap().contains("may have been carried out"), "{}", run.stdout);
+        assert!(ended.iter().all(|line| !line["help"].as_array().unwrap().is_empty()), "{}", run.stdout);
+        assert_eq!((&ended[1]["outcome"], &ended[2]["outcome"]), (&json!("not_attempted"), &json!("not_attempted")));
+        let last = lines.last().unwrap();
+        assert_eq!((&last["done"], &last["not_attempted"], &last["unknown"]), (&json!(0), &json!(2), &json!(1)));
+        assert_eq!((&last["interrupted"], &last["converged"]), (&json!(true), &Value::Null));
     }
 }

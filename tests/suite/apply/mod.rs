@@ -6,6 +6,7 @@ mod limits;
 mod lost_answers;
 mod others;
 mod sign_in;
+mod summary;
 
 use amigops::model::Api;
 
@@ -79,12 +80,14 @@ on_both_apis! {
             Api::Platform => "1 of 3 steps done, 1 failed, 1 not attempted",
         };
         assert!(run.stderr.contains(summary), "{}", run.stderr);
-        assert!(
-            run.stderr.contains("Second: create: not attempted: waits for `First: create`"),
-            "{}",
-            run.stderr
-        );
+        let end = run.stderr.split("✗ First: create").last().unwrap();
+        assert!(end.contains("the model is unknown") && end.contains("    → "), "{}", run.stderr);
+        let waits = "· Second: create: not attempted: waits for `First: create`, which failed";
+        assert!(end.contains(waits), "{}", run.stderr);
         assert_eq!(lab.services().len(), 1);
+        // Without remarks, what is not done is said all the same.
+        let run = lab.run(&["apply", "--auto-approve", "--quiet"]).expect(4);
+        assert!(run.stderr.starts_with("✗ First: create: ") && run.stderr.contains(waits), "{}", run.stderr);
         lab.unhook();
         lab.apply().expect(0);
         lab.expect_converged();

@@ -1,0 +1,245 @@
+//! What became of an apply, for a CI job: each way to end, everything at once, hostile words, very much of it.
+
+use super::hostile_tests::{HOSTILE, check, poisoned};
+use super::summary::{Ended, Verdict, render};
+use super::tests::{everything, origin};
+use super::*;
+use crate::apply::{Outcome, StepFailure};
+use crate::plan::{Origin, Step, StepId};
+use crate::report::outcomes_tests::in_every_way;
+
+/// Renders the end of a run that was changed like this.
+fn told<'a>(change: impl FnOnce(&mut Ended<'a>)) -> String {
+    let mut ended = Ended {
+        verdict: Verdict::Failed,
+        exit_code: 1,
+        environment: Some("production"),
+        planned: None,
+        report: Box::leak(Box::default()),
+        converged: None,
+        ids: Box::leak(Box::default()),
+        differing: &[],
+        reason: None,
+        requests: 0,
+        took: std::time::Duration::from_millis(40),
+    };
+    change(&mut ended);
+    let text = render(&ended);
+    check(&text);
+    assert!(text.len() < MOST, "{}", text.len());
+    text
+}
+
+#[test]
+fn everything_at_once() {
+    let (plan, origin) = (everything(), origin());
+    let mut report = in_every_way(&plan, "the model is unknown");
+    report.outcomes.insert(StepId(11), Outcome::Done(Some("m1".into())));
+    let ids = [("Meet & Greet".into(), "m1".into())].into();
+    let text = told(|ended| {
+        (ended.verdict, ended.exit_code) = (Verdict::Interrupted, 130);
+        (ended.planned, ended.report) = (Some((&plan, &origin)), &report);
+        (ended.ids, ended.requests, ended.took) = (&ids, 42, std::time::Duration::from_secs(12));
+    });
+    insta::assert_snapshot!(text, @"
+    ## amigops apply · `production`
+
+    > [!CAUTION]
+    > **Interrupted.** Exit code 130: what is done is kept; plan and apply again to go on.
+
+    classic · organization `acme`
+
+    | services | create | change | replace | retire |
+    |---|--:|--:|--:|--:|
+    | planned | 1 | 4 | 2 | 1 |
+    | done | 0 | 0 | 0 | 1 |
+
+    4 of 16 steps done, 2 failed, 8 not attempted, 2 unknown.
+
+    Not read back · 42 requests · 12 s
+
+    ### Failed: 2
+
+    - `Health Coach: create, inactive`: `the model is unknown`
+      - the model is unknown
+      - look at it
+    - `Foreign: change`: ``the agent's answer does not match `the model is unknown`: the model is unknown``
+      - when what the message says is mended, plan and apply again
+
+    ### Unknown: 2
+
+    What to do: plan again: the plan shows whether it was carried out; apply to go on.
+
+    - `New Name: change and rename`: it was under way when the run was stopped, and may have been carried out
+    - `Adaptive Support: delete version set old`: it was under way when the run was stopped, and may have been carried out
+
+    ### Replaced: 1
+
+    Applications that hold the old id need the new one.
+
+    - `Half Done`: `h1` → `h2`
+
+    ### Removed: 1
+
+    - `Summer Campaign`, `s4`, is deactivated (owned by this project, in no manifest)
+
+    ### Not attempted: 8
+
+    What to do: plan and apply again when the step that it waits for can be done.
+
+    What to do: plan and apply again to go on.
+
+    - `Switched Off: change`: the run was interrupted
+    - `Adaptive Support: write version set release`: the run was interrupted
+    - `Health Coach: write version set staging`: waits for `Health Coach: create, inactive`, which failed
+    - `Health Coach: apply behavior set Emergency`: the run was interrupted
+    - `Health Coach: hand over`: waits for `Health Coach: create, inactive`, which failed
+    - `Meet & Greet: write version set staging`: waits for `Meet & Greet: create`, which was not attempted
+    - `Half Done: deactivate`: the run was interrupted
+    - `Health Coach: deactivate`: the run was interrupted
+
+    ### Created: 1
+
+    - `Meet & Greet`: `m1`
+    ");
+}
+
+#[test]
+fn an_error_before_anything_was_sent() {
+    insta::assert_snapshot!(
+        told(|ended| ended.reason = Some("error: environment `production` has no API key\n   = help: set AMIGO_API_KEY\n")),
+        @"
+        ## amigops apply · `production`
+
+        > [!CAUTION]
+        > **Failed.** Exit code 1: nothing was changed.
+
+        Not read back · 0 requests · 0.0 s
+
+        ```text
+        error: environment `production` has no API key
+           = help: set AMIGO_API_KEY
+        ```
+        "
+    );
+}
+
+#[test]
+fn a_run_that_is_done() {
+    let (plan, origin) = (everything(), origin());
+    let outcomes = plan.steps.iter().map(|step| (step.id, Outcome::Done(None))).collect();
+    let report = crate::apply::Report { outcomes, interrupted: false };
+    let text = told(|ended| {
+        (ended.verdict, ended.exit_code, ended.converged) = (Verdict::Applied, 0, Some(true));
+        (ended.planned, ended.report) = (Some((&plan, &origin)), &report);
+    });
+    insta::assert_snapshot!(text, @"
+    ## amigops apply · `production`
+
+    **Applied.** Exit code 0: everything is done.
+
+    classic · organization `acme`
+
+    | services | create | change | replace | retire |
+    |---|--:|--:|--:|--:|
+    | planned | 1 | 4 | 2 | 1 |
+    | done | 1 | 4 | 2 | 1 |
+
+    16 of 16 steps done, 0 failed, 0 not attempted.
+
+    Read back: **converged** · 0 requests · 0.0 s
+
+    ### Removed: 3
+
+    - `Switched Off`, `s7`, is deactivated
+    - `Summer Campaign`, `s4`, is deactivated (owned by this project, in no manifest)
+    - version set `old` of `Adaptive Support` is deleted
+    ");
+}
+
+#[test]
+fn every_verdict_with_its_exit_code() {
+    let (plan, report) = (everything(), in_every_way(&everything(), "no"));
+    let lines = [
+        (Verdict::Applied, 0, true),
+        (Verdict::NothingToDo, 0, false),
+        (Verdict::InPart, 4, true),
+        (Verdict::Refused, 3, false),
+        (Verdict::Declined, 1, false),
+        (Verdict::Interrupted, 130, true),
+        (Verdict::Interrupted, 130, false),
+        (Verdict::NotConverged, 1, true),
+        (Verdict::Failed, 1, true),
+        (Verdict::Failed, 1, false),
+    ]
+    .map(|(verdict, exit_code, begun)| {
+        let origin = origin();
+        let text = told(|ended| {
+            (ended.verdict, ended.exit_code) = (verdict, exit_code);
+            if begun {
+                (ended.planned, ended.report) = (Some((&plan, &origin)), &report);
+            }
+        });
+        text.lines().find(|line| line.contains("Exit code")).map(str::to_owned).unwrap_or_default()
+    });
+    insta::assert_snapshot!(lines.join("\n"), @"
+    **Applied.** Exit code 0: everything is done.
+    **Nothing to do.** Exit code 0: everything is as declared.
+    > **Applied in part.** Exit code 4: some steps failed, the rest is done and kept; plan and apply again to go on.
+    > **Refused.** Exit code 3: nothing was changed.
+    > **Not approved.** Exit code 1: nothing was changed.
+    > **Interrupted.** Exit code 130: what is done is kept; plan and apply again to go on.
+    > **Interrupted.** Exit code 130: nothing was changed.
+    > **Applied, and not converged.** Exit code 1: every step is done, and the live state is not as declared.
+    > **Applied, and failed thereafter.** Exit code 1: every step is done; what came after them is an error.
+    > **Failed.** Exit code 1: nothing was changed.
+    ");
+}
+
+#[test]
+fn no_words_break_or_forge_a_summary() {
+    for text in HOSTILE.iter().copied().chain(["`a\n".repeat(20_000).as_str(), &"語".repeat(20_000)]) {
+        let plan = poisoned(text);
+        let report = in_every_way(&plan, text);
+        let origin = Origin { environment: text.to_owned(), organization: text.to_owned(), ..origin() };
+        let (ids, differing) = (plan.ids.clone(), [text.into()]);
+        told(|ended| {
+            (ended.verdict, ended.environment, ended.reason) =
+                (Verdict::NotConverged, Some(text), Some(text));
+            (ended.planned, ended.report) = (Some((&plan, &origin)), &report);
+            (ended.ids, ended.differing) = (&ids, &differing);
+        });
+    }
+}
+
+#[test]
+fn very_much_of_it_is_folded_with_a_word_on_how_much() {
+    let (mut plan, origin) = (everything(), origin());
+    let one = plan.steps[0].clone();
+    plan.steps = (1..=9_000).map(|number| Step { id: StepId(number), ..one.clone() }).collect();
+    let outcome = |number: usize| match number % 3 {
+        0 => Outcome::Failed(StepFailure::told(&"no ".repeat(700), &["mend it"])),
+        1 => Outcome::Unknown,
+        _ => Outcome::Blocked(StepId(3)),
+    };
+    let report = crate::apply::Report {
+        outcomes: (1..=9_000).map(|number| (StepId(number), outcome(number))).collect(),
+        interrupted: true,
+    };
+    let reason = "a line\n".repeat(90_000);
+    let text = told(|ended| {
+        (ended.planned, ended.report) = (Some((&plan, &origin)), &report);
+        ended.reason = Some(&reason);
+    });
+    assert!(text.contains("more lines left out here)"), "{text:.2000}");
+    for title in ["Failed", "Unknown", "Not attempted"] {
+        let (_, list) = text.split_once(&format!("### {title}: 3000\n\n")).unwrap();
+        let list = list.split("\n### ").next().unwrap();
+        let listed = list.matches("\n- `").count() + usize::from(list.starts_with("- `"));
+        assert!(listed > 5, "{title}: {listed}");
+        assert!(
+            list.contains(&format!("- **and {} more that have no room here**", 3_000 - listed)),
+            "{list:.300}"
+        );
+    }
+}

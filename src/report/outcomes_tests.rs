@@ -1,0 +1,123 @@
+//! The ends of runs: a step that ended in each way, many of each, and hostile words in all of them.
+
+use super::markdown::everything;
+use super::markdown::hostile_tests::{HOSTILE, poisoned};
+use super::text::visible;
+use super::{events, progress};
+use crate::apply::{Outcome, Report, StepFailure};
+use crate::plan::{Plan, StepId};
+
+/// How a run of everything ended that failed here, was cut off there, and was interrupted.
+pub(super) fn in_every_way(plan: &Plan, text: &str) -> Report {
+    let id = |number| StepId(number);
+    let mut report = Report { interrupted: true, ..Report::default() };
+    for step in &plan.steps {
+        report.outcomes.insert(step.id, Outcome::Interrupted);
+    }
+    let failed = StepFailure::told(text, &[text, "look at it"]);
+    let unexpected = StepFailure::Unexpected { expected: text.to_owned(), answer: text.to_owned() };
+    report.outcomes.extend([
+        (id(1), Outcome::Failed(failed)),
+        (id(2), Outcome::Done(None)),
+        (id(3), Outcome::Failed(unexpected)),
+        (id(4), Outcome::Unknown),
+        (id(7), Outcome::Blocked(id(1))),
+        (id(9), Outcome::Done(Some("h2".into()))),
+        (id(10), Outcome::Blocked(id(1))),
+        (id(12), Outcome::Blocked(id(11))),
+        (id(15), Outcome::Done(None)),
+        (id(16), Outcome::Unknown),
+    ]);
+    report
+}
+
+fn end(plan: &Plan, report: &Report) -> String {
+    anstream::adapter::strip_str(&progress::end(plan, report, None)).to_string()
+}
+
+#[test]
+fn every_end_with_its_reason_and_what_to_do() {
+    let plan = everything();
+    insta::assert_snapshot!(end(&plan, &in_every_way(&plan, "the model is unknown")), @"
+    ✗ Health Coach: create, inactive: the model is unknown
+        → the model is unknown
+        → look at it
+    ✗ Foreign: change: the agent's answer does not match `the model is unknown`: the model is unknown
+        → when what the message says is mended, plan and apply again
+    ? New Name: change and rename: unknown: it was under way when the run was stopped, and may have been carried out
+    ? Adaptive Support: delete version set old: unknown: it was under way when the run was stopped, and may have been carried out
+    · Switched Off: change: not attempted: the run was interrupted
+    · Adaptive Support: write version set release: not attempted: the run was interrupted
+    · Health Coach: write version set staging: not attempted: waits for `Health Coach: create, inactive`, which failed
+    · Health Coach: apply behavior set Emergency: not attempted: the run was interrupted
+    · Health Coach: hand over: not attempted: waits for `Health Coach: create, inactive`, which failed
+    · Meet & Greet: create: not attempted: the run was interrupted
+    · Meet & Greet: write version set staging: not attempted: waits for `Meet & Greet: create`, which was not attempted
+    · Half Done: deactivate: not attempted: the run was interrupted
+    · Health Coach: deactivate: not attempted: the run was interrupted
+    Interrupted: 3 of 16 steps done, 2 failed, 9 not attempted, 2 unknown · not read back
+    what waits for another step follows when that one can be done
+    a new plan shows what of the unknown was carried out
+    what is done is kept: plan and apply again to go on
+    ");
+}
+
+#[test]
+fn every_end_as_a_line_for_programs() {
+    let plan = everything();
+    let report = in_every_way(&plan, "the model is unknown");
+    let lines = events::others(
+        &plan,
+        &report,
+        &(5..=6).map(StepId).chain([StepId(8), StepId(11), StepId(13), StepId(14)]).collect(),
+    );
+    insta::assert_snapshot!(lines.concat(), @r#"
+    {"type":"step_ended","step":1,"service":"Health Coach","what":"create, inactive","outcome":"failed","error":"the model is unknown","help":["the model is unknown","look at it"],"seconds":null}
+    {"type":"step_ended","step":2,"service":"Adaptive Support","what":"change","outcome":"done","service_id":"s2","seconds":null}
+    {"type":"step_ended","step":3,"service":"Foreign","what":"change","outcome":"failed","error":"the agent's answer does not match `the model is unknown`: the model is unknown","help":["when what the message says is mended, plan and apply again"],"seconds":null}
+    {"type":"step_ended","step":4,"service":"New Name","what":"change and rename","outcome":"unknown","reason":"it was under way when the run was stopped, and may have been carried out","help":["plan again: the plan shows whether it was carried out; apply to go on"],"seconds":null}
+    {"type":"step_ended","step":7,"service":"Health Coach","what":"write version set staging","outcome":"not_attempted","reason":"a step that it waits for is not done","waits_for":1,"help":["plan and apply again when the step that it waits for can be done"],"seconds":null}
+    {"type":"step_ended","step":9,"service":"Half Done","what":"hand over","outcome":"done","service_id":"h2","seconds":null}
+    {"type":"step_ended","step":10,"service":"Health Coach","what":"hand over","outcome":"not_attempted","reason":"a step that it waits for is not done","waits_for":1,"help":["plan and apply again when the step that it waits for can be done"],"seconds":null}
+    {"type":"step_ended","step":12,"service":"Meet & Greet","what":"write version set staging","outcome":"not_attempted","reason":"a step that it waits for is not done","waits_for":11,"help":["plan and apply again when the step that it waits for can be done"],"seconds":null}
+    {"type":"step_ended","step":15,"service":"Summer Campaign","what":"deactivate","outcome":"done","service_id":"s4","seconds":null}
+    {"type":"step_ended","step":16,"service":"Adaptive Support","what":"delete version set old","outcome":"unknown","reason":"it was under way when the run was stopped, and may have been carried out","help":["plan again: the plan shows whether it was carried out; apply to go on"],"seconds":null}
+    "#);
+}
+
+#[test]
+fn hundreds_are_folded_with_a_word_on_how_many() {
+    let mut plan = everything();
+    let one = plan.steps[1].clone();
+    plan.steps = (1..=300).map(|number| crate::plan::Step { id: StepId(number), ..one.clone() }).collect();
+    let outcome = |number: usize| match number {
+        1..=100 => Outcome::Failed(StepFailure::told("no", &[])),
+        101..=200 => Outcome::Unknown,
+        _ => Outcome::Blocked(StepId(1)),
+    };
+    let outcomes = (1..=300).map(|number| (StepId(number), outcome(number))).collect();
+    let text = end(&plan, &Report { outcomes, interrupted: false });
+    for words in
+        ["and 80 more failed", "and 80 more may have been carried out", "and 80 more were not attempted"]
+    {
+        assert!(text.contains(words), "{words}:\n{text}");
+    }
+    assert!(
+        text.contains("Applied in part: 0 of 300 steps done, 100 failed, 100 not attempted, 100 unknown"),
+        "{text}"
+    );
+    assert!(text.lines().count() < 100, "{text}");
+}
+
+#[test]
+fn no_words_forge_a_line() {
+    let lines = |text: &str| {
+        let plan = poisoned(text);
+        let shown = end(&plan, &in_every_way(&plan, text));
+        assert_eq!(shown.lines().find(|line| visible(line) != **line), None, "{text:?}");
+        shown.lines().count()
+    };
+    for text in HOSTILE {
+        assert_eq!(lines(text), lines("harmless"), "{text:?}");
+    }
+}

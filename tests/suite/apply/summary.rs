@@ -1,0 +1,170 @@
+//! `apply --summary`: what became of the run stands at the end of a file, however it ended; what others wrote there
+//! stays.
+
+use std::sync::Arc;
+
+use amigops::emulator::Verdict;
+
+use super::interrupts::interrupt_twice;
+use super::{EMPTY, service, services};
+use crate::harness::{Lab, Run, answer, is_create};
+use crate::{on_both_apis, replacement};
+
+/// Applies with a summary, and gives what was added to it. Whatever the others say, this begins with the heading.
+#[track_caller]
+fn summed_up(lab: &Lab, more: &[&str], code: i32) -> (Run, String) {
+    let others = "# Of another step\n\nno newline";
+    lab.write("summary.md", others);
+    let mut args = vec!["apply", "--summary", "summary.md"];
+    args.extend(more);
+    let run = lab.run(&args).expect(code);
+    let text = std::fs::read_to_string(lab.path().join("summary.md")).unwrap();
+    let added = text.strip_prefix(&format!("{others}\n\n")).unwrap_or_else(|| panic!("{text}")).to_owned();
+    assert!(added.starts_with("## amigops apply"), "{added}");
+    assert!(added.contains(&format!("Exit code {code}: ")), "{added}");
+    (run, added)
+}
+
+on_both_apis! {
+    fn a_run_that_is_done_and_one_with_nothing_to_do(api: Api) {
+        let lab = Lab::on(api, EMPTY);
+        lab.manifests(&service("Desk", ""));
+        let (_, text) = summed_up(&lab, &["--auto-approve"], 0);
+        let sent = lab.hooks.count();
+        assert!(text.contains("**Applied.** Exit code 0: everything is done."), "{text}");
+        assert!(text.contains(&format!("Read back: **converged** · {sent} requests · ")), "{text}");
+        assert!(text.contains("| done | 1 | 0 | 0 | 0 |") && text.contains("1 of 1 step done"), "{text}");
+        assert!(text.contains(&format!("### Created: 1\n\n- `Desk`: `{}`", lab.active("Desk").id)), "{text}");
+        let (_, text) = summed_up(&lab, &["--auto-approve"], 0);
+        assert!(text.contains("**Nothing to do.**") && !text.contains("###"), "{text}");
+    }
+
+    fn a_replacement_and_a_removal_with_their_ids(api: Api) {
+        let lab = replacement::lab(api, "Coach Noor", "");
+        let old = lab.active("Health Coach").id;
+        lab.run(&["plan", "--out", "plan.json"]).expect(0);
+        let (_, text) = summed_up(&lab, &["plan.json"], 0);
+        let new = lab.active("Health Coach").id;
+        assert!(text.contains("### Replaced: 1\n\n"), "{text}");
+        assert!(text.contains(&format!("- `Health Coach`: `{old}` → `{new}`\n")), "{text}");
+        lab.manifests(&service("Desk", "").replace("One", "Coach Maya").replace("Flow", "Coaching Flow"));
+        let (_, text) = summed_up(&lab, &["--auto-approve", "--prune"], 0);
+        assert!(text.contains(&format!("### Removed: 1\n\n- `Health Coach`, `{new}`, ")), "{text}");
+    }
+
+    fn a_run_in_part(api: Api) {
+        let lab = Lab::on(api, EMPTY);
+        lab.manifests(&[service("First", ""), service("Second", "depends_on: [First]\n"), service("Third", "")].join("---\n"));
+        lab.before(|request| {
+            if is_create(request) && request.body.contains("\"First\"") {
+                return answer(400, r#"{"detail":"the <b>model</b> is unknown"}"#);
+            }
+            Verdict::Proceed
+        });
+        let (_, text) = summed_up(&lab, &["--auto-approve"], 4);
+        assert!(text.starts_with("## amigops apply · `lab`\n\n"), "{text}");
+        assert!(text.contains("**Applied in part.**") && text.contains("Read back: **not converged**"), "{text}");
+        assert!(text.contains("1 of 3 steps done, 1 failed, 1 not attempted."), "{text}");
+        let failed = "### Failed: 1\n\n- `First: create`: `POST ";
+        assert!(text.contains(failed) && text.contains("400 the <b>model</b> is unknown`\n  - "), "{text}");
+        let waits = "- `Second: create`: waits for `First: create`, which failed\n";
+        assert!(text.contains("### Not attempted: 1") && text.contains(waits), "{text}");
+    }
+
+    fn interrupts_of_both_kinds(api: Api) {
+        let lab = Lab::on(api, EMPTY);
+        lab.manifests(&services(3, ""));
+        let hooks = Arc::clone(&lab.hooks);
+        lab.before(move |request| {
+            if is_create(request) {
+                hooks.signal("INT");
+                return Verdict::Delay(std::time::Duration::from_millis(300));
+            }
+            Verdict::Proceed
+        });
+        let (_, text) = summed_up(&lab, &["--auto-approve", "--parallelism", "1"], 130);
+        assert!(text.contains("1 of 3 steps done, 0 failed, 2 not attempted."), "{text}");
+        assert!(text.contains("- `Desk 001: create`: the run was interrupted\n"), "{text}");
+        assert!(text.contains("**Interrupted.**") && text.contains("Not read back"), "{text}");
+        interrupt_twice(&lab);
+        let (_, text) = summed_up(&lab, &["--auto-approve", "--parallelism", "1"], 130);
+        assert!(text.contains("### Unknown: 1") && text.contains("### Not attempted: 1"), "{text}");
+    }
+
+    fn what_is_refused_or_not_approved(api: Api) {
+        let lab = Lab::on(api, EMPTY);
+        lab.manifests(&service("Desk", ""));
+        lab.run(&["plan", "--out", "plan.json"]).expect(0);
+        let (_, text) = summed_up(&lab, &[], 1);
+        assert!(text.contains("**Failed.** Exit code 1: nothing was changed.") && text.contains("nobody can be asked"), "{text}");
+        lab.run(&["apply", "plan.json"]).expect(0);
+        let (run, text) = summed_up(&lab, &["plan.json"], 3);
+        assert!(text.contains("**Refused.**") && text.contains("was applied before"), "{text}");
+        assert!(run.stderr.contains("was applied before"), "{}", run.stderr);
+    }
+
+    fn an_error_before_the_first_request(api: Api) {
+        let lab = Lab::on(api, EMPTY);
+        lab.manifests(&service("Desk", ""));
+        let args = ["apply", "--auto-approve", "--summary", "summary.md"];
+        lab.run_with(&args, &[("AMIGO_API_KEY", "")]).expect(1);
+        assert_eq!(lab.hooks.count(), 0);
+        let text = std::fs::read_to_string(lab.path().join("summary.md")).unwrap();
+        assert!(text.starts_with("## amigops apply\n\n> [!CAUTION]\n> **Failed.** Exit code 1"), "{text}");
+        assert!(text.contains("no API key") && text.contains("0 requests"), "{text}");
+    }
+}
+
+#[test]
+fn a_summary_that_cannot_be_opened_is_told_before_anything_is_sent() {
+    let lab = Lab::new(EMPTY);
+    lab.manifests(&service("Desk", ""));
+    let run = lab.run(&["apply", "--auto-approve", "--summary", "nowhere/summary.md"]).expect(1);
+    assert!(run.stderr.contains("the summary `nowhere/summary.md` can't be written"), "{}", run.stderr);
+    assert_eq!(lab.hooks.count(), 0);
+    let run = lab.run(&["apply", "--format", "json", "--auto-approve", "--summary", "."]).expect(1);
+    let last: serde_json::Value = serde_json::from_str(run.stdout.lines().last().unwrap()).unwrap();
+    assert_eq!((last["type"].as_str(), last["exit_code"].as_i64()), (Some("result"), Some(1)));
+}
+
+/// A full disk, as Linux has it.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_summary_that_cannot_be_written_makes_an_error_of_a_good_run_alone() {
+    let full = ["apply", "--auto-approve", "--format", "json", "--summary", "/dev/full"];
+    let lab = Lab::new(EMPTY);
+    lab.manifests(&services(2, ""));
+    lab.before(|request| {
+        let fails = is_create(request) && request.body.contains("Desk 001");
+        if fails { answer(400, r#"{"detail":"no"}"#) } else { Verdict::Proceed }
+    });
+    let run = lab.run(&full).expect(4);
+    assert!(run.stderr.contains("the summary `/dev/full` can't be written"), "{}", run.stderr);
+    lab.unhook();
+    let run = lab.run(&full).expect(1);
+    assert!(run.stderr.contains("the summary `/dev/full` can't be written"), "{}", run.stderr);
+    assert!(run.stdout.lines().last().unwrap().contains(r#""exit_code":1"#), "{}", run.stdout);
+    assert_eq!(lab.services().len(), 2);
+}
+
+/// Somebody changes what was just applied, before it is read back.
+#[test]
+fn a_run_that_does_not_converge() {
+    let lab = Lab::new(EMPTY);
+    lab.manifests(&service("Desk", ""));
+    lab.run(&["apply", "--auto-approve"]).expect(0);
+    lab.manifests(&service("Desk", "").replace("The Desk", "The new one"));
+    let id = lab.active("Desk").id;
+    lab.before(|request| {
+        // The update is answered, and not done.
+        if request.method == "POST" && request.path.contains("/service/") && !is_create(request) {
+            return answer(200, "{}");
+        }
+        Verdict::Proceed
+    });
+    let (run, text) = summed_up(&lab, &["--auto-approve"], 1);
+    assert!(run.stderr.contains("the live state still differs"), "{}", run.stderr);
+    assert!(text.contains("**Applied, and not converged.**"), "{text}");
+    assert!(text.contains("### Still different: 1") && text.contains("- `Desk`\n"), "{text}");
+    assert_eq!(lab.service(&id).description, "The Desk");
+}
