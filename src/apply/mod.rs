@@ -16,3 +16,5 @@ mod tests;
 
 pub use engine::{Settings, run};
 pub use event::{Counts, Event, Outcome, Report, StepFailure, Undo};
+
+pub use crate::remote::StopReason;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::interrupts::Signals;
+use super::interrupts::{Signals, over};
 use super::{Context, connect};
 use crate::emulator::{Limits, Options};
 use crate::error::{Failure, Success};
@@ -64,7 +64,10 @@ impl Emulator {
         context
             .ui
             .note("both APIs are emulated at this address, the Classic and the Platform one; Ctrl-C ends it");
-        signals.next().await;
+        tokio::select! {
+            () = signals.next() => {}
+            () = over(context.deadline) => {}
+        }
         server.stop();
         Ok(Success::Done)
     }

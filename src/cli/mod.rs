@@ -178,21 +178,23 @@ fn run(cli: &Cli, ui: &Ui, env: &Env) -> Result<Success, Failure> {
         let deadline = cli.global.timeout.map(|timeout| Instant::now() + timeout);
         let (stop, budgets) = (Stop::default(), Budgets::default());
         let context = Context { global: &cli.global, ui, env, stop, deadline, budgets };
+        let context = &context;
         match &cli.command {
-            Command::Init(command) => command.run(&context).await,
-            Command::Import(command) => command.run(&context).await,
-            Command::Validate(command) => command.run(&context),
-            Command::Plan(command) => command.run(&context).await,
-            Command::Apply(command) => command.run(&context).await,
-            Command::Graph(command) => command.run(&context).await,
-            Command::Drift(command) => command.run(&context).await,
-            Command::Promote(command) => command.run(&context),
-            Command::Outdated(command) => command.run(&context).await,
-            Command::Ids(command) => command.run(&context).await,
-            Command::Emulator(command) => command.run(&context).await,
-            Command::Schema(command) => command.run(&context),
-            Command::Completions(command) => command.run(&context),
-            Command::Man(command) => command.run(&context),
+            // What writes ends by itself, with all that it has begun.
+            Command::Apply(command) => command.run(context).await,
+            Command::Emulator(command) => command.run(context).await,
+            Command::Init(command) => context.in_time(command.run(context)).await,
+            Command::Import(command) => context.in_time(command.run(context)).await,
+            Command::Plan(command) => context.in_time(command.run(context)).await,
+            Command::Graph(command) => context.in_time(command.run(context)).await,
+            Command::Drift(command) => context.in_time(command.run(context)).await,
+            Command::Outdated(command) => context.in_time(command.run(context)).await,
+            Command::Ids(command) => context.in_time(command.run(context)).await,
+            Command::Validate(command) => command.run(context),
+            Command::Promote(command) => command.run(context),
+            Command::Schema(command) => command.run(context),
+            Command::Completions(command) => command.run(context),
+            Command::Man(command) => command.run(context),
         }
     })
 }
@@ -206,6 +208,22 @@ pub(crate) struct Context<'a> {
     /// When `--timeout` ends the run.
     deadline: Option<Instant>,
     budgets: Budgets,
+}
+
+impl Context<'_> {
+    /// Does something that changes nothing live, as long as the run has time.
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        match self.deadline {
+            Some(deadline) => {
+                tokio::time::timeout_at(deadline, work).await.unwrap_or_else(|_| Err(self.out_of_time()))
+            }
+            None => work.await,
+        }
+    }
+
+    fn out_of_time(&self) -> Failure {
+        Failure::OutOfTime { timeout: self.global.timeout.unwrap_or_default() }
+    }
 }
 
 impl Global {

@@ -57,9 +57,9 @@ pub trait Watch: Send + Sync {
     fn answered(&self, method: &str, path: &str, status: u16, took: Duration);
 }
 
-/// Why everything is to stop.
+/// Why a run is to stop before its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Why {
+pub enum StopReason {
     /// Somebody asked for it: Ctrl-C, SIGTERM.
     #[default]
     Interrupt,
@@ -67,7 +67,7 @@ pub enum Why {
     Timeout,
 }
 
-impl fmt::Display for Why {
+impl fmt::Display for StopReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Interrupt => "interrupted",
@@ -79,13 +79,13 @@ impl fmt::Display for Why {
 /// A wish to stop that everything under way hears: waits end, requests in flight are brought to their end.
 #[derive(Clone, Debug, Default)]
 pub struct Stop {
-    wished: Arc<OnceLock<Why>>,
+    wished: Arc<OnceLock<StopReason>>,
     heard: Arc<tokio::sync::Notify>,
 }
 
 impl Stop {
     /// Wishes to stop. The first reason counts.
-    pub fn wish(&self, why: Why) {
+    pub fn wish(&self, why: StopReason) {
         let _ = self.wished.set(why);
         self.heard.notify_waiters();
     }
@@ -96,7 +96,7 @@ impl Stop {
     }
 
     /// Why, if somebody wished to stop.
-    pub fn why(&self) -> Option<Why> {
+    pub fn why(&self) -> Option<StopReason> {
         self.wished.get().copied()
     }
 

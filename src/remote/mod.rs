@@ -22,7 +22,7 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::time::Duration;
 
-pub use access::{Access, Credentials, Stop, Watch, Why};
+pub use access::{Access, Credentials, Stop, StopReason, Watch};
 pub use any::AnyApi;
 pub use classic::Classic;
 pub use failure::{ApiError, Cause};

@@ -305,7 +305,7 @@ async fn work(sim: &Sim, api: &AnyApi, stop: &Stop) -> Ended {
         parallelism: sim.case.parallelism,
         known: snapshot.services.iter().map(|service| service.id.clone()).collect::<BTreeSet<_>>(),
         today: &options.today,
-        stop: &|| stop.is_wished(),
+        stop: &|| stop.why(),
     };
     let report = run(api, &plan, &settings, &mut |_: Event| {}).await;
     Ended::Applied(report, Box::new(plan))

@@ -6,6 +6,7 @@ mod limits;
 mod lost_answers;
 mod others;
 mod sign_in;
+mod timeout;
 mod summary;
 
 use amigops::model::Api;
