@@ -1,10 +1,12 @@
 //! What goes wrong between us and an API, with its place and what to do. May import `model` only.
 
 use std::fmt;
+use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::Value;
 
+use super::retry::DEADLINE;
 use crate::model::Api;
 
 /// Why a request failed.
@@ -80,6 +82,20 @@ impl ApiError {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
+        self
+    }
+
+    /// Says how long the server asks to wait, which is longer than a run does; nothing else is to be done.
+    pub(super) fn asked_to_wait(mut self, wait: Duration) -> Self {
+        let minutes = wait.as_secs().div_ceil(60);
+        let wait = match minutes {
+            ..120 => format!("{minutes} minutes"),
+            _ => format!("{} hours", minutes.div_ceil(60)),
+        };
+        self.hints = vec![format!(
+            "the server asks to wait {wait}, and a request waits {} minutes at most: run it again after that",
+            DEADLINE.as_secs() / 60
+        )];
         self
     }
 

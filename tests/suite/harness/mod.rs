@@ -217,7 +217,11 @@ impl Lab {
 
     /// Writes amigops.yaml: one environment on the emulator, and what the test adds.
     pub(crate) fn project(&self, more: &str) {
-        let url = self.server.url();
+        self.project_at(&self.server.url(), more);
+    }
+
+    /// The same, where the emulator is reached at another address.
+    pub(crate) fn project_at(&self, url: &str, more: &str) {
         let home = match self.api {
             Api::Classic => format!("api: classic, organization: {ORGANIZATION}"),
             Api::Platform => format!("api: platform, workspace: {WORKSPACE}"),
