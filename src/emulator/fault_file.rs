@@ -5,13 +5,13 @@ use std::fmt;
 
 use axum::http::{HeaderName, HeaderValue};
 use serde::Deserialize;
-use serde::de::{MapAccess, Visitor};
+use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use serde_saphyr::{Location, Spanned};
 
-use super::file_error::FileError;
 use super::fault_kinds::{KINDS, Kind, METHODS, MOST_MILLIS, MOST_SECONDS, WHEN};
 use super::faults::{Fault, RetryAfter, Rule};
+use super::file_error::FileError;
 
 /// What goes wrong with which requests, from a file.
 ///
@@ -28,10 +28,38 @@ use super::faults::{Fault, RetryAfter, Rule};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Faults(pub Vec<Rule>);
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+/// The file's one key, and others that it doesn't have.
+#[derive(Default)]
 struct Document {
-    faults: Vec<Spanned<Entries>>,
+    faults: Option<Vec<Spanned<Entries>>>,
+    unknown: Vec<Spanned<String>>,
+}
+
+impl<'de> Deserialize<'de> for Document {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Document;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a mapping with the key `faults`")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Document, A::Error> {
+                let mut document = Document::default();
+                while let Some(key) = map.next_key::<Spanned<String>>()? {
+                    if key.value == "faults" {
+                        document.faults = Some(map.next_value()?);
+                    } else {
+                        map.next_value::<IgnoredAny>()?;
+                        document.unknown.push(key);
+                    }
+                }
+                Ok(document)
+            }
+        }
+        deserializer.deserialize_map(Collect)
+    }
 }
 
 /// A mapping with its places, in the order of the file.
@@ -68,21 +96,32 @@ impl Faults {
     pub fn from_yaml(text: &str) -> Result<Self, Vec<FileError>> {
         let is_said = |line: &str| !matches!(line.trim_start().chars().next(), None | Some('#'));
         if !text.lines().any(is_said) {
-            let message = "the file is empty: `faults:` and a list of rules are expected".to_owned();
-            return Err(vec![FileError { line: 1, column: 1, message }]);
+            return Err(nothing("the file is empty"));
         }
         let document: Document =
             serde_saphyr::from_str(text).map_err(|error| vec![FileError::of_yaml(&error)])?;
-        let mut problems = Vec::new();
-        let rules: Vec<_> = document
-            .faults
+        let unknown = |key: &Spanned<String>| {
+            let (line, column) = (key.referenced.line(), key.referenced.column());
+            FileError { line, column, message: no_such("key", &key.value, &["faults"]) }
+        };
+        let mut problems: Vec<_> = document.unknown.iter().map(unknown).collect();
+        let Some(rules) = document.faults else {
+            return Err(if problems.is_empty() { nothing("nothing goes wrong") } else { problems });
+        };
+        let rules: Vec<_> = rules
             .iter()
             .filter_map(|rule| {
                 Reader { entries: &rule.value.0, place: rule.referenced, problems: &mut problems }.rule()
             })
             .collect();
+        problems.sort_by_key(|problem| (problem.line, problem.column));
         if problems.is_empty() { Ok(Self(rules)) } else { Err(problems) }
     }
+}
+
+fn nothing(what: &str) -> Vec<FileError> {
+    let message = format!("{what}: `faults:` and a list of rules are expected");
+    vec![FileError { line: 1, column: 1, message }]
 }
 
 /// Reads one rule.
@@ -96,9 +135,7 @@ impl<'a> Reader<'a> {
     fn rule(&mut self) -> Option<Rule> {
         let kind = self.kind()?;
         self.check_keys(kind);
-        let method = self.read("method", &one_of(METHODS), |value| {
-            value.as_str().filter(|method| METHODS.contains(method)).map(str::to_owned)
-        });
+        let method = self.word("method", METHODS).map(str::to_owned);
         let path = self.read("path", "a part of a path, as a text that isn't empty", |value| {
             value.as_str().filter(|path| !path.is_empty()).map(str::to_owned)
         });
@@ -110,26 +147,28 @@ impl<'a> Reader<'a> {
 
     fn kind(&mut self) -> Option<&'static Kind> {
         let names: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
-        let Some(value) = self.find("fault") else {
-            self.wrong(self.place, format!("a rule needs the key `fault`: {}", one_of(&names)));
-            return None;
-        };
-        let text = value.value.as_str().unwrap_or_default();
-        let kind = KINDS.iter().find(|kind| kind.name == text);
-        if kind.is_none() {
-            let written = written(&value.value);
-            let message = match near(text, &names) {
-                Some(name) => format!("there is no fault {written}: did you mean `{name}`?"),
-                None => format!("there is no fault {written}: {} is expected", one_of(&names)),
-            };
-            self.wrong(value.referenced, message);
+        if self.find("fault").is_none() {
+            self.wrong(self.place, format!("a rule needs the key `fault`: one of {}", all_of(&names)));
         }
-        kind
+        let name = self.word("fault", &names)?;
+        KINDS.iter().find(|kind| kind.name == name)
+    }
+
+    /// Reads one of these words.
+    fn word<'w>(&mut self, key: &str, words: &[&'w str]) -> Option<&'w str> {
+        let value = self.find(key)?;
+        let text = value.value.as_str();
+        let word = words.iter().copied().find(|word| Some(*word) == text);
+        if word.is_none() {
+            self.wrong(value.referenced, no_such(key, text.unwrap_or(&written(&value.value)), words));
+        }
+        word
     }
 
     /// Refuses keys that this kind doesn't take, and one that says what another has said.
     fn check_keys(&mut self, kind: &Kind) {
-        let known: Vec<_> = WHEN.iter().chain(kind.takes).copied().chain(["fault"]).collect();
+        let known: Vec<_> = ["fault"].iter().chain(WHEN).chain(kind.takes).copied().collect();
+        let all: Vec<_> = known.iter().chain(KINDS.iter().flat_map(|kind| kind.takes)).copied().collect();
         for (key, _) in self.entries {
             let name = key.value.as_str();
             if known.contains(&name) {
@@ -137,12 +176,10 @@ impl<'a> Reader<'a> {
             }
             let others = KINDS.iter().filter(|other| other.takes.contains(&name));
             let others: Vec<_> = others.map(|other| format!("`{}`", other.name)).collect();
-            let message = match (others.is_empty(), near(name, &known)) {
+            let message = match (others.is_empty(), near(name, &all)) {
                 (false, _) => format!("`{name}` belongs to {}, not to `{}`", others.join(" and "), kind.name),
-                (true, Some(known)) => format!("there is no key {name:?}: did you mean `{known}`?"),
-                (true, None) => {
-                    format!("there is no key {name:?}: `{}` takes {}", kind.name, all_of(&known))
-                }
+                (true, Some(_)) => no_such("key", name, &all),
+                (true, None) => no_such("key", name, &known),
             };
             self.wrong(key.referenced, message);
         }
@@ -204,9 +241,7 @@ impl<'a> Reader<'a> {
             u64::MAX => format!("a whole number from {least} on"),
             most => format!("a whole number from {least} to {most}"),
         };
-        self.read(key, &expected, |value| {
-            value.as_u64().filter(|number| (least..=most).contains(number))
-        })
+        self.read(key, &expected, |value| value.as_u64().filter(|number| (least..=most).contains(number)))
     }
 
     /// Reads a value that need not be there.
@@ -247,14 +282,19 @@ fn all_of(words: &[&str]) -> String {
     words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
-fn one_of(words: &[&str]) -> String {
-    format!("one of {}", all_of(words))
+/// A word that none of these is.
+fn no_such(what: &str, word: &str, words: &[&str]) -> String {
+    let word = written(&Value::from(word));
+    match near(word.trim_matches('"'), words) {
+        Some(near) => format!("there is no {what} {word}: did you mean `{near}`?"),
+        None => format!("there is no {what} {word}: one of {} is expected", all_of(words)),
+    }
 }
 
 /// What somebody probably meant who wrote this.
 fn near<'a>(text: &str, words: &[&'a str]) -> Option<&'a str> {
-    let plain = text.to_lowercase().replace(['-', ' '], "_");
-    let distances = words.iter().map(|word| (strsim::osa_distance(&plain, word), *word));
+    let plain = |text: &str| text.to_lowercase().replace(['-', ' '], "_");
+    let distances = words.iter().map(|word| (strsim::osa_distance(&plain(text), &plain(word)), *word));
     let limit = (text.chars().take(40).count() / 3).max(1);
     distances.filter(|(distance, _)| *distance <= limit).min().map(|(_, word)| word)
 }

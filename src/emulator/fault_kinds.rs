@@ -61,7 +61,9 @@ fn key(name: &str) -> Value {
         schema
     };
     match name {
-        "method" => json!({"description": "The requests' method. Absent: any.", "enum": METHODS, "type": "string"}),
+        "method" => {
+            json!({"description": "The requests' method. Absent: any.", "enum": METHODS, "type": "string"})
+        }
         "path" => json!({
             "description": "A part of the requests' path with its query, as sent: `/service`, `/v1/acme/`. Absent: any.",
             "type": "string", "minLength": 1,

@@ -16,10 +16,11 @@ impl FileError {
     /// What the reader of YAML says.
     pub(super) fn of_yaml(error: &serde_saphyr::Error) -> Self {
         let place = error.location();
-        Self {
-            line: place.map_or(0, |place| place.line()),
-            column: place.map_or(0, |place| place.column()),
-            message: error.without_snippet().to_string(),
-        }
+        let (line, column) = place.map_or((0, 0), |place| (place.line(), place.column()));
+        let message = error.without_snippet().to_string();
+        // The place is said once.
+        let end = format!(" at line {line}, column {column}");
+        let message = message.strip_suffix(&end).unwrap_or(&message).to_owned();
+        Self { line, column, message }
     }
 }

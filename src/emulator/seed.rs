@@ -221,8 +221,7 @@ pub(super) struct SeedUnitTest {
 impl Seed {
     /// Reads a seed, and checks that what refers to something finds it.
     pub fn from_yaml(text: &str) -> Result<Self, FileError> {
-        let document: Document =
-            serde_saphyr::from_str(text).map_err(|error| FileError::of_yaml(&error))?;
+        let document: Document = serde_saphyr::from_str(text).map_err(|error| FileError::of_yaml(&error))?;
         for (name, organization) in &document.organizations {
             let sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
             if name.is_empty() || !name.chars().all(sound) {

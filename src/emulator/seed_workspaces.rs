@@ -7,13 +7,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use serde_saphyr::{Location, Spanned};
 
+use super::file_error::FileError;
 use super::platform::models::{ESCALATION_POLICY, PREFERENCES, VOICE_CONFIG};
 use super::platform::uuid;
 use super::problems::{At, Problems};
-use super::file_error::FileError;
 use super::seed::{
-    Seed, SeedItem, SeedOrganization, SeedService, check_pins, check_unique, named, version_set,
-    wrong, yes,
+    Seed, SeedItem, SeedOrganization, SeedService, check_pins, check_unique, named, version_set, wrong, yes,
 };
 use super::workspace::{SANDBOX_WORKSPACE, ServiceTag, WorkspacePermission};
 use super::world::{Replies, VersionSet};

@@ -14,8 +14,8 @@ use axum::response::Response;
 use futures_util::StreamExt;
 use tokio::sync::oneshot;
 
-use super::connection::{CuttableListener, Scissors};
 use super::breakage::broken;
+use super::connection::{CuttableListener, Scissors};
 use super::core::Core;
 use super::exchange::{Answer, Payload, Request};
 use super::faults::{Fault, Rule, Schedule};

@@ -51,7 +51,7 @@ pub(crate) fn start_with(directory: &Path, more: &[&str], stderr: Stdio) -> Emul
     Emulator { child, url: url.trim().to_owned() }
 }
 
-pub(crate) fn run(directory: &Path, url: &str, args: &[&str]) -> Run {
+fn run(directory: &Path, url: &str, args: &[&str]) -> Run {
     let mut command = amigops(directory);
     command
         .args(args)

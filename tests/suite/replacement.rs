@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 use amigops::emulator::{RequestInfo, Service};
 use amigops::model::Api;
 
-use crate::harness::{Lab, ORGANIZATION, answer, answer_with, is_activation, is_create, is_rename, is_update, services_of};
+use crate::harness::{
+    Lab, ORGANIZATION, answer, answer_with, is_activation, is_create, is_rename, is_update, services_of,
+};
 use crate::on_both_apis;
 
 /// One service with three version sets (one nobody's business, one with fields that no manifest names), and

@@ -39,7 +39,8 @@ fn the_reader_takes_what_the_schema_takes() {
     for kind in kinds() {
         let keys = kind["properties"].as_object().unwrap();
         let mut rule = json!({"fault": keys["fault"]["const"]});
-        let required: Vec<_> = kind["required"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+        let required: Vec<_> =
+            kind["required"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
         for name in required.iter().filter(|name| **name != "fault") {
             assert!(read(&rule).unwrap_err().contains(&format!("needs the key `{name}`")), "{rule}");
             rule[*name] = samples(name, &keys[*name]).0[0].clone();
@@ -56,7 +57,8 @@ fn the_reader_takes_what_the_schema_takes() {
                 with(value).unwrap();
             }
             for value in &bad {
-                assert!(with(value).unwrap_err().contains("is expected"), "{name}: {value}");
+                let told = with(value).unwrap_err();
+                assert!(told.contains("is expected") || told.contains("did you mean"), "{name}: {told}");
             }
             count += good.len() + bad.len();
         }
@@ -93,11 +95,16 @@ fn what_contradicts_itself_or_http_is_refused() {
     };
     let both = answer(json!({"retry_after": 1, "retry_after_date": 1}));
     assert!(both.contains("`retry_after` says it already"), "{both}");
-    for (name, value) in [("content-length", "5"), ("Transfer-Encoding", "chunked"), ("a b", "c"), ("a", "b\nc")] {
+    for (name, value) in
+        [("content-length", "5"), ("Transfer-Encoding", "chunked"), ("a b", "c"), ("a", "b\nc")]
+    {
         let refused = answer(json!({"headers": {name: value}}));
         assert!(refused.contains(&format!("header {name:?}:")), "{refused}");
     }
-    assert_eq!(read(&json!({"nth": 2})).unwrap_err().split_once(": ").unwrap().1, "a rule needs the key `fault`: one of `refuse`, `lose_request`, `lose_answer`, `cut_answer`, `garble`, `delay`, `dribble`, `close`, `answer`");
+    assert_eq!(
+        read(&json!({"nth": 2})).unwrap_err().split_once(": ").unwrap().1,
+        "a rule needs the key `fault`: one of `refuse`, `lose_request`, `lose_answer`, `cut_answer`, `garble`, `delay`, `dribble`, `close`, `answer`"
+    );
 }
 
 /// Files that are no lists of rules at all.
@@ -105,11 +112,13 @@ fn what_contradicts_itself_or_http_is_refused() {
 fn other_shapes_are_told_with_their_place() {
     for (text, words) in [
         ("- fault: refuse\n", "1:1"),
-        ("fault: []\n", "1:1: unknown field `fault`, expected `faults`"),
+        ("fault: []\n", "1:1: there is no key \"fault\": did you mean `faults`?"),
+        ("{}\n", "1:1: nothing goes wrong: `faults:` and a list of rules are expected"),
+        ("rules: []\n", "1:1: there is no key \"rules\": one of `faults` is expected"),
         ("faults: refuse\n", "1:9"),
         ("faults:\n  - refuse\n", "2:5"),
         ("faults:\n  - {fault: refuse, fault: close}\n", "2:21"),
-        ("faults: [\n", ":"),
+        ("faults: [\n", "1:9: unclosed bracket"),
     ] {
         let problems = Faults::from_yaml(text).unwrap_err();
         let [problem] = &problems[..] else { panic!("{text}: {problems:?}") };

@@ -68,7 +68,9 @@ impl OpenGate {
         });
         let state = Arc::clone(&gate);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        std::thread::spawn(move || runtime.block_on(serve(listener, TlsAcceptor::from(Arc::new(tls)), state)));
+        std::thread::spawn(move || {
+            runtime.block_on(serve(listener, TlsAcceptor::from(Arc::new(tls)), state))
+        });
         Self { url, gate }
     }
 

@@ -21,7 +21,11 @@ fn apply(api: Api, leave: Leave, parallelism: &str) -> (usize, usize) {
     lab.project_at(&gate.url, "");
     let trusted = [("SSL_CERT_FILE", certificate.to_str().unwrap())];
     let run = lab.run_with(&["apply", "--auto-approve", "--parallelism", parallelism], &trusted).expect(0);
-    assert!(run.stderr.contains(&format!("Applied: {SERVICES} steps · read back: converged")), "{}", run.stderr);
+    assert!(
+        run.stderr.contains(&format!("Applied: {SERVICES} steps · read back: converged")),
+        "{}",
+        run.stderr
+    );
     assert_eq!(lab.services().len(), SERVICES, "nothing was made twice");
     let creates = lab.writes().len();
     lab.project("");

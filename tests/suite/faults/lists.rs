@@ -3,8 +3,6 @@
 
 use std::time::Instant;
 
-use amigops::model::Api;
-
 use super::{Case, case, expect_recovery, lists, slow, to_create};
 use crate::on_both_apis;
 

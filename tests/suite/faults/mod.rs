@@ -76,7 +76,8 @@ fn to_change(api: Api, fault: &str) -> Lab {
 
 /// How many requests so far were lists of services.
 fn lists(lab: &Lab) -> usize {
-    let is_list = |path: &str| path.trim_end_matches('/').ends_with("/service") || path.ends_with("/services");
+    let is_list =
+        |path: &str| path.trim_end_matches('/').ends_with("/service") || path.ends_with("/services");
     let path = |path: &str| path.split('?').next().unwrap_or_default().to_owned();
     let requests = lab.server.requests();
     requests.iter().filter(|record| record.method == "GET" && is_list(&path(&record.path))).count()

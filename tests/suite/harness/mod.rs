@@ -150,7 +150,8 @@ pub(crate) fn first(
 /// Rules, one a line, as a file of faults has them.
 pub(crate) fn faults(rules: &str) -> Vec<Rule> {
     let lines: Vec<_> = rules.lines().map(|rule| format!("  - {rule}\n")).collect();
-    Faults::from_yaml(&format!("faults:\n{}", lines.concat())).unwrap().0
+    let none = if lines.is_empty() { " []" } else { "" };
+    Faults::from_yaml(&format!("faults:{none}\n{}", lines.concat())).unwrap().0
 }
 
 /// A project, an emulator, and the binary.

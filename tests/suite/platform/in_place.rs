@@ -126,11 +126,7 @@ fn an_update_whose_answer_is_not_the_service_is_read_back() {
     let lab = health_coach("Coach Noor", "");
     let id = lab.active("Health Coach").id;
     // The server says 200 and null, and does nothing.
-    lab.before(
-        |request| {
-            if request.method == "PUT" { crate::harness::answer(200, "null") } else { None }
-        },
-    );
+    lab.before(|request| if request.method == "PUT" { crate::harness::answer(200, "null") } else { None });
     let run = lab.apply().expect(4);
     assert!(run.stderr.contains("kept `agent_id`"), "{}", run.stderr);
     assert_eq!(lab.service(&id).agent_id, lab.agent_id("Coach Maya"));
