@@ -8,6 +8,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, Response};
 use secrecy::ExposeSecret;
 use serde_json::Value;
+use serde_json::error::Category;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -186,8 +187,21 @@ fn unreached(api: Api) -> String {
 
 /// An answer that is not what the API promises.
 pub(super) fn unreadable(call: &Call<'_>, error: &serde_json::Error) -> ApiError {
-    let message = format!("the answer can't be read: {error}");
-    ApiError::new(&call.method, &call.path, Cause::Unreadable, message)
+    let (what, hint) = match error.classify() {
+        Category::Eof => (
+            format!("it ends too early ({error})"),
+            "something on the way may have cut it off: try again; if that doesn't help, check `base_url:`",
+        ),
+        Category::Syntax => (
+            format!("it is no JSON ({error})"),
+            "a proxy, or a network that wants a sign-in, may have answered in the API's place: check `base_url:` and the network",
+        ),
+        Category::Data | Category::Io => {
+            (error.to_string(), "something else may answer at this address: check `base_url:`")
+        }
+    };
+    let message = format!("the answer can't be read: {what}");
+    ApiError::new(&call.method, &call.path, Cause::Unreadable, message).hint(hint)
 }
 
 /// Reads an answer, bounded.

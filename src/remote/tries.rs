@@ -130,11 +130,10 @@ impl Http {
                 tries.spent += wait;
                 self.pause(call, wait, &error).await
             }
-            _ => Err(match retry_after {
-                Some(after) if matches!(error.cause, Cause::Status(_)) => {
-                    error.hint(too_long(after, patience))
-                }
-                _ => error,
+            _ => Err(match retry_after.and_then(|after| too_long(after, patience)) {
+                // Nothing else is to be done.
+                Some(hint) => ApiError { hints: vec![hint], ..error },
+                None => error,
             }),
         }
     }
@@ -185,17 +184,24 @@ impl Http {
     }
 }
 
-/// What a server asks that takes longer than somebody waits.
-fn too_long(after: Duration, patience: Patience) -> String {
-    let (after, rounded) = (after.as_secs(), after.as_secs().div_ceil(60) + 1);
+/// What to do about a server that asks for a longer wait than there is time for.
+fn too_long(after: Duration, patience: Patience) -> Option<String> {
+    let minutes = after.as_secs().div_ceil(60);
+    let asked = match after.as_secs() {
+        seconds @ ..120 => format!("the server asks to wait {seconds} seconds"),
+        ..7_200 => format!("the server asks to wait {minutes} minutes"),
+        _ => format!("the server asks to wait {} hours", minutes.div_ceil(60)),
+    };
     match patience {
-        Patience::Spent(most) if most > URGENT => format!(
-            "the server asks to wait {after} s, and one request is waited for {} s at most: try again then, or give `--timeout {rounded}m` to wait",
-            most.as_secs()
-        ),
-        Patience::Spent(_) => format!("the server asks to wait {after} s: try again then"),
-        Patience::Left(_) => {
-            format!("the server asks to wait {after} s, and --timeout ends before: try again then")
+        Patience::Spent(URGENT) if after > URGENT => Some(format!("{asked}: run it again after that")),
+        Patience::Spent(most) if after > most => Some(format!(
+            "{asked}, and a request waits {} minutes at most: run it again after that, or with `--timeout {}m`",
+            most.as_secs() / 60,
+            minutes + 5
+        )),
+        Patience::Left(left) if after > left => {
+            Some(format!("{asked}, and --timeout ends before: run it again after that"))
         }
+        Patience::Spent(_) | Patience::Left(_) => None,
     }
 }

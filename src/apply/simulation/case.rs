@@ -143,6 +143,7 @@ fn fault(dice: &mut Dice) -> Fault {
         status,
         processed,
         headers: headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        retry_after: None,
         body: body.to_owned(),
     };
     let detail = r#"{"detail":"simulated"}"#;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use amigops::emulator::Verdict;
+use amigops::emulator::Fault;
 use serde_json::{Value, json};
 
 use super::interrupts::interrupt_twice;
@@ -81,7 +81,7 @@ on_both_apis! {
             if is_create(request) && request.body.contains("\"First\"") {
                 return answer(400, r#"{"detail":"the model is \u001b[31m unknown"}"#);
             }
-            Verdict::Proceed
+            None
         });
         let run = lab.run(&["apply", "--auto-approve", "--format", "json"]).expect(4);
         let lines = lines(&run);
@@ -105,9 +105,9 @@ on_both_apis! {
         lab.before(move |request| {
             if is_create(request) {
                 hooks.signal("INT");
-                return Verdict::Delay(std::time::Duration::from_millis(300));
+                return Some(Fault::Delay { millis: 300 });
             }
-            Verdict::Proceed
+            None
         });
         let run = lab.run(&["apply", "--auto-approve", "--format", "json", "--parallelism", "1"]).expect(130);
         let lines = lines(&run);

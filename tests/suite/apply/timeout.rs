@@ -3,19 +3,22 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use amigops::emulator::{Limits, RequestInfo, Verdict};
-use amigops::model::Api;
+use amigops::emulator::{Fault, Limits, RequestInfo};
 use serde_json::{Value, json};
 
 use super::{EMPTY, service, services};
-use crate::harness::{Lab, Run, is_create};
+use crate::harness::{Lab, Run, answer_with, is_create};
 use crate::on_both_apis;
 
 const LATE: Duration = Duration::from_secs(3);
 
+fn late() -> Fault {
+    Fault::Delay { millis: LATE.as_millis() as u64 }
+}
+
 /// Lets each read take longer than a run has.
-fn late_reads(request: &RequestInfo) -> Verdict {
-    if request.method == "GET" { Verdict::Delay(LATE) } else { Verdict::Proceed }
+fn late_reads(request: &RequestInfo) -> Option<Fault> {
+    (request.method == "GET").then(late)
 }
 
 fn last(run: &Run) -> Value {
@@ -30,7 +33,7 @@ on_both_apis! {
             let creates = AtomicU64::new(0);
             move |request: &RequestInfo| {
                 let third = is_create(request) && creates.fetch_add(1, Ordering::SeqCst) == 2;
-                if third { Verdict::Delay(LATE) } else { Verdict::Proceed }
+                third.then(late)
             }
         };
         lab.before(slow_third());
@@ -88,7 +91,7 @@ on_both_apis! {
             if is_create(request) {
                 created.store(true, Ordering::SeqCst);
             }
-            if created.load(Ordering::SeqCst) { late_reads(request) } else { Verdict::Proceed }
+            if created.load(Ordering::SeqCst) { late_reads(request) } else { None }
         });
         let run = lab.run(&["apply", "--auto-approve", "--timeout", "1500ms"]).expect(1);
         assert!(run.stderr.contains("Applied: 1 step · not read back"), "{}", run.stderr);
@@ -101,16 +104,12 @@ on_both_apis! {
         let lab = Lab::on(api, EMPTY);
         lab.manifests(&service("Desk", ""));
         lab.before(|request| match is_create(request) {
-            true => Verdict::Answer {
-                status: 503,
-                headers: vec![("retry-after".to_owned(), "3600".to_owned())],
-                body: "{\"detail\":\"maintenance\"}".to_owned(),
-            },
-            false => Verdict::Proceed,
+            true => answer_with(503, "retry-after", "3600", "{\"detail\":\"maintenance\"}"),
+            false => None,
         });
         for (timeout, words) in [
             (&["--timeout", "30m"][..], "the server asks to wait 60 minutes, and --timeout ends before"),
-            (&[], "give `--timeout 61m`"),
+            (&[], "at most: run it again after that, or with `--timeout 65m`"),
         ] {
             let began = Instant::now();
             let run = lab.run(&[&["apply", "--auto-approve"], timeout].concat()).expect(4);
