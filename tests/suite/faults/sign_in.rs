@@ -24,9 +24,10 @@ fn a_token_that_expires_on_the_way_is_renewed() {
     lab.manifests(&services(3, ""));
     let run = lab.run(&["apply", "--auto-approve", "--parallelism", "1"]).expect(0);
     assert!(run.stderr.contains(STEPS), "{}", run.stderr);
-    assert_eq!(count(&lab, "/service", 401), 1, "it was refused for its token");
+    let refused = count(&lab, "/service", 401);
+    assert!(refused >= 1, "it was refused for its token");
     assert!(count(&lab, "signin", 200) >= 2);
-    assert_eq!((lab.writes().len(), lab.services().len()), (4, 3));
+    assert_eq!((lab.writes().len() - refused, lab.services().len()), (3, 3));
     lab.expect_converged();
 }
 
