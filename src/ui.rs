@@ -205,6 +205,10 @@ impl Watch for Ui {
         self.note(&progress::retrying(endpoint, wait, &error.to_string()));
     }
 
+    fn looking(&self, endpoint: Endpoint, error: &ApiError) {
+        self.note(&progress::looking(endpoint, &error.to_string()));
+    }
+
     fn answered(&self, method: &str, path: &str, status: u16, took: Duration) {
         tracing::debug!(method, path, status, milliseconds = took.as_millis() as u64, "answered");
     }

@@ -49,6 +49,10 @@ impl Watch for Counting {
         self.ui.retrying(endpoint, wait, error);
     }
 
+    fn looking(&self, endpoint: Endpoint, error: &ApiError) {
+        self.ui.looking(endpoint, error);
+    }
+
     fn sending(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
     }

@@ -94,10 +94,10 @@ impl<Endpoint: Copy + Eq + std::hash::Hash> Limiter<Endpoint> {
             .and_modify(|window| {
                 // A clock that was set back must not freeze a window for good.
                 if now >= window.ends || window.ends > later(now, length) {
-                    *window = Window { ends: later(now, length), used: 0 };
+                    *window = Window { ends: end(now, length), used: 0 };
                 }
             })
-            .or_insert(Window { ends: later(now, length), used: 0 });
+            .or_insert(Window { ends: end(now, length), used: 0 });
         let refused = window.used >= limit;
         if !refused {
             window.used += 1;
@@ -110,6 +110,14 @@ impl<Endpoint: Copy + Eq + std::hash::Hash> Limiter<Endpoint> {
             retry_after: refused.then(|| (left.as_nanos().div_ceil(1_000_000_000) as u64).max(1)),
         }
     }
+}
+
+/// When a window ends that begins now. Windows of whole seconds begin with one, so that the end which the headers
+/// tell is the true one.
+fn end(now: SystemTime, length: Duration) -> SystemTime {
+    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let whole = length.subsec_nanos() == 0;
+    later(if whole { UNIX_EPOCH + Duration::from_secs(since.as_secs()) } else { now }, length)
 }
 
 /// Seconds since the epoch, rounded up: waiting until then is always enough.
@@ -132,14 +140,14 @@ mod tests {
         let first = limiter.take("acme", 'a', 2, at(500));
         assert_eq!(
             first,
-            Allowance { limit: 2, remaining: 1, reset: 1_000_000_061, retry_after: None },
-            "the end of the window is rounded up to a whole second"
+            Allowance { limit: 2, remaining: 1, reset: 1_000_000_060, retry_after: None },
+            "the window begins with a whole second"
         );
         assert_eq!(limiter.take("acme", 'a', 2, at(600)).remaining, 0);
         let refused = limiter.take("acme", 'a', 2, at(1_000));
         assert_eq!((refused.remaining, refused.retry_after), (0, Some(60)));
-        assert_eq!(limiter.take("acme", 'a', 2, at(60_400)).retry_after, Some(1));
-        assert_eq!(limiter.take("acme", 'a', 2, at(60_500)).remaining, 1, "a new window");
+        assert_eq!(limiter.take("acme", 'a', 2, at(59_900)).retry_after, Some(1));
+        assert_eq!(limiter.take("acme", 'a', 2, at(60_000)).remaining, 1, "a new window");
     }
 
     #[test]

@@ -51,6 +51,8 @@ pub trait Watch: Send + Sync {
     fn waiting(&self, endpoint: Endpoint, wait: Duration, limit: u32);
     /// A failed request is sent again after a while.
     fn retrying(&self, endpoint: Endpoint, wait: Duration, error: &ApiError);
+    /// Nobody knows whether a request was carried out, and whoever sent it will look before it is sent again.
+    fn looking(&self, _endpoint: Endpoint, _error: &ApiError) {}
     /// A request is sent: the first time, or again.
     fn sending(&self) {}
     /// A request was answered.

@@ -16,6 +16,8 @@ pub enum Cause {
     NotSent,
     /// The request was sent, and its answer was lost: what it asked may have happened.
     Lost,
+    /// The answer was no JSON, or a part of one only.
+    Garbled,
     /// The answer was not what the API promises.
     Unreadable,
     /// The server said yes, and its answer shows that it did not do all that was asked.
@@ -99,7 +101,7 @@ impl ApiError {
     pub fn may_have_happened(&self) -> bool {
         self.unsure
             || match self.cause {
-                Cause::Lost | Cause::Unreadable | Cause::Kept => true,
+                Cause::Lost | Cause::Garbled | Cause::Unreadable | Cause::Kept => true,
                 Cause::Status(status) => status == 408 || (500..600).contains(&status) && status != 503,
                 Cause::NotSent | Cause::Interrupted | Cause::Setup => false,
             }
@@ -290,7 +292,13 @@ mod tests {
     fn what_may_have_happened() {
         let error = |cause| ApiError::new(&Method::POST, "/", cause, "");
         let of = |cause| error(cause).may_have_happened();
-        assert!(of(Cause::Lost) && of(Cause::Unreadable) && of(Cause::Status(504)) && of(Cause::Status(408)));
+        assert!(
+            of(Cause::Lost)
+                && of(Cause::Garbled)
+                && of(Cause::Unreadable)
+                && of(Cause::Status(504))
+                && of(Cause::Status(408))
+        );
         assert!(
             !of(Cause::NotSent) && !of(Cause::Status(503)) && !of(Cause::Status(409)) && !of(Cause::Setup)
         );

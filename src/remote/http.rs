@@ -38,23 +38,42 @@ pub(super) struct Call<'a> {
     pub(super) body: Option<Value>,
     /// Whether sending it twice does the same as sending it once.
     pub(super) repeatable: bool,
+    /// Whether it is looked up what became of it, where it isn't repeatable and its answer is lost.
+    pub(super) is_looked_up: bool,
     pub(super) reserved: Option<&'a Reservation>,
 }
 
 impl Call<'_> {
     pub(super) fn get(endpoint: Endpoint, path: String, query: Vec<(&'static str, String)>) -> Self {
-        Self { endpoint, method: Method::GET, path, query, body: None, repeatable: true, reserved: None }
+        Self {
+            endpoint,
+            method: Method::GET,
+            path,
+            query,
+            body: None,
+            repeatable: true,
+            is_looked_up: false,
+            reserved: None,
+        }
     }
 
     pub(super) fn send(endpoint: Endpoint, method: Method, path: String, body: Option<Value>) -> Self {
-        Self { endpoint, method, path, query: Vec::new(), body, repeatable: true, reserved: None }
+        Self {
+            endpoint,
+            method,
+            path,
+            query: Vec::new(),
+            body,
+            repeatable: true,
+            is_looked_up: false,
+            reserved: None,
+        }
     }
-}
 
-/// A good answer.
-#[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) body: Vec<u8>,
+    /// The same, of a request whose sender looks what became of it before it is sent again.
+    pub(super) fn once(self) -> Self {
+        Self { repeatable: false, is_looked_up: true, ..self }
+    }
 }
 
 /// The connection to one organization or workspace; clones share the token and the limits.
@@ -91,19 +110,16 @@ impl Http {
     /// Sends a request whose good answer need not say anything. What says something else than an API does, an
     /// HTML page for one, is nobody's word that it was done.
     pub(super) async fn done(&self, call: &Call<'_>) -> Result<(), ApiError> {
-        let answer = self.call(call).await?;
-        if answer.body.trim_ascii().is_empty() {
-            return Ok(());
-        }
-        serde_json::from_slice::<serde::de::IgnoredAny>(&answer.body)
-            .map(|_| ())
-            .map_err(|error| unreadable(call, &error))
+        self.call(call, |body| match body.trim_ascii() {
+            [] => Ok(()),
+            body => serde_json::from_slice::<serde::de::IgnoredAny>(body).map(|_| ()),
+        })
+        .await
     }
 
     /// Sends a request and gives the answer as JSON.
     pub(super) async fn json<T: serde::de::DeserializeOwned>(&self, call: &Call<'_>) -> Result<T, ApiError> {
-        let answer = self.call(call).await?;
-        serde_json::from_slice(&answer.body).map_err(|error| unreadable(call, &error))
+        self.call(call, |body| serde_json::from_slice(body)).await
     }
 
     pub(super) fn request(&self, call: &Call<'_>) -> RequestBuilder {
@@ -200,8 +216,10 @@ pub(super) fn unreadable(call: &Call<'_>, error: &serde_json::Error) -> ApiError
             (error.to_string(), "something else may answer at this address: check `base_url:`")
         }
     };
+    // What has the right form and lacks something will lack it again.
+    let cause = if error.is_data() { Cause::Unreadable } else { Cause::Garbled };
     let message = format!("the answer can't be read: {what}");
-    ApiError::new(&call.method, &call.path, Cause::Unreadable, message).hint(hint)
+    ApiError::new(&call.method, &call.path, cause, message).hint(hint)
 }
 
 /// Reads an answer, bounded.

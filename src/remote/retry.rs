@@ -40,6 +40,8 @@ pub(super) enum Patience {
 const MAX_ATTEMPTS: u32 = 6;
 /// The most attempts to reach a server at all: a wrong address should be told soon.
 const MAX_CONNECTS: u32 = 3;
+/// The most attempts to get an answer that can be read: what answers in the API's place goes on to do so.
+const MAX_GARBLED: u32 = 3;
 /// The longest time that one request may take, waits included, where the run has no deadline.
 pub(super) const PATIENCE: Duration = Duration::from_secs(300);
 /// The longest wait without a `Retry-After`.
@@ -53,12 +55,13 @@ pub(super) fn again(attempt: Attempt<'_>) -> Option<Duration> {
     let allowed = match attempt.cause {
         Cause::NotSent | Cause::Status(429 | 503) => true,
         Cause::Status(501 | 505) => false,
-        Cause::Lost | Cause::Status(408 | 500..=599) => attempt.repeatable,
+        Cause::Lost | Cause::Garbled | Cause::Status(408 | 500..=599) => attempt.repeatable,
         Cause::Status(_) | Cause::Unreadable | Cause::Kept | Cause::Interrupted | Cause::Setup => false,
     };
     let unreached = *attempt.cause == Cause::NotSent && !attempt.reached;
     let most = match attempt.patience {
         _ if unreached => MAX_CONNECTS,
+        _ if *attempt.cause == Cause::Garbled => MAX_GARBLED,
         Patience::Spent(_) => MAX_ATTEMPTS,
         Patience::Left(_) => u32::MAX,
     };
@@ -116,6 +119,7 @@ mod tests {
             (Cause::Status(504), true, false),
             (Cause::Status(400), false, false),
             (Cause::Status(409), false, false),
+            (Cause::Garbled, true, false),
             (Cause::Unreadable, false, false),
         ];
         for (cause, repeatable, create) in table {

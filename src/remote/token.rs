@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::access::Credentials;
 use super::failure::{ApiError, Cause};
 use super::http::{Call, Http, read, segment};
-use super::tries::Tries;
+use super::tries::{Failed, Tries};
 use crate::model::Endpoint;
 
 /// A token is renewed when less than this is left, or a tenth of its life if that is shorter.
@@ -55,21 +55,31 @@ impl Http {
         let path = format!("/v1/{}/user/signin_with_api_key", segment(&self.access.organization));
         let call = Call::send(Endpoint::SignIn, Method::POST, path, None);
         let mut tries = Tries::default();
-        let response = loop {
+        let signed = loop {
             let request = key.iter().fold(self.request(&call), |request, (name, value)| {
                 request.header(*name, value.expose_secret())
             });
-            match self.once(&call, request, &mut tries).await {
-                Ok(response) => break response,
-                Err(failed) => self.wait_to_retry(&call, failed, &mut tries).await?,
+            let response = match self.once(&call, request, &mut tries).await {
+                Ok(response) => response,
+                Err(failed) => {
+                    self.wait_to_retry(&call, failed, &mut tries).await?;
+                    continue;
+                }
+            };
+            let body = read(response, &call.method, &call.path).await;
+            let signed = body.and_then(|body| {
+                // The parser's own message could quote the token: it is left out.
+                serde_json::from_slice::<SignedIn>(&body).map_err(|_| {
+                    let message = "the answer to signing in can't be read";
+                    ApiError::new(&call.method, &call.path, Cause::Garbled, message)
+                        .hint("something else may answer at this address: check `base_url:` and the network")
+                })
+            });
+            match signed {
+                Ok(signed) => break signed,
+                Err(error) => self.wait_to_retry(&call, Failed::new(error, None), &mut tries).await?,
             }
         };
-        let body = read(response, &call.method, &call.path).await?;
-        // The parser's own message could quote the token: it is left out.
-        let signed: SignedIn = serde_json::from_slice(&body).map_err(|_| {
-            let message = "the answer to signing in can't be read";
-            ApiError::new(&call.method, &call.path, Cause::Unreadable, message)
-        })?;
         let now = (self.access.now)();
         let expires = signed.expires_at.as_deref().and_then(|text| text.parse::<jiff::Timestamp>().ok());
         // Not said, or over already by our clock: it is used all the same, and a refusal renews it.

@@ -8,7 +8,7 @@ use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
 use super::failure::{ApiError, Cause};
-use super::http::{Answer, Call, Http, read};
+use super::http::{Call, Http, read as read_body, unreadable};
 use super::limits::Reservation;
 use super::retry::{self, Attempt, Patience};
 use crate::model::{Api, Endpoint};
@@ -66,24 +66,34 @@ impl Http {
         }
     }
 
-    /// Sends a request until it succeeds or must be given up, and gives the answer's body.
-    pub(super) async fn call(&self, call: &Call<'_>) -> Result<Answer, ApiError> {
+    /// Sends a request until its answer can be read or it must be given up.
+    pub(super) async fn call<T>(
+        &self,
+        call: &Call<'_>,
+        read: impl Fn(&[u8]) -> Result<T, serde_json::Error>,
+    ) -> Result<T, ApiError> {
         let mut tries = Tries::default();
         loop {
-            match self.try_to_call(call, &mut tries).await {
+            match self.try_to_call(call, &read, &mut tries).await {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => self.wait_to_retry(call, failed, &mut tries).await?,
             }
         }
     }
 
-    /// One try, its body read to the end. For a request that must be made anew for each try.
-    pub(super) async fn try_to_call(&self, call: &Call<'_>, tries: &mut Tries) -> Result<Answer, Failed> {
+    /// One try, its answer read to the end. For a request that must be made anew for each try.
+    pub(super) async fn try_to_call<T>(
+        &self,
+        call: &Call<'_>,
+        read: impl Fn(&[u8]) -> Result<T, serde_json::Error>,
+        tries: &mut Tries,
+    ) -> Result<T, Failed> {
         let response = self.try_to_respond(call, tries).await?;
         let began = Instant::now();
-        let body = read(response, &call.method, &call.path).await;
+        let body = read_body(response, &call.method, &call.path).await;
         tries.spent += began.elapsed();
-        body.map(|body| Answer { body }).map_err(|error| Failed::new(error, None))
+        let answer = body.and_then(|body| read(&body).map_err(|error| unreadable(call, &error)));
+        answer.map_err(|error| Failed::new(error, None))
     }
 
     /// One try; two where the token turns out to be over.
@@ -114,6 +124,9 @@ impl Http {
         let Failed { error, retry_after, for_good } = failed;
         tries.unsure |= error.may_have_happened();
         let error = tries.mark(error);
+        if call.is_looked_up && error.may_have_happened() {
+            self.access.watch.looking(call.endpoint, &error);
+        }
         let patience = self.patience(call);
         let attempt = Attempt {
             repeatable: call.repeatable,

@@ -78,6 +78,12 @@ pub fn retrying(endpoint: Endpoint, wait: Duration, error: &str) -> String {
     format!("{} {words}", styled(CHANGED, "↻"))
 }
 
+/// A request of which nobody knows whether it was carried out.
+pub fn looking(endpoint: Endpoint, error: &str) -> String {
+    let words = format!("{}: {}; looking what became of it", endpoint.label(), visible(error));
+    format!("{} {words}", styled(CHANGED, "↻"))
+}
+
 /// A time in words.
 pub(super) fn seconds(duration: Duration) -> String {
     if duration >= Duration::from_secs(10) {

@@ -49,7 +49,9 @@ impl Rules {
         let in_use = rules.lines.iter().filter(|(_, line)| is_in_use(line, end));
         let in_use = in_use.map(|(id, _)| id.clone()).collect();
         // Of two runs at once, each may begin the same replacement: one of the two is a leftover.
-        let most = history.iter().map(Rows::len).max().filter(|_| case.second.is_none());
+        // What is deleted may be deleted later than in the undisturbed run, after all creates.
+        let ever: BTreeSet<&String> = history.iter().flat_map(Rows::keys).collect();
+        let most = Some(ever.len()).filter(|_| case.second.is_none());
         Self { in_use, most, ..at_start }
     }
 

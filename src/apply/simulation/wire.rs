@@ -65,6 +65,10 @@ impl Wire {
             Some(Trouble::Fault(Fault::Delay { millis })) => Duration::from_millis(*millis),
             _ => Duration::ZERO,
         };
+        let dribbles = match &trouble {
+            Some(Trouble::Fault(Fault::Dribble { millis })) => Duration::from_millis(*millis),
+            _ => Duration::ZERO,
+        };
         let dies = matches!(trouble, Some(Trouble::Death { .. }));
         // What has left arrives, whatever becomes of the process.
         let sim = Arc::clone(&self.sim);
@@ -77,7 +81,7 @@ impl Wire {
             self.death.strike();
             std::future::pending::<()>().await;
         }
-        tokio::time::sleep(back).await;
+        tokio::time::sleep(back + dribbles).await;
         match outcome {
             Outcome::Refused => Err(broken(How::NoConnection, "refused")),
             Outcome::Lost => Err(broken(How::BrokeOff, "lost")),

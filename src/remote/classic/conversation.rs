@@ -140,7 +140,8 @@ async fn finish_open(api: &Classic, id: &ServiceId) -> Result<bool, ApiError> {
 /// Ends a conversation; one that has ended by itself is no error.
 async fn finish(api: &Classic, conversation: &str) -> Result<(), ApiError> {
     let path = api.path(&format!("conversation/{}/finish/", segment(conversation)));
-    match api.http.call(&Call::send(Endpoint::FinishConversation, Method::POST, path, None)).await {
+    match api.http.call(&Call::send(Endpoint::FinishConversation, Method::POST, path, None), |_| Ok(())).await
+    {
         Err(error) if error.status() == Some(409) => Ok(()),
         result => result.map(|_| ()),
     }

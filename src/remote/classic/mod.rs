@@ -176,8 +176,8 @@ impl WriteApi for Classic {
             id: String,
         }
         let body = wire::create_body(new);
-        let mut call = Call::send(Endpoint::CreateService, Method::POST, self.path("service/"), Some(body));
-        call.repeatable = false;
+        let call =
+            Call::send(Endpoint::CreateService, Method::POST, self.path("service/"), Some(body)).once();
         let created: Created = self.http.json(&call).await?;
         Ok(ServiceId::new(created.id))
     }
@@ -189,9 +189,9 @@ impl WriteApi for Classic {
         reserved: Option<&Reservation>,
     ) -> Result<(), ApiError> {
         let body = wire::update_body(update);
-        let mut call = Call::send(Endpoint::UpdateService, Method::POST, self.service_path(id), Some(body));
+        let call = Call::send(Endpoint::UpdateService, Method::POST, self.service_path(id), Some(body));
+        let mut call = if update.name.is_some() { call.once() } else { call };
         call.reserved = reserved;
-        call.repeatable = update.name.is_none();
         self.http.done(&call).await
     }
 

@@ -151,19 +151,14 @@ impl Platform {
         loop {
             let Some(body) = body().await.map_err(|error| tries.mark(error))? else { return Ok(None) };
             let mut call = self.put_call(id, Some(Value::Object(body)));
-            (call.repeatable, call.reserved) = (repeatable, reserved);
-            match self.http.try_to_call(&call, &mut tries).await {
-                Ok(answer) => return self.updated(id, &answer.body).await.map(Some),
+            (call.repeatable, call.is_looked_up, call.reserved) = (repeatable, !repeatable, reserved);
+            let read = |body: &[u8]| serde_json::from_slice::<Value>(body);
+            match self.http.try_to_call(&call, read, &mut tries).await {
+                Ok(Value::Object(service)) if service.contains_key("id") => return Ok(Some(service)),
+                // The answer should be the whole service; where it isn't, the service is read.
+                Ok(_) => return self.get(id).await.map(Some),
                 Err(failed) => self.http.wait_to_retry(&call, failed, &mut tries).await?,
             }
-        }
-    }
-
-    /// The service as an update answered it: the whole of it; where it isn't, the service is read.
-    async fn updated(&self, id: &ServiceId, answer: &[u8]) -> Result<Raw, ApiError> {
-        match serde_json::from_slice::<Raw>(answer) {
-            Ok(service) if service.contains_key("id") => Ok(service),
-            _ => self.get(id).await,
         }
     }
 
@@ -261,8 +256,8 @@ impl WriteApi for Platform {
             id: String,
         }
         let body = Value::Object(wire::create_body(new));
-        let mut call = Call::send(Endpoint::CreateService, Method::POST, self.path("services"), Some(body));
-        call.repeatable = false;
+        let call =
+            Call::send(Endpoint::CreateService, Method::POST, self.path("services"), Some(body)).once();
         let created: Created = self.http.json(&call).await?;
         Ok(ServiceId::new(created.id))
     }

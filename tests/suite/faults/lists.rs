@@ -21,9 +21,11 @@ const CASES: &[Case] = &[
     slow("answer, status: 503, retry_after: 1", 2, "503 Service Unavailable; again in 1.0 s", 1_000),
     case("answer, status: 500", 2, "500 Internal Server Error; again in "),
     case("answer, status: 502, body: <html>Bad Gateway</html>", 2, "502 an HTML page instead of an answer"),
+    case("garble", 2, "it ends too early (EOF while parsing"),
+    case("answer, status: 200, body: <html>Sign in</html>", 2, "it is no JSON"),
 ];
 
-/// Answers that are none, and what is said of them.
+/// Answers that are none, and what is said of them when they stay so.
 const UNREADABLE: &[(&str, &str, &str)] = &[
     ("garble", "it ends too early (EOF while parsing", "something on the way may have cut it off"),
     ("answer, status: 200, body: <html>Sign in</html>", "it is no JSON", "a network that wants a sign-in"),
@@ -49,11 +51,14 @@ on_both_apis! {
 
     fn half_a_list_is_never_taken_for_the_whole(api: Api) {
         for (fault, what, hint) in UNREADABLE {
-            let lab = to_create(api, &format!("{{method: GET, path: /service, fault: {fault}}}"));
+            let lab = to_create(api, &format!("{{method: GET, path: /service, times: 3, fault: {fault}}}"));
             let run = lab.apply().expect(1);
             let message = format!("the answer can't be read: {what}");
             assert!(run.stderr.contains(&message) && run.stderr.contains(hint), "{fault}: {}", run.stderr);
             assert_eq!(lab.writes().len(), 0, "{fault}");
+            // What has the right form and says something else is asked for once, so that two faults are left.
+            lab.run(&["plan"]);
+            lab.run(&["plan"]);
             expect_recovery(&lab);
         }
     }
