@@ -10,8 +10,8 @@ use super::shrink::shrink;
 use super::sim::Figures;
 use crate::model::Api;
 
-/// Schedules that each API's test runs: what takes about half a minute without optimization.
-const SEEDS: usize = 1_000;
+/// Schedules that each API's test runs: both together take about a minute on two processors.
+const SEEDS: usize = 5_000;
 
 /// `AMIGOPS_SEEDS`, how many to run instead; `AMIGOPS_SEED`, the one to replay.
 #[allow(clippy::disallowed_methods, reason = "a test has no `Env`; PROPTEST_CASES is read in the same way")]
