@@ -111,6 +111,7 @@ fn verdict(ended: &Ended<'_>) -> String {
         }
         Verdict::Refused => ("Refused", "nothing was changed"),
         Verdict::Declined => ("Not approved", "nothing was changed"),
+        Verdict::Interrupted if begun && ended.report.is_complete() => ("Interrupted", "every step is done"),
         Verdict::Interrupted if begun => {
             ("Interrupted", "what is done is kept; plan and apply again to go on")
         }

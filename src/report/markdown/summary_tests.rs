@@ -158,6 +158,15 @@ fn a_run_that_is_done() {
 }
 
 #[test]
+fn an_interrupt_after_the_last_step_leaves_nothing_to_go_on_with() {
+    let report =
+        crate::apply::Report { outcomes: [(StepId(1), Outcome::Done(None))].into(), interrupted: true };
+    let text =
+        told(|ended| (ended.verdict, ended.exit_code, ended.report) = (Verdict::Interrupted, 130, &report));
+    assert!(text.contains("> **Interrupted.** Exit code 130: every step is done.\n"), "{text}");
+}
+
+#[test]
 fn every_verdict_with_its_exit_code() {
     let (plan, report) = (everything(), in_every_way(&everything(), "no"));
     let lines = [
