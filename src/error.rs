@@ -52,6 +52,11 @@ pub enum Failure {
     NotConverged,
     /// Interrupted. Everything has been said.
     Interrupted,
+    /// The time that the run was given was over before anything was begun, or before all was read.
+    OutOfTime {
+        /// How long the run was given.
+        timeout: std::time::Duration,
+    },
 }
 
 impl Failure {
@@ -127,7 +132,8 @@ pub fn exit_code(result: &Result<Success, Failure>) -> u8 {
             | Failure::Other { .. }
             | Failure::Invalid { .. }
             | Failure::Declined
-            | Failure::NotConverged,
+            | Failure::NotConverged
+            | Failure::OutOfTime { .. },
         ) => exit_code::ERROR,
     }
 }

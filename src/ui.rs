@@ -179,6 +179,10 @@ fn words(failure: &Failure, colors: bool) -> String {
         Failure::Plan(error) => human::plan_error(error),
         Failure::Request(error) => text::error(&error.to_string(), &error.hints),
         Failure::Other { message, hints } => text::error(message, hints),
+        Failure::OutOfTime { timeout } => text::error(
+            &format!("out of time: the {} s of --timeout are over", timeout.as_secs_f64()),
+            &["give the run more time, or less to do; what is done is kept".to_owned()],
+        ),
         Failure::Declined => "Nothing was changed.\n".to_owned(),
         Failure::Refused { message, details, hints } => text::refusal(message, details, hints),
         Failure::Invalid { .. } | Failure::InPart | Failure::NotConverged | Failure::Interrupted => {

@@ -11,7 +11,7 @@ use super::event::{Event, Outcome, Report, StepFailure};
 use super::step::Runner;
 use crate::model::{Endpoint, ServiceId};
 use crate::plan::{Action, Plan, Step, StepId};
-use crate::remote::{Cause, WriteApi};
+use crate::remote::{Cause, StopReason, WriteApi};
 
 /// How a plan is run.
 pub struct Settings<'a> {
@@ -20,8 +20,10 @@ pub struct Settings<'a> {
     /// Services that existed when the plan was made: a create whose answer was lost is looked up among
     /// the others.
     pub known: BTreeSet<ServiceId>,
-    /// Whether to begin no further step.
-    pub stop: &'a dyn Fn() -> bool,
+    /// The date, for the names of what is set aside.
+    pub today: &'a str,
+    /// Why to begin no further step, if so.
+    pub stop: &'a dyn Fn() -> Option<StopReason>,
 }
 
 /// Which steps wait for what.
@@ -130,12 +132,12 @@ pub async fn run<A: WriteApi>(
     settings: &Settings<'_>,
     events: &mut dyn FnMut(Event),
 ) -> Report {
-    let runner = Runner::new(api, &settings.known);
+    let runner = Runner::new(api, &settings.known, settings.today);
     let mut queue = Queue::new(plan);
     let mut report = Report::default();
     let mut running = FuturesUnordered::new();
     loop {
-        while running.len() < settings.parallelism.max(1) && !(settings.stop)() {
+        while running.len() < settings.parallelism.max(1) && (settings.stop)().is_none() {
             let Some(step) = queue.begin() else { break };
             events(Event::Started(step.id));
             let runner = &runner;
@@ -150,7 +152,7 @@ pub async fn run<A: WriteApi>(
         let step = step.id;
         let outcome = match result {
             Ok(created) => Outcome::Done(created),
-            Err(StepFailure::Request(error)) if error.cause == Cause::Interrupted => Outcome::Interrupted,
+            Err(StepFailure::Request(error)) if error.cause == Cause::Interrupted => stopped(settings),
             Err(failure) => Outcome::Failed(failure),
         };
         match &outcome {
@@ -165,8 +167,12 @@ pub async fn run<A: WriteApi>(
         events(Event::Ended { step, outcome, took });
     }
     for step in &plan.steps {
-        report.outcomes.entry(step.id).or_insert(Outcome::Interrupted);
+        report.outcomes.entry(step.id).or_insert_with(|| stopped(settings));
     }
-    report.interrupted = (settings.stop)();
+    report.stopped = (settings.stop)();
     report
+}
+
+fn stopped(settings: &Settings<'_>) -> Outcome {
+    Outcome::Stopped((settings.stop)().unwrap_or_default())
 }

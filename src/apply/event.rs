@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::model::ServiceId;
 use crate::plan::StepId;
-use crate::remote::ApiError;
+use crate::remote::{ApiError, StopReason};
 
 /// Why a step failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,6 +20,14 @@ pub enum StepFailure {
         activation: ApiError,
         /// What became of the old service.
         undo: Undo,
+    },
+    /// Another run has made the same service at the same time.
+    #[error("another run has made the same service just now: {other}; ours, {own}, is set aside; plan again")]
+    Rival {
+        /// The other one.
+        other: ServiceId,
+        /// Ours.
+        own: ServiceId,
     },
     /// A conversation did not go as expected.
     #[error("the agent's answer does not match `{expected}`: {answer}")]
@@ -57,7 +65,7 @@ impl StepFailure {
     pub fn hints(&self) -> &[String] {
         match self {
             Self::Request(error) | Self::HandOver { activation: error, .. } => &error.hints,
-            Self::Unexpected { .. } => &[],
+            Self::Rival { .. } | Self::Unexpected { .. } => &[],
         }
     }
 }
@@ -71,8 +79,8 @@ pub enum Outcome {
     Failed(StepFailure),
     /// It was not begun, because this step failed or was not begun either.
     Blocked(StepId),
-    /// It was not begun, because the run was interrupted.
-    Interrupted,
+    /// It was not begun, because the run was told to stop.
+    Stopped(StopReason),
     /// It was begun, and the run was stopped before its end was known: it may have been carried out.
     Unknown,
 }
@@ -112,7 +120,7 @@ pub struct Report {
     /// The outcome of each step.
     pub outcomes: BTreeMap<StepId, Outcome>,
     /// Whether the run was told to stop.
-    pub interrupted: bool,
+    pub stopped: Option<StopReason>,
 }
 
 impl Report {
@@ -123,7 +131,7 @@ impl Report {
             match outcome {
                 Outcome::Done(_) => counts.done += 1,
                 Outcome::Failed(_) => counts.failed += 1,
-                Outcome::Blocked(_) | Outcome::Interrupted => counts.not_attempted += 1,
+                Outcome::Blocked(_) | Outcome::Stopped(_) => counts.not_attempted += 1,
                 Outcome::Unknown => counts.unknown += 1,
             }
         }

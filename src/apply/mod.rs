@@ -7,6 +7,7 @@
 
 mod engine;
 mod event;
+mod rivals;
 #[cfg(test)]
 mod simulation;
 mod step;
@@ -15,3 +16,5 @@ mod tests;
 
 pub use engine::{Settings, run};
 pub use event::{Counts, Event, Outcome, Report, StepFailure, Undo};
+
+pub use crate::remote::StopReason;

@@ -8,14 +8,18 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 use super::event::{StepFailure, Undo};
+use super::rivals::Seen;
 use crate::model::{
-    BehaviorSetId, Endpoint, NewService, ServiceId, ServiceName, ServiceUpdate, SmokeTest, TAG_REPLACES,
+    BehaviorSetId, Endpoint, LiveService, NewService, ServiceId, ServiceName, ServiceUpdate, SmokeTest,
+    TAG_REPLACES,
 };
 use crate::plan::{Action, Step, StepId, Target};
-use crate::remote::{ApiError, Cause, WriteApi};
+use crate::remote::{ApiError, Cause, Reservation, WriteApi};
 
 /// How often a create is sent when its answer is lost and the service is not found.
 const CREATE_ATTEMPTS: u32 = 3;
+/// How often a rename is sent when its answer is lost and the service does not have the name.
+const RENAME_ATTEMPTS: u32 = 3;
 
 /// How often a hand-over is begun when the API is busy or under maintenance just then.
 const HAND_OVER_ROUNDS: u32 = 3;
@@ -33,16 +37,27 @@ struct HandOver<'a> {
 
 /// Runs steps of one plan and remembers which services they created.
 pub(super) struct Runner<'a, A> {
-    api: &'a A,
-    known: &'a BTreeSet<ServiceId>,
+    pub(super) api: &'a A,
+    /// Services that existed when the plan was made.
+    pub(super) known: &'a BTreeSet<ServiceId>,
+    /// The date, for names.
+    pub(super) today: &'a str,
     created: RefCell<BTreeMap<StepId, ServiceId>>,
+    pub(super) seen: Seen,
     /// A behavior set's list of services is read, changed and written whole: one step at a time.
     behavior_sets: RefCell<BTreeMap<BehaviorSetId, Rc<Mutex<()>>>>,
 }
 
 impl<'a, A: WriteApi> Runner<'a, A> {
-    pub(super) fn new(api: &'a A, known: &'a BTreeSet<ServiceId>) -> Self {
-        Self { api, known, created: RefCell::default(), behavior_sets: RefCell::default() }
+    pub(super) fn new(api: &'a A, known: &'a BTreeSet<ServiceId>, today: &'a str) -> Self {
+        Self {
+            api,
+            known,
+            today,
+            created: RefCell::default(),
+            seen: Seen::default(),
+            behavior_sets: RefCell::default(),
+        }
     }
 
     /// Runs a step; gives the id of a service that it created or put in another's place.
@@ -50,14 +65,15 @@ impl<'a, A: WriteApi> Runner<'a, A> {
         match &step.action {
             Action::Create(new) => {
                 let id = self.create(new).await?;
+                self.is_alone(new, &id).await?;
                 self.created.borrow_mut().insert(step.id, id.clone());
                 return Ok(Some(id));
             }
             Action::Update { id, update }
             | Action::SetAside { id, update }
-            | Action::Discard { id, update } => self.api.update_service(id, update, None).await?,
+            | Action::Discard { id, update } => self.update(id, update, None).await?,
             Action::Retire { id, update: Some(update), .. } => {
-                self.api.update_service(id, update, None).await.map_err(retire_hint)?;
+                self.update(id, update, None).await.map_err(retire_hint)?;
             }
             Action::Retire { id, update: None, .. } => self.api.delete_service(id).await?,
             Action::WriteVersionSet { target, name, content, .. } => {
@@ -130,6 +146,29 @@ impl<'a, A: WriteApi> Runner<'a, A> {
         Ok(found.map(|service| service.id))
     }
 
+    /// Changes a service; when the answer to a new name is lost, looks whether it has the name before it is
+    /// sent again.
+    pub(super) async fn update(
+        &self,
+        id: &ServiceId,
+        update: &ServiceUpdate,
+        reserved: Option<&Reservation>,
+    ) -> Result<(), ApiError> {
+        let mut attempt = 1;
+        loop {
+            let Err(error) = self.api.update_service(id, update, reserved).await else { return Ok(()) };
+            // What was carried out in part is the same when it is sent again.
+            if update.name.is_none() || !error.may_have_happened() || error.cause == Cause::Kept {
+                return Err(error);
+            }
+            match self.api.service(id).await {
+                Ok(Some(there)) if is_as_told(&there, update) => return Ok(()),
+                Ok(Some(_)) if attempt < RENAME_ATTEMPTS => attempt += 1,
+                Ok(_) | Err(_) => return Err(error),
+            }
+        }
+    }
+
     /// Adds a service to those that a behavior set is applied to, others that were added meanwhile kept.
     async fn apply_behavior_set(&self, set: &BehaviorSetId, service: ServiceId) -> Result<(), ApiError> {
         let lock = Rc::clone(self.behavior_sets.borrow_mut().entry(set.clone()).or_default());
@@ -182,29 +221,21 @@ impl<'a, A: WriteApi> Runner<'a, A> {
             drop(reserved);
             reserved = self.api.reserve(Endpoint::UpdateService, count).await?;
         }
-        let restore = ServiceUpdate { name: Some(old_name.clone()), ..ServiceUpdate::default() };
         if let Some(rename) = rename
-            && let Err(error) = self.api.update_service(old, rename, Some(&reserved)).await
+            && let Err(error) = self.update(old, rename, Some(&reserved)).await
         {
-            // Perhaps it was renamed all the same, by this try or one before it, and then nobody has the name: it
-            // is given back unasked. Only a plain refusal says that no try was heard.
-            let unsure = matches!(error.cause, Cause::NotSent | Cause::Status(429 | 503));
-            if unsure || error.may_have_happened() {
-                self.api.update_service(old, &restore, None).await.ok();
+            // Perhaps it was renamed all the same, and then nobody has the name: it is given back unasked.
+            if error.may_have_happened() {
+                self.give_back(old, old_name, &reserved).await.ok();
             }
             return Err(error.into());
         }
-        let Err(activation) = self.api.update_service(new, activate, Some(&reserved)).await else {
-            return Ok(());
-        };
+        let Err(activation) = self.update(new, activate, Some(&reserved)).await else { return Ok(()) };
         let must_look = activation.may_have_happened() || activation.status() == Some(409);
         let seen = if must_look { self.api.services().await.ok() } else { None };
         // One that only takes the name, and stays inactive, is done when it has the name.
-        let is_done = seen.iter().flatten().any(|service| {
-            &service.id == new
-                && activate.active.is_none_or(|active| service.active == active)
-                && activate.name.as_ref().is_none_or(|name| &service.name == name)
-        });
+        let is_done =
+            seen.iter().flatten().any(|service| &service.id == new && is_as_told(service, activate));
         if activation.may_have_happened() && is_done {
             return Ok(());
         }
@@ -213,20 +244,38 @@ impl<'a, A: WriteApi> Runner<'a, A> {
         }
         let holder = seen.iter().flatten().find(|service| service.active && &service.name == old_name);
         if let Some(holder) = holder {
-            // The name is taken: giving it back would make a namesake.
+            // The name is taken: giving it back would make a namesake. What was to have it is of no use any more;
+            // where that can't be set aside, the next run does it.
+            self.set_aside(new, seen.as_deref().unwrap_or_default()).await.ok();
             return Err(StepFailure::HandOver { activation, undo: Undo::Taken(holder.id.clone()) });
         }
-        let mut undone = self.api.update_service(old, &restore, Some(&reserved)).await;
-        if undone.is_err() {
-            // Nobody has the name now: this is worth the long patience of ordinary requests.
-            undone = self.api.update_service(old, &restore, None).await;
-        }
-        let undo = match undone {
+        let undo = match self.give_back(old, old_name, &reserved).await {
             Ok(()) => Undo::Done,
             Err(error) => Undo::Failed(Box::new(error)),
         };
         Err(StepFailure::HandOver { activation, undo })
     }
+
+    /// Gives the old service its name back: nobody has it now.
+    async fn give_back(
+        &self,
+        old: &ServiceId,
+        name: &ServiceName,
+        reserved: &Reservation,
+    ) -> Result<(), ApiError> {
+        let restore = ServiceUpdate { name: Some(name.clone()), ..ServiceUpdate::default() };
+        if self.update(old, &restore, Some(reserved)).await.is_ok() {
+            return Ok(());
+        }
+        // This is worth the long patience of ordinary requests.
+        self.update(old, &restore, None).await
+    }
+}
+
+/// Whether a service has the name that it was to be given, if any, and is as active as it was to be.
+fn is_as_told(service: &LiveService, update: &ServiceUpdate) -> bool {
+    update.active.is_none_or(|active| service.active == active)
+        && update.name.as_ref().is_none_or(|name| &service.name == name)
 }
 
 /// Says what to do when a service can't be taken out of use.

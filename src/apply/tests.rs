@@ -16,7 +16,9 @@ use crate::model::*;
 use crate::plan::tests::build::options;
 use crate::plan::tests::generate::{essence, policy, state};
 use crate::plan::{self, Options, Plan, verify};
-use crate::remote::{Access, AnyApi, ApiError, Classic, Credentials, Platform, Watch, read_snapshot};
+use crate::remote::{
+    Access, AnyApi, ApiError, Classic, Credentials, Platform, StopReason, Watch, read_snapshot,
+};
 
 struct Deaf;
 impl Watch for Deaf {
@@ -50,6 +52,8 @@ fn connect(api: Api, server: &Server) -> AnyApi {
         random: Arc::new(|| 0.5),
         watch: Arc::new(Deaf),
         stop: crate::remote::Stop::default(),
+        deadline: None,
+        budgets: crate::remote::Budgets::default(),
     };
     match api {
         Api::Classic => AnyApi::Classic(Classic::new(access).expect("a connection")),
@@ -74,7 +78,8 @@ async fn apply(api: &AnyApi, snapshot: &Snapshot, plan: &Plan, steps: usize) -> 
     let settings = Settings {
         parallelism: 4,
         known: snapshot.services.iter().map(|service| service.id.clone()).collect(),
-        stop: &|| left.get() == 0,
+        today: "2026-11-22",
+        stop: &|| (left.get() == 0).then_some(StopReason::Interrupt),
     };
     let mut events = |event: super::Event| {
         if matches!(event, super::Event::Started(_)) {

@@ -73,7 +73,7 @@ impl Apply {
         if !self.overwrite_drift {
             prepared.can_tell_conflicts(&self.plan)?;
         }
-        let (snapshot, plan) = prepared.plan(prepared.connection.read()).await?;
+        let (snapshot, plan) = context.in_time(prepared.plan(prepared.connection.read())).await?;
         let (plan, origin) = story.planned(plan, prepared.origin(context));
         self.show(context, plan, origin, || prepared.document(origin, &snapshot, plan));
         if plan.is_empty() {
@@ -102,7 +102,7 @@ impl Apply {
         let prepared = story.prepared(Prepared::for_environment(context, &args, environment)?);
         saved::belongs(&document, prepared)?;
         let (plan, origin) = story.planned(document.plan(), document.origin());
-        let snapshot = saved::fits(&document, prepared).await?;
+        let snapshot = context.in_time(saved::fits(&document, prepared)).await?;
         self.show(context, plan, origin, || document.clone());
         if plan.is_empty() {
             story.nothing_to_do(plan);

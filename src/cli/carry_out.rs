@@ -9,7 +9,7 @@ use super::Context;
 use super::interrupts::Interrupts;
 use super::prepare::Prepared;
 use super::story::{End, Story};
-use crate::apply::{self, Event, Outcome, Report, Settings};
+use crate::apply::{self, Counts, Event, Outcome, Report, Settings, StopReason};
 use crate::error::{Failure, Success};
 use crate::model::{ServiceId, ServiceName, Snapshot};
 use crate::plan::{Action, Plan, StepId};
@@ -79,14 +79,22 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Why the run is to stop, if so.
+    fn stopped(&self) -> Option<StopReason> {
+        self.context.stop.why()
+    }
+
     /// Tells what is known of a run that was stopped at once.
     fn cut_off(&self) {
         let mut report = self.story.report();
         let told = told(&report);
         for step in &self.plan.steps {
-            report.outcomes.entry(step.id).or_insert(Outcome::Interrupted);
+            report
+                .outcomes
+                .entry(step.id)
+                .or_insert_with(|| Outcome::Stopped(self.stopped().unwrap_or_default()));
         }
-        report.interrupted = true;
+        report.stopped = Some(StopReason::Interrupt);
         self.tell_others(&report, &told);
         let end = End { ids: known_ids(self.plan, &report), ..End::default() };
         self.tell_end(&report, &end);
@@ -121,7 +129,8 @@ impl<'a> Run<'a> {
         let settings = Settings {
             parallelism: context.global.parallelism.into(),
             known: snapshot.services.iter().map(|service| service.id.clone()).collect::<BTreeSet<_>>(),
-            stop: &|| context.stop.is_wished(),
+            today: &self.prepared.options.today,
+            stop: &|| context.stop.why(),
         };
         let lines = progress::Lines::new(plan);
         context.ui.begin_progress(plan.steps.len());
@@ -157,12 +166,14 @@ impl<'a> Run<'a> {
 
     /// Reads the live state back, and says how it all ended. No exit code says less than what is said here.
     async fn conclude(&self, report: &Report) -> Result<Success, Failure> {
-        let Self { prepared, plan, scope, .. } = *self;
-        let again =
-            if report.interrupted { None } else { Some(prepared.plan(prepared.connection.read()).await) };
+        let Self { context, prepared, plan, scope, .. } = *self;
+        let again = match report.stopped {
+            Some(_) => None,
+            None => Some(context.in_time(prepared.plan(prepared.connection.read())).await),
+        };
         let converged = match &again {
             Some(Ok((_, rest))) => Some(is_enough(scope, plan, rest)),
-            Some(Err(Failure::Request(_))) | None => None,
+            Some(Err(Failure::Request(_) | Failure::OutOfTime { .. })) | None => None,
             // What stands against a new plan says nothing of what this one did.
             Some(Err(_)) if scope == Scope::ThePlan => None,
             Some(Err(_)) => Some(false),
@@ -190,11 +201,16 @@ impl<'a> Run<'a> {
         again: Option<Result<(Snapshot, Plan), Failure>>,
     ) -> Result<Success, Failure> {
         let ui = self.context.ui;
-        if report.interrupted || self.context.stop.is_wished() {
+        if self.stopped() == Some(StopReason::Interrupt) {
             return Err(Failure::Interrupted);
         }
         if !report.is_complete() {
-            return Err(Failure::InPart);
+            let Counts { done, failed, unknown, .. } = report.counts();
+            return Err(if done + failed + unknown == 0 {
+                self.context.out_of_time()
+            } else {
+                Failure::InPart
+            });
         }
         match again {
             Some(Ok((_, rest))) if is_enough(self.scope, self.plan, &rest) => {

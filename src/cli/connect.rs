@@ -152,6 +152,8 @@ fn access(
         random: Arc::new(move || random.random()),
         watch: Arc::new(watch),
         stop: context.stop.clone(),
+        deadline: context.deadline,
+        budgets: context.budgets.clone(),
     };
     (access, requests)
 }

@@ -1,16 +1,18 @@
 //! `amigops emulator`: the APIs on a port, for rehearsals and other tools. May import everything.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::interrupts::Signals;
+use super::interrupts::{Signals, over};
 use super::{Context, connect};
-use crate::emulator::{Limits, Options};
+use crate::emulator::{Fault, Faults, Limits, Observer, Options, RequestInfo, Rule};
 use crate::error::{Failure, Success};
+use crate::report::text;
+use crate::ui::Ui;
 
 /// Arguments of `emulator`.
 #[derive(Debug, Args)]
@@ -24,6 +26,9 @@ pub(super) struct Emulator {
     /// What exists at first
     #[arg(long, value_name = "FILE")]
     seed: Option<PathBuf>,
+    /// What goes wrong with which requests; each fault that strikes is told
+    #[arg(long, value_name = "FILE")]
+    faults: Option<PathBuf>,
     /// Whether requests are limited as documented
     #[arg(long, value_name = "LIMITS", default_value = "documented")]
     limits: LimitsArg,
@@ -58,14 +63,44 @@ impl Emulator {
             LimitsArg::Off => Limits::Off,
         };
         options.token_lifetime = Duration::from_secs(self.token_lifetime);
+        if let Some(file) = &self.faults {
+            options.faults = read_faults(context, file)?;
+            options.observer = Some(Arc::new(Teller(context.ui.clone())));
+        }
         let mut signals = Signals::catch()?;
         let server = connect::start(options)?;
         context.ui.result(&format!("{}\n", server.url()));
         context
             .ui
             .note("both APIs are emulated at this address, the Classic and the Platform one; Ctrl-C ends it");
-        signals.next().await;
+        tokio::select! {
+            () = signals.next() => {}
+            () = over(context.deadline) => {}
+        }
         server.stop();
         Ok(Success::Done)
     }
+}
+
+/// Tells each fault that strikes.
+struct Teller(Ui);
+
+impl Observer for Teller {
+    fn broken(&self, request: &RequestInfo, fault: &Fault) {
+        let RequestInfo { number, method, path, .. } = request;
+        self.0.note(&text::visible(&format!("request {number}, {method} {path}: {fault}")));
+    }
+}
+
+/// Reads a file of faults; of several things that are wrong with it, each is told.
+fn read_faults(context: &Context<'_>, file: &Path) -> Result<Vec<Rule>, Failure> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Failure::other(format!("the faults can't be read: {}: {error}", file.display())))?;
+    Faults::from_yaml(&text).map(|faults| faults.0).map_err(|problems| {
+        let told = problems.iter().map(|problem| Failure::other(format!("{}:{problem}", file.display())));
+        let mut told: Vec<_> = told.collect();
+        let last = told.pop().unwrap_or_else(|| Failure::other(format!("{} is wrong", file.display())));
+        told.iter().for_each(|failure| context.ui.failure(failure));
+        last.hint("`amigops schema faults` prints what such a file may say; docs/emulator.md explains it")
+    })
 }

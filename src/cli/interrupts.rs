@@ -1,8 +1,11 @@
-//! Ctrl-C and SIGTERM: the first ends waits and lets requests in flight come to their end, the second ends
-//! everything. May import everything.
+//! Ctrl-C, SIGTERM and the end of a run's time: the first of them ends waits and lets requests in flight come to
+//! their end, a signal after that ends everything. May import everything.
+
+use tokio::time::Instant;
 
 use super::Context;
 use crate::error::Failure;
+use crate::remote::StopReason;
 
 /// The signals that ask a process to end. They are caught from the moment this is made: nothing that is sent
 /// afterwards can be cut off by one.
@@ -56,29 +59,40 @@ pub(super) struct Interrupts {
 }
 
 impl Interrupts {
-    /// From now on the first signal wishes for a stop.
+    /// From now on the first signal, or the end of the run's time, wishes for a stop.
     ///
     /// # Errors
     ///
     /// When signals can't be caught: nothing may be begun that can't be brought to its end.
     pub(super) fn listen(context: &Context<'_>) -> Result<Self, Failure> {
         let mut signals = Signals::catch()?;
-        let (stop, ui) = (context.stop.clone(), context.ui.clone());
+        let (stop, ui, deadline) = (context.stop.clone(), context.ui.clone(), context.deadline);
         let (sender, second) = tokio::sync::oneshot::channel();
         tokio::spawn(async move {
-            signals.next().await;
-            stop.wish();
-            ui.note("interrupted: requests in flight are brought to their end, nothing new is begun");
+            let why = tokio::select! {
+                () = signals.next() => StopReason::Interrupt,
+                () = over(deadline) => StopReason::Timeout,
+            };
+            stop.wish(why);
+            ui.note(&format!("{why}: requests in flight are brought to their end, nothing new is begun"));
             signals.next().await;
             let _ = sender.send(());
         });
         Ok(Self { second })
     }
 
-    /// Waits for the second signal.
+    /// Waits for the signal that comes after the wish.
     pub(super) async fn second(&mut self) {
         if (&mut self.second).await.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+}
+
+/// Waits for the end of the run's time.
+pub(super) async fn over(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
     }
 }

@@ -30,14 +30,16 @@ mod validate;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anstream::ColorChoice;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use tokio::time::Instant;
 
 use crate::env::Env;
 use crate::error::{self, Failure, Success};
-use crate::remote::Stop;
+use crate::remote::{Budgets, Stop};
 use crate::ui::{Loudness, Ui};
 
 /// Plans, applies and watches the services of a conversational-agent organization from YAML manifests.
@@ -79,6 +81,19 @@ pub(crate) struct Global {
     /// The most steps at once
     #[arg(long, global = true, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
     parallelism: u16,
+    /// End after so long (`90s`, `10m`, `1h 30m`): nothing new is begun then, and what is done is kept
+    #[arg(long, global = true, value_name = "TIME", value_parser = duration)]
+    timeout: Option<Duration>,
+}
+
+/// Reads a length of time.
+fn duration(text: &str) -> Result<Duration, String> {
+    let hint = "a time such as 90s, 10m or 1h 30m";
+    let parsed: jiff::SignedDuration = text.parse().map_err(|_| format!("expected {hint}"))?;
+    Duration::try_from(parsed)
+        .ok()
+        .filter(|time| !time.is_zero())
+        .ok_or_else(|| format!("expected {hint}, more than 0"))
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -159,23 +174,27 @@ fn run(cli: &Cli, ui: &Ui, env: &Env) -> Result<Success, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::other(format!("the runtime can't be started: {error}")))?;
-    let context = Context { global: &cli.global, ui, env, stop: Stop::default() };
     runtime.block_on(async {
+        let deadline = cli.global.timeout.map(|timeout| Instant::now() + timeout);
+        let (stop, budgets) = (Stop::default(), Budgets::default());
+        let context = Context { global: &cli.global, ui, env, stop, deadline, budgets };
+        let context = &context;
         match &cli.command {
-            Command::Init(command) => command.run(&context).await,
-            Command::Import(command) => command.run(&context).await,
-            Command::Validate(command) => command.run(&context),
-            Command::Plan(command) => command.run(&context).await,
-            Command::Apply(command) => command.run(&context).await,
-            Command::Graph(command) => command.run(&context).await,
-            Command::Drift(command) => command.run(&context).await,
-            Command::Promote(command) => command.run(&context),
-            Command::Outdated(command) => command.run(&context).await,
-            Command::Ids(command) => command.run(&context).await,
-            Command::Emulator(command) => command.run(&context).await,
-            Command::Schema(command) => command.run(&context),
-            Command::Completions(command) => command.run(&context),
-            Command::Man(command) => command.run(&context),
+            // What writes ends by itself, with all that it has begun.
+            Command::Apply(command) => command.run(context).await,
+            Command::Emulator(command) => command.run(context).await,
+            Command::Init(command) => context.in_time(command.run(context)).await,
+            Command::Import(command) => context.in_time(command.run(context)).await,
+            Command::Plan(command) => context.in_time(command.run(context)).await,
+            Command::Graph(command) => context.in_time(command.run(context)).await,
+            Command::Drift(command) => context.in_time(command.run(context)).await,
+            Command::Outdated(command) => context.in_time(command.run(context)).await,
+            Command::Ids(command) => context.in_time(command.run(context)).await,
+            Command::Validate(command) => command.run(context),
+            Command::Promote(command) => command.run(context),
+            Command::Schema(command) => command.run(context),
+            Command::Completions(command) => command.run(context),
+            Command::Man(command) => command.run(context),
         }
     })
 }
@@ -186,6 +205,25 @@ pub(crate) struct Context<'a> {
     ui: &'a Ui,
     env: &'a Env,
     stop: Stop,
+    /// When `--timeout` ends the run.
+    deadline: Option<Instant>,
+    budgets: Budgets,
+}
+
+impl Context<'_> {
+    /// Does something that changes nothing live, as long as the run has time.
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        match self.deadline {
+            Some(deadline) => {
+                tokio::time::timeout_at(deadline, work).await.unwrap_or_else(|_| Err(self.out_of_time()))
+            }
+            None => work.await,
+        }
+    }
+
+    fn out_of_time(&self) -> Failure {
+        Failure::OutOfTime { timeout: self.global.timeout.unwrap_or_default() }
+    }
 }
 
 impl Global {

@@ -35,7 +35,6 @@ pub(super) struct Answer {
 pub(super) enum Payload {
     Empty,
     Json(Vec<u8>),
-    Text(String),
     /// Bytes of this content type.
     Bytes(&'static str, Vec<u8>),
     /// NDJSON, each piece sent on its own.

@@ -2,12 +2,11 @@
 //! Imports nothing of ours.
 
 use std::collections::BTreeMap;
-
-use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::time::{Duration, SystemTime};
 
 /// What goes wrong with one request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "fault", rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// No connection comes about. A server that is reached can't do this: there it is `LoseRequest`.
     Refuse,
@@ -24,29 +23,60 @@ pub enum Fault {
         /// How much.
         millis: u64,
     },
+    /// The rules run; the answer's body comes bit by bit. In a simulation, which has no bits, it comes at once.
+    Dribble {
+        /// How long it takes.
+        millis: u64,
+    },
+    /// The rules run; with the answer, the server takes leave of the connection.
+    Close,
     /// This is the answer.
     Answer {
         /// The status.
         status: u16,
         /// Whether the rules run before; their own answer is thrown away.
-        #[serde(default)]
         processed: bool,
-        /// Headers: `retry-after`, for one.
-        #[serde(default)]
+        /// Headers beside the length; those that HTTP doesn't allow are left out by a server.
         headers: BTreeMap<String, String>,
+        /// When to try again, if the answer says so.
+        retry_after: Option<RetryAfter>,
         /// The body.
-        #[serde(default)]
         body: String,
     },
 }
 
+/// How an answer says when to try again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetryAfter {
+    /// In so many seconds.
+    Seconds(u64),
+    /// At a date that is so many seconds away.
+    Date(u64),
+}
+
+impl RetryAfter {
+    /// The header's value.
+    pub(super) fn header(self, now: SystemTime) -> String {
+        match self {
+            Self::Seconds(seconds) => seconds.to_string(),
+            Self::Date(seconds) => httpdate::fmt_http_date(now + Duration::from_secs(seconds)),
+        }
+    }
+}
+
 impl Fault {
+    /// An answer of this status and body instead of the rules'.
+    pub fn answer(status: u16, body: impl Into<String>) -> Self {
+        let (headers, body) = (BTreeMap::new(), body.into());
+        Self::Answer { status, processed: false, headers, retry_after: None, body }
+    }
+
     /// Whether the rules see the request.
     pub fn is_processed(&self) -> bool {
         match self {
             Self::Refuse | Self::LoseRequest => false,
-            Self::LoseAnswer | Self::CutAnswer | Self::Garble | Self::Delay { .. } => true,
             Self::Answer { processed, .. } => *processed,
+            _ => true,
         }
     }
 
@@ -59,6 +89,8 @@ impl Fault {
             Self::CutAnswer => "answer cut off",
             Self::Garble => "answer garbled",
             Self::Delay { .. } => "delay",
+            Self::Dribble { .. } => "slow body",
+            Self::Close => "connection closed",
             Self::Answer { status: 401, .. } => "401",
             Self::Answer { status: 429, .. } => "429",
             Self::Answer { status: 503, .. } => "503",
@@ -69,27 +101,41 @@ impl Fault {
     }
 }
 
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refuse => f.write_str("request lost (a server can't refuse a connection that it has)"),
+            Self::LoseAnswer | Self::CutAnswer | Self::Garble => write!(f, "processed, {}", self.kind()),
+            Self::Delay { millis } => write!(f, "delayed by {millis} ms"),
+            Self::Dribble { millis } => write!(f, "processed, body sent over {millis} ms"),
+            Self::Close => f.write_str("processed and answered, then the connection is closed"),
+            Self::Answer { status, processed, retry_after, .. } => {
+                let processed = if *processed { "processed" } else { "not processed" };
+                write!(f, "{processed}, answered {status} instead")?;
+                match retry_after {
+                    Some(RetryAfter::Seconds(seconds)) => write!(f, ", Retry-After: {seconds} s"),
+                    Some(RetryAfter::Date(seconds)) => write!(f, ", Retry-After: the date in {seconds} s"),
+                    None => Ok(()),
+                }
+            }
+            Self::LoseRequest => f.write_str(self.kind()),
+        }
+    }
+}
+
 /// When something is to happen: from the `nth` request on that fits, `times` times.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule<T = Fault> {
     /// The method; none means any.
-    #[serde(default)]
     pub method: Option<String>,
     /// A part of the path with its query; none means any.
-    #[serde(default)]
     pub path: Option<String>,
     /// From 1.
     pub nth: u64,
     /// How often.
-    #[serde(default = "once")]
     pub times: u64,
     /// What happens.
-    #[serde(flatten)]
     pub what: T,
-}
-
-fn once() -> u64 {
-    1
 }
 
 impl<T> Rule<T> {
@@ -127,14 +173,18 @@ impl<T: Clone> Schedule<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::emulator::Faults;
 
     #[test]
     fn rules_count_what_fits_them_and_the_first_that_is_due_counts() {
-        let rules = r#"[
-            {"method": "PUT", "path": "/service", "nth": 2, "fault": "lose_answer"},
-            {"nth": 3, "times": 2, "fault": "answer", "status": 503, "headers": {"retry-after": "2"}}
-        ]"#;
-        let mut schedule = Schedule::new(serde_json::from_str::<Vec<Rule>>(rules).expect("rules"));
+        let faults = Faults::from_yaml(
+            "
+faults:
+  - {method: PUT, path: /service, nth: 2, fault: lose_answer}
+  - {nth: 3, times: 2, fault: answer, status: 503, retry_after: 2}
+",
+        );
+        let mut schedule = Schedule::new(faults.expect("rules").0);
         let kinds: Vec<_> =
             [("PUT", "/service/1"), ("GET", "/service"), ("PUT", "/service/2"), ("GET", "/x"), ("GET", "/x")]
                 .map(|(method, path)| schedule.next(method, path).map(|fault| fault.kind()))
@@ -143,17 +193,9 @@ mod tests {
     }
 
     #[test]
-    fn rules_read_back_as_they_were_written() {
-        let fault = Fault::Answer {
-            status: 502,
-            processed: true,
-            headers: BTreeMap::new(),
-            body: "<html>".to_owned(),
-        };
-        for fault in [Fault::Refuse, Fault::Delay { millis: 5 }, fault] {
-            let rule = Rule { method: None, path: None, nth: 1, times: 1, what: fault };
-            let text = serde_json::to_string(&rule).expect("JSON");
-            assert_eq!(serde_json::from_str::<Rule>(&text).expect("a rule"), rule);
-        }
+    fn an_answer_says_when_to_try_again_in_seconds_or_as_a_date() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_767);
+        assert_eq!(RetryAfter::Seconds(10).header(now), "10");
+        assert_eq!(RetryAfter::Date(10).header(now), "Sun, 06 Nov 1994 08:49:37 GMT");
     }
 }

@@ -46,7 +46,6 @@ impl From<Answer> for Reply {
         let mut kind = |kind: &str| headers.push(("content-type".to_owned(), kind.to_owned()));
         let body = match answer.body {
             Payload::Empty => Vec::new(),
-            Payload::Text(text) => text.into_bytes(),
             Payload::Json(bytes) => {
                 kind("application/json");
                 bytes
@@ -107,19 +106,27 @@ impl InProcess {
 }
 
 impl Fault {
-    /// What the client sees, given how to have the request processed. A delay is the caller's to keep.
-    pub fn strike(&self, process: impl FnOnce() -> Reply) -> Outcome {
+    /// What the client sees, given the time and how to have the request processed. A delay is the caller's to
+    /// keep, and how fast a body comes.
+    pub fn strike(&self, now: SystemTime, process: impl FnOnce() -> Reply) -> Outcome {
         let reply = self.is_processed().then(process);
         match (self, reply) {
             (Self::Refuse, _) => Outcome::Refused,
             (Self::CutAnswer, Some(reply)) => Outcome::CutOff(halved(reply)),
             (Self::Garble, Some(reply)) => Outcome::Answered(halved(reply)),
-            (Self::Delay { .. }, Some(reply)) => Outcome::Answered(reply),
-            (Self::Answer { status, headers, body, .. }, _) => Outcome::Answered(Reply {
-                status: *status,
-                headers: headers.clone().into_iter().collect(),
-                body: body.clone().into_bytes(),
-            }),
+            (Self::Delay { .. } | Self::Dribble { .. }, Some(reply)) => Outcome::Answered(reply),
+            (Self::Close, Some(mut reply)) => {
+                reply.headers.push(("connection".to_owned(), "close".to_owned()));
+                Outcome::Answered(reply)
+            }
+            (Self::Answer { status, headers, retry_after, body, .. }, _) => {
+                let after = retry_after.map(|after| ("retry-after".to_owned(), after.header(now)));
+                Outcome::Answered(Reply {
+                    status: *status,
+                    headers: headers.clone().into_iter().chain(after).collect(),
+                    body: body.clone().into_bytes(),
+                })
+            }
             _ => Outcome::Lost,
         }
     }

@@ -18,16 +18,21 @@
 //! * `problems`, `refusal`, `query`, `routing`, `replies`: what both need and neither owns.
 //! * [`Seed`]: what exists before anybody wrote anything.
 //! * [`Observer`]: sees every request, and may break it.
+//! * [`Faults`]: what goes wrong with which request, as a file says it.
 //! * `core`: the world, its store and both APIs' rules; behind the server's sockets, or called directly
 //!   ([`InProcess`]).
-//! * [`Fault`], [`Schedule`]: what goes wrong with which request.
+//! * [`Fault`], [`Schedule`]: what goes wrong with which request; over sockets, what `breakage` makes of it.
 
 mod access;
+mod breakage;
 mod classic;
 mod connection;
 mod core;
 mod exchange;
+mod fault_file;
+mod fault_kinds;
 mod faults;
+mod file_error;
 mod in_process;
 mod limits;
 mod observer;
@@ -47,12 +52,14 @@ mod table;
 mod workspace;
 mod world;
 
-pub use faults::{Fault, Rule, Schedule};
+pub use fault_file::Faults;
+pub use faults::{Fault, RetryAfter, Rule, Schedule};
+pub use file_error::FileError;
 pub use in_process::{InProcess, Outcome, Reply};
 pub use limits::Limits;
-pub use observer::{Observer, RequestInfo, RequestRecord, Verdict};
+pub use observer::{Observer, RequestInfo, RequestRecord};
 pub use platform::PlatformOptions;
-pub use seed::{Seed, SeedError};
+pub use seed::Seed;
 pub use server::{Options, Server, StartError};
 pub use store::StoreError;
 pub use table::{Row, Table};

@@ -1,41 +1,22 @@
-//! Who watches requests and may break them. Imports the world.
+//! Who watches requests and may break them. Imports the world and the faults.
 
-use std::time::Duration;
-
+use super::faults::Fault;
 use super::world::World;
 
 /// Sees every request; tests and fault rehearsals are made of this.
 pub trait Observer: Send + Sync {
-    /// Called before the rules run, in order of arrival.
-    fn before(&self, _request: &RequestInfo) -> Verdict {
-        Verdict::Proceed
+    /// Called before the rules run, in order of arrival: what is to go wrong. Without an answer of its own, the
+    /// schedule of the server decides.
+    fn before(&self, _request: &RequestInfo) -> Option<Fault> {
+        None
     }
 
-    /// Called after the rules ran and the state is durable, before the answer is sent. Only for
-    /// requests that the rules saw: not after [`Verdict::Drop`] and [`Verdict::Answer`].
-    fn after(&self, _request: &RequestInfo, _status: u16, _world: &World) {}
-}
+    /// Called when something goes wrong with a request, as the schedule or an observer wants it.
+    fn broken(&self, _request: &RequestInfo, _fault: &Fault) {}
 
-/// What is to become of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// The rules decide.
-    Proceed,
-    /// The rules decide, this much later.
-    Delay(Duration),
-    /// The connection closes; the rules never see the request.
-    Drop,
-    /// The rules run, and what they decide lasts; then the connection closes without an answer.
-    ProcessThenDrop,
-    /// This is the answer; the rules never see the request.
-    Answer {
-        /// The status.
-        status: u16,
-        /// Headers beside the length; those that HTTP doesn't allow are left out.
-        headers: Vec<(String, String)>,
-        /// The body.
-        body: String,
-    },
+    /// Called after the rules ran and the state is durable, before the answer is sent. Only for
+    /// requests that the rules saw ([`Fault::is_processed`]).
+    fn after(&self, _request: &RequestInfo, _status: u16, _world: &World) {}
 }
 
 /// A request, as an observer sees it.
@@ -65,6 +46,6 @@ pub struct RequestRecord {
     /// The path as sent, with the query.
     pub path: String,
     /// The status of the answer; none when the connection was closed before the rules ran. A request
-    /// that was processed and then dropped has the status that nobody got to see.
+    /// that was processed and whose answer was lost has the status that nobody got to see.
     pub status: Option<u16>,
 }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use serde_saphyr::{Location, Spanned};
 
+use super::file_error::FileError;
 use super::seed_workspaces::{SeedWorkspace, check_all};
 use super::world::{Permission, Replies, VersionSet};
 
@@ -60,18 +61,6 @@ pub struct Seed {
     pub(super) organizations: BTreeMap<String, SeedOrganization>,
     /// By id.
     pub(super) workspaces: BTreeMap<String, SeedWorkspace>,
-}
-
-/// What is wrong with a seed, and where.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{line}:{column}: {message}")]
-pub struct SeedError {
-    /// From 1; 0 where the place is unknown.
-    pub line: u64,
-    /// From 1; 0 where the place is unknown.
-    pub column: u64,
-    /// What is wrong.
-    pub message: String,
 }
 
 impl JsonSchema for Seed {
@@ -231,20 +220,13 @@ pub(super) struct SeedUnitTest {
 
 impl Seed {
     /// Reads a seed, and checks that what refers to something finds it.
-    pub fn from_yaml(text: &str) -> Result<Self, SeedError> {
-        let document: Document = serde_saphyr::from_str(text).map_err(|error| {
-            let place = error.location();
-            SeedError {
-                line: place.map_or(0, |place| place.line()),
-                column: place.map_or(0, |place| place.column()),
-                message: error.without_snippet().to_string(),
-            }
-        })?;
+    pub fn from_yaml(text: &str) -> Result<Self, FileError> {
+        let document: Document = serde_saphyr::from_str(text).map_err(|error| FileError::of_yaml(&error))?;
         for (name, organization) in &document.organizations {
             let sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
             if name.is_empty() || !name.chars().all(sound) {
                 let message = format!("organization {name:?}: letters, digits, `-`, `_` and `.` only");
-                return Err(SeedError { line: 0, column: 0, message });
+                return Err(FileError { line: 0, column: 0, message });
             }
             organization.check()?;
         }
@@ -269,8 +251,8 @@ impl Seed {
     }
 }
 
-pub(super) fn wrong<T>(place: Location, message: impl Into<String>) -> Result<T, SeedError> {
-    Err(SeedError { line: place.line(), column: place.column(), message: message.into() })
+pub(super) fn wrong<T>(place: Location, message: impl Into<String>) -> Result<T, FileError> {
+    Err(FileError { line: place.line(), column: place.column(), message: message.into() })
 }
 
 /// Finds something by name.
@@ -278,7 +260,7 @@ pub(super) fn named<'a>(
     items: &'a [SeedItem],
     name: &Spanned<String>,
     what: &str,
-) -> Result<&'a SeedItem, SeedError> {
+) -> Result<&'a SeedItem, FileError> {
     match items.iter().find(|item| item.name.value == name.value) {
         Some(item) => Ok(item),
         None => wrong(name.referenced, format!("there is no {what} named {:?} here", name.value)),
@@ -288,7 +270,7 @@ pub(super) fn named<'a>(
 pub(super) fn check_unique<'a>(
     names: impl Iterator<Item = &'a Spanned<String>>,
     what: &str,
-) -> Result<(), SeedError> {
+) -> Result<(), FileError> {
     let mut seen = BTreeSet::new();
     for name in names {
         if name.value.trim() != name.value || name.value.is_empty() {
@@ -305,7 +287,7 @@ pub(super) fn check_unique<'a>(
 }
 
 impl SeedOrganization {
-    fn check(&self) -> Result<(), SeedError> {
+    fn check(&self) -> Result<(), FileError> {
         check_unique(self.agents.iter().map(|item| &item.name), "agent")?;
         check_unique(self.context_graphs.iter().map(|item| &item.name), "context graph")?;
         let active = |service: &&SeedService| service.active;
@@ -341,7 +323,7 @@ impl SeedOrganization {
         Ok(())
     }
 
-    fn check_service(&self, service: &SeedService) -> Result<(), SeedError> {
+    fn check_service(&self, service: &SeedService) -> Result<(), FileError> {
         let agent = named(&self.agents, &service.agent, "agent")?;
         let graph = named(&self.context_graphs, &service.context_graph, "context graph")?;
         for (item, name) in [(agent, &service.agent), (graph, &service.context_graph)] {
@@ -371,7 +353,7 @@ pub(super) fn check_pins(
     set: &VersionSet,
     agent: &SeedItem,
     graph: &SeedItem,
-) -> Result<(), SeedError> {
+) -> Result<(), FileError> {
     for (pin, item) in [(set.agent_version, agent), (set.context_graph_version, graph)] {
         if let Some(pin) = pin.filter(|pin| !(1..=item.versions).contains(pin)) {
             let message = format!("{:?} has no version {pin}", item.name.value);

@@ -7,12 +7,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use serde_saphyr::{Location, Spanned};
 
+use super::file_error::FileError;
 use super::platform::models::{ESCALATION_POLICY, PREFERENCES, VOICE_CONFIG};
 use super::platform::uuid;
 use super::problems::{At, Problems};
 use super::seed::{
-    Seed, SeedError, SeedItem, SeedOrganization, SeedService, check_pins, check_unique, named, version_set,
-    wrong, yes,
+    Seed, SeedItem, SeedOrganization, SeedService, check_pins, check_unique, named, version_set, wrong, yes,
 };
 use super::workspace::{SANDBOX_WORKSPACE, ServiceTag, WorkspacePermission};
 use super::world::{Replies, VersionSet};
@@ -180,8 +180,8 @@ impl Seed {
 /// Checks the workspaces of a document, and names them by their ids.
 pub(super) fn check_all(
     workspaces: BTreeMap<String, SeedWorkspace>,
-) -> Result<BTreeMap<String, SeedWorkspace>, SeedError> {
-    let nowhere = |message| SeedError { line: 0, column: 0, message };
+) -> Result<BTreeMap<String, SeedWorkspace>, FileError> {
+    let nowhere = |message| FileError { line: 0, column: 0, message };
     let mut checked = BTreeMap::new();
     for (name, mut workspace) in workspaces {
         let id = workspace_id(&name);
@@ -210,7 +210,7 @@ impl SeedWorkspace {
         }
     }
 
-    fn check(&mut self) -> Result<(), SeedError> {
+    fn check(&mut self) -> Result<(), FileError> {
         check_unique(self.agents.iter().map(|item| &item.name), "agent")?;
         check_unique(self.context_graphs.iter().map(|item| &item.name), "context graph")?;
         let active = |service: &&SeedPlatformService| service.active;
@@ -251,7 +251,7 @@ impl SeedWorkspace {
     }
 
     /// Brings ids into their usual spelling.
-    fn read_ids(&mut self) -> Result<(), SeedError> {
+    fn read_ids(&mut self) -> Result<(), FileError> {
         let items =
             self.agents.iter_mut().chain(&mut self.context_graphs).filter_map(|item| item.id.as_mut());
         for id in items.chain(self.services.iter_mut().filter_map(|service| service.id.as_mut())) {
@@ -267,8 +267,8 @@ impl SeedWorkspace {
     }
 }
 
-fn at(place: Location, message: String) -> SeedError {
-    SeedError { line: place.line(), column: place.column(), message }
+fn at(place: Location, message: String) -> FileError {
+    FileError { line: place.line(), column: place.column(), message }
 }
 
 impl SeedPlatformService {

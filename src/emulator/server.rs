@@ -14,11 +14,14 @@ use axum::response::Response;
 use futures_util::StreamExt;
 use tokio::sync::oneshot;
 
+use super::breakage::broken;
 use super::connection::{CuttableListener, Scissors};
 use super::core::Core;
 use super::exchange::{Answer, Payload, Request};
+use super::faults::{Fault, Rule, Schedule};
+use super::in_process::{Outcome, Reply};
 use super::limits::Limits;
-use super::observer::{Observer, RequestInfo, RequestRecord, Verdict};
+use super::observer::{Observer, RequestInfo, RequestRecord};
 use super::platform::PlatformOptions;
 use super::routing::organization_of;
 use super::seed::Seed;
@@ -50,6 +53,8 @@ pub struct Options {
     pub clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
     /// Who watches.
     pub observer: Option<Arc<dyn Observer>>,
+    /// What goes wrong with which requests. Without a meaning in a process: there, the caller decides.
+    pub faults: Vec<Rule>,
 }
 
 impl Options {
@@ -64,6 +69,7 @@ impl Options {
             platform: PlatformOptions::default(),
             clock,
             observer: None,
+            faults: Vec::new(),
         }
     }
 }
@@ -100,6 +106,7 @@ struct Shared {
     log: Mutex<Log>,
     clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
     observer: Option<Arc<dyn Observer>>,
+    faults: Mutex<Schedule>,
 }
 
 #[derive(Default)]
@@ -138,14 +145,15 @@ impl Server {
     pub fn start(mut options: Options) -> Result<Self, StartError> {
         let now = (options.clock)();
         let core = Core::open(&mut options, now)?;
-        let Options { listen, clock, observer, .. } = options;
+        let Options { listen, clock, observer, faults, .. } = options;
         let refused = |source| StartError::Listen { address: listen, source };
         let listener = std::net::TcpListener::bind(listen).map_err(refused)?;
         listener.set_nonblocking(true).map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Run)?;
-        let shared = Arc::new(Shared { core: Mutex::new(core), log: Mutex::default(), clock, observer });
+        let (core, faults) = (Mutex::new(core), Mutex::new(Schedule::new(faults)));
+        let shared = Arc::new(Shared { core, log: Mutex::default(), clock, observer, faults });
         let (stop, stopped) = oneshot::channel();
         let state = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
@@ -226,18 +234,9 @@ async fn receive(
         body: body.as_deref().map(|body| String::from_utf8_lossy(body).into_owned()).unwrap_or_default(),
         user_agent: parts.headers.get(header::USER_AGENT).map(text),
     };
-    let verdict = shared.observer.as_ref().map_or(Verdict::Proceed, |observer| observer.before(&info));
-    match verdict {
-        Verdict::Proceed | Verdict::ProcessThenDrop => {}
-        Verdict::Delay(delay) => tokio::time::sleep(delay).await,
-        Verdict::Drop => {
-            scissors.cut();
-            return Response::default();
-        }
-        Verdict::Answer { status, headers, body } => {
-            lock(&shared.log).settle(number, status);
-            return respond(Answer { status, headers, body: Payload::Text(body) });
-        }
+    let fault = fault(&shared, &info);
+    if let Some(Fault::Delay { millis }) = fault {
+        tokio::time::sleep(Duration::from_millis(millis)).await;
     }
     let request = body.map(|body| Request {
         method: info.method.clone(),
@@ -247,15 +246,32 @@ async fn receive(
         body,
         now: (shared.clock)(),
     });
-    let answer = match request {
-        Some(request) => process(&shared, &request, &info),
-        None => Answer::json(413, &serde_json::json!({"detail": "the request body is too large"})),
+    let process = || {
+        let too_large = || Answer::json(413, &serde_json::json!({"detail": "the request body is too large"}));
+        let answer = request.map_or_else(too_large, |request| process(&shared, &request, &info));
+        lock(&shared.log).settle(number, answer.status);
+        answer
     };
-    lock(&shared.log).settle(number, answer.status);
-    if verdict == Verdict::ProcessThenDrop {
-        scissors.cut();
+    match fault {
+        None => respond(process()),
+        Some(fault) => {
+            let outcome = fault.strike((shared.clock)(), || Reply::from(process()));
+            if let Outcome::Answered(reply) = &outcome {
+                lock(&shared.log).settle(number, reply.status);
+            }
+            broken(&fault, outcome, &scissors)
+        }
     }
-    respond(answer)
+}
+
+/// What is to go wrong with a request: what the observer says, else the schedule, which counts it in any case.
+fn fault(shared: &Shared, info: &RequestInfo) -> Option<Fault> {
+    let scheduled = lock(&shared.faults).next(&info.method, &info.path);
+    let fault = shared.observer.as_ref().and_then(|observer| observer.before(info)).or(scheduled)?;
+    if let Some(observer) = &shared.observer {
+        observer.broken(info, &fault);
+    }
+    Some(fault)
 }
 
 /// Answers a request, and lets the observer see what came of it.
@@ -293,16 +309,21 @@ fn respond(answer: Answer) -> Response {
     let (kind, body) = match answer.body {
         Payload::Empty => (None, Body::empty()),
         Payload::Json(bytes) => (Some("application/json"), Body::from(bytes)),
-        Payload::Text(text) => (None, Body::from(text)),
         Payload::Bytes(kind, bytes) => (Some(kind), Body::from(bytes)),
         Payload::Stream(pieces) => (Some("application/x-ndjson"), piece_by_piece(pieces)),
     };
-    let mut response = Response::new(body);
-    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
+    let mut response = with_head(answer.status, answer.headers, body);
     if let Some(kind) = kind {
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     }
-    for (name, value) in answer.headers {
+    response
+}
+
+/// A response of this status with these headers; those that HTTP doesn't allow are left out.
+pub(super) fn with_head(status: u16, headers: Vec<(String, String)>, body: Body) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+    for (name, value) in headers {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             response.headers_mut().insert(name, value);
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::types::{Action, Estimate, Options, Step};
-use crate::model::{Api, Endpoint, Snapshot};
+use crate::model::{Api, Endpoint, Snapshot, TAG_REPLACES};
 
 /// Seconds that one request takes when nothing else is in the way: a rule of thumb for the shown total.
 const SECONDS_A_REQUEST: f64 = 0.15;
@@ -54,9 +54,10 @@ pub(super) fn estimate(steps: &[Step], snapshot: &Snapshot, options: &Options) -
             }
         }
     }
-    if !steps.is_empty() {
-        add(Endpoint::ListServices, pages(snapshot.services.len(), Endpoint::ListServices.page_size(api)));
-    }
+    let list = pages(snapshot.services.len(), Endpoint::ListServices.page_size(api));
+    // Inactive services that are new look around for others of their name; those made at once share a list.
+    add(Endpoint::ListServices, if steps.iter().any(looks_around) { list } else { 0 });
+    add(Endpoint::ListServices, if steps.is_empty() { 0 } else { list });
     let requests = by_endpoint.values().sum();
     let waits = |(endpoint, count): (&Endpoint, &usize)| {
         let limit = endpoint.per_minute(api)?.max(1) as usize;
@@ -70,6 +71,10 @@ pub(super) fn estimate(steps: &[Step], snapshot: &Snapshot, options: &Options) -
     let seconds =
         longest.map_or(0, |(seconds, _)| seconds) + (requests as f64 * SECONDS_A_REQUEST).ceil() as u64;
     Estimate { by_endpoint, requests, seconds, bound_by: longest.map(|(_, endpoint)| endpoint) }
+}
+
+fn looks_around(step: &Step) -> bool {
+    matches!(&step.action, Action::Create(new) if !new.active && !new.tags.contains_key(TAG_REPLACES))
 }
 
 fn pages(items: usize, size: usize) -> usize {

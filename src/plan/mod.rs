@@ -41,6 +41,7 @@ pub use causes::{Bases, Side, cause_lookups, with_causes};
 pub use conflicts::{conflicts, conflicts_of, worst};
 pub use lookups::lookups;
 pub use names::is_leftover;
+pub use replacement::abandonment;
 pub use types::{
     Action, Base, Cause, Change, Estimate, Finding, LastChange, Options, Origin, Plan, PlanError, Problem,
     ProblemKind, Risk, ServiceKind, ServicePlan, Step, StepId, Summary, Target,

@@ -19,8 +19,8 @@ use super::types::{
 };
 use super::{names, pins, services};
 use crate::model::{
-    DesiredService, LatestVersion, LiveService, Pin, Retire, ServiceId, ServiceUpdate, TAG_REPLACES,
-    VersionSetName,
+    DesiredService, LatestVersion, LiveService, Pin, Retire, ServiceId, ServiceName, ServiceUpdate,
+    TAG_REPLACES, VersionSetName,
 };
 
 /// Adds the steps that put a new service in the place of `old`.
@@ -361,14 +361,21 @@ pub(super) fn retire_old(
     draft.push(step);
 }
 
-/// Renames a half-made replacement that no longer fits; it stays inactive.
-pub(super) fn discard(draft: &mut Draft<'_>, wanted: &DesiredService, leftover: &LiveService) {
-    let name =
-        names::abandoned(&leftover.name, &draft.options.today, &leftover.id, &|name| draft.is_taken(name));
-    // What it was to replace is no longer its business: nobody should take it for a replacement again.
+/// The update that sets a half-made service aside: it stays inactive, and nobody takes it for another again.
+pub fn abandonment(
+    leftover: &LiveService,
+    today: &str,
+    taken: &dyn Fn(&ServiceName) -> bool,
+) -> ServiceUpdate {
+    let name = names::abandoned(&leftover.name, today, &leftover.id, taken);
     let mut tags = leftover.tags.clone();
     tags.remove(TAG_REPLACES);
-    let update = ServiceUpdate { name: Some(name), tags: Some(tags), ..ServiceUpdate::default() };
+    ServiceUpdate { name: Some(name), tags: Some(tags), ..ServiceUpdate::default() }
+}
+
+/// Renames a half-made replacement that no longer fits; it stays inactive.
+pub(super) fn discard(draft: &mut Draft<'_>, wanted: &DesiredService, leftover: &LiveService) {
+    let update = abandonment(leftover, &draft.options.today, &|name| draft.is_taken(name));
     let action = Action::Discard { id: leftover.id.clone(), update: Box::new(update) };
     let mut step = DraftStep::new(&wanted.name, action, Risk::Safe);
     step.awaited = false;

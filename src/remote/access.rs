@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use secrecy::SecretString;
+use tokio::time::Instant;
 
 use super::failure::ApiError;
+use super::limits::{Budgets, Limiter};
 use crate::model::{Api, Endpoint};
 
 /// With what one gets in. Never printed: `Debug` shows no secret.
@@ -55,23 +57,47 @@ pub trait Watch: Send + Sync {
     fn answered(&self, method: &str, path: &str, status: u16, took: Duration);
 }
 
+/// Why a run is to stop before its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StopReason {
+    /// Somebody asked for it: Ctrl-C, SIGTERM.
+    #[default]
+    Interrupt,
+    /// The time that the run was given is over.
+    Timeout,
+}
+
+impl fmt::Display for StopReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Interrupt => "interrupted",
+            Self::Timeout => "out of time (--timeout)",
+        })
+    }
+}
+
 /// A wish to stop that everything under way hears: waits end, requests in flight are brought to their end.
 #[derive(Clone, Debug, Default)]
 pub struct Stop {
-    wished: Arc<std::sync::atomic::AtomicBool>,
+    wished: Arc<OnceLock<StopReason>>,
     heard: Arc<tokio::sync::Notify>,
 }
 
 impl Stop {
-    /// Wishes to stop.
-    pub fn wish(&self) {
-        self.wished.store(true, std::sync::atomic::Ordering::SeqCst);
+    /// Wishes to stop. The first reason counts.
+    pub fn wish(&self, why: StopReason) {
+        let _ = self.wished.set(why);
         self.heard.notify_waiters();
     }
 
     /// Whether somebody wished to stop.
     pub fn is_wished(&self) -> bool {
-        self.wished.load(std::sync::atomic::Ordering::SeqCst)
+        self.why().is_some()
+    }
+
+    /// Why, if somebody wished to stop.
+    pub fn why(&self) -> Option<StopReason> {
+        self.wished.get().copied()
     }
 
     /// Waits for the wish.
@@ -103,6 +129,11 @@ pub struct Access {
     pub watch: Arc<dyn Watch>,
     /// Ends waits.
     pub stop: Stop,
+    /// When the run must be over: failures that pass are waited out until then. None: each request has its own
+    /// patience.
+    pub deadline: Option<Instant>,
+    /// What may be sent when, shared by all connections of the process.
+    pub budgets: Budgets,
 }
 
 impl fmt::Debug for Access {
@@ -118,6 +149,12 @@ impl Access {
     /// The address, taken apart; none where it isn't one.
     fn url(&self) -> Option<reqwest::Url> {
         reqwest::Url::parse(&self.base_url).ok()
+    }
+
+    /// What may be sent when: one account for all that goes to this organization at this address.
+    pub(super) fn limits(&self) -> Limiter {
+        let address = self.url().map_or_else(|| self.base_url.clone(), |url| url.to_string());
+        self.budgets.of(self.credentials.api(), address, &self.organization)
     }
 
     /// Whether the address is this machine's own: then no proxy is used, and plain `http://` is fine.
@@ -189,6 +226,8 @@ mod tests {
             random: Arc::new(|| 0.5),
             watch: Arc::new(Deaf),
             stop: Stop::default(),
+            deadline: None,
+            budgets: Budgets::default(),
         };
         for good in ["https://api.amigo.ai", "http://127.0.0.1:8080", "http://[::1]:80", "http://localhost"] {
             assert!(access(good).check(Api::Classic).is_ok(), "{good}");

@@ -54,6 +54,10 @@ impl ReadApi for AnyApi {
         ask!(self.services())
     }
 
+    async fn service(&self, id: &ServiceId) -> Result<Option<LiveService>, ApiError> {
+        ask!(self.service(id))
+    }
+
     async fn agents(&self, need: &Need<AgentId>) -> Result<Catalog<AgentId>, ApiError> {
         ask!(self.agents(need))
     }

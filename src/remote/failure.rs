@@ -39,6 +39,8 @@ pub struct ApiError {
     pub message: String,
     /// What to do next.
     pub hints: Vec<String>,
+    /// Whether an earlier try of the same request may have been carried out.
+    pub unsure: bool,
 }
 
 impl fmt::Display for ApiError {
@@ -62,6 +64,7 @@ impl ApiError {
             cause,
             message: message.into(),
             hints: Vec::new(),
+            unsure: false,
         }
     }
 
@@ -73,6 +76,7 @@ impl ApiError {
             cause: Cause::Setup,
             message: message.into(),
             hints: Vec::new(),
+            unsure: false,
         }
     }
 
@@ -91,13 +95,14 @@ impl ApiError {
         }
     }
 
-    /// Whether what was asked may have happened although no good answer came.
+    /// Whether what was asked may have happened, by this try or one before it, although no good answer came.
     pub fn may_have_happened(&self) -> bool {
-        match self.cause {
-            Cause::Lost | Cause::Unreadable | Cause::Kept => true,
-            Cause::Status(status) => status == 408 || (500..600).contains(&status) && status != 503,
-            Cause::NotSent | Cause::Interrupted | Cause::Setup => false,
-        }
+        self.unsure
+            || match self.cause {
+                Cause::Lost | Cause::Unreadable | Cause::Kept => true,
+                Cause::Status(status) => status == 408 || (500..600).contains(&status) && status != 503,
+                Cause::NotSent | Cause::Interrupted | Cause::Setup => false,
+            }
     }
 
     /// An error from a status and an answer's body.
@@ -283,11 +288,14 @@ mod tests {
 
     #[test]
     fn what_may_have_happened() {
-        let of = |cause| ApiError::new(&Method::POST, "/", cause, "").may_have_happened();
+        let error = |cause| ApiError::new(&Method::POST, "/", cause, "");
+        let of = |cause| error(cause).may_have_happened();
         assert!(of(Cause::Lost) && of(Cause::Unreadable) && of(Cause::Status(504)) && of(Cause::Status(408)));
         assert!(
             !of(Cause::NotSent) && !of(Cause::Status(503)) && !of(Cause::Status(409)) && !of(Cause::Setup)
         );
+        let after_a_lost_try = ApiError { unsure: true, ..error(Cause::Status(503)) };
+        assert!(after_a_lost_try.may_have_happened());
     }
 
     #[test]

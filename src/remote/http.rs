@@ -1,4 +1,4 @@
-//! One request at a time: limits, retries, bounded answers. May import `model` only.
+//! One request at a time: headers, limits, bounded answers. May import `model` only.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,23 +8,21 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, Response};
 use secrecy::ExposeSecret;
 use serde_json::Value;
+use serde_json::error::Category;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::access::Access;
 use super::failure::{ApiError, Cause};
 use super::limits::{Limiter, Reservation, Told};
-use super::retry::{self, Attempt};
+use super::retry;
 use super::token::Token;
 use super::transport::{Transport, chain};
+use super::tries::{Failed, Tries};
 use crate::model::{Api, Endpoint};
 
 /// The most bytes of one answer that are read.
 const MAX_ANSWER: usize = 64 << 20;
-/// How long a request may be tried for which something waits that can't wait long.
-const URGENT: Duration = Duration::from_secs(5);
-/// How often a body that breaks off is asked for.
-const BODY_TRIES: u64 = 3;
 /// By how much the server's clock may differ before it is believed instead of ours: its `Date` has whole
 /// seconds only.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(3);
@@ -59,23 +57,16 @@ pub(super) struct Answer {
     pub(super) body: Vec<u8>,
 }
 
-/// How often a request was sent, and how long that took, waits for limits apart.
-#[derive(Debug, Default)]
-pub(super) struct Retries {
-    number: u32,
-    spent: Duration,
-}
-
 /// The connection to one organization or workspace; clones share the token and the limits.
 #[derive(Clone, Debug)]
 pub(super) struct Http {
     transport: Transport,
     pub(super) api: Api,
     pub(super) access: Access,
-    limiter: Limiter,
+    pub(super) limiter: Limiter,
     pub(super) token: Arc<Mutex<Option<Arc<Token>>>>,
     /// Whether the server has answered anything.
-    reached: Arc<AtomicBool>,
+    pub(super) reached: Arc<AtomicBool>,
 }
 
 impl Http {
@@ -93,31 +84,8 @@ impl Http {
 
     /// The same over another transport.
     pub(super) fn over(transport: Transport, access: Access, api: Api) -> Self {
-        Self {
-            transport,
-            api,
-            access,
-            limiter: Limiter::new(api),
-            token: Arc::default(),
-            reached: Arc::default(),
-        }
-    }
-
-    /// Sends a request, with all that belongs to it, and gives the answer's body. A body that breaks off is
-    /// asked for again where that does no harm.
-    pub(super) async fn call(&self, call: &Call<'_>) -> Result<Answer, ApiError> {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let response = self.respond(call).await?;
-            match read(response, &call.method, &call.path).await {
-                Ok(body) => return Ok(Answer { body }),
-                Err(error) if call.repeatable && error.cause == Cause::Lost && tries < BODY_TRIES => {
-                    self.pause(call, Duration::from_millis(500 * tries), &error).await?;
-                }
-                Err(error) => return Err(error),
-            }
-        }
+        let limiter = access.limits();
+        Self { transport, api, access, limiter, token: Arc::default(), reached: Arc::default() }
     }
 
     /// Sends a request whose good answer need not say anything. What says something else than an API does, an
@@ -136,83 +104,6 @@ impl Http {
     pub(super) async fn json<T: serde::de::DeserializeOwned>(&self, call: &Call<'_>) -> Result<T, ApiError> {
         let answer = self.call(call).await?;
         serde_json::from_slice(&answer.body).map_err(|error| unreadable(call, &error))
-    }
-
-    /// Sends a request until it succeeds or must be given up; the body is not read yet.
-    pub(super) async fn respond(&self, call: &Call<'_>) -> Result<Response, ApiError> {
-        let mut renewed = false;
-        let mut retries = Retries::default();
-        loop {
-            let token = self.token(None).await?;
-            let request = self.request(call).bearer_auth(token.text.expose_secret());
-            let (error, after) = match self.once(call, request, &mut retries).await {
-                Ok(response) => return Ok(response),
-                Err(failed) => failed,
-            };
-            // A key that is refused is refused again: only what signing in gave can be renewed.
-            if error.cause == Cause::Status(401) && !renewed && self.api == Api::Classic {
-                renewed = true;
-                self.token(Some(&token)).await?;
-                continue;
-            }
-            let deadline = if call.reserved.is_some() { URGENT } else { retry::DEADLINE };
-            self.wait_to_retry(call, error, after, deadline, &mut retries).await?;
-        }
-    }
-
-    /// Waits until a failed request may be sent again, or gives its error.
-    pub(super) async fn wait_to_retry(
-        &self,
-        call: &Call<'_>,
-        error: ApiError,
-        retry_after: Option<Duration>,
-        deadline: Duration,
-        retries: &mut Retries,
-    ) -> Result<(), ApiError> {
-        let attempt = Attempt {
-            repeatable: call.repeatable,
-            cause: &error.cause,
-            number: retries.number,
-            retry_after,
-            spent: retries.spent,
-            random: (self.access.random)(),
-            reached: self.reached.load(Ordering::Relaxed),
-            deadline,
-        };
-        let Some(wait) = retry::again(attempt) else { return Err(error) };
-        retries.spent += wait;
-        self.pause(call, wait, &error).await
-    }
-
-    /// Waits before a retry; an interrupt ends the wait with the error that there was.
-    pub(super) async fn pause(
-        &self,
-        call: &Call<'_>,
-        wait: Duration,
-        error: &ApiError,
-    ) -> Result<(), ApiError> {
-        self.access.watch.retrying(call.endpoint, wait, error);
-        tokio::select! {
-            () = tokio::time::sleep(wait) => Ok(()),
-            () = self.access.stop.wished(), if call.reserved.is_none() => Err(error.clone()),
-        }
-    }
-
-    /// Waits for room under an endpoint's limit; an interrupt ends the wait.
-    async fn acquire(&self, endpoint: Endpoint, count: u32) -> Option<Reservation> {
-        let waiting = |wait, limit| self.access.watch.waiting(endpoint, wait, limit);
-        tokio::select! {
-            biased;
-            () = self.access.stop.wished() => None,
-            permit = self.limiter.acquire(endpoint, count, &waiting) => Some(permit),
-        }
-    }
-
-    /// The same, where an interrupt is an error.
-    pub(super) async fn reserve(&self, endpoint: Endpoint, count: u32) -> Result<Reservation, ApiError> {
-        let reserved = self.acquire(endpoint, count).await;
-        reserved
-            .ok_or_else(|| ApiError::new(&Method::POST, "", Cause::Interrupted, "interrupted, and not sent"))
     }
 
     pub(super) fn request(&self, call: &Call<'_>) -> RequestBuilder {
@@ -235,24 +126,22 @@ impl Http {
         &self,
         call: &Call<'_>,
         request: RequestBuilder,
-        retries: &mut Retries,
-    ) -> Result<Response, (ApiError, Option<Duration>)> {
-        let failed = |cause, message: String| (ApiError::new(&call.method, &call.path, cause, message), None);
+        tries: &mut Tries,
+    ) -> Result<Response, Failed> {
         if !call.reserved.is_some_and(Reservation::take) {
             let permit = match call.reserved {
                 // More tries than were reserved: what waits for this one is not left half done.
                 Some(_) => Some(self.limiter.acquire(call.endpoint, 1, &|_, _| {}).await),
                 None => self.acquire(call.endpoint, 1).await,
             };
-            let permit =
-                permit.ok_or_else(|| failed(Cause::Interrupted, "interrupted, and not sent".to_owned()))?;
-            permit.take();
+            let not_sent = || Failed::new(self.not_sent(&call.method, &call.path), None);
+            permit.ok_or_else(not_sent)?.take();
         }
-        retries.number += 1;
+        tries.number += 1;
         self.access.watch.sending();
         let sent = Instant::now();
         let result = self.transport.send(request).await;
-        retries.spent += sent.elapsed();
+        tries.spent += sent.elapsed();
         let response = match result {
             Ok(response) => response,
             Err(broken) => {
@@ -262,8 +151,10 @@ impl Http {
                     _ => self.limiter.answered(call.endpoint, None),
                 }
                 let unsent = cause == Cause::NotSent;
-                let (error, after) = failed(cause, broken.message(&self.access.base_url));
-                return Err((if unsent { error.hint(unreached(self.api)) } else { error }, after));
+                let message = broken.message(&self.access.base_url);
+                let error = ApiError::new(&call.method, &call.path, cause, message);
+                let error = if unsent { error.hint(unreached(self.api)) } else { error };
+                return Err(Failed::new(error, None));
             }
         };
         self.reached.store(true, Ordering::Relaxed);
@@ -281,7 +172,7 @@ impl Http {
         let body = read(response, &call.method, &call.path).await.unwrap_or_default();
         let secret = self.access.credentials.secret().expose_secret();
         let error = ApiError::from_answer(self.api, &call.method, &call.path, status.as_u16(), &body, secret);
-        Err((error, after))
+        Err(Failed::new(error, after))
     }
 }
 
@@ -296,8 +187,21 @@ fn unreached(api: Api) -> String {
 
 /// An answer that is not what the API promises.
 pub(super) fn unreadable(call: &Call<'_>, error: &serde_json::Error) -> ApiError {
-    let message = format!("the answer can't be read: {error}");
-    ApiError::new(&call.method, &call.path, Cause::Unreadable, message)
+    let (what, hint) = match error.classify() {
+        Category::Eof => (
+            format!("it ends too early ({error})"),
+            "something on the way may have cut it off: try again; if that doesn't help, check `base_url:`",
+        ),
+        Category::Syntax => (
+            format!("it is no JSON ({error})"),
+            "a proxy, or a network that wants a sign-in, may have answered in the API's place: check `base_url:` and the network",
+        ),
+        Category::Data | Category::Io => {
+            (error.to_string(), "something else may answer at this address: check `base_url:`")
+        }
+    };
+    let message = format!("the answer can't be read: {what}");
+    ApiError::new(&call.method, &call.path, Cause::Unreadable, message).hint(hint)
 }
 
 /// Reads an answer, bounded.

@@ -142,6 +142,22 @@ impl Budget {
     }
 }
 
+/// The budgets of every organization that a process talks to; clones share them. Two environments of one
+/// organization spend one budget.
+#[derive(Clone, Debug, Default)]
+pub struct Budgets {
+    limiters: Arc<Mutex<BTreeMap<(Api, String, String), Limiter>>>,
+}
+
+impl Budgets {
+    /// The budget of an organization or workspace at an address.
+    pub(super) fn of(&self, api: Api, address: String, organization: &str) -> Limiter {
+        let mut limiters = self.limiters.lock().unwrap_or_else(PoisonError::into_inner);
+        let home = (api, address, organization.to_owned());
+        limiters.entry(home).or_insert_with(|| Limiter::new(api)).clone()
+    }
+}
+
 /// All budgets of one organization; clones share them.
 #[derive(Clone, Debug)]
 pub(super) struct Limiter {
@@ -356,6 +372,26 @@ mod tests {
         let waited = limiter.acquire(Endpoint::CreateService, 1, &|_, _| {}).await;
         assert!(waited.take());
         assert_eq!(began.elapsed(), Duration::from_secs(7));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn environments_of_one_organization_spend_one_budget() {
+        let budgets = Budgets::default();
+        let of = |address: &str, organization| budgets.of(Api::Classic, address.to_owned(), organization);
+        let limit = Endpoint::CreateService.per_minute(Api::Classic).expect("a published number");
+        for _ in 0..limit {
+            let (spent, endpoint) = (of("https://a", "acme"), Endpoint::CreateService);
+            assert!(spent.acquire(endpoint, 1, &|_, _| {}).await.take());
+            spent.answered(endpoint, None);
+        }
+        let waits = |limiter: Limiter| async move {
+            let began = Instant::now();
+            limiter.acquire(Endpoint::CreateService, 1, &|_, _| {}).await;
+            began.elapsed()
+        };
+        assert_eq!(waits(of("https://a", "other")).await, Duration::ZERO);
+        assert_eq!(waits(of("https://b", "acme")).await, Duration::ZERO);
+        assert_eq!(waits(of("https://a", "acme")).await, MINUTE);
     }
 
     #[tokio::test(start_paused = true)]

@@ -15,17 +15,18 @@ mod retry;
 mod snapshot;
 mod token;
 mod transport;
+mod tries;
 mod wire;
 
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::time::Duration;
 
-pub use access::{Access, Credentials, Stop, Watch};
+pub use access::{Access, Credentials, Stop, StopReason, Watch};
 pub use any::AnyApi;
 pub use classic::Classic;
 pub use failure::{ApiError, Cause};
-pub use limits::Reservation;
+pub use limits::{Budgets, Reservation};
 pub use platform::Platform;
 pub use snapshot::{complete_snapshot, read_snapshot};
 #[cfg(test)]
@@ -40,6 +41,9 @@ use crate::model::{
 pub trait ReadApi {
     /// All services that the user may see, active or not.
     fn services(&self) -> impl Future<Output = Result<Vec<LiveService>, ApiError>>;
+
+    /// One service; none where it is gone, or hidden from the user.
+    fn service(&self, id: &ServiceId) -> impl Future<Output = Result<Option<LiveService>, ApiError>>;
 
     /// Agents: all, or some by id.
     fn agents(&self, need: &Need<AgentId>) -> impl Future<Output = Result<Catalog<AgentId>, ApiError>>;
@@ -76,8 +80,9 @@ pub trait WriteApi: ReadApi {
     /// it up first ([`ApiError::may_have_happened`]).
     fn create_service(&self, new: &NewService) -> impl Future<Output = Result<ServiceId, ApiError>>;
 
-    /// Changes a service. With a reservation, the request is one of those reserved, and it is given up
-    /// after a few seconds: something waits for it that can't wait long.
+    /// Changes a service. A change of its name is never repeated after an answer was lost: the caller looks it
+    /// up first ([`ApiError::may_have_happened`]). With a reservation, the request is one of those reserved,
+    /// and it is given up after a few seconds: something waits for it that can't wait long.
     fn update_service(
         &self,
         id: &ServiceId,

@@ -23,16 +23,25 @@ pub(super) struct Attempt<'a> {
     /// Whether the server has answered anything in this run: before that, a wrong address is likelier than
     /// an outage.
     pub(super) reached: bool,
-    /// The longest time that the request may take, waits for limits apart.
-    pub(super) deadline: Duration,
+    /// How long it may be tried.
+    pub(super) patience: Patience,
 }
 
-/// The most attempts for one request.
+/// How long a request may be tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// So long altogether, waits for limits apart.
+    Spent(Duration),
+    /// As long as the whole run has time: so much is left.
+    Left(Duration),
+}
+
+/// The most attempts for one request, where the run has no deadline.
 const MAX_ATTEMPTS: u32 = 6;
 /// The most attempts to reach a server at all: a wrong address should be told soon.
 const MAX_CONNECTS: u32 = 3;
-/// The longest time that one request may take, waits included.
-pub(super) const DEADLINE: Duration = Duration::from_secs(300);
+/// The longest time that one request may take, waits included, where the run has no deadline.
+pub(super) const PATIENCE: Duration = Duration::from_secs(300);
 /// The longest wait without a `Retry-After`.
 const MAX_BACKOFF: Duration = Duration::from_secs(20);
 
@@ -48,15 +57,24 @@ pub(super) fn again(attempt: Attempt<'_>) -> Option<Duration> {
         Cause::Status(_) | Cause::Unreadable | Cause::Kept | Cause::Interrupted | Cause::Setup => false,
     };
     let unreached = *attempt.cause == Cause::NotSent && !attempt.reached;
-    let most = if unreached { MAX_CONNECTS } else { MAX_ATTEMPTS };
+    let most = match attempt.patience {
+        _ if unreached => MAX_CONNECTS,
+        Patience::Spent(_) => MAX_ATTEMPTS,
+        Patience::Left(_) => u32::MAX,
+    };
     if !allowed || attempt.number >= most {
         return None;
     }
     let doubled = Duration::from_millis(250).saturating_mul(1 << attempt.number.min(10)).min(MAX_BACKOFF);
     // Half fixed, half random: retries of several requests spread out, and none comes at once.
     let backoff = doubled.mul_f64(0.5 + attempt.random.clamp(0.0, 1.0) / 2.0);
-    let wait = attempt.retry_after.unwrap_or(backoff);
-    (attempt.spent + wait <= attempt.deadline).then_some(wait)
+    // Who says "at once" of a refusal is not taken at the word.
+    let wait = attempt.retry_after.filter(|after| !after.is_zero()).unwrap_or(backoff);
+    let in_time = match attempt.patience {
+        Patience::Spent(most) => attempt.spent + wait <= most,
+        Patience::Left(left) => wait <= left,
+    };
+    in_time.then_some(wait)
 }
 
 /// Reads a `Retry-After`: seconds, or an HTTP date.
@@ -85,7 +103,7 @@ mod tests {
                 spent: Duration::ZERO,
                 random: 0.5,
                 reached: true,
-                deadline: DEADLINE,
+                patience: Patience::Spent(PATIENCE),
             };
             again(attempt).is_some()
         };
@@ -118,7 +136,7 @@ mod tests {
                 spent,
                 random: 1.0,
                 reached: true,
-                deadline: DEADLINE,
+                patience: Patience::Spent(PATIENCE),
             })
         };
         assert_eq!(at(1, None, Duration::ZERO), Some(Duration::from_millis(500)));
@@ -126,7 +144,32 @@ mod tests {
         assert_eq!(at(6, None, Duration::ZERO), None);
         assert_eq!(at(1, Some(Duration::from_secs(7)), Duration::ZERO), Some(Duration::from_secs(7)));
         assert_eq!(at(1, Some(Duration::from_secs(400)), Duration::ZERO), None);
-        assert_eq!(at(1, None, DEADLINE), None);
+        assert_eq!(at(1, None, PATIENCE), None);
+        assert_eq!(at(2, Some(Duration::ZERO), Duration::ZERO), Some(Duration::from_secs(1)), "no hammering");
+    }
+
+    #[test]
+    fn a_run_with_a_deadline_is_patient_until_then() {
+        let at = |number, retry_after, left, cause: &Cause| {
+            again(Attempt {
+                repeatable: true,
+                cause,
+                number,
+                retry_after: Some(Duration::from_secs(retry_after)).filter(|after| !after.is_zero()),
+                spent: Duration::from_secs(7_200),
+                random: 1.0,
+                reached: false,
+                patience: Patience::Left(Duration::from_secs(left)),
+            })
+            .map(|wait| wait.as_secs())
+        };
+        let maintenance = Cause::Status(503);
+        assert_eq!(at(1, 3_600, 3_600, &maintenance), Some(3_600));
+        assert_eq!(at(1, 3_600, 3_599, &maintenance), None);
+        assert_eq!(at(100, 0, 60, &maintenance), Some(20));
+        assert_eq!(at(100, 0, 19, &maintenance), None);
+        assert_eq!(at(100, 0, 60, &Cause::Status(400)), None, "what does not pass is not waited for");
+        assert_eq!(at(3, 0, 60, &Cause::NotSent), None, "a wrong address is told soon");
     }
 
     #[test]

@@ -9,8 +9,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::access::Credentials;
 use super::failure::{ApiError, Cause};
-use super::http::{Call, Http, Retries, read, segment};
-use super::retry;
+use super::http::{Call, Http, read, segment};
+use super::tries::Tries;
 use crate::model::Endpoint;
 
 /// A token is renewed when less than this is left, or a tenth of its life if that is shorter.
@@ -54,16 +54,15 @@ impl Http {
         }
         let path = format!("/v1/{}/user/signin_with_api_key", segment(&self.access.organization));
         let call = Call::send(Endpoint::SignIn, Method::POST, path, None);
-        let mut retries = Retries::default();
+        let mut tries = Tries::default();
         let response = loop {
             let request = key.iter().fold(self.request(&call), |request, (name, value)| {
                 request.header(*name, value.expose_secret())
             });
-            let (error, after) = match self.once(&call, request, &mut retries).await {
+            match self.once(&call, request, &mut tries).await {
                 Ok(response) => break response,
-                Err(failed) => failed,
-            };
-            self.wait_to_retry(&call, error, after, retry::DEADLINE, &mut retries).await?;
+                Err(failed) => self.wait_to_retry(&call, failed, &mut tries).await?,
+            }
         };
         let body = read(response, &call.method, &call.path).await?;
         // The parser's own message could quote the token: it is left out.

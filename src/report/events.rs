@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::outcomes::{self, Why};
 use super::progress::{subject, words};
 use super::text;
-use crate::apply::{Counts, Event, Outcome, Report};
+use crate::apply::{Counts, Event, Outcome, Report, StopReason};
 use crate::model::{ServiceId, ServiceName};
 use crate::plan::{Plan, Step, StepId};
 
@@ -91,8 +91,10 @@ struct Conclusion<'a> {
     not_attempted: usize,
     /// Steps that were begun, and whose end is not known.
     unknown: usize,
-    /// Whether the run was told to stop.
+    /// Whether somebody told the run to stop.
     interrupted: bool,
+    /// Whether the time of `--timeout` was over before its end.
+    timed_out: bool,
     /// Whether the live state is as the plan wanted it; none where it was not read back.
     converged: Option<bool>,
     /// The ids of the declared services, by name, as far as they are known.
@@ -135,10 +137,18 @@ pub fn others(plan: &Plan, report: &Report, told: &BTreeSet<StepId>) -> Vec<Stri
 pub fn conclusion(report: &Report, end: &End<'_>, exit_code: u8) -> String {
     let Counts { done, failed, not_attempted, unknown } = report.counts();
     let End { converged, ids, error } = *end;
-    let interrupted = report.interrupted;
-    let conclusion =
-        Conclusion { exit_code, done, failed, not_attempted, unknown, interrupted, converged, ids, error };
-    line(&Line::Result(conclusion))
+    line(&Line::Result(Conclusion {
+        exit_code,
+        done,
+        failed,
+        not_attempted,
+        unknown,
+        interrupted: report.stopped == Some(StopReason::Interrupt),
+        timed_out: report.stopped == Some(StopReason::Timeout),
+        converged,
+        ids,
+        error,
+    }))
 }
 
 fn name(step: &Step) -> StepName<'_> {
@@ -159,10 +169,10 @@ fn ended(step: &Step, outcome: &Outcome, took: Option<Duration>) -> String {
                 help: vec![outcomes::FOLLOWS.to_owned()],
             }
         }
-        Outcome::Interrupted => Ending::NotAttempted {
-            reason: outcomes::INTERRUPTED,
+        Outcome::Stopped(reason) => Ending::NotAttempted {
+            reason: outcomes::stopped(*reason),
             waits_for: None,
-            help: Why::Interrupted.help(),
+            help: Why::Stopped(*reason).help(),
         },
         Outcome::Unknown => Ending::Unknown { reason: outcomes::UNKNOWN, help: Why::Unknown.help() },
     };

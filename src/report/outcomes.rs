@@ -4,7 +4,7 @@
 
 use super::progress::words;
 use super::text::visible;
-use crate::apply::{Outcome, Report, StepFailure};
+use crate::apply::{Outcome, Report, StepFailure, StopReason};
 use crate::plan::{Plan, Step};
 
 /// A step that is not done, as far as anybody knows.
@@ -23,8 +23,8 @@ pub(super) enum Why<'a> {
     Unknown,
     /// It was not begun: this one is not done, and how that one ended.
     Blocked(&'a Step, &'static str),
-    /// It was not begun: the run was interrupted.
-    Interrupted,
+    /// It was not begun: the run was told to stop.
+    Stopped(StopReason),
 }
 
 /// All steps that are not done, in the plan's order.
@@ -44,15 +44,16 @@ impl<'a> Why<'a> {
             Outcome::Unknown => Self::Unknown,
             Outcome::Blocked(before) => {
                 let how = report.outcomes.get(before).map_or("is not done", fate);
-                plan.step(*before).map_or(Self::Interrupted, |before| Self::Blocked(before, how))
+                plan.step(*before)
+                    .map_or(Self::Stopped(StopReason::Interrupt), |before| Self::Blocked(before, how))
             }
-            Outcome::Interrupted => Self::Interrupted,
+            Outcome::Stopped(reason) => Self::Stopped(*reason),
         })
     }
 
     /// Whether the step was never begun.
     pub(super) fn is_not_attempted(&self) -> bool {
-        matches!(self, Self::Blocked(..) | Self::Interrupted)
+        matches!(self, Self::Blocked(..) | Self::Stopped(_))
     }
 
     /// In words; what comes from outside is in it as it is, names of steps apart.
@@ -61,7 +62,7 @@ impl<'a> Why<'a> {
             Self::Failed(failure) => failure.to_string(),
             Self::Unknown => UNKNOWN.to_owned(),
             Self::Blocked(before, how) => format!("waits for `{}`, which {how}", describe(before)),
-            Self::Interrupted => INTERRUPTED.to_owned(),
+            Self::Stopped(reason) => stopped(*reason).to_owned(),
         }
     }
 
@@ -74,15 +75,20 @@ impl<'a> Why<'a> {
             Self::Failed(failure) => failure.hints().to_vec(),
             Self::Unknown => vec![KNOWN_AGAIN.to_owned()],
             Self::Blocked(..) => vec![FOLLOWS.to_owned()],
-            Self::Interrupted => vec![GO_ON.to_owned()],
+            Self::Stopped(_) => vec![GO_ON.to_owned()],
         }
     }
 }
 
 /// Why nothing is known of a step's end.
 pub(super) const UNKNOWN: &str = "it was under way when the run was stopped, and may have been carried out";
-/// Why a step was not begun in a run that was interrupted.
-pub(super) const INTERRUPTED: &str = "the run was interrupted";
+/// Why a step was not begun in a run that was told to stop.
+pub(super) fn stopped(reason: StopReason) -> &'static str {
+    match reason {
+        StopReason::Interrupt => "the run was interrupted",
+        StopReason::Timeout => "the run was out of time (--timeout)",
+    }
+}
 /// What to do about a step of which nothing is known.
 pub(super) const KNOWN_AGAIN: &str = "plan again: the plan shows whether it was carried out; apply to go on";
 /// What to do about a step that waits for another.

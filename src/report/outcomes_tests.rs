@@ -4,15 +4,15 @@ use super::markdown::everything;
 use super::markdown::hostile_tests::{HOSTILE, poisoned};
 use super::text::visible;
 use super::{events, progress};
-use crate::apply::{Outcome, Report, StepFailure};
+use crate::apply::{Outcome, Report, StepFailure, StopReason};
 use crate::plan::{Plan, StepId};
 
 /// How a run of everything ended that failed here, was cut off there, and was interrupted.
 pub(super) fn in_every_way(plan: &Plan, text: &str) -> Report {
     let id = |number| StepId(number);
-    let mut report = Report { interrupted: true, ..Report::default() };
+    let mut report = Report { stopped: Some(StopReason::Interrupt), ..Report::default() };
     for step in &plan.steps {
-        report.outcomes.insert(step.id, Outcome::Interrupted);
+        report.outcomes.insert(step.id, Outcome::Stopped(StopReason::Interrupt));
     }
     let failed = StepFailure::told(text, &[text, "look at it"]);
     let unexpected = StepFailure::Unexpected { expected: text.to_owned(), answer: text.to_owned() };
@@ -96,7 +96,7 @@ fn hundreds_are_folded_with_a_word_on_how_many() {
         _ => Outcome::Blocked(StepId(1)),
     };
     let outcomes = (1..=300).map(|number| (StepId(number), outcome(number))).collect();
-    let text = end(&plan, &Report { outcomes, interrupted: false });
+    let text = end(&plan, &Report { outcomes, stopped: None });
     for words in
         ["and 80 more failed", "and 80 more may have been carried out", "and 80 more were not attempted"]
     {

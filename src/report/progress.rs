@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::outcomes::{Left, Why, describe, left};
 use super::text::{BAD, CHANGED, DIM, GOOD, STRONG, count, padded, short_id, styled, visible};
-use crate::apply::{Counts, Event, Outcome, Report};
+use crate::apply::{Counts, Event, Outcome, Report, StopReason};
 use crate::model::{Endpoint, Retire, ServiceId, ServiceName};
 use crate::plan::{Action, Plan, ServiceKind, Step, Target};
 
@@ -62,7 +62,7 @@ fn ended(step: &Step, outcome: &Outcome, took: Duration, columns: usize) -> Opti
             }
             line
         }
-        Outcome::Blocked(_) | Outcome::Interrupted | Outcome::Unknown => return None,
+        Outcome::Blocked(_) | Outcome::Stopped(_) | Outcome::Unknown => return None,
     })
 }
 
@@ -172,7 +172,11 @@ fn verdict(plan: &Plan, report: &Report, converged: Option<bool>) -> String {
     if report.is_complete() {
         return format!("{} {} · {read_back}", styled(GOOD.bold(), "Applied:"), count(done, "step"));
     }
-    let word = if report.interrupted { "Interrupted:" } else { "Applied in part:" };
+    let word = match report.stopped {
+        Some(StopReason::Interrupt) => "Interrupted:",
+        Some(StopReason::Timeout) => "Out of time:",
+        None => "Applied in part:",
+    };
     let word = styled(BAD.bold(), word);
     let unknown = if unknown == 0 { String::new() } else { format!(", {unknown} unknown") };
     format!(

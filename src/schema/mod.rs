@@ -1,5 +1,5 @@
 //! JSON Schemas of the files that people write, and the reference of their keys. May import `model`,
-//! `plan_file` and `emulator` (for the types of plans and seeds).
+//! `plan_file` and `emulator` (for the types of plans, seeds and faults).
 //!
 //! The loader of manifests is a reader of its own, which knows the place of everything, so that the types
 //! here only describe: their documentation is what an editor shows. `tests/suite/schema` holds them against
@@ -34,11 +34,13 @@ pub enum File {
     Plan,
     /// What an emulator's world begins with.
     Seed,
+    /// What goes wrong with an emulator's requests.
+    Faults,
 }
 
 impl File {
     /// All of them.
-    pub const ALL: &[Self] = &[Self::Project, Self::Service, Self::Plan, Self::Seed];
+    pub const ALL: &[Self] = &[Self::Project, Self::Service, Self::Plan, Self::Seed, Self::Faults];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
@@ -47,6 +49,7 @@ impl File {
             Self::Service => "service",
             Self::Plan => "plan",
             Self::Seed => "seed",
+            Self::Faults => "faults",
         }
     }
 
@@ -57,6 +60,7 @@ impl File {
             Self::Service => "a manifest: one service a document",
             Self::Plan => "a plan, as `plan --format json` prints and `plan --out` saves it",
             Self::Seed => "what an emulator's world begins with",
+            Self::Faults => "what goes wrong with an emulator's requests",
         }
     }
 
@@ -72,6 +76,7 @@ impl File {
             Self::Service => service::schema(),
             Self::Plan => of::<crate::plan_file::Document>(),
             Self::Seed => of::<crate::emulator::Seed>(),
+            Self::Faults => of::<crate::emulator::Faults>(),
         };
         schema["title"] = Value::String(self.about().to_owned());
         schema

@@ -73,6 +73,16 @@ BROKEN = {
         "workspaces: {acme: {}}\n",
         "workspaces: {sandbox: {services: [{name: A, agent: B, context_graph: C, tool_capacity: 11}]}}\n",
     ],
+    "faults": [
+        "fault: refuse\n",
+        "faults: [{nth: 2}]\n",
+        "faults: [{fault: loose_answer}]\n",
+        "faults: [{fault: delay}]\n",
+        "faults: [{fault: close, millis: 5}]\n",
+        "faults: [{fault: answer, status: 99}]\n",
+        "faults: [{fault: refuse, method: get}]\n",
+        "faults: [{fault: refuse, nth: 0}]\n",
+    ],
 }
 
 
@@ -85,6 +95,7 @@ def examples(root):
         "service": documents,
         "project": [file.read_text(encoding="utf-8") for file in sorted(top.glob("*/amigops.yaml"))],
         "seed": [file.read_text(encoding="utf-8") for file in sorted(top.glob("*/*seed*.yaml"))],
+        "faults": [file.read_text(encoding="utf-8") for file in sorted(top.glob("*faults*.yaml"))],
     }
 
 

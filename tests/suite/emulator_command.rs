@@ -1,6 +1,6 @@
 //! `amigops emulator`, alone on a port: used by the same binary, killed, started again.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Stdio};
 
@@ -15,9 +15,19 @@ organizations:
 ";
 
 /// A running emulator; killed, not stopped, when dropped.
-struct Emulator {
+pub(crate) struct Emulator {
     child: Child,
-    url: String,
+    pub(crate) url: String,
+}
+
+impl Emulator {
+    /// Kills it, and gives what it has said on stderr.
+    pub(crate) fn end(&mut self) -> String {
+        self.child.kill().unwrap();
+        let mut said = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        said
+    }
 }
 
 impl Drop for Emulator {
@@ -28,9 +38,14 @@ impl Drop for Emulator {
 }
 
 fn start(directory: &Path, more: &[&str]) -> Emulator {
+    start_with(directory, more, Stdio::null())
+}
+
+/// Starts it; what it says on stderr goes there.
+pub(crate) fn start_with(directory: &Path, more: &[&str], stderr: Stdio) -> Emulator {
     let mut command = amigops(directory);
     command.args(["emulator", "--port", "0", "--state", "state.redb", "--seed", "seed.yaml"]).args(more);
-    let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+    let mut child = command.stderr(stderr).spawn().unwrap();
     let mut url = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
     Emulator { child, url: url.trim().to_owned() }
@@ -47,7 +62,7 @@ fn run(directory: &Path, url: &str, args: &[&str]) -> Run {
     finish(command)
 }
 
-fn project() -> tempfile::TempDir {
+pub(crate) fn project() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
     write("seed.yaml", SEED);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use amigops::emulator::{RequestInfo, Verdict};
+use amigops::emulator::{Fault, RequestInfo};
 use amigops::model::Api;
 
 use crate::harness::Lab;
@@ -50,7 +50,7 @@ fn install(lab: &Lab, cut: Cut) {
             if hooks.count() == number {
                 hooks.kill();
             }
-            if hooks.count() >= number { Verdict::Drop } else { Verdict::Proceed }
+            if hooks.count() >= number { Some(Fault::LoseRequest) } else { None }
         }),
         Cut::After(number) => {
             lab.after(move |_, _, _| {
@@ -61,7 +61,7 @@ fn install(lab: &Lab, cut: Cut) {
             // What the dying process may still send at the same moment is lost.
             let hooks = Arc::clone(&lab.hooks);
             lab.before(
-                move |_: &RequestInfo| if hooks.count() > number { Verdict::Drop } else { Verdict::Proceed },
+                move |_: &RequestInfo| if hooks.count() > number { Some(Fault::LoseRequest) } else { None },
             );
         }
     }

@@ -9,6 +9,7 @@ mod edit;
 mod emulator;
 mod emulator_command;
 mod examples;
+mod faults;
 mod guardrails;
 mod harness;
 mod house;

@@ -6,13 +6,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use amigops::emulator::{
-    Limits, Observer, Options, PlatformService, RequestInfo, SANDBOX_WORKSPACE, Seed, Server, Verdict,
+    Fault, Limits, Observer, Options, PlatformService, RequestInfo, SANDBOX_WORKSPACE, Seed, Server,
 };
 use amigops::model::{
     AgentId, Endpoint, LatestVersion, LiveService, Need, NewService, Pin, ServiceId, ServiceUpdate,
     SmokeTest, VersionSet,
 };
-use amigops::remote::{Access, ApiError, Cause, Credentials, Platform, ReadApi, Stop, Watch, WriteApi};
+use amigops::remote::{
+    Access, ApiError, Budgets, Cause, Credentials, Platform, ReadApi, Stop, Watch, WriteApi,
+};
 use serde_json::{Map, Value, json};
 
 use crate::harness::wall_clock;
@@ -42,7 +44,7 @@ const GRAPH: &str = "bbbbbbbb-0000-4000-8000-000000000001";
 const COACH: &str = "11111111-0000-4000-8000-000000000001";
 
 /// What becomes of a request, by its number in the test and itself.
-type Fate = Box<dyn Fn(&RequestInfo) -> Verdict + Send + Sync>;
+type Fate = Box<dyn Fn(&RequestInfo) -> Option<Fault> + Send + Sync>;
 
 /// Decides as it is told, and hears how long requests wait for limits.
 #[derive(Default)]
@@ -52,8 +54,8 @@ struct Ears {
 }
 
 impl Observer for Ears {
-    fn before(&self, request: &RequestInfo) -> Verdict {
-        self.fate.lock().unwrap().as_ref().map_or(Verdict::Proceed, |fate| fate(request))
+    fn before(&self, request: &RequestInfo) -> Option<Fault> {
+        self.fate.lock().unwrap().as_ref().and_then(|fate| fate(request))
     }
 }
 
@@ -101,6 +103,8 @@ impl Bench {
             random: Arc::new(|| 0.0),
             watch: Arc::clone(&ears) as Arc<dyn Watch>,
             stop: Stop::default(),
+            deadline: None,
+            budgets: Budgets::default(),
         };
         let api = Platform::new(access, None).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -111,17 +115,14 @@ impl Bench {
         self.runtime.block_on(work)
     }
 
-    fn fate(&self, fate: impl Fn(&RequestInfo) -> Verdict + Send + Sync + 'static) {
+    fn fate(&self, fate: impl Fn(&RequestInfo) -> Option<Fault> + Send + Sync + 'static) {
         *self.ears.fate.lock().unwrap() = Some(Box::new(fate));
     }
 
     /// The first request of this method meets this fate.
-    fn once(&self, method: &'static str, verdict: Verdict) {
-        let left = Mutex::new(Some(verdict));
-        self.fate(move |request| {
-            let verdict = if request.method == method { left.lock().unwrap().take() } else { None };
-            verdict.unwrap_or(Verdict::Proceed)
-        });
+    fn once(&self, method: &'static str, fault: Option<Fault>) {
+        let left = Mutex::new(fault);
+        self.fate(move |request| if request.method == method { left.lock().unwrap().take() } else { None });
     }
 
     /// The service of the seed, as the server holds it.
@@ -172,8 +173,8 @@ fn smoke(set: &str, say: Option<&str>) -> SmokeTest {
     SmokeTest { version_set: set.into(), say: say.map(str::to_owned), expect: None }
 }
 
-fn answer(status: u16, body: &str) -> Verdict {
-    Verdict::Answer { status, headers: Vec::new(), body: body.to_owned() }
+fn answer(status: u16, body: &str) -> Option<Fault> {
+    Some(Fault::answer(status, body))
 }
 
 fn many(bench: &Bench, count: usize) {
@@ -294,7 +295,7 @@ fn a_version_set_that_the_api_keeps_is_told() {
 #[test]
 fn changes_of_one_services_version_sets_do_not_undo_each_other() {
     let bench = Bench::new();
-    bench.fate(|_| Verdict::Delay(Duration::from_millis(20)));
+    bench.fate(|_| Some(Fault::Delay { millis: 20 }));
     let (id, five) = (coach(), pinned(5));
     let update = ServiceUpdate {
         version_sets: BTreeMap::from([("release".into(), pinned(4))]),
@@ -318,14 +319,14 @@ fn changes_of_one_services_version_sets_do_not_undo_each_other() {
 #[test]
 fn lost_answers_are_asked_for_again_but_not_for_a_create() {
     let bench = Bench::new();
-    bench.once("POST", Verdict::ProcessThenDrop);
+    bench.once("POST", Some(Fault::LoseAnswer));
     let error = bench.run(bench.api.create_service(&new_service("New"))).unwrap_err();
     assert!(error.may_have_happened(), "{error:?}");
-    bench.once("PUT", Verdict::ProcessThenDrop);
+    bench.once("PUT", Some(Fault::LoseAnswer));
     bench.run(bench.api.delete_version_set(&coach(), &"staging".into())).unwrap();
-    bench.once("PUT", Verdict::ProcessThenDrop);
+    bench.once("PUT", Some(Fault::LoseAnswer));
     bench.run(bench.api.write_version_set(&coach(), &"dev".into(), &pinned(1))).unwrap();
-    bench.once("DELETE", Verdict::ProcessThenDrop);
+    bench.once("DELETE", Some(Fault::LoseAnswer));
     bench.run(bench.api.delete_service(&coach())).unwrap();
     let world = bench.server.world();
     let names: Vec<_> =

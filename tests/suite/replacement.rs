@@ -3,10 +3,12 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use amigops::emulator::{RequestInfo, Service, Verdict};
+use amigops::emulator::{RequestInfo, Service};
 use amigops::model::Api;
 
-use crate::harness::{Lab, ORGANIZATION, is_activation, is_create, is_rename, is_update, services_of};
+use crate::harness::{
+    Lab, ORGANIZATION, answer, answer_with, is_activation, is_create, is_rename, is_update, services_of,
+};
 use crate::on_both_apis;
 
 /// One service with three version sets (one nobody's business, one with fields that no manifest names), and
@@ -125,13 +127,9 @@ on_both_apis! {
         let old = lab.active("Health Coach");
         lab.before(|request: &RequestInfo| {
             if is_activation(request) {
-                return Verdict::Answer {
-                    status: 400,
-                    headers: Vec::new(),
-                    body: r#"{"detail":"the model is deprecated"}"#.to_owned(),
-                };
+                return answer(400, r#"{"detail":"the model is deprecated"}"#);
             }
-            Verdict::Proceed
+            None
         });
         let run = lab.apply().expect(4);
         assert!(run.stderr.contains("the model is deprecated"), "{}", run.stderr);
@@ -216,7 +214,7 @@ on_both_apis! {
                 faster.version_sets = old.version_sets;
                 lab.add(faster);
             }
-            Verdict::Proceed
+            None
         });
         let run = lab.apply().expect(4);
         lab.unhook();
@@ -233,11 +231,9 @@ on_both_apis! {
         let refused = AtomicU64::new(0);
         lab.before(move |request| {
             if is_activation(request) && refused.fetch_add(1, Ordering::SeqCst) == 0 {
-                let headers = vec![("retry-after".to_owned(), "30".to_owned())];
-                let body = r#"{"detail":"maintenance"}"#.to_owned();
-                return Verdict::Answer { status: 503, headers, body };
+                return answer_with(503, "retry-after", "30", r#"{"detail":"maintenance"}"#);
             }
-            Verdict::Proceed
+            None
         });
         let free = Arc::new(AtomicU64::new(0));
         let seen = Arc::clone(&free);
@@ -261,16 +257,12 @@ on_both_apis! {
             // What only learns the limit changes nothing.
             let counts = is_update(request) && request.body != "{}";
             let number = if counts { count.fetch_add(1, Ordering::SeqCst) } else { 0 };
-            let answer = |status, detail: &str| Verdict::Answer {
-                status,
-                headers: Vec::new(),
-                body: format!(r#"{{"detail":"{detail}"}}"#),
-            };
+            let answer = |status, detail: &str| answer(status, format!(r#"{{"detail":"{detail}"}}"#));
             // The rename goes through; then a refusal, and then a while of maintenance.
             match number {
                 1 => answer(400, "no"),
                 2..=6 => answer(503, "maintenance"),
-                _ => Verdict::Proceed,
+                _ => None,
             }
         });
         let run = lab.apply().expect(4);

@@ -1,6 +1,6 @@
 //! Lists of agents that don't tell the newest version: it is looked up where a version is pinned, and only there.
 
-use amigops::emulator::{RequestInfo, Verdict};
+use amigops::emulator::RequestInfo;
 use amigops::model::Api;
 use serde_json::json;
 
@@ -32,9 +32,9 @@ fn leave_versions_out(lab: &Lab) {
     lab.before(move |request: &RequestInfo| {
         let path = request.path.split('?').next().unwrap_or_default();
         if path.ends_with("/agent") || path.ends_with("/agents") {
-            return Verdict::Answer { status: 200, headers: Vec::new(), body: list.to_string() };
+            return crate::harness::answer(200, list.to_string());
         }
-        Verdict::Proceed
+        None
     });
 }
 

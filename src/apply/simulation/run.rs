@@ -15,7 +15,7 @@ use crate::emulator::{Limits, SANDBOX_WORKSPACE};
 use crate::model::*;
 use crate::plan::tests::build::options;
 use crate::plan::{self, Action, Options, Plan, StepId, verify};
-use crate::remote::{Access, AnyApi, ApiError, Credentials, Stop, Watch, read_snapshot};
+use crate::remote::{Access, AnyApi, ApiError, Budgets, Credentials, Stop, Watch, read_snapshot};
 
 /// The runs after the last trouble that are enough: one that does what is left, and one that finds nothing.
 const CALM_RUNS: usize = 2;
@@ -270,6 +270,8 @@ async fn process(sim: &Arc<Sim>, who: usize) -> Ended {
         }),
         watch: Arc::new(Deaf),
         stop: stop.clone(),
+        deadline: None,
+        budgets: Budgets::default(),
     };
     let api = AnyApi::over(Arc::new(wire), access);
     tokio::select! {
@@ -302,7 +304,8 @@ async fn work(sim: &Sim, api: &AnyApi, stop: &Stop) -> Ended {
     let settings = Settings {
         parallelism: sim.case.parallelism,
         known: snapshot.services.iter().map(|service| service.id.clone()).collect::<BTreeSet<_>>(),
-        stop: &|| stop.is_wished(),
+        today: &options.today,
+        stop: &|| stop.why(),
     };
     let report = run(api, &plan, &settings, &mut |_: Event| {}).await;
     Ended::Applied(report, Box::new(plan))

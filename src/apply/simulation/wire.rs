@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use super::case::Trouble;
 use super::sim::{Parcel, Sim, Way};
 use crate::emulator::{Fault, Outcome, Reply};
-use crate::remote::{Broken, How, Line, Stop};
+use crate::remote::{Broken, How, Line, Stop, StopReason};
 
 /// One process's end.
 pub(super) struct Wire {
@@ -59,7 +59,7 @@ impl Wire {
     async fn carry_parcel(&self, parcel: Parcel) -> Result<Response, Broken> {
         let Way { number, there, back, trouble } = self.sim.admit(self.who, &parcel);
         if trouble == Some(Trouble::Interrupt) {
-            self.stop.wish();
+            self.stop.wish(StopReason::Interrupt);
         }
         let delay = match &trouble {
             Some(Trouble::Fault(Fault::Delay { millis })) => Duration::from_millis(*millis),

@@ -121,6 +121,12 @@ impl ReadApi for Classic {
         Ok(by_id.into_values().collect())
     }
 
+    async fn service(&self, id: &ServiceId) -> Result<Option<LiveService>, ApiError> {
+        let filter = [("id", id.as_str().to_owned())];
+        let read = self.pages::<Services>(Endpoint::ListServices, &self.path("service/"), &filter).await?;
+        Ok(read.into_iter().map(wire::Service::into_live).find(|service| &service.id == id))
+    }
+
     async fn agents(&self, need: &Need<AgentId>) -> Result<Catalog<AgentId>, ApiError> {
         self.catalog::<Agents, _>(Endpoint::ListAgents, &self.path("organization/agent"), need).await
     }
@@ -185,6 +191,7 @@ impl WriteApi for Classic {
         let body = wire::update_body(update);
         let mut call = Call::send(Endpoint::UpdateService, Method::POST, self.service_path(id), Some(body));
         call.reserved = reserved;
+        call.repeatable = update.name.is_none();
         self.http.done(&call).await
     }
 

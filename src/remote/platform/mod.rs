@@ -5,6 +5,7 @@ mod kept;
 mod turn;
 mod wire;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +19,7 @@ use super::failure::{ApiError, Cause};
 use super::http::{Call, Http, segment, unreadable};
 use super::limits::Reservation;
 use super::pages::{Versioned, enter, page};
+use super::tries::Tries;
 use super::wire::Named;
 use super::{ReadApi, WriteApi};
 use crate::model::{
@@ -136,14 +138,31 @@ impl Platform {
         self.http.json(&Call::get(Endpoint::GetService, self.service_path(id), Vec::new())).await
     }
 
-    /// Sends a partial update, and gives the service as it is after that.
-    async fn put(&self, id: &ServiceId, body: Raw, reserved: Option<&Reservation>) -> Result<Raw, ApiError> {
-        let mut call = self.put_call(id, Some(Value::Object(body)));
-        call.reserved = reserved;
-        let answer = self.http.call(&call).await?;
-        match serde_json::from_slice::<Raw>(&answer.body) {
+    /// Sends a partial update, and gives the service as it is after that; none where there was nothing to send.
+    ///
+    /// `body` is made anew for each try: what it is made of may have changed since the last one.
+    async fn put(
+        &self,
+        id: &ServiceId,
+        (repeatable, reserved): (bool, Option<&Reservation>),
+        body: impl AsyncFn() -> Result<Option<Raw>, ApiError>,
+    ) -> Result<Option<Raw>, ApiError> {
+        let mut tries = Tries::default();
+        loop {
+            let Some(body) = body().await.map_err(|error| tries.mark(error))? else { return Ok(None) };
+            let mut call = self.put_call(id, Some(Value::Object(body)));
+            (call.repeatable, call.reserved) = (repeatable, reserved);
+            match self.http.try_to_call(&call, &mut tries).await {
+                Ok(answer) => return self.updated(id, &answer.body).await.map(Some),
+                Err(failed) => self.http.wait_to_retry(&call, failed, &mut tries).await?,
+            }
+        }
+    }
+
+    /// The service as an update answered it: the whole of it; where it isn't, the service is read.
+    async fn updated(&self, id: &ServiceId, answer: &[u8]) -> Result<Raw, ApiError> {
+        match serde_json::from_slice::<Raw>(answer) {
             Ok(service) if service.contains_key("id") => Ok(service),
-            // The answer should be the whole service; where it isn't, the service is read.
             _ => self.get(id).await,
         }
     }
@@ -167,6 +186,14 @@ fn raw_version_sets(service: &mut Raw) -> Raw {
     }
 }
 
+/// These version sets, with those that an update writes.
+fn with_sets(mut sets: Raw, update: &ServiceUpdate) -> Raw {
+    for (name, set) in &update.version_sets {
+        sets.insert(name.to_string(), wire::version_set_body(set));
+    }
+    sets
+}
+
 impl ReadApi for Platform {
     async fn services(&self) -> Result<Vec<LiveService>, ApiError> {
         let (endpoint, path) = (Endpoint::ListServices, self.path("services"));
@@ -187,6 +214,15 @@ impl ReadApi for Platform {
             .map(|service| (service.id.clone(), service))
             .collect();
         Ok(by_id.into_values().collect())
+    }
+
+    async fn service(&self, id: &ServiceId) -> Result<Option<LiveService>, ApiError> {
+        let call = Call::get(Endpoint::GetService, self.service_path(id), Vec::new());
+        match self.http.json::<wire::Service>(&call).await {
+            Ok(service) => Ok(Some(service.into_live())),
+            Err(error) if error.status() == Some(404) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     async fn agents(&self, need: &Need<AgentId>) -> Result<Catalog<AgentId>, ApiError> {
@@ -238,30 +274,33 @@ impl WriteApi for Platform {
         reserved: Option<&Reservation>,
     ) -> Result<(), ApiError> {
         let lock = self.lock(id);
-        let mut _alone = None;
-        let mut sent = update.clone();
-        let mut sets = None;
         let has_blocks = update.settings.values().any(Value::is_object);
-        if has_blocks || !update.version_sets.is_empty() {
-            _alone = Some(lock.lock().await);
+        let is_made_of_live = has_blocks || !update.version_sets.is_empty();
+        let _alone = if is_made_of_live { Some(lock.lock().await) } else { None };
+        let sent = RefCell::new(update.clone());
+        let body = async || {
+            if !is_made_of_live {
+                return Ok(Some(wire::update_body(update)));
+            }
             // The server takes blocks and the map of sets for the whole: what is there goes along as it was
             // answered, so that nobody else's change is undone and nothing that is unknown here is destroyed.
             let mut there = self.get(id).await?;
-            sets = Some(raw_version_sets(&mut there)).filter(|_| !update.version_sets.is_empty());
+            let sets = raw_version_sets(&mut there);
             there.retain(|name, _| update.settings.contains_key(name));
+            let mut sent = sent.borrow_mut();
             sent.settings = settings::without_unset(settings::SERVICE, &merged(&there, &update.settings));
-        }
-        let mut body = wire::update_body(&sent);
-        if let Some(mut sets) = sets {
-            for (name, set) in &update.version_sets {
-                sets.insert(name.to_string(), wire::version_set_body(set));
+            let mut body = wire::update_body(&sent);
+            if !update.version_sets.is_empty() {
+                body.insert(VERSION_SETS.to_owned(), Value::Object(with_sets(sets, update)));
             }
-            body.insert(VERSION_SETS.to_owned(), Value::Object(sets));
-        }
-        let answered = self.put(id, body, reserved).await?;
+            Ok(Some(body))
+        };
+        let Some(answered) = self.put(id, (update.name.is_none(), reserved), body).await? else {
+            return Ok(());
+        };
         let answered: wire::Service = serde_json::from_value(Value::Object(answered))
             .map_err(|error| unreadable(&self.put_call(id, None), &error))?;
-        let kept = kept::kept(&sent, &answered.into_live());
+        let kept = kept::kept(&sent.borrow(), &answered.into_live());
         if kept.is_empty() {
             return Ok(());
         }
@@ -298,16 +337,16 @@ impl WriteApi for Platform {
     async fn delete_version_set(&self, id: &ServiceId, name: &VersionSetName) -> Result<(), ApiError> {
         let lock = self.lock(id);
         let _alone = lock.lock().await;
-        let mut service = match self.get(id).await {
-            Err(error) if error.status() == Some(404) => return Ok(()),
-            result => result?,
+        let body = async || {
+            let mut service = match self.get(id).await {
+                Err(error) if error.status() == Some(404) => return Ok(None),
+                result => result?,
+            };
+            let mut sets = raw_version_sets(&mut service);
+            let was_there = sets.remove(name.as_str()).is_some();
+            Ok(was_there.then(|| Raw::from_iter([(VERSION_SETS.to_owned(), Value::Object(sets))])))
         };
-        let mut sets = raw_version_sets(&mut service);
-        if sets.remove(name.as_str()).is_none() {
-            return Ok(());
-        }
-        let body = Raw::from_iter([(VERSION_SETS.to_owned(), Value::Object(sets))]);
-        let mut answered = self.put(id, body, None).await?;
+        let Some(mut answered) = self.put(id, (true, None), body).await? else { return Ok(()) };
         if !raw_version_sets(&mut answered).contains_key(name.as_str()) {
             return Ok(());
         }

@@ -4,7 +4,7 @@ use super::hostile_tests::{HOSTILE, check, poisoned};
 use super::summary::{Ended, Verdict, render};
 use super::tests::{everything, origin};
 use super::*;
-use crate::apply::{Outcome, StepFailure};
+use crate::apply::{Outcome, StepFailure, StopReason};
 use crate::plan::{Origin, Step, StepId};
 use crate::report::outcomes_tests::in_every_way;
 
@@ -128,7 +128,7 @@ fn an_error_before_anything_was_sent() {
 fn a_run_that_is_done() {
     let (plan, origin) = (everything(), origin());
     let outcomes = plan.steps.iter().map(|step| (step.id, Outcome::Done(None))).collect();
-    let report = crate::apply::Report { outcomes, interrupted: false };
+    let report = crate::apply::Report { outcomes, stopped: None };
     let text = told(|ended| {
         (ended.verdict, ended.exit_code, ended.converged) = (Verdict::Applied, 0, Some(true));
         (ended.planned, ended.report) = (Some((&plan, &origin)), &report);
@@ -233,7 +233,7 @@ fn very_much_of_it_is_folded_with_a_word_on_how_much() {
     };
     let report = crate::apply::Report {
         outcomes: (1..=9_000).map(|number| (StepId(number), outcome(number))).collect(),
-        interrupted: true,
+        stopped: Some(StopReason::Interrupt),
     };
     let reason = "a line\n".repeat(90_000);
     let text = told(|ended| {

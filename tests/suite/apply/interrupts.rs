@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use amigops::emulator::Verdict;
+use amigops::emulator::Fault;
 
 use super::{EMPTY, service, services};
 use crate::harness::{Lab, is_create};
@@ -15,7 +15,7 @@ pub(super) fn interrupt_twice(lab: &Lab) {
     let hooks = Arc::clone(&lab.hooks);
     lab.before(move |request| {
         if !is_create(request) {
-            return Verdict::Proceed;
+            return None;
         }
         let hooks = Arc::clone(&hooks);
         std::thread::spawn(move || {
@@ -24,7 +24,7 @@ pub(super) fn interrupt_twice(lab: &Lab) {
                 std::thread::sleep(Duration::from_millis(400));
             }
         });
-        Verdict::Delay(Duration::from_secs(8))
+        Some(Fault::Delay { millis: 8_000 })
     });
 }
 
@@ -38,9 +38,9 @@ on_both_apis! {
             lab.before(move |request| {
                 if is_create(request) && creates.fetch_add(1, Ordering::SeqCst) == 3 {
                     hooks.signal(signal);
-                    return Verdict::Delay(Duration::from_millis(300));
+                    return Some(Fault::Delay { millis: 300 });
                 }
-                Verdict::Proceed
+                None
             });
             let run = lab.run(&["apply", "--auto-approve", "--parallelism", "1"]).expect(130);
             assert!(

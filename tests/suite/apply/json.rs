@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use amigops::emulator::Verdict;
+use amigops::emulator::Fault;
 use serde_json::{Value, json};
 
 use super::interrupts::interrupt_twice;
@@ -40,12 +40,12 @@ on_both_apis! {
         assert_eq!((&lines[2]["outcome"], &lines[2]["service_id"]), (&json!("done"), &json!(id)));
         assert!(lines[2]["seconds"].as_f64().is_some());
         let expected = json!({"type": "result", "exit_code": 0, "done": 1, "failed": 0, "not_attempted": 0, "unknown": 0,
-            "interrupted": false, "converged": true, "ids": {"Desk": id}});
+            "interrupted": false, "timed_out": false, "converged": true, "ids": {"Desk": id}});
         assert_eq!(lines[3], expected);
         // Nothing to do is said in the same way.
         let run = lab.run(&["apply", "--auto-approve", "--format", "json"]).expect(0);
         assert_eq!(self::lines(&run)[1], json!({"type": "result", "exit_code": 0, "done": 0, "failed": 0,
-            "not_attempted": 0, "unknown": 0, "interrupted": false, "converged": true, "ids": {"Desk": id}}));
+            "not_attempted": 0, "unknown": 0, "interrupted": false, "timed_out": false, "converged": true, "ids": {"Desk": id}}));
     }
 
     fn a_change_tells_the_id_of_its_service(api: Api) {
@@ -81,7 +81,7 @@ on_both_apis! {
             if is_create(request) && request.body.contains("\"First\"") {
                 return answer(400, r#"{"detail":"the model is \u001b[31m unknown"}"#);
             }
-            Verdict::Proceed
+            None
         });
         let run = lab.run(&["apply", "--auto-approve", "--format", "json"]).expect(4);
         let lines = lines(&run);
@@ -105,9 +105,9 @@ on_both_apis! {
         lab.before(move |request| {
             if is_create(request) {
                 hooks.signal("INT");
-                return Verdict::Delay(std::time::Duration::from_millis(300));
+                return Some(Fault::Delay { millis: 300 });
             }
-            Verdict::Proceed
+            None
         });
         let run = lab.run(&["apply", "--auto-approve", "--format", "json", "--parallelism", "1"]).expect(130);
         let lines = lines(&run);

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use amigops::emulator::Verdict;
+use amigops::emulator::Fault;
 
 use super::{EMPTY, service, services};
-use crate::harness::{Lab, is_create};
+use crate::harness::{Lab, answer_with, is_create};
 use crate::{on_both_apis, replacement};
 
 on_both_apis! {
@@ -19,9 +19,9 @@ on_both_apis! {
             lab.before(move |request| {
                 let first = is_create(request) && seen.fetch_add(1, Ordering::SeqCst) == 0;
                 match (first, lost_before) {
-                    (true, true) => Verdict::Drop,
-                    (true, false) => Verdict::ProcessThenDrop,
-                    _ => Verdict::Proceed,
+                    (true, true) => Some(Fault::LoseRequest),
+                    (true, false) => Some(Fault::LoseAnswer),
+                    _ => None,
                 }
             });
             lab.apply().expect(0);
@@ -37,9 +37,9 @@ on_both_apis! {
         lab.before(move |request| {
             // Reads and creates alike: answers that never come.
             if request.number > 6 && drops.fetch_add(1, Ordering::SeqCst) < 3 {
-                Verdict::Drop
+                Some(Fault::LoseRequest)
             } else {
-                Verdict::Proceed
+                None
             }
         });
         lab.apply().expect(0);
@@ -53,10 +53,9 @@ on_both_apis! {
         lab.before(move |request| {
             let first = request.body.contains(r#""is_active":true"#) && pages.fetch_add(1, Ordering::SeqCst) == 0;
             if !first {
-                return Verdict::Proceed;
+                return None;
             }
-            let headers = vec![("content-type".to_owned(), "text/html".to_owned())];
-            Verdict::Answer { status: 200, headers, body: "<html>Sign in to the guest network</html>".to_owned() }
+            answer_with(200, "content-type", "text/html", "<html>Sign in to the guest network</html>")
         });
         let run = lab.apply().expect(4);
         assert!(run.stderr.contains("can't be read") || run.stderr.contains("kept"), "{}", run.stderr);
@@ -74,9 +73,9 @@ on_both_apis! {
             let renames = request.body.contains("(replaced ");
             // As often as one request is tried.
             if renames && losses.fetch_add(1, Ordering::SeqCst) < 6 {
-                Verdict::ProcessThenDrop
+                Some(Fault::LoseAnswer)
             } else {
-                Verdict::Proceed
+                None
             }
         });
         lab.apply().expect(4);

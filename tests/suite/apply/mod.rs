@@ -7,6 +7,7 @@ mod lost_answers;
 mod others;
 mod sign_in;
 mod summary;
+mod timeout;
 
 use amigops::model::Api;
 
@@ -71,7 +72,7 @@ on_both_apis! {
             if is_create(request) && request.body.contains("\"First\"") {
                 return answer(400, r#"{"detail":"the model is unknown"}"#);
             }
-            amigops::emulator::Verdict::Proceed
+            None
         });
         let run = lab.apply().expect(4);
         // Platform creates a service with all of its version sets.
@@ -105,7 +106,7 @@ on_both_apis! {
                 let body = format!(r#"{{"{items}":[],"has_more":true,"continuation_token":null}}"#);
                 return answer(200, body);
             }
-            amigops::emulator::Verdict::Proceed
+            None
         });
         let run = lab.run(&["plan"]).expect(1);
         assert!(run.stderr.contains("continuation_token"), "{}", run.stderr);

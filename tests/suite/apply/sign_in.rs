@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use amigops::emulator::{RequestInfo, Verdict};
+use amigops::emulator::{Fault, RequestInfo};
 use amigops::model::Api;
 
 use super::{EMPTY, service, services};
-use crate::harness::{Lab, ORGANIZATION, WORKSPACE, amigops, answer, finish, first, is_create};
+use crate::harness::{Lab, ORGANIZATION, WORKSPACE, amigops, answer, answer_with, finish, first, is_create};
 use crate::on_both_apis;
 
 fn is_sign_in(request: &RequestInfo) -> bool {
@@ -45,7 +45,7 @@ fn short_lived_tokens_are_renewed_before_they_expire() {
     lab.manifests(&services(34, ""));
     lab.before(|request| {
         // Shorter than the margin in which a token is renewed, a tenth of its life.
-        if is_create(request) { Verdict::Delay(Duration::from_millis(130)) } else { Verdict::Proceed }
+        if is_create(request) { Some(Fault::Delay { millis: 130 }) } else { None }
     });
     lab.run(&["apply", "--auto-approve", "--parallelism", "1"]).expect(0);
     let refused = lab.server.requests().iter().filter(|record| record.status == Some(401)).count();
@@ -74,7 +74,7 @@ fn wrong_credentials_say_what_to_check() {
                 r#"{"detail":"API key not found, is incorrect, or the requested user is not found."}"#,
             );
         }
-        Verdict::Proceed
+        None
     });
     let run = lab.run(&["plan", "-vv"]).expect(1);
     assert!(run.stderr.contains("AMIGO_API_KEY"), "{}", run.stderr);
@@ -159,10 +159,8 @@ on_both_apis! {
         let elsewhere = other.server.url();
         for status in [301, 302, 307, 308] {
             let elsewhere = elsewhere.clone();
-            lab.before(move |request| Verdict::Answer {
-                status,
-                headers: vec![("location".to_owned(), format!("{elsewhere}{}", request.path))],
-                body: String::new(),
+            lab.before(move |request| {
+                answer_with(status, "location", format!("{elsewhere}{}", request.path), "")
             });
             let run = lab.run(&["plan"]).expect(1);
             let words = format!("{status}");

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use amigops::emulator::Verdict;
+use amigops::emulator::Fault;
 
 use super::interrupts::interrupt_twice;
 use super::{EMPTY, service, services};
@@ -59,7 +59,7 @@ on_both_apis! {
             if is_create(request) && request.body.contains("\"First\"") {
                 return answer(400, r#"{"detail":"the <b>model</b> is unknown"}"#);
             }
-            Verdict::Proceed
+            None
         });
         let (_, text) = summed_up(&lab, &["--auto-approve"], 4);
         assert!(text.starts_with("## amigops apply · `lab`\n\n"), "{text}");
@@ -78,9 +78,9 @@ on_both_apis! {
         lab.before(move |request| {
             if is_create(request) {
                 hooks.signal("INT");
-                return Verdict::Delay(std::time::Duration::from_millis(300));
+                return Some(Fault::Delay { millis: 300 });
             }
-            Verdict::Proceed
+            None
         });
         let (_, text) = summed_up(&lab, &["--auto-approve", "--parallelism", "1"], 130);
         assert!(text.contains("1 of 3 steps done, 0 failed, 2 not attempted."), "{text}");
@@ -136,7 +136,7 @@ fn a_summary_that_cannot_be_written_makes_an_error_of_a_good_run_alone() {
     lab.manifests(&services(2, ""));
     lab.before(|request| {
         let fails = is_create(request) && request.body.contains("Desk 001");
-        if fails { answer(400, r#"{"detail":"no"}"#) } else { Verdict::Proceed }
+        if fails { answer(400, r#"{"detail":"no"}"#) } else { None }
     });
     let run = lab.run(&full).expect(4);
     assert!(run.stderr.contains("the summary `/dev/full` can't be written"), "{}", run.stderr);
@@ -160,7 +160,7 @@ fn a_run_that_does_not_converge() {
         if request.method == "POST" && request.path.contains("/service/") && !is_create(request) {
             return answer(200, "{}");
         }
-        Verdict::Proceed
+        None
     });
     let (run, text) = summed_up(&lab, &["--auto-approve"], 1);
     assert!(run.stderr.contains("the live state still differs"), "{}", run.stderr);

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use amigops::emulator::Verdict;
+use amigops::emulator::Fault;
 use amigops::model::Api;
 
 use super::{declared, settled};
@@ -188,7 +188,7 @@ amigops_drift_requests{{environment="lab"}} {}
         lab.before(first(|request| request.method == "GET", answer(503, "{}")));
         let text = figures(&lab, &[], 0);
         assert_eq!(sample(&text, "drift_requests", "lab"), Some(lab.hooks.count() as f64));
-        lab.before(first(|request| request.method == "GET", Verdict::Drop));
+        lab.before(first(|request| request.method == "GET", Some(Fault::LoseRequest)));
         let text = figures(&lab, &[], 0);
         assert_eq!(sample(&text, "drift_requests", "lab"), Some(lab.hooks.count() as f64));
     }

@@ -2,12 +2,12 @@
 
 use std::sync::{Arc, Mutex};
 
-use amigops::emulator::{Observer, RequestInfo, Verdict, World};
+use amigops::emulator::{Fault, Observer, RequestInfo, RetryAfter, World};
 use serde_json::json;
 
 use super::harness::{Stand, service};
 
-type Judge = Box<dyn Fn(&RequestInfo) -> Verdict + Send + Sync>;
+type Judge = Box<dyn Fn(&RequestInfo) -> Option<Fault> + Send + Sync>;
 
 struct Watch {
     judge: Judge,
@@ -15,13 +15,13 @@ struct Watch {
 }
 
 impl Watch {
-    fn new(judge: impl Fn(&RequestInfo) -> Verdict + Send + Sync + 'static) -> Arc<Self> {
+    fn new(judge: impl Fn(&RequestInfo) -> Option<Fault> + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Self { judge: Box::new(judge), seen: Mutex::default() })
     }
 }
 
 impl Observer for Watch {
-    fn before(&self, request: &RequestInfo) -> Verdict {
+    fn before(&self, request: &RequestInfo) -> Option<Fault> {
         (self.judge)(request)
     }
 
@@ -31,10 +31,10 @@ impl Observer for Watch {
     }
 }
 
-fn creates(verdict: Verdict) -> Arc<Watch> {
+fn creates(fault: Option<Fault>) -> Arc<Watch> {
     Watch::new(move |request| match (request.method.as_str(), request.path.as_str()) {
-        ("POST", "/v1/acme/service/") => verdict.clone(),
-        _ => Verdict::Proceed,
+        ("POST", "/v1/acme/service/") => fault.clone(),
+        _ => None,
     })
 }
 
@@ -44,7 +44,7 @@ fn count(stand: &Stand) -> usize {
 
 #[test]
 fn it_sees_the_request_and_the_world_after_it() {
-    let watch = creates(Verdict::Proceed);
+    let watch = creates(None);
     let stand = Stand::watched(watch.clone());
     stand.create(&json!({"name": "New"}));
     let seen = watch.seen.lock().unwrap();
@@ -57,7 +57,7 @@ fn it_sees_the_request_and_the_world_after_it() {
 
 #[test]
 fn a_dropped_request_never_happened() {
-    let stand = Stand::watched(creates(Verdict::Drop));
+    let stand = Stand::watched(creates(Some(Fault::LoseRequest)));
     assert!(stand.try_send("POST", "/service/", Some(&service(&json!({})))).is_err());
     assert_eq!(count(&stand), 1);
     stand.get("/service/").expect(200);
@@ -69,7 +69,7 @@ fn a_dropped_request_never_happened() {
 
 #[test]
 fn an_answer_can_be_lost_after_the_deed() {
-    let stand = Stand::watched(creates(Verdict::ProcessThenDrop));
+    let stand = Stand::watched(creates(Some(Fault::LoseAnswer)));
     assert!(stand.try_send("POST", "/service/", Some(&service(&json!({})))).is_err());
     assert_eq!(count(&stand), 2);
     assert_eq!(stand.server().requests()[1].status, Some(201));
@@ -78,12 +78,14 @@ fn an_answer_can_be_lost_after_the_deed() {
 
 #[test]
 fn an_answer_can_be_made_up() {
-    let verdict = Verdict::Answer {
+    let fault = Fault::Answer {
         status: 503,
-        headers: vec![("retry-after".into(), "7".into()), ("bad header\n".into(), "x".into())],
+        processed: false,
+        headers: [("bad header\n".into(), "x".into())].into(),
+        retry_after: Some(RetryAfter::Seconds(7)),
         body: "maintenance".into(),
     };
-    let stand = Stand::watched(creates(verdict));
+    let stand = Stand::watched(creates(Some(fault)));
     let reply = stand.post("/service/", &service(&json!({}))).expect(503);
     assert_eq!((reply.header("retry-after"), reply.text.as_str()), (Some("7"), "maintenance"));
     assert_eq!(count(&stand), 1);
@@ -93,7 +95,7 @@ fn an_answer_can_be_made_up() {
 #[test]
 fn an_answer_can_be_late() {
     let delay = std::time::Duration::from_millis(80);
-    let stand = Stand::watched(creates(Verdict::Delay(delay)));
+    let stand = Stand::watched(creates(Some(Fault::Delay { millis: 80 })));
     let started = std::time::Instant::now();
     stand.create(&json!({}));
     assert!(started.elapsed() >= delay);

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use amigops::emulator::{
-    Limits, Observer, Options, RequestInfo, RequestRecord, Seed, Server, Verdict, World,
+    Fault, Faults, Limits, Observer, Options, RequestInfo, RequestRecord, Rule, Seed, Server, World,
 };
 use amigops::model::Api;
 
@@ -66,7 +66,7 @@ impl Run {
     }
 }
 
-type Before = dyn Fn(&RequestInfo) -> Verdict + Send + Sync;
+type Before = dyn Fn(&RequestInfo) -> Option<Fault> + Send + Sync;
 type After = dyn Fn(&RequestInfo, u16, &World) + Send + Sync;
 
 /// Hands requests to whatever the test has put in.
@@ -80,10 +80,10 @@ pub(crate) struct Hooks {
 }
 
 impl Observer for Hooks {
-    fn before(&self, request: &RequestInfo) -> Verdict {
+    fn before(&self, request: &RequestInfo) -> Option<Fault> {
         self.count.fetch_add(1, Ordering::SeqCst);
         let hook = self.before.lock().unwrap().clone();
-        hook.map_or(Verdict::Proceed, |hook| hook(request))
+        hook.and_then(|hook| hook(request))
     }
 
     fn after(&self, request: &RequestInfo, status: u16, world: &World) {
@@ -117,20 +117,41 @@ impl Hooks {
 }
 
 /// An answer without headers, instead of the server's.
-pub(crate) fn answer(status: u16, body: impl Into<String>) -> Verdict {
-    Verdict::Answer { status, headers: Vec::new(), body: body.into() }
+pub(crate) fn answer(status: u16, body: impl Into<String>) -> Option<Fault> {
+    Some(Fault::answer(status, body))
+}
+
+/// The same with a header.
+pub(crate) fn answer_with(
+    status: u16,
+    name: &str,
+    value: impl Into<String>,
+    body: impl Into<String>,
+) -> Option<Fault> {
+    let mut fault = Fault::answer(status, body);
+    if let Fault::Answer { headers, .. } = &mut fault {
+        headers.insert(name.to_owned(), value.into());
+    }
+    Some(fault)
 }
 
 /// What the first request of a kind meets; all others proceed.
 pub(crate) fn first(
     kind: impl Fn(&RequestInfo) -> bool + Send + Sync + 'static,
-    verdict: Verdict,
-) -> impl Fn(&RequestInfo) -> Verdict + Send + Sync + 'static {
+    fault: Option<Fault>,
+) -> impl Fn(&RequestInfo) -> Option<Fault> + Send + Sync + 'static {
     let met = AtomicBool::new(false);
     move |request| {
         let is_first = kind(request) && !met.swap(true, Ordering::SeqCst);
-        if is_first { verdict.clone() } else { Verdict::Proceed }
+        if is_first { fault.clone() } else { None }
     }
+}
+
+/// Rules, one a line, as a file of faults has them.
+pub(crate) fn faults(rules: &str) -> Vec<Rule> {
+    let lines: Vec<_> = rules.lines().map(|rule| format!("  - {rule}\n")).collect();
+    let none = if lines.is_empty() { " []" } else { "" };
+    Faults::from_yaml(&format!("faults:{none}\n{}", lines.concat())).unwrap().0
 }
 
 /// A project, an emulator, and the binary.
@@ -190,9 +211,18 @@ impl Lab {
         lab
     }
 
+    /// The same, where this goes wrong: rules as a file of faults has them.
+    pub(crate) fn faulty(api: Api, seed: &str, rules: &str) -> Self {
+        Self::on_with(api, seed, |options| options.faults = faults(rules))
+    }
+
     /// Writes amigops.yaml: one environment on the emulator, and what the test adds.
     pub(crate) fn project(&self, more: &str) {
-        let url = self.server.url();
+        self.project_at(&self.server.url(), more);
+    }
+
+    /// The same, where the emulator is reached at another address.
+    pub(crate) fn project_at(&self, url: &str, more: &str) {
         let home = match self.api {
             Api::Classic => format!("api: classic, organization: {ORGANIZATION}"),
             Api::Platform => format!("api: platform, workspace: {WORKSPACE}"),
@@ -283,7 +313,7 @@ impl Lab {
     }
 
     /// What happens before each request.
-    pub(crate) fn before(&self, hook: impl Fn(&RequestInfo) -> Verdict + Send + Sync + 'static) {
+    pub(crate) fn before(&self, hook: impl Fn(&RequestInfo) -> Option<Fault> + Send + Sync + 'static) {
         *self.hooks.before.lock().unwrap() = Some(Arc::new(hook));
     }
 

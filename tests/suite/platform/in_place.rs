@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use amigops::emulator::{Verdict, VersionSet};
+use amigops::emulator::{Fault, VersionSet};
 use amigops::model::Api;
 use serde_json::json;
 
@@ -16,7 +16,7 @@ fn one_request_carries_the_agent_and_the_sets_that_change() {
     let lab = health_coach("Coach Noor", "");
     lab.manifests(&replacement::manifest("Coach Noor", "").replace("agent_version: 3", "agent_version: 4"));
     let before = lab.active("Health Coach");
-    let writes = keep_writes(&lab, |_| Verdict::Proceed);
+    let writes = keep_writes(&lab, |_| None);
     lab.apply().expect(0);
     let writes = writes.lock().unwrap().clone();
     let [put] = &writes[..] else { panic!("one write: {writes:?}") };
@@ -55,7 +55,7 @@ fn what_an_operator_changes_between_plan_and_request_stays() {
                 service.keyterms = vec!["dosage".to_owned()];
             });
         }
-        Verdict::Proceed
+        None
     });
     lab.apply().expect(0);
     let after = lab.service(&id);
@@ -107,7 +107,7 @@ fn an_edit_between_plan_and_apply_of_a_field_that_no_manifest_names_stays() {
             };
             lab.server.edit(change).unwrap();
         }
-        Verdict::Proceed
+        None
     });
     lab.apply().expect(0);
     lab.unhook();
@@ -126,11 +126,7 @@ fn an_update_whose_answer_is_not_the_service_is_read_back() {
     let lab = health_coach("Coach Noor", "");
     let id = lab.active("Health Coach").id;
     // The server says 200 and null, and does nothing.
-    lab.before(
-        |request| {
-            if request.method == "PUT" { crate::harness::answer(200, "null") } else { Verdict::Proceed }
-        },
-    );
+    lab.before(|request| if request.method == "PUT" { crate::harness::answer(200, "null") } else { None });
     let run = lab.apply().expect(4);
     assert!(run.stderr.contains("kept `agent_id`"), "{}", run.stderr);
     assert_eq!(lab.service(&id).agent_id, lab.agent_id("Coach Maya"));
@@ -138,7 +134,7 @@ fn an_update_whose_answer_is_not_the_service_is_read_back() {
 
 #[test]
 fn a_lost_answer_is_asked_for_again() {
-    for verdict in [Verdict::Drop, Verdict::ProcessThenDrop] {
+    for verdict in [Some(Fault::LoseRequest), Some(Fault::LoseAnswer)] {
         let lab = health_coach("Coach Noor", "");
         let id = lab.active("Health Coach").id;
         lab.before(first(is_update, verdict));

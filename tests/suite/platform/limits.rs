@@ -38,11 +38,7 @@ fn hand_overs_keep_to_a_limit_that_only_answers_tell() {
 fn a_server_that_tells_no_limit_is_believed_when_it_refuses() {
     let lab = Lab::on(Api::Platform, crate::apply::EMPTY);
     lab.manifests(&crate::apply::services(3, ""));
-    let refusal = amigops::emulator::Verdict::Answer {
-        status: 429,
-        headers: vec![("retry-after".to_owned(), "0".to_owned())],
-        body: r#"{"detail":"too many"}"#.to_owned(),
-    };
+    let refusal = crate::harness::answer_with(429, "retry-after", "0", r#"{"detail":"too many"}"#);
     lab.before(crate::harness::first(crate::harness::is_create, refusal));
     lab.apply().expect(0);
     assert_eq!(lab.services().len(), 3);

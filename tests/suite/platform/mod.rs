@@ -14,7 +14,7 @@ mod version_sets;
 
 use std::sync::{Arc, Mutex};
 
-use amigops::emulator::{PlatformService, RequestInfo, Verdict};
+use amigops::emulator::{Fault, PlatformService, RequestInfo};
 use amigops::model::Api;
 use serde_json::Value;
 
@@ -78,7 +78,7 @@ fn remove(lab: &Lab, id: &str) {
 /// Keeps all requests that write, each after the test's own `before` has seen it.
 fn keep_writes(
     lab: &Lab,
-    before: impl Fn(&RequestInfo) -> Verdict + Send + Sync + 'static,
+    before: impl Fn(&RequestInfo) -> Option<Fault> + Send + Sync + 'static,
 ) -> Arc<Mutex<Vec<RequestInfo>>> {
     let writes: Arc<Mutex<Vec<RequestInfo>>> = Arc::default();
     let seen = Arc::clone(&writes);

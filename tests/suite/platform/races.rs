@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
-use amigops::emulator::Verdict;
+use amigops::emulator::Fault;
 use amigops::model::Api;
 
 use super::{Kind, health_coach, remove, watch};
@@ -25,7 +24,7 @@ fn an_operator_deletes_the_old_service_during_its_replacement() {
                 if moment(request) && !done.swap(true, Ordering::SeqCst) {
                     remove(&weak.upgrade().unwrap(), &id);
                 }
-                Verdict::Proceed
+                None
             });
             let seen = watch(&lab);
             let run = lab.apply();
@@ -59,10 +58,10 @@ fn both(lab: &Lab) -> [Run; 2] {
     lab.before(move |request| {
         if request.method == "GET" {
             all_reads.fetch_add(1, Ordering::SeqCst);
-            return Verdict::Proceed;
+            return None;
         }
         let early = all_writes.fetch_add(1, Ordering::SeqCst) == 0 && all_reads.load(Ordering::SeqCst) < 6;
-        if early { Verdict::Delay(Duration::from_millis(400)) } else { Verdict::Proceed }
+        if early { Some(Fault::Delay { millis: 400 }) } else { None }
     });
     let runs = [run(), run()];
     runs.map(|run| run.join().unwrap())
@@ -87,7 +86,7 @@ fn two_runs_at_once_replace_a_service_once() {
             let sees_the_other = run.code == Some(1) && run.stderr.contains("the live state still differs");
             assert!(matches!(run.code, Some(0 | 4)) || sees_the_other, "{}", run.stderr);
         }
-        lab.before(|_| Verdict::Proceed);
+        lab.before(|_| None);
         let again = lab.apply();
         assert_eq!(again.code, Some(0), "{runs:#?}\n{}", again.stderr);
         let seen = seen.lock().unwrap().clone();

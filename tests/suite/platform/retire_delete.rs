@@ -1,6 +1,6 @@
 //! `retire: delete`, and answers that are lost: nothing twice, nothing lost.
 
-use amigops::emulator::Verdict;
+use amigops::emulator::Fault;
 
 use super::{Kind, health_coach, is_delete, is_set_write, keep_writes, watch};
 use crate::harness::{answer, first, is_activation, is_create, is_rename};
@@ -12,7 +12,7 @@ const DELETE: &str = "lifecycle: {on_agent_change: replace, retire: delete}\n";
 fn the_old_service_is_deleted_after_the_hand_over() {
     let lab = health_coach("Coach Noor", DELETE);
     let old = lab.active("Health Coach");
-    let writes = keep_writes(&lab, |_| Verdict::Proceed);
+    let writes = keep_writes(&lab, |_| None);
     lab.apply().expect(0);
     let writes = writes.lock().unwrap().clone();
     let [create, learn, rename, activation, delete] = &writes[..] else { panic!("five writes: {writes:?}") };
@@ -29,7 +29,7 @@ fn any_answer_may_be_lost() {
     let kinds: [(&str, Kind); 4] =
         [("create", is_create), ("rename", is_rename), ("activation", is_activation), ("delete", is_delete)];
     for (name, kind) in kinds {
-        for verdict in [Verdict::Drop, Verdict::ProcessThenDrop] {
+        for verdict in [Some(Fault::LoseRequest), Some(Fault::LoseAnswer)] {
             let lab = health_coach("Coach Noor", DELETE);
             lab.before(first(kind, verdict.clone()));
             let moments = watch(&lab);
@@ -49,7 +49,7 @@ fn any_answer_may_be_lost() {
 
 #[test]
 fn a_version_set_is_written_again() {
-    for verdict in [Verdict::Drop, Verdict::ProcessThenDrop] {
+    for verdict in [Some(Fault::LoseRequest), Some(Fault::LoseAnswer)] {
         let lab = health_coach("Coach Maya", "");
         let manifest = replacement::manifest("Coach Maya", "");
         lab.manifests(&manifest.replace("context_graph_version: 6", "context_graph_version: 4"));

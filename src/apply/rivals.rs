@@ -1,0 +1,71 @@
+//! Another run at the same time: who comes too late sets aside what it has made, and says so. May import `plan`,
+//! `remote` and `model`.
+//!
+//! The APIs have no locks. What they refuse is a second *active* service of one name; everything else that two
+//! runs could make twice is looked at after it was made.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use tokio::sync::Mutex;
+
+use super::event::StepFailure;
+use super::step::Runner;
+use crate::model::{LiveService, NewService, ServiceId, TAG_REPLACES};
+use crate::plan::abandonment;
+use crate::remote::{ApiError, WriteApi};
+
+/// The last list of all services that was read for a look around.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// How many were begun.
+    begun: Cell<u64>,
+    /// The last one that ended, and its number.
+    last: Mutex<Option<(u64, Rc<Vec<LiveService>>)>>,
+}
+
+impl<A: WriteApi> Runner<'_, A> {
+    /// Makes sure that a service which was just created is the only one.
+    ///
+    /// Of active ones the server allows no second, and the new service of a replacement meets the other at its
+    /// hand-over. An inactive one that is new meets nobody, so that it has to look around: whoever sees another
+    /// sets its own aside. Both may, and the next run makes one; never do both stay.
+    pub(super) async fn is_alone(&self, new: &NewService, id: &ServiceId) -> Result<(), StepFailure> {
+        if new.active || new.tags.contains_key(TAG_REPLACES) {
+            return Ok(());
+        }
+        let seen = self.seen_from_now_on().await?;
+        let is_twin = |service: &&LiveService| {
+            &service.id != id && service.name == new.name && !self.known.contains(&service.id)
+        };
+        let Some(twin) = seen.iter().find(is_twin) else { return Ok(()) };
+        self.set_aside(id, &seen).await?;
+        Err(StepFailure::Rival { other: twin.id.clone(), own: id.clone() })
+    }
+
+    /// All services as they are now, or a little later: steps that ask at the same time share one list.
+    async fn seen_from_now_on(&self) -> Result<Rc<Vec<LiveService>>, ApiError> {
+        let asked = self.seen.begun.get();
+        let mut last = self.seen.last.lock().await;
+        if let Some((number, services)) = last.as_ref()
+            && *number > asked
+        {
+            return Ok(Rc::clone(services));
+        }
+        let number = self.seen.begun.get() + 1;
+        self.seen.begun.set(number);
+        let services = Rc::new(self.api.services().await?);
+        *last = Some((number, Rc::clone(&services)));
+        Ok(services)
+    }
+
+    /// Sets aside what this run has made and nobody needs any more, unless it is in use. The next run would do
+    /// the same with the new service of a replacement.
+    pub(super) async fn set_aside(&self, own: &ServiceId, seen: &[LiveService]) -> Result<(), ApiError> {
+        let Some(own) = seen.iter().find(|service| &service.id == own && !service.active) else {
+            return Ok(());
+        };
+        let taken = |name: &_| seen.iter().any(|service| &service.name == name);
+        self.update(&own.id, &abandonment(own, self.today, &taken), None).await
+    }
+}

@@ -1,0 +1,69 @@
+//! What a client sees of a fault, on a real connection. Imports the faults and what connections are cut with.
+
+use std::io;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderValue, header};
+use axum::response::Response;
+use futures_util::StreamExt;
+use futures_util::stream;
+
+use super::connection::Scissors;
+use super::faults::Fault;
+use super::in_process::{Outcome, Reply};
+use super::server::with_head;
+
+/// Into how many bits a slow body falls at most.
+const BITS: usize = 20;
+/// How long the first half of an answer has to leave before the connection dies.
+const HEAD_START: Duration = Duration::from_millis(20);
+
+/// The response to a request that something goes wrong with.
+pub(super) fn broken(fault: &Fault, outcome: Outcome, scissors: &Scissors) -> Response {
+    // What has no body can neither break off in it nor be slow.
+    match (outcome, fault) {
+        (Outcome::Answered(reply), Fault::Dribble { millis }) if !reply.body.is_empty() => {
+            dribbling(reply, Duration::from_millis(*millis))
+        }
+        (Outcome::Answered(Reply { status, headers, body }), _) => with_head(status, headers, body.into()),
+        (Outcome::CutOff(reply), _) if !reply.body.is_empty() => cut_off(reply),
+        (Outcome::CutOff(_) | Outcome::Refused | Outcome::Lost, _) => {
+            scissors.cut();
+            Response::default()
+        }
+    }
+}
+
+/// Promises more than comes.
+fn cut_off(Reply { status, headers, body }: Reply) -> Response {
+    let length = body.len() + 1;
+    let death = async {
+        tokio::time::sleep(HEAD_START).await;
+        Err(io::Error::from(io::ErrorKind::ConnectionReset))
+    };
+    let pieces = stream::once(async { Ok(Bytes::from(body)) }).chain(stream::once(death));
+    with_length(with_head(status, headers, Body::from_stream(pieces)), length)
+}
+
+/// Sends the body bit by bit, the last of it at the end of this time.
+fn dribbling(Reply { status, headers, body }: Reply, time: Duration) -> Response {
+    let body = Bytes::from(body);
+    let (length, bit) = (body.len(), body.len().div_ceil(BITS));
+    let count = u32::try_from(length.div_ceil(bit)).unwrap_or(1);
+    let pieces = stream::unfold(body, move |mut left| async move {
+        if left.is_empty() {
+            return None;
+        }
+        tokio::time::sleep(time / count).await;
+        let piece = left.split_to(bit.min(left.len()));
+        Some((Ok::<_, io::Error>(piece), left))
+    });
+    with_length(with_head(status, headers, Body::from_stream(pieces)), length)
+}
+
+fn with_length(mut response: Response, length: usize) -> Response {
+    // Hyper counts what it can; a stream's length it must be told.
+    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    response
+}

@@ -1,0 +1,207 @@
+//! All tries of one request: the first, and those after failures that pass. May import `model` only.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use reqwest::{Method, Response};
+use secrecy::ExposeSecret;
+use tokio::time::Instant;
+
+use super::failure::{ApiError, Cause};
+use super::http::{Answer, Call, Http, read};
+use super::limits::Reservation;
+use super::retry::{self, Attempt, Patience};
+use crate::model::{Api, Endpoint};
+
+/// How long a request may be tried for which something waits that can't wait long.
+const URGENT: Duration = Duration::from_secs(5);
+
+/// How often a request was sent, and how long that took, waits for limits apart.
+#[derive(Debug, Default)]
+pub(super) struct Tries {
+    pub(super) number: u32,
+    pub(super) spent: Duration,
+    /// Whether the token was renewed for it.
+    renewed: bool,
+    /// Whether a try may have been carried out, whatever later ones are answered.
+    unsure: bool,
+}
+
+impl Tries {
+    /// An error that ends all tries: with the word that one of them may have been carried out.
+    pub(super) fn mark(&self, error: ApiError) -> ApiError {
+        ApiError { unsure: self.unsure || error.unsure, ..error }
+    }
+}
+
+/// A try that failed.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) error: ApiError,
+    /// The server's `Retry-After`.
+    pub(super) retry_after: Option<Duration>,
+    /// Whether all that helps has been tried.
+    for_good: bool,
+}
+
+impl Failed {
+    pub(super) fn new(error: ApiError, retry_after: Option<Duration>) -> Self {
+        Self { error, retry_after, for_good: false }
+    }
+
+    fn for_good(error: ApiError) -> Self {
+        Self { error, retry_after: None, for_good: true }
+    }
+}
+
+impl Http {
+    /// Sends a request until it succeeds or must be given up; the body is not read yet.
+    pub(super) async fn respond(&self, call: &Call<'_>) -> Result<Response, ApiError> {
+        let mut tries = Tries::default();
+        loop {
+            match self.try_to_respond(call, &mut tries).await {
+                Ok(response) => return Ok(response),
+                Err(failed) => self.wait_to_retry(call, failed, &mut tries).await?,
+            }
+        }
+    }
+
+    /// Sends a request until it succeeds or must be given up, and gives the answer's body.
+    pub(super) async fn call(&self, call: &Call<'_>) -> Result<Answer, ApiError> {
+        let mut tries = Tries::default();
+        loop {
+            match self.try_to_call(call, &mut tries).await {
+                Ok(answer) => return Ok(answer),
+                Err(failed) => self.wait_to_retry(call, failed, &mut tries).await?,
+            }
+        }
+    }
+
+    /// One try, its body read to the end. For a request that must be made anew for each try.
+    pub(super) async fn try_to_call(&self, call: &Call<'_>, tries: &mut Tries) -> Result<Answer, Failed> {
+        let response = self.try_to_respond(call, tries).await?;
+        let began = Instant::now();
+        let body = read(response, &call.method, &call.path).await;
+        tries.spent += began.elapsed();
+        body.map(|body| Answer { body }).map_err(|error| Failed::new(error, None))
+    }
+
+    /// One try; two where the token turns out to be over.
+    async fn try_to_respond(&self, call: &Call<'_>, tries: &mut Tries) -> Result<Response, Failed> {
+        loop {
+            let token = self.token(None).await.map_err(Failed::for_good)?;
+            let request = self.request(call).bearer_auth(token.text.expose_secret());
+            let failed = match self.once(call, request, tries).await {
+                Ok(response) => return Ok(response),
+                Err(failed) => failed,
+            };
+            // A key that is refused is refused again: only what signing in gave can be renewed.
+            if failed.error.cause != Cause::Status(401) || tries.renewed || self.api != Api::Classic {
+                return Err(failed);
+            }
+            tries.renewed = true;
+            self.token(Some(&token)).await.map_err(Failed::for_good)?;
+        }
+    }
+
+    /// Waits until a failed request may be sent again, or gives its error.
+    pub(super) async fn wait_to_retry(
+        &self,
+        call: &Call<'_>,
+        failed: Failed,
+        tries: &mut Tries,
+    ) -> Result<(), ApiError> {
+        let Failed { error, retry_after, for_good } = failed;
+        tries.unsure |= error.may_have_happened();
+        let error = tries.mark(error);
+        let patience = self.patience(call);
+        let attempt = Attempt {
+            repeatable: call.repeatable,
+            cause: &error.cause,
+            number: tries.number,
+            retry_after,
+            spent: tries.spent,
+            random: (self.access.random)(),
+            reached: self.reached.load(Ordering::Relaxed),
+            patience,
+        };
+        match retry::again(attempt) {
+            Some(wait) if !for_good => {
+                tries.spent += wait;
+                self.pause(call, wait, &error).await
+            }
+            _ => Err(match retry_after.and_then(|after| too_long(after, patience)) {
+                // Nothing else is to be done.
+                Some(hint) => ApiError { hints: vec![hint], ..error },
+                None => error,
+            }),
+        }
+    }
+
+    /// How long a request may be tried.
+    fn patience(&self, call: &Call<'_>) -> Patience {
+        match self.access.deadline {
+            _ if call.reserved.is_some() => Patience::Spent(URGENT),
+            Some(deadline) => Patience::Left(deadline.saturating_duration_since(Instant::now())),
+            None => Patience::Spent(retry::PATIENCE),
+        }
+    }
+
+    /// Waits before a retry; an interrupt ends the wait with the error that there was.
+    pub(super) async fn pause(
+        &self,
+        call: &Call<'_>,
+        wait: Duration,
+        error: &ApiError,
+    ) -> Result<(), ApiError> {
+        self.access.watch.retrying(call.endpoint, wait, error);
+        tokio::select! {
+            () = tokio::time::sleep(wait) => Ok(()),
+            () = self.access.stop.wished(), if call.reserved.is_none() => Err(error.clone()),
+        }
+    }
+
+    /// Waits for room under an endpoint's limit; an interrupt ends the wait.
+    pub(super) async fn acquire(&self, endpoint: Endpoint, count: u32) -> Option<Reservation> {
+        let waiting = |wait, limit| self.access.watch.waiting(endpoint, wait, limit);
+        tokio::select! {
+            biased;
+            () = self.access.stop.wished() => None,
+            permit = self.limiter.acquire(endpoint, count, &waiting) => Some(permit),
+        }
+    }
+
+    /// The same, where an interrupt is an error.
+    pub(super) async fn reserve(&self, endpoint: Endpoint, count: u32) -> Result<Reservation, ApiError> {
+        let reserved = self.acquire(endpoint, count).await;
+        reserved.ok_or_else(|| self.not_sent(&Method::POST, ""))
+    }
+
+    /// An error of a request that was not sent because the run is to stop.
+    pub(super) fn not_sent(&self, method: &Method, path: &str) -> ApiError {
+        let why = self.access.stop.why().unwrap_or_default();
+        ApiError::new(method, path, Cause::Interrupted, format!("{why}, and not sent"))
+    }
+}
+
+/// What to do about a server that asks for a longer wait than there is time for.
+fn too_long(after: Duration, patience: Patience) -> Option<String> {
+    let minutes = after.as_secs().div_ceil(60);
+    let asked = match after.as_secs() {
+        seconds @ ..120 => format!("the server asks to wait {seconds} seconds"),
+        ..7_200 => format!("the server asks to wait {minutes} minutes"),
+        _ => format!("the server asks to wait {} hours", minutes.div_ceil(60)),
+    };
+    match patience {
+        Patience::Spent(URGENT) if after > URGENT => Some(format!("{asked}: run it again after that")),
+        Patience::Spent(most) if after > most => Some(format!(
+            "{asked}, and a request waits {} minutes at most: run it again after that, or with `--timeout {}m`",
+            most.as_secs() / 60,
+            minutes + 5
+        )),
+        Patience::Left(left) if after > left => {
+            Some(format!("{asked}, and --timeout ends before: run it again after that"))
+        }
+        Patience::Spent(_) | Patience::Left(_) => None,
+    }
+}

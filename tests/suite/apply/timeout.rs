@@ -1,0 +1,129 @@
+//! `--timeout`: a run ends in time, tells what is done and what is not, and a later one goes on.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use amigops::emulator::{Fault, Limits, RequestInfo};
+use serde_json::{Value, json};
+
+use super::{EMPTY, service, services};
+use crate::harness::{Lab, Run, answer_with, is_create};
+use crate::on_both_apis;
+
+const LATE: Duration = Duration::from_secs(3);
+
+fn late() -> Fault {
+    Fault::Delay { millis: LATE.as_millis() as u64 }
+}
+
+/// Lets each read take longer than a run has.
+fn late_reads(request: &RequestInfo) -> Option<Fault> {
+    (request.method == "GET").then(late)
+}
+
+fn last(run: &Run) -> Value {
+    serde_json::from_str(run.stdout.lines().last().expect("a line")).expect("JSON")
+}
+
+on_both_apis! {
+    fn what_is_done_when_the_time_is_over_is_kept_and_told(api: Api) {
+        let lab = Lab::on(api, EMPTY);
+        lab.manifests(&services(6, ""));
+        let slow_third = || {
+            let creates = AtomicU64::new(0);
+            move |request: &RequestInfo| {
+                let third = is_create(request) && creates.fetch_add(1, Ordering::SeqCst) == 2;
+                third.then(late)
+            }
+        };
+        lab.before(slow_third());
+        let args = ["apply", "--auto-approve", "--parallelism", "1", "--timeout", "2s"];
+        let run = lab.run(&args).expect(4);
+        assert!(run.stderr.contains("out of time (--timeout): requests in flight are brought"), "{}", run.stderr);
+        let words = "Out of time: 3 of 6 steps done, 0 failed, 3 not attempted · not read back";
+        assert!(run.stderr.contains(words), "{}", run.stderr);
+        assert!(run.stderr.contains("not attempted: the run was out of time (--timeout)"), "{}", run.stderr);
+        assert_eq!(lab.services().len(), 3);
+        lab.before(slow_third());
+        let run = lab.run(&[&args[..], &["--format", "json"]].concat()).expect(4);
+        let last = last(&run);
+        assert_eq!((&last["done"], &last["not_attempted"], &last["exit_code"]), (&json!(3), &json!(0), &json!(4)), "{}", run.stdout);
+        lab.unhook();
+        lab.expect_converged();
+    }
+
+    fn a_wait_for_a_limit_ends_with_the_time(api: Api) {
+        let lab = Lab::on_with(api, EMPTY, |options| {
+            options.limits = Limits::Documented { window: Duration::from_secs(60) };
+        });
+        lab.manifests(&services(70, ""));
+        let began = Instant::now();
+        let run = lab.run(&["apply", "--auto-approve", "--timeout", "4s", "--format", "json"]).expect(4);
+        assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+        let last = last(&run);
+        assert_eq!((&last["timed_out"], &last["failed"], &last["interrupted"]), (&json!(true), &json!(0), &json!(false)));
+        let done = last["done"].as_u64().expect("a number");
+        assert!(done >= 20 && done < 70, "{last}");
+        assert_eq!(lab.services().len() as u64, done);
+        assert!(lab.server.requests().iter().all(|request| request.status != Some(429)));
+    }
+
+    fn nothing_is_begun_when_the_time_is_over_before(api: Api) {
+        let lab = Lab::on(api, EMPTY);
+        lab.manifests(&service("Desk", ""));
+        lab.before(late_reads);
+        for args in [&["plan"][..], &["drift"], &["ids"], &["apply", "--auto-approve"]] {
+            let began = Instant::now();
+            let run = lab.run(&[args, &["--timeout", "700ms"]].concat()).expect(1);
+            assert!(began.elapsed() < LATE, "{args:?}: {:?}", began.elapsed());
+            assert!(run.stderr.contains("error: out of time: the 0.7 s of --timeout are over"), "{}", run.stderr);
+        }
+        assert_eq!(lab.writes(), []);
+        lab.unhook();
+        lab.apply().expect(0);
+    }
+
+    fn a_read_back_that_does_not_come_in_time_is_no_failed_step(api: Api) {
+        let lab = Lab::on(api, EMPTY);
+        lab.manifests(&service("Desk", ""));
+        let created = AtomicBool::new(false);
+        lab.before(move |request| {
+            if is_create(request) {
+                created.store(true, Ordering::SeqCst);
+            }
+            if created.load(Ordering::SeqCst) { late_reads(request) } else { None }
+        });
+        let run = lab.run(&["apply", "--auto-approve", "--timeout", "1500ms"]).expect(1);
+        assert!(run.stderr.contains("Applied: 1 step · not read back"), "{}", run.stderr);
+        assert!(run.stderr.contains("out of time"), "{}", run.stderr);
+        lab.unhook();
+        lab.expect_converged();
+    }
+
+    fn a_server_that_asks_for_more_time_than_there_is_is_not_waited_for(api: Api) {
+        let lab = Lab::on(api, EMPTY);
+        lab.manifests(&service("Desk", ""));
+        lab.before(|request| match is_create(request) {
+            true => answer_with(503, "retry-after", "3600", "{\"detail\":\"maintenance\"}"),
+            false => None,
+        });
+        for (timeout, words) in [
+            (&["--timeout", "30m"][..], "the server asks to wait 60 minutes, and --timeout ends before"),
+            (&[], "at most: run it again after that, or with `--timeout 65m`"),
+        ] {
+            let began = Instant::now();
+            let run = lab.run(&[&["apply", "--auto-approve"], timeout].concat()).expect(4);
+            assert!(run.stderr.contains(words), "{}", run.stderr);
+            assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+        }
+    }
+}
+
+#[test]
+fn times_that_are_none_are_refused() {
+    let lab = Lab::new(EMPTY);
+    for time in ["soon", "0s", "-5s", ""] {
+        let run = lab.run(&["plan", &format!("--timeout={time}")]).expect(1);
+        assert!(run.stderr.contains("a time such as 90s, 10m or 1h 30m"), "{time}: {}", run.stderr);
+    }
+}

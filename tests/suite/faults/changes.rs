@@ -1,0 +1,67 @@
+//! What may happen to a change: it is sent again where its answer says nothing, and a page is no word that it
+//! was done.
+
+use std::time::Instant;
+
+use amigops::model::Api;
+
+use super::{Case, case, expect_recovery, slow, to_change};
+use crate::on_both_apis;
+
+const LOST: &str = "the connection broke before the answer came";
+const DONE: &str = "Applied: 1 step · read back: converged";
+
+const CASES: &[Case] = &[
+    case("refuse", 2, LOST),
+    case("lose_request", 2, LOST),
+    case("lose_answer", 2, LOST),
+    case("cut_answer", 2, "the answer broke off"),
+    slow("delay, millis: 300", 1, DONE, 300),
+    slow("dribble, millis: 300", 1, DONE, 300),
+    case("close", 1, DONE),
+    slow("answer, status: 429, retry_after: 1", 2, "429 Too Many Requests; again in 1.0 s", 1_000),
+    slow("answer, status: 503, retry_after: 1", 2, "503 Service Unavailable; again in 1.0 s", 1_000),
+    case("answer, status: 500", 2, "500 Internal Server Error; again in "),
+    case("answer, status: 500, processed: true", 2, "500 Internal Server Error; again in "),
+    case("answer, status: 502, body: <html>Bad Gateway</html>", 2, "502 an HTML page instead of an answer"),
+    case("answer, status: 502, body: <html>, processed: true", 2, "502 an HTML page instead of an answer"),
+];
+
+on_both_apis! {
+    fn a_change_is_made_once_whatever_becomes_of_its_answer(api: Api) {
+        for case in CASES {
+            let lab = to_change(api, case.fault);
+            let began = Instant::now();
+            let run = lab.apply();
+            case.check(lab.writes().len(), began.elapsed(), &run);
+            let [service] = &lab.services()[..] else { panic!("{}: {:?}", case.fault, lab.services()) };
+            assert_eq!(service.description, "The Desk", "{}", case.fault);
+            lab.expect_converged();
+        }
+    }
+
+    fn a_page_is_no_word_that_a_change_was_made(api: Api) {
+        for body in ["<html>Sign in to the guest network</html>", "'%PDF-1.7'"] {
+            let lab = to_change(api, &format!("answer, status: 200, body: {body}"));
+            let run = lab.apply();
+            // Where the answer shows the service, Platform's client reads the service instead, and the end tells.
+            let (code, words) = match api {
+                Api::Classic => (4, "the answer can't be read: it is no JSON"),
+                Api::Platform => (1, "everything was applied, and the live state still differs"),
+            };
+            assert_eq!(run.code, Some(code), "{}", run.stderr);
+            assert!(run.stderr.contains(words), "{}", run.stderr);
+            assert_eq!(lab.writes().len(), 1);
+            expect_recovery(&lab);
+        }
+    }
+}
+
+#[test]
+fn a_truncated_answer_to_a_change_says_what_it_is() {
+    let lab = to_change(Api::Classic, "garble");
+    let run = lab.apply().expect(4);
+    assert!(run.stderr.contains("the answer can't be read: it ends too early"), "{}", run.stderr);
+    assert!(run.stderr.contains("read back: converged"), "the change itself was made: {}", run.stderr);
+    lab.expect_converged();
+}

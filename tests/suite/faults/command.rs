@@ -1,0 +1,106 @@
+//! `amigops emulator --faults FILE`: a rehearsal with the command alone, and files that are refused.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use crate::emulator_command::{project, start_with};
+use crate::harness::{amigops, finish};
+
+/// What the emulator says of a file of faults when it is started with it.
+#[track_caller]
+fn refused(text: Option<&str>) -> String {
+    let directory = tempfile::tempdir().unwrap();
+    if let Some(text) = text {
+        std::fs::write(directory.path().join("faults.yaml"), text).unwrap();
+    }
+    let mut command = amigops(directory.path());
+    command.args(["emulator", "--port", "0", "--faults", "faults.yaml"]);
+    let run = finish(command).expect(1);
+    assert_eq!(run.stdout, "", "nothing is served");
+    run.stderr
+}
+
+const HELP: &str =
+    "   = help: `amigops schema faults` prints what such a file may say; docs/emulator.md explains it\n";
+
+#[test]
+fn a_file_that_is_not_there_or_says_nothing() {
+    insta::assert_snapshot!(refused(None), @"error: the faults can't be read: faults.yaml: No such file or directory (os error 2)");
+    let empty = "error: faults.yaml:1:1: the file is empty: `faults:` and a list of rules are expected\n";
+    for text in ["", "\n\n", "# nothing yet\n"] {
+        assert_eq!(refused(Some(text)), format!("{empty}{HELP}"));
+    }
+}
+
+#[test]
+fn everything_that_is_wrong_is_told_with_its_place() {
+    let text = "faults:
+  - {fault: lose_anwser}
+  - {fault: delay}
+  - {nth: 0, fault: answer, status: 99, milis: 5}
+  - fault: refuse
+    millis: 5
+    method: Put
+";
+    let told = refused(Some(text));
+    let (problems, help) = told.split_once("   = help").unwrap();
+    assert!(HELP.ends_with(help), "{help}");
+    insta::assert_snapshot!(problems, @r#"
+    error: faults.yaml:2:13: there is no fault "lose_anwser": did you mean `lose_answer`?
+    error: faults.yaml:3:5: `delay` needs the key `millis`
+    error: faults.yaml:4:11: `nth`: a whole number from 1 on is expected, and this is 0
+    error: faults.yaml:4:37: `status`: a whole number from 200 to 599 is expected, and this is 99
+    error: faults.yaml:4:41: there is no key "milis": did you mean `millis`?
+    error: faults.yaml:6:5: `millis` belongs to `delay` and `dribble`, not to `refuse`
+    error: faults.yaml:7:13: there is no method "Put": did you mean `PUT`?
+    "#);
+}
+
+/// What an emulator has told of requests; that it runs may be told before or after the first.
+fn told_of(said: &str) -> String {
+    said.split_inclusive('\n').filter(|line| line.starts_with("request ")).collect()
+}
+
+/// The rehearsal of docs/emulator.md, with the files that stand there.
+#[test]
+fn the_documented_rehearsal_ends_well_and_tells_each_fault() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("docs/emulator.md")).unwrap();
+    let (_, page) = page.split_once("A rehearsal from start to end").unwrap();
+    let blocks: Vec<_> =
+        page.split("```").skip(1).step_by(2).map(|block| block.split_once('\n').unwrap().1).collect();
+    let [_, seed, project, desks, commands, told, ..] = blocks[..] else { panic!("{blocks:#?}") };
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
+    write("seed.yaml", seed);
+    write("desks.yaml", desks);
+    let example = root.join("examples/faults.yaml");
+    let more = ["--limits", "off", "--faults", example.to_str().unwrap()];
+    let mut emulator = start_with(directory.path(), &more, Stdio::piped());
+    assert!(project.contains("http://127.0.0.1:8787"));
+    write("amigops.yaml", &project.replace("http://127.0.0.1:8787", &emulator.url));
+    for line in commands.lines() {
+        let Some(arguments) = line.strip_prefix("amigops ") else { continue };
+        let arguments: Vec<_> = arguments.split_whitespace().take_while(|word| *word != "#").collect();
+        let mut command = amigops(directory.path());
+        let credentials =
+            [("AMIGO_API_KEY", "secret"), ("AMIGO_API_KEY_ID", "key-id"), ("AMIGO_USER_ID", "user-1")];
+        command.args(arguments).envs(credentials);
+        finish(command).expect(0);
+    }
+    assert_eq!(told_of(&emulator.end()), told, "docs/emulator.md shows what is told");
+}
+
+#[test]
+fn what_is_told_of_a_request_commands_no_terminal() {
+    let directory = project();
+    std::fs::write(directory.path().join("faults.yaml"), "faults: [{fault: lose_request}]").unwrap();
+    let mut emulator = start_with(directory.path(), &["--faults", "faults.yaml"], Stdio::piped());
+    let address = emulator.url.trim_start_matches("http://");
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    std::io::Write::write_all(&mut stream, "GET /\u{9b}31m HTTP/1.1\r\nhost: a\r\n\r\n".as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    let _ = std::io::Read::read_to_end(&mut stream, &mut answer);
+    assert_eq!(answer, b"", "the connection died");
+    assert_eq!(told_of(&emulator.end()), "request 1, GET /\u{fffd}31m: request lost\n");
+}

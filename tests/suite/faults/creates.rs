@@ -1,0 +1,44 @@
+//! What may happen to a create: nothing is made twice, whatever becomes of the answer.
+
+use std::time::Instant;
+
+use super::{Case, case, slow, to_create};
+use crate::on_both_apis;
+
+const DONE: &str = "Applied: 1 step · read back: converged";
+
+/// A create is looked up when its answer is lost; it is sent again only if it wasn't done.
+const CASES: &[Case] = &[
+    case("refuse", 2, DONE),
+    case("lose_request", 2, DONE),
+    case("lose_answer", 1, DONE),
+    case("cut_answer", 1, DONE),
+    case("garble", 1, DONE),
+    slow("delay, millis: 300", 1, DONE, 300),
+    slow("dribble, millis: 300", 1, DONE, 300),
+    case("close", 1, DONE),
+    slow("answer, status: 429, retry_after: 1", 2, "429 Too Many Requests; again in 1.0 s", 1_000),
+    case("answer, status: 429, retry_after_date: 2", 2, "429 Too Many Requests; again in "),
+    slow("answer, status: 503, retry_after: 1", 2, "503 Service Unavailable; again in 1.0 s", 1_000),
+    case("answer, status: 500", 2, DONE),
+    case("answer, status: 500, processed: true", 1, DONE),
+    case("answer, status: 502, body: <html>Bad Gateway</html>", 2, DONE),
+    case("answer, status: 502, body: <html>Bad Gateway</html>, processed: true", 1, DONE),
+    case("answer, status: 200, body: <html>Sign in</html>", 2, DONE),
+    case("answer, status: 200, body: <html>Sign in</html>, processed: true", 1, DONE),
+    case("answer, status: 201, body: '%PDF-1.7'", 2, DONE),
+    case("answer, status: 201, body: '%PDF-1.7', processed: true", 1, DONE),
+];
+
+on_both_apis! {
+    fn nothing_is_made_twice(api: Api) {
+        for case in CASES {
+            let lab = to_create(api, &format!("{{method: POST, path: /service, fault: {}}}", case.fault));
+            let began = Instant::now();
+            let run = lab.apply();
+            case.check(lab.writes().len(), began.elapsed(), &run);
+            assert_eq!(lab.services().len(), 1, "{}", case.fault);
+            lab.expect_converged();
+        }
+    }
+}

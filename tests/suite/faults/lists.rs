@@ -1,0 +1,60 @@
+//! What may happen to a list: it is asked for again, or the plan is not made; half a list is never taken for
+//! the whole.
+
+use std::time::Instant;
+
+use super::{Case, case, expect_recovery, lists, slow, to_create};
+use crate::on_both_apis;
+
+const LOST: &str = "list services: GET /v1/";
+
+const CASES: &[Case] = &[
+    case("refuse", 2, LOST),
+    case("lose_request", 2, LOST),
+    case("lose_answer", 2, LOST),
+    case("cut_answer", 2, "the answer broke off"),
+    slow("delay, millis: 300", 1, "", 300),
+    slow("dribble, millis: 300", 1, "", 300),
+    case("close", 1, ""),
+    slow("answer, status: 429, retry_after: 1", 2, "429 Too Many Requests; again in 1.0 s", 1_000),
+    case("answer, status: 429, retry_after_date: 2", 2, "429 Too Many Requests; again in "),
+    slow("answer, status: 503, retry_after: 1", 2, "503 Service Unavailable; again in 1.0 s", 1_000),
+    case("answer, status: 500", 2, "500 Internal Server Error; again in "),
+    case("answer, status: 502, body: <html>Bad Gateway</html>", 2, "502 an HTML page instead of an answer"),
+];
+
+/// Answers that are none, and what is said of them.
+const UNREADABLE: &[(&str, &str, &str)] = &[
+    ("garble", "it ends too early (EOF while parsing", "something on the way may have cut it off"),
+    ("answer, status: 200, body: <html>Sign in</html>", "it is no JSON", "a network that wants a sign-in"),
+    ("answer, status: 200, body: '%PDF-1.7'", "it is no JSON", "check `base_url:` and the network"),
+    ("answer, status: 200, body: '{\"ok\": true}'", "missing field", "something else may answer"),
+];
+
+on_both_apis! {
+    fn a_list_is_asked_for_again(api: Api) {
+        for case in CASES {
+            let lab = to_create(api, &format!("{{method: GET, path: /service, fault: {}}}", case.fault));
+            let undisturbed = {
+                let lab = to_create(api, "");
+                lab.run(&["plan"]).expect(0);
+                lists(&lab)
+            };
+            let began = Instant::now();
+            let run = lab.run(&["plan"]);
+            case.check(lists(&lab) + 1 - undisturbed, began.elapsed(), &run);
+            expect_recovery(&lab);
+        }
+    }
+
+    fn half_a_list_is_never_taken_for_the_whole(api: Api) {
+        for (fault, what, hint) in UNREADABLE {
+            let lab = to_create(api, &format!("{{method: GET, path: /service, fault: {fault}}}"));
+            let run = lab.apply().expect(1);
+            let message = format!("the answer can't be read: {what}");
+            assert!(run.stderr.contains(&message) && run.stderr.contains(hint), "{fault}: {}", run.stderr);
+            assert_eq!(lab.writes().len(), 0, "{fault}");
+            expect_recovery(&lab);
+        }
+    }
+}
