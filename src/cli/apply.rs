@@ -109,7 +109,7 @@ impl Apply {
             return Ok(Success::Done);
         }
         self.refuse_conflicts(plan)?;
-        saved::mark(context, path, &document)?;
+        saved::mark(context, path, document)?;
         Run::new(context, prepared, plan, Scope::ThePlan, self.format, story).carry_out(&snapshot).await
     }
 

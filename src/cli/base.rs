@@ -201,7 +201,7 @@ fn export(git: &Git, commit: &str) -> Result<Option<tempfile::TempDir>, Failure>
             _ => None,
         })
         .collect();
-    let globs = globs(&project.manifests);
+    let globs = manifest::globs(&project.manifests);
     let links = links(git, &entries)?;
     let belongs = |entry: &&Entry| {
         entry.path != PROJECT_FILE
@@ -216,19 +216,6 @@ fn export(git: &Git, commit: &str) -> Result<Option<tempfile::TempDir>, Failure>
     write(git, directory.path(), &files)?;
     write(git, directory.path(), &links)?;
     Ok(Some(directory))
-}
-
-fn globs(patterns: &[String]) -> globset::GlobSet {
-    let mut set = globset::GlobSetBuilder::new();
-    for pattern in patterns {
-        let pattern = pattern.trim_start_matches("./");
-        set.add(match globset::GlobBuilder::new(pattern).literal_separator(true).build() {
-            Ok(glob) => glob,
-            // The loader reports it.
-            Err(_) => continue,
-        });
-    }
-    set.build().unwrap_or_default()
 }
 
 /// What the project's symbolic links lead to, as paths within it.

@@ -140,8 +140,10 @@ impl DriftCommand {
                         prepared.options.enforce_guardrails = false;
                         let origin = prepared.origin(context);
                         let planned = prepared.plan(prepared.connection.read()).await;
-                        let part = planned
-                            .map(|(snapshot, plan)| Part::new(&prepared, origin.clone(), &snapshot, plan));
+                        let whole = self.format.needs_document();
+                        let part = planned.map(|(snapshot, plan)| {
+                            Part::new(&prepared, origin.clone(), &snapshot, plan, whole)
+                        });
                         (origin, part, prepared.connection.requests())
                     }
                 }

@@ -8,6 +8,7 @@ use super::prepare::{PlanArgs, Prepared};
 use super::show::{self, Asked, Format, Part};
 use super::{Context, saved};
 use crate::error::{Failure, Success};
+use crate::model::Snapshot;
 use crate::plan::PlanError;
 
 /// Arguments of `plan`.
@@ -34,14 +35,16 @@ impl PlanCommand {
             // What is saved is to be applied.
             prepared.can_tell_conflicts(&self.plan)?;
         }
-        let (snapshot, plan) = match prepared.plan(prepared.connection.read()).await {
+        let snapshot = prepared.read(prepared.connection.read()).await?;
+        let plan = match prepared.judge(prepared.connection.read(), &snapshot).await {
             Err(Failure::Plan(refused)) if refused.is_refusal() => {
-                return self.show_refused(context, &mut prepared, refused).await;
+                return self.show_refused(context, &mut prepared, snapshot, refused).await;
             }
-            planned => planned?,
+            judged => judged?,
         };
         let pending = self.detailed_exitcode && !plan.is_empty();
-        let part = Part::new(&prepared, prepared.origin(context), &snapshot, plan);
+        let whole = self.out.is_some() || self.format.needs_document();
+        let part = Part::new(&prepared, prepared.origin(context), &snapshot, plan, whole);
         if let (Some(path), Some(document)) = (&self.out, part.document()) {
             saved::write(path, document)?;
             context.ui.note(&format!("saved to {}", path.display()));
@@ -50,19 +53,33 @@ impl PlanCommand {
         Ok(if pending { Success::ChangesPending } else { Success::Done })
     }
 
-    /// Shows what would happen if no rule stood against it, and which ones do. It is not saved.
+    /// Shows what would happen if no rule stood against it, and which ones do, by what was read before. It is not
+    /// saved.
     async fn show_refused(
         &self,
         context: &Context<'_>,
         prepared: &mut Prepared,
+        snapshot: Snapshot,
         refused: PlanError,
     ) -> Result<Success, Failure> {
         prepared.options.enforce_guardrails = false;
         // Where there is something else to it, the refusal is all there is to say.
-        if let Ok((snapshot, plan)) = prepared.plan(prepared.connection.read()).await {
-            let part = Part::new(prepared, prepared.origin(context), &snapshot, plan);
+        if let Ok(part) = self.unruled(context, prepared, snapshot).await {
             show::show(context, self.format, "plan", Asked::One, &[part]);
         }
         Err(refused.into())
+    }
+
+    async fn unruled(
+        &self,
+        context: &Context<'_>,
+        prepared: &Prepared,
+        snapshot: Snapshot,
+    ) -> Result<Part, Failure> {
+        let api = prepared.connection.read();
+        let snapshot = prepared.complete(api, snapshot).await?;
+        let plan = prepared.judge(api, &snapshot).await?;
+        let whole = self.format.needs_document();
+        Ok(Part::new(prepared, prepared.origin(context), &snapshot, plan, whole))
     }
 }

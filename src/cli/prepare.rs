@@ -1,5 +1,6 @@
 //! What planning commands share: load, connect, read, plan, judge. May import everything.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
@@ -9,7 +10,7 @@ use super::base::{self, ThreeWay};
 use super::connect::{self, Connection};
 use crate::error::Failure;
 use crate::manifest::{self, Loaded, Places, Target};
-use crate::model::{MaxRemovals, ServiceId, ServiceName, Snapshot};
+use crate::model::{Lookups, MaxRemovals, ServiceId, ServiceName, Snapshot};
 use crate::plan::{self, Options, Origin, Plan, verify};
 use crate::plan_file::{Chosen, Document};
 use crate::remote::{ReadApi, complete_snapshot, read_snapshot};
@@ -88,8 +89,8 @@ pub(super) struct Prepared {
     pub(super) loaded: Loaded,
     pub(super) connection: Connection,
     pub(super) options: Options,
-    /// The commit of the manifests.
-    commit: Option<String>,
+    /// The commit of the manifests, when somebody has asked for it: git takes its time.
+    commit: OnceCell<Option<String>>,
     /// What the causes of changes are told by, where that was asked for and can be.
     pub(super) three_way: Option<ThreeWay>,
 }
@@ -115,7 +116,6 @@ impl Prepared {
             Some(reference) => base::read(context, &loaded, reference)?,
             None => None,
         };
-        let commit = base::commit(context.env, &loaded.project.root);
         let connection = connect::connect(context, &loaded)?;
         let options = Options {
             api: connection.kind(),
@@ -128,19 +128,37 @@ impl Prepared {
             only: args.only.iter().map(ServiceName::new).collect::<BTreeSet<_>>(),
             enforce_guardrails: true,
         };
-        Ok(Self { loaded, connection, options, commit, three_way })
+        Ok(Self { loaded, connection, options, commit: OnceCell::new(), three_way })
     }
 
-    /// Reads the live state and plans. The plan has the verifier's approval.
+    /// Reads the live state and plans.
     pub(super) async fn plan(&self, api: &impl ReadApi) -> Result<(Snapshot, Plan), Failure> {
+        let snapshot = self.read(api).await?;
+        let plan = self.judge(api, &snapshot).await?;
+        Ok((snapshot, plan))
+    }
+
+    /// Reads the live state, as far as a plan asks for it.
+    pub(super) async fn read(&self, api: &impl ReadApi) -> Result<Snapshot, Failure> {
+        Ok(read_snapshot(api, |snapshot| self.lacking(snapshot)).await?)
+    }
+
+    /// Reads what is lacking of a live state that was read with other options.
+    pub(super) async fn complete(&self, api: &impl ReadApi, snapshot: Snapshot) -> Result<Snapshot, Failure> {
+        Ok(complete_snapshot(api, snapshot, |snapshot| self.lacking(snapshot)).await?)
+    }
+
+    fn lacking(&self, snapshot: &Snapshot) -> Lookups {
+        plan::lookups(&self.loaded.desired, snapshot, &self.loaded.project.policy, &self.options)
+    }
+
+    /// Plans from what was read. The plan has the verifier's approval.
+    pub(super) async fn judge(&self, api: &impl ReadApi, snapshot: &Snapshot) -> Result<Plan, Failure> {
         let (desired, policy) = (&self.loaded.desired, &self.loaded.project.policy);
-        let snapshot =
-            read_snapshot(api, |snapshot| plan::lookups(desired, snapshot, policy, &self.options)).await?;
-        let plan = plan::plan(desired, &snapshot, policy, &self.options)?;
-        let violations = verify::verify(desired, &snapshot, policy, &self.options, &plan);
+        let plan = plan::plan(desired, snapshot, policy, &self.options)?;
+        let violations = verify::verify(desired, snapshot, policy, &self.options, &plan);
         if violations.is_empty() {
-            let plan = self.with_causes(api, &snapshot, plan).await?;
-            return Ok((snapshot, plan));
+            return self.with_causes(api, snapshot, plan).await;
         }
         let mut failure = Failure::other("the plan breaks its own rules and is not used; nothing was sent")
             .hint("this is an error of amigops: please report it with the lines below");
@@ -193,20 +211,20 @@ impl Prepared {
     /// Reads the live state, and gives the declared services' ids, whatever else a plan would say.
     pub(super) async fn ids(&self, api: &impl ReadApi) -> Result<BTreeMap<ServiceName, ServiceId>, Failure> {
         let (desired, policy) = (&self.loaded.desired, &self.loaded.project.policy);
-        let snapshot =
-            read_snapshot(api, |snapshot| plan::lookups(desired, snapshot, policy, &self.options)).await?;
+        let snapshot = self.read(api).await?;
         Ok(plan::ids(desired, &snapshot, policy, self.options.api)?)
     }
 
     /// Where a plan is from.
     pub(super) fn origin(&self, context: &Context<'_>) -> Origin {
+        let commit = self.commit.get_or_init(|| base::commit(context.env, &self.loaded.project.root));
         Origin {
             environment: self.loaded.environment.name.clone(),
             api: self.connection.kind(),
             organization: self.connection.organization.clone(),
             server: self.connection.server.clone(),
             created_at: context.env.timestamp(),
-            commit: self.commit.clone(),
+            commit: commit.clone(),
             base: self.three_way.as_ref().map(|three_way| three_way.origin.clone()),
         }
     }

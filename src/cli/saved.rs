@@ -1,6 +1,7 @@
 //! Saved plans: written, read back, held against the environment, the manifests and the live state. May import
 //! everything.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
@@ -94,8 +95,8 @@ pub(super) fn claim(path: &Path) -> Result<std::fs::File, Failure> {
 /// # Errors
 ///
 /// A file that can't be written: it could be applied again.
-pub(super) fn mark(context: &Context<'_>, path: &Path, document: &Document) -> Result<(), Failure> {
-    let marked = Document { applied_at: Some(context.env.timestamp()), ..document.clone() };
+pub(super) fn mark(context: &Context<'_>, path: &Path, document: Document) -> Result<(), Failure> {
+    let marked = Document { applied_at: Some(context.env.timestamp()), ..document };
     write(path, &marked).map_err(|_| {
         let name = path.display();
         Failure::other(format!("`{name}` can't be marked as applied: it can't be written; nothing was sent"))
@@ -197,14 +198,10 @@ pub(super) async fn fits(document: &Document, prepared: &Prepared) -> Result<Sna
         .hint("a plan that was applied before, in whole or in part, does not fit any more: what is left is a new plan"))
 }
 
-fn by_service(moved: Vec<Moved>) -> Vec<(ServiceName, Vec<Change>)> {
-    let mut services: Vec<(ServiceName, Vec<Change>)> = Vec::new();
+fn by_service(moved: Vec<Moved>) -> BTreeMap<ServiceName, Vec<Change>> {
+    let mut services: BTreeMap<ServiceName, Vec<Change>> = BTreeMap::new();
     for Moved { service, what, seen, now } in moved {
-        let change = Change::new(what, seen, now);
-        match services.iter_mut().find(|(name, _)| *name == service) {
-            Some((_, changes)) => changes.push(change),
-            None => services.push((service, vec![change])),
-        }
+        services.entry(service).or_default().push(Change::new(what, seen, now));
     }
     services
 }

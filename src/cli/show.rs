@@ -24,6 +24,14 @@ pub(super) enum Format {
     Html,
 }
 
+impl Format {
+    /// Whether the plan must be a document to be shown: all but terminals name its fingerprint, at least. To make
+    /// one is to write all of it down.
+    pub(super) fn needs_document(self) -> bool {
+        self != Self::Human
+    }
+}
+
 /// What was asked for: one environment, or all of them. Programs get the same form for the same question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
@@ -34,14 +42,20 @@ pub(super) enum Asked {
 /// One environment's part of what is shown.
 pub(super) struct Part {
     origin: Origin,
-    /// The plan, or why there is none.
-    outcome: Result<(Plan, Document), String>,
+    /// The plan, as a document, too, where one was asked for; or why there is none.
+    outcome: Result<(Plan, Option<Document>), String>,
 }
 
 impl Part {
-    /// A plan with the state that it was made from.
-    pub(super) fn new(prepared: &Prepared, origin: Origin, snapshot: &Snapshot, plan: Plan) -> Self {
-        let document = prepared.document(&origin, snapshot, &plan);
+    /// A plan with the state that it was made from; with its document, where that is asked for.
+    pub(super) fn new(
+        prepared: &Prepared,
+        origin: Origin,
+        snapshot: &Snapshot,
+        plan: Plan,
+        with_document: bool,
+    ) -> Self {
+        let document = with_document.then(|| prepared.document(&origin, snapshot, &plan));
         Self { origin, outcome: Ok((plan, document)) }
     }
 
@@ -55,14 +69,17 @@ impl Part {
         self.outcome.as_ref().ok().map(|(plan, _)| plan)
     }
 
-    /// The plan as a document, if there is one.
+    /// The plan as a document, if there is one and it was asked for.
     pub(super) fn document(&self) -> Option<&Document> {
-        self.outcome.as_ref().ok().map(|(_, document)| document)
+        self.outcome.as_ref().ok().and_then(|(_, document)| document.as_ref())
     }
 
     fn section(&self) -> Section<'_> {
         let outcome = match &self.outcome {
-            Ok((plan, document)) => Ok(Planned { plan, fingerprint: &document.fingerprint }),
+            Ok((plan, document)) => {
+                let fingerprint = document.as_ref().map_or("", |document| &document.fingerprint);
+                Ok(Planned { plan, fingerprint })
+            }
             Err(reason) => Err(reason.as_str()),
         };
         Section { origin: &self.origin, outcome }
@@ -70,7 +87,7 @@ impl Part {
 
     fn json(&self) -> Environment<'_> {
         match &self.outcome {
-            Ok((_, document)) => Environment::Document(document),
+            Ok((_, document)) => Environment::Document(document.as_ref()),
             Err(error) => Environment::Failed { environment: &self.origin.environment, error },
         }
     }
@@ -87,7 +104,7 @@ struct Environments<'a> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Environment<'a> {
-    Document(&'a Document),
+    Document(Option<&'a Document>),
     Failed { environment: &'a str, error: &'a str },
 }
 

@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use globset::{GlobBuilder, GlobMatcher};
+use globset::{Glob, GlobBuilder, GlobMatcher, GlobSet, GlobSetBuilder};
 use walkdir::WalkDir;
 
 use super::decode;
@@ -50,6 +50,20 @@ pub(super) fn relative(root: &Path, path: &Path) -> String {
     let path = path.strip_prefix(root).unwrap_or(path);
     let parts: Vec<_> = path.components().map(|part| part.as_os_str().to_string_lossy()).collect();
     parts.join("/")
+}
+
+/// A pattern as amigops.yaml means it: `*` stays within a directory.
+fn glob(pattern: &str) -> Result<Glob, globset::Error> {
+    GlobBuilder::new(pattern).literal_separator(true).build()
+}
+
+/// What the patterns of a project match; those that are none match nothing, and the loader reports them.
+pub fn globs(patterns: &[String]) -> GlobSet {
+    let mut set = GlobSetBuilder::new();
+    for glob in patterns.iter().filter_map(|pattern| glob(pattern.trim_start_matches("./")).ok()) {
+        set.add(glob);
+    }
+    set.build().unwrap_or_default()
 }
 
 struct Pattern<'a> {
@@ -99,7 +113,7 @@ fn pattern<'a>(sink: &mut Sink, root: &Path, text: &'a str, span: Span) -> Optio
         return None;
     }
     let plain = text.trim_start_matches("./");
-    let glob = match GlobBuilder::new(plain).literal_separator(true).build() {
+    let glob = match glob(plain) {
         Ok(glob) => glob,
         Err(error) => {
             sink.push(bad_glob(span, text, &error));
@@ -115,8 +129,7 @@ fn pattern<'a>(sink: &mut Sink, root: &Path, text: &'a str, span: Span) -> Optio
 /// Whether a file of this name within the project would be a manifest. Bad patterns were reported.
 pub(super) fn matches(globs: &[(String, Span)], name: &str) -> bool {
     globs.iter().any(|(text, _)| {
-        let glob = GlobBuilder::new(text.trim_start_matches("./")).literal_separator(true).build();
-        glob.is_ok_and(|glob| glob.compile_matcher().is_match(name))
+        glob(text.trim_start_matches("./")).is_ok_and(|glob| glob.compile_matcher().is_match(name))
     })
 }
 

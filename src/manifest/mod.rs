@@ -35,6 +35,7 @@ mod yaml;
 
 pub use diagnostic::{Code, Diagnostic, Location, Problems, Related, Severity, Sources, Spot};
 pub use environment::{Credentials, Environment, Target};
+pub use files::globs;
 pub use forms::{Form, forms};
 pub use load::{Loaded, find_root, load, load_places, load_project};
 pub use places::{KeyPath, Layer, Places};

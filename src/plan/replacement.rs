@@ -55,19 +55,7 @@ pub(super) fn steps(
     }
 
     let first = draft.steps.len();
-    let target = match embodiment.half_made {
-        Some(new) => complete(draft, embodiment, new, &content),
-        None => match create(draft, embodiment, &content) {
-            Some(target) => target,
-            None => return,
-        },
-    };
-    pins::need(draft, wanted, &content, embodiment.half_made);
-    let created = match &target {
-        Target::Created(StepId(index)) => Some(*index),
-        Target::Live(_) => None,
-    };
-    behavior_sets(draft, wanted, old, embodiment.half_made, &target, created);
+    let Some(target) = make(draft, embodiment, old, &content) else { return };
     smoke(draft, wanted, &target, first);
     let takes_name = content.name != wanted.name;
     if active || takes_name {
@@ -84,6 +72,28 @@ pub(super) fn steps(
         retire_old(draft, wanted, older, 0..0);
     }
     draft.services.push(show(draft, embodiment, old, &Content { active, ..content }));
+}
+
+/// Makes the new service, or what is lacking of a half-made one, with all that belongs to it; none where it can't
+/// be made.
+fn make(
+    draft: &mut Draft<'_>,
+    embodiment: &Embodiment<'_>,
+    old: &LiveService,
+    content: &Content,
+) -> Option<Target> {
+    let (wanted, half_made) = (embodiment.wanted, embodiment.half_made);
+    let target = match half_made {
+        Some(new) => complete(draft, embodiment, new, content),
+        None => create(draft, embodiment, content)?,
+    };
+    pins::need(draft, wanted, content, half_made);
+    let created = match &target {
+        Target::Created(StepId(index)) => Some(*index),
+        Target::Live(_) => None,
+    };
+    behavior_sets(draft, wanted, old, half_made, &target, created);
+    Some(target)
 }
 
 /// Notes the version sets that the old service has and the new one is made without: users lose them as surely as

@@ -164,7 +164,7 @@ pub enum Cause {
     Drift,
     /// Both have, and differ.
     Both,
-    /// Only this branch wants it: the branch that it is compared with says what is live.
+    /// Only this branch wants it: the branch that it is compared with leaves what is live, and this one is behind.
     Behind,
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::model::*;
 use crate::plan::tests::build::*;
-use crate::plan::tests::generate::{policy, states};
+use crate::plan::tests::generate::{config, policy, states};
 use crate::plan::{self, Options, Origin, Plan, verify};
 
 fn origin(api: Api) -> Origin {
@@ -39,6 +39,8 @@ fn text(document: &Document) -> String {
 }
 
 proptest! {
+    #![proptest_config(config())]
+
         #[test]
     fn plans_come_back_as_they_were_and_fit_until_they_are_applied((api, desired, live) in states(), prune: bool) {
         let (options, policy) = (Options { api, prune, ..options() }, policy());

@@ -11,6 +11,10 @@ pub(super) fn base(base: &Base) -> String {
     format!("base {} ({})", visible(&base.reference), short_commit(&base.commit))
 }
 
+/// What it means that a branch is behind, where there is room for a sentence: a true one whether the base's branch
+/// says what is live or says nothing of it.
+pub(super) const BEHIND: &str = "behind: the base's branch leaves what is live; this branch is behind it and would undo that: merge or rebase";
+
 /// What stands beside a changed value; empty where the branch itself changes it.
 pub(super) fn note(cause: Option<Cause>) -> &'static str {
     match cause {

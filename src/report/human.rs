@@ -2,6 +2,7 @@
 //!
 //! One glance says what happens, to what, why, how risky, how long. Nothing unchanged is shown.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::text::{BAD, CHANGED, DIM, GOOD, STRONG, count, padded, short_id, styled, visible};
@@ -407,7 +408,7 @@ pub(super) fn estimate(estimate: &Estimate, api: Api) -> String {
 }
 
 /// What has moved since a plan was made, service by service: what was seen, and what is there now.
-pub fn moved(services: &[(ServiceName, Vec<Change>)]) -> String {
+pub fn moved(services: &BTreeMap<ServiceName, Vec<Change>>) -> String {
     let mut out = String::new();
     for (name, moved) in services {
         let _ = writeln!(out, "  {} {}", styled(CHANGED, "~"), styled(STRONG, &visible(name.as_str())));

@@ -135,10 +135,12 @@ pub(super) fn words(step: &Step) -> String {
 pub fn end(plan: &Plan, report: &Report, converged: Option<bool>) -> String {
     let left = left(plan, report);
     let mut out = String::new();
-    let of = |kind: fn(&Why<'_>) -> bool| left.iter().filter(move |left| kind(&left.why)).copied();
-    list(&mut out, of(|why| matches!(why, Why::Failed(_))).collect(), "failed");
-    list(&mut out, of(|why| matches!(why, Why::Unknown)).collect(), "may have been carried out");
-    list(&mut out, of(|why| why.is_not_attempted()).collect(), "were not attempted");
+    let of = |kind: fn(&Why<'_>) -> bool| -> Vec<Left<'_>> {
+        left.iter().filter(|left| kind(&left.why)).copied().collect()
+    };
+    list(&mut out, &of(|why| matches!(why, Why::Failed(_))), "failed");
+    list(&mut out, &of(|why| matches!(why, Why::Unknown)), "may have been carried out");
+    list(&mut out, &of(|why| why.is_not_attempted()), "were not attempted");
     let _ = writeln!(out, "{}", verdict(plan, report, converged));
     for line in next(&left) {
         let _ = writeln!(out, "{line}");
@@ -146,7 +148,7 @@ pub fn end(plan: &Plan, report: &Report, converged: Option<bool>) -> String {
     out
 }
 
-fn list(out: &mut String, left: Vec<Left<'_>>, what: &str) {
+fn list(out: &mut String, left: &[Left<'_>], what: &str) {
     for Left { step, why } in left.iter().take(MOST_LEFT) {
         let (name, reason) = (describe(step), visible(&why.reason()));
         let _ = match why {

@@ -440,3 +440,20 @@ fn the_user_s_index_and_work_tree_are_left_alone() {
         "git's files have changed"
     );
 }
+
+/// Git takes its time in a large repository: who does not tell the commit does not ask for it.
+#[cfg(unix)]
+#[test]
+fn ids_do_without_git() {
+    use std::os::unix::fs::PermissionsExt;
+    let lab = Lab::new(EMPTY);
+    lab.manifests(&service("Desk", ""));
+    lab.write("bin/git", &format!("#!/bin/sh\n: > {}/asked\nexit 1\n", lab.path().display()));
+    let git = lab.path().join("bin/git");
+    std::fs::set_permissions(&git, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = git.parent().unwrap().to_str().unwrap();
+    lab.run_with(&["ids"], &[("PATH", path)]).expect(0);
+    assert!(!lab.path().join("asked").exists());
+    lab.run_with(&["plan"], &[("PATH", path)]).expect(0);
+    assert!(lab.path().join("asked").exists(), "a plan names the commit of its manifests");
+}

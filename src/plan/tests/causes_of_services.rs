@@ -1,12 +1,11 @@
 //! Whose doing it is that services come, go, move and are replaced; and what holds for all states.
 
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
 use serde_json::json;
 
 use super::build::*;
 use super::causes::{cause_at, causes, manifest, told};
-use super::generate::{policy, states};
+use super::generate::{config, policy, states};
 use crate::model::*;
 use crate::plan::{self, Bases, Cause, Options, Plan, Side, verify};
 
@@ -317,15 +316,6 @@ fn what_to_do_is_said_once() {
             2
         )
     );
-}
-
-fn config() -> ProptestConfig {
-    ProptestConfig {
-        rng_seed: RngSeed::Fixed(20_261_122),
-        max_shrink_iters: 2_000,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    }
 }
 
 /// The plan without its causes.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
+use proptest::test_runner::RngSeed;
 use serde_json::{Map, Value, json};
 
 use super::build::*;
@@ -288,4 +289,14 @@ pub(crate) fn essence(
         .collect();
     essence.sort();
     essence
+}
+
+/// The same cases on every run. `PROPTEST_CASES=20000` makes a long one of it.
+pub(crate) fn config() -> ProptestConfig {
+    ProptestConfig {
+        rng_seed: RngSeed::Fixed(20_261_122),
+        max_shrink_iters: 2_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }

@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
 
 use super::build::*;
-use super::generate::{essence, flags, policies, policy, state, states};
+use super::generate::{config, essence, flags, policies, policy, state, states};
 use crate::model::*;
 use crate::plan::{self, Action, Options, Plan, PlanError, ProblemKind, Step, StepId, verify};
 
@@ -66,16 +65,6 @@ fn cuts(plan: &Plan) -> Vec<Vec<Step>> {
         }
     }
     cuts
-}
-
-/// The same cases on every run. `PROPTEST_CASES=20000` makes a long one of it.
-fn config() -> ProptestConfig {
-    ProptestConfig {
-        rng_seed: RngSeed::Fixed(20_261_122),
-        max_shrink_iters: 2_000,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    }
 }
 
 proptest! {

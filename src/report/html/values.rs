@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::super::causes;
 use super::super::text::count;
 use super::super::values::{Leaf, collect};
 use super::diff::{self, Piece, Row};
@@ -74,9 +75,7 @@ pub(super) fn cause(page: &mut Markup, cause: Cause) {
         Cause::Both => {
             ("badge conflict", "a conflict: manifests and live state have both changed, and differ")
         }
-        Cause::Behind => {
-            ("badge conflict", "the compared branch says what is live: this branch is behind it")
-        }
+        Cause::Behind => ("badge conflict", causes::BEHIND.trim_start_matches("behind: ")),
     };
     page.leaf("span", &[("class", class), ("title", title)], cause.as_str());
 }

@@ -9,8 +9,9 @@ use similar::ChangeTag;
 
 use super::escape::{code, prose, short};
 use super::words::Words;
-use crate::model::{Api, Pin, Retire, VersionSet};
+use crate::model::{Api, Retire, VersionSet};
 use crate::plan::{Action, Cause, Change, Plan, ServiceKind, ServicePlan, Step};
+use crate::report::causes;
 use crate::report::human::{set_of, steps};
 use crate::report::text::count;
 use crate::report::values::{is_long, leaves, line_changes, short_value};
@@ -26,7 +27,7 @@ pub(super) fn cause_words(cause: Cause) -> &'static str {
         Cause::Manifest => "manifest: the manifests have changed since the base",
         Cause::Drift => "drift: changed live since the base, past the manifests",
         Cause::Both => "both: the manifests and the live state have changed since the base, and differ",
-        Cause::Behind => "behind: the base says what is live, and this branch would undo it",
+        Cause::Behind => causes::BEHIND,
     }
 }
 
@@ -308,8 +309,7 @@ fn from_difference(before: &str, after: &str, width: usize) -> (String, String) 
 
 /// A new version set in a line.
 fn pins(set: &VersionSet) -> String {
-    let pin = |pin: Pin| if pin == Pin::Latest { "latest".to_owned() } else { pin.to_string() };
-    format!("agent {}, context graph {}", pin(set.agent_version), pin(set.context_graph_version))
+    format!("agent {}, context graph {}", set.agent_version, set.context_graph_version)
 }
 
 /// The steps of a replacement, one a line, in the order in which they run.

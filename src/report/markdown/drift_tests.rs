@@ -70,8 +70,8 @@ fn drift_of_every_kind_speaks_of_what_is_the_case() {
         "### An apply would remove: 3\n",
         "### An apply would replace: 2\n",
         "<summary>missing <code>Meet &amp; Greet</code>",
-        "<summary>orphan <code>Summer Campaign</code></summary>\n\n```diff\n! behind: the base says what is live, \
-         and this branch would undo it\n! in no manifest\n```",
+        "<summary>orphan <code>Summer Campaign</code></summary>\n\n```diff\n! behind: the base's branch leaves \
+         what is live; this branch is behind it and would undo that: merge or rebase\n! in no manifest\n```",
         "! version set old is in no manifest\n",
         "! another agent takes a new service to change back\n",
         "They count as drift with `--prune`.",
@@ -129,7 +129,7 @@ fn a_conflict_counts_once_and_is_said_once() {
     let text = report(&plan);
     assert_eq!(crate::plan::conflicts(&plan).len(), 2);
     assert!(text.contains("2 conflicts**") && text.contains("### Conflicts: 2\n"), "{text}");
-    assert_eq!(text.matches("\n! behind: the base says what is live").count(), 1, "{text}");
+    assert_eq!(text.matches("\n! behind: the base's branch leaves what is live").count(), 1, "{text}");
 }
 
 fn with_refusals(mut plan: Plan, number: usize, why: &str) -> Plan {

@@ -12,7 +12,7 @@ use super::around::bounded;
 use super::escape::{code, code_within, fence, label, prose};
 use super::fit::{fill, share};
 use super::lists::{removal, removals};
-use crate::apply::{Counts, Outcome, Report};
+use crate::apply::{Counts, Outcome, Report, StopReason};
 use crate::model::{ServiceId, ServiceName};
 use crate::plan::{Action, Origin, Plan, ServiceKind, ServicePlan};
 use crate::report::outcomes::{FOLLOWS, GO_ON, KNOWN_AGAIN, Left, Why, describe, left};
@@ -103,14 +103,23 @@ pub fn render(ended: &Ended<'_>) -> String {
 
 fn verdict(ended: &Ended<'_>) -> String {
     let begun = !ended.report.outcomes.is_empty();
+    let complete = begun && ended.report.is_complete();
+    let out_of_time = ended.report.stopped == Some(StopReason::Timeout);
     let (word, means) = match ended.verdict {
         Verdict::Applied => ("Applied", "everything is done"),
         Verdict::NothingToDo => ("Nothing to do", "everything is as declared"),
+        Verdict::InPart if out_of_time && complete => {
+            ("Out of time", "every step is done, and there was no time left to read the live state back")
+        }
+        Verdict::InPart if out_of_time => {
+            ("Out of time", "what is done is kept; plan and apply again to go on")
+        }
         Verdict::InPart => {
             ("Applied in part", "some steps failed, the rest is done and kept; plan and apply again to go on")
         }
         Verdict::Refused => ("Refused", "nothing was changed"),
         Verdict::Declined => ("Not approved", "nothing was changed"),
+        Verdict::Interrupted if complete => ("Interrupted", "every step is done"),
         Verdict::Interrupted if begun => {
             ("Interrupted", "what is done is kept; plan and apply again to go on")
         }
@@ -118,7 +127,7 @@ fn verdict(ended: &Ended<'_>) -> String {
         Verdict::NotConverged => {
             ("Applied, and not converged", "every step is done, and the live state is not as declared")
         }
-        Verdict::Failed if begun => {
+        Verdict::Failed if complete => {
             ("Applied, and failed thereafter", "every step is done; what came after them is an error")
         }
         Verdict::Failed => ("Failed", "nothing was changed"),

@@ -158,6 +158,30 @@ fn a_run_that_is_done() {
 }
 
 #[test]
+fn a_run_that_is_stopped_is_told_by_how_far_it_came() {
+    let (done, left) = (Outcome::Done(None), Outcome::Stopped(StopReason::Timeout));
+    let table = [
+        (Verdict::Interrupted, StopReason::Interrupt, &done, "Interrupted", "every step is done"),
+        (
+            Verdict::InPart,
+            StopReason::Timeout,
+            &done,
+            "Out of time",
+            "every step is done, and there was no time",
+        ),
+        (Verdict::InPart, StopReason::Timeout, &left, "Out of time", "what is done is kept"),
+        (Verdict::Failed, StopReason::Timeout, &done, "Applied, and failed thereafter", "every step is done"),
+        (Verdict::Failed, StopReason::Timeout, &left, "Failed", "nothing was changed"),
+    ];
+    for (verdict, reason, outcome, word, means) in table {
+        let outcomes = [(StepId(1), outcome.clone())].into();
+        let report = crate::apply::Report { outcomes, stopped: Some(reason) };
+        let text = told(|ended| (ended.verdict, ended.exit_code, ended.report) = (verdict, 9, &report));
+        assert!(text.contains(&format!("> **{word}.** Exit code 9: {means}")), "{text}");
+    }
+}
+
+#[test]
 fn every_verdict_with_its_exit_code() {
     let (plan, report) = (everything(), in_every_way(&everything(), "no"));
     let lines = [
@@ -169,7 +193,6 @@ fn every_verdict_with_its_exit_code() {
         (Verdict::Interrupted, 130, true),
         (Verdict::Interrupted, 130, false),
         (Verdict::NotConverged, 1, true),
-        (Verdict::Failed, 1, true),
         (Verdict::Failed, 1, false),
     ]
     .map(|(verdict, exit_code, begun)| {
@@ -191,7 +214,6 @@ fn every_verdict_with_its_exit_code() {
     > **Interrupted.** Exit code 130: what is done is kept; plan and apply again to go on.
     > **Interrupted.** Exit code 130: nothing was changed.
     > **Applied, and not converged.** Exit code 1: every step is done, and the live state is not as declared.
-    > **Applied, and failed thereafter.** Exit code 1: every step is done; what came after them is an error.
     > **Failed.** Exit code 1: nothing was changed.
     ");
 }

@@ -146,7 +146,7 @@ fn a_report_of_everything() {
     `apply` refuses a plan with these, whether it is saved or made with the same `--base`, unless `--overwrite-drift` is given. Without a base, an apply can't tell them and overwrites what is live.
 
     - `Adaptive Support` `tags.tier`: `gold` → `platinum` (both: the manifests and the live state have changed since the base, and differ)
-    - `Summer Campaign` would be retired (behind: the base says what is live, and this branch would undo it)
+    - `Summer Campaign` would be retired (behind: the base's branch leaves what is live; this branch is behind it and would undo that: merge or rebase)
 
     ### Warnings: 1
 
@@ -247,7 +247,7 @@ fn a_report_of_everything() {
     <details><summary>retire <code>Summer Campaign</code></summary>
 
     ```diff
-    ! behind: the base says what is live, and this branch would undo it
+    ! behind: the base's branch leaves what is live; this branch is behind it and would undo that: merge or rebase
     - active: true
     + active: false
     ```

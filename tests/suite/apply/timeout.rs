@@ -38,7 +38,10 @@ on_both_apis! {
         };
         lab.before(slow_third());
         let args = ["apply", "--auto-approve", "--parallelism", "1", "--timeout", "2s"];
-        let run = lab.run(&args).expect(4);
+        let run = lab.run(&[&args[..], &["--summary", "summary.md"]].concat()).expect(4);
+        let summary = std::fs::read_to_string(lab.path().join("summary.md")).expect("a summary");
+        assert!(summary.contains("> **Out of time.** Exit code 4: what is done is kept"), "{summary}");
+        assert!(summary.contains("- `Desk 003: create`: the run was out of time (--timeout)\n"), "{summary}");
         assert!(run.stderr.contains("out of time (--timeout): requests in flight are brought"), "{}", run.stderr);
         let words = "Out of time: 3 of 6 steps done, 0 failed, 3 not attempted · not read back";
         assert!(run.stderr.contains(words), "{}", run.stderr);

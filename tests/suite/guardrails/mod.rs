@@ -197,6 +197,8 @@ on_both_apis! {
             lab.project(case.project);
             lab.manifests(&case.manifests);
             let name = case.name;
+            lab.run(&[&["plan"], case.args].concat()).expect(3);
+            let refused = lab.hooks.count();
             for command in [&["plan"][..], &["plan", "--detailed-exitcode"], &["apply", "--auto-approve"]] {
                 let run = lab.run(&[command, case.args].concat());
                 assert_eq!(run.code, Some(3), "{name} {command:?}:\n{}\n{}", run.stdout, run.stderr);
@@ -207,6 +209,7 @@ on_both_apis! {
             }
             let run = lab.run(&[&["plan", "--detailed-exitcode"], case.allowing].concat());
             assert_eq!(run.code, Some(2), "{name}: {}", run.stderr);
+            assert_eq!(refused, lab.hooks.count(), "{name}: a refused plan reads what any plan reads, once");
             let run = lab.run(&[&["apply", "--auto-approve"], case.allowing].concat());
             assert_eq!(run.code, Some(0), "{name}: {}", run.stderr);
             assert_ne!(lab.writes(), [], "{name}");
