@@ -30,5 +30,6 @@ mod replacement;
 mod saved_plan;
 mod schema;
 mod three_way;
+mod two_runs;
 mod untold_versions;
 mod validate;

@@ -8,7 +8,7 @@ use amigops::emulator::Limits;
 use amigops::model::Api;
 
 use super::{EMPTY, services};
-use crate::harness::{Lab, is_create};
+use crate::harness::{Lab, ORGANIZATION, is_create};
 use crate::on_both_apis;
 
 /// How many services can be created a minute: published on Classic, the emulator's own on Platform.
@@ -35,6 +35,20 @@ on_both_apis! {
         assert_eq!(lab.services().len(), count);
     }
 
+    fn what_somebody_else_has_spent_is_not_spent_again(api: Api) {
+        let window = Duration::from_secs(4);
+        let lab = Lab::on_with(api, EMPTY, |options| options.limits = Limits::Documented { window });
+        let half = creates_a_window(api) / 2;
+        lab.manifests(&services(half, ""));
+        lab.apply().expect(0);
+        // The next process knows the published number only, and half of it is gone.
+        lab.manifests(&services(3 * half, ""));
+        let run = lab.apply().expect(0);
+        let hit = lab.server.requests().iter().filter(|record| record.status == Some(429)).count();
+        assert_eq!(hit, 0, "{}", run.stderr);
+        assert_eq!(lab.services().len(), 3 * half);
+    }
+
     fn an_interrupt_ends_a_wait_for_a_limit(api: Api) {
         let window = Duration::from_secs(60);
         let lab = Lab::on_with(api, EMPTY, |options| options.limits = Limits::Documented { window });
@@ -57,4 +71,29 @@ on_both_apis! {
         let summary = format!("{limit} of {} steps done, 0 failed, 10 not attempted", limit + 10);
         assert!(run.stderr.contains(&summary), "{}", run.stderr);
     }
+}
+
+#[test]
+fn environments_of_one_organization_share_one_budget() {
+    let window = Duration::from_secs(2);
+    let lab = Lab::with(EMPTY, |options| options.limits = Limits::Documented { window });
+    let url = lab.server.url();
+    let environments: String = (1..=8)
+        .map(|number| {
+            format!("  e{number}: {{api: classic, organization: {ORGANIZATION}, base_url: \"{url}\"}}\n")
+        })
+        .collect();
+    lab.write(
+        "amigops.yaml",
+        &format!(
+            "version: 1\nmanifests: [services/*.yaml]\nenvironments:\n{environments}default_environment: e1\n"
+        ),
+    );
+    lab.manifests(&services(1, ""));
+    // Each signs in, and five times a minute is all that an organization may.
+    let run = lab.run(&["drift", "--all-environments"]).expect(2);
+    let requests = lab.server.requests();
+    assert_eq!(requests.iter().filter(|record| record.path.contains("signin")).count(), 8);
+    assert_eq!(requests.iter().filter(|record| record.status == Some(429)).count(), 0, "{}", run.stderr);
+    assert!(run.stderr.contains("`sign in` is limited to 5 a minute"), "{}", run.stderr);
 }

@@ -103,14 +103,3 @@ fn two_runs_at_once_replace_a_service_once() {
         lab.expect_converged();
     }
 }
-
-#[test]
-fn two_runs_at_once_create_a_service_once() {
-    let lab = Lab::on(Api::Platform, crate::apply::EMPTY);
-    lab.manifests(&crate::apply::services(5, ""));
-    let runs = both(&lab);
-    lab.unhook();
-    assert!(runs.iter().all(|run| matches!(run.code, Some(0 | 4))), "{runs:#?}");
-    assert_eq!(lab.services().len(), 5);
-    lab.expect_converged();
-}

@@ -1,0 +1,151 @@
+//! Two applies of the same manifests at the same time: nothing is made twice, nothing is lost, and who comes too
+//! late says so.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use amigops::emulator::{Fault, Service};
+
+use crate::apply::{EMPTY, service, services};
+use crate::harness::{Lab, Run, amigops, finish, services_of};
+use crate::{on_both_apis, replacement};
+
+/// Runs two applies, each of which has made its plan before either writes.
+fn both(lab: &Lab) -> [Run; 2] {
+    let reads = |lab: &Lab| {
+        let requests = lab.server.requests();
+        requests.iter().filter(|record| record.method == "GET").count() as u64
+    };
+    let before = reads(lab);
+    lab.run(&["plan"]);
+    let of_a_plan = reads(lab) - before;
+    let (read, written) = (AtomicU64::new(0), AtomicU64::new(0));
+    lab.before(move |request| {
+        if request.method == "GET" {
+            read.fetch_add(1, Ordering::SeqCst);
+            return None;
+        }
+        let writes = !request.path.contains("signin_with_api_key");
+        let early = writes
+            && written.fetch_add(1, Ordering::SeqCst) == 0
+            && read.load(Ordering::SeqCst) < 2 * of_a_plan;
+        early.then_some(Fault::Delay { millis: 1_200 })
+    });
+    let run = || {
+        let mut command = amigops(&lab.path());
+        command.args(["apply", "--auto-approve"]).envs([
+            ("AMIGO_API_KEY", "s3cret-key"),
+            ("AMIGO_API_KEY_ID", "key-id"),
+            ("AMIGO_USER_ID", "user-1"),
+        ]);
+        std::thread::spawn(move || finish(command))
+    };
+    let runs = [run(), run()];
+    let runs = runs.map(|run| run.join().unwrap());
+    lab.unhook();
+    for run in &runs {
+        // The read-back of one may see what the other has not finished yet.
+        let sees_the_other = run.code == Some(1) && run.stderr.contains("read back: not converged");
+        assert!(matches!(run.code, Some(0 | 4)) || sees_the_other, "{:?}\n{}", run.code, run.stderr);
+    }
+    runs
+}
+
+/// Keeps what there is after each request.
+fn watch(lab: &Lab) -> Arc<Mutex<Vec<Vec<Service>>>> {
+    let seen: Arc<Mutex<Vec<Vec<Service>>>> = Arc::default();
+    let (kept, api) = (Arc::clone(&seen), lab.api);
+    lab.after(move |request, _, world| {
+        if request.method != "GET" {
+            kept.lock().unwrap().push(services_of(api, world));
+        }
+    });
+    seen
+}
+
+fn active(services: &[Service], name: &str) -> usize {
+    services.iter().filter(|service| service.is_active && service.name == name).count()
+}
+
+/// Checks that each run that did not do everything says who was faster.
+#[track_caller]
+fn losers_say_so(runs: &[Run]) {
+    for run in runs.iter().filter(|run| run.code == Some(4)) {
+        let words = ["another active service has this name", "another service has this name", "another run"];
+        assert!(words.iter().any(|words| run.stderr.contains(words)), "{}", run.stderr);
+        assert!(run.stderr.contains("plan and apply again to go on"), "{}", run.stderr);
+    }
+}
+
+on_both_apis! {
+    fn services_are_created_once(api: Api) {
+        let lab = Lab::on(api, EMPTY);
+        lab.manifests(&services(5, ""));
+        let runs = both(&lab);
+        losers_say_so(&runs);
+        assert_eq!(lab.services().len(), 5);
+        lab.expect_converged();
+    }
+
+    fn inactive_services_do_not_stay_twice(api: Api) {
+        let lab = Lab::on(api, EMPTY);
+        lab.manifests(&service("Desk", "active: false\n"));
+        let runs = both(&lab);
+        losers_say_so(&runs);
+        let named = |lab: &Lab| lab.services().iter().filter(|service| service.name == "Desk").count();
+        assert!(named(&lab) <= 1, "{:#?}", lab.services());
+        lab.apply().expect(0);
+        assert_eq!(named(&lab), 1, "{:#?}", lab.services());
+        lab.expect_converged();
+    }
+
+    fn a_service_is_replaced_once(api: Api) {
+        let lab = Lab::on(api, replacement::SEED);
+        lab.project("unmanaged_version_sets: [\"personal-*\"]\n");
+        lab.manifests(&replacement::manifest("Coach Noor", "lifecycle: {on_agent_change: replace}\n"));
+        let old = lab.active("Health Coach");
+        let seen = watch(&lab);
+        let runs = both(&lab);
+        losers_say_so(&runs);
+        for services in seen.lock().unwrap().iter() {
+            let in_use = services.iter().filter(|service| service.is_active).count();
+            assert!(active(services, "Health Coach") <= 1 && in_use >= 1, "{services:#?}");
+        }
+        // Who came too late has set aside what it had made; the next run does what is left, if anything.
+        lab.apply().expect(0);
+        let services = lab.services();
+        assert_eq!(active(&services, "Health Coach"), 1, "{services:#?}");
+        assert_eq!(services.iter().filter(|service| service.is_active).count(), 1, "{services:#?}");
+        assert_eq!(services.iter().filter(|service| service.name == "Health Coach").count(), 1, "{services:#?}");
+        assert_ne!(lab.active("Health Coach").id, old.id);
+        assert!(services.iter().any(|service| service.id == old.id), "the old one is there, out of use");
+        lab.expect_converged();
+    }
+
+    fn who_comes_too_late_sets_aside_what_it_has_made(api: Api) {
+        let lab = replacement::lab(api, "Coach Noor", "");
+        // Another run is faster: it activates its own just before ours does.
+        let (rival, done) = (Arc::new(Mutex::new(None)), AtomicU64::new(0));
+        let lab = Arc::new(lab);
+        let (weak, found) = (Arc::downgrade(&lab), Arc::clone(&rival));
+        lab.before(move |request| {
+            if crate::harness::is_activation(request) && done.fetch_add(1, Ordering::SeqCst) == 0 {
+                let lab = weak.upgrade().unwrap();
+                let template = lab.services().into_iter().find(|service| !service.is_active).unwrap();
+                let twin = Service { id: String::new(), name: "Health Coach".to_owned(), is_active: true, ..template };
+                *found.lock().unwrap() = Some(lab.add(twin));
+            }
+            None
+        });
+        let run = lab.apply().expect(4);
+        assert!(run.stderr.contains("has taken the name meanwhile, perhaps by another run"), "{}", run.stderr);
+        lab.unhook();
+        let services = lab.services();
+        let aside: Vec<_> = services.iter().filter(|service| service.name.contains("(abandoned ")).collect();
+        assert_eq!(aside.len(), 1, "{services:#?}");
+        assert!(!aside[0].is_active && !aside[0].tags.contains_key("replaces"), "{aside:#?}");
+        assert_eq!(&lab.active("Health Coach").id, rival.lock().unwrap().as_ref().unwrap());
+        lab.apply().expect(0);
+        lab.expect_converged();
+    }
+}
