@@ -152,7 +152,10 @@ pub async fn run<A: WriteApi>(
         let step = step.id;
         let outcome = match result {
             Ok(created) => Outcome::Done(created),
-            Err(StepFailure::Request(error)) if error.cause == Cause::Interrupted => stopped(settings),
+            Err(StepFailure::Request(error)) if error.cause == Cause::Interrupted => {
+                // An earlier try may have been heard.
+                if error.unsure { Outcome::Unknown } else { stopped(settings) }
+            }
             Err(failure) => Outcome::Failed(failure),
         };
         match &outcome {

@@ -146,8 +146,11 @@ impl Budget {
 /// organization spend one budget.
 #[derive(Clone, Debug, Default)]
 pub struct Budgets {
-    limiters: Arc<Mutex<BTreeMap<(Api, String, String), Limiter>>>,
+    limiters: Arc<Mutex<BTreeMap<Home, Limiter>>>,
 }
+
+/// An API, its address, and the organization or workspace.
+type Home = (Api, String, String);
 
 impl Budgets {
     /// The budget of an organization or workspace at an address.

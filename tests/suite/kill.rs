@@ -17,6 +17,7 @@ enum Cut {
     After(u64),
 }
 
+#[allow(clippy::disallowed_macros, reason = "what a test prints is shown with --nocapture only")]
 /// Cuts a run off at every request, both ways, runs it again, and compares with an undisturbed run. Gives
 /// how many cuts there were.
 fn cut_everywhere(lab: impl Fn() -> Lab, args: &[&str]) -> usize {
@@ -40,6 +41,11 @@ fn cut_everywhere(lab: impl Fn() -> Lab, args: &[&str]) -> usize {
             cuts += 1;
         }
     }
+    println!(
+        "kill: {} requests, {cuts} cuts, each continued: {}",
+        requests,
+        std::thread::current().name().unwrap_or_default()
+    );
     cuts
 }
 
