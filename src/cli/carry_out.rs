@@ -238,7 +238,8 @@ impl<'a> Run<'a> {
                 if self.scope == Scope::ThePlan { Ok(Success::Done) } else { Err(Failure::NotConverged) }
             }
             Some(Err(failure)) => Err(failure),
-            None => Ok(Success::Done),
+            // Only a run that was out of time is not read back here.
+            None => Err(self.context.out_of_time()),
         }
     }
 }

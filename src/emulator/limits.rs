@@ -145,7 +145,7 @@ mod tests {
         );
         assert_eq!(limiter.take("acme", 'a', 2, at(600)).remaining, 0);
         let refused = limiter.take("acme", 'a', 2, at(1_000));
-        assert_eq!((refused.remaining, refused.retry_after), (0, Some(60)));
+        assert_eq!((refused.remaining, refused.retry_after), (0, Some(59)));
         assert_eq!(limiter.take("acme", 'a', 2, at(59_900)).retry_after, Some(1));
         assert_eq!(limiter.take("acme", 'a', 2, at(60_000)).remaining, 1, "a new window");
     }

@@ -62,6 +62,7 @@ fn signing_in_that_fails_is_tried_again() {
         ("lose_answer", "the connection broke before the answer came"),
         ("answer, status: 503, retry_after: 1", "503 Service Unavailable; again in 1.0 s"),
         ("answer, status: 502, body: <html>", "502 an HTML page instead of an answer"),
+        ("garble", "the answer to signing in can't be read; again in"),
     ] {
         let lab = Lab::faulty(Api::Classic, EMPTY, &format!("{{path: signin, fault: {fault}}}"));
         lab.manifests(&services(1, ""));
@@ -69,7 +70,7 @@ fn signing_in_that_fails_is_tried_again() {
         assert!(run.stderr.contains(words), "{fault}: {}", run.stderr);
         lab.expect_converged();
     }
-    let lab = Lab::faulty(Api::Classic, EMPTY, "{path: signin, fault: garble}");
+    let lab = Lab::faulty(Api::Classic, EMPTY, "{path: signin, times: 3, fault: garble}");
     lab.manifests(&services(1, ""));
     let run = lab.apply().expect(1);
     assert!(run.stderr.contains("the answer to signing in can't be read"), "{}", run.stderr);
