@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use clap::ValueEnum;
+use tokio::time::Instant;
 
 use super::Context;
 use super::interrupts::Interrupts;
@@ -63,6 +64,7 @@ impl<'a> Run<'a> {
     /// Runs the plan, and says how it ended.
     pub(super) async fn carry_out(&self, snapshot: &Snapshot) -> Result<Success, Failure> {
         let mut interrupts = Interrupts::listen(self.context)?;
+        self.warn_of_time();
         let whole = async {
             let report = self.steps(snapshot).await;
             self.conclude(&report).await
@@ -76,6 +78,18 @@ impl<'a> Run<'a> {
                 self.cut_off();
                 Err(Failure::Interrupted)
             }
+        }
+    }
+
+    /// Says beforehand that the limits alone take longer than the run has time.
+    fn warn_of_time(&self) {
+        let Some(deadline) = self.context.deadline else { return };
+        let left = deadline.saturating_duration_since(Instant::now()).as_secs();
+        let needed = self.plan.estimate.seconds;
+        if needed > left {
+            self.context.ui.note(&format!(
+                "this takes about {needed} s, and --timeout leaves {left} s: what is not done then is left to the next run"
+            ));
         }
     }
 

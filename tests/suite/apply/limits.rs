@@ -75,7 +75,7 @@ on_both_apis! {
 
 #[test]
 fn environments_of_one_organization_share_one_budget() {
-    let window = Duration::from_secs(2);
+    let window = Duration::from_secs(4);
     let lab = Lab::with(EMPTY, |options| options.limits = Limits::Documented { window });
     let url = lab.server.url();
     let environments: String = (1..=8)
