@@ -246,7 +246,9 @@ impl<'a, A: WriteApi> Runner<'a, A> {
         if let Some(holder) = holder {
             // The name is taken: giving it back would make a namesake. What was to have it is of no use any more;
             // where that can't be set aside, the next run does it.
-            self.set_aside(new, seen.as_deref().unwrap_or_default()).await.ok();
+            if &holder.id != old {
+                self.set_aside(new, seen.as_deref().unwrap_or_default()).await.ok();
+            }
             return Err(StepFailure::HandOver { activation, undo: Undo::Taken(holder.id.clone()) });
         }
         let undo = match self.give_back(old, old_name, &reserved).await {
