@@ -132,7 +132,7 @@ pub async fn run<A: WriteApi>(
     settings: &Settings<'_>,
     events: &mut dyn FnMut(Event),
 ) -> Report {
-    let runner = Runner::new(api, &settings.known, settings.today);
+    let runner = Runner::new(api, settings);
     let mut queue = Queue::new(plan);
     let mut report = Report::default();
     let mut running = FuturesUnordered::new();

@@ -48,6 +48,11 @@ pub enum Undo {
     /// Another active service has the name by now: nothing was undone.
     #[error("service {0} has taken the name meanwhile, perhaps by another run; plan again")]
     Taken(ServiceId),
+    /// Nobody could see whether the new one is active after all: nothing was undone.
+    #[error(
+        "what became of it can't be read ({0}), and nothing was undone: plan again, which shows who has the name, and apply to go on"
+    )]
+    Unseen(Box<ApiError>),
     /// It could not be given its name back.
     #[error("and the old service could not be given its name back: {0}; apply again to go on")]
     Failed(Box<ApiError>),

@@ -34,13 +34,31 @@ impl<A: WriteApi> Runner<'_, A> {
         if new.active || new.tags.contains_key(TAG_REPLACES) {
             return Ok(());
         }
-        let seen = self.seen_from_now_on().await?;
+        // It is made: who can't look around leaves it to the next plan to tell of another.
+        let Ok(seen) = self.seen_from_now_on().await else { return Ok(()) };
         let is_twin = |service: &&LiveService| {
             &service.id != id && service.name == new.name && !self.known.contains(&service.id)
         };
         let Some(twin) = seen.iter().find(is_twin) else { return Ok(()) };
-        self.set_aside(id, &seen).await?;
+        self.set_aside(id, &seen).await.ok();
         Err(StepFailure::Rival { other: twin.id.clone(), own: id.clone() })
+    }
+
+    /// A create that was sent twice may have been carried out twice, the first time after everybody had looked: what
+    /// is there beside this one is set aside.
+    pub(super) async fn set_twins_aside(&self, new: &NewService, id: &ServiceId) {
+        let Ok(seen) = self.finishing.services().await else { return };
+        let ours = self.created();
+        let twins = seen.iter().filter(|service| {
+            &service.id != id
+                && service.name == new.name
+                && service.tags.get(TAG_REPLACES) == new.tags.get(TAG_REPLACES)
+                && !self.known.contains(&service.id)
+                && !ours.contains(&service.id)
+        });
+        for twin in twins {
+            self.set_aside(&twin.id, &seen).await.ok();
+        }
     }
 
     /// All services as they are now, or a little later: steps that ask at the same time share one list.
@@ -54,7 +72,7 @@ impl<A: WriteApi> Runner<'_, A> {
         }
         let number = self.seen.begun.get() + 1;
         self.seen.begun.set(number);
-        let services = Rc::new(self.api.services().await?);
+        let services = Rc::new(self.finishing.services().await?);
         *last = Some((number, Rc::clone(&services)));
         Ok(services)
     }
@@ -66,6 +84,6 @@ impl<A: WriteApi> Runner<'_, A> {
             return Ok(());
         };
         let taken = |name: &_| seen.iter().any(|service| &service.name == name);
-        self.update(&own.id, &abandonment(own, self.today, &taken), None).await
+        self.update(&self.finishing, &own.id, &abandonment(own, self.today, &taken), None).await
     }
 }

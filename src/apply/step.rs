@@ -6,7 +6,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
+use super::engine::Settings;
 use super::event::{StepFailure, Undo};
 use super::rivals::Seen;
 use crate::model::{
@@ -14,7 +16,7 @@ use crate::model::{
     TAG_REPLACES,
 };
 use crate::plan::{Action, Step, StepId, Target};
-use crate::remote::{ApiError, Cause, Reservation, WriteApi};
+use crate::remote::{ApiError, Cause, Reservation, StopReason, WriteApi};
 
 /// How often a create is sent when its answer is lost and the service is not found.
 const CREATE_ATTEMPTS: u32 = 3;
@@ -25,6 +27,8 @@ const RENAME_ATTEMPTS: u32 = 3;
 const HAND_OVER_ROUNDS: u32 = 3;
 /// How long to wait between two rounds, the old service in use under its name.
 const HAND_OVER_PAUSE: Duration = Duration::from_secs(10);
+/// How soon a wish to stop is heard in between.
+const A_MOMENT: Duration = Duration::from_millis(250);
 
 /// Who hands over to whom.
 struct HandOver<'a> {
@@ -38,6 +42,10 @@ struct HandOver<'a> {
 /// Runs steps of one plan and remembers which services they created.
 pub(super) struct Runner<'a, A> {
     pub(super) api: &'a A,
+    /// The same for what has begun, and must come to its end.
+    pub(super) finishing: A,
+    /// Why to stop, if so.
+    stop: &'a dyn Fn() -> Option<StopReason>,
     /// Services that existed when the plan was made.
     pub(super) known: &'a BTreeSet<ServiceId>,
     /// The date, for names.
@@ -49,15 +57,10 @@ pub(super) struct Runner<'a, A> {
 }
 
 impl<'a, A: WriteApi> Runner<'a, A> {
-    pub(super) fn new(api: &'a A, known: &'a BTreeSet<ServiceId>, today: &'a str) -> Self {
-        Self {
-            api,
-            known,
-            today,
-            created: RefCell::default(),
-            seen: Seen::default(),
-            behavior_sets: RefCell::default(),
-        }
+    pub(super) fn new(api: &'a A, settings: &'a Settings<'_>) -> Self {
+        let Settings { known, today, stop, .. } = settings;
+        let (created, seen, behavior_sets) = (RefCell::default(), Seen::default(), RefCell::default());
+        Self { api, finishing: api.to_the_end(), stop: *stop, known, today, created, seen, behavior_sets }
     }
 
     /// Runs a step; gives the id of a service that it created or put in another's place.
@@ -71,9 +74,9 @@ impl<'a, A: WriteApi> Runner<'a, A> {
             }
             Action::Update { id, update }
             | Action::SetAside { id, update }
-            | Action::Discard { id, update } => self.update(id, update, None).await?,
+            | Action::Discard { id, update } => self.update(self.api, id, update, None).await?,
             Action::Retire { id, update: Some(update), .. } => {
-                self.update(id, update, None).await.map_err(retire_hint)?;
+                self.update(self.api, id, update, None).await.map_err(retire_hint)?;
             }
             Action::Retire { id, update: None, .. } => self.api.delete_service(id).await?,
             Action::WriteVersionSet { target, name, content, .. } => {
@@ -81,7 +84,11 @@ impl<'a, A: WriteApi> Runner<'a, A> {
             }
             Action::DeleteVersionSet { id, name } => self.api.delete_version_set(id, name).await?,
             Action::ApplyBehaviorSet { behavior_set, target, .. } => {
-                self.apply_behavior_set(behavior_set, self.id(target)?).await?;
+                // Its list of services is read, changed and written whole.
+                let lock =
+                    Rc::clone(self.behavior_sets.borrow_mut().entry(behavior_set.clone()).or_default());
+                let _one_at_a_time = lock.lock().await;
+                self.api.apply_behavior_set(behavior_set, &self.id(target)?).await?;
             }
             Action::Smoke { target, test } => self.smoke(&self.id(target)?, test).await?,
             Action::HandOver { old, old_name, rename, new, activation } => {
@@ -110,30 +117,57 @@ impl<'a, A: WriteApi> Runner<'a, A> {
         let mut attempt = 1;
         loop {
             let error = match self.api.create_service(new).await {
+                Ok(id) if attempt > 1 => {
+                    self.set_twins_aside(new, &id).await;
+                    return Ok(id);
+                }
                 Ok(id) => return Ok(id),
                 Err(error) => error,
             };
             if !error.may_have_happened() {
                 return Err(error);
             }
-            match self.find(new).await {
+            match self.look_for(new, &error).await {
                 Ok(Some(id)) => return Ok(id),
-                Ok(None) => {}
-                // That nobody may look for it any more does not undo it.
-                Err(failed) if failed.cause == Cause::Interrupted => return Err(error),
-                Err(failed) => return Err(failed),
-            }
-            attempt += 1;
-            if attempt > CREATE_ATTEMPTS {
-                return Err(error);
+                Ok(None) if attempt < CREATE_ATTEMPTS => attempt += 1,
+                Ok(None) => return Err(error),
+                Err(failed) => {
+                    let words = format!(
+                        "it could not be looked up ({failed}): `amigops plan` shows whether it was done"
+                    );
+                    return Err(error.hint(words));
+                }
             }
         }
     }
 
+    /// Looks for what a create with a lost answer made: now, and where somebody on the way may have given up before
+    /// the server was done, some moments later, too.
+    async fn look_for(&self, new: &NewService, error: &ApiError) -> Result<Option<ServiceId>, ApiError> {
+        let patient = matches!(error.cause, Cause::Lost | Cause::Status(408 | 504));
+        let pauses: &[u64] = if patient { &[0, 1, 3] } else { &[0, 1] };
+        for seconds in pauses {
+            tokio::time::sleep(Duration::from_secs(*seconds)).await;
+            if let Some(id) = self.find(new).await? {
+                return Ok(Some(id));
+            }
+            // Nothing is sent again in a run that is to stop.
+            if (self.stop)().is_some() {
+                break;
+            }
+        }
+        Ok(None)
+    }
+
+    /// The services that this run has created.
+    pub(super) fn created(&self) -> BTreeSet<ServiceId> {
+        self.created.borrow().values().cloned().collect()
+    }
+
     /// The service that a create with a lost answer made, if it did.
     async fn find(&self, new: &NewService) -> Result<Option<ServiceId>, ApiError> {
-        let ours: BTreeSet<ServiceId> = self.created.borrow().values().cloned().collect();
-        let services = self.api.services().await?;
+        let ours = self.created();
+        let services = self.finishing.services().await?;
         let found = services.into_iter().find(|service| {
             service.name == new.name
                 && service.active == new.active
@@ -150,36 +184,24 @@ impl<'a, A: WriteApi> Runner<'a, A> {
     /// sent again.
     pub(super) async fn update(
         &self,
+        api: &A,
         id: &ServiceId,
         update: &ServiceUpdate,
         reserved: Option<&Reservation>,
     ) -> Result<(), ApiError> {
         let mut attempt = 1;
         loop {
-            let Err(error) = self.api.update_service(id, update, reserved).await else { return Ok(()) };
+            let Err(error) = api.update_service(id, update, reserved).await else { return Ok(()) };
             // What was carried out in part is the same when it is sent again.
             if update.name.is_none() || !error.may_have_happened() || error.cause == Cause::Kept {
                 return Err(error);
             }
-            match self.api.service(id).await {
+            match self.finishing.service(id).await {
                 Ok(Some(there)) if is_as_told(&there, update) => return Ok(()),
                 Ok(Some(_)) if attempt < RENAME_ATTEMPTS => attempt += 1,
                 Ok(_) | Err(_) => return Err(error),
             }
         }
-    }
-
-    /// Adds a service to those that a behavior set is applied to, others that were added meanwhile kept.
-    async fn apply_behavior_set(&self, set: &BehaviorSetId, service: ServiceId) -> Result<(), ApiError> {
-        let lock = Rc::clone(self.behavior_sets.borrow_mut().entry(set.clone()).or_default());
-        let _one_at_a_time = lock.lock().await;
-        // One that was deleted since the plan applies to nobody any more.
-        let Some(present) = self.api.behavior_set(set).await? else { return Ok(()) };
-        let mut services = present.applied_to;
-        if services.insert(service) {
-            self.api.apply_behavior_set(set, &services).await?;
-        }
-        Ok(())
     }
 
     async fn smoke(&self, id: &ServiceId, test: &SmokeTest) -> Result<(), StepFailure> {
@@ -192,21 +214,37 @@ impl<'a, A: WriteApi> Runner<'a, A> {
     /// Old gives its name up, new becomes active; nothing waits between the two. If new can't, old gets
     /// its name back; if that was for a moment only, it is tried again.
     async fn hand_over(&self, hand_over: &HandOver<'_>) -> Result<(), StepFailure> {
-        let mut round = 1;
-        loop {
-            let Err(failure) = self.hand_over_once(hand_over).await else { return Ok(()) };
+        let mut before: Option<StepFailure> = None;
+        for round in 1..=HAND_OVER_ROUNDS {
+            let failure = match self.hand_over_once(hand_over).await {
+                Ok(()) => return Ok(()),
+                // What ended the wait for another round says nothing of the one before.
+                Err(StepFailure::Request(error)) if error.cause == Cause::Interrupted => {
+                    return Err(before.unwrap_or(error.into()));
+                }
+                Err(failure) => failure,
+            };
             let passing = match &failure {
                 StepFailure::HandOver { activation, undo: Undo::Done } => {
                     matches!(activation.status(), Some(429 | 503))
                 }
                 _ => false,
             };
-            if !passing || round == HAND_OVER_ROUNDS {
+            if !passing || round == HAND_OVER_ROUNDS || !self.pause(HAND_OVER_PAUSE).await {
                 return Err(failure);
             }
-            round += 1;
-            tokio::time::sleep(HAND_OVER_PAUSE).await;
+            before = Some(failure);
         }
+        before.map_or(Ok(()), Err)
+    }
+
+    /// Waits; false where the run is to stop meanwhile.
+    async fn pause(&self, length: Duration) -> bool {
+        let until = Instant::now() + length;
+        while Instant::now() < until && (self.stop)().is_none() {
+            tokio::time::sleep(A_MOMENT).await;
+        }
+        (self.stop)().is_none()
     }
 
     async fn hand_over_once(&self, hand_over: &HandOver<'_>) -> Result<(), StepFailure> {
@@ -221,8 +259,10 @@ impl<'a, A: WriteApi> Runner<'a, A> {
             drop(reserved);
             reserved = self.api.reserve(Endpoint::UpdateService, count).await?;
         }
+        // From here on, all comes to its end, whoever wishes to stop.
+        let api = &self.finishing;
         if let Some(rename) = rename
-            && let Err(error) = self.update(old, rename, Some(&reserved)).await
+            && let Err(error) = self.update(api, old, rename, Some(&reserved)).await
         {
             // Perhaps it was renamed all the same, and then nobody has the name: it is given back unasked.
             if error.may_have_happened() {
@@ -230,9 +270,16 @@ impl<'a, A: WriteApi> Runner<'a, A> {
             }
             return Err(error.into());
         }
-        let Err(activation) = self.update(new, activate, Some(&reserved)).await else { return Ok(()) };
+        let Err(activation) = self.update(api, new, activate, Some(&reserved)).await else { return Ok(()) };
         let must_look = activation.may_have_happened() || activation.status() == Some(409);
-        let seen = if must_look { self.api.services().await.ok() } else { None };
+        let seen = match if must_look { Some(api.services().await) } else { None } {
+            None => None,
+            Some(Ok(seen)) => Some(seen),
+            // Somebody may have the name by now: to give it back could make a namesake.
+            Some(Err(error)) => {
+                return Err(StepFailure::HandOver { activation, undo: Undo::Unseen(Box::new(error)) });
+            }
+        };
         // One that only takes the name, and stays inactive, is done when it has the name.
         let is_done =
             seen.iter().flatten().any(|service| &service.id == new && is_as_told(service, activate));
@@ -266,11 +313,12 @@ impl<'a, A: WriteApi> Runner<'a, A> {
         reserved: &Reservation,
     ) -> Result<(), ApiError> {
         let restore = ServiceUpdate { name: Some(name.clone()), ..ServiceUpdate::default() };
-        if self.update(old, &restore, Some(reserved)).await.is_ok() {
+        let api = &self.finishing;
+        if self.update(api, old, &restore, Some(reserved)).await.is_ok() {
             return Ok(());
         }
         // This is worth the long patience of ordinary requests.
-        self.update(old, &restore, None).await
+        self.update(api, old, &restore, None).await
     }
 }
 

@@ -84,6 +84,13 @@ impl ReadApi for AnyApi {
 }
 
 impl WriteApi for AnyApi {
+    fn to_the_end(&self) -> Self {
+        match self {
+            Self::Classic(api) => Self::Classic(api.to_the_end()),
+            Self::Platform(api) => Self::Platform(api.to_the_end()),
+        }
+    }
+
     async fn create_service(&self, new: &NewService) -> Result<ServiceId, ApiError> {
         ask!(self.create_service(new))
     }
@@ -114,12 +121,8 @@ impl WriteApi for AnyApi {
         ask!(self.delete_version_set(id, name))
     }
 
-    async fn apply_behavior_set(
-        &self,
-        id: &BehaviorSetId,
-        services: &BTreeSet<ServiceId>,
-    ) -> Result<(), ApiError> {
-        ask!(self.apply_behavior_set(id, services))
+    async fn apply_behavior_set(&self, id: &BehaviorSetId, service: &ServiceId) -> Result<(), ApiError> {
+        ask!(self.apply_behavior_set(id, service))
     }
 
     async fn converse(&self, id: &ServiceId, test: &SmokeTest) -> Result<String, ApiError> {

@@ -28,6 +28,17 @@ pub enum Cause {
     Setup,
 }
 
+impl Cause {
+    /// Whether a request that failed like this may have been carried out.
+    fn is_unsure(&self) -> bool {
+        match self {
+            Self::Lost | Self::Garbled | Self::Unreadable | Self::Kept => true,
+            Self::Status(status) => *status == 408 || (500..600).contains(status) && *status != 503,
+            Self::NotSent | Self::Interrupted | Self::Setup => false,
+        }
+    }
+}
+
 /// A failed request: what happened, where, what it means, what to do next.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct ApiError {
@@ -41,7 +52,7 @@ pub struct ApiError {
     pub message: String,
     /// What to do next.
     pub hints: Vec<String>,
-    /// Whether an earlier try of the same request may have been carried out.
+    /// Whether the request may have been carried out, by this try or an earlier one.
     pub unsure: bool,
 }
 
@@ -60,13 +71,14 @@ impl fmt::Display for ApiError {
 impl ApiError {
     /// An error of a request.
     pub(super) fn new(method: &Method, path: &str, cause: Cause, message: impl Into<String>) -> Self {
+        let cause_is_unsure = cause.is_unsure();
         Self {
             method: method.to_string(),
             path: path.to_owned(),
             cause,
             message: message.into(),
             hints: Vec::new(),
-            unsure: false,
+            unsure: cause_is_unsure,
         }
     }
 
@@ -100,28 +112,23 @@ impl ApiError {
     /// Whether what was asked may have happened, by this try or one before it, although no good answer came.
     pub fn may_have_happened(&self) -> bool {
         self.unsure
-            || match self.cause {
-                Cause::Lost | Cause::Garbled | Cause::Unreadable | Cause::Kept => true,
-                Cause::Status(status) => status == 408 || (500..600).contains(&status) && status != 503,
-                Cause::NotSent | Cause::Interrupted | Cause::Setup => false,
-            }
     }
 
     /// An error from a status and an answer's body.
     ///
-    /// `secret` is taken out of it, which a server or a proxy may have repeated: before anything is cut, or a
-    /// part of it could stay.
+    /// `secrets` are taken out of it, which a server or a proxy may have repeated: before anything is cut, or a
+    /// part of one could stay.
     pub(super) fn from_answer(
         api: Api,
         method: &Method,
         path: &str,
         status: u16,
         body: &[u8],
-        secret: &str,
+        secrets: &[&str],
     ) -> Self {
-        let text = String::from_utf8_lossy(body);
-        let text =
-            if secret.len() >= SHORTEST_SECRET { text.replace(secret, "***") } else { text.into_owned() };
+        let long = secrets.iter().filter(|secret| secret.len() >= SHORTEST_SECRET);
+        let text = String::from_utf8_lossy(body).into_owned();
+        let text = long.fold(text, |text, secret| text.replace(secret, "***"));
         let error = Self::new(method, path, Cause::Status(status), server_message(status, &text));
         match meaning(api, method, path, status) {
             Some(hint) => error.hint(hint),
@@ -309,9 +316,10 @@ mod tests {
     #[test]
     fn keys_are_taken_out_and_hints_fit_the_api() {
         let of = |api, method, path, status| {
-            let secret = "s3cret-key-of-acme";
-            let error = ApiError::from_answer(api, &method, path, status, b"no: s3cret-key-of-acme", secret);
-            assert_eq!(error.message, "no: ***");
+            let secrets = ["s3cret-key-of-acme", "token-of-the-run"];
+            let body = b"no: s3cret-key-of-acme, Bearer token-of-the-run";
+            let error = ApiError::from_answer(api, &method, path, status, body, &secrets);
+            assert_eq!(error.message, "no: ***, Bearer ***");
             error.hints.join(" ")
         };
         let platform = |method, path, status| of(Api::Platform, method, path, status);
@@ -323,8 +331,8 @@ mod tests {
         assert!(platform(Method::POST, "/v1/w/services", 409).contains("an inactive one"));
         assert!(platform(Method::POST, "/v1/w/services/s/text-turn", 409).contains("another turn"));
         assert!(platform(Method::PUT, "/v1/w/services/s", 429).contains("the workspace's requests"));
-        let refused = |body: &str, secret| {
-            ApiError::from_answer(Api::Platform, &Method::GET, "/", 403, body.as_bytes(), secret).message
+        let refused = |body: &str, secret: &str| {
+            ApiError::from_answer(Api::Platform, &Method::GET, "/", 403, body.as_bytes(), &[secret]).message
         };
         assert_eq!(
             refused("the sandbox is full", "sandbox"),

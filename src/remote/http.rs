@@ -16,7 +16,7 @@ use super::access::Access;
 use super::failure::{ApiError, Cause};
 use super::limits::{Limiter, Reservation, Told};
 use super::retry;
-use super::token::Token;
+use super::token::Held;
 use super::transport::{Transport, chain};
 use super::tries::{Failed, Tries};
 use crate::model::{Api, Endpoint};
@@ -71,7 +71,7 @@ impl Call<'_> {
     }
 
     /// The same, of a request whose sender looks what became of it before it is sent again.
-    pub(super) fn once(self) -> Self {
+    pub(super) fn looked_up(self) -> Self {
         Self { repeatable: false, is_looked_up: true, ..self }
     }
 }
@@ -83,9 +83,11 @@ pub(super) struct Http {
     pub(super) api: Api,
     pub(super) access: Access,
     pub(super) limiter: Limiter,
-    pub(super) token: Arc<Mutex<Option<Arc<Token>>>>,
+    pub(super) token: Arc<Mutex<Held>>,
     /// Whether the server has answered anything.
     pub(super) reached: Arc<AtomicBool>,
+    /// Whether what is asked belongs to something that must come to its end, whoever wishes to stop.
+    pub(super) finishing: bool,
 }
 
 impl Http {
@@ -104,17 +106,19 @@ impl Http {
     /// The same over another transport.
     pub(super) fn over(transport: Transport, access: Access, api: Api) -> Self {
         let limiter = access.limits();
-        Self { transport, api, access, limiter, token: Arc::default(), reached: Arc::default() }
+        let (token, reached) = (Arc::default(), Arc::default());
+        Self { transport, api, access, limiter, token, reached, finishing: false }
+    }
+
+    /// The same connection for what must come to its end: a wish to stop does not keep it from being sent.
+    pub(super) fn to_the_end(&self) -> Self {
+        Self { finishing: true, ..self.clone() }
     }
 
     /// Sends a request whose good answer need not say anything. What says something else than an API does, an
     /// HTML page for one, is nobody's word that it was done.
     pub(super) async fn done(&self, call: &Call<'_>) -> Result<(), ApiError> {
-        self.call(call, |body| match body.trim_ascii() {
-            [] => Ok(()),
-            body => serde_json::from_slice::<serde::de::IgnoredAny>(body).map(|_| ()),
-        })
-        .await
+        self.call(call, nothing_else).await
     }
 
     /// Sends a request and gives the answer as JSON.
@@ -137,17 +141,19 @@ impl Http {
         }
     }
 
-    /// One attempt, within the limits: the answer if it is good, else the error and its `Retry-After`.
-    pub(super) async fn once(
+    /// One attempt, within the limits: the answer if it is good, else the error and its `Retry-After`. No message
+    /// shows the token, whoever wrote it.
+    pub(super) async fn send_once(
         &self,
         call: &Call<'_>,
         request: RequestBuilder,
+        token: &str,
         tries: &mut Tries,
     ) -> Result<Response, Failed> {
         if !call.reserved.is_some_and(Reservation::take) {
             let permit = match call.reserved {
                 // More tries than were reserved: what waits for this one is not left half done.
-                Some(_) => Some(self.limiter.acquire(call.endpoint, 1, &|_, _| {}).await),
+                Some(_) => self.to_the_end().acquire(call.endpoint, 1).await,
                 None => self.acquire(call.endpoint, 1).await,
             };
             let not_sent = || Failed::new(self.not_sent(&call.method, &call.path), None);
@@ -186,9 +192,18 @@ impl Http {
             self.limiter.refused(call.endpoint, after);
         }
         let body = read(response, &call.method, &call.path).await.unwrap_or_default();
-        let secret = self.access.credentials.secret().expose_secret();
-        let error = ApiError::from_answer(self.api, &call.method, &call.path, status.as_u16(), &body, secret);
+        let secrets = [self.access.credentials.secret().expose_secret(), token];
+        let error =
+            ApiError::from_answer(self.api, &call.method, &call.path, status.as_u16(), &body, &secrets);
         Err(Failed::new(error, after))
+    }
+}
+
+/// Reads an answer that need not say anything.
+pub(super) fn nothing_else(body: &[u8]) -> Result<(), serde_json::Error> {
+    match body.trim_ascii() {
+        [] => Ok(()),
+        body => serde_json::from_slice::<serde::de::IgnoredAny>(body).map(|_| ()),
     }
 }
 

@@ -124,6 +124,10 @@ impl Budget {
         self.tried = true;
         let Some(Told { limit, remaining, resets_in }) = told else {
             self.untold.push_back(now);
+            // The server may have counted it all the same.
+            if let Some((left, _)) = &mut self.told {
+                *left = left.saturating_sub(1);
+            }
             return;
         };
         self.limit = Some(limit);

@@ -75,7 +75,11 @@ pub trait ReadApi {
 }
 
 /// What an API can be told.
-pub trait WriteApi: ReadApi {
+pub trait WriteApi: ReadApi + Sized {
+    /// The same connection for what must come to its end: a wish to stop does not keep it from being sent, and it is
+    /// tried for a minute at most then.
+    fn to_the_end(&self) -> Self;
+
     /// Creates a service and gives its id. Never repeated after an answer was lost: the caller looks
     /// it up first ([`ApiError::may_have_happened`]).
     fn create_service(&self, new: &NewService) -> impl Future<Output = Result<ServiceId, ApiError>>;
@@ -108,11 +112,12 @@ pub trait WriteApi: ReadApi {
         name: &VersionSetName,
     ) -> impl Future<Output = Result<(), ApiError>>;
 
-    /// Says to which services a behavior set is applied: all of them, not some.
+    /// Adds a service to those that a behavior set is applied to; one that is gone applies to nobody, and that is no
+    /// error. Who else is added or taken out meanwhile stays so.
     fn apply_behavior_set(
         &self,
         id: &BehaviorSetId,
-        services: &BTreeSet<ServiceId>,
+        service: &ServiceId,
     ) -> impl Future<Output = Result<(), ApiError>>;
 
     /// Holds a conversation, ends it, and gives what the agent said.

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Instant;
 
 use super::access::Credentials;
 use super::failure::{ApiError, Cause};
@@ -16,6 +17,9 @@ use crate::model::Endpoint;
 /// A token is renewed when less than this is left, or a tenth of its life if that is shorter.
 const RENEW_BEFORE: Duration = Duration::from_secs(60);
 
+/// How long nobody tries to sign in again after it was given up.
+const FAILURE_HOLDS: Duration = Duration::from_secs(30);
+
 /// What goes behind `Bearer`.
 #[derive(Debug)]
 pub(super) struct Token {
@@ -24,24 +28,52 @@ pub(super) struct Token {
     renew_at: Option<SystemTime>,
 }
 
+/// What is known of signing in.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    token: Option<Arc<Token>>,
+    /// Why it failed last, and when.
+    failed: Option<(Instant, ApiError)>,
+}
+
+impl Held {
+    /// The last failure, where trying again would fail again: all who wait for one sign-in share its failure, and a
+    /// key that is refused stays refused.
+    fn failure(&self) -> Option<ApiError> {
+        let (at, error) = self.failed.as_ref()?;
+        let refused = matches!(error.status(), Some(401 | 403));
+        (refused || at.elapsed() < FAILURE_HOLDS).then(|| error.clone())
+    }
+}
+
 impl Http {
     /// The present token; a new one where there is none, it is about to expire, or it is the refused one.
     pub(super) async fn token(&self, refused: Option<&Arc<Token>>) -> Result<Arc<Token>, ApiError> {
         let mut held = self.token.lock().await;
-        if let Some(token) = held.as_ref() {
+        if let Some(token) = &held.token {
             let is_refused = refused.is_some_and(|refused| Arc::ptr_eq(refused, token));
             if !is_refused && token.renew_at.is_none_or(|at| (self.access.now)() < at) {
                 return Ok(Arc::clone(token));
             }
         }
-        let token = Arc::new(match &self.access.credentials {
-            Credentials::Key(key) => Token { text: key.clone(), renew_at: None },
+        if let Some(error) = held.failure().filter(|_| !self.finishing) {
+            return Err(error);
+        }
+        let token = match &self.access.credentials {
+            Credentials::Key(key) => Ok(Token { text: key.clone(), renew_at: None }),
             Credentials::SignIn { api_key, api_key_id, user_id } => {
                 self.sign_in([("x-api-key", api_key), ("x-api-key-id", api_key_id), ("x-user-id", user_id)])
-                    .await?
+                    .await
             }
-        });
-        *held = Some(Arc::clone(&token));
+        };
+        // Whatever became of signing in: what it was for was not sent.
+        let token = token.map_err(|error| ApiError { unsure: false, ..error });
+        held.failed = match &token {
+            Err(error) if error.cause != Cause::Interrupted => Some((Instant::now(), error.clone())),
+            _ => None,
+        };
+        let token = Arc::new(token?);
+        held.token = Some(Arc::clone(&token));
         Ok(token)
     }
 
@@ -59,7 +91,7 @@ impl Http {
             let request = key.iter().fold(self.request(&call), |request, (name, value)| {
                 request.header(*name, value.expose_secret())
             });
-            let response = match self.once(&call, request, &mut tries).await {
+            let response = match self.send_once(&call, request, "", &mut tries).await {
                 Ok(response) => response,
                 Err(failed) => {
                     self.wait_to_retry(&call, failed, &mut tries).await?;

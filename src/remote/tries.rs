@@ -15,6 +15,8 @@ use crate::model::{Api, Endpoint};
 
 /// How long a request may be tried for which something waits that can't wait long.
 const URGENT: Duration = Duration::from_secs(5);
+/// How long a request is tried that must come to its end, in a run that is to stop.
+const GRACE: Duration = Duration::from_secs(60);
 
 /// How often a request was sent, and how long that took, waits for limits apart.
 #[derive(Debug, Default)]
@@ -29,7 +31,7 @@ pub(super) struct Tries {
 
 impl Tries {
     /// An error that ends all tries: with the word that one of them may have been carried out.
-    pub(super) fn mark(&self, error: ApiError) -> ApiError {
+    fn mark(&self, error: ApiError) -> ApiError {
         ApiError { unsure: self.unsure || error.unsure, ..error }
     }
 }
@@ -81,8 +83,25 @@ impl Http {
         }
     }
 
-    /// One try, its answer read to the end. For a request that must be made anew for each try.
-    pub(super) async fn try_to_call<T>(
+    /// The same of a request that is made anew for each try, since what it is made of may have changed. None: there
+    /// was nothing to send.
+    pub(super) async fn remade<'c, T>(
+        &self,
+        make: impl AsyncFn() -> Result<Option<Call<'c>>, ApiError>,
+        read: impl Fn(&[u8]) -> Result<T, serde_json::Error>,
+    ) -> Result<Option<T>, ApiError> {
+        let mut tries = Tries::default();
+        loop {
+            let Some(call) = make().await.map_err(|error| tries.mark(error))? else { return Ok(None) };
+            match self.try_to_call(&call, &read, &mut tries).await {
+                Ok(answer) => return Ok(Some(answer)),
+                Err(failed) => self.wait_to_retry(&call, failed, &mut tries).await?,
+            }
+        }
+    }
+
+    /// One try, its answer read to the end.
+    async fn try_to_call<T>(
         &self,
         call: &Call<'_>,
         read: impl Fn(&[u8]) -> Result<T, serde_json::Error>,
@@ -100,8 +119,9 @@ impl Http {
     async fn try_to_respond(&self, call: &Call<'_>, tries: &mut Tries) -> Result<Response, Failed> {
         loop {
             let token = self.token(None).await.map_err(Failed::for_good)?;
-            let request = self.request(call).bearer_auth(token.text.expose_secret());
-            let failed = match self.once(call, request, tries).await {
+            let text = token.text.expose_secret();
+            let request = self.request(call).bearer_auth(text);
+            let failed = match self.send_once(call, request, text, tries).await {
                 Ok(response) => return Ok(response),
                 Err(failed) => failed,
             };
@@ -127,7 +147,7 @@ impl Http {
         if call.is_looked_up && error.may_have_happened() {
             self.access.watch.looking(call.endpoint, &error);
         }
-        let patience = self.patience(call);
+        let patience = self.patience(call, tries.spent);
         let attempt = Attempt {
             repeatable: call.repeatable,
             cause: &error.cause,
@@ -152,9 +172,14 @@ impl Http {
     }
 
     /// How long a request may be tried.
-    fn patience(&self, call: &Call<'_>) -> Patience {
+    fn patience(&self, call: &Call<'_>, spent: Duration) -> Patience {
         match self.access.deadline {
             _ if call.reserved.is_some() => Patience::Spent(URGENT),
+            // As often as it takes, and no longer than somebody waits who has asked to stop.
+            _ if self.finishing => {
+                let stops = self.access.deadline.is_some() || self.access.stop.is_wished();
+                Patience::Left(if stops { GRACE } else { retry::PATIENCE }.saturating_sub(spent))
+            }
             Some(deadline) => Patience::Left(deadline.saturating_duration_since(Instant::now())),
             None => Patience::Spent(retry::PATIENCE),
         }
@@ -170,7 +195,7 @@ impl Http {
         self.access.watch.retrying(call.endpoint, wait, error);
         tokio::select! {
             () = tokio::time::sleep(wait) => Ok(()),
-            () = self.access.stop.wished(), if call.reserved.is_none() => Err(error.clone()),
+            () = self.access.stop.wished(), if call.reserved.is_none() && !self.finishing => Err(error.clone()),
         }
     }
 
@@ -179,7 +204,7 @@ impl Http {
         let waiting = |wait, limit| self.access.watch.waiting(endpoint, wait, limit);
         tokio::select! {
             biased;
-            () = self.access.stop.wished() => None,
+            () = self.access.stop.wished(), if !self.finishing => None,
             permit = self.limiter.acquire(endpoint, count, &waiting) => Some(permit),
         }
     }

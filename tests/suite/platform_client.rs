@@ -388,7 +388,7 @@ fn there_are_no_behavior_sets() {
     let services = BTreeSet::from([coach()]);
     assert!(bench.run(bench.api.behavior_sets(&services)).unwrap().is_empty());
     assert_eq!(bench.run(bench.api.behavior_set(&"b".into())).unwrap(), None);
-    let error = bench.run(bench.api.apply_behavior_set(&"b".into(), &services)).unwrap_err();
+    let error = bench.run(bench.api.apply_behavior_set(&"b".into(), &"s".into())).unwrap_err();
     assert_eq!(error.cause, Cause::Setup);
     assert!(bench.log().is_empty());
 }

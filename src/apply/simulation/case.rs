@@ -28,6 +28,8 @@ pub(super) struct Case {
     pub(super) latency: u64,
     /// When a second run begins beside the first one.
     pub(super) second: Option<Duration>,
+    /// How long the first run is given.
+    pub(super) timeout: Option<Duration>,
     pub(super) troubles: Vec<Rule<Trouble>>,
 }
 
@@ -101,6 +103,9 @@ impl Case {
             parallelism: *dice.pick(&[1, 2, 4, 10]),
             latency: *dice.pick(&[0, 40, 400]),
             second,
+            timeout: dice.percent(20).then(|| {
+                Duration::from_millis(100 + dice.below(*dice.clone().pick(&[1_000, 10_000, 120_000])))
+            }),
             troubles: (0..count).map(|_| trouble(&mut dice)).collect(),
         }
     }
@@ -171,10 +176,10 @@ fn fault(dice: &mut Dice) -> Fault {
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { api, prune, limits, parallelism, latency, second, token_lifetime, .. } = self;
+        let Self { api, prune, limits, parallelism, latency, second, timeout, token_lifetime, .. } = self;
         writeln!(
             f,
-            "{} prune={prune} limits={limits:?} parallelism={parallelism} latency={latency}ms second={second:?} tokens={token_lifetime:?}",
+            "{} prune={prune} limits={limits:?} parallelism={parallelism} latency={latency}ms second={second:?} timeout={timeout:?} tokens={token_lifetime:?}",
             api.as_str()
         )?;
         for service in self.desired.services.values() {

@@ -31,6 +31,7 @@ fn create_many(api: Api) -> (usize, Duration, Duration) {
         parallelism: 10,
         latency: 100,
         second: None,
+        timeout: None,
         troubles: Vec::new(),
         ..Case::of(api, 0)
     };

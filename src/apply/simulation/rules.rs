@@ -19,7 +19,7 @@ pub(super) struct Rules {
     /// Whether version sets are looked at: where all sets are written as one, the last of two runs wins.
     guards_sets: bool,
     /// The most services that there may be, others' apart.
-    most: Option<usize>,
+    most: usize,
 }
 
 impl Rules {
@@ -41,23 +41,24 @@ impl Rules {
             lines,
             in_use: BTreeSet::new(),
             guards_sets,
-            most: None,
+            most: 0,
         };
         let at_start = rules.clone();
         history.iter().for_each(|rows| rules.follow(rows));
         let end = history.last().expect("there is a start");
         let in_use = rules.lines.iter().filter(|(_, line)| is_in_use(line, end));
         let in_use = in_use.map(|(id, _)| id.clone()).collect();
-        // Of two runs at once, each may begin the same replacement: one of the two is a leftover.
         // What is deleted may be deleted later than in the undisturbed run, after all creates.
         let ever: BTreeSet<&String> = history.iter().flat_map(Rows::keys).collect();
-        let most = Some(ever.len()).filter(|_| case.second.is_none());
+        // Of two runs at once, each may begin the same replacement: one of the two is a leftover.
+        let made = ever.len() - history.first().map_or(0, Rows::len);
+        let most = ever.len() + if case.second.is_some() { made } else { 0 };
         Self { in_use, most, ..at_start }
     }
 
     /// Takes note of what others have done: one more service, perhaps, and one that they took out of use.
     pub(super) fn edited(&mut self, before: &Rows, after: &Rows) {
-        self.most = self.most.map(|most| most + after.len() - before.len());
+        self.most += after.len().saturating_sub(before.len());
         self.in_use.retain(|old| is_in_use(&self.lines[old], after));
     }
 
@@ -87,12 +88,8 @@ impl Rules {
             let line = &self.lines[old];
             return Err(format!("neither {old} nor a successor is active; its line is {line:?}"));
         }
-        if self.most.is_some_and(|most| after.len() > most) {
-            return Err(format!(
-                "{} services, and the plan needs {} at most",
-                after.len(),
-                self.most.unwrap_or_default()
-            ));
+        if after.len() > self.most {
+            return Err(format!("{} services, and the plan needs {} at most", after.len(), self.most));
         }
         for (id, row) in before {
             self.judge_one(id, row, after.get(id))?;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::{Event, Outcome, Report, Settings, StepFailure, Undo, run};
+use super::super::{Counts, Event, Outcome, Report, Settings, StepFailure, Undo, run};
 use super::case::Case;
 use super::rules::Rules;
 use super::sim::{Figures, Sim, policy};
@@ -14,8 +14,8 @@ use super::world::{ORGANIZATION, Rows, rows};
 use crate::emulator::{Limits, SANDBOX_WORKSPACE};
 use crate::model::*;
 use crate::plan::tests::build::options;
-use crate::plan::{self, Action, Options, Plan, StepId, verify};
-use crate::remote::{Access, AnyApi, ApiError, Budgets, Credentials, Stop, Watch, read_snapshot};
+use crate::plan::{self, Action, Options, Plan, Step, StepId, verify};
+use crate::remote::{Access, AnyApi, ApiError, Budgets, Credentials, Stop, StopReason, Watch, read_snapshot};
 
 /// The runs after the last trouble that are enough: one that does what is left, and one that finds nothing.
 const CALM_RUNS: usize = 2;
@@ -136,7 +136,7 @@ async fn disturbed(case: &Case, rules: Rules, expected: &Rows, traced: bool) -> 
         sim.note(|| format!("run {} ends: {}", number - 1, in_short(&ended)));
         let disturbed = two || sim.state().figures.fired() != before.fired();
         if !two {
-            honest(&sim, &ended);
+            honest(&sim, &before, &ended);
         }
         let broken = sim.state().broken.clone();
         if let Some(why) = broken {
@@ -176,16 +176,22 @@ async fn two_at_once(sim: &Arc<Sim>) -> Ended {
     tokio::join!(process(sim, 0), later).0
 }
 
-/// A report that says of a hand-over that it was undone, or that it was not begun, says the truth: somebody has
-/// the name.
-fn honest(sim: &Sim, ended: &Ended) {
+/// A report says the truth: what was not begun has changed nothing, and of a hand-over that was undone or not begun
+/// somebody has the name.
+fn honest(sim: &Sim, before: &Figures, ended: &Ended) {
     let Ended::Applied(report, plan) = ended else { return };
+    let Counts { done, failed, unknown, .. } = report.counts();
+    if done + failed + unknown == 0 && sim.state().figures.changes > before.changes {
+        sim.fail(|| "the report says that nothing was begun, and something was changed".to_owned());
+    }
     let there = rows(sim.case.api, &sim.emulator.world());
     for step in &plan.steps {
-        let Action::HandOver { old_name, rename: Some(_), .. } = &step.action else { continue };
+        let Action::HandOver { old, old_name, rename: Some(_), .. } = &step.action else { continue };
+        let moves = |step: &Step| matches!(&step.action, Action::SetAside { id, .. } if id == old);
         let has_its_name = match report.outcomes.get(&step.id) {
             Some(Outcome::Failed(StepFailure::HandOver { undo, .. })) => *undo == Undo::Done,
-            Some(Outcome::Failed(StepFailure::Request(error))) => error.status() == Some(503),
+            Some(Outcome::Failed(StepFailure::Request(error))) => !error.may_have_happened(),
+            Some(Outcome::Stopped(_) | Outcome::Blocked(_)) => !plan.steps.iter().any(moves),
             _ => false,
         };
         if has_its_name && !there.values().any(|row| row.name == old_name.as_str()) {
@@ -253,6 +259,8 @@ async fn process(sim: &Arc<Sim>, who: usize) -> Ended {
         }
         Api::Platform => Credentials::Key("key".into()),
     };
+    let timeout = sim.case.timeout.filter(|_| who == 0 && sim.is_disturbed());
+    let deadline = timeout.map(|timeout| tokio::time::Instant::now() + timeout);
     let access = Access {
         base_url: "http://127.0.0.1:1".to_owned(),
         organization: match sim.case.api {
@@ -268,13 +276,23 @@ async fn process(sim: &Arc<Sim>, who: usize) -> Ended {
         }),
         watch: Arc::new(Deaf),
         stop: stop.clone(),
-        deadline: None,
+        deadline,
         budgets: Budgets::default(),
     };
     let api = AnyApi::over(Arc::new(wire), access);
+    let out_of_time = async {
+        match deadline {
+            Some(deadline) => tokio::time::sleep_until(deadline).await,
+            None => std::future::pending().await,
+        }
+        stop.wish(StopReason::Timeout);
+        sim.out_of_time();
+        std::future::pending().await
+    };
     tokio::select! {
         biased;
         () = death.wait() => Ended::Died,
+        ended = out_of_time => ended,
         ended = work(sim, &api, &stop) => ended,
     }
 }

@@ -102,7 +102,10 @@ fn replay() {
     let case = Case::of(api, seed.parse().expect("a number"));
     let figures = |end| match end {
         End::Held(figures) => format!("{figures:?}"),
-        End::Unplannable => "no plan".to_owned(),
+        End::Unplannable => {
+            assert_eq!(named, None, "no plan can be made of this seed");
+            "no plan".to_owned()
+        }
         End::Broken { .. } => panic!("{}", tell(&case)),
     };
     assert_eq!(figures(play(&case, true)), figures(play(&case, false)));

@@ -53,14 +53,15 @@ fn candidates(case: &Case) -> Vec<Case> {
     }
     let simpler = [
         Case { second: None, ..case.clone() },
+        Case { timeout: None, ..case.clone() },
         Case { latency: 0, ..case.clone() },
         Case { parallelism: 1, ..case.clone() },
         Case { limits: crate::emulator::Limits::Off, ..case.clone() },
         Case { token_lifetime: std::time::Duration::from_secs(3600), ..case.clone() },
     ];
     let differs = |other: &Case| {
-        (other.second, other.latency, other.parallelism, other.limits, other.token_lifetime)
-            != (case.second, case.latency, case.parallelism, case.limits, case.token_lifetime)
+        (other.second, other.timeout, other.latency, other.parallelism, other.limits, other.token_lifetime)
+            != (case.second, case.timeout, case.latency, case.parallelism, case.limits, case.token_lifetime)
     };
     found.extend(simpler.into_iter().filter(differs));
     found

@@ -40,6 +40,8 @@ pub(super) struct Figures {
     pub(super) requests: usize,
     /// Writes that the rules took.
     pub(super) writes: usize,
+    /// Those of them that changed something.
+    pub(super) changes: usize,
     /// Answers of 429 by the rules' own limits.
     pub(super) refused: usize,
     pub(super) troubles: BTreeMap<&'static str, usize>,
@@ -51,6 +53,7 @@ impl Figures {
     pub(super) fn add(&mut self, other: &Self) {
         self.requests += other.requests;
         self.writes += other.writes;
+        self.changes += other.changes;
         self.refused += other.refused;
         self.runs += other.runs;
         self.virtual_time += other.virtual_time;
@@ -124,6 +127,17 @@ impl Sim {
 
     pub(super) fn clock(&self) -> Arc<dyn Fn() -> SystemTime + Send + Sync> {
         clock(self.start)
+    }
+
+    /// Whether troubles may come.
+    pub(super) fn is_disturbed(&self) -> bool {
+        self.state().rules.is_some()
+    }
+
+    /// The time of a run is over.
+    pub(super) fn out_of_time(&self) {
+        self.note(|| "out of time".to_owned());
+        *self.state().figures.troubles.entry("out of time").or_default() += 1;
     }
 
     /// A line of the trace.
@@ -208,6 +222,7 @@ impl Sim {
         if after == state.rows {
             return;
         }
+        state.figures.changes += 1;
         let before = std::mem::replace(&mut state.rows, after);
         let verdict = match &mut state.rules {
             Some(rules) => rules.judge(&before, &state.rows),

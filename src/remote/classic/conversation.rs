@@ -5,6 +5,7 @@ use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::super::WriteApi;
 use super::super::access::Credentials;
 use super::super::failure::{ApiError, Cause};
 use super::super::http::{Call, segment};
@@ -139,6 +140,7 @@ async fn finish_open(api: &Classic, id: &ServiceId) -> Result<bool, ApiError> {
 
 /// Ends a conversation; one that has ended by itself is no error.
 async fn finish(api: &Classic, conversation: &str) -> Result<(), ApiError> {
+    let api = api.to_the_end();
     let path = api.path(&format!("conversation/{}/finish/", segment(conversation)));
     match api.http.call(&Call::send(Endpoint::FinishConversation, Method::POST, path, None), |_| Ok(())).await
     {

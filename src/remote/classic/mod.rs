@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::access::Access;
 use super::failure::ApiError;
-use super::http::{Call, Http, segment};
+use super::http::{Call, Http, nothing_else, segment};
 use super::limits::Reservation;
 use super::pages::{Page, Versioned, enter, page};
 use super::wire::Named;
@@ -170,6 +170,10 @@ impl ReadApi for Classic {
 }
 
 impl WriteApi for Classic {
+    fn to_the_end(&self) -> Self {
+        Self { http: self.http.to_the_end() }
+    }
+
     async fn create_service(&self, new: &NewService) -> Result<ServiceId, ApiError> {
         #[derive(Deserialize)]
         struct Created {
@@ -177,7 +181,7 @@ impl WriteApi for Classic {
         }
         let body = wire::create_body(new);
         let call =
-            Call::send(Endpoint::CreateService, Method::POST, self.path("service/"), Some(body)).once();
+            Call::send(Endpoint::CreateService, Method::POST, self.path("service/"), Some(body)).looked_up();
         let created: Created = self.http.json(&call).await?;
         Ok(ServiceId::new(created.id))
     }
@@ -190,7 +194,7 @@ impl WriteApi for Classic {
     ) -> Result<(), ApiError> {
         let body = wire::update_body(update);
         let call = Call::send(Endpoint::UpdateService, Method::POST, self.service_path(id), Some(body));
-        let mut call = if update.name.is_some() { call.once() } else { call };
+        let mut call = if update.name.is_some() { call.looked_up() } else { call };
         call.reserved = reserved;
         self.http.done(&call).await
     }
@@ -218,14 +222,18 @@ impl WriteApi for Classic {
         }
     }
 
-    async fn apply_behavior_set(
-        &self,
-        id: &BehaviorSetId,
-        services: &BTreeSet<ServiceId>,
-    ) -> Result<(), ApiError> {
-        let path = self.path(&format!("dynamic_behavior_set/{}/", segment(id.as_str())));
-        let body = json!({ "applied_to_services": services });
-        self.http.done(&Call::send(Endpoint::UpdateBehaviorSet, Method::POST, path, Some(body))).await
+    async fn apply_behavior_set(&self, id: &BehaviorSetId, service: &ServiceId) -> Result<(), ApiError> {
+        let make = async || {
+            let Some(set) = self.behavior_set(id).await? else { return Ok(None) };
+            let mut services = set.applied_to;
+            if !services.insert(service.clone()) {
+                return Ok(None);
+            }
+            let path = self.path(&format!("dynamic_behavior_set/{}/", segment(id.as_str())));
+            let body = json!({ "applied_to_services": services });
+            Ok(Some(Call::send(Endpoint::UpdateBehaviorSet, Method::POST, path, Some(body))))
+        };
+        self.http.remade(make, nothing_else).await.map(|_| ())
     }
 
     async fn converse(&self, id: &ServiceId, test: &SmokeTest) -> Result<String, ApiError> {

@@ -19,7 +19,6 @@ use super::failure::{ApiError, Cause};
 use super::http::{Call, Http, segment, unreadable};
 use super::limits::Reservation;
 use super::pages::{Versioned, enter, page};
-use super::tries::Tries;
 use super::wire::Named;
 use super::{ReadApi, WriteApi};
 use crate::model::{
@@ -147,17 +146,21 @@ impl Platform {
         (repeatable, reserved): (bool, Option<&Reservation>),
         body: impl AsyncFn() -> Result<Option<Raw>, ApiError>,
     ) -> Result<Option<Raw>, ApiError> {
-        let mut tries = Tries::default();
-        loop {
-            let Some(body) = body().await.map_err(|error| tries.mark(error))? else { return Ok(None) };
-            let mut call = self.put_call(id, Some(Value::Object(body)));
-            (call.repeatable, call.is_looked_up, call.reserved) = (repeatable, !repeatable, reserved);
-            let read = |body: &[u8]| serde_json::from_slice::<Value>(body);
-            match self.http.try_to_call(&call, read, &mut tries).await {
-                Ok(Value::Object(service)) if service.contains_key("id") => return Ok(Some(service)),
-                // The answer should be the whole service; where it isn't, the service is read.
-                Ok(_) => return self.get(id).await.map(Some),
-                Err(failed) => self.http.wait_to_retry(&call, failed, &mut tries).await?,
+        let make = async || {
+            Ok(body().await?.map(|body| {
+                let call = self.put_call(id, Some(Value::Object(body)));
+                let call = if repeatable { call } else { call.looked_up() };
+                Call { reserved, ..call }
+            }))
+        };
+        let answered = self.http.remade(make, |body| serde_json::from_slice::<Value>(body)).await?;
+        match answered {
+            None => Ok(None),
+            Some(Value::Object(service)) if service.contains_key("id") => Ok(Some(service)),
+            // The answer should be the whole service; where it isn't, the service is read.
+            Some(_) => {
+                let read = self.to_the_end().get(id).await;
+                read.map(Some).map_err(|error| ApiError { unsure: true, ..error })
             }
         }
     }
@@ -250,6 +253,10 @@ impl ReadApi for Platform {
 }
 
 impl WriteApi for Platform {
+    fn to_the_end(&self) -> Self {
+        Self { http: self.http.to_the_end(), ..self.clone() }
+    }
+
     async fn create_service(&self, new: &NewService) -> Result<ServiceId, ApiError> {
         #[derive(Deserialize)]
         struct Created {
@@ -257,7 +264,7 @@ impl WriteApi for Platform {
         }
         let body = Value::Object(wire::create_body(new));
         let call =
-            Call::send(Endpoint::CreateService, Method::POST, self.path("services"), Some(body)).once();
+            Call::send(Endpoint::CreateService, Method::POST, self.path("services"), Some(body)).looked_up();
         let created: Created = self.http.json(&call).await?;
         Ok(ServiceId::new(created.id))
     }
@@ -353,7 +360,7 @@ impl WriteApi for Platform {
             .hint("remove it in the vendor's console, or declare it in `unmanaged_version_sets`"))
     }
 
-    async fn apply_behavior_set(&self, id: &BehaviorSetId, _: &BTreeSet<ServiceId>) -> Result<(), ApiError> {
+    async fn apply_behavior_set(&self, id: &BehaviorSetId, _: &ServiceId) -> Result<(), ApiError> {
         Err(ApiError::setup(format!("behavior set {id} can't be applied: the Platform API has none")))
     }
 
