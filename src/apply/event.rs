@@ -54,7 +54,9 @@ pub enum Undo {
     )]
     Unseen(Box<ApiError>),
     /// It could not be given its name back.
-    #[error("and the old service could not be given its name back: {0}; apply again to go on")]
+    #[error(
+        "and the old service could not be given its name back, so that no service has the name now: {0}; apply again as soon as you can"
+    )]
     Failed(Box<ApiError>),
 }
 

@@ -23,6 +23,14 @@ const CREATE_ATTEMPTS: u32 = 3;
 /// How often a rename is sent when its answer is lost and the service does not have the name.
 const RENAME_ATTEMPTS: u32 = 3;
 
+/// The wait before a rename is sent again the first time; longer after that.
+const RENAME_PAUSE: Duration = Duration::from_millis(500);
+/// The waits, in seconds, before the old service of a hand-over is given its name back once more: nobody has it
+/// meanwhile.
+const GIVE_BACK_PAUSES: [u64; 7] = [1, 2, 4, 8, 15, 30, 60];
+/// How long of that is waited in a run that is to stop.
+const GIVE_BACK_IN_A_HURRY: Duration = Duration::from_secs(30);
+
 /// How often a hand-over is begun when the API is busy or under maintenance just then.
 const HAND_OVER_ROUNDS: u32 = 3;
 /// How long to wait between two rounds, the old service in use under its name.
@@ -198,7 +206,11 @@ impl<'a, A: WriteApi> Runner<'a, A> {
             }
             match self.finishing.service(id).await {
                 Ok(Some(there)) if is_as_told(&there, update) => return Ok(()),
-                Ok(Some(_)) if attempt < RENAME_ATTEMPTS => attempt += 1,
+                Ok(Some(_)) if attempt < RENAME_ATTEMPTS => {
+                    // A server that fails at once is given a moment.
+                    tokio::time::sleep(RENAME_PAUSE * attempt).await;
+                    attempt += 1;
+                }
                 Ok(_) | Err(_) => return Err(error),
             }
         }
@@ -313,12 +325,20 @@ impl<'a, A: WriteApi> Runner<'a, A> {
         reserved: &Reservation,
     ) -> Result<(), ApiError> {
         let restore = ServiceUpdate { name: Some(name.clone()), ..ServiceUpdate::default() };
-        let api = &self.finishing;
-        if self.update(api, old, &restore, Some(reserved)).await.is_ok() {
-            return Ok(());
+        let (api, began) = (&self.finishing, Instant::now());
+        let mut tried = self.update(api, old, &restore, Some(reserved)).await;
+        for pause in GIVE_BACK_PAUSES.map(Duration::from_secs) {
+            let Err(error) = &tried else { break };
+            let passing =
+                error.may_have_happened() || matches!(error.cause, Cause::NotSent | Cause::Status(429 | 503));
+            let in_a_hurry = (self.stop)().is_some() && began.elapsed() + pause > GIVE_BACK_IN_A_HURRY;
+            if !passing || error.cause == Cause::Kept || in_a_hurry {
+                break;
+            }
+            tokio::time::sleep(pause).await;
+            tried = self.update(api, old, &restore, None).await;
         }
-        // This is worth the long patience of ordinary requests.
-        self.update(api, old, &restore, None).await
+        tried
     }
 }
 

@@ -139,7 +139,7 @@ impl DriftCommand {
                     Ok(mut prepared) => {
                         prepared.options.enforce_guardrails = false;
                         let origin = prepared.origin(context);
-                        let planned = prepared.plan(prepared.connection.read()).await;
+                        let planned = context.in_time(prepared.plan(prepared.connection.read())).await;
                         let whole = self.format.needs_document();
                         let part = planned.map(|(snapshot, plan)| {
                             Part::new(&prepared, origin.clone(), &snapshot, plan, whole)

@@ -180,14 +180,14 @@ fn run(cli: &Cli, ui: &Ui, env: &Env) -> Result<Success, Failure> {
         let context = Context { global: &cli.global, ui, env, stop, deadline, budgets };
         let context = &context;
         match &cli.command {
-            // What writes ends by itself, with all that it has begun.
+            // These end by themselves, with all that they have begun and all that they have seen.
             Command::Apply(command) => command.run(context).await,
+            Command::Drift(command) => command.run(context).await,
             Command::Emulator(command) => command.run(context).await,
             Command::Init(command) => context.in_time(command.run(context)).await,
             Command::Import(command) => context.in_time(command.run(context)).await,
             Command::Plan(command) => context.in_time(command.run(context)).await,
             Command::Graph(command) => context.in_time(command.run(context)).await,
-            Command::Drift(command) => context.in_time(command.run(context)).await,
             Command::Outdated(command) => context.in_time(command.run(context)).await,
             Command::Ids(command) => context.in_time(command.run(context)).await,
             Command::Validate(command) => command.run(context),

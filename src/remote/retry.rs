@@ -44,6 +44,8 @@ const MAX_CONNECTS: u32 = 3;
 const MAX_GARBLED: u32 = 3;
 /// The longest time that one request may take, waits included, where the run has no deadline.
 pub(super) const PATIENCE: Duration = Duration::from_secs(300);
+/// So much time must be left for another try.
+const WORTH_A_TRY: Duration = Duration::from_secs(1);
 /// The longest wait without a `Retry-After`.
 const MAX_BACKOFF: Duration = Duration::from_secs(20);
 
@@ -72,7 +74,11 @@ pub(super) fn again(attempt: Attempt<'_>) -> Option<Duration> {
     // Half fixed, half random: retries of several requests spread out, and none comes at once.
     let backoff = doubled.mul_f64(0.5 + attempt.random.clamp(0.0, 1.0) / 2.0);
     // Who says "at once" of a refusal is not taken at the word.
-    let wait = attempt.retry_after.filter(|after| !after.is_zero()).unwrap_or(backoff);
+    let wait = attempt.retry_after.filter(|after| !after.is_zero()).unwrap_or(match attempt.patience {
+        // The last tries are made before the time is over, not given up for want of it.
+        Patience::Left(left) if left >= WORTH_A_TRY => backoff.min(left.mul_f64(0.8)),
+        _ => backoff,
+    });
     let in_time = match attempt.patience {
         Patience::Spent(most) => attempt.spent + wait <= most,
         Patience::Left(left) => wait <= left,
@@ -171,7 +177,8 @@ mod tests {
         assert_eq!(at(1, 3_600, 3_600, &maintenance), Some(3_600));
         assert_eq!(at(1, 3_600, 3_599, &maintenance), None);
         assert_eq!(at(100, 0, 60, &maintenance), Some(20));
-        assert_eq!(at(100, 0, 19, &maintenance), None);
+        assert_eq!(at(100, 0, 10, &maintenance), Some(8), "once more before the end");
+        assert_eq!(at(100, 0, 0, &maintenance), None);
         assert_eq!(at(100, 0, 60, &Cause::Status(400)), None, "what does not pass is not waited for");
         assert_eq!(at(3, 0, 60, &Cause::NotSent), None, "a wrong address is told soon");
     }

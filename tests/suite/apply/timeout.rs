@@ -88,6 +88,18 @@ on_both_apis! {
         lab.apply().expect(0);
     }
 
+    fn a_drift_that_is_out_of_time_still_keeps_its_figures(api: Api) {
+        let lab = Lab::on(api, EMPTY);
+        lab.manifests(&service("Desk", ""));
+        lab.before(late_reads);
+        let metrics = lab.path().join("drift.prom");
+        let file = metrics.to_str().expect("a path");
+        let run = lab.run(&["drift", "--timeout", "700ms", "--metrics", file]).expect(1);
+        assert!(run.stderr.contains("out of time"), "{}", run.stderr);
+        let text = std::fs::read_to_string(&metrics).expect("figures");
+        assert!(text.contains("amigops_drift_success") && text.contains("} 0"), "{text}");
+    }
+
     fn a_read_back_that_does_not_come_in_time_is_no_failed_step(api: Api) {
         let lab = Lab::on(api, EMPTY);
         lab.manifests(&service("Desk", ""));
