@@ -50,9 +50,9 @@ impl Rules {
         let in_use = in_use.map(|(id, _)| id.clone()).collect();
         // What is deleted may be deleted later than in the undisturbed run, after all creates.
         let ever: BTreeSet<&String> = history.iter().flat_map(Rows::keys).collect();
-        // Of two runs at once, each may begin the same replacement: one of the two is a leftover.
+        // Of two runs at once, each may make the same: one of the two is set aside, or both.
         let made = ever.len() - history.first().map_or(0, Rows::len);
-        let most = ever.len() + if case.second.is_some() { made } else { 0 };
+        let most = ever.len() + if case.second.is_some() { 2 * made } else { 0 };
         Self { in_use, most, ..at_start }
     }
 

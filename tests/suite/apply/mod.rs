@@ -1,5 +1,6 @@
 //! What else an apply meets: lost answers, limits, expired tokens, other owners, interrupts.
 
+mod finishing;
 mod interrupts;
 mod json;
 mod limits;
