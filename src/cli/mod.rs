@@ -90,10 +90,14 @@ pub(crate) struct Global {
 fn duration(text: &str) -> Result<Duration, String> {
     let hint = "a time such as 90s, 10m or 1h 30m";
     let parsed: jiff::SignedDuration = text.parse().map_err(|_| format!("expected {hint}"))?;
-    Duration::try_from(parsed)
+    let time = Duration::try_from(parsed)
         .ok()
         .filter(|time| !time.is_zero())
-        .ok_or_else(|| format!("expected {hint}, more than 0"))
+        .ok_or_else(|| format!("expected {hint}, more than 0"))?;
+    match Instant::now().checked_add(time) {
+        Some(_) => Ok(time),
+        None => Err(format!("expected {hint}, less than the clock can count")),
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -175,7 +179,7 @@ fn run(cli: &Cli, ui: &Ui, env: &Env) -> Result<Success, Failure> {
         .build()
         .map_err(|error| Failure::other(format!("the runtime can't be started: {error}")))?;
     runtime.block_on(async {
-        let deadline = cli.global.timeout.map(|timeout| Instant::now() + timeout);
+        let deadline = cli.global.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let (stop, budgets) = (Stop::default(), Budgets::default());
         let context = Context { global: &cli.global, ui, env, stop, deadline, budgets };
         let context = &context;
