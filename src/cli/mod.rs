@@ -39,7 +39,7 @@ use tokio::time::Instant;
 
 use crate::env::Env;
 use crate::error::{self, Failure, Success};
-use crate::remote::{Budgets, Stop};
+use crate::remote::{Budgets, Stop, StopReason};
 use crate::ui::{Loudness, Ui};
 
 /// Plans, applies and watches the services of a conversational-agent organization from YAML manifests.
@@ -215,13 +215,29 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// Does something that changes nothing live, as long as the run has time.
+    /// Does something that changes nothing live, as long as the run has time and nobody wishes to stop it.
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-        match self.deadline {
-            Some(deadline) => {
-                tokio::time::timeout_at(deadline, work).await.unwrap_or_else(|_| Err(self.out_of_time()))
-            }
-            None => work.await,
+        tokio::select! {
+            biased;
+            () = self.stop.wished() => Err(self.stopped(self.stop.why().unwrap_or_default())),
+            result = work => result,
+            () = interrupts::over(self.deadline) => Err(self.out_of_time()),
+        }
+    }
+
+    /// Why nothing new may be begun, if so. The clock itself is asked: whoever waits for it may not have been woken.
+    fn why_stop(&self) -> Option<StopReason> {
+        if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            self.stop.wish(StopReason::Timeout);
+        }
+        self.stop.why()
+    }
+
+    /// The failure of what was stopped.
+    fn stopped(&self, why: StopReason) -> Failure {
+        match why {
+            StopReason::Interrupt => Failure::Interrupted,
+            StopReason::Timeout => self.out_of_time(),
         }
     }
 
