@@ -70,8 +70,10 @@ impl Ui {
         if let Err(error) = self.around_bar(write)
             && error.kind() != io::ErrorKind::BrokenPipe
         {
-            self.shared.broken.store(true, Ordering::Relaxed);
-            self.say(&format!("error: stdout can't be written: {error}\n"));
+            // Once is enough: what follows can't be written either.
+            if !self.shared.broken.swap(true, Ordering::Relaxed) {
+                self.say(&format!("error: stdout can't be written: {error}\n"));
+            }
         }
     }
 
@@ -152,15 +154,25 @@ impl Ui {
         }
     }
 
-    /// Asks a question that only `yes` answers with yes; none where nobody can be asked.
-    pub fn confirm(&self, question: &str) -> Option<bool> {
+    /// Asks a question that only `yes` answers with yes; none where nobody can be asked. Whoever waits for the answer
+    /// may stop to: neither that nor the process's end waits for somebody to type.
+    pub fn ask(&self, question: &str) -> Option<impl Future<Output = bool> + use<>> {
         if !io::stdin().is_terminal() {
             return None;
         }
         self.say(&format!("{question} Only `yes` is accepted: "));
-        let mut answer = String::new();
-        let read = io::stdin().lock().read_line(&mut answer).is_ok();
-        Some(read && answer.trim() == "yes")
+        let (sender, answer) = tokio::sync::oneshot::channel();
+        let open = OpenLine(Some(self.clone()));
+        std::thread::spawn(move || {
+            let mut answer = String::new();
+            let read = io::stdin().lock().read_line(&mut answer).is_ok();
+            let _ = sender.send(read && answer.trim() == "yes");
+        });
+        Some(async move {
+            let answer = answer.await.unwrap_or_default();
+            open.ends();
+            answer
+        })
     }
 
     /// Shows why a command failed.
@@ -168,6 +180,24 @@ impl Ui {
         let words = words(failure, self.colors_errors());
         if !words.is_empty() {
             self.say(&words);
+        }
+    }
+}
+
+/// The line of a question, which its answer ends, and if there is none, we.
+struct OpenLine(Option<Ui>);
+
+impl OpenLine {
+    /// The answer has ended it.
+    fn ends(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for OpenLine {
+    fn drop(&mut self) {
+        if let Some(ui) = &self.0 {
+            ui.say("\n");
         }
     }
 }

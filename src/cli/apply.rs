@@ -1,20 +1,22 @@
 //! `amigops apply`: plan, show, confirm, run, read back. May import everything.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::Context;
 use super::carry_out::{Format, Run, Scope};
+use super::interrupts::Interrupts;
 use super::prepare::{PlanArgs, Prepared};
 use super::saved;
 use super::story::Story;
 use super::summary_file::SummaryFile;
-use crate::error::{self, Failure, Success};
+use crate::error::{Failure, Success};
+use crate::model::Snapshot;
 use crate::plan::{self, Origin, Plan, PlanError};
 use crate::plan_file::Document;
 use crate::report::{events, human};
-use crate::ui;
 
 /// Arguments of `apply`.
 #[derive(Debug, Args)]
@@ -38,6 +40,23 @@ pub(super) struct Apply {
     summary: Option<PathBuf>,
 }
 
+/// What is to be carried out, and against what.
+struct Approved<'s> {
+    prepared: &'s Prepared,
+    plan: &'s Plan,
+    snapshot: Snapshot,
+    scope: Scope,
+    /// The file that the plan is from.
+    saved: Option<Saved<'s>>,
+}
+
+/// A plan's file.
+struct Saved<'s> {
+    claimed: File,
+    path: &'s Path,
+    document: Document,
+}
+
 impl Apply {
     /// Plans, shows the plan, asks, runs it, and reads back what became of it.
     pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
@@ -54,46 +73,64 @@ impl Apply {
             Err(failure) => Err(failure),
         };
         if self.format == Format::Json {
-            // What kept a run from its end, or from its beginning, is told there, too.
-            let reason = result.as_ref().err().map(ui::plain_words).filter(|words| !words.is_empty());
-            context.ui.data(&story.conclusion(reason.as_deref(), error::exit_code(&result)));
+            context.ui.data(&story.conclusion(&result, context.stop.why()));
         }
         result
     }
 
     async fn apply(&self, context: &Context<'_>, story: &Story) -> Result<Success, Failure> {
-        match &self.saved {
-            Some(path) => self.apply_saved(context, path, story).await,
-            None => self.apply_now(context, story).await,
-        }
+        let mut interrupts = Interrupts::catch()?;
+        let approved = match &self.saved {
+            Some(path) => interrupts.unless_stopped(context, self.saved_plan(context, path, story)).await?,
+            None => interrupts.unless_stopped(context, self.new_plan(context, story)).await?,
+        };
+        let Some(Approved { prepared, plan, snapshot, scope, saved }) = approved else {
+            return Ok(Success::Done);
+        };
+        // Held to the end: nobody else applies the same file meanwhile.
+        let _claimed = match saved {
+            Some(Saved { claimed, path, document }) => {
+                saved::mark(context, path, document)?;
+                Some(claimed)
+            }
+            None => None,
+        };
+        let run = Run::new(context, prepared, plan, scope, self.format, story);
+        run.carry_out(&snapshot, &mut interrupts).await
     }
 
-    async fn apply_now(&self, context: &Context<'_>, story: &Story) -> Result<Success, Failure> {
+    /// Plans and asks. None where there is nothing to do.
+    async fn new_plan<'s>(
+        &self,
+        context: &Context<'_>,
+        story: &'s Story,
+    ) -> Result<Option<Approved<'s>>, Failure> {
         let prepared = story.prepared(Prepared::new(context, &self.plan)?);
         if !self.overwrite_drift {
             prepared.can_tell_conflicts(&self.plan)?;
         }
-        let (snapshot, plan) = context.in_time(prepared.plan(prepared.connection.read())).await?;
+        let (snapshot, plan) = prepared.plan(prepared.connection.read()).await?;
         let (plan, origin) = story.planned(plan, prepared.origin(context));
-        self.show(context, plan, origin, || prepared.document(origin, &snapshot, plan));
+        self.show(context, plan, origin, || prepared.document(origin, &snapshot, plan))?;
         if plan.is_empty() {
             story.nothing_to_do(plan);
-            return Ok(Success::Done);
+            return Ok(None);
         }
         self.refuse_conflicts(plan)?;
-        self.approve(context, prepared)?;
-        Run::new(context, prepared, plan, Scope::Everything, self.format, story).carry_out(&snapshot).await
+        self.approve(context, prepared).await?;
+        Ok(Some(Approved { prepared, plan, snapshot, scope: Scope::Everything, saved: None }))
     }
 
-    /// Applies a saved plan, which has been approved by being handed over, if it belongs here and still fits.
-    async fn apply_saved(
+    /// A saved plan, which has been approved by being handed over, if it belongs here and still fits. None where
+    /// there is nothing to do.
+    async fn saved_plan<'s>(
         &self,
         context: &Context<'_>,
-        path: &Path,
-        story: &Story,
-    ) -> Result<Success, Failure> {
-        // Held to the end: what the file says is read only then.
-        let _claimed = saved::claim(path)?;
+        path: &'s Path,
+        story: &'s Story,
+    ) -> Result<Option<Approved<'s>>, Failure> {
+        // What the file says is read only when it is held.
+        let claimed = saved::claim(path)?;
         let document = saved::read(path)?;
         story.is_for(&document.environment);
         saved::is_for(&document, context)?;
@@ -102,22 +139,33 @@ impl Apply {
         let prepared = story.prepared(Prepared::for_environment(context, &args, environment)?);
         saved::belongs(&document, prepared)?;
         let (plan, origin) = story.planned(document.plan(), document.origin());
-        let snapshot = context.in_time(saved::fits(&document, prepared)).await?;
-        self.show(context, plan, origin, || document.clone());
+        let snapshot = saved::fits(&document, prepared).await?;
+        self.show(context, plan, origin, || document.clone())?;
         if plan.is_empty() {
             story.nothing_to_do(plan);
-            return Ok(Success::Done);
+            return Ok(None);
         }
         self.refuse_conflicts(plan)?;
-        saved::mark(context, path, document)?;
-        Run::new(context, prepared, plan, Scope::ThePlan, self.format, story).carry_out(&snapshot).await
+        let saved = Some(Saved { claimed, path, document });
+        Ok(Some(Approved { prepared, plan, snapshot, scope: Scope::ThePlan, saved }))
     }
 
-    fn show(&self, context: &Context<'_>, plan: &Plan, origin: &Origin, document: impl FnOnce() -> Document) {
+    /// Shows the plan. What nobody can be shown is not carried out.
+    fn show(
+        &self,
+        context: &Context<'_>,
+        plan: &Plan,
+        origin: &Origin,
+        document: impl FnOnce() -> Document,
+    ) -> Result<(), Failure> {
         match self.format {
             Format::Human => context.ui.result(&human::plan("apply", plan, origin)),
             Format::Json => context.ui.data(&events::plan(&document())),
         }
+        if !context.ui.is_broken() {
+            return Ok(());
+        }
+        Err(Failure::other("the plan can't be shown, because stdout can't be written; nothing was changed"))
     }
 
     /// Refuses a plan that would undo what somebody else has done since the base.
@@ -126,18 +174,17 @@ impl Apply {
         if problems.is_empty() { Ok(()) } else { Err(PlanError { problems }.into()) }
     }
 
-    fn approve(&self, context: &Context<'_>, prepared: &Prepared) -> Result<(), Failure> {
+    async fn approve(&self, context: &Context<'_>, prepared: &Prepared) -> Result<(), Failure> {
         if self.auto_approve {
             return Ok(());
         }
         let question = format!("Apply this to environment `{}`?", prepared.loaded.environment.name);
-        match context.ui.confirm(&question) {
-            Some(true) => Ok(()),
-            Some(false) => Err(Failure::Declined),
-            None => Err(Failure::other(
+        let Some(answer) = context.ui.ask(&question) else {
+            return Err(Failure::other(
                 "nobody can be asked to approve the plan: stdin is no terminal; nothing was sent",
             )
-            .hint("use --auto-approve where the plan has been approved before, as in CI")),
-        }
+            .hint("use --auto-approve where the plan has been approved before, as in CI"));
+        };
+        if answer.await { Ok(()) } else { Err(Failure::Declined) }
     }
 }

@@ -2,6 +2,7 @@
 //! everything.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use clap::ValueEnum;
 use tokio::time::Instant;
@@ -26,6 +27,9 @@ pub(super) enum Format {
     /// For programs: a JSON document a line
     Json,
 }
+
+/// How long something that is not yet as it was made is given to become so.
+const READ_AGAIN_AFTER: Duration = Duration::from_secs(2);
 
 /// What must be as declared when all steps are done.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -62,22 +66,24 @@ impl<'a> Run<'a> {
     }
 
     /// Runs the plan, and says how it ended.
-    pub(super) async fn carry_out(&self, snapshot: &Snapshot) -> Result<Success, Failure> {
-        let mut interrupts = Interrupts::listen(self.context)?;
+    pub(super) async fn carry_out(
+        &self,
+        snapshot: &Snapshot,
+        interrupts: &mut Interrupts,
+    ) -> Result<Success, Failure> {
         self.warn_of_time();
         let whole = async {
             let report = self.steps(snapshot).await;
             self.conclude(&report).await
         };
         tokio::select! {
-            result = whole => result,
-            () = interrupts.second() => {
-                let ui = self.context.ui;
-                ui.end_progress();
-                ui.error("interrupted again: stopped at once; requests in flight may have been carried out, apply again to go on\n");
-                self.cut_off();
+            biased;
+            first = interrupts.second(self.context, self.story) => {
+                self.context.ui.end_progress();
+                self.cut_off(first);
                 Err(Failure::Interrupted)
             }
+            result = whole => result,
         }
     }
 
@@ -93,23 +99,16 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Why the run is to stop, if so.
-    fn stopped(&self) -> Option<StopReason> {
-        self.context.stop.why()
-    }
-
-    /// Tells what is known of a run that was stopped at once.
-    fn cut_off(&self) {
+    /// Tells what is known of a run that was stopped at once, after it was wished for once before.
+    fn cut_off(&self, first: StopReason) {
         let mut report = self.story.report();
-        let told = told(&report);
+        let ended_before = ended(&report);
         for step in &self.plan.steps {
-            report
-                .outcomes
-                .entry(step.id)
-                .or_insert_with(|| Outcome::Stopped(self.stopped().unwrap_or_default()));
+            report.outcomes.entry(step.id).or_insert(Outcome::Stopped(first));
         }
         report.stopped = Some(StopReason::Interrupt);
-        self.tell_others(&report, &told);
+        self.context.ui.error(&cut_off_words(first, &report));
+        self.tell_others(&report, &ended_before);
         let end = End { ids: known_ids(self.plan, &report), ..End::default() };
         self.tell_end(&report, &end);
         self.story.steps_ended(report);
@@ -131,9 +130,9 @@ impl<'a> Run<'a> {
     }
 
     /// Tells programs of the steps that they have not heard of yet.
-    fn tell_others(&self, report: &Report, told: &BTreeSet<StepId>) {
+    fn tell_others(&self, report: &Report, ended_before: &BTreeSet<StepId>) {
         if self.format == Format::Json {
-            let lines = events::others(self.plan, report, told);
+            let lines = events::others(self.plan, report, ended_before);
             lines.iter().for_each(|line| self.context.ui.data(line));
         }
     }
@@ -144,7 +143,7 @@ impl<'a> Run<'a> {
             parallelism: context.global.parallelism.into(),
             known: snapshot.services.iter().map(|service| service.id.clone()).collect::<BTreeSet<_>>(),
             today: &self.prepared.options.today,
-            stop: &|| context.stop.why(),
+            stop: &|| context.why_stop(),
         };
         let lines = progress::Lines::new(plan);
         context.ui.begin_progress(plan.steps.len());
@@ -173,21 +172,21 @@ impl<'a> Run<'a> {
         };
         let report = apply::run(self.prepared.connection.write(), plan, &settings, &mut hear).await;
         context.ui.end_progress();
-        let told = told(&self.story.steps_ended(report.clone()));
-        self.tell_others(&report, &told);
+        let ended_before = ended(&self.story.steps_ended(report.clone()));
+        self.tell_others(&report, &ended_before);
         report
     }
 
     /// Reads the live state back, and says how it all ended. No exit code says less than what is said here.
     async fn conclude(&self, report: &Report) -> Result<Success, Failure> {
-        let Self { context, prepared, plan, scope, .. } = *self;
+        let Self { context, plan, scope, .. } = *self;
         let again = match report.stopped {
             Some(_) => None,
-            None => Some(context.in_time(prepared.plan(prepared.connection.read())).await),
+            None => Some(context.in_time(self.read_back(report)).await),
         };
         let converged = match &again {
             Some(Ok((_, rest))) => Some(is_enough(scope, plan, rest)),
-            Some(Err(Failure::Request(_) | Failure::OutOfTime { .. })) | None => None,
+            Some(Err(Failure::Request(_) | Failure::OutOfTime { .. } | Failure::Interrupted)) | None => None,
             // What stands against a new plan says nothing of what this one did.
             Some(Err(_)) if scope == Scope::ThePlan => None,
             Some(Err(_)) => Some(false),
@@ -208,6 +207,21 @@ impl<'a> Run<'a> {
         self.result(report, again)
     }
 
+    /// Reads the live state and plans again. Where all is done and something differs, it is read once more a moment
+    /// later: another run may be clearing up, or the API may show late what it did.
+    async fn read_back(&self, report: &Report) -> Result<(Snapshot, Plan), Failure> {
+        let read = || self.prepared.plan(self.prepared.connection.read());
+        let differs = match read().await {
+            Ok((_, rest)) if report.is_complete() && !is_enough(self.scope, self.plan, &rest) => true,
+            Err(Failure::Plan(_)) if report.is_complete() => true,
+            result => return result,
+        };
+        if differs {
+            tokio::time::sleep(READ_AGAIN_AFTER).await;
+        }
+        read().await
+    }
+
     /// What the process ends with, and what is left to say.
     fn result(
         &self,
@@ -215,16 +229,12 @@ impl<'a> Run<'a> {
         again: Option<Result<(Snapshot, Plan), Failure>>,
     ) -> Result<Success, Failure> {
         let ui = self.context.ui;
-        if self.stopped() == Some(StopReason::Interrupt) {
+        if self.context.stop.why() == Some(StopReason::Interrupt) {
             return Err(Failure::Interrupted);
         }
         if !report.is_complete() {
-            let Counts { done, failed, unknown, .. } = report.counts();
-            return Err(if done + failed + unknown == 0 {
-                self.context.out_of_time()
-            } else {
-                Failure::InPart
-            });
+            // Only a run that was out of time has begun nothing here.
+            return Err(if self.story.has_begun() { Failure::InPart } else { self.context.out_of_time() });
         }
         match again {
             Some(Ok((_, rest))) if is_enough(self.scope, self.plan, &rest) => {
@@ -259,9 +269,22 @@ impl<'a> Run<'a> {
 }
 
 /// The steps whose end programs have heard of.
-fn told(report: &Report) -> BTreeSet<StepId> {
+fn ended(report: &Report) -> BTreeSet<StepId> {
     let ended = report.outcomes.iter().filter(|(_, outcome)| **outcome != Outcome::Unknown);
     ended.map(|(step, _)| *step).collect()
+}
+
+/// What a signal means after the stop was wished for once before.
+fn cut_off_words(first: StopReason, report: &Report) -> String {
+    let again = match first {
+        StopReason::Interrupt => " again",
+        StopReason::Timeout => "",
+    };
+    let rest = match report.counts() {
+        Counts { unknown: 1.., .. } => "; requests in flight may have been carried out, apply again to go on",
+        _ => "",
+    };
+    format!("interrupted{again}: stopped at once{rest}\n")
 }
 
 /// Whether what is left to do after a plan was applied is none of what had to be done.

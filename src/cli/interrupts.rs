@@ -1,9 +1,11 @@
-//! Ctrl-C, SIGTERM and the end of a run's time: the first of them ends waits and lets requests in flight come to
-//! their end, a signal after that ends everything. May import everything.
+//! Ctrl-C, SIGTERM and the end of a run's time. Before the first step any of them ends the run at once; after it, the
+//! first of them ends waits and lets requests in flight come to their end, and a signal after that ends everything.
+//! May import everything.
 
 use tokio::time::Instant;
 
 use super::Context;
+use super::story::Story;
 use crate::error::Failure;
 use crate::remote::StopReason;
 
@@ -53,39 +55,72 @@ impl Signals {
     }
 }
 
-/// Hears the signals while a run is under way.
+/// Hears the signals of a run, from its beginning to its end.
 pub(super) struct Interrupts {
-    second: tokio::sync::oneshot::Receiver<()>,
+    signals: Signals,
 }
 
 impl Interrupts {
-    /// From now on the first signal, or the end of the run's time, wishes for a stop.
+    /// Begins to hear them.
     ///
     /// # Errors
     ///
     /// When signals can't be caught: nothing may be begun that can't be brought to its end.
-    pub(super) fn listen(context: &Context<'_>) -> Result<Self, Failure> {
-        let mut signals = Signals::catch()?;
-        let (stop, ui, deadline) = (context.stop.clone(), context.ui.clone(), context.deadline);
-        let (sender, second) = tokio::sync::oneshot::channel();
-        tokio::spawn(async move {
-            let why = tokio::select! {
-                () = signals.next() => StopReason::Interrupt,
-                () = over(deadline) => StopReason::Timeout,
-            };
-            stop.wish(why);
-            ui.note(&format!("{why}: requests in flight are brought to their end, nothing new is begun"));
-            signals.next().await;
-            let _ = sender.send(());
-        });
-        Ok(Self { second })
+    pub(super) fn catch() -> Result<Self, Failure> {
+        Ok(Self { signals: Signals::catch()? })
     }
 
-    /// Waits for the signal that comes after the wish.
-    pub(super) async fn second(&mut self) {
-        if (&mut self.second).await.is_err() {
-            std::future::pending::<()>().await;
+    /// Does something that changes nothing live: a signal, or the end of the run's time, ends it at once.
+    ///
+    /// # Errors
+    ///
+    /// Its own, and that it was ended.
+    pub(super) async fn unless_stopped<T>(
+        &mut self,
+        context: &Context<'_>,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let work = async {
+            let done = work.await?;
+            // What came while nobody could listen is heard now, before anything is begun.
+            tokio::task::yield_now().await;
+            Ok(done)
+        };
+        tokio::select! {
+            biased;
+            why = self.first(context) => {
+                if why == StopReason::Interrupt {
+                    context.ui.error(&format!("{why}: nothing was changed\n"));
+                }
+                Err(context.stopped(why))
+            }
+            result = work => result,
         }
+    }
+
+    /// While steps run: the first signal, or the end of the run's time, wishes for a stop; this waits for the signal
+    /// after that, and tells why the stop was wished for.
+    pub(super) async fn second(&mut self, context: &Context<'_>, story: &Story) -> StopReason {
+        let why = self.first(context).await;
+        // While the live state is read back there is nothing to bring to its end.
+        if story.report().counts().unknown > 0 {
+            context
+                .ui
+                .note(&format!("{why}: requests in flight are brought to their end, nothing new is begun"));
+        }
+        self.signals.next().await;
+        why
+    }
+
+    /// Waits for what stops the run first, and wishes for the stop.
+    async fn first(&mut self, context: &Context<'_>) -> StopReason {
+        let why = tokio::select! {
+            biased;
+            () = self.signals.next() => StopReason::Interrupt,
+            () = over(context.deadline) => StopReason::Timeout,
+        };
+        context.stop.wish(why);
+        why
     }
 }
 

@@ -39,7 +39,7 @@ use tokio::time::Instant;
 
 use crate::env::Env;
 use crate::error::{self, Failure, Success};
-use crate::remote::{Budgets, Stop};
+use crate::remote::{Budgets, Stop, StopReason};
 use crate::ui::{Loudness, Ui};
 
 /// Plans, applies and watches the services of a conversational-agent organization from YAML manifests.
@@ -90,10 +90,14 @@ pub(crate) struct Global {
 fn duration(text: &str) -> Result<Duration, String> {
     let hint = "a time such as 90s, 10m or 1h 30m";
     let parsed: jiff::SignedDuration = text.parse().map_err(|_| format!("expected {hint}"))?;
-    Duration::try_from(parsed)
+    let time = Duration::try_from(parsed)
         .ok()
         .filter(|time| !time.is_zero())
-        .ok_or_else(|| format!("expected {hint}, more than 0"))
+        .ok_or_else(|| format!("expected {hint}, more than 0"))?;
+    match Instant::now().checked_add(time) {
+        Some(_) => Ok(time),
+        None => Err(format!("expected {hint}, less than the clock can count")),
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -175,7 +179,7 @@ fn run(cli: &Cli, ui: &Ui, env: &Env) -> Result<Success, Failure> {
         .build()
         .map_err(|error| Failure::other(format!("the runtime can't be started: {error}")))?;
     runtime.block_on(async {
-        let deadline = cli.global.timeout.map(|timeout| Instant::now() + timeout);
+        let deadline = cli.global.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let (stop, budgets) = (Stop::default(), Budgets::default());
         let context = Context { global: &cli.global, ui, env, stop, deadline, budgets };
         let context = &context;
@@ -211,13 +215,29 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// Does something that changes nothing live, as long as the run has time.
+    /// Does something that changes nothing live, as long as the run has time and nobody wishes to stop it.
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-        match self.deadline {
-            Some(deadline) => {
-                tokio::time::timeout_at(deadline, work).await.unwrap_or_else(|_| Err(self.out_of_time()))
-            }
-            None => work.await,
+        tokio::select! {
+            biased;
+            () = self.stop.wished() => Err(self.stopped(self.stop.why().unwrap_or_default())),
+            result = work => result,
+            () = interrupts::over(self.deadline) => Err(self.out_of_time()),
+        }
+    }
+
+    /// Why nothing new may be begun, if so. The clock itself is asked: whoever waits for it may not have been woken.
+    fn why_stop(&self) -> Option<StopReason> {
+        if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            self.stop.wish(StopReason::Timeout);
+        }
+        self.stop.why()
+    }
+
+    /// The failure of what was stopped.
+    fn stopped(&self, why: StopReason) -> Failure {
+        match why {
+            StopReason::Interrupt => Failure::Interrupted,
+            StopReason::Timeout => self.out_of_time(),
         }
     }
 

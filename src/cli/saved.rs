@@ -39,20 +39,18 @@ pub(super) fn write(path: &Path, document: &Document) -> Result<(), Failure> {
     files::write_private(path, &text::json(document))
 }
 
-/// Reads a saved plan.
+fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::other(format!("the plan `{}` can't be read: {error}", path.display()))
+}
+
+/// Reads a saved plan that was taken hold of.
 ///
 /// # Errors
 ///
 /// A file that is none; refusals where it was changed or applied since.
 pub(super) fn read(path: &Path) -> Result<Document, Failure> {
     let name = path.display();
-    let unreadable =
-        |error: std::io::Error| Failure::other(format!("the plan `{name}` can't be read: {error}"));
-    let meta = std::fs::metadata(path).map_err(unreadable)?;
-    if !meta.is_file() || meta.len() > MAX_BYTES {
-        return Err(Failure::other(format!("`{name}` is not a plan: it is no file, or too large to be one")));
-    }
-    let bytes = std::fs::read(path).map_err(unreadable)?;
+    let bytes = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
     let text = String::from_utf8(bytes)
         .map_err(|_| Failure::other(format!("`{name}` is not a plan: it is no UTF-8")))?;
     let document = Document::read(&text).map_err(|error| match error {
@@ -76,11 +74,15 @@ pub(super) fn read(path: &Path) -> Result<Document, Failure> {
 ///
 /// # Errors
 ///
-/// A file that can't be opened; a refusal where somebody else holds it.
+/// What is no file, or can't be opened; a refusal where somebody else holds it.
 pub(super) fn claim(path: &Path) -> Result<std::fs::File, Failure> {
     let name = path.display();
-    let file = std::fs::File::open(path)
-        .map_err(|error| Failure::other(format!("the plan `{name}` can't be read: {error}")))?;
+    // Before it is opened: a pipe that nobody writes to would never be.
+    let meta = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?;
+    if !meta.is_file() || meta.len() > MAX_BYTES {
+        return Err(Failure::other(format!("`{name}` is not a plan: it is no file, or too large to be one")));
+    }
+    let file = std::fs::File::open(path).map_err(|error| unreadable(path, &error))?;
     match file.try_lock() {
         Err(std::fs::TryLockError::WouldBlock) => {
             Err(Failure::refused(format!("the plan `{name}` is being applied by another process"), ""))

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::prepare::Prepared;
-use crate::apply::{Outcome, Report};
+use crate::apply::{Outcome, Report, StopReason};
+use crate::error::{self, Failure, Success};
 use crate::model::{ServiceId, ServiceName};
 use crate::plan::{Origin, Plan, StepId};
 use crate::report::events;
 use crate::report::markdown::summary::{Ended, Verdict};
+use crate::ui;
 
 /// A run and what has come of it so far.
 pub(super) struct Story {
@@ -18,6 +20,8 @@ pub(super) struct Story {
     asked: RefCell<Option<String>>,
     prepared: OnceCell<Prepared>,
     planned: OnceCell<(Plan, Origin)>,
+    /// Whether a step was begun: nobody may say then that nothing was changed.
+    has_begun: Cell<bool>,
     /// How each step ended, or that it was begun; empty where none was.
     report: RefCell<Report>,
     end: RefCell<End>,
@@ -44,6 +48,7 @@ impl Story {
             asked: RefCell::new(environment.map(str::to_owned)),
             prepared: OnceCell::new(),
             planned: OnceCell::new(),
+            has_begun: Cell::default(),
             report: RefCell::default(),
             end: RefCell::default(),
             reason: Cell::default(),
@@ -74,7 +79,13 @@ impl Story {
 
     /// What has become of a step so far.
     pub(super) fn heard(&self, step: StepId, outcome: Outcome) {
+        self.has_begun.set(true);
         self.report.borrow_mut().outcomes.insert(step, outcome);
+    }
+
+    /// Whether a step was begun, whatever became of it.
+    pub(super) fn has_begun(&self) -> bool {
+        self.has_begun.get()
     }
 
     /// How the steps have ended; gives what was known of them before.
@@ -97,11 +108,21 @@ impl Story {
         self.reason.set(Some(reason));
     }
 
-    /// The last line for programs.
-    pub(super) fn conclusion(&self, error: Option<&str>, exit_code: u8) -> String {
+    /// The last line for programs: the run has ended like this, and somebody wished to stop it before, or not.
+    pub(super) fn conclusion(&self, result: &Result<Success, Failure>, wished: Option<StopReason>) -> String {
         let End { converged, ids, .. } = &*self.end.borrow();
-        let end = events::End { converged: *converged, ids, error };
-        events::conclusion(&self.report.borrow(), &end, exit_code)
+        // What kept a run from its end, or from its beginning, is told there, too.
+        let error = result.as_ref().err().map(ui::plain_words).filter(|words| !words.is_empty());
+        let out_of_time = matches!(result, Err(Failure::OutOfTime { .. }));
+        let end = events::End {
+            converged: *converged,
+            ids,
+            error: error.as_deref(),
+            interrupted: matches!(result, Err(Failure::Interrupted)),
+            // The time may be over while a run comes to its end all the same.
+            timed_out: out_of_time || (result.is_err() && wished == Some(StopReason::Timeout)),
+        };
+        events::conclusion(&self.report.borrow(), &end, error::exit_code(result))
     }
 
     /// Hands what is known to whoever sums it up; verdict and exit code are theirs to say.
@@ -113,6 +134,7 @@ impl Story {
             exit_code: 0,
             environment: asked.as_deref(),
             planned: self.planned.get().map(|(plan, origin)| (plan, origin)),
+            has_begun: self.has_begun.get(),
             report: &report,
             converged: end.converged,
             ids: &end.ids,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::Context;
 use super::story::Story;
+use crate::apply::StopReason;
 use crate::error::{Failure, Success, exit_code};
 use crate::report::markdown::summary::{self, Ended, Verdict};
 use crate::ui;
@@ -67,12 +68,12 @@ fn untold() -> Failure {
 }
 
 fn text(story: &Story, result: &Result<Success, Failure>) -> String {
-    let told = result.as_ref().err().map(ui::plain_words).filter(|words| !words.is_empty());
+    let error = result.as_ref().err().map(ui::plain_words).filter(|words| !words.is_empty());
     story.ended(|ended| {
         summary::render(&Ended {
             verdict: verdict(result, &ended),
             exit_code: crate::error::exit_code(result),
-            reason: told.as_deref().or(ended.reason),
+            reason: error.as_deref().or(ended.reason),
             ..ended
         })
     })
@@ -83,7 +84,9 @@ fn verdict(result: &Result<Success, Failure>, ended: &Ended<'_>) -> Verdict {
     match result {
         Ok(_) if is_empty => Verdict::NothingToDo,
         Ok(_) => Verdict::Applied,
+        Err(Failure::InPart) if ended.report.stopped == Some(StopReason::Timeout) => Verdict::OutOfTime,
         Err(Failure::InPart) => Verdict::InPart,
+        Err(Failure::OutOfTime { .. }) => Verdict::OutOfTime,
         Err(Failure::Interrupted) => Verdict::Interrupted,
         Err(Failure::NotConverged) => Verdict::NotConverged,
         Err(Failure::Declined) => Verdict::Declined,

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::outcomes::{self, Why};
 use super::progress::{subject, words};
 use super::text;
-use crate::apply::{Counts, Event, Outcome, Report, StopReason};
+use crate::apply::{Counts, Event, Outcome, Report};
 use crate::model::{ServiceId, ServiceName};
 use crate::plan::{Plan, Step, StepId};
 
@@ -112,6 +112,10 @@ pub struct End<'a> {
     pub ids: &'a BTreeMap<ServiceName, ServiceId>,
     /// What kept the run from its end, or from its beginning.
     pub error: Option<&'a str>,
+    /// Whether somebody told the run to stop.
+    pub interrupted: bool,
+    /// Whether the time of `--timeout` was over before its end.
+    pub timed_out: bool,
 }
 
 /// The first line: the plan, as its file would hold it.
@@ -128,23 +132,23 @@ pub fn event(plan: &Plan, event: &Event) -> Option<String> {
 }
 
 /// A line for each step that has not been told of: those that were never begun, and those whose end is not known.
-pub fn others(plan: &Plan, report: &Report, told: &BTreeSet<StepId>) -> Vec<String> {
-    let left = plan.steps.iter().filter(|step| !told.contains(&step.id));
+pub fn others(plan: &Plan, report: &Report, ended_before: &BTreeSet<StepId>) -> Vec<String> {
+    let left = plan.steps.iter().filter(|step| !ended_before.contains(&step.id));
     left.filter_map(|step| Some(ended(step, report.outcomes.get(&step.id)?, None))).collect()
 }
 
 /// The last line: how it ended, with the exit code that the process will have.
 pub fn conclusion(report: &Report, end: &End<'_>, exit_code: u8) -> String {
     let Counts { done, failed, not_attempted, unknown } = report.counts();
-    let End { converged, ids, error } = *end;
+    let End { converged, ids, error, interrupted, timed_out } = *end;
     line(&Line::Result(Conclusion {
         exit_code,
         done,
         failed,
         not_attempted,
         unknown,
-        interrupted: report.stopped == Some(StopReason::Interrupt),
-        timed_out: report.stopped == Some(StopReason::Timeout),
+        interrupted,
+        timed_out,
         converged,
         ids,
         error,

@@ -42,6 +42,10 @@ impl<'a> Why<'a> {
             Outcome::Done(_) => return None,
             Outcome::Failed(failure) => Self::Failed(failure),
             Outcome::Unknown => Self::Unknown,
+            // What waits for something that the stop kept from being begun was kept by it as well.
+            Outcome::Blocked(before) if let Some(Outcome::Stopped(reason)) = report.outcomes.get(before) => {
+                Self::Stopped(*reason)
+            }
             Outcome::Blocked(before) => {
                 let how = report.outcomes.get(before).map_or("is not done", fate);
                 plan.step(*before)

@@ -142,7 +142,7 @@ pub fn end(plan: &Plan, report: &Report, converged: Option<bool>) -> String {
     list(&mut out, &of(|why| matches!(why, Why::Unknown)), "may have been carried out");
     list(&mut out, &of(|why| why.is_not_attempted()), "were not attempted");
     let _ = writeln!(out, "{}", verdict(plan, report, converged));
-    for line in next(&left) {
+    for line in next(&left, converged) {
         let _ = writeln!(out, "{line}");
     }
     out
@@ -192,7 +192,10 @@ fn verdict(plan: &Plan, report: &Report, converged: Option<bool>) -> String {
 }
 
 /// What to do about all that is not done.
-fn next(left: &[Left<'_>]) -> Vec<&'static str> {
+fn next(left: &[Left<'_>], converged: Option<bool>) -> Vec<&'static str> {
+    if converged == Some(true) && !left.is_empty() {
+        return vec!["nothing is left to do: what failed here was done all the same, or by another run"];
+    }
     let any = |kind: fn(&Why<'_>) -> bool| left.iter().any(|left| kind(&left.why));
     let mut lines = Vec::new();
     if any(|why| matches!(why, Why::Blocked(..))) {

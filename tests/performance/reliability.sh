@@ -8,24 +8,36 @@ export CARGO_TERM_COLOR=never
 schedules=${1:-10000}
 readonly schedules
 
+whole=$(mktemp)
+trap 'rm -f "$whole"' EXIT
+
+# Runs something and shows the lines that matter; all of them if it fails.
+figures() {
+  local lines=$1
+  shift
+  if ! "$@" >"$whole" 2>&1; then
+    cat "$whole"
+    return 1
+  fi
+  grep -E "$lines" "$whole"
+}
+
 cargo test --quiet --no-run
 cargo build --quiet --release
 
-told() { grep -E "$1" || { echo "nothing matches: $1" >&2; return 1; }; }
-
 printf '\n## Simulated, %s schedules an API\n\n' "$schedules"
 SECONDS=0
-AMIGOPS_SEEDS=$schedules cargo test --lib simulation::seeds -- --nocapture 2>&1 |
-  told '^(classic|platform): |^ +[0-9]+ |^test result'
+export AMIGOPS_SEEDS=$schedules
+figures '^(classic|platform): |^ +[0-9]+ |^test result' cargo test --lib simulation::seeds -- --nocapture
 printf 'took %s s\n' "$SECONDS"
 
 printf '\n## Limits, in virtual time and by the clock\n\n'
-cargo test --lib simulation::limits -- --nocapture 2>&1 | told '^(classic|platform): '
-bash tests/performance/limits.sh
+figures '^(classic|platform): ' cargo test --lib simulation::limits -- --nocapture
+bash tests/performance/limits.sh "${CARGO_TARGET_DIR:-target}/release/amigops"
 
 printf '\n## SIGKILL at every request, before and after it is processed\n\n'
-cargo test --test suite kill:: -- --nocapture 2>&1 | told '^kill: |^test result'
+figures '^kill: |^test result' cargo test --test suite kill:: -- --nocapture
 
 printf '\n## Each fault over real HTTP, and two runs at once\n\n'
-cargo test --test suite faults:: 2>&1 | told '^test result'
-cargo test --test suite two_runs:: 2>&1 | told '^test result'
+figures '^test result' cargo test --test suite faults::
+figures '^test result' cargo test --test suite two_runs::

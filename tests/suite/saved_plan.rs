@@ -255,6 +255,17 @@ fn a_plan_is_bound_to_its_environment_and_its_manifests() {
     lab.run(&["apply", "plan.json"]).expect(0);
 }
 
+/// It is not waited for: no signal would end that.
+#[cfg(unix)]
+#[test]
+fn a_pipe_that_nobody_writes_to_is_no_plan() {
+    let lab = Lab::new("{}");
+    let pipe = lab.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let run = lab.run(&["apply", "pipe"]).expect(1);
+    assert!(run.stderr.contains("`pipe` is not a plan: it is no file"), "{}", run.stderr);
+}
+
 #[test]
 fn what_is_no_plan_is_not_applied() {
     let lab = saved(Api::Classic);

@@ -12,7 +12,7 @@ use super::around::bounded;
 use super::escape::{code, code_within, fence, label, prose};
 use super::fit::{fill, share};
 use super::lists::{removal, removals};
-use crate::apply::{Counts, Outcome, Report, StopReason};
+use crate::apply::{Counts, Outcome, Report};
 use crate::model::{ServiceId, ServiceName};
 use crate::plan::{Action, Origin, Plan, ServiceKind, ServicePlan};
 use crate::report::outcomes::{FOLLOWS, GO_ON, KNOWN_AGAIN, Left, Why, describe, left};
@@ -41,6 +41,8 @@ pub enum Verdict {
     Declined,
     /// It was told to stop.
     Interrupted,
+    /// Its time was over, before anything was begun or on the way.
+    OutOfTime,
     /// All steps are done, and the live state is not as declared.
     NotConverged,
     /// An error kept it from its beginning, or from reading the live state back.
@@ -57,6 +59,8 @@ pub struct Ended<'a> {
     pub environment: Option<&'a str>,
     /// The plan and where it is from; none where there was none.
     pub planned: Option<(&'a Plan, &'a Origin)>,
+    /// Whether a step was begun, whatever became of it.
+    pub has_begun: bool,
     /// How each step ended; empty where none was begun.
     pub report: &'a Report,
     /// Whether the live state is as the plan wanted it; none where it was not read back.
@@ -102,35 +106,33 @@ pub fn render(ended: &Ended<'_>) -> String {
 }
 
 fn verdict(ended: &Ended<'_>) -> String {
-    let begun = !ended.report.outcomes.is_empty();
+    let begun = ended.has_begun;
     let complete = begun && ended.report.is_complete();
-    let out_of_time = ended.report.stopped == Some(StopReason::Timeout);
+    // Whatever the verdict: where something was begun, nobody says that nothing was changed.
+    let kept =
+        if begun { "what is done is kept; plan and apply again to go on" } else { "nothing was changed" };
     let (word, means) = match ended.verdict {
         Verdict::Applied => ("Applied", "everything is done"),
         Verdict::NothingToDo => ("Nothing to do", "everything is as declared"),
-        Verdict::InPart if out_of_time && complete => {
-            ("Out of time", "every step is done, and there was no time left to read the live state back")
-        }
-        Verdict::InPart if out_of_time => {
-            ("Out of time", "what is done is kept; plan and apply again to go on")
-        }
         Verdict::InPart => {
             ("Applied in part", "some steps failed, the rest is done and kept; plan and apply again to go on")
         }
-        Verdict::Refused => ("Refused", "nothing was changed"),
-        Verdict::Declined => ("Not approved", "nothing was changed"),
+        Verdict::Refused => ("Refused", kept),
+        Verdict::Declined => ("Not approved", kept),
         Verdict::Interrupted if complete => ("Interrupted", "every step is done"),
-        Verdict::Interrupted if begun => {
-            ("Interrupted", "what is done is kept; plan and apply again to go on")
-        }
-        Verdict::Interrupted => ("Interrupted", "nothing was changed"),
+        Verdict::Interrupted => ("Interrupted", kept),
+        Verdict::OutOfTime if complete => (
+            "Applied, and out of time",
+            "every step is done, and there was no time left to read the live state back",
+        ),
+        Verdict::OutOfTime => ("Out of time", kept),
         Verdict::NotConverged => {
             ("Applied, and not converged", "every step is done, and the live state is not as declared")
         }
         Verdict::Failed if complete => {
             ("Applied, and failed thereafter", "every step is done; what came after them is an error")
         }
-        Verdict::Failed => ("Failed", "nothing was changed"),
+        Verdict::Failed => ("Failed", kept),
     };
     let code = ended.exit_code;
     match ended.verdict {
@@ -150,7 +152,7 @@ fn table(plan: &Plan, report: &Report) -> String {
         kinds.map(|kind| of(kind).filter(|shown| !done || is_done(shown)).count().to_string()).join(" | ")
     };
     format!(
-        "| services | create | change | replace | retire |\n|---|--:|--:|--:|--:|\n| planned | {} |\n| done | {} |",
+        "| services | create | change | replace | retire |\n|---|--:|--:|--:|--:|\n| planned | {} |\n| done in full | {} |",
         row(false),
         row(true)
     )

@@ -15,6 +15,7 @@ fn told<'a>(change: impl FnOnce(&mut Ended<'a>)) -> String {
         exit_code: 1,
         environment: Some("production"),
         planned: None,
+        has_begun: false,
         report: Box::leak(Box::default()),
         converged: None,
         ids: Box::leak(Box::default()),
@@ -24,6 +25,7 @@ fn told<'a>(change: impl FnOnce(&mut Ended<'a>)) -> String {
         took: std::time::Duration::from_millis(40),
     };
     change(&mut ended);
+    ended.has_begun |= !ended.report.outcomes.is_empty();
     let text = render(&ended);
     check(&text);
     assert!(text.len() < MOST, "{}", text.len());
@@ -52,7 +54,7 @@ fn everything_at_once() {
     | services | create | change | replace | retire |
     |---|--:|--:|--:|--:|
     | planned | 1 | 4 | 2 | 1 |
-    | done | 0 | 0 | 0 | 1 |
+    | done in full | 0 | 0 | 0 | 1 |
 
     4 of 16 steps done, 2 failed, 8 not attempted, 2 unknown.
 
@@ -143,7 +145,7 @@ fn a_run_that_is_done() {
     | services | create | change | replace | retire |
     |---|--:|--:|--:|--:|
     | planned | 1 | 4 | 2 | 1 |
-    | done | 1 | 4 | 2 | 1 |
+    | done in full | 1 | 4 | 2 | 1 |
 
     16 of 16 steps done, 0 failed, 0 not attempted.
 
@@ -161,23 +163,30 @@ fn a_run_that_is_done() {
 fn a_run_that_is_stopped_is_told_by_how_far_it_came() {
     let (done, left) = (Outcome::Done(None), Outcome::Stopped(StopReason::Timeout));
     let table = [
-        (Verdict::Interrupted, StopReason::Interrupt, &done, "Interrupted", "every step is done"),
-        (
-            Verdict::InPart,
-            StopReason::Timeout,
-            &done,
-            "Out of time",
-            "every step is done, and there was no time",
-        ),
-        (Verdict::InPart, StopReason::Timeout, &left, "Out of time", "what is done is kept"),
-        (Verdict::Failed, StopReason::Timeout, &done, "Applied, and failed thereafter", "every step is done"),
-        (Verdict::Failed, StopReason::Timeout, &left, "Failed", "nothing was changed"),
+        (Verdict::Interrupted, &done, "Interrupted", "every step is done"),
+        (Verdict::OutOfTime, &done, "Applied, and out of time", "every step is done, and there was no time"),
+        (Verdict::OutOfTime, &left, "Out of time", "what is done is kept"),
+        (Verdict::Failed, &done, "Applied, and failed thereafter", "every step is done"),
     ];
-    for (verdict, reason, outcome, word, means) in table {
+    for (verdict, outcome, word, means) in table {
         let outcomes = [(StepId(1), outcome.clone())].into();
-        let report = crate::apply::Report { outcomes, stopped: Some(reason) };
+        let report = crate::apply::Report { outcomes, stopped: None };
         let text = told(|ended| (ended.verdict, ended.exit_code, ended.report) = (verdict, 9, &report));
         assert!(text.contains(&format!("> **{word}.** Exit code 9: {means}")), "{text}");
+    }
+}
+
+/// Whatever a run ends with, and whether anything is known of what it has begun.
+#[test]
+fn where_a_step_was_begun_nobody_says_that_nothing_was_changed() {
+    for verdict in
+        [Verdict::Refused, Verdict::Declined, Verdict::Interrupted, Verdict::OutOfTime, Verdict::Failed]
+    {
+        let says_nothing = |has_begun| {
+            let text = told(|ended| (ended.verdict, ended.has_begun) = (verdict, has_begun));
+            text.contains("nothing was changed")
+        };
+        assert_eq!((says_nothing(false), says_nothing(true)), (true, false), "{verdict:?}");
     }
 }
 
@@ -192,6 +201,8 @@ fn every_verdict_with_its_exit_code() {
         (Verdict::Declined, 1, false),
         (Verdict::Interrupted, 130, true),
         (Verdict::Interrupted, 130, false),
+        (Verdict::OutOfTime, 4, true),
+        (Verdict::OutOfTime, 1, false),
         (Verdict::NotConverged, 1, true),
         (Verdict::Failed, 1, false),
     ]
@@ -213,6 +224,8 @@ fn every_verdict_with_its_exit_code() {
     > **Not approved.** Exit code 1: nothing was changed.
     > **Interrupted.** Exit code 130: what is done is kept; plan and apply again to go on.
     > **Interrupted.** Exit code 130: nothing was changed.
+    > **Out of time.** Exit code 4: what is done is kept; plan and apply again to go on.
+    > **Out of time.** Exit code 1: nothing was changed.
     > **Applied, and not converged.** Exit code 1: every step is done, and the live state is not as declared.
     > **Failed.** Exit code 1: nothing was changed.
     ");

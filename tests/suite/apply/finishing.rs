@@ -111,7 +111,7 @@ fn who_is_added_to_a_behavior_set_meanwhile_stays_in_it() {
             .unwrap();
         answer_with(503, "retry-after", "1", r#"{"detail":"maintenance"}"#)
     });
-    lab.apply().expect(0);
+    lab.run(&["apply", "--auto-approve", "--parallelism", "1"]).expect(0);
     let world = lab.server.world();
     let sets = world.organization(ORGANIZATION).unwrap().behavior_sets();
     assert!(sets.iter().all(|set| set.applied_to_services.contains(&other)));

@@ -1,13 +1,14 @@
 //! Signals: what is under way is brought to its end, what is left is said, and a later run goes on.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use amigops::emulator::Fault;
+use serde_json::{Value, json};
 
 use super::{EMPTY, service, services};
-use crate::harness::{Lab, is_create};
+use crate::harness::{Lab, Run, is_create};
 use crate::on_both_apis;
 
 /// Two signals while a create waits for its answer.
@@ -72,4 +73,114 @@ on_both_apis! {
         lab.apply().expect(0);
         assert_eq!(lab.services().len(), 1);
     }
+
+    fn a_signal_while_the_live_state_is_read_ends_the_run_at_once_and_is_told(api: Api) {
+        let lab = Lab::on(api, EMPTY);
+        lab.manifests(&service("Desk", ""));
+        lab.run(&["plan", "--out", "plan.json"]).expect(0);
+        // A plan that was not begun is not marked: it is applied twice here, and a third time.
+        for signal in ["INT", "TERM"] {
+            let hooks = Arc::clone(&lab.hooks);
+            lab.before(move |request| {
+                let is_read = request.method == "GET";
+                is_read.then(|| {
+                    hooks.signal(signal);
+                    late()
+                })
+            });
+            for what in [&["--auto-approve"][..], &["plan.json"]] {
+                let began = Instant::now();
+                let run = ended(&lab, what, 130);
+                assert!(began.elapsed() < LATE, "{:?}", began.elapsed());
+                assert_eq!(run.stdout.lines().count(), 1, "{}", run.stdout);
+                assert!(run.stderr.contains("interrupted: nothing was changed"), "{}", run.stderr);
+                assert!(!run.stderr.contains("in flight"), "{}", run.stderr);
+            }
+        }
+        assert_eq!(lab.writes(), []);
+        lab.unhook();
+        lab.run(&["apply", "plan.json"]).expect(0);
+    }
+
+    fn a_signal_while_the_live_state_is_read_back_is_told_everywhere(api: Api) {
+        let lab = Lab::on(api, EMPTY);
+        lab.manifests(&service("Desk", ""));
+        let hooks = Arc::clone(&lab.hooks);
+        let created = AtomicBool::new(false);
+        lab.before(move |request| {
+            created.fetch_or(is_create(request), Ordering::SeqCst);
+            let is_read_back = created.load(Ordering::SeqCst) && request.method == "GET";
+            is_read_back.then(|| {
+                hooks.signal("INT");
+                late()
+            })
+        });
+        let began = Instant::now();
+        let run = lab.run(&["apply", "--auto-approve", "--format", "json"]).expect(130);
+        assert!(began.elapsed() < LATE, "{:?}", began.elapsed());
+        let last = last(&run);
+        let told = (&last["done"], &last["interrupted"], &last["timed_out"], &last["converged"]);
+        assert_eq!(told, (&json!(1), &json!(true), &json!(false), &Value::Null), "{last}");
+        assert!(run.stderr.contains("Applied: 1 step · not read back"), "{}", run.stderr);
+        assert!(!run.stderr.contains("in flight"), "{}", run.stderr);
+    }
+
+    fn a_first_signal_after_the_time_is_over_ends_at_once_and_is_no_second_one(api: Api) {
+        let lab = Lab::on(api, EMPTY);
+        lab.manifests(&service("Desk", ""));
+        let hooks = Arc::clone(&lab.hooks);
+        lab.before(move |request| {
+            if !is_create(request) {
+                return None;
+            }
+            let hooks = Arc::clone(&hooks);
+            std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_millis(2_500));
+                hooks.signal("TERM");
+            });
+            Some(Fault::Delay { millis: 10_000 })
+        });
+        let run = lab.run(&["apply", "--auto-approve", "--format", "json", "--timeout", "1500ms"]).expect(130);
+        assert!(run.stderr.contains("interrupted: stopped at once; requests in flight may"), "{}", run.stderr);
+        let last = last(&run);
+        assert_eq!((&last["interrupted"], &last["timed_out"]), (&json!(true), &json!(true)), "{last}");
+    }
+}
+
+const LATE: Duration = Duration::from_secs(4);
+
+fn late() -> Fault {
+    Fault::Delay { millis: LATE.as_millis() as u64 }
+}
+
+fn last(run: &Run) -> Value {
+    serde_json::from_str(run.stdout.lines().last().expect("a line")).expect("JSON")
+}
+
+/// Applies what ends with this code before its first step, and checks what is told of it.
+#[track_caller]
+fn ended(lab: &Lab, what: &[&str], code: i32) -> Run {
+    lab.write("summary.md", "");
+    let run =
+        lab.run(&[&["apply", "--format", "json", "--summary", "summary.md"], what].concat()).expect(code);
+    check_ended(lab, &run, code);
+    run
+}
+
+/// Checks that programs and the summary are told that a run ended with this code before its first step.
+#[track_caller]
+pub(super) fn check_ended(lab: &Lab, run: &Run, code: i32) {
+    let last = last(run);
+    assert_eq!(
+        (&last["type"], &last["exit_code"], &last["done"]),
+        (&json!("result"), &json!(code), &json!(0))
+    );
+    assert_eq!(
+        (&last["interrupted"], &last["timed_out"]),
+        (&json!(code == 130), &json!(code != 130)),
+        "{last}"
+    );
+    let summary = std::fs::read_to_string(lab.path().join("summary.md")).expect("a summary");
+    let word = if code == 130 { "Interrupted" } else { "Out of time" };
+    assert!(summary.contains(&format!("**{word}.** Exit code {code}: nothing was changed.")), "{summary}");
 }

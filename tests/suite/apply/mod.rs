@@ -1,5 +1,7 @@
 //! What else an apply meets: lost answers, limits, expired tokens, other owners, interrupts.
 
+#[cfg(unix)]
+mod asked;
 mod finishing;
 mod interrupts;
 mod json;

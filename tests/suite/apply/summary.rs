@@ -33,7 +33,7 @@ on_both_apis! {
         let sent = lab.hooks.count();
         assert!(text.contains("**Applied.** Exit code 0: everything is done."), "{text}");
         assert!(text.contains(&format!("Read back: **converged** · {sent} requests · ")), "{text}");
-        assert!(text.contains("| done | 1 | 0 | 0 | 0 |") && text.contains("1 of 1 step done"), "{text}");
+        assert!(text.contains("| done in full | 1 | 0 | 0 | 0 |") && text.contains("1 of 1 step done"), "{text}");
         assert!(text.contains(&format!("### Created: 1\n\n- `Desk`: `{}`", lab.active("Desk").id)), "{text}");
         let (_, text) = summed_up(&lab, &["--auto-approve"], 0);
         assert!(text.contains("**Nothing to do.**") && !text.contains("###"), "{text}");

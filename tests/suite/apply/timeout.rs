@@ -52,6 +52,7 @@ on_both_apis! {
         let run = lab.run(&[&args[..], &["--format", "json"]].concat()).expect(1);
         let last = last(&run);
         assert_eq!((&last["done"], &last["not_attempted"], &last["exit_code"]), (&json!(3), &json!(0), &json!(1)), "{}", run.stdout);
+        assert_eq!((&last["timed_out"], &last["interrupted"]), (&json!(true), &json!(false)), "{last}");
         lab.unhook();
         lab.expect_converged();
     }
@@ -68,7 +69,7 @@ on_both_apis! {
         let last = last(&run);
         assert_eq!((&last["timed_out"], &last["failed"], &last["interrupted"]), (&json!(true), &json!(0), &json!(false)));
         let done = last["done"].as_u64().expect("a number");
-        assert!(done >= 20 && done < 70, "{last}");
+        assert!((20..70).contains(&done), "{last}");
         assert_eq!(lab.services().len() as u64, done);
         assert!(lab.server.requests().iter().all(|request| request.status != Some(429)));
     }
@@ -110,7 +111,13 @@ on_both_apis! {
             }
             if created.load(Ordering::SeqCst) { late_reads(request) } else { None }
         });
-        let run = lab.run(&["apply", "--auto-approve", "--timeout", "1500ms"]).expect(1);
+        let args = ["apply", "--auto-approve", "--timeout", "1500ms", "--format", "json", "--summary", "summary.md"];
+        let run = lab.run(&args).expect(1);
+        let last = last(&run);
+        assert_eq!((&last["done"], &last["timed_out"], &last["converged"]), (&json!(1), &json!(true), &Value::Null));
+        let summary = std::fs::read_to_string(lab.path().join("summary.md")).expect("a summary");
+        let words = "> **Applied, and out of time.** Exit code 1: every step is done, and there was no time left to";
+        assert!(summary.contains(words), "{summary}");
         assert!(run.stderr.contains("Applied: 1 step · not read back"), "{}", run.stderr);
         assert!(run.stderr.contains("out of time"), "{}", run.stderr);
         lab.unhook();
@@ -139,7 +146,7 @@ on_both_apis! {
 #[test]
 fn times_that_are_none_are_refused() {
     let lab = Lab::new(EMPTY);
-    for time in ["soon", "0s", "-5s", ""] {
+    for time in ["soon", "0s", "-5s", "", "9223372036854775807s"] {
         let run = lab.run(&["plan", &format!("--timeout={time}")]).expect(1);
         assert!(run.stderr.contains("a time such as 90s, 10m or 1h 30m"), "{time}: {}", run.stderr);
     }

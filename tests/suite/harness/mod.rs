@@ -111,9 +111,14 @@ impl Hooks {
     pub(crate) fn signal(&self, name: &str) {
         let id = self.child.lock().unwrap().as_ref().map(Child::id);
         if let Some(id) = id {
-            Command::new("kill").arg(format!("-{name}")).arg(id.to_string()).status().unwrap();
+            signal(id, name);
         }
     }
+}
+
+/// A signal to a process that a test has begun.
+pub(crate) fn signal(id: u32, name: &str) {
+    Command::new("kill").arg(format!("-{name}")).arg(id.to_string()).status().unwrap();
 }
 
 /// An answer without headers, instead of the server's.
@@ -275,14 +280,20 @@ impl Lab {
         run
     }
 
-    fn run_unwatched(&self, args: &[&str], variables: &[(&str, &str)]) -> Run {
-        self.hooks.count.store(0, Ordering::SeqCst);
+    /// The binary in the project, with what it needs to get in.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = amigops(&self.path());
         command.args(args).envs([
             ("AMIGO_API_KEY", "s3cret-key"),
             ("AMIGO_API_KEY_ID", "key-id"),
             ("AMIGO_USER_ID", "user-1"),
         ]);
+        command
+    }
+
+    fn run_unwatched(&self, args: &[&str], variables: &[(&str, &str)]) -> Run {
+        self.hooks.count.store(0, Ordering::SeqCst);
+        let mut command = self.command(args);
         command.envs(variables.iter().copied());
         let mut child = command.spawn().unwrap();
         let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
