@@ -14,7 +14,7 @@ use super::fit::{fill, share};
 use super::lists::{removal, removals};
 use crate::apply::{Counts, Outcome, Report};
 use crate::model::{ServiceId, ServiceName};
-use crate::plan::{Action, Origin, Plan, ServiceKind, ServicePlan};
+use crate::plan::{Action, Origin, Plan, ServiceKind, ServicePlan, Step};
 use crate::report::outcomes::{FOLLOWS, GO_ON, KNOWN_AGAIN, Left, Why, describe, left};
 use crate::report::progress::seconds;
 use crate::report::text::count;
@@ -262,7 +262,7 @@ fn removed(plan: &Plan, ended: &Ended<'_>) -> List {
     List {
         title: "Removed",
         meaning: Vec::new(),
-        items: removed.map(|step| removal(step).sentence).collect(),
+        items: removed.map(|step| removal(step).sentence + &successor(step, ended.ids)).collect(),
     }
 }
 
@@ -297,5 +297,15 @@ fn lists(out: &mut String, lists: &[List]) {
             );
         }
         out.push('\n');
+    }
+}
+
+/// Who serves a name instead of the service that goes, where a hand-over came before: applications that hold the old
+/// id need the new one, whichever run it was that made it.
+fn successor(step: &Step, ids: &BTreeMap<ServiceName, ServiceId>) -> String {
+    let Action::Retire { id: old, .. } = &step.action else { return String::new() };
+    match ids.get(&step.service) {
+        Some(new) if new != old => format!(" → {}", code(new.as_str())),
+        _ => String::new(),
     }
 }
