@@ -52,7 +52,7 @@ fn every_end_with_its_reason_and_what_to_do() {
     · Health Coach: apply behavior set Emergency: not attempted: the run was interrupted
     · Health Coach: hand over: not attempted: waits for `Health Coach: create, inactive`, which failed
     · Meet & Greet: create: not attempted: the run was interrupted
-    · Meet & Greet: write version set staging: not attempted: waits for `Meet & Greet: create`, which was not attempted
+    · Meet & Greet: write version set staging: not attempted: the run was interrupted
     · Half Done: deactivate: not attempted: the run was interrupted
     · Health Coach: deactivate: not attempted: the run was interrupted
     Interrupted: 3 of 16 steps done, 2 failed, 9 not attempted, 2 unknown · not read back
