@@ -13,11 +13,11 @@ pub enum StepFailure {
     /// A request failed.
     #[error("{0}")]
     Request(#[from] ApiError),
-    /// The new service could not be activated.
-    #[error("{activation}; {undo}")]
+    /// A hand-over failed after it had begun.
+    #[error("{cause}; {undo}")]
     HandOver {
-        /// Why.
-        activation: ApiError,
+        /// Why: the rename of the old service, or the activation of the new one.
+        cause: ApiError,
         /// What became of the old service.
         undo: Undo,
     },
@@ -71,7 +71,7 @@ impl StepFailure {
     /// What to do next.
     pub fn hints(&self) -> &[String] {
         match self {
-            Self::Request(error) | Self::HandOver { activation: error, .. } => &error.hints,
+            Self::Request(error) | Self::HandOver { cause: error, .. } => &error.hints,
             Self::Rival { .. } | Self::Unexpected { .. } => &[],
         }
     }

@@ -237,8 +237,8 @@ impl<'a, A: WriteApi> Runner<'a, A> {
                 Err(failure) => failure,
             };
             let passing = match &failure {
-                StepFailure::HandOver { activation, undo: Undo::Done } => {
-                    matches!(activation.status(), Some(429 | 503))
+                StepFailure::HandOver { cause, undo: Undo::Done } => {
+                    matches!(cause.status(), Some(429 | 503))
                 }
                 _ => false,
             };
@@ -276,11 +276,12 @@ impl<'a, A: WriteApi> Runner<'a, A> {
         if let Some(rename) = rename
             && let Err(error) = self.update(api, old, rename, Some(&reserved)).await
         {
-            // Perhaps it was renamed all the same, and then nobody has the name: it is given back unasked.
-            if error.may_have_happened() {
-                self.give_back(old, old_name, &reserved).await.ok();
+            if !error.may_have_happened() {
+                return Err(error.into());
             }
-            return Err(error.into());
+            // Perhaps it was renamed all the same, and then nobody has the name: it is given back unasked.
+            let undo = self.undo(old, old_name, &reserved).await;
+            return Err(StepFailure::HandOver { cause: error, undo });
         }
         let Err(activation) = self.update(api, new, activate, Some(&reserved)).await else { return Ok(()) };
         let must_look = activation.may_have_happened() || activation.status() == Some(409);
@@ -289,7 +290,7 @@ impl<'a, A: WriteApi> Runner<'a, A> {
             Some(Ok(seen)) => Some(seen),
             // Somebody may have the name by now: to give it back could make a namesake.
             Some(Err(error)) => {
-                return Err(StepFailure::HandOver { activation, undo: Undo::Unseen(Box::new(error)) });
+                return Err(StepFailure::HandOver { cause: activation, undo: Undo::Unseen(Box::new(error)) });
             }
         };
         // One that only takes the name, and stays inactive, is done when it has the name.
@@ -308,22 +309,14 @@ impl<'a, A: WriteApi> Runner<'a, A> {
             if &holder.id != old {
                 self.set_aside(new, seen.as_deref().unwrap_or_default()).await.ok();
             }
-            return Err(StepFailure::HandOver { activation, undo: Undo::Taken(holder.id.clone()) });
+            return Err(StepFailure::HandOver { cause: activation, undo: Undo::Taken(holder.id.clone()) });
         }
-        let undo = match self.give_back(old, old_name, &reserved).await {
-            Ok(()) => Undo::Done,
-            Err(error) => Undo::Failed(Box::new(error)),
-        };
-        Err(StepFailure::HandOver { activation, undo })
+        let undo = self.undo(old, old_name, &reserved).await;
+        Err(StepFailure::HandOver { cause: activation, undo })
     }
 
     /// Gives the old service its name back: nobody has it now.
-    async fn give_back(
-        &self,
-        old: &ServiceId,
-        name: &ServiceName,
-        reserved: &Reservation,
-    ) -> Result<(), ApiError> {
+    async fn undo(&self, old: &ServiceId, name: &ServiceName, reserved: &Reservation) -> Undo {
         let restore = ServiceUpdate { name: Some(name.clone()), ..ServiceUpdate::default() };
         let (api, began) = (&self.finishing, Instant::now());
         let mut tried = self.update(api, old, &restore, Some(reserved)).await;
@@ -338,7 +331,10 @@ impl<'a, A: WriteApi> Runner<'a, A> {
             tokio::time::sleep(pause).await;
             tried = self.update(api, old, &restore, None).await;
         }
-        tried
+        match tried {
+            Ok(()) => Undo::Done,
+            Err(error) => Undo::Failed(Box::new(error)),
+        }
     }
 }
 
