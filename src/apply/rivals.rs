@@ -49,14 +49,10 @@ impl<A: WriteApi> Runner<'_, A> {
     pub(super) async fn set_twins_aside(&self, new: &NewService, id: &ServiceId) {
         let Ok(seen) = self.finishing.services().await else { return };
         let ours = self.created();
-        let twins = seen.iter().filter(|service| {
-            &service.id != id
-                && service.name == new.name
-                && service.tags.get(TAG_REPLACES) == new.tags.get(TAG_REPLACES)
-                && !self.known.contains(&service.id)
-                && !ours.contains(&service.id)
-        });
-        for twin in twins {
+        let is_twin = |service: &&LiveService| {
+            self.is_product_of(new, service) && &service.id != id && !ours.contains(&service.id)
+        };
+        for twin in seen.iter().filter(is_twin) {
             self.set_aside(&twin.id, &seen).await.ok();
         }
     }

@@ -176,16 +176,20 @@ impl<'a, A: WriteApi> Runner<'a, A> {
     async fn find(&self, new: &NewService) -> Result<Option<ServiceId>, ApiError> {
         let ours = self.created();
         let services = self.finishing.services().await?;
-        let found = services.into_iter().find(|service| {
-            service.name == new.name
-                && service.active == new.active
-                && service.agent == new.agent
-                && service.context_graph == new.context_graph
-                && service.tags.get(TAG_REPLACES) == new.tags.get(TAG_REPLACES)
-                && !self.known.contains(&service.id)
-                && !ours.contains(&service.id)
-        });
-        Ok(found.map(|service| service.id))
+        let mut made = services.into_iter().filter(|service| self.is_product_of(new, service));
+        Ok(made.find(|service| !ours.contains(&service.id)).map(|service| service.id))
+    }
+
+    /// Whether a service may be what a create made: it looks like that, has all its tags, ours among them, and wasn't
+    /// there before. Somebody else's of the same name is none of our business.
+    pub(super) fn is_product_of(&self, new: &NewService, service: &LiveService) -> bool {
+        service.name == new.name
+            && service.active == new.active
+            && service.agent == new.agent
+            && service.context_graph == new.context_graph
+            && service.tags.get(TAG_REPLACES) == new.tags.get(TAG_REPLACES)
+            && new.tags.iter().all(|(key, value)| service.tags.get(key) == Some(value))
+            && !self.known.contains(&service.id)
     }
 
     /// Changes a service; when the answer to a new name is lost, looks whether it has the name before it is

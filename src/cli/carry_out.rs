@@ -211,14 +211,15 @@ impl<'a> Run<'a> {
     /// later: another run may be clearing up, or the API may show late what it did.
     async fn read_back(&self, report: &Report) -> Result<(Snapshot, Plan), Failure> {
         let read = || self.prepared.plan(self.prepared.connection.read());
-        let differs = match read().await {
-            Ok((_, rest)) if report.is_complete() && !is_enough(self.scope, self.plan, &rest) => true,
-            Err(Failure::Plan(_)) if report.is_complete() => true,
-            result => return result,
+        let first = read().await;
+        let differs = match &first {
+            Ok((_, rest)) => !is_enough(self.scope, self.plan, rest),
+            Err(failure) => matches!(failure, Failure::Plan(_)),
         };
-        if differs {
-            tokio::time::sleep(READ_AGAIN_AFTER).await;
+        if !(differs && report.is_complete()) {
+            return first;
         }
+        tokio::time::sleep(READ_AGAIN_AFTER).await;
         read().await
     }
 

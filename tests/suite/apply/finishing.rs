@@ -89,6 +89,26 @@ on_both_apis! {
 }
 
 #[test]
+fn somebody_elses_service_of_the_name_is_left_alone_when_a_create_is_sent_again() {
+    let lab = Arc::new(Lab::on(Api::Classic, TEMPLATE));
+    lab.manifests(&service("Desk", "active: false\n"));
+    let template = lab.services().remove(0);
+    let (weak, met) = (Arc::downgrade(&lab), AtomicU64::new(0));
+    lab.before(move |request| {
+        if !is_create(request) || met.fetch_add(1, Ordering::SeqCst) > 0 {
+            return None;
+        }
+        let console = Service { id: String::new(), name: "Desk".to_owned(), ..template.clone() };
+        weak.upgrade().unwrap().add(console);
+        Some(Fault::LoseRequest)
+    });
+    lab.apply();
+    let theirs: Vec<_> = lab.services().into_iter().filter(|service| service.tags.is_empty()).collect();
+    assert_eq!(theirs.len(), 2, "{theirs:#?}");
+    assert!(theirs.iter().any(|service| service.name == "Desk"), "{theirs:#?}");
+}
+
+#[test]
 fn who_is_added_to_a_behavior_set_meanwhile_stays_in_it() {
     let lab = Arc::new(replacement::lab(Api::Classic, "Coach Noor", ""));
     let other =
