@@ -58,6 +58,10 @@ impl ReadApi for AnyApi {
         ask!(self.service(id))
     }
 
+    async fn services_by_id(&self, ids: &BTreeSet<ServiceId>) -> Result<Vec<LiveService>, ApiError> {
+        ask!(self.services_by_id(ids))
+    }
+
     async fn agents(&self, need: &Need<AgentId>) -> Result<Catalog<AgentId>, ApiError> {
         ask!(self.agents(need))
     }

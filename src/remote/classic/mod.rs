@@ -127,6 +127,20 @@ impl ReadApi for Classic {
         Ok(read.into_iter().map(wire::Service::into_live).find(|service| &service.id == id))
     }
 
+    async fn services_by_id(&self, ids: &BTreeSet<ServiceId>) -> Result<Vec<LiveService>, ApiError> {
+        let ids: Vec<&ServiceId> = ids.iter().collect();
+        let mut services = Vec::new();
+        for chunk in ids.chunks(IDS_A_REQUEST) {
+            let filter: Vec<_> = chunk.iter().map(|id| ("id", id.as_str().to_owned())).collect();
+            let read =
+                self.pages::<Services>(Endpoint::ListServices, &self.path("service/"), &filter).await?;
+            // A server that ignores the filter answers with all services.
+            let wanted = read.into_iter().map(wire::Service::into_live);
+            services.extend(wanted.filter(|service| chunk.contains(&&service.id)));
+        }
+        Ok(services)
+    }
+
     async fn agents(&self, need: &Need<AgentId>) -> Result<Catalog<AgentId>, ApiError> {
         self.catalog::<Agents, _>(Endpoint::ListAgents, &self.path("organization/agent"), need).await
     }

@@ -223,6 +223,14 @@ impl ReadApi for Platform {
         }
     }
 
+    async fn services_by_id(&self, ids: &BTreeSet<ServiceId>) -> Result<Vec<LiveService>, ApiError> {
+        let mut services = Vec::new();
+        for id in ids {
+            services.extend(self.service(id).await?);
+        }
+        Ok(services)
+    }
+
     async fn agents(&self, need: &Need<AgentId>) -> Result<Catalog<AgentId>, ApiError> {
         self.catalog((Endpoint::ListAgents, Endpoint::GetAgent), &self.path("agents"), need).await
     }
