@@ -5,6 +5,7 @@ pub(crate) mod build;
 mod cases;
 mod causes;
 mod causes_of_services;
+mod former;
 pub(crate) mod generate;
 mod looking;
 mod new_services;
