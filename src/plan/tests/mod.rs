@@ -13,3 +13,4 @@ mod platform;
 mod platform_replacements;
 mod properties;
 mod replacements;
+mod sequences;
