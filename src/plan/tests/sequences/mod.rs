@@ -16,6 +16,7 @@ use play::Fault;
 
 /// Plays four times as many sequences as `PROPTEST_CASES` says (256, if it says nothing); of each kind of fault the first
 /// is shown, made smaller.
+#[allow(clippy::disallowed_macros, reason = "what a test prints is shown with --nocapture only")]
 fn play_all(api: Api) {
     let count = 4 * Config::default().cases;
     let mut runner = TestRunner::deterministic();

@@ -60,7 +60,7 @@ impl Server {
     fn new_id(&mut self) -> ServiceId {
         self.ids += 1;
         // Some ids share their first digits, so that short forms of them are not unique.
-        let first = if self.ids % 3 == 0 { 0x65f0c1 } else { 0x10_0000 + self.ids * 7919 };
+        let first = if self.ids.is_multiple_of(3) { 0x65f0c1 } else { 0x10_0000 + self.ids * 7919 };
         ServiceId::new(format!("{first:06x}{:018x}", self.ids))
     }
 
