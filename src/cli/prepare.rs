@@ -160,7 +160,7 @@ impl Prepared {
         if violations.is_empty() {
             return self.with_causes(api, snapshot, plan).await;
         }
-        let mut failure = Failure::other("the plan breaks its own rules and is not used; nothing was sent")
+        let mut failure = Failure::other("internal error: the plan failed verification; nothing was sent")
             .hint("this is an error of amigops: please report it with the lines below");
         for violation in violations.into_iter().take(10) {
             failure = failure.hint(violation);

@@ -9,8 +9,10 @@ use super::types::{
     Action, Change, Finding, Options, Plan, PlanError, Problem, ProblemKind, Risk, ServiceKind, ServicePlan,
     Step, StepId, Summary, Target,
 };
-use super::{estimate, guardrails, order, orphans, pins, replacement, services};
-use crate::model::{Api, Desired, LiveService, Policy, ServiceId, ServiceName, Snapshot, VersionSetName};
+use super::{estimate, guardrails, half_made, order, orphans, pins, replacement, services};
+use crate::model::{
+    Api, Desired, LiveService, Policy, Retire, ServiceId, ServiceName, Snapshot, VersionSetName,
+};
 
 /// A step before it has its place in the order. Other steps are named by their index in the draft.
 #[derive(Clone, Debug)]
@@ -64,6 +66,8 @@ pub(super) struct Draft<'a> {
     pub(super) replaced: BTreeSet<ServiceId>,
     /// Version sets of replaced services that the new ones are made without.
     pub(super) dropped: BTreeSet<(ServiceName, VersionSetName)>,
+    /// Former services of manifests, and how these retire them.
+    pub(super) former: BTreeMap<&'a ServiceId, Retire>,
     live: BTreeMap<&'a ServiceId, &'a LiveService>,
     names: BTreeSet<&'a ServiceName>,
     /// Inactive services of ours that nothing in this plan is about, by name.
@@ -142,6 +146,7 @@ pub(super) fn draft<'a>(
         pin_checks: Vec::new(),
         replaced: BTreeSet::new(),
         dropped: BTreeSet::new(),
+        former: BTreeMap::new(),
         live: snapshot.services.iter().map(|service| (&service.id, service)).collect(),
         strays: BTreeMap::new(),
         names: snapshot.services.iter().map(|s| &s.name).chain(desired.services.keys()).collect(),
@@ -149,6 +154,7 @@ pub(super) fn draft<'a>(
     let identity =
         identity::identify(desired, &resolved.joins, snapshot, policy, options.api, &mut draft.problems);
     draft.findings.extend(identity.findings);
+    draft.former = identity.former;
     let mut about: BTreeSet<&ServiceId> =
         identity.abandoned.iter().map(|(_, leftover)| &leftover.id).collect();
     about.extend(identity.embodiments.iter().flat_map(Embodiment::services).map(|service| &service.id));
@@ -188,6 +194,7 @@ pub fn plan(
     let resolved = resolved(desired, snapshot);
     let (mut draft, embodiments) = draft(desired, &resolved, snapshot, policy, options);
     let leftovers = leftovers(&mut draft, desired, &embodiments);
+    half_made::give_up_overtaken(&mut draft, desired, &embodiments);
     orphans::renamed(&mut draft, desired, &leftovers.orphans);
     pins::check(&mut draft);
     guardrails::check(&mut draft, desired);

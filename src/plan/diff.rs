@@ -45,10 +45,7 @@ pub(super) fn content(
         }
         _ => wanted.description.clone(),
     };
-    let active = match base {
-        Some(live) if ignored("active") => live.active,
-        _ => wanted.active.unwrap_or_else(|| base.is_none_or(|live| live.active)),
-    };
+    let active = is_active(wanted, base);
     let keyterms = match (base, &wanted.keyterms) {
         (Some(live), _) if ignored("keyterms") => live.keyterms.clone(),
         (Some(live), None) => live.keyterms.clone(),
@@ -70,6 +67,23 @@ pub(super) fn content(
         version_sets: version_sets(wanted, base, policy, api),
         settings: service_settings(wanted, base),
     }
+}
+
+/// Whether a manifest wants its service active, given the live one.
+pub(super) fn is_active(wanted: &DesiredService, base: Option<&LiveService>) -> bool {
+    match base {
+        Some(live) if ignores_active(wanted) => live.active,
+        _ => wanted.active.unwrap_or_else(|| base.is_none_or(|live| live.active)),
+    }
+}
+
+/// Whether a manifest wants its live service inactive, and does not only leave it so.
+pub(super) fn wants_inactive(wanted: &DesiredService) -> bool {
+    wanted.active == Some(false) && !ignores_active(wanted)
+}
+
+fn ignores_active(wanted: &DesiredService) -> bool {
+    wanted.lifecycle.ignore.iter().any(|path| path.0 == ["active"])
 }
 
 /// Platform's settings: the declared ones laid over what is there, member by member.

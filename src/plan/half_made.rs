@@ -4,9 +4,50 @@
 //! be of an old service whose replacement is under way, and fit what the manifest wants; every other one is
 //! given up, so that none is ever taken for a service in use.
 
-use super::identity::Matcher;
-use super::names;
-use crate::model::{DesiredService, LiveService, ServiceName, TAG_REPLACES};
+use std::collections::BTreeSet;
+
+use super::build::Draft;
+use super::identity::{Embodiment, Matcher};
+use super::types::Action;
+use super::{names, replacement};
+use crate::model::{Desired, DesiredService, LiveService, ServiceId, ServiceName, TAG_REPLACES};
+
+/// Gives up unfinished replacements whose old service this plan replaces or deletes for another manifest: only the next
+/// run would see that they came too late.
+pub(super) fn give_up_overtaken(draft: &mut Draft<'_>, desired: &Desired, embodiments: &[Embodiment<'_>]) {
+    let mut known: BTreeSet<&ServiceId> =
+        embodiments.iter().flat_map(Embodiment::services).map(|service| &service.id).collect();
+    let mut replaced: BTreeSet<ServiceId> = BTreeSet::new();
+    let mut given_up: BTreeSet<ServiceId> = BTreeSet::new();
+    for step in &draft.steps {
+        match &step.action {
+            Action::HandOver { old: id, .. } | Action::Retire { id, update: None, .. } => {
+                replaced.insert(id.clone());
+            }
+            Action::Discard { id, .. } => {
+                given_up.insert(id.clone());
+            }
+            _ => {}
+        }
+    }
+    known.extend(&given_up);
+    let is_left = |service: &&LiveService| {
+        let old = service.tags.get(TAG_REPLACES).and_then(Option::as_deref).map(ServiceId::new);
+        !service.active
+            && !known.contains(&service.id)
+            && draft.policy.ownership.owns(&service.tags)
+            && old.is_some_and(|old| replaced.contains(&old))
+    };
+    let mut left: Vec<&LiveService> = draft.snapshot.services.iter().filter(is_left).collect();
+    left.sort_by(|a, b| a.id.cmp(&b.id));
+    for service in left {
+        let wanted = names::replacing_for(service).and_then(|name| desired.services.get(&name));
+        let only = &draft.options.only;
+        if let Some(wanted) = wanted.filter(|wanted| only.is_empty() || only.contains(&wanted.name)) {
+            replacement::discard(draft, wanted, service);
+        }
+    }
+}
 
 impl<'a> Matcher<'a> {
     /// Step 1 of the matching.
@@ -59,10 +100,14 @@ impl<'a> Matcher<'a> {
         // Under a passing name only, where new services have one: whoever has the name itself has had it
         // with its activation, and was deactivated since.
         let own_name = !self.api.inactive_services_hold_names();
+        let gave_name_up =
+            |new: &LiveService| self.replaced_by(new).is_some_and(|old| self.gave_name_up(old));
         names
             .flat_map(|name| {
                 let named = self.by_name.get(name).filter(|_| own_name);
-                named.into_iter().chain(self.replacing_for.get(name)).flatten()
+                // A service that is set aside is another one, unless the one before it waits for it.
+                let aside = self.passing_to.get(name).into_iter().flatten().filter(|new| gave_name_up(new));
+                named.into_iter().chain(self.replacing_for.get(name)).flatten().chain(aside)
             })
             .filter(|new| !new.active && self.owns(new) && !self.claimed.contains(&new.id))
             .filter_map(|new| Some((*new, self.replaced_by(new)?)))
@@ -117,11 +162,19 @@ impl<'a> Matcher<'a> {
 
     /// Whether the old service is one whose replacement has not been finished.
     fn is_under_way(&self, wanted: &DesiredService, old: &LiveService) -> bool {
-        let gave_its_name_up = names::is_replaced(old) && old.active && self.owns(old);
+        // The old one may be a new one itself that has not taken its name yet.
+        let waits_for_it = self.left_for(old).as_ref() == Some(&wanted.name) && self.owns(old);
         let is_set_aside = names::passing_to(old).as_ref() == Some(&wanted.name) && self.owns(old);
         let has_its_name =
             old.name == wanted.name || Some(&old.name) == wanted.lifecycle.renamed_from.as_ref();
-        gave_its_name_up || is_set_aside || has_its_name
+        // An inactive one of another project was never this manifest's.
+        let may_be_ours = old.active || self.policy.ownership.other_owner(&old.tags).is_none();
+        self.gave_name_up(old) || waits_for_it || is_set_aside || (has_its_name && may_be_ours)
+    }
+
+    /// Whether a hand-over has renamed an old service that is still in use.
+    fn gave_name_up(&self, old: &LiveService) -> bool {
+        names::is_replaced(old) && old.active && self.owns(old)
     }
 
     /// The name that the new service of a replacement has yet to take, where its old service has gone out of

@@ -14,9 +14,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::names;
 use super::resolve::Joins;
-use super::types::{Finding, Problem, ProblemKind};
+use super::types::{Finding, Problem};
+use super::{duplicates, former, names};
 use crate::model::{
     Api, Desired, DesiredService, LiveService, Policy, Retire, ServiceId, ServiceName, Snapshot, TAG_REPLACES,
 };
@@ -30,14 +30,14 @@ pub(super) struct Embodiment<'a> {
     pub(super) live: Option<&'a LiveService>,
     /// The new service of a replacement that an earlier run began.
     pub(super) half_made: Option<&'a LiveService>,
-    /// The old service of a finished hand-over that was not retired yet.
-    pub(super) to_retire: Option<&'a LiveService>,
+    /// Services that earlier replacements left and that still have to be retired, the latest first.
+    pub(super) former: Vec<&'a LiveService>,
 }
 
 impl<'a> Embodiment<'a> {
     /// Every live service that has to do with the manifest.
-    pub(super) fn services(&self) -> impl Iterator<Item = &'a LiveService> + use<'a> {
-        [self.live, self.half_made, self.to_retire].into_iter().flatten()
+    pub(super) fn services(&self) -> impl Iterator<Item = &'a LiveService> + use<'a, '_> {
+        [self.live, self.half_made].into_iter().flatten().chain(self.former.iter().copied())
     }
 }
 
@@ -47,6 +47,8 @@ pub(super) struct Identity<'a> {
     pub(super) embodiments: Vec<Embodiment<'a>>,
     /// Half-made replacements that no longer fit, by the manifest whose name they have.
     pub(super) abandoned: Vec<(&'a DesiredService, &'a LiveService)>,
+    /// All former services of manifests, and how these retire them.
+    pub(super) former: BTreeMap<&'a ServiceId, Retire>,
     pub(super) findings: Vec<Finding>,
 }
 
@@ -65,6 +67,7 @@ pub(super) fn identify<'a>(
     matcher.free_names();
     matcher.rings();
     matcher.by_name(problems);
+    problems.extend(duplicates::check(&matcher));
     matcher.finish()
 }
 
@@ -78,13 +81,15 @@ pub(super) struct Matcher<'a> {
     pub(super) api: Api,
     pub(super) desired: &'a Desired,
     joins: &'a BTreeMap<ServiceName, Joins>,
-    policy: &'a Policy,
+    pub(super) policy: &'a Policy,
     pub(super) by_id: BTreeMap<&'a ServiceId, &'a LiveService>,
     pub(super) by_name: BTreeMap<&'a ServiceName, Vec<&'a LiveService>>,
     /// New services of replacements under a passing name, by the name that they are to have.
     pub(super) replacing_for: BTreeMap<ServiceName, Vec<&'a LiveService>>,
+    /// Services that an earlier run set aside, by the name that they are to have.
+    pub(super) passing_to: BTreeMap<ServiceName, Vec<&'a LiveService>>,
     pub(super) claimed: BTreeSet<&'a ServiceId>,
-    matched: BTreeMap<&'a ServiceName, Option<&'a LiveService>>,
+    pub(super) matched: BTreeMap<&'a ServiceName, Option<&'a LiveService>>,
     pub(super) half_made: BTreeMap<&'a ServiceName, &'a LiveService>,
     /// Manifests whose replacement is under way.
     pub(super) replacing: BTreeSet<&'a ServiceName>,
@@ -102,13 +107,17 @@ impl<'a> Matcher<'a> {
     ) -> Self {
         let mut by_name: BTreeMap<&ServiceName, Vec<&LiveService>> = BTreeMap::new();
         let mut replacing_for: BTreeMap<ServiceName, Vec<&LiveService>> = BTreeMap::new();
+        let mut passing_to: BTreeMap<ServiceName, Vec<&LiveService>> = BTreeMap::new();
         for service in &snapshot.services {
             by_name.entry(&service.name).or_default().push(service);
+            if let Some(name) = names::passing_to(service) {
+                passing_to.entry(name).or_default().push(service);
+            }
             if let Some(name) = names::replacing_for(service) {
                 replacing_for.entry(name).or_default().push(service);
             }
         }
-        for services in replacing_for.values_mut() {
+        for services in replacing_for.values_mut().chain(passing_to.values_mut()) {
             services.sort_by(|a, b| a.id.cmp(&b.id));
         }
         for services in by_name.values_mut() {
@@ -122,6 +131,7 @@ impl<'a> Matcher<'a> {
             by_id: snapshot.services.iter().map(|service| (&service.id, service)).collect(),
             by_name,
             replacing_for,
+            passing_to,
             claimed: BTreeSet::new(),
             matched: BTreeMap::new(),
             half_made: BTreeMap::new(),
@@ -167,10 +177,10 @@ impl<'a> Matcher<'a> {
         named.filter(|other| !service.active && is_free(other)).collect()
     }
 
-    /// The service that a tag `replaces` names.
+    /// The service that a tag `replaces` names; none where it names the tagged service itself.
     pub(super) fn replaced_by(&self, service: &LiveService) -> Option<&'a LiveService> {
         let old = service.tags.get(TAG_REPLACES)?.as_deref()?;
-        self.by_id.get(&ServiceId::new(old)).copied()
+        self.by_id.get(&ServiceId::new(old)).copied().filter(|old| old.id != service.id)
     }
 
     /// Step 2: services that an earlier run set aside.
@@ -366,30 +376,15 @@ impl<'a> Matcher<'a> {
                     }
                     self.claim(wanted, live);
                 }
-                Err(candidates) => {
-                    let ids: Vec<&str> = candidates.iter().map(|service| service.id.as_str()).collect();
-                    problems.push(Problem {
-                        kind: ProblemKind::Ambiguous,
-                        service: Some(wanted.name.clone()),
-                        place: Some(wanted.place.clone()),
-                        message: format!(
-                            "{} inactive services of ours are named `{}`: {}",
-                            ids.len(),
-                            wanted.name,
-                            ids.join(", ")
-                        ),
-                        help: vec![
-                            "activate or rename one of them, so that it is clear which is meant".to_owned(),
-                        ],
-                    });
-                }
+                Err(candidates) => problems.push(duplicates::inactive(wanted, &candidates)),
             }
         }
     }
 
-    fn finish(self) -> Identity<'a> {
-        let mut identity =
-            Identity { abandoned: self.abandoned, findings: self.findings, ..Identity::default() };
+    fn finish(mut self) -> Identity<'a> {
+        let (abandoned, findings) = (std::mem::take(&mut self.abandoned), std::mem::take(&mut self.findings));
+        let mut former = former::chains(&self, &self.matched);
+        let mut identity = Identity { abandoned, findings, ..Identity::default() };
         for wanted in self.desired.services.values() {
             let (Some(joins), Some(live)) =
                 (self.joins.get(&wanted.name), self.matched.get(&wanted.name).copied())
@@ -397,21 +392,10 @@ impl<'a> Matcher<'a> {
                 continue;
             };
             let half_made = self.half_made.get(&wanted.name).copied();
-            // One that is only to be deactivated is done with; one that is to be deleted is still there.
-            let deletes = wanted.lifecycle.retire == Retire::Delete;
-            let to_retire = live
-                .and_then(|live| live.tags.get(TAG_REPLACES)?.as_deref())
-                .and_then(|old| self.by_id.get(&ServiceId::new(old)).copied())
-                .filter(|old| {
-                    let owned = self.policy.ownership.owns(&old.tags);
-                    owned && names::is_replaced(old) && !self.claimed.contains(&old.id)
-                })
-                // An active one goes only where its successor is there: somebody may have gone back to it.
-                .filter(|old| match live.is_some_and(|live| live.active) {
-                    true => old.active || deletes,
-                    false => !old.active && deletes,
-                });
-            identity.embodiments.push(Embodiment { wanted, joins, live, half_made, to_retire });
+            let mut former = former.remove(&wanted.name).unwrap_or_default();
+            identity.former.extend(former.iter().map(|former| (&former.id, wanted.lifecycle.retire)));
+            former.retain(|former| live.is_some_and(|live| former::has_to_go(wanted, live, former)));
+            identity.embodiments.push(Embodiment { wanted, joins, live, half_made, former });
         }
         identity
     }

@@ -5,8 +5,10 @@
 //!
 //! * [`lookups`](fn@lookups): what must still be read before a plan can be made;
 //! * [`identity`] and [`half_made`]: which live service embodies which manifest, half-made replacements included;
+//! * [`duplicates`]: services that can't be told apart;
 //! * [`diff`]: what differs, in normal form;
-//! * [`services`] and [`replacement`]: the steps of one service; [`orphans`]: of one that no manifest declares;
+//! * [`services`] and [`replacement`]: the steps of one service; [`former`]: of those that it replaced; [`orphans`]: of
+//!   one that no manifest declares;
 //! * [`order`]: who waits for whom, names included;
 //! * [`guardrails`]: what a plan may not do;
 //! * [`causes`]: whose doing each change is, told by the manifests of a base commit;
@@ -18,7 +20,9 @@ mod build;
 mod causes;
 mod conflicts;
 mod diff;
+mod duplicates;
 mod estimate;
+mod former;
 mod guardrails;
 mod half_made;
 mod identity;

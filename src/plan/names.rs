@@ -89,7 +89,7 @@ fn suffix<'a>(name: &'a str, id: &str) -> Option<(&'a str, Vec<&'a str>)> {
 }
 
 /// A name without what the tool may have put behind it, so that repeated replacements don't pile up.
-fn base(name: &ServiceName) -> &str {
+pub(super) fn base(name: &ServiceName) -> &str {
     let text = name.as_str();
     let Some((base, inside)) = text.strip_suffix(')').and_then(|inner| inner.rsplit_once(" (")) else {
         return text;

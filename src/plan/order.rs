@@ -99,17 +99,20 @@ fn depend(draft: &mut Draft<'_>, desired: &Desired) {
 
 /// For each step that takes a name: the step that frees it.
 fn name_edges(draft: &mut Draft<'_>) -> Vec<(usize, usize)> {
-    let (active, mut inactive): (Vec<_>, Vec<_>) =
-        draft.snapshot.services.iter().partition(|service| service.active);
-    inactive.sort_by(|a, b| b.id.cmp(&a.id));
-    let inactive = inactive.into_iter().filter(|_| draft.options.api.inactive_services_hold_names());
-    // Of several with one name, the active one is its holder, else the one with the smallest id.
-    let holders: BTreeMap<&ServiceName, &LiveService> =
-        inactive.chain(active).map(|service| (&service.name, service)).collect();
+    let holds = |service: &&LiveService| service.active || draft.options.api.inactive_services_hold_names();
+    let mut holders: BTreeMap<&ServiceName, Vec<&LiveService>> = BTreeMap::new();
+    for service in draft.snapshot.services.iter().filter(holds) {
+        holders.entry(&service.name).or_default().push(service);
+    }
+    for holders in holders.values_mut() {
+        holders.sort_by(|a, b| (b.active, &a.id).cmp(&(a.active, &b.id)));
+    }
     let mut freers: BTreeMap<&ServiceName, Vec<usize>> = BTreeMap::new();
+    let mut freed: BTreeSet<&ServiceId> = BTreeSet::new();
     for (index, step) in draft.steps.iter().enumerate() {
         if let Some(name) = &step.frees {
             freers.entry(name).or_default().push(index);
+            freed.extend(gives_name_up(&step.action));
         }
     }
     let mut edges = Vec::new();
@@ -121,19 +124,40 @@ fn name_edges(draft: &mut Draft<'_>) -> Vec<(usize, usize)> {
             edges.extend(freers.filter(|&&freer| frees_inactive(draft, freer)).map(|&freer| (taker, freer)));
         }
         let Some(name) = &step.takes else { continue };
-        match (freers.get(name), holders.get(name)) {
-            (Some(freers), _) => {
-                edges.extend(freers.iter().filter(|&&freer| freer != taker).map(|&freer| (taker, freer)))
-            }
-            (None, Some(holder)) if is_about(&step.action, &holder.id) => {}
-            (None, Some(holder)) if holder.active => problems.push(held(step, name, holder)),
-            (None, Some(holder)) => findings.push(perhaps_held(step, name, holder)),
-            (None, None) => {}
+        let freers = freers.get(name).into_iter().flatten();
+        edges.extend(freers.filter(|&&freer| freer != taker).map(|&freer| (taker, freer)));
+        let mut holders = holders.get(name).into_iter().flatten();
+        match holders.find(|holder| !freed.contains(&holder.id) && !is_about(&step.action, &holder.id)) {
+            Some(holder) if holder.active => problems.push(held(step, name, holder)),
+            Some(holder) => findings.push(perhaps_held(step, name, holder)),
+            None => {}
         }
     }
+    // Services that can't be told apart are reported already.
+    problems.retain(|problem| draft.problems.iter().all(|known| !is_same(known, problem)));
     draft.problems.extend(problems);
     draft.findings.extend(findings);
     edges
+}
+
+fn is_same(known: &Problem, problem: &Problem) -> bool {
+    known.kind == problem.kind && known.service == problem.service
+}
+
+/// The live service that gives a name up with a step.
+fn gives_name_up(action: &Action) -> Option<&ServiceId> {
+    match action {
+        Action::HandOver { old: id, .. }
+        | Action::Update { id, .. }
+        | Action::SetAside { id, .. }
+        | Action::Retire { id, .. }
+        | Action::Discard { id, .. } => Some(id),
+        Action::Create(_)
+        | Action::WriteVersionSet { .. }
+        | Action::DeleteVersionSet { .. }
+        | Action::ApplyBehaviorSet { .. }
+        | Action::Smoke { .. } => None,
+    }
 }
 
 /// Whether a step renames an inactive service.

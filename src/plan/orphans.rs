@@ -8,15 +8,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::build::Draft;
+use super::build::{Draft, DraftStep};
 use super::names;
+use super::replacement::abandonment;
 use super::services::retirement;
 use super::types::{Action, Change, Finding, LastChange, Problem, ProblemKind, ServiceKind, ServicePlan};
 use crate::model::{Desired, LiveService, Retire, ServiceId, ServiceName};
 
-/// Adds the step that retires an orphan, as the project's defaults say.
+/// Adds the step that retires an orphan, as the project's defaults say, or the manifest whose former service it is.
 pub(super) fn retire(draft: &mut Draft<'_>, live: &LiveService) {
-    let how = draft.policy.retire_orphans;
+    // An operator may have gone back to a former service of a manifest: that says how it is retired.
+    let how = draft.former.get(&live.id).copied().unwrap_or(draft.policy.retire_orphans);
     if let Some((message, help)) = impossible(draft, live, how) {
         draft.problems.push(Problem {
             kind: ProblemKind::Impossible,
@@ -29,6 +31,7 @@ pub(super) fn retire(draft: &mut Draft<'_>, live: &LiveService) {
     }
     let changes = vec![change(draft, live, how)];
     let mut step = retirement(draft, &live.name, live, how);
+    abandon(draft, live, &mut step);
     step.reason = Some("owned by this project, in no manifest".to_owned());
     step.changes = changes.clone();
     draft.push(step);
@@ -45,6 +48,19 @@ pub(super) fn retire(draft: &mut Draft<'_>, live: &LiveService) {
         last_change: LastChange::of(live),
         steps: Vec::new(),
     });
+}
+
+/// Renames an unfinished replacement in the request that deactivates it: inactive, a later run would take it for one that
+/// goes on, or have to rename it then.
+fn abandon(draft: &Draft<'_>, live: &LiveService, step: &mut DraftStep) {
+    let Action::Retire { update: Some(update), how: Retire::Deactivate, .. } = &mut step.action else {
+        return;
+    };
+    if names::replacing_for(live).is_some() {
+        let abandoned = abandonment(live, &draft.options.today, &|name| draft.is_taken(name));
+        (update.name, update.tags) = (abandoned.name, abandoned.tags);
+        step.frees = Some(live.name.clone());
+    }
 }
 
 /// Says of a new service that it may be an orphan under another name: without a word in the manifest the one is

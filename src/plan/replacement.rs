@@ -9,7 +9,6 @@
 //! own together with its activation: still one request between the rename and that.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 
 use super::build::{Draft, DraftStep};
 use super::diff::{self, Content};
@@ -17,7 +16,7 @@ use super::identity::Embodiment;
 use super::types::{
     Action, Finding, LastChange, ProblemKind, Risk, ServiceKind, ServicePlan, StepId, Target,
 };
-use super::{names, pins, services};
+use super::{former, names, pins, services};
 use crate::model::{
     DesiredService, LatestVersion, LiveService, Pin, Retire, ServiceId, ServiceName, ServiceUpdate,
     TAG_REPLACES, VersionSetName,
@@ -58,19 +57,19 @@ pub(super) fn steps(
     let Some(target) = make(draft, embodiment, old, &content) else { return };
     smoke(draft, wanted, &target, first);
     let takes_name = content.name != wanted.name;
+    let mut retirement = None;
+    let mut activation = None;
     if active || takes_name {
-        hand_over(draft, wanted, old, target, &HandOver { active, takes_name }, first);
-        let after = draft.steps.len() - 1..draft.steps.len();
+        let hand_over = hand_over(draft, wanted, old, target, &HandOver { active, takes_name }, first);
         if (active && old.active) || wanted.lifecycle.retire == Retire::Delete {
-            retire_old(draft, wanted, old, after);
+            retirement = Some(former::retire_one(draft, wanted, old, Some(hand_over)));
         }
+        activation = (!old.active).then_some(hand_over);
     } else {
         step_aside(draft, wanted, old, first);
     }
     content.name = wanted.name.clone();
-    if let Some(older) = embodiment.to_retire {
-        retire_old(draft, wanted, older, 0..0);
-    }
+    former::retire(draft, embodiment, retirement, activation);
     draft.services.push(show(draft, embodiment, old, &Content { active, ..content }));
 }
 
@@ -302,7 +301,7 @@ fn hand_over(
     target: Target,
     becomes: &HandOver,
     first: usize,
-) {
+) -> usize {
     let rename = if becomes.active { rename_old(draft, old) } else { aside(draft, old) };
     let held = old.active || draft.options.api.inactive_services_hold_names();
     let renames = rename.as_ref().is_some_and(|update| update.name.is_some());
@@ -323,7 +322,7 @@ fn hand_over(
     step.after.extend(first..draft.steps.len());
     step.takes = Some(wanted.name.clone());
     step.frees = (renames && held).then(|| old.name.clone());
-    draft.push(step);
+    draft.push(step)
 }
 
 /// The update by which an old service gives its name up and goes out of use; none if it has done so.
@@ -343,21 +342,6 @@ fn step_aside(draft: &mut Draft<'_>, wanted: &DesiredService, old: &LiveService,
     let mut step = DraftStep::new(&wanted.name, action, risk);
     step.after.extend(first..draft.steps.len());
     step.frees = old.active.then(|| old.name.clone());
-    draft.push(step);
-}
-
-/// Takes the old service out of use, after the steps in `after`.
-pub(super) fn retire_old(
-    draft: &mut Draft<'_>,
-    wanted: &DesiredService,
-    old: &LiveService,
-    after: Range<usize>,
-) {
-    let mut step = services::retirement(draft, &wanted.name, old, wanted.lifecycle.retire);
-    step.after.extend(after);
-    // A hand-over has freed the name before.
-    step.frees = None;
-    step.reason = Some(format!("`{}` has a new service", wanted.name));
     draft.push(step);
 }
 

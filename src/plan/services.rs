@@ -10,7 +10,7 @@ use super::identity::Embodiment;
 use super::types::{
     Action, Change, Finding, LastChange, ProblemKind, Risk, ServiceKind, ServicePlan, StepId, Target,
 };
-use super::{names, pins, replacement};
+use super::{former, names, pins, replacement};
 use crate::model::{
     AgentId, ContextGraphId, DesiredService, LiveService, NewService, OnAgentChange, Policy, Retire,
     ServiceName, ServiceUpdate, VersionSet, VersionSetName, settings,
@@ -334,6 +334,7 @@ fn change(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, live: &LiveService
     pins::need(draft, wanted, content, Some(live));
     let adopted = draft.policy.ownership.is_free(&live.tags);
     let mut shown = service_plan(embodiment, ServiceKind::Update);
+    let mut activation = None;
     if let Some(mut step) = update_step(draft, wanted, live, content) {
         shown.changes = step.changes.iter().map(|change| named(draft, change.clone())).collect();
         if at_once {
@@ -348,6 +349,7 @@ fn change(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, live: &LiveService
             step.after.extend(&deleted);
         }
         let update = draft.push(step);
+        activation = (content.active && !live.active).then_some(update);
         if moves_versions {
             for &write in &written {
                 draft.steps[write].after.insert(update);
@@ -357,10 +359,9 @@ fn change(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, live: &LiveService
             draft.steps[delete].after.insert(update);
         }
     }
-    if let Some(old) = embodiment.to_retire {
-        replacement::retire_old(draft, wanted, old, 0..0);
-        shown.continued = true;
-    }
+    let first_former = draft.steps.len();
+    former::retire(draft, embodiment, None, activation);
+    shown.continued = draft.steps.len() > first_former;
     if draft.steps.len() > before {
         shown.adopted = adopted;
         draft.services.push(shown);

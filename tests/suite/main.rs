@@ -10,6 +10,7 @@ mod emulator;
 mod emulator_command;
 mod examples;
 mod faults;
+mod former_services;
 mod guardrails;
 mod harness;
 mod house;

@@ -149,7 +149,8 @@ impl<'a> Judge<'a> {
 
     fn may_retire(&mut self, step: &Step, id: &ServiceId, how: Retire) {
         let Some(live) = self.original(id).cloned() else { return };
-        let replaced_by = self.world.replacers_of(id).max_by_key(|service| service.active);
+        let successors = self.world.successors_of(id);
+        let replaced_by = successors.into_iter().max_by_key(|service| service.active);
         let wanted_inactive =
             self.desired.services.get(&step.service).is_some_and(|wanted| wanted.active == Some(false));
         let declared = self.desired.services.contains_key(&step.service);

@@ -18,7 +18,7 @@ pub(super) struct Ends<'a> {
     after: &'a World,
     /// Which service embodied which manifest at first.
     embodied: BTreeMap<&'a ServiceId, &'a ServiceName>,
-    /// Services that already have a successor which embodies a manifest.
+    /// Services that have a successor which embodies a manifest: the latest one, through any number of others.
     succeeded: BTreeSet<&'a str>,
     /// The services of ours by the names that they have in the end; of several with one name, an active one.
     holders: BTreeMap<&'a ServiceName, &'a LiveService>,
@@ -33,8 +33,7 @@ impl<'a> Ends<'a> {
         after: &'a World,
     ) -> Self {
         let embodied: BTreeMap<_, _> = plan.ids.iter().map(|(name, id)| (id, name)).collect();
-        let heirs = before.services.iter().filter(|service| embodied.contains_key(&service.id));
-        let succeeded = heirs.filter_map(|heir| heir.tags.get(TAG_REPLACES)?.as_deref()).collect();
+        let succeeded = succeeded(before, &embodied);
         let owned = |service: &&LiveService| policy.ownership.owns(&service.tags);
         let mut ours: Vec<&LiveService> = after.services.values().filter(owned).collect();
         // Later ones stay.
@@ -180,6 +179,30 @@ impl<'a> Ends<'a> {
             (_, None) => false,
         }
     }
+}
+
+/// The ids of the services that embodied ones have replaced, directly or through others that embody none.
+fn succeeded<'a>(
+    before: &'a Snapshot,
+    embodied: &BTreeMap<&'a ServiceId, &'a ServiceName>,
+) -> BTreeSet<&'a str> {
+    let replaced: BTreeMap<&str, &str> = before
+        .services
+        .iter()
+        .filter_map(|service| Some((service.id.as_str(), service.tags.get(TAG_REPLACES)?.as_deref()?)))
+        .collect();
+    let embodied: BTreeSet<&str> = embodied.keys().map(|id| id.as_str()).collect();
+    let mut succeeded = BTreeSet::new();
+    for id in &embodied {
+        let mut at = *id;
+        while let Some(old) = replaced.get(at).copied() {
+            at = old;
+            if embodied.contains(old) || !succeeded.insert(old) {
+                break;
+            }
+        }
+    }
+    succeeded
 }
 
 /// Whether a version set follows the latest agent, and the latest context graph; none where there is no such set.

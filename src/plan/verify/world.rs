@@ -88,6 +88,21 @@ impl World {
         })
     }
 
+    /// Services that replaced this one, directly or through others.
+    pub(super) fn successors_of<'a>(&'a self, old: &ServiceId) -> Vec<&'a LiveService> {
+        let mut found: Vec<&LiveService> = self.replacers_of(old).collect();
+        let mut at = 0;
+        while let Some(service) = found.get(at).copied() {
+            let next = self.replacers_of(&service.id);
+            let next: Vec<_> = next
+                .filter(|next| &next.id != old && found.iter().all(|known| known.id != next.id))
+                .collect();
+            found.extend(next);
+            at += 1;
+        }
+        found
+    }
+
     pub(super) fn id(&self, target: &Target) -> ServiceId {
         match target {
             Target::Live(id) => id.clone(),

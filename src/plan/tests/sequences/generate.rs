@@ -1,0 +1,271 @@
+//! Random sequences: commits of manifests, operators' edits between them, and runs that are cut off.
+
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
+use crate::model::{Api, Desired, DesiredService, OnAgentChange, Reference, Retire, ServiceName};
+use crate::plan::tests::build::{sets, wanted};
+
+pub(super) const NAMES: [&str; 4] = ["Able", "Baker", "Carol", "Delta"];
+const AGENTS: [&str; 3] = ["A1", "A2", "A3"];
+
+/// A change of the manifests. Indices choose among the names or among the declared services.
+#[derive(Clone, Debug)]
+pub(super) enum ManifestChange {
+    /// Adds a manifest, unless the name is declared.
+    Add(&'static str),
+    /// Removes a manifest.
+    Remove(Index),
+    /// Names another agent.
+    Agent(Index, &'static str),
+    /// Renames a manifest, with or without `renamed_from`.
+    Rename(Index, &'static str, bool),
+    /// Two manifests swap their names, each `renamed_from` the other.
+    Swap(Index, Index),
+    /// Removes `renamed_from`.
+    Settle(Index),
+    /// Sets `active`.
+    Active(Index, Option<bool>),
+    /// Sets `retire`.
+    Retire(Index, Retire),
+    /// Sets `on_agent_change`.
+    OnAgentChange(Index, Option<OnAgentChange>),
+    /// Declares version sets, or none.
+    Sets(Index, Vec<&'static str>),
+}
+
+/// What an operator, or another tool, does to the live services. Indices choose among them.
+#[derive(Clone, Debug)]
+pub(super) enum Edit {
+    Activate(Index),
+    Deactivate(Index),
+    /// Activates a service that the tool renamed.
+    ActivateFormer(Index),
+    Rename(Index, &'static str),
+    /// Gives a service a name of the form that the tool gives: the word and the name that it is for.
+    ToolName(Index, &'static str, &'static str),
+    /// Deletes a service; Platform only.
+    Delete(Index),
+    DropReplaces(Index),
+    Repoint(Index, Index),
+    Own(Index),
+    Disown(Index),
+    GiveAway(Index),
+    /// Makes a second active service with a service's name, past the API's rule.
+    Namesake(Index, bool),
+    /// A unit test uses the service: Classic refuses to deactivate it.
+    Ban(Index),
+    LiftBans,
+}
+
+/// How a run ends.
+#[derive(Clone, Debug)]
+pub(super) enum End {
+    /// It runs all steps.
+    Whole,
+    /// It is killed after some steps; inside a hand-over after the rename, if the next step is one.
+    Cut(Index, bool),
+    /// Activations of new services are refused, and undone.
+    NoActivation,
+}
+
+/// A commit, what happens to the live services before its run, and the run.
+#[derive(Clone, Debug)]
+pub(super) struct Round {
+    pub(super) changes: Vec<ManifestChange>,
+    pub(super) edits: Vec<Edit>,
+    pub(super) prune: bool,
+    /// Only this manifest's service.
+    pub(super) only: Option<Index>,
+    pub(super) end: End,
+    /// Chooses one of the orders that the plan allows.
+    pub(super) order: u64,
+}
+
+/// A whole sequence.
+#[derive(Clone, Debug)]
+pub(super) struct Sequence {
+    pub(super) api: Api,
+    /// Whether inactive services keep others from taking their names; on Platform only the server knows.
+    pub(super) inactive_hold_names: bool,
+    /// How `--prune` retires.
+    pub(super) retire_orphans: Retire,
+    pub(super) rounds: Vec<Round>,
+}
+
+pub(super) fn sequences(api: Api) -> impl Strategy<Value = Sequence> {
+    let rounds = (first_round(), prop::collection::vec(round(api), 1..=5)).prop_map(|(first, mut rest)| {
+        rest.insert(0, first);
+        rest
+    });
+    let orphans = prop_oneof![2 => Just(Retire::Deactivate), 1 => select(ways_to_retire(api))];
+    (rounds, any::<bool>(), orphans).prop_map(move |(rounds, hold, retire_orphans)| Sequence {
+        api,
+        inactive_hold_names: hold && api.inactive_services_hold_names(),
+        retire_orphans,
+        rounds,
+    })
+}
+
+fn ways_to_retire(api: Api) -> Vec<Retire> {
+    match api.deletes_services() {
+        true => vec![Retire::Deactivate, Retire::Keep, Retire::Delete],
+        false => vec![Retire::Deactivate, Retire::Keep],
+    }
+}
+
+fn first_round() -> impl Strategy<Value = Round> {
+    let adds = prop::sample::subsequence(NAMES.to_vec(), 1..=3);
+    adds.prop_map(|names| Round {
+        changes: names.into_iter().map(ManifestChange::Add).collect(),
+        edits: Vec::new(),
+        prune: false,
+        only: None,
+        end: End::Whole,
+        order: 0,
+    })
+}
+
+fn round(api: Api) -> impl Strategy<Value = Round> {
+    let end = prop_oneof![
+        3 => Just(End::Whole),
+        2 => (any::<Index>(), any::<bool>()).prop_map(|(at, inside)| End::Cut(at, inside)),
+        1 => Just(End::NoActivation),
+    ];
+    let changes = prop::collection::vec(change(api), 1..=3);
+    let edits = prop_oneof![2 => Just(Vec::new()), 2 => prop::collection::vec(edit(), 1..=2)];
+    let flags = (prop::bool::weighted(0.3), prop::option::weighted(0.1, any::<Index>()));
+    (changes, edits, flags, end, any::<u64>()).prop_map(|(changes, edits, (prune, only), end, order)| Round {
+        changes,
+        edits,
+        prune,
+        only,
+        end,
+        order,
+    })
+}
+
+fn change(api: Api) -> impl Strategy<Value = ManifestChange> {
+    use ManifestChange as M;
+    let at = any::<Index>;
+    let name = || select(NAMES.to_vec());
+    let retire = ways_to_retire(api);
+    let how = vec![None, Some(OnAgentChange::Update), Some(OnAgentChange::Replace)];
+    let active = vec![None, Some(true), Some(false)];
+    let sets = prop::sample::subsequence(vec!["release", "staging"], 0..=2);
+    prop_oneof![
+        2 => name().prop_map(M::Add),
+        1 => at().prop_map(M::Remove),
+        10 => (at(), select(AGENTS.to_vec())).prop_map(|(which, agent)| M::Agent(which, agent)),
+        2 => (at(), name(), prop::bool::weighted(0.8)).prop_map(|(which, to, said)| M::Rename(which, to, said)),
+        1 => (at(), at()).prop_map(|(one, other)| M::Swap(one, other)),
+        1 => at().prop_map(M::Settle),
+        2 => (at(), select(active)).prop_map(|(which, active)| M::Active(which, active)),
+        2 => (at(), select(retire)).prop_map(|(which, retire)| M::Retire(which, retire)),
+        1 => (at(), select(how)).prop_map(|(which, how)| M::OnAgentChange(which, how)),
+        1 => (at(), sets).prop_map(|(which, sets)| M::Sets(which, sets)),
+    ]
+}
+
+fn edit() -> impl Strategy<Value = Edit> {
+    let at = any::<Index>;
+    prop_oneof![
+        2 => at().prop_map(Edit::Activate),
+        2 => at().prop_map(Edit::Deactivate),
+        4 => at().prop_map(Edit::ActivateFormer),
+        1 => (at(), select(NAMES.to_vec())).prop_map(|(which, to)| Edit::Rename(which, to)),
+        1 => (at(), select(vec!["replaced", "abandoned", "renaming", "replacing"]), select(NAMES.to_vec()))
+            .prop_map(|(which, word, name)| Edit::ToolName(which, word, name)),
+        1 => at().prop_map(Edit::Delete),
+        1 => at().prop_map(Edit::DropReplaces),
+        1 => (at(), at()).prop_map(|(which, to)| Edit::Repoint(which, to)),
+        1 => at().prop_map(Edit::Own),
+        1 => at().prop_map(Edit::Disown),
+        1 => at().prop_map(Edit::GiveAway),
+        1 => (at(), any::<bool>()).prop_map(|(which, ours)| Edit::Namesake(which, ours)),
+        2 => at().prop_map(Edit::Ban),
+        1 => Just(Edit::LiftBans),
+    ]
+}
+
+/// Changes the manifests. Keeps what the loader promises: no name is renamed from twice, none from itself.
+pub(super) fn commit(desired: &mut Desired, change: &ManifestChange) {
+    use ManifestChange as M;
+    match change {
+        M::Add(name) => {
+            let mut service = wanted(name, "A1");
+            service.lifecycle.on_agent_change = Some(OnAgentChange::Replace);
+            desired.services.entry(service.name.clone()).or_insert(service);
+        }
+        // A project without manifests is refused: nothing to learn from it.
+        M::Remove(which) if desired.services.len() > 1 => {
+            if let Some(name) = chosen(desired, which) {
+                desired.services.remove(&name);
+            }
+        }
+        M::Remove(_) => {}
+        M::Agent(which, agent) => {
+            with(desired, which, |service| service.agent = Reference::Name((*agent).to_owned()))
+        }
+        M::Rename(which, to, said) => {
+            let to = ServiceName::from(*to);
+            let Some(from) = chosen(desired, which).filter(|_| !desired.services.contains_key(&to)) else {
+                return;
+            };
+            let Some(service) = desired.services.remove(&from) else { return };
+            put_renamed(desired, service, to, said.then_some(from));
+        }
+        M::Swap(one, other) => {
+            let (Some(one), Some(other)) = (chosen(desired, one), chosen(desired, other)) else { return };
+            if one == other {
+                return;
+            }
+            let (Some(first), Some(second)) =
+                (desired.services.remove(&one), desired.services.remove(&other))
+            else {
+                return;
+            };
+            put_renamed(desired, first, other.clone(), Some(one.clone()));
+            put_renamed(desired, second, one, Some(other));
+        }
+        M::Settle(which) => with(desired, which, |service| service.lifecycle.renamed_from = None),
+        M::Active(which, active) => with(desired, which, |service| service.active = *active),
+        M::Retire(which, retire) => with(desired, which, |service| service.lifecycle.retire = *retire),
+        M::OnAgentChange(which, how) => {
+            with(desired, which, |service| service.lifecycle.on_agent_change = *how)
+        }
+        M::Sets(which, names) => {
+            let pins: Vec<_> = names.iter().map(|name| (*name, 2, 1)).collect();
+            with(desired, which, |service| service.version_sets = sets(&pins));
+        }
+    }
+}
+
+/// Changes one declared service.
+fn with(desired: &mut Desired, which: &Index, edit: impl Fn(&mut DesiredService)) {
+    if let Some(service) = chosen(desired, which).and_then(|name| desired.services.get_mut(&name)) {
+        edit(service);
+    }
+}
+
+fn chosen(desired: &Desired, which: &Index) -> Option<ServiceName> {
+    let names: Vec<ServiceName> = desired.services.keys().cloned().collect();
+    (!names.is_empty()).then(|| which.get(&names).clone())
+}
+
+fn put_renamed(
+    desired: &mut Desired,
+    mut service: DesiredService,
+    to: ServiceName,
+    from: Option<ServiceName>,
+) {
+    for other in desired.services.values_mut() {
+        if other.lifecycle.renamed_from == from {
+            other.lifecycle.renamed_from = None;
+        }
+    }
+    service.name = to.clone();
+    service.place.file = format!("{to}.yaml");
+    service.lifecycle.renamed_from = from;
+    desired.services.insert(to, service);
+}
