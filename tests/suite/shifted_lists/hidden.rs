@@ -245,3 +245,16 @@ on_both_apis! {
         hide_each_in_each(api);
     }
 }
+
+/// No reading shows a service that the key may not see. The server refuses a second active one of its name.
+#[test]
+fn a_service_that_the_key_may_not_see_is_told_of_when_the_server_refuses_another_of_its_name() {
+    let key = "    api_keys: [{id: key-id, key: s3cret-key, user: user-1, hidden_services: [Desk]}]\n";
+    let lab = Lab::new(&seed(&[seeded("Desk", "")]).replace("  acme:\n", &format!("  acme:\n{key}")));
+    lab.manifests(&service("Desk", ""));
+    let run = lab.apply().expect(4);
+    assert_eq!(lab.services().len(), 1);
+    for words in ["409", "another active service has this name", "one that this API key's user may not see"] {
+        assert!(run.stderr.contains(words), "{words}: {}", run.stderr);
+    }
+}
