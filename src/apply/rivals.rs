@@ -47,7 +47,7 @@ impl<A: WriteApi> Runner<'_, A> {
     /// A create that was sent twice may have been carried out twice, the first time after everybody had looked: what
     /// is there beside this one is set aside.
     pub(super) async fn set_twins_aside(&self, new: &NewService, id: &ServiceId) {
-        let Ok(seen) = self.finishing.services().await else { return };
+        let Ok(seen) = self.finishing.services_read_twice().await else { return };
         let ours = self.created();
         let is_twin = |service: &&LiveService| {
             self.is_product_of(new, service) && &service.id != id && !ours.contains(&service.id)

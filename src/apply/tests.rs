@@ -64,9 +64,10 @@ fn connect(api: Api, server: &Server) -> AnyApi {
 /// Reads and plans; none where no plan can be made.
 async fn planned(api: &AnyApi, desired: &Desired, options: &Options) -> Option<(Snapshot, Plan)> {
     let policy = policy();
-    let snapshot = read_snapshot(api, |snapshot| plan::lookups(desired, snapshot, &policy, options))
-        .await
-        .expect("read");
+    let snapshot =
+        read_snapshot(api, |snapshot| plan::lookups(desired, snapshot, &policy, options), |_| true)
+            .await
+            .expect("read");
     let plan = plan::plan(desired, &snapshot, &policy, options).ok()?;
     let violations = verify::verify(desired, &snapshot, &policy, options, &plan);
     assert!(violations.is_empty(), "the verifier refuses: {violations:#?}");

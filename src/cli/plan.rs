@@ -35,8 +35,8 @@ impl PlanCommand {
             // What is saved is to be applied.
             prepared.can_tell_conflicts(&self.plan)?;
         }
-        let snapshot = prepared.read(prepared.connection.read()).await?;
-        let plan = match prepared.judge(prepared.connection.read(), &snapshot).await {
+        let (snapshot, planned) = prepared.read_and_plan(prepared.connection.read()).await?;
+        let plan = match planned {
             Err(Failure::Plan(refused)) if refused.is_refusal() => {
                 return self.show_refused(context, &mut prepared, snapshot, refused).await;
             }

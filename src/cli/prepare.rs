@@ -11,7 +11,7 @@ use super::connect::{self, Connection};
 use crate::error::Failure;
 use crate::manifest::{self, Loaded, Places, Target};
 use crate::model::{Lookups, MaxRemovals, ServiceId, ServiceName, Snapshot};
-use crate::plan::{self, Options, Origin, Plan, verify};
+use crate::plan::{self, Options, Origin, Plan, PlanError, verify};
 use crate::plan_file::{Chosen, Document};
 use crate::remote::{ReadApi, complete_snapshot, read_snapshot};
 use crate::report::diagnostics;
@@ -131,16 +131,37 @@ impl Prepared {
         Ok(Self { loaded, connection, options, commit: OnceCell::new(), three_way })
     }
 
-    /// Reads the live state and plans.
+    /// Reads the live state and plans. The plan has the verifier's approval.
     pub(super) async fn plan(&self, api: &impl ReadApi) -> Result<(Snapshot, Plan), Failure> {
-        let snapshot = self.read(api).await?;
-        let plan = self.judge(api, &snapshot).await?;
-        Ok((snapshot, plan))
+        let (snapshot, plan) = self.read_and_plan(api).await?;
+        Ok((snapshot, plan?))
     }
 
-    /// Reads the live state, as far as a plan asks for it.
-    pub(super) async fn read(&self, api: &impl ReadApi) -> Result<Snapshot, Failure> {
-        Ok(read_snapshot(api, |snapshot| self.lacking(snapshot)).await?)
+    /// The same; gives the live state also where no plan can be made of it.
+    ///
+    /// A plan that rests on services which the list does not have is made of two readings of the list.
+    pub(super) async fn read_and_plan(
+        &self,
+        api: &impl ReadApi,
+    ) -> Result<(Snapshot, Result<Plan, Failure>), Failure> {
+        let mut planned = None;
+        let rests_on_absence = |snapshot: &Snapshot| {
+            let first = self.planned(snapshot, &self.options);
+            let rests = match &first {
+                // What the plan would do, if no rule stood against it.
+                Err(refused) if refused.is_refusal() => {
+                    let options = Options { enforce_guardrails: false, ..self.options.clone() };
+                    plan::rests_on_absence(self.planned(snapshot, &options).as_ref(), snapshot)
+                }
+                first => plan::rests_on_absence(first.as_ref(), snapshot),
+            };
+            planned = (!rests).then_some(first);
+            rests
+        };
+        let snapshot = read_snapshot(api, |snapshot| self.lacking(snapshot), rests_on_absence).await?;
+        let planned = planned.unwrap_or_else(|| self.planned(&snapshot, &self.options));
+        let plan = self.verified(api, &snapshot, planned).await;
+        Ok((snapshot, plan))
     }
 
     /// Reads what is lacking of a live state that was read with other options.
@@ -152,10 +173,24 @@ impl Prepared {
         plan::lookups(&self.loaded.desired, snapshot, &self.loaded.project.policy, &self.options)
     }
 
+    fn planned(&self, snapshot: &Snapshot, options: &Options) -> Result<Plan, PlanError> {
+        plan::plan(&self.loaded.desired, snapshot, &self.loaded.project.policy, options)
+    }
+
     /// Plans from what was read. The plan has the verifier's approval.
     pub(super) async fn judge(&self, api: &impl ReadApi, snapshot: &Snapshot) -> Result<Plan, Failure> {
+        self.verified(api, snapshot, self.planned(snapshot, &self.options)).await
+    }
+
+    /// Has a plan verified, and adds the causes of its changes.
+    async fn verified(
+        &self,
+        api: &impl ReadApi,
+        snapshot: &Snapshot,
+        planned: Result<Plan, PlanError>,
+    ) -> Result<Plan, Failure> {
+        let plan = planned?;
         let (desired, policy) = (&self.loaded.desired, &self.loaded.project.policy);
-        let plan = plan::plan(desired, snapshot, policy, &self.options)?;
         let violations = verify::verify(desired, snapshot, policy, &self.options, &plan);
         if violations.is_empty() {
             return self.with_causes(api, snapshot, plan).await;
@@ -208,11 +243,15 @@ impl Prepared {
         Ok(plan::with_causes(plan, desired, &bases, &known, policy, &self.options))
     }
 
-    /// Reads the live state, and gives the declared services' ids, whatever else a plan would say.
+    /// Reads the live state, and gives the declared services' ids, whatever else a plan would say. Ids that rest on
+    /// services which the list does not have are those of two readings.
     pub(super) async fn ids(&self, api: &impl ReadApi) -> Result<BTreeMap<ServiceName, ServiceId>, Failure> {
         let (desired, policy) = (&self.loaded.desired, &self.loaded.project.policy);
-        let snapshot = self.read(api).await?;
-        Ok(plan::ids(desired, &snapshot, policy, self.options.api)?)
+        let ids = |snapshot: &Snapshot| plan::ids(desired, snapshot, policy, self.options.api);
+        let rests_on_absence =
+            |snapshot: &Snapshot| plan::ids_rest_on_absence(desired, ids(snapshot).as_ref(), snapshot);
+        let snapshot = read_snapshot(api, |snapshot| self.lacking(snapshot), rests_on_absence).await?;
+        Ok(ids(&snapshot)?)
     }
 
     /// Where a plan is from.

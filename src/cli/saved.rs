@@ -11,7 +11,7 @@ use super::{Context, files};
 use crate::error::Failure;
 use crate::manifest;
 use crate::model::{Lookups, Need, ServiceName, Snapshot};
-use crate::plan::Change;
+use crate::plan::{self, Change};
 use crate::plan_file::{self, Document, Moved, NotAPlan};
 use crate::remote::read_snapshot;
 use crate::report::{human, text};
@@ -185,9 +185,13 @@ pub(super) async fn fits(document: &Document, prepared: &Prepared) -> Result<Sna
             .filter(|id| !snapshot.behavior_sets.contains_key(id))
             .collect(),
     };
-    let snapshot = read_snapshot(prepared.connection.read(), lacking).await?;
-    let policy = &prepared.loaded.project.policy;
-    let moved = plan_file::moved(&document.fingerprints, &snapshot, policy, prepared.connection.kind());
+    let (policy, api) = (&prepared.loaded.project.policy, prepared.connection.kind());
+    let moved = |snapshot: &Snapshot| plan_file::moved(&document.fingerprints, snapshot, policy, api);
+    let plan = document.plan();
+    let rests_on_absence =
+        |snapshot: &Snapshot| plan::rests_on_absence(Ok(&plan), snapshot) || !moved(snapshot).is_empty();
+    let snapshot = read_snapshot(prepared.connection.read(), lacking, rests_on_absence).await?;
+    let moved = moved(&snapshot);
     if moved.is_empty() {
         return Ok(snapshot);
     }

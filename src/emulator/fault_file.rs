@@ -198,6 +198,11 @@ impl<'a> Reader<'a> {
             "close" => Fault::Close,
             "delay" => Fault::Delay { millis: self.number("millis", 0, MOST_MILLIS)? },
             "dribble" => Fault::Dribble { millis: self.number("millis", 0, MOST_MILLIS)? },
+            "hide" => Fault::Hide {
+                service: self.read("service", "a name or an id, as a text that isn't empty", |value| {
+                    value.as_str().filter(|service| !service.is_empty()).map(str::to_owned)
+                })?,
+            },
             _ => self.answer()?,
         })
     }

@@ -44,6 +44,12 @@ pub(super) const KINDS: &[Kind] = &[
     timed("dribble", "It is done; the answer's body comes bit by bit."),
     plain("close", "It is done and answered with `Connection: close`."),
     Kind {
+        name: "hide",
+        about: "It is done; a list in the answer leaves one service out, and counts one less.",
+        takes: &["service"],
+        needs: Some("service"),
+    },
+    Kind {
         name: "answer",
         about: "This is the answer, whatever the request asks for.",
         takes: &["status", "processed", "headers", "retry_after", "retry_after_date", "body"],
@@ -71,6 +77,10 @@ fn key(name: &str) -> Value {
         "nth" => with_default(number("The first of these requests that it happens to.", 1, None), json!(1)),
         "times" => with_default(number("How many of them in a row it happens to.", 1, None), json!(1)),
         "millis" => number("How many milliseconds it takes.", 0, Some(MOST_MILLIS)),
+        "service" => json!({
+            "description": "The name or the id of the service that the list leaves out.",
+            "type": "string", "minLength": 1,
+        }),
         "status" => number("The status.", 200, Some(599)),
         "processed" => with_default(
             json!({"description": "Whether what the request asks for is done before.", "type": "boolean"}),

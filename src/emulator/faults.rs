@@ -30,6 +30,11 @@ pub enum Fault {
     },
     /// The rules run; with the answer, the server takes leave of the connection.
     Close,
+    /// The rules run; the list in the answer leaves one service out, as if it had shifted while it was read.
+    Hide {
+        /// The service's name or id.
+        service: String,
+    },
     /// This is the answer.
     Answer {
         /// The status.
@@ -91,6 +96,7 @@ impl Fault {
             Self::Delay { .. } => "delay",
             Self::Dribble { .. } => "slow body",
             Self::Close => "connection closed",
+            Self::Hide { .. } => "service hidden",
             Self::Answer { status: 401, .. } => "401",
             Self::Answer { status: 429, .. } => "429",
             Self::Answer { status: 503, .. } => "503",
@@ -109,6 +115,7 @@ impl fmt::Display for Fault {
             Self::Delay { millis } => write!(f, "delayed by {millis} ms"),
             Self::Dribble { millis } => write!(f, "processed, body sent over {millis} ms"),
             Self::Close => f.write_str("processed and answered, then the connection is closed"),
+            Self::Hide { service } => write!(f, "processed, service {service:?} left out of the list"),
             Self::Answer { status, processed, retry_after, .. } => {
                 let processed = if *processed { "processed" } else { "not processed" };
                 write!(f, "{processed}, answered {status} instead")?;

@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+use serde_json::Value;
+
 use super::core::Core;
 use super::exchange::{Answer, Payload, Request};
 use super::faults::Fault;
@@ -119,6 +121,7 @@ impl Fault {
                 reply.headers.push(("connection".to_owned(), "close".to_owned()));
                 Outcome::Answered(reply)
             }
+            (Self::Hide { service }, Some(reply)) => Outcome::Answered(without_service(reply, service)),
             (Self::Answer { status, headers, retry_after, body, .. }, _) => {
                 let after = retry_after.map(|after| ("retry-after".to_owned(), after.header(now)));
                 Outcome::Answered(Reply {
@@ -134,5 +137,26 @@ impl Fault {
 
 fn halved(mut reply: Reply) -> Reply {
     reply.body.truncate(reply.body.len() / 2);
+    reply
+}
+
+/// Leaves a service out of a list of services; any other answer stays as it is.
+fn without_service(mut reply: Reply, service: &str) -> Reply {
+    let Ok(mut document) = serde_json::from_slice::<Value>(&reply.body) else { return reply };
+    let is_hidden = |item: &Value| item["name"] == service || item["id"] == service;
+    let mut hidden = 0;
+    for list in ["services", "items"] {
+        if let Some(items) = document.get_mut(list).and_then(Value::as_array_mut) {
+            let before = items.len();
+            items.retain(|item| !is_hidden(item));
+            hidden += before - items.len();
+        }
+    }
+    if let Some(total) = document.get("total").and_then(Value::as_u64) {
+        document["total"] = total.saturating_sub(hidden as u64).into();
+    }
+    if hidden > 0 {
+        reply.body = document.to_string().into_bytes();
+    }
     reply
 }

@@ -11,6 +11,7 @@ mod ids;
 mod live;
 mod normal;
 mod policy;
+mod readings;
 pub mod settings;
 mod suggest;
 mod version_set;
@@ -29,6 +30,7 @@ pub use normal::{merged, patch, same_json, trimmed};
 pub use policy::{
     Guardrails, MaxRemovals, Ownership, Policy, TAG_PROTECTED, TAG_REPLACES, VersionSetPatterns,
 };
+pub use readings::{merge_readings, only_in_first};
 pub use suggest::did_you_mean;
 pub use version_set::{LlmPreference, Pin, VersionSet};
 pub use write::{NewService, ServiceUpdate};

@@ -13,9 +13,11 @@
 //! * [`guardrails`]: what a plan may not do;
 //! * [`causes`]: whose doing each change is, told by the manifests of a base commit;
 //! * [`conflicts`](fn@conflicts): changes that an apply should not make past somebody else's;
+//! * [`absence`]: whether a plan rests on services that one reading of the list may have missed;
 //! * [`estimate`]: requests, and the time that the limits impose;
 //! * [`verify`]: an independent judge of finished plans, sharing no code with the rest.
 
+mod absence;
 mod build;
 mod causes;
 mod conflicts;
@@ -40,6 +42,7 @@ pub mod verify;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use absence::{ids_rest_on_absence, rests_on_absence};
 pub use build::{ids, plan};
 pub use causes::{Bases, Side, cause_lookups, with_causes};
 pub use conflicts::{conflicts, conflicts_of, worst};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{ApiError, Classic, Platform, ReadApi, Reservation, WriteApi};
+use super::{ApiError, Classic, Platform, ReadApi, Reservation, ServiceList, WriteApi};
 use crate::model::{
     AgentId, Api, BehaviorSet, BehaviorSetId, Catalog, ContextGraphId, Endpoint, LatestVersion, LiveService,
     Need, NewService, ServiceId, ServiceUpdate, SmokeTest, VersionSet, VersionSetName,
@@ -50,8 +50,8 @@ macro_rules! ask {
 }
 
 impl ReadApi for AnyApi {
-    async fn services(&self) -> Result<Vec<LiveService>, ApiError> {
-        ask!(self.services())
+    async fn list_services(&self) -> Result<ServiceList, ApiError> {
+        ask!(self.list_services())
     }
 
     async fn service(&self, id: &ServiceId) -> Result<Option<LiveService>, ApiError> {

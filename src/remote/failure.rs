@@ -171,12 +171,20 @@ fn meaning(api: Api, method: &Method, path: &str, status: u16) -> Option<String>
             "the agent or context graph may have been removed meanwhile: run `amigops plan` again".to_owned()
         }
         (_, 404) => "the service may have been removed meanwhile: run `amigops plan` again".to_owned(),
+        (Api::Classic, 409) if is_create => {
+            "another active service has this name: another run may have made it just now, or it is one that this API key's user may not see (lists leave such services out): run `amigops plan` again"
+                .to_owned()
+        }
         (Api::Classic, 409) => {
             "another active service has this name, or somebody works on it at the same time: run `amigops plan` again"
                 .to_owned()
         }
         (Api::Platform, 409) if is_turn => {
             "another turn with this phone number is under way: try again later".to_owned()
+        }
+        (Api::Platform, 409) if is_create => {
+            "another service has this name: perhaps an inactive one, one that another run has made just now, or one that this API key may not see (lists leave such services out): run `amigops plan` again"
+                .to_owned()
         }
         (Api::Platform, 409) => {
             "another service has this name, perhaps an inactive one, or somebody works on it at the same time: run `amigops plan` again"

@@ -12,6 +12,7 @@ mod limits;
 mod pages;
 mod platform;
 mod retry;
+mod service_list;
 mod snapshot;
 mod token;
 mod transport;
@@ -28,6 +29,7 @@ pub use classic::Classic;
 pub use failure::{ApiError, Cause};
 pub use limits::{Budgets, Reservation};
 pub use platform::Platform;
+pub use service_list::{ServiceList, read_services_again};
 pub use snapshot::{complete_snapshot, read_snapshot};
 #[cfg(test)]
 pub(crate) use transport::{Broken, How, simulated::Line};
@@ -39,8 +41,27 @@ use crate::model::{
 
 /// What an API can be asked.
 pub trait ReadApi {
-    /// All services that the user may see, active or not.
-    fn services(&self) -> impl Future<Output = Result<Vec<LiveService>, ApiError>>;
+    /// One reading of the list of all services that the user may see, active or not.
+    fn list_services(&self) -> impl Future<Output = Result<ServiceList, ApiError>>;
+
+    /// All services that the user may see, active or not. A list that shifted while it was read is read again.
+    fn services(&self) -> impl Future<Output = Result<Vec<LiveService>, ApiError>>
+    where
+        Self: Sized,
+    {
+        async {
+            let list = self.list_services().await?;
+            if list.has_shifted { read_services_again(self, &list).await } else { Ok(list.services) }
+        }
+    }
+
+    /// All services after two readings of the list: for what rests on a service that is not there.
+    fn services_read_twice(&self) -> impl Future<Output = Result<Vec<LiveService>, ApiError>>
+    where
+        Self: Sized,
+    {
+        async { read_services_again(self, &self.list_services().await?).await }
+    }
 
     /// One service; none where it is gone, or hidden from the user.
     fn service(&self, id: &ServiceId) -> impl Future<Output = Result<Option<LiveService>, ApiError>>;

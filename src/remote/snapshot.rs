@@ -1,22 +1,40 @@
 //! Reads everything that planning asks for. May import `model` only.
 
 use std::collections::BTreeSet;
+use std::mem;
 
 use super::ReadApi;
 use super::failure::ApiError;
+use super::service_list::read_services_again;
 use crate::model::{Catalog, LatestVersion, Lookups, Need, ServiceId, Snapshot};
 
 /// Reads the live state: the services, and then what `lacking` says is lacking, until nothing is.
 ///
+/// Where the list shifted while it was read, or where `rests_on_absence` says that what follows from the state rests
+/// on services that the list does not have, the list is read a second time, and services that only the first
+/// reading has are read by id. There is no third reading.
+///
 /// # Errors
 ///
-/// The first request that failed for good.
+/// The first request that failed for good; a list that shifted both times.
 pub async fn read_snapshot(
     api: &impl ReadApi,
-    lacking: impl FnMut(&Snapshot) -> Lookups,
+    mut lacking: impl FnMut(&Snapshot) -> Lookups,
+    rests_on_absence: impl FnOnce(&Snapshot) -> bool,
 ) -> Result<Snapshot, ApiError> {
-    let snapshot = Snapshot { services: api.services().await?, ..Snapshot::default() };
-    complete_snapshot(api, snapshot, lacking).await
+    let mut first = api.list_services().await?;
+    if first.has_shifted {
+        let services = read_services_again(api, &first).await?;
+        return complete_snapshot(api, Snapshot { services, ..Snapshot::default() }, lacking).await;
+    }
+    let snapshot = Snapshot { services: mem::take(&mut first.services), ..Snapshot::default() };
+    let mut snapshot = complete_snapshot(api, snapshot, &mut lacking).await?;
+    if !rests_on_absence(&snapshot) {
+        return Ok(snapshot);
+    }
+    first.services = mem::take(&mut snapshot.services);
+    let services = read_services_again(api, &first).await?;
+    complete_snapshot(api, Snapshot { services, ..snapshot }, lacking).await
 }
 
 /// Reads what a snapshot lacks, until it lacks nothing.

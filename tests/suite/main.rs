@@ -30,6 +30,7 @@ mod quickstart;
 mod replacement;
 mod saved_plan;
 mod schema;
+mod shifted_lists;
 mod three_way;
 mod two_runs;
 mod untold_versions;

@@ -301,7 +301,10 @@ async fn work(sim: &Sim, api: &AnyApi, stop: &Stop) -> Ended {
     let Case { desired, prune, .. } = &sim.case;
     let (policy, options) = (policy(), Options { api: sim.case.api, prune: *prune, ..options() });
     let lacking = |snapshot: &Snapshot| plan::lookups(desired, snapshot, policy, &options);
-    let snapshot = match read_snapshot(api, lacking).await {
+    let rests_on_absence = |snapshot: &Snapshot| {
+        plan::rests_on_absence(plan::plan(desired, snapshot, policy, &options).as_ref(), snapshot)
+    };
+    let snapshot = match read_snapshot(api, lacking, rests_on_absence).await {
         Ok(snapshot) => snapshot,
         Err(error) => return Ended::Unread(error),
     };

@@ -1,6 +1,7 @@
 //! Planning scenarios and properties. Every scenario ends with the verifier's approval and with
 //! "plan again: nothing".
 
+mod absence;
 pub(crate) mod build;
 mod cases;
 mod causes;

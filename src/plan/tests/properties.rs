@@ -44,7 +44,7 @@ fn with_all_flags(options: &Options) -> Options {
 }
 
 /// Every state in which a run can be cut off: between steps, and inside each hand-over.
-fn cuts(plan: &Plan) -> Vec<Vec<Step>> {
+pub(super) fn cuts(plan: &Plan) -> Vec<Vec<Step>> {
     let mut cuts = Vec::new();
     for done in 0..=plan.steps.len() {
         cuts.push(plan.steps[..done].to_vec());

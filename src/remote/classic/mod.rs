@@ -15,7 +15,7 @@ use super::http::{Call, Http, nothing_else, segment};
 use super::limits::Reservation;
 use super::pages::{Page, Versioned, enter, page};
 use super::wire::Named;
-use super::{ReadApi, WriteApi};
+use super::{ReadApi, ServiceList, WriteApi};
 use crate::model::{
     AgentId, Api, BehaviorSet, BehaviorSetId, Catalog, ContextGraphId, Endpoint, LatestVersion, LiveService,
     Need, NewService, ServiceId, ServiceUpdate, SmokeTest, VersionSet, VersionSetName,
@@ -110,15 +110,11 @@ page!(Conversations, conversations, wire::Conversation);
 page!(BehaviorSets, dynamic_behavior_sets, wire::BehaviorSet);
 
 impl ReadApi for Classic {
-    async fn services(&self) -> Result<Vec<LiveService>, ApiError> {
-        let services = self.pages::<Services>(Endpoint::ListServices, &self.path("service/"), &[]).await?;
-        // A list that changes while it is read may show one twice: by id, the later answer counts.
-        let by_id: BTreeMap<ServiceId, LiveService> = services
-            .into_iter()
-            .map(wire::Service::into_live)
-            .map(|service| (service.id.clone(), service))
-            .collect();
-        Ok(by_id.into_values().collect())
+    async fn list_services(&self) -> Result<ServiceList, ApiError> {
+        let (endpoint, path) = (Endpoint::ListServices, self.path("service/"));
+        let size = endpoint.page_size(Api::Classic);
+        let reading = self.http.read_pages::<Services>(endpoint, &path, &[], size).await?;
+        Ok(ServiceList::new(path, reading, wire::Service::into_live))
     }
 
     async fn service(&self, id: &ServiceId) -> Result<Option<LiveService>, ApiError> {

@@ -6,6 +6,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::super::pages::Listed;
 use super::super::wire::{self as shared, RawVersionSets, Tags, neat};
 use crate::model::{self, LiveService, NewService, ServiceUpdate, VersionSet, VersionSetName};
 
@@ -30,6 +31,12 @@ pub(super) struct Service {
     updated_by: Option<Value>,
     #[serde(default)]
     updated_at: Option<Value>,
+}
+
+impl Listed for Service {
+    fn id(&self) -> &str {
+        &self.id
+    }
 }
 
 impl Service {
@@ -71,6 +78,18 @@ pub(super) struct BehaviorSet {
     name: Option<String>,
     #[serde(default)]
     applied_to_services: Option<Vec<String>>,
+}
+
+impl Listed for Conversation {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl Listed for BehaviorSet {
+    fn id(&self) -> &str {
+        &self.id
+    }
 }
 
 impl BehaviorSet {

@@ -20,7 +20,7 @@ use super::http::{Call, Http, segment, unreadable};
 use super::limits::Reservation;
 use super::pages::{Versioned, enter, page};
 use super::wire::Named;
-use super::{ReadApi, WriteApi};
+use super::{ReadApi, ServiceList, WriteApi};
 use crate::model::{
     AgentId, Api, BehaviorSet, BehaviorSetId, Catalog, ContextGraphId, Endpoint, LatestVersion, LiveService,
     Need, NewService, ServiceId, ServiceUpdate, SmokeTest, VersionSet, VersionSetName, merged, settings,
@@ -193,25 +193,18 @@ fn with_sets(mut sets: Raw, update: &ServiceUpdate) -> Raw {
 }
 
 impl ReadApi for Platform {
-    async fn services(&self) -> Result<Vec<LiveService>, ApiError> {
+    async fn list_services(&self) -> Result<ServiceList, ApiError> {
         let (endpoint, path) = (Endpoint::ListServices, self.path("services"));
-        let services = loop {
+        loop {
             let small = self.small_pages.load(Ordering::Relaxed);
             let size = if small { SMALL_PAGE } else { endpoint.page_size(Api::Platform) };
-            match self.http.pages::<Services>(endpoint, &path, &[], size).await {
+            match self.http.read_pages::<Services>(endpoint, &path, &[], size).await {
                 Err(error) if !small && error.status() == Some(422) && error.message.contains("limit") => {
                     self.small_pages.store(true, Ordering::Relaxed);
                 }
-                result => break result?,
+                reading => return Ok(ServiceList::new(path, reading?, wire::Service::into_live)),
             }
-        };
-        // A list that changes while it is read may show one twice: by id, the later answer counts.
-        let by_id: BTreeMap<ServiceId, LiveService> = services
-            .into_iter()
-            .map(wire::Service::into_live)
-            .map(|service| (service.id.clone(), service))
-            .collect();
-        Ok(by_id.into_values().collect())
+        }
     }
 
     async fn service(&self, id: &ServiceId) -> Result<Option<LiveService>, ApiError> {

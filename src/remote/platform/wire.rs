@@ -6,6 +6,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::super::pages::Listed;
 use super::super::wire::{self as shared, RawVersionSets, Tags, neat};
 use crate::model::settings::{self, EXPERIENCE_CONTROLS, SERVICE, without_unset};
 use crate::model::{LiveService, NewService, ServiceUpdate, VersionSet};
@@ -36,6 +37,12 @@ pub(super) struct Service {
     /// The settings, and what has no meaning for us.
     #[serde(flatten)]
     rest: Map<String, Value>,
+}
+
+impl Listed for Service {
+    fn id(&self) -> &str {
+        &self.id
+    }
 }
 
 impl Service {

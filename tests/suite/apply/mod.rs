@@ -58,7 +58,7 @@ on_both_apis! {
             .map(|record| record.path.split('?').next().unwrap().to_owned())
             .collect();
         let sign_in = u64::from(api == Api::Classic);
-        assert_eq!(lab.hooks.count(), sign_in + 3, "services, agents, graphs: {paths:?}");
+        assert_eq!(lab.hooks.count(), sign_in + 4, "services, agents, graphs, services again: {paths:?}");
     }
 
     fn a_failed_step_stops_only_what_waits_for_it(api: Api) {

@@ -103,7 +103,7 @@ fn what_contradicts_itself_or_http_is_refused() {
     }
     assert_eq!(
         read(&json!({"nth": 2})).unwrap_err().split_once(": ").unwrap().1,
-        "a rule needs the key `fault`: one of `refuse`, `lose_request`, `lose_answer`, `cut_answer`, `garble`, `delay`, `dribble`, `close`, `answer`"
+        "a rule needs the key `fault`: one of `refuse`, `lose_request`, `lose_answer`, `cut_answer`, `garble`, `delay`, `dribble`, `close`, `hide`, `answer`"
     );
 }
 

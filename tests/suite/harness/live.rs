@@ -28,6 +28,20 @@ pub(crate) fn is_rename(request: &RequestInfo) -> bool {
     is_update(request) && request.body.contains("(replaced ")
 }
 
+/// What the path of a request, with its query, is of.
+pub(crate) trait RequestPath {
+    /// Whether it is of a page of all services.
+    fn is_list_of_services(&self) -> bool;
+}
+
+impl RequestPath for str {
+    fn is_list_of_services(&self) -> bool {
+        let (path, query) = self.split_once('?').unwrap_or((self, ""));
+        let is_list = path.ends_with("/service/") || path.ends_with("/services");
+        is_list && !query.split('&').any(|parameter| parameter.starts_with("id="))
+    }
+}
+
 /// All services of the laboratory, in the order in which they were made; settings of Platform apart.
 pub(crate) fn services_of(api: Api, world: &World) -> Vec<Service> {
     match api {

@@ -15,7 +15,7 @@ use amigops::emulator::{
 };
 use amigops::model::Api;
 
-pub(crate) use live::{is_activation, is_create, is_rename, is_update, services_of};
+pub(crate) use live::{RequestPath, is_activation, is_create, is_rename, is_update, services_of};
 
 /// The organization of every laboratory on Classic.
 pub(crate) const ORGANIZATION: &str = "acme";
@@ -163,7 +163,7 @@ pub(crate) fn faults(rules: &str) -> Vec<Rule> {
 pub(crate) struct Lab {
     pub(crate) api: Api,
     directory: tempfile::TempDir,
-    pub(crate) server: Server,
+    pub(crate) server: Arc<Server>,
     pub(crate) hooks: Arc<Hooks>,
 }
 
@@ -209,7 +209,7 @@ impl Lab {
         let lab = Self {
             api,
             directory: tempfile::tempdir().unwrap(),
-            server: Server::start(options).unwrap(),
+            server: Arc::new(Server::start(options).unwrap()),
             hooks,
         };
         lab.project("");

@@ -1,0 +1,88 @@
+//! Two readings of the list of all services, and what follows from both. Imports nothing of ours.
+//!
+//! A list is read page by page, and may shift meanwhile: a service that is there can be missing in a reading. What the
+//! second reading has is the newest that is known, and of one moment. What only the first has may be gone, or hidden
+//! by a shift of the second: a read by id tells.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{LiveService, ServiceId};
+
+/// The services that the first reading has and the second does not have.
+pub fn only_in_first(first: &[LiveService], second: &[LiveService]) -> BTreeSet<ServiceId> {
+    let there: BTreeSet<&ServiceId> = second.iter().map(|service| &service.id).collect();
+    first.iter().map(|service| &service.id).filter(|id| !there.contains(id)).cloned().collect()
+}
+
+/// The services after two readings, ordered by id: those of the second reading, and those that only the first has and
+/// that were found by id.
+pub fn merge_readings(second: Vec<LiveService>, found_by_id: Vec<LiveService>) -> Vec<LiveService> {
+    let all = found_by_id.into_iter().chain(second);
+    let by_id: BTreeMap<ServiceId, LiveService> = all.map(|service| (service.id.clone(), service)).collect();
+    by_id.into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Map;
+
+    fn service(id: &str, name: &str, active: bool) -> LiveService {
+        LiveService {
+            id: id.into(),
+            name: name.into(),
+            description: String::new(),
+            active,
+            agent: "a1".into(),
+            context_graph: "g1".into(),
+            tags: BTreeMap::new(),
+            repeated_tags: BTreeSet::new(),
+            keyterms: Vec::new(),
+            version_sets: BTreeMap::new(),
+            settings: Map::new(),
+            system: false,
+            updated_by: None,
+            updated_at: None,
+        }
+    }
+
+    /// Services such as `1=Desk 2=Coach!`, where `!` means inactive.
+    fn services(text: &str) -> Vec<LiveService> {
+        let one = |word: &str| {
+            let (id, name) = word.split_once('=').expect("id=name");
+            service(id, name.trim_end_matches('!'), !name.ends_with('!'))
+        };
+        text.split_whitespace().map(one).collect()
+    }
+
+    fn text(services: &[LiveService]) -> String {
+        let one = |service: &LiveService| {
+            let mark = if service.active { "" } else { "!" };
+            format!("{}={}{mark}", service.id, service.name)
+        };
+        services.iter().map(one).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn what_only_the_first_reading_has_is_as_it_was_found_by_id() {
+        // First reading, second reading, what is read by id, what that finds, and what follows.
+        for (first, second, asked, found, merged) in [
+            ("", "", "", "", ""),
+            ("1=A 2=B", "2=B 1=A", "", "", "1=A 2=B"),
+            ("1=A", "1=A 2=B", "", "", "1=A 2=B"),
+            ("1=A 2=B", "1=A", "2", "2=B", "1=A 2=B"),
+            ("1=A 2=B", "1=A", "2", "2=C!", "1=A 2=C!"),
+            ("1=A 2=B", "1=A", "2", "", "1=A"),
+            ("1=A 2=B", "1=A 3=B", "2", "", "1=A 3=B"),
+            ("1=A", "1=B", "", "", "1=B"),
+            ("1=A!", "1=A", "", "", "1=A"),
+            ("", "1=A", "", "", "1=A"),
+            ("1=A", "", "1", "1=A", "1=A"),
+        ] {
+            let (before, after) = (services(first), services(second));
+            let ids: Vec<String> = only_in_first(&before, &after).iter().map(ToString::to_string).collect();
+            assert_eq!(ids.join(" "), asked, "{first} / {second}");
+            assert_eq!(text(&merge_readings(after, services(found))), merged, "{first} / {second}");
+        }
+    }
+}
