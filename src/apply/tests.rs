@@ -74,10 +74,12 @@ async fn planned(api: &AnyApi, desired: &Desired, options: &Options) -> Option<(
 }
 
 async fn apply(api: &AnyApi, snapshot: &Snapshot, plan: &Plan, steps: usize) -> super::Report {
-    let left = Cell::new(steps);
+    let (left, ownership) = (Cell::new(steps), policy().ownership);
     let settings = Settings {
         parallelism: 4,
-        known: snapshot.services.iter().map(|service| service.id.clone()).collect(),
+        api: api.kind(),
+        services: &snapshot.services,
+        ownership: &ownership,
         today: "2026-11-22",
         stop: &|| (left.get() == 0).then_some(StopReason::Interrupt),
     };

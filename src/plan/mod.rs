@@ -11,6 +11,7 @@
 //! * [`guardrails`]: what a plan may not do;
 //! * [`causes`]: whose doing each change is, told by the manifests of a base commit;
 //! * [`conflicts`](fn@conflicts): changes that an apply should not make past somebody else's;
+//! * [`looks`]: what a step reads before it acts;
 //! * [`estimate`]: requests, and the time that the limits impose;
 //! * [`verify`]: an independent judge of finished plans, sharing no code with the rest.
 
@@ -22,6 +23,7 @@ mod estimate;
 mod guardrails;
 mod half_made;
 mod identity;
+mod looks;
 mod lookups;
 mod names;
 mod order;
@@ -39,6 +41,8 @@ pub(crate) mod tests;
 pub use build::{ids, plan};
 pub use causes::{Bases, Side, cause_lookups, with_causes};
 pub use conflicts::{conflicts, conflicts_of, worst};
+pub use diff::differences;
+pub use looks::Looks;
 pub use lookups::lookups;
 pub use names::is_leftover;
 pub use replacement::abandonment;

@@ -176,7 +176,7 @@ impl Http {
                 tries.spent += wait;
                 self.pause(call, wait, &error).await
             }
-            _ => Err(match retry_after.and_then(|after| too_long(after, patience)) {
+            _ => Err(match retry_after.and_then(|after| too_long(after, patience, self.until.is_some())) {
                 // Nothing else is to be done.
                 Some(hint) => ApiError { hints: vec![hint], ..error },
                 None => error,
@@ -250,7 +250,7 @@ impl Http {
 }
 
 /// What to do about a server that asks for a longer wait than there is time for.
-fn too_long(after: Duration, patience: Patience) -> Option<String> {
+fn too_long(after: Duration, patience: Patience, is_urgent: bool) -> Option<String> {
     let minutes = after.as_secs().div_ceil(60);
     let asked = match after.as_secs() {
         seconds @ ..120 => format!("the server asks to wait {seconds} seconds"),
@@ -258,7 +258,7 @@ fn too_long(after: Duration, patience: Patience) -> Option<String> {
         _ => format!("the server asks to wait {} hours", minutes.div_ceil(60)),
     };
     match patience {
-        Patience::Spent(URGENT) if after > URGENT => Some(format!("{asked}: run it again after that")),
+        _ if is_urgent => (after > URGENT).then(|| format!("{asked}: run it again after that")),
         Patience::Spent(most) if after > most => Some(format!(
             "{asked}, and a request waits {} minutes at most: run it again after that, or with `--timeout {}m`",
             most.as_secs() / 60,
