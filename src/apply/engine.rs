@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::event::{Event, Outcome, Report, StepFailure};
 use super::step::Runner;
-use crate::model::{Endpoint, ServiceId};
+use crate::model::{Api, Endpoint, LiveService, Ownership};
 use crate::plan::{Action, Plan, Step, StepId};
 use crate::remote::{Cause, StopReason, WriteApi};
 
@@ -17,9 +17,13 @@ use crate::remote::{Cause, StopReason, WriteApi};
 pub struct Settings<'a> {
     /// The most steps at once.
     pub parallelism: usize,
-    /// Services that existed when the plan was made: a create whose answer was lost is looked up among
-    /// the others.
-    pub known: BTreeSet<ServiceId>,
+    /// The API that it is run on.
+    pub api: Api,
+    /// The live services that the plan was made of: what a step finds is held against them, and a create whose answer
+    /// was lost is looked up among the others.
+    pub services: &'a [LiveService],
+    /// Whose services these are.
+    pub ownership: &'a Ownership,
     /// The date, for the names of what is set aside.
     pub today: &'a str,
     /// Why to begin no further step, if so.
@@ -28,6 +32,7 @@ pub struct Settings<'a> {
 
 /// Which steps wait for what.
 struct Queue<'a> {
+    api: Api,
     plan: &'a Plan,
     waiting: BTreeMap<StepId, usize>,
     followers: BTreeMap<StepId, Vec<StepId>>,
@@ -37,11 +42,12 @@ struct Queue<'a> {
     running: BTreeMap<Endpoint, usize>,
 }
 
-/// The endpoint that an action uses most.
-fn lane(action: &Action) -> Endpoint {
+/// The endpoint that an action writes to, or uses most.
+pub(super) fn endpoint(action: &Action, api: Api) -> Endpoint {
     match action {
         Action::Create(_) => Endpoint::CreateService,
         Action::WriteVersionSet { .. } => Endpoint::WriteVersionSet,
+        Action::DeleteVersionSet { .. } if api.updates_version_sets() => Endpoint::UpdateService,
         Action::DeleteVersionSet { .. } => Endpoint::DeleteVersionSet,
         Action::ApplyBehaviorSet { .. } => Endpoint::UpdateBehaviorSet,
         Action::Smoke { .. } => Endpoint::StartConversation,
@@ -55,7 +61,7 @@ fn lane(action: &Action) -> Endpoint {
 }
 
 impl<'a> Queue<'a> {
-    fn new(plan: &'a Plan) -> Self {
+    fn new(plan: &'a Plan, api: Api) -> Self {
         let waiting: BTreeMap<StepId, usize> =
             plan.steps.iter().map(|step| (step.id, step.depends_on.len())).collect();
         let mut followers: BTreeMap<StepId, Vec<StepId>> = BTreeMap::new();
@@ -65,14 +71,15 @@ impl<'a> Queue<'a> {
             }
         }
         let free: Vec<StepId> = waiting.iter().filter(|(_, count)| **count == 0).map(|(id, _)| *id).collect();
-        let mut queue = Self { plan, waiting, followers, ready: BTreeMap::new(), running: BTreeMap::new() };
+        let mut queue =
+            Self { api, plan, waiting, followers, ready: BTreeMap::new(), running: BTreeMap::new() };
         free.into_iter().for_each(|id| queue.free(id));
         queue
     }
 
     fn free(&mut self, id: StepId) {
         if let Some(step) = self.plan.step(id) {
-            self.ready.entry(lane(&step.action)).or_default().insert(id);
+            self.ready.entry(endpoint(&step.action, self.api)).or_default().insert(id);
         }
     }
 
@@ -90,7 +97,7 @@ impl<'a> Queue<'a> {
 
     /// Notes that a step has ended, well or not.
     fn ended(&mut self, step: &Step) {
-        if let Some(running) = self.running.get_mut(&lane(&step.action)) {
+        if let Some(running) = self.running.get_mut(&endpoint(&step.action, self.api)) {
             *running -= 1;
         }
     }
@@ -132,8 +139,8 @@ pub async fn run<A: WriteApi>(
     settings: &Settings<'_>,
     events: &mut dyn FnMut(Event),
 ) -> Report {
-    let runner = Runner::new(api, settings);
-    let mut queue = Queue::new(plan);
+    let runner = Runner::new(api, plan, settings);
+    let mut queue = Queue::new(plan, settings.api);
     let mut report = Report::default();
     let mut running = FuturesUnordered::new();
     loop {

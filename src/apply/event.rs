@@ -1,18 +1,29 @@
 //! What an apply tells while it runs, and at its end. May import `plan`, `remote` and `model`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
-use crate::model::ServiceId;
-use crate::plan::StepId;
+use serde_json::Value;
+
+use crate::model::{ServiceId, ServiceName};
+use crate::plan::{Change, StepId};
 use crate::remote::{ApiError, StopReason};
 
 /// Why a step failed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum StepFailure {
     /// A request failed.
     #[error("{0}")]
     Request(#[from] ApiError),
+    /// Others have changed, since the plan was made, what the step would undo or relies on: nothing was sent.
+    #[error("changed since the plan was made: {}{}", in_words(changes), overtaken(successor.as_ref()))]
+    Changed {
+        /// What is different, at least one thing.
+        changes: Vec<ChangedSince>,
+        /// The service that has taken the place of the one that was to be replaced, if one has.
+        successor: Option<ServiceId>,
+    },
     /// A hand-over failed after it had begun.
     #[error("{cause}; {undo}")]
     HandOver {
@@ -39,8 +50,60 @@ pub enum StepFailure {
     },
 }
 
+/// One thing that is different than the plan saw it, or than this run has made it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChangedSince {
+    /// The service, by the name that it should have.
+    pub service: ServiceName,
+    /// Its id.
+    pub id: ServiceId,
+    /// The value as planned, and as it is now; none where the service is gone.
+    pub change: Option<Change>,
+}
+
+/// The most changes that a message names.
+const MOST_NAMED: usize = 5;
+/// The most characters of a value that a message repeats.
+const MOST_SHOWN: usize = 80;
+
+impl fmt::Display for ChangedSince {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { service, id, change } = self;
+        let Some(Change { path, before, after, .. }) = change else {
+            return write!(f, "service `{service}` ({id}) was deleted, or is hidden from this user");
+        };
+        write!(f, "`{path}` of `{service}` ({id}) was {} when planned, now {}", shown(before), shown(after))
+    }
+}
+
+/// A value, cut where it is long; nothing where there is none.
+fn shown(value: &Value) -> String {
+    if value.is_null() {
+        return "nothing".to_owned();
+    }
+    let text = value.to_string();
+    let mut shown: String = text.chars().take(MOST_SHOWN).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    shown
+}
+
+fn in_words(changes: &[ChangedSince]) -> String {
+    let mut words: Vec<String> = changes.iter().take(MOST_NAMED).map(ToString::to_string).collect();
+    if changes.len() > MOST_NAMED {
+        words.push(format!("and {} more", changes.len() - MOST_NAMED));
+    }
+    words.join("; ")
+}
+
+fn overtaken(successor: Option<&ServiceId>) -> String {
+    successor
+        .map_or_else(String::new, |id| format!("; service {id} has taken its place, perhaps by another run"))
+}
+
 /// What became of the old service of a hand-over that failed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Undo {
     /// It has its name back.
     #[error("the old service has its name back")]
@@ -48,16 +111,31 @@ pub enum Undo {
     /// Another active service has the name by now: nothing was undone.
     #[error("service {0} has taken the name meanwhile, perhaps by another run; plan again")]
     Taken(ServiceId),
-    /// Nobody could see whether the new one is active after all: nothing was undone.
+    /// It was renamed or deleted meanwhile: nothing was undone.
     #[error(
-        "what became of it can't be read ({0}), and nothing was undone: plan again, which shows who has the name, and apply to go on"
+        "the old service has changed since it was renamed ({0}), so that it was not renamed back; plan again"
     )]
-    Unseen(Box<ApiError>),
-    /// It could not be given its name back.
+    Moved(Box<ChangedSince>),
+    /// It could not be read in time who has the name: nothing was undone.
     #[error(
-        "and the old service could not be given its name back, so that no service has the name now: {0}; apply again as soon as you can"
+        "it could not be read in time which service has the name ({error}), so that nothing was undone: unless the new service has become active, no service has the name `{name}` now; apply again as soon as you can, which finishes the replacement"
     )]
-    Failed(Box<ApiError>),
+    Unseen {
+        /// The name.
+        name: ServiceName,
+        /// Why it could not be read.
+        error: Box<ApiError>,
+    },
+    /// It could not be given its name back in time.
+    #[error(
+        "the old service could not be given its name back ({error}), so that no service has the name `{name}` now; apply again as soon as you can, which finishes the replacement"
+    )]
+    Failed {
+        /// The name.
+        name: ServiceName,
+        /// Why not.
+        error: Box<ApiError>,
+    },
 }
 
 impl StepFailure {
@@ -72,13 +150,13 @@ impl StepFailure {
     pub fn hints(&self) -> &[String] {
         match self {
             Self::Request(error) | Self::HandOver { cause: error, .. } => &error.hints,
-            Self::Rival { .. } | Self::Unexpected { .. } => &[],
+            Self::Changed { .. } | Self::Rival { .. } | Self::Unexpected { .. } => &[],
         }
     }
 }
 
 /// How a step ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     /// It is done; with the id of the service that it created or put in another's place.
     Done(Option<ServiceId>),

@@ -2,19 +2,30 @@
 //! and `model`.
 //!
 //! Steps run side by side as far as the plan's graph allows. A failed step stops only what waits for it.
-//! Nothing is decided here: a plan's steps are final, and the only things looked up are those that an
-//! answer was lost for.
+//! A plan's steps are final: what a step does is not decided here. A step that renames, activates, takes out of use or
+//! copies state reads first what it is about; if somebody has changed that since the plan was made, it stops.
+//!
+//! * [`engine`]: the order of execution;
+//! * [`step`]: one step; [`hand_over`] and [`undo`]: the one that moves a name from one service to another;
+//! * [`expected`], [`reads`], [`checks`] and [`merge`]: what a step should find, what it finds, and what follows;
+//! * [`rivals`]: another run at the same time.
 
+mod checks;
 mod engine;
 mod event;
+mod expected;
+mod hand_over;
+mod merge;
+mod reads;
 mod rivals;
 #[cfg(test)]
 mod simulation;
 mod step;
 #[cfg(test)]
 mod tests;
+mod undo;
 
 pub use engine::{Settings, run};
-pub use event::{Counts, Event, Outcome, Report, StepFailure, Undo};
+pub use event::{ChangedSince, Counts, Event, Outcome, Report, StepFailure, Undo};
 
 pub use crate::remote::StopReason;

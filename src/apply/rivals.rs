@@ -7,12 +7,13 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use serde_json::json;
 use tokio::sync::Mutex;
 
-use super::event::StepFailure;
+use super::event::{ChangedSince, StepFailure};
 use super::step::Runner;
-use crate::model::{LiveService, NewService, ServiceId, TAG_REPLACES};
-use crate::plan::abandonment;
+use crate::model::{LiveService, NewService, ServiceId, ServiceUpdate, TAG_REPLACES};
+use crate::plan::{Change, Step, abandonment};
 use crate::remote::{ApiError, WriteApi};
 
 /// The last list of all services that was read for a look around.
@@ -37,11 +38,30 @@ impl<A: WriteApi> Runner<'_, A> {
         // It is made: who can't look around leaves it to the next plan to tell of another.
         let Ok(seen) = self.seen_from_now_on().await else { return Ok(()) };
         let is_twin = |service: &&LiveService| {
-            &service.id != id && service.name == new.name && !self.known.contains(&service.id)
+            &service.id != id && service.name == new.name && !self.expected.borrow().is_known(&service.id)
         };
         let Some(twin) = seen.iter().find(is_twin) else { return Ok(()) };
         self.set_aside(id, &seen).await.ok();
         Err(StepFailure::Rival { other: twin.id.clone(), own: id.clone() })
+    }
+
+    /// Makes sure that nobody has activated a service at the moment in which it was abandoned: it is in use then, and
+    /// gets its name and its tag back.
+    pub(super) async fn is_abandoned(&self, step: &Step, id: &ServiceId) -> Result<(), StepFailure> {
+        // Where that can't be read, the next plan shows it.
+        let Ok(Some(now)) = self.finishing.service(id).await else { return Ok(()) };
+        let planned = self.expected.borrow().service(id).cloned();
+        let Some(planned) = planned.filter(|planned| now.active && !planned.active) else { return Ok(()) };
+        let mut tags = now.tags;
+        if let Some(old) = planned.tags.get(TAG_REPLACES) {
+            tags.insert(TAG_REPLACES.to_owned(), old.clone());
+        }
+        let restore =
+            ServiceUpdate { name: Some(step.service.clone()), tags: Some(tags), ..ServiceUpdate::default() };
+        self.update(&self.finishing, id, &restore).await?;
+        let change = Some(Change::new("active", json!(false), json!(true)));
+        let changes = vec![ChangedSince { service: planned.name, id: id.clone(), change }];
+        Err(StepFailure::Changed { changes, successor: None })
     }
 
     /// A create that was sent twice may have been carried out twice, the first time after everybody had looked: what
@@ -80,6 +100,6 @@ impl<A: WriteApi> Runner<'_, A> {
             return Ok(());
         };
         let taken = |name: &_| seen.iter().any(|service| &service.name == name);
-        self.update(&self.finishing, &own.id, &abandonment(own, self.today, &taken), None).await
+        self.update(&self.finishing, &own.id, &abandonment(own, self.today, &taken)).await
     }
 }

@@ -141,7 +141,9 @@ impl<'a> Run<'a> {
         let Self { context, plan, format, .. } = *self;
         let settings = Settings {
             parallelism: context.global.parallelism.into(),
-            known: snapshot.services.iter().map(|service| service.id.clone()).collect::<BTreeSet<_>>(),
+            api: self.prepared.options.api,
+            services: &snapshot.services,
+            ownership: &self.prepared.loaded.project.policy.ownership,
             today: &self.prepared.options.today,
             stop: &|| context.why_stop(),
         };

@@ -98,6 +98,14 @@ impl Api {
         }
     }
 
+    /// Whether one request reads several services by id.
+    pub fn reads_services_together(self) -> bool {
+        match self {
+            Self::Classic => true,
+            Self::Platform => false,
+        }
+    }
+
     /// Whether dynamic behavior sets are applied to services.
     pub fn has_behavior_sets(self) -> bool {
         match self {

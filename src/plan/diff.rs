@@ -311,6 +311,30 @@ pub(super) fn fields(content: &Content, live: &LiveService) -> (ServiceUpdate, V
     (update, changes)
 }
 
+/// What differs between two states of one service, in normal form: changes from the first to the second.
+pub fn differences(before: &LiveService, after: &LiveService) -> Vec<Change> {
+    let content = Content {
+        name: after.name.clone(),
+        description: Some(after.description.clone()),
+        active: after.active,
+        agent: after.agent.clone(),
+        context_graph: after.context_graph.clone(),
+        tags: after.tags.clone(),
+        keyterms: after.keyterms.clone(),
+        version_sets: BTreeMap::new(),
+        settings: after.settings.clone(),
+    };
+    let (_, mut changes) = fields(&content, before);
+    for change in changes.iter_mut().filter(|change| change.path == "service") {
+        change.path = "name".to_owned();
+    }
+    let names: BTreeSet<_> = before.version_sets.keys().chain(after.version_sets.keys()).collect();
+    for name in names {
+        changes.extend(version_set(name, before.version_sets.get(name), after.version_sets.get(name)));
+    }
+    changes
+}
+
 /// The changed values below a path, one by one down to what isn't an object.
 fn leaves(path: &str, before: Option<&Value>, after: Option<&Value>, changes: &mut Vec<Change>) {
     let null = Value::Null;

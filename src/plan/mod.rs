@@ -13,7 +13,7 @@
 //! * [`guardrails`]: what a plan may not do;
 //! * [`causes`]: whose doing each change is, told by the manifests of a base commit;
 //! * [`conflicts`](fn@conflicts): changes that an apply should not make past somebody else's;
-//! * [`absence`]: whether a plan rests on services that one reading of the list may have missed;
+//! * [`looks`]: what a step reads before it acts;
 //! * [`estimate`]: requests, and the time that the limits impose;
 //! * [`verify`]: an independent judge of finished plans, sharing no code with the rest.
 
@@ -28,6 +28,7 @@ mod former;
 mod guardrails;
 mod half_made;
 mod identity;
+mod looks;
 mod lookups;
 mod names;
 mod order;
@@ -46,6 +47,8 @@ pub use absence::{ids_rest_on_absence, rests_on_absence};
 pub use build::{ids, plan};
 pub use causes::{Bases, Side, cause_lookups, with_causes};
 pub use conflicts::{conflicts, conflicts_of, worst};
+pub use diff::differences;
+pub use looks::Looks;
 pub use lookups::lookups;
 pub use names::is_leftover;
 pub use replacement::abandonment;

@@ -1,6 +1,9 @@
 //! Either API behind one type, for whoever learns only at run time which it is. May import `model` only.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tokio::time::Instant;
 
 use super::{ApiError, Classic, Platform, ReadApi, Reservation, ServiceList, WriteApi};
 use crate::model::{
@@ -54,6 +57,10 @@ impl ReadApi for AnyApi {
         ask!(self.list_services())
     }
 
+    async fn active_services(&self) -> Result<Vec<LiveService>, ApiError> {
+        ask!(self.active_services())
+    }
+
     async fn service(&self, id: &ServiceId) -> Result<Option<LiveService>, ApiError> {
         ask!(self.service(id))
     }
@@ -95,17 +102,26 @@ impl WriteApi for AnyApi {
         }
     }
 
+    fn until(&self, deadline: Instant) -> Self {
+        match self {
+            Self::Classic(api) => Self::Classic(api.until(deadline)),
+            Self::Platform(api) => Self::Platform(api.until(deadline)),
+        }
+    }
+
+    fn using(&self, reserved: &Arc<Reservation>) -> Self {
+        match self {
+            Self::Classic(api) => Self::Classic(api.using(reserved)),
+            Self::Platform(api) => Self::Platform(api.using(reserved)),
+        }
+    }
+
     async fn create_service(&self, new: &NewService) -> Result<ServiceId, ApiError> {
         ask!(self.create_service(new))
     }
 
-    async fn update_service(
-        &self,
-        id: &ServiceId,
-        update: &ServiceUpdate,
-        reserved: Option<&Reservation>,
-    ) -> Result<(), ApiError> {
-        ask!(self.update_service(id, update, reserved))
+    async fn update_service(&self, id: &ServiceId, update: &ServiceUpdate) -> Result<(), ApiError> {
+        ask!(self.update_service(id, update))
     }
 
     async fn delete_service(&self, id: &ServiceId) -> Result<(), ApiError> {
@@ -133,7 +149,7 @@ impl WriteApi for AnyApi {
         ask!(self.converse(id, test))
     }
 
-    async fn reserve(&self, endpoint: Endpoint, count: u32) -> Result<Reservation, ApiError> {
+    async fn reserve(&self, endpoint: Endpoint, count: u32) -> Result<Arc<Reservation>, ApiError> {
         ask!(self.reserve(endpoint, count))
     }
 }

@@ -12,6 +12,7 @@ use serde_json::error::Category;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::REQUEST_TIMEOUT;
 use super::access::Access;
 use super::failure::{ApiError, Cause};
 use super::limits::{Limiter, Reservation, Told};
@@ -26,10 +27,12 @@ const MAX_ANSWER: usize = 64 << 20;
 /// By how much the server's clock may differ before it is believed instead of ours: its `Date` has whole
 /// seconds only.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(3);
+/// How long a read may take where it has a deadline.
+const SHORT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A request, as the APIs know them.
 #[derive(Debug)]
-pub(super) struct Call<'a> {
+pub(super) struct Call {
     pub(super) endpoint: Endpoint,
     pub(super) method: Method,
     /// Below the base address, exact to the last slash.
@@ -40,34 +43,15 @@ pub(super) struct Call<'a> {
     pub(super) repeatable: bool,
     /// Whether it is looked up what became of it, where it isn't repeatable and its answer is lost.
     pub(super) is_looked_up: bool,
-    pub(super) reserved: Option<&'a Reservation>,
 }
 
-impl Call<'_> {
+impl Call {
     pub(super) fn get(endpoint: Endpoint, path: String, query: Vec<(&'static str, String)>) -> Self {
-        Self {
-            endpoint,
-            method: Method::GET,
-            path,
-            query,
-            body: None,
-            repeatable: true,
-            is_looked_up: false,
-            reserved: None,
-        }
+        Self { endpoint, method: Method::GET, path, query, body: None, repeatable: true, is_looked_up: false }
     }
 
     pub(super) fn send(endpoint: Endpoint, method: Method, path: String, body: Option<Value>) -> Self {
-        Self {
-            endpoint,
-            method,
-            path,
-            query: Vec::new(),
-            body,
-            repeatable: true,
-            is_looked_up: false,
-            reserved: None,
-        }
+        Self { endpoint, method, path, query: Vec::new(), body, repeatable: true, is_looked_up: false }
     }
 
     /// The same, of a request whose sender looks what became of it before it is sent again.
@@ -88,6 +72,10 @@ pub(super) struct Http {
     pub(super) reached: Arc<AtomicBool>,
     /// Whether what is asked belongs to something that must come to its end, whoever wishes to stop.
     pub(super) finishing: bool,
+    /// When everything that is asked must be answered: nothing is sent, waited for or tried again after that.
+    pub(super) until: Option<Instant>,
+    /// Requests to one endpoint that need not wait for its limit.
+    pub(super) reserved: Option<Arc<Reservation>>,
 }
 
 impl Http {
@@ -107,7 +95,8 @@ impl Http {
     pub(super) fn over(transport: Transport, access: Access, api: Api) -> Self {
         let limiter = access.limits();
         let (token, reached) = (Arc::default(), Arc::default());
-        Self { transport, api, access, limiter, token, reached, finishing: false }
+        let (finishing, until, reserved) = (false, None, None);
+        Self { transport, api, access, limiter, token, reached, finishing, until, reserved }
     }
 
     /// The same connection for what must come to its end: a wish to stop does not keep it from being sent.
@@ -115,18 +104,41 @@ impl Http {
         Self { finishing: true, ..self.clone() }
     }
 
+    /// The same connection for what must come to its end before a deadline.
+    pub(super) fn until(&self, deadline: Instant) -> Self {
+        Self { finishing: true, until: Some(deadline), ..self.clone() }
+    }
+
+    /// The same connection, whose requests use up a reservation first.
+    pub(super) fn using(&self, reserved: &Arc<Reservation>) -> Self {
+        Self { reserved: Some(Arc::clone(reserved)), ..self.clone() }
+    }
+
+    /// Whether a reservation covers requests to an endpoint.
+    pub(super) fn has_reserved(&self, endpoint: Endpoint) -> bool {
+        self.reserved.as_ref().is_some_and(|reserved| reserved.endpoint() == endpoint)
+    }
+
+    /// How long one request may take.
+    fn timeout(&self, call: &Call) -> Duration {
+        let Some(until) = self.until else { return REQUEST_TIMEOUT };
+        // A read that hangs must leave time for another one.
+        let most = if call.method == Method::GET { SHORT_TIMEOUT } else { REQUEST_TIMEOUT };
+        until.saturating_duration_since(Instant::now()).min(most)
+    }
+
     /// Sends a request whose good answer need not say anything. What says something else than an API does, an
     /// HTML page for one, is nobody's word that it was done.
-    pub(super) async fn done(&self, call: &Call<'_>) -> Result<(), ApiError> {
+    pub(super) async fn done(&self, call: &Call) -> Result<(), ApiError> {
         self.call(call, nothing_else).await
     }
 
     /// Sends a request and gives the answer as JSON.
-    pub(super) async fn json<T: serde::de::DeserializeOwned>(&self, call: &Call<'_>) -> Result<T, ApiError> {
+    pub(super) async fn json<T: serde::de::DeserializeOwned>(&self, call: &Call) -> Result<T, ApiError> {
         self.call(call, |body| serde_json::from_slice(body)).await
     }
 
-    pub(super) fn request(&self, call: &Call<'_>) -> RequestBuilder {
+    pub(super) fn request(&self, call: &Call) -> RequestBuilder {
         let url = format!("{}{}", self.access.base_url, call.path);
         let mut request = self.transport.request(call.method.clone(), url);
         for (name, value) in &self.access.headers {
@@ -145,24 +157,25 @@ impl Http {
     /// shows the token, whoever wrote it.
     pub(super) async fn send_once(
         &self,
-        call: &Call<'_>,
+        call: &Call,
         request: RequestBuilder,
         token: &str,
         tries: &mut Tries,
     ) -> Result<Response, Failed> {
-        if !call.reserved.is_some_and(Reservation::take) {
-            let permit = match call.reserved {
-                // More tries than were reserved: what waits for this one is not left half done.
-                Some(_) => self.to_the_end().acquire(call.endpoint, 1).await,
-                None => self.acquire(call.endpoint, 1).await,
-            };
-            let not_sent = || Failed::new(self.not_sent(&call.method, &call.path), None);
-            permit.ok_or_else(not_sent)?.take();
+        let not_sent = || Failed::new(self.not_sent(&call.method, &call.path), None);
+        let reserved = self.reserved.as_ref().filter(|_| self.has_reserved(call.endpoint));
+        if !reserved.is_some_and(|reserved| reserved.take()) {
+            self.acquire(call.endpoint, 1).await.ok_or_else(not_sent)?.take();
+        }
+        let timeout = self.timeout(call);
+        if timeout.is_zero() {
+            self.limiter.give_back(call.endpoint, 1);
+            return Err(not_sent());
         }
         tries.number += 1;
         self.access.watch.sending();
         let sent = Instant::now();
-        let result = self.transport.send(request).await;
+        let result = self.transport.send(request, timeout).await;
         tries.spent += sent.elapsed();
         let response = match result {
             Ok(response) => response,
@@ -173,7 +186,7 @@ impl Http {
                     _ => self.limiter.answered(call.endpoint, None),
                 }
                 let unsent = cause == Cause::NotSent;
-                let message = broken.message(&self.access.base_url);
+                let message = broken.message(&self.access.base_url, timeout);
                 let error = ApiError::new(&call.method, &call.path, cause, message);
                 let error = if unsent { error.hint(unreached(self.api)) } else { error };
                 return Err(Failed::new(error, None));
@@ -217,7 +230,7 @@ fn unreached(api: Api) -> String {
 }
 
 /// An answer that is not what the API promises.
-pub(super) fn unreadable(call: &Call<'_>, error: &serde_json::Error) -> ApiError {
+pub(super) fn unreadable(call: &Call, error: &serde_json::Error) -> ApiError {
     let (what, hint) = match error.classify() {
         Category::Eof => (
             format!("it ends too early ({error})"),

@@ -21,7 +21,10 @@ mod wire;
 
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 pub use access::{Access, Credentials, Stop, StopReason, Watch};
 pub use any::AnyApi;
@@ -62,6 +65,9 @@ pub trait ReadApi {
     {
         async { read_services_again(self, &self.list_services().await?).await }
     }
+
+    /// All active services that the user may see.
+    fn active_services(&self) -> impl Future<Output = Result<Vec<LiveService>, ApiError>>;
 
     /// One service; none where it is gone, or hidden from the user.
     fn service(&self, id: &ServiceId) -> impl Future<Output = Result<Option<LiveService>, ApiError>>;
@@ -108,18 +114,24 @@ pub trait WriteApi: ReadApi + Sized {
     /// tried for a minute at most then.
     fn to_the_end(&self) -> Self;
 
+    /// The same connection for what must come to its end before a deadline, whoever wishes to stop: no request, wait
+    /// or further try goes beyond it. What a reservation covers is tried for a few seconds only.
+    fn until(&self, deadline: Instant) -> Self;
+
+    /// The same connection, whose requests to the reserved endpoint don't wait for its limit as long as the
+    /// reservation lasts.
+    fn using(&self, reserved: &Arc<Reservation>) -> Self;
+
     /// Creates a service and gives its id. Never repeated after an answer was lost: the caller looks
     /// it up first ([`ApiError::may_have_happened`]).
     fn create_service(&self, new: &NewService) -> impl Future<Output = Result<ServiceId, ApiError>>;
 
     /// Changes a service. A change of its name is never repeated after an answer was lost: the caller looks it
-    /// up first ([`ApiError::may_have_happened`]). With a reservation, the request is one of those reserved,
-    /// and it is given up after a few seconds: something waits for it that can't wait long.
+    /// up first ([`ApiError::may_have_happened`]).
     fn update_service(
         &self,
         id: &ServiceId,
         update: &ServiceUpdate,
-        reserved: Option<&Reservation>,
     ) -> impl Future<Output = Result<(), ApiError>>;
 
     /// Deletes a service; one that is gone already is no error. Platform only.
@@ -154,7 +166,11 @@ pub trait WriteApi: ReadApi + Sized {
     /// Waits until `count` requests to an endpoint can follow each other without a wait between them.
     ///
     /// Fails only when the wait is interrupted.
-    fn reserve(&self, endpoint: Endpoint, count: u32) -> impl Future<Output = Result<Reservation, ApiError>>;
+    fn reserve(
+        &self,
+        endpoint: Endpoint,
+        count: u32,
+    ) -> impl Future<Output = Result<Arc<Reservation>, ApiError>>;
 }
 
 /// How long one request may take before it counts as lost.

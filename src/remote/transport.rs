@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use reqwest::{Client, Method, RequestBuilder, Response};
 
-use super::REQUEST_TIMEOUT;
 use super::failure::{ApiError, Cause};
 
 /// What carries requests.
@@ -47,10 +46,10 @@ impl Broken {
         }
     }
 
-    pub(super) fn message(&self, base_url: &str) -> String {
+    pub(super) fn message(&self, base_url: &str, timeout: Duration) -> String {
         let what = match self.how {
             How::NoConnection => format!("no connection to {base_url}"),
-            How::TimedOut => format!("no answer within {} s", REQUEST_TIMEOUT.as_secs()),
+            How::TimedOut => format!("no answer within {} s", timeout.as_secs().max(1)),
             How::Unbuilt | How::BrokeOff => "the connection broke before the answer came".to_owned(),
         };
         format!("{what} ({})", self.details)
@@ -91,9 +90,9 @@ impl Transport {
         }
     }
 
-    /// Sends a request once.
-    pub(super) async fn send(&self, request: RequestBuilder) -> Result<Response, Broken> {
-        let request = request.timeout(REQUEST_TIMEOUT);
+    /// Sends a request once; its answer must be complete within `timeout`.
+    pub(super) async fn send(&self, request: RequestBuilder, timeout: Duration) -> Result<Response, Broken> {
+        let request = request.timeout(timeout);
         match self {
             Self::Network(_) => Ok(request.send().await?),
             #[cfg(test)]
@@ -170,7 +169,8 @@ pub(crate) mod simulated {
 
     impl Wire {
         pub(super) async fn send(&self, request: Request) -> Result<Response, Broken> {
-            tokio::time::timeout(REQUEST_TIMEOUT, self.line.carry(request))
+            let timeout = request.timeout().copied().unwrap_or(REQUEST_TIMEOUT);
+            tokio::time::timeout(timeout, self.line.carry(request))
                 .await
                 .unwrap_or_else(|_| Err(Broken { how: How::TimedOut, details: "simulated".to_owned() }))
         }

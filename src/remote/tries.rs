@@ -1,5 +1,6 @@
 //! All tries of one request: the first, and those after failures that pass. May import `model` only.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use super::failure::{ApiError, Cause};
 use super::http::{Call, Http, read as read_body, unreadable};
 use super::limits::Reservation;
 use super::retry::{self, Attempt, Patience};
+use super::token::Token;
 use crate::model::{Api, Endpoint};
 
 /// How long a request may be tried for which something waits that can't wait long.
@@ -58,7 +60,7 @@ impl Failed {
 
 impl Http {
     /// Sends a request until it succeeds or must be given up; the body is not read yet.
-    pub(super) async fn respond(&self, call: &Call<'_>) -> Result<Response, ApiError> {
+    pub(super) async fn respond(&self, call: &Call) -> Result<Response, ApiError> {
         let mut tries = Tries::default();
         loop {
             match self.try_to_respond(call, &mut tries).await {
@@ -71,7 +73,7 @@ impl Http {
     /// Sends a request until its answer can be read or it must be given up.
     pub(super) async fn call<T>(
         &self,
-        call: &Call<'_>,
+        call: &Call,
         read: impl Fn(&[u8]) -> Result<T, serde_json::Error>,
     ) -> Result<T, ApiError> {
         let mut tries = Tries::default();
@@ -85,9 +87,9 @@ impl Http {
 
     /// The same of a request that is made anew for each try, since what it is made of may have changed. None: there
     /// was nothing to send.
-    pub(super) async fn remade<'c, T>(
+    pub(super) async fn remade<T>(
         &self,
-        make: impl AsyncFn() -> Result<Option<Call<'c>>, ApiError>,
+        make: impl AsyncFn() -> Result<Option<Call>, ApiError>,
         read: impl Fn(&[u8]) -> Result<T, serde_json::Error>,
     ) -> Result<Option<T>, ApiError> {
         let mut tries = Tries::default();
@@ -103,7 +105,7 @@ impl Http {
     /// One try, its answer read to the end.
     async fn try_to_call<T>(
         &self,
-        call: &Call<'_>,
+        call: &Call,
         read: impl Fn(&[u8]) -> Result<T, serde_json::Error>,
         tries: &mut Tries,
     ) -> Result<T, Failed> {
@@ -116,9 +118,9 @@ impl Http {
     }
 
     /// One try; two where the token turns out to be over.
-    async fn try_to_respond(&self, call: &Call<'_>, tries: &mut Tries) -> Result<Response, Failed> {
+    async fn try_to_respond(&self, call: &Call, tries: &mut Tries) -> Result<Response, Failed> {
         loop {
-            let token = self.token(None).await.map_err(Failed::for_good)?;
+            let token = self.token_in_time(call, None).await?;
             let text = token.text.expose_secret();
             let request = self.request(call).bearer_auth(text);
             let failed = match self.send_once(call, request, text, tries).await {
@@ -130,14 +132,25 @@ impl Http {
                 return Err(failed);
             }
             tries.renewed = true;
-            self.token(Some(&token)).await.map_err(Failed::for_good)?;
+            self.token_in_time(call, Some(&token)).await?;
         }
+    }
+
+    /// A token, unless signing in (or waiting for another request that signs in) takes longer than there is time.
+    async fn token_in_time(&self, call: &Call, refused: Option<&Arc<Token>>) -> Result<Arc<Token>, Failed> {
+        let signed_in = match self.until {
+            None => self.token(refused).await,
+            Some(until) => tokio::time::timeout_at(until, self.token(refused))
+                .await
+                .unwrap_or_else(|_| Err(self.not_sent(&call.method, &call.path))),
+        };
+        signed_in.map_err(Failed::for_good)
     }
 
     /// Waits until a failed request may be sent again, or gives its error.
     pub(super) async fn wait_to_retry(
         &self,
-        call: &Call<'_>,
+        call: &Call,
         failed: Failed,
         tries: &mut Tries,
     ) -> Result<(), ApiError> {
@@ -163,7 +176,7 @@ impl Http {
                 tries.spent += wait;
                 self.pause(call, wait, &error).await
             }
-            _ => Err(match retry_after.and_then(|after| too_long(after, patience)) {
+            _ => Err(match retry_after.and_then(|after| too_long(after, patience, self.until.is_some())) {
                 // Nothing else is to be done.
                 Some(hint) => ApiError { hints: vec![hint], ..error },
                 None => error,
@@ -172,58 +185,72 @@ impl Http {
     }
 
     /// How long a request may be tried.
-    fn patience(&self, call: &Call<'_>, spent: Duration) -> Patience {
+    fn patience(&self, call: &Call, spent: Duration) -> Patience {
+        let left = |until: Instant| until.saturating_duration_since(Instant::now());
+        if let Some(until) = self.until {
+            return match self.has_reserved(call.endpoint) {
+                // Something waits for it that can't wait long.
+                true => Patience::Spent(URGENT.min(spent + left(until))),
+                false => Patience::Left(left(until)),
+            };
+        }
         match self.access.deadline {
-            _ if call.reserved.is_some() => Patience::Spent(URGENT),
             // As often as it takes, and no longer than somebody waits who has asked to stop.
             _ if self.finishing => {
                 let stops = self.access.deadline.is_some() || self.access.stop.is_wished();
                 Patience::Left(if stops { GRACE } else { retry::PATIENCE }.saturating_sub(spent))
             }
-            Some(deadline) => Patience::Left(deadline.saturating_duration_since(Instant::now())),
+            Some(deadline) => Patience::Left(left(deadline)),
             None => Patience::Spent(retry::PATIENCE),
         }
     }
 
     /// Waits before a retry; an interrupt ends the wait with the error that there was.
-    pub(super) async fn pause(
-        &self,
-        call: &Call<'_>,
-        wait: Duration,
-        error: &ApiError,
-    ) -> Result<(), ApiError> {
+    pub(super) async fn pause(&self, call: &Call, wait: Duration, error: &ApiError) -> Result<(), ApiError> {
         self.access.watch.retrying(call.endpoint, wait, error);
         tokio::select! {
             () = tokio::time::sleep(wait) => Ok(()),
-            () = self.access.stop.wished(), if call.reserved.is_none() && !self.finishing => Err(error.clone()),
+            () = self.access.stop.wished(), if !self.finishing => Err(error.clone()),
         }
     }
 
-    /// Waits for room under an endpoint's limit; an interrupt ends the wait.
+    /// Waits for room under an endpoint's limit; an interrupt or the deadline ends the wait.
     pub(super) async fn acquire(&self, endpoint: Endpoint, count: u32) -> Option<Reservation> {
         let waiting = |wait, limit| self.access.watch.waiting(endpoint, wait, limit);
         tokio::select! {
             biased;
             () = self.access.stop.wished(), if !self.finishing => None,
+            () = self.time_is_over() => None,
             permit = self.limiter.acquire(endpoint, count, &waiting) => Some(permit),
         }
     }
 
     /// The same, where an interrupt is an error.
-    pub(super) async fn reserve(&self, endpoint: Endpoint, count: u32) -> Result<Reservation, ApiError> {
-        let reserved = self.acquire(endpoint, count).await;
+    pub(super) async fn reserve(&self, endpoint: Endpoint, count: u32) -> Result<Arc<Reservation>, ApiError> {
+        let reserved = self.acquire(endpoint, count).await.map(Arc::new);
         reserved.ok_or_else(|| self.not_sent(&Method::POST, ""))
     }
 
-    /// An error of a request that was not sent because the run is to stop.
+    /// Waits for the deadline, if there is one.
+    async fn time_is_over(&self) {
+        match self.until {
+            Some(until) => tokio::time::sleep_until(until).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// An error of a request that was not sent because the run is to stop, or because there was no time left.
     pub(super) fn not_sent(&self, method: &Method, path: &str) -> ApiError {
+        if self.until.is_some() {
+            return ApiError::new(method, path, Cause::NotSent, "not sent: the time for it was over");
+        }
         let why = self.access.stop.why().unwrap_or_default();
         ApiError::new(method, path, Cause::Interrupted, format!("{why}, and not sent"))
     }
 }
 
 /// What to do about a server that asks for a longer wait than there is time for.
-fn too_long(after: Duration, patience: Patience) -> Option<String> {
+fn too_long(after: Duration, patience: Patience, is_urgent: bool) -> Option<String> {
     let minutes = after.as_secs().div_ceil(60);
     let asked = match after.as_secs() {
         seconds @ ..120 => format!("the server asks to wait {seconds} seconds"),
@@ -231,7 +258,7 @@ fn too_long(after: Duration, patience: Patience) -> Option<String> {
         _ => format!("the server asks to wait {} hours", minutes.div_ceil(60)),
     };
     match patience {
-        Patience::Spent(URGENT) if after > URGENT => Some(format!("{asked}: run it again after that")),
+        _ if is_urgent => (after > URGENT).then(|| format!("{asked}: run it again after that")),
         Patience::Spent(most) if after > most => Some(format!(
             "{asked}, and a request waits {} minutes at most: run it again after that, or with `--timeout {}m`",
             most.as_secs() / 60,

@@ -74,7 +74,7 @@ fn everything_on_a_terminal() {
         1 live service not managed here: Elsewhere
 
     Plan: 1 to create, 4 to change, 2 to replace, 1 to retire, 1 to adopt · version sets: 3 to write, 1 to delete
-          20 requests, about 3 s
+          31 requests, about 5 s
       ⚠ 2 conflicts: an apply refuses them unless --overwrite-drift is given
     "##);
 }
@@ -119,8 +119,8 @@ fn everything_as_json() {
     diagnostics:
       {"message":"`Old Name` may be held by others; nothing is lost","service":"New Name"}
     environment: "production"
-    estimate: {"bound_by":null,"by_endpoint":{"create_service":2,"delete_version_set":1,"list_behavior_sets":1,"list_services":1,"update_behavior_set":1,"update_service":11,"write_version_set":3},"requests":20,"seconds":3}
-    fingerprint: "4d321e93ba9d6462b54dfc732cde45541a69004db0341252d7d12dbabc775ec1"
+    estimate: {"bound_by":null,"by_endpoint":{"create_service":2,"delete_version_set":1,"list_behavior_sets":1,"list_services":12,"update_behavior_set":1,"update_service":11,"write_version_set":3},"requests":31,"seconds":5}
+    fingerprint: "e392148df1f9c9117125d86334dfd4fcfd9b9de96efe78178a0e2fbae67a3c2b"
     fingerprints:
       {"name":"Health Coach","of":{"service":"4d1a000000000000000077e0"},"seen":{}}
       {"name":"Half Done","of":{"service":"h1"},"seen":{}}

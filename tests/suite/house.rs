@@ -29,7 +29,7 @@ const ROOMS: &[(&str, Imports)] = &[
 /// Tests beside the code, files or directories, that need another room to run against.
 const TESTS: &[(&str, &str)] = &[
     ("src/apply/simulation/", "emulator"),
-    ("src/apply/tests.rs", "emulator"),
+    ("src/apply/tests/", "emulator"),
     ("src/import/tests.rs", "manifest"),
     ("src/import/tests.rs", "plan"),
     ("src/report/tests.rs", "plan_file"),

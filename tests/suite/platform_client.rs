@@ -235,7 +235,7 @@ fn an_update_writes_version_sets_and_leaves_the_others_alone() {
             version_sets: BTreeMap::from([("release".into(), pinned(4))]),
             ..ServiceUpdate::default()
         };
-        bench.run(bench.api.update_service(&coach(), &update, None)).unwrap();
+        bench.run(bench.api.update_service(&coach(), &update)).unwrap();
         let after = bench.coach();
         assert_eq!(
             (after.description.as_str(), after.version_sets["release"].agent_version),
@@ -252,7 +252,7 @@ fn an_update_that_is_accepted_and_not_carried_out_is_an_error() {
     let bench = Bench::new();
     let cleared =
         ServiceUpdate { settings: settings(json!({"voice_config": null})), ..ServiceUpdate::default() };
-    let error = bench.run(bench.api.update_service(&coach(), &cleared, None)).unwrap_err();
+    let error = bench.run(bench.api.update_service(&coach(), &cleared)).unwrap_err();
     assert_eq!(error.cause, Cause::Kept);
     assert!(error.message.contains("kept `voice_config` as {"), "{error}");
     assert!(error.may_have_happened() && !error.hints.is_empty());
@@ -262,14 +262,14 @@ fn an_update_that_is_accepted_and_not_carried_out_is_an_error() {
     let stale = json!({"id": COACH, "name": "Coach", "agent_id": AGENT, "context_graph_id": GRAPH,
         "voice_config": {"tts_model": "sonic-3", "max_response_words": 30}});
     bench.once("PUT", answer(200, &stale.to_string()));
-    let error = bench.run(bench.api.update_service(&coach(), &update, None)).unwrap_err();
+    let error = bench.run(bench.api.update_service(&coach(), &update)).unwrap_err();
     let message = "the server accepted the update and kept `voice_config.max_response_words` as 30";
     assert_eq!(error.message, message);
 
     // An answer that is no service tells nothing: the service is read.
     bench.once("PUT", answer(200, "null"));
-    assert_eq!(bench.run(bench.api.update_service(&coach(), &update, None)).unwrap_err().message, message);
-    bench.run(bench.api.update_service(&coach(), &update, None)).unwrap();
+    assert_eq!(bench.run(bench.api.update_service(&coach(), &update)).unwrap_err().message, message);
+    bench.run(bench.api.update_service(&coach(), &update)).unwrap();
 }
 
 #[test]
@@ -306,7 +306,7 @@ fn changes_of_one_services_version_sets_do_not_undo_each_other() {
         tokio::join!(
             bench.api.delete_version_set(&id, &staging),
             bench.api.write_version_set(&id, &dev, &five),
-            bench.api.update_service(&id, &update, None),
+            bench.api.update_service(&id, &update),
         )
     };
     let (deleted, written, updated) = bench.run(all);
@@ -409,7 +409,7 @@ fn a_refusal_names_its_fields() {
     let bench = Bench::new();
     let short = json!({"voice_config": {"forwarding": {"forward_to": "+"}}, "tool_capacity": 99});
     let update = ServiceUpdate { settings: settings(short), ..ServiceUpdate::default() };
-    let error = bench.run(bench.api.update_service(&coach(), &update, None)).unwrap_err();
+    let error = bench.run(bench.api.update_service(&coach(), &update)).unwrap_err();
     assert_eq!(error.status(), Some(422));
     for part in ["voice_config.forwarding.forward_to: ", "tool_capacity: "] {
         assert!(error.message.contains(part) && !error.message.contains("body."), "{error}");

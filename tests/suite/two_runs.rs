@@ -10,8 +10,13 @@ use crate::apply::{EMPTY, service, services};
 use crate::harness::{Lab, Run, amigops, finish, services_of};
 use crate::{on_both_apis, replacement};
 
-/// Runs two applies, each of which has made its plan before either writes.
+/// Runs two applies of the same manifests, each of which has made its plan before either writes.
 fn both(lab: &Lab) -> [Run; 2] {
+    both_of(lab, [".", "."])
+}
+
+/// The same of the projects in two directories.
+fn both_of(lab: &Lab, directories: [&'static str; 2]) -> [Run; 2] {
     let reads = |lab: &Lab| {
         let requests = lab.server.requests();
         requests.iter().filter(|record| record.method == "GET").count() as u64
@@ -31,16 +36,16 @@ fn both(lab: &Lab) -> [Run; 2] {
             && read.load(Ordering::SeqCst) < 2 * of_a_plan;
         early.then_some(Fault::Delay { millis: 1_200 })
     });
-    let run = || {
+    let run = |directory: &'static str| {
         let mut command = amigops(&lab.path());
-        command.args(["apply", "--auto-approve"]).envs([
+        command.args(["-C", directory, "apply", "--auto-approve"]).envs([
             ("AMIGO_API_KEY", "s3cret-key"),
             ("AMIGO_API_KEY_ID", "key-id"),
             ("AMIGO_USER_ID", "user-1"),
         ]);
         std::thread::spawn(move || finish(command))
     };
-    let runs = [run(), run()];
+    let runs = directories.map(run);
     let runs = runs.map(|run| run.join().unwrap());
     lab.unhook();
     for run in &runs {
@@ -71,7 +76,12 @@ fn active(services: &[Service], name: &str) -> usize {
 #[track_caller]
 fn losers_say_so(runs: &[Run]) {
     for run in runs.iter().filter(|run| run.code == Some(4)) {
-        let words = ["another active service has this name", "another service has this name", "another run"];
+        let words = [
+            "another active service has this name",
+            "another service has this name",
+            "another run",
+            "changed since the plan was made",
+        ];
         assert!(words.iter().any(|words| run.stderr.contains(words)), "{}", run.stderr);
         let next = [
             "plan and apply again to go on",
@@ -81,7 +91,38 @@ fn losers_say_so(runs: &[Run]) {
     }
 }
 
+/// A second project on the same services, with other manifests.
+fn other_project(lab: &Lab, manifests: &str) {
+    let project = std::fs::read_to_string(lab.path().join("amigops.yaml")).unwrap();
+    lab.write("other/amigops.yaml", &project);
+    lab.write("other/services/all.yaml", manifests);
+}
+
 on_both_apis! {
+    fn differing_manifests_take_nothing_out_of_use_that_both_want(api: Api) {
+        let others = [
+            replacement::manifest("Coach Maya", "active: true\n").replace("agent_version: 3", "agent_version: 2"),
+            replacement::manifest("Coach Maya", "lifecycle: {renamed_from: Health Coach}\n")
+                .replace("service: Health Coach", "service: Trainer"),
+        ];
+        for other in others {
+            let lab = Lab::on(api, replacement::SEED);
+            lab.project("unmanaged_version_sets: [\"personal-*\"]\n");
+            lab.manifests(&replacement::manifest("Coach Noor", "lifecycle: {on_agent_change: replace}\n"));
+            other_project(&lab, &other);
+            let seen = watch(&lab);
+            both_of(&lab, [".", "other"]);
+            for services in seen.lock().unwrap().iter() {
+                let in_use: Vec<_> = services.iter().filter(|service| service.is_active).collect();
+                let mut names: Vec<_> = in_use.iter().map(|service| &service.name).collect();
+                names.dedup();
+                assert!(!in_use.is_empty() && names.len() == in_use.len(), "{services:#?}");
+            }
+            lab.run(&["-C", "other", "apply", "--auto-approve"]).expect(0);
+            lab.run(&["-C", "other", "plan", "--detailed-exitcode"]).expect(0);
+        }
+    }
+
     fn services_are_created_once(api: Api) {
         let lab = Lab::on(api, EMPTY);
         lab.manifests(&services(5, ""));

@@ -4,10 +4,12 @@ mod conversation;
 mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::access::Access;
 use super::failure::ApiError;
@@ -72,6 +74,18 @@ impl Classic {
         self.http.pages::<T>(endpoint, path, filter, endpoint.page_size(Api::Classic)).await
     }
 
+    /// Reads all pages of the services that a filter lets through.
+    async fn listed(&self, filter: &[(&'static str, String)]) -> Result<Vec<LiveService>, ApiError> {
+        let services = self.pages::<Services>(Endpoint::ListServices, &self.path("service/"), filter).await?;
+        // A list that changes while it is read may show one twice: by id, the later answer counts.
+        let by_id: BTreeMap<ServiceId, LiveService> = services
+            .into_iter()
+            .map(wire::Service::into_live)
+            .map(|service| (service.id.clone(), service))
+            .collect();
+        Ok(by_id.into_values().collect())
+    }
+
     /// Reads agents or context graphs: all pages, or some ids.
     async fn catalog<T: Page<Item = Named>, Id: Ord + Clone + AsRef<str> + for<'t> From<&'t str>>(
         &self,
@@ -110,11 +124,15 @@ page!(Conversations, conversations, wire::Conversation);
 page!(BehaviorSets, dynamic_behavior_sets, wire::BehaviorSet);
 
 impl ReadApi for Classic {
-    async fn list_services(&self) -> Result<ServiceList, ApiError> {
-        let (endpoint, path) = (Endpoint::ListServices, self.path("service/"));
-        let size = endpoint.page_size(Api::Classic);
-        let reading = self.http.read_pages::<Services>(endpoint, &path, &[], size).await?;
-        Ok(ServiceList::new(path, reading, wire::Service::into_live))
+    async fn services(&self) -> Result<Vec<LiveService>, ApiError> {
+        self.listed(&[]).await
+    }
+
+    async fn active_services(&self) -> Result<Vec<LiveService>, ApiError> {
+        let mut services = self.listed(&[("is_active", "true".to_owned())]).await?;
+        // A server that ignores the filter answers with all services.
+        services.retain(|service| service.active);
+        Ok(services)
     }
 
     async fn service(&self, id: &ServiceId) -> Result<Option<LiveService>, ApiError> {
@@ -184,6 +202,14 @@ impl WriteApi for Classic {
         Self { http: self.http.to_the_end() }
     }
 
+    fn until(&self, deadline: Instant) -> Self {
+        Self { http: self.http.until(deadline) }
+    }
+
+    fn using(&self, reserved: &Arc<Reservation>) -> Self {
+        Self { http: self.http.using(reserved) }
+    }
+
     async fn create_service(&self, new: &NewService) -> Result<ServiceId, ApiError> {
         #[derive(Deserialize)]
         struct Created {
@@ -196,16 +222,10 @@ impl WriteApi for Classic {
         Ok(ServiceId::new(created.id))
     }
 
-    async fn update_service(
-        &self,
-        id: &ServiceId,
-        update: &ServiceUpdate,
-        reserved: Option<&Reservation>,
-    ) -> Result<(), ApiError> {
+    async fn update_service(&self, id: &ServiceId, update: &ServiceUpdate) -> Result<(), ApiError> {
         let body = wire::update_body(update);
         let call = Call::send(Endpoint::UpdateService, Method::POST, self.service_path(id), Some(body));
-        let mut call = if update.name.is_some() { call.looked_up() } else { call };
-        call.reserved = reserved;
+        let call = if update.name.is_some() { call.looked_up() } else { call };
         self.http.done(&call).await
     }
 
@@ -250,7 +270,7 @@ impl WriteApi for Classic {
         conversation::hold(self, id, test).await
     }
 
-    async fn reserve(&self, endpoint: Endpoint, count: u32) -> Result<Reservation, ApiError> {
+    async fn reserve(&self, endpoint: Endpoint, count: u32) -> Result<Arc<Reservation>, ApiError> {
         self.http.reserve(endpoint, count).await
     }
 }

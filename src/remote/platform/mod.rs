@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 
 use super::access::Access;
 use super::failure::{ApiError, Cause};
@@ -132,6 +133,28 @@ impl Platform {
         Ok(catalog)
     }
 
+    /// Reads all pages of the services that a filter lets through.
+    async fn listed(&self, filter: &[(&'static str, String)]) -> Result<Vec<LiveService>, ApiError> {
+        let (endpoint, path) = (Endpoint::ListServices, self.path("services"));
+        let services = loop {
+            let small = self.small_pages.load(Ordering::Relaxed);
+            let size = if small { SMALL_PAGE } else { endpoint.page_size(Api::Platform) };
+            match self.http.pages::<Services>(endpoint, &path, filter, size).await {
+                Err(error) if !small && error.status() == Some(422) && error.message.contains("limit") => {
+                    self.small_pages.store(true, Ordering::Relaxed);
+                }
+                result => break result?,
+            }
+        };
+        // A list that changes while it is read may show one twice: by id, the later answer counts.
+        let by_id: BTreeMap<ServiceId, LiveService> = services
+            .into_iter()
+            .map(wire::Service::into_live)
+            .map(|service| (service.id.clone(), service))
+            .collect();
+        Ok(by_id.into_values().collect())
+    }
+
     /// Reads one service.
     async fn get(&self, id: &ServiceId) -> Result<Raw, ApiError> {
         self.http.json(&Call::get(Endpoint::GetService, self.service_path(id), Vec::new())).await
@@ -143,14 +166,13 @@ impl Platform {
     async fn put(
         &self,
         id: &ServiceId,
-        (repeatable, reserved): (bool, Option<&Reservation>),
+        repeatable: bool,
         body: impl AsyncFn() -> Result<Option<Raw>, ApiError>,
     ) -> Result<Option<Raw>, ApiError> {
         let make = async || {
             Ok(body().await?.map(|body| {
                 let call = self.put_call(id, Some(Value::Object(body)));
-                let call = if repeatable { call } else { call.looked_up() };
-                Call { reserved, ..call }
+                if repeatable { call } else { call.looked_up() }
             }))
         };
         let answered = self.http.remade(make, |body| serde_json::from_slice::<Value>(body)).await?;
@@ -165,7 +187,7 @@ impl Platform {
         }
     }
 
-    fn put_call(&self, id: &ServiceId, body: Option<Value>) -> Call<'static> {
+    fn put_call(&self, id: &ServiceId, body: Option<Value>) -> Call {
         Call::send(Endpoint::UpdateService, Method::PUT, self.service_path(id), body)
     }
 
@@ -193,18 +215,15 @@ fn with_sets(mut sets: Raw, update: &ServiceUpdate) -> Raw {
 }
 
 impl ReadApi for Platform {
-    async fn list_services(&self) -> Result<ServiceList, ApiError> {
-        let (endpoint, path) = (Endpoint::ListServices, self.path("services"));
-        loop {
-            let small = self.small_pages.load(Ordering::Relaxed);
-            let size = if small { SMALL_PAGE } else { endpoint.page_size(Api::Platform) };
-            match self.http.read_pages::<Services>(endpoint, &path, &[], size).await {
-                Err(error) if !small && error.status() == Some(422) && error.message.contains("limit") => {
-                    self.small_pages.store(true, Ordering::Relaxed);
-                }
-                reading => return Ok(ServiceList::new(path, reading?, wire::Service::into_live)),
-            }
-        }
+    async fn services(&self) -> Result<Vec<LiveService>, ApiError> {
+        self.listed(&[]).await
+    }
+
+    async fn active_services(&self) -> Result<Vec<LiveService>, ApiError> {
+        let mut services = self.listed(&[("is_active", "true".to_owned())]).await?;
+        // A server that ignores the filter answers with all services.
+        services.retain(|service| service.active);
+        Ok(services)
     }
 
     async fn service(&self, id: &ServiceId) -> Result<Option<LiveService>, ApiError> {
@@ -258,6 +277,14 @@ impl WriteApi for Platform {
         Self { http: self.http.to_the_end(), ..self.clone() }
     }
 
+    fn until(&self, deadline: Instant) -> Self {
+        Self { http: self.http.until(deadline), ..self.clone() }
+    }
+
+    fn using(&self, reserved: &Arc<Reservation>) -> Self {
+        Self { http: self.http.using(reserved), ..self.clone() }
+    }
+
     async fn create_service(&self, new: &NewService) -> Result<ServiceId, ApiError> {
         #[derive(Deserialize)]
         struct Created {
@@ -270,12 +297,7 @@ impl WriteApi for Platform {
         Ok(ServiceId::new(created.id))
     }
 
-    async fn update_service(
-        &self,
-        id: &ServiceId,
-        update: &ServiceUpdate,
-        reserved: Option<&Reservation>,
-    ) -> Result<(), ApiError> {
+    async fn update_service(&self, id: &ServiceId, update: &ServiceUpdate) -> Result<(), ApiError> {
         let lock = self.lock(id);
         let has_blocks = update.settings.values().any(Value::is_object);
         let is_made_of_live = has_blocks || !update.version_sets.is_empty();
@@ -298,7 +320,7 @@ impl WriteApi for Platform {
             }
             Ok(Some(body))
         };
-        let Some(answered) = self.put(id, (update.name.is_none(), reserved), body).await? else {
+        let Some(answered) = self.put(id, update.name.is_none(), body).await? else {
             return Ok(());
         };
         let answered: wire::Service = serde_json::from_value(Value::Object(answered))
@@ -349,7 +371,7 @@ impl WriteApi for Platform {
             let was_there = sets.remove(name.as_str()).is_some();
             Ok(was_there.then(|| Raw::from_iter([(VERSION_SETS.to_owned(), Value::Object(sets))])))
         };
-        let Some(mut answered) = self.put(id, (true, None), body).await? else { return Ok(()) };
+        let Some(mut answered) = self.put(id, true, body).await? else { return Ok(()) };
         if !raw_version_sets(&mut answered).contains_key(name.as_str()) {
             return Ok(());
         }
@@ -369,7 +391,7 @@ impl WriteApi for Platform {
         turn::take(self, id, test).await
     }
 
-    async fn reserve(&self, endpoint: Endpoint, count: u32) -> Result<Reservation, ApiError> {
+    async fn reserve(&self, endpoint: Endpoint, count: u32) -> Result<Arc<Reservation>, ApiError> {
         self.http.reserve(endpoint, count).await
     }
 }

@@ -123,7 +123,7 @@ fn a_report_of_everything() {
     |--:|--:|--:|--:|--:|--:|--:|--:|
     | 1 | 4 | 2 | 1 | 1 | 3 | 1 | 0 |
 
-    20 requests, about 3 s
+    31 requests, about 5 s
 
     > [!CAUTION]
     > **3 removals, 2 replacements, 2 conflicts**

@@ -2,6 +2,7 @@
 
 #[cfg(unix)]
 mod asked;
+mod edits;
 mod finishing;
 mod interrupts;
 mod json;

@@ -73,7 +73,7 @@ fn everything_on_a_page() {
     1
     unchanged
     0
-    16 steps: 20 requests, about 3 s
+    16 steps: 31 requests, about 5 s
     Look at these first
     2 conflicts
     Adaptive Support

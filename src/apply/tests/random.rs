@@ -8,9 +8,9 @@ use std::time::Duration;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
-use super::simulation::sim::names_are_free;
-use super::simulation::world::{ORGANIZATION, beginning, fill, seed};
-use super::{Settings, run};
+use super::super::simulation::sim::names_are_free;
+use super::super::simulation::world::{ORGANIZATION, beginning, fill, seed};
+use super::super::{Event, Report, Settings, run};
 use crate::emulator::{self, SANDBOX_WORKSPACE, Server};
 use crate::model::*;
 use crate::plan::tests::build::options;
@@ -74,16 +74,18 @@ async fn planned(api: &AnyApi, desired: &Desired, options: &Options) -> Option<(
     Some((snapshot, plan))
 }
 
-async fn apply(api: &AnyApi, snapshot: &Snapshot, plan: &Plan, steps: usize) -> super::Report {
-    let left = Cell::new(steps);
+async fn apply(api: &AnyApi, snapshot: &Snapshot, plan: &Plan, steps: usize) -> Report {
+    let (left, ownership) = (Cell::new(steps), policy().ownership);
     let settings = Settings {
         parallelism: 4,
-        known: snapshot.services.iter().map(|service| service.id.clone()).collect(),
+        api: api.kind(),
+        services: &snapshot.services,
+        ownership: &ownership,
         today: "2026-11-22",
         stop: &|| (left.get() == 0).then_some(StopReason::Interrupt),
     };
-    let mut events = |event: super::Event| {
-        if matches!(event, super::Event::Started(_)) {
+    let mut events = |event: Event| {
+        if matches!(event, Event::Started(_)) {
             left.set(left.get() - 1);
         }
     };

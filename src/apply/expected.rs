@@ -1,0 +1,146 @@
+//! The live state that a run expects: the snapshot that its plan was made of, and what its own steps have changed
+//! since.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{
+    Api, LiveService, NewService, ServiceId, ServiceUpdate, VersionSet, VersionSetName, merged,
+};
+use crate::plan::{Action, Target};
+
+/// What each service should look like if nobody but this run changes anything.
+pub(super) struct Expected<'a> {
+    api: Api,
+    /// As the plan saw them.
+    planned: BTreeMap<&'a ServiceId, &'a LiveService>,
+    /// Those that steps of this run have made or changed.
+    changed: BTreeMap<ServiceId, LiveService>,
+}
+
+impl<'a> Expected<'a> {
+    /// The state before the first step.
+    pub(super) fn new(api: Api, services: &'a [LiveService]) -> Self {
+        let planned = services.iter().map(|service| (&service.id, service)).collect();
+        Self { api, planned, changed: BTreeMap::new() }
+    }
+
+    /// Whether a service existed when the plan was made.
+    pub(super) fn is_known(&self, id: &ServiceId) -> bool {
+        self.planned.contains_key(id)
+    }
+
+    /// What a service should look like now.
+    pub(super) fn service(&self, id: &ServiceId) -> Option<&LiveService> {
+        self.changed.get(id).or_else(|| self.planned.get(id).copied())
+    }
+
+    /// Notes what a step has done; `made` is the service that it has created, or put in another's place.
+    pub(super) fn apply(&mut self, action: &Action, made: Option<&ServiceId>) {
+        match action {
+            Action::Create(new) => {
+                if let Some(id) = made {
+                    self.changed.insert(id.clone(), created(id, new, self.api));
+                }
+            }
+            Action::Update { id, update }
+            | Action::SetAside { id, update }
+            | Action::Discard { id, update }
+            | Action::Retire { id, update: Some(update), .. } => self.update(id, update),
+            Action::WriteVersionSet { target: Target::Live(id), name, content, .. } => {
+                self.change(id, |service| {
+                    service.version_sets.insert(name.clone(), (**content).clone());
+                });
+            }
+            Action::DeleteVersionSet { id, name } => {
+                self.change(id, |service| {
+                    service.version_sets.remove(name);
+                });
+            }
+            Action::HandOver { old, rename, activation, .. } => {
+                if let Some(rename) = rename {
+                    self.update(old, rename);
+                }
+                if let Some(new) = made {
+                    self.update(new, activation);
+                }
+            }
+            // Nothing that is looked at before a later step.
+            Action::Retire { update: None, .. }
+            | Action::WriteVersionSet { target: Target::Created(_), .. }
+            | Action::ApplyBehaviorSet { .. }
+            | Action::Smoke { .. } => {}
+        }
+    }
+
+    fn update(&mut self, id: &ServiceId, update: &ServiceUpdate) {
+        self.change(id, |service| *service = updated(service, update));
+    }
+
+    fn change(&mut self, id: &ServiceId, change: impl FnOnce(&mut LiveService)) {
+        let Some(mut service) = self.service(id).cloned() else { return };
+        change(&mut service);
+        self.changed.insert(id.clone(), service);
+    }
+}
+
+/// A service after an update.
+pub(super) fn updated(service: &LiveService, update: &ServiceUpdate) -> LiveService {
+    let ServiceUpdate {
+        name,
+        description,
+        active,
+        tags,
+        keyterms,
+        agent,
+        context_graph,
+        version_sets,
+        settings,
+    } = update.clone();
+    let mut after = service.clone();
+    after.name = name.unwrap_or(after.name);
+    after.description = description.unwrap_or(after.description);
+    after.active = active.unwrap_or(after.active);
+    after.tags = tags.unwrap_or(after.tags);
+    after.keyterms = keyterms.unwrap_or(after.keyterms);
+    after.agent = agent.unwrap_or(after.agent);
+    after.context_graph = context_graph.unwrap_or(after.context_graph);
+    after.version_sets.extend(version_sets);
+    after.settings = merged(&after.settings, &settings);
+    after
+}
+
+/// A service as a create makes it.
+fn created(id: &ServiceId, new: &NewService, api: Api) -> LiveService {
+    let NewService {
+        name,
+        description,
+        active,
+        agent,
+        context_graph,
+        tags,
+        keyterms,
+        mut version_sets,
+        settings,
+    } = new.clone();
+    if api.makes_version_sets() {
+        for name in [VersionSetName::EDGE, VersionSetName::RELEASE] {
+            version_sets.entry(VersionSetName::new(name)).or_insert_with(VersionSet::latest);
+        }
+    }
+    LiveService {
+        id: id.clone(),
+        name,
+        description,
+        active,
+        agent,
+        context_graph,
+        tags,
+        repeated_tags: BTreeSet::new(),
+        keyterms,
+        version_sets,
+        settings,
+        system: false,
+        updated_by: None,
+        updated_at: None,
+    }
+}

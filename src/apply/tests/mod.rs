@@ -1,0 +1,9 @@
+//! Steps run for real against the emulator's rules: random plans over HTTP, and single moments under virtual time.
+
+mod bench;
+mod deadline;
+mod edits;
+mod operator;
+mod pairs;
+mod random;
+mod requests;

@@ -1,0 +1,90 @@
+//! What an operator does in the vendor's console.
+
+use super::super::simulation::world::ORGANIZATION;
+use crate::emulator::{InProcess, PlatformService, SANDBOX_WORKSPACE, ServiceTag, VersionSet, World};
+use crate::model::Api;
+
+/// What an operator does in the vendor's console, past all rules.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Edit {
+    Deactivate,
+    Activate,
+    Rename(&'static str),
+    Describe(&'static str),
+    Tag(&'static str, &'static str),
+    Keyterm(&'static str),
+    /// Another agent's version in a version set, new or not.
+    Pin(&'static str, u32),
+    Agent(&'static str),
+    Delete,
+}
+
+/// Edits the service that a test chooses, if it is there.
+pub(super) fn edit(api: Api, emulator: &InProcess, which: impl Fn(&str, bool) -> bool, edit: Edit) {
+    let change = |world: &mut World| match api {
+        Api::Classic => classic(world, which, edit),
+        Api::Platform => platform(world, which, edit),
+    };
+    emulator.edit(change).expect("an edit");
+}
+
+fn set(version: u32) -> VersionSet {
+    VersionSet { agent_version: Some(version), context_graph_version: Some(1), ..VersionSet::default() }
+}
+
+fn classic(world: &mut World, which: impl Fn(&str, bool) -> bool, edit: Edit) {
+    let home = world.organization_mut(ORGANIZATION).expect("it is there");
+    let agent = |name: &str| home.agent(name).expect("an agent").id.clone();
+    let agent = if let Edit::Agent(name) = edit { agent(name) } else { String::new() };
+    let found = home.services().iter().find(|service| which(&service.name, service.is_active));
+    let Some(id) = found.map(|service| service.id.clone()) else { return };
+    if edit == Edit::Delete {
+        home.services_mut().remove(&id);
+        return;
+    }
+    let service = home.services_mut().get_mut(&id).expect("it is there");
+    match edit {
+        Edit::Deactivate => service.is_active = false,
+        Edit::Activate => service.is_active = true,
+        Edit::Rename(name) => service.name = name.to_owned(),
+        Edit::Describe(text) => service.description = text.to_owned(),
+        Edit::Tag(key, value) => {
+            service.tags.insert(key.to_owned(), Some(value.to_owned()));
+        }
+        Edit::Keyterm(term) => service.keyterms.push(term.to_owned()),
+        Edit::Pin(name, version) => {
+            service.version_sets.insert(name.to_owned(), set(version));
+        }
+        Edit::Agent(_) => service.agent_id = agent,
+        Edit::Delete => {}
+    }
+}
+
+fn platform(world: &mut World, which: impl Fn(&str, bool) -> bool, edit: Edit) {
+    let home = world.workspace_mut(SANDBOX_WORKSPACE).expect("it is there");
+    let agent = |name: &str| home.agent(name).expect("an agent").id.clone();
+    let agent = if let Edit::Agent(name) = edit { agent(name) } else { String::new() };
+    let found = home.services().iter().find(|service| which(&service.name, service.is_active));
+    let Some(id) = found.map(|service| service.id.clone()) else { return };
+    if edit == Edit::Delete {
+        home.services_mut().remove(&id);
+        return;
+    }
+    let service: &mut PlatformService = home.services_mut().get_mut(&id).expect("it is there");
+    match edit {
+        Edit::Deactivate => service.is_active = false,
+        Edit::Activate => service.is_active = true,
+        Edit::Rename(name) => service.name = name.to_owned(),
+        Edit::Describe(text) => service.description = text.to_owned(),
+        Edit::Tag(key, value) => {
+            service.tags.retain(|tag| tag.key != key);
+            service.tags.push(ServiceTag { key: key.to_owned(), value: Some(value.to_owned()) });
+        }
+        Edit::Keyterm(term) => service.keyterms.push(term.to_owned()),
+        Edit::Pin(name, version) => {
+            service.version_sets.insert(name.to_owned(), set(version));
+        }
+        Edit::Agent(_) => service.agent_id = agent,
+        Edit::Delete => {}
+    }
+}

@@ -1,0 +1,95 @@
+//! Which services a step reads before it acts, so that it does not undo what others have done since the plan was
+//! made.
+//!
+//! The estimate counts these reads, and an apply makes them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::types::{Action, Step, Target};
+use crate::model::{LiveService, ServiceId, ServiceUpdate, TAG_REPLACES};
+
+/// The services that each step of a plan reads before it acts.
+#[derive(Clone, Debug, Default)]
+pub struct Looks {
+    /// The services that take the place of another, by its id.
+    successors: BTreeMap<ServiceId, BTreeSet<Target>>,
+}
+
+impl Looks {
+    /// Prepares for the steps of a plan that was made of these live services.
+    pub fn new<'a>(steps: &[Step], services: impl IntoIterator<Item = &'a LiveService>) -> Self {
+        let mut successors: BTreeMap<ServiceId, BTreeSet<Target>> = BTreeMap::new();
+        let retired: BTreeSet<&ServiceId> = steps.iter().filter_map(|step| retired(&step.action)).collect();
+        for step in steps {
+            if let Action::HandOver { old, new, .. } = &step.action {
+                successors.entry(old.clone()).or_default().insert(new.clone());
+            }
+        }
+        for service in services.into_iter().filter(|service| service.active) {
+            let old = service.tags.get(TAG_REPLACES).and_then(Option::as_deref).map(ServiceId::new);
+            if let Some(old) = old.filter(|old| retired.contains(old)) {
+                successors.entry(old).or_default().insert(Target::Live(service.id.clone()));
+            }
+        }
+        Self { successors }
+    }
+
+    /// The services that a step reads before it acts. None: it makes something new, or it sets fields that a manifest
+    /// declares to what the manifest says.
+    pub fn of(&self, action: &Action) -> BTreeSet<Target> {
+        match action {
+            Action::Update { update, .. } if !is_about_others(update) => BTreeSet::new(),
+            Action::Update { id, .. }
+            | Action::SetAside { id, .. }
+            | Action::Discard { id, .. }
+            | Action::DeleteVersionSet { id, .. } => BTreeSet::from([Target::Live(id.clone())]),
+            Action::WriteVersionSet { target: target @ Target::Live(_), .. } => {
+                BTreeSet::from([target.clone()])
+            }
+            // Whoever takes its place must be in use when it goes.
+            Action::Retire { id, .. } => {
+                let successors = self.successors_of(id).cloned();
+                successors.chain([Target::Live(id.clone())]).collect()
+            }
+            Action::HandOver { old, new, .. } => BTreeSet::from([Target::Live(old.clone()), new.clone()]),
+            Action::Create(_)
+            | Action::WriteVersionSet { target: Target::Created(_), .. }
+            | Action::ApplyBehaviorSet { .. }
+            | Action::Smoke { .. } => BTreeSet::new(),
+        }
+    }
+
+    /// The services that take the place of this one.
+    pub fn successors_of(&self, old: &ServiceId) -> impl Iterator<Item = &Target> {
+        self.successors.get(old).into_iter().flatten()
+    }
+}
+
+/// The service that a step takes out of use.
+fn retired(action: &Action) -> Option<&ServiceId> {
+    match action {
+        Action::Retire { id, .. } => Some(id),
+        _ => None,
+    }
+}
+
+/// Whether an update renames, activates, deactivates, or writes what others may have added to.
+fn is_about_others(update: &ServiceUpdate) -> bool {
+    let ServiceUpdate {
+        name,
+        description: _,
+        active,
+        tags,
+        keyterms: _,
+        agent,
+        context_graph,
+        version_sets,
+        settings: _,
+    } = update;
+    name.is_some()
+        || active.is_some()
+        || tags.is_some()
+        || agent.is_some()
+        || context_graph.is_some()
+        || !version_sets.is_empty()
+}
