@@ -32,4 +32,5 @@ mod schema;
 mod three_way;
 mod two_runs;
 mod untold_versions;
+mod untrusted_checkout;
 mod validate;
