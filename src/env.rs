@@ -40,15 +40,13 @@ impl Env {
         value.filter(|value| !value.is_empty())
     }
 
-    /// The names of the variables that begin like this.
-    pub fn names_beginning(&self, start: &str) -> Vec<OsString> {
-        let begins = |name: &OsString| name.as_encoded_bytes().starts_with(start.as_bytes());
-        match &self.variables {
-            Variables::Process => std::env::vars_os().map(|(name, _)| name).filter(begins).collect(),
-            Variables::Fixed(all) => {
-                all.iter().map(|(name, _)| OsString::from(name)).filter(begins).collect()
-            }
-        }
+    /// A variable's value, Unicode or not; none where it is unset or empty.
+    pub fn variable_os(&self, name: &str) -> Option<OsString> {
+        let value = match &self.variables {
+            Variables::Process => std::env::var_os(name),
+            Variables::Fixed(_) => self.variable(name).map(OsString::from),
+        };
+        value.filter(|value| !value.is_empty())
     }
 
     /// The working directory, or `.` where it can't be told.

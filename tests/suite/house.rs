@@ -41,6 +41,12 @@ const PURE: &[&str] = &["model", "edit", "plan", "plan_file", "import", "report"
 const IMPURE_WORDS: &[&str] = &["tokio", "reqwest", "SystemTime", "Instant"];
 const IMPURE_MODULES: &[&str] = &["fs", "env"];
 
+/// Files that may start processes. A child process must not get the secrets of the APIs, so one place makes its
+/// environment; tests make repositories.
+const PROCESS_FILES: &[&str] = &["src/cli/git/process.rs", "src/cli/git/tests.rs"];
+/// What others may use of a module `process`: none of these starts a process but `Program`, which that file has.
+const PROCESS_NAMES: &[&str] = &["ExitCode", "Output", "Stdio", "id", "Program"];
+
 const MOST_LINES: usize = 500;
 /// Longer files, each with its reason. One that has become short is to be taken out.
 const LONG_FILES: &[(&str, &str)] = &[];
@@ -172,6 +178,28 @@ fn content_violations(name: &str, text: &str) -> Vec<String> {
     found
 }
 
+/// Every way in which a file could start a process: a use of a module `process`, of `std` or of another crate.
+fn process_violations(name: &str, text: &str) -> Vec<String> {
+    if PROCESS_FILES.contains(&name) {
+        return Vec::new();
+    }
+    let tokens = tokens(text);
+    let word = |i: usize| tokens.get(i).map_or("", |token: &Token| token.text.as_str());
+    let starts = |i: usize| match (word(i), word(i + 1)) {
+        ("process", "::") if word(i + 2) == "{" => {
+            let group = tokens[i + 3..].iter().take_while(|token| token.text != "}");
+            group.filter(|token| token.text != ",").any(|token| !PROCESS_NAMES.contains(&token.text.as_str()))
+        }
+        ("process", "::") => !PROCESS_NAMES.contains(&word(i + 2)),
+        // The module itself, as the last part of a path.
+        ("process", ";" | "," | "}" | "as") => i > 0 && matches!(word(i - 1), "::" | "{" | ","),
+        ("std", "::") => word(i + 2) == "*",
+        _ => false,
+    };
+    let found = tokens.iter().enumerate().filter(|(i, _)| starts(*i));
+    found.map(|(_, token)| format!("{name}:{}: only one file starts processes", token.line)).collect()
+}
+
 /// Whether a word stands in an attribute: `#[ignore]`, or `#[cfg_attr(…, ignore)]`.
 fn in_attribute(tokens: &[Token], i: usize) -> bool {
     let opened =
@@ -202,6 +230,22 @@ fn files_are_short_finished_and_say_what_they_are_for() {
         assert!(all.iter().any(|file| file.name == *name), "{name} is gone: take it off the list");
         assert!(!reason.is_empty());
     }
+}
+
+#[test]
+fn one_file_starts_processes() {
+    let all = sources(&["src"]);
+    let violations: Vec<_> = all.iter().flat_map(|file| process_violations(&file.name, &file.text)).collect();
+    assert_none(&violations);
+    for name in PROCESS_FILES {
+        assert!(all.iter().any(|file| file.name == *name), "{name} is gone: take it off the list");
+    }
+    // It makes the one command that there is, and clears its environment.
+    let process = all.iter().find(|file| file.name == PROCESS_FILES[0]).expect("it is on the list");
+    let words: Vec<_> = tokens(&process.text).into_iter().map(|token| token.text).collect();
+    let count = |wanted: &[&str]| words.windows(wanted.len()).filter(|words| *words == wanted).count();
+    assert_eq!(count(&["Command", "::", "new"]), 1);
+    assert_eq!(count(&[".", "env_clear", "("]), 1);
 }
 
 #[test]
@@ -282,6 +326,20 @@ fn planted_violations_are_found() {
         let found = import_violations(name, text);
         assert!(found.len() == 1 && found[0].ends_with(expected), "{text}: {found:?}");
     }
+    for text in [
+        "use std::process::Command;",
+        "use std::process;",
+        "use std::*;",
+        "use std::{fs, process::{Output, Command as Program}};",
+        "use std::{fs, process};",
+        "use std::process as system;",
+        "fn f() { ::std::process::Command::new(\"x\"); }",
+        "use std::os::unix::process::CommandExt;",
+        "async fn f() { tokio::process::Command::new(\"x\"); }",
+    ] {
+        let found = process_violations("src/cli/a.rs", text);
+        assert_eq!(found, ["src/cli/a.rs:1: only one file starts processes"], "{text}");
+    }
     let unfinished: &[(&str, &str)] = &[
         ("use a;", "begins with"),
         ("//! A\nfn f() { todo!() }", ":2: `todo!`"),
@@ -324,6 +382,9 @@ fn what_is_allowed_is_not_found() {
     for (name, text) in cases {
         assert_eq!(import_violations(name, text), Vec::<String>::new(), "{text}");
     }
+    let harmless =
+        "use std::process::{ExitCode, Stdio}; fn f() { std::process::id(); process(); Env::process(); }";
+    assert_eq!(process_violations("src/cli/a.rs", harmless), Vec::<String>::new());
     let fine = "//! A\n#[allow(dead_code)]\nfn f(ignore: bool) { let _ = [true, ignore]; g(1, ignore); \"todo!()\"; }";
     assert_eq!(content_violations("src/model/a.rs", fine), Vec::<String>::new());
 }

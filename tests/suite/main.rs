@@ -34,4 +34,5 @@ mod shifted_lists;
 mod three_way;
 mod two_runs;
 mod untold_versions;
+mod untrusted_checkout;
 mod validate;

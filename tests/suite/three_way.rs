@@ -455,5 +455,10 @@ fn ids_do_without_git() {
     lab.run_with(&["ids"], &[("PATH", path)]).expect(0);
     assert!(!lab.path().join("asked").exists());
     lab.run_with(&["plan"], &[("PATH", path)]).expect(0);
+    assert!(!lab.path().join("asked").exists(), "there is no repository");
+    lab.git(&["init", "-q"]);
+    lab.run_with(&["ids"], &[("PATH", path)]).expect(0);
+    assert!(!lab.path().join("asked").exists());
+    lab.run_with(&["plan"], &[("PATH", path)]).expect(0);
     assert!(lab.path().join("asked").exists(), "a plan names the commit of its manifests");
 }

@@ -1,0 +1,203 @@
+//! Tells whether the YAML files of a project are as a commit has them, by their bytes.
+//!
+//! `git status` would run the filters that `.gitattributes` names. So files that git converts on check-out (filters
+//! such as LFS or git-crypt, `working-tree-encoding`, `ident`) count as changed. The ends of lines don't count.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Read};
+use std::path::Path;
+
+use walkdir::WalkDir;
+
+use super::{Entry, Git};
+use crate::error::Failure;
+
+/// The largest file that is compared. Manifests are smaller, so a larger one counts as changed.
+const MAX_BYTES: u64 = 16 * 1024 * 1024;
+
+/// A file of the work tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Found {
+    File,
+    /// A symbolic link. It is compared by the path in it, not by what that leads to.
+    Link,
+    /// A file that can't be compared: a pipe, a name that is not Unicode.
+    Other,
+}
+
+/// The result of comparing a file with a commit's, as far as its id tells.
+#[derive(Debug, PartialEq, Eq)]
+enum Comparison {
+    Same,
+    Different,
+    /// The same only if the commit's file has other ends of lines. These are the file's bytes, with LF.
+    Undecided(Vec<u8>),
+}
+
+impl Git {
+    /// Whether a YAML file below the directory is not as the commit has it: changed, added or deleted. An added
+    /// one that git ignores doesn't count.
+    pub(in crate::cli) fn is_changed(&self, commit: &str) -> Result<bool, Failure> {
+        let mut committed = self.list(commit)?;
+        committed.retain(|entry| is_yaml(&entry.path));
+        let directory = self.place.top.join(&self.place.prefix);
+        let mut found = yaml_files(&directory);
+        let (mut missing, mut undecided) = (Vec::new(), Vec::new());
+        for entry in &committed {
+            let Some(kind) = found.remove(&entry.path) else {
+                missing.push(entry);
+                continue;
+            };
+            // A file that can't be read isn't known to be the same.
+            match compare(entry, &kind, &directory.join(&entry.path)).unwrap_or(Comparison::Different) {
+                Comparison::Same => {}
+                Comparison::Different => return Ok(true),
+                Comparison::Undecided(bytes) => undecided.push((entry, bytes)),
+            }
+        }
+        let added: Vec<&str> = found.keys().map(String::as_str).collect();
+        Ok(found.values().any(|kind| *kind == Found::Other)
+            || !self.are_left_out(&missing)?
+            || !self.are_ignored(&added)?
+            || !self.differ_only_in_line_ends(&undecided)?)
+    }
+
+    /// Whether a sparse checkout has left these files out on purpose.
+    fn are_left_out(&self, missing: &[&Entry]) -> Result<bool, Failure> {
+        if missing.is_empty() {
+            return Ok(true);
+        }
+        let bytes = self.read(&self.inside(&["ls-files", "-z", "-t"]))?;
+        let prefix = &self.place.prefix;
+        let left_out: Vec<&str> = bytes
+            .split(|byte| *byte == 0)
+            .filter_map(|line| {
+                std::str::from_utf8(line).ok()?.strip_prefix("S ")?.strip_prefix(prefix.as_str())
+            })
+            .collect();
+        Ok(missing.iter().all(|entry| left_out.contains(&entry.path.as_str())))
+    }
+
+    /// Whether all of these files are ignored.
+    fn are_ignored(&self, added: &[&str]) -> Result<bool, Failure> {
+        if added.is_empty() {
+            return Ok(true);
+        }
+        // `./` keeps a name that begins with a colon from being a pattern.
+        let prefix = &self.place.prefix;
+        let asked: String = added.iter().map(|path| format!("./{prefix}{path}\0")).collect();
+        let output = self.ask(&["check-ignore", "-z", "--stdin", "--no-index"], asked.as_bytes())?;
+        let ignored = output.stdout.split(|byte| *byte == 0).filter(|line| !line.is_empty()).count();
+        Ok(output.status.success() && ignored == added.len())
+    }
+
+    fn differ_only_in_line_ends(&self, files: &[(&Entry, Vec<u8>)]) -> Result<bool, Failure> {
+        if files.is_empty() {
+            return Ok(true);
+        }
+        let entries: Vec<&Entry> = files.iter().map(|(entry, _)| *entry).collect();
+        let contents = self.contents(&entries)?;
+        Ok(files.iter().zip(&contents).all(|((_, bytes), content)| *bytes == *with_lf(content)))
+    }
+}
+
+/// Whether a path below the project could be a file of it: hidden directories have none.
+fn is_yaml(path: &str) -> bool {
+    let hidden = path
+        .rsplit_once('/')
+        .is_some_and(|(directories, _)| directories.split('/').any(|directory| directory.starts_with('.')));
+    !hidden && (path.ends_with(".yaml") || path.ends_with(".yml"))
+}
+
+/// The YAML files below a directory, by their paths from there. Links are not followed, and other repositories
+/// (submodules) are left out.
+fn yaml_files(directory: &Path) -> BTreeMap<String, Found> {
+    let is_ours = |entry: &walkdir::DirEntry| {
+        entry.depth() == 0
+            || !entry.file_type().is_dir()
+            || !(entry.file_name().as_encoded_bytes().starts_with(b".")
+                || entry.path().join(".git").symlink_metadata().is_ok())
+    };
+    let mut found = BTreeMap::new();
+    // A directory that can't be read has none that can be told. Those that the commit has there are missing.
+    for entry in WalkDir::new(directory).into_iter().filter_entry(is_ours).filter_map(Result::ok) {
+        let kind = entry.file_type();
+        let Ok(path) = entry.path().strip_prefix(directory) else { continue };
+        let names: Vec<Cow<'_, str>> = path.iter().map(|name| name.to_string_lossy()).collect();
+        let name = names.join("/");
+        if kind.is_dir() || !is_yaml(&name) {
+            continue;
+        }
+        let found_kind = match path.to_str() {
+            Some(_) if kind.is_file() => Found::File,
+            Some(_) if kind.is_symlink() => Found::Link,
+            _ => Found::Other,
+        };
+        found.insert(name, found_kind);
+    }
+    found
+}
+
+fn compare(entry: &Entry, kind: &Found, path: &Path) -> io::Result<Comparison> {
+    let bytes = match kind {
+        Found::Link if entry.is_link => link_target(path)?,
+        // Where links need a privilege, git writes their targets into plain files.
+        Found::File if !entry.is_link || cfg!(windows) => {
+            let mut bytes = Vec::new();
+            fs::File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+            bytes
+        }
+        _ => return Ok(Comparison::Different),
+    };
+    Ok(compare_bytes(entry, &bytes))
+}
+
+fn compare_bytes(entry: &Entry, bytes: &[u8]) -> Comparison {
+    if bytes.len() as u64 > MAX_BYTES {
+        return Comparison::Different;
+    }
+    if is_id_of(&entry.id, bytes) {
+        return Comparison::Same;
+    }
+    if entry.is_link {
+        return Comparison::Different;
+    }
+    match with_lf(bytes) {
+        Cow::Owned(bytes) if is_id_of(&entry.id, &bytes) => Comparison::Same,
+        bytes => Comparison::Undecided(bytes.into_owned()),
+    }
+}
+
+/// Whether git gives a blob of these bytes this id: SHA-1, or SHA-256 where the id is longer.
+fn is_id_of(id: &str, bytes: &[u8]) -> bool {
+    use ring::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, SHA256};
+    let algorithm = if id.len() == 40 { &SHA1_FOR_LEGACY_USE_ONLY } else { &SHA256 };
+    let mut context = Context::new(algorithm);
+    context.update(format!("blob {}\0", bytes.len()).as_bytes());
+    context.update(bytes);
+    let digest: String = context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    digest == id
+}
+
+/// The bytes with LF for each CRLF.
+fn with_lf(bytes: &[u8]) -> Cow<'_, [u8]> {
+    if !bytes.windows(2).any(|pair| pair == b"\r\n") {
+        return Cow::Borrowed(bytes);
+    }
+    let follows = bytes.iter().skip(1).map(Some).chain([None]);
+    let kept = bytes.iter().zip(follows).filter(|(byte, next)| !(**byte == b'\r' && *next == Some(&b'\n')));
+    Cow::Owned(kept.map(|(byte, _)| *byte).collect())
+}
+
+#[cfg(unix)]
+fn link_target(path: &Path) -> io::Result<Vec<u8>> {
+    use std::os::unix::ffi::OsStringExt;
+    Ok(fs::read_link(path)?.into_os_string().into_vec())
+}
+
+#[cfg(not(unix))]
+fn link_target(path: &Path) -> io::Result<Vec<u8>> {
+    Ok(fs::read_link(path)?.to_string_lossy().replace('\\', "/").into_bytes())
+}

@@ -1,0 +1,284 @@
+//! Where repositories are found, and when files count as changed: real repositories in temporary directories.
+
+use std::fs;
+use std::path::Path;
+
+use super::*;
+use crate::cli::base;
+
+/// Starts git for a test, with nothing of this process's environment.
+fn git(directory: &Path, args: &[&str]) -> String {
+    let mut command = std::process::Command::new("git");
+    command.env_clear().env("GIT_CONFIG_NOSYSTEM", "1").env("HOME", "/nonexistent");
+    command
+        .args([
+            "-c",
+            "user.name=Kim",
+            "-c",
+            "user.email=kim@example.com",
+            "-c",
+            "protocol.file.allow=always",
+            "-C",
+        ])
+        .arg(directory)
+        .args(args);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+fn no_variables() -> Env {
+    Env::fixed([("", ""); 0])
+}
+
+/// A repository whose directory `care` is a project, everything committed.
+struct Repository {
+    top: tempfile::TempDir,
+    head: String,
+}
+
+impl Repository {
+    fn new(init: &[&str], files: &[(&str, &str)]) -> Self {
+        let top = tempfile::tempdir().unwrap();
+        git(top.path(), &[&["init", "-q"], init].concat());
+        let mut repository = Self { top, head: String::new() };
+        repository.write("amigops.yaml", "version: 1\n");
+        for (path, text) in files {
+            repository.write(path, text);
+        }
+        repository.commit();
+        repository
+    }
+
+    fn commit(&mut self) {
+        git(self.top.path(), &["add", "-A"]);
+        git(self.top.path(), &["commit", "-qm", "Change"]);
+        self.head = git(self.top.path(), &["rev-parse", "HEAD"]);
+    }
+
+    fn project(&self) -> std::path::PathBuf {
+        self.top.path().join("care")
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.project().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    #[track_caller]
+    fn expect_changed(&self, expected: bool, why: &str) {
+        let head = &self.head;
+        let expected = if expected { format!("{head}+") } else { head.clone() };
+        assert_eq!(base::commit(&no_variables(), &self.project()), Some(expected), "{why}");
+    }
+}
+
+#[test]
+fn answers_are_read_to_the_letter() {
+    let id = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391";
+    let file = |path: &str, is_link| Entry { path: path.to_owned(), is_link, id: id.to_owned() };
+    assert_eq!(entry(&format!("100644 blob {id}\ta b\tc.yaml"), ""), Some(file("a b\tc.yaml", false)));
+    assert_eq!(entry(&format!("120000 blob {id}\tcare/link"), "care/"), Some(file("link", true)));
+    assert_eq!(entry(&format!("100644 blob {id}\tother/a.yaml"), "care/"), None);
+    assert_eq!(entry(&format!("160000 commit {id}\tsubmodule"), ""), None);
+    assert_eq!(entry("", ""), None);
+    assert_eq!(blob(b"id blob 3\na\nb\nrest"), Some((&b"a\nb"[..], &b"rest"[..])));
+    assert_eq!(blob(b"id blob 0\n\n"), Some((&b""[..], &b""[..])));
+    assert_eq!(blob(b"id missing\n"), None);
+    assert_eq!(blob(b"id blob 9\nshort\n"), None);
+    assert_eq!(blob(b""), None);
+}
+
+#[test]
+fn the_commit_says_whether_files_of_the_project_were_changed_since() {
+    let top = tempfile::tempdir().unwrap();
+    let project = top.path().join("care");
+    let of = |path: &Path| base::commit(&no_variables(), path);
+    fs::create_dir_all(project.join(".amigops")).unwrap();
+    assert_eq!(of(&project), None, "no repository");
+    git(top.path(), &["init", "-q"]);
+    assert_eq!(of(&project), None, "no commit");
+    fs::write(project.join("amigops.yaml"), "version: 1").unwrap();
+    fs::write(top.path().join("other.yaml"), "").unwrap();
+    git(top.path(), &["add", "-A"]);
+    git(top.path(), &["commit", "-qm", "Start"]);
+    let head = git(top.path(), &["rev-parse", "HEAD"]);
+    // Files beside the project, and files that are not YAML, don't count.
+    fs::write(top.path().join("other.yaml"), "changed").unwrap();
+    fs::write(project.join(".amigops/state.yaml"), "").unwrap();
+    fs::write(project.join("plan.json"), "").unwrap();
+    assert_eq!(of(&project), Some(head.clone()));
+    let changed = Some(format!("{head}+"));
+    fs::write(project.join("amigops.yaml"), "version: 1 # more").unwrap();
+    assert_eq!(of(&project), changed, "edited");
+    git(top.path(), &["add", "-A"]);
+    assert_eq!(of(&project), changed, "staged");
+    git(top.path(), &["reset", "-q", "--hard"]);
+    assert_eq!(of(&project), Some(head));
+    fs::create_dir(project.join("services")).unwrap();
+    fs::write(project.join("services/new.yaml"), "").unwrap();
+    assert_eq!(of(&project), changed, "added");
+    fs::remove_dir_all(project.join("services")).unwrap();
+    fs::remove_file(project.join("amigops.yaml")).unwrap();
+    assert_eq!(of(&project), changed, "deleted");
+}
+
+#[test]
+fn the_ends_of_lines_do_not_count() {
+    for init in [&[][..], &["--object-format=sha256"]] {
+        let repository = Repository::new(
+            init,
+            &[("lf.yaml", "a: 1\nb: 2\n"), ("crlf.yaml", "a: 1\r\nb: 2\r\n"), ("mixed.yml", "a\r\nb\nc\r")],
+        );
+        assert_eq!(repository.head.len(), if init.is_empty() { 40 } else { 64 });
+        repository.expect_changed(false, "as it was committed");
+        repository.write("lf.yaml", "a: 1\r\nb: 2\r\n");
+        repository.expect_changed(false, "CRLF for LF");
+        repository.write("crlf.yaml", "a: 1\nb: 2\n");
+        repository.write("mixed.yml", "a\nb\r\nc\r");
+        repository.expect_changed(false, "LF for CRLF");
+        repository.write("mixed.yml", "a\nb\nc\n");
+        repository.expect_changed(true, "a lone CR is no end of a line");
+        repository.write("mixed.yml", "a\nb\r\nc\r");
+        repository.write("crlf.yaml", "a: 1\nb: 3\n");
+        repository.expect_changed(true, "another value");
+    }
+}
+
+#[test]
+fn ignored_files_and_other_repositories_do_not_count() {
+    let mut repository =
+        Repository::new(&[], &[(".gitignore", "*.local.yaml\nbuild/\n"), ("a.yaml", "a: 1\n")]);
+    repository.write(":(top)[x].local.yaml", "");
+    repository.write("build/deep/b.yaml", "");
+    repository.expect_changed(false, "ignored");
+    repository.write("nested/c.yaml", "");
+    repository.expect_changed(true, "one that is not ignored");
+    git(&repository.project().join("nested"), &["init", "-q"]);
+    repository.expect_changed(false, "another repository's");
+    // A file that git ignores and has all the same is compared.
+    git(repository.top.path(), &["add", "-f", "care/build/deep/b.yaml"]);
+    fs::remove_dir_all(repository.project().join("nested")).unwrap();
+    repository.commit();
+    repository.expect_changed(false, "as it was committed");
+    repository.write("build/deep/b.yaml", "b: 1\n");
+    repository.expect_changed(true, "a tracked file");
+}
+
+#[test]
+fn a_submodule_is_another_repository() {
+    let inner = Repository::new(&[], &[]);
+    let mut repository = Repository::new(&[], &[]);
+    let url = inner.top.path().display().to_string();
+    git(&repository.project(), &["submodule", "--quiet", "add", &url, "shared"]);
+    repository.commit();
+    repository.expect_changed(false, "as it was committed");
+    fs::write(repository.project().join("shared/care/amigops.yaml"), "changed").unwrap();
+    repository.expect_changed(false, "a submodule's file");
+    // Its `.git` is a file, and the project in it is that repository's.
+    let within = base::commit(&no_variables(), &repository.project().join("shared/care"));
+    assert_eq!(within, Some(format!("{}+", inner.head)));
+}
+
+#[test]
+fn a_file_that_a_sparse_checkout_leaves_out_is_not_deleted() {
+    let mut repository = Repository::new(&[], &[("a.yaml", "a: 1\n"), ("services/b.yaml", "b: 1\n")]);
+    repository.write("docs/c.yaml", "c: 1\n");
+    repository.commit();
+    git(repository.top.path(), &["sparse-checkout", "set", "--no-cone", "/care/*.yaml", "/care/services/"]);
+    assert!(!repository.project().join("docs").exists());
+    repository.expect_changed(false, "left out");
+    fs::remove_file(repository.project().join("services/b.yaml")).unwrap();
+    repository.expect_changed(true, "deleted");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_is_compared_as_a_link() {
+    use std::os::unix::fs::symlink;
+    let mut repository = Repository::new(&[], &[("a.yaml", "a: 1\n"), ("b.yaml", "a: 1\n")]);
+    let link = repository.project().join("link.yaml");
+    symlink("a.yaml", &link).unwrap();
+    repository.commit();
+    repository.expect_changed(false, "as it was committed");
+    fs::remove_file(&link).unwrap();
+    symlink("b.yaml", &link).unwrap();
+    repository.expect_changed(true, "it leads elsewhere, to the same bytes");
+    fs::remove_file(&link).unwrap();
+    fs::write(&link, "a.yaml").unwrap();
+    repository.expect_changed(true, "a file with the link's path in it");
+    fs::remove_file(&link).unwrap();
+    symlink("a.yaml", &link).unwrap();
+    let file = repository.project().join("a.yaml");
+    fs::remove_file(&file).unwrap();
+    symlink("b.yaml", &file).unwrap();
+    repository.expect_changed(true, "a link in the place of a file, to the same bytes");
+    fs::remove_file(&file).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&file).status().unwrap().success());
+    repository.expect_changed(true, "a pipe in the place of a file");
+    fs::remove_file(&file).unwrap();
+    fs::write(&file, "a: 1\n").unwrap();
+    repository.expect_changed(false, "as it was");
+    let directory = repository.project().join("services");
+    repository.write("elsewhere/x.yaml", "");
+    repository.commit();
+    symlink("elsewhere", &directory).unwrap();
+    repository.expect_changed(false, "a linked directory is not walked through");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_name_that_is_not_unicode_is_not_known_to_be_the_same() {
+    use std::os::unix::ffi::OsStrExt;
+    let mut repository = Repository::new(&[], &[]);
+    let name = std::ffi::OsStr::from_bytes(b"\xff.yaml");
+    fs::write(repository.project().join(name), "").unwrap();
+    repository.expect_changed(true, "added");
+    repository.commit();
+    repository.expect_changed(true, "committed");
+}
+
+#[test]
+fn a_work_tree_of_its_own_has_its_own_commit() {
+    let mut repository = Repository::new(&[], &[]);
+    let first = repository.head.clone();
+    repository.write("a.yaml", "a: 1\n");
+    repository.commit();
+    git(repository.top.path(), &["worktree", "add", "-q", "trees/one", &first]);
+    let project = repository.top.path().join("trees/one/care");
+    assert_eq!(base::commit(&no_variables(), &project), Some(first));
+    repository.expect_changed(false, "the repository's own work tree");
+}
+
+#[test]
+fn only_a_directory_with_git_s_own_name_is_a_repository() {
+    let repository = Repository::new(&[], &[]);
+    let project = fs::canonicalize(repository.project()).unwrap();
+    let top = project.parent().unwrap().to_owned();
+    let place = find::Place { top: top.clone(), git_dir: top.join(".git"), prefix: "care/".to_owned() };
+    assert_eq!(find::find(&project), Ok(place.clone()));
+    // A bare repository, in the project's own directory.
+    git(&project, &["init", "-q", "--bare", "."]);
+    assert_eq!(find::find(&project), Ok(place.clone()));
+    // An empty `.git` is none, as git has it.
+    fs::create_dir(project.join(".git")).unwrap();
+    assert_eq!(find::find(&project), Ok(place));
+    fs::remove_dir(project.join(".git")).unwrap();
+    for (text, why) in [
+        ("gitdir: .\n", "names a directory of the work tree itself"),
+        ("gitdir: ../care\n", "names a directory of the work tree itself"),
+        ("gitdir: /nonexistent\n", "names no repository"),
+        ("gitdir: services\n", "names no repository"),
+        ("elsewhere\n", "does not begin with `gitdir: `"),
+        ("", "does not begin with `gitdir: `"),
+    ] {
+        fs::write(project.join(".git"), text).unwrap();
+        let error = find::find(&project).unwrap_err();
+        assert!(error.contains(why), "{text}: {error}");
+    }
+    // This is how submodules and work trees have it.
+    fs::write(project.join(".git"), "gitdir: ../.git\r\n").unwrap();
+    let within = find::Place { top: project.clone(), git_dir: top.join(".git"), prefix: String::new() };
+    assert_eq!(find::find(&project), Ok(within));
+}
