@@ -1,6 +1,7 @@
 //! From an environment to a connection: the embedded emulator, credentials, addresses. May import everything.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,6 +10,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::Context;
+use crate::checkout;
 use crate::emulator::{Limits, Options, SANDBOX_WORKSPACE, Seed, Server, StartError, StoreError};
 use crate::env::Env;
 use crate::error::Failure;
@@ -90,7 +92,8 @@ pub(super) fn connect(context: &Context<'_>, loaded: &Loaded) -> Result<Connecti
     match target {
         Target::Embedded { dialect, state, seed, limits, smoke_phone_number } => {
             let number = smoke_phone_number.clone();
-            embedded(context, *dialect, state, seed.as_deref(), *limits, number)
+            let files = SandboxFiles { root: &loaded.project.root, state, seed: seed.as_deref() };
+            embedded(context, *dialect, &files, *limits, number)
         }
         Target::Classic { organization, base_url, headers, credentials } => {
             let setting = |file: &Option<String>, variables| setting(context.env, file, variables);
@@ -200,22 +203,50 @@ fn secret(env: &Env, environment: &str, what: &str, names: &[&str]) -> Result<Se
         .hint(format!("set {}, or {files} to a file that holds it", names.join(" or "))))
 }
 
+/// The files of an embedded sandbox, which are part of the project.
+struct SandboxFiles<'a> {
+    /// The project's directory.
+    root: &'a Path,
+    state: &'a Path,
+    seed: Option<&'a Path>,
+}
+
+impl SandboxFiles<'_> {
+    fn open_state(&self) -> Result<File, Failure> {
+        checkout::open_own(self.root, self.state).map_err(|error| {
+            let name = self.name(self.state);
+            Failure::other(format!("the sandbox's state `{name}` can't be used: {error}")).hint(
+                "`state:` of the environment names a file of the project, in directories of the project",
+            )
+        })
+    }
+
+    fn read_seed(&self) -> Result<Seed, Failure> {
+        let Some(path) = self.seed else { return Ok(Seed::default()) };
+        let text = checkout::read_text(self.root, path, MAX_SEED_BYTES).map_err(|error| {
+            Failure::other(format!("the seed can't be read: {}: {error}", self.name(path)))
+        })?;
+        parse_seed(path, &text)
+    }
+
+    fn name(&self, path: &Path) -> String {
+        path.strip_prefix(self.root).unwrap_or(path).display().to_string()
+    }
+}
+
+/// The largest seed that a project may have.
+const MAX_SEED_BYTES: u64 = 64 << 20;
+
 /// Starts the emulator in this process, on a free loopback port. On Platform, a seed that has no workspace
 /// `sandbox` gives it what its organization `sandbox` has.
 fn embedded(
     context: &Context<'_>,
     dialect: Api,
-    state: &Path,
-    seed: Option<&Path>,
+    files: &SandboxFiles<'_>,
     limits: bool,
     smoke_phone_number: Option<String>,
 ) -> Result<Connection, Failure> {
-    if let Some(directory) = state.parent() {
-        std::fs::create_dir_all(directory).map_err(|error| {
-            Failure::other(format!("the sandbox's directory can't be made: {}: {error}", directory.display()))
-        })?;
-    }
-    let mut seed = seed.map(read_seed).transpose()?.unwrap_or_default();
+    let mut seed = files.read_seed()?;
     let (home, credentials) = match dialect {
         Api::Classic => {
             seed.ensure_api_key(SANDBOX, SANDBOX, SANDBOX, SANDBOX);
@@ -230,7 +261,8 @@ fn embedded(
     };
     let clock = context.env.clone();
     let mut options = Options::new(Arc::new(move || clock.now()));
-    options.state = Some(state.to_path_buf());
+    options.state = Some(files.state.to_path_buf());
+    options.opened_state = Some(files.open_state()?);
     options.seed = Some(seed);
     options.limits =
         if limits { Limits::Documented { window: Duration::from_secs(60) } } else { Limits::Off };
@@ -264,11 +296,15 @@ pub(super) fn start(options: Options) -> Result<Server, Failure> {
     })
 }
 
-/// Reads a seed file.
+/// Reads a seed file that the user names.
 pub(super) fn read_seed(file: &Path) -> Result<Seed, Failure> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| Failure::other(format!("the seed can't be read: {}: {error}", file.display())))?;
-    Seed::from_yaml(&text).map_err(|error| {
+    parse_seed(file, &text)
+}
+
+fn parse_seed(file: &Path, text: &str) -> Result<Seed, Failure> {
+    Seed::from_yaml(text).map_err(|error| {
         Failure::other(format!("{}:{}:{}: {}", file.display(), error.line, error.column, error.message))
     })
 }

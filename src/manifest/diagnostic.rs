@@ -51,7 +51,7 @@ codes! {
     TooComplex = "006",
     /// A file uses a part of YAML that manifests have no use for: custom tags, keys that aren't texts.
     UnsupportedYaml = "007",
-    /// A path leads out of the project directory.
+    /// A path leads out of the project directory, or into a `.git` directory.
     OutsideProject = "008",
     /// No manifest was found at all.
     NoManifests = "009",

@@ -195,7 +195,7 @@ fn embedded(sink: &mut Sink, root: &Path, name: &str, fields: Fields<'_>) -> Tar
         None => None,
     };
     let seed = match fields.get(sink, "seed") {
-        Some(node) => files::inside(sink, root, node),
+        Some(node) => files::inside_without_links(sink, root, node),
         None => None,
     };
     let limits = match fields.get(sink, "limits") {

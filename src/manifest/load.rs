@@ -14,6 +14,7 @@ use super::service::{self, Decoded, Rules};
 use super::sink::{FileId, Problem, Sink, Span};
 use super::tree::{Key, Map, Node, Value, shortened};
 use super::{check, decode, files, merge, yaml};
+use crate::checkout;
 use crate::model::{Api, Desired, did_you_mean};
 
 /// What a project wants of one environment.
@@ -172,7 +173,7 @@ pub(super) fn find_here(root: &Path) -> Result<PathBuf, Problems> {
 }
 
 fn read_project(sink: &mut Sink, root: &Path) -> Option<project::Decoded> {
-    let (file, text) = files::read(sink, PROJECT_FILE, &root.join(PROJECT_FILE))?;
+    let (file, text) = files::read(sink, root, PROJECT_FILE, &root.join(PROJECT_FILE))?;
     let documents = yaml::parse(sink, file, &text);
     if !documents.complete {
         // Without a tree there is no telling what is a credential: lines that name one are hidden.
@@ -268,7 +269,7 @@ fn choose(sink: &mut Sink, decoded: &project::Decoded, wanted: Option<&str>) -> 
     };
     let at = decoded.places.get(name).copied().unwrap_or(decoded.environments);
     if let Target::Embedded { seed: Some(seed), .. } = &environment.target
-        && let Err(error) = fs::metadata(seed)
+        && let Err(error) = checkout::resolve_file(&decoded.project.root, seed)
     {
         let name = files::relative(&decoded.project.root, seed);
         sink.push(Problem::error(Code::Unreadable, at, format!("can't read the seed `{name}`: {error}")));
@@ -328,7 +329,7 @@ fn read_manifests(
                 let text: Arc<str> = Arc::from(text.as_str());
                 Some((sink.add_file(name.clone(), Arc::clone(&text)), text))
             }
-            None => files::read(sink, name, path),
+            None => files::read(sink, root, name, path),
         };
         let Some((file, text)) = read else {
             incomplete = true;

@@ -1,4 +1,4 @@
-//! Files → desired state, with every problem at its place. Imports `model` only.
+//! Files → desired state, with every problem at its place. Imports `checkout` and `model` only.
 //!
 //! Two stages. First a file's text becomes a tree in which every node knows its place (`yaml`),
 //! within bounds. Then documents are merged — defaults ← document ← overlay, by JSON Merge Patch
@@ -42,3 +42,4 @@ pub use places::{KeyPath, Layer, Places};
 pub use project::{PROJECT_FILE, Project};
 pub use survey::{Document, Survey, survey};
 pub use validate::{Validation, validate};
+pub use yaml::MAX_BYTES;

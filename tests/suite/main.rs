@@ -5,6 +5,7 @@
 mod apply;
 mod bad_input;
 mod drift;
+mod checkout;
 mod edit;
 mod emulator;
 mod emulator_command;
