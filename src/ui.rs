@@ -205,7 +205,9 @@ impl Drop for OpenLine {
 /// Why a command failed; nothing where everything has been said.
 fn words(failure: &Failure, colors: bool) -> String {
     match failure {
-        Failure::Manifests(problems) => diagnostics::render_problems(problems, colors),
+        Failure::Manifests(problems) | Failure::NotAllowed(problems) => {
+            diagnostics::render_problems(problems, colors)
+        }
         Failure::Plan(error) => human::plan_error(error),
         Failure::Request(error) => text::error(&error.to_string(), &error.hints),
         Failure::Other { message, hints } => text::error(message, hints),

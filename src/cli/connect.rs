@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::Context;
+use super::{Context, allowlist};
 use crate::checkout;
 use crate::emulator::{Limits, Options, SANDBOX_WORKSPACE, Seed, Server, StartError, StoreError};
 use crate::env::Env;
@@ -86,9 +86,15 @@ impl Connection {
     }
 }
 
-/// Connects to the environment that was loaded.
+/// Connects to the environment that was loaded. The only way to a connection: no credential is read before its host
+/// and its variables are known to be allowed.
 pub(super) fn connect(context: &Context<'_>, loaded: &Loaded) -> Result<Connection, Failure> {
-    let Environment { name, target } = &loaded.environment;
+    let allowlist = allowlist::check(context, loaded)?;
+    let Environment { name, target, .. } = &loaded.environment;
+    let address = |base_url: &Option<String>| match base_url {
+        Some(base_url) => base_url.clone(),
+        None => allowlist.default_address(target.api()).to_owned(),
+    };
     match target {
         Target::Embedded { dialect, state, seed, limits, smoke_phone_number } => {
             let number = smoke_phone_number.clone();
@@ -99,8 +105,7 @@ pub(super) fn connect(context: &Context<'_>, loaded: &Loaded) -> Result<Connecti
             let setting = |file: &Option<String>, variables| setting(context.env, file, variables);
             let organization = setting(organization, &["AMIGO_ORGANIZATION_ID"])
                 .ok_or_else(|| missing(name, "organization", &["AMIGO_ORGANIZATION_ID"]))?;
-            let base_url =
-                setting(base_url, &["AMIGO_BASE_URL"]).unwrap_or_else(|| Classic::BASE_URL.to_owned());
+            let base_url = address(base_url);
             let credentials = read_credentials(context.env, credentials, name)?;
             let (access, requests) =
                 access(context, &base_url, organization.clone(), credentials, headers.clone());
@@ -111,8 +116,7 @@ pub(super) fn connect(context: &Context<'_>, loaded: &Loaded) -> Result<Connecti
             let setting = |file: &Option<String>, variables| setting(context.env, file, variables);
             let workspace = setting(workspace, WORKSPACE_VARIABLES)
                 .ok_or_else(|| missing(name, "workspace", WORKSPACE_VARIABLES))?;
-            let base_url = setting(base_url, &["PLATFORM_API_URL", "AMIGO_BASE_URL"])
-                .unwrap_or_else(|| Platform::BASE_URL.to_owned());
+            let base_url = address(base_url);
             let names = match &credentials.api_key {
                 Some(name) => vec![name.as_str()],
                 None => vec!["PLATFORM_API_KEY", "AMIGO_API_KEY"],

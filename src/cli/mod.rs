@@ -1,5 +1,6 @@
 //! One command a file: arguments and `run`, thin. May import everything.
 
+mod allowlist;
 mod apply;
 mod base;
 mod carry_out;

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::decode::{self, Fields, Shape};
-use super::diagnostic::Code;
+use super::diagnostic::{Code, Location};
 use super::sink::{Problem, Sink, Span};
 use super::tree::{Key, Node, Value};
-use super::{files, id, url};
+use super::{files, header, id, url};
 use crate::model::Api;
 
 /// A place that services live in.
@@ -20,6 +20,19 @@ pub struct Environment {
     pub name: String,
     /// How it is reached.
     pub target: Target,
+    /// Where amigops.yaml says so.
+    pub places: EnvironmentPlaces,
+}
+
+/// The places of what decides to whom credentials are sent, and which ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnvironmentPlaces {
+    /// The environment's name.
+    pub name: Location,
+    /// The address; none where the file names none.
+    pub base_url: Option<Location>,
+    /// The variables of the credentials, in the order of [`Credentials::names`].
+    pub credentials: Vec<Location>,
 }
 
 /// How an environment is reached.
@@ -84,6 +97,16 @@ pub struct Credentials {
     pub api_key_id: Option<String>,
     /// The variable with the user's id.
     pub user_id: Option<String>,
+}
+
+impl Credentials {
+    /// The variables that are named, in the order of [`Self::KEYS`].
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let Self { api_key, api_key_id, user_id } = self;
+        [api_key, api_key_id, user_id].into_iter().flatten().map(String::as_str)
+    }
+
+    const KEYS: [&str; 3] = ["api_key", "api_key_id", "user_id"];
 }
 
 pub(super) const CLASSIC: Shape = Shape {
@@ -156,7 +179,32 @@ pub(super) fn decode(sink: &mut Sink, root: &Path, key: &Key, node: &Node) -> Op
         },
         _ => embedded(sink, root, &key.name, fields),
     };
-    Some(Environment { name: key.name.clone(), target })
+    let places = places(sink, key, fields, &target);
+    Some(Environment { name: key.name.clone(), target, places })
+}
+
+fn places(sink: &Sink, key: &Key, fields: Fields<'_>, target: &Target) -> EnvironmentPlaces {
+    let (base_url, credentials) = match target {
+        Target::Classic { base_url, credentials, .. } | Target::Platform { base_url, credentials, .. } => {
+            (base_url.as_ref(), credentials.clone())
+        }
+        Target::Embedded { .. } => (None, Credentials::default()),
+    };
+    let Credentials { api_key, api_key_id, user_id } = credentials;
+    let named = Credentials::KEYS.into_iter().zip([api_key, api_key_id, user_id]);
+    let map = fields.raw("credentials").and_then(|node| match &node.value {
+        Value::Map(map) => Some(map),
+        _ => None,
+    });
+    let of = |node: &Node| sink.location(node.span);
+    EnvironmentPlaces {
+        name: sink.location(key.span),
+        base_url: base_url.and(fields.raw("base_url")).map(of),
+        credentials: named
+            .filter(|(_, variable)| variable.is_some())
+            .filter_map(|(key, _)| map.and_then(|map| map.get(key)).map(of))
+            .collect(),
+    }
 }
 
 /// A key of another kind of environment gets its own words, and a credential is never shown.
@@ -191,11 +239,11 @@ fn embedded(sink: &mut Sink, root: &Path, name: &str, fields: Fields<'_>) -> Tar
         None => None,
     };
     let state = match fields.get(sink, "state") {
-        Some(node) => files::inside(sink, root, node),
+        Some(node) => files::inside_without_links(sink, root, node),
         None => None,
     };
     let seed = match fields.get(sink, "seed") {
-        Some(node) => files::inside_without_links(sink, root, node),
+        Some(node) => files::inside(sink, root, node),
         None => None,
     };
     let limits = match fields.get(sink, "limits") {
@@ -279,7 +327,7 @@ fn headers(sink: &mut Sink, fields: Fields<'_>) -> BTreeMap<String, String> {
         decode::mask(sink, node);
     }
     if let Value::Map(map) = &node.value {
-        for (key, value) in map.entries.iter().filter(|(key, _)| decode::names_credential(&key.name)) {
+        for (key, value) in map.entries.iter().filter(|(key, _)| header::carries_credential(&key.name)) {
             decode::mask(sink, value);
             sink.push(
                 Problem::error(Code::BadHeader, key.span, "a header that carries credentials")
@@ -290,10 +338,10 @@ fn headers(sink: &mut Sink, fields: Fields<'_>) -> BTreeMap<String, String> {
     }
     let mut found = BTreeMap::new();
     for (name, (value, key_span, span)) in decode::text_map(sink, node, "headers by name") {
-        if decode::names_credential(&name) {
+        if header::carries_credential(&name) {
             continue;
         }
-        if let Some(reason) = refused_header(&name) {
+        if let Some(reason) = header::refusal(&name) {
             sink.push(Problem::error(Code::BadHeader, key_span, "not a header to set").label(reason));
         } else if !value.chars().all(|c| (' '..='~').contains(&c)) {
             let problem = Problem::error(Code::BadHeader, span, "a header's value is printable ASCII");
@@ -303,25 +351,6 @@ fn headers(sink: &mut Sink, fields: Fields<'_>) -> BTreeMap<String, String> {
         }
     }
     found
-}
-
-fn refused_header(name: &str) -> Option<&'static str> {
-    let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
-    if name.is_empty() || !name.chars().all(token) {
-        return Some("not the name of a header");
-    }
-    let own = [
-        "host",
-        "connection",
-        "content-length",
-        "content-type",
-        "transfer-encoding",
-        "accept",
-        "accept-encoding",
-        "upgrade",
-        "te",
-    ];
-    own.contains(&name.to_lowercase().as_str()).then_some("the tool sets it itself")
 }
 
 fn credentials(sink: &mut Sink, fields: Fields<'_>, shape: &Shape) -> Credentials {
@@ -336,6 +365,10 @@ fn credentials(sink: &mut Sink, fields: Fields<'_>, shape: &Shape) -> Credential
     let mut part = |name: &str| {
         let node = fields.get(sink, name)?;
         match &node.value {
+            Value::Text(text) if is_variable(text) && text.ends_with("_FILE") => {
+                sink.push(names_a_file(node.span, text));
+                None
+            }
             Value::Text(text) if is_variable(text) => Some(text.clone()),
             _ => {
                 sink.push(bad_credential(node.span, &format!("credentials.{name}")));
@@ -360,7 +393,20 @@ fn bad_credential(span: Span, name: &str) -> Problem {
     let message = format!("`{name}` holds names of environment variables");
     Problem::error(Code::BadCredential, span, message)
         .label("this isn't one, and is not shown: it may be a secret")
-        .help("names are upper case, such as ACME_API_KEY; change the credential if this was a real one")
+        .help(
+            "names are upper case, such as AMIGO_ACME_API_KEY; change the credential if this was a real one",
+        )
+}
+
+/// A variable that holds the name of a file, which is no credential.
+fn names_a_file(span: Span, name: &str) -> Problem {
+    let credential = name.trim_end_matches("_FILE");
+    Problem::error(
+        Code::BadCredential,
+        span,
+        format!("`{name}` is the variable of a file, not of a credential"),
+    )
+    .label(format!("`{credential}` is meant: the file that `{name}` names is read where that is set"))
 }
 
 /// Whether a text is the name of a variable rather than a secret: upper case with digits and

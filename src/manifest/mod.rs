@@ -9,12 +9,14 @@
 //! Every environment's overlays are checked on every run: a broken overlay for production is found in
 //! the pull request, not at the roll-out.
 
+mod allowlist;
 mod check;
 mod decode;
 mod diagnostic;
 mod environment;
 mod files;
 mod forms;
+mod header;
 mod id;
 mod lifecycle;
 mod load;
@@ -33,8 +35,9 @@ mod validate;
 mod version_set;
 mod yaml;
 
+pub use allowlist::{Allowlist, AllowlistError, AllowlistVariables, CREDENTIALS_VARIABLE, HOSTS_VARIABLE};
 pub use diagnostic::{Code, Diagnostic, Location, Problems, Related, Severity, Sources, Spot};
-pub use environment::{Credentials, Environment, Target};
+pub use environment::{Credentials, Environment, EnvironmentPlaces, Target};
 pub use files::globs;
 pub use forms::{Form, forms};
 pub use load::{Loaded, find_root, load, load_places, load_project};

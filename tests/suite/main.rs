@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic as tests do; clippy knows tests only")]
 
+mod allowed_hosts;
 mod apply;
 mod bad_input;
 mod drift;
