@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::{Context, allowlist};
 use crate::checkout;
@@ -53,6 +53,10 @@ impl Watch for Counting {
 
     fn looking(&self, endpoint: Endpoint, error: &ApiError) {
         self.ui.looking(endpoint, error);
+    }
+
+    fn signed_in(&self, token: &str) {
+        self.ui.hide(token);
     }
 
     fn sending(&self) {
@@ -106,7 +110,7 @@ pub(super) fn connect(context: &Context<'_>, loaded: &Loaded) -> Result<Connecti
             let organization = setting(organization, &["AMIGO_ORGANIZATION_ID"])
                 .ok_or_else(|| missing(name, "organization", &["AMIGO_ORGANIZATION_ID"]))?;
             let base_url = address(base_url);
-            let credentials = read_credentials(context.env, credentials, name)?;
+            let credentials = read_credentials(context, credentials, name)?;
             let (access, requests) =
                 access(context, &base_url, organization.clone(), credentials, headers.clone());
             let api = AnyApi::Classic(Classic::new(access)?);
@@ -121,7 +125,7 @@ pub(super) fn connect(context: &Context<'_>, loaded: &Loaded) -> Result<Connecti
                 Some(name) => vec![name.as_str()],
                 None => vec!["PLATFORM_API_KEY", "AMIGO_API_KEY"],
             };
-            let key = Credentials::Key(secret(context.env, name, "API key", &names)?);
+            let key = Credentials::Key(hidden_secret(context, name, "API key", &names)?);
             let (access, requests) = access(context, &base_url, workspace.clone(), key, headers.clone());
             let api = AnyApi::Platform(Platform::new(access, smoke_phone_number.clone())?);
             Ok(Connection { api, organization: workspace, server: base_url, requests, _emulator: None })
@@ -170,15 +174,31 @@ fn access(
 }
 
 /// Reads the credentials of Classic from the variables that the environment names, or the usual ones.
-fn read_credentials(env: &Env, names: &VariableNames, environment: &str) -> Result<Credentials, Failure> {
+fn read_credentials(
+    context: &Context<'_>,
+    names: &VariableNames,
+    environment: &str,
+) -> Result<Credentials, Failure> {
     let read = |what, name: &Option<String>, default| {
-        secret(env, environment, what, &[name.as_deref().unwrap_or(default)])
+        hidden_secret(context, environment, what, &[name.as_deref().unwrap_or(default)])
     };
     Ok(Credentials::SignIn {
         api_key: read("API key", &names.api_key, "AMIGO_API_KEY")?,
         api_key_id: read("API key id", &names.api_key_id, "AMIGO_API_KEY_ID")?,
         user_id: read("user", &names.user_id, "AMIGO_USER_ID")?,
     })
+}
+
+/// Reads a secret, and keeps it out of all output.
+fn hidden_secret(
+    context: &Context<'_>,
+    environment: &str,
+    what: &str,
+    names: &[&str],
+) -> Result<SecretString, Failure> {
+    let secret = secret(context.env, environment, what, names)?;
+    context.ui.hide(secret.expose_secret());
+    Ok(secret)
 }
 
 /// Reads a secret from the first of these variables that is set, or from the file that its `*_FILE` names.
@@ -315,8 +335,6 @@ fn parse_seed(file: &Path, text: &str) -> Result<Seed, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret;
-
     use super::*;
 
     fn of(variables: &[(&str, &str)], names: &[&str]) -> Result<String, String> {

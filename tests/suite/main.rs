@@ -5,8 +5,8 @@
 mod allowed_hosts;
 mod apply;
 mod bad_input;
-mod drift;
 mod checkout;
+mod drift;
 mod edit;
 mod emulator;
 mod emulator_command;
@@ -19,6 +19,7 @@ mod html;
 mod import;
 mod kill;
 mod manifest;
+mod masking;
 mod next_steps;
 mod outdated;
 mod packaging;
