@@ -5,8 +5,9 @@
 
 use std::collections::BTreeSet;
 
+use super::credentials::Credentials;
 use super::diagnostic::{Code, Diagnostic, Location, Problems, Severity};
-use super::environment::{Credentials, Environment, Target};
+use super::environment::{Environment, Target};
 use super::load::Loaded;
 use super::url::{self, Host};
 use crate::model::Api;

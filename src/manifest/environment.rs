@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::credentials::{self, CLASSIC_CREDENTIALS, Credentials, PLATFORM_CREDENTIALS};
 use super::decode::{self, Fields, Shape};
 use super::diagnostic::{Code, Location};
 use super::sink::{Problem, Sink, Span};
@@ -88,27 +89,6 @@ impl Target {
     }
 }
 
-/// Names of environment variables; absent: the usual ones.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Credentials {
-    /// The variable with the API key.
-    pub api_key: Option<String>,
-    /// The variable with the API key's id.
-    pub api_key_id: Option<String>,
-    /// The variable with the user's id.
-    pub user_id: Option<String>,
-}
-
-impl Credentials {
-    /// The variables that are named, in the order of [`Self::KEYS`].
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        let Self { api_key, api_key_id, user_id } = self;
-        [api_key, api_key_id, user_id].into_iter().flatten().map(String::as_str)
-    }
-
-    const KEYS: [&str; 3] = ["api_key", "api_key_id", "user_id"];
-}
-
 pub(super) const CLASSIC: Shape = Shape {
     what: "a Classic environment",
     keys: &["api", "organization", "base_url", "headers", "credentials"],
@@ -141,10 +121,6 @@ const ANY: Shape = Shape {
     ],
     help: "",
 };
-pub(super) const CLASSIC_CREDENTIALS: Shape =
-    Shape { what: "`credentials`", keys: &["api_key", "api_key_id", "user_id"], help: "" };
-pub(super) const PLATFORM_CREDENTIALS: Shape = Shape { what: "`credentials`", keys: &["api_key"], help: "" };
-
 /// Reads one environment.
 pub(super) fn decode(sink: &mut Sink, root: &Path, key: &Key, node: &Node) -> Option<Environment> {
     let map = decode::mapping(sink, node, "an environment")?;
@@ -168,13 +144,13 @@ pub(super) fn decode(sink: &mut Sink, root: &Path, key: &Key, node: &Node) -> Op
             organization: organization(sink, fields),
             base_url: base_url(sink, fields),
             headers: headers(sink, fields),
-            credentials: credentials(sink, fields, &CLASSIC_CREDENTIALS),
+            credentials: credentials::decode(sink, fields, &CLASSIC_CREDENTIALS),
         },
         "platform" => Target::Platform {
             workspace: workspace(sink, fields),
             base_url: base_url(sink, fields),
             headers: headers(sink, fields),
-            credentials: credentials(sink, fields, &PLATFORM_CREDENTIALS),
+            credentials: credentials::decode(sink, fields, &PLATFORM_CREDENTIALS),
             smoke_phone_number: phone_number(sink, fields),
         },
         _ => embedded(sink, root, &key.name, fields),
@@ -186,24 +162,14 @@ pub(super) fn decode(sink: &mut Sink, root: &Path, key: &Key, node: &Node) -> Op
 fn places(sink: &Sink, key: &Key, fields: Fields<'_>, target: &Target) -> EnvironmentPlaces {
     let (base_url, credentials) = match target {
         Target::Classic { base_url, credentials, .. } | Target::Platform { base_url, credentials, .. } => {
-            (base_url.as_ref(), credentials.clone())
+            (base_url.as_ref(), credentials::places(sink, fields, credentials))
         }
-        Target::Embedded { .. } => (None, Credentials::default()),
+        Target::Embedded { .. } => (None, Vec::new()),
     };
-    let Credentials { api_key, api_key_id, user_id } = credentials;
-    let named = Credentials::KEYS.into_iter().zip([api_key, api_key_id, user_id]);
-    let map = fields.raw("credentials").and_then(|node| match &node.value {
-        Value::Map(map) => Some(map),
-        _ => None,
-    });
-    let of = |node: &Node| sink.location(node.span);
     EnvironmentPlaces {
         name: sink.location(key.span),
-        base_url: base_url.and(fields.raw("base_url")).map(of),
-        credentials: named
-            .filter(|(_, variable)| variable.is_some())
-            .filter_map(|(key, _)| map.and_then(|map| map.get(key)).map(of))
-            .collect(),
+        base_url: base_url.and(fields.raw("base_url")).map(|node| sink.location(node.span)),
+        credentials,
     }
 }
 
@@ -221,7 +187,7 @@ fn foreign_key(sink: &mut Sink, key: &Key, value: &Node) -> bool {
     }
     // A misspelt `credentials` or `headers` must not show what stands below it either.
     if matches!(value.value, Value::Map(_)) {
-        mask_credentials(sink, value);
+        credentials::mask(sink, value);
     }
     let owner =
         [&CLASSIC, &PLATFORM, &EMBEDDED].into_iter().find(|one| one.keys.contains(&key.name.as_str()));
@@ -351,84 +317,4 @@ fn headers(sink: &mut Sink, fields: Fields<'_>) -> BTreeMap<String, String> {
         }
     }
     found
-}
-
-fn credentials(sink: &mut Sink, fields: Fields<'_>, shape: &Shape) -> Credentials {
-    let Some(node) = fields.get(sink, "credentials") else { return Credentials::default() };
-    mask_credentials(sink, node);
-    // A wrong type must not be described either: the description would show it.
-    if !matches!(node.value, Value::Map(_)) {
-        sink.push(bad_credential(node.span, "credentials"));
-        return Credentials::default();
-    }
-    let Some(fields) = Fields::open(sink, node, shape) else { return Credentials::default() };
-    let mut part = |name: &str| {
-        let node = fields.get(sink, name)?;
-        match &node.value {
-            Value::Text(text) if is_variable(text) && text.ends_with("_FILE") => {
-                sink.push(names_a_file(node.span, text));
-                None
-            }
-            Value::Text(text) if is_variable(text) => Some(text.clone()),
-            _ => {
-                sink.push(bad_credential(node.span, &format!("credentials.{name}")));
-                None
-            }
-        }
-    };
-    Credentials { api_key: part("api_key"), api_key_id: part("api_key_id"), user_id: part("user_id") }
-}
-
-/// Whatever is not plainly a variable's name is masked, under whichever key it stands.
-fn mask_credentials(sink: &mut Sink, node: &Node) {
-    match &node.value {
-        Value::Map(map) => map.entries.iter().for_each(|(_, value)| mask_credentials(sink, value)),
-        Value::List(items) => items.iter().for_each(|item| mask_credentials(sink, item)),
-        Value::Text(text) if is_variable(text) => {}
-        _ => sink.mask(node.span),
-    }
-}
-
-fn bad_credential(span: Span, name: &str) -> Problem {
-    let message = format!("`{name}` holds names of environment variables");
-    Problem::error(Code::BadCredential, span, message)
-        .label("this isn't one, and is not shown: it may be a secret")
-        .help(
-            "names are upper case, such as AMIGO_ACME_API_KEY; change the credential if this was a real one",
-        )
-}
-
-/// A variable that holds the name of a file, which is no credential.
-fn names_a_file(span: Span, name: &str) -> Problem {
-    let credential = name.trim_end_matches("_FILE");
-    Problem::error(
-        Code::BadCredential,
-        span,
-        format!("`{name}` is the variable of a file, not of a credential"),
-    )
-    .label(format!("`{credential}` is meant: the file that `{name}` names is read where that is set"))
-}
-
-/// Whether a text is the name of a variable rather than a secret: upper case with digits and
-/// underscores, and not a long run of letters and digits without one.
-fn is_variable(text: &str) -> bool {
-    let starts_well = text.starts_with(|c: char| c.is_ascii_uppercase() || c == '_');
-    let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
-    let token_like = text.split('_').any(|part| part.len() >= 16 && part.bytes().any(|b| b.is_ascii_digit()));
-    starts_well && text.chars().all(fits) && text.len() <= 100 && !token_like
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_variable;
-
-    #[test]
-    fn a_secret_is_no_variable() {
-        for name in ["AMIGO_API_KEY", "_X", "ACME2_KEY", "STAGINGORGANIZATIONKEY"] {
-            assert!(is_variable(name), "{name} names a variable");
-        }
-        for secret in ["", "sk-12", "9A", "AKIA1234567890ABCDEF", "amigo_key", "K_0123456789ABCDEF0", "A B"] {
-            assert!(!is_variable(secret), "{secret} may be a secret");
-        }
-    }
 }

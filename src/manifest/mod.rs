@@ -11,6 +11,7 @@
 
 mod allowlist;
 mod check;
+mod credentials;
 mod decode;
 mod diagnostic;
 mod environment;
@@ -36,8 +37,9 @@ mod version_set;
 mod yaml;
 
 pub use allowlist::{Allowlist, AllowlistError, AllowlistVariables, CREDENTIALS_VARIABLE, HOSTS_VARIABLE};
+pub use credentials::Credentials;
 pub use diagnostic::{Code, Diagnostic, Location, Problems, Related, Severity, Sources, Spot};
-pub use environment::{Credentials, Environment, EnvironmentPlaces, Target};
+pub use environment::{Environment, EnvironmentPlaces, Target};
 pub use files::globs;
 pub use forms::{Form, forms};
 pub use load::{Loaded, find_root, load, load_places, load_project};

@@ -58,13 +58,11 @@ pub fn validate(
     let warned = examined.environments.iter().flat_map(|one| allowlist.problems(one, Severity::Warning));
     examined.problems.diagnostics.extend(warned);
     examined.problems.diagnostics.sort_by(Diagnostic::by_place);
-    match examined {
-        examined if paths.is_empty() => {
-            let services = examined.manifests.into_iter().flatten().map(|(_, documents)| documents).sum();
-            Validation { services, ..examined.problems.into() }
-        }
-        examined => restrict(root, examined, paths),
+    if !paths.is_empty() {
+        return restrict(root, examined, paths);
     }
+    let services = examined.manifests.into_iter().flatten().map(|(_, documents)| documents).sum();
+    Validation { services, ..examined.problems.into() }
 }
 
 fn restrict(root: &Path, examined: Examined, paths: &[PathBuf]) -> Validation {
