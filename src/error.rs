@@ -19,6 +19,8 @@ pub enum Success {
 pub enum Failure {
     /// The manifests or the project file are wrong.
     Manifests(Box<Problems>),
+    /// The environment's address or variables are not allowed to have or hold credentials.
+    NotAllowed(Box<Problems>),
     /// No plan can be made, or rules stand against it.
     Plan(PlanError),
     /// A request failed for good.
@@ -120,7 +122,7 @@ pub fn exit_code(result: &Result<Success, Failure>) -> u8 {
         Ok(Success::Done) => exit_code::DONE,
         Ok(Success::ChangesPending) => exit_code::CHANGES,
         Err(Failure::Plan(error)) if error.is_refusal() => exit_code::REFUSED,
-        Err(Failure::Refused { .. }) => exit_code::REFUSED,
+        Err(Failure::Refused { .. } | Failure::NotAllowed(_)) => exit_code::REFUSED,
         Err(Failure::Manifests(problems)) if problems.is_refusal() => exit_code::REFUSED,
         Err(Failure::Invalid { refused: true }) => exit_code::REFUSED,
         Err(Failure::InPart) => exit_code::IN_PART,

@@ -21,7 +21,8 @@
 //! | room | job | may import |
 //! |---|---|---|
 //! | [`model`] | ids, the desired state, the live state, rules both share | nothing |
-//! | [`manifest`] | files → desired state, with every problem at its place | `model` |
+//! | [`checkout`] | files of a project: resolved, inside it, opened without following links | nothing |
+//! | [`manifest`] | files → desired state, with every problem at its place | `checkout`, `model` |
 //! | [`edit`] | a YAML file's text and changes → its text, all else byte for byte | `model` |
 //! | [`plan`] | (desired, live, options) → plan; `verify` checks plans | `model` |
 //! | [`plan_file`] | a plan as a document: saved, read back, held against the live state | `plan`, `model` |
@@ -41,6 +42,7 @@
 //! runtime, no HTTP, no files, no environment and no clock.
 
 pub mod apply;
+pub mod checkout;
 pub mod cli;
 pub mod edit;
 pub mod emulator;

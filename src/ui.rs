@@ -2,7 +2,7 @@
 //! `remote` and `model`.
 //!
 //! Results go to stdout, everything else to stderr. Renderers give coloured text; the colours are taken
-//! out here where they aren't wanted. A pipe that is closed early (`| head`) is no error; anything else
+//! out here where they aren't wanted, and every secret that the run knows is masked. A pipe that is closed early (`| head`) is no error; anything else
 //! that keeps a result from being written is, and [`Ui::is_broken`] tells.
 
 use std::io::{self, BufRead, IsTerminal, Write};
@@ -14,7 +14,7 @@ use anstream::{AutoStream, ColorChoice};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::error::Failure;
-use crate::model::Endpoint;
+use crate::model::{Endpoint, Secrets};
 use crate::remote::{ApiError, Watch};
 use crate::report::{diagnostics, human, progress, text};
 
@@ -35,6 +35,7 @@ struct Shared {
     loudness: Loudness,
     bar: Mutex<Option<ProgressBar>>,
     broken: AtomicBool,
+    secrets: Mutex<Secrets>,
 }
 
 /// The terminal, or what stands in its place; clones share it.
@@ -52,8 +53,19 @@ impl Ui {
                 loudness,
                 bar: Mutex::default(),
                 broken: AtomicBool::new(false),
+                secrets: Mutex::default(),
             }),
         }
+    }
+
+    /// Masks a secret in all that is written from now on.
+    pub fn hide(&self, secret: &str) {
+        self.shared.secrets.lock().unwrap_or_else(PoisonError::into_inner).add(secret);
+    }
+
+    /// A text with all known secrets masked, for files that show what is written here.
+    pub fn masked(&self, text: &str) -> String {
+        self.shared.secrets.lock().unwrap_or_else(PoisonError::into_inner).mask(text).into_owned()
     }
 
     /// Writes a result for people to stdout.
@@ -61,8 +73,9 @@ impl Ui {
         self.data(&text::without_commands(text));
     }
 
-    /// Writes a result for programs to stdout, to the letter.
+    /// Writes a result for programs to stdout, to the letter but for secrets.
     pub fn data(&self, text: &str) {
+        let text = self.masked(text);
         let write = || {
             let mut stdout = AutoStream::new(io::stdout().lock(), self.shared.color);
             stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
@@ -90,13 +103,18 @@ impl Ui {
     }
 
     fn say(&self, text: &str) {
-        let text = text::without_commands(text);
+        let text = text::without_commands(&self.masked(text));
         let write = || {
             let mut stderr = AutoStream::new(io::stderr().lock(), self.shared.color);
             stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush())
         };
         // Where stderr can't be written, there is nobody to tell.
         let _ = self.around_bar(write);
+    }
+
+    /// Where logs are written: to stderr, an event at a time.
+    pub fn log_writer(&self) -> impl Write + use<> {
+        LogWriter(self.clone())
     }
 
     fn around_bar<T>(&self, write: impl FnOnce() -> T) -> T {
@@ -135,7 +153,7 @@ impl Ui {
     /// Says what is being done just now, beside the bar.
     pub fn progress_message(&self, message: &str) {
         if let Some(bar) = self.bar() {
-            bar.set_message(message.to_owned());
+            bar.set_message(self.masked(message));
         }
     }
 
@@ -184,6 +202,21 @@ impl Ui {
     }
 }
 
+/// Writes each event of the log as a whole, so that no secret is split between two writes.
+struct LogWriter(Ui);
+
+impl Write for LogWriter {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let text = self.0.masked(&String::from_utf8_lossy(event));
+        io::stderr().lock().write_all(text.as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
 /// The line of a question, which its answer ends, and if there is none, we.
 struct OpenLine(Option<Ui>);
 
@@ -205,7 +238,9 @@ impl Drop for OpenLine {
 /// Why a command failed; nothing where everything has been said.
 fn words(failure: &Failure, colors: bool) -> String {
     match failure {
-        Failure::Manifests(problems) => diagnostics::render_problems(problems, colors),
+        Failure::Manifests(problems) | Failure::NotAllowed(problems) => {
+            diagnostics::render_problems(problems, colors)
+        }
         Failure::Plan(error) => human::plan_error(error),
         Failure::Request(error) => text::error(&error.to_string(), &error.hints),
         Failure::Other { message, hints } => text::error(message, hints),

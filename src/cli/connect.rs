@@ -1,14 +1,16 @@
 //! From an environment to a connection: the embedded emulator, credentials, addresses. May import everything.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
-use super::Context;
+use super::{Context, allowlist};
+use crate::checkout;
 use crate::emulator::{Limits, Options, SANDBOX_WORKSPACE, Seed, Server, StartError, StoreError};
 use crate::env::Env;
 use crate::error::Failure;
@@ -53,6 +55,10 @@ impl Watch for Counting {
         self.ui.looking(endpoint, error);
     }
 
+    fn signed_in(&self, token: &str) {
+        self.ui.hide(token);
+    }
+
     fn sending(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
     }
@@ -84,21 +90,27 @@ impl Connection {
     }
 }
 
-/// Connects to the environment that was loaded.
+/// Connects to the environment that was loaded. The only way to a connection: no credential is read before its host
+/// and its variables are known to be allowed.
 pub(super) fn connect(context: &Context<'_>, loaded: &Loaded) -> Result<Connection, Failure> {
-    let Environment { name, target } = &loaded.environment;
+    let allowlist = allowlist::check(context, loaded)?;
+    let Environment { name, target, .. } = &loaded.environment;
+    let address = |base_url: &Option<String>| match base_url {
+        Some(base_url) => base_url.clone(),
+        None => allowlist.default_address(target.api()).to_owned(),
+    };
     match target {
         Target::Embedded { dialect, state, seed, limits, smoke_phone_number } => {
             let number = smoke_phone_number.clone();
-            embedded(context, *dialect, state, seed.as_deref(), *limits, number)
+            let files = SandboxFiles { root: &loaded.project.root, state, seed: seed.as_deref() };
+            embedded(context, *dialect, &files, *limits, number)
         }
         Target::Classic { organization, base_url, headers, credentials } => {
             let setting = |file: &Option<String>, variables| setting(context.env, file, variables);
             let organization = setting(organization, &["AMIGO_ORGANIZATION_ID"])
                 .ok_or_else(|| missing(name, "organization", &["AMIGO_ORGANIZATION_ID"]))?;
-            let base_url =
-                setting(base_url, &["AMIGO_BASE_URL"]).unwrap_or_else(|| Classic::BASE_URL.to_owned());
-            let credentials = read_credentials(context.env, credentials, name)?;
+            let base_url = address(base_url);
+            let credentials = read_credentials(context, credentials, name)?;
             let (access, requests) =
                 access(context, &base_url, organization.clone(), credentials, headers.clone());
             let api = AnyApi::Classic(Classic::new(access)?);
@@ -108,13 +120,12 @@ pub(super) fn connect(context: &Context<'_>, loaded: &Loaded) -> Result<Connecti
             let setting = |file: &Option<String>, variables| setting(context.env, file, variables);
             let workspace = setting(workspace, WORKSPACE_VARIABLES)
                 .ok_or_else(|| missing(name, "workspace", WORKSPACE_VARIABLES))?;
-            let base_url = setting(base_url, &["PLATFORM_API_URL", "AMIGO_BASE_URL"])
-                .unwrap_or_else(|| Platform::BASE_URL.to_owned());
+            let base_url = address(base_url);
             let names = match &credentials.api_key {
                 Some(name) => vec![name.as_str()],
                 None => vec!["PLATFORM_API_KEY", "AMIGO_API_KEY"],
             };
-            let key = Credentials::Key(secret(context.env, name, "API key", &names)?);
+            let key = Credentials::Key(hidden_secret(context, name, "API key", &names)?);
             let (access, requests) = access(context, &base_url, workspace.clone(), key, headers.clone());
             let api = AnyApi::Platform(Platform::new(access, smoke_phone_number.clone())?);
             Ok(Connection { api, organization: workspace, server: base_url, requests, _emulator: None })
@@ -163,15 +174,31 @@ fn access(
 }
 
 /// Reads the credentials of Classic from the variables that the environment names, or the usual ones.
-fn read_credentials(env: &Env, names: &VariableNames, environment: &str) -> Result<Credentials, Failure> {
+fn read_credentials(
+    context: &Context<'_>,
+    names: &VariableNames,
+    environment: &str,
+) -> Result<Credentials, Failure> {
     let read = |what, name: &Option<String>, default| {
-        secret(env, environment, what, &[name.as_deref().unwrap_or(default)])
+        hidden_secret(context, environment, what, &[name.as_deref().unwrap_or(default)])
     };
     Ok(Credentials::SignIn {
         api_key: read("API key", &names.api_key, "AMIGO_API_KEY")?,
         api_key_id: read("API key id", &names.api_key_id, "AMIGO_API_KEY_ID")?,
         user_id: read("user", &names.user_id, "AMIGO_USER_ID")?,
     })
+}
+
+/// Reads a secret, and keeps it out of all output.
+fn hidden_secret(
+    context: &Context<'_>,
+    environment: &str,
+    what: &str,
+    names: &[&str],
+) -> Result<SecretString, Failure> {
+    let secret = secret(context.env, environment, what, names)?;
+    context.ui.hide(secret.expose_secret());
+    Ok(secret)
 }
 
 /// Reads a secret from the first of these variables that is set, or from the file that its `*_FILE` names.
@@ -200,22 +227,50 @@ fn secret(env: &Env, environment: &str, what: &str, names: &[&str]) -> Result<Se
         .hint(format!("set {}, or {files} to a file that holds it", names.join(" or "))))
 }
 
+/// The files of an embedded sandbox, which are part of the project.
+struct SandboxFiles<'a> {
+    /// The project's directory.
+    root: &'a Path,
+    state: &'a Path,
+    seed: Option<&'a Path>,
+}
+
+impl SandboxFiles<'_> {
+    fn open_state(&self) -> Result<File, Failure> {
+        checkout::open_own(self.root, self.state).map_err(|error| {
+            let name = self.name(self.state);
+            Failure::other(format!("the sandbox's state `{name}` can't be used: {error}")).hint(
+                "`state:` of the environment names a file of the project, in directories of the project",
+            )
+        })
+    }
+
+    fn read_seed(&self) -> Result<Seed, Failure> {
+        let Some(path) = self.seed else { return Ok(Seed::default()) };
+        let text = checkout::read_text(self.root, path, MAX_SEED_BYTES).map_err(|error| {
+            Failure::other(format!("the seed can't be read: {}: {error}", self.name(path)))
+        })?;
+        parse_seed(path, &text)
+    }
+
+    fn name(&self, path: &Path) -> String {
+        path.strip_prefix(self.root).unwrap_or(path).display().to_string()
+    }
+}
+
+/// The largest seed that a project may have.
+const MAX_SEED_BYTES: u64 = 64 << 20;
+
 /// Starts the emulator in this process, on a free loopback port. On Platform, a seed that has no workspace
 /// `sandbox` gives it what its organization `sandbox` has.
 fn embedded(
     context: &Context<'_>,
     dialect: Api,
-    state: &Path,
-    seed: Option<&Path>,
+    files: &SandboxFiles<'_>,
     limits: bool,
     smoke_phone_number: Option<String>,
 ) -> Result<Connection, Failure> {
-    if let Some(directory) = state.parent() {
-        std::fs::create_dir_all(directory).map_err(|error| {
-            Failure::other(format!("the sandbox's directory can't be made: {}: {error}", directory.display()))
-        })?;
-    }
-    let mut seed = seed.map(read_seed).transpose()?.unwrap_or_default();
+    let mut seed = files.read_seed()?;
     let (home, credentials) = match dialect {
         Api::Classic => {
             seed.ensure_api_key(SANDBOX, SANDBOX, SANDBOX, SANDBOX);
@@ -230,7 +285,8 @@ fn embedded(
     };
     let clock = context.env.clone();
     let mut options = Options::new(Arc::new(move || clock.now()));
-    options.state = Some(state.to_path_buf());
+    options.state = Some(files.state.to_path_buf());
+    options.opened_state = Some(files.open_state()?);
     options.seed = Some(seed);
     options.limits =
         if limits { Limits::Documented { window: Duration::from_secs(60) } } else { Limits::Off };
@@ -264,19 +320,21 @@ pub(super) fn start(options: Options) -> Result<Server, Failure> {
     })
 }
 
-/// Reads a seed file.
+/// Reads a seed file that the user names.
 pub(super) fn read_seed(file: &Path) -> Result<Seed, Failure> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| Failure::other(format!("the seed can't be read: {}: {error}", file.display())))?;
-    Seed::from_yaml(&text).map_err(|error| {
+    parse_seed(file, &text)
+}
+
+fn parse_seed(file: &Path, text: &str) -> Result<Seed, Failure> {
+    Seed::from_yaml(text).map_err(|error| {
         Failure::other(format!("{}:{}:{}: {}", file.display(), error.line, error.column, error.message))
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret;
-
     use super::*;
 
     fn of(variables: &[(&str, &str)], names: &[&str]) -> Result<String, String> {

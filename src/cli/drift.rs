@@ -68,7 +68,9 @@ impl DriftCommand {
     /// Nothing was to be done, so that nothing can be refused: files that break a rule are an error here.
     pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
         let done = self.compare(context).await;
-        if error::exit_code(&done) != error::exit_code::REFUSED {
+        // Credentials that may not be sent are refused here as everywhere.
+        let is_refusal = matches!(done, Err(Failure::NotAllowed(_)));
+        if is_refusal || error::exit_code(&done) != error::exit_code::REFUSED {
             return done;
         }
         if let Err(failure) = &done {

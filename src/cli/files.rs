@@ -3,9 +3,13 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use crate::checkout::{self, PathError};
 use crate::error::Failure;
+
+/// The loader reads no larger manifest.
+const MAX_MANIFEST_BYTES: u64 = crate::manifest::MAX_BYTES;
 
 /// Writes a new file; one that is there is left alone and is an error.
 pub(super) fn create(path: &Path, text: &str) -> Result<(), Failure> {
@@ -28,14 +32,26 @@ pub(super) fn write_private(path: &Path, text: &str) -> Result<(), Failure> {
     written().map_err(|error: io::Error| failure(path, &error))
 }
 
-/// Puts a text in the place of a file's, with its permissions. A link stays one: what it leads to is written.
-pub(super) fn replace(path: &Path, text: &str) -> Result<(), Failure> {
+/// Replaces the text of a project's file and keeps its permissions. A link to another file of the project stays
+/// one: the other file is written.
+pub(super) fn replace(root: &Path, name: &str, text: &str) -> Result<(), Failure> {
     let written = || {
-        let real = fs::canonicalize(path)?;
+        let real = checkout::resolve_file(root, Path::new(name))?;
         let permissions = fs::metadata(&real)?.permissions();
-        write(&real, text, Over::Anything(Some(permissions)))
+        Ok(write(&real, text, Over::Anything(Some(permissions)))?)
     };
-    written().map_err(|error: io::Error| failure(path, &error))
+    written().map_err(|error: PathError| Failure::other(format!("`{name}` can't be written: {error}")))
+}
+
+/// Reads a manifest that is about to be changed.
+pub(super) fn read_manifest(root: &Path, name: &str) -> Result<String, PathError> {
+    checkout::read_text(root, Path::new(name), MAX_MANIFEST_BYTES)
+}
+
+/// Makes a directory of a project, and gives its real path.
+pub(super) fn make_directory(root: &Path, path: &Path) -> Result<PathBuf, Failure> {
+    checkout::make_directory(root, path)
+        .map_err(|error| Failure::other(format!("the directory `{}` can't be made: {error}", path.display())))
 }
 
 /// Puts a text where anybody may read it, over a file that is there: never half of it is seen.

@@ -7,13 +7,14 @@ mod draft;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use clap::Args;
 
 use self::draft::{Draft, Edit};
 use super::connect::{self, Connection};
 use super::{Context, files};
+use crate::checkout;
 use crate::error::{Failure, Success};
 use crate::import::{self, select};
 use crate::manifest::{self, Loaded, Survey};
@@ -77,11 +78,9 @@ impl Importer<'_> {
         let draft = self.draft(&snapshot, &out)?;
         let (draft, outlook) = draft.settle(&self, snapshot).await?;
         for edit in &draft.edits {
-            files::replace(&self.root.join(&edit.file), &edit.text)?;
+            files::replace(&self.root, &edit.file, &edit.text)?;
         }
-        fs::create_dir_all(&out).map_err(|error| {
-            Failure::other(format!("the directory `{}` can't be made: {error}", out.display()))
-        })?;
+        files::make_directory(&self.root, &out)?;
         for file in &draft.files {
             files::create(&out.join(&file.name), &file.text)?;
         }
@@ -187,25 +186,27 @@ fn lacking(snapshot: &Snapshot) -> Lookups {
     }
 }
 
-/// The directory for new files, absolute and within the project, whether it exists yet or not.
+/// The real path of the directory for new files, which is within the project, whether it exists yet or not.
 fn directory(root: &Path, out: &Path) -> Result<PathBuf, Failure> {
-    let absolute = std::path::absolute(out)
-        .map_err(|error| Failure::other(format!("`{}` is no directory: {error}", out.display())))?;
-    // The part that exists decides: a link in it may lead elsewhere.
-    let (real, rest) = absolute
-        .ancestors()
-        .find_map(|ancestor| Some((fs::canonicalize(ancestor).ok()?, absolute.strip_prefix(ancestor).ok()?)))
-        .unwrap_or((PathBuf::new(), Path::new("")));
-    let up = rest.components().any(|part| !matches!(part, std::path::Component::Normal(_)));
-    if up || !real.starts_with(root) {
-        return Err(Failure::other(format!(
-            "`{}` is not within the project {}",
-            out.display(),
-            root.display()
-        ))
-        .hint("`--out` names a directory below that of amigops.yaml, such as `services`"));
-    }
-    Ok(if rest.as_os_str().is_empty() { real } else { real.join(rest) })
+    let refused = |why: &dyn std::fmt::Display| {
+        Failure::other(format!("`{}` can't hold manifests of this project: {why}", out.display()))
+            .hint(format!("`--out` names a directory below {}, such as `services`", root.display()))
+    };
+    let absolute = std::path::absolute(out).map_err(|error| refused(&error))?;
+    // The way to the project is the user's own and may have links; the way below it is the checkout's.
+    let is_root = |path: &&Path| fs::canonicalize(path).is_ok_and(|real| real == root);
+    let below = match fs::canonicalize(&absolute) {
+        Ok(real) => real.strip_prefix(root).map(Path::to_owned).ok(),
+        Err(_) => {
+            let project = absolute.ancestors().find(is_root);
+            project.and_then(|project| absolute.strip_prefix(project).ok()).map(Path::to_owned)
+        }
+    };
+    let goes_up = |path: &PathBuf| path.components().any(|part| part == Component::ParentDir);
+    let below = below
+        .filter(|path| !goes_up(path))
+        .ok_or_else(|| refused(&format!("it is not within the project {}", root.display())))?;
+    checkout::check_directory(root, &below).map_err(|error| refused(&error))
 }
 
 fn names_in(directory: &Path) -> Result<BTreeSet<String>, Failure> {

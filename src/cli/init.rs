@@ -1,6 +1,7 @@
 //! `amigops init`: a new project, on the sandbox or from an organization that exists. May import everything.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -9,6 +10,7 @@ use serde_json::json;
 use super::connect::{self, WORKSPACE_VARIABLES};
 use super::import::Importer;
 use super::{Context, files};
+use crate::checkout;
 use crate::env::Env;
 use crate::error::{Failure, Success};
 use crate::import::select::Scope;
@@ -23,6 +25,7 @@ const FILES: &[(&str, &str)] = &[
     ("services/health-coach.yaml", include_str!("init/health-coach.yaml")),
 ];
 const IGNORE: (&str, &str) = (".gitignore", ".amigops/\n");
+const MAX_IGNORE_BYTES: u64 = 1 << 20;
 
 /// Arguments of `init`.
 #[derive(Debug, Args)]
@@ -141,7 +144,8 @@ fn project(env: &Env, name: &str) -> Result<String, Failure> {
 /// The file that keeps the sandbox's state out of Git; one that is there is left to its owner.
 fn ignore_file(context: &Context<'_>, root: &Path) -> Option<(&'static str, &'static str)> {
     let (name, text) = IGNORE;
-    let Ok(there) = fs::read_to_string(root.join(name)) else { return Some(IGNORE) };
+    let read = |root: PathBuf| checkout::read_text(&root, Path::new(name), MAX_IGNORE_BYTES).ok();
+    let Some(there) = fs::canonicalize(root).ok().and_then(read) else { return Some(IGNORE) };
     let covered = there.lines().any(|line| line.trim().trim_matches('/') == text.trim().trim_matches('/'));
     if !covered {
         context.ui.note("note: .gitignore is left as it is; `.amigops/`, the sandbox's state, belongs in it");
@@ -160,13 +164,17 @@ fn refuse_existing(root: &Path, wanted: &[(&str, &str)]) -> Result<(), Failure> 
 }
 
 fn write_all(root: &Path, wanted: &[(&str, &str)]) -> Result<(), Failure> {
+    let unusable = |error: io::Error| {
+        Failure::other(format!("the directory `{}` can't be made: {error}", root.display()))
+    };
+    fs::create_dir_all(root).map_err(unusable)?;
+    let root = fs::canonicalize(root).map_err(unusable)?;
+    // All directories first: one that can't be used must not leave half a project.
+    let mut paths = Vec::new();
     for (name, text) in wanted {
-        let path = root.join(name);
-        let directory = path.parent().unwrap_or(root);
-        fs::create_dir_all(directory).map_err(|error| {
-            Failure::other(format!("the directory `{}` can't be made: {error}", directory.display()))
-        })?;
-        files::create(&path, text)?;
+        let path = Path::new(name);
+        let directory = files::make_directory(&root, path.parent().unwrap_or(Path::new("")))?;
+        paths.push((directory.join(path.file_name().unwrap_or_default()), text));
     }
-    Ok(())
+    paths.iter().try_for_each(|(path, text)| files::create(path, text))
 }

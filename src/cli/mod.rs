@@ -1,5 +1,6 @@
 //! One command a file: arguments and `run`, thin. May import everything.
 
+mod allowlist;
 mod apply;
 mod base;
 mod carry_out;
@@ -23,6 +24,7 @@ mod promote;
 mod rewrite;
 mod saved;
 mod schema;
+mod secrets;
 mod show;
 mod story;
 mod summary_file;
@@ -160,7 +162,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>, env: &Env) -> u8 {
         }
     };
     let ui = Ui::new(cli.global.color_choice(), cli.global.loudness());
-    cli.global.log();
+    secrets::of_environment(env).iter().for_each(|secret| ui.hide(secret));
+    cli.global.log(&ui);
     let result = run(&cli, &ui, env);
     ui.end_progress();
     if let Err(failure) = &result {
@@ -264,7 +267,7 @@ impl Global {
     }
 
     /// Sends logs to stderr, where they were asked for. Requests are logged without headers and bodies.
-    fn log(&self) {
+    fn log(&self, ui: &Ui) {
         let ours = match self.verbose {
             0 => return,
             1 => tracing::Level::DEBUG,
@@ -273,7 +276,8 @@ impl Global {
         let others = if self.verbose > 2 { tracing::Level::DEBUG } else { tracing::Level::WARN };
         let filter =
             tracing_subscriber::filter::Targets::new().with_default(others).with_target("amigops", ours);
-        let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+        let ui = ui.clone();
+        let layer = tracing_subscriber::fmt::layer().with_writer(move || ui.log_writer());
         use tracing_subscriber::layer::{Layer, SubscriberExt};
         use tracing_subscriber::util::SubscriberInitExt;
         let registry = tracing_subscriber::registry();

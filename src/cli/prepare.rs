@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
 
-use super::Context;
 use super::base::{self, ThreeWay};
 use super::connect::{self, Connection};
+use super::{Context, allowlist};
 use crate::error::Failure;
 use crate::manifest::{self, Loaded, Places, Target};
 use crate::model::{Lookups, MaxRemovals, ServiceId, ServiceName, Snapshot};
@@ -112,6 +112,8 @@ impl Prepared {
 
     /// Connects to the environment that was loaded.
     pub(super) fn of(context: &Context<'_>, args: &PlanArgs, loaded: Loaded) -> Result<Self, Failure> {
+        // Before Git is asked as well as before anything is sent.
+        allowlist::check(context, &loaded)?;
         let three_way = match &args.base {
             Some(reference) => base::read(context, &loaded, reference)?,
             None => None,

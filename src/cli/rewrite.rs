@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::files;
+use crate::checkout;
 use crate::edit::{Change, edit_documents};
 use crate::error::Failure;
 use crate::manifest::{KeyPath, Layer, Places};
@@ -51,11 +53,11 @@ impl Rewrite {
         let mut texts = Vec::new();
         let mut refusals = Vec::new();
         for (name, changes) in &self.files {
-            let text = fs::canonicalize(root.join(name))
-                .and_then(|path| Ok((fs::read_to_string(&path)?, path)))
-                .map_err(|error| Failure::other(format!("can't read `{name}`: {error}")))?;
-            match edit_documents(&text.0, changes) {
-                Ok(new) => texts.push(NewText { name: name.clone(), path: text.1, text: new }),
+            let unreadable = |error| Failure::other(format!("can't read `{name}`: {error}"));
+            let path = checkout::resolve_file(root, Path::new(name)).map_err(unreadable)?;
+            let text = files::read_manifest(root, name).map_err(unreadable)?;
+            match edit_documents(&text, changes) {
+                Ok(new) => texts.push(NewText { name: name.clone(), path, text: new }),
                 Err(error) => refusals.push(format!("{name}, {error}")),
             }
         }

@@ -43,7 +43,7 @@ impl SummaryFile {
         result: Result<Success, Failure>,
     ) -> Result<Success, Failure> {
         let result = result.and_then(|done| if context.ui.is_broken() { Err(untold()) } else { Ok(done) });
-        let Err(error) = self.write(&text(story, &result)) else { return result };
+        let Err(error) = self.write(&context.ui.masked(&text(story, &result))) else { return result };
         let failure = Failure::other(format!(
             "the summary `{}` can't be written: {error}; the run itself has ended, as told above",
             self.path.display()

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::Context;
+use super::{Context, allowlist};
 use crate::error::{Failure, Success};
 use crate::manifest::{self, Problems, Validation};
 use crate::report::{diagnostics, github, problems_json, sarif, text};
@@ -31,10 +31,11 @@ enum Format {
 impl Validate {
     /// Loads the project and says what is wrong with it. Sends nothing.
     pub(super) fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
+        let allowlist = allowlist::read(context)?;
         let (validation, directory) = match manifest::find_root(&context.global.directory) {
             Ok(root) => {
                 let environment = context.global.env.as_deref();
-                (manifest::validate(&root, environment, &self.paths), in_repository(&root))
+                (manifest::validate(&root, environment, &self.paths, &allowlist), in_repository(&root))
             }
             Err(problems) => (problems.into(), String::new()),
         };

@@ -20,7 +20,7 @@ pub(super) struct Core {
 impl Core {
     /// Opens the state and seeds it. What is taken from the options is what the rules need.
     pub(super) fn open(options: &mut Options, now: SystemTime) -> Result<Self, StoreError> {
-        let (store, before) = Store::open(options.state.as_deref())?;
+        let (store, before) = Store::open(options.state.as_deref(), options.opened_state.take())?;
         let mut world = before.clone();
         if let Some(seed) = options.seed.take() {
             seed.apply(&mut world, now);

@@ -1,6 +1,7 @@
 //! The server: a thread with a runtime of its own, from sockets to answers. Imports the rooms' parts.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -41,6 +42,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// The file that keeps the state; none keeps it in memory.
     pub state: Option<PathBuf>,
+    /// The file that `state` names, where the caller has opened it already.
+    pub opened_state: Option<File>,
     /// What exists at first.
     pub seed: Option<Seed>,
     /// Which rate limits hold.
@@ -63,6 +66,7 @@ impl Options {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             state: None,
+            opened_state: None,
             seed: None,
             limits: Limits::Off,
             token_lifetime: Duration::from_secs(3600),

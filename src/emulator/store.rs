@@ -3,9 +3,11 @@
 //! Rows are JSON under (organization or workspace, kind, id). Only rows that differ by pointer are written.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use redb::backends::FileBackend;
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition, TableError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -71,26 +73,34 @@ pub(super) enum Store {
 }
 
 impl Store {
-    /// Opens or creates the file, and reads the world from it.
-    pub(super) fn open(path: Option<&Path>) -> Result<(Self, World), StoreError> {
+    /// Opens or creates the file, and reads the world from it. A file that the caller has opened is used as it is.
+    pub(super) fn open(path: Option<&Path>, opened: Option<File>) -> Result<(Self, World), StoreError> {
         let Some(path) = path else { return Ok((Self::Memory, World::default())) };
         // The database library takes some damage for a bug of its own and panics in debug builds; whoever
         // has such a file is to be told which one it is.
-        std::panic::catch_unwind(|| Self::open_file(path)).unwrap_or_else(|_| {
+        std::panic::catch_unwind(|| Self::open_file(path, opened)).unwrap_or_else(|_| {
             let reason = "the database library gave up on it".to_owned();
             Err(StoreError::Damaged { path: path.to_owned(), reason })
         })
     }
 
-    fn open_file(path: &Path) -> Result<(Self, World), StoreError> {
+    fn open_file(path: &Path, opened: Option<File>) -> Result<(Self, World), StoreError> {
         let failed = |error: &dyn std::fmt::Display| StoreError::Failed {
             path: path.to_owned(),
             reason: error.to_string(),
         };
-        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            std::fs::create_dir_all(parent).map_err(|error| failed(&error))?;
-        }
-        let database = Database::create(path).map_err(|error| open_error(path, error))?;
+        let database = match opened {
+            Some(file) => {
+                FileBackend::new(file).and_then(|file| Database::builder().create_with_backend(file))
+            }
+            None => {
+                if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+                    std::fs::create_dir_all(parent).map_err(|error| failed(&error))?;
+                }
+                Database::create(path)
+            }
+        };
+        let database = database.map_err(|error| open_error(path, error))?;
         let fresh = is_fresh(&database).map_err(|error| failed(&error))?;
         let store = Self::File { path: path.to_owned(), database: Box::new(database) };
         if fresh {

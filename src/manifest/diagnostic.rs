@@ -51,7 +51,7 @@ codes! {
     TooComplex = "006",
     /// A file uses a part of YAML that manifests have no use for: custom tags, keys that aren't texts.
     UnsupportedYaml = "007",
-    /// A path leads out of the project directory.
+    /// A path leads out of the project directory, or into a `.git` directory.
     OutsideProject = "008",
     /// No manifest was found at all.
     NoManifests = "009",
@@ -132,6 +132,10 @@ codes! {
     BadCredential = "055",
     /// A pattern that isn't one.
     BadGlob = "056",
+    /// The environment's address is not among the hosts that may get credentials.
+    HostNotAllowed = "057",
+    /// A variable that `amigops.yaml` names is not among those that may hold credentials.
+    VariableNotAllowed = "058",
     /// A pattern that matches nothing.
     EmptyGlob = "060",
     /// A guardrail protects a service that isn't declared.
@@ -224,6 +228,13 @@ pub struct Diagnostic {
     pub help: Vec<String>,
     /// Other places.
     pub related: Vec<Related>,
+}
+
+impl Diagnostic {
+    /// The order in which problems are reported.
+    pub(super) fn by_place(a: &Self, b: &Self) -> std::cmp::Ordering {
+        (&a.location, a.severity, a.code, &a.message).cmp(&(&b.location, b.severity, b.code, &b.message))
+    }
 }
 
 /// The texts of the files that problems are in, secrets masked, by their names in [`Location`].

@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::credentials::{self, CLASSIC_CREDENTIALS, Credentials, PLATFORM_CREDENTIALS};
 use super::decode::{self, Fields, Shape};
-use super::diagnostic::Code;
+use super::diagnostic::{Code, Location};
 use super::sink::{Problem, Sink, Span};
 use super::tree::{Key, Node, Value};
-use super::{files, id, url};
+use super::{files, header, id, url};
 use crate::model::Api;
 
 /// A place that services live in.
@@ -20,6 +21,19 @@ pub struct Environment {
     pub name: String,
     /// How it is reached.
     pub target: Target,
+    /// Where amigops.yaml says so.
+    pub places: EnvironmentPlaces,
+}
+
+/// The places of what decides to whom credentials are sent, and which ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnvironmentPlaces {
+    /// The environment's name.
+    pub name: Location,
+    /// The address; none where the file names none.
+    pub base_url: Option<Location>,
+    /// The variables of the credentials, in the order of [`Credentials::names`].
+    pub credentials: Vec<Location>,
 }
 
 /// How an environment is reached.
@@ -75,17 +89,6 @@ impl Target {
     }
 }
 
-/// Names of environment variables; absent: the usual ones.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Credentials {
-    /// The variable with the API key.
-    pub api_key: Option<String>,
-    /// The variable with the API key's id.
-    pub api_key_id: Option<String>,
-    /// The variable with the user's id.
-    pub user_id: Option<String>,
-}
-
 pub(super) const CLASSIC: Shape = Shape {
     what: "a Classic environment",
     keys: &["api", "organization", "base_url", "headers", "credentials"],
@@ -118,10 +121,6 @@ const ANY: Shape = Shape {
     ],
     help: "",
 };
-pub(super) const CLASSIC_CREDENTIALS: Shape =
-    Shape { what: "`credentials`", keys: &["api_key", "api_key_id", "user_id"], help: "" };
-pub(super) const PLATFORM_CREDENTIALS: Shape = Shape { what: "`credentials`", keys: &["api_key"], help: "" };
-
 /// Reads one environment.
 pub(super) fn decode(sink: &mut Sink, root: &Path, key: &Key, node: &Node) -> Option<Environment> {
     let map = decode::mapping(sink, node, "an environment")?;
@@ -145,18 +144,33 @@ pub(super) fn decode(sink: &mut Sink, root: &Path, key: &Key, node: &Node) -> Op
             organization: organization(sink, fields),
             base_url: base_url(sink, fields),
             headers: headers(sink, fields),
-            credentials: credentials(sink, fields, &CLASSIC_CREDENTIALS),
+            credentials: credentials::decode(sink, fields, &CLASSIC_CREDENTIALS),
         },
         "platform" => Target::Platform {
             workspace: workspace(sink, fields),
             base_url: base_url(sink, fields),
             headers: headers(sink, fields),
-            credentials: credentials(sink, fields, &PLATFORM_CREDENTIALS),
+            credentials: credentials::decode(sink, fields, &PLATFORM_CREDENTIALS),
             smoke_phone_number: phone_number(sink, fields),
         },
         _ => embedded(sink, root, &key.name, fields),
     };
-    Some(Environment { name: key.name.clone(), target })
+    let places = places(sink, key, fields, &target);
+    Some(Environment { name: key.name.clone(), target, places })
+}
+
+fn places(sink: &Sink, key: &Key, fields: Fields<'_>, target: &Target) -> EnvironmentPlaces {
+    let (base_url, credentials) = match target {
+        Target::Classic { base_url, credentials, .. } | Target::Platform { base_url, credentials, .. } => {
+            (base_url.as_ref(), credentials::places(sink, fields, credentials))
+        }
+        Target::Embedded { .. } => (None, Vec::new()),
+    };
+    EnvironmentPlaces {
+        name: sink.location(key.span),
+        base_url: base_url.and(fields.raw("base_url")).map(|node| sink.location(node.span)),
+        credentials,
+    }
 }
 
 /// A key of another kind of environment gets its own words, and a credential is never shown.
@@ -173,7 +187,7 @@ fn foreign_key(sink: &mut Sink, key: &Key, value: &Node) -> bool {
     }
     // A misspelt `credentials` or `headers` must not show what stands below it either.
     if matches!(value.value, Value::Map(_)) {
-        mask_credentials(sink, value);
+        credentials::mask(sink, value);
     }
     let owner =
         [&CLASSIC, &PLATFORM, &EMBEDDED].into_iter().find(|one| one.keys.contains(&key.name.as_str()));
@@ -191,7 +205,7 @@ fn embedded(sink: &mut Sink, root: &Path, name: &str, fields: Fields<'_>) -> Tar
         None => None,
     };
     let state = match fields.get(sink, "state") {
-        Some(node) => files::inside(sink, root, node),
+        Some(node) => files::inside_without_links(sink, root, node),
         None => None,
     };
     let seed = match fields.get(sink, "seed") {
@@ -279,7 +293,7 @@ fn headers(sink: &mut Sink, fields: Fields<'_>) -> BTreeMap<String, String> {
         decode::mask(sink, node);
     }
     if let Value::Map(map) = &node.value {
-        for (key, value) in map.entries.iter().filter(|(key, _)| decode::names_credential(&key.name)) {
+        for (key, value) in map.entries.iter().filter(|(key, _)| header::carries_credential(&key.name)) {
             decode::mask(sink, value);
             sink.push(
                 Problem::error(Code::BadHeader, key.span, "a header that carries credentials")
@@ -290,10 +304,10 @@ fn headers(sink: &mut Sink, fields: Fields<'_>) -> BTreeMap<String, String> {
     }
     let mut found = BTreeMap::new();
     for (name, (value, key_span, span)) in decode::text_map(sink, node, "headers by name") {
-        if decode::names_credential(&name) {
+        if header::carries_credential(&name) {
             continue;
         }
-        if let Some(reason) = refused_header(&name) {
+        if let Some(reason) = header::refusal(&name) {
             sink.push(Problem::error(Code::BadHeader, key_span, "not a header to set").label(reason));
         } else if !value.chars().all(|c| (' '..='~').contains(&c)) {
             let problem = Problem::error(Code::BadHeader, span, "a header's value is printable ASCII");
@@ -303,86 +317,4 @@ fn headers(sink: &mut Sink, fields: Fields<'_>) -> BTreeMap<String, String> {
         }
     }
     found
-}
-
-fn refused_header(name: &str) -> Option<&'static str> {
-    let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
-    if name.is_empty() || !name.chars().all(token) {
-        return Some("not the name of a header");
-    }
-    let own = [
-        "host",
-        "connection",
-        "content-length",
-        "content-type",
-        "transfer-encoding",
-        "accept",
-        "accept-encoding",
-        "upgrade",
-        "te",
-    ];
-    own.contains(&name.to_lowercase().as_str()).then_some("the tool sets it itself")
-}
-
-fn credentials(sink: &mut Sink, fields: Fields<'_>, shape: &Shape) -> Credentials {
-    let Some(node) = fields.get(sink, "credentials") else { return Credentials::default() };
-    mask_credentials(sink, node);
-    // A wrong type must not be described either: the description would show it.
-    if !matches!(node.value, Value::Map(_)) {
-        sink.push(bad_credential(node.span, "credentials"));
-        return Credentials::default();
-    }
-    let Some(fields) = Fields::open(sink, node, shape) else { return Credentials::default() };
-    let mut part = |name: &str| {
-        let node = fields.get(sink, name)?;
-        match &node.value {
-            Value::Text(text) if is_variable(text) => Some(text.clone()),
-            _ => {
-                sink.push(bad_credential(node.span, &format!("credentials.{name}")));
-                None
-            }
-        }
-    };
-    Credentials { api_key: part("api_key"), api_key_id: part("api_key_id"), user_id: part("user_id") }
-}
-
-/// Whatever is not plainly a variable's name is masked, under whichever key it stands.
-fn mask_credentials(sink: &mut Sink, node: &Node) {
-    match &node.value {
-        Value::Map(map) => map.entries.iter().for_each(|(_, value)| mask_credentials(sink, value)),
-        Value::List(items) => items.iter().for_each(|item| mask_credentials(sink, item)),
-        Value::Text(text) if is_variable(text) => {}
-        _ => sink.mask(node.span),
-    }
-}
-
-fn bad_credential(span: Span, name: &str) -> Problem {
-    let message = format!("`{name}` holds names of environment variables");
-    Problem::error(Code::BadCredential, span, message)
-        .label("this isn't one, and is not shown: it may be a secret")
-        .help("names are upper case, such as ACME_API_KEY; change the credential if this was a real one")
-}
-
-/// Whether a text is the name of a variable rather than a secret: upper case with digits and
-/// underscores, and not a long run of letters and digits without one.
-fn is_variable(text: &str) -> bool {
-    let starts_well = text.starts_with(|c: char| c.is_ascii_uppercase() || c == '_');
-    let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
-    let token_like = text.split('_').any(|part| part.len() >= 16 && part.bytes().any(|b| b.is_ascii_digit()));
-    starts_well && text.chars().all(fits) && text.len() <= 100 && !token_like
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_variable;
-
-    #[test]
-    fn a_secret_is_no_variable() {
-        for name in ["AMIGO_API_KEY", "_X", "ACME2_KEY", "STAGINGORGANIZATIONKEY"] {
-            assert!(is_variable(name), "{name} names a variable");
-        }
-        for secret in ["", "sk-12", "9A", "AKIA1234567890ABCDEF", "amigo_key", "K_0123456789ABCDEF0", "A B"] {
-            assert!(!is_variable(secret), "{secret} may be a secret");
-        }
-    }
 }

@@ -1,9 +1,9 @@
 //! Files of a project: finding them by patterns, reading them within bounds, and never leaving the
-//! project directory. Imports nothing of ours.
+//! project directory. Imports `checkout`.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,22 +16,46 @@ use super::project::bad_glob;
 use super::sink::{FileId, Problem, Sink, Span, end_of};
 use super::tree::{Node, shortened};
 use super::yaml::MAX_BYTES;
+use crate::checkout::{self, PathError};
 
-/// A path within the project as a file names it, absolute.
+/// A file that the project file names to be read, absolute.
 pub(super) fn inside(sink: &mut Sink, root: &Path, node: &Node) -> Option<PathBuf> {
+    checked_path(sink, root, node, |path| match checkout::resolve(root, path) {
+        // A file that isn't there is reported where it is needed.
+        Err(PathError::Io(_)) => Ok(()),
+        other => other.map(|_| ()),
+    })
+}
+
+/// A file that the project file names for the tool itself to make, absolute. No part of its path may be a link.
+pub(super) fn inside_without_links(sink: &mut Sink, root: &Path, node: &Node) -> Option<PathBuf> {
+    checked_path(sink, root, node, |path| checkout::check_own(root, path))
+}
+
+fn checked_path(
+    sink: &mut Sink,
+    root: &Path,
+    node: &Node,
+    check: impl Fn(&Path) -> Result<(), PathError>,
+) -> Option<PathBuf> {
     let text = decode::name(sink, node, "a path")?;
-    if leaves(text) {
-        sink.push(outside(node.span, text));
-        return None;
-    }
     let path: PathBuf = root.join(text).components().collect();
-    // The part that exists decides: a link in it may lead elsewhere.
-    let existing = path.ancestors().find_map(|ancestor| fs::canonicalize(ancestor).ok());
-    if path == root || existing.is_none_or(|real| !real.starts_with(root)) {
-        sink.push(outside(node.span, text));
-        return None;
+    let checked = if leaves(text) || path == root {
+        Err(PathError::Outside)
+    } else if checkout::names_git(Path::new(text)) {
+        Err(PathError::InGitDirectory)
+    } else {
+        check(&path)
+    };
+    match checked {
+        Ok(()) => return Some(path),
+        Err(error) if error.leads_astray() => sink.push(astray(node.span, text, &error)),
+        Err(error) => {
+            let message = format!("can't use `{}`: {error}", shortened(text));
+            sink.push(Problem::error(Code::Unreadable, node.span, message));
+        }
     }
-    Some(path)
+    None
 }
 
 fn leaves(text: &str) -> bool {
@@ -39,10 +63,27 @@ fn leaves(text: &str) -> bool {
     path.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir))
 }
 
-fn outside(span: Span, text: &str) -> Problem {
-    let message = format!("`{}` leads out of the project directory", shortened(text));
-    Problem::error(Code::OutsideProject, span, message)
-        .label("a path below the directory of amigops.yaml is expected")
+/// A path that leads to where no file of the project may be.
+fn astray(span: Span, text: &str, error: &PathError) -> Problem {
+    let text = shortened(text);
+    let (message, label) = match error {
+        PathError::Link(part) => (
+            format!("`{text}` leads through a symbolic link"),
+            format!(
+                "`{}` is one: a file that the tool makes must not be reached through a link",
+                part.display()
+            ),
+        ),
+        PathError::InGitDirectory => (
+            format!("`{text}` leads into a `.git` directory"),
+            "nothing there is read or written: it may hold credentials".to_owned(),
+        ),
+        _ => (
+            format!("`{text}` leads out of the project directory"),
+            "a path below the directory of amigops.yaml is expected".to_owned(),
+        ),
+    };
+    Problem::error(Code::OutsideProject, span, message).label(label)
 }
 
 /// The name of a path within the project, as people write it.
@@ -108,8 +149,13 @@ pub(super) fn find(
 }
 
 fn pattern<'a>(sink: &mut Sink, root: &Path, text: &'a str, span: Span) -> Option<Pattern<'a>> {
-    if leaves(text) {
-        sink.push(outside(span, text));
+    let wrong = match Path::new(text) {
+        _ if leaves(text) => Some(PathError::Outside),
+        path if checkout::names_git(path) => Some(PathError::InGitDirectory),
+        _ => None,
+    };
+    if let Some(error) = wrong {
+        sink.push(astray(span, text, &error));
         return None;
     }
     let plain = text.trim_start_matches("./");
@@ -164,15 +210,17 @@ fn walk(
         }
         let matched = count_hits(patterns, &name, is_dir);
         match &entry {
-            Ok(entry) if (entry.path_is_symlink() || path == base) && leads_out(root, path) => {
-                if is_dir {
-                    entries.skip_current_dir();
+            Ok(entry) => match leads_astray(root, entry, base) {
+                Some(error) => {
+                    if is_dir {
+                        entries.skip_current_dir();
+                    }
+                    let file = sink.add_file(name.clone(), Arc::from(""));
+                    sink.push(astray(Span::whole(file), &name, &error));
                 }
-                let file = sink.add_file(name.clone(), Arc::from(""));
-                sink.push(outside(Span::whole(file), &name));
-            }
-            Ok(_) if matched => found(name, path.to_owned()),
-            Ok(_) => {}
+                None if matched => found(name, path.to_owned()),
+                None => {}
+            },
             // A broken link that no pattern means, or one that leads back up, is nobody's business; a
             // closed directory may hold manifests.
             Err(error)
@@ -200,8 +248,12 @@ fn count_hits(patterns: &mut [Pattern<'_>], name: &str, is_dir: bool) -> bool {
     matched
 }
 
-fn leads_out(root: &Path, path: &Path) -> bool {
-    fs::canonicalize(path).is_ok_and(|real| !real.starts_with(root))
+/// Why an entry must not be followed; only a link, or the way to where the walk begins, can lead astray.
+fn leads_astray(root: &Path, entry: &walkdir::DirEntry, base: &Path) -> Option<PathError> {
+    if !entry.path_is_symlink() && entry.path() != base {
+        return None;
+    }
+    checkout::resolve(root, entry.path()).err().filter(PathError::leads_astray)
 }
 
 fn reason(error: &walkdir::Error) -> String {
@@ -218,10 +270,15 @@ pub(super) fn unreadable(sink: &mut Sink, name: &str, reason: &str) {
     sink.push(Problem::error(Code::Unreadable, Span::whole(file), format!("can't read `{name}`: {reason}")));
 }
 
-/// Reads a file within bounds, without its byte-order mark. None, and a problem, where that fails.
-pub(super) fn read(sink: &mut Sink, name: &str, path: &Path) -> Option<(FileId, Arc<str>)> {
-    let bytes = match bytes_of(path) {
+/// Reads a file of the project within bounds, without its byte-order mark. None, and a problem, where that fails.
+pub(super) fn read(sink: &mut Sink, root: &Path, name: &str, path: &Path) -> Option<(FileId, Arc<str>)> {
+    let bytes = match checkout::read(root, path, MAX_BYTES) {
         Ok(bytes) => bytes,
+        Err(error) if error.leads_astray() => {
+            let file = sink.add_file(name, Arc::from(""));
+            sink.push(astray(Span::whole(file), name, &error));
+            return None;
+        }
         Err(error) => {
             unreadable(sink, name, &error.to_string());
             return None;
@@ -247,21 +304,6 @@ pub(super) fn read(sink: &mut Sink, name: &str, path: &Path) -> Option<(FileId, 
             None
         }
     }
-}
-
-/// At most one byte more than the limit, so that a large file costs no memory.
-fn bytes_of(path: &Path) -> io::Result<Vec<u8>> {
-    let meta = fs::metadata(path)?;
-    if meta.is_dir() {
-        return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory"));
-    }
-    if !meta.is_file() {
-        // Opening a pipe would wait for a writer forever.
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    let mut bytes = Vec::new();
-    fs::File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 fn not_utf8(sink: &mut Sink, name: &str, bytes: &[u8], valid: usize) {

@@ -1,7 +1,7 @@
 //! Which mappings have which keys, for those who describe the files. Imports the readers' own shapes.
 
 use super::decode::Shape;
-use super::{environment, lifecycle, project, service, version_set};
+use super::{credentials, environment, lifecycle, project, service, version_set};
 
 /// A mapping in a file, and the keys that the reader takes in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,9 +20,9 @@ pub fn forms() -> Vec<Form> {
         form("ownership", &project::OWNERSHIP),
         form("guardrails", &project::GUARDRAILS),
         form("classic", &environment::CLASSIC),
-        form("classic credentials", &environment::CLASSIC_CREDENTIALS),
+        form("classic credentials", &credentials::CLASSIC_CREDENTIALS),
         form("platform", &environment::PLATFORM),
-        form("platform credentials", &environment::PLATFORM_CREDENTIALS),
+        form("platform credentials", &credentials::PLATFORM_CREDENTIALS),
         form("embedded", &environment::EMBEDDED),
         form("service", &service::SHAPE),
         form("reference", &service::REFERENCE),

@@ -14,6 +14,7 @@ use super::service::{self, Decoded, Rules};
 use super::sink::{FileId, Problem, Sink, Span};
 use super::tree::{Key, Map, Node, Value, shortened};
 use super::{check, decode, files, merge, yaml};
+use crate::checkout;
 use crate::model::{Api, Desired, did_you_mean};
 
 /// What a project wants of one environment.
@@ -27,7 +28,7 @@ pub struct Loaded {
     pub desired: Desired,
     /// Problems that stop nothing.
     pub warnings: Vec<Diagnostic>,
-    /// The texts that the warnings point into.
+    /// The text of `amigops.yaml`, and those that the warnings point into.
     pub sources: Sources,
     /// How many files were read, `amigops.yaml` included.
     pub files: usize,
@@ -114,6 +115,8 @@ pub(super) struct Reading {
     /// The project's manifests by name, and how many documents each holds; none where `amigops.yaml` can't
     /// tell.
     pub(super) manifests: Option<BTreeMap<String, usize>>,
+    /// The project's environments, as far as they can be read.
+    pub(super) environments: Vec<Environment>,
 }
 
 /// Reads a project whose root is known, in some way.
@@ -149,6 +152,8 @@ pub(super) struct Examined {
     /// The project's manifests by name, and how many documents each holds; none where `amigops.yaml`
     /// can't tell.
     pub(super) manifests: Option<BTreeMap<String, usize>>,
+    /// The project's environments, as far as they can be read.
+    pub(super) environments: Vec<Environment>,
 }
 
 /// Reads everything, and keeps what it found whether or not something is wrong.
@@ -159,7 +164,12 @@ pub(super) fn examine(root: &Path, environment: Option<&str>) -> Result<Examined
 fn examine_with(root: &Path, environment: Option<&str>, reading: &mut Reading) -> Examined {
     let mut sink = Sink::default();
     let loaded = run(&mut sink, root, environment, reading);
-    Examined { loaded, problems: sink.finish(), manifests: reading.manifests.take() }
+    Examined {
+        loaded,
+        problems: sink.finish(),
+        manifests: reading.manifests.take(),
+        environments: std::mem::take(&mut reading.environments),
+    }
 }
 
 /// The root with links resolved, so that paths can be compared.
@@ -172,7 +182,8 @@ pub(super) fn find_here(root: &Path) -> Result<PathBuf, Problems> {
 }
 
 fn read_project(sink: &mut Sink, root: &Path) -> Option<project::Decoded> {
-    let (file, text) = files::read(sink, PROJECT_FILE, &root.join(PROJECT_FILE))?;
+    let (file, text) = files::read(sink, root, PROJECT_FILE, &root.join(PROJECT_FILE))?;
+    sink.quote(file);
     let documents = yaml::parse(sink, file, &text);
     if !documents.complete {
         // Without a tree there is no telling what is a credential: lines that name one are hidden.
@@ -217,6 +228,7 @@ fn run(
     reading: &mut Reading,
 ) -> Option<(Project, Environment, Desired)> {
     let decoded = read_project(sink, root)?;
+    reading.environments = decoded.project.environments.values().cloned().collect();
     let chosen = choose(sink, &decoded, wanted);
     if let (Some(places), Some(chosen)) = (&mut reading.places, &chosen) {
         places.environment.clone_from(&chosen.name);
@@ -268,7 +280,7 @@ fn choose(sink: &mut Sink, decoded: &project::Decoded, wanted: Option<&str>) -> 
     };
     let at = decoded.places.get(name).copied().unwrap_or(decoded.environments);
     if let Target::Embedded { seed: Some(seed), .. } = &environment.target
-        && let Err(error) = fs::metadata(seed)
+        && let Err(error) = checkout::resolve_file(&decoded.project.root, seed)
     {
         let name = files::relative(&decoded.project.root, seed);
         sink.push(Problem::error(Code::Unreadable, at, format!("can't read the seed `{name}`: {error}")));
@@ -328,7 +340,7 @@ fn read_manifests(
                 let text: Arc<str> = Arc::from(text.as_str());
                 Some((sink.add_file(name.clone(), Arc::clone(&text)), text))
             }
-            None => files::read(sink, name, path),
+            None => files::read(sink, root, name, path),
         };
         let Some((file, text)) = read else {
             incomplete = true;

@@ -88,6 +88,7 @@ pub(super) struct Sink {
     diagnostics: Vec<Diagnostic>,
     seen: HashSet<(Code, Span, String)>,
     secrets: Vec<Span>,
+    quoted: BTreeSet<String>,
     omitted: usize,
     errors: usize,
 }
@@ -137,6 +138,11 @@ impl Sink {
         self.diagnostics.push(diagnostic);
     }
 
+    /// Keeps a file's text for a report, whether or not there is a problem in it.
+    pub(super) fn quote(&mut self, file: FileId) {
+        self.quoted.insert(self.name(file));
+    }
+
     /// Hides this stretch of a file from every report.
     pub(super) fn mask(&mut self, span: Span) {
         self.secrets.push(span);
@@ -151,7 +157,8 @@ impl Sink {
         self.sources.get(file.0 as usize).map(|source| source.name.clone()).unwrap_or_default()
     }
 
-    fn location(&self, span: Span) -> Location {
+    /// A span's place, for a report.
+    pub(super) fn location(&self, span: Span) -> Location {
         let spot = (span.line > 0).then(|| {
             // Now, not when it is shown: a masked text may have more characters than the file.
             let text = self.sources.get(span.file.0 as usize).map_or("", |source| &source.text);
@@ -172,15 +179,14 @@ impl Sink {
     /// Ends the run: all problems in order, and the texts they point into with secrets masked.
     pub(super) fn finish(self) -> Problems {
         let mut diagnostics = self.diagnostics;
-        diagnostics.sort_by(|a, b| {
-            (&a.location, a.severity, a.code, &a.message).cmp(&(&b.location, b.severity, b.code, &b.message))
-        });
+        diagnostics.sort_by(Diagnostic::by_place);
         let mentioned: BTreeSet<&str> = diagnostics
             .iter()
             .flat_map(|one| {
                 std::iter::once(&one.location).chain(one.related.iter().map(|other| &other.location))
             })
             .map(|location| location.file.as_str())
+            .chain(self.quoted.iter().map(String::as_str))
             .collect();
         let mut sources = Sources::default();
         for (index, source) in self.sources.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Whether a base URL is safe to send credentials to. Imports nothing of ours.
+//! Base URLs: which are safe to send credentials to, and the host that one leads to. Imports nothing of ours.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -23,9 +23,58 @@ impl fmt::Display for Reason {
     }
 }
 
+/// The server that a base URL leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Server {
+    pub(super) host: Host,
+    pub(super) port: u16,
+}
+
+/// A host as people write it: names in lower case, without resolving anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Host {
+    Name(String),
+    Ipv6(Ipv6Addr),
+}
+
+impl Host {
+    /// Reads `name`, `1.2.3.4` or `[::1]`, exactly.
+    fn parse(text: &str) -> Option<Self> {
+        if let Some(address) = text.strip_prefix('[') {
+            return address.strip_suffix(']')?.parse().ok().map(Self::Ipv6);
+        }
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
+        (!text.is_empty() && text.chars().all(fits)).then(|| Self::Name(text.to_ascii_lowercase()))
+    }
+
+    /// Whether it is this machine.
+    pub(super) fn is_loopback(&self) -> bool {
+        match self {
+            Self::Name(name) => {
+                name == "localhost" || name.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
+            }
+            Self::Ipv6(address) => address.is_loopback(),
+        }
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Ipv6(address) => write!(f, "[{address}]"),
+        }
+    }
+}
+
 /// Accepts `https` anywhere and `http` to loopback addresses. Strict on purpose: what this function
 /// and the HTTP client could read differently is refused.
 pub(super) fn check(text: &str) -> Result<(), Reason> {
+    server(text).map(|_| ())
+}
+
+/// The server that a base URL leads to, if the URL is safe.
+pub(super) fn server(text: &str) -> Result<Server, Reason> {
     let (scheme, rest) = text.split_once("://").ok_or(Reason::NotAUrl)?;
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len()));
     if authority.contains('@') {
@@ -35,39 +84,33 @@ pub(super) fn check(text: &str) -> Result<(), Reason> {
         return Err(Reason::QueryOrFragment);
     }
     let safe = |c: char| c.is_ascii_alphanumeric() || "-._~/%".contains(c);
-    let (host, bracketed) = host(authority).ok_or(Reason::NotAUrl)?;
     if !path.chars().all(safe) || path.split('/').any(|part| part == "..") {
         return Err(Reason::NotAUrl);
     }
-    let loopback = if bracketed {
-        host.parse::<Ipv6Addr>().map_err(|_| Reason::NotAUrl)?.is_loopback()
-    } else {
-        host.eq_ignore_ascii_case("localhost") || host.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
+    let (host, port) = host_and_port(authority).ok_or(Reason::NotAUrl)?;
+    let default = match scheme.to_ascii_lowercase().as_str() {
+        "https" => 443,
+        "http" if host.is_loopback() => 80,
+        "http" => return Err(Reason::Plain),
+        _ => return Err(Reason::NotAUrl),
     };
-    match scheme.to_ascii_lowercase().as_str() {
-        "https" => Ok(()),
-        "http" if loopback => Ok(()),
-        "http" => Err(Reason::Plain),
-        _ => Err(Reason::NotAUrl),
-    }
+    Ok(Server { host, port: port.unwrap_or(default) })
 }
 
-/// The host of `host`, `host:port`, `[v6]` or `[v6]:port`, and whether it is in brackets.
-fn host(authority: &str) -> Option<(&str, bool)> {
-    let (host, port, bracketed) = match authority.strip_prefix('[') {
-        Some(rest) => {
-            let (host, after) = rest.split_once(']')?;
-            (host, if after.is_empty() { None } else { Some(after.strip_prefix(':')?) }, true)
-        }
-        None => match authority.split_once(':') {
-            Some((host, port)) => (host, Some(port), false),
-            None => (authority, None, false),
-        },
+/// Reads `host`, `host:port`, `[v6]` or `[v6]:port`.
+pub(super) fn host_and_port(authority: &str) -> Option<(Host, Option<u16>)> {
+    let end = if authority.starts_with('[') { authority.find(']')? + 1 } else { 0 };
+    let (host, port) = match authority.get(end..)?.find(':') {
+        Some(colon) => (&authority[..end + colon], Some(&authority[end + colon + 1..])),
+        None => (authority, None),
     };
-    let port_ok = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
-    let name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
-    let host_ok = !host.is_empty() && (bracketed || host.chars().all(name));
-    (port_ok && host_ok).then_some((host, bracketed))
+    let digits = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    let port = match port {
+        Some(port) if digits(port) => Some(port.parse::<u16>().ok().filter(|port| *port > 0)?),
+        Some(_) => return None,
+        None => None,
+    };
+    Some((Host::parse(host)?, port))
 }
 
 #[cfg(test)]
@@ -92,6 +135,9 @@ mod tests {
             ("ftp://host", Reason::NotAUrl),
             ("https://", Reason::NotAUrl),
             ("https://host:0", Reason::NotAUrl),
+            ("https://host:+1", Reason::NotAUrl),
+            ("https://host:", Reason::NotAUrl),
+            ("https://[::1]x", Reason::NotAUrl),
             ("https://host:99999", Reason::NotAUrl),
             ("https://ho st", Reason::NotAUrl),
             ("https://host/../x", Reason::NotAUrl),

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::allowlist::Allowlist;
 use super::diagnostic::{Code, Diagnostic, Location, Problems, Severity};
 use super::files;
 use super::load::{self, Examined};
@@ -42,15 +43,26 @@ impl From<Problems> for Validation {
 ///
 /// Errors in `amigops.yaml` are told in any case: no file can be called valid while they stand. So are
 /// problems elsewhere that point at one of the files, such as a name that another file gives again.
-pub fn validate(root: &Path, environment: Option<&str>, paths: &[PathBuf]) -> Validation {
-    match load::examine(root, environment) {
-        Err(problems) => problems.into(),
-        Ok(examined) if paths.is_empty() => {
-            let services = examined.manifests.into_iter().flatten().map(|(_, documents)| documents).sum();
-            Validation { services, ..examined.problems.into() }
-        }
-        Ok(examined) => restrict(root, examined, paths),
+///
+/// A host or a variable that the list does not allow is a warning: another process may allow it, and nothing is sent.
+pub fn validate(
+    root: &Path,
+    environment: Option<&str>,
+    paths: &[PathBuf],
+    allowlist: &Allowlist,
+) -> Validation {
+    let mut examined = match load::examine(root, environment) {
+        Err(problems) => return problems.into(),
+        Ok(examined) => examined,
+    };
+    let warned = examined.environments.iter().flat_map(|one| allowlist.problems(one, Severity::Warning));
+    examined.problems.diagnostics.extend(warned);
+    examined.problems.diagnostics.sort_by(Diagnostic::by_place);
+    if !paths.is_empty() {
+        return restrict(root, examined, paths);
     }
+    let services = examined.manifests.into_iter().flatten().map(|(_, documents)| documents).sum();
+    Validation { services, ..examined.problems.into() }
 }
 
 fn restrict(root: &Path, examined: Examined, paths: &[PathBuf]) -> Validation {

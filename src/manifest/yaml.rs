@@ -13,7 +13,7 @@ use super::sink::{FileId, Problem, Sink, Span};
 use super::tree::{Key, Map, Node, Value};
 
 /// The most bytes of one file.
-pub(super) const MAX_BYTES: u64 = 8 * 1024 * 1024;
+pub const MAX_BYTES: u64 = 8 * 1024 * 1024;
 /// The deepest nesting.
 const MAX_DEPTH: usize = 64;
 /// The most values in one file, those that aliases expand to included.

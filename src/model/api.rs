@@ -25,6 +25,14 @@ impl Api {
         }
     }
 
+    /// The vendor's address.
+    pub const fn base_url(self) -> &'static str {
+        match self {
+            Self::Classic => "https://api.amigo.ai",
+            Self::Platform => "https://api.platform.amigo.ai",
+        }
+    }
+
     /// What the API calls that which holds services.
     pub fn home_noun(self) -> &'static str {
         match self {

@@ -9,6 +9,7 @@ mod desired;
 mod endpoint;
 mod ids;
 mod live;
+mod mask;
 mod normal;
 mod policy;
 mod readings;
@@ -26,6 +27,7 @@ pub use desired::{
 pub use endpoint::Endpoint;
 pub use ids::{AgentId, BehaviorSetId, ContextGraphId, ServiceId, ServiceName, VersionSetName};
 pub use live::{BehaviorSet, LiveService, Lookups, Need, Snapshot};
+pub use mask::Secrets;
 pub use normal::{merged, patch, same_json, trimmed};
 pub use policy::{
     Guardrails, MaxRemovals, Ownership, Policy, TAG_PROTECTED, TAG_REPLACES, VersionSetPatterns,

@@ -53,6 +53,8 @@ pub trait Watch: Send + Sync {
     fn retrying(&self, endpoint: Endpoint, wait: Duration, error: &ApiError);
     /// Nobody knows whether a request was carried out, and whoever sent it will look before it is sent again.
     fn looking(&self, _endpoint: Endpoint, _error: &ApiError) {}
+    /// The server gave a token, which no output may show.
+    fn signed_in(&self, _token: &str) {}
     /// A request is sent: the first time, or again.
     fn sending(&self) {}
     /// A request was answered.

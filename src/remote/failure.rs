@@ -5,7 +5,7 @@ use std::fmt;
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::model::Api;
+use crate::model::{Api, Secrets};
 
 /// Why a request failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,9 +126,8 @@ impl ApiError {
         body: &[u8],
         secrets: &[&str],
     ) -> Self {
-        let long = secrets.iter().filter(|secret| secret.len() >= SHORTEST_SECRET);
-        let text = String::from_utf8_lossy(body).into_owned();
-        let text = long.fold(text, |text, secret| text.replace(secret, "***"));
+        let text = String::from_utf8_lossy(body);
+        let text = secrets.iter().collect::<Secrets>().mask(&text).into_owned();
         let error = Self::new(method, path, Cause::Status(status), server_message(status, &text));
         match meaning(api, method, path, status) {
             Some(hint) => error.hint(hint),
@@ -136,9 +135,6 @@ impl ApiError {
         }
     }
 }
-
-/// Shorter keys are made up (the sandbox's is a word), and taking them out would take words out.
-const SHORTEST_SECRET: usize = 12;
 
 /// What a status means for who reads it at 2 a.m.
 fn meaning(api: Api, method: &Method, path: &str, status: u16) -> Option<String> {

@@ -112,6 +112,7 @@ impl Http {
                 Err(error) => self.wait_to_retry(&call, Failed::new(error, None), &mut tries).await?,
             }
         };
+        self.access.watch.signed_in(&signed.id_token);
         let now = (self.access.now)();
         let expires = signed.expires_at.as_deref().and_then(|text| text.parse::<jiff::Timestamp>().ok());
         // Not said, or over already by our clock: it is used all the same, and a refusal renews it.

@@ -95,14 +95,15 @@ enum Environment {
         /// The organization; else the variable `AMIGO_ORGANIZATION_ID`.
         #[schemars(regex(pattern = "^[A-Za-z0-9_-][A-Za-z0-9_.-]*$"), extend("examples" = ["acme"]))]
         organization: Option<String>,
-        /// The server; else `AMIGO_BASE_URL`, else `https://api.amigo.ai`. `http://` to this machine only.
+        /// The server; else `AMIGO_BASE_URL`, else `https://api.amigo.ai`. `http://` to this machine only. One of
+        /// the vendor's hosts, this machine, or a host that `AMIGOPS_ALLOWED_HOSTS` lists.
         #[schemars(regex(pattern = URL), extend("examples" = ["http://127.0.0.1:8787"]))]
         base_url: Option<String>,
-        /// Sent with each request, such as `x-mongo-cluster-name`; never credentials.
+        /// Sent with each request, such as `x-mongo-cluster-name`; never credentials, nor what the tool sets itself.
         #[schemars(default, schema_with = "headers")]
         headers: Option<Value>,
-        /// Names of the environment variables that hold the credentials. With `_FILE` behind a name, the
-        /// variable names a file.
+        /// Names of the environment variables that hold the credentials: `AMIGO_*`, `PLATFORM_*`, and those
+        /// that `AMIGOPS_ALLOWED_CREDENTIALS` lists. With `_FILE` behind a name, the variable names a file.
         credentials: Option<ClassicCredentials>,
     },
     /// A workspace on the Platform API.
@@ -114,14 +115,14 @@ enum Environment {
         )]
         workspace: Option<String>,
         /// The server; else `PLATFORM_API_URL` or `AMIGO_BASE_URL`, else the vendor's. `http://` to this machine
-        /// only.
+        /// only. One of the vendor's hosts, this machine, or a host that `AMIGOPS_ALLOWED_HOSTS` lists.
         #[schemars(regex(pattern = URL), extend("examples" = ["http://127.0.0.1:8787"]))]
         base_url: Option<String>,
-        /// Sent with each request, such as `x-mongo-cluster-name`; never credentials.
+        /// Sent with each request, such as `x-mongo-cluster-name`; never credentials, nor what the tool sets itself.
         #[schemars(default, schema_with = "headers")]
         headers: Option<Value>,
-        /// The name of the environment variable that holds the API key. With `_FILE` behind the name, the
-        /// variable names a file.
+        /// The name of the environment variable that holds the API key: `AMIGO_*`, `PLATFORM_*`, or one that
+        /// `AMIGOPS_ALLOWED_CREDENTIALS` lists. With `_FILE` behind the name, the variable names a file.
         credentials: Option<PlatformCredentials>,
         /// The number that smoke tests speak from, in E.164 form; else a fictional one.
         #[schemars(regex(pattern = E164), extend("examples" = ["+12025550100"]))]
@@ -167,13 +168,13 @@ enum Dialect {
 #[schemars(deny_unknown_fields)]
 struct ClassicCredentials {
     /// The variable with the API key.
-    #[schemars(regex(pattern = VARIABLE), extend("default" = "AMIGO_API_KEY"))]
+    #[schemars(regex(pattern = VARIABLE), extend("not" = {"pattern": "_FILE$"}, "default" = "AMIGO_API_KEY"))]
     api_key: Option<String>,
     /// The variable with the API key's id.
-    #[schemars(regex(pattern = VARIABLE), extend("default" = "AMIGO_API_KEY_ID"))]
+    #[schemars(regex(pattern = VARIABLE), extend("not" = {"pattern": "_FILE$"}, "default" = "AMIGO_API_KEY_ID"))]
     api_key_id: Option<String>,
     /// The variable with the user's id.
-    #[schemars(regex(pattern = VARIABLE), extend("default" = "AMIGO_USER_ID"))]
+    #[schemars(regex(pattern = VARIABLE), extend("not" = {"pattern": "_FILE$"}, "default" = "AMIGO_USER_ID"))]
     user_id: Option<String>,
 }
 
@@ -181,7 +182,7 @@ struct ClassicCredentials {
 #[schemars(deny_unknown_fields)]
 struct PlatformCredentials {
     /// The variable with the API key, where it is neither `PLATFORM_API_KEY` nor `AMIGO_API_KEY`.
-    #[schemars(regex(pattern = VARIABLE), extend("examples" = ["ACME_API_KEY"]))]
+    #[schemars(regex(pattern = VARIABLE), extend("not" = {"pattern": "_FILE$"}, "examples" = ["AMIGO_ACME_API_KEY"]))]
     api_key: Option<String>,
 }
 

@@ -10,7 +10,8 @@ use source::{Route, Token, routes, tokens};
 /// Who may import whom: the table in `src/lib.rs`, as a machine reads it.
 const ROOMS: &[(&str, Imports)] = &[
     ("model", Only(&[])),
-    ("manifest", Only(&["model"])),
+    ("checkout", Only(&[])),
+    ("manifest", Only(&["checkout", "model"])),
     ("edit", Only(&["model"])),
     ("plan", Only(&["model"])),
     ("plan_file", Only(&["plan", "model"])),

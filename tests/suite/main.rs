@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic as tests do; clippy knows tests only")]
 
+mod allowed_hosts;
 mod apply;
 mod bad_input;
+mod checkout;
 mod drift;
 mod edit;
 mod emulator;
@@ -18,6 +20,7 @@ mod html;
 mod import;
 mod kill;
 mod manifest;
+mod masking;
 mod next_steps;
 mod outdated;
 mod packaging;

@@ -1,10 +1,10 @@
 //! What an import is about to write, and what is left to plan once it is written. May import everything.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use super::Importer;
+use crate::cli::files;
 use crate::edit::{self, Change};
 use crate::error::Failure;
 use crate::import::{File, Note};
@@ -69,7 +69,7 @@ impl Draft {
         let known = self.edits.iter().position(|edit| edit.file == document.file);
         let before = match known {
             Some(index) => self.edits[index].text.clone(),
-            None => fs::read_to_string(root.join(&document.file))
+            None => files::read_manifest(root, &document.file)
                 .map_err(|error| Failure::other(format!("`{}` can't be read: {error}", document.file)))?,
         };
         let mut text = before.clone();

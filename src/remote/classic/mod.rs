@@ -33,9 +33,6 @@ pub struct Classic {
 }
 
 impl Classic {
-    /// The public address.
-    pub const BASE_URL: &'static str = "https://api.amigo.ai";
-
     /// Prepares a connection; the first request signs in.
     ///
     /// # Errors

@@ -57,8 +57,6 @@ page!(Catalogued, items, Named);
 page!(Versions, items, Versioned);
 
 impl Platform {
-    /// The public address.
-    pub const BASE_URL: &'static str = "https://api.platform.amigo.ai";
     /// The number that smoke tests speak from where none is given: one of those that belong to nobody.
     pub const PHONE_NUMBER: &'static str = "+12025550100";
 

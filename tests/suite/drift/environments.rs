@@ -80,7 +80,7 @@ fn documents_keep_their_order_beside_an_environment_that_failed() {
 
 #[test]
 fn missing_credentials_fail_one_environment_and_the_sandbox_is_one() {
-    let more = "  north: {api: classic, organization: other, credentials: {api_key: NORTHERN_KEY}}
+    let more = "  north: {api: classic, organization: other, credentials: {api_key: AMIGO_NORTHERN_KEY}}
   box: {api: embedded, state: box.redb, seed: seed.yaml}
 ";
     let (classic, _platform) = both(more);
@@ -91,7 +91,7 @@ fn missing_credentials_fail_one_environment_and_the_sandbox_is_one() {
         headings(&run).iter().map(|line| line.split(' ').nth(4).unwrap_or_default()).collect();
     assert_eq!(names, ["box", "east", "north", "west"]);
     assert!(
-        run.stdout.contains("environment `north` has no API key: NORTHERN_KEY is not set"),
+        run.stdout.contains("environment `north` has no API key: AMIGO_NORTHERN_KEY is not set"),
         "{}",
         run.stdout
     );

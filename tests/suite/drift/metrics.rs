@@ -197,7 +197,7 @@ amigops_drift_requests{{environment="lab"}} {}
 #[test]
 fn every_environment_has_its_samples_and_hostile_names_stay_names() {
     let lab = settled(Api::Classic);
-    let more = "  other: {api: classic, organization: other, credentials: {api_key: NOT_SET}}\n";
+    let more = "  other: {api: classic, organization: other, credentials: {api_key: AMIGO_NOT_SET}}\n";
     let project = std::fs::read_to_string(lab.path().join("amigops.yaml")).unwrap();
     lab.write("amigops.yaml", &project.replace("default_environment", &format!("{more}default_environment")));
     let text = figures(&lab, &["--all-environments"], 1);

@@ -60,7 +60,7 @@ impl Production {
     fn run(&self, address: &str, args: &[&str]) -> Run {
         let mut command = amigops(self.project.path());
         command.args(args).args(["-e", "production"]);
-        command.env(address, self.server.url()).env("LINDEN_API_KEY", "l1nden-key");
+        command.env(address, self.server.url()).env("AMIGO_LINDEN_API_KEY", "l1nden-key");
         finish(command)
     }
 }
@@ -96,9 +96,9 @@ fn productions_key_comes_from_its_own_variable_or_file() {
     };
     let file = production.project.path().join("key");
     std::fs::write(&file, "l1nden-key\n").unwrap();
-    with("LINDEN_API_KEY_FILE", file.to_str().unwrap()).expect(0);
+    with("AMIGO_LINDEN_API_KEY_FILE", file.to_str().unwrap()).expect(0);
     let usual = with("AMIGO_API_KEY", "l1nden-key").expect(1);
-    assert!(usual.stderr.contains("LINDEN_API_KEY"), "{}", usual.stderr);
+    assert!(usual.stderr.contains("AMIGO_LINDEN_API_KEY"), "{}", usual.stderr);
 }
 
 /// The other environments of the clinic are where they were, and say nothing that only Platform has.

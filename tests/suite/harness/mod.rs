@@ -291,7 +291,7 @@ impl Lab {
         command
     }
 
-    fn run_unwatched(&self, args: &[&str], variables: &[(&str, &str)]) -> Run {
+    pub(crate) fn run_unwatched(&self, args: &[&str], variables: &[(&str, &str)]) -> Run {
         self.hooks.count.store(0, Ordering::SeqCst);
         let mut command = self.command(args);
         command.envs(variables.iter().copied());

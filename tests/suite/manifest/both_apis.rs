@@ -181,8 +181,8 @@ fn the_quickstart_moves_to_platform() {
 fn the_clinic_moves_to_platform_but_for_its_ids() {
     let (_copy, root) = switched(
         "clinic",
-        "api: classic\n    organization: linden-staging\n    credentials: {api_key: LINDEN_TEST_API_KEY, api_key_id: LINDEN_TEST_API_KEY_ID, user_id: LINDEN_TEST_USER_ID}",
-        "api: platform\n    credentials: {api_key: LINDEN_TEST_API_KEY}",
+        "api: classic\n    organization: linden-staging\n    credentials: {api_key: AMIGO_LINDEN_TEST_API_KEY, api_key_id: AMIGO_LINDEN_TEST_API_KEY_ID, user_id: AMIGO_LINDEN_TEST_USER_ID}",
+        "api: platform\n    credentials: {api_key: AMIGO_LINDEN_TEST_API_KEY}",
     );
     let problems = loaded(&root, "staging").expect_err("the ids are Classic's");
     let errors = problems.diagnostics.iter().filter(|one| one.code.as_str() != "AG036");

@@ -275,7 +275,7 @@ fn a_credential_in_a_file() {
     5 |   production: {api: classic, credentials: {api_key: ******}}
       |                                                     ^^^^^^ this isn't one, and is not shown: it may be a secret
       |
-      = help: names are upper case, such as ACME_API_KEY; change the credential if this was a real one
+      = help: names are upper case, such as AMIGO_ACME_API_KEY; change the credential if this was a real one
 
     error: 1 problem in 1 file; nothing was sent
     "###);

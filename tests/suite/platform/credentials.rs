@@ -91,6 +91,7 @@ fn what_the_project_says_comes_before_variables() {
         ("PLATFORM_WORKSPACE_ID", OTHER),
         ("PLATFORM_API_KEY", "wr0ng"),
         ("AMIGO_API_KEY", "wr0ng"),
+        ("AMIGOPS_ALLOWED_CREDENTIALS", "OUR_KEY"),
     ];
     plan(&lab, &[&others[..], &[("OUR_KEY", "s3cret-key")]].concat()).expect(0);
     plan(&lab, &[&others[..], &[("OUR_KEY_FILE", "right")]].concat()).expect(0);

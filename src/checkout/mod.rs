@@ -1,0 +1,247 @@
+//! Files of a checkout: resolved, inside its root, regular, and opened without following a link.
+//!
+//! A checkout holds whatever a pull request put there. A path in it may be a link to a secret outside, a pipe that
+//! blocks its reader, or a device. Every path that a project can contain therefore goes through this module. Paths
+//! that a user gives on the command line don't: they are the user's own.
+//!
+//! A link may lead to another file of the same checkout when a file is read or changed. The files that the tool
+//! makes for itself (the sandbox's state) must not be links at all. Nothing below a directory named `.git` is
+//! touched: it may hold credentials of the job, and programs that Git runs.
+
+use std::fmt;
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read};
+use std::path::{Component, Path, PathBuf};
+
+#[cfg_attr(unix, path = "unix.rs")]
+#[cfg_attr(not(unix), path = "portable.rs")]
+mod directory;
+
+use directory::Directory;
+
+/// Why a path of a checkout is refused.
+#[derive(Debug)]
+pub enum PathError {
+    /// The path, or a link on the way to it, leads out of the checkout.
+    Outside,
+    /// The path leads into a directory named `.git`.
+    InGitDirectory,
+    /// This part of the path is a link, and must not be one.
+    Link(PathBuf),
+    /// The path names a directory.
+    IsDirectory,
+    /// The path names a pipe, a socket or a device.
+    NotRegular,
+    /// The file holds more bytes than this.
+    TooLarge(u64),
+    /// The file holds something else than UTF-8.
+    NotUtf8,
+    /// The operating system refused.
+    Io(io::Error),
+}
+
+impl PathError {
+    /// Whether the path leads to a place that no file of the project may lead to.
+    pub fn leads_astray(&self) -> bool {
+        matches!(self, Self::Outside | Self::InGitDirectory | Self::Link(_))
+    }
+}
+
+impl fmt::Display for PathError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Outside => f.write_str("it leads out of the project directory"),
+            Self::InGitDirectory => f.write_str("it leads into a `.git` directory"),
+            Self::Link(part) => {
+                write!(f, "`{}` is a symbolic link, which is not allowed here", part.display())
+            }
+            Self::IsDirectory => f.write_str("it is a directory"),
+            Self::NotRegular => f.write_str("it is not a regular file"),
+            Self::TooLarge(bytes) => write!(f, "it is larger than {} MB, the most that is read", bytes >> 20),
+            Self::NotUtf8 => f.write_str("it is not UTF-8"),
+            Self::Io(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for PathError {}
+
+impl From<io::Error> for PathError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Whether a path has a part that names a Git directory, as any file system would spell it.
+pub fn names_git(path: &Path) -> bool {
+    path.components().any(|part| part.as_os_str().eq_ignore_ascii_case(".git"))
+}
+
+/// The real path of a file or directory that exists; `root` is a real path itself.
+///
+/// # Errors
+///
+/// A path that leads out of the root or into a `.git` directory, or that does not exist.
+pub fn resolve(root: &Path, path: &Path) -> Result<PathBuf, PathError> {
+    let real = fs::canonicalize(root.join(path))?;
+    below(root, &real)?;
+    Ok(real)
+}
+
+/// The part of a real path below the root.
+fn below<'p>(root: &Path, real: &'p Path) -> Result<&'p Path, PathError> {
+    let inside = real.strip_prefix(root).map_err(|_| PathError::Outside)?;
+    if inside.components().any(|part| !matches!(part, Component::Normal(_))) {
+        return Err(PathError::Outside);
+    }
+    if names_git(inside) { Err(PathError::InGitDirectory) } else { Ok(inside) }
+}
+
+/// The real path of a regular file.
+///
+/// # Errors
+///
+/// As [`resolve`], and what is not a regular file.
+pub fn resolve_file(root: &Path, path: &Path) -> Result<PathBuf, PathError> {
+    let real = resolve(root, path)?;
+    check_regular(&fs::symlink_metadata(&real)?)?;
+    Ok(real)
+}
+
+fn check_regular(about: &Metadata) -> Result<(), PathError> {
+    if about.is_dir() {
+        return Err(PathError::IsDirectory);
+    }
+    if about.is_file() { Ok(()) } else { Err(PathError::NotRegular) }
+}
+
+/// Reads a file, but at most one byte more than `most`: the caller can tell that it is larger.
+///
+/// # Errors
+///
+/// As [`resolve_file`]. Nothing is read in that case.
+pub fn read(root: &Path, path: &Path, most: u64) -> Result<Vec<u8>, PathError> {
+    let mut bytes = Vec::new();
+    open(root, path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Reads a text file of at most `most` bytes.
+///
+/// # Errors
+///
+/// As [`read`], and files that are larger or not UTF-8.
+pub fn read_text(root: &Path, path: &Path, most: u64) -> Result<String, PathError> {
+    let bytes = read(root, path, most)?;
+    if bytes.len() as u64 > most {
+        return Err(PathError::TooLarge(most));
+    }
+    String::from_utf8(bytes).map_err(|_| PathError::NotUtf8)
+}
+
+/// Opens a file to read. The way to it is walked once more without links, so that nothing can be swapped between
+/// the check and the opening.
+fn open(root: &Path, path: &Path) -> Result<File, PathError> {
+    let real = resolve_file(root, path)?;
+    let (parents, name) = split(root, &real)?;
+    let mut directory = Directory::open(root)?;
+    for part in parents {
+        directory = directory.enter(part.as_ref())?;
+    }
+    let file = directory.open_to_read(name.as_ref())?;
+    check_regular(&file.metadata()?)?;
+    Ok(file)
+}
+
+/// Opens a file to read and write, and makes it and its directories where they don't exist. No part of the path
+/// may be a link.
+///
+/// # Errors
+///
+/// A path that leads out of the root or into a `.git` directory, has a link in it, or names no regular file.
+pub fn open_own(root: &Path, path: &Path) -> Result<File, PathError> {
+    check_own(root, path)?;
+    let whole = root.join(path);
+    let (parents, name) = split(root, &whole)?;
+    let mut directory = Directory::open(root)?;
+    for part in parents {
+        directory = directory.enter_or_make(part.as_ref())?;
+    }
+    let file = directory.open_to_write(name.as_ref())?;
+    check_regular(&file.metadata()?)?;
+    Ok(file)
+}
+
+/// Whether [`open_own`] would take this path, as far as it exists.
+///
+/// # Errors
+///
+/// As [`open_own`].
+pub fn check_own(root: &Path, path: &Path) -> Result<(), PathError> {
+    let path = root.join(path);
+    let mut so_far = root.to_owned();
+    for part in below(root, &path)?.components() {
+        so_far.push(part);
+        match fs::symlink_metadata(&so_far) {
+            Ok(about) if about.is_symlink() => {
+                return Err(PathError::Link(so_far.strip_prefix(root).unwrap_or(&so_far).to_owned()));
+            }
+            Ok(about) if so_far == path => check_regular(&about)?,
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// The real path of a directory, which is made where it does not exist. Links may lead to other directories of the
+/// checkout.
+///
+/// # Errors
+///
+/// As [`check_directory`], and where a directory can't be made.
+pub fn make_directory(root: &Path, path: &Path) -> Result<PathBuf, PathError> {
+    let real = check_directory(root, path)?;
+    fs::create_dir_all(&real)?;
+    below(root, &fs::canonicalize(&real)?)?;
+    Ok(real)
+}
+
+/// The real path that a directory has, or would have: the part that exists is resolved.
+///
+/// # Errors
+///
+/// A path that leads out of the root or into a `.git` directory, a link that leads nowhere, and what is not a
+/// directory.
+pub fn check_directory(root: &Path, path: &Path) -> Result<PathBuf, PathError> {
+    let whole = root.join(path);
+    let mut real = root.to_owned();
+    for part in below(root, &whole)?.components() {
+        real.push(part);
+        match fs::symlink_metadata(&real) {
+            Ok(about) if about.is_symlink() => {
+                let link = real.strip_prefix(root).unwrap_or(&real).to_owned();
+                real = fs::canonicalize(&real).map_err(|_| PathError::Link(link))?;
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error.into()),
+        }
+        below(root, &real)?;
+        if !real.is_dir() {
+            return Err(io::Error::from(io::ErrorKind::NotADirectory).into());
+        }
+    }
+    Ok(real)
+}
+
+/// The directories below the root on the way to a file, and the file's name.
+fn split<'p>(root: &Path, real: &'p Path) -> Result<(Vec<Component<'p>>, Component<'p>), PathError> {
+    let mut parents: Vec<_> = below(root, real)?.components().collect();
+    let name = parents.pop().ok_or(PathError::IsDirectory)?;
+    Ok((parents, name))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,47 @@
+//! Directories that are entered one by one, never through a link.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags};
+
+/// An open directory.
+pub(super) struct Directory(OwnedFd);
+
+/// Neither a link nor a pipe that nobody writes to is waited for or followed.
+const SAFE: OFlags = OFlags::CLOEXEC.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK);
+
+impl Directory {
+    /// Opens the root, whose own path is not part of the checkout.
+    pub(super) fn open(root: &Path) -> io::Result<Self> {
+        let flags = OFlags::CLOEXEC | OFlags::DIRECTORY | OFlags::RDONLY;
+        Ok(Self(rustix::fs::open(root, flags, Mode::empty())?))
+    }
+
+    /// Opens a directory in this one.
+    pub(super) fn enter(&self, name: &Path) -> io::Result<Self> {
+        let flags = SAFE | OFlags::DIRECTORY | OFlags::RDONLY;
+        Ok(Self(rustix::fs::openat(&self.0, name, flags, Mode::empty())?))
+    }
+
+    /// Opens a directory in this one, and makes it where it does not exist.
+    pub(super) fn enter_or_make(&self, name: &Path) -> io::Result<Self> {
+        match rustix::fs::mkdirat(&self.0, name, Mode::from_raw_mode(0o777)) {
+            Ok(()) | Err(rustix::io::Errno::EXIST) => self.enter(name),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Opens a file in this directory to read it.
+    pub(super) fn open_to_read(&self, name: &Path) -> io::Result<File> {
+        Ok(rustix::fs::openat(&self.0, name, SAFE | OFlags::RDONLY, Mode::empty())?.into())
+    }
+
+    /// Opens a file in this directory to read and write it, and makes it where it does not exist.
+    pub(super) fn open_to_write(&self, name: &Path) -> io::Result<File> {
+        let flags = SAFE | OFlags::RDWR | OFlags::CREATE;
+        Ok(rustix::fs::openat(&self.0, name, flags, Mode::from_raw_mode(0o666))?.into())
+    }
+}

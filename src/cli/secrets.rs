@@ -1,0 +1,67 @@
+//! The secrets that a run knows before it connects, so that no output shows them. May import everything.
+
+use std::fs::{self, File};
+use std::io::Read;
+
+use crate::env::Env;
+use crate::manifest::CREDENTIALS_VARIABLE;
+
+/// How the variables begin that may hold credentials.
+const PREFIXES: &[&str] = &["AMIGO_", "PLATFORM_"];
+/// Parts of a name that say that the variable holds a secret.
+const SECRET_PARTS: &[&str] = &["KEY", "TOKEN", "SECRET", "PASSWORD"];
+/// The largest file that is taken for a credential.
+const MAX_BYTES: u64 = 64 << 10;
+
+/// The values of all variables that hold credentials, and of the files that their `_FILE` twins name.
+pub(super) fn of_environment(env: &Env) -> Vec<String> {
+    let mut names: Vec<String> = PREFIXES
+        .iter()
+        .flat_map(|start| env.names_beginning(start))
+        .filter_map(|name| name.into_string().ok())
+        .collect();
+    names.retain(|name| SECRET_PARTS.iter().any(|part| name.contains(part)));
+    for listed in env.variable(CREDENTIALS_VARIABLE).unwrap_or_default().split(',').map(str::trim) {
+        names.extend([listed.to_owned(), format!("{listed}_FILE")]);
+    }
+    let secret = |name: &String| match env.variable(name) {
+        Some(path) if name.ends_with("_FILE") => read(&path),
+        value => value,
+    };
+    names.iter().filter_map(secret).collect()
+}
+
+/// The text of a regular file. A pipe is left alone: it can be read only once, by whatever needs the credential.
+fn read(path: &str) -> Option<String> {
+    fs::metadata(path).ok().filter(|about| about.is_file())?;
+    let mut text = String::new();
+    File::open(path).ok()?.take(MAX_BYTES).read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_known_by_the_names_of_their_variables() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), "from-file\n").expect("a file to write");
+        let path = file.path().to_str().expect("a path");
+        let env = Env::fixed([
+            ("AMIGO_API_KEY", "a"),
+            ("AMIGO_API_KEY_ID", "b"),
+            ("AMIGO_CLINIC_TOKEN", "c"),
+            ("PLATFORM_API_KEY_FILE", path),
+            ("AMIGO_OLD_KEY_FILE", "nowhere"),
+            ("AMIGO_ORGANIZATION_ID", "acme"),
+            ("AMIGO_BASE_URL", "https://x"),
+            ("GITHUB_TOKEN", "not ours"),
+            ("OTHER", "d"),
+            ("AMIGOPS_ALLOWED_CREDENTIALS", "OTHER, MISSING"),
+        ]);
+        let mut known = of_environment(&env);
+        known.sort();
+        assert_eq!(known, ["a", "b", "c", "d", "from-file\n"]);
+    }
+}

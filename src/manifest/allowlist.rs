@@ -1,0 +1,349 @@
+//! The hosts that may get credentials and the variables that may hold them. Imports `model`.
+//!
+//! `amigops.yaml` comes with a pull request, so it must not decide where a job's secrets go. The lists come from the
+//! environment of the process, which a pull request can't change.
+
+use std::collections::BTreeSet;
+
+use super::credentials::Credentials;
+use super::diagnostic::{Code, Diagnostic, Location, Problems, Severity};
+use super::environment::{Environment, Target};
+use super::load::Loaded;
+use super::url::{self, Host};
+use crate::model::Api;
+
+/// The vendor's hosts: those of its API descriptions, and of its regions.
+const VENDOR_HOSTS: &[&str] = &[
+    "api.amigo.ai",
+    "internal-api.amigo.ai",
+    "api-eu-central-1.amigo.ai",
+    "api-ap-southeast-2.amigo.ai",
+    "api-ca-central-1.amigo.ai",
+    "api.platform.amigo.ai",
+];
+/// How the variables begin that may hold credentials.
+const VENDOR_PREFIXES: &[&str] = &["AMIGO_", "PLATFORM_"];
+
+/// The variable that lists hosts.
+pub const HOSTS_VARIABLE: &str = "AMIGOPS_ALLOWED_HOSTS";
+/// The variable that lists variables.
+pub const CREDENTIALS_VARIABLE: &str = "AMIGOPS_ALLOWED_CREDENTIALS";
+
+/// The values of the variables that decide. None: the variable is not set.
+#[derive(Clone, Debug, Default)]
+pub struct AllowlistVariables {
+    /// `AMIGOPS_ALLOWED_HOSTS`.
+    pub hosts: Option<String>,
+    /// `AMIGOPS_ALLOWED_CREDENTIALS`.
+    pub credentials: Option<String>,
+    /// `AMIGO_BASE_URL`.
+    pub amigo_base_url: Option<String>,
+    /// `PLATFORM_API_URL`.
+    pub platform_api_url: Option<String>,
+}
+
+/// A variable that lists something else than hosts or variables.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{variable}: `{entry}` is not {expected}")]
+pub struct AllowlistError {
+    /// The variable.
+    pub variable: &'static str,
+    /// The part of its value that can't be used.
+    pub entry: String,
+    /// What is expected instead.
+    pub expected: &'static str,
+}
+
+/// A host that is allowed: any port of it, or one.
+type Entry = (Host, Option<u16>);
+
+/// The hosts that may get credentials, and the variables that may hold them.
+#[derive(Clone, Debug, Default)]
+pub struct Allowlist {
+    /// The hosts that are listed; none: the vendor's and loopback.
+    hosts: Option<Vec<Entry>>,
+    /// The servers of the addresses that the environment gives.
+    given: Vec<Entry>,
+    variables: BTreeSet<String>,
+    amigo_base_url: Option<String>,
+    platform_api_url: Option<String>,
+}
+
+impl Allowlist {
+    /// Reads the lists.
+    ///
+    /// # Errors
+    ///
+    /// The first entry that is no host, or not the name of a variable.
+    pub fn new(variables: AllowlistVariables) -> Result<Self, AllowlistError> {
+        let AllowlistVariables { hosts, credentials, amigo_base_url, platform_api_url } = variables;
+        let hosts = hosts.map(|list| entries(&list).map(host).collect::<Result<_, _>>()).transpose()?;
+        let credentials = credentials.unwrap_or_default();
+        let variables = entries(&credentials).map(variable).collect::<Result<_, _>>()?;
+        let addresses = amigo_base_url.iter().chain(&platform_api_url);
+        let given = addresses.filter_map(|address| url::server(address).ok());
+        let given = given.map(|server| (server.host, Some(server.port))).collect();
+        Ok(Self { hosts, given, variables, amigo_base_url, platform_api_url })
+    }
+
+    /// The address that is used where `amigops.yaml` names none.
+    pub fn default_address(&self, api: Api) -> &str {
+        self.given_address(api).unwrap_or(api.base_url())
+    }
+
+    fn given_address(&self, api: Api) -> Option<&str> {
+        let given = match api {
+            Api::Classic => self.amigo_base_url.as_ref(),
+            Api::Platform => self.platform_api_url.as_ref().or(self.amigo_base_url.as_ref()),
+        };
+        given.map(String::as_str)
+    }
+
+    /// Whether a base URL may get credentials; if not, its host with a port, as it would have to be listed.
+    pub fn check_address(&self, address: &str) -> Result<(), String> {
+        let server = url::server(address).map_err(|_| address.to_owned())?;
+        let is_listed =
+            |(host, port): &Entry| *host == server.host && port.is_none_or(|port| port == server.port);
+        let is_vendors = || VENDOR_HOSTS.iter().any(|name| server.host == Host::Name((*name).to_owned()));
+        let allowed = self.given.iter().any(is_listed)
+            || match &self.hosts {
+                Some(hosts) => hosts.iter().any(is_listed),
+                None => server.host.is_loopback() || is_vendors(),
+            };
+        match (allowed, server.port) {
+            (true, _) => Ok(()),
+            (false, 443) => Err(server.host.to_string()),
+            (false, port) => Err(format!("{}:{port}", server.host)),
+        }
+    }
+
+    /// Whether a variable may hold a credential.
+    pub fn allows_variable(&self, name: &str) -> bool {
+        VENDOR_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || self.variables.contains(name)
+    }
+
+    /// Checks the environment that was loaded, before anything of it is read or sent.
+    ///
+    /// # Errors
+    ///
+    /// A host or variables that are not allowed, each at its place in `amigops.yaml`.
+    pub fn check(&self, loaded: &Loaded) -> Result<(), Problems> {
+        let diagnostics = self.problems(&loaded.environment, Severity::Error);
+        if diagnostics.is_empty() {
+            return Ok(());
+        }
+        Err(Problems { diagnostics, sources: loaded.sources.clone(), files: loaded.files, omitted: 0 })
+    }
+
+    /// What of an environment is not allowed.
+    pub(super) fn problems(&self, environment: &Environment, severity: Severity) -> Vec<Diagnostic> {
+        let (base_url, credentials) = match &environment.target {
+            Target::Classic { base_url, credentials, .. }
+            | Target::Platform { base_url, credentials, .. } => (base_url.as_deref(), credentials),
+            Target::Embedded { .. } => return Vec::new(),
+        };
+        let address = self.address_problem(environment, base_url, severity);
+        address.into_iter().chain(self.variable_problems(environment, credentials, severity)).collect()
+    }
+
+    fn address_problem(
+        &self,
+        environment: &Environment,
+        base_url: Option<&str>,
+        severity: Severity,
+    ) -> Option<Diagnostic> {
+        let api = environment.target.api();
+        if base_url.is_none() && self.given_address(api).is_some() {
+            return None;
+        }
+        let host = self.check_address(base_url.unwrap_or(api.base_url())).err()?;
+        let places = &environment.places;
+        let help = match self.hosts {
+            Some(_) => {
+                format!("if `{host}` may have the credentials, add it to {HOSTS_VARIABLE} where amigops runs")
+            }
+            None => format!(
+                "if `{host}` may have the credentials, set {HOSTS_VARIABLE}={host} where amigops runs; the list \
+                 replaces the default, which is the vendor's hosts and this machine"
+            ),
+        };
+        Some(Diagnostic {
+            code: Code::HostNotAllowed,
+            severity,
+            message: format!("credentials may not be sent to `{host}`"),
+            location: places.base_url.as_ref().unwrap_or(&places.name).clone(),
+            label: match base_url {
+                Some(_) => "this host is not allowed".to_owned(),
+                None => format!("without `base_url`, the address is {}", api.base_url()),
+            },
+            help: vec![help],
+            related: Vec::new(),
+        })
+    }
+
+    fn variable_problems<'a>(
+        &'a self,
+        environment: &'a Environment,
+        credentials: &'a Credentials,
+        severity: Severity,
+    ) -> impl Iterator<Item = Diagnostic> + 'a {
+        let named = credentials.names().zip(&environment.places.credentials);
+        let refused = named.filter(|(name, _)| !self.allows_variable(name));
+        refused.map(move |(name, place): (&str, &Location)| Diagnostic {
+            code: Code::VariableNotAllowed,
+            severity,
+            message: format!("the variable `{name}` may not be used as a credential"),
+            location: place.clone(),
+            label: "it begins with neither `AMIGO_` nor `PLATFORM_`".to_owned(),
+            help: vec![format!(
+                "if it holds a credential of this API, add `{name}` to {CREDENTIALS_VARIABLE} where amigops runs"
+            )],
+            related: Vec::new(),
+        })
+    }
+}
+
+/// The entries of a list with commas; empty ones don't count.
+fn entries(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').map(str::trim).filter(|entry| !entry.is_empty())
+}
+
+fn host(entry: &str) -> Result<Entry, AllowlistError> {
+    url::host_and_port(entry).ok_or_else(|| AllowlistError {
+        variable: HOSTS_VARIABLE,
+        entry: entry.to_owned(),
+        expected: "a host or host:port, without `https://`, path or wildcard",
+    })
+}
+
+fn variable(entry: &str) -> Result<String, AllowlistError> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if entry.chars().all(fits) && !entry.ends_with("_FILE") {
+        return Ok(entry.to_owned());
+    }
+    Err(AllowlistError {
+        variable: CREDENTIALS_VARIABLE,
+        entry: entry.to_owned(),
+        expected: "the name of a variable, without wildcard and without `_FILE` at its end",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allowlist(hosts: Option<&str>, address: Option<&str>) -> Allowlist {
+        let variables = AllowlistVariables {
+            hosts: hosts.map(str::to_owned),
+            amigo_base_url: address.map(str::to_owned),
+            ..AllowlistVariables::default()
+        };
+        Allowlist::new(variables).expect("a good list")
+    }
+
+    #[test]
+    fn hosts_are_allowed_by_name() {
+        let (default, listed) = (None, Some("a.example, B.example:8443,[::1]:80,127.0.0.1"));
+        for (hosts, address, allowed) in [
+            (default, "https://api.amigo.ai", true),
+            (default, "HTTPS://API.AMIGO.AI:443/v1/", true),
+            (default, "https://internal-api.amigo.ai", true),
+            (default, "https://api-eu-central-1.amigo.ai", true),
+            (default, "https://api-ap-southeast-2.amigo.ai", true),
+            (default, "https://api-ca-central-1.amigo.ai", true),
+            (default, "https://api.platform.amigo.ai", true),
+            (default, "http://127.0.0.1:8787", true),
+            (default, "http://127.9.9.9", true),
+            (default, "https://localhost:1", true),
+            (default, "http://[::1]:9", true),
+            (default, "https://amigo.ai", false),
+            (default, "https://evil.amigo.ai", false),
+            (default, "https://api.amigo.ai.", false),
+            (default, "https://api.amigo.ai.evil.example", false),
+            (default, "https://api.amigo.ai@evil.example", false),
+            (default, "https://api.amigo.ai:443@evil.example", false),
+            (default, "https://evil.example\\@api.amigo.ai", false),
+            (default, "https://evil.example/@api.amigo.ai", false),
+            (default, "https://evil.example?api.amigo.ai", false),
+            (default, "https://evil.example#api.amigo.ai", false),
+            (default, "https://api.amigo.ai%2eevil.example", false),
+            (default, "https://xn--pi-7fa.amigo.ai", false),
+            (default, "https://аpi.amigo.ai", false),
+            (default, "https://api\u{3002}amigo.ai", false),
+            (default, "https:api.amigo.ai", false),
+            (default, "https:///api.amigo.ai", false),
+            (default, "https://localhost.evil.example", false),
+            (default, "https://127.0.0.1.evil.example", false),
+            (default, "https://2130706433", false),
+            (default, "https://0x7f000001", false),
+            (default, "https://127.1", false),
+            (default, "https://0.0.0.0", false),
+            (default, "https://[::ffff:127.0.0.1]", false),
+            (default, "https://[::]", false),
+            (default, "https://10.0.0.1", false),
+            (default, "ftp://api.amigo.ai", false),
+            (default, "", false),
+            (listed, "https://a.example", true),
+            (listed, "https://A.EXAMPLE:9", true),
+            (listed, "https://b.example:8443/x", true),
+            (listed, "https://b.example", false),
+            (listed, "http://[0:0::1]", true),
+            (listed, "http://[::1]:81", false),
+            (listed, "http://127.0.0.1:8787", true),
+            (listed, "http://localhost:8787", false),
+            (listed, "https://api.amigo.ai", false),
+            (listed, "https://sub.a.example", false),
+            (listed, "https://a.example.evil.example", false),
+        ] {
+            assert_eq!(allowlist(hosts, None).check_address(address).is_ok(), allowed, "{hosts:?} {address}");
+        }
+    }
+
+    #[test]
+    fn the_address_of_the_environment_is_allowed_with_its_port() {
+        let list = allowlist(Some("a.example"), Some("https://proxy.example:8443/amigo"));
+        assert_eq!(list.check_address("https://proxy.example:8443"), Ok(()));
+        assert_eq!(list.check_address("https://proxy.example"), Err("proxy.example".to_owned()));
+        assert_eq!(list.check_address("https://proxy.example:1"), Err("proxy.example:1".to_owned()));
+        for api in [Api::Classic, Api::Platform] {
+            assert_eq!(list.default_address(api), "https://proxy.example:8443/amigo");
+            assert_eq!(allowlist(None, None).default_address(api), api.base_url());
+            assert_eq!(allowlist(None, None).check_address(api.base_url()), Ok(()));
+        }
+        let bad = allowlist(None, Some("https://me:secret@proxy.example"));
+        assert!(
+            bad.check_address("https://proxy.example").is_err(),
+            "an address that is refused allows nothing"
+        );
+    }
+
+    #[test]
+    fn variables_are_allowed_by_name() {
+        let variables = AllowlistVariables {
+            credentials: Some(" CLINIC_KEY,, B ".to_owned()),
+            ..AllowlistVariables::default()
+        };
+        let list = Allowlist::new(variables).expect("a good list");
+        for name in ["AMIGO_API_KEY", "PLATFORM_API_KEY", "AMIGO_X", "CLINIC_KEY", "B"] {
+            assert!(list.allows_variable(name), "{name}");
+        }
+        for name in ["GITHUB_TOKEN", "AMIGOPS_X", "MY_AMIGO_KEY", "CLINIC_KEY_2", "clinic_key", "AMIGO", ""] {
+            assert!(!list.allows_variable(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn lists_hold_names_only() {
+        let hosts = |list: &str| AllowlistVariables { hosts: Some(list.to_owned()), ..Default::default() };
+        for list in
+            ["*.amigo.ai", "*", "https://a", "a/b", "u@a", "a:0", "a:x", "a b", "a,b:99999", "[::1", "ä"]
+        {
+            assert!(Allowlist::new(hosts(list)).is_err(), "{list}");
+        }
+        let names =
+            |list: &str| AllowlistVariables { credentials: Some(list.to_owned()), ..Default::default() };
+        for list in ["GITHUB_*", "A B", "KEY_FILE", "A=B", "$A"] {
+            assert!(Allowlist::new(names(list)).is_err(), "{list}");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Takes secrets out of texts. Imports nothing of ours.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// What stands in the place of a secret.
+const MASK: &str = "***";
+/// Shorter texts are not masked: they are made up (the sandbox's key is a word), and masking them would take words
+/// out of a report.
+const SHORTEST_SECRET: usize = 8;
+/// So much of a secret is recognized where a report has cut the rest off.
+const SHORTEST_PART: usize = 6;
+/// What reports put where they cut something off.
+const CUT: char = '…';
+
+/// Texts that no output may show: the values of credentials, and tokens. `Debug` does not show them either.
+#[derive(Clone, Default)]
+pub struct Secrets {
+    /// The longest first: one may be a part of another.
+    texts: Vec<String>,
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Secrets({})", self.texts.len())
+    }
+}
+
+impl<S: AsRef<str>> FromIterator<S> for Secrets {
+    fn from_iter<I: IntoIterator<Item = S>>(texts: I) -> Self {
+        let mut secrets = Self::default();
+        texts.into_iter().for_each(|text| secrets.add(text.as_ref()));
+        secrets
+    }
+}
+
+impl Secrets {
+    /// Adds a secret, unless it is too short to be one.
+    pub fn add(&mut self, secret: &str) {
+        let secret = secret.trim();
+        if secret.len() < SHORTEST_SECRET {
+            return;
+        }
+        // As it is, and as JSON, HTML, an address and a workflow command write it.
+        let json = serde_json::Value::from(secret).to_string();
+        let html =
+            secret.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
+        let address = percent_encoded(secret);
+        let command = secret.replace('%', "%25");
+        for form in [secret, &json[1..json.len() - 1], &html, &address, &command] {
+            if !self.texts.iter().any(|known| known == form) {
+                self.texts.push(form.to_owned());
+            }
+        }
+        self.texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
+    }
+
+    /// The text with every secret masked, and every part of one beside a place where a report has cut a text.
+    pub fn mask<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let mut masked = Cow::Borrowed(text);
+        for secret in self.texts.iter().filter(|secret| text.contains(secret.as_str())) {
+            masked = Cow::Owned(masked.replace(secret.as_str(), MASK));
+        }
+        if !self.texts.is_empty() && masked.contains(CUT) {
+            for secret in &self.texts {
+                if let Some(without) = mask_parts(&masked, secret) {
+                    masked = Cow::Owned(without);
+                }
+            }
+        }
+        masked
+    }
+}
+
+/// The text without what remains of a secret before and after each cut; none where nothing does.
+fn mask_parts(text: &str, secret: &str) -> Option<String> {
+    let pieces: Vec<&str> = text.split(CUT).collect();
+    let last = pieces.len() - 1;
+    let mut out = String::with_capacity(text.len());
+    let mut found = false;
+    for (index, piece) in pieces.iter().enumerate() {
+        let mut kept = *piece;
+        let (mut before, mut after) = ("", "");
+        if index > 0
+            && let Some(length) = head(kept, secret)
+        {
+            (before, kept) = (MASK, &kept[length..]);
+        }
+        if index < last
+            && let Some(length) = tail(kept, secret)
+        {
+            (after, kept) = (MASK, &kept[..kept.len() - length]);
+        }
+        found |= !before.is_empty() || !after.is_empty();
+        out.extend([before, kept, after]);
+        if index < last {
+            out.push(CUT);
+        }
+    }
+    found.then_some(out)
+}
+
+/// How long the part of the secret is that a text begins with.
+fn head(text: &str, secret: &str) -> Option<usize> {
+    let ends = text.char_indices().map(|(at, c)| at + c.len_utf8());
+    let length = ends.take_while(|end| secret.contains(&text[..*end])).last()?;
+    (length >= SHORTEST_PART).then_some(length)
+}
+
+/// How long the part of the secret is that a text ends with.
+fn tail(text: &str, secret: &str) -> Option<usize> {
+    let starts = text.char_indices().rev().map(|(at, _)| at);
+    let start = starts.take_while(|start| secret.contains(&text[*start..])).last()?;
+    let length = text.len() - start;
+    (length >= SHORTEST_PART).then_some(length)
+}
+
+fn percent_encoded(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    text.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Secrets;
+
+    #[test]
+    fn secrets_are_masked_wherever_they_stand() {
+        let secrets: Secrets =
+            ["s3cret-key-of-acme", " s3cret-key-of-acme-2\n", "sandbox", "a\"b<c>d/é%"].into_iter().collect();
+        for (text, expected) in [
+            ("the sandbox is full", "the sandbox is full"),
+            ("key=s3cret-key-of-acme.", "key=***."),
+            ("s3cret-key-of-acme-2s3cret-key-of-acme", "******"),
+            ("s3cret-key-of", "s3cret-key-of"),
+            (r#"{"a":"a\"b<c>d/é%"}"#, r#"{"a":"***"}"#),
+            ("a&quot;b&lt;c&gt;d/é%", "***"),
+            ("?q=a%22b%3Cc%3Ed%2F%C3%A9%25", "?q=***"),
+            ("::error::a\"b<c>d/é%25", "::error::***"),
+        ] {
+            assert_eq!(secrets.mask(text), expected, "{text}");
+        }
+        assert!(!format!("{secrets:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn parts_are_masked_where_a_text_was_cut() {
+        let secrets: Secrets = ["s3cret-key-of-acme"].into_iter().collect();
+        for (text, expected) in [
+            ("`s3cret-key-o…`", "`***…`"),
+            ("…key-of-acme and more", "…*** and more"),
+            ("…cret-key-of…", "…***…"),
+            ("…of-a and s3cre…", "…of-a and s3cre…"),
+            ("s3cret-key-o", "s3cret-key-o"),
+            ("…", "…"),
+        ] {
+            assert_eq!(secrets.mask(text), expected, "{text}");
+        }
+    }
+}
