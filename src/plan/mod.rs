@@ -40,7 +40,7 @@ pub use build::{ids, plan};
 pub use causes::{Bases, Side, cause_lookups, with_causes};
 pub use conflicts::{conflicts, conflicts_of, worst};
 pub use lookups::lookups;
-pub use names::is_leftover;
+pub use names::{is_leftover, without_date_and_id};
 pub use replacement::abandonment;
 pub use types::{
     Action, Base, Cause, Change, Estimate, Finding, LastChange, Options, Origin, Plan, PlanError, Problem,

@@ -88,6 +88,14 @@ fn suffix<'a>(name: &'a str, id: &str) -> Option<(&'a str, Vec<&'a str>)> {
     (short.len() >= SHORT.min(id.len()) && id.starts_with(short)).then_some((base, words))
 }
 
+/// Returns a name that the tool gave without its date and id: `Coach (replaced 2026-11-22 4d1a9e)` becomes
+/// `Coach (replaced)`. Other names come back as they are.
+pub fn without_date_and_id(name: &ServiceName) -> ServiceName {
+    let base = base(name);
+    let given = name.as_str().get(base.len()..).and_then(|rest| rest.strip_prefix(" (")?.split(' ').next());
+    given.map_or_else(|| name.clone(), |word| ServiceName::new(format!("{base} ({word})")))
+}
+
 /// A name without what the tool may have put behind it, so that repeated replacements don't pile up.
 fn base(name: &ServiceName) -> &str {
     let text = name.as_str();

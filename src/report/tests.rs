@@ -144,8 +144,8 @@ fn everything_as_json() {
       {"name":"h1","of":{"behavior_sets":"h1"},"seen":{"behavior_sets":[]}}
     format_version: 1
     ids: {"Adaptive Support":"s2","Foreign":"s5","Half Done":"h1","Health Coach":"4d1a000000000000000077e0","New Name":"s3","Switched Off":"s7"}
-    manifests: "5bcc8384a61d5c2b1b72936d3d084b90911231e3f79cd20ac00b94c4cb0795fe"
-    options: {"allow_protected":false,"guardrails":true,"max_removals":null,"only":[],"prune":false,"take_over":false}
+    manifests: {}
+    options: {"allow_protected":false,"guardrails":true,"max_removals":null,"only":[],"prune":false,"take_over":null}
     organization: "acme"
     orphans:
       {"id":"o1","name":"Lost"}
