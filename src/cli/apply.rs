@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::base;
 use super::Context;
+use super::base;
 use super::carry_out::{Format, Run, Scope};
 use super::interrupts::Interrupts;
 use super::prepare::{PlanArgs, Prepared};
@@ -22,8 +22,8 @@ use crate::report::{events, human};
 /// Arguments of `apply`.
 #[derive(Debug, Args)]
 pub(super) struct Apply {
-    /// A plan that `plan --out` saved: it is made anew, and applied if it is still the same; options that loosen a rule
-    /// are given again
+    /// A plan that `plan --out` saved: it is made again, and applied if it is the same; options that loosen a rule must
+    /// be given again
     #[arg(value_name = "PLAN", conflicts_with_all = ["only", "base"])]
     saved: Option<PathBuf>,
     #[command(flatten)]
@@ -123,10 +123,10 @@ impl Apply {
         Ok(Some(Approved { prepared, plan, snapshot, scope: Scope::Everything, saved: None }))
     }
 
-    /// A saved plan, which has been approved by being handed over, made anew. None where there is nothing to do.
+    /// Makes a saved plan again, and checks that it is the one that was approved. None where there is nothing to do.
     ///
-    /// The plan that is run is the one made anew, which the verifier has approved, and never what the file says: the
-    /// file tells what was approved, and anyone can edit a file.
+    /// What is run is the plan made again, which the verifier has approved, never what the file says: anyone can edit
+    /// a file.
     async fn saved_plan<'s>(
         &self,
         context: &Context<'_>,

@@ -1,4 +1,4 @@
-//! Saved plans: written, read back, made anew and compared with what was approved. May import everything.
+//! Saved plans: written, read back, made again and compared with what was approved. May import everything.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -56,14 +56,13 @@ pub(super) fn read(path: &Path) -> Result<Document, Failure> {
     let text = String::from_utf8(bytes)
         .map_err(|_| Failure::other(format!("`{name}` is not a plan: it is no UTF-8")))?;
     let document = Document::read(&text).map_err(|error| match error {
-        NotAPlan::Changed => Failure::refused(format!("the plan `{name}` can't be applied: {error}"), "")
-            .hint(AGAIN),
+        NotAPlan::Changed | NotAPlan::Unsound(_) => {
+            Failure::refused(format!("the plan `{name}` can't be applied: {error}"), "").hint(AGAIN)
+        }
         NotAPlan::Form(_) => Failure::other(format!("`{name}` can't be applied: {error}"))
             .hint("`amigops plan --out FILE` saves a plan"),
-        NotAPlan::Version(_) | NotAPlan::Unsound(_) => {
-            Failure::other(format!("the plan `{name}` can't be applied: {error}"))
-                .hint("plan again with this version of amigops")
-        }
+        NotAPlan::Version(_) => Failure::other(format!("the plan `{name}` can't be applied: {error}"))
+            .hint("plan again with this version of amigops"),
     })?;
     match &document.applied_at {
         Some(at) => Err(Failure::refused(format!("the plan `{name}` was applied before, at {at}"), "")
@@ -118,7 +117,8 @@ pub(super) fn is_for(document: &Document, context: &Context<'_>) -> Result<(), F
     let refused = |message: String, hint: &str| Err(Failure::refused(message, "").hint(hint));
     if !document.options.guardrails {
         return refused(
-            "the plan was made to look at: by `drift`, or although rules stand against it".to_owned(),
+            "the plan is a preview and can't be applied: `drift` made it, or a rule stands against it"
+                .to_owned(),
             "`amigops plan --out FILE` makes one to apply",
         );
     }
@@ -132,7 +132,7 @@ pub(super) fn is_for(document: &Document, context: &Context<'_>) -> Result<(), F
     let Ok(root) = manifest::find_root(&context.global.directory) else {
         let directory = context.global.directory.display();
         return refused(
-            format!("a saved plan is made anew from its manifests, and `{directory}` is in no project"),
+            format!("a saved plan is made again from its manifests, and `{directory}` is in no project"),
             "-C DIR names the project that the plan was made in, with the manifests that it was made from",
         );
     };
@@ -153,7 +153,8 @@ pub(super) fn is_for(document: &Document, context: &Context<'_>) -> Result<(), F
 /// Refusals that name the options that are missing, or that the plan was made without.
 pub(super) fn has_its_options(document: &Document, path: &Path, given: &Chosen) -> Result<(), Failure> {
     let GivenAgain { missing, unknown } = GivenAgain::compare(&document.options, given);
-    let listed = |options: &[String]| options.iter().map(|one| format!("`{one}`")).collect::<Vec<_>>().join(", ");
+    let listed =
+        |options: &[String]| options.iter().map(|one| format!("`{one}`")).collect::<Vec<_>>().join(", ");
     if !missing.is_empty() {
         let message = format!(
             "the plan was made with {}, and options that loosen a rule must be given again to apply it",
@@ -191,7 +192,7 @@ pub(super) fn belongs(document: &Document, prepared: &Prepared) -> Result<(), Fa
     Err(Failure::refused(message, "").hint(AGAIN))
 }
 
-/// Reads the live state and makes the plan anew, for what the saved one touches. Gives both.
+/// Reads the live state and makes the plan again, for what the saved one touches. Returns both.
 ///
 /// # Errors
 ///
@@ -228,7 +229,7 @@ fn lacking(document: &Document, snapshot: &Snapshot) -> Lookups {
     }
 }
 
-/// Whether what the plan touches is as it was when the plan was made.
+/// Checks that what the plan touches is as it was when the plan was made.
 fn check_fit(document: &Document, prepared: &Prepared, snapshot: &Snapshot) -> Result<(), Failure> {
     let policy = &prepared.loaded.project.policy;
     let moved = plan_file::moved(&document.fingerprints, snapshot, policy, prepared.connection.kind());
@@ -236,16 +237,17 @@ fn check_fit(document: &Document, prepared: &Prepared, snapshot: &Snapshot) -> R
         return Ok(());
     }
     let message = format!(
-        "the plan no longer fits: what it touches has moved since it was made, at {}",
+        "the saved plan is stale: its services changed since it was made, at {}",
         document.created_at
     );
-    let moved = moved.into_iter().map(|Moved { service, what, seen, now }| (service, Change::new(what, seen, now)));
-    Err(Failure::refused(message, human::moved(&by_service(moved)))
-        .hint(AGAIN)
-        .hint("a plan that was applied before, in whole or in part, does not fit any more: what is left is a new plan"))
+    let moved =
+        moved.into_iter().map(|Moved { service, what, seen, now }| (service, Change::new(what, seen, now)));
+    Err(Failure::refused(message, human::moved(&by_service(moved))).hint(AGAIN).hint(
+        "a plan that was applied before, in whole or in part, is stale: what is left to do is a new plan",
+    ))
 }
 
-/// A plan that can't be made anew can't be applied, whatever the reason: that is a refusal.
+/// Makes a refusal of whatever keeps a saved plan from being made again.
 fn no_more(mut error: PlanError) -> PlanError {
     for problem in &mut error.problems {
         problem.kind = ProblemKind::Refused;
@@ -253,7 +255,7 @@ fn no_more(mut error: PlanError) -> PlanError {
     error
 }
 
-/// Checks that the plan made anew is the one that was approved.
+/// Checks that the plan made again is the one that was approved.
 ///
 /// # Errors
 ///
@@ -263,10 +265,11 @@ pub(super) fn is_same(document: &Document, anew: &Document) -> Result<(), Failur
     if differences.is_empty() {
         return Ok(());
     }
-    let made = document.commit.as_ref().map(|commit| format!(", at commit {commit}")).unwrap_or_default();
+    let made = document.commit.as_ref().map(|commit| format!(" from commit {commit}")).unwrap_or_default();
     let message = format!(
-        "the plan is another one when it is made anew: since it was made{made}, the manifests, the project's rules or \
-         the live state have changed, or the file was edited"
+        "the saved plan is stale or was edited: made again from the manifests and the live state, it is a different \
+         plan than the one that was made at {}{made}",
+        document.created_at
     );
     let changes = differences.into_iter().map(|Difference { service, what, approved, anew }| {
         let service = service.unwrap_or_else(|| ServiceName::new("the plan as a whole"));

@@ -159,7 +159,8 @@ pub(super) fn draft<'a>(
         let first = draft.strays.entry(&stray.name).or_insert(&stray.id);
         *first = (*first).min(&stray.id);
     }
-    for embodiment in identity.embodiments.iter().filter(|embodiment| options.plans(&embodiment.wanted.name)) {
+    for embodiment in identity.embodiments.iter().filter(|embodiment| options.plans(&embodiment.wanted.name))
+    {
         if guardrails::may_touch(&mut draft, embodiment) {
             services::steps(&mut draft, embodiment);
         }
@@ -307,6 +308,8 @@ fn leftovers(draft: &mut Draft<'_>, desired: &Desired, embodiments: &[Embodiment
         let entry = (service.name.clone(), service.id.clone());
         match (draft.policy.ownership.owns(&service.tags), service.active) {
             (true, true) if draft.options.prunes(&service.name) => orphans::retire(draft, service),
+            // It would be retired by a plan of its own.
+            (true, true) if draft.options.prune && draft.options.only.is_empty() => {}
             (true, true) => kept.orphans.push(entry),
             // Ours and inactive: it has been retired before.
             (true, false) => {}

@@ -30,7 +30,7 @@ pub struct Options {
     /// Plan these services only; empty means all.
     pub only: BTreeSet<ServiceName>,
     /// Plan these services and retire these orphans only, and leave the rest to another plan: what a saved plan
-    /// touches, when it is made anew. None means all.
+    /// touches, when it is made again. None means all.
     pub touched: Option<BTreeSet<ServiceName>>,
     /// Whether the API limits requests: the embedded sandbox need not.
     pub limited: bool,

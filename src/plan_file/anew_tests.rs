@@ -1,4 +1,4 @@
-//! Plans made anew, compared with what was saved.
+//! Plans made again, compared with what was saved.
 
 use std::collections::BTreeSet;
 
@@ -18,9 +18,15 @@ fn stranger() -> LiveService {
 }
 
 /// Makes a saved plan anew, and has it judged.
-fn anew(saved: &Document, desired: &Desired, live: &Snapshot, options: &Options, policy: &Policy) -> Document {
+fn anew(
+    saved: &Document,
+    desired: &Desired,
+    live: &Snapshot,
+    options: &Options,
+    policy: &Policy,
+) -> Document {
     let options = Options { touched: Some(saved.touched()), ..options.clone() };
-    let (plan, anew) = document(desired, live, &options, policy).expect("the plan can be made anew");
+    let (plan, anew) = document(desired, live, &options, policy).expect("the plan can be made again");
     let violations = verify::verify(desired, live, policy, &options, &plan);
     assert!(violations.is_empty(), "{violations:#?}\n{}", steps(&plan));
     anew
@@ -133,15 +139,23 @@ fn each_difference_is_shown_with_both_sides() {
     changed.version_sets = sets(&[("release", 1, 1)]);
     let found = differences(&saved, &anew(&saved, &desired([changed]), &state, &options(), &own_policy()));
     let shown: Vec<_> = found.iter().map(|one| (one.what.as_str(), &one.approved, &one.anew)).collect();
-    assert_eq!(shown[0], ("update.changes", &saved_changes(&saved), &json!([{
-        "path": "description", "before": "The service X", "after": "Changed", "cause": null
-    }])));
+    assert_eq!(
+        shown[0],
+        (
+            "update.changes",
+            &saved_changes(&saved),
+            &json!([{
+                "path": "description", "before": "The service X", "after": "Changed", "cause": null
+            }])
+        )
+    );
     assert_eq!(shown[1], ("update.description", &json!("Approved"), &json!("Changed")));
     assert_eq!((shown[2].0, shown[2].1), ("write_version_set `release`", &Value::Null));
     assert_eq!(shown[3].0, "fingerprint of its manifest");
     assert!(found.iter().all(|one| one.service == Some("X".into())));
     // A service that its manifest no longer declares: nothing is done to it.
-    let found = whats(&saved, &anew(&saved, &desired([wanted("Y", "A1")]), &state, &options(), &own_policy()));
+    let found =
+        whats(&saved, &anew(&saved, &desired([wanted("Y", "A1")]), &state, &options(), &own_policy()));
     assert_eq!(found, ["X: update", "X: fingerprint of its manifest"]);
 }
 

@@ -1,4 +1,4 @@
-//! What sets a plan that was read from a file apart from the same plan made anew. May import `plan` and `model`.
+//! What sets a plan that was read from a file apart from the same plan made again. May import `plan` and `model`.
 //!
 //! Actions, targets, values, order and risks must be the same, and so must what people were shown of them. Not compared:
 //!
@@ -17,7 +17,7 @@ use super::touched::{Fingerprint, Subject};
 use crate::model::{NewService, ServiceName, ServiceUpdate, same_json};
 use crate::plan::{Action, Change, ServicePlan, without_date_and_id};
 
-/// A value that is not the same in the plan that was approved and in the plan made anew.
+/// A value that is not the same in the plan that was approved and in the plan made again.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Difference {
     /// The service; none where it is about the plan as a whole.
@@ -26,7 +26,7 @@ pub struct Difference {
     pub what: String,
     /// The value in the plan that was approved; null where it has none.
     pub approved: Value,
-    /// The value in the plan made anew; null where it has none.
+    /// The value in the plan made again; null where it has none.
     pub anew: Value,
 }
 
@@ -144,7 +144,9 @@ fn of_steps(approved: &[Compared<'_>], anew: &[Compared<'_>]) -> Vec<Difference>
     }
     for one in anew {
         match rest.get_mut(&key(one)).and_then(VecDeque::pop_front) {
-            Some(other) => of_values(&one.step.service, &one.title(), &other.content, &one.content, &mut found),
+            Some(other) => {
+                of_values(&one.step.service, &one.title(), &other.content, &one.content, &mut found)
+            }
             None => {
                 found.push(Difference::new(&one.step.service, one.title(), Value::Null, does(one)));
             }
@@ -235,7 +237,8 @@ fn of_fingerprints(approved: &Document, anew: &Document) -> Vec<Difference> {
         let other = rest.get_mut(&key(fingerprint)).and_then(VecDeque::pop_front);
         let same = other.is_some_and(|other| {
             let (before, after) = (&other.seen, &fingerprint.seen);
-            before.keys().eq(after.keys()) && before.values().zip(after.values()).all(|(a, b)| same_json(a, b))
+            before.keys().eq(after.keys())
+                && before.values().zip(after.values()).all(|(a, b)| same_json(a, b))
         });
         if !same {
             let before = other.map(seen).unwrap_or_default();
@@ -249,7 +252,8 @@ fn of_fingerprints(approved: &Document, anew: &Document) -> Vec<Difference> {
 
 /// What is said of the plan as a whole, as far as it is about what the steps touch.
 fn of_whole(approved: &Document, anew: &Document) -> Vec<Difference> {
-    let summary = |document: &Document| digest::value(&SummaryDocument { unchanged: 0, ..document.summary.clone() });
+    let summary =
+        |document: &Document| digest::value(&SummaryDocument { unchanged: 0, ..document.summary.clone() });
     let touched = anew.touched();
     let ids = |document: &Document| {
         let ids = document.ids.iter().filter(|(name, _)| touched.contains(*name));
@@ -267,10 +271,14 @@ fn whole(what: &str, approved: Value, anew: Value) -> Difference {
 fn of_manifests(approved: &Document, anew: &Document) -> Vec<Difference> {
     let (before, after) = (&approved.manifests, &anew.manifests);
     let digest = |manifests: &BTreeMap<ServiceName, String>, name: &ServiceName| {
-        manifests.get(name).map_or(Value::Null, |digest| Value::from(digest.chars().take(12).collect::<String>()))
+        manifests
+            .get(name)
+            .map_or(Value::Null, |digest| Value::from(digest.chars().take(12).collect::<String>()))
     };
     let all = names(before.keys(), after.keys()).into_iter();
     all.filter(|name| before.get(*name) != after.get(*name))
-        .map(|name| Difference::new(name, "fingerprint of its manifest", digest(before, name), digest(after, name)))
+        .map(|name| {
+            Difference::new(name, "fingerprint of its manifest", digest(before, name), digest(after, name))
+        })
         .collect()
 }

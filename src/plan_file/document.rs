@@ -84,7 +84,7 @@ pub struct Chosen {
     pub max_removals: Option<String>,
     /// The services that were planned; empty means all.
     pub only: BTreeSet<ServiceName>,
-    /// Whether the project's rules were kept. One that was made to look at keeps none, and can't be applied.
+    /// Whether the project's rules were kept. A preview keeps none, and can't be applied.
     pub guardrails: bool,
 }
 

@@ -60,10 +60,13 @@ mod tests {
         ];
         for (recorded, given, missing, unknown) in table {
             let found = GivenAgain::compare(recorded, given);
-            assert_eq!((&*found.missing, &*found.unknown), (
-                &*missing.iter().map(ToString::to_string).collect::<Vec<_>>(),
-                &*unknown.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            ));
+            assert_eq!(
+                (&*found.missing, &*found.unknown),
+                (
+                    &*missing.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                    &*unknown.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                )
+            );
         }
     }
 }

@@ -112,7 +112,7 @@ fn everything_as_json() {
     }
     insta::assert_snapshot!(lines, @r##"
     api: "classic"
-    base: {"commit":"f00dfeedf00dfeedf00dfeedf00dfeedf00dfeed","reference":"origin/main"}
+    base: {"commit":"f00dfeedf00dfeedf00dfeedf00dfeedf00dfeed","reference":"origin/main","upstream":null}
     commit: "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567"
     counts: {"active":8,"declared":7,"inactive":1}
     created_at: "2026-11-22T10:00:00Z"
@@ -120,7 +120,7 @@ fn everything_as_json() {
       {"message":"`Old Name` may be held by others; nothing is lost","service":"New Name"}
     environment: "production"
     estimate: {"bound_by":null,"by_endpoint":{"create_service":2,"delete_version_set":1,"list_behavior_sets":1,"list_services":1,"update_behavior_set":1,"update_service":11,"write_version_set":3},"requests":20,"seconds":3}
-    fingerprint: "4d321e93ba9d6462b54dfc732cde45541a69004db0341252d7d12dbabc775ec1"
+    fingerprint: "59ae522a64db5a10bf0f78d9985f67b5d42c743e593f8595ba17927430f31de4"
     fingerprints:
       {"name":"Health Coach","of":{"service":"4d1a000000000000000077e0"},"seen":{}}
       {"name":"Half Done","of":{"service":"h1"},"seen":{}}

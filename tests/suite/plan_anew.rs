@@ -1,4 +1,4 @@
-//! A saved plan is made anew when it is applied: from the manifests, the project's rules and the live state of then.
+//! A saved plan is made again when it is applied: from the manifests, the project's rules and the live state of then.
 
 use amigops::model::Api;
 
@@ -67,7 +67,7 @@ on_both_apis! {
         for (desk, words) in desks {
             lab.manifests(&[desk, service("Other", "")].join("---\n"));
             let run = lab.run(&["apply", "plan.json"]).expect(3);
-            for word in words.iter().chain(&["another one when it is made anew", "Desk", "nothing was sent"]) {
+            for word in words.iter().chain(&["it is a different plan", "Desk", "nothing was sent"]) {
                 assert!(run.stderr.contains(word), "{word}: {}", run.stderr);
             }
         }
@@ -85,7 +85,7 @@ on_both_apis! {
         let plan = lab.path().join("plan.json");
         let directory = elsewhere.path().to_str().unwrap();
         let run = lab.run(&["apply", plan.to_str().unwrap(), "-C", directory]).expect(3);
-        assert!(run.stderr.contains("is made anew from its manifests"), "{}", run.stderr);
+        assert!(run.stderr.contains("is made again from its manifests"), "{}", run.stderr);
         std::fs::remove_dir_all(lab.path().join("services")).unwrap();
         lab.run(&["apply", "plan.json"]).expect(3);
         assert_eq!(lab.writes(), []);

@@ -55,7 +55,7 @@ fn desk(lab: &Lab, change: impl FnOnce(&mut Service)) {
     lab.change(&lab.active("Desk").id, change);
 }
 
-const FITS: &str = "no longer fits";
+const FITS: &str = "its services changed since it was made";
 
 /// Interferences after which the plan fits, and those after which it doesn't, with words of the refusal.
 const TABLE: &[(&str, Interference, &[&str])] = &[
@@ -66,7 +66,7 @@ const TABLE: &[(&str, Interference, &[&str])] = &[
         |lab| {
             desk(lab, |desk| desk.version_sets.get_mut("dev").unwrap().agent_version = Some(3));
         },
-        &["another one when it is made anew", "Desk", "write_version_set `dev`.content.agent_version", "none → 1"],
+        &["it is a different plan", "Desk", "write_version_set `dev`.content.agent_version", "none → 1"],
     ),
     (
         "another service",
@@ -163,7 +163,7 @@ on_both_apis! {
         // A copy that knows nothing of it: the live state tells.
         lab.write("copy.json", std::str::from_utf8(&copy).unwrap());
         let again = lab.run(&["apply", "copy.json"]).expect(3);
-        assert!(again.stderr.contains("no longer fits") && again.stderr.contains("The desk → The new desk"), "{}", again.stderr);
+        assert!(again.stderr.contains(FITS) && again.stderr.contains("The desk → The new desk"), "{}", again.stderr);
         // What was applied and then taken back by hand is not done again by the same plan.
         lab.change(&before.id, |desk| *desk = before.clone());
         let new = lab.active("New").id;
@@ -244,7 +244,7 @@ fn a_plan_is_bound_to_its_environment_and_to_the_manifests_of_what_it_touches() 
     let edited = MANIFESTS.replace("The new desk", "A newer desk");
     lab.manifests(&edited);
     let other = lab.run(&["apply", "plan.json"]).expect(3);
-    for words in ["another one when it is made anew", "update.description", "The new desk → A newer desk"] {
+    for words in ["it is a different plan", "update.description", "The new desk → A newer desk"] {
         assert!(other.stderr.contains(words), "{words}: {}", other.stderr);
     }
     lab.manifests(&format!("# a comment\n{MANIFESTS}"));
@@ -353,7 +353,7 @@ on_both_apis! {
         lab.write("drift.json", &drift.stdout);
         for file in ["looked.json", "drift.json"] {
             let run = lab.run(&["apply", file]).expect(3);
-            assert!(run.stderr.contains("was made to look at"), "{}", run.stderr);
+            assert!(run.stderr.contains("is a preview and can't be applied"), "{}", run.stderr);
         }
         assert_eq!(lab.writes(), []);
         // An apply is refused as before, and says so to programs.

@@ -97,7 +97,8 @@ fn a_service_of_another_project_is_refused_unless_taken_over() {
     let error = try_plan(&desired, &snapshot, &options()).expect_err("refused");
     assert!(error.is_refusal());
     assert_snapshot!(error.problems[0].message, @"`Coach` (1) belongs to another project: its tag `managed_by` says `sisters`");
-    let plan = plan_and_judge(&desired, &snapshot, &Options { take_over: Some("sisters".to_owned()), ..options() });
+    let plan =
+        plan_and_judge(&desired, &snapshot, &Options { take_over: Some("sisters".to_owned()), ..options() });
     assert_snapshot!(steps(&plan), @"1 update 1 tags=managed_by");
 }
 
@@ -136,8 +137,7 @@ fn only_is_not_held_up_by_other_manifests() {
     coach.depends_on = ["Other".into()].into();
     let services = [coach, wanted("Other", "Nobody")];
     let only = Options { only: ["Coach".into()].into(), ..options() };
-    let plan =
-        crate::plan::plan(&desired(services), &snapshot([]), &own_policy(), &only).expect("a plan");
+    let plan = crate::plan::plan(&desired(services), &snapshot([]), &own_policy(), &only).expect("a plan");
     assert_snapshot!(steps(&plan), @"1 create Coach active=true agent=a1");
     assert_snapshot!(plan.findings[0].message, @"it depends on `Other`, which does not exist yet and which --only leaves out");
 }

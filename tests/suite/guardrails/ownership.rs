@@ -8,7 +8,8 @@ use crate::on_both_apis;
 const NONE: &str = "ownership: {tag: managed_by}\n";
 
 fn owners(lab: &Lab) -> Vec<(String, bool, Option<String>)> {
-    let owner = |tags: &std::collections::BTreeMap<String, Option<String>>| tags.get("managed_by").cloned().flatten();
+    let owner =
+        |tags: &std::collections::BTreeMap<String, Option<String>>| tags.get("managed_by").cloned().flatten();
     let services = lab.services().into_iter();
     services.map(|service| (service.name.clone(), service.is_active, owner(&service.tags))).collect()
 }
