@@ -121,3 +121,22 @@ fn unique(
         .find(|candidate| !taken(candidate))
         .unwrap_or_else(|| ServiceName::new(name(id)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{ServiceId, ServiceName, abandoned, passing, replaced, without_date_and_id};
+
+    #[test]
+    fn names_that_the_tool_gives_are_the_same_on_another_day() {
+        let (name, id) = (ServiceName::new("Coach (night)"), ServiceId::new("4d1a9e0000000000000077e0"));
+        let free = |_: &ServiceName| false;
+        let given = replaced(&name, "2026-11-22", &id, &free);
+        assert_eq!(without_date_and_id(&given).as_str(), "Coach (night) (replaced)");
+        let given = abandoned(&name, "2026-11-23", &id, &|name| name.as_str().ends_with(" 4d1a9e)"));
+        assert_eq!(without_date_and_id(&given).as_str(), "Coach (night) (abandoned)");
+        assert_eq!(without_date_and_id(&passing(&name, &id, &free)).as_str(), "Coach (night) (renaming)");
+        for own in ["Coach", "Coach (night)", "Coach (replaced 2026-11-22 soon)", "(replaced)"] {
+            assert_eq!(without_date_and_id(&ServiceName::new(own)).as_str(), own);
+        }
+    }
+}

@@ -61,13 +61,13 @@ proptest! {
         let (options, policy) = (Options { api, prune, ..options() }, policy());
         let Some((_, saved)) = document(&desired, &live, &options, &policy) else { return Ok(()) };
         let touched = saved.touched();
-        let mut other = desired.clone();
+        let mut other = desired;
         for service in other.services.values_mut().filter(|service| !touched.contains(&service.name)) {
             service.description = Some("Changed since".to_owned());
         }
         let new = DesiredService { agent: Reference::Name("Nobody".to_owned()), ..wanted("Zulu", "A1") };
         other.services.insert(new.name.clone(), new);
-        let mut moved = live.clone();
+        let mut moved = live;
         moved.services.push(stranger());
         prop_assert_eq!(whats(&saved, &anew(&saved, &other, &moved, &options, &policy)), Vec::<String>::new());
     }
@@ -134,7 +134,7 @@ fn each_difference_is_shown_with_both_sides() {
     old.description = Some("Approved".to_owned());
     let state = snapshot([live("x", "X", "A1"), live("y", "Y", "A1")]);
     let (_, saved) = document(&desired([old.clone()]), &state, &options(), &own_policy()).expect("a plan");
-    let mut changed = old.clone();
+    let mut changed = old;
     changed.description = Some("Changed".to_owned());
     changed.version_sets = sets(&[("release", 1, 1)]);
     let found = differences(&saved, &anew(&saved, &desired([changed]), &state, &options(), &own_policy()));

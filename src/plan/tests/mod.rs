@@ -8,6 +8,7 @@ mod causes_of_services;
 pub(crate) mod generate;
 mod looking;
 mod new_services;
+mod ownership;
 mod platform;
 mod platform_replacements;
 mod properties;
