@@ -144,9 +144,7 @@ fn of_steps(approved: &[Compared<'_>], anew: &[Compared<'_>]) -> Vec<Difference>
     }
     for one in anew {
         match rest.get_mut(&key(one)).and_then(VecDeque::pop_front) {
-            Some(other) => {
-                of_values(&one.step.service, &one.title(), &other.content, &one.content, &mut found)
-            }
+            Some(other) => found.extend(of_pair(other, one)),
             None => {
                 found.push(Difference::new(&one.step.service, one.title(), Value::Null, does(one)));
             }
@@ -160,6 +158,26 @@ fn of_steps(approved: &[Compared<'_>], anew: &[Compared<'_>]) -> Vec<Difference>
             let what = format!("step {}, its place in the order", one.step.id);
             of_values(&other.step.service, &what, &one.whole, &other.whole, &mut found);
         }
+    }
+    found
+}
+
+/// What sets two steps apart; the changes that people were shown of them follow, and are told only by themselves.
+fn of_pair(approved: &Compared<'_>, anew: &Compared<'_>) -> Vec<Difference> {
+    let without_changes = |content: &Value| match content {
+        Value::Object(members) => members
+            .iter()
+            .filter(|(name, _)| *name != "changes")
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect(),
+        other => other.clone(),
+    };
+    let mut found = Vec::new();
+    let (service, title) = (&anew.step.service, anew.title());
+    let (before, after) = (without_changes(&approved.content), without_changes(&anew.content));
+    of_values(service, &title, &before, &after, &mut found);
+    if found.is_empty() {
+        of_values(service, &title, &approved.content, &anew.content, &mut found);
     }
     found
 }

@@ -129,7 +129,7 @@ on_both_apis! {
             ("", &["--prune"], &["`--prune`"]),
             ("guardrails: {max_removals: 0}\n", &["--prune", "--max-removals", "1"], &["`--prune`", "`--max-removals 1`"]),
             ("guardrails: {protected: [Summer]}\n", &["--prune", "--allow-protected"], &["`--allow-protected`"]),
-            ("", &["--take-over", "sisters"], &["`--take-over 'sisters'`"]),
+            ("", &["--take-over", "sisters"], &["`--take-over sisters`"]),
         ];
         for (rule, options, named) in cases {
             let lab = lab(api);
