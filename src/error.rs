@@ -108,7 +108,7 @@ pub mod exit_code {
     pub const ERROR: u8 = 1;
     /// Changes are pending, or there is drift.
     pub const CHANGES: u8 = 2;
-    /// A rule refused it, or a saved plan no longer fits.
+    /// A rule refused it, or a saved plan is stale.
     pub const REFUSED: u8 = 3;
     /// Some steps failed, the rest is done: run again to continue.
     pub const IN_PART: u8 = 4;

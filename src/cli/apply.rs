@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::Context;
+use super::base;
 use super::carry_out::{Format, Run, Scope};
 use super::interrupts::Interrupts;
 use super::prepare::{PlanArgs, Prepared};
@@ -21,8 +22,9 @@ use crate::report::{events, human};
 /// Arguments of `apply`.
 #[derive(Debug, Args)]
 pub(super) struct Apply {
-    /// A plan that `plan --out` saved: exactly it is applied, if it still fits
-    #[arg(value_name = "PLAN", conflicts_with_all = ["prune", "take_over", "allow_protected", "max_removals", "only", "base"])]
+    /// A plan that `plan --out` saved: it is made again, and applied if it is the same; options that loosen a rule must
+    /// be given again
+    #[arg(value_name = "PLAN", conflicts_with_all = ["only", "base"])]
     saved: Option<PathBuf>,
     #[command(flatten)]
     plan: PlanArgs,
@@ -121,8 +123,10 @@ impl Apply {
         Ok(Some(Approved { prepared, plan, snapshot, scope: Scope::Everything, saved: None }))
     }
 
-    /// A saved plan, which has been approved by being handed over, if it belongs here and still fits. None where
-    /// there is nothing to do.
+    /// Makes a saved plan again, and checks that it is the one that was approved. None where there is nothing to do.
+    ///
+    /// What is run is the plan made again, which the verifier has approved, never what the file says: anyone can edit
+    /// a file.
     async fn saved_plan<'s>(
         &self,
         context: &Context<'_>,
@@ -134,13 +138,18 @@ impl Apply {
         let document = saved::read(path)?;
         story.is_for(&document.environment);
         saved::is_for(&document, context)?;
-        let environment = Some(document.environment.as_str());
-        let args = PlanArgs::of(&document.options);
-        let prepared = story.prepared(Prepared::for_environment(context, &args, environment)?);
+        saved::has_its_options(&document, path, &self.plan.chosen())?;
+        let mut prepared = Prepared::for_saved(context, &self.plan, &document)?;
+        if let Some(base) = document.base.as_ref().filter(|_| !self.overwrite_drift) {
+            prepared.three_way = Some(base::read_recorded(context, &prepared.loaded, base)?);
+        }
+        let prepared = story.prepared(prepared);
         saved::belongs(&document, prepared)?;
-        let (plan, origin) = story.planned(document.plan(), document.origin());
-        let snapshot = saved::fits(&document, prepared).await?;
-        self.show(context, plan, origin, || document.clone())?;
+        let (snapshot, plan) = saved::plan_anew(&document, prepared).await?;
+        let anew = prepared.document(&document.origin(), &snapshot, &plan);
+        saved::is_same(&document, &anew)?;
+        let (plan, origin) = story.planned(plan, document.origin());
+        self.show(context, plan, origin, || anew)?;
         if plan.is_empty() {
             story.nothing_to_do(plan);
             return Ok(None);

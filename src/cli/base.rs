@@ -81,6 +81,7 @@ pub(super) fn read(
         }
         None => return Err(strangers(reference)),
     };
+    let tip_behind = upstream.clone();
     let memory = |commit: &str| remember(context, &git, loaded, reference, commit);
     let Some(base) = memory(&commit)? else { return Ok(None) };
     let upstream = match &upstream {
@@ -90,8 +91,46 @@ pub(super) fn read(
             known => known,
         },
     };
-    let origin = plan::Base { reference: reference.to_owned(), commit };
+    let origin = plan::Base { reference: reference.to_owned(), commit, upstream: tip_behind };
     Ok(Some(ThreeWay { origin, base, upstream }))
+}
+
+/// Reads the manifests of the commits that a saved plan was compared with, so that its conflicts can be judged again.
+///
+/// # Errors
+///
+/// A refusal where this clone lacks a commit, or its manifests can't be read.
+pub(super) fn read_recorded(
+    context: &Context<'_>,
+    loaded: &Loaded,
+    recorded: &plan::Base,
+) -> Result<ThreeWay, Failure> {
+    let git = Git::open(&loaded.project.root, context.env)?;
+    let memory = |commit: &str| -> Result<Memory, Failure> {
+        // What a file says is taken for a commit's id, and never for another name.
+        let is_id = commit.len() >= 40 && commit.chars().all(|c| c.is_ascii_hexdigit());
+        let found = if is_id { git.commit(commit)? } else { None };
+        let known = match found {
+            Some(commit) => remember(context, &git, loaded, &recorded.reference, &commit)?,
+            None => None,
+        };
+        known.ok_or_else(|| unjudged(recorded, commit))
+    };
+    let base = memory(&recorded.commit)?;
+    let upstream = recorded.upstream.as_deref().map(memory).transpose()?;
+    Ok(ThreeWay { origin: recorded.clone(), base, upstream })
+}
+
+fn unjudged(recorded: &plan::Base, commit: &str) -> Failure {
+    let message = format!(
+        "the plan was made with `--base {}`, and the manifests at {} can't be read here, so that its conflicts can't \
+         be judged again",
+        visible(&recorded.reference),
+        visible(commit)
+    );
+    Failure::refused(message, "")
+        .hint("fetch that commit: with actions/checkout, `fetch-depth: 0` fetches all")
+        .hint("or overwrite what has changed live, with --overwrite-drift, if that is meant")
 }
 
 fn unknown(git: &Git, reference: &str) -> Failure {

@@ -36,8 +36,7 @@ const READ_AGAIN_AFTER: Duration = Duration::from_secs(2);
 pub(super) enum Scope {
     /// Everything that was planned: the plan was made just before.
     Everything,
-    /// What the plan did. It was made some time ago; what it does not touch may have moved, and is left to the
-    /// next plan.
+    /// What the plan did. It was saved some time ago; what it does not touch is left to the next plan.
     ThePlan,
 }
 
@@ -243,9 +242,7 @@ impl<'a> Run<'a> {
             Some(Ok((_, rest))) if is_enough(self.scope, self.plan, &rest) => {
                 if !rest.is_empty() {
                     let services = count(rest.services.len(), "service");
-                    ui.note(&format!(
-                        "since the plan was made, {services} moved that it does not touch: plan again"
-                    ));
+                    ui.note(&format!("{services} changed again while the plan was applied: plan again"));
                 }
                 Ok(Success::Done)
             }

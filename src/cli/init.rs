@@ -17,13 +17,14 @@ use crate::import::select::Scope;
 use crate::manifest::{self, PROJECT_FILE};
 use crate::report::text::visible;
 
-/// The files of a new project on the sandbox.
+/// The files of a new project on the sandbox, besides the project file.
 const FILES: &[(&str, &str)] = &[
-    (PROJECT_FILE, include_str!("init/amigops.yaml")),
     ("sandbox-seed.yaml", include_str!("init/sandbox-seed.yaml")),
     ("services/meet-and-greet.yaml", include_str!("init/meet-and-greet.yaml")),
     ("services/health-coach.yaml", include_str!("init/health-coach.yaml")),
 ];
+/// Where the ownership value goes in the project file.
+const OWNER: &str = "OWNER";
 const IGNORE: (&str, &str) = (".gitignore", ".amigops/\n");
 const MAX_IGNORE_BYTES: u64 = 1 << 20;
 
@@ -45,7 +46,9 @@ impl Init {
         if self.from_env {
             return self.import(context, &root).await;
         }
-        let mut wanted = FILES.to_vec();
+        let project = include_str!("init/amigops.yaml").replace(OWNER, &ownership_value(context.env, &root));
+        let mut wanted = vec![(PROJECT_FILE, project.as_str())];
+        wanted.extend(FILES);
         wanted.extend(ignore_file(context, &root));
         refuse_existing(&root, &wanted)?;
         write_all(&root, &wanted)?;
@@ -62,7 +65,7 @@ impl Init {
 
     async fn import(&self, context: &Context<'_>, root: &Path) -> Result<Success, Failure> {
         let name = context.global.env.as_deref().unwrap_or("live");
-        let project = project(context.env, name)?;
+        let project = project(context.env, name, &ownership_value(context.env, root))?;
         let mut wanted = vec![(PROJECT_FILE, project.as_str())];
         wanted.extend(ignore_file(context, root));
         refuse_existing(root, &wanted)?;
@@ -108,7 +111,7 @@ async fn import(
 
 /// The project file for the organization or workspace that the variables name. No credentials: they stay
 /// where they are.
-fn project(env: &Env, name: &str) -> Result<String, Failure> {
+fn project(env: &Env, name: &str, owner: &str) -> Result<String, Failure> {
     let first = |names: &[&str]| names.iter().find_map(|name| env.variable(name));
     let organization = env.variable("AMIGO_ORGANIZATION_ID");
     let workspace = first(WORKSPACE_VARIABLES);
@@ -133,12 +136,26 @@ fn project(env: &Env, name: &str) -> Result<String, Failure> {
     Ok(format!(
         "version: 1\nmanifests: [services/**/*.yaml]    # globs, relative to this file\n\n\
          environments:\n  {}:\n    api: {api}\n    {key}: {}\n{url}    # credentials come from the environment, never from a file\n\n\
-         default_environment: {}\nownership: {{tag: managed_by, value: amigops}}\n\n\
+         default_environment: {}\nownership: {{tag: managed_by, value: {}}}\n\n\
          guardrails:\n  max_removals: 3                    # services retired + version sets deleted in one plan\n",
         json!(name),
         json!(home),
         json!(name),
+        json!(owner),
     ))
+}
+
+/// Returns an ownership value of the new project's own: the name of its directory, and six digits that set projects
+/// with one name apart. Both APIs take it as a tag.
+fn ownership_value(env: &Env, root: &Path) -> String {
+    const LONGEST: usize = 30;
+    let root = env.working_directory().join(root);
+    let name = root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let words: Vec<&str> =
+        name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let name: String = words.join("_").chars().take(LONGEST).collect();
+    let name = if name.is_empty() { "agents" } else { &name };
+    format!("{name}_{:06x}", (env.random() * f64::from(1 << 24)) as u32)
 }
 
 /// The file that keeps the sandbox's state out of Git; one that is there is left to its owner.

@@ -22,9 +22,9 @@ pub(super) struct PlanArgs {
     /// Retire owned services that no manifest declares
     #[arg(long)]
     prune: bool,
-    /// Take over services that another project owns
-    #[arg(long)]
-    take_over: bool,
+    /// Take over services whose ownership tag has this value, which is another project's or a former one of this one
+    #[arg(long, value_name = "VALUE", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    take_over: Option<String>,
     /// Retire services with the tag `protected`, retire or replace those that `guardrails.protected` names
     #[arg(long)]
     allow_protected: bool,
@@ -40,16 +40,16 @@ pub(super) struct PlanArgs {
 }
 
 impl PlanArgs {
-    /// The arguments that a saved plan was made with.
-    pub(super) fn of(chosen: &Chosen) -> Self {
-        let Chosen { prune, take_over, allow_protected, max_removals, only, guardrails: _ } = chosen;
-        Self {
+    /// The same as a plan's file records them.
+    pub(super) fn chosen(&self) -> Chosen {
+        let Self { prune, take_over, allow_protected, max_removals, only, base: _ } = self;
+        Chosen {
             prune: *prune,
-            max_removals: max_removals.as_ref().and_then(|text| text.parse().ok()),
-            take_over: *take_over,
+            take_over: take_over.clone(),
             allow_protected: *allow_protected,
-            only: only.iter().map(|name| name.as_str().to_owned()).collect(),
-            base: None,
+            max_removals: max_removals.map(|most| most.to_string()),
+            only: only.iter().map(ServiceName::new).collect(),
+            guardrails: true,
         }
     }
 }
@@ -110,6 +110,19 @@ impl Prepared {
         Self::of(context, args, load(context, environment)?)
     }
 
+    /// Loads and connects to make a saved plan anew: with the options that were given again, for what it touches.
+    pub(super) fn for_saved(
+        context: &Context<'_>,
+        args: &PlanArgs,
+        document: &Document,
+    ) -> Result<Self, Failure> {
+        let only = document.options.only.iter().map(|name| name.as_str().to_owned()).collect();
+        let args = PlanArgs { only, base: None, ..args.clone() };
+        let mut prepared = Self::for_environment(context, &args, Some(&document.environment))?;
+        prepared.options.touched = Some(document.touched());
+        Ok(prepared)
+    }
+
     /// Connects to the environment that was loaded.
     pub(super) fn of(context: &Context<'_>, args: &PlanArgs, loaded: Loaded) -> Result<Self, Failure> {
         // Before Git is asked as well as before anything is sent.
@@ -123,11 +136,12 @@ impl Prepared {
             api: connection.kind(),
             today: context.env.today(),
             prune: args.prune,
-            take_over: args.take_over,
+            take_over: args.take_over.clone(),
             allow_protected: args.allow_protected,
             max_removals: args.max_removals,
             limited: !matches!(loaded.environment.target, Target::Embedded { limits: false, .. }),
             only: args.only.iter().map(ServiceName::new).collect::<BTreeSet<_>>(),
+            touched: None,
             enforce_guardrails: true,
         };
         Ok(Self { loaded, connection, options, commit: OnceCell::new(), three_way })

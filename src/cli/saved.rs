@@ -1,5 +1,4 @@
-//! Saved plans: written, read back, held against the environment, the manifests and the live state. May import
-//! everything.
+//! Saved plans: written, read back, made again and compared with what was approved. May import everything.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -10,14 +9,17 @@ use super::prepare::Prepared;
 use super::{Context, files};
 use crate::error::Failure;
 use crate::manifest;
-use crate::model::{Lookups, Need, ServiceName, Snapshot};
-use crate::plan::{self, Change};
-use crate::plan_file::{self, Document, Moved, NotAPlan};
-use crate::remote::read_snapshot;
+use crate::model::{Lookups, Need, ServiceId, ServiceName, Snapshot};
+use crate::plan::{Change, Plan, PlanError, ProblemKind};
+use crate::plan_file::{self, Chosen, Difference, Document, GivenAgain, Moved, NotAPlan};
+use crate::remote::{complete_snapshot, read_snapshot};
 use crate::report::{human, text};
 
 /// The largest file that is taken for a plan, in bytes.
 const MAX_BYTES: u64 = 512 * 1024 * 1024;
+
+/// What to do about a plan that can't be applied any more.
+const AGAIN: &str = "plan again, and have the new plan reviewed";
 
 /// How every plan file begins.
 const BEGINNING: &str = "{\n  \"format_version\":";
@@ -54,14 +56,13 @@ pub(super) fn read(path: &Path) -> Result<Document, Failure> {
     let text = String::from_utf8(bytes)
         .map_err(|_| Failure::other(format!("`{name}` is not a plan: it is no UTF-8")))?;
     let document = Document::read(&text).map_err(|error| match error {
-        NotAPlan::Changed => Failure::refused(format!("the plan `{name}` can't be applied: {error}"), "")
-            .hint("plan again, and have the new plan reviewed"),
+        NotAPlan::Changed | NotAPlan::Unsound(_) => {
+            Failure::refused(format!("the plan `{name}` can't be applied: {error}"), "").hint(AGAIN)
+        }
         NotAPlan::Form(_) => Failure::other(format!("`{name}` can't be applied: {error}"))
             .hint("`amigops plan --out FILE` saves a plan"),
-        NotAPlan::Version(_) | NotAPlan::Unsound(_) => {
-            Failure::other(format!("the plan `{name}` can't be applied: {error}"))
-                .hint("plan again with this version of amigops")
-        }
+        NotAPlan::Version(_) => Failure::other(format!("the plan `{name}` can't be applied: {error}"))
+            .hint("plan again with this version of amigops"),
     })?;
     match &document.applied_at {
         Some(at) => Err(Failure::refused(format!("the plan `{name}` was applied before, at {at}"), "")
@@ -116,7 +117,8 @@ pub(super) fn is_for(document: &Document, context: &Context<'_>) -> Result<(), F
     let refused = |message: String, hint: &str| Err(Failure::refused(message, "").hint(hint));
     if !document.options.guardrails {
         return refused(
-            "the plan was made to look at: by `drift`, or although rules stand against it".to_owned(),
+            "the plan is a preview and can't be applied: `drift` made it, or a rule stands against it"
+                .to_owned(),
             "`amigops plan --out FILE` makes one to apply",
         );
     }
@@ -127,7 +129,14 @@ pub(super) fn is_for(document: &Document, context: &Context<'_>) -> Result<(), F
             "leave --env out, or plan for the other environment",
         );
     }
-    let project = manifest::load_project(&manifest::find_root(&context.global.directory)?)?;
+    let Ok(root) = manifest::find_root(&context.global.directory) else {
+        let directory = context.global.directory.display();
+        return refused(
+            format!("a saved plan is made again from its manifests, and `{directory}` is in no project"),
+            "-C DIR names the project that the plan was made in, with the manifests that it was made from",
+        );
+    };
+    let project = manifest::load_project(&root)?;
     if !project.environments.contains_key(planned) {
         return refused(
             format!("the plan is for environment `{planned}`, which this project does not have"),
@@ -137,77 +146,144 @@ pub(super) fn is_for(document: &Document, context: &Context<'_>) -> Result<(), F
     Ok(())
 }
 
-/// Whether the plan is for this organization and these manifests.
+/// Checks that the options that loosen a rule are given again. The file records them and can't grant them.
 ///
 /// # Errors
 ///
-/// Refusals that say what is another.
-pub(super) fn belongs(document: &Document, prepared: &Prepared) -> Result<(), Failure> {
-    let refused = |message: String| {
-        Err(Failure::refused(message, "").hint("plan again, and have the new plan reviewed"))
-    };
-    let environment = &prepared.loaded.environment.name;
-    let Connection { organization, server, .. } = &prepared.connection;
-    let api = prepared.connection.kind();
-    if document.api != api || document.organization != *organization || document.server != *server {
-        return refused(format!(
-            "the plan is for {} `{}` at {}; environment `{environment}` is {} `{organization}` at {server} by now",
-            document.api.as_str(),
-            document.organization,
-            document.server,
-            api.as_str(),
-        ));
+/// Refusals that name the options that are missing, or that the plan was made without.
+pub(super) fn has_its_options(document: &Document, path: &Path, given: &Chosen) -> Result<(), Failure> {
+    let GivenAgain { missing, unknown } = GivenAgain::compare(&document.options, given);
+    let listed =
+        |options: &[String]| options.iter().map(|one| format!("`{one}`")).collect::<Vec<_>>().join(", ");
+    if !missing.is_empty() {
+        let message = format!(
+            "the plan was made with {}, and options that loosen a rule must be given again to apply it",
+            listed(&missing)
+        );
+        let again = format!("if that is meant: `amigops apply {} {}`", path.display(), missing.join(" "));
+        return Err(Failure::refused(message, "").hint(again));
     }
-    let manifests = plan_file::of_manifests(&prepared.loaded.desired, &prepared.loaded.project.policy);
-    if document.manifests != manifests {
-        let made = document.commit.as_ref().map(|commit| format!(" (they were at commit {commit})"));
-        return refused(format!(
-            "the manifests or the project's rules have changed since the plan was made{}",
-            made.unwrap_or_default()
-        ));
+    if !unknown.is_empty() {
+        return Err(Failure::refused(format!("the plan was made without {}", listed(&unknown)), "")
+            .hint("leave it out, or make and review a plan with it"));
     }
     Ok(())
 }
 
-/// Reads the live state, and checks that the plan still fits it. Gives what was read.
+/// Whether the plan is for this organization.
 ///
 /// # Errors
 ///
-/// A refusal that shows what has moved, field by field.
-pub(super) async fn fits(document: &Document, prepared: &Prepared) -> Result<Snapshot, Failure> {
-    let lacking = |snapshot: &Snapshot| Lookups {
+/// A refusal that says what is another.
+pub(super) fn belongs(document: &Document, prepared: &Prepared) -> Result<(), Failure> {
+    let environment = &prepared.loaded.environment.name;
+    let Connection { organization, server, .. } = &prepared.connection;
+    let api = prepared.connection.kind();
+    if document.api == api && document.organization == *organization && document.server == *server {
+        return Ok(());
+    }
+    let message = format!(
+        "the plan is for {} `{}` at {}; environment `{environment}` is {} `{organization}` at {server} by now",
+        document.api.as_str(),
+        document.organization,
+        document.server,
+        api.as_str(),
+    );
+    Err(Failure::refused(message, "").hint(AGAIN))
+}
+
+/// Reads the live state and makes the plan again, for what the saved one touches. Returns both.
+///
+/// # Errors
+///
+/// Refusals that show what has moved, field by field, or what keeps the plan from being made.
+pub(super) async fn plan_anew(document: &Document, prepared: &Prepared) -> Result<(Snapshot, Plan), Failure> {
+    let api = prepared.connection.read();
+    let lacking = |snapshot: &Snapshot| lacking(document, snapshot);
+    match prepared.plan(api).await {
+        Ok((snapshot, plan)) => {
+            check_fit(document, prepared, &complete_snapshot(api, snapshot.clone(), lacking).await?)?;
+            Ok((snapshot, plan))
+        }
+        Err(Failure::Plan(error)) => {
+            // Where something has moved, that is the reason.
+            check_fit(document, prepared, &read_snapshot(api, lacking).await?)?;
+            Err(no_more(error).into())
+        }
+        Err(other) => Err(other),
+    }
+}
+
+/// What must be read to compare a live state with a plan's fingerprints.
+fn lacking(document: &Document, snapshot: &Snapshot) -> Lookups {
+    let is_there = |id: &ServiceId| snapshot.services.iter().any(|service| service.id == *id);
+    Lookups {
         agents: Need::Nothing,
         context_graphs: Need::Nothing,
         versions_of_agents: Default::default(),
         versions_of_context_graphs: Default::default(),
         behavior_sets_of: plan_file::behavior_sets_of(&document.fingerprints)
             .into_iter()
-            .filter(|id| !snapshot.behavior_sets.contains_key(id))
+            .filter(|id| !snapshot.behavior_sets.contains_key(id) && is_there(id))
             .collect(),
-    };
-    let (policy, api) = (&prepared.loaded.project.policy, prepared.connection.kind());
-    let moved = |snapshot: &Snapshot| plan_file::moved(&document.fingerprints, snapshot, policy, api);
-    let plan = document.plan();
-    let rests_on_absence =
-        |snapshot: &Snapshot| plan::rests_on_absence(Ok(&plan), snapshot) || !moved(snapshot).is_empty();
-    let snapshot = read_snapshot(prepared.connection.read(), lacking, rests_on_absence).await?;
-    let moved = moved(&snapshot);
-    if moved.is_empty() {
-        return Ok(snapshot);
     }
-    let message = format!(
-        "the plan no longer fits: what it touches has moved since it was made, at {}",
-        document.created_at
-    );
-    Err(Failure::refused(message, human::moved(&by_service(moved)))
-        .hint("plan again, and have the new plan reviewed")
-        .hint("a plan that was applied before, in whole or in part, does not fit any more: what is left is a new plan"))
 }
 
-fn by_service(moved: Vec<Moved>) -> BTreeMap<ServiceName, Vec<Change>> {
+/// Checks that what the plan touches is as it was when the plan was made.
+fn check_fit(document: &Document, prepared: &Prepared, snapshot: &Snapshot) -> Result<(), Failure> {
+    let policy = &prepared.loaded.project.policy;
+    let moved = plan_file::moved(&document.fingerprints, snapshot, policy, prepared.connection.kind());
+    if moved.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "the saved plan is stale: its services changed since it was made, at {}",
+        document.created_at
+    );
+    let moved =
+        moved.into_iter().map(|Moved { service, what, seen, now }| (service, Change::new(what, seen, now)));
+    Err(Failure::refused(message, human::moved(&by_service(moved))).hint(AGAIN).hint(
+        "a plan that was applied before, in whole or in part, is stale: what is left to do is a new plan",
+    ))
+}
+
+/// Makes a refusal of whatever keeps a saved plan from being made again.
+fn no_more(mut error: PlanError) -> PlanError {
+    for problem in &mut error.problems {
+        problem.kind = ProblemKind::Refused;
+    }
+    error
+}
+
+/// Checks that the plan made again is the one that was approved.
+///
+/// # Errors
+///
+/// A refusal that shows each value that differs, on both sides.
+pub(super) fn is_same(document: &Document, anew: &Document) -> Result<(), Failure> {
+    let differences = plan_file::differences(document, anew);
+    if differences.is_empty() {
+        return Ok(());
+    }
+    let made = document.commit.as_ref().map(|commit| format!(" from commit {commit}")).unwrap_or_default();
+    let message = format!(
+        "the saved plan is stale or was edited: made again from the manifests and the live state, it is a different \
+         plan than the one that was made at {}{made}",
+        document.created_at
+    );
+    let changes = differences.into_iter().map(|Difference { service, what, approved, anew }| {
+        let service = service.unwrap_or_else(|| ServiceName::new("the plan as a whole"));
+        (service, Change::new(what, approved, anew))
+    });
+    Err(Failure::refused(message, human::moved(&by_service(changes)))
+        .hint("each line shows what was approved, and what would be done now")
+        .hint(AGAIN))
+}
+
+fn by_service(changes: impl Iterator<Item = (ServiceName, Change)>) -> BTreeMap<ServiceName, Vec<Change>> {
     let mut services: BTreeMap<ServiceName, Vec<Change>> = BTreeMap::new();
-    for Moved { service, what, seen, now } in moved {
-        services.entry(service).or_default().push(Change::new(what, seen, now));
+    for (service, change) in changes {
+        services.entry(service).or_default().push(change);
     }
     services
 }

@@ -212,6 +212,7 @@ fn ownership(sink: &mut Sink, fields: Fields<'_>) -> Ownership {
     let default = Ownership::default();
     let Some(node) = fields.get(sink, "ownership") else { return default };
     let Some(fields) = Fields::open(sink, node, &OWNERSHIP) else { return default };
+    let is_written = fields.raw("value").is_some();
     let mut part = |name: &str, otherwise: String| {
         let Some(node) = fields.get(sink, name) else { return otherwise };
         let Some(text) = decode::name(sink, node, "the ownership tag") else { return otherwise };
@@ -223,7 +224,7 @@ fn ownership(sink: &mut Sink, fields: Fields<'_>) -> Ownership {
         }
         text.to_owned()
     };
-    Ownership { tag: part("tag", default.tag), value: part("value", default.value) }
+    Ownership { tag: part("tag", default.tag), value: part("value", default.value), is_written }
 }
 
 fn unmanaged(sink: &mut Sink, fields: Fields<'_>) -> VersionSetPatterns {

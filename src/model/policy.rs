@@ -20,11 +20,14 @@ pub struct Ownership {
     pub tag: String,
     /// The project's value.
     pub value: String,
+    /// Whether the project wrote the value. All projects that did not share the default one, so that each of them
+    /// seems to own the services of all.
+    pub is_written: bool,
 }
 
 impl Default for Ownership {
     fn default() -> Self {
-        Self { tag: "managed_by".to_owned(), value: "amigops".to_owned() }
+        Self { tag: "managed_by".to_owned(), value: "amigops".to_owned(), is_written: false }
     }
 }
 

@@ -165,13 +165,13 @@ pub(super) fn draft<'a>(
         let first = draft.strays.entry(&stray.name).or_insert(&stray.id);
         *first = (*first).min(&stray.id);
     }
-    let chosen = |name: &ServiceName| options.only.is_empty() || options.only.contains(name);
-    for embodiment in identity.embodiments.iter().filter(|embodiment| chosen(&embodiment.wanted.name)) {
+    for embodiment in identity.embodiments.iter().filter(|embodiment| options.plans(&embodiment.wanted.name))
+    {
         if guardrails::may_touch(&mut draft, embodiment) {
             services::steps(&mut draft, embodiment);
         }
     }
-    for (wanted, leftover) in identity.abandoned.iter().filter(|(wanted, _)| chosen(&wanted.name)) {
+    for (wanted, leftover) in identity.abandoned.iter().filter(|(wanted, _)| options.plans(&wanted.name)) {
         replacement::discard(&mut draft, wanted, leftover);
     }
     (draft, identity.embodiments)
@@ -200,9 +200,9 @@ pub fn plan(
     guardrails::check(&mut draft, desired);
     order::connect(&mut draft, desired);
     names_fit(&mut draft);
-    // With --only, what is wrong with other manifests is left for another day.
-    let chosen = |service: &ServiceName| options.only.is_empty() || options.only.contains(service);
-    draft.problems.retain(|problem| problem.service.as_ref().is_none_or(chosen));
+    // What is wrong with services that aren't planned is left for another plan; orphans are no manifest's.
+    let planned = |name: &ServiceName| options.plans(name) || options.prunes(name);
+    draft.problems.retain(|problem| problem.service.as_ref().is_none_or(planned));
     guardrails::release(&mut draft);
     if !draft.problems.is_empty() {
         let mut problems = draft.problems;
@@ -314,9 +314,9 @@ fn leftovers(draft: &mut Draft<'_>, desired: &Desired, embodiments: &[Embodiment
     for service in rest {
         let entry = (service.name.clone(), service.id.clone());
         match (draft.policy.ownership.owns(&service.tags), service.active) {
-            (true, true) if draft.options.prune && draft.options.only.is_empty() => {
-                orphans::retire(draft, service)
-            }
+            (true, true) if draft.options.prunes(&service.name) => orphans::retire(draft, service),
+            // It would be retired by a plan of its own.
+            (true, true) if draft.options.prune && draft.options.only.is_empty() => {}
             (true, true) => kept.orphans.push(entry),
             // Ours and inactive: it has been retired before.
             (true, false) => {}

@@ -19,16 +19,28 @@ pub(super) fn may_touch(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>) -> b
         return false;
     }
     let Some(owner) = draft.policy.ownership.other_owner(&live.tags) else { return true };
-    if draft.options.take_over {
+    if draft.options.take_over.as_deref() == Some(owner) {
         return true;
     }
     let message = format!(
         "`{}` ({}) belongs to another project: its tag `{}` says `{owner}`",
         live.name, live.id, draft.policy.ownership.tag
     );
-    draft.problem(ProblemKind::Refused, embodiment, message, &["use --take-over to make it this project's"]);
+    let help = format!("use `--take-over {}` to make it this project's", quoted(owner));
+    draft.problem(ProblemKind::Refused, embodiment, message, &[&help]);
     // Where the plan is only looked at, what differs is shown as for any other service.
     !draft.options.enforce_guardrails
+}
+
+/// Returns an owner as it is typed on a command line: in quotes where it is more than one word. One that could end
+/// the quotes is not repeated: whoever can write tags must not write commands.
+fn quoted(owner: &str) -> String {
+    let is_word = owner.chars().all(|c| c.is_alphanumeric() || c == '_');
+    match owner {
+        word if is_word => word.to_owned(),
+        words if words.contains(['\'', '\\']) || words.contains(char::is_control) => "VALUE".to_owned(),
+        words => format!("'{words}'"),
+    }
 }
 
 /// Where the plan is only looked at, refusals stop nothing: they become findings.
@@ -65,7 +77,10 @@ pub(super) fn check(draft: &mut Draft<'_>, desired: &Desired) {
             help: vec!["an empty project is taken for a mistake, never for \"remove everything\"".to_owned()],
         });
     }
-    draft.problems.extend(not_declared(draft.options, desired));
+    if draft.options.touched.is_none() {
+        draft.problems.extend(not_declared(draft.options, desired));
+    }
+    check_prune(draft);
     missing_dependencies(draft, desired);
     if !draft.options.allow_protected {
         protected(draft);
@@ -100,6 +115,30 @@ fn missing_dependencies(draft: &mut Draft<'_>, desired: &Desired) {
             }
         }
     }
+}
+
+/// Refuses to prune where the project wrote no ownership value: it would retire the services of every other
+/// project that wrote none.
+fn check_prune(draft: &mut Draft<'_>) {
+    let ownership = &draft.policy.ownership;
+    let retires = draft.services.iter().any(|service| service.kind == ServiceKind::Retire);
+    // A plan that is only looked at is told of it where it retires something.
+    if !draft.options.prune || ownership.is_written || !(draft.options.enforce_guardrails || retires) {
+        return;
+    }
+    let (tag, value) = (&ownership.tag, &ownership.value);
+    let message = format!(
+        "`--prune` needs `ownership.value` in amigops.yaml: without it, this project and every other one that \
+         writes none own the services tagged `{tag}: {value}`"
+    );
+    let help = vec![
+        format!(
+            "write a value that no other project of the organization has, such as `ownership: {{tag: {tag}, \
+             value: acme_agents}}`"
+        ),
+        format!("then move this project's services to it once, with `amigops apply --take-over {value}`"),
+    ];
+    draft.problems.push(Problem { kind: ProblemKind::Refused, service: None, place: None, message, help });
 }
 
 fn protected(draft: &mut Draft<'_>) {

@@ -50,7 +50,7 @@ pub use conflicts::{conflicts, conflicts_of, worst};
 pub use diff::differences;
 pub use looks::Looks;
 pub use lookups::lookups;
-pub use names::is_leftover;
+pub use names::{is_leftover, without_date_and_id};
 pub use replacement::abandonment;
 pub use types::{
     Action, Base, Cause, Change, Estimate, Finding, LastChange, Options, Origin, Plan, PlanError, Problem,

@@ -88,6 +88,14 @@ fn suffix<'a>(name: &'a str, id: &str) -> Option<(&'a str, Vec<&'a str>)> {
     (short.len() >= SHORT.min(id.len()) && id.starts_with(short)).then_some((base, words))
 }
 
+/// Returns a name that the tool gave without its date and id: `Coach (replaced 2026-11-22 4d1a9e)` becomes
+/// `Coach (replaced)`. Other names come back as they are.
+pub fn without_date_and_id(name: &ServiceName) -> ServiceName {
+    let base = base(name);
+    let given = name.as_str().get(base.len()..).and_then(|rest| rest.strip_prefix(" (")?.split(' ').next());
+    given.map_or_else(|| name.clone(), |word| ServiceName::new(format!("{base} ({word})")))
+}
+
 /// A name without what the tool may have put behind it, so that repeated replacements don't pile up.
 pub(super) fn base(name: &ServiceName) -> &str {
     let text = name.as_str();
@@ -112,4 +120,23 @@ fn unique(
         .map(|short| ServiceName::new(name(short)))
         .find(|candidate| !taken(candidate))
         .unwrap_or_else(|| ServiceName::new(name(id)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ServiceId, ServiceName, abandoned, passing, replaced, without_date_and_id};
+
+    #[test]
+    fn names_that_the_tool_gives_are_the_same_on_another_day() {
+        let (name, id) = (ServiceName::new("Coach (night)"), ServiceId::new("4d1a9e0000000000000077e0"));
+        let free = |_: &ServiceName| false;
+        let given = replaced(&name, "2026-11-22", &id, &free);
+        assert_eq!(without_date_and_id(&given).as_str(), "Coach (night) (replaced)");
+        let given = abandoned(&name, "2026-11-23", &id, &|name| name.as_str().ends_with(" 4d1a9e)"));
+        assert_eq!(without_date_and_id(&given).as_str(), "Coach (night) (abandoned)");
+        assert_eq!(without_date_and_id(&passing(&name, &id, &free)).as_str(), "Coach (night) (renaming)");
+        for own in ["Coach", "Coach (night)", "Coach (replaced 2026-11-22 soon)", "(replaced)"] {
+            assert_eq!(without_date_and_id(&ServiceName::new(own)).as_str(), own);
+        }
+    }
 }

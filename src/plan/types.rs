@@ -21,18 +21,37 @@ pub struct Options {
     pub today: String,
     /// Retire owned services that no manifest declares.
     pub prune: bool,
-    /// Take services over that another project owns.
-    pub take_over: bool,
+    /// Take over the services whose ownership tag has this value, and no other project's.
+    pub take_over: Option<String>,
     /// Replace or remove services that the guardrails protect.
     pub allow_protected: bool,
     /// How much may be removed, instead of what the project's rule says.
     pub max_removals: Option<MaxRemovals>,
     /// Plan these services only; empty means all.
     pub only: BTreeSet<ServiceName>,
+    /// Plan these services and retire these orphans only, and leave the rest to another plan: what a saved plan
+    /// touches, when it is made again. None means all.
+    pub touched: Option<BTreeSet<ServiceName>>,
     /// Whether the API limits requests: the embedded sandbox need not.
     pub limited: bool,
     /// Whether rules stand against the plan; where it is only looked at, what they would refuse is a finding.
     pub enforce_guardrails: bool,
+}
+
+impl Options {
+    /// Whether a declared service is planned.
+    pub(super) fn plans(&self, name: &ServiceName) -> bool {
+        (self.only.is_empty() || self.only.contains(name)) && self.touches(name)
+    }
+
+    /// Whether an orphan with this name is retired.
+    pub(super) fn prunes(&self, name: &ServiceName) -> bool {
+        self.prune && self.only.is_empty() && self.touches(name)
+    }
+
+    fn touches(&self, name: &ServiceName) -> bool {
+        self.touched.as_ref().is_none_or(|touched| touched.contains(name))
+    }
 }
 
 /// A step's number in its plan, from 1, in an order in which the steps could run one by one.
@@ -350,6 +369,8 @@ pub struct Base {
     pub reference: String,
     /// The commit that was read: the last one that both branches share, if that is known.
     pub commit: String,
+    /// The newest commit of the branch that it was compared with, where this one is behind it.
+    pub upstream: Option<String>,
 }
 
 /// Where a plan is from and what it is for.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::model::{Desired, Policy};
+use crate::model::DesiredService;
 
 /// SHA-256 of a value's JSON, in hexadecimal digits. Keys of objects are in order, so that equal values have
 /// equal fingerprints.
@@ -19,10 +19,9 @@ pub(super) fn of(value: &Value) -> String {
     text
 }
 
-/// The fingerprint of what the manifests want of an environment and of the project's rules: places in files,
-/// comments and layout don't count.
-pub fn of_manifests(desired: &Desired, policy: &Policy) -> String {
-    of(&serde_json::json!({ "desired": value(desired), "policy": value(policy) }))
+/// The fingerprint of what a manifest says of its service: places in files, comments and layout don't count.
+pub(super) fn of_manifest(service: &DesiredService) -> String {
+    of(&value(service))
 }
 
 /// A value as JSON. Nothing of ours has maps whose keys aren't texts, which alone could fail.

@@ -41,8 +41,8 @@ pub struct Document {
     pub base: Option<Base>,
     /// SHA-256 of the rest of the document but for the times.
     pub fingerprint: String,
-    /// SHA-256 of what the manifests and the project's rules say.
-    pub manifests: String,
+    /// SHA-256 of the manifest of each service that the steps are about, by name.
+    pub manifests: BTreeMap<ServiceName, String>,
     /// What was chosen when the plan was made.
     pub options: Chosen,
     /// How much is done.
@@ -76,15 +76,15 @@ pub struct Document {
 pub struct Chosen {
     /// Whether orphans are retired.
     pub prune: bool,
-    /// Whether services of other projects are taken over.
-    pub take_over: bool,
+    /// The owner whose services are taken over; none where no other project's are.
+    pub take_over: Option<String>,
     /// Whether protected services may go.
     pub allow_protected: bool,
     /// The most removals, where another number than the project's was asked for: `3`, `10%`.
     pub max_removals: Option<String>,
     /// The services that were planned; empty means all.
     pub only: BTreeSet<ServiceName>,
-    /// Whether the project's rules were kept. One that was made to look at keeps none, and can't be applied.
+    /// Whether the project's rules were kept. A preview keeps none, and can't be applied.
     pub guardrails: bool,
 }
 
@@ -233,10 +233,10 @@ impl Document {
             commit,
             base,
             fingerprint: String::new(),
-            manifests: digest::of_manifests(desired, policy),
+            manifests: manifests(steps, desired),
             options: Chosen {
                 prune: options.prune,
-                take_over: options.take_over,
+                take_over: options.take_over.clone(),
                 allow_protected: options.allow_protected,
                 max_removals: options.max_removals.map(|most| most.to_string()),
                 only: options.only.clone(),
@@ -254,7 +254,7 @@ impl Document {
             fingerprints: touched::fingerprints(steps, desired, snapshot, policy, api),
             applied_at: None,
         };
-        document.fingerprint = fingerprint(digest::value(&document));
+        document.fingerprint = fingerprint_of(digest::value(&document));
         document
     }
 
@@ -272,7 +272,7 @@ impl Document {
             _ => return Err(NotAPlan::Form("it has no `format_version`".to_owned())),
         }
         let document = Self::deserialize(&value).map_err(|error| NotAPlan::Form(error.to_string()))?;
-        if fingerprint(value) != document.fingerprint {
+        if fingerprint_of(value) != document.fingerprint {
             return Err(NotAPlan::Changed);
         }
         match verify::structure(&document.plan()).into_iter().next() {
@@ -300,6 +300,12 @@ impl Document {
         }
     }
 
+    /// The names of the services that the steps are about: a service's own name, or the one that it has live where no
+    /// manifest declares it.
+    pub fn touched(&self) -> BTreeSet<ServiceName> {
+        self.steps.iter().map(|step| step.service.clone()).collect()
+    }
+
     /// Where the plan is from.
     pub fn origin(&self) -> Origin {
         Origin {
@@ -314,8 +320,10 @@ impl Document {
     }
 }
 
-/// The fingerprint of a document: of everything but itself, the times and who changed services last, unknown members included.
-fn fingerprint(mut document: Value) -> String {
+/// Returns the fingerprint of a document: SHA-256 of everything but itself, the times and who changed services last;
+/// unknown members count. It has no key: whoever edits a document can compute it again, so that it finds damaged
+/// files and tells plans apart, and proves nothing.
+pub fn fingerprint_of(mut document: Value) -> String {
     if let Value::Object(members) = &mut document {
         for name in ["fingerprint", "created_at", "applied_at"] {
             members.remove(name);
@@ -326,6 +334,13 @@ fn fingerprint(mut document: Value) -> String {
         }
     }
     digest::of(&document)
+}
+
+/// The fingerprints of the manifests of the services that steps are about. An orphan has none.
+fn manifests(steps: &[Step], desired: &Desired) -> BTreeMap<ServiceName, String> {
+    let names: BTreeSet<&ServiceName> = steps.iter().map(|step| &step.service).collect();
+    let declared = names.into_iter().filter_map(|name| desired.services.get(name));
+    declared.map(|service| (service.name.clone(), digest::of_manifest(service))).collect()
 }
 
 fn named(list: &[(ServiceName, ServiceId)]) -> Vec<Named> {

@@ -23,7 +23,7 @@ fn origin(api: Api) -> Origin {
     }
 }
 
-fn document(
+pub(super) fn document(
     desired: &Desired,
     snapshot: &Snapshot,
     options: &Options,
@@ -34,7 +34,7 @@ fn document(
     Some((plan, document))
 }
 
-fn text(document: &Document) -> String {
+pub(super) fn text(document: &Document) -> String {
     serde_json::to_string_pretty(document).expect("a document is JSON")
 }
 
@@ -72,7 +72,7 @@ fn what_a_plan_does_not_touch_may_move() {
     let mut there = live("x", "X", "A1");
     there.version_sets.insert("dev".into(), live_set(1, 1));
     let (desired, state) = (desired([changed]), snapshot([there, live("y", "Y", "A1")]));
-    let (_, document) = document(&desired, &state, &options(), &Policy::default()).expect("a plan");
+    let (_, document) = document(&desired, &state, &options(), &own_policy()).expect("a plan");
     let table: [(&str, Interference, &[&str]); 14] = [
         ("a touched field", |x| x.description = "Other".to_owned(), &["description"]),
         ("only blanks", |x| x.description.push('\n'), &[]),
@@ -111,22 +111,22 @@ fn what_a_plan_does_not_touch_may_move() {
     for (what, change, expected) in table {
         let mut now = state.clone();
         change(&mut now.services[0]);
-        let found = moved(&document.fingerprints, &now, &Policy::default(), Api::Classic);
+        let found = moved(&document.fingerprints, &now, &own_policy(), Api::Classic);
         let paths: Vec<&str> = found.iter().map(|one| one.what.as_str()).collect();
         assert_eq!(paths, expected, "{what}");
     }
     let mut others = state;
     others.services[1].description = "Other".to_owned();
     others.services.push(live("n", "New", "A1"));
-    assert_eq!(moved(&document.fingerprints, &others, &Policy::default(), Api::Classic), vec![]);
+    assert_eq!(moved(&document.fingerprints, &others, &own_policy(), Api::Classic), vec![]);
     others.services.remove(0);
-    let gone = moved(&document.fingerprints, &others, &Policy::default(), Api::Classic);
+    let gone = moved(&document.fingerprints, &others, &own_policy(), Api::Classic);
     assert_eq!(
         (gone.len(), gone[0].what.as_str(), &gone[0].now),
         (2, "the service: it is gone", &Value::Null)
     );
     others.services.push(live("again", "X", "A1"));
-    let gone = moved(&document.fingerprints, &others, &Policy::default(), Api::Classic);
+    let gone = moved(&document.fingerprints, &others, &own_policy(), Api::Classic);
     assert_eq!(gone[0].now, json!("again"));
 }
 
@@ -137,9 +137,9 @@ fn names_and_whole_services_are_touched_where_they_matter() {
         (desired([wanted("X", "A2"), wanted("N", "A1")]), snapshot([live("x", "X", "A1")]));
     let mut state = state;
     state.behavior_sets.insert("x".into(), Vec::new());
-    let (_, document) = document(&desired, &state, &options(), &Policy::default()).expect("a plan");
+    let (_, document) = document(&desired, &state, &options(), &own_policy()).expect("a plan");
     let whats = |now: &Snapshot| -> Vec<String> {
-        let found = moved(&document.fingerprints, now, &Policy::default(), Api::Classic);
+        let found = moved(&document.fingerprints, now, &own_policy(), Api::Classic);
         found.into_iter().map(|one| one.what).collect()
     };
     let with = |service: LiveService| {
@@ -189,11 +189,11 @@ fn what_goes_out_of_use_is_touched_as_a_whole_and_the_rest_in_part() {
     let desired = desired([off, in_place, new]);
     let state = snapshot([live("x", "X", "A1"), live("y", "Y", "A1"), live("z", "Z", "A1")]);
     let options = Options { prune: true, ..options() };
-    let (_, document) = document(&desired, &state, &options, &Policy::default()).expect("a plan");
+    let (_, document) = document(&desired, &state, &options, &own_policy()).expect("a plan");
     let whats = |change: &dyn Fn(&mut Vec<LiveService>)| -> Vec<String> {
         let mut now = state.clone();
         change(&mut now.services);
-        let found = moved(&document.fingerprints, &now, &Policy::default(), Api::Classic);
+        let found = moved(&document.fingerprints, &now, &own_policy(), Api::Classic);
         found.into_iter().map(|one| format!("{}: {}", one.service, one.what)).collect()
     };
     let tag = |service: &mut LiveService| {
@@ -218,7 +218,7 @@ fn what_goes_out_of_use_is_touched_as_a_whole_and_the_rest_in_part() {
 #[test]
 fn only_whole_documents_are_read() {
     let (desired, state) = (desired([wanted("N", "A1")]), snapshot([]));
-    let (_, document) = document(&desired, &state, &options(), &Policy::default()).expect("a plan");
+    let (_, document) = document(&desired, &state, &options(), &own_policy()).expect("a plan");
     let whole = text(&document);
     let edited = |from: &str, to: &str| {
         assert!(whole.contains(from), "{from}");
@@ -243,27 +243,28 @@ fn only_whole_documents_are_read() {
 }
 
 #[test]
-fn the_fingerprint_of_manifests_is_of_what_they_want() {
-    let policy = Policy::default();
-    let one = desired([wanted("X", "A1")]);
-    let mut moved = one.clone();
-    moved.services.values_mut().for_each(|service| service.place.line = 99);
-    assert_eq!(of_manifests(&one, &policy), of_manifests(&moved, &policy));
-    let changes: [fn(&mut DesiredService); 5] = [
-        |x| x.description = None,
+fn a_plan_is_bound_to_the_manifests_of_what_it_touches() {
+    let of = |desired: &Desired| {
+        let state = snapshot([live("y", "Y", "A1")]);
+        let (_, document) = document(desired, &state, &options(), &own_policy()).expect("a plan");
+        document.manifests
+    };
+    let one = desired([wanted("X", "A1"), wanted("Y", "A1")]);
+    assert_eq!(of(&one).keys().map(ServiceName::as_str).collect::<Vec<_>>(), ["X"]);
+    let changed = |name: &str, change: fn(&mut DesiredService)| {
+        let mut other = one.clone();
+        change(other.services.get_mut(&ServiceName::new(name)).expect("a service"));
+        of(&other)
+    };
+    assert_eq!(changed("X", |x| x.place.line = 99), of(&one));
+    assert_eq!(changed("Y", |y| y.lifecycle.retire = Retire::Keep), of(&one), "it is not touched");
+    let changes: [fn(&mut DesiredService); 4] = [
+        |x| x.description = Some("Other".to_owned()),
         |x| x.lifecycle.prevent_removal = true,
         |x| x.lifecycle.retire = Retire::Keep,
-        |x| x.depends_on = ["Y".into()].into(),
         |x| x.smoke.push(SmokeTest { version_set: "release".into(), say: None, expect: None }),
     ];
     for change in changes {
-        let mut other = one.clone();
-        other.services.values_mut().for_each(change);
-        assert_ne!(of_manifests(&one, &policy), of_manifests(&other, &policy));
+        assert_ne!(changed("X", change), of(&one));
     }
-    let stricter = Policy {
-        guardrails: Guardrails { max_removals: Some(MaxRemovals::Count(1)), ..Guardrails::default() },
-        ..Policy::default()
-    };
-    assert_ne!(of_manifests(&one, &policy), of_manifests(&one, &stricter));
 }

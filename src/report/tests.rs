@@ -112,15 +112,15 @@ fn everything_as_json() {
     }
     insta::assert_snapshot!(lines, @r##"
     api: "classic"
-    base: {"commit":"f00dfeedf00dfeedf00dfeedf00dfeedf00dfeed","reference":"origin/main"}
+    base: {"commit":"f00dfeedf00dfeedf00dfeedf00dfeedf00dfeed","reference":"origin/main","upstream":null}
     commit: "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567"
     counts: {"active":8,"declared":7,"inactive":1}
     created_at: "2026-11-22T10:00:00Z"
     diagnostics:
       {"message":"`Old Name` may be held by others; nothing is lost","service":"New Name"}
     environment: "production"
-    estimate: {"bound_by":null,"by_endpoint":{"create_service":2,"delete_version_set":1,"list_behavior_sets":1,"list_services":12,"update_behavior_set":1,"update_service":11,"write_version_set":3},"requests":31,"seconds":5}
-    fingerprint: "e392148df1f9c9117125d86334dfd4fcfd9b9de96efe78178a0e2fbae67a3c2b"
+    estimate: {"bound_by":null,"by_endpoint":{"create_service":2,"delete_version_set":1,"list_behavior_sets":1,"list_services":1,"update_behavior_set":1,"update_service":11,"write_version_set":3},"requests":20,"seconds":3}
+    fingerprint: "59ae522a64db5a10bf0f78d9985f67b5d42c743e593f8595ba17927430f31de4"
     fingerprints:
       {"name":"Health Coach","of":{"service":"4d1a000000000000000077e0"},"seen":{}}
       {"name":"Half Done","of":{"service":"h1"},"seen":{}}
@@ -144,8 +144,8 @@ fn everything_as_json() {
       {"name":"h1","of":{"behavior_sets":"h1"},"seen":{"behavior_sets":[]}}
     format_version: 1
     ids: {"Adaptive Support":"s2","Foreign":"s5","Half Done":"h1","Health Coach":"4d1a000000000000000077e0","New Name":"s3","Switched Off":"s7"}
-    manifests: "5bcc8384a61d5c2b1b72936d3d084b90911231e3f79cd20ac00b94c4cb0795fe"
-    options: {"allow_protected":false,"guardrails":true,"max_removals":null,"only":[],"prune":false,"take_over":false}
+    manifests: {}
+    options: {"allow_protected":false,"guardrails":true,"max_removals":null,"only":[],"prune":false,"take_over":null}
     organization: "acme"
     orphans:
       {"id":"o1","name":"Lost"}

@@ -59,7 +59,7 @@ struct Ownership {
     )]
     tag: Option<String>,
     /// The tag's value: letters, digits, underscores and spaces. Another one for each project of an
-    /// organization.
+    /// organization; `--prune` is refused where none is written.
     #[schemars(regex(pattern = TAG), extend("default" = "amigops"))]
     value: Option<String>,
 }

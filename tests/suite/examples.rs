@@ -50,10 +50,11 @@ fn options(prune: bool) -> Options {
         api: Api::Classic,
         today: "2026-11-22".to_owned(),
         prune,
-        take_over: false,
+        take_over: None,
         allow_protected: false,
         max_removals: None,
         only: BTreeSet::new(),
+        touched: None,
         limited: false,
         enforce_guardrails: true,
     }

@@ -358,7 +358,7 @@ on_both_apis! {
         let plan = run(&["plan", "-C", "project"]).expect(0);
         assert!(plan.stdout.contains(&format!("{count} to change")), "{}", plan.stdout);
         run(&["apply", "--auto-approve", "-C", "project"]).expect(0);
-        run(&["plan", "--detailed-exitcode", "-C", "project"]).expect(0);
+        run(&["plan", "--prune", "--detailed-exitcode", "-C", "project"]).expect(0);
         run(&["init", "--from-env", "project"]).expect(1);
     }
 }
@@ -372,10 +372,21 @@ fn a_new_project_works_at_once() {
         finish(command)
     };
     let made = run(&["init", "new"]).expect(0);
+    let value = |directory: &str| {
+        let text = std::fs::read_to_string(home.path().join(directory).join("amigops.yaml")).unwrap();
+        let value = text.split("value: \"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+        assert!(value.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'), "{value}");
+        value
+    };
+    assert!(value("new").starts_with("new_"), "{}", value("new"));
+    run(&["init", "other/new"]).expect(0);
+    assert_ne!(value("new"), value("other/new"), "two projects with one name have two values");
+    run(&["init", "--", "-- !"]).expect(0);
+    assert!(value("-- !").starts_with("agents_"), "{}", value("-- !"));
     assert!(made.stdout.contains("amigops plan -C new\n  amigops apply -C new"), "{}", made.stdout);
     run(&["validate", "-C", "new"]).expect(0);
     run(&["apply", "--auto-approve", "-C", "new"]).expect(0);
-    run(&["plan", "--detailed-exitcode", "-C", "new"]).expect(0);
+    run(&["plan", "--prune", "--detailed-exitcode", "-C", "new"]).expect(0);
     assert_eq!(std::fs::read_to_string(home.path().join("new/.gitignore")).unwrap(), ".amigops/\n");
     let run = run(&["init", "new"]).expect(1);
     assert!(run.stderr.contains("amigops.yaml, sandbox-seed.yaml"), "{}", run.stderr);

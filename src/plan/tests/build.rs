@@ -10,13 +10,19 @@ pub(crate) fn options() -> Options {
         api: Api::Classic,
         today: "2026-11-22".to_owned(),
         prune: false,
-        take_over: false,
+        take_over: None,
         allow_protected: false,
         max_removals: None,
         only: BTreeSet::new(),
+        touched: None,
         limited: true,
         enforce_guardrails: true,
     }
+}
+
+/// The rules of a project that wrote its ownership value, which is the default one.
+pub(crate) fn own_policy() -> Policy {
+    Policy { ownership: Ownership { is_written: true, ..Ownership::default() }, ..Policy::default() }
 }
 
 pub(crate) fn pin(number: u32) -> Pin {
@@ -104,12 +110,12 @@ pub(crate) fn snapshot(services: impl IntoIterator<Item = LiveService>) -> Snaps
 }
 
 pub(crate) fn try_plan(desired: &Desired, snapshot: &Snapshot, options: &Options) -> Result<Plan, PlanError> {
-    plan::plan(desired, snapshot, &Policy::default(), options)
+    plan::plan(desired, snapshot, &own_policy(), options)
 }
 
 /// Plans, has the plan judged, and checks that planning again after it gives nothing.
 pub(crate) fn plan_and_judge(desired: &Desired, snapshot: &Snapshot, options: &Options) -> Plan {
-    let policy = Policy::default();
+    let policy = own_policy();
     let plan = plan::plan(desired, snapshot, &policy, options).expect("a plan can be made");
     let violations = verify::verify(desired, snapshot, &policy, options, &plan);
     assert!(violations.is_empty(), "the verifier refuses: {violations:#?}\n{}", steps(&plan));

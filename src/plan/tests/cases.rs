@@ -74,7 +74,7 @@ fn unmanaged_sets_and_release_are_never_deleted() {
     }
     let policy = Policy {
         unmanaged_version_sets: VersionSetPatterns::new(&["personal-*".to_owned()]).expect("a pattern"),
-        ..Policy::default()
+        ..own_policy()
     };
     let plan = crate::plan::plan(&desired([coach]), &snapshot([there]), &policy, &options()).expect("a plan");
     assert!(plan.is_empty(), "{}", steps(&plan));
@@ -97,7 +97,8 @@ fn a_service_of_another_project_is_refused_unless_taken_over() {
     let error = try_plan(&desired, &snapshot, &options()).expect_err("refused");
     assert!(error.is_refusal());
     assert_snapshot!(error.problems[0].message, @"`Coach` (1) belongs to another project: its tag `managed_by` says `sisters`");
-    let plan = plan_and_judge(&desired, &snapshot, &Options { take_over: true, ..options() });
+    let plan =
+        plan_and_judge(&desired, &snapshot, &Options { take_over: Some("sisters".to_owned()), ..options() });
     assert_snapshot!(steps(&plan), @"1 update 1 tags=managed_by");
 }
 
@@ -136,8 +137,7 @@ fn only_is_not_held_up_by_other_manifests() {
     coach.depends_on = ["Other".into()].into();
     let services = [coach, wanted("Other", "Nobody")];
     let only = Options { only: ["Coach".into()].into(), ..options() };
-    let plan =
-        crate::plan::plan(&desired(services), &snapshot([]), &Policy::default(), &only).expect("a plan");
+    let plan = crate::plan::plan(&desired(services), &snapshot([]), &own_policy(), &only).expect("a plan");
     assert_snapshot!(steps(&plan), @"1 create Coach active=true agent=a1");
     assert_snapshot!(plan.findings[0].message, @"it depends on `Other`, which does not exist yet and which --only leaves out");
 }
@@ -255,7 +255,7 @@ fn guardrails_refuse_by_name_tag_and_number() {
             protected: ["Coach".into()].into(),
             ..Guardrails::default()
         },
-        ..Policy::default()
+        ..own_policy()
     };
     let prune = Options { prune: true, ..options() };
     let error = crate::plan::plan(&desired, &snapshot, &policy, &prune).expect_err("refused");
@@ -334,7 +334,7 @@ fn lookups_ask_only_for_what_names_and_changed_pins_need() {
         context_graphs: Catalog::default(),
         ..snapshot([live("1", "Coach", "A1")])
     };
-    let policy = Policy::default();
+    let policy = own_policy();
     assert!(lookups(&desired([coach.clone()]), &none, &policy, &options()).is_nothing());
     coach.version_sets = sets(&[("release", 3, 0)]);
     let asked = lookups(&desired([coach.clone()]), &none, &policy, &options());

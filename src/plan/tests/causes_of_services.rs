@@ -245,7 +245,8 @@ fn a_field_that_the_base_ignored_or_another_project_owned_is_a_change_here() {
         Policy { ownership: Ownership { value: "former".to_owned(), ..Ownership::default() }, ..policy() };
     let mut owned = live("s1", "Desk", "A1");
     owned.tags.insert("managed_by".to_owned(), Some("former".to_owned()));
-    let (snapshot, options) = (snapshot([owned]), Options { take_over: true, ..options() });
+    let (snapshot, options) =
+        (snapshot([owned]), Options { take_over: Some("former".to_owned()), ..options() });
     let plan = plan::plan(&here, &snapshot, &policy(), &options).expect("a plan");
     let bases = Bases { base: Side { desired: &here, policy: &former }, upstream: None };
     let plan = plan::with_causes(plan, &here, &bases, &snapshot, &policy(), &options);

@@ -18,7 +18,7 @@ const SETS: [&str; 4] = ["release", "staging", "dev", "personal-kim"];
 pub(crate) fn policy() -> Policy {
     Policy {
         unmanaged_version_sets: VersionSetPatterns::new(&["personal-*".to_owned()]).expect("a pattern"),
-        ..Policy::default()
+        ..own_policy()
     }
 }
 
@@ -51,7 +51,8 @@ pub(crate) fn policies(api: Api) -> impl Strategy<Value = Policy> {
 /// The same options with other flags.
 pub(crate) fn flags(options: Options) -> impl Strategy<Value = Options> {
     let max_removals = prop::option::weighted(0.3, max_removals());
-    (any::<bool>(), any::<bool>(), any::<bool>(), max_removals).prop_map(
+    let owner = prop::option::of(select(vec!["sisters", "cousins"]).prop_map(str::to_owned));
+    (any::<bool>(), owner, any::<bool>(), max_removals).prop_map(
         move |(prune, take_over, allow_protected, max_removals)| Options {
             prune,
             take_over,

@@ -14,7 +14,7 @@ fn look(desired: &Desired, snapshot: &Snapshot, prune: bool) -> Result<Plan, Pla
         protected: ["Coach".into()].into(),
         ..Guardrails::default()
     };
-    let policy = Policy { guardrails, ..Policy::default() };
+    let policy = Policy { guardrails, ..own_policy() };
     let plan = plan(desired, snapshot, &policy, &options)?;
     assert_eq!(verify::verify(desired, snapshot, &policy, &options, &plan), Vec::<String>::new());
     Ok(plan)

@@ -10,6 +10,7 @@ mod former;
 pub(crate) mod generate;
 mod looking;
 mod new_services;
+mod ownership;
 mod platform;
 mod platform_replacements;
 mod properties;

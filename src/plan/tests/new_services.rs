@@ -10,7 +10,7 @@ use crate::plan::{self, Action, Options, Plan, PlanError, ProblemKind, verify};
 
 fn pinned() -> Policy {
     let require_pins = ["release".into(), "edge".into(), "dev".into()].into();
-    Policy { guardrails: Guardrails { require_pins, ..Guardrails::default() }, ..Policy::default() }
+    Policy { guardrails: Guardrails { require_pins, ..Guardrails::default() }, ..own_policy() }
 }
 
 /// Plans where pins are required, and has the plan judged.

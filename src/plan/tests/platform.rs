@@ -297,7 +297,7 @@ fn pins_that_no_manifest_declares_follow_an_agent_in_place() {
     service.version_sets.insert("edge".into(), live_set(9, 1));
     let policy = Policy {
         unmanaged_version_sets: VersionSetPatterns::new(&["edge".to_owned()]).expect("a pattern"),
-        ..Policy::default()
+        ..own_policy()
     };
     let plan =
         crate::plan::plan(&desired([coach]), &snapshot([service]), &policy, &platform()).expect("a plan");

@@ -165,7 +165,7 @@ fn what_deletes_an_old_service_later_counts_as_a_removal() {
     let whole = plan_and_judge(&desired, &snapshot, &platform());
     let mut cut = crate::plan::verify::outcome(&snapshot, &whole.steps[..2], Api::Platform);
     let guardrails = Guardrails { max_removals: Some(MaxRemovals::Count(0)), ..Guardrails::default() };
-    let policy = Policy { guardrails, ..Policy::default() };
+    let policy = Policy { guardrails, ..own_policy() };
     // A run that was cut off between the hand-over and the deletion goes on: the replacement was allowed.
     let rest = crate::plan::plan(&desired, &cut, &policy, &platform()).expect("allowed");
     assert_snapshot!(steps(&rest), @"1 retire 65f0c1aa-0000-4000-8000-000000000001 (delete)");

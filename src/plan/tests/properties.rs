@@ -40,7 +40,7 @@ fn runs() -> impl Strategy<Value = (Desired, Snapshot, Policy, Options)> {
 /// The same run with every flag that answers a refusal.
 fn with_all_flags(options: &Options) -> Options {
     let max_removals = Some(MaxRemovals::Count(usize::MAX));
-    Options { take_over: true, allow_protected: true, max_removals, ..options.clone() }
+    Options { take_over: Some("sisters".to_owned()), allow_protected: true, max_removals, ..options.clone() }
 }
 
 /// Every state in which a run can be cut off: between steps, and inside each hand-over.

@@ -140,8 +140,9 @@ impl<'a> Judge<'a> {
         if live.system {
             self.say(step, "touches a service of the platform itself");
         }
-        let taken_over = self.options.take_over || !self.options.enforce_guardrails;
-        let foreign = self.policy.ownership.other_owner(&live.tags).is_some() && !taken_over;
+        let owner = self.policy.ownership.other_owner(&live.tags);
+        let taken_over = owner == self.options.take_over.as_deref() || !self.options.enforce_guardrails;
+        let foreign = owner.is_some() && !taken_over;
         if foreign || !(named || owned) {
             self.say(step, &format!("touches service {id}, which is not ours"));
         }
@@ -161,7 +162,9 @@ impl<'a> Judge<'a> {
                 let declared = self.desired.services.contains_key(&live.name);
                 let allowed = self.options.allow_protected || !self.options.enforce_guardrails;
                 let protected = live.tags.contains_key(TAG_PROTECTED) && !allowed;
-                if !self.options.prune || declared || protected || !self.policy.ownership.owns(&live.tags) {
+                let shared = !self.policy.ownership.is_written && self.options.enforce_guardrails;
+                let ours = self.policy.ownership.owns(&live.tags) && !shared;
+                if !self.options.prune || declared || protected || !ours {
                     self.say(step, &format!("retires ({}) a service that must stay", how.as_str()));
                 }
             }
@@ -282,7 +285,10 @@ impl<'a> Judge<'a> {
     }
 
     pub(super) fn final_state(&mut self) {
-        let chosen = |name: &ServiceName| self.options.only.is_empty() || self.options.only.contains(name);
+        let touched = |name: &ServiceName| self.options.touched.as_ref().is_none_or(|all| all.contains(name));
+        let chosen = |name: &ServiceName| {
+            touched(name) && (self.options.only.is_empty() || self.options.only.contains(name))
+        };
         let mut violations = Vec::new();
         let mut ours: BTreeMap<(&ServiceName, bool), Vec<&LiveService>> = BTreeMap::new();
         for service in
@@ -300,6 +306,7 @@ impl<'a> Judge<'a> {
                 if ours
                     && !service.system
                     && service.active
+                    && touched(&service.name)
                     && !self.desired.services.contains_key(&service.name)
                 {
                     violations.push(format!("`{}` is ours, in no manifest, and still active", service.name));

@@ -136,7 +136,8 @@ impl<'a> Ends<'a> {
     }
 
     fn is_chosen(&self, name: &ServiceName) -> bool {
-        self.options.only.is_empty() || self.options.only.contains(name)
+        let touched = self.options.touched.as_ref().is_none_or(|touched| touched.contains(name));
+        touched && (self.options.only.is_empty() || self.options.only.contains(name))
     }
 
     /// What may not become of one service.
@@ -160,8 +161,9 @@ impl<'a> Ends<'a> {
                 violations.push(format!("replaces the protected service {id}"));
             }
         }
-        let foreign = self.policy.ownership.other_owner(&service.tags).is_some();
-        if foreign && !self.options.take_over && now != Some(service) {
+        let owner = self.policy.ownership.other_owner(&service.tags);
+        let foreign = owner.is_some() && owner != self.options.take_over.as_deref();
+        if foreign && now != Some(service) {
             violations.push(format!("changes service {id} of another project"));
         }
         if orphan && self.is_lost(service) && !self.is_retired_as(now, self.policy.retire_orphans) {

@@ -127,7 +127,7 @@ fn poisoned_report(text: &str) -> String {
         environment: text.to_owned(),
         organization: text.to_owned(),
         commit: Some(text.to_owned()),
-        base: Some(Base { reference: text.to_owned(), commit: text.to_owned() }),
+        base: Some(Base { reference: text.to_owned(), commit: text.to_owned(), upstream: None }),
         ..origin()
     };
     let whole = Section { origin: &origin, outcome: Ok(Planned { plan: &plan, fingerprint: "abc" }) };

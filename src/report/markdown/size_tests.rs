@@ -11,7 +11,7 @@ use crate::report::Planned;
 /// Plans for so many services without asking the judge, who is slow in tests.
 fn planned(live: Vec<LiveService>, wanted: Vec<DesiredService>) -> Plan {
     let options = Options { prune: true, ..options() };
-    crate::plan::plan(&desired(wanted), &snapshot(live), &Policy::default(), &options).unwrap()
+    crate::plan::plan(&desired(wanted), &snapshot(live), &own_policy(), &options).unwrap()
 }
 
 fn many(agent: &str, change: impl Fn(&mut LiveService)) -> Plan {

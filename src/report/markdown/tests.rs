@@ -16,7 +16,11 @@ pub(crate) fn origin() -> Origin {
         server: "https://api.amigo.ai".to_owned(),
         created_at: "2026-11-22T10:00:00Z".to_owned(),
         commit: Some("0a1b2c3d4e5f60718293a4b5c6d7e8f901234567".to_owned()),
-        base: Some(Base { reference: "origin/main".to_owned(), commit: "f00dfeed".repeat(5) }),
+        base: Some(Base {
+            reference: "origin/main".to_owned(),
+            commit: "f00dfeed".repeat(5),
+            upstream: None,
+        }),
     }
 }
 

@@ -21,7 +21,7 @@ on_both_apis! {
             refused.stderr
         );
         assert_eq!(lab.writes(), []);
-        let run = lab.run(&["apply", "--auto-approve", "--take-over"]).expect(0);
+        let run = lab.run(&["apply", "--auto-approve", "--take-over", "sisters"]).expect(0);
         assert!(run.stdout.contains("adopted"), "{}", run.stdout);
         let ours = |owner: Option<&str>| owner == Some("amigops");
         assert!(lab.services().iter().all(|service| ours(service.tags["managed_by"].as_deref())));

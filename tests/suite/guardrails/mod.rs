@@ -2,6 +2,7 @@
 //! through.
 
 mod orphans;
+mod ownership;
 mod pins;
 mod protection;
 
@@ -184,8 +185,8 @@ fn others() -> Vec<Case> {
             "",
             [desk(), service("Theirs", "")].join("---\n"),
             &[],
-            &["--take-over"],
-            &["`Theirs`", "belongs to another project", "`managed_by` says `sisters`", "--take-over"],
+            &["--take-over", "sisters"],
+            &["`Theirs`", "belongs to another project", "`managed_by` says `sisters`", "--take-over sisters"],
         ),
     ]
 }

@@ -16,7 +16,7 @@ on_both_apis! {
         for args in [
             &["plan"][..],
             &["apply", "--auto-approve"],
-            &["apply", "--auto-approve", "--allow-protected", "--take-over", "--max-removals", "99"],
+            &["apply", "--auto-approve", "--allow-protected", "--take-over", "sisters", "--max-removals", "99"],
             &["validate"],
             &["validate", "services/all.yaml"],
             &["validate", "--format", "json"],
@@ -79,7 +79,7 @@ on_both_apis! {
             for args in [
                 &["plan"][..],
                 &["plan", "--only", "Shop"],
-                &["apply", "--auto-approve", "--allow-protected", "--take-over", "--max-removals", "99"],
+                &["apply", "--auto-approve", "--allow-protected", "--take-over", "sisters", "--max-removals", "99"],
             ] {
                 let run = lab.run(args).expect(3);
                 assert!(run.stderr.contains(words), "{more:?} {args:?}: {}", run.stderr);

@@ -221,7 +221,8 @@ impl Lab {
         Self::on_with(api, seed, |options| options.faults = faults(rules))
     }
 
-    /// Writes amigops.yaml: one environment on the emulator, and what the test adds.
+    /// Writes amigops.yaml: one environment on the emulator, what the test adds, and an ownership value unless the
+    /// test adds one.
     pub(crate) fn project(&self, more: &str) {
         self.project_at(&self.server.url(), more);
     }
@@ -232,10 +233,11 @@ impl Lab {
             Api::Classic => format!("api: classic, organization: {ORGANIZATION}"),
             Api::Platform => format!("api: platform, workspace: {WORKSPACE}"),
         };
+        let ownership = if more.contains("ownership:") { "" } else { "ownership: {value: amigops}\n" };
         self.write(
             "amigops.yaml",
             &format!(
-                "version: 1\nmanifests: [services/*.yaml]\nenvironments:\n  lab: {{{home}, base_url: \"{url}\"}}\ndefault_environment: lab\n{more}"
+                "version: 1\nmanifests: [services/*.yaml]\nenvironments:\n  lab: {{{home}, base_url: \"{url}\"}}\ndefault_environment: lab\n{more}{ownership}"
             ),
         );
     }

@@ -59,7 +59,9 @@ fn every_key_of_a_project() {
     assert_eq!((project.version, project.default_environment.as_deref()), (1, Some("sandbox")));
     assert_eq!(project.manifests, ["services/**/*.yaml"]);
     let policy = &project.policy;
-    assert_eq!(policy.ownership, Ownership { tag: "managed_by".to_owned(), value: "care team".to_owned() });
+    let ownership =
+        Ownership { tag: "managed_by".to_owned(), value: "care team".to_owned(), is_written: true };
+    assert_eq!(policy.ownership, ownership);
     assert!(policy.is_unmanaged(&"personal-ann".into()) && !policy.is_unmanaged(&"release".into()));
     assert_eq!(
         policy.guardrails,

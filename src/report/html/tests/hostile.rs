@@ -72,7 +72,7 @@ fn spoiled_page(text: &str) -> String {
     origin.organization = text.to_owned();
     origin.created_at = text.to_owned();
     origin.commit = Some(text.to_owned());
-    origin.base = Some(Base { reference: text.to_owned(), commit: text.to_owned() });
+    origin.base = Some(Base { reference: text.to_owned(), commit: text.to_owned(), upstream: None });
     let outcomes = [Ok(Planned { plan: &plan, fingerprint: text }), Err(text)];
     let sections = outcomes.map(|outcome| Section { origin: &origin, outcome });
     crate::report::html::render(text, &sections)
@@ -115,7 +115,7 @@ fn very_long_texts_are_shown_once_whole_and_else_clipped() {
     let text = "<é>".repeat(50_000);
     let mut service = wanted(&text, "A1");
     service.description = Some(text.clone());
-    let plan = crate::plan::plan(&desired([service]), &snapshot([]), &Policy::default(), &options());
+    let plan = crate::plan::plan(&desired([service]), &snapshot([]), &own_policy(), &options());
     let page = page(&plan.expect("a plan can be made"));
     tokens(&page);
     let escaped = text.len() / 4 * 10;

@@ -19,7 +19,11 @@ fn origin(environment: &str) -> Origin {
         server: "https://api.amigo.ai".to_owned(),
         created_at: "2026-11-22T10:00:00Z".to_owned(),
         commit: Some("4d1a9e0".to_owned()),
-        base: Some(Base { reference: "origin/main".to_owned(), commit: "77e0c1b".to_owned() }),
+        base: Some(Base {
+            reference: "origin/main".to_owned(),
+            commit: "77e0c1b".to_owned(),
+            upstream: None,
+        }),
     }
 }
 

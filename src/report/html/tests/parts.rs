@@ -298,7 +298,7 @@ fn thousands_of_services_take_a_kilobyte_each() {
     };
     let live = (0..1_000).map(|n| live(&format!("id{n:06}"), &format!("Service {n}"), "A1"));
     let desired = desired((0..1_000).map(service));
-    let plan = crate::plan::plan(&desired, &snapshot(live), &Policy::default(), &options()).expect("a plan");
+    let plan = crate::plan::plan(&desired, &snapshot(live), &own_policy(), &options()).expect("a plan");
     assert_eq!(plan.services.len(), 1_000);
     let page = page(&plan);
     let found = tokens(&page);
