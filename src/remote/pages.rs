@@ -1,9 +1,10 @@
 //! Lists that come in pages, to their end. May import `model` only.
 
-use reqwest::Method;
 use serde_json::Value;
 
-use super::failure::{ApiError, Cause};
+use super::bounds::memory_of;
+use super::extent::Extent;
+use super::failure::ApiError;
 use super::http::{Call, Http};
 use super::wire::Named;
 use crate::model::{Catalog, CatalogEntry, Endpoint, LatestVersion};
@@ -48,7 +49,8 @@ impl Http {
     ///
     /// # Errors
     ///
-    /// The first page that can't be had; an answer that says that there is more, and not where.
+    /// The first page that can't be had; an answer that says that there is more, and not where; a list that does not
+    /// end.
     pub(super) async fn pages<T: Page>(
         &self,
         endpoint: Endpoint,
@@ -57,30 +59,29 @@ impl Http {
         size: usize,
     ) -> Result<Vec<T::Item>, ApiError> {
         let mut items = Vec::new();
-        let mut token: Option<Value> = None;
+        let mut token: Option<String> = None;
+        let mut extent = Extent::new(path);
         loop {
             let mut query = filter.to_vec();
             query.push(("limit", size.to_string()));
             if let Some(token) = &token {
-                query.push((
-                    "continuation_token",
-                    token.as_str().map_or_else(|| token.to_string(), str::to_owned),
-                ));
+                query.push(("continuation_token", token.clone()));
             }
-            let page: T = self.json(&Call::get(endpoint, path.to_owned(), query)).await?;
+            let (page, memory) = self.page::<T>(&Call::get(endpoint, path.to_owned(), query)).await?;
             let (more, next) = page.next();
-            items.extend(page.items());
-            match next.filter(|_| more) {
-                None if !more => return Ok(items),
-                // A token that does not move on would never end, and half a list is no list.
-                Some(next) if !next.is_null() && Some(&next) != token.as_ref() => token = Some(next),
-                _ => {
-                    let message =
-                        "there is more, and no way on: `has_more` without a new `continuation_token`";
-                    return Err(ApiError::new(&Method::GET, path, Cause::Unreadable, message));
-                }
+            let page = page.items();
+            extent.add(page.len(), memory)?;
+            items.extend(page);
+            if !more {
+                return Ok(items);
             }
+            token = Some(extent.go_on(next.as_ref())?);
         }
+    }
+
+    /// One page, and about how much memory it takes.
+    async fn page<T: Page>(&self, call: &Call<'_>) -> Result<(T, usize), ApiError> {
+        self.call(call, |body| Ok((serde_json::from_slice(body)?, memory_of(body)))).await
     }
 }
 

@@ -15,8 +15,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::access::Access;
+use super::body::unreadable;
 use super::failure::{ApiError, Cause};
-use super::http::{Call, Http, segment, unreadable};
+use super::http::{Call, Http, segment};
 use super::limits::Reservation;
 use super::pages::{Versioned, enter, page};
 use super::wire::Named;
