@@ -4,6 +4,7 @@
 
 mod apply;
 mod bad_input;
+mod bounds;
 mod drift;
 mod edit;
 mod emulator;
