@@ -201,8 +201,7 @@ mod tests {
     fn a_window_that_begins_with_its_first_request_is_told_in_whole_seconds_or_not_at_all() {
         let window = Duration::from_secs(3);
         let of = |told| {
-            let mut limiter =
-                Limiter::new(Limits::FromFirstRequest { window, requests: Some(2), told });
+            let mut limiter = Limiter::new(Limits::FromFirstRequest { window, requests: Some(2), told });
             let first = limiter.take("acme", 'a', 20, at(500));
             assert_eq!(limiter.take("acme", 'a', 20, at(3_400)).remaining, 0, "it has not ended");
             assert!(limiter.take("acme", 'a', 20, at(3_499)).retry_after.is_some());
