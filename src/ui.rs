@@ -262,7 +262,7 @@ pub fn plain_words(failure: &Failure) -> String {
 }
 
 impl Watch for Ui {
-    fn waiting(&self, endpoint: Endpoint, wait: Duration, limit: u32) {
+    fn waiting(&self, endpoint: Endpoint, wait: Duration, limit: Option<u32>) {
         self.note(&progress::waiting(endpoint, wait, limit));
     }
 

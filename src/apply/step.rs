@@ -20,6 +20,8 @@ use crate::model::{
 use crate::plan::{Action, Looks, Plan, Step, StepId, Target};
 use crate::remote::{ApiError, Cause, StopReason, WriteApi};
 
+/// The most characters of an agent's answer that an error quotes.
+const MAX_QUOTED: usize = 2_000;
 /// How often a create is sent when its answer is lost and the service is not found.
 const CREATE_ATTEMPTS: u32 = 3;
 /// How often a rename is sent when its answer is lost and the service does not have the name.
@@ -269,7 +271,11 @@ impl<'a, A: WriteApi> Runner<'a, A> {
         let answer = self.api.converse(id, test).await?;
         let Some(expected) = &test.expect else { return Ok(()) };
         let matches = regex::Regex::new(expected).is_ok_and(|expected| expected.is_match(&answer));
-        if matches { Ok(()) } else { Err(StepFailure::Unexpected { expected: expected.clone(), answer }) }
+        if matches {
+            return Ok(());
+        }
+        let answer = answer.chars().take(MAX_QUOTED).collect();
+        Err(StepFailure::Unexpected { expected: expected.clone(), answer })
     }
 }
 

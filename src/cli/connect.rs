@@ -43,7 +43,7 @@ struct Counting {
 }
 
 impl Watch for Counting {
-    fn waiting(&self, endpoint: Endpoint, wait: Duration, limit: u32) {
+    fn waiting(&self, endpoint: Endpoint, wait: Duration, limit: Option<u32>) {
         self.ui.waiting(endpoint, wait, limit);
     }
 

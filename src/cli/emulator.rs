@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 
 use super::interrupts::{Signals, over};
 use super::{Context, connect};
-use crate::emulator::{Fault, Faults, Limits, Observer, Options, RequestInfo, Rule};
+use crate::emulator::{Fault, Faults, Limits, Observer, Options, RequestInfo, Rule, WindowEnd};
 use crate::error::{Failure, Success};
 use crate::report::text;
 use crate::ui::Ui;
@@ -35,6 +35,9 @@ pub(super) struct Emulator {
     /// How long the limits' minute is, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
     limit_window: f64,
+    /// How answers tell the end of the limits' minute
+    #[arg(long, value_name = "HOW", default_value = "exact")]
+    limit_end: LimitEnd,
     /// How long a token lives, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
     token_lifetime: u64,
@@ -44,6 +47,31 @@ pub(super) struct Emulator {
 enum LimitsArg {
     Documented,
     Off,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LimitEnd {
+    /// It begins and ends with a whole second
+    Exact,
+    /// It begins with its first request; the second after its end is told
+    RoundedUp,
+    /// It begins with its first request; the second before its end is told
+    RoundedDown,
+    /// It begins with its first request; no header tells of limits
+    Untold,
+}
+
+impl LimitEnd {
+    /// The published numbers in windows of this length.
+    fn limits(self, window: Duration) -> Limits {
+        let told = match self {
+            Self::Exact => return Limits::Documented { window },
+            Self::RoundedUp => WindowEnd::RoundedUp,
+            Self::RoundedDown => WindowEnd::RoundedDown,
+            Self::Untold => WindowEnd::Untold,
+        };
+        Limits::FromFirstRequest { window, requests: None, told }
+    }
 }
 
 impl Emulator {
@@ -59,7 +87,7 @@ impl Emulator {
         options.state.clone_from(&self.state);
         options.seed = self.seed.as_deref().map(connect::read_seed).transpose()?;
         options.limits = match self.limits {
-            LimitsArg::Documented => Limits::Documented { window },
+            LimitsArg::Documented => self.limit_end.limits(window),
             LimitsArg::Off => Limits::Off,
         };
         options.token_lifetime = Duration::from_secs(self.token_lifetime);

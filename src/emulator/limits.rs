@@ -15,6 +15,26 @@ pub enum Limits {
         /// How long a window lasts.
         window: Duration,
     },
+    /// The published numbers, or others, in windows that begin with their first request.
+    FromFirstRequest {
+        /// How long a window lasts.
+        window: Duration,
+        /// Requests a window, of every endpoint; none: the published numbers.
+        requests: Option<u32>,
+        /// How the answers tell the end of a window.
+        told: WindowEnd,
+    },
+}
+
+/// How answers tell the end of a window that does not end with a whole second: the header has whole seconds only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WindowEnd {
+    /// The second after it.
+    RoundedUp,
+    /// The second before it.
+    RoundedDown,
+    /// Not at all: no header tells of limits, and a 429 carries no `Retry-After`.
+    Untold,
 }
 
 impl Limits {
@@ -39,11 +59,17 @@ pub(super) struct Allowance {
     pub(super) reset: u64,
     /// Seconds to wait, when the request is one too many.
     pub(super) retry_after: Option<u64>,
+    /// Whether headers say all that.
+    is_told: bool,
 }
 
 impl Allowance {
     /// The answer with the headers.
-    pub(super) fn show_on(self, answer: Answer) -> Answer {
+    pub(super) fn show_on(self, mut answer: Answer) -> Answer {
+        if !self.is_told {
+            answer.headers.retain(|(name, _)| name != "retry-after");
+            return answer;
+        }
         answer
             .with("x-ratelimit-limit", self.limit)
             .with("x-ratelimit-remaining", self.remaining)
@@ -73,8 +99,32 @@ impl<Endpoint: Copy + Eq + std::hash::Hash> Limiter<Endpoint> {
         let (limit, length) = match self.limits {
             Limits::Off => (UNLIMITED, Duration::from_secs(60)),
             Limits::Documented { window } => (limit, window),
+            Limits::FromFirstRequest { window, requests, .. } => (requests.unwrap_or(limit), window),
         };
-        Allowance { limit, remaining: limit, reset: seconds(later(now, length)), retry_after: None }
+        let (reset, is_told) = (self.reset(later(now, length)), self.is_told());
+        Allowance { limit, remaining: limit, reset, retry_after: None, is_told }
+    }
+
+    fn is_told(&self) -> bool {
+        !matches!(self.limits, Limits::FromFirstRequest { told: WindowEnd::Untold, .. })
+    }
+
+    /// The end of a window as the header tells it, in seconds since the epoch.
+    fn reset(&self, end: SystemTime) -> u64 {
+        match self.limits {
+            Limits::FromFirstRequest { told: WindowEnd::RoundedDown, .. } => {
+                end.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+            }
+            _ => seconds(end),
+        }
+    }
+
+    /// When a window ends that begins now. Documented windows of whole seconds begin with one, so that the end which
+    /// the headers tell is the true one.
+    fn end(&self, now: SystemTime, length: Duration) -> SystemTime {
+        let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let whole = matches!(self.limits, Limits::Documented { .. }) && length.subsec_nanos() == 0;
+        later(if whole { UNIX_EPOCH + Duration::from_secs(since.as_secs()) } else { now }, length)
     }
 
     /// Counts one request. A window begins with its first request.
@@ -85,39 +135,36 @@ impl<Endpoint: Copy + Eq + std::hash::Hash> Limiter<Endpoint> {
         limit: u32,
         now: SystemTime,
     ) -> Allowance {
-        let Limits::Documented { window: length } = self.limits else {
-            return self.untouched(limit, now);
+        let (limit, length) = match self.limits {
+            Limits::Off => return self.untouched(limit, now),
+            Limits::Documented { window } => (limit, window),
+            Limits::FromFirstRequest { window, requests, .. } => (requests.unwrap_or(limit), window),
         };
+        let fresh = Window { ends: self.end(now, length), used: 0 };
         let window = self
             .windows
             .entry((organization.to_owned(), endpoint))
             .and_modify(|window| {
                 // A clock that was set back must not freeze a window for good.
                 if now >= window.ends || window.ends > later(now, length) {
-                    *window = Window { ends: end(now, length), used: 0 };
+                    *window = fresh;
                 }
             })
-            .or_insert(Window { ends: end(now, length), used: 0 });
+            .or_insert(fresh);
         let refused = window.used >= limit;
         if !refused {
             window.used += 1;
         }
-        let left = window.ends.duration_since(now).unwrap_or_default();
+        let (ends, remaining) = (window.ends, limit - window.used);
+        let left = ends.duration_since(now).unwrap_or_default();
         Allowance {
             limit,
-            remaining: limit - window.used,
-            reset: seconds(window.ends),
+            remaining,
+            reset: self.reset(ends),
             retry_after: refused.then(|| (left.as_nanos().div_ceil(1_000_000_000) as u64).max(1)),
+            is_told: self.is_told(),
         }
     }
-}
-
-/// When a window ends that begins now. Windows of whole seconds begin with one, so that the end which the headers
-/// tell is the true one.
-fn end(now: SystemTime, length: Duration) -> SystemTime {
-    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let whole = length.subsec_nanos() == 0;
-    later(if whole { UNIX_EPOCH + Duration::from_secs(since.as_secs()) } else { now }, length)
 }
 
 /// Seconds since the epoch, rounded up: waiting until then is always enough.
@@ -140,7 +187,7 @@ mod tests {
         let first = limiter.take("acme", 'a', 2, at(500));
         assert_eq!(
             first,
-            Allowance { limit: 2, remaining: 1, reset: 1_000_000_060, retry_after: None },
+            Allowance { limit: 2, remaining: 1, reset: 1_000_000_060, retry_after: None, is_told: true },
             "the window begins with a whole second"
         );
         assert_eq!(limiter.take("acme", 'a', 2, at(600)).remaining, 0);
@@ -148,6 +195,23 @@ mod tests {
         assert_eq!((refused.remaining, refused.retry_after), (0, Some(59)));
         assert_eq!(limiter.take("acme", 'a', 2, at(59_900)).retry_after, Some(1));
         assert_eq!(limiter.take("acme", 'a', 2, at(60_000)).remaining, 1, "a new window");
+    }
+
+    #[test]
+    fn a_window_that_begins_with_its_first_request_is_told_in_whole_seconds_or_not_at_all() {
+        let window = Duration::from_secs(3);
+        let of = |told| {
+            let mut limiter = Limiter::new(Limits::FromFirstRequest { window, requests: Some(2), told });
+            let first = limiter.take("acme", 'a', 20, at(500));
+            assert_eq!(limiter.take("acme", 'a', 20, at(3_400)).remaining, 0, "it has not ended");
+            assert!(limiter.take("acme", 'a', 20, at(3_499)).retry_after.is_some());
+            assert_eq!(limiter.take("acme", 'a', 20, at(3_500)).remaining, 1, "a new window");
+            first
+        };
+        assert_eq!((of(WindowEnd::RoundedUp).limit, of(WindowEnd::RoundedUp).reset), (2, 1_000_000_004));
+        assert_eq!(of(WindowEnd::RoundedDown).reset, 1_000_000_003);
+        let refusal = Answer::empty(429).with("retry-after", 1);
+        assert_eq!(of(WindowEnd::Untold).show_on(refusal).headers, []);
     }
 
     #[test]

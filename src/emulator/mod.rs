@@ -56,7 +56,7 @@ pub use fault_file::Faults;
 pub use faults::{Fault, RetryAfter, Rule, Schedule};
 pub use file_error::FileError;
 pub use in_process::{InProcess, Outcome, Reply};
-pub use limits::Limits;
+pub use limits::{Limits, WindowEnd};
 pub use observer::{Observer, RequestInfo, RequestRecord};
 pub use platform::PlatformOptions;
 pub use seed::Seed;

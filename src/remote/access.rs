@@ -47,8 +47,8 @@ impl Credentials {
 
 /// Hears of what goes on below the surface, for progress and logs.
 pub trait Watch: Send + Sync {
-    /// A request waits for an endpoint's limit.
-    fn waiting(&self, endpoint: Endpoint, wait: Duration, limit: u32);
+    /// A request waits for an endpoint's limit: requests a minute, where the server tells that.
+    fn waiting(&self, endpoint: Endpoint, wait: Duration, limit: Option<u32>);
     /// A failed request is sent again after a while.
     fn retrying(&self, endpoint: Endpoint, wait: Duration, error: &ApiError);
     /// Nobody knows whether a request was carried out, and whoever sent it will look before it is sent again.
@@ -210,7 +210,7 @@ mod tests {
 
     struct Deaf;
     impl Watch for Deaf {
-        fn waiting(&self, _: Endpoint, _: Duration, _: u32) {}
+        fn waiting(&self, _: Endpoint, _: Duration, _: Option<u32>) {}
         fn retrying(&self, _: Endpoint, _: Duration, _: &ApiError) {}
         fn answered(&self, _: &str, _: &str, _: u16, _: Duration) {}
     }

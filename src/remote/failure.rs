@@ -5,7 +5,8 @@ use std::fmt;
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::model::{Api, Secrets};
+use super::mask;
+use crate::model::Api;
 
 /// Why a request failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,9 +75,9 @@ impl ApiError {
         let cause_is_unsure = cause.is_unsure();
         Self {
             method: method.to_string(),
-            path: path.to_owned(),
+            path: cut(path, MAX_PATH),
             cause,
-            message: message.into(),
+            message: cut(&message.into(), MAX_MESSAGE),
             hints: Vec::new(),
             unsure: cause_is_unsure,
         }
@@ -126,8 +127,7 @@ impl ApiError {
         body: &[u8],
         secrets: &[&str],
     ) -> Self {
-        let text = String::from_utf8_lossy(body);
-        let text = secrets.iter().collect::<Secrets>().mask(&text).into_owned();
+        let text = mask::without(&String::from_utf8_lossy(body), secrets);
         let error = Self::new(method, path, Cause::Status(status), server_message(status, &text));
         match meaning(api, method, path, status) {
             Some(hint) => error.hint(hint),
@@ -194,8 +194,18 @@ fn meaning(api: Api, method: &Method, path: &str, status: u16) -> Option<String>
     })
 }
 
-/// The most characters of a server's message that are kept.
+/// The most characters of a message, which may quote a server, that are kept.
 const MAX_MESSAGE: usize = 2_000;
+/// The most characters of a path that are kept: an id in it is the server's.
+const MAX_PATH: usize = 500;
+
+/// The beginning of a text.
+fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
 
 /// What a server says in an error: FastAPI's `detail`, as a text or as a list of places and messages, and by
 /// which name its makers find it again.
@@ -224,7 +234,7 @@ fn server_message(status: u16, text: &str) -> String {
     } else {
         message
     };
-    let mut message: String = message.chars().take(MAX_MESSAGE).collect();
+    let mut message = cut(&message, MAX_MESSAGE - 2 * MAX_MARK - 100);
     // Without a `detail`, the whole answer is shown anyway.
     let marks = json.as_ref().filter(|_| detail.is_some()).map(marks).unwrap_or_default();
     if !marks.is_empty() {

@@ -1,29 +1,29 @@
 //! One request at a time: headers, limits, bounded answers. May import `model` only.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::HeaderMap;
-use reqwest::{Method, RequestBuilder, Response};
-use secrecy::ExposeSecret;
+use reqwest::{Method, RequestBuilder};
+use secrecy::SecretString;
 use serde_json::Value;
-use serde_json::error::Category;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::REQUEST_TIMEOUT;
 use super::access::Access;
+use super::body::{Answer, nothing_else};
 use super::failure::{ApiError, Cause};
-use super::limits::{Limiter, Reservation, Told};
+use super::limits::{Fate, Limiter, Reservation, Told};
+use super::mask::holds_mask;
 use super::retry;
 use super::token::Held;
-use super::transport::{Transport, chain};
+use super::transport::Transport;
 use super::tries::{Failed, Tries};
 use crate::model::{Api, Endpoint};
 
-/// The most bytes of one answer that are read.
-const MAX_ANSWER: usize = 64 << 20;
 /// By how much the server's clock may differ before it is believed instead of ours: its `Date` has whole
 /// seconds only.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(3);
@@ -68,6 +68,8 @@ pub(super) struct Http {
     pub(super) access: Access,
     pub(super) limiter: Limiter,
     pub(super) token: Arc<Mutex<Held>>,
+    /// The last tokens that signing in gave.
+    pub(super) issued: Arc<std::sync::Mutex<VecDeque<SecretString>>>,
     /// Whether the server has answered anything.
     pub(super) reached: Arc<AtomicBool>,
     /// Whether what is asked belongs to something that must come to its end, whoever wishes to stop.
@@ -94,9 +96,8 @@ impl Http {
     /// The same over another transport.
     pub(super) fn over(transport: Transport, access: Access, api: Api) -> Self {
         let limiter = access.limits();
-        let (token, reached) = (Arc::default(), Arc::default());
-        let (finishing, until, reserved) = (false, None, None);
-        Self { transport, api, access, limiter, token, reached, finishing, until, reserved }
+        let (token, issued, reached) = (Arc::default(), Arc::default(), Arc::default());
+        Self { transport, api, access, limiter, token, issued, reached, finishing: false }
     }
 
     /// The same connection for what must come to its end: a wish to stop does not keep it from being sent.
@@ -159,23 +160,25 @@ impl Http {
         &self,
         call: &Call,
         request: RequestBuilder,
-        token: &str,
         tries: &mut Tries,
-    ) -> Result<Response, Failed> {
-        let not_sent = || Failed::new(self.not_sent(&call.method, &call.path), None);
-        let reserved = self.reserved.as_ref().filter(|_| self.has_reserved(call.endpoint));
-        if !reserved.is_some_and(|reserved| reserved.take()) {
-            self.acquire(call.endpoint, 1).await.ok_or_else(not_sent)?.take();
+    ) -> Result<Answer, Failed> {
+        if call.body.as_ref().is_some_and(holds_mask) {
+            return Err(Failed::for_good(masked_write(call)));
         }
-        let timeout = self.timeout(call);
-        if timeout.is_zero() {
-            self.limiter.give_back(call.endpoint, 1);
-            return Err(not_sent());
+        if !call.reserved.is_some_and(Reservation::take) {
+            let permit = match call.reserved {
+                // More tries than were reserved: what waits for this one is not left half done.
+                Some(_) => self.to_the_end().acquire(call.endpoint, 1, call).await,
+                None => self.acquire(call.endpoint, 1, call).await,
+            };
+            permit.map_err(Failed::for_good)?.take();
         }
         tries.number += 1;
         self.access.watch.sending();
         let sent = Instant::now();
-        let result = self.transport.send(request, timeout).await;
+        tries.sent = Some(sent);
+        let deadline = sent + REQUEST_TIMEOUT;
+        let result = self.transport.send(request, deadline).await;
         tries.spent += sent.elapsed();
         let response = match result {
             Ok(response) => response,
@@ -183,7 +186,7 @@ impl Http {
                 let cause = broken.cause();
                 match cause {
                     Cause::NotSent => self.limiter.give_back(call.endpoint, 1),
-                    _ => self.limiter.answered(call.endpoint, None),
+                    _ => self.limiter.answered(call.endpoint, Fate::Lost, None, sent),
                 }
                 let unsent = cause == Cause::NotSent;
                 let message = broken.message(&self.access.base_url, timeout);
@@ -194,30 +197,39 @@ impl Http {
         };
         self.reached.store(true, Ordering::Relaxed);
         let now = server_time(response.headers(), (self.access.now)());
-        self.limiter.answered(call.endpoint, told(response.headers(), now));
         let status = response.status();
-        self.access.watch.answered(call.method.as_str(), &call.path, status.as_u16(), sent.elapsed());
-        if status.is_success() {
-            return Ok(response);
-        }
         let after = header(response.headers(), "retry-after").and_then(|text| retry::retry_after(text, now));
-        if status.as_u16() == 429 {
-            self.limiter.refused(call.endpoint, after);
+        let fate = match status.as_u16() {
+            429 => Fate::Refused(after),
+            500..=599 => Fate::Lost,
+            _ => Fate::Accepted,
+        };
+        self.limiter.answered(call.endpoint, fate, told(response.headers(), now), sent);
+        self.access.watch.answered(call.method.as_str(), &call.path, status.as_u16(), sent.elapsed());
+        let answer = Answer::new(response, deadline, self.secrets(call));
+        if status.is_success() {
+            return Ok(answer);
         }
-        let body = read(response, &call.method, &call.path).await.unwrap_or_default();
-        let secrets = [self.access.credentials.secret().expose_secret(), token];
-        let error =
-            ApiError::from_answer(self.api, &call.method, &call.path, status.as_u16(), &body, &secrets);
-        Err(Failed::new(error, after))
+        Err(Failed::new(answer.into_error(self.api, call).await, after))
+    }
+
+    /// What no answer to a request may show: the key, and this run's tokens.
+    fn secrets(&self, call: &Call<'_>) -> Vec<SecretString> {
+        let key = self.access.credentials.secret().clone();
+        // Signing in may give the same token again.
+        if call.endpoint == Endpoint::SignIn {
+            return vec![key];
+        }
+        let issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner);
+        issued.iter().cloned().chain([key]).collect()
     }
 }
 
-/// Reads an answer that need not say anything.
-pub(super) fn nothing_else(body: &[u8]) -> Result<(), serde_json::Error> {
-    match body.trim_ascii() {
-        [] => Ok(()),
-        body => serde_json::from_slice::<serde::de::IgnoredAny>(body).map(|_| ()),
-    }
+/// An error of a request that would write what was masked when it was read.
+fn masked_write(call: &Call<'_>) -> ApiError {
+    let message = "not sent: what is live holds this run's API key or token, and writing it back would replace it by a mask";
+    ApiError { unsure: false, ..ApiError::new(&call.method, &call.path, Cause::Setup, message) }
+        .hint("take the credential out of the service, and renew it: whoever may read the service knows it")
 }
 
 /// What to look at where no connection comes about.
@@ -227,46 +239,6 @@ fn unreached(api: Api) -> String {
         Api::Platform => "PLATFORM_API_URL or AMIGO_BASE_URL",
     };
     format!("check `base_url` in amigops.yaml, {variables}, and the network")
-}
-
-/// An answer that is not what the API promises.
-pub(super) fn unreadable(call: &Call, error: &serde_json::Error) -> ApiError {
-    let (what, hint) = match error.classify() {
-        Category::Eof => (
-            format!("it ends too early ({error})"),
-            "something on the way may have cut it off: try again; if that doesn't help, check `base_url:`",
-        ),
-        Category::Syntax => (
-            format!("it is no JSON ({error})"),
-            "a proxy, or a network that wants a sign-in, may have answered in the API's place: check `base_url:` and the network",
-        ),
-        Category::Data | Category::Io => {
-            (error.to_string(), "something else may answer at this address: check `base_url:`")
-        }
-    };
-    // What has the right form and lacks something will lack it again.
-    let cause = if error.is_data() { Cause::Unreadable } else { Cause::Garbled };
-    let message = format!("the answer can't be read: {what}");
-    ApiError::new(&call.method, &call.path, cause, message).hint(hint)
-}
-
-/// Reads an answer, bounded.
-pub(super) async fn read(mut response: Response, method: &Method, path: &str) -> Result<Vec<u8>, ApiError> {
-    let mut body = Vec::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-            Ok(None) => return Ok(body),
-            Err(error) => {
-                let message = format!("the answer broke off ({})", chain(&error));
-                return Err(ApiError::new(method, path, Cause::Lost, message));
-            }
-        }
-        if body.len() > MAX_ANSWER {
-            let message = format!("the answer is longer than {} MB", MAX_ANSWER >> 20);
-            return Err(ApiError::new(method, path, Cause::Unreadable, message));
-        }
-    }
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -287,13 +259,14 @@ fn told(headers: &HeaderMap, now: SystemTime) -> Option<Told> {
     let number =
         |name: &str| header(headers, name)?.trim().parse::<f64>().ok().filter(|number| number.is_finite());
     let reset = Duration::try_from_secs_f64(number("x-ratelimit-reset")?).ok()?;
-    let reset = SystemTime::UNIX_EPOCH.checked_add(reset)?;
+    let at = SystemTime::UNIX_EPOCH.checked_add(reset)?;
     let limit = number("x-ratelimit-limit").filter(|limit| *limit >= 1.0)?;
     Some(Told {
         limit: limit as u32,
         remaining: number("x-ratelimit-remaining")?.max(0.0) as u32,
         // A clock that is off must neither stop us for long nor let us run into the limit at once.
-        resets_in: reset.duration_since(now).unwrap_or_default().min(Duration::from_secs(120)),
+        resets_in: at.duration_since(now).unwrap_or_default().min(Duration::from_secs(120)),
+        reset,
     })
 }
 
@@ -333,12 +306,13 @@ mod tests {
                 now,
             )
         };
-        let some = |limit, remaining, seconds| {
-            Some(Told { limit, remaining, resets_in: Duration::from_secs(seconds) })
+        let some = |limit, remaining, reset, seconds| {
+            let (resets_in, reset) = (Duration::from_secs(seconds), Duration::from_secs(reset));
+            Some(Told { limit, remaining, resets_in, reset })
         };
-        assert_eq!(of("20", "7", "1030"), some(20, 7, 30));
-        assert_eq!(of("20", "-3", "900"), some(20, 0, 0));
-        assert_eq!(of("20", "7", "99999999"), some(20, 7, 120));
+        assert_eq!(of("20", "7", "1030"), some(20, 7, 1_030, 30));
+        assert_eq!(of("20", "-3", "900"), some(20, 0, 900, 0));
+        assert_eq!(of("20", "7", "99999999"), some(20, 7, 99_999_999, 120));
         for nonsense in
             [("0", "0", "1030"), ("-1", "0", "1030"), ("20", "7", "1e19"), ("20", "7", "-1"), ("x", "7", "1")]
         {

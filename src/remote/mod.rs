@@ -5,10 +5,14 @@
 
 mod access;
 mod any;
+mod body;
+mod bounds;
 mod classic;
+mod extent;
 mod failure;
 mod http;
 mod limits;
+mod mask;
 mod pages;
 mod platform;
 mod retry;
@@ -173,5 +177,5 @@ pub trait WriteApi: ReadApi + Sized {
     ) -> impl Future<Output = Result<Arc<Reservation>, ApiError>>;
 }
 
-/// How long one request may take before it counts as lost.
+/// How long one request may take, its whole answer included, before it counts as lost.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);

@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reqwest::Method;
 use serde_json::Value;
 
-use super::failure::{ApiError, Cause};
+use super::bounds::memory_of;
+use super::extent::Extent;
+use super::failure::ApiError;
 use super::http::{Call, Http};
 use super::wire::Named;
 use crate::model::{Catalog, CatalogEntry, Endpoint, LatestVersion};
@@ -118,7 +119,8 @@ impl Http {
     ///
     /// # Errors
     ///
-    /// The same as of [`Self::read_pages`].
+    /// The first page that can't be had; an answer that says that there is more, and not where; a list that does not
+    /// end.
     pub(super) async fn pages<T: Page>(
         &self,
         endpoint: Endpoint,
@@ -149,38 +151,29 @@ impl Http {
         size: usize,
     ) -> Result<Reading<T::Item>, ApiError> {
         let mut items = Vec::new();
-        let mut check = PageCheck::default();
-        let mut token: Option<Value> = None;
+        let mut token: Option<String> = None;
+        let mut extent = Extent::new(path);
         loop {
             let mut query = filter.to_vec();
             query.push(("limit", size.to_string()));
             if let Some(token) = &token {
-                query.push((
-                    "continuation_token",
-                    token.as_str().map_or_else(|| token.to_string(), str::to_owned),
-                ));
+                query.push(("continuation_token", token.clone()));
             }
-            let page: T = self.json(&Call::get(endpoint, path.to_owned(), query)).await?;
-            let ((more, next), total) = (page.next(), page.total());
-            let on_page = page.items();
-            check.add(
-                on_page.iter().map(|item| item.id().to_owned()).collect(),
-                size,
-                (more, next.as_ref()),
-                total,
-            );
-            items.extend(on_page);
-            match next.filter(|_| more) {
-                None if !more => return Ok(Reading { items, has_shifted: check.has_shifted(), total }),
-                // A token that does not move on would never end, and half a list is no list.
-                Some(next) if !next.is_null() && Some(&next) != token.as_ref() => token = Some(next),
-                _ => {
-                    let message =
-                        "there is more, and no way on: `has_more` without a new `continuation_token`";
-                    return Err(ApiError::new(&Method::GET, path, Cause::Unreadable, message));
-                }
+            let (page, memory) = self.page::<T>(&Call::get(endpoint, path.to_owned(), query)).await?;
+            let (more, next) = page.next();
+            let page = page.items();
+            extent.add(page.len(), memory)?;
+            items.extend(page);
+            if !more {
+                return Ok(items);
             }
+            token = Some(extent.go_on(next.as_ref())?);
         }
+    }
+
+    /// One page, and about how much memory it takes.
+    async fn page<T: Page>(&self, call: &Call<'_>) -> Result<(T, usize), ApiError> {
+        self.call(call, |body| Ok((serde_json::from_slice(body)?, memory_of(body)))).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a request proves itself with: the token that signing in gives, or the key itself. May import `model`
 //! only.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use reqwest::Method;
@@ -9,8 +9,9 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
 use super::access::Credentials;
+use super::bounds::{MAX_SIGN_IN, MAX_TOKEN, exceeded};
 use super::failure::{ApiError, Cause};
-use super::http::{Call, Http, read, segment};
+use super::http::{Call, Http, segment};
 use super::tries::{Failed, Tries};
 use crate::model::Endpoint;
 
@@ -19,6 +20,9 @@ const RENEW_BEFORE: Duration = Duration::from_secs(60);
 
 /// How long nobody tries to sign in again after it was given up.
 const FAILURE_HOLDS: Duration = Duration::from_secs(30);
+
+/// So many tokens are remembered, to be masked where a server repeats one: an hour's run has one or two.
+const ISSUED_KEPT: usize = 8;
 
 /// What goes behind `Bearer`.
 #[derive(Debug)]
@@ -91,14 +95,14 @@ impl Http {
             let request = key.iter().fold(self.request(&call), |request, (name, value)| {
                 request.header(*name, value.expose_secret())
             });
-            let response = match self.send_once(&call, request, "", &mut tries).await {
-                Ok(response) => response,
+            let answer = match self.send_once(&call, request, &mut tries).await {
+                Ok(answer) => answer,
                 Err(failed) => {
                     self.wait_to_retry(&call, failed, &mut tries).await?;
                     continue;
                 }
             };
-            let body = read(response, &call.method, &call.path).await;
+            let body = answer.read(&call, MAX_SIGN_IN).await;
             let signed = body.and_then(|body| {
                 // The parser's own message could quote the token: it is left out.
                 serde_json::from_slice::<SignedIn>(&body).map_err(|_| {
@@ -112,13 +116,32 @@ impl Http {
                 Err(error) => self.wait_to_retry(&call, Failed::new(error, None), &mut tries).await?,
             }
         };
-        self.access.watch.signed_in(&signed.id_token);
+        check_token(&call, &signed.id_token)?;
         let now = (self.access.now)();
         let expires = signed.expires_at.as_deref().and_then(|text| text.parse::<jiff::Timestamp>().ok());
         // Not said, or over already by our clock: it is used all the same, and a refusal renews it.
         let life = expires.and_then(|at| SystemTime::from(at).duration_since(now).ok());
         let life = life.unwrap_or(Duration::from_secs(300));
         let renew_at = Some(now + life.saturating_sub(RENEW_BEFORE.min(life / 10)));
-        Ok(Token { text: signed.id_token.into(), renew_at })
+        let text = SecretString::from(signed.id_token);
+        let mut issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner);
+        issued.push_front(text.clone());
+        issued.truncate(ISSUED_KEPT);
+        Ok(Token { text, renew_at })
     }
+}
+
+/// Checks that a token can be sent.
+fn check_token(call: &Call<'_>, token: &str) -> Result<(), ApiError> {
+    if token.len() > MAX_TOKEN {
+        let message =
+            format!("the token is longer than {MAX_TOKEN} bytes, which no server takes in a header");
+        return Err(exceeded(&call.method, &call.path, message));
+    }
+    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let message = "the token can't be sent in a header: it is empty, or holds spaces or other characters";
+        return Err(ApiError::new(&call.method, &call.path, Cause::Unreadable, message)
+            .hint("something else may answer at this address: check `base_url:` and the network"));
+    }
+    Ok(())
 }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use reqwest::{Client, Method, RequestBuilder, Response};
+use tokio::time::Instant;
 
 use super::failure::{ApiError, Cause};
 
@@ -90,14 +91,17 @@ impl Transport {
         }
     }
 
-    /// Sends a request once; its answer must be complete within `timeout`.
-    pub(super) async fn send(&self, request: RequestBuilder, timeout: Duration) -> Result<Response, Broken> {
-        let request = request.timeout(timeout);
-        match self {
-            Self::Network(_) => Ok(request.send().await?),
-            #[cfg(test)]
-            Self::Simulated(wire) => wire.send(request.build()?).await,
-        }
+    /// Sends a request once; the head of its answer must be there by the deadline.
+    pub(super) async fn send(&self, request: RequestBuilder, deadline: Instant) -> Result<Response, Broken> {
+        let answer = async {
+            match self {
+                Self::Network(_) => request.send().await.map_err(Broken::from),
+                #[cfg(test)]
+                Self::Simulated(wire) => wire.send(request.build()?).await,
+            }
+        };
+        let late = |_| Broken { how: How::TimedOut, details: "the time is over".to_owned() };
+        tokio::time::timeout_at(deadline, answer).await.map_err(late)?
     }
 }
 
@@ -141,8 +145,7 @@ pub(crate) mod simulated {
 
     use reqwest::{Client, Request, Response};
 
-    use super::super::REQUEST_TIMEOUT;
-    use super::{Broken, How, Transport};
+    use super::{Broken, Transport};
 
     /// What answers.
     pub(crate) trait Line: Send + Sync {
@@ -169,10 +172,7 @@ pub(crate) mod simulated {
 
     impl Wire {
         pub(super) async fn send(&self, request: Request) -> Result<Response, Broken> {
-            let timeout = request.timeout().copied().unwrap_or(REQUEST_TIMEOUT);
-            tokio::time::timeout(timeout, self.line.carry(request))
-                .await
-                .unwrap_or_else(|_| Err(Broken { how: How::TimedOut, details: "simulated".to_owned() }))
+            self.line.carry(request).await
         }
     }
 

@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use reqwest::{Method, Response};
+use reqwest::Method;
 use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
+use super::body::{Answer, unreadable};
+use super::bounds::MAX_ANSWER;
 use super::failure::{ApiError, Cause};
-use super::http::{Call, Http, read as read_body, unreadable};
-use super::limits::Reservation;
+use super::http::{Call, Http};
+use super::limits::{REFUSING_FOR, Reservation};
 use super::retry::{self, Attempt, Patience};
 use super::token::Token;
 use crate::model::{Api, Endpoint};
@@ -19,12 +21,18 @@ use crate::model::{Api, Endpoint};
 const URGENT: Duration = Duration::from_secs(5);
 /// How long a request is tried that must come to its end, in a run that is to stop.
 const GRACE: Duration = Duration::from_secs(60);
+/// How long refusals of one request are not counted, while others to the same endpoint get through.
+const REFUSED_FOR: Duration = Duration::from_secs(30 * 60);
 
 /// How often a request was sent, and how long that took, waits for limits apart.
 #[derive(Debug, Default)]
 pub(super) struct Tries {
     pub(super) number: u32,
     pub(super) spent: Duration,
+    /// When it was sent last.
+    pub(super) sent: Option<Instant>,
+    /// When it was refused as one too many: the first time, and the last.
+    refused: Option<(Instant, Instant)>,
     /// Whether the token was renewed for it.
     renewed: bool,
     /// Whether a try may have been carried out, whatever later ones are answered.
@@ -53,14 +61,14 @@ impl Failed {
         Self { error, retry_after, for_good: false }
     }
 
-    fn for_good(error: ApiError) -> Self {
+    pub(super) fn for_good(error: ApiError) -> Self {
         Self { error, retry_after: None, for_good: true }
     }
 }
 
 impl Http {
     /// Sends a request until it succeeds or must be given up; the body is not read yet.
-    pub(super) async fn respond(&self, call: &Call) -> Result<Response, ApiError> {
+    pub(super) async fn respond(&self, call: &Call<'_>) -> Result<Answer, ApiError> {
         let mut tries = Tries::default();
         loop {
             match self.try_to_respond(call, &mut tries).await {
@@ -109,22 +117,21 @@ impl Http {
         read: impl Fn(&[u8]) -> Result<T, serde_json::Error>,
         tries: &mut Tries,
     ) -> Result<T, Failed> {
-        let response = self.try_to_respond(call, tries).await?;
+        let answer = self.try_to_respond(call, tries).await?;
         let began = Instant::now();
-        let body = read_body(response, &call.method, &call.path).await;
+        let body = answer.read(call, MAX_ANSWER).await;
         tries.spent += began.elapsed();
         let answer = body.and_then(|body| read(&body).map_err(|error| unreadable(call, &error)));
         answer.map_err(|error| Failed::new(error, None))
     }
 
     /// One try; two where the token turns out to be over.
-    async fn try_to_respond(&self, call: &Call, tries: &mut Tries) -> Result<Response, Failed> {
+    async fn try_to_respond(&self, call: &Call<'_>, tries: &mut Tries) -> Result<Answer, Failed> {
         loop {
-            let token = self.token_in_time(call, None).await?;
-            let text = token.text.expose_secret();
-            let request = self.request(call).bearer_auth(text);
-            let failed = match self.send_once(call, request, text, tries).await {
-                Ok(response) => return Ok(response),
+            let token = self.token(None).await.map_err(Failed::for_good)?;
+            let request = self.request(call).bearer_auth(token.text.expose_secret());
+            let failed = match self.send_once(call, request, tries).await {
+                Ok(answer) => return Ok(answer),
                 Err(failed) => failed,
             };
             // A key that is refused is refused again: only what signing in gave can be renewed.
@@ -160,6 +167,10 @@ impl Http {
         if call.is_looked_up && error.may_have_happened() {
             self.access.watch.looking(call.endpoint, &error);
         }
+        let goes_on = retry_goes_on(self, call, &error, tries);
+        if goes_on {
+            tries.number = tries.number.saturating_sub(1);
+        }
         let patience = self.patience(call, tries.spent);
         let attempt = Attempt {
             repeatable: call.repeatable,
@@ -173,7 +184,7 @@ impl Http {
         };
         match retry::again(attempt) {
             Some(wait) if !for_good => {
-                tries.spent += wait;
+                tries.spent += if goes_on { Duration::ZERO } else { wait };
                 self.pause(call, wait, &error).await
             }
             _ => Err(match retry_after.and_then(|after| too_long(after, patience, self.until.is_some())) {
@@ -214,21 +225,31 @@ impl Http {
         }
     }
 
-    /// Waits for room under an endpoint's limit; an interrupt or the deadline ends the wait.
-    pub(super) async fn acquire(&self, endpoint: Endpoint, count: u32) -> Option<Reservation> {
+    /// Waits for room under an endpoint's limit.
+    ///
+    /// # Errors
+    ///
+    /// An interrupt; an endpoint that has refused everything for minutes, in a run without a deadline.
+    pub(super) async fn acquire(
+        &self,
+        endpoint: Endpoint,
+        count: u32,
+        call: &Call<'_>,
+    ) -> Result<Reservation, ApiError> {
         let waiting = |wait, limit| self.access.watch.waiting(endpoint, wait, limit);
+        let patience = if self.access.deadline.is_some() { None } else { Some(REFUSING_FOR) };
         tokio::select! {
             biased;
-            () = self.access.stop.wished(), if !self.finishing => None,
-            () = self.time_is_over() => None,
-            permit = self.limiter.acquire(endpoint, count, &waiting) => Some(permit),
+            () = self.access.stop.wished(), if !self.finishing => Err(self.not_sent(&call.method, &call.path)),
+            permit = self.limiter.acquire(endpoint, count, patience, &waiting) => {
+                permit.ok_or_else(|| refusing(call))
+            }
         }
     }
 
-    /// The same, where an interrupt is an error.
-    pub(super) async fn reserve(&self, endpoint: Endpoint, count: u32) -> Result<Arc<Reservation>, ApiError> {
-        let reserved = self.acquire(endpoint, count).await.map(Arc::new);
-        reserved.ok_or_else(|| self.not_sent(&Method::POST, ""))
+    /// The same for several requests that follow each other.
+    pub(super) async fn reserve(&self, endpoint: Endpoint, count: u32) -> Result<Reservation, ApiError> {
+        self.acquire(endpoint, count, &Call::send(endpoint, Method::POST, String::new(), None)).await
     }
 
     /// Waits for the deadline, if there is one.
@@ -247,6 +268,28 @@ impl Http {
         let why = self.access.stop.why().unwrap_or_default();
         ApiError::new(method, path, Cause::Interrupted, format!("{why}, and not sent"))
     }
+}
+
+/// Whether a refused request is tried again without counting that: others to its endpoint have got through since it was
+/// sent, or refused, the last time, so that its turn will come.
+fn retry_goes_on(http: &Http, call: &Call<'_>, error: &ApiError, tries: &mut Tries) -> bool {
+    let Some(sent) = tries.sent.filter(|_| error.cause == Cause::Status(429) && call.reserved.is_none())
+    else {
+        return false;
+    };
+    let now = Instant::now();
+    let (first, last) = tries.refused.unwrap_or((now, sent));
+    tries.refused = Some((first, now));
+    now < first + REFUSED_FOR && http.limiter.has_accepted_since(call.endpoint, last)
+}
+
+/// An error of a request that was not sent because its endpoint refuses everything.
+fn refusing(call: &Call<'_>) -> ApiError {
+    let minutes = REFUSING_FOR.as_secs() / 60;
+    let message =
+        format!("not sent: for {minutes} minutes, the server has refused all such requests as too many");
+    ApiError::new(&call.method, &call.path, Cause::Status(429), message)
+        .hint("the limit may be used up by somebody else: run it again later, or with `--timeout`, which goes on as long as there is time")
 }
 
 /// What to do about a server that asks for a longer wait than there is time for.

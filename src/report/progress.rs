@@ -67,8 +67,12 @@ fn ended(step: &Step, outcome: &Outcome, took: Duration, columns: usize) -> Opti
 }
 
 /// A wait that is worth a word.
-pub fn waiting(endpoint: Endpoint, wait: Duration, limit: u32) -> String {
-    let words = format!("waiting {}: `{}` is limited to {limit} a minute", seconds(wait), endpoint.label());
+pub fn waiting(endpoint: Endpoint, wait: Duration, limit: Option<u32>) -> String {
+    let why = match limit {
+        Some(limit) => format!("is limited to {limit} a minute"),
+        None => "is limited: the server refuses more, and does not say how many it takes".to_owned(),
+    };
+    let words = format!("waiting {}: `{}` {why}", seconds(wait), endpoint.label());
     format!("{} {words}", styled(CHANGED, "⏳"))
 }
 

@@ -5,7 +5,7 @@
 mod allowed_hosts;
 mod apply;
 mod bad_input;
-mod checkout;
+mod bounds;
 mod drift;
 mod edit;
 mod edited_plan;

@@ -60,7 +60,7 @@ impl Observer for Ears {
 }
 
 impl Watch for Ears {
-    fn waiting(&self, endpoint: Endpoint, wait: Duration, _: u32) {
+    fn waiting(&self, endpoint: Endpoint, wait: Duration, _: Option<u32>) {
         self.waited.lock().unwrap().push((endpoint, wait));
     }
     fn retrying(&self, _: Endpoint, _: Duration, _: &ApiError) {}

@@ -22,7 +22,7 @@ use crate::remote::{
 
 struct Deaf;
 impl Watch for Deaf {
-    fn waiting(&self, _: Endpoint, _: Duration, _: u32) {}
+    fn waiting(&self, _: Endpoint, _: Duration, _: Option<u32>) {}
     fn retrying(&self, _: Endpoint, _: Duration, _: &ApiError) {}
     fn answered(&self, _: &str, _: &str, _: u16, _: Duration) {}
 }

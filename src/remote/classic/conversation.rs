@@ -7,13 +7,12 @@ use serde_json::json;
 
 use super::super::WriteApi;
 use super::super::access::Credentials;
+use super::super::body::Answer;
+use super::super::bounds::{MAX_CONVERSATION, MAX_EVENTS, MAX_LINE, exceeded, in_words};
 use super::super::failure::{ApiError, Cause};
 use super::super::http::{Call, segment};
 use super::Classic;
 use crate::model::{Endpoint, ServiceId, SmokeTest};
-
-/// The most bytes of one line of the stream.
-const MAX_LINE: usize = 4 << 20;
 
 /// The events that matter here; others are passed over.
 #[derive(Deserialize)]
@@ -80,7 +79,7 @@ pub(super) async fn hold(api: &Classic, id: &ServiceId, test: &SmokeTest) -> Res
         Call::send(Endpoint::StartConversation, Method::POST, api.path("conversation/"), Some(body));
     call.query = vec![("response_format", "text".to_owned()), ("current_agent_action_type", "^$".to_owned())];
     call.repeatable = false;
-    let mut response = match api.http.respond(&call).await {
+    let answer = match api.http.respond(&call).await {
         // A run that died in the middle of a conversation has left it open, and a user can hold one only.
         Err(error) if error.status() == Some(400) && finish_open(api, id).await? => {
             api.http.respond(&call).await?
@@ -89,22 +88,7 @@ pub(super) async fn hold(api: &Classic, id: &ServiceId, test: &SmokeTest) -> Res
     };
     let mut heard = Heard::default();
     let failed = |cause, message: String| ApiError::new(&call.method, &call.path, cause, message);
-    let mut pending: Vec<u8> = Vec::new();
-    let stream = loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) => pending.extend_from_slice(&chunk),
-            Ok(None) => break Ok(()),
-            Err(_) => break Err(failed(Cause::Lost, "the conversation broke off".to_owned())),
-        }
-        while let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = pending.drain(..=end).collect();
-            heard.line(&line);
-        }
-        if pending.len() > MAX_LINE {
-            break Err(failed(Cause::Unreadable, "the conversation sends lines without end".to_owned()));
-        }
-    };
-    heard.line(&pending);
+    let stream = listen(answer, &call, &mut heard).await;
     let finished = match &heard.conversation {
         Some(conversation) => finish(api, conversation).await,
         None => Ok(()),
@@ -121,6 +105,56 @@ pub(super) async fn hold(api: &Classic, id: &ServiceId, test: &SmokeTest) -> Res
     }
     finished?;
     Ok(heard.message)
+}
+
+/// Hears a conversation to its end.
+async fn listen(mut answer: Answer, call: &Call<'_>, heard: &mut Heard) -> Result<(), ApiError> {
+    let mut lines = Lines::default();
+    while let Some(chunk) = answer.chunk(&call.method, &call.path).await? {
+        lines
+            .add(&chunk, |line| heard.line(&answer.without_secrets(line.to_vec())))
+            .map_err(|what| exceeded(&call.method, &call.path, what))?;
+    }
+    heard.line(&answer.without_secrets(lines.pending));
+    Ok(())
+}
+
+/// Lines that come in pieces, within bounds.
+#[derive(Default)]
+struct Lines {
+    /// The line that has not ended yet.
+    pending: Vec<u8>,
+    bytes: usize,
+    count: usize,
+}
+
+impl Lines {
+    /// Adds a piece, and gives the lines that it ends.
+    ///
+    /// # Errors
+    ///
+    /// Which bound is exceeded.
+    fn add(&mut self, piece: &[u8], mut each: impl FnMut(&[u8])) -> Result<(), String> {
+        self.bytes += piece.len();
+        if self.bytes > MAX_CONVERSATION {
+            return Err(format!("the conversation is longer than {}", in_words(MAX_CONVERSATION)));
+        }
+        for part in piece.split_inclusive(|byte| *byte == b'\n') {
+            self.pending.extend_from_slice(part);
+            if self.pending.len() > MAX_LINE {
+                return Err(format!("a line of the conversation is longer than {}", in_words(MAX_LINE)));
+            }
+            if part.ends_with(b"\n") {
+                self.count += 1;
+                if self.count > MAX_EVENTS {
+                    return Err(format!("the conversation has more than {MAX_EVENTS} events"));
+                }
+                each(&self.pending);
+                self.pending.clear();
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Ends the conversations that this user has left open with a service; false where there are none.
@@ -146,5 +180,30 @@ async fn finish(api: &Classic, conversation: &str) -> Result<(), ApiError> {
     {
         Err(error) if error.status() == Some(409) => Ok(()),
         result => result.map(|_| ()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_put_together_and_bounded() {
+        let mut lines = Lines::default();
+        let mut found = Vec::new();
+        for piece in ["a", "b\nc\n", "\nd"] {
+            lines
+                .add(piece.as_bytes(), |line| found.push(String::from_utf8_lossy(line).into_owned()))
+                .expect("short");
+        }
+        assert_eq!((found.join("|"), lines.pending.as_slice()), ("ab\n|c\n|\n".to_owned(), &b"d"[..]));
+        let endless = |piece: &[u8]| {
+            let mut lines = Lines::default();
+            (0..1_000_000).find_map(|_| lines.add(piece, |_| {}).err()).expect("a bound")
+        };
+        assert_eq!(endless(&[b'x'; 1_000]), "a line of the conversation is longer than 1 MB");
+        assert_eq!(endless(b"\n"), "the conversation has more than 100000 events");
+        let long = [vec![b'x'; 100_000], b"\n".to_vec()].concat();
+        assert_eq!(endless(&long), "the conversation is longer than 16 MB");
     }
 }

@@ -12,8 +12,9 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::access::Access;
+use super::body::nothing_else;
 use super::failure::ApiError;
-use super::http::{Call, Http, nothing_else, segment};
+use super::http::{Call, Http, segment};
 use super::limits::Reservation;
 use super::pages::{Page, Versioned, enter, page};
 use super::wire::Named;

@@ -16,8 +16,9 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::access::Access;
+use super::body::unreadable;
 use super::failure::{ApiError, Cause};
-use super::http::{Call, Http, segment, unreadable};
+use super::http::{Call, Http, segment};
 use super::limits::Reservation;
 use super::pages::{Versioned, enter, page};
 use super::wire::Named;

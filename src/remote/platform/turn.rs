@@ -6,8 +6,10 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::super::body::unreadable;
+use super::super::bounds::MAX_TURN;
 use super::super::failure::{ApiError, Cause};
-use super::super::http::{Call, read, unreadable};
+use super::super::http::Call;
 use super::Platform;
 use crate::model::{Endpoint, ServiceId, SmokeTest};
 
@@ -42,7 +44,7 @@ pub(super) async fn take(api: &Platform, id: &ServiceId, test: &SmokeTest) -> Re
     let lock = api.lock(id);
     let _alone = lock.lock().await;
     let (mut wait, mut number) = (FIRST_WAIT, 1);
-    let response = loop {
+    let answer = loop {
         match api.http.respond(&call).await {
             Err(error) if error.status() == Some(409) && number < TRIES => {
                 api.http.pause(&call, wait, &error).await?;
@@ -51,7 +53,7 @@ pub(super) async fn take(api: &Platform, id: &ServiceId, test: &SmokeTest) -> Re
             result => break result?,
         }
     };
-    if response.status().as_u16() == SILENCE {
+    if answer.status().as_u16() == SILENCE {
         let message = "the agent chose to be silent";
         return Err(ApiError::new(&call.method, &call.path, Cause::Status(SILENCE), message)
             .hint("let `say` ask for something that the agent answers"));
@@ -60,7 +62,7 @@ pub(super) async fn take(api: &Platform, id: &ServiceId, test: &SmokeTest) -> Re
     struct Turn {
         text: String,
     }
-    let body = read(response, &call.method, &call.path).await?;
+    let body = answer.read(&call, MAX_TURN).await?;
     let turn: Turn = serde_json::from_slice(&body).map_err(|error| unreadable(&call, &error))?;
     Ok(turn.text)
 }

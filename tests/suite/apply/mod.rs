@@ -12,6 +12,7 @@ mod others;
 mod sign_in;
 mod summary;
 mod timeout;
+mod windows;
 
 use amigops::model::Api;
 

@@ -1,0 +1,78 @@
+//! Limits as servers differ in them: windows that begin with their first request and end within a second, told in whole
+//! seconds, and limits that no header tells.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use amigops::emulator::{Limits, WindowEnd};
+use amigops::model::Api;
+
+use super::{EMPTY, services};
+use crate::harness::{Lab, Run, is_create};
+use crate::on_both_apis;
+
+/// Creates services under these limits; gives the run, the time from the first create to the last, and the number of
+/// answers of 429.
+fn create(api: Api, count: usize, limits: Limits) -> (Run, Duration, usize) {
+    let lab = Lab::on_with(api, EMPTY, |options| options.limits = limits);
+    lab.manifests(&services(count, ""));
+    let times: Arc<Mutex<Vec<Instant>>> = Arc::default();
+    let noted = Arc::clone(&times);
+    lab.after(move |request, _, _| {
+        if is_create(request) {
+            noted.lock().unwrap().push(Instant::now());
+        }
+    });
+    let run = lab.run(&["apply", "--auto-approve", "--parallelism", "64"]);
+    lab.unhook();
+    let refused = lab.server.requests().iter().filter(|record| record.status == Some(429)).count();
+    let times = times.lock().unwrap();
+    (run, *times.last().unwrap() - times[0], refused)
+}
+
+on_both_apis! {
+    fn whole_second_resets_cost_no_second_a_window(api: Api) {
+        let window = Duration::from_secs(3);
+        let limit = if api == Api::Classic { 20 } else { 60 };
+        for told in [WindowEnd::RoundedUp, WindowEnd::RoundedDown] {
+            let limits = Limits::FromFirstRequest { window, requests: None, told };
+            let (run, took, refused) = create(api, 5 * limit - 3, limits);
+            let run = run.expect(0);
+            // A server that rounds down refuses the first request after the time that it tells.
+            let allowed = usize::from(told == WindowEnd::RoundedDown);
+            assert!(refused <= allowed, "{told:?}: {refused} refused: {}", run.stderr);
+            // Four windows go by before the last one. One of them teaches when a window ends, and takes up to a second
+            // longer; the others take no more than a tenth of a second each for the way.
+            let most = 4 * window + Duration::from_millis(1_400);
+            assert!(took <= most, "{told:?}: {took:?}, and {most:?} are possible: {}", run.stderr);
+        }
+    }
+}
+
+#[test]
+fn a_limit_that_no_header_tells_is_found_out() {
+    let window = Duration::from_secs(6);
+    let limits = Limits::FromFirstRequest { window, requests: Some(20), told: WindowEnd::Untold };
+    let (run, took, refused) = create(Api::Platform, 60, limits);
+    let run = run.expect(0);
+    assert!(refused <= 12, "{refused} answers of 429: {}", run.stderr);
+    assert!(run.stderr.contains("the server refuses more"), "{}", run.stderr);
+    // Two windows go by before the last one.
+    let most = (2 * window).mul_f64(1.5);
+    assert!(took <= most, "{took:?}, and the limits impose {:?}: {}", 2 * window, run.stderr);
+}
+
+#[test]
+fn a_server_that_refuses_everything_is_given_up() {
+    let limits = Limits::FromFirstRequest {
+        window: Duration::from_secs(3_600),
+        requests: Some(1),
+        told: WindowEnd::Untold,
+    };
+    let lab = Lab::on_with(Api::Platform, EMPTY, |options| options.limits = limits);
+    lab.manifests(&services(3, ""));
+    let began = Instant::now();
+    let run = lab.run(&["apply", "--auto-approve", "--timeout", "8s"]).expect(4);
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+    assert!(run.stderr.contains("1 of 3 steps done"), "{}", run.stderr);
+}

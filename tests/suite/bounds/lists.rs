@@ -1,0 +1,85 @@
+//! Lists without an end.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use amigops::model::Api;
+
+use super::{behind, lists_services, measure, page, service};
+use crate::apply::EMPTY;
+use crate::harness::Lab;
+use crate::on_both_apis;
+
+/// Plans, where each page of services is made from its number.
+#[track_caller]
+fn plan(
+    api: Api,
+    words: &[&str],
+    most_pages: usize,
+    megabytes: u64,
+    make: impl Fn(usize) -> (String, String) + Send + Sync + 'static,
+) {
+    let lab = Lab::on(api, EMPTY);
+    lab.manifests(&crate::apply::service("Desk", ""));
+    let number = AtomicUsize::new(0);
+    let server = behind(&lab, move |request| {
+        if !lists_services(request) {
+            return None;
+        }
+        let (services, token) = make(number.fetch_add(1, Ordering::SeqCst));
+        page(api, &services, Some(&token))
+    });
+    let run = measure(&lab, &["plan"]).expect(1, words, megabytes);
+    assert!(server.answered() <= most_pages, "{} pages: {}", server.answered(), run.stderr);
+    assert!(run.stderr.contains("GET /v1/"), "the request is named: {}", run.stderr);
+}
+
+/// A page of so many services, the same each time.
+fn full(services: usize, carried: &str) -> String {
+    (0..services).map(|n| service(n, &format!("Desk {n}"), "x", carried)).collect::<Vec<_>>().join(",")
+}
+
+on_both_apis! {
+    fn tokens_in_a_circle_are_an_error(api: Api) {
+        for length in [1, 2, 3, 50] {
+            let words = ["goes round in a circle", "`continuation_token`"];
+            plan(api, &words, length + 2, 100, move |page| (full(2, ""), format!("{}", 1 + page % length)));
+        }
+    }
+
+    fn pages_without_end_are_an_error(api: Api) {
+        let services = full(1_000, "");
+        let words = ["the list has more than 100000 entries"];
+        plan(api, &words, 102, 400, move |page| (services.clone(), format!("{}", page + 1)));
+    }
+
+    fn small_pages_without_end_are_an_error(api: Api) {
+        let services = full(1, "");
+        let words = ["the list has more than 10000 pages"];
+        plan(api, &words, 10_001, 200, move |page| (services.clone(), format!("{}", page + 1)));
+    }
+
+    fn empty_pages_without_end_are_an_error(api: Api) {
+        let words = ["100 pages in a row are empty", "has_more"];
+        plan(api, &words, 102, 100, |page| (String::new(), format!("\"{page}\"")));
+    }
+
+    fn pages_that_are_small_to_send_and_large_to_keep_are_an_error(api: Api) {
+        // An object of seven bytes takes hundreds of them in memory.
+        let carried = vec![r#"{"a":0}"#; 50_000].join(",");
+        let services = full(1, &carried);
+        let words = ["the list takes more than 1024 MB of memory"];
+        plan(api, &words, 60, 1_200, move |page| (services.clone(), format!("{}", page + 1)));
+    }
+
+    fn one_page_that_is_small_to_send_and_large_to_keep_is_an_error(api: Api) {
+        let carried = vec![r#"{"a":0}"#; 1_500_000].join(",");
+        let services = full(1, &carried);
+        let words = ["takes more than 256 MB of memory"];
+        plan(api, &words, 1, 200, move |page| (services.clone(), format!("{}", page + 1)));
+    }
+
+    fn a_token_that_is_too_long_is_an_error(api: Api) {
+        let words = ["`continuation_token`", "longer than 4096 bytes"];
+        plan(api, &words, 1, 100, |_| (full(1, ""), format!("\"{}\"", "t".repeat(1 << 20))));
+    }
+}
