@@ -84,6 +84,8 @@ pub(super) struct Looks {
     reading: BTreeMap<usize, (u64, Vec<String>)>,
     read: BTreeMap<(usize, String), u64>,
     planned: BTreeMap<usize, BTreeMap<String, u64>>,
+    /// The names that a run's plan gives: another run may have given them first.
+    given: BTreeSet<(usize, String, String)>,
     started: BTreeMap<(usize, String), u64>,
     sent: BTreeMap<usize, Sent>,
     changed: BTreeMap<(String, Field), (u64, Author)>,
@@ -124,8 +126,9 @@ impl Looks {
         }
     }
 
-    /// A run has made its plan: it rests on what was read so far.
-    pub(super) fn planned(&mut self, run: usize) {
+    /// A run has made its plan, which gives services these names: it rests on what was read so far.
+    pub(super) fn planned(&mut self, run: usize, given: Vec<(String, String)>) {
+        self.given.extend(given.into_iter().map(|(id, name)| (run, id, name)));
         let of_run = self.read.iter().filter(|((reader, _), _)| *reader == run);
         let read = of_run.map(|((_, id), at)| (id.clone(), *at)).collect();
         self.planned.insert(run, read);
@@ -185,11 +188,13 @@ impl Looks {
         let changes = |field| is.is_none_or(|is| value(was, field) != value(is, field));
         let activates = is.is_some_and(|is| is.active && !was.active);
         let acts = is.is_none() || changes(Field::Active) || changes(Field::Name);
+        let is_as_given = self.given.contains(&(sent.run, id.to_owned(), was.name.clone()));
+        let was_there = self.planned.get(&sent.run).is_some_and(|read| read.contains_key(id));
         for field in FIELDS {
             let counts = match field {
                 Field::Active => is.is_some() && changes(field),
-                Field::Name => acts,
-                Field::Owner => true,
+                Field::Name => changes(field) || (acts && !is_as_given),
+                Field::Owner => acts || was_there || changes(field),
                 Field::Replaces => activates,
                 Field::Description | Field::Release | Field::Tags => is.is_some() && changes(field),
             };

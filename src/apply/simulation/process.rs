@@ -126,7 +126,7 @@ async fn work(sim: &Sim, who: usize, api: &AnyApi, desired: &Desired, stop: &Sto
     {
         let mut state = sim.state();
         state.lines.planned(&snapshot, &verify::outcome(&snapshot, &plan.steps, sim.case.api));
-        state.looks.planned(who);
+        state.looks.planned(who, given_names(&plan));
     }
     let settings = Settings {
         parallelism: sim.case.parallelism,
@@ -160,6 +160,22 @@ fn follow(sim: &Sim, who: usize, plan: &Plan, created: &mut BTreeMap<StepId, Ser
             }
         }
     }
+}
+
+/// The names that a plan gives to services that exist.
+fn given_names(plan: &Plan) -> Vec<(String, String)> {
+    let given = |step: &Step| {
+        let (id, update) = match &step.action {
+            Action::Update { id, update }
+            | Action::SetAside { id, update }
+            | Action::Discard { id, update }
+            | Action::Retire { id, update: Some(update), .. }
+            | Action::HandOver { old: id, rename: Some(update), .. } => (id, update),
+            _ => return None,
+        };
+        Some((id.as_str().to_owned(), update.name.as_ref()?.as_str().to_owned()))
+    };
+    plan.steps.iter().filter_map(given).collect()
 }
 
 /// The services that a step is about, and that exist.

@@ -64,10 +64,15 @@ impl Rules {
     }
 
     /// Takes note of what others have done: one more service, perhaps, and one that they took out of use.
-    pub(super) fn edited(&mut self, after: &Rows) {
+    pub(super) fn edited(&mut self, before: &Rows, after: &Rows) {
+        self.note_ours(before);
         // A service that lost its name or its owner may be made once more by the next run, and replaced.
         self.most += 2;
         self.in_use.retain(|old| is_in_use(&self.lines[old], after));
+    }
+
+    fn note_ours(&mut self, rows: &Rows) {
+        self.once_ours.extend(rows.iter().filter(|(_, row)| row.is_ours()).map(|(id, _)| id.clone()));
     }
 
     fn follow(&mut self, rows: &Rows) {
@@ -87,7 +92,7 @@ impl Rules {
     /// The rule that it broke.
     pub(super) fn judge(&mut self, before: &Rows, after: &Rows) -> Result<(), String> {
         self.follow(after);
-        self.once_ours.extend(before.iter().filter(|(_, row)| row.is_ours()).map(|(id, _)| id.clone()));
+        self.note_ours(before);
         let mut names = BTreeSet::new();
         if let Some((_, row)) = after.iter().find(|(_, row)| row.active && !names.insert(&row.name)) {
             return Err(format!("two active services are called {:?}", row.name));

@@ -179,14 +179,15 @@ async fn disturbed(case: &Case, rules: Rules, expected: &Rows, traced: bool) -> 
 /// Whether an operator has made something that no run mends: a service that has the name of a manifest and another
 /// owner, for one. The run says so.
 fn stuck_by_an_operator(sim: &Sim, ended: &Ended) -> bool {
-    let troubles = &sim.state().figures.troubles;
+    let troubles = sim.state().figures.troubles.clone();
     let edits = ["edit: owner", "edit: name", "edit: replaces", "edit: deleted"];
-    let is_stuck = match ended {
-        Ended::Unplannable(_) => true,
-        Ended::Applied(report, _) => !report.is_complete(),
+    match ended {
+        Ended::Unplannable(_) => sim.case.kind == Kind::Edits && sim.state().figures.edits > 0,
+        Ended::Applied(report, _) => {
+            !report.is_complete() && edits.iter().any(|edit| troubles.contains_key(edit))
+        }
         Ended::Converged | Ended::Unread(_) | Ended::Died => false,
-    };
-    is_stuck && edits.iter().any(|edit| troubles.contains_key(edit))
+    }
 }
 
 /// Two runs, the second a little later than the first; returns how the first ended.

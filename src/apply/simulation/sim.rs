@@ -367,7 +367,7 @@ impl Sim {
         state.lines.follow(&state.rows);
         state.looks.note(Author::Operator, &before, &state.rows);
         if let Some(rules) = &mut state.rules {
-            rules.edited(&state.rows);
+            rules.edited(&before, &state.rows);
         }
         let edited: Vec<_> = state.rows.iter().filter(|(id, row)| before.get(*id) != Some(*row)).collect();
         let gone: Vec<_> = before.keys().filter(|id| !state.rows.contains_key(*id)).collect();

@@ -41,7 +41,8 @@ pub(super) async fn play(case: &Case, traced: bool) -> End {
         }
     } else {
         sim.begin_stage(&last.troubles);
-        if let Err(why) = converges(&sim, number, &case.desired).await {
+        // The first run alone may be out of time.
+        if let Err(why) = converges(&sim, number.max(1), &case.desired).await {
             return broken(&sim, format!("after all commits: {why}"));
         }
         if let Err(why) = as_wanted(case.api, &case.desired, &sim.emulator.world()) {
