@@ -193,7 +193,7 @@ impl Looks {
         for field in FIELDS {
             let counts = match field {
                 Field::Active => is.is_some() && changes(field),
-                Field::Name => changes(field) || (acts && !is_as_given),
+                Field::Name => (is.is_some() && changes(field)) || (acts && !is_as_given),
                 Field::Owner => acts || was_there || changes(field),
                 Field::Replaces => activates,
                 Field::Description | Field::Release | Field::Tags => is.is_some() && changes(field),

@@ -72,7 +72,13 @@ impl Rules {
     }
 
     fn note_ours(&mut self, rows: &Rows) {
-        self.once_ours.extend(rows.iter().filter(|(_, row)| row.is_ours()).map(|(id, _)| id.clone()));
+        // A service that manifests may adopt loses its name to an operator while the adoption is on its way.
+        let is_adopted = |row: &Row| {
+            self.owners_change && row.tag("managed_by").is_none() && self.claimed.contains(&row.name)
+        };
+        let is_ours = |row: &Row| row.is_ours() || is_adopted(row);
+        let ours: Vec<_> = rows.iter().filter(|(_, row)| is_ours(row)).map(|(id, _)| id.clone()).collect();
+        self.once_ours.extend(ours);
     }
 
     fn follow(&mut self, rows: &Rows) {
