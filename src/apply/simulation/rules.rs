@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::case::Case;
+use super::case::{Case, Kind};
 use super::world::{Row, Rows};
 
 /// The rules of one case, and what they remember.
@@ -20,6 +20,8 @@ pub(super) struct Rules {
     guards_sets: bool,
     /// The most services that there may be, others' apart.
     most: usize,
+    /// Whether an operator may change an owner while a request is on its way.
+    owners_change: bool,
 }
 
 impl Rules {
@@ -42,12 +44,17 @@ impl Rules {
             in_use: BTreeSet::new(),
             guards_sets,
             most: 0,
+            owners_change: case.kind == Kind::Edits,
         };
         let at_start = rules.clone();
         history.iter().for_each(|rows| rules.follow(rows));
         let end = history.last().expect("there is a start");
         let in_use = rules.lines.iter().filter(|(_, line)| is_in_use(line, end));
-        let in_use = in_use.map(|(id, _)| id.clone()).collect();
+        let mut in_use: BTreeSet<String> = in_use.map(|(id, _)| id.clone()).collect();
+        if case.kind == Kind::Edits {
+            // After an edit, the next plan may rightly be another one: lines are followed plan by plan.
+            in_use.clear();
+        }
         // What is deleted may be deleted later than in the undisturbed run, after all creates.
         let ever: BTreeSet<&String> = history.iter().flat_map(Rows::keys).collect();
         // Of two runs at once, each may make the same: one of the two is set aside, or both.
@@ -58,8 +65,20 @@ impl Rules {
 
     /// Takes note of what others have done: one more service, perhaps, and one that they took out of use.
     pub(super) fn edited(&mut self, before: &Rows, after: &Rows) {
-        self.most += after.len().saturating_sub(before.len());
+        self.note_ours(before);
+        // A service that lost its name or its owner may be made once more by the next run, and replaced.
+        self.most += 2;
         self.in_use.retain(|old| is_in_use(&self.lines[old], after));
+    }
+
+    fn note_ours(&mut self, rows: &Rows) {
+        // A service that manifests may adopt loses its name to an operator while the adoption is on its way.
+        let is_adopted = |row: &Row| {
+            self.owners_change && row.tag("managed_by").is_none() && self.claimed.contains(&row.name)
+        };
+        let is_ours = |row: &Row| row.is_ours() || is_adopted(row);
+        let ours: Vec<_> = rows.iter().filter(|(_, row)| is_ours(row)).map(|(id, _)| id.clone()).collect();
+        self.once_ours.extend(ours);
     }
 
     fn follow(&mut self, rows: &Rows) {
@@ -79,7 +98,7 @@ impl Rules {
     /// The rule that it broke.
     pub(super) fn judge(&mut self, before: &Rows, after: &Rows) -> Result<(), String> {
         self.follow(after);
-        self.once_ours.extend(before.iter().filter(|(_, row)| row.is_ours()).map(|(id, _)| id.clone()));
+        self.note_ours(before);
         let mut names = BTreeSet::new();
         if let Some((_, row)) = after.iter().find(|(_, row)| row.active && !names.insert(&row.name)) {
             return Err(format!("two active services are called {:?}", row.name));
@@ -102,7 +121,8 @@ impl Rules {
 
     fn judge_one(&self, id: &str, before: &Row, after: Option<&Row>) -> Result<(), String> {
         let Some(after) = after else {
-            let ours = before.is_ours() && !before.system;
+            let was_ours = self.owners_change && self.once_ours.contains(id);
+            let ours = (before.is_ours() || was_ours) && !before.system;
             return if ours { Ok(()) } else { Err(format!("{id} was deleted, and it isn't ours")) };
         };
         if before == after {
@@ -110,7 +130,8 @@ impl Rules {
         }
         let adopted = before.tag("managed_by").is_none()
             && (self.claimed.contains(&before.name) || self.once_ours.contains(id));
-        if before.system || !(before.is_ours() || adopted) {
+        let was_ours = self.owners_change && self.once_ours.contains(id);
+        if before.system || !(before.is_ours() || adopted || was_ours) {
             return Err(format!("{id} ({:?}) was changed, and it isn't ours", before.name));
         }
         for (name, set) in before.sets.iter().filter(|_| self.guards_sets) {

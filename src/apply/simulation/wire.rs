@@ -13,8 +13,8 @@ use axum::http;
 use reqwest::{Request, Response};
 use tokio::sync::Notify;
 
-use super::case::Trouble;
 use super::sim::{Parcel, Sim, Way};
+use super::trouble::Trouble;
 use crate::emulator::{Fault, Outcome, Reply};
 use crate::remote::{Broken, How, Line, Stop, StopReason};
 
@@ -74,7 +74,7 @@ impl Wire {
         let sim = Arc::clone(&self.sim);
         let arrival = tokio::spawn(async move {
             tokio::time::sleep(there + delay).await;
-            sim.process(number, parcel, trouble.as_ref())
+            sim.process(number, &parcel, trouble.as_ref())
         });
         let outcome = arrival.await.map_err(|error| broken(How::BrokeOff, &error.to_string()))?;
         if dies {
@@ -82,6 +82,9 @@ impl Wire {
             std::future::pending::<()>().await;
         }
         tokio::time::sleep(back + dribbles).await;
+        if matches!(outcome, Outcome::Answered(_)) {
+            self.sim.arrived(self.who, number);
+        }
         match outcome {
             Outcome::Refused => Err(broken(How::NoConnection, "refused")),
             Outcome::Lost => Err(broken(How::BrokeOff, "lost")),

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value, json};
 
+use super::sim::Parcel;
 use crate::emulator::{self, InProcess, PlatformService, SANDBOX_WORKSPACE, Seed, ServiceTag, World};
 use crate::model::*;
 
@@ -170,6 +171,54 @@ pub(super) fn add_strangers(api: Api, world: &mut World) {
     }
 }
 
+/// Adds services of others that lists begin or end with.
+pub(super) fn add_decoys(api: Api, world: &mut World) {
+    for number in 1..=3 {
+        let name = format!("Decoy {number}");
+        match api {
+            Api::Classic => {
+                let home = world.organization(ORGANIZATION).expect("it is there");
+                let (agent, graph) = (home.agent("A1"), home.context_graph("G1"));
+                let (agent, graph) = (agent.expect("an agent"), graph.expect("a graph"));
+                let row = emulator::Service::new(&name, &agent.id, &graph.id);
+                world.add_service(ORGANIZATION, row).expect("a service");
+            }
+            Api::Platform => {
+                let home = world.workspace(SANDBOX_WORKSPACE).expect("it is there");
+                let (agent, graph) = (home.agent("A1"), home.context_graph("G1"));
+                let (agent, graph) = (agent.expect("an agent"), graph.expect("a graph"));
+                let row = PlatformService::new(&name, &agent.id, &graph.id);
+                world.add_platform_service(SANDBOX_WORKSPACE, row).expect("a service");
+            }
+        }
+    }
+}
+
+/// Carries out a rename on Classic that the emulator refuses because an active service has the name; returns whether
+/// the request is one.
+pub(super) fn rename_anyway(emulator: &InProcess, parcel: &Parcel) -> bool {
+    let Ok(Value::Object(body)) = serde_json::from_slice::<Value>(&parcel.body) else { return false };
+    let id = parcel.target.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    let Some(name) = body.get("name").and_then(Value::as_str) else { return false };
+    if body.contains_key("is_active") || parcel.method != "POST" {
+        return false;
+    }
+    let mut renamed = false;
+    let rename = |world: &mut World| {
+        let home = world.organization_mut(ORGANIZATION).expect("it is there");
+        let Some(service) = home.services_mut().get_mut(id).filter(|service| service.is_active) else {
+            return;
+        };
+        service.name = name.to_owned();
+        if let Some(Ok(tags)) = body.get("tags").map(|tags| serde_json::from_value(tags.clone())) {
+            service.tags = tags;
+        }
+        renamed = true;
+    };
+    emulator.edit(rename).expect("an edit");
+    renamed
+}
+
 /// Gives version sets a preference that no generated manifest names.
 fn enrich<'a>(sets: impl Iterator<Item = (&'a String, &'a mut emulator::VersionSet)>) {
     for (_, set) in sets.filter(|(name, _)| *name != "edge") {
@@ -202,6 +251,15 @@ impl Row {
     pub(super) fn is_ours(&self) -> bool {
         self.tag("managed_by") == Some("amigops")
     }
+}
+
+/// The id of an agent.
+pub(super) fn agent_id(api: Api, world: &World, name: &str) -> String {
+    let agent = match api {
+        Api::Classic => world.organization(ORGANIZATION).and_then(|home| home.agent(name)),
+        Api::Platform => world.workspace(SANDBOX_WORKSPACE).and_then(|home| home.agent(name)),
+    };
+    agent.map(|agent| agent.id.clone()).unwrap_or_default()
 }
 
 /// All services, by id.

@@ -1,0 +1,142 @@
+//! Several commits, the runs of which may be cut off, and two runs of different manifests at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::case::{Case, Kind, Stage};
+use super::process::{Ended, in_short, process};
+use super::run::{End, honest, two_at_once};
+use super::sim::Sim;
+use super::world::{Row, agent_id, rows};
+use crate::emulator::World;
+use crate::model::{Api, Desired, Reference};
+
+/// Plays all stages without troubles, and then with them.
+pub(super) async fn play(case: &Case, traced: bool) -> End {
+    match calm(case, traced).await {
+        Ok(true) => {}
+        Ok(false) => return End::Unplannable,
+        Err(end) => return end,
+    }
+    let sim = Sim::new(case, true, None, traced);
+    let broken = |sim: &Sim, why: String| End::Broken { why, trace: sim.trace() };
+    let mut number = 0;
+    let (last, earlier) = case.stages.split_last().expect("there is a stage");
+    for stage in earlier {
+        if let Err(why) = disturbed(&sim, stage, &mut number).await {
+            return broken(&sim, why);
+        }
+    }
+    if case.kind == Kind::Pairs {
+        if let Err(why) = disturbed(&sim, last, &mut number).await {
+            return broken(&sim, why);
+        }
+        sim.begin_stage(&[]);
+        for manifests in &last.manifests {
+            let alone = sim.resumed();
+            if let Err(why) = converges(&alone, number, manifests).await {
+                let trace = sim.trace().into_iter().chain(alone.trace()).collect();
+                return End::Broken { why: format!("after two runs at once: {why}"), trace };
+            }
+        }
+    } else {
+        sim.begin_stage(&last.troubles);
+        // The first run alone may be out of time.
+        if let Err(why) = converges(&sim, number.max(1), &case.desired).await {
+            return broken(&sim, format!("after all commits: {why}"));
+        }
+        if let Err(why) = as_wanted(case.api, &case.desired, &sim.emulator.world()) {
+            return broken(&sim, why);
+        }
+    }
+    let mut figures = sim.finish();
+    figures.runs = number + 2;
+    End::Held(figures)
+}
+
+/// All stages without troubles, one manifest after the other; returns whether a plan can be made of each.
+async fn calm(case: &Case, traced: bool) -> Result<bool, End> {
+    let sim = Sim::new(case, false, None, traced);
+    // Whichever of two runs is the last, the other's manifests must find their way from there.
+    let again = case.stages.last().filter(|_| case.kind == Kind::Pairs).map(|stage| &stage.manifests[0]);
+    let manifests = case.stages.iter().flat_map(|stage| &stage.manifests).chain(again);
+    for (number, desired) in manifests.enumerate() {
+        sim.begin_stage(&[]);
+        match converges(&sim, 2 * number, desired).await {
+            Ok(()) => {}
+            Err(why) if why.starts_with("not planned") && sim.state().broken.is_none() => return Ok(false),
+            Err(why) => {
+                return Err(End::Broken { why: format!("undisturbed: {why}"), trace: sim.trace() });
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// One run or two, with the troubles of their stage.
+async fn disturbed(sim: &Arc<Sim>, stage: &Stage, number: &mut usize) -> Result<(), String> {
+    sim.begin_stage(&stage.troubles);
+    let before = sim.state().figures.clone();
+    let first = *number;
+    let ended = match stage.manifests.as_slice() {
+        [one, other] => {
+            *number += 2;
+            two_at_once(sim, [(first, one), (first + 1, other)]).await
+        }
+        all => {
+            *number += 1;
+            process(sim, first, &all[0]).await
+        }
+    };
+    sim.note(|| format!("run {first} ends: {}", in_short(&ended)));
+    if stage.manifests.len() == 1 {
+        honest(sim, &before, &ended);
+    }
+    tokio::time::sleep(Duration::from_secs(1) + sim.rest_of_outage()).await;
+    let broken = sim.state().broken.clone();
+    broken.map_or(Ok(()), Err)
+}
+
+/// One run that nothing disturbs does all, and the next one finds nothing to do.
+async fn converges(sim: &Arc<Sim>, number: usize, desired: &Desired) -> Result<(), String> {
+    let ended = process(sim, number, desired).await;
+    sim.note(|| format!("run {number} ends: {}", in_short(&ended)));
+    let broken = sim.state().broken.clone();
+    if let Some(why) = broken {
+        return Err(why);
+    }
+    match &ended {
+        Ended::Converged => return Ok(()),
+        Ended::Applied(report, _) if report.is_complete() => {}
+        ended => return Err(in_short(ended)),
+    }
+    let again = process(sim, number + 1, desired).await;
+    let broken = sim.state().broken.clone();
+    match (broken, again) {
+        (Some(why), _) => Err(why),
+        (None, Ended::Converged) => Ok(()),
+        (None, again) => Err(format!("planning again: {}", in_short(&again))),
+    }
+}
+
+/// Errors if a manifest's service is not there as it is wanted.
+fn as_wanted(api: Api, desired: &Desired, world: &World) -> Result<(), String> {
+    let rows = rows(api, world);
+    for wanted in desired.services.values() {
+        let Reference::Name(agent) = &wanted.agent else { continue };
+        let agent = agent_id(api, world, agent);
+        let named = rows.values().filter(|row| row.is_ours() && row.name == wanted.name.as_str());
+        let (active, inactive): (Vec<_>, Vec<_>) = named.partition(|row| row.active);
+        let fits = |rows: &[&Row]| rows.iter().any(|row| row.agent == agent);
+        let is_there = match wanted.active {
+            Some(true) => fits(&active),
+            Some(false) => active.is_empty() && fits(&inactive),
+            // It stays as it was found: that depends on what the runs before it came to.
+            None => fits(&active) || (active.is_empty() && fits(&inactive)),
+        };
+        if !is_there {
+            return Err(format!("{} is not there as it is wanted: {active:?} {inactive:?}", wanted.name));
+        }
+    }
+    Ok(())
+}
