@@ -49,6 +49,17 @@ impl Env {
         value.filter(|value| !value.is_empty())
     }
 
+    /// The names of the variables that begin like this.
+    pub fn names_beginning(&self, start: &str) -> Vec<OsString> {
+        let begins = |name: &OsString| name.as_encoded_bytes().starts_with(start.as_bytes());
+        match &self.variables {
+            Variables::Process => std::env::vars_os().map(|(name, _)| name).filter(begins).collect(),
+            Variables::Fixed(all) => {
+                all.iter().map(|(name, _)| OsString::from(name)).filter(begins).collect()
+            }
+        }
+    }
+
     /// The working directory, or `.` where it can't be told.
     pub fn working_directory(&self) -> PathBuf {
         std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."))

@@ -18,7 +18,7 @@ use super::reads::Services;
 use super::step::Runner;
 use crate::model::{Endpoint, LiveService, ServiceId, ServiceName, ServiceUpdate, TAG_REPLACES};
 use crate::plan::Change;
-use crate::remote::{ApiError, Cause, Reservation, WriteApi};
+use crate::remote::{ApiError, Cause, Listing, Reservation, WriteApi};
 
 /// The longest time from the rename to the activation, or to the end of the undo.
 pub(super) const MOST_TIME: Duration = Duration::from_secs(180);
@@ -206,7 +206,7 @@ impl<A: WriteApi> Runner<'_, A> {
             &changed.id == plan.old && matches!(path, None | Some("name" | "active"))
         });
         let mut successor = None;
-        if is_of_old && let Ok(active) = self.finishing.active_services().await {
+        if is_of_old && let Ok(active) = self.finishing.services(Listing::Active).await {
             successor = plan.successor(&active).map(|service| service.id.clone());
             if successor.is_some() {
                 let seen: Vec<LiveService> = active.into_iter().chain(now.values().cloned()).collect();

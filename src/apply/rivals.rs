@@ -14,7 +14,7 @@ use super::event::{ChangedSince, StepFailure};
 use super::step::Runner;
 use crate::model::{LiveService, NewService, ServiceId, ServiceUpdate, TAG_REPLACES};
 use crate::plan::{Change, Step, abandonment};
-use crate::remote::{ApiError, WriteApi};
+use crate::remote::{ApiError, Listing, WriteApi};
 
 /// The last list of all services that was read for a look around.
 #[derive(Default)]
@@ -88,7 +88,7 @@ impl<A: WriteApi> Runner<'_, A> {
         }
         let number = self.seen.begun.get() + 1;
         self.seen.begun.set(number);
-        let services = Rc::new(self.finishing.services().await?);
+        let services = Rc::new(self.finishing.services(Listing::All).await?);
         *last = Some((number, Rc::clone(&services)));
         Ok(services)
     }

@@ -3,9 +3,10 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::checks::Check;
 use super::engine::{Settings, endpoint};
@@ -18,7 +19,7 @@ use crate::model::{
     Api, BehaviorSetId, LiveService, NewService, Ownership, ServiceId, ServiceUpdate, SmokeTest, TAG_REPLACES,
 };
 use crate::plan::{Action, Looks, Plan, Step, StepId, Target};
-use crate::remote::{ApiError, Cause, StopReason, WriteApi};
+use crate::remote::{ApiError, Cause, Listing, StopReason, WriteApi};
 
 /// The most characters of an agent's answer that an error quotes.
 const MAX_QUOTED: usize = 2_000;
@@ -46,6 +47,8 @@ pub(super) struct Runner<'a, A> {
     looks: Looks,
     pub(super) expected: RefCell<Expected<'a>>,
     pub(super) reads: SharedReads,
+    /// One step at a time reads and changes a service.
+    locks: RefCell<BTreeMap<ServiceId, Arc<Mutex<()>>>>,
     created: RefCell<BTreeMap<StepId, ServiceId>>,
     pub(super) seen: Seen,
     /// A behavior set's list of services is read, changed and written whole: one step at a time.
@@ -65,6 +68,7 @@ impl<'a, A: WriteApi> Runner<'a, A> {
             looks: Looks::new(&plan.steps, *services),
             expected: RefCell::new(Expected::new(*kind, services)),
             reads: SharedReads::default(),
+            locks: RefCell::default(),
             created: RefCell::default(),
             seen: Seen::default(),
             behavior_sets: RefCell::default(),
@@ -73,9 +77,12 @@ impl<'a, A: WriteApi> Runner<'a, A> {
 
     /// Runs a step; gives the id of a service that it created or put in another's place.
     pub(super) async fn run(&self, step: &Step) -> Result<Option<ServiceId>, StepFailure> {
+        // Held until what the step has done is part of what is expected.
+        let mut _locks = Vec::new();
         let made = match &step.action {
             Action::HandOver { old, old_name, rename, new, activation } => {
                 let (new, rename) = (self.id(new)?, rename.as_deref());
+                _locks = self.lock_services(&BTreeSet::from([old.clone(), new.clone()])).await;
                 self.hand_over(&HandOver { old, old_name, rename, new: &new, activation }).await?;
                 Some(new)
             }
@@ -86,6 +93,7 @@ impl<'a, A: WriteApi> Runner<'a, A> {
                 } else {
                     // The limit is waited for before the look, so that nothing is between the look and the write.
                     let reserved = self.api.reserve(endpoint(action, self.kind), 1).await?;
+                    _locks = self.lock_services(&looks).await;
                     let now = self.read(&looks).await?;
                     let successors = match action {
                         Action::Retire { id, .. } => self.ids(self.looks.successors_of(id))?,
@@ -104,6 +112,18 @@ impl<'a, A: WriteApi> Runner<'a, A> {
         };
         self.expected.borrow_mut().apply(&step.action, made.as_ref());
         Ok(made)
+    }
+
+    /// Locks services for one step. A read that is answered before another step's write, and compared after it, would
+    /// take that write for somebody else's change.
+    async fn lock_services(&self, ids: &BTreeSet<ServiceId>) -> Vec<OwnedMutexGuard<()>> {
+        let mut locks = Vec::new();
+        // In the order of the ids, so that no two steps wait for each other.
+        for id in ids {
+            let lock = Arc::clone(self.locks.borrow_mut().entry(id.clone()).or_default());
+            locks.push(lock.lock_owned().await);
+        }
+        locks
     }
 
     /// Holds what a step is about to do against what is there now.
@@ -223,7 +243,7 @@ impl<'a, A: WriteApi> Runner<'a, A> {
     /// The service that a create with a lost answer made, if it did.
     async fn find(&self, new: &NewService) -> Result<Option<ServiceId>, ApiError> {
         let ours = self.created();
-        let services = self.finishing.services().await?;
+        let services = self.finishing.services(Listing::All).await?;
         let mut made = services.into_iter().filter(|service| self.is_product_of(new, service));
         Ok(made.find(|service| !ours.contains(&service.id)).map(|service| service.id))
     }

@@ -12,7 +12,7 @@ use super::event::{ChangedSince, StepFailure, Undo};
 use super::hand_over::Begun;
 use super::step::Runner;
 use crate::model::{LiveService, ServiceId, ServiceUpdate};
-use crate::remote::{ApiError, Cause, WriteApi};
+use crate::remote::{ApiError, Cause, Listing, WriteApi};
 
 /// The waits, in seconds, before something is tried once more; the last one again and again.
 const PAUSES: [u64; 6] = [1, 2, 4, 8, 15, 30];
@@ -54,7 +54,8 @@ impl<A: WriteApi> Runner<'_, A> {
     async fn give_back(&self, begun: &Begun<'_>) -> Option<Undo> {
         let name = begun.plan.old_name;
         let restore = ServiceUpdate { name: Some(name.clone()), ..ServiceUpdate::default() };
-        let api = self.in_time(begun).using(&begun.reserved);
+        // Each try has a look of its own before it: another run may take the name in between.
+        let api = self.in_time(begun).using(&begun.reserved).once();
         for pause in pauses() {
             match self.look_around(begun).await {
                 Ok(Found::Finished) => return None,
@@ -94,7 +95,7 @@ impl<A: WriteApi> Runner<'_, A> {
             other => return Ok(Found::Moved(begun.moved(other))),
         }
         let api = self.in_time(begun);
-        let active = begun.persist(async || api.active_services().await).await?;
+        let active = begun.persist(async || api.services(Listing::Active).await).await?;
         Ok(match plan.successor(&active).map(|service| service.id.clone()) {
             Some(holder) => Found::Taken(holder, active.into_iter().chain(now.into_values()).collect()),
             None => Found::Nobody,

@@ -35,7 +35,7 @@ impl PlanCommand {
             // What is saved is to be applied.
             prepared.can_tell_conflicts(&self.plan)?;
         }
-        let (snapshot, planned) = prepared.read_and_plan(prepared.connection.read()).await?;
+        let (snapshot, planned) = prepared.read_and_plan(prepared.connection.read(), |_| false).await?;
         let plan = match planned {
             Err(Failure::Plan(refused)) if refused.is_refusal() => {
                 return self.show_refused(context, &mut prepared, snapshot, refused).await;

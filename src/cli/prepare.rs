@@ -149,16 +149,18 @@ impl Prepared {
 
     /// Reads the live state and plans. The plan has the verifier's approval.
     pub(super) async fn plan(&self, api: &impl ReadApi) -> Result<(Snapshot, Plan), Failure> {
-        let (snapshot, plan) = self.read_and_plan(api).await?;
+        let (snapshot, plan) = self.read_and_plan(api, |_| false).await?;
         Ok((snapshot, plan?))
     }
 
     /// The same; gives the live state also where no plan can be made of it.
     ///
-    /// A plan that rests on services which the list does not have is made of two readings of the list.
+    /// A plan that rests on services which the list does not have is made of two readings of the list; so is one where
+    /// the caller's use of the state does, as `reads_twice` says.
     pub(super) async fn read_and_plan(
         &self,
         api: &impl ReadApi,
+        reads_twice: impl Fn(&Snapshot) -> bool,
     ) -> Result<(Snapshot, Result<Plan, Failure>), Failure> {
         let mut planned = None;
         let rests_on_absence = |snapshot: &Snapshot| {
@@ -171,6 +173,7 @@ impl Prepared {
                 }
                 first => plan::rests_on_absence(first.as_ref(), snapshot),
             };
+            let rests = rests || reads_twice(snapshot);
             planned = (!rests).then_some(first);
             rests
         };

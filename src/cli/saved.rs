@@ -12,7 +12,7 @@ use crate::manifest;
 use crate::model::{Lookups, Need, ServiceId, ServiceName, Snapshot};
 use crate::plan::{Change, Plan, PlanError, ProblemKind};
 use crate::plan_file::{self, Chosen, Difference, Document, GivenAgain, Moved, NotAPlan};
-use crate::remote::{complete_snapshot, read_snapshot};
+use crate::remote::complete_snapshot;
 use crate::report::{human, text};
 
 /// The largest file that is taken for a plan, in bytes.
@@ -200,18 +200,23 @@ pub(super) fn belongs(document: &Document, prepared: &Prepared) -> Result<(), Fa
 pub(super) async fn plan_anew(document: &Document, prepared: &Prepared) -> Result<(Snapshot, Plan), Failure> {
     let api = prepared.connection.read();
     let lacking = |snapshot: &Snapshot| lacking(document, snapshot);
-    match prepared.plan(api).await {
-        Ok((snapshot, plan)) => {
-            check_fit(document, prepared, &complete_snapshot(api, snapshot.clone(), lacking).await?)?;
-            Ok((snapshot, plan))
-        }
-        Err(Failure::Plan(error)) => {
-            // Where something has moved, that is the reason.
-            check_fit(document, prepared, &read_snapshot(api, lacking).await?)?;
-            Err(no_more(error).into())
-        }
-        Err(other) => Err(other),
-    }
+    // Services that one reading of the list leaves out would be told as gone.
+    let has_moved = |snapshot: &Snapshot| !moved(document, prepared, snapshot).is_empty();
+    let (snapshot, plan) = prepared.read_and_plan(api, has_moved).await?;
+    let plan = match plan {
+        Ok(plan) => Ok(plan),
+        Err(Failure::Plan(error)) => Err(no_more(error)),
+        Err(other) => return Err(other),
+    };
+    // Where something has moved, that is the reason why no plan can be made.
+    check_fit(document, prepared, &complete_snapshot(api, snapshot.clone(), lacking).await?)?;
+    Ok((snapshot, plan?))
+}
+
+/// What the plan touches and is not as it was when the plan was made.
+fn moved(document: &Document, prepared: &Prepared, snapshot: &Snapshot) -> Vec<Moved> {
+    let policy = &prepared.loaded.project.policy;
+    plan_file::moved(&document.fingerprints, snapshot, policy, prepared.connection.kind())
 }
 
 /// What must be read to compare a live state with a plan's fingerprints.
@@ -231,8 +236,7 @@ fn lacking(document: &Document, snapshot: &Snapshot) -> Lookups {
 
 /// Checks that what the plan touches is as it was when the plan was made.
 fn check_fit(document: &Document, prepared: &Prepared, snapshot: &Snapshot) -> Result<(), Failure> {
-    let policy = &prepared.loaded.project.policy;
-    let moved = plan_file::moved(&document.fingerprints, snapshot, policy, prepared.connection.kind());
+    let moved = moved(document, prepared, snapshot);
     if moved.is_empty() {
         return Ok(());
     }

@@ -96,6 +96,7 @@ impl Fault {
             Self::Delay { .. } => "delay",
             Self::Dribble { .. } => "slow body",
             Self::Close => "connection closed",
+            Self::Hide { .. } => "service hidden",
             Self::Answer { status: 400, .. } => "400",
             Self::Answer { status: 401, .. } => "401",
             Self::Answer { status: 429, .. } => "429",

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::credentials::{self, CLASSIC_CREDENTIALS, Credentials, PLATFORM_CREDENTIALS};
 use super::decode::{self, Fields, Shape};
 use super::diagnostic::{Code, Location};
-use super::sink::{Problem, Sink, Span};
+use super::sink::{Problem, Sink};
 use super::tree::{Key, Node, Value};
 use super::{files, header, id, url};
 use crate::model::Api;

@@ -13,6 +13,7 @@
 //! * [`guardrails`]: what a plan may not do;
 //! * [`causes`]: whose doing each change is, told by the manifests of a base commit;
 //! * [`conflicts`](fn@conflicts): changes that an apply should not make past somebody else's;
+//! * [`absence`]: whether a plan rests on services that one reading of the list may have missed;
 //! * [`looks`]: what a step reads before it acts;
 //! * [`estimate`]: requests, and the time that the limits impose;
 //! * [`verify`]: an independent judge of finished plans, sharing no code with the rest.

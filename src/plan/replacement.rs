@@ -273,7 +273,7 @@ fn behavior_sets(
 }
 
 /// The update by which the old service gives its name up; none if it has done so.
-fn rename_old(draft: &Draft<'_>, old: &LiveService) -> Option<ServiceUpdate> {
+pub(super) fn rename_old(draft: &Draft<'_>, old: &LiveService) -> Option<ServiceUpdate> {
     if names::is_replaced(old) {
         return None;
     }

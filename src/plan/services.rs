@@ -13,7 +13,7 @@ use super::types::{
 use super::{former, names, pins, replacement};
 use crate::model::{
     AgentId, ContextGraphId, DesiredService, LiveService, NewService, OnAgentChange, Policy, Retire,
-    ServiceName, ServiceUpdate, VersionSet, VersionSetName, settings,
+    ServiceName, ServiceUpdate, TAG_REPLACES, VersionSet, VersionSetName, settings,
 };
 
 /// Adds the steps that bring one declared service about.
@@ -33,6 +33,7 @@ pub(super) fn steps(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>) {
     if !told_apart(draft, embodiment, &content) {
         return;
     }
+    let renamed = rename_former(draft, embodiment, &content);
     if let Some(live) = embodiment.live
         && !live.active
         && !content.active
@@ -66,33 +67,61 @@ pub(super) fn steps(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>) {
     if let Some(unfit) = unfit {
         replacement::discard(draft, wanted, unfit);
     }
+    if let Some(renamed) = renamed {
+        // A run that is cut off leaves no two inactive services of one name.
+        for step in &mut draft.steps[renamed + 1..] {
+            step.after.insert(renamed);
+        }
+    }
+}
+
+/// The word for a service that will be renamed or inactive under its name, so that an inactive namesake of ours would be
+/// taken for it.
+fn needs_own_name(embodiment: &Embodiment<'_>, content: &Content) -> Option<&'static str> {
+    // A passing name or one that a replacement gave is already ours to tell.
+    let renamed = embodiment.live.is_some_and(|live| {
+        live.name != embodiment.wanted.name && names::passing_to(live).is_none() && !names::is_replaced(live)
+    });
+    match renamed {
+        true => Some("renamed"),
+        false => (!content.active).then_some("inactive"),
+    }
 }
 
 /// Says so where a service would come to have the name of an inactive one of ours, so that a later run could
 /// not tell the two apart.
 fn told_apart(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, content: &Content) -> bool {
+    let Some(what) = needs_own_name(embodiment, content) else { return true };
     let wanted = embodiment.wanted;
-    // A passing name or one that a replacement gave is already ours to tell.
-    let renamed = embodiment.live.is_some_and(|live| {
-        live.name != wanted.name && names::passing_to(live).is_none() && !names::is_replaced(live)
-    });
-    if (renamed || !content.active)
-        && let Some(stray) = draft.stray(&wanted.name)
-    {
-        let message = format!(
-            "`{}` is to be {}, but an inactive service of ours has that name: {stray}; a later run could not tell them apart",
-            wanted.name,
-            if renamed { "renamed" } else { "inactive" },
-        );
-        draft.problem(
-            ProblemKind::Ambiguous,
-            embodiment,
-            message,
-            &["rename that service, or remove its ownership tag"],
-        );
-        return false;
-    }
-    true
+    let Some(stray) = draft.stray(&wanted.name).filter(|_| former_namesake(draft, embodiment).is_none())
+    else {
+        return true;
+    };
+    let message = format!(
+        "`{}` is to be {what}, but an inactive service of ours has that name: {stray}; a later run could not tell them apart",
+        wanted.name,
+    );
+    let help = ["rename that service, or remove its ownership tag"];
+    draft.problem(ProblemKind::Ambiguous, embodiment, message, &help);
+    false
+}
+
+/// The inactive service with the wanted name that the live one has replaced: another run gave it its name back.
+fn former_namesake<'a>(draft: &Draft<'a>, embodiment: &Embodiment<'a>) -> Option<&'a LiveService> {
+    let stray = draft.stray(&embodiment.wanted.name)?;
+    let replaced = embodiment.live?.tags.get(TAG_REPLACES)?.as_deref()?;
+    draft.live(stray).filter(|_| stray.as_str() == replaced)
+}
+
+/// Renames a former service that the live one could not be told from, as a replacement would; gives the step's index.
+fn rename_former(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, content: &Content) -> Option<usize> {
+    needs_own_name(embodiment, content)?;
+    let former = former_namesake(draft, embodiment)?;
+    let update = Box::new(replacement::rename_old(draft, former)?);
+    let action = Action::Update { id: former.id.clone(), update };
+    let mut step = DraftStep::new(&embodiment.wanted.name, action, Risk::Safe);
+    step.reason = Some(format!("`{}` has a new service", embodiment.wanted.name));
+    Some(draft.push(step))
 }
 
 /// Says so where tags would have to be written that are more than one can tell: several with one key.

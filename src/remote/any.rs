@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{ApiError, Classic, Platform, ReadApi, Reservation, ServiceList, WriteApi};
+use super::{ApiError, Classic, Listing, Platform, ReadApi, Reservation, ServiceList, WriteApi};
 use crate::model::{
     AgentId, Api, BehaviorSet, BehaviorSetId, Catalog, ContextGraphId, Endpoint, LatestVersion, LiveService,
     Need, NewService, ServiceId, ServiceUpdate, SmokeTest, VersionSet, VersionSetName,
@@ -53,12 +53,8 @@ macro_rules! ask {
 }
 
 impl ReadApi for AnyApi {
-    async fn list_services(&self) -> Result<ServiceList, ApiError> {
-        ask!(self.list_services())
-    }
-
-    async fn active_services(&self) -> Result<Vec<LiveService>, ApiError> {
-        ask!(self.active_services())
+    async fn list_services(&self, listing: Listing) -> Result<ServiceList, ApiError> {
+        ask!(self.list_services(listing))
     }
 
     async fn service(&self, id: &ServiceId) -> Result<Option<LiveService>, ApiError> {
@@ -106,6 +102,13 @@ impl WriteApi for AnyApi {
         match self {
             Self::Classic(api) => Self::Classic(api.until(deadline)),
             Self::Platform(api) => Self::Platform(api.until(deadline)),
+        }
+    }
+
+    fn once(&self) -> Self {
+        match self {
+            Self::Classic(api) => Self::Classic(api.once()),
+            Self::Platform(api) => Self::Platform(api.once()),
         }
     }
 

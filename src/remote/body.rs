@@ -1,13 +1,14 @@
 //! The bodies of answers: read within bounds of size and time, without our secrets, and what can't be read. May import
 //! `model` only.
 
+use std::time::Duration;
+
 use reqwest::header::CONTENT_ENCODING;
 use reqwest::{Method, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::error::Category;
 use tokio::time::Instant;
 
-use super::REQUEST_TIMEOUT;
 use super::bounds::{MAX_ANSWER_MEMORY, MAX_ERROR, exceeded, in_words, memory_of};
 use super::failure::{ApiError, Cause};
 use super::http::Call;
@@ -19,15 +20,21 @@ use crate::model::Api;
 #[derive(Debug)]
 pub(super) struct Answer {
     response: Response,
-    /// When the request, its answer included, has taken too long.
-    deadline: Instant,
+    /// When the request was sent.
+    sent: Instant,
+    /// How long it may take, its answer included.
+    timeout: Duration,
     /// What must not be shown, should the server repeat it.
     secrets: Vec<SecretString>,
 }
 
 impl Answer {
-    pub(super) fn new(response: Response, deadline: Instant, secrets: Vec<SecretString>) -> Self {
-        Self { response, deadline, secrets }
+    pub(super) fn new(
+        response: Response,
+        (sent, timeout): (Instant, Duration),
+        secrets: Vec<SecretString>,
+    ) -> Self {
+        Self { response, sent, timeout, secrets }
     }
 
     pub(super) fn status(&self) -> StatusCode {
@@ -41,8 +48,9 @@ impl Answer {
     /// A body that breaks off, or is not at its end by the deadline.
     pub(super) async fn chunk(&mut self, method: &Method, path: &str) -> Result<Option<Vec<u8>>, ApiError> {
         let lost = |message| ApiError::new(method, path, Cause::Lost, message);
-        let chunk = tokio::time::timeout_at(self.deadline, self.response.chunk()).await.map_err(|_| {
-            let seconds = REQUEST_TIMEOUT.as_secs();
+        let deadline = self.sent + self.timeout;
+        let chunk = tokio::time::timeout_at(deadline, self.response.chunk()).await.map_err(|_| {
+            let seconds = self.timeout.as_secs();
             lost(format!("the answer was not complete {seconds} s after the request was sent"))
         })?;
         let chunk = chunk.map_err(|error| lost(format!("the answer broke off ({})", chain(&error))))?;
@@ -54,7 +62,7 @@ impl Answer {
     /// # Errors
     ///
     /// A body that breaks off, comes too slowly, is too long or compressed, or would take too much memory.
-    pub(super) async fn read(mut self, call: &Call<'_>, most: usize) -> Result<Vec<u8>, ApiError> {
+    pub(super) async fn read(mut self, call: &Call, most: usize) -> Result<Vec<u8>, ApiError> {
         let (method, path) = (&call.method, call.path.as_str());
         self.check_encoding(method, path)?;
         let mut body = Vec::new();
@@ -78,7 +86,7 @@ impl Answer {
     }
 
     /// The error that a bad answer is, from the beginning of its body, as far as it comes.
-    pub(super) async fn into_error(mut self, api: Api, call: &Call<'_>) -> ApiError {
+    pub(super) async fn into_error(mut self, api: Api, call: &Call) -> ApiError {
         let (method, path, status) = (&call.method, call.path.as_str(), self.status().as_u16());
         let mut body = Vec::new();
         while let Ok(Some(chunk)) = self.chunk(method, path).await {
@@ -118,7 +126,7 @@ pub(super) fn nothing_else(body: &[u8]) -> Result<(), serde_json::Error> {
 }
 
 /// An answer that is not what the API promises.
-pub(super) fn unreadable(call: &Call<'_>, error: &serde_json::Error) -> ApiError {
+pub(super) fn unreadable(call: &Call, error: &serde_json::Error) -> ApiError {
     let text = error.to_string();
     let is_deep = text.starts_with("recursion limit exceeded");
     let (what, hint) = match error.classify() {
@@ -159,6 +167,7 @@ mod tests {
     use super::super::bounds::MAX_ANSWER;
     use super::*;
     use crate::model::Endpoint;
+    use crate::remote::REQUEST_TIMEOUT;
 
     /// A body of one byte a second, without an end.
     struct Drip(Pin<Box<Sleep>>);
@@ -181,14 +190,14 @@ mod tests {
 
     fn answer(status: u16, header: (&str, &str), body: reqwest::Body) -> Answer {
         let response = http::Response::builder().status(status).header(header.0, header.1).body(body);
-        Answer::new(response.expect("a response").into(), Instant::now() + REQUEST_TIMEOUT, Vec::new())
+        Answer::new(response.expect("a response").into(), (Instant::now(), REQUEST_TIMEOUT), Vec::new())
     }
 
     fn drip(status: u16) -> Answer {
         answer(status, ("x-a", "b"), reqwest::Body::wrap(Drip(Box::pin(tokio::time::sleep(SECOND)))))
     }
 
-    fn call() -> Call<'static> {
+    fn call() -> Call {
         Call::get(Endpoint::ListServices, "/v1/acme/service/".to_owned(), Vec::new())
     }
 

@@ -5,8 +5,7 @@ use std::fmt;
 use reqwest::Method;
 use serde_json::Value;
 
-use super::mask;
-use crate::model::Api;
+use crate::model::{Api, Secrets};
 
 /// Why a request failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,7 +126,8 @@ impl ApiError {
         body: &[u8],
         secrets: &[&str],
     ) -> Self {
-        let text = mask::without(&String::from_utf8_lossy(body), secrets);
+        let text = String::from_utf8_lossy(body);
+        let text = secrets.iter().collect::<Secrets>().mask(&text).into_owned();
         let error = Self::new(method, path, Cause::Status(status), server_message(status, &text));
         match meaning(api, method, path, status) {
             Some(hint) => error.hint(hint),

@@ -78,6 +78,8 @@ pub(super) struct Http {
     pub(super) until: Option<Instant>,
     /// Requests to one endpoint that need not wait for its limit.
     pub(super) reserved: Option<Arc<Reservation>>,
+    /// Whether a request that fails is not sent again: the caller looks first what is there.
+    pub(super) once: bool,
 }
 
 impl Http {
@@ -97,7 +99,8 @@ impl Http {
     pub(super) fn over(transport: Transport, access: Access, api: Api) -> Self {
         let limiter = access.limits();
         let (token, issued, reached) = (Arc::default(), Arc::default(), Arc::default());
-        Self { transport, api, access, limiter, token, issued, reached, finishing: false }
+        let (finishing, until, reserved, once) = (false, None, None, false);
+        Self { transport, api, access, limiter, token, issued, reached, finishing, until, reserved, once }
     }
 
     /// The same connection for what must come to its end: a wish to stop does not keep it from being sent.
@@ -113,6 +116,11 @@ impl Http {
     /// The same connection, whose requests use up a reservation first.
     pub(super) fn using(&self, reserved: &Arc<Reservation>) -> Self {
         Self { reserved: Some(Arc::clone(reserved)), ..self.clone() }
+    }
+
+    /// The same connection, whose requests are sent once each.
+    pub(super) fn once(&self) -> Self {
+        Self { once: true, ..self.clone() }
     }
 
     /// Whether a reservation covers requests to an endpoint.
@@ -165,20 +173,20 @@ impl Http {
         if call.body.as_ref().is_some_and(holds_mask) {
             return Err(Failed::for_good(masked_write(call)));
         }
-        if !call.reserved.is_some_and(Reservation::take) {
-            let permit = match call.reserved {
-                // More tries than were reserved: what waits for this one is not left half done.
-                Some(_) => self.to_the_end().acquire(call.endpoint, 1, call).await,
-                None => self.acquire(call.endpoint, 1, call).await,
-            };
-            permit.map_err(Failed::for_good)?.take();
+        let reserved = self.reserved.as_ref().filter(|_| self.has_reserved(call.endpoint));
+        if !reserved.is_some_and(|reserved| reserved.take()) {
+            self.acquire(call.endpoint, 1, call).await.map_err(Failed::for_good)?.take();
+        }
+        let timeout = self.timeout(call);
+        if timeout.is_zero() {
+            self.limiter.give_back(call.endpoint, 1);
+            return Err(Failed::for_good(self.not_sent(&call.method, &call.path)));
         }
         tries.number += 1;
         self.access.watch.sending();
         let sent = Instant::now();
         tries.sent = Some(sent);
-        let deadline = sent + REQUEST_TIMEOUT;
-        let result = self.transport.send(request, deadline).await;
+        let result = self.transport.send(request, sent + timeout).await;
         tries.spent += sent.elapsed();
         let response = match result {
             Ok(response) => response,
@@ -206,7 +214,7 @@ impl Http {
         };
         self.limiter.answered(call.endpoint, fate, told(response.headers(), now), sent);
         self.access.watch.answered(call.method.as_str(), &call.path, status.as_u16(), sent.elapsed());
-        let answer = Answer::new(response, deadline, self.secrets(call));
+        let answer = Answer::new(response, (sent, timeout), self.secrets(call));
         if status.is_success() {
             return Ok(answer);
         }
@@ -214,7 +222,7 @@ impl Http {
     }
 
     /// What no answer to a request may show: the key, and this run's tokens.
-    fn secrets(&self, call: &Call<'_>) -> Vec<SecretString> {
+    fn secrets(&self, call: &Call) -> Vec<SecretString> {
         let key = self.access.credentials.secret().clone();
         // Signing in may give the same token again.
         if call.endpoint == Endpoint::SignIn {
@@ -226,7 +234,7 @@ impl Http {
 }
 
 /// An error of a request that would write what was masked when it was read.
-fn masked_write(call: &Call<'_>) -> ApiError {
+fn masked_write(call: &Call) -> ApiError {
     let message = "not sent: what is live holds this run's API key or token, and writing it back would replace it by a mask";
     ApiError { unsure: false, ..ApiError::new(&call.method, &call.path, Cause::Setup, message) }
         .hint("take the credential out of the service, and renew it: whoever may read the service knows it")

@@ -36,7 +36,7 @@ pub use classic::Classic;
 pub use failure::{ApiError, Cause};
 pub use limits::{Budgets, Reservation};
 pub use platform::Platform;
-pub use service_list::{ServiceList, read_services_again};
+pub use service_list::{Listing, ServiceList, read_services_again};
 pub use snapshot::{complete_snapshot, read_snapshot};
 #[cfg(test)]
 pub(crate) use transport::{Broken, How, simulated::Line};
@@ -48,16 +48,16 @@ use crate::model::{
 
 /// What an API can be asked.
 pub trait ReadApi {
-    /// One reading of the list of all services that the user may see, active or not.
-    fn list_services(&self) -> impl Future<Output = Result<ServiceList, ApiError>>;
+    /// One reading of the list of the services that the user may see.
+    fn list_services(&self, listing: Listing) -> impl Future<Output = Result<ServiceList, ApiError>>;
 
-    /// All services that the user may see, active or not. A list that shifted while it was read is read again.
-    fn services(&self) -> impl Future<Output = Result<Vec<LiveService>, ApiError>>
+    /// The services that the user may see. A list that shifted while it was read is read again.
+    fn services(&self, listing: Listing) -> impl Future<Output = Result<Vec<LiveService>, ApiError>>
     where
         Self: Sized,
     {
-        async {
-            let list = self.list_services().await?;
+        async move {
+            let list = self.list_services(listing).await?;
             if list.has_shifted { read_services_again(self, &list).await } else { Ok(list.services) }
         }
     }
@@ -67,11 +67,8 @@ pub trait ReadApi {
     where
         Self: Sized,
     {
-        async { read_services_again(self, &self.list_services().await?).await }
+        async { read_services_again(self, &self.list_services(Listing::All).await?).await }
     }
-
-    /// All active services that the user may see.
-    fn active_services(&self) -> impl Future<Output = Result<Vec<LiveService>, ApiError>>;
 
     /// One service; none where it is gone, or hidden from the user.
     fn service(&self, id: &ServiceId) -> impl Future<Output = Result<Option<LiveService>, ApiError>>;
@@ -125,6 +122,9 @@ pub trait WriteApi: ReadApi + Sized {
     /// The same connection, whose requests to the reserved endpoint don't wait for its limit as long as the
     /// reservation lasts.
     fn using(&self, reserved: &Arc<Reservation>) -> Self;
+
+    /// The same connection, whose requests are not sent again when they fail: the caller looks first what is there.
+    fn once(&self) -> Self;
 
     /// Creates a service and gives its id. Never repeated after an answer was lost: the caller looks
     /// it up first ([`ApiError::may_have_happened`]).

@@ -119,8 +119,7 @@ impl Http {
     ///
     /// # Errors
     ///
-    /// The first page that can't be had; an answer that says that there is more, and not where; a list that does not
-    /// end.
+    /// The same as of [`Self::read_pages`].
     pub(super) async fn pages<T: Page>(
         &self,
         endpoint: Endpoint,
@@ -142,7 +141,8 @@ impl Http {
     ///
     /// # Errors
     ///
-    /// The first page that can't be had; an answer that says that there is more, and not where.
+    /// The first page that can't be had; an answer that says that there is more, and not where; a list that does not
+    /// end.
     pub(super) async fn read_pages<T: Page>(
         &self,
         endpoint: Endpoint,
@@ -151,6 +151,7 @@ impl Http {
         size: usize,
     ) -> Result<Reading<T::Item>, ApiError> {
         let mut items = Vec::new();
+        let mut check = PageCheck::default();
         let mut token: Option<String> = None;
         let mut extent = Extent::new(path);
         loop {
@@ -160,19 +161,21 @@ impl Http {
                 query.push(("continuation_token", token.clone()));
             }
             let (page, memory) = self.page::<T>(&Call::get(endpoint, path.to_owned(), query)).await?;
-            let (more, next) = page.next();
-            let page = page.items();
-            extent.add(page.len(), memory)?;
-            items.extend(page);
+            let ((more, next), total) = (page.next(), page.total());
+            let on_page = page.items();
+            extent.add(on_page.len(), memory)?;
+            let ids = on_page.iter().map(|item| item.id().to_owned()).collect();
+            check.add(ids, size, (more, next.as_ref()), total);
+            items.extend(on_page);
             if !more {
-                return Ok(items);
+                return Ok(Reading { items, has_shifted: check.has_shifted(), total });
             }
             token = Some(extent.go_on(next.as_ref())?);
         }
     }
 
     /// One page, and about how much memory it takes.
-    async fn page<T: Page>(&self, call: &Call<'_>) -> Result<(T, usize), ApiError> {
+    async fn page<T: Page>(&self, call: &Call) -> Result<(T, usize), ApiError> {
         self.call(call, |body| Ok((serde_json::from_slice(body)?, memory_of(body)))).await
     }
 }

@@ -9,7 +9,32 @@ use super::failure::{ApiError, Cause};
 use super::pages::Reading;
 use crate::model::{LiveService, ServiceId, merge_readings, only_in_first};
 
-/// All services that the user may see, as one reading of the list shows them.
+/// Which services a list shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Listing {
+    /// All that the user may see.
+    #[default]
+    All,
+    /// The active ones among them.
+    Active,
+}
+
+impl Listing {
+    /// The filter in the request: the same on both APIs.
+    pub(super) fn filter(self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::All => Vec::new(),
+            Self::Active => vec![("is_active", "true".to_owned())],
+        }
+    }
+
+    /// Whether the list shows a service. A server that ignores the filter answers with all services.
+    fn shows(self, service: &LiveService) -> bool {
+        self == Self::All || service.active
+    }
+}
+
+/// Services that the user may see, as one reading of the list shows them.
 #[derive(Clone, Debug, Default)]
 pub struct ServiceList {
     /// The services, ordered by id.
@@ -18,17 +43,25 @@ pub struct ServiceList {
     pub has_shifted: bool,
     /// How many services the server counts, where it says so.
     total: Option<u64>,
+    /// Which services the list shows.
+    listing: Listing,
     /// The path that was read.
     path: String,
 }
 
 impl ServiceList {
-    pub(super) fn new<T>(path: String, reading: Reading<T>, into_live: impl Fn(T) -> LiveService) -> Self {
+    pub(super) fn new<T>(
+        listing: Listing,
+        path: String,
+        reading: Reading<T>,
+        into_live: impl Fn(T) -> LiveService,
+    ) -> Self {
         // A list that changes while it is read may show one twice: by id, the later answer counts.
+        let listed = reading.items.into_iter().map(into_live).filter(|service| listing.shows(service));
         let by_id: BTreeMap<ServiceId, LiveService> =
-            reading.items.into_iter().map(into_live).map(|service| (service.id.clone(), service)).collect();
+            listed.map(|service| (service.id.clone(), service)).collect();
         let Reading { has_shifted, total, .. } = reading;
-        Self { services: by_id.into_values().collect(), has_shifted, total, path }
+        Self { services: by_id.into_values().collect(), has_shifted, total, listing, path }
     }
 
     /// How many services the server counts and the list lacks.
@@ -54,9 +87,10 @@ pub async fn read_services_again(
     api: &impl ReadApi,
     first: &ServiceList,
 ) -> Result<Vec<LiveService>, ApiError> {
-    let second = api.list_services().await?;
+    let second = api.list_services(first.listing).await?;
     let doubtful = only_in_first(&first.services, &second.services);
-    let found = if doubtful.is_empty() { Vec::new() } else { api.services_by_id(&doubtful).await? };
+    let mut found = if doubtful.is_empty() { Vec::new() } else { api.services_by_id(&doubtful).await? };
+    found.retain(|service| first.listing.shows(service));
     let known = second.services.len() + found.len();
     if ServiceList::is_incomplete(first, &second, known) {
         let message = format!(
@@ -95,6 +129,7 @@ mod tests {
             services: (0..count).map(service).collect(),
             has_shifted: false,
             total,
+            listing: Listing::All,
             path: String::new(),
         }
     }

@@ -5,7 +5,7 @@ use std::mem;
 
 use super::ReadApi;
 use super::failure::ApiError;
-use super::service_list::read_services_again;
+use super::service_list::{Listing, read_services_again};
 use crate::model::{Catalog, LatestVersion, Lookups, Need, ServiceId, Snapshot};
 
 /// Reads the live state: the services, and then what `lacking` says is lacking, until nothing is.
@@ -22,7 +22,7 @@ pub async fn read_snapshot(
     mut lacking: impl FnMut(&Snapshot) -> Lookups,
     rests_on_absence: impl FnOnce(&Snapshot) -> bool,
 ) -> Result<Snapshot, ApiError> {
-    let mut first = api.list_services().await?;
+    let mut first = api.list_services(Listing::All).await?;
     if first.has_shifted {
         let services = read_services_again(api, &first).await?;
         return complete_snapshot(api, Snapshot { services, ..Snapshot::default() }, lacking).await;

@@ -117,6 +117,7 @@ impl Http {
             }
         };
         check_token(&call, &signed.id_token)?;
+        self.access.watch.signed_in(&signed.id_token);
         let now = (self.access.now)();
         let expires = signed.expires_at.as_deref().and_then(|text| text.parse::<jiff::Timestamp>().ok());
         // Not said, or over already by our clock: it is used all the same, and a refusal renews it.
@@ -132,7 +133,7 @@ impl Http {
 }
 
 /// Checks that a token can be sent.
-fn check_token(call: &Call<'_>, token: &str) -> Result<(), ApiError> {
+fn check_token(call: &Call, token: &str) -> Result<(), ApiError> {
     if token.len() > MAX_TOKEN {
         let message =
             format!("the token is longer than {MAX_TOKEN} bytes, which no server takes in a header");

@@ -68,7 +68,7 @@ impl Failed {
 
 impl Http {
     /// Sends a request until it succeeds or must be given up; the body is not read yet.
-    pub(super) async fn respond(&self, call: &Call<'_>) -> Result<Answer, ApiError> {
+    pub(super) async fn respond(&self, call: &Call) -> Result<Answer, ApiError> {
         let mut tries = Tries::default();
         loop {
             match self.try_to_respond(call, &mut tries).await {
@@ -126,9 +126,9 @@ impl Http {
     }
 
     /// One try; two where the token turns out to be over.
-    async fn try_to_respond(&self, call: &Call<'_>, tries: &mut Tries) -> Result<Answer, Failed> {
+    async fn try_to_respond(&self, call: &Call, tries: &mut Tries) -> Result<Answer, Failed> {
         loop {
-            let token = self.token(None).await.map_err(Failed::for_good)?;
+            let token = self.token_in_time(call, None).await?;
             let request = self.request(call).bearer_auth(token.text.expose_secret());
             let failed = match self.send_once(call, request, tries).await {
                 Ok(answer) => return Ok(answer),
@@ -183,7 +183,7 @@ impl Http {
             patience,
         };
         match retry::again(attempt) {
-            Some(wait) if !for_good => {
+            Some(wait) if !for_good && !self.once => {
                 tries.spent += if goes_on { Duration::ZERO } else { wait };
                 self.pause(call, wait, &error).await
             }
@@ -229,18 +229,19 @@ impl Http {
     ///
     /// # Errors
     ///
-    /// An interrupt; an endpoint that has refused everything for minutes, in a run without a deadline.
+    /// An interrupt; the deadline; an endpoint that has refused everything for minutes, in a run without a deadline.
     pub(super) async fn acquire(
         &self,
         endpoint: Endpoint,
         count: u32,
-        call: &Call<'_>,
+        call: &Call,
     ) -> Result<Reservation, ApiError> {
         let waiting = |wait, limit| self.access.watch.waiting(endpoint, wait, limit);
         let patience = if self.access.deadline.is_some() { None } else { Some(REFUSING_FOR) };
         tokio::select! {
             biased;
             () = self.access.stop.wished(), if !self.finishing => Err(self.not_sent(&call.method, &call.path)),
+            () = self.time_is_over() => Err(self.not_sent(&call.method, &call.path)),
             permit = self.limiter.acquire(endpoint, count, patience, &waiting) => {
                 permit.ok_or_else(|| refusing(call))
             }
@@ -248,8 +249,9 @@ impl Http {
     }
 
     /// The same for several requests that follow each other.
-    pub(super) async fn reserve(&self, endpoint: Endpoint, count: u32) -> Result<Reservation, ApiError> {
-        self.acquire(endpoint, count, &Call::send(endpoint, Method::POST, String::new(), None)).await
+    pub(super) async fn reserve(&self, endpoint: Endpoint, count: u32) -> Result<Arc<Reservation>, ApiError> {
+        let call = Call::send(endpoint, Method::POST, String::new(), None);
+        self.acquire(endpoint, count, &call).await.map(Arc::new)
     }
 
     /// Waits for the deadline, if there is one.
@@ -272,8 +274,9 @@ impl Http {
 
 /// Whether a refused request is tried again without counting that: others to its endpoint have got through since it was
 /// sent, or refused, the last time, so that its turn will come.
-fn retry_goes_on(http: &Http, call: &Call<'_>, error: &ApiError, tries: &mut Tries) -> bool {
-    let Some(sent) = tries.sent.filter(|_| error.cause == Cause::Status(429) && call.reserved.is_none())
+fn retry_goes_on(http: &Http, call: &Call, error: &ApiError, tries: &mut Tries) -> bool {
+    let Some(sent) =
+        tries.sent.filter(|_| error.cause == Cause::Status(429) && !http.has_reserved(call.endpoint))
     else {
         return false;
     };
@@ -284,7 +287,7 @@ fn retry_goes_on(http: &Http, call: &Call<'_>, error: &ApiError, tries: &mut Tri
 }
 
 /// An error of a request that was not sent because its endpoint refuses everything.
-fn refusing(call: &Call<'_>) -> ApiError {
+fn refusing(call: &Call) -> ApiError {
     let minutes = REFUSING_FOR.as_secs() / 60;
     let message =
         format!("not sent: for {minutes} minutes, the server has refused all such requests as too many");

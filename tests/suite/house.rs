@@ -44,7 +44,7 @@ const IMPURE_MODULES: &[&str] = &["fs", "env"];
 
 /// Files that may start processes. A child process must not get the secrets of the APIs, so one place makes its
 /// environment; tests make repositories.
-const PROCESS_FILES: &[&str] = &["src/cli/git/process.rs", "src/cli/git/tests.rs"];
+const PROCESS_FILES: &[&str] = &["src/cli/git/process.rs", "src/cli/git/tests.rs", "src/checkout/tests.rs"];
 /// What others may use of a module `process`: none of these starts a process but `Program`, which that file has.
 const PROCESS_NAMES: &[&str] = &["ExitCode", "Output", "Stdio", "id", "Program"];
 

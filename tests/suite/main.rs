@@ -6,6 +6,7 @@ mod allowed_hosts;
 mod apply;
 mod bad_input;
 mod bounds;
+mod checkout;
 mod drift;
 mod edit;
 mod edited_plan;

@@ -13,7 +13,7 @@ use amigops::model::{
     SmokeTest, VersionSet,
 };
 use amigops::remote::{
-    Access, ApiError, Budgets, Cause, Credentials, Platform, ReadApi, Stop, Watch, WriteApi,
+    Access, ApiError, Budgets, Cause, Credentials, Listing, Platform, ReadApi, Stop, Watch, WriteApi,
 };
 use serde_json::{Map, Value, json};
 
@@ -191,7 +191,7 @@ fn many(bench: &Bench, count: usize) {
 fn a_list_is_read_to_its_end_in_large_pages() {
     let bench = Bench::new();
     many(&bench, 249);
-    let services = bench.run(bench.api.services()).unwrap();
+    let services = bench.run(bench.api.services(Listing::All)).unwrap();
     assert_eq!(services.iter().map(|service| &service.id).collect::<BTreeSet<_>>().len(), 250);
     assert_eq!(bench.log().len(), 3, "{:?}", bench.log());
 }
@@ -200,8 +200,8 @@ fn a_list_is_read_to_its_end_in_large_pages() {
 fn small_pages_are_remembered_where_large_ones_are_refused() {
     let bench = Bench::with(|options| options.platform.services_page_max = 20);
     many(&bench, 49);
-    assert_eq!(bench.run(bench.api.services()).unwrap().len(), 50);
-    assert_eq!(bench.run(bench.api.clone().services()).unwrap().len(), 50);
+    assert_eq!(bench.run(bench.api.services(Listing::All)).unwrap().len(), 50);
+    assert_eq!(bench.run(bench.api.clone().services(Listing::All)).unwrap().len(), 50);
     let log = bench.log();
     assert_eq!(log.iter().filter(|line| line.ends_with("422")).count(), 1, "{log:?}");
     assert_eq!(log.len(), 7, "{log:?}");
@@ -212,7 +212,7 @@ fn what_is_created_reads_back_as_it_was_sent() {
     let bench = Bench::new();
     let new = new_service("New");
     let id = bench.run(bench.api.create_service(&new)).unwrap();
-    let services = bench.run(bench.api.services()).unwrap();
+    let services = bench.run(bench.api.services(Listing::All)).unwrap();
     let found = services.into_iter().find(|service| service.id == id).unwrap();
     let LiveService { name, description, active, tags, keyterms, version_sets, settings, system, .. } = found;
     assert_eq!((name, description, active, system), (new.name, new.description, true, false));
@@ -397,7 +397,7 @@ fn there_are_no_behavior_sets() {
 fn a_wrong_key_is_told_once_and_never_shown() {
     let wrong = "some-other-key-entirely";
     let bench = Bench::keyed(wrong, |_| {});
-    let error = bench.run(bench.api.services()).unwrap_err();
+    let error = bench.run(bench.api.services(Listing::All)).unwrap_err();
     assert_eq!(error.status(), Some(401));
     assert!(error.hints[0].contains("PLATFORM_API_KEY") && error.hints[0].contains("another workspace's"));
     assert!(!format!("{error:?} {:?}", bench.api).contains(wrong));

@@ -9,9 +9,9 @@ use super::super::{Counts, Outcome, StepFailure, Undo};
 use super::case::{Case, Kind};
 use super::edit::CONSOLE;
 use super::figures::Figures;
-use super::process::{Ended, in_short, process};
 use super::rules::Rules;
 use super::sim::Sim;
+use super::simulated_process::{Ended, in_short, run_process};
 use super::stages;
 use super::world::{Rows, rows};
 use crate::emulator::Limits;
@@ -45,7 +45,7 @@ pub(super) fn runtime() -> tokio::runtime::Runtime {
 pub(super) fn calm(case: &Case) -> Result<(Figures, Plan), String> {
     runtime().block_on(async {
         let sim = Sim::new(case, false, None, false);
-        match process(&sim, 0, &case.desired).await {
+        match run_process(&sim, 0, &case.desired).await {
             Ended::Applied(report, plan) if report.is_complete() => Ok((sim.finish(), *plan)),
             other => Err(in_short(&other)),
         }
@@ -77,7 +77,7 @@ pub(super) fn play(case: &Case, traced: bool) -> End {
 async fn undisturbed(case: &Case, traced: bool) -> Result<Option<(Vec<Rows>, Rows)>, End> {
     let sim = Sim::new(case, false, None, traced);
     let broken = |why: String| End::Broken { why: format!("undisturbed: {why}"), trace: sim.trace() };
-    match process(&sim, 0, &case.desired).await {
+    match run_process(&sim, 0, &case.desired).await {
         Ended::Unplannable(_) => return Ok(None),
         Ended::Converged => {}
         Ended::Applied(report, plan) => {
@@ -93,7 +93,7 @@ async fn undisturbed(case: &Case, traced: bool) -> Result<Option<(Vec<Rows>, Row
             }
             // Another process knows nothing of the sign-ins of the last minute.
             tokio::time::sleep(Duration::from_secs(60)).await;
-            let again = process(&sim, 1, &case.desired).await;
+            let again = run_process(&sim, 1, &case.desired).await;
             if !matches!(again, Ended::Converged) {
                 return Err(broken(format!("planning again: {}", in_short(&again))));
             }
@@ -132,7 +132,7 @@ async fn disturbed(case: &Case, rules: Rules, expected: &Rows, traced: bool) -> 
         let ended = if two {
             two_at_once(&sim, [(0, &case.desired), (1, &case.desired)]).await
         } else {
-            process(&sim, number, &case.desired).await
+            run_process(&sim, number, &case.desired).await
         };
         number += if two { 2 } else { 1 };
         sim.note(|| format!("run {} ends: {}", number - 1, in_short(&ended)));
@@ -194,9 +194,9 @@ fn stuck_by_an_operator(sim: &Sim, ended: &Ended) -> bool {
 pub(super) async fn two_at_once(sim: &Arc<Sim>, [one, other]: [(usize, &Desired); 2]) -> Ended {
     let later = async {
         tokio::time::sleep(sim.case.second.unwrap_or_default()).await;
-        process(sim, other.0, other.1).await
+        run_process(sim, other.0, other.1).await
     };
-    tokio::join!(process(sim, one.0, one.1), later).0
+    tokio::join!(run_process(sim, one.0, one.1), later).0
 }
 
 /// A report says the truth: what was not begun has changed nothing, and of a hand-over that was undone or not begun

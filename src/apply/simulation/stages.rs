@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::case::{Case, Kind, Stage};
-use super::process::{Ended, in_short, process};
 use super::run::{End, honest, two_at_once};
 use super::sim::Sim;
+use super::simulated_process::{Ended, in_short, run_process};
 use super::world::{Row, agent_id, rows};
 use crate::emulator::World;
 use crate::model::{Api, Desired, Reference};
@@ -85,7 +85,7 @@ async fn disturbed(sim: &Arc<Sim>, stage: &Stage, number: &mut usize) -> Result<
         }
         all => {
             *number += 1;
-            process(sim, first, &all[0]).await
+            run_process(sim, first, &all[0]).await
         }
     };
     sim.note(|| format!("run {first} ends: {}", in_short(&ended)));
@@ -99,7 +99,7 @@ async fn disturbed(sim: &Arc<Sim>, stage: &Stage, number: &mut usize) -> Result<
 
 /// One run that nothing disturbs does all, and the next one finds nothing to do.
 async fn converges(sim: &Arc<Sim>, number: usize, desired: &Desired) -> Result<(), String> {
-    let ended = process(sim, number, desired).await;
+    let ended = run_process(sim, number, desired).await;
     sim.note(|| format!("run {number} ends: {}", in_short(&ended)));
     let broken = sim.state().broken.clone();
     if let Some(why) = broken {
@@ -110,7 +110,7 @@ async fn converges(sim: &Arc<Sim>, number: usize, desired: &Desired) -> Result<(
         Ended::Applied(report, _) if report.is_complete() => {}
         ended => return Err(in_short(ended)),
     }
-    let again = process(sim, number + 1, desired).await;
+    let again = run_process(sim, number + 1, desired).await;
     let broken = sim.state().broken.clone();
     match (broken, again) {
         (Some(why), _) => Err(why),

@@ -16,10 +16,11 @@ use super::super::simulation::world::{ORGANIZATION, beginning, fill, seed};
 use super::super::{Outcome, Report, Settings, StepFailure, run};
 use crate::emulator::{self, InProcess, SANDBOX_WORKSPACE, World};
 use crate::model::*;
-use crate::plan::tests::build::options;
+use crate::plan::tests::build::{options, own_policy};
 use crate::plan::{self, Options, Plan, PlanError, verify};
 use crate::remote::{
-    Access, AnyApi, ApiError, Broken, Budgets, Credentials, How, Line, ReadApi, Stop, Watch, read_snapshot,
+    Access, AnyApi, ApiError, Broken, Budgets, Credentials, How, Line, Listing, ReadApi, Stop, Watch,
+    read_snapshot,
 };
 
 /// How long a request takes there, and its answer back.
@@ -100,7 +101,7 @@ struct Wire {
 
 struct Deaf;
 impl Watch for Deaf {
-    fn waiting(&self, _: Endpoint, _: Duration, _: u32) {}
+    fn waiting(&self, _: Endpoint, _: Duration, _: Option<u32>) {}
     fn retrying(&self, _: Endpoint, _: Duration, _: &ApiError) {}
     fn answered(&self, _: &str, _: &str, _: u16, _: Duration) {}
 }
@@ -226,9 +227,13 @@ impl Bench {
         desired: &Desired,
         prune: bool,
     ) -> Result<(Snapshot, Plan), PlanError> {
-        let (policy, options) = (Policy::default(), Options { prune, ..self.options() });
+        let (policy, options) = (own_policy(), Options { prune, ..self.options() });
         let lacking = |snapshot: &Snapshot| plan::lookups(desired, snapshot, &policy, &options);
-        let snapshot = read_snapshot(api, lacking).await.expect("the live state can be read");
+        let rests_on_absence = |snapshot: &Snapshot| {
+            plan::rests_on_absence(plan::plan(desired, snapshot, &policy, &options).as_ref(), snapshot)
+        };
+        let snapshot =
+            read_snapshot(api, lacking, rests_on_absence).await.expect("the live state can be read");
         let plan = plan::plan(desired, &snapshot, &policy, &options)?;
         let violations = verify::verify(desired, &snapshot, &policy, &options, &plan);
         assert!(violations.is_empty(), "the verifier refuses: {violations:#?}");
@@ -252,7 +257,7 @@ impl Bench {
             parallelism,
             api: self.api,
             services: &snapshot.services,
-            ownership: &Ownership::default(),
+            ownership: &own_policy().ownership,
             today: "2026-11-22",
             stop: &|| stop.why(),
         };
@@ -271,7 +276,7 @@ impl Bench {
     /// Everything that is there.
     pub(super) async fn services(&self) -> Vec<LiveService> {
         let before = self.requests().len();
-        let services = self.connect(Stop::default(), None).services().await.expect("a list");
+        let services = self.connect(Stop::default(), None).services(Listing::All).await.expect("a list");
         self.log.lock().expect("no panic").truncate(before);
         services
     }

@@ -199,7 +199,7 @@ fn an_unfinished_replacement_of_a_service_that_this_plan_removes_is_given_up_at_
     let plan = steps(&plan_and_judge(&both, &state, &platform()));
     assert!(plan.contains(&format!("discard {SECOND}")), "{plan}");
     let options = Options { prune: true, ..platform() };
-    let policy = Policy { retire_orphans: Retire::Delete, ..Policy::default() };
+    let policy = Policy { retire_orphans: Retire::Delete, ..own_policy() };
     let desired = coach("A2", Retire::Deactivate);
     let plan = crate::plan::plan(&desired, &state, &policy, &options).expect("a plan");
     assert_eq!(verify::verify(&desired, &state, &policy, &options, &plan), Vec::<String>::new());
@@ -223,4 +223,19 @@ fn an_unfinished_replacement_that_is_retired_is_given_up_by_the_same_step() {
         &options,
     );
     assert_snapshot!(steps(&plan), @"1 retire 65f0c1bb0000000000000002 (deactivate) name=Coach (abandoned 2026-11-22 65f0c1) active=false tags=managed_by");
+}
+
+/// A run that lost against this replacement gave the former service its name back while the new one was activated.
+#[test]
+fn a_former_service_that_got_its_name_back_is_renamed_before_the_new_one_is_deactivated() {
+    let mut former = live(FIRST, "Coach", "A1");
+    former.active = false;
+    let mut new = live(SECOND, "Coach", "A2");
+    replacing(&mut new, FIRST);
+    let mut inactive = coach("A2", Retire::Deactivate);
+    inactive.services.values_mut().for_each(|service| service.active = Some(false));
+    assert_snapshot!(steps(&plan_and_judge(&inactive, &snapshot([former, new]), &options())), @r"
+    1 update 65f0c1aa0000000000000001 name=Coach (replaced 2026-11-22 65f0c1)
+    2 update 65f0c1bb0000000000000002 active=false after 1
+    ");
 }

@@ -108,7 +108,7 @@ pub(super) async fn hold(api: &Classic, id: &ServiceId, test: &SmokeTest) -> Res
 }
 
 /// Hears a conversation to its end.
-async fn listen(mut answer: Answer, call: &Call<'_>, heard: &mut Heard) -> Result<(), ApiError> {
+async fn listen(mut answer: Answer, call: &Call, heard: &mut Heard) -> Result<(), ApiError> {
     let mut lines = Lines::default();
     while let Some(chunk) = answer.chunk(&call.method, &call.path).await? {
         lines

@@ -18,7 +18,7 @@ use super::http::{Call, Http, segment};
 use super::limits::Reservation;
 use super::pages::{Page, Versioned, enter, page};
 use super::wire::Named;
-use super::{ReadApi, ServiceList, WriteApi};
+use super::{Listing, ReadApi, ServiceList, WriteApi};
 use crate::model::{
     AgentId, Api, BehaviorSet, BehaviorSetId, Catalog, ContextGraphId, Endpoint, LatestVersion, LiveService,
     Need, NewService, ServiceId, ServiceUpdate, SmokeTest, VersionSet, VersionSetName,
@@ -72,18 +72,6 @@ impl Classic {
         self.http.pages::<T>(endpoint, path, filter, endpoint.page_size(Api::Classic)).await
     }
 
-    /// Reads all pages of the services that a filter lets through.
-    async fn listed(&self, filter: &[(&'static str, String)]) -> Result<Vec<LiveService>, ApiError> {
-        let services = self.pages::<Services>(Endpoint::ListServices, &self.path("service/"), filter).await?;
-        // A list that changes while it is read may show one twice: by id, the later answer counts.
-        let by_id: BTreeMap<ServiceId, LiveService> = services
-            .into_iter()
-            .map(wire::Service::into_live)
-            .map(|service| (service.id.clone(), service))
-            .collect();
-        Ok(by_id.into_values().collect())
-    }
-
     /// Reads agents or context graphs: all pages, or some ids.
     async fn catalog<T: Page<Item = Named>, Id: Ord + Clone + AsRef<str> + for<'t> From<&'t str>>(
         &self,
@@ -122,15 +110,11 @@ page!(Conversations, conversations, wire::Conversation);
 page!(BehaviorSets, dynamic_behavior_sets, wire::BehaviorSet);
 
 impl ReadApi for Classic {
-    async fn services(&self) -> Result<Vec<LiveService>, ApiError> {
-        self.listed(&[]).await
-    }
-
-    async fn active_services(&self) -> Result<Vec<LiveService>, ApiError> {
-        let mut services = self.listed(&[("is_active", "true".to_owned())]).await?;
-        // A server that ignores the filter answers with all services.
-        services.retain(|service| service.active);
-        Ok(services)
+    async fn list_services(&self, listing: Listing) -> Result<ServiceList, ApiError> {
+        let (endpoint, path) = (Endpoint::ListServices, self.path("service/"));
+        let size = endpoint.page_size(Api::Classic);
+        let reading = self.http.read_pages::<Services>(endpoint, &path, &listing.filter(), size).await?;
+        Ok(ServiceList::new(listing, path, reading, wire::Service::into_live))
     }
 
     async fn service(&self, id: &ServiceId) -> Result<Option<LiveService>, ApiError> {
@@ -202,6 +186,10 @@ impl WriteApi for Classic {
 
     fn until(&self, deadline: Instant) -> Self {
         Self { http: self.http.until(deadline) }
+    }
+
+    fn once(&self) -> Self {
+        Self { http: self.http.once() }
     }
 
     fn using(&self, reserved: &Arc<Reservation>) -> Self {

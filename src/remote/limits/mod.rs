@@ -191,6 +191,11 @@ impl Reservation {
         self.blind
     }
 
+    /// The endpoint whose requests are reserved.
+    pub(super) fn endpoint(&self) -> Endpoint {
+        self.endpoint
+    }
+
     /// Uses one of the reserved requests; false when none is left.
     pub(super) fn take(&self) -> bool {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);

@@ -22,7 +22,7 @@ use super::http::{Call, Http, segment};
 use super::limits::Reservation;
 use super::pages::{Versioned, enter, page};
 use super::wire::Named;
-use super::{ReadApi, ServiceList, WriteApi};
+use super::{Listing, ReadApi, ServiceList, WriteApi};
 use crate::model::{
     AgentId, Api, BehaviorSet, BehaviorSetId, Catalog, ContextGraphId, Endpoint, LatestVersion, LiveService,
     Need, NewService, ServiceId, ServiceUpdate, SmokeTest, VersionSet, VersionSetName, merged, settings,
@@ -132,28 +132,6 @@ impl Platform {
         Ok(catalog)
     }
 
-    /// Reads all pages of the services that a filter lets through.
-    async fn listed(&self, filter: &[(&'static str, String)]) -> Result<Vec<LiveService>, ApiError> {
-        let (endpoint, path) = (Endpoint::ListServices, self.path("services"));
-        let services = loop {
-            let small = self.small_pages.load(Ordering::Relaxed);
-            let size = if small { SMALL_PAGE } else { endpoint.page_size(Api::Platform) };
-            match self.http.pages::<Services>(endpoint, &path, filter, size).await {
-                Err(error) if !small && error.status() == Some(422) && error.message.contains("limit") => {
-                    self.small_pages.store(true, Ordering::Relaxed);
-                }
-                result => break result?,
-            }
-        };
-        // A list that changes while it is read may show one twice: by id, the later answer counts.
-        let by_id: BTreeMap<ServiceId, LiveService> = services
-            .into_iter()
-            .map(wire::Service::into_live)
-            .map(|service| (service.id.clone(), service))
-            .collect();
-        Ok(by_id.into_values().collect())
-    }
-
     /// Reads one service.
     async fn get(&self, id: &ServiceId) -> Result<Raw, ApiError> {
         self.http.json(&Call::get(Endpoint::GetService, self.service_path(id), Vec::new())).await
@@ -214,15 +192,18 @@ fn with_sets(mut sets: Raw, update: &ServiceUpdate) -> Raw {
 }
 
 impl ReadApi for Platform {
-    async fn services(&self) -> Result<Vec<LiveService>, ApiError> {
-        self.listed(&[]).await
-    }
-
-    async fn active_services(&self) -> Result<Vec<LiveService>, ApiError> {
-        let mut services = self.listed(&[("is_active", "true".to_owned())]).await?;
-        // A server that ignores the filter answers with all services.
-        services.retain(|service| service.active);
-        Ok(services)
+    async fn list_services(&self, listing: Listing) -> Result<ServiceList, ApiError> {
+        let (endpoint, path) = (Endpoint::ListServices, self.path("services"));
+        loop {
+            let small = self.small_pages.load(Ordering::Relaxed);
+            let size = if small { SMALL_PAGE } else { endpoint.page_size(Api::Platform) };
+            match self.http.read_pages::<Services>(endpoint, &path, &listing.filter(), size).await {
+                Err(error) if !small && error.status() == Some(422) && error.message.contains("limit") => {
+                    self.small_pages.store(true, Ordering::Relaxed);
+                }
+                reading => return Ok(ServiceList::new(listing, path, reading?, wire::Service::into_live)),
+            }
+        }
     }
 
     async fn service(&self, id: &ServiceId) -> Result<Option<LiveService>, ApiError> {
@@ -278,6 +259,10 @@ impl WriteApi for Platform {
 
     fn until(&self, deadline: Instant) -> Self {
         Self { http: self.http.until(deadline), ..self.clone() }
+    }
+
+    fn once(&self) -> Self {
+        Self { http: self.http.once(), ..self.clone() }
     }
 
     fn using(&self, reserved: &Arc<Reservation>) -> Self {

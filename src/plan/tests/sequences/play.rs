@@ -7,7 +7,7 @@ use super::server::{Refusal, Server, resolved};
 use crate::model::{
     Desired, LiveService, Policy, Retire, ServiceId, ServiceName, ServiceUpdate, Snapshot, TAG_REPLACES,
 };
-use crate::plan::tests::build::{options, steps};
+use crate::plan::tests::build::{options, own_policy, steps};
 use crate::plan::{self, Action, Options, Plan, Problem, ProblemKind, Step, StepId, verify};
 
 /// What is wrong with a run.
@@ -83,7 +83,7 @@ impl<'a> Run<'a> {
         let only = round.only.iter().filter(|_| !names.is_empty()).map(|only| (*only.get(&names)).clone());
         let (prune, only) = (round.prune, only.collect());
         let options = Options { api: sequence.api, prune, only, today, ..options() };
-        let policy = Policy { retire_orphans: sequence.retire_orphans, ..Policy::default() };
+        let policy = Policy { retire_orphans: sequence.retire_orphans, ..own_policy() };
         Self { desired, settled, policy, options }
     }
 

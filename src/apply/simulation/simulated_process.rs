@@ -1,6 +1,6 @@
 //! One process of a case: it reads, plans and applies.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,13 +45,13 @@ pub(super) fn in_short(ended: &Ended) -> String {
 
 struct Deaf;
 impl Watch for Deaf {
-    fn waiting(&self, _: Endpoint, _: Duration, _: u32) {}
+    fn waiting(&self, _: Endpoint, _: Duration, _: Option<u32>) {}
     fn retrying(&self, _: Endpoint, _: Duration, _: &ApiError) {}
     fn answered(&self, _: &str, _: &str, _: u16, _: Duration) {}
 }
 
 /// One process: reads, plans, applies; unless it dies.
-pub(super) async fn process(sim: &Arc<Sim>, who: usize, desired: &Desired) -> Ended {
+pub(super) async fn run_process(sim: &Arc<Sim>, who: usize, desired: &Desired) -> Ended {
     let (death, stop) = (Arc::new(Death::default()), Stop::default());
     let wire = Wire { sim: Arc::clone(sim), who, stop: stop.clone(), death: Arc::clone(&death) };
     let random = std::sync::atomic::AtomicU64::new(0);
@@ -106,7 +106,10 @@ async fn work(sim: &Sim, who: usize, api: &AnyApi, desired: &Desired, stop: &Sto
     let prune = sim.case.prune;
     let (policy, options) = (policy(), Options { api: sim.case.api, prune, ..options() });
     let lacking = |snapshot: &Snapshot| plan::lookups(desired, snapshot, policy, &options);
-    let snapshot = match read_snapshot(api, lacking).await {
+    let rests_on_absence = |snapshot: &Snapshot| {
+        plan::rests_on_absence(plan::plan(desired, snapshot, policy, &options).as_ref(), snapshot)
+    };
+    let snapshot = match read_snapshot(api, lacking, rests_on_absence).await {
         Ok(snapshot) => snapshot,
         Err(error) => return Ended::Unread(error),
     };
@@ -130,7 +133,9 @@ async fn work(sim: &Sim, who: usize, api: &AnyApi, desired: &Desired, stop: &Sto
     }
     let settings = Settings {
         parallelism: sim.case.parallelism,
-        known: snapshot.services.iter().map(|service| service.id.clone()).collect::<BTreeSet<_>>(),
+        api: sim.case.api,
+        services: &snapshot.services,
+        ownership: &policy.ownership,
         today: &options.today,
         stop: &|| stop.why(),
     };
