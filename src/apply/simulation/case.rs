@@ -33,8 +33,6 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// How many there are.
-    pub(super) const ALL: usize = 6;
     /// The kinds of ten seeds in a row.
     const PATTERN: [Self; 10] = [
         Self::Faults,

@@ -53,13 +53,8 @@ fn value(row: &Row, field: Field) -> String {
         }
         Field::Owner => format!("{:?}", row.tag("managed_by")),
         Field::Replaces => format!("{:?}", row.tag("replaces")),
-        Field::Tags => {
-            let own = ["managed_by", "replaces", "origin", "protected"];
-            format!(
-                "{:?}",
-                row.tags.iter().filter(|(key, _)| !own.contains(&key.as_str())).collect::<Vec<_>>()
-            )
-        }
+        // The tag that operators write: others are written beside it.
+        Field::Tags => format!("{:?}", row.tags.get("console")),
     }
 }
 

@@ -15,8 +15,9 @@ use crate::model::Api;
 /// Schedules that each API's test runs: both together take about a minute on two processors.
 const SEEDS: usize = 5_000;
 
-/// Whether all kinds of cases are played where none is asked for.
-const HUNTS_ALL: bool = false;
+/// The kinds of cases that are played where none is asked for. Commits and pairs are left out: one in some 600 of them
+/// ends in a state that the next plan refuses, so that a person must decide (docs/reliability.md).
+const PLAYED: [&str; 4] = ["faults", "edits", "lists", "deadlines"];
 
 /// `AMIGOPS_SEEDS`, how many to run instead; `AMIGOPS_SEED`, the one to replay; `AMIGOPS_SIMULATION`, the kinds of
 /// cases, with commas between them; `AMIGOPS_SURVEY`, to go on after a failure and to count failures by cause.
@@ -34,11 +35,10 @@ struct Played {
 }
 
 /// Plays seeds of these kinds on all processors until so many had a plan, or one fails.
-fn play_many(api: Api, wanted: usize, kinds: Option<&str>, goes_on: bool) -> Played {
+fn play_many(api: Api, wanted: usize, kinds: &str, goes_on: bool) -> Played {
     let (next, held) = (AtomicU64::new(0), AtomicUsize::new(0));
     let all: Mutex<Played> = Mutex::default();
-    let is_asked_for =
-        |kind: Kind| kinds.is_none_or(|kinds| kinds.split(',').any(|one| one == kind.as_str()));
+    let is_asked_for = |kind: Kind| kinds.split(',').any(|one| one == kind.as_str());
     let work = || {
         let mut played = Played::default();
         while held.load(Ordering::Relaxed) < wanted {
@@ -96,20 +96,21 @@ fn survey(broken: &BTreeMap<u64, String>) -> String {
 
 fn many(api: Api) {
     let wanted = asked("AMIGOPS_SEEDS").and_then(|text| text.parse().ok()).unwrap_or(SEEDS);
-    let (kinds, goes_on) = (asked("AMIGOPS_SIMULATION"), asked("AMIGOPS_SURVEY").is_some());
-    let kinds = kinds.or_else(|| (!HUNTS_ALL).then(|| "faults".to_owned()));
+    let (chosen, goes_on) = (asked("AMIGOPS_SIMULATION"), asked("AMIGOPS_SURVEY").is_some());
+    let kinds = chosen.clone().unwrap_or_else(|| PLAYED.join(","));
     let began = Instant::now();
-    let Played { figures, broken } = play_many(api, wanted, kinds.as_deref(), goes_on);
+    let Played { figures, broken } = play_many(api, wanted, &kinds, goes_on);
     show(&format!("{}: {wanted} schedules, {:.1?}", api.as_str(), began.elapsed()), &figures);
     assert!(!goes_on || broken.is_empty(), "{} of {wanted} fail:\n{}", broken.len(), survey(&broken));
     if let Some(seed) = broken.keys().next() {
         panic!("seed {seed}: {}", tell(&Case::of(api, *seed)));
     }
-    if kinds.is_none() && wanted >= SEEDS {
-        let missing: Vec<_> =
-            trouble::kinds(api).into_iter().filter(|kind| !figures.troubles.contains_key(kind)).collect();
+    if chosen.is_none() && wanted >= SEEDS {
+        // Only commits are refused with 400.
+        let expected = trouble::kinds(api).into_iter().filter(|kind| *kind != "400");
+        let missing: Vec<_> = expected.filter(|kind| !figures.troubles.contains_key(kind)).collect();
         assert!(missing.is_empty(), "never happened: {missing:?}");
-        assert_eq!(figures.kinds.len(), Kind::ALL, "{:?}", figures.kinds);
+        assert_eq!(figures.kinds.len(), PLAYED.len(), "{:?}", figures.kinds);
     }
     assert!(figures.fired() > wanted, "{} troubles in {wanted} schedules prove little", figures.fired());
 }
