@@ -1,7 +1,7 @@
-//! What others have changed since the plan was made, held against what a step is about to do: pure decisions.
+//! Compares changes that others made since the plan with a step that is about to run: pure decisions.
 //!
 //! There are three states of a service: as planned (the snapshot, and what this run has done since), as it is now, and
-//! as the step wants it. What somebody else has changed stops a step that would change it, too, or that relies on it;
+//! as the step wants it. A change by another user stops a step that would change it, too, or that relies on it;
 //! everything else is carried over.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +18,7 @@ use crate::model::{
 };
 use crate::plan::{Action, Change, Target, differences};
 
-/// What a step is held against.
+/// The state that a step is compared with.
 pub(super) struct Check<'a> {
     pub(super) api: Api,
     pub(super) ownership: &'a Ownership,
@@ -34,7 +34,7 @@ pub(super) struct Requests {
     pub(super) activation: ServiceUpdate,
 }
 
-/// What somebody else has changed that a step can't go past.
+/// Changes by other users that stop a step.
 type Conflicts = Vec<ChangedSince>;
 
 impl<'a> Check<'a> {
@@ -42,7 +42,7 @@ impl<'a> Check<'a> {
     ///
     /// # Errors
     ///
-    /// What others have changed since the plan was made that the action would undo or relies on.
+    /// Changes that others made since the plan, and that the action would undo or relies on.
     pub(super) fn action(
         &self,
         action: &Action,
@@ -105,7 +105,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// What has changed of a service besides what the server does of its own accord.
+    /// The changes of a service, apart from those that the server makes by itself.
     fn moved(&self, planned: &LiveService, now: &LiveService) -> Vec<Change> {
         let mut moved = differences(planned, now);
         if self.api.makes_version_sets() {
@@ -184,7 +184,7 @@ impl<'a> Check<'a> {
         none_of(planned, self.moved(planned, now).into_iter().filter(stops))
     }
 
-    /// What takes the place of a service must be as much in use as the plan counts on.
+    /// Checks that the successors of a service are still active if the plan counts on it.
     fn successors_are_in_use(&self, successors: &BTreeSet<ServiceId>) -> Result<(), Conflicts> {
         for id in successors {
             let Some((planned, now)) = self.pair(id)? else { continue };
@@ -200,7 +200,7 @@ impl<'a> Check<'a> {
     ///
     /// # Errors
     ///
-    /// What others have changed since the plan was made: of the old service everything that the new one has not as
+    /// Changes that others made since the plan: of the old service everything that the new one has not as
     /// well, of the new one what its activation relies on.
     pub(super) fn hand_over(
         &self,
@@ -253,7 +253,7 @@ impl<'a> Check<'a> {
     }
 }
 
-/// What becomes of a change of the old service.
+/// The outcome for one change of the old service.
 enum Verdict {
     /// The new service has it as well, or the step brings the same about.
     Fine,
@@ -263,7 +263,7 @@ enum Verdict {
     Conflict,
 }
 
-/// What decides on changes of the old service of a hand-over, as paths.
+/// The paths that decide on changes of the old service of a hand-over.
 struct Carry<'c, 'a> {
     check: &'c Check<'a>,
     /// Where the old service is not yet as its rename leaves it.
@@ -272,7 +272,7 @@ struct Carry<'c, 'a> {
     differs_as_planned: BTreeSet<String>,
     /// Where the new service differs from what the old one is now.
     differs_now: BTreeSet<String>,
-    /// What others have changed of the new service.
+    /// Changes that others made to the new service.
     moved_of_new: BTreeSet<String>,
 }
 
@@ -294,7 +294,7 @@ impl Carry<'_, '_> {
         }
     }
 
-    /// What the new service has from the old one, it has from it as it is now.
+    /// Fields that the plan copies from the old service are copied as they are now.
     fn carried_if_copied(&self, path: &str) -> Verdict {
         if overlaps(&self.differs_as_planned, path) { Verdict::Conflict } else { Verdict::Carried }
     }

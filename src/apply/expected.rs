@@ -8,7 +8,7 @@ use crate::model::{
 };
 use crate::plan::{Action, Target};
 
-/// What each service should look like if nobody but this run changes anything.
+/// The state of each service if only this run changes anything.
 pub(super) struct Expected<'a> {
     api: Api,
     /// As the plan saw them.
@@ -29,7 +29,7 @@ impl<'a> Expected<'a> {
         self.planned.contains_key(id)
     }
 
-    /// What a service should look like now.
+    /// The state that a service should have now.
     pub(super) fn service(&self, id: &ServiceId) -> Option<&LiveService> {
         self.changed.get(id).or_else(|| self.planned.get(id).copied())
     }

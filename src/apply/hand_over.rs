@@ -63,7 +63,7 @@ impl<A: WriteApi> Runner<'_, A> {
         for round in 1..=ROUNDS {
             let failure = match self.hand_over_once(plan).await {
                 Ok(()) => return Ok(()),
-                // What ended the wait for another round says nothing of the one before.
+                // An interrupted wait does not explain why the round before it failed.
                 Err(StepFailure::Request(error)) if error.cause == Cause::Interrupted => {
                     return Err(before.unwrap_or(error.into()));
                 }

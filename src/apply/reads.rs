@@ -42,7 +42,7 @@ impl<A: WriteApi> Runner<'_, A> {
         if let Some(answer) = own.answer.take() {
             return answer;
         }
-        // Whoever begins to wait until the limit has room for the request is still read for.
+        // Steps that ask before the limit has room for the request share it.
         let reserved = self.api.reserve(Endpoint::ListServices, 1).await;
         // Steps that have become ready together with this one are about to ask.
         tokio::task::yield_now().await;

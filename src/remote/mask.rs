@@ -5,24 +5,20 @@
 
 use memchr::memmem::{find, find_iter};
 
-/// What stands in a secret's place in data. A request that would write this is not sent ([`holds_mask`]): it would destroy what
-/// the mask stands for.
+/// The text that replaces a secret in data. A request that would write it is not sent ([`holds_mask`]): it would destroy
+/// the value that the mask stands for.
 const DATA_MASK: &str = "***credential***";
 
 /// Shorter keys are made up (the sandbox's is a word), and taking them out would take words out.
 const SHORTEST_SECRET: usize = 12;
-
-/// Takes secrets out of a JSON document.
-pub(super) fn without_in_data(body: Vec<u8>, secrets: &[&str]) -> Vec<u8> {
-    replaced(body, secrets)
-}
 
 /// Whether a request's body repeats a mask.
 pub(super) fn holds_mask(body: &serde_json::Value) -> bool {
     find(body.to_string().as_bytes(), DATA_MASK.as_bytes()).is_some()
 }
 
-fn replaced(mut bytes: Vec<u8>, secrets: &[&str]) -> Vec<u8> {
+/// Takes secrets out of a JSON document.
+pub(super) fn without_in_data(mut bytes: Vec<u8>, secrets: &[&str]) -> Vec<u8> {
     let secrets = secrets.iter().filter(|secret| secret.len() >= SHORTEST_SECRET);
     let secrets: Vec<&[u8]> = secrets.map(|secret| secret.as_bytes()).collect();
     if secrets.is_empty() {

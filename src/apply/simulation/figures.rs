@@ -1,4 +1,4 @@
-//! What has happened in simulations, in figures.
+//! Counts of what happened in simulations.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

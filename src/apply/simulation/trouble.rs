@@ -177,7 +177,7 @@ pub(super) fn any(dice: &mut Dice) -> Rule<Trouble> {
     Rule { method: method.map(str::to_owned), path: None, nth, times, what }
 }
 
-/// What cuts a run off, or makes one of its steps fail.
+/// Troubles that cut a run off, or make one of its steps fail.
 pub(super) fn cut(api: Api, dice: &mut Dice) -> Rule<Trouble> {
     let (method, nth) = match dice.below(3) {
         0 => (Some("POST"), 1 + dice.below(8)),

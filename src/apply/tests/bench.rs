@@ -62,7 +62,7 @@ impl Info {
     }
 }
 
-/// What a request meets.
+/// The fate of a request.
 pub(super) enum Fate {
     Proceeds,
     /// It is answered with this instead, and not processed.
@@ -106,7 +106,7 @@ impl Watch for Deaf {
     fn answered(&self, _: &str, _: &str, _: u16, _: Duration) {}
 }
 
-/// What a run came to.
+/// The end of a run.
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) plan: Plan,
@@ -165,7 +165,7 @@ impl Bench {
         }
     }
 
-    /// What each request meets from now on.
+    /// The fate of each request from now on.
     pub(super) fn on(&self, hook: impl FnMut(&Info, &InProcess) -> Fate + Send + 'static) {
         *self.hook.lock().expect("no panic") = Box::new(hook);
     }

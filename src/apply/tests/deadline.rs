@@ -15,7 +15,7 @@ use crate::remote::{Stop, StopReason};
 /// The promise, and what the last answer takes.
 const MOST: Duration = Duration::from_secs(181);
 
-/// What came of a hand-over.
+/// The outcome of a hand-over.
 struct Scene {
     bench: Bench,
     ended: Ended,

@@ -1,4 +1,4 @@
-//! What somebody else changes between the plan and a step: it is never undone silently.
+//! Changes by another user between the plan and a step: none is undone silently.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

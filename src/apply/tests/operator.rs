@@ -1,10 +1,10 @@
-//! What an operator does in the vendor's console.
+//! Edits that an operator makes in the vendor's console.
 
 use super::super::simulation::world::ORGANIZATION;
 use crate::emulator::{InProcess, PlatformService, SANDBOX_WORKSPACE, ServiceTag, VersionSet, World};
 use crate::model::Api;
 
-/// What an operator does in the vendor's console, past all rules.
+/// An edit in the vendor's console, past all rules.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Edit {
     Deactivate,

@@ -61,7 +61,7 @@ struct Pair {
     stay: Vec<&'static str>,
 }
 
-/// What all manifests say.
+/// The values that all manifests share.
 const DESCRIPTION: &str = "A service";
 
 fn coach(agent: &str, change: impl FnOnce(&mut DesiredService)) -> Desired {
@@ -166,7 +166,7 @@ fn pairs() -> Vec<Pair> {
     pairs
 }
 
-/// What is wrong with a history of states.
+/// The broken rules of a history of states.
 fn judge(history: &[Rows], stay: &[&str]) -> Option<String> {
     let start = history.first()?;
     let mut lines: BTreeMap<&String, BTreeSet<String>> = start

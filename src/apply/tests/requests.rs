@@ -36,7 +36,7 @@ async fn counted(bench: &Bench, desired: &Desired, parallelism: usize) -> (Ended
     assert!(ended.is_complete(), "{:?}", ended.failures());
     let mut counts = BTreeMap::new();
     for info in bench.requests().iter().skip(before).filter(|info| !info.target.contains("signin")) {
-        // What only learns the limit changes nothing.
+        // An update that only learns the limit changes nothing.
         if !(info.is_write() && info.body == "{}") {
             *counts.entry(endpoint(info)).or_default() += 1;
         }
