@@ -5,7 +5,8 @@
 # The bar: no answer of 429, and at most 1.05 times the bound. In windows of 3 seconds that begin with their first request
 # and are told in whole seconds, rounded up or down, the client learns when they end: that costs a second and one request,
 # for which 197 services leave room, and where it is rounded down, one answer of 429 for each of three endpoints. Where no
-# header tells the limit: at most 12 answers of 429, and twice the bound.
+# header tells the limit: at most 12 answers of 429, and twice the bound. A machine that is busy with something else answers
+# late: what took too long is measured once more. Too many answers of 429 are a failure at once.
 set -Eeuo pipefail
 
 binary=$(realpath "${1:-target/release/amigops}")
@@ -91,19 +92,26 @@ measure() {
       bound = int((services - 1) / limit) * window
       printf "  %s: %d services, %d requests, %d answers of 429, %.1f s; the limits impose %d s: %.3f times that\n",
         api, services, requests, refused, seconds, bound, seconds / bound
-      exit !(requests > services && refused <= refusals && seconds <= most * bound + more)
+      if (requests <= services || refused > refusals) exit 1
+      if (seconds > most * bound + more) exit 75
     }' "$project/$api.log"
 }
 
 # Classic publishes 20 creates a minute; the emulator allows 60 where nothing is published.
 both() {
   echo "windows of $2 s, their ends $1:"
-  serve "$1" "$2"
-  measure classic 20 "$2" 1.05 "$3" "$4" &
-  local classic=$!
-  measure platform 60 "$2" 1.05 "$3" "$4"
-  wait "$classic"
-  halt
+  local try classic code other
+  for try in first last; do
+    serve "$1" "$2"
+    measure classic 20 "$2" 1.05 "$3" "$4" &
+    classic=$! code=0 other=0
+    measure platform 60 "$2" 1.05 "$3" "$4" || code=$?
+    wait "$classic" || other=$?
+    code=$((code == 0 || other == 1 ? other : code))
+    halt
+    [[ $code -eq 75 && $try == first ]] || return "$code"
+    echo "  too slow; once more:"
+  done
 }
 
 both exact "$long" 0 0
