@@ -3,6 +3,7 @@
 //! The API keeps the names of active services unique, but another client, or two runs at once, can get around that.
 
 use super::identity::Matcher;
+use super::names;
 use super::types::{Problem, ProblemKind};
 use crate::model::{DesiredService, LiveService, ServiceName};
 
@@ -59,8 +60,17 @@ fn several(wanted: &DesiredService, name: &ServiceName, found: &[&LiveService]) 
         let help = "deactivate or rename all but one of them, so that it is clear which is meant";
         return problem(wanted, name, "active services are named", found, help);
     }
-    let help = "rename the one that is not meant";
-    problem(wanted, name, "services may be the one named", found, help)
+    let aside = found.iter().find(|service| names::passing_to(service).is_some());
+    let help = match aside {
+        // Only the manifests of the run that was cut off say where the other service goes.
+        Some(aside) => format!(
+            "a run that renames services was cut off and left `{}`: write `renamed_from` as it was until a run has \
+             finished, or rename the service that is not meant",
+            aside.name
+        ),
+        None => "rename the one that is not meant".to_owned(),
+    };
+    problem(wanted, name, "services may be the one named", found, &help)
 }
 
 /// The problem that several inactive services of ours have a manifest's name.

@@ -56,7 +56,7 @@ impl<'a> Matcher<'a> {
             self.too_late(wanted);
             let candidates = self.candidates(wanted);
             let mut candidates = self.without_finished(wanted, candidates);
-            candidates.retain(|(_, old)| self.is_under_way(wanted, old));
+            candidates.retain(|(new, old)| self.is_under_way(wanted, new, old));
             // Where several were begun (two runs at once), the one whose old service has already given
             // its name up is the furthest; its old service has no name to be found by but this.
             let Some(&(_, old)) = candidates.iter().max_by_key(|(_, old)| names::is_replaced(old)) else {
@@ -161,15 +161,46 @@ impl<'a> Matcher<'a> {
     }
 
     /// Whether the old service is one whose replacement has not been finished.
-    fn is_under_way(&self, wanted: &DesiredService, old: &LiveService) -> bool {
+    fn is_under_way(&self, wanted: &DesiredService, new: &LiveService, old: &LiveService) -> bool {
         // The old one may be a new one itself that has not taken its name yet.
         let waits_for_it = self.left_for(old).as_ref() == Some(&wanted.name) && self.owns(old);
         let is_set_aside = names::passing_to(old).as_ref() == Some(&wanted.name) && self.owns(old);
-        let has_its_name =
-            old.name == wanted.name || Some(&old.name) == wanted.lifecycle.renamed_from.as_ref();
+        let former_name = wanted.lifecycle.renamed_from.as_ref();
+        let has_its_name = old.name == wanted.name || Some(&old.name) == former_name;
+        let is_renamed = former_name.is_some_and(|from| *from == old.name || names::is_meant_for(new, from));
+        if is_renamed && self.stays_held(&wanted.name) {
+            return false;
+        }
         // An inactive one of another project was never this manifest's.
         let may_be_ours = old.active || self.policy.ownership.other_owner(&old.tags).is_none();
         self.gave_name_up(old) || waits_for_it || is_set_aside || (has_its_name && may_be_ours)
+    }
+
+    /// Returns true if a service has this name and no manifest renames it, so that no other can take the name.
+    /// New services of unfinished replacements don't count.
+    fn stays_held(&self, name: &ServiceName) -> bool {
+        let mut named = self.by_name.get(name).into_iter().flatten();
+        let is_held = named.any(|live| live.active || (self.owns(live) && self.replaced_by(live).is_none()));
+        let moves_on = |wanted: &DesiredService| {
+            wanted.name != *name && wanted.lifecycle.renamed_from.as_ref() == Some(name)
+        };
+        is_held && !self.desired.services.values().any(moves_on)
+    }
+
+    /// Returns true if this is the new service of a replacement whose old service has not given its name up.
+    pub(super) fn is_unfinished(&self, service: &LiveService) -> bool {
+        let waits = |old: &LiveService| old.active && !names::is_replaced(old);
+        !service.active && self.owns(service) && self.replaced_by(service).is_some_and(waits)
+    }
+
+    /// The new services of unfinished replacements that have the name of an inactive service of ours.
+    pub(super) fn unfinished_namesakes(&self, service: &LiveService) -> Vec<&'a LiveService> {
+        let named = self.by_name.get(&service.name).into_iter().flatten().copied();
+        let is_meant = !service.active && !self.is_unfinished(service);
+        named
+            .filter(|other| is_meant && other.id != service.id)
+            .filter(|other| !self.claimed.contains(&other.id) && self.is_unfinished(other))
+            .collect()
     }
 
     /// Whether a hand-over has renamed an old service that is still in use.

@@ -158,8 +158,8 @@ impl<'a> Matcher<'a> {
     pub(super) fn claim(&mut self, wanted: &'a DesiredService, live: Option<&'a LiveService>) {
         if let Some(live) = live {
             self.claimed.insert(&live.id);
-            for twin in self.twins(live) {
-                self.give_up(wanted, twin);
+            for other in self.twins(live).into_iter().chain(self.unfinished_namesakes(live)) {
+                self.give_up(wanted, other);
             }
         }
         self.matched.insert(&wanted.name, live);
@@ -224,7 +224,13 @@ impl<'a> Matcher<'a> {
             // Several runs at once may each have made a new service for the same old one: they are twins, and
             // the first stands for all.
             [one, others @ ..] if others.iter().all(|other| are_twins(one, other)) => Ok(Some(one)),
-            _ => Err(owned),
+            // The new service of a replacement that no manifest continues is never the one that is meant.
+            several => {
+                match several.iter().filter(|service| !self.is_unfinished(service)).collect::<Vec<_>>()[..] {
+                    [one] => Ok(Some(one)),
+                    _ => Err(owned),
+                }
+            }
         }
     }
 

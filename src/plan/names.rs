@@ -52,6 +52,11 @@ pub(super) fn replacing_for(service: &LiveService) -> Option<ServiceName> {
     (words == ["replacing"]).then(|| ServiceName::new(base))
 }
 
+/// Returns true if the service has this name or is on its way to it.
+pub(super) fn is_meant_for(service: &LiveService, name: &ServiceName) -> bool {
+    service.name == *name || [replacing_for(service), passing_to(service)].contains(&Some(name.clone()))
+}
+
 /// Whether the service has the name that a replacement gave it.
 pub(super) fn is_replaced(service: &LiveService) -> bool {
     suffix(service.name.as_str(), service.id.as_str())

@@ -13,7 +13,7 @@ use super::names;
 use super::replacement::abandonment;
 use super::services::retirement;
 use super::types::{Action, Change, Finding, LastChange, Problem, ProblemKind, ServiceKind, ServicePlan};
-use crate::model::{Desired, LiveService, Retire, ServiceId, ServiceName};
+use crate::model::{Desired, LiveService, Retire, ServiceId, ServiceName, TAG_REPLACES};
 
 /// Adds the step that retires an orphan, as the project's defaults say, or the manifest whose former service it is.
 pub(super) fn retire(draft: &mut Draft<'_>, live: &LiveService) {
@@ -56,11 +56,20 @@ fn abandon(draft: &Draft<'_>, live: &LiveService, step: &mut DraftStep) {
     let Action::Retire { update: Some(update), how: Retire::Deactivate, .. } = &mut step.action else {
         return;
     };
-    if names::replacing_for(live).is_some() {
+    if names::replacing_for(live).is_some() || is_replaced_again(draft, live) {
         let abandoned = abandonment(live, &draft.options.today, &|name| draft.is_taken(name));
         (update.name, update.tags) = (abandoned.name, abandoned.tags);
         step.frees = Some(live.name.clone());
     }
+}
+
+/// Returns true if this plan replaces the service that this one has replaced, so that two would say so.
+fn is_replaced_again(draft: &Draft<'_>, live: &LiveService) -> bool {
+    let Some(replaced) = live.tags.get(TAG_REPLACES).and_then(Option::as_deref) else { return false };
+    let replaces =
+        |step: &DraftStep| matches!(&step.action, Action::HandOver { old, .. } if old.as_str() == replaced);
+    // Where inactive services hold names, an unfinished replacement has a passing name: it is not mistaken for one.
+    !draft.options.api.inactive_services_hold_names() && draft.steps.iter().any(replaces)
 }
 
 /// Says of a new service that it may be an orphan under another name: without a word in the manifest the one is

@@ -16,3 +16,4 @@ mod platform_replacements;
 mod properties;
 mod replacements;
 mod sequences;
+mod unfinished;
