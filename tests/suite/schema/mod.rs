@@ -1,5 +1,6 @@
 //! The schemas in `schema/` and the reference in `docs/`: up to date, and true of the loader.
 
+mod documents;
 mod keys;
 mod samples;
 
