@@ -180,7 +180,7 @@ impl<'a> Matcher<'a> {
     /// New services of unfinished replacements don't count.
     fn stays_held(&self, name: &ServiceName) -> bool {
         let mut named = self.by_name.get(name).into_iter().flatten();
-        let is_held = named.any(|live| live.active || (self.owns(live) && self.replaced_by(live).is_none()));
+        let is_held = named.any(|live| live.active || (self.owns(live) && !self.is_unfinished(live)));
         let moves_on = |wanted: &DesiredService| {
             wanted.name != *name && wanted.lifecycle.renamed_from.as_ref() == Some(name)
         };

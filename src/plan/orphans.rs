@@ -32,6 +32,7 @@ pub(super) fn retire(draft: &mut Draft<'_>, live: &LiveService) {
     let changes = vec![change(draft, live, how)];
     let mut step = retirement(draft, &live.name, live, how);
     abandon(draft, live, &mut step);
+    step.after.extend(activation_of_successor(draft, live));
     step.reason = Some("owned by this project, in no manifest".to_owned());
     step.changes = changes.clone();
     draft.push(step);
@@ -61,6 +62,15 @@ fn abandon(draft: &Draft<'_>, live: &LiveService, step: &mut DraftStep) {
         (update.name, update.tags) = (abandoned.name, abandoned.tags);
         step.frees = Some(live.name.clone());
     }
+}
+
+/// The step that brings the service into use that was made to replace this one, if there is one.
+fn activation_of_successor(draft: &Draft<'_>, live: &LiveService) -> Option<usize> {
+    draft.steps.iter().position(|step| {
+        let Action::Update { id, update } = &step.action else { return false };
+        let replaced = draft.live(id).and_then(|new| new.tags.get(TAG_REPLACES)?.as_deref());
+        update.active == Some(true) && replaced == Some(live.id.as_str())
+    })
 }
 
 /// Returns true if this plan replaces the service that this one has replaced, so that two would say so.

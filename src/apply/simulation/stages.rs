@@ -22,7 +22,7 @@ pub(super) async fn play(case: &Case, traced: bool) -> End {
     let broken = |sim: &Sim, why: String| End::Broken { why, trace: sim.trace() };
     let mut number = 0;
     let (last, earlier) = case.stages.split_last().expect("there is a stage");
-    // The first commit that was cut off, and what there was before it.
+    // The first commit that was disturbed, and what there was before it.
     let mut cut: Option<(usize, Arc<Sim>)> = None;
     for (index, stage) in earlier.iter().enumerate() {
         let before = sim.resumed();
@@ -49,7 +49,7 @@ pub(super) async fn play(case: &Case, traced: bool) -> End {
         // The first run alone may be out of time.
         let mut end = converges(&sim, number.max(1), &case.desired).await;
         if let (Err(why), Some((first, before))) = (&end, &cut)
-            && is_a_persons_to_say(case, before, why).await
+            && is_a_persons_to_say(case, *first, before, why).await
         {
             end = continued(&sim, case, *first).await;
         }
@@ -82,19 +82,27 @@ async fn calm(case: &Case, traced: bool) -> Result<bool, End> {
     Ok(true)
 }
 
-/// Returns true if nobody but a person can tell what the last commit means after one that was cut off:
+/// Returns true if only a person can say what the last commit means after one that was disturbed:
 ///
-/// * It could not have been planned before that one, either: without it, a commit is missing.
-/// * A service that is never to be removed is in none of its manifests: the manifest that renamed or replaced it was cut
-///   off, and has gone.
-/// * A rename was cut off, and the manifests that said where each service goes have gone.
-async fn is_a_persons_to_say(case: &Case, before: &Arc<Sim>, why: &str) -> bool {
+/// * The commits could not be planned without that one, either.
+/// * A protected service is in none of the last manifests: those that renamed or replaced it were not applied in full, or
+///   an operator activated it again.
+/// * A rename was cut off, and the manifests that said where each service goes are gone.
+async fn is_a_persons_to_say(case: &Case, first: usize, before: &Arc<Sim>, why: &str) -> bool {
     let is_protected = case.prune && why.contains("kind: Refused") && why.contains("never to be removed");
     let is_on_its_way = why.contains("kind: Ambiguous") && why.contains("(renaming ");
-    why.starts_with("not planned")
-        && (is_protected
-            || is_on_its_way
-            || matches!(run_process(before, 0, &case.desired).await, Ended::Unplannable(_)))
+    if !why.starts_with("not planned") {
+        return false;
+    }
+    if is_protected || is_on_its_way {
+        return true;
+    }
+    for (number, stage) in case.stages.iter().enumerate().skip(first + 1) {
+        if matches!(run_process(before, number, &stage.manifests[0]).await, Ended::Unplannable(_)) {
+            return true;
+        }
+    }
+    false
 }
 
 /// The commits from the first that was cut off, once more: then the last one must go through as well.
@@ -108,7 +116,7 @@ async fn continued(sim: &Arc<Sim>, case: &Case, first: usize) -> Result<(), Stri
     Ok(())
 }
 
-/// One run or two, with the troubles of their stage; returns whether one run did all that it had planned.
+/// One run or two, with the troubles of their stage; returns true if nothing disturbed them and all was done.
 async fn disturbed(sim: &Arc<Sim>, stage: &Stage, number: &mut usize) -> Result<bool, String> {
     sim.begin_stage(&stage.troubles);
     let before = sim.state().figures.clone();
@@ -133,7 +141,8 @@ async fn disturbed(sim: &Arc<Sim>, stage: &Stage, number: &mut usize) -> Result<
         Ended::Applied(report, _) => report.is_complete(),
         ended => matches!(ended, Ended::Converged),
     };
-    broken.map_or(Ok(is_complete), Err)
+    let is_calm = sim.state().figures.fired() == before.fired();
+    broken.map_or(Ok(is_complete && is_calm), Err)
 }
 
 /// One run that nothing disturbs does all, and the next one finds nothing to do.
