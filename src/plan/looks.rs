@@ -1,4 +1,4 @@
-//! Which services a step reads before it acts, so that it does not undo what others have done since the plan was
+//! The services that a step reads before it acts, so that it does not undo another user's change since the plan was
 //! made.
 //!
 //! The estimate counts these reads, and an apply makes them.
@@ -11,12 +11,12 @@ use crate::model::{LiveService, ServiceId, ServiceUpdate, TAG_REPLACES};
 /// The services that each step of a plan reads before it acts.
 #[derive(Clone, Debug, Default)]
 pub struct Looks {
-    /// The services that take the place of another, by its id.
+    /// The successors of each replaced service, by its id.
     successors: BTreeMap<ServiceId, BTreeSet<Target>>,
 }
 
 impl Looks {
-    /// Prepares for the steps of a plan that was made of these live services.
+    /// Collects the successors for the steps of a plan that was made from these live services.
     pub fn new<'a>(steps: &[Step], services: impl IntoIterator<Item = &'a LiveService>) -> Self {
         let mut successors: BTreeMap<ServiceId, BTreeSet<Target>> = BTreeMap::new();
         let retired: BTreeSet<&ServiceId> = steps.iter().filter_map(|step| retired(&step.action)).collect();
@@ -34,8 +34,8 @@ impl Looks {
         Self { successors }
     }
 
-    /// The services that a step reads before it acts. None: it makes something new, or it sets fields that a manifest
-    /// declares to what the manifest says.
+    /// Returns the services that a step reads before it acts. A step reads nothing if it creates something, or if it
+    /// sets fields to the values that a manifest declares.
     pub fn of(&self, action: &Action) -> BTreeSet<Target> {
         match action {
             Action::Update { update, .. } if !is_about_others(update) => BTreeSet::new(),
@@ -46,7 +46,7 @@ impl Looks {
             Action::WriteVersionSet { target: target @ Target::Live(_), .. } => {
                 BTreeSet::from([target.clone()])
             }
-            // Whoever takes its place must be in use when it goes.
+            // Its successor must be in use when it goes out of use.
             Action::Retire { id, .. } => {
                 let successors = self.successors_of(id).cloned();
                 successors.chain([Target::Live(id.clone())]).collect()
@@ -59,7 +59,7 @@ impl Looks {
         }
     }
 
-    /// The services that take the place of this one.
+    /// Returns the services that take the place of this one.
     pub fn successors_of(&self, old: &ServiceId) -> impl Iterator<Item = &Target> {
         self.successors.get(old).into_iter().flatten()
     }
@@ -73,7 +73,7 @@ fn retired(action: &Action) -> Option<&ServiceId> {
     }
 }
 
-/// Whether an update renames, activates, deactivates, or writes what others may have added to.
+/// Returns true if an update renames, activates or deactivates, or writes a list that another user may have added to.
 fn is_about_others(update: &ServiceUpdate) -> bool {
     let ServiceUpdate {
         name,

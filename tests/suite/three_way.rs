@@ -103,7 +103,7 @@ on_both_apis! {
         let run = lab.run(&["apply", "--auto-approve", "--base", "main"]).expect(3);
         assert_eq!(lab.writes().len(), writes, "nothing is sent");
         for part in [
-            "refused: `Desk`: `tags.tier` is `silver` live and `platinum` in the manifest, and the base says neither",
+            "refused: `Desk`: `tags.tier` is `silver` live and `platinum` in the manifest, and the base has neither",
             "amigops import",
             "--overwrite-drift",
             "nothing was sent",
@@ -145,8 +145,8 @@ on_both_apis! {
         let run = lab.run(&["apply", "--auto-approve", "--base", "main", "--prune"]).expect(3);
         assert_eq!(lab.writes().len(), writes, "nothing is sent");
         for part in [
-            "`Shop` would be retired, and the base's branch declares it: this branch is behind",
-            "`Desk`: `tags.tier` is `platinum` live, which the base's branch would leave so",
+            "`Shop` would be retired, but the base's branch declares it: this branch is behind",
+            "`Desk`: `tags.tier` is `platinum` live and in the base's branch",
             "merge the base's branch into this one",
         ] {
             assert!(run.stderr.contains(part), "{part}:\n{}", run.stderr);

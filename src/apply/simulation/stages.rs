@@ -89,7 +89,8 @@ async fn calm(case: &Case, traced: bool) -> Result<bool, End> {
 ///   an operator activated it again.
 /// * A rename was cut off, and the manifests that said where each service goes are gone.
 async fn is_a_persons_to_say(case: &Case, first: usize, before: &Arc<Sim>, why: &str) -> bool {
-    let is_protected = case.prune && why.contains("kind: Refused") && why.contains("never to be removed");
+    let is_protected =
+        case.prune && why.contains("kind: Refused") && why.contains("its tag `protected` forbids");
     let is_on_its_way = why.contains("kind: Ambiguous") && why.contains("(renaming ");
     if !why.starts_with("not planned") {
         return false;

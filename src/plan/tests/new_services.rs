@@ -32,7 +32,7 @@ fn refusal(planned: Result<Plan, PlanError>) -> String {
 }
 
 const BORN: &str = "\
-Coach.yaml:1:1: version set `release` of `Coach` would be born at latest, but `guardrails.require_pins` names it
+Coach.yaml:1:1: version set `release` of `Coach` would be created unpinned, but `guardrails.require_pins` names it
   declare `version_sets: {release: {agent_version: …, context_graph_version: …}}` with versions that exist; no flag allows it";
 
 #[test]
