@@ -20,17 +20,19 @@ enum Field {
     Name,
     Active,
     Description,
-    Release,
+    ReleasedAgent,
+    ReleasedGraph,
     Owner,
     Replaces,
     Tags,
 }
 
-const FIELDS: [Field; 7] = [
+const FIELDS: [Field; 8] = [
     Field::Name,
     Field::Active,
     Field::Description,
-    Field::Release,
+    Field::ReleasedAgent,
+    Field::ReleasedGraph,
     Field::Owner,
     Field::Replaces,
     Field::Tags,
@@ -48,9 +50,9 @@ fn value(row: &Row, field: Field) -> String {
         Field::Name => row.name.clone(),
         Field::Active => row.active.to_string(),
         Field::Description => row.description.clone(),
-        Field::Release => {
-            format!("{:?}", row.sets.get("release").map(|set| (set.agent_version, set.context_graph_version)))
-        }
+        // Two fields: a write of the one pin carries the other along as an operator has left it.
+        Field::ReleasedAgent => format!("{:?}", row.sets.get("release").map(|set| set.agent_version)),
+        Field::ReleasedGraph => format!("{:?}", row.sets.get("release").map(|set| set.context_graph_version)),
         Field::Owner => format!("{:?}", row.tag("managed_by")),
         Field::Replaces => format!("{:?}", row.tag("replaces")),
         // The tag that operators write: others are written beside it.
@@ -191,7 +193,9 @@ impl Looks {
                 Field::Name => (is.is_some() && changes(field)) || (acts && !is_as_given),
                 Field::Owner => acts || was_there || changes(field),
                 Field::Replaces => activates,
-                Field::Description | Field::Release | Field::Tags => is.is_some() && changes(field),
+                Field::Description | Field::ReleasedAgent | Field::ReleasedGraph | Field::Tags => {
+                    is.is_some() && changes(field)
+                }
             };
             let in_pairs = matches!(field, Field::Active | Field::Name);
             if counts && (!self.pair || in_pairs) {
@@ -201,7 +205,9 @@ impl Looks {
         let old = self.replaces.get(id).filter(|_| activates && !self.pair);
         let Some((old, there)) = old.and_then(|old| Some((old, rows.get(old)?))) else { return Ok(()) };
         let new = is.unwrap_or(was);
-        for field in [Field::Active, Field::Description, Field::Release, Field::Owner] {
+        let carried =
+            [Field::Active, Field::Description, Field::ReleasedAgent, Field::ReleasedGraph, Field::Owner];
+        for field in carried {
             if value(there, field) != value(new, field) {
                 self.no_unseen_change(sent, old, id, field, 1)?;
             }
