@@ -151,6 +151,19 @@ impl Looks {
                 self.changed.insert((id.clone(), field), (at, author));
             }
         }
+        for id in before.keys().filter(|id| !after.contains_key(*id)) {
+            self.changed.insert((id.clone(), Field::Active), (at, author));
+        }
+    }
+
+    /// Whether somebody else has activated, deactivated or deleted a service since the plan, and so late that the run
+    /// could not know it when it sent this write to `target`.
+    pub(super) fn is_unseen(&self, number: usize, id: &str, target: &str) -> bool {
+        let changed = self.changed.get(&(id.to_owned(), Field::Active));
+        let (Some(sent), Some((at, author))) = (self.sent.get(&number), changed) else { return false };
+        let planned = self.planned.get(&sent.run).and_then(|read| read.get(id)).copied().unwrap_or_default();
+        let is_news = *author != Author::Run(sent.run) && *at > planned;
+        is_news && self.no_unseen_change(sent, id, target, Field::Active, 0).is_ok()
     }
 
     /// Judges the effect of a write, and notes it.

@@ -330,12 +330,13 @@ impl Sim {
         if let Some(rules) = &mut state.rules {
             verdict = rules.judge(&before, &state.rows);
             if self.case.kind == Kind::Edits {
-                verdict = verdict.and(state.lines.judge(&before, &state.rows));
+                let is_unseen = |id: &str, target: &str| state.looks.is_unseen(number, id, target);
+                verdict = verdict.and(state.lines.judge(&before, &state.rows, &is_unseen));
             }
         } else if self.case.stages.is_empty() {
             state.history.push(state.rows.clone());
         } else {
-            verdict = state.lines.judge(&before, &state.rows);
+            verdict = state.lines.judge(&before, &state.rows, &|_, _| false);
         }
         if self.disturbed {
             let begins = state.hand_overs.follow(&before, &state.rows, Instant::now());
