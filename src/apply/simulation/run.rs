@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::{Counts, Outcome, StepFailure, Undo};
+use super::super::{Counts, Outcome, Report, StepFailure, Undo};
 use super::case::{Case, Kind};
 use super::edit::CONSOLE;
 use super::figures::Figures;
@@ -183,11 +183,29 @@ fn stuck_by_an_operator(sim: &Sim, ended: &Ended) -> bool {
     let edits = ["edit: owner", "edit: name", "edit: replaces", "edit: deleted"];
     match ended {
         Ended::Unplannable(_) => sim.case.kind == Kind::Edits && sim.state().figures.edits > 0,
-        Ended::Applied(report, _) => {
-            !report.is_complete() && edits.iter().any(|edit| troubles.contains_key(edit))
+        Ended::Applied(report, plan) => {
+            let is_edited = edits.iter().any(|edit| troubles.contains_key(edit));
+            let may_be_taken = sim.case.kind == Kind::Edits && sim.state().figures.edits > 0;
+            !report.is_complete() && (is_edited || (may_be_taken && names_were_doubtful(report, plan)))
         }
         Ended::Converged | Ended::Unread(_) | Ended::Died => false,
     }
+}
+
+/// Whether nothing failed but steps of which the plan had said that an inactive service of somebody else has the name,
+/// and whether that counts only the API can tell: an operator has deactivated what the manifest would have adopted.
+fn names_were_doubtful(report: &Report, plan: &Plan) -> bool {
+    let is_said = |step: &Step| {
+        let words = "an inactive service that this plan leaves alone has the name";
+        plan.findings.iter().any(|found| found.service == step.service && found.message.starts_with(words))
+    };
+    report.outcomes.iter().all(|(id, outcome)| match outcome {
+        Outcome::Failed(StepFailure::Request(error)) => {
+            error.status() == Some(409) && plan.step(*id).is_some_and(is_said)
+        }
+        Outcome::Failed(_) => false,
+        _ => true,
+    })
 }
 
 /// Two runs, the second a little later than the first; returns how the first ended.
