@@ -138,7 +138,7 @@ fn is_passing(error: &ApiError) -> bool {
     match error.cause {
         Cause::Status(status) => matches!(status, 401 | 408 | 429 | 500..),
         Cause::NotSent | Cause::Lost | Cause::Garbled | Cause::Unreadable | Cause::Interrupted => true,
-        Cause::Kept | Cause::Setup => false,
+        Cause::Kept | Cause::Moved | Cause::Setup => false,
     }
 }
 

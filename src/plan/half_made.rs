@@ -208,6 +208,11 @@ impl<'a> Matcher<'a> {
         names::is_replaced(old) && old.active && self.owns(old)
     }
 
+    /// Whether a hand-over has renamed the service that a manifest has.
+    pub(super) fn has_lost_name(&self, name: &ServiceName) -> bool {
+        self.matched.get(name).copied().flatten().is_some_and(|old| self.gave_name_up(old))
+    }
+
     /// The name that the new service of a replacement has yet to take, where its old service has gone out of
     /// use already, nobody has overtaken it, and nobody else has the name.
     pub(super) fn left_for(&self, new: &LiveService) -> Option<ServiceName> {

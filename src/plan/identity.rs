@@ -242,9 +242,10 @@ impl<'a> Matcher<'a> {
     fn source(&self, wanted: &DesiredService) -> Option<&'a LiveService> {
         let from = wanted.lifecycle.renamed_from.as_ref()?;
         let source = self.holder_or_none(from)?;
-        // While a name is handed over, nobody active may have it: an inactive namesake is not meant, unless new
-        // services have a passing name, so that it can't be one of them.
-        let told_apart = source.active || self.api.inactive_services_hold_names();
+        // While a name is handed over, nobody active may have it. An inactive namesake is not meant, unless new
+        // services have a passing name, so that it can't be one of them, and the old service still has its own.
+        let told_apart =
+            source.active || (self.api.inactive_services_hold_names() && !self.has_lost_name(from));
         (told_apart || !self.replacing.contains(from)).then_some(source)
     }
 

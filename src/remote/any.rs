@@ -119,6 +119,13 @@ impl WriteApi for AnyApi {
         }
     }
 
+    fn decided_on(&self, seen: &LiveService) -> Self {
+        match self {
+            Self::Classic(api) => Self::Classic(api.decided_on(seen)),
+            Self::Platform(api) => Self::Platform(api.decided_on(seen)),
+        }
+    }
+
     async fn create_service(&self, new: &NewService) -> Result<ServiceId, ApiError> {
         ask!(self.create_service(new))
     }

@@ -22,6 +22,8 @@ pub enum Cause {
     Unreadable,
     /// The server said yes, and its answer shows that it did not do all that was asked.
     Kept,
+    /// It was not sent, because the service has changed since the state that the request was decided on.
+    Moved,
     /// It was not sent, because the run was interrupted.
     Interrupted,
     /// Something on our side, before anything was sent (credentials, addresses).
@@ -34,7 +36,7 @@ impl Cause {
         match self {
             Self::Lost | Self::Garbled | Self::Unreadable | Self::Kept => true,
             Self::Status(status) => *status == 408 || (500..600).contains(status) && *status != 503,
-            Self::NotSent | Self::Interrupted | Self::Setup => false,
+            Self::NotSent | Self::Moved | Self::Interrupted | Self::Setup => false,
         }
     }
 }

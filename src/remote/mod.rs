@@ -126,6 +126,11 @@ pub trait WriteApi: ReadApi + Sized {
     /// The same connection, whose requests are not sent again when they fail: the caller looks first what is there.
     fn once(&self) -> Self;
 
+    /// The same connection for a write that was decided on this state of a service. A write that the API wants whole is
+    /// made of the service as it is read once more: if it is not like this any more, nothing is sent
+    /// ([`Cause::Moved`]).
+    fn decided_on(&self, seen: &LiveService) -> Self;
+
     /// Creates a service and gives its id. Never repeated after an answer was lost: the caller looks
     /// it up first ([`ApiError::may_have_happened`]).
     fn create_service(&self, new: &NewService) -> impl Future<Output = Result<ServiceId, ApiError>>;

@@ -58,7 +58,12 @@ pub(super) fn again(attempt: Attempt<'_>) -> Option<Duration> {
         Cause::NotSent | Cause::Status(429 | 503) => true,
         Cause::Status(501 | 505) => false,
         Cause::Lost | Cause::Garbled | Cause::Status(408 | 500..=599) => attempt.repeatable,
-        Cause::Status(_) | Cause::Unreadable | Cause::Kept | Cause::Interrupted | Cause::Setup => false,
+        Cause::Status(_)
+        | Cause::Unreadable
+        | Cause::Kept
+        | Cause::Moved
+        | Cause::Interrupted
+        | Cause::Setup => false,
     };
     let unreached = *attempt.cause == Cause::NotSent && !attempt.reached;
     let most = match attempt.patience {

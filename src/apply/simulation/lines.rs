@@ -59,7 +59,17 @@ impl Lines {
     }
 
     /// Errors if a request took a line out of use that no plan takes out of use.
-    pub(super) fn judge(&mut self, before: &Rows, after: &Rows) -> Result<(), String> {
+    ///
+    /// `is_unseen` tells of a service, and of the one that the request was about, whether somebody else has activated,
+    /// deactivated or deleted the first so late that the run could not know it. Between the look of a step and its
+    /// write, an operator may deactivate or delete the new service, or activate the old one again: then the write
+    /// takes the last one of the line out of use, which docs/reliability.md says.
+    pub(super) fn judge(
+        &mut self,
+        before: &Rows,
+        after: &Rows,
+        is_unseen: &dyn Fn(&str, &str) -> bool,
+    ) -> Result<(), String> {
         self.follow(after);
         let is_in_use = |line: &BTreeSet<String>, rows: &Rows| {
             line.iter().any(|id| rows.get(id).is_some_and(|row| row.active))
@@ -68,7 +78,13 @@ impl Lines {
             .lines
             .iter()
             .filter(|(first, _)| !self.given_up.contains(*first))
-            .find(|(_, line)| is_in_use(line, before) && !is_in_use(line, after));
+            .filter(|(_, line)| is_in_use(line, before) && !is_in_use(line, after))
+            .find(|(_, line)| {
+                let was_active = |id: &&String| before.get(*id).is_some_and(|row| row.active);
+                let last: Vec<&String> = line.iter().filter(was_active).collect();
+                let comes_late = |target: &String| line.iter().any(|id| is_unseen(id, target));
+                !matches!(last.as_slice(), [target] if comes_late(target))
+            });
         if let Some((first, line)) = lost {
             return Err(format!("{first} went out of use, which no manifests ask for; its line is {line:?}"));
         }

@@ -24,6 +24,7 @@ mod lines;
 mod lists;
 mod looks;
 mod manifests;
+mod parcel;
 mod rules;
 mod run;
 mod seeds;

@@ -17,12 +17,7 @@ const SEEDS: usize = 5_000;
 
 /// The kinds of cases that are played where none is asked for. The others are played on demand: one in some 600 to 1,500
 /// of them ends in a state that the next plan refuses, or brings about in two runs (docs/reliability.md).
-fn played(api: Api) -> &'static [&'static str] {
-    match api {
-        Api::Classic => &["faults", "edits", "lists", "deadlines"],
-        Api::Platform => &["faults", "lists"],
-    }
-}
+const PLAYED: [&str; 4] = ["faults", "edits", "lists", "deadlines"];
 
 /// `AMIGOPS_SEEDS`, how many to run instead; `AMIGOPS_SEED`, the one to replay; `AMIGOPS_SIMULATION`, the kinds of
 /// cases, with commas between them; `AMIGOPS_SURVEY`, to go on after a failure and to count failures by cause.
@@ -102,7 +97,7 @@ fn survey(broken: &BTreeMap<u64, String>) -> String {
 fn many(api: Api) {
     let wanted = asked("AMIGOPS_SEEDS").and_then(|text| text.parse().ok()).unwrap_or(SEEDS);
     let (chosen, goes_on) = (asked("AMIGOPS_SIMULATION"), asked("AMIGOPS_SURVEY").is_some());
-    let kinds = chosen.clone().unwrap_or_else(|| played(api).join(","));
+    let kinds = chosen.clone().unwrap_or_else(|| PLAYED.join(","));
     let began = Instant::now();
     let Played { figures, broken } = play_many(api, wanted, &kinds, goes_on);
     show(&format!("{}: {wanted} schedules, {:.1?}", api.as_str(), began.elapsed()), &figures);
@@ -111,12 +106,11 @@ fn many(api: Api) {
         panic!("seed {seed}: {}", tell(&Case::of(api, *seed)));
     }
     if chosen.is_none() && wanted >= SEEDS {
-        // Only commits are refused with 400, and only Classic plays every other trouble.
-        let is_played = |kind: &&str| api == Api::Classic && *kind != "400";
-        let expected = trouble::kinds(api).into_iter().filter(is_played);
+        // Only commits are refused with 400.
+        let expected = trouble::kinds(api).into_iter().filter(|kind| *kind != "400");
         let missing: Vec<_> = expected.filter(|kind| !figures.troubles.contains_key(kind)).collect();
         assert!(missing.is_empty(), "never happened: {missing:?}");
-        assert_eq!(figures.kinds.len(), played(api).len(), "{:?}", figures.kinds);
+        assert_eq!(figures.kinds.len(), PLAYED.len(), "{:?}", figures.kinds);
     }
     assert!(figures.fired() > wanted, "{} troubles in {wanted} schedules prove little", figures.fired());
 }

@@ -7,3 +7,4 @@ mod operator;
 mod pairs;
 mod random;
 mod requests;
+mod whole_writes;

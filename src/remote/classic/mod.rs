@@ -196,6 +196,11 @@ impl WriteApi for Classic {
         Self { http: self.http.using(reserved) }
     }
 
+    /// No write of a service is made of what it is read as.
+    fn decided_on(&self, _: &LiveService) -> Self {
+        self.clone()
+    }
+
     async fn create_service(&self, new: &NewService) -> Result<ServiceId, ApiError> {
         #[derive(Deserialize)]
         struct Created {

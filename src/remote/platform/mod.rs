@@ -51,6 +51,8 @@ pub struct Platform {
     small_pages: Arc<AtomicBool>,
     /// The map of version sets is read, changed and written whole: one change of a service at a time.
     locks: Locks,
+    /// The state of a service that its next write was decided on.
+    seen: Option<Arc<LiveService>>,
 }
 
 page!(Services, items, wire::Service);
@@ -84,6 +86,7 @@ impl Platform {
             phone_number: phone_number.unwrap_or_else(|| Self::PHONE_NUMBER.to_owned()),
             small_pages: Arc::default(),
             locks: Arc::default(),
+            seen: None,
         }
     }
 
@@ -135,6 +138,24 @@ impl Platform {
     /// Reads one service.
     async fn get(&self, id: &ServiceId) -> Result<Raw, ApiError> {
         self.http.json(&Call::get(Endpoint::GetService, self.service_path(id), Vec::new())).await
+    }
+
+    /// Reads one service that a write is made of, unless it is not as the write was decided on.
+    async fn get_unmoved(&self, id: &ServiceId) -> Result<Raw, ApiError> {
+        let there = self.get(id).await?;
+        let Some(seen) = self.seen.as_deref().filter(|seen| seen.id == *id) else { return Ok(there) };
+        if self.live(id, there.clone())? == *seen {
+            return Ok(there);
+        }
+        let call = self.put_call(id, None);
+        Err(ApiError::new(&call.method, &call.path, Cause::Moved, "the service is being changed by others"))
+    }
+
+    /// A service in our words.
+    fn live(&self, id: &ServiceId, answered: Raw) -> Result<LiveService, ApiError> {
+        let service: wire::Service = serde_json::from_value(Value::Object(answered))
+            .map_err(|error| unreadable(&self.put_call(id, None), &error))?;
+        Ok(service.into_live())
     }
 
     /// Sends a partial update, and gives the service as it is after that; none where there was nothing to send.
@@ -269,6 +290,10 @@ impl WriteApi for Platform {
         Self { http: self.http.using(reserved), ..self.clone() }
     }
 
+    fn decided_on(&self, seen: &LiveService) -> Self {
+        Self { seen: Some(Arc::new(seen.clone())), ..self.clone() }
+    }
+
     async fn create_service(&self, new: &NewService) -> Result<ServiceId, ApiError> {
         #[derive(Deserialize)]
         struct Created {
@@ -293,7 +318,7 @@ impl WriteApi for Platform {
             }
             // The server takes blocks and the map of sets for the whole: what is there goes along as it was
             // answered, so that nobody else's change is undone and nothing that is unknown here is destroyed.
-            let mut there = self.get(id).await?;
+            let mut there = self.get_unmoved(id).await?;
             let sets = raw_version_sets(&mut there);
             there.retain(|name, _| update.settings.contains_key(name));
             let mut sent = sent.borrow_mut();
@@ -307,9 +332,7 @@ impl WriteApi for Platform {
         let Some(answered) = self.put(id, update.name.is_none(), body).await? else {
             return Ok(());
         };
-        let answered: wire::Service = serde_json::from_value(Value::Object(answered))
-            .map_err(|error| unreadable(&self.put_call(id, None), &error))?;
-        let kept = kept::kept(&sent.borrow(), &answered.into_live());
+        let kept = kept::kept(&sent.borrow(), &self.live(id, answered)?);
         if kept.is_empty() {
             return Ok(());
         }
@@ -347,7 +370,7 @@ impl WriteApi for Platform {
         let lock = self.lock(id);
         let _alone = lock.lock().await;
         let body = async || {
-            let mut service = match self.get(id).await {
+            let mut service = match self.get_unmoved(id).await {
                 Err(error) if error.status() == Some(404) => return Ok(None),
                 result => result?,
             };
