@@ -118,7 +118,8 @@ impl<'a, A: WriteApi> Runner<'a, A> {
     ) -> Result<Option<ServiceId>, StepFailure> {
         let (subject, successors) = match action {
             Action::Retire { id, .. } => (Some(id), self.ids(self.looks.successors_of(id))?),
-            Action::Update { id, .. } | Action::DeleteVersionSet { id, .. } => (Some(id), BTreeSet::new()),
+            Action::Update { id, .. } => (Some(id), self.looks.given_up_for(id).cloned().collect()),
+            Action::DeleteVersionSet { id, .. } => (Some(id), BTreeSet::new()),
             _ => (None, BTreeSet::new()),
         };
         let mut look = 1;
@@ -169,9 +170,10 @@ impl<'a, A: WriteApi> Runner<'a, A> {
                 self.created.borrow_mut().insert(step, id.clone());
                 return Ok(Some(id));
             }
-            Action::Update { id, update }
-            | Action::SetAside { id, update }
-            | Action::Discard { id, update } => self.update(api, id, update).await?,
+            Action::Update { id, update } => self.update_in_use(api, id, update).await?,
+            Action::SetAside { id, update } | Action::Discard { id, update } => {
+                self.update(api, id, update).await?;
+            }
             Action::Retire { id, update: Some(update), .. } => {
                 self.update(api, id, update).await.map_err(retire_hint)?;
             }
@@ -283,6 +285,19 @@ impl<'a, A: WriteApi> Runner<'a, A> {
             && service.tags.get(TAG_REPLACES) == new.tags.get(TAG_REPLACES)
             && new.tags.iter().all(|(key, value)| service.tags.get(key) == Some(value))
             && !self.expected.borrow().is_known(&service.id)
+    }
+
+    /// Changes a service. An update that says of an active service that it is active, so that a name in use is refused, is
+    /// sent without that if the server refuses it as an activation (with a deprecated agent, for one).
+    async fn update_in_use(&self, api: &A, id: &ServiceId, update: &ServiceUpdate) -> Result<(), ApiError> {
+        let was_active = self.expected.borrow().service(id).is_some_and(|service| service.active);
+        match self.update(api, id, update).await {
+            Err(error) if error.status() == Some(400) && was_active && update.active == Some(true) => {
+                let rest = ServiceUpdate { active: None, ..update.clone() };
+                self.update(api, id, &rest).await
+            }
+            ended => ended,
+        }
     }
 
     /// Changes a service; when the answer to a new name is lost, looks whether it has the name before it is

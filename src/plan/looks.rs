@@ -13,6 +13,8 @@ use crate::model::{LiveService, ServiceId, ServiceUpdate, TAG_REPLACES};
 pub struct Looks {
     /// The successors of each replaced service, by its id.
     successors: BTreeMap<ServiceId, BTreeSet<Target>>,
+    /// The new services of unfinished replacements, by the id of the old service that gets its name back.
+    given_up: BTreeMap<ServiceId, BTreeSet<ServiceId>>,
 }
 
 impl Looks {
@@ -20,18 +22,25 @@ impl Looks {
     pub fn new<'a>(steps: &[Step], services: impl IntoIterator<Item = &'a LiveService>) -> Self {
         let mut successors: BTreeMap<ServiceId, BTreeSet<Target>> = BTreeMap::new();
         let retired: BTreeSet<&ServiceId> = steps.iter().filter_map(|step| retired(&step.action)).collect();
+        let renamed: BTreeSet<&ServiceId> = steps.iter().filter_map(|step| renamed(&step.action)).collect();
+        let mut given_up: BTreeMap<ServiceId, BTreeSet<ServiceId>> = BTreeMap::new();
         for step in steps {
             if let Action::HandOver { old, new, .. } = &step.action {
                 successors.entry(old.clone()).or_default().insert(new.clone());
             }
         }
-        for service in services.into_iter().filter(|service| service.active) {
-            let old = service.tags.get(TAG_REPLACES).and_then(Option::as_deref).map(ServiceId::new);
-            if let Some(old) = old.filter(|old| retired.contains(old)) {
+        for service in services {
+            let Some(old) = service.tags.get(TAG_REPLACES).and_then(Option::as_deref).map(ServiceId::new)
+            else {
+                continue;
+            };
+            if service.active && retired.contains(&old) {
                 successors.entry(old).or_default().insert(Target::Live(service.id.clone()));
+            } else if !service.active && renamed.contains(&old) {
+                given_up.entry(old).or_default().insert(service.id.clone());
             }
         }
-        Self { successors }
+        Self { successors, given_up }
     }
 
     /// Returns the services that a step reads before it acts. A step reads nothing if it creates something, or if it
@@ -39,6 +48,11 @@ impl Looks {
     pub fn of(&self, action: &Action) -> BTreeSet<Target> {
         match action {
             Action::Update { update, .. } if !is_about_others(update) => BTreeSet::new(),
+            // Another run may just finish the replacement that this one gives up.
+            Action::Update { id, update } if update.name.is_some() => {
+                let given_up = self.given_up_for(id).map(|new| Target::Live(new.clone()));
+                given_up.chain([Target::Live(id.clone())]).collect()
+            }
             Action::Update { id, .. }
             | Action::SetAside { id, .. }
             | Action::Discard { id, .. }
@@ -59,6 +73,11 @@ impl Looks {
         }
     }
 
+    /// Returns the new services of unfinished replacements of this one, which gets its name back.
+    pub fn given_up_for(&self, old: &ServiceId) -> impl Iterator<Item = &ServiceId> {
+        self.given_up.get(old).into_iter().flatten()
+    }
+
     /// Returns the services that take the place of this one.
     pub fn successors_of(&self, old: &ServiceId) -> impl Iterator<Item = &Target> {
         self.successors.get(old).into_iter().flatten()
@@ -69,6 +88,14 @@ impl Looks {
 fn retired(action: &Action) -> Option<&ServiceId> {
     match action {
         Action::Retire { id, .. } => Some(id),
+        _ => None,
+    }
+}
+
+/// Returns the service that a step gives a name.
+fn renamed(action: &Action) -> Option<&ServiceId> {
+    match action {
+        Action::Update { id, update } if update.name.is_some() => Some(id),
         _ => None,
     }
 }

@@ -203,6 +203,9 @@ impl Looks {
         for field in FIELDS {
             let counts = match field {
                 Field::Active => is.is_some() && changes(field),
+                // Of two runs that set a service aside on its way, either may take it to its end: the name that it has
+                // then is the one that both have given it. Any other name that was changed counts.
+                Field::Name if is_as_given && was.name.contains(" (renaming ") => false,
                 Field::Name => (is.is_some() && changes(field)) || (acts && !is_as_given),
                 Field::Owner => acts || was_there || changes(field),
                 Field::Replaces => activates,

@@ -11,7 +11,7 @@ use super::world::ORGANIZATION;
 use crate::emulator::SANDBOX_WORKSPACE;
 use crate::model::*;
 use crate::plan::tests::build::options;
-use crate::plan::{self, Action, Options, Plan, Step, StepId, Target, verify};
+use crate::plan::{self, Action, Options, Plan, PlanError, Step, StepId, Target, verify};
 use crate::remote::{Access, AnyApi, ApiError, Budgets, Credentials, Stop, StopReason, Watch, read_snapshot};
 
 /// How one process ended.
@@ -21,7 +21,7 @@ pub(super) enum Ended {
     Converged,
     Applied(Report, Box<Plan>),
     Unread(ApiError),
-    Unplannable(String),
+    Unplannable(PlanError),
     Died,
 }
 
@@ -37,7 +37,7 @@ pub(super) fn in_short(ended: &Ended) -> String {
             format!("applied {:?} {failures:?}", report.counts())
         }
         Ended::Unread(error) => format!("not read: {error}"),
-        Ended::Unplannable(why) => format!("not planned: {why}"),
+        Ended::Unplannable(why) => format!("not planned: {why:?}"),
         Ended::Converged => "nothing to do".to_owned(),
         Ended::Died => "died".to_owned(),
     }
@@ -115,7 +115,7 @@ async fn work(sim: &Sim, who: usize, api: &AnyApi, desired: &Desired, stop: &Sto
     };
     let plan = match plan::plan(desired, &snapshot, policy, &options) {
         Ok(plan) => plan,
-        Err(error) => return Ended::Unplannable(format!("{error:?}")),
+        Err(error) => return Ended::Unplannable(error),
     };
     let violations = verify::verify(desired, &snapshot, policy, &options, &plan);
     if !violations.is_empty() {

@@ -8,8 +8,9 @@ use super::run::{End, honest, two_at_once};
 use super::sim::Sim;
 use super::simulated_process::{Ended, in_short, run_process};
 use super::world::{Row, agent_id, rows};
-use crate::emulator::World;
+use crate::emulator::{Limits, World};
 use crate::model::{Api, Desired, Reference};
+use crate::plan::{Problem, ProblemKind};
 
 /// Plays all stages without troubles, and then with them.
 pub(super) async fn play(case: &Case, traced: bool) -> End {
@@ -33,13 +34,19 @@ pub(super) async fn play(case: &Case, traced: bool) -> End {
         }
     }
     if case.kind == Kind::Pairs {
+        let before = sim.resumed();
         if let Err(why) = disturbed(&sim, last, &mut number).await {
             return broken(&sim, why);
         }
         sim.begin_stage(&[]);
-        for manifests in &last.manifests {
+        for (which, manifests) in last.manifests.iter().enumerate() {
             let alone = sim.resumed();
+            let others = last.manifests.iter().enumerate().filter(|(other, _)| *other != which);
+            let others: Vec<&Desired> = others.map(|(_, other)| other).collect();
             if let Err(why) = converges(&alone, number, manifests).await {
+                if needs_operator(&before, &sim, manifests, &others).await {
+                    continue;
+                }
                 let trace = sim.trace().into_iter().chain(alone.trace()).collect();
                 return End::Broken { why: format!("after two runs at once: {why}"), trace };
             }
@@ -61,6 +68,44 @@ pub(super) async fn play(case: &Case, traced: bool) -> End {
     let mut figures = sim.finish();
     figures.runs = number + 2;
     End::Held(figures)
+}
+
+/// Returns true if no plan can be made for a reason that runs can't do anything about:
+///
+/// * `--prune` would retire a service that the other manifests declare and protect (`prevent_removal`). Each run may make
+///   the service of its manifests before the other sees it, and the tag says that a person must decide which one goes.
+/// * The manifests are refused for the same reason from the state before the two runs, which an earlier run left that was
+///   cut off: the API can't take a setting away from a service that it was to replace, `--prune` meets a protected service,
+///   or the manifests no longer say where the services of an unfinished swap go.
+async fn needs_operator(
+    before: &Arc<Sim>,
+    after: &Arc<Sim>,
+    manifests: &Desired,
+    others: &[&Desired],
+) -> bool {
+    let refusal = async |sim: &Arc<Sim>| match run_process(&sim.resumed(), 0, manifests).await {
+        Ended::Unplannable(error) => error.problems,
+        _ => Vec::new(),
+    };
+    let problems = refusal(after).await;
+    let is_protected = |problem: &Problem| {
+        let is_declared = |other: &&Desired| {
+            problem.service.as_ref().is_some_and(|name| {
+                let wanted = other.services.get(name);
+                wanted.is_some_and(|wanted| wanted.lifecycle.prevent_removal)
+                    && !manifests.services.contains_key(name)
+            })
+        };
+        after.case.prune && problem.kind == ProblemKind::Refused && others.iter().any(is_declared)
+    };
+    if problems.iter().all(is_protected) {
+        return !problems.is_empty();
+    }
+    let is_settled = |problem: &Problem| {
+        let is_on_its_way = problem.help.iter().any(|help| help.contains("(renaming "));
+        matches!(problem.kind, ProblemKind::Impossible | ProblemKind::Refused) || is_on_its_way
+    };
+    problems.iter().all(is_settled) && refusal(before).await == problems
 }
 
 /// All stages without troubles, one manifest after the other; returns whether a plan can be made of each.
@@ -148,6 +193,10 @@ async fn disturbed(sim: &Arc<Sim>, stage: &Stage, number: &mut usize) -> Result<
 
 /// One run that nothing disturbs does all, and the next one finds nothing to do.
 async fn converges(sim: &Arc<Sim>, number: usize, desired: &Desired) -> Result<(), String> {
+    if sim.case.limits != Limits::Off {
+        // The limits of a minute are shared with the run before, of which this process knows nothing.
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    }
     let ended = run_process(sim, number, desired).await;
     sim.note(|| format!("run {number} ends: {}", in_short(&ended)));
     let broken = sim.state().broken.clone();
