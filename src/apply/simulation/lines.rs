@@ -108,3 +108,66 @@ impl Lines {
         Ok(())
     }
 }
+
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::looks::{Author, Looks};
+    use super::super::world::{Row, Rows};
+    use super::Lines;
+
+    fn row(active: bool, replaces: Option<&str>) -> Row {
+        let tags = replaces.map(|old| ("replaces".to_owned(), Some(old.to_owned())));
+        Row {
+            name: "Coach".to_owned(),
+            active,
+            description: String::new(),
+            agent: String::new(),
+            graph: String::new(),
+            tags: tags.into_iter().collect(),
+            keyterms: Vec::new(),
+            sets: BTreeMap::new(),
+            blocks: [None, None],
+            system: false,
+        }
+    }
+
+    fn rows(old: bool, new: Option<bool>) -> Rows {
+        let new = new.map(|active| ("new".to_owned(), row(active, Some("old"))));
+        Rows::from_iter([("old".to_owned(), row(old, None))].into_iter().chain(new))
+    }
+
+    /// A retirement takes the old service out of use, and an operator has taken the new one out of use: before the look,
+    /// before another write of the run, or just before the retirement.
+    #[test]
+    fn only_an_edit_between_a_look_and_its_write_is_excused() {
+        for edited in [rows(true, Some(false)), rows(true, None)] {
+            for (moment, excused) in [(0, false), (1, false), (2, true)] {
+                let (both, ids) = (rows(true, Some(true)), vec!["old".to_owned(), "new".to_owned()]);
+                let mut looks = Looks::new(true, false);
+                let look = |looks: &mut Looks, number| {
+                    looks.reads(number, ids.clone());
+                    looks.arrived(0, number);
+                };
+                look(&mut looks, 1);
+                looks.planned(0, Vec::new());
+                let steps: [&dyn Fn(&mut Looks); 3] = [
+                    &|looks| look(looks, 2),
+                    &|looks| looks.sends(0, 3, "another write".to_owned()),
+                    &|looks| looks.sends(0, 4, "the retirement".to_owned()),
+                ];
+                for (at, step) in steps.into_iter().enumerate() {
+                    if at == moment {
+                        looks.note(Author::Operator, &both, &edited);
+                    }
+                    step(&mut looks);
+                }
+                let mut lines = Lines::default();
+                lines.follow(&both);
+                let after = rows(false, edited.get("new").map(|new| new.active));
+                let verdict = lines.judge(&edited, &after, &|id, target| looks.is_unseen(4, id, target));
+                assert_eq!(verdict.is_ok(), excused, "{moment}: {verdict:?}");
+            }
+        }
+    }
+}
