@@ -1,4 +1,4 @@
-//! The only reader of environment variables, the clock and randomness. Imports nothing of ours.
+//! The only reader of environment variables, the clock and randomness.
 //!
 //! Everything else gets an [`Env`] handed in, so that tests decide what it says.
 #![allow(clippy::disallowed_methods, reason = "this is the one room that may")]

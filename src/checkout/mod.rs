@@ -41,8 +41,8 @@ pub enum PathError {
 }
 
 impl PathError {
-    /// Whether the path leads to a place that no file of the project may lead to.
-    pub fn leads_astray(&self) -> bool {
+    /// Returns true if the path leads to a place where no project file may be.
+        pub fn is_unsafe(&self) -> bool {
         matches!(self, Self::Outside | Self::InGitDirectory | Self::Link(_))
     }
 }

@@ -1,4 +1,4 @@
-//! Whether an edit did what was meant and nothing else, as trees and as bytes. Imports nothing of ours.
+//! Whether an edit did what was meant and nothing else, as trees and as bytes.
 
 use super::Change;
 use super::place::{Target, entry, whole_value};

@@ -1,4 +1,4 @@
-//! Line breaks and the byte-order mark: what an edit must neither see nor lose. Imports nothing of ours.
+//! Line breaks and the byte-order mark: what an edit must neither see nor lose.
 
 /// The byte-order mark, if there is one, and the rest.
 pub(super) fn split_mark(text: &str) -> (&str, &str) {

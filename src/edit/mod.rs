@@ -1,4 +1,4 @@
-//! Edits of a YAML file that keep everything else byte for byte. Imports nothing of ours.
+//! Edits of a YAML file that keep everything else byte for byte.
 //!
 //! `yaml-edit` makes the change; what it can't lay out well is done around it (`place`, `lines`). Nothing
 //! is believed: after each change the file is read again, by the reader that the manifest loader uses, and

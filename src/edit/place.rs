@@ -1,4 +1,4 @@
-//! Where a change belongs, and the change itself by `yaml-edit`. Imports nothing of ours.
+//! Where a change belongs, and the change itself by `yaml-edit`.
 //!
 //! What is done around the editor: a new member of a flow mapping of several lines gets a line of its own,
 //! a new mapping among flow mappings is one, and blank lines after a replaced block text stay.

@@ -1,4 +1,4 @@
-//! A file as its documents' trees, each node with its place. Imports nothing of ours.
+//! A file as its documents' trees, each node with its place.
 //!
 //! The same reader as the manifest loader's, `granit-parser`, but nothing is resolved: anchors, aliases,
 //! tags and quotes are compared as they are written, so that two trees are the same only if every reader

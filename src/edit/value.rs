@@ -1,5 +1,4 @@
 //! New values: how they are handed to the editor, and how they are recognized when they are read again.
-//! Imports nothing of ours.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
 //! Where a document says something: in itself, over the project's defaults, or in the overlay of one
-//! environment. May import `edit` and `model`.
+//! environment.
 //!
 //! The rule: a project with one environment says it in the document; where there are several, only the
 //! overlay of the environment that is imported is written, because nothing is known of the others. What an

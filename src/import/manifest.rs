@@ -1,5 +1,4 @@
 //! One live service as a document: everything that a manifest can say of it, less what goes without saying.
-//! May import `model` only.
 
 use serde_json::{Map, Value, json};
 

@@ -1,4 +1,4 @@
-//! Live services → manifests: new files, and changes to those that are there. May import `edit` and `model`.
+//! Live services → manifests: new files, and changes to those that are there.
 //!
 //! Pure: a snapshot and what the manifests say now go in, texts and changes come out. Who calls this reads
 //! every text back, as the loader would find it, and plans with it, before anything is written.

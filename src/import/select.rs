@@ -1,4 +1,4 @@
-//! Which live services are imported, and which manifest speaks of which. May import `model` only.
+//! Which live services are imported, and which manifest speaks of which.
 
 use std::collections::{BTreeMap, BTreeSet};
 

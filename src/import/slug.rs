@@ -1,4 +1,4 @@
-//! File names from services' names. Imports `model`.
+//! File names from services' names.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
 //! Random live states → texts → the loader → a plan that only adopts; and manifests that lag behind, brought
-//! up to date. Imports `manifest` and `plan`, too: it is their word that counts.
+//! up to date.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;

@@ -1,4 +1,4 @@
-//! What an existing document must say, so that it says what is live. May import `edit` and `model`.
+//! What an existing document must say, so that it says what is live.
 //!
 //! Only what the document manages is touched: what it leaves out stays out, and so does what its
 //! `lifecycle.ignore` names.

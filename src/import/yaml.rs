@@ -1,4 +1,4 @@
-//! Writes a document of JSON values as YAML that people like to read. Imports nothing of ours.
+//! Writes a document of JSON values as YAML that people like to read.
 //!
 //! Only the shape of a service document is written: keys in the order of the documentation, small
 //! mappings and lists in one line, long texts as block scalars. What a plain text could be mistaken for,

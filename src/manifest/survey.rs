@@ -1,8 +1,6 @@
-//! A project with what its documents say themselves, as it is or as it would be with other texts. Imports
-//! `model`.
+//! A project with its documents as written, for commands that write manifests.
 //!
-//! For commands that write manifests: they have to know which layer says what, and they read what they are
-//! about to write before they write it.
+//! These commands need to know which layer declares a value. They also load the new texts before they write them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,23 +9,23 @@ use serde_json::{Map, Value as Json};
 
 use super::decode;
 use super::diagnostic::Problems;
-use super::load::{self, Loaded, Reading};
-use super::sink::Sink;
+use super::load::{self, LoadOptions, Loaded};
+use super::collector::DiagnosticCollector;
 use super::tree::Node;
 
 /// One document of a manifest file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Document {
-    /// The file, relative to the project.
+    /// The file's path relative to the project.
     pub file: String,
-    /// Which of the file's documents it is, from 0, empty ones counted.
+    /// The document's index in the file, from 0, counting empty documents.
     pub index: usize,
-    /// What it says itself, overlays included, defaults not.
+    /// The document's own members: with its overlays, without the defaults.
     pub members: Map<String, Json>,
 }
 
 impl Document {
-    /// The service that it names.
+    /// Returns the name of the service.
     pub fn service(&self) -> Option<&str> {
         self.members.get("service").and_then(Json::as_str).map(str::trim)
     }
@@ -36,43 +34,47 @@ impl Document {
 /// A project and its documents.
 #[derive(Clone, Debug)]
 pub struct Survey {
-    /// The project as it is planned with.
+    /// The project's desired state.
     pub loaded: Loaded,
-    /// Every document, in the order of files.
+    /// Every document, ordered by file.
     pub documents: Vec<Document>,
-    /// What is merged under every document.
+    /// The project's defaults, which are merged under every document.
     pub defaults: Map<String, Json>,
 }
 
-/// Reads a project as [`super::load`] does. It may have no manifests yet, and some of its files may stand in
-/// `instead`, by their names within the project.
+/// Loads a project like [`super::load`], and keeps its documents. The project may have no manifests yet.
+/// `replacements` are texts that replace files or add new ones, by name within the project.
 ///
 /// # Errors
 ///
-/// Every problem in every file.
+/// Errors with every problem in every file.
 pub fn survey(
     root: &Path,
     environment: Option<&str>,
-    instead: &BTreeMap<String, String>,
+    replacements: &BTreeMap<String, String>,
 ) -> Result<Survey, Problems> {
-    let root = load::find_here(root)?;
-    let mut reading =
-        Reading { instead: instead.clone(), may_be_empty: true, survey: true, ..Reading::default() };
-    let loaded = load::load_with(&root, environment, &mut reading)?;
-    let documents = reading.documents.iter();
+    let options = LoadOptions {
+            environment,
+            replacements: replacements.clone(),
+            allow_empty: true,
+            keep_documents: true,
+            ..LoadOptions::default()
+        };
+        let result = load::load_with(root, &options)?;
+        let documents = result.documents.iter();
     let documents = documents.map(|(file, index, node)| Document {
         file: file.clone(),
         index: *index,
         members: members(node),
     });
     let documents = documents.collect();
-    let defaults = reading.defaults.as_ref().map(members).unwrap_or_default();
-    Ok(Survey { loaded, documents, defaults })
+        let defaults = result.defaults.as_ref().map(members).unwrap_or_default();
+    Ok(Survey { loaded: result.into_loaded()?, documents, defaults })
 }
 
-/// A document as JSON. Its problems were reported when it was read.
+/// Converts a document to JSON. Its problems were reported during the load.
 fn members(node: &Node) -> Map<String, Json> {
-    match decode::json(&mut Sink::default(), node) {
+    match decode::json(&mut DiagnosticCollector::default(), node) {
         Json::Object(members) => members,
         _ => Map::new(),
     }

@@ -1,5 +1,4 @@
 //! Which of the two APIs a plan is for, and what differs between them as far as planning is concerned.
-//! Imports nothing of ours.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! What is known of agents or context graphs: names, ids, latest versions. Imports nothing of ours.
+//! What is known of agents or context graphs: names, ids, latest versions.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! What is wanted: the manifests after every check, references still by name. Imports nothing of ours.
+//! What is wanted: the manifests after every check, references still by name.
 //!
 //! Only the manifest loader (and tests) build these. What they promise: names are unique and trimmed,
 //! texts are within the API's bounds, `edge` and the tool's own tags are not declared, `depends_on`

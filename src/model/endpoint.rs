@@ -1,4 +1,4 @@
-//! The endpoints that have a request limit of their own, with the published numbers. Imports nothing of ours.
+//! The endpoints that have a request limit of their own, with the published numbers.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

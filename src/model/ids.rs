@@ -1,4 +1,4 @@
-//! Typed ids and names. Imports nothing of ours.
+//! Typed ids and names.
 //!
 //! An id is whatever the API says it is (24 hexadecimal digits on Classic, a UUID on Platform), so no
 //! form is imposed here: the manifest loader checks what people write, and the server its own.

@@ -1,4 +1,4 @@
-//! What is there: the live state that a plan is made against. Imports nothing of ours.
+//! What is there: the live state that a plan is made against.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Takes secrets out of texts. Imports nothing of ours.
+//! Takes secrets out of texts.
 
 use std::borrow::Cow;
 use std::fmt;

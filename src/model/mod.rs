@@ -1,6 +1,5 @@
 //! The vocabulary of the project: ids, what is wanted, what is there, and the rules both share.
-//!
-//! Imports nothing of ours. No I/O, no clock, no async. Everything here compares, orders and prints
+//! No I/O, no clock, no async. Everything here compares, orders and prints
 //! the same on every run.
 
 mod api;

@@ -1,5 +1,4 @@
 //! The normal form in which values are compared, so that equal meanings never look like a change.
-//! Imports nothing of ours.
 
 use serde_json::{Map, Value};
 

@@ -1,4 +1,4 @@
-//! The rules that a project sets for all its services. Imports nothing of ours.
+//! The rules that a project sets for all its services.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

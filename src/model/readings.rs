@@ -1,4 +1,4 @@
-//! Two readings of the list of all services, and what follows from both. Imports nothing of ours.
+//! Two readings of the list of all services, and what follows from both.
 //!
 //! A list is read page by page, and may shift meanwhile: a service that is there can be missing in a reading. What the
 //! second reading has is the newest that is known, and of one moment. What only the first has may be gone, or hidden

@@ -1,4 +1,4 @@
-//! The Platform API's nested blocks as tables: fields, kinds, bounds, defaults. Imports nothing of ours.
+//! The Platform API's nested blocks as tables: fields, kinds, bounds, defaults.
 //!
 //! Manifests are checked against these tables, live values are brought into normal form by them, and
 //! schemas are made from them: a field that the API gains is one more line here. Sources: the vendor's

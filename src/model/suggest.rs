@@ -1,4 +1,4 @@
-//! What somebody probably meant who wrote a name that nothing has. Imports nothing of ours.
+//! What somebody probably meant who wrote a name that nothing has.
 
 /// The candidate that someone probably meant.
 pub fn did_you_mean<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {

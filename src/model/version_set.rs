@@ -1,4 +1,4 @@
-//! Version sets as the live state holds them. Imports nothing of ours.
+//! Version sets as the live state holds them.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What is sent: new services and partial updates, in our words. Imports nothing of ours.
+//! What is sent: new services and partial updates, in our words.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,4 @@
-//! JSON Schemas of the files that people write, and the reference of their keys. May import `model`,
-//! `plan_file` and `emulator` (for the types of plans, seeds and faults).
+//! JSON Schemas of the files that people write, and the reference of their keys.
 //!
 //! The loader of manifests is a reader of its own, which knows the place of everything, so that the types
 //! here only describe: their documentation is what an editor shows. `tests/suite/schema` holds them against

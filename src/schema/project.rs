@@ -1,4 +1,4 @@
-//! The form of `amigops.yaml`. Imports the form of manifests, which its defaults have.
+//! The form of `amigops.yaml`.
 
 #![expect(dead_code, reason = "only the types' shapes and descriptions are used: no value is ever made")]
 

@@ -1,4 +1,4 @@
-//! The reference of all keys, in Markdown, from the schemas. Imports the tables of the model.
+//! The reference of all keys, in Markdown, from the schemas.
 //!
 //! A page holds hand-written text and, between `<!-- keys of NAME … -->` and `<!-- end -->`, tables that are
 //! written anew.

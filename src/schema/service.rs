@@ -1,4 +1,4 @@
-//! The form of a manifest. Imports the tables of settings.
+//! The form of a manifest.
 //!
 //! Every document is a merge patch over the project's defaults, and every overlay one over a document: so
 //! all members may be null, and only the name must be there.

@@ -1,4 +1,4 @@
-//! The model's tables of Platform's settings → schemas. Imports `model`.
+//! The model's tables of Platform's settings → schemas.
 
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};

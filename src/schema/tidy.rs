@@ -1,4 +1,4 @@
-//! What types give → what editors show well. Imports nothing of ours.
+//! What types give → what editors show well.
 
 use serde_json::{Map, Value, json};
 
