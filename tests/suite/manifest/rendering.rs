@@ -22,7 +22,7 @@ fn an_unknown_key() {
     4 | version_set:
       | ^^^^^^^^^^^ did you mean `version_sets`?
       |
-      = help: a service holds its version sets under `version_sets:` as name → pins
+      = help: declare version sets under `version_sets:` by name
 
     error: 1 problem in 1 file; nothing was sent
     "###);
@@ -35,12 +35,12 @@ fn a_duplicate_key() {
      --> services/a.yaml:5:1
       |
     5 | description: b
-      | ^^^^^^^^^^^ given again here
+      | ^^^^^^^^^^^ duplicate
       |
      ::: services/a.yaml:4:1
       |
     4 | description: a
-      | ----------- first given here
+      | ----------- first defined here
 
     error: 1 problem in 1 file; nothing was sent
     "###);
@@ -66,7 +66,7 @@ fn a_pin_that_is_none() {
      --> services/a.yaml:5:28
       |
     5 |   release: {agent_version: latest, context_graph_version: "3"}
-      |                            ^^^^^^ `latest` is not a pin
+      |                            ^^^^^^ `latest` is not a version number
       |
       = help: `guardrails.require_pins` in amigops.yaml lists `release`
 
@@ -98,15 +98,15 @@ fn a_platform_field() {
 #[test]
 fn edge_is_the_servers() {
     insta::assert_snapshot!(service("version_sets: {edge: {}, personal-ann: {}}\n"), @r###"
-    error[AG026]: `edge` belongs to the server
+    error[AG026]: `edge` can't be declared
      --> services/a.yaml:4:16
       |
     4 | version_sets: {edge: {}, personal-ann: {}}
-      |                ^^^^ it can't be written or deleted, so it can't be declared
+      |                ^^^^ the server manages this version set
       |
       = help: `edge` is always the latest agent and context graph; declare a set of another name
 
-    error[AG027]: version set `personal-ann` is declared and unmanaged
+    error[AG027]: version set `personal-ann` is declared, but the project does not manage it
      --> services/a.yaml:4:26
       |
     4 | version_sets: {edge: {}, personal-ann: {}}
@@ -127,15 +127,15 @@ fn bad_tags_and_keyterms() {
     4 | tags: {a-b: x, managed_by: me}
       |        ^^^ only letters, digits, underscores and spaces are allowed
 
-    error[AG023]: the tool writes the tag `managed_by` itself
+    error[AG023]: amigops writes the tag `managed_by` itself
      --> services/a.yaml:4:16
       |
     4 | tags: {a-b: x, managed_by: me}
-      |                ^^^^^^^^^^ it says which project owns the service
+      |                ^^^^^^^^^^ it marks the project that owns the service
       |
-      = help: remove it here: the tool's own tags are kept whatever a manifest declares
+      = help: remove it here: amigops keeps its own tags whatever a manifest declares
 
-    error[AG024]: the API refuses the key term `Blood  Sugar`
+    error[AG024]: the API rejects the key term `Blood  Sugar`
      --> services/a.yaml:5:12
       |
     5 | keyterms: [Blood  Sugar]
@@ -157,7 +157,7 @@ fn not_yaml() {
      ::: services/a.yaml:4:7
       |
     4 | tags: {tier: gold
-      |       - this is open here still: is its end missing?
+      |       - opened here: is the closing bracket missing?
 
     error: 1 problem in 1 file; nothing was sent
     "###);
@@ -172,7 +172,7 @@ fn a_colon_in_a_text() {
     4 | description: note: this
       |                  ^
       |
-      = help: a text with `: ` in it must be in quotes; keys of one mapping stand in one column
+      = help: put a text that contains `: ` in quotes; indent all keys of a mapping alike
 
     error: 1 problem in 1 file; nothing was sent
     "###);
@@ -187,7 +187,7 @@ fn a_tab() {
     5 |     tier: gold
       |     ^
       |
-      = help: YAML is indented with spaces, never with tabs
+      = help: indent YAML with spaces, not tabs
 
     error: 1 problem in 1 file; nothing was sent
     "###);
@@ -196,7 +196,7 @@ fn a_tab() {
 #[test]
 fn a_pattern_that_is_none() {
     insta::assert_snapshot!(service("smoke: [{expect: \"(hello\"}]\n"), @r###"
-    error[AG033]: `expect` isn't a regular expression
+    error[AG033]: `expect` is not a valid regular expression
      --> services/a.yaml:4:18
       |
     4 | smoke: [{expect: "(hello"}]
@@ -295,7 +295,7 @@ fn twice_in_two_files() {
     1 | service: A
       |          - first declared here
       |
-      = help: a name is a service's identity: rename one, or merge the documents
+      = help: a name identifies one service: rename one of them, or merge the documents
 
     error: 1 problem in 1 file; nothing was sent
     "###);

@@ -34,7 +34,7 @@ fn a_member_of_another_mapping() {
     4 | experience_controls: {temperature: 1}
       | ^^^^^^^^^^^^^^^^^^^ it belongs to a model preference
       |
-      = help: write it beside `llm_name`, under `llm_model_preferences:` of a version set
+      = help: put it next to `llm_name`, under `llm_model_preferences:` of a version set
 
     error[AG012]: unknown key `tts_model`
      --> services/a.yaml:5:1
@@ -95,7 +95,7 @@ fn a_null_where_something_must_stand() {
     4 | tool_capacity:
       | ^^^^^^^^^^^^^ write `3`, the default, instead
       |
-      = help: leave the key out where the live value is to stay as it is
+      = help: remove the key to keep the live value
 
     error[AG014]: `escalation_policy.risk_scorer` can't be taken away
      --> services/a.yaml:5:21
@@ -103,7 +103,7 @@ fn a_null_where_something_must_stand() {
     5 | escalation_policy: {risk_scorer: ~}
       |                     ^^^^^^^^^^^ write `{type: operator}`, the default, instead
       |
-      = help: leave the key out where the live value is to stay as it is
+      = help: remove the key to keep the live value
 
     error[AG014]: `voice_config.filler_style` can't be taken away
      --> services/a.yaml:6:16
@@ -111,7 +111,7 @@ fn a_null_where_something_must_stand() {
     6 | voice_config: {filler_style: ~, forwarding: {forward_to: ~}}
       |                ^^^^^^^^^^^^ write `backchannel`, the default, instead
       |
-      = help: leave the key out where the live value is to stay as it is
+      = help: remove the key to keep the live value
 
     error[AG014]: `voice_config.forwarding.forward_to` can't be taken away
      --> services/a.yaml:6:46
@@ -119,7 +119,7 @@ fn a_null_where_something_must_stand() {
     6 | voice_config: {filler_style: ~, forwarding: {forward_to: ~}}
       |                                              ^^^^^^^^^^ write a value
       |
-      = help: leave the key out where the live value is to stay as it is
+      = help: remove the key to keep the live value
 
     error: 4 problems in 1 file; nothing was sent
     "###
@@ -149,7 +149,7 @@ fn a_phone_number_of_an_environment() {
     let project = "version: 1\nmanifests: [services/*.yaml]\nenvironments:\n  live: {api: platform, smoke_phone_number: \"555\"}\n";
     let case = Case::new(&[("amigops.yaml", project), ("services/a.yaml", SERVICE)]);
     insta::assert_snapshot!(render_problems(&case.problems(), false), @r###"
-    error[AG037]: `smoke_phone_number` isn't a phone number in E.164 form
+    error[AG037]: `smoke_phone_number` is not a phone number in E.164 format
      --> amigops.yaml:4:45
       |
     4 |   live: {api: platform, smoke_phone_number: "555"}
@@ -181,7 +181,7 @@ fn an_id_of_the_other_api() {
      --> services/a.yaml:2:13
       |
     2 | agent: {id: 6618791275530b73714e9d18}
-      |             ^^^^^^^^^^^^^^^^^^^^^^^^ a UUID is expected, such as 3fa85f64-5717-4562-b3fc-2c963f66afa6
+      |             ^^^^^^^^^^^^^^^^^^^^^^^^ expected a UUID such as 3fa85f64-5717-4562-b3fc-2c963f66afa6
 
     error: 1 problem in 1 file; nothing was sent
     "###);
@@ -205,13 +205,13 @@ fn a_path_that_leads_nowhere() {
 #[test]
 fn smoke_tests_that_are_not_run() {
     insta::assert_snapshot!(shown("smoke:\n  - {version_set: dev, say: hi}\n  - expect: hello\n"), @r###"
-    warning[AG036]: the Platform API talks to what is live: this smoke test is not run there
+    warning[AG036]: skipped on the Platform API: a smoke test there always uses `release`
      --> services/a.yaml:5:19
       |
     5 |   - {version_set: dev, say: hi}
-      |                   ^^^ a conversation there can't name a version set
+      |                   ^^^ Platform conversations can't select a version set
 
-    warning[AG036]: the Platform API answers, it doesn't speak first: this smoke test is not run there
+    warning[AG036]: skipped on the Platform API: the agent can't speak first there
      --> services/a.yaml:6:5
       |
     6 |   - expect: hello

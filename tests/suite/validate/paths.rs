@@ -64,9 +64,9 @@ fn a_path_that_is_no_file_of_the_project_is_an_error() {
     let outside = outside.path().to_str().unwrap();
     for (path, words) in [
         ("services/none.yaml", "can't be read: No such file or directory"),
-        ("notes/e.yaml", "`notes/e.yaml` is no manifest of this project"),
-        ("notes", "`notes` holds no manifest of this project"),
-        (outside, "holds no manifest of this project"),
+        ("notes/e.yaml", "`notes/e.yaml` is not a manifest of this project"),
+        ("notes", "`notes` contains no manifest of this project"),
+        (outside, "contains no manifest of this project"),
     ] {
         let run = validate(case.path(), &[path, "services/deep/d.yaml"]).expect(1);
         assert!(run.stderr.contains("error[AG062]") && run.stderr.contains(words), "{path}: {}", run.stderr);
