@@ -47,7 +47,7 @@ pub struct AllowlistVariables {
 #[error("{variable}: `{entry}` is not {expected}")]
 pub struct AllowlistError {
     /// The variable that holds the list.
-        pub variable: &'static str,
+    pub variable: &'static str,
     /// The invalid entry.
     pub entry: String,
     /// The expected kind of entry.
@@ -63,7 +63,7 @@ pub struct Allowlist {
     /// The listed hosts. None means the vendor's hosts and loopback addresses.
     hosts: Option<Vec<Entry>>,
     /// The servers of `AMIGO_BASE_URL` and `PLATFORM_API_URL`.
-        from_variables: Vec<Entry>,
+    from_variables: Vec<Entry>,
     variables: BTreeSet<String>,
     amigo_base_url: Option<String>,
     platform_api_url: Option<String>,
@@ -82,8 +82,8 @@ impl Allowlist {
         let variables = entries(&credentials).map(variable).collect::<Result<_, _>>()?;
         let addresses = amigo_base_url.iter().chain(&platform_api_url);
         let servers = addresses.filter_map(|address| url::server(address).ok());
-                let from_variables = servers.map(|server| (server.host, Some(server.port))).collect();
-                Ok(Self { hosts, from_variables, variables, amigo_base_url, platform_api_url })
+        let from_variables = servers.map(|server| (server.host, Some(server.port))).collect();
+        Ok(Self { hosts, from_variables, variables, amigo_base_url, platform_api_url })
     }
 
     /// Returns the address to use when `amigops.yaml` has none.
@@ -311,10 +311,7 @@ mod tests {
             assert_eq!(allowlist(None, None).check_address(api.base_url()), Ok(()));
         }
         let bad = allowlist(None, Some("https://me:secret@proxy.example"));
-        assert!(
-            bad.check_address("https://proxy.example").is_err(),
-            "an invalid address allows nothing"
-        );
+        assert!(bad.check_address("https://proxy.example").is_err(), "an invalid address allows nothing");
     }
 
     #[test]

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::collector::{DiagnosticCollector, Problem, Span};
 use super::decode::or_suggestion;
 use super::diagnostic::Code;
 use super::environment::Environment;
 use super::project::DecodedProject;
 use super::service::DecodedService;
-use super::collector::{Problem, DiagnosticCollector, Span};
 use super::tree::shortened;
 use super::variants::Variants;
 use crate::model::{ServiceName, did_you_mean};
@@ -17,7 +17,12 @@ const MAX_SUGGESTIONS: usize = 100;
 
 /// Checks all services against one another, for every environment. If documents are missing (`incomplete`),
 /// unknown names are not reported.
-pub(super) fn check_services(problems: &mut DiagnosticCollector, project: &DecodedProject, documents: &[Variants], incomplete: bool) {
+pub(super) fn check_services(
+    problems: &mut DiagnosticCollector,
+    project: &DecodedProject,
+    documents: &[Variants],
+    incomplete: bool,
+) {
     check_duplicates(problems, documents);
     let overlaid: BTreeSet<&str> =
         documents.iter().flat_map(|one| one.overlays.keys().map(String::as_str)).collect();
@@ -32,7 +37,7 @@ pub(super) fn check_services(problems: &mut DiagnosticCollector, project: &Decod
             check_dependencies_exist(problems, &services, &mut suggestions);
         }
         check_cycles(problems, &services);
-                check_renames(problems, &services);
+        check_renames(problems, &services);
     }
     if !incomplete {
         check_protected_exist(problems, project, documents, &mut suggestions);
@@ -160,7 +165,8 @@ fn check_renames(problems: &mut DiagnosticCollector, services: &BTreeMap<&Servic
         if old == *name {
             let message = format!("`{}` is renamed from itself", shortened(old.as_str()));
             problems.push(
-                Problem::error(Code::RenameConflict, span, message).label("expected the service's previous name"),
+                Problem::error(Code::RenameConflict, span, message)
+                    .label("expected the service's previous name"),
             );
         } else if let Some((other, earlier)) = claimed.insert(old, (name, span)) {
             let message = format!("two services are renamed from `{}`", shortened(old.as_str()));

@@ -1,8 +1,8 @@
 //! Decodes `credentials:` of an environment: names of variables, never secrets.
 
+use super::collector::{DiagnosticCollector, Problem, Span};
 use super::decode::{Fields, Shape};
 use super::diagnostic::{Code, Location};
-use super::collector::{Problem, DiagnosticCollector, Span};
 use super::tree::{Node, Value};
 
 /// The names of the environment variables that hold credentials. None means the default variables.
@@ -58,7 +58,11 @@ pub(super) fn decode(problems: &mut DiagnosticCollector, fields: Fields<'_>, sha
 }
 
 /// Returns the locations of the names that are set, in the order of [`Credentials::names`].
-pub(super) fn places(problems: &DiagnosticCollector, fields: Fields<'_>, credentials: &Credentials) -> Vec<Location> {
+pub(super) fn places(
+    problems: &DiagnosticCollector,
+    fields: Fields<'_>,
+    credentials: &Credentials,
+) -> Vec<Location> {
     let Some(Value::Map(map)) = fields.raw("credentials").map(|node| &node.value) else { return Vec::new() };
     let Credentials { api_key, api_key_id, user_id } = credentials;
     let named = Credentials::KEYS.into_iter().zip([api_key, api_key_id, user_id]);
@@ -80,20 +84,14 @@ fn bad_credential(span: Span, name: &str) -> Problem {
     let message = format!("`{name}` must contain names of environment variables");
     Problem::error(Code::BadCredential, span, message)
         .label("not the name of a variable; masked, because it may be a secret")
-        .help(
-            "use an upper-case name such as AMIGO_ACME_API_KEY; if this was a real credential, revoke it",
-        )
+        .help("use an upper-case name such as AMIGO_ACME_API_KEY; if this was a real credential, revoke it")
 }
 
 /// Creates the problem that a variable holds the name of a file instead of a credential.
 fn names_a_file(span: Span, name: &str) -> Problem {
     let credential = name.trim_end_matches("_FILE");
-    Problem::error(
-        Code::BadCredential,
-        span,
-        format!("`{name}` names a file, not a credential"),
-    )
-    .label(format!("write `{credential}`: amigops also reads the file that `{name}` names"))
+    Problem::error(Code::BadCredential, span, format!("`{name}` names a file, not a credential"))
+        .label(format!("write `{credential}`: amigops also reads the file that `{name}` names"))
 }
 
 /// Returns true if a text is the name of a variable rather than a secret: upper case with digits and

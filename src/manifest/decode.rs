@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
+use super::collector::{DiagnosticCollector, Problem, Span};
 use super::diagnostic::Code;
-use super::collector::{Problem, DiagnosticCollector, Span};
 use super::tree::{Key, Map, Node, Value, shortened};
 use crate::model::did_you_mean;
 
@@ -26,7 +26,11 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// Returns the members of a mapping. Reports other values and unknown keys.
-    pub(super) fn open(problems: &mut DiagnosticCollector, node: &'a Node, shape: &Shape<'_>) -> Option<Self> {
+    pub(super) fn open(
+        problems: &mut DiagnosticCollector,
+        node: &'a Node,
+        shape: &Shape<'_>,
+    ) -> Option<Self> {
         Self::open_with(problems, node, shape, |_, _, _| false)
     }
 
@@ -76,7 +80,13 @@ impl<'a> Fields<'a> {
     }
 
     /// Returns a required member's value. Reports a missing key.
-    pub(super) fn require(&self, problems: &mut DiagnosticCollector, name: &str, at: Span, what: &str) -> Option<&'a Node> {
+    pub(super) fn require(
+        &self,
+        problems: &mut DiagnosticCollector,
+        name: &str,
+        at: Span,
+        what: &str,
+    ) -> Option<&'a Node> {
         if self.map.entry(name).is_none() {
             problems.push(
                 Problem::error(Code::MissingKey, at, format!("{what} needs `{name}`"))
@@ -291,7 +301,8 @@ pub(super) fn json(problems: &mut DiagnosticCollector, node: &Node) -> Json {
         ),
         Value::Number(number) => {
             if is_ambiguous(&number.raw) {
-                let message = format!("`{}` is ambiguous: it could be octal or decimal", shortened(&number.raw));
+                let message =
+                    format!("`{}` is ambiguous: it could be octal or decimal", shortened(&number.raw));
                 problems.push(
                     Problem::error(Code::BadValue, node.span, message)
                         .label("remove the leading zero, or quote it"),
@@ -310,7 +321,11 @@ pub(super) fn json(problems: &mut DiagnosticCollector, node: &Node) -> Json {
 }
 
 /// Decodes a list of strings, with their spans.
-pub(super) fn texts<'a>(problems: &mut DiagnosticCollector, node: &'a Node, what: &str) -> Vec<(&'a str, Span)> {
+pub(super) fn texts<'a>(
+    problems: &mut DiagnosticCollector,
+    node: &'a Node,
+    what: &str,
+) -> Vec<(&'a str, Span)> {
     let Some(items) = list(problems, node, what) else { return Vec::new() };
     let mut found = Vec::with_capacity(items.len());
     for item in items {
@@ -322,7 +337,11 @@ pub(super) fn texts<'a>(problems: &mut DiagnosticCollector, node: &'a Node, what
 }
 
 /// Decodes a mapping of names to strings. Each entry has the spans of its key and value.
-pub(super) fn text_map(problems: &mut DiagnosticCollector, node: &Node, what: &str) -> BTreeMap<String, (String, Span, Span)> {
+pub(super) fn text_map(
+    problems: &mut DiagnosticCollector,
+    node: &Node,
+    what: &str,
+) -> BTreeMap<String, (String, Span, Span)> {
     let mut found = BTreeMap::new();
     let Some(map) = mapping(problems, node, what) else { return found };
     for (key, value) in &map.entries {

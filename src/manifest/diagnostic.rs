@@ -174,7 +174,7 @@ pub struct Spot {
     /// The offset after the last byte.
     pub end: usize,
     /// The line of the first byte, from 1.
-        pub line: usize,
+    pub line: usize,
     /// The column of the first character, from 1.
     pub column: usize,
     /// The line of the last byte, from 1.
@@ -205,7 +205,7 @@ impl fmt::Display for Location {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Related {
     /// The location.
-        pub location: Location,
+    pub location: Location,
     /// The text to show at the location.
     pub label: String,
 }
@@ -216,11 +216,11 @@ pub struct Diagnostic {
     /// The stable code.
     pub code: Code,
     /// The severity.
-        pub severity: Severity,
+    pub severity: Severity,
     /// The problem, as one lower-case fragment.
     pub message: String,
     /// The location.
-        pub location: Location,
+    pub location: Location,
     /// The text to show at the location. May be empty.
     pub label: String,
     /// Hints on how to fix the problem.

@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::collector::{DiagnosticCollector, Problem};
 use super::credentials::{self, CLASSIC_CREDENTIALS, Credentials, PLATFORM_CREDENTIALS};
 use super::decode::{self, Fields, Shape};
 use super::diagnostic::{Code, Location};
-use super::collector::{Problem, DiagnosticCollector};
 use super::tree::{Key, Node, Value};
 use super::{files, header, id, url};
 use crate::model::Api;
@@ -18,7 +18,7 @@ use crate::model::Api;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Environment {
     /// The name.
-        pub name: String,
+    pub name: String,
     /// The API and address of the environment.
     pub target: Target,
     /// The locations in `amigops.yaml` that decide where credentials are sent.
@@ -122,10 +122,17 @@ const ANY: Shape = Shape {
     help: "",
 };
 /// Decodes one environment.
-pub(super) fn decode(problems: &mut DiagnosticCollector, root: &Path, key: &Key, node: &Node) -> Option<Environment> {
+pub(super) fn decode(
+    problems: &mut DiagnosticCollector,
+    root: &Path,
+    key: &Key,
+    node: &Node,
+) -> Option<Environment> {
     let map = decode::mapping(problems, node, "an environment")?;
     let api = match map.get("api") {
-        Some(api) => decode::word(problems, api, "an environment's `api`", &["classic", "platform", "embedded"]),
+        Some(api) => {
+            decode::word(problems, api, "an environment's `api`", &["classic", "platform", "embedded"])
+        }
         None => {
             let problem = Problem::error(Code::MissingKey, key.span, "an environment needs `api`");
             problems.push(problem.label("add `api: classic`, `api: platform` or `api: embedded`"));
@@ -159,7 +166,12 @@ pub(super) fn decode(problems: &mut DiagnosticCollector, root: &Path, key: &Key,
     Some(Environment { name: key.name.clone(), target, places })
 }
 
-fn places(problems: &DiagnosticCollector, key: &Key, fields: Fields<'_>, target: &Target) -> EnvironmentPlaces {
+fn places(
+    problems: &DiagnosticCollector,
+    key: &Key,
+    fields: Fields<'_>,
+    target: &Target,
+) -> EnvironmentPlaces {
     let (base_url, credentials) = match target {
         Target::Classic { base_url, credentials, .. } | Target::Platform { base_url, credentials, .. } => {
             (base_url.as_ref(), credentials::places(problems, fields, credentials))
@@ -195,7 +207,8 @@ fn report_foreign_key(problems: &mut DiagnosticCollector, key: &Key, value: &Nod
     let Some(owner) = owner else { return false };
     let message = format!("unknown key `{}`", key.name);
     problems.push(
-        Problem::error(Code::UnknownKey, key.span, message).label(format!("only {} has this key", owner.what)),
+        Problem::error(Code::UnknownKey, key.span, message)
+            .label(format!("only {} has this key", owner.what)),
     );
     true
 }
@@ -263,7 +276,11 @@ fn organization(problems: &mut DiagnosticCollector, fields: Fields<'_>) -> Optio
     if !text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
         || text.starts_with('.')
     {
-        let problem = Problem::error(Code::BadValue, node.span, "`organization` contains characters that are not allowed");
+        let problem = Problem::error(
+            Code::BadValue,
+            node.span,
+            "`organization` contains characters that are not allowed",
+        );
         problems.push(problem.label("use letters, digits, `-`, `_` and `.`"));
         return None;
     }
@@ -309,7 +326,8 @@ fn headers(problems: &mut DiagnosticCollector, fields: Fields<'_>) -> BTreeMap<S
             continue;
         }
         if let Some(reason) = header::refusal(&name) {
-            problems.push(Problem::error(Code::BadHeader, key_span, "this header can't be set").label(reason));
+            problems
+                .push(Problem::error(Code::BadHeader, key_span, "this header can't be set").label(reason));
         } else if !value.chars().all(|c| (' '..='~').contains(&c)) {
             let problem = Problem::error(Code::BadHeader, span, "a header's value must be printable ASCII");
             problems.push(problem.label("remove line breaks and other characters"));

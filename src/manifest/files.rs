@@ -10,9 +10,9 @@ use std::sync::Arc;
 use globset::{Glob, GlobBuilder, GlobMatcher, GlobSet, GlobSetBuilder};
 use walkdir::WalkDir;
 
+use super::collector::{DiagnosticCollector, FileId, Problem, Span, end_of};
 use super::decode;
 use super::diagnostic::Code;
-use super::collector::{FileId, Problem, DiagnosticCollector, Span, end_of};
 use super::tree::{Node, shortened};
 use super::yaml::MAX_BYTES;
 use crate::checkout::{self, PathError};
@@ -27,7 +27,11 @@ pub(super) fn path_to_read(problems: &mut DiagnosticCollector, root: &Path, node
 }
 
 /// Decodes the path of a file that amigops creates. Returns it absolute. No part of the path may be a link.
-pub(super) fn path_to_create(problems: &mut DiagnosticCollector, root: &Path, node: &Node) -> Option<PathBuf> {
+pub(super) fn path_to_create(
+    problems: &mut DiagnosticCollector,
+    root: &Path,
+    node: &Node,
+) -> Option<PathBuf> {
     checked_path(problems, root, node, |path| checkout::check_own(root, path))
 }
 
@@ -153,14 +157,19 @@ pub(super) fn find(
     found
 }
 
-fn pattern<'a>(problems: &mut DiagnosticCollector, root: &Path, text: &'a str, span: Span) -> Option<Pattern<'a>> {
+fn pattern<'a>(
+    problems: &mut DiagnosticCollector,
+    root: &Path,
+    text: &'a str,
+    span: Span,
+) -> Option<Pattern<'a>> {
     let unsafe_reason = match Path::new(text) {
         _ if leaves_project(text) => Some(PathError::Outside),
         path if checkout::names_git(path) => Some(PathError::InGitDirectory),
         _ => None,
     };
     if let Some(error) = unsafe_reason {
-            problems.push(unsafe_path(span, text, &error));
+        problems.push(unsafe_path(span, text, &error));
         return None;
     }
     let plain = text.trim_start_matches("./");
@@ -274,11 +283,20 @@ fn reason(error: &walkdir::Error) -> String {
 /// Reports a file or directory that can't be read.
 pub(super) fn unreadable(problems: &mut DiagnosticCollector, name: &str, reason: &str) {
     let file = problems.add_file(name, Arc::from(""));
-    problems.push(Problem::error(Code::Unreadable, Span::whole(file), format!("can't read `{name}`: {reason}")));
+    problems.push(Problem::error(
+        Code::Unreadable,
+        Span::whole(file),
+        format!("can't read `{name}`: {reason}"),
+    ));
 }
 
 /// Reads a file of the project within limits, without its byte-order mark. Reports a failure.
-pub(super) fn read(problems: &mut DiagnosticCollector, root: &Path, name: &str, path: &Path) -> Option<(FileId, Arc<str>)> {
+pub(super) fn read(
+    problems: &mut DiagnosticCollector,
+    root: &Path,
+    name: &str,
+    path: &Path,
+) -> Option<(FileId, Arc<str>)> {
     let bytes = match checkout::read(root, path, MAX_BYTES) {
         Ok(bytes) => bytes,
         Err(error) if error.is_unsafe() => {
@@ -293,8 +311,7 @@ pub(super) fn read(problems: &mut DiagnosticCollector, root: &Path, name: &str, 
     };
     if bytes.len() as u64 > MAX_BYTES {
         let file = problems.add_file(name, Arc::from(""));
-        let message =
-            format!("`{name}` is larger than the limit of {} MB", MAX_BYTES / (1024 * 1024));
+        let message = format!("`{name}` is larger than the limit of {} MB", MAX_BYTES / (1024 * 1024));
         problems.push(
             Problem::error(Code::TooLarge, Span::whole(file), message).help("split it into several files"),
         );
@@ -329,5 +346,9 @@ fn not_utf8(problems: &mut DiagnosticCollector, name: &str, bytes: &[u8], valid:
     let problem =
         Problem::error(Code::NotUtf8, span, format!("not UTF-8: byte 0x{byte:02X} at offset {valid}"));
     let utf16 = bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF");
-    problems.push(if utf16 { problem.help("this looks like UTF-16: save the file as UTF-8") } else { problem });
+    problems.push(if utf16 {
+        problem.help("this looks like UTF-16: save the file as UTF-8")
+    } else {
+        problem
+    });
 }

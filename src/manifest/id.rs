@@ -1,7 +1,7 @@
 //! The formats of ids and phone numbers.
 
+use super::collector::{DiagnosticCollector, Problem, Span};
 use super::diagnostic::Code;
-use super::collector::{Problem, DiagnosticCollector, Span};
 use super::tree::shortened;
 use crate::model::Api;
 
@@ -9,9 +9,11 @@ use crate::model::Api;
 pub(super) fn check(problems: &mut DiagnosticCollector, span: Span, text: &str, api: Api) -> Option<String> {
     let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
     let (valid, of, label) = match api {
-        Api::Classic => {
-            (text.len() == 24 && text.bytes().all(hex), "Classic", "expected 24 hexadecimal digits (0–9, a–f)")
-        }
+        Api::Classic => (
+            text.len() == 24 && text.bytes().all(hex),
+            "Classic",
+            "expected 24 hexadecimal digits (0–9, a–f)",
+        ),
         Api::Platform => {
             (is_uuid(text), "Platform", "expected a UUID such as 3fa85f64-5717-4562-b3fc-2c963f66afa6")
         }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use super::collector::{DiagnosticCollector, Problem, Span};
 use super::decode::{self, Fields, Shape, or_suggestion};
 use super::diagnostic::Code;
 use super::rules::{Rules, not_yet};
 use super::settings;
-use super::collector::{Problem, DiagnosticCollector, Span};
 use super::tree::{Node, shortened};
 use crate::model::settings::SERVICE;
 use crate::model::{
@@ -29,19 +29,25 @@ const MAX_TURN: usize = 8_192;
 const SET_FIELDS: &[&str] = &["agent_version", "context_graph_version", "llm_model_preferences"];
 
 /// Decodes `lifecycle`, and returns the span of `renamed_from`.
-pub(super) fn decode(problems: &mut DiagnosticCollector, node: &Node, rules: &Rules<'_>) -> (Lifecycle, Option<Span>) {
+pub(super) fn decode(
+    problems: &mut DiagnosticCollector,
+    node: &Node,
+    rules: &Rules<'_>,
+) -> (Lifecycle, Option<Span>) {
     let Some(fields) = Fields::open(problems, node, &SHAPE) else { return (Lifecycle::default(), None) };
-    let renamed_from = fields
-        .get(problems, "renamed_from")
-        .and_then(|node| Some((ServiceName::new(decode::name(problems, node, "`renamed_from`")?), node.span)));
+    let renamed_from = fields.get(problems, "renamed_from").and_then(|node| {
+        Some((ServiceName::new(decode::name(problems, node, "`renamed_from`")?), node.span))
+    });
     let on_agent_change = fields.get(problems, "on_agent_change").and_then(|node| {
         match decode::word(problems, node, "`on_agent_change`", &["replace", "update"])? {
             "replace" => Some(OnAgentChange::Replace),
             _ => Some(OnAgentChange::Update),
         }
     });
-    let retire = fields.get(problems, "retire").and_then(|node| retire(problems, node, rules)).unwrap_or_default();
-    let prevent_removal = fields.get(problems, "prevent_removal").and_then(|node| decode::boolean(problems, node));
+    let retire =
+        fields.get(problems, "retire").and_then(|node| retire(problems, node, rules)).unwrap_or_default();
+    let prevent_removal =
+        fields.get(problems, "prevent_removal").and_then(|node| decode::boolean(problems, node));
     let ignore = fields.get(problems, "ignore").map(|node| ignore(problems, node)).unwrap_or_default();
     let span = renamed_from.as_ref().map(|(_, span)| *span);
     let lifecycle = Lifecycle {
@@ -110,14 +116,18 @@ fn bad_path(span: Span, text: &str, parts: &[&str]) -> Problem {
             .map(|known| format!("version_sets.{name}.{known}")),
         _ => None,
     };
-    Problem::error(Code::BadFieldPath, span, format!("`{}` is not a field that can be ignored", shortened(text)))
-        .label(or_suggestion(suggestion.as_deref(), "not a field of a service"))
-        .help(
-            "use description, active, keyterms, agent, context_graph, tags, tags.KEY, version_sets, \
+    Problem::error(
+        Code::BadFieldPath,
+        span,
+        format!("`{}` is not a field that can be ignored", shortened(text)),
+    )
+    .label(or_suggestion(suggestion.as_deref(), "not a field of a service"))
+    .help(
+        "use description, active, keyterms, agent, context_graph, tags, tags.KEY, version_sets, \
                          version_sets.NAME, version_sets.NAME.FIELD (agent_version, context_graph_version or \
                          llm_model_preferences), or a Platform setting at any depth, such as \
                          voice_config.max_response_words",
-        )
+    )
 }
 
 /// Decodes `smoke`. `declared` are the service's version sets, or none if they are not managed.

@@ -58,7 +58,8 @@ fn not_found(dir: &Path, reason: &str) -> Problems {
     problems.push(if misnamed {
         problem.help("rename `amigops.yml` to `amigops.yaml`")
     } else {
-        problem.help("use `-C DIR` to select a project's directory, or `amigops init DIR` to create a project")
+        problem
+            .help("use `-C DIR` to select a project's directory, or `amigops init DIR` to create a project")
     });
     Problems { files: 0, ..problems.finish() }
 }
@@ -187,7 +188,9 @@ fn read_project(problems: &mut DiagnosticCollector, root: &Path) -> Option<Decod
     };
     if let Some(second) = roots.next() {
         let message = format!("`{PROJECT_FILE}` may contain only one document");
-        problems.push(Problem::error(Code::BadValue, second.span, message).label("a second document begins here"));
+        problems.push(
+            Problem::error(Code::BadValue, second.span, message).label("a second document begins here"),
+        );
     }
     project::decode(problems, root, &first)
 }
@@ -236,11 +239,14 @@ fn load_files(
     Some((decoded.project, selected, desired))
 }
 
-fn select_environment(problems: &mut DiagnosticCollector, decoded: &DecodedProject, name: Option<&str>) -> Option<Environment> {
+fn select_environment(
+    problems: &mut DiagnosticCollector,
+    decoded: &DecodedProject,
+    name: Option<&str>,
+) -> Option<Environment> {
     let environments = &decoded.project.environments;
     let single = || (environments.len() == 1).then(|| environments.keys().next()).flatten();
-    let Some(name) =
-        name.or(decoded.project.default_environment.as_deref()).or(single().map(String::as_str))
+    let Some(name) = name.or(decoded.project.default_environment.as_deref()).or(single().map(String::as_str))
     else {
         // An invalid default or list is already reported.
         if !problems.has_errors() {

@@ -55,20 +55,24 @@ pub(super) struct ServiceLayers {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Entry {
     Absent,
-/// The key or a parent is null, which removes the value of the layers below.
+    /// The key or a parent is null, which removes the value of the layers below.
     Removed,
     Present,
 }
 
 impl Places {
     /// Records the layers of a document.
-        pub(super) fn record(&mut self, file: &str, document: usize, root: &Node) {
+    pub(super) fn record(&mut self, file: &str, document: usize, root: &Node) {
         let Value::Map(map) = &root.value else { return };
         let Some(Value::Text(name)) = map.get("service").map(|node| &node.value) else { return };
         let overlay = below(root, "environments").and_then(|all| below(all, &self.environment));
         let sets = |layer: &Node| below(layer, SETS).cloned();
-        let layers =
-                    ServiceLayers { file: file.to_owned(), document, base: sets(root), overlay: overlay.and_then(sets) };
+        let layers = ServiceLayers {
+            file: file.to_owned(),
+            document,
+            base: sets(root),
+            overlay: overlay.and_then(sets),
+        };
         self.services.insert(ServiceName::new(name), layers);
     }
 
@@ -82,9 +86,9 @@ impl Places {
             (Layer::Defaults, self.defaults.as_deref()),
         ] {
             match node.map_or(Entry::Absent, |node| find_entry(node, path)) {
-                            Entry::Present => found.push(layer),
-                            Entry::Removed => break,
-                            Entry::Absent => {}
+                Entry::Present => found.push(layer),
+                Entry::Removed => break,
+                Entry::Absent => {}
             }
         }
         found
@@ -92,14 +96,14 @@ impl Places {
 
     /// Returns true if the environment's overlay sets or removes a version set (or a field of it). Then the
     /// document's value has no effect there.
-        pub fn is_in_overlay(&self, service: &ServiceName, path: &[&str]) -> bool {
+    pub fn is_in_overlay(&self, service: &ServiceName, path: &[&str]) -> bool {
         let overlay = self.services.get(service).and_then(|sets| sets.overlay.as_ref());
         overlay.is_some_and(|node| find_entry(node, path) != Entry::Absent)
     }
 
     /// Returns the key of a version set (or a field of it) in the document or its overlay, existing or not.
     /// Defaults can't be edited for one service, so their values belong into the document.
-        pub fn key_path(&self, service: &ServiceName, path: &[&str], layer: Layer) -> Option<KeyPath> {
+    pub fn key_path(&self, service: &ServiceName, path: &[&str], layer: Layer) -> Option<KeyPath> {
         let ServiceLayers { file, document, .. } = self.services.get(service)?;
         let above: &[&str] = match layer {
             Layer::Overlay => &["environments", self.environment.as_str(), SETS],
@@ -127,7 +131,7 @@ fn find_entry(node: &Node, path: &[&str]) -> Entry {
         (Value::Null, _) => Entry::Removed,
         (Value::Map(map), [key, rest @ ..]) => member(map, key, rest),
         (_, []) => Entry::Present,
-                _ => Entry::Absent,
+        _ => Entry::Absent,
     }
 }
 

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use super::collector::{DiagnosticCollector, Problem, Span};
 use super::decode::{self, Fields, Shape, or_suggestion};
 use super::diagnostic::Code;
 use super::environment::{self, Environment};
 use super::files;
-use super::collector::{Problem, DiagnosticCollector, Span};
 use super::tree::{Node, Value, shortened};
 use crate::model::{
     Api, Guardrails, MaxRemovals, Ownership, Policy, Retire, ServiceName, TAG_PROTECTED, TAG_REPLACES,
@@ -163,10 +163,16 @@ fn environments(
 ) -> (BTreeMap<String, Environment>, BTreeMap<String, Span>) {
     let mut found = BTreeMap::new();
     let mut places = BTreeMap::new();
-    let Some(node) = fields.require(problems, "environments", at, "a project") else { return (found, places) };
+    let Some(node) = fields.require(problems, "environments", at, "a project") else {
+        return (found, places);
+    };
     let Some(map) = decode::mapping(problems, node, "environments by name") else { return (found, places) };
     if map.entries.is_empty() {
-        problems.push(Problem::error(Code::BadValue, node.span, "`environments` is empty: a project needs at least one"));
+        problems.push(Problem::error(
+            Code::BadValue,
+            node.span,
+            "`environments` is empty: a project needs at least one",
+        ));
     }
     for (key, value) in &map.entries {
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
@@ -229,7 +235,9 @@ fn ownership(problems: &mut DiagnosticCollector, fields: Fields<'_>) -> Ownershi
 }
 
 fn unmanaged_version_sets(problems: &mut DiagnosticCollector, fields: Fields<'_>) -> VersionSetPatterns {
-    let Some(node) = fields.get(problems, "unmanaged_version_sets") else { return VersionSetPatterns::default() };
+    let Some(node) = fields.get(problems, "unmanaged_version_sets") else {
+        return VersionSetPatterns::default();
+    };
     let mut patterns = Vec::new();
     for (pattern, span) in decode::texts(problems, node, "patterns of version sets") {
         let one = [pattern.to_owned()];
@@ -253,7 +261,11 @@ fn protected(problems: &mut DiagnosticCollector, fields: Fields<'_>) -> Vec<(Ser
         .collect()
 }
 
-fn guardrails(problems: &mut DiagnosticCollector, fields: Fields<'_>, protected: &[(ServiceName, Span)]) -> Guardrails {
+fn guardrails(
+    problems: &mut DiagnosticCollector,
+    fields: Fields<'_>,
+    protected: &[(ServiceName, Span)],
+) -> Guardrails {
     let Some(node) = fields.get(problems, "guardrails") else { return Guardrails::default() };
     let Some(fields) = Fields::open(problems, node, &GUARDRAILS) else { return Guardrails::default() };
     // Read before; here only a key without a value is reported.

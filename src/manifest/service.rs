@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use super::collector::{DiagnosticCollector, Problem, Span};
 use super::decode::{self, Fields, Shape};
 use super::diagnostic::Code;
-use super::collector::{Problem, DiagnosticCollector, Span};
+use super::rules::{Rules, platform_only};
 use super::tree::{Key, Node, Value, shortened};
 use super::{id, lifecycle, settings, tags, version_set};
 use crate::model::settings::SERVICE;
-use super::rules::{Rules, platform_only};
 use crate::model::{Api, DesiredService, Place, Reference, ServiceName};
 
 /// A service, and the spans of the members that other services refer to.
@@ -44,11 +44,16 @@ pub(super) const REFERENCE: Shape =
     Shape { what: "a reference", keys: &["id"], help: "write the name as a string, or `{id: …}`" };
 
 /// Decodes one service and reports every problem. None if its name is missing or invalid.
-pub(super) fn decode(problems: &mut DiagnosticCollector, node: &Node, rules: &Rules<'_>) -> Option<DecodedService> {
+pub(super) fn decode(
+    problems: &mut DiagnosticCollector,
+    node: &Node,
+    rules: &Rules<'_>,
+) -> Option<DecodedService> {
     let fields = open(problems, node, rules)?;
     // The loader sets a document's span to its own first key, because members may come from the defaults.
     let first = node.span;
-    let name = fields.require(problems, "service", first, "a service").and_then(|node| name(problems, node, rules));
+    let name =
+        fields.require(problems, "service", first, "a service").and_then(|node| name(problems, node, rules));
     let at = name.as_ref().map_or(first, |(_, span)| *span);
     let (agent, agent_place) = reference(problems, fields, "agent", at, rules);
     let (context_graph, context_graph_place) = reference(problems, fields, "context_graph", at, rules);
@@ -152,14 +157,16 @@ fn misplaced_key(key: &Key) -> Option<Problem> {
     };
     let problem = problem.label(format!("did you mean `{meant}`?"));
     Some(match meant {
-        "version_sets" => {
-            problem.help("declare version sets under `version_sets:` by name")
-        }
+        "version_sets" => problem.help("declare version sets under `version_sets:` by name"),
         _ => problem,
     })
 }
 
-fn smoke(problems: &mut DiagnosticCollector, fields: Fields<'_>, rules: &Rules<'_>) -> Vec<crate::model::SmokeTest> {
+fn smoke(
+    problems: &mut DiagnosticCollector,
+    fields: Fields<'_>,
+    rules: &Rules<'_>,
+) -> Vec<crate::model::SmokeTest> {
     let declared: Option<BTreeSet<&str>> = match fields.raw("version_sets").map(|node| &node.value) {
         Some(Value::Map(map)) => Some(map.entries.iter().map(|(key, _)| key.name.as_str()).collect()),
         _ => None,

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map as JsonMap, Value as Json, json};
 
+use super::collector::{DiagnosticCollector, Problem, Span};
 use super::decode::{self, Fields, Shape};
 use super::diagnostic::Code;
-use super::collector::{Problem, DiagnosticCollector, Span};
 use super::tree::{Key, Node, Value};
 use super::{id, scalar};
 use crate::model::settings::{self, Default, EXPERIENCE_CONTROLS, Field, Kind, SERVICE, VOICE_CONFIG};
@@ -43,12 +43,21 @@ pub(super) fn decode(
 }
 
 /// Decodes the `experience_controls` of a model preference.
-pub(super) fn experience_controls(problems: &mut DiagnosticCollector, node: &Node) -> Option<JsonMap<String, Json>> {
+pub(super) fn experience_controls(
+    problems: &mut DiagnosticCollector,
+    node: &Node,
+) -> Option<JsonMap<String, Json>> {
     object(problems, "experience_controls", node, EXPERIENCE_CONTROLS)
 }
 
 /// Decodes one field. Keeps a null that removes the field, and reports a null where a value is required.
-fn member(problems: &mut DiagnosticCollector, path: &str, field: &Field, key: &Key, node: &Node) -> Option<Json> {
+fn member(
+    problems: &mut DiagnosticCollector,
+    path: &str,
+    field: &Field,
+    key: &Key,
+    node: &Node,
+) -> Option<Json> {
     if node.value == Value::Null {
         if !field.nullable {
             problems.push(not_nullable(path, field, key.span));
@@ -107,7 +116,9 @@ fn value(problems: &mut DiagnosticCollector, path: &str, kind: &Kind, node: &Nod
             let fits = decode::check_length(problems, node.span, &format!("`{path}`"), text, (*min, *max));
             fits.then(|| json!(text))
         }
-        Kind::OneOf(words) => decode::word(problems, node, &format!("`{path}`"), words).map(|word| json!(word)),
+        Kind::OneOf(words) => {
+            decode::word(problems, node, &format!("`{path}`"), words).map(|word| json!(word))
+        }
         Kind::List(of) => list(problems, path, of, node),
         Kind::TextOrList => match &node.value {
             Value::List(_) => list(problems, path, &Kind::Text { min: 0, max: usize::MAX }, node),
@@ -150,7 +161,12 @@ fn map(problems: &mut DiagnosticCollector, path: &str, of: &Kind, most: usize, n
     Some(Json::Object(values))
 }
 
-fn object(problems: &mut DiagnosticCollector, path: &str, node: &Node, fields: &[Field]) -> Option<JsonMap<String, Json>> {
+fn object(
+    problems: &mut DiagnosticCollector,
+    path: &str,
+    node: &Node,
+    fields: &[Field],
+) -> Option<JsonMap<String, Json>> {
     let names: Vec<&str> = fields.iter().map(|field| field.name).collect();
     let what = format!("`{path}`");
     let members = Fields::open(problems, node, &Shape { what: &what, keys: &names, help: "" })?;

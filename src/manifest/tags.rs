@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::collector::{DiagnosticCollector, Problem, Span};
 use super::decode;
 use super::diagnostic::Code;
 use super::rules::Rules;
-use super::collector::{Problem, DiagnosticCollector, Span};
 use super::tree::{Key, Node, Value, shortened};
 use crate::model::{Api, TAG_PROTECTED, TAG_REPLACES};
 
@@ -28,8 +28,7 @@ pub(super) fn is_valid(text: &str) -> bool {
 /// Creates the problem that a tag's key or value has characters that the API rejects.
 pub(super) fn bad_tag(span: Span, text: &str, what: &str) -> Problem {
     let message = format!("{what} `{}` contains characters that the API rejects", shortened(text));
-    Problem::error(Code::BadTag, span, message)
-        .label("use letters, digits, underscores and spaces")
+    Problem::error(Code::BadTag, span, message).label("use letters, digits, underscores and spaces")
 }
 
 /// Decodes the tags, trimmed.
@@ -47,13 +46,9 @@ pub(super) fn decode(
         check_key(problems, key, rules);
         if let Some(first) = places.insert(name, key.span) {
             problems.push(
-                Problem::error(
-                    Code::DuplicateKey,
-                    key.span,
-                    format!("duplicate tag `{}`", shortened(name)),
-                )
-                .label("the API trims keys, so both are the same")
-                .related(first, "first defined here"),
+                Problem::error(Code::DuplicateKey, key.span, format!("duplicate tag `{}`", shortened(name)))
+                    .label("the API trims keys, so both are the same")
+                    .related(first, "first defined here"),
             );
         }
         let value = match &value.value {
@@ -110,7 +105,11 @@ fn value_of(problems: &mut DiagnosticCollector, node: &Node, rules: &Rules<'_>) 
 }
 
 /// Decodes the key terms, trimmed, without duplicates.
-pub(super) fn keyterms(problems: &mut DiagnosticCollector, node: &Node, rules: &Rules<'_>) -> Option<Vec<String>> {
+pub(super) fn keyterms(
+    problems: &mut DiagnosticCollector,
+    node: &Node,
+    rules: &Rules<'_>,
+) -> Option<Vec<String>> {
     let items = decode::list(problems, node, "key terms")?;
     let mut terms: Vec<String> = Vec::new();
     let mut places: HashMap<&str, Span> = HashMap::new();

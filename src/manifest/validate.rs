@@ -53,7 +53,7 @@ pub fn validate(
     allowlist: &Allowlist,
 ) -> Validation {
     let options = LoadOptions { environment, ..LoadOptions::default() };
-        let mut result = match load::load_with(root, &options) {
+    let mut result = match load::load_with(root, &options) {
         Err(problems) => return problems.into(),
         Ok(result) => result,
     };
@@ -72,7 +72,7 @@ fn restrict_to_paths(root: &Path, result: LoadResult, paths: &[PathBuf]) -> Vali
     let LoadResult { mut problems, manifests, .. } = result;
     let mut selected = BTreeSet::new();
     let mut unknown = Vec::new();
-// Without a readable `amigops.yaml`, the manifests are not known. Its errors are reported instead.
+    // Without a readable `amigops.yaml`, the manifests are not known. Its errors are reported instead.
     if let Some(manifests) = &manifests {
         let with_problems = problems.diagnostics.iter().map(|one| one.location.file.as_str());
         let known = manifests.keys().map(String::as_str).chain([PROJECT_FILE]).chain(with_problems).collect();
@@ -87,8 +87,8 @@ fn restrict_to_paths(root: &Path, result: LoadResult, paths: &[PathBuf]) -> Vali
     problems.diagnostics.retain(|one| {
         let of_project = one.severity == Severity::Error && one.location.file == PROJECT_FILE;
         of_project
-                    || is_selected(&one.location)
-                    || one.related.iter().any(|other| is_selected(&other.location))
+            || is_selected(&one.location)
+            || one.related.iter().any(|other| is_selected(&other.location))
     });
     let services = manifests.iter().flatten().filter(|(file, _)| selected.contains(file.as_str()));
     let services = services.map(|(_, documents)| documents).sum();

@@ -35,13 +35,17 @@ impl Variants {
     }
 
     /// Takes the document for this environment.
-        pub(super) fn take(mut self, environment: &Environment) -> Option<DecodedService> {
+    pub(super) fn take(mut self, environment: &Environment) -> Option<DecodedService> {
         self.overlays.remove(&environment.name).or_else(|| self.base.remove(&environment.target.api()))
     }
 }
 
 /// Decodes a document once for each API and overlay.
-pub(super) fn decode(problems: &mut DiagnosticCollector, project: &DecodedProject, document: Node) -> Variants {
+pub(super) fn decode(
+    problems: &mut DiagnosticCollector,
+    project: &DecodedProject,
+    document: Node,
+) -> Variants {
     let Some((base, overlays)) = split(problems, project, document) else { return Variants::default() };
     let environments = &project.project.environments;
     let policy = &project.project.policy;
@@ -91,7 +95,12 @@ fn split(
     Some((base, overlays))
 }
 
-fn overlays(problems: &mut DiagnosticCollector, project: &DecodedProject, key: &Key, node: &Node) -> BTreeMap<String, Node> {
+fn overlays(
+    problems: &mut DiagnosticCollector,
+    project: &DecodedProject,
+    key: &Key,
+    node: &Node,
+) -> BTreeMap<String, Node> {
     let mut found = BTreeMap::new();
     if node.value == Value::Null {
         problems.push(Problem::error(Code::NoValue, key.span, "`environments` has no value"));

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
+use super::collector::{DiagnosticCollector, Problem, Span};
 use super::decode::{self, Fields, Shape};
 use super::diagnostic::Code;
 use super::rules::{Rules, not_yet, platform_only};
 use super::settings;
-use super::collector::{Problem, DiagnosticCollector, Span};
 use super::tree::{Key, Node, Value, shortened};
 use crate::model::{Api, DesiredPreference, DesiredVersionSet, Pin, VersionSetName};
 
@@ -103,7 +103,12 @@ fn check_declarable(problems: &mut DiagnosticCollector, key: &Key, rules: &Rules
     true
 }
 
-fn decode(problems: &mut DiagnosticCollector, key: &Key, node: &Node, rules: &Rules<'_>) -> Option<DesiredVersionSet> {
+fn decode(
+    problems: &mut DiagnosticCollector,
+    key: &Key,
+    node: &Node,
+    rules: &Rules<'_>,
+) -> Option<DesiredVersionSet> {
     let fields = Fields::open_with(problems, node, &SHAPE, |problems, key, _| {
         let meant = match key.name.as_str() {
             "gate" => {
@@ -141,7 +146,8 @@ fn decode(problems: &mut DiagnosticCollector, key: &Key, node: &Node, rules: &Ru
                 at,
                 format!("`{name}` of version set `{}` must be a number", key.name),
             );
-            let label = if pin.is_some() { "`latest` is not a version number" } else { "the version is missing" };
+            let label =
+                if pin.is_some() { "`latest` is not a version number" } else { "the version is missing" };
             problems.push(
                 problem
                     .label(label)
@@ -202,7 +208,12 @@ fn preferences(
     Some(found)
 }
 
-fn preference(problems: &mut DiagnosticCollector, key: &Key, node: &Node, rules: &Rules<'_>) -> Option<DesiredPreference> {
+fn preference(
+    problems: &mut DiagnosticCollector,
+    key: &Key,
+    node: &Node,
+    rules: &Rules<'_>,
+) -> Option<DesiredPreference> {
     let shape = match rules.api {
         Api::Classic => PREFERENCE,
         Api::Platform => PLATFORM_PREFERENCE,
@@ -214,7 +225,7 @@ fn preference(problems: &mut DiagnosticCollector, key: &Key, node: &Node, rules:
             problems.push(platform_only(key.span, &key.name));
         }
         is_platform_only
-            })?;
+    })?;
     let llm_name = fields
         .require(problems, "llm_name", key.span, "a model preference")
         .and_then(|node| Some((decode::name(problems, node, "a model's name")?, node.span)));
@@ -223,8 +234,7 @@ fn preference(problems: &mut DiagnosticCollector, key: &Key, node: &Node, rules:
     {
         let message = format!("the model `{}` is of an unknown family", shortened(name));
         problems.push(
-            Problem::warning(Code::UnknownModel, span, message)
-                .label("sent unchanged; the server decides"),
+            Problem::warning(Code::UnknownModel, span, message).label("sent unchanged; the server decides"),
         );
     }
     let params = fields.get(problems, "params").and_then(|node| {

@@ -7,9 +7,9 @@ use std::collections::HashMap;
 
 use granit_parser::{Event, Options, Parser, ScalarStyle, StrInput, StructureStyle, Tag};
 
+use super::collector::{DiagnosticCollector, FileId, Problem, Span};
 use super::diagnostic::Code;
 use super::scalar::resolve;
-use super::collector::{FileId, Problem, DiagnosticCollector, Span};
 use super::tree::{Key, Map, Node, Value};
 
 /// The maximum size of a file in bytes.
@@ -136,8 +136,9 @@ impl<'input> Builder<'input, '_> {
         match error.kind() {
             Kind::RecursionLimitExceeded => self.too_deep(span),
             _ if about_tabs => problem.help("indent YAML with spaces, not tabs"),
-            Kind::MappingValueNotAllowed => problem
-                .help("put a text that contains `: ` in quotes; indent all keys of a mapping alike"),
+            Kind::MappingValueNotAllowed => {
+                problem.help("put a text that contains `: ` in quotes; indent all keys of a mapping alike")
+            }
             Kind::UnexpectedCharacter { character: '@' | '`' | '%' } => {
                 problem.help("put a text that begins with this character in quotes")
             }

@@ -1,5 +1,5 @@
-//! Bad input through the real binary: a clear error at its place, exit 1, and no request that writes. The
-//! loader's own tables stand in `manifest/`; here it is the whole way that counts.
+//! Invalid input with the real binary: a clear error with its location, exit code 1, and no write request. The tests
+//! of the loader itself are in `manifest/`.
 
 use amigops::model::Api;
 
@@ -15,7 +15,7 @@ organizations:
 
 const GOOD: &str = "service: Desk\ndescription: The desk\nagent: Coach Maya\ncontext_graph: Coaching Flow\n";
 
-/// A broken manifest, the place that must be named, and words that must be said.
+/// A broken manifest, and the location and words that the error must contain.
 struct Case {
     name: &'static str,
     text: String,

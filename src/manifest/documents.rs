@@ -7,15 +7,15 @@ use std::path::Path;
 
 use serde_json::{Map, Value as Json};
 
+use super::collector::DiagnosticCollector;
 use super::decode;
 use super::diagnostic::Problems;
 use super::load::{self, LoadOptions, Loaded};
-use super::collector::DiagnosticCollector;
 use super::tree::Node;
 
 /// One document of a manifest file.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Document {
+pub struct ManifestDocument {
     /// The file's path relative to the project.
     pub file: String,
     /// The document's index in the file, from 0, counting empty documents.
@@ -24,7 +24,7 @@ pub struct Document {
     pub members: Map<String, Json>,
 }
 
-impl Document {
+impl ManifestDocument {
     /// Returns the name of the service.
     pub fn service(&self) -> Option<&str> {
         self.members.get("service").and_then(Json::as_str).map(str::trim)
@@ -33,11 +33,11 @@ impl Document {
 
 /// A project and its documents.
 #[derive(Clone, Debug)]
-pub struct Survey {
+pub struct ProjectDocuments {
     /// The project's desired state.
     pub loaded: Loaded,
     /// Every document, ordered by file.
-    pub documents: Vec<Document>,
+    pub documents: Vec<ManifestDocument>,
     /// The project's defaults, which are merged under every document.
     pub defaults: Map<String, Json>,
 }
@@ -48,28 +48,28 @@ pub struct Survey {
 /// # Errors
 ///
 /// Errors with every problem in every file.
-pub fn survey(
+pub fn load_documents(
     root: &Path,
     environment: Option<&str>,
     replacements: &BTreeMap<String, String>,
-) -> Result<Survey, Problems> {
+) -> Result<ProjectDocuments, Problems> {
     let options = LoadOptions {
-            environment,
-            replacements: replacements.clone(),
-            allow_empty: true,
-            keep_documents: true,
-            ..LoadOptions::default()
-        };
-        let result = load::load_with(root, &options)?;
-        let documents = result.documents.iter();
-    let documents = documents.map(|(file, index, node)| Document {
+        environment,
+        replacements: replacements.clone(),
+        allow_empty: true,
+        keep_documents: true,
+        ..LoadOptions::default()
+    };
+    let result = load::load_with(root, &options)?;
+    let documents = result.documents.iter();
+    let documents = documents.map(|(file, index, node)| ManifestDocument {
         file: file.clone(),
         index: *index,
         members: members(node),
     });
     let documents = documents.collect();
-        let defaults = result.defaults.as_ref().map(members).unwrap_or_default();
-    Ok(Survey { loaded: result.into_loaded()?, documents, defaults })
+    let defaults = result.defaults.as_ref().map(members).unwrap_or_default();
+    Ok(ProjectDocuments { loaded: result.into_loaded()?, documents, defaults })
 }
 
 /// Converts a document to JSON. Its problems were reported during the load.
