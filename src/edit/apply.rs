@@ -97,11 +97,11 @@ fn attempt(text: &str, target: &Target<'_>, change: &Change, texts: Texts) -> Op
 /// Returns true if all mappings next to a new one are in flow style.
 fn wants_flow(holder: &Node) -> bool {
     let Value::Map(map) = &holder.value else { return false };
-    let mut beside = map.entries.iter().filter_map(|(_, value)| match &value.value {
+    let mut siblings = map.entries.iter().filter_map(|(_, value)| match &value.value {
         Value::Map(map) => Some(map.flow && !map.entries.is_empty()),
         _ => None,
     });
-    beside.next() == Some(true) && beside.all(|flow| flow)
+    siblings.next() == Some(true) && siblings.all(|flow| flow)
 }
 
 /// Creates a mapping in flow style: `{a: 1, b: 2}`.

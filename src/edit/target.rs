@@ -99,11 +99,11 @@ fn check_not_shared(root: &Node, node: &Node) -> Result<(), Refusal> {
 }
 
 /// Refuses to remove a value that contains an anchor with aliases outside the value.
-fn check_no_outside_alias(root: &Node, gone: &Node) -> Result<(), Refusal> {
+fn check_no_outside_alias(root: &Node, removed: &Node) -> Result<(), Refusal> {
     let mut anchors = Vec::new();
-    gone.walk(&mut |node| anchors.extend(node.anchor.as_deref().map(|anchor| (anchor, node.start))));
+    removed.walk(&mut |node| anchors.extend(node.anchor.as_deref().map(|anchor| (anchor, node.start))));
     for (anchor, at) in anchors {
-        if aliases(root, anchor).iter().any(|alias| *alias < gone.start || *alias >= gone.end) {
+        if aliases(root, anchor).iter().any(|alias| *alias < removed.start || *alias >= removed.end) {
             let reason =
                 format!("it contains the anchor `&{anchor}`, and the edit would also change `*{anchor}`");
             return Err(Refusal::new(at, reason));

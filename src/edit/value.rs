@@ -38,8 +38,8 @@ pub(super) fn split(root: &Node, change: &Change) -> Option<Vec<Change>> {
         .map(|(key, value)| Change::Set { path: below(key), value: value.clone() })
         .collect();
     let keys = map.entries.iter().map(|(key, _)| key.text());
-    let gone = keys.flatten().filter(|key| !members.contains_key(*key));
-    parts.extend(gone.map(|key| Change::Remove { path: below(key) }));
+    let removed = keys.flatten().filter(|key| !members.contains_key(*key));
+    parts.extend(removed.map(|key| Change::Remove { path: below(key) }));
     Some(parts)
 }
 

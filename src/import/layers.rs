@@ -178,8 +178,8 @@ fn patch(from: &Value, to: &Value) -> Option<Value> {
         let member = from.get(key).map_or_else(|| Some(value.clone()), |from| patch(from, value));
         patched.extend(member.map(|member| (key.clone(), member)));
     }
-    let gone = from.keys().filter(|key| !members.contains_key(*key));
-    patched.extend(gone.map(|key| (key.clone(), Value::Null)));
+    let removed = from.keys().filter(|key| !members.contains_key(*key));
+    patched.extend(removed.map(|key| (key.clone(), Value::Null)));
     (!patched.is_empty()).then_some(Value::Object(patched))
 }
 
@@ -211,8 +211,8 @@ pub(super) fn over_defaults(
             }
         }
     }
-    let gone = defaults.keys().filter(|key| !wanted.contains_key(*key) && !KEPT.contains(&key.as_str()));
-    document.extend(gone.map(|key| (key.clone(), Value::Null)));
+    let removed = defaults.keys().filter(|key| !wanted.contains_key(*key) && !KEPT.contains(&key.as_str()));
+    document.extend(removed.map(|key| (key.clone(), Value::Null)));
     document
 }
 

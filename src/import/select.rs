@@ -87,7 +87,7 @@ pub fn match_services<'a>(
         pairs.extend(live.map(|live| (name.clone(), live)));
     }
     let known: BTreeSet<&ServiceId> = pairs.values().map(|live| &live.id).collect();
-    let free = |live: &&LiveService| {
+    let is_candidate = |live: &&LiveService| {
         live.active
             && !live.system
             && context.policy.ownership.owns(&live.tags)
@@ -95,16 +95,16 @@ pub fn match_services<'a>(
             && !leftovers.contains(&live.id)
             && !desired.services.contains_key(&live.name)
     };
-    let free: Vec<&LiveService> = services.iter().filter(free).collect();
-    let gone: Vec<_> = desired.services.values().filter(|one| !pairs.contains_key(&one.name)).collect();
+    let candidates: Vec<&LiveService> = services.iter().filter(is_candidate).collect();
+    let unmatched: Vec<_> = desired.services.values().filter(|one| !pairs.contains_key(&one.name)).collect();
     let same_references = |wanted: &&crate::model::DesiredService, live: &&LiveService| {
         refers_to(&wanted.agent, &live.agent, &context.snapshot.agents)
             && refers_to(&wanted.context_graph, &live.context_graph, &context.snapshot.context_graphs)
     };
-    for wanted in &gone {
-        let fitting: Vec<_> = free.iter().filter(|live| same_references(wanted, live)).collect();
+    for wanted in &unmatched {
+        let fitting: Vec<_> = candidates.iter().filter(|live| same_references(wanted, live)).collect();
         if let [live] = fitting[..]
-            && gone.iter().filter(|other| same_references(other, live)).count() == 1
+            && unmatched.iter().filter(|other| same_references(other, live)).count() == 1
         {
             pairs.insert(wanted.name.clone(), live);
         }

@@ -130,11 +130,11 @@ impl PendingChanges<'_> {
 
     fn tags(&mut self, context: &ImportContext<'_>, live: &LiveService) {
         let Some(declared) = &self.wanted.tags else { return };
-        let there = manifest::tags(context, live);
-        for key in declared.keys().filter(|key| !there.contains_key(*key)) {
+        let current = manifest::tags(context, live);
+        for key in declared.keys().filter(|key| !current.contains_key(*key)) {
             self.unset(&["tags", key]);
         }
-        for (key, value) in &there {
+        for (key, value) in &current {
             if declared.get(key).is_none_or(|declared| json!(declared) != *value) {
                 self.set(&["tags", key], value.clone());
             }
@@ -179,24 +179,24 @@ impl PendingChanges<'_> {
         for interaction in declared.keys().filter(|name| !live.llm_model_preferences.contains_key(*name)) {
             self.unset(&[at, &[interaction]].concat());
         }
-        for (interaction, there) in &live.llm_model_preferences {
+        for (interaction, current) in &live.llm_model_preferences {
             let path = [at, &[interaction.as_str()]].concat();
-            let Some(one) = declared.get(interaction).filter(|one| one.llm_name == there.llm_name) else {
-                self.set(&path, manifest::preference(there));
+            let Some(one) = declared.get(interaction).filter(|one| one.llm_name == current.llm_name) else {
+                self.set(&path, manifest::preference(current));
                 continue;
             };
-            if one.params.as_ref().is_some_and(|params| !same_json(&json!(params), &json!(there.params))) {
-                self.set(&[&path[..], &["params"]].concat(), json!(there.params));
+            if one.params.as_ref().is_some_and(|params| !same_json(&json!(params), &json!(current.params))) {
+                self.set(&[&path[..], &["params"]].concat(), json!(current.params));
             }
             let path = [&path[..], &["experience_controls"]].concat();
             match &one.experience_controls {
                 None => {}
-                Some(None) if there.experience_controls.is_empty() => {}
+                Some(None) if current.experience_controls.is_empty() => {}
                 Some(None) => {
-                    let controls = manifest::known(EXPERIENCE_CONTROLS, &there.experience_controls);
+                    let controls = manifest::known(EXPERIENCE_CONTROLS, &current.experience_controls);
                     self.set(&path, Value::Object(controls));
                 }
-                Some(Some(patch)) => self.patch(&path, patch, &there.experience_controls),
+                Some(Some(patch)) => self.patch(&path, patch, &current.experience_controls),
             }
         }
     }
@@ -204,7 +204,7 @@ impl PendingChanges<'_> {
     fn settings(&mut self, live: &LiveService) {
         let mut values = settings::normal(SERVICE, &live.settings);
         for field in SERVICE {
-            // Unknown members stay whatever a manifest says.
+            // Manifests can't change unknown members.
             if let (settings::Kind::Object(fields), Some(Value::Object(inner))) =
                 (&field.kind, values.get_mut(field.name))
             {
@@ -214,14 +214,14 @@ impl PendingChanges<'_> {
         self.patch(&[], &self.wanted.settings.clone(), &values);
     }
 
-    /// Where a patch differs from what is there, down to what isn't an object.
+    /// Sets every value in which the live state differs from a declared patch, at every depth.
     fn patch(&mut self, at: &[&str], patch: &Map<String, Value>, live: &Map<String, Value>) {
         for (key, declared) in patch {
             let path = [at, &[key.as_str()]].concat();
             match (declared, live.get(key)) {
                 (Value::Object(patch), Some(Value::Object(live))) => self.patch(&path, patch, live),
-                (declared, there) if same_json(declared, there.unwrap_or(&Value::Null)) => {}
-                (_, Some(there)) => self.set(&path, there.clone()),
+                (declared, current) if same_json(declared, current.unwrap_or(&Value::Null)) => {}
+                (_, Some(current)) => self.set(&path, current.clone()),
                 (_, None) => self.unset(&path),
             }
         }

@@ -105,17 +105,17 @@ fn select_files<'a>(
 ) -> Result<impl Iterator<Item = &'a str>, String> {
     let meta = fs::symlink_metadata(path).map_err(|error| format!("can't be read: {error}"))?;
     let root = fs::canonicalize(root).map_err(|error| format!("can't be resolved: {error}"))?;
-    let whole = fs::canonicalize(path);
-    let is_dir = whole.as_ref().is_ok_and(|path| path.is_dir());
+    let by_target = fs::canonicalize(path);
+    let is_dir = by_target.as_ref().is_ok_and(|path| path.is_dir());
     // A manifest that is a link is known by its own name, not by its target's.
-    let beside = match (path.parent(), path.file_name()) {
+    let by_own_name = match (path.parent(), path.file_name()) {
         (Some(parent), Some(name)) => {
             let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
             fs::canonicalize(parent).map(|parent| parent.join(name)).ok()
         }
         _ => None,
     };
-    for real in beside.into_iter().filter(|_| meta.is_symlink() || !is_dir).chain(whole) {
+    for real in by_own_name.into_iter().filter(|_| meta.is_symlink() || !is_dir).chain(by_target) {
         if !real.starts_with(&root) {
             continue;
         }

@@ -40,8 +40,8 @@ pub fn patch(before: &Map<String, Value>, after: &Map<String, Value>) -> Map<Str
             }
         }
     }
-    let gone = before.keys().filter(|key| !after.contains_key(*key));
-    result.extend(gone.map(|key| (key.clone(), Value::Null)));
+    let removed = before.keys().filter(|key| !after.contains_key(*key));
+    result.extend(removed.map(|key| (key.clone(), Value::Null)));
     result
 }
 

@@ -410,12 +410,12 @@ mod tests {
     #[test]
     fn missing_null_and_default_are_equal() {
         let bare = normal(SERVICE, &Map::new());
-        let said = object(json!({
+        let defaults = object(json!({
             "channel_type": "voice", "environment": "production", "tool_capacity": 3,
             "safety_filters_enabled": true, "voice_config": null,
             "escalation_policy": {"risk_scorer": {"type": "operator"}},
         }));
-        assert_eq!(normal(SERVICE, &said), bare);
+        assert_eq!(normal(SERVICE, &defaults), bare);
         assert!(!bare.contains_key("voice_config"), "an empty voice_config isn't none: {bare:?}");
     }
 

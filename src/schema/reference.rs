@@ -223,8 +223,8 @@ fn row(key: &str, schema: &Value, required: bool) -> Row {
         values.push_str(" or `~`");
     }
     if let (Some(words), Some(texts)) = (schema["enum"].as_array(), schema["enumDescriptions"].as_array()) {
-        let said = words.iter().zip(texts).filter(|(word, text)| !word.is_null() && **text != "");
-        for (word, text) in said {
+        let descriptions = words.iter().zip(texts).filter(|(word, text)| !word.is_null() && **text != "");
+        for (word, text) in descriptions {
             let text = text.as_str().unwrap_or_default();
             meaning.push_str(&format!(" `{}`: {text}", flow(word)));
         }
@@ -249,7 +249,7 @@ fn flow(value: &Value) -> String {
 /// Describes the values that a key accepts, without null, which the page explains once.
 fn values(schema: &Value) -> String {
     if let Some(branches) = ["anyOf", "oneOf"].iter().find_map(|key| schema[key].as_array()) {
-        let branches: Vec<String> = branches.iter().map(values).filter(|said| !said.is_empty()).collect();
+        let branches: Vec<String> = branches.iter().map(values).filter(|text| !text.is_empty()).collect();
         return branches.join(" or ");
     }
     if let Some(words) = schema["enum"].as_array() {

@@ -58,7 +58,7 @@ fn schemas_have_the_keys_of_the_loader() {
 }
 
 #[test]
-fn layers_have_the_keys_of_a_service_but_who_it_is() {
+fn layers_have_the_keys_of_a_service_without_its_name() {
     let (service, project) = (SchemaFile::Service.schema(), SchemaFile::Project.schema());
     let mut expected = keys(&service);
     expected.retain(|key| !["service", "environments"].contains(key));
@@ -74,12 +74,11 @@ fn layers_have_the_keys_of_a_service_but_who_it_is() {
     }
 }
 
-/// Every field of the tables, at every depth, with its words and bounds, and nullable: over a layer, null
-/// always means something.
+/// Checks every field at every depth: its type, words and limits, and that it accepts null.
 #[test]
-fn a_schema_has_the_settings_of_the_tables() {
+fn schemas_have_the_settings_of_the_tables() {
     let schema = SchemaFile::Service.schema();
-    let preference = described("preference").1;
+    let preference = schema_of("preference").1;
     let properties = &schema["properties"];
     let controls = &schema.pointer(preference).unwrap()["properties"]["experience_controls"];
     let mut seen = 0;

@@ -57,7 +57,7 @@ fn reference_keeps_hand_written_text() {
     assert!(reference::renew("<!-- keys of service -->\n").is_err());
 }
 
-/// What makes completion useful: every key says what it is for, and objects take no other keys.
+/// Completion in editors needs a description of every key, and no unknown keys.
 #[test]
 fn every_key_is_described_and_every_object_closed() {
     for file in SchemaFile::ALL {
