@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::OnAgentChange;
+use super::desired::OnAgentChange;
 
 /// The vendor's two APIs. Each difference that matters for planning has a method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]

@@ -11,7 +11,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Pin, ServiceName, VersionSetName};
+use super::ids::{ServiceName, VersionSetName};
+use super::version_set::Pin;
 
 /// A position in a file, for messages.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -123,7 +124,7 @@ impl fmt::Display for FieldPath {
 pub struct Lifecycle {
     /// The service's previous name.
     pub renamed_from: Option<ServiceName>,
-    /// The way to change the agent or context graph. Absent: the API's default ([`super::Api::on_agent_change`]).
+    /// The way to change the agent or context graph. Absent: the API's default ([`crate::model::Api::on_agent_change`]).
     pub on_agent_change: Option<OnAgentChange>,
     /// The way to retire the old service of a replacement.
     pub retire: Retire,

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::{
-    AgentId, BehaviorSetId, Catalog, ContextGraphId, ServiceId, ServiceName, VersionSet, VersionSetName,
-};
+use super::catalog::Catalog;
+use super::ids::{AgentId, BehaviorSetId, ContextGraphId, ServiceId, ServiceName, VersionSetName};
+use super::version_set::VersionSet;
 
 /// A live service, independent of the API.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,7 +6,8 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use super::{Retire, ServiceName, VersionSetName};
+use super::desired::Retire;
+use super::ids::{ServiceName, VersionSetName};
 
 /// The tag that marks an unfinished replacement. Its value is the old service's id.
 pub const TAG_REPLACES: &str = "replaces";

@@ -6,7 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{LiveService, ServiceId};
+use super::ids::ServiceId;
+use super::live::LiveService;
 
 /// Returns the services that are in the first read but not in the second.
 pub fn only_in_first(first: &[LiveService], second: &[LiveService]) -> BTreeSet<ServiceId> {

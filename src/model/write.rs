@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{AgentId, ContextGraphId, ServiceName, VersionSet, VersionSetName};
+use super::ids::{AgentId, ContextGraphId, ServiceName, VersionSetName};
+use super::version_set::VersionSet;
 
 /// A service to create.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
