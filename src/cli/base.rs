@@ -179,7 +179,9 @@ fn remember(
             Some(former) if !is_same_place(former, environment) => {
                 Ok(Err(format!("environment `{}` was another place", environment.name)))
             }
-            Some(_) => manifest::survey(exported.path(), Some(&environment.name), &BTreeMap::new()).map(Ok),
+            Some(_) => {
+                manifest::load_documents(exported.path(), Some(&environment.name), &BTreeMap::new()).map(Ok)
+            }
         }
     });
     match read {

@@ -17,7 +17,7 @@ use super::{Context, files};
 use crate::checkout;
 use crate::error::{Failure, Success};
 use crate::import::{self, select};
-use crate::manifest::{self, Loaded, Survey};
+use crate::manifest::{self, Loaded, ProjectDocuments};
 use crate::model::{Lookups, Need, ServiceName, Snapshot};
 use crate::plan;
 use crate::remote::{ReadApi, read_snapshot};
@@ -41,7 +41,7 @@ impl Import {
     /// Reads, writes the manifests, and says what is left to plan.
     pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
         let root = manifest::find_root(&context.global.directory)?;
-        let survey = manifest::survey(&root, context.global.env.as_deref(), &Default::default())?;
+        let survey = manifest::load_documents(&root, context.global.env.as_deref(), &Default::default())?;
         let connection = connect::connect(context, &survey.loaded)?;
         let scope = select::Scope {
             all: self.all,
@@ -58,7 +58,7 @@ impl Import {
 pub(super) struct Importer<'a> {
     pub(super) context: &'a Context<'a>,
     pub(super) root: PathBuf,
-    pub(super) survey: Survey,
+    pub(super) survey: ProjectDocuments,
     pub(super) connection: Connection,
     pub(super) scope: select::Scope,
     /// Files of a new project that were written before, for the report.
@@ -103,7 +103,7 @@ impl Importer<'_> {
         let policy = &loaded.project.policy;
         let environments = &loaded.project.environments;
         let api = loaded.environment.target.api();
-        let about = import::Context {
+        let about = import::ImportContext {
             api,
             policy,
             snapshot,
@@ -115,7 +115,7 @@ impl Importer<'_> {
         // Where no identity can be told, because of a reference that leads nowhere, names decide.
         let ids =
             plan::ids(&loaded.desired, snapshot, policy, loaded.environment.target.api()).unwrap_or_default();
-        let pairs = select::pairs(&loaded.desired, &ids, &about, &self.scope.leftovers);
+        let pairs = select::match_services(&loaded.desired, &ids, &about, &self.scope.leftovers);
         let mut draft = Draft::new(relative(&self.root, out));
         for document in &self.survey.documents {
             let Some(name) = document.service().map(ServiceName::new) else { continue };

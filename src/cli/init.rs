@@ -103,7 +103,7 @@ async fn import(
     project_files: Vec<String>,
 ) -> Result<Success, Failure> {
     let root = manifest::find_root(root)?;
-    let survey = manifest::survey(&root, Some(name), &Default::default())?;
+    let survey = manifest::load_documents(&root, Some(name), &Default::default())?;
     let connection = connect::connect(context, &survey.loaded)?;
     let out = root.join("services");
     Importer { context, root, survey, connection, scope: Scope::default(), project_files }.run(&out).await

@@ -203,7 +203,7 @@ fn raised(places: &Places, rows: &[(&ServiceName, Kind, Outdated)]) -> (Rewrite,
     let mut changes = Vec::new();
     for (service, kind, row) in rows {
         let layer = layer_of(places, service, &row.set, kind.field()).unwrap_or(Layer::Document);
-        let Some(at) = places.at(service, &[row.set.as_str(), kind.field()], layer) else { continue };
+        let Some(at) = places.key_path(service, &[row.set.as_str(), kind.field()], layer) else { continue };
         changes.push(PinChange {
             file: at.file.clone(),
             service: row.service.clone(),

@@ -185,7 +185,7 @@ impl Promote {
         value: Value,
         (before, after): (Option<String>, String),
     ) {
-        let Some(at) = places.at(service, &[self.to.as_str(), field], layer) else { return };
+        let Some(at) = places.key_path(service, &[self.to.as_str(), field], layer) else { return };
         draft.changes.push(PinChange {
             file: at.file.clone(),
             service: service.to_string(),
@@ -212,7 +212,7 @@ impl Promote {
         };
         let layer = self.layer(places, service, PREFERENCES);
         let said = places.layers(service, &[self.to.as_str(), PREFERENCES]);
-        let taken_away = said.is_empty() && places.overlaid(service, &[self.to.as_str(), PREFERENCES]);
+        let taken_away = said.is_empty() && places.is_in_overlay(service, &[self.to.as_str(), PREFERENCES]);
         // Layers are merged, so a value in one of them doesn't replace what another one says.
         if taken_away || said.iter().any(|one| *one != layer) {
             let environment = &loaded.environment.name;

@@ -17,7 +17,7 @@ use crate::model::{ServiceName, VersionSetName};
 /// The layer in which a field of a version set is to be written so that the environment has it; none where
 /// nothing says the set.
 pub(super) fn layer_of(places: &Places, service: &ServiceName, set: &str, field: &str) -> Option<Layer> {
-    if places.overlaid(service, &[set, field]) {
+    if places.is_in_overlay(service, &[set, field]) {
         return Some(Layer::Overlay);
     }
     let of_field = places.layers(service, &[set, field]);

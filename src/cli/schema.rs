@@ -7,14 +7,14 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use super::Context;
 use crate::error::{Failure, Success};
-use crate::schema::{File, reference};
+use crate::schema::{SchemaFile, reference};
 
 /// Arguments of `schema`.
 #[derive(Debug, Args)]
 pub(super) struct SchemaCommand {
     /// What to describe; all, where --out says into which directory
     #[arg(value_name = "NAME", value_parser = names())]
-    name: Option<File>,
+    name: Option<SchemaFile>,
     /// Write `NAME.schema.json` into this directory instead of printing it
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -23,23 +23,24 @@ pub(super) struct SchemaCommand {
     docs: Option<PathBuf>,
 }
 
-fn names() -> impl TypedValueParser<Value = File> {
-    let names = File::ALL.iter().map(|file| PossibleValue::new(file.name()).help(file.about()));
-    PossibleValuesParser::new(names)
-        .try_map(|name| File::ALL.iter().copied().find(|file| file.name() == name).ok_or("no such schema"))
+fn names() -> impl TypedValueParser<Value = SchemaFile> {
+    let names = SchemaFile::ALL.iter().map(|file| PossibleValue::new(file.name()).help(file.about()));
+    PossibleValuesParser::new(names).try_map(|name| {
+        SchemaFile::ALL.iter().copied().find(|file| file.name() == name).ok_or("no such schema")
+    })
 }
 
 impl SchemaCommand {
     /// Prints a schema, or writes what is to be written.
     pub(super) fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
         if self.name.is_none() && self.out.is_none() && self.docs.is_none() {
-            let names: Vec<_> = File::ALL.iter().map(|file| format!("`{}`", file.name())).collect();
+            let names: Vec<_> = SchemaFile::ALL.iter().map(|file| format!("`{}`", file.name())).collect();
             return Err(Failure::other(format!("which schema? There are {}", names.join(", ")))
                 .hint("--out DIR writes all of them"));
         }
         let files = match &self.name {
             Some(file) => std::slice::from_ref(file),
-            None => File::ALL,
+            None => SchemaFile::ALL,
         };
         match &self.out {
             Some(directory) => {

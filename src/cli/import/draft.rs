@@ -7,8 +7,8 @@ use super::Importer;
 use crate::cli::files;
 use crate::edit::{self, Change};
 use crate::error::Failure;
-use crate::import::{File, Note};
-use crate::manifest::{self, Document, Problems, Severity, Survey, Target};
+use crate::import::{NewFile, Note};
+use crate::manifest::{self, ManifestDocument, Problems, ProjectDocuments, Severity, Target};
 use crate::model::{ServiceName, Snapshot};
 use crate::plan::{self, Options, Plan, PlanError, ServiceKind};
 use crate::remote::complete_snapshot;
@@ -27,7 +27,7 @@ pub(super) struct Edit {
 pub(super) struct Draft {
     /// The directory of new files, within the project.
     directory: String,
-    pub(super) files: Vec<File>,
+    pub(super) files: Vec<NewFile>,
     pub(super) edits: Vec<Edit>,
     pub(super) notes: Vec<Note>,
 }
@@ -47,7 +47,7 @@ impl Draft {
     }
 
     /// A new file's name within the project.
-    pub(super) fn path_of(&self, file: &File) -> String {
+    pub(super) fn path_of(&self, file: &NewFile) -> String {
         match self.directory.as_str() {
             "" => file.name.clone(),
             directory => format!("{directory}/{}", file.name),
@@ -59,7 +59,7 @@ impl Draft {
     pub(super) fn edit(
         &mut self,
         root: &Path,
-        document: &Document,
+        document: &ManifestDocument,
         service: &ServiceName,
         changes: &[Change],
     ) -> Result<(), Failure> {
@@ -140,12 +140,12 @@ impl Draft {
         }
     }
 
-    fn survey(&self, importer: &Importer<'_>) -> Result<Survey, Problems> {
+    fn survey(&self, importer: &Importer<'_>) -> Result<ProjectDocuments, Problems> {
         let new = self.files.iter().map(|file| (self.path_of(file), file.text.clone()));
         let changed = self.edits.iter().map(|edit| (edit.file.clone(), edit.text.clone()));
         let texts: BTreeMap<String, String> = new.chain(changed).collect();
         let environment = importer.loaded().environment.name.as_str();
-        manifest::survey(&importer.root, Some(environment), &texts)
+        manifest::load_documents(&importer.root, Some(environment), &texts)
     }
 
     /// Leaves out what can't be read back: manifests are stricter than the API is, here and there.
@@ -198,8 +198,8 @@ impl Draft {
     }
 
     /// Checks that the project would find the new files.
-    fn covered(&self, survey: &Survey) -> Result<(), Failure> {
-        let found = |file: &&File| survey.documents.iter().any(|one| one.file == self.path_of(file));
+    fn covered(&self, survey: &ProjectDocuments) -> Result<(), Failure> {
+        let found = |file: &&NewFile| survey.documents.iter().any(|one| one.file == self.path_of(file));
         if self.files.iter().all(|file| found(&file)) {
             return Ok(());
         }
@@ -212,7 +212,7 @@ impl Draft {
     }
 }
 
-fn options(importer: &Importer<'_>, survey: &Survey) -> Options {
+fn options(importer: &Importer<'_>, survey: &ProjectDocuments) -> Options {
     Options {
         api: importer.connection.kind(),
         today: importer.context.env.today(),

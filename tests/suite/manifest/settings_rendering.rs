@@ -1,10 +1,10 @@
-//! How problems with Platform's settings look.
+//! The rendering of problems in Platform settings.
 
 use amigops::report::diagnostics::{render, render_problems};
 
 use super::{Case, SERVICE};
 
-/// A good service (3 lines) and these lines, on the Platform API.
+/// Renders the problems of a valid service (3 lines) with these additional lines, on the Platform API.
 fn shown(addition: &str) -> String {
     match Case::platform(&format!("{SERVICE}{addition}")).load() {
         Ok(loaded) => render(&loaded.warnings, &loaded.sources, false),
@@ -13,7 +13,7 @@ fn shown(addition: &str) -> String {
 }
 
 #[test]
-fn an_unknown_key_far_below() {
+fn unknown_nested_key() {
     insta::assert_snapshot!(shown("voice_config:\n  forwarding: {forward_too: \"+12025550100\"}\n"), @r###"
     error[AG012]: unknown key `forward_too`
      --> services/a.yaml:5:16
@@ -26,7 +26,7 @@ fn an_unknown_key_far_below() {
 }
 
 #[test]
-fn a_member_of_another_mapping() {
+fn key_at_the_wrong_level() {
     insta::assert_snapshot!(shown("experience_controls: {temperature: 1}\ntts_model: sonic-3\n"), @r###"
     error[AG012]: unknown key `experience_controls`
      --> services/a.yaml:4:1
@@ -34,7 +34,7 @@ fn a_member_of_another_mapping() {
     4 | experience_controls: {temperature: 1}
       | ^^^^^^^^^^^^^^^^^^^ it belongs to a model preference
       |
-      = help: write it beside `llm_name`, under `llm_model_preferences:` of a version set
+      = help: put it next to `llm_name`, under `llm_model_preferences:` of a version set
 
     error[AG012]: unknown key `tts_model`
      --> services/a.yaml:5:1
@@ -47,7 +47,7 @@ fn a_member_of_another_mapping() {
 }
 
 #[test]
-fn a_number_out_of_bounds() {
+fn number_out_of_range() {
     insta::assert_snapshot!(shown("tool_capacity: 11\nvoice_config: {eot_timeout_ms: \"200\"}\n"), @r###"
     error[AG015]: `tool_capacity` is a whole number from 1 to 10, not the number `11`
      --> services/a.yaml:4:16
@@ -66,7 +66,7 @@ fn a_number_out_of_bounds() {
 }
 
 #[test]
-fn a_word_that_is_none() {
+fn unknown_word() {
     insta::assert_snapshot!(shown("channel_type: txt\nescalation_policy: {risk_scorer: {type: hang-up}}\n"), @r###"
     error[AG015]: `channel_type` is `voice` or `text`, not `txt`
      --> services/a.yaml:4:15
@@ -85,7 +85,7 @@ fn a_word_that_is_none() {
 }
 
 #[test]
-fn a_null_where_something_must_stand() {
+fn null_for_a_required_value() {
     insta::assert_snapshot!(
         shown("tool_capacity:\nescalation_policy: {risk_scorer: ~}\nvoice_config: {filler_style: ~, forwarding: {forward_to: ~}}\n"),
         @r###"
@@ -95,7 +95,7 @@ fn a_null_where_something_must_stand() {
     4 | tool_capacity:
       | ^^^^^^^^^^^^^ write `3`, the default, instead
       |
-      = help: leave the key out where the live value is to stay as it is
+      = help: remove the key to keep the live value
 
     error[AG014]: `escalation_policy.risk_scorer` can't be taken away
      --> services/a.yaml:5:21
@@ -103,7 +103,7 @@ fn a_null_where_something_must_stand() {
     5 | escalation_policy: {risk_scorer: ~}
       |                     ^^^^^^^^^^^ write `{type: operator}`, the default, instead
       |
-      = help: leave the key out where the live value is to stay as it is
+      = help: remove the key to keep the live value
 
     error[AG014]: `voice_config.filler_style` can't be taken away
      --> services/a.yaml:6:16
@@ -111,7 +111,7 @@ fn a_null_where_something_must_stand() {
     6 | voice_config: {filler_style: ~, forwarding: {forward_to: ~}}
       |                ^^^^^^^^^^^^ write `backchannel`, the default, instead
       |
-      = help: leave the key out where the live value is to stay as it is
+      = help: remove the key to keep the live value
 
     error[AG014]: `voice_config.forwarding.forward_to` can't be taken away
      --> services/a.yaml:6:46
@@ -119,7 +119,7 @@ fn a_null_where_something_must_stand() {
     6 | voice_config: {filler_style: ~, forwarding: {forward_to: ~}}
       |                                              ^^^^^^^^^^ write a value
       |
-      = help: leave the key out where the live value is to stay as it is
+      = help: remove the key to keep the live value
 
     error: 4 problems in 1 file; nothing was sent
     "###
@@ -127,7 +127,7 @@ fn a_null_where_something_must_stand() {
 }
 
 #[test]
-fn a_phone_number() {
+fn invalid_forwarding_number() {
     insta::assert_snapshot!(shown("voice_config: {forwarding: {forward_to: \"4321\"}}\n"), @r###"
     warning[AG037]: `voice_config.forwarding.forward_to` isn't a phone number in E.164 form
      --> services/a.yaml:4:41
@@ -145,11 +145,11 @@ fn a_phone_number() {
 }
 
 #[test]
-fn a_phone_number_of_an_environment() {
+fn invalid_phone_number_of_an_environment() {
     let project = "version: 1\nmanifests: [services/*.yaml]\nenvironments:\n  live: {api: platform, smoke_phone_number: \"555\"}\n";
     let case = Case::new(&[("amigops.yaml", project), ("services/a.yaml", SERVICE)]);
     insta::assert_snapshot!(render_problems(&case.problems(), false), @r###"
-    error[AG037]: `smoke_phone_number` isn't a phone number in E.164 form
+    error[AG037]: `smoke_phone_number` is not a phone number in E.164 format
      --> amigops.yaml:4:45
       |
     4 |   live: {api: platform, smoke_phone_number: "555"}
@@ -174,21 +174,21 @@ fn too_many_entries() {
 }
 
 #[test]
-fn an_id_of_the_other_api() {
+fn id_of_the_other_api() {
     let case = Case::platform("service: A\nagent: {id: 6618791275530b73714e9d18}\ncontext_graph: C\n");
     insta::assert_snapshot!(render_problems(&case.problems(), false), @r###"
     error[AG030]: `6618791275530b73714e9d18` is no id of the Platform API
      --> services/a.yaml:2:13
       |
     2 | agent: {id: 6618791275530b73714e9d18}
-      |             ^^^^^^^^^^^^^^^^^^^^^^^^ a UUID is expected, such as 3fa85f64-5717-4562-b3fc-2c963f66afa6
+      |             ^^^^^^^^^^^^^^^^^^^^^^^^ expected a UUID such as 3fa85f64-5717-4562-b3fc-2c963f66afa6
 
     error: 1 problem in 1 file; nothing was sent
     "###);
 }
 
 #[test]
-fn a_path_that_leads_nowhere() {
+fn unknown_field_path() {
     insta::assert_snapshot!(shown("lifecycle: {ignore: [voice_config.forwarding.forwardto]}\n"), @r###"
     error[AG034]: `voice_config.forwarding.forwardto` is no field that can be ignored
      --> services/a.yaml:4:22
@@ -203,15 +203,15 @@ fn a_path_that_leads_nowhere() {
 }
 
 #[test]
-fn smoke_tests_that_are_not_run() {
+fn skipped_smoke_tests() {
     insta::assert_snapshot!(shown("smoke:\n  - {version_set: dev, say: hi}\n  - expect: hello\n"), @r###"
-    warning[AG036]: the Platform API talks to what is live: this smoke test is not run there
+    warning[AG036]: skipped on the Platform API: a smoke test there always uses `release`
      --> services/a.yaml:5:19
       |
     5 |   - {version_set: dev, say: hi}
-      |                   ^^^ a conversation there can't name a version set
+      |                   ^^^ Platform conversations can't select a version set
 
-    warning[AG036]: the Platform API answers, it doesn't speak first: this smoke test is not run there
+    warning[AG036]: skipped on the Platform API: the agent can't speak first there
      --> services/a.yaml:6:5
       |
     6 |   - expect: hello

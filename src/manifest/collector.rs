@@ -1,4 +1,4 @@
-//! Where problems are collected while files are read, and how spans become places. Imports `model`.
+//! The collector of problems during a load, and the conversion of spans to locations.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -6,27 +6,27 @@ use std::sync::Arc;
 use super::diagnostic::{Code, Diagnostic, Location, Problems, Related, Severity, Sources, Spot};
 use crate::model::Place;
 
-/// More problems than this are counted, not kept: a hostile file must not fill the memory.
+/// The most problems that are kept; more are only counted, so that a hostile file can't exhaust memory.
 const MAX_KEPT: usize = 2_000;
 
-/// A file of this run.
+/// The index of a file of this load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct FileId(u32);
 
-/// A stretch of a file. Small, because every node of every tree has one.
+/// A range of a file. Small, because every node of every tree has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Span {
     pub(super) file: FileId,
     pub(super) start: u32,
     pub(super) end: u32,
-    /// From 1; 0 stands for the file as a whole.
+    /// From 1. 0 means the whole file.
     pub(super) line: u32,
     /// From 1, in characters.
     pub(super) column: u32,
 }
 
 impl Span {
-    /// The file as a whole.
+    /// Returns the span of the whole file.
     pub(super) fn whole(file: FileId) -> Self {
         Self { file, start: 0, end: 0, line: 0, column: 0 }
     }
@@ -37,7 +37,7 @@ struct Source {
     text: Arc<str>,
 }
 
-/// A problem about to be reported.
+/// A problem under construction; [`DiagnosticCollector::push`] reports it.
 pub(super) struct Problem {
     code: Code,
     severity: Severity,
@@ -81,9 +81,9 @@ impl Problem {
     }
 }
 
-/// Collects the files and the problems of one run.
+/// Collects the files and the problems of one load.
 #[derive(Default)]
-pub(super) struct Sink {
+pub(super) struct DiagnosticCollector {
     sources: Vec<Source>,
     diagnostics: Vec<Diagnostic>,
     seen: HashSet<(Code, Span, String)>,
@@ -93,26 +93,26 @@ pub(super) struct Sink {
     errors: usize,
 }
 
-impl Sink {
-    /// Makes a file known by its name within the project.
+impl DiagnosticCollector {
+    /// Registers a file by its name within the project.
     pub(super) fn add_file(&mut self, name: impl Into<String>, text: Arc<str>) -> FileId {
         let id = FileId(u32::try_from(self.sources.len()).unwrap_or(u32::MAX));
         self.sources.push(Source { name: name.into(), text });
         id
     }
 
-    /// How many files were added.
+    /// Returns the number of registered files.
     pub(super) fn files(&self) -> usize {
         self.sources.len()
     }
 
-    /// Whether an error was reported.
+    /// Returns true if an error was reported.
     pub(super) fn has_errors(&self) -> bool {
         self.errors > 0
     }
 
-    /// Reports a problem, unless the same was said of the same place before: overlays and defaults
-    /// show one place to several checks.
+    /// Reports a problem unless the same problem was reported for the same span. Overlays and defaults make
+    /// several checks see one span.
     pub(super) fn push(&mut self, problem: Problem) {
         if self.diagnostics.len() >= MAX_KEPT {
             let error = usize::from(problem.severity == Severity::Error);
@@ -138,17 +138,17 @@ impl Sink {
         self.diagnostics.push(diagnostic);
     }
 
-    /// Keeps a file's text for a report, whether or not there is a problem in it.
+    /// Keeps a file's text for the report even if there is no problem in it.
     pub(super) fn quote(&mut self, file: FileId) {
         self.quoted.insert(self.name(file));
     }
 
-    /// Hides this stretch of a file from every report.
+    /// Masks a span in every report.
     pub(super) fn mask(&mut self, span: Span) {
         self.secrets.push(span);
     }
 
-    /// A span's place, for the desired state.
+    /// Converts a span to a place in the desired state.
     pub(super) fn place(&self, span: Span) -> Place {
         Place { file: self.name(span.file), line: span.line as usize, column: span.column as usize }
     }
@@ -157,10 +157,10 @@ impl Sink {
         self.sources.get(file.0 as usize).map(|source| source.name.clone()).unwrap_or_default()
     }
 
-    /// A span's place, for a report.
+    /// Converts a span to a location in a report.
     pub(super) fn location(&self, span: Span) -> Location {
         let spot = (span.line > 0).then(|| {
-            // Now, not when it is shown: a masked text may have more characters than the file.
+            // Computed here, because a masked text may have more characters than the file.
             let text = self.sources.get(span.file.0 as usize).map_or("", |source| &source.text);
             let marked = text.get(span.start as usize..span.end as usize).unwrap_or_default();
             let (end_line, end_column) = end_of(marked, span.line as usize, span.column as usize);
@@ -176,7 +176,7 @@ impl Sink {
         Location { file: self.name(span.file), spot }
     }
 
-    /// Ends the run: all problems in order, and the texts they point into with secrets masked.
+    /// Returns all problems in order, and the texts they refer to with secrets masked.
     pub(super) fn finish(self) -> Problems {
         let mut diagnostics = self.diagnostics;
         diagnostics.sort_by(Diagnostic::by_place);
@@ -200,7 +200,7 @@ impl Sink {
     }
 }
 
-/// The line and column after a text that begins at a line and column. `\r\n` is one line break, as in YAML.
+/// Returns the line and column after a text that starts at `line` and `column`. As in YAML, `\r\n` is one line break.
 pub(super) fn end_of(text: &str, line: usize, column: usize) -> (usize, usize) {
     let (mut line, mut column) = (line, column);
     let mut characters = text.chars().peekable();
@@ -214,8 +214,7 @@ pub(super) fn end_of(text: &str, line: usize, column: usize) -> (usize, usize) {
     (line, column)
 }
 
-/// The text with each of the stretches replaced by as many asterisks as it has bytes, so that every
-/// other offset stays right.
+/// Replaces each span by as many asterisks as it has bytes, so that all offsets stay valid.
 fn masked<'a>(text: &Arc<str>, secrets: impl Iterator<Item = &'a Span>) -> Arc<str> {
     let mut masked = None;
     for span in secrets {
@@ -236,7 +235,7 @@ mod tests {
     use super::end_of;
 
     #[test]
-    fn ends_are_counted_in_characters_and_lines() {
+    fn end_of_counts_characters_and_line_breaks() {
         let table = [
             ("", (3, 5)),
             ("key", (3, 8)),
