@@ -66,7 +66,7 @@ const TABLE: &[(&str, Interference, &[&str])] = &[
         |lab| {
             desk(lab, |desk| desk.version_sets.get_mut("dev").unwrap().agent_version = Some(3));
         },
-        &["it is a different plan", "Desk", "write_version_set `dev`.content.agent_version", "none → 1"],
+        &["the plan from the current manifests and live state differs", "Desk", "write_version_set `dev`.content.agent_version", "none → 1"],
     ),
     (
         "another service",
@@ -244,7 +244,7 @@ fn a_plan_is_bound_to_its_environment_and_to_the_manifests_of_what_it_touches() 
     let edited = MANIFESTS.replace("The new desk", "A newer desk");
     lab.manifests(&edited);
     let other = lab.run(&["apply", "plan.json"]).expect(3);
-    for words in ["it is a different plan", "update.description", "The new desk → A newer desk"] {
+    for words in ["the plan from the current manifests and live state differs", "update.description", "The new desk → A newer desk"] {
         assert!(other.stderr.contains(words), "{words}: {}", other.stderr);
     }
     lab.manifests(&format!("# a comment\n{MANIFESTS}"));
@@ -327,7 +327,7 @@ fn a_plan_is_saved_over_a_plan_and_over_nothing_else() {
     let before = std::fs::read_to_string(lab.path().join("amigops.yaml")).unwrap();
     for file in ["amigops.yaml", "services/all.yaml"] {
         let refused = lab.run(&["plan", "--out", file]).expect(1);
-        assert!(refused.stderr.contains("is there and is not a plan"), "{}", refused.stderr);
+        assert!(refused.stderr.contains("exists and is not a plan"), "{}", refused.stderr);
     }
     assert_eq!(std::fs::read_to_string(lab.path().join("amigops.yaml")).unwrap(), before);
     lab.run(&["plan", "--out", "plan.json"]).expect(0);

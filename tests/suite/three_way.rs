@@ -283,7 +283,7 @@ fn a_reference_that_names_nothing_is_an_error_that_says_what_to_fetch() {
         let base = format!("--base={reference}");
         let run = lab.run(&["plan", &base]).expect(1);
         assert!(
-            run.stderr.contains("this clone has no commit that") && run.stderr.contains(hint),
+            run.stderr.contains("this clone has no commit named") && run.stderr.contains(hint),
             "{}",
             run.stderr
         );
@@ -303,7 +303,7 @@ fn without_a_repository_there_is_no_base() {
     assert!(run.stderr.contains("run it in a clone of the project's repository"), "{}", run.stderr);
     lab.git(&["init", "-q"]);
     let run = lab.plan("main").expect(1);
-    assert!(run.stderr.contains("nothing is committed here yet"), "{}", run.stderr);
+    assert!(run.stderr.contains("but this repository has none"), "{}", run.stderr);
     let mut command = amigops(&lab.path());
     command.args(["plan", "--base", "main"]).env("PATH", "/nonexistent");
     let run = finish(command).expect(1);
@@ -389,7 +389,7 @@ fn a_base_that_says_nothing_of_the_environment_is_empty() {
     for (base, what) in [
         ("HEAD~2", "the project did not exist"),
         ("HEAD~1", "environment `lab` did not exist"),
-        ("HEAD", "environment `lab` was another place"),
+        ("HEAD", "environment `lab` was a different organization or workspace"),
     ] {
         let run = lab.plan(base).expect(0);
         assert!(run.stderr.contains(what), "{}", run.stderr);
@@ -410,14 +410,14 @@ fn a_broken_base_tells_no_causes_and_stops_an_apply() {
     lab.manifests(&desk("platinum", "care"));
     let run = lab.plan("HEAD").expect(0);
     assert!(
-        run.stderr.contains("warning: the manifests at") && run.stderr.contains("agnet"),
+        run.stderr.contains("warning: can't read the manifests at") && run.stderr.contains("agnet"),
         "{}",
         run.stderr
     );
     assert!(!run.stdout.contains("base"), "{}", run.stdout);
     let writes = lab.writes().len();
     let run = lab.run(&["apply", "--auto-approve", "--base", "HEAD"]).expect(1);
-    assert!(run.stderr.contains("conflicts with live changes can't be told"), "{}", run.stderr);
+    assert!(run.stderr.contains("conflicts with live changes can't be detected"), "{}", run.stderr);
     assert_eq!(lab.writes().len(), writes, "nothing is sent");
     lab.run(&["apply", "--auto-approve", "--base", "HEAD", "--overwrite-drift"]).expect(0);
 }

@@ -70,7 +70,7 @@ impl Repository {
     fn expect_changed(&self, expected: bool, why: &str) {
         let head = &self.head;
         let expected = if expected { format!("{head}+") } else { head.clone() };
-        assert_eq!(base::commit(&no_variables(), &self.project()), Some(expected), "{why}");
+        assert_eq!(base::checked_out_commit(&no_variables(), &self.project()), Some(expected), "{why}");
     }
 }
 
@@ -94,7 +94,7 @@ fn answers_are_read_to_the_letter() {
 fn the_commit_says_whether_files_of_the_project_were_changed_since() {
     let top = tempfile::tempdir().unwrap();
     let project = top.path().join("care");
-    let of = |path: &Path| base::commit(&no_variables(), path);
+    let of = |path: &Path| base::checked_out_commit(&no_variables(), path);
     fs::create_dir_all(project.join(".amigops")).unwrap();
     assert_eq!(of(&project), None, "no repository");
     git(top.path(), &["init", "-q"]);
@@ -177,7 +177,7 @@ fn a_submodule_is_another_repository() {
     fs::write(repository.project().join("shared/care/amigops.yaml"), "changed").unwrap();
     repository.expect_changed(false, "a submodule's file");
     // Its `.git` is a file, and the project in it is that repository's.
-    let within = base::commit(&no_variables(), &repository.project().join("shared/care"));
+    let within = base::checked_out_commit(&no_variables(), &repository.project().join("shared/care"));
     assert_eq!(within, Some(format!("{}+", inner.head)));
 }
 
@@ -247,7 +247,7 @@ fn a_work_tree_of_its_own_has_its_own_commit() {
     repository.commit();
     git(repository.top.path(), &["worktree", "add", "-q", "trees/one", &first]);
     let project = repository.top.path().join("trees/one/care");
-    assert_eq!(base::commit(&no_variables(), &project), Some(first));
+    assert_eq!(base::checked_out_commit(&no_variables(), &project), Some(first));
     repository.expect_changed(false, "the repository's own work tree");
 }
 

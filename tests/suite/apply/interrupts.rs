@@ -141,7 +141,7 @@ on_both_apis! {
             Some(Fault::Delay { millis: 10_000 })
         });
         let run = lab.run(&["apply", "--auto-approve", "--format", "json", "--timeout", "1500ms"]).expect(130);
-        assert!(run.stderr.contains("interrupted: stopped at once; requests in flight may"), "{}", run.stderr);
+        assert!(run.stderr.contains("interrupted: stopped immediately; requests in flight may"), "{}", run.stderr);
         let last = last(&run);
         assert_eq!((&last["interrupted"], &last["timed_out"]), (&json!(true), &json!(true)), "{last}");
     }

@@ -99,8 +99,8 @@ on_both_apis! {
         assert!(text.contains("**Failed.** Exit code 1: nothing was changed.") && text.contains("nobody can be asked"), "{text}");
         lab.run(&["apply", "plan.json"]).expect(0);
         let (run, text) = summed_up(&lab, &["plan.json"], 3);
-        assert!(text.contains("**Refused.**") && text.contains("was applied before"), "{text}");
-        assert!(run.stderr.contains("was applied before"), "{}", run.stderr);
+        assert!(text.contains("**Refused.**") && text.contains("was already applied"), "{text}");
+        assert!(run.stderr.contains("was already applied"), "{}", run.stderr);
     }
 
     fn an_error_before_the_first_request(api: Api) {
@@ -120,7 +120,7 @@ fn a_summary_that_cannot_be_opened_is_told_before_anything_is_sent() {
     let lab = Lab::new(EMPTY);
     lab.manifests(&service("Desk", ""));
     let run = lab.run(&["apply", "--auto-approve", "--summary", "nowhere/summary.md"]).expect(1);
-    assert!(run.stderr.contains("the summary `nowhere/summary.md` can't be written"), "{}", run.stderr);
+    assert!(run.stderr.contains("can't write the summary `nowhere/summary.md`"), "{}", run.stderr);
     assert_eq!(lab.hooks.count(), 0);
     let run = lab.run(&["apply", "--format", "json", "--auto-approve", "--summary", "."]).expect(1);
     let last: serde_json::Value = serde_json::from_str(run.stdout.lines().last().unwrap()).unwrap();
@@ -139,10 +139,10 @@ fn a_summary_that_cannot_be_written_makes_an_error_of_a_good_run_alone() {
         if fails { answer(400, r#"{"detail":"no"}"#) } else { None }
     });
     let run = lab.run(&full).expect(4);
-    assert!(run.stderr.contains("the summary `/dev/full` can't be written"), "{}", run.stderr);
+    assert!(run.stderr.contains("can't write the summary `/dev/full`"), "{}", run.stderr);
     lab.unhook();
     let run = lab.run(&full).expect(1);
-    assert!(run.stderr.contains("the summary `/dev/full` can't be written"), "{}", run.stderr);
+    assert!(run.stderr.contains("can't write the summary `/dev/full`"), "{}", run.stderr);
     assert!(run.stdout.lines().last().unwrap().contains(r#""exit_code":1"#), "{}", run.stdout);
     assert_eq!(lab.services().len(), 2);
 }

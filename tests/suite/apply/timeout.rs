@@ -65,7 +65,7 @@ on_both_apis! {
         let began = Instant::now();
         let run = lab.run(&["apply", "--auto-approve", "--timeout", "4s", "--format", "json"]).expect(4);
         assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
-        assert!(run.stderr.contains(" s: what is not done then is left to the next run"), "{}", run.stderr);
+        assert!(run.stderr.contains(" s: run `amigops apply` again for the steps that are not done by then"), "{}", run.stderr);
         let last = last(&run);
         assert_eq!((&last["timed_out"], &last["failed"], &last["interrupted"]), (&json!(true), &json!(0), &json!(false)));
         let done = last["done"].as_u64().expect("a number");

@@ -1,7 +1,7 @@
-//! `amigops import`: manifests from live services. May import everything.
+//! Writes manifests from live services, for `import` and `init --from-env`.
 //!
-//! Nothing is written before the project has been read and planned with as it would be: what an import
-//! leaves to plan is known, and said, when the files are there.
+//! Before anything is written, the project is loaded and planned as it will be. So the import can say what a plan
+//! will still change.
 
 mod draft;
 
@@ -9,74 +9,42 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use clap::Args;
-
 use self::draft::{Draft, Edit};
-use super::connect::{self, Connection};
+use super::connect::Connection;
 use super::{Context, files};
 use crate::checkout;
 use crate::error::{Failure, Success};
 use crate::import::{self, select};
-use crate::manifest::{self, Loaded, Survey};
+use crate::manifest::{Loaded, Survey};
 use crate::model::{Lookups, Need, ServiceName, Snapshot};
 use crate::plan;
 use crate::remote::{ReadApi, read_snapshot};
 use crate::report::text::visible;
 
-/// Arguments of `import`.
-#[derive(Debug, Args)]
-pub(super) struct Import {
-    /// Where files for services without a manifest are written; a directory of the project
-    #[arg(long, value_name = "DIR")]
-    out: PathBuf,
-    /// Inactive services that nobody owns, too
-    #[arg(long)]
-    all: bool,
-    /// Only this service; may be repeated
-    #[arg(long, value_name = "NAME")]
-    only: Vec<String>,
-}
-
-impl Import {
-    /// Reads, writes the manifests, and says what is left to plan.
-    pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
-        let root = manifest::find_root(&context.global.directory)?;
-        let survey = manifest::survey(&root, context.global.env.as_deref(), &Default::default())?;
-        let connection = connect::connect(context, &survey.loaded)?;
-        let scope = select::Scope {
-            all: self.all,
-            only: self.only.iter().map(ServiceName::new).collect(),
-            leftovers: BTreeSet::new(),
-        };
-        // `-C` is where the command runs, as elsewhere.
-        let out = context.global.directory.join(&self.out);
-        Importer { context, root, survey, connection, scope, project_files: Vec::new() }.run(&out).await
-    }
-}
-
-/// One import, for this command and for `init`.
+/// An import into a project.
 pub(super) struct Importer<'a> {
     pub(super) context: &'a Context<'a>,
     pub(super) root: PathBuf,
     pub(super) survey: Survey,
     pub(super) connection: Connection,
     pub(super) scope: select::Scope,
-    /// Files of a new project that were written before, for the report.
+    /// The files of a new project that are already written, for the report.
     pub(super) project_files: Vec<String>,
 }
 
 impl Importer<'_> {
+    /// Runs the import; new manifests go to the directory `out`.
     pub(super) async fn run(mut self, out: &Path) -> Result<Success, Failure> {
-        let out = directory(&self.root, out)?;
-        // What is written says that these are all: one reading of the list is not enough.
-        let snapshot = read_snapshot(self.connection.read(), lacking, |_| true).await?;
+        let out = resolve_directory(&self.root, out)?;
+        // The list is read twice: the manifests must not miss a service.
+        let snapshot = read_snapshot(self.connection.read(), missing_lookups, |_| true).await?;
         if let Some(name) = select::missing(&self.scope, &snapshot).first() {
             return Err(Failure::other(format!("no live service is named `{name}`")));
         }
         let leftovers = snapshot.services.iter().filter(|service| plan::is_leftover(service));
         self.scope.leftovers = leftovers.map(|service| service.id.clone()).collect();
         let draft = self.draft(&snapshot, &out)?;
-        let (draft, outlook) = draft.settle(&self, snapshot).await?;
+        let (draft, outlook) = draft.drop_unusable(&self, snapshot).await?;
         for edit in &draft.edits {
             files::replace(&self.root, &edit.file, &edit.text)?;
         }
@@ -88,16 +56,17 @@ impl Importer<'_> {
         Ok(Success::Done)
     }
 
-    /// What this project says of the environment.
+    /// The project, loaded for the environment.
     pub(super) fn loaded(&self) -> &Loaded {
         &self.survey.loaded
     }
 
-    /// The live API, to read.
+    /// The live API, read-only.
     pub(super) fn api(&self) -> &impl ReadApi {
         self.connection.read()
     }
 
+    /// Drafts the changes to existing manifests, and the new manifests.
     fn draft(&self, snapshot: &Snapshot, out: &Path) -> Result<Draft, Failure> {
         let loaded = &self.survey.loaded;
         let policy = &loaded.project.policy;
@@ -112,7 +81,7 @@ impl Importer<'_> {
             mixed: environments.values().any(|other| other.target.api() != api),
             defaults: &self.survey.defaults,
         };
-        // Where no identity can be told, because of a reference that leads nowhere, names decide.
+        // If the ids can't be determined, because a reference can't be resolved, services are matched by name.
         let ids =
             plan::ids(&loaded.desired, snapshot, policy, loaded.environment.target.api()).unwrap_or_default();
         let pairs = select::pairs(&loaded.desired, &ids, &about, &self.scope.leftovers);
@@ -122,22 +91,22 @@ impl Importer<'_> {
             let (Some(wanted), Some(live)) = (loaded.desired.services.get(&name), pairs.get(&name)) else {
                 continue;
             };
-            let asked = self.scope.only.is_empty() || self.scope.only.contains(&live.name);
-            if asked && !plan::is_leftover(live) && !live.system {
+            let is_selected = self.scope.only.is_empty() || self.scope.only.contains(&live.name);
+            if is_selected && !plan::is_leftover(live) && !live.system {
                 let (changes, notes) = import::update::changes(&about, &document.members, wanted, live);
                 draft.notes.extend(notes);
                 draft.edit(&self.root, document, &live.name, &changes)?;
             }
         }
-        let known: BTreeSet<_> = pairs.values().map(|live| &live.id).collect();
+        let matched: BTreeSet<_> = pairs.values().map(|live| &live.id).collect();
         let (services, notes) = select::services(&about, &self.scope);
-        let declared = |name: &ServiceName| loaded.desired.services.contains_key(name);
+        let is_declared = |name: &ServiceName| loaded.desired.services.contains_key(name);
         let new: Vec<_> =
-            services.into_iter().filter(|live| !known.contains(&live.id) && !declared(&live.name)).collect();
-        let notes = notes.into_iter().filter(|note| !declared(&note.service));
+            services.into_iter().filter(|live| !matched.contains(&live.id) && !is_declared(&live.name)).collect();
+        let notes = notes.into_iter().filter(|note| !is_declared(&note.service));
         draft.notes.extend(notes);
-        let taken = names_in(out)?;
-        let (files, notes) = import::files(&about, &new, &taken, schema(&self.root, out).as_deref());
+        let taken = file_names(out)?;
+        let (files, notes) = import::files(&about, &new, &taken, schema_path(&self.root, out).as_deref());
         draft.files = files;
         draft.notes.extend(notes);
         Ok(draft)
@@ -158,11 +127,11 @@ impl Importer<'_> {
             let names: Vec<&str> = services.iter().map(ServiceName::as_str).collect();
             line("~", file, &names.join(", "));
         }
-        let (new, changed) = (self.project_files.len() + draft.files.len(), draft.edits.len());
+        let (created, updated) = (self.project_files.len() + draft.files.len(), draft.edits.len());
         let counted = |count: usize| if count == 1 { "1 file".to_owned() } else { format!("{count} files") };
-        text += &format!("Import: {} written, {} changed in place\n", counted(new), counted(changed));
-        for remark in &outlook.result {
-            text += &format!("{remark}\n");
+        text += &format!("Import: {} created, {} updated\n", counted(created), counted(updated));
+        for line in &outlook.result {
+            text += &format!("{line}\n");
         }
         self.context.ui.result(&text);
         for note in &draft.notes {
@@ -175,8 +144,8 @@ impl Importer<'_> {
     }
 }
 
-/// Names are to be written, so that both lists are read.
-fn lacking(snapshot: &Snapshot) -> Lookups {
+/// Both lists must be read completely, because manifests refer to agents and context graphs by name.
+fn missing_lookups(snapshot: &Snapshot) -> Lookups {
     Lookups {
         agents: if snapshot.agents.complete { Need::Nothing } else { Need::All },
         context_graphs: if snapshot.context_graphs.complete { Need::Nothing } else { Need::All },
@@ -186,14 +155,14 @@ fn lacking(snapshot: &Snapshot) -> Lookups {
     }
 }
 
-/// The real path of the directory for new files, which is within the project, whether it exists yet or not.
-fn directory(root: &Path, out: &Path) -> Result<PathBuf, Failure> {
-    let refused = |why: &dyn std::fmt::Display| {
-        Failure::other(format!("`{}` can't hold manifests of this project: {why}", out.display()))
-            .hint(format!("`--out` names a directory below {}, such as `services`", root.display()))
+/// Returns the real path of the directory for new manifests. It is inside the project, and need not exist yet.
+fn resolve_directory(root: &Path, out: &Path) -> Result<PathBuf, Failure> {
+    let failure = |why: &dyn std::fmt::Display| {
+        Failure::other(format!("`{}` can't be the directory for new manifests: {why}", out.display()))
+            .hint(format!("choose a directory inside {} with `--out`, such as `services`", root.display()))
     };
-    let absolute = std::path::absolute(out).map_err(|error| refused(&error))?;
-    // The way to the project is the user's own and may have links; the way below it is the checkout's.
+    let absolute = std::path::absolute(out).map_err(|error| failure(&error))?;
+    // Links are followed up to the project, which the user names. Inside it, a pull request may have added them.
     let is_root = |path: &&Path| fs::canonicalize(path).is_ok_and(|real| real == root);
     let below = match fs::canonicalize(&absolute) {
         Ok(real) => real.strip_prefix(root).map(Path::to_owned).ok(),
@@ -205,12 +174,12 @@ fn directory(root: &Path, out: &Path) -> Result<PathBuf, Failure> {
     let goes_up = |path: &PathBuf| path.components().any(|part| part == Component::ParentDir);
     let below = below
         .filter(|path| !goes_up(path))
-        .ok_or_else(|| refused(&format!("it is not within the project {}", root.display())))?;
-    checkout::check_directory(root, &below).map_err(|error| refused(&error))
+        .ok_or_else(|| failure(&format!("it is not inside the project {}", root.display())))?;
+    checkout::check_directory(root, &below).map_err(|error| failure(&error))
 }
 
-fn names_in(directory: &Path) -> Result<BTreeSet<String>, Failure> {
-    let unreadable = |error| Failure::other(format!("`{}` can't be read: {error}", directory.display()));
+fn file_names(directory: &Path) -> Result<BTreeSet<String>, Failure> {
+    let unreadable = |error| Failure::other(format!("can't read `{}`: {error}", directory.display()));
     match fs::read_dir(directory) {
         Ok(entries) => entries
             .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
@@ -221,15 +190,15 @@ fn names_in(directory: &Path) -> Result<BTreeSet<String>, Failure> {
     }
 }
 
-/// A path within the project, as files name it.
+/// Returns a path relative to the project, with `/` between its parts.
 fn relative(root: &Path, path: &Path) -> String {
     let parts = path.strip_prefix(root).unwrap_or(path).components();
     parts.map(|part| part.as_os_str().to_string_lossy().into_owned()).collect::<Vec<_>>().join("/")
 }
 
-/// The way from a file of this directory to the project's own copy of the schema, where it has one: there is
-/// no address at which the schema could be found by everyone.
-fn schema(root: &Path, out: &Path) -> Option<String> {
+/// Returns the relative path from a file in the directory to the project's copy of the schema, if it has one. There
+/// is no public URL of the schema.
+fn schema_path(root: &Path, out: &Path) -> Option<String> {
     const SCHEMA: &str = "schema/service.schema.json";
     root.join(SCHEMA).is_file().then(|| {
         let up = out.strip_prefix(root).map_or(0, |below| below.components().count());

@@ -1,15 +1,15 @@
-//! `amigops completions`: what a shell needs to complete commands and flags. May import everything.
+//! `amigops completions`: a script with which a shell completes commands and flags.
 
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
-use super::{Cli, Context};
+use crate::cli::{Cli, Context};
 use crate::error::{Failure, Success};
 
 /// Arguments of `completions`.
 #[derive(Debug, Args)]
-pub(super) struct Completions {
-    /// The shell that is to complete
+pub(in crate::cli) struct Completions {
+    /// Shell to write the script for
     #[arg(value_name = "SHELL")]
     shell: Shell,
 }

@@ -1,12 +1,12 @@
-//! `amigops promote`: copies a version set's pins within the manifests. May import everything.
+//! `amigops promote`: copies a version set's pins to another version set, in the manifests.
 
 use std::collections::BTreeMap;
 
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::rewrite::{self, Rewrite, layer_of, selected, unknown_set};
-use super::{Context, prepare};
+use crate::cli::manifest_edits::{self, ManifestEdits, layer_of, select_services, unknown_set};
+use crate::cli::{Context, prepare};
 use crate::error::{Failure, Success};
 use crate::manifest::{Layer, Loaded, Places};
 use crate::model::{DesiredPreference, DesiredService, DesiredVersionSet, Pin, ServiceName, VersionSetName};
@@ -17,40 +17,40 @@ const PREFERENCES: &str = "llm_model_preferences";
 
 /// Arguments of `promote`.
 #[derive(Debug, Args)]
-#[command(long_about = "Copy a version set's pins in the manifests, comments and layout kept\n\n\
-    Pins are the two versions: agent_version and context_graph_version. What the environment (-e) has in \
-    --from is written where --to is said for that environment: in its overlay if that says it, else in the \
-    service's document. Nothing is sent: plan and apply do that.")]
-pub(super) struct Promote {
-    /// The version set to copy from
+#[command(long_about = "Copy the pinned versions of one version set to another, in the manifests\n\n\
+    The pinned versions are agent_version and context_graph_version. Their values for the environment (-e) \
+    in --from are written to --to: in the environment's overlay if the overlay sets them, else in the \
+    service's document. Comments and layout are kept. Nothing is sent: run plan and apply next.")]
+pub(in crate::cli) struct Promote {
+    /// Version set to copy from
     #[arg(long, value_name = "SET")]
     from: String,
-    /// The version set to copy to; made where it doesn't exist
+    /// Version set to copy to; added where it does not exist
     #[arg(long, value_name = "SET")]
     to: String,
-    /// The services [default: all that have the set]
+    /// Services to change [default: all that have the set]
     #[arg(value_name = "NAME")]
     names: Vec<String>,
-    /// All services that have the set
+    /// Change all services that have the set
     #[arg(long, conflicts_with = "names")]
     all: bool,
-    /// Copy llm_model_preferences, too
+    /// Also copy llm_model_preferences
     #[arg(long)]
     preferences: bool,
-    /// Show what would be changed, and write nothing
+    /// Show the changes without writing them
     #[arg(long)]
     dry_run: bool,
 }
 
-/// What is to be written, and what to say of it.
+/// The edits to make, and the report on them.
 #[derive(Default)]
-struct Draft {
-    rewrite: Rewrite,
+struct Promotion {
+    edits: ManifestEdits,
     changes: Vec<PinChange>,
     notes: Vec<String>,
 }
 
-/// One service, and its two sets.
+/// A service and its two version sets.
 struct Pair<'a> {
     service: &'a ServiceName,
     from: &'a DesiredVersionSet,
@@ -58,12 +58,12 @@ struct Pair<'a> {
 }
 
 impl Promote {
-    /// Copies, offline.
+    /// Copies the pins. Works offline.
     pub(super) fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
         let (loaded, places) = prepare::load_places(context)?;
         self.check_names(&loaded)?;
-        let mut draft = Draft::default();
-        for (name, service) in selected(&loaded.desired.services, &self.names)? {
+        let mut promotion = Promotion::default();
+        for (name, service) in select_services(&loaded.desired.services, &self.names)? {
             let sets = service.version_sets.as_ref();
             let Some(from) = sets.and_then(|sets| sets.get(self.from.as_str())) else {
                 if self.names.is_empty() {
@@ -73,9 +73,9 @@ impl Promote {
             };
             let to = sets.and_then(|sets| sets.get(self.to.as_str()));
             let pair = Pair { service: name, from, to };
-            self.pins(&loaded, &places, &pair, &mut draft)?;
+            self.copy_pins(&loaded, &places, &pair, &mut promotion)?;
             if self.preferences {
-                self.copy_preferences(&loaded, &places, &pair, &mut draft)?;
+                self.copy_preferences(&loaded, &places, &pair, &mut promotion)?;
             }
         }
         let has = |service: &DesiredService| {
@@ -84,29 +84,29 @@ impl Promote {
         if !loaded.desired.services.values().any(has) {
             return Err(self.unknown("no service has a", loaded.desired.services.values()));
         }
-        for note in &draft.notes {
+        for note in &promotion.notes {
             context.ui.note(note);
         }
-        if draft.changes.is_empty() {
+        if promotion.changes.is_empty() {
             let (from, to) = (visible(&self.from), visible(&self.to));
-            context.ui.result(&format!("Nothing to do: `{to}` has the pins of `{from}` already.\n"));
+            context.ui.result(&format!("Nothing to do: `{to}` already has the pins of `{from}`.\n"));
             return Ok(Success::Done);
         }
-        let files = draft.rewrite.edited(&loaded.project.root)?;
+        let files = promotion.edits.apply_in_memory(&loaded.project.root)?;
         if !self.dry_run {
-            rewrite::write(&files)?;
+            manifest_edits::write(&files)?;
         }
-        draft.changes.sort();
-        context.ui.result(&pins::changes(&draft.changes, self.dry_run));
+        promotion.changes.sort();
+        context.ui.result(&pins::changes(&promotion.changes, self.dry_run));
         Ok(Success::Done)
     }
 
-    fn unknown<'a>(&self, wher: &str, services: impl Iterator<Item = &'a DesiredService> + Clone) -> Failure {
+    fn unknown<'a>(&self, subject: &str, services: impl Iterator<Item = &'a DesiredService> + Clone) -> Failure {
         let known = services.filter_map(|service| service.version_sets.as_ref()).flat_map(BTreeMap::keys);
-        unknown_set(&self.from, wher, known)
+        unknown_set(&self.from, subject, known)
     }
 
-    /// Refuses what no manifest may say, before anything is read of it.
+    /// Checks the names of the version sets before their content is read.
     fn check_names(&self, loaded: &Loaded) -> Result<(), Failure> {
         let to = VersionSetName::new(&self.to);
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
@@ -116,21 +116,21 @@ impl Promote {
         } else if !valid {
             format!("`{to}` can't be a version set's name: 1 to 40 letters (a–z, A–Z), digits, `-` and `_`")
         } else if to.is_edge() {
-            "`edge` belongs to the server: it can't be written".to_owned()
+            "`edge` belongs to the server and can't be changed".to_owned()
         } else if loaded.project.policy.unmanaged_version_sets.matches(&to) {
-            format!("amigops.yaml says that `{to}` is unmanaged")
+            format!("amigops.yaml lists `{to}` as unmanaged")
         } else {
             return Ok(());
         };
         Err(Failure::other(reason))
     }
 
-    fn pins(
+    fn copy_pins(
         &self,
         loaded: &Loaded,
         places: &Places,
         pair: &Pair<'_>,
-        draft: &mut Draft,
+        promotion: &mut Promotion,
     ) -> Result<(), Failure> {
         let required = loaded.project.policy.guardrails.require_pins.contains(self.to.as_str());
         let (service, from, to) = (pair.service, pair.from, pair.to);
@@ -150,25 +150,25 @@ impl Promote {
                 Some(Pin::Latest) if required => return refuse("is `latest`, which is not a pin"),
                 Some(Pin::Latest) => json!("latest"),
                 Some(Pin::Number(number)) => json!(number),
-                None if required && before.is_none() => return refuse("is not said"),
+                None if required && before.is_none() => return refuse("is not set"),
                 None => {
                     let (name, from) = (visible(service.as_str()), visible(&self.from));
-                    draft.notes.push(format!("`{name}`: `{from}` does not say {field}, so it is not copied"));
+                    promotion.notes.push(format!("`{name}`: `{from}` has no {field}, so it is not copied"));
                     continue;
                 }
             };
             let after = pin.map(|pin| pin.to_string()).unwrap_or_default();
             let layer = self.layer(places, service, field);
             let before = before.map(|pin| pin.to_string());
-            self.note(places, draft, (service, field, layer), value, (before, after));
+            self.add_change(places, promotion, (service, field, layer), value, (before, after));
         }
         Ok(())
     }
 
-    /// Where a field of `--to` is to be written.
+    /// Returns the layer in which to write a field of `--to`.
     fn layer(&self, places: &Places, service: &ServiceName, field: &str) -> Layer {
         layer_of(places, service, &self.to, field).unwrap_or_else(|| {
-            // A new set stands next to the one whose values it has.
+            // A new set goes into the same layer as the set that it copies.
             let fields = ["agent_version", "context_graph_version"];
             let overlay = fields.iter().any(|field| {
                 places.layers(service, &[self.from.as_str(), field]).first() == Some(&Layer::Overlay)
@@ -177,16 +177,16 @@ impl Promote {
         })
     }
 
-    fn note(
+    fn add_change(
         &self,
         places: &Places,
-        draft: &mut Draft,
+        promotion: &mut Promotion,
         (service, field, layer): (&ServiceName, &str, Layer),
         value: Value,
         (before, after): (Option<String>, String),
     ) {
         let Some(at) = places.at(service, &[self.to.as_str(), field], layer) else { return };
-        draft.changes.push(PinChange {
+        promotion.changes.push(PinChange {
             file: at.file.clone(),
             service: service.to_string(),
             set: self.to.clone(),
@@ -195,7 +195,7 @@ impl Promote {
             after,
             overlay: (layer == Layer::Overlay).then(|| at.path.get(1).cloned()).flatten(),
         });
-        draft.rewrite.set(at, value);
+        promotion.edits.set(at, value);
     }
 
     fn copy_preferences(
@@ -203,7 +203,7 @@ impl Promote {
         loaded: &Loaded,
         places: &Places,
         pair: &Pair<'_>,
-        draft: &mut Draft,
+        promotion: &mut Promotion,
     ) -> Result<(), Failure> {
         let (service, from) = (pair.service, pair.from);
         let old = pair.to.and_then(|set| set.llm_model_preferences.as_ref());
@@ -211,13 +211,13 @@ impl Promote {
             return Ok(());
         };
         let layer = self.layer(places, service, PREFERENCES);
-        let said = places.layers(service, &[self.to.as_str(), PREFERENCES]);
-        let taken_away = said.is_empty() && places.overlaid(service, &[self.to.as_str(), PREFERENCES]);
-        // Layers are merged, so a value in one of them doesn't replace what another one says.
-        if taken_away || said.iter().any(|one| *one != layer) {
+        let layers = places.layers(service, &[self.to.as_str(), PREFERENCES]);
+        let is_removed = layers.is_empty() && places.overlaid(service, &[self.to.as_str(), PREFERENCES]);
+        // Layers are merged, so a value in one layer does not replace the values in another.
+        if is_removed || layers.iter().any(|one| *one != layer) {
             let environment = &loaded.environment.name;
             let message = format!(
-                "`{service}`: {PREFERENCES} of `{}` come from several places in `{environment}`",
+                "`{service}`: {PREFERENCES} of `{}` come from several places for `{environment}`",
                 self.to
             );
             let at = pair.to.map_or_else(String::new, |set| format!(" (see {})", set.place));
@@ -226,7 +226,7 @@ impl Promote {
         let value = Value::Object(wanted.iter().map(|(name, one)| (name.clone(), preference(one))).collect());
         let count = |number: usize| format!("{number} interaction{}", if number == 1 { "" } else { "s" });
         let texts = (old.map(|old| count(old.len())), count(wanted.len()));
-        self.note(places, draft, (service, PREFERENCES, layer), value, texts);
+        self.add_change(places, promotion, (service, PREFERENCES, layer), value, texts);
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! Changes of manifests on disk: where a pin belongs, and all files or none. May import everything.
+//! Edits manifests on disk, for `promote` and `outdated --write`: writes all files or none.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,8 +14,8 @@ use crate::error::Failure;
 use crate::manifest::{KeyPath, Layer, Places};
 use crate::model::{ServiceName, VersionSetName};
 
-/// The layer in which a field of a version set is to be written so that the environment has it; none where
-/// nothing says the set.
+/// Returns the layer in which to write a field of a version set so that it takes effect in the environment. Returns
+/// `None` if no layer has the set.
 pub(super) fn layer_of(places: &Places, service: &ServiceName, set: &str, field: &str) -> Option<Layer> {
     if places.overlaid(service, &[set, field]) {
         return Some(Layer::Overlay);
@@ -24,32 +24,32 @@ pub(super) fn layer_of(places: &Places, service: &ServiceName, set: &str, field:
     let of_set = places.layers(service, &[set]);
     match of_field.first() {
         Some(_) => Some(Layer::Document),
-        // The field is new: it goes where the set is, and rather to what all environments share.
+        // The field is new. Write it beside the set, preferably in the part that all environments share.
         None if of_set.contains(&Layer::Document) => Some(Layer::Document),
         None => of_set.first().map(|layer| (*layer).max(Layer::Document)),
     }
 }
 
-/// Changes to be made, file by file.
+/// Changes to manifests, by file.
 #[derive(Default)]
-pub(super) struct Rewrite {
+pub(super) struct ManifestEdits {
     files: BTreeMap<String, BTreeMap<usize, Vec<Change>>>,
 }
 
-impl Rewrite {
-    /// Asks for a value at a place.
+impl ManifestEdits {
+    /// Adds a change that sets a value.
     pub(super) fn set(&mut self, at: KeyPath, value: Value) {
         let KeyPath { file, document, path } = at;
         let changes = self.files.entry(file).or_default().entry(document).or_default();
         changes.push(Change::Set { path, value });
     }
 
-    /// Makes every change in memory.
+    /// Makes every change in memory, and returns the new texts.
     ///
     /// # Errors
     ///
-    /// Every file that can't be edited without touching anything else.
-    pub(super) fn edited(&self, root: &Path) -> Result<Vec<NewText>, Failure> {
+    /// Names every file in which a change can't be made without changing anything else.
+    pub(super) fn apply_in_memory(&self, root: &Path) -> Result<Vec<NewText>, Failure> {
         let mut texts = Vec::new();
         let mut refusals = Vec::new();
         for (name, changes) in &self.files {
@@ -72,45 +72,45 @@ impl Rewrite {
     }
 }
 
-/// A file's new content.
+/// The new text of a file.
 pub(super) struct NewText {
     name: String,
     path: PathBuf,
     text: String,
 }
 
-/// Writes all files: first beside the old ones, and only when all are complete, in their places.
+/// Writes all files: first as temporary files in the same directories, then renamed into place.
 ///
 /// # Errors
 ///
-/// The first file that can't be written. Up to the renames, no file is touched.
+/// Names the first file that can't be written. No manifest is touched before the renames.
 pub(super) fn write(files: &[NewText]) -> Result<(), Failure> {
-    let mut beside = Vec::new();
+    let mut temporary_paths = Vec::new();
     let written = files.iter().try_for_each(|file| {
-        let path = name_beside(&file.path);
-        beside.push(path.clone());
-        write_beside(file, &path).map_err(|error| (file, error))
+        let path = temporary_path(&file.path);
+        temporary_paths.push(path.clone());
+        write_temporary(file, &path).map_err(|error| (file, error))
     });
     let result = written.and_then(|()| {
-        let mut pairs = files.iter().zip(&beside);
+        let mut pairs = files.iter().zip(&temporary_paths);
         pairs.try_for_each(|(file, new)| fs::rename(new, &file.path).map_err(|error| (file, error)))
     });
     result.map_err(|(file, error)| {
-        for path in &beside {
-            // Those that are in their places already are not here any more.
+        for path in &temporary_paths {
+            // Fails for files that were already renamed.
             let _ = fs::remove_file(path);
         }
         Failure::other(format!("can't write `{}`: {error}", file.name))
     })
 }
 
-fn name_beside(path: &Path) -> PathBuf {
+fn temporary_path(path: &Path) -> PathBuf {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    // A leading dot, and no `.yaml` at the end: no pattern of manifests means it.
+    // A leading dot and no `.yaml` at the end, so that no pattern for manifests matches it.
     path.with_file_name(format!(".{name}.{}.new", std::process::id()))
 }
 
-fn write_beside(file: &NewText, path: &Path) -> io::Result<()> {
+fn write_temporary(file: &NewText, path: &Path) -> io::Result<()> {
     let permissions = fs::metadata(&file.path)?.permissions();
     if permissions.readonly() {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is read-only"));
@@ -121,12 +121,12 @@ fn write_beside(file: &NewText, path: &Path) -> io::Result<()> {
     new.sync_all()
 }
 
-/// The services that the arguments name, or all.
+/// Returns the services that the arguments name, or all services if there are no names.
 ///
 /// # Errors
 ///
-/// A name that no service has.
-pub(super) fn selected<'a, T>(
+/// Errors if no service has one of the names.
+pub(super) fn select_services<'a, T>(
     services: &'a BTreeMap<ServiceName, T>,
     names: &[String],
 ) -> Result<Vec<(&'a ServiceName, &'a T)>, Failure> {
@@ -136,7 +136,7 @@ pub(super) fn selected<'a, T>(
     let mut found = BTreeMap::new();
     for name in names {
         let Some((name, service)) = services.get_key_value(name.trim()) else {
-            let failure = Failure::other(format!("no manifest declares a service `{name}`"));
+            let failure = Failure::other(format!("no manifest declares a service named `{name}`"));
             return Err(suggest(failure, name, services.keys().map(ServiceName::as_str)));
         };
         found.insert(name, service);
@@ -144,27 +144,27 @@ pub(super) fn selected<'a, T>(
     Ok(found.into_iter().collect())
 }
 
-/// A version set that nothing says.
+/// Returns the failure for a version set that does not exist. `subject` begins the message, such as "no service has a".
 pub(super) fn unknown_set<'a>(
     set: &str,
-    wher: &str,
+    subject: &str,
     known: impl Iterator<Item = &'a VersionSetName> + Clone,
 ) -> Failure {
-    let failure = Failure::other(format!("{wher} no version set `{set}`"));
+    let failure = Failure::other(format!("{subject} version set `{set}`"));
     suggest(failure, set, known.map(VersionSetName::as_str))
 }
 
-/// Adds "did you mean …?", or what there is.
+/// Adds the hint "did you mean …?", or else a list of known names.
 pub(super) fn suggest<'a>(
     failure: Failure,
     name: &str,
     known: impl Iterator<Item = &'a str> + Clone,
 ) -> Failure {
-    let likeness =
+    let similarity =
         |other: &str| strsim::normalized_damerau_levenshtein(&name.to_lowercase(), &other.to_lowercase());
-    let near = known.clone().map(|other| (likeness(other), other)).filter(|(likeness, _)| *likeness > 0.5);
-    if let Some((_, near)) = near.max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(a.1))) {
-        return failure.hint(format!("did you mean `{near}`?"));
+    let similar = known.clone().map(|other| (similarity(other), other)).filter(|(similarity, _)| *similarity > 0.5);
+    if let Some((_, best)) = similar.max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(a.1))) {
+        return failure.hint(format!("did you mean `{best}`?"));
     }
     let mut all: Vec<String> = known.map(|other| format!("`{other}`")).collect();
     all.sort();
@@ -173,6 +173,6 @@ pub(super) fn suggest<'a>(
     if all.is_empty() {
         failure
     } else {
-        failure.hint(format!("there are, among others: {}", all.join(", ")))
+        failure.hint(format!("known names include {}", all.join(", ")))
     }
 }

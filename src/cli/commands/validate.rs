@@ -1,21 +1,21 @@
-//! `amigops validate`: checks manifests offline. May import everything.
+//! `amigops validate`: checks manifests offline.
 
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::{Context, allowlist};
+use crate::cli::{Context, allowlist};
 use crate::error::{Failure, Success};
 use crate::manifest::{self, Problems, Validation};
 use crate::report::{diagnostics, github, problems_json, sarif, text};
 
 /// Arguments of `validate`.
 #[derive(Debug, Args)]
-pub(super) struct Validate {
-    /// Tell the problems of these files and directories only; all files are read all the same
+pub(in crate::cli) struct Validate {
+    /// Report only problems in these files and directories; all files are still read
     #[arg(value_name = "PATHS")]
     paths: Vec<PathBuf>,
-    /// How problems are told: for people, or on stdout for programs, GitHub's annotations, code scanning
+    /// Output format: text on stderr, or JSON, GitHub annotations or SARIF on stdout
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     format: Format,
 }
@@ -29,13 +29,13 @@ enum Format {
 }
 
 impl Validate {
-    /// Loads the project and says what is wrong with it. Sends nothing.
+    /// Loads the project and reports its problems. Sends nothing.
     pub(super) fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
         let allowlist = allowlist::read(context)?;
         let (validation, directory) = match manifest::find_root(&context.global.directory) {
             Ok(root) => {
                 let environment = context.global.env.as_deref();
-                (manifest::validate(&root, environment, &self.paths, &allowlist), in_repository(&root))
+                (manifest::validate(&root, environment, &self.paths, &allowlist), path_in_repository(&root))
             }
             Err(problems) => (problems.into(), String::new()),
         };
@@ -52,12 +52,12 @@ impl Validate {
                 Err(Failure::Manifests(Box::new(validation.problems)))
             }
             Format::Human => {
-                warn(context, &validation.problems);
+                print_warnings(context, &validation.problems);
                 ui.result(&format!("{}\n", verdict(&validation)));
                 Ok(Success::Done)
             }
             Format::Github => {
-                warn(context, &validation.problems);
+                print_warnings(context, &validation.problems);
                 ui.note(&verdict(&validation));
                 Ok(Success::Done)
             }
@@ -69,7 +69,7 @@ impl Validate {
     }
 }
 
-fn warn(context: &Context<'_>, problems: &Problems) {
+fn print_warnings(context: &Context<'_>, problems: &Problems) {
     if !problems.diagnostics.is_empty() {
         let colors = context.ui.colors_errors();
         let shown = diagnostics::render(&problems.diagnostics, &problems.sources, colors);
@@ -83,11 +83,11 @@ fn verdict(validation: &Validation) -> String {
     format!("valid{word}: {services} in {}", text::count(validation.files, "file"))
 }
 
-/// The way from the top of the Git repository to the project; empty where there is none. Annotations and
-/// code scanning name files from there, wherever the command was run.
-fn in_repository(root: &Path) -> String {
+/// Returns the project's path in its Git repository; empty if there is no repository. Annotations and code scanning
+/// need paths from the top of the repository.
+fn path_in_repository(root: &Path) -> String {
     let top = root.ancestors().find(|directory| directory.join(".git").exists());
-    let way = top.and_then(|top| root.strip_prefix(top).ok()).unwrap_or(Path::new(""));
-    let parts: Vec<_> = way.components().map(|part| part.as_os_str().to_string_lossy()).collect();
+    let path = top.and_then(|top| root.strip_prefix(top).ok()).unwrap_or(Path::new(""));
+    let parts: Vec<_> = path.components().map(|part| part.as_os_str().to_string_lossy()).collect();
     parts.join("/")
 }

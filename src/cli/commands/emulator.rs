@@ -1,4 +1,4 @@
-//! `amigops emulator`: the APIs on a port, for rehearsals and other tools. May import everything.
+//! `amigops emulator`: serves both APIs on a local port, for rehearsals and other tools.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::interrupts::{Signals, over};
-use super::{Context, connect};
+use crate::cli::interrupts::{Signals, wait_until};
+use crate::cli::{Context, connect};
 use crate::emulator::{Fault, Faults, Limits, Observer, Options, RequestInfo, Rule, WindowEnd};
 use crate::error::{Failure, Success};
 use crate::report::text;
@@ -16,29 +16,29 @@ use crate::ui::Ui;
 
 /// Arguments of `emulator`.
 #[derive(Debug, Args)]
-pub(super) struct Emulator {
-    /// The port on 127.0.0.1; 0 takes a free one
+pub(in crate::cli) struct Emulator {
+    /// Port on 127.0.0.1; 0 chooses a free one
     #[arg(long, value_name = "PORT", default_value_t = 8787)]
     port: u16,
-    /// The file that keeps the state; without it, the state is gone with the process
+    /// File for the state; without it, the state is lost when the process ends
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
-    /// What exists at first
+    /// File with the initial agents, context graphs and services
     #[arg(long, value_name = "FILE")]
     seed: Option<PathBuf>,
-    /// What goes wrong with which requests; each fault that strikes is told
+    /// File with faults to inject into requests; each injected fault is logged
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
-    /// Whether requests are limited as documented
+    /// Rate limits to enforce
     #[arg(long, value_name = "LIMITS", default_value = "documented")]
     limits: LimitsArg,
-    /// How long the limits' minute is, in seconds
+    /// Length of a rate-limit window, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
     limit_window: f64,
-    /// How answers tell the end of the limits' minute
+    /// How responses report the end of a rate-limit window
     #[arg(long, value_name = "HOW", default_value = "exact")]
     limit_end: LimitEnd,
-    /// How long a token lives, in seconds
+    /// Lifetime of a token, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
     token_lifetime: u64,
 }
@@ -51,31 +51,31 @@ enum LimitsArg {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum LimitEnd {
-    /// It begins and ends with a whole second
+    /// Windows start and end on whole seconds
     Exact,
-    /// It begins with its first request; the second after its end is told
+    /// Windows start at their first request; the reported end is rounded up
     RoundedUp,
-    /// It begins with its first request; the second before its end is told
+    /// Windows start at their first request; the reported end is rounded down
     RoundedDown,
-    /// It begins with its first request; no header tells of limits
+    /// Windows start at their first request; responses have no rate-limit headers
     Untold,
 }
 
 impl LimitEnd {
-    /// The published numbers in windows of this length.
+    /// Returns the documented limits, with windows of this length.
     fn limits(self, window: Duration) -> Limits {
-        let told = match self {
+        let window_end = match self {
             Self::Exact => return Limits::Documented { window },
             Self::RoundedUp => WindowEnd::RoundedUp,
             Self::RoundedDown => WindowEnd::RoundedDown,
             Self::Untold => WindowEnd::Untold,
         };
-        Limits::FromFirstRequest { window, requests: None, told }
+        Limits::FromFirstRequest { window, requests: None, told: window_end }
     }
 }
 
 impl Emulator {
-    /// Serves until interrupted. The address goes to stdout once requests are taken.
+    /// Serves until a signal or the timeout. Prints the address to stdout once it accepts requests.
     pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
         let window = Duration::try_from_secs_f64(self.limit_window)
             .ok()
@@ -93,42 +93,42 @@ impl Emulator {
         options.token_lifetime = Duration::from_secs(self.token_lifetime);
         if let Some(file) = &self.faults {
             options.faults = read_faults(context, file)?;
-            options.observer = Some(Arc::new(Teller(context.ui.clone())));
+            options.observer = Some(Arc::new(FaultLogger(context.ui.clone())));
         }
         let mut signals = Signals::catch()?;
         let server = connect::start(options)?;
         context.ui.result(&format!("{}\n", server.url()));
         context
             .ui
-            .note("both APIs are emulated at this address, the Classic and the Platform one; Ctrl-C ends it");
+            .note("serving both the Classic and the Platform API at this address; press Ctrl-C to stop");
         tokio::select! {
             () = signals.next() => {}
-            () = over(context.deadline) => {}
+            () = wait_until(context.deadline) => {}
         }
         server.stop();
         Ok(Success::Done)
     }
 }
 
-/// Tells each fault that strikes.
-struct Teller(Ui);
+/// Logs each injected fault.
+struct FaultLogger(Ui);
 
-impl Observer for Teller {
+impl Observer for FaultLogger {
     fn broken(&self, request: &RequestInfo, fault: &Fault) {
         let RequestInfo { number, method, path, .. } = request;
         self.0.note(&text::visible(&format!("request {number}, {method} {path}: {fault}")));
     }
 }
 
-/// Reads a file of faults; of several things that are wrong with it, each is told.
+/// Reads a file of faults. Reports every problem with it.
 fn read_faults(context: &Context<'_>, file: &Path) -> Result<Vec<Rule>, Failure> {
     let text = std::fs::read_to_string(file)
-        .map_err(|error| Failure::other(format!("the faults can't be read: {}: {error}", file.display())))?;
+        .map_err(|error| Failure::other(format!("can't read the faults `{}`: {error}", file.display())))?;
     Faults::from_yaml(&text).map(|faults| faults.0).map_err(|problems| {
-        let told = problems.iter().map(|problem| Failure::other(format!("{}:{problem}", file.display())));
-        let mut told: Vec<_> = told.collect();
-        let last = told.pop().unwrap_or_else(|| Failure::other(format!("{} is wrong", file.display())));
-        told.iter().for_each(|failure| context.ui.failure(failure));
-        last.hint("`amigops schema faults` prints what such a file may say; docs/emulator.md explains it")
+        let failures = problems.iter().map(|problem| Failure::other(format!("{}:{problem}", file.display())));
+        let mut failures: Vec<_> = failures.collect();
+        let last = failures.pop().unwrap_or_else(|| Failure::other(format!("{} is not a file of faults", file.display())));
+        failures.iter().for_each(|failure| context.ui.failure(failure));
+        last.hint("`amigops schema faults` prints the schema of this file; docs/emulator.md explains it")
     })
 }

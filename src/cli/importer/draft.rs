@@ -1,4 +1,4 @@
-//! What an import is about to write, and what is left to plan once it is written. May import everything.
+//! The files that an import will write, and what a plan will still change after that.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,31 +13,31 @@ use crate::model::{ServiceName, Snapshot};
 use crate::plan::{self, Options, Plan, PlanError, ServiceKind};
 use crate::remote::complete_snapshot;
 
-/// A file that exists, with its new text.
+/// An existing file with its new text.
 pub(super) struct Edit {
-    /// Its name within the project.
+    /// Its path in the project.
     pub(super) file: String,
-    /// What it will hold.
+    /// Its new text.
     pub(super) text: String,
-    /// The services that it is changed for.
+    /// The services whose manifests change.
     pub(super) services: Vec<ServiceName>,
 }
 
-/// Everything that is to be written.
+/// The files that an import will write.
 pub(super) struct Draft {
-    /// The directory of new files, within the project.
+    /// The directory of new files, relative to the project.
     directory: String,
     pub(super) files: Vec<File>,
     pub(super) edits: Vec<Edit>,
     pub(super) notes: Vec<Note>,
 }
 
-/// What is left once the files are written.
+/// What a plan will still change once the files are written.
 #[derive(Default)]
 pub(super) struct Outlook {
-    /// For stdout.
+    /// Lines for stdout.
     pub(super) result: Vec<String>,
-    /// For stderr.
+    /// Notes for stderr.
     pub(super) remarks: Vec<String>,
 }
 
@@ -46,7 +46,7 @@ impl Draft {
         Self { directory, files: Vec::new(), edits: Vec::new(), notes: Vec::new() }
     }
 
-    /// A new file's name within the project.
+    /// Returns a new file's path in the project.
     pub(super) fn path_of(&self, file: &File) -> String {
         match self.directory.as_str() {
             "" => file.name.clone(),
@@ -54,8 +54,7 @@ impl Draft {
         }
     }
 
-    /// Changes one document of a file, one change after the other: what can't be said is told, and the rest
-    /// is done.
+    /// Applies changes to one document of a file. A change that can't be written becomes a note; the others are made.
     pub(super) fn edit(
         &mut self,
         root: &Path,
@@ -70,7 +69,7 @@ impl Draft {
         let before = match known {
             Some(index) => self.edits[index].text.clone(),
             None => files::read_manifest(root, &document.file)
-                .map_err(|error| Failure::other(format!("`{}` can't be read: {error}", document.file)))?,
+                .map_err(|error| Failure::other(format!("can't read `{}`: {error}", document.file)))?,
         };
         let mut text = before.clone();
         for change in changes {
@@ -78,8 +77,8 @@ impl Draft {
                 Ok(changed) => text = changed,
                 Err(error) => {
                     let wanted = match change {
-                        Change::Set { value, .. } => format!("live, it is {value}"),
-                        Change::Remove { .. } => "live, there is none".to_owned(),
+                        Change::Set { value, .. } => format!("the live value is {value}"),
+                        Change::Remove { .. } => "it has no live value".to_owned(),
                     };
                     let message = format!("{}: {error}; {wanted}", document.file);
                     self.notes.push(Note { service: service.clone(), message });
@@ -101,9 +100,8 @@ impl Draft {
         Ok(())
     }
 
-    /// Reads the project as it would be and plans with it, leaving out files that it can't be read or planned
-    /// with, until it can.
-    pub(super) async fn settle(
+    /// Loads and plans the project as it will be. Drops each file with which that fails, until it succeeds.
+    pub(super) async fn drop_unusable(
         mut self,
         importer: &Importer<'_>,
         snapshot: Snapshot,
@@ -113,11 +111,11 @@ impl Draft {
             let survey = match self.survey(importer) {
                 Ok(survey) => survey,
                 Err(problems) => {
-                    self.drop_unreadable(problems)?;
+                    self.drop_invalid(problems)?;
                     continue;
                 }
             };
-            self.covered(&survey)?;
+            self.check_globs(&survey)?;
             if survey.loaded.desired.services.is_empty() {
                 return Ok((self, Outlook::default()));
             }
@@ -132,7 +130,7 @@ impl Draft {
                 Err(error) if self.drop_refused(&error) => {}
                 Err(error) => {
                     let remarks =
-                        error.problems.iter().map(|problem| format!("no plan: {}", problem.message));
+                        error.problems.iter().map(|problem| format!("a plan can't be made: {}", problem.message));
                     let outlook = Outlook { result: Vec::new(), remarks: remarks.collect() };
                     return Ok((self, outlook));
                 }
@@ -148,8 +146,8 @@ impl Draft {
         manifest::survey(&importer.root, Some(environment), &texts)
     }
 
-    /// Leaves out what can't be read back: manifests are stricter than the API is, here and there.
-    fn drop_unreadable(&mut self, problems: Problems) -> Result<(), Failure> {
+    /// Drops files that the loader rejects: manifests are stricter than the API in some places.
+    fn drop_invalid(&mut self, problems: Problems) -> Result<(), Failure> {
         let mut reasons: BTreeMap<String, String> = BTreeMap::new();
         for diagnostic in problems.diagnostics.iter().filter(|one| one.severity == Severity::Error) {
             let file = diagnostic.location.file.clone();
@@ -163,7 +161,7 @@ impl Draft {
             let reason = reasons.get(&path);
             notes.extend(reason.map(|reason| Note {
                 service: file.service.clone(),
-                message: format!("is not imported, a manifest can't say it: {reason}"),
+                message: format!("not imported, because a manifest can't describe it: {reason}"),
             }));
             reason.is_none()
         });
@@ -172,7 +170,7 @@ impl Draft {
             notes.extend(reason.into_iter().flat_map(|reason| {
                 edit.services.iter().map(move |service| Note {
                     service: service.clone(),
-                    message: format!("{} stays as it is: {reason}", edit.file),
+                    message: format!("{} was not updated: {reason}", edit.file),
                 })
             }));
             reason.is_none()
@@ -181,7 +179,7 @@ impl Draft {
         if self.files.len() + self.edits.len() == before { Err(problems.into()) } else { Ok(()) }
     }
 
-    /// Leaves out new manifests that stand against every plan; whether there are any.
+    /// Drops new manifests with which no plan can be made. Returns true if there are any.
     fn drop_refused(&mut self, error: &PlanError) -> bool {
         let before = self.files.len();
         let notes = &mut self.notes;
@@ -190,15 +188,15 @@ impl Draft {
                 error.problems.iter().find(|problem| problem.service.as_ref() == Some(&file.service));
             notes.extend(problem.map(|problem| Note {
                 service: file.service.clone(),
-                message: format!("is not imported, no plan could be made with it: {}", problem.message),
+                message: format!("not imported, because no plan can be made with it: {}", problem.message),
             }));
             problem.is_none()
         });
         self.files.len() < before
     }
 
-    /// Checks that the project would find the new files.
-    fn covered(&self, survey: &Survey) -> Result<(), Failure> {
+    /// Checks that the globs of the project match the new files.
+    fn check_globs(&self, survey: &Survey) -> Result<(), Failure> {
         let found = |file: &&File| survey.documents.iter().any(|one| one.file == self.path_of(file));
         if self.files.iter().all(|file| found(&file)) {
             return Ok(());
@@ -206,9 +204,9 @@ impl Draft {
         let patterns = survey.loaded.project.manifests.join(", ");
         let directory = if self.directory.is_empty() { "." } else { &self.directory };
         Err(Failure::other(format!(
-            "no pattern of `manifests` in amigops.yaml matches the files of {directory}"
+            "no pattern under `manifests` in amigops.yaml matches the new files in {directory}"
         ))
-        .hint(format!("name another directory with `--out`, or add a pattern; there is {patterns}")))
+        .hint(format!("choose another directory with `--out`, or add a pattern; the patterns are {patterns}")))
     }
 }
 
@@ -227,25 +225,26 @@ fn options(importer: &Importer<'_>, survey: &Survey) -> Options {
     }
 }
 
-/// What a plan would do, adoption apart.
+/// Describes what a plan would change, besides tagging services as this project's.
 fn outlook(plan: &Plan, tag: &str) -> Outlook {
     let tag = format!("tags.{tag}");
-    let tags = |service: &&plan::ServicePlan| {
+    let only_tags = |service: &&plan::ServicePlan| {
         let alone = service.kind == ServiceKind::Update && service.steps.len() == 1;
         service.adopted && alone && service.changes.iter().all(|change| change.path == tag)
     };
-    let adopted = plan.services.iter().filter(tags).count();
-    let rest: Vec<_> = plan.services.iter().filter(|service| !tags(service)).collect();
+    let adopted = plan.services.iter().filter(only_tags).count();
+    let rest: Vec<_> = plan.services.iter().filter(|service| !only_tags(service)).collect();
     let what = match (adopted, rest.len()) {
-        (0, 0) => "A plan finds nothing to do.".to_owned(),
-        (1, 0) => "A plan only tags 1 service as this project's (adoption): run `amigops apply`.".to_owned(),
-        (n, 0) => format!("A plan only tags {n} services as this project's (adoption): run `amigops apply`."),
-        (_, n) => format!("A plan is not empty: {n} more to do, see `amigops plan`."),
+        (0, 0) => "A plan has nothing to change.".to_owned(),
+        (1, 0) => "A plan only tags 1 service as this project's: run `amigops apply`.".to_owned(),
+        (n, 0) => format!("A plan only tags {n} services as this project's: run `amigops apply`."),
+        (_, 1) => "A plan still changes 1 service: run `amigops plan` to see it.".to_owned(),
+        (_, n) => format!("A plan still changes {n} services: run `amigops plan` to see them."),
     };
     let remarks = rest.iter().map(|service| {
         let what = match service.kind {
             ServiceKind::Create => {
-                "no live service that is active or ours has this name, and a plan creates one".to_owned()
+                "a plan creates it: no live service with this name is active or owned by this project".to_owned()
             }
             ServiceKind::Replace => "a plan replaces it".to_owned(),
             ServiceKind::Retire => "a plan retires it".to_owned(),

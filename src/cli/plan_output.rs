@@ -1,4 +1,4 @@
-//! A plan in the format that was asked for. May import everything.
+//! Prints plans in the requested format, for `plan` and `drift`.
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -10,44 +10,45 @@ use crate::plan::{Origin, Plan};
 use crate::plan_file::{Document, FORMAT_VERSION};
 use crate::report::{Planned, Section, html, human, markdown, text};
 
-/// How a plan is shown.
+/// The output format of a plan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
     /// For a terminal
     #[default]
     Human,
-    /// For programs: the document that --out writes
+    /// For programs: the document that `plan --out` writes
     Json,
-    /// For a comment on a pull request: never longer than GitHub takes
+    /// For a comment on a pull request: short enough for GitHub's limit
     Markdown,
-    /// One page for a browser, whole in one file
+    /// For a browser: one self-contained page
     Html,
 }
 
 impl Format {
-    /// Whether the plan must be a document to be shown: all but terminals name its fingerprint, at least. To make
-    /// one is to write all of it down.
+    /// Returns true if the format needs the plan's document, at least for its fingerprint. The document is not made
+    /// otherwise, because it holds the whole plan.
     pub(super) fn needs_document(self) -> bool {
         self != Self::Human
     }
 }
 
-/// What was asked for: one environment, or all of them. Programs get the same form for the same question.
+/// Whether one environment or all of them were requested. The form of the JSON depends on this, not on how many there
+/// are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(super) enum Requested {
     One,
     All,
 }
 
-/// One environment's part of what is shown.
+/// One environment's part of the output.
 pub(super) struct Part {
     origin: Origin,
-    /// The plan, as a document, too, where one was asked for; or why there is none.
+    /// The plan, with its document if one was requested; or why there is no plan.
     outcome: Result<(Plan, Option<Document>), String>,
 }
 
 impl Part {
-    /// A plan with the state that it was made from; with its document, where that is asked for.
+    /// Creates the part of a plan that was made from a snapshot, with its document if that is requested.
     pub(super) fn new(
         prepared: &Prepared,
         origin: Origin,
@@ -59,17 +60,17 @@ impl Part {
         Self { origin, outcome: Ok((plan, document)) }
     }
 
-    /// An environment without a plan, and why.
+    /// Creates the part of an environment that has no plan, with the reason.
     pub(super) fn failed(origin: Origin, reason: String) -> Self {
         Self { origin, outcome: Err(reason) }
     }
 
-    /// The plan, if there is one.
+    /// Returns the plan, if there is one.
     pub(super) fn plan(&self) -> Option<&Plan> {
         self.outcome.as_ref().ok().map(|(plan, _)| plan)
     }
 
-    /// The plan as a document, if there is one and it was asked for.
+    /// Returns the plan's document, if there is a plan and its document was requested.
     pub(super) fn document(&self) -> Option<&Document> {
         self.outcome.as_ref().ok().and_then(|(_, document)| document.as_ref())
     }
@@ -93,14 +94,14 @@ impl Part {
     }
 }
 
-/// Several environments for programs.
+/// The JSON of several environments.
 #[derive(Serialize)]
 struct Environments<'a> {
     format_version: u32,
     environments: Vec<Environment<'a>>,
 }
 
-/// One of them: its document, with the keys in the document's order, or why there is none.
+/// The JSON of one environment: its document, or why there is no plan.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Environment<'a> {
@@ -108,21 +109,21 @@ enum Environment<'a> {
     Failed { environment: &'a str, error: &'a str },
 }
 
-/// Writes a report to stdout: of one environment, or of several.
-pub(super) fn show(context: &Context<'_>, format: Format, command: &str, asked: Asked, parts: &[Part]) {
+/// Prints a report on one or more environments to stdout.
+pub(super) fn print(context: &Context<'_>, format: Format, command: &str, requested: Requested, parts: &[Part]) {
     let sections: Vec<Section<'_>> = parts.iter().map(Part::section).collect();
     match format {
         Format::Human => context.ui.result(&human::render(command, &sections)),
-        Format::Json => context.ui.data(&json_of(asked, parts)),
+        Format::Json => context.ui.data(&json_of(requested, parts)),
         Format::Markdown => context.ui.result(&markdown::render(command, &sections)),
-        // To the letter: the page's policy names the hashes of what is in it.
+        // Unchanged: the page's security policy holds hashes of its script and style.
         Format::Html => context.ui.data(&html::render(command, &sections)),
     }
 }
 
-/// The document of one environment; a list, however many there are, where all were asked for.
-fn json_of(asked: Asked, parts: &[Part]) -> String {
-    if let ([part], Asked::One) = (parts, asked)
+/// Returns the document of one environment, or a list if all environments were requested.
+fn json_of(requested: Requested, parts: &[Part]) -> String {
+    if let ([part], Requested::One) = (parts, requested)
         && let Some(document) = part.document()
     {
         return text::json(document);

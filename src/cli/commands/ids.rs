@@ -1,4 +1,4 @@
-//! `amigops ids`: service name → id, which applications need. May import everything.
+//! `amigops ids`: the id of each declared service, which applications need.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -6,21 +6,21 @@ use std::fmt::Write as _;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::Context;
-use super::prepare::{PlanArgs, Prepared};
+use crate::cli::Context;
+use crate::cli::prepare::{PlanArgs, Prepared};
 use crate::error::{Failure, Success};
 use crate::model::{ServiceId, ServiceName};
 use crate::report::text::visible;
 
-/// What every variable begins with.
+/// The prefix of every variable.
 const PREFIX: &str = "AMIGO_SERVICE";
 
 type Ids = BTreeMap<ServiceName, ServiceId>;
 
 /// Arguments of `ids`.
 #[derive(Debug, Args)]
-pub(super) struct IdsCommand {
-    /// How to write them
+pub(in crate::cli) struct IdsCommand {
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "yaml")]
     format: Format,
 }
@@ -33,7 +33,7 @@ enum Format {
 }
 
 impl IdsCommand {
-    /// Reads the live services and prints the ids of those that the manifests declare.
+    /// Reads the live services, and prints the ids of those that the manifests declare.
     pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
         let prepared = Prepared::new(context, &PlanArgs::default())?;
         let ids = prepared.ids(prepared.connection.read()).await?;
@@ -41,12 +41,12 @@ impl IdsCommand {
         match self.format {
             Format::Json => {
                 let text = serde_json::to_string_pretty(&json!(ids))
-                    .map_err(|error| Failure::other(format!("the ids can't be written: {error}")))?;
+                    .map_err(|error| Failure::other(format!("can't write the ids as JSON: {error}")))?;
                 let _ = writeln!(out, "{text}");
             }
             Format::Yaml => {
                 for (name, id) in &ids {
-                    // A JSON text is a YAML text, whatever is in it.
+                    // JSON strings are valid YAML, whatever characters they hold.
                     let _ = writeln!(out, "{}: {}", json!(name), json!(id));
                 }
             }
@@ -64,30 +64,30 @@ impl IdsCommand {
     }
 }
 
-/// A variable for each service.
+/// Returns a variable for each service.
 ///
 /// # Errors
 ///
-/// Names that leave nothing for a variable, and names that give the same one.
+/// Errors if a name has no usable characters, or if two names give the same variable.
 fn variables(ids: &Ids) -> Result<BTreeMap<String, (&ServiceName, &ServiceId)>, Failure> {
     let mut variables: BTreeMap<String, (&ServiceName, &ServiceId)> = BTreeMap::new();
     for (name, id) in ids {
-        let variable = variable(name.as_str());
+        let variable = variable_name(name.as_str());
         let clash = variables.insert(variable.clone(), (name, id));
         if let Some((other, _)) = clash {
-            return Err(Failure::other(format!("`{other}` and `{name}` would both be {variable}"))
-                .hint("use --format json or yaml, which keep names as they are"));
+            return Err(Failure::other(format!("`{other}` and `{name}` would both get the variable {variable}"))
+                .hint("use --format json or yaml, which print names unchanged"));
         }
         if variable == PREFIX {
-            return Err(Failure::other(format!("`{name}` has no letters or digits for a variable's name"))
-                .hint("use --format json or yaml, which keep names as they are"));
+            return Err(Failure::other(format!("`{name}` has no ASCII letters or digits to name a variable with"))
+                .hint("use --format json or yaml, which print names unchanged"));
         }
     }
     Ok(variables)
 }
 
-/// `Meet & Greet` → `AMIGO_SERVICE_MEET_GREET`.
-fn variable(name: &str) -> String {
+/// Returns the variable for a service's name: `Meet & Greet` → `AMIGO_SERVICE_MEET_GREET`.
+fn variable_name(name: &str) -> String {
     let mut out = PREFIX.to_owned();
     for word in name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()) {
         out.push('_');

@@ -1,60 +1,59 @@
-//! `amigops plan`: shows what an apply would do. May import everything.
+//! `amigops plan`: shows what `apply` would change.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-use super::prepare::{PlanArgs, Prepared};
-use super::show::{self, Asked, Format, Part};
-use super::{Context, saved};
+use crate::cli::prepare::{PlanArgs, Prepared};
+use crate::cli::plan_output::{self, Requested, Format, Part};
+use crate::cli::{Context, saved_plan};
 use crate::error::{Failure, Success};
 use crate::model::Snapshot;
 use crate::plan::PlanError;
 
 /// Arguments of `plan`.
 #[derive(Debug, Args)]
-pub(super) struct PlanCommand {
+pub(in crate::cli) struct PlanCommand {
     #[command(flatten)]
     plan: PlanArgs,
-    /// End with exit code 2 when there is something to do
+    /// Exit with code 2 if there are changes
     #[arg(long)]
     detailed_exitcode: bool,
-    /// How the plan is shown
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     format: Format,
-    /// Save the plan, for `apply FILE` to carry out exactly it; its owner alone may read the file
+    /// Save the plan to FILE, so that `apply FILE` applies exactly this plan; only its owner can read the file
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
 
 impl PlanCommand {
-    /// Reads, plans, shows. Sends nothing that writes.
+    /// Reads the live state, plans, and prints the plan. Writes nothing live.
     pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
         let mut prepared = Prepared::new(context, &self.plan)?;
         if self.out.is_some() {
-            // What is saved is to be applied.
-            prepared.can_tell_conflicts(&self.plan)?;
+            // A saved plan will be applied, so conflicts must be known now.
+            prepared.check_base_readable(&self.plan)?;
         }
         let (snapshot, planned) = prepared.read_and_plan(prepared.connection.read(), |_| false).await?;
         let plan = match planned {
             Err(Failure::Plan(refused)) if refused.is_refusal() => {
                 return self.show_refused(context, &mut prepared, snapshot, refused).await;
             }
-            judged => judged?,
+            planned => planned?,
         };
         let pending = self.detailed_exitcode && !plan.is_empty();
-        let whole = self.out.is_some() || self.format.needs_document();
-        let part = Part::new(&prepared, prepared.origin(context), &snapshot, plan, whole);
+        let with_document = self.out.is_some() || self.format.needs_document();
+        let part = Part::new(&prepared, prepared.origin(context), &snapshot, plan, with_document);
         if let (Some(path), Some(document)) = (&self.out, part.document()) {
-            saved::write(path, document)?;
-            context.ui.note(&format!("saved to {}", path.display()));
+            saved_plan::write(path, document)?;
+            context.ui.note(&format!("saved the plan to {}", path.display()));
         }
-        show::show(context, self.format, "plan", Asked::One, &[part]);
+        plan_output::print(context, self.format, "plan", Requested::One, &[part]);
         Ok(if pending { Success::ChangesPending } else { Success::Done })
     }
 
-    /// Shows what would happen if no rule stood against it, and which ones do, by what was read before. It is not
-    /// saved.
+    /// Prints the plan that a guardrail refuses, then returns the refusal. The plan is not saved.
     async fn show_refused(
         &self,
         context: &Context<'_>,
@@ -63,14 +62,14 @@ impl PlanCommand {
         refused: PlanError,
     ) -> Result<Success, Failure> {
         prepared.options.enforce_guardrails = false;
-        // Where there is something else to it, the refusal is all there is to say.
-        if let Ok(part) = self.unruled(context, prepared, snapshot).await {
-            show::show(context, self.format, "plan", Asked::One, &[part]);
+        // If the plan can't be made for another reason, only the refusal is reported.
+        if let Ok(part) = self.plan_without_guardrails(context, prepared, snapshot).await {
+            plan_output::print(context, self.format, "plan", Requested::One, &[part]);
         }
         Err(refused.into())
     }
 
-    async fn unruled(
+    async fn plan_without_guardrails(
         &self,
         context: &Context<'_>,
         prepared: &Prepared,
@@ -78,8 +77,8 @@ impl PlanCommand {
     ) -> Result<Part, Failure> {
         let api = prepared.connection.read();
         let snapshot = prepared.complete(api, snapshot).await?;
-        let plan = prepared.judge(api, &snapshot).await?;
-        let whole = self.format.needs_document();
-        Ok(Part::new(prepared, prepared.origin(context), &snapshot, plan, whole))
+        let plan = prepared.plan_from(api, &snapshot).await?;
+        let with_document = self.format.needs_document();
+        Ok(Part::new(prepared, prepared.origin(context), &snapshot, plan, with_document))
     }
 }

@@ -1,33 +1,33 @@
-//! `amigops graph`: the order of a plan's steps. May import everything.
+//! `amigops graph`: the order of a plan's steps.
 
 use clap::{Args, ValueEnum};
 
-use super::Context;
-use super::prepare::{PlanArgs, Prepared};
+use crate::cli::Context;
+use crate::cli::prepare::{PlanArgs, Prepared};
 use crate::error::{Failure, Success};
 use crate::report::graph;
 
 /// Arguments of `graph`.
 #[derive(Debug, Args)]
-pub(super) struct GraphCommand {
+pub(in crate::cli) struct GraphCommand {
     #[command(flatten)]
     plan: PlanArgs,
-    /// The language of the graph
+    /// Graph language to print
     #[arg(long, value_name = "FORMAT", default_value = "mermaid")]
     format: Language,
 }
 
-/// The languages of graphs.
+/// A graph language.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Language {
-    /// What GitHub and GitLab draw
+    /// Mermaid, which GitHub and GitLab render
     Mermaid,
-    /// What Graphviz draws
+    /// DOT, which Graphviz renders
     Dot,
 }
 
 impl GraphCommand {
-    /// Reads, plans, prints the graph. Sends nothing that writes.
+    /// Reads the live state, plans, and prints the graph. Writes nothing.
     pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
         let prepared = Prepared::new(context, &self.plan)?;
         let (_, plan) = prepared.plan(prepared.connection.read()).await?;

@@ -1,12 +1,12 @@
-//! `amigops outdated`: pins that are not the newest version. May import everything.
+//! `amigops outdated`: lists pinned versions that are not the newest, and raises them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use super::rewrite::{self, Rewrite, layer_of, selected, suggest, unknown_set};
-use super::{Context, connect, prepare};
+use crate::cli::manifest_edits::{self, ManifestEdits, layer_of, select_services, suggest, unknown_set};
+use crate::cli::{Context, connect, prepare};
 use crate::error::{Failure, Success};
 use crate::manifest::{Layer, Loaded, Places};
 use crate::model::{
@@ -15,25 +15,25 @@ use crate::model::{
 use crate::remote::ReadApi;
 use crate::report::pins::{self, Outdated, PinChange};
 
-/// The version of the JSON that this command writes.
+/// The version of the JSON format.
 const FORMAT_VERSION: u32 = 1;
 
 /// Arguments of `outdated`.
 #[derive(Debug, Args)]
-pub(super) struct OutdatedCommand {
-    /// The services [default: all]
+pub(in crate::cli) struct OutdatedCommand {
+    /// Services to check [default: all]
     #[arg(value_name = "NAME")]
     names: Vec<String>,
-    /// Only this version set; may be repeated
+    /// Check only this version set; may be repeated
     #[arg(long, value_name = "NAME")]
     set: Vec<String>,
-    /// Raise the pins in the manifests where they are said, comments and layout kept; nothing is sent
+    /// Raise the pins in the manifests, keeping comments and layout; nothing is sent
     #[arg(long)]
     write: bool,
-    /// How to write the result
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     format: Format,
-    /// End with exit code 2 when something is outdated, be it raised or not
+    /// Exit with code 2 if a pin is outdated, even if it was raised
     #[arg(long)]
     detailed_exitcode: bool,
 }
@@ -51,7 +51,7 @@ struct Pinned<'a> {
     version: u32,
 }
 
-/// What can be pinned.
+/// The kind of thing whose version can be pinned.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Agent,
@@ -81,14 +81,14 @@ impl Kind {
     }
 }
 
-/// The pins of one kind, by what they are of.
+/// The pins of one kind. The key is the reference: true and an id, or false and a name.
 type Pins<'a> = BTreeMap<(bool, &'a str), Vec<Pinned<'a>>>;
 
 impl OutdatedCommand {
-    /// Reads, compares, shows, and writes where it was asked to. Sends nothing that writes.
+    /// Looks the newest versions up, reports outdated pins, and raises them if requested. Writes nothing live.
     pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
         let (loaded, places) = prepare::load_places(context)?;
-        let services = selected(&loaded.desired.services, &self.names)?;
+        let services = select_services(&loaded.desired.services, &self.names)?;
         self.check_sets(&services)?;
         let connection = connect::connect(context, &loaded)?;
         let mut rows = Vec::new();
@@ -111,7 +111,7 @@ impl OutdatedCommand {
             }
         }
         rows.sort_by(|a, b| (a.0, &a.2.set, a.2.what).cmp(&(b.0, &b.2.set, b.2.what)));
-        self.finish(context, &loaded, &places, &rows)
+        self.report(context, &loaded, &places, &rows)
     }
 
     fn check_sets(&self, services: &[(&ServiceName, &DesiredService)]) -> Result<(), Failure> {
@@ -123,7 +123,7 @@ impl OutdatedCommand {
         }
     }
 
-    /// The numbers that are pinned, by what they are versions of.
+    /// Returns the pinned version numbers, by reference.
     fn pins<'a>(&self, services: &[(&'a ServiceName, &'a DesiredService)], kind: Kind) -> Pins<'a> {
         let mut pins = Pins::new();
         for (name, service) in services {
@@ -147,16 +147,17 @@ impl OutdatedCommand {
         pins
     }
 
-    fn finish(
+    /// Writes the raised pins if requested, and prints the result.
+    fn report(
         &self,
         context: &Context<'_>,
         loaded: &Loaded,
         places: &Places,
         rows: &[(&ServiceName, Kind, Outdated)],
     ) -> Result<Success, Failure> {
-        let (rewrite, mut changes) = raised(places, rows);
+        let (edits, mut changes) = raise_pins(places, rows);
         if self.write && !rows.is_empty() {
-            rewrite::write(&rewrite.edited(&loaded.project.root)?)?;
+            manifest_edits::write(&edits.apply_in_memory(&loaded.project.root)?)?;
         }
         if self.format == Format::Json {
             let value = json!({
@@ -175,7 +176,7 @@ impl OutdatedCommand {
                 changes.sort();
                 context.ui.result(&format!("\n{}", pins::changes(&changes, false)));
             } else {
-                context.ui.note("`--write` raises them in the manifests");
+                context.ui.note("run with `--write` to raise them in the manifests");
             }
         }
         let pending = self.detailed_exitcode && !rows.is_empty();
@@ -197,9 +198,9 @@ fn as_json(((_, kind, row), change): (&(&ServiceName, Kind, Outdated), &PinChang
     })
 }
 
-/// The changes that raise every outdated pin, in the order of the rows.
-fn raised(places: &Places, rows: &[(&ServiceName, Kind, Outdated)]) -> (Rewrite, Vec<PinChange>) {
-    let mut rewrite = Rewrite::default();
+/// Returns the edits that raise every outdated pin, and the changes in the order of the rows.
+fn raise_pins(places: &Places, rows: &[(&ServiceName, Kind, Outdated)]) -> (ManifestEdits, Vec<PinChange>) {
+    let mut edits = ManifestEdits::default();
     let mut changes = Vec::new();
     for (service, kind, row) in rows {
         let layer = layer_of(places, service, &row.set, kind.field()).unwrap_or(Layer::Document);
@@ -213,13 +214,13 @@ fn raised(places: &Places, rows: &[(&ServiceName, Kind, Outdated)]) -> (Rewrite,
             after: row.latest.to_string(),
             overlay: (layer == Layer::Overlay).then(|| at.path.get(1).cloned()).flatten(),
         });
-        rewrite.set(at, json!(row.latest));
+        edits.set(at, json!(row.latest));
     }
-    (rewrite, changes)
+    (edits, changes)
 }
 
-/// The name and the newest version of everything that is pinned. A list where a name is used, else look-ups;
-/// versions are looked up one by one only where a list doesn't tell.
+/// Returns the name and the newest version behind each reference. References by name need the whole list. A version is
+/// looked up separately only if the list does not have it.
 async fn newest<'a>(
     api: &impl ReadApi,
     kind: Kind,
@@ -271,19 +272,19 @@ fn resolve<Id: Ord + Clone + AsRef<str> + for<'t> From<&'t str>>(
         let id = Id::from(text);
         return match catalog.entries.get(&id) {
             Some(entry) => Ok((id, entry.name.clone(), entry.latest)),
-            None => Err(Failure::other(format!("there is no {noun} with the id {text}"))),
+            None => Err(Failure::other(format!("no {noun} has the id {text}"))),
         };
     }
     match catalog.named(text).as_slice() {
         [(id, entry)] => Ok(((*id).clone(), entry.name.clone(), entry.latest)),
         [] => {
-            let failure = Failure::other(format!("there is no {noun} named `{text}`"));
+            let failure = Failure::other(format!("no {noun} is named `{text}`"));
             Err(suggest(failure, text, catalog.entries.values().map(|entry| entry.name.as_str())))
         }
         several => {
             let ids: Vec<&str> = several.iter().map(|(id, _)| (*id).as_ref()).collect();
             let message = format!("{} {noun}s are named `{text}`: {}", ids.len(), ids.join(", "));
-            Err(Failure::other(message).hint(format!("name it by its id: `{{id: {}}}`", ids[0])))
+            Err(Failure::other(message).hint(format!("refer to it by its id: `{{id: {}}}`", ids[0])))
         }
     }
 }
