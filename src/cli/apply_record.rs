@@ -112,7 +112,7 @@ impl ApplyRecord {
     pub(super) fn conclusion(&self, result: &Result<Success, Failure>, cancelled: Option<StopReason>) -> String {
         let End { converged, ids, .. } = &*self.end.borrow();
         // Includes failures before the first step and after the last one.
-        let error = result.as_ref().err().map(ui::plain_words).filter(|words| !words.is_empty());
+        let error = result.as_ref().err().map(ui::plain_message).filter(|words| !words.is_empty());
         let out_of_time = matches!(result, Err(Failure::OutOfTime { .. }));
         let end = events::End {
             converged: *converged,
@@ -134,7 +134,7 @@ impl ApplyRecord {
             exit_code: 0,
             environment: environment.as_deref(),
             planned: self.planned.get().map(|(plan, origin)| (plan, origin)),
-            has_begun: self.has_started.get(),
+            has_started: self.has_started.get(),
             report: &report,
             converged: end.converged,
             ids: &end.ids,

@@ -130,7 +130,7 @@ impl<'a> Execution<'a> {
     /// Prints the steps that the JSON output does not have yet.
     fn report_remaining(&self, report: &Report, reported: &BTreeSet<StepId>) {
         if self.format == Format::Json {
-            let lines = events::others(self.plan, report, reported);
+            let lines = events::remaining(self.plan, report, reported);
             lines.iter().for_each(|line| self.context.ui.data(line));
         }
     }

@@ -245,7 +245,7 @@ fn check_not_stale(document: &Document, prepared: &Prepared, snapshot: &Snapshot
     );
     let changes =
         changes.into_iter().map(|Moved { service, what, seen, now }| (service, Change::new(what, seen, now)));
-    Err(Failure::refused(message, human::moved(&by_service(changes))).hint(PLAN_AGAIN).hint(
+    Err(Failure::refused(message, human::stale_services(&by_service(changes))).hint(PLAN_AGAIN).hint(
         "a plan that was already applied, even in part, is stale: make a new plan for what is left to do",
     ))
 }
@@ -278,7 +278,7 @@ pub(super) fn check_same(document: &Document, anew: &Document) -> Result<(), Fai
         let service = service.unwrap_or_else(|| ServiceName::new("the plan as a whole"));
         (service, Change::new(what, approved, anew))
     });
-    Err(Failure::refused(message, human::moved(&by_service(changes)))
+    Err(Failure::refused(message, human::stale_services(&by_service(changes)))
         .hint("each line shows the approved value, then the value now")
         .hint(PLAN_AGAIN))
 }

@@ -68,7 +68,7 @@ fn stdout_failure() -> Failure {
 }
 
 fn text(record: &ApplyRecord, result: &Result<Success, Failure>) -> String {
-    let error = result.as_ref().err().map(ui::plain_words).filter(|words| !words.is_empty());
+    let error = result.as_ref().err().map(ui::plain_message).filter(|words| !words.is_empty());
     record.summarize(|ended| {
         summary::render(&Ended {
             verdict: verdict(result, &ended),

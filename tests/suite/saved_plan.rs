@@ -224,7 +224,7 @@ fn a_plan_file_is_its_owners_alone() {
     lab.run(&["apply", "plan.json"]).expect(0);
     assert_eq!(mode(), 0o600);
     let refused = lab.run(&["plan", "--out", "services"]).expect(1);
-    assert!(refused.stderr.contains("can't be written"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("can't write"), "{}", refused.stderr);
 }
 
 #[test]

@@ -58,7 +58,7 @@ impl Comparison {
 
     fn into_part(self) -> Part {
         let Self { origin, outcome, .. } = self;
-        outcome.unwrap_or_else(|failure| Part::failed(origin, ui::plain_words(&failure)))
+        outcome.unwrap_or_else(|failure| Part::failed(origin, ui::plain_message(&failure)))
     }
 }
 

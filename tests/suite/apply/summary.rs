@@ -96,7 +96,7 @@ on_both_apis! {
         lab.manifests(&service("Desk", ""));
         lab.run(&["plan", "--out", "plan.json"]).expect(0);
         let (_, text) = summed_up(&lab, &[], 1);
-        assert!(text.contains("**Failed.** Exit code 1: nothing was changed.") && text.contains("nobody can be asked"), "{text}");
+        assert!(text.contains("**Failed.** Exit code 1: nothing was changed.") && text.contains("can't ask for confirmation"), "{text}");
         lab.run(&["apply", "plan.json"]).expect(0);
         let (run, text) = summed_up(&lab, &["plan.json"], 3);
         assert!(text.contains("**Refused.**") && text.contains("was already applied"), "{text}");
