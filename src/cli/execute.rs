@@ -288,7 +288,7 @@ fn abort_message(first: StopReason, report: &Report) -> String {
 
 /// Returns true if no change in scope is left after a plan was applied.
 fn has_converged(scope: Scope, applied: &Plan, rest: &Plan) -> bool {
-    rest.is_empty() || (scope == Scope::ThePlan && !plan_file::does_again(applied, rest))
+    rest.is_empty() || (scope == Scope::ThePlan && !plan_file::repeats_changes(applied, rest))
 }
 
 /// Returns the ids that the run itself reported.

@@ -7,7 +7,7 @@ use super::Context;
 use super::prepare::Prepared;
 use crate::model::Snapshot;
 use crate::plan::{Origin, Plan};
-use crate::plan_file::{Document, FORMAT_VERSION};
+use crate::plan_file::{PlanDocument, FORMAT_VERSION};
 use crate::report::{Planned, Section, html, human, markdown, text};
 
 /// The output format of a plan.
@@ -44,7 +44,7 @@ pub(super) enum Requested {
 pub(super) struct Part {
     origin: Origin,
     /// The plan, with its document if one was requested; or why there is no plan.
-    outcome: Result<(Plan, Option<Document>), String>,
+    outcome: Result<(Plan, Option<PlanDocument>), String>,
 }
 
 impl Part {
@@ -71,7 +71,7 @@ impl Part {
     }
 
     /// Returns the plan's document, if there is a plan and its document was requested.
-    pub(super) fn document(&self) -> Option<&Document> {
+    pub(super) fn document(&self) -> Option<&PlanDocument> {
         self.outcome.as_ref().ok().and_then(|(_, document)| document.as_ref())
     }
 
@@ -105,7 +105,7 @@ struct Environments<'a> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Environment<'a> {
-    Document(Option<&'a Document>),
+    Document(Option<&'a PlanDocument>),
     Failed { environment: &'a str, error: &'a str },
 }
 

@@ -12,7 +12,7 @@ use crate::error::Failure;
 use crate::manifest::{self, Loaded, Places, Target};
 use crate::model::{Lookups, MaxRemovals, ServiceId, ServiceName, Snapshot};
 use crate::plan::{self, Options, Origin, Plan, PlanError, verify};
-use crate::plan_file::{Chosen, Document};
+use crate::plan_file::{RecordedOptions, PlanDocument};
 use crate::remote::{ReadApi, complete_snapshot, read_snapshot};
 use crate::report::diagnostics;
 
@@ -41,9 +41,9 @@ pub(super) struct PlanArgs {
 
 impl PlanArgs {
     /// Returns the options as a saved plan records them.
-    pub(super) fn chosen(&self) -> Chosen {
+    pub(super) fn chosen(&self) -> RecordedOptions {
         let Self { prune, take_over, allow_protected, max_removals, only, base: _ } = self;
-        Chosen {
+        RecordedOptions {
             prune: *prune,
             take_over: take_over.clone(),
             allow_protected: *allow_protected,
@@ -116,12 +116,12 @@ impl Prepared {
     pub(super) fn for_saved(
         context: &Context<'_>,
         args: &PlanArgs,
-        document: &Document,
+        document: &PlanDocument,
     ) -> Result<Self, Failure> {
         let only = document.options.only.iter().map(|name| name.as_str().to_owned()).collect();
         let args = PlanArgs { only, base: None, ..args.clone() };
         let mut prepared = Self::for_environment(context, &args, Some(&document.environment))?;
-        prepared.options.touched = Some(document.touched());
+        prepared.options.touched = Some(document.changed_services());
         Ok(prepared)
     }
 
@@ -241,9 +241,9 @@ impl Prepared {
     }
 
     /// Returns the document of a plan that was made from a snapshot.
-    pub(super) fn document(&self, origin: &Origin, snapshot: &Snapshot, plan: &Plan) -> Document {
+    pub(super) fn document(&self, origin: &Origin, snapshot: &Snapshot, plan: &Plan) -> PlanDocument {
         let (desired, policy) = (&self.loaded.desired, &self.loaded.project.policy);
-        Document::new(plan, origin, &self.options, desired, snapshot, policy)
+        PlanDocument::new(plan, origin, &self.options, desired, snapshot, policy)
     }
 
     /// Adds the causes of changes, if a base is known. Live values that only the base refers to are read separately, so

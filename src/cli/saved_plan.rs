@@ -11,7 +11,7 @@ use crate::error::Failure;
 use crate::manifest;
 use crate::model::{Lookups, Need, ServiceId, ServiceName, Snapshot};
 use crate::plan::{Change, Plan, PlanError, ProblemKind};
-use crate::plan_file::{self, Chosen, Difference, Document, GivenAgain, Moved, NotAPlan};
+use crate::plan_file::{self, RecordedOptions, Difference, PlanDocument, OptionMismatch, StaleValue, ReadError};
 use crate::remote::complete_snapshot;
 use crate::report::{human, text};
 
@@ -25,7 +25,7 @@ const PLAN_AGAIN: &str = "make a new plan with `amigops plan --out`, and have it
 const FILE_START: &str = "{\n  \"format_version\":";
 
 /// Saves a plan. May overwrite another plan, but no other file.
-pub(super) fn write(path: &Path, document: &Document) -> Result<(), Failure> {
+pub(super) fn write(path: &Path, document: &PlanDocument) -> Result<(), Failure> {
     let is_other = std::fs::File::open(path).is_ok_and(|file| {
         let mut start = Vec::new();
         let read = file.take(FILE_START.len() as u64).read_to_end(&mut start);
@@ -50,18 +50,18 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
 /// # Errors
 ///
 /// Errors if the file is not a plan. A refusal if it was edited or applied since it was saved.
-pub(super) fn read(path: &Path) -> Result<Document, Failure> {
+pub(super) fn read(path: &Path) -> Result<PlanDocument, Failure> {
     let name = path.display();
     let bytes = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
     let text = String::from_utf8(bytes)
         .map_err(|_| Failure::other(format!("`{name}` is not a plan: it is not UTF-8 text")))?;
-    let document = Document::read(&text).map_err(|error| match error {
-        NotAPlan::Changed | NotAPlan::Unsound(_) => {
+    let document = PlanDocument::read(&text).map_err(|error| match error {
+        ReadError::Edited | ReadError::Inconsistent(_) => {
             Failure::refused(format!("can't apply the plan `{name}`: {error}"), "").hint(PLAN_AGAIN)
         }
-        NotAPlan::Form(_) => Failure::other(format!("can't apply `{name}`: {error}"))
+        ReadError::Malformed(_) => Failure::other(format!("can't apply `{name}`: {error}"))
             .hint("save a plan with `amigops plan --out FILE`"),
-        NotAPlan::Version(_) => Failure::other(format!("can't apply the plan `{name}`: {error}"))
+        ReadError::Version(_) => Failure::other(format!("can't apply the plan `{name}`: {error}"))
             .hint("make a new plan with this version of amigops"),
     })?;
     match &document.applied_at {
@@ -98,8 +98,8 @@ pub(super) fn lock(path: &Path) -> Result<std::fs::File, Failure> {
 /// # Errors
 ///
 /// Errors if the file can't be written, because the plan could then be applied twice.
-pub(super) fn mark_applied(context: &Context<'_>, path: &Path, document: Document) -> Result<(), Failure> {
-    let marked = Document { applied_at: Some(context.env.timestamp()), ..document };
+pub(super) fn mark_applied(context: &Context<'_>, path: &Path, document: PlanDocument) -> Result<(), Failure> {
+    let marked = PlanDocument { applied_at: Some(context.env.timestamp()), ..document };
     write(path, &marked).map_err(|_| {
         let name = path.display();
         Failure::other(format!("can't mark `{name}` as applied, because the file can't be written; nothing was sent"))
@@ -112,7 +112,7 @@ pub(super) fn mark_applied(context: &Context<'_>, path: &Path, document: Documen
 /// # Errors
 ///
 /// A refusal that names what differs.
-pub(super) fn check_environment(document: &Document, context: &Context<'_>) -> Result<(), Failure> {
+pub(super) fn check_environment(document: &PlanDocument, context: &Context<'_>) -> Result<(), Failure> {
     let refused = |message: String, hint: &str| Err(Failure::refused(message, "").hint(hint));
     if !document.options.guardrails {
         return refused(
@@ -150,8 +150,8 @@ pub(super) fn check_environment(document: &Document, context: &Context<'_>) -> R
 /// # Errors
 ///
 /// A refusal that names the options that are missing, or that the plan was made without.
-pub(super) fn check_options(document: &Document, path: &Path, given: &Chosen) -> Result<(), Failure> {
-    let GivenAgain { missing, unknown } = GivenAgain::compare(&document.options, given);
+pub(super) fn check_options(document: &PlanDocument, path: &Path, given: &RecordedOptions) -> Result<(), Failure> {
+    let OptionMismatch { missing, unknown } = OptionMismatch::compare(&document.options, given);
     let listed =
         |options: &[String]| options.iter().map(|one| format!("`{one}`")).collect::<Vec<_>>().join(", ");
     if !missing.is_empty() {
@@ -174,7 +174,7 @@ pub(super) fn check_options(document: &Document, path: &Path, given: &Chosen) ->
 /// # Errors
 ///
 /// A refusal that names both.
-pub(super) fn check_organization(document: &Document, prepared: &Prepared) -> Result<(), Failure> {
+pub(super) fn check_organization(document: &PlanDocument, prepared: &Prepared) -> Result<(), Failure> {
     let environment = &prepared.loaded.environment.name;
     let Connection { organization, server, .. } = &prepared.connection;
     let api = prepared.connection.kind();
@@ -196,7 +196,7 @@ pub(super) fn check_organization(document: &Document, prepared: &Prepared) -> Re
 /// # Errors
 ///
 /// A refusal that shows each changed field if the plan is stale, or why the plan can't be made.
-pub(super) async fn plan_again(document: &Document, prepared: &Prepared) -> Result<(Snapshot, Plan), Failure> {
+pub(super) async fn plan_again(document: &PlanDocument, prepared: &Prepared) -> Result<(Snapshot, Plan), Failure> {
     let api = prepared.connection.read();
     let missing = |snapshot: &Snapshot| missing_lookups(document, snapshot);
     // A second read makes sure that a service is gone, and not only missing from one reading of the list.
@@ -213,13 +213,13 @@ pub(super) async fn plan_again(document: &Document, prepared: &Prepared) -> Resu
 }
 
 /// Returns what has changed in the plan's services since it was made.
-fn find_changes(document: &Document, prepared: &Prepared, snapshot: &Snapshot) -> Vec<Moved> {
+fn find_changes(document: &PlanDocument, prepared: &Prepared, snapshot: &Snapshot) -> Vec<StaleValue> {
     let policy = &prepared.loaded.project.policy;
-    plan_file::moved(&document.fingerprints, snapshot, policy, prepared.connection.kind())
+    plan_file::find_stale_values(&document.fingerprints, snapshot, policy, prepared.connection.kind())
 }
 
 /// Returns what must still be read to compare the live state with the plan's fingerprints.
-fn missing_lookups(document: &Document, snapshot: &Snapshot) -> Lookups {
+fn missing_lookups(document: &PlanDocument, snapshot: &Snapshot) -> Lookups {
     let exists = |id: &ServiceId| snapshot.services.iter().any(|service| service.id == *id);
     Lookups {
         agents: Need::Nothing,
@@ -234,7 +234,7 @@ fn missing_lookups(document: &Document, snapshot: &Snapshot) -> Lookups {
 }
 
 /// Checks that the plan's services have not changed since it was made.
-fn check_not_stale(document: &Document, prepared: &Prepared, snapshot: &Snapshot) -> Result<(), Failure> {
+fn check_not_stale(document: &PlanDocument, prepared: &Prepared, snapshot: &Snapshot) -> Result<(), Failure> {
     let changes = find_changes(document, prepared, snapshot);
     if changes.is_empty() {
         return Ok(());
@@ -244,7 +244,7 @@ fn check_not_stale(document: &Document, prepared: &Prepared, snapshot: &Snapshot
         document.created_at
     );
     let changes =
-        changes.into_iter().map(|Moved { service, what, seen, now }| (service, Change::new(what, seen, now)));
+        changes.into_iter().map(|StaleValue { service, what, before, now }| (service, Change::new(what, before, now)));
     Err(Failure::refused(message, human::stale_services(&by_service(changes))).hint(PLAN_AGAIN).hint(
         "a plan that was already applied, even in part, is stale: make a new plan for what is left to do",
     ))
@@ -263,8 +263,8 @@ fn into_refusal(mut error: PlanError) -> PlanError {
 /// # Errors
 ///
 /// A refusal that shows both values of each difference.
-pub(super) fn check_same(document: &Document, anew: &Document) -> Result<(), Failure> {
-    let differences = plan_file::differences(document, anew);
+pub(super) fn check_same(document: &PlanDocument, current: &PlanDocument) -> Result<(), Failure> {
+    let differences = plan_file::differences(document, current);
     if differences.is_empty() {
         return Ok(());
     }
@@ -274,9 +274,9 @@ pub(super) fn check_same(document: &Document, anew: &Document) -> Result<(), Fai
          one that was made at {}{made}",
         document.created_at
     );
-    let changes = differences.into_iter().map(|Difference { service, what, approved, anew }| {
+    let changes = differences.into_iter().map(|Difference { service, what, approved, current }| {
         let service = service.unwrap_or_else(|| ServiceName::new("the plan as a whole"));
-        (service, Change::new(what, approved, anew))
+        (service, Change::new(what, approved, current))
     });
     Err(Failure::refused(message, human::stale_services(&by_service(changes)))
         .hint("each line shows the approved value, then the value now")

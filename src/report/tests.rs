@@ -9,15 +9,15 @@ use super::{Planned, Section, html, human, text};
 use crate::model::{Desired, Policy, Snapshot};
 use crate::plan::tests::build::options;
 use crate::plan::{Finding, Plan};
-use crate::plan_file::Document;
+use crate::plan_file::PlanDocument;
 
 fn terminal(plan: &Plan) -> String {
     let colored = human::plan("plan", plan, &origin());
     text::without_commands(&anstream::adapter::strip_str(&colored).to_string())
 }
 
-fn document(plan: &Plan) -> Document {
-    Document::new(plan, &origin(), &options(), &Desired::default(), &Snapshot::default(), &Policy::default())
+fn document(plan: &Plan) -> PlanDocument {
+    PlanDocument::new(plan, &origin(), &options(), &Desired::default(), &Snapshot::default(), &Policy::default())
 }
 
 #[test]
@@ -33,24 +33,24 @@ fn everything_on_a_terminal() {
             │ Last line.
           tags.tier                gold → platinum   conflict: live, base and manifest all differ
         ~ version set release
-            agent_version          latest → 4   drift: live differs from the base
+            agent_version          latest → 4   drift: the live value differs from the base
         - version set old
 
       ~ Foreign                                                      s5
-          adopted                  it has no owner yet: the ownership tag is set
+          adopted                  it has no owner yet, so the ownership tag is set
           tags.managed_by          none → amigops
 
     -/+ Half Done                                                    h1 → new id
-          continues                a replacement that an earlier run began
+          continues                the unfinished replacement of an earlier run
           agent                    A1 → A2   forces a new service
-          hand-over                rename old · activate · deactivate old
+          steps                    rename old · activate · deactivate old
 
     -/+ Health Coach                                                 4d1a…77e0 → new id
           agent                    A1 → A2   forces a new service
         ~ version set staging
             agent_version          2 → latest
             context_graph_version  2 → 5
-          hand-over                create inactive · 2 version sets · 1 behavior set · rename old · activate · deactivate old
+          steps                    create inactive · 2 version sets · 1 behavior set · rename old · activate · deactivate old
 
       + Meet & Greet
           agent                    A3                   context_graph  G1
@@ -61,7 +61,7 @@ fn everything_on_a_terminal() {
           renamed from             Old Name
 
       - Summer Campaign                                              s4
-          cause                    behind: the base's branch declares it; merge it first
+          cause                    behind: the base branch declares it: merge it first
           active                   true → false
           retired                  deactivate (owned by this project, in no manifest)
 
@@ -75,7 +75,7 @@ fn everything_on_a_terminal() {
 
     Plan: 1 to create, 4 to change, 2 to replace, 1 to retire, 1 to adopt · version sets: 3 to write, 1 to delete
           31 requests, about 5 s
-      ⚠ 2 conflicts: an apply refuses them unless --overwrite-drift is given
+      ⚠ 2 conflicts: `amigops apply` refuses them unless --overwrite-drift is given
     "##);
 }
 
@@ -221,7 +221,7 @@ fn json_keeps_every_text_and_shows_none_of_its_commands() {
             !shown.lines().any(|line| line.trim_start().starts_with("::") || line.contains("##[")),
             "{text:?}"
         );
-        assert_eq!(Document::read(&shown).as_ref(), Ok(&written), "{text:?}");
+        assert_eq!(PlanDocument::read(&shown).as_ref(), Ok(&written), "{text:?}");
         assert_eq!(super::text::json_line(&written).trim_end().lines().count(), 1, "{text:?}");
     }
 }

@@ -74,7 +74,7 @@ impl File {
         let mut schema = match self {
             Self::Project => project::schema(),
             Self::Service => service::schema(),
-            Self::Plan => of::<crate::plan_file::Document>(),
+            Self::Plan => of::<crate::plan_file::PlanDocument>(),
             Self::Seed => of::<crate::emulator::Seed>(),
             Self::Faults => of::<crate::emulator::Faults>(),
         };

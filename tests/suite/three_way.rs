@@ -69,9 +69,9 @@ fn line<'a>(run: &'a Run, start: &str) -> &'a str {
     found.unwrap_or_else(|| panic!("no line begins with {start}:\n{}\n{}", run.stdout, run.stderr))
 }
 
-const DRIFT: &str = "drift: live differs from the base";
+const DRIFT: &str = "drift: the live value differs from the base";
 const CONFLICT: &str = "conflict: live, base and manifest all differ";
-const BEHIND: &str = "behind: the base's branch leaves the live value; merge it";
+const BEHIND: &str = "behind: the base branch keeps the live value: merge it";
 
 on_both_apis! {
     fn each_change_says_whose_doing_it_is(api: Api) {
@@ -132,12 +132,12 @@ on_both_apis! {
         lab.git(&["checkout", "-q", "topic"]);
         let run = lab.run(&["plan", "--base", "main", "--prune"]).expect(0);
         assert!(line(&run, "tags.tier").ends_with(&format!("platinum → gold   {BEHIND}")), "{}", run.stdout);
-        assert!(run.stdout.contains("behind: the base's branch declares it; merge it first"), "{}", run.stdout);
-        let last = "  ⚠ 2 conflicts: an apply refuses them unless --overwrite-drift is given\n";
+        assert!(run.stdout.contains("behind: the base branch declares it: merge it first"), "{}", run.stdout);
+        let last = "  ⚠ 2 conflicts: `amigops apply` refuses them unless --overwrite-drift is given\n";
         assert!(run.stdout.ends_with(last), "{}", run.stdout);
         // What goes as a whole is a conflict once, however many of its values go with it.
         let text = lab.run(&["plan", "--base", "main", "--prune", "--format", "markdown"]).expect(0).stdout;
-        assert!(text.contains("### Conflicts: 2\n\n`apply` refuses a plan with these"), "{text}");
+        assert!(text.contains("### Conflicts: 2\n\n`apply` refuses a plan with conflicts"), "{text}");
         assert_eq!(text.matches("\n! behind: ").count(), 2, "{text}");
         let page = lab.run(&["plan", "--base", "main", "--prune", "--format", "html"]).expect(0).stdout;
         assert!(page.contains(">2 conflicts</p>") && page.contains("unless --overwrite-drift is given"), "{page}");
@@ -189,7 +189,7 @@ fn a_service_that_is_gone_live_is_drift() {
     });
     let run = lab.plan("main").expect(0);
     assert!(
-        line(&run, "cause").ends_with("drift: the base declares it just so; it is gone live"),
+        line(&run, "cause").ends_with("drift: the base declares the same, but the live service is gone"),
         "{}",
         run.stdout
     );
@@ -214,7 +214,7 @@ fn files_may_move_and_documents_may_go() {
     lab.commit();
     let run = lab.run(&["plan", "--base", "HEAD", "--prune"]).expect(0);
     assert!(
-        line(&run, "cause").ends_with("drift: neither the base nor its branch declares it"),
+        line(&run, "cause").ends_with("drift: neither the base nor the base branch declares it"),
         "{}",
         run.stdout
     );

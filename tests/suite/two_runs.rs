@@ -84,8 +84,8 @@ fn losers_say_so(runs: &[Run]) {
         ];
         assert!(words.iter().any(|words| run.stderr.contains(words)), "{}", run.stderr);
         let next = [
-            "plan and apply again to go on",
-            "nothing is left to do: what failed here was done all the same",
+            "plan and apply again to continue",
+            "nothing is left to do: the failed steps took effect",
         ];
         assert!(next.iter().any(|words| run.stderr.contains(words)), "{}", run.stderr);
     }

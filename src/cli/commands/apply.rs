@@ -16,7 +16,7 @@ use crate::cli::summary_file::SummaryFile;
 use crate::error::{Failure, Success};
 use crate::model::Snapshot;
 use crate::plan::{self, Origin, Plan, PlanError};
-use crate::plan_file::Document;
+use crate::plan_file::PlanDocument;
 use crate::report::{events, human};
 
 /// Arguments of `apply`.
@@ -56,7 +56,7 @@ struct Approved<'s> {
 struct Saved<'s> {
     lock: File,
     path: &'s Path,
-    document: Document,
+    document: PlanDocument,
 }
 
 impl Apply {
@@ -146,10 +146,10 @@ impl Apply {
         let prepared = record.set_prepared(prepared);
         saved_plan::check_organization(&document, prepared)?;
         let (snapshot, plan) = saved_plan::plan_again(&document, prepared).await?;
-        let anew = prepared.document(&document.origin(), &snapshot, &plan);
-        saved_plan::check_same(&document, &anew)?;
+        let current = prepared.document(&document.origin(), &snapshot, &plan);
+        saved_plan::check_same(&document, &current)?;
         let (plan, origin) = record.set_plan(plan, document.origin());
-        self.show(context, plan, origin, || anew)?;
+        self.show(context, plan, origin, || current)?;
         if plan.is_empty() {
             record.set_nothing_to_do(plan);
             return Ok(None);
@@ -165,7 +165,7 @@ impl Apply {
         context: &Context<'_>,
         plan: &Plan,
         origin: &Origin,
-        document: impl FnOnce() -> Document,
+        document: impl FnOnce() -> PlanDocument,
     ) -> Result<(), Failure> {
         match self.format {
             Format::Human => context.ui.result(&human::plan("apply", plan, origin)),

@@ -33,7 +33,7 @@ fn drift_is_a_verdict_and_not_a_plan() {
 
     **Drift:** 1 of 3 declared services differs from the manifests (1 changed)
 
-    In what follows, `-` is live and `+` is declared. An apply would change it back: 2 requests, about 1 s
+    Below, `-` is the live value and `+` the declared value. Reverting this drift takes 2 requests, about 1 s.
 
     <details><summary>changed <code>Changed</code></summary>
 
@@ -66,14 +66,14 @@ fn drift_of_every_kind_speaks_of_what_is_the_case() {
     for said in [
         "**Drift:** 7 of 7 declared services differ from the manifests (1 missing, 4 changed, 2 to be replaced to \
          change back) · version sets: 2 missing, 1 changed, 1 undeclared · 1 orphan in no manifest\n",
-        "> **An apply that changes this back comes with: 3 removals, 2 replacements, 2 conflicts**\n",
-        "### An apply would remove: 3\n",
-        "### An apply would replace: 2\n",
+        "> **Reverting this drift would cause: 3 removals, 2 replacements, 2 conflicts**\n",
+        "### Reverting would remove: 3\n",
+        "### Reverting would replace: 2\n",
         "<summary>missing <code>Meet &amp; Greet</code>",
         "<summary>orphan <code>Summer Campaign</code></summary>\n\n```diff\n! behind: the base's branch leaves \
          what is live; this branch is behind it and would undo that: merge or rebase\n! in no manifest\n```",
         "! version set old is in no manifest\n",
-        "! another agent takes a new service to change back\n",
+        "! changed agent: only a new service can revert this\n",
         "They count as drift with `--prune`.",
     ] {
         assert!(text.contains(said), "{said}\n{text}");
@@ -113,9 +113,9 @@ fn the_overview_of_drift_has_a_verdict_an_environment() {
     |---|--:|--:|--:|--:|--:|---|
     | `production` | 0 | 1 | 0 | 0 | 0 | **drift: 1 of 3 differs** |
     | `staging` | 0 | 0 | 0 | 0 | 0 | no drift |
-    | `sandbox` | | | | | | **it could not be compared** |
+    | `sandbox` | | | | | | **could not be compared** |
     ");
-    assert!(rest.contains("> **It could not be compared.**"), "{rest}");
+    assert!(rest.contains("> **This environment could not be compared.**"), "{rest}");
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn what_an_apply_would_refuse_is_never_dropped() {
     let text = drift(&with_refusals(one_of_three(), 40, "`Coach` would be replaced"));
     assert!(text.contains("comes with: 40 refusals**"), "{text}");
     assert!(text.contains(
-        "### Refusals: 40\n\nAn apply would be refused:\n\n- `Coach`: 0 `Coach` would be replaced\n"
+        "### Refusals: 40\n\n`apply` would refuse this plan:\n\n- `Coach`: 0 `Coach` would be replaced\n"
     ));
     assert_eq!(text.matches("`Coach` would be replaced\n").count(), 40);
     assert!(text.contains("### Warnings: 30\n"), "the others, apart");
@@ -155,7 +155,7 @@ fn what_an_apply_would_refuse_is_never_dropped() {
     let text = drift(&with_refusals(one_of_three(), 20_000, &"x".repeat(100)));
     assert!(text.len() <= MOST, "{}", text.len());
     assert!(
-        text.contains("> **An apply that changes this back comes with: 20000 refusals**\n> **"),
+        text.contains("> **Reverting this drift would cause: 20000 refusals**\n> **"),
         "{text:.900}"
     );
     assert!(text.contains(" of them are not listed here, because") && text.contains("### Refusals: 20000\n"));

@@ -55,14 +55,14 @@ fn a_hundred_changes_take_a_line_each_at_the_least() {
     });
     let text = checked(&plan);
     assert_eq!(text.matches("- change `Service ").count(), 900);
-    assert!(text.contains("graph of the 900 steps is left out here: `amigops graph`"));
+    assert!(text.contains("graph of the 900 steps is not shown here: run `amigops graph`"));
     let plan = many("A1", |service| {
         if service.name.as_str() < "Service 0030" {
             service.description = long.clone();
         }
     });
     let text = checked(&plan);
-    assert_eq!(text.matches("more lines left out here").count(), 30, "{text}");
+    assert_eq!(text.matches("more lines not shown").count(), 30, "{text}");
     assert!(text.contains("```mermaid"), "a small graph is kept");
 }
 
@@ -81,7 +81,7 @@ fn no_replacement_and_no_removal_is_hidden_without_a_loud_word() {
         let unlisted = 5_000 - listed;
         assert!(listed > 150, "{title}: {listed}");
         assert!(
-            list.contains(&format!("**and {unlisted} more that are not listed here**")),
+            list.contains(&format!("**and {unlisted} more not listed here**")),
             "{title}: {listed}"
         );
         let loud = format!("> **5000 {noun}s**\n> **{unlisted} of them are not listed here");

@@ -31,9 +31,9 @@ on_both_apis! {
         lab.manifests(&service("Desk", ""));
         let (_, text) = summed_up(&lab, &["--auto-approve"], 0);
         let sent = lab.hooks.count();
-        assert!(text.contains("**Applied.** Exit code 0: everything is done."), "{text}");
+        assert!(text.contains("**Applied.** Exit code 0: every step is done."), "{text}");
         assert!(text.contains(&format!("Read back: **converged** · {sent} requests · ")), "{text}");
-        assert!(text.contains("| done in full | 1 | 0 | 0 | 0 |") && text.contains("1 of 1 step done"), "{text}");
+        assert!(text.contains("| finished | 1 | 0 | 0 | 0 |") && text.contains("1 of 1 step done"), "{text}");
         assert!(text.contains(&format!("### Created: 1\n\n- `Desk`: `{}`", lab.active("Desk").id)), "{text}");
         let (_, text) = summed_up(&lab, &["--auto-approve"], 0);
         assert!(text.contains("**Nothing to do.**") && !text.contains("###"), "{text}");
@@ -63,11 +63,11 @@ on_both_apis! {
         });
         let (_, text) = summed_up(&lab, &["--auto-approve"], 4);
         assert!(text.starts_with("## amigops apply · `lab`\n\n"), "{text}");
-        assert!(text.contains("**Applied in part.**") && text.contains("Read back: **not converged**"), "{text}");
+        assert!(text.contains("**Partly applied.**") && text.contains("Read back: **not converged**"), "{text}");
         assert!(text.contains("1 of 3 steps done, 1 failed, 1 not attempted."), "{text}");
         let failed = "### Failed: 1\n\n- `First: create`: `POST ";
         assert!(text.contains(failed) && text.contains("400 the <b>model</b> is unknown`\n  - "), "{text}");
-        let waits = "- `Second: create`: waits for `First: create`, which failed\n";
+        let waits = "- `Second: create`: blocked by `First: create`, which failed\n";
         assert!(text.contains("### Not attempted: 1") && text.contains(waits), "{text}");
     }
 
@@ -164,7 +164,7 @@ fn a_run_that_does_not_converge() {
     });
     let (run, text) = summed_up(&lab, &["--auto-approve"], 1);
     assert!(run.stderr.contains("the live state still differs"), "{}", run.stderr);
-    assert!(text.contains("**Applied, and not converged.**"), "{text}");
+    assert!(text.contains("**Applied, but not converged.**"), "{text}");
     assert!(text.contains("### Still different: 1") && text.contains("- `Desk`\n"), "{text}");
     assert_eq!(lab.service(&id).description, "The Desk");
 }

@@ -28,7 +28,7 @@ fn a_changed_service_is_shown_leaf_by_leaf() {
     <div>
     <dt>description</dt>
     <dd>
-    <del>Answers.</del> → <ins>Answers the main number.</ins> <span class="badge drift" title="the live state has changed since, past the manifests">drift</span>
+    <del>Answers.</del> → <ins>Answers the main number.</ins> <span class="badge drift" title="the live value changed since the base, outside the manifests">drift</span>
     </dd>
     </div>
     </dl>
@@ -80,14 +80,14 @@ fn each_kind_has_its_place_and_the_worst_is_first() {
     for said in [
         "2 removals",
         "Changed loses version set old",
-        "Orphan is deactivated: it can be activated again",
+        "Orphan is deactivated and can be activated again",
         "1 replacement",
         "new id : whoever holds the old id must learn the new one.",
     ] {
         assert!(hazards.text.contains(said), "{said}: {}", hazards.text);
     }
     let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("no {text}"));
-    assert!(at("Look at these first") < at("<h2>Services"));
+    assert!(at("Review first") < at("<h2>Services"));
     for said in [
         "The new service is created under the same name, inactive, with 1 version set.",
         "is written.",
@@ -122,7 +122,7 @@ fn conflicts_come_before_all_else() {
         "behind tags.tier gold → silver",
         "This branch is behind",
         "both an apply would create it",
-        "one of the two would be undone",
+        "an apply would undo the live change",
         "unless --overwrite-drift is given",
         "2 removals",
     ];
@@ -158,10 +158,10 @@ fn environments_have_an_overview_and_a_part_each() {
     for said in [
         "3 environments",
         "could not be compared: see below",
-        "It could not be compared",
+        "This environment could not be compared",
         "drift: 3 of 3 differ, 1 orphan",
         "Drift: 3 of 3 declared services differ",
-        "Live → as declared.",
+        "Values are shown as live → declared.",
         "No drift. 0 services are as declared.",
         "no drift",
         "to be replaced",
@@ -183,7 +183,7 @@ fn what_an_apply_would_refuse_comes_before_all_else() {
     plan.findings.extend(refused);
     let page = page(&plan);
     let hazards = tokens_of(part(&page, "<section class=\"hazards\"", "</section>"));
-    let begin = "Look at these first 60 refusals: an apply would be refused Replaced rule 0 protects it";
+    let begin = "Review first 60 refusals: `apply` would refuse this plan Replaced rule 0 protects it";
     assert!(hazards.text.trim_start().starts_with(begin), "{}", hazards.text);
     assert!(hazards.text.contains("rule 59 protects it"));
     let warnings = part(&page, "<section class=\"warnings\"", "</section>");
@@ -215,7 +215,7 @@ fn an_empty_plan_and_what_it_leaves_alone() {
     for said in [
         "Nothing to do.",
         "has a namesake",
-        "1 orphan: owned, in no manifest; retired with --prune",
+        "1 orphan (owned, in no manifest): retired with --prune",
         "Summer Campaign",
         "Board Demo",
     ] {
@@ -280,7 +280,7 @@ fn steps_are_drawn_in_layers_and_too_many_are_not() {
     assert_eq!(nodes, [("24", "12"), ("288", "12"), ("552", "12"), ("24", "70")]);
     let ways: Vec<&str> = found.all("d");
     assert_eq!(ways, ["M240 35C264 35 264 35 288 35M504 35C528 35 528 35 552 35"]);
-    assert!(found.text.contains("The same as a list: 4 steps"));
+    assert!(found.text.contains("As a list: 4 steps"));
     let page = self::page(&chain(301));
     let found = tokens(&page);
     assert_eq!(found.count("svg"), 0);

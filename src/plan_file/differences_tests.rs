@@ -1,4 +1,4 @@
-//! Plans made again, compared with what was saved.
+//! Tests of comparing a plan made again with the saved plan.
 
 use std::collections::BTreeSet;
 
@@ -12,33 +12,33 @@ use crate::plan::tests::build::*;
 use crate::plan::tests::generate::{config, policies, policy, states};
 use crate::plan::{Options, verify};
 
-/// A service that is nobody's.
-fn stranger() -> LiveService {
+/// Returns a service without an owner.
+fn unowned_service() -> LiveService {
     LiveService { tags: Default::default(), ..live("zebra", "Zebra", "A1") }
 }
 
-/// Makes a saved plan anew, and has it judged.
-fn anew(
-    saved: &Document,
+/// Makes a saved plan again, and verifies it.
+fn plan_again(
+    saved: &PlanDocument,
     desired: &Desired,
     live: &Snapshot,
     options: &Options,
     policy: &Policy,
-) -> Document {
-    let options = Options { touched: Some(saved.touched()), ..options.clone() };
-    let (plan, anew) = document(desired, live, &options, policy).expect("the plan can be made again");
+) -> PlanDocument {
+    let options = Options { touched: Some(saved.changed_services()), ..options.clone() };
+    let (plan, current) = document(desired, live, &options, policy).expect("the plan can be made again");
     let violations = verify::verify(desired, live, policy, &options, &plan);
     assert!(violations.is_empty(), "{violations:#?}\n{}", steps(&plan));
-    anew
+    current
 }
 
-/// What sets them apart, each as its service and what it is.
-fn whats(saved: &Document, anew: &Document) -> Vec<String> {
+/// Returns the differences, each as its service and its value's name.
+fn difference_names(saved: &PlanDocument, current: &PlanDocument) -> Vec<String> {
     let word = |one: Difference| {
         let service = one.service.map(|name| format!("{name}: ")).unwrap_or_default();
         format!("{service}{}", one.what)
     };
-    differences(saved, anew).into_iter().map(word).collect()
+    differences(saved, current).into_iter().map(word).collect()
 }
 
 proptest! {
@@ -50,17 +50,17 @@ proptest! {
     ) {
         let options = Options { api, prune, ..options() };
         let Some((_, saved)) = document(&desired, &live, &options, &policy) else { return Ok(()) };
-        let read = Document::read(&text(&saved)).expect("a plan");
+        let read = PlanDocument::read(&text(&saved)).expect("a plan");
         let later = Options { today: "2026-12-01".to_owned(), ..options.clone() };
-        prop_assert_eq!(whats(&read, &anew(&saved, &desired, &live, &options, &policy)), Vec::<String>::new());
-        prop_assert_eq!(whats(&read, &anew(&saved, &desired, &live, &later, &policy)), Vec::<String>::new());
+        prop_assert_eq!(difference_names(&read, &plan_again(&saved, &desired, &live, &options, &policy)), Vec::<String>::new());
+        prop_assert_eq!(difference_names(&read, &plan_again(&saved, &desired, &live, &later, &policy)), Vec::<String>::new());
     }
 
     #[test]
-    fn what_happens_to_other_services_is_left_to_their_own_plans((api, desired, live) in states(), prune: bool) {
+    fn changes_of_other_services_are_not_compared((api, desired, live) in states(), prune: bool) {
         let (options, policy) = (Options { api, prune, ..options() }, policy());
         let Some((_, saved)) = document(&desired, &live, &options, &policy) else { return Ok(()) };
-        let touched = saved.touched();
+        let touched = saved.changed_services();
         let mut other = desired;
         for service in other.services.values_mut().filter(|service| !touched.contains(&service.name)) {
             service.description = Some("Changed since".to_owned());
@@ -68,21 +68,21 @@ proptest! {
         let new = DesiredService { agent: Reference::Name("Nobody".to_owned()), ..wanted("Zulu", "A1") };
         other.services.insert(new.name.clone(), new);
         let mut moved = live;
-        moved.services.push(stranger());
-        prop_assert_eq!(whats(&saved, &anew(&saved, &other, &moved, &options, &policy)), Vec::<String>::new());
+        moved.services.push(unowned_service());
+        prop_assert_eq!(difference_names(&saved, &plan_again(&saved, &other, &moved, &options, &policy)), Vec::<String>::new());
     }
 
     #[test]
-    fn every_value_that_counts_is_compared((api, desired, live) in states(), prune: bool) {
+    fn every_relevant_value_is_compared((api, desired, live) in states(), prune: bool) {
         let (options, policy) = (Options { api, prune, ..options() }, policy());
         let Some((_, saved)) = document(&desired, &live, &options, &policy) else { return Ok(()) };
-        let anew = anew(&saved, &desired, &live, &options, &policy);
+        let current = plan_again(&saved, &desired, &live, &options, &policy);
         let whole = serde_json::to_value(&saved).expect("a document is JSON");
         let mut paths = Vec::new();
         for part in ["steps", "services", "fingerprints", "manifests"] {
             leaves(&whole[part], &format!("/{part}"), &mut paths);
         }
-        // The name of a fingerprint is for people.
+        // The name of a fingerprint is only for messages.
         let names = |path: &str| path.starts_with("/fingerprints") && path.matches('/').count() == 3;
         paths.retain(|path| !NOT_COMPARED.iter().any(|end| path.ends_with(end)));
         paths.retain(|path| !(names(path) && path.ends_with("/name")));
@@ -90,16 +90,16 @@ proptest! {
             let mut edited = whole.clone();
             let value = edited.pointer_mut(&path).expect("a value");
             *value = other(value);
-            let Ok(edited) = serde_json::from_value::<Document>(edited) else { continue };
-            prop_assert!(!differences(&edited, &anew).is_empty(), "{path} does not count");
+            let Ok(edited) = serde_json::from_value::<PlanDocument>(edited) else { continue };
+            prop_assert!(!differences(&edited, &current).is_empty(), "{path} does not count");
         }
     }
 }
 
-/// The ends of paths whose values may differ.
+/// The ends of paths that are not compared.
 const NOT_COMPARED: [&str; 5] = ["/reason", "/cause", "/last_change", "/last_change/by", "/last_change/at"];
 
-/// The JSON pointers of all values that hold no others.
+/// Collects the JSON pointers of all leaves.
 fn leaves(value: &Value, at: &str, found: &mut Vec<String>) {
     match value {
         Value::Object(members) if !members.is_empty() => {
@@ -116,7 +116,7 @@ fn leaves(value: &Value, at: &str, found: &mut Vec<String>) {
     }
 }
 
-/// Another value of the same kind.
+/// Returns a different value of the same type.
 fn other(value: &Value) -> Value {
     match value {
         Value::Null => json!("x"),
@@ -137,21 +137,21 @@ fn each_difference_is_shown_with_both_sides() {
     let mut changed = old;
     changed.description = Some("Changed".to_owned());
     changed.version_sets = sets(&[("release", 1, 1)]);
-    let found = differences(&saved, &anew(&saved, &desired([changed]), &state, &options(), &own_policy()));
-    let shown: Vec<_> = found.iter().map(|one| (one.what.as_str(), &one.approved, &one.anew)).collect();
+    let found = differences(&saved, &plan_again(&saved, &desired([changed]), &state, &options(), &own_policy()));
+    let shown: Vec<_> = found.iter().map(|one| (one.what.as_str(), &one.approved, &one.current)).collect();
     assert_eq!(shown[0], ("update.description", &json!("Approved"), &json!("Changed")));
     assert_eq!((shown[1].0, shown[1].1), ("write_version_set `release`", &Value::Null));
     assert_eq!(shown[2].0, "fingerprint of its manifest");
     assert!(found.iter().all(|one| one.service == Some("X".into())));
-    // A service that its manifest no longer declares: nothing is done to it.
+    // The manifest no longer declares the service, so the plan does nothing to it.
     let found =
-        whats(&saved, &anew(&saved, &desired([wanted("Y", "A1")]), &state, &options(), &own_policy()));
+        difference_names(&saved, &plan_again(&saved, &desired([wanted("Y", "A1")]), &state, &options(), &own_policy()));
     assert_eq!(found, ["X: update", "X: fingerprint of its manifest"]);
 }
 
 #[test]
-fn a_share_is_judged_again() {
-    // 50% of two services of ours is one; of one, none.
+fn a_share_of_removals_is_checked_again() {
+    // 50 % of two owned services is one; of one, none.
     let rule = Guardrails { max_removals: Some(MaxRemovals::Percent(50.0)), ..Guardrails::default() };
     let policy = Policy { guardrails: rule, ..own_policy() };
     let desired = desired([wanted("X", "A1")]);
@@ -160,8 +160,8 @@ fn a_share_is_judged_again() {
     let (_, saved) = document(&desired, &state, &prune, &policy).expect("a plan");
     let mut fewer = state.clone();
     fewer.services[0].active = false;
-    let again = Options { touched: Some(saved.touched()), ..prune };
-    assert_eq!(saved.touched(), BTreeSet::from(["Y".into()]));
+    let again = Options { touched: Some(saved.changed_services()), ..prune };
+    assert_eq!(saved.changed_services(), BTreeSet::from(["Y".into()]));
     assert!(document(&desired, &state, &again, &policy).is_some());
     assert!(document(&desired, &fewer, &again, &policy).is_none(), "one of one is more than half");
 }

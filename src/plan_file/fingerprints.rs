@@ -1,10 +1,9 @@
-//! What a plan touches of the live state, and what is there. May import `plan` and `model`.
+//! The live values that a plan depends on.
 //!
-//! A step touches the fields that it writes, those that it copies, and what tells that it is about the right
-//! service: its name, whether it is active, who owns it, what it joins (pins mean nothing without). A service
-//! that is replaced or goes out of use is touched as a whole. A name that a service has, takes or had is touched,
-//! too: whoever has it by now may be a namesake, or the service that is meant. Everything else of the live state
-//! may move without a word: the plan fits all the same.
+//! A step depends on the fields that it writes or copies, and on the fields that identify its service: the name, the
+//! active state, the owner, the agent and the context graph. If a service is replaced or retired, the plan depends on
+//! all its fields. It also depends on which services have the names that its steps use, because another service with
+//! such a name may appear. All other live values may change without making the plan stale.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,27 +18,27 @@ use crate::model::{
 };
 use crate::plan::{Action, Step, Target};
 
-/// What a fingerprint is of.
+/// The subject of a fingerprint.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Subject {
     /// A live service.
     Service(ServiceId),
-    /// The services that have a name.
+    /// The services with a name.
     Name(ServiceName),
     /// The behavior sets that are applied to a service.
     BehaviorSets(ServiceId),
 }
 
-/// What was seen of something that the plan touches, in normal form.
+/// Live values that a plan depends on, as they were when it was made, in normal form.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Fingerprint {
-    /// What it is of.
+    /// The subject.
     pub of: Subject,
     /// The service's name, for people.
     pub name: ServiceName,
-    /// Values by path; null is nothing.
+    /// Values by path; null if there is no value.
     pub seen: BTreeMap<String, Value>,
 }
 
@@ -50,24 +49,24 @@ enum Part {
     Field(&'static str),
     /// A version set.
     VersionSet(VersionSetName),
-    /// Every version set, and which there are.
+    /// All version sets and their names.
     VersionSets,
-    /// A member of Platform's settings, as a JSON pointer.
+    /// A Platform setting, as a JSON pointer.
     Setting(String),
-    /// Everything.
+    /// All parts.
     All,
 }
 
-/// What tells that a service is the right one.
-const TELLING: [&str; 5] = ["name", "active", "owner", "agent", "context_graph"];
-/// What a service holds besides version sets and settings.
+/// The fields that identify a service.
+const IDENTIFYING: [&str; 5] = ["name", "active", "owner", "agent", "context_graph"];
+/// The fields of a service besides version sets and settings.
 const FIELDS: [&str; 9] =
     ["name", "active", "owner", "description", "agent", "context_graph", "keyterms", "tags", "repeated_tags"];
 
-/// Where Platform's settings are, before a JSON pointer.
+/// The prefix of the paths of Platform settings, before a JSON pointer.
 const SETTINGS: &str = "settings";
 
-/// What steps touch, by subject, and what the snapshot holds of it.
+/// Returns the live values that steps depend on, by subject.
 pub(super) fn fingerprints(
     steps: &[Step],
     desired: &Desired,
@@ -75,37 +74,37 @@ pub(super) fn fingerprints(
     policy: &Policy,
     api: Api,
 ) -> Vec<Fingerprint> {
-    let mut touched = Touched::default();
+    let mut dependencies = Dependencies::default();
     for step in steps {
-        touched.step(step);
-        // A service that comes to be there under its former name is the one that is meant.
+        dependencies.add_step(step);
+        // A service that appears under the former name would be the one that the manifest means.
         let former =
             desired.services.get(&step.service).and_then(|wanted| wanted.lifecycle.renamed_from.clone());
-        touched.subjects.extend(former.map(Subject::Name));
+        dependencies.subjects.extend(former.map(Subject::Name));
     }
-    let world = World::new(snapshot, policy, api);
-    let services = touched.services.iter().map(|(id, (name, parts))| {
-        let live = world.by_id.get(id);
-        let seen = parts.iter().flat_map(|part| live.map(|live| world.of(live, part)).unwrap_or_default());
+    let live_values = LiveValues::new(snapshot, policy, api);
+    let services = dependencies.services.iter().map(|(id, (name, parts))| {
+        let live = live_values.by_id.get(id);
+        let seen = parts.iter().flat_map(|part| live.map(|live| live_values.of(live, part)).unwrap_or_default());
         let name = live.map_or(name, |live| &live.name).clone();
         Fingerprint { of: Subject::Service(id.clone()), name, seen: seen.collect() }
     });
     let mut all: Vec<Fingerprint> = services.collect();
-    for subject in touched.subjects {
+    for subject in dependencies.subjects {
         let name = match &subject {
             Subject::Name(name) => name.clone(),
             Subject::Service(id) | Subject::BehaviorSets(id) => {
-                world.by_id.get(id).map_or_else(|| ServiceName::new(id.as_str()), |live| live.name.clone())
+                live_values.by_id.get(id).map_or_else(|| ServiceName::new(id.as_str()), |live| live.name.clone())
             }
         };
-        let seen = world.again(&subject, std::iter::empty());
+        let seen = live_values.current_values(&subject, std::iter::empty());
         all.push(Fingerprint { of: subject, name, seen: seen.unwrap_or_default() });
     }
     all.sort_by(|a, b| (&a.of, &a.name).cmp(&(&b.of, &b.name)));
     all
 }
 
-/// The services whose behavior sets must be known to say whether a plan still fits.
+/// Returns the services whose behavior sets must be read to check whether a plan is stale.
 pub fn behavior_sets_of(fingerprints: &[Fingerprint]) -> BTreeSet<ServiceId> {
     let of = |fingerprint: &Fingerprint| match &fingerprint.of {
         Subject::BehaviorSets(id) => Some(id.clone()),
@@ -115,65 +114,65 @@ pub fn behavior_sets_of(fingerprints: &[Fingerprint]) -> BTreeSet<ServiceId> {
 }
 
 #[derive(Default)]
-struct Touched {
+struct Dependencies {
     services: BTreeMap<ServiceId, (ServiceName, BTreeSet<Part>)>,
     subjects: BTreeSet<Subject>,
 }
 
-impl Touched {
-    fn step(&mut self, step: &Step) {
+impl Dependencies {
+    fn add_step(&mut self, step: &Step) {
         let service = &step.service;
         match &step.action {
-            Action::Create(new) => self.create(service, new),
+            Action::Create(new) => self.add_create(service, new),
             Action::Update { id, update }
             | Action::SetAside { id, update }
             | Action::Discard { id, update } => {
-                self.update(service, id, update);
+                self.add_update(service, id, update);
             }
             Action::WriteVersionSet { target: Target::Live(id), name, .. }
             | Action::DeleteVersionSet { id, name } => {
-                self.parts(service, id, [Part::VersionSet(name.clone())]);
+                self.add_parts(service, id, [Part::VersionSet(name.clone())]);
             }
             Action::HandOver { old, old_name, rename, new, activation } => {
-                // The new service has what the old one had, and is let loose as it was seen.
-                self.whole(service, old);
+                // The new service was built from the old one, and is activated in the state that was read.
+                self.add_whole_service(service, old);
                 self.subjects.insert(Subject::Name(old_name.clone()));
                 if let Some(rename) = rename {
-                    self.update(service, old, rename);
+                    self.add_update(service, old, rename);
                 }
                 if let Target::Live(new) = new {
-                    self.parts(service, new, [Part::All]);
+                    self.add_parts(service, new, [Part::All]);
                 }
-                self.name(activation);
+                self.add_name(activation);
             }
-            // Whoever has changed it since did not mean it to go.
-            Action::Retire { id, update: _, how: _ } => self.parts(service, id, [Part::All]),
+            // A change since then suggests that the service is still in use.
+            Action::Retire { id, update: _, how: _ } => self.add_parts(service, id, [Part::All]),
             Action::WriteVersionSet { target: Target::Created(_), .. }
             | Action::ApplyBehaviorSet { .. }
             | Action::Smoke { .. } => {}
         }
     }
 
-    fn create(&mut self, service: &ServiceName, new: &NewService) {
+    fn add_create(&mut self, service: &ServiceName, new: &NewService) {
         self.subjects.insert(Subject::Name(new.name.clone()));
         self.subjects.insert(Subject::Name(service.clone()));
         if let Some(Some(old)) = new.tags.get(TAG_REPLACES) {
-            self.whole(service, &ServiceId::new(old));
+            self.add_whole_service(service, &ServiceId::new(old));
         }
     }
 
-    /// Everything of a service that is replaced.
-    fn whole(&mut self, service: &ServiceName, old: &ServiceId) {
-        self.parts(service, old, [Part::All]);
+    /// Adds all parts of a replaced service.
+    fn add_whole_service(&mut self, service: &ServiceName, old: &ServiceId) {
+        self.add_parts(service, old, [Part::All]);
         self.subjects.insert(Subject::BehaviorSets(old.clone()));
     }
 
-    fn name(&mut self, update: &ServiceUpdate) {
+    fn add_name(&mut self, update: &ServiceUpdate) {
         self.subjects.extend(update.name.clone().map(Subject::Name));
     }
 
-    /// The fields of an update. A new field must be thought of here: no `..`.
-    fn update(&mut self, service: &ServiceName, id: &ServiceId, update: &ServiceUpdate) {
+    /// Adds the fields of an update. There is no `..`, so that a new field can't be forgotten here.
+    fn add_update(&mut self, service: &ServiceName, id: &ServiceId, update: &ServiceUpdate) {
         let ServiceUpdate {
             name: _,
             description,
@@ -185,7 +184,7 @@ impl Touched {
             version_sets,
             settings,
         } = update;
-        self.name(update);
+        self.add_name(update);
         let fields = [
             (description.is_some(), "description"),
             (tags.is_some(), "tags"),
@@ -202,22 +201,22 @@ impl Touched {
         parts.extend(version_sets.keys().cloned().map(Part::VersionSet));
         leaves("", settings, &mut parts);
         if agent.is_some() || context_graph.is_some() {
-            // Every pin means another thing from now on.
+            // With another agent or context graph, every pin has a different meaning.
             parts.push(Part::VersionSets);
         }
-        self.parts(service, id, parts);
+        self.add_parts(service, id, parts);
     }
 
-    fn parts(&mut self, service: &ServiceName, id: &ServiceId, parts: impl IntoIterator<Item = Part>) {
+    fn add_parts(&mut self, service: &ServiceName, id: &ServiceId, parts: impl IntoIterator<Item = Part>) {
         let (_, known) =
             self.services.entry(id.clone()).or_insert_with(|| (service.clone(), BTreeSet::new()));
-        known.extend(TELLING.map(Part::Field));
+        known.extend(IDENTIFYING.map(Part::Field));
         known.extend(parts);
         self.subjects.insert(Subject::Name(service.clone()));
     }
 }
 
-/// The members that a merge patch writes, as JSON pointers.
+/// Collects the settings that a merge patch writes, as JSON pointers.
 fn leaves(above: &str, patch: &Map<String, Value>, parts: &mut Vec<Part>) {
     for (name, value) in patch {
         let pointer = format!("{above}/{}", name.replace('~', "~0").replace('/', "~1"));
@@ -228,17 +227,17 @@ fn leaves(above: &str, patch: &Map<String, Value>, parts: &mut Vec<Part>) {
     }
 }
 
-/// A live state, ready to be asked.
-pub(super) struct World<'a> {
+/// The values of a live state, by service and path.
+pub(super) struct LiveValues<'a> {
     snapshot: &'a Snapshot,
     policy: &'a Policy,
     pub(super) by_id: BTreeMap<&'a ServiceId, &'a LiveService>,
     by_name: BTreeMap<&'a ServiceName, Vec<&'a LiveService>>,
-    holds: bool,
+    inactive_hold_names: bool,
     makes_edge: bool,
 }
 
-impl<'a> World<'a> {
+impl<'a> LiveValues<'a> {
     pub(super) fn new(snapshot: &'a Snapshot, policy: &'a Policy, api: Api) -> Self {
         let mut by_name: BTreeMap<&ServiceName, Vec<&LiveService>> = BTreeMap::new();
         for service in &snapshot.services {
@@ -249,13 +248,13 @@ impl<'a> World<'a> {
             policy,
             by_id: snapshot.services.iter().map(|service| (&service.id, service)).collect(),
             by_name,
-            holds: api.inactive_services_hold_names(),
+            inactive_hold_names: api.inactive_services_hold_names(),
             makes_edge: api.makes_version_sets(),
         }
     }
 
-    /// What there is of a subject now, at the paths that were seen; none where it is gone.
-    pub(super) fn again<'p>(
+    /// Returns a subject's current values at these paths; `None` if its service no longer exists.
+    pub(super) fn current_values<'p>(
         &self,
         subject: &Subject,
         paths: impl Iterator<Item = &'p str>,
@@ -264,7 +263,7 @@ impl<'a> World<'a> {
             Subject::Service(id) => {
                 let live = self.by_id.get(id)?;
                 let mut now = self.of(live, &Part::All);
-                // A set or a member that is gone is nothing.
+                // A version set or setting that no longer exists is null.
                 Some(paths.map(|path| (path.to_owned(), self.at(live, path, &mut now))).collect())
             }
             Subject::Name(name) => Some([("services".to_owned(), json!(self.namesakes(name)))].into()),
@@ -276,14 +275,14 @@ impl<'a> World<'a> {
         }
     }
 
-    /// The id of the active service with a name.
+    /// Returns the id of the active service with a name.
     pub(super) fn active_id(&self, name: &ServiceName) -> Option<&str> {
         let named = self.by_name.get(name)?.iter();
         named.filter(|live| live.active).map(|live| live.id.as_str()).next()
     }
 
-    /// Whether a version set is the server's own, and nobody's to write.
-    fn is_servers(&self, name: &VersionSetName) -> bool {
+    /// Returns true if the server maintains a version set, so that clients can't write it.
+    fn is_server_maintained(&self, name: &VersionSetName) -> bool {
         self.makes_edge && name.is_edge()
     }
 
@@ -294,15 +293,16 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Services with a name that count: active ones, our own, and all of them where the API counts them.
+    /// Returns the services that compete for a name: active ones, owned ones, and inactive ones if they hold names on this
+    /// API.
     fn namesakes(&self, name: &ServiceName) -> BTreeSet<&str> {
-        let counts =
-            |live: &&&LiveService| live.active || self.holds || self.policy.ownership.owns(&live.tags);
+        let competes =
+            |live: &&&LiveService| live.active || self.inactive_hold_names || self.policy.ownership.owns(&live.tags);
         let named = self.by_name.get(name).into_iter().flatten();
-        named.filter(counts).map(|live| live.id.as_str()).collect()
+        named.filter(competes).map(|live| live.id.as_str()).collect()
     }
 
-    /// A part of a service in normal form, by path.
+    /// Returns a part of a service in normal form, by path.
     fn of(&self, live: &LiveService, part: &Part) -> BTreeMap<String, Value> {
         match part {
             Part::Field(name) => [((*name).to_owned(), self.field(live, name))].into(),
@@ -312,7 +312,7 @@ impl<'a> World<'a> {
             }
             Part::Setting(pointer) => [(format!("{SETTINGS}{pointer}"), setting(live, pointer))].into(),
             Part::VersionSets => {
-                let names = || live.version_sets.keys().filter(|name| !self.is_servers(name));
+                let names = || live.version_sets.keys().filter(|name| !self.is_server_maintained(name));
                 let mut all: BTreeMap<String, Value> =
                     names().flat_map(|name| self.of(live, &Part::VersionSet(name.clone()))).collect();
                 all.insert("version_sets".to_owned(), json!(names().collect::<Vec<_>>()));
@@ -354,10 +354,10 @@ impl<'a> World<'a> {
     }
 }
 
-/// A member of Platform's settings in normal form; all of them for the empty pointer.
+/// Returns a Platform setting in normal form, or all of them for the empty pointer.
 fn setting(live: &LiveService, pointer: &str) -> Value {
     if live.settings.is_empty() {
-        // On Classic there are none, and no defaults of any.
+        // The Classic API has no settings, so defaults must not be filled in.
         return if pointer.is_empty() { json!({}) } else { Value::Null };
     }
     let normal = Value::Object(settings::normal(settings::SERVICE, &live.settings));
