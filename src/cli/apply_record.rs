@@ -109,7 +109,11 @@ impl ApplyRecord {
     }
 
     /// Returns the last line of the JSON output. `cancelled` is why the run was cancelled, if it was.
-    pub(super) fn conclusion(&self, result: &Result<Success, Failure>, cancelled: Option<StopReason>) -> String {
+    pub(super) fn conclusion(
+        &self,
+        result: &Result<Success, Failure>,
+        cancelled: Option<StopReason>,
+    ) -> String {
         let End { converged, ids, .. } = &*self.end.borrow();
         // Includes failures before the first step and after the last one.
         let error = result.as_ref().err().map(ui::plain_message).filter(|words| !words.is_empty());

@@ -141,7 +141,8 @@ fn unknown(git: &Git, reference: &str) -> Failure {
         _ => failure.hint("list the names with `git branch --all` and `git tag`"),
     };
     if git.is_shallow() {
-        failure.hint("this clone is shallow: with actions/checkout, set `fetch-depth: 0` to fetch all branches")
+        failure
+            .hint("this clone is shallow: with actions/checkout, set `fetch-depth: 0` to fetch all branches")
     } else {
         failure
     }
@@ -176,9 +177,10 @@ fn read_commit(
     let read = manifest::load_project(exported.path()).and_then(|project| {
         match project.environments.get(&environment.name) {
             None => Ok(Err(format!("environment `{}` did not exist", environment.name))),
-            Some(former) if !is_same_target(former, environment) => {
-                Ok(Err(format!("environment `{}` was a different organization or workspace", environment.name)))
-            }
+            Some(former) if !is_same_target(former, environment) => Ok(Err(format!(
+                "environment `{}` was a different organization or workspace",
+                environment.name
+            ))),
             Some(_) => manifest::survey(exported.path(), Some(&environment.name), &BTreeMap::new()).map(Ok),
         }
     });

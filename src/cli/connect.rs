@@ -240,17 +240,15 @@ impl SandboxFiles<'_> {
     fn open_state(&self) -> Result<File, Failure> {
         checkout::open_own(self.root, self.state).map_err(|error| {
             let name = self.name(self.state);
-            Failure::other(format!("can't open the sandbox's state `{name}`: {error}")).hint(
-                "`state:` in the environment must name a regular file inside the project",
-            )
+            Failure::other(format!("can't open the sandbox's state `{name}`: {error}"))
+                .hint("`state:` in the environment must name a regular file inside the project")
         })
     }
 
     fn read_seed(&self) -> Result<Seed, Failure> {
         let Some(path) = self.seed else { return Ok(Seed::default()) };
-        let text = checkout::read_text(self.root, path, MAX_SEED_BYTES).map_err(|error| {
-            Failure::other(format!("can't read the seed `{}`: {error}", self.name(path)))
-        })?;
+        let text = checkout::read_text(self.root, path, MAX_SEED_BYTES)
+            .map_err(|error| Failure::other(format!("can't read the seed `{}`: {error}", self.name(path))))?;
         parse_seed(path, &text)
     }
 
@@ -315,7 +313,9 @@ pub(super) fn start(options: Options) -> Result<Server, Failure> {
         }
         let failure = Failure::other(format!("can't start the emulator: {message}"));
         match error {
-            StartError::Store(StoreError::InUse(_)) => failure.hint("wait until that process ends, or stop it"),
+            StartError::Store(StoreError::InUse(_)) => {
+                failure.hint("wait until that process ends, or stop it")
+            }
             _ => failure,
         }
     })
@@ -350,7 +350,10 @@ mod tests {
     #[test]
     fn a_secret_comes_from_the_first_variable_that_is_set() {
         let names = ["PLATFORM_API_KEY", "AMIGO_API_KEY"];
-        assert_eq!(secret_of(&[("AMIGO_API_KEY", " b "), ("PLATFORM_API_KEY", "a")], &names), Ok("a".to_owned()));
+        assert_eq!(
+            secret_of(&[("AMIGO_API_KEY", " b "), ("PLATFORM_API_KEY", "a")], &names),
+            Ok("a".to_owned())
+        );
         assert_eq!(secret_of(&[("AMIGO_API_KEY", " b ")], &names), Ok("b".to_owned()));
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), "c\n").expect("a file to write");

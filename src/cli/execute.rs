@@ -7,9 +7,9 @@ use clap::ValueEnum;
 use tokio::time::Instant;
 
 use super::Context;
+use super::apply_record::{ApplyRecord, End};
 use super::interrupts::Interrupts;
 use super::prepare::Prepared;
-use super::apply_record::{End, ApplyRecord};
 use crate::apply::{self, Counts, Event, Outcome, Report, Settings, StopReason};
 use crate::error::{Failure, Success};
 use crate::model::{ServiceId, ServiceName, Snapshot};
@@ -235,24 +235,34 @@ impl<'a> Execution<'a> {
         }
         if !report.is_complete() {
             // A run that has started no step can only have timed out.
-            return Err(if self.record.has_started() { Failure::InPart } else { self.context.timeout_failure() });
+            return Err(if self.record.has_started() {
+                Failure::InPart
+            } else {
+                self.context.timeout_failure()
+            });
         }
         match read_back {
             Some(Ok((_, rest))) if has_converged(self.scope, self.plan, &rest) => {
                 if !rest.is_empty() {
                     let services = count(rest.services.len(), "service");
-                    ui.note(&format!("{services} changed while the plan was applied: run `amigops plan` again"));
+                    ui.note(&format!(
+                        "{services} changed while the plan was applied: run `amigops plan` again"
+                    ));
                 }
                 Ok(Success::Done)
             }
             Some(Ok((_, rest))) => {
-                ui.error("error: every step was applied, but the live state still differs from the manifests:\n\n");
+                ui.error(
+                    "error: every step was applied, but the live state still differs from the manifests:\n\n",
+                );
                 ui.error(&human::plan("plan", &rest, &self.prepared.origin(self.context)));
                 Err(Failure::NotConverged)
             }
             // Every step was applied, so the message of the refusal ("nothing was sent") would be wrong.
             Some(Err(Failure::Plan(error))) => {
-                let mut reason = "can't confirm the result, because no new plan can be made from the live state:".to_owned();
+                let mut reason =
+                    "can't confirm the result, because no new plan can be made from the live state:"
+                        .to_owned();
                 for problem in &error.problems {
                     reason.push_str(&format!("\n  {}", text::visible(&problem.message)));
                 }
@@ -280,7 +290,9 @@ fn abort_message(first: StopReason, report: &Report) -> String {
         StopReason::Timeout => "",
     };
     let rest = match report.counts() {
-        Counts { unknown: 1.., .. } => "; requests in flight may have been applied: run `amigops apply` again to continue",
+        Counts { unknown: 1.., .. } => {
+            "; requests in flight may have been applied: run `amigops apply` again to continue"
+        }
         _ => "",
     };
     format!("interrupted{again}: stopped immediately{rest}\n")

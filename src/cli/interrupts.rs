@@ -29,9 +29,8 @@ impl Signals {
         #[cfg(unix)]
         {
             use tokio::signal::unix::{SignalKind, signal};
-            let caught = |kind| {
-                signal(kind).map_err(|error| Failure::other(format!("can't catch signals: {error}")))
-            };
+            let caught =
+                |kind| signal(kind).map_err(|error| Failure::other(format!("can't catch signals: {error}")));
             Ok(Self {
                 interrupt: caught(SignalKind::interrupt())?,
                 terminate: caught(SignalKind::terminate())?,
@@ -101,13 +100,15 @@ impl Interrupts {
 
     /// Cancels the run at the first signal or at the timeout, then waits for one more signal. Returns why the run was
     /// cancelled.
-    pub(super) async fn wait_for_second(&mut self, context: &Context<'_>, record: &ApplyRecord) -> StopReason {
+    pub(super) async fn wait_for_second(
+        &mut self,
+        context: &Context<'_>,
+        record: &ApplyRecord,
+    ) -> StopReason {
         let why = self.wait_for_first(context).await;
         // While the live state is read back, no step is in progress.
         if record.report().counts().unknown > 0 {
-            context
-                .ui
-                .note(&format!("{why}: finishing the requests in flight, starting no new steps"));
+            context.ui.note(&format!("{why}: finishing the requests in flight, starting no new steps"));
         }
         self.signals.next().await;
         why

@@ -162,7 +162,8 @@ pub(super) fn suggest<'a>(
 ) -> Failure {
     let similarity =
         |other: &str| strsim::normalized_damerau_levenshtein(&name.to_lowercase(), &other.to_lowercase());
-    let similar = known.clone().map(|other| (similarity(other), other)).filter(|(similarity, _)| *similarity > 0.5);
+    let similar =
+        known.clone().map(|other| (similarity(other), other)).filter(|(similarity, _)| *similarity > 0.5);
     if let Some((_, best)) = similar.max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(a.1))) {
         return failure.hint(format!("did you mean `{best}`?"));
     }
@@ -170,9 +171,5 @@ pub(super) fn suggest<'a>(
     all.sort();
     all.dedup();
     all.truncate(5);
-    if all.is_empty() {
-        failure
-    } else {
-        failure.hint(format!("known names include {}", all.join(", ")))
-    }
+    if all.is_empty() { failure } else { failure.hint(format!("known names include {}", all.join(", "))) }
 }

@@ -37,8 +37,10 @@ use crate::ui::{Loudness, Ui};
 /// Manages the services of a conversational-agent organization from YAML manifests: plan, apply, watch for drift.
 #[derive(Debug, Parser)]
 #[command(name = "amigops", version, about, max_term_width = 100, styles = styles(), disable_help_subcommand = true)]
-#[command(after_help = "Exit codes: 0 success · 1 error · 2 pending changes (plan --detailed-exitcode) or drift · \
-                        3 refused by a rule · 4 partly applied · 130 interrupted")]
+#[command(
+    after_help = "Exit codes: 0 success · 1 error · 2 pending changes (plan --detailed-exitcode) or drift · \
+                        3 refused by a rule · 4 partly applied · 130 interrupted"
+)]
 struct Cli {
     #[command(flatten)]
     global: Global,

@@ -109,9 +109,12 @@ fn ignore_file(context: &Context<'_>, root: &Path) -> Option<(&'static str, &'st
     let (name, text) = IGNORE_FILE;
     let read = |root: PathBuf| checkout::read_text(&root, Path::new(name), MAX_IGNORE_BYTES).ok();
     let Some(existing) = fs::canonicalize(root).ok().and_then(read) else { return Some(IGNORE_FILE) };
-    let is_listed = existing.lines().any(|line| line.trim().trim_matches('/') == text.trim().trim_matches('/'));
+    let is_listed =
+        existing.lines().any(|line| line.trim().trim_matches('/') == text.trim().trim_matches('/'));
     if !is_listed {
-        context.ui.note("note: .gitignore exists and was not changed: add `.amigops/`, the state of the sandbox, to it");
+        context.ui.note(
+            "note: .gitignore exists and was not changed: add `.amigops/`, the state of the sandbox, to it",
+        );
     }
     None
 }

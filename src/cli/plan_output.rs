@@ -7,7 +7,7 @@ use super::Context;
 use super::prepare::Prepared;
 use crate::model::Snapshot;
 use crate::plan::{Origin, Plan};
-use crate::plan_file::{PlanDocument, FORMAT_VERSION};
+use crate::plan_file::{FORMAT_VERSION, PlanDocument};
 use crate::report::{Planned, Section, html, human, markdown, text};
 
 /// The output format of a plan.
@@ -110,7 +110,13 @@ enum Environment<'a> {
 }
 
 /// Prints a report on one or more environments to stdout.
-pub(super) fn print(context: &Context<'_>, format: Format, command: &str, requested: Requested, parts: &[Part]) {
+pub(super) fn print(
+    context: &Context<'_>,
+    format: Format,
+    command: &str,
+    requested: Requested,
+    parts: &[Part],
+) {
     let sections: Vec<Section<'_>> = parts.iter().map(Part::section).collect();
     match format {
         Format::Human => context.ui.result(&human::render(command, &sections)),

@@ -12,7 +12,7 @@ use crate::error::Failure;
 use crate::manifest::{self, Loaded, Places, Target};
 use crate::model::{Lookups, MaxRemovals, ServiceId, ServiceName, Snapshot};
 use crate::plan::{self, Options, Origin, Plan, PlanError, verify};
-use crate::plan_file::{RecordedOptions, PlanDocument};
+use crate::plan_file::{PlanDocument, RecordedOptions};
 use crate::remote::{ReadApi, complete_snapshot, read_snapshot};
 use crate::report::diagnostics;
 
@@ -126,7 +126,11 @@ impl Prepared {
     }
 
     /// Connects to the loaded environment.
-    pub(super) fn from_loaded(context: &Context<'_>, args: &PlanArgs, loaded: Loaded) -> Result<Self, Failure> {
+    pub(super) fn from_loaded(
+        context: &Context<'_>,
+        args: &PlanArgs,
+        loaded: Loaded,
+    ) -> Result<Self, Failure> {
         // Check before git runs and before anything is sent.
         allowlist::check(context, &loaded)?;
         let three_way = match &args.base {
@@ -179,7 +183,8 @@ impl Prepared {
             planned = (!depends).then_some(first);
             depends
         };
-        let snapshot = read_snapshot(api, |snapshot| self.missing_lookups(snapshot), depends_on_absence).await?;
+        let snapshot =
+            read_snapshot(api, |snapshot| self.missing_lookups(snapshot), depends_on_absence).await?;
         let planned = planned.unwrap_or_else(|| self.make_plan(&snapshot, &self.options));
         let plan = self.verify(api, &snapshot, planned).await;
         Ok((snapshot, plan))
@@ -271,13 +276,15 @@ impl Prepared {
         let ids = |snapshot: &Snapshot| plan::ids(desired, snapshot, policy, self.options.api);
         let depends_on_absence =
             |snapshot: &Snapshot| plan::ids_rest_on_absence(desired, ids(snapshot).as_ref(), snapshot);
-        let snapshot = read_snapshot(api, |snapshot| self.missing_lookups(snapshot), depends_on_absence).await?;
+        let snapshot =
+            read_snapshot(api, |snapshot| self.missing_lookups(snapshot), depends_on_absence).await?;
         Ok(ids(&snapshot)?)
     }
 
     /// Returns where and when a plan was made.
     pub(super) fn origin(&self, context: &Context<'_>) -> Origin {
-        let commit = self.commit.get_or_init(|| base::checked_out_commit(context.env, &self.loaded.project.root));
+        let commit =
+            self.commit.get_or_init(|| base::checked_out_commit(context.env, &self.loaded.project.root));
         Origin {
             environment: self.loaded.environment.name.clone(),
             api: self.connection.kind(),

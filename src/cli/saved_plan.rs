@@ -11,7 +11,9 @@ use crate::error::Failure;
 use crate::manifest;
 use crate::model::{Lookups, Need, ServiceId, ServiceName, Snapshot};
 use crate::plan::{Change, Plan, PlanError, ProblemKind};
-use crate::plan_file::{self, RecordedOptions, Difference, PlanDocument, OptionMismatch, StaleValue, ReadError};
+use crate::plan_file::{
+    self, Difference, OptionMismatch, PlanDocument, ReadError, RecordedOptions, StaleValue,
+};
 use crate::remote::complete_snapshot;
 use crate::report::{human, text};
 
@@ -81,7 +83,9 @@ pub(super) fn lock(path: &Path) -> Result<std::fs::File, Failure> {
     // Check before opening: opening a pipe without a writer would block forever.
     let meta = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?;
     if !meta.is_file() || meta.len() > MAX_BYTES {
-        return Err(Failure::other(format!("`{name}` is not a plan: it is not a regular file, or it is too large")));
+        return Err(Failure::other(format!(
+            "`{name}` is not a plan: it is not a regular file, or it is too large"
+        )));
     }
     let file = std::fs::File::open(path).map_err(|error| unreadable(path, &error))?;
     match file.try_lock() {
@@ -98,12 +102,18 @@ pub(super) fn lock(path: &Path) -> Result<std::fs::File, Failure> {
 /// # Errors
 ///
 /// Errors if the file can't be written, because the plan could then be applied twice.
-pub(super) fn mark_applied(context: &Context<'_>, path: &Path, document: PlanDocument) -> Result<(), Failure> {
+pub(super) fn mark_applied(
+    context: &Context<'_>,
+    path: &Path,
+    document: PlanDocument,
+) -> Result<(), Failure> {
     let marked = PlanDocument { applied_at: Some(context.env.timestamp()), ..document };
     write(path, &marked).map_err(|_| {
         let name = path.display();
-        Failure::other(format!("can't mark `{name}` as applied, because the file can't be written; nothing was sent"))
-            .hint("copy it to a writable directory, and apply the copy")
+        Failure::other(format!(
+            "can't mark `{name}` as applied, because the file can't be written; nothing was sent"
+        ))
+        .hint("copy it to a writable directory, and apply the copy")
     })
 }
 
@@ -150,7 +160,11 @@ pub(super) fn check_environment(document: &PlanDocument, context: &Context<'_>) 
 /// # Errors
 ///
 /// A refusal that names the options that are missing, or that the plan was made without.
-pub(super) fn check_options(document: &PlanDocument, path: &Path, given: &RecordedOptions) -> Result<(), Failure> {
+pub(super) fn check_options(
+    document: &PlanDocument,
+    path: &Path,
+    given: &RecordedOptions,
+) -> Result<(), Failure> {
     let OptionMismatch { missing, unknown } = OptionMismatch::compare(&document.options, given);
     let listed =
         |options: &[String]| options.iter().map(|one| format!("`{one}`")).collect::<Vec<_>>().join(", ");
@@ -196,7 +210,10 @@ pub(super) fn check_organization(document: &PlanDocument, prepared: &Prepared) -
 /// # Errors
 ///
 /// A refusal that shows each changed field if the plan is stale, or why the plan can't be made.
-pub(super) async fn plan_again(document: &PlanDocument, prepared: &Prepared) -> Result<(Snapshot, Plan), Failure> {
+pub(super) async fn plan_again(
+    document: &PlanDocument,
+    prepared: &Prepared,
+) -> Result<(Snapshot, Plan), Failure> {
     let api = prepared.connection.read();
     let missing = |snapshot: &Snapshot| missing_lookups(document, snapshot);
     // A second read makes sure that a service is gone, and not only missing from one reading of the list.
@@ -243,8 +260,9 @@ fn check_not_stale(document: &PlanDocument, prepared: &Prepared, snapshot: &Snap
         "the saved plan is stale: its services changed since it was made, at {}",
         document.created_at
     );
-    let changes =
-        changes.into_iter().map(|StaleValue { service, what, before, now }| (service, Change::new(what, before, now)));
+    let changes = changes
+        .into_iter()
+        .map(|StaleValue { service, what, before, now }| (service, Change::new(what, before, now)));
     Err(Failure::refused(message, human::stale_services(&by_service(changes))).hint(PLAN_AGAIN).hint(
         "a plan that was already applied, even in part, is stale: make a new plan for what is left to do",
     ))

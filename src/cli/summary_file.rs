@@ -42,7 +42,8 @@ impl SummaryFile {
         record: &ApplyRecord,
         result: Result<Success, Failure>,
     ) -> Result<Success, Failure> {
-        let result = result.and_then(|done| if context.ui.is_broken() { Err(stdout_failure()) } else { Ok(done) });
+        let result =
+            result.and_then(|done| if context.ui.is_broken() { Err(stdout_failure()) } else { Ok(done) });
         let Err(error) = self.write(&context.ui.masked(&text(record, &result))) else { return result };
         let failure = Failure::other(format!(
             "can't write the summary `{}`: {error}; the run itself ended as shown above",

@@ -40,7 +40,8 @@ impl Difference {
 /// Returns the differences between two plans; empty if they are equal.
 pub fn differences(approved: &PlanDocument, current: &PlanDocument) -> Vec<Difference> {
     let current = &round_trip(current);
-    let steps = [approved, current].map(|document| document.steps.iter().map(ComparableStep::of).collect::<Vec<_>>());
+    let steps =
+        [approved, current].map(|document| document.steps.iter().map(ComparableStep::of).collect::<Vec<_>>());
     let mut found = compare_steps(&steps[0], &steps[1]);
     // The rest follows from the steps, so it is compared only if they are equal.
     for compare in [compare_services, compare_fingerprints, compare_totals] {
@@ -139,7 +140,8 @@ fn trimmed(value: Value) -> Value {
 fn compare_steps(approved: &[ComparableStep<'_>], current: &[ComparableStep<'_>]) -> Vec<Difference> {
     let mut found = Vec::new();
     let mut rest: BTreeMap<_, VecDeque<&ComparableStep<'_>>> = BTreeMap::new();
-    let key = |one: &ComparableStep<'_>| (one.step.service.clone(), one.kind.clone(), one.step.version_set.clone());
+    let key =
+        |one: &ComparableStep<'_>| (one.step.service.clone(), one.kind.clone(), one.step.version_set.clone());
     for one in approved {
         rest.entry(key(one)).or_default().push_back(one);
     }
@@ -188,7 +190,13 @@ fn does(one: &ComparableStep<'_>) -> Value {
 }
 
 /// Adds the differing leaves of two values, with their paths below `what`.
-fn compare_values(service: &ServiceName, what: &str, approved: &Value, current: &Value, found: &mut Vec<Difference>) {
+fn compare_values(
+    service: &ServiceName,
+    what: &str,
+    approved: &Value,
+    current: &Value,
+    found: &mut Vec<Difference>,
+) {
     if approved == current {
         return;
     }
@@ -271,8 +279,9 @@ fn compare_fingerprints(approved: &PlanDocument, current: &PlanDocument) -> Vec<
 
 /// Compares the totals and the ids of the services that the plan changes.
 fn compare_totals(approved: &PlanDocument, current: &PlanDocument) -> Vec<Difference> {
-    let summary =
-        |document: &PlanDocument| digest::value(&SummaryDocument { unchanged: 0, ..document.summary.clone() });
+    let summary = |document: &PlanDocument| {
+        digest::value(&SummaryDocument { unchanged: 0, ..document.summary.clone() })
+    };
     let services = current.changed_services();
     let ids = |document: &PlanDocument| {
         let ids = document.ids.iter().filter(|(name, _)| services.contains(*name));

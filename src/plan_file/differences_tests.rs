@@ -45,7 +45,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn a_plan_made_anew_is_the_same_also_on_another_day(
+    fn a_plan_made_again_is_equal_even_on_another_day(
         (api, desired, live) in states(), prune: bool, policy in policies(Api::Classic)
     ) {
         let options = Options { api, prune, ..options() };
@@ -137,15 +137,18 @@ fn each_difference_is_shown_with_both_sides() {
     let mut changed = old;
     changed.description = Some("Changed".to_owned());
     changed.version_sets = sets(&[("release", 1, 1)]);
-    let found = differences(&saved, &plan_again(&saved, &desired([changed]), &state, &options(), &own_policy()));
+    let found =
+        differences(&saved, &plan_again(&saved, &desired([changed]), &state, &options(), &own_policy()));
     let shown: Vec<_> = found.iter().map(|one| (one.what.as_str(), &one.approved, &one.current)).collect();
     assert_eq!(shown[0], ("update.description", &json!("Approved"), &json!("Changed")));
     assert_eq!((shown[1].0, shown[1].1), ("write_version_set `release`", &Value::Null));
     assert_eq!(shown[2].0, "fingerprint of its manifest");
     assert!(found.iter().all(|one| one.service == Some("X".into())));
     // The manifest no longer declares the service, so the plan does nothing to it.
-    let found =
-        difference_names(&saved, &plan_again(&saved, &desired([wanted("Y", "A1")]), &state, &options(), &own_policy()));
+    let found = difference_names(
+        &saved,
+        &plan_again(&saved, &desired([wanted("Y", "A1")]), &state, &options(), &own_policy()),
+    );
     assert_eq!(found, ["X: update", "X: fingerprint of its manifest"]);
 }
 

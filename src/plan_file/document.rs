@@ -283,7 +283,8 @@ impl PlanDocument {
 
     /// Returns the plan in the document.
     pub fn plan(&self) -> Plan {
-        let pairs = |list: &[NamedService]| list.iter().map(|one| (one.name.clone(), one.id.clone())).collect();
+        let pairs =
+            |list: &[NamedService]| list.iter().map(|one| (one.name.clone(), one.id.clone())).collect();
         Plan {
             steps: self.steps.iter().cloned().map(Step::from).collect(),
             services: self.services.clone(),

@@ -85,7 +85,8 @@ pub(super) fn fingerprints(
     let live_values = LiveValues::new(snapshot, policy, api);
     let services = dependencies.services.iter().map(|(id, (name, parts))| {
         let live = live_values.by_id.get(id);
-        let seen = parts.iter().flat_map(|part| live.map(|live| live_values.of(live, part)).unwrap_or_default());
+        let seen =
+            parts.iter().flat_map(|part| live.map(|live| live_values.of(live, part)).unwrap_or_default());
         let name = live.map_or(name, |live| &live.name).clone();
         Fingerprint { of: Subject::Service(id.clone()), name, seen: seen.collect() }
     });
@@ -93,9 +94,10 @@ pub(super) fn fingerprints(
     for subject in dependencies.subjects {
         let name = match &subject {
             Subject::Name(name) => name.clone(),
-            Subject::Service(id) | Subject::BehaviorSets(id) => {
-                live_values.by_id.get(id).map_or_else(|| ServiceName::new(id.as_str()), |live| live.name.clone())
-            }
+            Subject::Service(id) | Subject::BehaviorSets(id) => live_values
+                .by_id
+                .get(id)
+                .map_or_else(|| ServiceName::new(id.as_str()), |live| live.name.clone()),
         };
         let seen = live_values.current_values(&subject, std::iter::empty());
         all.push(Fingerprint { of: subject, name, seen: seen.unwrap_or_default() });
@@ -296,8 +298,9 @@ impl<'a> LiveValues<'a> {
     /// Returns the services that compete for a name: active ones, owned ones, and inactive ones if they hold names on this
     /// API.
     fn namesakes(&self, name: &ServiceName) -> BTreeSet<&str> {
-        let competes =
-            |live: &&&LiveService| live.active || self.inactive_hold_names || self.policy.ownership.owns(&live.tags);
+        let competes = |live: &&&LiveService| {
+            live.active || self.inactive_hold_names || self.policy.ownership.owns(&live.tags)
+        };
         let named = self.by_name.get(name).into_iter().flatten();
         named.filter(competes).map(|live| live.id.as_str()).collect()
     }

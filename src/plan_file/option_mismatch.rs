@@ -50,15 +50,19 @@ fn as_typed((option, value): &(&str, &str)) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{RecordedOptions, OptionMismatch};
+    use super::{OptionMismatch, RecordedOptions};
 
     #[test]
     fn options_that_relax_a_guardrail_must_be_equal() {
         let none = RecordedOptions::default();
         let prune = RecordedOptions { prune: true, ..RecordedOptions::default() };
         let protected = RecordedOptions { allow_protected: true, ..RecordedOptions::default() };
-        let owner = |value: &str| RecordedOptions { take_over: Some(value.to_owned()), ..RecordedOptions::default() };
-        let most = |value: &str| RecordedOptions { max_removals: Some(value.to_owned()), ..RecordedOptions::default() };
+        let owner =
+            |value: &str| RecordedOptions { take_over: Some(value.to_owned()), ..RecordedOptions::default() };
+        let most = |value: &str| RecordedOptions {
+            max_removals: Some(value.to_owned()),
+            ..RecordedOptions::default()
+        };
         let narrowed = RecordedOptions { only: ["X".into()].into(), ..RecordedOptions::default() };
         let table: [(&RecordedOptions, &RecordedOptions, &[&str], &[&str]); 10] = [
             (&none, &none, &[], &[]),

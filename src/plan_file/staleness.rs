@@ -22,7 +22,12 @@ pub struct StaleValue {
 }
 
 /// Returns the values that have changed since a plan was made. If there are none, the plan is not stale.
-pub fn find_stale_values(fingerprints: &[Fingerprint], snapshot: &Snapshot, policy: &Policy, api: Api) -> Vec<StaleValue> {
+pub fn find_stale_values(
+    fingerprints: &[Fingerprint],
+    snapshot: &Snapshot,
+    policy: &Policy,
+    api: Api,
+) -> Vec<StaleValue> {
     let live = LiveValues::new(snapshot, policy, api);
     let mut stale = Vec::new();
     for fingerprint in fingerprints {

@@ -123,7 +123,7 @@ fn values_that_a_plan_does_not_depend_on_may_change() {
     let gone = find_stale_values(&document.fingerprints, &others, &own_policy(), Api::Classic);
     assert_eq!(
         (gone.len(), gone[0].what.as_str(), &gone[0].now),
-        (2, "the service: it is gone", &Value::Null)
+        (2, "the service: it no longer exists", &Value::Null)
     );
     others.services.push(live("again", "X", "A1"));
     let gone = find_stale_values(&document.fingerprints, &others, &own_policy(), Api::Classic);

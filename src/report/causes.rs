@@ -13,7 +13,8 @@ pub(super) fn base(base: &Base) -> String {
 
 /// The meaning of `behind`, as a sentence. It holds both if the base branch declares the live value and if it does not
 /// mention it.
-pub(super) const BEHIND: &str = "behind: the base branch does not revert the live value, but this branch would: merge or rebase";
+pub(super) const BEHIND: &str =
+    "behind: the base branch does not revert the live value, but this branch would: merge or rebase";
 
 /// Returns the note on a changed value; empty if this branch changes it.
 pub(super) fn note(cause: Option<Cause>) -> &'static str {
@@ -44,7 +45,9 @@ pub(super) fn of_service(shown: &ServicePlan) -> Option<&'static str> {
     };
     Some(match (shown.kind, shown.cause?) {
         (_, Cause::Manifest) | (ServiceKind::Update, _) => return None,
-        (ServiceKind::Create, Cause::Drift) => "drift: the base declares the same, but the live service is gone",
+        (ServiceKind::Create, Cause::Drift) => {
+            "drift: the base declares the same, but the live service is gone"
+        }
         (ServiceKind::Create, Cause::Both) => {
             "conflict: the live service is gone, and its manifest has changed since the base"
         }

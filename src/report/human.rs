@@ -248,7 +248,9 @@ fn replacement_steps(plan: &Plan, shown: &ServicePlan, api: Api) -> String {
                 after.push(if activates { "activate new" } else { "rename new" }.to_owned());
             }
             Action::Retire { how: Retire::Deactivate, .. } => after.push("deactivate old".to_owned()),
-            Action::Retire { how: Retire::Keep, .. } => after.push("stop managing old (stays active)".to_owned()),
+            Action::Retire { how: Retire::Keep, .. } => {
+                after.push("stop managing old (stays active)".to_owned())
+            }
             Action::Retire { how: Retire::Delete, .. } => after.push("delete old".to_owned()),
             Action::Discard { .. } => after.push("mark a leftover abandoned".to_owned()),
             Action::DeleteVersionSet { .. } => after.push("delete a version set".to_owned()),

@@ -69,9 +69,11 @@ const METRICS: &[Metric] = &[
     ("amigops_orphans", "Active services of this project that no manifest declares.", |run| {
         Some(run.figures?.orphans.to_string())
     }),
-    ("amigops_unmanaged_services", "Live services that are neither declared nor owned by this project.", |run| {
-        Some(run.figures?.unmanaged.to_string())
-    }),
+    (
+        "amigops_unmanaged_services",
+        "Live services that are neither declared nor owned by this project.",
+        |run| Some(run.figures?.unmanaged.to_string()),
+    ),
     ("amigops_declared_services", "Services that the manifests declare.", |run| {
         Some(run.figures?.declared.to_string())
     }),
@@ -82,7 +84,9 @@ const METRICS: &[Metric] = &[
     ("amigops_drift_last_run_timestamp_seconds", "Time of the end of the last run.", |run| {
         Some(run.ended.to_string())
     }),
-    (LAST_SUCCESS, "Time of the last successful run; 0 if there was none.", |run| Some(run.last_success.to_string())),
+    (LAST_SUCCESS, "Time of the last successful run; 0 if there was none.", |run| {
+        Some(run.last_success.to_string())
+    }),
     ("amigops_drift_duration_seconds", "Duration of the last run.", |run| {
         Some(format!("{:.3}", run.duration))
     }),

@@ -94,7 +94,8 @@ pub(super) fn stopped(reason: StopReason) -> &'static str {
     }
 }
 /// The help for a step whose outcome is unknown.
-pub(super) const UNKNOWN_HELP: &str = "run `amigops plan` to see if it was applied, then apply again to continue";
+pub(super) const UNKNOWN_HELP: &str =
+    "run `amigops plan` to see if it was applied, then apply again to continue";
 /// The help for a blocked step.
 pub(super) const BLOCKED_HELP: &str = "fix the step that blocks it, then plan and apply again";
 /// The help for a step that was not started.

@@ -70,7 +70,8 @@ fn ended_line(step: &Step, outcome: &Outcome, took: Duration, columns: usize) ->
 pub fn waiting(endpoint: Endpoint, wait: Duration, limit: Option<u32>) -> String {
     let why = match limit {
         Some(limit) => format!("is limited to {limit} a minute"),
-        None => "is rate-limited: the server refuses more requests now, and does not say how many it allows".to_owned(),
+        None => "is rate-limited: the server refuses more requests now, and does not say how many it allows"
+            .to_owned(),
     };
     let words = format!("waiting {}: `{}` {why}", seconds(wait), endpoint.label());
     format!("{} {words}", styled(CHANGED, "⏳"))

@@ -17,7 +17,14 @@ fn terminal(plan: &Plan) -> String {
 }
 
 fn document(plan: &Plan) -> PlanDocument {
-    PlanDocument::new(plan, &origin(), &options(), &Desired::default(), &Snapshot::default(), &Policy::default())
+    PlanDocument::new(
+        plan,
+        &origin(),
+        &options(),
+        &Desired::default(),
+        &Snapshot::default(),
+        &Policy::default(),
+    )
 }
 
 #[test]

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::cli::Context;
+use crate::cli::apply_record::ApplyRecord;
 use crate::cli::base;
 use crate::cli::execute::{Execution, Format, Scope};
 use crate::cli::interrupts::Interrupts;
 use crate::cli::prepare::{PlanArgs, Prepared};
 use crate::cli::saved_plan;
-use crate::cli::apply_record::ApplyRecord;
 use crate::cli::summary_file::SummaryFile;
 use crate::error::{Failure, Success};
 use crate::model::Snapshot;
@@ -83,7 +83,9 @@ impl Apply {
     async fn apply(&self, context: &Context<'_>, record: &ApplyRecord) -> Result<Success, Failure> {
         let mut interrupts = Interrupts::catch()?;
         let approved = match &self.saved_plan {
-            Some(path) => interrupts.run_until_stopped(context, self.prepare_saved_plan(context, path, record)).await?,
+            Some(path) => {
+                interrupts.run_until_stopped(context, self.prepare_saved_plan(context, path, record)).await?
+            }
             None => interrupts.run_until_stopped(context, self.prepare_new_plan(context, record)).await?,
         };
         let Some(Approved { prepared, plan, snapshot, scope, saved }) = approved else {

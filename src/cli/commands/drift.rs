@@ -10,8 +10,8 @@ use clap::Args;
 
 use crate::cli::Context;
 use crate::cli::metrics_file::MetricsFile;
-use crate::cli::prepare::{self, PlanArgs, Prepared};
 use crate::cli::plan_output::{self, Format, Part, Requested};
+use crate::cli::prepare::{self, PlanArgs, Prepared};
 use crate::error::{self, Failure, Success};
 use crate::manifest;
 use crate::model::Api;
@@ -141,7 +141,8 @@ impl DriftCommand {
                     Ok(mut prepared) => {
                         prepared.options.enforce_guardrails = false;
                         let origin = prepared.origin(context);
-                        let planned = context.run_until_stopped(prepared.plan(prepared.connection.read())).await;
+                        let planned =
+                            context.run_until_stopped(prepared.plan(prepared.connection.read())).await;
                         let with_document = self.format.needs_document();
                         let part = planned.map(|(snapshot, plan)| {
                             Part::new(&prepared, origin.clone(), &snapshot, plan, with_document)
@@ -172,9 +173,8 @@ impl DriftCommand {
         if !failed.is_empty() {
             let what = text::count(failed.len(), "environment");
             let message = format!("{what} of {all} could not be compared: {}", failed.join(", "));
-            return Err(
-                Failure::other(message).hint("the report shows why, and the results of the other environments")
-            );
+            return Err(Failure::other(message)
+                .hint("the report shows why, and the results of the other environments"));
         }
         Ok(if drifted { Success::ChangesPending } else { Success::Done })
     }
@@ -232,7 +232,11 @@ fn metrics_of<'a>(file: &MetricsFile, comparison: &'a Comparison) -> Run<'a> {
 }
 
 /// Writes the metrics of a run that failed before it knew its environments: those in the previous file count as failed.
-fn write_failed_metrics(context: &Context<'_>, file: &MetricsFile, started: SystemTime) -> Result<(), Failure> {
+fn write_failed_metrics(
+    context: &Context<'_>,
+    file: &MetricsFile,
+    started: SystemTime,
+) -> Result<(), Failure> {
     let mut names = match &context.global.env {
         Some(name) => vec![name.clone()],
         None => file.environments(),

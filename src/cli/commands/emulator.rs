@@ -127,7 +127,9 @@ fn read_faults(context: &Context<'_>, file: &Path) -> Result<Vec<Rule>, Failure>
     Faults::from_yaml(&text).map(|faults| faults.0).map_err(|problems| {
         let failures = problems.iter().map(|problem| Failure::other(format!("{}:{problem}", file.display())));
         let mut failures: Vec<_> = failures.collect();
-        let last = failures.pop().unwrap_or_else(|| Failure::other(format!("{} is not a file of faults", file.display())));
+        let last = failures
+            .pop()
+            .unwrap_or_else(|| Failure::other(format!("{} is not a file of faults", file.display())));
         failures.iter().for_each(|failure| context.ui.failure(failure));
         last.hint("`amigops schema faults` prints the schema of this file; docs/emulator.md explains it")
     })

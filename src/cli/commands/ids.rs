@@ -75,12 +75,16 @@ fn variables(ids: &Ids) -> Result<BTreeMap<String, (&ServiceName, &ServiceId)>, 
         let variable = variable_name(name.as_str());
         let clash = variables.insert(variable.clone(), (name, id));
         if let Some((other, _)) = clash {
-            return Err(Failure::other(format!("`{other}` and `{name}` would both get the variable {variable}"))
-                .hint("use --format json or yaml, which print names unchanged"));
+            return Err(Failure::other(format!(
+                "`{other}` and `{name}` would both get the variable {variable}"
+            ))
+            .hint("use --format json or yaml, which print names unchanged"));
         }
         if variable == PREFIX {
-            return Err(Failure::other(format!("`{name}` has no ASCII letters or digits to name a variable with"))
-                .hint("use --format json or yaml, which print names unchanged"));
+            return Err(Failure::other(format!(
+                "`{name}` has no ASCII letters or digits to name a variable with"
+            ))
+            .hint("use --format json or yaml, which print names unchanged"));
         }
     }
     Ok(variables)

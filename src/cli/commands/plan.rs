@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::cli::plan_output::{self, Format, Part, Requested};
 use crate::cli::prepare::{PlanArgs, Prepared};
-use crate::cli::plan_output::{self, Requested, Format, Part};
 use crate::cli::{Context, saved_plan};
 use crate::error::{Failure, Success};
 use crate::model::Snapshot;

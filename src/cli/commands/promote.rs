@@ -101,7 +101,11 @@ impl Promote {
         Ok(Success::Done)
     }
 
-    fn unknown<'a>(&self, subject: &str, services: impl Iterator<Item = &'a DesiredService> + Clone) -> Failure {
+    fn unknown<'a>(
+        &self,
+        subject: &str,
+        services: impl Iterator<Item = &'a DesiredService> + Clone,
+    ) -> Failure {
         let known = services.filter_map(|service| service.version_sets.as_ref()).flat_map(BTreeMap::keys);
         unknown_set(&self.from, subject, known)
     }

@@ -129,8 +129,10 @@ impl Draft {
                 Ok(plan) => return Ok((self, outlook(&plan, &policy.ownership.tag))),
                 Err(error) if self.drop_refused(&error) => {}
                 Err(error) => {
-                    let remarks =
-                        error.problems.iter().map(|problem| format!("a plan can't be made: {}", problem.message));
+                    let remarks = error
+                        .problems
+                        .iter()
+                        .map(|problem| format!("a plan can't be made: {}", problem.message));
                     let outlook = Outlook { result: Vec::new(), remarks: remarks.collect() };
                     return Ok((self, outlook));
                 }
@@ -206,7 +208,9 @@ impl Draft {
         Err(Failure::other(format!(
             "no pattern under `manifests` in amigops.yaml matches the new files in {directory}"
         ))
-        .hint(format!("choose another directory with `--out`, or add a pattern; the patterns are {patterns}")))
+        .hint(format!(
+            "choose another directory with `--out`, or add a pattern; the patterns are {patterns}"
+        )))
     }
 }
 
@@ -244,7 +248,8 @@ fn outlook(plan: &Plan, tag: &str) -> Outlook {
     let remarks = rest.iter().map(|service| {
         let what = match service.kind {
             ServiceKind::Create => {
-                "a plan creates it: no live service with this name is active or owned by this project".to_owned()
+                "a plan creates it: no live service with this name is active or owned by this project"
+                    .to_owned()
             }
             ServiceKind::Replace => "a plan replaces it".to_owned(),
             ServiceKind::Retire => "a plan retires it".to_owned(),

@@ -101,8 +101,10 @@ impl Importer<'_> {
         let matched: BTreeSet<_> = pairs.values().map(|live| &live.id).collect();
         let (services, notes) = select::services(&about, &self.scope);
         let is_declared = |name: &ServiceName| loaded.desired.services.contains_key(name);
-        let new: Vec<_> =
-            services.into_iter().filter(|live| !matched.contains(&live.id) && !is_declared(&live.name)).collect();
+        let new: Vec<_> = services
+            .into_iter()
+            .filter(|live| !matched.contains(&live.id) && !is_declared(&live.name))
+            .collect();
         let notes = notes.into_iter().filter(|note| !is_declared(&note.service));
         draft.notes.extend(notes);
         let taken = file_names(out)?;

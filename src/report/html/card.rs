@@ -172,10 +172,18 @@ fn notes(page: &mut Markup, service: &ServicePlan, is_drift: bool) {
         note(&format!("{what} {former}"));
     }
     if service.adopted {
-        note(if is_drift { "It has no owner." } else { "It has no owner yet; this plan sets the ownership tag." });
+        note(if is_drift {
+            "It has no owner."
+        } else {
+            "It has no owner yet; this plan sets the ownership tag."
+        });
     }
     if service.continued {
-        note(if is_drift { "A replacement that an earlier run began is unfinished." } else { "Finishes a replacement that an earlier run began." });
+        note(if is_drift {
+            "A replacement that an earlier run began is unfinished."
+        } else {
+            "Finishes a replacement that an earlier run began."
+        });
     }
     if is_drift && service.kind == ServiceKind::Retire {
         note("It is owned, but no manifest declares it.");

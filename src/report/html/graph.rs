@@ -26,7 +26,8 @@ pub(super) fn graph(page: &mut Markup, heading: &'static str, section: usize, pl
         page.leaf(heading, &[], "Order of the steps");
         if plan.steps.len() > MOST_STEPS {
             let total = count(plan.steps.len(), "step");
-            let words = format!("The plan has {total}, too many to draw here. Each service above lists its own; ");
+            let words =
+                format!("The plan has {total}, too many to draw here. Each service above lists its own; ");
             page.element("p", &[("class", "note")], |page| {
                 page.text(&words);
                 page.raw("<code>amigops graph</code> prints the whole graph.");
@@ -38,7 +39,9 @@ pub(super) fn graph(page: &mut Markup, heading: &'static str, section: usize, pl
         page.raw("<div class=\"scroll\" tabindex=\"0\" role=\"region\" ");
         page.raw("aria-label=\"Graph of the steps\">");
         svg(page, plan, &places);
-        page.raw("</div><p class=\"note\">From left to right. ▲ destructive · ◆ disruptive · no mark: safe.</p>");
+        page.raw(
+            "</div><p class=\"note\">From left to right. ▲ destructive · ◆ disruptive · no mark: safe.</p>",
+        );
         page.element("details", &[("id", &list)], |page| {
             page.leaf("summary", &[], &format!("As a list: {}", count(plan.steps.len(), "step")));
             steps::list(page, plan.steps.iter(), steps::named);

@@ -144,8 +144,12 @@ fn said(page: &mut Markup, plan: &Plan, service: &ServicePlan, hazard: &Hazard<'
 
 fn conflict_means(cause: Cause) -> &'static str {
     match cause {
-        Cause::Behind => "This branch is behind the base branch and would undo a live change: update it first.",
-        _ => "The manifest and the live value both changed since the base; an apply would undo the live change.",
+        Cause::Behind => {
+            "This branch is behind the base branch and would undo a live change: update it first."
+        }
+        _ => {
+            "The manifest and the live value both changed since the base; an apply would undo the live change."
+        }
     }
 }
 

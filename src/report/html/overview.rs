@@ -94,7 +94,11 @@ fn row(page: &mut Markup, number: usize, section: &Section<'_>, is_drift: bool) 
 /// Writes why an environment has no plan.
 pub(super) fn failed(page: &mut Markup, heading: &'static str, reason: &str, is_drift: bool) {
     page.element("section", &[("class", "hazards")], |page| {
-        page.leaf(heading, &[], if is_drift { "This environment could not be compared" } else { "No plan could be made" });
+        page.leaf(
+            heading,
+            &[],
+            if is_drift { "This environment could not be compared" } else { "No plan could be made" },
+        );
         page.element("p", &[("class", "reason")], |page| page.lines(reason.trim_end()));
     });
 }
@@ -190,7 +194,11 @@ pub(super) fn others(page: &mut Markup, heading: &'static str, plan: &Plan) {
     page.element("section", &[("class", "others")], |page| {
         page.leaf(heading, &[], "Not managed here");
         let total = count(plan.unmanaged.len(), "live service");
-        services(page, &format!("{total}: neither declared nor owned by this project, not changed"), &plan.unmanaged);
+        services(
+            page,
+            &format!("{total}: neither declared nor owned by this project, not changed"),
+            &plan.unmanaged,
+        );
     });
 }
 

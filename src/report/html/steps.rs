@@ -88,7 +88,10 @@ pub(super) fn explained(step: &Step) -> String {
             format!("Behavior set {behavior_set_name} is applied to the new service, too.")
         }
         Action::Smoke { test, .. } => {
-            format!("A test conversation on {} must succeed; otherwise the old service stays.", test.version_set)
+            format!(
+                "A test conversation on {} must succeed; otherwise the old service stays.",
+                test.version_set
+            )
         }
         Action::HandOver { rename, activation, .. } => {
             let rename = match rename.as_ref().and_then(|update| update.name.as_ref()) {

@@ -21,7 +21,8 @@ pub(super) fn heading(command: &str, section: &Section<'_>) -> String {
 /// Renders why there is no plan.
 pub(super) fn failed(words: &Words, reason: &str, room: usize) -> String {
     let lines = bounded(reason, room.saturating_sub(1_000));
-    let what = if words.is_drift { "This environment could not be compared" } else { "No plan could be made" };
+    let what =
+        if words.is_drift { "This environment could not be compared" } else { "No plan could be made" };
     format!("> [!CAUTION]\n> **{what}.**\n\n{}", fence("text", &lines))
 }
 

@@ -122,7 +122,9 @@ impl Diff {
                     let name = update.name.as_ref().map_or("", |name| name.as_str());
                     self.push("!", &format!("temporary name {name}"));
                 }
-                Action::Discard { id, .. } => self.push("!", &format!("leftover {id} is renamed to mark it as abandoned")),
+                Action::Discard { id, .. } => {
+                    self.push("!", &format!("leftover {id} is renamed to mark it as abandoned"))
+                }
                 Action::DeleteVersionSet { name, .. } => {
                     self.push("-", &format!("version set {name} is deleted"));
                 }
@@ -361,7 +363,10 @@ fn explain(step: &Step) -> String {
         Action::Update { .. } => "The new service of an earlier run is completed.".to_owned(),
         Action::SetAside { .. } => "The old service gets a temporary name.".to_owned(),
         Action::Discard { id, .. } => {
-            format!("The leftover {} is renamed to mark it as abandoned. It stays inactive.", code(id.as_str()))
+            format!(
+                "The leftover {} is renamed to mark it as abandoned. It stays inactive.",
+                code(id.as_str())
+            )
         }
         Action::DeleteVersionSet { name, .. } => {
             format!("The version set {} is deleted.", code(name.as_str()))

@@ -154,10 +154,7 @@ fn what_an_apply_would_refuse_is_never_dropped() {
     // So many that not even their names fit.
     let text = drift(&with_refusals(one_of_three(), 20_000, &"x".repeat(100)));
     assert!(text.len() <= MOST, "{}", text.len());
-    assert!(
-        text.contains("> **Reverting this drift would cause: 20000 refusals**\n> **"),
-        "{text:.900}"
-    );
+    assert!(text.contains("> **Reverting this drift would cause: 20000 refusals**\n> **"), "{text:.900}");
     assert!(text.contains(" of them are not listed here, because") && text.contains("### Refusals: 20000\n"));
 }
 

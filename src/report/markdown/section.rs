@@ -243,11 +243,8 @@ impl<'a> Page<'a> {
         let (mut unlisted, mut body) = (0, String::new());
         for (list, room) in lists.iter().zip(share(room, &lengths)) {
             let (text, hidden) = fill(list.items.iter().map(|item| &item.names), ", ", room);
-            let more = if hidden == 0 {
-                String::new()
-            } else {
-                format!(" **and {hidden} more not listed here**")
-            };
+            let more =
+                if hidden == 0 { String::new() } else { format!(" **and {hidden} more not listed here**") };
             let _ = writeln!(body, "### {}: {}\n\n{text}{more}\n", list.title, list.items.len());
             unlisted += hidden;
         }
@@ -285,10 +282,8 @@ impl<'a> Page<'a> {
                 return;
             }
         }
-        let _ = writeln!(
-            self.text,
-            "The graph of the {steps} steps is not shown here: run `amigops graph`.\n"
-        );
+        let _ =
+            writeln!(self.text, "The graph of the {steps} steps is not shown here: run `amigops graph`.\n");
     }
 
     /// Writes the commit, the base and the plan's fingerprint.

@@ -80,10 +80,7 @@ fn no_replacement_and_no_removal_is_hidden_without_a_loud_word() {
         let listed = list.lines().next().unwrap().matches("`").count() / 2;
         let unlisted = 5_000 - listed;
         assert!(listed > 150, "{title}: {listed}");
-        assert!(
-            list.contains(&format!("**and {unlisted} more not listed here**")),
-            "{title}: {listed}"
-        );
+        assert!(list.contains(&format!("**and {unlisted} more not listed here**")), "{title}: {listed}");
         let loud = format!("> **5000 {noun}s**\n> **{unlisted} of them are not listed here");
         assert!(text.contains(&loud), "{}", &text[..1_000]);
     }

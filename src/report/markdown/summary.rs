@@ -15,7 +15,9 @@ use super::lists::{removal, removals};
 use crate::apply::{Counts, Outcome, Report};
 use crate::model::{ServiceId, ServiceName};
 use crate::plan::{Action, Origin, Plan, ServiceKind, ServicePlan, Step};
-use crate::report::outcomes::{BLOCKED_HELP, CONTINUE_HELP, UNKNOWN_HELP, Unfinished, Why, describe, unfinished};
+use crate::report::outcomes::{
+    BLOCKED_HELP, CONTINUE_HELP, UNKNOWN_HELP, Unfinished, Why, describe, unfinished,
+};
 use crate::report::progress::seconds;
 use crate::report::text::count;
 
@@ -124,14 +126,14 @@ fn verdict(ended: &Ended<'_>) -> String {
         Verdict::Declined => ("Not approved", kept),
         Verdict::Interrupted if complete => ("Interrupted", "every step is done"),
         Verdict::Interrupted => ("Interrupted", kept),
-        Verdict::OutOfTime if complete => (
-            "Applied, but timed out",
-            "every step is done, but no time was left to read the live state back",
-        ),
-        Verdict::OutOfTime => ("Timed out", kept),
-        Verdict::NotConverged => {
-            ("Applied, but not converged", "every step is done, but the live state still differs from the manifests")
+        Verdict::OutOfTime if complete => {
+            ("Applied, but timed out", "every step is done, but no time was left to read the live state back")
         }
+        Verdict::OutOfTime => ("Timed out", kept),
+        Verdict::NotConverged => (
+            "Applied, but not converged",
+            "every step is done, but the live state still differs from the manifests",
+        ),
         Verdict::Failed if complete => {
             ("Applied, but the final check failed", "every step is done, but an error followed")
         }
@@ -226,7 +228,8 @@ fn unknown(left: &[Unfinished<'_>]) -> List {
 }
 
 fn not_attempted(left: &[Unfinished<'_>]) -> List {
-    let not_attempted: Vec<&Unfinished<'_>> = left.iter().filter(|left| left.why.is_not_attempted()).collect();
+    let not_attempted: Vec<&Unfinished<'_>> =
+        left.iter().filter(|left| left.why.is_not_attempted()).collect();
     let item = |left: &&Unfinished<'_>| {
         let reason = match left.why {
             Why::Blocked(before, how) => format!("blocked by {}, which {how}", code(&describe(before))),
@@ -294,10 +297,7 @@ fn lists(out: &mut String, lists: &[List]) {
             let _ = writeln!(out, "- {text}");
         }
         if hidden > 0 {
-            let _ = writeln!(
-                out,
-                "- **and {hidden} more**: see the log of the run"
-            );
+            let _ = writeln!(out, "- **and {hidden} more**: see the log of the run");
         }
         out.push('\n');
     }

@@ -228,9 +228,10 @@ fn the_file_is_for_everybody_whole_and_only_ever_ours() {
 
     let before = lab.server.requests().len();
     let manifest = std::fs::read_to_string(lab.path().join("services/all.yaml")).unwrap();
-    for (path, why) in
-        [("services/all.yaml", "it holds something other than metrics"), ("services", "it is not a regular file")]
-    {
+    for (path, why) in [
+        ("services/all.yaml", "it holds something other than metrics"),
+        ("services", "it is not a regular file"),
+    ] {
         let run = lab.run(&["drift", "--metrics", path]).expect(1);
         assert!(run.stderr.contains(why), "{}", run.stderr);
     }
