@@ -32,8 +32,7 @@ impl Format {
     }
 }
 
-/// Whether one environment or all of them were requested. The form of the JSON depends on this, not on how many there
-/// are.
+/// The request: one environment, or all of them. The form of the JSON depends on this, not on how many there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Requested {
     One,

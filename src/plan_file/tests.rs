@@ -93,7 +93,7 @@ fn values_that_a_plan_does_not_depend_on_may_change() {
             &["version_sets.release"],
         ),
         (
-            "what nobody names in it",
+            "a service that the plan does not mention",
             |x| {
                 let set = x.version_sets.get_mut("release").expect("a set");
                 set.carried.insert("applied_behavior_ids".to_owned(), json!(["b"]));
@@ -153,7 +153,7 @@ fn a_plan_depends_on_names_and_on_replaced_services() {
     assert_eq!(
         whats(&with(stranger)),
         Vec::<String>::new(),
-        "somebody's inactive service is nobody's business"
+        "an inactive service of another owner does not matter"
     );
     let begun = LiveService { active: false, ..live("n", "X", "A2") };
     assert_eq!(whats(&with(begun)), ["services named `X`"], "another run has begun the replacement");

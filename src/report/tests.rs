@@ -190,7 +190,7 @@ fn everything_as_json() {
     "##);
 }
 
-/// Whether a terminal would obey a character, or a reader not see it.
+/// Returns true if a character controls a terminal or is invisible.
 fn is_harmful(c: char) -> bool {
     let direction = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200b}'..='\u{200f}');
     (c.is_control() && c != '\n')

@@ -299,7 +299,7 @@ fn without_a_repository_there_is_no_base() {
     lab.manifests(&service("Desk", ""));
     lab.run(&["plan"]).expect(0);
     let run = lab.plan("main").expect(1);
-    assert!(run.stderr.contains("is in no Git work tree"), "{}", run.stderr);
+    assert!(run.stderr.contains("is not in a readable Git work tree"), "{}", run.stderr);
     assert!(run.stderr.contains("run it in a clone of the project's repository"), "{}", run.stderr);
     lab.git(&["init", "-q"]);
     let run = lab.plan("main").expect(1);
@@ -308,7 +308,7 @@ fn without_a_repository_there_is_no_base() {
     command.args(["plan", "--base", "main"]).env("PATH", "/nonexistent");
     let run = finish(command).expect(1);
     assert!(
-        run.stderr.contains("the command `git` is not there") && run.stderr.contains("install"),
+        run.stderr.contains("can't find the command `git`") && run.stderr.contains("install"),
         "{}",
         run.stderr
     );

@@ -157,7 +157,7 @@ fn ignored_files_and_other_repositories_do_not_count() {
     repository.expect_changed(true, "one that is not ignored");
     git(&repository.project().join("nested"), &["init", "-q"]);
     repository.expect_changed(false, "another repository's");
-    // A file that git ignores and has all the same is compared.
+    // A file that git ignores but has committed is compared.
     git(repository.top.path(), &["add", "-f", "care/build/deep/b.yaml"]);
     fs::remove_dir_all(repository.project().join("nested")).unwrap();
     repository.commit();
@@ -268,8 +268,8 @@ fn only_a_directory_with_git_s_own_name_is_a_repository() {
     for (text, why) in [
         ("gitdir: .\n", "names a directory of the work tree itself"),
         ("gitdir: ../care\n", "names a directory of the work tree itself"),
-        ("gitdir: /nonexistent\n", "names no repository"),
-        ("gitdir: services\n", "names no repository"),
+        ("gitdir: /nonexistent\n", "does not name a repository"),
+        ("gitdir: services\n", "does not name a repository"),
         ("elsewhere\n", "does not begin with `gitdir: `"),
         ("", "does not begin with `gitdir: `"),
     ] {

@@ -32,7 +32,7 @@ pub(super) struct Draft {
     pub(super) notes: Vec<Note>,
 }
 
-/// What a plan will still change once the files are written.
+/// The changes that a plan will still make once the files are written.
 #[derive(Default)]
 pub(super) struct Outlook {
     /// Lines for stdout.

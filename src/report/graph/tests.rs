@@ -143,7 +143,7 @@ fn waiting(waits: &[Vec<usize>]) -> Plan {
     Plan { steps: waits.iter().enumerate().map(step).collect(), ..Plan::default() }
 }
 
-/// Who is reached from whom.
+/// Returns the steps that can be reached from each step.
 fn reach(edges: &[(StepId, StepId)]) -> std::collections::BTreeSet<(StepId, StepId)> {
     let mut all: std::collections::BTreeSet<_> = edges.iter().copied().collect();
     loop {

@@ -10,7 +10,7 @@ use crate::plan::{Action, Base, Origin, Plan};
 use crate::report::Planned;
 use crate::report::text::visible;
 
-/// What has broken reports of one kind or another.
+/// Texts that have broken reports before.
 pub(crate) const HOSTILE: &[&str] = &[
     "a\nb\r\nc",
     "\u{1b}[31mred\u{1b}[0m",

@@ -1,4 +1,4 @@
-//! What becomes of reports of very large plans: they fit, and say what they leave out.
+//! Tests of reports on very large plans: they fit, and count what they hide.
 
 use super::hostile_tests::check;
 use super::tests::{everything, origin, report};
@@ -8,7 +8,7 @@ use crate::plan::tests::build::*;
 use crate::plan::{Options, Origin, Plan};
 use crate::report::Planned;
 
-/// Plans for so many services without asking the judge, who is slow in tests.
+/// Plans for many services without verifying the plan, which is slow in tests.
 fn planned(live: Vec<LiveService>, wanted: Vec<DesiredService>) -> Plan {
     let options = Options { prune: true, ..options() };
     crate::plan::plan(&desired(wanted), &snapshot(live), &own_policy(), &options).unwrap()

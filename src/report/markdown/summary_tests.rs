@@ -1,4 +1,4 @@
-//! What became of an apply, for a CI job: each way to end, everything at once, hostile words, very much of it.
+//! Tests of the summary of an apply: each verdict, all lists at once, hostile texts, and very large plans.
 
 use super::hostile_tests::{HOSTILE, check, poisoned};
 use super::summary::{Ended, Verdict, render};

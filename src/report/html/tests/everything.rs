@@ -1,4 +1,4 @@
-//! The words of a page that shows one of everything. May import `plan`.
+//! The text of a page that shows one of each kind of change.
 
 use super::super::render;
 use crate::report::markdown::tests::{everything, origin};

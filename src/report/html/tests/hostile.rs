@@ -1,4 +1,4 @@
-//! Texts that try to break out of the page or to forge it. May import `plan` and `model`.
+//! Tests with texts that try to break out of the page or to forge parts of it.
 
 use proptest::prelude::*;
 use serde_json::json;

@@ -1,5 +1,4 @@
-//! Pages of plans: what is in them, and that nothing from outside can change what they are.
-//! May import `plan` and `model`.
+//! Tests of pages of plans: their content, and that untrusted text can not change their structure.
 
 mod everything;
 mod hostile;

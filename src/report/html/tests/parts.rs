@@ -1,4 +1,4 @@
-//! What is in a page. May import `plan` and `model`.
+//! Tests of the parts of a page.
 
 use super::tokens::{tokens, tokens_of};
 use super::*;
@@ -82,7 +82,7 @@ fn each_kind_has_its_place_and_the_worst_is_first() {
         "Changed loses version set old",
         "Orphan is deactivated and can be activated again",
         "1 replacement",
-        "new id : whoever holds the old id must learn the new one.",
+        "new id : applications that use the old id need the new one.",
     ] {
         assert!(hazards.text.contains(said), "{said}: {}", hazards.text);
     }
@@ -276,7 +276,7 @@ fn steps_are_drawn_in_layers_and_too_many_are_not() {
         .filter(|tag| tag.name == "svg" && tag.attributes.contains_key("x"))
         .map(|tag| (tag.attributes["x"].as_str(), tag.attributes["y"].as_str()))
         .collect();
-    // A chain of three beside each other, and below it the one that has to do with nobody.
+    // A chain of three in one row, and below it the unconnected step.
     assert_eq!(nodes, [("24", "12"), ("288", "12"), ("552", "12"), ("24", "70")]);
     let ways: Vec<&str> = found.all("d");
     assert_eq!(ways, ["M240 35C264 35 264 35 288 35M504 35C528 35 528 35 552 35"]);

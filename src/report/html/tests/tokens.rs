@@ -1,5 +1,4 @@
-//! A page taken apart, and held against what we may write: known elements and attributes, all of them ended.
-//! Imports nothing of ours.
+//! Parses a page, and checks it: only known elements and attributes, and every element closed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -157,7 +156,7 @@ impl Tokens {
         self.tags.iter().filter(|tag| tag.name == name).count()
     }
 
-    /// What must hold of every page.
+    /// Checks the rules that every page must keep.
     #[track_caller]
     fn sound(&self) {
         let ids: BTreeSet<&str> = self.all("id").into_iter().collect();
