@@ -1,4 +1,4 @@
-//! The ends of runs: a step that ended in each way, many of each, and hostile words in all of them.
+//! Tests of the end of a run: every outcome of a step, many of each, and hostile texts.
 
 use super::markdown::everything;
 use super::markdown::hostile_tests::{HOSTILE, poisoned};
@@ -7,7 +7,7 @@ use super::{events, progress};
 use crate::apply::{Outcome, Report, StepFailure, StopReason};
 use crate::plan::{Plan, StepId};
 
-/// How a run of everything ended that failed here, was cut off there, and was interrupted.
+/// The report of an interrupted run with failed, unknown and blocked steps.
 pub(super) fn in_every_way(plan: &Plan, text: &str) -> Report {
     let id = |number| StepId(number);
     let mut report = Report { stopped: Some(StopReason::Interrupt), ..Report::default() };
@@ -36,7 +36,7 @@ fn end(plan: &Plan, report: &Report) -> String {
 }
 
 #[test]
-fn every_end_with_its_reason_and_what_to_do() {
+fn every_unfinished_step_has_a_reason_and_help() {
     let plan = everything();
     insta::assert_snapshot!(end(&plan, &in_every_way(&plan, "the model is unknown")), @"
     ✗ Health Coach: create, inactive: the model is unknown
@@ -63,10 +63,10 @@ fn every_end_with_its_reason_and_what_to_do() {
 }
 
 #[test]
-fn every_end_as_a_line_for_programs() {
+fn every_outcome_as_a_json_line() {
     let plan = everything();
     let report = in_every_way(&plan, "the model is unknown");
-    let lines = events::others(
+    let lines = events::remaining(
         &plan,
         &report,
         &(5..=6).map(StepId).chain([StepId(8), StepId(11), StepId(13), StepId(14)]).collect(),
@@ -86,7 +86,7 @@ fn every_end_as_a_line_for_programs() {
 }
 
 #[test]
-fn hundreds_are_folded_with_a_word_on_how_many() {
+fn long_lists_are_shortened_and_counted() {
     let mut plan = everything();
     let one = plan.steps[1].clone();
     plan.steps = (1..=300).map(|number| crate::plan::Step { id: StepId(number), ..one.clone() }).collect();
@@ -110,7 +110,7 @@ fn hundreds_are_folded_with_a_word_on_how_many() {
 }
 
 #[test]
-fn no_words_forge_a_line() {
+fn hostile_texts_cannot_forge_a_line() {
     let lines = |text: &str| {
         let plan = poisoned(text);
         let shown = end(&plan, &in_every_way(&plan, text));

@@ -1,5 +1,4 @@
-//! The terminal's report and the JSON document of one plan with everything in it, and of hostile texts. May
-//! import `plan`, `plan_file` and `model`.
+//! Tests of a plan on a terminal and as JSON, with every kind of change and with hostile texts.
 
 use serde_json::Value;
 
@@ -28,7 +27,7 @@ fn document(plan: &Plan) -> PlanDocument {
 }
 
 #[test]
-fn everything_on_a_terminal() {
+fn a_plan_with_every_kind_of_change_on_a_terminal() {
     insta::assert_snapshot!(terminal(&everything()), @r##"
     amigops plan · environment production (classic, acme) · 8 services live (and 1 inactive), 7 declared · base origin/main (f00dfeedf0)
 
@@ -87,7 +86,7 @@ fn everything_on_a_terminal() {
 }
 
 #[test]
-fn what_an_apply_would_refuse_comes_before_other_findings() {
+fn refusals_come_before_other_findings() {
     let mut plan = everything();
     plan.findings.push(Finding::refusal("Coach".into(), "`Coach` would be replaced"));
     let shown = terminal(&plan);
@@ -99,9 +98,9 @@ fn what_an_apply_would_refuse_comes_before_other_findings() {
 }
 
 #[test]
-fn everything_as_json() {
+fn a_plan_with_every_kind_of_change_as_json() {
     let document = serde_json::to_value(document(&everything())).expect("JSON");
-    // The steps in short: what they hold is held by the schema, and by plans that are read back and applied.
+    // The steps are shortened: the schema and the tests of plan files check their content.
     let mut short = document;
     for step in short["steps"].as_array_mut().expect("steps") {
         let keys: Vec<String> = step["does"].as_object().expect("an object").keys().cloned().collect();
@@ -199,7 +198,7 @@ fn is_harmful(c: char) -> bool {
 }
 
 #[test]
-fn no_text_breaks_or_forges_what_a_terminal_shows() {
+fn hostile_texts_cannot_break_or_forge_terminal_output() {
     let lines = |text: &str| terminal(&poisoned(text)).lines().count();
     for text in HOSTILE {
         let shown = terminal(&poisoned(text));
@@ -210,7 +209,7 @@ fn no_text_breaks_or_forges_what_a_terminal_shows() {
         };
         assert!(!shown.lines().any(commands), "{text:?}:\n{shown}");
         if !text.contains(['\n', '\r']) && !text.trim().is_empty() {
-            // As many lines as harmless letters would take.
+            // The output has as many lines as with harmless letters.
             assert_eq!(lines(text), lines(&"w".repeat(text.chars().count())), "{text:?}:\n{shown}");
         }
     }
@@ -219,7 +218,7 @@ fn no_text_breaks_or_forges_what_a_terminal_shows() {
 }
 
 #[test]
-fn json_keeps_every_text_and_shows_none_of_its_commands() {
+fn json_keeps_texts_and_escapes_workflow_commands() {
     for text in HOSTILE {
         let written = document(&poisoned(text));
         let shown = super::text::json(&written);
@@ -234,7 +233,7 @@ fn json_keeps_every_text_and_shows_none_of_its_commands() {
 }
 
 #[test]
-fn no_line_of_a_page_is_a_command_to_a_ci_system() {
+fn no_line_of_a_page_is_a_workflow_command() {
     for text in HOSTILE {
         let plan = poisoned(&format!("{text}\n::error::boom\n  ##[error]x\n##vso[task.x]"));
         let planned = Planned { plan: &plan, fingerprint: "f00d" };

@@ -47,8 +47,9 @@ impl Git {
     /// Errors if there is none, if git does not trust its owner, or if git can't be run.
     pub(super) fn open(root: &Path, env: &Env) -> Result<Self, Failure> {
         let refused = |reason: &str| {
-            Failure::other(format!("`{}` is not in a readable Git work tree: {reason}", root.display()))
-                .hint("`--base` compares with a commit: run it in a clone of the project's repository, or omit it")
+            Failure::other(format!("`{}` is not in a readable Git work tree: {reason}", root.display())).hint(
+                "`--base` compares with a commit: run it in a clone of the project's repository, or omit it",
+            )
         };
         let place = find::find(root).map_err(|reason| refused(&reason))?;
         let program = Program::find(env)?;
@@ -116,7 +117,8 @@ impl Git {
         let mut contents = Vec::new();
         for entry in entries {
             let (content, next) = blob(rest).ok_or_else(|| {
-                Failure::other(format!("git can't read `{}` ({})", entry.path, entry.id)).hint(MISSING_OBJECTS)
+                Failure::other(format!("git can't read `{}` ({})", entry.path, entry.id))
+                    .hint(MISSING_OBJECTS)
             })?;
             contents.push(content.to_vec());
             rest = next;
@@ -157,9 +159,8 @@ impl Git {
             file.rewind()?;
             Ok(file)
         };
-        let file = file().map_err(|error: io::Error| {
-            Failure::other(format!("can't write a temporary file: {error}"))
-        })?;
+        let file = file()
+            .map_err(|error: io::Error| Failure::other(format!("can't write a temporary file: {error}")))?;
         self.run(args, Some(file.into()))
     }
 

@@ -1,4 +1,4 @@
-//! Drift in Markdown, what an apply would refuse, and what new services hold.
+//! Tests of drift in Markdown, of refusals, and of new services.
 
 use super::hostile_tests::{HOSTILE, check, poisoned};
 use super::tests::{everything, origin, report};
@@ -15,7 +15,7 @@ fn drift(plan: &Plan) -> String {
     text
 }
 
-/// One service of three differs.
+/// A plan in which one service of three differs.
 fn one_of_three() -> Plan {
     let mut changed = wanted("Changed", "A1");
     changed.description = Some("As declared".to_owned());
@@ -25,7 +25,7 @@ fn one_of_three() -> Plan {
 }
 
 #[test]
-fn drift_is_a_verdict_and_not_a_plan() {
+fn a_drift_report_has_a_verdict() {
     insta::assert_snapshot!(drift(&one_of_three()), @r"
     ## amigops drift · `production`
 
@@ -61,7 +61,7 @@ fn drift_is_a_verdict_and_not_a_plan() {
 }
 
 #[test]
-fn drift_of_every_kind_speaks_of_what_is_the_case() {
+fn a_drift_report_describes_the_current_state() {
     let text = drift(&everything());
     for said in [
         "**Drift:** 7 of 7 declared services differ from the manifests (1 missing, 4 changed, 2 to be replaced to \
@@ -86,14 +86,14 @@ fn drift_of_every_kind_speaks_of_what_is_the_case() {
 }
 
 #[test]
-fn no_text_breaks_or_forges_a_report_of_drift() {
+fn hostile_texts_cannot_break_or_forge_a_drift_report() {
     for text in HOSTILE {
         assert!(drift(&poisoned(text)).len() <= MOST, "{text:?}");
     }
 }
 
 #[test]
-fn the_overview_of_drift_has_a_verdict_an_environment() {
+fn the_drift_overview_has_a_verdict_for_each_environment() {
     let (some, none) = (one_of_three(), Plan::default());
     let names = ["production", "staging", "sandbox"];
     let origins = names.map(|name| Origin { environment: name.to_owned(), ..origin() });
@@ -119,7 +119,7 @@ fn the_overview_of_drift_has_a_verdict_an_environment() {
 }
 
 #[test]
-fn a_conflict_counts_once_and_is_said_once() {
+fn a_conflict_is_counted_and_shown_once() {
     let mut plan = everything();
     let orphan = plan.services.iter_mut().find(|shown| shown.name.as_str() == "Summer Campaign").unwrap();
     orphan.changes.iter_mut().for_each(|change| change.cause = Some(Cause::Behind));
@@ -142,7 +142,7 @@ fn with_refusals(mut plan: Plan, number: usize, why: &str) -> Plan {
 }
 
 #[test]
-fn what_an_apply_would_refuse_is_never_dropped() {
+fn refusals_are_never_omitted() {
     let text = drift(&with_refusals(one_of_three(), 40, "`Coach` would be replaced"));
     assert!(text.contains("comes with: 40 refusals**"), "{text}");
     assert!(text.contains(
@@ -159,7 +159,7 @@ fn what_an_apply_would_refuse_is_never_dropped() {
 }
 
 #[test]
-fn all_that_a_new_service_holds_is_shown() {
+fn all_fields_of_a_new_service_are_shown() {
     let mut new = wanted("New", "A1");
     new.active = Some(false);
     new.tags = Some([("tier".to_owned(), Some("gold".to_owned())), ("vip".to_owned(), None)].into());

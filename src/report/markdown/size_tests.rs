@@ -35,7 +35,7 @@ fn checked(plan: &Plan) -> String {
 }
 
 #[test]
-fn thousands_of_changes_are_counted_and_named_as_far_as_they_fit() {
+fn thousands_of_changes_are_counted_and_as_many_as_fit_are_named() {
     let plan = many("A1", |service| service.description = "Another".to_owned());
     let text = checked(&plan);
     assert!(text.len() > MOST - 2_000, "the room is used: {}", text.len());
@@ -46,7 +46,7 @@ fn thousands_of_changes_are_counted_and_named_as_far_as_they_fit() {
 }
 
 #[test]
-fn a_hundred_changes_take_a_line_each_at_the_least() {
+fn a_hundred_changes_have_at_least_a_line_each() {
     let long: String = (0..300).map(|number| format!("line {number}\n")).collect();
     let plan = many("A1", |service| {
         if service.name.as_str() < "Service 0900" {
@@ -67,7 +67,7 @@ fn a_hundred_changes_take_a_line_each_at_the_least() {
 }
 
 #[test]
-fn no_replacement_and_no_removal_is_hidden_without_a_loud_word() {
+fn hidden_replacements_and_removals_are_announced_at_the_top() {
     let replaced = checked(&many("A2", |_| {}));
     let gone = checked(&planned(
         (0..5_000)
@@ -87,7 +87,7 @@ fn no_replacement_and_no_removal_is_hidden_without_a_loud_word() {
 }
 
 #[test]
-fn hundreds_of_removals_are_listed_one_by_one() {
+fn hundreds_of_removals_are_all_listed() {
     let services =
         (0..700).map(|number| live(&format!("id{number}"), &format!("Service {number}"), "A1")).collect();
     let text = checked(&planned(services, vec![wanted("Kept", "A1")]));
@@ -96,7 +96,7 @@ fn hundreds_of_removals_are_listed_one_by_one() {
 }
 
 #[test]
-fn a_very_long_text_is_shown_from_where_it_differs() {
+fn a_very_long_text_is_shown_from_its_first_difference() {
     let mut service = live("s1", "One", "A1");
     service.description = format!("{}old{}", "x".repeat(100_000), "y".repeat(100_000));
     let mut wish = wanted("One", "A1");

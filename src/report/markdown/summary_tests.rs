@@ -8,14 +8,14 @@ use crate::apply::{Outcome, StepFailure, StopReason};
 use crate::plan::{Origin, Step, StepId};
 use crate::report::outcomes_tests::in_every_way;
 
-/// Renders the end of a run that was changed like this.
+/// Renders the summary of a run, after a change of its result.
 fn told<'a>(change: impl FnOnce(&mut Ended<'a>)) -> String {
     let mut ended = Ended {
         verdict: Verdict::Failed,
         exit_code: 1,
         environment: Some("production"),
         planned: None,
-        has_begun: false,
+        has_started: false,
         report: Box::leak(Box::default()),
         converged: None,
         ids: Box::leak(Box::default()),
@@ -25,7 +25,7 @@ fn told<'a>(change: impl FnOnce(&mut Ended<'a>)) -> String {
         took: std::time::Duration::from_millis(40),
     };
     change(&mut ended);
-    ended.has_begun |= !ended.report.outcomes.is_empty();
+    ended.has_started |= !ended.report.outcomes.is_empty();
     let text = render(&ended);
     check(&text);
     assert!(text.len() < MOST, "{}", text.len());
@@ -33,7 +33,7 @@ fn told<'a>(change: impl FnOnce(&mut Ended<'a>)) -> String {
 }
 
 #[test]
-fn everything_at_once() {
+fn a_summary_with_every_list() {
     let (plan, origin) = (everything(), origin());
     let mut report = in_every_way(&plan, "the model is unknown");
     report.outcomes.insert(StepId(11), Outcome::Done(Some("m1".into())));
@@ -107,7 +107,7 @@ fn everything_at_once() {
 }
 
 #[test]
-fn an_error_before_anything_was_sent() {
+fn an_error_before_the_first_step() {
     insta::assert_snapshot!(
         told(|ended| ended.reason = Some("error: environment `production` has no API key\n   = help: set AMIGO_API_KEY\n")),
         @"
@@ -127,7 +127,7 @@ fn an_error_before_anything_was_sent() {
 }
 
 #[test]
-fn a_run_that_is_done() {
+fn a_successful_run() {
     let (plan, origin) = (everything(), origin());
     let outcomes = plan.steps.iter().map(|step| (step.id, Outcome::Done(None))).collect();
     let report = crate::apply::Report { outcomes, stopped: None };
@@ -160,7 +160,7 @@ fn a_run_that_is_done() {
 }
 
 #[test]
-fn a_run_that_is_stopped_is_told_by_how_far_it_came() {
+fn the_verdict_on_a_stopped_run_depends_on_its_progress() {
     let (done, left) = (Outcome::Done(None), Outcome::Stopped(StopReason::Timeout));
     let table = [
         (Verdict::Interrupted, &done, "Interrupted", "every step is done"),
@@ -176,14 +176,14 @@ fn a_run_that_is_stopped_is_told_by_how_far_it_came() {
     }
 }
 
-/// Whatever a run ends with, and whether anything is known of what it has begun.
+/// Every verdict, with known and unknown outcomes of started steps.
 #[test]
-fn where_a_step_was_begun_nobody_says_that_nothing_was_changed() {
+fn after_the_first_step_no_verdict_says_that_nothing_was_changed() {
     for verdict in
         [Verdict::Refused, Verdict::Declined, Verdict::Interrupted, Verdict::OutOfTime, Verdict::Failed]
     {
-        let says_nothing = |has_begun| {
-            let text = told(|ended| (ended.verdict, ended.has_begun) = (verdict, has_begun));
+        let says_nothing = |has_started| {
+            let text = told(|ended| (ended.verdict, ended.has_started) = (verdict, has_started));
             text.contains("nothing was changed")
         };
         assert_eq!((says_nothing(false), says_nothing(true)), (true, false), "{verdict:?}");
@@ -232,7 +232,7 @@ fn every_verdict_with_its_exit_code() {
 }
 
 #[test]
-fn no_words_break_or_forge_a_summary() {
+fn hostile_texts_cannot_break_or_forge_a_summary() {
     for text in HOSTILE.iter().copied().chain(["`a\n".repeat(20_000).as_str(), &"語".repeat(20_000)]) {
         let plan = poisoned(text);
         let report = in_every_way(&plan, text);
@@ -248,7 +248,7 @@ fn no_words_break_or_forge_a_summary() {
 }
 
 #[test]
-fn very_much_of_it_is_folded_with_a_word_on_how_much() {
+fn long_lists_are_shortened_and_counted() {
     let (mut plan, origin) = (everything(), origin());
     let one = plan.steps[0].clone();
     plan.steps = (1..=9_000).map(|number| Step { id: StepId(number), ..one.clone() }).collect();

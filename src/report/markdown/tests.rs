@@ -1,4 +1,4 @@
-//! Reports in Markdown: one of everything, one of nothing, and one of several environments.
+//! Tests of Markdown reports: every kind of change, no change, and several environments.
 
 use std::collections::BTreeSet;
 
@@ -117,7 +117,7 @@ fn with_causes(mut plan: Plan) -> Plan {
 }
 
 #[test]
-fn a_report_of_everything() {
+fn a_report_with_every_kind_of_change() {
     insta::assert_snapshot!(report(&everything()), @r##"
     ## amigops plan · `production`
 
@@ -320,7 +320,7 @@ fn a_report_of_everything() {
 }
 
 #[test]
-fn nothing_to_do_is_said_in_a_line() {
+fn an_empty_plan_takes_one_line() {
     let plan = Plan {
         summary: crate::plan::Summary { unchanged: 2, ..Default::default() },
         active: 2,
@@ -341,7 +341,7 @@ fn nothing_to_do_is_said_in_a_line() {
 }
 
 #[test]
-fn several_environments_begin_with_an_overview() {
+fn several_environments_start_with_an_overview() {
     let (plan, nothing) = (everything(), Plan::default());
     let named = |name: &str| Origin { environment: name.to_owned(), commit: None, base: None, ..origin() };
     let (one, two, three) = (named("a|b\\|c"), named("staging"), named("sandbox"));

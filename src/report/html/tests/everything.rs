@@ -4,7 +4,7 @@ use super::super::render;
 use crate::report::markdown::tests::{everything, origin};
 use crate::report::{Planned, Section};
 
-/// The words of a page, a line for each text between two tags; its style and script left out.
+/// Returns the texts of a page, one line for each text between two tags, without the style and the script.
 fn words_of_page(page: &str) -> String {
     let body = page.split_once("<body").map_or(page, |(_, body)| body);
     let body = body.split("<script").next().unwrap_or_default();
@@ -13,7 +13,7 @@ fn words_of_page(page: &str) -> String {
 }
 
 #[test]
-fn everything_on_a_page() {
+fn a_page_with_every_kind_of_change() {
     let plan = everything();
     let planned = Planned { plan: &plan, fingerprint: "c0ffee" };
     let page = render("plan", &[Section { origin: &origin(), outcome: Ok(planned) }]);

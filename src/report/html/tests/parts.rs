@@ -71,7 +71,7 @@ fn a_changed_service_is_shown_leaf_by_leaf() {
 }
 
 #[test]
-fn each_kind_has_its_place_and_the_worst_is_first() {
+fn cards_are_ordered_by_kind_with_retirements_first() {
     let page = page(&every_kind());
     let found = tokens(&page);
     assert_eq!(found.all("data-kind"), ["retire", "replace", "change", "create"]);
@@ -106,7 +106,7 @@ fn each_kind_has_its_place_and_the_worst_is_first() {
 }
 
 #[test]
-fn conflicts_come_before_all_else() {
+fn conflicts_come_first() {
     let mut plan = every_kind();
     let mut behind = Change::new("tags.tier", json!("gold"), json!("silver"));
     behind.cause = Some(Cause::Behind);
@@ -138,7 +138,7 @@ fn conflicts_come_before_all_else() {
 }
 
 #[test]
-fn environments_have_an_overview_and_a_part_each() {
+fn several_environments_have_an_overview_and_a_part_each() {
     let (plan, empty) = (every_kind(), Plan { declared: 3, ..Plan::default() });
     let origins = ["production", "staging", "broken"].map(origin);
     let outcomes = [
@@ -176,7 +176,7 @@ fn environments_have_an_overview_and_a_part_each() {
 }
 
 #[test]
-fn what_an_apply_would_refuse_comes_before_all_else() {
+fn refusals_come_first() {
     let mut plan = every_kind();
     plan.findings.push(Finding { service: "New".into(), message: "has a namesake".to_owned() });
     let refused = (0..60).map(|n| Finding::refusal("Replaced".into(), &format!("rule {n} protects it")));
@@ -202,7 +202,7 @@ fn a_conflict_counts_once() {
 }
 
 #[test]
-fn an_empty_plan_and_what_it_leaves_alone() {
+fn an_empty_plan_shows_unmanaged_services() {
     let finding = Finding { service: "Health Coach".into(), message: "has a namesake".to_owned() };
     let plan = Plan {
         orphans: vec![("Summer Campaign".into(), "7".into())],
@@ -225,7 +225,7 @@ fn an_empty_plan_and_what_it_leaves_alone() {
 }
 
 #[test]
-fn long_texts_stand_side_by_side() {
+fn long_texts_are_shown_side_by_side() {
     let text = |word: &str| {
         let lines = (1..=9).map(|n| if n == 5 { word.to_owned() } else { format!("line {n}") });
         lines.collect::<Vec<_>>().join("\n")
@@ -257,7 +257,7 @@ fn values_that_take_many_lines_are_folded() {
 }
 
 #[test]
-fn steps_are_drawn_in_layers_and_too_many_are_not() {
+fn steps_are_drawn_in_layers_up_to_a_limit() {
     let chain = |total: usize| {
         let services = (0..total).map(|n| {
             let mut service = wanted(&format!("S{n:04}"), "A1");
@@ -290,7 +290,7 @@ fn steps_are_drawn_in_layers_and_too_many_are_not() {
 }
 
 #[test]
-fn thousands_of_services_take_a_kilobyte_each() {
+fn thousands_of_services_take_at_most_a_kilobyte_each() {
     let service = |n: usize| {
         let mut service = wanted(&format!("Service {n}"), "A1");
         service.version_sets = sets(&[("release", 2, 2), ("staging", 0, 3)]);

@@ -43,22 +43,22 @@ const ATTRIBUTES: &[&str] = &[
 ];
 const VOID: &[&str] = &["input", "meta"];
 
-/// The beginning of an element, with its attributes as they are meant.
+/// A start tag, with unescaped attributes.
 #[derive(Debug)]
 pub(super) struct Tag {
     pub(super) name: String,
     pub(super) attributes: BTreeMap<String, String>,
 }
 
-/// A page in pieces.
+/// A parsed page.
 #[derive(Debug, Default)]
 pub(super) struct Tokens {
     pub(super) tags: Vec<Tag>,
-    /// All text outside of the style and the script, as it is meant, a blank between its words.
+    /// All unescaped text outside the style and the script, with single spaces between words.
     pub(super) text: String,
 }
 
-/// Takes a page apart. Panics where it isn't one that we write.
+/// Parses a page. Panics if it has anything that we never write.
 #[track_caller]
 pub(super) fn tokens(page: &str) -> Tokens {
     let found = tokens_of(page.strip_prefix("<!DOCTYPE html>\n").expect("it begins with a doctype"));
@@ -66,7 +66,7 @@ pub(super) fn tokens(page: &str) -> Tokens {
     found
 }
 
-/// The same for a part of a page.
+/// Parses a part of a page.
 #[track_caller]
 pub(super) fn tokens_of(part: &str) -> Tokens {
     let mut rest = part;
@@ -98,7 +98,7 @@ pub(super) fn tokens_of(part: &str) -> Tokens {
     found
 }
 
-/// A text with one blank between its words.
+/// Returns a text with single spaces between words.
 pub(super) fn words(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -109,7 +109,7 @@ fn parsed(tag: &str) -> Tag {
     let mut attributes = BTreeMap::new();
     while !rest.trim().is_empty() {
         let (attribute, after) = match rest.split_once("=\"") {
-            // `hidden`, the only one without a value, is the last where it occurs.
+            // `hidden`, the only attribute without a value, is always the last one.
             Some((attribute, after)) if !attribute.contains(' ') => (attribute, after),
             _ => (rest, "\""),
         };
@@ -122,7 +122,7 @@ fn parsed(tag: &str) -> Tag {
     Tag { name: name.to_owned(), attributes }
 }
 
-/// A text without escapes; only those that we write may occur, and no character that must be escaped.
+/// Unescapes a text. Panics on unknown escapes and on characters that must be escaped.
 fn meant(text: &str) -> String {
     assert!(!text.contains(['<', '>', '"', '\'']), "not escaped: {text}");
     let mut out = String::new();
@@ -146,12 +146,12 @@ fn meant(text: &str) -> String {
 }
 
 impl Tokens {
-    /// The values of an attribute.
+    /// Returns the values of an attribute.
     pub(super) fn all(&self, attribute: &str) -> Vec<&str> {
         self.tags.iter().filter_map(|tag| tag.attributes.get(attribute)).map(String::as_str).collect()
     }
 
-    /// How often an element occurs.
+    /// Returns the number of elements with a name.
     pub(super) fn count(&self, name: &str) -> usize {
         self.tags.iter().filter(|tag| tag.name == name).count()
     }
