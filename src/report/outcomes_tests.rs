@@ -50,7 +50,7 @@ fn every_unfinished_step_has_a_reason_and_help() {
     · Adaptive Support: write version set release: not attempted: the run was interrupted
     · Health Coach: write version set staging: not attempted: blocked by `Health Coach: create, inactive`, which failed
     · Health Coach: apply behavior set Emergency: not attempted: the run was interrupted
-    · Health Coach: hand over: not attempted: blocked by `Health Coach: create, inactive`, which failed
+    · Health Coach: cut over: not attempted: blocked by `Health Coach: create, inactive`, which failed
     · Meet & Greet: create: not attempted: the run was interrupted
     · Meet & Greet: write version set staging: not attempted: the run was interrupted
     · Half Done: deactivate: not attempted: the run was interrupted

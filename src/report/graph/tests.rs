@@ -69,7 +69,7 @@ fn dot_groups_steps_by_service() {
         n1 [label="create, inactive"];
         n7 [label="write version set staging"];
         n8 [label="apply behavior set Emergency"];
-        n10 [label="hand over", style="filled,rounded", fillcolor="#fff3bf"];
+        n10 [label="cut over", style="filled,rounded", fillcolor="#fff3bf"];
         n14 [label="deactivate", shape=hexagon, fillcolor="#ffd7d5"];
       }
       subgraph cluster_2 {
@@ -83,7 +83,7 @@ fn dot_groups_steps_by_service() {
       n5 [label="Switched Off: change", shape=hexagon, fillcolor="#ffd7d5"];
       subgraph cluster_6 {
         label="Half Done";
-        n9 [label="hand over", style="filled,rounded", fillcolor="#fff3bf"];
+        n9 [label="cut over", style="filled,rounded", fillcolor="#fff3bf"];
         n13 [label="deactivate", shape=hexagon, fillcolor="#ffd7d5"];
       }
       subgraph cluster_7 {

@@ -95,7 +95,7 @@ fn a_summary_with_every_list() {
     - `Adaptive Support: write version set release`: the run was interrupted
     - `Health Coach: write version set staging`: blocked by `Health Coach: create, inactive`, which failed
     - `Health Coach: apply behavior set Emergency`: the run was interrupted
-    - `Health Coach: hand over`: blocked by `Health Coach: create, inactive`, which failed
+    - `Health Coach: cut over`: blocked by `Health Coach: create, inactive`, which failed
     - `Meet & Greet: write version set staging`: blocked by `Meet & Greet: create`, which was not attempted
     - `Half Done: deactivate`: the run was interrupted
     - `Health Coach: deactivate`: the run was interrupted

@@ -275,7 +275,7 @@ fn a_report_with_every_kind_of_change() {
         n1["create, inactive"]
         n7["write version set staging"]
         n8["apply behavior set Emergency"]
-        n10(["hand over"])
+        n10(["cut over"])
         n14{{"deactivate"}}
       end
       subgraph s2["Adaptive Support"]
@@ -287,7 +287,7 @@ fn a_report_with_every_kind_of_change() {
       n4(["New Name: change and rename"])
       n5{{"Switched Off: change"}}
       subgraph s6["Half Done"]
-        n9(["hand over"])
+        n9(["cut over"])
         n13{{"deactivate"}}
       end
       subgraph s7["Meet #38; Greet"]

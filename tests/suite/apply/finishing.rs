@@ -43,7 +43,7 @@ on_both_apis! {
             assert!(matches!(run.code, Some(1 | 4)), "{status}: {:?}\n{}", run.code, run.stderr);
             let named = lab.active("Health Coach");
             assert_eq!(named.id == old.id, times > 1, "{status}: {}", run.stderr);
-            assert!(!run.stderr.contains("hand over: not attempted"), "{}", run.stderr);
+            assert!(!run.stderr.contains("cut over: not attempted"), "{}", run.stderr);
             lab.unhook();
             lab.apply().expect(0);
             lab.expect_converged();

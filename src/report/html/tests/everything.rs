@@ -294,12 +294,12 @@ fn a_page_with_every_kind_of_change() {
     8 Health Coach: apply behavior set Emergency (safe), after 1
     8 Health Coach
     apply behavior set Emergency
-    9 Half Done: hand over (disruptive)
+    9 Half Done: cut over (disruptive)
     9 Half Done
-    ◆ hand over
-    10 Health Coach: hand over (disruptive), after 1, 7, 8
+    ◆ cut over
+    10 Health Coach: cut over (disruptive), after 1, 7, 8
     10 Health Coach
-    ◆ hand over
+    ◆ cut over
     11 Meet &amp; Greet: create (safe), after 1, 7, 8, 10
     11 Meet &amp; Greet
     create
@@ -334,9 +334,9 @@ fn a_page_with_every_kind_of_change() {
     after 1
     Health Coach: apply behavior set Emergency
     after 1
-    Half Done: hand over
+    Half Done: cut over
     disruptive
-    Health Coach: hand over
+    Health Coach: cut over
     disruptive
     after 1, 7, 8
     Meet &amp; Greet: create
