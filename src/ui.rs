@@ -19,7 +19,7 @@ use crate::report::{diagnostics, human, progress, text};
 
 /// How much is printed on stderr.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Loudness {
+pub enum Verbosity {
     /// Errors only.
     Quiet,
     /// Errors and progress.
@@ -31,7 +31,7 @@ pub enum Loudness {
 #[derive(Debug)]
 struct Shared {
     color: ColorChoice,
-    loudness: Loudness,
+    verbosity: Verbosity,
     bar: Mutex<Option<ProgressBar>>,
     broken: AtomicBool,
     secrets: Mutex<Secrets>,
@@ -45,11 +45,11 @@ pub struct Ui {
 
 impl Ui {
     /// Creates the terminal output.
-    pub fn new(color: ColorChoice, loudness: Loudness) -> Self {
+    pub fn new(color: ColorChoice, verbosity: Verbosity) -> Self {
         Self {
             shared: Arc::new(Shared {
                 color,
-                loudness,
+                verbosity,
                 bar: Mutex::default(),
                 broken: AtomicBool::new(false),
                 secrets: Mutex::default(),
@@ -91,7 +91,7 @@ impl Ui {
 
     /// Writes progress or a note to stderr, unless quiet.
     pub fn note(&self, line: &str) {
-        if self.shared.loudness >= Loudness::Normal {
+        if self.shared.verbosity >= Verbosity::Normal {
             self.write_stderr(&format!("{line}\n"));
         }
     }
@@ -139,7 +139,7 @@ impl Ui {
 
     /// Starts a progress bar with a number of steps, if stderr is a terminal.
     pub fn begin_progress(&self, steps: usize) {
-        if self.shared.loudness != Loudness::Normal || !io::stderr().is_terminal() {
+        if self.shared.verbosity != Verbosity::Normal || !io::stderr().is_terminal() {
             return;
         }
         let bar = ProgressBar::with_draw_target(Some(steps as u64), ProgressDrawTarget::stderr());

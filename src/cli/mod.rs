@@ -34,7 +34,7 @@ use self::commands::Command;
 use crate::env::Env;
 use crate::error::{self, Failure, Success};
 use crate::remote::{Budgets, Stop, StopReason};
-use crate::ui::{Loudness, Ui};
+use crate::ui::{Ui, Verbosity};
 
 /// Manages the services of a conversational-agent organization from YAML manifests: plan, apply, watch for drift.
 #[derive(Debug, Parser)]
@@ -121,7 +121,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, env: &Env) -> u8 {
             return if error.print().is_ok() { code } else { error::exit_code::ERROR };
         }
     };
-    let ui = Ui::new(cli.global.color_choice(), cli.global.loudness());
+    let ui = Ui::new(cli.global.color_choice(), cli.global.verbosity());
     secrets::read_secrets(env).iter().for_each(|secret| ui.hide(secret));
     cli.global.start_logging(&ui);
     let result = run(&cli, &ui, env);
@@ -206,11 +206,11 @@ impl Global {
         }
     }
 
-    fn loudness(&self) -> Loudness {
+    fn verbosity(&self) -> Verbosity {
         match (self.quiet, self.verbose) {
-            (true, _) => Loudness::Quiet,
-            (false, 0) => Loudness::Normal,
-            (false, _) => Loudness::Verbose,
+            (true, _) => Verbosity::Quiet,
+            (false, 0) => Verbosity::Normal,
+            (false, _) => Verbosity::Verbose,
         }
     }
 

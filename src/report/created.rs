@@ -40,7 +40,7 @@ fn own_fields(out: &mut String, new: &NewService) {
     }
     let mut lines = new.description.lines().filter(|line| !line.trim().is_empty());
     if let Some(first) = lines.next() {
-        let first = clipped(first.trim());
+        let first = clip(first.trim());
         let more = if lines.next().is_some() && !first.ends_with('…') { " …" } else { "" };
         field(out, "description", &format!("{}{more}", visible(&first)));
     }
@@ -55,14 +55,14 @@ fn own_fields(out: &mut String, new: &NewService) {
 }
 
 fn list(out: &mut String, name: &str, items: impl Iterator<Item = String>) {
-    let items: Vec<Value> = items.map(|item| Value::from(clipped(&item))).collect();
+    let items: Vec<Value> = items.map(|item| Value::from(clip(&item))).collect();
     if !items.is_empty() {
         field(out, name, &short_value(&Value::from(items)));
     }
 }
 
 /// Returns a text, clipped if it is long.
-fn clipped(text: &str) -> String {
+fn clip(text: &str) -> String {
     if width(text) <= LONGEST {
         return text.to_owned();
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::outcomes::{self, Why};
+use super::outcomes::{self, UnfinishedReason};
 use super::progress::{action_text, subject};
 use super::text;
 use crate::apply::{Counts, Event, Outcome, Report};
@@ -126,7 +126,7 @@ pub fn plan(document: &impl Serialize) -> String {
 pub fn event(plan: &Plan, event: &Event) -> Option<String> {
     Some(match event {
         Event::Started(id) => line(&Line::StepStarted { step: name(plan.step(*id)?) }),
-        Event::Ended { step, outcome, took } => ended(plan.step(*step)?, outcome, Some(*took)),
+        Event::Ended { step, outcome, took } => end_line(plan.step(*step)?, outcome, Some(*took)),
     })
 }
 
@@ -134,7 +134,7 @@ pub fn event(plan: &Plan, event: &Event) -> Option<String> {
 /// unknown.
 pub fn remaining(plan: &Plan, report: &Report, reported: &BTreeSet<StepId>) -> Vec<String> {
     let left = plan.steps.iter().filter(|step| !reported.contains(&step.id));
-    left.filter_map(|step| Some(ended(step, report.outcomes.get(&step.id)?, None))).collect()
+    left.filter_map(|step| Some(end_line(step, report.outcomes.get(&step.id)?, None))).collect()
 }
 
 /// Returns the last line: the result, with the exit code of the process.
@@ -159,11 +159,11 @@ fn name(step: &Step) -> StepName<'_> {
     StepName { step: step.id, service: &step.service, what: action_text(step) }
 }
 
-fn ended(step: &Step, outcome: &Outcome, took: Option<Duration>) -> String {
+fn end_line(step: &Step, outcome: &Outcome, took: Option<Duration>) -> String {
     let how = match outcome {
         Outcome::Done(made) => Ending::Done { service_id: made.as_ref().or(subject(step)).cloned() },
         Outcome::Failed(failure) => {
-            Ending::Failed { error: failure.to_string(), help: Why::Failed(failure).help() }
+            Ending::Failed { error: failure.to_string(), help: UnfinishedReason::Failed(failure).help() }
         }
         Outcome::Blocked(before) => {
             let reason = "it is blocked by a step that is not done";
@@ -176,9 +176,11 @@ fn ended(step: &Step, outcome: &Outcome, took: Option<Duration>) -> String {
         Outcome::Stopped(reason) => Ending::NotAttempted {
             reason: outcomes::stopped(*reason),
             waits_for: None,
-            help: Why::Stopped(*reason).help(),
+            help: UnfinishedReason::Stopped(*reason).help(),
         },
-        Outcome::Unknown => Ending::Unknown { reason: outcomes::UNKNOWN, help: Why::Unknown.help() },
+        Outcome::Unknown => {
+            Ending::Unknown { reason: outcomes::UNKNOWN, help: UnfinishedReason::Unknown.help() }
+        }
     };
     line(&Line::StepEnded { step: name(step), how, seconds: took.map(|took| took.as_secs_f64()) })
 }

@@ -11,12 +11,12 @@ use crate::plan::{Plan, Step};
 #[derive(Clone, Copy)]
 pub(super) struct Unfinished<'a> {
     pub(super) step: &'a Step,
-    pub(super) why: Why<'a>,
+    pub(super) why: UnfinishedReason<'a>,
 }
 
-/// Why a step is not done.
+/// UnfinishedReason a step is not done.
 #[derive(Clone, Copy)]
-pub(super) enum Why<'a> {
+pub(super) enum UnfinishedReason<'a> {
     /// It failed.
     Failed(&'a StepFailure),
     /// It was in progress when the run was stopped, so its outcome is unknown.
@@ -31,12 +31,12 @@ pub(super) enum Why<'a> {
 pub(super) fn unfinished<'a>(plan: &'a Plan, report: &'a Report) -> Vec<Unfinished<'a>> {
     let of = |step: &'a Step| {
         let outcome = report.outcomes.get(&step.id)?;
-        Some(Unfinished { step, why: Why::of(plan, report, outcome)? })
+        Some(Unfinished { step, why: UnfinishedReason::of(plan, report, outcome)? })
     };
     plan.steps.iter().filter_map(of).collect()
 }
 
-impl<'a> Why<'a> {
+impl<'a> UnfinishedReason<'a> {
     fn of(plan: &'a Plan, report: &Report, outcome: &'a Outcome) -> Option<Self> {
         Some(match outcome {
             Outcome::Done(_) => return None,

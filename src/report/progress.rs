@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::outcomes::{Unfinished, Why, describe, unfinished};
+use super::outcomes::{Unfinished, UnfinishedReason, describe, unfinished};
 use super::text::{BAD, CHANGED, DIM, GOOD, STRONG, count, padded, short_id, styled, visible};
 use crate::apply::{Counts, Event, Outcome, Report, StopReason};
 use crate::model::{Endpoint, Retire, ServiceId, ServiceName};
@@ -140,11 +140,11 @@ pub(super) fn action_text(step: &Step) -> String {
 pub fn end(plan: &Plan, report: &Report, converged: Option<bool>) -> String {
     let left = unfinished(plan, report);
     let mut out = String::new();
-    let of = |kind: fn(&Why<'_>) -> bool| -> Vec<Unfinished<'_>> {
+    let of = |kind: fn(&UnfinishedReason<'_>) -> bool| -> Vec<Unfinished<'_>> {
         left.iter().filter(|left| kind(&left.why)).copied().collect()
     };
-    list(&mut out, &of(|why| matches!(why, Why::Failed(_))), "failed");
-    list(&mut out, &of(|why| matches!(why, Why::Unknown)), "may have been applied");
+    list(&mut out, &of(|why| matches!(why, UnfinishedReason::Failed(_))), "failed");
+    list(&mut out, &of(|why| matches!(why, UnfinishedReason::Unknown)), "may have been applied");
     list(&mut out, &of(|why| why.is_not_attempted()), "were not attempted");
     let _ = writeln!(out, "{}", verdict(plan, report, converged));
     for line in next_steps(&left, converged) {
@@ -157,12 +157,14 @@ fn list(out: &mut String, left: &[Unfinished<'_>], what: &str) {
     for Unfinished { step, why } in left.iter().take(MAX_LISTED) {
         let (name, reason) = (describe(step), visible(&why.reason()));
         let _ = match why {
-            Why::Failed(_) => writeln!(out, "{} {name}: {}", styled(BAD, "✗"), styled(BAD, &reason)),
-            Why::Unknown => writeln!(out, "{} {name}: unknown: {reason}", styled(BAD, "?")),
+            UnfinishedReason::Failed(_) => {
+                writeln!(out, "{} {name}: {}", styled(BAD, "✗"), styled(BAD, &reason))
+            }
+            UnfinishedReason::Unknown => writeln!(out, "{} {name}: unknown: {reason}", styled(BAD, "?")),
             _ => writeln!(out, "{} {name}: not attempted: {reason}", styled(CHANGED, "·")),
         };
         // The help for the other kinds is the same for each step, and printed once at the end.
-        let help = if matches!(why, Why::Failed(_)) { why.help() } else { Vec::new() };
+        let help = if matches!(why, UnfinishedReason::Failed(_)) { why.help() } else { Vec::new() };
         for hint in help {
             let _ = writeln!(out, "    {}", styled(DIM, &format!("→ {}", visible(&hint))));
         }
@@ -201,12 +203,12 @@ fn next_steps(left: &[Unfinished<'_>], converged: Option<bool>) -> Vec<&'static 
     if converged == Some(true) && !left.is_empty() {
         return vec!["nothing is left to do: the failed steps took effect, or another run applied them"];
     }
-    let any = |kind: fn(&Why<'_>) -> bool| left.iter().any(|left| kind(&left.why));
+    let any = |kind: fn(&UnfinishedReason<'_>) -> bool| left.iter().any(|left| kind(&left.why));
     let mut lines = Vec::new();
-    if any(|why| matches!(why, Why::Blocked(..))) {
+    if any(|why| matches!(why, UnfinishedReason::Blocked(..))) {
         lines.push("blocked steps run once the step that blocks them succeeds");
     }
-    if any(|why| matches!(why, Why::Unknown)) {
+    if any(|why| matches!(why, UnfinishedReason::Unknown)) {
         lines.push("run `amigops plan` to see which unknown steps were applied");
     }
     if !left.is_empty() {

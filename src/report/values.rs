@@ -153,7 +153,7 @@ pub(super) fn is_long(text: &str) -> bool {
 
 /// Returns the removed and added items of a long list. Returns `None` if it is short, or only its order changes.
 fn list_diff(before: &[Value], after: &[Value]) -> Option<String> {
-    let short = |list: &[Value]| list.is_empty() || !is_long(&joined(list, ", "));
+    let short = |list: &[Value]| list.is_empty() || !is_long(&join_items(list, ", "));
     let without = |list: &[Value], other: &[Value]| -> Vec<Value> {
         list.iter().filter(|item| !other.contains(item)).cloned().collect()
     };
@@ -162,14 +162,14 @@ fn list_diff(before: &[Value], after: &[Value]) -> Option<String> {
         return None;
     }
     let shown = |style, mark: &str, list: &[Value]| {
-        (!list.is_empty()).then(|| styled(style, &format!("{mark} {}", joined(list, ", "))))
+        (!list.is_empty()).then(|| styled(style, &format!("{mark} {}", join_items(list, ", "))))
     };
     Some(
         [shown(BAD, "-", &gone), shown(GOOD, "+", &new)].into_iter().flatten().collect::<Vec<_>>().join("  "),
     )
 }
 
-fn joined(items: &[Value], between: &str) -> String {
+fn join_items(items: &[Value], between: &str) -> String {
     let mut words: Vec<String> = items.iter().take(MAX_ITEMS).map(short_value).collect();
     if items.len() > MAX_ITEMS {
         words.push(format!("and {} more", items.len() - MAX_ITEMS));
@@ -218,7 +218,7 @@ pub(super) fn short_value(value: &Value) -> String {
         Value::String(text) if text.is_empty() => "(no value)".to_owned(),
         Value::String(text) => visible(text),
         Value::Array(items) if items.is_empty() => "none".to_owned(),
-        Value::Array(items) => joined(items, ", "),
+        Value::Array(items) => join_items(items, ", "),
         other => visible(&other.to_string()),
     }
 }

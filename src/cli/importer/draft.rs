@@ -34,11 +34,11 @@ pub(super) struct Draft {
 
 /// The changes that a plan will still make once the files are written.
 #[derive(Default)]
-pub(super) struct Outlook {
+pub(super) struct RemainingChanges {
     /// Lines for stdout.
     pub(super) result: Vec<String>,
     /// Notes for stderr.
-    pub(super) remarks: Vec<String>,
+    pub(super) notes: Vec<String>,
 }
 
 impl Draft {
@@ -105,7 +105,7 @@ impl Draft {
         mut self,
         importer: &Importer<'_>,
         snapshot: Snapshot,
-    ) -> Result<(Self, Outlook), Failure> {
+    ) -> Result<(Self, RemainingChanges), Failure> {
         let mut snapshot = snapshot;
         loop {
             let survey = match self.survey(importer) {
@@ -117,7 +117,7 @@ impl Draft {
             };
             self.check_globs(&survey)?;
             if survey.loaded.desired.services.is_empty() {
-                return Ok((self, Outlook::default()));
+                return Ok((self, RemainingChanges::default()));
             }
             let (desired, policy) = (&survey.loaded.desired, &survey.loaded.project.policy);
             let options = options(importer, &survey);
@@ -126,15 +126,15 @@ impl Draft {
             })
             .await?;
             match plan::plan(desired, &snapshot, policy, &options) {
-                Ok(plan) => return Ok((self, outlook(&plan, &policy.ownership.tag))),
+                Ok(plan) => return Ok((self, remaining(&plan, &policy.ownership.tag))),
                 Err(error) if self.drop_refused(&error) => {}
                 Err(error) => {
-                    let remarks = error
+                    let notes = error
                         .problems
                         .iter()
                         .map(|problem| format!("a plan can't be made: {}", problem.message));
-                    let outlook = Outlook { result: Vec::new(), remarks: remarks.collect() };
-                    return Ok((self, outlook));
+                    let remaining = RemainingChanges { result: Vec::new(), notes: notes.collect() };
+                    return Ok((self, remaining));
                 }
             }
         }
@@ -230,7 +230,7 @@ fn options(importer: &Importer<'_>, survey: &Survey) -> Options {
 }
 
 /// Describes what a plan would change, besides tagging services as this project's.
-fn outlook(plan: &Plan, tag: &str) -> Outlook {
+fn remaining(plan: &Plan, tag: &str) -> RemainingChanges {
     let tag = format!("tags.{tag}");
     let only_tags = |service: &&plan::ServicePlan| {
         let alone = service.kind == ServiceKind::Update && service.steps.len() == 1;
@@ -245,7 +245,7 @@ fn outlook(plan: &Plan, tag: &str) -> Outlook {
         (_, 1) => "A plan still changes 1 service: run `amigops plan` to see it.".to_owned(),
         (_, n) => format!("A plan still changes {n} services: run `amigops plan` to see them."),
     };
-    let remarks = rest.iter().map(|service| {
+    let notes = rest.iter().map(|service| {
         let what = match service.kind {
             ServiceKind::Create => {
                 "a plan creates it: no live service with this name is active or owned by this project"
@@ -260,6 +260,6 @@ fn outlook(plan: &Plan, tag: &str) -> Outlook {
         };
         format!("`{}`: {what}", service.name)
     });
-    let remarks = remarks.collect();
-    Outlook { result: vec![what], remarks }
+    let notes = notes.collect();
+    RemainingChanges { result: vec![what], notes }
 }

@@ -44,7 +44,7 @@ impl Importer<'_> {
         let leftovers = snapshot.services.iter().filter(|service| plan::is_leftover(service));
         self.scope.leftovers = leftovers.map(|service| service.id.clone()).collect();
         let draft = self.draft(&snapshot, &out)?;
-        let (draft, outlook) = draft.drop_unusable(&self, snapshot).await?;
+        let (draft, remaining) = draft.drop_unusable(&self, snapshot).await?;
         for edit in &draft.edits {
             files::replace(&self.root, &edit.file, &edit.text)?;
         }
@@ -52,7 +52,7 @@ impl Importer<'_> {
         for file in &draft.files {
             files::create(&out.join(&file.name), &file.text)?;
         }
-        self.report(&draft, &outlook);
+        self.report(&draft, &remaining);
         Ok(Success::Done)
     }
 
@@ -114,7 +114,7 @@ impl Importer<'_> {
         Ok(draft)
     }
 
-    fn report(&self, draft: &Draft, outlook: &draft::Outlook) {
+    fn report(&self, draft: &Draft, remaining: &draft::RemainingChanges) {
         let mut text = String::new();
         for file in &self.project_files {
             text += &format!("  + {}\n", visible(file));
@@ -132,7 +132,7 @@ impl Importer<'_> {
         let (created, updated) = (self.project_files.len() + draft.files.len(), draft.edits.len());
         let counted = |count: usize| if count == 1 { "1 file".to_owned() } else { format!("{count} files") };
         text += &format!("Import: {} created, {} updated\n", counted(created), counted(updated));
-        for line in &outlook.result {
+        for line in &remaining.result {
             text += &format!("{line}\n");
         }
         self.context.ui.result(&text);
@@ -140,8 +140,8 @@ impl Importer<'_> {
             let (service, message) = (visible(note.service.as_str()), visible(&note.message));
             self.context.ui.note(&format!("note: `{service}`: {message}"));
         }
-        for remark in &outlook.remarks {
-            self.context.ui.note(&format!("note: {}", visible(remark)));
+        for note in &remaining.notes {
+            self.context.ui.note(&format!("note: {}", visible(note)));
         }
     }
 }

@@ -6,7 +6,7 @@ use super::super::human::set_of;
 use super::super::progress::action_text;
 use super::super::text::count;
 use super::super::values::Leaf;
-use super::markup::{Markup, clipped};
+use super::markup::{Markup, clip};
 use super::{steps, values};
 use crate::model::{Api, NewService, VersionSet};
 use crate::plan::{Action, Cause, Change, Plan, Risk, ServiceKind, ServicePlan, Target};
@@ -138,7 +138,7 @@ fn head(page: &mut Markup, deck: &Deck<'_>, service: &ServicePlan, flags: &[&str
             page.text(" ");
             page.text(word);
         });
-        page.leaf(deck.heading, &[], &clipped(service.name.as_str(), LONGEST_NAME));
+        page.leaf(deck.heading, &[], &clip(service.name.as_str(), LONGEST_NAME));
         if flags.contains(&"destructive") {
             page.raw("<span class=\"badge destructive\">destructive</span>");
         }

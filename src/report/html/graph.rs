@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::progress::action_text;
 use super::super::text::count;
-use super::markup::{Markup, clipped};
+use super::markup::{Markup, clip};
 use super::steps;
 use crate::plan::{Plan, Risk, Step};
 
@@ -63,7 +63,7 @@ fn groups(steps: &[Step]) -> Vec<usize> {
         at
     }
     for (index, step) in steps.iter().enumerate() {
-        for before in befores(step, steps.len()) {
+        for before in predecessors(step, steps.len()) {
             let (one, other) = (root(&mut group, index), root(&mut group, before));
             let (first, second) = (one.min(other), one.max(other));
             group[second] = first;
@@ -73,7 +73,7 @@ fn groups(steps: &[Step]) -> Vec<usize> {
 }
 
 /// Returns the indices of the steps that must end before this one.
-fn befores(step: &Step, total: usize) -> impl Iterator<Item = usize> {
+fn predecessors(step: &Step, total: usize) -> impl Iterator<Item = usize> {
     step.depends_on.iter().filter_map(|id| id.0.checked_sub(1)).filter(move |index| *index < total)
 }
 
@@ -100,7 +100,8 @@ fn place_block(steps: &[Step], block: &[usize], places: &mut [Place], top: usize
     // The next free row of each column. Steps are in a valid order of execution.
     let mut free: BTreeMap<usize, usize> = BTreeMap::new();
     for &index in block {
-        let before: Vec<Place> = befores(&steps[index], steps.len()).map(|before| places[before]).collect();
+        let before: Vec<Place> =
+            predecessors(&steps[index], steps.len()).map(|before| places[before]).collect();
         let column = before.iter().map(|(column, _)| column + 1).max().unwrap_or(0);
         let level = before.iter().map(|(_, row)| *row).min().unwrap_or(top);
         let row = free.get(&column).copied().unwrap_or(top).max(level);
@@ -115,7 +116,8 @@ fn direct(steps: &[Step]) -> Vec<Vec<usize>> {
     let mut all: Vec<BTreeSet<usize>> = Vec::with_capacity(steps.len());
     let mut direct = Vec::with_capacity(steps.len());
     for step in steps {
-        let before: Vec<usize> = befores(step, steps.len()).filter(|before| *before < all.len()).collect();
+        let before: Vec<usize> =
+            predecessors(step, steps.len()).filter(|before| *before < all.len()).collect();
         let implied: BTreeSet<usize> = before.iter().flat_map(|before| &all[*before]).copied().collect();
         direct.push(before.iter().filter(|before| !implied.contains(before)).copied().collect());
         all.push(implied.into_iter().chain(before).collect());
@@ -175,7 +177,7 @@ fn node(page: &mut Markup, step: &Step, place: Place) {
         page.leaf("title", &[], &whole);
         page.raw("<rect x=\"1\" y=\"1\" width=\"214\" height=\"44\" rx=\"6\"></rect>");
         let name = format!("{} {}", step.id, step.service);
-        page.leaf("text", &[("class", "name"), ("x", "10"), ("y", "19")], &clipped(&name, 27));
-        page.leaf("text", &[("x", "10"), ("y", "36")], &clipped(&format!("{mark}{}", action_text(step)), 31));
+        page.leaf("text", &[("class", "name"), ("x", "10"), ("y", "19")], &clip(&name, 27));
+        page.leaf("text", &[("x", "10"), ("y", "36")], &clip(&format!("{mark}{}", action_text(step)), 31));
     });
 }

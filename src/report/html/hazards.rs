@@ -2,7 +2,7 @@
 
 use super::super::text::count;
 use super::card::{anchor, kind};
-use super::markup::{Markup, clipped};
+use super::markup::{Markup, clip};
 use super::{steps, values};
 use crate::plan::{Action, Cause, Change, Finding, Plan, Risk, ServiceKind, ServicePlan, Step, conflicts_of};
 
@@ -47,7 +47,7 @@ fn refusals(page: &mut Markup, refused: &[&Finding]) {
     page.element("ul", &[], |page| {
         for finding in refused {
             page.element("li", &[], |page| {
-                page.leaf("b", &[], &clipped(finding.service.as_str(), 120));
+                page.leaf("b", &[], &clip(finding.service.as_str(), 120));
                 page.raw(" ");
                 page.text(finding.refused().unwrap_or_default());
             });
@@ -99,7 +99,7 @@ fn list(page: &mut Markup, section: usize, plan: &Plan, title: &str, entries: &[
         for (number, service, hazard) in entries.iter().take(MOST) {
             page.element("li", &[], |page| {
                 let link = format!("#{}", anchor(section, *number));
-                page.leaf("a", &[("href", &link)], &clipped(service.name.as_str(), 120));
+                page.leaf("a", &[("href", &link)], &clip(service.name.as_str(), 120));
                 page.raw(" ");
                 said(page, plan, service, hazard);
             });
@@ -133,7 +133,7 @@ fn said(page: &mut Markup, plan: &Plan, service: &ServicePlan, hazard: &Hazard<'
             }
             page.raw(" → <b>new id</b>: applications that use the old id need the new one. The old service ");
             let fate = steps::of(plan, service).find_map(|step| match &step.action {
-                Action::Retire { how, .. } => Some(steps::retired(*how)),
+                Action::Retire { how, .. } => Some(steps::retirement_text(*how)),
                 _ => None,
             });
             page.text(fate.unwrap_or("stays under another name"));
@@ -155,7 +155,7 @@ fn conflict_means(cause: Cause) -> &'static str {
 
 fn removed(step: &Step) -> String {
     match &step.action {
-        Action::Retire { how, .. } => steps::retired(*how).to_owned(),
+        Action::Retire { how, .. } => steps::retirement_text(*how).to_owned(),
         Action::DeleteVersionSet { name, .. } => {
             format!("loses version set {name}, which is deleted")
         }

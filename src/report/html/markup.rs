@@ -95,7 +95,7 @@ impl Markup {
 }
 
 /// Returns a text, clipped to a maximum number of characters.
-pub(super) fn clipped(text: &str, most: usize) -> String {
+pub(super) fn clip(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),

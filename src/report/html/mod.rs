@@ -73,7 +73,7 @@ pub fn render(command: &str, sections: &[Section<'_>]) -> String {
 
 fn environments(sections: &[Section<'_>]) -> String {
     match sections {
-        [section] => markup::clipped(&section.origin.environment, 120),
+        [section] => markup::clip(&section.origin.environment, 120),
         _ => count(sections.len(), "environment"),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::super::text::count;
 use super::super::{Section, drift, human};
-use super::markup::{Markup, clipped};
+use super::markup::{Markup, clip};
 use crate::model::{Api, ServiceId, ServiceName};
 use crate::plan::{Finding, Plan};
 
@@ -70,7 +70,7 @@ fn row(page: &mut Markup, number: usize, section: &Section<'_>, is_drift: bool) 
     let origin = section.origin;
     page.element("th", &[("scope", "row")], |page| {
         let link = format!("#{}", anchor(number));
-        page.leaf("a", &[("href", &link)], &clipped(&origin.environment, 120));
+        page.leaf("a", &[("href", &link)], &clip(&origin.environment, 120));
     });
     page.leaf("td", &[], &format!("{}, {}", origin.api.as_str(), origin.organization));
     match section.outcome {
@@ -171,7 +171,7 @@ pub(super) fn findings(page: &mut Markup, heading: &'static str, plan: &Plan, is
             page.element("ul", &[], |page| {
                 for finding in findings {
                     page.element("li", &[], |page| {
-                        page.leaf("b", &[], &clipped(finding.service.as_str(), 120));
+                        page.leaf("b", &[], &clip(finding.service.as_str(), 120));
                         page.raw(" ");
                         page.text(&finding.message);
                     });

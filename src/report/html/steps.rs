@@ -69,7 +69,7 @@ fn risk_badge(risk: Risk) -> &'static str {
 
 /// Returns a step's service and action.
 pub(super) fn named(step: &Step) -> String {
-    format!("{}: {}", super::markup::clipped(step.service.as_str(), 120), action_text(step))
+    format!("{}: {}", super::markup::clip(step.service.as_str(), 120), action_text(step))
 }
 
 /// Explains a step of a replacement in a sentence.
@@ -105,7 +105,7 @@ pub(super) fn explained(step: &Step) -> String {
             };
             format!("{rename}, and {activation} immediately after. If that fails, the rename is undone.")
         }
-        Action::Retire { how, .. } => format!("The old service {}.", retired(*how)),
+        Action::Retire { how, .. } => format!("The old service {}.", retirement_text(*how)),
         Action::SetAside { update, .. } => {
             let name = update.name.as_ref().map_or("", ServiceName::as_str);
             format!("The old service gets the temporary name “{name}”.")
@@ -119,7 +119,7 @@ pub(super) fn explained(step: &Step) -> String {
 }
 
 /// Describes the retirement of a service.
-pub(super) fn retired(how: Retire) -> &'static str {
+pub(super) fn retirement_text(how: Retire) -> &'static str {
     match how {
         Retire::Deactivate => "is deactivated and can be activated again",
         Retire::Keep => "stays active and is no longer managed here",

@@ -6,7 +6,7 @@ use super::super::causes;
 use super::super::text::count;
 use super::super::values::{Leaf, collect};
 use super::diff::{self, Piece, Row};
-use super::markup::{Markup, clipped};
+use super::markup::{Markup, clip};
 use crate::plan::{Cause, Change};
 
 /// Longer values are shown side by side.
@@ -86,7 +86,7 @@ pub(super) fn value(page: &mut Markup, before: &Value, after: &Value) {
     let most = if before.is_null() || after.is_null() { LONG_ALONE } else { LONG };
     let is_long = |text: &str| text.contains('\n') || text.chars().nth(most).is_some();
     if !is_long(&old) && !is_long(&new) {
-        in_line(page, before, after, most);
+        one_line(page, before, after, most);
     } else if size(before, after) > MOST_LINES {
         let (old, new) = (whole(before), whole(after));
         page.element("details", &[], |page| {
@@ -104,7 +104,7 @@ fn long(page: &mut Markup, before: &Value, after: &Value, old: &str, new: &str) 
     } else if after.is_null() {
         page.element("del", &[("class", "block")], |page| page.lines(old));
     } else {
-        beside(page, old, new);
+        side_by_side(page, old, new);
     }
 }
 
@@ -116,15 +116,15 @@ fn lines(before: &Value, old: &str, new: &str) -> String {
 
 /// Writes a value before and after in one line, clipped if it is long.
 pub(super) fn short(page: &mut Markup, before: &Value, after: &Value) {
-    in_line(page, before, after, LONG);
+    one_line(page, before, after, LONG);
 }
 
-fn in_line(page: &mut Markup, before: &Value, after: &Value, most: usize) {
+fn one_line(page: &mut Markup, before: &Value, after: &Value, most: usize) {
     if !before.is_null() {
-        page.leaf("del", &[], &clipped(&text(before), most));
+        page.leaf("del", &[], &clip(&text(before), most));
         page.raw(" → ");
     }
-    page.leaf("ins", &[], &clipped(&text(after), most));
+    page.leaf("ins", &[], &clip(&text(after), most));
 }
 
 /// Returns a value in one line; strings have no quotes.
@@ -148,7 +148,7 @@ fn whole(value: &Value) -> String {
 }
 
 /// Writes two long values side by side.
-fn beside(page: &mut Markup, before: &str, after: &str) {
+fn side_by_side(page: &mut Markup, before: &str, after: &str) {
     page.element("table", &[("class", "beside")], |page| {
         page.raw("<thead><tr><th scope=\"col\">Live now</th><th scope=\"col\">As declared</th></tr></thead>");
         page.element("tbody", &[], |page| {

@@ -20,14 +20,14 @@ pub(super) fn heading(command: &str, section: &Section<'_>) -> String {
 
 /// Renders why there is no plan.
 pub(super) fn failed(words: &Words, reason: &str, room: usize) -> String {
-    let lines = bounded(reason, room.saturating_sub(1_000));
+    let lines = limit_lines(reason, room.saturating_sub(1_000));
     let what =
         if words.is_drift { "This environment could not be compared" } else { "No plan could be made" };
     format!("> [!CAUTION]\n> **{what}.**\n\n{}", fence("text", &lines))
 }
 
 /// Returns as many lines of a text as fit, and a line that counts the others.
-pub(super) fn bounded(reason: &str, room: usize) -> Vec<String> {
+pub(super) fn limit_lines(reason: &str, room: usize) -> Vec<String> {
     let mut lines: Vec<String> = reason.lines().map(|line| short(line, 1_000)).collect();
     let all = lines.len();
     let mut left = room;
@@ -97,7 +97,7 @@ fn table(plan: &Plan) -> String {
 }
 
 /// Renders warnings, orphans and unmanaged services. Refusals are not among them: they are in the lists at the top.
-pub(super) fn aside(words: &Words, plan: &Plan) -> String {
+pub(super) fn render_notes(words: &Words, plan: &Plan) -> String {
     let mut out = String::new();
     let findings: Vec<&Finding> =
         plan.findings.iter().filter(|finding| finding.refused().is_none()).collect();

@@ -346,7 +346,7 @@ fn explain(step: &Step) -> String {
         Action::Retire { id, how, .. } => {
             let reason =
                 step.reason.as_deref().map_or(String::new(), |reason| format!(": {}", prose(reason)));
-            format!("The old one ({}) {}{reason}.", code(id.as_str()), retired(*how))
+            format!("The old one ({}) {}{reason}.", code(id.as_str()), retirement_text(*how))
         }
         Action::ApplyBehaviorSet { behavior_set_name, .. } => {
             format!("The behavior set {} is applied to the new service, too.", code(behavior_set_name))
@@ -375,7 +375,7 @@ fn explain(step: &Step) -> String {
 }
 
 /// Describes the retirement of a service.
-pub(super) fn retired(how: Retire) -> &'static str {
+pub(super) fn retirement_text(how: Retire) -> &'static str {
     match how {
         Retire::Deactivate => "is deactivated",
         Retire::Keep => "is no longer managed: it stays active, without an owner",

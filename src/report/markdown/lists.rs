@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::changes::{cause_text, retired};
+use super::changes::{cause_text, retirement_text};
 use super::escape::{code, prose, short};
 use super::words::Words;
 use crate::plan::{
@@ -84,7 +84,7 @@ pub(super) fn removal(step: &Step) -> Item {
             (format!("{names} is deleted"), names)
         }
         Action::Retire { id, how, .. } => {
-            (format!("{service}, {}, {}", code(id.as_str()), retired(*how)), service)
+            (format!("{service}, {}, {}", code(id.as_str()), retirement_text(*how)), service)
         }
         Action::Update { id, .. } => (format!("{service}, {}, is deactivated", code(id.as_str())), service),
         _ => (format!("{service} goes out of use"), service),
@@ -120,9 +120,9 @@ fn replacements(plan: &Plan) -> Vec<Item> {
 fn retirement(plan: &Plan, shown: &ServicePlan) -> String {
     let retirements = steps(plan, shown).filter_map(|step| match &step.action {
         Action::Retire { id, how, .. } if Some(id) == shown.id.as_ref() => {
-            Some(format!("; the old one {}", retired(*how)))
+            Some(format!("; the old one {}", retirement_text(*how)))
         }
-        Action::Retire { id, how, .. } => Some(format!("; {} {}", code(id.as_str()), retired(*how))),
+        Action::Retire { id, how, .. } => Some(format!("; {} {}", code(id.as_str()), retirement_text(*how))),
         Action::HandOver { .. } if step.risk == Risk::Destructive => {
             Some("; the old one is deactivated".to_owned())
         }

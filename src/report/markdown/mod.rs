@@ -48,7 +48,7 @@ fn combined(command: &str, sections: &[Section<'_>]) -> String {
     let table = overview(words, sections);
     let mut out = format!("# amigops {command} · {} environments\n\n", sections.len());
     let room = MOST.saturating_sub(out.len() + table.len() + 2 * WARNING);
-    let parts = parts(command, &chosen(sections, MOST_PARTS), room);
+    let parts = parts(command, &choose_environments(sections, MOST_PARTS), room);
     let unlisted: usize = parts.iter().map(|part| part.unlisted).sum();
     if unlisted > 0 {
         let _ = writeln!(
@@ -89,7 +89,7 @@ fn must_be_seen(plan: &Plan) -> bool {
 }
 
 /// Chooses the most important environments, and returns them in their order.
-fn chosen<'s, 'a>(sections: &'s [Section<'a>], most: usize) -> Vec<&'s Section<'a>> {
+fn choose_environments<'s, 'a>(sections: &'s [Section<'a>], most: usize) -> Vec<&'s Section<'a>> {
     let mut order: Vec<usize> = (0..sections.len()).collect();
     order.sort_by_key(|&at| Reverse(weight(&sections[at])));
     order.truncate(most);
@@ -120,7 +120,7 @@ fn overview(words: &Words, sections: &[Section<'_>]) -> String {
         ["create", "change", "replace", "retire", "version sets deleted"]
     };
     let mut out = format!("| environment | {} | |\n|---|--:|--:|--:|--:|--:|---|\n", heads.join(" | "));
-    for section in chosen(sections, MOST_ROWS) {
+    for section in choose_environments(sections, MOST_ROWS) {
         let name = cell(&section.origin.environment);
         let _ = match section.outcome {
             Err(_) => writeln!(out, "| {name} | | | | | | **{}** |", words.no_plan),

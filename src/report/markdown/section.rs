@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::around::{aside, failed, heading, introduction};
+use super::around::{failed, heading, introduction, render_notes};
 use super::changes::{Diff, Shown, all, explained};
 use super::escape::{code, fence, html, label};
 use super::fit::{fill, share};
@@ -97,7 +97,7 @@ impl<'a> Page<'a> {
     fn body(&mut self, level: Level) -> Option<()> {
         self.shortened = !matches!(level, Level::Diffs { lines: MOST_LINES, .. });
         self.text.push_str(&self.lists_text());
-        self.text.push_str(&aside(self.words, self.plan()));
+        self.text.push_str(&render_notes(self.words, self.plan()));
         self.fits()?;
         match level {
             Level::Diffs { width, lines, graph } => {

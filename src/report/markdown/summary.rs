@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::MOST;
-use super::around::bounded;
+use super::around::limit_lines;
 use super::escape::{code, code_within, fence, label, prose};
 use super::fit::{fill, share};
 use super::lists::{removal, removals};
@@ -16,7 +16,7 @@ use crate::apply::{Counts, Outcome, Report};
 use crate::model::{ServiceId, ServiceName};
 use crate::plan::{Action, Origin, Plan, ServiceKind, ServicePlan, Step};
 use crate::report::outcomes::{
-    BLOCKED_HELP, CONTINUE_HELP, UNKNOWN_HELP, Unfinished, Why, describe, unfinished,
+    BLOCKED_HELP, CONTINUE_HELP, UNKNOWN_HELP, Unfinished, UnfinishedReason, describe, unfinished,
 };
 use crate::report::progress::seconds;
 use crate::report::text::count;
@@ -100,7 +100,7 @@ pub fn render(ended: &Ended<'_>) -> String {
     }
     let _ = writeln!(out, "{}\n", cost(ended));
     if let Some(reason) = ended.reason {
-        let _ = writeln!(out, "{}", fence("text", &bounded(reason, REASON)));
+        let _ = writeln!(out, "{}", fence("text", &limit_lines(reason, REASON)));
     }
     lists(&mut out, &all(ended));
     out.truncate(out.trim_end().len());
@@ -210,7 +210,7 @@ fn to_do(what: &str) -> String {
 
 fn failed(left: &[Unfinished<'_>]) -> List {
     let item = |left: &Unfinished<'_>| {
-        let Why::Failed(failure) = left.why else { return None };
+        let UnfinishedReason::Failed(failure) = left.why else { return None };
         let error = code_within(&failure.to_string(), ERROR);
         let mut item = format!("{}: {error}", code(&describe(left.step)));
         for hint in left.why.help() {
@@ -222,7 +222,7 @@ fn failed(left: &[Unfinished<'_>]) -> List {
 }
 
 fn unknown(left: &[Unfinished<'_>]) -> List {
-    let unknown = left.iter().filter(|left| matches!(left.why, Why::Unknown));
+    let unknown = left.iter().filter(|left| matches!(left.why, UnfinishedReason::Unknown));
     let item = |left: &Unfinished<'_>| format!("{}: {}", code(&describe(left.step)), left.why.reason());
     List { title: "Unknown", meaning: vec![to_do(UNKNOWN_HELP)], items: unknown.map(item).collect() }
 }
@@ -232,12 +232,14 @@ fn not_attempted(left: &[Unfinished<'_>]) -> List {
         left.iter().filter(|left| left.why.is_not_attempted()).collect();
     let item = |left: &&Unfinished<'_>| {
         let reason = match left.why {
-            Why::Blocked(before, how) => format!("blocked by {}, which {how}", code(&describe(before))),
+            UnfinishedReason::Blocked(before, how) => {
+                format!("blocked by {}, which {how}", code(&describe(before)))
+            }
             why => why.reason(),
         };
         format!("{}: {reason}", code(&describe(left.step)))
     };
-    let is_blocked = |left: &&&Unfinished<'_>| matches!(left.why, Why::Blocked(..));
+    let is_blocked = |left: &&&Unfinished<'_>| matches!(left.why, UnfinishedReason::Blocked(..));
     let mut meaning = Vec::new();
     if not_attempted.iter().any(|left| is_blocked(&left)) {
         meaning.push(to_do(BLOCKED_HELP));

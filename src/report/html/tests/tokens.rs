@@ -72,7 +72,7 @@ pub(super) fn tokens_of(part: &str) -> Tokens {
     let mut rest = part;
     let (mut found, mut open) = (Tokens::default(), Vec::new());
     while let Some(at) = rest.find('<') {
-        found.text.push_str(&meant(&rest[..at]));
+        found.text.push_str(&unescape(&rest[..at]));
         found.text.push(' ');
         let (tag, after) = rest[at + 1..].split_once('>').expect("a tag is ended");
         rest = after;
@@ -115,7 +115,7 @@ fn parsed(tag: &str) -> Tag {
         };
         let (value, after) = after.split_once('"').expect("a value is ended");
         assert!(ATTRIBUTES.contains(&attribute), "no attribute of ours: {attribute} in <{tag}>");
-        let twice = attributes.insert(attribute.to_owned(), meant(value));
+        let twice = attributes.insert(attribute.to_owned(), unescape(value));
         assert!(twice.is_none(), "{attribute} twice in <{tag}>");
         rest = after.strip_prefix(' ').unwrap_or(after);
     }
@@ -123,7 +123,7 @@ fn parsed(tag: &str) -> Tag {
 }
 
 /// Unescapes a text. Panics on unknown escapes and on characters that must be escaped.
-fn meant(text: &str) -> String {
+fn unescape(text: &str) -> String {
     assert!(!text.contains(['<', '>', '"', '\'']), "not escaped: {text}");
     let mut out = String::new();
     let mut parts = text.split('&');
