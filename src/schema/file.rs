@@ -55,7 +55,7 @@ impl SchemaFile {
         let mut schema = match self {
             Self::Project => project::schema(),
             Self::Service => service::schema(),
-            Self::Plan => generate::schema_of::<crate::plan_file::Document>(),
+            Self::Plan => generate::schema_of::<crate::plan_file::PlanDocument>(),
             Self::Seed => generate::schema_of::<crate::emulator::Seed>(),
             Self::Faults => generate::schema_of::<crate::emulator::Faults>(),
         };

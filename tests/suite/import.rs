@@ -186,8 +186,8 @@ on_both_apis! {
         lab.expect_converged();
         // A second import changes nothing.
         let run = lab.run(&["import", "--out", "services"]).expect(0);
-        assert!(run.stdout.contains("Import: 0 files written, 0 files changed in place"), "{}", run.stdout);
-        assert!(run.stdout.contains("A plan finds nothing to do."), "{}", run.stdout);
+        assert!(run.stdout.contains("Import: 0 files created, 0 files updated"), "{}", run.stdout);
+        assert!(run.stdout.contains("A plan has nothing to change."), "{}", run.stdout);
     }
 
     fn manifest_has_the_layout_of_the_documentation(api: Api) {
@@ -266,8 +266,8 @@ on_both_apis! {
         });
         let run = lab.run(&["import", "--out", "services"]).expect(0);
         assert!(run.stderr.contains("services/all.yaml: line 7: `version_sets.staging.agent_version`"), "{}", run.stderr);
-        assert!(run.stderr.contains("live, it is 4"), "{}", run.stderr);
-        assert!(run.stdout.contains("A plan is not empty"), "{}", run.stdout);
+        assert!(run.stderr.contains("the live value is 4"), "{}", run.stderr);
+        assert!(run.stdout.contains("A plan still changes "), "{}", run.stdout);
         let text = std::fs::read_to_string(lab.path().join("services/all.yaml")).unwrap();
         assert!(text.contains("description: New.") && text.contains("staging: *pins"), "{text}");
     }
@@ -305,7 +305,7 @@ on_both_apis! {
     fn import_never_writes_outside_or_overwrites(api: Api) {
         let lab = lab(api);
         let run = lab.run(&["import", "--out", "../elsewhere"]).expect(1);
-        assert!(run.stderr.contains("not within the project"), "{}", run.stderr);
+        assert!(run.stderr.contains("not inside the project"), "{}", run.stderr);
         #[cfg(unix)]
         {
             let elsewhere = tempfile::tempdir().unwrap();
@@ -324,7 +324,7 @@ on_both_apis! {
         let more = named(&lab, "More", "Coach Maya");
         lab.add(more);
         let run = lab.run(&["import", "--out", "elsewhere"]).expect(1);
-        assert!(run.stderr.contains("no pattern of `manifests`"), "{}", run.stderr);
+        assert!(run.stderr.contains("no pattern under `manifests`"), "{}", run.stderr);
         assert!(!lab.path().join("elsewhere").exists());
         lab.run(&["import", "--out", "services", "--only", "Nobody"]).expect(1);
     }

@@ -71,7 +71,7 @@ fn a_schema_that_is_not_known_is_an_error() {
     }
     let run = run(&["schema", "--out", "/dev/null/no"]);
     assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));
-    assert!(run.stderr.contains("can't be written"), "{}", run.stderr);
+    assert!(run.stderr.contains("can't write"), "{}", run.stderr);
 }
 
 #[test]

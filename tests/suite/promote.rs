@@ -231,7 +231,7 @@ fn what_cannot_be_is_refused_and_no_file_is_touched() {
     case.refused(&with("half", "release", "Alpha"), "`Alpha` has no version set `half`");
     case.refused(&promote("staging", "staging"), "the same version set");
     case.refused(&promote("staging", "edge"), "belongs to the server");
-    case.refused(&promote("staging", "personal-me"), "is unmanaged");
+    case.refused(&promote("staging", "personal-me"), "as unmanaged");
     case.refused(&promote("staging", "a b"), "can't be a version set's name");
 }
 

@@ -24,7 +24,7 @@ on_both_apis! {
         let mermaid = lab.run(&["graph"]).expect(0).stdout;
         assert_eq!(lab.run(&["graph", "--format", "mermaid"]).expect(0).stdout, mermaid);
         assert!(mermaid.starts_with("flowchart LR\n  subgraph s1[\"Health Coach\"]\n    n1[\"create, inactive\"]\n"), "{mermaid}");
-        assert!(mermaid.contains("([\"hand over\"])") && mermaid.contains(" --> "), "{mermaid}");
+        assert!(mermaid.contains("([\"cut over\"])") && mermaid.contains(" --> "), "{mermaid}");
         let dot = lab.run(&["graph", "--format", "dot"]).expect(0).stdout;
         assert!(dot.starts_with("digraph amigops {\n") && dot.ends_with("}\n"), "{dot}");
         assert_eq!(dot.matches(" -> ").count(), mermaid.matches(" --> ").count());

@@ -48,7 +48,7 @@ on_both_apis! {
         let began = Instant::now();
         let run = lab.apply().expect(0);
         assert!(began.elapsed() >= Duration::from_secs(3), "{:?}", began.elapsed());
-        assert_eq!(run.stderr.matches("503 Service Unavailable; again in 1.0 s").count(), 3, "{}", run.stderr);
+        assert_eq!(run.stderr.matches("503 Service Unavailable; retrying in 1.0 s").count(), 3, "{}", run.stderr);
         assert_eq!(lab.writes().len(), 4);
         lab.expect_converged();
     }
