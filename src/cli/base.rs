@@ -181,7 +181,9 @@ fn read_commit(
                 "environment `{}` was a different organization or workspace",
                 environment.name
             ))),
-            Some(_) => manifest::load_documents(exported.path(), Some(&environment.name), &BTreeMap::new()).map(Ok),
+            Some(_) => {
+                manifest::load_documents(exported.path(), Some(&environment.name), &BTreeMap::new()).map(Ok)
+            }
         }
     });
     match read {

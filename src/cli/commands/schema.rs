@@ -25,8 +25,9 @@ pub(in crate::cli) struct SchemaCommand {
 
 fn names() -> impl TypedValueParser<Value = SchemaFile> {
     let names = SchemaFile::ALL.iter().map(|file| PossibleValue::new(file.name()).help(file.about()));
-    PossibleValuesParser::new(names)
-        .try_map(|name| SchemaFile::ALL.iter().copied().find(|file| file.name() == name).ok_or("no such schema"))
+    PossibleValuesParser::new(names).try_map(|name| {
+        SchemaFile::ALL.iter().copied().find(|file| file.name() == name).ok_or("no such schema")
+    })
 }
 
 impl SchemaCommand {

@@ -8,7 +8,7 @@ use crate::cli::files;
 use crate::edit::{self, Change};
 use crate::error::Failure;
 use crate::import::{NewFile, Note};
-use crate::manifest::{self, Document, Problems, Severity, ProjectDocuments, Target};
+use crate::manifest::{self, ManifestDocument, Problems, ProjectDocuments, Severity, Target};
 use crate::model::{ServiceName, Snapshot};
 use crate::plan::{self, Options, Plan, PlanError, ServiceKind};
 use crate::remote::complete_snapshot;
@@ -58,7 +58,7 @@ impl Draft {
     pub(super) fn edit(
         &mut self,
         root: &Path,
-        document: &Document,
+        document: &ManifestDocument,
         service: &ServiceName,
         changes: &[Change],
     ) -> Result<(), Failure> {

@@ -72,7 +72,7 @@ impl Importer<'_> {
         let policy = &loaded.project.policy;
         let environments = &loaded.project.environments;
         let api = loaded.environment.target.api();
-        let about = import::Context {
+        let about = import::ImportContext {
             api,
             policy,
             snapshot,
@@ -84,7 +84,7 @@ impl Importer<'_> {
         // If the ids can't be determined, because a reference can't be resolved, services are matched by name.
         let ids =
             plan::ids(&loaded.desired, snapshot, policy, loaded.environment.target.api()).unwrap_or_default();
-        let pairs = select::pairs(&loaded.desired, &ids, &about, &self.scope.leftovers);
+        let pairs = select::match_services(&loaded.desired, &ids, &about, &self.scope.leftovers);
         let mut draft = Draft::new(relative(&self.root, out));
         for document in &self.survey.documents {
             let Some(name) = document.service().map(ServiceName::new) else { continue };

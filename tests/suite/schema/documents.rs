@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Path, root};
 use crate::harness::{amigops, copy_example, finish};
-use amigops::schema::File;
+use amigops::schema::SchemaFile;
 
 const SERVICE: &str = "service: A\nagent: B\ncontext_graph: C\n";
 const PROJECT: &str = "version: 1\nmanifests: [a.yaml]\n";
@@ -88,7 +88,7 @@ const BAD_FAULTS: &[&str] = &[
     "faults: [{fault: refuse, nth: 0}]",
 ];
 
-fn validator(file: &File) -> Validator {
+fn validator(file: &SchemaFile) -> Validator {
     let schema = file.schema();
     jsonschema::meta::validate(&schema).unwrap_or_else(|error| panic!("{}: {error}", file.name()));
     jsonschema::validator_for(&schema).unwrap_or_else(|error| panic!("{}: {error}", file.name()))
@@ -132,16 +132,16 @@ fn examples(fits: impl Fn(&Path) -> bool) -> Vec<std::path::PathBuf> {
 fn schemas_accept_the_examples() {
     let is_named = |path: &Path, part: &str| path.file_name().unwrap().to_str().unwrap().contains(part);
     let is_service = |path: &Path| path.components().any(|part| part.as_os_str() == "services");
-    let kinds: [(File, &dyn Fn(&Path) -> bool, usize); 4] = [
-        (File::Service, &is_service, 80),
-        (File::Project, &|path| is_named(path, "amigops.yaml"), 3),
-        (File::Seed, &|path| is_named(path, "seed"), 2),
-        (File::Faults, &|path| is_named(path, "faults"), 1),
+    let kinds = [
+        (SchemaFile::Service, examples(is_service), 80),
+        (SchemaFile::Project, examples(|path| is_named(path, "amigops.yaml")), 3),
+        (SchemaFile::Seed, examples(|path| is_named(path, "seed")), 2),
+        (SchemaFile::Faults, examples(|path| is_named(path, "faults")), 1),
     ];
-    for (file, fits, least) in kinds {
+    for (file, paths, least) in kinds {
         let schema = validator(&file);
         let text = |path: &Path| std::fs::read_to_string(path).unwrap();
-        let count: usize = examples(fits).iter().map(|path| accept(&schema, path, &text(path))).sum();
+        let count: usize = paths.iter().map(|path| accept(&schema, path, &text(path))).sum();
         assert!(count >= least, "{}: {count} examples", file.name());
     }
 }
@@ -151,16 +151,16 @@ fn schemas_refuse_documents_with_one_mistake() {
     let with = |start: &str, lines: &[&str]| -> Vec<String> {
         lines.iter().map(|line| format!("{start}{line}\n")).collect()
     };
-    let service = validator(&File::Service);
+    let service = validator(&SchemaFile::Service);
     accept(&service, Path::new("a manifest"), SERVICE);
     with("", BAD_SERVICES).iter().for_each(|text| refuse(&service, text));
     with(SERVICE, BAD_LINES_OF_SERVICES).iter().for_each(|text| refuse(&service, text));
-    let (project, good) = (validator(&File::Project), format!("{PROJECT}{SANDBOX}"));
+    let (project, good) = (validator(&SchemaFile::Project), format!("{PROJECT}{SANDBOX}"));
     accept(&project, Path::new("a project"), &good);
     with(SANDBOX, BAD_PROJECTS).iter().for_each(|text| refuse(&project, text));
     with(PROJECT, BAD_LINES_OF_PROJECTS).iter().for_each(|text| refuse(&project, text));
     with(&good, BAD_SETTINGS_OF_PROJECTS).iter().for_each(|text| refuse(&project, text));
-    let (seed, faults) = (validator(&File::Seed), validator(&File::Faults));
+    let (seed, faults) = (validator(&SchemaFile::Seed), validator(&SchemaFile::Faults));
     BAD_SEEDS.iter().for_each(|text| refuse(&seed, text));
     BAD_FAULTS.iter().for_each(|text| refuse(&faults, text));
 }
@@ -193,7 +193,7 @@ fn plans() -> Vec<Value> {
 
 #[test]
 fn the_schema_of_plans_accepts_plans_and_refuses_those_with_one_mistake() {
-    let (schema, plans) = (validator(&File::Plan), plans());
+    let (schema, plans) = (validator(&SchemaFile::Plan), plans());
     let mut actions = std::collections::BTreeSet::new();
     for plan in &plans {
         let errors: Vec<String> = schema.iter_errors(plan).map(|error| error.to_string()).collect();
