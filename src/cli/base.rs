@@ -153,8 +153,8 @@ fn unrelated(reference: &str) -> Failure {
         .hint("use the branch that this one will be merged into")
 }
 
-/// Reads the manifests at one commit. Prints a warning and returns `None` if they are invalid. Prints a note and returns
-/// an empty state if the commit does not have this environment.
+/// Reads the manifests at one commit. Prints a warning and returns `None` if they are invalid. Prints a note and
+/// returns an empty state if the commit does not have this environment.
 fn read_commit(
     context: &Context<'_>,
     git: &Git,

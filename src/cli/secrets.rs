@@ -13,7 +13,8 @@ const SECRET_PARTS: &[&str] = &["KEY", "TOKEN", "SECRET", "PASSWORD"];
 /// The size limit of a file with a credential.
 const MAX_BYTES: u64 = 64 << 10;
 
-/// Returns the values of all variables that hold credentials, and the contents of the files that `_FILE` variables name.
+/// Returns the values of all variables that hold credentials, and the contents of the files that `_FILE` variables
+/// name.
 pub(super) fn read_secrets(env: &Env) -> Vec<String> {
     let mut names: Vec<String> = PREFIXES
         .iter()

@@ -63,7 +63,8 @@ pub struct PlanDocument {
     pub counts: Counts,
     /// The live ids of declared services before the plan runs, by name.
     pub ids: BTreeMap<ServiceName, ServiceId>,
-    /// The live values that the steps depend on, as they were when the plan was made. If they change, the plan is stale.
+    /// The live values that the steps depend on, as they were when the plan was made. If they change, the plan is
+    /// stale.
     pub fingerprints: Vec<Fingerprint>,
     /// The time when the plan was applied. It can't be applied twice.
     #[serde(default, skip_serializing_if = "Option::is_none")]

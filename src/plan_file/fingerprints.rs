@@ -295,8 +295,8 @@ impl<'a> LiveValues<'a> {
         }
     }
 
-    /// Returns the services that compete for a name: active ones, owned ones, and inactive ones if they hold names on this
-    /// API.
+    /// Returns the services that compete for a name: active ones, owned ones, and inactive ones if they hold names on
+    /// this API.
     fn namesakes(&self, name: &ServiceName) -> BTreeSet<&str> {
         let competes = |live: &&&LiveService| {
             live.active || self.inactive_hold_names || self.policy.ownership.owns(&live.tags)

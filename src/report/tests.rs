@@ -49,14 +49,14 @@ fn a_plan_with_every_kind_of_change_on_a_terminal() {
     -/+ Half Done                                                    h1 → new id
           continues                the unfinished replacement of an earlier run
           agent                    A1 → A2   forces a new service
-          steps                    rename old · activate · deactivate old
+          steps                    rename old · activate new · deactivate old
 
     -/+ Health Coach                                                 4d1a…77e0 → new id
           agent                    A1 → A2   forces a new service
         ~ version set staging
             agent_version          2 → latest
             context_graph_version  2 → 5
-          steps                    create inactive · 2 version sets · 1 behavior set · rename old · activate · deactivate old
+          steps                    create inactive · 2 version sets · 1 behavior set · rename old · activate new · deactivate old
 
       + Meet & Greet
           agent                    A3                   context_graph  G1

@@ -38,8 +38,8 @@ enum Comparison {
 }
 
 impl Git {
-    /// Returns true if a YAML file below the directory was changed, added or deleted since the commit. An added file that
-    /// git ignores doesn't count.
+    /// Returns true if a YAML file below the directory was changed, added or deleted since the commit. An added file
+    /// that git ignores doesn't count.
     pub(in crate::cli) fn is_changed(&self, commit: &str) -> Result<bool, Failure> {
         let mut committed = self.list(commit)?;
         committed.retain(|entry| is_yaml(&entry.path));

@@ -36,8 +36,8 @@ pub(super) fn find(directory: &Path) -> Result<Place, String> {
     Err("neither it nor a parent directory has a `.git`".to_owned())
 }
 
-/// Returns the repository's own directory, if this directory has a `.git`. That is a directory, or a file that names one,
-/// as in work trees and submodules.
+/// Returns the repository's own directory, if this directory has a `.git`. That is a directory, or a file that names
+/// one, as in work trees and submodules.
 fn git_dir(top: &Path) -> Result<Option<PathBuf>, String> {
     let path = top.join(".git");
     let Ok(meta) = fs::metadata(&path) else { return Ok(None) };

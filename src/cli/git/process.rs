@@ -104,8 +104,9 @@ impl Program {
         finish(command)
     }
 
-    /// Asks git for the repository at the top of a work tree. Only in this run does git search for the repository, because
-    /// only then does it check that the owner is trusted. For `safe.directory`, it needs the user's configuration.
+    /// Asks git for the repository at the top of a work tree. Only in this run does git search for the repository,
+    /// because only then does it check that the owner is trusted. For `safe.directory`, it needs the user's
+    /// configuration.
     pub(super) fn find_trusted(&self, top: &Path) -> Result<Output, Failure> {
         let mut command = self.command(top);
         command.envs(self.user.iter().map(|(name, value)| (name, value)));
@@ -147,7 +148,8 @@ fn option(name: &str, path: &Path) -> OsString {
     option
 }
 
-/// Returns the absolute directories of `PATH`. Relative ones depend on the working directory, which may be the checkout.
+/// Returns the absolute directories of `PATH`. Relative ones depend on the working directory, which may be the
+/// checkout.
 fn absolute_directories(path: Option<&OsStr>) -> Vec<PathBuf> {
     match path {
         Some(path) => std::env::split_paths(path).filter(|directory| directory.is_absolute()).collect(),

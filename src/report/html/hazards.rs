@@ -9,8 +9,8 @@ use crate::plan::{Action, Cause, Change, Finding, Plan, Risk, ServiceKind, Servi
 /// The maximum number of entries of one kind; the cards show all of them.
 const MOST: usize = 40;
 /// The meaning of conflicts.
-const CONFLICTS_MEAN: &str = "`apply` refuses a plan with conflicts unless --overwrite-drift is given. Without --base, \
-    `apply` can't detect conflicts and overwrites live changes.";
+const CONFLICTS_MEAN: &str = "An apply refuses a plan with conflicts unless --overwrite-drift is given. Without --base, \
+    it can't detect conflicts and overwrites live changes.";
 
 /// Writes the part, if it has entries.
 pub(super) fn hazards(page: &mut Markup, heading: &'static str, section: usize, plan: &Plan, is_drift: bool) {
@@ -42,7 +42,7 @@ fn refusals(page: &mut Markup, refused: &[&Finding]) {
     if refused.is_empty() {
         return;
     }
-    let title = format!("{}: `apply` would refuse this plan", count(refused.len(), "refusal"));
+    let title = format!("{}: an apply would refuse these changes", count(refused.len(), "refusal"));
     page.leaf("p", &[("class", "set")], &title);
     page.element("ul", &[], |page| {
         for finding in refused {

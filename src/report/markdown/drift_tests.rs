@@ -64,14 +64,14 @@ fn a_drift_report_has_a_verdict() {
 fn a_drift_report_describes_the_current_state() {
     let text = drift(&everything());
     for said in [
-        "**Drift:** 7 of 7 declared services differ from the manifests (1 missing, 4 changed, 2 to be replaced to \
-         change back) · version sets: 2 missing, 1 changed, 1 undeclared · 1 orphan in no manifest\n",
+        "**Drift:** 7 of 7 declared services differ from the manifests (1 missing, 4 changed, 2 that only a new \
+         service can revert) · version sets: 2 missing, 1 changed, 1 undeclared · 1 orphan in no manifest\n",
         "> **Reverting this drift would cause: 3 removals, 2 replacements, 2 conflicts**\n",
         "### Reverting would remove: 3\n",
         "### Reverting would replace: 2\n",
         "<summary>missing <code>Meet &amp; Greet</code>",
-        "<summary>orphan <code>Summer Campaign</code></summary>\n\n```diff\n! behind: the base's branch leaves \
-         what is live; this branch is behind it and would undo that: merge or rebase\n! in no manifest\n```",
+        "<summary>orphan <code>Summer Campaign</code></summary>\n\n```diff\n! behind: the base branch does not \
+         revert the live value, but this branch would: merge or rebase\n! in no manifest\n```",
         "! version set old is in no manifest\n",
         "! changed agent: only a new service can revert this\n",
         "They count as drift with `--prune`.",
@@ -129,7 +129,11 @@ fn a_conflict_is_counted_and_shown_once() {
     let text = report(&plan);
     assert_eq!(crate::plan::conflicts(&plan).len(), 2);
     assert!(text.contains("2 conflicts**") && text.contains("### Conflicts: 2\n"), "{text}");
-    assert_eq!(text.matches("\n! behind: the base's branch leaves what is live").count(), 1, "{text}");
+    assert_eq!(
+        text.matches("\n! behind: the base branch does not revert the live value").count(),
+        1,
+        "{text}"
+    );
 }
 
 fn with_refusals(mut plan: Plan, number: usize, why: &str) -> Plan {
@@ -144,9 +148,9 @@ fn with_refusals(mut plan: Plan, number: usize, why: &str) -> Plan {
 #[test]
 fn refusals_are_never_omitted() {
     let text = drift(&with_refusals(one_of_three(), 40, "`Coach` would be replaced"));
-    assert!(text.contains("comes with: 40 refusals**"), "{text}");
+    assert!(text.contains("would cause: 40 refusals**"), "{text}");
     assert!(text.contains(
-        "### Refusals: 40\n\n`apply` would refuse this plan:\n\n- `Coach`: 0 `Coach` would be replaced\n"
+        "### Refusals: 40\n\n`apply` would refuse these changes:\n\n- `Coach`: 0 `Coach` would be replaced\n"
     ));
     assert_eq!(text.matches("`Coach` would be replaced\n").count(), 40);
     assert!(text.contains("### Warnings: 30\n"), "the others, apart");

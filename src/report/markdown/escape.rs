@@ -77,8 +77,8 @@ pub(super) fn html(text: &str) -> String {
     out
 }
 
-/// Renders a sentence with untrusted text between backticks, which becomes code spans. If anything outside them could be
-/// markup, the whole sentence becomes code.
+/// Renders a sentence with untrusted text between backticks, which becomes code spans. If anything outside them could
+/// be markup, the whole sentence becomes code.
 pub(super) fn prose(text: &str) -> String {
     let parts: Vec<&str> = text.split('`').collect();
     let balanced = parts.len() % 2 == 1;

@@ -25,7 +25,7 @@ fn a_page_with_every_kind_of_change() {
     classic
     Organization
     acme
-    Made
+    Created
     2026-11-22T10:00:00Z
     Commit
     0a1b2c3d4e5f60718293a4b5c6d7e8f901234567
@@ -87,7 +87,7 @@ fn a_page_with_every_kind_of_change() {
     behind
     an apply would retire it
     This branch is behind the base branch and would undo a live change: update it first.
-    apply refuses a plan with these, whether it is saved or made with the same --base, unless --overwrite-drift is given. Without a base, an apply can&#39;t tell them and overwrites what is live.
+    An apply refuses a plan with conflicts unless --overwrite-drift is given. Without --base, it can&#39;t detect conflicts and overwrites live changes.
     3 removals
     Adaptive Support
     loses version set old, which is deleted
@@ -133,7 +133,7 @@ fn a_page_with_every_kind_of_change() {
     continued
     h1
     → new id
-    A replacement that an earlier run began is finished.
+    Finishes a replacement that an earlier run began.
     agent
     A1
     →
@@ -165,7 +165,7 @@ fn a_page_with_every_kind_of_change() {
     →
     5
     How the new service takes over
-    The new service is created under the same name, inactive, with 1 version set. Users can't reach it yet.
+    The new service is created under the same name, inactive, with 1 version set. Users can&#39;t reach it yet.
     (another agent or context graph means a new service, as `on_agent_change` says)
     Version set staging is written.
     after 1
@@ -268,7 +268,7 @@ fn a_page_with_every_kind_of_change() {
     after 1, 7, 8, 10
     write version set staging
     after 1, 7, 8, 10, 11
-    No service here matches.
+    No matching services.
     Order of the steps
     1 Health Coach: create, inactive (safe)
     1 Health Coach
@@ -318,7 +318,7 @@ fn a_page_with_every_kind_of_change() {
     16 Adaptive Support: delete version set old (destructive), after 2, 6
     16 Adaptive Support
     ▲ delete version set old
-    From left to right. ▲ destructive · ◆ disruptive · safe without a mark.
+    From left to right. ▲ destructive · ◆ disruptive · no mark: safe.
     As a list: 16 steps
     Health Coach: create, inactive
     (another agent or context graph means a new service, as `on_agent_change` says)

@@ -60,7 +60,7 @@ fn a_changed_service_is_shown_leaf_by_leaf() {
     insta::assert_snapshot!(part(&page, "<dl class=\"origin\"", "</dl>").replace("</div>", "</div>\n"), @r#"
     <dl class="origin"><div><dt>API</dt><dd>classic</dd></div>
     <div><dt>Organization</dt><dd>acme</dd></div>
-    <div><dt>Made</dt><dd>2026-11-22T10:00:00Z</dd></div>
+    <div><dt>Created</dt><dd>2026-11-22T10:00:00Z</dd></div>
     <div><dt>Commit</dt><dd>4d1a9e0</dd></div>
     <div><dt>Base</dt><dd>origin/main (77e0c1b)</dd></div>
     <div><dt>Live</dt><dd>1 active, 0 inactive</dd></div>
@@ -91,7 +91,7 @@ fn cards_are_ordered_by_kind_with_retirements_first() {
     for said in [
         "The new service is created under the same name, inactive, with 1 version set.",
         "is written.",
-        "the new one is activated at once. If that fails",
+        "the new one is activated immediately after. If that fails",
         "The old service is deactivated",
     ] {
         assert!(found.text.contains(said), "{said}");
@@ -183,7 +183,7 @@ fn refusals_come_first() {
     plan.findings.extend(refused);
     let page = page(&plan);
     let hazards = tokens_of(part(&page, "<section class=\"hazards\"", "</section>"));
-    let begin = "Review first 60 refusals: `apply` would refuse this plan Replaced rule 0 protects it";
+    let begin = "Review first 60 refusals: an apply would refuse these changes Replaced rule 0 protects it";
     assert!(hazards.text.trim_start().starts_with(begin), "{}", hazards.text);
     assert!(hazards.text.contains("rule 59 protects it"));
     let warnings = part(&page, "<section class=\"warnings\"", "</section>");
@@ -284,9 +284,7 @@ fn steps_are_drawn_in_layers_up_to_a_limit() {
     let page = self::page(&chain(301));
     let found = tokens(&page);
     assert_eq!(found.count("svg"), 0);
-    assert!(
-        found.text.contains("301 steps are too many to draw here") && found.text.contains("amigops graph")
-    );
+    assert!(found.text.contains("301 steps, too many to draw here") && found.text.contains("amigops graph"));
 }
 
 #[test]
