@@ -183,13 +183,13 @@ fn can_run_on_platform(
     let at = |name: &str| fields.raw(name).map_or(first, |node| node.span);
     let too_long = say.is_some_and(|say| say.chars().count() > MAX_TURN);
     let (span, message, label) = if !version_set.is_release() {
-        let message = "skipped on the Platform API: a smoke test there always uses `release`";
+        let message = "smoke test skipped: on the Platform API, it can only use `release`";
         (at("version_set"), message, "Platform conversations can't select a version set")
     } else if say.is_none() && fields.raw("say").is_none() {
-        let message = "skipped on the Platform API: the agent can't speak first there";
+        let message = "smoke test skipped: on the Platform API, the agent can't speak first";
         (first, message, "this smoke test has no `say`")
     } else if too_long {
-        let message = "skipped on the Platform API: a turn there has at most 8192 characters";
+        let message = "smoke test skipped: on the Platform API, a turn has at most 8192 characters";
         (at("say"), message, "too long")
     } else {
         return true;

@@ -296,7 +296,7 @@ fn max_removals(problems: &mut DiagnosticCollector, node: &Node) -> Option<MaxRe
         _ => None,
     };
     if found.is_none() {
-        let message = format!("`max_removals` is {}, not {}", MaxRemovals::EXPECTED, node.describe());
+        let message = format!("`max_removals` must be {}, not {}", MaxRemovals::EXPECTED, node.describe());
         problems.push(
             Problem::error(Code::BadValue, node.span, message).label("how much may one plan remove at most?"),
         );

@@ -30,8 +30,8 @@ fn unknown_key() {
 
 #[test]
 fn duplicate_key() {
-    insta::assert_snapshot!(service("description: a\ndescription: b\n"), @r###"
-    error[AG011]: `description` is given twice; line 4 has it already
+    insta::assert_snapshot!(service("description: a\ndescription: b\n"), @"
+    error[AG011]: duplicate key `description`; line 4 has it already
      --> services/a.yaml:5:1
       |
     5 | description: b
@@ -43,25 +43,25 @@ fn duplicate_key() {
       | ----------- first defined here
 
     error: 1 problem in 1 file; nothing was sent
-    "###);
+    ");
 }
 
 #[test]
 fn number_instead_of_string() {
-    insta::assert_snapshot!(service("tags: {tier: 1}\n"), @r###"
-    error[AG010]: expected a text, found the number `1`
+    insta::assert_snapshot!(service("tags: {tier: 1}\n"), @r#"
+    error[AG010]: expected a string, found the number `1`
      --> services/a.yaml:4:14
       |
     4 | tags: {tier: 1}
       |              ^ quote it: "1"
 
     error: 1 problem in 1 file; nothing was sent
-    "###);
+    "#);
 }
 
 #[test]
 fn invalid_version() {
-    insta::assert_snapshot!(service("version_sets:\n  release: {agent_version: latest, context_graph_version: \"3\"}\n"), @r###"
+    insta::assert_snapshot!(service("version_sets:\n  release: {agent_version: latest, context_graph_version: \"3\"}\n"), @r#"
     error[AG029]: `agent_version` of version set `release` must be a number
      --> services/a.yaml:5:28
       |
@@ -70,41 +70,41 @@ fn invalid_version() {
       |
       = help: `guardrails.require_pins` in amigops.yaml lists `release`
 
-    error[AG028]: `context_graph_version` is a version's number or `latest`, not the text `3`
+    error[AG028]: `context_graph_version` must be a version number or `latest`, not the string `3`
      --> services/a.yaml:5:59
       |
     5 |   release: {agent_version: latest, context_graph_version: "3"}
       |                                                           ^^^ write it without quotes: 3
 
     error: 2 problems in 1 file; nothing was sent
-    "###);
+    "#);
 }
 
 #[test]
 fn platform_key_on_classic() {
-    insta::assert_snapshot!(service("voice_config: {}\n"), @r###"
-    error[AG016]: `voice_config` belongs to the Platform API
+    insta::assert_snapshot!(service("voice_config: {}\n"), @"
+    error[AG016]: `voice_config` exists only on the Platform API
      --> services/a.yaml:4:1
       |
     4 | voice_config: {}
-      | ^^^^^^^^^^^^ the environment's API is Classic, which lacks it
+      | ^^^^^^^^^^^^ this environment is on the Classic API
       |
-      = help: say it in the overlay of an environment that is on the Platform API
+      = help: move it to the overlay of an environment on the Platform API
 
     error: 1 problem in 1 file; nothing was sent
-    "###);
+    ");
 }
 
 #[test]
 fn edge_and_unmanaged_version_sets() {
-    insta::assert_snapshot!(service("version_sets: {edge: {}, personal-ann: {}}\n"), @r###"
+    insta::assert_snapshot!(service("version_sets: {edge: {}, personal-ann: {}}\n"), @"
     error[AG026]: `edge` can't be declared
      --> services/a.yaml:4:16
       |
     4 | version_sets: {edge: {}, personal-ann: {}}
       |                ^^^^ the server manages this version set
       |
-      = help: `edge` is always the latest agent and context graph; declare a set of another name
+      = help: `edge` always uses the latest agent and context graph; use another name
 
     error[AG027]: version set `personal-ann` is declared, but the project does not manage it
      --> services/a.yaml:4:26
@@ -115,17 +115,17 @@ fn edge_and_unmanaged_version_sets() {
       = help: remove it here, or change the pattern in amigops.yaml
 
     error: 2 problems in 1 file; nothing was sent
-    "###);
+    ");
 }
 
 #[test]
 fn invalid_tags_and_keyterms() {
-    insta::assert_snapshot!(service("tags: {a-b: x, managed_by: me}\nkeyterms: [Blood  Sugar]\n"), @r###"
-    error[AG021]: the tag `a-b` has characters that the API refuses
+    insta::assert_snapshot!(service("tags: {a-b: x, managed_by: me}\nkeyterms: [Blood  Sugar]\n"), @"
+    error[AG021]: the tag `a-b` contains characters that the API rejects
      --> services/a.yaml:4:8
       |
     4 | tags: {a-b: x, managed_by: me}
-      |        ^^^ only letters, digits, underscores and spaces are allowed
+      |        ^^^ use letters, digits, underscores and spaces
 
     error[AG023]: amigops writes the tag `managed_by` itself
      --> services/a.yaml:4:16
@@ -142,13 +142,13 @@ fn invalid_tags_and_keyterms() {
       |            ^^^^^^^^^^^^ did you mean `blood sugar`?
 
     error: 3 problems in 1 file; nothing was sent
-    "###);
+    ");
 }
 
 #[test]
 fn invalid_yaml() {
-    insta::assert_snapshot!(service("tags: {tier: gold\nactive: true\n"), @r###"
-    error[AG005]: not YAML: while parsing a flow mapping, did not find expected ',' or '}'
+    insta::assert_snapshot!(service("tags: {tier: gold\nactive: true\n"), @"
+    error[AG005]: invalid YAML: while parsing a flow mapping, did not find expected ',' or '}'
      --> services/a.yaml:5:7
       |
     5 | active: true
@@ -160,13 +160,13 @@ fn invalid_yaml() {
       |       - opened here: is the closing bracket missing?
 
     error: 1 problem in 1 file; nothing was sent
-    "###);
+    ");
 }
 
 #[test]
 fn unquoted_colon() {
-    insta::assert_snapshot!(service("description: note: this\n"), @r###"
-    error[AG005]: not YAML: mapping values are not allowed in this context
+    insta::assert_snapshot!(service("description: note: this\n"), @"
+    error[AG005]: invalid YAML: mapping values are not allowed in this context
      --> services/a.yaml:4:18
       |
     4 | description: note: this
@@ -175,13 +175,13 @@ fn unquoted_colon() {
       = help: put a text that contains `: ` in quotes; indent all keys of a mapping alike
 
     error: 1 problem in 1 file; nothing was sent
-    "###);
+    ");
 }
 
 #[test]
 fn tab_indentation() {
-    insta::assert_snapshot!(service("tags:\n\ttier: gold\n"), @r###"
-    error[AG005]: not YAML: tabs disallowed within this context (block indentation)
+    insta::assert_snapshot!(service("tags:\n\ttier: gold\n"), @"
+    error[AG005]: invalid YAML: tabs disallowed within this context (block indentation)
      --> services/a.yaml:5:2
       |
     5 |     tier: gold
@@ -190,7 +190,7 @@ fn tab_indentation() {
       = help: indent YAML with spaces, not tabs
 
     error: 1 problem in 1 file; nothing was sent
-    "###);
+    ");
 }
 
 #[test]
@@ -221,64 +221,64 @@ fn overlay_of_unknown_environment() {
 
 #[test]
 fn control_characters_are_escaped() {
-    insta::assert_snapshot!(service("tags: {\"\u{202e}x\\e[31m\": \"\u{200b}\"}\n"), @r###"
-    error[AG021]: the tag `�x␛[31m` has characters that the API refuses
+    insta::assert_snapshot!(service("tags: {\"\u{202e}x\\e[31m\": \"\u{200b}\"}\n"), @r#"
+    error[AG021]: the tag `�x␛[31m` contains characters that the API rejects
      --> services/a.yaml:4:8
       |
     4 | tags: {"�x\e[31m": "�"}
-      |        ^^^^^^^^^^ only letters, digits, underscores and spaces are allowed
+      |        ^^^^^^^^^^ use letters, digits, underscores and spaces
 
-    error[AG021]: the tag's value `�` has characters that the API refuses
+    error[AG021]: the tag's value `�` contains characters that the API rejects
      --> services/a.yaml:4:20
       |
     4 | tags: {"�x\e[31m": "�"}
-      |                    ^^^ only letters, digits, underscores and spaces are allowed
+      |                    ^^^ use letters, digits, underscores and spaces
 
     error: 2 problems in 1 file; nothing was sent
-    "###);
+    "#);
 }
 
 #[test]
 fn long_lines_are_cut() {
-    insta::assert_snapshot!(service(&format!("tags: {{{} bad-key: x, {}}}\n", "aaaa: b, ".replace("aaaa", &"a".repeat(300)), "z: y".replace('z', &"z".repeat(300)))), @r###"
-    error[AG021]: the tag `bad-key` has characters that the API refuses
+    insta::assert_snapshot!(service(&format!("tags: {{{} bad-key: x, {}}}\n", "aaaa: b, ".replace("aaaa", &"a".repeat(300)), "z: y".replace('z', &"z".repeat(300)))), @"
+    error[AG021]: the tag `bad-key` contains characters that the API rejects
      --> services/a.yaml:4:314
       |
     4 | …aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa: b,  bad-key: x, zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz…
-      |                                                              ^^^^^^^ only letters, digits, underscores and spaces are allowed
+      |                                                              ^^^^^^^ use letters, digits, underscores and spaces
 
     error: 1 problem in 1 file; nothing was sent
-    "###);
+    ");
 }
 
 #[test]
 fn empty_project() {
-    insta::assert_snapshot!(shown(&Case::new(&[("amigops.yaml", PROJECT)])), @r###"
+    insta::assert_snapshot!(shown(&Case::new(&[("amigops.yaml", PROJECT)])), @r#"
     error[AG009]: no manifest was found
      --> amigops.yaml:2:13
       |
     2 | manifests: [services/**/*.yaml]
       |             ^^^^^^^^^^^^^^^^^^ these patterns match no file
       |
-      = help: an empty project is refused: it would mean "remove everything"
+      = help: an empty project is refused, because it would mean "remove everything"
 
     error: 1 problem in 1 file; nothing was sent
-    "###);
+    "#);
 }
 
 #[test]
 fn credential_in_a_file() {
-    insta::assert_snapshot!(shown(&Case::new(&[("amigops.yaml", &PROJECT.replace("organization: acme", "credentials: {api_key: sk-123}")), ("services/a.yaml", SERVICE)])), @r###"
-    error[AG055]: `credentials.api_key` holds names of environment variables
+    insta::assert_snapshot!(shown(&Case::new(&[("amigops.yaml", &PROJECT.replace("organization: acme", "credentials: {api_key: sk-123}")), ("services/a.yaml", SERVICE)])), @"
+    error[AG055]: `credentials.api_key` must contain names of environment variables
      --> amigops.yaml:5:53
       |
     5 |   production: {api: classic, credentials: {api_key: ******}}
-      |                                                     ^^^^^^ this isn't one, and is not shown: it may be a secret
+      |                                                     ^^^^^^ not the name of a variable; masked, because it may be a secret
       |
-      = help: names are upper case, such as AMIGO_ACME_API_KEY; change the credential if this was a real one
+      = help: use an upper-case name such as AMIGO_ACME_API_KEY; if this was a real credential, revoke it
 
     error: 1 problem in 1 file; nothing was sent
-    "###);
+    ");
 }
 
 #[test]
