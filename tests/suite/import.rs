@@ -320,7 +320,7 @@ on_both_apis! {
         assert_eq!(texts.len(), 2);
         assert!(texts.iter().any(|(name, text)| name == "coach.yaml" && text == "# only a note\n"));
         let run = lab.run(&["import", "--out", "."]).expect(0);
-        assert!(run.stdout.contains("Import: 0 files written"), "{}", run.stdout);
+        assert!(run.stdout.contains("Import: 0 files created"), "{}", run.stdout);
         let more = named(&lab, "More", "Coach Maya");
         lab.add(more);
         let run = lab.run(&["import", "--out", "elsewhere"]).expect(1);
@@ -352,7 +352,7 @@ on_both_apis! {
         let beginning = "  + amigops.yaml\n  + .gitignore\n  + services/";
         assert!(made.stdout.starts_with(beginning), "{}", made.stdout);
         let written = made.stdout.lines().filter(|line| line.starts_with("  + ")).count();
-        assert!(made.stdout.contains(&format!("Import: {written} files written, ")), "{}", made.stdout);
+        assert!(made.stdout.contains(&format!("Import: {written} files created, ")), "{}", made.stdout);
         let file = std::fs::read_to_string(home.path().join("project/amigops.yaml")).unwrap();
         assert!(!file.contains("s3cret-key") && !file.contains("key-id") && !file.contains("user-1"), "{file}");
         let plan = run(&["plan", "-C", "project"]).expect(0);

@@ -204,7 +204,7 @@ fn preferences_are_copied_when_asked_for() {
          {llm_name: openai_x, params: {temperature: 0.4}}}}",
     );
     assert_eq!(case.read("services/desk.yaml"), expected);
-    assert!(run.stdout.contains("nothing → 1 interaction"), "{}", run.stdout);
+    assert!(run.stdout.contains("none → 1 interaction"), "{}", run.stdout);
 }
 
 #[test]
@@ -212,7 +212,7 @@ fn a_dry_run_writes_nothing() {
     let case = Case::new();
     let run = case.promote("--from staging --to release --dry-run");
     assert!(
-        run.stdout.ends_with("4 values to be changed in 2 files; nothing was written\n"),
+        run.stdout.ends_with("4 values would change in 2 files; nothing was written\n"),
         "{}",
         run.stdout
     );

@@ -11,7 +11,7 @@ on_both_apis! {
         let id = lab.active("Health Coach").id;
         let text = run.stdout;
         assert!(text.starts_with("## amigops plan · `lab`\n"), "{text}");
-        assert!(text.contains(&format!("- `Health Coach`, `{id}` → a new id: another agent `Coach Maya` → `Coach Noor`")), "{text}");
+        assert!(text.contains(&format!("- `Health Coach`, `{id}` → a new id: the changed agent `Coach Maya` → `Coach Noor`")), "{text}");
         let removal = text.find("### Replacements: 1").unwrap();
         assert!(removal < text.find("<details><summary>replace <code>Health Coach</code></summary>").unwrap());
         assert!(text.contains("```mermaid\nflowchart LR\n") && !text.contains('\u{1b}'), "{text}");

@@ -148,7 +148,7 @@ on_both_apis! {
                 lab.expect_converged();
             } else {
                 let run = lab.run(&["apply", "plan.json"]).expect(3);
-                for word in words.iter().chain(&["nothing was sent", "plan again"]) {
+                for word in words.iter().chain(&["nothing was sent", "make a new plan"]) {
                     assert!(run.stderr.contains(word), "{what}: `{word}` is not in\n{}", run.stderr);
                 }
                 assert_eq!((lab.essence(), lab.writes().len()), (before, 0), "{what}");
@@ -164,7 +164,7 @@ on_both_apis! {
         lab.expect_converged();
         let writes = lab.writes().len();
         let again = lab.run(&["apply", "plan.json"]).expect(3);
-        assert!(again.stderr.contains("was applied before, at 20"), "{}", again.stderr);
+        assert!(again.stderr.contains("was already applied, at 20"), "{}", again.stderr);
         // A copy that knows nothing of it: the live state tells.
         lab.write("copy.json", std::str::from_utf8(&copy).unwrap());
         let again = lab.run(&["apply", "copy.json"]).expect(3);
@@ -270,7 +270,7 @@ fn a_pipe_that_nobody_writes_to_is_no_plan() {
     let pipe = lab.path().join("pipe");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let run = lab.run(&["apply", "pipe"]).expect(1);
-    assert!(run.stderr.contains("`pipe` is not a plan: it is no file"), "{}", run.stderr);
+    assert!(run.stderr.contains("`pipe` is not a plan: it is not a regular file"), "{}", run.stderr);
 }
 
 #[test]

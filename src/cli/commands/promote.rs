@@ -49,7 +49,7 @@ impl Promote {
         for (name, service) in select_services(&loaded.desired.services, &self.names)? {
             let has_set = promotion.copy(service, self.preferences)?;
             if !has_set && !self.names.is_empty() {
-                return Err(self.unknown(&format!("`{name}` has"), std::iter::once(service)));
+                return Err(self.unknown(&format!("`{name}` has no"), std::iter::once(service)));
             }
         }
         let has_set = |service: &DesiredService| {

@@ -42,7 +42,7 @@ fn refusals(page: &mut Markup, refused: &[&Finding]) {
     if refused.is_empty() {
         return;
     }
-    let title = format!("{}: an apply would refuse these changes", count(refused.len(), "refusal"));
+    let title = format!("{}: an apply would be refused", count(refused.len(), "refusal"));
     page.leaf("p", &[("class", "set")], &title);
     page.element("ul", &[], |page| {
         for finding in refused {

@@ -150,7 +150,7 @@ fn refusals_are_never_omitted() {
     let text = drift(&with_refusals(one_of_three(), 40, "`Coach` would be replaced"));
     assert!(text.contains("would cause: 40 refusals**"), "{text}");
     assert!(text.contains(
-        "### Refusals: 40\n\n`apply` would refuse these changes:\n\n- `Coach`: 0 `Coach` would be replaced\n"
+        "### Refusals: 40\n\nAn apply would be refused:\n\n- `Coach`: 0 `Coach` would be replaced\n"
     ));
     assert_eq!(text.matches("`Coach` would be replaced\n").count(), 40);
     assert!(text.contains("### Warnings: 30\n"), "the others, apart");

@@ -37,7 +37,7 @@ pub(super) fn of(words: &Words, plan: &Plan) -> [List; 4] {
         List {
             title: "Refusals",
             noun: "refusal",
-            meaning: "`apply` would refuse these changes:",
+            meaning: "An apply would be refused:",
             items: refusals(plan),
         },
         List {

@@ -40,9 +40,9 @@ on_both_apis! {
         let args = ["apply", "--auto-approve", "--parallelism", "1", "--timeout", "2s"];
         let run = lab.run(&[&args[..], &["--summary", "summary.md"]].concat()).expect(4);
         let summary = std::fs::read_to_string(lab.path().join("summary.md")).expect("a summary");
-        assert!(summary.contains("> **Timed out.** Exit code 4: what is done is kept"), "{summary}");
+        assert!(summary.contains("> **Timed out.** Exit code 4: finished steps are kept"), "{summary}");
         assert!(summary.contains("- `Desk 003: create`: the run reached its --timeout\n"), "{summary}");
-        assert!(run.stderr.contains("out of time (--timeout): requests in flight are brought"), "{}", run.stderr);
+        assert!(run.stderr.contains(": finishing the requests in flight"), "{}", run.stderr);
         let words = "Timed out: 3 of 6 steps done, 0 failed, 3 not attempted · not read back";
         assert!(run.stderr.contains(words), "{}", run.stderr);
         assert!(run.stderr.contains("not attempted: the run reached its --timeout"), "{}", run.stderr);
@@ -96,7 +96,7 @@ on_both_apis! {
         let metrics = lab.path().join("drift.prom");
         let file = metrics.to_str().expect("a path");
         let run = lab.run(&["drift", "--timeout", "700ms", "--metrics", file]).expect(1);
-        assert!(run.stderr.contains("out of time"), "{}", run.stderr);
+        assert!(run.stderr.contains("within --timeout"), "{}", run.stderr);
         let text = std::fs::read_to_string(&metrics).expect("figures");
         assert!(text.contains("amigops_drift_success") && text.contains("} 0"), "{text}");
     }
@@ -119,7 +119,7 @@ on_both_apis! {
         let words = "> **Applied, but timed out.** Exit code 1: every step is done, but no time was left to";
         assert!(summary.contains(words), "{summary}");
         assert!(run.stderr.contains("Applied: 1 step · not read back"), "{}", run.stderr);
-        assert!(run.stderr.contains("out of time"), "{}", run.stderr);
+        assert!(run.stderr.contains("within --timeout"), "{}", run.stderr);
         lab.unhook();
         lab.expect_converged();
     }

@@ -62,7 +62,7 @@ fn signing_in_that_fails_is_tried_again() {
         ("lose_answer", "the connection broke before the answer came"),
         ("answer, status: 503, retry_after: 1", "503 Service Unavailable; retrying in 1.0 s"),
         ("answer, status: 502, body: <html>", "502 an HTML page instead of an answer"),
-        ("garble", "the answer to signing in can't be read; again in"),
+        ("garble", "the answer to signing in can't be read; retrying in"),
     ] {
         let lab = Lab::faulty(Api::Classic, EMPTY, &format!("{{path: signin, fault: {fault}}}"));
         lab.manifests(&services(1, ""));

@@ -183,7 +183,7 @@ fn refusals_come_first() {
     plan.findings.extend(refused);
     let page = page(&plan);
     let hazards = tokens_of(part(&page, "<section class=\"hazards\"", "</section>"));
-    let begin = "Review first 60 refusals: an apply would refuse these changes Replaced rule 0 protects it";
+    let begin = "Review first 60 refusals: an apply would be refused Replaced rule 0 protects it";
     assert!(hazards.text.trim_start().starts_with(begin), "{}", hazards.text);
     assert!(hazards.text.contains("rule 59 protects it"));
     let warnings = part(&page, "<section class=\"warnings\"", "</section>");
