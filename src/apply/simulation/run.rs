@@ -204,7 +204,7 @@ fn stuck_by_an_operator(sim: &Sim, ended: &Ended) -> bool {
 /// and whether that counts only the API can tell: an operator has deactivated what the manifest would have adopted.
 fn names_were_doubtful(report: &Report, plan: &Plan) -> bool {
     let is_said = |step: &Step| {
-        let words = "an inactive service that this plan leaves alone has the name";
+        let words = "an inactive service has the name";
         plan.findings.iter().any(|found| found.service == step.service && found.message.starts_with(words))
     };
     report.outcomes.iter().all(|(id, outcome)| match outcome {

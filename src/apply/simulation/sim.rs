@@ -179,9 +179,9 @@ impl Sim {
         self.state().broken.get_or_insert(why);
     }
 
-    /// Whether it is judged that each step looks before it acts.
+    /// Returns true if the reads of each run are recorded: another user edits services, or two runs do.
     pub(super) fn follows_looks(&self) -> bool {
-        self.disturbed && matches!(self.case.kind, Kind::Edits | Kind::Pairs)
+        self.disturbed && matches!(self.case.kind, Kind::Edits | Kind::Pairs | Kind::Commits)
     }
 
     /// A request leaves: its way is decided.
@@ -320,7 +320,10 @@ impl Sim {
         } else if self.case.stages.is_empty() {
             state.history.push(state.rows.clone());
         } else {
-            verdict = state.lines.judge(&before, &state.rows, &|_, _| false);
+            let is_unseen = |id: &str, target: &str| {
+                self.case.kind == Kind::Commits && state.looks.is_unseen(number, id, target)
+            };
+            verdict = state.lines.judge(&before, &state.rows, &is_unseen);
         }
         if self.disturbed {
             let begins = state.hand_overs.follow(&before, &state.rows, Instant::now());
@@ -331,7 +334,7 @@ impl Sim {
                 state.outage = Some((Instant::now() + outage.length, outage));
             }
             verdict = verdict.and(begins.map(|_| ()));
-            if matches!(self.case.kind, Kind::Edits | Kind::Pairs) {
+            if self.follows_looks() {
                 let looked = state.looks.judge(number, &before, &state.rows);
                 verdict = verdict.and(looked);
             }

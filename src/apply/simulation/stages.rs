@@ -23,13 +23,13 @@ pub(super) async fn play(case: &Case, traced: bool) -> End {
     let broken = |sim: &Sim, why: String| End::Broken { why, trace: sim.trace() };
     let mut number = 0;
     let (last, earlier) = case.stages.split_last().expect("there is a stage");
-    // The first commit that was disturbed, and what there was before it.
-    let mut cut: Option<(usize, Arc<Sim>)> = None;
+    // The commits that were disturbed, each with the state before it.
+    let mut disturbed_commits: Vec<(usize, Arc<Sim>)> = Vec::new();
     for (index, stage) in earlier.iter().enumerate() {
         let before = sim.resumed();
         match disturbed(&sim, stage, &mut number).await {
             Ok(true) => {}
-            Ok(false) => cut = cut.or(Some((index, before))),
+            Ok(false) => disturbed_commits.push((index, before)),
             Err(why) => return broken(&sim, why),
         }
     }
@@ -55,8 +55,8 @@ pub(super) async fn play(case: &Case, traced: bool) -> End {
         sim.begin_stage(&last.troubles);
         // The first run alone may be out of time.
         let mut end = converges(&sim, number.max(1), &case.desired).await;
-        if let (Err(why), Some((first, before))) = (&end, &cut)
-            && is_a_persons_to_say(case, *first, before, why).await
+        if let (Err(why), Some((first, _))) = (&end, disturbed_commits.first())
+            && needs_user(case, &disturbed_commits, why).await
         {
             end = continued(&sim, case, *first).await;
         }
@@ -129,11 +129,11 @@ async fn calm(case: &Case, traced: bool) -> Result<bool, End> {
 
 /// Returns true if only a person can say what the last commit means after one that was disturbed:
 ///
-/// * The commits could not be planned without that one, either.
+/// * The commits could not be planned without one of those that were disturbed, either.
 /// * A protected service is in none of the last manifests: those that renamed or replaced it were not applied in full, or
 ///   an operator activated it again.
 /// * A rename was cut off, and the manifests that said where each service goes are gone.
-async fn is_a_persons_to_say(case: &Case, first: usize, before: &Arc<Sim>, why: &str) -> bool {
+async fn needs_user(case: &Case, disturbed: &[(usize, Arc<Sim>)], why: &str) -> bool {
     let is_protected =
         case.prune && why.contains("kind: Refused") && why.contains("its tag `protected` forbids");
     let is_on_its_way = why.contains("kind: Ambiguous") && why.contains("(renaming ");
@@ -143,9 +143,11 @@ async fn is_a_persons_to_say(case: &Case, first: usize, before: &Arc<Sim>, why: 
     if is_protected || is_on_its_way {
         return true;
     }
-    for (number, stage) in case.stages.iter().enumerate().skip(first + 1) {
-        if matches!(run_process(before, number, &stage.manifests[0]).await, Ended::Unplannable(_)) {
-            return true;
+    for (index, before) in disturbed {
+        for (number, stage) in case.stages.iter().enumerate().skip(index + 1) {
+            if matches!(run_process(before, number, &stage.manifests[0]).await, Ended::Unplannable(_)) {
+                return true;
+            }
         }
     }
     false
