@@ -68,5 +68,5 @@ fn without_a_project_there_is_a_way_to_one() {
     let mut command = amigops(empty.path());
     command.arg("plan");
     let run = finish(command).expect(1);
-    assert!(run.stderr.contains("`amigops init DIR` makes a new one"), "{}", run.stderr);
+    assert!(run.stderr.contains("`amigops init DIR` to create a project"), "{}", run.stderr);
 }

@@ -244,7 +244,7 @@ fn one_file_that_cannot_be_edited_keeps_all_from_being_written() {
     case.write("services/zz.yaml", shared);
     let run = case.run(&["promote", "--from", "staging", "--to", "release", "--all"]).expect(1);
     assert!(run.stderr.contains("services/zz.yaml, line 7"), "{}", run.stderr);
-    assert!(run.stderr.contains("within the anchor `&pins`"), "{}", run.stderr);
+    assert!(run.stderr.contains("inside the anchor `&pins`"), "{}", run.stderr);
     assert!(run.stderr.contains("no file was changed"), "{}", run.stderr);
     assert_eq!(case.read("services/zz.yaml"), shared);
     std::fs::remove_file(case.path().join("services/zz.yaml")).unwrap();

@@ -133,7 +133,7 @@ fn schemas_accept_the_examples() {
     let is_named = |path: &Path, part: &str| path.file_name().unwrap().to_str().unwrap().contains(part);
     let is_service = |path: &Path| path.components().any(|part| part.as_os_str() == "services");
     let kinds = [
-        (SchemaFile::Service, examples(is_service), 80),
+        (SchemaFile::Service, examples(is_service), 70),
         (SchemaFile::Project, examples(|path| is_named(path, "amigops.yaml")), 3),
         (SchemaFile::Seed, examples(|path| is_named(path, "seed")), 2),
         (SchemaFile::Faults, examples(|path| is_named(path, "faults")), 1),
