@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 use super::event::{ChangedSince, StepFailure};
 use super::step::Runner;
 use crate::model::{Api, LiveService, NewService, ServiceId, ServiceUpdate, TAG_REPLACES};
-use crate::plan::{Change, Step, abandonment};
+use crate::plan::{Change, Step, abandonment, without_date_and_id};
 use crate::remote::{ApiError, Listing, WriteApi};
 
 /// The last list of all services that was read for a look around.
@@ -56,9 +56,12 @@ impl<A: WriteApi> Runner<'_, A> {
         if let Some(old) = planned.tags.get(TAG_REPLACES) {
             tags.insert(TAG_REPLACES.to_owned(), old.clone());
         }
+        // The other run has given a temporary name up.
+        let is_temporary = without_date_and_id(&planned.name) != planned.name;
+        let name = if is_temporary { step.service.clone() } else { planned.name.clone() };
         // Classic checks a name for certain only where it activates: another service may have taken it meanwhile.
         let restore = ServiceUpdate {
-            name: Some(step.service.clone()),
+            name: Some(name),
             active: (self.kind == Api::Classic).then_some(true),
             tags: Some(tags),
             ..ServiceUpdate::default()

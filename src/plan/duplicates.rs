@@ -42,10 +42,16 @@ pub(super) fn displace<'a>(matcher: &Matcher<'a>, displaced: &mut Displaced<'a>)
             continue;
         }
         let is_aside = names::passing_to(live).as_ref() == Some(&wanted.name);
+        // A service in use gives way only to another one in use.
+        let is_displaced = match live.active {
+            true => holder_in_use(matcher, &wanted.name).is_some(),
+            false => matcher.holder(&wanted.name).is_ok_and(|holder| holder.is_some()),
+        };
         // Where a manifest has no service, it may be the one that the service was set aside for: a person must say so.
-        if is_aside && all_matched && matcher.holder(&wanted.name).is_ok_and(|holder| holder.is_some()) {
+        if is_aside && all_matched && is_displaced {
             displaced.set_aside.push((wanted, live));
-        } else if !is_held(matcher, &wanted.name) {
+        } else if !holder_in_use(matcher, &wanted.name).is_some_and(|holder| matcher.owns(holder)) {
+            // A service that is not ours may have been created by anybody: a person must say which one is meant.
             continue;
         }
         let is_of_live = |new: &LiveService| matcher.replaced_by(new).is_some_and(|old| old.id == live.id);
@@ -58,10 +64,11 @@ pub(super) fn displace<'a>(matcher: &Matcher<'a>, displaced: &mut Displaced<'a>)
     displaced.half_made.len() + displaced.set_aside.len() > before
 }
 
-/// Whether exactly one service is active under a name, no manifest moves it on, and it belongs to nobody else.
-fn is_held(matcher: &Matcher<'_>, name: &ServiceName) -> bool {
-    let [holder] = active(matcher, name)[..] else { return false };
-    !matcher.claimed.contains(&holder.id) && matcher.policy.ownership.other_owner(&holder.tags).is_none()
+/// The only active service with a name, if no manifest renames it and no other project owns it.
+fn holder_in_use<'a>(matcher: &Matcher<'a>, name: &ServiceName) -> Option<&'a LiveService> {
+    let [holder] = active(matcher, name)[..] else { return None };
+    let is_anothers = matcher.policy.ownership.other_owner(&holder.tags).is_some();
+    (!matcher.claimed.contains(&holder.id) && !is_anothers).then_some(holder)
 }
 
 /// The active services with a name.

@@ -170,13 +170,13 @@ impl<'a> Matcher<'a> {
         wanted: &'a DesiredService,
         candidates: &[(&'a LiveService, &'a LiveService)],
     ) {
-        let is_held = self.by_name.get(&wanted.name).into_iter().flatten().any(|service| service.active)
-            && self.stays_held(&wanted.name);
+        let is_in_use = self.by_name.get(&wanted.name).into_iter().flatten().any(|service| service.active);
         let aside: Vec<&LiveService> = self.passing_to.get(&wanted.name).cloned().unwrap_or_default();
         for (new, old) in candidates {
             let is_renamed = Some(&old.name) == wanted.lifecycle.renamed_from.as_ref();
             let is_awaited =
                 aside.iter().any(|aside| self.owns(aside) && aside.id != old.id && aside.id != new.id);
+            let is_held = is_in_use && self.stays_held(&wanted.name, new);
             if (is_held || is_awaited) && is_renamed && names::is_meant_for(new, &wanted.name) {
                 self.give_up(wanted, new);
             }
@@ -191,7 +191,7 @@ impl<'a> Matcher<'a> {
         let former_name = wanted.lifecycle.renamed_from.as_ref();
         let has_its_name = old.name == wanted.name || Some(&old.name) == former_name;
         let is_renamed = former_name.is_some_and(|from| *from == old.name || names::is_meant_for(new, from));
-        if is_renamed && self.stays_held(&wanted.name) {
+        if is_renamed && self.stays_held(&wanted.name, new) {
             return false;
         }
         // An inactive one of another project was never this manifest's.
@@ -199,11 +199,13 @@ impl<'a> Matcher<'a> {
         self.gave_name_up(old) || waits_for_it || is_set_aside || (has_its_name && may_be_ours)
     }
 
-    /// Returns true if a service has this name and no manifest renames it, so that no other can take the name.
-    /// New services of unfinished replacements don't count.
-    fn stays_held(&self, name: &ServiceName) -> bool {
+    /// Returns true if a service has this name and no manifest renames it, so that `new` can't take the name. New services
+    /// of unfinished replacements don't count, nor does one that was created for the same purpose as `new`.
+    fn stays_held(&self, name: &ServiceName, new: &LiveService) -> bool {
+        let is_other = |live: &LiveService| live.tags.get(TAG_REPLACES) != new.tags.get(TAG_REPLACES);
+        let holds = |live: &LiveService| self.owns(live) && !self.is_unfinished(live) && is_other(live);
         let mut named = self.by_name.get(name).into_iter().flatten();
-        let is_held = named.any(|live| live.active || (self.owns(live) && !self.is_unfinished(live)));
+        let is_held = named.any(|live| live.active || holds(live));
         let moves_on = |wanted: &DesiredService| {
             wanted.name != *name && wanted.lifecycle.renamed_from.as_ref() == Some(name)
         };
@@ -216,10 +218,16 @@ impl<'a> Matcher<'a> {
         !service.active && self.owns(service) && self.replaced_by(service).is_some_and(waits)
     }
 
-    /// The new services of unfinished replacements that have the name of an inactive service of ours.
-    pub(super) fn unfinished_namesakes(&self, service: &LiveService) -> Vec<&'a LiveService> {
+    /// The new services of unfinished replacements that have the name of an inactive service of ours. Those of another
+    /// manifest are left to it.
+    pub(super) fn unfinished_namesakes(
+        &self,
+        wanted: &DesiredService,
+        service: &LiveService,
+    ) -> Vec<&'a LiveService> {
         let named = self.by_name.get(&service.name).into_iter().flatten().copied();
-        let is_meant = !service.active && !self.is_unfinished(service);
+        let is_anothers = service.name != wanted.name && self.desired.services.contains_key(&service.name);
+        let is_meant = !service.active && !is_anothers && !self.is_unfinished(service);
         named
             .filter(|other| is_meant && other.id != service.id)
             .filter(|other| !self.claimed.contains(&other.id) && self.is_unfinished(other))

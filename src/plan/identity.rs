@@ -195,7 +195,7 @@ impl<'a> Matcher<'a> {
     pub(super) fn claim(&mut self, wanted: &'a DesiredService, live: Option<&'a LiveService>) {
         if let Some(live) = live {
             self.claimed.insert(&live.id);
-            for other in self.twins(live).into_iter().chain(self.unfinished_namesakes(live)) {
+            for other in self.twins(live).into_iter().chain(self.unfinished_namesakes(wanted, live)) {
                 self.give_up(wanted, other);
             }
         }

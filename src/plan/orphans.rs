@@ -32,7 +32,7 @@ pub(super) fn retire(draft: &mut Draft<'_>, live: &LiveService) {
     let changes = vec![change(draft, live, how)];
     let mut step = retirement(draft, &live.name, live, how);
     abandon(draft, live, &mut step);
-    step.after.extend(activation_of_successor(draft, live));
+    step.after.extend(activations_of_successors(draft, live));
     step.reason = Some("owned by this project, in no manifest".to_owned());
     step.changes = changes.clone();
     draft.push(step);
@@ -64,13 +64,24 @@ fn abandon(draft: &Draft<'_>, live: &LiveService, step: &mut DraftStep) {
     }
 }
 
-/// The step that brings the service into use that was made to replace this one, if there is one.
-fn activation_of_successor(draft: &Draft<'_>, live: &LiveService) -> Option<usize> {
-    draft.steps.iter().position(|step| {
-        let Action::Update { id, update } = &step.action else { return false };
-        let replaced = draft.live(id).and_then(|new| new.tags.get(TAG_REPLACES)?.as_deref());
-        update.active == Some(true) && replaced == Some(live.id.as_str())
-    })
+/// Returns the steps that bring services into use which replace this one, directly or through others.
+fn activations_of_successors(draft: &Draft<'_>, live: &LiveService) -> Vec<usize> {
+    let mut successors: Vec<&str> = vec![live.id.as_str()];
+    let mut at = 0;
+    while let Some(old) = successors.get(at).copied() {
+        let replaces =
+            |new: &&LiveService| new.tags.get(TAG_REPLACES).and_then(Option::as_deref) == Some(old);
+        let next: Vec<&str> =
+            draft.snapshot.services.iter().filter(replaces).map(|new| new.id.as_str()).collect();
+        successors.extend(next.into_iter().filter(|id| !successors.contains(id)).collect::<Vec<_>>());
+        at += 1;
+    }
+    let activates = |step: &DraftStep| match &step.action {
+        Action::Update { id, update } => update.active == Some(true) && successors.contains(&id.as_str()),
+        _ => false,
+    };
+    let steps = draft.steps.iter().enumerate().filter(|(_, step)| activates(step));
+    steps.map(|(index, _)| index).collect()
 }
 
 /// Returns true if another service of ours has replaced the same service as this one (two runs at once), or does so in this

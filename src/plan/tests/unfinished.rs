@@ -139,3 +139,81 @@ fn a_leftover_under_the_former_name_does_not_displace_a_service_that_was_just_cr
     let plan = plan_and_judge(&desired([renamed("Carol", "Delta", "A2")]), &state, &options());
     assert_eq!(steps(&plan), "");
 }
+
+/// A chain of renames with new agents, the first of an inactive service: wherever a run is interrupted, the next one goes on.
+#[test]
+fn a_chain_of_replacements_under_new_names_goes_on_wherever_it_was_cut_off() {
+    let mut inactive = live(OLD, "Baker", "A1");
+    inactive.active = false;
+    let before = snapshot([inactive, live(OTHER, "Carol", "A1")]);
+    let manifests = desired([renamed("Able", "Baker", "A2"), renamed("Baker", "Carol", "A3")]);
+    let whole = plan_and_judge(&manifests, &before, &options());
+    for done in 0..=whole.steps.len() {
+        let cut = verify::outcome(&before, &whole.steps[..done], options().api);
+        let rest = plan_and_judge(&manifests, &cut, &options());
+        let end = verify::outcome(&cut, &rest.steps, options().api);
+        let of = |agent: &str| end.services.iter().filter(|service| service.agent.as_str() == agent).count();
+        assert_eq!((of("a2"), of("a3")), (1, 1), "no second copy after {done} of\n{}", steps(&whole));
+        assert!(
+            end.services.iter().any(|service| service.active && service.name == "Baker".into()),
+            "{done}"
+        );
+    }
+}
+
+/// The new service of an unfinished replacement of an inactive one goes on as a replacement: it is not only activated.
+#[test]
+fn an_unfinished_replacement_of_an_inactive_service_under_a_new_name_goes_on() {
+    let mut old = live(OLD, "Baker", "A1");
+    old.active = false;
+    let mut able = renamed("Able", "Baker", "A2");
+    able.active = Some(true);
+    let state = snapshot([old, begun("Able", "A2", OLD)]);
+    assert_snapshot!(steps(&plan_and_judge(&desired([able]), &state, &options())), @"1 hand over 65f0c1aa0000000000000001 name=Baker (replaced 2026-11-22 65f0c1) -> 65f0c1cc0000000000000003 active=true");
+}
+
+/// A swap was interrupted, and an inactive service has the name meanwhile: the one in use is not given up for it.
+#[test]
+fn an_inactive_namesake_does_not_displace_a_service_in_use_that_has_a_temporary_name() {
+    let mut inactive = live(BEGUN, "Baker", "A2");
+    inactive.active = false;
+    let state = snapshot([live(OLD, "Baker (renaming 65f0c1)", "A1"), live(OTHER, "Able", "A2"), inactive]);
+    let manifests = desired([renamed("Able", "Baker", "A2"), renamed("Baker", "Able", "A1")]);
+    let options = crate::plan::Options { prune: true, ..options() };
+    assert_snapshot!(steps(&plan_and_judge(&manifests, &state, &options)), @"1 update 65f0c1aa0000000000000001 name=Baker description");
+}
+
+/// A run died between the rename and the activation, and another user has created a service with the name.
+#[test]
+fn a_service_that_is_not_ours_does_not_displace_an_unfinished_replacement() {
+    let mut stranger = live(OTHER, "Carol", "A1");
+    stranger.tags.clear();
+    let state = snapshot([
+        live(OLD, "Carol (replaced 2026-11-21 65f0c1)", "A1"),
+        begun("Carol", "A2", OLD),
+        stranger,
+    ]);
+    for prune in [false, true] {
+        let options = crate::plan::Options { prune, ..options() };
+        let error = try_plan(&desired([wanted("Carol", "A2")]), &state, &options).expect_err("a problem");
+        assert_eq!(error.problems[0].kind, crate::plan::ProblemKind::Ambiguous);
+    }
+}
+
+/// The service that was replaced first was renamed by hand and is in use again, the others are not.
+#[test]
+fn a_pruned_service_is_retired_after_any_later_service_of_its_line_is_activated() {
+    let first = live(OLD, "Coach test", "A1");
+    let mut second = live(OTHER, "Coach (replaced 2026-11-21 65f0c1b)", "A2");
+    second.tags.insert(TAG_REPLACES.to_owned(), Some(OLD.to_owned()));
+    second.active = false;
+    let third = begun("Coach", "A3", OTHER);
+    let mut coach = wanted("Coach", "A3");
+    coach.active = Some(true);
+    let options = crate::plan::Options { prune: true, ..options() };
+    let plan = plan_and_judge(&desired([coach]), &snapshot([first, second, third]), &options);
+    assert_snapshot!(steps(&plan), @r"
+    1 update 65f0c1cc0000000000000003 active=true
+    2 retire 65f0c1aa0000000000000001 (deactivate) active=false after 1
+    ");
+}
