@@ -107,7 +107,7 @@ await check("search narrows the services", () => look("clinic", {}, async page =
   assert.equal(await visible(page), 1, "by path");
   await page.fill("#q", "no such thing anywhere");
   assert.equal(await visible(page), 0);
-  assert.ok(await page.getByText("No service here matches").isVisible());
+  assert.ok(await page.getByText("No matching services").isVisible());
   await page.fill("#q", "");
   assert.equal(await visible(page), all);
 }));
