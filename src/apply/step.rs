@@ -60,7 +60,7 @@ impl<'a, A: WriteApi> Runner<'a, A> {
         let Settings { parallelism: _, api: kind, services, ownership, today, stop } = settings;
         Self {
             api,
-            finishing: api.to_the_end(),
+            finishing: api.uninterruptible(),
             stop: *stop,
             kind: *kind,
             ownership,
@@ -102,7 +102,7 @@ impl<'a, A: WriteApi> Runner<'a, A> {
                     let checked = self.checked(&now, |check| check.action(action, &successors));
                     let action =
                         checked.map_err(|changes| StepFailure::Changed { changes, successor: None })?;
-                    let made = self.act(&self.api.using(&reserved), step.id, &action).await?;
+                    let made = self.act(&self.api.with_reservation(&reserved), step.id, &action).await?;
                     if let Action::Discard { id, .. } = &action {
                         self.is_abandoned(step, id).await?;
                     }
@@ -272,7 +272,7 @@ impl<'a, A: WriteApi> Runner<'a, A> {
         loop {
             let Err(error) = api.update_service(id, update).await else { return Ok(()) };
             // What was carried out in part is the same when it is sent again.
-            if update.name.is_none() || !error.may_have_happened() || error.cause == Cause::Kept {
+            if update.name.is_none() || !error.may_have_happened() || error.cause == Cause::NotApplied {
                 return Err(error);
             }
             match self.finishing.service(id).await {

@@ -231,7 +231,7 @@ impl<'a> Run<'a> {
         again: Option<Result<(Snapshot, Plan), Failure>>,
     ) -> Result<Success, Failure> {
         let ui = self.context.ui;
-        if self.context.stop.why() == Some(StopReason::Interrupt) {
+        if self.context.stop.reason() == Some(StopReason::Interrupt) {
             return Err(Failure::Interrupted);
         }
         if !report.is_complete() {

@@ -16,7 +16,9 @@ use crate::env::Env;
 use crate::error::Failure;
 use crate::manifest::{Credentials as VariableNames, Environment, Loaded, Target};
 use crate::model::{Api, Endpoint};
-use crate::remote::{Access, AnyApi, ApiError, Classic, Credentials, Platform, ReadApi, Watch, WriteApi};
+use crate::remote::{
+    Access, AnyApi, ApiError, Classic, Credentials, Platform, ReadApi, RequestObserver, WriteApi,
+};
 use crate::ui::Ui;
 
 /// The organization (on Classic) and the credentials of the embedded sandbox: a loopback port of this process.
@@ -42,29 +44,29 @@ struct Counting {
     requests: Requests,
 }
 
-impl Watch for Counting {
-    fn waiting(&self, endpoint: Endpoint, wait: Duration, limit: Option<u32>) {
-        self.ui.waiting(endpoint, wait, limit);
+impl RequestObserver for Counting {
+    fn on_limit_wait(&self, endpoint: Endpoint, wait: Duration, limit: Option<u32>) {
+        self.ui.on_limit_wait(endpoint, wait, limit);
     }
 
-    fn retrying(&self, endpoint: Endpoint, wait: Duration, error: &ApiError) {
-        self.ui.retrying(endpoint, wait, error);
+    fn on_retry(&self, endpoint: Endpoint, wait: Duration, error: &ApiError) {
+        self.ui.on_retry(endpoint, wait, error);
     }
 
-    fn looking(&self, endpoint: Endpoint, error: &ApiError) {
-        self.ui.looking(endpoint, error);
+    fn on_ambiguous(&self, endpoint: Endpoint, error: &ApiError) {
+        self.ui.on_ambiguous(endpoint, error);
     }
 
-    fn signed_in(&self, token: &str) {
+    fn on_sign_in(&self, token: &str) {
         self.ui.hide(token);
     }
 
-    fn sending(&self) {
+    fn on_send(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn answered(&self, method: &str, path: &str, status: u16, took: Duration) {
-        self.ui.answered(method, path, status, took);
+    fn on_answer(&self, method: &str, path: &str, status: u16, took: Duration) {
+        self.ui.on_answer(method, path, status, took);
     }
 }
 
@@ -165,7 +167,7 @@ fn access(
         credentials,
         now: Arc::new(move || now.now()),
         random: Arc::new(move || random.random()),
-        watch: Arc::new(watch),
+        observer: Arc::new(watch),
         stop: context.stop.clone(),
         deadline: context.deadline,
         budgets: context.budgets.clone(),

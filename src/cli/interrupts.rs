@@ -119,7 +119,7 @@ impl Interrupts {
             () = self.signals.next() => StopReason::Interrupt,
             () = over(context.deadline) => StopReason::Timeout,
         };
-        context.stop.wish(why);
+        context.stop.cancel(why);
         why
     }
 }

@@ -222,7 +222,7 @@ impl Context<'_> {
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         tokio::select! {
             biased;
-            () = self.stop.wished() => Err(self.stopped(self.stop.why().unwrap_or_default())),
+            () = self.stop.cancelled() => Err(self.stopped(self.stop.reason().unwrap_or_default())),
             result = work => result,
             () = interrupts::over(self.deadline) => Err(self.out_of_time()),
         }
@@ -231,9 +231,9 @@ impl Context<'_> {
     /// Why nothing new may be begun, if so. The clock itself is asked: whoever waits for it may not have been woken.
     fn why_stop(&self) -> Option<StopReason> {
         if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-            self.stop.wish(StopReason::Timeout);
+            self.stop.cancel(StopReason::Timeout);
         }
-        self.stop.why()
+        self.stop.reason()
     }
 
     /// The failure of what was stopped.
