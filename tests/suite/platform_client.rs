@@ -264,7 +264,8 @@ fn an_update_that_is_accepted_and_not_carried_out_is_an_error() {
         "voice_config": {"tts_model": "sonic-3", "max_response_words": 30}});
     bench.once("PUT", answer(200, &stale.to_string()));
     let error = bench.run(bench.api.update_service(&coach(), &update)).unwrap_err();
-    let message = "the server accepted the update but did not apply all of it: `voice_config.max_response_words` is 30";
+    let message =
+        "the server accepted the update but did not apply all of it: `voice_config.max_response_words` is 30";
     assert_eq!(error.message, message);
 
     // An answer that is no service tells nothing: the service is read.

@@ -83,7 +83,7 @@ pub(super) async fn run_process(sim: &Arc<Sim>, who: usize, desired: &Desired) -
         deadline,
         budgets: Budgets::default(),
     };
-    let api = AnyApi::over(Arc::new(wire), access);
+    let api = AnyApi::simulated(Arc::new(wire), access);
     let out_of_time = async {
         match deadline {
             Some(deadline) => tokio::time::sleep_until(deadline).await,

@@ -213,7 +213,7 @@ impl Bench {
             refused: Arc::clone(&self.refused),
             start,
         };
-        AnyApi::over(Arc::new(wire), access)
+        AnyApi::simulated(Arc::new(wire), access)
     }
 
     pub(super) fn options(&self) -> Options {
