@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn a_page_without_a_usable_token_is_an_error() {
         for token in [None, Some(json!(null)), Some(json!("x".repeat(5_000)))] {
-            assert!(ListBounds::new("/").go_on(token.as_ref()).is_err(), "{token:?}");
+            assert!(ListBounds::new("/").next_token(token.as_ref()).is_err(), "{token:?}");
         }
     }
 }
