@@ -27,7 +27,7 @@ const CASES: &[Case] = &[
 
 /// Answers that are none, and what is said of them when they stay so.
 const UNREADABLE: &[(&str, &str, &str)] = &[
-    ("garble", "it ends too early (EOF while parsing", "something on the way may have cut it off"),
+    ("garble", "it ends too early (EOF while parsing", "a proxy may have cut it off"),
     ("answer, status: 200, body: <html>Sign in</html>", "it is not JSON", "a network sign-in page"),
     ("answer, status: 200, body: '%PDF-1.7'", "it is not JSON", "check `base_url:` and the network"),
     ("answer, status: 200, body: '{\"ok\": true}'", "missing field", "another server may be answering"),
