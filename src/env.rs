@@ -1,13 +1,13 @@
-//! The only reader of environment variables, the clock and randomness. Imports nothing of ours.
+//! The only module that reads environment variables, the clock and randomness.
 //!
-//! Everything else gets an [`Env`] handed in, so that tests decide what it says.
+//! All other code gets an [`Env`] as an argument, so that tests can replace it.
 #![allow(clippy::disallowed_methods, reason = "this is the one room that may")]
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-/// What a run knows of the world around it.
+/// The environment of a run: variables, clock and randomness.
 #[derive(Clone, Debug)]
 pub struct Env {
     variables: Variables,
@@ -20,18 +20,18 @@ enum Variables {
 }
 
 impl Env {
-    /// The process's own environment.
+    /// Returns the environment of the process.
     pub fn process() -> Self {
         Self { variables: Variables::Process }
     }
 
-    /// A fixed environment, for tests.
+    /// Returns a fixed environment, for tests.
     pub fn fixed<K: Into<String>, V: Into<String>>(variables: impl IntoIterator<Item = (K, V)>) -> Self {
         let variables = variables.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
         Self { variables: Variables::Fixed(variables) }
     }
 
-    /// A variable's value; none where it is unset, empty, or not Unicode.
+    /// Returns a variable's value. None if it is unset, empty, or not Unicode.
     pub fn variable(&self, name: &str) -> Option<String> {
         let value = match &self.variables {
             Variables::Process => std::env::var(name).ok(),
@@ -40,7 +40,7 @@ impl Env {
         value.filter(|value| !value.is_empty())
     }
 
-    /// A variable's value, Unicode or not; none where it is unset or empty.
+    /// Returns a variable's value, Unicode or not. None if it is unset or empty.
     pub fn variable_os(&self, name: &str) -> Option<OsString> {
         let value = match &self.variables {
             Variables::Process => std::env::var_os(name),
@@ -49,7 +49,7 @@ impl Env {
         value.filter(|value| !value.is_empty())
     }
 
-    /// The names of the variables that begin like this.
+    /// Returns the names of the variables that begin with this text.
     pub fn names_beginning(&self, start: &str) -> Vec<OsString> {
         let begins = |name: &OsString| name.as_encoded_bytes().starts_with(start.as_bytes());
         match &self.variables {
@@ -60,38 +60,38 @@ impl Env {
         }
     }
 
-    /// The working directory, or `.` where it can't be told.
+    /// Returns the working directory, or `.` if it is unknown.
     pub fn working_directory(&self) -> PathBuf {
         std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."))
     }
 
-    /// The wall clock.
+    /// Returns the time of the wall clock.
     pub fn now(&self) -> SystemTime {
         SystemTime::now()
     }
 
-    /// When documents are said to be made: `SOURCE_DATE_EPOCH` (seconds since 1970, as reproducible builds
-    /// know it) where that is set, else now.
+    /// Returns the creation time for documents: `SOURCE_DATE_EPOCH` (seconds since 1970, as in reproducible builds)
+    /// if it is set, else now.
     fn document_time(&self) -> jiff::Timestamp {
         let fixed = self.variable("SOURCE_DATE_EPOCH").and_then(|seconds| seconds.trim().parse().ok());
         let fixed = fixed.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
         fixed.or_else(|| jiff::Timestamp::try_from(self.now()).ok()).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
     }
 
-    /// Today's date in UTC, as `2026-11-22`.
+    /// Returns today's date in UTC, such as `2026-11-22`.
     pub fn today(&self) -> String {
         self.document_time().strftime("%Y-%m-%d").to_string()
     }
 
-    /// Now in UTC, to the second, as `2026-11-22T09:57:12Z`.
+    /// Returns the current time in UTC, to the second, such as `2026-11-22T09:57:12Z`.
     pub fn timestamp(&self) -> String {
         self.document_time().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
     }
 
-    /// A number from 0 to 1 that differs from call to call, for the jitter of retries. Not for secrets.
+    /// Returns a random number from 0 to 1, for the jitter of retries. Not for secrets.
     pub fn random(&self) -> f64 {
         use std::hash::{BuildHasher, Hasher};
-        // The standard library seeds each of these anew from the system's randomness.
+        // The standard library seeds each `RandomState` from the system's randomness.
         let bits = std::collections::hash_map::RandomState::new().build_hasher().finish();
         (bits >> 11) as f64 / (1_u64 << 53) as f64
     }

@@ -1,78 +1,77 @@
-//! What a command ends with when it does not end well: the kinds, and the one match from kind to exit code.
-//! May import `manifest`, `plan` and `remote`.
+//! The kinds of failure of a command, and the exit code of each.
 
 use crate::manifest::Problems;
 use crate::plan::PlanError;
 use crate::remote::ApiError;
 
-/// How a command that did not fail ended.
+/// The result of a command that succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Success {
     /// Done, or nothing to do.
     Done,
-    /// Changes are pending, and the command was asked to say so; or there is drift.
+    /// Changes are pending, and `--detailed-exitcode` was given; or there is drift.
     ChangesPending,
 }
 
 /// Why a command failed.
 #[derive(Debug)]
 pub enum Failure {
-    /// The manifests or the project file are wrong.
+    /// The manifests or the project file are invalid.
     Manifests(Box<Problems>),
-    /// The environment's address or variables are not allowed to have or hold credentials.
+    /// The environment's host or credential variables are not on the allowlist.
     NotAllowed(Box<Problems>),
-    /// No plan can be made, or rules stand against it.
+    /// A plan can't be made, or a guardrail refuses it.
     Plan(PlanError),
-    /// A request failed for good.
+    /// A request failed, and retries did not help.
     Request(Box<ApiError>),
-    /// Something else, with what to do next.
+    /// Another error, with hints.
     Other {
-        /// What happened, where, what it means.
+        /// The error: what happened, to what, and why.
         message: String,
-        /// What to do next.
+        /// The next steps for the user.
         hints: Vec<String>,
     },
-    /// A saved plan does not fit, or not any more, with what has moved and what to do next.
+    /// A saved plan is refused because it is stale, edited or for something else.
     Refused {
-        /// What is refused and why.
+        /// The refusal and its reason.
         message: String,
-        /// What has moved, in lines.
+        /// The changed values, one per line.
         details: String,
-        /// What to do next.
+        /// The next steps for the user.
         hints: Vec<String>,
     },
-    /// The manifests or the project file are wrong. Everything has been said, in the format asked for.
+    /// The manifests or the project file are invalid. The problems have been printed.
     Invalid {
-        /// Whether rules alone stand against them.
+        /// True if guardrails are the only problems.
         refused: bool,
     },
-    /// The plan was shown, and whoever was asked did not say yes.
+    /// The user did not approve the plan.
     Declined,
-    /// Some steps failed; the rest is done. Everything has been said.
+    /// Some steps failed, and the others are done. The outcome has been printed.
     InPart,
-    /// All steps are done, and the live state is not as declared. Everything has been said.
+    /// Every step is done, but the live state differs from the manifests. The differences have been printed.
     NotConverged,
-    /// Interrupted. Everything has been said.
+    /// A signal stopped the run. The outcome has been printed.
     Interrupted,
-    /// The time that the run was given was over before anything was begun, or before all was read.
+    /// `--timeout` ended the run before its first step, or while it read the live state back.
     OutOfTime {
-        /// How long the run was given.
+        /// The value of `--timeout`.
         timeout: std::time::Duration,
     },
 }
 
 impl Failure {
-    /// A failure in words.
+    /// Creates an error with a message.
     pub fn other(message: impl Into<String>) -> Self {
         Self::Other { message: message.into(), hints: Vec::new() }
     }
 
-    /// A refusal in words.
+    /// Creates a refusal with a message and details.
     pub fn refused(message: impl Into<String>, details: impl Into<String>) -> Self {
         Self::Refused { message: message.into(), details: details.into(), hints: Vec::new() }
     }
 
-    /// Adds what to do next.
+    /// Adds a hint: what to do next.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         if let Self::Other { hints, .. } | Self::Refused { hints, .. } = &mut self {
@@ -100,7 +99,7 @@ impl From<ApiError> for Failure {
     }
 }
 
-/// The exit codes, which scripts rely on.
+/// The exit codes. Scripts rely on them.
 pub mod exit_code {
     /// Done, or nothing to do.
     pub const DONE: u8 = 0;
@@ -108,15 +107,15 @@ pub mod exit_code {
     pub const ERROR: u8 = 1;
     /// Changes are pending, or there is drift.
     pub const CHANGES: u8 = 2;
-    /// A rule refused it, or a saved plan is stale.
+    /// A guardrail refused the plan, or a saved plan is stale.
     pub const REFUSED: u8 = 3;
-    /// Some steps failed, the rest is done: run again to continue.
+    /// Some steps failed, and the others are done.
     pub const IN_PART: u8 = 4;
-    /// Interrupted.
+    /// A signal stopped the run.
     pub const INTERRUPTED: u8 = 130;
 }
 
-/// The exit code of a command: the only place that decides one.
+/// Returns the exit code of a result. No other code chooses an exit code, except for invalid arguments.
 pub fn exit_code(result: &Result<Success, Failure>) -> u8 {
     match result {
         Ok(Success::Done) => exit_code::DONE,

@@ -1,5 +1,4 @@
-//! The `amigops` command: parses, builds the environment and the terminal, and turns the end into an exit
-//! code.
+//! The entry point of the `amigops` program.
 
 use std::process::ExitCode;
 

@@ -1,9 +1,8 @@
-//! The only owner of stdout and stderr: colour, progress, broken pipes. May import `error`, `report`,
-//! `remote` and `model`.
+//! Writes to stdout and stderr; no other module does.
 //!
-//! Results go to stdout, everything else to stderr. Renderers give coloured text; the colours are taken
-//! out here where they aren't wanted, and every secret that the run knows is masked. A pipe that is closed early (`| head`) is no error; anything else
-//! that keeps a result from being written is, and [`Ui::is_broken`] tells.
+//! Results go to stdout, everything else to stderr. Renderers return coloured text. This module removes the colours
+//! if they are not wanted, and masks every known secret. A pipe that is closed early (`| head`) is not an error. Any
+//! other failed write of a result is one, and makes [`Ui::is_broken`] true.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,39 +17,39 @@ use crate::model::{Endpoint, Secrets};
 use crate::remote::{ApiError, RequestObserver};
 use crate::report::{diagnostics, human, progress, text};
 
-/// How much is said on stderr.
+/// How much is printed on stderr.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Loudness {
+pub enum Verbosity {
     /// Errors only.
     Quiet,
-    /// Progress, too.
+    /// Errors and progress.
     Normal,
-    /// Every request, too.
+    /// Errors, progress and requests.
     Verbose,
 }
 
 #[derive(Debug)]
 struct Shared {
     color: ColorChoice,
-    loudness: Loudness,
+    verbosity: Verbosity,
     bar: Mutex<Option<ProgressBar>>,
     broken: AtomicBool,
     secrets: Mutex<Secrets>,
 }
 
-/// The terminal, or what stands in its place; clones share it.
+/// The terminal, or the files and pipes in its place; clones share it.
 #[derive(Clone, Debug)]
 pub struct Ui {
     shared: Arc<Shared>,
 }
 
 impl Ui {
-    /// Takes hold of stdout and stderr.
-    pub fn new(color: ColorChoice, loudness: Loudness) -> Self {
+    /// Creates the terminal output.
+    pub fn new(color: ColorChoice, verbosity: Verbosity) -> Self {
         Self {
             shared: Arc::new(Shared {
                 color,
-                loudness,
+                verbosity,
                 bar: Mutex::default(),
                 broken: AtomicBool::new(false),
                 secrets: Mutex::default(),
@@ -58,66 +57,66 @@ impl Ui {
         }
     }
 
-    /// Masks a secret in all that is written from now on.
+    /// Masks a secret in all output from now on.
     pub fn hide(&self, secret: &str) {
         self.shared.secrets.lock().unwrap_or_else(PoisonError::into_inner).add(secret);
     }
 
-    /// A text with all known secrets masked, for files that show what is written here.
+    /// Returns a text with all known secrets masked, for files that repeat the output.
     pub fn masked(&self, text: &str) -> String {
         self.shared.secrets.lock().unwrap_or_else(PoisonError::into_inner).mask(text).into_owned()
     }
 
-    /// Writes a result for people to stdout.
+    /// Writes a result for people to stdout, without workflow commands that a CI system would run.
     pub fn result(&self, text: &str) {
         self.data(&text::without_commands(text));
     }
 
-    /// Writes a result for programs to stdout, to the letter but for secrets.
+    /// Writes a result for programs to stdout, unchanged except for secrets.
     pub fn data(&self, text: &str) {
         let text = self.masked(text);
         let write = || {
             let mut stdout = AutoStream::new(io::stdout().lock(), self.shared.color);
             stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
         };
-        if let Err(error) = self.around_bar(write)
+        if let Err(error) = self.with_hidden_bar(write)
             && error.kind() != io::ErrorKind::BrokenPipe
         {
-            // Once is enough: what follows can't be written either.
+            // Report it once: later writes will fail, too.
             if !self.shared.broken.swap(true, Ordering::Relaxed) {
-                self.say(&format!("error: stdout can't be written: {error}\n"));
+                self.write_stderr(&format!("error: can't write to stdout: {error}\n"));
             }
         }
     }
 
-    /// Writes progress or a remark to stderr; nothing when quiet.
+    /// Writes progress or a note to stderr, unless quiet.
     pub fn note(&self, line: &str) {
-        if self.shared.loudness >= Loudness::Normal {
-            self.say(&format!("{line}\n"));
+        if self.shared.verbosity >= Verbosity::Normal {
+            self.write_stderr(&format!("{line}\n"));
         }
     }
 
     /// Writes an error to stderr.
     pub fn error(&self, text: &str) {
-        self.say(text);
+        self.write_stderr(text);
     }
 
-    fn say(&self, text: &str) {
+    fn write_stderr(&self, text: &str) {
         let text = text::without_commands(&self.masked(text));
         let write = || {
             let mut stderr = AutoStream::new(io::stderr().lock(), self.shared.color);
             stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush())
         };
-        // Where stderr can't be written, there is nobody to tell.
-        let _ = self.around_bar(write);
+        // If stderr can't be written, the error can't be reported either.
+        let _ = self.with_hidden_bar(write);
     }
 
-    /// Where logs are written: to stderr, an event at a time.
+    /// Returns a writer for logs, which writes whole events to stderr.
     pub fn log_writer(&self) -> impl Write + use<> {
         LogWriter(self.clone())
     }
 
-    fn around_bar<T>(&self, write: impl FnOnce() -> T) -> T {
+    fn with_hidden_bar<T>(&self, write: impl FnOnce() -> T) -> T {
         match self.bar() {
             Some(bar) => bar.suspend(write),
             None => write(),
@@ -128,19 +127,19 @@ impl Ui {
         self.shared.bar.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Whether a result could not be written: no exit code may say that all is well.
+    /// Returns true if a result could not be written. The exit code must then be an error.
     pub fn is_broken(&self) -> bool {
         self.shared.broken.load(Ordering::Relaxed)
     }
 
-    /// Whether errors are shown in colour.
+    /// Returns true if errors are shown in colour.
     pub fn colors_errors(&self) -> bool {
         AutoStream::new(io::stderr(), self.shared.color).current_choice() != ColorChoice::Never
     }
 
-    /// Begins to show how many of so many steps are done; a bar on a terminal, nothing elsewhere.
+    /// Starts a progress bar with a number of steps, if stderr is a terminal.
     pub fn begin_progress(&self, steps: usize) {
-        if self.shared.loudness != Loudness::Normal || !io::stderr().is_terminal() {
+        if self.shared.verbosity != Verbosity::Normal || !io::stderr().is_terminal() {
             return;
         }
         let bar = ProgressBar::with_draw_target(Some(steps as u64), ProgressDrawTarget::stderr());
@@ -150,21 +149,21 @@ impl Ui {
         *self.shared.bar.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar);
     }
 
-    /// Says what is being done just now, beside the bar.
+    /// Shows a message beside the progress bar.
     pub fn progress_message(&self, message: &str) {
         if let Some(bar) = self.bar() {
             bar.set_message(self.masked(message));
         }
     }
 
-    /// One more step has ended.
+    /// Counts one more finished step.
     pub fn advance_progress(&self) {
         if let Some(bar) = self.bar() {
             bar.inc(1);
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the progress bar.
     pub fn end_progress(&self) {
         let bar = self.shared.bar.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(bar) = bar {
@@ -172,13 +171,14 @@ impl Ui {
         }
     }
 
-    /// Asks a question that only `yes` answers with yes; none where nobody can be asked. Whoever waits for the answer
-    /// may stop to: neither that nor the process's end waits for somebody to type.
+    /// Asks a question to which only `yes` is a yes. Returns `None` if stdin is not a terminal.
+    ///
+    /// The returned future can be dropped, and the process can end, without waiting for input.
     pub fn ask(&self, question: &str) -> Option<impl Future<Output = bool> + use<>> {
         if !io::stdin().is_terminal() {
             return None;
         }
-        self.say(&format!("{question} Only `yes` is accepted: "));
+        self.write_stderr(&format!("{question} Only `yes` is accepted: "));
         let (sender, answer) = tokio::sync::oneshot::channel();
         let open = OpenLine(Some(self.clone()));
         std::thread::spawn(move || {
@@ -188,21 +188,21 @@ impl Ui {
         });
         Some(async move {
             let answer = answer.await.unwrap_or_default();
-            open.ends();
+            open.was_ended();
             answer
         })
     }
 
-    /// Shows why a command failed.
+    /// Prints why a command failed.
     pub fn failure(&self, failure: &Failure) {
-        let words = words(failure, self.colors_errors());
-        if !words.is_empty() {
-            self.say(&words);
+        let message = message(failure, self.colors_errors());
+        if !message.is_empty() {
+            self.write_stderr(&message);
         }
     }
 }
 
-/// Writes each event of the log as a whole, so that no secret is split between two writes.
+/// Writes each log event with one write, so that no secret is split between two writes and thus not masked.
 struct LogWriter(Ui);
 
 impl Write for LogWriter {
@@ -217,12 +217,12 @@ impl Write for LogWriter {
     }
 }
 
-/// The line of a question, which its answer ends, and if there is none, we.
+/// The open line of a question. The user's answer ends it; without an answer, dropping this does.
 struct OpenLine(Option<Ui>);
 
 impl OpenLine {
-    /// The answer has ended it.
-    fn ends(mut self) {
+    /// Records that the answer has ended the line.
+    fn was_ended(mut self) {
         self.0 = None;
     }
 }
@@ -230,13 +230,13 @@ impl OpenLine {
 impl Drop for OpenLine {
     fn drop(&mut self) {
         if let Some(ui) = &self.0 {
-            ui.say("\n");
+            ui.write_stderr("\n");
         }
     }
 }
 
-/// Why a command failed; nothing where everything has been said.
-fn words(failure: &Failure, colors: bool) -> String {
+/// Returns why a command failed; empty if that has been printed already.
+fn message(failure: &Failure, colors: bool) -> String {
     match failure {
         Failure::Manifests(problems) | Failure::NotAllowed(problems) => {
             diagnostics::render_problems(problems, colors)
@@ -245,8 +245,8 @@ fn words(failure: &Failure, colors: bool) -> String {
         Failure::Request(error) => text::error(&error.to_string(), &error.hints),
         Failure::Other { message, hints } => text::error(message, hints),
         Failure::OutOfTime { timeout } => text::error(
-            &format!("out of time: the {} s of --timeout are over", timeout.as_secs_f64()),
-            &["give the run more time, or less to do; what is done is kept".to_owned()],
+            &format!("the run did not finish within --timeout ({} s)", timeout.as_secs_f64()),
+            &["use a longer --timeout, or --only to do less; finished steps are kept".to_owned()],
         ),
         Failure::Declined => "Nothing was changed.\n".to_owned(),
         Failure::Refused { message, details, hints } => text::refusal(message, details, hints),
@@ -256,9 +256,9 @@ fn words(failure: &Failure, colors: bool) -> String {
     }
 }
 
-/// The same as a part of a report, without colours.
-pub fn plain_words(failure: &Failure) -> String {
-    anstream::adapter::strip_str(&words(failure, false)).to_string()
+/// Returns why a command failed, without colours; empty if that has been printed already.
+pub fn plain_message(failure: &Failure) -> String {
+    anstream::adapter::strip_str(&message(failure, false)).to_string()
 }
 
 impl RequestObserver for Ui {

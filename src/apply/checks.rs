@@ -38,7 +38,8 @@ pub(super) struct Requests {
 type Conflicts = Vec<ChangedSince>;
 
 impl<'a> Check<'a> {
-    /// The action with what it carries over; `successors` take the place of the service that it retires.
+    /// The action with what it carries over; `successors` take the place of the service that it retires, or were to take
+    /// the place of the one that it renames.
     ///
     /// # Errors
     ///
@@ -51,6 +52,7 @@ impl<'a> Check<'a> {
         let mut action = action.clone();
         match &mut action {
             Action::Update { id, update } => {
+                self.successors_are_out_of_use(successors)?;
                 let relies_on_name = update.active.is_some();
                 let relies_on_agent = update.agent.is_some() || update.context_graph.is_some();
                 let relies = |path: &str| match path {
@@ -59,6 +61,7 @@ impl<'a> Check<'a> {
                     _ => false,
                 };
                 **update = self.update(id, update, &relies)?;
+                self.state_activity(id, update);
             }
             Action::SetAside { id, update } => **update = self.update(id, update, &|_| false)?,
             Action::Discard { id, update } => {
@@ -153,6 +156,16 @@ impl<'a> Check<'a> {
         Ok(carried)
     }
 
+    /// Says in the rename of an active service that it is active. The Classic API promises to refuse a name in use where
+    /// a service is activated; a rename alone may be let through, and two active services would have one name.
+    fn state_activity(&self, id: &ServiceId, update: &mut ServiceUpdate) {
+        let is_active = |service: Option<&LiveService>| service.is_some_and(|service| service.active);
+        let stays_active = is_active(self.expected.service(id)) && is_active(self.now.get(id));
+        if self.api == Api::Classic && update.name.is_some() && stays_active {
+            update.active.get_or_insert(true);
+        }
+    }
+
     fn version_set(
         &self,
         id: &ServiceId,
@@ -188,12 +201,23 @@ impl<'a> Check<'a> {
     fn successors_are_in_use(&self, successors: &BTreeSet<ServiceId>) -> Result<(), Conflicts> {
         for id in successors {
             let Some((planned, now)) = self.pair(id)? else { continue };
-            if planned.active && !now.active {
-                let active = |change: &Change| change.path == "active";
-                none_of(planned, differences(planned, now).into_iter().filter(active))?;
-            }
+            self.is_as_active(planned, now, true)?;
         }
         Ok(())
+    }
+
+    /// Checks that nobody has activated a service whose replacement the plan gives up.
+    fn successors_are_out_of_use(&self, successors: &BTreeSet<ServiceId>) -> Result<(), Conflicts> {
+        for id in successors {
+            let Some((planned, now)) = self.expected.service(id).zip(self.now.get(id)) else { continue };
+            self.is_as_active(planned, now, false)?;
+        }
+        Ok(())
+    }
+
+    fn is_as_active(&self, planned: &LiveService, now: &LiveService, active: bool) -> Result<(), Conflicts> {
+        let moved = differences(planned, now).into_iter().filter(|change| change.path == "active");
+        none_of(planned, moved.filter(|_| planned.active == active))
     }
 
     /// The requests of a hand-over with what they carry over from the old service to the new one.

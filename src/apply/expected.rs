@@ -29,6 +29,11 @@ impl<'a> Expected<'a> {
         self.planned.contains_key(id)
     }
 
+    /// The state that a service had when the plan was made.
+    pub(super) fn planned(&self, id: &ServiceId) -> Option<&'a LiveService> {
+        self.planned.get(id).copied()
+    }
+
     /// The state that a service should have now.
     pub(super) fn service(&self, id: &ServiceId) -> Option<&LiveService> {
         self.changed.get(id).or_else(|| self.planned.get(id).copied())

@@ -207,7 +207,7 @@ impl<A: WriteApi> Runner<'_, A> {
         });
         let mut successor = None;
         if is_of_old && let Ok(active) = self.finishing.services(Listing::Active).await {
-            successor = plan.successor(&active).map(|service| service.id.clone());
+            successor = self.successor(plan, &active).map(|service| service.id.clone());
             if successor.is_some() {
                 let seen: Vec<LiveService> = active.into_iter().chain(now.values().cloned()).collect();
                 self.set_aside(plan.new, &seen).await.ok();
@@ -216,22 +216,28 @@ impl<A: WriteApi> Runner<'_, A> {
         StepFailure::Changed { changes, successor }
     }
 
+    /// The active service, other than these two, that has the name or has taken the old service's place under whatever
+    /// name.
+    pub(super) fn successor<'s>(
+        &self,
+        plan: &HandOver<'_>,
+        active: &'s [LiveService],
+    ) -> Option<&'s LiveService> {
+        let others = || active.iter().filter(|service| &service.id != plan.old && &service.id != plan.new);
+        let holder = others().find(|service| &service.name == plan.old_name);
+        let expected = self.expected.borrow();
+        // One that this run gave up in the moment in which another run activated it has lost its tag.
+        let was_to_replace =
+            |service: &LiveService| expected.planned(&service.id).is_some_and(|was| replaces(was, plan.old));
+        holder.or_else(|| others().find(|service| replaces(service, plan.old) || was_to_replace(service)))
+    }
+
     /// Reads both services until it succeeds, or the time is over.
     pub(super) async fn read_in_time(&self, begun: &Begun<'_>) -> Result<Services, ApiError> {
         let ids = BTreeSet::from([begun.plan.old.clone(), begun.plan.new.clone()]);
         let api = self.in_time(begun);
         let services = begun.persist(async || api.services_by_id(&ids).await).await?;
         Ok(services.into_iter().map(|service| (service.id.clone(), service)).collect())
-    }
-}
-
-impl HandOver<'_> {
-    /// The active service, other than these two, that has the name or has taken the old service's place under whatever
-    /// name.
-    pub(super) fn successor<'s>(&self, active: &'s [LiveService]) -> Option<&'s LiveService> {
-        let others = || active.iter().filter(|service| &service.id != self.old && &service.id != self.new);
-        let holder = others().find(|service| &service.name == self.old_name);
-        holder.or_else(|| others().find(|service| replaces(service, self.old)))
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 
 use super::event::{ChangedSince, StepFailure};
 use super::step::Runner;
-use crate::model::{LiveService, NewService, ServiceId, ServiceUpdate, TAG_REPLACES};
+use crate::model::{Api, LiveService, NewService, ServiceId, ServiceUpdate, TAG_REPLACES};
 use crate::plan::{Change, Step, abandonment};
 use crate::remote::{ApiError, Listing, WriteApi};
 
@@ -56,8 +56,13 @@ impl<A: WriteApi> Runner<'_, A> {
         if let Some(old) = planned.tags.get(TAG_REPLACES) {
             tags.insert(TAG_REPLACES.to_owned(), old.clone());
         }
-        let restore =
-            ServiceUpdate { name: Some(step.service.clone()), tags: Some(tags), ..ServiceUpdate::default() };
+        // Classic checks a name for certain only where it activates: another service may have taken it meanwhile.
+        let restore = ServiceUpdate {
+            name: Some(step.service.clone()),
+            active: (self.kind == Api::Classic).then_some(true),
+            tags: Some(tags),
+            ..ServiceUpdate::default()
+        };
         self.update(&self.finishing, id, &restore).await?;
         let change = Some(Change::new("active", json!(false), json!(true)));
         let changes = vec![ChangedSince { service: planned.name, id: id.clone(), change }];

@@ -19,10 +19,12 @@ use crate::model::{
     Api, BehaviorSetId, LiveService, NewService, Ownership, ServiceId, ServiceUpdate, SmokeTest, TAG_REPLACES,
 };
 use crate::plan::{Action, Looks, Plan, Step, StepId, Target};
-use crate::remote::{ApiError, Cause, Listing, StopReason, WriteApi};
+use crate::remote::{ApiError, Cause, Listing, Reservation, StopReason, WriteApi};
 
 /// The most characters of an agent's answer that an error quotes.
 const MAX_QUOTED: usize = 2_000;
+/// How often a step looks whose service changes between the look and the write.
+const MOST_LOOKS: u32 = 4;
 /// How often a create is sent when its answer is lost and the service is not found.
 const CREATE_ATTEMPTS: u32 = 3;
 /// How often a rename is sent when its answer is lost and the service does not have the name.
@@ -94,15 +96,7 @@ impl<'a, A: WriteApi> Runner<'a, A> {
                     // The limit is waited for before the look, so that nothing is between the look and the write.
                     let reserved = self.api.reserve(endpoint(action, self.kind), 1).await?;
                     _locks = self.lock_services(&looks).await;
-                    let now = self.read(&looks).await?;
-                    let successors = match action {
-                        Action::Retire { id, .. } => self.ids(self.looks.successors_of(id))?,
-                        _ => BTreeSet::new(),
-                    };
-                    let checked = self.checked(&now, |check| check.action(action, &successors));
-                    let action =
-                        checked.map_err(|changes| StepFailure::Changed { changes, successor: None })?;
-                    let made = self.act(&self.api.with_reservation(&reserved), step.id, &action).await?;
+                    let made = self.look_and_act(step.id, action, &looks, &reserved).await?;
                     if let Action::Discard { id, .. } = &action {
                         self.is_abandoned(step, id).await?;
                     }
@@ -112,6 +106,38 @@ impl<'a, A: WriteApi> Runner<'a, A> {
         };
         self.expected.borrow_mut().apply(&step.action, made.as_ref());
         Ok(made)
+    }
+
+    /// Reads services, holds the action against them, and carries it out.
+    async fn look_and_act(
+        &self,
+        step: StepId,
+        action: &Action,
+        looks: &BTreeSet<ServiceId>,
+        reserved: &Arc<Reservation>,
+    ) -> Result<Option<ServiceId>, StepFailure> {
+        let (subject, successors) = match action {
+            Action::Retire { id, .. } => (Some(id), self.ids(self.looks.successors_of(id))?),
+            Action::Update { id, .. } => (Some(id), self.looks.given_up_for(id).cloned().collect()),
+            Action::DeleteVersionSet { id, .. } => (Some(id), BTreeSet::new()),
+            _ => (None, BTreeSet::new()),
+        };
+        let mut look = 1;
+        loop {
+            let now = self.read(looks).await?;
+            let checked = self.checked(&now, |check| check.action(action, &successors));
+            let checked = checked.map_err(|changes| StepFailure::Changed { changes, successor: None })?;
+            let mut api = self.api.with_reservation(reserved);
+            // A service that is never read as the same twice is written as the last look has found it.
+            let seen = subject.and_then(|id| now.get(id)).filter(|_| look < MOST_LOOKS);
+            if let Some(seen) = seen {
+                api = api.decided_on(seen);
+            }
+            match self.act(&api, step, &checked).await {
+                Err(StepFailure::Request(error)) if error.cause == Cause::Moved => look += 1,
+                made => return made,
+            }
+        }
     }
 
     /// Locks services for one step. A read that is answered before another step's write, and compared after it, would
@@ -144,9 +170,10 @@ impl<'a, A: WriteApi> Runner<'a, A> {
                 self.created.borrow_mut().insert(step, id.clone());
                 return Ok(Some(id));
             }
-            Action::Update { id, update }
-            | Action::SetAside { id, update }
-            | Action::Discard { id, update } => self.update(api, id, update).await?,
+            Action::Update { id, update } => self.update_in_use(api, id, update).await?,
+            Action::SetAside { id, update } | Action::Discard { id, update } => {
+                self.update(api, id, update).await?;
+            }
             Action::Retire { id, update: Some(update), .. } => {
                 self.update(api, id, update).await.map_err(retire_hint)?;
             }
@@ -258,6 +285,19 @@ impl<'a, A: WriteApi> Runner<'a, A> {
             && service.tags.get(TAG_REPLACES) == new.tags.get(TAG_REPLACES)
             && new.tags.iter().all(|(key, value)| service.tags.get(key) == Some(value))
             && !self.expected.borrow().is_known(&service.id)
+    }
+
+    /// Changes a service. An update that says of an active service that it is active, so that a name in use is refused, is
+    /// sent without that if the server refuses it as an activation (with a deprecated agent, for one).
+    async fn update_in_use(&self, api: &A, id: &ServiceId, update: &ServiceUpdate) -> Result<(), ApiError> {
+        let was_active = self.expected.borrow().service(id).is_some_and(|service| service.active);
+        match self.update(api, id, update).await {
+            Err(error) if error.status() == Some(400) && was_active && update.active == Some(true) => {
+                let rest = ServiceUpdate { active: None, ..update.clone() };
+                self.update(api, id, &rest).await
+            }
+            ended => ended,
+        }
     }
 
     /// Changes a service; when the answer to a new name is lost, looks whether it has the name before it is

@@ -96,7 +96,7 @@ impl<A: WriteApi> Runner<'_, A> {
         }
         let api = self.in_time(begun);
         let active = begun.persist(async || api.services(Listing::Active).await).await?;
-        Ok(match plan.successor(&active).map(|service| service.id.clone()) {
+        Ok(match self.successor(plan, &active).map(|service| service.id.clone()) {
             Some(holder) => Found::Taken(holder, active.into_iter().chain(now.into_values()).collect()),
             None => Found::Nobody,
         })
@@ -138,7 +138,7 @@ fn is_passing(error: &ApiError) -> bool {
     match error.cause {
         Cause::Status(status) => matches!(status, 401 | 408 | 429 | 500..),
         Cause::NotSent | Cause::Lost | Cause::Malformed | Cause::Unexpected | Cause::Interrupted => true,
-        Cause::NotApplied | Cause::Setup => false,
+        Cause::NotApplied | Cause::Moved | Cause::Setup => false,
     }
 }
 

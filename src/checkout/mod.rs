@@ -1,12 +1,12 @@
-//! Files of a checkout: resolved, inside its root, regular, and opened without following a link.
+//! Safe access to files of a checkout: inside its root, regular, and opened without following a link.
 //!
-//! A checkout holds whatever a pull request put there. A path in it may be a link to a secret outside, a pipe that
-//! blocks its reader, or a device. Every path that a project can contain therefore goes through this module. Paths
-//! that a user gives on the command line don't: they are the user's own.
+//! A pull request controls the content of a checkout. A path in it may be a link to a secret outside, a pipe that
+//! blocks its reader, or a device. So every path from a project's files goes through this module. Paths from the
+//! command line don't: the user chose them.
 //!
-//! A link may lead to another file of the same checkout when a file is read or changed. The files that the tool
-//! makes for itself (the sandbox's state) must not be links at all. Nothing below a directory named `.git` is
-//! touched: it may hold credentials of the job, and programs that Git runs.
+//! A file that is read or changed may be a link to another file of the same checkout. A file that amigops creates
+//! for itself (the sandbox's state) must not be a link. Files below a directory named `.git` are never used: they
+//! may contain credentials of the job, and programs that Git runs.
 
 use std::fmt;
 use std::fs::{self, File, Metadata};
@@ -19,30 +19,30 @@ mod directory;
 
 use directory::Directory;
 
-/// Why a path of a checkout is refused.
+/// The reason why a path of a checkout is refused.
 #[derive(Debug)]
 pub enum PathError {
     /// The path, or a link on the way to it, leads out of the checkout.
     Outside,
     /// The path leads into a directory named `.git`.
     InGitDirectory,
-    /// This part of the path is a link, and must not be one.
+    /// This part of the path is a link where links are not allowed.
     Link(PathBuf),
     /// The path names a directory.
     IsDirectory,
     /// The path names a pipe, a socket or a device.
     NotRegular,
-    /// The file holds more bytes than this.
+    /// The file is larger than this many bytes.
     TooLarge(u64),
-    /// The file holds something else than UTF-8.
+    /// The file is not UTF-8.
     NotUtf8,
-    /// The operating system refused.
+    /// The operating system returned an error.
     Io(io::Error),
 }
 
 impl PathError {
-    /// Whether the path leads to a place that no file of the project may lead to.
-    pub fn leads_astray(&self) -> bool {
+    /// Returns true if the path leads to a place where no project file may be.
+    pub fn is_unsafe(&self) -> bool {
         matches!(self, Self::Outside | Self::InGitDirectory | Self::Link(_))
     }
 }
@@ -57,7 +57,7 @@ impl fmt::Display for PathError {
             }
             Self::IsDirectory => f.write_str("it is a directory"),
             Self::NotRegular => f.write_str("it is not a regular file"),
-            Self::TooLarge(bytes) => write!(f, "it is larger than {} MB, the most that is read", bytes >> 20),
+            Self::TooLarge(bytes) => write!(f, "it is larger than the limit of {} MB", bytes >> 20),
             Self::NotUtf8 => f.write_str("it is not UTF-8"),
             Self::Io(error) => error.fmt(f),
         }
@@ -72,23 +72,23 @@ impl From<io::Error> for PathError {
     }
 }
 
-/// Whether a path has a part that names a Git directory, as any file system would spell it.
+/// Returns true if a part of the path is `.git`, in any case.
 pub fn names_git(path: &Path) -> bool {
     path.components().any(|part| part.as_os_str().eq_ignore_ascii_case(".git"))
 }
 
-/// The real path of a file or directory that exists; `root` is a real path itself.
+/// Returns the real path of an existing file or directory. `root` must be a real path.
 ///
 /// # Errors
 ///
-/// A path that leads out of the root or into a `.git` directory, or that does not exist.
+/// Errors if the path leads out of the root or into a `.git` directory, or does not exist.
 pub fn resolve(root: &Path, path: &Path) -> Result<PathBuf, PathError> {
     let real = fs::canonicalize(root.join(path))?;
     below(root, &real)?;
     Ok(real)
 }
 
-/// The part of a real path below the root.
+/// Returns the part of a real path below the root.
 fn below<'p>(root: &Path, real: &'p Path) -> Result<&'p Path, PathError> {
     let inside = real.strip_prefix(root).map_err(|_| PathError::Outside)?;
     if inside.components().any(|part| !matches!(part, Component::Normal(_))) {
@@ -97,11 +97,11 @@ fn below<'p>(root: &Path, real: &'p Path) -> Result<&'p Path, PathError> {
     if names_git(inside) { Err(PathError::InGitDirectory) } else { Ok(inside) }
 }
 
-/// The real path of a regular file.
+/// Returns the real path of a regular file.
 ///
 /// # Errors
 ///
-/// As [`resolve`], and what is not a regular file.
+/// Errors like [`resolve`], and if the path is not a regular file.
 pub fn resolve_file(root: &Path, path: &Path) -> Result<PathBuf, PathError> {
     let real = resolve(root, path)?;
     check_regular(&fs::symlink_metadata(&real)?)?;
@@ -115,11 +115,11 @@ fn check_regular(about: &Metadata) -> Result<(), PathError> {
     if about.is_file() { Ok(()) } else { Err(PathError::NotRegular) }
 }
 
-/// Reads a file, but at most one byte more than `most`: the caller can tell that it is larger.
+/// Reads at most one byte more than `most` of a file, so that the caller can detect a larger file.
 ///
 /// # Errors
 ///
-/// As [`resolve_file`]. Nothing is read in that case.
+/// Errors like [`resolve_file`], before anything is read.
 pub fn read(root: &Path, path: &Path, most: u64) -> Result<Vec<u8>, PathError> {
     let mut bytes = Vec::new();
     open(root, path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
@@ -130,7 +130,7 @@ pub fn read(root: &Path, path: &Path, most: u64) -> Result<Vec<u8>, PathError> {
 ///
 /// # Errors
 ///
-/// As [`read`], and files that are larger or not UTF-8.
+/// Errors like [`read`], and if the file is larger or not UTF-8.
 pub fn read_text(root: &Path, path: &Path, most: u64) -> Result<String, PathError> {
     let bytes = read(root, path, most)?;
     if bytes.len() as u64 > most {
@@ -139,8 +139,8 @@ pub fn read_text(root: &Path, path: &Path, most: u64) -> Result<String, PathErro
     String::from_utf8(bytes).map_err(|_| PathError::NotUtf8)
 }
 
-/// Opens a file to read. The way to it is walked once more without links, so that nothing can be swapped between
-/// the check and the opening.
+/// Opens a file for reading. Walks the resolved path again without following links, so that nothing can be swapped
+/// between the check and the opening.
 fn open(root: &Path, path: &Path) -> Result<File, PathError> {
     let real = resolve_file(root, path)?;
     let (parents, name) = split(root, &real)?;
@@ -153,12 +153,12 @@ fn open(root: &Path, path: &Path) -> Result<File, PathError> {
     Ok(file)
 }
 
-/// Opens a file to read and write, and makes it and its directories where they don't exist. No part of the path
-/// may be a link.
+/// Opens a file for reading and writing. Creates it and its directories if necessary. No part of the path may be a
+/// link.
 ///
 /// # Errors
 ///
-/// A path that leads out of the root or into a `.git` directory, has a link in it, or names no regular file.
+/// Errors if the path leads out of the root or into a `.git` directory, contains a link, or is not a regular file.
 pub fn open_own(root: &Path, path: &Path) -> Result<File, PathError> {
     check_own(root, path)?;
     let whole = root.join(path);
@@ -172,11 +172,11 @@ pub fn open_own(root: &Path, path: &Path) -> Result<File, PathError> {
     Ok(file)
 }
 
-/// Whether [`open_own`] would take this path, as far as it exists.
+/// Checks the existing part of a path like [`open_own`].
 ///
 /// # Errors
 ///
-/// As [`open_own`].
+/// Errors like [`open_own`].
 pub fn check_own(root: &Path, path: &Path) -> Result<(), PathError> {
     let path = root.join(path);
     let mut so_far = root.to_owned();
@@ -195,12 +195,11 @@ pub fn check_own(root: &Path, path: &Path) -> Result<(), PathError> {
     Ok(())
 }
 
-/// The real path of a directory, which is made where it does not exist. Links may lead to other directories of the
-/// checkout.
+/// Returns the real path of a directory. Creates it if necessary. Links may lead to other directories of the checkout.
 ///
 /// # Errors
 ///
-/// As [`check_directory`], and where a directory can't be made.
+/// Errors like [`check_directory`], and if a directory can't be created.
 pub fn make_directory(root: &Path, path: &Path) -> Result<PathBuf, PathError> {
     let real = check_directory(root, path)?;
     fs::create_dir_all(&real)?;
@@ -208,11 +207,11 @@ pub fn make_directory(root: &Path, path: &Path) -> Result<PathBuf, PathError> {
     Ok(real)
 }
 
-/// The real path that a directory has, or would have: the part that exists is resolved.
+/// Returns the real path of a directory, existing or not. Resolves the part that exists.
 ///
 /// # Errors
 ///
-/// A path that leads out of the root or into a `.git` directory, a link that leads nowhere, and what is not a
+/// Errors if the path leads out of the root or into a `.git` directory, contains a broken link, or is not a
 /// directory.
 pub fn check_directory(root: &Path, path: &Path) -> Result<PathBuf, PathError> {
     let whole = root.join(path);
@@ -236,7 +235,7 @@ pub fn check_directory(root: &Path, path: &Path) -> Result<PathBuf, PathError> {
     Ok(real)
 }
 
-/// The directories below the root on the way to a file, and the file's name.
+/// Splits the path of a file into its directories below the root and its name.
 fn split<'p>(root: &Path, real: &'p Path) -> Result<(Vec<Component<'p>>, Component<'p>), PathError> {
     let mut parents: Vec<_> = below(root, real)?.components().collect();
     let name = parents.pop().ok_or(PathError::IsDirectory)?;

@@ -1,5 +1,4 @@
-//! Directories where the system has no way to enter them without following links: each part is checked before it is
-//! opened.
+//! Directories on systems that can't open one without following links. Each part is checked before it is opened.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -19,7 +18,7 @@ impl Directory {
         Ok(Self(self.without_link(name)?))
     }
 
-    /// Opens a directory in this one, and makes it where it does not exist.
+    /// Opens a directory in this one, and creates it if necessary.
     pub(super) fn enter_or_make(&self, name: &Path) -> io::Result<Self> {
         match fs::create_dir(self.0.join(name)) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
@@ -27,12 +26,12 @@ impl Directory {
         }
     }
 
-    /// Opens a file in this directory to read it.
+    /// Opens a file in this directory for reading.
     pub(super) fn open_to_read(&self, name: &Path) -> io::Result<File> {
         File::open(self.without_link(name)?)
     }
 
-    /// Opens a file in this directory to read and write it, and makes it where it does not exist.
+    /// Opens a file in this directory for reading and writing, and creates it if necessary.
     pub(super) fn open_to_write(&self, name: &Path) -> io::Result<File> {
         let path = self.without_link(name)?;
         OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)

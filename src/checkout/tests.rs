@@ -1,4 +1,4 @@
-//! The rule for paths, on a real directory.
+//! The checks of paths, on a real directory.
 #![cfg(unix)]
 
 use std::os::unix::fs::symlink;
@@ -31,15 +31,15 @@ impl Trial {
     }
 
     fn read(&self, name: &str) -> String {
-        said(read_text(&self.root, Path::new(name), 100))
+        result_text(read_text(&self.root, Path::new(name), 100))
     }
 
     fn own(&self, name: &str) -> String {
-        said(open_own(&self.root, Path::new(name)).map(|_| "open".to_owned()))
+        result_text(open_own(&self.root, Path::new(name)).map(|_| "open".to_owned()))
     }
 }
 
-fn said(result: Result<String, PathError>) -> String {
+fn result_text(result: Result<String, PathError>) -> String {
     result.unwrap_or_else(|error| format!("{error:?}"))
 }
 
@@ -81,7 +81,7 @@ fn only_regular_files_inside_are_read() {
 }
 
 #[test]
-fn files_of_the_tool_have_no_link_in_their_path() {
+fn own_files_have_no_link_in_their_path() {
     let trial = Trial::new();
     trial.link("near", "in");
     trial.link("away", &trial.outside);
@@ -99,7 +99,7 @@ fn files_of_the_tool_have_no_link_in_their_path() {
 }
 
 #[test]
-fn directories_are_made_inside() {
+fn directories_are_created_inside_only() {
     let trial = Trial::new();
     trial.link("near", "in");
     trial.link("away", &trial.outside);
@@ -109,7 +109,7 @@ fn directories_are_made_inside() {
     assert!(trial.root.join("in/new").is_dir());
     assert_eq!(made("").unwrap(), trial.root);
     for name in ["away", "away/new", "nowhere", "nowhere/new", "in/.git/hooks", "../new", "/tmp/x"] {
-        assert!(made(name).is_err_and(|error| error.leads_astray()), "{name}");
+        assert!(made(name).is_err_and(|error| error.is_unsafe()), "{name}");
     }
     assert!(matches!(made("in/file"), Err(PathError::Io(_))));
     assert_eq!(fs::read_dir(&trial.outside).unwrap().count(), 1);
@@ -117,7 +117,7 @@ fn directories_are_made_inside() {
 
 /// A link that takes the place of a directory after the check is not followed.
 #[test]
-fn a_directory_is_not_entered_through_a_link() {
+fn directory_is_not_entered_through_a_link() {
     let trial = Trial::new();
     trial.link("away", &trial.outside);
     let root = Directory::open(&trial.root).unwrap();

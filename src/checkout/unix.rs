@@ -1,4 +1,4 @@
-//! Directories that are entered one by one, never through a link.
+//! Directories on Unix, opened one by one without following links.
 
 use std::fs::File;
 use std::io;
@@ -10,7 +10,7 @@ use rustix::fs::{Mode, OFlags};
 /// An open directory.
 pub(super) struct Directory(OwnedFd);
 
-/// Neither a link nor a pipe that nobody writes to is waited for or followed.
+/// Flags that neither follow a link nor wait for a pipe without a writer.
 const SAFE: OFlags = OFlags::CLOEXEC.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK);
 
 impl Directory {
@@ -26,7 +26,7 @@ impl Directory {
         Ok(Self(rustix::fs::openat(&self.0, name, flags, Mode::empty())?))
     }
 
-    /// Opens a directory in this one, and makes it where it does not exist.
+    /// Opens a directory in this one, and creates it if necessary.
     pub(super) fn enter_or_make(&self, name: &Path) -> io::Result<Self> {
         match rustix::fs::mkdirat(&self.0, name, Mode::from_raw_mode(0o777)) {
             Ok(()) | Err(rustix::io::Errno::EXIST) => self.enter(name),
@@ -34,12 +34,12 @@ impl Directory {
         }
     }
 
-    /// Opens a file in this directory to read it.
+    /// Opens a file in this directory for reading.
     pub(super) fn open_to_read(&self, name: &Path) -> io::Result<File> {
         Ok(rustix::fs::openat(&self.0, name, SAFE | OFlags::RDONLY, Mode::empty())?.into())
     }
 
-    /// Opens a file in this directory to read and write it, and makes it where it does not exist.
+    /// Opens a file in this directory for reading and writing, and creates it if necessary.
     pub(super) fn open_to_write(&self, name: &Path) -> io::Result<File> {
         let flags = SAFE | OFlags::RDWR | OFlags::CREATE;
         Ok(rustix::fs::openat(&self.0, name, flags, Mode::from_raw_mode(0o666))?.into())

@@ -1,14 +1,14 @@
-//! The allowed hosts and variables, read from the process's environment. May import everything.
+//! Reads the allowlist of hosts and credential variables from the process's environment.
 
 use super::Context;
 use crate::error::Failure;
 use crate::manifest::{Allowlist, AllowlistVariables, CREDENTIALS_VARIABLE, HOSTS_VARIABLE, Loaded};
 
-/// Reads the lists of what may get and hold credentials.
+/// Reads the lists of hosts that may receive credentials, and of variables that may hold them.
 ///
 /// # Errors
 ///
-/// A list that holds something else than names.
+/// Errors if a list holds something other than names.
 pub(super) fn read(context: &Context<'_>) -> Result<Allowlist, Failure> {
     let variable = |name| context.env.variable(name);
     let variables = AllowlistVariables {
@@ -19,16 +19,16 @@ pub(super) fn read(context: &Context<'_>) -> Result<Allowlist, Failure> {
     };
     Allowlist::new(variables).map_err(|error| {
         Failure::other(format!("{error}; nothing was sent"))
-            .hint("separate the names with commas; a pull request can't change this variable, so it may not match more than it names")
+            .hint("separate the names with commas; patterns are not allowed, so that each host and variable is named")
     })
 }
 
-/// Checks that credentials may be sent to the environment that was loaded, and may come from the variables that it
-/// names. Nothing of them is read.
+/// Checks that the loaded environment may receive credentials, and that the variables it names may hold them. No
+/// credential is read.
 ///
 /// # Errors
 ///
-/// A refusal that names the host or the variable with its place in `amigops.yaml`.
+/// A refusal that names the host or variable, and its place in `amigops.yaml`.
 pub(super) fn check(context: &Context<'_>, loaded: &Loaded) -> Result<Allowlist, Failure> {
     let allowlist = read(context)?;
     allowlist.check(loaded).map_err(|problems| Failure::NotAllowed(Box::new(problems)))?;

@@ -1,4 +1,4 @@
-//! The manifests of a base commit: what `--base` compares with. May import everything.
+//! Reads the manifests at the base commit, with which `--base` compares.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,49 +14,49 @@ use crate::plan::{self, Bases, Side};
 use crate::report::diagnostics;
 use crate::report::text::visible;
 
-/// What the causes of changes are told by.
+/// The manifests at the base commit, from which the causes of changes are found.
 pub(super) struct ThreeWay {
-    /// Where it is from.
+    /// The reference and the commits.
     pub(super) origin: plan::Base,
-    base: Memory,
-    upstream: Option<Memory>,
+    base: CommitState,
+    upstream: Option<CommitState>,
 }
 
-/// What the manifests of one commit wanted.
+/// The desired state at one commit.
 #[derive(Default)]
-struct Memory {
+struct CommitState {
     desired: Desired,
     policy: Policy,
 }
 
-impl Memory {
+impl CommitState {
     fn side(&self) -> Side<'_> {
         Side { desired: &self.desired, policy: &self.policy }
     }
 }
 
 impl ThreeWay {
-    /// The commits as planning takes them.
+    /// Returns the desired states for the planner.
     pub(super) fn bases(&self) -> Bases<'_> {
-        Bases { base: self.base.side(), upstream: self.upstream.as_ref().map(Memory::side) }
+        Bases { base: self.base.side(), upstream: self.upstream.as_ref().map(CommitState::side) }
     }
 }
 
-/// The commit of the manifests, with `+` if files were changed since or can't be compared; none if it can't be
-/// told.
-pub(super) fn commit(env: &Env, root: &Path) -> Option<String> {
+/// Returns the commit that is checked out, with `+` if files have changed since or can't be compared. Returns `None` if
+/// there is no commit or it can't be read.
+pub(super) fn checked_out_commit(env: &Env, root: &Path) -> Option<String> {
     let git = Git::open(root, env).ok()?;
     let head = git.head().ok()??;
     let changed = git.is_changed(&head).unwrap_or(true);
     Some(if changed { head + "+" } else { head })
 }
 
-/// Reads the manifests at the base, and at the tip of the branch that it is compared with. None, and a
-/// warning, where they can't be read as manifests.
+/// Reads the manifests at the base commit and, if HEAD is behind the reference, at the reference. Prints a warning and
+/// returns `None` if the manifests are invalid.
 ///
 /// # Errors
 ///
-/// Where there is no such commit, or git can't read it.
+/// Errors if a commit does not exist, or git can't read it.
 pub(super) fn read(
     context: &Context<'_>,
     loaded: &Loaded,
@@ -66,27 +66,27 @@ pub(super) fn read(
     let git = Git::open(root, context.env)?;
     let head = git
         .head()?
-        .ok_or_else(|| Failure::other("--base compares with a commit, and nothing is committed here yet"))?;
+        .ok_or_else(|| Failure::other("--base compares with a commit, but this repository has none"))?;
     let tip = git.commit(reference)?.ok_or_else(|| unknown(&git, reference))?;
     let (commit, upstream) = match git.merge_base(&tip, &head)? {
         Some(shared) if shared == tip => (tip, None),
         Some(shared) => (shared, Some(tip)),
         None if git.is_shallow() => {
             context.ui.note(&format!(
-                "note: this clone is too shallow to tell the last commit that `{reference}` and HEAD share: \
-                 `{reference}` itself is the base, and `behind` can't be told (`fetch-depth: 0` fetches all)",
+                "note: this clone is too shallow to find the last commit that `{reference}` and HEAD share: \
+                 `{reference}` itself is the base, and `behind` can't be detected (fetch all with `fetch-depth: 0`)",
                 reference = visible(reference)
             ));
             (tip, None)
         }
-        None => return Err(strangers(reference)),
+        None => return Err(unrelated(reference)),
     };
     let tip_behind = upstream.clone();
-    let memory = |commit: &str| remember(context, &git, loaded, reference, commit);
-    let Some(base) = memory(&commit)? else { return Ok(None) };
+    let read = |commit: &str| read_commit(context, &git, loaded, reference, commit);
+    let Some(base) = read(&commit)? else { return Ok(None) };
     let upstream = match &upstream {
         None => None,
-        Some(tip) => match memory(tip)? {
+        Some(tip) => match read(tip)? {
             None => return Ok(None),
             known => known,
         },
@@ -95,99 +95,103 @@ pub(super) fn read(
     Ok(Some(ThreeWay { origin, base, upstream }))
 }
 
-/// Reads the manifests of the commits that a saved plan was compared with, so that its conflicts can be judged again.
+/// Reads the manifests at the commits that a saved plan was compared with, so that its conflicts can be checked again.
 ///
 /// # Errors
 ///
-/// A refusal where this clone lacks a commit, or its manifests can't be read.
+/// A refusal if this clone lacks a commit, or the manifests at it are invalid.
 pub(super) fn read_recorded(
     context: &Context<'_>,
     loaded: &Loaded,
     recorded: &plan::Base,
 ) -> Result<ThreeWay, Failure> {
     let git = Git::open(&loaded.project.root, context.env)?;
-    let memory = |commit: &str| -> Result<Memory, Failure> {
-        // What a file says is taken for a commit's id, and never for another name.
+    let read = |commit: &str| -> Result<CommitState, Failure> {
+        // The file's text must be a commit's id, so that it can't name anything else.
         let is_id = commit.len() >= 40 && commit.chars().all(|c| c.is_ascii_hexdigit());
         let found = if is_id { git.commit(commit)? } else { None };
         let known = match found {
-            Some(commit) => remember(context, &git, loaded, &recorded.reference, &commit)?,
+            Some(commit) => read_commit(context, &git, loaded, &recorded.reference, &commit)?,
             None => None,
         };
-        known.ok_or_else(|| unjudged(recorded, commit))
+        known.ok_or_else(|| unreadable(recorded, commit))
     };
-    let base = memory(&recorded.commit)?;
-    let upstream = recorded.upstream.as_deref().map(memory).transpose()?;
+    let base = read(&recorded.commit)?;
+    let upstream = recorded.upstream.as_deref().map(read).transpose()?;
     Ok(ThreeWay { origin: recorded.clone(), base, upstream })
 }
 
-fn unjudged(recorded: &plan::Base, commit: &str) -> Failure {
+fn unreadable(recorded: &plan::Base, commit: &str) -> Failure {
     let message = format!(
-        "the plan was made with `--base {}`, and the manifests at {} can't be read here, so that its conflicts can't \
-         be judged again",
+        "the plan was made with `--base {}`, but the manifests at {} can't be read here, so conflicts with live \
+         changes can't be detected",
         visible(&recorded.reference),
         visible(commit)
     );
     Failure::refused(message, "")
-        .hint("fetch that commit: with actions/checkout, `fetch-depth: 0` fetches all")
-        .hint("or overwrite what has changed live, with --overwrite-drift, if that is meant")
+        .hint("fetch that commit: with actions/checkout, set `fetch-depth: 0`")
+        .hint("or use --overwrite-drift to overwrite live changes")
 }
 
 fn unknown(git: &Git, reference: &str) -> Failure {
-    let failure = Failure::other(format!("--base: this clone has no commit that `{reference}` names"));
+    let failure = Failure::other(format!("--base: this clone has no commit named `{reference}`"));
     let failure = match reference.split_once('/') {
         Some(("origin", branch)) => failure
             .hint(format!("fetch it: `git fetch --depth=1 origin +{branch}:refs/remotes/origin/{branch}`")),
-        _ => failure.hint("`git branch --all` and `git tag` list the names there are"),
+        _ => failure.hint("list the names with `git branch --all` and `git tag`"),
     };
     if git.is_shallow() {
-        failure.hint("this clone is shallow: with actions/checkout, `fetch-depth: 0` fetches all branches")
+        failure
+            .hint("this clone is shallow: with actions/checkout, set `fetch-depth: 0` to fetch all branches")
     } else {
         failure
     }
 }
 
-fn strangers(reference: &str) -> Failure {
+fn unrelated(reference: &str) -> Failure {
     Failure::other(format!("--base: `{reference}` and HEAD share no commit"))
-        .hint("name the branch that this one will be merged into")
+        .hint("use the branch that this one will be merged into")
 }
 
-/// The manifests of one commit. None, and a warning, where they are broken; empty, and a note, where the commit
-/// says nothing of this environment.
-fn remember(
+/// Reads the manifests at one commit. Prints a warning and returns `None` if they are invalid. Prints a note and
+/// returns an empty state if the commit does not have this environment.
+fn read_commit(
     context: &Context<'_>,
     git: &Git,
     loaded: &Loaded,
     reference: &str,
     commit: &str,
-) -> Result<Option<Memory>, Failure> {
+) -> Result<Option<CommitState>, Failure> {
     let short = commit.get(..10).unwrap_or(commit);
     let reference = &visible(reference);
-    let nothing = |what: &str| {
+    let empty = |what: &str| {
         context.ui.note(&format!(
-            "note: at {short}, by which `{reference}` is compared with, {what}: all changes count as this branch's"
+            "note: at commit {short} (from --base {reference}) {what}: every change counts as made on this branch"
         ));
-        Ok(Some(Memory::default()))
+        Ok(Some(CommitState::default()))
     };
     let environment = &loaded.environment;
     let Some(exported) = export(git, commit)? else {
-        return nothing("the project did not exist");
+        return empty("the project did not exist");
     };
     let read = manifest::load_project(exported.path()).and_then(|project| {
         match project.environments.get(&environment.name) {
             None => Ok(Err(format!("environment `{}` did not exist", environment.name))),
-            Some(former) if !is_same_place(former, environment) => {
-                Ok(Err(format!("environment `{}` was another place", environment.name)))
+            Some(former) if !is_same_target(former, environment) => Ok(Err(format!(
+                "environment `{}` was a different organization or workspace",
+                environment.name
+            ))),
+            Some(_) => {
+                manifest::load_documents(exported.path(), Some(&environment.name), &BTreeMap::new()).map(Ok)
             }
-            Some(_) => manifest::survey(exported.path(), Some(&environment.name), &BTreeMap::new()).map(Ok),
         }
     });
     match read {
         Ok(Ok(survey)) => {
             let Loaded { desired, project, .. } = survey.loaded;
-            Ok(Some(Memory { desired, policy: project.policy }))
+            Ok(Some(CommitState { desired, policy: project.policy }))
         }
-        Ok(Err(what)) => nothing(&what),
+        Ok(Err(what)) => empty(&what),
         Err(problems) => {
             warn(context, reference, short, &problems);
             Ok(None)
@@ -198,15 +202,14 @@ fn remember(
 fn warn(context: &Context<'_>, reference: &str, short: &str, problems: &Problems) {
     let shown = diagnostics::render_problems(problems, context.ui.colors_errors());
     context.ui.note(&format!(
-        "warning: the manifests at {short}, by which `{reference}` is compared with, can't be read, so that no \
-         causes are told:\n{}",
+        "warning: can't read the manifests at commit {short} (from --base {reference}), so causes are not shown:\n{}",
         shown.trim_end()
     ));
 }
 
-/// Whether two commits mean the same services by an environment's name. What only a variable says is taken
-/// to be the same.
-fn is_same_place(one: &Environment, other: &Environment) -> bool {
+/// Returns true if an environment has the same organization or workspace at two commits. A value that comes from a
+/// variable counts as the same.
+fn is_same_target(one: &Environment, other: &Environment) -> bool {
     let same =
         |one: &Option<String>, other: &Option<String>| one.is_none() || other.is_none() || one == other;
     match (&one.target, &other.target) {
@@ -221,16 +224,16 @@ fn is_same_place(one: &Environment, other: &Environment) -> bool {
     }
 }
 
-/// Writes a commit's project to a directory of its own; none where the commit has no project.
+/// Writes a commit's project to a temporary directory. Returns `None` if the commit has no project.
 fn export(git: &Git, commit: &str) -> Result<Option<tempfile::TempDir>, Failure> {
     let Some(entries) = git.entries(commit, PROJECT_FILE)? else { return Ok(None) };
     let directory = tempfile::Builder::new()
         .prefix("amigops-base-")
         .tempdir()
-        .map_err(|error| Failure::other(format!("no temporary directory can be made: {error}")))?;
+        .map_err(|error| Failure::other(format!("can't create a temporary directory: {error}")))?;
     let project_file: Vec<&Entry> = entries.iter().filter(|entry| entry.path == PROJECT_FILE).collect();
     write(git, directory.path(), &project_file)?;
-    // What else belongs to the project, its file says; where that is broken, nothing does.
+    // The project file says which other files belong to the project. If it is invalid, none are needed.
     let Ok(project) = manifest::load_project(directory.path()) else { return Ok(Some(directory)) };
     let root = fs::canonicalize(directory.path()).unwrap_or_else(|_| directory.path().to_owned());
     let seeds: BTreeSet<PathBuf> = project
@@ -242,24 +245,24 @@ fn export(git: &Git, commit: &str) -> Result<Option<tempfile::TempDir>, Failure>
         })
         .collect();
     let globs = manifest::globs(&project.manifests);
-    let links = links(git, &entries)?;
+    let targets = link_targets(git, &entries)?;
     let belongs = |entry: &&Entry| {
         entry.path != PROJECT_FILE
             && (entry.is_link
                 || globs.is_match(&entry.path)
                 || seeds.contains(Path::new(&entry.path))
-                || links.iter().any(|target| Path::new(&entry.path).starts_with(target)))
+                || targets.iter().any(|target| Path::new(&entry.path).starts_with(target)))
     };
     let (links, files): (Vec<&Entry>, Vec<&Entry>) =
         entries.iter().filter(belongs).partition(|entry| entry.is_link);
-    // Links last, so that nothing is ever written through one.
+    // Write links last, so that no file is written through one.
     write(git, directory.path(), &files)?;
     write(git, directory.path(), &links)?;
     Ok(Some(directory))
 }
 
-/// What the project's symbolic links lead to, as paths within it.
-fn links(git: &Git, entries: &[Entry]) -> Result<BTreeSet<PathBuf>, Failure> {
+/// Returns the targets of the project's symbolic links, as paths in the project.
+fn link_targets(git: &Git, entries: &[Entry]) -> Result<BTreeSet<PathBuf>, Failure> {
     let links: Vec<&Entry> = entries.iter().filter(|entry| entry.is_link).collect();
     if links.is_empty() {
         return Ok(BTreeSet::new());
@@ -271,7 +274,7 @@ fn links(git: &Git, entries: &[Entry]) -> Result<BTreeSet<PathBuf>, Failure> {
             match part {
                 Component::Normal(name) => path.push(name),
                 Component::CurDir => {}
-                // Out of the project: the loader refuses such a link.
+                // The loader refuses a link that leads out of the project.
                 Component::ParentDir => path.pop().then_some(())?,
                 Component::RootDir | Component::Prefix(_) => return None,
             }
@@ -282,7 +285,7 @@ fn links(git: &Git, entries: &[Entry]) -> Result<BTreeSet<PathBuf>, Failure> {
 }
 
 fn write(git: &Git, directory: &Path, entries: &[&Entry]) -> Result<(), Failure> {
-    // Nothing but a damaged repository holds such a path; it must not lead anywhere else all the same.
+    // Only a damaged repository has a path that leads out of the directory. Never write to such a path.
     let inside = |path: &str| Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
     let entries: Vec<&Entry> = entries.iter().copied().filter(|entry| inside(&entry.path)).collect();
     if entries.is_empty() {
@@ -294,7 +297,7 @@ fn write(git: &Git, directory: &Path, entries: &[&Entry]) -> Result<(), Failure>
             .parent()
             .map_or(Ok(()), fs::create_dir_all)
             .and_then(|()| if entry.is_link { link(&content, &path) } else { fs::write(&path, &content) });
-        written.map_err(|error| Failure::other(format!("`{}` can't be written: {error}", path.display())))?;
+        written.map_err(|error| Failure::other(format!("can't write `{}`: {error}", path.display())))?;
     }
     Ok(())
 }
@@ -305,7 +308,7 @@ fn link(target: &[u8], path: &Path) -> std::io::Result<()> {
     std::os::unix::fs::symlink(std::ffi::OsStr::from_bytes(target), path)
 }
 
-/// Where links need a privilege, git writes their targets into plain files, too.
+/// Writes the target into a plain file, as git does on systems where links need a privilege.
 #[cfg(not(unix))]
 fn link(target: &[u8], path: &Path) -> std::io::Result<()> {
     fs::write(path, target)

@@ -1,4 +1,4 @@
-//! From an environment to a connection: the embedded emulator, credentials, addresses. May import everything.
+//! Connects to an environment: reads its credentials, chooses its address, and starts the embedded emulator.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -21,30 +21,31 @@ use crate::remote::{
 };
 use crate::ui::Ui;
 
-/// The organization (on Classic) and the credentials of the embedded sandbox: a loopback port of this process.
+/// The organization (on the Classic API) and the credentials of the sandbox. It listens on a loopback port of this
+/// process, so they protect nothing.
 const SANDBOX: &str = "sandbox";
 
-/// A connection, and the emulator that it may need to stay alive.
+/// A connection to an environment, and the emulator that it may need to keep running.
 pub(super) struct Connection {
     api: AnyApi,
     /// The organization, or the workspace's id.
     pub(super) organization: String,
-    /// The server's address, or `embedded`: a sandbox has another port each time.
+    /// The server's address, or `embedded`: a sandbox has a new port each time.
     pub(super) server: String,
-    requests: Requests,
+    requests: RequestCount,
     _emulator: Option<Server>,
 }
 
-/// How many requests were sent; clones share it.
-type Requests = Arc<AtomicU64>;
+/// The number of requests sent; clones share it.
+type RequestCount = Arc<AtomicU64>;
 
-/// Tells the terminal what goes on, and counts.
-struct Counting {
+/// Reports requests to the terminal, and counts them.
+struct CountingObserver {
     ui: Ui,
-    requests: Requests,
+    requests: RequestCount,
 }
 
-impl RequestObserver for Counting {
+impl RequestObserver for CountingObserver {
     fn on_limit_wait(&self, endpoint: Endpoint, wait: Duration, limit: Option<u32>) {
         self.ui.on_limit_wait(endpoint, wait, limit);
     }
@@ -71,29 +72,29 @@ impl RequestObserver for Counting {
 }
 
 impl Connection {
-    /// The API as commands that plan see it: they can't write, by type.
+    /// Returns the API for commands that only plan: its type has no writes.
     pub(super) fn read(&self) -> &impl ReadApi {
         &self.api
     }
 
-    /// The API as `apply` sees it.
+    /// Returns the API for `apply`.
     pub(super) fn write(&self) -> &impl WriteApi {
         &self.api
     }
 
-    /// How many requests were sent so far, signing in and retries included.
+    /// Returns the number of requests sent so far, with sign-ins and retries.
     pub(super) fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
     }
 
-    /// The API's kind.
+    /// Returns the kind of API.
     pub(super) fn kind(&self) -> Api {
         self.api.kind()
     }
 }
 
-/// Connects to the environment that was loaded. The only way to a connection: no credential is read before its host
-/// and its variables are known to be allowed.
+/// Connects to the loaded environment. Every connection is made here, so that no credential is read before the
+/// allowlist has been checked.
 pub(super) fn connect(context: &Context<'_>, loaded: &Loaded) -> Result<Connection, Failure> {
     let allowlist = allowlist::check(context, loaded)?;
     let Environment { name, target, .. } = &loaded.environment;
@@ -105,12 +106,12 @@ pub(super) fn connect(context: &Context<'_>, loaded: &Loaded) -> Result<Connecti
         Target::Embedded { dialect, state, seed, limits, smoke_phone_number } => {
             let number = smoke_phone_number.clone();
             let files = SandboxFiles { root: &loaded.project.root, state, seed: seed.as_deref() };
-            embedded(context, *dialect, &files, *limits, number)
+            start_sandbox(context, *dialect, &files, *limits, number)
         }
         Target::Classic { organization, base_url, headers, credentials } => {
             let setting = |file: &Option<String>, variables| setting(context.env, file, variables);
             let organization = setting(organization, &["AMIGO_ORGANIZATION_ID"])
-                .ok_or_else(|| missing(name, "organization", &["AMIGO_ORGANIZATION_ID"]))?;
+                .ok_or_else(|| missing_setting(name, "organization", &["AMIGO_ORGANIZATION_ID"]))?;
             let base_url = address(base_url);
             let credentials = read_credentials(context, credentials, name)?;
             let (access, requests) =
@@ -121,13 +122,13 @@ pub(super) fn connect(context: &Context<'_>, loaded: &Loaded) -> Result<Connecti
         Target::Platform { workspace, base_url, headers, credentials, smoke_phone_number } => {
             let setting = |file: &Option<String>, variables| setting(context.env, file, variables);
             let workspace = setting(workspace, WORKSPACE_VARIABLES)
-                .ok_or_else(|| missing(name, "workspace", WORKSPACE_VARIABLES))?;
+                .ok_or_else(|| missing_setting(name, "workspace", WORKSPACE_VARIABLES))?;
             let base_url = address(base_url);
             let names = match &credentials.api_key {
                 Some(name) => vec![name.as_str()],
                 None => vec!["PLATFORM_API_KEY", "AMIGO_API_KEY"],
             };
-            let key = Credentials::Key(hidden_secret(context, name, "API key", &names)?);
+            let key = Credentials::Key(read_hidden_secret(context, name, "API key", &names)?);
             let (access, requests) = access(context, &base_url, workspace.clone(), key, headers.clone());
             let api = AnyApi::Platform(Platform::new(access, smoke_phone_number.clone())?);
             Ok(Connection { api, organization: workspace, server: base_url, requests, _emulator: None })
@@ -135,16 +136,16 @@ pub(super) fn connect(context: &Context<'_>, loaded: &Loaded) -> Result<Connecti
     }
 }
 
-/// The variables that name the workspace; the first that is set counts.
+/// The variables that name the workspace; the first one that is set is used.
 pub(super) const WORKSPACE_VARIABLES: &[&str] = &["PLATFORM_WORKSPACE_ID", "AMIGO_WORKSPACE_ID"];
 
-/// What the file says, else the first of these variables that is set.
+/// Returns the value in the file, or else the first of these variables that is set.
 fn setting(env: &Env, file: &Option<String>, variables: &[&str]) -> Option<String> {
     file.clone().or_else(|| variables.iter().find_map(|name| env.variable(name)))
 }
 
-/// An environment lacks something that a key of its or a variable would say.
-fn missing(environment: &str, key: &str, variables: &[&str]) -> Failure {
+/// Returns the failure of an environment in which neither a key nor a variable gives a value.
+fn missing_setting(environment: &str, key: &str, variables: &[&str]) -> Failure {
     let variables = variables.join(" or ");
     Failure::other(format!("environment `{environment}` has no {key}"))
         .hint(format!("set `{key}:` in amigops.yaml, or the variable {variables}"))
@@ -156,9 +157,9 @@ fn access(
     organization: String,
     credentials: Credentials,
     headers: BTreeMap<String, String>,
-) -> (Access, Requests) {
-    let requests = Requests::default();
-    let watch = Counting { ui: context.ui.clone(), requests: Arc::clone(&requests) };
+) -> (Access, RequestCount) {
+    let requests = RequestCount::default();
+    let watch = CountingObserver { ui: context.ui.clone(), requests: Arc::clone(&requests) };
     let (now, random) = (context.env.clone(), context.env.clone());
     let access = Access {
         base_url: base_url.trim_end_matches('/').to_owned(),
@@ -175,14 +176,14 @@ fn access(
     (access, requests)
 }
 
-/// Reads the credentials of Classic from the variables that the environment names, or the usual ones.
+/// Reads the Classic credentials from the variables that the environment names, or else the default ones.
 fn read_credentials(
     context: &Context<'_>,
     names: &VariableNames,
     environment: &str,
 ) -> Result<Credentials, Failure> {
     let read = |what, name: &Option<String>, default| {
-        hidden_secret(context, environment, what, &[name.as_deref().unwrap_or(default)])
+        read_hidden_secret(context, environment, what, &[name.as_deref().unwrap_or(default)])
     };
     Ok(Credentials::SignIn {
         api_key: read("API key", &names.api_key, "AMIGO_API_KEY")?,
@@ -191,27 +192,27 @@ fn read_credentials(
     })
 }
 
-/// Reads a secret, and keeps it out of all output.
-fn hidden_secret(
+/// Reads a secret, and masks it in all output.
+fn read_hidden_secret(
     context: &Context<'_>,
     environment: &str,
     what: &str,
     names: &[&str],
 ) -> Result<SecretString, Failure> {
-    let secret = secret(context.env, environment, what, names)?;
+    let secret = read_secret(context.env, environment, what, names)?;
     context.ui.hide(secret.expose_secret());
     Ok(secret)
 }
 
-/// Reads a secret from the first of these variables that is set, or from the file that its `*_FILE` names.
-fn secret(env: &Env, environment: &str, what: &str, names: &[&str]) -> Result<SecretString, Failure> {
+/// Reads a secret from the first of these variables that is set, or from the file that its `*_FILE` variable names.
+fn read_secret(env: &Env, environment: &str, what: &str, names: &[&str]) -> Result<SecretString, Failure> {
     for name in names {
         let file_name = format!("{name}_FILE");
         match (env.variable(name), env.variable(&file_name)) {
             (Some(value), None) => return Ok(value.trim().into()),
             (None, Some(file)) => {
                 let text = std::fs::read_to_string(&file).map_err(|error| {
-                    Failure::other(format!("the file that {file_name} names can't be read: {file}: {error}"))
+                    Failure::other(format!("can't read the file `{file}`, which {file_name} names: {error}"))
                 })?;
                 return Ok(text.trim().into());
             }
@@ -226,10 +227,10 @@ fn secret(env: &Env, environment: &str, what: &str, names: &[&str]) -> Result<Se
     let (all, is) = (names.join(" and "), if names.len() == 1 { "is" } else { "are" });
     let files = names.iter().map(|name| format!("{name}_FILE")).collect::<Vec<_>>().join(" or ");
     Err(Failure::other(format!("environment `{environment}` has no {what}: {all} {is} not set"))
-        .hint(format!("set {}, or {files} to a file that holds it", names.join(" or "))))
+        .hint(format!("set {}, or set {files} to the path of a file with the value", names.join(" or "))))
 }
 
-/// The files of an embedded sandbox, which are part of the project.
+/// The files of a sandbox, which are part of the project.
 struct SandboxFiles<'a> {
     /// The project's directory.
     root: &'a Path,
@@ -241,17 +242,15 @@ impl SandboxFiles<'_> {
     fn open_state(&self) -> Result<File, Failure> {
         checkout::open_own(self.root, self.state).map_err(|error| {
             let name = self.name(self.state);
-            Failure::other(format!("the sandbox's state `{name}` can't be used: {error}")).hint(
-                "`state:` of the environment names a file of the project, in directories of the project",
-            )
+            Failure::other(format!("can't open the sandbox's state `{name}`: {error}"))
+                .hint("`state:` in the environment must name a regular file inside the project")
         })
     }
 
     fn read_seed(&self) -> Result<Seed, Failure> {
         let Some(path) = self.seed else { return Ok(Seed::default()) };
-        let text = checkout::read_text(self.root, path, MAX_SEED_BYTES).map_err(|error| {
-            Failure::other(format!("the seed can't be read: {}: {error}", self.name(path)))
-        })?;
+        let text = checkout::read_text(self.root, path, MAX_SEED_BYTES)
+            .map_err(|error| Failure::other(format!("can't read the seed `{}`: {error}", self.name(path))))?;
         parse_seed(path, &text)
     }
 
@@ -260,12 +259,12 @@ impl SandboxFiles<'_> {
     }
 }
 
-/// The largest seed that a project may have.
+/// The size limit of a project's seed.
 const MAX_SEED_BYTES: u64 = 64 << 20;
 
-/// Starts the emulator in this process, on a free loopback port. On Platform, a seed that has no workspace
-/// `sandbox` gives it what its organization `sandbox` has.
-fn embedded(
+/// Starts the emulator in this process, on a free loopback port, and connects to it. On the Platform API, a missing
+/// workspace `sandbox` is filled from the seed's organization `sandbox`.
+fn start_sandbox(
     context: &Context<'_>,
     dialect: Api,
     files: &SandboxFiles<'_>,
@@ -302,7 +301,7 @@ fn embedded(
     Ok(Connection { api, organization, server: address, requests, _emulator: Some(server) })
 }
 
-/// Starts an emulator, or says why not, down to the first cause.
+/// Starts an emulator. The error message includes every cause.
 pub(super) fn start(options: Options) -> Result<Server, Failure> {
     Server::start(options).map_err(|error| {
         let mut message = error.to_string();
@@ -314,18 +313,20 @@ pub(super) fn start(options: Options) -> Result<Server, Failure> {
             }
             source = cause.source();
         }
-        let failure = Failure::other(format!("the emulator can't be started: {message}"));
+        let failure = Failure::other(format!("can't start the emulator: {message}"));
         match error {
-            StartError::Store(StoreError::InUse(_)) => failure.hint("wait for it to end, or stop it"),
+            StartError::Store(StoreError::InUse(_)) => {
+                failure.hint("wait until that process ends, or stop it")
+            }
             _ => failure,
         }
     })
 }
 
-/// Reads a seed file that the user names.
+/// Reads a seed file that the user names on the command line.
 pub(super) fn read_seed(file: &Path) -> Result<Seed, Failure> {
     let text = std::fs::read_to_string(file)
-        .map_err(|error| Failure::other(format!("the seed can't be read: {}: {error}", file.display())))?;
+        .map_err(|error| Failure::other(format!("can't read the seed `{}`: {error}", file.display())))?;
     parse_seed(file, &text)
 }
 
@@ -339,9 +340,9 @@ fn parse_seed(file: &Path, text: &str) -> Result<Seed, Failure> {
 mod tests {
     use super::*;
 
-    fn of(variables: &[(&str, &str)], names: &[&str]) -> Result<String, String> {
+    fn secret_of(variables: &[(&str, &str)], names: &[&str]) -> Result<String, String> {
         let env = Env::fixed(variables.iter().copied());
-        match secret(&env, "prod", "API key", names) {
+        match read_secret(&env, "prod", "API key", names) {
             Ok(secret) => Ok(secret.expose_secret().to_owned()),
             Err(Failure::Other { message, hints }) => Err(format!("{message}; {}", hints.join("; "))),
             Err(other) => panic!("{other:?}"),
@@ -349,27 +350,30 @@ mod tests {
     }
 
     #[test]
-    fn the_first_variable_that_is_set_holds_the_secret() {
+    fn a_secret_comes_from_the_first_variable_that_is_set() {
         let names = ["PLATFORM_API_KEY", "AMIGO_API_KEY"];
-        assert_eq!(of(&[("AMIGO_API_KEY", " b "), ("PLATFORM_API_KEY", "a")], &names), Ok("a".to_owned()));
-        assert_eq!(of(&[("AMIGO_API_KEY", " b ")], &names), Ok("b".to_owned()));
+        assert_eq!(
+            secret_of(&[("AMIGO_API_KEY", " b "), ("PLATFORM_API_KEY", "a")], &names),
+            Ok("a".to_owned())
+        );
+        assert_eq!(secret_of(&[("AMIGO_API_KEY", " b ")], &names), Ok("b".to_owned()));
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), "c\n").expect("a file to write");
         let path = file.path().to_str().expect("a path");
         assert_eq!(
-            of(&[("PLATFORM_API_KEY_FILE", path), ("AMIGO_API_KEY", "b")], &names),
+            secret_of(&[("PLATFORM_API_KEY_FILE", path), ("AMIGO_API_KEY", "b")], &names),
             Ok("c".to_owned())
         );
-        let both = of(&[("AMIGO_API_KEY", "b"), ("AMIGO_API_KEY_FILE", path)], &names);
+        let both = secret_of(&[("AMIGO_API_KEY", "b"), ("AMIGO_API_KEY_FILE", path)], &names);
         assert!(both.is_err_and(|error| error.contains("both AMIGO_API_KEY and AMIGO_API_KEY_FILE are set")));
-        let error = of(&[], &names).expect_err("nothing is set");
+        let error = secret_of(&[], &names).expect_err("nothing is set");
         for part in ["PLATFORM_API_KEY", "AMIGO_API_KEY", "PLATFORM_API_KEY_FILE", "AMIGO_API_KEY_FILE"] {
             assert!(error.contains(part), "{error}");
         }
     }
 
     #[test]
-    fn a_file_goes_before_variables_and_the_first_of_these_before_others() {
+    fn a_setting_in_the_file_overrides_variables_and_the_first_variable_overrides_the_second() {
         let env = Env::fixed([("AMIGO_WORKSPACE_ID", "later"), ("PLATFORM_WORKSPACE_ID", "first")]);
         assert_eq!(setting(&env, &Some("file".to_owned()), WORKSPACE_VARIABLES).as_deref(), Some("file"));
         assert_eq!(setting(&env, &None, WORKSPACE_VARIABLES).as_deref(), Some("first"));

@@ -1,28 +1,28 @@
-//! Writing files of a project: whole or not at all, and never over a file that is somebody else's. May
-//! import everything.
+//! Writes files: completely or not at all, and never over a file of another origin.
 
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use super::Context;
 use crate::checkout::{self, PathError};
 use crate::error::Failure;
 
-/// The loader reads no larger manifest.
+/// The loader rejects larger manifests, too.
 const MAX_MANIFEST_BYTES: u64 = crate::manifest::MAX_BYTES;
 
-/// Writes a new file; one that is there is left alone and is an error.
+/// Writes a new file. Errors if the file exists.
 pub(super) fn create(path: &Path, text: &str) -> Result<(), Failure> {
     write(path, text, Over::Nothing).map_err(|error| failure(path, &error))
 }
 
-/// Writes a file that its owner alone may read, in the place of one that may be there.
+/// Writes or replaces a file, readable only by its owner.
 pub(super) fn write_private(path: &Path, text: &str) -> Result<(), Failure> {
     let written = || {
         if fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
             return Err(io::Error::other("it is not a regular file"));
         }
-        // Temporary files are their owner's alone.
+        // Temporary files are readable only by their owner.
         let mut file = temporary(path, tempfile::Builder::new().prefix(".amigops-"))?;
         file.write_all(text.as_bytes())?;
         file.as_file().sync_all()?;
@@ -32,31 +32,46 @@ pub(super) fn write_private(path: &Path, text: &str) -> Result<(), Failure> {
     written().map_err(|error: io::Error| failure(path, &error))
 }
 
-/// Replaces the text of a project's file and keeps its permissions. A link to another file of the project stays
-/// one: the other file is written.
+/// Replaces the text of a file of the project and keeps its permissions. If it is a symbolic link, writes the file
+/// it leads to.
 pub(super) fn replace(root: &Path, name: &str, text: &str) -> Result<(), Failure> {
     let written = || {
         let real = checkout::resolve_file(root, Path::new(name))?;
         let permissions = fs::metadata(&real)?.permissions();
         Ok(write(&real, text, Over::Anything(Some(permissions)))?)
     };
-    written().map_err(|error: PathError| Failure::other(format!("`{name}` can't be written: {error}")))
+    written().map_err(|error: PathError| Failure::other(format!("can't write `{name}`: {error}")))
 }
 
-/// Reads a manifest that is about to be changed.
+/// Reads a manifest for editing.
 pub(super) fn read_manifest(root: &Path, name: &str) -> Result<String, PathError> {
     checkout::read_text(root, Path::new(name), MAX_MANIFEST_BYTES)
 }
 
-/// Makes a directory of a project, and gives its real path.
+/// Creates a directory of a project, and returns its real path.
 pub(super) fn make_directory(root: &Path, path: &Path) -> Result<PathBuf, Failure> {
     checkout::make_directory(root, path)
-        .map_err(|error| Failure::other(format!("the directory `{}` can't be made: {error}", path.display())))
+        .map_err(|error| Failure::other(format!("can't create the directory `{}`: {error}", path.display())))
 }
 
-/// Puts a text where anybody may read it, over a file that is there: never half of it is seen.
+/// Writes or replaces a file that every user may read. Readers see the old or the new text, never a part.
 pub(super) fn publish(path: &Path, text: &str) -> Result<(), Failure> {
     write(path, text, Over::Anything(readable())).map_err(|error| failure(path, &error))
+}
+
+/// Writes a generated file into a directory, which is created if it is missing, and prints the file's path.
+pub(super) fn write_generated(
+    context: &Context<'_>,
+    directory: &Path,
+    name: &str,
+    bytes: &[u8],
+) -> Result<(), Failure> {
+    let path = directory.join(name);
+    fs::create_dir_all(directory)
+        .and_then(|()| fs::write(&path, bytes))
+        .map_err(|error| failure(&path, &error))?;
+    context.ui.note(&format!("wrote {}", path.display()));
+    Ok(())
 }
 
 #[cfg(unix)]
@@ -70,9 +85,10 @@ fn readable() -> Option<fs::Permissions> {
     None
 }
 
-/// What a file may be written over, and the permissions that it gets, if others than a new file's.
+/// Decides if a write may replace an existing file.
 enum Over {
     Nothing,
+    /// Replace it; these permissions, if any, are set instead of a new file's.
     Anything(Option<fs::Permissions>),
 }
 
@@ -82,7 +98,7 @@ fn write(path: &Path, text: &str, over: Over) -> io::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        // As any new file: the process's mask takes away what it takes away.
+        // The permissions of a new file, before the process's umask.
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
     let mut file = temporary(path, &builder)?;
@@ -102,25 +118,25 @@ fn write(path: &Path, text: &str, over: Over) -> io::Result<()> {
     Ok(())
 }
 
-/// A file beside this one. Its name is nobody's business: where it can't be made, only the reason is told.
+/// Creates a temporary file in the same directory. The error names only the reason, not the temporary file.
 fn temporary(path: &Path, builder: &tempfile::Builder<'_, '_>) -> io::Result<tempfile::NamedTempFile> {
-    if let Some(wrong) = lacks_directory(path) {
-        return Err(io::Error::other(wrong));
+    if let Some(problem) = check_directory(path) {
+        return Err(io::Error::other(problem));
     }
     builder.tempfile_in(directory_of(path)).map_err(|error| io::Error::from(error.kind()))
 }
 
-/// What is wrong with the directory that a file is to be written to; none where it is there.
-fn lacks_directory(path: &Path) -> Option<String> {
+/// Returns what is wrong with the directory of a file; `None` if it is usable.
+fn check_directory(path: &Path) -> Option<String> {
     let directory = directory_of(path);
     let name = directory.display();
     match directory.metadata() {
         Ok(about) if about.is_dir() => None,
-        Ok(_) => Some(format!("`{name}` is no directory")),
+        Ok(_) => Some(format!("`{name}` is not a directory")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Some(format!("the directory `{name}` does not exist"))
         }
-        Err(error) => Some(format!("the directory `{name}` can't be read: {error}")),
+        Err(error) => Some(format!("can't read the directory `{name}`: {error}")),
     }
 }
 
@@ -129,5 +145,5 @@ fn directory_of(path: &Path) -> &Path {
 }
 
 fn failure(path: &Path, error: &io::Error) -> Failure {
-    Failure::other(format!("`{}` can't be written: {error}", path.display()))
+    Failure::other(format!("can't write `{}`: {error}", path.display()))
 }

@@ -1,16 +1,17 @@
-//! Ctrl-C, SIGTERM and the end of a run's time. Before the first step any of them ends the run at once; after it, the
-//! first of them ends waits and lets requests in flight come to their end, and a signal after that ends everything.
-//! May import everything.
+//! Ctrl-C, SIGTERM and `--timeout`.
+//!
+//! Before the first step, each of them ends the run at once. After it, the first one ends waits and lets requests in
+//! flight finish; a signal after that ends the run at once.
 
 use tokio::time::Instant;
 
 use super::Context;
-use super::story::Story;
+use super::apply_record::ApplyRecord;
 use crate::error::Failure;
 use crate::remote::StopReason;
 
-/// The signals that ask a process to end. They are caught from the moment this is made: nothing that is sent
-/// afterwards can be cut off by one.
+/// The signals that ask a process to end. They are caught from the moment this is created, so that none of them can
+/// kill the process during a request.
 pub(super) struct Signals {
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
@@ -19,18 +20,17 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// Begins to catch them.
+    /// Starts to catch the signals.
     ///
     /// # Errors
     ///
-    /// When the system does not let us.
+    /// Errors if the system does not allow it.
     pub(super) fn catch() -> Result<Self, Failure> {
         #[cfg(unix)]
         {
             use tokio::signal::unix::{SignalKind, signal};
-            let caught = |kind| {
-                signal(kind).map_err(|error| Failure::other(format!("signals can't be heard: {error}")))
-            };
+            let caught =
+                |kind| signal(kind).map_err(|error| Failure::other(format!("can't catch signals: {error}")));
             Ok(Self {
                 interrupt: caught(SignalKind::interrupt())?,
                 terminate: caught(SignalKind::terminate())?,
@@ -40,7 +40,7 @@ impl Signals {
         Ok(Self {})
     }
 
-    /// Waits for the next one.
+    /// Waits for the next signal.
     pub(super) async fn next(&mut self) {
         #[cfg(unix)]
         tokio::select! {
@@ -49,83 +49,85 @@ impl Signals {
         }
         #[cfg(not(unix))]
         if tokio::signal::ctrl_c().await.is_err() {
-            // Nothing is to be heard, and that is no interrupt.
+            // No signal can be caught. That is not an interrupt, so wait forever.
             std::future::pending::<()>().await;
         }
     }
 }
 
-/// Hears the signals of a run, from its beginning to its end.
+/// The signals during one run.
 pub(super) struct Interrupts {
     signals: Signals,
 }
 
 impl Interrupts {
-    /// Begins to hear them.
+    /// Starts to catch the signals.
     ///
     /// # Errors
     ///
-    /// When signals can't be caught: nothing may be begun that can't be brought to its end.
+    /// Errors if signals can't be caught: an apply that can't be stopped safely must not start.
     pub(super) fn catch() -> Result<Self, Failure> {
         Ok(Self { signals: Signals::catch()? })
     }
 
-    /// Does something that changes nothing live: a signal, or the end of the run's time, ends it at once.
+    /// Runs work that changes nothing live. A signal or the timeout ends it at once.
     ///
     /// # Errors
     ///
-    /// Its own, and that it was ended.
-    pub(super) async fn unless_stopped<T>(
+    /// Errors if the work does, or if it was ended.
+    pub(super) async fn run_until_stopped<T>(
         &mut self,
         context: &Context<'_>,
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
         let work = async {
             let done = work.await?;
-            // What came while nobody could listen is heard now, before anything is begun.
+            // Handles a signal that arrived while the work blocked the thread, before the first step starts.
             tokio::task::yield_now().await;
             Ok(done)
         };
         tokio::select! {
             biased;
-            why = self.first(context) => {
+            why = self.wait_for_first(context) => {
                 if why == StopReason::Interrupt {
                     context.ui.error(&format!("{why}: nothing was changed\n"));
                 }
-                Err(context.stopped(why))
+                Err(context.stop_failure(why))
             }
             result = work => result,
         }
     }
 
-    /// While steps run: the first signal, or the end of the run's time, wishes for a stop; this waits for the signal
-    /// after that, and tells why the stop was wished for.
-    pub(super) async fn second(&mut self, context: &Context<'_>, story: &Story) -> StopReason {
-        let why = self.first(context).await;
-        // While the live state is read back there is nothing to bring to its end.
-        if story.report().counts().unknown > 0 {
-            context
-                .ui
-                .note(&format!("{why}: requests in flight are brought to their end, nothing new is begun"));
+    /// Cancels the run at the first signal or at the timeout, then waits for one more signal. Returns why the run was
+    /// cancelled.
+    pub(super) async fn wait_for_second(
+        &mut self,
+        context: &Context<'_>,
+        record: &ApplyRecord,
+    ) -> StopReason {
+        let why = self.wait_for_first(context).await;
+        // While the live state is read back, no step is in progress.
+        if record.report().counts().unknown > 0 {
+            context.ui.note(&format!("{why}: finishing the requests in flight, starting no new steps"));
         }
         self.signals.next().await;
         why
     }
 
-    /// Waits for what stops the run first, and wishes for the stop.
-    async fn first(&mut self, context: &Context<'_>) -> StopReason {
+    /// Waits for the first signal or the timeout, and cancels the run.
+    async fn wait_for_first(&mut self, context: &Context<'_>) -> StopReason {
         let why = tokio::select! {
             biased;
             () = self.signals.next() => StopReason::Interrupt,
-            () = over(context.deadline) => StopReason::Timeout,
+            () = wait_until(context.deadline) => StopReason::Timeout,
         };
         context.stop.cancel(why);
         why
     }
 }
 
-/// Waits for the end of the run's time.
-pub(super) async fn over(deadline: Option<Instant>) {
+/// Waits until the deadline; forever if there is none.
+pub(super) async fn wait_until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline).await,
         None => std::future::pending().await,

@@ -1,4 +1,4 @@
-//! What planning commands share: load, connect, read, plan, judge. May import everything.
+//! Loads the project, connects, reads the live state, plans and verifies, for every command that plans.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,38 +12,38 @@ use crate::error::Failure;
 use crate::manifest::{self, Loaded, Places, Target};
 use crate::model::{Lookups, MaxRemovals, ServiceId, ServiceName, Snapshot};
 use crate::plan::{self, Options, Origin, Plan, PlanError, verify};
-use crate::plan_file::{Chosen, Document};
+use crate::plan_file::{PlanDocument, RecordedOptions};
 use crate::remote::{ReadApi, complete_snapshot, read_snapshot};
 use crate::report::diagnostics;
 
-/// What `plan` and `apply` take both.
+/// Arguments that `plan`, `apply` and other planning commands share.
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct PlanArgs {
     /// Retire owned services that no manifest declares
     #[arg(long)]
     prune: bool,
-    /// Take over services whose ownership tag has this value, which is another project's or a former one of this one
+    /// Take over services whose ownership tag is VALUE: another project's value, or an earlier one of this project
     #[arg(long, value_name = "VALUE", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     take_over: Option<String>,
-    /// Retire services with the tag `protected`, retire or replace those that `guardrails.protected` names
+    /// Retire services tagged `protected`, and retire or replace those in `guardrails.protected`
     #[arg(long)]
     allow_protected: bool,
-    /// The most removals in this run, instead of `guardrails.max_removals`: a number, or a share such as 10%
+    /// Maximum number of removals, a number or a share such as 10%; overrides `guardrails.max_removals`
     #[arg(long, value_name = "N|N%")]
     max_removals: Option<MaxRemovals>,
-    /// Only this service; may be repeated
+    /// Plan only this service; may be repeated
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
-    /// Tell whose doing each change is, by the manifests at the commit that this branch shares with REF
+    /// Show the cause of each change, by comparing with the last commit that HEAD shares with REF
     #[arg(long, value_name = "REF", allow_hyphen_values = true)]
     pub(super) base: Option<String>,
 }
 
 impl PlanArgs {
-    /// The same as a plan's file records them.
-    pub(super) fn chosen(&self) -> Chosen {
+    /// Returns the options as a saved plan records them.
+    pub(super) fn chosen(&self) -> RecordedOptions {
         let Self { prune, take_over, allow_protected, max_removals, only, base: _ } = self;
-        Chosen {
+        RecordedOptions {
             prune: *prune,
             take_over: take_over.clone(),
             allow_protected: *allow_protected,
@@ -54,29 +54,30 @@ impl PlanArgs {
     }
 }
 
-/// Loads the project for this environment or else the default one, and shows its warnings.
+/// Loads the project for this environment, or else the default one, and prints its warnings.
 fn load(context: &Context<'_>, environment: Option<&str>) -> Result<Loaded, Failure> {
-    let loaded = load_for(context, environment)?;
-    warn(context, &loaded);
+    let loaded = load_silently(context, environment)?;
+    print_warnings(context, &loaded);
     Ok(loaded)
 }
 
-/// The same for this environment, whatever the global arguments say; warnings are the caller's to show.
-pub(super) fn load_for(context: &Context<'_>, environment: Option<&str>) -> Result<Loaded, Failure> {
+/// Loads the project for this environment, or else the default one. The caller prints the warnings.
+pub(super) fn load_silently(context: &Context<'_>, environment: Option<&str>) -> Result<Loaded, Failure> {
     let root = manifest::find_root(&context.global.directory)?;
     Ok(manifest::load(&root, environment)?)
 }
 
-/// The same, and where version sets are said.
+/// Loads the project for the environment in the global arguments, with the places of its version sets, and prints
+/// its warnings.
 pub(super) fn load_places(context: &Context<'_>) -> Result<(Loaded, Places), Failure> {
     let root = manifest::find_root(&context.global.directory)?;
     let (loaded, places) = manifest::load_places(&root, context.global.env.as_deref())?;
-    warn(context, &loaded);
+    print_warnings(context, &loaded);
     Ok((loaded, places))
 }
 
-/// Shows what is odd about a project and stops nothing.
-pub(super) fn warn(context: &Context<'_>, loaded: &Loaded) {
+/// Prints the warnings of a project.
+pub(super) fn print_warnings(context: &Context<'_>, loaded: &Loaded) {
     if !loaded.warnings.is_empty() {
         context.ui.note(
             diagnostics::render(&loaded.warnings, &loaded.sources, context.ui.colors_errors()).trim_end(),
@@ -84,48 +85,53 @@ pub(super) fn warn(context: &Context<'_>, loaded: &Loaded) {
     }
 }
 
-/// A project, a connection to its environment, and how to plan for it.
+/// A loaded project, a connection to its environment, and the options to plan with.
 pub(super) struct Prepared {
     pub(super) loaded: Loaded,
     pub(super) connection: Connection,
     pub(super) options: Options,
-    /// The commit of the manifests, when somebody has asked for it: git takes its time.
+    /// The commit of the manifests, read when first needed because running git is slow.
     commit: OnceCell<Option<String>>,
-    /// What the causes of changes are told by, where that was asked for and can be.
+    /// The manifests at the base commit, if `--base` is given and they can be read.
     pub(super) three_way: Option<ThreeWay>,
 }
 
 impl Prepared {
-    /// Loads and connects, for the environment that the global arguments name.
+    /// Loads and connects, for the environment in the global arguments.
     pub(super) fn new(context: &Context<'_>, args: &PlanArgs) -> Result<Self, Failure> {
         Self::for_environment(context, args, context.global.env.as_deref())
     }
 
-    /// Loads and connects, for this environment or else the default one.
+    /// Loads and connects, for this environment, or else the default one.
     pub(super) fn for_environment(
         context: &Context<'_>,
         args: &PlanArgs,
         environment: Option<&str>,
     ) -> Result<Self, Failure> {
-        Self::of(context, args, load(context, environment)?)
+        Self::from_loaded(context, args, load(context, environment)?)
     }
 
-    /// Loads and connects to make a saved plan anew: with the options that were given again, for what it touches.
+    /// Loads and connects to make a saved plan again, with the options that were given again and only for the services
+    /// that the plan changes.
     pub(super) fn for_saved(
         context: &Context<'_>,
         args: &PlanArgs,
-        document: &Document,
+        document: &PlanDocument,
     ) -> Result<Self, Failure> {
         let only = document.options.only.iter().map(|name| name.as_str().to_owned()).collect();
         let args = PlanArgs { only, base: None, ..args.clone() };
         let mut prepared = Self::for_environment(context, &args, Some(&document.environment))?;
-        prepared.options.touched = Some(document.touched());
+        prepared.options.touched = Some(document.changed_services());
         Ok(prepared)
     }
 
-    /// Connects to the environment that was loaded.
-    pub(super) fn of(context: &Context<'_>, args: &PlanArgs, loaded: Loaded) -> Result<Self, Failure> {
-        // Before Git is asked as well as before anything is sent.
+    /// Connects to the loaded environment.
+    pub(super) fn from_loaded(
+        context: &Context<'_>,
+        args: &PlanArgs,
+        loaded: Loaded,
+    ) -> Result<Self, Failure> {
+        // Check before git runs and before anything is sent.
         allowlist::check(context, &loaded)?;
         let three_way = match &args.base {
             Some(reference) => base::read(context, &loaded, reference)?,
@@ -147,62 +153,63 @@ impl Prepared {
         Ok(Self { loaded, connection, options, commit: OnceCell::new(), three_way })
     }
 
-    /// Reads the live state and plans. The plan has the verifier's approval.
+    /// Reads the live state, and returns it with a verified plan.
     pub(super) async fn plan(&self, api: &impl ReadApi) -> Result<(Snapshot, Plan), Failure> {
         let (snapshot, plan) = self.read_and_plan(api, |_| false).await?;
         Ok((snapshot, plan?))
     }
 
-    /// The same; gives the live state also where no plan can be made of it.
+    /// Reads the live state, and returns it with a verified plan or the reason why there is none.
     ///
-    /// A plan that rests on services which the list does not have is made of two readings of the list; so is one where
-    /// the caller's use of the state does, as `reads_twice` says.
+    /// The list of services is read twice if the plan depends on a service missing from it, or if `needs_second_read`
+    /// returns true: one reading of the list may miss a service.
     pub(super) async fn read_and_plan(
         &self,
         api: &impl ReadApi,
-        reads_twice: impl Fn(&Snapshot) -> bool,
+        needs_second_read: impl Fn(&Snapshot) -> bool,
     ) -> Result<(Snapshot, Result<Plan, Failure>), Failure> {
         let mut planned = None;
-        let rests_on_absence = |snapshot: &Snapshot| {
-            let first = self.planned(snapshot, &self.options);
-            let rests = match &first {
-                // What the plan would do, if no rule stood against it.
+        let depends_on_absence = |snapshot: &Snapshot| {
+            let first = self.make_plan(snapshot, &self.options);
+            let depends = match &first {
+                // Use the plan that would be made if the guardrails were not enforced.
                 Err(refused) if refused.is_refusal() => {
                     let options = Options { enforce_guardrails: false, ..self.options.clone() };
-                    plan::rests_on_absence(self.planned(snapshot, &options).as_ref(), snapshot)
+                    plan::rests_on_absence(self.make_plan(snapshot, &options).as_ref(), snapshot)
                 }
                 first => plan::rests_on_absence(first.as_ref(), snapshot),
             };
-            let rests = rests || reads_twice(snapshot);
-            planned = (!rests).then_some(first);
-            rests
+            let depends = depends || needs_second_read(snapshot);
+            planned = (!depends).then_some(first);
+            depends
         };
-        let snapshot = read_snapshot(api, |snapshot| self.lacking(snapshot), rests_on_absence).await?;
-        let planned = planned.unwrap_or_else(|| self.planned(&snapshot, &self.options));
-        let plan = self.verified(api, &snapshot, planned).await;
+        let snapshot =
+            read_snapshot(api, |snapshot| self.missing_lookups(snapshot), depends_on_absence).await?;
+        let planned = planned.unwrap_or_else(|| self.make_plan(&snapshot, &self.options));
+        let plan = self.verify(api, &snapshot, planned).await;
         Ok((snapshot, plan))
     }
 
-    /// Reads what is lacking of a live state that was read with other options.
+    /// Reads what these options need and the given live state lacks.
     pub(super) async fn complete(&self, api: &impl ReadApi, snapshot: Snapshot) -> Result<Snapshot, Failure> {
-        Ok(complete_snapshot(api, snapshot, |snapshot| self.lacking(snapshot)).await?)
+        Ok(complete_snapshot(api, snapshot, |snapshot| self.missing_lookups(snapshot)).await?)
     }
 
-    fn lacking(&self, snapshot: &Snapshot) -> Lookups {
+    fn missing_lookups(&self, snapshot: &Snapshot) -> Lookups {
         plan::lookups(&self.loaded.desired, snapshot, &self.loaded.project.policy, &self.options)
     }
 
-    fn planned(&self, snapshot: &Snapshot, options: &Options) -> Result<Plan, PlanError> {
+    fn make_plan(&self, snapshot: &Snapshot, options: &Options) -> Result<Plan, PlanError> {
         plan::plan(&self.loaded.desired, snapshot, &self.loaded.project.policy, options)
     }
 
-    /// Plans from what was read. The plan has the verifier's approval.
-    pub(super) async fn judge(&self, api: &impl ReadApi, snapshot: &Snapshot) -> Result<Plan, Failure> {
-        self.verified(api, snapshot, self.planned(snapshot, &self.options)).await
+    /// Plans from a live state that was read before, and verifies the plan.
+    pub(super) async fn plan_from(&self, api: &impl ReadApi, snapshot: &Snapshot) -> Result<Plan, Failure> {
+        self.verify(api, snapshot, self.make_plan(snapshot, &self.options)).await
     }
 
-    /// Has a plan verified, and adds the causes of its changes.
-    async fn verified(
+    /// Verifies a plan, and adds the causes of its changes.
+    async fn verify(
         &self,
         api: &impl ReadApi,
         snapshot: &Snapshot,
@@ -215,37 +222,37 @@ impl Prepared {
             return self.with_causes(api, snapshot, plan).await;
         }
         let mut failure = Failure::other("internal error: the plan failed verification; nothing was sent")
-            .hint("this is an error of amigops: please report it with the lines below");
+            .hint("this is a bug in amigops: please report it with the lines below");
         for violation in violations.into_iter().take(10) {
             failure = failure.hint(violation);
         }
         Err(failure)
     }
 
-    /// Without the base's manifests nobody knows what an apply would overwrite.
+    /// Checks that conflicts with live changes can be detected, if `--base` is given.
     ///
     /// # Errors
     ///
-    /// When causes were asked for and the manifests that tell them can't be read.
-    pub(super) fn can_tell_conflicts(&self, args: &PlanArgs) -> Result<(), Failure> {
+    /// Errors if the manifests at the base commit can't be read.
+    pub(super) fn check_base_readable(&self, args: &PlanArgs) -> Result<(), Failure> {
         match &args.base {
             Some(reference) if self.three_way.is_none() => Err(Failure::other(format!(
-                "the manifests by which `{reference}` is compared with can't be read, so that conflicts with \
-                 live changes can't be told; nothing was sent"
+                "can't read the manifests at `{reference}`, so conflicts with live changes can't be detected; \
+                 nothing was sent"
             ))
-            .hint("leave --base out, or apply with --overwrite-drift, to bring the manifests about all the same")),
+            .hint("to apply anyway, omit --base or use --overwrite-drift")),
             _ => Ok(()),
         }
     }
 
-    /// The document of a plan that was made from a snapshot.
-    pub(super) fn document(&self, origin: &Origin, snapshot: &Snapshot, plan: &Plan) -> Document {
+    /// Returns the document of a plan that was made from a snapshot.
+    pub(super) fn document(&self, origin: &Origin, snapshot: &Snapshot, plan: &Plan) -> PlanDocument {
         let (desired, policy) = (&self.loaded.desired, &self.loaded.project.policy);
-        Document::new(plan, origin, &self.options, desired, snapshot, policy)
+        PlanDocument::new(plan, origin, &self.options, desired, snapshot, policy)
     }
 
-    /// Gives the plan's changes their causes, where a base is known. What only the base names is read apart, so
-    /// that it can't change the plan.
+    /// Adds the causes of changes, if a base is known. Live values that only the base refers to are read separately, so
+    /// that they can't change the plan.
     async fn with_causes(
         &self,
         api: &impl ReadApi,
@@ -262,20 +269,22 @@ impl Prepared {
         Ok(plan::with_causes(plan, desired, &bases, &known, policy, &self.options))
     }
 
-    /// Reads the live state, and gives the declared services' ids, whatever else a plan would say. Ids that rest on
-    /// services which the list does not have are those of two readings.
+    /// Reads the live state, and returns the ids of the declared services, even if no plan can be made. The list of
+    /// services is read twice if an id depends on a service missing from it.
     pub(super) async fn ids(&self, api: &impl ReadApi) -> Result<BTreeMap<ServiceName, ServiceId>, Failure> {
         let (desired, policy) = (&self.loaded.desired, &self.loaded.project.policy);
         let ids = |snapshot: &Snapshot| plan::ids(desired, snapshot, policy, self.options.api);
-        let rests_on_absence =
+        let depends_on_absence =
             |snapshot: &Snapshot| plan::ids_rest_on_absence(desired, ids(snapshot).as_ref(), snapshot);
-        let snapshot = read_snapshot(api, |snapshot| self.lacking(snapshot), rests_on_absence).await?;
+        let snapshot =
+            read_snapshot(api, |snapshot| self.missing_lookups(snapshot), depends_on_absence).await?;
         Ok(ids(&snapshot)?)
     }
 
-    /// Where a plan is from.
+    /// Returns where and when a plan was made.
     pub(super) fn origin(&self, context: &Context<'_>) -> Origin {
-        let commit = self.commit.get_or_init(|| base::commit(context.env, &self.loaded.project.root));
+        let commit =
+            self.commit.get_or_init(|| base::checked_out_commit(context.env, &self.loaded.project.root));
         Origin {
             environment: self.loaded.environment.name.clone(),
             api: self.connection.kind(),

@@ -1,4 +1,4 @@
-//! The secrets that a run knows before it connects, so that no output shows them. May import everything.
+//! Finds the secrets in environment variables, so that all output can mask them.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -6,15 +6,16 @@ use std::io::Read;
 use crate::env::Env;
 use crate::manifest::CREDENTIALS_VARIABLE;
 
-/// How the variables begin that may hold credentials.
+/// The prefixes of variables that may hold credentials.
 const PREFIXES: &[&str] = &["AMIGO_", "PLATFORM_"];
-/// Parts of a name that say that the variable holds a secret.
+/// Parts of the names of variables that hold secrets.
 const SECRET_PARTS: &[&str] = &["KEY", "TOKEN", "SECRET", "PASSWORD"];
-/// The largest file that is taken for a credential.
+/// The size limit of a file with a credential.
 const MAX_BYTES: u64 = 64 << 10;
 
-/// The values of all variables that hold credentials, and of the files that their `_FILE` twins name.
-pub(super) fn of_environment(env: &Env) -> Vec<String> {
+/// Returns the values of all variables that hold credentials, and the contents of the files that `_FILE` variables
+/// name.
+pub(super) fn read_secrets(env: &Env) -> Vec<String> {
     let mut names: Vec<String> = PREFIXES
         .iter()
         .flat_map(|start| env.names_beginning(start))
@@ -31,7 +32,7 @@ pub(super) fn of_environment(env: &Env) -> Vec<String> {
     names.iter().filter_map(secret).collect()
 }
 
-/// The text of a regular file. A pipe is left alone: it can be read only once, by whatever needs the credential.
+/// Reads a regular file. A pipe is not read: it can be read only once, when the credential is used.
 fn read(path: &str) -> Option<String> {
     fs::metadata(path).ok().filter(|about| about.is_file())?;
     let mut text = String::new();
@@ -44,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn credentials_are_known_by_the_names_of_their_variables() {
+    fn secrets_are_found_by_the_names_of_their_variables() {
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), "from-file\n").expect("a file to write");
         let path = file.path().to_str().expect("a path");
@@ -60,8 +61,8 @@ mod tests {
             ("OTHER", "d"),
             ("AMIGOPS_ALLOWED_CREDENTIALS", "OTHER, MISSING"),
         ]);
-        let mut known = of_environment(&env);
-        known.sort();
-        assert_eq!(known, ["a", "b", "c", "d", "from-file\n"]);
+        let mut found = read_secrets(&env);
+        found.sort();
+        assert_eq!(found, ["a", "b", "c", "d", "from-file\n"]);
     }
 }

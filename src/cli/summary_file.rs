@@ -1,54 +1,55 @@
-//! The file that `apply --summary` adds to: what became of the run, for the page of a CI job. May import everything.
+//! The file of `apply --summary`: appends a report of the run, for the page of a CI job.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::Context;
-use super::story::Story;
+use super::apply_record::ApplyRecord;
 use crate::apply::StopReason;
 use crate::error::{Failure, Success, exit_code};
 use crate::report::markdown::summary::{self, Ended, Verdict};
 use crate::ui;
 
-/// A file that is open for what is added to its end: what others wrote stays.
+/// A file that is open for appending; its existing text is kept.
 pub(super) struct SummaryFile {
     path: PathBuf,
     file: File,
 }
 
 impl SummaryFile {
-    /// Opens the file, or makes it, as the process's mask has it: it is there for others to read.
+    /// Opens or creates the file, with the permissions of any new file.
     ///
     /// # Errors
     ///
-    /// A file that nothing can be added to.
+    /// Errors if the file can't be opened for appending.
     pub(super) fn open(path: &Path) -> Result<Self, Failure> {
         match OpenOptions::new().append(true).create(true).open(path) {
             Ok(file) => Ok(Self { path: path.to_owned(), file }),
             Err(error) => Err(Failure::other(format!(
-                "the summary `{}` can't be written: {error}; nothing was sent",
+                "can't write the summary `{}`: {error}; nothing was sent",
                 path.display()
             ))
-            .hint("name a file in a directory that is there and can be written to, or leave --summary out")),
+            .hint("choose a file in an existing, writable directory, or omit --summary")),
         }
     }
 
-    /// Adds what became of a run that ended like this, and gives what the process ends with: a summary that can't
-    /// be written makes an error of a run that went well, and nothing else of any other.
-    pub(super) fn add(
+    /// Appends the summary of a run, and returns the result of the process. If the summary can't be written, a
+    /// successful run becomes an error; a failed run keeps its own failure.
+    pub(super) fn append(
         &mut self,
         context: &Context<'_>,
-        story: &Story,
+        record: &ApplyRecord,
         result: Result<Success, Failure>,
     ) -> Result<Success, Failure> {
-        let result = result.and_then(|done| if context.ui.is_broken() { Err(untold()) } else { Ok(done) });
-        let Err(error) = self.write(&context.ui.masked(&text(story, &result))) else { return result };
+        let result =
+            result.and_then(|done| if context.ui.is_broken() { Err(stdout_failure()) } else { Ok(done) });
+        let Err(error) = self.write(&context.ui.masked(&text(record, &result))) else { return result };
         let failure = Failure::other(format!(
-            "the summary `{}` can't be written: {error}; the run itself has ended, as told above",
+            "can't write the summary `{}`: {error}; the run itself ended as shown above",
             self.path.display()
         ))
-        .hint("`amigops plan` shows whether anything is left to do");
+        .hint("run `amigops plan` to see if anything is left to do");
         if result.is_ok() {
             return Err(failure);
         }
@@ -57,19 +58,19 @@ impl SummaryFile {
     }
 
     fn write(&mut self, text: &str) -> io::Result<()> {
-        // Whatever others wrote, a heading of ours is one.
-        let apart = if self.file.metadata()?.len() > 0 { "\n\n" } else { "" };
-        self.file.write_all(format!("{apart}{text}").as_bytes())
+        // Blank lines make our heading a heading, whatever text comes before it.
+        let separator = if self.file.metadata()?.len() > 0 { "\n\n" } else { "" };
+        self.file.write_all(format!("{separator}{text}").as_bytes())
     }
 }
 
-fn untold() -> Failure {
-    Failure::other("stdout can't be written, so that what was done could not be told there")
+fn stdout_failure() -> Failure {
+    Failure::other("can't write to stdout, so the result of the run was not shown there")
 }
 
-fn text(story: &Story, result: &Result<Success, Failure>) -> String {
-    let error = result.as_ref().err().map(ui::plain_words).filter(|words| !words.is_empty());
-    story.ended(|ended| {
+fn text(record: &ApplyRecord, result: &Result<Success, Failure>) -> String {
+    let error = result.as_ref().err().map(ui::plain_message).filter(|words| !words.is_empty());
+    record.summarize(|ended| {
         summary::render(&Ended {
             verdict: verdict(result, &ended),
             exit_code: crate::error::exit_code(result),

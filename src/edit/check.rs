@@ -1,16 +1,16 @@
-//! Whether an edit did what was meant and nothing else, as trees and as bytes. Imports nothing of ours.
+//! Checks that an edit made the intended change and no other, as trees and as bytes.
 
-use super::Change;
-use super::place::{Target, entry, whole_value};
+use super::change::Change;
+use super::target::{Target, entry, whole_value};
 use super::tree::{Map, Node, Value, line_after, line_start};
 use super::value;
 
-/// Whether the new tree is the old one with the change.
-pub(super) fn is_meant(before: &Node, after: &Node, target: &Target<'_>, change: &Change) -> bool {
+/// Returns true if the new tree is the old one with the change.
+pub(super) fn is_intended(before: &Node, after: &Node, target: &Target<'_>, change: &Change) -> bool {
     let (mut before, mut after) = (before, after);
     for step in &target.steps {
         let (Value::Map(old), Value::Map(new)) = (&before.value, &after.value) else { return false };
-        if !same_but(before, after, old, new, *step) {
+        if !same_except(before, after, old, new, *step) {
             return false;
         }
         let (Some((_, old)), Some((_, new))) = (old.entries.get(*step), new.entries.get(*step)) else {
@@ -22,8 +22,8 @@ pub(super) fn is_meant(before: &Node, after: &Node, target: &Target<'_>, change:
     match (change, target.found) {
         (Change::Set { .. }, Some(at)) => {
             let wanted = whole_value(change, target.depth);
-            same_but(before, after, old, new, at)
-                && new.entries.get(at).is_some_and(|(_, node)| value::is(node, &wanted))
+            same_except(before, after, old, new, at)
+                && new.entries.get(at).is_some_and(|(_, node)| value::is_value(node, &wanted))
         }
         (Change::Set { path, .. }, None) => {
             let wanted = whole_value(change, target.depth);
@@ -32,7 +32,7 @@ pub(super) fn is_meant(before: &Node, after: &Node, target: &Target<'_>, change:
                 && same_properties(before, after)
                 && old.entries.iter().eq(new.entries.iter().take(old.entries.len()))
                 && new.entries.last().is_some_and(|(name, node)| {
-                    name.text() == key.map(String::as_str) && value::is(node, &wanted)
+                    name.text() == key.map(String::as_str) && value::is_value(node, &wanted)
                 })
         }
         (Change::Remove { .. }, Some(at)) => {
@@ -47,8 +47,8 @@ fn same_properties(before: &Node, after: &Node) -> bool {
     before.anchor == after.anchor && before.tag == after.tag
 }
 
-/// Whether two mappings differ in the value of one entry at most.
-fn same_but(before: &Node, after: &Node, old: &Map, new: &Map, at: usize) -> bool {
+/// Returns true if two mappings differ at most in the value of one entry.
+fn same_except(before: &Node, after: &Node, old: &Map, new: &Map, at: usize) -> bool {
     same_properties(before, after)
         && old.entries.len() == new.entries.len()
         && old
@@ -59,25 +59,25 @@ fn same_but(before: &Node, after: &Node, old: &Map, new: &Map, at: usize) -> boo
             .all(|(index, (old, new))| old.0 == new.0 && (index == at || old.1 == new.1))
 }
 
-/// Whether everything but the changed value is there as it was, to the byte.
+/// Returns true if every byte outside the changed value is unchanged.
 pub(super) fn keeps_bytes(before: &str, after: &str, target: &Target<'_>, change: &Change) -> bool {
     let found = target.found.and_then(|at| entry(target.holder, at));
     match (change, found) {
-        (Change::Set { .. }, Some((key, old))) => replaced(before, after, key, old),
-        (Change::Set { .. }, None) => added(before, after),
-        (Change::Remove { .. }, Some((key, old))) => removed(before, after, target.holder, key, old),
+        (Change::Set { .. }, Some((key, old))) => is_replaced(before, after, key, old),
+        (Change::Set { .. }, None) => is_added(before, after),
+        (Change::Remove { .. }, Some((key, old))) => is_removed(before, after, target.holder, key, old),
         (Change::Remove { .. }, None) => before == after,
     }
 }
 
-fn replaced(before: &str, after: &str, key: &Node, old: &Node) -> bool {
+fn is_replaced(before: &str, after: &str, key: &Node, old: &Node) -> bool {
     let (start, end) = (old.start, old.end);
     let (Some(head), Some(tail)) = (before.get(..start), before.get(end..)) else { return false };
     if start < end && after.starts_with(head) && after.ends_with(tail) {
         return true;
     }
-    // A mapping in the place of a text, a text in the place of a list below its key, or anything in the place
-    // of nothing: the value moves, and what else stands on those lines is still there.
+    // The value moves if a mapping replaces a scalar, a scalar replaces a list below its key, or anything replaces
+    // an empty value. The rest of those lines must still be there.
     let next = line_after(before, end);
     let (Some(head), Some(between)) = (before.get(..key.end), before.get(key.end..start)) else {
         return false;
@@ -86,19 +86,19 @@ fn replaced(before: &str, after: &str, key: &Node, old: &Node) -> bool {
     let (between, rest) =
         if start == end { ("", rest.trim_start_matches([':', ' '])) } else { (between, rest) };
     let between = between.strip_prefix(':').unwrap_or(between);
-    // A comment behind the last line of a block collection is within it, and goes with it.
+    // A comment after the last line of a block collection belongs to it and is removed with it.
     let rest = if between.contains('\n') { "" } else { rest };
     middle(after, head, before.get(next..).unwrap_or_default())
         .is_some_and(|middle| between.lines().chain([rest]).all(|line| middle.contains(line.trim())))
 }
 
-/// What is between a beginning and an end that a text must have.
+/// Returns the text between a required beginning and end.
 fn middle<'a>(text: &'a str, head: &str, tail: &str) -> Option<&'a str> {
     text.strip_prefix(head)?.strip_suffix(tail)
 }
 
-/// Whether the old text is all there, with new text in one place; or in two, of which the first is a comma.
-fn added(before: &str, after: &str) -> bool {
+/// Returns true if the new text only adds to the old: in one place, or in two of which the first is a comma.
+fn is_added(before: &str, after: &str) -> bool {
     let (old, new) = (before.as_bytes(), after.as_bytes());
     let common = |a: &[u8], b: &[u8]| a.iter().zip(b).take_while(|(a, b)| a == b).count();
     let head = common(old, new);
@@ -111,7 +111,7 @@ fn added(before: &str, after: &str) -> bool {
     gap.first() == Some(&b',') && gap.get(1..).is_some_and(|gap| gap.starts_with(rest))
 }
 
-fn removed(before: &str, after: &str, holder: &Node, key: &Node, old: &Node) -> bool {
+fn is_removed(before: &str, after: &str, holder: &Node, key: &Node, old: &Node) -> bool {
     let Value::Map(map) = &holder.value else { return false };
     let end = old.end.max(key.end);
     let (head, tail) = if map.flow {
@@ -120,11 +120,11 @@ fn removed(before: &str, after: &str, holder: &Node, key: &Node, old: &Node) -> 
         (head, before.get(end..).map(|tail| tail.trim_start_matches(blank)))
     } else {
         let start = line_start(before, key.start);
-        // Blank lines below a block text go with it.
+        // Blank lines below a block scalar are removed with it.
         let tail = before.get(line_after(before, end)..).map(|tail| tail.trim_start_matches('\n'));
         (before.get(..start).map(str::trim_end), tail)
     };
     let (Some(head), Some(tail)) = (head, tail) else { return false };
-    // At the end of a file without a last line break, the line before loses its own.
+    // At the end of a file without a final line break, the line before loses its own.
     middle(after, head, tail).is_some_and(|middle| !middle.contains('#'))
 }

@@ -1,6 +1,6 @@
-//! Line breaks and the byte-order mark: what an edit must neither see nor lose. Imports nothing of ours.
+//! Line breaks and the byte-order mark, which an edit must preserve.
 
-/// The byte-order mark, if there is one, and the rest.
+/// Splits a text into its byte-order mark, if any, and the rest.
 pub(super) fn split_mark(text: &str) -> (&str, &str) {
     match text.strip_prefix('\u{feff}') {
         Some(rest) => ("\u{feff}", rest),
@@ -8,26 +8,25 @@ pub(super) fn split_mark(text: &str) -> (&str, &str) {
     }
 }
 
-/// The line of a byte, from 1.
+/// Returns the line of a byte offset, from 1.
 pub(super) fn line_of(text: &str, at: usize) -> usize {
     let before = text.as_bytes().get(..at).unwrap_or(text.as_bytes());
     before.iter().filter(|byte| **byte == b'\n').count() + 1
 }
 
-/// The text with `\n` for `\r\n`.
-pub(super) fn unix(text: &str) -> String {
+/// Replaces `\r\n` by `\n`.
+pub(super) fn to_unix(text: &str) -> String {
     text.replace("\r\n", "\n")
 }
 
-/// Gives an edited text its former line breaks back, line by line: lines that were not touched end as they
-/// did, new ones as their neighbours do.
-pub(super) fn restored(before: &str, edited: &str) -> String {
+/// Restores the line breaks of an edited text: unchanged lines keep theirs, new lines get those of the line before.
+pub(super) fn restore_line_breaks(before: &str, edited: &str) -> String {
     if !before.contains("\r\n") {
         return edited.to_owned();
     }
     let old: Vec<&str> = before.split_inclusive('\n').collect();
     let new: Vec<&str> = edited.split_inclusive('\n').collect();
-    let same = |old: &&&str, new: &&str| unix(old) == **new;
+    let same = |old: &&&str, new: &&str| to_unix(old) == **new;
     let head = old.iter().zip(&new).take_while(|(old, new)| same(old, new)).count();
     let most = old.len().min(new.len()) - head;
     let tail = old.iter().rev().zip(new.iter().rev()).take(most).take_while(|(o, n)| same(o, n)).count();

@@ -1,30 +1,31 @@
-//! A file as its documents' trees, each node with its place. Imports nothing of ours.
+//! Parses a YAML file into one tree per document, with the byte range of each node.
 //!
-//! The same reader as the manifest loader's, `granit-parser`, but nothing is resolved: anchors, aliases,
-//! tags and quotes are compared as they are written, so that two trees are the same only if every reader
-//! takes them for the same.
+//! Uses the manifest loader's parser, `granit-parser`, but resolves nothing: anchors, aliases, tags and quotes
+//! are compared as written. So two trees are equal only if every YAML parser reads them alike.
 
 use granit_parser::{Event, Options, Parser, ScalarStyle, Span, StrInput, StructureStyle};
 
-/// The deepest nesting.
+use super::change::Refusal;
+
+/// The maximum nesting depth.
 const MAX_DEPTH: usize = 96;
 
 /// One document of a file.
 #[derive(Debug)]
 pub(super) struct Document {
-    /// Where its text begins: at its `---`, or where the document before it ends.
+    /// The offset of its text: at its `---`, or at the end of the document before it.
     pub(super) start: usize,
     pub(super) root: Node,
 }
 
-/// A value with what stands before it.
+/// A value with its anchor and tag.
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) anchor: Option<String>,
     pub(super) tag: Option<String>,
-    /// The first byte, of its anchor or tag where it has one.
+    /// The offset of the first byte, including an anchor or tag.
     pub(super) start: usize,
-    /// The byte after the last, white space after it not counted.
+    /// The offset after the last byte, without trailing white space.
     pub(super) end: usize,
     pub(super) value: Value,
 }
@@ -35,7 +36,7 @@ pub(super) enum Value {
         text: String,
         style: Style,
     },
-    /// The name, without the asterisk.
+    /// The anchor's name, without the asterisk.
     Alias(String),
     List(Vec<Node>),
     Map(Map),
@@ -54,7 +55,7 @@ pub(super) enum Style {
     Block,
 }
 
-/// Nodes are the same when they mean the same to every reader; places and style of collections don't count.
+/// Two nodes are equal if every YAML parser reads them alike. Offsets and the style of collections don't count.
 impl PartialEq for Node {
     fn eq(&self, other: &Self) -> bool {
         self.anchor == other.anchor
@@ -72,14 +73,14 @@ impl PartialEq for Node {
 }
 
 impl Map {
-    /// Which entry has this key.
+    /// Finds the index of the entry with this key.
     pub(super) fn find(&self, name: &str) -> Option<usize> {
         self.entries.iter().position(|(key, _)| key.text() == Some(name))
     }
 }
 
 impl Node {
-    /// A scalar's text.
+    /// Returns a scalar's text.
     pub(super) fn text(&self) -> Option<&str> {
         match &self.value {
             Value::Scalar { text, .. } => Some(text),
@@ -87,7 +88,7 @@ impl Node {
         }
     }
 
-    /// Whether nothing is written, or null.
+    /// Returns true if the value is empty or null.
     pub(super) fn is_null(&self) -> bool {
         matches!(&self.value, Value::Scalar { text, style: Style::Plain }
             if self.tag.is_none() && matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
@@ -107,15 +108,15 @@ impl Node {
     }
 }
 
-/// Why a text can't be read, and at which byte.
+/// The reason why a text can't be parsed, and the byte offset of the error.
 #[derive(Debug)]
-pub(super) struct Unreadable {
+pub(super) struct ParseError {
     pub(super) at: usize,
     pub(super) reason: String,
 }
 
-/// Reads every document of a text without a byte-order mark, empty ones included.
-pub(super) fn read(text: &str) -> Result<Vec<Document>, Unreadable> {
+/// Parses every document of a text without a byte-order mark, empty ones included.
+pub(super) fn read(text: &str) -> Result<Vec<Document>, ParseError> {
     let mut options = Options::default();
     options.set_emit_comments(false);
     options.emit_anchor_events = true;
@@ -137,7 +138,7 @@ pub(super) fn read(text: &str) -> Result<Vec<Document>, Unreadable> {
             }
             Event::DocumentEnd => {
                 let (start, end) = span_of(&span);
-                // An implicit end has no text of its own: the next document begins at its marker.
+                // An implicit end has no text: the next document begins at its marker.
                 boundary = if text.get(start..end) == Some("...") { line_after(text, end) } else { start };
             }
             _ => {}
@@ -145,16 +146,25 @@ pub(super) fn read(text: &str) -> Result<Vec<Document>, Unreadable> {
     }
 }
 
+/// Parses the only document of a text.
+pub(super) fn parse_single(text: &str) -> Result<Node, Refusal> {
+    let mut documents = read(text).map_err(|ParseError { at, reason }| Refusal::new(at, reason))?;
+    match (documents.pop(), documents.is_empty()) {
+        (Some(Document { root, .. }), true) => Ok(root),
+        _ => Err(Refusal::new(0, "expected exactly one document")),
+    }
+}
+
 fn blank(text: &str) -> bool {
     text.trim().is_empty()
 }
 
-/// Where the line after this place begins.
+/// Returns the offset of the next line.
 pub(super) fn line_after(text: &str, at: usize) -> usize {
     text.get(at..).and_then(|rest| rest.find('\n')).map_or(text.len(), |found| at + found + 1)
 }
 
-/// Where the line of this place begins.
+/// Returns the offset of the start of the line.
 pub(super) fn line_start(text: &str, at: usize) -> usize {
     text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |found| found + 1)
 }
@@ -171,24 +181,24 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn next(&mut self) -> Result<(Event<'a>, Span), Unreadable> {
+    fn next(&mut self) -> Result<(Event<'a>, Span), ParseError> {
         if let Some(peeked) = self.peeked.take() {
             return Ok(peeked);
         }
         match self.events.next_event() {
             Some(Ok(event)) => Ok(event),
-            Some(Err(error)) => Err(Unreadable {
+            Some(Err(error)) => Err(ParseError {
                 at: error.marker().byte_offset().unwrap_or(0),
-                reason: format!("not YAML: {}", error.info()),
+                reason: format!("invalid YAML: {}", error.info()),
             }),
             None => Ok((Event::StreamEnd, Span::default())),
         }
     }
 
-    fn node(&mut self, event: Event<'a>, span: &Span, depth: usize) -> Result<Node, Unreadable> {
+    fn node(&mut self, event: Event<'a>, span: &Span, depth: usize) -> Result<Node, ParseError> {
         let (mut start, end) = span_of(span);
         if depth > MAX_DEPTH {
-            return Err(Unreadable { at: start, reason: "nested too deeply".to_owned() });
+            return Err(ParseError { at: start, reason: "nested too deeply".to_owned() });
         }
         if let Some(tag) = span.tag_start().and_then(|tag| tag.byte_offset()) {
             start = start.min(tag);
@@ -220,12 +230,12 @@ impl<'a> Reader<'a> {
             }
             Event::SequenceStart(..) => self.list(&mut node, depth)?,
             Event::MappingStart(style, ..) => self.map(&mut node, style == StructureStyle::Flow, depth)?,
-            _ => return Err(Unreadable { at: start, reason: "a value is expected".to_owned() }),
+            _ => return Err(ParseError { at: start, reason: "expected a value".to_owned() }),
         };
         Ok(node)
     }
 
-    fn list(&mut self, node: &mut Node, depth: usize) -> Result<Value, Unreadable> {
+    fn list(&mut self, node: &mut Node, depth: usize) -> Result<Value, ParseError> {
         let mut items = Vec::new();
         loop {
             let (event, span) = self.next()?;
@@ -237,34 +247,34 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn map(&mut self, node: &mut Node, flow: bool, depth: usize) -> Result<Value, Unreadable> {
+    fn map(&mut self, node: &mut Node, flow: bool, depth: usize) -> Result<Value, ParseError> {
         let mut entries: Vec<(Node, Node)> = Vec::new();
         loop {
             let (event, span) = self.next()?;
             if event == Event::MappingEnd {
                 self.close(node, &span, entries.last().map(|(_, value)| value));
-                // An empty value has no place; its key has.
+                // An empty value has no range; use its key's.
                 node.end = node.end.max(entries.last().map_or(0, |(key, _)| key.end));
                 return Ok(Value::Map(Map { flow, entries }));
             }
             let key = self.node(event, &span, depth + 1)?;
             if key.text().is_some() && entries.iter().any(|(known, _)| known.text() == key.text()) {
-                let reason = format!("the key `{}` is given twice", key.text().unwrap_or_default());
-                return Err(Unreadable { at: key.start, reason });
+                let reason = format!("duplicate key `{}`", key.text().unwrap_or_default());
+                return Err(ParseError { at: key.start, reason });
             }
             let (event, span) = self.next()?;
             let mut value = self.node(event, &span, depth + 1)?;
             if value.start == value.end {
-                // The reader puts an empty value wherever it noticed.
+                // The parser reports an empty value where it noticed it. Move it to its key.
                 value.start = key.end;
                 value.end = key.end;
             }
             if let Value::Scalar { style: Style::Block, .. } = value.value {
-                // The reader leaves `|` out of a block text's place.
+                // The parser leaves `|` out of a block scalar's range.
                 value.start = value.start.min(self.after_colon(key.end));
             }
             if let Value::List(_) = value.value {
-                // A list in the column of its key begins, says the reader, after its first dash.
+                // For a list in its key's column, the parser's range starts after the first dash.
                 let line = line_start(self.text, value.start);
                 let before = self.text.get(line..value.start).unwrap_or_default();
                 if before.trim() == "-" {
@@ -275,7 +285,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Where the value of a key begins that ends here.
+    /// Returns the offset of the value of a key that ends here.
     fn after_colon(&self, key_end: usize) -> usize {
         let rest = self.text.get(key_end..).unwrap_or_default();
         let colon = rest.find(':').map_or(0, |colon| colon + 1);
@@ -283,7 +293,7 @@ impl<'a> Reader<'a> {
         key_end + colon + blanks
     }
 
-    /// A collection ends with its bracket, or else with its last member.
+    /// Sets the end of a collection: its closing bracket, or its last member.
     fn close(&self, node: &mut Node, span: &Span, last: Option<&Node>) {
         let (start, end) = span_of(span);
         let bracket = self.text.get(start..end).is_some_and(|text| matches!(text, "}" | "]"));

@@ -1,24 +1,23 @@
-//! New values: how they are handed to the editor, and how they are recognized when they are read again.
-//! Imports nothing of ours.
+//! New values: converts them for `yaml-edit`, and compares them with parsed nodes.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 use yaml_edit::{ScalarValue, YamlValue};
 
-use super::Change;
+use super::change::Change;
 use super::tree::{Node, Style, Value};
 
-/// How texts are written.
+/// The style of new strings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Texts {
-    /// As people would: plain, quoted where that is needed, `|` where there are several lines.
+    /// Plain; quoted if needed; a block scalar for several lines.
     Natural,
-    /// In double quotes, which hold everything.
+    /// Double quotes, which can represent every string.
     Quoted,
 }
 
-/// The changes of which a mapping over a mapping consists; none where the change is one already.
+/// Splits a change of a mapping into one change for each member that differs. None if it can't be split.
 pub(super) fn split(root: &Node, change: &Change) -> Option<Vec<Change>> {
     let Change::Set { path, value: Json::Object(members) } = change else { return None };
     let node = path.iter().try_fold(root, |node, key| match &node.value {
@@ -31,7 +30,7 @@ pub(super) fn split(root: &Node, change: &Change) -> Option<Vec<Change>> {
     }
     let below = |key: &str| path.iter().cloned().chain([key.to_owned()]).collect::<Vec<_>>();
     let differs = |key: &str, value: &Json| {
-        map.find(key).is_none_or(|at| !is(&map.entries[at].1, value) || map.entries[at].1.tag.is_some())
+        map.find(key).is_none_or(|at| !is_value(&map.entries[at].1, value) || map.entries[at].1.tag.is_some())
     };
     let mut parts: Vec<Change> = members
         .iter()
@@ -39,36 +38,37 @@ pub(super) fn split(root: &Node, change: &Change) -> Option<Vec<Change>> {
         .map(|(key, value)| Change::Set { path: below(key), value: value.clone() })
         .collect();
     let keys = map.entries.iter().map(|(key, _)| key.text());
-    let gone = keys.flatten().filter(|key| !members.contains_key(*key));
-    parts.extend(gone.map(|key| Change::Remove { path: below(key) }));
+    let removed = keys.flatten().filter(|key| !members.contains_key(*key));
+    parts.extend(removed.map(|key| Change::Remove { path: below(key) }));
     Some(parts)
 }
 
-/// Whether a node is this value, to every reader.
-pub(super) fn is(node: &Node, value: &Json) -> bool {
+/// Returns true if every YAML parser reads a node as this value.
+pub(super) fn is_value(node: &Node, value: &Json) -> bool {
     match (&node.value, value) {
         (Value::Scalar { text, style: Style::Plain }, Json::String(wanted)) => {
-            text == wanted && is_surely_text(text)
+            text == wanted && is_always_string(text)
         }
         (Value::Scalar { text, .. }, Json::String(wanted)) => text == wanted,
         (Value::Scalar { .. }, Json::Null) => node.is_null(),
         (Value::Scalar { text, style: Style::Plain }, Json::Bool(wanted)) => text == &wanted.to_string(),
         (Value::Scalar { text, style: Style::Plain }, Json::Number(wanted)) => text == &wanted.to_string(),
         (Value::List(items), Json::Array(wanted)) => {
-            items.len() == wanted.len() && items.iter().zip(wanted).all(|(item, wanted)| is(item, wanted))
+            items.len() == wanted.len()
+                && items.iter().zip(wanted).all(|(item, wanted)| is_value(item, wanted))
         }
         (Value::Map(map), Json::Object(wanted)) => {
             map.entries.len() == wanted.len()
                 && map.entries.iter().all(|(key, value)| {
-                    key.text().and_then(|key| wanted.get(key)).is_some_and(|wanted| is(value, wanted))
+                    key.text().and_then(|key| wanted.get(key)).is_some_and(|wanted| is_value(value, wanted))
                 })
         }
         _ => false,
     }
 }
 
-/// Whether no version of YAML reads a plain text as anything but a text.
-fn is_surely_text(text: &str) -> bool {
+/// Returns true if every version of YAML reads a plain scalar as a string.
+fn is_always_string(text: &str) -> bool {
     const WORDS: [&str; 11] = ["null", "true", "false", "yes", "no", "on", "off", "y", "n", "~", "<<"];
     let numeric = |c: char| c.is_ascii_hexdigit() || "+-._:xXoOinfINFaAtTzZ ".contains(c);
     let number_like =
@@ -77,13 +77,13 @@ fn is_surely_text(text: &str) -> bool {
     !(text.is_empty() || word || number_like || text.starts_with('='))
 }
 
-/// A value for the editor.
+/// Converts a value for `yaml-edit`.
 pub(super) fn yaml(value: &Json, texts: Texts) -> YamlValue {
     match value {
         Json::Null => YamlValue::Scalar(ScalarValue::null()),
         Json::Bool(value) => YamlValue::Scalar(ScalarValue::parse(value.to_string())),
         Json::Number(number) => YamlValue::Scalar(ScalarValue::parse(number.to_string())),
-        Json::String(text) if texts == Texts::Quoted || !(is_surely_text(text) || text.contains('\n')) => {
+        Json::String(text) if texts == Texts::Quoted || !(is_always_string(text) || text.contains('\n')) => {
             YamlValue::Scalar(ScalarValue::double_quoted(text))
         }
         Json::String(text) => YamlValue::Scalar(ScalarValue::string(text)),
@@ -95,7 +95,7 @@ pub(super) fn yaml(value: &Json, texts: Texts) -> YamlValue {
     }
 }
 
-/// Whether a value has nothing nested, so that it fits on a line in flow style.
+/// Returns true if a value has nothing nested, so that it fits on one line in flow style.
 pub(super) fn is_flat(value: &Json) -> bool {
     match value {
         Json::Object(members) => members.values().all(|member| match member {

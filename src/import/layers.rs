@@ -1,15 +1,15 @@
-//! Where a document says something: in itself, over the project's defaults, or in the overlay of one
-//! environment. May import `edit` and `model`.
+//! The layers of a document that an import changes: the document itself, over the project's defaults, and the
+//! overlay of one environment.
 //!
-//! The rule: a project with one environment says it in the document; where there are several, only the
-//! overlay of the environment that is imported is written, because nothing is known of the others. What an
-//! overlay has already is changed there in either case.
+//! In a project with one environment, the document changes. With several, only the overlay of the imported
+//! environment changes, because the others may differ. A value that is already in the overlay changes there in
+//! either case.
 
 use serde_json::{Map, Value, json};
 
 use crate::edit::Change;
 
-/// A document in its layers, while it is changed.
+/// The layers of a document while it is changed.
 pub(super) struct Layers<'a> {
     defaults: &'a Map<String, Value>,
     document: Map<String, Value>,
@@ -17,11 +17,11 @@ pub(super) struct Layers<'a> {
     sole: bool,
 }
 
-/// What can't be said, and why.
-pub(super) type Refusal = &'static str;
+/// The reason why a change is not possible.
+pub(super) type Reason = &'static str;
 
-const NO_VALUE: Refusal = "an overlay can't say a tag without a value: null removes it there";
-const DEFAULT_TAG: Refusal = "a document can't take a tag away that the project's `defaults` have";
+const NO_VALUE: Reason = "an overlay can't set a tag without a value, because null removes the tag there";
+const DEFAULT_TAG: Reason = "a document can't remove a tag that comes from the project's `defaults`";
 
 impl<'a> Layers<'a> {
     pub(super) fn new(
@@ -33,14 +33,14 @@ impl<'a> Layers<'a> {
         Self { defaults, document, environment, sole }
     }
 
-    /// The document as it has become.
+    /// Returns the changed document.
     pub(super) fn into_document(self) -> Map<String, Value> {
         self.document
     }
 
-    /// Makes the environment see this value.
-    pub(super) fn set(&mut self, path: &[&str], value: &Value) -> Result<(), Refusal> {
-        if self.in_overlay(path) {
+    /// Sets a value for the environment.
+    pub(super) fn set(&mut self, path: &[&str], value: &Value) -> Result<(), Reason> {
+        if self.belongs_in_overlay(path) {
             return self.set_in_overlay(path, value);
         }
         let value = match get(self.defaults, path) {
@@ -54,29 +54,29 @@ impl<'a> Layers<'a> {
         Ok(())
     }
 
-    fn set_in_overlay(&mut self, path: &[&str], value: &Value) -> Result<(), Refusal> {
+    fn set_in_overlay(&mut self, path: &[&str], value: &Value) -> Result<(), Reason> {
         let in_tags = path[0] == "tags";
         let lacks_value =
             value.is_null() || value.as_object().is_some_and(|tags| tags.values().any(Value::is_null));
-        let said = match self.without_overlay(path) {
+        let overlaid = match self.without_overlay(path) {
             Some(under) => patch(&under, value),
             None => Some(value.clone()),
         };
-        if in_tags && lacks_value && said.is_some() {
+        if in_tags && lacks_value && overlaid.is_some() {
             return Err(NO_VALUE);
         }
         let path = self.overlay_path(path);
-        match said {
-            Some(said) => put(&mut self.document, &path, said),
+        match overlaid {
+            Some(overlaid) => put(&mut self.document, &path, overlaid),
             None => take(&mut self.document, &path),
         }
         Ok(())
     }
 
-    /// Makes the environment see nothing there.
-    pub(super) fn unset(&mut self, path: &[&str]) -> Result<(), Refusal> {
+    /// Removes a value for the environment.
+    pub(super) fn unset(&mut self, path: &[&str]) -> Result<(), Reason> {
         let overlay = self.overlay_path(path);
-        if self.in_overlay(path) && !self.sole {
+        if self.belongs_in_overlay(path) && !self.sole {
             match self.without_overlay(path) {
                 Some(_) => put(&mut self.document, &overlay, Value::Null),
                 None => take(&mut self.document, &overlay),
@@ -102,9 +102,9 @@ impl<'a> Layers<'a> {
         [&["environments", self.environment], path].concat()
     }
 
-    /// Whether a value is said in the environment's overlay: always where there are other environments, else
-    /// where the overlay has it, or something in its way.
-    fn in_overlay(&self, path: &[&str]) -> bool {
+    /// Returns true if a value belongs in the environment's overlay: always if there are other environments, else if
+    /// the overlay has the value, or a parent of it that is not a mapping.
+    fn belongs_in_overlay(&self, path: &[&str]) -> bool {
         let overlay = self.overlay_path(path);
         !self.sole
             || get(&self.document, &overlay).is_some()
@@ -112,7 +112,7 @@ impl<'a> Layers<'a> {
                 .any(|end| get(&self.document, &overlay[..end]).is_some_and(|value| !value.is_object()))
     }
 
-    /// What the environment would see without its overlay.
+    /// Returns the environment's value without its overlay.
     fn without_overlay(&self, path: &[&str]) -> Option<Value> {
         let (default, own) = (get(self.defaults, path), get(&self.document, path));
         match (default, own) {
@@ -122,7 +122,7 @@ impl<'a> Layers<'a> {
             (_, Some(Value::Null)) if path[0] != "tags" => None,
             (_, Some(own)) => Some(own.clone()),
             (Some(default), None) => {
-                // A null above it takes the default away.
+                // A null in a parent removes the default.
                 let removed =
                     (1..path.len()).any(|end| get(&self.document, &path[..end]).is_some_and(Value::is_null));
                 (!removed).then(|| default.clone())
@@ -132,7 +132,7 @@ impl<'a> Layers<'a> {
     }
 }
 
-/// The value at a path.
+/// Returns the value at a path.
 pub(super) fn get<'v>(members: &'v Map<String, Value>, path: &[&str]) -> Option<&'v Value> {
     let (first, rest) = path.split_first()?;
     let value = members.get(*first)?;
@@ -168,33 +168,33 @@ fn take(members: &mut Map<String, Value>, path: &[&str]) {
     }
 }
 
-/// The merge patch (RFC 7396) that makes one value the other; none where they are the same.
+/// Returns the merge patch (RFC 7396) from one value to another. None if they are equal.
 fn patch(from: &Value, to: &Value) -> Option<Value> {
     let (Value::Object(from), Value::Object(members)) = (from, to) else {
         return (from != to).then(|| to.clone());
     };
     let mut patched = Map::new();
     for (key, value) in members {
-        let said = from.get(key).map_or_else(|| Some(value.clone()), |from| patch(from, value));
-        patched.extend(said.map(|said| (key.clone(), said)));
+        let member = from.get(key).map_or_else(|| Some(value.clone()), |from| patch(from, value));
+        patched.extend(member.map(|member| (key.clone(), member)));
     }
-    let gone = from.keys().filter(|key| !members.contains_key(*key));
-    patched.extend(gone.map(|key| (key.clone(), Value::Null)));
+    let removed = from.keys().filter(|key| !members.contains_key(*key));
+    patched.extend(removed.map(|key| (key.clone(), Value::Null)));
     (!patched.is_empty()).then_some(Value::Object(patched))
 }
 
-/// What a document must say so that, over the defaults, it says all of this.
+/// Returns the document that, merged over the defaults, gives the wanted members.
 pub(super) fn over_defaults(
     defaults: &Map<String, Value>,
     wanted: &Map<String, Value>,
 ) -> Map<String, Value> {
-    /// What the defaults say of how changes are brought about holds for every service.
+    /// Members of the defaults that apply to every service and stay.
     const KEPT: &[&str] = &["lifecycle", "smoke", "depends_on"];
     let mut document = Map::new();
     for (key, value) in wanted {
         match (defaults.get(key), value) {
             (Some(Value::Object(default)), Value::Object(tags)) if key == "tags" => {
-                // Null is a tag's value, so that a default's tag can't be taken away alone.
+                // Null is a tag's value, so a single default tag can't be removed.
                 let all = default.keys().all(|name| tags.contains_key(name));
                 let more = tags.iter().filter(|(name, value)| default.get(*name) != Some(value));
                 let more: Map<String, Value> =
@@ -211,12 +211,12 @@ pub(super) fn over_defaults(
             }
         }
     }
-    let gone = defaults.keys().filter(|key| !wanted.contains_key(*key) && !KEPT.contains(&key.as_str()));
-    document.extend(gone.map(|key| (key.clone(), Value::Null)));
+    let removed = defaults.keys().filter(|key| !wanted.contains_key(*key) && !KEPT.contains(&key.as_str()));
+    document.extend(removed.map(|key| (key.clone(), Value::Null)));
     document
 }
 
-/// The changes that make one document another, each as low as it can be.
+/// Returns the changes from one document to another, each as deep as possible.
 pub(super) fn changes(before: &Map<String, Value>, after: &Map<String, Value>) -> Vec<Change> {
     let mut changes = Vec::new();
     compare(before, after, &mut Vec::new(), &mut changes);

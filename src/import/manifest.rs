@@ -1,30 +1,32 @@
-//! One live service as a document: everything that a manifest can say of it, less what goes without saying.
-//! May import `model` only.
+//! Converts a live service to a document: everything that a manifest can declare, without defaults.
 
 use serde_json::{Map, Value, json};
 
-use super::{Context, Note, layers};
+use super::context::{ImportContext, Note};
+use super::layers;
 use crate::model::settings::{self, EXPERIENCE_CONTROLS, Field, Kind, SERVICE};
 use crate::model::{Catalog, LiveService, LlmPreference, Pin, TAG_PROTECTED, VersionSet, VersionSetName};
 
-/// The whole document of a service that has none yet.
+/// Returns the document of a service that has no manifest yet.
 pub(super) fn document(
-    context: &Context<'_>,
+    context: &ImportContext<'_>,
     live: &LiveService,
     notes: &mut Vec<Note>,
 ) -> Map<String, Value> {
     let mut all = fields(context, live, notes);
     let mut overlay = Map::new();
     if context.mixed {
-        // The other environments' API has no settings, and no controls.
+        // The other environments' API has no settings and no controls.
         for field in SERVICE {
             overlay.extend(all.remove_entry(field.name));
         }
-        // Its ids are of another form. A name that is not unique here may be so there.
+        // Its ids have another format. A name that is ambiguous here may be unique there.
         let agent = context.snapshot.agents.name_of(&live.agent);
         let graph = context.snapshot.context_graphs.name_of(&live.context_graph);
         for (key, name) in [("agent", agent), ("context_graph", graph)] {
-            if let (Some(Value::Object(by_id)), Some(name)) = (all.get(key).cloned(), name.and_then(usable)) {
+            if let (Some(Value::Object(by_id)), Some(name)) =
+                (all.get(key).cloned(), name.and_then(declarable))
+            {
                 all.insert(key.to_owned(), json!(name));
                 overlay.insert(key.to_owned(), Value::Object(by_id));
             }
@@ -38,7 +40,7 @@ pub(super) fn document(
     document
 }
 
-fn fields(context: &Context<'_>, live: &LiveService, notes: &mut Vec<Note>) -> Map<String, Value> {
+fn fields(context: &ImportContext<'_>, live: &LiveService, notes: &mut Vec<Note>) -> Map<String, Value> {
     let mut all = Map::new();
     let mut put = |key: &str, value: Value| all.insert(key.to_owned(), value);
     put("service", json!(live.name));
@@ -68,14 +70,14 @@ fn fields(context: &Context<'_>, live: &LiveService, notes: &mut Vec<Note>) -> M
     all
 }
 
-/// Whether the live service carries the tag that `prevent_removal` stands for.
+/// Returns true if the live service has the tag of `prevent_removal`.
 pub(super) fn is_protected(live: &LiveService) -> bool {
     live.tags.get(TAG_PROTECTED).is_some_and(|value| value.as_deref() == Some("true"))
 }
 
-/// An agent or context graph by its name, where that can only mean this one, else by its id.
+/// Returns an agent or context graph by its name if that is unique, else by its id.
 pub(super) fn reference<Id: Ord + AsRef<str>>(id: &Id, catalog: &Catalog<Id>) -> Value {
-    let name = catalog.name_of(id).and_then(usable);
+    let name = catalog.name_of(id).and_then(declarable);
     let unique = |name: &&str| matches!(catalog.named(name).as_slice(), [(only, _)] if *only == id);
     match name.filter(unique) {
         Some(name) => json!(name),
@@ -83,30 +85,30 @@ pub(super) fn reference<Id: Ord + AsRef<str>>(id: &Id, catalog: &Catalog<Id>) ->
     }
 }
 
-/// A name that a manifest can say.
-fn usable(name: &str) -> Option<&str> {
+/// Returns a name if a manifest can contain it.
+fn declarable(name: &str) -> Option<&str> {
     Some(name.trim())
         .filter(|name| !name.is_empty() && !name.chars().any(|c| c.is_control() || is_invisible(c)))
 }
 
-/// Characters that no name in a manifest may have.
+/// Returns true for characters that the loader rejects in names.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}' | '\u{2028}'..='\u{202e}' | '\u{2060}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
-/// The tags that a manifest may declare.
-pub(super) fn tags(context: &Context<'_>, live: &LiveService) -> Map<String, Value> {
+/// Returns the tags that a manifest may declare.
+pub(super) fn tags(context: &ImportContext<'_>, live: &LiveService) -> Map<String, Value> {
     let own = |key: &str| context.policy.ownership.is_own_tag(key);
     live.tags.iter().filter(|(key, _)| !own(key)).map(|(key, value)| (key.clone(), json!(value))).collect()
 }
 
-/// All managed version sets; none where a service only has the `release` that it was born with.
+/// Returns all managed version sets. None if the service only has its initial `release`.
 fn version_sets(
-    context: &Context<'_>,
+    context: &ImportContext<'_>,
     live: &LiveService,
     notes: &mut Vec<Note>,
 ) -> Option<Map<String, Value>> {
-    let born = |name: &VersionSetName, set: &VersionSet| {
+    let is_initial = |name: &VersionSetName, set: &VersionSet| {
         let VersionSet { agent_version, context_graph_version, llm_model_preferences, carried: _ } = set;
         name.is_release()
             && *agent_version == Pin::Latest
@@ -114,13 +116,13 @@ fn version_sets(
             && llm_model_preferences.is_empty()
     };
     let managed = live.version_sets.iter().filter(|(name, _)| !context.policy.is_unmanaged(name));
-    let sets: Vec<_> = managed.filter(|(name, set)| !born(name, set)).collect();
+    let sets: Vec<_> = managed.filter(|(name, set)| !is_initial(name, set)).collect();
     let pinned = |name: &VersionSetName| context.policy.guardrails.require_pins.contains(name);
     let latest =
         |set: &VersionSet| set.agent_version == Pin::Latest || set.context_graph_version == Pin::Latest;
     if let Some((name, _)) = sets.iter().find(|(name, set)| pinned(name) && latest(set)) {
         let message = format!(
-            "its version sets stay unmanaged: `{name}` uses `latest`, which `guardrails.require_pins` forbids"
+            "its version sets are not imported: `{name}` uses `latest`, which `guardrails.require_pins` forbids"
         );
         notes.push(Note::new(&live.name, message));
         return None;
@@ -130,7 +132,7 @@ fn version_sets(
     (!sets.is_empty()).then_some(sets)
 }
 
-/// One version set.
+/// Converts one version set.
 pub(super) fn version_set(set: &VersionSet) -> Value {
     let mut value = Map::new();
     value.insert("agent_version".to_owned(), pin(set.agent_version));
@@ -142,7 +144,7 @@ pub(super) fn version_set(set: &VersionSet) -> Value {
     Value::Object(value)
 }
 
-/// A pin as manifests spell it.
+/// Converts a version.
 pub(super) fn pin(pin: Pin) -> Value {
     match pin {
         Pin::Latest => json!("latest"),
@@ -150,7 +152,7 @@ pub(super) fn pin(pin: Pin) -> Value {
     }
 }
 
-/// One model preference, without controls that no manifest knows.
+/// Converts one model preference, without controls that manifests can't declare.
 pub(super) fn preference(one: &LlmPreference) -> Value {
     let mut value = Map::new();
     value.insert("llm_name".to_owned(), json!(one.llm_name));
@@ -164,7 +166,7 @@ pub(super) fn preference(one: &LlmPreference) -> Value {
     Value::Object(value)
 }
 
-/// The controls of all preferences, out of the version sets and in the same shape.
+/// Moves the controls of all preferences out of the version sets, into the same structure.
 fn take_controls(all: &mut Map<String, Value>) -> Option<Value> {
     const PREFERENCES: &str = "llm_model_preferences";
     const CONTROLS: &str = "experience_controls";
@@ -183,16 +185,18 @@ fn take_controls(all: &mut Map<String, Value>) -> Option<Value> {
     (!taken.is_empty()).then_some(Value::Object(taken))
 }
 
-/// The settings that aren't the server's defaults; all of a setting that the project has a default for.
-fn service_settings(context: &Context<'_>, live: &LiveService) -> Map<String, Value> {
+/// Returns the settings that differ from the server's defaults. A setting with a project default is complete.
+fn service_settings(context: &ImportContext<'_>, live: &LiveService) -> Map<String, Value> {
     let values = settings::normal(SERVICE, &live.settings);
     let mut found = Map::new();
     for field in SERVICE {
-        let Some(value) = values.get(field.name).filter(|value| takes(&field.kind, value)) else { continue };
+        let Some(value) = values.get(field.name).filter(|value| is_declarable(&field.kind, value)) else {
+            continue;
+        };
         let here = if context.defaults.contains_key(field.name) {
             known_value(&field.kind, value)
         } else {
-            let Some(value) = said(field, value) else { continue };
+            let Some(value) = without_defaults(field, value) else { continue };
             value
         };
         found.insert(field.name.to_owned(), here);
@@ -200,8 +204,8 @@ fn service_settings(context: &Context<'_>, live: &LiveService) -> Map<String, Va
     if live.settings.is_empty() && context.defaults.is_empty() { Map::new() } else { found }
 }
 
-/// A value less the server's defaults; none where nothing is left to say.
-fn said(field: &Field, value: &Value) -> Option<Value> {
+/// Removes the server's defaults from a value. None if nothing is left.
+fn without_defaults(field: &Field, value: &Value) -> Option<Value> {
     use settings::Default;
     match field.default {
         Default::Boolean(default) if *value == json!(default) => return None,
@@ -210,33 +214,33 @@ fn said(field: &Field, value: &Value) -> Option<Value> {
         _ => {}
     }
     let value = match (&field.kind, value) {
-        (Kind::Object(fields), Value::Object(values)) => Value::Object(said_all(fields, values)),
+        (Kind::Object(fields), Value::Object(values)) => Value::Object(all_without_defaults(fields, values)),
         (kind, value) => known_value(kind, value),
     };
     let empty = value.as_object().is_some_and(Map::is_empty);
     (!empty || field.required).then_some(value)
 }
 
-fn said_all(fields: &[Field], values: &Map<String, Value>) -> Map<String, Value> {
-    let said = |field: &Field| {
-        let value = values.get(field.name).filter(|value| takes(&field.kind, value))?;
-        Some((field.name.to_owned(), said(field, value)?))
+fn all_without_defaults(fields: &[Field], values: &Map<String, Value>) -> Map<String, Value> {
+    let member = |field: &Field| {
+        let value = values.get(field.name).filter(|value| is_declarable(&field.kind, value))?;
+        Some((field.name.to_owned(), without_defaults(field, value)?))
     };
-    fields.iter().filter_map(said).collect()
+    fields.iter().filter_map(member).collect()
 }
 
-/// The members that manifests can say: the others stay as they are whatever a manifest says. The vendor's
-/// lists of words grow, and a value that is new must not keep a service from being imported.
+/// Returns the members that manifests can declare. The others stay unchanged whatever a manifest declares, so that a
+/// new value of the vendor's does not prevent an import.
 pub(super) fn known(fields: &[Field], values: &Map<String, Value>) -> Map<String, Value> {
     let known = |field: &Field| {
-        let value = values.get(field.name).filter(|value| takes(&field.kind, value))?;
+        let value = values.get(field.name).filter(|value| is_declarable(&field.kind, value))?;
         Some((field.name.to_owned(), known_value(&field.kind, value)))
     };
     fields.iter().filter_map(known).collect()
 }
 
-/// Whether a manifest may say this; members of objects are looked at one by one.
-fn takes(kind: &Kind, value: &Value) -> bool {
+/// Returns true if a manifest may declare this value. Members of objects are checked one by one.
+fn is_declarable(kind: &Kind, value: &Value) -> bool {
     match (kind, value) {
         (Kind::OneOf(words), Value::String(text)) => words.contains(&text.as_str()),
         (Kind::Text { min, max }, Value::String(text)) => (*min..=*max).contains(&text.chars().count()),
@@ -246,9 +250,9 @@ fn takes(kind: &Kind, value: &Value) -> bool {
         (Kind::Number { min, max }, Value::Number(number)) => {
             number.as_f64().is_some_and(|number| (*min..=*max).contains(&number))
         }
-        (Kind::List(of), Value::Array(items)) => items.iter().all(|item| takes(of, item)),
+        (Kind::List(of), Value::Array(items)) => items.iter().all(|item| is_declarable(of, item)),
         (Kind::Map { of, most }, Value::Object(members)) => {
-            members.len() <= *most && members.values().all(|value| takes(of, value))
+            members.len() <= *most && members.values().all(|value| is_declarable(of, value))
         }
         (Kind::TextOrList, Value::Array(items)) => items.iter().all(Value::is_string),
         (Kind::Boolean, Value::Bool(_))

@@ -1,14 +1,15 @@
-//! Live services → manifests: new files, and changes to those that are there. May import `edit` and `model`.
+//! Imports live services into manifests: new files, and changes of existing ones.
 //!
-//! Pure: a snapshot and what the manifests say now go in, texts and changes come out. Who calls this reads
-//! every text back, as the loader would find it, and plans with it, before anything is written.
+//! Pure: takes a snapshot and the current manifests, returns texts and changes. The caller loads every new text
+//! and plans with it before it writes anything.
 //!
-//! * [`select`]: which live services are imported;
-//! * [`manifest`]: one live service as a document, defaults left out;
-//! * [`update`]: what an existing document must say instead;
-//! * `layers`: where it says so — the document itself, or one environment's overlay;
-//! * `yaml` and `slug`: how a new file is written and named.
+//! * [`select`]: selects the live services to import.
+//! * [`manifest`]: converts a live service to a document without defaults.
+//! * [`update`]: finds the changes that an existing document needs.
+//! * `layers`: chooses the layer of each change: the document, or one environment's overlay.
+//! * `yaml` and `slug`: write and name a new file.
 
+mod context;
 mod layers;
 pub mod manifest;
 pub mod select;
@@ -20,68 +21,34 @@ mod yaml;
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value};
+pub use context::{ImportContext, Note};
 
-use crate::model::{Api, LiveService, Policy, ServiceName, Snapshot};
+use crate::model::{LiveService, ServiceName};
 
-/// What one import is about.
-#[derive(Clone, Copy, Debug)]
-pub struct Context<'a> {
-    /// The API of the environment.
-    pub api: Api,
-    /// The project's rules.
-    pub policy: &'a Policy,
-    /// The live state, with all agents and context graphs.
-    pub snapshot: &'a Snapshot,
-    /// The environment's name.
-    pub environment: &'a str,
-    /// Whether the project has no other environment, so that documents speak of this one alone.
-    pub sole: bool,
-    /// Whether other environments are on the other API, so that documents can't say what only this one has.
-    pub mixed: bool,
-    /// What the project merges under every document.
-    pub defaults: &'a Map<String, Value>,
-}
-
-/// Something that people should know of one service.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Note {
-    /// The service.
-    pub service: ServiceName,
-    /// What is the case, and what follows.
-    pub message: String,
-}
-
-impl Note {
-    fn new(service: &ServiceName, message: impl Into<String>) -> Self {
-        Self { service: service.clone(), message: message.into() }
-    }
-}
-
-/// What is new: a file of one service.
+/// A new file for one service.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct File {
-    /// Its name, without a directory.
+pub struct NewFile {
+    /// The file's name, without a directory.
     pub name: String,
-    /// What it holds.
+    /// The file's text.
     pub text: String,
     /// The service.
     pub service: ServiceName,
 }
 
-/// A file for each of these services, under names that nothing has yet. `schema` is the way from the file
-/// to the schema that editors check it with, where there is one.
+/// Creates a file for each of these services, under names that are not taken. `schema` is the path from the file
+/// to the schema for editors, if there is one.
 pub fn files(
-    context: &Context<'_>,
+    context: &ImportContext<'_>,
     services: &[&LiveService],
     taken: &BTreeSet<String>,
     schema: Option<&str>,
-) -> (Vec<File>, Vec<Note>) {
-    // File systems that don't tell cases apart must not merge two files.
+) -> (Vec<NewFile>, Vec<Note>) {
+    // Two files must not become one on a case-insensitive file system.
     let mut taken: BTreeSet<String> = taken.iter().map(|name| name.to_lowercase()).collect();
     let mut slugs: Vec<String> = services.iter().map(|service| slug::slug(service.name.as_str())).collect();
     slugs.sort();
-    // Where two names give one slug, neither has it alone: the order of services must not decide.
+    // If two services have the same slug, neither gets it, so that names don't depend on the order of services.
     taken.extend(slugs.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| format!("{}.yaml", pair[0])));
     let (mut files, mut notes) = (Vec::new(), Vec::new());
     for service in services {
@@ -91,7 +58,7 @@ pub fn files(
         let modeline =
             schema.map_or_else(String::new, |path| format!("# yaml-language-server: $schema={path}\n"));
         let text = modeline + &yaml::document(&document);
-        files.push(File { name, text, service: service.name.clone() });
+        files.push(NewFile { name, text, service: service.name.clone() });
     }
     (files, notes)
 }

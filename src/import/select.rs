@@ -1,23 +1,23 @@
-//! Which live services are imported, and which manifest speaks of which. May import `model` only.
+//! Selects the live services to import, and matches them with manifests.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Context, Note};
+use super::context::{ImportContext, Note};
 use crate::model::{Catalog, Desired, LiveService, Reference, ServiceId, ServiceName, Snapshot};
 
-/// What is asked for.
+/// The services that an import should include.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
-    /// Inactive services of nobody's, too.
+    /// Includes inactive services without an owner.
     pub all: bool,
-    /// Only these; empty means all.
+    /// The only services to include. Empty means all.
     pub only: BTreeSet<ServiceName>,
-    /// Services with names that the tool itself gave: old ones of replacements, half-made and abandoned ones.
+    /// Services that amigops renamed: replaced, unfinished and abandoned ones.
     pub leftovers: BTreeSet<ServiceId>,
 }
 
-/// The services to import, by name, and why others are left out.
-pub fn services<'a>(context: &Context<'a>, scope: &Scope) -> (Vec<&'a LiveService>, Vec<Note>) {
+/// Returns the services to import, ordered by name, and a note for each skipped one.
+pub fn services<'a>(context: &ImportContext<'a>, scope: &Scope) -> (Vec<&'a LiveService>, Vec<Note>) {
     let mut by_name: BTreeMap<&ServiceName, Vec<&LiveService>> = BTreeMap::new();
     let wanted = |service: &&LiveService| {
         !service.system
@@ -29,18 +29,18 @@ pub fn services<'a>(context: &Context<'a>, scope: &Scope) -> (Vec<&'a LiveServic
     }
     let (mut chosen, mut notes) = (Vec::new(), Vec::new());
     for (name, namesakes) in by_name {
-        match one(context, scope, &namesakes) {
+        match select_one(context, scope, &namesakes) {
             Ok(service) => chosen.extend(service),
-            Err(reason) => notes.push(Note::new(name, format!("is not imported: {reason}"))),
+            Err(reason) => notes.push(Note::new(name, format!("not imported: {reason}"))),
         }
     }
     (chosen, notes)
 }
 
-/// The one of these namesakes that a manifest would be about, as planning sees it: the active one, else
-/// the single inactive one that is ours.
-fn one<'a>(
-    context: &Context<'_>,
+/// Selects the service among namesakes that planning would match with a manifest: the active one, else the only
+/// inactive one that the project owns.
+fn select_one<'a>(
+    context: &ImportContext<'_>,
     scope: &Scope,
     namesakes: &[&'a LiveService],
 ) -> Result<Option<&'a LiveService>, String> {
@@ -59,7 +59,7 @@ fn one<'a>(
     };
     match candidates.as_slice() {
         [service] => match ownership.other_owner(&service.tags) {
-            Some(owner) => Err(format!("its tag `{}` says that `{owner}` owns it", ownership.tag)),
+            Some(owner) => Err(format!("its tag `{}` shows that `{owner}` owns it", ownership.tag)),
             None => Ok(Some(service)),
         },
         several => {
@@ -69,13 +69,13 @@ fn one<'a>(
     }
 }
 
-/// The live service of each declared name: as planning sees it (`ids`), else the active one of that name,
-/// else one that was renamed live — the only one of ours that no manifest speaks of and that joins the
-/// same agent and context graph.
-pub fn pairs<'a>(
+/// Returns the live service of each declared service. That is the one that planning matched (`ids`), else the active
+/// one with its name, else one that was renamed live. A renamed service is the only owned one that no manifest
+/// declares and that has the same agent and context graph.
+pub fn match_services<'a>(
     desired: &Desired,
     ids: &BTreeMap<ServiceName, ServiceId>,
-    context: &Context<'a>,
+    context: &ImportContext<'a>,
     leftovers: &BTreeSet<ServiceId>,
 ) -> BTreeMap<ServiceName, &'a LiveService> {
     let services = &context.snapshot.services;
@@ -87,7 +87,7 @@ pub fn pairs<'a>(
         pairs.extend(live.map(|live| (name.clone(), live)));
     }
     let known: BTreeSet<&ServiceId> = pairs.values().map(|live| &live.id).collect();
-    let free = |live: &&LiveService| {
+    let is_candidate = |live: &&LiveService| {
         live.active
             && !live.system
             && context.policy.ownership.owns(&live.tags)
@@ -95,16 +95,16 @@ pub fn pairs<'a>(
             && !leftovers.contains(&live.id)
             && !desired.services.contains_key(&live.name)
     };
-    let free: Vec<&LiveService> = services.iter().filter(free).collect();
-    let gone: Vec<_> = desired.services.values().filter(|one| !pairs.contains_key(&one.name)).collect();
-    let joins = |wanted: &&crate::model::DesiredService, live: &&LiveService| {
-        is(&wanted.agent, &live.agent, &context.snapshot.agents)
-            && is(&wanted.context_graph, &live.context_graph, &context.snapshot.context_graphs)
+    let candidates: Vec<&LiveService> = services.iter().filter(is_candidate).collect();
+    let unmatched: Vec<_> = desired.services.values().filter(|one| !pairs.contains_key(&one.name)).collect();
+    let same_references = |wanted: &&crate::model::DesiredService, live: &&LiveService| {
+        refers_to(&wanted.agent, &live.agent, &context.snapshot.agents)
+            && refers_to(&wanted.context_graph, &live.context_graph, &context.snapshot.context_graphs)
     };
-    for wanted in &gone {
-        let fitting: Vec<_> = free.iter().filter(|live| joins(wanted, live)).collect();
+    for wanted in &unmatched {
+        let fitting: Vec<_> = candidates.iter().filter(|live| same_references(wanted, live)).collect();
         if let [live] = fitting[..]
-            && gone.iter().filter(|other| joins(other, live)).count() == 1
+            && unmatched.iter().filter(|other| same_references(other, live)).count() == 1
         {
             pairs.insert(wanted.name.clone(), live);
         }
@@ -112,15 +112,15 @@ pub fn pairs<'a>(
     pairs
 }
 
-/// Whether a reference means this agent or context graph.
-pub(super) fn is<Id: Ord + AsRef<str>>(reference: &Reference, id: &Id, catalog: &Catalog<Id>) -> bool {
+/// Returns true if a reference refers to this agent or context graph.
+pub(super) fn refers_to<Id: Ord + AsRef<str>>(reference: &Reference, id: &Id, catalog: &Catalog<Id>) -> bool {
     match reference {
         Reference::Id(text) => text == id.as_ref(),
         Reference::Name(name) => matches!(catalog.named(name).as_slice(), [(only, _)] if *only == id),
     }
 }
 
-/// Names that were asked for and that no live service has.
+/// Returns the requested names that no live service has.
 pub fn missing(scope: &Scope, snapshot: &Snapshot) -> Vec<ServiceName> {
     let there: BTreeSet<&ServiceName> = snapshot.services.iter().map(|service| &service.name).collect();
     scope.only.iter().filter(|name| !there.contains(name)).cloned().collect()

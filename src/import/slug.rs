@@ -1,18 +1,18 @@
-//! File names from services' names. Imports `model`.
+//! Derives file names from service names.
 
 use std::collections::BTreeSet;
 
 use crate::model::{ServiceId, ServiceName};
 
-/// The most characters of a file's name that come from the service's: with four bytes each, the whole stays
-/// below what file systems take.
-const MOST: usize = 48;
+/// The maximum number of characters from a service's name. With four bytes each, the file name stays below the
+/// limit of file systems.
+const MAX_CHARACTERS: usize = 48;
 
-/// Names that Windows gives to devices.
+/// Names that Windows reserves for devices.
 const DEVICES: &[&str] = &["con", "prn", "aux", "nul"];
 
-/// A name in lower case, letters and digits of any script, and `-` for everything else: nothing that a
-/// path could be made of. The same for the same name, always.
+/// Returns a name in lower case with `-` for everything but letters and digits of any script. The result is never a
+/// path, and always the same for the same name.
 pub(super) fn slug(name: &str) -> String {
     let mut slug = String::new();
     for c in name.chars().flat_map(char::to_lowercase) {
@@ -22,7 +22,7 @@ pub(super) fn slug(name: &str) -> String {
             slug.push('-');
         }
     }
-    let slug: String = slug.chars().take(MOST).collect();
+    let slug: String = slug.chars().take(MAX_CHARACTERS).collect();
     let slug = slug.trim_end_matches('-');
     let port = |text: &str| text.len() == 4 && text.ends_with(|c: char| c.is_ascii_digit());
     let device =
@@ -34,7 +34,7 @@ pub(super) fn slug(name: &str) -> String {
     }
 }
 
-/// The file name of a service: its slug, and where that is taken, the end of its id behind it.
+/// Returns the file name of a service: its slug, followed by the end of its id if the slug is taken.
 pub(super) fn file_name(name: &ServiceName, id: &ServiceId, taken: &BTreeSet<String>) -> String {
     let slug = slug(name.as_str());
     let id: String =
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slug_is_a_name_and_never_a_path() {
+    fn slug_is_never_a_path() {
         for (name, wanted) in [
             ("Health Coach", "health-coach"),
             ("Meet & Greet", "meet-greet"),
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_taken_name_gets_the_end_of_the_id() {
+    fn taken_name_gets_the_end_of_the_id() {
         let id = ServiceId::new("6618791275530b73714e9d18");
         let mut taken = BTreeSet::from(["a.yaml".to_owned()]);
         assert_eq!(file_name(&"A".into(), &id, &taken), "a-4e9d18.yaml");

@@ -1,5 +1,5 @@
-//! Random live states → texts → the loader → a plan that only adopts; and manifests that lag behind, brought
-//! up to date. Imports `manifest` and `plan`, too: it is their word that counts.
+//! Property tests: a plan after the import of a random live state only adopts services, and so does a plan after an
+//! update of outdated manifests.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -9,9 +9,9 @@ use proptest::sample::select;
 use proptest::test_runner::RngSeed;
 use serde_json::{Map, Value, json};
 
-use super::{Context, files, select as choose, update};
+use super::{ImportContext, files, select as choose, update};
 use crate::edit::Change;
-use crate::manifest::{self, Survey};
+use crate::manifest::{self, ProjectDocuments};
 use crate::model::*;
 use crate::plan::tests::build::options;
 use crate::plan::tests::generate;
@@ -94,7 +94,7 @@ fn id(api: Api, number: usize) -> String {
     }
 }
 
-/// The generator's state with names and texts that strain every rule of YAML, and ids as the API has them.
+/// Generates a live state with names and texts that are hard to write as YAML, and with ids in the API's format.
 fn snapshots(api: Api) -> impl Strategy<Value = Snapshot> {
     let names = prop::collection::btree_set(line(), 5);
     let services = prop::collection::vec((prose(), line(), prop::option::of(line()), any::<bool>()), 6);
@@ -200,8 +200,8 @@ impl Project {
         Self { directory, _file: file, api }
     }
 
-    fn survey(&self, texts: &BTreeMap<String, String>) -> Survey {
-        let read = manifest::survey(self.directory.path(), None, texts);
+    fn survey(&self, texts: &BTreeMap<String, String>) -> ProjectDocuments {
+        let read = manifest::load_documents(self.directory.path(), None, texts);
         read.unwrap_or_else(|problems| {
             let all: Vec<_> =
                 problems.diagnostics.iter().map(|one| format!("{}: {}", one.location, one.message)).collect();
@@ -209,9 +209,9 @@ impl Project {
         })
     }
 
-    fn context<'a>(&self, survey: &'a Survey, snapshot: &'a Snapshot) -> Context<'a> {
+    fn context<'a>(&self, survey: &'a ProjectDocuments, snapshot: &'a Snapshot) -> ImportContext<'a> {
         let environments = &survey.loaded.project.environments;
-        Context {
+        ImportContext {
             api: self.api,
             policy: &survey.loaded.project.policy,
             snapshot,
@@ -222,7 +222,7 @@ impl Project {
         }
     }
 
-    /// The texts of an import into an empty project.
+    /// Returns the texts of an import into an empty project.
     fn import(&self, snapshot: &Snapshot) -> BTreeMap<String, String> {
         let survey = self.survey(&BTreeMap::new());
         let context = self.context(&survey, snapshot);
@@ -254,14 +254,14 @@ impl Project {
         assert_eq!(plan.steps.len(), plan.services.len(), "{texts:#?}");
     }
 
-    /// Brings documents up to date, at the level of values: what an editor makes of the changes.
+    /// Applies the changes of an update to the documents as values, without the YAML editor.
     fn update(&self, texts: &BTreeMap<String, String>, snapshot: &Snapshot) -> BTreeMap<String, String> {
         let survey = self.survey(texts);
         let context = self.context(&survey, snapshot);
         let loaded = &survey.loaded;
         let ids = plan::ids(&loaded.desired, snapshot, context.policy, loaded.environment.target.api())
             .unwrap_or_default();
-        let pairs = choose::pairs(&loaded.desired, &ids, &context, &BTreeSet::new());
+        let pairs = choose::match_services(&loaded.desired, &ids, &context, &BTreeSet::new());
         let mut after = BTreeMap::new();
         for document in &survey.documents {
             let name = document.service().unwrap_or_default();
@@ -301,7 +301,7 @@ fn at(members: &mut Map<String, Value>, path: &[String], value: Option<Value>) {
 fn config() -> ProptestConfig {
     let usual = ProptestConfig::default();
     ProptestConfig {
-        // Each reads several projects.
+        // Fewer cases, because each loads several projects.
         cases: usual.cases / 4,
         rng_seed: RngSeed::Fixed(20_261_122),
         max_shrink_iters: 200,
@@ -310,7 +310,7 @@ fn config() -> ProptestConfig {
     }
 }
 
-/// A project around the manifests that strains the layers: defaults, and environments on the other API.
+/// Generates the rest of the project file: defaults, and environments on the other API.
 fn around(api: Api) -> impl Strategy<Value = String> {
     let other = match api {
         Api::Classic => "platform",
@@ -334,16 +334,16 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn a_plan_after_an_import_only_adopts(
+    fn plan_after_an_import_only_adopts(
         (api, more, snapshot, later) in both(|api| {
             (Just(api), around(api), snapshots(api), snapshots(api)).boxed()
         })
     ) {
-        // What one API takes as a name, tag or key term, the other may not: that is told when it happens.
+        // A name, tag or key term of Platform may be invalid on Classic.
         let project = Project::new(api, if api == Api::Platform && more.contains("classic") { "" } else { &more });
         let texts = project.import(&snapshot);
         project.expect_adoption(&texts, &snapshot);
-        // And the same documents, when the live side has moved on.
+        // Then the live side changes, and the documents are updated.
         if more.contains("other") {
             return Ok(());
         }
@@ -361,7 +361,7 @@ proptest! {
         }
         let updated = project.update(&texts, &moved);
         let again = project.update(&updated, &moved);
-        prop_assert_eq!(&updated, &again, "an update settles");
+        prop_assert_eq!(&updated, &again, "a second update changes nothing");
         project.expect_adoption(&updated, &moved);
     }
 }

@@ -1,14 +1,15 @@
-//! What an existing document must say, so that it says what is live. May import `edit` and `model`.
+//! Finds the changes that bring an existing document up to date with the live service.
 //!
-//! Only what the document manages is touched: what it leaves out stays out, and so does what its
-//! `lifecycle.ignore` names.
+//! Only fields that the document manages change. Absent fields stay absent, and so do fields in
+//! `lifecycle.ignore`.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use super::context::{ImportContext, Note};
 use super::layers::{self, Layers};
-use super::{Context, Note, manifest, select};
+use super::{manifest, select};
 use crate::edit::Change;
 use crate::model::settings::{self, EXPERIENCE_CONTROLS, SERVICE};
 use crate::model::{
@@ -16,73 +17,78 @@ use crate::model::{
     same_json, trimmed,
 };
 
-/// The changes that one document needs.
+/// Returns the changes that one document needs.
 pub fn changes(
-    context: &Context<'_>,
+    context: &ImportContext<'_>,
     document: &Map<String, Value>,
     wanted: &DesiredService,
     live: &LiveService,
 ) -> (Vec<Change>, Vec<Note>) {
-    let mut work = Work { wanted, operations: Vec::new() };
+    let mut pending = PendingChanges { wanted, operations: Vec::new() };
     let mut notes = Vec::new();
-    name(&mut work, context, live, &mut notes);
-    fields(&mut work, context, live);
-    work.tags(context, live);
-    work.version_sets(context, live);
-    work.settings(live);
+    name(&mut pending, context, live, &mut notes);
+    fields(&mut pending, context, live);
+    pending.tags(context, live);
+    pending.version_sets(context, live);
+    pending.settings(live);
     let mut layers = Layers::new(context.defaults, document.clone(), context.environment, context.sole);
-    for (path, value) in &work.operations {
+    for (path, value) in &pending.operations {
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
         let done = match value {
             Some(value) => layers.set(&path, value),
             None => layers.unset(&path),
         };
         if let Err(reason) = done {
-            notes.push(Note::new(&live.name, format!("`{}` stays as it is: {reason}", path.join("."))));
+            notes.push(Note::new(&live.name, format!("`{}` is not updated: {reason}", path.join("."))));
         }
     }
     (layers::changes(document, &layers.into_document()), notes)
 }
 
-/// A live name is only taken over where no other environment has the service under the present one.
-fn name(work: &mut Work<'_>, context: &Context<'_>, live: &LiveService, notes: &mut Vec<Note>) {
-    if work.wanted.name == live.name {
+/// Takes over a live name, unless other environments may still have the service under its present name.
+fn name(
+    pending: &mut PendingChanges<'_>,
+    context: &ImportContext<'_>,
+    live: &LiveService,
+    notes: &mut Vec<Note>,
+) {
+    if pending.wanted.name == live.name {
         return;
     }
     if !context.sole {
         let message = format!(
-            "`{}` was renamed live; its manifest keeps the name, which holds in every environment. Rename it \
-             there, with `lifecycle.renamed_from` for those where it still has the old name",
-            work.wanted.name
+            "`{}` was renamed live. Its manifest keeps the name, because the name applies to every environment. \
+                         Rename it in the manifest, with `lifecycle.renamed_from` for environments that still have the old name",
+            pending.wanted.name
         );
         notes.push(Note::new(&live.name, message));
         return;
     }
-    work.set(&["service"], json!(live.name));
-    if work.wanted.lifecycle.renamed_from.as_ref() == Some(&live.name) {
-        work.unset(&["lifecycle", "renamed_from"]);
+    pending.set(&["service"], json!(live.name));
+    if pending.wanted.lifecycle.renamed_from.as_ref() == Some(&live.name) {
+        pending.unset(&["lifecycle", "renamed_from"]);
     }
 }
 
-fn fields(work: &mut Work<'_>, context: &Context<'_>, live: &LiveService) {
-    let wanted = work.wanted;
+fn fields(pending: &mut PendingChanges<'_>, context: &ImportContext<'_>, live: &LiveService) {
+    let wanted = pending.wanted;
     if let Some(description) = &wanted.description
         && trimmed(description) != trimmed(&live.description)
     {
         match trimmed(&live.description) {
-            "" => work.unset(&["description"]),
-            text => work.set(&["description"], json!(text)),
+            "" => pending.unset(&["description"]),
+            text => pending.set(&["description"], json!(text)),
         }
     }
     if wanted.active.is_some_and(|active| active != live.active) {
-        work.set(&["active"], json!(live.active));
+        pending.set(&["active"], json!(live.active));
     }
-    if !select::is(&wanted.agent, &live.agent, &context.snapshot.agents) {
-        work.set(&["agent"], manifest::reference(&live.agent, &context.snapshot.agents));
+    if !select::refers_to(&wanted.agent, &live.agent, &context.snapshot.agents) {
+        pending.set(&["agent"], manifest::reference(&live.agent, &context.snapshot.agents));
     }
-    if !select::is(&wanted.context_graph, &live.context_graph, &context.snapshot.context_graphs) {
+    if !select::refers_to(&wanted.context_graph, &live.context_graph, &context.snapshot.context_graphs) {
         let graph = manifest::reference(&live.context_graph, &context.snapshot.context_graphs);
-        work.set(&["context_graph"], graph);
+        pending.set(&["context_graph"], graph);
     }
     let sorted = |terms: &[String]| {
         let mut terms: Vec<String> = terms.iter().map(|term| trimmed(term).to_owned()).collect();
@@ -91,21 +97,21 @@ fn fields(work: &mut Work<'_>, context: &Context<'_>, live: &LiveService) {
         terms
     };
     if wanted.keyterms.as_ref().is_some_and(|terms| sorted(terms) != sorted(&live.keyterms)) {
-        work.set(&["keyterms"], json!(live.keyterms));
+        pending.set(&["keyterms"], json!(live.keyterms));
     }
-    // Protection that the manifest asks for and that isn't live yet is not taken back.
+    // Keep a protection that the manifest declares and that is not live yet.
     if manifest::is_protected(live) && !wanted.lifecycle.prevent_removal {
-        work.set(&["lifecycle", "prevent_removal"], json!(true));
+        pending.set(&["lifecycle", "prevent_removal"], json!(true));
     }
 }
 
-/// What is to be set (or, without a value, taken away) in one document.
-struct Work<'a> {
+/// The values to set in one document. An operation without a value removes a key.
+struct PendingChanges<'a> {
     wanted: &'a DesiredService,
     operations: Vec<(Vec<String>, Option<Value>)>,
 }
 
-impl Work<'_> {
+impl PendingChanges<'_> {
     fn push(&mut self, path: &[&str], value: Option<Value>) {
         let path: Vec<String> = path.iter().map(|key| (*key).to_owned()).collect();
         let ignored = |ignored: &FieldPath| path.starts_with(&ignored.0);
@@ -122,20 +128,20 @@ impl Work<'_> {
         self.push(path, None);
     }
 
-    fn tags(&mut self, context: &Context<'_>, live: &LiveService) {
+    fn tags(&mut self, context: &ImportContext<'_>, live: &LiveService) {
         let Some(declared) = &self.wanted.tags else { return };
-        let there = manifest::tags(context, live);
-        for key in declared.keys().filter(|key| !there.contains_key(*key)) {
+        let current = manifest::tags(context, live);
+        for key in declared.keys().filter(|key| !current.contains_key(*key)) {
             self.unset(&["tags", key]);
         }
-        for (key, value) in &there {
+        for (key, value) in &current {
             if declared.get(key).is_none_or(|declared| json!(declared) != *value) {
                 self.set(&["tags", key], value.clone());
             }
         }
     }
 
-    fn version_sets(&mut self, context: &Context<'_>, live: &LiveService) {
+    fn version_sets(&mut self, context: &ImportContext<'_>, live: &LiveService) {
         let Some(declared) = &self.wanted.version_sets else { return };
         for name in declared.keys().filter(|name| !live.version_sets.contains_key(*name)) {
             self.unset(&["version_sets", name.as_str()]);
@@ -144,7 +150,7 @@ impl Work<'_> {
         for (name, set) in managed {
             match declared.get(name) {
                 Some(declared) => self.version_set(name, declared, set),
-                // It is never deleted, so that leaving it out means leaving it alone.
+                // `release` is never deleted, so leaving it out keeps it unchanged.
                 None if name.is_release() => {}
                 None => self.set(&["version_sets", name.as_str()], manifest::version_set(set)),
             }
@@ -173,24 +179,24 @@ impl Work<'_> {
         for interaction in declared.keys().filter(|name| !live.llm_model_preferences.contains_key(*name)) {
             self.unset(&[at, &[interaction]].concat());
         }
-        for (interaction, there) in &live.llm_model_preferences {
+        for (interaction, current) in &live.llm_model_preferences {
             let path = [at, &[interaction.as_str()]].concat();
-            let Some(one) = declared.get(interaction).filter(|one| one.llm_name == there.llm_name) else {
-                self.set(&path, manifest::preference(there));
+            let Some(one) = declared.get(interaction).filter(|one| one.llm_name == current.llm_name) else {
+                self.set(&path, manifest::preference(current));
                 continue;
             };
-            if one.params.as_ref().is_some_and(|params| !same_json(&json!(params), &json!(there.params))) {
-                self.set(&[&path[..], &["params"]].concat(), json!(there.params));
+            if one.params.as_ref().is_some_and(|params| !same_json(&json!(params), &json!(current.params))) {
+                self.set(&[&path[..], &["params"]].concat(), json!(current.params));
             }
             let path = [&path[..], &["experience_controls"]].concat();
             match &one.experience_controls {
                 None => {}
-                Some(None) if there.experience_controls.is_empty() => {}
+                Some(None) if current.experience_controls.is_empty() => {}
                 Some(None) => {
-                    let controls = manifest::known(EXPERIENCE_CONTROLS, &there.experience_controls);
+                    let controls = manifest::known(EXPERIENCE_CONTROLS, &current.experience_controls);
                     self.set(&path, Value::Object(controls));
                 }
-                Some(Some(patch)) => self.patch(&path, patch, &there.experience_controls),
+                Some(Some(patch)) => self.patch(&path, patch, &current.experience_controls),
             }
         }
     }
@@ -198,7 +204,7 @@ impl Work<'_> {
     fn settings(&mut self, live: &LiveService) {
         let mut values = settings::normal(SERVICE, &live.settings);
         for field in SERVICE {
-            // Unknown members stay whatever a manifest says.
+            // Manifests can't change unknown members.
             if let (settings::Kind::Object(fields), Some(Value::Object(inner))) =
                 (&field.kind, values.get_mut(field.name))
             {
@@ -208,14 +214,14 @@ impl Work<'_> {
         self.patch(&[], &self.wanted.settings.clone(), &values);
     }
 
-    /// Where a patch differs from what is there, down to what isn't an object.
+    /// Sets every value in which the live state differs from a declared patch, at every depth.
     fn patch(&mut self, at: &[&str], patch: &Map<String, Value>, live: &Map<String, Value>) {
         for (key, declared) in patch {
             let path = [at, &[key.as_str()]].concat();
             match (declared, live.get(key)) {
                 (Value::Object(patch), Some(Value::Object(live))) => self.patch(&path, patch, live),
-                (declared, there) if same_json(declared, there.unwrap_or(&Value::Null)) => {}
-                (_, Some(there)) => self.set(&path, there.clone()),
+                (declared, current) if same_json(declared, current.unwrap_or(&Value::Null)) => {}
+                (_, Some(current)) => self.set(&path, current.clone()),
                 (_, None) => self.unset(&path),
             }
         }

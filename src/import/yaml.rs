@@ -1,15 +1,15 @@
-//! Writes a document of JSON values as YAML that people like to read. Imports nothing of ours.
+//! Writes a document of JSON values as readable YAML.
 //!
-//! Only the shape of a service document is written: keys in the order of the documentation, small
-//! mappings and lists in one line, long texts as block scalars. What a plain text could be mistaken for,
-//! in YAML 1.2 or 1.1, is quoted. Whoever writes the text reads it back before using it.
+//! Knows only service documents: keys in the order of the documentation, small mappings and lists on one line, long
+//! texts as block scalars. Quotes every text that YAML 1.2 or 1.1 could read as another type. The caller parses
+//! the text again before it uses it.
 
 use serde_json::{Map, Value};
 
-/// Longer lines are broken where they can be.
+/// The maximum line width, if a line can be broken.
 const WIDTH: usize = 100;
 
-/// The order of keys: at the top, in a version set, in a preference.
+/// The order of keys at the top level.
 const TOP: &[&str] = &[
     "service",
     "description",
@@ -30,6 +30,7 @@ const TOP: &[&str] = &[
     "smoke",
     "environments",
 ];
+/// The order of keys in a version set and in a preference.
 const INNER: &[&str] = &[
     "release",
     "agent_version",
@@ -47,7 +48,7 @@ pub(super) fn document(members: &Map<String, Value>) -> String {
     out
 }
 
-/// A mapping's members in the order in which they are written.
+/// Returns a mapping's members in the order in which they are written.
 fn ordered<'a>(members: &'a Map<String, Value>, path: &[&str]) -> Vec<(&'a String, &'a Value)> {
     let top = path.is_empty() || (path.len() == 2 && path[0] == "environments");
     let order = match path {
@@ -73,11 +74,13 @@ fn mapping(out: &mut String, members: &Map<String, Value>, path: &[&str], indent
     }
 }
 
-/// A member's value, after its colon.
+/// Writes a member's value, after its colon.
 fn member(out: &mut String, value: &Value, path: &[&str], indent: usize, column: usize) {
     let below = indent + 2;
     match value {
-        Value::Object(members) if !members.is_empty() && (spread(path, members) || !fits(value, column)) => {
+        Value::Object(members)
+            if !members.is_empty() && (is_always_spread(path, members) || !fits(value, column)) =>
+        {
             out.push('\n');
             mapping(out, members, path, below);
         }
@@ -88,13 +91,13 @@ fn member(out: &mut String, value: &Value, path: &[&str], indent: usize, column:
             }
         }
         Value::String(long) if literal_fits(long) => literal(out, long, below),
-        Value::String(long) if !fits(value, column) && folds(long) => folded(out, long, below),
+        Value::String(long) if !fits(value, column) && can_fold(long) => folded(out, long, below),
         _ => out.push_str(&format!(" {}\n", flow(value))),
     }
 }
 
-/// Whether a mapping is spread over lines even where it would fit into one.
-fn spread(path: &[&str], members: &Map<String, Value>) -> bool {
+/// Returns true if a mapping gets several lines even if it would fit on one.
+fn is_always_spread(path: &[&str], members: &Map<String, Value>) -> bool {
     let overlay = path.first() == Some(&"environments") && path.len() <= 2;
     let last = path.last().copied().unwrap_or_default();
     overlay
@@ -102,7 +105,7 @@ fn spread(path: &[&str], members: &Map<String, Value>) -> bool {
         || members.contains_key("llm_model_preferences")
 }
 
-/// Whether a value can stand in the line.
+/// Returns true if a value fits on the line.
 fn fits(value: &Value, column: usize) -> bool {
     !has_lines(value) && column + flow(value).chars().count() <= WIDTH
 }
@@ -116,7 +119,7 @@ fn has_lines(value: &Value) -> bool {
     }
 }
 
-/// A value in one line.
+/// Formats a value on one line.
 fn flow(value: &Value) -> String {
     match value {
         Value::Null => "~".to_owned(),
@@ -133,12 +136,12 @@ fn flow(value: &Value) -> String {
     }
 }
 
-/// A text in one line: plain where nobody can take it for anything else, else in double quotes.
+/// Formats a string on one line: plain if it is unambiguous, else in double quotes.
 fn text(text: &str) -> String {
     if is_plain(text) { text.to_owned() } else { quoted(text) }
 }
 
-/// Words that some reader of YAML takes for something else than a text.
+/// Words that some YAML parsers don't read as strings.
 const WORDS: &[&str] = &["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
 
 fn is_plain(text: &str) -> bool {
@@ -151,7 +154,7 @@ fn is_plain(text: &str) -> bool {
         && !WORDS.contains(&text.to_lowercase().as_str())
 }
 
-/// Whether a character shows, and is no line break of any kind.
+/// Returns true if a character is visible and not a line break.
 fn is_printable(c: char) -> bool {
     !c.is_control()
         && (c == ' ' || !c.is_whitespace())
@@ -167,7 +170,7 @@ fn quoted(text: &str) -> String {
             '\n' => out.push_str("\\n"),
             '\t' => out.push_str("\\t"),
             '\r' => out.push_str("\\r"),
-            // Joiners make one sign of several emoji; they are no danger.
+            // A joiner combines several emoji and is harmless.
             '\u{200d}' => out.push(c),
             c if is_printable(c) => out.push(c),
             c if (c as u32) <= 0xffff => out.push_str(&format!("\\u{:04x}", c as u32)),
@@ -178,14 +181,14 @@ fn quoted(text: &str) -> String {
     out
 }
 
-/// Whether a text of several lines can stand as a literal block, to the letter.
+/// Returns true if a text of several lines can be a literal block without loss.
 fn literal_fits(text: &str) -> bool {
     let shown = |c: char| is_printable(c) || matches!(c, '\n' | '\t' | '\u{200d}');
-    // A first line that begins with white space would need an indicator, and a blank one hides the indent.
+    // A first line that begins with white space would need an indentation indicator.
     let starts = !text.starts_with(|c: char| c.is_whitespace());
     text.trim_end().contains('\n') && starts && text.chars().all(shown)
         && !text.ends_with(|c: char| c.is_whitespace())
-        // A line of white space alone looks like an empty one, and editors make it one.
+        // Editors strip a line that has only white space.
         && text.lines().all(|line| line.is_empty() || !line.trim().is_empty())
 }
 
@@ -200,8 +203,8 @@ fn literal(out: &mut String, text: &str, indent: usize) {
     }
 }
 
-/// Whether a long text of one line can be broken at spaces and is one again when it is read.
-fn folds(text: &str) -> bool {
+/// Returns true if a long text of one line can be folded at spaces without loss.
+fn can_fold(text: &str) -> bool {
     let shown = |c: char| is_printable(c) || c == '\u{200d}';
     let edge = |c: char| c.is_whitespace();
     text.contains(' ') && text.chars().all(shown) && !text.starts_with(edge) && !text.ends_with(edge)
@@ -217,7 +220,7 @@ fn folded(out: &mut String, text: &str, indent: usize) {
         line.clear();
     };
     for word in text.split(' ') {
-        // A line may neither begin nor end with a space: only single spaces between words are broken at.
+        // A line may not begin or end with a space, so only break at single spaces between words.
         let breakable = !line.is_empty() && !line.ends_with(' ') && !word.is_empty();
         if breakable && indent + line.chars().count() + 1 + word.chars().count() > WIDTH {
             flush(&mut line);
@@ -239,12 +242,12 @@ mod tests {
     use super::*;
 
     fn written(value: Value) -> String {
-        let Value::Object(members) = value else { panic!("no document") };
+        let Value::Object(members) = value else { panic!("not a mapping") };
         document(&members)
     }
 
     #[test]
-    fn a_document_reads_like_the_documentation() {
+    fn document_has_the_layout_of_the_documentation() {
         let text = written(json!({
             "service": "Health Coach", "agent": "Coach Maya", "context_graph": {"id": "6618791275530b73714e9d18"},
             "description": "Line one.\n\n  * Line \"two\"", "tags": {"tier": "gold", "audited": null},
@@ -264,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_be_mistaken_is_quoted() {
+    fn ambiguous_texts_are_quoted() {
         for plain in ["Meet & Greet", "it's", "Größe 2", "a-b", "日本 語", "x 🙂"] {
             assert_eq!(text(plain), plain);
         }

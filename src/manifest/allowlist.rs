@@ -1,7 +1,7 @@
-//! The hosts that may get credentials and the variables that may hold them. Imports `model`.
+//! The allowlist of hosts that may receive credentials and of variables that may hold them.
 //!
-//! `amigops.yaml` comes with a pull request, so it must not decide where a job's secrets go. The lists come from the
-//! environment of the process, which a pull request can't change.
+//! A pull request can change `amigops.yaml`, so that file must not decide where a job's secrets go. The allowlist
+//! comes from the environment of the process, which a pull request can't change.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use super::load::Loaded;
 use super::url::{self, Host};
 use crate::model::Api;
 
-/// The vendor's hosts: those of its API descriptions, and of its regions.
+/// The vendor's hosts: those in its API descriptions, and those of its regions.
 const VENDOR_HOSTS: &[&str] = &[
     "api.amigo.ai",
     "internal-api.amigo.ai",
@@ -21,15 +21,15 @@ const VENDOR_HOSTS: &[&str] = &[
     "api-ca-central-1.amigo.ai",
     "api.platform.amigo.ai",
 ];
-/// How the variables begin that may hold credentials.
+/// The prefixes of variables that may hold credentials.
 const VENDOR_PREFIXES: &[&str] = &["AMIGO_", "PLATFORM_"];
 
-/// The variable that lists hosts.
+/// The variable that lists the allowed hosts.
 pub const HOSTS_VARIABLE: &str = "AMIGOPS_ALLOWED_HOSTS";
-/// The variable that lists variables.
+/// The variable that lists the allowed credential variables.
 pub const CREDENTIALS_VARIABLE: &str = "AMIGOPS_ALLOWED_CREDENTIALS";
 
-/// The values of the variables that decide. None: the variable is not set.
+/// The values of the variables that define the allowlist. None means that a variable is not set.
 #[derive(Clone, Debug, Default)]
 pub struct AllowlistVariables {
     /// `AMIGOPS_ALLOWED_HOSTS`.
@@ -42,70 +42,70 @@ pub struct AllowlistVariables {
     pub platform_api_url: Option<String>,
 }
 
-/// A variable that lists something else than hosts or variables.
+/// An invalid entry in one of the lists.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{variable}: `{entry}` is not {expected}")]
 pub struct AllowlistError {
-    /// The variable.
+    /// The variable that holds the list.
     pub variable: &'static str,
-    /// The part of its value that can't be used.
+    /// The invalid entry.
     pub entry: String,
-    /// What is expected instead.
+    /// The expected kind of entry.
     pub expected: &'static str,
 }
 
-/// A host that is allowed: any port of it, or one.
+/// An allowed host, with any port or one port.
 type Entry = (Host, Option<u16>);
 
-/// The hosts that may get credentials, and the variables that may hold them.
+/// The allowlist of hosts that may receive credentials and of variables that may hold them.
 #[derive(Clone, Debug, Default)]
 pub struct Allowlist {
-    /// The hosts that are listed; none: the vendor's and loopback.
+    /// The listed hosts. None means the vendor's hosts and loopback addresses.
     hosts: Option<Vec<Entry>>,
-    /// The servers of the addresses that the environment gives.
-    given: Vec<Entry>,
+    /// The servers of `AMIGO_BASE_URL` and `PLATFORM_API_URL`.
+    from_variables: Vec<Entry>,
     variables: BTreeSet<String>,
     amigo_base_url: Option<String>,
     platform_api_url: Option<String>,
 }
 
 impl Allowlist {
-    /// Reads the lists.
+    /// Parses the lists.
     ///
     /// # Errors
     ///
-    /// The first entry that is no host, or not the name of a variable.
+    /// Errors with the first entry that is not a host or not the name of a variable.
     pub fn new(variables: AllowlistVariables) -> Result<Self, AllowlistError> {
         let AllowlistVariables { hosts, credentials, amigo_base_url, platform_api_url } = variables;
         let hosts = hosts.map(|list| entries(&list).map(host).collect::<Result<_, _>>()).transpose()?;
         let credentials = credentials.unwrap_or_default();
         let variables = entries(&credentials).map(variable).collect::<Result<_, _>>()?;
         let addresses = amigo_base_url.iter().chain(&platform_api_url);
-        let given = addresses.filter_map(|address| url::server(address).ok());
-        let given = given.map(|server| (server.host, Some(server.port))).collect();
-        Ok(Self { hosts, given, variables, amigo_base_url, platform_api_url })
+        let servers = addresses.filter_map(|address| url::server(address).ok());
+        let from_variables = servers.map(|server| (server.host, Some(server.port))).collect();
+        Ok(Self { hosts, from_variables, variables, amigo_base_url, platform_api_url })
     }
 
-    /// The address that is used where `amigops.yaml` names none.
+    /// Returns the address to use when `amigops.yaml` has none.
     pub fn default_address(&self, api: Api) -> &str {
-        self.given_address(api).unwrap_or(api.base_url())
+        self.address_from_variables(api).unwrap_or(api.base_url())
     }
 
-    fn given_address(&self, api: Api) -> Option<&str> {
-        let given = match api {
+    fn address_from_variables(&self, api: Api) -> Option<&str> {
+        let address = match api {
             Api::Classic => self.amigo_base_url.as_ref(),
             Api::Platform => self.platform_api_url.as_ref().or(self.amigo_base_url.as_ref()),
         };
-        given.map(String::as_str)
+        address.map(String::as_str)
     }
 
-    /// Whether a base URL may get credentials; if not, its host with a port, as it would have to be listed.
+    /// Errors if a base URL may not receive credentials, with the host and port to add to the list.
     pub fn check_address(&self, address: &str) -> Result<(), String> {
         let server = url::server(address).map_err(|_| address.to_owned())?;
         let is_listed =
             |(host, port): &Entry| *host == server.host && port.is_none_or(|port| port == server.port);
         let is_vendors = || VENDOR_HOSTS.iter().any(|name| server.host == Host::Name((*name).to_owned()));
-        let allowed = self.given.iter().any(is_listed)
+        let allowed = self.from_variables.iter().any(is_listed)
             || match &self.hosts {
                 Some(hosts) => hosts.iter().any(is_listed),
                 None => server.host.is_loopback() || is_vendors(),
@@ -117,16 +117,16 @@ impl Allowlist {
         }
     }
 
-    /// Whether a variable may hold a credential.
+    /// Returns true if a variable may hold a credential.
     pub fn allows_variable(&self, name: &str) -> bool {
         VENDOR_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || self.variables.contains(name)
     }
 
-    /// Checks the environment that was loaded, before anything of it is read or sent.
+    /// Checks the loaded environment before anything is read from it or sent to it.
     ///
     /// # Errors
     ///
-    /// A host or variables that are not allowed, each at its place in `amigops.yaml`.
+    /// Errors with the host and variables that are not allowed, each at its location in `amigops.yaml`.
     pub fn check(&self, loaded: &Loaded) -> Result<(), Problems> {
         let diagnostics = self.problems(&loaded.environment, Severity::Error);
         if diagnostics.is_empty() {
@@ -135,7 +135,7 @@ impl Allowlist {
         Err(Problems { diagnostics, sources: loaded.sources.clone(), files: loaded.files, omitted: 0 })
     }
 
-    /// What of an environment is not allowed.
+    /// Returns a diagnostic for each host and variable of an environment that is not allowed.
     pub(super) fn problems(&self, environment: &Environment, severity: Severity) -> Vec<Diagnostic> {
         let (base_url, credentials) = match &environment.target {
             Target::Classic { base_url, credentials, .. }
@@ -153,27 +153,27 @@ impl Allowlist {
         severity: Severity,
     ) -> Option<Diagnostic> {
         let api = environment.target.api();
-        if base_url.is_none() && self.given_address(api).is_some() {
+        if base_url.is_none() && self.address_from_variables(api).is_some() {
             return None;
         }
         let host = self.check_address(base_url.unwrap_or(api.base_url())).err()?;
         let places = &environment.places;
         let help = match self.hosts {
             Some(_) => {
-                format!("if `{host}` may have the credentials, add it to {HOSTS_VARIABLE} where amigops runs")
+                format!("to allow `{host}`, add it to {HOSTS_VARIABLE} where amigops runs")
             }
             None => format!(
-                "if `{host}` may have the credentials, set {HOSTS_VARIABLE}={host} where amigops runs; the list \
-                 replaces the default, which is the vendor's hosts and this machine"
+                "to allow `{host}`, set {HOSTS_VARIABLE}={host} where amigops runs; the list \
+                                 replaces the default: the vendor's hosts and this machine"
             ),
         };
         Some(Diagnostic {
             code: Code::HostNotAllowed,
             severity,
-            message: format!("credentials may not be sent to `{host}`"),
+            message: format!("`{host}` is not allowed to receive credentials"),
             location: places.base_url.as_ref().unwrap_or(&places.name).clone(),
             label: match base_url {
-                Some(_) => "this host is not allowed".to_owned(),
+                Some(_) => "not in the list of allowed hosts".to_owned(),
                 None => format!("without `base_url`, the address is {}", api.base_url()),
             },
             help: vec![help],
@@ -192,9 +192,9 @@ impl Allowlist {
         refused.map(move |(name, place): (&str, &Location)| Diagnostic {
             code: Code::VariableNotAllowed,
             severity,
-            message: format!("the variable `{name}` may not be used as a credential"),
+            message: format!("the variable `{name}` is not allowed to hold a credential"),
             location: place.clone(),
-            label: "it begins with neither `AMIGO_` nor `PLATFORM_`".to_owned(),
+            label: "it does not begin with `AMIGO_` or `PLATFORM_`".to_owned(),
             help: vec![format!(
                 "if it holds a credential of this API, add `{name}` to {CREDENTIALS_VARIABLE} where amigops runs"
             )],
@@ -203,7 +203,7 @@ impl Allowlist {
     }
 }
 
-/// The entries of a list with commas; empty ones don't count.
+/// Splits a comma-separated list, without empty entries.
 fn entries(list: &str) -> impl Iterator<Item = &str> {
     list.split(',').map(str::trim).filter(|entry| !entry.is_empty())
 }
@@ -212,7 +212,7 @@ fn host(entry: &str) -> Result<Entry, AllowlistError> {
     url::host_and_port(entry).ok_or_else(|| AllowlistError {
         variable: HOSTS_VARIABLE,
         entry: entry.to_owned(),
-        expected: "a host or host:port, without `https://`, path or wildcard",
+        expected: "a host or host:port (no `https://`, path or wildcard)",
     })
 }
 
@@ -224,7 +224,7 @@ fn variable(entry: &str) -> Result<String, AllowlistError> {
     Err(AllowlistError {
         variable: CREDENTIALS_VARIABLE,
         entry: entry.to_owned(),
-        expected: "the name of a variable, without wildcard and without `_FILE` at its end",
+        expected: "the name of a variable (no wildcard, no `_FILE` at the end)",
     })
 }
 
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn the_address_of_the_environment_is_allowed_with_its_port() {
+    fn addresses_from_variables_are_allowed_with_their_port() {
         let list = allowlist(Some("a.example"), Some("https://proxy.example:8443/amigo"));
         assert_eq!(list.check_address("https://proxy.example:8443"), Ok(()));
         assert_eq!(list.check_address("https://proxy.example"), Err("proxy.example".to_owned()));
@@ -311,10 +311,7 @@ mod tests {
             assert_eq!(allowlist(None, None).check_address(api.base_url()), Ok(()));
         }
         let bad = allowlist(None, Some("https://me:secret@proxy.example"));
-        assert!(
-            bad.check_address("https://proxy.example").is_err(),
-            "an address that is refused allows nothing"
-        );
+        assert!(bad.check_address("https://proxy.example").is_err(), "an invalid address allows nothing");
     }
 
     #[test]

@@ -1,66 +1,71 @@
-//! Rules between services: unique names, dependencies, renames, protection. Imports `model`.
+//! Checks across services: unique names, dependencies, renames, protection.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::collector::{DiagnosticCollector, Problem, Span};
 use super::decode::or_suggestion;
 use super::diagnostic::Code;
 use super::environment::Environment;
-use super::load::Variants;
-use super::project;
-use super::service::Decoded;
-use super::sink::{Problem, Sink, Span};
+use super::project::DecodedProject;
+use super::service::DecodedService;
 use super::tree::shortened;
+use super::variants::Variants;
 use crate::model::{ServiceName, did_you_mean};
 
-/// After this many suggestions no more are looked for: each costs a comparison with every name.
+/// The most suggestions of a load: each one compares a name with every other name.
 const MAX_SUGGESTIONS: usize = 100;
 
-/// Checks all services with one another, for every environment. Where documents are missing
-/// (`incomplete`) nothing is said about names that aren't there.
-pub(super) fn across(sink: &mut Sink, project: &project::Decoded, documents: &[Variants], incomplete: bool) {
-    duplicates(sink, documents);
+/// Checks all services against one another, for every environment. If documents are missing (`incomplete`),
+/// unknown names are not reported.
+pub(super) fn check_services(
+    problems: &mut DiagnosticCollector,
+    project: &DecodedProject,
+    documents: &[Variants],
+    incomplete: bool,
+) {
+    check_duplicates(problems, documents);
     let overlaid: BTreeSet<&str> =
         documents.iter().flat_map(|one| one.overlays.keys().map(String::as_str)).collect();
     let is_overlaid = |environment: &&Environment| overlaid.contains(environment.name.as_str());
     let environments = project.project.environments.values();
-    // Environments without any overlay are all alike, whatever their API: one stands for them.
+    // All environments without an overlay have the same services, whatever their API: check one of them.
     let plain = environments.clone().find(|one| !is_overlaid(one));
     let mut suggestions = MAX_SUGGESTIONS;
     for environment in environments.filter(is_overlaid).chain(plain) {
         let services = services(documents, environment);
         if !incomplete {
-            unknown_dependencies(sink, &services, &mut suggestions);
+            check_dependencies_exist(problems, &services, &mut suggestions);
         }
-        cycles(sink, &services);
-        renames(sink, &services);
+        check_cycles(problems, &services);
+        check_renames(problems, &services);
     }
     if !incomplete {
-        unknown_protected(sink, project, documents, &mut suggestions);
+        check_protected_exist(problems, project, documents, &mut suggestions);
     }
 }
 
 fn services<'a>(
     documents: &'a [Variants],
     environment: &Environment,
-) -> BTreeMap<&'a ServiceName, &'a Decoded> {
+) -> BTreeMap<&'a ServiceName, &'a DecodedService> {
     let mut services = BTreeMap::new();
-    for decoded in documents.iter().filter_map(|one| one.of(environment)) {
+    for decoded in documents.iter().filter_map(|one| one.get(environment)) {
         services.entry(&decoded.service.name).or_insert(decoded);
     }
     services
 }
 
-fn duplicates(sink: &mut Sink, documents: &[Variants]) {
+fn check_duplicates(problems: &mut DiagnosticCollector, documents: &[Variants]) {
     let mut first: HashMap<&ServiceName, Span> = HashMap::new();
     for decoded in documents.iter().filter_map(Variants::any) {
         let name = &decoded.service.name;
         if let Some(earlier) = first.get(name) {
             let message = format!("service `{}` is declared twice", shortened(name.as_str()));
-            sink.push(
+            problems.push(
                 Problem::error(Code::DuplicateService, decoded.name, message)
                     .label("declared again here")
                     .related(*earlier, "first declared here")
-                    .help("a name is a service's identity: rename one, or merge the documents"),
+                    .help("a name identifies one service: rename one of them, or merge the documents"),
             );
         } else {
             first.insert(name, decoded.name);
@@ -77,9 +82,9 @@ fn suggest<'a>(
     did_you_mean(name, among.map(ServiceName::as_str))
 }
 
-fn unknown_dependencies(
-    sink: &mut Sink,
-    services: &BTreeMap<&ServiceName, &Decoded>,
+fn check_dependencies_exist(
+    problems: &mut DiagnosticCollector,
+    services: &BTreeMap<&ServiceName, &DecodedService>,
     suggestions: &mut usize,
 ) {
     for decoded in services.values() {
@@ -89,9 +94,9 @@ fn unknown_dependencies(
             }
             let known = suggest(name.as_str(), services.keys().copied(), suggestions);
             let message = format!("no manifest declares a service `{}`", shortened(name.as_str()));
-            sink.push(
+            problems.push(
                 Problem::error(Code::UnknownDependency, *span, message)
-                    .label(or_suggestion(known, "nothing to wait for")),
+                    .label(or_suggestion(known, "this service does not exist")),
             );
         }
     }
@@ -103,18 +108,18 @@ enum Mark {
     Done,
 }
 
-/// Reports every dependency that closes a circle, with the way around. Without recursion: a chain may
-/// be as long as there are services.
-fn cycles(sink: &mut Sink, services: &BTreeMap<&ServiceName, &Decoded>) {
+/// Reports every dependency that closes a cycle, with the path around it. Not recursive, because a chain may be
+/// as long as the number of services.
+fn check_cycles(problems: &mut DiagnosticCollector, services: &BTreeMap<&ServiceName, &DecodedService>) {
     let mut marks: HashMap<&ServiceName, Mark> = HashMap::new();
     for start in services.values() {
         if marks.contains_key(&start.service.name) {
             continue;
         }
         marks.insert(&start.service.name, Mark::Open);
-        let mut path: Vec<(&Decoded, usize)> = vec![(start, 0)];
+        let mut path: Vec<(&DecodedService, usize)> = vec![(start, 0)];
         while let Some((decoded, next)) = path.last_mut() {
-            let decoded: &Decoded = decoded;
+            let decoded: &DecodedService = decoded;
             let Some((name, span)) = decoded.depends_on.get(*next) else {
                 marks.insert(&decoded.service.name, Mark::Done);
                 path.pop();
@@ -122,7 +127,7 @@ fn cycles(sink: &mut Sink, services: &BTreeMap<&ServiceName, &Decoded>) {
             };
             *next += 1;
             match (services.get(name), marks.get(name)) {
-                (Some(_), Some(Mark::Open)) => sink.push(cycle(&path, name, *span)),
+                (Some(_), Some(Mark::Open)) => problems.push(cycle(&path, name, *span)),
                 (Some(further), None) => {
                     marks.insert(&further.service.name, Mark::Open);
                     path.push((further, 0));
@@ -133,13 +138,13 @@ fn cycles(sink: &mut Sink, services: &BTreeMap<&ServiceName, &Decoded>) {
     }
 }
 
-fn cycle(path: &[(&Decoded, usize)], name: &ServiceName, span: Span) -> Problem {
+fn cycle(path: &[(&DecodedService, usize)], name: &ServiceName, span: Span) -> Problem {
     const MOST_SHOWN: usize = 12;
     let from = path.iter().position(|(one, _)| &one.service.name == name).unwrap_or(0);
     let around = path.get(from..).unwrap_or_default();
     if around.len() == 1 {
         let message = format!("`{}` depends on itself", shortened(name.as_str()));
-        return Problem::error(Code::DependencyCycle, span, message).label("remove this");
+        return Problem::error(Code::DependencyCycle, span, message).label("remove this dependency");
     }
     let mut names: Vec<_> =
         around.iter().take(MOST_SHOWN).map(|(one, _)| shortened(one.service.name.as_str())).collect();
@@ -147,11 +152,11 @@ fn cycle(path: &[(&Decoded, usize)], name: &ServiceName, span: Span) -> Problem 
         names.push(format!("… {} more", around.len() - MOST_SHOWN));
     }
     names.push(shortened(name.as_str()));
-    let message = format!("services wait for one another: {}", names.join(" → "));
-    Problem::error(Code::DependencyCycle, span, message).label("this closes the circle")
+    let message = format!("services depend on each other in a cycle: {}", names.join(" → "));
+    Problem::error(Code::DependencyCycle, span, message).label("this dependency closes the cycle")
 }
 
-fn renames(sink: &mut Sink, services: &BTreeMap<&ServiceName, &Decoded>) {
+fn check_renames(problems: &mut DiagnosticCollector, services: &BTreeMap<&ServiceName, &DecodedService>) {
     let mut claimed: BTreeMap<&ServiceName, (&ServiceName, Span)> = BTreeMap::new();
     for (name, decoded) in services {
         let (Some(old), Some(span)) = (&decoded.service.lifecycle.renamed_from, decoded.renamed_from) else {
@@ -159,23 +164,24 @@ fn renames(sink: &mut Sink, services: &BTreeMap<&ServiceName, &Decoded>) {
         };
         if old == *name {
             let message = format!("`{}` is renamed from itself", shortened(old.as_str()));
-            sink.push(
-                Problem::error(Code::RenameConflict, span, message).label("the name before is expected"),
+            problems.push(
+                Problem::error(Code::RenameConflict, span, message)
+                    .label("expected the service's previous name"),
             );
         } else if let Some((other, earlier)) = claimed.insert(old, (name, span)) {
             let message = format!("two services are renamed from `{}`", shortened(old.as_str()));
-            sink.push(
+            problems.push(
                 Problem::error(Code::RenameConflict, span, message)
-                    .label("only one can be what it was before")
-                    .related(earlier, format!("`{}` says the same", shortened(other.as_str()))),
+                    .label("only one service can have had this name")
+                    .related(earlier, format!("`{}` has the same `renamed_from`", shortened(other.as_str()))),
             );
         }
     }
 }
 
-fn unknown_protected(
-    sink: &mut Sink,
-    project: &project::Decoded,
+fn check_protected_exist(
+    problems: &mut DiagnosticCollector,
+    project: &DecodedProject,
     documents: &[Variants],
     suggestions: &mut usize,
 ) {
@@ -184,9 +190,9 @@ fn unknown_protected(
     for (name, span) in project.protected.iter().filter(|(name, _)| !declared.contains(name)) {
         let known = suggest(name.as_str(), declared.iter().copied(), suggestions);
         let message = format!("`{}` is protected, but no manifest declares it", shortened(name.as_str()));
-        sink.push(
+        problems.push(
             Problem::warning(Code::UnknownProtected, *span, message)
-                .label(or_suggestion(known, "a live service of this name is protected all the same")),
+                .label(or_suggestion(known, "a live service with this name is still protected")),
         );
     }
 }

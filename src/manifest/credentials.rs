@@ -1,23 +1,23 @@
-//! `credentials:` of an environment: names of variables, never secrets. Imports nothing of ours.
+//! Decodes `credentials:` of an environment: names of variables, never secrets.
 
+use super::collector::{DiagnosticCollector, Problem, Span};
 use super::decode::{Fields, Shape};
 use super::diagnostic::{Code, Location};
-use super::sink::{Problem, Sink, Span};
 use super::tree::{Node, Value};
 
-/// Names of environment variables; absent: the usual ones.
+/// The names of the environment variables that hold credentials. None means the default variables.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Credentials {
-    /// The variable with the API key.
+    /// The variable of the API key.
     pub api_key: Option<String>,
-    /// The variable with the API key's id.
+    /// The variable of the API key's id.
     pub api_key_id: Option<String>,
-    /// The variable with the user's id.
+    /// The variable of the user's id.
     pub user_id: Option<String>,
 }
 
 impl Credentials {
-    /// The variables that are named: of the API key, of its id, of the user.
+    /// Returns the names that are set, in the order API key, API key id, user id.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let Self { api_key, api_key_id, user_id } = self;
         [api_key, api_key_id, user_id].into_iter().flatten().map(String::as_str)
@@ -30,26 +30,26 @@ pub(super) const CLASSIC_CREDENTIALS: Shape =
     Shape { what: "`credentials`", keys: &["api_key", "api_key_id", "user_id"], help: "" };
 pub(super) const PLATFORM_CREDENTIALS: Shape = Shape { what: "`credentials`", keys: &["api_key"], help: "" };
 
-/// Reads the names of the variables that hold an environment's credentials.
-pub(super) fn decode(sink: &mut Sink, fields: Fields<'_>, shape: &Shape) -> Credentials {
-    let Some(node) = fields.get(sink, "credentials") else { return Credentials::default() };
-    mask(sink, node);
-    // A wrong type must not be described either: the description would show it.
+/// Decodes the names of the variables that hold an environment's credentials.
+pub(super) fn decode(problems: &mut DiagnosticCollector, fields: Fields<'_>, shape: &Shape) -> Credentials {
+    let Some(node) = fields.get(problems, "credentials") else { return Credentials::default() };
+    mask(problems, node);
+    // Don't describe a value of the wrong type: the description would show it.
     if !matches!(node.value, Value::Map(_)) {
-        sink.push(bad_credential(node.span, "credentials"));
+        problems.push(bad_credential(node.span, "credentials"));
         return Credentials::default();
     }
-    let Some(fields) = Fields::open(sink, node, shape) else { return Credentials::default() };
+    let Some(fields) = Fields::open(problems, node, shape) else { return Credentials::default() };
     let mut part = |name: &str| {
-        let node = fields.get(sink, name)?;
+        let node = fields.get(problems, name)?;
         match &node.value {
             Value::Text(text) if is_variable(text) && text.ends_with("_FILE") => {
-                sink.push(names_a_file(node.span, text));
+                problems.push(names_a_file(node.span, text));
                 None
             }
             Value::Text(text) if is_variable(text) => Some(text.clone()),
             _ => {
-                sink.push(bad_credential(node.span, &format!("credentials.{name}")));
+                problems.push(bad_credential(node.span, &format!("credentials.{name}")));
                 None
             }
         }
@@ -57,47 +57,45 @@ pub(super) fn decode(sink: &mut Sink, fields: Fields<'_>, shape: &Shape) -> Cred
     Credentials { api_key: part("api_key"), api_key_id: part("api_key_id"), user_id: part("user_id") }
 }
 
-/// The places of the variables that are named, in the order of [`Credentials::names`].
-pub(super) fn places(sink: &Sink, fields: Fields<'_>, credentials: &Credentials) -> Vec<Location> {
+/// Returns the locations of the names that are set, in the order of [`Credentials::names`].
+pub(super) fn places(
+    problems: &DiagnosticCollector,
+    fields: Fields<'_>,
+    credentials: &Credentials,
+) -> Vec<Location> {
     let Some(Value::Map(map)) = fields.raw("credentials").map(|node| &node.value) else { return Vec::new() };
     let Credentials { api_key, api_key_id, user_id } = credentials;
     let named = Credentials::KEYS.into_iter().zip([api_key, api_key_id, user_id]);
     let named = named.filter(|(_, variable)| variable.is_some());
-    named.filter_map(|(key, _)| map.get(key)).map(|node| sink.location(node.span)).collect()
+    named.filter_map(|(key, _)| map.get(key)).map(|node| problems.location(node.span)).collect()
 }
 
-/// Whatever is not plainly a variable's name is masked, under whichever key it stands.
-pub(super) fn mask(sink: &mut Sink, node: &Node) {
+/// Masks every value, under any key, that is not clearly a variable's name.
+pub(super) fn mask(problems: &mut DiagnosticCollector, node: &Node) {
     match &node.value {
-        Value::Map(map) => map.entries.iter().for_each(|(_, value)| mask(sink, value)),
-        Value::List(items) => items.iter().for_each(|item| mask(sink, item)),
+        Value::Map(map) => map.entries.iter().for_each(|(_, value)| mask(problems, value)),
+        Value::List(items) => items.iter().for_each(|item| mask(problems, item)),
         Value::Text(text) if is_variable(text) => {}
-        _ => sink.mask(node.span),
+        _ => problems.mask(node.span),
     }
 }
 
 fn bad_credential(span: Span, name: &str) -> Problem {
-    let message = format!("`{name}` holds names of environment variables");
+    let message = format!("`{name}` must contain names of environment variables");
     Problem::error(Code::BadCredential, span, message)
-        .label("this isn't one, and is not shown: it may be a secret")
-        .help(
-            "names are upper case, such as AMIGO_ACME_API_KEY; change the credential if this was a real one",
-        )
+        .label("not the name of a variable; masked, because it may be a secret")
+        .help("use an upper-case name such as AMIGO_ACME_API_KEY; if this was a real credential, revoke it")
 }
 
-/// A variable that holds the name of a file, which is no credential.
+/// Creates the problem that a variable holds the name of a file instead of a credential.
 fn names_a_file(span: Span, name: &str) -> Problem {
     let credential = name.trim_end_matches("_FILE");
-    Problem::error(
-        Code::BadCredential,
-        span,
-        format!("`{name}` is the variable of a file, not of a credential"),
-    )
-    .label(format!("`{credential}` is meant: the file that `{name}` names is read where that is set"))
+    Problem::error(Code::BadCredential, span, format!("`{name}` names a file, not a credential"))
+        .label(format!("write `{credential}`: amigops also reads the file that `{name}` names"))
 }
 
-/// Whether a text is the name of a variable rather than a secret: upper case with digits and
-/// underscores, and not a long run of letters and digits without one.
+/// Returns true if a text is the name of a variable rather than a secret: upper case with digits and
+/// underscores, without a long part that mixes letters and digits.
 fn is_variable(text: &str) -> bool {
     let starts_well = text.starts_with(|c: char| c.is_ascii_uppercase() || c == '_');
     let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
@@ -110,7 +108,7 @@ mod tests {
     use super::is_variable;
 
     #[test]
-    fn a_secret_is_no_variable() {
+    fn secrets_are_not_variable_names() {
         for name in ["AMIGO_API_KEY", "_X", "ACME2_KEY", "STAGINGORGANIZATIONKEY"] {
             assert!(is_variable(name), "{name} names a variable");
         }

@@ -1,7 +1,7 @@
-//! What is wrong with a file, as data: a stable code, a place, words. Imports nothing of ours.
+//! Diagnostics: problems in files as data, with a stable code, a location and a message.
 //!
-//! Rendering is `report`'s job. Texts here may quote the files, so they are data to a renderer: it
-//! neutralizes control characters. Secrets are masked in [`Sources`] before anyone can show them.
+//! `report` renders them. A message may quote a file, so renderers escape control characters. Secrets
+//! are already masked in [`Sources`].
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,24 +9,24 @@ use std::sync::Arc;
 
 macro_rules! codes {
     ($(#[doc = $doc:literal] $name:ident = $number:literal,)*) => {
-        /// The stable code of a kind of problem. A number is never given to another meaning.
+        /// The stable code of a kind of problem. A number is never reused for another kind.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code {
             $(#[doc = $doc] $name,)*
         }
 
         impl Code {
-            /// Every code, in the order of the numbers.
+            /// Every code, ordered by number.
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
 
-            /// The code as people write it, such as `AG012`.
+            /// Returns the code as reports show it, such as `AG012`.
             pub fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$name => concat!("AG", $number),)*
                 }
             }
 
-            /// One sentence on what the code means.
+            /// Returns one sentence that describes the code.
             pub fn summary(self) -> &'static str {
                 match self {
                     $(Self::$name => $doc.trim_ascii(),)*
@@ -37,116 +37,115 @@ macro_rules! codes {
 }
 
 codes! {
-    /// There is no `amigops.yaml` here or in a directory above.
+    /// There is no `amigops.yaml` in this directory or a parent directory.
     ProjectNotFound = "001",
     /// A file or directory can't be read.
     Unreadable = "002",
-    /// A file is larger than the loader accepts.
+    /// A file is larger than the limit.
     TooLarge = "003",
-    /// A file isn't UTF-8.
+    /// A file is not UTF-8.
     NotUtf8 = "004",
-    /// A file isn't YAML.
+    /// A file is not valid YAML.
     Syntax = "005",
-    /// A file nests too deeply, or has or expands to too many values.
+    /// A file is nested too deeply, or has or expands to too many values.
     TooComplex = "006",
-    /// A file uses a part of YAML that manifests have no use for: custom tags, keys that aren't texts.
+    /// A file uses a YAML feature that is not supported: custom tags, or keys that are not strings.
     UnsupportedYaml = "007",
     /// A path leads out of the project directory, or into a `.git` directory.
     OutsideProject = "008",
-    /// No manifest was found at all.
+    /// No manifest was found.
     NoManifests = "009",
     /// A value has the wrong type.
     WrongType = "010",
     /// A key is given twice.
     DuplicateKey = "011",
-    /// A key that isn't known here.
+    /// A key that is not allowed here.
     UnknownKey = "012",
     /// A required key is missing.
     MissingKey = "013",
-    /// A key is there, but has no value.
+    /// A key has no value.
     NoValue = "014",
-    /// A value is outside of what is allowed.
+    /// A value is not allowed.
     BadValue = "015",
-    /// Something that only the Platform API knows.
+    /// A feature that only the Platform API has.
     PlatformOnly = "016",
-    /// Something that waits for a later version of the tool.
+    /// A feature that amigops does not support yet.
     NotYet = "017",
-    /// A text that is shorter or longer than the API takes.
+    /// A text that is shorter or longer than the API allows.
     BadLength = "018",
-    /// A name or text is empty or holds control characters.
+    /// A name or text is empty or contains control characters.
     BadText = "020",
-    /// A tag's key or value has characters that the API refuses.
+    /// A tag's key or value contains characters that the API rejects.
     BadTag = "021",
-    /// More entries than the API takes.
+    /// More entries than the API allows.
     TooMany = "022",
-    /// A tag that the tool writes itself.
+    /// A tag that amigops writes itself.
     OwnTag = "023",
-    /// A key term that the API refuses.
+    /// A key term that the API rejects.
     BadKeyterm = "024",
-    /// A version set's name that the API refuses.
+    /// A version set name that the API rejects.
     BadVersionSetName = "025",
-    /// `edge` is declared: it belongs to the server.
+    /// `edge` is declared, but the server manages it.
     EdgeDeclared = "026",
-    /// A version set is declared that the project calls unmanaged.
+    /// A declared version set matches `unmanaged_version_sets`.
     UnmanagedDeclared = "027",
-    /// A pin that is neither a positive number nor `latest`.
+    /// A version that is neither a positive number nor `latest`.
     BadPin = "028",
-    /// A version set that must be pinned isn't.
+    /// A version set that must be pinned is not pinned.
     PinRequired = "029",
-    /// An id of another form than the API's: 24 hexadecimal digits on Classic, a UUID on Platform.
+    /// An id in the wrong format: Classic uses 24 hexadecimal digits, Platform a UUID.
     BadId = "030",
-    /// A model of a family that the tool has not heard of.
+    /// A model of an unknown family.
     UnknownModel = "031",
-    /// A key term is given twice.
+    /// A key term is listed twice.
     DuplicateKeyterm = "032",
-    /// A regular expression that isn't one.
+    /// An invalid regular expression.
     BadRegex = "033",
-    /// A path in `lifecycle.ignore` that names no field.
+    /// A path in `lifecycle.ignore` that is not a field.
     BadFieldPath = "034",
-    /// A smoke test talks to a version set that isn't declared.
+    /// A smoke test uses a version set that is not declared.
     UnknownVersionSet = "035",
-    /// A smoke test that the API can't hold, so that it is not run there.
+    /// A smoke test that is skipped because the API can't run it.
     SmokeNotRun = "036",
-    /// A phone number that isn't in E.164 form.
+    /// A phone number that is not in E.164 format.
     BadPhoneNumber = "037",
     /// Two documents declare the same service.
     DuplicateService = "040",
-    /// `depends_on` names a service that isn't declared.
+    /// `depends_on` names a service that is not declared.
     UnknownDependency = "041",
-    /// Services depend on one another in a circle.
+    /// Services depend on one another in a cycle.
     DependencyCycle = "042",
-    /// `renamed_from` contradicts another declaration.
+    /// `renamed_from` conflicts with another declaration.
     RenameConflict = "043",
-    /// An overlay changes what an overlay may not.
+    /// An overlay changes a key that overlays can't change.
     BadOverlay = "044",
-    /// An environment that `amigops.yaml` doesn't have.
+    /// An environment that is not in `amigops.yaml`.
     UnknownEnvironment = "050",
-    /// No environment is chosen, and none is the default.
+    /// No environment is selected, and there is no default.
     NoEnvironment = "051",
-    // 052 was an environment on an API that wasn't managed; the number stays unused.
-    /// A base URL that isn't one, or isn't safe.
+    // 052 was an environment on an unsupported API. The number stays unused.
+    /// A base URL that is invalid or not safe.
     BadUrl = "053",
-    /// A header that can't be set in a file, such as one that carries credentials.
+    /// A header that a file can't set, such as one that carries credentials.
     BadHeader = "054",
-    /// A credential where the name of an environment variable belongs.
+    /// A credential instead of the name of an environment variable.
     BadCredential = "055",
-    /// A pattern that isn't one.
+    /// An invalid glob pattern.
     BadGlob = "056",
-    /// The environment's address is not among the hosts that may get credentials.
+    /// The environment's host is not allowed to receive credentials.
     HostNotAllowed = "057",
-    /// A variable that `amigops.yaml` names is not among those that may hold credentials.
+    /// A variable that `amigops.yaml` names is not allowed to hold credentials.
     VariableNotAllowed = "058",
-    /// A pattern that matches nothing.
+    /// A pattern that matches no file.
     EmptyGlob = "060",
-    /// A guardrail protects a service that isn't declared.
+    /// A guardrail protects a service that is not declared.
     UnknownProtected = "061",
-    /// A path that a command was given is no file of the project.
+    /// A path on the command line is not a file of the project.
     NotOfProject = "062",
 }
 
 impl Code {
-    /// Whether it says that a rule of the project, or the one against empty projects, forbids what is otherwise
-    /// sound.
+    /// Returns true if valid files break a rule: one of the project's, or the rule against empty projects.
     pub fn is_guardrail(self) -> bool {
         matches!(self, Self::NoManifests | Self::PinRequired)
     }
@@ -158,38 +157,38 @@ impl fmt::Display for Code {
     }
 }
 
-/// How bad it is.
+/// The severity of a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// Nothing is sent.
+    /// Stops the command: nothing is sent.
     Error,
-    /// Worth a look.
+    /// Does not stop the command.
     Warning,
 }
 
-/// A stretch of a file's text.
+/// A range of a file's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Spot {
-    /// The first byte, in the text without its byte-order mark.
+    /// The offset of the first byte, not counting a byte-order mark.
     pub start: usize,
-    /// The byte after the last.
+    /// The offset after the last byte.
     pub end: usize,
-    /// From 1.
+    /// The line of the first byte, from 1.
     pub line: usize,
-    /// From 1, in characters.
+    /// The column of the first character, from 1.
     pub column: usize,
-    /// The line of the end, from 1.
+    /// The line of the last byte, from 1.
     pub end_line: usize,
     /// The column after the last character, from 1.
     pub end_column: usize,
 }
 
-/// A file, and where in it; no spot means the file as a whole.
+/// A file and a range in it. No range means the whole file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Location {
-    /// The file, relative to the project, with `/` between its parts.
+    /// The file's path relative to the project, with `/` separators.
     pub file: String,
-    /// Where in it.
+    /// The range in the file.
     pub spot: Option<Spot>,
 }
 
@@ -202,83 +201,83 @@ impl fmt::Display for Location {
     }
 }
 
-/// Another place that a problem is about.
+/// Another location that belongs to a problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Related {
-    /// Where.
+    /// The location.
     pub location: Location,
-    /// What is there.
+    /// The text to show at the location.
     pub label: String,
 }
 
 /// One problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// Its stable code.
+    /// The stable code.
     pub code: Code,
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
-    /// What is wrong, in one lower-case fragment.
+    /// The problem, as one lower-case fragment.
     pub message: String,
-    /// Where.
+    /// The location.
     pub location: Location,
-    /// What to say at the place itself; may be empty.
+    /// The text to show at the location. May be empty.
     pub label: String,
-    /// What helps.
+    /// Hints on how to fix the problem.
     pub help: Vec<String>,
-    /// Other places.
+    /// Other locations that belong to the problem.
     pub related: Vec<Related>,
 }
 
 impl Diagnostic {
-    /// The order in which problems are reported.
+    /// Compares two problems by the order in which they are reported.
     pub(super) fn by_place(a: &Self, b: &Self) -> std::cmp::Ordering {
         (&a.location, a.severity, a.code, &a.message).cmp(&(&b.location, b.severity, b.code, &b.message))
     }
 }
 
-/// The texts of the files that problems are in, secrets masked, by their names in [`Location`].
+/// The texts of the files with problems, secrets masked, by [`Location::file`].
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
-    /// Name → text.
+    /// The texts by file name.
     pub texts: BTreeMap<String, Arc<str>>,
 }
 
 impl Sources {
-    /// A file's text.
+    /// Returns the text of a file.
     pub fn get(&self, file: &str) -> Option<&str> {
         self.texts.get(file).map(AsRef::as_ref)
     }
 }
 
-/// Why there is no desired state: every problem of a run, errors and warnings, by file and position.
+/// All problems of a load, errors and warnings, ordered by file and position.
 #[derive(Clone, Debug, Default, thiserror::Error)]
 #[error("{}", self.summary())]
 pub struct Problems {
-    /// The problems.
+    /// The problems, ordered.
     pub diagnostics: Vec<Diagnostic>,
-    /// The texts they point into.
+    /// The texts of the files that they refer to.
     pub sources: Sources,
-    /// How many files were looked at.
+    /// The number of files that were read.
     pub files: usize,
-    /// How many errors were left out because there were too many to keep.
+    /// The number of errors that were dropped because there were too many to keep.
     pub omitted: usize,
 }
 
 impl Problems {
-    /// Whether something is wrong that stops everything; warnings don't.
+    /// Returns true if there is an error. Warnings don't count.
     pub fn has_errors(&self) -> bool {
         self.omitted > 0 || self.diagnostics.iter().any(|problem| problem.severity == Severity::Error)
     }
 
-    /// Whether rules alone stand against what the files say: every error is a guardrail's.
+    /// Returns true if every error comes from a guardrail: the files are valid, but a rule forbids them.
     pub fn is_refusal(&self) -> bool {
         let mut errors =
             self.diagnostics.iter().filter(|problem| problem.severity == Severity::Error).peekable();
         self.omitted == 0 && errors.peek().is_some() && errors.all(|problem| problem.code.is_guardrail())
     }
 
-    /// The last line of a report: how many problems, in how many files.
+    /// Returns the last line of a report: the number of problems and of files.
     pub fn summary(&self) -> String {
         let errors = || self.diagnostics.iter().filter(|problem| problem.severity == Severity::Error);
         let files: std::collections::BTreeSet<_> = errors().map(|problem| &problem.location.file).collect();
@@ -303,7 +302,7 @@ mod tests {
     use super::Code;
 
     #[test]
-    fn a_code_has_one_meaning() {
+    fn codes_are_unique_and_described() {
         let texts: Vec<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
         assert!(texts.is_sorted_by(|a, b| a < b), "{texts:?}");
         assert!(Code::ALL.iter().all(|code| code.summary().ends_with('.')));

@@ -1,85 +1,85 @@
-//! The environments of `amigops.yaml` and what they may say. Imports `model`.
+//! Decodes the environments of `amigops.yaml`.
 //!
-//! Credentials never stand in a file: only the *names* of environment variables do. What looks like a
-//! credential is refused and masked, so that no report shows it.
+//! Files contain only the *names* of environment variables, never credentials. A value that looks like a
+//! credential is refused, and masked in every report.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::collector::{DiagnosticCollector, Problem};
 use super::credentials::{self, CLASSIC_CREDENTIALS, Credentials, PLATFORM_CREDENTIALS};
 use super::decode::{self, Fields, Shape};
 use super::diagnostic::{Code, Location};
-use super::sink::{Problem, Sink};
 use super::tree::{Key, Node, Value};
 use super::{files, header, id, url};
 use crate::model::Api;
 
-/// A place that services live in.
+/// An environment: the organization, workspace or emulator that services are applied to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Environment {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// How it is reached.
+    /// The API and address of the environment.
     pub target: Target,
-    /// Where amigops.yaml says so.
+    /// The locations in `amigops.yaml` that decide where credentials are sent.
     pub places: EnvironmentPlaces,
 }
 
-/// The places of what decides to whom credentials are sent, and which ones.
+/// The locations in `amigops.yaml` that decide where credentials are sent, and which ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnvironmentPlaces {
-    /// The environment's name.
+    /// The location of the environment's name.
     pub name: Location,
-    /// The address; none where the file names none.
+    /// The location of `base_url`, if the file has one.
     pub base_url: Option<Location>,
-    /// The variables of the credentials, in the order of [`Credentials::names`].
+    /// The locations of the credentials' variables, in the order of [`Credentials::names`].
     pub credentials: Vec<Location>,
 }
 
-/// How an environment is reached.
+/// The API and address of an environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// An organization on the Classic API.
     Classic {
-        /// The organization; absent: the environment variable says it.
+        /// The organization. Without it, it comes from the environment variable.
         organization: Option<String>,
-        /// Another server than the vendor's.
+        /// A server other than the vendor's.
         base_url: Option<String>,
-        /// Headers sent with every request.
+        /// The headers to send with every request.
         headers: BTreeMap<String, String>,
-        /// Which variables hold the credentials.
+        /// The variables that hold the credentials.
         credentials: Credentials,
     },
-    /// An emulator within the process.
+    /// An emulator inside the process.
     Embedded {
-        /// The API that it speaks.
+        /// The API that it emulates.
         dialect: Api,
-        /// The file that holds its state, absolute.
+        /// The absolute path of the state file.
         state: PathBuf,
-        /// The file that says what exists there at first, absolute.
+        /// The absolute path of the seed file, which holds the initial state.
         seed: Option<PathBuf>,
-        /// Whether it has the published request limits.
+        /// True if it enforces the published rate limits.
         limits: bool,
-        /// The number that smoke tests speak from, where the dialect is Platform's; absent: a fictional one.
+        /// The phone number that smoke tests call from, if it emulates Platform. Without it, a fictional one.
         smoke_phone_number: Option<String>,
     },
     /// A workspace on the Platform API.
     Platform {
-        /// The workspace's id; absent: the environment variable says it.
+        /// The workspace's id. Without it, it comes from the environment variable.
         workspace: Option<String>,
-        /// Another server than the vendor's.
+        /// A server other than the vendor's.
         base_url: Option<String>,
-        /// Headers sent with every request.
+        /// The headers to send with every request.
         headers: BTreeMap<String, String>,
-        /// Which variables hold the credentials.
+        /// The variables that hold the credentials.
         credentials: Credentials,
-        /// The number that smoke tests speak from; absent: a fictional one.
+        /// The phone number that smoke tests call from. Without it, a fictional one.
         smoke_phone_number: Option<String>,
     },
 }
 
 impl Target {
-    /// The API that is spoken there.
+    /// Returns the API of the environment.
     pub fn api(&self) -> Api {
         match self {
             Self::Classic { .. } => Api::Classic,
@@ -121,14 +121,21 @@ const ANY: Shape = Shape {
     ],
     help: "",
 };
-/// Reads one environment.
-pub(super) fn decode(sink: &mut Sink, root: &Path, key: &Key, node: &Node) -> Option<Environment> {
-    let map = decode::mapping(sink, node, "an environment")?;
+/// Decodes one environment.
+pub(super) fn decode(
+    problems: &mut DiagnosticCollector,
+    root: &Path,
+    key: &Key,
+    node: &Node,
+) -> Option<Environment> {
+    let map = decode::mapping(problems, node, "an environment")?;
     let api = match map.get("api") {
-        Some(api) => decode::word(sink, api, "an environment's `api`", &["classic", "platform", "embedded"]),
+        Some(api) => {
+            decode::word(problems, api, "an environment's `api`", &["classic", "platform", "embedded"])
+        }
         None => {
             let problem = Problem::error(Code::MissingKey, key.span, "an environment needs `api`");
-            sink.push(problem.label("`api: classic`, `api: platform` or `api: embedded` is missing"));
+            problems.push(problem.label("add `api: classic`, `api: platform` or `api: embedded`"));
             None
         }
     };
@@ -138,180 +145,192 @@ pub(super) fn decode(sink: &mut Sink, root: &Path, key: &Key, node: &Node) -> Op
         Some(_) => &EMBEDDED,
         None => &ANY,
     };
-    let fields = Fields::open_with(sink, node, shape, foreign_key)?;
+    let fields = Fields::open_with(problems, node, shape, report_foreign_key)?;
     let target = match api? {
         "classic" => Target::Classic {
-            organization: organization(sink, fields),
-            base_url: base_url(sink, fields),
-            headers: headers(sink, fields),
-            credentials: credentials::decode(sink, fields, &CLASSIC_CREDENTIALS),
+            organization: organization(problems, fields),
+            base_url: base_url(problems, fields),
+            headers: headers(problems, fields),
+            credentials: credentials::decode(problems, fields, &CLASSIC_CREDENTIALS),
         },
         "platform" => Target::Platform {
-            workspace: workspace(sink, fields),
-            base_url: base_url(sink, fields),
-            headers: headers(sink, fields),
-            credentials: credentials::decode(sink, fields, &PLATFORM_CREDENTIALS),
-            smoke_phone_number: phone_number(sink, fields),
+            workspace: workspace(problems, fields),
+            base_url: base_url(problems, fields),
+            headers: headers(problems, fields),
+            credentials: credentials::decode(problems, fields, &PLATFORM_CREDENTIALS),
+            smoke_phone_number: phone_number(problems, fields),
         },
-        _ => embedded(sink, root, &key.name, fields),
+        _ => embedded(problems, root, &key.name, fields),
     };
-    let places = places(sink, key, fields, &target);
+    let places = places(problems, key, fields, &target);
     Some(Environment { name: key.name.clone(), target, places })
 }
 
-fn places(sink: &Sink, key: &Key, fields: Fields<'_>, target: &Target) -> EnvironmentPlaces {
+fn places(
+    problems: &DiagnosticCollector,
+    key: &Key,
+    fields: Fields<'_>,
+    target: &Target,
+) -> EnvironmentPlaces {
     let (base_url, credentials) = match target {
         Target::Classic { base_url, credentials, .. } | Target::Platform { base_url, credentials, .. } => {
-            (base_url.as_ref(), credentials::places(sink, fields, credentials))
+            (base_url.as_ref(), credentials::places(problems, fields, credentials))
         }
         Target::Embedded { .. } => (None, Vec::new()),
     };
     EnvironmentPlaces {
-        name: sink.location(key.span),
-        base_url: base_url.and(fields.raw("base_url")).map(|node| sink.location(node.span)),
+        name: problems.location(key.span),
+        base_url: base_url.and(fields.raw("base_url")).map(|node| problems.location(node.span)),
         credentials,
     }
 }
 
-/// A key of another kind of environment gets its own words, and a credential is never shown.
-fn foreign_key(sink: &mut Sink, key: &Key, value: &Node) -> bool {
-    // `credentials` itself is known in every environment but the embedded one.
+/// Reports a key that belongs to another kind of environment, and masks credentials. Returns true if it reported
+/// the key.
+fn report_foreign_key(problems: &mut DiagnosticCollector, key: &Key, value: &Node) -> bool {
+    // `credentials` itself is a key of every environment except the embedded one.
     if decode::names_credential(&key.name) && !CLASSIC.keys.contains(&key.name.as_str()) {
-        decode::mask(sink, value);
-        sink.push(
-            Problem::error(Code::BadCredential, key.span, "credentials never stand in a file")
-                .label("remove this, and change the credential if it was a real one")
-                .help("set the environment variables, or name others under `credentials`"),
+        decode::mask(problems, value);
+        problems.push(
+            Problem::error(Code::BadCredential, key.span, "credentials don't belong in a file")
+                .label("remove it, and revoke the credential if it was real")
+                .help("set the environment variables, or name other variables under `credentials`"),
         );
         return true;
     }
-    // A misspelt `credentials` or `headers` must not show what stands below it either.
+    // Mask the values below a misspelt `credentials` or `headers`, too.
     if matches!(value.value, Value::Map(_)) {
-        credentials::mask(sink, value);
+        credentials::mask(problems, value);
     }
     let owner =
         [&CLASSIC, &PLATFORM, &EMBEDDED].into_iter().find(|one| one.keys.contains(&key.name.as_str()));
     let Some(owner) = owner else { return false };
     let message = format!("unknown key `{}`", key.name);
-    sink.push(
-        Problem::error(Code::UnknownKey, key.span, message).label(format!("only {} has it", owner.what)),
+    problems.push(
+        Problem::error(Code::UnknownKey, key.span, message)
+            .label(format!("only {} has this key", owner.what)),
     );
     true
 }
 
-fn embedded(sink: &mut Sink, root: &Path, name: &str, fields: Fields<'_>) -> Target {
-    let dialect = match fields.get(sink, "dialect") {
-        Some(node) => decode::word(sink, node, "`dialect`", &["classic", "platform"]),
+fn embedded(problems: &mut DiagnosticCollector, root: &Path, name: &str, fields: Fields<'_>) -> Target {
+    let dialect = match fields.get(problems, "dialect") {
+        Some(node) => decode::word(problems, node, "`dialect`", &["classic", "platform"]),
         None => None,
     };
-    let state = match fields.get(sink, "state") {
-        Some(node) => files::inside_without_links(sink, root, node),
+    let state = match fields.get(problems, "state") {
+        Some(node) => files::path_to_create(problems, root, node),
         None => None,
     };
-    let seed = match fields.get(sink, "seed") {
-        Some(node) => files::inside(sink, root, node),
+    let seed = match fields.get(problems, "seed") {
+        Some(node) => files::path_to_read(problems, root, node),
         None => None,
     };
-    let limits = match fields.get(sink, "limits") {
-        Some(node) => decode::boolean(sink, node).unwrap_or_default(),
+    let limits = match fields.get(problems, "limits") {
+        Some(node) => decode::boolean(problems, node).unwrap_or_default(),
         None => false,
     };
     let state = state.unwrap_or_else(|| root.join(".amigops").join(format!("{name}.redb")));
-    let number = phone_number(sink, fields);
+    let number = phone_number(problems, fields);
     let api = match dialect {
         Some("platform") => Some(Api::Platform),
         None if fields.raw("dialect").is_some() => None,
         _ => Some(Api::Classic),
     };
-    // Where the dialect can't be read there is no telling.
+    // If the dialect is invalid, the key is not checked.
     if let Some(key) = fields.key("smoke_phone_number")
         && api == Some(Api::Classic)
     {
         let problem = Problem::error(Code::UnknownKey, key.span, "unknown key `smoke_phone_number`");
-        sink.push(
+        problems.push(
             problem
-                .label("only an environment on the Platform API has it")
-                .help("`dialect: platform` makes this one such an environment"),
+                .label("only an environment on the Platform API has this key")
+                .help("set `dialect: platform` to emulate the Platform API"),
         );
     }
     let dialect = api.unwrap_or(Api::Classic);
     Target::Embedded { dialect, state, seed, limits, smoke_phone_number: number }
 }
 
-fn workspace(sink: &mut Sink, fields: Fields<'_>) -> Option<String> {
-    let node = fields.get(sink, "workspace")?;
-    let text = decode::name(sink, node, "`workspace`")?;
-    id::check(sink, node.span, text, Api::Platform)
+fn workspace(problems: &mut DiagnosticCollector, fields: Fields<'_>) -> Option<String> {
+    let node = fields.get(problems, "workspace")?;
+    let text = decode::name(problems, node, "`workspace`")?;
+    id::check(problems, node.span, text, Api::Platform)
 }
 
-fn phone_number(sink: &mut Sink, fields: Fields<'_>) -> Option<String> {
-    let node = fields.get(sink, "smoke_phone_number")?;
-    let text = decode::name(sink, node, "`smoke_phone_number`")?;
+fn phone_number(problems: &mut DiagnosticCollector, fields: Fields<'_>) -> Option<String> {
+    let node = fields.get(problems, "smoke_phone_number")?;
+    let text = decode::name(problems, node, "`smoke_phone_number`")?;
     if !id::is_e164(text) {
-        let message = "`smoke_phone_number` isn't a phone number in E.164 form";
-        sink.push(Problem::error(Code::BadPhoneNumber, node.span, message).label(id::E164));
+        let message = "`smoke_phone_number` is not a phone number in E.164 format";
+        problems.push(Problem::error(Code::BadPhoneNumber, node.span, message).label(id::E164));
         return None;
     }
     Some(text.to_owned())
 }
 
-/// The organization's name, which becomes part of a path.
-fn organization(sink: &mut Sink, fields: Fields<'_>) -> Option<String> {
-    let node = fields.get(sink, "organization")?;
-    let text = decode::name(sink, node, "`organization`")?;
+/// Decodes the organization's name. It becomes part of a URL path, so its characters are limited.
+fn organization(problems: &mut DiagnosticCollector, fields: Fields<'_>) -> Option<String> {
+    let node = fields.get(problems, "organization")?;
+    let text = decode::name(problems, node, "`organization`")?;
     if !text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
         || text.starts_with('.')
     {
-        let problem = Problem::error(Code::BadValue, node.span, "`organization` has characters of a path");
-        sink.push(problem.label("letters, digits, `-`, `_` and `.` are expected"));
+        let problem = Problem::error(
+            Code::BadValue,
+            node.span,
+            "`organization` contains characters that are not allowed",
+        );
+        problems.push(problem.label("use letters, digits, `-`, `_` and `.`"));
         return None;
     }
     Some(text.to_owned())
 }
 
-fn base_url(sink: &mut Sink, fields: Fields<'_>) -> Option<String> {
-    let node = fields.get(sink, "base_url")?;
-    let text = decode::name(sink, node, "`base_url`")?;
+fn base_url(problems: &mut DiagnosticCollector, fields: Fields<'_>) -> Option<String> {
+    let node = fields.get(problems, "base_url")?;
+    let text = decode::name(problems, node, "`base_url`")?;
     match url::check(text) {
         Ok(()) => Some(text.trim_end_matches('/').to_owned()),
         Err(reason) => {
             if reason == url::Reason::Credentials {
-                sink.mask(node.span);
+                problems.mask(node.span);
             }
-            sink.push(
-                Problem::error(Code::BadUrl, node.span, "`base_url` can't be used").label(reason.to_string()),
+            problems.push(
+                Problem::error(Code::BadUrl, node.span, "`base_url` is not valid").label(reason.to_string()),
             );
             None
         }
     }
 }
 
-fn headers(sink: &mut Sink, fields: Fields<'_>) -> BTreeMap<String, String> {
-    let Some(node) = fields.get(sink, "headers") else { return BTreeMap::new() };
-    // Masked before types are looked at: whatever stands behind such a name may be a secret.
+fn headers(problems: &mut DiagnosticCollector, fields: Fields<'_>) -> BTreeMap<String, String> {
+    let Some(node) = fields.get(problems, "headers") else { return BTreeMap::new() };
+    // Mask before checking types: any value of such a key may be a secret.
     if !matches!(node.value, Value::Map(_)) {
-        decode::mask(sink, node);
+        decode::mask(problems, node);
     }
     if let Value::Map(map) = &node.value {
         for (key, value) in map.entries.iter().filter(|(key, _)| header::carries_credential(&key.name)) {
-            decode::mask(sink, value);
-            sink.push(
-                Problem::error(Code::BadHeader, key.span, "a header that carries credentials")
-                    .label("credentials never stand in a file")
-                    .help("the tool signs in with the environment's variables; see `credentials`"),
+            decode::mask(problems, value);
+            problems.push(
+                Problem::error(Code::BadHeader, key.span, "this header carries credentials")
+                    .label("credentials don't belong in a file")
+                    .help("amigops signs in with the environment variables under `credentials`"),
             );
         }
     }
     let mut found = BTreeMap::new();
-    for (name, (value, key_span, span)) in decode::text_map(sink, node, "headers by name") {
+    for (name, (value, key_span, span)) in decode::text_map(problems, node, "headers by name") {
         if header::carries_credential(&name) {
             continue;
         }
         if let Some(reason) = header::refusal(&name) {
-            sink.push(Problem::error(Code::BadHeader, key_span, "not a header to set").label(reason));
+            problems
+                .push(Problem::error(Code::BadHeader, key_span, "this header can't be set").label(reason));
         } else if !value.chars().all(|c| (' '..='~').contains(&c)) {
-            let problem = Problem::error(Code::BadHeader, span, "a header's value is printable ASCII");
-            sink.push(problem.label("no line breaks, no other characters"));
+            let problem = Problem::error(Code::BadHeader, span, "a header's value must be printable ASCII");
+            problems.push(problem.label("remove line breaks and other characters"));
         } else {
             found.insert(name, value);
         }

@@ -1,9 +1,9 @@
-//! Which headers `amigops.yaml` may set. Imports nothing of ours.
+//! The headers that `amigops.yaml` may set.
 
 use super::decode;
 
-/// Headers that the tool or its HTTP client sets, or that are about one connection only.
-const OWN: &[&str] = &[
+/// Headers that amigops or its HTTP client sets, or that apply to one connection only.
+const RESERVED: &[&str] = &[
     "accept",
     "accept-encoding",
     "connection",
@@ -22,8 +22,8 @@ const OWN: &[&str] = &[
     "user-agent",
 ];
 
-/// Headers by which a server takes a request for another one than it is: a `GET` for a `DELETE`, or one path for
-/// another. Commands that only read must only read.
+/// Headers that make a server treat a request as another one: a `GET` as a `DELETE`, or one path as another.
+/// Without them, a command that only reads can't write.
 const OVERRIDES: &[&str] = &[
     "forwarded",
     "x-forwarded-host",
@@ -35,29 +35,29 @@ const OVERRIDES: &[&str] = &[
     "x-rewrite-url",
 ];
 
-/// Words between the dashes of a header's name that say that it carries a credential.
+/// Words in a header's name, between dashes, that mark it as carrying a credential.
 const CREDENTIAL_WORDS: &[&str] = &["auth", "bearer", "jwt", "key", "keys", "pass", "session", "signature"];
 
-/// Whether a header carries a credential, as far as its name tells.
+/// Returns true if a header's name suggests that it carries a credential.
 pub(super) fn carries_credential(name: &str) -> bool {
     let name = name.trim().to_ascii_lowercase().replace('_', "-");
     decode::names_credential(&name) || name.split('-').any(|word| CREDENTIAL_WORDS.contains(&word))
 }
 
-/// Why a header that carries no credential can't be set; none where it can.
+/// Returns the reason why a header can't be set. Headers that carry credentials are checked elsewhere.
 pub(super) fn refusal(name: &str) -> Option<&'static str> {
     let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     if name.is_empty() || !name.chars().all(token) {
-        return Some("not the name of a header");
+        return Some("not a valid header name");
     }
     let name = name.to_ascii_lowercase();
-    if OWN.contains(&name.as_str()) {
-        return Some("the tool sets it itself");
+    if RESERVED.contains(&name.as_str()) {
+        return Some("amigops sets this header itself");
     }
-    // Servers take `_` for `-`.
+    // Servers treat `_` like `-`.
     OVERRIDES
         .contains(&name.replace('_', "-").as_str())
-        .then_some("a server could take a request for another one by it")
+        .then_some("a server could treat a request as a different one because of it")
 }
 
 #[cfg(test)]
@@ -65,7 +65,7 @@ mod tests {
     use super::{carries_credential, refusal};
 
     #[test]
-    fn headers_that_may_be_set() {
+    fn harmless_headers_can_be_set() {
         for name in
             ["x-mongo-cluster-name", "X-Note", "x-request-source", "traceparent", "x-author", "x-keyboard"]
         {
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_that_may_not() {
+    fn credentials_and_reserved_headers_are_refused() {
         for name in [
             "authorization",
             "AUTHORIZATION",

@@ -1,12 +1,12 @@
-//! A service's `lifecycle` and `smoke`. Imports `model`.
+//! Decodes a service's `lifecycle` and `smoke`.
 
 use std::collections::BTreeSet;
 
+use super::collector::{DiagnosticCollector, Problem, Span};
 use super::decode::{self, Fields, Shape, or_suggestion};
 use super::diagnostic::Code;
-use super::service::{Rules, not_yet};
+use super::rules::{Rules, not_yet};
 use super::settings;
-use super::sink::{Problem, Sink, Span};
 use super::tree::{Node, shortened};
 use crate::model::settings::SERVICE;
 use crate::model::{
@@ -20,29 +20,35 @@ pub(super) const SHAPE: Shape = Shape {
 };
 pub(super) const SMOKE: Shape =
     Shape { what: "a smoke test", keys: &["version_set", "say", "expect", "gate"], help: "" };
-/// The fields that can be ignored as a whole.
+/// The fields that `lifecycle.ignore` may name as a whole.
 const IGNORABLE: &[&str] =
     &["description", "active", "keyterms", "agent", "context_graph", "tags", "version_sets"];
-/// The most characters of a text turn on the Platform API.
+/// The maximum length of a text turn on the Platform API, in characters.
 const MAX_TURN: usize = 8_192;
-/// The fields of a version set that can be ignored.
+/// The fields of a version set that `lifecycle.ignore` may name.
 const SET_FIELDS: &[&str] = &["agent_version", "context_graph_version", "llm_model_preferences"];
 
-/// Reads `lifecycle`, and tells where `renamed_from` stands.
-pub(super) fn decode(sink: &mut Sink, node: &Node, rules: &Rules<'_>) -> (Lifecycle, Option<Span>) {
-    let Some(fields) = Fields::open(sink, node, &SHAPE) else { return (Lifecycle::default(), None) };
-    let renamed_from = fields
-        .get(sink, "renamed_from")
-        .and_then(|node| Some((ServiceName::new(decode::name(sink, node, "`renamed_from`")?), node.span)));
-    let on_agent_change = fields.get(sink, "on_agent_change").and_then(|node| {
-        match decode::word(sink, node, "`on_agent_change`", &["replace", "update"])? {
+/// Decodes `lifecycle`, and returns the span of `renamed_from`.
+pub(super) fn decode(
+    problems: &mut DiagnosticCollector,
+    node: &Node,
+    rules: &Rules<'_>,
+) -> (Lifecycle, Option<Span>) {
+    let Some(fields) = Fields::open(problems, node, &SHAPE) else { return (Lifecycle::default(), None) };
+    let renamed_from = fields.get(problems, "renamed_from").and_then(|node| {
+        Some((ServiceName::new(decode::name(problems, node, "`renamed_from`")?), node.span))
+    });
+    let on_agent_change = fields.get(problems, "on_agent_change").and_then(|node| {
+        match decode::word(problems, node, "`on_agent_change`", &["replace", "update"])? {
             "replace" => Some(OnAgentChange::Replace),
             _ => Some(OnAgentChange::Update),
         }
     });
-    let retire = fields.get(sink, "retire").and_then(|node| retire(sink, node, rules)).unwrap_or_default();
-    let prevent_removal = fields.get(sink, "prevent_removal").and_then(|node| decode::boolean(sink, node));
-    let ignore = fields.get(sink, "ignore").map(|node| ignore(sink, node)).unwrap_or_default();
+    let retire =
+        fields.get(problems, "retire").and_then(|node| retire(problems, node, rules)).unwrap_or_default();
+    let prevent_removal =
+        fields.get(problems, "prevent_removal").and_then(|node| decode::boolean(problems, node));
+    let ignore = fields.get(problems, "ignore").map(|node| ignore(problems, node)).unwrap_or_default();
     let span = renamed_from.as_ref().map(|(_, span)| *span);
     let lifecycle = Lifecycle {
         renamed_from: renamed_from.map(|(name, _)| name),
@@ -54,22 +60,22 @@ pub(super) fn decode(sink: &mut Sink, node: &Node, rules: &Rules<'_>) -> (Lifecy
     (lifecycle, span)
 }
 
-/// Reads `retire`, whichever API it is for.
-pub(super) fn retire_word(sink: &mut Sink, node: &Node) -> Option<Retire> {
-    Some(match decode::word(sink, node, "`retire`", &["deactivate", "keep", "delete"])? {
+/// Decodes `retire` without checking that the API supports it.
+pub(super) fn parse_retire(problems: &mut DiagnosticCollector, node: &Node) -> Option<Retire> {
+    Some(match decode::word(problems, node, "`retire`", &["deactivate", "keep", "delete"])? {
         "keep" => Retire::Keep,
         "delete" => Retire::Delete,
         _ => Retire::Deactivate,
     })
 }
 
-fn retire(sink: &mut Sink, node: &Node, rules: &Rules<'_>) -> Option<Retire> {
-    match retire_word(sink, node)? {
+fn retire(problems: &mut DiagnosticCollector, node: &Node, rules: &Rules<'_>) -> Option<Retire> {
+    match parse_retire(problems, node)? {
         Retire::Delete if !rules.api.deletes_services() => {
-            sink.push(
+            problems.push(
                 Problem::error(Code::PlatformOnly, node.span, "services can't be deleted on the Classic API")
-                    .label("write `deactivate` or `keep`")
-                    .help("only the Platform API deletes services"),
+                    .label("use `deactivate` or `keep`")
+                    .help("only the Platform API can delete services"),
             );
             None
         }
@@ -77,11 +83,10 @@ fn retire(sink: &mut Sink, node: &Node, rules: &Rules<'_>) -> Option<Retire> {
     }
 }
 
-/// Platform's settings are known on Classic, too: to ignore what isn't there does no harm, and one list
-/// can serve both APIs.
-fn ignore(sink: &mut Sink, node: &Node) -> BTreeSet<FieldPath> {
+/// Decodes `ignore`. Accepts Platform's settings on Classic, too, so that one list works for both APIs.
+fn ignore(problems: &mut DiagnosticCollector, node: &Node) -> BTreeSet<FieldPath> {
     let mut paths = BTreeSet::new();
-    for (text, span) in decode::texts(sink, node, "fields to leave alone") {
+    for (text, span) in decode::texts(problems, node, "fields to leave alone") {
         let parts: Vec<&str> = text.split('.').collect();
         let known = match parts.as_slice() {
             [field] => IGNORABLE.contains(field),
@@ -94,7 +99,7 @@ fn ignore(sink: &mut Sink, node: &Node) -> BTreeSet<FieldPath> {
         if known {
             paths.insert(FieldPath(parts.into_iter().map(str::to_owned).collect()));
         } else {
-            sink.push(bad_path(span, text, &parts));
+            problems.push(bad_path(span, text, &parts));
         }
     }
     paths
@@ -111,60 +116,64 @@ fn bad_path(span: Span, text: &str, parts: &[&str]) -> Problem {
             .map(|known| format!("version_sets.{name}.{known}")),
         _ => None,
     };
-    Problem::error(Code::BadFieldPath, span, format!("`{}` is no field that can be ignored", shortened(text)))
-        .label(or_suggestion(suggestion.as_deref(), "not a field of a service"))
-        .help(
-            "known are description, active, keyterms, agent, context_graph, tags, tags.KEY, version_sets, \
-             version_sets.NAME, version_sets.NAME with agent_version, context_graph_version or \
-             llm_model_preferences below it, and the Platform API's settings at any depth, such as \
-             voice_config.max_response_words",
-        )
+    Problem::error(
+        Code::BadFieldPath,
+        span,
+        format!("`{}` is not a field that can be ignored", shortened(text)),
+    )
+    .label(or_suggestion(suggestion.as_deref(), "not a field of a service"))
+    .help(
+        "use description, active, keyterms, agent, context_graph, tags, tags.KEY, version_sets, \
+                         version_sets.NAME, version_sets.NAME.FIELD (agent_version, context_graph_version or \
+                         llm_model_preferences), or a Platform setting at any depth, such as \
+                         voice_config.max_response_words",
+    )
 }
 
-/// Reads `smoke`. `declared` are the service's version sets, none where they are unmanaged.
+/// Decodes `smoke`. `declared` are the service's version sets, or none if they are not managed.
 pub(super) fn smoke(
-    sink: &mut Sink,
+    problems: &mut DiagnosticCollector,
     node: &Node,
     rules: &Rules<'_>,
     declared: Option<&BTreeSet<&str>>,
 ) -> Vec<SmokeTest> {
-    let Some(items) = decode::list(sink, node, "smoke tests") else { return Vec::new() };
-    items.iter().filter_map(|item| smoke_test(sink, item, rules, declared)).collect()
+    let Some(items) = decode::list(problems, node, "smoke tests") else { return Vec::new() };
+    items.iter().filter_map(|item| smoke_test(problems, item, rules, declared)).collect()
 }
 
 fn smoke_test(
-    sink: &mut Sink,
+    problems: &mut DiagnosticCollector,
     node: &Node,
     rules: &Rules<'_>,
     declared: Option<&BTreeSet<&str>>,
 ) -> Option<SmokeTest> {
-    let fields = Fields::open(sink, node, &SMOKE)?;
-    let version_set = match fields.get(sink, "version_set") {
-        Some(node) => smoke_set(sink, node, rules, declared)?,
+    let fields = Fields::open(problems, node, &SMOKE)?;
+    let version_set = match fields.get(problems, "version_set") {
+        Some(node) => smoke_version_set(problems, node, rules, declared)?,
         None => VersionSetName::new(VersionSetName::RELEASE),
     };
-    let say = fields.get(sink, "say").and_then(|node| decode::prose(sink, node, "`say`"));
-    let run = rules.api == Api::Classic || is_turn(sink, node, fields, &version_set, say);
-    let expect = fields.get(sink, "expect").and_then(|node| {
-        let text = decode::text(sink, node)?;
+    let say = fields.get(problems, "say").and_then(|node| decode::prose(problems, node, "`say`"));
+    let run = rules.api == Api::Classic || can_run_on_platform(problems, node, fields, &version_set, say);
+    let expect = fields.get(problems, "expect").and_then(|node| {
+        let text = decode::text(problems, node)?;
         if let Err(error) = regex::Regex::new(text) {
-            sink.push(bad_regex(node.span, &error));
+            problems.push(bad_regex(node.span, &error));
         }
         Some(text)
     });
-    if let Some(node) = fields.get(sink, "gate")
-        && decode::boolean(sink, node) == Some(true)
+    if let Some(node) = fields.get(problems, "gate")
+        && decode::boolean(problems, node) == Some(true)
     {
-        sink.push(not_yet(node.span, "`gate: true`"));
+        problems.push(not_yet(node.span, "`gate: true`"));
     }
     let test = SmokeTest { version_set, say: say.map(str::to_owned), expect: expect.map(str::to_owned) };
     run.then_some(test)
 }
 
-/// Whether the Platform API can hold this conversation. What it can't hold is left out with a warning, so
-/// that one manifest serves both APIs.
-fn is_turn(
-    sink: &mut Sink,
+/// Returns true if the Platform API can run a smoke test. If not, warns and skips it, so that one manifest works for
+/// both APIs.
+fn can_run_on_platform(
+    problems: &mut DiagnosticCollector,
     node: &Node,
     fields: Fields<'_>,
     version_set: &VersionSetName,
@@ -174,29 +183,29 @@ fn is_turn(
     let at = |name: &str| fields.raw(name).map_or(first, |node| node.span);
     let too_long = say.is_some_and(|say| say.chars().count() > MAX_TURN);
     let (span, message, label) = if !version_set.is_release() {
-        let message = "the Platform API talks to what is live: this smoke test is not run there";
-        (at("version_set"), message, "a conversation there can't name a version set")
+        let message = "smoke test skipped: on the Platform API, it can only use `release`";
+        (at("version_set"), message, "Platform conversations can't select a version set")
     } else if say.is_none() && fields.raw("say").is_none() {
-        let message = "the Platform API answers, it doesn't speak first: this smoke test is not run there";
-        (first, message, "it has no `say`")
+        let message = "smoke test skipped: on the Platform API, the agent can't speak first";
+        (first, message, "this smoke test has no `say`")
     } else if too_long {
-        let message = "the Platform API takes 8192 characters a turn: this smoke test is not run there";
+        let message = "smoke test skipped: on the Platform API, a turn has at most 8192 characters";
         (at("say"), message, "too long")
     } else {
         return true;
     };
-    sink.push(Problem::warning(Code::SmokeNotRun, span, message).label(label));
+    problems.push(Problem::warning(Code::SmokeNotRun, span, message).label(label));
     false
 }
 
-fn smoke_set(
-    sink: &mut Sink,
+fn smoke_version_set(
+    problems: &mut DiagnosticCollector,
     node: &Node,
     rules: &Rules<'_>,
     declared: Option<&BTreeSet<&str>>,
 ) -> Option<VersionSetName> {
-    let text = decode::name(sink, node, "a version set's name")?;
-    if !super::version_set::check_name(sink, text, node.span, rules.api) {
+    let text = decode::name(problems, node, "a version set's name")?;
+    if !super::version_set::check_name(problems, text, node.span, rules.api) {
         return None;
     }
     let name = VersionSetName::new(text);
@@ -207,17 +216,17 @@ fn smoke_set(
     if !known {
         let others = declared.into_iter().flatten().copied();
         let message = format!("this service declares no version set `{name}`");
-        let label = or_suggestion(did_you_mean(text, others), "there would be nobody to talk to");
-        sink.push(Problem::error(Code::UnknownVersionSet, node.span, message).label(label));
+        let label = or_suggestion(did_you_mean(text, others), "declare it under `version_sets`");
+        problems.push(Problem::error(Code::UnknownVersionSet, node.span, message).label(label));
     }
     Some(name)
 }
 
 fn bad_regex(span: Span, error: &regex::Error) -> Problem {
-    let problem = Problem::error(Code::BadRegex, span, "`expect` isn't a regular expression");
+    let problem = Problem::error(Code::BadRegex, span, "`expect` is not a valid regular expression");
     match error {
         regex::Error::CompiledTooBig(_) => problem.label("it is too large"),
-        // The crate's message draws its own picture; its last line says what is wrong.
+        // The crate's message quotes the pattern; only its last line has the reason.
         other => {
             let text = other.to_string();
             let reason = text.lines().last().unwrap_or_default().trim().trim_start_matches("error: ");

@@ -1,48 +1,47 @@
-//! JSON Merge Patch (RFC 7396) on trees: `defaults` ← document ← overlay. Imports `model`.
+//! Merges trees by JSON Merge Patch (RFC 7396): `defaults` ← document ← overlay.
 //!
-//! Platform's settings are a patch themselves, over the live values, in which null says "take this away".
-//! So among them a null removes what the layer below declares, and stays where nothing is declared.
+//! Platform's settings are themselves a patch over the live values, in which null means "remove". So a null in
+//! them removes the value of the layer below, and stays if the layer below has none.
 //!
-//! Every node keeps the place it came from, so that a problem in a merged value points to the line
-//! that brought it in.
+//! Every node keeps its span, so that a problem in a merged value points to the line that set it.
 
 use std::collections::{HashMap, HashSet};
 
 use super::tree::{Key, Map, Node, Value};
 use crate::model::settings::{self, SERVICE};
 
-/// The fields in which null is a value of its own when a document says it.
+/// The fields of a document in which null is a value.
 const NULL_IS_A_VALUE: &[&str] = &["tags"];
 
-/// An overlay over a document, as RFC 7396 says: null removes. Only among settings it stays where there is
-/// nothing to remove.
+/// Merges an overlay over a document by RFC 7396: null removes. Among settings, a null stays if there is nothing
+/// to remove.
 pub(super) fn overlay(target: Node, patch: &Node) -> Node {
     apply(Some(target), patch, Nulls::Overlay)
 }
 
-/// A document over the project's defaults. Null removes what the defaults have. Where there is nothing
-/// to remove it stays, so that a key without a value can be reported; and among tags it is a value.
+/// Merges a document over the project's defaults. Null removes a default. If there is nothing to remove, it stays,
+/// so that a key without a value can be reported. Among tags, null is a value.
 pub(super) fn document(defaults: &Node, document: &Node) -> Node {
     apply(Some(defaults.clone()), document, Nulls::RemoveDeclared)
 }
 
-/// What nulls do in a mapping of the patch.
+/// The effect of nulls in a mapping of the patch.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Nulls {
-    /// They go, and take away what is there.
+    /// A null removes the target's value, and is dropped.
     Remove,
-    /// They take away what is there, or else stay.
+    /// A null removes the target's value; if there is none, it stays.
     RemoveDeclared,
-    /// They stay.
+    /// A null stays.
     Keep,
-    /// The top of an overlay: it depends on the member.
+    /// The top level of an overlay: the effect depends on the member.
     Overlay,
-    /// An overlay's version sets: they go, but for those among controls.
+    /// The version sets of an overlay: as `Remove`, except in `experience_controls`.
     VersionSets,
 }
 
 impl Nulls {
-    /// What holds for a member itself, and for what stands below it.
+    /// Returns the effect for a member itself, and for the members below it.
     fn of_member(self, name: &str) -> (Self, Self) {
         match self {
             Self::Overlay if settings::field(SERVICE, name).is_some() => {
@@ -97,7 +96,7 @@ fn apply_members(target: Map, members: &Map, nulls: Nulls) -> Map {
     Map { entries: slots.into_iter().flatten().collect() }
 }
 
-/// The keys of a mapping, for "is it there?".
+/// Returns the keys of a mapping.
 pub(super) fn keys(node: &Node) -> HashSet<&str> {
     match &node.value {
         Value::Map(map) => map.entries.iter().map(|(key, _)| key.name.as_str()).collect(),
@@ -109,25 +108,25 @@ pub(super) fn keys(node: &Node) -> HashSet<&str> {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::sink::Sink;
+    use super::super::collector::DiagnosticCollector;
     use super::super::tree::{Node, Value};
     use super::super::yaml;
     use super::{document, overlay};
 
     fn tree(text: &str) -> Node {
-        let mut sink = Sink::default();
-        let file = sink.add_file("t.yaml", Arc::from(text));
+        let mut problems = DiagnosticCollector::default();
+        let file = problems.add_file("t.yaml", Arc::from(text));
         // A list keeps a null, which would be an empty document.
         let text = format!("[{text}]");
-        let root = yaml::parse(&mut sink, file, &text).roots.remove(0);
-        assert!(!sink.has_errors(), "{text}");
+        let root = yaml::parse(&mut problems, file, &text).roots.remove(0);
+        assert!(!problems.has_errors(), "{text}");
         let Value::List(mut items) = root.value else { panic!("{text} is a list") };
         items.remove(0)
     }
 
     /// The examples of RFC 7396's appendix A.
     #[test]
-    fn the_examples_of_the_rfc() {
+    fn examples_of_the_rfc_hold() {
         let table = [
             (r#"{"a":"b"}"#, r#"{"a":"c"}"#, r#"{"a":"c"}"#),
             (r#"{"a":"b"}"#, r#"{"b":"c"}"#, r#"{"a":"b","b":"c"}"#),
@@ -151,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_keeps_the_nulls_that_remove_nothing() {
+    fn document_keeps_nulls_that_remove_nothing() {
         let table = [
             ("{a: x}", "{a: ~}", "{}"),
             ("{}", "{a: ~}", "{a: ~}"),
@@ -166,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn an_overlay_keeps_the_nulls_of_settings_that_remove_nothing() {
+    fn overlay_keeps_nulls_of_settings_that_remove_nothing() {
         let table = [
             (
                 "{}",
@@ -193,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn places_stay() {
+    fn merged_nodes_keep_their_spans() {
         let merged = overlay(tree("{a: 1, b: 2}"), &tree("{      b: 3}"));
         let Value::Map(map) = merged.value else { panic!("a mapping") };
         let columns: Vec<_> =

@@ -1,8 +1,7 @@
-//! Where version sets are said, for commands that change the files. Imports `model`.
+//! The layers that declare version sets, for commands that edit the files.
 //!
-//! Merging gives each value the place it came from, but not the place where a new one belongs. So the
-//! layers of each document are kept apart here: the overlay of the chosen environment, the document itself,
-//! and the defaults.
+//! A merged value knows the place it came from, but not the place where a new value belongs. So this module keeps
+//! the layers of each document apart: the overlay of the selected environment, the document, and the defaults.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +12,7 @@ use crate::model::ServiceName;
 /// The key that holds version sets.
 const SETS: &str = "version_sets";
 
-/// Which layer says something.
+/// A layer that can declare a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Layer {
     /// The project's `defaults`.
@@ -24,56 +23,60 @@ pub enum Layer {
     Overlay,
 }
 
-/// A place in a file, by keys.
+/// A key in a document of a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyPath {
-    /// The file, relative to the project, with `/` between its parts.
+    /// The file's path relative to the project, with `/` separators.
     pub file: String,
-    /// Which of the file's documents, from 0, empty ones counted.
+    /// The document's index in the file, from 0, counting empty documents.
     pub document: usize,
-    /// Keys from the document's root.
+    /// The keys from the document's root.
     pub path: Vec<String>,
 }
 
-/// Where the version sets of each service are said, for one environment.
+/// The layers that declare each service's version sets, for one environment.
 #[derive(Clone, Debug, Default)]
 pub struct Places {
     pub(super) environment: String,
     pub(super) defaults: Option<Arc<Node>>,
-    services: BTreeMap<ServiceName, Sets>,
+    pub(super) services: BTreeMap<ServiceName, ServiceLayers>,
 }
 
-/// The layers of one service that can be written.
+/// The layers of one service that can be edited.
 #[derive(Clone, Debug)]
-struct Sets {
+pub(super) struct ServiceLayers {
     file: String,
     document: usize,
     base: Option<Node>,
     overlay: Option<Node>,
 }
 
-/// What a layer says of a key.
+/// The state of a key in one layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Said {
-    Nothing,
-    /// Null, there or above: what the layers below say is taken away.
-    Away,
-    Something,
+enum Entry {
+    Absent,
+    /// The key or a parent is null, which removes the value of the layers below.
+    Removed,
+    Present,
 }
 
 impl Places {
-    /// Notes a document as it stands in its file.
-    pub(super) fn note(&mut self, file: &str, document: usize, root: &Node) {
+    /// Records the layers of a document.
+    pub(super) fn record(&mut self, file: &str, document: usize, root: &Node) {
         let Value::Map(map) = &root.value else { return };
         let Some(Value::Text(name)) = map.get("service").map(|node| &node.value) else { return };
         let overlay = below(root, "environments").and_then(|all| below(all, &self.environment));
         let sets = |layer: &Node| below(layer, SETS).cloned();
-        let noted =
-            Sets { file: file.to_owned(), document, base: sets(root), overlay: overlay.and_then(sets) };
-        self.services.insert(ServiceName::new(name), noted);
+        let layers = ServiceLayers {
+            file: file.to_owned(),
+            document,
+            base: sets(root),
+            overlay: overlay.and_then(sets),
+        };
+        self.services.insert(ServiceName::new(name), layers);
     }
 
-    /// The layers that give a version set (or a field of it) something, the highest first.
+    /// Returns the layers that give a version set (or a field of it) a value, the highest first.
     pub fn layers(&self, service: &ServiceName, path: &[&str]) -> Vec<Layer> {
         let Some(sets) = self.services.get(service) else { return Vec::new() };
         let mut found = Vec::new();
@@ -82,26 +85,26 @@ impl Places {
             (Layer::Document, sets.base.as_ref()),
             (Layer::Defaults, self.defaults.as_deref()),
         ] {
-            match node.map_or(Said::Nothing, |node| said(node, path)) {
-                Said::Something => found.push(layer),
-                Said::Away => break,
-                Said::Nothing => {}
+            match node.map_or(Entry::Absent, |node| find_entry(node, path)) {
+                Entry::Present => found.push(layer),
+                Entry::Removed => break,
+                Entry::Absent => {}
             }
         }
         found
     }
 
-    /// Whether the environment's overlay speaks of a version set (or a field of it), be it to take it away:
-    /// then what the document says of it has no effect there.
-    pub fn overlaid(&self, service: &ServiceName, path: &[&str]) -> bool {
+    /// Returns true if the environment's overlay sets or removes a version set (or a field of it). Then the
+    /// document's value has no effect there.
+    pub fn is_in_overlay(&self, service: &ServiceName, path: &[&str]) -> bool {
         let overlay = self.services.get(service).and_then(|sets| sets.overlay.as_ref());
-        overlay.is_some_and(|node| said(node, path) != Said::Nothing)
+        overlay.is_some_and(|node| find_entry(node, path) != Entry::Absent)
     }
 
-    /// Where a version set (or a field of it) stands, or would stand, in the document or in its overlay.
-    /// Defaults can't be written for one service: what they say is written into the document.
-    pub fn at(&self, service: &ServiceName, path: &[&str], layer: Layer) -> Option<KeyPath> {
-        let Sets { file, document, .. } = self.services.get(service)?;
+    /// Returns the key of a version set (or a field of it) in the document or its overlay, existing or not.
+    /// Defaults can't be edited for one service, so their values belong into the document.
+    pub fn key_path(&self, service: &ServiceName, path: &[&str], layer: Layer) -> Option<KeyPath> {
+        let ServiceLayers { file, document, .. } = self.services.get(service)?;
         let above: &[&str] = match layer {
             Layer::Overlay => &["environments", self.environment.as_str(), SETS],
             Layer::Document | Layer::Defaults => &[SETS],
@@ -111,8 +114,8 @@ impl Places {
     }
 }
 
-/// The project's default version sets.
-pub(super) fn of_defaults(defaults: Option<&Node>) -> Option<Arc<Node>> {
+/// Returns the project's default version sets.
+pub(super) fn default_version_sets(defaults: Option<&Node>) -> Option<Arc<Node>> {
     defaults.and_then(|node| below(node, SETS)).cloned().map(Arc::new)
 }
 
@@ -123,15 +126,15 @@ fn below<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
     }
 }
 
-fn said(node: &Node, path: &[&str]) -> Said {
+fn find_entry(node: &Node, path: &[&str]) -> Entry {
     match (&node.value, path) {
-        (Value::Null, _) => Said::Away,
+        (Value::Null, _) => Entry::Removed,
         (Value::Map(map), [key, rest @ ..]) => member(map, key, rest),
-        (_, []) => Said::Something,
-        _ => Said::Nothing,
+        (_, []) => Entry::Present,
+        _ => Entry::Absent,
     }
 }
 
-fn member(map: &Map, key: &str, rest: &[&str]) -> Said {
-    map.get(key).map_or(Said::Nothing, |node| said(node, rest))
+fn member(map: &Map, key: &str, rest: &[&str]) -> Entry {
+    map.get(key).map_or(Entry::Absent, |node| find_entry(node, rest))
 }

@@ -1,10 +1,10 @@
-//! YAML 1.2's core schema: what a plain text means. Imports nothing of ours.
+//! Resolves plain scalars by YAML 1.2's core schema.
 //!
-//! `NO`, `on` and `yes` are texts here, as 1.2 has it; only YAML 1.1 makes booleans of them.
+//! `NO`, `on` and `yes` are strings, as in 1.2. Only YAML 1.1 makes them booleans.
 
 use super::tree::{Number, Value};
 
-/// What a plain (unquoted) scalar means.
+/// Returns the value of a plain (unquoted) scalar.
 pub(super) fn resolve(text: &str) -> Value {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
@@ -18,7 +18,7 @@ pub(super) fn resolve(text: &str) -> Value {
     }
 }
 
-/// None when the text isn't a number; the inner none when JSON has no such number.
+/// Parses a number. The outer none means that the text is not a number, the inner none that JSON can't express it.
 fn number(text: &str) -> Option<Option<serde_json::Number>> {
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     if matches!(unsigned, ".inf" | ".Inf" | ".INF") || matches!(text, ".nan" | ".NaN" | ".NAN") {
@@ -67,7 +67,7 @@ mod tests {
     use super::{Value, resolve};
 
     #[test]
-    fn the_core_schema_decides() {
+    fn scalars_resolve_by_the_core_schema() {
         for text in ["", "~", "null", "NULL"] {
             assert_eq!(resolve(text), Value::Null, "{text:?}");
         }

@@ -1,18 +1,18 @@
-//! A service's tags and key terms. Imports `model`.
+//! Decodes a service's tags and key terms.
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::collector::{DiagnosticCollector, Problem, Span};
 use super::decode;
 use super::diagnostic::Code;
-use super::service::Rules;
-use super::sink::{Problem, Sink, Span};
+use super::rules::Rules;
 use super::tree::{Key, Node, Value, shortened};
 use crate::model::{Api, TAG_PROTECTED, TAG_REPLACES};
 
-/// The most characters of a key term on the Platform API.
+/// The maximum length of a key term on the Platform API, in characters.
 const MAX_KEYTERM: usize = 128;
 
-/// The most key terms that the API takes.
+/// Returns the maximum number of key terms.
 fn max_keyterms(api: Api) -> usize {
     match api {
         Api::Classic => 20,
@@ -20,45 +20,40 @@ fn max_keyterms(api: Api) -> usize {
     }
 }
 
-/// Whether the API takes this as a tag's key or value: `^[\w\s]+$`, and something but white space.
+/// Returns true if Classic accepts a tag's key or value: `^[\w\s]+$`, and not only white space.
 pub(super) fn is_valid(text: &str) -> bool {
     !text.trim().is_empty() && text.chars().all(|c| c.is_alphanumeric() || c == '_' || c.is_whitespace())
 }
 
-/// A tag's key or value that the API refuses.
+/// Creates the problem that a tag's key or value has characters that the API rejects.
 pub(super) fn bad_tag(span: Span, text: &str, what: &str) -> Problem {
-    let message = format!("{what} `{}` has characters that the API refuses", shortened(text));
-    Problem::error(Code::BadTag, span, message)
-        .label("only letters, digits, underscores and spaces are allowed")
+    let message = format!("{what} `{}` contains characters that the API rejects", shortened(text));
+    Problem::error(Code::BadTag, span, message).label("use letters, digits, underscores and spaces")
 }
 
-/// The declared tags, trimmed.
+/// Decodes the tags, trimmed.
 pub(super) fn decode(
-    sink: &mut Sink,
+    problems: &mut DiagnosticCollector,
     node: &Node,
     rules: &Rules<'_>,
     prevent_removal: bool,
 ) -> Option<BTreeMap<String, Option<String>>> {
-    let map = decode::mapping(sink, node, "tags: key → value")?;
+    let map = decode::mapping(problems, node, "tags: key → value")?;
     let mut tags = BTreeMap::new();
     let mut places = HashMap::new();
     for (key, value) in &map.entries {
         let name = key.name.trim();
-        check_key(sink, key, rules);
+        check_key(problems, key, rules);
         if let Some(first) = places.insert(name, key.span) {
-            sink.push(
-                Problem::error(
-                    Code::DuplicateKey,
-                    key.span,
-                    format!("the tag `{}` is given twice", shortened(name)),
-                )
-                .label("the API trims keys, so these are the same")
-                .related(first, "first given here"),
+            problems.push(
+                Problem::error(Code::DuplicateKey, key.span, format!("duplicate tag `{}`", shortened(name)))
+                    .label("the API trims keys, so both are the same")
+                    .related(first, "first defined here"),
             );
         }
         let value = match &value.value {
             Value::Null => None,
-            _ => value_of(sink, value, rules),
+            _ => value_of(problems, value, rules),
         };
         tags.insert(name.to_owned(), value);
     }
@@ -66,71 +61,75 @@ pub(super) fn decode(
     let all = rules.api.max_tags();
     let most = all.saturating_sub(own);
     if tags.len() > most {
-        let message = format!("{} tags are declared, {most} are the most", tags.len());
+        let message = format!("{} tags are declared, but at most {most} are allowed", tags.len());
         let problem = Problem::error(Code::TooMany, node.span, message);
-        sink.push(problem.help(format!("the API takes {all} tags, and the tool needs {own} for itself")));
+        problems.push(problem.help(format!("the API allows {all} tags, and amigops needs {own} of them")));
     }
     Some(tags)
 }
 
-fn check_key(sink: &mut Sink, key: &Key, rules: &Rules<'_>) {
+fn check_key(problems: &mut DiagnosticCollector, key: &Key, rules: &Rules<'_>) {
     let name = key.name.trim();
     if rules.policy.ownership.is_own_tag(name) {
         let purpose = match name {
-            TAG_REPLACES => "it marks a replacement that is under way",
-            TAG_PROTECTED => "it comes from `lifecycle.prevent_removal`",
-            _ => "it says which project owns the service",
+            TAG_REPLACES => "it marks an unfinished replacement",
+            TAG_PROTECTED => "amigops sets it for `lifecycle.prevent_removal`",
+            _ => "it marks the project that owns the service",
         };
-        sink.push(
-            Problem::error(Code::OwnTag, key.span, format!("the tool writes the tag `{name}` itself"))
+        problems.push(
+            Problem::error(Code::OwnTag, key.span, format!("amigops writes the tag `{name}` itself"))
                 .label(purpose)
-                .help("remove it here: the tool's own tags are kept whatever a manifest declares"),
+                .help("remove it here: amigops keeps its own tags whatever a manifest declares"),
         );
     } else if name.is_empty() {
-        sink.push(Problem::error(Code::BadText, key.span, "a tag's key is empty"));
+        problems.push(Problem::error(Code::BadText, key.span, "a tag's key is empty"));
     } else if !is_valid(name) && rules.api == Api::Classic {
-        sink.push(bad_tag(key.span, &key.name, "the tag"));
+        problems.push(bad_tag(key.span, &key.name, "the tag"));
     }
 }
 
-fn value_of(sink: &mut Sink, node: &Node, rules: &Rules<'_>) -> Option<String> {
-    let text = decode::text(sink, node)?;
+fn value_of(problems: &mut DiagnosticCollector, node: &Node, rules: &Rules<'_>) -> Option<String> {
+    let text = decode::text(problems, node)?;
     if rules.api == Api::Platform {
         return Some(text.trim().to_owned());
     }
     if text.trim().is_empty() {
-        sink.push(
+        problems.push(
             Problem::error(Code::BadText, node.span, "a tag's value is empty")
                 .label("write `~` for a tag without a value"),
         );
     } else if !is_valid(text) {
-        sink.push(bad_tag(node.span, text, "the tag's value"));
+        problems.push(bad_tag(node.span, text, "the tag's value"));
     }
     Some(text.trim().to_owned())
 }
 
-/// The declared key terms, trimmed, each once.
-pub(super) fn keyterms(sink: &mut Sink, node: &Node, rules: &Rules<'_>) -> Option<Vec<String>> {
-    let items = decode::list(sink, node, "key terms")?;
+/// Decodes the key terms, trimmed, without duplicates.
+pub(super) fn keyterms(
+    problems: &mut DiagnosticCollector,
+    node: &Node,
+    rules: &Rules<'_>,
+) -> Option<Vec<String>> {
+    let items = decode::list(problems, node, "key terms")?;
     let mut terms: Vec<String> = Vec::new();
     let mut places: HashMap<&str, Span> = HashMap::new();
     for item in items {
-        let Some(term) = decode::text(sink, item).map(str::trim) else { continue };
+        let Some(term) = decode::text(problems, item).map(str::trim) else { continue };
         let bad = match rules.api {
             Api::Classic => (!is_keyterm(term)).then(|| bad_keyterm(item.span, term)),
             Api::Platform => bad_length(item.span, term),
         };
         if let Some(problem) = bad {
-            sink.push(problem);
+            problems.push(problem);
         } else if let Some(first) = places.get(term) {
-            sink.push(
+            problems.push(
                 Problem::warning(
                     Code::DuplicateKeyterm,
                     item.span,
-                    format!("`{}` is given twice", shortened(term)),
+                    format!("duplicate key term `{}`", shortened(term)),
                 )
-                .label("it counts once")
-                .related(*first, "first given here"),
+                .label("the duplicate is ignored")
+                .related(*first, "first defined here"),
             );
         } else {
             places.insert(term, item.span);
@@ -139,37 +138,37 @@ pub(super) fn keyterms(sink: &mut Sink, node: &Node, rules: &Rules<'_>) -> Optio
     }
     let most = max_keyterms(rules.api);
     if terms.len() > most {
-        let message = format!("{} key terms are declared, {most} are the most", terms.len());
-        sink.push(Problem::error(Code::TooMany, node.span, message));
+        let message = format!("{} key terms are declared, but at most {most} are allowed", terms.len());
+        problems.push(Problem::error(Code::TooMany, node.span, message));
     }
     Some(terms)
 }
 
-/// `^[a-z-]+( [a-z-]+){0,2}$`
+/// Returns true if a term matches `^[a-z-]+( [a-z-]+){0,2}$`.
 fn is_keyterm(term: &str) -> bool {
     let word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
     term.split(' ').count() <= 3 && term.split(' ').all(word)
 }
 
 fn bad_keyterm(span: Span, term: &str) -> Problem {
-    let message = format!("the API refuses the key term `{}`", shortened(term));
+    let message = format!("the API rejects the key term `{}`", shortened(term));
     let problem = Problem::error(Code::BadKeyterm, span, message);
     let fixed: Vec<String> = term.split_whitespace().map(str::to_lowercase).collect();
     let fixed = fixed.join(" ");
     if is_keyterm(&fixed) {
         problem.label(format!("did you mean `{fixed}`?"))
     } else {
-        problem.label("one to three words of lower-case letters (a–z) and `-`")
+        problem.label("use one to three words of lower-case letters (a–z) and `-`")
     }
 }
 
-/// Platform takes any key term that is neither empty nor long.
+/// Checks a key term on Platform, where only its length is limited.
 fn bad_length(span: Span, term: &str) -> Option<Problem> {
     let length = term.chars().count();
-    let message = format!("the API refuses the key term `{}`", shortened(term));
+    let message = format!("the API rejects the key term `{}`", shortened(term));
     (!(1..=MAX_KEYTERM).contains(&length)).then(|| {
         Problem::error(Code::BadKeyterm, span, message)
-            .label(format!("{length} characters, 1 to {MAX_KEYTERM} are taken"))
+            .label(format!("{length} characters; the API allows 1 to {MAX_KEYTERM}"))
     })
 }
 
@@ -178,7 +177,7 @@ mod tests {
     use super::{is_keyterm, is_valid};
 
     #[test]
-    fn the_patterns_of_the_api() {
+    fn keyterms_and_tags_match_the_patterns_of_the_api() {
         for term in ["metformin", "blood sugar", "a-b c-d e", "-"] {
             assert!(is_keyterm(term), "{term:?}");
         }

@@ -1,15 +1,15 @@
-//! The tree of a YAML document, each node with its place. Imports nothing of ours.
+//! The tree of a YAML document, with the span of each node.
 
-use super::sink::Span;
+use super::collector::Span;
 
-/// A value and where it stands.
+/// A value and its span.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     pub(super) span: Span,
     pub(super) value: Value,
 }
 
-/// What YAML 1.2's core schema makes of a text.
+/// A value by YAML 1.2's core schema.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Value {
     Null,
@@ -20,35 +20,35 @@ pub(super) enum Value {
     Map(Map),
 }
 
-/// A number, and how it is written: `0123` and `1.0` are to be told from `123` and `1`.
+/// A number and its spelling, which tells `0123` and `1.0` from `123` and `1`.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Number {
     pub(super) raw: String,
-    /// None for infinities and not-a-number, which JSON lacks.
+    /// None for infinities and NaN, which JSON can't express.
     pub(super) json: Option<serde_json::Number>,
 }
 
-/// A member's key and where it stands.
+/// A member's key and its span.
 #[derive(Clone, Debug)]
 pub(super) struct Key {
     pub(super) name: String,
     pub(super) span: Span,
 }
 
-/// A mapping in the file's order. Keys are unique.
+/// A mapping in file order. Keys are unique.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Map {
     pub(super) entries: Vec<(Key, Node)>,
 }
 
-/// Nodes are the same when their values are; places don't count.
+/// Compares values only, not spans.
 impl PartialEq for Node {
     fn eq(&self, other: &Self) -> bool {
         self.value == other.value
     }
 }
 
-/// The order of members doesn't count.
+/// Ignores the order of members.
 impl PartialEq for Map {
     fn eq(&self, other: &Self) -> bool {
         self.entries.len() == other.entries.len()
@@ -57,17 +57,17 @@ impl PartialEq for Map {
 }
 
 impl Map {
-    /// A member's value.
+    /// Returns a member's value.
     pub(super) fn get(&self, name: &str) -> Option<&Node> {
         self.entry(name).map(|(_, node)| node)
     }
 
-    /// A member with its key.
+    /// Returns a member with its key.
     pub(super) fn entry(&self, name: &str) -> Option<&(Key, Node)> {
         self.entries.iter().find(|(key, _)| key.name == name)
     }
 
-    /// Takes a member out.
+    /// Removes a member and returns it.
     pub(super) fn remove(&mut self, name: &str) -> Option<(Key, Node)> {
         let index = self.entries.iter().position(|(key, _)| key.name == name)?;
         Some(self.entries.remove(index))
@@ -75,20 +75,20 @@ impl Map {
 }
 
 impl Node {
-    /// The node in words, for "expected …, found …".
+    /// Describes the node for "expected …, found …".
     pub(super) fn describe(&self) -> String {
         match &self.value {
             Value::Null => "nothing".to_owned(),
             Value::Bool(value) => format!("the boolean `{value}`"),
             Value::Number(number) => format!("the number `{}`", shortened(&number.raw)),
-            Value::Text(text) => format!("the text `{}`", shortened(text)),
+            Value::Text(text) => format!("the string `{}`", shortened(text)),
             Value::List(_) => "a list".to_owned(),
             Value::Map(_) => "a mapping".to_owned(),
         }
     }
 }
 
-/// A text that fits into a sentence.
+/// Shortens a text so that it fits into a sentence.
 pub(super) fn shortened(text: &str) -> String {
     const LONGEST: usize = 60;
     match text.char_indices().nth(LONGEST) {

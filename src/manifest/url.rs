@@ -1,13 +1,13 @@
-//! Base URLs: which are safe to send credentials to, and the host that one leads to. Imports nothing of ours.
+//! Base URLs: checks that one is safe to send credentials to, and parses its host.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// Why a base URL is refused.
+/// The reason why a base URL is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reason {
     NotAUrl,
-    Plain,
+    PlainHttp,
     Credentials,
     QueryOrFragment,
 }
@@ -15,22 +15,22 @@ pub(super) enum Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NotAUrl => "expected `https://host`, with a port and path where needed",
-            Self::Plain => "`http://` only to this machine (localhost, 127.0.0.1, [::1]); use `https://`",
-            Self::Credentials => "credentials never stand in a file: remove what is before the `@`",
-            Self::QueryOrFragment => "a base URL has no `?` and no `#`",
+            Self::NotAUrl => "expected `https://host`, with an optional port and path",
+            Self::PlainHttp => "use `https://`; `http://` is only allowed for localhost, 127.0.0.1 and [::1]",
+            Self::Credentials => "credentials don't belong in a file: remove the part before the `@`",
+            Self::QueryOrFragment => "a base URL can't contain `?` or `#`",
         })
     }
 }
 
-/// The server that a base URL leads to.
+/// The server of a base URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Server {
     pub(super) host: Host,
     pub(super) port: u16,
 }
 
-/// A host as people write it: names in lower case, without resolving anything.
+/// A host as written, not resolved. Names are in lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Host {
     Name(String),
@@ -38,7 +38,7 @@ pub(super) enum Host {
 }
 
 impl Host {
-    /// Reads `name`, `1.2.3.4` or `[::1]`, exactly.
+    /// Parses `name`, `1.2.3.4` or `[::1]`.
     fn parse(text: &str) -> Option<Self> {
         if let Some(address) = text.strip_prefix('[') {
             return address.strip_suffix(']')?.parse().ok().map(Self::Ipv6);
@@ -47,7 +47,7 @@ impl Host {
         (!text.is_empty() && text.chars().all(fits)).then(|| Self::Name(text.to_ascii_lowercase()))
     }
 
-    /// Whether it is this machine.
+    /// Returns true if the host is this machine.
     pub(super) fn is_loopback(&self) -> bool {
         match self {
             Self::Name(name) => {
@@ -67,13 +67,13 @@ impl fmt::Display for Host {
     }
 }
 
-/// Accepts `https` anywhere and `http` to loopback addresses. Strict on purpose: what this function
-/// and the HTTP client could read differently is refused.
+/// Accepts `https` to any host and `http` to loopback addresses. Strict on purpose: refuses a URL that the
+/// HTTP client could parse differently.
 pub(super) fn check(text: &str) -> Result<(), Reason> {
     server(text).map(|_| ())
 }
 
-/// The server that a base URL leads to, if the URL is safe.
+/// Parses the server of a base URL. Errors if the URL is not safe.
 pub(super) fn server(text: &str) -> Result<Server, Reason> {
     let (scheme, rest) = text.split_once("://").ok_or(Reason::NotAUrl)?;
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len()));
@@ -91,13 +91,13 @@ pub(super) fn server(text: &str) -> Result<Server, Reason> {
     let default = match scheme.to_ascii_lowercase().as_str() {
         "https" => 443,
         "http" if host.is_loopback() => 80,
-        "http" => return Err(Reason::Plain),
+        "http" => return Err(Reason::PlainHttp),
         _ => return Err(Reason::NotAUrl),
     };
     Ok(Server { host, port: port.unwrap_or(default) })
 }
 
-/// Reads `host`, `host:port`, `[v6]` or `[v6]:port`.
+/// Parses `host`, `host:port`, `[v6]` or `[v6]:port`.
 pub(super) fn host_and_port(authority: &str) -> Option<(Host, Option<u16>)> {
     let end = if authority.starts_with('[') { authority.find(']')? + 1 } else { 0 };
     let (host, port) = match authority.get(end..)?.find(':') {
@@ -118,7 +118,7 @@ mod tests {
     use super::{Reason, check};
 
     #[test]
-    fn only_safe_urls_pass() {
+    fn only_safe_urls_are_accepted() {
         for good in [
             "https://api.amigo.ai",
             "https://proxy.example:8443/amigo/",
@@ -141,17 +141,17 @@ mod tests {
             ("https://host:99999", Reason::NotAUrl),
             ("https://ho st", Reason::NotAUrl),
             ("https://host/../x", Reason::NotAUrl),
-            ("http://example.com", Reason::Plain),
-            ("http://localhost.example.com", Reason::Plain),
-            ("http://127.0.0.1.example.com", Reason::Plain),
-            ("http://10.0.0.1", Reason::Plain),
+            ("http://example.com", Reason::PlainHttp),
+            ("http://localhost.example.com", Reason::PlainHttp),
+            ("http://127.0.0.1.example.com", Reason::PlainHttp),
+            ("http://10.0.0.1", Reason::PlainHttp),
             ("http://localhost\\@example.com", Reason::NotAUrl),
             ("http://localhost@example.com", Reason::Credentials),
             ("https://me:secret@host", Reason::Credentials),
             ("https://host/?key=1", Reason::QueryOrFragment),
             ("https://host#x", Reason::QueryOrFragment),
             ("http://[::1", Reason::NotAUrl),
-            ("http://[fe80::1]", Reason::Plain),
+            ("http://[fe80::1]", Reason::PlainHttp),
         ] {
             assert_eq!(check(bad), Err(reason), "{bad}");
         }

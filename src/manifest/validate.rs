@@ -1,7 +1,7 @@
-//! All of a project's problems, or those of some of its files. Imports nothing of ours.
+//! Validation: the problems of a project, or of some of its files.
 //!
-//! Every file is read whichever are asked about: names that are given twice and dependencies are matters
-//! between files. What is asked about only decides which problems are told.
+//! Every file is read even if only some are selected, because duplicate names and dependencies involve several
+//! files. The selection only decides which problems are reported.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,23 +10,23 @@ use std::path::{Path, PathBuf};
 use super::allowlist::Allowlist;
 use super::diagnostic::{Code, Diagnostic, Location, Problems, Severity};
 use super::files;
-use super::load::{self, Examined};
+use super::load::{self, LoadOptions, LoadResult};
 use super::project::PROJECT_FILE;
 use super::tree::shortened;
 
-/// What a validation found.
+/// The result of a validation.
 #[derive(Clone, Debug, Default)]
 pub struct Validation {
-    /// The problems, warnings too; none at all, or warnings only, when all is well.
+    /// The errors and warnings.
     pub problems: Problems,
-    /// How many files it is about, `amigops.yaml` included where nothing else was asked for.
+    /// The number of selected files; without a selection, of all files, `amigops.yaml` included.
     pub files: usize,
-    /// How many documents those files hold, each of which declares a service.
+    /// The number of documents in those files. Each declares one service.
     pub services: usize,
 }
 
 impl Validation {
-    /// Whether there is no error.
+    /// Returns true if there is no error.
     pub fn is_valid(&self) -> bool {
         !self.problems.has_errors()
     }
@@ -38,79 +38,84 @@ impl From<Problems> for Validation {
     }
 }
 
-/// Reads a whole project, and tells the problems of these files and of those below these directories; of
-/// every file, when none is named.
+/// Validates a project, and returns the problems of these files and of the files below these directories.
+/// Without paths, returns the problems of every file.
 ///
-/// Errors in `amigops.yaml` are told in any case: no file can be called valid while they stand. So are
-/// problems elsewhere that point at one of the files, such as a name that another file gives again.
+/// Errors in `amigops.yaml` are always returned, because they affect every file. So are problems in other
+/// files that refer to a selected file, such as a duplicate name.
 ///
-/// A host or a variable that the list does not allow is a warning: another process may allow it, and nothing is sent.
+/// A host or variable that the allowlist does not allow is a warning: another process may allow it, and
+/// nothing is sent here.
 pub fn validate(
     root: &Path,
     environment: Option<&str>,
     paths: &[PathBuf],
     allowlist: &Allowlist,
 ) -> Validation {
-    let mut examined = match load::examine(root, environment) {
+    let options = LoadOptions { environment, ..LoadOptions::default() };
+    let mut result = match load::load_with(root, &options) {
         Err(problems) => return problems.into(),
-        Ok(examined) => examined,
+        Ok(result) => result,
     };
-    let warned = examined.environments.iter().flat_map(|one| allowlist.problems(one, Severity::Warning));
-    examined.problems.diagnostics.extend(warned);
-    examined.problems.diagnostics.sort_by(Diagnostic::by_place);
+    let warned = result.environments.iter().flat_map(|one| allowlist.problems(one, Severity::Warning));
+    result.problems.diagnostics.extend(warned);
+    result.problems.diagnostics.sort_by(Diagnostic::by_place);
     if !paths.is_empty() {
-        return restrict(root, examined, paths);
+        return restrict_to_paths(root, result, paths);
     }
-    let services = examined.manifests.into_iter().flatten().map(|(_, documents)| documents).sum();
-    Validation { services, ..examined.problems.into() }
+    let services = result.manifests.into_iter().flatten().map(|(_, documents)| documents).sum();
+    Validation { services, ..result.problems.into() }
 }
 
-fn restrict(root: &Path, examined: Examined, paths: &[PathBuf]) -> Validation {
-    let Examined { mut problems, manifests, .. } = examined;
-    let mut chosen = BTreeSet::new();
-    let mut strangers = Vec::new();
-    // Without a readable `amigops.yaml` nobody knows which files are manifests: its errors are told.
+/// Keeps only the problems of the selected paths.
+fn restrict_to_paths(root: &Path, result: LoadResult, paths: &[PathBuf]) -> Validation {
+    let LoadResult { mut problems, manifests, .. } = result;
+    let mut selected = BTreeSet::new();
+    let mut unknown = Vec::new();
+    // Without a readable `amigops.yaml`, the manifests are not known. Its errors are reported instead.
     if let Some(manifests) = &manifests {
-        let told = problems.diagnostics.iter().map(|one| one.location.file.as_str());
-        let known = manifests.keys().map(String::as_str).chain([PROJECT_FILE]).chain(told).collect();
+        let with_problems = problems.diagnostics.iter().map(|one| one.location.file.as_str());
+        let known = manifests.keys().map(String::as_str).chain([PROJECT_FILE]).chain(with_problems).collect();
         for path in paths {
-            match named(root, path, &known) {
-                Ok(files) => chosen.extend(files.map(str::to_owned)),
-                Err(reason) => strangers.push(stranger(path, &reason)),
+            match select_files(root, path, &known) {
+                Ok(files) => selected.extend(files.map(str::to_owned)),
+                Err(reason) => unknown.push(not_of_project(path, &reason)),
             }
         }
     }
-    let is_chosen = |location: &Location| chosen.contains(location.file.as_str());
+    let is_selected = |location: &Location| selected.contains(location.file.as_str());
     problems.diagnostics.retain(|one| {
         let of_project = one.severity == Severity::Error && one.location.file == PROJECT_FILE;
-        of_project || is_chosen(&one.location) || one.related.iter().any(|other| is_chosen(&other.location))
+        of_project
+            || is_selected(&one.location)
+            || one.related.iter().any(|other| is_selected(&other.location))
     });
-    let services = manifests.iter().flatten().filter(|(file, _)| chosen.contains(file.as_str()));
+    let services = manifests.iter().flatten().filter(|(file, _)| selected.contains(file.as_str()));
     let services = services.map(|(_, documents)| documents).sum();
-    let files = chosen.len();
-    problems.diagnostics.splice(0..0, strangers);
+    let files = selected.len();
+    problems.diagnostics.splice(0..0, unknown);
     Validation { problems, files, services }
 }
 
-/// The files of the project that a path means.
-fn named<'a>(
+/// Returns the project files that a path selects.
+fn select_files<'a>(
     root: &Path,
     path: &Path,
     known: &BTreeSet<&'a str>,
 ) -> Result<impl Iterator<Item = &'a str>, String> {
     let meta = fs::symlink_metadata(path).map_err(|error| format!("can't be read: {error}"))?;
-    let root = fs::canonicalize(root).map_err(|error| format!("can't be compared: {error}"))?;
-    let whole = fs::canonicalize(path);
-    let is_dir = whole.as_ref().is_ok_and(|path| path.is_dir());
-    // A manifest that is a link has its own name, not that of the file it leads to.
-    let beside = match (path.parent(), path.file_name()) {
+    let root = fs::canonicalize(root).map_err(|error| format!("can't be resolved: {error}"))?;
+    let by_target = fs::canonicalize(path);
+    let is_dir = by_target.as_ref().is_ok_and(|path| path.is_dir());
+    // A manifest that is a link is known by its own name, not by its target's.
+    let by_own_name = match (path.parent(), path.file_name()) {
         (Some(parent), Some(name)) => {
             let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
             fs::canonicalize(parent).map(|parent| parent.join(name)).ok()
         }
         _ => None,
     };
-    for real in beside.into_iter().filter(|_| meta.is_symlink() || !is_dir).chain(whole) {
+    for real in by_own_name.into_iter().filter(|_| meta.is_symlink() || !is_dir).chain(by_target) {
         if !real.starts_with(&root) {
             continue;
         }
@@ -127,11 +132,11 @@ fn named<'a>(
             return Ok(below.into_iter());
         }
     }
-    Err(if is_dir { "holds no manifest of this project" } else { "is no manifest of this project" }
+    Err(if is_dir { "contains no manifest of this project" } else { "is not a manifest of this project" }
         .to_owned())
 }
 
-fn stranger(path: &Path, reason: &str) -> Diagnostic {
+fn not_of_project(path: &Path, reason: &str) -> Diagnostic {
     let path = path.display().to_string();
     Diagnostic {
         code: Code::NotOfProject,
@@ -140,7 +145,7 @@ fn stranger(path: &Path, reason: &str) -> Diagnostic {
         location: Location { file: path, spot: None },
         label: String::new(),
         help: vec![format!(
-            "`manifests` in {PROJECT_FILE} says which files are; paths count from the working directory"
+            "`manifests` in {PROJECT_FILE} lists the manifests; paths are relative to the working directory"
         )],
         related: Vec::new(),
     }

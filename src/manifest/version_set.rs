@@ -1,14 +1,14 @@
-//! A service's version sets: pins and model preferences. Imports `model`.
+//! Decodes a service's version sets: versions and model preferences.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
+use super::collector::{DiagnosticCollector, Problem, Span};
 use super::decode::{self, Fields, Shape};
 use super::diagnostic::Code;
-use super::service::{Rules, not_yet, platform_only};
+use super::rules::{Rules, not_yet, platform_only};
 use super::settings;
-use super::sink::{Problem, Sink, Span};
 use super::tree::{Key, Node, Value, shortened};
 use crate::model::{Api, DesiredPreference, DesiredVersionSet, Pin, VersionSetName};
 
@@ -20,52 +20,52 @@ pub(super) const SHAPE: Shape = Shape {
 const PREFERENCE: Shape = Shape {
     what: "a model preference",
     keys: &["llm_name", "params"],
-    help: "parameters stand under `params`",
+    help: "put parameters under `params`",
 };
 pub(super) const PLATFORM_PREFERENCE: Shape = Shape {
     keys: &["llm_name", "params", "experience_controls"],
-    help: "parameters stand under `params` or `experience_controls`",
+    help: "put parameters under `params` or `experience_controls`",
     ..PREFERENCE
 };
-/// Who serves the models that are known, as the first part of a model's name says.
+/// The prefixes of known models' names, which name the provider.
 const MODEL_FAMILIES: &[&str] = &["openai_", "azure_", "google_", "aws_", "anthropic_"];
 
-/// On Classic `^[A-Za-z0-9_-]{1,40}$`; on Platform any 1 to 40 characters that can be seen.
-pub(super) fn check_name(sink: &mut Sink, name: &str, span: Span, api: Api) -> bool {
+/// Checks a version set's name: `^[A-Za-z0-9_-]{1,40}$` on Classic, any 1 to 40 visible characters on Platform.
+pub(super) fn check_name(problems: &mut DiagnosticCollector, name: &str, span: Span, api: Api) -> bool {
     let length = (1..=40).contains(&name.chars().count());
     let (valid, expected) = match api {
         Api::Classic => {
             let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-            (length && name.chars().all(fits), "1 to 40 letters (a–z, A–Z), digits, `-` and `_`")
+            (length && name.chars().all(fits), "use 1 to 40 letters (a–z, A–Z), digits, `-` and `_`")
         }
         Api::Platform => {
             let fits = !name.chars().any(char::is_control) && name.trim() == name;
-            (length && fits, "1 to 40 characters, none of them a control character, no space around them")
+            (length && fits, "use 1 to 40 characters without control characters or surrounding spaces")
         }
     };
     if !valid {
         let message = format!("`{}` can't be a version set's name", shortened(name));
-        sink.push(Problem::error(Code::BadVersionSetName, span, message).label(expected));
+        problems.push(Problem::error(Code::BadVersionSetName, span, message).label(expected));
     }
     valid
 }
 
-/// The declared version sets by name.
+/// Decodes the version sets by name.
 pub(super) fn decode_all(
-    sink: &mut Sink,
+    problems: &mut DiagnosticCollector,
     node: &Node,
     rules: &Rules<'_>,
 ) -> Option<BTreeMap<VersionSetName, DesiredVersionSet>> {
-    let map = decode::mapping(sink, node, "version sets by name")?;
+    let map = decode::mapping(problems, node, "version sets by name")?;
     let mut sets = BTreeMap::new();
     for (key, value) in &map.entries {
-        let allowed = declarable(sink, key, rules);
+        let allowed = check_declarable(problems, key, rules);
         if value.value == Value::Null {
-            sink.push(
+            problems.push(
                 Problem::error(Code::NoValue, key.span, format!("version set `{}` has no value", key.name))
-                    .label("write `{}` for a set that is only to be there"),
+                    .label("write `{}` for a version set without settings"),
             );
-        } else if let Some(set) = decode(sink, key, value, rules)
+        } else if let Some(set) = decode(problems, key, value, rules)
             && allowed
         {
             sets.insert(VersionSetName::new(&key.name), set);
@@ -74,25 +74,26 @@ pub(super) fn decode_all(
     Some(sets)
 }
 
-fn declarable(sink: &mut Sink, key: &Key, rules: &Rules<'_>) -> bool {
-    if !check_name(sink, &key.name, key.span, rules.api) {
+/// Returns true if a manifest may declare this version set. Reports it otherwise.
+fn check_declarable(problems: &mut DiagnosticCollector, key: &Key, rules: &Rules<'_>) -> bool {
+    if !check_name(problems, &key.name, key.span, rules.api) {
         return false;
     }
     let name = VersionSetName::new(&key.name);
     if name.is_edge() {
-        sink.push(
-            Problem::error(Code::EdgeDeclared, key.span, "`edge` belongs to the server")
-                .label("it can't be written or deleted, so it can't be declared")
-                .help("`edge` is always the latest agent and context graph; declare a set of another name"),
+        problems.push(
+            Problem::error(Code::EdgeDeclared, key.span, "`edge` can't be declared")
+                .label("the server manages this version set")
+                .help("`edge` always uses the latest agent and context graph; use another name"),
         );
         return false;
     }
     if rules.policy.unmanaged_version_sets.matches(&name) {
-        sink.push(
+        problems.push(
             Problem::error(
                 Code::UnmanagedDeclared,
                 key.span,
-                format!("version set `{name}` is declared and unmanaged"),
+                format!("version set `{name}` is declared, but the project does not manage it"),
             )
             .label("a pattern of `unmanaged_version_sets` matches it")
             .help("remove it here, or change the pattern in amigops.yaml"),
@@ -102,23 +103,28 @@ fn declarable(sink: &mut Sink, key: &Key, rules: &Rules<'_>) -> bool {
     true
 }
 
-fn decode(sink: &mut Sink, key: &Key, node: &Node, rules: &Rules<'_>) -> Option<DesiredVersionSet> {
-    let fields = Fields::open_with(sink, node, &SHAPE, |sink, key, _| {
+fn decode(
+    problems: &mut DiagnosticCollector,
+    key: &Key,
+    node: &Node,
+    rules: &Rules<'_>,
+) -> Option<DesiredVersionSet> {
+    let fields = Fields::open_with(problems, node, &SHAPE, |problems, key, _| {
         let meant = match key.name.as_str() {
             "gate" => {
-                sink.push(not_yet(key.span, "`gate` on a version set"));
+                problems.push(not_yet(key.span, "`gate` on a version set"));
                 return true;
             }
             "experience_controls" => {
                 let problem = Problem::error(Code::UnknownKey, key.span, "unknown key `experience_controls`");
-                sink.push(
+                problems.push(
                     problem
                         .label("it belongs to a model preference")
-                        .help("write it beside `llm_name`, under `llm_model_preferences:`"),
+                        .help("put it next to `llm_name`, under `llm_model_preferences:`"),
                 );
                 return true;
             }
-            // As the API spells them.
+            // The API's names of these keys.
             "agent_version_number" => "agent_version",
             "context_graph_version_number" | "service_hierarchical_state_machine_version_number" => {
                 "context_graph_version"
@@ -126,22 +132,23 @@ fn decode(sink: &mut Sink, key: &Key, node: &Node, rules: &Rules<'_>) -> Option<
             _ => return false,
         };
         let problem = Problem::error(Code::UnknownKey, key.span, format!("unknown key `{}`", key.name));
-        sink.push(problem.label(format!("did you mean `{meant}`?")));
+        problems.push(problem.label(format!("did you mean `{meant}`?")));
         true
     })?;
     let mut pin = |name: &str| {
-        let pin = fields.get(sink, name).and_then(|node| pin(sink, node, name));
+        let pin = fields.get(problems, name).and_then(|node| pin(problems, node, name));
         let required = rules.policy.guardrails.require_pins.contains(key.name.as_str());
         let at = fields.raw(name).map_or(key.span, |node| node.span);
-        // What isn't a pin at all was reported already.
+        // An invalid version is already reported.
         if required && (pin == Some(Pin::Latest) || fields.raw(name).is_none()) {
             let problem = Problem::error(
                 Code::PinRequired,
                 at,
                 format!("`{name}` of version set `{}` must be a number", key.name),
             );
-            let label = if pin.is_some() { "`latest` is not a pin" } else { "it is not pinned here" };
-            sink.push(
+            let label =
+                if pin.is_some() { "`latest` is not a version number" } else { "the version is missing" };
+            problems.push(
                 problem
                     .label(label)
                     .help(format!("`guardrails.require_pins` in amigops.yaml lists `{}`", key.name)),
@@ -152,83 +159,87 @@ fn decode(sink: &mut Sink, key: &Key, node: &Node, rules: &Rules<'_>) -> Option<
     let agent_version = pin("agent_version");
     let context_graph_version = pin("context_graph_version");
     let preferences =
-        fields.get(sink, "llm_model_preferences").and_then(|node| preferences(sink, node, rules));
+        fields.get(problems, "llm_model_preferences").and_then(|node| preferences(problems, node, rules));
     Some(DesiredVersionSet {
         agent_version,
         context_graph_version,
         llm_model_preferences: preferences,
-        place: sink.place(key.span),
+        place: problems.place(key.span),
     })
 }
 
-fn pin(sink: &mut Sink, node: &Node, name: &str) -> Option<Pin> {
+fn pin(problems: &mut DiagnosticCollector, node: &Node, name: &str) -> Option<Pin> {
     let (found, label) = match &node.value {
         Value::Text(text) if text == "latest" => (Some(Pin::Latest), String::new()),
         Value::Text(text) if text.trim().parse::<u32>().is_ok_and(|number| number > 0) => {
             (None, format!("write it without quotes: {}", text.trim()))
         }
         Value::Number(number) if decode::is_ambiguous(&number.raw) => {
-            (None, "write it without the zero: it may be read as octal".to_owned())
+            (None, "remove the leading zero: it could mean octal".to_owned())
         }
         Value::Number(number) => {
             let pin = number.raw.parse::<u32>().ok().filter(|number| *number > 0).map(Pin::Number);
-            (pin, "versions are whole numbers from 1".to_owned())
+            (pin, "expected a whole number from 1".to_owned())
         }
         _ => (None, "expected a whole number from 1, or `latest`".to_owned()),
     };
     if found.is_none() {
-        let message = format!("`{name}` is a version's number or `latest`, not {}", node.describe());
-        sink.push(Problem::error(Code::BadPin, node.span, message).label(label));
+        let message = format!("`{name}` must be a version number or `latest`, not {}", node.describe());
+        problems.push(Problem::error(Code::BadPin, node.span, message).label(label));
     }
     found
 }
 
 fn preferences(
-    sink: &mut Sink,
+    problems: &mut DiagnosticCollector,
     node: &Node,
     rules: &Rules<'_>,
 ) -> Option<BTreeMap<String, DesiredPreference>> {
-    let map = decode::mapping(sink, node, "interaction → model preference")?;
+    let map = decode::mapping(problems, node, "model preferences by interaction")?;
     let mut found = BTreeMap::new();
     for (key, value) in &map.entries {
         if key.name.trim().is_empty() {
-            sink.push(Problem::error(Code::BadText, key.span, "an interaction's name is empty"));
+            problems.push(Problem::error(Code::BadText, key.span, "an interaction's name is empty"));
         }
-        if let Some(preference) = preference(sink, key, value, rules) {
+        if let Some(preference) = preference(problems, key, value, rules) {
             found.insert(key.name.clone(), preference);
         }
     }
     Some(found)
 }
 
-fn preference(sink: &mut Sink, key: &Key, node: &Node, rules: &Rules<'_>) -> Option<DesiredPreference> {
+fn preference(
+    problems: &mut DiagnosticCollector,
+    key: &Key,
+    node: &Node,
+    rules: &Rules<'_>,
+) -> Option<DesiredPreference> {
     let shape = match rules.api {
         Api::Classic => PREFERENCE,
         Api::Platform => PLATFORM_PREFERENCE,
     };
-    let fields = Fields::open_with(sink, node, &shape, |sink, key, _| {
-        // Only Classic gets here with this key.
-        let lacking = key.name == "experience_controls";
-        if lacking {
-            sink.push(platform_only(key.span, &key.name));
+    let fields = Fields::open_with(problems, node, &shape, |problems, key, _| {
+        // Only Classic doesn't have this key.
+        let is_platform_only = key.name == "experience_controls";
+        if is_platform_only {
+            problems.push(platform_only(key.span, &key.name));
         }
-        lacking
+        is_platform_only
     })?;
     let llm_name = fields
-        .require(sink, "llm_name", key.span, "a model preference")
-        .and_then(|node| Some((decode::name(sink, node, "a model's name")?, node.span)));
+        .require(problems, "llm_name", key.span, "a model preference")
+        .and_then(|node| Some((decode::name(problems, node, "a model's name")?, node.span)));
     if let Some((name, span)) = llm_name
         && !MODEL_FAMILIES.iter().any(|family| name.starts_with(family))
     {
-        let message = format!("`{}` is of no family of models that is known here", shortened(name));
-        sink.push(
-            Problem::warning(Code::UnknownModel, span, message)
-                .label("passed on as it is; the server decides"),
+        let message = format!("the model `{}` is of an unknown family", shortened(name));
+        problems.push(
+            Problem::warning(Code::UnknownModel, span, message).label("sent unchanged; the server decides"),
         );
     }
-    let params = fields.get(sink, "params").and_then(|node| {
-        decode::mapping(sink, node, "a model's parameters")?;
-        match decode::json(sink, node) {
+    let params = fields.get(problems, "params").and_then(|node| {
+        decode::mapping(problems, node, "a model's parameters")?;
+        match decode::json(problems, node) {
             Json::Object(params) => Some(params),
             _ => None,
         }
@@ -237,7 +248,7 @@ fn preference(sink: &mut Sink, key: &Key, node: &Node, rules: &Rules<'_>) -> Opt
     let experience_controls = match controls.map(|node| (&node.value, node)) {
         None => None,
         Some((Value::Null, _)) => Some(None),
-        Some((_, node)) => settings::experience_controls(sink, node).map(Some),
+        Some((_, node)) => settings::experience_controls(problems, node).map(Some),
     };
     Some(DesiredPreference { llm_name: llm_name?.0.to_owned(), params, experience_controls })
 }

@@ -1,46 +1,46 @@
-//! Text → spanned trees, bounded. Imports nothing of ours.
+//! Parses YAML text into trees with spans, within limits.
 //!
-//! `granit-parser`'s events are used directly: serde's spans get lost in tagged and flattened types,
-//! and a first-error-only deserializer can't report every problem of a file.
+//! Uses `granit-parser`'s events directly: serde loses spans in tagged and flattened types, and a
+//! deserializer that stops at the first error can't report every problem of a file.
 
 use std::collections::HashMap;
 
 use granit_parser::{Event, Options, Parser, ScalarStyle, StrInput, StructureStyle, Tag};
 
+use super::collector::{DiagnosticCollector, FileId, Problem, Span};
 use super::diagnostic::Code;
 use super::scalar::resolve;
-use super::sink::{FileId, Problem, Sink, Span};
 use super::tree::{Key, Map, Node, Value};
 
-/// The most bytes of one file.
+/// The maximum size of a file in bytes.
 pub const MAX_BYTES: u64 = 8 * 1024 * 1024;
-/// The deepest nesting.
+/// The maximum nesting depth.
 const MAX_DEPTH: usize = 64;
-/// The most values in one file, those that aliases expand to included.
+/// The maximum number of values in one file, including those that aliases expand to.
 const MAX_NODES: usize = 1_000_000;
-/// The most values, and bytes of text, that anchors and aliases may copy in one file.
+/// The maximum number of values, and of bytes of text, that anchors and aliases may copy in one file.
 const MAX_COPIED_NODES: usize = 100_000;
 const MAX_COPIED_BYTES: usize = 8 * 1024 * 1024;
-/// From this many keys on, duplicates are found by hashing.
+/// The number of keys from which duplicates are found by hashing.
 const FEW_KEYS: usize = 16;
 
-/// A file's documents.
+/// The documents of a file.
 pub(super) struct Documents {
-    /// Those that could be read; empty documents are left out.
+    /// The documents that could be parsed, without empty ones.
     pub(super) roots: Vec<Node>,
-    /// Which document of the file each of them is, from 0.
+    /// The index of each of them in the file, from 0.
     pub(super) numbers: Vec<usize>,
-    /// Whether the file was read to its end.
+    /// True if the file was parsed to its end.
     pub(super) complete: bool,
 }
 
-/// Reads every document of a text that has no byte-order mark.
-pub(super) fn parse(sink: &mut Sink, file: FileId, text: &str) -> Documents {
+/// Parses every document of a text without a byte-order mark.
+pub(super) fn parse(problems: &mut DiagnosticCollector, file: FileId, text: &str) -> Documents {
     let mut options = Options::default();
     options.set_emit_comments(false);
     let mut builder = Builder {
         events: Parser::new_from_str_with_options(text, options),
-        sink,
+        problems,
         file,
         text,
         anchors: HashMap::new(),
@@ -61,7 +61,7 @@ pub(super) fn parse(sink: &mut Sink, file: FileId, text: &str) -> Documents {
             }
             Ok(None) => break true,
             Err(problem) => {
-                builder.sink.push(*problem);
+                builder.problems.push(*problem);
                 break false;
             }
         }
@@ -69,6 +69,7 @@ pub(super) fn parse(sink: &mut Sink, file: FileId, text: &str) -> Documents {
     Documents { roots, numbers, complete }
 }
 
+/// The size of a tree.
 #[derive(Clone, Copy, Default)]
 struct Weight {
     nodes: usize,
@@ -77,13 +78,13 @@ struct Weight {
 
 type Step<T> = Result<T, Box<Problem>>;
 
-struct Builder<'input, 'sink> {
+struct Builder<'input, 'problems> {
     events: Parser<'input, StrInput<'input>>,
-    sink: &'sink mut Sink,
+    problems: &'problems mut DiagnosticCollector,
     file: FileId,
     text: &'input str,
     anchors: HashMap<usize, Node>,
-    /// The brackets and braces that are open.
+    /// The brackets and braces that are not closed yet.
     open: Vec<Span>,
     nodes: usize,
     copied: Weight,
@@ -104,7 +105,7 @@ impl<'input> Builder<'input, '_> {
     fn span(&self, span: granit_parser::Span) -> Span {
         let start = span.start.byte_offset().unwrap_or(0);
         let end = span.end.byte_offset().unwrap_or(start).max(start);
-        // Multi-line scalars end after their last line break: what is marked should not.
+        // The parser ends multi-line scalars after their last line break. The span should not.
         let end = self.text.get(start..end).map_or(end, |slice| start + slice.trim_end().len());
         let small = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         Span {
@@ -124,28 +125,29 @@ impl<'input> Builder<'input, '_> {
         if about_tabs {
             self.find_tab(&mut span);
         }
-        let mut problem = Problem::error(Code::Syntax, span, format!("not YAML: {info}"));
-        // What is missing at the end of a line is noticed lines later.
+        let mut problem = Problem::error(Code::Syntax, span, format!("invalid YAML: {info}"));
+        // The parser notices a missing bracket only lines later.
         if let Some(open) = self.open.last().filter(|open| open.line < span.line) {
-            problem = problem.related(*open, "this is open here still: is its end missing?");
+            problem = problem.related(*open, "opened here: is the closing bracket missing?");
         }
         if info.contains("quoted scalar") {
-            problem = problem.help("is the quote missing that ends a text before this place?");
+            problem = problem.help("is a closing quote missing before this place?");
         }
         match error.kind() {
             Kind::RecursionLimitExceeded => self.too_deep(span),
-            _ if about_tabs => problem.help("YAML is indented with spaces, never with tabs"),
-            Kind::MappingValueNotAllowed => problem
-                .help("a text with `: ` in it must be in quotes; keys of one mapping stand in one column"),
-            Kind::UnexpectedCharacter { character: '@' | '`' | '%' } => {
-                problem.help("a text that begins like this must be in quotes")
+            _ if about_tabs => problem.help("indent YAML with spaces, not tabs"),
+            Kind::MappingValueNotAllowed => {
+                problem.help("put a text that contains `: ` in quotes; indent all keys of a mapping alike")
             }
-            Kind::UnknownAnchor => problem.help("a text that begins with `*` must be in quotes"),
+            Kind::UnexpectedCharacter { character: '@' | '`' | '%' } => {
+                problem.help("put a text that begins with this character in quotes")
+            }
+            Kind::UnknownAnchor => problem.help("put a text that begins with `*` in quotes"),
             _ => problem,
         }
     }
 
-    /// Moves a place to the tab that it is about: one at the start of this line or of the next.
+    /// Moves a span to the tab that the error is about: one at the start of this line or the next.
     fn find_tab(&self, span: &mut Span) {
         let start = span.start as usize;
         let rest = self.text.get(start..).unwrap_or_default();
@@ -161,7 +163,7 @@ impl<'input> Builder<'input, '_> {
         }
     }
 
-    /// The next document's root; none at the end of the file.
+    /// Parses the next document's root. None at the end of the file.
     fn document(&mut self) -> Step<Option<Node>> {
         loop {
             match self.next()? {
@@ -191,7 +193,7 @@ impl<'input> Builder<'input, '_> {
         Ok(())
     }
 
-    /// Charges a copy that an anchor or alias makes: small files must not expand to large ones.
+    /// Counts a copy that an anchor or alias makes, so that a small file can't expand to a huge one.
     fn charge(&mut self, span: Span, weight: Weight) -> Step<()> {
         self.copied.nodes += weight.nodes;
         self.copied.bytes += weight.bytes;
@@ -223,7 +225,7 @@ impl<'input> Builder<'input, '_> {
                 (anchor, self.within(style, span, |builder| builder.map(depth))?)
             }
             Event::Alias(id) => return self.alias(id, span, depth),
-            _ => return Err(Box::new(Problem::error(Code::Syntax, span, "not YAML: a value is expected"))),
+            _ => return Err(Box::new(Problem::error(Code::Syntax, span, "invalid YAML: expected a value"))),
         };
         let node = Node { span, value };
         if anchor != 0 {
@@ -233,7 +235,7 @@ impl<'input> Builder<'input, '_> {
         Ok(node)
     }
 
-    /// Reads a collection, and knows meanwhile where its bracket is. After an error nothing more is read.
+    /// Reads a collection and remembers its opening bracket meanwhile. After an error, nothing more is read.
     fn within(
         &mut self,
         style: StructureStyle,
@@ -253,7 +255,7 @@ impl<'input> Builder<'input, '_> {
 
     fn alias(&mut self, id: usize, span: Span, depth: usize) -> Step<Node> {
         let Some(node) = self.anchors.get(&id) else {
-            let message = "an alias within the value that it stands for";
+            let message = "an alias inside the value that it refers to";
             return Err(Box::new(Problem::error(Code::TooComplex, span, message)));
         };
         if depth + height(node) > MAX_DEPTH {
@@ -270,7 +272,7 @@ impl<'input> Builder<'input, '_> {
             None if style == ScalarStyle::Plain => resolve(text),
             Some((_, Some("null" | "bool" | "int" | "float"))) => resolve(text),
             Some((_, Some("str"))) | None => Value::Text(text.to_owned()),
-            // A lone `!` means: not resolved.
+            // A lone `!` means that the scalar is not resolved.
             Some((tag, _)) if tag.original() == "!" => Value::Text(text.to_owned()),
             Some(_) => {
                 self.check_tag(tag, "str", span);
@@ -282,8 +284,8 @@ impl<'input> Builder<'input, '_> {
     fn check_tag(&mut self, tag: Option<&Tag>, expected: &str, span: Span) {
         let Some(tag) = tag else { return };
         if tag.core_suffix() != Some(expected) && tag.original() != "!" {
-            let message = format!("the tag `{}` means nothing here", tag.original());
-            self.sink.push(Problem::error(Code::UnsupportedYaml, span, message));
+            let message = format!("the YAML tag `{}` is not supported", tag.original());
+            self.problems.push(Problem::error(Code::UnsupportedYaml, span, message));
         }
     }
 
@@ -309,10 +311,10 @@ impl<'input> Builder<'input, '_> {
             let (event, span) = self.next()?;
             let value = self.node(event, span, depth + 1)?;
             let Some(key) = key else { continue };
-            match first_of(&map, &mut index, &key) {
+            match find_duplicate(&map, &mut index, &key) {
                 Some(first) => {
                     let problem = duplicate_key(&key, first);
-                    self.sink.push(problem);
+                    self.problems.push(problem);
                 }
                 None => {
                     if map.entries.len() >= FEW_KEYS {
@@ -324,9 +326,9 @@ impl<'input> Builder<'input, '_> {
         }
     }
 
-    /// A member's key; none, and a problem, when it isn't a text.
+    /// Reads a member's key. Reports a key that is not a string, and returns none.
     fn key(&mut self, event: Event<'input>, span: Span, depth: usize) -> Step<Option<Key>> {
-        // Unquoted `NO`, `1` and `true` are what people mean as names, so the text counts, not its type.
+        // An unquoted `NO`, `1` or `true` is meant as a name, so the text is used, not its type.
         let plain = match &event {
             Event::Scalar(text, style, 0, None) if *style != ScalarStyle::Plain || !text.is_empty() => {
                 Some(text.clone().into_owned())
@@ -338,10 +340,10 @@ impl<'input> Builder<'input, '_> {
             (Some(name), value) if value != Value::Null => name,
             (_, Value::Text(text)) => text,
             _ => {
-                let problem = Problem::error(Code::UnsupportedYaml, span, "a key must be a text")
-                    .label("not a text")
-                    .help("`{…}`, `[…]`, `? …` and an empty key can't name anything; put a text in quotes");
-                self.sink.push(problem);
+                let problem = Problem::error(Code::UnsupportedYaml, span, "a key must be a string")
+                    .label("not a string")
+                    .help("a key can't be `{…}`, `[…]`, `? …` or empty; put a string in quotes");
+                self.problems.push(problem);
                 return Ok(None);
             }
         };
@@ -349,8 +351,8 @@ impl<'input> Builder<'input, '_> {
     }
 }
 
-/// Where the key was given first.
-fn first_of(map: &Map, index: &mut HashMap<String, Span>, key: &Key) -> Option<Span> {
+/// Returns the span of an earlier entry with the same key.
+fn find_duplicate(map: &Map, index: &mut HashMap<String, Span>, key: &Key) -> Option<Span> {
     if map.entries.len() < FEW_KEYS {
         return map.entry(&key.name).map(|(first, _)| first.span);
     }
@@ -365,12 +367,13 @@ fn duplicate_key(key: &Key, first: Span) -> Problem {
     Problem::error(
         Code::DuplicateKey,
         key.span,
-        format!("`{name}` is given twice; line {} has it already", first.line),
+        format!("duplicate key `{name}`; line {} has it already", first.line),
     )
-    .label("given again here")
-    .related(first, "first given here")
+    .label("duplicate")
+    .related(first, "first defined here")
 }
 
+/// Counts the nodes and bytes of a tree.
 fn weigh(node: &Node) -> Weight {
     let mut total = Weight::default();
     let mut open = vec![node];
@@ -389,7 +392,7 @@ fn weigh(node: &Node) -> Weight {
     total
 }
 
-/// How many levels a node has below itself. Recursion is bounded: no tree is deeper than the limit.
+/// Returns the number of levels below a node. The recursion is bounded, because no tree is deeper than the limit.
 fn height(node: &Node) -> usize {
     match &node.value {
         Value::List(items) => items.iter().map(|item| height(item) + 1).max().unwrap_or(0),

@@ -1,12 +1,11 @@
-//! Which of the two APIs a plan is for, and what differs between them as far as planning is concerned.
-//! Imports nothing of ours.
+//! The two APIs and their differences.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::OnAgentChange;
+use super::desired::OnAgentChange;
 
-/// The vendor's two APIs. Every difference that planning must know is a method here.
+/// The vendor's two APIs. Each difference that matters for planning has a method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Api {
@@ -17,7 +16,7 @@ pub enum Api {
 }
 
 impl Api {
-    /// The API's name as environments spell it.
+    /// Returns the API's name in `amigops.yaml`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Classic => "classic",
@@ -25,7 +24,7 @@ impl Api {
         }
     }
 
-    /// The vendor's address.
+    /// Returns the vendor's base URL.
     pub const fn base_url(self) -> &'static str {
         match self {
             Self::Classic => "https://api.amigo.ai",
@@ -33,7 +32,7 @@ impl Api {
         }
     }
 
-    /// What the API calls that which holds services.
+    /// Returns the API's word for the container of services.
     pub fn home_noun(self) -> &'static str {
         match self {
             Self::Classic => "organization",
@@ -41,7 +40,7 @@ impl Api {
         }
     }
 
-    /// The most tags a service may carry, the tool's own included.
+    /// Returns the maximum number of tags of a service, including amigops's own.
     pub fn max_tags(self) -> usize {
         match self {
             Self::Classic => 20,
@@ -49,7 +48,7 @@ impl Api {
         }
     }
 
-    /// The most characters of a service's name; none where no bound is documented.
+    /// Returns the maximum length of a service's name in characters. None if no limit is documented.
     pub fn max_name(self) -> Option<usize> {
         match self {
             Self::Classic => None,
@@ -57,7 +56,7 @@ impl Api {
         }
     }
 
-    /// What the API calls a context graph in messages.
+    /// Returns the API's word for a context graph.
     pub fn context_graph_noun(self) -> &'static str {
         match self {
             Self::Classic => "context graph (state machine)",
@@ -65,8 +64,8 @@ impl Api {
         }
     }
 
-    /// Whether an inactive service keeps others from taking its name. Platform's 409 does not say, so
-    /// that nothing may depend on the answer being no.
+    /// Returns true if an inactive service may block its name. Platform's 409 response does not tell, so assume that
+    /// it does.
     pub fn inactive_services_hold_names(self) -> bool {
         match self {
             Self::Classic => false,
@@ -74,7 +73,7 @@ impl Api {
         }
     }
 
-    /// Whether a service can be created with all its version sets in one request; else with `release` only.
+    /// Returns true if one request can create a service with all its version sets, not only with `release`.
     pub fn creates_with_version_sets(self) -> bool {
         match self {
             Self::Classic => false,
@@ -82,7 +81,7 @@ impl Api {
         }
     }
 
-    /// Whether one update may change an agent and write version sets, so that their pins never disagree.
+    /// Returns true if one update can change an agent and write version sets, so that their versions always match.
     pub fn updates_version_sets(self) -> bool {
         match self {
             Self::Classic => false,
@@ -90,7 +89,7 @@ impl Api {
         }
     }
 
-    /// Whether a new service is born with `edge` and `release`.
+    /// Returns true if the server creates `edge` and `release` with a new service.
     pub fn makes_version_sets(self) -> bool {
         match self {
             Self::Classic => true,
@@ -98,7 +97,7 @@ impl Api {
         }
     }
 
-    /// Whether a service must have a description.
+    /// Returns true if a service must have a description.
     pub fn wants_description(self) -> bool {
         match self {
             Self::Classic => true,
@@ -106,7 +105,7 @@ impl Api {
         }
     }
 
-    /// Whether one request reads several services by id.
+    /// Returns true if one request can read several services by id.
     pub fn reads_services_together(self) -> bool {
         match self {
             Self::Classic => true,
@@ -114,7 +113,7 @@ impl Api {
         }
     }
 
-    /// Whether dynamic behavior sets are applied to services.
+    /// Returns true if the API has dynamic behavior sets.
     pub fn has_behavior_sets(self) -> bool {
         match self {
             Self::Classic => true,
@@ -122,7 +121,7 @@ impl Api {
         }
     }
 
-    /// Whether services can be deleted.
+    /// Returns true if services can be deleted.
     pub fn deletes_services(self) -> bool {
         match self {
             Self::Classic => false,
@@ -130,7 +129,7 @@ impl Api {
         }
     }
 
-    /// How a changed agent is brought about where a manifest does not say.
+    /// Returns the default way to change an agent.
     pub fn on_agent_change(self) -> OnAgentChange {
         match self {
             Self::Classic => OnAgentChange::Replace,

@@ -1,8 +1,8 @@
-//! What is wanted: the manifests after every check, references still by name. Imports nothing of ours.
+//! The desired state: the manifests after all checks, with references not resolved yet.
 //!
-//! Only the manifest loader (and tests) build these. What they promise: names are unique and trimmed,
-//! texts are within the API's bounds, `edge` and the tool's own tags are not declared, `depends_on`
-//! names declared services and has no cycle.
+//! Only the manifest loader (and tests) create these types. The loader guarantees that names are unique and
+//! trimmed, texts are within the API's limits, `edge` and amigops's own tags are not declared, and `depends_on`
+//! names declared services without a cycle.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -11,16 +11,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Pin, ServiceName, VersionSetName};
+use super::ids::{ServiceName, VersionSetName};
+use super::version_set::Pin;
 
-/// Where something stands in a file, for messages.
+/// A position in a file, for messages.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
-    /// The file, as people name it: relative to the project.
+    /// The file's path relative to the project.
     pub file: String,
-    /// From 1.
+    /// The line, from 1.
     pub line: usize,
-    /// From 1, in characters.
+    /// The column in characters, from 1.
     pub column: usize,
 }
 
@@ -30,12 +31,12 @@ impl fmt::Display for Place {
     }
 }
 
-/// An agent or context graph, as a manifest names it.
+/// A manifest's reference to an agent or context graph.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum Reference {
-    /// By name, resolved against the organization's list.
+    /// A name, resolved with the catalog.
     Name(String),
-    /// By id, taken as it is.
+    /// An id, used unchanged.
     Id(String),
 }
 
@@ -52,52 +53,52 @@ impl fmt::Display for Reference {
 pub struct DesiredPreference {
     /// The model's name.
     pub llm_name: String,
-    /// Its parameters; absent means: leave them as they are while the model stays the same.
+    /// The model's parameters. Absent: unchanged while the model stays the same.
     pub params: Option<Map<String, Value>>,
-    /// Platform's controls, laid over the live ones while the model stays the same (a null takes one away);
-    /// absent: left alone; null: none.
+    /// Platform's controls, a merge patch over the live ones while the model stays the same. Absent: unchanged.
+    /// Null: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub experience_controls: Option<Option<Map<String, Value>>>,
 }
 
-/// A version set as a manifest declares it: what is absent is left as it is, or `latest` in a new set.
+/// A version set as a manifest declares it. Absent fields stay unchanged; in a new version set they are `latest`.
 #[derive(Clone, Debug, PartialEq, Default, Serialize)]
 pub struct DesiredVersionSet {
     /// The agent's version.
     pub agent_version: Option<Pin>,
     /// The context graph's version.
     pub context_graph_version: Option<Pin>,
-    /// Preferences by interaction; when present, exactly these.
+    /// The complete preferences by interaction.
     pub llm_model_preferences: Option<BTreeMap<String, DesiredPreference>>,
-    /// Where it is declared.
+    /// The place of the declaration.
     #[serde(skip)]
     pub place: Place,
 }
 
-/// How a changed agent or context graph is brought about.
+/// The way to change an agent or context graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum OnAgentChange {
-    /// A new service and a hand-over.
+    /// Create a new service and switch to it.
     Replace,
-    /// In place, by an update: the same id, and no moment with two services.
+    /// Update in place. The id stays the same, and there are never two services.
     Update,
 }
 
-/// What becomes of a service that is replaced or no longer wanted.
+/// The way to retire a service that is replaced or no longer declared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Retire {
-    /// It is made inactive.
+    /// Deactivate the service.
     #[default]
     Deactivate,
-    /// It stays as it is, and the tool lets go of it: the ownership tag is removed.
+    /// Keep the service, and stop managing it: remove the ownership tag.
     Keep,
-    /// It is deleted, for good. Platform only.
+    /// Delete the service permanently. Platform only.
     Delete,
 }
 
 impl Retire {
-    /// The word that manifests use.
+    /// Returns the word that manifests use.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Deactivate => "deactivate",
@@ -107,7 +108,7 @@ impl Retire {
     }
 }
 
-/// A field that the tool leaves alone on a live service (`description`, `tags.tier`,
+/// The path of a field that amigops does not change on a live service (`description`, `tags.tier`,
 /// `version_sets.dev`, `version_sets.dev.agent_version`).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct FieldPath(pub Vec<String>);
@@ -121,69 +122,70 @@ impl fmt::Display for FieldPath {
 /// A manifest's `lifecycle`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Lifecycle {
-    /// The name that the service had before.
+    /// The service's previous name.
     pub renamed_from: Option<ServiceName>,
-    /// Absent: the API's default ([`super::Api::on_agent_change`]).
+    /// The way to change the agent or context graph. Absent: the API's default ([`crate::model::Api::on_agent_change`]).
     pub on_agent_change: Option<OnAgentChange>,
-    /// What becomes of the old service of a replacement.
+    /// The way to retire the old service of a replacement.
     pub retire: Retire,
-    /// Never removed; also kept as a tag on the live service, so that it outlives the manifest.
+    /// Refuses to remove the service. Also stored as a tag on the live service, so that it still applies when the
+    /// manifest is gone.
     pub prevent_removal: bool,
-    /// Fields left alone once the service exists.
+    /// The fields that are not changed once the service exists.
     pub ignore: BTreeSet<FieldPath>,
 }
 
-/// One real conversation that must go well before a new service takes over.
+/// A real conversation that must succeed before a replacement goes live.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SmokeTest {
-    /// The version set to talk to.
+    /// The version set to use.
     pub version_set: VersionSetName,
-    /// What the user says; absent means that the agent speaks first.
+    /// The user's message. Absent: the agent speaks first.
     pub say: Option<String>,
-    /// A regular expression that the agent's answer must match; absent means any answer.
+    /// A regular expression that the agent's answer must match. Absent: any answer.
     pub expect: Option<String>,
 }
 
-/// One service as its manifest wants it. Absent means unmanaged; present means exactly this.
+/// The desired state of one service. An absent field is not managed; a present field sets exactly this value.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DesiredService {
-    /// The identity.
+    /// The name, which identifies the service.
     pub name: ServiceName,
-    /// Where the document names the service.
+    /// The place of the service's name.
     #[serde(skip)]
     pub place: Place,
     /// The agent.
     pub agent: Reference,
-    /// Where the agent is named.
+    /// The place of the agent.
     #[serde(skip)]
     pub agent_place: Place,
     /// The context graph.
     pub context_graph: Reference,
-    /// Where the context graph is named.
+    /// The place of the context graph.
     #[serde(skip)]
     pub context_graph_place: Place,
-    /// What people read of it.
+    /// The description.
     pub description: Option<String>,
-    /// Whether users see it; a new service is active unless this is `false`.
+    /// True if the service should be active. A new service is active unless this is `false`.
     pub active: Option<bool>,
-    /// Words that speech recognition should know, without duplicates.
+    /// The words that speech recognition should know, without duplicates.
     pub keyterms: Option<Vec<String>>,
-    /// The whole set of tags, less the tool's own.
+    /// The complete set of tags, without amigops's own.
     pub tags: Option<BTreeMap<String, Option<String>>>,
-    /// The whole set of version sets, less `edge`, `release` and the project's unmanaged ones.
+    /// The complete set of version sets, except `edge`, `release` and the project's unmanaged ones.
     pub version_sets: Option<BTreeMap<VersionSetName, DesiredVersionSet>>,
-    /// Platform's settings by name ([`super::settings::SERVICE`]), as a JSON merge patch over the live
-    /// ones: what is absent is left alone, at every depth, and a null takes away. Empty on Classic.
+    /// The Platform settings by name ([`super::settings::SERVICE`]), as a JSON merge patch over the live ones. At every
+    /// depth, absent members stay unchanged and a null removes a member. Empty on Classic.
     pub settings: Map<String, Value>,
-    /// Where each setting is declared.
+    /// The place of each setting.
     #[serde(skip)]
     pub setting_places: BTreeMap<String, Place>,
-    /// Services that are rolled out before this one.
+    /// The services to apply before this one.
     pub depends_on: BTreeSet<ServiceName>,
-    /// How changes are brought about.
+    /// Controls how changes are made.
     pub lifecycle: Lifecycle,
-    /// Conversations held with a replacement before it takes over.
+    /// The conversations that must succeed before a replacement goes live.
     pub smoke: Vec<SmokeTest>,
 }
 

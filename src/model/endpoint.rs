@@ -1,53 +1,53 @@
-//! The endpoints that have a request limit of their own, with the published numbers. Imports nothing of ours.
+//! The endpoints that have their own rate limit, with the published limits.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Api;
+use super::api::Api;
 
-/// An endpoint as the rate limits count it: per organization, not per key.
+/// An endpoint with its own rate limit, which applies per organization, not per key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Endpoint {
-    /// Signing in with an API key.
+    /// Sign in with an API key.
     SignIn,
-    /// A page of services.
+    /// List a page of services.
     ListServices,
-    /// Creating a service.
+    /// Create a service.
     CreateService,
-    /// Updating a service.
+    /// Update a service.
     UpdateService,
-    /// Writing a version set.
+    /// Write a version set.
     WriteVersionSet,
-    /// Deleting a version set.
+    /// Delete a version set.
     DeleteVersionSet,
-    /// A page of agents.
+    /// List a page of agents.
     ListAgents,
-    /// A page of context graphs.
+    /// List a page of context graphs.
     ListContextGraphs,
-    /// A page of behavior sets.
+    /// List a page of behavior sets.
     ListBehaviorSets,
-    /// Applying a behavior set to services.
+    /// Apply a behavior set to services.
     UpdateBehaviorSet,
-    /// Starting a conversation.
+    /// Start a conversation.
     StartConversation,
-    /// Finishing a conversation.
+    /// Finish a conversation.
     FinishConversation,
-    /// A page of conversations.
+    /// List a page of conversations.
     ListConversations,
-    /// One service.
+    /// Get one service.
     GetService,
-    /// Deleting a service.
+    /// Delete a service.
     DeleteService,
-    /// One agent.
+    /// Get one agent.
     GetAgent,
-    /// One context graph.
+    /// Get one context graph.
     GetContextGraph,
-    /// One turn of a conversation.
+    /// Take one turn of a conversation.
     TakeTurn,
-    /// An agent's versions.
+    /// List an agent's versions.
     ListAgentVersions,
-    /// A context graph's versions.
+    /// List a context graph's versions.
     ListContextGraphVersions,
 }
 
@@ -76,7 +76,7 @@ impl Endpoint {
         Self::ListContextGraphVersions,
     ];
 
-    /// What people read: a verb and a thing.
+    /// Returns the endpoint's name in reports: a verb and a noun.
     pub fn label(self) -> &'static str {
         match self {
             Self::SignIn => "sign in",
@@ -102,8 +102,8 @@ impl Endpoint {
         }
     }
 
-    /// The published limit, in requests a minute; none where nothing is published: Platform's limits show
-    /// in its answers only. The answers' headers overrule it at run time.
+    /// Returns the published limit in requests per minute. None if no limit is published, as on Platform, which only
+    /// sends limits in response headers. Those headers override this limit.
     pub fn per_minute(self, api: Api) -> Option<u32> {
         if api == Api::Platform {
             return None;
@@ -128,7 +128,7 @@ impl Endpoint {
         }
     }
 
-    /// The page size that lists are asked for, the API's maximum; 0 for what isn't a list.
+    /// Returns the page size to request, which is the API's maximum. 0 if the endpoint is not a list.
     pub fn page_size(self, api: Api) -> usize {
         match (api, self) {
             (Api::Classic, Self::ListServices | Self::ListAgents) => 20,

@@ -1,7 +1,7 @@
-//! Typed ids and names. Imports nothing of ours.
+//! Typed ids and names.
 //!
-//! An id is whatever the API says it is (24 hexadecimal digits on Classic, a UUID on Platform), so no
-//! form is imposed here: the manifest loader checks what people write, and the server its own.
+//! The format of ids depends on the API (24 hexadecimal digits on Classic, a UUID on Platform) and is not checked
+//! here. The manifest loader checks ids in files.
 
 use std::fmt;
 
@@ -16,12 +16,12 @@ macro_rules! text_newtype {
         pub struct $name(String);
 
         impl $name {
-            /// Wraps a text; surrounding white space is dropped, as the servers do.
+            /// Wraps a text. Trims it, as the servers do.
             pub fn new(text: impl AsRef<str>) -> Self {
                 Self(text.as_ref().trim().to_owned())
             }
 
-            /// The text itself.
+            /// Returns the text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -54,7 +54,7 @@ macro_rules! text_newtype {
 }
 
 text_newtype!(
-    /// A service's id, given by the server. Applications hold these.
+    /// A service's id, assigned by the server. Applications depend on it.
     ServiceId
 );
 text_newtype!(
@@ -70,7 +70,7 @@ text_newtype!(
     BehaviorSetId
 );
 text_newtype!(
-    /// A service's name: its identity in manifests, unique among active services.
+    /// A service's name, which identifies it in manifests. Unique among active services.
     ServiceName
 );
 text_newtype!(
@@ -79,17 +79,17 @@ text_newtype!(
 );
 
 impl VersionSetName {
-    /// The set that conversations use by default; it can never be deleted.
+    /// The version set that conversations use by default. It can't be deleted.
     pub const RELEASE: &'static str = "release";
-    /// The server's own set: always the latest versions, never written or deleted.
+    /// The version set that the server manages. It always uses the latest versions, and can't be written or deleted.
     pub const EDGE: &'static str = "edge";
 
-    /// Whether this is `release`.
+    /// Returns true if this is `release`.
     pub fn is_release(&self) -> bool {
         self.0 == Self::RELEASE
     }
 
-    /// Whether this is `edge`.
+    /// Returns true if this is `edge`.
     pub fn is_edge(&self) -> bool {
         self.0 == Self::EDGE
     }

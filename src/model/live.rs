@@ -1,105 +1,105 @@
-//! What is there: the live state that a plan is made against. Imports nothing of ours.
+//! The live state, which a plan compares with the desired state.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::{
-    AgentId, BehaviorSetId, Catalog, ContextGraphId, ServiceId, ServiceName, VersionSet, VersionSetName,
-};
+use super::catalog::Catalog;
+use super::ids::{AgentId, BehaviorSetId, ContextGraphId, ServiceId, ServiceName, VersionSetName};
+use super::version_set::VersionSet;
 
-/// A service as the API answers it, in our words.
+/// A live service, independent of the API.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LiveService {
-    /// The server's id.
+    /// The id.
     pub id: ServiceId,
     /// The name, trimmed.
     pub name: ServiceName,
-    /// The description; empty where the answer had none.
+    /// The description. Empty if the response had none.
     pub description: String,
-    /// Whether users see it.
+    /// True if the service is active.
     pub active: bool,
-    /// The agent it joins.
+    /// The agent.
     pub agent: AgentId,
-    /// The context graph it joins.
+    /// The context graph.
     pub context_graph: ContextGraphId,
-    /// Tags by key, the tool's own included.
+    /// The tags by key, including amigops's own.
     pub tags: BTreeMap<String, Option<String>>,
-    /// Keys that several tags have, of which [`Self::tags`] can hold one: where tags are a list, on Platform.
+    /// Keys with several tags, of which [`Self::tags`] has only one. On Platform, where tags are a list.
     pub repeated_tags: BTreeSet<String>,
-    /// Key terms in the server's order.
+    /// The key terms in the server's order.
     pub keyterms: Vec<String>,
-    /// Version sets, `edge` included.
+    /// The version sets, including `edge`.
     pub version_sets: BTreeMap<VersionSetName, VersionSet>,
-    /// Platform's settings by name ([`super::settings::SERVICE`]), without nulls. Empty on Classic.
+    /// The Platform settings by name ([`super::settings::SERVICE`]), without nulls. Empty on Classic.
     pub settings: Map<String, Value>,
-    /// Whether it belongs to the platform itself: such a service is never touched.
+    /// True if the service belongs to the platform itself. Such a service is never changed.
     pub system: bool,
-    /// Who last changed it, where the answer says.
+    /// The user who last changed it, if the response has it.
     pub updated_by: Option<String>,
-    /// When it was last changed, in the answer's own words, where the answer says.
+    /// The time of the last change as in the response, if it has one.
     pub updated_at: Option<String>,
 }
 
 /// A dynamic behavior set and the services it is applied to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BehaviorSet {
-    /// The server's id.
+    /// The id.
     pub id: BehaviorSetId,
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// All services that it is applied to; writing replaces the whole list.
+    /// All services that it is applied to. A write replaces the whole list.
     pub applied_to: BTreeSet<ServiceId>,
 }
 
-/// Everything that planning knows of the live side.
+/// The live state that planning uses.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Snapshot {
-    /// All services that the user may see, active or not.
+    /// All services that the user can access, active or not.
     pub services: Vec<LiveService>,
-    /// Agents, as far as they were needed.
+    /// The agents that were needed.
     pub agents: Catalog<AgentId>,
-    /// Context graphs, as far as they were needed.
+    /// The context graphs that were needed.
     pub context_graphs: Catalog<ContextGraphId>,
-    /// Behavior sets by the services for which they were looked up: an entry, even empty, means "known".
+    /// The behavior sets by service. A service without an entry was not looked up.
     pub behavior_sets: BTreeMap<ServiceId, Vec<BehaviorSet>>,
 }
 
-/// How much of a catalog is needed.
+/// The part of a catalog that is needed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Need<Id: Ord> {
     /// Nothing.
     Nothing,
-    /// Only these.
+    /// Only these entries.
     Only(BTreeSet<Id>),
-    /// All: a name is to be resolved.
+    /// All entries, because a name must be resolved.
     All,
 }
 
 impl<Id: Ord> Need<Id> {
-    /// Whether nothing is needed.
+    /// Returns true if nothing is needed.
     pub fn is_nothing(&self) -> bool {
         matches!(self, Self::Nothing)
     }
 }
 
-/// What must still be read before a plan can be made: the pure answer to "is the snapshot complete?".
+/// The reads that are still necessary before planning. Nothing means that the snapshot is complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lookups {
-    /// Agents to look up.
+    /// The agents to look up.
     pub agents: Need<AgentId>,
-    /// Context graphs to look up.
+    /// The context graphs to look up.
     pub context_graphs: Need<ContextGraphId>,
-    /// Agents of which a version is to be pinned, and whose newest version the list did not tell.
+    /// The agents whose newest version is needed for a pin and was not in the list.
     pub versions_of_agents: BTreeSet<AgentId>,
-    /// The same of context graphs.
+    /// The context graphs whose newest version is needed for a pin and was not in the list.
     pub versions_of_context_graphs: BTreeSet<ContextGraphId>,
-    /// Services whose behavior sets are needed, because they are to be replaced.
+    /// The services whose behavior sets are needed, because they will be replaced.
     pub behavior_sets_of: BTreeSet<ServiceId>,
 }
 
 impl Lookups {
-    /// Whether the snapshot is complete.
+    /// Returns true if the snapshot is complete.
     pub fn is_nothing(&self) -> bool {
         let Self { agents, context_graphs, versions_of_agents, versions_of_context_graphs, behavior_sets_of } =
             self;

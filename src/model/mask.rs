@@ -1,22 +1,22 @@
-//! Takes secrets out of texts. Imports nothing of ours.
+//! Masks secrets in texts.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// What stands in the place of a secret.
+/// The replacement of a secret.
 const MASK: &str = "***";
-/// Shorter texts are not masked: they are made up (the sandbox's key is a word), and masking them would take words
-/// out of a report.
+/// The length from which a text is masked. Shorter ones are not real secrets (the sandbox's key is a word), and masking
+/// them would remove words from a report.
 const SHORTEST_SECRET: usize = 8;
-/// So much of a secret is recognized where a report has cut the rest off.
+/// The length from which a part of a secret is masked next to a place where a report has cut a text.
 const SHORTEST_PART: usize = 6;
-/// What reports put where they cut something off.
+/// The character that reports put where they cut a text.
 const CUT: char = '…';
 
-/// Texts that no output may show: the values of credentials, and tokens. `Debug` does not show them either.
+/// The texts that no output may show: credentials and tokens. `Debug` does not show them either.
 #[derive(Clone, Default)]
 pub struct Secrets {
-    /// The longest first: one may be a part of another.
+    /// The texts, longest first, because one may contain another.
     texts: Vec<String>,
 }
 
@@ -35,13 +35,13 @@ impl<S: AsRef<str>> FromIterator<S> for Secrets {
 }
 
 impl Secrets {
-    /// Adds a secret, unless it is too short to be one.
+    /// Adds a secret, unless it is too short.
     pub fn add(&mut self, secret: &str) {
         let secret = secret.trim();
         if secret.len() < SHORTEST_SECRET {
             return;
         }
-        // As it is, and as JSON, HTML, an address and a workflow command write it.
+        // Plain, and as encoded in JSON, HTML, a URL and a workflow command.
         let json = serde_json::Value::from(secret).to_string();
         let html =
             secret.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
@@ -55,7 +55,7 @@ impl Secrets {
         self.texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
     }
 
-    /// The text with every secret masked, and every part of one beside a place where a report has cut a text.
+    /// Masks every secret in a text, and every part of a secret next to a place where a report has cut the text.
     pub fn mask<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut masked = Cow::Borrowed(text);
         for secret in self.texts.iter().filter(|secret| text.contains(secret.as_str())) {
@@ -72,7 +72,7 @@ impl Secrets {
     }
 }
 
-/// The text without what remains of a secret before and after each cut; none where nothing does.
+/// Masks the rest of a secret before and after each cut. None if there is nothing to mask.
 fn mask_parts(text: &str, secret: &str) -> Option<String> {
     let pieces: Vec<&str> = text.split(CUT).collect();
     let last = pieces.len() - 1;
@@ -100,14 +100,14 @@ fn mask_parts(text: &str, secret: &str) -> Option<String> {
     found.then_some(out)
 }
 
-/// How long the part of the secret is that a text begins with.
+/// Returns the length of the part of the secret that a text begins with.
 fn head(text: &str, secret: &str) -> Option<usize> {
     let ends = text.char_indices().map(|(at, c)| at + c.len_utf8());
     let length = ends.take_while(|end| secret.contains(&text[..*end])).last()?;
     (length >= SHORTEST_PART).then_some(length)
 }
 
-/// How long the part of the secret is that a text ends with.
+/// Returns the length of the part of the secret that a text ends with.
 fn tail(text: &str, secret: &str) -> Option<usize> {
     let starts = text.char_indices().rev().map(|(at, _)| at);
     let start = starts.take_while(|start| secret.contains(&text[*start..])).last()?;
@@ -127,7 +127,7 @@ mod tests {
     use super::Secrets;
 
     #[test]
-    fn secrets_are_masked_wherever_they_stand() {
+    fn secrets_are_masked_in_every_encoding() {
         let secrets: Secrets =
             ["s3cret-key-of-acme", " s3cret-key-of-acme-2\n", "sandbox", "a\"b<c>d/é%"].into_iter().collect();
         for (text, expected) in [
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_masked_where_a_text_was_cut() {
+    fn parts_are_masked_next_to_a_cut() {
         let secrets: Secrets = ["s3cret-key-of-acme"].into_iter().collect();
         for (text, expected) in [
             ("`s3cret-key-o…`", "`***…`"),

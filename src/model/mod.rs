@@ -1,7 +1,6 @@
-//! The vocabulary of the project: ids, what is wanted, what is there, and the rules both share.
+//! The shared data types: ids, the desired state, the live state, and the project's rules.
 //!
-//! Imports nothing of ours. No I/O, no clock, no async. Everything here compares, orders and prints
-//! the same on every run.
+//! No I/O, no clock, no async. All types compare, sort and print the same on every run.
 
 mod api;
 mod catalog;

@@ -1,16 +1,14 @@
-//! The normal form in which values are compared, so that equal meanings never look like a change.
-//! Imports nothing of ours.
+//! Comparison of values by meaning, so that equal meanings never look like a change.
 
 use serde_json::{Map, Value};
 
-/// A text as the servers keep it: without white space around it.
+/// Trims a text, as the servers do.
 pub fn trimmed(text: &str) -> &str {
     text.trim()
 }
 
-/// Whether two JSON values mean the same: numbers by value (`1` is `1.0`), a member that is null is a
-/// member that is missing, an object without members is one that is missing, the order of members does not
-/// count.
+/// Returns true if two JSON values have the same meaning. Numbers are equal by value (`1` is `1.0`). A null member and
+/// an empty object are equal to a missing member. The order of members doesn't count.
 pub fn same_json(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
@@ -28,7 +26,7 @@ pub fn same_json(left: &Value, right: &Value) -> bool {
     }
 }
 
-/// The merge patch that makes one object another: [`merged`] of `before` and the patch is `after`.
+/// Returns the merge patch from one object to another: [`merged`] of `before` and the patch is `after`.
 pub fn patch(before: &Map<String, Value>, after: &Map<String, Value>) -> Map<String, Value> {
     let mut result = Map::new();
     for (key, after) in after {
@@ -42,13 +40,13 @@ pub fn patch(before: &Map<String, Value>, after: &Map<String, Value>) -> Map<Str
             }
         }
     }
-    let gone = before.keys().filter(|key| !after.contains_key(*key));
-    result.extend(gone.map(|key| (key.clone(), Value::Null)));
+    let removed = before.keys().filter(|key| !after.contains_key(*key));
+    result.extend(removed.map(|key| (key.clone(), Value::Null)));
     result
 }
 
-/// A JSON merge patch (RFC 7396) laid over an object: members that the patch leaves out stay, a null
-/// takes a member away, objects are merged member by member, and everything else is put in whole.
+/// Applies a JSON merge patch (RFC 7396) to an object. Members that are not in the patch stay, a null removes a member,
+/// objects are merged member by member, and every other value is replaced.
 pub fn merged(under: &Map<String, Value>, patch: &Map<String, Value>) -> Map<String, Value> {
     let mut result = under.clone();
     for (key, value) in patch {
@@ -76,7 +74,7 @@ mod tests {
     use super::{merged, patch, same_json};
 
     #[test]
-    fn a_patch_is_the_difference() {
+    fn patch_is_the_difference() {
         let object = |value: serde_json::Value| value.as_object().cloned().unwrap_or_default();
         let before = object(json!({"a": {"b": 1, "c": 2}, "d": [1], "e": 5, "same": {"x": 1}}));
         let after = object(json!({"a": {"b": 1, "c": 3}, "d": [2], "f": {"g": 1}, "same": {"x": 1}}));
@@ -86,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn patches_merge_at_every_depth() {
+    fn merged_applies_a_patch_at_every_depth() {
         let object = |value: serde_json::Value| value.as_object().cloned().unwrap_or_default();
         let under = object(json!({"a": {"b": 1, "c": 2}, "d": [1, 2], "e": 5}));
         let patch = object(json!({"a": {"b": null, "x": {"y": null, "z": 0}}, "d": [3], "e": null, "f": 1}));
@@ -95,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn meaning_decides() {
+    fn same_json_compares_by_meaning() {
         let same = [
             (json!(1), json!(1.0)),
             (json!({"a": null}), json!({})),

@@ -1,4 +1,4 @@
-//! The rules that a project sets for all its services. Imports nothing of ours.
+//! The project's rules for all its services.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -6,22 +6,22 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use super::{Retire, ServiceName, VersionSetName};
+use super::desired::Retire;
+use super::ids::{ServiceName, VersionSetName};
 
-/// The tag by which a half-made replacement is found again: its value is the old service's id.
+/// The tag that marks an unfinished replacement. Its value is the old service's id.
 pub const TAG_REPLACES: &str = "replaces";
-/// The tag that keeps `prevent_removal` on the live service, so that it outlives its manifest.
+/// The tag that stores `prevent_removal` on the live service, so that it still applies when the manifest is gone.
 pub const TAG_PROTECTED: &str = "protected";
 
-/// The tag that says which project owns a live service.
+/// The tag that marks the live services that a project owns.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Ownership {
     /// The tag's key.
     pub tag: String,
     /// The project's value.
     pub value: String,
-    /// Whether the project wrote the value. All projects that did not share the default one, so that each of them
-    /// seems to own the services of all.
+    /// True if `amigops.yaml` sets the value. Projects with the default value can't tell their services apart.
     pub is_written: bool,
 }
 
@@ -32,51 +32,50 @@ impl Default for Ownership {
 }
 
 impl Ownership {
-    /// Whether these tags say that the service is this project's.
+    /// Returns true if a service with these tags belongs to this project.
     pub fn owns(&self, tags: &BTreeMap<String, Option<String>>) -> bool {
         tags.get(&self.tag).is_some_and(|value| value.as_deref() == Some(self.value.as_str()))
     }
 
-    /// The other project that owns a service with these tags, if one does.
+    /// Returns the other project that owns a service with these tags, if any.
     pub fn other_owner<'a>(&self, tags: &'a BTreeMap<String, Option<String>>) -> Option<&'a str> {
         let value = tags.get(&self.tag)?.as_deref()?;
         (value != self.value).then_some(value)
     }
 
-    /// Whether these tags name no owner at all: such a service can be adopted.
+    /// Returns true if a service with these tags has no owner, so that it can be adopted.
     pub fn is_free(&self, tags: &BTreeMap<String, Option<String>>) -> bool {
         !self.owns(tags) && self.other_owner(tags).is_none()
     }
 
-    /// Whether a tag key is one that the tool writes itself, so that no manifest may declare it.
+    /// Returns true if amigops writes this tag itself, so that manifests can't declare it.
     pub fn is_own_tag(&self, key: &str) -> bool {
         key == self.tag || key == TAG_REPLACES || key == TAG_PROTECTED
     }
 }
 
-/// How much one plan may remove: services retired plus version sets deleted.
+/// The maximum number of removals in one plan: retired services plus deleted version sets.
 ///
-/// Services that a manifest switches off (`active: false`) don't count: that is a declared wish about a
-/// service that stays declared, and taking it back brings the service back. What this bounds is what goes
-/// because something is *absent*, which a wrong pattern or a lost file brings about as easily as a wish.
+/// Services that a manifest deactivates (`active: false`) don't count: that change is declared, and easy to revert.
+/// This limit is about removals because something is *absent* from the manifests, which can also happen by a
+/// wrong pattern or a lost file.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub enum MaxRemovals {
     /// At most this many.
     Count(usize),
-    /// At most this share of the live services that the project owns, in percent.
+    /// At most this percentage of the live services that the project owns.
     Percent(f64),
 }
 
 impl MaxRemovals {
-    /// What may be written for it.
+    /// The description of the allowed values, for messages.
     pub const EXPECTED: &str = "a number from 0, or a share such as \"10%\"";
 
-    /// How many removals that is, where the project owns so many active services. A share is rounded down: at
-    /// most so much, never a bit more.
+    /// Returns the maximum number of removals if the project owns this many active services. A share is rounded down.
     pub fn of(self, owned: usize) -> usize {
         match self {
             Self::Count(count) => count,
-            // Binary fractions of whole results (29% of 100) may come out a hair too small.
+            // Floating-point results of whole numbers (29% of 100) may be slightly too small.
             Self::Percent(percent) => (owned as f64 * percent / 100.0 + 1e-9).floor() as usize,
         }
     }
@@ -108,18 +107,18 @@ impl FromStr for MaxRemovals {
     }
 }
 
-/// What a plan may not do without being told to.
+/// The limits that a plan may only exceed with an explicit flag.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Guardrails {
-    /// The most removals in one plan.
+    /// The maximum number of removals in one plan.
     pub max_removals: Option<MaxRemovals>,
-    /// Version sets that may not say `latest`.
+    /// The version sets that must not use `latest`.
     pub require_pins: BTreeSet<VersionSetName>,
-    /// Services that may be changed, but not removed or replaced.
+    /// The services that may be changed, but not removed or replaced.
     pub protected: BTreeSet<ServiceName>,
 }
 
-/// Glob patterns (`*`, `?`, `[…]`, `{…}`) of version-set names.
+/// Glob patterns (`*`, `?`, `[…]`, `{…}`) of version set names.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct VersionSetPatterns {
     patterns: Vec<String>,
@@ -138,7 +137,7 @@ impl VersionSetPatterns {
     ///
     /// # Errors
     ///
-    /// The first pattern that isn't one, in the words of the `globset` crate.
+    /// Errors with the first invalid pattern.
     pub fn new(patterns: &[String]) -> Result<Self, globset::Error> {
         let mut set = globset::GlobSetBuilder::new();
         for pattern in patterns {
@@ -147,28 +146,27 @@ impl VersionSetPatterns {
         Ok(Self { patterns: patterns.to_vec(), set: set.build()? })
     }
 
-    /// Whether a pattern matches the name.
+    /// Returns true if a pattern matches the name.
     pub fn matches(&self, name: &VersionSetName) -> bool {
         self.set.is_match(name.as_str())
     }
 }
 
-/// A project's rules, as planning needs them.
+/// The project's rules for planning.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Policy {
-    /// Whose services these are.
+    /// The ownership tag.
     pub ownership: Ownership,
-    /// Live version sets that are nobody's business here.
+    /// The live version sets that the project does not manage.
     pub unmanaged_version_sets: VersionSetPatterns,
-    /// What a plan may not do.
+    /// The limits for a plan.
     pub guardrails: Guardrails,
-    /// What becomes of services of ours that no manifest declares any more, once they are to go: what
-    /// `defaults.lifecycle.retire` says.
+    /// The way to retire orphans, from `defaults.lifecycle.retire`.
     pub retire_orphans: Retire,
 }
 
 impl Policy {
-    /// Whether a live version set is outside the manifests' care: `edge`, or one that a pattern names.
+    /// Returns true if manifests don't manage this version set: `edge`, or one that matches a pattern.
     pub fn is_unmanaged(&self, name: &VersionSetName) -> bool {
         name.is_edge() || self.unmanaged_version_sets.matches(name)
     }

@@ -1,21 +1,22 @@
-//! Two readings of the list of all services, and what follows from both. Imports nothing of ours.
+//! Merges two reads of the list of all services.
 //!
-//! A list is read page by page, and may shift meanwhile: a service that is there can be missing in a reading. What the
-//! second reading has is the newest that is known, and of one moment. What only the first has may be gone, or hidden
-//! by a shift of the second: a read by id tells.
+//! A list is read page by page and may shift meanwhile, so a read can miss an existing service. The second read has
+//! the newest state. A service that only the first read has may be deleted, or the second read missed it; a read by
+//! id decides.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{LiveService, ServiceId};
+use super::ids::ServiceId;
+use super::live::LiveService;
 
-/// The services that the first reading has and the second does not have.
+/// Returns the services that are in the first read but not in the second.
 pub fn only_in_first(first: &[LiveService], second: &[LiveService]) -> BTreeSet<ServiceId> {
     let there: BTreeSet<&ServiceId> = second.iter().map(|service| &service.id).collect();
     first.iter().map(|service| &service.id).filter(|id| !there.contains(id)).cloned().collect()
 }
 
-/// The services after two readings, ordered by id: those of the second reading, and those that only the first has and
-/// that were found by id.
+/// Returns the services after two reads, ordered by id: those of the second read, and those that only the first has
+/// and that a read by id found.
 pub fn merge_readings(second: Vec<LiveService>, found_by_id: Vec<LiveService>) -> Vec<LiveService> {
     let all = found_by_id.into_iter().chain(second);
     let by_id: BTreeMap<ServiceId, LiveService> = all.map(|service| (service.id.clone(), service)).collect();
@@ -46,7 +47,7 @@ mod tests {
         }
     }
 
-    /// Services such as `1=Desk 2=Coach!`, where `!` means inactive.
+    /// Parses services such as `1=Desk 2=Coach!`, where `!` means inactive.
     fn services(text: &str) -> Vec<LiveService> {
         let one = |word: &str| {
             let (id, name) = word.split_once('=').expect("id=name");
@@ -64,8 +65,8 @@ mod tests {
     }
 
     #[test]
-    fn what_only_the_first_reading_has_is_as_it_was_found_by_id() {
-        // First reading, second reading, what is read by id, what that finds, and what follows.
+    fn services_of_the_first_read_only_come_from_the_read_by_id() {
+        // First read, second read, ids to read, services found by id, and the result.
         for (first, second, asked, found, merged) in [
             ("", "", "", "", ""),
             ("1=A 2=B", "2=B 1=A", "", "", "1=A 2=B"),

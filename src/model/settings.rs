@@ -1,86 +1,86 @@
-//! The Platform API's nested blocks as tables: fields, kinds, bounds, defaults. Imports nothing of ours.
+//! Tables of the Platform API's nested settings: fields, kinds, limits, defaults.
 //!
-//! Manifests are checked against these tables, live values are brought into normal form by them, and
-//! schemas are made from them: a field that the API gains is one more line here. Sources: the vendor's
-//! OpenAPI document, schemas `CreateServiceRequest`, `ServiceVoiceConfig`, `EscalationPolicy` and
-//! `LLMExperienceControls`; `tests/suite/platform_fields.rs` holds the tables against it.
+//! The loader checks manifests with these tables, live values are normalized with them, and schemas are generated
+//! from them. A new field of the API is one more line here. Source: the vendor's OpenAPI document, schemas
+//! `CreateServiceRequest`, `ServiceVoiceConfig`, `EscalationPolicy` and `LLMExperienceControls`.
+//! `tests/suite/platform_fields.rs` compares the tables with it.
 
 use serde_json::{Map, Value, json};
 
-/// What a field holds.
+/// The type of a field's value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
     /// `true` or `false`.
     Boolean,
-    /// A whole number within bounds, both included.
+    /// A whole number within inclusive limits.
     Integer {
-        /// The least.
+        /// The minimum.
         min: i64,
-        /// The greatest.
+        /// The maximum.
         max: i64,
     },
-    /// A number within bounds, both included.
+    /// A number within inclusive limits.
     Number {
-        /// The least.
+        /// The minimum.
         min: f64,
-        /// The greatest.
+        /// The maximum.
         max: f64,
     },
-    /// A text of so many characters.
+    /// A string with a limited number of characters.
     Text {
-        /// The fewest.
+        /// The minimum length.
         min: usize,
-        /// The most.
+        /// The maximum length.
         max: usize,
     },
     /// One of these words.
     OneOf(&'static [&'static str]),
     /// A list.
     List(&'static Kind),
-    /// A text, or a list of texts.
+    /// A string, or a list of strings.
     TextOrList,
-    /// A map from names of the user's to values of one kind.
+    /// A map with the user's own keys and values of one kind.
     Map {
-        /// The kind.
+        /// The kind of the values.
         of: &'static Kind,
-        /// The most entries.
+        /// The maximum number of entries.
         most: usize,
     },
-    /// Anything that JSON can say.
+    /// Any JSON value.
     Any,
     /// An object of known fields.
     Object(&'static [Field]),
 }
 
-/// What the server puts where a field is missing.
+/// The server's default for a missing field.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Default {
-    /// Nothing: the layer above decides.
+    /// No default: the workspace's setting applies.
     Nothing,
-    /// This.
+    /// A boolean.
     Boolean(bool),
-    /// This.
+    /// A whole number.
     Integer(i64),
-    /// This.
+    /// A word.
     Word(&'static str),
-    /// An object of its fields' defaults.
+    /// An object with the defaults of its fields.
     Fields,
 }
 
 /// One field of an object.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Field {
-    /// The API's name for it.
+    /// The API's name of the field.
     pub name: &'static str,
-    /// What it holds.
+    /// The type of its value.
     pub kind: Kind,
-    /// Whether null is a value: "take it away".
+    /// True if null is allowed, which removes the value.
     pub nullable: bool,
-    /// Whether the object needs it.
+    /// True if the object requires the field.
     pub required: bool,
-    /// What the server puts where it is missing.
+    /// The server's default if the field is missing.
     pub default: Default,
-    /// What it does, for schemas and documentation.
+    /// The description for schemas and documentation.
     pub about: &'static str,
 }
 
@@ -89,17 +89,17 @@ const NUMBER: Kind = Kind::Number { min: f64::MIN, max: f64::MAX };
 const TEXT: Kind = Kind::Text { min: 0, max: usize::MAX };
 const FREE: Kind = Kind::Map { of: &Kind::Any, most: usize::MAX };
 
-/// A field that may be null, where the layer above decides.
+/// Creates a field that may be null. Then the workspace's setting applies.
 const fn optional(name: &'static str, kind: Kind, about: &'static str) -> Field {
     Field { name, kind, nullable: true, required: false, default: Default::Nothing, about }
 }
 
-/// A field that always has a value.
+/// Creates a field that always has a value.
 const fn always(name: &'static str, kind: Kind, default: Default, about: &'static str) -> Field {
     Field { name, kind, nullable: false, required: false, default, about }
 }
 
-/// A field without which the object is none.
+/// Creates a field that the object requires.
 const fn required(name: &'static str, kind: Kind, about: &'static str) -> Field {
     Field { name, kind, nullable: false, required: true, default: Default::Nothing, about }
 }
@@ -107,7 +107,7 @@ const fn required(name: &'static str, kind: Kind, about: &'static str) -> Field 
 const TTS_PROVIDERS: Kind = Kind::OneOf(&["cartesia", "elevenlabs", "groq"]);
 
 const LANGUAGE_PROVIDER: &[Field] = &[
-    required("provider", TTS_PROVIDERS, "who speaks this language"),
+    required("provider", TTS_PROVIDERS, "the provider that speaks this language"),
     Field {
         name: "config",
         kind: Kind::Map { of: &Kind::Any, most: 20 },
@@ -119,92 +119,134 @@ const LANGUAGE_PROVIDER: &[Field] = &[
 ];
 
 const FORWARDING: &[Field] = &[
-    required("forward_to", Kind::Text { min: 2, max: 16 }, "the number that calls go to, in E.164 form"),
-    always("should_disconnect", Kind::Boolean, Default::Boolean(true), "leave the call after the transfer"),
-    always("warm_transfer", Kind::Boolean, Default::Boolean(true), "introduce the caller first"),
+    required(
+        "forward_to",
+        Kind::Text { min: 2, max: 16 },
+        "the phone number to forward calls to, in E.164 format",
+    ),
+    always(
+        "should_disconnect",
+        Kind::Boolean,
+        Default::Boolean(true),
+        "disconnect the agent after the transfer",
+    ),
+    always(
+        "warm_transfer",
+        Kind::Boolean,
+        Default::Boolean(true),
+        "introduce the caller before the transfer",
+    ),
 ];
 
-/// `voice_config`: the voice pipeline of one service, over the workspace's settings.
+/// The fields of `voice_config`: the voice pipeline of one service, which overrides the workspace's settings.
 pub const VOICE_CONFIG: &[Field] = &[
-    optional("tts_model", Kind::OneOf(&["sonic-turbo", "sonic-3"]), "the speech model"),
-    optional("max_buffer_delay_ms", INTEGER, "how long speech is buffered"),
-    optional("eager_eot_threshold", NUMBER, "how soon a turn is taken to be over"),
-    optional("eot_timeout_ms", INTEGER, "the silence that ends a turn"),
+    optional("tts_model", Kind::OneOf(&["sonic-turbo", "sonic-3"]), "the text-to-speech model"),
+    optional("max_buffer_delay_ms", INTEGER, "the maximum time to buffer speech, in milliseconds"),
+    optional("eager_eot_threshold", NUMBER, "the confidence at which a turn counts as finished early"),
+    optional("eot_timeout_ms", INTEGER, "the silence that ends a turn, in milliseconds"),
     always(
         "filler_style",
         Kind::OneOf(&["backchannel", "phrase", "silent"]),
         Default::Word("backchannel"),
-        "what is said while the agent thinks",
+        "the style of filler speech while the agent thinks",
     ),
-    optional("filler_vocabulary", Kind::List(&TEXT), "the words to fill with"),
-    always("backchannel_delay_ms", INTEGER, Default::Integer(400), "the pause before a backchannel"),
-    optional("max_response_sentences", INTEGER, "the most sentences of an answer"),
-    optional("max_response_words", INTEGER, "the most words of an answer"),
-    optional("barge_in_min_speech_s", NUMBER, "the speech that interrupts the agent"),
-    optional("barge_in_cooldown_s", NUMBER, "the pause between two interruptions"),
-    optional("min_tts_speed", NUMBER, "the slowest speech"),
-    optional("post_eot_pause_ms", INTEGER, "the pause after a turn"),
-    optional("transition_deadline_ms", INTEGER, "the most time for a transition"),
-    optional("progress_interval_ms", INTEGER, "the pause between words of progress"),
-    optional("empathy_hold_ms", INTEGER, "the pause after what moves people"),
-    optional("filler_cooldown_ms", INTEGER, "the pause between two fillers"),
-    optional("progress_vocabulary", Kind::List(&TEXT), "the words of progress"),
-    optional("tts_provider", TTS_PROVIDERS, "who speaks"),
+    optional("filler_vocabulary", Kind::List(&TEXT), "the filler words"),
+    always(
+        "backchannel_delay_ms",
+        INTEGER,
+        Default::Integer(400),
+        "the delay before a backchannel, in milliseconds",
+    ),
+    optional("max_response_sentences", INTEGER, "the maximum number of sentences in an answer"),
+    optional("max_response_words", INTEGER, "the maximum number of words in an answer"),
+    optional("barge_in_min_speech_s", NUMBER, "the length of speech that interrupts the agent, in seconds"),
+    optional("barge_in_cooldown_s", NUMBER, "the minimum time between interruptions, in seconds"),
+    optional("min_tts_speed", NUMBER, "the minimum speed of speech"),
+    optional("post_eot_pause_ms", INTEGER, "the pause after a turn, in milliseconds"),
+    optional("transition_deadline_ms", INTEGER, "the maximum time for a transition, in milliseconds"),
+    optional("progress_interval_ms", INTEGER, "the interval between progress phrases, in milliseconds"),
+    optional("empathy_hold_ms", INTEGER, "the pause after emotional statements, in milliseconds"),
+    optional("filler_cooldown_ms", INTEGER, "the minimum time between fillers, in milliseconds"),
+    optional("progress_vocabulary", Kind::List(&TEXT), "the progress phrases"),
+    optional("tts_provider", TTS_PROVIDERS, "the text-to-speech provider"),
     optional("tts_config", FREE, "the provider's own settings"),
     optional(
         "language_providers",
         Kind::Map { of: &Kind::Object(LANGUAGE_PROVIDER), most: 10 },
-        "who speaks which language",
+        "the text-to-speech provider of each language",
     ),
-    always("forward_call_enabled", Kind::Boolean, Default::Boolean(false), "whether the agent may forward"),
-    optional("forwarding", Kind::Object(FORWARDING), "where calls are forwarded to"),
+    always(
+        "forward_call_enabled",
+        Kind::Boolean,
+        Default::Boolean(false),
+        "allow the agent to forward calls",
+    ),
+    optional("forwarding", Kind::Object(FORWARDING), "the target of forwarded calls"),
 ];
 
 const ESCALATION: Kind = Kind::Object(&[always(
     "type",
     Kind::OneOf(&["operator", "forward", "hangup"]),
     Default::Word("operator"),
-    "what is done",
+    "the action",
 )]);
 
-/// `escalation_policy`: what is done when the engine finds that a conversation must not go on.
+/// The fields of `escalation_policy`: the actions when the engine stops a conversation.
 pub const ESCALATION_POLICY: &[Field] = &[
-    always("context_window_exhaustion", ESCALATION, Default::Fields, "the conversation has become too long"),
-    always("risk_scorer", ESCALATION, Default::Fields, "the risk has become too high"),
-    always("conversation_monitor", ESCALATION, Default::Fields, "the monitor has raised an alarm"),
+    always(
+        "context_window_exhaustion",
+        ESCALATION,
+        Default::Fields,
+        "the action when the conversation is too long",
+    ),
+    always("risk_scorer", ESCALATION, Default::Fields, "the action when the risk is too high"),
+    always(
+        "conversation_monitor",
+        ESCALATION,
+        Default::Fields,
+        "the action when the monitor raises an alarm",
+    ),
 ];
 
 const PENALTY: Kind = Kind::Number { min: -2.0, max: 2.0 };
 
-/// `experience_controls` of a model preference. No other key is allowed.
+/// The fields of `experience_controls` of a model preference. No other key is allowed.
 pub const EXPERIENCE_CONTROLS: &[Field] = &[
-    optional("verbosity", Kind::OneOf(&["low", "medium", "high"]), "how much the model says"),
+    optional("verbosity", Kind::OneOf(&["low", "medium", "high"]), "the length of the model's answers"),
     optional(
         "reasoning_effort",
         Kind::OneOf(&["none", "minimal", "low", "medium", "high", "xhigh"]),
-        "how much the model thinks",
+        "the amount of reasoning",
     ),
-    optional("temperature", Kind::Number { min: 0.0, max: 2.0 }, "how free the choice of words is"),
-    optional("top_p", Kind::Number { min: 0.0, max: 1.0 }, "the share of words to choose from"),
-    optional("presence_penalty", PENALTY, "against words that occurred"),
-    optional("frequency_penalty", PENALTY, "against words that occurred often"),
-    optional("response_format", FREE, "the form of answers"),
-    optional("seed", INTEGER, "the seed of chance"),
-    optional("stop", Kind::TextOrList, "what ends an answer"),
+    optional("temperature", Kind::Number { min: 0.0, max: 2.0 }, "the sampling temperature"),
+    optional(
+        "top_p",
+        Kind::Number { min: 0.0, max: 1.0 },
+        "the share of tokens to sample from (nucleus sampling)",
+    ),
+    optional("presence_penalty", PENALTY, "the penalty for words that already occurred"),
+    optional("frequency_penalty", PENALTY, "the penalty for words by how often they occurred"),
+    optional("response_format", FREE, "the format of answers"),
+    optional("seed", INTEGER, "the random seed"),
+    optional("stop", Kind::TextOrList, "the sequences that end an answer"),
     optional(
         "logit_bias",
         Kind::Map { of: &Kind::Number { min: -100.0, max: 100.0 }, most: usize::MAX },
-        "for and against single tokens",
+        "the bias of individual tokens",
     ),
-    optional("logprobs", Kind::Boolean, "whether probabilities are returned"),
-    optional("top_logprobs", Kind::Integer { min: 0, max: 20 }, "how many of them"),
-    optional("parallel_tool_calls", Kind::Boolean, "whether tools may run side by side"),
-    optional("service_tier", TEXT, "the provider's tier"),
+    optional("logprobs", Kind::Boolean, "return the probabilities of tokens"),
+    optional(
+        "top_logprobs",
+        Kind::Integer { min: 0, max: 20 },
+        "the number of probabilities to return per token",
+    ),
+    optional("parallel_tool_calls", Kind::Boolean, "allow parallel tool calls"),
+    optional("service_tier", TEXT, "the provider's service tier"),
     optional("prompt_cache_key", TEXT, "the key of the prompt cache"),
     optional("prompt_cache_retention", Kind::OneOf(&["in-memory", "24h"]), "how long prompts are cached"),
-    optional("safety_identifier", TEXT, "who is told to the provider's safety systems"),
-    optional("store", Kind::Boolean, "whether the provider stores answers"),
-    optional("metadata", Kind::Map { of: &TEXT, most: usize::MAX }, "what is noted with each request"),
+    optional("safety_identifier", TEXT, "the end user's id for the provider's safety systems"),
+    optional("store", Kind::Boolean, "let the provider store answers"),
+    optional("metadata", Kind::Map { of: &TEXT, most: usize::MAX }, "metadata to attach to each request"),
 ];
 
 /// The settings of a service that only the Platform API has.
@@ -213,39 +255,43 @@ pub const SERVICE: &[Field] = &[
         "channel_type",
         Kind::OneOf(&["voice", "text"]),
         Default::Word("voice"),
-        "how people talk to the service",
+        "the channel that users talk to the service on",
     ),
     always(
         "environment",
         Kind::OneOf(&["sandbox", "production"]),
         Default::Word("production"),
-        "which of the platform's environments runs it",
+        "the platform's environment that runs the service",
     ),
     always(
         "tool_capacity",
         Kind::Integer { min: 1, max: 10 },
         Default::Integer(3),
-        "how many tools may run at once",
+        "the maximum number of tools that run at the same time",
     ),
-    always("safety_filters_enabled", Kind::Boolean, Default::Boolean(true), "whether safety filters run"),
-    optional("voice_config", Kind::Object(VOICE_CONFIG), "the voice pipeline, over the workspace's settings"),
-    // No policy means the operator in each case, so that no policy and a policy of defaults are the same.
+    always("safety_filters_enabled", Kind::Boolean, Default::Boolean(true), "enable safety filters"),
+    optional(
+        "voice_config",
+        Kind::Object(VOICE_CONFIG),
+        "the voice pipeline; overrides the workspace's settings",
+    ),
+    // Without a policy, every action is the operator, so no policy equals a policy of defaults.
     Field {
         name: "escalation_policy",
         kind: Kind::Object(ESCALATION_POLICY),
         nullable: true,
         required: false,
         default: Default::Fields,
-        about: "who takes over when a conversation must not go on",
+        about: "the actions when a conversation must be stopped",
     },
 ];
 
-/// The field with this name.
+/// Finds the field with this name.
 pub fn field<'a>(fields: &'a [Field], name: &str) -> Option<&'a Field> {
     fields.iter().find(|field| field.name == name)
 }
 
-/// Values as they are compared: no nulls at any depth, and the server's defaults where nothing stands.
+/// Normalizes values for comparison: removes nulls at every depth, and fills in the server's defaults.
 pub fn normal(fields: &[Field], values: &Map<String, Value>) -> Map<String, Value> {
     let mut result = without_nulls(values);
     for field in fields {
@@ -274,7 +320,7 @@ fn normal_value(kind: &Kind, value: Value) -> Value {
     }
 }
 
-/// The paths to members that objects need and that are not there.
+/// Returns the paths of required members that are missing.
 pub fn missing(fields: &[Field], values: &Map<String, Value>) -> Vec<String> {
     let mut paths = Vec::new();
     for field in fields {
@@ -303,8 +349,7 @@ fn missing_in(kind: &Kind, value: &Value) -> Vec<String> {
     }
 }
 
-/// Values as they are answered or sent: a known field that is null is left out. Below names of the user's
-/// own, null is a value like others.
+/// Removes known fields that are null, as in requests and responses. Below the user's own keys, null is a value.
 pub fn without_unset(fields: &[Field], values: &Map<String, Value>) -> Map<String, Value> {
     let mut result = Map::new();
     for (key, value) in values {
@@ -331,8 +376,7 @@ fn without_unset_in(kind: &Kind, value: &Value) -> Value {
     }
 }
 
-/// An object without the members that are null, at any depth but in lists: to the server, they are as if
-/// they were not there.
+/// Removes null members at every depth, except in lists. The server treats them as missing.
 pub fn without_nulls(values: &Map<String, Value>) -> Map<String, Value> {
     let kept = values.iter().filter(|(_, value)| !value.is_null());
     kept.map(|(key, value)| match value {
@@ -352,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_object_needs_is_missed_by_its_path() {
+    fn missing_required_members_are_listed_by_path() {
         let voice = object(json!({"voice_config": {
             "forwarding": {"warm_transfer": false}, "language_providers": {"es": {"config": {}}},
         }}));
@@ -364,19 +408,19 @@ mod tests {
     }
 
     #[test]
-    fn missing_null_and_default_are_the_same() {
+    fn missing_null_and_default_are_equal() {
         let bare = normal(SERVICE, &Map::new());
-        let said = object(json!({
+        let defaults = object(json!({
             "channel_type": "voice", "environment": "production", "tool_capacity": 3,
             "safety_filters_enabled": true, "voice_config": null,
             "escalation_policy": {"risk_scorer": {"type": "operator"}},
         }));
-        assert_eq!(normal(SERVICE, &said), bare);
+        assert_eq!(normal(SERVICE, &defaults), bare);
         assert!(!bare.contains_key("voice_config"), "an empty voice_config isn't none: {bare:?}");
     }
 
     #[test]
-    fn nulls_of_the_users_own_stay() {
+    fn nulls_below_user_keys_stay() {
         let answered =
             object(json!({"voice_config": {"tts_model": null, "tts_config": {"a": null, "b": 1}}}));
         let kept = object(json!({"voice_config": {"tts_config": {"a": null, "b": 1}}}));
@@ -384,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn defaults_are_filled_at_every_depth() {
+    fn defaults_are_filled_in_at_every_depth() {
         let voice = object(json!({
             "forwarding": {"forward_to": "+12025550100"}, "language_providers": {"es": {"provider": "groq"}},
         }));

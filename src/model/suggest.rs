@@ -1,6 +1,6 @@
-//! What somebody probably meant who wrote a name that nothing has. Imports nothing of ours.
+//! Suggestions for unknown names.
 
-/// The candidate that someone probably meant.
+/// Returns the candidate that is most similar to a name, if one is similar enough.
 pub fn did_you_mean<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     const LONGEST: usize = 80;
     let length = name.chars().count();
@@ -25,7 +25,7 @@ mod tests {
     use super::did_you_mean;
 
     #[test]
-    fn what_is_near_enough_was_meant() {
+    fn similar_names_are_suggested() {
         let table = [
             ("Helth Coach", Some("Health Coach")),
             ("health-coach", Some("Health Coach")),

@@ -1,4 +1,4 @@
-//! Version sets as the live state holds them. Imports nothing of ours.
+//! Version sets in the live state.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,17 +7,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// Which version of an agent or context graph a version set uses.
+/// The version of an agent or context graph that a version set uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "PinText", into = "PinText")]
 pub enum Pin {
-    /// Whatever is newest when a conversation starts (`null` on the wire).
+    /// The newest version when a conversation starts (`null` in the API).
     Latest,
-    /// Exactly this one, from 1.
+    /// A fixed version, from 1.
     Number(u32),
 }
 
-/// A pin as documents have it.
+/// The format of a pin in documents.
 #[derive(Clone, Copy, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum PinText {
@@ -58,24 +58,24 @@ impl fmt::Display for Pin {
     }
 }
 
-/// The model that one interaction prefers.
+/// The model preference of one interaction.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LlmPreference {
-    /// The model's name, passed through: the vendor's list ages fast.
+    /// The model's name. Not checked, because the vendor's list changes often.
     pub llm_name: String,
-    /// Parameters such as `temperature`; where an answer has them beside the name, they are moved here.
+    /// Parameters such as `temperature`. If a response has them next to the name, they are moved here.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub params: Map<String, Value>,
     /// Platform's controls ([`super::settings::EXPERIENCE_CONTROLS`]), without nulls. Empty on Classic.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub experience_controls: Map<String, Value>,
-    /// What else the server said of it, carried over whenever the set is written.
+    /// Other fields from the server, sent back whenever the version set is written.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub carried: Map<String, Value>,
 }
 
-/// A named set of pins and model preferences, whole: writing one replaces it, so what isn't here is destroyed.
+/// The complete content of a version set. Writing a version set replaces it, so a field that is missing here is lost.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VersionSet {
@@ -86,13 +86,13 @@ pub struct VersionSet {
     /// Preferences by interaction name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub llm_model_preferences: BTreeMap<String, LlmPreference>,
-    /// Fields that no manifest names (`applied_behavior_ids`, unknown ones), carried over on every write.
+    /// Fields that manifests don't have (`applied_behavior_ids`, unknown ones), sent back on every write.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub carried: Map<String, Value>,
 }
 
 impl VersionSet {
-    /// The set that a service is born with: latest versions, no preferences.
+    /// Returns the initial version set of a service: latest versions, no preferences.
     pub fn latest() -> Self {
         Self {
             agent_version: Pin::Latest,

@@ -1,4 +1,4 @@
-//! What is sent: new services and partial updates, in our words. Imports nothing of ours.
+//! The write requests: new services and partial updates, independent of the API.
 
 use std::collections::BTreeMap;
 
@@ -6,35 +6,36 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{AgentId, ContextGraphId, ServiceName, VersionSet, VersionSetName};
+use super::ids::{AgentId, ContextGraphId, ServiceName, VersionSetName};
+use super::version_set::VersionSet;
 
-/// A service to create, whole.
+/// A service to create.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewService {
     /// The name.
     pub name: ServiceName,
-    /// Non-empty on Classic.
+    /// The description. Not empty on Classic.
     pub description: String,
-    /// Whether users see it at once.
+    /// True if the service starts active.
     pub active: bool,
     /// The agent.
     pub agent: AgentId,
     /// The context graph.
     pub context_graph: ContextGraphId,
-    /// All tags, the tool's own included.
+    /// All tags, including amigops's own.
     pub tags: BTreeMap<String, Option<String>>,
     /// Key terms.
     pub keyterms: Vec<String>,
-    /// Version sets made in the same request: at most `release` on Classic, where the server makes one of
-    /// the latest versions otherwise; all of them on Platform.
+    /// The version sets to create in the same request: all of them on Platform, at most `release` on Classic, where
+    /// the server otherwise creates one with the latest versions.
     pub version_sets: BTreeMap<VersionSetName, VersionSet>,
-    /// Platform's settings. Empty on Classic.
+    /// The Platform settings. Empty on Classic.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub settings: Map<String, Value>,
 }
 
-/// A partial update: what is absent is left as it is.
+/// A partial update. Absent fields stay unchanged.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceUpdate {
@@ -44,32 +45,32 @@ pub struct ServiceUpdate {
     /// A new description.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Activation or deactivation.
+    /// Activates or deactivates the service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active: Option<bool>,
-    /// All tags, the tool's own included.
+    /// All tags, including amigops's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<BTreeMap<String, Option<String>>>,
     /// All key terms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keyterms: Option<Vec<String>>,
-    /// Another agent, in place.
+    /// Another agent, changed in place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentId>,
-    /// Another context graph, in place.
+    /// Another context graph, changed in place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context_graph: Option<ContextGraphId>,
-    /// Version sets to write in the same request, each whole; all others stay. Empty on Classic.
+    /// The version sets to write in the same request, each complete. Others stay unchanged. Empty on Classic.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub version_sets: BTreeMap<VersionSetName, VersionSet>,
-    /// What changes in Platform's settings, as a merge patch over those that are there when the update is
-    /// sent: nobody else's change of another member is undone. Empty on Classic.
+    /// A merge patch over the live Platform settings at the time of the update, so that changes of other members by
+    /// other clients stay. Empty on Classic.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub settings: Map<String, Value>,
 }
 
 impl ServiceUpdate {
-    /// Whether nothing would change. A new field must be thought of here: no `..`.
+    /// Returns true if nothing changes. Without `..`, so that a new field can't be forgotten here.
     pub fn is_empty(&self) -> bool {
         let Self { name, description, active, tags, keyterms, agent, context_graph, version_sets, settings } =
             self;

@@ -1,21 +1,22 @@
-//! What a plan rests on: services that are in the list, or services that the list does not have. May import `model`
-//! only.
+//! Plans that depend on the absence of a service from the list.
 //!
-//! A list may leave out a service that is there. Then a plan would make it a second time, let another take its name,
-//! or take the wrong one out of use. What is only changed in place is in the list, so that one reading is enough.
+//! A list may leave out a service that exists. Then a plan could create it a second time, give its name to another one,
+//! or take the wrong one out of use. Services that are changed in place are in the list, so one reading is enough for
+//! them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::types::{Action, Plan, PlanError, ProblemKind, ServiceKind, Step, Target};
 use crate::model::{Desired, ServiceId, ServiceName, Snapshot};
 
-/// Whether a plan, or the refusal to make one, rests on services that the snapshot does not have: where something is
-/// created, replaced, adopted, retired, renamed, activated or abandoned, and where an inactive service is changed (an
-/// active one may have its name). Such a plan needs a second reading of the list.
+/// Returns true if a plan, or the refusal to make one, depends on services that are absent from the snapshot.
+///
+/// That is so if something is created, replaced, adopted, retired, renamed, activated or abandoned, or if an inactive
+/// service is changed (an active one may have its name). Such a plan needs a second reading of the list.
 pub fn rests_on_absence(planned: Result<&Plan, &PlanError>, snapshot: &Snapshot) -> bool {
     let plan = match planned {
         Ok(plan) => plan,
-        // What a manifest names and the lists of agents and context graphs don't have: no service decides that.
+        // A missing agent or context graph does not depend on services.
         Err(error) => return error.problems.iter().any(|problem| problem.kind != ProblemKind::Missing),
     };
     let active: BTreeSet<&ServiceId> =
@@ -40,8 +41,8 @@ pub fn rests_on_absence(planned: Result<&Plan, &PlanError>, snapshot: &Snapshot)
         || !plan.steps.iter().all(changes_in_place)
 }
 
-/// Whether the ids of declared services, or the refusal to give them, rest on services that the snapshot does not
-/// have: where one has no id, or an id of a service that is inactive or has another name.
+/// Returns true if the ids of declared services, or the refusal to give them, depend on services that are absent from
+/// the snapshot: if one has no id, or the id of a service that is inactive or has another name.
 pub fn ids_rest_on_absence(
     desired: &Desired,
     ids: Result<&BTreeMap<ServiceName, ServiceId>, &PlanError>,

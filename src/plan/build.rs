@@ -203,7 +203,7 @@ pub fn plan(
     // What is wrong with services that aren't planned is left for another plan; orphans are no manifest's.
     let planned = |name: &ServiceName| options.plans(name) || options.prunes(name);
     draft.problems.retain(|problem| problem.service.as_ref().is_none_or(planned));
-    guardrails::release(&mut draft);
+    guardrails::refusals_to_findings(&mut draft);
     if !draft.problems.is_empty() {
         let mut problems = draft.problems;
         problems.sort_by(|a, b| (&a.place, &a.service, &a.message).cmp(&(&b.place, &b.service, &b.message)));

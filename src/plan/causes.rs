@@ -1,9 +1,8 @@
-//! Whose doing each change is, told by the manifests of a base commit. May import `model` only.
+//! The cause of each change, found by the manifests of a base commit.
 //!
-//! For each service that changes, the base's manifest is asked what it would make of the present live
-//! service. That gives three values for each path: the base's, the live one, and the wanted one. Where the
-//! base says what is live, the manifests have changed since; where it says what is wanted, the live state has;
-//! where all three differ, both have. Nothing here changes what a plan does.
+//! For each service that changes, the base's manifest is compared with the present live service as well. So each path has
+//! three values: base, live and wanted. If base and live are equal, the manifests have changed since. If base and wanted
+//! are equal, the live state has changed. If all three differ, both have changed. Causes do not change the steps of a plan.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +16,7 @@ use crate::model::{
     ServiceId, ServiceName, Snapshot, same_json, trimmed,
 };
 
-/// What the manifests of one commit want, by that commit's own rules.
+/// The manifests of one commit, with that commit's own rules.
 #[derive(Clone, Copy, Debug)]
 pub struct Side<'a> {
     /// The services.
@@ -26,16 +25,16 @@ pub struct Side<'a> {
     pub policy: &'a Policy,
 }
 
-/// The commits that causes are told by.
+/// The commits that a plan is compared with.
 #[derive(Clone, Copy, Debug)]
 pub struct Bases<'a> {
     /// The last commit that both branches share.
     pub base: Side<'a>,
-    /// The other branch's tip, where it has gone on since.
+    /// The tip of the other branch, if it has newer commits.
     pub upstream: Option<Side<'a>>,
 }
 
-/// Gives each change of a finished plan its cause. The steps stay as they are.
+/// Sets the cause of each change of a finished plan. The steps stay as they are.
 pub fn with_causes(
     mut plan: Plan,
     desired: &Desired,
@@ -44,33 +43,33 @@ pub fn with_causes(
     policy: &Policy,
     options: &Options,
 ) -> Plan {
-    let teller = Teller {
+    let finder = CauseFinder {
         ours: Side { desired, policy },
-        base: Known::new(bases.base, snapshot, options.api),
-        upstream: bases.upstream.map(|side| Known::new(side, snapshot, options.api)),
+        base: CommitManifests::new(bases.base, snapshot, options.api),
+        upstream: bases.upstream.map(|side| CommitManifests::new(side, snapshot, options.api)),
         snapshot,
         live: snapshot.services.iter().map(|service| (&service.id, service)).collect(),
         api: options.api,
     };
     for index in 0..plan.services.len() {
-        let told = teller.service(&plan.services[index]);
+        let causes = finder.service(&plan.services[index]);
         let service = &mut plan.services[index];
-        service.cause = told.whole;
+        service.cause = causes.whole;
         for change in &mut service.changes {
-            change.cause = Some(told.of(&change.path));
+            change.cause = Some(causes.of(&change.path));
         }
         for id in &service.steps {
             let step = id.0.checked_sub(1).and_then(|index| plan.steps.get_mut(index));
             for change in step.into_iter().flat_map(|step| &mut step.changes) {
-                change.cause = Some(told.of(&change.path));
+                change.cause = Some(causes.of(&change.path));
             }
         }
     }
     plan
 }
 
-/// Says which lists of names the causes need beyond what the plan needed: at most one of each kind, and only
-/// where an agent or context graph changes that the base names by another name.
+/// Returns the lists of names that the causes need in addition to those of the plan: at most one of each kind, and only
+/// if an agent or context graph changes for which the base has another name.
 pub fn cause_lookups(
     plan: &Plan,
     desired: &Desired,
@@ -78,10 +77,10 @@ pub fn cause_lookups(
     snapshot: &Snapshot,
     api: Api,
 ) -> Lookups {
-    let sides: Vec<Known<'_>> = [Some(bases.base), bases.upstream]
+    let sides: Vec<CommitManifests<'_>> = [Some(bases.base), bases.upstream]
         .into_iter()
         .flatten()
-        .map(|side| Known::new(side, snapshot, api))
+        .map(|side| CommitManifests::new(side, snapshot, api))
         .collect();
     let live: BTreeMap<&ServiceId, &LiveService> =
         snapshot.services.iter().map(|service| (&service.id, service)).collect();
@@ -109,17 +108,17 @@ pub fn cause_lookups(
     }
 }
 
-/// A commit's manifests, by the names that their services have and had.
-struct Known<'a> {
+/// The manifests of a commit, indexed by the live services that they match and by former names.
+struct CommitManifests<'a> {
     side: Side<'a>,
-    /// The manifests that speak of live services, as planning there would match them.
+    /// The manifests that match live services, as planning at that commit would match them.
     by_live: BTreeMap<ServiceId, ServiceName>,
     by_former: BTreeMap<&'a ServiceName, &'a DesiredService>,
     /// The names that live services have.
     taken: BTreeSet<&'a ServiceName>,
 }
 
-impl<'a> Known<'a> {
+impl<'a> CommitManifests<'a> {
     fn new(side: Side<'a>, snapshot: &'a Snapshot, api: Api) -> Self {
         let resolved = build::resolved(side.desired, snapshot);
         let identity =
@@ -141,7 +140,7 @@ impl<'a> Known<'a> {
         self.side.desired.services.get(name)
     }
 
-    /// The manifest that spoke of a service there: it may have had another name.
+    /// Returns the commit's manifest of a service, which may have another name there.
     fn manifest(&self, ours: &DesiredService, live: &LiveService) -> Option<&'a DesiredService> {
         if let Some(matched) = self.by_live.get(&live.id) {
             return self.named(matched);
@@ -153,9 +152,9 @@ impl<'a> Known<'a> {
         {
             return Some(same);
         }
-        // On its way to another name, a service is still the one that its former name's manifest spoke of.
+        // A service that is being renamed still belongs to the manifest of its former name.
         let moves = Some(live).filter(|live| live.name != ours.name && from == Some(&live.name));
-        // A manifest whose service is still there by its own name speaks of that one.
+        // If a live service has the manifest's own name, the manifest belongs to that one.
         let free = |theirs: &&DesiredService| !self.taken.contains(&theirs.name);
         moves
             .and_then(|live| self.named(&live.name))
@@ -164,42 +163,42 @@ impl<'a> Known<'a> {
             .or_else(|| self.by_former.get(&live.name).copied().filter(free))
     }
 
-    /// Whether a manifest there speaks of a service of this name that we don't declare; not by a former name
-    /// that our manifest of the same service has, too, and that means nothing to either.
+    /// Returns true if the commit declares a service that has or had this name. A former name doesn't count if our manifests
+    /// declare the same service.
     fn declares(&self, name: &ServiceName, ours: &Desired) -> bool {
         let former = self.by_former.get(name);
         self.named(name).is_some() || former.is_some_and(|former| !ours.services.contains_key(&former.name))
     }
 }
 
-/// What a manifest would change of the live service, by path.
-type Asked = BTreeMap<String, Value>;
+/// The values to which a manifest would change a live service, by path.
+type RequestedChanges = BTreeMap<String, Value>;
 
-/// What the other branch says of a service that the base declares.
+/// The other branch's view of a service that the base declares.
 enum Upstream {
-    /// It is where the base is.
+    /// The other branch has no newer commits.
     None,
-    /// It no longer declares it.
+    /// The other branch no longer declares the service.
     Gone,
-    /// What it would change.
-    Asks(Asked),
+    /// The changes that its manifest asks for.
+    Changes(RequestedChanges),
 }
 
-/// The causes of one service's changes.
-struct Told {
+/// The causes of the changes of one service.
+struct ServiceCauses {
     whole: Option<Cause>,
     by_path: BTreeMap<String, Cause>,
-    /// Of what no manifest says: what the tool finishes, or carries over.
+    /// The cause of changes that no manifest asks for: unfinished work of an earlier run, and copied values.
     rest: Cause,
 }
 
-impl Told {
+impl ServiceCauses {
     fn all(cause: Cause) -> Self {
         Self { whole: Some(cause), by_path: BTreeMap::new(), rest: cause }
     }
 
     fn of(&self, path: &str) -> Cause {
-        // A pin that is carried over to another agent changes because the agent does.
+        // A pin that is copied to another agent changes because the agent does.
         let follows = || match path.rsplit('.').next() {
             Some("agent_version") => self.by_path.get("agent"),
             Some("context_graph_version") => self.by_path.get("context_graph"),
@@ -209,31 +208,32 @@ impl Told {
     }
 }
 
-struct Teller<'a> {
+/// Finds the causes of a plan's changes.
+struct CauseFinder<'a> {
     ours: Side<'a>,
-    base: Known<'a>,
-    upstream: Option<Known<'a>>,
+    base: CommitManifests<'a>,
+    upstream: Option<CommitManifests<'a>>,
     snapshot: &'a Snapshot,
     live: BTreeMap<&'a ServiceId, &'a LiveService>,
     api: Api,
 }
 
-impl Teller<'_> {
-    fn service(&self, shown: &ServicePlan) -> Told {
+impl CauseFinder<'_> {
+    fn service(&self, shown: &ServicePlan) -> ServiceCauses {
         let live = shown.id.as_ref().and_then(|id| self.live.get(id)).copied();
         let Some(ours) = self.ours.desired.services.get(&shown.name) else {
-            return Told::all(self.retirement(&shown.name, live));
+            return ServiceCauses::all(self.retirement(&shown.name, live));
         };
         match live {
             Some(live) => self.change(shown, ours, live),
-            None => Told::all(self.creation(ours)),
+            None => ServiceCauses::all(self.creation(ours)),
         }
     }
 
-    /// Why a service goes that this branch does not declare.
+    /// Returns the cause of the retirement of a service that this branch does not declare.
     fn retirement(&self, name: &ServiceName, live: Option<&LiveService>) -> Cause {
         if self.base.declares(name, self.ours.desired) {
-            if self.was_cared_for(name, live) { Cause::Both } else { Cause::Manifest }
+            if self.was_changed_elsewhere(name, live) { Cause::Both } else { Cause::Manifest }
         } else if self.upstream.as_ref().is_some_and(|upstream| upstream.declares(name, self.ours.desired)) {
             Cause::Behind
         } else {
@@ -241,26 +241,25 @@ impl Teller<'_> {
         }
     }
 
-    /// Whether somebody has worked on a service since that this branch lets go of: in the other branch's
-    /// manifests, or live.
-    fn was_cared_for(&self, name: &ServiceName, live: Option<&LiveService>) -> bool {
+    /// Returns true if a service that this branch removes was changed since the base, in the other branch or live.
+    fn was_changed_elsewhere(&self, name: &ServiceName, live: Option<&LiveService>) -> bool {
         let Some(base) = self.base.named(name) else { return false };
         let theirs = self.upstream.as_ref().and_then(|upstream| upstream.named(name));
-        let rewritten = theirs.is_some_and(|theirs| !same_wish(base, theirs));
-        let moved = live.is_some_and(|live| {
-            let joins = joins(base, None, live, self.snapshot);
-            !asks(base, &joins, live, self.base.side.policy, self.api).is_empty()
+        let in_branch = theirs.is_some_and(|theirs| !have_same_content(base, theirs));
+        let is_drifted = live.is_some_and(|live| {
+            let joins = resolve_references(base, None, live, self.snapshot);
+            !requested_changes(base, &joins, live, self.base.side.policy, self.api).is_empty()
         });
-        rewritten || moved
+        in_branch || is_drifted
     }
 
     fn creation(&self, ours: &DesiredService) -> Cause {
-        // Where the former name is still declared, the manifest is a new service's.
+        // If the former name is still declared, the manifest is that of a new service.
         let from = ours.lifecycle.renamed_from.as_ref();
         let from = from.filter(|from| !self.ours.desired.services.contains_key(*from));
-        let find = |known: &Known<'_>| {
+        let find = |known: &CommitManifests<'_>| {
             let base = known.named(&ours.name).or_else(|| from.and_then(|from| known.named(from)));
-            base.map(|base| same_wish(base, ours))
+            base.map(|base| have_same_content(base, ours))
         };
         match find(&self.base) {
             None => Cause::Manifest,
@@ -272,45 +271,55 @@ impl Teller<'_> {
         }
     }
 
-    fn change(&self, shown: &ServicePlan, ours: &DesiredService, live: &LiveService) -> Told {
+    fn change(&self, shown: &ServicePlan, ours: &DesiredService, live: &LiveService) -> ServiceCauses {
         let replaces = shown.kind == ServiceKind::Replace;
         let Some(base) = self.base.manifest(ours, live) else {
-            return Told { whole: replaces.then_some(Cause::Manifest), ..Told::all(Cause::Manifest) };
+            return ServiceCauses {
+                whole: replaces.then_some(Cause::Manifest),
+                ..ServiceCauses::all(Cause::Manifest)
+            };
         };
-        let own = joins(ours, None, live, self.snapshot);
+        let own = resolve_references(ours, None, live, self.snapshot);
         let theirs = |side: &Side<'_>, wanted| {
-            let joins = joins(wanted, Some((ours, &own)), live, self.snapshot);
-            asks(wanted, &joins, live, side.policy, self.api)
+            let joins = resolve_references(wanted, Some((ours, &own)), live, self.snapshot);
+            requested_changes(wanted, &joins, live, side.policy, self.api)
         };
         let asked = theirs(&self.base.side, base);
         let upstream = self.upstream.as_ref().map_or(Upstream::None, |upstream| {
             let manifest = upstream.manifest(ours, live);
-            manifest.map_or(Upstream::Gone, |manifest| Upstream::Asks(theirs(&upstream.side, manifest)))
+            manifest.map_or(Upstream::Gone, |manifest| Upstream::Changes(theirs(&upstream.side, manifest)))
         });
-        let rest = match (same_wish(base, ours), &upstream) {
+        let rest = match (have_same_content(base, ours), &upstream) {
             (true, Upstream::Gone) => Cause::Behind,
             (true, _) => Cause::Drift,
             (false, _) => Cause::Manifest,
         };
-        let mut by_path: BTreeMap<String, Cause> = asks(ours, &own, live, self.ours.policy, self.api)
-            .into_iter()
-            .map(|(path, after)| {
-                let cause = cause(&path, &after, &asked, &upstream);
-                (path, cause)
-            })
-            .collect();
-        // A name that the tool gave is nobody's wish: an earlier run was cut off.
+        let mut by_path: BTreeMap<String, Cause> =
+            requested_changes(ours, &own, live, self.ours.policy, self.api)
+                .into_iter()
+                .map(|(path, after)| {
+                    let cause = cause(&path, &after, &asked, &upstream);
+                    (path, cause)
+                })
+                .collect();
+        // A temporary name was not asked for: an earlier run was interrupted.
         if names::is_leftover(live) {
             by_path.remove("service");
         }
         let forced = ["agent", "context_graph"].iter().filter_map(|path| by_path.get(*path)).copied();
         let whole = replaces.then(|| forced.max_by_key(|cause| weight(*cause)).unwrap_or(rest));
-        Told { whole, by_path, rest }
+        ServiceCauses { whole, by_path, rest }
     }
 }
 
-/// What a manifest would change of a live service.
-fn asks(wanted: &DesiredService, joins: &Joins, live: &LiveService, policy: &Policy, api: Api) -> Asked {
+/// Returns the changes that a manifest asks for in a live service.
+fn requested_changes(
+    wanted: &DesiredService,
+    joins: &Joins,
+    live: &LiveService,
+    policy: &Policy,
+    api: Api,
+) -> RequestedChanges {
     let content = diff::content(wanted, joins, Some(live), policy, api);
     let (_, mut changes) = diff::fields(&content, live);
     for (name, after) in &content.version_sets {
@@ -324,8 +333,8 @@ fn asks(wanted: &DesiredService, joins: &Joins, live: &LiveService, policy: &Pol
     changes.into_iter().map(|change| (change.path, change.after)).collect()
 }
 
-/// What a manifest of another commit joins. A name that says nothing today asks for no change.
-fn joins(
+/// Resolves the references of another commit's manifest. A name that is unknown today asks for no change.
+fn resolve_references(
     theirs: &DesiredService,
     ours: Option<(&DesiredService, &Joins)>,
     live: &LiveService,
@@ -333,13 +342,13 @@ fn joins(
 ) -> Joins {
     let agent = match ours {
         Some((ours, joins)) if ours.agent == theirs.agent => Some(joins.agent.clone()),
-        _ => resolve::quietly(&theirs.agent, &snapshot.agents),
+        _ => resolve::find_id(&theirs.agent, &snapshot.agents),
     };
     let context_graph = match ours {
         Some((ours, joins)) if ours.context_graph == theirs.context_graph => {
             Some(joins.context_graph.clone())
         }
-        _ => resolve::quietly(&theirs.context_graph, &snapshot.context_graphs),
+        _ => resolve::find_id(&theirs.context_graph, &snapshot.context_graphs),
     };
     Joins {
         agent: agent.unwrap_or_else(|| live.agent.clone()),
@@ -347,7 +356,7 @@ fn joins(
     }
 }
 
-/// How a commit's value at a path stands to the live and the wanted one.
+/// The value of a commit at a path: equal to the live value, to the wanted value, or to neither.
 #[derive(PartialEq)]
 enum Standing {
     Live,
@@ -355,11 +364,11 @@ enum Standing {
     Neither,
 }
 
-fn standing(path: &str, after: &Value, asked: &Asked) -> Standing {
+fn standing(path: &str, after: &Value, asked: &RequestedChanges) -> Standing {
     if let Some(value) = asked.get(path) {
         return if same(path, value, after) { Standing::Wanted } else { Standing::Neither };
     }
-    // A block may be whole in one of them and leaf by leaf in the other; tags have no parts.
+    // One may have a block as a whole and the other its single values. Tags have no parts.
     let below = format!("{path}.");
     let mut within = asked.range(below.clone()..);
     let related = within.next().is_some_and(|(other, _)| other.starts_with(&below))
@@ -374,19 +383,19 @@ fn same(path: &str, one: &Value, other: &Value) -> bool {
     }
 }
 
-fn cause(path: &str, after: &Value, base: &Asked, upstream: &Upstream) -> Cause {
+fn cause(path: &str, after: &Value, base: &RequestedChanges, upstream: &Upstream) -> Cause {
     match (standing(path, after, base), upstream) {
         (Standing::Live, _) => Cause::Manifest,
         (Standing::Neither, _) => Cause::Both,
         (Standing::Wanted, Upstream::Gone) => Cause::Behind,
-        (Standing::Wanted, Upstream::Asks(asked)) if standing(path, after, asked) == Standing::Live => {
+        (Standing::Wanted, Upstream::Changes(asked)) if standing(path, after, asked) == Standing::Live => {
             Cause::Behind
         }
         (Standing::Wanted, _) => Cause::Drift,
     }
 }
 
-/// What a reader must hear of first.
+/// Returns the importance of a cause for the reader.
 pub(super) fn weight(cause: Cause) -> u8 {
     match cause {
         Cause::Drift => 0,
@@ -396,8 +405,8 @@ pub(super) fn weight(cause: Cause) -> u8 {
     }
 }
 
-/// Whether two manifests ask for the same service, wherever they stand and however it is rolled out.
-fn same_wish(one: &DesiredService, other: &DesiredService) -> bool {
+/// Returns true if two manifests ask for the same service. Places and `lifecycle` don't count.
+fn have_same_content(one: &DesiredService, other: &DesiredService) -> bool {
     let sets = |service: &DesiredService| -> Option<Vec<_>> {
         let sets = service.version_sets.as_ref()?.iter();
         Some(

@@ -1,4 +1,4 @@
-//! Changes that would undo what somebody else has done since the base. May import `model` only.
+//! Conflicts: changes that would undo another user's change since the base.
 
 use std::collections::BTreeSet;
 
@@ -10,13 +10,13 @@ use super::types::{Cause, Change, Plan, Problem, ProblemKind, ServiceKind, Servi
 /// The longest value that a message quotes, in characters.
 const LONGEST: usize = 60;
 
-/// The cause among these that a reader must hear of first.
+/// Returns the most important cause among these.
 pub fn worst(causes: impl IntoIterator<Item = Option<Cause>>) -> Option<Cause> {
     causes.into_iter().flatten().max_by_key(|cause| weight(*cause))
 }
 
-/// Changes that both sides have made, and changes that only a branch that is behind would make: each is a
-/// reason to stop, unless the live state is to be overwritten. None where no base is known.
+/// Returns the conflicts of a plan: changes with the cause `both` or `behind`. An apply refuses them unless the user wants
+/// to overwrite the live state. There are none without a base.
 pub fn conflicts(plan: &Plan) -> Vec<Problem> {
     let mut found: Vec<(Cause, Problem)> = Vec::new();
     for service in &plan.services {
@@ -25,7 +25,7 @@ pub fn conflicts(plan: &Plan) -> Vec<Problem> {
             (cause, problem(service, message))
         }));
     }
-    // What to do is said once for each kind.
+    // The advice is given once for each kind.
     for kind in [Cause::Both, Cause::Behind] {
         if let Some((_, last)) = found.iter_mut().rfind(|(cause, _)| *cause == kind) {
             last.help = advice(kind).into_iter().map(str::to_owned).collect();
@@ -34,10 +34,10 @@ pub fn conflicts(plan: &Plan) -> Vec<Problem> {
     found.into_iter().map(|(_, problem)| problem).collect()
 }
 
-/// One service's conflicts, each once: its changes, or else the service as a whole.
+/// Returns the conflicts of one service, each once: its changes, or else the service as a whole.
 pub fn conflicts_of<'a>(plan: &'a Plan, service: &'a ServicePlan) -> Vec<(Option<&'a Change>, Cause)> {
     let mut found = Vec::new();
-    // What comes or goes as a whole is told as a whole.
+    // A service that is created or retired is one conflict.
     if service.kind == ServiceKind::Update || service.kind == ServiceKind::Replace {
         let steps = service.steps.iter().filter_map(|id| plan.step(*id));
         let mut told = BTreeSet::new();
@@ -73,10 +73,10 @@ fn one(service: &ServicePlan, change: &Change, cause: Cause) -> String {
     let (live, wanted) = (quoted(&change.before), quoted(&change.after));
     match cause {
         Cause::Behind => format!(
-            "`{name}`: `{path}` is {live} live, which the base's branch would leave so; this branch, which is behind, would make it {wanted}"
+            "`{name}`: `{path}` is {live} live and in the base's branch; this branch is behind and would change it to {wanted}"
         ),
         _ => format!(
-            "`{name}`: `{path}` is {live} live and {wanted} in the manifest, and the base says neither"
+            "`{name}`: `{path}` is {live} live and {wanted} in the manifest, and the base has neither"
         ),
     }
 }
@@ -85,41 +85,42 @@ fn whole(service: &ServicePlan, cause: Cause) -> String {
     let name = &service.name;
     match (service.kind, cause) {
         (ServiceKind::Retire, Cause::Behind) => {
-            format!("`{name}` would be retired, and the base's branch declares it: this branch is behind")
+            format!("`{name}` would be retired, but the base's branch declares it: this branch is behind")
         }
         (ServiceKind::Retire, _) => format!(
-            "`{name}` would be retired, and somebody has changed it since the base, live or in the base's branch"
+            "`{name}` would be retired, but it was changed since the base, live or in the base's branch"
         ),
         (ServiceKind::Create, Cause::Behind) => format!(
-            "`{name}` would be created, and the base's branch no longer declares it: this branch is behind"
+            "`{name}` would be created, but the base's branch no longer declares it: this branch is behind"
         ),
         (ServiceKind::Create, _) => {
-            format!("`{name}` would be created: it is gone live, and its manifest has changed since the base")
+            format!(
+                "`{name}` would be created: it was removed live, and its manifest has changed since the base"
+            )
         }
-        (ServiceKind::Update, _) => format!("`{name}` would be changed, and somebody else has changed it"),
+        (ServiceKind::Update, _) => format!("`{name}` would be changed, but another user has changed it"),
         (ServiceKind::Replace, Cause::Behind) => format!(
-            "`{name}` would be replaced, and the base's branch has it as it is live: this branch is behind"
+            "`{name}` would be replaced, but the base's branch has the live values: this branch is behind"
         ),
         (ServiceKind::Replace, _) => {
-            format!("`{name}` would be replaced, and the manifest, the base and the live service all differ")
+            format!("`{name}` would be replaced, but the manifest, the base and the live service all differ")
         }
     }
 }
 
 fn advice(cause: Cause) -> [&'static str; 2] {
     match cause {
-        Cause::Behind => [
-            "merge the base's branch into this one and plan again",
-            "or undo it with --overwrite-drift, if that is meant",
-        ],
+        Cause::Behind => {
+            ["merge the base's branch into this one and plan again", "or apply anyway with --overwrite-drift"]
+        }
         _ => [
-            "take the live values into the manifests with `amigops import`, or set them back live",
-            "or overwrite them with --overwrite-drift, if that is meant",
+            "take the live values into the manifests with `amigops import`, or change them back live",
+            "or overwrite them with --overwrite-drift",
         ],
     }
 }
 
-/// A value in a sentence.
+/// Returns a value as it is quoted in a message.
 fn quoted(value: &Value) -> String {
     let text = match value {
         Value::Null => return "absent".to_owned(),

@@ -1,4 +1,4 @@
-//! What a service should hold, and what differs from what it holds, in normal form. May import `model` only.
+//! The desired content of a service, and its differences from the live service, in normal form.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,24 +12,24 @@ use crate::model::{
     VersionSetName, merged, patch, same_json, settings, trimmed,
 };
 
-/// A service's whole content once the plan has run.
+/// The whole content of a service after the plan has run.
 #[derive(Clone, Debug)]
 pub(super) struct Content {
     pub(super) name: ServiceName,
-    /// None only where neither the manifest nor a live service has one.
+    /// None only if neither the manifest nor a live service has one.
     pub(super) description: Option<String>,
     pub(super) active: bool,
     pub(super) agent: AgentId,
     pub(super) context_graph: ContextGraphId,
     pub(super) tags: BTreeMap<String, Option<String>>,
     pub(super) keyterms: Vec<String>,
-    /// Every set but the server's own `edge`.
+    /// All version sets except the server's own `edge`.
     pub(super) version_sets: BTreeMap<VersionSetName, VersionSet>,
     /// Platform's settings, without nulls.
     pub(super) settings: Map<String, Value>,
 }
 
-/// The content that a manifest wants, given the live service that it changes or replaces.
+/// Returns the content that a manifest asks for, given the live service that it changes or replaces.
 pub(super) fn content(
     wanted: &DesiredService,
     joins: &Joins,
@@ -69,7 +69,7 @@ pub(super) fn content(
     }
 }
 
-/// Whether a manifest wants its service active, given the live one.
+/// Returns true if a manifest wants its service active, given the live one.
 pub(super) fn is_active(wanted: &DesiredService, base: Option<&LiveService>) -> bool {
     match base {
         Some(live) if ignores_active(wanted) => live.active,
@@ -77,7 +77,7 @@ pub(super) fn is_active(wanted: &DesiredService, base: Option<&LiveService>) -> 
     }
 }
 
-/// Whether a manifest wants its live service inactive, and does not only leave it so.
+/// Returns true if a manifest asks for an inactive service, and does not only leave it inactive.
 pub(super) fn wants_inactive(wanted: &DesiredService) -> bool {
     wanted.active == Some(false) && !ignores_active(wanted)
 }
@@ -86,9 +86,9 @@ fn ignores_active(wanted: &DesiredService) -> bool {
     wanted.lifecycle.ignore.iter().any(|path| path.0 == ["active"])
 }
 
-/// Platform's settings: the declared ones laid over what is there, member by member.
+/// Returns the settings of Platform: the live ones, with the declared ones merged into them member by member.
 fn service_settings(wanted: &DesiredService, base: Option<&LiveService>) -> Map<String, Value> {
-    // An object that names nothing asks for nothing.
+    // An empty object changes nothing.
     let asks = |value: &Value| value.as_object().is_none_or(|members| !members.is_empty());
     let mut patch: Map<String, Value> = wanted
         .settings
@@ -103,7 +103,7 @@ fn service_settings(wanted: &DesiredService, base: Option<&LiveService>) -> Map<
     merged(&live.settings, &patch)
 }
 
-/// Takes a path out of a patch, so that the patch leaves it alone.
+/// Removes a path from a patch, so that the patch doesn't change it.
 fn leave_out(patch: &mut Map<String, Value>, path: &[String]) {
     match path {
         [] => {}
@@ -118,7 +118,7 @@ fn leave_out(patch: &mut Map<String, Value>, path: &[String]) {
     }
 }
 
-/// Blocks that are there and that the content does without: an update can't bring that about.
+/// Returns the blocks that the live service has and the content lacks. An update can't remove them.
 pub(super) fn cleared(content: &Content, live: &LiveService) -> Vec<&'static str> {
     let gone = settings::SERVICE
         .iter()
@@ -131,7 +131,7 @@ fn normal_settings(values: &Map<String, Value>) -> Map<String, Value> {
     settings::normal(settings::SERVICE, values)
 }
 
-/// All tags: the declared ones (or the live ones, where none are declared), and the tool's own.
+/// Returns all tags: the declared ones (or the live ones, if none are declared), and the tool's own.
 fn tags(
     wanted: &DesiredService,
     base: Option<&LiveService>,
@@ -165,7 +165,8 @@ fn tags(
     tags
 }
 
-/// All version sets but the server's own `edge`: the declared ones over what is there, and those that stay as they are.
+/// Returns all version sets except the server's own `edge`: declared ones merged into the live ones, and those that stay
+/// as they are.
 fn version_sets(
     wanted: &DesiredService,
     base: Option<&LiveService>,
@@ -179,8 +180,7 @@ fn version_sets(
         let fields: BTreeSet<&str> = paths.map(|path| path.get(2).map_or("*", String::as_str)).collect();
         (!fields.is_empty()).then_some(fields)
     };
-    // Where the server makes `edge` itself, it is nobody's to write; elsewhere it is a set like others, and
-    // goes along.
+    // On Classic the server makes `edge`, and it can't be written. On Platform it is a version set like others.
     let servers_own = |name: &VersionSetName| name.is_edge() && api.makes_version_sets();
     let mut sets = BTreeMap::new();
     for (name, live) in
@@ -204,7 +204,7 @@ fn version_sets(
     sets
 }
 
-/// A declared set over the live one: what is absent stays, and what no manifest names is carried over.
+/// Merges a declared version set into the live one. Absent fields, and fields that no manifest names, stay.
 fn merge(declared: &DesiredVersionSet, live: Option<&VersionSet>, ignored: &BTreeSet<&str>) -> VersionSet {
     let latest = VersionSet::latest();
     let base = live.unwrap_or(&latest);
@@ -251,7 +251,7 @@ fn merge_preference(wanted: &DesiredPreference, live: Option<&LlmPreference>) ->
     }
 }
 
-/// The update that gives a live service this content, and the changes in words; version sets apart.
+/// Returns the update that gives a live service this content, and its changes, without version sets.
 pub(super) fn fields(content: &Content, live: &LiveService) -> (ServiceUpdate, Vec<Change>) {
     let mut update = ServiceUpdate::default();
     let mut changes = Vec::new();
@@ -293,7 +293,7 @@ pub(super) fn fields(content: &Content, live: &LiveService) -> (ServiceUpdate, V
             }
         }
     }
-    // Mostly they are the same to the letter, and no normal forms need to be made.
+    // They are usually identical, so that no normal forms are needed.
     if content.settings != live.settings {
         let (before, after) = (normal_settings(&live.settings), normal_settings(&content.settings));
         for name in settings::SERVICE.iter().map(|field| field.name) {
@@ -311,7 +311,7 @@ pub(super) fn fields(content: &Content, live: &LiveService) -> (ServiceUpdate, V
     (update, changes)
 }
 
-/// What differs between two states of one service, in normal form: changes from the first to the second.
+/// Returns the changes from one state of a service to another, in normal form.
 pub fn differences(before: &LiveService, after: &LiveService) -> Vec<Change> {
     let content = Content {
         name: after.name.clone(),
@@ -335,7 +335,7 @@ pub fn differences(before: &LiveService, after: &LiveService) -> Vec<Change> {
     changes
 }
 
-/// The changed values below a path, one by one down to what isn't an object.
+/// Adds the changed values below a path, one for each value that is not an object.
 fn leaves(path: &str, before: Option<&Value>, after: Option<&Value>, changes: &mut Vec<Change>) {
     let null = Value::Null;
     if same_json(before.unwrap_or(&null), after.unwrap_or(&null)) {
@@ -357,7 +357,7 @@ fn leaves(path: &str, before: Option<&Value>, after: Option<&Value>, changes: &m
     }
 }
 
-/// The changes that make one version set another.
+/// Returns the changes from one version set to another.
 pub(super) fn version_set(
     name: &VersionSetName,
     before: Option<&VersionSet>,
@@ -418,7 +418,7 @@ fn text_or_null(text: &str) -> Value {
     if text.is_empty() { Value::Null } else { json!(text) }
 }
 
-/// A tag's value for people: an absent tag is null, a tag without a value is an empty text.
+/// Returns the value of a tag in a report: null if the tag is absent, an empty text if it has no value.
 fn tag_value(tag: Option<&Option<String>>) -> Value {
     tag.map_or(Value::Null, |value| json!(value.as_deref().unwrap_or_default()))
 }

@@ -2,7 +2,9 @@
 //!
 //! The API keeps the names of active services unique, but another client, or two runs at once, can get around that.
 
-use super::identity::Matcher;
+use std::collections::BTreeSet;
+
+use super::identity::{Displaced, Matcher};
 use super::names;
 use super::types::{Problem, ProblemKind};
 use crate::model::{DesiredService, LiveService, ServiceName};
@@ -28,6 +30,38 @@ pub(super) fn check(matcher: &Matcher<'_>) -> Vec<Problem> {
         }
     }
     problems
+}
+
+/// Adds the services that another one, active under a manifest's name, keeps from it; false where there are none.
+pub(super) fn displace<'a>(matcher: &Matcher<'a>, displaced: &mut Displaced<'a>) -> bool {
+    let before = displaced.half_made.len() + displaced.set_aside.len();
+    let all_matched = matcher.open().is_empty() && matcher.matched.values().all(Option::is_some);
+    for (name, live) in &matcher.matched {
+        let (Some(wanted), Some(live)) = (matcher.desired.services.get(*name), *live) else { continue };
+        if live.name == wanted.name {
+            continue;
+        }
+        let is_aside = names::passing_to(live).as_ref() == Some(&wanted.name);
+        // Where a manifest has no service, it may be the one that the service was set aside for: a person must say so.
+        if is_aside && all_matched && matcher.holder(&wanted.name).is_ok_and(|holder| holder.is_some()) {
+            displaced.set_aside.push((wanted, live));
+        } else if !is_held(matcher, &wanted.name) {
+            continue;
+        }
+        let is_of_live = |new: &LiveService| matcher.replaced_by(new).is_some_and(|old| old.id == live.id);
+        let unfit = matcher.abandoned.iter().filter(|(of, new)| of.name == wanted.name && is_of_live(new));
+        let half_made = unfit.map(|(_, new)| *new).chain(matcher.half_made.get(*name).copied());
+        let known: BTreeSet<_> = displaced.half_made.iter().map(|(_, new)| &new.id).collect();
+        let more: Vec<_> = half_made.filter(|new| !known.contains(&new.id)).collect();
+        displaced.half_made.extend(more.into_iter().map(|new| (wanted, new)));
+    }
+    displaced.half_made.len() + displaced.set_aside.len() > before
+}
+
+/// Whether exactly one service is active under a name, no manifest moves it on, and it belongs to nobody else.
+fn is_held(matcher: &Matcher<'_>, name: &ServiceName) -> bool {
+    let [holder] = active(matcher, name)[..] else { return false };
+    !matcher.claimed.contains(&holder.id) && matcher.policy.ownership.other_owner(&holder.tags).is_none()
 }
 
 /// The active services with a name.

@@ -1,6 +1,6 @@
-//! What a plan may not do unless it is told to. May import `model` only.
+//! The guardrails: rules that refuse a plan unless a flag allows it.
 //!
-//! Each refusal says the rule, the count and the flag.
+//! Each refusal names the rule, the count and the flag.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,8 @@ use super::identity::Embodiment;
 use super::types::{Action, Finding, Options, Problem, ProblemKind, ServiceKind};
 use crate::model::{Desired, MaxRemovals, Retire, ServiceName, TAG_PROTECTED, VersionSetName, did_you_mean};
 
-/// Whether the live service may be touched at all: not if the platform itself or another project owns it.
+/// Returns true if the live service may be changed. A service that belongs to the platform itself or to another project
+/// may not, which is reported as a problem.
 pub(super) fn may_touch(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>) -> bool {
     let Some(live) = embodiment.live else { return true };
     if live.system {
@@ -28,12 +29,12 @@ pub(super) fn may_touch(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>) -> b
     );
     let help = format!("use `--take-over {}` to make it this project's", quoted(owner));
     draft.problem(ProblemKind::Refused, embodiment, message, &[&help]);
-    // Where the plan is only looked at, what differs is shown as for any other service.
+    // A drift report shows its differences as those of any other service.
     !draft.options.enforce_guardrails
 }
 
-/// Returns an owner as it is typed on a command line: in quotes where it is more than one word. One that could end
-/// the quotes is not repeated: whoever can write tags must not write commands.
+/// Returns an owner as it is typed on a command line, in quotes if it is more than one word. A value that could end the
+/// quotes is not repeated: a user who can write tags must not be able to write commands.
 fn quoted(owner: &str) -> String {
     let is_word = owner.chars().all(|c| c.is_alphanumeric() || c == '_');
     match owner {
@@ -43,12 +44,12 @@ fn quoted(owner: &str) -> String {
     }
 }
 
-/// Where the plan is only looked at, refusals stop nothing: they become findings.
-pub(super) fn release(draft: &mut Draft<'_>) {
+/// Turns refusals into findings if guardrails are not enforced.
+pub(super) fn refusals_to_findings(draft: &mut Draft<'_>) {
     if draft.options.enforce_guardrails {
         return;
     }
-    // A rule for the plan as a whole is told of at the first service that it is about.
+    // A rule that concerns the whole plan is reported at the first service that it affects.
     let retired = draft.services.iter().filter(|service| service.kind == ServiceKind::Retire);
     let deletes = |step: &&DraftStep| matches!(step.action, Action::DeleteVersionSet { .. });
     let losing = draft.steps.iter().filter(deletes).map(|step| &step.service);
@@ -68,13 +69,13 @@ pub(super) fn release(draft: &mut Draft<'_>) {
 /// Checks the whole plan against the project's rules.
 pub(super) fn check(draft: &mut Draft<'_>, desired: &Desired) {
     if desired.services.is_empty() {
-        let looked = !draft.options.enforce_guardrails;
+        let is_report = !draft.options.enforce_guardrails;
         draft.problems.push(Problem {
-            kind: if looked { ProblemKind::Impossible } else { ProblemKind::Refused },
+            kind: if is_report { ProblemKind::Impossible } else { ProblemKind::Refused },
             service: None,
             place: None,
             message: "no service is declared".to_owned(),
-            help: vec!["an empty project is taken for a mistake, never for \"remove everything\"".to_owned()],
+            help: vec!["an empty project is an error: it never means \"remove everything\"".to_owned()],
         });
     }
     if draft.options.touched.is_none() {
@@ -88,7 +89,7 @@ pub(super) fn check(draft: &mut Draft<'_>, desired: &Desired) {
     max_removals(draft);
 }
 
-/// What --only names and no manifest declares.
+/// Reports names of `--only` that no manifest declares.
 fn not_declared(options: &Options, desired: &Desired) -> Vec<Problem> {
     let problem = |only: &ServiceName| {
         let meant = did_you_mean(only.as_str(), desired.services.keys().map(ServiceName::as_str));
@@ -103,26 +104,26 @@ fn not_declared(options: &Options, desired: &Desired) -> Vec<Problem> {
     options.only.iter().filter(|only| !desired.services.contains_key(*only)).map(problem).collect()
 }
 
-/// With --only, a service can be rolled out before one that it depends on: its reader is told.
+/// Notes services that `--only` applies before a service that they depend on.
 fn missing_dependencies(draft: &mut Draft<'_>, desired: &Desired) {
     let live: BTreeSet<&ServiceName> = draft.snapshot.services.iter().map(|service| &service.name).collect();
     for service in draft.options.only.iter().filter_map(|name| desired.services.get(name)) {
         for other in service.depends_on.iter().filter(|other| !draft.options.only.contains(*other)) {
             if !live.contains(other) {
                 let message =
-                    format!("it depends on `{other}`, which does not exist yet and which --only leaves out");
+                    format!("it depends on `{other}`, which does not exist yet and which --only excludes");
                 draft.findings.push(Finding { service: service.name.clone(), message });
             }
         }
     }
 }
 
-/// Refuses to prune where the project wrote no ownership value: it would retire the services of every other
-/// project that wrote none.
+/// Refuses `--prune` if the project writes no ownership value. It would retire the services of every other project that
+/// writes none.
 fn check_prune(draft: &mut Draft<'_>) {
     let ownership = &draft.policy.ownership;
     let retires = draft.services.iter().any(|service| service.kind == ServiceKind::Retire);
-    // A plan that is only looked at is told of it where it retires something.
+    // A drift report mentions it only if the plan retires something.
     if !draft.options.prune || ownership.is_written || !(draft.options.enforce_guardrails || retires) {
         return;
     }
@@ -149,13 +150,11 @@ fn protected(draft: &mut Draft<'_>) {
         let named = rule(&service.name) || live.is_some_and(|live| rule(&live.name));
         let tagged = live.is_some_and(|live| live.tags.contains_key(TAG_PROTECTED));
         let (what, why) = match service.kind {
-            ServiceKind::Retire if tagged => {
-                ("retired", "its tag `protected` says that it is never to be removed")
-            }
+            ServiceKind::Retire if tagged => ("retired", "its tag `protected` forbids that"),
             ServiceKind::Retire if named => ("retired", "`guardrails.protected` names it"),
             ServiceKind::Replace if named => ("replaced", "`guardrails.protected` names it"),
             ServiceKind::Update if named && deletes(draft, &service.name) => {
-                ("deleted in its former shape", "`guardrails.protected` names it")
+                ("deleted as a former service", "`guardrails.protected` names it")
             }
             _ => continue,
         };
@@ -164,13 +163,13 @@ fn protected(draft: &mut Draft<'_>) {
             service: Some(service.name.clone()),
             place: None,
             message: format!("`{}` would be {what}, but {why}", service.name),
-            help: vec!["use --allow-protected to do it all the same".to_owned()],
+            help: vec!["use --allow-protected to allow it".to_owned()],
         });
     }
     draft.problems.extend(problems);
 }
 
-/// Whether the plan deletes an old service of this one.
+/// Returns true if the plan deletes a former service of this one.
 fn deletes(draft: &Draft<'_>, name: &ServiceName) -> bool {
     let deletes = |step: &DraftStep| {
         step.service == *name && matches!(step.action, Action::Retire { how: Retire::Delete, .. })
@@ -178,9 +177,9 @@ fn deletes(draft: &Draft<'_>, name: &ServiceName) -> bool {
     draft.steps.iter().any(deletes)
 }
 
-/// What a plan removes, as the rule counts it.
+/// The removals of a plan, as `max_removals` counts them.
 struct Removals {
-    /// Services that go out of use, are deleted, or are let go of.
+    /// Services that are deactivated, deleted, or no longer managed.
     services: Vec<ServiceName>,
     /// Version sets, each with its service.
     version_sets: BTreeSet<(ServiceName, VersionSetName)>,
@@ -191,8 +190,8 @@ impl Removals {
         let of_kind = |kind| draft.services.iter().filter(move |service| service.kind == kind);
         let mut services: Vec<ServiceName> =
             of_kind(ServiceKind::Retire).map(|service| service.name.clone()).collect();
-        // The old service of a replacement goes with it, and so does one that a run before this one did not come
-        // to; one that was put out of use long ago and is now deleted goes by itself.
+        // The old service of a replacement doesn't count, also if an earlier run replaced it. A former service that was
+        // deactivated earlier and is deleted now counts.
         let replaced: BTreeSet<_> =
             of_kind(ServiceKind::Replace).filter_map(|service| service.id.as_ref()).collect();
         let former = draft.steps.iter().filter_map(|step| match &step.action {
@@ -210,7 +209,7 @@ impl Removals {
         self.services.len() + self.version_sets.len()
     }
 
-    /// What goes, in words: counts, and the first few names.
+    /// Returns the counts and the first few names as text.
     fn words(&self) -> String {
         let services = self.services.iter().map(|name| format!("`{name}`"));
         let sets = self.version_sets.iter().map(|(service, set)| format!("`{set}` of `{service}`"));
@@ -222,7 +221,7 @@ impl Removals {
     }
 }
 
-/// `2 services retired (A, B)`; none where there is nothing to list.
+/// Returns `2 services retired (A, B)`; none if there is nothing to list.
 fn listed(count: usize, noun: &str, what: &str, names: impl Iterator<Item = String>) -> Option<String> {
     const MOST: usize = 5;
     let mut shown: Vec<String> = names.take(MOST).collect();
@@ -233,7 +232,8 @@ fn listed(count: usize, noun: &str, what: &str, names: impl Iterator<Item = Stri
     (count > 0).then(|| format!("{count} {noun}{plural} {what} ({})", shown.join(", ")))
 }
 
-/// The version sets that services lose, whether they are deleted or a new service is made without them.
+/// Returns the version sets that services lose, because they are deleted or because a new service is created without
+/// them.
 pub(super) fn lost_version_sets(draft: &Draft<'_>) -> BTreeSet<(ServiceName, VersionSetName)> {
     let deleted = draft.steps.iter().filter_map(|step| match &step.action {
         Action::DeleteVersionSet { name, .. } => Some((step.service.clone(), name.clone())),
@@ -245,8 +245,8 @@ pub(super) fn lost_version_sets(draft: &Draft<'_>) -> BTreeSet<(ServiceName, Ver
 fn max_removals(draft: &mut Draft<'_>) {
     let said = draft.options.max_removals.map(|rule| (rule, "--max-removals"));
     let ruled = draft.policy.guardrails.max_removals.map(|rule| (rule, "guardrails.max_removals"));
-    let Some((rule, who)) = said.or(ruled) else { return };
-    // What was retired before is not there to be removed: it must not widen the share.
+    let Some((rule, rule_name)) = said.or(ruled) else { return };
+    // Services that were retired earlier can't be removed again, so they don't count.
     let in_use = draft.snapshot.services.iter().filter(|service| service.active);
     let owned = in_use.filter(|service| draft.policy.ownership.owns(&service.tags)).count();
     let (removals, allowed) = (Removals::of(draft), rule.of(owned));
@@ -257,12 +257,13 @@ fn max_removals(draft: &mut Draft<'_>) {
     let allows = match rule {
         MaxRemovals::Count(count) => count.to_string(),
         MaxRemovals::Percent(_) => {
-            let share = format!("{rule} of {owned} active services that are ours");
+            let share = format!("{rule} of {owned} active services of this project");
             format!("{allowed} ({share}, rounded down)")
         }
     };
-    let message = format!("the plan would remove {count}, and `{who}` allows {allows}: {}", removals.words());
-    let flag = format!("if that is meant, use --max-removals {count} for this run");
+    let message =
+        format!("the plan would remove {count}, but `{rule_name}` allows {allows}: {}", removals.words());
+    let flag = format!("to allow it, use --max-removals {count} for this run");
     let lasting = "or raise `guardrails.max_removals` in amigops.yaml".to_owned();
     draft.problems.push(Problem {
         kind: ProblemKind::Refused,

@@ -56,7 +56,9 @@ impl<'a> Matcher<'a> {
             self.too_late(wanted);
             let candidates = self.candidates(wanted);
             let mut candidates = self.without_finished(wanted, candidates);
-            candidates.retain(|(new, old)| self.is_under_way(wanted, new, old));
+            self.give_up_displaced(wanted, &candidates);
+            candidates
+                .retain(|(new, old)| !self.claimed.contains(&new.id) && self.is_under_way(wanted, new, old));
             // Where several were begun (two runs at once), the one whose old service has already given
             // its name up is the furthest; its old service has no name to be found by but this.
             let Some(&(_, old)) = candidates.iter().max_by_key(|(_, old)| names::is_replaced(old)) else {
@@ -160,6 +162,27 @@ impl<'a> Matcher<'a> {
         rest
     }
 
+    /// Gives up the unfinished replacements of a service with the former name that were to have the manifest's name, where
+    /// another service is active under it or on its way to it: runs at the same time have done that, and the replacement
+    /// can never take the name.
+    fn give_up_displaced(
+        &mut self,
+        wanted: &'a DesiredService,
+        candidates: &[(&'a LiveService, &'a LiveService)],
+    ) {
+        let is_held = self.by_name.get(&wanted.name).into_iter().flatten().any(|service| service.active)
+            && self.stays_held(&wanted.name);
+        let aside: Vec<&LiveService> = self.passing_to.get(&wanted.name).cloned().unwrap_or_default();
+        for (new, old) in candidates {
+            let is_renamed = Some(&old.name) == wanted.lifecycle.renamed_from.as_ref();
+            let is_awaited =
+                aside.iter().any(|aside| self.owns(aside) && aside.id != old.id && aside.id != new.id);
+            if (is_held || is_awaited) && is_renamed && names::is_meant_for(new, &wanted.name) {
+                self.give_up(wanted, new);
+            }
+        }
+    }
+
     /// Whether the old service is one whose replacement has not been finished.
     fn is_under_way(&self, wanted: &DesiredService, new: &LiveService, old: &LiveService) -> bool {
         // The old one may be a new one itself that has not taken its name yet.
@@ -180,7 +203,7 @@ impl<'a> Matcher<'a> {
     /// New services of unfinished replacements don't count.
     fn stays_held(&self, name: &ServiceName) -> bool {
         let mut named = self.by_name.get(name).into_iter().flatten();
-        let is_held = named.any(|live| live.active || (self.owns(live) && self.replaced_by(live).is_none()));
+        let is_held = named.any(|live| live.active || (self.owns(live) && !self.is_unfinished(live)));
         let moves_on = |wanted: &DesiredService| {
             wanted.name != *name && wanted.lifecycle.renamed_from.as_ref() == Some(name)
         };
@@ -206,6 +229,11 @@ impl<'a> Matcher<'a> {
     /// Whether a hand-over has renamed an old service that is still in use.
     fn gave_name_up(&self, old: &LiveService) -> bool {
         names::is_replaced(old) && old.active && self.owns(old)
+    }
+
+    /// Whether a hand-over has renamed the service that a manifest has.
+    pub(super) fn has_lost_name(&self, name: &ServiceName) -> bool {
+        self.matched.get(name).copied().flatten().is_some_and(|old| self.gave_name_up(old))
     }
 
     /// The name that the new service of a replacement has yet to take, where its old service has gone out of

@@ -8,6 +8,9 @@
 //! 3. the active service with the name; else the single inactive one that we own;
 //! 4. `renamed_from`, when the name is free, or when its holder is itself on the way to another name.
 //!
+//! Where a service has the manifest's name and no manifest renames it, that service is the one: a service that 1 or 2 would
+//! give the name can't take it (two runs at once, or a manifest that was changed before a run was over).
+//!
 //! A ring of renames (a swap) shows the same names before and after, so it is told by what the services
 //! join: they move if each of them fits its new name and none the one it has. After the move all of them
 //! fit, so a swap never happens twice.
@@ -61,14 +64,33 @@ pub(super) fn identify<'a>(
     api: Api,
     problems: &mut Vec<Problem>,
 ) -> Identity<'a> {
-    let mut matcher = Matcher::new(desired, joins, snapshot, policy, api);
-    matcher.half_made();
-    matcher.set_aside();
-    matcher.free_names();
-    matcher.rings();
-    matcher.by_name(problems);
-    problems.extend(duplicates::check(&matcher));
-    matcher.finish()
+    let mut displaced = Displaced::default();
+    loop {
+        let mut found = Vec::new();
+        let mut matcher = Matcher::new(desired, joins, snapshot, policy, api);
+        matcher.leave_aside(&displaced);
+        matcher.half_made();
+        matcher.set_aside();
+        matcher.free_names();
+        matcher.rings();
+        matcher.by_name(&mut found);
+        // Which services move on is known only when all are matched: then it begins again without those displaced.
+        if !duplicates::displace(&matcher, &mut displaced) {
+            problems.extend(found);
+            problems.extend(duplicates::check(&matcher));
+            return matcher.finish();
+        }
+    }
+}
+
+/// Services that unfinished replacements and renames were to give a manifest's name, where another service is active under
+/// it that no manifest moves on. Each is with that manifest.
+#[derive(Debug, Default)]
+pub(super) struct Displaced<'a> {
+    /// New services of replacements.
+    pub(super) half_made: Vec<(&'a DesiredService, &'a LiveService)>,
+    /// Services that an earlier run set aside on their way to the name.
+    pub(super) set_aside: Vec<(&'a DesiredService, &'a LiveService)>,
 }
 
 /// Whether two services were made to replace the same one.
@@ -138,6 +160,21 @@ impl<'a> Matcher<'a> {
             replacing: BTreeSet::new(),
             abandoned: Vec::new(),
             findings: Vec::new(),
+        }
+    }
+
+    /// Leaves services out of the matching that can't take the name that they were meant to have.
+    fn leave_aside(&mut self, displaced: &Displaced<'a>) {
+        for (wanted, new) in &displaced.half_made {
+            self.give_up(wanted, new);
+        }
+        for (wanted, service) in &displaced.set_aside {
+            self.claimed.insert(&service.id);
+            let message = format!(
+                "service {} keeps its temporary name `{}`: another service has the name `{}`, and no manifest renames it",
+                service.id, service.name, wanted.name
+            );
+            self.findings.push(Finding { service: wanted.name.clone(), message });
         }
     }
 
@@ -242,9 +279,10 @@ impl<'a> Matcher<'a> {
     fn source(&self, wanted: &DesiredService) -> Option<&'a LiveService> {
         let from = wanted.lifecycle.renamed_from.as_ref()?;
         let source = self.holder_or_none(from)?;
-        // While a name is handed over, nobody active may have it: an inactive namesake is not meant, unless new
-        // services have a passing name, so that it can't be one of them.
-        let told_apart = source.active || self.api.inactive_services_hold_names();
+        // While a name is handed over, nobody active may have it. An inactive namesake is not meant, unless new
+        // services have a passing name, so that it can't be one of them, and the old service still has its own.
+        let told_apart =
+            source.active || (self.api.inactive_services_hold_names() && !self.has_lost_name(from));
         (told_apart || !self.replacing.contains(from)).then_some(source)
     }
 

@@ -1,4 +1,4 @@
-//! Which services a step reads before it acts, so that it does not undo what others have done since the plan was
+//! The services that a step reads before it acts, so that it does not undo another user's change since the plan was
 //! made.
 //!
 //! The estimate counts these reads, and an apply makes them.
@@ -11,34 +11,48 @@ use crate::model::{LiveService, ServiceId, ServiceUpdate, TAG_REPLACES};
 /// The services that each step of a plan reads before it acts.
 #[derive(Clone, Debug, Default)]
 pub struct Looks {
-    /// The services that take the place of another, by its id.
+    /// The successors of each replaced service, by its id.
     successors: BTreeMap<ServiceId, BTreeSet<Target>>,
+    /// The new services of unfinished replacements, by the id of the old service that gets its name back.
+    given_up: BTreeMap<ServiceId, BTreeSet<ServiceId>>,
 }
 
 impl Looks {
-    /// Prepares for the steps of a plan that was made of these live services.
+    /// Collects the successors for the steps of a plan that was made from these live services.
     pub fn new<'a>(steps: &[Step], services: impl IntoIterator<Item = &'a LiveService>) -> Self {
         let mut successors: BTreeMap<ServiceId, BTreeSet<Target>> = BTreeMap::new();
         let retired: BTreeSet<&ServiceId> = steps.iter().filter_map(|step| retired(&step.action)).collect();
+        let renamed: BTreeSet<&ServiceId> = steps.iter().filter_map(|step| renamed(&step.action)).collect();
+        let mut given_up: BTreeMap<ServiceId, BTreeSet<ServiceId>> = BTreeMap::new();
         for step in steps {
             if let Action::HandOver { old, new, .. } = &step.action {
                 successors.entry(old.clone()).or_default().insert(new.clone());
             }
         }
-        for service in services.into_iter().filter(|service| service.active) {
-            let old = service.tags.get(TAG_REPLACES).and_then(Option::as_deref).map(ServiceId::new);
-            if let Some(old) = old.filter(|old| retired.contains(old)) {
+        for service in services {
+            let Some(old) = service.tags.get(TAG_REPLACES).and_then(Option::as_deref).map(ServiceId::new)
+            else {
+                continue;
+            };
+            if service.active && retired.contains(&old) {
                 successors.entry(old).or_default().insert(Target::Live(service.id.clone()));
+            } else if !service.active && renamed.contains(&old) {
+                given_up.entry(old).or_default().insert(service.id.clone());
             }
         }
-        Self { successors }
+        Self { successors, given_up }
     }
 
-    /// The services that a step reads before it acts. None: it makes something new, or it sets fields that a manifest
-    /// declares to what the manifest says.
+    /// Returns the services that a step reads before it acts. A step reads nothing if it creates something, or if it
+    /// sets fields to the values that a manifest declares.
     pub fn of(&self, action: &Action) -> BTreeSet<Target> {
         match action {
             Action::Update { update, .. } if !is_about_others(update) => BTreeSet::new(),
+            // Another run may just finish the replacement that this one gives up.
+            Action::Update { id, update } if update.name.is_some() => {
+                let given_up = self.given_up_for(id).map(|new| Target::Live(new.clone()));
+                given_up.chain([Target::Live(id.clone())]).collect()
+            }
             Action::Update { id, .. }
             | Action::SetAside { id, .. }
             | Action::Discard { id, .. }
@@ -46,7 +60,7 @@ impl Looks {
             Action::WriteVersionSet { target: target @ Target::Live(_), .. } => {
                 BTreeSet::from([target.clone()])
             }
-            // Whoever takes its place must be in use when it goes.
+            // Its successor must be in use when it goes out of use.
             Action::Retire { id, .. } => {
                 let successors = self.successors_of(id).cloned();
                 successors.chain([Target::Live(id.clone())]).collect()
@@ -59,7 +73,12 @@ impl Looks {
         }
     }
 
-    /// The services that take the place of this one.
+    /// Returns the new services of unfinished replacements of this one, which gets its name back.
+    pub fn given_up_for(&self, old: &ServiceId) -> impl Iterator<Item = &ServiceId> {
+        self.given_up.get(old).into_iter().flatten()
+    }
+
+    /// Returns the services that take the place of this one.
     pub fn successors_of(&self, old: &ServiceId) -> impl Iterator<Item = &Target> {
         self.successors.get(old).into_iter().flatten()
     }
@@ -73,7 +92,15 @@ fn retired(action: &Action) -> Option<&ServiceId> {
     }
 }
 
-/// Whether an update renames, activates, deactivates, or writes what others may have added to.
+/// Returns the service that a step gives a name.
+fn renamed(action: &Action) -> Option<&ServiceId> {
+    match action {
+        Action::Update { id, update } if update.name.is_some() => Some(id),
+        _ => None,
+    }
+}
+
+/// Returns true if an update renames, activates or deactivates, or writes a list that another user may have added to.
 fn is_about_others(update: &ServiceUpdate) -> bool {
     let ServiceUpdate {
         name,

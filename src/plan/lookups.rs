@@ -1,4 +1,4 @@
-//! What must still be read before a plan can be made. May import `model` only.
+//! The data that must be read before a plan can be made.
 
 use std::collections::BTreeSet;
 
@@ -9,10 +9,11 @@ use crate::model::{
     AgentId, Catalog, ContextGraphId, Desired, LatestVersion, Lookups, Need, Policy, Reference, Snapshot,
 };
 
-/// Says what the snapshot lacks. Read it, add it, ask again: after at most three rounds nothing is lacking.
+/// Returns the data that the snapshot lacks. Read it, add it, and call this again: after at most three rounds nothing is
+/// missing.
 ///
-/// Lists of agents and context graphs are needed only if a name is used; single ones, and what a list
-/// leaves untold, only where a pin changes; behavior sets only of services that are to be replaced.
+/// Lists of agents and context graphs are needed only if a manifest uses a name. Single ones, and their latest
+/// versions, are needed only if a pin changes. Behavior sets are needed only for services that are replaced.
 pub fn lookups(desired: &Desired, snapshot: &Snapshot, policy: &Policy, options: &Options) -> Lookups {
     let names = |reference: fn(&crate::model::DesiredService) -> &Reference| {
         desired.services.values().any(|service| matches!(reference(service), Reference::Name(_)))
@@ -51,7 +52,7 @@ pub fn lookups(desired: &Desired, snapshot: &Snapshot, policy: &Policy, options:
     }
 }
 
-/// Those that are known, but for their newest version.
+/// The entries whose latest version is not known.
 fn untold<Id: Ord + Clone>(ids: &BTreeSet<Id>, catalog: &Catalog<Id>) -> BTreeSet<Id> {
     let untold =
         |id: &&Id| catalog.entries.get(*id).is_some_and(|entry| entry.latest == LatestVersion::Unknown);

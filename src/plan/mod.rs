@@ -1,22 +1,22 @@
-//! Planning: `(desired, live, options) → Plan`, a pure function. May import `model` only.
+//! Planning: `(desired, live, options) → Plan`, a pure function.
 //!
 //! The same input gives the same plan, step for step: nothing here reads a file, a clock, the
 //! environment or the network, and nothing depends on the order of a hash map.
 //!
-//! * [`lookups`](fn@lookups): what must still be read before a plan can be made;
-//! * [`identity`] and [`half_made`]: which live service embodies which manifest, half-made replacements included;
+//! * [`lookups`](fn@lookups): the data that must be read before a plan can be made;
+//! * [`identity`] and [`half_made`]: the live service of each manifest, and unfinished replacements;
 //! * [`duplicates`]: services that can't be told apart;
-//! * [`diff`]: what differs, in normal form;
-//! * [`services`] and [`replacement`]: the steps of one service; [`former`]: of those that it replaced; [`orphans`]: of
-//!   one that no manifest declares;
-//! * [`order`]: who waits for whom, names included;
-//! * [`guardrails`]: what a plan may not do;
-//! * [`causes`]: whose doing each change is, told by the manifests of a base commit;
-//! * [`conflicts`](fn@conflicts): changes that an apply should not make past somebody else's;
-//! * [`absence`]: whether a plan rests on services that one reading of the list may have missed;
-//! * [`looks`]: what a step reads before it acts;
-//! * [`estimate`]: requests, and the time that the limits impose;
-//! * [`verify`]: an independent judge of finished plans, sharing no code with the rest.
+//! * [`diff`]: differences between the desired and the live state, in normal form;
+//! * [`services`] and [`replacement`]: the steps of one service; [`former`]: of the services that it replaced;
+//!   [`orphans`]: of services that no manifest declares;
+//! * [`order`]: the order of steps, including the order in which names are freed and used;
+//! * [`guardrails`]: the rules that refuse a plan;
+//! * [`causes`]: the cause of each change, found by the manifests of a base commit;
+//! * [`conflicts`](fn@conflicts): changes that would undo another user's change;
+//! * [`absence`]: plans that depend on services missing from one reading of the list;
+//! * [`looks`]: the services that a step reads before it acts;
+//! * [`estimate`]: the number of requests, and the time that the limits impose;
+//! * [`verify`]: an independent verifier of finished plans, which shares no code with the rest.
 
 mod absence;
 mod build;

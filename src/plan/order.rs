@@ -1,8 +1,8 @@
-//! Who waits for whom. May import `model` only.
+//! The order of steps.
 //!
-//! A step that takes a name waits for the one that frees it; a service waits for those that it
-//! `depends_on`. Where that goes in a circle (names swapped, or a dependency against the direction of a
-//! name), one of the services gives its name up early, for a passing one.
+//! A step that takes a name runs after the step that frees it. A service comes after those that it `depends_on`. If
+//! that is a circle (names are swapped, or a dependency goes against the direction of a name), one of the services gets
+//! a temporary name early.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
@@ -15,14 +15,14 @@ use super::names;
 use super::types::{Action, Finding, Problem, ProblemKind, Risk, Target};
 use crate::model::{Desired, LiveService, ServiceId, ServiceName, ServiceUpdate};
 
-/// Adds the edges between services, and the steps that break circles.
+/// Adds the dependencies between the steps of different services, and the steps that break circles.
 pub(super) fn connect(draft: &mut Draft<'_>, desired: &Desired) {
     depend(draft, desired);
     let edges = name_edges(draft);
     let mut edges: BTreeSet<(usize, usize)> = edges.into_iter().collect();
     while let Some((_, freer)) = circular(&draft.steps, &edges) {
         let Some(aside) = set_aside(draft, freer) else { return };
-        // Whoever waited for the name now waits for the early rename; so does the step that had freed it.
+        // The steps that needed the name now depend on the early rename; so does the step that had freed it.
         let waiting: Vec<usize> =
             edges.iter().filter(|(_, from)| *from == freer).map(|(to, _)| *to).collect();
         for to in waiting {
@@ -40,8 +40,8 @@ pub(super) fn connect(draft: &mut Draft<'_>, desired: &Desired) {
     }
 }
 
-/// Where updates are whole documents that the server puts together, two at once on one service could undo
-/// each other: a service's steps run one after the other.
+/// Runs the steps of each service one after the other. On Platform an update is merged by the server, so two at once on
+/// one service could undo each other.
 fn one_by_one(draft: &mut Draft<'_>) {
     let mut last: BTreeMap<Target, usize> = BTreeMap::new();
     for index in sequence(&draft.steps) {
@@ -67,8 +67,7 @@ fn targets(action: &Action) -> Vec<Target> {
     }
 }
 
-/// `depends_on`: a service's steps wait for those of the services it depends on, through services
-/// without steps as well.
+/// Adds the dependencies of `depends_on`, also through services without steps.
 fn depend(draft: &mut Draft<'_>, desired: &Desired) {
     let mut steps_of: BTreeMap<ServiceName, Vec<usize>> = BTreeMap::new();
     for (index, step) in draft.steps.iter().enumerate() {
@@ -97,7 +96,7 @@ fn depend(draft: &mut Draft<'_>, desired: &Desired) {
     }
 }
 
-/// For each step that takes a name: the step that frees it.
+/// Returns, for each step that takes a name, the step that frees it.
 fn name_edges(draft: &mut Draft<'_>) -> Vec<(usize, usize)> {
     let holds = |service: &&LiveService| service.active || draft.options.api.inactive_services_hold_names();
     let mut holders: BTreeMap<&ServiceName, Vec<&LiveService>> = BTreeMap::new();
@@ -160,7 +159,7 @@ fn gives_name_up(action: &Action) -> Option<&ServiceId> {
     }
 }
 
-/// Whether a step renames an inactive service.
+/// Returns true if a step renames an inactive service.
 fn frees_inactive(draft: &Draft<'_>, freer: usize) -> bool {
     match &draft.steps[freer].action {
         Action::Update { id, .. } => draft.live(id).is_some_and(|live| !live.active),
@@ -181,7 +180,7 @@ fn held(step: &DraftStep, name: &ServiceName, holder: &LiveService) -> Problem {
         service: Some(step.service.clone()),
         place: None,
         message: format!(
-            "`{}` can't take the name `{name}`: service {} is active under it and this plan does not rename it",
+            "`{}` can't take the name `{name}`: service {} has it and is active, and this plan does not rename it",
             step.service, holder.id
         ),
         help: vec![
@@ -191,16 +190,16 @@ fn held(step: &DraftStep, name: &ServiceName, holder: &LiveService) -> Problem {
     }
 }
 
-/// An inactive service has the name: whether that counts, only the API can tell.
+/// Returns the finding that an inactive service has the name. Only the API can tell whether it blocks the name.
 fn perhaps_held(step: &DraftStep, name: &ServiceName, holder: &LiveService) -> Finding {
     let message = format!(
-        "an inactive service that this plan leaves alone has the name `{name}`: {}; if the API refuses the name, rename or delete that service",
+        "an inactive service has the name `{name}`, and this plan does not change it: {}; if the API refuses the name, rename or delete that service",
         holder.id
     );
     Finding { service: step.service.clone(), message }
 }
 
-/// A name edge that is part of a circle, the first in order; none when there is no circle.
+/// Returns the first dependency on a name that is part of a circle; none if there is no circle.
 fn circular(steps: &[DraftStep], edges: &BTreeSet<(usize, usize)>) -> Option<(usize, usize)> {
     if edges.is_empty() {
         return None;
@@ -226,9 +225,9 @@ fn circular(steps: &[DraftStep], edges: &BTreeSet<(usize, usize)>) -> Option<(us
     edges.iter().copied().find(|(taker, freer)| component[*taker] == component[*freer])
 }
 
-/// Adds the step that renames a service early, so that `freer` no longer has to; gives its index.
+/// Adds a step that gives a service a temporary name before the step `freer` runs; returns its index.
 ///
-/// The passing name says which manifest the service is for, so that a run that is cut off finds it again.
+/// The temporary name tells which manifest the service belongs to, so that a later run finds it.
 fn set_aside(draft: &mut Draft<'_>, freer: usize) -> Option<usize> {
     let service = draft.steps[freer].service.clone();
     let id = match &draft.steps[freer].action {
@@ -247,33 +246,32 @@ fn set_aside(draft: &mut Draft<'_>, freer: usize) -> Option<usize> {
     }
     let mut tags = live.tags.clone();
     tags.insert(draft.policy.ownership.tag.clone(), Some(draft.policy.ownership.value.clone()));
-    // Without room for the tag it goes as it is: only a run that is cut off just here would miss it.
+    // Without room for the tag, a run that is interrupted right after this step is not continued.
     let fits = tags.len() <= draft.options.api.max_tags();
     let tags = (fits && live.tags != tags).then_some(tags);
     let update = ServiceUpdate { name: Some(name), tags, ..ServiceUpdate::default() };
     let mut step =
         DraftStep::new(&service, Action::SetAside { id, update: Box::new(update) }, Risk::Disruptive);
     step.frees = Some(live.name.clone());
-    step.reason = Some(format!("`{}` is to be another service's name", live.name));
+    step.reason = Some(format!("another service gets the name `{}`", live.name));
     Some(draft.push(step))
 }
 
-/// Only steps that rename or retire a service free a name; anything else can't be done early.
+/// Returns the problem of a circle that no early rename can break.
 fn circle(step: &DraftStep) -> Problem {
     Problem {
         kind: ProblemKind::Impossible,
         service: Some(step.service.clone()),
         place: None,
-        message: format!("the steps of `{}` wait for each other in a circle", step.service),
-        help: vec!["apply part of it first, with --only".to_owned()],
+        message: format!("the steps of `{}` depend on each other in a circle", step.service),
+        help: vec!["apply a part of it first, with --only".to_owned()],
     }
 }
 
-/// An order in which the steps could run one by one: what is ready, in the order of services and with
-/// removals last.
+/// Returns an order in which the steps can run one by one: by service, with removals last.
 ///
-/// The graph is acyclic: [`connect`] has seen to it. Steps that are not reached would be lost, so a
-/// circle that is left would show as a plan that the verifier refuses.
+/// [`connect`] has made the graph acyclic. If a circle were left, steps would be missing, and the verifier would refuse
+/// the plan.
 pub(super) fn sequence(steps: &[DraftStep]) -> Vec<usize> {
     let mut waiting: Vec<usize> = steps.iter().map(|step| step.after.len()).collect();
     let mut followers: Vec<Vec<usize>> = vec![Vec::new(); steps.len()];
@@ -297,7 +295,7 @@ pub(super) fn sequence(steps: &[DraftStep]) -> Vec<usize> {
     sequence
 }
 
-/// Kinds of steps in the order in which they are begun when several could be: one table.
+/// The order in which steps begin if several are ready.
 fn rank(action: &Action) -> u8 {
     match action {
         Action::SetAside { .. } => 0,

@@ -32,6 +32,7 @@ pub(super) fn retire(draft: &mut Draft<'_>, live: &LiveService) {
     let changes = vec![change(draft, live, how)];
     let mut step = retirement(draft, &live.name, live, how);
     abandon(draft, live, &mut step);
+    step.after.extend(activation_of_successor(draft, live));
     step.reason = Some("owned by this project, in no manifest".to_owned());
     step.changes = changes.clone();
     draft.push(step);
@@ -50,26 +51,43 @@ pub(super) fn retire(draft: &mut Draft<'_>, live: &LiveService) {
     });
 }
 
-/// Renames an unfinished replacement in the request that deactivates it: inactive, a later run would take it for one that
-/// goes on, or have to rename it then.
+/// Renames an unfinished replacement, or one of two that took the same service's place, in the request that deactivates
+/// it: inactive, a later run would take it for one that goes on, or have to rename it then.
 fn abandon(draft: &Draft<'_>, live: &LiveService, step: &mut DraftStep) {
     let Action::Retire { update: Some(update), how: Retire::Deactivate, .. } = &mut step.action else {
         return;
     };
-    if names::replacing_for(live).is_some() || is_replaced_again(draft, live) {
+    if names::replacing_for(live).is_some() || shares_predecessor(draft, live) {
         let abandoned = abandonment(live, &draft.options.today, &|name| draft.is_taken(name));
         (update.name, update.tags) = (abandoned.name, abandoned.tags);
         step.frees = Some(live.name.clone());
     }
 }
 
-/// Returns true if this plan replaces the service that this one has replaced, so that two would say so.
-fn is_replaced_again(draft: &Draft<'_>, live: &LiveService) -> bool {
-    let Some(replaced) = live.tags.get(TAG_REPLACES).and_then(Option::as_deref) else { return false };
+/// The step that brings the service into use that was made to replace this one, if there is one.
+fn activation_of_successor(draft: &Draft<'_>, live: &LiveService) -> Option<usize> {
+    draft.steps.iter().position(|step| {
+        let Action::Update { id, update } = &step.action else { return false };
+        let replaced = draft.live(id).and_then(|new| new.tags.get(TAG_REPLACES)?.as_deref());
+        update.active == Some(true) && replaced == Some(live.id.as_str())
+    })
+}
+
+/// Returns true if another service of ours has replaced the same service as this one (two runs at once), or does so in this
+/// plan. Where inactive services hold names, an unfinished replacement has a passing name: it is not mistaken for one.
+fn shares_predecessor(draft: &Draft<'_>, live: &LiveService) -> bool {
+    let replaced = live.tags.get(TAG_REPLACES).and_then(Option::as_deref);
+    let replaced = replaced.filter(|_| !draft.options.api.inactive_services_hold_names());
+    let Some(replaced) = replaced else { return false };
+    let has_replaced = |other: &LiveService| {
+        other.active
+            && other.id != live.id
+            && other.tags.get(TAG_REPLACES).and_then(Option::as_deref) == Some(replaced)
+            && draft.policy.ownership.owns(&other.tags)
+    };
     let replaces =
         |step: &DraftStep| matches!(&step.action, Action::HandOver { old, .. } if old.as_str() == replaced);
-    // Where inactive services hold names, an unfinished replacement has a passing name: it is not mistaken for one.
-    !draft.options.api.inactive_services_hold_names() && draft.steps.iter().any(replaces)
+    draft.snapshot.services.iter().any(has_replaced) || draft.steps.iter().any(replaces)
 }
 
 /// Says of a new service that it may be an orphan under another name: without a word in the manifest the one is

@@ -1,6 +1,6 @@
-//! Whether the versions that a plan pins exist. May import `model` only.
+//! Checks that the versions which a plan pins exist.
 //!
-//! Only pins that change are looked at: what already runs is not this plan's business.
+//! Only pins that change are checked. Versions that are already in use are not.
 
 use super::build::Draft;
 use super::diff::Content;
@@ -11,14 +11,14 @@ use crate::model::{
     ServiceName, VersionSet, VersionSetName,
 };
 
-/// What is pinned.
+/// The agent or context graph of a pin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Pinned {
     Agent(AgentId),
     ContextGraph(ContextGraphId),
 }
 
-/// One version that must exist.
+/// A version that must exist.
 #[derive(Clone, Debug)]
 pub(super) struct PinCheck {
     pub(super) service: ServiceName,
@@ -28,8 +28,8 @@ pub(super) struct PinCheck {
     pub(super) version: u32,
 }
 
-/// Notes the versions that a service's content pins and that `current` doesn't already.
-pub(super) fn need(
+/// Collects the versions that a service's content pins and that `current` does not pin yet.
+pub(super) fn collect_required_versions(
     draft: &mut Draft<'_>,
     wanted: &DesiredService,
     content: &Content,
@@ -64,7 +64,7 @@ pub(super) fn need(
     }
 }
 
-/// Turns every version that does not exist into a problem.
+/// Reports each required version that does not exist.
 pub(super) fn check(draft: &mut Draft<'_>) {
     let mut problems = Vec::new();
     for check in &draft.pin_checks {
@@ -112,7 +112,7 @@ pub(super) fn check(draft: &mut Draft<'_>) {
     draft.problems.extend(problems);
 }
 
-/// Services can't be created with an agent or context graph that has no version at all.
+/// Reports services that would be created with an agent or context graph without any version.
 fn without_versions(draft: &Draft<'_>) -> Vec<Problem> {
     let mut problems = Vec::new();
     for step in &draft.steps {
@@ -141,9 +141,9 @@ fn without_versions(draft: &Draft<'_>) -> Vec<Problem> {
     problems
 }
 
-/// Refuses a new service whose users would talk to the latest versions although a rule wants pins: what no
-/// manifest declares is born so. What the service in whose place it comes has, it takes over, pinned or not.
-pub(super) fn born(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, content: &Content) {
+/// Refuses a new service with unpinned version sets that `guardrails.require_pins` names. Version sets that no manifest
+/// declares are created unpinned, but a replacement copies those of the old service, pinned or not.
+pub(super) fn check_new_sets_pinned(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, content: &Content) {
     let carried =
         |name: &VersionSetName| embodiment.live.is_some_and(|live| live.version_sets.contains_key(name));
     let made = |name: &VersionSetName| {
@@ -158,11 +158,11 @@ pub(super) fn born(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, content: 
         };
     let required = &draft.policy.guardrails.require_pins;
     for name in required.iter().filter(|name| !name.is_edge()) {
-        // Without a set of that name there is nothing to pin; but `release` is what users talk to anyway.
+        // A set that doesn't exist needs no pins. But users always get `release`, with or without a set.
         let follows = || made(name).map_or(name.is_release(), follows_latest);
         if declared(name) || (!carried(name) && follows()) {
             let message = format!(
-                "version set `{name}` of `{}` would be born at latest, but `guardrails.require_pins` names it",
+                "version set `{name}` of `{}` would be created unpinned, but `guardrails.require_pins` names it",
                 embodiment.wanted.name
             );
             let help = format!(
@@ -177,7 +177,8 @@ fn follows_latest(set: &VersionSet) -> bool {
     set.agent_version == Pin::Latest || set.context_graph_version == Pin::Latest
 }
 
-/// A deprecated agent or context graph can't be activated: a problem for what exists, and a word for what is new.
+/// Reports a deprecated agent or context graph. It can't be activated: a problem for a live service, and a finding for
+/// a new one.
 pub(super) fn deprecated(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, content: &Content) {
     let was_active = embodiment.live.is_some_and(|live| {
         live.active && live.agent == content.agent && live.context_graph == content.context_graph

@@ -43,7 +43,7 @@ pub(super) fn steps(
         return;
     }
     carry_pins(draft, embodiment, old, &mut content);
-    pins::born(draft, embodiment, &content);
+    pins::check_new_sets_pinned(draft, embodiment, &content);
     drop_sets(draft, wanted, old, &content);
     let active = content.active;
     content.active = false;
@@ -86,7 +86,7 @@ fn make(
         Some(new) => complete(draft, embodiment, new, content),
         None => create(draft, embodiment, content)?,
     };
-    pins::need(draft, wanted, content, half_made);
+    pins::collect_required_versions(draft, wanted, content, half_made);
     let created = match &target {
         Target::Created(StepId(index)) => Some(*index),
         Target::Live(_) => None,

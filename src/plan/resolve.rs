@@ -1,4 +1,4 @@
-//! Names of agents and context graphs → ids. May import `model` only.
+//! Resolves names of agents and context graphs to ids.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +7,14 @@ use crate::model::{
     AgentId, Catalog, ContextGraphId, Desired, DesiredService, Place, Reference, ServiceName, Snapshot,
 };
 
-/// The ids of what a service joins.
+/// The ids of the agent and the context graph of a service.
 #[derive(Clone, Debug)]
 pub(super) struct Joins {
     pub(super) agent: AgentId,
     pub(super) context_graph: ContextGraphId,
 }
 
-/// Resolves every declared service's references; what can't be resolved is a problem each.
+/// Resolves the references of all declared services. Each one that can't be resolved is a problem.
 pub(super) fn resolve(
     desired: &Desired,
     snapshot: &Snapshot,
@@ -40,8 +40,8 @@ pub(super) fn resolve(
     joins
 }
 
-/// The id that a reference of another commit's manifest means today; none where that can't be told.
-pub(super) fn quietly<Id: Ord + Clone + for<'t> From<&'t str>>(
+/// Returns the id that a reference in another commit's manifest means today; none if it is unknown or ambiguous.
+pub(super) fn find_id<Id: Ord + Clone + for<'t> From<&'t str>>(
     reference: &Reference,
     catalog: &Catalog<Id>,
 ) -> Option<Id> {

@@ -214,8 +214,8 @@ fn create(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, content: &Content)
     let mut step = DraftStep::new(&name, Action::Create(Box::new(new)), Risk::Safe);
     step.takes = (active || draft.options.api.inactive_services_hold_names()).then(|| name.clone());
     let created = draft.push(step);
-    pins::need(draft, embodiment.wanted, content, None);
-    pins::born(draft, embodiment, content);
+    pins::collect_required_versions(draft, embodiment.wanted, content, None);
+    pins::check_new_sets_pinned(draft, embodiment, content);
     write_other_sets(draft, embodiment.wanted, content, created);
     let agent = draft.snapshot.agents.name_of(&content.agent).unwrap_or(content.agent.as_str()).to_owned();
     let graph = draft.snapshot.context_graphs.name_of(&content.context_graph);
@@ -360,7 +360,7 @@ fn change(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, live: &LiveService
     let content = &content;
     let at_once = moves_versions && draft.options.api.updates_version_sets();
     let (written, deleted) = version_set_steps(draft, wanted, live, content, !at_once);
-    pins::need(draft, wanted, content, Some(live));
+    pins::collect_required_versions(draft, wanted, content, Some(live));
     let adopted = draft.policy.ownership.is_free(&live.tags);
     let mut shown = service_plan(embodiment, ServiceKind::Update);
     let mut activation = None;

@@ -1,4 +1,4 @@
-//! What a plan is made of. May import `model` only.
+//! The types of a plan: options, steps, changes, findings, problems.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -12,12 +12,12 @@ use crate::model::{
     ServiceName, ServiceUpdate, SmokeTest, VersionSet, VersionSetName,
 };
 
-/// What a plan depends on besides the two states.
+/// The inputs of planning besides the desired and the live state.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The API that the plan is for.
     pub api: Api,
-    /// Today as `2026-11-22`: it becomes part of a replaced service's name.
+    /// Today's date, such as `2026-11-22`. It becomes part of a replaced service's name.
     pub today: String,
     /// Retire owned services that no manifest declares.
     pub prune: bool,
@@ -25,26 +25,26 @@ pub struct Options {
     pub take_over: Option<String>,
     /// Replace or remove services that the guardrails protect.
     pub allow_protected: bool,
-    /// How much may be removed, instead of what the project's rule says.
+    /// The most removals, instead of the project's `max_removals`.
     pub max_removals: Option<MaxRemovals>,
     /// Plan these services only; empty means all.
     pub only: BTreeSet<ServiceName>,
-    /// Plan these services and retire these orphans only, and leave the rest to another plan: what a saved plan
-    /// touches, when it is made again. None means all.
+    /// Plan only these services and retire only these orphans; none means all. A saved plan that is made again is
+    /// limited to the services that it touches.
     pub touched: Option<BTreeSet<ServiceName>>,
-    /// Whether the API limits requests: the embedded sandbox need not.
+    /// True if the API limits requests. The embedded sandbox does so only on request.
     pub limited: bool,
-    /// Whether rules stand against the plan; where it is only looked at, what they would refuse is a finding.
+    /// True if guardrails refuse the plan. If false, each refusal becomes a finding, as in `drift`.
     pub enforce_guardrails: bool,
 }
 
 impl Options {
-    /// Whether a declared service is planned.
+    /// Returns true if this declared service is planned.
     pub(super) fn plans(&self, name: &ServiceName) -> bool {
         (self.only.is_empty() || self.only.contains(name)) && self.touches(name)
     }
 
-    /// Whether an orphan with this name is retired.
+    /// Returns true if an orphan with this name is retired.
     pub(super) fn prunes(&self, name: &ServiceName) -> bool {
         self.prune && self.only.is_empty() && self.touches(name)
     }
@@ -54,7 +54,7 @@ impl Options {
     }
 }
 
-/// A step's number in its plan, from 1, in an order in which the steps could run one by one.
+/// The number of a step in its plan, from 1. In this order the steps can run one by one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct StepId(pub usize);
@@ -65,45 +65,45 @@ impl fmt::Display for StepId {
     }
 }
 
-/// The service that a step is about: one that exists, or one that an earlier step creates.
+/// The service that a step acts on: one that exists, or one that an earlier step creates.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Target {
-    /// It exists.
+    /// A live service.
     Live(ServiceId),
-    /// The step with this number creates it.
+    /// The service that the step with this number creates.
     Created(StepId),
 }
 
-/// What a step does. All contents are final: no choice is left to execution.
+/// The action of a step. All values are final: execution decides nothing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "action", content = "does", rename_all = "snake_case")]
 pub enum Action {
-    /// Creates a service; inactive where it is to replace another.
+    /// Creates a service. It is inactive if it replaces another one.
     Create(Box<NewService>),
-    /// Changes fields in place: renames, activations and deactivations included.
+    /// Changes fields of a service in place, including its name and whether it is active.
     Update {
         /// The service.
         id: ServiceId,
-        /// What changes.
+        /// The new values.
         update: Box<ServiceUpdate>,
     },
-    /// Gives a service a passing name, so that others can take the one it has.
+    /// Gives a service a temporary name, so that another one can take its name.
     SetAside {
         /// The service.
         id: ServiceId,
-        /// The passing name, and the ownership tag by which it is found again.
+        /// The temporary name, and the ownership tag by which a later run finds the service.
         update: Box<ServiceUpdate>,
     },
-    /// Writes a version set, whole.
+    /// Writes a whole version set.
     WriteVersionSet {
         /// The service.
         target: Target,
         /// The set's name.
         name: VersionSetName,
-        /// Everything it will hold, what no manifest names included.
+        /// All of its fields, including those that no manifest names.
         content: Box<VersionSet>,
-        /// Whether the set is new.
+        /// True if the version set is new.
         creates: bool,
     },
     /// Deletes a version set.
@@ -113,7 +113,7 @@ pub enum Action {
         /// The set's name.
         name: VersionSetName,
     },
-    /// Adds a service to those that a behavior set is applied to.
+    /// Applies a behavior set to one more service.
     ApplyBehaviorSet {
         /// The behavior set.
         behavior_set: BehaviorSetId,
@@ -122,68 +122,68 @@ pub enum Action {
         /// The service to add.
         target: Target,
     },
-    /// Holds a conversation that must go well.
+    /// Holds a test conversation with a service.
     Smoke {
         /// The service.
         target: Target,
-        /// What is said and expected.
+        /// The message and the expected answer.
         test: SmokeTest,
     },
-    /// The old service gives its name up and the new one becomes active, in two requests without anything
-    /// between them; if the second fails, the first is undone.
+    /// Renames the old service and activates the new one, in two requests with nothing between them. If the second
+    /// fails, the first is undone.
     HandOver {
         /// The old service.
         old: ServiceId,
-        /// Its name so far, restored if the activation fails.
+        /// The old service's name, which it gets back if the activation fails.
         old_name: ServiceName,
-        /// What the old service is renamed to; absent where that has been done.
+        /// The rename of the old service; none if an earlier run has done it.
         rename: Option<Box<ServiceUpdate>>,
         /// The new service.
         new: Target,
-        /// What activates it; with its final name, where it was made under a passing one.
+        /// The activation, with the final name if the new service has a temporary one.
         activation: Box<ServiceUpdate>,
     },
     /// Takes a service out of use, as `lifecycle.retire` says.
     Retire {
         /// The service.
         id: ServiceId,
-        /// The update that does it; none where it is deleted.
+        /// The update that retires it; none if it is deleted.
         update: Option<Box<ServiceUpdate>>,
-        /// The manifest's word for it.
+        /// The value of `lifecycle.retire`.
         how: Retire,
     },
-    /// Renames an inactive leftover of a replacement that was given up, so that it is never taken for a live one.
+    /// Renames the inactive new service of an abandoned replacement, so that it is not mistaken for one in use.
     Discard {
-        /// The leftover.
+        /// The abandoned service.
         id: ServiceId,
         /// The rename.
         update: Box<ServiceUpdate>,
     },
 }
 
-/// How bad a step could be for those who talk to the service.
+/// The worst effect of a step on users of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Risk {
-    /// Nobody in a conversation notices.
+    /// Users notice nothing.
     Safe,
     /// A service changes id, name or versions.
     Disruptive,
-    /// Something goes out of use.
+    /// A service or version set goes out of use.
     Destructive,
 }
 
-/// Whose doing a change is, where the manifests at a base commit are known.
+/// The cause of a change, found by the manifests at a base commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// The manifests have changed since the base.
     Manifest,
-    /// The live state has changed since, past the manifests.
+    /// The live state has changed since the base, but not by the manifests.
     Drift,
-    /// Both have, and differ.
+    /// Both have changed, and differ.
     Both,
-    /// Only this branch wants it: the branch that it is compared with leaves what is live, and this one is behind.
+    /// This branch is behind the base's branch, which has the live value.
     Behind,
 }
 
@@ -203,18 +203,18 @@ impl Cause {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Change {
-    /// Where, with dots: `version_sets.release.agent_version`.
+    /// The path with dots: `version_sets.release.agent_version`.
     pub path: String,
-    /// The live value; null where there is none.
+    /// The live value; null if there is none.
     pub before: Value,
-    /// The wanted value; null where it goes away.
+    /// The wanted value; null if it is removed.
     pub after: Value,
-    /// Whose doing it is; none where no base is known.
+    /// The cause; none without a base.
     pub cause: Option<Cause>,
 }
 
 impl Change {
-    /// A change whose cause is not known.
+    /// Creates a change without a cause.
     pub fn new(path: impl Into<String>, before: Value, after: Value) -> Self {
         Self { path: path.into(), before, after, cause: None }
     }
@@ -227,23 +227,23 @@ pub struct Step {
     pub id: StepId,
     /// The service as its manifest names it, or as it is named live.
     pub service: ServiceName,
-    /// What is done.
+    /// The action.
     pub action: Action,
-    /// What must be done before.
+    /// The steps that must be done before.
     pub depends_on: BTreeSet<StepId>,
-    /// How bad it could be.
+    /// Its risk.
     pub risk: Risk,
-    /// What it changes.
+    /// The changes that it makes.
     pub changes: Vec<Change>,
-    /// Why, where the changes don't say.
+    /// The reason, if the changes don't show it.
     pub reason: Option<String>,
 }
 
-/// What happens to one service, in a word.
+/// The kind of change to one service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ServiceKind {
-    /// It is new.
+    /// It is created.
     Create,
     /// It changes in place.
     Update,
@@ -253,54 +253,53 @@ pub enum ServiceKind {
     Retire,
 }
 
-/// Who changed a live service last, and when, as far as the API says.
+/// The last change of a live service, as far as the API tells it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LastChange {
-    /// Who: an id, mostly. Classic tells it.
+    /// The user, usually an id. Only Classic tells it.
     pub by: Option<String>,
-    /// When, as the API writes it. Platform tells it.
+    /// The time, as the API writes it. Only Platform tells it.
     pub at: Option<String>,
 }
 
 impl LastChange {
-    /// What the API says of a service; none where that is nothing.
+    /// The last change of a service; none if the API tells nothing.
     pub fn of(live: &LiveService) -> Option<Self> {
-        let told = live.updated_by.is_some() || live.updated_at.is_some();
-        told.then(|| Self { by: live.updated_by.clone(), at: live.updated_at.clone() })
+        let is_known = live.updated_by.is_some() || live.updated_at.is_some();
+        is_known.then(|| Self { by: live.updated_by.clone(), at: live.updated_at.clone() })
     }
 }
 
-/// What happens to one service, for people.
+/// The changes to one service, for reports.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServicePlan {
     /// The name it will have.
     pub name: ServiceName,
-    /// In a word.
+    /// The kind of change.
     pub kind: ServiceKind,
-    /// The live service, the old one of a replacement.
+    /// The live service; in a replacement, the old one.
     pub id: Option<ServiceId>,
-    /// The name it has now, where that changes.
+    /// Its present name, if that changes.
     pub former_name: Option<ServiceName>,
-    /// Whether the project takes ownership of it with this plan.
+    /// True if the plan adds the ownership tag.
     pub adopted: bool,
-    /// Whether a half-made replacement of an earlier run is finished.
+    /// True if the plan finishes a replacement that an earlier run began.
     pub continued: bool,
-    /// The agent's and context graph's names (or ids) for new services.
+    /// The names (or ids) of the agent and the context graph, for new services.
     pub joins: Option<(String, String)>,
-    /// Changed fields; version sets of a replacement among them, others apart.
+    /// Changed fields. In a replacement they include version sets; otherwise those are changes of their own steps.
     pub changes: Vec<Change>,
-    /// Whose doing it is that the service is created, replaced or retired; none where no base is known, and
-    /// for changes in place.
+    /// The reason why the service is created, replaced or retired; none without a base, and for changes in place.
     pub cause: Option<Cause>,
-    /// Who changed the live service last, and when.
+    /// The last change of the live service.
     pub last_change: Option<LastChange>,
     /// The steps, in order.
     pub steps: Vec<StepId>,
 }
 
-/// How much a plan does.
+/// The numbers of changes in a plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Services to create.
@@ -309,7 +308,7 @@ pub struct Summary {
     pub update: usize,
     /// Services to replace.
     pub replace: usize,
-    /// Services to retire, the old ones of replacements not counted.
+    /// Services to retire, without the old ones of replacements.
     pub retire: usize,
     /// Services without an owner that get the ownership tag.
     pub adopt: usize,
@@ -317,13 +316,13 @@ pub struct Summary {
     pub version_sets_created: usize,
     /// Version sets to change.
     pub version_sets_updated: usize,
-    /// Version sets to delete, those that a replacement does not carry over included.
+    /// Version sets to delete, including those that a replacement does not copy.
     pub version_sets_deleted: usize,
-    /// Declared services that are as declared.
+    /// Declared services without changes.
     pub unchanged: usize,
 }
 
-/// What applying a plan costs.
+/// The requests and the time that an apply takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Estimate {
     /// Requests by endpoint.
@@ -332,48 +331,48 @@ pub struct Estimate {
     pub requests: usize,
     /// Seconds that the published limits impose, at least.
     pub seconds: u64,
-    /// The endpoint whose limit decides the time; none where no limit is reached.
+    /// The endpoint whose limit decides the time; none if no limit is reached.
     pub bound_by: Option<Endpoint>,
 }
 
-/// Something a reader should know that stops nothing.
+/// A note for the reader that refuses nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Finding {
     /// The service it is about.
     pub service: ServiceName,
-    /// What is the case, and what follows.
+    /// The note.
     pub message: String,
 }
 
 impl Finding {
-    /// How a finding begins that tells what an apply would not do.
+    /// The beginning of a finding about a refusal.
     const REFUSAL: &str = "an apply would be refused: ";
 
-    /// A finding that an apply would be refused, and why.
+    /// Creates a finding that an apply would be refused for this reason.
     pub fn refusal(service: ServiceName, why: &str) -> Self {
         Self { service, message: format!("{}{why}", Self::REFUSAL) }
     }
 
-    /// Why an apply would be refused, if that is what it tells.
+    /// The reason why an apply would be refused; none if the finding is about something else.
     pub fn refused(&self) -> Option<&str> {
         self.message.strip_prefix(Self::REFUSAL)
     }
 }
 
-/// The commit whose manifests tell what was meant before.
+/// The commit that a three-way plan compares with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Base {
-    /// As it was asked for: `origin/main`.
+    /// The reference that the user gave, such as `origin/main`.
     pub reference: String,
-    /// The commit that was read: the last one that both branches share, if that is known.
+    /// The commit that was read: the last one that both branches share, if it is known.
     pub commit: String,
-    /// The newest commit of the branch that it was compared with, where this one is behind it.
+    /// The newest commit of the reference, if this branch is behind it.
     pub upstream: Option<String>,
 }
 
-/// Where a plan is from and what it is for.
+/// The origin of a plan: environment, server, time and commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// The environment's name.
@@ -384,45 +383,45 @@ pub struct Origin {
     pub organization: String,
     /// The server's address, or `embedded`.
     pub server: String,
-    /// When it was made, as RFC 3339 in UTC.
+    /// The time at which the plan was made, as RFC 3339 in UTC.
     pub created_at: String,
-    /// The commit of the manifests, where they are in a repository; with `+` where files were changed since.
+    /// The commit of the manifests, if they are in a repository. A `+` follows if files differ from it.
     pub commit: Option<String>,
-    /// What the causes of changes are told by.
+    /// The base, if the plan is three-way.
     pub base: Option<Base>,
 }
 
 /// A complete plan for one environment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
-    /// The steps, in an order in which they could run one by one.
+    /// The steps, in an order in which they can run one by one.
     pub steps: Vec<Step>,
-    /// What happens to each service that changes, ordered by name.
+    /// The services that change, ordered by name.
     pub services: Vec<ServicePlan>,
-    /// Owned, active services that no manifest declares and that this plan leaves alone.
+    /// Owned, active services that no manifest declares and that this plan does not retire.
     pub orphans: Vec<(ServiceName, ServiceId)>,
-    /// Whether orphans were to be retired: those that are still listed were not chosen by `only`.
+    /// True if orphans are retired. Those that are still listed are excluded by `only`.
     pub prune: bool,
     /// Live services that are neither declared nor owned.
     pub unmanaged: Vec<(ServiceName, ServiceId)>,
-    /// What a reader should know.
+    /// Notes for the reader.
     pub findings: Vec<Finding>,
-    /// How much is done.
+    /// The numbers of changes.
     pub summary: Summary,
-    /// What it costs.
+    /// The requests and the time.
     pub estimate: Estimate,
-    /// Active live services.
+    /// The number of active live services.
     pub active: usize,
-    /// Inactive live services: switched off, replaced, retired.
+    /// The number of inactive live services.
     pub inactive: usize,
-    /// Services declared.
+    /// The number of declared services.
     pub declared: usize,
-    /// Declared services' live ids before the plan runs, by name.
+    /// The ids of declared services before the plan runs, by name.
     pub ids: BTreeMap<ServiceName, ServiceId>,
 }
 
 impl Plan {
-    /// Whether there is nothing to do.
+    /// Returns true if there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }
@@ -433,16 +432,16 @@ impl Plan {
     }
 }
 
-/// Why no plan can be made.
+/// The kind of a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProblemKind {
-    /// A rule forbids it; a flag or a changed rule allows it.
+    /// A guardrail refuses it. A flag or another rule allows it.
     Refused,
     /// The API can't do it.
     Impossible,
     /// Several live services could be meant.
     Ambiguous,
-    /// Something that a manifest names does not exist.
+    /// An agent, context graph or version that a manifest names does not exist.
     Missing,
 }
 
@@ -451,13 +450,13 @@ pub enum ProblemKind {
 pub struct Problem {
     /// The kind.
     pub kind: ProblemKind,
-    /// The service it is about; none where it is about the whole plan.
+    /// The service; none if the problem concerns the whole plan.
     pub service: Option<ServiceName>,
-    /// Where the manifest says what can't be.
+    /// The place in the manifest.
     pub place: Option<Place>,
-    /// What is wrong.
+    /// The message.
     pub message: String,
-    /// What to do next.
+    /// Advice on what to do next.
     pub help: Vec<String>,
 }
 
@@ -470,7 +469,7 @@ pub struct PlanError {
 }
 
 impl PlanError {
-    /// Whether rules alone stand against the plan.
+    /// Returns true if only guardrails refuse the plan.
     pub fn is_refusal(&self) -> bool {
         self.problems.iter().all(|problem| problem.kind == ProblemKind::Refused)
     }

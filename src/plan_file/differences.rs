@@ -1,74 +1,76 @@
-//! What sets a plan that was read from a file apart from the same plan made again. May import `plan` and `model`.
+//! Compares a saved plan with the same plan made again.
 //!
-//! Actions, targets, values, order and risks must be the same, and so must what people were shown of them. Not compared:
+//! Actions, targets, values, order and risks must be equal, and so must the changes that the reviewer saw. Not compared
+//! are:
 //!
-//! * dates and ids in the names that the tool gives, such as `Coach (replaced 2026-11-22 4d1a9e)`;
-//! * causes, which are judged anew, and who changed a service last;
+//! * dates and ids in generated names, such as `Coach (replaced 2026-11-22 4d1a9e)`;
+//! * causes, which are found again, and the last change of a service;
 //! * reasons, diagnostics and the estimate;
-//! * all that is about services that the plan does not touch.
+//! * services that the plan does not change.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::{Map, Value};
 
 use super::digest;
-use super::document::{Document, StepDocument, SummaryDocument};
-use super::touched::{Fingerprint, Subject};
+use super::document::{PlanDocument, StepDocument, SummaryDocument};
+use super::fingerprints::{Fingerprint, Subject};
 use crate::model::{NewService, ServiceName, ServiceUpdate, same_json};
 use crate::plan::{Action, Change, ServicePlan, without_date_and_id};
 
-/// A value that is not the same in the plan that was approved and in the plan made again.
+/// A value that differs between the approved plan and the plan made again.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Difference {
-    /// The service; none where it is about the plan as a whole.
+    /// The service; `None` for a value of the whole plan.
     pub service: Option<ServiceName>,
-    /// The value, in words or as a path.
+    /// The value, as a path or a description.
     pub what: String,
-    /// The value in the plan that was approved; null where it has none.
+    /// The value in the approved plan; null if it has none.
     pub approved: Value,
-    /// The value in the plan made again; null where it has none.
-    pub anew: Value,
+    /// The value in the plan made again; null if it has none.
+    pub current: Value,
 }
 
 impl Difference {
-    fn new(service: &ServiceName, what: impl Into<String>, approved: Value, anew: Value) -> Self {
-        Self { service: Some(service.clone()), what: what.into(), approved, anew }
+    fn new(service: &ServiceName, what: impl Into<String>, approved: Value, current: Value) -> Self {
+        Self { service: Some(service.clone()), what: what.into(), approved, current }
     }
 }
 
-/// Returns all that sets the two apart; nothing where they are the same plan.
-pub fn differences(approved: &Document, anew: &Document) -> Vec<Difference> {
-    let anew = &as_in_a_file(anew);
-    let steps = [approved, anew].map(|document| document.steps.iter().map(Compared::of).collect::<Vec<_>>());
-    let mut found = of_steps(&steps[0], &steps[1]);
-    // The rest follows from the steps, and is told only where they are the same.
-    for compare in [of_services, of_fingerprints, of_whole] {
+/// Returns the differences between two plans; empty if they are equal.
+pub fn differences(approved: &PlanDocument, current: &PlanDocument) -> Vec<Difference> {
+    let current = &round_trip(current);
+    let steps =
+        [approved, current].map(|document| document.steps.iter().map(ComparableStep::of).collect::<Vec<_>>());
+    let mut found = compare_steps(&steps[0], &steps[1]);
+    // The rest follows from the steps, so it is compared only if they are equal.
+    for compare in [compare_services, compare_fingerprints, compare_totals] {
         if found.is_empty() {
-            found = compare(approved, anew);
+            found = compare(approved, current);
         }
     }
-    found.extend(of_manifests(approved, anew));
+    found.extend(compare_manifests(approved, current));
     found
 }
 
-/// A document as it is read back from its file, where a number may be a bit off.
-fn as_in_a_file(document: &Document) -> Document {
+/// Returns a document as it is read back from its file, where numbers may be rounded.
+fn round_trip(document: &PlanDocument) -> PlanDocument {
     let text = serde_json::to_string(document).unwrap_or_default();
     serde_json::from_str(&text).unwrap_or_else(|_| document.clone())
 }
 
-/// A step without what may differ from run to run.
-struct Compared<'a> {
+/// A step without the values that may differ from run to run.
+struct ComparableStep<'a> {
     step: &'a StepDocument,
     /// Its kind: `hand_over`.
     kind: String,
-    /// What it does, without its own number and those of other steps.
+    /// Its content, without its own number and those of other steps.
     content: Value,
-    /// All of it.
+    /// The whole step.
     whole: Value,
 }
 
-impl<'a> Compared<'a> {
+impl<'a> ComparableStep<'a> {
     fn of(step: &'a StepDocument) -> Self {
         let mut stable = step.clone();
         make_stable(&mut stable.action);
@@ -86,7 +88,7 @@ impl<'a> Compared<'a> {
         Self { step, kind, content, whole }
     }
 
-    /// Its kind and what it is about, for people.
+    /// Returns its kind and its version set, for messages.
     fn title(&self) -> String {
         match &self.step.version_set {
             Some(set) => format!("{} `{set}`", self.kind),
@@ -95,8 +97,8 @@ impl<'a> Compared<'a> {
     }
 }
 
-/// Takes out of an action what depends on when a plan is made, and not on what it does. A tag that holds the commit of
-/// the manifests belongs here, too.
+/// Removes the parts of an action that depend on the time of planning. If a tag with the manifests' commit is added, it
+/// belongs here, too.
 fn make_stable(action: &mut Action) {
     let stable_name = |name: &mut ServiceName| *name = without_date_and_id(name);
     let stable_update = |update: &mut ServiceUpdate| {
@@ -125,7 +127,7 @@ fn make_stable(action: &mut Action) {
     }
 }
 
-/// A value whose texts have no white space around them: the servers keep none.
+/// Trims all strings in a value, because the servers trim them.
 fn trimmed(value: Value) -> Value {
     match value {
         Value::String(text) => Value::String(text.trim().to_owned()),
@@ -135,16 +137,17 @@ fn trimmed(value: Value) -> Value {
     }
 }
 
-fn of_steps(approved: &[Compared<'_>], anew: &[Compared<'_>]) -> Vec<Difference> {
+fn compare_steps(approved: &[ComparableStep<'_>], current: &[ComparableStep<'_>]) -> Vec<Difference> {
     let mut found = Vec::new();
-    let mut rest: BTreeMap<_, VecDeque<&Compared<'_>>> = BTreeMap::new();
-    let key = |one: &Compared<'_>| (one.step.service.clone(), one.kind.clone(), one.step.version_set.clone());
+    let mut rest: BTreeMap<_, VecDeque<&ComparableStep<'_>>> = BTreeMap::new();
+    let key =
+        |one: &ComparableStep<'_>| (one.step.service.clone(), one.kind.clone(), one.step.version_set.clone());
     for one in approved {
         rest.entry(key(one)).or_default().push_back(one);
     }
-    for one in anew {
+    for one in current {
         match rest.get_mut(&key(one)).and_then(VecDeque::pop_front) {
-            Some(other) => found.extend(of_pair(other, one)),
+            Some(other) => found.extend(compare_pair(other, one)),
             None => {
                 found.push(Difference::new(&one.step.service, one.title(), Value::Null, does(one)));
             }
@@ -154,16 +157,16 @@ fn of_steps(approved: &[Compared<'_>], anew: &[Compared<'_>]) -> Vec<Difference>
         found.push(Difference::new(&one.step.service, one.title(), does(one), Value::Null));
     }
     if found.is_empty() {
-        for (one, other) in approved.iter().zip(anew) {
-            let what = format!("step {}, its place in the order", one.step.id);
-            of_values(&other.step.service, &what, &one.whole, &other.whole, &mut found);
+        for (one, other) in approved.iter().zip(current) {
+            let what = format!("order of step {}", one.step.id);
+            compare_values(&other.step.service, &what, &one.whole, &other.whole, &mut found);
         }
     }
     found
 }
 
-/// What sets two steps apart; the changes that people were shown of them follow, and are told only by themselves.
-fn of_pair(approved: &Compared<'_>, anew: &Compared<'_>) -> Vec<Difference> {
+/// Compares two steps. Their changes follow from their actions, so they are compared only if the actions are equal.
+fn compare_pair(approved: &ComparableStep<'_>, current: &ComparableStep<'_>) -> Vec<Difference> {
     let without_changes = |content: &Value| match content {
         Value::Object(members) => members
             .iter()
@@ -173,37 +176,43 @@ fn of_pair(approved: &Compared<'_>, anew: &Compared<'_>) -> Vec<Difference> {
         other => other.clone(),
     };
     let mut found = Vec::new();
-    let (service, title) = (&anew.step.service, anew.title());
-    let (before, after) = (without_changes(&approved.content), without_changes(&anew.content));
-    of_values(service, &title, &before, &after, &mut found);
+    let (service, title) = (&current.step.service, current.title());
+    let (before, after) = (without_changes(&approved.content), without_changes(&current.content));
+    compare_values(service, &title, &before, &after, &mut found);
     if found.is_empty() {
-        of_values(service, &title, &approved.content, &anew.content, &mut found);
+        compare_values(service, &title, &approved.content, &current.content, &mut found);
     }
     found
 }
 
-fn does(one: &Compared<'_>) -> Value {
+fn does(one: &ComparableStep<'_>) -> Value {
     one.content.get("does").cloned().unwrap_or_default()
 }
 
-/// Adds the values that differ, down to what isn't an object, with their paths below `what`.
-fn of_values(service: &ServiceName, what: &str, approved: &Value, anew: &Value, found: &mut Vec<Difference>) {
-    if approved == anew {
+/// Adds the differing leaves of two values, with their paths below `what`.
+fn compare_values(
+    service: &ServiceName,
+    what: &str,
+    approved: &Value,
+    current: &Value,
+    found: &mut Vec<Difference>,
+) {
+    if approved == current {
         return;
     }
-    let (Value::Object(before), Value::Object(after)) = (approved, anew) else {
-        found.push(Difference::new(service, what, approved.clone(), anew.clone()));
+    let (Value::Object(before), Value::Object(after)) = (approved, current) else {
+        found.push(Difference::new(service, what, approved.clone(), current.clone()));
         return;
     };
     for name in names(before.keys(), after.keys()) {
         let member = |members: &Map<String, Value>| members.get(name).cloned().unwrap_or_default();
-        // These two only hold what is meant.
+        // These two keys only wrap the content, so they are left out of the path.
         let path = if matches!(name.as_str(), "does" | "update") { what } else { &format!("{what}.{name}") };
-        of_values(service, path, &member(before), &member(after), found);
+        compare_values(service, path, &member(before), &member(after), found);
     }
 }
 
-/// All names that two maps have, each once, in order.
+/// Returns the names in two maps, each once, in order.
 fn names<'a, Name: Ord + ?Sized>(
     one: impl Iterator<Item = &'a Name>,
     other: impl Iterator<Item = &'a Name>,
@@ -211,16 +220,16 @@ fn names<'a, Name: Ord + ?Sized>(
     one.chain(other).collect()
 }
 
-/// What people were shown of each service.
-fn of_services(approved: &Document, anew: &Document) -> Vec<Difference> {
+/// Compares the changes of services that the reviewer saw.
+fn compare_services(approved: &PlanDocument, current: &PlanDocument) -> Vec<Difference> {
     let stable = |service: &ServicePlan| {
         let without_cause = |change: &Change| Change { cause: None, ..change.clone() };
         let changes = service.changes.iter().map(without_cause).collect();
         let stable = ServicePlan { cause: None, last_change: None, changes, ..service.clone() };
         (service.name.clone(), trimmed(digest::value(&stable)))
     };
-    let (approved, anew) = (&approved.services, &anew.services);
-    let both = [approved, anew].map(|services| services.iter().map(stable).collect::<Vec<_>>());
+    let (approved, current) = (&approved.services, &current.services);
+    let both = [approved, current].map(|services| services.iter().map(stable).collect::<Vec<_>>());
     if both[0] == both[1] {
         return Vec::new();
     }
@@ -228,18 +237,18 @@ fn of_services(approved: &Document, anew: &Document) -> Vec<Difference> {
     let mut found = Vec::new();
     for name in names(before.keys(), after.keys()) {
         let shown = |services: &BTreeMap<_, Value>| services.get(name).cloned().unwrap_or_default();
-        of_values(name, "shown", &shown(&before), &shown(&after), &mut found);
+        compare_values(name, "shown", &shown(&before), &shown(&after), &mut found);
     }
     if found.is_empty() {
         let order = |services: &[ServicePlan]| services.iter().map(|one| digest::value(&one.name)).collect();
-        found.push(whole("services shown", order(approved), order(anew)));
+        found.push(whole("services shown", order(approved), order(current)));
     }
     found
 }
 
-/// What was seen of what the steps touch. Values that have moved are told by [`super::moved`]; here it counts that all of
-/// it is there.
-fn of_fingerprints(approved: &Document, anew: &Document) -> Vec<Difference> {
+/// Compares the fingerprints. [`super::find_stale_values`] has reported changed live values; this checks that none is
+/// missing from the file.
+fn compare_fingerprints(approved: &PlanDocument, current: &PlanDocument) -> Vec<Difference> {
     let key = |fingerprint: &Fingerprint| match &fingerprint.of {
         Subject::Name(name) => Subject::Name(without_date_and_id(name)),
         other => other.clone(),
@@ -251,7 +260,7 @@ fn of_fingerprints(approved: &Document, anew: &Document) -> Vec<Difference> {
     let what = "fingerprint";
     let seen = |fingerprint: &Fingerprint| digest::value(&fingerprint.seen);
     let mut found = Vec::new();
-    for fingerprint in &anew.fingerprints {
+    for fingerprint in &current.fingerprints {
         let other = rest.get_mut(&key(fingerprint)).and_then(VecDeque::pop_front);
         let same = other.is_some_and(|other| {
             let (before, after) = (&other.seen, &fingerprint.seen);
@@ -268,26 +277,27 @@ fn of_fingerprints(approved: &Document, anew: &Document) -> Vec<Difference> {
     found
 }
 
-/// What is said of the plan as a whole, as far as it is about what the steps touch.
-fn of_whole(approved: &Document, anew: &Document) -> Vec<Difference> {
-    let summary =
-        |document: &Document| digest::value(&SummaryDocument { unchanged: 0, ..document.summary.clone() });
-    let touched = anew.touched();
-    let ids = |document: &Document| {
-        let ids = document.ids.iter().filter(|(name, _)| touched.contains(*name));
+/// Compares the totals and the ids of the services that the plan changes.
+fn compare_totals(approved: &PlanDocument, current: &PlanDocument) -> Vec<Difference> {
+    let summary = |document: &PlanDocument| {
+        digest::value(&SummaryDocument { unchanged: 0, ..document.summary.clone() })
+    };
+    let services = current.changed_services();
+    let ids = |document: &PlanDocument| {
+        let ids = document.ids.iter().filter(|(name, _)| services.contains(*name));
         digest::value(&ids.collect::<BTreeMap<_, _>>())
     };
-    let values = [("summary", summary(approved), summary(anew)), ("ids", ids(approved), ids(anew))];
+    let values = [("summary", summary(approved), summary(current)), ("ids", ids(approved), ids(current))];
     let differing = values.into_iter().filter(|(_, before, after)| before != after);
     differing.map(|(what, before, after)| whole(what, before, after)).collect()
 }
 
-fn whole(what: &str, approved: Value, anew: Value) -> Difference {
-    Difference { service: None, what: what.to_owned(), approved, anew }
+fn whole(what: &str, approved: Value, current: Value) -> Difference {
+    Difference { service: None, what: what.to_owned(), approved, current }
 }
 
-fn of_manifests(approved: &Document, anew: &Document) -> Vec<Difference> {
-    let (before, after) = (&approved.manifests, &anew.manifests);
+fn compare_manifests(approved: &PlanDocument, current: &PlanDocument) -> Vec<Difference> {
+    let (before, after) = (&approved.manifests, &current.manifests);
     let digest = |manifests: &BTreeMap<ServiceName, String>, name: &ServiceName| {
         manifests
             .get(name)

@@ -1,4 +1,4 @@
-//! Fingerprints of documents. May import `model`.
+//! SHA-256 fingerprints of JSON values.
 
 use std::fmt::Write as _;
 
@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::model::DesiredService;
 
-/// SHA-256 of a value's JSON, in hexadecimal digits. Keys of objects are in order, so that equal values have
-/// equal fingerprints.
+/// Returns the SHA-256 of a value's JSON, in hexadecimal digits. Object keys are sorted, so equal values have equal
+/// fingerprints.
 pub(super) fn of(value: &Value) -> String {
     let bytes = ring::digest::digest(&ring::digest::SHA256, value.to_string().as_bytes());
     let mut text = String::with_capacity(64);
@@ -19,12 +19,12 @@ pub(super) fn of(value: &Value) -> String {
     text
 }
 
-/// The fingerprint of what a manifest says of its service: places in files, comments and layout don't count.
+/// Returns the fingerprint of a manifest's content. It does not depend on files, comments and layout.
 pub(super) fn of_manifest(service: &DesiredService) -> String {
     of(&value(service))
 }
 
-/// A value as JSON. Nothing of ours has maps whose keys aren't texts, which alone could fail.
+/// Converts a value to JSON. This fails only for maps whose keys are not strings, and there are none.
 pub(super) fn value(of: &impl Serialize) -> Value {
     serde_json::to_value(of).unwrap_or_default()
 }

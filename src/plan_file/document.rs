@@ -1,4 +1,4 @@
-//! The document: what a plan file holds, and the way there and back. May import `plan` and `model`.
+//! The content of a plan file, and its conversion from and to a plan.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,20 +7,20 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::digest;
-use super::touched::{self, Fingerprint};
+use super::fingerprints::{self, Fingerprint};
 use crate::model::{Api, Desired, Endpoint, Policy, ServiceId, ServiceName, Snapshot, VersionSetName};
 use crate::plan::{
     Action, Base, Change, Estimate, Finding, Options, Origin, Plan, Risk, ServicePlan, Step, StepId, Summary,
     Target, verify,
 };
 
-/// The version of the format that this build writes and reads.
+/// The format version that this build reads and writes.
 pub const FORMAT_VERSION: u32 = 1;
 
-/// A plan for one environment: what applying it does, to what, why, at which risk and cost.
+/// A plan for one environment: its steps, their reasons, risks and cost.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Document {
+pub struct PlanDocument {
     /// The version of this format.
     pub format_version: u32,
     /// The version of the tool that made the plan.
@@ -33,39 +33,40 @@ pub struct Document {
     pub organization: String,
     /// The server's address, or `embedded`.
     pub server: String,
-    /// When it was made, as RFC 3339 in UTC.
+    /// The time when it was made, as RFC 3339 in UTC.
     pub created_at: String,
-    /// The commit of the manifests, where they are in a repository; with `+` where files were changed since.
+    /// The commit of the manifests, if they are in a repository; with `+` if files have changed since.
     pub commit: Option<String>,
-    /// What the causes of changes are told by: `--base`.
+    /// The commits that `--base` compares with, to find the causes of changes.
     pub base: Option<Base>,
-    /// SHA-256 of the rest of the document but for the times.
+    /// SHA-256 of the rest of the document, without the times.
     pub fingerprint: String,
-    /// SHA-256 of the manifest of each service that the steps are about, by name.
+    /// SHA-256 of the manifest of each service that the steps change, by name.
     pub manifests: BTreeMap<ServiceName, String>,
-    /// What was chosen when the plan was made.
-    pub options: Chosen,
-    /// How much is done.
+    /// The options that the plan was made with.
+    pub options: RecordedOptions,
+    /// The number of changes.
     pub summary: SummaryDocument,
-    /// What it costs.
+    /// The estimated cost.
     pub estimate: EstimateDocument,
     /// The services that change, by name.
     pub services: Vec<ServicePlan>,
-    /// The steps, in an order in which they could run one by one.
+    /// The steps, in a valid order of execution.
     pub steps: Vec<StepDocument>,
-    /// Owned, active services that no manifest declares and that the plan leaves alone.
-    pub orphans: Vec<Named>,
+    /// Owned, active services that no manifest declares and that the plan does not change.
+    pub orphans: Vec<NamedService>,
     /// Live services that are neither declared nor owned.
-    pub unmanaged: Vec<Named>,
-    /// What a reader should know.
+    pub unmanaged: Vec<NamedService>,
+    /// Warnings and other findings.
     pub diagnostics: Vec<Finding>,
-    /// How many services there are and how many are declared.
+    /// The numbers of live and declared services.
     pub counts: Counts,
-    /// Declared services' live ids before the plan runs, by name.
+    /// The live ids of declared services before the plan runs, by name.
     pub ids: BTreeMap<ServiceName, ServiceId>,
-    /// What the steps touch, as it was when the plan was made: the plan is applied only where it still is so.
+    /// The live values that the steps depend on, as they were when the plan was made. If they change, the plan is
+    /// stale.
     pub fingerprints: Vec<Fingerprint>,
-    /// When the plan was applied: it can't be applied twice.
+    /// The time when the plan was applied. It can't be applied twice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied_at: Option<String>,
 }
@@ -73,22 +74,22 @@ pub struct Document {
 /// The options that a plan was made with.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Chosen {
-    /// Whether orphans are retired.
+pub struct RecordedOptions {
+    /// True if orphans are retired.
     pub prune: bool,
-    /// The owner whose services are taken over; none where no other project's are.
+    /// The owner whose services are taken over, if any.
     pub take_over: Option<String>,
-    /// Whether protected services may go.
+    /// True if protected services may be removed.
     pub allow_protected: bool,
-    /// The most removals, where another number than the project's was asked for: `3`, `10%`.
+    /// The maximum number of removals, if it overrides the project's: `3`, `10%`.
     pub max_removals: Option<String>,
-    /// The services that were planned; empty means all.
+    /// The services that were planned; empty for all.
     pub only: BTreeSet<ServiceName>,
-    /// Whether the project's rules were kept. A preview keeps none, and can't be applied.
+    /// True if the project's guardrails were enforced. A preview enforces none, and can't be applied.
     pub guardrails: bool,
 }
 
-/// How much a plan does.
+/// The numbers of changes in a plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SummaryDocument {
@@ -98,17 +99,17 @@ pub struct SummaryDocument {
     pub update: usize,
     /// Services to replace.
     pub replace: usize,
-    /// Services to retire, the old ones of replacements not counted.
+    /// Services to retire, without the old services of replacements.
     pub retire: usize,
     /// Services that get the ownership tag.
     pub adopt: usize,
     /// Version sets.
     pub version_sets: VersionSetSummary,
-    /// Declared services that are as declared.
+    /// Declared services without changes.
     pub unchanged: usize,
 }
 
-/// How many version sets are written and deleted.
+/// The numbers of version sets to write and delete.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VersionSetSummary {
@@ -120,17 +121,17 @@ pub struct VersionSetSummary {
     pub delete: usize,
 }
 
-/// What applying a plan costs.
+/// The estimated cost of applying a plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EstimateDocument {
-    /// All requests.
+    /// The number of requests.
     pub requests: usize,
-    /// Seconds that it takes under the published limits, about.
+    /// The estimated duration under the documented rate limits, in seconds.
     pub seconds: u64,
     /// Requests by endpoint.
     pub by_endpoint: BTreeMap<Endpoint, usize>,
-    /// The endpoint whose limit decides the time; none where no limit is reached.
+    /// The endpoint whose rate limit determines the duration; null if no limit is reached.
     pub bound_by: Option<Endpoint>,
 }
 
@@ -139,36 +140,36 @@ pub struct EstimateDocument {
 pub struct StepDocument {
     /// Its number, from 1.
     pub id: StepId,
-    /// What is done, and all that is needed to do it.
+    /// The action, with everything needed to execute it.
     #[serde(flatten)]
     pub action: Action,
-    /// The service as its manifest names it, or as it is named live.
+    /// The service's name in its manifest, or else its live name.
     pub service: ServiceName,
-    /// The live service that the step is about; none where an earlier step creates it, or this one.
+    /// The id of the existing service; null if this step or an earlier one creates it.
     pub service_id: Option<ServiceId>,
-    /// The version set that the step is about.
+    /// The version set that the step writes, tests or deletes.
     pub version_set: Option<VersionSetName>,
-    /// What must be done before.
+    /// The steps that must end before this one.
     pub depends_on: BTreeSet<StepId>,
-    /// How bad it could be for those who talk to the service.
+    /// The risk for the service's users.
     pub risk: Risk,
-    /// What it changes.
+    /// The changed values.
     pub changes: Vec<Change>,
-    /// Why, where the changes don't say.
+    /// The reason, if the changes don't show it.
     pub reason: Option<String>,
 }
 
 /// A live service.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Named {
+pub struct NamedService {
     /// Its name.
     pub name: ServiceName,
     /// Its id.
     pub id: ServiceId,
 }
 
-/// How many services there are.
+/// The numbers of services.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Counts {
@@ -180,25 +181,25 @@ pub struct Counts {
     pub declared: usize,
 }
 
-/// Why a text is not a plan that this build can apply.
+/// The reasons why a text is not a plan that this build can apply.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotAPlan {
-    /// No JSON, or JSON of another form.
+pub enum ReadError {
+    /// It is not JSON, or JSON of another form.
     #[error("it is not a plan: {0}")]
-    Form(String),
-    /// A plan of another version of the format.
-    #[error("it has format version {0}, and this build reads version {FORMAT_VERSION}")]
+    Malformed(String),
+    /// It is a plan in another format version.
+    #[error("it has format version {0}, but this build reads version {FORMAT_VERSION}")]
     Version(u64),
-    /// Its content is not what its fingerprint was made of.
-    #[error("it was changed after it was made: its fingerprint does not match its content")]
-    Changed,
-    /// Its steps don't fit together.
-    #[error("its steps don't fit together: {0}")]
-    Unsound(String),
+    /// Its fingerprint does not match its content.
+    #[error("it was edited: its fingerprint does not match its content")]
+    Edited,
+    /// Its steps are inconsistent.
+    #[error("its steps are inconsistent: {0}")]
+    Inconsistent(String),
 }
 
-impl Document {
-    /// The document of a plan, with the state that it was made from.
+impl PlanDocument {
+    /// Creates the document of a plan that was made from a snapshot.
     pub fn new(
         plan: &Plan,
         origin: &Origin,
@@ -234,7 +235,7 @@ impl Document {
             base,
             fingerprint: String::new(),
             manifests: manifests(steps, desired),
-            options: Chosen {
+            options: RecordedOptions {
                 prune: options.prune,
                 take_over: options.take_over.clone(),
                 allow_protected: options.allow_protected,
@@ -251,39 +252,40 @@ impl Document {
             diagnostics: findings.clone(),
             counts: Counts { active: *active, inactive: *inactive, declared: *declared },
             ids: ids.clone(),
-            fingerprints: touched::fingerprints(steps, desired, snapshot, policy, api),
+            fingerprints: fingerprints::fingerprints(steps, desired, snapshot, policy, api),
             applied_at: None,
         };
         document.fingerprint = fingerprint_of(digest::value(&document));
         document
     }
 
-    /// Reads a document, and checks that it is whole.
+    /// Reads a document, and checks its fingerprint and its steps.
     ///
     /// # Errors
     ///
-    /// What keeps it from being a plan that this build can apply.
-    pub fn read(text: &str) -> Result<Self, NotAPlan> {
+    /// Errors if it is not a plan that this build can apply.
+    pub fn read(text: &str) -> Result<Self, ReadError> {
         let value: Value = serde_json::from_str(text.trim_start_matches('\u{feff}'))
-            .map_err(|error| NotAPlan::Form(error.to_string()))?;
+            .map_err(|error| ReadError::Malformed(error.to_string()))?;
         match value.get("format_version").map(Value::as_u64) {
             Some(Some(version)) if version == u64::from(FORMAT_VERSION) => {}
-            Some(Some(version)) => return Err(NotAPlan::Version(version)),
-            _ => return Err(NotAPlan::Form("it has no `format_version`".to_owned())),
+            Some(Some(version)) => return Err(ReadError::Version(version)),
+            _ => return Err(ReadError::Malformed("it has no `format_version`".to_owned())),
         }
-        let document = Self::deserialize(&value).map_err(|error| NotAPlan::Form(error.to_string()))?;
+        let document = Self::deserialize(&value).map_err(|error| ReadError::Malformed(error.to_string()))?;
         if fingerprint_of(value) != document.fingerprint {
-            return Err(NotAPlan::Changed);
+            return Err(ReadError::Edited);
         }
         match verify::structure(&document.plan()).into_iter().next() {
-            Some(violation) => Err(NotAPlan::Unsound(violation)),
+            Some(violation) => Err(ReadError::Inconsistent(violation)),
             None => Ok(document),
         }
     }
 
-    /// The plan that the document holds.
+    /// Returns the plan in the document.
     pub fn plan(&self) -> Plan {
-        let pairs = |list: &[Named]| list.iter().map(|one| (one.name.clone(), one.id.clone())).collect();
+        let pairs =
+            |list: &[NamedService]| list.iter().map(|one| (one.name.clone(), one.id.clone())).collect();
         Plan {
             steps: self.steps.iter().cloned().map(Step::from).collect(),
             services: self.services.clone(),
@@ -300,13 +302,12 @@ impl Document {
         }
     }
 
-    /// The names of the services that the steps are about: a service's own name, or the one that it has live where no
-    /// manifest declares it.
-    pub fn touched(&self) -> BTreeSet<ServiceName> {
+    /// Returns the names of the services that the steps change: the name in the manifest, or else the live name.
+    pub fn changed_services(&self) -> BTreeSet<ServiceName> {
         self.steps.iter().map(|step| step.service.clone()).collect()
     }
 
-    /// Where the plan is from.
+    /// Returns where and when the plan was made.
     pub fn origin(&self) -> Origin {
         Origin {
             environment: self.environment.clone(),
@@ -320,9 +321,11 @@ impl Document {
     }
 }
 
-/// Returns the fingerprint of a document: SHA-256 of everything but itself, the times and who changed services last;
-/// unknown members count. It has no key: whoever edits a document can compute it again, so that it finds damaged
-/// files and tells plans apart, and proves nothing.
+/// Returns the fingerprint of a document: the SHA-256 of everything except itself, the times and the last changes of
+/// services. Unknown keys count.
+///
+/// It detects damaged files and distinguishes plans, but proves nothing: anyone who edits a document can compute it
+/// again.
 pub fn fingerprint_of(mut document: Value) -> String {
     if let Value::Object(members) = &mut document {
         for name in ["fingerprint", "created_at", "applied_at"] {
@@ -336,15 +339,15 @@ pub fn fingerprint_of(mut document: Value) -> String {
     digest::of(&document)
 }
 
-/// The fingerprints of the manifests of the services that steps are about. An orphan has none.
+/// Returns the fingerprints of the manifests of the services that steps change. An orphan has none.
 fn manifests(steps: &[Step], desired: &Desired) -> BTreeMap<ServiceName, String> {
     let names: BTreeSet<&ServiceName> = steps.iter().map(|step| &step.service).collect();
     let declared = names.into_iter().filter_map(|name| desired.services.get(name));
     declared.map(|service| (service.name.clone(), digest::of_manifest(service))).collect()
 }
 
-fn named(list: &[(ServiceName, ServiceId)]) -> Vec<Named> {
-    list.iter().map(|(name, id)| Named { name: name.clone(), id: id.clone() }).collect()
+fn named(list: &[(ServiceName, ServiceId)]) -> Vec<NamedService> {
+    list.iter().map(|(name, id)| NamedService { name: name.clone(), id: id.clone() }).collect()
 }
 
 impl From<Step> for StepDocument {
@@ -372,7 +375,7 @@ impl From<StepDocument> for Step {
     }
 }
 
-/// The live service and the version set that a step is about.
+/// Returns the existing service and the version set that a step changes.
 fn subject(action: &Action) -> (Option<ServiceId>, Option<VersionSetName>) {
     let live = |target: &Target| match target {
         Target::Live(id) => Some(id.clone()),

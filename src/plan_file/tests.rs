@@ -1,4 +1,4 @@
-//! Plans as documents: there and back, and held against states that moved.
+//! Tests of plan documents: reading them back, and detecting stale plans.
 
 use std::collections::BTreeMap;
 
@@ -28,13 +28,13 @@ pub(super) fn document(
     snapshot: &Snapshot,
     options: &Options,
     policy: &Policy,
-) -> Option<(Plan, Document)> {
+) -> Option<(Plan, PlanDocument)> {
     let plan = plan::plan(desired, snapshot, policy, options).ok()?;
-    let document = Document::new(&plan, &origin(options.api), options, desired, snapshot, policy);
+    let document = PlanDocument::new(&plan, &origin(options.api), options, desired, snapshot, policy);
     Some((plan, document))
 }
 
-pub(super) fn text(document: &Document) -> String {
+pub(super) fn text(document: &PlanDocument) -> String {
     serde_json::to_string_pretty(document).expect("a document is JSON")
 }
 
@@ -42,29 +42,29 @@ proptest! {
     #![proptest_config(config())]
 
         #[test]
-    fn plans_come_back_as_they_were_and_fit_until_they_are_applied((api, desired, live) in states(), prune: bool) {
+    fn a_document_keeps_its_plan_and_is_stale_after_an_apply((api, desired, live) in states(), prune: bool) {
         let (options, policy) = (Options { api, prune, ..options() }, policy());
         let Some((plan, written)) = document(&desired, &live, &options, &policy) else { return Ok(()) };
-        let read = Document::read(&text(&written)).expect("a plan");
+        let read = PlanDocument::read(&text(&written)).expect("a plan");
         prop_assert_eq!(&read, &written);
         prop_assert_eq!(&read.plan(), &plan);
         let mut turned = live.clone();
         turned.services.reverse();
-        prop_assert_eq!(moved(&read.fingerprints, &turned, &policy, api), vec![]);
-        // In whole or in part: what has been done can't be done again.
+        prop_assert_eq!(find_stale_values(&read.fingerprints, &turned, &policy, api), vec![]);
+        // After a full or partial apply, the plan must be stale.
         for count in 1..=plan.steps.len() {
             let touches = plan.steps[..count].iter().any(|step| !matches!(step.action, plan::Action::Smoke { .. }));
             let after = verify::outcome(&live, &plan.steps[..count], api);
-            prop_assert!(!touches || !moved(&read.fingerprints, &after, &policy, api).is_empty(), "{count} steps leave no trace: {:#?}", plan.steps);
+            prop_assert!(!touches || !find_stale_values(&read.fingerprints, &after, &policy, api).is_empty(), "{count} steps leave no trace: {:#?}", plan.steps);
         }
     }
 }
 
-/// Changes one thing of a live service.
+/// A change of a live service.
 type Interference = fn(&mut LiveService);
 
 #[test]
-fn what_a_plan_does_not_touch_may_move() {
+fn values_that_a_plan_does_not_depend_on_may_change() {
     let mut changed = wanted("X", "A1");
     changed.description = Some("New".to_owned());
     changed.version_sets = sets(&[("release", 2, 2), ("dev", 1, 1)]);
@@ -93,7 +93,7 @@ fn what_a_plan_does_not_touch_may_move() {
             &["version_sets.release"],
         ),
         (
-            "what nobody names in it",
+            "a service that the plan does not mention",
             |x| {
                 let set = x.version_sets.get_mut("release").expect("a set");
                 set.carried.insert("applied_behavior_ids".to_owned(), json!(["b"]));
@@ -111,27 +111,27 @@ fn what_a_plan_does_not_touch_may_move() {
     for (what, change, expected) in table {
         let mut now = state.clone();
         change(&mut now.services[0]);
-        let found = moved(&document.fingerprints, &now, &own_policy(), Api::Classic);
+        let found = find_stale_values(&document.fingerprints, &now, &own_policy(), Api::Classic);
         let paths: Vec<&str> = found.iter().map(|one| one.what.as_str()).collect();
         assert_eq!(paths, expected, "{what}");
     }
     let mut others = state;
     others.services[1].description = "Other".to_owned();
     others.services.push(live("n", "New", "A1"));
-    assert_eq!(moved(&document.fingerprints, &others, &own_policy(), Api::Classic), vec![]);
+    assert_eq!(find_stale_values(&document.fingerprints, &others, &own_policy(), Api::Classic), vec![]);
     others.services.remove(0);
-    let gone = moved(&document.fingerprints, &others, &own_policy(), Api::Classic);
+    let gone = find_stale_values(&document.fingerprints, &others, &own_policy(), Api::Classic);
     assert_eq!(
         (gone.len(), gone[0].what.as_str(), &gone[0].now),
-        (2, "the service: it is gone", &Value::Null)
+        (2, "the service: it no longer exists", &Value::Null)
     );
     others.services.push(live("again", "X", "A1"));
-    let gone = moved(&document.fingerprints, &others, &own_policy(), Api::Classic);
+    let gone = find_stale_values(&document.fingerprints, &others, &own_policy(), Api::Classic);
     assert_eq!(gone[0].now, json!("again"));
 }
 
 #[test]
-fn names_and_whole_services_are_touched_where_they_matter() {
+fn a_plan_depends_on_names_and_on_replaced_services() {
     // X is replaced, N is new.
     let (desired, state) =
         (desired([wanted("X", "A2"), wanted("N", "A1")]), snapshot([live("x", "X", "A1")]));
@@ -139,7 +139,7 @@ fn names_and_whole_services_are_touched_where_they_matter() {
     state.behavior_sets.insert("x".into(), Vec::new());
     let (_, document) = document(&desired, &state, &options(), &own_policy()).expect("a plan");
     let whats = |now: &Snapshot| -> Vec<String> {
-        let found = moved(&document.fingerprints, now, &own_policy(), Api::Classic);
+        let found = find_stale_values(&document.fingerprints, now, &own_policy(), Api::Classic);
         found.into_iter().map(|one| one.what).collect()
     };
     let with = |service: LiveService| {
@@ -153,7 +153,7 @@ fn names_and_whole_services_are_touched_where_they_matter() {
     assert_eq!(
         whats(&with(stranger)),
         Vec::<String>::new(),
-        "somebody's inactive service is nobody's business"
+        "an inactive service of another owner does not matter"
     );
     let begun = LiveService { active: false, ..live("n", "X", "A2") };
     assert_eq!(whats(&with(begun)), ["services named `X`"], "another run has begun the replacement");
@@ -178,8 +178,8 @@ fn names_and_whole_services_are_touched_where_they_matter() {
 }
 
 #[test]
-fn what_goes_out_of_use_is_touched_as_a_whole_and_the_rest_in_part() {
-    // X goes, Y is switched off, Z changes its agent in place, and N is to have had the name Old.
+fn a_plan_depends_on_all_fields_of_retired_services_only() {
+    // X is retired, Y is deactivated, Z changes its agent in place, and N is renamed from Old.
     let mut off = wanted("Y", "A1");
     off.active = Some(false);
     let mut in_place = wanted("Z", "A2");
@@ -193,7 +193,7 @@ fn what_goes_out_of_use_is_touched_as_a_whole_and_the_rest_in_part() {
     let whats = |change: &dyn Fn(&mut Vec<LiveService>)| -> Vec<String> {
         let mut now = state.clone();
         change(&mut now.services);
-        let found = moved(&document.fingerprints, &now, &own_policy(), Api::Classic);
+        let found = find_stale_values(&document.fingerprints, &now, &own_policy(), Api::Classic);
         found.into_iter().map(|one| format!("{}: {}", one.service, one.what)).collect()
     };
     let tag = |service: &mut LiveService| {
@@ -216,34 +216,34 @@ fn what_goes_out_of_use_is_touched_as_a_whole_and_the_rest_in_part() {
 }
 
 #[test]
-fn only_whole_documents_are_read() {
+fn only_unchanged_documents_are_read() {
     let (desired, state) = (desired([wanted("N", "A1")]), snapshot([]));
     let (_, document) = document(&desired, &state, &options(), &own_policy()).expect("a plan");
     let whole = text(&document);
     let edited = |from: &str, to: &str| {
         assert!(whole.contains(from), "{from}");
-        Document::read(&whole.replacen(from, to, 1)).expect_err("not a plan")
+        PlanDocument::read(&whole.replacen(from, to, 1)).expect_err("not a plan")
     };
-    assert_eq!(edited("\"prune\": false", "\"prune\": true"), NotAPlan::Changed);
-    assert_eq!(edited("The service N", "Another"), NotAPlan::Changed);
-    assert_eq!(edited("\"format_version\": 1", "\"format_version\": 2"), NotAPlan::Version(2));
-    assert!(matches!(edited("\"format_version\": 1,", ""), NotAPlan::Form(_)));
-    assert!(matches!(edited("\"does\"", "\"doing\""), NotAPlan::Form(_)));
-    // A member that nobody knows counts, too: in a step, where it would be passed over.
-    assert_eq!(edited("\"service_id\": null", "\"service_id\": null, \"and\": 1"), NotAPlan::Changed);
-    assert!(matches!(edited("\"commit\": null", "\"commits\": null"), NotAPlan::Form(_)));
+    assert_eq!(edited("\"prune\": false", "\"prune\": true"), ReadError::Edited);
+    assert_eq!(edited("The service N", "Another"), ReadError::Edited);
+    assert_eq!(edited("\"format_version\": 1", "\"format_version\": 2"), ReadError::Version(2));
+    assert!(matches!(edited("\"format_version\": 1,", ""), ReadError::Malformed(_)));
+    assert!(matches!(edited("\"does\"", "\"doing\""), ReadError::Malformed(_)));
+    // An unknown key counts, too, even in a step, where it would be ignored.
+    assert_eq!(edited("\"service_id\": null", "\"service_id\": null, \"and\": 1"), ReadError::Edited);
+    assert!(matches!(edited("\"commit\": null", "\"commits\": null"), ReadError::Malformed(_)));
     for text in ["", "null", "[]", "{", "{\"format_version\": \"1\"}", "\u{0}", &"[".repeat(100_000)] {
-        assert!(matches!(Document::read(text), Err(NotAPlan::Form(_))), "{}", text.len());
+        assert!(matches!(PlanDocument::read(text), Err(ReadError::Malformed(_))), "{}", text.len());
     }
-    // Times don't count, and neither does the mark that the plan was applied.
+    // Times don't count, nor does `applied_at`.
     let mut marked = document;
     marked.applied_at = Some("later".to_owned());
     marked.created_at = "sooner".to_owned();
-    assert_eq!(Document::read(&text(&marked)), Ok(marked));
+    assert_eq!(PlanDocument::read(&text(&marked)), Ok(marked));
 }
 
 #[test]
-fn a_plan_is_bound_to_the_manifests_of_what_it_touches() {
+fn a_plan_is_bound_to_the_manifests_of_its_services() {
     let of = |desired: &Desired| {
         let state = snapshot([live("y", "Y", "A1")]);
         let (_, document) = document(desired, &state, &options(), &own_policy()).expect("a plan");
@@ -257,7 +257,7 @@ fn a_plan_is_bound_to_the_manifests_of_what_it_touches() {
         of(&other)
     };
     assert_eq!(changed("X", |x| x.place.line = 99), of(&one));
-    assert_eq!(changed("Y", |y| y.lifecycle.retire = Retire::Keep), of(&one), "it is not touched");
+    assert_eq!(changed("Y", |y| y.lifecycle.retire = Retire::Keep), of(&one), "the plan does not change it");
     let changes: [fn(&mut DesiredService); 4] = [
         |x| x.description = Some("Other".to_owned()),
         |x| x.lifecycle.prevent_removal = true,

@@ -125,6 +125,13 @@ impl WriteApi for AnyApi {
         }
     }
 
+    fn decided_on(&self, seen: &LiveService) -> Self {
+        match self {
+            Self::Classic(api) => Self::Classic(api.decided_on(seen)),
+            Self::Platform(api) => Self::Platform(api.decided_on(seen)),
+        }
+    }
+
     async fn create_service(&self, new: &NewService) -> Result<ServiceId, ApiError> {
         delegate!(self.create_service(new))
     }

@@ -96,6 +96,12 @@ pub trait WriteApi: ReadApi + Sized {
     /// Returns the same connection without retries, for a caller that checks the live state after a failure.
     fn without_retries(&self) -> Self;
 
+    /// Returns the same connection for writes that depend on this state of a service.
+    ///
+    /// The API replaces some values as a whole, so such a write is built from one more read. If that read differs from
+    /// `seen`, nothing is sent ([`Cause::Moved`](super::Cause::Moved)).
+    fn decided_on(&self, seen: &LiveService) -> Self;
+
     /// Creates a service and returns its id.
     ///
     /// Not repeated after a lost answer: the caller checks first whether it was applied

@@ -22,6 +22,8 @@ pub enum Cause {
     Unexpected,
     /// The server accepted the request, but its answer shows that it did not apply all of it.
     NotApplied,
+    /// The request was not sent, because the service has changed since the caller read it.
+    Moved,
     /// The request was not sent, because the run was cancelled.
     Interrupted,
     /// A problem on our side before anything was sent (credentials, addresses).
@@ -34,7 +36,7 @@ impl Cause {
         match self {
             Self::Lost | Self::Malformed | Self::Unexpected | Self::NotApplied => true,
             Self::Status(status) => *status == 408 || (500..600).contains(status) && *status != 503,
-            Self::NotSent | Self::Interrupted | Self::Setup => false,
+            Self::NotSent | Self::Moved | Self::Interrupted | Self::Setup => false,
         }
     }
 }

@@ -57,7 +57,12 @@ pub(super) fn retry_delay(attempt: Attempt<'_>) -> Option<Duration> {
         Cause::NotSent | Cause::Status(429 | 503) => true,
         Cause::Status(501 | 505) => false,
         Cause::Lost | Cause::Malformed | Cause::Status(408 | 500..=599) => attempt.repeatable,
-        Cause::Status(_) | Cause::Unexpected | Cause::NotApplied | Cause::Interrupted | Cause::Setup => false,
+        Cause::Status(_)
+        | Cause::Unexpected
+        | Cause::NotApplied
+        | Cause::Moved
+        | Cause::Interrupted
+        | Cause::Setup => false,
     };
     let is_unreached = *attempt.cause == Cause::NotSent && !attempt.server_reached;
     let max_attempts = match attempt.budget {

@@ -1,5 +1,4 @@
-//! What a new service will be, on a terminal: in a few lines, however much it holds. May import `plan` and
-//! `model`.
+//! Renders a new service for a terminal, in a few lines.
 
 use serde_json::Value;
 
@@ -9,10 +8,10 @@ use super::values::{field, new_settings, short_value};
 use crate::model::{Api, NewService, Ownership};
 use crate::plan::{Action, Plan, ServicePlan};
 
-/// The longest description, and the longest item of a list, in characters.
+/// The maximum length of a description or an item of a list, in characters.
 const LONGEST: usize = 80;
 
-/// What it joins.
+/// Writes its agent and context graph.
 pub(super) fn joins(out: &mut String, shown: &ServicePlan) {
     if let Some((agent, graph)) = &shown.joins {
         let agent = padded(&visible(agent), 20);
@@ -20,7 +19,7 @@ pub(super) fn joins(out: &mut String, shown: &ServicePlan) {
     }
 }
 
-/// What else it will hold.
+/// Writes its other fields.
 pub(super) fn of(out: &mut String, plan: &Plan, shown: &ServicePlan, api: Api) {
     let new = steps(plan, shown).find_map(|step| match &step.action {
         Action::Create(new) => Some(new),
@@ -41,11 +40,11 @@ fn own_fields(out: &mut String, new: &NewService) {
     }
     let mut lines = new.description.lines().filter(|line| !line.trim().is_empty());
     if let Some(first) = lines.next() {
-        let first = clipped(first.trim());
+        let first = clip(first.trim());
         let more = if lines.next().is_some() && !first.ends_with('…') { " …" } else { "" };
         field(out, "description", &format!("{}{more}", visible(&first)));
     }
-    // The ownership tag is on each of them.
+    // Every new service gets the ownership tag, so it is not shown.
     let usual = Ownership::default();
     let tags = new.tags.iter().filter(|(name, _)| !usual.is_own_tag(name)).map(|(name, value)| match value {
         Some(value) => format!("{name}: {value}"),
@@ -56,14 +55,14 @@ fn own_fields(out: &mut String, new: &NewService) {
 }
 
 fn list(out: &mut String, name: &str, items: impl Iterator<Item = String>) {
-    let items: Vec<Value> = items.map(|item| Value::from(clipped(&item))).collect();
+    let items: Vec<Value> = items.map(|item| Value::from(clip(&item))).collect();
     if !items.is_empty() {
         field(out, name, &short_value(&Value::from(items)));
     }
 }
 
-/// A text, or its beginning.
-fn clipped(text: &str) -> String {
+/// Returns a text, clipped if it is long.
+fn clip(text: &str) -> String {
     if width(text) <= LONGEST {
         return text.to_owned();
     }
@@ -111,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_created_is_shown_in_a_line_each() {
+    fn each_field_of_a_new_service_has_one_line() {
         let text = shown(|new| {
             new.active = Some(false);
             new.description = Some(format!("\n{}\nMore.", "Answers the main number. ".repeat(9)));
@@ -129,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_new_service_has_not_takes_no_line() {
+    fn fields_without_a_value_are_not_shown() {
         let text = shown(|new| new.description = Some("One line.\n\nAnd another.".to_owned()));
         insta::assert_snapshot!(text, @r"
               agent                    A3                   context_graph  G1

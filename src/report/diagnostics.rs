@@ -1,8 +1,7 @@
-//! Problems in files, as rustc would say them. Imports `manifest`.
+//! Renders problems in files in the style of rustc.
 //!
-//! Pure: texts in, text out. What files say is data: control characters, terminal escapes and
-//! characters that reorder or hide text are shown as something visible, and long lines are cut to a
-//! window around the place.
+//! Text from files is untrusted: control characters, terminal escapes and hidden characters are made visible. Long
+//! lines are cut to a window around the place.
 
 use std::fmt::Write as _;
 
@@ -11,11 +10,11 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 use super::text::{push_visible, visible};
 use crate::manifest::{Diagnostic, Location, Problems, Severity, Sources, Spot};
 
-/// How many characters of a line are shown before the place, and in all.
+/// The number of characters of a line shown before the place, and in total.
 const BEFORE: usize = 60;
 const WINDOW: usize = 120;
 
-/// Renders all problems and the line that sums them up.
+/// Renders all problems and a summary line.
 pub fn render_problems(problems: &Problems, color: bool) -> String {
     let mut out = render(&problems.diagnostics, &problems.sources, color);
     if !out.is_empty() {
@@ -27,7 +26,7 @@ pub fn render_problems(problems: &Problems, color: bool) -> String {
     out
 }
 
-/// Renders problems one after another, each with its place, a blank line between them.
+/// Renders problems with their places, separated by blank lines.
 pub fn render(diagnostics: &[Diagnostic], sources: &Sources, color: bool) -> String {
     let renderer = renderer(color);
     let mut out = String::new();
@@ -46,16 +45,16 @@ fn renderer(color: bool) -> Renderer {
     if color { Renderer::styled() } else { Renderer::plain() }
 }
 
-/// What a place's first line says by itself, counting within the window, and what it should say.
+/// A place as the renderer prints it, with the column in the window, and as it must be, with the real column.
 struct Header {
     drawn: String,
     meant: String,
 }
 
-/// Puts the real columns in: the renderer counts them in the window that it is given.
+/// Replaces the columns, which the renderer counts in the window, with the real ones.
 fn with_headers(rendered: &str, headers: &[Header]) -> String {
     let mut out = String::with_capacity(rendered.len());
-    // The first line is the message, which may hold anything.
+    // Skip the first line: it is the message, which may contain the same text.
     let (title, mut rest) = rendered.split_at(rendered.find('\n').unwrap_or(rendered.len()));
     out.push_str(title);
     for header in headers {
@@ -111,7 +110,7 @@ fn place<'a>(
     group.element(Snippet::source(window.text).path(file).line_start(spot.line).annotation(annotation))
 }
 
-/// The part of a line that is shown, made visible, and where the place is in it.
+/// The visible part of a line, sanitized, and the place in it.
 struct Window {
     text: String,
     start: usize,

@@ -1,16 +1,15 @@
-//! What the report of drift says in other words than a plan. May import `plan` only.
+//! The texts of a drift report that differ from those of a plan.
 //!
-//! The changes are a plan's: what would bring the live state back. Only where a plan speaks of what is to be
-//! done, drift speaks of what is the case.
+//! Drift is a plan that would revert the live state. The report describes the current state and announces no changes.
 
 use super::metrics::Figures;
 use super::text::{BAD, CHANGED, GOOD, STRONG, count, styled};
 use crate::plan::Plan;
 
-/// The command whose report this is about.
+/// The name of the command.
 pub(super) const COMMAND: &str = "drift";
 
-/// Whether there is drift, in a few words.
+/// Returns the verdict: "no drift", or the number of differing services.
 pub(super) fn verdict(plan: &Plan) -> String {
     if plan.is_empty() {
         return styled(GOOD, "no drift");
@@ -26,14 +25,14 @@ pub(super) fn verdict(plan: &Plan) -> String {
     styled(BAD, &format!("drift: {}", parts.join(", ")))
 }
 
-/// That all is well.
+/// Returns the text for no drift.
 pub(super) fn nothing(plan: &Plan) -> String {
     let number = plan.summary.unchanged;
     let is = if number == 1 { "is" } else { "are" };
     format!("{}: {} {is} as declared.", styled(GOOD, "No drift"), count(number, "service"))
 }
 
-/// What differs, counted, and what it takes to change it back.
+/// Returns the counts of differences, and the cost of reverting them.
 pub(super) fn summary(plan: &Plan, estimate: &str) -> String {
     let Counts { head, kinds, sets, orphans } = Counts::of(plan);
     let mut line = format!("{} {head}", styled(STRONG, "Drift:"));
@@ -46,10 +45,10 @@ pub(super) fn summary(plan: &Plan, estimate: &str) -> String {
     if !orphans.is_empty() {
         line.push_str(&format!(" · {}", styled(BAD, &orphans)));
     }
-    format!("{line}\n       live → as declared; an apply would change it back: {estimate}\n")
+    format!("{line}\n       values are shown as live → declared; reverting this drift takes {estimate}\n")
 }
 
-/// The same counts for reports without styles.
+/// Returns the counts of differences, without styles.
 pub(super) fn counts(plan: &Plan) -> String {
     let Counts { head, kinds, sets, orphans } = Counts::of(plan);
     let kinds = if kinds.is_empty() { kinds } else { format!(" ({kinds})") };
@@ -58,7 +57,7 @@ pub(super) fn counts(plan: &Plan) -> String {
     format!("{head}{kinds}{sets}{orphans}")
 }
 
-/// Whether there is drift, for a table: how many of how many.
+/// Returns the verdict for a cell of a table.
 pub(super) fn cell(plan: &Plan) -> String {
     if plan.is_empty() {
         return "no drift".to_owned();
@@ -72,7 +71,7 @@ pub(super) fn cell(plan: &Plan) -> String {
     format!("drift: {differing} of {} {verb}{orphans}", plan.declared)
 }
 
-/// What differs, in the parts of a sentence; empty where there is none.
+/// The parts of a sentence that counts differences; a part is empty if its count is 0.
 struct Counts {
     head: String,
     kinds: String,
@@ -95,7 +94,7 @@ impl Counts {
             kinds: counted(&[
                 (summary.create, "missing"),
                 (summary.update, "changed"),
-                (summary.replace, "to be replaced to change back"),
+                (summary.replace, "that only a new service can revert"),
             ]),
             sets: counted(&[
                 (summary.version_sets_created, "missing"),
@@ -107,7 +106,7 @@ impl Counts {
     }
 }
 
-/// `1 missing, 2 changed`, without what there is none of.
+/// Joins the parts that are not 0: `1 missing, 2 changed`.
 fn counted(parts: &[(usize, &str)]) -> String {
     let some = parts.iter().filter(|(number, _)| *number > 0);
     some.map(|(number, words)| format!("{number} {words}")).collect::<Vec<_>>().join(", ")

@@ -1,29 +1,28 @@
-//! An apply as JSON, a line an event, for programs that follow it. May import `plan`, `apply` and `model`.
+//! The JSON lines of an apply, for programs that follow it.
 //!
-//! First the plan, then a line as each step begins and ends, and a last line that says how it all ended. Every
-//! step of the plan ends exactly once, those that were never begun included, so that whoever reads the lines
-//! knows all that there is to know.
+//! The first line is the plan. Then each step has a line when it starts and one when it ends, and the last line has the
+//! result. Every step ends exactly once, also a step that was never started.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::outcomes::{self, Why};
-use super::progress::{subject, words};
+use super::outcomes::{self, UnfinishedReason};
+use super::progress::{action_text, subject};
 use super::text;
 use crate::apply::{Counts, Event, Outcome, Report};
 use crate::model::{ServiceId, ServiceName};
 use crate::plan::{Plan, Step, StepId};
 
-/// The first line, with the keys of the plan in its document's order.
+/// The first line: the plan, with the keys in the order of its document.
 #[derive(Serialize)]
 #[serde(tag = "type", rename = "plan")]
 struct PlanLine<'a, Document> {
     plan: &'a Document,
 }
 
-/// One of the others.
+/// Any other line.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Line<'a> {
@@ -36,13 +35,13 @@ enum Line<'a> {
         step: StepName<'a>,
         #[serde(flatten)]
         how: Ending,
-        /// Waits included; none where the step was not begun.
+        /// The duration with waits; `None` if the step was not started.
         seconds: Option<f64>,
     },
     Result(Conclusion<'a>),
 }
 
-/// Which step a line is about.
+/// The step that a line is about.
 #[derive(Serialize)]
 struct StepName<'a> {
     step: StepId,
@@ -50,35 +49,35 @@ struct StepName<'a> {
     what: String,
 }
 
-/// How a step ended.
+/// The outcome of a step.
 #[derive(Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 enum Ending {
     Done {
-        /// The service that was created or that has taken over, or the live one that the step was about.
+        /// The service that was created or has taken over, or else the existing service that the step acted on.
         service_id: Option<ServiceId>,
     },
     Failed {
         error: String,
-        /// What to do next.
+        /// The next steps for the user.
         help: Vec<String>,
     },
     NotAttempted {
         reason: &'static str,
-        /// The step that failed, or that was not attempted either.
+        /// The step that blocks this one: it failed, or was not attempted either.
         waits_for: Option<StepId>,
-        /// What to do next.
+        /// The next steps for the user.
         help: Vec<String>,
     },
-    /// It was begun, and the run was stopped: it may have been carried out.
+    /// It was in progress when the run was stopped, so it may have been applied.
     Unknown {
         reason: &'static str,
-        /// What to do next.
+        /// The next steps for the user.
         help: Vec<String>,
     },
 }
 
-/// How an apply ended, as a whole.
+/// The result of an apply.
 #[derive(Serialize)]
 struct Conclusion<'a> {
     /// The exit code of the process.
@@ -87,57 +86,58 @@ struct Conclusion<'a> {
     done: usize,
     /// Steps that failed.
     failed: usize,
-    /// Steps that were not begun.
+    /// Steps that were not started.
     not_attempted: usize,
-    /// Steps that were begun, and whose end is not known.
+    /// Steps that were started, and whose outcome is unknown.
     unknown: usize,
-    /// Whether somebody told the run to stop.
+    /// True if a signal stopped the run.
     interrupted: bool,
-    /// Whether the time of `--timeout` was over before its end.
+    /// True if `--timeout` ended the run.
     timed_out: bool,
-    /// Whether the live state is as the plan wanted it; none where it was not read back.
+    /// True if the live state matches the plan; `None` if it was not read back.
     converged: Option<bool>,
-    /// The ids of the declared services, by name, as far as they are known.
+    /// The known ids of the declared services, by name.
     ids: &'a BTreeMap<ServiceName, ServiceId>,
-    /// What kept the run from its end, or from its beginning.
+    /// The error that ended the run, if there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a str>,
 }
 
-/// What the end of a run knows beside the steps.
+/// The result of a run besides its steps.
 pub struct End<'a> {
-    /// Whether the live state is as the plan wanted it; none where it was not read back.
+    /// True if the live state matches the plan; `None` if it was not read back.
     pub converged: Option<bool>,
-    /// The ids of the declared services, by name, as far as they are known.
+    /// The known ids of the declared services, by name.
     pub ids: &'a BTreeMap<ServiceName, ServiceId>,
-    /// What kept the run from its end, or from its beginning.
+    /// The error that ended the run, if there was one.
     pub error: Option<&'a str>,
-    /// Whether somebody told the run to stop.
+    /// True if a signal stopped the run.
     pub interrupted: bool,
-    /// Whether the time of `--timeout` was over before its end.
+    /// True if `--timeout` ended the run.
     pub timed_out: bool,
 }
 
-/// The first line: the plan, as its file would hold it.
+/// Returns the first line: the plan, as in a plan file.
 pub fn plan(document: &impl Serialize) -> String {
     text::json_line(&PlanLine { plan: document })
 }
 
-/// The line for an event.
+/// Returns the line for an event.
 pub fn event(plan: &Plan, event: &Event) -> Option<String> {
     Some(match event {
         Event::Started(id) => line(&Line::StepStarted { step: name(plan.step(*id)?) }),
-        Event::Ended { step, outcome, took } => ended(plan.step(*step)?, outcome, Some(*took)),
+        Event::Ended { step, outcome, took } => end_line(plan.step(*step)?, outcome, Some(*took)),
     })
 }
 
-/// A line for each step that has not been told of: those that were never begun, and those whose end is not known.
-pub fn others(plan: &Plan, report: &Report, ended_before: &BTreeSet<StepId>) -> Vec<String> {
-    let left = plan.steps.iter().filter(|step| !ended_before.contains(&step.id));
-    left.filter_map(|step| Some(ended(step, report.outcomes.get(&step.id)?, None))).collect()
+/// Returns a line for each step that has no end line yet: steps that were not started, and steps whose outcome is
+/// unknown.
+pub fn remaining(plan: &Plan, report: &Report, reported: &BTreeSet<StepId>) -> Vec<String> {
+    let left = plan.steps.iter().filter(|step| !reported.contains(&step.id));
+    left.filter_map(|step| Some(end_line(step, report.outcomes.get(&step.id)?, None))).collect()
 }
 
-/// The last line: how it ended, with the exit code that the process will have.
+/// Returns the last line: the result, with the exit code of the process.
 pub fn conclusion(report: &Report, end: &End<'_>, exit_code: u8) -> String {
     let Counts { done, failed, not_attempted, unknown } = report.counts();
     let End { converged, ids, error, interrupted, timed_out } = *end;
@@ -156,29 +156,31 @@ pub fn conclusion(report: &Report, end: &End<'_>, exit_code: u8) -> String {
 }
 
 fn name(step: &Step) -> StepName<'_> {
-    StepName { step: step.id, service: &step.service, what: words(step) }
+    StepName { step: step.id, service: &step.service, what: action_text(step) }
 }
 
-fn ended(step: &Step, outcome: &Outcome, took: Option<Duration>) -> String {
+fn end_line(step: &Step, outcome: &Outcome, took: Option<Duration>) -> String {
     let how = match outcome {
         Outcome::Done(made) => Ending::Done { service_id: made.as_ref().or(subject(step)).cloned() },
         Outcome::Failed(failure) => {
-            Ending::Failed { error: failure.to_string(), help: Why::Failed(failure).help() }
+            Ending::Failed { error: failure.to_string(), help: UnfinishedReason::Failed(failure).help() }
         }
         Outcome::Blocked(before) => {
-            let reason = "a step that it waits for is not done";
+            let reason = "it is blocked by a step that is not done";
             Ending::NotAttempted {
                 reason,
                 waits_for: Some(*before),
-                help: vec![outcomes::FOLLOWS.to_owned()],
+                help: vec![outcomes::BLOCKED_HELP.to_owned()],
             }
         }
         Outcome::Stopped(reason) => Ending::NotAttempted {
             reason: outcomes::stopped(*reason),
             waits_for: None,
-            help: Why::Stopped(*reason).help(),
+            help: UnfinishedReason::Stopped(*reason).help(),
         },
-        Outcome::Unknown => Ending::Unknown { reason: outcomes::UNKNOWN, help: Why::Unknown.help() },
+        Outcome::Unknown => {
+            Ending::Unknown { reason: outcomes::UNKNOWN, help: UnfinishedReason::Unknown.help() }
+        }
     };
     line(&Line::StepEnded { step: name(step), how, seconds: took.map(|took| took.as_secs_f64()) })
 }

@@ -1,14 +1,13 @@
-//! Problems as workflow commands of GitHub Actions: annotations at their lines. Imports `manifest`.
+//! Renders problems as GitHub Actions workflow commands, which become annotations.
 //!
-//! Pure. What files say can't forge a command: control characters and those that hide text become
-//! visible ones first, then the characters that end a property or a line are escaped as GitHub's own
-//! toolkit does it. So each problem is one line, and only this file writes its `::`.
+//! Text from files can't forge a command: hidden characters are made visible, then escaped as GitHub's own toolkit
+//! does. So each problem is one line, and only this file writes `::`.
 
 use super::text::visible;
 use crate::manifest::{Code, Diagnostic, Severity, Validation};
 
-/// One command a problem. `directory` leads from the top of the repository to the project, such as
-/// `infra/agents`; empty: they are the same.
+/// Renders one command for each problem. `directory` is the project's path in the repository, such as `infra/agents`;
+/// empty if the project is at its top.
 pub fn render(validation: &Validation, directory: &str) -> String {
     validation.problems.diagnostics.iter().map(|one| command(one, directory)).collect()
 }
@@ -35,21 +34,21 @@ fn command(problem: &Diagnostic, directory: &str) -> String {
     properties.push(("title", problem.code.to_string()));
     let properties: Vec<String> =
         properties.iter().map(|(name, value)| format!("{name}={}", property(value))).collect();
-    format!("::{level} {}::{}\n", properties.join(","), data(&words(problem)))
+    format!("::{level} {}::{}\n", properties.join(","), data(&problem_text(problem)))
 }
 
-/// Whether a problem's file is one of the project; else it is whatever the command was given.
+/// Returns true if a problem's file belongs to the project. Otherwise, it is a path from the command line.
 pub(super) fn is_of_project(code: Code) -> bool {
     !matches!(code, Code::ProjectNotFound | Code::NotOfProject)
 }
 
-/// A file of the project by its name from the top of the repository.
+/// Returns a file's path from the top of the repository.
 pub(super) fn in_repository(directory: &str, file: &str) -> String {
     if directory.is_empty() { file.to_owned() } else { format!("{directory}/{file}") }
 }
 
-/// All that a problem says, a line each.
-pub(super) fn words(problem: &Diagnostic) -> String {
+/// Returns the texts of a problem, one per line.
+pub(super) fn problem_text(problem: &Diagnostic) -> String {
     let mut lines = vec![visible(&problem.message)];
     if !problem.label.is_empty() {
         lines.push(visible(&problem.label));
@@ -74,7 +73,7 @@ mod tests {
 
     /// The table of `@actions/core`: `%` first, or the other escapes would be escaped again.
     #[test]
-    fn escapes_are_those_of_the_toolkit() {
+    fn escapes_match_the_toolkit() {
         assert_eq!(data("100%\r\n%0A::x,y"), "100%25%0D%0A%250A::x,y");
         assert_eq!(property("a:b,c%\u{1b}\nd"), "a%3Ab%2Cc%25␛ d");
     }

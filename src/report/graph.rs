@@ -1,21 +1,21 @@
-//! The order of a plan's steps as a graph: Mermaid and dot. May import `plan` and `model`.
+//! Renders the order of a plan's steps as a Mermaid or DOT graph.
 //!
-//! Data stands in quoted labels only. Of Mermaid's labels everything but letters, digits and a few harmless
-//! marks is a numbered entity; of dot's, what would end a text or be an escape is escaped.
+//! Untrusted text appears only in quoted labels. In Mermaid, all but letters, digits and a few safe characters become
+//! numeric entities. In DOT, quotes and escapes are escaped.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::progress::words;
+use super::progress::action_text;
 use super::text::{visible, width};
 use crate::plan::{Plan, Risk, Step, StepId};
 
-/// The most characters of a service's name in a label.
+/// The maximum length of a service's name in a label, in characters.
 const NAME: usize = 48;
-/// The most characters of what a step does in a label.
+/// The maximum length of a step's action in a label, in characters.
 const WHAT: usize = 64;
 
-/// The edges of a plan, without those that others imply: who is waited for, and who waits.
+/// Returns the edges of a plan, from a step to one that depends on it, without edges that others imply.
 pub(super) fn edges(plan: &Plan) -> Vec<(StepId, StepId)> {
     plan.steps
         .iter()
@@ -23,12 +23,12 @@ pub(super) fn edges(plan: &Plan) -> Vec<(StepId, StepId)> {
         .collect()
 }
 
-/// The steps that a step waits for and that no other of them waits for itself, in order.
+/// Returns a step's direct predecessors in order, without those that another predecessor implies.
 fn needed(plan: &Plan, step: &Step) -> Vec<StepId> {
     let Some(first) = step.depends_on.first() else { return Vec::new() };
     let mut needed: Vec<StepId> = Vec::new();
     let mut implied = std::collections::BTreeSet::new();
-    // A step's number is greater than those it waits for, so that nothing before the first is of interest.
+    // A step's number is greater than those of its predecessors, so earlier steps need no look.
     for before in step.depends_on.iter().rev() {
         if implied.contains(before) {
             continue;
@@ -48,7 +48,7 @@ fn needed(plan: &Plan, step: &Step) -> Vec<StepId> {
     needed
 }
 
-/// The steps by service, in the order of each one's first step.
+/// Groups the steps by service, in the order of each service's first step.
 fn groups(plan: &Plan) -> Vec<Vec<&Step>> {
     let mut index = BTreeMap::new();
     let mut groups: Vec<Vec<&Step>> = Vec::new();
@@ -75,10 +75,10 @@ fn name(step: &Step) -> String {
 }
 
 fn what(step: &Step) -> String {
-    cut(&words(step), WHAT)
+    cut(&action_text(step), WHAT)
 }
 
-/// The plan's steps as a Mermaid flowchart.
+/// Renders the plan's steps as a Mermaid flowchart.
 pub fn mermaid(plan: &Plan) -> String {
     let mut out = String::from("flowchart LR\n");
     if plan.is_empty() {
@@ -110,7 +110,7 @@ pub fn mermaid(plan: &Plan) -> String {
     out
 }
 
-/// A node whose form says how bad its step could be: rectangle, rounded, hexagon.
+/// Writes a node. Its shape shows the risk of the step: rectangle, rounded, hexagon.
 fn mermaid_node(out: &mut String, indent: &str, step: &Step, label: &str) {
     let (open, close) = match step.risk {
         Risk::Safe => ("[", "]"),
@@ -134,7 +134,7 @@ fn mermaid_colours(out: &mut String, plan: &Plan) {
     }
 }
 
-/// A text in which nothing means anything to Mermaid.
+/// Escapes all characters that could be Mermaid syntax.
 fn entities(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -147,7 +147,7 @@ fn entities(text: &str) -> String {
     out
 }
 
-/// The plan's steps in the language of Graphviz.
+/// Renders the plan's steps as a DOT graph.
 pub fn dot(plan: &Plan) -> String {
     let mut out = String::from(
         "digraph amigops {\n  rankdir=LR;\n  node [shape=box, style=filled, fillcolor=\"#ffffff\", fontname=\"sans-serif\"];\n",
@@ -184,7 +184,7 @@ fn dot_node(out: &mut String, indent: &str, step: &Step, label: &str) {
     let _ = writeln!(out, "{indent}n{} [label={}{look}];", step.id, quoted(label));
 }
 
-/// A text between quotes, for dot: `\N` and entities stand for other texts in labels.
+/// Quotes a text for DOT. Backslashes and `&` are escaped, because `\N` and entities have meanings in labels.
 fn quoted(text: &str) -> String {
     let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('&', "&amp;");
     format!("\"{text}\"")

@@ -1,6 +1,7 @@
-//! A plan as people read it on a terminal. May import `plan`, `manifest` and `model`.
+//! Renders a plan for a terminal.
 //!
-//! One glance says what happens, to what, why, how risky, how long. Nothing unchanged is shown.
+//! The output shows at a glance what changes, why, how risky it is and how long it takes. Unchanged values are not
+//! shown.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,10 +15,10 @@ use crate::plan::{
     ServicePlan, Step, conflicts, worst,
 };
 
-/// Where ids begin.
+/// The column of ids.
 const ID_COLUMN: usize = 64;
 
-/// Renders the parts of a report, one below the other.
+/// Renders the parts of a report.
 pub fn render(command: &str, sections: &[Section<'_>]) -> String {
     let parts = sections.iter().map(|section| match section.outcome {
         Ok(planned) => plan(command, planned.plan, section.origin),
@@ -26,7 +27,7 @@ pub fn render(command: &str, sections: &[Section<'_>]) -> String {
     parts.collect::<Vec<_>>().join("\n")
 }
 
-/// An environment without a plan, and why.
+/// Renders why an environment has no plan.
 fn failed(command: &str, origin: &Origin, reason: &str) -> String {
     let mut out = String::new();
     let name = styled(STRONG, &visible(&origin.environment));
@@ -39,7 +40,7 @@ fn failed(command: &str, origin: &Origin, reason: &str) -> String {
     out
 }
 
-/// Renders a whole plan.
+/// Renders a plan.
 pub fn plan(command: &str, plan: &Plan, origin: &Origin) -> String {
     let mut out = String::new();
     let Origin { environment, api, organization, base, .. } = origin;
@@ -55,7 +56,7 @@ pub fn plan(command: &str, plan: &Plan, origin: &Origin) -> String {
         if command == drift::COMMAND { format!(" · {}", drift::verdict(plan)) } else { String::new() }
     );
     for shown in &plan.services {
-        service(&mut out, plan, shown, *api);
+        render_service(&mut out, plan, shown, *api);
         out.push('\n');
     }
     findings(&mut out, plan);
@@ -70,8 +71,8 @@ pub fn plan(command: &str, plan: &Plan, origin: &Origin) -> String {
     let conflicts = conflicts(plan).len();
     if conflicts > 0 {
         let them = if conflicts == 1 { "it" } else { "them" };
-        let said = count(conflicts, "conflict");
-        let line = format!("⚠ {said}: an apply refuses {them} unless --overwrite-drift is given");
+        let conflicts = count(conflicts, "conflict");
+        let line = format!("⚠ {conflicts}: `amigops apply` refuses {them} unless --overwrite-drift is given");
         let _ = writeln!(out, "  {}", styled(BAD, &line));
     }
     out
@@ -86,7 +87,7 @@ pub(super) fn are(number: usize) -> String {
     format!("{} {}", count(number, "service"), if number == 1 { "is" } else { "are" })
 }
 
-/// What happens to which service.
+/// Writes a service's kind of change, name and id.
 fn heading(out: &mut String, shown: &ServicePlan) {
     let (mark, style) = match shown.kind {
         ServiceKind::Create => ("  +", GOOD),
@@ -112,7 +113,7 @@ fn heading(out: &mut String, shown: &ServicePlan) {
     let _ = writeln!(out, "{line}");
 }
 
-fn service(out: &mut String, plan: &Plan, shown: &ServicePlan, api: Api) {
+fn render_service(out: &mut String, plan: &Plan, shown: &ServicePlan, api: Api) {
     heading(out, shown);
     if let Some(last) = &shown.last_change {
         let _ = writeln!(out, "{}{}", " ".repeat(FIELDS), styled(DIM, &last_change(last)));
@@ -121,17 +122,17 @@ fn service(out: &mut String, plan: &Plan, shown: &ServicePlan, api: Api) {
         && shown.kind != ServiceKind::Replace
     {
         let renamed = shown.changes.iter().find(|change| change.path == "service");
-        let cause = beside(renamed.and_then(|change| change.cause));
+        let cause = cause_note(renamed.and_then(|change| change.cause));
         field(out, "renamed from", &format!("{}{cause}", visible(former.as_str())));
     }
     if let Some(cause) = causes::of_service(shown) {
         field(out, "cause", &styled(BAD, cause));
     }
     if shown.adopted {
-        field(out, "adopted", "it has no owner yet: the ownership tag is set");
+        field(out, "adopted", "it has no owner yet, so the ownership tag is set");
     }
     if shown.continued {
-        field(out, "continues", "a replacement that an earlier run began");
+        field(out, "continues", "the unfinished replacement of an earlier run");
     }
     created::joins(out, shown);
     let own = shown.changes.iter().filter(|one| one.path != "service" && set_of(&one.path).is_none());
@@ -146,7 +147,7 @@ fn service(out: &mut String, plan: &Plan, shown: &ServicePlan, api: Api) {
         ServiceKind::Create => created::of(out, plan, shown, api),
         ServiceKind::Replace => {
             version_set_changes(out, &shown.changes);
-            field(out, "hand-over", &hand_over(plan, shown, api));
+            field(out, "steps", &replacement_steps(plan, shown, api));
         }
         ServiceKind::Update | ServiceKind::Retire => {}
     }
@@ -157,7 +158,7 @@ fn service(out: &mut String, plan: &Plan, shown: &ServicePlan, api: Api) {
     }
 }
 
-/// Who changed the live service last, and when.
+/// Describes the last change of the live service.
 fn last_change(last: &LastChange) -> String {
     let mut text = "last changed".to_owned();
     for (word, value) in [("by", &last.by), ("at", &last.at)] {
@@ -168,8 +169,8 @@ fn last_change(last: &LastChange) -> String {
     text
 }
 
-/// What is said of a cause at the end of a line.
-fn beside(cause: Option<Cause>) -> String {
+/// Returns the note on a cause, for the end of a line.
+fn cause_note(cause: Option<Cause>) -> String {
     match causes::note(cause) {
         "" => String::new(),
         note => format!("   {}", styled(BAD, note)),
@@ -180,7 +181,7 @@ pub(super) fn steps<'a>(plan: &'a Plan, shown: &'a ServicePlan) -> impl Iterator
     shown.steps.iter().filter_map(|id| plan.step(*id))
 }
 
-/// The version set that a path is about, and the rest of the path.
+/// Splits a path into its version set and the rest. Returns `None` for other paths.
 pub(super) fn set_of(path: &str) -> Option<(&str, &str)> {
     path.strip_prefix("version_sets.")?.split_once('.')
 }
@@ -197,12 +198,12 @@ pub(super) fn pins(set: &VersionSet) -> String {
     }
 }
 
-/// What changes in version sets, set by set; other changes are passed over.
+/// Writes the changes in version sets, set by set. Ignores other changes.
 fn version_set_changes(out: &mut String, all: &[Change]) {
     let of = |change: &Change| set_of(&change.path).map(|(set, _)| set.to_owned());
     for group in all.chunk_by(|one, next| of(one) == of(next)) {
         let Some(set) = group.first().and_then(of) else { continue };
-        // Pins are null on the side on which there is no such set.
+        // Pins are null on the side that does not have the set.
         let pin = group.iter().find(|change| change.path.ends_with(".agent_version"));
         let mark = match pin {
             Some(pin) if pin.after.is_null() => styled(BAD, "-"),
@@ -214,7 +215,7 @@ fn version_set_changes(out: &mut String, all: &[Change]) {
     }
 }
 
-/// What changes in one version set.
+/// Writes the changes in one version set.
 fn set_changes(out: &mut String, all: &[Change]) {
     let below =
         |change: &'_ Change| set_of(&change.path).map_or(0, |(_, rest)| change.path.len() - rest.len());
@@ -222,8 +223,8 @@ fn set_changes(out: &mut String, all: &[Change]) {
     changes(out, FIELDS + 2, noted);
 }
 
-/// The steps of a replacement in a line.
-fn hand_over(plan: &Plan, shown: &ServicePlan, api: Api) -> String {
+/// Describes the steps of a replacement in one line.
+fn replacement_steps(plan: &Plan, shown: &ServicePlan, api: Api) -> String {
     let (mut created, mut sets, mut behaviors, mut smokes) = (false, 0, 0, 0);
     let mut words = Vec::new();
     let mut after = Vec::new();
@@ -231,11 +232,11 @@ fn hand_over(plan: &Plan, shown: &ServicePlan, api: Api) -> String {
         match &step.action {
             Action::Create(new) => {
                 created = true;
-                // On Classic, `release` comes with the creation even where none is sent.
+                // The Classic API creates `release` with the service even if none is sent.
                 sets += new.version_sets.len().max(usize::from(api.makes_version_sets()));
             }
-            Action::Update { .. } => words.push("complete the new one".to_owned()),
-            Action::SetAside { .. } => words.push("set the old one's name aside".to_owned()),
+            Action::Update { .. } => words.push("complete the new service".to_owned()),
+            Action::SetAside { .. } => words.push("rename old temporarily".to_owned()),
             Action::WriteVersionSet { .. } => sets += 1,
             Action::ApplyBehaviorSet { .. } => behaviors += 1,
             Action::Smoke { .. } => smokes += 1,
@@ -244,12 +245,14 @@ fn hand_over(plan: &Plan, shown: &ServicePlan, api: Api) -> String {
                     after.push("rename old".to_owned());
                 }
                 let activates = activation.active.is_some();
-                after.push(if activates { "activate" } else { "give the new one its name" }.to_owned());
+                after.push(if activates { "activate new" } else { "rename new" }.to_owned());
             }
             Action::Retire { how: Retire::Deactivate, .. } => after.push("deactivate old".to_owned()),
-            Action::Retire { how: Retire::Keep, .. } => after.push("let go of old, still active".to_owned()),
+            Action::Retire { how: Retire::Keep, .. } => {
+                after.push("stop managing old (stays active)".to_owned())
+            }
             Action::Retire { how: Retire::Delete, .. } => after.push("delete old".to_owned()),
-            Action::Discard { .. } => after.push("discard a leftover".to_owned()),
+            Action::Discard { .. } => after.push("mark a leftover abandoned".to_owned()),
             Action::DeleteVersionSet { .. } => after.push("delete a version set".to_owned()),
         }
     }
@@ -265,7 +268,7 @@ fn hand_over(plan: &Plan, shown: &ServicePlan, api: Api) -> String {
     words.join(" · ")
 }
 
-/// A step that its service's fields don't show.
+/// Writes a step that the changes of its service's fields don't show.
 fn step_lines(out: &mut String, step: &Step) {
     match &step.action {
         Action::WriteVersionSet { name, creates, content, target } => {
@@ -276,7 +279,7 @@ fn step_lines(out: &mut String, step: &Step) {
             let mark = if *creates { styled(GOOD, "+") } else { styled(CHANGED, "~") };
             let line = format!("    {mark} version set {}", visible(name.as_str()));
             if *creates {
-                let cause = beside(worst(step.changes.iter().map(|change| change.cause)));
+                let cause = cause_note(worst(step.changes.iter().map(|change| change.cause)));
                 let _ = writeln!(out, "{} {}{cause}", padded(&line, VALUE_COLUMN + 6), pins(content));
                 return;
             }
@@ -284,14 +287,14 @@ fn step_lines(out: &mut String, step: &Step) {
             set_changes(out, &step.changes);
         }
         Action::DeleteVersionSet { name, .. } => {
-            let cause = beside(worst(step.changes.iter().map(|change| change.cause)));
+            let cause = cause_note(worst(step.changes.iter().map(|change| change.cause)));
             let _ = writeln!(out, "    {} version set {}{cause}", styled(BAD, "-"), visible(name.as_str()));
         }
         Action::SetAside { update, .. } => {
             let name = update.name.as_ref().map_or("", ServiceName::as_str);
             field(
                 out,
-                "in passing named",
+                "temporary name",
                 &format!("{} ({})", visible(name), visible(step.reason.as_deref().unwrap_or(""))),
             );
         }
@@ -304,13 +307,13 @@ fn step_lines(out: &mut String, step: &Step) {
                 out,
                 "leftover",
                 &format!(
-                    "{} is renamed: {}",
+                    "{} is renamed to mark it as abandoned: {}",
                     short_id(id.as_str()),
                     step.reason.as_deref().unwrap_or_default()
                 ),
             );
         }
-        // Version sets that are written together with a changed agent.
+        // Version sets can be written together with a changed agent.
         Action::Update { .. } => version_set_changes(out, &step.changes),
         Action::Create(_)
         | Action::ApplyBehaviorSet { .. }
@@ -325,13 +328,13 @@ fn findings(out: &mut String, plan: &Plan) {
         let _ = writeln!(out, "  {} {text}", styled(style, "⚠"));
         any = true;
     };
-    let said =
+    let text =
         |finding: &Finding| format!("{}: {}", visible(finding.service.as_str()), visible(&finding.message));
-    // What stops an apply is what its reader must not miss.
+    // Findings that make `apply` refuse the plan come first, in red.
     let (refused, others): (Vec<_>, Vec<_>) =
         plan.findings.iter().partition(|finding| finding.refused().is_some());
-    refused.into_iter().for_each(|finding| line(BAD, styled(BAD, &said(finding))));
-    others.into_iter().for_each(|finding| line(CHANGED, said(finding)));
+    refused.into_iter().for_each(|finding| line(BAD, styled(BAD, &text(finding))));
+    others.into_iter().for_each(|finding| line(CHANGED, text(finding)));
     if !plan.orphans.is_empty() {
         let why = if plan.prune { "not retired: --only was given" } else { "retire with --prune" };
         let orphans = count(plan.orphans.len(), "orphan");
@@ -350,7 +353,7 @@ fn findings(out: &mut String, plan: &Plan) {
     }
 }
 
-/// The most names that one line lists.
+/// The maximum number of names in one line.
 const MAX_NAMES: usize = 8;
 
 fn names(services: &[(ServiceName, ServiceId)]) -> String {
@@ -388,7 +391,7 @@ fn summary(out: &mut String, plan: &Plan, api: Api) {
     let _ = writeln!(out, "      {}", estimate(&plan.estimate, api));
 }
 
-/// What applying costs, in a line.
+/// Describes the cost of an apply in one line.
 pub(super) fn estimate(estimate: &Estimate, api: Api) -> String {
     let requests = count(estimate.requests, "request");
     let time = match estimate.seconds {
@@ -398,7 +401,7 @@ pub(super) fn estimate(estimate: &Estimate, api: Api) -> String {
     match estimate.bound_by {
         Some(endpoint) => {
             format!(
-                "{requests}, about {time} under the limits ({}: {}/min)",
+                "{requests}, about {time} because of rate limits ({}: {}/min)",
                 endpoint.label(),
                 endpoint.per_minute(api).unwrap_or_default()
             )
@@ -407,17 +410,17 @@ pub(super) fn estimate(estimate: &Estimate, api: Api) -> String {
     }
 }
 
-/// What has moved since a plan was made, service by service: what was seen, and what is there now.
-pub fn moved(services: &BTreeMap<ServiceName, Vec<Change>>) -> String {
+/// Renders what has changed since a plan was made, by service: the value then and the value now.
+pub fn stale_services(services: &BTreeMap<ServiceName, Vec<Change>>) -> String {
     let mut out = String::new();
-    for (name, moved) in services {
+    for (name, stale) in services {
         let _ = writeln!(out, "  {} {}", styled(CHANGED, "~"), styled(STRONG, &visible(name.as_str())));
-        changes(&mut out, FIELDS, moved.iter().map(|change| (change.path.as_str(), change, "")));
+        changes(&mut out, FIELDS, stale.iter().map(|change| (change.path.as_str(), change, "")));
     }
     out
 }
 
-/// Renders the reasons why no plan can be made, errors before refusals, with their places.
+/// Renders why no plan can be made: errors before refusals, each with its place.
 pub fn plan_error(error: &PlanError) -> String {
     let mut out = String::new();
     let (refusals, errors): (Vec<_>, Vec<_>) =

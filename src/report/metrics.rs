@@ -1,25 +1,24 @@
-//! Figures of drift runs in the text format of Prometheus, and the one sample that is read back. May import
-//! `plan` only.
+//! Metrics of drift runs in the Prometheus text format, for node_exporter's textfile collector.
 //!
-//! The file is what node_exporter's textfile collector takes. A figure that a run could not learn is left out:
-//! an old one would pass for the truth.
+//! A metric that a run could not measure is omitted, because an old value would be misleading. The time of the last
+//! success is read back from the previous file.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::plan::Plan;
 
-/// What every file of ours begins with.
+/// The first text of every metrics file.
 pub const BEGINNING: &str = "# HELP amigops_";
-/// The sample that outlives a run that fails.
+/// The metric whose value is kept when a run fails.
 const LAST_SUCCESS: &str = "amigops_drift_last_success_timestamp_seconds";
 
-/// What the comparison of one environment found.
+/// The results of comparing one environment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Figures {
-    /// Declared services that are not as declared.
+    /// Declared services that differ from their manifests.
     pub drifted: usize,
-    /// Owned, active services that no manifest declares, be they retired or not.
+    /// Owned, active services that no manifest declares, whether or not the plan retires them.
     pub orphans: usize,
     /// Live services that are neither declared nor owned.
     pub unmanaged: usize,
@@ -30,7 +29,7 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// What a plan says.
+    /// Counts the results in a plan.
     pub fn of(plan: &Plan) -> Self {
         let summary = &plan.summary;
         Self {
@@ -43,59 +42,63 @@ impl Figures {
     }
 }
 
-/// One environment's run.
+/// The run for one environment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run<'a> {
     /// The environment.
     pub environment: &'a str,
-    /// What was found; none where the run failed.
+    /// The results; `None` if the run failed.
     pub figures: Option<Figures>,
-    /// When it ended, in seconds since 1970.
+    /// The end of the run, in seconds since 1970.
     pub ended: u64,
-    /// When a run last succeeded, this one included; 0 for never.
+    /// The end of the last successful run, maybe this one; 0 if there was none.
     pub last_success: u64,
-    /// How long it took, in seconds.
+    /// The duration, in seconds.
     pub duration: f64,
-    /// Requests sent, signing in and retries included.
+    /// Requests sent, with sign-ins and retries.
     pub requests: u64,
 }
 
-/// A metric: its name, what it says, and its value for a run, where it has one.
+/// A metric: its name, its help text, and its value for a run, if it has one.
 type Metric = (&'static str, &'static str, fn(&Run<'_>) -> Option<String>);
 
 const METRICS: &[Metric] = &[
-    ("amigops_drift_services", "Declared services that are not as declared.", |run| {
+    ("amigops_drift_services", "Declared services that differ from their manifests.", |run| {
         Some(run.figures?.drifted.to_string())
     }),
     ("amigops_orphans", "Active services of this project that no manifest declares.", |run| {
         Some(run.figures?.orphans.to_string())
     }),
-    ("amigops_unmanaged_services", "Live services that are neither declared nor this project's.", |run| {
-        Some(run.figures?.unmanaged.to_string())
-    }),
+    (
+        "amigops_unmanaged_services",
+        "Live services that are neither declared nor owned by this project.",
+        |run| Some(run.figures?.unmanaged.to_string()),
+    ),
     ("amigops_declared_services", "Services that the manifests declare.", |run| {
         Some(run.figures?.declared.to_string())
     }),
     ("amigops_live_services", "Active live services.", |run| Some(run.figures?.live.to_string())),
-    ("amigops_drift_success", "Whether the last run could compare: 1 or 0.", |run| {
+    ("amigops_drift_success", "1 if the last run could compare the environment, else 0.", |run| {
         Some(u8::from(run.figures.is_some()).to_string())
     }),
-    ("amigops_drift_last_run_timestamp_seconds", "When the last run ended.", |run| {
+    ("amigops_drift_last_run_timestamp_seconds", "Time of the end of the last run.", |run| {
         Some(run.ended.to_string())
     }),
-    (LAST_SUCCESS, "When a run last succeeded; 0 for never.", |run| Some(run.last_success.to_string())),
-    ("amigops_drift_duration_seconds", "How long the last run took.", |run| {
+    (LAST_SUCCESS, "Time of the last successful run; 0 if there was none.", |run| {
+        Some(run.last_success.to_string())
+    }),
+    ("amigops_drift_duration_seconds", "Duration of the last run.", |run| {
         Some(format!("{:.3}", run.duration))
     }),
-    ("amigops_drift_requests", "Requests that the last run sent, signing in and retries included.", |run| {
+    ("amigops_drift_requests", "Requests that the last run sent, with sign-ins and retries.", |run| {
         Some(run.requests.to_string())
     }),
 ];
 
-/// Renders a whole file.
+/// Renders a metrics file.
 pub fn render(version: &str, runs: &[Run<'_>]) -> String {
     let mut out = String::new();
-    head(&mut out, "amigops_build_info", "The version that ran; always 1.");
+    head(&mut out, "amigops_build_info", "The version of amigops; always 1.");
     let _ = writeln!(out, "amigops_build_info{{version=\"{}\"}} 1", escaped(version));
     for (name, help, value) in METRICS {
         let mut samples = runs.iter().filter_map(|run| Some((run.environment, value(run)?))).peekable();
@@ -113,13 +116,12 @@ fn head(out: &mut String, name: &str, help: &str) {
     let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} gauge");
 }
 
-/// A label's value: the format has three characters that can't stand for themselves.
+/// Escapes a label's value.
 fn escaped(text: &str) -> String {
     text.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n")
 }
 
-/// When the runs that a former file tells of last succeeded, by environment. Lines that aren't understood are
-/// passed over.
+/// Reads the times of the last successful runs from a metrics file, by environment. Ignores lines that can't be parsed.
 pub fn last_successes(former: &str) -> BTreeMap<String, u64> {
     former.lines().filter_map(last_success).collect()
 }
@@ -156,16 +158,16 @@ mod tests {
     fn a_file_has_every_metric_with_its_help_and_type() {
         let figures = Figures { drifted: 1, orphans: 2, unmanaged: 3, declared: 4, live: 5 };
         assert_snapshot!(render("1.2.3", &[run("lab", Some(figures)), run("prod", None)]), @r#"
-        # HELP amigops_build_info The version that ran; always 1.
+        # HELP amigops_build_info The version of amigops; always 1.
         # TYPE amigops_build_info gauge
         amigops_build_info{version="1.2.3"} 1
-        # HELP amigops_drift_services Declared services that are not as declared.
+        # HELP amigops_drift_services Declared services that differ from their manifests.
         # TYPE amigops_drift_services gauge
         amigops_drift_services{environment="lab"} 1
         # HELP amigops_orphans Active services of this project that no manifest declares.
         # TYPE amigops_orphans gauge
         amigops_orphans{environment="lab"} 2
-        # HELP amigops_unmanaged_services Live services that are neither declared nor this project's.
+        # HELP amigops_unmanaged_services Live services that are neither declared nor owned by this project.
         # TYPE amigops_unmanaged_services gauge
         amigops_unmanaged_services{environment="lab"} 3
         # HELP amigops_declared_services Services that the manifests declare.
@@ -174,23 +176,23 @@ mod tests {
         # HELP amigops_live_services Active live services.
         # TYPE amigops_live_services gauge
         amigops_live_services{environment="lab"} 5
-        # HELP amigops_drift_success Whether the last run could compare: 1 or 0.
+        # HELP amigops_drift_success 1 if the last run could compare the environment, else 0.
         # TYPE amigops_drift_success gauge
         amigops_drift_success{environment="lab"} 1
         amigops_drift_success{environment="prod"} 0
-        # HELP amigops_drift_last_run_timestamp_seconds When the last run ended.
+        # HELP amigops_drift_last_run_timestamp_seconds Time of the end of the last run.
         # TYPE amigops_drift_last_run_timestamp_seconds gauge
         amigops_drift_last_run_timestamp_seconds{environment="lab"} 1800000000
         amigops_drift_last_run_timestamp_seconds{environment="prod"} 1800000000
-        # HELP amigops_drift_last_success_timestamp_seconds When a run last succeeded; 0 for never.
+        # HELP amigops_drift_last_success_timestamp_seconds Time of the last successful run; 0 if there was none.
         # TYPE amigops_drift_last_success_timestamp_seconds gauge
         amigops_drift_last_success_timestamp_seconds{environment="lab"} 17
         amigops_drift_last_success_timestamp_seconds{environment="prod"} 17
-        # HELP amigops_drift_duration_seconds How long the last run took.
+        # HELP amigops_drift_duration_seconds Duration of the last run.
         # TYPE amigops_drift_duration_seconds gauge
         amigops_drift_duration_seconds{environment="lab"} 0.250
         amigops_drift_duration_seconds{environment="prod"} 0.250
-        # HELP amigops_drift_requests Requests that the last run sent, signing in and retries included.
+        # HELP amigops_drift_requests Requests that the last run sent, with sign-ins and retries.
         # TYPE amigops_drift_requests gauge
         amigops_drift_requests{environment="lab"} 4
         amigops_drift_requests{environment="prod"} 4
@@ -210,7 +212,7 @@ mod tests {
     ];
 
     #[test]
-    fn hostile_labels_stay_labels_and_are_read_back() {
+    fn hostile_labels_are_escaped_and_read_back() {
         let runs: Vec<Run<'_>> = HOSTILE.iter().map(|name| run(name, None)).collect();
         let text = render("1", &runs);
         let samples = |metric: &str| text.lines().filter(|line| line.starts_with(metric)).count();
@@ -225,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_passed_over() {
+    fn lines_that_cannot_be_parsed_are_ignored() {
         let text = format!(
             "{LAST_SUCCESS}{{environment=\"a\"}} 5\n{LAST_SUCCESS}{{environment=\"b\"}} NaN\n{LAST_SUCCESS} 7\n\
              {LAST_SUCCESS}{{environment=\"c\n{LAST_SUCCESS}{{environment=\"d\\\n{LAST_SUCCESS}{{environment=\"e\"}}\n\

@@ -1,7 +1,7 @@
-//! Pure renderers: no files, no clock, no terminal. May import `plan`, `apply`, `manifest` and `model`.
+//! Pure renderers: they use no files, no clock and no terminal.
 //!
-//! They give text with ANSI colours; `ui` takes the colours out where they aren't wanted. What comes from
-//! files or the API is data: it passes through [`text::visible`] before it is shown.
+//! They return text with ANSI colours, which `ui` removes if they are not wanted. Text from files or the API is
+//! untrusted: it passes through [`text::visible`] before it is shown.
 
 mod causes;
 mod created;
@@ -29,20 +29,20 @@ mod values;
 
 use crate::plan::{Origin, Plan};
 
-/// One environment's part of a report; most reports have one.
+/// One environment's part of a report; most reports have only one.
 #[derive(Clone, Copy, Debug)]
 pub struct Section<'a> {
-    /// Where the plan is from.
+    /// Where and when the plan was made.
     pub origin: &'a Origin,
-    /// The plan, or why there is none, in plain words of several lines.
+    /// The plan, or why there is none, as text of several lines.
     pub outcome: Result<Planned<'a>, &'a str>,
 }
 
-/// A plan and what it is known by.
+/// A plan and its fingerprint.
 #[derive(Clone, Copy, Debug)]
 pub struct Planned<'a> {
     /// The plan.
     pub plan: &'a Plan,
-    /// The fingerprint of its whole content, in hexadecimal digits: the same plan has the same one.
+    /// The fingerprint of its whole content, in hexadecimal digits. Equal plans have equal fingerprints.
     pub fingerprint: &'a str,
 }

@@ -1,4 +1,4 @@
-//! The ends of runs: a step that ended in each way, many of each, and hostile words in all of them.
+//! Tests of the end of a run: every outcome of a step, many of each, and hostile texts.
 
 use super::markdown::everything;
 use super::markdown::hostile_tests::{HOSTILE, poisoned};
@@ -7,7 +7,7 @@ use super::{events, progress};
 use crate::apply::{Outcome, Report, StepFailure, StopReason};
 use crate::plan::{Plan, StepId};
 
-/// How a run of everything ended that failed here, was cut off there, and was interrupted.
+/// The report of an interrupted run with failed, unknown and blocked steps.
 pub(super) fn in_every_way(plan: &Plan, text: &str) -> Report {
     let id = |number| StepId(number);
     let mut report = Report { stopped: Some(StopReason::Interrupt), ..Report::default() };
@@ -36,37 +36,37 @@ fn end(plan: &Plan, report: &Report) -> String {
 }
 
 #[test]
-fn every_end_with_its_reason_and_what_to_do() {
+fn every_unfinished_step_has_a_reason_and_help() {
     let plan = everything();
     insta::assert_snapshot!(end(&plan, &in_every_way(&plan, "the model is unknown")), @"
     ✗ Health Coach: create, inactive: the model is unknown
         → the model is unknown
         → look at it
     ✗ Foreign: change: the agent's answer does not match `the model is unknown`: the model is unknown
-        → when what the message says is mended, plan and apply again
-    ? New Name: change and rename: unknown: it was under way when the run was stopped, and may have been carried out
-    ? Adaptive Support: delete version set old: unknown: it was under way when the run was stopped, and may have been carried out
+        → fix the error above, then run it again
+    ? New Name: change and rename: unknown: it was in progress when the run was stopped, so it may have been applied
+    ? Adaptive Support: delete version set old: unknown: it was in progress when the run was stopped, so it may have been applied
     · Switched Off: change: not attempted: the run was interrupted
     · Adaptive Support: write version set release: not attempted: the run was interrupted
-    · Health Coach: write version set staging: not attempted: waits for `Health Coach: create, inactive`, which failed
+    · Health Coach: write version set staging: not attempted: blocked by `Health Coach: create, inactive`, which failed
     · Health Coach: apply behavior set Emergency: not attempted: the run was interrupted
-    · Health Coach: hand over: not attempted: waits for `Health Coach: create, inactive`, which failed
+    · Health Coach: cut over: not attempted: blocked by `Health Coach: create, inactive`, which failed
     · Meet & Greet: create: not attempted: the run was interrupted
     · Meet & Greet: write version set staging: not attempted: the run was interrupted
     · Half Done: deactivate: not attempted: the run was interrupted
     · Health Coach: deactivate: not attempted: the run was interrupted
     Interrupted: 3 of 16 steps done, 2 failed, 9 not attempted, 2 unknown · not read back
-    what waits for another step follows when that one can be done
-    a new plan shows what of the unknown was carried out
-    what is done is kept: plan and apply again to go on
+    blocked steps run once the step that blocks them succeeds
+    run `amigops plan` to see which unknown steps were applied
+    finished steps are kept: plan and apply again to continue
     ");
 }
 
 #[test]
-fn every_end_as_a_line_for_programs() {
+fn every_outcome_as_a_json_line() {
     let plan = everything();
     let report = in_every_way(&plan, "the model is unknown");
-    let lines = events::others(
+    let lines = events::remaining(
         &plan,
         &report,
         &(5..=6).map(StepId).chain([StepId(8), StepId(11), StepId(13), StepId(14)]).collect(),
@@ -74,19 +74,19 @@ fn every_end_as_a_line_for_programs() {
     insta::assert_snapshot!(lines.concat(), @r#"
     {"type":"step_ended","step":1,"service":"Health Coach","what":"create, inactive","outcome":"failed","error":"the model is unknown","help":["the model is unknown","look at it"],"seconds":null}
     {"type":"step_ended","step":2,"service":"Adaptive Support","what":"change","outcome":"done","service_id":"s2","seconds":null}
-    {"type":"step_ended","step":3,"service":"Foreign","what":"change","outcome":"failed","error":"the agent's answer does not match `the model is unknown`: the model is unknown","help":["when what the message says is mended, plan and apply again"],"seconds":null}
-    {"type":"step_ended","step":4,"service":"New Name","what":"change and rename","outcome":"unknown","reason":"it was under way when the run was stopped, and may have been carried out","help":["plan again: the plan shows whether it was carried out; apply to go on"],"seconds":null}
-    {"type":"step_ended","step":7,"service":"Health Coach","what":"write version set staging","outcome":"not_attempted","reason":"a step that it waits for is not done","waits_for":1,"help":["plan and apply again when the step that it waits for can be done"],"seconds":null}
-    {"type":"step_ended","step":9,"service":"Half Done","what":"hand over","outcome":"done","service_id":"h2","seconds":null}
-    {"type":"step_ended","step":10,"service":"Health Coach","what":"hand over","outcome":"not_attempted","reason":"a step that it waits for is not done","waits_for":1,"help":["plan and apply again when the step that it waits for can be done"],"seconds":null}
-    {"type":"step_ended","step":12,"service":"Meet & Greet","what":"write version set staging","outcome":"not_attempted","reason":"a step that it waits for is not done","waits_for":11,"help":["plan and apply again when the step that it waits for can be done"],"seconds":null}
+    {"type":"step_ended","step":3,"service":"Foreign","what":"change","outcome":"failed","error":"the agent's answer does not match `the model is unknown`: the model is unknown","help":["fix the error above, then run it again"],"seconds":null}
+    {"type":"step_ended","step":4,"service":"New Name","what":"change and rename","outcome":"unknown","reason":"it was in progress when the run was stopped, so it may have been applied","help":["run `amigops plan` to see if it was applied, then apply again to continue"],"seconds":null}
+    {"type":"step_ended","step":7,"service":"Health Coach","what":"write version set staging","outcome":"not_attempted","reason":"it is blocked by a step that is not done","waits_for":1,"help":["fix the step that blocks it, then plan and apply again"],"seconds":null}
+    {"type":"step_ended","step":9,"service":"Half Done","what":"cut over","outcome":"done","service_id":"h2","seconds":null}
+    {"type":"step_ended","step":10,"service":"Health Coach","what":"cut over","outcome":"not_attempted","reason":"it is blocked by a step that is not done","waits_for":1,"help":["fix the step that blocks it, then plan and apply again"],"seconds":null}
+    {"type":"step_ended","step":12,"service":"Meet & Greet","what":"write version set staging","outcome":"not_attempted","reason":"it is blocked by a step that is not done","waits_for":11,"help":["fix the step that blocks it, then plan and apply again"],"seconds":null}
     {"type":"step_ended","step":15,"service":"Summer Campaign","what":"deactivate","outcome":"done","service_id":"s4","seconds":null}
-    {"type":"step_ended","step":16,"service":"Adaptive Support","what":"delete version set old","outcome":"unknown","reason":"it was under way when the run was stopped, and may have been carried out","help":["plan again: the plan shows whether it was carried out; apply to go on"],"seconds":null}
+    {"type":"step_ended","step":16,"service":"Adaptive Support","what":"delete version set old","outcome":"unknown","reason":"it was in progress when the run was stopped, so it may have been applied","help":["run `amigops plan` to see if it was applied, then apply again to continue"],"seconds":null}
     "#);
 }
 
 #[test]
-fn hundreds_are_folded_with_a_word_on_how_many() {
+fn long_lists_are_shortened_and_counted() {
     let mut plan = everything();
     let one = plan.steps[1].clone();
     plan.steps = (1..=300).map(|number| crate::plan::Step { id: StepId(number), ..one.clone() }).collect();
@@ -97,20 +97,19 @@ fn hundreds_are_folded_with_a_word_on_how_many() {
     };
     let outcomes = (1..=300).map(|number| (StepId(number), outcome(number))).collect();
     let text = end(&plan, &Report { outcomes, stopped: None });
-    for words in
-        ["and 80 more failed", "and 80 more may have been carried out", "and 80 more were not attempted"]
+    for words in ["and 80 more failed", "and 80 more may have been applied", "and 80 more were not attempted"]
     {
         assert!(text.contains(words), "{words}:\n{text}");
     }
     assert!(
-        text.contains("Applied in part: 0 of 300 steps done, 100 failed, 100 not attempted, 100 unknown"),
+        text.contains("Partly applied: 0 of 300 steps done, 100 failed, 100 not attempted, 100 unknown"),
         "{text}"
     );
     assert!(text.lines().count() < 100, "{text}");
 }
 
 #[test]
-fn no_words_forge_a_line() {
+fn hostile_texts_cannot_forge_a_line() {
     let lines = |text: &str| {
         let plan = poisoned(text);
         let shown = end(&plan, &in_every_way(&plan, text));

@@ -1,4 +1,4 @@
-//! Pins as people read them: what was changed in which file, and what is outdated. May import `model`.
+//! Renders changed and outdated pins for a terminal.
 
 use std::fmt::Write as _;
 
@@ -15,15 +15,15 @@ pub struct PinChange {
     pub set: String,
     /// The field.
     pub field: String,
-    /// What it said; none where it said nothing.
+    /// The old value, if there was one.
     pub before: Option<String>,
-    /// What it says now.
+    /// The new value.
     pub after: String,
-    /// The environment whose overlay says it; none where the document does.
+    /// The environment whose overlay has the value; `None` if the document has it.
     pub overlay: Option<String>,
 }
 
-/// What was changed, by file. With `dry_run`, what would be.
+/// Renders the changes by file. With `dry_run`, they have not been made.
 pub fn changes(changes: &[PinChange], dry_run: bool) -> String {
     let mut out = String::new();
     let columns = widths(changes.iter().map(|one| [one.service.as_str(), &one.set, &one.field]));
@@ -35,7 +35,7 @@ pub fn changes(changes: &[PinChange], dry_run: bool) -> String {
             let _ = writeln!(out, "{}", styled(STRONG, &visible(&one.file)));
         }
         let row = row(&columns, [&one.service, &one.set, &one.field]);
-        let before = visible(one.before.as_deref().unwrap_or("nothing"));
+        let before = visible(one.before.as_deref().unwrap_or("none"));
         let after = styled(GOOD, &visible(&one.after));
         let overlay = one.overlay.as_ref().map(|name| {
             let note = format!("   (environments.{})", visible(name));
@@ -43,7 +43,7 @@ pub fn changes(changes: &[PinChange], dry_run: bool) -> String {
         });
         let _ = writeln!(out, "  {row}  {} → {after}{}", styled(BAD, &before), overlay.unwrap_or_default());
     }
-    let verb = if dry_run { "to be changed" } else { "changed" };
+    let verb = if dry_run { "would change" } else { "changed" };
     let tail = if dry_run { "; nothing was written" } else { "" };
     let _ = writeln!(out, "\n{} {verb} in {}{tail}", count(changes.len(), "value"), count(files, "file"));
     out
@@ -66,7 +66,7 @@ pub struct Outdated {
     pub latest: u32,
 }
 
-/// The outdated pins as a table.
+/// Renders the outdated pins as a table.
 pub fn outdated(rows: &[Outdated]) -> String {
     let mut out = String::new();
     let whats: Vec<String> = rows.iter().map(|row| format!("{} {}", row.what, row.name)).collect();

@@ -1,7 +1,7 @@
-//! A validation for programs: one JSON document of a versioned form. Imports `manifest`.
+//! Renders a validation as a versioned JSON document.
 //!
-//! Pure, and deterministic: no time, no absolute paths but those that were asked about. Texts are given to
-//! the letter; a program that shows them must make them harmless itself.
+//! The output is deterministic: it has no time, and absolute paths only if the user gave them. Texts are unchanged, so
+//! a program that shows them must sanitize them.
 
 use serde::Serialize;
 
@@ -9,7 +9,7 @@ use super::explain;
 use super::text;
 use crate::manifest::{Diagnostic, Location, Severity, Validation};
 
-/// The form's version. It changes when a program that knew the form before could misread it.
+/// The version of the format. It changes when a program could misread the new format.
 const FORMAT_VERSION: u32 = 1;
 
 #[derive(Serialize)]
@@ -19,7 +19,7 @@ struct Document<'a> {
     valid: bool,
     files: usize,
     services: usize,
-    /// Errors that were too many to keep.
+    /// The number of errors beyond the limit, which are not listed.
     omitted: usize,
     diagnostics: Vec<Problem<'a>>,
 }
@@ -44,8 +44,8 @@ struct Other<'a> {
     place: Place<'a>,
 }
 
-/// Lines and columns count from 1, columns in characters; the end is the place after the last character.
-/// All four are null where the file as a whole is meant.
+/// Lines and columns count from 1, columns in characters. The end is after the last character. All four are null if the
+/// problem is about the whole file.
 #[derive(Serialize)]
 struct Place<'a> {
     file: &'a str,
@@ -55,7 +55,7 @@ struct Place<'a> {
     end_column: Option<usize>,
 }
 
-/// The document, with a line break at its end.
+/// Renders the document, with a final line break.
 pub fn render(validation: &Validation) -> String {
     text::json(&Document {
         format_version: FORMAT_VERSION,

@@ -1,21 +1,21 @@
-//! An apply, as it runs and at its end, in lines. May import `plan`, `apply` and `model`.
+//! The lines that an apply prints as it runs and at its end.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::outcomes::{Left, Why, describe, left};
+use super::outcomes::{Unfinished, UnfinishedReason, describe, unfinished};
 use super::text::{BAD, CHANGED, DIM, GOOD, STRONG, count, padded, short_id, styled, visible};
 use crate::apply::{Counts, Event, Outcome, Report, StopReason};
 use crate::model::{Endpoint, Retire, ServiceId, ServiceName};
 use crate::plan::{Action, Plan, ServiceKind, Step, Target};
 
-/// The widest column of names.
+/// The maximum width of the column of names.
 const MAX_NAME: usize = 28;
-/// The most steps of a kind that the end of a run names.
-const MOST_LEFT: usize = 20;
+/// The maximum number of steps of each kind to list at the end.
+const MAX_LISTED: usize = 20;
 
-/// The lines of a run, with columns as wide as the plan's names need.
+/// Renders the lines of a run, in columns that fit the names of the plan.
 #[derive(Debug)]
 pub struct Lines<'a> {
     plan: &'a Plan,
@@ -23,23 +23,23 @@ pub struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    /// Prepares the lines of a plan's run.
+    /// Prepares the lines for a plan.
     pub fn new(plan: &'a Plan) -> Self {
         let widths = plan.steps.iter().map(|step| step.service.as_str().chars().count());
         Self { plan, columns: widths.max().unwrap_or(0).min(MAX_NAME) }
     }
 
-    /// The line for an event; none where there is nothing to say.
+    /// Returns the line for an event, if it has one.
     pub fn event(&self, event: &Event) -> Option<String> {
         let Event::Ended { step, outcome, took } = event else { return None };
         let step = self.plan.step(*step)?;
-        ended(step, outcome, *took, self.columns)
+        ended_line(step, outcome, *took, self.columns)
     }
 }
 
-fn ended(step: &Step, outcome: &Outcome, took: Duration, columns: usize) -> Option<String> {
+fn ended_line(step: &Step, outcome: &Outcome, took: Duration, columns: usize) -> Option<String> {
     let name = padded(&visible(step.service.as_str()), columns);
-    let what = padded(&words(step), 34);
+    let what = padded(&action_text(step), 34);
     Some(match outcome {
         Outcome::Done(created) => {
             let mut id =
@@ -66,29 +66,30 @@ fn ended(step: &Step, outcome: &Outcome, took: Duration, columns: usize) -> Opti
     })
 }
 
-/// A wait that is worth a word.
+/// Renders a wait for a rate limit.
 pub fn waiting(endpoint: Endpoint, wait: Duration, limit: Option<u32>) -> String {
     let why = match limit {
         Some(limit) => format!("is limited to {limit} a minute"),
-        None => "is limited: the server refuses more, and does not say how many it takes".to_owned(),
+        None => "is rate-limited: the server refuses more requests now, and does not say how many it allows"
+            .to_owned(),
     };
     let words = format!("waiting {}: `{}` {why}", seconds(wait), endpoint.label());
     format!("{} {words}", styled(CHANGED, "⏳"))
 }
 
-/// A retry that is worth a word.
+/// Renders a retry.
 pub fn retrying(endpoint: Endpoint, wait: Duration, error: &str) -> String {
-    let words = format!("{}: {}; again in {}", endpoint.label(), visible(error), seconds(wait));
+    let words = format!("{}: {}; retrying in {}", endpoint.label(), visible(error), seconds(wait));
     format!("{} {words}", styled(CHANGED, "↻"))
 }
 
-/// A request of which nobody knows whether it was carried out.
+/// Renders the check of a request whose outcome is unknown.
 pub fn looking(endpoint: Endpoint, error: &str) -> String {
-    let words = format!("{}: {}; looking what became of it", endpoint.label(), visible(error));
+    let words = format!("{}: {}; checking whether it was applied", endpoint.label(), visible(error));
     format!("{} {words}", styled(CHANGED, "↻"))
 }
 
-/// A time in words.
+/// Returns a duration as text.
 pub(super) fn seconds(duration: Duration) -> String {
     if duration >= Duration::from_secs(10) {
         format!("{:.0} s", duration.as_secs_f64().ceil())
@@ -97,7 +98,7 @@ pub(super) fn seconds(duration: Duration) -> String {
     }
 }
 
-/// The live service that a step is about.
+/// Returns the existing service that a step acts on.
 pub(super) fn subject(step: &Step) -> Option<&ServiceId> {
     match &step.action {
         Action::Update { id, .. }
@@ -112,61 +113,63 @@ pub(super) fn subject(step: &Step) -> Option<&ServiceId> {
     }
 }
 
-/// What a step does.
-pub(super) fn words(step: &Step) -> String {
+/// Returns a step's action as text.
+pub(super) fn action_text(step: &Step) -> String {
     match &step.action {
         Action::Create(new) if new.active => "create".to_owned(),
         Action::Create(_) => "create, inactive".to_owned(),
         Action::Update { update, .. } if update.name.is_some() => "change and rename".to_owned(),
         Action::Update { .. } => "change".to_owned(),
-        Action::SetAside { .. } => "set name aside".to_owned(),
+        Action::SetAside { .. } => "rename temporarily".to_owned(),
         Action::WriteVersionSet { name, .. } => format!("write version set {}", visible(name.as_str())),
         Action::DeleteVersionSet { name, .. } => format!("delete version set {}", visible(name.as_str())),
         Action::ApplyBehaviorSet { behavior_set_name, .. } => {
             format!("apply behavior set {}", visible(behavior_set_name))
         }
         Action::Smoke { test, .. } => format!("smoke test {}", visible(test.version_set.as_str())),
-        Action::HandOver { .. } => "hand over".to_owned(),
+        Action::HandOver { .. } => "cut over".to_owned(),
         Action::Retire { how: Retire::Deactivate, .. } => "deactivate".to_owned(),
-        Action::Retire { how: Retire::Keep, .. } => "let go".to_owned(),
+        Action::Retire { how: Retire::Keep, .. } => "stop managing".to_owned(),
         Action::Retire { how: Retire::Delete, .. } => "delete".to_owned(),
-        Action::Discard { .. } => "discard leftover".to_owned(),
+        Action::Discard { .. } => "mark leftover abandoned".to_owned(),
     }
 }
 
-/// How the run ended, with all that is not done, why, and what to do. Where there is much of it, the first steps
-/// of each kind are named, and it is said how many more there are.
+/// Renders the end of a run: every step that is not done, why, and what to do next. If there are many, lists the first
+/// of each kind and counts the others.
 pub fn end(plan: &Plan, report: &Report, converged: Option<bool>) -> String {
-    let left = left(plan, report);
+    let left = unfinished(plan, report);
     let mut out = String::new();
-    let of = |kind: fn(&Why<'_>) -> bool| -> Vec<Left<'_>> {
+    let of = |kind: fn(&UnfinishedReason<'_>) -> bool| -> Vec<Unfinished<'_>> {
         left.iter().filter(|left| kind(&left.why)).copied().collect()
     };
-    list(&mut out, &of(|why| matches!(why, Why::Failed(_))), "failed");
-    list(&mut out, &of(|why| matches!(why, Why::Unknown)), "may have been carried out");
+    list(&mut out, &of(|why| matches!(why, UnfinishedReason::Failed(_))), "failed");
+    list(&mut out, &of(|why| matches!(why, UnfinishedReason::Unknown)), "may have been applied");
     list(&mut out, &of(|why| why.is_not_attempted()), "were not attempted");
     let _ = writeln!(out, "{}", verdict(plan, report, converged));
-    for line in next(&left, converged) {
+    for line in next_steps(&left, converged) {
         let _ = writeln!(out, "{line}");
     }
     out
 }
 
-fn list(out: &mut String, left: &[Left<'_>], what: &str) {
-    for Left { step, why } in left.iter().take(MOST_LEFT) {
+fn list(out: &mut String, left: &[Unfinished<'_>], what: &str) {
+    for Unfinished { step, why } in left.iter().take(MAX_LISTED) {
         let (name, reason) = (describe(step), visible(&why.reason()));
         let _ = match why {
-            Why::Failed(_) => writeln!(out, "{} {name}: {}", styled(BAD, "✗"), styled(BAD, &reason)),
-            Why::Unknown => writeln!(out, "{} {name}: unknown: {reason}", styled(BAD, "?")),
+            UnfinishedReason::Failed(_) => {
+                writeln!(out, "{} {name}: {}", styled(BAD, "✗"), styled(BAD, &reason))
+            }
+            UnfinishedReason::Unknown => writeln!(out, "{} {name}: unknown: {reason}", styled(BAD, "?")),
             _ => writeln!(out, "{} {name}: not attempted: {reason}", styled(CHANGED, "·")),
         };
-        // What to do about the others is the same for all of them, and is said once.
-        let help = if matches!(why, Why::Failed(_)) { why.help() } else { Vec::new() };
+        // The help for the other kinds is the same for each step, and printed once at the end.
+        let help = if matches!(why, UnfinishedReason::Failed(_)) { why.help() } else { Vec::new() };
         for hint in help {
             let _ = writeln!(out, "    {}", styled(DIM, &format!("→ {}", visible(&hint))));
         }
     }
-    let hidden = left.len().saturating_sub(MOST_LEFT);
+    let hidden = left.len().saturating_sub(MAX_LISTED);
     if hidden > 0 {
         let _ = writeln!(out, "  and {hidden} more {what}");
     }
@@ -184,8 +187,8 @@ fn verdict(plan: &Plan, report: &Report, converged: Option<bool>) -> String {
     }
     let word = match report.stopped {
         Some(StopReason::Interrupt) => "Interrupted:",
-        Some(StopReason::Timeout) => "Out of time:",
-        None => "Applied in part:",
+        Some(StopReason::Timeout) => "Timed out:",
+        None => "Partly applied:",
     };
     let word = styled(BAD.bold(), word);
     let unknown = if unknown == 0 { String::new() } else { format!(", {unknown} unknown") };
@@ -195,26 +198,26 @@ fn verdict(plan: &Plan, report: &Report, converged: Option<bool>) -> String {
     )
 }
 
-/// What to do about all that is not done.
-fn next(left: &[Left<'_>], converged: Option<bool>) -> Vec<&'static str> {
+/// Returns the next steps for the user.
+fn next_steps(left: &[Unfinished<'_>], converged: Option<bool>) -> Vec<&'static str> {
     if converged == Some(true) && !left.is_empty() {
-        return vec!["nothing is left to do: what failed here was done all the same, or by another run"];
+        return vec!["nothing is left to do: the failed steps took effect, or another run applied them"];
     }
-    let any = |kind: fn(&Why<'_>) -> bool| left.iter().any(|left| kind(&left.why));
+    let any = |kind: fn(&UnfinishedReason<'_>) -> bool| left.iter().any(|left| kind(&left.why));
     let mut lines = Vec::new();
-    if any(|why| matches!(why, Why::Blocked(..))) {
-        lines.push("what waits for another step follows when that one can be done");
+    if any(|why| matches!(why, UnfinishedReason::Blocked(..))) {
+        lines.push("blocked steps run once the step that blocks them succeeds");
     }
-    if any(|why| matches!(why, Why::Unknown)) {
-        lines.push("a new plan shows what of the unknown was carried out");
+    if any(|why| matches!(why, UnfinishedReason::Unknown)) {
+        lines.push("run `amigops plan` to see which unknown steps were applied");
     }
     if !left.is_empty() {
-        lines.push("what is done is kept: plan and apply again to go on");
+        lines.push("finished steps are kept: plan and apply again to continue");
     }
     lines
 }
 
-/// The ids of the services that a plan was about: what applications need after a replacement.
+/// Renders the ids of the plan's services, which applications need after a replacement.
 pub fn ids(plan: &Plan, ids: &BTreeMap<ServiceName, ServiceId>) -> String {
     let mut rows = Vec::new();
     for service in plan.services.iter().filter(|service| service.kind != ServiceKind::Retire) {

@@ -1,25 +1,25 @@
-//! A validation as SARIF 2.1.0, for code scanning and editors. Imports `manifest`.
+//! Renders a validation as SARIF 2.1.0, for code scanning and editors.
 //!
-//! Pure and deterministic. A problem in a file is a result. One that no file can show, such as a
-//! directory without a project, is a notification: viewers refuse results without a place.
+//! A problem in a file becomes a result. A problem without a file, such as a directory without a project, becomes a
+//! notification, because viewers reject results without a location.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::github::{in_repository, is_of_project, words};
+use super::github::{in_repository, is_of_project, problem_text};
 use super::{explain, text};
 use crate::manifest::{Code, Diagnostic, Location, Severity, Sources, Validation};
 
 const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
-/// What file names count from.
+/// The base of file names.
 const BASE: &str = "%SRCROOT%";
-/// The way in which fingerprints are made; another way needs another name.
+/// The name of the fingerprint algorithm; a different algorithm needs a different name.
 const FINGERPRINT: &str = "amigops/v1";
 
-/// The document, with a line break at its end. `directory` leads from the top of the repository to the
-/// project; empty: they are the same.
+/// Renders the document, with a final line break. `directory` is the project's path in the repository; empty if the
+/// project is at its top.
 pub fn render(validation: &Validation, directory: &str) -> String {
     let problems = &validation.problems;
     let codes: BTreeSet<Code> = problems.diagnostics.iter().map(|one| one.code).collect();
@@ -70,7 +70,7 @@ fn rule(code: Code) -> Value {
             "markdown": explain::section(code),
         },
     });
-    // An address must be absolute, and only the package knows where it is published.
+    // The URI must be absolute. It is known only if the package names its repository.
     if let Some(repository) = option_env!("CARGO_PKG_REPOSITORY").filter(|address| !address.is_empty()) {
         let version = env!("CARGO_PKG_VERSION");
         rule["helpUri"] = format!("{repository}/blob/v{version}/{}", explain::link(code)).into();
@@ -90,7 +90,7 @@ fn result(problem: &Diagnostic, rule: usize, directory: &str, fingerprint: &str)
         "ruleId": problem.code.as_str(),
         "ruleIndex": rule,
         "level": level(problem.severity),
-        "message": {"text": words(problem)},
+        "message": {"text": problem_text(problem)},
         "locations": [location(&problem.location, directory)],
         "partialFingerprints": {FINGERPRINT: fingerprint},
     });
@@ -109,7 +109,7 @@ fn result(problem: &Diagnostic, rule: usize, directory: &str, fingerprint: &str)
 fn notification(problem: &Diagnostic) -> Value {
     json!({
         "level": level(problem.severity),
-        "message": {"text": words(problem)},
+        "message": {"text": problem_text(problem)},
         "associatedRule": {"id": problem.code.as_str()},
     })
 }
@@ -130,7 +130,7 @@ fn location(location: &Location, directory: &str) -> Value {
     json!({"physicalLocation": place})
 }
 
-/// A path as a relative reference: all but unreserved characters and `/` are escaped.
+/// Returns a path as a relative URI: all but unreserved characters and `/` are escaped.
 fn uri(path: &str) -> String {
     path.bytes()
         .map(|byte| match byte {
@@ -141,7 +141,8 @@ fn uri(path: &str) -> String {
         .collect()
 }
 
-/// What stays the same while lines move: the code, the file, what is marked, and which of the same it is.
+/// Returns a fingerprint that stays the same when lines move: from the code, the file, the marked text, and the number
+/// of equal problems before this one.
 fn fingerprint(
     problem: &Diagnostic,
     sources: &Sources,
@@ -158,7 +159,7 @@ fn fingerprint(
     format!("{hash:016x}:{count}")
 }
 
-/// FNV-1a of 64 bits: fixed for good, which the standard library's hashes are not.
+/// 64-bit FNV-1a. Unlike the standard library's hashes, it never changes.
 fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)

@@ -1,5 +1,4 @@
-//! The terminal's report and the JSON document of one plan with everything in it, and of hostile texts. May
-//! import `plan`, `plan_file` and `model`.
+//! Tests of a plan on a terminal and as JSON, with every kind of change and with hostile texts.
 
 use serde_json::Value;
 
@@ -9,19 +8,26 @@ use super::{Planned, Section, html, human, text};
 use crate::model::{Desired, Policy, Snapshot};
 use crate::plan::tests::build::options;
 use crate::plan::{Finding, Plan};
-use crate::plan_file::Document;
+use crate::plan_file::PlanDocument;
 
 fn terminal(plan: &Plan) -> String {
     let colored = human::plan("plan", plan, &origin());
     text::without_commands(&anstream::adapter::strip_str(&colored).to_string())
 }
 
-fn document(plan: &Plan) -> Document {
-    Document::new(plan, &origin(), &options(), &Desired::default(), &Snapshot::default(), &Policy::default())
+fn document(plan: &Plan) -> PlanDocument {
+    PlanDocument::new(
+        plan,
+        &origin(),
+        &options(),
+        &Desired::default(),
+        &Snapshot::default(),
+        &Policy::default(),
+    )
 }
 
 #[test]
-fn everything_on_a_terminal() {
+fn a_plan_with_every_kind_of_change_on_a_terminal() {
     insta::assert_snapshot!(terminal(&everything()), @r##"
     amigops plan · environment production (classic, acme) · 8 services live (and 1 inactive), 7 declared · base origin/main (f00dfeedf0)
 
@@ -33,24 +39,24 @@ fn everything_on_a_terminal() {
             │ Last line.
           tags.tier                gold → platinum   conflict: live, base and manifest all differ
         ~ version set release
-            agent_version          latest → 4   drift: live differs from the base
+            agent_version          latest → 4   drift: the live value differs from the base
         - version set old
 
       ~ Foreign                                                      s5
-          adopted                  it has no owner yet: the ownership tag is set
+          adopted                  it has no owner yet, so the ownership tag is set
           tags.managed_by          none → amigops
 
     -/+ Half Done                                                    h1 → new id
-          continues                a replacement that an earlier run began
+          continues                the unfinished replacement of an earlier run
           agent                    A1 → A2   forces a new service
-          hand-over                rename old · activate · deactivate old
+          steps                    rename old · activate new · deactivate old
 
     -/+ Health Coach                                                 4d1a…77e0 → new id
           agent                    A1 → A2   forces a new service
         ~ version set staging
             agent_version          2 → latest
             context_graph_version  2 → 5
-          hand-over                create inactive · 2 version sets · 1 behavior set · rename old · activate · deactivate old
+          steps                    create inactive · 2 version sets · 1 behavior set · rename old · activate new · deactivate old
 
       + Meet & Greet
           agent                    A3                   context_graph  G1
@@ -61,7 +67,7 @@ fn everything_on_a_terminal() {
           renamed from             Old Name
 
       - Summer Campaign                                              s4
-          cause                    behind: the base's branch declares it; merge it first
+          cause                    behind: the base branch declares it: merge it first
           active                   true → false
           retired                  deactivate (owned by this project, in no manifest)
 
@@ -75,12 +81,12 @@ fn everything_on_a_terminal() {
 
     Plan: 1 to create, 4 to change, 2 to replace, 1 to retire, 1 to adopt · version sets: 3 to write, 1 to delete
           31 requests, about 5 s
-      ⚠ 2 conflicts: an apply refuses them unless --overwrite-drift is given
+      ⚠ 2 conflicts: `amigops apply` refuses them unless --overwrite-drift is given
     "##);
 }
 
 #[test]
-fn what_an_apply_would_refuse_comes_before_other_findings() {
+fn refusals_come_before_other_findings() {
     let mut plan = everything();
     plan.findings.push(Finding::refusal("Coach".into(), "`Coach` would be replaced"));
     let shown = terminal(&plan);
@@ -92,9 +98,9 @@ fn what_an_apply_would_refuse_comes_before_other_findings() {
 }
 
 #[test]
-fn everything_as_json() {
+fn a_plan_with_every_kind_of_change_as_json() {
     let document = serde_json::to_value(document(&everything())).expect("JSON");
-    // The steps in short: what they hold is held by the schema, and by plans that are read back and applied.
+    // The steps are shortened: the schema and the tests of plan files check their content.
     let mut short = document;
     for step in short["steps"].as_array_mut().expect("steps") {
         let keys: Vec<String> = step["does"].as_object().expect("an object").keys().cloned().collect();
@@ -183,7 +189,7 @@ fn everything_as_json() {
     "##);
 }
 
-/// Whether a terminal would obey a character, or a reader not see it.
+/// Returns true if a character controls a terminal or is invisible.
 fn is_harmful(c: char) -> bool {
     let direction = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200b}'..='\u{200f}');
     (c.is_control() && c != '\n')
@@ -192,7 +198,7 @@ fn is_harmful(c: char) -> bool {
 }
 
 #[test]
-fn no_text_breaks_or_forges_what_a_terminal_shows() {
+fn hostile_texts_cannot_break_or_forge_terminal_output() {
     let lines = |text: &str| terminal(&poisoned(text)).lines().count();
     for text in HOSTILE {
         let shown = terminal(&poisoned(text));
@@ -203,7 +209,7 @@ fn no_text_breaks_or_forges_what_a_terminal_shows() {
         };
         assert!(!shown.lines().any(commands), "{text:?}:\n{shown}");
         if !text.contains(['\n', '\r']) && !text.trim().is_empty() {
-            // As many lines as harmless letters would take.
+            // The output has as many lines as with harmless letters.
             assert_eq!(lines(text), lines(&"w".repeat(text.chars().count())), "{text:?}:\n{shown}");
         }
     }
@@ -212,7 +218,7 @@ fn no_text_breaks_or_forges_what_a_terminal_shows() {
 }
 
 #[test]
-fn json_keeps_every_text_and_shows_none_of_its_commands() {
+fn json_keeps_texts_and_escapes_workflow_commands() {
     for text in HOSTILE {
         let written = document(&poisoned(text));
         let shown = super::text::json(&written);
@@ -221,13 +227,13 @@ fn json_keeps_every_text_and_shows_none_of_its_commands() {
             !shown.lines().any(|line| line.trim_start().starts_with("::") || line.contains("##[")),
             "{text:?}"
         );
-        assert_eq!(Document::read(&shown).as_ref(), Ok(&written), "{text:?}");
+        assert_eq!(PlanDocument::read(&shown).as_ref(), Ok(&written), "{text:?}");
         assert_eq!(super::text::json_line(&written).trim_end().lines().count(), 1, "{text:?}");
     }
 }
 
 #[test]
-fn no_line_of_a_page_is_a_command_to_a_ci_system() {
+fn no_line_of_a_page_is_a_workflow_command() {
     for text in HOSTILE {
         let plan = poisoned(&format!("{text}\n::error::boom\n  ##[error]x\n##vso[task.x]"));
         let planned = Planned { plan: &plan, fingerprint: "f00d" };

@@ -1,26 +1,26 @@
-//! Texts from outside, made harmless, and the styles that all renderers share. Imports nothing of ours.
+//! Sanitizes text from files and the API, and defines the styles that all renderers share.
 
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 
-/// What is added or done.
+/// The style of added values and successful steps.
 pub(super) const GOOD: Style = AnsiColor::Green.on_default();
-/// What is removed or failed.
+/// The style of removed values and failed steps.
 pub(super) const BAD: Style = AnsiColor::Red.on_default();
-/// What changes or waits.
+/// The style of changes and waits.
 pub(super) const CHANGED: Style = AnsiColor::Yellow.on_default();
-/// What matters less: ids, times.
+/// The style of ids, times and other details.
 pub(super) const DIM: Style = Style::new().dimmed();
-/// What matters most.
+/// The style of names and totals.
 pub(super) const STRONG: Style = Style::new().bold();
 
-/// A text in a style.
+/// Returns a text in a style.
 pub(super) fn styled(style: Style, text: &str) -> String {
     format!("{style}{text}{style:#}")
 }
 
-/// A text without anything that a terminal would obey or a reader could not see.
+/// Returns a text in one line, with visible replacements for control characters and invisible characters.
 pub fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -39,7 +39,7 @@ pub(super) fn push_visible(out: &mut String, c: char) {
     }
 }
 
-/// Whether a character beyond ASCII commands a terminal, reorders text, or can't be seen.
+/// Returns true if a non-ASCII character controls a terminal, reorders text, or is invisible.
 fn is_hidden(c: char) -> bool {
     matches!(
         c,
@@ -61,14 +61,14 @@ fn is_hidden(c: char) -> bool {
     )
 }
 
-/// JSON for programs that a terminal may show: the same value, with what [`visible`] replaces written as
-/// `\uXXXX`. Such characters stand in strings only, so that the escapes mean the same.
+/// Returns a value as JSON that is safe to show on a terminal: the characters that [`visible`] replaces are written as
+/// `\uXXXX`. They occur only in strings, so the JSON value is the same.
 pub fn json(value: &impl serde::Serialize) -> String {
-    // Only a map whose keys aren't texts can fail, and there is none.
+    // Serialization fails only for maps whose keys are not strings, and there are none.
     harmless(&serde_json::to_string_pretty(value).unwrap_or_default())
 }
 
-/// The same in one line.
+/// Returns a value as JSON in one line, made safe as by [`json`].
 pub fn json_line(value: &impl serde::Serialize) -> String {
     harmless(&serde_json::to_string(value).unwrap_or_default())
 }
@@ -77,7 +77,7 @@ fn harmless(plain: &str) -> String {
     let mut out = String::with_capacity(plain.len() + 1);
     let mut last = ' ';
     for c in plain.chars() {
-        // `##[` is a command to some CI systems wherever it stands in a line.
+        // Some CI systems take `##[` for a command anywhere in a line.
         let commands = c == '#' && last == '#';
         last = c;
         if c == '\x7f' || commands || is_hidden(c) {
@@ -93,7 +93,7 @@ fn harmless(plain: &str) -> String {
     out
 }
 
-/// An id, short enough for a column: its first and last four characters.
+/// Returns the first and last four characters of an id, for a column.
 pub fn short_id(id: &str) -> String {
     let id = visible(id);
     let characters: Vec<char> = id.chars().collect();
@@ -104,28 +104,28 @@ pub fn short_id(id: &str) -> String {
     format!("{}…{}", head.iter().collect::<String>(), tail.iter().collect::<String>())
 }
 
-/// A commit's id, short enough for a line.
+/// Returns the first ten characters of a commit's id.
 pub(super) fn short_commit(id: &str) -> String {
     visible(id).chars().take(10).collect()
 }
 
-/// How many columns a text takes, as far as counting characters tells.
+/// Returns the number of characters of a text, as an estimate of its columns.
 pub(super) fn width(text: &str) -> usize {
     text.chars().count()
 }
 
-/// A text filled up with blanks to a number of columns.
+/// Returns a text padded with spaces to a number of columns.
 pub(super) fn padded(text: &str, columns: usize) -> String {
     format!("{text}{}", " ".repeat(columns.saturating_sub(width(text))))
 }
 
-/// `1 service`, `2 services`.
+/// Returns a number with a noun: `1 service`, `2 services`.
 pub(crate) fn count(number: usize, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {noun}{plural}")
 }
 
-/// An error and what to do next.
+/// Renders an error with its hints.
 pub fn error(message: &str, hints: &[String]) -> String {
     let mut out = format!("{}: {}\n", styled(BAD.bold(), "error"), styled(STRONG, &visible(message)));
     for hint in hints {
@@ -134,7 +134,7 @@ pub fn error(message: &str, hints: &[String]) -> String {
     out
 }
 
-/// A refusal: what is refused, lines that say why, and what to do next.
+/// Renders a refusal with its details and hints.
 pub fn refusal(message: &str, details: &str, hints: &[String]) -> String {
     let mut out =
         format!("{}: {}\n{details}", styled(BAD.bold(), "refused"), styled(STRONG, &visible(message)));
@@ -145,7 +145,7 @@ pub fn refusal(message: &str, details: &str, hints: &[String]) -> String {
     out
 }
 
-/// A text in which no line is a command to a CI system that reads the output: `::add-mask::`, `##[error]`,
+/// Breaks every workflow command that a CI system would run if it read the text: `::add-mask::`, `##[error]`,
 /// `##vso[…]`, `##teamcity[…]`.
 pub fn without_commands(text: &str) -> String {
     let harmless = |line: &str| {
@@ -172,7 +172,7 @@ mod tests {
     use super::{json, without_commands};
 
     #[test]
-    fn commands_are_broken_and_nothing_else() {
+    fn only_workflow_commands_are_changed() {
         let table = [
             ("::add-mask::x\n  ::error::y\n", ": :add-mask::x\n  : :error::y\n"),
             ("a ##[error] b", "a ## [error] b"),
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn json_keeps_its_value_and_hides_nothing() {
+    fn json_escapes_hidden_characters_and_keeps_its_value() {
         let text = "a\u{202e}b\u{9b}31m\u{e0041}\x7f\u{1b}é日\n::error::##[x]";
         let shown = json(&text);
         assert_eq!(shown, "\"a\\u202eb\\u009b31m\\udb40\\udc41\\u007f\\u001bé日\\n::error::#\\u0023[x]\"\n");

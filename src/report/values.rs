@@ -1,4 +1,4 @@
-//! Values and how they change, in lines: leaf by leaf, side by side, or as a diff. May import `plan` and `model`.
+//! Renders values and their changes in lines.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -11,24 +11,24 @@ use crate::model::same_json;
 use crate::model::settings::{self, Kind, SERVICE};
 use crate::plan::Change;
 
-/// Where field values begin, seen from where fields begin.
+/// The column of values, relative to the column of fields.
 pub(super) const VALUE_COLUMN: usize = 24;
-/// Where fields of a service begin.
+/// The column of a service's fields.
 pub(super) const FIELDS: usize = 6;
-/// Texts and lists from this length on are shown by what differs in them.
+/// Longer texts and lists are shown as a diff.
 const LONG_TEXT: usize = 48;
-/// Lines around a changed line.
+/// The number of equal lines shown around a changed line.
 const CONTEXT: usize = 2;
-/// The most pairs of lines that are compared.
+/// The maximum number of line comparisons.
 const MOST_COMPARED: usize = 1_000_000;
-/// The longest line that several values share.
+/// The maximum length of a line with several values.
 const LINE: usize = 100;
-/// The most lines that a new block takes.
+/// The maximum number of lines for a new block.
 const MAX_LINES: usize = 3;
-/// The most items of a list that a line names.
+/// The maximum number of list items in a line.
 const MAX_ITEMS: usize = 8;
 
-/// One value that changes, where it stands below its heading.
+/// A changed value with its path.
 pub(super) struct Leaf<'a> {
     pub(super) path: String,
     pub(super) before: &'a Value,
@@ -36,20 +36,19 @@ pub(super) struct Leaf<'a> {
     pub(super) note: &'static str,
 }
 
-/// The leaves of one change that differ, each with its path.
+/// Returns the differing leaves of a change, with their paths.
 pub(super) fn leaves<'a>(path: &str, before: &'a Value, after: &'a Value) -> Vec<Leaf<'a>> {
     let mut leaves = Vec::new();
     collect(&mut leaves, path.to_owned(), before, after, "");
     leaves
 }
 
-/// A name, and a value beside it.
+/// Writes a field: a name and a value.
 pub(super) fn field(out: &mut String, name: &str, value: &str) {
     let _ = writeln!(out, "{}{} {value}", " ".repeat(FIELDS), padded(name, VALUE_COLUMN));
 }
 
-/// Changes one below the other, each with its path and a note; what belongs to one block stands below the
-/// block's name.
+/// Writes changes with their paths and notes. Changes in a block are grouped under the block's name.
 pub(super) fn changes<'a>(
     out: &mut String,
     indent: usize,
@@ -83,7 +82,7 @@ pub(super) fn changes<'a>(
     }
 }
 
-/// Objects are taken apart, so that what is equal in them isn't shown.
+/// Collects the differing leaves of two values. Objects are split into members, so that equal members are not shown.
 pub(super) fn collect<'a>(
     leaves: &mut Vec<Leaf<'a>>,
     path: String,
@@ -115,7 +114,7 @@ pub(super) fn collect<'a>(
     }
 }
 
-/// The block that a path leads into: a nested setting of a service, or the model of an interaction.
+/// Returns the block of a path: a nested setting of a service, or the model of an interaction.
 fn block(path: &str) -> Option<&str> {
     let (first, rest) = path.split_once('.')?;
     let nested = settings::field(SERVICE, first).is_some_and(|field| matches!(field.kind, Kind::Object(_)));
@@ -152,9 +151,9 @@ pub(super) fn is_long(text: &str) -> bool {
     width(text) > LONG_TEXT || text.contains('\n')
 }
 
-/// What a long list gains and loses; none where it is short, or only its order changes.
+/// Returns the removed and added items of a long list. Returns `None` if it is short, or only its order changes.
 fn list_diff(before: &[Value], after: &[Value]) -> Option<String> {
-    let short = |list: &[Value]| list.is_empty() || !is_long(&joined(list, ", "));
+    let short = |list: &[Value]| list.is_empty() || !is_long(&join_items(list, ", "));
     let without = |list: &[Value], other: &[Value]| -> Vec<Value> {
         list.iter().filter(|item| !other.contains(item)).cloned().collect()
     };
@@ -163,14 +162,14 @@ fn list_diff(before: &[Value], after: &[Value]) -> Option<String> {
         return None;
     }
     let shown = |style, mark: &str, list: &[Value]| {
-        (!list.is_empty()).then(|| styled(style, &format!("{mark} {}", joined(list, ", "))))
+        (!list.is_empty()).then(|| styled(style, &format!("{mark} {}", join_items(list, ", "))))
     };
     Some(
         [shown(BAD, "-", &gone), shown(GOOD, "+", &new)].into_iter().flatten().collect::<Vec<_>>().join("  "),
     )
 }
 
-fn joined(items: &[Value], between: &str) -> String {
+fn join_items(items: &[Value], between: &str) -> String {
     let mut words: Vec<String> = items.iter().take(MAX_ITEMS).map(short_value).collect();
     if items.len() > MAX_ITEMS {
         words.push(format!("and {} more", items.len() - MAX_ITEMS));
@@ -178,9 +177,9 @@ fn joined(items: &[Value], between: &str) -> String {
     words.join(between)
 }
 
-/// The lines of a text that changed, in groups, with a little of what is around them.
+/// Returns the changed lines of a text in groups, with a few equal lines around them.
 pub(super) fn line_changes(before: &str, after: &str) -> Vec<Vec<(ChangeTag, String)>> {
-    // Finding the shortest way between texts of thousands of lines takes too long to be worth it.
+    // A minimal diff of texts with thousands of lines takes too long.
     if before.lines().count().saturating_mul(after.lines().count()) > MOST_COMPARED {
         let whole = |text: &str, tag| text.lines().map(|line| (tag, line.to_owned())).collect::<Vec<_>>();
         return vec![[whole(before, ChangeTag::Delete), whole(after, ChangeTag::Insert)].concat()];
@@ -194,7 +193,7 @@ pub(super) fn line_changes(before: &str, after: &str) -> Vec<Vec<(ChangeTag, Str
     diff.grouped_ops(CONTEXT).iter().map(lines).collect()
 }
 
-/// Changed lines of a long text, with a little of what is around them.
+/// Writes the changed lines of a long text, with a few equal lines around them.
 fn text_diff(out: &mut String, blank: &str, before: &str, after: &str) {
     for (number, group) in line_changes(before, after).into_iter().enumerate() {
         if number > 0 {
@@ -212,19 +211,19 @@ fn text_diff(out: &mut String, blank: &str, before: &str, after: &str) {
     }
 }
 
-/// A value in a line: texts without quotes, nothing as `none`.
+/// Returns a value in one line: strings without quotes, null as `none`.
 pub(super) fn short_value(value: &Value) -> String {
     match value {
         Value::Null => "none".to_owned(),
         Value::String(text) if text.is_empty() => "(no value)".to_owned(),
         Value::String(text) => visible(text),
         Value::Array(items) if items.is_empty() => "none".to_owned(),
-        Value::Array(items) => joined(items, ", "),
+        Value::Array(items) => join_items(items, ", "),
         other => visible(&other.to_string()),
     }
 }
 
-/// The settings of a new service, in the order of the manual: blocks in a few lines each.
+/// Writes the settings of a new service, in the order of the manual. A block takes a few lines.
 pub(super) fn new_settings(out: &mut String, values: &Map<String, Value>) {
     for known in SERVICE {
         match values.get(known.name) {
@@ -232,7 +231,7 @@ pub(super) fn new_settings(out: &mut String, values: &Map<String, Value>) {
             Some(Value::Object(members)) => {
                 let mut parts = Vec::new();
                 describe(&mut parts, "", members);
-                // Where calls go is the last thing to be folded away.
+                // Call forwarding comes first, so that it is never hidden.
                 parts.sort_by_key(|part| !part.starts_with("forward"));
                 block_lines(out, known.name, &parts);
             }
@@ -241,7 +240,7 @@ pub(super) fn new_settings(out: &mut String, values: &Map<String, Value>) {
     }
 }
 
-/// Each leaf as its path and value. A `type` says what its parent is.
+/// Returns each leaf as a path and a value. The path of a `type` is that of its parent.
 pub(super) fn describe(parts: &mut Vec<String>, before: &str, members: &Map<String, Value>) {
     for (name, value) in members {
         match value {
@@ -257,7 +256,7 @@ pub(super) fn describe(parts: &mut Vec<String>, before: &str, members: &Map<Stri
     }
 }
 
-/// Parts beside a name, as many a line as fit, in a few lines.
+/// Writes parts beside a name, in a few lines with as many parts as fit.
 fn block_lines(out: &mut String, name: &str, parts: &[String]) {
     let room = LINE - FIELDS - VALUE_COLUMN;
     let mut lines: Vec<(String, usize)> = Vec::new();
@@ -300,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn what_belongs_to_a_block_stands_below_its_name() {
+    fn changes_in_a_block_are_grouped_under_its_name() {
         let text = shown(
             6,
             &[
@@ -322,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn objects_show_what_differs_in_them() {
+    fn objects_show_only_differing_members() {
         let preference = |temperature: f64| json!({"llm_name": "m", "params": {"max_tokens": 9}, "experience_controls": {"temperature": temperature}});
         let text = shown(8, &[("llm_model_preferences.Engage", preference(0.3), preference(0.2))]);
         assert_eq!(
@@ -334,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn long_lists_show_what_they_gain_and_lose() {
+    fn long_lists_show_added_and_removed_items() {
         let words = |list: &[&str]| json!(list);
         let long = ["prior authorization", "shortness of breath", "anaphylaxis", "metformin"];
         let mut changed = long.to_vec();

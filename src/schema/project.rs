@@ -1,32 +1,32 @@
-//! The form of `amigops.yaml`. Imports the form of manifests, which its defaults have.
+//! The schema of `amigops.yaml`.
 
-#![expect(dead_code, reason = "only the types' shapes and descriptions are used: no value is ever made")]
+#![expect(dead_code, reason = "only the types' schemas are used; no value is ever created")]
 
 use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
-use super::{service, tidy};
+use super::{generate, service, tidy};
 
-/// A project: which manifests there are, and where they are applied.
+/// A project: its manifests, and the environments to apply them to.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Project {
-    /// The version of this file's form: `1`.
+    /// The version of the file format: `1`.
     #[schemars(schema_with = "version")]
     version: u8,
-    /// Globs of manifest files, relative to this file; `**` crosses directories.
+    /// Glob patterns of manifest files, relative to this file. `**` matches any number of directories.
     #[schemars(
         length(min = 1),
         inner(regex(pattern = r"\S")),
         extend("examples" = [["services/**/*.yaml"]])
     )]
     manifests: Vec<String>,
-    /// Merged under every service: what a manifest doesn't say, this says.
+    /// Values for every service. A manifest's own values override them.
     #[schemars(extend("examples" = [{"tags": {"team": "care"}}]))]
     defaults: Option<BTreeMap<String, Value>>,
-    /// Name → where to apply. A name has at most 64 letters, digits, `-`, `_` and `.`.
+    /// The environments by name. A name has at most 64 letters, digits, `-`, `_` and `.`.
     #[schemars(extend(
         "minProperties" = 1,
         "propertyNames" = {"pattern": "^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}$"},
@@ -36,16 +36,16 @@ struct Project {
         }]
     ))]
     environments: BTreeMap<String, Environment>,
-    /// The environment that is meant without `-e`: one of `environments`.
+    /// The environment to use without `-e`. One of `environments`.
     #[schemars(regex(pattern = r"\S"), extend("examples" = ["sandbox"]))]
     default_environment: Option<String>,
-    /// The tag that says whose a live service is. Only owned services are ever retired.
+    /// The tag that marks the live services that this project owns. Only owned services are ever retired.
     #[schemars(extend("default" = {"tag": "managed_by", "value": "amigops"}))]
     ownership: Option<Ownership>,
-    /// Patterns of live version sets that are nobody's business here.
+    /// Patterns of live version sets that this project does not manage.
     #[schemars(inner(regex(pattern = r"\S")), extend("examples" = [["personal-*"]]))]
     unmanaged_version_sets: Option<Vec<String>>,
-    /// What no plan may do.
+    /// Limits for every plan.
     guardrails: Option<Guardrails>,
 }
 
@@ -58,99 +58,101 @@ struct Ownership {
         extend("default" = "managed_by", "not" = {"enum": ["replaces", "protected"]})
     )]
     tag: Option<String>,
-    /// The tag's value: letters, digits, underscores and spaces. Another one for each project of an
-    /// organization; `--prune` is refused where none is written.
+    /// The tag's value: letters, digits, underscores and spaces. Use a different value for each project of an
+    /// organization. Without an explicit value, `--prune` is refused.
     #[schemars(regex(pattern = TAG), extend("default" = "amigops"))]
     value: Option<String>,
 }
 
-/// No ASCII punctuation but the underscore: letters of every script are welcome, and no validator's
-/// dialect of regular expressions is needed to say so.
+/// Excludes ASCII punctuation except the underscore. Allows letters of every script without depending on a
+/// validator's dialect of regular expressions.
 const TAG: &str = r"^[^!-/:-@\[-^`{-~]*[^\s!-/:-@\[-^`{-~][^!-/:-@\[-^`{-~]*$";
 
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Guardrails {
-    /// The most services retired plus version sets deleted in one plan: a number, or a share of our active
-    /// services such as `"10%"`, rounded down. `--max-removals` overrides it for one run.
+    /// The maximum number of retired services plus deleted version sets in one plan. A number, or a share of the
+    /// owned active services such as `"10%"`, rounded down. `--max-removals` overrides it for one run.
     #[schemars(default, schema_with = "max_removals", extend("examples" = [3, "10%"]))]
     max_removals: Option<Value>,
-    /// Version sets that may not say `latest`.
+    /// Version sets that must not use `latest`.
     #[schemars(
         inner(regex(pattern = "^[A-Za-z0-9_-]{1,40}$")),
         extend("examples" = [["release"]])
     )]
     require_pins: Option<Vec<String>>,
-    /// Services that may be changed, but not retired or replaced without `--allow-protected`.
+    /// Services that are not retired or replaced without `--allow-protected`. They can still be changed.
     #[schemars(inner(regex(pattern = r"\S")), extend("examples" = [["Emergency Line"]]))]
     protected: Option<Vec<String>>,
 }
 
-/// A place that services live in. `api` says which keys it has.
+/// An environment to apply services to. `api` decides which keys it has.
 #[derive(JsonSchema)]
 #[schemars(tag = "api", rename_all = "lowercase", deny_unknown_fields)]
 enum Environment {
     /// An organization on the Classic API.
     Classic {
-        /// The organization; else the variable `AMIGO_ORGANIZATION_ID`.
+        /// The organization. Default: the variable `AMIGO_ORGANIZATION_ID`.
         #[schemars(regex(pattern = "^[A-Za-z0-9_-][A-Za-z0-9_.-]*$"), extend("examples" = ["acme"]))]
         organization: Option<String>,
-        /// The server; else `AMIGO_BASE_URL`, else `https://api.amigo.ai`. `http://` to this machine only. One of
-        /// the vendor's hosts, this machine, or a host that `AMIGOPS_ALLOWED_HOSTS` lists.
+        /// The server. Default: `AMIGO_BASE_URL`, else `https://api.amigo.ai`. Allowed are the vendor's hosts, this
+        /// machine, and hosts in `AMIGOPS_ALLOWED_HOSTS`. `http://` is only allowed for this machine.
         #[schemars(regex(pattern = URL), extend("examples" = ["http://127.0.0.1:8787"]))]
         base_url: Option<String>,
-        /// Sent with each request, such as `x-mongo-cluster-name`; never credentials, nor what the tool sets itself.
+        /// Headers to send with each request, such as `x-mongo-cluster-name`. Not credentials, and not headers that
+        /// amigops sets itself.
         #[schemars(default, schema_with = "headers")]
         headers: Option<Value>,
-        /// Names of the environment variables that hold the credentials: `AMIGO_*`, `PLATFORM_*`, and those
-        /// that `AMIGOPS_ALLOWED_CREDENTIALS` lists. With `_FILE` behind a name, the variable names a file.
+        /// The names of the environment variables that hold the credentials. Allowed are `AMIGO_*`, `PLATFORM_*` and
+        /// names in `AMIGOPS_ALLOWED_CREDENTIALS`. Set the same name with `_FILE` to read from a file instead.
         credentials: Option<ClassicCredentials>,
     },
     /// A workspace on the Platform API.
     Platform {
-        /// The workspace's id, a UUID; else the variable `PLATFORM_WORKSPACE_ID` or `AMIGO_WORKSPACE_ID`.
+        /// The workspace's id, a UUID. Default: the variable `PLATFORM_WORKSPACE_ID`, else `AMIGO_WORKSPACE_ID`.
         #[schemars(
             regex(pattern = "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"),
             extend("examples" = ["3fa85f64-5717-4562-b3fc-2c963f66afa6"])
         )]
         workspace: Option<String>,
-        /// The server; else `PLATFORM_API_URL` or `AMIGO_BASE_URL`, else the vendor's. `http://` to this machine
-        /// only. One of the vendor's hosts, this machine, or a host that `AMIGOPS_ALLOWED_HOSTS` lists.
+        /// The server. Default: `PLATFORM_API_URL`, else `AMIGO_BASE_URL`, else the vendor's. Allowed are the vendor's
+        /// hosts, this machine, and hosts in `AMIGOPS_ALLOWED_HOSTS`. `http://` is only allowed for this machine.
         #[schemars(regex(pattern = URL), extend("examples" = ["http://127.0.0.1:8787"]))]
         base_url: Option<String>,
-        /// Sent with each request, such as `x-mongo-cluster-name`; never credentials, nor what the tool sets itself.
+        /// Headers to send with each request, such as `x-mongo-cluster-name`. Not credentials, and not headers that
+        /// amigops sets itself.
         #[schemars(default, schema_with = "headers")]
         headers: Option<Value>,
-        /// The name of the environment variable that holds the API key: `AMIGO_*`, `PLATFORM_*`, or one that
-        /// `AMIGOPS_ALLOWED_CREDENTIALS` lists. With `_FILE` behind the name, the variable names a file.
+        /// The name of the environment variable that holds the API key. Allowed are `AMIGO_*`, `PLATFORM_*` and names
+        /// in `AMIGOPS_ALLOWED_CREDENTIALS`. Set the same name with `_FILE` to read from a file instead.
         credentials: Option<PlatformCredentials>,
-        /// The number that smoke tests speak from, in E.164 form; else a fictional one.
+        /// The phone number that smoke tests call from, in E.164 format. Default: a fictional number.
         #[schemars(regex(pattern = E164), extend("examples" = ["+12025550100"]))]
         smoke_phone_number: Option<String>,
     },
-    /// An emulator within the process: nothing to install, nothing to sign up for.
+    /// An emulator inside the process. It needs no installation and no account.
     Embedded {
-        /// The API that it speaks.
+        /// The API to emulate.
         #[schemars(extend("default" = "classic"))]
         dialect: Option<Dialect>,
-        /// The file that keeps the state, within the project. Default: `.amigops/<environment>.redb`.
+        /// The file that stores the state, inside the project. Default: `.amigops/<environment>.redb`.
         #[schemars(regex(pattern = r"\S"), extend("examples" = [".amigops/sandbox.redb"]))]
         state: Option<String>,
-        /// The file that says what exists at first, within the project.
+        /// The file with the initial state, inside the project.
         #[schemars(regex(pattern = r"\S"), extend("examples" = ["sandbox-seed.yaml"]))]
         seed: Option<String>,
-        /// Whether requests are limited as the API documents it.
+        /// Enforces the API's published rate limits.
         #[schemars(extend("default" = false))]
         limits: Option<bool>,
-        /// With `dialect: platform`: the number that smoke tests speak from, in E.164 form; else a fictional
-        /// one.
+        /// Only with `dialect: platform`: the phone number that smoke tests call from, in E.164 format. Default: a
+        /// fictional number.
         #[schemars(regex(pattern = E164), extend("examples" = ["+12025550100"]))]
         smoke_phone_number: Option<String>,
     },
 }
 
 const E164: &str = r"^\+[1-9][0-9]{1,14}$";
-/// `https` anywhere, `http` to this machine.
+/// Matches `https` URLs to any host, and `http` URLs to this machine.
 const URL: &str =
     r"^(https://[^?#@\s]+|http://(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]+)?(/[^?#@\s]*)?)$";
 const VARIABLE: &str = "^[A-Z_][A-Z0-9_]{0,99}$";
@@ -158,22 +160,22 @@ const VARIABLE: &str = "^[A-Z_][A-Z0-9_]{0,99}$";
 #[derive(JsonSchema)]
 #[schemars(rename_all = "lowercase")]
 enum Dialect {
-    /// Organizations, replacements.
+    /// Organizations; a changed agent needs a replacement.
     Classic,
-    /// Workspaces, nested settings.
+    /// Workspaces; services have nested settings.
     Platform,
 }
 
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct ClassicCredentials {
-    /// The variable with the API key.
+    /// The variable of the API key.
     #[schemars(regex(pattern = VARIABLE), extend("not" = {"pattern": "_FILE$"}, "default" = "AMIGO_API_KEY"))]
     api_key: Option<String>,
-    /// The variable with the API key's id.
+    /// The variable of the API key's id.
     #[schemars(regex(pattern = VARIABLE), extend("not" = {"pattern": "_FILE$"}, "default" = "AMIGO_API_KEY_ID"))]
     api_key_id: Option<String>,
-    /// The variable with the user's id.
+    /// The variable of the user's id.
     #[schemars(regex(pattern = VARIABLE), extend("not" = {"pattern": "_FILE$"}, "default" = "AMIGO_USER_ID"))]
     user_id: Option<String>,
 }
@@ -181,7 +183,7 @@ struct ClassicCredentials {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct PlatformCredentials {
-    /// The variable with the API key, where it is neither `PLATFORM_API_KEY` nor `AMIGO_API_KEY`.
+    /// The variable of the API key. Default: `PLATFORM_API_KEY`, else `AMIGO_API_KEY`.
     #[schemars(regex(pattern = VARIABLE), extend("not" = {"pattern": "_FILE$"}, "examples" = ["AMIGO_ACME_API_KEY"]))]
     api_key: Option<String>,
 }
@@ -206,14 +208,14 @@ fn max_removals(_: &mut SchemaGenerator) -> Schema {
     ]})
 }
 
-/// The schema of `amigops.yaml`. Nothing in it is a layer over something else but the defaults.
+/// Returns the schema of `amigops.yaml`. Only its defaults are a layer, so only they may be null.
 pub(super) fn schema() -> Value {
-    let mut schema = super::of::<Project>();
+    let mut schema = generate::schema_of::<Project>();
     tidy::never_null(&mut schema);
     let mut defaults = service::defaults();
     for key in ["description", "examples"] {
-        if let Some(said) = schema["properties"]["defaults"].get(key) {
-            defaults[key] = json!(said);
+        if let Some(value) = schema["properties"]["defaults"].get(key) {
+            defaults[key] = json!(value);
         }
     }
     schema["properties"]["defaults"] = defaults;

@@ -1,17 +1,16 @@
-//! The reference of all keys, in Markdown, from the schemas. Imports the tables of the model.
+//! Generates the Markdown reference of all keys from the schemas.
 //!
-//! A page holds hand-written text and, between `<!-- keys of NAME … -->` and `<!-- end -->`, tables that are
-//! written anew.
+//! A page contains hand-written text, and generated tables between `<!-- keys of NAME … -->` and `<!-- end -->`.
 
 use serde_json::{Map, Value};
 
-use super::File;
+use super::file::SchemaFile;
 use super::settings::NULLABLE;
 use crate::model::settings::{ESCALATION_POLICY, EXPERIENCE_CONTROLS, Field, SERVICE, VOICE_CONFIG};
 
 const BEGIN: &str = "<!-- keys of ";
 const END: &str = "<!-- end -->";
-/// The order that people read keys in; what isn't here comes last.
+/// The order of keys in the tables. Other keys come last.
 const ORDER: &[&str] = &[
     "version",
     "manifests",
@@ -57,64 +56,64 @@ const ORDER: &[&str] = &[
     "ignore",
 ];
 
-/// A page that asks for keys that nobody knows, or doesn't say where they end.
+/// An error in a page's markers.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PageError {
-    /// No such set of keys.
-    #[error("there are no keys of `{0}`; known are {known}", known = TABLES.map(|(name, _)| name).join(", "))]
+    /// The page refers to an unknown table.
+    #[error("unknown table `{0}`; known tables: {known}", known = TABLES.map(|(name, _)| name).join(", "))]
     Unknown(String),
-    /// A begin without an end.
-    #[error("the keys of `{0}` have no `{END}`")]
+    /// A table has no end marker.
+    #[error("the table `{0}` has no `{END}`")]
     NoEnd(String),
 }
 
 type Table = (&'static str, fn() -> Vec<Row>);
 
-/// What a page can ask for.
+/// The tables that a page can contain.
 const TABLES: [Table; 7] = [
-    ("project", || rows(&File::Project.schema(), ORDER, &["defaults", "environments"])),
+    ("project", || rows(&SchemaFile::Project.schema(), ORDER, &["defaults", "environments"])),
     ("environments", environments),
     ("service", || {
-        let mut found = rows(&File::Service.schema(), ORDER, &["environments", "experience_controls"]);
+        let mut found = rows(&SchemaFile::Service.schema(), ORDER, &["environments", "experience_controls"]);
         found.retain(|row| !is_setting(row));
-        // What goes over all of it is read last.
+        // Overlays apply to all other keys, so they come last.
         found.sort_by_key(|row| row.key == "environments");
         found
     }),
     ("settings", || {
-        let mut found = rows(&File::Service.schema(), &names(SERVICE), &[]);
+        let mut found = rows(&SchemaFile::Service.schema(), &names(SERVICE), &[]);
         found.retain(|row| is_setting(row) && !row.key.contains('.'));
         found
     }),
     ("voice_config", || {
-        rows(&File::Service.schema()["properties"]["voice_config"], &names(VOICE_CONFIG), &[])
+        rows(&SchemaFile::Service.schema()["properties"]["voice_config"], &names(VOICE_CONFIG), &[])
     }),
     ("escalation_policy", || {
-        rows(&File::Service.schema()["properties"]["escalation_policy"], &names(ESCALATION_POLICY), &[])
+        rows(&SchemaFile::Service.schema()["properties"]["escalation_policy"], &names(ESCALATION_POLICY), &[])
     }),
     ("experience_controls", || {
-        let schema = File::Service.schema();
+        let schema = SchemaFile::Service.schema();
         let set = &schema["properties"]["version_sets"]["additionalProperties"];
         let preference = &set["properties"]["llm_model_preferences"]["additionalProperties"];
         rows(&preference["properties"]["experience_controls"], &names(EXPERIENCE_CONTROLS), &[])
     }),
 ];
 
-/// The names of fields, in the API's order.
+/// Returns the names of fields, in the API's order.
 fn names(fields: &[Field]) -> Vec<&'static str> {
     fields.iter().map(|field| field.name).collect()
 }
 
-/// Whether a key of a service, or one below it, belongs to the settings, which have tables of their own.
+/// Returns true if a key belongs to the settings, which have their own tables.
 fn is_setting(row: &Row) -> bool {
     names(SERVICE).contains(&row.key.split('.').next().unwrap_or_default())
 }
 
-/// A page with its tables as they are now.
+/// Regenerates the tables of a page.
 ///
 /// # Errors
 ///
-/// The page asks for a table that isn't known, or doesn't say where one ends.
+/// Errors if the page refers to an unknown table, or a table has no end marker.
 pub fn renew(page: &str) -> Result<String, PageError> {
     let (mut renewed, mut rest) = (String::new(), page);
     while let Some(at) = rest.find(BEGIN) {
@@ -137,7 +136,7 @@ pub fn renew(page: &str) -> Result<String, PageError> {
     Ok(renewed)
 }
 
-/// A line of a table.
+/// A row of a table.
 #[derive(PartialEq)]
 struct Row {
     key: String,
@@ -147,7 +146,7 @@ struct Row {
 }
 
 fn table(rows: &[Row]) -> String {
-    // A bar would end the cell, even in code.
+    // A `|` ends the cell, even in code.
     let cell = |text: &str| text.replace('|', "\\|").replace("\n\n", "<br>");
     let mut lines = vec!["| key | value | default | meaning |".to_owned(), "|---|---|---|---|".to_owned()];
     lines.extend(rows.iter().map(|row| {
@@ -157,7 +156,7 @@ fn table(rows: &[Row]) -> String {
     lines.join("\n") + "\n"
 }
 
-/// The keys of a schema at every depth, but not those below some.
+/// Returns the keys of a schema at every depth, except below the `closed` keys.
 fn rows(schema: &Value, order: &[&str], closed: &[&str]) -> Vec<Row> {
     let mut found = Vec::new();
     collect("", schema, order, &mut found);
@@ -182,9 +181,9 @@ fn collect(prefix: &str, schema: &Value, order: &[&str], found: &mut Vec<Row>) {
     }
 }
 
-/// The kinds of environments in one table; a key that several have in the same sense is there once.
+/// Returns one table for all kinds of environments. A key with the same meaning in several kinds has one row.
 fn environments() -> Vec<Row> {
-    let schema = File::Project.schema();
+    let schema = SchemaFile::Project.schema();
     let kinds = &schema["properties"]["environments"]["additionalProperties"]["oneOf"];
     let kinds = kinds.as_array().map(Vec::as_slice).unwrap_or_default();
     let name = |kind: &Value| format!("`{}`", flow(&kind["properties"]["api"]["const"]));
@@ -206,7 +205,7 @@ fn environments() -> Vec<Row> {
         meaning: kinds.iter().map(described).collect::<Vec<_>>().join(" "),
     };
     let others =
-        found.into_iter().map(|(of, row)| Row { meaning: format!("Of {of}. {}", row.meaning), ..row });
+        found.into_iter().map(|(of, row)| Row { meaning: format!("{of} only. {}", row.meaning), ..row });
     std::iter::once(api).chain(others).collect()
 }
 
@@ -218,14 +217,14 @@ fn row(key: &str, schema: &Value, required: bool) -> Row {
     };
     let mut meaning = schema["description"].as_str().unwrap_or_default().to_owned();
     let mut values = values(schema);
-    // What is said at each key is said of all at once on a page.
+    // The page explains nulls once for all keys.
     if let Some(rest) = meaning.strip_suffix(NULLABLE) {
         meaning = rest.to_owned();
         values.push_str(" or `~`");
     }
     if let (Some(words), Some(texts)) = (schema["enum"].as_array(), schema["enumDescriptions"].as_array()) {
-        let said = words.iter().zip(texts).filter(|(word, text)| !word.is_null() && **text != "");
-        for (word, text) in said {
+        let descriptions = words.iter().zip(texts).filter(|(word, text)| !word.is_null() && **text != "");
+        for (word, text) in descriptions {
             let text = text.as_str().unwrap_or_default();
             meaning.push_str(&format!(" `{}`: {text}", flow(word)));
         }
@@ -233,7 +232,7 @@ fn row(key: &str, schema: &Value, required: bool) -> Row {
     Row { key: key.to_owned(), values, default, meaning }
 }
 
-/// Values as people write them in YAML.
+/// Formats a value as YAML in flow style.
 fn flow(value: &Value) -> String {
     match value {
         Value::Object(members) => {
@@ -247,10 +246,10 @@ fn flow(value: &Value) -> String {
     }
 }
 
-/// Which values a key takes. Null is told of in the text: it means the same everywhere.
+/// Describes the values that a key accepts, without null, which the page explains once.
 fn values(schema: &Value) -> String {
     if let Some(branches) = ["anyOf", "oneOf"].iter().find_map(|key| schema[key].as_array()) {
-        let branches: Vec<String> = branches.iter().map(values).filter(|said| !said.is_empty()).collect();
+        let branches: Vec<String> = branches.iter().map(values).filter(|text| !text.is_empty()).collect();
         return branches.join(" or ");
     }
     if let Some(words) = schema["enum"].as_array() {
@@ -263,7 +262,7 @@ fn values(schema: &Value) -> String {
     };
     match name {
         Some("boolean") => "`true`, `false`".to_owned(),
-        Some("string") => format!("text{}", span(schema, "minLength", "maxLength", " of ", " characters")),
+        Some("string") => format!("string{}", span(schema, "minLength", "maxLength", " of ", " characters")),
         Some("integer") => format!("whole number{}", span(schema, "minimum", "maximum", ", ", "")),
         Some("number") => format!("number{}", span(schema, "minimum", "maximum", ", ", "")),
         Some("array") => list(schema),
@@ -273,25 +272,25 @@ fn values(schema: &Value) -> String {
 }
 
 fn list(schema: &Value) -> String {
-    let most = schema["maxItems"].as_u64().map_or(String::new(), |most| format!(", {most} at most"));
+    let most = schema["maxItems"].as_u64().map_or(String::new(), |most| format!(", at most {most}"));
     let what = match values(&schema["items"]) {
-        text if text.starts_with("text") => "texts",
+        text if text.starts_with("string") => "strings",
         _ if schema["items"]["properties"].is_object() => "mappings",
-        text if text.contains("text") => "texts",
+        text if text.contains("string") => "strings",
         _ => "values",
     };
     format!("list of {what}{most}")
 }
 
 fn mapping(schema: &Value) -> String {
-    let most = schema["maxProperties"].as_u64().map_or(String::new(), |most| format!(", {most} at most"));
+    let most = schema["maxProperties"].as_u64().map_or(String::new(), |most| format!(", at most {most}"));
     let free = schema.get("properties").and_then(Value::as_object).is_none_or(Map::is_empty);
     if free { format!("mapping by name{most}") } else { "mapping".to_owned() }
 }
 
-/// Bounds in words; nothing where there are none.
+/// Describes limits. Empty if there are none.
 fn span(schema: &Value, min: &str, max: &str, before: &str, after: &str) -> String {
-    // The most that a version's number can be says nothing to people.
+    // The maximum of a version number is not useful to readers.
     let max = schema.get(max).filter(|max| max.as_u64().is_none_or(|max| max < u64::from(u32::MAX)));
     let min = schema.get(min);
     match (min, max) {

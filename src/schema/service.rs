@@ -1,41 +1,42 @@
-//! The form of a manifest. Imports the tables of settings.
+//! The schema of a manifest.
 //!
-//! Every document is a merge patch over the project's defaults, and every overlay one over a document: so
-//! all members may be null, and only the name must be there.
+//! Every document is a merge patch over the project's defaults, and every overlay a merge patch over a document. So
+//! all members may be null, and only the name is required.
 
-#![expect(dead_code, reason = "only the types' shapes and descriptions are used: no value is ever made")]
+#![expect(dead_code, reason = "only the types' schemas are used; no value is ever created")]
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
 
-use super::{pin, settings, tidy};
+use super::generate::{self, pin};
+use super::{settings, tidy};
 use crate::model::settings::SERVICE;
 
-/// One service: a document of a manifest. Absent means unmanaged; present means exactly this.
+/// One service: a document of a manifest. An absent key is not managed; a present key sets exactly this value.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Service {
-    /// The name: the service's identity. Required, and at most 256 characters on Platform.
+    /// The name, which identifies the service. Required. At most 256 characters on Platform.
     #[schemars(regex(pattern = r"\S"), extend("examples" = ["Health Coach"]))]
     service: String,
-    /// The agent, by its name or by its id. Required, here or in a layer. A change means a replacement on
-    /// Classic; see `lifecycle.on_agent_change`.
+    /// The agent, by name or id. Required, here or in another layer. On Classic, a change replaces the service; see
+    /// `lifecycle.on_agent_change`.
     #[schemars(extend("examples" = ["Coach Maya", {"id": "6618791275530b73714e9d18"}]))]
     agent: Option<Reference>,
-    /// The context graph, by its name or by its id. Required, here or in a layer. A change means a
-    /// replacement on Classic; see `lifecycle.on_agent_change`.
+    /// The context graph, by name or id. Required, here or in another layer. On Classic, a change replaces the
+    /// service; see `lifecycle.on_agent_change`.
     #[schemars(extend("examples" = ["Coaching Flow", {"id": "6618791275530b73714e9d19"}]))]
     context_graph: Option<Reference>,
-    /// What it is for. On Classic required where the service has to be created, and never empty; on
-    /// Platform at most 2000 characters.
+    /// The purpose of the service. On Classic, never empty, and required to create the service. On Platform, at most
+    /// 2000 characters.
     #[schemars(extend("examples" = ["Coaches members on nutrition, exercise and medication."]))]
     description: Option<String>,
-    /// Whether it is active. A new service is active unless this is `false`; without the key, an existing one
-    /// stays as it is.
+    /// Activates or deactivates the service. A new service is active unless this is `false`. Without the key, an
+    /// existing service stays as it is.
     active: Option<bool>,
-    /// Words that speech recognition should know. The whole list. Classic: at most 20, each of one to three
+    /// The complete list of words that speech recognition should know. Classic: at most 20, each of one to three
     /// lower-case words (a–z and `-`). Platform: at most 500, each of 1 to 128 characters.
     #[schemars(
         length(max = 500),
@@ -43,43 +44,43 @@ struct Service {
         extend("examples" = [["metformin", "blood sugar"]])
     )]
     keyterms: Option<Vec<String>>,
-    /// The whole set of tags, less the tool's own (`managed_by`, `replaces`, `protected`); `~` for a tag
-    /// without a value. At most 20 on Classic and 50 on Platform, the tool's own included. On Classic only
-    /// letters, digits, underscores and spaces.
+    /// The complete set of tags, without amigops's own (`managed_by`, `replaces`, `protected`). Use `~` for a tag
+    /// without a value. At most 20 on Classic and 50 on Platform, including amigops's own. On Classic, only letters,
+    /// digits, underscores and spaces.
     #[schemars(extend(
         "maxProperties" = 48,
         "propertyNames" = {"pattern": r"\S"},
         "examples" = [{"tier": "gold", "audited": null}]
     ))]
     tags: Option<BTreeMap<String, Option<String>>>,
-    /// The version sets by name. The whole set, less `release` (never deleted), `edge` (never touched) and the
-    /// project's `unmanaged_version_sets`. A name has 1 to 40 letters (a–z, A–Z), digits, `-` and `_`.
+    /// The complete set of version sets by name. Others are deleted, except `release`, `edge` and the project's
+    /// `unmanaged_version_sets`. A name has 1 to 40 letters (a–z, A–Z), digits, `-` and `_`.
     #[schemars(extend(
         "propertyNames" = {"pattern": "^[A-Za-z0-9_-]{1,40}$", "not": {"const": "edge"}},
         "examples" = [{"release": {"agent_version": 3, "context_graph_version": 5}}]
     ))]
     version_sets: Option<BTreeMap<String, Option<VersionSet>>>,
-    /// Services that are rolled out before this one.
+    /// Services to apply before this one.
     #[schemars(inner(regex(pattern = r"\S")), extend("examples" = [["Meet & Greet"]]))]
     depends_on: Option<Vec<String>>,
-    /// Conversations held with a replacement before it takes over. On Platform only those on `release` that
-    /// `say` something are held; the others are left out with a warning.
+    /// Conversations that must succeed before a replacement goes live. On Platform, only those on `release` with a
+    /// `say` are run; the others are skipped with a warning.
     #[schemars(extend("examples" = [[{"say": "Hello", "expect": "(?i)hello|welcome"}]]))]
     smoke: Option<Vec<Smoke>>,
-    /// How changes are brought about, and what is left alone.
+    /// Controls how changes are made, and which fields are not managed.
     lifecycle: Option<Lifecycle>,
-    /// Overlays: environment → JSON Merge Patch (RFC 7396) over this document, where null removes.
+    /// Overlays by environment. Each is a JSON Merge Patch (RFC 7396) over this document: null removes.
     #[schemars(extend("examples" = [{"staging": {"description": "For test members."}}]))]
     environments: Option<BTreeMap<String, Value>>,
 }
 
-/// A name, or an id.
+/// A reference by name or id.
 #[derive(JsonSchema)]
 #[schemars(untagged)]
 enum Reference {
-    /// The name. It serves both APIs.
+    /// The name. It works on both APIs.
     Name(#[schemars(regex(pattern = r"\S"))] String),
-    /// The id, which has another form on each API.
+    /// The id. Its format depends on the API.
     Id(Id),
 }
 
@@ -94,7 +95,7 @@ struct Id {
     id: String,
 }
 
-/// A version set: what a conversation runs on. `{}` for one that is only to be there.
+/// A version set: the versions and models that a conversation uses. `{}` declares one without settings.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct VersionSet {
@@ -104,7 +105,7 @@ struct VersionSet {
     /// The context graph's version: a number from 1, or `latest`.
     #[schemars(default, schema_with = "pin", extend("examples" = [5, "latest"]))]
     context_graph_version: Option<u32>,
-    /// Which model an interaction runs on: interaction → preference.
+    /// The model preferences by interaction.
     #[schemars(extend(
         "propertyNames" = {"pattern": r"\S"},
         "examples" = [{"EngageUser": {"llm_name": "openai_gpt-5.1-2025-11-13", "params": {"temperature": 0.4}}}]
@@ -116,38 +117,37 @@ struct VersionSet {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Preference {
-    /// The model's name. Required, here or in a layer. Names of no known family (`openai_`, `azure_`,
-    /// `google_`, `aws_`, `anthropic_`) are passed on with a warning.
+    /// The model's name. Required, here or in another layer. A name without a known prefix (`openai_`, `azure_`,
+    /// `google_`, `aws_`, `anthropic_`) is sent with a warning.
     #[schemars(regex(pattern = r"\S"), extend("examples" = ["openai_gpt-5.1-2025-11-13"]))]
     llm_name: Option<String>,
-    /// The model's parameters, passed on as they are.
+    /// The model's parameters, sent unchanged.
     #[schemars(extend("examples" = [{"temperature": 0.4}]))]
     params: Option<Map<String, Value>>,
-    /// Platform only: how the model behaves, in the API's own names.
+    /// Platform only: settings of the model's behavior, with the API's names.
     #[schemars(default, schema_with = "settings::experience_controls")]
     experience_controls: Option<Value>,
 }
 
-/// How changes are brought about.
+/// Controls how changes are made.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Lifecycle {
-    /// The name that the service had before: it is renamed, not made anew.
+    /// The service's previous name. The service is renamed instead of created.
     #[schemars(regex(pattern = r"\S"), extend("examples" = ["Wellness Coach"]))]
     renamed_from: Option<String>,
-    /// How a changed agent or context graph is brought about. Default: `replace` on Classic, `update` on
-    /// Platform.
+    /// The way to change the agent or context graph. Default: `replace` on Classic, `update` on Platform.
     on_agent_change: Option<OnAgentChange>,
-    /// What becomes of the old service of a replacement; among the project's defaults, also of services that
+    /// The way to retire the old service of a replacement. In the project's defaults, also applies to services that
     /// `--prune` retires.
     #[schemars(extend("default" = "deactivate"))]
     retire: Option<Retire>,
-    /// Whether it is never retired without `--allow-protected`. Kept as the tag `protected`, so that it
-    /// outlives the manifest.
+    /// Refuses to retire the service without `--allow-protected`. Stored as the tag `protected`, so that it still
+    /// applies when the manifest is gone.
     #[schemars(extend("default" = false))]
     prevent_removal: Option<bool>,
-    /// Fields that are left alone once the service exists: `description`, `tags.tier`, `version_sets.dev`,
-    /// `voice_config.forwarding.forward_to` …
+    /// Fields that are not changed once the service exists, such as `description`, `tags.tier`, `version_sets.dev`
+    /// or `voice_config.forwarding.forward_to`.
     #[schemars(default, schema_with = "ignored", extend("examples" = [["description", "tags.tier"]]))]
     ignore: Option<Vec<String>>,
 }
@@ -155,43 +155,42 @@ struct Lifecycle {
 #[derive(JsonSchema)]
 #[schemars(rename_all = "lowercase")]
 enum OnAgentChange {
-    /// A new service, complete before it takes over: its id changes. The default on Classic.
+    /// Create a new service and switch to it when it is complete. The id changes. The default on Classic.
     Replace,
-    /// In place: the id stays. The default on Platform.
+    /// Update in place. The id stays the same. The default on Platform.
     Update,
 }
 
 #[derive(JsonSchema)]
 #[schemars(rename_all = "lowercase")]
 enum Retire {
-    /// It is made inactive.
+    /// Deactivate the service.
     Deactivate,
-    /// It stays as it is, under another name, and the tool lets go of it.
+    /// Keep the service under another name, and stop managing it.
     Keep,
-    /// It is deleted, for good. Platform only.
+    /// Delete the service permanently. Platform only.
     Delete,
 }
 
-/// A conversation that must go well.
+/// A smoke test: a conversation that must succeed.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Smoke {
-    /// The version set to talk to: one that this service declares, `release` or `edge`. On Platform only
-    /// `release`.
+    /// The version set to use: one that this service declares, `release` or `edge`. On Platform, only `release`.
     #[schemars(regex(pattern = "^[A-Za-z0-9_-]{1,40}$"), extend("default" = "release"))]
     version_set: Option<String>,
-    /// What is said. Without it, the agent speaks first. On Platform at most 8192 characters.
+    /// The user's message. Without it, the agent speaks first. On Platform, at most 8192 characters.
     #[schemars(regex(pattern = r"\S"), extend("examples" = ["Hello"]))]
     say: Option<String>,
     /// A regular expression that the answer must match.
     #[schemars(extend("examples" = ["(?i)hello|welcome"]))]
     expect: Option<String>,
-    /// Reserved for a later version: only `false` is taken.
+    /// Reserved for a later version. Only `false` is allowed.
     #[schemars(extend("enum" = [false]))]
     gate: Option<bool>,
 }
 
-/// Paths of fields, the ones without a dot as words.
+/// Returns the schema of `ignore`: field paths, with those without a dot as an enum.
 fn ignored(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     let own = ["description", "active", "keyterms", "agent", "context_graph", "tags", "version_sets"];
     let fields: Vec<&str> = own.into_iter().chain(SERVICE.iter().map(|field| field.name)).collect();
@@ -211,24 +210,24 @@ fn ignored(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     })
 }
 
-/// A manifest's schema.
+/// Returns the schema of a manifest.
 pub(super) fn schema() -> Value {
-    let mut schema = super::of::<Service>();
+    let mut schema = generate::schema_of::<Service>();
     if let Some(Value::Object(members)) = schema.get_mut("properties") {
         members.extend(settings::properties(SERVICE).into_iter().map(|(name, mut member)| {
             let text = member["description"].as_str().unwrap_or_default();
             member["description"] = json!(format!("Platform only: {}", lower_first(text)));
             (name, member)
         }));
-        // A list is put in whole, so that nothing is below its items.
+        // A list replaces the layer below as a whole, so its items can't be null.
         tidy::never_null(&mut members["smoke"]["items"]);
-        // An overlay has the same members, but it can't say who it is about.
+        // An overlay has the same members, except the service's name.
         let references: Map<String, Value> = layered(members)
             .map(|(name, _)| (name.clone(), json!({"$ref": format!("#/properties/{name}")})))
             .collect();
         members["environments"]["additionalProperties"] = json!({"$ref": "#/definitions/overlay"});
         schema["definitions"] = json!({"overlay": {
-            "description": "A merge patch over the document: null removes.",
+            "description": "A merge patch over the document. Null removes a value.",
             "type": "object",
             "properties": references,
             "additionalProperties": false,
@@ -237,7 +236,7 @@ pub(super) fn schema() -> Value {
     schema
 }
 
-/// What the project's `defaults` may say.
+/// Returns the schema of the project's `defaults`.
 pub(super) fn defaults() -> Value {
     let schema = schema();
     let members = schema.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
@@ -246,7 +245,7 @@ pub(super) fn defaults() -> Value {
     json!({"type": "object", "properties": members, "additionalProperties": false})
 }
 
-/// The members that a layer may say.
+/// Returns the members that defaults and overlays may have.
 fn layered(members: &Map<String, Value>) -> impl Iterator<Item = (&String, &Value)> {
     members.iter().filter(|(name, _)| !matches!(name.as_str(), "service" | "environments"))
 }

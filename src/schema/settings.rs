@@ -1,4 +1,4 @@
-//! The model's tables of Platform's settings → schemas. Imports `model`.
+//! Converts the model's tables of Platform settings to schemas.
 
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
@@ -6,16 +6,16 @@ use serde_json::{Map, Value, json};
 use super::tidy;
 use crate::model::settings::{Default, EXPERIENCE_CONTROLS, Field, Kind, normal};
 
-/// What is said of a field that the API can do without.
-pub(super) const NULLABLE: &str = " `~` takes it away.";
+/// The sentence that is added to the description of a nullable field.
+pub(super) const NULLABLE: &str = " `~` removes it.";
 
-/// The members of an object. Each may be null: over what a layer below declares that always means
-/// something, even where the API has no null.
+/// Returns the schemas of an object's members. Each may be null, which removes the value of the layer below, even
+/// if the API has no null.
 pub(super) fn properties(fields: &[Field]) -> Map<String, Value> {
     fields.iter().map(|field| (field.name.to_owned(), member(field))).collect()
 }
 
-/// `experience_controls` of a model preference.
+/// Returns the schema of `experience_controls` of a model preference.
 pub(super) fn experience_controls(_: &mut SchemaGenerator) -> Schema {
     let mut schema = kind(&Kind::Object(EXPERIENCE_CONTROLS));
     tidy::nullable(&mut schema);
@@ -25,22 +25,22 @@ pub(super) fn experience_controls(_: &mut SchemaGenerator) -> Schema {
 fn member(field: &Field) -> Value {
     let mut schema = kind(&field.kind);
     tidy::nullable(&mut schema);
-    schema["description"] = json!(described(field));
+    schema["description"] = json!(describe(field));
     if let Some(default) = default(field) {
         schema["default"] = default;
     }
     schema
 }
 
-/// What it does, whether it is needed, and what a null means.
-fn described(field: &Field) -> String {
+/// Returns a field's description: its effect, whether it is required, and the meaning of null.
+fn describe(field: &Field) -> String {
     let mut text = String::new();
     let mut letters = field.about.chars();
     text.extend(letters.next().map(|first| first.to_ascii_uppercase()));
     text.push_str(letters.as_str());
     text.push('.');
     if field.required {
-        text.push_str(" The API needs it.");
+        text.push_str(" Required by the API.");
     }
     if field.nullable {
         text.push_str(NULLABLE);
@@ -103,7 +103,7 @@ fn kind(of: &Kind) -> Value {
     }
 }
 
-/// A whole number as one: `2`, not `2.0`.
+/// Formats a whole number without a fraction: `2`, not `2.0`.
 fn number(value: f64) -> Value {
     if value.fract() == 0.0 && value.abs() < 1e9 { json!(value as i64) } else { json!(value) }
 }

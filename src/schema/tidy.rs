@@ -1,18 +1,18 @@
-//! What types give → what editors show well. Imports nothing of ours.
+//! Tidies generated schemas so that editors show them well.
 
 use serde_json::{Map, Value, json};
 
-/// What an editor says beside a null.
-const NULL: &str = "Removes what the layer below declares.";
+/// The description of null in editors.
+const NULL: &str = "Removes the value of the layer below.";
 
-/// Tidies a schema and everything in it: words as one `enum` with a description each, descriptions without
-/// the line breaks of the source, nothing that only Rust's types know.
+/// Tidies a schema and all its subschemas. Words become one `enum` with descriptions, descriptions lose the line breaks
+/// of the source, and keywords that only make sense for Rust types are removed.
 pub(super) fn tidy(schema: &mut Value) {
     match schema {
         Value::Array(items) => items.iter_mut().for_each(tidy),
         Value::Object(members) => {
             for (key, value) in members.iter_mut() {
-                // What stands there are values, not schemas.
+                // These keys contain values, not schemas.
                 if !matches!(key.as_str(), "examples" | "default" | "enum" | "const") {
                     tidy(value);
                 }
@@ -22,7 +22,7 @@ pub(super) fn tidy(schema: &mut Value) {
             if let Some(Value::String(text)) = members.get_mut("description") {
                 *text = unbroken(text);
             }
-            // Rust's formats of numbers, its sets, which take a value twice, and defaults that say nothing.
+            // Remove Rust's number formats, `uniqueItems` (the loader accepts duplicates), and null defaults.
             members.retain(|key, value| match key.as_str() {
                 "format" => !value.is_string(),
                 "uniqueItems" => !value.is_boolean(),
@@ -34,13 +34,13 @@ pub(super) fn tidy(schema: &mut Value) {
     }
 }
 
-/// One line a paragraph.
+/// Puts each paragraph on one line.
 fn unbroken(text: &str) -> String {
     let paragraphs = text.split("\n\n").map(|paragraph| paragraph.split('\n').collect::<Vec<_>>().join(" "));
     paragraphs.collect::<Vec<_>>().join("\n\n")
 }
 
-/// `oneOf` words, each described → `enum` and `enumDescriptions`, which editors know.
+/// Converts `oneOf` with constants to `enum` and `enumDescriptions`, which editors support.
 fn words(members: &mut Map<String, Value>) {
     let Some(Value::Array(branches)) = members.get("oneOf") else { return };
     let mut found = (Vec::new(), Vec::new());
@@ -64,7 +64,7 @@ fn words(members: &mut Map<String, Value>) {
     members.insert("enumDescriptions".to_owned(), Value::Array(found.1));
 }
 
-/// "This or null" without a level of its own, where that can be said.
+/// Flattens `anyOf` of a schema and null, if possible.
 fn flatten(members: &mut Map<String, Value>) {
     let Some(Value::Array(branches)) = members.get("anyOf") else { return };
     let [Value::Object(other), null] = branches.as_slice() else { return };
@@ -78,12 +78,12 @@ fn flatten(members: &mut Map<String, Value>) {
     members.remove("anyOf");
     let Value::Object(other) = other else { return };
     for (key, value) in other {
-        // What is said of the member goes before what is said of its type.
+        // The member's own keywords override those of its type.
         members.entry(key).or_insert(value);
     }
 }
 
-/// Lets a schema take null, too; says whether it could.
+/// Makes a schema accept null. Returns false if that is not possible.
 pub(super) fn nullable(schema: &mut Value) -> bool {
     let Some(members) = schema.as_object_mut() else { return true };
     if let Some(Value::Array(branches)) = members.get_mut("anyOf") {
@@ -105,7 +105,7 @@ pub(super) fn nullable(schema: &mut Value) -> bool {
     true
 }
 
-/// Takes null away from every member, for files that are no layer over another one.
+/// Removes null from every member, for files that are not a layer.
 pub(super) fn never_null(schema: &mut Value) {
     match schema {
         Value::Array(items) => items.iter_mut().for_each(never_null),

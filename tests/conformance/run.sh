@@ -147,9 +147,6 @@ sdk() {
   )
 }
 
-# Our own schemas and the examples' files.
-files() { "$venv/bin/python" "$here/files.py" "$root" "${amigops[0]}"; }
-
 # What `validate --format sarif` writes of the table of broken manifests, and the standard's schema.
 sarif() { "$venv/bin/python" "$here/sarif.py" "${amigops[0]}"; }
 
@@ -174,7 +171,6 @@ part platform schemas platform
 start
 part sdk sdk
 stop
-part files files
 part sarif sarif
 
 printf '\n'

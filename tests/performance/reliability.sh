@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The figures of docs/reliability.md: simulated schedules of faults on both APIs, the limits in virtual time and with
+# The figures of docs/simulation.md: simulated schedules of faults on both APIs, the limits in virtual time and with
 # the real binary, kills at every request, and faults over real HTTP. About eight minutes on two processors.
 #   bash tests/performance/reliability.sh [SCHEDULES AN API]    10000 by default
 set -Eeuo pipefail

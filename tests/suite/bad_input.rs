@@ -1,5 +1,5 @@
-//! Bad input through the real binary: a clear error at its place, exit 1, and no request that writes. The
-//! loader's own tables stand in `manifest/`; here it is the whole way that counts.
+//! Invalid input with the real binary: a clear error with its location, exit code 1, and no write request. The tests
+//! of the loader itself are in `manifest/`.
 
 use amigops::model::Api;
 
@@ -15,7 +15,7 @@ organizations:
 
 const GOOD: &str = "service: Desk\ndescription: The desk\nagent: Coach Maya\ncontext_graph: Coaching Flow\n";
 
-/// A broken manifest, the place that must be named, and words that must be said.
+/// A broken manifest, and the location and words that the error must contain.
 struct Case {
     name: &'static str,
     text: String,
@@ -38,7 +38,7 @@ fn with(more: &str) -> String {
 
 fn cases() -> Vec<Case> {
     vec![
-        case("not YAML", "service: [Desk\nagent: x\n", "services/all.yaml:", &["error[AG"]),
+        case("invalid YAML", "service: [Desk\nagent: x\n", "services/all.yaml:", &["error[AG"]),
         case("wrong type", GOOD.replace("The desk", "[1, 2]"), "services/all.yaml:2:14", &["AG010"]),
         case(
             "unknown key",
@@ -86,7 +86,7 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-/// What only one of the APIs refuses.
+/// Manifests that only one of the APIs refuses.
 fn cases_of(api: Api) -> Vec<Case> {
     let capacity = "tool_capacity: 11\n";
     match api {
@@ -121,13 +121,13 @@ fn cases_of(api: Api) -> Vec<Case> {
 }
 
 on_both_apis! {
-    fn every_kind_is_told_at_its_place_and_nothing_is_written(api: Api) {
+    fn every_kind_is_reported_and_nothing_is_written(api: Api) {
         for Case { name, text, place, words } in cases().into_iter().chain(cases_of(api)) {
             let lab = Lab::on(api, SEED);
             lab.project("guardrails: {require_pins: [release]}\n");
             lab.manifests(&text);
             let run = lab.apply();
-            // What only a rule of the project forbids is a refusal.
+            // A violated rule of the project has its own exit code.
             let code = if words.contains(&"AG029") { 3 } else { 1 };
             assert_eq!(run.code, Some(code), "{name}: {}", run.stderr);
             assert!(run.stderr.contains(place), "{name}: {place}: {}", run.stderr);
@@ -140,7 +140,7 @@ on_both_apis! {
         }
     }
 
-    fn a_project_without_manifests_is_a_mistake_not_an_order_to_remove_everything(api: Api) {
+    fn project_without_manifests_is_an_error(api: Api) {
         let lab = Lab::on(api, SEED);
         let run = lab.run(&["apply", "--auto-approve", "--prune"]).expect(3);
         assert!(run.stderr.contains("AG009"), "{}", run.stderr);
@@ -151,17 +151,17 @@ on_both_apis! {
 }
 
 #[test]
-fn an_unreadable_file_is_told_with_its_reason() {
+fn unreadable_file_is_reported_with_the_reason() {
     let lab = Lab::new(SEED);
     lab.manifests(GOOD);
     lab.write("services/directory.yaml/inner.txt", "");
     let run = lab.run(&["plan"]).expect(1);
     assert!(run.stderr.contains("AG002") && run.stderr.contains("directory"), "{}", run.stderr);
-    assert_eq!(lab.hooks.count(), 0, "nothing is sent at all");
+    assert_eq!(lab.hooks.count(), 0, "nothing is sent");
 }
 
 #[test]
-fn all_problems_of_all_files_are_told_in_one_run() {
+fn all_problems_of_all_files_are_reported_at_once() {
     let lab = Lab::new(SEED);
     lab.write("services/a.yaml", &with("colour: red\nkeyterms: [UPPER]\n").replace("Desk", "A"));
     lab.write("services/b.yaml", &with("tags: 7\n").replace("Desk", "B"));

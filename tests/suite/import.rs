@@ -1,4 +1,4 @@
-//! `import` and `init` through the real binary, on both APIs.
+//! `import` and `init` with the real binary, on both APIs.
 
 use amigops::emulator::{CatalogItem, Service};
 use amigops::model::Api;
@@ -19,7 +19,7 @@ const SEED: &str = "organizations:
       - {name: Coaching Flow, versions: 6}
 ";
 
-/// Two agents have one name, which a seed can't say.
+/// Renames an agent so that two have one name, which a seed can't express.
 fn lab(api: Api) -> Lab {
     let lab = Lab::on(api, SEED);
     let other = lab.agent_id("Other Twin");
@@ -38,7 +38,7 @@ fn lab(api: Api) -> Lab {
 }
 
 fn object(value: Value) -> Map<String, Value> {
-    let Value::Object(members) = value else { panic!("no object: {value}") };
+    let Value::Object(members) = value else { panic!("not an object: {value}") };
     members
 }
 
@@ -58,7 +58,7 @@ fn graph_id(lab: &Lab) -> String {
     graph.unwrap().id.clone()
 }
 
-/// A value for each field of a block.
+/// Returns a value for each field.
 fn sample(fields: &[Field]) -> Map<String, Value> {
     let value = |field: &Field| match field.name {
         "forward_to" => json!("+12025550100"),
@@ -82,7 +82,7 @@ fn sample_of(kind: &Kind) -> Value {
     }
 }
 
-/// Services that strain the form: texts of every kind, tags without values, preferences with parameters.
+/// Adds services that are hard to write as YAML: texts of every kind, tags without values, preferences with parameters.
 fn add_rich(lab: &Lab) -> usize {
     let names = [
         "yes",
@@ -171,26 +171,26 @@ fn texts(lab: &Lab) -> Vec<(String, String)> {
 }
 
 on_both_apis! {
-    fn a_plan_after_an_import_only_adopts(api: Api) {
+    fn plan_after_an_import_only_adopts(api: Api) {
         let lab = lab(api);
         let count = add_rich(&lab);
         let before = lab.essence();
         let run = lab.run(&["import", "--out", "services"]).expect(0);
         expect_adoption(&run, count);
-        assert_eq!(texts(&lab).len(), count, "a file a service");
+        assert_eq!(texts(&lab).len(), count, "one file per service");
         assert_eq!(lab.essence(), before, "an import only reads");
         assert!(lab.writes().is_empty());
         let plan = lab.run(&["plan"]).expect(0);
         assert!(plan.stdout.contains(&format!("{count} to change")), "{}", plan.stdout);
         lab.apply().expect(0);
         lab.expect_converged();
-        // And again: nothing is new, nothing has changed.
+        // A second import changes nothing.
         let run = lab.run(&["import", "--out", "services"]).expect(0);
-        assert!(run.stdout.contains("Import: 0 files written, 0 files changed in place"), "{}", run.stdout);
-        assert!(run.stdout.contains("A plan finds nothing to do."), "{}", run.stdout);
+        assert!(run.stdout.contains("Import: 0 files created, 0 files updated"), "{}", run.stdout);
+        assert!(run.stdout.contains("A plan has nothing to change."), "{}", run.stdout);
     }
 
-    fn a_manifest_reads_like_the_documentation(api: Api) {
+    fn manifest_has_the_layout_of_the_documentation(api: Api) {
         let lab = lab(api);
         let mut service = named(&lab, "Health Coach", "Coach Maya");
         service.version_sets.entry("release".to_owned()).or_default().agent_version = Some(3);
@@ -252,7 +252,7 @@ on_both_apis! {
         lab.expect_converged();
     }
 
-    fn what_an_edit_cannot_reach_is_told_and_the_rest_is_done(api: Api) {
+    fn fields_that_cannot_be_edited_are_reported(api: Api) {
         let lab = lab(api);
         lab.manifests(
             "service: Coach\ndescription: Old.\nagent: Coach Maya\ncontext_graph: Coaching Flow\n\
@@ -266,13 +266,13 @@ on_both_apis! {
         });
         let run = lab.run(&["import", "--out", "services"]).expect(0);
         assert!(run.stderr.contains("services/all.yaml: line 7: `version_sets.staging.agent_version`"), "{}", run.stderr);
-        assert!(run.stderr.contains("live, it is 4"), "{}", run.stderr);
-        assert!(run.stdout.contains("A plan is not empty"), "{}", run.stdout);
+        assert!(run.stderr.contains("the live value is 4"), "{}", run.stderr);
+        assert!(run.stdout.contains("A plan still changes "), "{}", run.stdout);
         let text = std::fs::read_to_string(lab.path().join("services/all.yaml")).unwrap();
         assert!(text.contains("description: New.") && text.contains("staging: *pins"), "{text}");
     }
 
-    fn other_environments_keep_what_they_have(api: Api) {
+    fn other_environments_are_not_changed(api: Api) {
         let lab = lab(api);
         let home = match api {
             Api::Classic => "{api: classic, organization: other}",
@@ -302,10 +302,10 @@ on_both_apis! {
         assert!(!lab.path().join("services/trainer.yaml").exists());
     }
 
-    fn nothing_is_written_outside_or_over_other_files(api: Api) {
+    fn import_never_writes_outside_or_overwrites(api: Api) {
         let lab = lab(api);
         let run = lab.run(&["import", "--out", "../elsewhere"]).expect(1);
-        assert!(run.stderr.contains("not within the project"), "{}", run.stderr);
+        assert!(run.stderr.contains("not inside the project"), "{}", run.stderr);
         #[cfg(unix)]
         {
             let elsewhere = tempfile::tempdir().unwrap();
@@ -320,16 +320,16 @@ on_both_apis! {
         assert_eq!(texts.len(), 2);
         assert!(texts.iter().any(|(name, text)| name == "coach.yaml" && text == "# only a note\n"));
         let run = lab.run(&["import", "--out", "."]).expect(0);
-        assert!(run.stdout.contains("Import: 0 files written"), "{}", run.stdout);
+        assert!(run.stdout.contains("Import: 0 files created"), "{}", run.stdout);
         let more = named(&lab, "More", "Coach Maya");
         lab.add(more);
         let run = lab.run(&["import", "--out", "elsewhere"]).expect(1);
-        assert!(run.stderr.contains("no pattern of `manifests`"), "{}", run.stderr);
+        assert!(run.stderr.contains("no pattern under `manifests`"), "{}", run.stderr);
         assert!(!lab.path().join("elsewhere").exists());
         lab.run(&["import", "--out", "services", "--only", "Nobody"]).expect(1);
     }
 
-    fn an_organization_becomes_a_project(api: Api) {
+    fn init_creates_a_project_from_live_services(api: Api) {
         let lab = lab(api);
         let count = add_rich(&lab);
         let home = tempfile::tempdir().unwrap();
@@ -352,7 +352,7 @@ on_both_apis! {
         let beginning = "  + amigops.yaml\n  + .gitignore\n  + services/";
         assert!(made.stdout.starts_with(beginning), "{}", made.stdout);
         let written = made.stdout.lines().filter(|line| line.starts_with("  + ")).count();
-        assert!(made.stdout.contains(&format!("Import: {written} files written, ")), "{}", made.stdout);
+        assert!(made.stdout.contains(&format!("Import: {written} files created, ")), "{}", made.stdout);
         let file = std::fs::read_to_string(home.path().join("project/amigops.yaml")).unwrap();
         assert!(!file.contains("s3cret-key") && !file.contains("key-id") && !file.contains("user-1"), "{file}");
         let plan = run(&["plan", "-C", "project"]).expect(0);
@@ -364,7 +364,7 @@ on_both_apis! {
 }
 
 #[test]
-fn a_new_project_works_at_once() {
+fn new_project_works_immediately() {
     let home = tempfile::tempdir().unwrap();
     let run = |args: &[&str]| {
         let mut command = amigops(home.path());
@@ -393,7 +393,7 @@ fn a_new_project_works_at_once() {
 }
 
 #[test]
-fn what_no_variable_names_is_not_guessed() {
+fn init_from_env_requires_the_variables() {
     let home = tempfile::tempdir().unwrap();
     let mut command = amigops(home.path());
     command.args(["init", "--from-env"]);

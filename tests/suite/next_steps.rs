@@ -52,7 +52,7 @@ on_both_apis! {
         let table = [
             (["plan", "--out", "/nonexistent/p.json"], "the directory `/nonexistent` does not exist"),
             (["drift", "--metrics", "/nonexistent/m.prom"], "the directory `/nonexistent` does not exist"),
-            (["plan", "--out", "services/all.yaml/p.json"], "`services/all.yaml` is no directory"),
+            (["plan", "--out", "services/all.yaml/p.json"], "`services/all.yaml` is not a directory"),
         ];
         for (args, words) in table {
             let run = lab.run(&args).expect(1);

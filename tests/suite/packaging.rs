@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use amigops::schema::File;
+use amigops::schema::SchemaFile;
 
 use crate::harness::{Run, amigops, finish};
 
@@ -55,11 +55,11 @@ fn written(args: &[&str]) -> BTreeSet<String> {
 
 #[test]
 fn a_schema_is_printed_or_all_are_written() {
-    for file in File::ALL {
+    for file in SchemaFile::ALL {
         assert_eq!(said(&["schema", file.name()]), file.text());
         assert_eq!(written(&["schema", file.name()]), [file.file_name()].into());
     }
-    assert_eq!(written(&["schema"]), File::ALL.iter().map(|file| file.file_name()).collect());
+    assert_eq!(written(&["schema"]), SchemaFile::ALL.iter().map(|file| file.file_name()).collect());
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn a_schema_that_is_not_known_is_an_error() {
     }
     let run = run(&["schema", "--out", "/dev/null/no"]);
     assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));
-    assert!(run.stderr.contains("can't be written"), "{}", run.stderr);
+    assert!(run.stderr.contains("can't write"), "{}", run.stderr);
 }
 
 #[test]

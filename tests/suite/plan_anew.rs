@@ -67,7 +67,7 @@ on_both_apis! {
         for (desk, words) in desks {
             lab.manifests(&[desk, service("Other", "")].join("---\n"));
             let run = lab.run(&["apply", "plan.json"]).expect(3);
-            for word in words.iter().chain(&["it is a different plan", "Desk", "nothing was sent"]) {
+            for word in words.iter().chain(&["the plan from the current manifests and live state differs", "Desk", "nothing was sent"]) {
                 assert!(run.stderr.contains(word), "{word}: {}", run.stderr);
             }
         }
@@ -85,7 +85,7 @@ on_both_apis! {
         let plan = lab.path().join("plan.json");
         let directory = elsewhere.path().to_str().unwrap();
         let run = lab.run(&["apply", plan.to_str().unwrap(), "-C", directory]).expect(3);
-        assert!(run.stderr.contains("is made again from its manifests"), "{}", run.stderr);
+        assert!(run.stderr.contains("its manifests are needed"), "{}", run.stderr);
         std::fs::remove_dir_all(lab.path().join("services")).unwrap();
         lab.run(&["apply", "plan.json"]).expect(3);
         assert_eq!(lab.writes(), []);
@@ -205,7 +205,7 @@ on_both_apis! {
         edited["base"]["commit"] = serde_json::json!("0123456789abcdef0123456789abcdef01234567");
         crate::edited_plan::seal(&lab, edited.clone());
         let run = lab.run(&["apply", "plan.json"]).expect(3);
-        assert!(run.stderr.contains("its conflicts can't be judged again"), "{}", run.stderr);
+        assert!(run.stderr.contains("conflicts with live changes can't be detected"), "{}", run.stderr);
         edited["base"]["commit"] = serde_json::json!("HEAD");
         crate::edited_plan::seal(&lab, edited);
         lab.run(&["apply", "plan.json"]).expect(3);

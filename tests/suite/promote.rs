@@ -204,7 +204,7 @@ fn preferences_are_copied_when_asked_for() {
          {llm_name: openai_x, params: {temperature: 0.4}}}}",
     );
     assert_eq!(case.read("services/desk.yaml"), expected);
-    assert!(run.stdout.contains("nothing → 1 interaction"), "{}", run.stdout);
+    assert!(run.stdout.contains("none → 1 interaction"), "{}", run.stdout);
 }
 
 #[test]
@@ -212,7 +212,7 @@ fn a_dry_run_writes_nothing() {
     let case = Case::new();
     let run = case.promote("--from staging --to release --dry-run");
     assert!(
-        run.stdout.ends_with("4 values to be changed in 2 files; nothing was written\n"),
+        run.stdout.ends_with("4 values would change in 2 files; nothing was written\n"),
         "{}",
         run.stdout
     );
@@ -231,7 +231,7 @@ fn what_cannot_be_is_refused_and_no_file_is_touched() {
     case.refused(&with("half", "release", "Alpha"), "`Alpha` has no version set `half`");
     case.refused(&promote("staging", "staging"), "the same version set");
     case.refused(&promote("staging", "edge"), "belongs to the server");
-    case.refused(&promote("staging", "personal-me"), "is unmanaged");
+    case.refused(&promote("staging", "personal-me"), "as unmanaged");
     case.refused(&promote("staging", "a b"), "can't be a version set's name");
 }
 

@@ -11,7 +11,7 @@ on_both_apis! {
         let id = lab.active("Health Coach").id;
         let text = run.stdout;
         assert!(text.starts_with("## amigops plan · `lab`\n"), "{text}");
-        assert!(text.contains(&format!("- `Health Coach`, `{id}` → a new id: another agent `Coach Maya` → `Coach Noor`")), "{text}");
+        assert!(text.contains(&format!("- `Health Coach`, `{id}` → a new id: the changed agent `Coach Maya` → `Coach Noor`")), "{text}");
         let removal = text.find("### Replacements: 1").unwrap();
         assert!(removal < text.find("<details><summary>replace <code>Health Coach</code></summary>").unwrap());
         assert!(text.contains("```mermaid\nflowchart LR\n") && !text.contains('\u{1b}'), "{text}");
@@ -24,7 +24,7 @@ on_both_apis! {
         let mermaid = lab.run(&["graph"]).expect(0).stdout;
         assert_eq!(lab.run(&["graph", "--format", "mermaid"]).expect(0).stdout, mermaid);
         assert!(mermaid.starts_with("flowchart LR\n  subgraph s1[\"Health Coach\"]\n    n1[\"create, inactive\"]\n"), "{mermaid}");
-        assert!(mermaid.contains("([\"hand over\"])") && mermaid.contains(" --> "), "{mermaid}");
+        assert!(mermaid.contains("([\"cut over\"])") && mermaid.contains(" --> "), "{mermaid}");
         let dot = lab.run(&["graph", "--format", "dot"]).expect(0).stdout;
         assert!(dot.starts_with("digraph amigops {\n") && dot.ends_with("}\n"), "{dot}");
         assert_eq!(dot.matches(" -> ").count(), mermaid.matches(" --> ").count());

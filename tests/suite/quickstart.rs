@@ -97,7 +97,7 @@ fn two_runs_at_once_on_one_sandbox_are_told_apart() {
     .unwrap();
     let refused = run(project.path(), &["plan"]).expect(1);
     assert!(refused.stderr.contains("in use by another process"), "{}", refused.stderr);
-    assert!(refused.stderr.contains("wait for it to end, or stop it"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("wait until that process ends, or stop it"), "{}", refused.stderr);
     held.stop();
     run(project.path(), &["plan"]).expect(0);
 }

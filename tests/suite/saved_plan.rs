@@ -66,7 +66,12 @@ const TABLE: &[(&str, Interference, &[&str])] = &[
         |lab| {
             desk(lab, |desk| desk.version_sets.get_mut("dev").unwrap().agent_version = Some(3));
         },
-        &["it is a different plan", "Desk", "write_version_set `dev`.content.agent_version", "none → 1"],
+        &[
+            "the plan from the current manifests and live state differs",
+            "Desk",
+            "write_version_set `dev`.content.agent_version",
+            "none → 1",
+        ],
     ),
     (
         "another service",
@@ -86,7 +91,7 @@ const TABLE: &[(&str, Interference, &[&str])] = &[
         },
         &[FITS, "Desk", "version_sets.release.agent_version", "1 → 3"],
     ),
-    ("a deleted service", |lab| remove(lab, "Desk"), &[FITS, "Desk", "the service: it is gone"]),
+    ("a deleted service", |lab| remove(lab, "Desk"), &[FITS, "Desk", "the service: it no longer exists"]),
     (
         "a re-created service",
         |lab| {
@@ -95,7 +100,7 @@ const TABLE: &[(&str, Interference, &[&str])] = &[
             again.id = String::new();
             lab.add(again);
         },
-        &[FITS, "Desk", "the service: it is gone, and another has its name"],
+        &[FITS, "Desk", "the service: it no longer exists, and another one has its name"],
     ),
     (
         "a new namesake",
@@ -143,7 +148,7 @@ on_both_apis! {
                 lab.expect_converged();
             } else {
                 let run = lab.run(&["apply", "plan.json"]).expect(3);
-                for word in words.iter().chain(&["nothing was sent", "plan again"]) {
+                for word in words.iter().chain(&["nothing was sent", "make a new plan"]) {
                     assert!(run.stderr.contains(word), "{what}: `{word}` is not in\n{}", run.stderr);
                 }
                 assert_eq!((lab.essence(), lab.writes().len()), (before, 0), "{what}");
@@ -159,7 +164,7 @@ on_both_apis! {
         lab.expect_converged();
         let writes = lab.writes().len();
         let again = lab.run(&["apply", "plan.json"]).expect(3);
-        assert!(again.stderr.contains("was applied before, at 20"), "{}", again.stderr);
+        assert!(again.stderr.contains("was already applied, at 20"), "{}", again.stderr);
         // A copy that knows nothing of it: the live state tells.
         lab.write("copy.json", std::str::from_utf8(&copy).unwrap());
         let again = lab.run(&["apply", "copy.json"]).expect(3);
@@ -224,7 +229,7 @@ fn a_plan_file_is_its_owners_alone() {
     lab.run(&["apply", "plan.json"]).expect(0);
     assert_eq!(mode(), 0o600);
     let refused = lab.run(&["plan", "--out", "services"]).expect(1);
-    assert!(refused.stderr.contains("can't be written"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("can't write"), "{}", refused.stderr);
 }
 
 #[test]
@@ -244,7 +249,11 @@ fn a_plan_is_bound_to_its_environment_and_to_the_manifests_of_what_it_touches() 
     let edited = MANIFESTS.replace("The new desk", "A newer desk");
     lab.manifests(&edited);
     let other = lab.run(&["apply", "plan.json"]).expect(3);
-    for words in ["it is a different plan", "update.description", "The new desk → A newer desk"] {
+    for words in [
+        "the plan from the current manifests and live state differs",
+        "update.description",
+        "The new desk → A newer desk",
+    ] {
         assert!(other.stderr.contains(words), "{words}: {}", other.stderr);
     }
     lab.manifests(&format!("# a comment\n{MANIFESTS}"));
@@ -261,7 +270,7 @@ fn a_pipe_that_nobody_writes_to_is_no_plan() {
     let pipe = lab.path().join("pipe");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let run = lab.run(&["apply", "pipe"]).expect(1);
-    assert!(run.stderr.contains("`pipe` is not a plan: it is no file"), "{}", run.stderr);
+    assert!(run.stderr.contains("`pipe` is not a plan: it is not a regular file"), "{}", run.stderr);
 }
 
 #[test]
@@ -273,7 +282,7 @@ fn what_is_no_plan_is_not_applied() {
         good.replacen(from, to, 1)
     };
     let table = [
-        (edited("The new desk", "Another"), 3, "was changed after it was made"),
+        (edited("The new desk", "Another"), 3, "it was edited: its fingerprint does not match"),
         (edited("\"format_version\": 1", "\"format_version\": 99"), 1, "format version 99"),
         (good[..good.len() / 2].to_owned(), 1, "it is not a plan"),
         ("{}".to_owned(), 1, "format_version"),
@@ -327,7 +336,7 @@ fn a_plan_is_saved_over_a_plan_and_over_nothing_else() {
     let before = std::fs::read_to_string(lab.path().join("amigops.yaml")).unwrap();
     for file in ["amigops.yaml", "services/all.yaml"] {
         let refused = lab.run(&["plan", "--out", file]).expect(1);
-        assert!(refused.stderr.contains("is there and is not a plan"), "{}", refused.stderr);
+        assert!(refused.stderr.contains("exists and is not a plan"), "{}", refused.stderr);
     }
     assert_eq!(std::fs::read_to_string(lab.path().join("amigops.yaml")).unwrap(), before);
     lab.run(&["plan", "--out", "plan.json"]).expect(0);

@@ -69,9 +69,9 @@ fn line<'a>(run: &'a Run, start: &str) -> &'a str {
     found.unwrap_or_else(|| panic!("no line begins with {start}:\n{}\n{}", run.stdout, run.stderr))
 }
 
-const DRIFT: &str = "drift: live differs from the base";
+const DRIFT: &str = "drift: the live value differs from the base";
 const CONFLICT: &str = "conflict: live, base and manifest all differ";
-const BEHIND: &str = "behind: the base's branch leaves the live value; merge it";
+const BEHIND: &str = "behind: the base branch keeps the live value: merge it";
 
 on_both_apis! {
     fn each_change_says_whose_doing_it_is(api: Api) {
@@ -103,7 +103,7 @@ on_both_apis! {
         let run = lab.run(&["apply", "--auto-approve", "--base", "main"]).expect(3);
         assert_eq!(lab.writes().len(), writes, "nothing is sent");
         for part in [
-            "refused: `Desk`: `tags.tier` is `silver` live and `platinum` in the manifest, and the base says neither",
+            "refused: `Desk`: `tags.tier` is `silver` live and `platinum` in the manifest, and the base has neither",
             "amigops import",
             "--overwrite-drift",
             "nothing was sent",
@@ -132,12 +132,12 @@ on_both_apis! {
         lab.git(&["checkout", "-q", "topic"]);
         let run = lab.run(&["plan", "--base", "main", "--prune"]).expect(0);
         assert!(line(&run, "tags.tier").ends_with(&format!("platinum → gold   {BEHIND}")), "{}", run.stdout);
-        assert!(run.stdout.contains("behind: the base's branch declares it; merge it first"), "{}", run.stdout);
-        let last = "  ⚠ 2 conflicts: an apply refuses them unless --overwrite-drift is given\n";
+        assert!(run.stdout.contains("behind: the base branch declares it: merge it first"), "{}", run.stdout);
+        let last = "  ⚠ 2 conflicts: `amigops apply` refuses them unless --overwrite-drift is given\n";
         assert!(run.stdout.ends_with(last), "{}", run.stdout);
         // What goes as a whole is a conflict once, however many of its values go with it.
         let text = lab.run(&["plan", "--base", "main", "--prune", "--format", "markdown"]).expect(0).stdout;
-        assert!(text.contains("### Conflicts: 2\n\n`apply` refuses a plan with these"), "{text}");
+        assert!(text.contains("### Conflicts: 2\n\n`apply` refuses a plan with conflicts"), "{text}");
         assert_eq!(text.matches("\n! behind: ").count(), 2, "{text}");
         let page = lab.run(&["plan", "--base", "main", "--prune", "--format", "html"]).expect(0).stdout;
         assert!(page.contains(">2 conflicts</p>") && page.contains("unless --overwrite-drift is given"), "{page}");
@@ -145,8 +145,8 @@ on_both_apis! {
         let run = lab.run(&["apply", "--auto-approve", "--base", "main", "--prune"]).expect(3);
         assert_eq!(lab.writes().len(), writes, "nothing is sent");
         for part in [
-            "`Shop` would be retired, and the base's branch declares it: this branch is behind",
-            "`Desk`: `tags.tier` is `platinum` live, which the base's branch would leave so",
+            "`Shop` would be retired, but the base's branch declares it: this branch is behind",
+            "`Desk`: `tags.tier` is `platinum` live and in the base's branch",
             "merge the base's branch into this one",
         ] {
             assert!(run.stderr.contains(part), "{part}:\n{}", run.stderr);
@@ -189,7 +189,7 @@ fn a_service_that_is_gone_live_is_drift() {
     });
     let run = lab.plan("main").expect(0);
     assert!(
-        line(&run, "cause").ends_with("drift: the base declares it just so; it is gone live"),
+        line(&run, "cause").ends_with("drift: the base declares the same, but the live service is gone"),
         "{}",
         run.stdout
     );
@@ -214,7 +214,7 @@ fn files_may_move_and_documents_may_go() {
     lab.commit();
     let run = lab.run(&["plan", "--base", "HEAD", "--prune"]).expect(0);
     assert!(
-        line(&run, "cause").ends_with("drift: neither the base nor its branch declares it"),
+        line(&run, "cause").ends_with("drift: neither the base nor the base branch declares it"),
         "{}",
         run.stdout
     );
@@ -283,7 +283,7 @@ fn a_reference_that_names_nothing_is_an_error_that_says_what_to_fetch() {
         let base = format!("--base={reference}");
         let run = lab.run(&["plan", &base]).expect(1);
         assert!(
-            run.stderr.contains("this clone has no commit that") && run.stderr.contains(hint),
+            run.stderr.contains("this clone has no commit named") && run.stderr.contains(hint),
             "{}",
             run.stderr
         );
@@ -299,16 +299,16 @@ fn without_a_repository_there_is_no_base() {
     lab.manifests(&service("Desk", ""));
     lab.run(&["plan"]).expect(0);
     let run = lab.plan("main").expect(1);
-    assert!(run.stderr.contains("is in no Git work tree"), "{}", run.stderr);
+    assert!(run.stderr.contains("is not in a readable Git work tree"), "{}", run.stderr);
     assert!(run.stderr.contains("run it in a clone of the project's repository"), "{}", run.stderr);
     lab.git(&["init", "-q"]);
     let run = lab.plan("main").expect(1);
-    assert!(run.stderr.contains("nothing is committed here yet"), "{}", run.stderr);
+    assert!(run.stderr.contains("but this repository has none"), "{}", run.stderr);
     let mut command = amigops(&lab.path());
     command.args(["plan", "--base", "main"]).env("PATH", "/nonexistent");
     let run = finish(command).expect(1);
     assert!(
-        run.stderr.contains("the command `git` is not there") && run.stderr.contains("install"),
+        run.stderr.contains("can't find the command `git`") && run.stderr.contains("install"),
         "{}",
         run.stderr
     );
@@ -389,7 +389,7 @@ fn a_base_that_says_nothing_of_the_environment_is_empty() {
     for (base, what) in [
         ("HEAD~2", "the project did not exist"),
         ("HEAD~1", "environment `lab` did not exist"),
-        ("HEAD", "environment `lab` was another place"),
+        ("HEAD", "environment `lab` was a different organization or workspace"),
     ] {
         let run = lab.plan(base).expect(0);
         assert!(run.stderr.contains(what), "{}", run.stderr);
@@ -410,14 +410,14 @@ fn a_broken_base_tells_no_causes_and_stops_an_apply() {
     lab.manifests(&desk("platinum", "care"));
     let run = lab.plan("HEAD").expect(0);
     assert!(
-        run.stderr.contains("warning: the manifests at") && run.stderr.contains("agnet"),
+        run.stderr.contains("warning: can't read the manifests at") && run.stderr.contains("agnet"),
         "{}",
         run.stderr
     );
     assert!(!run.stdout.contains("base"), "{}", run.stdout);
     let writes = lab.writes().len();
     let run = lab.run(&["apply", "--auto-approve", "--base", "HEAD"]).expect(1);
-    assert!(run.stderr.contains("conflicts with live changes can't be told"), "{}", run.stderr);
+    assert!(run.stderr.contains("conflicts with live changes can't be detected"), "{}", run.stderr);
     assert_eq!(lab.writes().len(), writes, "nothing is sent");
     lab.run(&["apply", "--auto-approve", "--base", "HEAD", "--overwrite-drift"]).expect(0);
 }

@@ -83,10 +83,8 @@ fn losers_say_so(runs: &[Run]) {
             "changed since the plan was made",
         ];
         assert!(words.iter().any(|words| run.stderr.contains(words)), "{}", run.stderr);
-        let next = [
-            "plan and apply again to go on",
-            "nothing is left to do: what failed here was done all the same",
-        ];
+        let next =
+            ["plan and apply again to continue", "nothing is left to do: the failed steps took effect"];
         assert!(next.iter().any(|words| run.stderr.contains(words)), "{}", run.stderr);
     }
 }
@@ -191,6 +189,38 @@ on_both_apis! {
         assert!(!aside[0].is_active && !aside[0].tags.contains_key("replaces"), "{aside:#?}");
         assert_eq!(&lab.active("Health Coach").id, rival.lock().unwrap().as_ref().unwrap());
         lab.apply().expect(0);
+        lab.expect_converged();
+    }
+
+    fn a_name_that_another_run_has_given_to_a_new_service_stays_there(api: Api) {
+        let lab = Lab::on(api, replacement::SEED);
+        lab.project("unmanaged_version_sets: [\"personal-*\"]\n");
+        let lifecycle = "lifecycle: {on_agent_change: replace, renamed_from: Health Coach}\n";
+        let manifest = replacement::manifest("Coach Noor", lifecycle);
+        lab.manifests(&manifest.replace("service: Health Coach", "service: Trainer"));
+        // The other run's manifests declare a new Trainer: it is made just before ours takes the name.
+        let (holder, done) = (Arc::new(Mutex::new(None)), AtomicU64::new(0));
+        let lab = Arc::new(lab);
+        let (weak, made) = (Arc::downgrade(&lab), Arc::clone(&holder));
+        lab.before(move |request| {
+            if crate::harness::is_activation(request) && done.fetch_add(1, Ordering::SeqCst) == 0 {
+                let lab = weak.upgrade().unwrap();
+                let mut new = lab.services().into_iter().find(|service| !service.is_active).unwrap();
+                new.tags.remove("replaces");
+                new = Service { id: String::new(), name: "Trainer".to_owned(), is_active: true, ..new };
+                *made.lock().unwrap() = Some(lab.add(new));
+            }
+            None
+        });
+        let run = lab.apply().expect(4);
+        assert!(run.stderr.contains("the old service has its name back"), "{}", run.stderr);
+        lab.unhook();
+        lab.apply().expect(0);
+        assert_eq!(&lab.active("Trainer").id, holder.lock().unwrap().as_ref().unwrap());
+        assert!(lab.active("Health Coach").is_active, "no manifest asks to take it out of use");
+        let services = lab.services();
+        let abandoned: Vec<_> = services.iter().filter(|service| service.name.contains("(abandoned ")).collect();
+        assert_eq!(abandoned.len(), 1, "{services:#?}");
         lab.expect_converged();
     }
 }

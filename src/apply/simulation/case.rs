@@ -220,10 +220,17 @@ impl Case {
             self.stages.push(Stage { manifests: vec![self.desired.clone()], troubles });
             self.desired = manifests::next_commit(self.api, &self.desired, dice);
         }
-        let other = match dice.percent(80) {
+        let mut other = match dice.percent(80) {
             true => manifests::next_commit(self.api, &self.desired, dice),
             false => self.desired.clone(),
         };
+        // Now and then both replace a service under another name: nobody has the old name then, although it has a
+        // successor. Dice of their own, so that other seeds stay as they are.
+        let mut own = dice.clone();
+        if own.percent(20) {
+            self.desired = manifests::replaced_and_renamed(&self.desired, &mut own);
+            other = self.desired.clone();
+        }
         let mut manifests = vec![self.desired.clone(), other];
         if dice.percent(50) {
             manifests.reverse();

@@ -14,6 +14,8 @@ pub(super) struct Figures {
     /// Answers of 429 by the API's own limits.
     pub(super) refused: usize,
     pub(super) troubles: BTreeMap<&'static str, usize>,
+    /// Creates that were carried out after the process that had sent them was dead.
+    pub(super) late_creates: usize,
     /// Changes by operators.
     pub(super) edits: usize,
     pub(super) runs: usize,
@@ -28,6 +30,7 @@ impl Figures {
         self.writes += other.writes;
         self.changes += other.changes;
         self.refused += other.refused;
+        self.late_creates += other.late_creates;
         self.edits += other.edits;
         self.runs += other.runs;
         self.virtual_time += other.virtual_time;

@@ -50,7 +50,9 @@ impl HandOvers {
                 open.renamed = Some(now);
                 begins = true;
             }
-            let is_held = after.values().any(|row| row.active && row.name == open.name);
+            // An undo is complete when the old service has its name, which it may have had out of use.
+            let has_it_back = name_of(after, &open.old).as_deref() == Some(&open.name);
+            let is_held = has_it_back || after.values().any(|row| row.active && row.name == open.name);
             if let (Some(since), true) = (open.renamed, is_held) {
                 within(&open.name, now - since)?;
                 open.renamed = None;

@@ -20,17 +20,19 @@ enum Field {
     Name,
     Active,
     Description,
-    Release,
+    ReleasedAgent,
+    ReleasedGraph,
     Owner,
     Replaces,
     Tags,
 }
 
-const FIELDS: [Field; 7] = [
+const FIELDS: [Field; 8] = [
     Field::Name,
     Field::Active,
     Field::Description,
-    Field::Release,
+    Field::ReleasedAgent,
+    Field::ReleasedGraph,
     Field::Owner,
     Field::Replaces,
     Field::Tags,
@@ -48,9 +50,9 @@ fn value(row: &Row, field: Field) -> String {
         Field::Name => row.name.clone(),
         Field::Active => row.active.to_string(),
         Field::Description => row.description.clone(),
-        Field::Release => {
-            format!("{:?}", row.sets.get("release").map(|set| (set.agent_version, set.context_graph_version)))
-        }
+        // Two fields: a write of the one pin carries the other along as an operator has left it.
+        Field::ReleasedAgent => format!("{:?}", row.sets.get("release").map(|set| set.agent_version)),
+        Field::ReleasedGraph => format!("{:?}", row.sets.get("release").map(|set| set.context_graph_version)),
         Field::Owner => format!("{:?}", row.tag("managed_by")),
         Field::Replaces => format!("{:?}", row.tag("replaces")),
         // The tag that operators write: others are written beside it.
@@ -149,6 +151,19 @@ impl Looks {
                 self.changed.insert((id.clone(), field), (at, author));
             }
         }
+        for id in before.keys().filter(|id| !after.contains_key(*id)) {
+            self.changed.insert((id.clone(), Field::Active), (at, author));
+        }
+    }
+
+    /// Whether somebody else has activated, deactivated or deleted a service since the plan, and so late that the run
+    /// could not know it when it sent this write to `target`.
+    pub(super) fn is_unseen(&self, number: usize, id: &str, target: &str) -> bool {
+        let changed = self.changed.get(&(id.to_owned(), Field::Active));
+        let (Some(sent), Some((at, author))) = (self.sent.get(&number), changed) else { return false };
+        let planned = self.planned.get(&sent.run).and_then(|read| read.get(id)).copied().unwrap_or_default();
+        let is_news = *author != Author::Run(sent.run) && *at > planned;
+        is_news && self.no_unseen_change(sent, id, target, Field::Active, 0).is_ok()
     }
 
     /// Judges the effect of a write, and notes it.
@@ -188,10 +203,15 @@ impl Looks {
         for field in FIELDS {
             let counts = match field {
                 Field::Active => is.is_some() && changes(field),
+                // Of two runs that set a service aside on its way, either may take it to its end: the name that it has
+                // then is the one that both have given it. Any other name that was changed counts.
+                Field::Name if is_as_given && was.name.contains(" (renaming ") => false,
                 Field::Name => (is.is_some() && changes(field)) || (acts && !is_as_given),
                 Field::Owner => acts || was_there || changes(field),
                 Field::Replaces => activates,
-                Field::Description | Field::Release | Field::Tags => is.is_some() && changes(field),
+                Field::Description | Field::ReleasedAgent | Field::ReleasedGraph | Field::Tags => {
+                    is.is_some() && changes(field)
+                }
             };
             let in_pairs = matches!(field, Field::Active | Field::Name);
             if counts && (!self.pair || in_pairs) {
@@ -201,7 +221,9 @@ impl Looks {
         let old = self.replaces.get(id).filter(|_| activates && !self.pair);
         let Some((old, there)) = old.and_then(|old| Some((old, rows.get(old)?))) else { return Ok(()) };
         let new = is.unwrap_or(was);
-        for field in [Field::Active, Field::Description, Field::Release, Field::Owner] {
+        let carried =
+            [Field::Active, Field::Description, Field::ReleasedAgent, Field::ReleasedGraph, Field::Owner];
+        for field in carried {
             if value(there, field) != value(new, field) {
                 self.no_unseen_change(sent, old, id, field, 1)?;
             }

@@ -23,6 +23,26 @@ pub(super) fn next_commit(api: Api, before: &Desired, dice: &mut Dice) -> Desire
     desired(services.into_values())
 }
 
+/// The manifests in which one service gets another name and a new service.
+pub(super) fn replaced_and_renamed(before: &Desired, dice: &mut Dice) -> Desired {
+    let mut services = before.services.clone();
+    let names: Vec<ServiceName> = services.keys().cloned().collect();
+    let free: Vec<&str> =
+        NAMES.into_iter().filter(|name| !names.contains(&ServiceName::from(*name))).collect();
+    if !names.is_empty() && !free.is_empty() {
+        let name = dice.pick(&names).clone();
+        let mut one = services.remove(&name).expect("it is there");
+        one.name = ServiceName::from(*dice.pick(&free));
+        one.place.file = format!("{}.yaml", one.name);
+        one.agent = Reference::Name((*dice.pick(&AGENTS)).to_owned());
+        one.lifecycle.on_agent_change = Some(OnAgentChange::Replace);
+        one.lifecycle.renamed_from = Some(name);
+        services.insert(one.name.clone(), one);
+    }
+    settle(&mut services);
+    desired(services.into_values())
+}
+
 /// Keeps what the loader promises: dependencies are declared and lead backwards, and no name is renamed from twice.
 fn settle(services: &mut BTreeMap<ServiceName, DesiredService>) {
     let names: Vec<ServiceName> = services.keys().cloned().collect();

@@ -11,7 +11,7 @@
 //! The rules: `rules` and `lines` (names, services in use, ownership), `looks` (each step looks before it acts),
 //! `hand_overs` (how long a name is free), `run` (the report tells the truth, and all converges).
 //!
-//! A failing seed is made smaller and printed with a trace of its requests. `docs/reliability.md` says how to
+//! A failing seed is made smaller and printed with a trace of its requests. `docs/simulation.md` says how to
 //! run more seeds than the tests do, and how to replay one.
 
 mod case;
@@ -24,6 +24,7 @@ mod lines;
 mod lists;
 mod looks;
 mod manifests;
+mod parcel;
 mod rules;
 mod run;
 mod seeds;

@@ -15,17 +15,12 @@ use crate::model::Api;
 /// Schedules that each API's test runs: both together take about a minute on two processors.
 const SEEDS: usize = 5_000;
 
-/// The kinds of cases that are played where none is asked for. The others are played on demand: one in some 600 to 1,500
-/// of them ends in a state that the next plan refuses, or brings about in two runs (docs/reliability.md).
-fn played(api: Api) -> &'static [&'static str] {
-    match api {
-        Api::Classic => &["faults", "edits", "lists", "deadlines"],
-        Api::Platform => &["faults", "lists"],
-    }
-}
+/// The kinds of cases.
+const KINDS: usize = 6;
 
-/// `AMIGOPS_SEEDS`, how many to run instead; `AMIGOPS_SEED`, the one to replay; `AMIGOPS_SIMULATION`, the kinds of
-/// cases, with commas between them; `AMIGOPS_SURVEY`, to go on after a failure and to count failures by cause.
+/// Reads a variable: `AMIGOPS_SEEDS`, the number of schedules; `AMIGOPS_SEED`, the one to replay; `AMIGOPS_SIMULATION`, the
+/// kinds of cases instead of all, with commas between them; `AMIGOPS_SURVEY`, to go on after a failure and to count
+/// failures by cause.
 #[allow(clippy::disallowed_methods, reason = "a test has no `Env`; PROPTEST_CASES is read in the same way")]
 fn asked(variable: &str) -> Option<String> {
     std::env::var(variable).ok()
@@ -40,10 +35,11 @@ struct Played {
 }
 
 /// Plays seeds of these kinds on all processors until so many had a plan, or one fails.
-fn play_many(api: Api, wanted: usize, kinds: &str, goes_on: bool) -> Played {
+fn play_many(api: Api, wanted: usize, kinds: Option<&str>, goes_on: bool) -> Played {
     let (next, held) = (AtomicU64::new(0), AtomicUsize::new(0));
     let all: Mutex<Played> = Mutex::default();
-    let is_asked_for = |kind: Kind| kinds.split(',').any(|one| one == kind.as_str());
+    let is_asked_for =
+        |kind: Kind| kinds.is_none_or(|kinds| kinds.split(',').any(|one| one == kind.as_str()));
     let work = || {
         let mut played = Played::default();
         while held.load(Ordering::Relaxed) < wanted {
@@ -102,21 +98,18 @@ fn survey(broken: &BTreeMap<u64, String>) -> String {
 fn many(api: Api) {
     let wanted = asked("AMIGOPS_SEEDS").and_then(|text| text.parse().ok()).unwrap_or(SEEDS);
     let (chosen, goes_on) = (asked("AMIGOPS_SIMULATION"), asked("AMIGOPS_SURVEY").is_some());
-    let kinds = chosen.clone().unwrap_or_else(|| played(api).join(","));
     let began = Instant::now();
-    let Played { figures, broken } = play_many(api, wanted, &kinds, goes_on);
+    let Played { figures, broken } = play_many(api, wanted, chosen.as_deref(), goes_on);
     show(&format!("{}: {wanted} schedules, {:.1?}", api.as_str(), began.elapsed()), &figures);
     assert!(!goes_on || broken.is_empty(), "{} of {wanted} fail:\n{}", broken.len(), survey(&broken));
     if let Some(seed) = broken.keys().next() {
         panic!("seed {seed}: {}", tell(&Case::of(api, *seed)));
     }
     if chosen.is_none() && wanted >= SEEDS {
-        // Only commits are refused with 400, and only Classic plays every other trouble.
-        let is_played = |kind: &&str| api == Api::Classic && *kind != "400";
-        let expected = trouble::kinds(api).into_iter().filter(is_played);
+        let expected = trouble::kinds(api).into_iter();
         let missing: Vec<_> = expected.filter(|kind| !figures.troubles.contains_key(kind)).collect();
         assert!(missing.is_empty(), "never happened: {missing:?}");
-        assert_eq!(figures.kinds.len(), played(api).len(), "{:?}", figures.kinds);
+        assert_eq!(figures.kinds.len(), KINDS, "{:?}", figures.kinds);
     }
     assert!(figures.fired() > wanted, "{} troubles in {wanted} schedules prove little", figures.fired());
 }

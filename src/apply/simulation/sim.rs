@@ -14,37 +14,13 @@ use super::hand_overs::HandOvers;
 use super::lines::Lines;
 use super::lists::{self, PageRequest};
 use super::looks::{Author, Looks};
+use super::parcel::{Parcel, Way};
 use super::rules::Rules;
 use super::trouble::{Edit, ListTrouble, Outage, Trouble};
 use super::world::{Rows, add_decoys, add_strangers, beginning, fill, rename_anyway, rows, seeded};
 use crate::emulator::{self, InProcess, Outcome, Reply, Rule, Schedule, World};
 use crate::model::{Api, Policy, ServiceName, Snapshot};
 use crate::plan::tests::generate;
-
-/// A request on its way.
-#[derive(Clone, Debug)]
-pub(super) struct Parcel {
-    pub(super) method: String,
-    /// The path with its query.
-    pub(super) target: String,
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) body: Vec<u8>,
-}
-
-impl Parcel {
-    /// Whether it changes nothing: a read, or a sign-in.
-    fn is_read(&self) -> bool {
-        self.method == "GET" || self.target.ends_with("signin_with_api_key")
-    }
-}
-
-/// What is decided of a request when it leaves.
-pub(super) struct Way {
-    pub(super) number: usize,
-    pub(super) there: Duration,
-    pub(super) back: Duration,
-    pub(super) trouble: Option<Trouble>,
-}
 
 pub(super) struct State {
     schedule: Schedule<Trouble>,
@@ -188,6 +164,14 @@ impl Sim {
         self.state().trace.clone().unwrap_or_default()
     }
 
+    /// A create is carried out whose process has died since: the next run has read the lists before, and has created
+    /// the same. Nothing tells the two apart before both are there, so that one more may be there for a while.
+    pub(super) fn creates_late(&self) {
+        let mut state = self.state();
+        state.figures.late_creates += 1;
+        state.rules.iter_mut().for_each(Rules::allow_one_more);
+    }
+
     /// Notes the first thing that went wrong.
     pub(super) fn fail(&self, why: impl FnOnce() -> String) {
         let why = why();
@@ -195,9 +179,9 @@ impl Sim {
         self.state().broken.get_or_insert(why);
     }
 
-    /// Whether it is judged that each step looks before it acts.
+    /// Returns true if the reads of each run are recorded: another user edits services, or two runs do.
     pub(super) fn follows_looks(&self) -> bool {
-        self.disturbed && matches!(self.case.kind, Kind::Edits | Kind::Pairs)
+        self.disturbed && matches!(self.case.kind, Kind::Edits | Kind::Pairs | Kind::Commits)
     }
 
     /// A request leaves: its way is decided.
@@ -330,12 +314,16 @@ impl Sim {
         if let Some(rules) = &mut state.rules {
             verdict = rules.judge(&before, &state.rows);
             if self.case.kind == Kind::Edits {
-                verdict = verdict.and(state.lines.judge(&before, &state.rows));
+                let is_unseen = |id: &str, target: &str| state.looks.is_unseen(number, id, target);
+                verdict = verdict.and(state.lines.judge(&before, &state.rows, &is_unseen));
             }
         } else if self.case.stages.is_empty() {
             state.history.push(state.rows.clone());
         } else {
-            verdict = state.lines.judge(&before, &state.rows);
+            let is_unseen = |id: &str, target: &str| {
+                self.case.kind == Kind::Commits && state.looks.is_unseen(number, id, target)
+            };
+            verdict = state.lines.judge(&before, &state.rows, &is_unseen);
         }
         if self.disturbed {
             let begins = state.hand_overs.follow(&before, &state.rows, Instant::now());
@@ -346,7 +334,7 @@ impl Sim {
                 state.outage = Some((Instant::now() + outage.length, outage));
             }
             verdict = verdict.and(begins.map(|_| ()));
-            if matches!(self.case.kind, Kind::Edits | Kind::Pairs) {
+            if self.follows_looks() {
                 let looked = state.looks.judge(number, &before, &state.rows);
                 verdict = verdict.and(looked);
             }

@@ -11,7 +11,7 @@ use super::world::ORGANIZATION;
 use crate::emulator::SANDBOX_WORKSPACE;
 use crate::model::*;
 use crate::plan::tests::build::options;
-use crate::plan::{self, Action, Options, Plan, Step, StepId, Target, verify};
+use crate::plan::{self, Action, Options, Plan, PlanError, Step, StepId, Target, verify};
 use crate::remote::{
     Access, AnyApi, ApiError, Budgets, Credentials, RequestObserver, Stop, StopReason, read_snapshot,
 };
@@ -23,7 +23,7 @@ pub(super) enum Ended {
     Converged,
     Applied(Report, Box<Plan>),
     Unread(ApiError),
-    Unplannable(String),
+    Unplannable(PlanError),
     Died,
 }
 
@@ -39,7 +39,7 @@ pub(super) fn in_short(ended: &Ended) -> String {
             format!("applied {:?} {failures:?}", report.counts())
         }
         Ended::Unread(error) => format!("not read: {error}"),
-        Ended::Unplannable(why) => format!("not planned: {why}"),
+        Ended::Unplannable(why) => format!("not planned: {why:?}"),
         Ended::Converged => "nothing to do".to_owned(),
         Ended::Died => "died".to_owned(),
     }
@@ -117,7 +117,7 @@ async fn work(sim: &Sim, who: usize, api: &AnyApi, desired: &Desired, stop: &Sto
     };
     let plan = match plan::plan(desired, &snapshot, policy, &options) {
         Ok(plan) => plan,
-        Err(error) => return Ended::Unplannable(format!("{error:?}")),
+        Err(error) => return Ended::Unplannable(error),
     };
     let violations = verify::verify(desired, &snapshot, policy, &options, &plan);
     if !violations.is_empty() {

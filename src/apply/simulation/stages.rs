@@ -8,8 +8,9 @@ use super::run::{End, honest, two_at_once};
 use super::sim::Sim;
 use super::simulated_process::{Ended, in_short, run_process};
 use super::world::{Row, agent_id, rows};
-use crate::emulator::World;
+use crate::emulator::{Limits, World};
 use crate::model::{Api, Desired, Reference};
+use crate::plan::{Problem, ProblemKind};
 
 /// Plays all stages without troubles, and then with them.
 pub(super) async fn play(case: &Case, traced: bool) -> End {
@@ -22,24 +23,30 @@ pub(super) async fn play(case: &Case, traced: bool) -> End {
     let broken = |sim: &Sim, why: String| End::Broken { why, trace: sim.trace() };
     let mut number = 0;
     let (last, earlier) = case.stages.split_last().expect("there is a stage");
-    // The first commit that was cut off, and what there was before it.
-    let mut cut: Option<(usize, Arc<Sim>)> = None;
+    // The commits that were disturbed, each with the state before it.
+    let mut disturbed_commits: Vec<(usize, Arc<Sim>)> = Vec::new();
     for (index, stage) in earlier.iter().enumerate() {
         let before = sim.resumed();
         match disturbed(&sim, stage, &mut number).await {
             Ok(true) => {}
-            Ok(false) => cut = cut.or(Some((index, before))),
+            Ok(false) => disturbed_commits.push((index, before)),
             Err(why) => return broken(&sim, why),
         }
     }
     if case.kind == Kind::Pairs {
+        let before = sim.resumed();
         if let Err(why) = disturbed(&sim, last, &mut number).await {
             return broken(&sim, why);
         }
         sim.begin_stage(&[]);
-        for manifests in &last.manifests {
+        for (which, manifests) in last.manifests.iter().enumerate() {
             let alone = sim.resumed();
+            let others = last.manifests.iter().enumerate().filter(|(other, _)| *other != which);
+            let others: Vec<&Desired> = others.map(|(_, other)| other).collect();
             if let Err(why) = converges(&alone, number, manifests).await {
+                if needs_operator(&before, &sim, manifests, &others).await {
+                    continue;
+                }
                 let trace = sim.trace().into_iter().chain(alone.trace()).collect();
                 return End::Broken { why: format!("after two runs at once: {why}"), trace };
             }
@@ -48,8 +55,8 @@ pub(super) async fn play(case: &Case, traced: bool) -> End {
         sim.begin_stage(&last.troubles);
         // The first run alone may be out of time.
         let mut end = converges(&sim, number.max(1), &case.desired).await;
-        if let (Err(why), Some((first, before))) = (&end, &cut)
-            && is_a_persons_to_say(case, before, why).await
+        if let (Err(why), Some((first, _))) = (&end, disturbed_commits.first())
+            && needs_user(case, &disturbed_commits, why).await
         {
             end = continued(&sim, case, *first).await;
         }
@@ -61,6 +68,44 @@ pub(super) async fn play(case: &Case, traced: bool) -> End {
     let mut figures = sim.finish();
     figures.runs = number + 2;
     End::Held(figures)
+}
+
+/// Returns true if no plan can be made for a reason that runs can't do anything about:
+///
+/// * `--prune` would retire a service that the other manifests declare and protect (`prevent_removal`). Each run may make
+///   the service of its manifests before the other sees it, and the tag says that a person must decide which one goes.
+/// * The manifests are refused for the same reason from the state before the two runs, which an earlier run left that was
+///   cut off: the API can't take a setting away from a service that it was to replace, `--prune` meets a protected service,
+///   or the manifests no longer say where the services of an unfinished swap go.
+async fn needs_operator(
+    before: &Arc<Sim>,
+    after: &Arc<Sim>,
+    manifests: &Desired,
+    others: &[&Desired],
+) -> bool {
+    let refusal = async |sim: &Arc<Sim>| match run_process(&sim.resumed(), 0, manifests).await {
+        Ended::Unplannable(error) => error.problems,
+        _ => Vec::new(),
+    };
+    let problems = refusal(after).await;
+    let is_protected = |problem: &Problem| {
+        let is_declared = |other: &&Desired| {
+            problem.service.as_ref().is_some_and(|name| {
+                let wanted = other.services.get(name);
+                wanted.is_some_and(|wanted| wanted.lifecycle.prevent_removal)
+                    && !manifests.services.contains_key(name)
+            })
+        };
+        after.case.prune && problem.kind == ProblemKind::Refused && others.iter().any(is_declared)
+    };
+    if problems.iter().all(is_protected) {
+        return !problems.is_empty();
+    }
+    let is_settled = |problem: &Problem| {
+        let is_on_its_way = problem.help.iter().any(|help| help.contains("(renaming "));
+        matches!(problem.kind, ProblemKind::Impossible | ProblemKind::Refused) || is_on_its_way
+    };
+    problems.iter().all(is_settled) && refusal(before).await == problems
 }
 
 /// All stages without troubles, one manifest after the other; returns whether a plan can be made of each.
@@ -82,19 +127,30 @@ async fn calm(case: &Case, traced: bool) -> Result<bool, End> {
     Ok(true)
 }
 
-/// Returns true if nobody but a person can tell what the last commit means after one that was cut off:
+/// Returns true if only a person can say what the last commit means after one that was disturbed:
 ///
-/// * It could not have been planned before that one, either: without it, a commit is missing.
-/// * A service that is never to be removed is in none of its manifests: the manifest that renamed or replaced it was cut
-///   off, and has gone.
-/// * A rename was cut off, and the manifests that said where each service goes have gone.
-async fn is_a_persons_to_say(case: &Case, before: &Arc<Sim>, why: &str) -> bool {
-    let is_protected = case.prune && why.contains("kind: Refused") && why.contains("never to be removed");
+/// * The commits could not be planned without one of those that were disturbed, either.
+/// * A protected service is in none of the last manifests: those that renamed or replaced it were not applied in full, or
+///   an operator activated it again.
+/// * A rename was cut off, and the manifests that said where each service goes are gone.
+async fn needs_user(case: &Case, disturbed: &[(usize, Arc<Sim>)], why: &str) -> bool {
+    let is_protected =
+        case.prune && why.contains("kind: Refused") && why.contains("its tag `protected` forbids");
     let is_on_its_way = why.contains("kind: Ambiguous") && why.contains("(renaming ");
-    why.starts_with("not planned")
-        && (is_protected
-            || is_on_its_way
-            || matches!(run_process(before, 0, &case.desired).await, Ended::Unplannable(_)))
+    if !why.starts_with("not planned") {
+        return false;
+    }
+    if is_protected || is_on_its_way {
+        return true;
+    }
+    for (index, before) in disturbed {
+        for (number, stage) in case.stages.iter().enumerate().skip(index + 1) {
+            if matches!(run_process(before, number, &stage.manifests[0]).await, Ended::Unplannable(_)) {
+                return true;
+            }
+        }
+    }
+    false
 }
 
 /// The commits from the first that was cut off, once more: then the last one must go through as well.
@@ -108,7 +164,7 @@ async fn continued(sim: &Arc<Sim>, case: &Case, first: usize) -> Result<(), Stri
     Ok(())
 }
 
-/// One run or two, with the troubles of their stage; returns whether one run did all that it had planned.
+/// One run or two, with the troubles of their stage; returns true if nothing disturbed them and all was done.
 async fn disturbed(sim: &Arc<Sim>, stage: &Stage, number: &mut usize) -> Result<bool, String> {
     sim.begin_stage(&stage.troubles);
     let before = sim.state().figures.clone();
@@ -133,11 +189,16 @@ async fn disturbed(sim: &Arc<Sim>, stage: &Stage, number: &mut usize) -> Result<
         Ended::Applied(report, _) => report.is_complete(),
         ended => matches!(ended, Ended::Converged),
     };
-    broken.map_or(Ok(is_complete), Err)
+    let is_calm = sim.state().figures.fired() == before.fired();
+    broken.map_or(Ok(is_complete && is_calm), Err)
 }
 
 /// One run that nothing disturbs does all, and the next one finds nothing to do.
 async fn converges(sim: &Arc<Sim>, number: usize, desired: &Desired) -> Result<(), String> {
+    if sim.case.limits != Limits::Off {
+        // The limits of a minute are shared with the run before, of which this process knows nothing.
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    }
     let ended = run_process(sim, number, desired).await;
     sim.note(|| format!("run {number} ends: {}", in_short(&ended)));
     let broken = sim.state().broken.clone();

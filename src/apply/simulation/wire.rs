@@ -13,7 +13,8 @@ use axum::http;
 use reqwest::{Request, Response};
 use tokio::sync::Notify;
 
-use super::sim::{Parcel, Sim, Way};
+use super::parcel::{Parcel, Way};
+use super::sim::Sim;
 use super::trouble::Trouble;
 use crate::emulator::{Fault, Outcome, Reply};
 use crate::remote::{RequestHandler, Stop, StopReason, TransportError, TransportErrorKind};
@@ -74,9 +75,12 @@ impl Wire {
         };
         let dies = matches!(trouble, Some(Trouble::Death { .. }));
         // What has left arrives, whatever becomes of the process.
-        let sim = Arc::clone(&self.sim);
+        let (sim, death) = (Arc::clone(&self.sim), Arc::clone(&self.death));
         let arrival = tokio::spawn(async move {
             tokio::time::sleep(there + delay).await;
+            if death.dead.load(Ordering::SeqCst) && parcel.is_create() {
+                sim.creates_late();
+            }
             sim.process(number, &parcel, trouble.as_ref())
         });
         let outcome =

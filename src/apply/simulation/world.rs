@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value, json};
 
-use super::sim::Parcel;
+use super::parcel::Parcel;
 use crate::emulator::{self, InProcess, PlatformService, SANDBOX_WORKSPACE, Seed, ServiceTag, World};
 use crate::model::*;
 

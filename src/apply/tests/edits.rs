@@ -10,22 +10,22 @@ use crate::plan::tests::build::{desired, live, live_set, sets, wanted};
 use crate::remote::Stop;
 
 /// A request that reads services by id.
-fn is_look(info: &Info) -> bool {
+pub(super) fn is_look(info: &Info) -> bool {
     let by_id = info.target.split("/services/").nth(1).is_some_and(|rest| !rest.is_empty());
     info.is_read() && (info.target.contains("/service/?id=") || by_id)
 }
 
 /// A run during which an operator edits a service just before a look; what was written after that is counted.
-struct Scene {
-    bench: Bench,
-    ended: Ended,
+pub(super) struct Scene {
+    pub(super) bench: Bench,
+    pub(super) ended: Ended,
     written_after: usize,
 }
 
 impl Scene {
     /// Edits the first service for which `which` (its name, whether it is active) holds, before the look with this
     /// number.
-    async fn play(
+    pub(super) async fn play(
         api: Api,
         (live, desired, prune): (Vec<LiveService>, &Desired, bool),
         look: usize,
@@ -55,7 +55,7 @@ impl Scene {
 
     /// The step has stopped, says why, and nothing was written.
     #[track_caller]
-    fn stopped_over(&self, path: &str) {
+    pub(super) fn stopped_over(&self, path: &str) {
         let failures = self.ended.failures();
         let words = failures.first().cloned().unwrap_or_default();
         assert!(words.starts_with("changed since the plan was made: "), "{path}: {words:?}");
@@ -64,7 +64,7 @@ impl Scene {
     }
 }
 
-fn coach() -> LiveService {
+pub(super) fn coach() -> LiveService {
     let mut coach = live("c", "Coach", "A1");
     coach.version_sets.insert("release".into(), live_set(1, 1));
     coach.tags.insert("team".to_owned(), Some("care".to_owned()));
@@ -79,7 +79,7 @@ fn replaced() -> DesiredService {
     coach
 }
 
-fn is_old(name: &str, active: bool) -> bool {
+pub(super) fn is_old(name: &str, active: bool) -> bool {
     name == "Coach" && active
 }
 
@@ -280,7 +280,7 @@ fn an_orphan_is_retired_only_as_it_was_planned() {
 }
 
 /// Manifests by what they change of Coach in place.
-fn in_place(change: impl FnOnce(&mut DesiredService)) -> Desired {
+pub(super) fn in_place(change: impl FnOnce(&mut DesiredService)) -> Desired {
     let mut coach = wanted("Coach", "A1");
     coach.description = None;
     change(&mut coach);

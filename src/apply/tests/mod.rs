@@ -1,5 +1,6 @@
 //! Steps run for real against the emulator's rules: random plans over HTTP, and single moments under virtual time.
 
+mod abandoned;
 mod bench;
 mod deadline;
 mod edits;
@@ -7,3 +8,4 @@ mod operator;
 mod pairs;
 mod random;
 mod requests;
+mod whole_writes;

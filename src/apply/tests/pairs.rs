@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::super::simulation::world::ORGANIZATION;
-use super::bench::{Bench, Fate, in_virtual_time};
+use super::bench::{Bench, Fate, Info, in_virtual_time};
+use super::operator::{Edit, edit};
 use crate::emulator::{InProcess, SANDBOX_WORKSPACE};
 use crate::model::*;
 use crate::plan::tests::build::{desired, live, live_set, sets, wanted};
@@ -131,6 +132,29 @@ fn pairs() -> Vec<Pair> {
         ),
         pair("a chain of names and a swap", some(), [chain(), swap()], &all),
         pair(
+            "two replacements under one new name",
+            one(),
+            ["A2", "A3"].map(|agent| {
+                let mut trainer = renamed(&[("Coach", "Trainer", agent)]);
+                trainer.services.values_mut().for_each(replaces);
+                trainer
+            }),
+            &["Coach"],
+        ),
+        pair(
+            "a replacement under a new name, and a new service of that name",
+            one(),
+            [
+                {
+                    let mut trainer = renamed(&[("Coach", "Trainer", "A2")]);
+                    trainer.services.values_mut().for_each(replaces);
+                    trainer
+                },
+                renamed(&[("Trainer", "Trainer", "A2")]),
+            ],
+            &["Coach"],
+        ),
+        pair(
             "two new names",
             one(),
             [renamed(&[("Coach", "Trainer", "A1")]), renamed(&[("Coach", "Mentor", "A1")])],
@@ -166,6 +190,10 @@ fn pairs() -> Vec<Pair> {
     pairs
 }
 
+fn replaces(wanted: &mut DesiredService) {
+    wanted.lifecycle.on_agent_change = Some(OnAgentChange::Replace);
+}
+
 /// The broken rules of a history of states.
 fn judge(history: &[Rows], stay: &[&str]) -> Option<String> {
     let start = history.first()?;
@@ -175,6 +203,7 @@ fn judge(history: &[Rows], stay: &[&str]) -> Option<String> {
         .map(|(id, _)| (id, BTreeSet::from([id.clone()])))
         .collect();
     let mut retired: BTreeSet<&String> = BTreeSet::new();
+    let mut successors: BTreeMap<&String, BTreeSet<&String>> = BTreeMap::new();
     let mut before = start;
     for rows in history {
         for line in lines.values_mut() {
@@ -200,6 +229,17 @@ fn judge(history: &[Rows], stay: &[&str]) -> Option<String> {
             }
             if row.active && !was_active && retired.contains(id) {
                 return Some(format!("{} ({id}) is revived", row.name));
+            }
+            if let Some(old) = &row.replaces {
+                successors.entry(old).or_default().insert(id);
+            }
+        }
+        for (id, row) in rows {
+            let was_replaced = before.get(id).is_some_and(|row| row.name.contains("(replaced "));
+            let is_replaced = row.name.contains("(replaced ");
+            let mut later = successors.get(id).into_iter().flatten();
+            if was_replaced && !is_replaced && later.any(|new| rows.get(*new).is_some_and(|new| new.active)) {
+                return Some(format!("{} ({id}) has its name again, and its successor is in use", row.name));
             }
         }
         before = rows;
@@ -296,4 +336,54 @@ fn no_pair_of_runs_breaks_a_rule_on_classic() {
 #[test]
 fn no_pair_of_runs_breaks_a_rule_on_platform() {
     all_pairs(Api::Platform);
+}
+
+/// Coach is renamed to Trainer, and just before that another run takes that name. The server is one that lets a rename
+/// through that says nothing of activity.
+fn renamed_onto_a_name_in_use(
+    server: impl Fn(&Info) -> Option<Fate> + Send + 'static,
+) -> (Vec<String>, Vec<LiveService>) {
+    in_virtual_time(async move {
+        let bench = Bench::new(Api::Classic, vec![live("c", "Coach", "A1"), live("e", "Extra", "A1")]);
+        let stop = Stop::default();
+        let client = bench.connect(stop.clone(), None);
+        let manifests = renamed(&[("Coach", "Trainer", "A1")]);
+        let (snapshot, plan) = bench.plan(&client, &manifests, false).await.expect("a plan");
+        bench.on(move |info, emulator| {
+            let is_rename = info.is_write() && info.body.contains("\"name\":\"Trainer\"");
+            if !is_rename {
+                return Fate::Proceeds;
+            }
+            if let Some(fate) = server(info) {
+                return fate;
+            }
+            edit(Api::Classic, emulator, |name, _| name == "Extra", Edit::Rename("Trainer"));
+            if info.body.contains("is_active") {
+                return Fate::Proceeds;
+            }
+            edit(Api::Classic, emulator, |name, _| name == "Coach", Edit::Rename("Trainer"));
+            Fate::Answered(200, "done")
+        });
+        let failures = bench.run(&client, &snapshot, plan, &stop).await.failures();
+        bench.calm();
+        (failures, bench.active("Trainer").await)
+    })
+}
+
+#[test]
+fn a_rename_onto_a_name_that_another_run_has_just_taken_is_refused() {
+    let (failures, trainers) = renamed_onto_a_name_in_use(|_| None);
+    assert_eq!(trainers.len(), 1, "{failures:?}");
+    assert!(failures.iter().any(|failure| failure.contains("409")), "{failures:?}");
+}
+
+/// The Classic API refuses to activate a service with a deprecated agent; one that is in use can be renamed all the same.
+#[test]
+fn a_rename_that_the_server_takes_for_an_activation_is_sent_without() {
+    let refuses = |info: &Info| match info.body.contains("is_active") {
+        true => Some(Fate::Answered(400, "the agent is deprecated")),
+        false => Some(Fate::Proceeds),
+    };
+    let (failures, trainers) = renamed_onto_a_name_in_use(refuses);
+    assert_eq!((failures, trainers.len()), (Vec::new(), 1));
 }

@@ -1,7 +1,8 @@
-//! Tells whether the YAML files of a project are as a commit has them, by their bytes.
+//! Compares the YAML files of a project with those of a commit, byte by byte.
 //!
-//! `git status` would run the filters that `.gitattributes` names. So files that git converts on check-out (filters
-//! such as LFS or git-crypt, `working-tree-encoding`, `ident`) count as changed. The ends of lines don't count.
+//! `git status` is not used, because it runs the filters that `.gitattributes` names. So files that git converts on
+//! check-out (filters such as LFS or git-crypt, `working-tree-encoding`, `ident`) count as changed. Line endings don't
+//! count.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,31 +15,31 @@ use walkdir::WalkDir;
 use super::{Entry, Git};
 use crate::error::Failure;
 
-/// The largest file that is compared. Manifests are smaller, so a larger one counts as changed.
+/// The size limit of a compared file. Manifests are smaller, so a larger file counts as changed.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
 /// A file of the work tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Found {
     File,
-    /// A symbolic link. It is compared by the path in it, not by what that leads to.
+    /// A symbolic link. Its target path is compared, not the target's content.
     Link,
-    /// A file that can't be compared: a pipe, a name that is not Unicode.
+    /// A file that can't be compared, such as a pipe or a file with a non-Unicode name.
     Other,
 }
 
-/// The result of comparing a file with a commit's, as far as its id tells.
+/// The result of comparing a file with the id of a commit's file.
 #[derive(Debug, PartialEq, Eq)]
 enum Comparison {
     Same,
     Different,
-    /// The same only if the commit's file has other ends of lines. These are the file's bytes, with LF.
+    /// Equal only if the commit's file has other line endings. Holds the file's bytes, with LF.
     Undecided(Vec<u8>),
 }
 
 impl Git {
-    /// Whether a YAML file below the directory is not as the commit has it: changed, added or deleted. An added
-    /// one that git ignores doesn't count.
+    /// Returns true if a YAML file below the directory was changed, added or deleted since the commit. An added file
+    /// that git ignores doesn't count.
     pub(in crate::cli) fn is_changed(&self, commit: &str) -> Result<bool, Failure> {
         let mut committed = self.list(commit)?;
         committed.retain(|entry| is_yaml(&entry.path));
@@ -50,7 +51,7 @@ impl Git {
                 missing.push(entry);
                 continue;
             };
-            // A file that can't be read isn't known to be the same.
+            // A file that can't be read counts as changed.
             match compare(entry, &kind, &directory.join(&entry.path)).unwrap_or(Comparison::Different) {
                 Comparison::Same => {}
                 Comparison::Different => return Ok(true),
@@ -64,7 +65,7 @@ impl Git {
             || !self.differ_only_in_line_ends(&undecided)?)
     }
 
-    /// Whether a sparse checkout has left these files out on purpose.
+    /// Returns true if a sparse checkout excludes all of these files.
     fn are_left_out(&self, missing: &[&Entry]) -> Result<bool, Failure> {
         if missing.is_empty() {
             return Ok(true);
@@ -80,7 +81,7 @@ impl Git {
         Ok(missing.iter().all(|entry| left_out.contains(&entry.path.as_str())))
     }
 
-    /// Whether all of these files are ignored.
+    /// Returns true if git ignores all of these files.
     fn are_ignored(&self, added: &[&str]) -> Result<bool, Failure> {
         if added.is_empty() {
             return Ok(true);
@@ -103,7 +104,7 @@ impl Git {
     }
 }
 
-/// Whether a path below the project could be a file of it: hidden directories have none.
+/// Returns true if a path could be a YAML file of the project. Hidden directories are not part of it.
 fn is_yaml(path: &str) -> bool {
     let hidden = path
         .rsplit_once('/')
@@ -111,8 +112,8 @@ fn is_yaml(path: &str) -> bool {
     !hidden && (path.ends_with(".yaml") || path.ends_with(".yml"))
 }
 
-/// The YAML files below a directory, by their paths from there. Links are not followed, and other repositories
-/// (submodules) are left out.
+/// Returns the YAML files below a directory, by relative path. Does not follow links, and skips other repositories
+/// (submodules).
 fn yaml_files(directory: &Path) -> BTreeMap<String, Found> {
     let is_ours = |entry: &walkdir::DirEntry| {
         entry.depth() == 0
@@ -121,7 +122,7 @@ fn yaml_files(directory: &Path) -> BTreeMap<String, Found> {
                 || entry.path().join(".git").symlink_metadata().is_ok())
     };
     let mut found = BTreeMap::new();
-    // A directory that can't be read has none that can be told. Those that the commit has there are missing.
+    // Unreadable directories are skipped, so the commit's files in them count as missing.
     for entry in WalkDir::new(directory).into_iter().filter_entry(is_ours).filter_map(Result::ok) {
         let kind = entry.file_type();
         let Ok(path) = entry.path().strip_prefix(directory) else { continue };
@@ -143,7 +144,7 @@ fn yaml_files(directory: &Path) -> BTreeMap<String, Found> {
 fn compare(entry: &Entry, kind: &Found, path: &Path) -> io::Result<Comparison> {
     let bytes = match kind {
         Found::Link if entry.is_link => link_target(path)?,
-        // Where links need a privilege, git writes their targets into plain files.
+        // On systems where links need a privilege, git writes the target into a plain file.
         Found::File if !entry.is_link || cfg!(windows) => {
             let mut bytes = Vec::new();
             fs::File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
@@ -170,7 +171,7 @@ fn compare_bytes(entry: &Entry, bytes: &[u8]) -> Comparison {
     }
 }
 
-/// Whether git gives a blob of these bytes this id: SHA-1, or SHA-256 where the id is longer.
+/// Returns true if the id is git's blob id of these bytes: SHA-1, or SHA-256 for a longer id.
 fn is_id_of(id: &str, bytes: &[u8]) -> bool {
     use ring::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, SHA256};
     let algorithm = if id.len() == 40 { &SHA1_FOR_LEGACY_USE_ONLY } else { &SHA256 };
@@ -181,7 +182,7 @@ fn is_id_of(id: &str, bytes: &[u8]) -> bool {
     digest == id
 }
 
-/// The bytes with LF for each CRLF.
+/// Replaces CRLF with LF.
 fn with_lf(bytes: &[u8]) -> Cow<'_, [u8]> {
     if !bytes.windows(2).any(|pair| pair == b"\r\n") {
         return Cow::Borrowed(bytes);

@@ -1,14 +1,13 @@
-//! Finds the repository of a directory by its `.git`, so that git never has to.
+//! Finds the repository of a directory by its `.git`, so that git need not search for it.
 //!
-//! Git itself also takes a directory for a repository that only looks like one (`HEAD`, `objects`, `refs`). A pull
-//! request can add such a directory with a `config` of its own. It can't add a `.git`: git refuses to check out
-//! that name.
+//! Git also accepts any directory that looks like a repository (`HEAD`, `objects`, `refs`). A pull request can add such
+//! a directory with its own `config`. It can't add a `.git`, because git refuses to check out that name.
 
 use std::fs;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
-/// The most bytes of a `.git` file that are read: it holds one path.
+/// The size limit of a `.git` file, which holds one path.
 const MAX_LINK_BYTES: u64 = 64 * 1024;
 
 /// A repository, and a directory in its work tree.
@@ -18,7 +17,7 @@ pub(super) struct Place {
     pub(super) top: PathBuf,
     /// The directory with the repository's own files.
     pub(super) git_dir: PathBuf,
-    /// The directory's path from the top, with a slash at its end; empty at the top.
+    /// The directory's path from the top, with a final slash; empty at the top.
     pub(super) prefix: String,
 }
 
@@ -26,19 +25,19 @@ pub(super) struct Place {
 ///
 /// # Errors
 ///
-/// The reason, if there is none or if its `.git` can't be used.
+/// Returns the reason if there is no repository, or its `.git` can't be used.
 pub(super) fn find(directory: &Path) -> Result<Place, String> {
-    let directory = canonicalize(directory).map_err(|error| format!("it can't be read: {error}"))?;
+    let directory = canonicalize(directory).map_err(|error| format!("can't read it: {error}"))?;
     for top in directory.ancestors() {
         let Some(git_dir) = git_dir(top)? else { continue };
         let inside = directory.strip_prefix(top).unwrap_or(Path::new(""));
         return Ok(Place { top: top.to_owned(), git_dir, prefix: prefix(inside)? });
     }
-    Err("neither it nor a directory above it has a `.git`".to_owned())
+    Err("neither it nor a parent directory has a `.git`".to_owned())
 }
 
-/// The repository's own directory, if this directory holds a `.git`: a directory, or a file that names one, as
-/// `git worktree` and submodules have it.
+/// Returns the repository's own directory, if this directory has a `.git`. That is a directory, or a file that names
+/// one, as in work trees and submodules.
 fn git_dir(top: &Path) -> Result<Option<PathBuf>, String> {
     let path = top.join(".git");
     let Ok(meta) = fs::metadata(&path) else { return Ok(None) };
@@ -60,20 +59,20 @@ fn git_dir(top: &Path) -> Result<Option<PathBuf>, String> {
     let real = canonicalize(&top.join(named))
         .ok()
         .filter(|real| is_repository(real))
-        .ok_or_else(|| wrong("names no repository"))?;
+        .ok_or_else(|| wrong("does not name a repository"))?;
     if is_checked_out(&real, top) {
         return Err(wrong("names a directory of the work tree itself, which a commit may have added"));
     }
     Ok(Some(real))
 }
 
-/// Git checks the rest when it is told to use the directory.
+/// Returns true if a directory looks like a repository. Git checks the rest when it uses the directory.
 fn is_repository(directory: &Path) -> bool {
-    // It is a symbolic link in some old repositories, to a branch that may not exist yet.
+    // In some old repositories, HEAD is a symbolic link to a branch that may not exist yet.
     fs::symlink_metadata(directory.join("HEAD")).is_ok()
 }
 
-/// Whether a path lies where a checkout can write: in the work tree, but in no `.git`.
+/// Returns true if a checkout can write to a path: it is in the work tree, but not in a `.git`.
 fn is_checked_out(path: &Path, top: &Path) -> bool {
     path.strip_prefix(top)
         .is_ok_and(|inside| !inside.components().any(|part| part == Component::Normal(".git".as_ref())))
@@ -88,7 +87,7 @@ fn prefix(inside: &Path) -> Result<String, String> {
     Ok(prefix)
 }
 
-/// The real path. On Windows without the prefix `\\?\`, which git does not understand.
+/// Returns the real path. On Windows, removes the prefix `\\?\`, which git does not understand.
 pub(super) fn canonicalize(path: &Path) -> std::io::Result<PathBuf> {
     let real = fs::canonicalize(path)?;
     if cfg!(windows)

@@ -1,11 +1,11 @@
-//! The repository that a project is in, read through the `git` command. May import everything.
+//! Reads the project's repository with the `git` command.
 //!
-//! A pull request can add any file to the checkout, so none of them may decide what git runs. The repository is the
-//! one whose `.git` is found (`find`), git runs in an environment of its own (`process`), and only these commands
-//! are run: `rev-parse`, `merge-base`, `ls-tree`, `cat-file --batch`, and for files that differ from the commit
-//! `ls-files -t` and `check-ignore`. None of them runs hooks, filters, diff programs or pagers, and none writes: the
-//! index and the work tree are left alone. Whether files were changed is told by comparing bytes (`changes`), not
-//! by `git status`, which runs filters. A commit that a user names is never taken for an option.
+//! A pull request can add any file to the checkout, so no file may control what git runs. The repository is found by
+//! its `.git` (`find`), and git runs in its own environment (`process`). Only these commands are run: `rev-parse`,
+//! `merge-base`, `ls-tree`, `cat-file --batch`, and for files that differ from the commit `ls-files -t` and
+//! `check-ignore`. They run no hooks, filters, diff programs or pagers, and change neither the index nor the work tree.
+//! Changed files are found by comparing bytes (`changes`), not with `git status`, which runs filters. The name of a
+//! commit can't be taken for an option.
 
 mod changes;
 mod find;
@@ -32,9 +32,9 @@ pub(super) struct Git {
 /// A file of a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
-    /// Its path below the directory that the repository is seen from.
+    /// Its path relative to the project's directory.
     pub(super) path: String,
-    /// Whether it is a symbolic link.
+    /// True if it is a symbolic link.
     pub(super) is_link: bool,
     id: String,
 }
@@ -44,11 +44,12 @@ impl Git {
     ///
     /// # Errors
     ///
-    /// If there is none, if git does not trust its owner, or if git can't be run.
+    /// Errors if there is none, if git does not trust its owner, or if git can't be run.
     pub(super) fn open(root: &Path, env: &Env) -> Result<Self, Failure> {
         let refused = |reason: &str| {
-            Failure::other(format!("`{}` is in no Git work tree that can be read: {reason}", root.display()))
-                .hint("`--base` compares with a commit: run it in a clone of the project's repository, or leave it out")
+            Failure::other(format!("`{}` is not in a readable Git work tree: {reason}", root.display())).hint(
+                "`--base` compares with a commit: run it in a clone of the project's repository, or omit it",
+            )
         };
         let place = find::find(root).map_err(|reason| refused(&reason))?;
         let program = Program::find(env)?;
@@ -61,17 +62,17 @@ impl Git {
         if found.is_ok_and(|found| found == place.git_dir) {
             return Ok(Self { program, place });
         }
-        Err(refused(&format!("git does not take `{}` for a repository", place.git_dir.display())))
+        Err(refused(&format!("git does not accept `{}` as a repository", place.git_dir.display())))
     }
 
-    /// The commit that is checked out; none if there is none yet.
+    /// Returns the commit that is checked out; `None` if there is no commit yet.
     pub(super) fn head(&self) -> Result<Option<String>, Failure> {
         self.commit("HEAD")
     }
 
-    /// The commit that a reference names; none if it names none here.
+    /// Returns the commit that a reference names; `None` if this clone has none.
     pub(super) fn commit(&self, reference: &str) -> Result<Option<String>, Failure> {
-        // No name of a commit begins like an option.
+        // The name must not be taken for an option.
         if reference.starts_with('-') {
             return Ok(None);
         }
@@ -83,7 +84,7 @@ impl Git {
         Ok((output.status.success() && is_id).then(|| id.to_owned()))
     }
 
-    /// The last commit that two commits share; none if they share none that is here.
+    /// Returns the last commit that two commits share; `None` if this clone has none.
     pub(super) fn merge_base(&self, one: &str, other: &str) -> Result<Option<String>, Failure> {
         let output = self.run(&["merge-base", one, other], None)?;
         match output.status.code() {
@@ -93,19 +94,19 @@ impl Git {
         }
     }
 
-    /// Whether history was cut off when the repository was cloned.
+    /// Returns true if the clone is shallow.
     pub(super) fn is_shallow(&self) -> bool {
         let output = self.run(&["rev-parse", "--is-shallow-repository"], None);
         output.is_ok_and(|output| output.stdout.trim_ascii() == b"true")
     }
 
-    /// The files of a commit below the directory; none if the commit has no such file there.
+    /// Returns the files of a commit below the directory; `None` if `marker` is not among them.
     pub(super) fn entries(&self, commit: &str, marker: &str) -> Result<Option<Vec<Entry>>, Failure> {
         let entries = self.list(commit)?;
         Ok(entries.iter().any(|entry| entry.path == marker).then_some(entries))
     }
 
-    /// The contents of files, in their order.
+    /// Returns the contents of files, in the same order.
     pub(super) fn contents(&self, entries: &[&Entry]) -> Result<Vec<Vec<u8>>, Failure> {
         let wanted: String = entries.iter().map(|entry| format!("{}\n", entry.id)).collect();
         let output = self.ask(&["cat-file", "--batch"], wanted.as_bytes())?;
@@ -116,7 +117,8 @@ impl Git {
         let mut contents = Vec::new();
         for entry in entries {
             let (content, next) = blob(rest).ok_or_else(|| {
-                Failure::other(format!("git does not give `{}` ({})", entry.path, entry.id)).hint(LACKING)
+                Failure::other(format!("git can't read `{}` ({})", entry.path, entry.id))
+                    .hint(MISSING_OBJECTS)
             })?;
             contents.push(content.to_vec());
             rest = next;
@@ -124,15 +126,15 @@ impl Git {
         Ok(contents)
     }
 
-    /// The files of a commit below the directory. Submodules are other repositories.
+    /// Returns the files of a commit below the directory, without submodules, which are other repositories.
     fn list(&self, commit: &str) -> Result<Vec<Entry>, Failure> {
         let bytes = self.read(&self.inside(&["ls-tree", "-r", "-z", "--full-tree", commit]))?;
-        // A name that is not Unicode can't be a manifest's: patterns are Unicode.
+        // A non-Unicode name can't be a manifest's, because patterns are Unicode.
         let lines = bytes.split(|byte| *byte == 0).filter_map(|line| std::str::from_utf8(line).ok());
         Ok(lines.filter_map(|line| entry(line, &self.place.prefix)).collect())
     }
 
-    /// A command about the directory, where that is not the whole work tree.
+    /// Returns the arguments of a command, limited to the directory if that is not the whole work tree.
     fn inside<'a>(&'a self, args: &[&'a str]) -> Vec<&'a str> {
         let mut all = vec!["--literal-pathspecs"];
         all.extend(args);
@@ -148,18 +150,17 @@ impl Git {
         if output.status.success() { Ok(output.stdout) } else { Err(failure(command, &output)) }
     }
 
-    /// Runs a command that reads its standard input.
+    /// Runs a command with standard input.
     fn ask(&self, args: &[&str], input: &[u8]) -> Result<Output, Failure> {
         let file = || {
-            // A file, so that git can answer before it has read everything.
+            // A file instead of a pipe, so that git can answer before it has read everything.
             let mut file = tempfile::tempfile()?;
             file.write_all(input)?;
             file.rewind()?;
             Ok(file)
         };
-        let file = file().map_err(|error: io::Error| {
-            Failure::other(format!("a temporary file can't be written: {error}"))
-        })?;
+        let file = file()
+            .map_err(|error: io::Error| Failure::other(format!("can't write a temporary file: {error}")))?;
         self.run(args, Some(file.into()))
     }
 
@@ -168,7 +169,7 @@ impl Git {
     }
 }
 
-/// A line of `ls-tree`: `<mode> <type> <id>\t<path>`, with the path from the top.
+/// Parses a line of `ls-tree`: `<mode> <type> <id>\t<path>`, with the path from the top.
 fn entry(line: &str, prefix: &str) -> Option<Entry> {
     let (head, path) = line.split_once('\t')?;
     let mut words = head.split(' ');
@@ -177,7 +178,7 @@ fn entry(line: &str, prefix: &str) -> Option<Entry> {
     (kind == "blob").then(|| Entry { path, is_link: mode == "120000", id: id.to_owned() })
 }
 
-/// The first answer of `cat-file --batch`, `<id> blob <size>\n<content>\n`, and what follows it.
+/// Parses the first answer of `cat-file --batch`, `<id> blob <size>\n<content>\n`. Returns the content and the rest.
 fn blob(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = bytes.iter().position(|byte| *byte == b'\n')?;
     let (head, rest) = (std::str::from_utf8(&bytes[..end]).ok()?, &bytes[end + 1..]);
@@ -188,21 +189,21 @@ fn blob(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 fn utf8(bytes: Vec<u8>) -> Result<String, Failure> {
-    String::from_utf8(bytes).map_err(|_| Failure::other("git answers with a path that is not Unicode"))
+    String::from_utf8(bytes).map_err(|_| Failure::other("git returned a path that is not Unicode"))
 }
 
 /// The hint if git lacks an object.
-const LACKING: &str = "the clone lacks objects, and amigops never fetches: clone without a filter, or fetch all with \
-                       `git fetch --refetch --no-filter`";
+const MISSING_OBJECTS: &str = "objects are missing in this clone, and amigops never fetches: clone without a filter, \
+                               or run `git fetch --refetch --no-filter`";
 
 fn failure(command: &str, output: &Output) -> Failure {
     let reason = reason(output);
     let failure = Failure::other(format!("`git {command}` failed: {reason}"));
     let lacks = ["lazy fetching disabled", "promisor", "not a tree object", "not allowed"];
-    if lacks.iter().any(|text| reason.contains(text)) { failure.hint(LACKING) } else { failure }
+    if lacks.iter().any(|text| reason.contains(text)) { failure.hint(MISSING_OBJECTS) } else { failure }
 }
 
-/// What git said, or at least how it ended.
+/// Returns git's error message, or else its exit status.
 fn reason(output: &Output) -> String {
     let said = String::from_utf8_lossy(&output.stderr);
     let said = said.trim().trim_start_matches("fatal: ");

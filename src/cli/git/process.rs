@@ -1,9 +1,9 @@
-//! Runs `git`: the only place of amigops that starts a process.
+//! Runs `git`. This is the only code of amigops that starts a process.
 //!
-//! A checkout can hold what a stranger has written, and the environment holds the secrets of the APIs. So git gets
-//! a new environment of a few variables, and is found only through absolute paths of `PATH`. Only commands are run
-//! that start no program themselves (see [`Git`](super::Git)), and what could make git start one is switched off as
-//! well: hooks, the file system monitor, pagers, and fetching objects that a clone lacks.
+//! A checkout can hold files from a stranger, and the environment holds the secrets of the APIs. So git gets a new
+//! environment with few variables, and is searched only in absolute directories of `PATH`. Only commands that start no
+//! program themselves are run (see [`Git`](super::Git)). Everything that could make git start a program is disabled,
+//! too: hooks, the file system monitor, pagers, and fetching of missing objects.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -15,9 +15,9 @@ use super::find::Place;
 use crate::env::Env;
 use crate::error::Failure;
 
-/// Git's own variables, for every run. No protocol is allowed and no object fetched: nothing is sent anywhere.
+/// Git's variables for every run. They allow no protocol and no fetching, so that nothing is sent anywhere.
 const SETTINGS: &[(&str, &str)] = &[
-    // A list of protocols that has no name in it. An empty variable would count as none on Windows.
+    // An empty list of protocols. On Windows, an empty variable would count as unset.
     ("GIT_ALLOW_PROTOCOL", ":"),
     ("GIT_ATTR_NOSYSTEM", "1"),
     ("GIT_NO_LAZY_FETCH", "1"),
@@ -25,25 +25,25 @@ const SETTINGS: &[(&str, &str)] = &[
     ("GIT_OPTIONAL_LOCKS", "0"),
     ("GIT_PAGER", "cat"),
     ("GIT_TERMINAL_PROMPT", "0"),
-    // Configuration could name files that traces are written to.
+    // Configuration could name files for traces.
     ("GIT_TRACE2", "0"),
     ("GIT_TRACE2_EVENT", "0"),
     ("GIT_TRACE2_PERF", "0"),
     ("LC_ALL", "C"),
 ];
 
-/// Neither the machine's configuration is read nor the user's.
+/// The variables that disable the configuration of the system and of the user.
 const NO_CONFIGURATION: &[(&str, &str)] =
     &[("GIT_CONFIG_NOSYSTEM", "1"), ("GIT_CONFIG_SYSTEM", "/dev/null"), ("GIT_CONFIG_GLOBAL", "/dev/null")];
 
-/// Settings that are stronger than those of the repository's configuration.
+/// The settings that override the repository's configuration.
 const OVERRIDES: &[&str] =
     &["core.fsmonitor=false", "core.hooksPath=/dev/null", "credential.helper=", "protocol.allow=never"];
 
-/// Variables without which programs don't start on some systems: Windows, and the tools of Xcode.
+/// Variables that programs need to start on Windows, and under Xcode.
 const SYSTEM: &[&str] = &["SystemRoot", "SystemDrive", "windir", "TEMP", "TMP", "DEVELOPER_DIR"];
 
-/// Variables by which git finds the configuration of the user and of the machine, and who has called `sudo`.
+/// Variables with which git finds the configuration of the user and the system, and the user of `sudo`.
 const USER: &[&str] = &[
     "HOME",
     "XDG_CONFIG_HOME",
@@ -57,15 +57,15 @@ const USER: &[&str] = &[
     "ProgramData",
 ];
 
-/// The one setting by which users tell git to trust a repository that another user owns.
+/// The setting that makes git trust a repository that another user owns.
 const TRUST: &str = "safe.directory";
 
 /// The `git` program, and the environment that it gets.
 pub(super) struct Program {
     path: PathBuf,
-    /// What every run gets of this process's environment.
+    /// Variables of this process that every run gets.
     system: Vec<(OsString, OsString)>,
-    /// What only the check of trust gets.
+    /// Variables of this process that only the trust check gets.
     user: Vec<(OsString, OsString)>,
 }
 
@@ -74,17 +74,17 @@ impl Program {
     ///
     /// # Errors
     ///
-    /// If no absolute path of `PATH` has it.
+    /// Errors if no absolute directory of `PATH` has it.
     pub(super) fn find(env: &Env) -> Result<Self, Failure> {
         let directories = absolute_directories(env.variable_os("PATH").as_deref());
         let name = format!("git{}", std::env::consts::EXE_SUFFIX);
         let path = directories.iter().map(|directory| directory.join(&name)).find(|path| is_program(path));
         let path = path.ok_or_else(missing)?;
-        let mut system = given(env, SYSTEM);
-        // Each was split off a PATH, so they can be joined again.
+        let mut system = set_variables(env, SYSTEM);
+        // The directories were split from a PATH, so they can be joined again.
         system.push(("PATH".into(), std::env::join_paths(&directories).unwrap_or_default()));
-        let mut user = given(env, USER);
-        // A relative one would lead into the checkout.
+        let mut user = set_variables(env, USER);
+        // A relative path would lead into the checkout.
         user.retain(|(name, value)| {
             !matches!(
                 name.to_str(),
@@ -95,7 +95,7 @@ impl Program {
         Ok(Self { path, system, user })
     }
 
-    /// Runs a command in a repository, without the configuration of the user and of the machine.
+    /// Runs a command in a repository, without the configuration of the user and the system.
     pub(super) fn run(&self, place: &Place, args: &[&str], stdin: Option<Stdio>) -> Result<Output, Failure> {
         let mut command = self.command(&place.top);
         command.envs(NO_CONFIGURATION.iter().copied());
@@ -104,20 +104,20 @@ impl Program {
         finish(command)
     }
 
-    /// Asks git for the repository at the top of a work tree. This is the only run in which git looks for the
-    /// repository itself: it then checks that the repository's owner is trusted. For that it reads the user's
-    /// configuration, which is where `safe.directory` is.
+    /// Asks git for the repository at the top of a work tree. Only in this run does git search for the repository,
+    /// because only then does it check that the owner is trusted. For `safe.directory`, it needs the user's
+    /// configuration.
     pub(super) fn find_trusted(&self, top: &Path) -> Result<Output, Failure> {
         let mut command = self.command(top);
         command.envs(self.user.iter().map(|(name, value)| (name, value)));
-        // Nothing above the work tree is looked at.
+        // Do not search above the work tree.
         command.envs(top.parent().map(|parent| ("GIT_CEILING_DIRECTORIES", parent)));
         command.args(["rev-parse", "--absolute-git-dir"]).stdin(Stdio::null());
         finish(command)
     }
 
     fn command(&self, directory: &Path) -> Command {
-        // An absolute path: nothing is searched, neither PATH nor, on Windows, the working directory.
+        // The path is absolute, so neither PATH nor, on Windows, the working directory is searched.
         let mut command = Command::new(&self.path);
         command.env_clear().envs(self.system.iter().map(|(name, value)| (name, value)));
         command.envs(SETTINGS.iter().copied()).current_dir(directory).arg("--no-pager");
@@ -131,14 +131,14 @@ impl Program {
 fn finish(mut command: Command) -> Result<Output, Failure> {
     command.output().map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => missing(),
-        _ => Failure::other(format!("the command `git` can't be run: {error}")),
+        _ => Failure::other(format!("can't run the command `git`: {error}")),
     })
 }
 
 fn missing() -> Failure {
-    Failure::other("the command `git` is not there").hint(
-        "`--base` reads the manifests of another commit with it: install Git, or put it on PATH \
-         (by an absolute path: others are not searched)",
+    Failure::other("can't find the command `git`").hint(
+        "`--base` needs git to read the manifests of another commit: install it, or add its absolute \
+         directory to PATH",
     )
 }
 
@@ -148,11 +148,12 @@ fn option(name: &str, path: &Path) -> OsString {
     option
 }
 
-/// The absolute directories of `PATH`. Others depend on the working directory, which may be the checkout.
+/// Returns the absolute directories of `PATH`. Relative ones depend on the working directory, which may be the
+/// checkout.
 fn absolute_directories(path: Option<&OsStr>) -> Vec<PathBuf> {
     match path {
         Some(path) => std::env::split_paths(path).filter(|directory| directory.is_absolute()).collect(),
-        // As the system's own search does without PATH.
+        // The system's default search path.
         None if cfg!(unix) => vec![PathBuf::from("/usr/bin"), PathBuf::from("/bin")],
         None => Vec::new(),
     }
@@ -169,13 +170,13 @@ fn is_program(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|meta| meta.is_file())
 }
 
-/// Those of the variables that are set.
-fn given(env: &Env, names: &[&str]) -> Vec<(OsString, OsString)> {
+/// Returns the variables that are set.
+fn set_variables(env: &Env, names: &[&str]) -> Vec<(OsString, OsString)> {
     names.iter().filter_map(|name| Some(((*name).into(), env.variable_os(name)?))).collect()
 }
 
-/// `safe.directory` from `GIT_CONFIG_COUNT`, `GIT_CONFIG_KEY_0` and so on. Other keys may hold secrets
-/// (`http.extraHeader`), so they stay here.
+/// Returns the `safe.directory` settings in `GIT_CONFIG_COUNT`, `GIT_CONFIG_KEY_0` and so on. Other keys may hold
+/// secrets (`http.extraHeader`), so they are not passed on.
 fn trusted_by_variables(env: &Env) -> Vec<(OsString, OsString)> {
     let count: u32 = env.variable("GIT_CONFIG_COUNT").and_then(|count| count.parse().ok()).unwrap_or(0);
     let is_trust = |key: String| key.eq_ignore_ascii_case(TRUST);
@@ -184,7 +185,7 @@ fn trusted_by_variables(env: &Env) -> Vec<(OsString, OsString)> {
     for n in
         (0..count.min(1000)).filter(|n| env.variable(&format!("GIT_CONFIG_KEY_{n}")).is_some_and(is_trust))
     {
-        // An empty value is one, too: it revokes those before it.
+        // An empty value matters: it revokes the values before it.
         let value = env.variable_os(&format!("GIT_CONFIG_VALUE_{n}")).unwrap_or_default();
         variables.push((format!("GIT_CONFIG_KEY_{found}").into(), TRUST.into()));
         variables.push((format!("GIT_CONFIG_VALUE_{found}").into(), value));

@@ -1,4 +1,4 @@
-//! Where repositories are found, and when files count as changed: real repositories in temporary directories.
+//! Tests with real repositories in temporary directories: finding them, and detecting changed files.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use super::*;
 use crate::cli::base;
 
-/// Starts git for a test, with nothing of this process's environment.
+/// Runs git for a test, without this process's environment.
 fn git(directory: &Path, args: &[&str]) -> String {
     let mut command = std::process::Command::new("git");
     command.env_clear().env("GIT_CONFIG_NOSYSTEM", "1").env("HOME", "/nonexistent");
@@ -31,7 +31,7 @@ fn no_variables() -> Env {
     Env::fixed([("", ""); 0])
 }
 
-/// A repository whose directory `care` is a project, everything committed.
+/// A repository whose directory `care` is a project, with all files committed.
 struct Repository {
     top: tempfile::TempDir,
     head: String,
@@ -70,12 +70,12 @@ impl Repository {
     fn expect_changed(&self, expected: bool, why: &str) {
         let head = &self.head;
         let expected = if expected { format!("{head}+") } else { head.clone() };
-        assert_eq!(base::commit(&no_variables(), &self.project()), Some(expected), "{why}");
+        assert_eq!(base::checked_out_commit(&no_variables(), &self.project()), Some(expected), "{why}");
     }
 }
 
 #[test]
-fn answers_are_read_to_the_letter() {
+fn git_output_is_parsed() {
     let id = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391";
     let file = |path: &str, is_link| Entry { path: path.to_owned(), is_link, id: id.to_owned() };
     assert_eq!(entry(&format!("100644 blob {id}\ta b\tc.yaml"), ""), Some(file("a b\tc.yaml", false)));
@@ -91,10 +91,10 @@ fn answers_are_read_to_the_letter() {
 }
 
 #[test]
-fn the_commit_says_whether_files_of_the_project_were_changed_since() {
+fn the_commit_is_marked_if_files_of_the_project_have_changed() {
     let top = tempfile::tempdir().unwrap();
     let project = top.path().join("care");
-    let of = |path: &Path| base::commit(&no_variables(), path);
+    let of = |path: &Path| base::checked_out_commit(&no_variables(), path);
     fs::create_dir_all(project.join(".amigops")).unwrap();
     assert_eq!(of(&project), None, "no repository");
     git(top.path(), &["init", "-q"]);
@@ -125,7 +125,7 @@ fn the_commit_says_whether_files_of_the_project_were_changed_since() {
 }
 
 #[test]
-fn the_ends_of_lines_do_not_count() {
+fn line_endings_do_not_count() {
     for init in [&[][..], &["--object-format=sha256"]] {
         let repository = Repository::new(
             init,
@@ -157,7 +157,7 @@ fn ignored_files_and_other_repositories_do_not_count() {
     repository.expect_changed(true, "one that is not ignored");
     git(&repository.project().join("nested"), &["init", "-q"]);
     repository.expect_changed(false, "another repository's");
-    // A file that git ignores and has all the same is compared.
+    // A file that git ignores but has committed is compared.
     git(repository.top.path(), &["add", "-f", "care/build/deep/b.yaml"]);
     fs::remove_dir_all(repository.project().join("nested")).unwrap();
     repository.commit();
@@ -176,13 +176,13 @@ fn a_submodule_is_another_repository() {
     repository.expect_changed(false, "as it was committed");
     fs::write(repository.project().join("shared/care/amigops.yaml"), "changed").unwrap();
     repository.expect_changed(false, "a submodule's file");
-    // Its `.git` is a file, and the project in it is that repository's.
-    let within = base::commit(&no_variables(), &repository.project().join("shared/care"));
+    // A submodule's `.git` is a file, and a project in it belongs to the submodule's repository.
+    let within = base::checked_out_commit(&no_variables(), &repository.project().join("shared/care"));
     assert_eq!(within, Some(format!("{}+", inner.head)));
 }
 
 #[test]
-fn a_file_that_a_sparse_checkout_leaves_out_is_not_deleted() {
+fn a_file_excluded_by_a_sparse_checkout_does_not_count_as_deleted() {
     let mut repository = Repository::new(&[], &[("a.yaml", "a: 1\n"), ("services/b.yaml", "b: 1\n")]);
     repository.write("docs/c.yaml", "c: 1\n");
     repository.commit();
@@ -229,7 +229,7 @@ fn a_link_is_compared_as_a_link() {
 
 #[cfg(unix)]
 #[test]
-fn a_name_that_is_not_unicode_is_not_known_to_be_the_same() {
+fn a_file_with_a_non_unicode_name_counts_as_changed() {
     use std::os::unix::ffi::OsStrExt;
     let mut repository = Repository::new(&[], &[]);
     let name = std::ffi::OsStr::from_bytes(b"\xff.yaml");
@@ -240,19 +240,19 @@ fn a_name_that_is_not_unicode_is_not_known_to_be_the_same() {
 }
 
 #[test]
-fn a_work_tree_of_its_own_has_its_own_commit() {
+fn a_linked_work_tree_has_its_own_commit() {
     let mut repository = Repository::new(&[], &[]);
     let first = repository.head.clone();
     repository.write("a.yaml", "a: 1\n");
     repository.commit();
     git(repository.top.path(), &["worktree", "add", "-q", "trees/one", &first]);
     let project = repository.top.path().join("trees/one/care");
-    assert_eq!(base::commit(&no_variables(), &project), Some(first));
+    assert_eq!(base::checked_out_commit(&no_variables(), &project), Some(first));
     repository.expect_changed(false, "the repository's own work tree");
 }
 
 #[test]
-fn only_a_directory_with_git_s_own_name_is_a_repository() {
+fn only_a_directory_named_dot_git_is_a_repository() {
     let repository = Repository::new(&[], &[]);
     let project = fs::canonicalize(repository.project()).unwrap();
     let top = project.parent().unwrap().to_owned();
@@ -261,15 +261,15 @@ fn only_a_directory_with_git_s_own_name_is_a_repository() {
     // A bare repository, in the project's own directory.
     git(&project, &["init", "-q", "--bare", "."]);
     assert_eq!(find::find(&project), Ok(place.clone()));
-    // An empty `.git` is none, as git has it.
+    // An empty `.git` directory is not a repository, for git either.
     fs::create_dir(project.join(".git")).unwrap();
     assert_eq!(find::find(&project), Ok(place));
     fs::remove_dir(project.join(".git")).unwrap();
     for (text, why) in [
         ("gitdir: .\n", "names a directory of the work tree itself"),
         ("gitdir: ../care\n", "names a directory of the work tree itself"),
-        ("gitdir: /nonexistent\n", "names no repository"),
-        ("gitdir: services\n", "names no repository"),
+        ("gitdir: /nonexistent\n", "does not name a repository"),
+        ("gitdir: services\n", "does not name a repository"),
         ("elsewhere\n", "does not begin with `gitdir: `"),
         ("", "does not begin with `gitdir: `"),
     ] {
@@ -277,7 +277,7 @@ fn only_a_directory_with_git_s_own_name_is_a_repository() {
         let error = find::find(&project).unwrap_err();
         assert!(error.contains(why), "{text}: {error}");
     }
-    // This is how submodules and work trees have it.
+    // Submodules and work trees have such a file.
     fs::write(project.join(".git"), "gitdir: ../.git\r\n").unwrap();
     let within = find::Place { top: project.clone(), git_dir: top.join(".git"), prefix: String::new() };
     assert_eq!(find::find(&project), Ok(within));

@@ -139,7 +139,7 @@ fn only_is_not_held_up_by_other_manifests() {
     let only = Options { only: ["Coach".into()].into(), ..options() };
     let plan = crate::plan::plan(&desired(services), &snapshot([]), &own_policy(), &only).expect("a plan");
     assert_snapshot!(steps(&plan), @"1 create Coach active=true agent=a1");
-    assert_snapshot!(plan.findings[0].message, @"it depends on `Other`, which does not exist yet and which --only leaves out");
+    assert_snapshot!(plan.findings[0].message, @"it depends on `Other`, which does not exist yet and which --only excludes");
 }
 
 #[test]
@@ -262,9 +262,9 @@ fn guardrails_refuse_by_name_tag_and_number() {
     assert!(error.is_refusal());
     let messages: Vec<&str> = error.problems.iter().map(|problem| problem.message.as_str()).collect();
     assert_snapshot!(messages.join("\n"), @r"
-    the plan would remove 2, and `guardrails.max_removals` allows 1: 2 services retired (`Summer`, `Winter`)
+    the plan would remove 2, but `guardrails.max_removals` allows 1: 2 services retired (`Summer`, `Winter`)
     `Coach` would be replaced, but `guardrails.protected` names it
-    `Summer` would be retired, but its tag `protected` says that it is never to be removed
+    `Summer` would be retired, but its tag `protected` forbids that
     ");
 }
 

@@ -304,7 +304,7 @@ fn what_to_do_is_said_once() {
         shown[0],
         (
             "`Desk`: `description` is `Very long. Very long. Very long. Very long. Very long. Very …` live and \
-             `The service Desk` in the manifest, and the base says neither"
+             `The service Desk` in the manifest, and the base has neither"
                 .to_owned(),
             0
         )
@@ -312,7 +312,7 @@ fn what_to_do_is_said_once() {
     assert_eq!(
         shown[1],
         (
-            "`Desk`: `keyterms` is `[\"c\"]` live and `[\"a\"]` in the manifest, and the base says neither"
+            "`Desk`: `keyterms` is `[\"c\"]` live and `[\"a\"]` in the manifest, and the base has neither"
                 .to_owned(),
             2
         )

@@ -38,8 +38,8 @@ fn what_would_be_refused_is_told_beside_all_the_rest() {
     assert_snapshot!(findings(&plan), @r"
     Coach: an apply would be refused: `Coach` would be replaced, but `guardrails.protected` names it
     Desk: an apply would be refused: `Desk` (4) belongs to another project: its tag `managed_by` says `sisters`
-    Summer: an apply would be refused: `Summer` would be retired, but its tag `protected` says that it is never to be removed
-    Summer: an apply would be refused: the plan would remove 2, and `guardrails.max_removals` allows 0: 2 services retired (`Summer`, `Winter`)
+    Summer: an apply would be refused: `Summer` would be retired, but its tag `protected` forbids that
+    Summer: an apply would be refused: the plan would remove 2, but `guardrails.max_removals` allows 0: 2 services retired (`Summer`, `Winter`)
     ");
     let summary = &plan.summary;
     assert_eq!((summary.update, summary.replace, summary.retire, summary.adopt), (1, 1, 2, 0));

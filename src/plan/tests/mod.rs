@@ -11,6 +11,7 @@ pub(crate) mod generate;
 mod looking;
 mod new_services;
 mod ownership;
+mod pairs;
 mod platform;
 mod platform_replacements;
 mod properties;

@@ -32,7 +32,7 @@ fn refusal(planned: Result<Plan, PlanError>) -> String {
 }
 
 const BORN: &str = "\
-Coach.yaml:1:1: version set `release` of `Coach` would be born at latest, but `guardrails.require_pins` names it
+Coach.yaml:1:1: version set `release` of `Coach` would be created unpinned, but `guardrails.require_pins` names it
   declare `version_sets: {release: {agent_version: …, context_graph_version: …}}` with versions that exist; no flag allows it";
 
 #[test]
@@ -68,7 +68,7 @@ fn a_replacement_of_a_service_without_the_set_has_nothing_to_carry() {
     moved.lifecycle.on_agent_change = Some(OnAgentChange::Replace);
     let mut old = there("65f0c1aa-0000-4000-8000-000000000001", "Coach", "A1", json!({}));
     old.version_sets.clear();
-    assert!(refusal(plan_pinned(&moved, &snapshot([old.clone()]), &platform())).contains("born at latest"));
+    assert!(refusal(plan_pinned(&moved, &snapshot([old.clone()]), &platform())).contains("created unpinned"));
     moved.version_sets = sets(&[("release", 3, 5)]);
     plan_pinned(&moved, &snapshot([old]), &platform()).expect("declared");
 }

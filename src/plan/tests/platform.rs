@@ -183,7 +183,7 @@ fn an_inactive_stranger_with_the_name_is_told_of() {
     stranger.active = false;
     stranger.tags.clear();
     let plan = plan_and_judge(&desired([wanted("Coach", "A1")]), &snapshot([stranger]), &platform());
-    assert_snapshot!(plan.findings[0].message, @"an inactive service that this plan leaves alone has the name `Coach`: 9; if the API refuses the name, rename or delete that service");
+    assert_snapshot!(plan.findings[0].message, @"an inactive service has the name `Coach`, and this plan does not change it: 9; if the API refuses the name, rename or delete that service");
 }
 
 #[test]

@@ -217,6 +217,29 @@ fn an_inactive_service_moves_on_while_its_name_is_on_the_way_to_a_new_one() {
 }
 
 #[test]
+fn an_inactive_namesake_is_not_taken_for_a_service_that_is_being_replaced() {
+    let mut idle = there("65f0c1aa-0000-4000-8000-000000000003", "Carol", "A1", json!({}));
+    idle.active = false;
+    let in_use = there("65f0c1bb-0000-4000-8000-000000000004", "Carol", "A3", json!({}));
+    let mut carol = wanted("Carol", "A2");
+    carol.lifecycle.on_agent_change = Some(OnAgentChange::Replace);
+    let mut echo = wanted("Echo", "A2");
+    echo.lifecycle.renamed_from = Some("Carol".into());
+    let (desired, before) = (desired([carol, echo]), snapshot([idle, in_use.clone()]));
+    let whole = plan_and_judge(&desired, &before, &platform());
+    assert!(steps(&whole).contains("create Echo active=true"), "{}", steps(&whole));
+    // The run was cut off between the rename of its hand-over and the activation.
+    let mut cut = crate::plan::verify::outcome(&before, &whole.steps[..1], Api::Platform);
+    let old = cut.services.iter_mut().find(|service| service.id == in_use.id).expect("it is there");
+    old.name = "Carol (replaced 2026-11-22 65f0c1)".into();
+    assert_snapshot!(show(&desired, &cut), @r"
+    1 create Echo active=true agent=a2
+    2 hand over 65f0c1bb-0000-4000-8000-000000000004 -> 000000000000cafe00000002 name=Carol active=true
+    3 retire 65f0c1bb-0000-4000-8000-000000000004 (deactivate) active=false after 2
+    ");
+}
+
+#[test]
 fn of_several_inactive_namesakes_the_same_is_told_of_in_any_order() {
     let stranger = |id: &str| {
         let mut stranger = there(id, "Coach", "A1", json!({}));

@@ -109,3 +109,33 @@ fn a_pruned_service_is_given_up_by_the_same_step_where_its_predecessor_is_replac
     4 retire 65f0c1bb0000000000000002 (deactivate) name=Foxtrot (abandoned 2026-11-22 65f0c1) active=false tags=managed_by
     ");
 }
+
+/// Echo was to be replaced by Golf, and the next commit renames Golf to Carol: Echo is in no manifest, but in use until Carol
+/// is.
+#[test]
+fn a_pruned_service_is_retired_after_its_successor_is_activated() {
+    let options = crate::plan::Options { prune: true, ..options() };
+    let state = snapshot([live(OLD, "Echo", "A2"), begun("Golf", "A3", OLD)]);
+    let mut carol = renamed("Carol", "Golf", "A3");
+    carol.active = Some(true);
+    let plan = plan_and_judge(&desired([carol]), &state, &options);
+    assert_snapshot!(steps(&plan), @r"
+    1 update 65f0c1cc0000000000000003 name=Carol active=true description
+    2 retire 65f0c1aa0000000000000001 (deactivate) active=false after 1
+    ");
+}
+
+/// A new Carol has replaced an inactive one, while a replacement of Delta was cut off and Delta was pruned.
+#[test]
+fn a_leftover_under_the_former_name_does_not_displace_a_service_that_was_just_created() {
+    let mut former = live(OTHER, "Carol (replaced 2026-11-22 65f0c1b)", "A1");
+    let mut carol = live("65f0c1dd0000000000000004", "Carol", "A2");
+    carol.tags.insert(TAG_REPLACES.to_owned(), Some(OTHER.to_owned()));
+    let mut delta = live(OLD, "Delta", "A3");
+    for service in [&mut former, &mut carol, &mut delta] {
+        service.active = false;
+    }
+    let state = snapshot([former, carol, delta, begun("Delta", "A2", OLD)]);
+    let plan = plan_and_judge(&desired([renamed("Carol", "Delta", "A2")]), &state, &options());
+    assert_eq!(steps(&plan), "");
+}

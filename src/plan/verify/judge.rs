@@ -167,8 +167,18 @@ impl<'a> Judge<'a> {
                 if !self.options.prune || declared || protected || !ours {
                     self.say(step, &format!("retires ({}) a service that must stay", how.as_str()));
                 }
+                let waiting = self.world.successors_of(id).into_iter().filter(|new| !new.active);
+                if live.active && waiting.into_iter().any(|new| self.activates(&new.id)) {
+                    self.say(step, "retires a service before its successor is active");
+                }
             }
         }
+    }
+
+    /// Returns true if the plan brings this service into use where it is.
+    fn activates(&self, id: &ServiceId) -> bool {
+        let is_activation = |action: &Action| matches!(action, Action::Update { id: other, update } if other == id && update.active == Some(true));
+        self.plan.steps.iter().any(|step| is_activation(&step.action))
     }
 
     /// Before a hand-over the new service has all version sets and behavior sets of the old one that stay.

@@ -194,6 +194,11 @@ impl WriteApi for Classic {
         Self { client: self.client.with_reservation(reservation) }
     }
 
+    /// Classic builds no write of a service from a read.
+    fn decided_on(&self, _: &LiveService) -> Self {
+        self.clone()
+    }
+
     async fn create_service(&self, new: &NewService) -> Result<ServiceId, ApiError> {
         #[derive(Deserialize)]
         struct Created {

@@ -53,6 +53,8 @@ pub struct Platform {
     small_pages: Arc<AtomicBool>,
     /// The version sets of a service are read, changed and written together, by one change at a time.
     locks: ServiceLocks,
+    /// The state of a service that its next write depends on.
+    seen: Option<Arc<LiveService>>,
 }
 
 page!(Services, items, wire::Service);
@@ -85,6 +87,7 @@ impl Platform {
             phone_number: phone_number.unwrap_or_else(|| Self::PHONE_NUMBER.to_owned()),
             small_pages: Arc::default(),
             locks: Arc::default(),
+            seen: None,
         }
     }
 
@@ -134,6 +137,29 @@ impl Platform {
     /// Reads one service.
     async fn get(&self, id: &ServiceId) -> Result<RawService, ApiError> {
         self.client.call_json(&Call::get(Endpoint::GetService, self.service_path(id), Vec::new())).await
+    }
+
+    /// Reads a service that a write is built from.
+    ///
+    /// # Errors
+    ///
+    /// A failed request; a service that differs from the state that the write depends on.
+    async fn get_unchanged(&self, id: &ServiceId) -> Result<RawService, ApiError> {
+        let live = self.get(id).await?;
+        let Some(seen) = self.seen.as_deref().filter(|seen| seen.id == *id) else { return Ok(live) };
+        if self.parse_service(id, live.clone())? == *seen {
+            return Ok(live);
+        }
+        let call = self.update_call(id, None);
+        let message = "not sent: another client is changing the service";
+        Err(ApiError::new(&call.method, &call.path, Cause::Moved, message))
+    }
+
+    /// Converts a service's JSON into the model.
+    fn parse_service(&self, id: &ServiceId, json: RawService) -> Result<LiveService, ApiError> {
+        let service: wire::Service = serde_json::from_value(Value::Object(json))
+            .map_err(|error| parse_error(&self.update_call(id, None), &error))?;
+        Ok(service.into_live())
     }
 
     /// Sends a partial update, and returns the updated service, or `None` if there was nothing to send.
@@ -271,6 +297,10 @@ impl WriteApi for Platform {
         Self { client: self.client.with_reservation(reservation), ..self.clone() }
     }
 
+    fn decided_on(&self, seen: &LiveService) -> Self {
+        Self { seen: Some(Arc::new(seen.clone())), ..self.clone() }
+    }
+
     async fn create_service(&self, new: &NewService) -> Result<ServiceId, ApiError> {
         #[derive(Deserialize)]
         struct Created {
@@ -295,7 +325,7 @@ impl WriteApi for Platform {
             }
             // The server replaces nested settings and the map of version sets as a whole. The live ones are sent along
             // unchanged, so that changes by other clients and unknown fields survive.
-            let mut live = self.get(id).await?;
+            let mut live = self.get_unchanged(id).await?;
             let sets = take_version_sets(&mut live);
             live.retain(|name, _| update.settings.contains_key(name));
             let mut sent = sent.borrow_mut();
@@ -309,9 +339,7 @@ impl WriteApi for Platform {
         let Some(answered) = self.send_update(id, update.name.is_none(), body).await? else {
             return Ok(());
         };
-        let answered: wire::Service = serde_json::from_value(Value::Object(answered))
-            .map_err(|error| parse_error(&self.update_call(id, None), &error))?;
-        let unapplied = find_unapplied(&sent.borrow(), &answered.into_live());
+        let unapplied = find_unapplied(&sent.borrow(), &self.parse_service(id, answered)?);
         if unapplied.is_empty() {
             return Ok(());
         }
@@ -350,7 +378,7 @@ impl WriteApi for Platform {
         let lock = self.lock(id);
         let _guard = lock.lock().await;
         let body = async || {
-            let mut service = match self.get(id).await {
+            let mut service = match self.get_unchanged(id).await {
                 Err(error) if error.status() == Some(404) => return Ok(None),
                 result => result?,
             };

@@ -1,11 +1,11 @@
-//! Graphs: what they look like, and that no name can break them.
+//! Tests of graphs: their text, and that no name can break them.
 
 use super::*;
 use crate::plan::tests::build::*;
 use crate::plan::{Action, Target};
 use crate::report::markdown::{everything, poisoned};
 
-/// A line of a Mermaid graph is one of ours.
+/// Returns true if a line has the form of a Mermaid graph that we render.
 pub(crate) fn check_mermaid(line: &str) {
     let line = line.trim_start();
     let known = ["flowchart LR", "end"].contains(&line)
@@ -31,7 +31,7 @@ fn is_node(text: &str) -> bool {
     text.strip_prefix('n').is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// A line of a dot graph is one of ours, its texts apart.
+/// Returns true if a line, without its labels, has the form of a DOT graph that we render.
 fn check_dot(line: &str) {
     let mut plain = String::new();
     let mut characters = line.trim_start().chars();
@@ -69,7 +69,7 @@ fn dot_groups_steps_by_service() {
         n1 [label="create, inactive"];
         n7 [label="write version set staging"];
         n8 [label="apply behavior set Emergency"];
-        n10 [label="hand over", style="filled,rounded", fillcolor="#fff3bf"];
+        n10 [label="cut over", style="filled,rounded", fillcolor="#fff3bf"];
         n14 [label="deactivate", shape=hexagon, fillcolor="#ffd7d5"];
       }
       subgraph cluster_2 {
@@ -83,7 +83,7 @@ fn dot_groups_steps_by_service() {
       n5 [label="Switched Off: change", shape=hexagon, fillcolor="#ffd7d5"];
       subgraph cluster_6 {
         label="Half Done";
-        n9 [label="hand over", style="filled,rounded", fillcolor="#fff3bf"];
+        n9 [label="cut over", style="filled,rounded", fillcolor="#fff3bf"];
         n13 [label="deactivate", shape=hexagon, fillcolor="#ffd7d5"];
       }
       subgraph cluster_7 {
@@ -107,7 +107,7 @@ fn dot_groups_steps_by_service() {
 }
 
 #[test]
-fn an_empty_plan_is_a_graph_too() {
+fn an_empty_plan_has_a_graph() {
     insta::assert_snapshot!(mermaid(&Plan::default()), @r#"
     flowchart LR
       nothing["Nothing to do"]
@@ -116,7 +116,7 @@ fn an_empty_plan_is_a_graph_too() {
 }
 
 #[test]
-fn labels_are_text_and_nothing_else() {
+fn labels_are_only_text() {
     let hostile = "a\"];n1-->n2 %%{init}%% `b` <b> #quot; \\N &amp;\nclick \u{202e}{{ end";
     let plan = poisoned(hostile);
     let text = mermaid(&plan);
@@ -129,7 +129,7 @@ fn labels_are_text_and_nothing_else() {
     assert!(long.lines().all(|line| line.len() < 300), "labels are short");
 }
 
-/// A plan of steps that wait for these, by number.
+/// Returns a plan whose steps depend on these steps, by number.
 fn waiting(waits: &[Vec<usize>]) -> Plan {
     let step = |(index, waits): (usize, &Vec<usize>)| Step {
         id: StepId(index + 1),
@@ -143,7 +143,7 @@ fn waiting(waits: &[Vec<usize>]) -> Plan {
     Plan { steps: waits.iter().enumerate().map(step).collect(), ..Plan::default() }
 }
 
-/// Who is reached from whom.
+/// Returns the steps that can be reached from each step.
 fn reach(edges: &[(StepId, StepId)]) -> std::collections::BTreeSet<(StepId, StepId)> {
     let mut all: std::collections::BTreeSet<_> = edges.iter().copied().collect();
     loop {
@@ -160,7 +160,7 @@ fn reach(edges: &[(StepId, StepId)]) -> std::collections::BTreeSet<(StepId, Step
 }
 
 #[test]
-fn implied_edges_are_left_out() {
+fn implied_edges_are_omitted() {
     let plan = waiting(&[vec![], vec![1], vec![1, 2], vec![1, 3], vec![1, 2, 4]]);
     let short: Vec<(usize, usize)> = edges(&plan).iter().map(|(from, to)| (from.0, to.0)).collect();
     assert_eq!(short, [(1, 2), (2, 3), (3, 4), (4, 5)]);
@@ -187,13 +187,13 @@ proptest::proptest! {
 }
 
 #[test]
-fn thousands_of_steps_are_no_trouble() {
+fn thousands_of_steps_are_rendered_quickly() {
     let waits: Vec<Vec<usize>> =
         (0_usize..2_000).map(|index| (index.saturating_sub(40).max(1)..=index).collect()).collect();
     assert_eq!(edges(&waiting(&waits)).len(), 1_999);
 }
 
-/// A target is not part of a label.
+/// A step's target is not part of its label.
 #[test]
 fn steps_of_new_services_are_labelled_alike() {
     let mut plan = waiting(&[vec![]]);

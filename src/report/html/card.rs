@@ -1,26 +1,26 @@
-//! One service: what happens to it, what changes, by which steps. May import `plan` and `model`.
+//! The card of a service: its kind of change, its changed values, and its steps.
 
 use serde_json::{Value, json};
 
 use super::super::human::set_of;
-use super::super::progress::words;
+use super::super::progress::action_text;
 use super::super::text::count;
 use super::super::values::Leaf;
-use super::markup::{Markup, clipped};
+use super::markup::{Markup, clip};
 use super::{steps, values};
 use crate::model::{Api, NewService, VersionSet};
 use crate::plan::{Action, Cause, Change, Plan, Risk, ServiceKind, ServicePlan, Target};
 
-/// The longest name that a heading shows.
+/// The maximum length of a name in a heading.
 const LONGEST_NAME: usize = 200;
-/// The most lines that a card takes without being folded.
+/// Cards with more lines are folded.
 const MOST_LINES: usize = 30;
 
-/// All kinds, in the order in which a reader chooses among them.
+/// All kinds, in the order of the filters.
 pub(super) const KINDS: [ServiceKind; 4] =
     [ServiceKind::Create, ServiceKind::Update, ServiceKind::Replace, ServiceKind::Retire];
 
-/// What happens to a service, as its reader sees it; with drift, what is the case with it.
+/// Returns the word for a service's kind of change, or for its kind of drift.
 pub(super) fn word(kind: ServiceKind, is_drift: bool) -> &'static str {
     match (is_drift, kind) {
         (false, kind) => self::kind(kind).0,
@@ -31,7 +31,7 @@ pub(super) fn word(kind: ServiceKind, is_drift: bool) -> &'static str {
     }
 }
 
-/// What happens to a service, as a word that scripts know and as a mark.
+/// Returns a kind's name, which the page's script uses, and its mark.
 pub(super) fn kind(kind: ServiceKind) -> (&'static str, &'static str) {
     match kind {
         ServiceKind::Create => ("create", "+"),
@@ -50,7 +50,7 @@ fn kind_classes(kind: ServiceKind) -> (&'static str, &'static str) {
     }
 }
 
-/// By what a reader may choose services, besides their kind.
+/// The properties of a service that can be filtered, besides its kind.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Flags {
     pub(super) destructive: bool,
@@ -73,19 +73,19 @@ impl Flags {
         }
     }
 
-    /// The flags by their names in the page.
+    /// Returns the flags with their names in the page.
     pub(super) fn named(self) -> [(&'static str, bool); 4] {
         let Self { destructive, drift, conflict, adopted } = self;
         [("destructive", destructive), ("drift", drift), ("conflict", conflict), ("adopted", adopted)]
     }
 }
 
-/// Where a card stands in the page.
+/// Returns the anchor of a card.
 pub(super) fn anchor(section: usize, number: usize) -> String {
     format!("s{section}-{number}")
 }
 
-/// Where cards stand: an environment's plan, by its number in the page.
+/// The cards of one environment; `section` is its number in the page.
 #[derive(Clone, Copy)]
 pub(super) struct Deck<'a> {
     pub(super) plan: &'a Plan,
@@ -95,7 +95,7 @@ pub(super) struct Deck<'a> {
     pub(super) is_drift: bool,
 }
 
-/// All services' cards, what ends or replaces a service first.
+/// Writes the cards of all services. Retired and replaced services come first.
 pub(super) fn cards(page: &mut Markup, deck: Deck<'_>) {
     let order = [ServiceKind::Retire, ServiceKind::Replace, ServiceKind::Update, ServiceKind::Create];
     for kind in order {
@@ -123,9 +123,9 @@ fn card(page: &mut Markup, deck: &Deck<'_>, id: &str, service: &ServicePlan) {
         let groups = groups(deck, service, &added);
         let lines = groups.iter().flat_map(|(_, leaves)| leaves).map(|(leaf, _)| values::weight(leaf));
         folded(page, lines.sum::<usize>() > MOST_LINES, &groups);
-        // By which steps it would be changed back is a plan's matter.
+        // Steps belong to a plan, not to a drift report.
         if !deck.is_drift {
-            its_steps(page, deck.plan, service);
+            service_steps(page, deck.plan, service);
         }
     });
 }
@@ -138,7 +138,7 @@ fn head(page: &mut Markup, deck: &Deck<'_>, service: &ServicePlan, flags: &[&str
             page.text(" ");
             page.text(word);
         });
-        page.leaf(deck.heading, &[], &clipped(service.name.as_str(), LONGEST_NAME));
+        page.leaf(deck.heading, &[], &clip(service.name.as_str(), LONGEST_NAME));
         if flags.contains(&"destructive") {
             page.raw("<span class=\"badge destructive\">destructive</span>");
         }
@@ -163,7 +163,7 @@ fn head(page: &mut Markup, deck: &Deck<'_>, service: &ServicePlan, flags: &[&str
 fn notes(page: &mut Markup, service: &ServicePlan, is_drift: bool) {
     let mut note = |text: &str| page.leaf("p", &[("class", "note")], text);
     if service.name.as_str().chars().nth(LONGEST_NAME).is_some() {
-        note(&format!("whole name: {}", service.name));
+        note(&format!("full name: {}", service.name));
     }
     if let Some(former) = &service.former_name
         && service.kind != ServiceKind::Replace
@@ -172,18 +172,25 @@ fn notes(page: &mut Markup, service: &ServicePlan, is_drift: bool) {
         note(&format!("{what} {former}"));
     }
     if service.adopted {
-        note(if is_drift { "It has no owner." } else { "It has no owner yet: the ownership tag is set." });
+        note(if is_drift {
+            "It has no owner."
+        } else {
+            "It has no owner yet; this plan sets the ownership tag."
+        });
     }
     if service.continued {
-        let is = if is_drift { "is not finished" } else { "is finished" };
-        note(&format!("A replacement that an earlier run began {is}."));
+        note(if is_drift {
+            "A replacement that an earlier run began is unfinished."
+        } else {
+            "Finishes a replacement that an earlier run began."
+        });
     }
     if is_drift && service.kind == ServiceKind::Retire {
-        note("It is owned, and in no manifest.");
+        note("It is owned, but no manifest declares it.");
     }
 }
 
-/// What a new service will hold, as changes from nothing; empty for other services.
+/// Returns the fields of a new service as changes from nothing; empty for other services.
 fn added(deck: &Deck<'_>, service: &ServicePlan) -> Vec<Change> {
     let mut all = Vec::new();
     let mut add = |path: &str, value: Value| all.push(Change::new(path, Value::Null, value));
@@ -247,21 +254,21 @@ fn new_set(add: &mut impl FnMut(&str, Value), name: &str, set: &VersionSet) {
 
 type Leaves<'a> = Vec<(Leaf<'a>, Option<Cause>)>;
 
-/// What changes, in groups: the service's own fields first, then each version set under its name.
+/// Returns the changed values in groups: first the service's own fields, then each version set under its name.
 fn groups<'a>(
     deck: &Deck<'a>,
     service: &'a ServicePlan,
     added: &'a [Change],
 ) -> Vec<(Option<String>, Leaves<'a>)> {
     let plan = deck.plan;
-    // Nothing is declared of an orphan, so that there is nothing to compare it with.
+    // An orphan has no manifest to compare with.
     if deck.is_drift && service.kind == ServiceKind::Retire {
         return Vec::new();
     }
     let shown = service.changes.iter().chain(added).filter(|change| change.path != "service");
     let (own, mut sets): (Vec<&Change>, Vec<&Change>) =
         shown.partition(|change| set_of(&change.path).is_none());
-    // Replaced and new services say all themselves; other services' version sets are told of by their steps.
+    // The changes of new and replaced services include version sets. For others, they are in the steps.
     if matches!(service.kind, ServiceKind::Update | ServiceKind::Retire) {
         let written = steps::of(plan, service).flat_map(|step| &step.changes);
         sets.extend(written.filter(|change| set_of(&change.path).is_some()));
@@ -277,7 +284,7 @@ fn groups<'a>(
     groups
 }
 
-/// A version set's heading, with what happens to it.
+/// Returns a version set's heading, with the kind of its change.
 fn set_title(deck: &Deck<'_>, service: &ServicePlan, set: &str) -> String {
     let what = steps::of(deck.plan, service).find_map(|step| match &step.action {
         Action::WriteVersionSet { name, creates: true, target: Target::Live(_), .. }
@@ -286,7 +293,7 @@ fn set_title(deck: &Deck<'_>, service: &ServicePlan, set: &str) -> String {
             Some(if deck.is_drift { " (missing)" } else { " (new)" })
         }
         Action::DeleteVersionSet { name, .. } if name.as_str() == set => {
-            Some(if deck.is_drift { " (in no manifest)" } else { " (deleted)" })
+            Some(if deck.is_drift { " (undeclared)" } else { " (deleted)" })
         }
         _ => None,
     });
@@ -312,7 +319,7 @@ fn folded(page: &mut Markup, folds: bool, groups: &[(Option<String>, Leaves<'_>)
     });
 }
 
-fn its_steps(page: &mut Markup, plan: &Plan, service: &ServicePlan) {
+fn service_steps(page: &mut Markup, plan: &Plan, service: &ServicePlan) {
     if service.kind == ServiceKind::Replace {
         page.raw("<p class=\"set\">How the new service takes over</p>");
         steps::list(page, steps::of(plan, service), steps::explained);
@@ -320,10 +327,10 @@ fn its_steps(page: &mut Markup, plan: &Plan, service: &ServicePlan) {
     }
     match service.steps.len() {
         0 => {}
-        1 => steps::list(page, steps::of(plan, service), words),
+        1 => steps::list(page, steps::of(plan, service), action_text),
         many => page.element("details", &[], |page| {
             page.leaf("summary", &[], &count(many, "step"));
-            steps::list(page, steps::of(plan, service), words);
+            steps::list(page, steps::of(plan, service), action_text);
         }),
     }
 }

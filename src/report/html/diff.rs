@@ -1,29 +1,29 @@
-//! Two texts side by side, line by line, and what differs within two lines. Imports nothing of ours.
+//! Compares two texts line by line, and the words within two changed lines.
 
 use similar::{Algorithm, DiffOp, DiffTag, capture_diff_slices};
 
-/// Equal lines that are shown around changed ones.
+/// The number of equal lines shown around changed ones.
 const CONTEXT: usize = 3;
-/// The most comparisons of lines; beyond, what lies between the equal beginning and end counts as changed.
+/// The maximum number of line comparisons. Beyond it, all lines between the equal beginning and end count as changed.
 const MOST_WORK: usize = 4_000_000;
-/// The longest line within which words are compared, in bytes.
+/// The maximum length of a line whose words are compared, in bytes.
 const LONGEST_LINE: usize = 2_000;
 
-/// A row of two texts side by side.
+/// A row of the comparison.
 #[derive(Debug, PartialEq)]
 pub(super) enum Row<'a> {
-    /// A line that both have.
+    /// A line in both texts.
     Same(&'a str),
-    /// A line that goes, one that comes, or one that becomes another.
+    /// A removed line, an added line, or a changed line.
     Changed(Option<&'a str>, Option<&'a str>),
-    /// So many equal lines that are left out.
+    /// A number of hidden equal lines.
     Gap(usize),
 }
 
-/// A piece of a line, and whether it is what differs.
+/// A piece of a line; true if it differs.
 pub(super) type Piece<'a> = (&'a str, bool);
 
-/// The rows of two texts: what changes, and a little of what is around it.
+/// Returns the changed rows of two texts, with a few equal lines around them.
 pub(super) fn rows<'a>(before: &'a str, after: &'a str) -> Vec<Row<'a>> {
     let old: Vec<&str> = before.split('\n').collect();
     let new: Vec<&str> = after.split('\n').collect();
@@ -45,7 +45,7 @@ pub(super) fn rows<'a>(before: &'a str, after: &'a str) -> Vec<Row<'a>> {
 fn same<'a>(rows: &mut Vec<Row<'a>>, lines: &[&'a str], is_first: bool, is_last: bool) {
     let head = if is_first { 0 } else { CONTEXT };
     let tail = if is_last { 0 } else { CONTEXT };
-    // A gap takes a line, too.
+    // A gap takes a row itself, so it must replace at least two.
     if lines.len() <= head + tail + 1 {
         rows.extend(lines.iter().map(|line| Row::Same(line)));
         return;
@@ -70,7 +70,8 @@ fn operations(old: &[&str], new: &[&str]) -> Vec<DiffOp> {
     ]
 }
 
-/// What differs within two lines, in pieces; the whole lines where they are too long or have little in common.
+/// Splits two changed lines into equal and differing pieces. Returns whole lines if they are too long or have little in
+/// common.
 pub(super) fn within<'a>(before: &'a str, after: &'a str) -> (Vec<Piece<'a>>, Vec<Piece<'a>>) {
     let whole = (vec![(before, false)], vec![(after, false)]);
     if before.len().max(after.len()) > LONGEST_LINE {
@@ -89,7 +90,7 @@ pub(super) fn within<'a>(before: &'a str, after: &'a str) -> (Vec<Piece<'a>>, Ve
     if shared * 3 < before.len().min(after.len()) { whole } else { (left, right) }
 }
 
-/// Adds the next bytes of a line to its pieces.
+/// Appends the next bytes of a line to its pieces.
 fn take<'a>(pieces: &mut Vec<Piece<'a>>, line: &'a str, length: usize, differs: bool) {
     let begin: usize = pieces.iter().map(|(piece, _)| piece.len()).sum();
     if let Some(piece) = line.get(begin..begin + length).filter(|piece| !piece.is_empty()) {
@@ -97,7 +98,7 @@ fn take<'a>(pieces: &mut Vec<Piece<'a>>, line: &'a str, length: usize, differs: 
     }
 }
 
-/// Words, and each other character by itself.
+/// Splits a line into words and single other characters.
 fn words(line: &str) -> Vec<&str> {
     let mut words = Vec::new();
     let mut rest = line;

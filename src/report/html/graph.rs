@@ -1,55 +1,58 @@
-//! The steps as a drawing: from left to right, each after what it waits for. May import `plan`.
+//! Draws the order of the steps from left to right.
 //!
-//! Steps that have to do with each other stay together: each connected group gets a block of its own, in
-//! layers by the longest way to a step. Steps that nothing waits for, and that wait for nothing, fill a grid.
+//! Each connected group of steps gets its own block, in layers by the longest path to a step. Unconnected steps fill a
+//! grid.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::progress::words;
+use super::super::progress::action_text;
 use super::super::text::count;
-use super::markup::{Markup, clipped};
+use super::markup::{Markup, clip};
 use super::steps;
 use crate::plan::{Plan, Risk, Step};
 
-/// More steps than this make a drawing that nobody reads.
+/// The maximum number of steps to draw; a larger drawing would be unreadable.
 const MOST_STEPS: usize = 300;
 const WIDTH: usize = 216;
 const HEIGHT: usize = 46;
 const ACROSS: usize = 48;
 const DOWN: usize = 12;
-/// Columns of the grid of single steps.
+/// The number of columns of the grid of unconnected steps.
 const COLUMNS: usize = 4;
 
-/// Writes the drawing and, beside it, the same as a list.
+/// Writes the drawing, and the same steps as a list.
 pub(super) fn graph(page: &mut Markup, heading: &'static str, section: usize, plan: &Plan) {
     page.element("section", &[("class", "graph")], |page| {
         page.leaf(heading, &[], "Order of the steps");
         if plan.steps.len() > MOST_STEPS {
             let total = count(plan.steps.len(), "step");
-            let words = format!("{total} are too many to draw here. Each service above lists its own; ");
+            let words =
+                format!("The plan has {total}, too many to draw here. Each service above lists its own; ");
             page.element("p", &[("class", "note")], |page| {
                 page.text(&words);
-                page.raw("<code>amigops graph</code> writes the whole order for other programs.");
+                page.raw("<code>amigops graph</code> prints the whole graph.");
             });
             return;
         }
         let places = places(&plan.steps);
         let list = format!("steps-{section}");
         page.raw("<div class=\"scroll\" tabindex=\"0\" role=\"region\" ");
-        page.raw("aria-label=\"Drawing of the steps\">");
+        page.raw("aria-label=\"Graph of the steps\">");
         svg(page, plan, &places);
-        page.raw("</div><p class=\"note\">From left to right. ▲ destructive · ◆ disruptive · safe without a mark.</p>");
+        page.raw(
+            "</div><p class=\"note\">From left to right. ▲ destructive · ◆ disruptive · no mark: safe.</p>",
+        );
         page.element("details", &[("id", &list)], |page| {
-            page.leaf("summary", &[], &format!("The same as a list: {}", count(plan.steps.len(), "step")));
+            page.leaf("summary", &[], &format!("As a list: {}", count(plan.steps.len(), "step")));
             steps::list(page, plan.steps.iter(), steps::named);
         });
     });
 }
 
-/// Where a step stands: its column and row.
+/// The column and row of a step.
 type Place = (usize, usize);
 
-/// The group that each step belongs to, by the number of its first step.
+/// Returns the group of each step, as the number of the group's first step.
 fn groups(steps: &[Step]) -> Vec<usize> {
     let mut group: Vec<usize> = (0..steps.len()).collect();
     fn root(group: &mut [usize], mut at: usize) -> usize {
@@ -60,7 +63,7 @@ fn groups(steps: &[Step]) -> Vec<usize> {
         at
     }
     for (index, step) in steps.iter().enumerate() {
-        for before in befores(step, steps.len()) {
+        for before in predecessors(step, steps.len()) {
             let (one, other) = (root(&mut group, index), root(&mut group, before));
             let (first, second) = (one.min(other), one.max(other));
             group[second] = first;
@@ -69,8 +72,8 @@ fn groups(steps: &[Step]) -> Vec<usize> {
     (0..steps.len()).map(|index| root(&mut group, index)).collect()
 }
 
-/// The indices of the steps that one waits for.
-fn befores(step: &Step, total: usize) -> impl Iterator<Item = usize> {
+/// Returns the indices of the steps that must end before this one.
+fn predecessors(step: &Step, total: usize) -> impl Iterator<Item = usize> {
     step.depends_on.iter().filter_map(|id| id.0.checked_sub(1)).filter(move |index| *index < total)
 }
 
@@ -92,12 +95,13 @@ fn places(steps: &[Step]) -> Vec<Place> {
     places
 }
 
-/// Places a group below what is there, and gives the next free row.
+/// Places a group below the previous ones, and returns the next free row.
 fn place_block(steps: &[Step], block: &[usize], places: &mut [Place], top: usize) -> usize {
-    // Row by column that is free next; steps are in an order in which they could run.
+    // The next free row of each column. Steps are in a valid order of execution.
     let mut free: BTreeMap<usize, usize> = BTreeMap::new();
     for &index in block {
-        let before: Vec<Place> = befores(&steps[index], steps.len()).map(|before| places[before]).collect();
+        let before: Vec<Place> =
+            predecessors(&steps[index], steps.len()).map(|before| places[before]).collect();
         let column = before.iter().map(|(column, _)| column + 1).max().unwrap_or(0);
         let level = before.iter().map(|(_, row)| *row).min().unwrap_or(top);
         let row = free.get(&column).copied().unwrap_or(top).max(level);
@@ -107,12 +111,13 @@ fn place_block(steps: &[Step], block: &[usize], places: &mut [Place], top: usize
     free.into_values().max().unwrap_or(top)
 }
 
-/// What a step waits for, less what its other predecessors wait for anyway.
+/// Returns a step's direct predecessors, without those that another predecessor implies.
 fn direct(steps: &[Step]) -> Vec<Vec<usize>> {
     let mut all: Vec<BTreeSet<usize>> = Vec::with_capacity(steps.len());
     let mut direct = Vec::with_capacity(steps.len());
     for step in steps {
-        let before: Vec<usize> = befores(step, steps.len()).filter(|before| *before < all.len()).collect();
+        let before: Vec<usize> =
+            predecessors(step, steps.len()).filter(|before| *before < all.len()).collect();
         let implied: BTreeSet<usize> = before.iter().flat_map(|before| &all[*before]).copied().collect();
         direct.push(before.iter().filter(|before| !implied.contains(before)).copied().collect());
         all.push(implied.into_iter().chain(before).collect());
@@ -125,7 +130,7 @@ fn svg(page: &mut Markup, plan: &Plan, places: &[Place]) {
     let rows = places.iter().map(|(_, row)| row + 1).max().unwrap_or(0);
     let (width, height) = (columns * (WIDTH + ACROSS), rows * (HEIGHT + DOWN) + DOWN);
     let (width, height) = (width.to_string(), height.to_string());
-    let words = format!("Drawing of {}; the list below says the same", count(plan.steps.len(), "step"));
+    let words = format!("Graph of {}; the list below has the same content", count(plan.steps.len(), "step"));
     let attributes =
         [("role", "img"), ("aria-label", words.as_str()), ("width", &width), ("height", &height)];
     page.element("svg", &attributes, |page| {
@@ -141,7 +146,7 @@ fn svg(page: &mut Markup, plan: &Plan, places: &[Place]) {
     });
 }
 
-/// The upper left corner of a place.
+/// Returns the upper left corner of a position.
 fn corner((column, row): Place) -> (usize, usize) {
     (column * (WIDTH + ACROSS) + ACROSS / 2, row * (HEIGHT + DOWN) + DOWN)
 }
@@ -164,7 +169,7 @@ fn node(page: &mut Markup, step: &Step, place: Place) {
         if step.depends_on.is_empty() { String::new() } else { format!(", after {}", steps::numbers(step)) };
     let corner = [x, y, WIDTH, HEIGHT].map(|number| number.to_string());
     let [x, y, width, height] = corner.each_ref().map(String::as_str);
-    // A drawing within the drawing: whatever is in it, it can't leave its bounds.
+    // A nested drawing clips its content, so that long text can't leave its bounds.
     let attributes =
         [("class", steps::risk(step.risk)), ("x", x), ("y", y), ("width", width), ("height", height)];
     page.element("svg", &attributes, |page| {
@@ -172,7 +177,7 @@ fn node(page: &mut Markup, step: &Step, place: Place) {
         page.leaf("title", &[], &whole);
         page.raw("<rect x=\"1\" y=\"1\" width=\"214\" height=\"44\" rx=\"6\"></rect>");
         let name = format!("{} {}", step.id, step.service);
-        page.leaf("text", &[("class", "name"), ("x", "10"), ("y", "19")], &clipped(&name, 27));
-        page.leaf("text", &[("x", "10"), ("y", "36")], &clipped(&format!("{mark}{}", words(step)), 31));
+        page.leaf("text", &[("class", "name"), ("x", "10"), ("y", "19")], &clip(&name, 27));
+        page.leaf("text", &[("x", "10"), ("y", "36")], &clip(&format!("{mark}{}", action_text(step)), 31));
     });
 }

@@ -1,18 +1,18 @@
-//! What a reader must not miss, before all else: refusals, conflicts, removals, replacements. May import `plan`.
+//! The most important part of a report: refusals, conflicts, removals and replacements.
 
 use super::super::text::count;
 use super::card::{anchor, kind};
-use super::markup::{Markup, clipped};
+use super::markup::{Markup, clip};
 use super::{steps, values};
 use crate::plan::{Action, Cause, Change, Finding, Plan, Risk, ServiceKind, ServicePlan, Step, conflicts_of};
 
-/// The most entries of one kind; the cards tell of all.
+/// The maximum number of entries of one kind; the cards show all of them.
 const MOST: usize = 40;
-/// What becomes of conflicts.
-const CONFLICTS_MEAN: &str = "apply refuses a plan with these, whether it is saved or made with the same --base, unless \
-    --overwrite-drift is given. Without a base, an apply can't tell them and overwrites what is live.";
+/// The meaning of conflicts.
+const CONFLICTS_MEAN: &str = "An apply refuses a plan with conflicts unless --overwrite-drift is given. Without --base, \
+    it can't detect conflicts and overwrites live changes.";
 
-/// Writes the part, if there is anything to say in it.
+/// Writes the part, if it has entries.
 pub(super) fn hazards(page: &mut Markup, heading: &'static str, section: usize, plan: &Plan, is_drift: bool) {
     let refused: Vec<&Finding> = plan.findings.iter().filter(|one| one.refused().is_some()).collect();
     let conflicts: Vec<_> = entries(plan, conflicts);
@@ -24,9 +24,9 @@ pub(super) fn hazards(page: &mut Markup, heading: &'static str, section: usize, 
     if refused.is_empty() && conflicts.is_empty() && removals.is_empty() && replaced.is_empty() {
         return;
     }
-    let back = if is_drift { ", were an apply to change it back" } else { "" };
+    let back = if is_drift { " if this drift is reverted" } else { "" };
     page.element("section", &[("class", "hazards")], |page| {
-        page.leaf(heading, &[], "Look at these first");
+        page.leaf(heading, &[], "Review first");
         refusals(page, &refused);
         list(page, section, plan, &count(conflicts.len(), "conflict"), &conflicts);
         if !conflicts.is_empty() {
@@ -37,7 +37,7 @@ pub(super) fn hazards(page: &mut Markup, heading: &'static str, section: usize, 
     });
 }
 
-/// What an apply would not do: all of it, for nothing below tells of it.
+/// Writes the refusals. All of them are listed, because no card shows them.
 fn refusals(page: &mut Markup, refused: &[&Finding]) {
     if refused.is_empty() {
         return;
@@ -47,7 +47,7 @@ fn refusals(page: &mut Markup, refused: &[&Finding]) {
     page.element("ul", &[], |page| {
         for finding in refused {
             page.element("li", &[], |page| {
-                page.leaf("b", &[], &clipped(finding.service.as_str(), 120));
+                page.leaf("b", &[], &clip(finding.service.as_str(), 120));
                 page.raw(" ");
                 page.text(finding.refused().unwrap_or_default());
             });
@@ -55,7 +55,7 @@ fn refusals(page: &mut Markup, refused: &[&Finding]) {
     });
 }
 
-/// One thing to look at.
+/// An entry of a list.
 enum Hazard<'a> {
     Conflict(Option<&'a Change>, Cause),
     Removed(&'a Step),
@@ -81,7 +81,7 @@ fn conflicts<'a>(plan: &'a Plan, service: &'a ServicePlan) -> Vec<Hazard<'a>> {
     found.map(|(change, cause)| Hazard::Conflict(change, cause)).collect()
 }
 
-/// Steps after which something is out of use, but for the old services of replacements.
+/// Returns the steps that take a service or version set out of use, without the old services of replacements.
 fn removals<'a>(plan: &'a Plan, service: &'a ServicePlan) -> Vec<Hazard<'a>> {
     let steps = steps::of(plan, service).filter(|step| {
         let is_part = service.kind == ServiceKind::Replace && matches!(step.action, Action::Retire { .. });
@@ -99,7 +99,7 @@ fn list(page: &mut Markup, section: usize, plan: &Plan, title: &str, entries: &[
         for (number, service, hazard) in entries.iter().take(MOST) {
             page.element("li", &[], |page| {
                 let link = format!("#{}", anchor(section, *number));
-                page.leaf("a", &[("href", &link)], &clipped(service.name.as_str(), 120));
+                page.leaf("a", &[("href", &link)], &clip(service.name.as_str(), 120));
                 page.raw(" ");
                 said(page, plan, service, hazard);
             });
@@ -131,12 +131,12 @@ fn said(page: &mut Markup, plan: &Plan, service: &ServicePlan, hazard: &Hazard<'
             if let Some(id) = &service.id {
                 page.leaf("code", &[], id.as_str());
             }
-            page.raw(" → <b>new id</b>: whoever holds the old id must learn the new one. The old service ");
+            page.raw(" → <b>new id</b>: applications that use the old id need the new one. The old service ");
             let fate = steps::of(plan, service).find_map(|step| match &step.action {
-                Action::Retire { how, .. } => Some(steps::retired(*how)),
+                Action::Retire { how, .. } => Some(steps::retirement_text(*how)),
                 _ => None,
             });
-            page.text(fate.unwrap_or("is left under another name"));
+            page.text(fate.unwrap_or("stays under another name"));
             page.raw(".");
         }
     }
@@ -144,19 +144,23 @@ fn said(page: &mut Markup, plan: &Plan, service: &ServicePlan, hazard: &Hazard<'
 
 fn conflict_means(cause: Cause) -> &'static str {
     match cause {
-        Cause::Behind => "This branch is behind: bring it up to date, or it would undo what is live.",
-        _ => "Both sides have changed it since the base: one of the two would be undone.",
+        Cause::Behind => {
+            "This branch is behind the base branch and would undo a live change: update it first."
+        }
+        _ => {
+            "The manifest and the live value both changed since the base; an apply would undo the live change."
+        }
     }
 }
 
 fn removed(step: &Step) -> String {
     match &step.action {
-        Action::Retire { how, .. } => steps::retired(*how).to_owned(),
+        Action::Retire { how, .. } => steps::retirement_text(*how).to_owned(),
         Action::DeleteVersionSet { name, .. } => {
-            format!("loses version set {name}: it is deleted")
+            format!("loses version set {name}, which is deleted")
         }
         Action::Update { update, .. } if update.active == Some(false) => "is deactivated".to_owned(),
-        Action::HandOver { .. } => "goes out of use: the new service is not active".to_owned(),
-        _ => super::super::progress::words(step),
+        Action::HandOver { .. } => "goes out of use, because the new service is not active".to_owned(),
+        _ => super::super::progress::action_text(step),
     }
 }

@@ -1,19 +1,18 @@
-//! HTML that nothing from outside can break: texts are escaped by the only function that takes any, and what
-//! is written as it stands is known when the program is built. Imports nothing of ours but `report::text`.
+//! Builds HTML safely: text is always escaped, and markup must be a `&'static str`.
 
 use super::super::text::push_visible;
 
-/// Names and values of attributes; the values are escaped.
+/// Attribute names and values; the values are escaped.
 pub(super) type Attributes<'a> = &'a [(&'static str, &'a str)];
 
-/// A document that grows. Every element that is begun is ended.
+/// An HTML document being built. Every element is closed.
 #[derive(Debug, Default)]
 pub(super) struct Markup {
     out: String,
 }
 
 impl Markup {
-    /// An element and what is in it.
+    /// Writes an element with its content.
     pub(super) fn element(
         &mut self,
         name: &'static str,
@@ -25,38 +24,38 @@ impl Markup {
         self.end(name);
     }
 
-    /// An element that holds a text and nothing else.
+    /// Writes an element with text content.
     pub(super) fn leaf(&mut self, name: &'static str, attributes: Attributes<'_>, text: &str) {
         self.begin(name, attributes);
         self.text(text);
         self.end(name);
     }
 
-    /// An element that holds nothing and has no end: `meta`, `input`.
+    /// Writes a void element, such as `meta` or `input`.
     pub(super) fn void(&mut self, name: &'static str, attributes: Attributes<'_>) {
         self.begin(name, attributes);
     }
 
-    /// A text in one line.
+    /// Writes a text in one line.
     pub(super) fn text(&mut self, text: &str) {
         for c in text.chars() {
             self.push(if c == '\n' { ' ' } else { c });
         }
     }
 
-    /// A text whose line ends are kept.
+    /// Writes a text with its line breaks.
     pub(super) fn lines(&mut self, text: &str) {
         for c in text.chars() {
             if c == '\n' { self.out.push(c) } else { self.push(c) }
         }
     }
 
-    /// Markup of our own, as it stands.
+    /// Writes markup unescaped.
     pub(super) fn raw(&mut self, markup: &'static str) {
         self.out.push_str(markup);
     }
 
-    /// The document.
+    /// Returns the document.
     pub(super) fn finish(self) -> String {
         self.out
     }
@@ -82,7 +81,7 @@ impl Markup {
 
     fn push(&mut self, c: char) {
         match c {
-            // No line of a text may be a command to a CI system that reads the page: `::error::`, `##[…]`.
+            // A CI system that prints the page must not take text for a workflow command: `::error::`, `##[…]`.
             ':' if self.out.ends_with(['\n', ' ', '\t', '>']) => self.out.push_str("&#58;"),
             '#' => self.out.push_str("&#35;"),
             '&' => self.out.push_str("&amp;"),
@@ -95,8 +94,8 @@ impl Markup {
     }
 }
 
-/// The beginning of a text that would be too long for a heading or a label.
-pub(super) fn clipped(text: &str, most: usize) -> String {
+/// Returns a text, clipped to a maximum number of characters.
+pub(super) fn clip(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),

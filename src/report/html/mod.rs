@@ -1,7 +1,7 @@
-//! A plan as one HTML file that needs nothing else: no network, no other file. May import `plan` and `model`.
+//! A plan as one self-contained HTML page, which needs no network and no other file.
 //!
-//! Everything can be read without scripts; the script adds search and filters. The page's own policy lets
-//! nothing run and nothing load but the style and the script that are written here.
+//! The page can be read without scripts; its script adds search and filters. The page's Content-Security-Policy allows
+//! only the style and the script that are built in here.
 
 mod card;
 mod diff;
@@ -22,21 +22,21 @@ use markup::Markup;
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
-/// The policy holds the hashes of the style and the script: a test computes them anew, and browsers do.
+/// The Content-Security-Policy, with the hashes of the style and the script. A test checks the hashes.
 const POLICY: &str = include_str!("page.policy");
 
-/// How an environment is written.
+/// The layout of an environment's part.
 #[derive(Clone, Copy)]
-struct Manner {
-    /// The headings of its parts, as deep as they are.
+struct Layout {
+    /// The heading level of its parts.
     part: &'static str,
-    /// The headings of the services in them.
+    /// The heading level of its services.
     service: &'static str,
-    /// Drift tells what is the case: nothing in it may sound as if anything were about to be done.
+    /// True for a drift report. It describes the current state and announces no changes.
     is_drift: bool,
 }
 
-/// Renders a report of one environment or of several as a page.
+/// Renders a report on one or more environments as a page.
 pub fn render(command: &str, sections: &[Section<'_>]) -> String {
     let mut page = Markup::default();
     let title = title(command, sections);
@@ -62,7 +62,7 @@ pub fn render(command: &str, sections: &[Section<'_>]) -> String {
             page.element("footer", &[], |page| {
                 page.text("Written by amigops ");
                 page.raw(env!("CARGO_PKG_VERSION"));
-                page.raw(". Nothing was changed by making this report.");
+                page.raw(". Making this report changed nothing.");
             });
             page.element("script", &[], |page| page.raw(SCRIPT));
         });
@@ -73,7 +73,7 @@ pub fn render(command: &str, sections: &[Section<'_>]) -> String {
 
 fn environments(sections: &[Section<'_>]) -> String {
     match sections {
-        [section] => markup::clipped(&section.origin.environment, 120),
+        [section] => markup::clip(&section.origin.environment, 120),
         _ => count(sections.len(), "environment"),
     }
 }
@@ -95,7 +95,7 @@ fn head(page: &mut Markup, title: &str) {
     page.raw("\n");
 }
 
-/// Search and filters: the script shows them.
+/// Writes the search and the filters, which the script makes visible.
 fn find(page: &mut Markup, sections: &[Section<'_>], is_drift: bool) {
     let plans: Vec<Planned<'_>> = sections.iter().filter_map(|section| section.outcome.ok()).collect();
     let services =
@@ -123,10 +123,10 @@ fn find(page: &mut Markup, sections: &[Section<'_>], is_drift: bool) {
     page.raw("<button type=\"reset\">Clear</button></form>\n");
 }
 
-/// A box to tick: its value, the word for it, and how often it occurs.
+/// A checkbox: its value, its label, and the number of matching services.
 type Choice = (&'static str, &'static str, usize);
 
-/// Boxes to tick, for what occurs.
+/// Writes the checkboxes that match at least one service.
 fn choices(page: &mut Markup, name: &'static str, legend: &'static str, all: &[Choice]) {
     let there: Vec<_> = all.iter().filter(|(_, _, number)| *number > 0).collect();
     if there.is_empty() {
@@ -147,21 +147,21 @@ fn choices(page: &mut Markup, name: &'static str, legend: &'static str, all: &[C
 
 fn parts(page: &mut Markup, sections: &[Section<'_>], is_drift: bool) {
     if let [section] = sections {
-        return part(page, 0, section, Manner { part: "h2", service: "h3", is_drift });
+        return part(page, 0, section, Layout { part: "h2", service: "h3", is_drift });
     }
     for (number, section) in sections.iter().enumerate() {
         let id = overview::anchor(number);
         page.element("section", &[("class", "environment"), ("id", &id)], |page| {
             page.leaf("h2", &[], &section.origin.environment);
             overview::origin(page, section, is_drift);
-            part(page, number, section, Manner { part: "h3", service: "h4", is_drift });
+            part(page, number, section, Layout { part: "h3", service: "h4", is_drift });
         });
     }
 }
 
-/// One environment.
-fn part(page: &mut Markup, number: usize, section: &Section<'_>, manner: Manner) {
-    let Manner { part: heading, is_drift, .. } = manner;
+/// Writes one environment's part.
+fn part(page: &mut Markup, number: usize, section: &Section<'_>, manner: Layout) {
+    let Layout { part: heading, is_drift, .. } = manner;
     let plan = match section.outcome {
         Ok(planned) => planned.plan,
         Err(reason) => return overview::failed(page, heading, reason, is_drift),
@@ -178,7 +178,7 @@ fn part(page: &mut Markup, number: usize, section: &Section<'_>, manner: Manner)
             page.leaf(heading, &[], "Services");
             let (api, heading) = (section.origin.api, manner.service);
             card::cards(page, card::Deck { plan, api, section: number, heading, is_drift });
-            page.raw("<p class=\"nothing\" hidden>No service here matches.</p>");
+            page.raw("<p class=\"nothing\" hidden>No matching services.</p>");
         });
     }
     if !plan.is_empty() && !is_drift {

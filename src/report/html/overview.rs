@@ -1,17 +1,17 @@
-//! Where a plan is from and how much it does; what it leaves alone. May import `plan` and `model`.
+//! The overview of a plan: its origin, its totals, warnings, and services that it does not manage.
 
 use super::super::text::count;
 use super::super::{Section, drift, human};
-use super::markup::{Markup, clipped};
+use super::markup::{Markup, clip};
 use crate::model::{Api, ServiceId, ServiceName};
 use crate::plan::{Finding, Plan};
 
-/// Where an environment's part begins.
+/// Returns the anchor of an environment's part.
 pub(super) fn anchor(section: usize) -> String {
     format!("environment-{section}")
 }
 
-/// Where a plan is from.
+/// Writes the origin of a plan.
 pub(super) fn origin(page: &mut Markup, section: &Section<'_>, is_drift: bool) {
     let origin = section.origin;
     page.element("dl", &[("class", "origin")], |page| {
@@ -23,7 +23,7 @@ pub(super) fn origin(page: &mut Markup, section: &Section<'_>, is_drift: bool) {
         };
         row("API", origin.api.as_str());
         row("Organization", &origin.organization);
-        row("Made", &origin.created_at);
+        row("Created", &origin.created_at);
         if let Some(commit) = &origin.commit {
             row("Commit", commit);
         }
@@ -34,7 +34,7 @@ pub(super) fn origin(page: &mut Markup, section: &Section<'_>, is_drift: bool) {
             let plan = planned.plan;
             row("Live", &format!("{} active, {} inactive", plan.active, plan.inactive));
             row("Declared", &count(plan.declared, "service"));
-            // Drift is nothing that could be applied.
+            // A drift report can't be applied, so it needs no fingerprint.
             if !planned.fingerprint.is_empty() && !is_drift {
                 row("Fingerprint", planned.fingerprint);
             }
@@ -42,7 +42,7 @@ pub(super) fn origin(page: &mut Markup, section: &Section<'_>, is_drift: bool) {
     });
 }
 
-/// Several environments at a glance.
+/// Writes the table of environments.
 pub(super) fn table(page: &mut Markup, sections: &[Section<'_>], is_drift: bool) {
     page.raw("<nav aria-label=\"Environments\"><div class=\"scroll\" tabindex=\"0\" role=\"region\" ");
     page.raw(
@@ -70,7 +70,7 @@ fn row(page: &mut Markup, number: usize, section: &Section<'_>, is_drift: bool) 
     let origin = section.origin;
     page.element("th", &[("scope", "row")], |page| {
         let link = format!("#{}", anchor(number));
-        page.leaf("a", &[("href", &link)], &clipped(&origin.environment, 120));
+        page.leaf("a", &[("href", &link)], &clip(&origin.environment, 120));
     });
     page.leaf("td", &[], &format!("{}, {}", origin.api.as_str(), origin.organization));
     match section.outcome {
@@ -91,15 +91,19 @@ fn row(page: &mut Markup, number: usize, section: &Section<'_>, is_drift: bool) 
     }
 }
 
-/// An environment without a plan, and why.
+/// Writes why an environment has no plan.
 pub(super) fn failed(page: &mut Markup, heading: &'static str, reason: &str, is_drift: bool) {
     page.element("section", &[("class", "hazards")], |page| {
-        page.leaf(heading, &[], if is_drift { "It could not be compared" } else { "There is no plan" });
+        page.leaf(
+            heading,
+            &[],
+            if is_drift { "This environment could not be compared" } else { "No plan could be made" },
+        );
         page.element("p", &[("class", "reason")], |page| page.lines(reason.trim_end()));
     });
 }
 
-/// Whether the live state is as declared.
+/// Writes the result of a drift comparison.
 pub(super) fn verdict(page: &mut Markup, plan: &Plan, api: Api) {
     if plan.is_empty() {
         page.element("p", &[("class", "done")], |page| {
@@ -114,11 +118,11 @@ pub(super) fn verdict(page: &mut Markup, plan: &Plan, api: Api) {
     });
     page.element("p", &[("class", "estimate")], |page| {
         let cost = human::estimate(&plan.estimate, api);
-        page.text(&format!("Live → as declared. An apply would change it back: {cost}"));
+        page.text(&format!("Values are shown as live → declared. Reverting this drift takes {cost}."));
     });
 }
 
-/// How much a plan does, and what that costs.
+/// Writes the totals of a plan and its cost.
 pub(super) fn tiles(page: &mut Markup, plan: &Plan, api: Api) {
     let summary = &plan.summary;
     if plan.is_empty() {
@@ -153,9 +157,9 @@ pub(super) fn tiles(page: &mut Markup, plan: &Plan, api: Api) {
     });
 }
 
-/// What a reader should know: findings, and orphans.
+/// Writes warnings and orphans.
 pub(super) fn findings(page: &mut Markup, heading: &'static str, plan: &Plan, is_drift: bool) {
-    // What an apply would refuse stands above.
+    // Refused changes are listed above.
     let findings: Vec<&Finding> =
         plan.findings.iter().filter(|finding| finding.refused().is_none()).collect();
     if findings.is_empty() && plan.orphans.is_empty() {
@@ -167,7 +171,7 @@ pub(super) fn findings(page: &mut Markup, heading: &'static str, plan: &Plan, is
             page.element("ul", &[], |page| {
                 for finding in findings {
                     page.element("li", &[], |page| {
-                        page.leaf("b", &[], &clipped(finding.service.as_str(), 120));
+                        page.leaf("b", &[], &clip(finding.service.as_str(), 120));
                         page.raw(" ");
                         page.text(&finding.message);
                     });
@@ -177,12 +181,12 @@ pub(super) fn findings(page: &mut Markup, heading: &'static str, plan: &Plan, is
         if !plan.orphans.is_empty() {
             let total = count(plan.orphans.len(), "orphan");
             let what = if is_drift { "drift" } else { "retired" };
-            services(page, &format!("{total}: owned, in no manifest; {what} with --prune"), &plan.orphans);
+            services(page, &format!("{total} (owned, in no manifest): {what} with --prune"), &plan.orphans);
         }
     });
 }
 
-/// Live services that this plan has nothing to do with.
+/// Writes the live services that this project does not manage.
 pub(super) fn others(page: &mut Markup, heading: &'static str, plan: &Plan) {
     if plan.unmanaged.is_empty() {
         return;
@@ -190,7 +194,11 @@ pub(super) fn others(page: &mut Markup, heading: &'static str, plan: &Plan) {
     page.element("section", &[("class", "others")], |page| {
         page.leaf(heading, &[], "Not managed here");
         let total = count(plan.unmanaged.len(), "live service");
-        services(page, &format!("{total}: neither declared nor owned, left alone"), &plan.unmanaged);
+        services(
+            page,
+            &format!("{total}: neither declared nor owned by this project, not changed"),
+            &plan.unmanaged,
+        );
     });
 }
 

@@ -1,29 +1,29 @@
-//! The steps of a service: in a word each, or explained one by one. May import `plan` and `model`.
+//! The steps of a service, as short texts or as explanations.
 
-use super::super::progress::words;
+use super::super::progress::action_text;
 use super::super::text::count;
 use super::markup::Markup;
 use crate::model::{Retire, ServiceName};
 use crate::plan::{Action, Plan, Risk, ServicePlan, Step, StepId};
 
-/// The most steps that are named as waited for: one that waits for a thousand has its drawing elsewhere.
-const MOST_NUMBERS: usize = 12;
+/// The maximum number of preceding steps to name; the drawing shows all of them.
+const MAX_NUMBERS: usize = 12;
 
-/// A service's steps.
+/// Returns a service's steps.
 pub(super) fn of<'a>(plan: &'a Plan, service: &'a ServicePlan) -> impl Iterator<Item = &'a Step> {
     service.steps.iter().filter_map(|id| plan.step(*id))
 }
 
-/// A list of steps under their numbers, each with what it waits for.
+/// Writes a list of numbered steps, each with the steps before it.
 pub(super) fn list<'a>(
     page: &mut Markup,
     steps: impl Iterator<Item = &'a Step>,
-    said: impl Fn(&Step) -> String,
+    text_of: impl Fn(&Step) -> String,
 ) {
     page.element("ol", &[("class", "steps")], |page| {
         for step in steps {
             page.element("li", &[("value", &step.id.to_string())], |page| {
-                page.text(&said(step));
+                page.text(&text_of(step));
                 if step.risk > Risk::Safe {
                     page.raw(" ");
                     page.leaf("span", &[("class", risk_badge(step.risk))], risk(step.risk));
@@ -41,16 +41,16 @@ pub(super) fn list<'a>(
     });
 }
 
-/// The numbers of the steps that one waits for.
+/// Returns the numbers of the steps that must end before this one.
 pub(super) fn numbers(step: &Step) -> String {
-    let mut words: Vec<String> = step.depends_on.iter().take(MOST_NUMBERS).map(StepId::to_string).collect();
-    if step.depends_on.len() > MOST_NUMBERS {
-        words.push(format!("and {} more", step.depends_on.len() - MOST_NUMBERS));
+    let mut words: Vec<String> = step.depends_on.iter().take(MAX_NUMBERS).map(StepId::to_string).collect();
+    if step.depends_on.len() > MAX_NUMBERS {
+        words.push(format!("and {} more", step.depends_on.len() - MAX_NUMBERS));
     }
     words.join(", ")
 }
 
-/// A risk in a word.
+/// Returns the name of a risk.
 pub(super) fn risk(risk: Risk) -> &'static str {
     match risk {
         Risk::Safe => "safe",
@@ -67,12 +67,12 @@ fn risk_badge(risk: Risk) -> &'static str {
     }
 }
 
-/// A step with its service.
+/// Returns a step's service and action.
 pub(super) fn named(step: &Step) -> String {
-    format!("{}: {}", super::markup::clipped(step.service.as_str(), 120), words(step))
+    format!("{}: {}", super::markup::clip(step.service.as_str(), 120), action_text(step))
 }
 
-/// What a step of a replacement does and what that means, in a sentence.
+/// Explains a step of a replacement in a sentence.
 pub(super) fn explained(step: &Step) -> String {
     match &step.action {
         Action::Create(new) => {
@@ -80,46 +80,49 @@ pub(super) fn explained(step: &Step) -> String {
                 0 => String::new(),
                 sets => format!(", with {}", count(sets, "version set")),
             };
-            let name = if new.name == step.service { "the same name" } else { "a passing name" };
-            format!("The new service is created under {name}, inactive{sets}. Nobody reaches it yet.")
+            let name = if new.name == step.service { "the same name" } else { "a temporary name" };
+            format!("The new service is created under {name}, inactive{sets}. Users can't reach it yet.")
         }
         Action::WriteVersionSet { name, .. } => format!("Version set {name} is written."),
         Action::ApplyBehaviorSet { behavior_set_name, .. } => {
             format!("Behavior set {behavior_set_name} is applied to the new service, too.")
         }
         Action::Smoke { test, .. } => {
-            format!("A conversation on {} must go well, or the old service stays.", test.version_set)
+            format!(
+                "A test conversation on {} must succeed; otherwise the old service stays.",
+                test.version_set
+            )
         }
         Action::HandOver { rename, activation, .. } => {
-            let gives = match rename.as_ref().and_then(|update| update.name.as_ref()) {
+            let rename = match rename.as_ref().and_then(|update| update.name.as_ref()) {
                 Some(name) => format!("The old service is renamed to “{name}”"),
-                None => "The old service has given its name up".to_owned(),
+                None => "The old service was renamed before".to_owned(),
             };
-            let takes = if activation.active.is_some() {
+            let activation = if activation.active.is_some() {
                 "the new one is activated"
             } else {
                 "the new one takes the name"
             };
-            format!("{gives}, and {takes} at once. If that fails, the old name is put back.")
+            format!("{rename}, and {activation} immediately after. If that fails, the rename is undone.")
         }
-        Action::Retire { how, .. } => format!("The old service {}.", retired(*how)),
+        Action::Retire { how, .. } => format!("The old service {}.", retirement_text(*how)),
         Action::SetAside { update, .. } => {
             let name = update.name.as_ref().map_or("", ServiceName::as_str);
-            format!("The old service's name is set aside: “{name}” in passing.")
+            format!("The old service gets the temporary name “{name}”.")
         }
-        Action::Update { .. } => "The half-made new service is completed.".to_owned(),
+        Action::Update { .. } => "The unfinished new service is completed.".to_owned(),
         Action::Discard { .. } => {
-            "A leftover of an earlier run is renamed, so that nobody mistakes it.".to_owned()
+            "A leftover of an earlier run is renamed to mark it as abandoned.".to_owned()
         }
         Action::DeleteVersionSet { name, .. } => format!("Version set {name} is deleted."),
     }
 }
 
-/// What becomes of a retired service.
-pub(super) fn retired(how: Retire) -> &'static str {
+/// Describes the retirement of a service.
+pub(super) fn retirement_text(how: Retire) -> &'static str {
     match how {
-        Retire::Deactivate => "is deactivated: it can be activated again",
-        Retire::Keep => "stays active, and is no longer managed here",
-        Retire::Delete => "is deleted: this can't be undone",
+        Retire::Deactivate => "is deactivated and can be activated again",
+        Retire::Keep => "stays active and is no longer managed here",
+        Retire::Delete => "is deleted; this can't be undone",
     }
 }

@@ -1,4 +1,4 @@
-//! Changed values: leaf by leaf, short ones in a line, long ones side by side. May import `plan`.
+//! Changed values: short ones in one line, long ones side by side.
 
 use serde_json::Value;
 
@@ -6,17 +6,17 @@ use super::super::causes;
 use super::super::text::count;
 use super::super::values::{Leaf, collect};
 use super::diff::{self, Piece, Row};
-use super::markup::{Markup, clipped};
+use super::markup::{Markup, clip};
 use crate::plan::{Cause, Change};
 
-/// Values from this length on are shown by what differs in them.
+/// Longer values are shown side by side.
 const LONG: usize = 72;
-/// Values that would take more lines are folded.
+/// Values with more lines are folded.
 const MOST_LINES: usize = 24;
-/// Values of which there is only one side may be longer.
+/// The same limit for a value that has only one side.
 const LONG_ALONE: usize = 300;
 
-/// The values that changes come down to, each with whose doing it is. Paths begin after `cut` bytes.
+/// Returns the changed leaves, each with its cause. The first `cut` bytes of paths are removed.
 pub(super) fn leaves<'a>(
     changes: impl IntoIterator<Item = &'a Change>,
     cut: usize,
@@ -31,7 +31,7 @@ pub(super) fn leaves<'a>(
     all
 }
 
-/// How many lines a value takes in a card, about.
+/// Estimates the number of lines of a value in a card.
 pub(super) fn weight(leaf: &Leaf<'_>) -> usize {
     let whole = size(leaf.before, leaf.after);
     if whole > MOST_LINES { 1 } else { whole }
@@ -46,7 +46,7 @@ fn size(before: &Value, after: &Value) -> usize {
     1 + lines(before).max(lines(after))
 }
 
-/// Values one below the other, each with its path.
+/// Writes values in a list, each with its path.
 pub(super) fn list(page: &mut Markup, leaves: &[(Leaf<'_>, Option<Cause>)]) {
     if leaves.is_empty() {
         return;
@@ -67,26 +67,26 @@ pub(super) fn list(page: &mut Markup, leaves: &[(Leaf<'_>, Option<Cause>)]) {
     });
 }
 
-/// Whose doing something is, in a word.
+/// Writes a badge with the cause of a change.
 pub(super) fn cause(page: &mut Markup, cause: Cause) {
     let (class, title) = match cause {
-        Cause::Manifest => ("badge manifest", "the manifests have changed since the base"),
-        Cause::Drift => ("badge drift", "the live state has changed since, past the manifests"),
+        Cause::Manifest => ("badge manifest", "the manifest changed since the base"),
+        Cause::Drift => ("badge drift", "the live value changed since the base, outside the manifests"),
         Cause::Both => {
-            ("badge conflict", "a conflict: manifests and live state have both changed, and differ")
+            ("badge conflict", "conflict: the manifest and the live value both changed since the base")
         }
         Cause::Behind => ("badge conflict", causes::BEHIND.trim_start_matches("behind: ")),
     };
     page.leaf("span", &[("class", class), ("title", title)], cause.as_str());
 }
 
-/// One value before and after.
+/// Writes a value before and after.
 pub(super) fn value(page: &mut Markup, before: &Value, after: &Value) {
     let (old, new) = (text(before), text(after));
     let most = if before.is_null() || after.is_null() { LONG_ALONE } else { LONG };
     let is_long = |text: &str| text.contains('\n') || text.chars().nth(most).is_some();
     if !is_long(&old) && !is_long(&new) {
-        in_line(page, before, after, most);
+        one_line(page, before, after, most);
     } else if size(before, after) > MOST_LINES {
         let (old, new) = (whole(before), whole(after));
         page.element("details", &[], |page| {
@@ -104,30 +104,30 @@ fn long(page: &mut Markup, before: &Value, after: &Value, old: &str, new: &str) 
     } else if after.is_null() {
         page.element("del", &[("class", "block")], |page| page.lines(old));
     } else {
-        beside(page, old, new);
+        side_by_side(page, old, new);
     }
 }
 
-/// How long a folded value is.
+/// Returns the length of a folded value, in lines.
 fn lines(before: &Value, old: &str, new: &str) -> String {
     let lines = |text: &str| count(text.lines().count(), "line");
     if before.is_null() { lines(new) } else { format!("{} → {}", lines(old), lines(new)) }
 }
 
-/// One value before and after in a line, the beginning where it is long.
+/// Writes a value before and after in one line, clipped if it is long.
 pub(super) fn short(page: &mut Markup, before: &Value, after: &Value) {
-    in_line(page, before, after, LONG);
+    one_line(page, before, after, LONG);
 }
 
-fn in_line(page: &mut Markup, before: &Value, after: &Value, most: usize) {
+fn one_line(page: &mut Markup, before: &Value, after: &Value, most: usize) {
     if !before.is_null() {
-        page.leaf("del", &[], &clipped(&text(before), most));
+        page.leaf("del", &[], &clip(&text(before), most));
         page.raw(" → ");
     }
-    page.leaf("ins", &[], &clipped(&text(after), most));
+    page.leaf("ins", &[], &clip(&text(after), most));
 }
 
-/// A value in a line: texts without quotes.
+/// Returns a value in one line; strings have no quotes.
 fn text(value: &Value) -> String {
     match value {
         Value::Null => "none".to_owned(),
@@ -139,7 +139,7 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// A long value in lines: an item a line.
+/// Returns a long value in lines, one for each item.
 fn whole(value: &Value) -> String {
     match value {
         Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join("\n"),
@@ -147,8 +147,8 @@ fn whole(value: &Value) -> String {
     }
 }
 
-/// Two long values side by side.
-fn beside(page: &mut Markup, before: &str, after: &str) {
+/// Writes two long values side by side.
+fn side_by_side(page: &mut Markup, before: &str, after: &str) {
     page.element("table", &[("class", "beside")], |page| {
         page.raw("<thead><tr><th scope=\"col\">Live now</th><th scope=\"col\">As declared</th></tr></thead>");
         page.element("tbody", &[], |page| {
@@ -166,7 +166,7 @@ fn row(page: &mut Markup, row: &Row<'_>) {
             page.leaf("td", &[], line);
         }
         Row::Gap(lines) => {
-            let words = format!("⋯ {} left out", count(*lines, "equal line"));
+            let words = format!("⋯ {} hidden", count(*lines, "equal line"));
             page.leaf("td", &[("class", "gap"), ("colspan", "2")], &words);
         }
         Row::Changed(Some(old), Some(new)) => {

@@ -1,5 +1,4 @@
-//! What is said of an environment as a whole, before and beside what changes in it. May import `plan` and
-//! `model`.
+//! The introduction of an environment's part, its warnings, orphans and unmanaged services.
 
 use std::fmt::Write as _;
 
@@ -11,23 +10,24 @@ use crate::report::human::{are, estimate, live};
 use crate::report::text::count;
 use crate::report::{Section, drift};
 
-/// The most findings and the most services apart from the plan that are listed.
+/// The maximum number of findings, and of services outside the plan, to list.
 const MOST_ASIDE: usize = 20;
 
-/// The name of the part.
+/// Renders the heading of the part.
 pub(super) fn heading(command: &str, section: &Section<'_>) -> String {
     format!("## amigops {command} · {}\n\n", label(&section.origin.environment))
 }
 
-/// Why there is no plan.
+/// Renders why there is no plan.
 pub(super) fn failed(words: &Words, reason: &str, room: usize) -> String {
-    let lines = bounded(reason, room.saturating_sub(1_000));
-    let what = if words.is_drift { "It could not be compared" } else { "No plan can be made" };
+    let lines = limit_lines(reason, room.saturating_sub(1_000));
+    let what =
+        if words.is_drift { "This environment could not be compared" } else { "No plan could be made" };
     format!("> [!CAUTION]\n> **{what}.**\n\n{}", fence("text", &lines))
 }
 
-/// As many lines of a text as have room, and how many more there are.
-pub(super) fn bounded(reason: &str, room: usize) -> Vec<String> {
+/// Returns as many lines of a text as fit, and a line that counts the others.
+pub(super) fn limit_lines(reason: &str, room: usize) -> Vec<String> {
     let mut lines: Vec<String> = reason.lines().map(|line| short(line, 1_000)).collect();
     let all = lines.len();
     let mut left = room;
@@ -45,12 +45,12 @@ pub(super) fn bounded(reason: &str, room: usize) -> Vec<String> {
         .count();
     lines.truncate(kept);
     if kept < all {
-        lines.push(format!("({} left out here)", count(all - kept, "more line")));
+        lines.push(format!("({} not shown)", count(all - kept, "more line")));
     }
     lines
 }
 
-/// What is said of every plan: where, how much, how long.
+/// Renders the introduction: the organization, the totals and the cost.
 pub(super) fn introduction(words: &Words, plan: &Plan, origin: &Origin) -> String {
     let mut out = format!(
         "{} · {} {} · {}, {} declared\n\n",
@@ -69,14 +69,14 @@ pub(super) fn introduction(words: &Words, plan: &Plan, origin: &Origin) -> Strin
         (false, false) => writeln!(out, "{}\n\n{cost}\n", table(plan)),
         (false, true) => writeln!(
             out,
-            "**Drift:** {}\n\nIn what follows, `-` is live and `+` is declared. An apply would change it back: {cost}\n",
+            "**Drift:** {}\n\nBelow, `-` is the live value and `+` the declared value. Reverting this drift takes {cost}.\n",
             drift::counts(plan)
         ),
     };
     out
 }
 
-/// How much a plan does.
+/// Renders the totals of a plan.
 fn table(plan: &Plan) -> String {
     let sum = &plan.summary;
     let row = [
@@ -96,9 +96,8 @@ fn table(plan: &Plan) -> String {
     )
 }
 
-/// Findings, orphans, and what is nobody's business here. What an apply would refuse is not among them: it
-/// stands where all that must be seen does.
-pub(super) fn aside(words: &Words, plan: &Plan) -> String {
+/// Renders warnings, orphans and unmanaged services. Refusals are not among them: they are in the lists at the top.
+pub(super) fn render_notes(words: &Words, plan: &Plan) -> String {
     let mut out = String::new();
     let findings: Vec<&Finding> =
         plan.findings.iter().filter(|finding| finding.refused().is_none()).collect();
@@ -110,7 +109,7 @@ pub(super) fn aside(words: &Words, plan: &Plan) -> String {
         }
         let hidden = findings.len().saturating_sub(MOST_ASIDE);
         if hidden > 0 {
-            let _ = writeln!(out, "- and {hidden} more: `{}` shows them", words.command);
+            let _ = writeln!(out, "- and {hidden} more: run `{}` to see them", words.command);
         }
         out.push('\n');
     }
@@ -125,7 +124,7 @@ pub(super) fn aside(words: &Words, plan: &Plan) -> String {
     out
 }
 
-/// Some names, and how many more there are.
+/// Lists some names, and counts the others.
 fn some(services: &[(ServiceName, ServiceId)]) -> String {
     let mut names: Vec<String> =
         services.iter().take(MOST_ASIDE).map(|(name, _)| code(name.as_str())).collect();

@@ -1,8 +1,7 @@
-//! One service's changes as the lines of a `diff` fence, and a replacement step by step. May import `plan` and
-//! `model`.
+//! Renders a service's changes as lines of a `diff` block, and explains the steps of a replacement.
 //!
-//! Each line begins with a mark of ours (`-`, `+`, `!`, `@@`, or a blank for lines around a change), so that no
-//! value, however many lines it has, can pass for another.
+//! Each line begins with a mark (`-`, `+`, `!`, `@@` or a space), so that no line of a value can look like another
+//! change.
 
 use serde_json::{Map, Value};
 use similar::ChangeTag;
@@ -16,22 +15,22 @@ use crate::report::human::{set_of, steps};
 use crate::report::text::count;
 use crate::report::values::{is_long, leaves, line_changes, short_value};
 
-/// The most characters of a path.
+/// The maximum length of a path, in characters.
 const PATH: usize = 200;
-/// How many characters of what is equal stand before a difference in a long line.
+/// The number of equal characters shown before the difference in a long line.
 const BEFORE: usize = 40;
 
-/// Whose doing a change is, in words.
-pub(super) fn cause_words(cause: Cause) -> &'static str {
+/// Describes the cause of a change.
+pub(super) fn cause_text(cause: Cause) -> &'static str {
     match cause {
-        Cause::Manifest => "manifest: the manifests have changed since the base",
-        Cause::Drift => "drift: changed live since the base, past the manifests",
-        Cause::Both => "both: the manifests and the live state have changed since the base, and differ",
+        Cause::Manifest => "manifest: the manifest changed since the base",
+        Cause::Drift => "drift: the live value changed since the base, outside the manifests",
+        Cause::Both => "both: the manifest and the live value changed since the base, and differ",
         Cause::Behind => causes::BEHIND,
     }
 }
 
-/// All changes of a service, wherever they are kept, each once.
+/// Returns all changes of a service and its steps, each once.
 pub(super) fn all<'a>(plan: &'a Plan, shown: &'a ServicePlan) -> impl Iterator<Item = &'a Change> {
     let replaces = shown.kind == ServiceKind::Replace;
     let own = shown.changes.iter().filter(move |change| !(replaces && change.path == "service"));
@@ -40,7 +39,7 @@ pub(super) fn all<'a>(plan: &'a Plan, shown: &'a ServicePlan) -> impl Iterator<I
     own.chain(sets.filter(|change| set_of(&change.path).is_some()))
 }
 
-/// A service in its plan.
+/// A service and its plan.
 #[derive(Clone, Copy)]
 pub(super) struct Shown<'a> {
     pub(super) plan: &'a Plan,
@@ -48,7 +47,7 @@ pub(super) struct Shown<'a> {
     pub(super) service: &'a ServicePlan,
 }
 
-/// So many lines, none wider than so many characters.
+/// The lines of a diff, limited in width and number.
 pub(super) struct Diff {
     pub(super) lines: Vec<String>,
     most: usize,
@@ -58,25 +57,25 @@ pub(super) struct Diff {
 }
 
 impl Diff {
-    /// Everything that changes about a service, or as much of it as has room, and how much is left out.
+    /// Renders the changes of a service. If they don't fit, the last line counts the hidden ones.
     pub(super) fn of(words: &Words, shown: Shown<'_>, width: usize, most: usize) -> Self {
         let Shown { plan, api, service: shown } = shown;
         let mut diff = Self { lines: Vec::new(), most, hidden: 0, width, cause: None };
         diff.remarks(words, plan, shown);
         match (shown.kind, words.is_drift) {
             (ServiceKind::Create, _) => diff.created(plan, shown, api),
-            // Nothing is declared of an orphan, so that there is nothing to compare it with.
+            // An orphan has no manifest to compare with.
             (ServiceKind::Retire, true) => diff.push("!", "in no manifest"),
             _ => diff.changes(words, plan, shown),
         }
         if diff.hidden > 0 {
-            diff.lines.push(format!("! {} left out here", count(diff.hidden, "more line")));
+            diff.lines.push(format!("! {} not shown", count(diff.hidden, "more line")));
         }
         diff
     }
 
     fn changes(&mut self, words: &Words, plan: &Plan, shown: &ServicePlan) {
-        // A cause that is said of the whole service needs no second line.
+        // A cause of the whole service is not repeated for its changes.
         let mut changes = all(plan, shown).peekable();
         if changes.peek().is_some_and(|first| first.cause == shown.cause) {
             self.cause = shown.cause;
@@ -86,11 +85,11 @@ impl Diff {
             let forces = matches!(change.path.as_str(), "agent" | "context_graph");
             if forces && shown.kind == ServiceKind::Replace {
                 let what = if words.is_drift {
-                    "takes a new service to change back"
+                    "only a new service can revert this"
                 } else {
                     "forces a new service"
                 };
-                self.push("!", &format!("another {} {what}", change.path));
+                self.push("!", &format!("changed {}: {what}", change.path));
             }
         }
     }
@@ -106,24 +105,26 @@ impl Diff {
 
     fn remarks(&mut self, words: &Words, plan: &Plan, shown: &ServicePlan) {
         if let Some(cause) = shown.cause {
-            self.push("!", cause_words(cause));
+            self.push("!", cause_text(cause));
         }
         if words.is_drift {
             return self.differing(plan, shown);
         }
         if shown.adopted {
-            self.push("!", "adopted: it has no owner yet, the ownership tag is set");
+            self.push("!", "adopted: it has no owner yet, so the ownership tag is set");
         }
         if shown.continued {
-            self.push("!", "goes on with a replacement that an earlier run began");
+            self.push("!", "continues the unfinished replacement of an earlier run");
         }
         for step in steps(plan, shown) {
             match &step.action {
                 Action::SetAside { update, .. } => {
                     let name = update.name.as_ref().map_or("", |name| name.as_str());
-                    self.push("!", &format!("in passing named {name}"));
+                    self.push("!", &format!("temporary name {name}"));
                 }
-                Action::Discard { id, .. } => self.push("!", &format!("leftover {id} is renamed")),
+                Action::Discard { id, .. } => {
+                    self.push("!", &format!("leftover {id} is renamed to mark it as abandoned"))
+                }
                 Action::DeleteVersionSet { name, .. } => {
                     self.push("-", &format!("version set {name} is deleted"));
                 }
@@ -135,7 +136,7 @@ impl Diff {
         }
     }
 
-    /// What is the case with a service and its version sets, besides its values.
+    /// Adds notes on the owner and on missing or undeclared version sets.
     fn differing(&mut self, plan: &Plan, shown: &ServicePlan) {
         if shown.adopted {
             self.push("!", "it has no owner");
@@ -187,7 +188,7 @@ impl Diff {
         }
     }
 
-    /// A new version set: its pins in a line, and each model with what is set for it.
+    /// Adds a new version set: its pins in one line, then each model preference.
     fn added_set(&mut self, name: &str, set: &VersionSet) {
         let path = format!("version_sets.{name}");
         self.push("+", &format!("{path}: {}", pins(set)));
@@ -218,7 +219,7 @@ impl Diff {
     fn change(&mut self, change: &Change) {
         if change.cause != self.cause {
             self.cause = change.cause;
-            self.push("!", change.cause.map_or("no cause is known of what follows", cause_words));
+            self.push("!", change.cause.map_or("the cause of the following changes is unknown", cause_text));
         }
         self.leaves(&change.path, &change.before, &change.after);
     }
@@ -256,7 +257,7 @@ impl Diff {
         }
     }
 
-    /// A long text by the lines that change.
+    /// Adds the changed lines of a long text.
     fn text(&mut self, path: &str, before: &str, after: &str) {
         if !before.contains('\n') && !after.contains('\n') {
             let (before, after) = from_difference(before, after, self.width);
@@ -277,7 +278,7 @@ impl Diff {
         }
     }
 
-    /// A list by what it gains and loses; whole, where only its order changes.
+    /// Adds the removed and added items of a list, or the whole list if only its order changes.
     fn list(&mut self, path: &str, before: &[Value], after: &[Value]) {
         let key = |item: &Value| item.to_string();
         let (old, new) = (
@@ -293,7 +294,7 @@ impl Diff {
     }
 }
 
-/// Two long lines from a little before where they differ.
+/// Clips two long lines to start shortly before their first difference.
 fn from_difference(before: &str, after: &str, width: usize) -> (String, String) {
     let same = before.chars().zip(after.chars()).take_while(|(old, new)| old == new).count();
     let short = before.chars().count().max(after.chars().count()) <= width;
@@ -307,12 +308,12 @@ fn from_difference(before: &str, after: &str, width: usize) -> (String, String) 
     (cut(before), cut(after))
 }
 
-/// A new version set in a line.
+/// Returns a version set's pins in one line.
 fn pins(set: &VersionSet) -> String {
     format!("agent {}, context graph {}", set.agent_version, set.context_graph_version)
 }
 
-/// The steps of a replacement, one a line, in the order in which they run.
+/// Explains the steps of a replacement, one per line, in the order of execution.
 pub(super) fn explained(plan: &Plan, shown: &ServicePlan) -> Vec<String> {
     steps(plan, shown)
         .enumerate()
@@ -324,7 +325,7 @@ fn explain(step: &Step) -> String {
     match &step.action {
         Action::Create(new) => {
             format!(
-                "A new service is created, **inactive**, as {}; users don't see it.",
+                "A new service is created, **inactive**, as {}. Users can't reach it.",
                 code(new.name.as_str())
             )
         }
@@ -340,29 +341,32 @@ fn explain(step: &Step) -> String {
             };
             let active = activation.active == Some(true);
             let second = if active { "the new one is activated" } else { "the new one gets the name" };
-            format!("The hand-over: {first}{second}. If the second fails, the first is undone.")
+            format!("Cut-over: {first}{second}. If the activation fails, the rename is undone.")
         }
         Action::Retire { id, how, .. } => {
             let reason =
                 step.reason.as_deref().map_or(String::new(), |reason| format!(": {}", prose(reason)));
-            format!("The old one ({}) {}{reason}.", code(id.as_str()), retired(*how))
+            format!("The old one ({}) {}{reason}.", code(id.as_str()), retirement_text(*how))
         }
         Action::ApplyBehaviorSet { behavior_set_name, .. } => {
-            format!("The behavior set {} is applied to the new one, too.", code(behavior_set_name))
+            format!("The behavior set {} is applied to the new service, too.", code(behavior_set_name))
         }
         Action::WriteVersionSet { name, .. } => {
             format!("The version set {} is written.", code(name.as_str()))
         }
         Action::Smoke { test, .. } => {
             format!(
-                "A conversation with {} must go well, or nothing more is done.",
+                "A test conversation with {} must succeed, or the replacement stops here.",
                 code(test.version_set.as_str())
             )
         }
-        Action::Update { .. } => "The new one, which an earlier run made, is completed.".to_owned(),
-        Action::SetAside { .. } => "The old one's name is set aside.".to_owned(),
+        Action::Update { .. } => "The new service of an earlier run is completed.".to_owned(),
+        Action::SetAside { .. } => "The old service gets a temporary name.".to_owned(),
         Action::Discard { id, .. } => {
-            format!("The leftover {} is renamed; it stays inactive.", code(id.as_str()))
+            format!(
+                "The leftover {} is renamed to mark it as abandoned. It stays inactive.",
+                code(id.as_str())
+            )
         }
         Action::DeleteVersionSet { name, .. } => {
             format!("The version set {} is deleted.", code(name.as_str()))
@@ -370,11 +374,11 @@ fn explain(step: &Step) -> String {
     }
 }
 
-/// What becomes of a service that is retired.
-pub(super) fn retired(how: Retire) -> &'static str {
+/// Describes the retirement of a service.
+pub(super) fn retirement_text(how: Retire) -> &'static str {
     match how {
         Retire::Deactivate => "is deactivated",
-        Retire::Keep => "is let go: it stays active, and is nobody's from then on",
-        Retire::Delete => "is deleted for good",
+        Retire::Keep => "is no longer managed: it stays active, without an owner",
+        Retire::Delete => "is permanently deleted",
     }
 }

@@ -1,4 +1,4 @@
-//! Drift in Markdown, what an apply would refuse, and what new services hold.
+//! Tests of drift in Markdown, of refusals, and of new services.
 
 use super::hostile_tests::{HOSTILE, check, poisoned};
 use super::tests::{everything, origin, report};
@@ -15,7 +15,7 @@ fn drift(plan: &Plan) -> String {
     text
 }
 
-/// One service of three differs.
+/// A plan in which one service of three differs.
 fn one_of_three() -> Plan {
     let mut changed = wanted("Changed", "A1");
     changed.description = Some("As declared".to_owned());
@@ -25,7 +25,7 @@ fn one_of_three() -> Plan {
 }
 
 #[test]
-fn drift_is_a_verdict_and_not_a_plan() {
+fn a_drift_report_has_a_verdict() {
     insta::assert_snapshot!(drift(&one_of_three()), @r"
     ## amigops drift · `production`
 
@@ -33,7 +33,7 @@ fn drift_is_a_verdict_and_not_a_plan() {
 
     **Drift:** 1 of 3 declared services differs from the manifests (1 changed)
 
-    In what follows, `-` is live and `+` is declared. An apply would change it back: 2 requests, about 1 s
+    Below, `-` is the live value and `+` the declared value. Reverting this drift takes 2 requests, about 1 s.
 
     <details><summary>changed <code>Changed</code></summary>
 
@@ -61,19 +61,19 @@ fn drift_is_a_verdict_and_not_a_plan() {
 }
 
 #[test]
-fn drift_of_every_kind_speaks_of_what_is_the_case() {
+fn a_drift_report_describes_the_current_state() {
     let text = drift(&everything());
     for said in [
-        "**Drift:** 7 of 7 declared services differ from the manifests (1 missing, 4 changed, 2 to be replaced to \
-         change back) · version sets: 2 missing, 1 changed, 1 undeclared · 1 orphan in no manifest\n",
-        "> **An apply that changes this back comes with: 3 removals, 2 replacements, 2 conflicts**\n",
-        "### An apply would remove: 3\n",
-        "### An apply would replace: 2\n",
+        "**Drift:** 7 of 7 declared services differ from the manifests (1 missing, 4 changed, 2 that only a new \
+         service can revert) · version sets: 2 missing, 1 changed, 1 undeclared · 1 orphan in no manifest\n",
+        "> **Reverting this drift would cause: 3 removals, 2 replacements, 2 conflicts**\n",
+        "### Reverting would remove: 3\n",
+        "### Reverting would replace: 2\n",
         "<summary>missing <code>Meet &amp; Greet</code>",
-        "<summary>orphan <code>Summer Campaign</code></summary>\n\n```diff\n! behind: the base's branch leaves \
-         what is live; this branch is behind it and would undo that: merge or rebase\n! in no manifest\n```",
+        "<summary>orphan <code>Summer Campaign</code></summary>\n\n```diff\n! behind: the base branch does not \
+         revert the live value, but this branch would: merge or rebase\n! in no manifest\n```",
         "! version set old is in no manifest\n",
-        "! another agent takes a new service to change back\n",
+        "! changed agent: only a new service can revert this\n",
         "They count as drift with `--prune`.",
     ] {
         assert!(text.contains(said), "{said}\n{text}");
@@ -86,14 +86,14 @@ fn drift_of_every_kind_speaks_of_what_is_the_case() {
 }
 
 #[test]
-fn no_text_breaks_or_forges_a_report_of_drift() {
+fn hostile_texts_cannot_break_or_forge_a_drift_report() {
     for text in HOSTILE {
         assert!(drift(&poisoned(text)).len() <= MOST, "{text:?}");
     }
 }
 
 #[test]
-fn the_overview_of_drift_has_a_verdict_an_environment() {
+fn the_drift_overview_has_a_verdict_for_each_environment() {
     let (some, none) = (one_of_three(), Plan::default());
     let names = ["production", "staging", "sandbox"];
     let origins = names.map(|name| Origin { environment: name.to_owned(), ..origin() });
@@ -113,13 +113,13 @@ fn the_overview_of_drift_has_a_verdict_an_environment() {
     |---|--:|--:|--:|--:|--:|---|
     | `production` | 0 | 1 | 0 | 0 | 0 | **drift: 1 of 3 differs** |
     | `staging` | 0 | 0 | 0 | 0 | 0 | no drift |
-    | `sandbox` | | | | | | **it could not be compared** |
+    | `sandbox` | | | | | | **could not be compared** |
     ");
-    assert!(rest.contains("> **It could not be compared.**"), "{rest}");
+    assert!(rest.contains("> **This environment could not be compared.**"), "{rest}");
 }
 
 #[test]
-fn a_conflict_counts_once_and_is_said_once() {
+fn a_conflict_is_counted_and_shown_once() {
     let mut plan = everything();
     let orphan = plan.services.iter_mut().find(|shown| shown.name.as_str() == "Summer Campaign").unwrap();
     orphan.changes.iter_mut().for_each(|change| change.cause = Some(Cause::Behind));
@@ -129,7 +129,11 @@ fn a_conflict_counts_once_and_is_said_once() {
     let text = report(&plan);
     assert_eq!(crate::plan::conflicts(&plan).len(), 2);
     assert!(text.contains("2 conflicts**") && text.contains("### Conflicts: 2\n"), "{text}");
-    assert_eq!(text.matches("\n! behind: the base's branch leaves what is live").count(), 1, "{text}");
+    assert_eq!(
+        text.matches("\n! behind: the base branch does not revert the live value").count(),
+        1,
+        "{text}"
+    );
 }
 
 fn with_refusals(mut plan: Plan, number: usize, why: &str) -> Plan {
@@ -142,9 +146,9 @@ fn with_refusals(mut plan: Plan, number: usize, why: &str) -> Plan {
 }
 
 #[test]
-fn what_an_apply_would_refuse_is_never_dropped() {
+fn refusals_are_never_omitted() {
     let text = drift(&with_refusals(one_of_three(), 40, "`Coach` would be replaced"));
-    assert!(text.contains("comes with: 40 refusals**"), "{text}");
+    assert!(text.contains("would cause: 40 refusals**"), "{text}");
     assert!(text.contains(
         "### Refusals: 40\n\nAn apply would be refused:\n\n- `Coach`: 0 `Coach` would be replaced\n"
     ));
@@ -154,15 +158,12 @@ fn what_an_apply_would_refuse_is_never_dropped() {
     // So many that not even their names fit.
     let text = drift(&with_refusals(one_of_three(), 20_000, &"x".repeat(100)));
     assert!(text.len() <= MOST, "{}", text.len());
-    assert!(
-        text.contains("> **An apply that changes this back comes with: 20000 refusals**\n> **"),
-        "{text:.900}"
-    );
+    assert!(text.contains("> **Reverting this drift would cause: 20000 refusals**\n> **"), "{text:.900}");
     assert!(text.contains(" of them are not listed here, because") && text.contains("### Refusals: 20000\n"));
 }
 
 #[test]
-fn all_that_a_new_service_holds_is_shown() {
+fn all_fields_of_a_new_service_are_shown() {
     let mut new = wanted("New", "A1");
     new.active = Some(false);
     new.tags = Some([("tier".to_owned(), Some("gold".to_owned())), ("vip".to_owned(), None)].into());

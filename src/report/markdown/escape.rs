@@ -1,25 +1,24 @@
-//! Data in Markdown: in code, in a fence, in HTML, never as markup. Imports nothing of ours.
+//! Escapes untrusted text for Markdown.
 //!
-//! In code and in fences GitHub links no mention, no reference and no address, and renders neither markup nor
-//! mathematics. So that is where data goes, without exception: what [`prose`] lets through has no character
-//! that could mean anything.
+//! In code spans and fences, GitHub links no mentions, references or URLs, and renders no markup. So untrusted text
+//! always goes there. Only text without any special character passes through [`prose`] unchanged.
 
 use crate::report::text::{visible, width, without_commands};
 
-/// The most bytes of a label.
+/// The maximum size of a label, in bytes.
 const LABEL: usize = 60;
-/// The most characters of a sentence.
+/// The maximum length of a sentence, in characters.
 const SENTENCE: usize = 1_000;
-/// The most characters of one name.
+/// The maximum length of a name, in characters.
 const NAME: usize = 280;
 
-/// A text in a line without anything that a terminal or a CI system would obey, or that can't be seen.
+/// Returns a text in one line, without control sequences, workflow commands and invisible characters.
 pub(super) fn clean(text: &str) -> String {
     without_commands(&visible(text))
 }
 
-/// A text in a line, of at most so many characters, with a word on what is left out. What is left out costs
-/// nothing: it is counted and not looked at.
+/// Returns a text in one line, clipped to a maximum length, with the number of hidden characters. The hidden part is
+/// only counted, so that a huge text costs little.
 pub(super) fn short(text: &str, most: usize) -> String {
     let all = width(text);
     if all <= most {
@@ -29,12 +28,12 @@ pub(super) fn short(text: &str, most: usize) -> String {
     format!("{}… ({} more characters)", clean(&head), all - most)
 }
 
-/// A text as code in a line.
+/// Returns a text as a code span.
 pub(super) fn code(text: &str) -> String {
     code_within(text, NAME)
 }
 
-/// The same of at most so many characters.
+/// Returns a text as a code span, clipped to a maximum length.
 pub(super) fn code_within(text: &str, most: usize) -> String {
     let text = short(text, most);
     if text.trim().is_empty() {
@@ -46,20 +45,20 @@ pub(super) fn code_within(text: &str, most: usize) -> String {
     format!("{marks}{blank}{text}{blank}{marks}")
 }
 
-/// A name of few bytes as code, for what stands in every report.
+/// Returns a short name as a code span, for text that every report has.
 pub(super) fn label(text: &str) -> String {
     let text = short(text, 4 * LABEL);
     let end = (0..=text.len().min(LABEL)).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
     code(&short(&text, text.get(..end).map_or(0, width)))
 }
 
-/// A text as code in a table. A cell ends at every pipe but an escaped one, and whether one is escaped is a
-/// matter of opinion after a backslash: another character stands for it.
+/// Returns a text as a code span for a table cell. Pipes are replaced, because renderers disagree on pipes after a
+/// backslash.
 pub(super) fn cell(text: &str) -> String {
     label(&text.replace('|', "¦"))
 }
 
-/// A text as code in HTML, where no Markdown is.
+/// Returns a text as an HTML code element, for places without Markdown.
 pub(super) fn html(text: &str) -> String {
     let mut out = String::from("<code>");
     for c in short(text, NAME).chars() {
@@ -78,8 +77,8 @@ pub(super) fn html(text: &str) -> String {
     out
 }
 
-/// A sentence of ours that holds data between backticks: what is between them becomes code. Where the data
-/// has brought something else along that could be markup, all of it becomes code.
+/// Renders a sentence with untrusted text between backticks, which becomes code spans. If anything outside them could
+/// be markup, the whole sentence becomes code.
 pub(super) fn prose(text: &str) -> String {
     let parts: Vec<&str> = text.split('`').collect();
     let balanced = parts.len() % 2 == 1;
@@ -91,14 +90,14 @@ pub(super) fn prose(text: &str) -> String {
     shown.collect()
 }
 
-/// Whether a text has nothing that Markdown or GitHub could take for more than text.
+/// Returns true if a text has nothing that Markdown or GitHub gives a meaning.
 fn is_plain(text: &str) -> bool {
     let harmless = |c: char| c.is_alphanumeric() || " .,;:'\"()-/=%…—→·“”‘’".contains(c);
     let lower = text.to_lowercase();
     text.chars().all(harmless) && !["//", "www.", "gh-"].iter().any(|link| lower.contains(link))
 }
 
-/// Lines in a fence that none of them can close.
+/// Returns lines in a fence that none of them can close.
 pub(super) fn fence(info: &str, lines: &[String]) -> String {
     let longest = lines.iter().map(|line| longest_run(line, '`')).max().unwrap_or_default();
     let marks = "`".repeat(longest.max(2) + 1);

@@ -1,6 +1,6 @@
-//! How much room each part of a report gets. Imports nothing of ours.
+//! Divides the room of a report among its parts.
 
-/// Shares room among parts of these lengths: what one does not need is the others'.
+/// Divides room among parts of these lengths. Room that a part does not need goes to the others.
 pub(super) fn share(room: usize, wanted: &[usize]) -> Vec<usize> {
     let mut shares = vec![0; wanted.len()];
     let mut order: Vec<usize> = (0..wanted.len()).collect();
@@ -13,7 +13,7 @@ pub(super) fn share(room: usize, wanted: &[usize]) -> Vec<usize> {
     shares
 }
 
-/// As many items as fit, and how many don't.
+/// Joins as many items as fit, and returns the number of the others.
 pub(super) fn fill(
     items: impl ExactSizeIterator<Item = impl AsRef<str>>,
     between: &str,
@@ -40,7 +40,7 @@ mod tests {
     use super::{fill, share};
 
     #[test]
-    fn small_parts_leave_room_to_large_ones() {
+    fn small_parts_leave_room_for_large_ones() {
         assert_eq!(share(100, &[500, 10, 0, 200]), [45, 10, 0, 45]);
         assert_eq!(share(100, &[20, 30]), [20, 30]);
         assert_eq!(share(3, &[5, 5, 5, 5]), [0, 1, 1, 1]);
@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_counted() {
+    fn items_that_do_not_fit_are_counted() {
         assert_eq!(fill(["ab", "cd", "ef"].iter(), ", ", 8), ("ab, cd".to_owned(), 1));
         assert_eq!(fill(["ab"].iter(), ", ", 3), (String::new(), 1));
     }

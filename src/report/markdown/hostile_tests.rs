@@ -1,4 +1,4 @@
-//! Hostile data in every position of a report: the report's own structure is all the structure there is.
+//! Tests with hostile text in every position of a report: it must not add any structure.
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -10,7 +10,7 @@ use crate::plan::{Action, Base, Origin, Plan};
 use crate::report::Planned;
 use crate::report::text::visible;
 
-/// What has broken reports of one kind or another.
+/// Texts that have broken reports before.
 pub(crate) const HOSTILE: &[&str] = &[
     "a\nb\r\nc",
     "\u{1b}[31mred\u{1b}[0m",
@@ -52,7 +52,7 @@ pub(crate) const HOSTILE: &[&str] = &[
     "   ",
 ];
 
-/// A plan of everything in which every text from outside holds this one.
+/// Returns a plan with every kind of change, in which every untrusted text contains this one.
 pub(crate) fn poisoned(text: &str) -> Plan {
     let mut plan = everything();
     let name = |number: usize| {
@@ -137,7 +137,7 @@ fn poisoned_report(text: &str) -> String {
     alone + &render("plan", &[whole, failed])
 }
 
-/// A line without its code spans, by CommonMark's rule.
+/// Returns a line without its code spans, by CommonMark's rule.
 fn without_code(line: &str) -> String {
     let mut out = String::new();
     let mut rest = line;
@@ -167,8 +167,8 @@ fn check_line(line: &str) {
         "## amigops",
         "### Refusals: ",
         "### Removals: ",
-        "### An apply would remove: ",
-        "### An apply would replace: ",
+        "### Reverting would remove: ",
+        "### Reverting would replace: ",
         "### Replacements: ",
         "### Conflicts: ",
         "### Warnings: ",
@@ -229,7 +229,7 @@ fn check_fenced(info: &str, line: &str) {
     }
 }
 
-/// Checks that a report has our structure and no other.
+/// Checks that a report has only the structure that we write.
 #[track_caller]
 pub(crate) fn check(text: &str) {
     let mut fence: Option<(usize, &str)> = None;
@@ -258,7 +258,7 @@ pub(crate) fn check(text: &str) {
 }
 
 #[test]
-fn no_text_breaks_or_forges_a_report() {
+fn hostile_texts_cannot_break_or_forge_a_report() {
     for text in HOSTILE {
         check(&poisoned_report(text));
         check(&poisoned_report(&format!("word {text} word")));
@@ -266,7 +266,7 @@ fn no_text_breaks_or_forges_a_report() {
 }
 
 #[test]
-fn no_length_breaks_a_report() {
+fn very_long_texts_do_not_break_a_report() {
     for text in [
         "x".repeat(50_000),
         "`".repeat(50_000),
@@ -281,7 +281,7 @@ fn no_length_breaks_a_report() {
     }
 }
 
-/// The checker finds what was planted.
+/// Proves that the checker finds violations.
 #[test]
 fn planted_markup_is_found() {
     let planted = [

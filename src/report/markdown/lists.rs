@@ -1,11 +1,10 @@
-//! What a reader must see before anything else: refusals, removals, replacements, conflicts. May import `plan` and
-//! `model`.
+//! The lists at the top of a report: refusals, removals, replacements and conflicts.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::changes::{cause_words, retired};
+use super::changes::{cause_text, retirement_text};
 use super::escape::{code, prose, short};
 use super::words::Words;
 use crate::plan::{
@@ -14,25 +13,25 @@ use crate::plan::{
 use crate::report::human::steps;
 use crate::report::values::short_value;
 
-/// The most characters of a value in a sentence.
+/// The maximum length of a value in a sentence, in characters.
 const VALUE: usize = 60;
 
-/// One thing to see: in a sentence, and as nothing but names.
+/// An entry: as a sentence, and as names only.
 pub(super) struct Item {
     pub(super) sentence: String,
     pub(super) names: String,
 }
 
-/// Things of one kind.
+/// The entries of one kind.
 pub(super) struct List {
     pub(super) title: &'static str,
     pub(super) noun: &'static str,
-    /// What the items mean, where that needs saying.
+    /// The meaning of the entries; may be empty.
     pub(super) meaning: &'static str,
     pub(super) items: Vec<Item>,
 }
 
-/// All that must be seen, the worst first.
+/// Returns all lists, the most serious first.
 pub(super) fn of(words: &Words, plan: &Plan) -> [List; 4] {
     [
         List {
@@ -56,14 +55,14 @@ pub(super) fn of(words: &Words, plan: &Plan) -> [List; 4] {
         List {
             title: "Conflicts",
             noun: "conflict",
-            meaning: "`apply` refuses a plan with these, whether it is saved or made with the same `--base`, unless \
-                      `--overwrite-drift` is given. Without a base, an apply can't tell them and overwrites what is live.",
+            meaning: "`apply` refuses a plan with conflicts unless `--overwrite-drift` is given. Without `--base`, \
+                      `apply` can't detect conflicts and overwrites live changes.",
             items: conflicts(plan),
         },
     ]
 }
 
-/// The steps that take services and version sets out of use, old services of replacements apart.
+/// Returns the steps that take services or version sets out of use, without the old services of replacements.
 pub(super) fn removals(plan: &Plan) -> impl Iterator<Item = &Step> {
     let replaced = plan.services.iter().filter(|shown| shown.kind == ServiceKind::Replace);
     let covered: BTreeSet<StepId> = replaced.flat_map(|shown| &shown.steps).copied().collect();
@@ -75,7 +74,7 @@ pub(super) fn removals(plan: &Plan) -> impl Iterator<Item = &Step> {
     plan.steps.iter().filter(apart)
 }
 
-/// What goes out of use with a step.
+/// Describes a step that takes something out of use.
 pub(super) fn removal(step: &Step) -> Item {
     let service = code(step.service.as_str());
     let reason = step.reason.as_deref().map_or(String::new(), |reason| format!(" ({})", prose(reason)));
@@ -85,7 +84,7 @@ pub(super) fn removal(step: &Step) -> Item {
             (format!("{names} is deleted"), names)
         }
         Action::Retire { id, how, .. } => {
-            (format!("{service}, {}, {}", code(id.as_str()), retired(*how)), service)
+            (format!("{service}, {}, {}", code(id.as_str()), retirement_text(*how)), service)
         }
         Action::Update { id, .. } => (format!("{service}, {}, is deactivated", code(id.as_str())), service),
         _ => (format!("{service} goes out of use"), service),
@@ -106,24 +105,24 @@ fn replacements(plan: &Plan) -> Vec<Item> {
                 shown.changes.iter().filter(|one| matches!(one.path.as_str(), "agent" | "context_graph"));
             for change in forcing {
                 let noun = if change.path == "agent" { "agent" } else { "context graph" };
-                sentence.push_str(&format!(": another {noun} {} forces a new service", from_to(change)));
+                sentence.push_str(&format!(": the changed {noun} {} forces a new service", from_to(change)));
             }
             if shown.continued {
-                sentence.push_str("; it goes on where an earlier run stopped");
+                sentence.push_str("; this continues an unfinished replacement");
             }
-            sentence.push_str(&fate(plan, shown));
+            sentence.push_str(&retirement(plan, shown));
             Item { sentence, names: name }
         })
         .collect()
 }
 
-/// What becomes of the old service of a replacement.
-fn fate(plan: &Plan, shown: &ServicePlan) -> String {
+/// Describes the retirement of a replacement's old service.
+fn retirement(plan: &Plan, shown: &ServicePlan) -> String {
     let retirements = steps(plan, shown).filter_map(|step| match &step.action {
         Action::Retire { id, how, .. } if Some(id) == shown.id.as_ref() => {
-            Some(format!("; the old one {}", retired(*how)))
+            Some(format!("; the old one {}", retirement_text(*how)))
         }
-        Action::Retire { id, how, .. } => Some(format!("; {} {}", code(id.as_str()), retired(*how))),
+        Action::Retire { id, how, .. } => Some(format!("; {} {}", code(id.as_str()), retirement_text(*how))),
         Action::HandOver { .. } if step.risk == Risk::Destructive => {
             Some("; the old one is deactivated".to_owned())
         }
@@ -132,7 +131,7 @@ fn fate(plan: &Plan, shown: &ServicePlan) -> String {
     retirements.collect()
 }
 
-/// Changes that undo somebody else's.
+/// Returns the changes that would undo live changes or newer commits.
 fn conflicts(plan: &Plan) -> Vec<Item> {
     let items = plan.services.iter().flat_map(|shown| {
         let found = conflicts_of(plan, shown).into_iter();
@@ -142,7 +141,7 @@ fn conflicts(plan: &Plan) -> Vec<Item> {
 }
 
 fn conflict(shown: &ServicePlan, change: Option<&Change>, cause: Cause) -> Item {
-    let (name, why) = (code(shown.name.as_str()), cause_words(cause));
+    let (name, why) = (code(shown.name.as_str()), cause_text(cause));
     if let Some(change) = change {
         let names = format!("{name} {}", code(&change.path));
         return Item { sentence: format!("{names}: {} ({why})", from_to(change)), names };
@@ -156,7 +155,7 @@ fn conflict(shown: &ServicePlan, change: Option<&Change>, cause: Cause) -> Item 
     Item { sentence: format!("{name} would be {fate} ({why})"), names: name }
 }
 
-/// What an apply would not do, where the plan is only looked at.
+/// Returns the findings that make `apply` refuse the plan.
 fn refusals(plan: &Plan) -> Vec<Item> {
     let refused = plan.findings.iter().filter_map(|finding| Some((finding, finding.refused()?)));
     let item = |(finding, why): (&Finding, &str)| {

@@ -1,12 +1,11 @@
-//! A plan as a comment on a pull request. May import `plan` and `model`.
+//! Renders a plan as a comment on a pull request.
 //!
-//! GitHub takes comments of 65,536 characters. A report stays below by saying less of what is harmless, in
-//! steps (`section::Level`), each of which says what it leaves out; never by cutting. What removes, replaces
-//! or overwrites stands before everything else and is never folded away; where there is so much of it that
-//! not even the names fit, the first line says how many are missing.
+//! GitHub limits comments to 65,536 characters. A report that is too long is never cut. It shows less detail of
+//! harmless changes (`section::Level`) and says what it hides. Removals, replacements and conflicts come first and
+//! are never folded. If not even their names fit, the first line counts the missing ones.
 //!
-//! Bytes are counted: a text never has more characters, nor more UTF-16 units, than bytes in UTF-8, so that
-//! the report fits whatever the reader's site counts.
+//! The limit is counted in bytes: a text never has more characters or UTF-16 units than UTF-8 bytes. So the report fits
+//! whichever of them a site counts.
 
 mod around;
 mod changes;
@@ -26,17 +25,17 @@ use self::words::Words;
 use super::{Section, drift};
 use crate::plan::{Plan, Risk};
 
-/// The most bytes of a report. What is left of 65,536 is for those who post it: a mark by which they find the
-/// comment again, a line of their own.
+/// The maximum size of a report, in bytes. The rest of 65,536 is for the script that posts the comment, for example for
+/// a marker to find the comment again.
 pub const MOST: usize = 64_000;
-/// Room for the lines that say what is missing.
+/// The bytes reserved for lines on missing entries.
 const WARNING: usize = 400;
-/// The most environments that are shown in parts of their own.
+/// The maximum number of environments with their own part.
 const MOST_PARTS: usize = 20;
-/// The most environments that the table lists.
+/// The maximum number of environments in the table.
 const MOST_ROWS: usize = 80;
 
-/// Renders a report of one environment, or of several with an overview of all.
+/// Renders a report on one environment, or on several with an overview.
 pub fn render(command: &str, sections: &[Section<'_>]) -> String {
     match sections {
         [one] => section::render(command, one, MOST - WARNING).text,
@@ -49,13 +48,13 @@ fn combined(command: &str, sections: &[Section<'_>]) -> String {
     let table = overview(words, sections);
     let mut out = format!("# amigops {command} · {} environments\n\n", sections.len());
     let room = MOST.saturating_sub(out.len() + table.len() + 2 * WARNING);
-    let parts = parts(command, &chosen(sections, MOST_PARTS), room);
+    let parts = parts(command, &choose_environments(sections, MOST_PARTS), room);
     let unlisted: usize = parts.iter().map(|part| part.unlisted).sum();
     if unlisted > 0 {
         let _ = writeln!(
             out,
-            "> [!CAUTION]\n> **{unlisted} refusals, removals, replacements or conflicts are not listed here, because a comment \
-             has no room for them. Read what `{}` shows of each before this is approved.**\n",
+            "> [!CAUTION]\n> **{unlisted} refusals, removals, replacements or conflicts are not listed here, because the comment \
+             has no room. Run `{}` for each environment and read its output before you approve this.**\n",
             words.command
         );
     }
@@ -67,14 +66,14 @@ fn combined(command: &str, sections: &[Section<'_>]) -> String {
     if hidden > 0 {
         let _ = writeln!(
             out,
-            "\n**{hidden} more environments have no room here:** `{}` shows them one by one.",
+            "\n**{hidden} more environments are not shown here:** run `{}` for each of them.",
             words.command
         );
     }
     out
 }
 
-/// How much an environment has to say: more for what removes or replaces, least where nothing is to do.
+/// Returns the importance of an environment: highest if services are removed or replaced, lowest if nothing changes.
 fn weight(section: &Section<'_>) -> u8 {
     match section.outcome {
         Err(_) => 2,
@@ -89,8 +88,8 @@ fn must_be_seen(plan: &Plan) -> bool {
         || plan.findings.iter().any(|finding| finding.refused().is_some())
 }
 
-/// So many environments, in their order: those with the most to say.
-fn chosen<'s, 'a>(sections: &'s [Section<'a>], most: usize) -> Vec<&'s Section<'a>> {
+/// Chooses the most important environments, and returns them in their order.
+fn choose_environments<'s, 'a>(sections: &'s [Section<'a>], most: usize) -> Vec<&'s Section<'a>> {
     let mut order: Vec<usize> = (0..sections.len()).collect();
     order.sort_by_key(|&at| Reverse(weight(&sections[at])));
     order.truncate(most);
@@ -98,7 +97,7 @@ fn chosen<'s, 'a>(sections: &'s [Section<'a>], most: usize) -> Vec<&'s Section<'
     order.into_iter().map(|at| &sections[at]).collect()
 }
 
-/// The environments' parts: whole where they fit together, else each in its share of the room.
+/// Renders the environments' parts: in full if all of them fit, else each in its share of the room.
 fn parts(command: &str, sections: &[&Section<'_>], room: usize) -> Vec<Part> {
     let whole: Vec<Part> = sections.iter().map(|one| section::render(command, one, room)).collect();
     let lengths: Vec<usize> = whole.iter().map(|part| part.text.len() + 2).collect();
@@ -113,7 +112,7 @@ fn parts(command: &str, sections: &[&Section<'_>], room: usize) -> Vec<Part> {
     fitted.collect()
 }
 
-/// A row an environment.
+/// Renders the table of environments.
 fn overview(words: &Words, sections: &[Section<'_>]) -> String {
     let heads = if words.is_drift {
         ["missing", "changed", "to be replaced", "orphans", "version sets undeclared"]
@@ -121,7 +120,7 @@ fn overview(words: &Words, sections: &[Section<'_>]) -> String {
         ["create", "change", "replace", "retire", "version sets deleted"]
     };
     let mut out = format!("| environment | {} | |\n|---|--:|--:|--:|--:|--:|---|\n", heads.join(" | "));
-    for section in chosen(sections, MOST_ROWS) {
+    for section in choose_environments(sections, MOST_ROWS) {
         let name = cell(&section.origin.environment);
         let _ = match section.outcome {
             Err(_) => writeln!(out, "| {name} | | | | | | **{}** |", words.no_plan),

@@ -1,8 +1,8 @@
-//! One environment's part of a report, in as much detail as fits. May import `plan` and `model`.
+//! One environment's part of a report, in as much detail as fits.
 
 use std::fmt::Write as _;
 
-use super::around::{aside, failed, heading, introduction};
+use super::around::{failed, heading, introduction, render_notes};
 use super::changes::{Diff, Shown, all, explained};
 use super::escape::{code, fence, html, label};
 use super::fit::{fill, share};
@@ -14,31 +14,31 @@ use crate::report::human::steps;
 use crate::report::text::count;
 use crate::report::{Planned, Section};
 
-/// Graphs of more steps than these are no help to a reader.
+/// The maximum number of steps in a graph; a larger one is unreadable.
 const MOST_STEPS: usize = 80;
-/// GitHub draws no Mermaid graph of 500 edges,
+/// The maximum number of edges: GitHub renders no Mermaid graph with 500.
 const MOST_EDGES: usize = 400;
-/// or of 50,000 characters.
+/// The maximum size of a graph: GitHub renders none with 50,000 characters.
 const MOST_GRAPH: usize = 40_000;
-/// The most lines of one service's changes: more than any report has room for.
+/// The maximum number of lines of a service's changes: more than any report has room for.
 const MOST_LINES: usize = 4_000;
-/// The most paths that a service's line names.
+/// The maximum number of paths in a service's line.
 const MOST_PATHS: usize = 4;
-/// Room for the sentence on what is not listed.
+/// The bytes reserved for the sentence on unlisted entries.
 const LOUD: usize = 400;
 
-/// How much a part of a report says of what changes. What must be seen is in all of them, whole.
+/// The level of detail of changes. Refusals, removals, replacements and conflicts are complete at each level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Level {
-    /// Each service's changes, with lines of so many characters, and so many of them.
+    /// Each service's changes, limited in width and number of lines.
     Diffs { width: usize, lines: usize, graph: bool },
-    /// A line a service.
+    /// One line for each service.
     Lines,
-    /// Services by name, as far as they fit.
+    /// The names of services, as many as fit.
     Counts,
 }
 
-/// Less and less.
+/// The levels, from the most to the least detail.
 const LEVELS: [Level; 7] = [
     Level::Diffs { width: 2_000, lines: MOST_LINES, graph: true },
     Level::Diffs { width: 2_000, lines: MOST_LINES, graph: false },
@@ -49,14 +49,14 @@ const LEVELS: [Level; 7] = [
     Level::Counts,
 ];
 
-/// A part of a report, and how much of what must be seen it does not name.
+/// A part of a report, and the number of important entries that it does not list.
 #[derive(Default)]
 pub(super) struct Part {
     pub(super) text: String,
     pub(super) unlisted: usize,
 }
 
-/// An environment's part of a report, in no more room than this, if that is possible at all.
+/// Renders an environment's part of a report, if possible in at most `room` bytes.
 pub(super) fn render(command: &str, section: &Section<'_>, room: usize) -> Part {
     let words = Words::of(command);
     let mut text = heading(command, section);
@@ -77,7 +77,7 @@ pub(super) fn render(command: &str, section: &Section<'_>, room: usize) -> Part 
     page.names()
 }
 
-/// A part that is being written.
+/// A part being rendered.
 struct Page<'a> {
     section: &'a Section<'a>,
     planned: Planned<'a>,
@@ -93,11 +93,11 @@ impl<'a> Page<'a> {
         self.planned.plan
     }
 
-    /// Everything after the introduction; none where it doesn't fit.
+    /// Writes everything after the introduction. Returns `None` if it does not fit.
     fn body(&mut self, level: Level) -> Option<()> {
         self.shortened = !matches!(level, Level::Diffs { lines: MOST_LINES, .. });
         self.text.push_str(&self.lists_text());
-        self.text.push_str(&aside(self.words, self.plan()));
+        self.text.push_str(&render_notes(self.words, self.plan()));
         self.fits()?;
         match level {
             Level::Diffs { width, lines, graph } => {
@@ -121,9 +121,9 @@ impl<'a> Page<'a> {
         (self.text.len() <= self.room).then_some(())
     }
 
-    /// What must be seen, whole.
+    /// Renders the complete lists of important entries.
     fn lists_text(&self) -> String {
-        let mut out = alarm(self.words, &self.lists, 0);
+        let mut out = caution(self.words, &self.lists, 0);
         for list in self.lists.iter().filter(|list| !list.items.is_empty()) {
             let _ = writeln!(out, "### {}: {}\n", list.title, list.items.len());
             if !list.meaning.is_empty() {
@@ -140,11 +140,11 @@ impl<'a> Page<'a> {
         out
     }
 
-    /// One service's changes, folded.
+    /// Writes a service's changes, folded.
     fn service(&mut self, shown: &ServicePlan, width: usize, lines: usize) {
         let in_plan = Shown { plan: self.plan(), api: self.section.origin.api, service: shown };
         let diff = Diff::of(self.words, in_plan, width, lines);
-        // Drift tells what is the case: by which steps it would be changed back is a plan's matter.
+        // Steps belong to a plan, not to a drift report.
         let by_steps = shown.kind == ServiceKind::Replace && !self.words.is_drift;
         if diff.lines.is_empty() && !by_steps {
             return;
@@ -163,20 +163,20 @@ impl<'a> Page<'a> {
             let hidden = steps.len().saturating_sub(lines);
             if hidden > 0 {
                 steps.truncate(lines);
-                steps.push(format!("\n{} left out here.", count(hidden, "more step")));
+                steps.push(format!("\n{} not shown.", count(hidden, "more step")));
             }
             let _ = writeln!(self.text, "{}\n", steps.join("\n"));
         }
         self.text.push_str("</details>\n\n");
     }
 
-    /// One line a service, folded together.
+    /// Writes one line for each service, folded.
     fn lines(&mut self) {
         let plan = self.plan();
         let services = count(plan.services.len(), "service");
         let _ = writeln!(
             self.text,
-            "<details><summary>{}: {services}, in a line each</summary>\n",
+            "<details><summary>{}: {services}, one per line</summary>\n",
             self.words.changes
         );
         for shown in &plan.services {
@@ -194,7 +194,7 @@ impl<'a> Page<'a> {
         self.text.push_str("\n</details>\n\n");
     }
 
-    /// Services that are created or changed by name, as far as they fit; none where not even numbers do.
+    /// Writes the names of created and changed services, as many as fit. Returns `None` if not even their numbers fit.
     fn counts(&mut self) -> Option<()> {
         let foot = {
             let start = self.text.len();
@@ -226,7 +226,7 @@ impl<'a> Page<'a> {
         kinds.into_iter().filter(|(_, names)| !names.is_empty()).collect()
     }
 
-    /// Names alone, of what must be seen above all; how many have no room is said first.
+    /// Writes only names, first those of important entries. The caution at the top counts those that do not fit.
     fn names(mut self) -> Part {
         self.shortened = true;
         let foot = {
@@ -243,11 +243,8 @@ impl<'a> Page<'a> {
         let (mut unlisted, mut body) = (0, String::new());
         for (list, room) in lists.iter().zip(share(room, &lengths)) {
             let (text, hidden) = fill(list.items.iter().map(|item| &item.names), ", ", room);
-            let more = if hidden == 0 {
-                String::new()
-            } else {
-                format!(" **and {hidden} more that are not listed here**")
-            };
+            let more =
+                if hidden == 0 { String::new() } else { format!(" **and {hidden} more not listed here**") };
             let _ = writeln!(body, "### {}: {}\n\n{text}{more}\n", list.title, list.items.len());
             unlisted += hidden;
         }
@@ -259,14 +256,14 @@ impl<'a> Page<'a> {
         if aside > 0 {
             let _ = writeln!(body, "{} and orphans are not listed here.\n", count(aside, "warning"));
         }
-        let loud = alarm(self.words, &self.lists, unlisted);
+        let loud = caution(self.words, &self.lists, unlisted);
         self.text.push_str(&loud);
         self.text.push_str(&body);
         self.text.push_str(&foot);
         Part { text: self.text, unlisted }
     }
 
-    /// The order of the steps, or where to see it.
+    /// Writes the graph of the steps, or how to see it.
     fn graph(&mut self, wanted: bool) {
         let plan = self.plan();
         let steps = plan.steps.len();
@@ -279,19 +276,17 @@ impl<'a> Page<'a> {
                 let lines: Vec<String> = mermaid.lines().map(str::to_owned).collect();
                 let _ = writeln!(
                     self.text,
-                    "<details><summary>The order of the {steps} steps</summary>\n\n{}\n</details>\n",
+                    "<details><summary>Order of the {steps} steps</summary>\n\n{}\n</details>\n",
                     fence("mermaid", &lines)
                 );
                 return;
             }
         }
-        let _ = writeln!(
-            self.text,
-            "The graph of the {steps} steps is left out here: `amigops graph` prints it.\n"
-        );
+        let _ =
+            writeln!(self.text, "The graph of the {steps} steps is not shown here: run `amigops graph`.\n");
     }
 
-    /// What would be applied.
+    /// Writes the commit, the base and the plan's fingerprint.
     fn foot(&mut self) {
         let origin = self.section.origin;
         let short = |text: &str| code(&text.chars().take(12).collect::<String>());
@@ -308,7 +303,7 @@ impl<'a> Page<'a> {
         }
         if self.shortened {
             let command = self.words.command;
-            let _ = writeln!(self.text, "Shortened to fit a comment: `{command}` shows everything.\n");
+            let _ = writeln!(self.text, "Shortened to fit a comment: run `{command}` to see everything.\n");
         }
         if !parts.is_empty() {
             let _ = writeln!(self.text, "---\n\n{}\n", parts.join(" · "));
@@ -316,8 +311,8 @@ impl<'a> Page<'a> {
     }
 }
 
-/// The first thing to see where there is something that must be seen.
-fn alarm(words: &Words, lists: &[List], unlisted: usize) -> String {
+/// Renders the caution that counts refusals, removals, replacements and conflicts; empty if there are none.
+fn caution(words: &Words, lists: &[List], unlisted: usize) -> String {
     let some = lists.iter().filter(|list| !list.items.is_empty());
     let parts: Vec<String> = some.map(|list| count(list.items.len(), list.noun)).collect();
     if parts.is_empty() {
@@ -327,8 +322,8 @@ fn alarm(words: &Words, lists: &[List], unlisted: usize) -> String {
     if unlisted > 0 {
         let _ = writeln!(
             out,
-            "> **{unlisted} of them are not listed here, because a comment has no room for them. Read what \
-             `{}` shows before this is approved.**",
+            "> **{unlisted} of them are not listed here, because the comment has no room. Run `{}` and read \
+             its output before you approve this.**",
             words.command
         );
     }
@@ -336,7 +331,7 @@ fn alarm(words: &Words, lists: &[List], unlisted: usize) -> String {
     out
 }
 
-/// What changes about a service, in a few words.
+/// Lists the changed paths of a service.
 fn paths(plan: &Plan, shown: &ServicePlan) -> String {
     let mut paths: Vec<&str> = all(plan, shown).map(|change| change.path.as_str()).collect();
     if shown.kind == ServiceKind::Create {

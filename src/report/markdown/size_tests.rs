@@ -1,4 +1,4 @@
-//! What becomes of reports of very large plans: they fit, and say what they leave out.
+//! Tests of reports on very large plans: they fit, and count what they hide.
 
 use super::hostile_tests::check;
 use super::tests::{everything, origin, report};
@@ -8,7 +8,7 @@ use crate::plan::tests::build::*;
 use crate::plan::{Options, Origin, Plan};
 use crate::report::Planned;
 
-/// Plans for so many services without asking the judge, who is slow in tests.
+/// Plans for many services without verifying the plan, which is slow in tests.
 fn planned(live: Vec<LiveService>, wanted: Vec<DesiredService>) -> Plan {
     let options = Options { prune: true, ..options() };
     crate::plan::plan(&desired(wanted), &snapshot(live), &own_policy(), &options).unwrap()
@@ -35,7 +35,7 @@ fn checked(plan: &Plan) -> String {
 }
 
 #[test]
-fn thousands_of_changes_are_counted_and_named_as_far_as_they_fit() {
+fn thousands_of_changes_are_counted_and_as_many_as_fit_are_named() {
     let plan = many("A1", |service| service.description = "Another".to_owned());
     let text = checked(&plan);
     assert!(text.len() > MOST - 2_000, "the room is used: {}", text.len());
@@ -46,7 +46,7 @@ fn thousands_of_changes_are_counted_and_named_as_far_as_they_fit() {
 }
 
 #[test]
-fn a_hundred_changes_take_a_line_each_at_the_least() {
+fn a_hundred_changes_have_at_least_a_line_each() {
     let long: String = (0..300).map(|number| format!("line {number}\n")).collect();
     let plan = many("A1", |service| {
         if service.name.as_str() < "Service 0900" {
@@ -55,19 +55,19 @@ fn a_hundred_changes_take_a_line_each_at_the_least() {
     });
     let text = checked(&plan);
     assert_eq!(text.matches("- change `Service ").count(), 900);
-    assert!(text.contains("graph of the 900 steps is left out here: `amigops graph`"));
+    assert!(text.contains("graph of the 900 steps is not shown here: run `amigops graph`"));
     let plan = many("A1", |service| {
         if service.name.as_str() < "Service 0030" {
             service.description = long.clone();
         }
     });
     let text = checked(&plan);
-    assert_eq!(text.matches("more lines left out here").count(), 30, "{text}");
+    assert_eq!(text.matches("more lines not shown").count(), 30, "{text}");
     assert!(text.contains("```mermaid"), "a small graph is kept");
 }
 
 #[test]
-fn no_replacement_and_no_removal_is_hidden_without_a_loud_word() {
+fn hidden_replacements_and_removals_are_announced_at_the_top() {
     let replaced = checked(&many("A2", |_| {}));
     let gone = checked(&planned(
         (0..5_000)
@@ -80,17 +80,14 @@ fn no_replacement_and_no_removal_is_hidden_without_a_loud_word() {
         let listed = list.lines().next().unwrap().matches("`").count() / 2;
         let unlisted = 5_000 - listed;
         assert!(listed > 150, "{title}: {listed}");
-        assert!(
-            list.contains(&format!("**and {unlisted} more that are not listed here**")),
-            "{title}: {listed}"
-        );
+        assert!(list.contains(&format!("**and {unlisted} more not listed here**")), "{title}: {listed}");
         let loud = format!("> **5000 {noun}s**\n> **{unlisted} of them are not listed here");
         assert!(text.contains(&loud), "{}", &text[..1_000]);
     }
 }
 
 #[test]
-fn hundreds_of_removals_are_listed_one_by_one() {
+fn hundreds_of_removals_are_all_listed() {
     let services =
         (0..700).map(|number| live(&format!("id{number}"), &format!("Service {number}"), "A1")).collect();
     let text = checked(&planned(services, vec![wanted("Kept", "A1")]));
@@ -99,7 +96,7 @@ fn hundreds_of_removals_are_listed_one_by_one() {
 }
 
 #[test]
-fn a_very_long_text_is_shown_from_where_it_differs() {
+fn a_very_long_text_is_shown_from_its_first_difference() {
     let mut service = live("s1", "One", "A1");
     service.description = format!("{}old{}", "x".repeat(100_000), "y".repeat(100_000));
     let mut wish = wanted("One", "A1");

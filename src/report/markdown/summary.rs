@@ -1,91 +1,93 @@
-//! What became of an apply, for the page of a CI job. May import `plan`, `apply` and `model`.
+//! The summary of an apply as Markdown, for the page of a CI job.
 //!
-//! First the verdict, then what somebody must act on, then what was done. Where there is more than a page has room
-//! for, each list says how much of it is not there.
+//! First comes the verdict, then the problems to act on, then the changes that were made. If the page has no room for
+//! all of them, each list counts its hidden entries.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::MOST;
-use super::around::bounded;
+use super::around::limit_lines;
 use super::escape::{code, code_within, fence, label, prose};
 use super::fit::{fill, share};
 use super::lists::{removal, removals};
 use crate::apply::{Counts, Outcome, Report};
 use crate::model::{ServiceId, ServiceName};
 use crate::plan::{Action, Origin, Plan, ServiceKind, ServicePlan, Step};
-use crate::report::outcomes::{FOLLOWS, GO_ON, KNOWN_AGAIN, Left, Why, describe, left};
+use crate::report::outcomes::{
+    BLOCKED_HELP, CONTINUE_HELP, UNKNOWN_HELP, Unfinished, UnfinishedReason, describe, unfinished,
+};
 use crate::report::progress::seconds;
 use crate::report::text::count;
 
-/// The most bytes of why a run did not come to its end.
+/// The maximum size of the reason of a failure, in bytes.
 const REASON: usize = 16_000;
-/// The most characters of a step's error.
+/// The maximum length of a step's error, in characters.
 const ERROR: usize = 1_000;
-/// Room for what stands around the lists.
+/// The bytes reserved for text around the lists.
 const AROUND: usize = 6_000;
 
-/// How an apply ended.
+/// The verdict on an apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Everything is done.
+    /// Every step is done.
     Applied,
-    /// Everything was as declared.
+    /// The live state matched the manifests.
     NothingToDo,
-    /// Some steps failed, the rest is done.
+    /// Some steps failed, and the others are done.
     InPart,
-    /// A rule stood against it, or a saved plan did not fit: nothing was sent that writes.
+    /// A guardrail refused the plan, or the saved plan was stale. Nothing was changed.
     Refused,
-    /// It was not approved.
+    /// The user did not approve the plan.
     Declined,
-    /// It was told to stop.
+    /// A signal stopped it.
     Interrupted,
-    /// Its time was over, before anything was begun or on the way.
+    /// `--timeout` ended it, before or after its first step.
     OutOfTime,
-    /// All steps are done, and the live state is not as declared.
+    /// Every step is done, but the live state differs from the manifests.
     NotConverged,
-    /// An error kept it from its beginning, or from reading the live state back.
+    /// An error occurred before the first step, or when the live state was read back.
     Failed,
 }
 
-/// An apply that has ended.
+/// The result of an apply.
 pub struct Ended<'a> {
-    /// How.
+    /// The verdict.
     pub verdict: Verdict,
     /// The exit code of the process.
     pub exit_code: u8,
-    /// The environment's name, as far as it is known.
+    /// The environment's name, if it is known.
     pub environment: Option<&'a str>,
-    /// The plan and where it is from; none where there was none.
+    /// The plan and its origin, if there is a plan.
     pub planned: Option<(&'a Plan, &'a Origin)>,
-    /// Whether a step was begun, whatever became of it.
-    pub has_begun: bool,
-    /// How each step ended; empty where none was begun.
+    /// True if a step was started.
+    pub has_started: bool,
+    /// The outcome of each step; empty if none was started.
     pub report: &'a Report,
-    /// Whether the live state is as the plan wanted it; none where it was not read back.
+    /// True if the live state matches the plan; `None` if it was not read back.
     pub converged: Option<bool>,
-    /// The ids of the declared services, by name, as far as they are known.
+    /// The known ids of the declared services, by name.
     pub ids: &'a BTreeMap<ServiceName, ServiceId>,
-    /// What still differs where everything was applied.
+    /// The services that still differ after every step was applied.
     pub differing: &'a [ServiceName],
-    /// What kept the run from its end, or from its beginning, in plain words of several lines.
+    /// The error that ended the run, if there was one, as text of several lines.
     pub reason: Option<&'a str>,
-    /// How many requests were sent.
+    /// The number of requests sent.
     pub requests: u64,
-    /// How long it took.
+    /// The duration of the run.
     pub took: Duration,
 }
 
 /// A list with a title.
 struct List {
     title: &'static str,
-    /// What its items mean, or what to do about them, where that is the same for all of them.
+    /// The meaning of all items, or what to do about them.
     meaning: Vec<String>,
     items: Vec<String>,
 }
 
-/// Renders what became of an apply.
+/// Renders the summary of an apply.
 pub fn render(ended: &Ended<'_>) -> String {
     let environment = ended.environment.map_or(String::new(), |name| format!(" · {}", label(name)));
     let mut out = format!("## amigops apply{environment}\n\n{}\n", verdict(ended));
@@ -98,7 +100,7 @@ pub fn render(ended: &Ended<'_>) -> String {
     }
     let _ = writeln!(out, "{}\n", cost(ended));
     if let Some(reason) = ended.reason {
-        let _ = writeln!(out, "{}", fence("text", &bounded(reason, REASON)));
+        let _ = writeln!(out, "{}", fence("text", &limit_lines(reason, REASON)));
     }
     lists(&mut out, &all(ended));
     out.truncate(out.trim_end().len());
@@ -106,31 +108,34 @@ pub fn render(ended: &Ended<'_>) -> String {
 }
 
 fn verdict(ended: &Ended<'_>) -> String {
-    let begun = ended.has_begun;
-    let complete = begun && ended.report.is_complete();
-    // Whatever the verdict: where something was begun, nobody says that nothing was changed.
-    let kept =
-        if begun { "what is done is kept; plan and apply again to go on" } else { "nothing was changed" };
+    let has_started = ended.has_started;
+    let complete = has_started && ended.report.is_complete();
+    // Once a step has started, no verdict may say that nothing was changed.
+    let kept = if has_started {
+        "finished steps are kept; plan and apply again to continue"
+    } else {
+        "nothing was changed"
+    };
     let (word, means) = match ended.verdict {
-        Verdict::Applied => ("Applied", "everything is done"),
+        Verdict::Applied => ("Applied", "every step is done"),
         Verdict::NothingToDo => ("Nothing to do", "everything is as declared"),
         Verdict::InPart => {
-            ("Applied in part", "some steps failed, the rest is done and kept; plan and apply again to go on")
+            ("Partly applied", "some steps failed, the others are done; plan and apply again to continue")
         }
         Verdict::Refused => ("Refused", kept),
         Verdict::Declined => ("Not approved", kept),
         Verdict::Interrupted if complete => ("Interrupted", "every step is done"),
         Verdict::Interrupted => ("Interrupted", kept),
-        Verdict::OutOfTime if complete => (
-            "Applied, and out of time",
-            "every step is done, and there was no time left to read the live state back",
-        ),
-        Verdict::OutOfTime => ("Out of time", kept),
-        Verdict::NotConverged => {
-            ("Applied, and not converged", "every step is done, and the live state is not as declared")
+        Verdict::OutOfTime if complete => {
+            ("Applied, but timed out", "every step is done, but no time was left to read the live state back")
         }
+        Verdict::OutOfTime => ("Timed out", kept),
+        Verdict::NotConverged => (
+            "Applied, but not converged",
+            "every step is done, but the live state still differs from the manifests",
+        ),
         Verdict::Failed if complete => {
-            ("Applied, and failed thereafter", "every step is done; what came after them is an error")
+            ("Applied, but the final check failed", "every step is done, but an error followed")
         }
         Verdict::Failed => ("Failed", kept),
     };
@@ -141,7 +146,7 @@ fn verdict(ended: &Ended<'_>) -> String {
     }
 }
 
-/// How many services were to be changed, and how many of them are done with.
+/// Returns the table of planned and finished services.
 fn table(plan: &Plan, report: &Report) -> String {
     let is_done = |shown: &&ServicePlan| {
         shown.steps.iter().all(|step| matches!(report.outcomes.get(step), Some(Outcome::Done(_))))
@@ -152,7 +157,7 @@ fn table(plan: &Plan, report: &Report) -> String {
         kinds.map(|kind| of(kind).filter(|shown| !done || is_done(shown)).count().to_string()).join(" | ")
     };
     format!(
-        "| services | create | change | replace | retire |\n|---|--:|--:|--:|--:|\n| planned | {} |\n| done in full | {} |",
+        "| services | create | change | replace | retire |\n|---|--:|--:|--:|--:|\n| planned | {} |\n| finished | {} |",
         row(false),
         row(true)
     )
@@ -176,16 +181,16 @@ fn cost(ended: &Ended<'_>) -> String {
     format!("{read_back} · {requests} · {}", seconds(ended.took))
 }
 
-/// All lists, those first that somebody must act on.
+/// Returns all lists, first those that need action.
 fn all(ended: &Ended<'_>) -> Vec<List> {
     let differing = ended.differing.iter().map(|name| code(name.as_str())).collect();
     let mut lists = vec![List {
         title: "Still different",
-        meaning: vec!["`amigops plan` shows how".to_owned()],
+        meaning: vec!["Run `amigops plan` to see the differences".to_owned()],
         items: differing,
     }];
     if let Some((plan, _)) = ended.planned {
-        let left = left(plan, ended.report);
+        let left = unfinished(plan, ended.report);
         lists.extend([
             failed(&left),
             unknown(&left),
@@ -203,9 +208,9 @@ fn to_do(what: &str) -> String {
     format!("What to do: {what}")
 }
 
-fn failed(left: &[Left<'_>]) -> List {
-    let item = |left: &Left<'_>| {
-        let Why::Failed(failure) = left.why else { return None };
+fn failed(left: &[Unfinished<'_>]) -> List {
+    let item = |left: &Unfinished<'_>| {
+        let UnfinishedReason::Failed(failure) = left.why else { return None };
         let error = code_within(&failure.to_string(), ERROR);
         let mut item = format!("{}: {error}", code(&describe(left.step)));
         for hint in left.why.help() {
@@ -216,33 +221,36 @@ fn failed(left: &[Left<'_>]) -> List {
     List { title: "Failed", meaning: Vec::new(), items: left.iter().filter_map(item).collect() }
 }
 
-fn unknown(left: &[Left<'_>]) -> List {
-    let unknown = left.iter().filter(|left| matches!(left.why, Why::Unknown));
-    let item = |left: &Left<'_>| format!("{}: {}", code(&describe(left.step)), left.why.reason());
-    List { title: "Unknown", meaning: vec![to_do(KNOWN_AGAIN)], items: unknown.map(item).collect() }
+fn unknown(left: &[Unfinished<'_>]) -> List {
+    let unknown = left.iter().filter(|left| matches!(left.why, UnfinishedReason::Unknown));
+    let item = |left: &Unfinished<'_>| format!("{}: {}", code(&describe(left.step)), left.why.reason());
+    List { title: "Unknown", meaning: vec![to_do(UNKNOWN_HELP)], items: unknown.map(item).collect() }
 }
 
-fn not_attempted(left: &[Left<'_>]) -> List {
-    let not_attempted: Vec<&Left<'_>> = left.iter().filter(|left| left.why.is_not_attempted()).collect();
-    let item = |left: &&Left<'_>| {
+fn not_attempted(left: &[Unfinished<'_>]) -> List {
+    let not_attempted: Vec<&Unfinished<'_>> =
+        left.iter().filter(|left| left.why.is_not_attempted()).collect();
+    let item = |left: &&Unfinished<'_>| {
         let reason = match left.why {
-            Why::Blocked(before, how) => format!("waits for {}, which {how}", code(&describe(before))),
+            UnfinishedReason::Blocked(before, how) => {
+                format!("blocked by {}, which {how}", code(&describe(before)))
+            }
             why => why.reason(),
         };
         format!("{}: {reason}", code(&describe(left.step)))
     };
-    let waits = |left: &&&Left<'_>| matches!(left.why, Why::Blocked(..));
+    let is_blocked = |left: &&&Unfinished<'_>| matches!(left.why, UnfinishedReason::Blocked(..));
     let mut meaning = Vec::new();
-    if not_attempted.iter().any(|left| waits(&left)) {
-        meaning.push(to_do(FOLLOWS));
+    if not_attempted.iter().any(|left| is_blocked(&left)) {
+        meaning.push(to_do(BLOCKED_HELP));
     }
-    if not_attempted.iter().any(|left| !waits(&left)) {
-        meaning.push(to_do(GO_ON));
+    if not_attempted.iter().any(|left| !is_blocked(&left)) {
+        meaning.push(to_do(CONTINUE_HELP));
     }
     List { title: "Not attempted", meaning, items: not_attempted.iter().map(item).collect() }
 }
 
-/// Services that have a new id.
+/// Returns the services that have a new id.
 fn replaced(plan: &Plan, ended: &Ended<'_>) -> List {
     let replaced = plan.steps.iter().filter_map(|step| {
         let Action::HandOver { old, .. } = &step.action else { return None };
@@ -251,7 +259,7 @@ fn replaced(plan: &Plan, ended: &Ended<'_>) -> List {
     });
     List {
         title: "Replaced",
-        meaning: vec!["Applications that hold the old id need the new one".to_owned()],
+        meaning: vec!["Applications that use the old id need the new one".to_owned()],
         items: replaced.collect(),
     }
 }
@@ -276,7 +284,7 @@ fn created(plan: &Plan, ended: &Ended<'_>) -> List {
     List { title: "Created", meaning: Vec::new(), items: created.collect() }
 }
 
-/// The lists, each in its share of the room.
+/// Writes the lists, each in its share of the room.
 fn lists(out: &mut String, lists: &[List]) {
     let room = MOST.saturating_sub(out.len() + AROUND);
     let lengths: Vec<usize> =
@@ -291,17 +299,14 @@ fn lists(out: &mut String, lists: &[List]) {
             let _ = writeln!(out, "- {text}");
         }
         if hidden > 0 {
-            let _ = writeln!(
-                out,
-                "- **and {hidden} more that have no room here**: the log of the run names them"
-            );
+            let _ = writeln!(out, "- **and {hidden} more**: see the log of the run");
         }
         out.push('\n');
     }
 }
 
-/// Who serves a name instead of the service that goes, where a hand-over came before: applications that hold the old
-/// id need the new one, whichever run it was that made it.
+/// Returns the id of the service that replaced a retired one, also if an earlier run created it: applications that use
+/// the old id need the new one.
 fn successor(step: &Step, ids: &BTreeMap<ServiceName, ServiceId>) -> String {
     let Action::Retire { id: old, .. } = &step.action else { return String::new() };
     match ids.get(&step.service) {

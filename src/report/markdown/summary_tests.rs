@@ -1,4 +1,4 @@
-//! What became of an apply, for a CI job: each way to end, everything at once, hostile words, very much of it.
+//! Tests of the summary of an apply: each verdict, all lists at once, hostile texts, and very large plans.
 
 use super::hostile_tests::{HOSTILE, check, poisoned};
 use super::summary::{Ended, Verdict, render};
@@ -8,14 +8,14 @@ use crate::apply::{Outcome, StepFailure, StopReason};
 use crate::plan::{Origin, Step, StepId};
 use crate::report::outcomes_tests::in_every_way;
 
-/// Renders the end of a run that was changed like this.
+/// Renders the summary of a run, after a change of its result.
 fn told<'a>(change: impl FnOnce(&mut Ended<'a>)) -> String {
     let mut ended = Ended {
         verdict: Verdict::Failed,
         exit_code: 1,
         environment: Some("production"),
         planned: None,
-        has_begun: false,
+        has_started: false,
         report: Box::leak(Box::default()),
         converged: None,
         ids: Box::leak(Box::default()),
@@ -25,7 +25,7 @@ fn told<'a>(change: impl FnOnce(&mut Ended<'a>)) -> String {
         took: std::time::Duration::from_millis(40),
     };
     change(&mut ended);
-    ended.has_begun |= !ended.report.outcomes.is_empty();
+    ended.has_started |= !ended.report.outcomes.is_empty();
     let text = render(&ended);
     check(&text);
     assert!(text.len() < MOST, "{}", text.len());
@@ -33,7 +33,7 @@ fn told<'a>(change: impl FnOnce(&mut Ended<'a>)) -> String {
 }
 
 #[test]
-fn everything_at_once() {
+fn a_summary_with_every_list() {
     let (plan, origin) = (everything(), origin());
     let mut report = in_every_way(&plan, "the model is unknown");
     report.outcomes.insert(StepId(11), Outcome::Done(Some("m1".into())));
@@ -47,14 +47,14 @@ fn everything_at_once() {
     ## amigops apply · `production`
 
     > [!CAUTION]
-    > **Interrupted.** Exit code 130: what is done is kept; plan and apply again to go on.
+    > **Interrupted.** Exit code 130: finished steps are kept; plan and apply again to continue.
 
     classic · organization `acme`
 
     | services | create | change | replace | retire |
     |---|--:|--:|--:|--:|
     | planned | 1 | 4 | 2 | 1 |
-    | done in full | 0 | 0 | 0 | 1 |
+    | finished | 0 | 0 | 0 | 1 |
 
     4 of 16 steps done, 2 failed, 8 not attempted, 2 unknown.
 
@@ -66,18 +66,18 @@ fn everything_at_once() {
       - the model is unknown
       - look at it
     - `Foreign: change`: ``the agent's answer does not match `the model is unknown`: the model is unknown``
-      - when what the message says is mended, plan and apply again
+      - fix the error above, then run it again
 
     ### Unknown: 2
 
-    What to do: plan again: the plan shows whether it was carried out; apply to go on.
+    What to do: run `amigops plan` to see if it was applied, then apply again to continue.
 
-    - `New Name: change and rename`: it was under way when the run was stopped, and may have been carried out
-    - `Adaptive Support: delete version set old`: it was under way when the run was stopped, and may have been carried out
+    - `New Name: change and rename`: it was in progress when the run was stopped, so it may have been applied
+    - `Adaptive Support: delete version set old`: it was in progress when the run was stopped, so it may have been applied
 
     ### Replaced: 1
 
-    Applications that hold the old id need the new one.
+    Applications that use the old id need the new one.
 
     - `Half Done`: `h1` → `h2`
 
@@ -87,16 +87,16 @@ fn everything_at_once() {
 
     ### Not attempted: 8
 
-    What to do: plan and apply again when the step that it waits for can be done.
+    What to do: fix the step that blocks it, then plan and apply again.
 
-    What to do: plan and apply again to go on.
+    What to do: plan and apply again to continue.
 
     - `Switched Off: change`: the run was interrupted
     - `Adaptive Support: write version set release`: the run was interrupted
-    - `Health Coach: write version set staging`: waits for `Health Coach: create, inactive`, which failed
+    - `Health Coach: write version set staging`: blocked by `Health Coach: create, inactive`, which failed
     - `Health Coach: apply behavior set Emergency`: the run was interrupted
-    - `Health Coach: hand over`: waits for `Health Coach: create, inactive`, which failed
-    - `Meet & Greet: write version set staging`: waits for `Meet & Greet: create`, which was not attempted
+    - `Health Coach: cut over`: blocked by `Health Coach: create, inactive`, which failed
+    - `Meet & Greet: write version set staging`: blocked by `Meet & Greet: create`, which was not attempted
     - `Half Done: deactivate`: the run was interrupted
     - `Health Coach: deactivate`: the run was interrupted
 
@@ -107,7 +107,7 @@ fn everything_at_once() {
 }
 
 #[test]
-fn an_error_before_anything_was_sent() {
+fn an_error_before_the_first_step() {
     insta::assert_snapshot!(
         told(|ended| ended.reason = Some("error: environment `production` has no API key\n   = help: set AMIGO_API_KEY\n")),
         @"
@@ -127,7 +127,7 @@ fn an_error_before_anything_was_sent() {
 }
 
 #[test]
-fn a_run_that_is_done() {
+fn a_successful_run() {
     let (plan, origin) = (everything(), origin());
     let outcomes = plan.steps.iter().map(|step| (step.id, Outcome::Done(None))).collect();
     let report = crate::apply::Report { outcomes, stopped: None };
@@ -138,14 +138,14 @@ fn a_run_that_is_done() {
     insta::assert_snapshot!(text, @"
     ## amigops apply · `production`
 
-    **Applied.** Exit code 0: everything is done.
+    **Applied.** Exit code 0: every step is done.
 
     classic · organization `acme`
 
     | services | create | change | replace | retire |
     |---|--:|--:|--:|--:|
     | planned | 1 | 4 | 2 | 1 |
-    | done in full | 1 | 4 | 2 | 1 |
+    | finished | 1 | 4 | 2 | 1 |
 
     16 of 16 steps done, 0 failed, 0 not attempted.
 
@@ -160,13 +160,13 @@ fn a_run_that_is_done() {
 }
 
 #[test]
-fn a_run_that_is_stopped_is_told_by_how_far_it_came() {
+fn the_verdict_on_a_stopped_run_depends_on_its_progress() {
     let (done, left) = (Outcome::Done(None), Outcome::Stopped(StopReason::Timeout));
     let table = [
         (Verdict::Interrupted, &done, "Interrupted", "every step is done"),
-        (Verdict::OutOfTime, &done, "Applied, and out of time", "every step is done, and there was no time"),
-        (Verdict::OutOfTime, &left, "Out of time", "what is done is kept"),
-        (Verdict::Failed, &done, "Applied, and failed thereafter", "every step is done"),
+        (Verdict::OutOfTime, &done, "Applied, but timed out", "every step is done, but no time"),
+        (Verdict::OutOfTime, &left, "Timed out", "finished steps are kept"),
+        (Verdict::Failed, &done, "Applied, but the final check failed", "every step is done"),
     ];
     for (verdict, outcome, word, means) in table {
         let outcomes = [(StepId(1), outcome.clone())].into();
@@ -176,14 +176,14 @@ fn a_run_that_is_stopped_is_told_by_how_far_it_came() {
     }
 }
 
-/// Whatever a run ends with, and whether anything is known of what it has begun.
+/// Every verdict, with known and unknown outcomes of started steps.
 #[test]
-fn where_a_step_was_begun_nobody_says_that_nothing_was_changed() {
+fn after_the_first_step_no_verdict_says_that_nothing_was_changed() {
     for verdict in
         [Verdict::Refused, Verdict::Declined, Verdict::Interrupted, Verdict::OutOfTime, Verdict::Failed]
     {
-        let says_nothing = |has_begun| {
-            let text = told(|ended| (ended.verdict, ended.has_begun) = (verdict, has_begun));
+        let says_nothing = |has_started| {
+            let text = told(|ended| (ended.verdict, ended.has_started) = (verdict, has_started));
             text.contains("nothing was changed")
         };
         assert_eq!((says_nothing(false), says_nothing(true)), (true, false), "{verdict:?}");
@@ -217,22 +217,22 @@ fn every_verdict_with_its_exit_code() {
         text.lines().find(|line| line.contains("Exit code")).map(str::to_owned).unwrap_or_default()
     });
     insta::assert_snapshot!(lines.join("\n"), @"
-    **Applied.** Exit code 0: everything is done.
+    **Applied.** Exit code 0: every step is done.
     **Nothing to do.** Exit code 0: everything is as declared.
-    > **Applied in part.** Exit code 4: some steps failed, the rest is done and kept; plan and apply again to go on.
+    > **Partly applied.** Exit code 4: some steps failed, the others are done; plan and apply again to continue.
     > **Refused.** Exit code 3: nothing was changed.
     > **Not approved.** Exit code 1: nothing was changed.
-    > **Interrupted.** Exit code 130: what is done is kept; plan and apply again to go on.
+    > **Interrupted.** Exit code 130: finished steps are kept; plan and apply again to continue.
     > **Interrupted.** Exit code 130: nothing was changed.
-    > **Out of time.** Exit code 4: what is done is kept; plan and apply again to go on.
-    > **Out of time.** Exit code 1: nothing was changed.
-    > **Applied, and not converged.** Exit code 1: every step is done, and the live state is not as declared.
+    > **Timed out.** Exit code 4: finished steps are kept; plan and apply again to continue.
+    > **Timed out.** Exit code 1: nothing was changed.
+    > **Applied, but not converged.** Exit code 1: every step is done, but the live state still differs from the manifests.
     > **Failed.** Exit code 1: nothing was changed.
     ");
 }
 
 #[test]
-fn no_words_break_or_forge_a_summary() {
+fn hostile_texts_cannot_break_or_forge_a_summary() {
     for text in HOSTILE.iter().copied().chain(["`a\n".repeat(20_000).as_str(), &"語".repeat(20_000)]) {
         let plan = poisoned(text);
         let report = in_every_way(&plan, text);
@@ -248,7 +248,7 @@ fn no_words_break_or_forge_a_summary() {
 }
 
 #[test]
-fn very_much_of_it_is_folded_with_a_word_on_how_much() {
+fn long_lists_are_shortened_and_counted() {
     let (mut plan, origin) = (everything(), origin());
     let one = plan.steps[0].clone();
     plan.steps = (1..=9_000).map(|number| Step { id: StepId(number), ..one.clone() }).collect();
@@ -266,15 +266,12 @@ fn very_much_of_it_is_folded_with_a_word_on_how_much() {
         (ended.planned, ended.report) = (Some((&plan, &origin)), &report);
         ended.reason = Some(&reason);
     });
-    assert!(text.contains("more lines left out here)"), "{text:.2000}");
+    assert!(text.contains("more lines not shown)"), "{text:.2000}");
     for title in ["Failed", "Unknown", "Not attempted"] {
         let (_, list) = text.split_once(&format!("### {title}: 3000\n\n")).unwrap();
         let list = list.split("\n### ").next().unwrap();
         let listed = list.matches("\n- `").count() + usize::from(list.starts_with("- `"));
         assert!(listed > 5, "{title}: {listed}");
-        assert!(
-            list.contains(&format!("- **and {} more that have no room here**", 3_000 - listed)),
-            "{list:.300}"
-        );
+        assert!(list.contains(&format!("- **and {} more**", 3_000 - listed)), "{list:.300}");
     }
 }

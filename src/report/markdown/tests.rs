@@ -1,4 +1,4 @@
-//! Reports in Markdown: one of everything, one of nothing, and one of several environments.
+//! Tests of Markdown reports: every kind of change, no change, and several environments.
 
 use std::collections::BTreeSet;
 
@@ -117,7 +117,7 @@ fn with_causes(mut plan: Plan) -> Plan {
 }
 
 #[test]
-fn a_report_of_everything() {
+fn a_report_with_every_kind_of_change() {
     insta::assert_snapshot!(report(&everything()), @r##"
     ## amigops plan · `production`
 
@@ -140,17 +140,17 @@ fn a_report_of_everything() {
 
     ### Replacements: 2
 
-    A new service with a **new id** takes over: it is made inactive, completed, and gets the name in one step, so that the old or the new one is active at every moment. Applications that hold the old id need the new one; after the apply, `amigops ids` prints it.
+    A new service with a **new id** takes over. It is created inactive, completed, and then activated in one step, so that the old or the new service is active at every moment. Applications that use the old id need the new one; `amigops ids` prints it after the apply.
 
-    - `Half Done`, `h1` → a new id: another agent `A1` → `A2` forces a new service; it goes on where an earlier run stopped; the old one is deactivated
-    - `Health Coach`, `4d1a000000000000000077e0` → a new id: another agent `A1` → `A2` forces a new service; the old one is deactivated
+    - `Half Done`, `h1` → a new id: the changed agent `A1` → `A2` forces a new service; this continues an unfinished replacement; the old one is deactivated
+    - `Health Coach`, `4d1a000000000000000077e0` → a new id: the changed agent `A1` → `A2` forces a new service; the old one is deactivated
 
     ### Conflicts: 2
 
-    `apply` refuses a plan with these, whether it is saved or made with the same `--base`, unless `--overwrite-drift` is given. Without a base, an apply can't tell them and overwrites what is live.
+    `apply` refuses a plan with conflicts unless `--overwrite-drift` is given. Without `--base`, `apply` can't detect conflicts and overwrites live changes.
 
-    - `Adaptive Support` `tags.tier`: `gold` → `platinum` (both: the manifests and the live state have changed since the base, and differ)
-    - `Summer Campaign` would be retired (behind: the base's branch leaves what is live; this branch is behind it and would undo that: merge or rebase)
+    - `Adaptive Support` `tags.tier`: `gold` → `platinum` (both: the manifest and the live value changed since the base, and differ)
+    - `Summer Campaign` would be retired (behind: the base branch does not revert the live value, but this branch would: merge or rebase)
 
     ### Warnings: 1
 
@@ -169,13 +169,13 @@ fn a_report_of_everything() {
     - Helps members.
     + Helps returning members.
       Last line.
-    ! both: the manifests and the live state have changed since the base, and differ
+    ! both: the manifest and the live value changed since the base, and differ
     - tags.tier: gold
     + tags.tier: platinum
-    ! drift: changed live since the base, past the manifests
+    ! drift: the live value changed since the base, outside the manifests
     - version_sets.release.agent_version: latest
     + version_sets.release.agent_version: 4
-    ! no cause is known of what follows
+    ! the cause of the following changes is unknown
     - version_sets.old.agent_version: 1
     - version_sets.old.context_graph_version: 1
     ```
@@ -185,7 +185,7 @@ fn a_report_of_everything() {
     <details><summary>change <code>Foreign</code></summary>
 
     ```diff
-    ! adopted: it has no owner yet, the ownership tag is set
+    ! adopted: it has no owner yet, so the ownership tag is set
     + tags.managed_by: amigops
     ```
 
@@ -194,13 +194,13 @@ fn a_report_of_everything() {
     <details><summary>replace <code>Half Done</code></summary>
 
     ```diff
-    ! goes on with a replacement that an earlier run began
+    ! continues the unfinished replacement of an earlier run
     - agent: A1
     + agent: A2
-    ! another agent forces a new service
+    ! changed agent: forces a new service
     ```
 
-    1. The hand-over: the old one (`h1`) is renamed to `Half Done (replaced 2026-11-22 h1)`, and the new one is activated. If the second fails, the first is undone.
+    1. Cut-over: the old one (`h1`) is renamed to `Half Done (replaced 2026-11-22 h1)`, and the new one is activated. If the activation fails, the rename is undone.
     2. The old one (`h1`) is deactivated: `Half Done` has a new service.
 
     </details>
@@ -210,17 +210,17 @@ fn a_report_of_everything() {
     ```diff
     - agent: A1
     + agent: A2
-    ! another agent forces a new service
+    ! changed agent: forces a new service
     - version_sets.staging.agent_version: 2
     + version_sets.staging.agent_version: latest
     - version_sets.staging.context_graph_version: 2
     + version_sets.staging.context_graph_version: 5
     ```
 
-    1. A new service is created, **inactive**, as `Health Coach`; users don't see it.
+    1. A new service is created, **inactive**, as `Health Coach`. Users can't reach it.
     2. The version set `staging` is written.
-    3. The behavior set `Emergency` is applied to the new one, too.
-    4. The hand-over: the old one (`4d1a000000000000000077e0`) is renamed to `Health Coach (replaced 2026-11-22 4d1a00)`, and the new one is activated. If the second fails, the first is undone.
+    3. The behavior set `Emergency` is applied to the new service, too.
+    4. Cut-over: the old one (`4d1a000000000000000077e0`) is renamed to `Health Coach (replaced 2026-11-22 4d1a00)`, and the new one is activated. If the activation fails, the rename is undone.
     5. The old one (`4d1a000000000000000077e0`) is deactivated: `Health Coach` has a new service.
 
     </details>
@@ -241,7 +241,7 @@ fn a_report_of_everything() {
     <details><summary>change <code>New Name</code></summary>
 
     ```diff
-    ! manifest: the manifests have changed since the base
+    ! manifest: the manifest changed since the base
     - service: Old Name
     + service: New Name
     ```
@@ -251,7 +251,7 @@ fn a_report_of_everything() {
     <details><summary>retire <code>Summer Campaign</code></summary>
 
     ```diff
-    ! behind: the base's branch leaves what is live; this branch is behind it and would undo that: merge or rebase
+    ! behind: the base branch does not revert the live value, but this branch would: merge or rebase
     - active: true
     + active: false
     ```
@@ -267,7 +267,7 @@ fn a_report_of_everything() {
 
     </details>
 
-    <details><summary>The order of the 16 steps</summary>
+    <details><summary>Order of the 16 steps</summary>
 
     ```mermaid
     flowchart LR
@@ -275,7 +275,7 @@ fn a_report_of_everything() {
         n1["create, inactive"]
         n7["write version set staging"]
         n8["apply behavior set Emergency"]
-        n10(["hand over"])
+        n10(["cut over"])
         n14{{"deactivate"}}
       end
       subgraph s2["Adaptive Support"]
@@ -287,7 +287,7 @@ fn a_report_of_everything() {
       n4(["New Name: change and rename"])
       n5{{"Switched Off: change"}}
       subgraph s6["Half Done"]
-        n9(["hand over"])
+        n9(["cut over"])
         n13{{"deactivate"}}
       end
       subgraph s7["Meet #38; Greet"]
@@ -320,7 +320,7 @@ fn a_report_of_everything() {
 }
 
 #[test]
-fn nothing_to_do_is_said_in_a_line() {
+fn an_empty_plan_takes_one_line() {
     let plan = Plan {
         summary: crate::plan::Summary { unchanged: 2, ..Default::default() },
         active: 2,
@@ -341,7 +341,7 @@ fn nothing_to_do_is_said_in_a_line() {
 }
 
 #[test]
-fn several_environments_begin_with_an_overview() {
+fn several_environments_start_with_an_overview() {
     let (plan, nothing) = (everything(), Plan::default());
     let named = |name: &str| Origin { environment: name.to_owned(), commit: None, base: None, ..origin() };
     let (one, two, three) = (named("a|b\\|c"), named("staging"), named("sandbox"));
@@ -361,14 +361,14 @@ fn several_environments_begin_with_an_overview() {
     | environment | create | change | replace | retire | version sets deleted | |
     |---|--:|--:|--:|--:|--:|---|
     | `a¦b\\¦c` | 1 | 4 | 2 | 1 | 1 |  |
-    | `staging` | | | | | | **no plan can be made** |
+    | `staging` | | | | | | **no plan could be made** |
     | `sandbox` | 0 | 0 | 0 | 0 | 0 | nothing to do |
     ");
     let (_, failed) = rest.split_once("## amigops plan · `staging`\n").unwrap();
     insta::assert_snapshot!(failed, @"
 
     > [!CAUTION]
-    > **No plan can be made.**
+    > **No plan could be made.**
 
     ````text
     no plan can be made:

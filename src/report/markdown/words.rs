@@ -1,17 +1,17 @@
-//! The words in which the report of drift differs from a plan's. May import `plan`.
+//! The texts that differ between a plan and a drift report.
 //!
-//! A plan tells what an apply does; drift tells what is the case, and nothing in it may sound as if anything
-//! were about to be done.
+//! A plan describes what an apply will do. A drift report describes the current state, and must not sound as if
+//! anything will be changed.
 
 use crate::plan::ServiceKind;
 use crate::report::drift;
 
-/// What is said in other words.
+/// The texts of one kind of report.
 pub(super) struct Words {
     pub(super) is_drift: bool,
     /// The command that shows everything.
     pub(super) command: &'static str,
-    /// Before what must be seen.
+    /// The start of the caution that counts refusals, removals, replacements and conflicts.
     pub(super) alarm: &'static str,
     pub(super) removals: &'static str,
     pub(super) replacements: &'static str,
@@ -28,35 +28,35 @@ static PLAN: Words = Words {
     alarm: "",
     removals: "Removals",
     replacements: "Replacements",
-    replaced_means: "A new service with a **new id** takes over: it is made inactive, completed, and gets the name in one \
-                     step, so that the old or the new one is active at every moment. Applications that hold the old id \
-                     need the new one; after the apply, `amigops ids` prints it.",
-    changes: "What changes",
+    replaced_means: "A new service with a **new id** takes over. It is created inactive, completed, and then activated in one \
+                     step, so that the old or the new service is active at every moment. Applications that use the old id \
+                     need the new one; `amigops ids` prints it after the apply.",
+    changes: "Changes",
     created: "Created",
-    no_plan: "no plan can be made",
+    no_plan: "no plan could be made",
     orphans: "Retire with `--prune`.",
 };
 
 static DRIFT: Words = Words {
     is_drift: true,
     command: "amigops drift",
-    alarm: "An apply that changes this back comes with: ",
-    removals: "An apply would remove",
-    replacements: "An apply would replace",
-    replaced_means: "To change these back takes a new service each, with a **new id**.",
-    changes: "What differs",
+    alarm: "Reverting this drift would cause: ",
+    removals: "Reverting would remove",
+    replacements: "Reverting would replace",
+    replaced_means: "Reverting each of these needs a new service with a **new id**.",
+    changes: "Differences",
     created: "Missing",
-    no_plan: "it could not be compared",
+    no_plan: "could not be compared",
     orphans: "They count as drift with `--prune`.",
 };
 
 impl Words {
-    /// The words of a command's report.
+    /// Returns the texts for a command.
     pub(super) fn of(command: &str) -> &'static Self {
         if command == drift::COMMAND { &DRIFT } else { &PLAN }
     }
 
-    /// What happens to a service, or what is the case with it.
+    /// Returns the word for a service's kind of change or drift.
     pub(super) fn kind(&self, kind: ServiceKind) -> &'static str {
         match (self.is_drift, kind) {
             (false, ServiceKind::Create) => "create",

@@ -77,7 +77,7 @@ on_both_apis! {
         let began = Instant::now();
         let run = apply(&lab, &["--timeout", "2s"], |_, _| {}).expect(1);
         assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
-        assert!(run.stderr.contains("accepted: \nerror: out of time: the 2 s of --timeout"), "{}", run.stderr);
+        assert!(run.stderr.contains("accepted: \nerror: the run did not finish within --timeout (2 s)"), "{}", run.stderr);
         check_ended(&lab, &run, 1);
         assert_eq!(lab.writes(), []);
     }

@@ -43,7 +43,7 @@ on_both_apis! {
             assert!(matches!(run.code, Some(1 | 4)), "{status}: {:?}\n{}", run.code, run.stderr);
             let named = lab.active("Health Coach");
             assert_eq!(named.id == old.id, times > 1, "{status}: {}", run.stderr);
-            assert!(!run.stderr.contains("hand over: not attempted"), "{}", run.stderr);
+            assert!(!run.stderr.contains("cut over: not attempted"), "{}", run.stderr);
             lab.unhook();
             lab.apply().expect(0);
             lab.expect_converged();
@@ -153,5 +153,5 @@ fn signing_in_that_fails_for_good_fails_once_for_all_steps() {
     assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
     let sign_ins = lab.server.requests().iter().filter(|record| record.path.contains("signin")).count();
     assert!(sign_ins <= 7, "{sign_ins} sign-ins: {}", run.stderr);
-    assert!(!run.stderr.contains("looking what became of it"), "nothing was sent: {}", run.stderr);
+    assert!(!run.stderr.contains("checking whether it was applied"), "nothing was sent: {}", run.stderr);
 }

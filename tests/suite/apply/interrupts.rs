@@ -67,7 +67,7 @@ on_both_apis! {
         // What was under way is neither done nor left: nobody knows.
         let summary = "Interrupted: 0 of 1 step done, 0 failed, 0 not attempted, 1 unknown · not read back";
         assert!(run.stderr.contains(summary), "{}", run.stderr);
-        let why = "? Desk: create: unknown: it was under way when the run was stopped, and may have been carried out";
+        let why = "? Desk: create: unknown: it was in progress when the run was stopped, so it may have been applied";
         assert!(run.stderr.contains(why), "{}", run.stderr);
         lab.unhook();
         lab.apply().expect(0);
@@ -141,7 +141,7 @@ on_both_apis! {
             Some(Fault::Delay { millis: 10_000 })
         });
         let run = lab.run(&["apply", "--auto-approve", "--format", "json", "--timeout", "1500ms"]).expect(130);
-        assert!(run.stderr.contains("interrupted: stopped at once; requests in flight may"), "{}", run.stderr);
+        assert!(run.stderr.contains("interrupted: stopped immediately; requests in flight may"), "{}", run.stderr);
         let last = last(&run);
         assert_eq!((&last["interrupted"], &last["timed_out"]), (&json!(true), &json!(true)), "{last}");
     }
@@ -181,6 +181,6 @@ pub(super) fn check_ended(lab: &Lab, run: &Run, code: i32) {
         "{last}"
     );
     let summary = std::fs::read_to_string(lab.path().join("summary.md")).expect("a summary");
-    let word = if code == 130 { "Interrupted" } else { "Out of time" };
+    let word = if code == 130 { "Interrupted" } else { "Timed out" };
     assert!(summary.contains(&format!("**{word}.** Exit code {code}: nothing was changed.")), "{summary}");
 }

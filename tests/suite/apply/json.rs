@@ -123,8 +123,8 @@ on_both_apis! {
         let run = lab.run(&["apply", "--auto-approve", "--format", "json", "--parallelism", "1"]).expect(130);
         let lines = lines(&run);
         let ended: Vec<&Value> = lines.iter().filter(|line| line["type"] == "step_ended").collect();
-        assert_eq!(ended[0]["outcome"], "unknown", "it may have been carried out: {}", run.stdout);
-        assert!(ended[0]["reason"].as_str().unwrap().contains("may have been carried out"), "{}", run.stdout);
+        assert_eq!(ended[0]["outcome"], "unknown", "it may have been applied: {}", run.stdout);
+        assert!(ended[0]["reason"].as_str().unwrap().contains("may have been applied"), "{}", run.stdout);
         assert!(ended.iter().all(|line| !line["help"].as_array().unwrap().is_empty()), "{}", run.stdout);
         assert_eq!((&ended[1]["outcome"], &ended[2]["outcome"]), (&json!("not_attempted"), &json!("not_attempted")));
         let last = lines.last().unwrap();

@@ -77,7 +77,7 @@ on_both_apis! {
             (renames && counted.fetch_add(1, Ordering::SeqCst) == 0).then_some(Fault::LoseAnswer)
         });
         let run = lab.apply().expect(0);
-        assert!(run.stderr.contains("; looking what became of it"), "{}", run.stderr);
+        assert!(run.stderr.contains("; checking whether it was applied"), "{}", run.stderr);
         assert_eq!(renames.load(Ordering::SeqCst), 1, "it was done, and is not sent again");
         lab.unhook();
         lab.expect_converged();

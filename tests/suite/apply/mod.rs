@@ -88,7 +88,7 @@ on_both_apis! {
         assert!(run.stderr.contains(summary), "{}", run.stderr);
         let end = run.stderr.split("✗ First: create").last().unwrap();
         assert!(end.contains("the model is unknown") && end.contains("    → "), "{}", run.stderr);
-        let waits = "· Second: create: not attempted: waits for `First: create`, which failed";
+        let waits = "· Second: create: not attempted: blocked by `First: create`, which failed";
         assert!(end.contains(waits), "{}", run.stderr);
         assert_eq!(lab.services().len(), 1);
         // Without remarks, what is not done is said all the same.

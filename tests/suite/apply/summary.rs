@@ -31,9 +31,9 @@ on_both_apis! {
         lab.manifests(&service("Desk", ""));
         let (_, text) = summed_up(&lab, &["--auto-approve"], 0);
         let sent = lab.hooks.count();
-        assert!(text.contains("**Applied.** Exit code 0: everything is done."), "{text}");
+        assert!(text.contains("**Applied.** Exit code 0: every step is done."), "{text}");
         assert!(text.contains(&format!("Read back: **converged** · {sent} requests · ")), "{text}");
-        assert!(text.contains("| done in full | 1 | 0 | 0 | 0 |") && text.contains("1 of 1 step done"), "{text}");
+        assert!(text.contains("| finished | 1 | 0 | 0 | 0 |") && text.contains("1 of 1 step done"), "{text}");
         assert!(text.contains(&format!("### Created: 1\n\n- `Desk`: `{}`", lab.active("Desk").id)), "{text}");
         let (_, text) = summed_up(&lab, &["--auto-approve"], 0);
         assert!(text.contains("**Nothing to do.**") && !text.contains("###"), "{text}");
@@ -63,11 +63,11 @@ on_both_apis! {
         });
         let (_, text) = summed_up(&lab, &["--auto-approve"], 4);
         assert!(text.starts_with("## amigops apply · `lab`\n\n"), "{text}");
-        assert!(text.contains("**Applied in part.**") && text.contains("Read back: **not converged**"), "{text}");
+        assert!(text.contains("**Partly applied.**") && text.contains("Read back: **not converged**"), "{text}");
         assert!(text.contains("1 of 3 steps done, 1 failed, 1 not attempted."), "{text}");
         let failed = "### Failed: 1\n\n- `First: create`: `POST ";
         assert!(text.contains(failed) && text.contains("400 the <b>model</b> is unknown`\n  - "), "{text}");
-        let waits = "- `Second: create`: waits for `First: create`, which failed\n";
+        let waits = "- `Second: create`: blocked by `First: create`, which failed\n";
         assert!(text.contains("### Not attempted: 1") && text.contains(waits), "{text}");
     }
 
@@ -96,11 +96,11 @@ on_both_apis! {
         lab.manifests(&service("Desk", ""));
         lab.run(&["plan", "--out", "plan.json"]).expect(0);
         let (_, text) = summed_up(&lab, &[], 1);
-        assert!(text.contains("**Failed.** Exit code 1: nothing was changed.") && text.contains("nobody can be asked"), "{text}");
+        assert!(text.contains("**Failed.** Exit code 1: nothing was changed.") && text.contains("can't ask for confirmation"), "{text}");
         lab.run(&["apply", "plan.json"]).expect(0);
         let (run, text) = summed_up(&lab, &["plan.json"], 3);
-        assert!(text.contains("**Refused.**") && text.contains("was applied before"), "{text}");
-        assert!(run.stderr.contains("was applied before"), "{}", run.stderr);
+        assert!(text.contains("**Refused.**") && text.contains("was already applied"), "{text}");
+        assert!(run.stderr.contains("was already applied"), "{}", run.stderr);
     }
 
     fn an_error_before_the_first_request(api: Api) {
@@ -120,7 +120,7 @@ fn a_summary_that_cannot_be_opened_is_told_before_anything_is_sent() {
     let lab = Lab::new(EMPTY);
     lab.manifests(&service("Desk", ""));
     let run = lab.run(&["apply", "--auto-approve", "--summary", "nowhere/summary.md"]).expect(1);
-    assert!(run.stderr.contains("the summary `nowhere/summary.md` can't be written"), "{}", run.stderr);
+    assert!(run.stderr.contains("can't write the summary `nowhere/summary.md`"), "{}", run.stderr);
     assert_eq!(lab.hooks.count(), 0);
     let run = lab.run(&["apply", "--format", "json", "--auto-approve", "--summary", "."]).expect(1);
     let last: serde_json::Value = serde_json::from_str(run.stdout.lines().last().unwrap()).unwrap();
@@ -139,10 +139,10 @@ fn a_summary_that_cannot_be_written_makes_an_error_of_a_good_run_alone() {
         if fails { answer(400, r#"{"detail":"no"}"#) } else { None }
     });
     let run = lab.run(&full).expect(4);
-    assert!(run.stderr.contains("the summary `/dev/full` can't be written"), "{}", run.stderr);
+    assert!(run.stderr.contains("can't write the summary `/dev/full`"), "{}", run.stderr);
     lab.unhook();
     let run = lab.run(&full).expect(1);
-    assert!(run.stderr.contains("the summary `/dev/full` can't be written"), "{}", run.stderr);
+    assert!(run.stderr.contains("can't write the summary `/dev/full`"), "{}", run.stderr);
     assert!(run.stdout.lines().last().unwrap().contains(r#""exit_code":1"#), "{}", run.stdout);
     assert_eq!(lab.services().len(), 2);
 }
@@ -164,7 +164,7 @@ fn a_run_that_does_not_converge() {
     });
     let (run, text) = summed_up(&lab, &["--auto-approve"], 1);
     assert!(run.stderr.contains("the live state still differs"), "{}", run.stderr);
-    assert!(text.contains("**Applied, and not converged.**"), "{text}");
+    assert!(text.contains("**Applied, but not converged.**"), "{text}");
     assert!(text.contains("### Still different: 1") && text.contains("- `Desk`\n"), "{text}");
     assert_eq!(lab.service(&id).description, "The Desk");
 }

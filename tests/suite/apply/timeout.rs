@@ -40,12 +40,12 @@ on_both_apis! {
         let args = ["apply", "--auto-approve", "--parallelism", "1", "--timeout", "2s"];
         let run = lab.run(&[&args[..], &["--summary", "summary.md"]].concat()).expect(4);
         let summary = std::fs::read_to_string(lab.path().join("summary.md")).expect("a summary");
-        assert!(summary.contains("> **Out of time.** Exit code 4: what is done is kept"), "{summary}");
-        assert!(summary.contains("- `Desk 003: create`: the run was out of time (--timeout)\n"), "{summary}");
-        assert!(run.stderr.contains("out of time (--timeout): requests in flight are brought"), "{}", run.stderr);
-        let words = "Out of time: 3 of 6 steps done, 0 failed, 3 not attempted · not read back";
+        assert!(summary.contains("> **Timed out.** Exit code 4: finished steps are kept"), "{summary}");
+        assert!(summary.contains("- `Desk 003: create`: the run reached its --timeout\n"), "{summary}");
+        assert!(run.stderr.contains(": finishing the requests in flight"), "{}", run.stderr);
+        let words = "Timed out: 3 of 6 steps done, 0 failed, 3 not attempted · not read back";
         assert!(run.stderr.contains(words), "{}", run.stderr);
-        assert!(run.stderr.contains("not attempted: the run was out of time (--timeout)"), "{}", run.stderr);
+        assert!(run.stderr.contains("not attempted: the run reached its --timeout"), "{}", run.stderr);
         assert_eq!(lab.services().len(), 3);
         lab.before(slow_third());
         // The third is the last one now: all is done, and not read back.
@@ -65,7 +65,7 @@ on_both_apis! {
         let began = Instant::now();
         let run = lab.run(&["apply", "--auto-approve", "--timeout", "4s", "--format", "json"]).expect(4);
         assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
-        assert!(run.stderr.contains(" s: what is not done then is left to the next run"), "{}", run.stderr);
+        assert!(run.stderr.contains(" s: run `amigops apply` again for the steps that are not done by then"), "{}", run.stderr);
         let last = last(&run);
         assert_eq!((&last["timed_out"], &last["failed"], &last["interrupted"]), (&json!(true), &json!(0), &json!(false)));
         let done = last["done"].as_u64().expect("a number");
@@ -82,7 +82,7 @@ on_both_apis! {
             let began = Instant::now();
             let run = lab.run(&[args, &["--timeout", "700ms"]].concat()).expect(1);
             assert!(began.elapsed() < LATE, "{args:?}: {:?}", began.elapsed());
-            assert!(run.stderr.contains("error: out of time: the 0.7 s of --timeout are over"), "{}", run.stderr);
+            assert!(run.stderr.contains("error: the run did not finish within --timeout (0.7 s)"), "{}", run.stderr);
         }
         assert_eq!(lab.writes(), []);
         lab.unhook();
@@ -96,7 +96,7 @@ on_both_apis! {
         let metrics = lab.path().join("drift.prom");
         let file = metrics.to_str().expect("a path");
         let run = lab.run(&["drift", "--timeout", "700ms", "--metrics", file]).expect(1);
-        assert!(run.stderr.contains("out of time"), "{}", run.stderr);
+        assert!(run.stderr.contains("within --timeout"), "{}", run.stderr);
         let text = std::fs::read_to_string(&metrics).expect("figures");
         assert!(text.contains("amigops_drift_success") && text.contains("} 0"), "{text}");
     }
@@ -116,10 +116,10 @@ on_both_apis! {
         let last = last(&run);
         assert_eq!((&last["done"], &last["timed_out"], &last["converged"]), (&json!(1), &json!(true), &Value::Null));
         let summary = std::fs::read_to_string(lab.path().join("summary.md")).expect("a summary");
-        let words = "> **Applied, and out of time.** Exit code 1: every step is done, and there was no time left to";
+        let words = "> **Applied, but timed out.** Exit code 1: every step is done, but no time was left to";
         assert!(summary.contains(words), "{summary}");
         assert!(run.stderr.contains("Applied: 1 step · not read back"), "{}", run.stderr);
-        assert!(run.stderr.contains("out of time"), "{}", run.stderr);
+        assert!(run.stderr.contains("within --timeout"), "{}", run.stderr);
         lab.unhook();
         lab.expect_converged();
     }

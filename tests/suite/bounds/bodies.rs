@@ -48,7 +48,7 @@ on_both_apis! {
             lists_services(request).then_some(slow)
         });
         let began = Instant::now();
-        measure(&lab, &["plan", "--timeout", "3s"]).expect(1, &["out of time"], 100);
+        measure(&lab, &["plan", "--timeout", "3s"]).expect(1, &["did not finish within --timeout"], 100);
         assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
     }
 

@@ -90,7 +90,7 @@ on_both_apis! {
             }
             let first = run.stdout.lines().next().unwrap();
             assert!(first.ends_with(" · drift: 1 differs"), "{first}");
-            assert!(!run.stdout.contains("Plan:") && run.stdout.contains("an apply would change it back: "), "{}", run.stdout);
+            assert!(!run.stdout.contains("Plan:") && run.stdout.contains("reverting this drift takes "), "{}", run.stdout);
             lab.apply().expect(0);
             lab.run(&["drift"]).expect(0);
         }

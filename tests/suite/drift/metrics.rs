@@ -101,16 +101,16 @@ on_both_apis! {
         let before = now().floor();
         let text = figures(&lab, &[], 2);
         let expected = format!(
-            r#"# HELP amigops_build_info The version that ran; always 1.
+            r#"# HELP amigops_build_info The version of amigops; always 1.
 # TYPE amigops_build_info gauge
 amigops_build_info{{version="{}"}} 1
-# HELP amigops_drift_services Declared services that are not as declared.
+# HELP amigops_drift_services Declared services that differ from their manifests.
 # TYPE amigops_drift_services gauge
 amigops_drift_services{{environment="lab"}} 1
 # HELP amigops_orphans Active services of this project that no manifest declares.
 # TYPE amigops_orphans gauge
 amigops_orphans{{environment="lab"}} 1
-# HELP amigops_unmanaged_services Live services that are neither declared nor this project's.
+# HELP amigops_unmanaged_services Live services that are neither declared nor owned by this project.
 # TYPE amigops_unmanaged_services gauge
 amigops_unmanaged_services{{environment="lab"}} 1
 # HELP amigops_declared_services Services that the manifests declare.
@@ -119,19 +119,19 @@ amigops_declared_services{{environment="lab"}} 2
 # HELP amigops_live_services Active live services.
 # TYPE amigops_live_services gauge
 amigops_live_services{{environment="lab"}} 4
-# HELP amigops_drift_success Whether the last run could compare: 1 or 0.
+# HELP amigops_drift_success 1 if the last run could compare the environment, else 0.
 # TYPE amigops_drift_success gauge
 amigops_drift_success{{environment="lab"}} 1
-# HELP amigops_drift_last_run_timestamp_seconds When the last run ended.
+# HELP amigops_drift_last_run_timestamp_seconds Time of the end of the last run.
 # TYPE amigops_drift_last_run_timestamp_seconds gauge
 amigops_drift_last_run_timestamp_seconds{{environment="lab"}} …
-# HELP amigops_drift_last_success_timestamp_seconds When a run last succeeded; 0 for never.
+# HELP amigops_drift_last_success_timestamp_seconds Time of the last successful run; 0 if there was none.
 # TYPE amigops_drift_last_success_timestamp_seconds gauge
 amigops_drift_last_success_timestamp_seconds{{environment="lab"}} …
-# HELP amigops_drift_duration_seconds How long the last run took.
+# HELP amigops_drift_duration_seconds Duration of the last run.
 # TYPE amigops_drift_duration_seconds gauge
 amigops_drift_duration_seconds{{environment="lab"}} …
-# HELP amigops_drift_requests Requests that the last run sent, signing in and retries included.
+# HELP amigops_drift_requests Requests that the last run sent, with sign-ins and retries.
 # TYPE amigops_drift_requests gauge
 amigops_drift_requests{{environment="lab"}} {}
 "#,
@@ -228,9 +228,10 @@ fn the_file_is_for_everybody_whole_and_only_ever_ours() {
 
     let before = lab.server.requests().len();
     let manifest = std::fs::read_to_string(lab.path().join("services/all.yaml")).unwrap();
-    for (path, why) in
-        [("services/all.yaml", "it holds something else"), ("services", "it is no regular file")]
-    {
+    for (path, why) in [
+        ("services/all.yaml", "it holds something other than metrics"),
+        ("services", "it is not a regular file"),
+    ] {
         let run = lab.run(&["drift", "--metrics", path]).expect(1);
         assert!(run.stderr.contains(why), "{}", run.stderr);
     }

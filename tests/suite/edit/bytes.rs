@@ -1,4 +1,4 @@
-//! Files before and after, compared byte for byte.
+//! Edits of files, compared byte for byte.
 
 use amigops::edit::{Change, edit};
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ fn expect(before: &str, document: usize, changes: &[Change], after: &str) {
 }
 
 #[test]
-fn a_value_is_replaced_and_nothing_else() {
+fn replacing_a_value_changes_nothing_else() {
     let table = [
         ("# top\na: 1   # c\n\nb: 'x'\n", set("a", 9), "# top\na: 9   # c\n\nb: 'x'\n"),
         ("v: {r: {a: 3,  b: 5}} # c\n", set("v/r/a", 10), "v: {r: {a: 10,  b: 5}} # c\n"),
@@ -53,7 +53,7 @@ fn a_value_is_replaced_and_nothing_else() {
 }
 
 #[test]
-fn a_new_key_follows_the_layout_around_it() {
+fn new_key_follows_the_surrounding_layout() {
     let table = [
         (
             "v:\n  r:\n    a: 1 # c\n  # after\nz: 1\n",
@@ -75,7 +75,7 @@ fn a_new_key_follows_the_layout_around_it() {
             set("v/g", 9),
             "v: {\n  r: {a: 1}, # c\n  x: {b: 1}, # d\n  g: 9\n}\n",
         ),
-        // Beside mappings on one line, a new one is on one line.
+        // Next to mappings on one line, a new one is on one line.
         (
             "v:\n  r: {a: 3, b: 5} # c\nz: 1\n",
             set("v/s", json!({"a": 4, "b": "latest"})),
@@ -98,7 +98,7 @@ fn a_new_key_follows_the_layout_around_it() {
 }
 
 #[test]
-fn texts_of_several_lines_are_block_texts() {
+fn texts_of_several_lines_become_block_scalars() {
     let table = [
         ("a: q\nb: 2\n", set("a", "one\n\ntwo\n"), "a: |\n  one\n\n  two\nb: 2\n"),
         ("a: q # c\nb: 2\n", set("n", "one\ntwo"), "a: q # c\nb: 2\nn: |-\n  one\n  two\n"),
@@ -116,7 +116,7 @@ fn texts_of_several_lines_are_block_texts() {
 }
 
 #[test]
-fn a_key_is_removed_and_nothing_else() {
+fn removing_a_key_changes_nothing_else() {
     let table = [
         ("a: 1 # c\n# about b\nb: 2 # d\nc: 3\n", remove("b"), "a: 1 # c\n# about b\nc: 3\n"),
         ("x: {a: 1, b: 2, c: 3} # q\n", remove("x/b"), "x: {a: 1, c: 3} # q\n"),
@@ -133,7 +133,7 @@ fn a_key_is_removed_and_nothing_else() {
 }
 
 #[test]
-fn a_mapping_over_a_mapping_touches_what_differs() {
+fn replacing_a_mapping_changes_only_members_that_differ() {
     let before = "r:\n  # the pins\n  a: 3 # three\n  p: {E: {n: x, t: 0.40}} # models\n  old: 1\n";
     let value = json!({"a": 4, "p": {"E": {"n": "w", "t": 0.5}}, "new": true});
     let after = "r:\n  # the pins\n  a: 4 # three\n  p: {E: {n: w, t: 0.5}} # models\n  new: true\n";
@@ -141,7 +141,7 @@ fn a_mapping_over_a_mapping_touches_what_differs() {
 }
 
 #[test]
-fn line_breaks_marks_and_documents_stay() {
+fn line_breaks_byte_order_marks_and_documents_are_preserved() {
     let table = [
         ("x: 1 # c\r\ny:\r\n  z: 2\r\n", 0, set("y/w", 3), "x: 1 # c\r\ny:\r\n  z: 2\r\n  w: 3\r\n"),
         ("x: 1 # c\r\ny: 2\nz: 3\r\n", 0, set("y", 4), "x: 1 # c\r\ny: 4\r\nz: 3\r\n"),
@@ -177,7 +177,7 @@ fn line_breaks_marks_and_documents_stay() {
 }
 
 #[test]
-fn anchors_that_are_not_meant_stay() {
+fn unrelated_anchors_are_preserved() {
     let table = [
         ("x: &a 3 # k\ny: *a # l\n", set("y", 4), "x: &a 3 # k\ny: 4 # l\n"),
         ("x: &a {p: 1}\ny: *a\nz: 1\n", set("z", 2), "x: &a {p: 1}\ny: *a\nz: 2\n"),

@@ -1,4 +1,4 @@
-//! Edits of YAML files: everything but the change stays, byte for byte.
+//! Edits of YAML files: everything but the change is preserved, byte for byte.
 
 mod bytes;
 mod random;

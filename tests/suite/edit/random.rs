@@ -1,14 +1,14 @@
-//! Random documents in random layouts, and random changes: what is read again is what was meant, and the
-//! lines that have nothing to do with it are as they were.
+//! Random changes of random documents in random layouts: the result parses as intended, and unrelated lines are
+//! unchanged.
 
 use amigops::edit::{Change, edit};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-/// A small source of choices that shrinks with its seed.
-struct Dice(u64);
+/// A small random generator that shrinks with its seed.
+struct Choices(u64);
 
-impl Dice {
+impl Choices {
     fn roll(&mut self, sides: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % sides
@@ -58,9 +58,9 @@ const TEXTS: &[&str] = &[
 ];
 const COMMENTS: &[&str] = &["# c", "# a: b", "#", "# it's {here}", "# ünï"];
 
-/// A tree and its text are made together, so that the text may hold what JSON doesn't.
+/// Writes a tree and its text together, so that the text can contain what JSON can't.
 struct Writer {
-    dice: Dice,
+    dice: Choices,
     out: String,
 }
 
@@ -211,8 +211,8 @@ impl Writer {
     }
 }
 
-/// A key in the tree, or a new one.
-fn path(dice: &mut Dice, root: &Value, may_be_new: bool) -> Vec<String> {
+/// Returns the path of a key in the tree, or of a new one.
+fn path(dice: &mut Choices, root: &Value, may_be_new: bool) -> Vec<String> {
     let mut path = Vec::new();
     let mut node = root;
     loop {
@@ -252,7 +252,7 @@ fn changed(root: &Value, change: &Change) -> Value {
     root
 }
 
-fn new_value(dice: &mut Dice) -> Value {
+fn new_value(dice: &mut Choices) -> Value {
     match dice.roll(8) {
         0 => json!(dice.roll(100)),
         1 => json!(0.25),
@@ -270,7 +270,7 @@ fn read(text: &str) -> Vec<Value> {
     serde_saphyr::from_multiple_with_options(text, options).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
-/// How many lines of the old text are neither in the common beginning nor in the common end.
+/// Returns the number of lines of the old text that are neither in the common beginning nor in the common end.
 fn lines_touched(before: &str, after: &str) -> usize {
     let old: Vec<&str> = before.split_inclusive('\n').collect();
     let new: Vec<&str> = after.split_inclusive('\n').collect();
@@ -281,7 +281,7 @@ fn lines_touched(before: &str, after: &str) -> usize {
 }
 
 fn one_case(seed: u64) {
-    let mut writer = Writer { dice: Dice(seed), out: String::new() };
+    let mut writer = Writer { dice: Choices(seed), out: String::new() };
     writer.dice.roll(2);
     let root = writer.block(0, 3);
     let Writer { mut dice, out: mut own } = writer;
@@ -314,26 +314,26 @@ fn one_case(seed: u64) {
     let alone = holder.and_then(Value::as_object).is_some_and(|holder| holder.len() == 1);
     let edited = match edit(&text, number, std::slice::from_ref(&change)) {
         Ok(edited) => edited,
-        // What is left of a mapping without members moves to another line, past a comment: that may be refused.
+        // Removing the only member of a mapping moves `{}` past a comment, which may be refused.
         Err(_) if removes && alone => return,
         Err(error) => panic!("{error}\n{change:?}\n{text}"),
     };
     let mut meant = read(&text);
-    assert_eq!(meant[number], root, "the writer writes what it means:\n{text}");
+    assert_eq!(meant[number], root, "the generated text must parse as the generated tree:\n{text}");
     meant[number] = changed(&root, &change);
     assert_eq!(read(&edited), meant, "{change:?}\n{text}\n→\n{edited}");
     let touched = lines_touched(&text, &edited);
     let most = match old {
-        // Blank lines and comments aside, a value takes as many lines as this at most.
+        // The maximum number of lines of a value, without blank lines and comments.
         Some(Value::Object(_)) => usize::MAX,
         Some(Value::Array(_)) => 3,
-        // The line of the key is touched where a text takes the place of another, or all goes.
+        // Replacing or removing a block scalar also changes the line of its key.
         Some(Value::String(text)) if text.starts_with("one\n") => 5,
         _ => 1,
     };
-    // One of the blank lines around what goes may go with it.
+    // A removal may also remove one blank line around it.
     let most = most.saturating_add(usize::from(removes));
-    assert!(touched <= most, "{touched} lines touched: {change:?}\n{text}\n→\n{edited}");
+    assert!(touched <= most, "{touched} lines changed: {change:?}\n{text}\n→\n{edited}");
     assert_eq!(text.starts_with('\u{feff}'), edited.starts_with('\u{feff}'));
     let windows = text.contains('\r');
     let breaks = edited.split_inclusive('\n').filter(|line| line.ends_with('\n'));
@@ -344,7 +344,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 3_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_is_read_again_is_what_was_meant(seed in any::<u64>()) {
+    fn edited_text_parses_as_intended(seed in any::<u64>()) {
         one_case(seed);
     }
 }

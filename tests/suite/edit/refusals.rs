@@ -1,4 +1,4 @@
-//! What can't be changed without changing something else is refused, with the place and the reason.
+//! Edits that would change something else are refused, with the line and the reason.
 
 use amigops::edit::{Change, edit};
 
@@ -12,20 +12,28 @@ fn refusal(text: &str, document: usize, change: &Change) -> String {
 }
 
 #[test]
-fn what_others_share_is_not_changed() {
+fn edits_of_shared_values_are_refused() {
     let table = [
-        ("x: &a 3\ny: *a\n", set("x", 4), "line 1: `x` can't be changed here: the anchor `&a` is there"),
+        ("x: &a 3\ny: *a\n", set("x", 4), "line 1: `x` can't be changed here: it contains the anchor `&a`"),
         (
             "x: &a {p: 1}\ny: *a\n",
             set("x/p", 4),
-            "line 1: `x.p` can't be changed here: it is within the anchor `&a`",
+            "line 1: `x.p` can't be changed here: it is inside the anchor `&a`",
         ),
-        ("x: &a {p: 1}\ny: *a\n", set("x/q", 4), "it is within the anchor `&a`"),
-        ("x: &a {p: 1}\n\ny: *a\n", set("y/p", 4), "line 3: `y.p` can't be changed here: it is within `*a`"),
-        ("x: &a {p: 1}\ny: {<<: *a}\n", set("y/p", 4), "line 2: `y.p` can't be changed here: a merge key"),
-        ("x: &a k\ny: {*a : 1}\n", set("y/k", 4), "line 2: `y.k` can't be changed here: a key beside it"),
-        ("x: {d: &a 1}\ny: *a\n", remove("x"), "the anchor `&a` is there"),
-        ("x: {d: &a 1}\ny: *a\n", set("x", 1), "the anchor `&a` is there"),
+        ("x: &a {p: 1}\ny: *a\n", set("x/q", 4), "it is inside the anchor `&a`"),
+        (
+            "x: &a {p: 1}\n\ny: *a\n",
+            set("y/p", 4),
+            "line 3: `y.p` can't be changed here: it is inside the alias `*a`",
+        ),
+        (
+            "x: &a {p: 1}\ny: {<<: *a}\n",
+            set("y/p", 4),
+            "line 2: `y.p` can't be changed here: it may come from a merge key",
+        ),
+        ("x: &a k\ny: {*a : 1}\n", set("y/k", 4), "line 2: `y.k` can't be changed here: a key next to it"),
+        ("x: {d: &a 1}\ny: *a\n", remove("x"), "it contains the anchor `&a`"),
+        ("x: {d: &a 1}\ny: *a\n", set("x", 1), "it contains the anchor `&a`"),
     ];
     for (text, change, expected) in table {
         let refusal = refusal(text, 0, &change);
@@ -34,14 +42,14 @@ fn what_others_share_is_not_changed() {
 }
 
 #[test]
-fn what_cannot_be_found_is_said() {
+fn invalid_targets_are_reported() {
     let table = [
         ("a: 1\n", 0, set("a/b", 1), "`a` is not a mapping"),
         ("- 1\n", 0, set("a", 1), "the document is not a mapping"),
         ("a: 1\n---\nb: 1\n", 2, set("b", 1), "there is no document 3: the file has 2"),
-        ("a: [1\n", 0, set("a", 1), "not YAML"),
-        ("a: 1\na: 2\n", 0, set("a", 1), "the key `a` is given twice"),
-        ("a: 1\n---\nb: 1\nb: 2\n", 0, set("a", 1), "line 4: the key `b` is given twice"),
+        ("a: [1\n", 0, set("a", 1), "invalid YAML"),
+        ("a: 1\na: 2\n", 0, set("a", 1), "duplicate key `a`"),
+        ("a: 1\n---\nb: 1\nb: 2\n", 0, set("a", 1), "line 4: duplicate key `b`"),
     ];
     for (text, document, change, expected) in table {
         let refusal = refusal(text, document, &change);
@@ -49,9 +57,9 @@ fn what_cannot_be_found_is_said() {
     }
 }
 
-/// The editor would drop this comment. Nothing is written that loses one.
+/// The editor would drop this comment, so the edit is refused.
 #[test]
-fn a_comment_that_would_be_lost_stops_the_edit() {
+fn edit_that_would_lose_a_comment_is_refused() {
     let refusal = refusal("a: one\n  two # c\nb: 1\n", 0, &set("a", "n"));
-    assert!(refusal.contains("no way was found that keeps the rest of the file"), "{refusal}");
+    assert!(refusal.contains("the edit would change the rest of the file"), "{refusal}");
 }

@@ -140,7 +140,7 @@ fn agents_change_each_in_its_way() {
     let plan = run(project, &["plan", "--detailed-exitcode"]).expect(2);
     let told = |text: &str| assert!(plan.stdout.contains(text), "{text}:\n{}", plan.stdout);
     told("Plan: 0 to create, 1 to change, 1 to replace, 0 to retire");
-    told("2 smoke tests · rename old · activate · delete old");
+    told("2 smoke tests · rename old · activate new · delete old");
     told("1800 → 2000");
     let applied = run(project, &["apply", "--auto-approve"]).expect(0);
     assert!(applied.stderr.contains("read back: converged"), "{}", applied.stderr);

@@ -21,11 +21,11 @@ fn refused(text: Option<&str>) -> String {
 }
 
 const HELP: &str =
-    "   = help: `amigops schema faults` prints what such a file may say; docs/emulator.md explains it\n";
+    "   = help: `amigops schema faults` prints the schema of this file; docs/emulator.md explains it\n";
 
 #[test]
 fn a_file_that_is_not_there_or_says_nothing() {
-    insta::assert_snapshot!(refused(None), @"error: the faults can't be read: faults.yaml: No such file or directory (os error 2)");
+    insta::assert_snapshot!(refused(None), @"error: can't read the faults `faults.yaml`: No such file or directory (os error 2)");
     let empty = "error: faults.yaml:1:1: the file is empty: `faults:` and a list of rules are expected\n";
     for text in ["", "\n\n", "# nothing yet\n"] {
         assert_eq!(refused(Some(text)), format!("{empty}{HELP}"));

@@ -6,7 +6,7 @@ use super::{Case, case, slow, to_create};
 use crate::on_both_apis;
 
 const DONE: &str = "Applied: 1 step · read back: converged";
-const LOOKED: &str = "; looking what became of it";
+const LOOKED: &str = "; checking whether it was applied";
 
 /// A create is looked up when its answer is lost; it is sent again only if it wasn't done.
 const CASES: &[Case] = &[
@@ -18,9 +18,9 @@ const CASES: &[Case] = &[
     slow("delay, millis: 300", 1, DONE, 300),
     slow("dribble, millis: 300", 1, DONE, 300),
     case("close", 1, DONE),
-    slow("answer, status: 429, retry_after: 1", 2, "429 Too Many Requests; again in 1.0 s", 1_000),
-    case("answer, status: 429, retry_after_date: 2", 2, "429 Too Many Requests; again in "),
-    slow("answer, status: 503, retry_after: 1", 2, "503 Service Unavailable; again in 1.0 s", 1_000),
+    slow("answer, status: 429, retry_after: 1", 2, "429 Too Many Requests; retrying in 1.0 s", 1_000),
+    case("answer, status: 429, retry_after_date: 2", 2, "429 Too Many Requests; retrying in "),
+    slow("answer, status: 503, retry_after: 1", 2, "503 Service Unavailable; retrying in 1.0 s", 1_000),
     case("answer, status: 500", 2, LOOKED),
     case("answer, status: 500, processed: true", 1, DONE),
     case("answer, status: 502, body: <html>Bad Gateway</html>", 2, DONE),

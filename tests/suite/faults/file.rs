@@ -1,11 +1,11 @@
 //! The file of faults: what it takes and refuses, held against its schema and its documentation.
 
 use amigops::emulator::{Fault, Faults, RetryAfter};
-use amigops::schema::File;
+use amigops::schema::SchemaFile;
 use serde_json::{Value, json};
 
 fn kinds() -> Vec<Value> {
-    let schema = File::Faults.schema();
+    let schema = SchemaFile::Faults.schema();
     schema["properties"]["faults"]["items"]["oneOf"].as_array().unwrap().clone()
 }
 

@@ -60,9 +60,9 @@ fn a_key_that_is_refused_in_mid_apply_leaves_the_rest_to_the_next_run() {
 fn signing_in_that_fails_is_tried_again() {
     for (fault, words) in [
         ("lose_answer", "the connection closed before the answer arrived"),
-        ("answer, status: 503, retry_after: 1", "503 Service Unavailable; again in 1.0 s"),
+        ("answer, status: 503, retry_after: 1", "503 Service Unavailable; retrying in 1.0 s"),
         ("answer, status: 502, body: <html>", "502 an HTML page instead of an answer"),
-        ("garble", "the answer to the sign-in can't be read; again in"),
+        ("garble", "the answer to the sign-in can't be read; retrying in"),
     ] {
         let lab = Lab::faulty(Api::Classic, EMPTY, &format!("{{path: signin, fault: {fault}}}"));
         lab.manifests(&services(1, ""));

@@ -14,7 +14,7 @@ fn says_how_long(run: &Run, words: &str) {
     let words =
         format!("the server asks to wait {words}, but a request waits 5 minutes at most: run it again");
     assert!(run.stderr.contains(&words), "{}", run.stderr);
-    assert!(!run.stderr.contains("again in"), "nothing is waited for: {}", run.stderr);
+    assert!(!run.stderr.contains("retrying in"), "nothing is waited for: {}", run.stderr);
     assert!(!run.stderr.contains("in a minute"), "{}", run.stderr);
 }
 
@@ -48,7 +48,7 @@ on_both_apis! {
         let began = Instant::now();
         let run = lab.apply().expect(0);
         assert!(began.elapsed() >= Duration::from_secs(3), "{:?}", began.elapsed());
-        assert_eq!(run.stderr.matches("503 Service Unavailable; again in 1.0 s").count(), 3, "{}", run.stderr);
+        assert_eq!(run.stderr.matches("503 Service Unavailable; retrying in 1.0 s").count(), 3, "{}", run.stderr);
         assert_eq!(lab.writes().len(), 4);
         lab.expect_converged();
     }

@@ -107,7 +107,7 @@ fn removals() -> Vec<Case> {
             &["--prune", "--max-removals", "67%"],
             &[
                 "would remove 2,",
-                "allows 1 (50% of 3 active services that are ours, rounded down)",
+                "allows 1 (50% of 3 active services of this project, rounded down)",
                 "--max-removals 2 ",
             ],
         ),

@@ -73,7 +73,7 @@ on_both_apis! {
     fn a_service_that_would_be_born_at_the_latest_is_refused(api: Api) {
         let lab = Lab::on(api, SEED);
         lab.project(RULE);
-        let words = "version set `release` of `Shop` would be born at latest, but `guardrails.require_pins` names it";
+        let words = "version set `release` of `Shop` would be created unpinned, but `guardrails.require_pins` names it";
         for more in ["", "version_sets: {}\n", "version_sets: {dev: {agent_version: 1, context_graph_version: 1}}\n"] {
             lab.manifests(&[desk(), service("Shop", more)].join("---\n"));
             for args in [

@@ -1,4 +1,4 @@
-//! One manifest for both APIs: overlays carry what only one of them has, and nothing else must change.
+//! One manifest for both APIs: overlays contain the keys that only one API has.
 
 use std::path::{Path, PathBuf};
 
@@ -26,7 +26,7 @@ fn codes(document: &str) -> Vec<String> {
 }
 
 #[test]
-fn classic_refuses_each_setting_at_its_place() {
+fn classic_refuses_each_platform_setting() {
     for key in [
         "channel_type",
         "environment",
@@ -50,14 +50,14 @@ fn classic_refuses_each_setting_at_its_place() {
     };
     assert_eq!(codes(&retire("old")), ["AG016 4:42"]);
     assert_eq!(codes(&retire("new")), Vec::<String>::new());
-    // A setting that every environment gets is one too many for Classic, and only for Classic.
+    // A setting in the document applies to every environment, so Classic refuses it.
     assert_eq!(codes(&format!("{SERVICE}tool_capacity: 11\n")), ["AG016 4:1", "AG015 4:16"]);
-    // To ignore what isn't there does no harm.
+    // Ignoring a field that Classic lacks is allowed.
     assert_eq!(codes(&format!("{SERVICE}lifecycle: {{ignore: [voice_config]}}\n")), Vec::<String>::new());
 }
 
 #[test]
-fn a_document_without_an_overlay_fits_every_api() {
+fn document_without_overlay_must_fit_every_api() {
     let by_id = |id: &str| format!("service: A\nagent: {{id: {id}}}\ncontext_graph: C\n");
     assert_eq!(codes(&by_id("6618791275530b73714e9d18")), ["AG030 2:13"]);
     assert_eq!(codes(&by_id("3fa85f64-5717-4562-b3fc-2c963f66afa6")), ["AG030 2:13"]);
@@ -66,10 +66,10 @@ fn a_document_without_an_overlay_fits_every_api() {
         by_id("6618791275530b73714e9d18")
     );
     assert_eq!(codes(&overlaid), Vec::<String>::new());
-    // Said once, though both APIs refuse it.
+    // Reported once, although both APIs refuse it.
     assert_eq!(codes(&format!("{SERVICE}colour: x\n")), ["AG012 4:1"]);
     assert_eq!(codes(&format!("{SERVICE}tags: {{a-b: x}}\n")), ["AG021 4:8"]);
-    // Overlays bring a chain that the others lack.
+    // A dependency that only an overlay has.
     let circle = format!(
         "{SERVICE}environments: {{new: {{depends_on: [B]}}}}\n---\nservice: B\nagent: X\ncontext_graph: Y\ndepends_on: [A]\n"
     );
@@ -86,7 +86,7 @@ fn settings(project: &str, document: &str) -> Value {
 }
 
 #[test]
-fn settings_stand_in_overlays() {
+fn overlays_can_contain_settings() {
     let overlay = |overlay: &str| format!("{SERVICE}environments: {{new: {overlay}}}\n");
     let table = [
         ("{}", json!({})),
@@ -106,7 +106,7 @@ fn settings_stand_in_overlays() {
 }
 
 #[test]
-fn defaults_and_overlays_of_settings_are_merged() {
+fn settings_of_defaults_and_overlays_are_merged() {
     let project = "version: 1\nmanifests: [services/*.yaml]\nenvironments: {s: {api: platform}, t: {api: platform}}\n\
                    default_environment: s\n\
                    defaults: {voice_config: {max_response_words: 40, tts_model: sonic-3}, tool_capacity: 5}\n";

@@ -1,11 +1,11 @@
-//! A table of broken manifests: each with the code and place of every problem in it.
+//! Broken manifests, with the code and location of every problem in them.
 
 #[cfg(unix)]
 use std::os::unix::fs::symlink;
 
 use super::{Case, PROJECT, SERVICE, listed};
 
-/// Appends lines to a good service (which has 3 lines) and expects problems, given as `CODE line:column`.
+/// Appends lines to a valid service (which has 3 lines), and expects these problems, given as `CODE line:column`.
 fn expect(addition: &str, expected: &[&str]) {
     expect_document(&format!("{SERVICE}{addition}"), expected);
 }
@@ -19,7 +19,7 @@ fn expect_document(document: &str, expected: &[&str]) {
 }
 
 #[test]
-fn what_is_not_yaml() {
+fn invalid_yaml_is_reported() {
     expect_document("service: [", &["AG005 1:10"]);
     expect_document("service: \"A\n", &["AG005 2:1"]);
     expect_document("{service: A", &["AG005 1:1"]);
@@ -33,7 +33,7 @@ fn what_is_not_yaml() {
 }
 
 #[test]
-fn types() {
+fn wrong_types_are_reported() {
     expect_document(
         "service: 3\nagent: true\ncontext_graph: [X]\n",
         &["AG010 1:10", "AG010 2:8", "AG010 3:16"],
@@ -53,7 +53,7 @@ fn types() {
 }
 
 #[test]
-fn keys() {
+fn unknown_missing_and_duplicate_keys_are_reported() {
     expect("version_set: {}\n", &["AG012 4:1"]);
     for key in ["name", "is_active", "agent_id", "agent_version", "service_hierarchical_state_machine_id"] {
         expect(&format!("{key}: x\n"), &["AG012 4:1"]);
@@ -82,7 +82,7 @@ fn keys() {
         expect(&format!("{key}: x\n"), &["AG016 4:1"]);
         expect(&format!("{key}: ~\n"), &["AG016 4:1"]);
     }
-    // Whatever the API, these don't stand here.
+    // These keys are at the wrong level on both APIs.
     expect("experience_controls: {}\n", &["AG012 4:1"]);
     expect("forwarding: {}\n", &["AG012 4:1"]);
     expect("version_sets: {dev: {experience_controls: {}}}\n", &["AG012 4:22"]);
@@ -92,7 +92,7 @@ fn keys() {
 }
 
 #[test]
-fn texts() {
+fn invalid_texts_are_reported() {
     expect_document("service: \"  \"\nagent: B\ncontext_graph: C\n", &["AG020 1:10"]);
     expect_document("service: \"A\\eB\"\nagent: B\ncontext_graph: C\n", &["AG020 1:10"]);
     expect_document(
@@ -115,7 +115,7 @@ fn texts() {
 }
 
 #[test]
-fn counts() {
+fn too_many_entries_are_reported() {
     let many = |count: usize| (1..=count).map(|n| format!("t{n}: x")).collect::<Vec<_>>().join(", ");
     expect(&format!("tags: {{{}}}\n", many(18)), &[]);
     expect(&format!("tags: {{{}}}\n", many(19)), &["AG022 4:7"]);
@@ -125,7 +125,7 @@ fn counts() {
 }
 
 #[test]
-fn version_sets_and_pins() {
+fn invalid_version_sets_are_reported() {
     expect("version_sets: {\"a b\": {}, ä: {}}\n", &["AG025 4:16", "AG025 4:27"]);
     expect(&format!("version_sets: {{{}: {{}}}}\n", "x".repeat(41)), &["AG025 4:16"]);
     expect("version_sets: {edge: {}}\n", &["AG026 4:16"]);
@@ -139,7 +139,7 @@ fn version_sets_and_pins() {
 }
 
 #[test]
-fn models() {
+fn invalid_model_preferences_are_reported() {
     let set =
         |preference: &str| format!("version_sets: {{dev: {{llm_model_preferences: {{E: {preference}}}}}}}\n");
     expect(&set("{}"), &["AG013 4:46"]);
@@ -152,7 +152,7 @@ fn models() {
 }
 
 #[test]
-fn references_and_lifecycle() {
+fn invalid_references_and_lifecycles_are_reported() {
     let by_id = |id: &str| format!("service: A\nagent: {{id: {id}}}\ncontext_graph: C\n");
     expect_document(&by_id("6618791275530b73714e9d18"), &[]);
     expect_document(&by_id("6618791275530B73714E9D18"), &["AG030 2:13"]);
@@ -175,7 +175,7 @@ fn references_and_lifecycle() {
 }
 
 #[test]
-fn services_together() {
+fn conflicts_between_services_are_reported() {
     let case = Case::new(&[
         ("amigops.yaml", PROJECT),
         ("services/a.yaml", &format!("{SERVICE}depends_on: [B]\n")),
@@ -194,12 +194,12 @@ fn services_together() {
     );
     let problems = case.problems();
     assert_eq!(problems.diagnostics[0].related[0].location.to_string(), "services/a.yaml:1:10");
-    assert_eq!(problems.diagnostics[1].message, "services wait for one another: A → B → C → A");
+    assert_eq!(problems.diagnostics[1].message, "services depend on each other in a cycle: A → B → C → A");
     assert_eq!(problems.summary(), "3 problems in 2 files; nothing was sent");
 }
 
 #[test]
-fn a_missing_document_accuses_nobody_else() {
+fn unreadable_document_causes_no_other_problem() {
     let case = Case::new(&[
         ("amigops.yaml", PROJECT),
         ("services/a.yaml", &format!("{SERVICE}depends_on: [B]\n")),
@@ -210,7 +210,7 @@ fn a_missing_document_accuses_nobody_else() {
 
 #[cfg(unix)]
 #[test]
-fn files_that_can_not_be_read() {
+fn unreadable_files_are_reported() {
     let case = Case::service(SERVICE);
     std::fs::create_dir(case.path().join("services/x.yaml")).expect("made");
     symlink("nowhere.yaml", case.path().join("services/y.yaml")).expect("linked");
@@ -229,14 +229,14 @@ fn files_that_can_not_be_read() {
 
 #[cfg(unix)]
 #[test]
-fn links_out_of_the_project() {
+fn links_out_of_the_project_are_refused() {
     let outside = tempfile::tempdir().expect("made");
     std::fs::write(outside.path().join("secret.yaml"), SERVICE).expect("written");
     let case = Case::service(SERVICE);
     symlink(outside.path().join("secret.yaml"), case.path().join("services/b.yaml")).expect("linked");
     symlink(outside.path(), case.path().join("services/c")).expect("linked");
     assert_eq!(case.codes(), ["AG008 services/b.yaml", "AG008 services/c"]);
-    // A link within the project is as good as a file.
+    // A link within the project works like a file.
     let case = Case::service(SERVICE);
     case.write("common/b.yaml", SERVICE.replace("A\n", "B\n").as_bytes());
     symlink("../common/b.yaml", case.path().join("services/b.yaml")).expect("linked");
@@ -244,7 +244,7 @@ fn links_out_of_the_project() {
 }
 
 #[test]
-fn patterns_match_what_they_say() {
+fn patterns_match_by_glob_rules() {
     let names = |globs: &str| {
         let case = Case::new(&[
             ("amigops.yaml", &PROJECT.replace("[services/**/*.yaml]", globs)),
@@ -274,7 +274,7 @@ fn too_many_problems_are_counted() {
 }
 
 #[test]
-fn no_manifests() {
+fn project_without_services_is_refused() {
     assert_eq!(Case::new(&[("amigops.yaml", PROJECT)]).codes(), ["AG009 amigops.yaml:2:13"]);
     let none = PROJECT.replace("services/**/*.yaml", "");
     assert_eq!(Case::new(&[("amigops.yaml", &none)]).codes(), ["AG009 amigops.yaml:2:12"]);

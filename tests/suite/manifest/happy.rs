@@ -1,4 +1,4 @@
-//! Every key that a service may have, and the value it becomes.
+//! Every key of a service, and its value in the desired state.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -122,7 +122,7 @@ fn everything() -> DesiredService {
 }
 
 #[test]
-fn every_key_of_a_service() {
+fn every_key_of_a_service_is_loaded() {
     let case = Case::new(&[
         ("amigops.yaml", &format!("{PROJECT}defaults: {{tags: {{team: care}}}}\n")),
         ("services/a.yaml", EVERYTHING),
@@ -147,7 +147,7 @@ fn every_key_of_a_service() {
 }
 
 #[test]
-fn the_quickstart_has_no_problem() {
+fn quickstart_loads_without_problems() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/quickstart");
     for environment in [None, Some("staging")] {
         let loaded = amigops::manifest::load(&root, environment)
@@ -157,7 +157,7 @@ fn the_quickstart_has_no_problem() {
 }
 
 #[test]
-fn the_same_files_load_the_same_twice() {
+fn loading_is_deterministic() {
     let case = Case::service(EVERYTHING);
     assert_eq!(format!("{:?}", case.loaded()), format!("{:?}", case.loaded()));
 }

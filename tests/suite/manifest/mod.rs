@@ -1,4 +1,4 @@
-//! Cases of the manifest loader: what it accepts, what it says of what it doesn't.
+//! Tests of the manifest loader: the files that it accepts, and the problems that it reports.
 
 mod both_apis;
 mod broken;
@@ -40,16 +40,16 @@ unmanaged_version_sets: [\"personal-*\"]
 guardrails: {require_pins: [release]}
 ";
 
-/// A service that nothing is wrong with.
+/// A valid service.
 pub(crate) const SERVICE: &str = "service: A\nagent: Greeter\ncontext_graph: Onboarding\n";
 
-/// A project in a directory of its own.
+/// A project in a temporary directory.
 pub(crate) struct Case {
     pub(crate) dir: tempfile::TempDir,
 }
 
 impl Case {
-    /// These files, by name.
+    /// Creates a project with these files, by name.
     pub(crate) fn new(files: &[(&str, &str)]) -> Self {
         let case = Self { dir: tempfile::tempdir().expect("a directory can be made") };
         for (name, text) in files {
@@ -58,12 +58,12 @@ impl Case {
         case
     }
 
-    /// One manifest in the smallest project.
+    /// Creates the smallest project with one manifest.
     pub(crate) fn service(text: &str) -> Self {
         Self::new(&[("amigops.yaml", PROJECT), ("services/a.yaml", text)])
     }
 
-    /// One manifest in a project on the Platform API.
+    /// Creates a project on the Platform API with one manifest.
     pub(crate) fn platform(text: &str) -> Self {
         Self::new(&[("amigops.yaml", PLATFORM), ("services/a.yaml", text)])
     }
@@ -90,7 +90,7 @@ impl Case {
         self.load().expect_err("something is wrong with it")
     }
 
-    /// The problems, one a line: `AG012 services/a.yaml:3:1`.
+    /// Returns one line for each problem, such as `AG012 services/a.yaml:3:1`.
     pub(crate) fn codes(&self) -> Vec<String> {
         match self.load() {
             Ok(loaded) => loaded.warnings.iter().map(coded).collect(),
@@ -99,7 +99,7 @@ impl Case {
     }
 }
 
-/// Appends lines to a good service (which has 3 lines) on the Platform API, and expects problems, given as
+/// Appends lines to a valid service (which has 3 lines) on the Platform API, and expects these problems, given as
 /// `CODE line:column`.
 fn expect_on_platform(addition: &str, expected: &[&str]) {
     let case = Case::platform(&format!("{SERVICE}{addition}"));
@@ -109,7 +109,7 @@ fn expect_on_platform(addition: &str, expected: &[&str]) {
     assert_eq!(found, expected, "after\n{addition}\n{words:#?}");
 }
 
-/// What these lines, appended to a good service, become on the Platform API.
+/// Loads a valid service with these additional lines on the Platform API.
 fn on_platform(addition: &str) -> DesiredService {
     let mut loaded = Case::platform(&format!("{SERVICE}{addition}")).loaded();
     loaded.desired.services.remove("A").expect("it is declared")
@@ -119,7 +119,7 @@ fn coded(one: &manifest::Diagnostic) -> String {
     format!("{} {}", one.code, one.location)
 }
 
-/// The problems with their words.
+/// Returns the problems with their messages and labels.
 pub(crate) fn listed(problems: &Problems) -> Vec<String> {
     problems
         .diagnostics

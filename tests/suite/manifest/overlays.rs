@@ -1,4 +1,4 @@
-//! `defaults` ← document ← overlay, by JSON Merge Patch (RFC 7396).
+//! Merging `defaults` ← document ← overlay by JSON Merge Patch (RFC 7396).
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ fn tags(pairs: &[(&str, Option<&str>)]) -> Option<BTreeMap<String, Option<String
 }
 
 #[test]
-fn layers() {
+fn layers_are_merged_in_order() {
     let cases = [
         ("", "{}", tags(&[("tier", Some("gold")), ("audited", None)])),
         ("", "{tags: {tier: ~}}", tags(&[("audited", None)])),
@@ -75,14 +75,14 @@ fn problems_point_into_the_overlay() {
 }
 
 #[test]
-fn every_environment_is_checked_and_nothing_is_said_twice() {
+fn every_environment_is_checked_without_duplicate_problems() {
     let document =
         format!("{SERVICE}colour: x\nenvironments: {{production: {{active: 1}}, sandbox: {{}}}}\n");
     assert_eq!(codes(&document), ["AG012 4:1", "AG010 5:37"]);
-    // What is missing in the document may be in the overlays.
+    // A key that the document lacks may be in every overlay.
     let document = "service: A\nenvironments:\n  production: {agent: X, context_graph: Y}\n  sandbox: {agent: X, context_graph: Z}\n";
     assert_eq!(codes(document), Vec::<String>::new());
-    // A circle that only production has.
+    // A cycle that only production has.
     let document = format!(
         "{SERVICE}environments: {{production: {{depends_on: [B]}}}}\n---\nservice: B\nagent: X\ncontext_graph: Y\ndepends_on: [A]\n"
     );
@@ -90,7 +90,7 @@ fn every_environment_is_checked_and_nothing_is_said_twice() {
 }
 
 #[test]
-fn a_problem_of_the_defaults_is_told_once() {
+fn problem_in_the_defaults_is_reported_once() {
     let case = Case::new(&[
         ("amigops.yaml", &format!("{PROJECT}defaults: {{tags: {{\"a-b\": x}}, service: B, colour: red}}\n")),
         ("services/a.yaml", &format!("{SERVICE}---\nservice: B\nagent: X\ncontext_graph: Y\n")),

@@ -1,4 +1,4 @@
-//! `amigops.yaml`: what it may say, and what is said of what it may not.
+//! `amigops.yaml`: its keys, and the problems that are reported in it.
 
 use std::collections::BTreeMap;
 
@@ -54,7 +54,7 @@ fn everything() -> (Case, Project) {
 }
 
 #[test]
-fn every_key_of_a_project() {
+fn every_key_of_a_project_is_loaded() {
     let (case, project) = everything();
     assert_eq!((project.version, project.default_environment.as_deref()), (1, Some("sandbox")));
     assert_eq!(project.manifests, ["services/**/*.yaml"]);
@@ -87,7 +87,7 @@ fn every_key_of_a_project() {
 }
 
 #[test]
-fn every_key_of_an_embedded_environment() {
+fn every_key_of_an_embedded_environment_is_loaded() {
     let (_case, project) = everything();
     let embedded = |name: &str, dialect, seed: Option<&str>, limits, number: Option<&str>| {
         let target = Target::Embedded {
@@ -105,7 +105,7 @@ fn every_key_of_an_embedded_environment() {
 }
 
 #[test]
-fn every_key_of_a_remote_environment() {
+fn every_key_of_a_remote_environment_is_loaded() {
     let (_case, project) = everything();
     assert_eq!(
         project.environments["staging"].target,
@@ -132,7 +132,7 @@ fn every_key_of_a_remote_environment() {
     );
 }
 
-/// Problems of a project file that continues `version` and `manifests` (lines 1 and 2).
+/// Returns the problems of a project file with `version` and `manifests` (lines 1 and 2) and these further lines.
 fn codes(rest: &str) -> Vec<String> {
     let text = format!("version: 1\nmanifests: [services/*.yaml]\n{rest}");
     let case = Case::new(&[("amigops.yaml", &text), ("services/a.yaml", SERVICE)]);
@@ -142,7 +142,7 @@ fn codes(rest: &str) -> Vec<String> {
 const ENV: &str = "environments: {s: {api: embedded}}\n";
 
 #[test]
-fn broken_projects() {
+fn invalid_environments_are_reported() {
     let table: &[(&str, &[&str])] = &[
         ("", &["AG013 1:1"]),
         ("environments: {}\n", &["AG015 3:15"]),
@@ -186,7 +186,7 @@ fn broken_projects() {
 }
 
 #[test]
-fn broken_rules() {
+fn invalid_rules_are_reported() {
     let table: &[(&str, &[&str])] = &[
         ("default: s\n", &["AG012 4:1"]),
         ("default_environment: t\n", &["AG050 4:22"]),
@@ -253,7 +253,7 @@ fn credentials_are_never_shown() {
 }
 
 #[test]
-fn roots() {
+fn root_is_found_upwards() {
     let case = Case::new(&[
         ("amigops.yaml", &format!("version: 1\nmanifests: [services/*.yaml]\n{ENV}")),
         ("services/a.yaml", SERVICE),

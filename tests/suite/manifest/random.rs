@@ -1,4 +1,4 @@
-//! Whatever a file holds, the loader answers and the renderer shows it.
+//! Random files: the loader and the renderer never fail, whatever a file contains.
 
 use std::time::{Duration, Instant};
 
@@ -43,7 +43,7 @@ smoke: [{say: hello}]
 environments: {live: {voice_config: {tts_config: {voice: ~}}}}
 "#;
 
-/// Generous, for a loaded machine: no document here has more than a few kilobytes.
+/// The time limit of one load. Generous, for a busy machine; the documents have a few kilobytes at most.
 const LONGEST: Duration = Duration::from_secs(10);
 
 fn survives(project: &[u8], manifest: &[u8]) {
@@ -65,7 +65,7 @@ fn survives(project: &[u8], manifest: &[u8]) {
     assert!(begun.elapsed() < LONGEST, "{:?}", begun.elapsed());
 }
 
-/// A piece of YAML that is likely to upset something.
+/// A piece of YAML that is likely to cause errors.
 fn piece() -> impl Strategy<Value = String> {
     prop_oneof![
         Just("[".to_owned()),
@@ -105,7 +105,7 @@ fn mutate(text: &str, edits: &[(usize, usize, String)]) -> String {
     chars.into_iter().collect()
 }
 
-/// A document of any shape, mostly with keys and values that mean something.
+/// A document of any structure, mostly with known keys and values.
 #[derive(Clone, Debug)]
 enum Tree {
     Scalar(String),
@@ -164,7 +164,7 @@ fn written(tree: &Tree, depth: usize, in_flow: bool) -> String {
 }
 
 #[test]
-fn what_is_mutated_is_valid() {
+fn unmutated_document_is_valid() {
     for (project, manifest) in [(PROJECT, VALID), (PLATFORM, VALID_ON_PLATFORM)] {
         Case::new(&[("amigops.yaml", project), ("services/a.yaml", manifest)]).loaded();
     }
@@ -174,30 +174,30 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn random_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+    fn random_bytes_are_handled(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         survives(PROJECT.as_bytes(), &bytes);
         survives(&bytes, VALID.as_bytes());
     }
 
     #[test]
-    fn mutated_documents(edits in proptest::collection::vec((any::<usize>(), 0..12_usize, piece()), 1..6)) {
+    fn mutated_documents_are_handled(edits in proptest::collection::vec((any::<usize>(), 0..12_usize, piece()), 1..6)) {
         survives(PROJECT.as_bytes(), mutate(VALID, &edits).as_bytes());
         survives(mutate(PROJECT, &edits).as_bytes(), VALID.as_bytes());
         survives(PLATFORM.as_bytes(), mutate(VALID_ON_PLATFORM, &edits).as_bytes());
     }
 }
 
-// Fewer: each of these writes many files.
+// Fewer cases, because each writes many files.
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_tree(top in proptest::collection::vec(("[a-z_]{1,12}", tree()), 0..4), tree in tree()) {
+    fn random_trees_are_handled(top in proptest::collection::vec(("[a-z_]{1,12}", tree()), 0..4), tree in tree()) {
         let text = written(&tree, 0, false);
         for (project, valid) in [(PROJECT, VALID), (PLATFORM, VALID_ON_PLATFORM)] {
             survives(project.as_bytes(), text.as_bytes());
             survives(text.as_bytes(), valid.as_bytes());
-            // One subtree after another under keys that are known.
+            // The subtree under each known key.
             let keys = ["version_sets", "tags", "voice_config", "lifecycle", "smoke", "environments", "agent"];
             for (index, (unknown, tree)) in top.iter().enumerate() {
                 let key = keys.get((index + unknown.len()) % keys.len()).unwrap_or(&"tags");
@@ -210,7 +210,7 @@ proptest! {
     }
 
     #[test]
-    fn deep_nesting(depth in 1..400_usize, piece in prop_oneof![
+    fn deep_nesting_is_handled(depth in 1..400_usize, piece in prop_oneof![
         Just("["), Just("{a: "), Just("- "), Just("? "), Just("a: ["), Just("&a ["), Just("{? "), Just("!x [")
     ]) {
         survives(PROJECT.as_bytes(), piece.repeat(depth).as_bytes());

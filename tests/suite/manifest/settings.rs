@@ -1,4 +1,4 @@
-//! Platform's settings: what each kind of field takes and refuses, what nulls mean, and what it all becomes.
+//! Platform settings: the values of each kind of field, the effect of nulls, and the loaded result.
 
 use amigops::model::Place;
 use amigops::model::settings::{self, Field, Kind, SERVICE};
@@ -26,7 +26,7 @@ escalation_policy:
 "#;
 
 #[test]
-fn every_setting_of_a_service() {
+fn every_setting_of_a_service_is_loaded() {
     let service = on_platform(EVERYTHING);
     let expected = json!({
         "channel_type": "text", "environment": "sandbox", "tool_capacity": 10, "safety_filters_enabled": false,
@@ -59,7 +59,7 @@ fn every_setting_of_a_service() {
 }
 
 #[test]
-fn every_control_of_a_preference() {
+fn every_control_of_a_preference_is_loaded() {
     let controls = |text: &str| {
         let text = format!(
             "version_sets: {{dev: {{llm_model_preferences: {{E: {{llm_name: openai_x{text}}}}}}}}}\n"
@@ -83,7 +83,7 @@ fn every_control_of_a_preference() {
     assert_eq!(controls(all).flatten().map(Value::Object), Some(expected));
 }
 
-/// Values for the field whose name ends `before`: good ones, and bad ones with their codes.
+/// Checks valid and invalid values of the field whose name ends `before`. Each invalid value has its code.
 fn table(before: &str, after: &str, good: &[&str], bad: &[(&str, &str)]) {
     for value in good {
         expect(&format!("{before}{value}{after}\n"), &[]);
@@ -95,7 +95,7 @@ fn table(before: &str, after: &str, good: &[&str], bad: &[(&str, &str)]) {
 }
 
 #[test]
-fn kinds_of_values_of_a_service() {
+fn values_of_service_settings_are_checked() {
     table("channel_type: ", "", &["voice", "text"], &[("Voice", "AG015"), ("3", "AG010"), ("[]", "AG010")]);
     table("environment: ", "", &["sandbox", "production"], &[("prod", "AG015"), ("live", "AG015")]);
     table(
@@ -127,7 +127,7 @@ fn kinds_of_values_of_a_service() {
 }
 
 #[test]
-fn kinds_of_values_of_a_voice() {
+fn values_of_voice_settings_are_checked() {
     let voice = |field: &str, good: &[&str], bad: &[(&str, &str)]| {
         table(&format!("voice_config: {{{field}: "), "}", good, bad);
     };
@@ -165,7 +165,7 @@ fn kinds_of_values_of_a_voice() {
             ("x", "AG018"),
             ("\"\"", "AG018"),
             ("\"+1234567890123456\"", "AG018"),
-            // The API takes these, so they are warnings.
+            // The API accepts these, so they are warnings.
             ("\"4321\"", "AG037"),
             ("\"+1 202 555\"", "AG037"),
             ("+12025550100", "AG010"),
@@ -180,7 +180,7 @@ fn kinds_of_values_of_a_voice() {
 }
 
 #[test]
-fn kinds_of_values_of_controls() {
+fn values_of_controls_are_checked() {
     let control = |field: &str, good: &[&str], bad: &[(&str, &str)]| {
         let before = format!(
             "version_sets: {{d: {{llm_model_preferences: {{E: {{llm_name: aws_x, experience_controls: {{{field}: "
@@ -210,7 +210,7 @@ fn kinds_of_values_of_controls() {
     );
 }
 
-/// Every field of the tables and all that stand below it, as `path → field`.
+/// Returns every field of the tables at every depth, as `path → field`.
 fn every_field(fields: &'static [Field], path: &[String]) -> Vec<(Vec<String>, &'static Field)> {
     let mut found = Vec::new();
     for field in fields {
@@ -227,7 +227,7 @@ fn every_field(fields: &'static [Field], path: &[String]) -> Vec<(Vec<String>, &
     found
 }
 
-/// A value within a mapping for each part of the path, on one line.
+/// Nests a value in a mapping for each part of the path, on one line.
 fn nested(path: &[String], value: &str) -> String {
     let (first, rest) = path.split_first().expect("a path has parts");
     let inner = rest.iter().rev().fold(value.to_owned(), |value, part| format!("{{{part}: {value}}}"));
@@ -235,7 +235,7 @@ fn nested(path: &[String], value: &str) -> String {
 }
 
 #[test]
-fn nulls_take_away_only_what_the_api_can_do_without() {
+fn null_removes_only_nullable_fields() {
     let fields = every_field(SERVICE, &[]);
     assert!(fields.len() > 30, "{fields:?}");
     for (path, field) in fields {
@@ -250,12 +250,12 @@ fn nulls_take_away_only_what_the_api_can_do_without() {
         }
     }
     for field in settings::EXPERIENCE_CONTROLS {
-        assert!(field.nullable, "{} can be taken away", field.name);
+        assert!(field.nullable, "{} is nullable", field.name);
     }
 }
 
 #[test]
-fn unknown_keys_at_every_depth() {
+fn unknown_keys_are_reported_at_every_depth() {
     expect("voice_confg: {}\n", &["AG012 4:1"]);
     expect("voice_config: {tts_modle: sonic-3}\n", &["AG012 4:16"]);
     expect("voice_config: {forwarding: {forwardto: x}}\n", &["AG012 4:29"]);
@@ -272,7 +272,7 @@ fn unknown_keys_at_every_depth() {
 }
 
 #[test]
-fn every_problem_of_the_settings_is_told_at_once() {
+fn all_problems_in_settings_are_reported_at_once() {
     let text = "tool_capacity: 0\nvoice_config:\n  tts_model: sonic\n  forwarding: {forward_to: \"1\", warm: 1}\nchannel_type:\n";
     expect(text, &["AG015 4:16", "AG015 6:14", "AG018 7:28", "AG012 7:33", "AG014 8:1"]);
 }

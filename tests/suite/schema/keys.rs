@@ -1,4 +1,4 @@
-//! The keys of the schemas are the keys that the loader reads, no more and no fewer.
+//! The schemas have exactly the keys that the loader accepts.
 
 use std::collections::BTreeSet;
 
@@ -6,34 +6,36 @@ use amigops::manifest;
 use amigops::model::settings::{
     ESCALATION_POLICY, EXPERIENCE_CONTROLS, Field, Kind, SERVICE, VOICE_CONFIG, field,
 };
-use amigops::schema::File;
+use amigops::schema::SchemaFile;
 use serde_json::Value;
 
-/// Where a schema describes a form of the loader.
-fn described(form: &str) -> (File, &'static str) {
+/// Returns the schema of a mapping that the loader knows.
+fn schema_of(mapping: &str) -> (SchemaFile, &'static str) {
     const SET: &str = "/properties/version_sets/additionalProperties";
     const PREFERENCE: &str =
         "/properties/version_sets/additionalProperties/properties/llm_model_preferences/additionalProperties";
-    match form {
-        "project" => (File::Project, ""),
-        "ownership" => (File::Project, "/properties/ownership"),
-        "guardrails" => (File::Project, "/properties/guardrails"),
-        "classic" => (File::Project, "/properties/environments/additionalProperties/oneOf/0"),
-        "classic credentials" => {
-            (File::Project, "/properties/environments/additionalProperties/oneOf/0/properties/credentials")
-        }
-        "platform" => (File::Project, "/properties/environments/additionalProperties/oneOf/1"),
-        "platform credentials" => {
-            (File::Project, "/properties/environments/additionalProperties/oneOf/1/properties/credentials")
-        }
-        "embedded" => (File::Project, "/properties/environments/additionalProperties/oneOf/2"),
-        "service" => (File::Service, ""),
-        "reference" => (File::Service, "/properties/agent/anyOf/1"),
-        "version set" => (File::Service, SET),
-        "preference" => (File::Service, PREFERENCE),
-        "lifecycle" => (File::Service, "/properties/lifecycle"),
-        "smoke" => (File::Service, "/properties/smoke/items"),
-        other => panic!("nothing describes `{other}`: a schema has to, and this table"),
+    match mapping {
+        "project" => (SchemaFile::Project, ""),
+        "ownership" => (SchemaFile::Project, "/properties/ownership"),
+        "guardrails" => (SchemaFile::Project, "/properties/guardrails"),
+        "classic" => (SchemaFile::Project, "/properties/environments/additionalProperties/oneOf/0"),
+        "classic credentials" => (
+            SchemaFile::Project,
+            "/properties/environments/additionalProperties/oneOf/0/properties/credentials",
+        ),
+        "platform" => (SchemaFile::Project, "/properties/environments/additionalProperties/oneOf/1"),
+        "platform credentials" => (
+            SchemaFile::Project,
+            "/properties/environments/additionalProperties/oneOf/1/properties/credentials",
+        ),
+        "embedded" => (SchemaFile::Project, "/properties/environments/additionalProperties/oneOf/2"),
+        "service" => (SchemaFile::Service, ""),
+        "reference" => (SchemaFile::Service, "/properties/agent/anyOf/1"),
+        "version set" => (SchemaFile::Service, SET),
+        "preference" => (SchemaFile::Service, PREFERENCE),
+        "lifecycle" => (SchemaFile::Service, "/properties/lifecycle"),
+        "smoke" => (SchemaFile::Service, "/properties/smoke/items"),
+        other => panic!("`{other}` needs a schema, and an entry in this table"),
     }
 }
 
@@ -42,22 +44,22 @@ fn keys(schema: &Value) -> BTreeSet<&str> {
 }
 
 #[test]
-fn a_schema_has_the_loaders_keys() {
+fn schemas_have_the_keys_of_the_loader() {
     let settings: BTreeSet<&str> = SERVICE.iter().map(|field| field.name).collect();
-    for form in manifest::forms() {
-        let (file, pointer) = described(form.name);
+    for mapping in manifest::known_mappings() {
+        let (file, pointer) = schema_of(mapping.name);
         let schema = file.schema();
-        let mut expected: BTreeSet<&str> = form.keys.iter().copied().collect();
-        if form.name == "service" {
+        let mut expected: BTreeSet<&str> = mapping.keys.iter().copied().collect();
+        if mapping.name == "service" {
             expected.extend(&settings);
         }
-        assert_eq!(keys(schema.pointer(pointer).unwrap()), expected, "{}", form.name);
+        assert_eq!(keys(schema.pointer(pointer).unwrap()), expected, "{}", mapping.name);
     }
 }
 
 #[test]
-fn layers_have_the_keys_of_a_service_but_who_it_is() {
-    let (service, project) = (File::Service.schema(), File::Project.schema());
+fn layers_have_the_keys_of_a_service_without_its_name() {
+    let (service, project) = (SchemaFile::Service.schema(), SchemaFile::Project.schema());
     let mut expected = keys(&service);
     expected.retain(|key| !["service", "environments"].contains(key));
     assert_eq!(keys(&service["definitions"]["overlay"]), expected);
@@ -72,12 +74,11 @@ fn layers_have_the_keys_of_a_service_but_who_it_is() {
     }
 }
 
-/// Every field of the tables, at every depth, with its words and bounds, and nullable: over a layer, null
-/// always means something.
+/// Checks every field at every depth: its type, words and limits, and that it accepts null.
 #[test]
-fn a_schema_has_the_settings_of_the_tables() {
-    let schema = File::Service.schema();
-    let preference = described("preference").1;
+fn schemas_have_the_settings_of_the_tables() {
+    let schema = SchemaFile::Service.schema();
+    let preference = schema_of("preference").1;
     let properties = &schema["properties"];
     let controls = &schema.pointer(preference).unwrap()["properties"]["experience_controls"];
     let mut seen = 0;

@@ -1,21 +1,22 @@
-//! The schemas in `schema/` and the reference in `docs/`: up to date, and true of the loader.
+//! The schemas in `schema/` and the reference in `docs/` are up to date and match the loader.
 
+mod documents;
 mod keys;
 mod samples;
 
 use std::path::{Path, PathBuf};
 
-use amigops::schema::{File, reference};
+use amigops::schema::{SchemaFile, reference};
 use serde_json::Value;
 
-/// What renews them.
+/// The command that updates them.
 const RENEW: &str = "cargo run -- schema --out schema --docs docs/manifest.md";
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
 }
 
-/// Every schema within a schema.
+/// Visits a schema and all its subschemas.
 fn each<'a>(schema: &'a Value, see: &mut impl FnMut(&'a Value)) {
     match schema {
         Value::Object(members) => {
@@ -30,23 +31,24 @@ fn each<'a>(schema: &'a Value, see: &mut impl FnMut(&'a Value)) {
 }
 
 #[test]
-fn the_files_are_up_to_date() {
-    for file in File::ALL {
-        let kept = std::fs::read_to_string(root().join("schema").join(file.file_name())).unwrap_or_default();
-        assert!(kept == file.text(), "{} is stale: {RENEW}", file.file_name());
+fn schema_files_are_up_to_date() {
+    for file in SchemaFile::ALL {
+        let committed =
+            std::fs::read_to_string(root().join("schema").join(file.file_name())).unwrap_or_default();
+        assert!(committed == file.text(), "{} is stale: {RENEW}", file.file_name());
     }
     let there: Vec<_> = std::fs::read_dir(root().join("schema")).unwrap().map(Result::unwrap).collect();
-    assert_eq!(there.len(), File::ALL.len(), "{there:?}");
+    assert_eq!(there.len(), SchemaFile::ALL.len(), "{there:?}");
 }
 
 #[test]
-fn the_reference_is_up_to_date() {
+fn reference_is_up_to_date() {
     let page = std::fs::read_to_string(root().join("docs/manifest.md")).unwrap();
     assert!(reference::renew(&page).unwrap() == page, "docs/manifest.md is stale: {RENEW}");
 }
 
 #[test]
-fn the_reference_keeps_what_is_written_by_hand() {
+fn reference_keeps_hand_written_text() {
     let page = "before\n<!-- keys of escalation_policy: how -->\nold\n<!-- end -->\nbetween\n";
     let renewed = reference::renew(page).unwrap();
     assert!(renewed.starts_with("before\n<!-- keys of escalation_policy: how -->\n\n| key |"), "{renewed}");
@@ -56,32 +58,32 @@ fn the_reference_keeps_what_is_written_by_hand() {
     assert!(reference::renew("<!-- keys of service -->\n").is_err());
 }
 
-/// What makes completion useful: every key says what it is for, and objects take no other keys.
+/// Completion in editors needs a description of every key, and no unknown keys.
 #[test]
 fn every_key_is_described_and_every_object_closed() {
-    for file in File::ALL {
+    for file in SchemaFile::ALL {
         let schema = file.schema();
         each(&schema, &mut |part| {
             let Some(members) = part["properties"].as_object() else { return };
-            // Nobody writes plans: what is more in one breaks its fingerprint.
-            let is_closed = file == &File::Plan || part["additionalProperties"] == false;
+            // Users don't write plans, and an unknown key in one breaks its fingerprint.
+            let is_closed = file == &SchemaFile::Plan || part["additionalProperties"] == false;
             assert!(is_closed, "{}: {members:?}", file.name());
             for (name, member) in members {
-                let said = member["description"].as_str().unwrap_or_default();
-                // What a step does is described by its kind, in the words of its branch.
+                let description = member["description"].as_str().unwrap_or_default();
+                // The kinds of a step are described in their branches.
                 let words = member.get("$ref").is_some() || member.get("const").is_some() || name == "does";
                 assert!(
-                    words || said.ends_with(['.', '…', ':', '`', ')']),
-                    "{}: {name}: {said:?}",
+                    words || description.ends_with(['.', '…', ':', '`', ')']),
+                    "{}: {name}: {description:?}",
                     file.name()
                 );
-                assert!(!said.contains('\n'), "{name}: {said:?}");
+                assert!(!description.contains('\n'), "{name}: {description:?}");
             }
         });
     }
 }
 
-/// The first line of an example tells an editor which schema it has.
+/// The first line of each example file names its schema for editors.
 #[test]
 fn examples_name_their_schemas() {
     for example in ["quickstart", "clinic", "voice"] {
@@ -95,9 +97,9 @@ fn examples_name_their_schemas() {
                 text.lines().next().and_then(|line| line.strip_prefix("# yaml-language-server: $schema="));
             let schema = entry.path().parent().unwrap().join(named.unwrap_or_default());
             let expected = match entry.file_name().to_str().unwrap() {
-                "amigops.yaml" => File::Project,
-                "sandbox-seed.yaml" => File::Seed,
-                _ => File::Service,
+                "amigops.yaml" => SchemaFile::Project,
+                "sandbox-seed.yaml" => SchemaFile::Seed,
+                _ => SchemaFile::Service,
             };
             let expected = root().join("schema").join(expected.file_name()).canonicalize().unwrap();
             assert_eq!(schema.canonicalize().ok(), Some(expected), "{}", entry.path().display());

@@ -1,13 +1,13 @@
-//! What a schema takes and refuses, shown to the loader: good values must load on one API at least, and bad
-//! ones on none.
+//! Compares the schemas with the loader: a value that a schema accepts must load on at least one API, and a value that
+//! it refuses on none.
 
 use amigops::manifest::{self, Code, Problems};
-use amigops::schema::File;
+use amigops::schema::SchemaFile;
 use serde_json::{Map, Value, json};
 
 use crate::manifest::{Case, listed};
 
-/// Values that a schema takes, and values that it refuses for its type, words, bounds or pattern.
+/// Values that a schema accepts, and values that it refuses by type, enum, limits or pattern.
 #[derive(Default)]
 struct Samples {
     good: Vec<Value>,
@@ -70,13 +70,13 @@ fn samples(schema: &Value) -> Samples {
     found
 }
 
-/// `a`, `b` … `aa`: different words of lower-case letters.
+/// Returns different words of lower-case letters: `a`, `b` … `aa`.
 fn word(n: u64) -> String {
     let letter = char::from(b'a' + (n % 26) as u8);
     if n < 26 { letter.to_string() } else { format!("{}{letter}", word(n / 26 - 1)) }
 }
 
-/// Every member of a schema at every depth: its path and its schema. `name` stands for a name of the user's.
+/// Collects every member of a schema at every depth, with its path. `name` stands for a user's key.
 fn members<'a>(path: &[&'a str], schema: &'a Value, found: &mut Vec<(Vec<&'a str>, &'a Value)>) {
     for (name, member) in schema["properties"].as_object().into_iter().flatten() {
         let path = [path, &[name.as_str()]].concat();
@@ -87,7 +87,7 @@ fn members<'a>(path: &[&'a str], schema: &'a Value, found: &mut Vec<(Vec<&'a str
     }
 }
 
-/// A value at a path.
+/// Nests a value at a path.
 fn nested(path: &[&str], value: &Value) -> Value {
     match path {
         [] => value.clone(),
@@ -110,10 +110,10 @@ fn merge(target: &mut Value, patch: Value) {
 const CLASSIC: &str = "{api: classic, organization: acme}";
 const PLATFORM: &str = "{api: platform, workspace: 3fa85f64-5717-4562-b3fc-2c963f66afa6}";
 
-/// A service with this said, and those that it may name, on one API.
+/// Loads a service with this value, and the services that it may refer to, on one API.
 fn load_service(api: &str, path: &[&str], value: &Value) -> Result<(), Problems> {
     let mut document = json!({"service": "A", "agent": "B", "context_graph": "C"});
-    // What must stand beside some members.
+    // The members that some members require.
     if path.contains(&"llm_model_preferences") && path.len() > 3 {
         merge(&mut document, nested(&path[..4], &json!({"llm_name": "openai_gpt"})));
     }
@@ -127,15 +127,15 @@ fn load_service(api: &str, path: &[&str], value: &Value) -> Result<(), Problems>
 }
 
 #[test]
-fn the_loader_agrees_on_services() {
-    let schema = File::Service.schema();
+fn loader_agrees_on_services() {
+    let schema = SchemaFile::Service.schema();
     let mut all = Vec::new();
     members(&[], &schema, &mut all);
     let (mut good, mut bad) = (0, 0);
     for (path, schema) in all {
         let Samples { good: taken, bad: refused } = samples(schema);
         for value in taken {
-            // A default of the API's is not always the whole of what a manifest may say.
+            // A default of the API is not always a valid value in a manifest.
             let both = [CLASSIC, PLATFORM].map(|api| load_service(api, &path, &value));
             let said = both.iter().filter_map(|one| one.as_ref().err()).map(listed).collect::<Vec<_>>();
             assert!(both.iter().any(Result::is_ok), "{path:?}: {value} is taken by the schema: {said:#?}");
@@ -152,7 +152,7 @@ fn the_loader_agrees_on_services() {
     assert!(good > 100 && bad > 150, "{good} good values, {bad} bad ones");
 }
 
-/// A project with this said.
+/// Loads a project with this value.
 fn load_project(path: &[&str], value: &Value) -> Result<(), Problems> {
     let api = match path {
         ["environments", "classic", ..] => "classic",
@@ -176,15 +176,15 @@ fn load_project(path: &[&str], value: &Value) -> Result<(), Problems> {
         ("services/a.yaml", &service.replace("Emergency", "Other")),
     ]);
     manifest::load(case.path(), Some("sandbox")).map(|_| ()).or_else(|problems| {
-        // Other environments and files than the sample names are not what is asked here.
+        // Problems about other environments and files don't matter here.
         let about = |code: Code| matches!(code, Code::UnknownEnvironment | Code::NoEnvironment);
         if problems.diagnostics.iter().all(|one| about(one.code)) { Ok(()) } else { Err(problems) }
     })
 }
 
 #[test]
-fn the_loader_agrees_on_projects() {
-    let schema = File::Project.schema();
+fn loader_agrees_on_projects() {
+    let schema = SchemaFile::Project.schema();
     let mut all = Vec::new();
     for (name, member) in schema["properties"].as_object().unwrap() {
         if !["defaults", "environments"].contains(&name.as_str()) {
@@ -202,13 +202,13 @@ fn the_loader_agrees_on_projects() {
         let Samples { good: taken, bad: refused } = samples(schema);
         for value in taken {
             let loaded = load_project(&path, &value).map_err(|problems| listed(&problems));
-            assert_eq!(loaded, Ok(()), "{path:?}: {value} is taken by the schema");
+            assert_eq!(loaded, Ok(()), "{path:?}: the schema accepts {value}");
             good += 1;
         }
         for value in refused {
             assert!(
                 load_project(&path, &value).is_err(),
-                "{path:?}: {value} is refused by the schema, and loads"
+                "{path:?}: the schema refuses {value}, but it loads"
             );
             bad += 1;
         }
@@ -216,12 +216,13 @@ fn the_loader_agrees_on_projects() {
     assert!(good > 20 && bad > 60, "{good} good values, {bad} bad ones");
 }
 
-/// The loader says which words it takes, so that none can be missing in a schema.
+/// The loader's message lists its words, so the schema must have the same.
 #[test]
-fn the_loaders_words_are_the_schemas() {
-    let schema = File::Service.schema();
+fn loader_and_schema_have_the_same_words() {
+    let schema = SchemaFile::Service.schema();
     let lifecycle = &schema["properties"]["lifecycle"]["properties"];
-    let environment = &File::Project.schema()["properties"]["environments"]["additionalProperties"]["oneOf"];
+    let environment =
+        &SchemaFile::Project.schema()["properties"]["environments"]["additionalProperties"]["oneOf"];
     let words = |schema: &Value| -> Vec<String> {
         schema["enum"].as_array().unwrap().iter().filter_map(Value::as_str).map(str::to_owned).collect()
     };
@@ -241,20 +242,20 @@ fn the_loaders_words_are_the_schemas() {
             load_project(&["environments", "embedded", "dialect"], &json!("no-such-word")),
         ),
     ] {
-        let mut said = listed(&loaded.unwrap_err());
-        said.retain(|line| line.contains("no-such-word"));
+        let mut messages = listed(&loaded.unwrap_err());
+        messages.retain(|line| line.contains("no-such-word"));
         let expected = expected.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" or ");
         assert!(
-            said.iter().any(|line| line.contains(&format!(" is {expected}, not"))),
-            "{expected}: {said:?}"
+            messages.iter().any(|line| line.contains(&format!(" must be {expected}, not"))),
+            "{expected}: {messages:?}"
         );
     }
 }
 
-/// A document is a layer over the defaults: whatever those declare, null removes.
+/// A document is a layer over the defaults, so null removes any default.
 #[test]
-fn null_over_the_defaults_loads_where_the_schema_takes_it() {
-    let schema = File::Service.schema();
+fn null_removes_each_default() {
+    let schema = SchemaFile::Service.schema();
     for (name, member) in schema["properties"].as_object().unwrap() {
         if ["service", "environments", "agent", "context_graph"].contains(&name.as_str()) {
             continue;

@@ -24,7 +24,7 @@ fn git_is_not_looked_for_in_the_checkout() {
         }
     }
     let run = lab.run_with(&["plan", "-C", "clinic", "--base", "HEAD"], &[("PATH", "bin:.")]).expect(1);
-    assert!(run.stderr.contains("the command `git` is not there"), "{}", run.stderr);
+    assert!(run.stderr.contains("can't find the command `git`"), "{}", run.stderr);
     assert_eq!(trap.take(), None, "the checkout's git has run");
 }
 

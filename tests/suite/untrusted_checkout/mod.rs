@@ -257,7 +257,11 @@ fn objects_that_a_clone_lacks_are_not_fetched() {
         let run = finish(command);
         assert_eq!(trap.take(), None, "{remote}: a program has run\n{}", run.stderr);
         let run = run.expect(1);
-        assert!(run.stderr.contains("the clone lacks objects, and amigops never fetches"), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("objects are missing in this clone, and amigops never fetches"),
+            "{}",
+            run.stderr
+        );
     }
     // The checked out commit's files are there, and so it is told.
     let mut command = lab.command(&["plan", "--format", "json"]);

@@ -1,11 +1,11 @@
-//! The manual on diagnostics: every code has its section, and every example in it triggers that code.
+//! `docs/diagnostics.md`: every code has a section, and every example in it triggers that code.
 
 use amigops::manifest::{Allowlist, Code, validate};
 use amigops::report::explain;
 
 use crate::manifest::{Case, PLATFORM, SERVICE};
 
-/// The project that the manual shows at its head.
+/// The project at the top of the page.
 const PROJECT: &str = "\
 version: 1
 manifests: [services/**/*.yaml]
@@ -15,7 +15,7 @@ environments:
 default_environment: sandbox
 ";
 
-/// A fenced block: what follows the backticks, and its lines.
+/// A fenced block: its info string and its lines.
 struct Example<'a> {
     kind: &'a str,
     text: &'a str,
@@ -31,7 +31,7 @@ fn examples(section: &str) -> Vec<Example<'_>> {
         .collect()
 }
 
-/// The project file with the keys that an example leaves out.
+/// Returns the project file with the keys of an example, and defaults for the keys that it leaves out.
 fn project(example: &str) -> String {
     let says = |key: &str| example.lines().any(|line| line.starts_with(key));
     let mut text = String::new();
@@ -39,7 +39,7 @@ fn project(example: &str) -> String {
     for line in PROJECT.lines() {
         if !line.starts_with(' ') {
             let key = line.split_once(':').expect("a key").0;
-            // Its default would be none of the environments that the example names.
+            // The default environment would not be among the example's environments.
             let is_moot = key == "default_environment" && says("environments:");
             keep = !is_moot && !says(&format!("{key}:"));
         }
@@ -56,7 +56,7 @@ fn manifest(example: &str) -> String {
     if whole { format!("{example}\n") } else { format!("{SERVICE}{example}\n") }
 }
 
-/// The codes that an example brings about.
+/// Returns the codes that a section's examples trigger.
 fn codes_of(code: Code, examples: &[Example<'_>]) -> Vec<Code> {
     let case = Case::new(&[("amigops.yaml", PROJECT), ("services/a.yaml", SERVICE)]);
     let mut root = case.path().to_owned();
@@ -77,7 +77,7 @@ fn codes_of(code: Code, examples: &[Example<'_>]) -> Vec<Code> {
                 case.write("README.md", b"# Read me\n");
                 paths.push(case.path().join("README.md"));
             }
-            (kind, _) => panic!("{code}: nobody knows what to do with an example of `{kind}`"),
+            (kind, _) => panic!("{code}: unknown kind of example `{kind}`"),
         }
     }
     validate(&root, None, &paths, &Allowlist::default())
@@ -89,15 +89,15 @@ fn codes_of(code: Code, examples: &[Example<'_>]) -> Vec<Code> {
 }
 
 #[test]
-fn every_code_has_its_section_and_every_section_its_code() {
+fn every_code_has_one_section() {
     let known: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
-    let told: Vec<&str> = explain::sections().map(|(name, _)| name).collect();
-    assert_eq!(told, known);
+    let documented: Vec<&str> = explain::sections().map(|(name, _)| name).collect();
+    assert_eq!(documented, known);
     for code in Code::ALL {
         let section = explain::section(*code);
-        assert!(section.starts_with(code.summary()), "{code}: its section begins with what it means");
+        assert!(section.starts_with(code.summary()), "{code}: its section must begin with its summary");
         let after = section.rsplit("```").next().unwrap_or_default().trim();
-        assert!(after.len() > 40, "{code}: how to mend it stands below the example");
+        assert!(after.len() > 40, "{code}: the fix must follow the example");
     }
 }
 
@@ -109,14 +109,14 @@ fn every_example_triggers_its_code() {
         assert!(!found.is_empty(), "{code} has an example");
         let codes = codes_of(*code, &found);
         assert!(codes.contains(code), "{code}: its example triggers {codes:?}\n{section}");
-        // An example that is wrong in another way, too, would teach the wrong thing.
+        // An example must not have other problems.
         let others: Vec<_> = codes.iter().filter(|other| *other != code).collect();
         assert!(others.is_empty(), "{code}: its example triggers {others:?} as well\n{section}");
     }
 }
 
 #[test]
-fn the_project_at_the_head_is_the_one_that_is_used() {
+fn page_shows_the_project_of_the_tests() {
     let manual = include_str!("../../../docs/diagnostics.md");
     assert!(manual.contains(&format!("```yaml\n{PROJECT}```\n")));
     Case::new(&[("amigops.yaml", PROJECT), ("services/a.yaml", SERVICE)]).loaded();

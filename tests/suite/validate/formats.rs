@@ -1,4 +1,4 @@
-//! `validate --format`: the same problems for programs, and nothing that a file's text could forge.
+//! `validate --format`: machine-readable problems that a file's content can't forge.
 
 use serde_json::{Value, json};
 
@@ -20,10 +20,10 @@ fn parsed(text: &str) -> Value {
 }
 
 #[test]
-fn json_says_all_of_it() {
+fn json_contains_every_field() {
     let case = broken();
     let run = validate(case.path(), &["--format", "json"]).expect(1);
-    assert_eq!(run.stderr, "", "stdout says it all");
+    assert_eq!(run.stderr, "", "everything is in stdout");
     let document = parsed(&run.stdout);
     assert_eq!(document["diagnostics"].as_array().map(Vec::len), Some(4));
     assert_eq!(
@@ -32,7 +32,7 @@ fn json_says_all_of_it() {
             "code": "AG012", "severity": "error", "message": "unknown key `version_set`",
             "label": "did you mean `version_sets`?", "file": "services/a.yaml",
             "line": 4, "column": 1, "end_line": 4, "end_column": 12,
-            "help": ["a service holds its version sets under `version_sets:` as name → pins"],
+            "help": ["declare version sets under `version_sets:` by name"],
             "related": [], "docs": "docs/diagnostics.md#ag012",
         })
     );
@@ -45,7 +45,7 @@ fn json_says_all_of_it() {
             "line": 1, "column": 10, "end_line": 1, "end_column": 11}])
     );
     let list = &document["diagnostics"][3];
-    assert_eq!((&list["line"], &list["end_line"]), (&json!(4), &json!(4)), "a list is marked by its bracket");
+    assert_eq!((&list["line"], &list["end_line"]), (&json!(4), &json!(4)), "a list's range is its bracket");
     let mut head = document.clone();
     head.as_object_mut().expect("a mapping").remove("diagnostics");
     let version = env!("CARGO_PKG_VERSION");
@@ -53,11 +53,15 @@ fn json_says_all_of_it() {
         head,
         json!({"format_version": 1, "tool_version": version, "valid": false, "files": 4, "services": 3, "omitted": 0})
     );
-    assert_eq!(run.stdout, validate(case.path(), &["--format", "json"]).stdout, "the same every time");
+    assert_eq!(
+        run.stdout,
+        validate(case.path(), &["--format", "json"]).stdout,
+        "the output is deterministic"
+    );
 }
 
 #[test]
-fn a_valid_project_is_told_in_every_format() {
+fn valid_project_is_reported_in_every_format() {
     let case = Case::service(&format!("{SERVICE}keyterms: [x, x]\n"));
     let human = validate(case.path(), &[]).expect(0);
     assert_eq!(human.stdout, "valid with warnings: 1 service in 2 files\n");
@@ -74,11 +78,11 @@ fn a_valid_project_is_told_in_every_format() {
     let quiet = validate(case.path(), &["-q", "--format", "github"]).expect(0);
     assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), ("", ""));
     let sarif = parsed(&validate(case.path(), &["--format", "sarif"]).expect(0).stdout);
-    assert_eq!(sarif["runs"][0]["results"], json!([]), "results that are there and none, not absent");
+    assert_eq!(sarif["runs"][0]["results"], json!([]), "`results` must be empty, not absent");
 }
 
 #[test]
-fn what_no_file_shows_is_told_in_every_format() {
+fn problems_without_a_location_are_reported_in_every_format() {
     let empty = tempfile::tempdir().unwrap();
     let json = validate(empty.path(), &["--format", "json"]).expect(1);
     let document = parsed(&json.stdout);
@@ -92,10 +96,10 @@ fn what_no_file_shows_is_told_in_every_format() {
     assert!(github.stderr.contains("error[AG001]"), "{}", github.stderr);
     let sarif = parsed(&validate(empty.path(), &["--format", "sarif"]).expect(1).stdout);
     let run = &sarif["runs"][0];
-    assert_eq!(run["results"], json!([]), "a result without a place is refused by viewers");
+    assert_eq!(run["results"], json!([]), "viewers refuse a result without a location");
     assert_eq!(run["invocations"][0]["executionSuccessful"], false);
-    let told = &run["invocations"][0]["toolConfigurationNotifications"][0];
-    assert_eq!(told["associatedRule"]["id"], "AG001");
+    let notification = &run["invocations"][0]["toolConfigurationNotifications"][0];
+    assert_eq!(notification["associatedRule"]["id"], "AG001");
 
     let case = broken();
     for format in ["json", "github", "sarif"] {
@@ -105,21 +109,21 @@ fn what_no_file_shows_is_told_in_every_format() {
 }
 
 #[test]
-fn annotations_stand_at_their_lines() {
+fn annotations_have_file_and_line() {
     let case = broken();
     let run = validate(case.path(), &["--format", "github"]).expect(1);
     let lines: Vec<&str> = run.stdout.lines().collect();
     assert_eq!(
         lines[0],
         "::error file=services/a.yaml,line=4,col=1,endColumn=12,title=AG012::unknown key `version_set`%0A\
-         did you mean `version_sets`?%0Ahelp: a service holds its version sets under `version_sets:` as name → pins"
+         did you mean `version_sets`?%0Ahelp: declare version sets under `version_sets:` by name"
     );
     assert!(lines[1].starts_with("::warning file=services/a.yaml,line=5,"), "{}", lines[1]);
     assert!(lines[2].contains("%0Aservices/a.yaml:1:10: first declared here%0A"), "{}", lines[2]);
     assert!(lines[3].starts_with("::error file=services/c d.yaml,line=4,"), "{}", lines[3]);
-    assert!(run.stderr.contains("--> services/a.yaml:4:1"), "people read the log, too: {}", run.stderr);
+    assert!(run.stderr.contains("--> services/a.yaml:4:1"), "stderr has the human format: {}", run.stderr);
 
-    // Names count from the top of the repository, whatever the working directory.
+    // File names are relative to the repository, whatever the working directory.
     std::fs::create_dir(case.path().join(".git")).unwrap();
     let below = case.path().join("infra/agents");
     std::fs::create_dir_all(below.join("services")).unwrap();
@@ -132,7 +136,7 @@ fn annotations_stand_at_their_lines() {
     assert_eq!(*place, json!({"uri": "infra/agents/services/a.yaml", "uriBaseId": "%SRCROOT%"}));
 }
 
-/// Texts that would do something, were they not made harmless.
+/// Texts that would have an effect if they were not escaped.
 const HOSTILE: &[&str] = &[
     "::set-output name=x::y",
     "a\\n::error::forged",
@@ -147,7 +151,7 @@ const HOSTILE: &[&str] = &[
 ];
 
 #[test]
-fn nothing_in_a_file_forges_a_command() {
+fn file_content_forges_no_command() {
     for text in HOSTILE {
         let manifest =
             format!("{SERVICE}\"{text}\": 1\ntags: {{\"{text}\": \"{text}\"}}\nkeyterms: [\"{text}\"]\n");
@@ -155,7 +159,7 @@ fn nothing_in_a_file_forges_a_command() {
         let run = validate(case.path(), &["--format", "github"]).expect(1);
         let problems = parsed(&validate(case.path(), &["--format", "json"]).expect(1).stdout);
         let problems = problems["diagnostics"].as_array().expect("a list").len();
-        assert_eq!(run.stdout.lines().count(), problems, "a line a problem:\n{}", run.stdout);
+        assert_eq!(run.stdout.lines().count(), problems, "one line per problem:\n{}", run.stdout);
         for line in run.stdout.lines() {
             assert!(line.starts_with("::error file=services/a.yaml,line="), "{line}");
             let (properties, _) = line["::error ".len()..].split_once("::").expect("a command has data");
@@ -179,7 +183,7 @@ fn nothing_in_a_file_forges_a_command() {
 
 #[cfg(unix)]
 #[test]
-fn a_files_name_forges_nothing_either() {
+fn file_name_forges_no_command() {
     let case = Case::new(&[("amigops.yaml", PROJECT)]);
     let name = "services/a,line=1::x%0A\n::error::forged, title=b.yaml";
     case.write(name, b"service: A\n");
@@ -192,11 +196,11 @@ fn a_files_name_forges_nothing_either() {
     let sarif = parsed(&validate(case.path(), &["--format", "sarif"]).expect(1).stdout);
     let uri = &sarif["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"];
     let expected = "services/a%2Cline%3D1%3A%3Ax%250A%0A%3A%3Aerror%3A%3Aforged%2C%20title%3Db.yaml";
-    assert_eq!(uri, expected, "a reference names the very file");
+    assert_eq!(uri, expected, "the URI must refer to the file");
 }
 
 #[test]
-fn sarif_has_rules_places_and_steady_fingerprints() {
+fn sarif_has_rules_locations_and_stable_fingerprints() {
     let case = broken();
     let sarif = parsed(&validate(case.path(), &["--format", "sarif"]).expect(1).stdout);
     assert_eq!(sarif["version"], "2.1.0");
@@ -228,7 +232,7 @@ fn sarif_has_rules_places_and_steady_fingerprints() {
         format!("# moved\n\n{SERVICE}version_set: {{}}\nkeyterms: [x, x]\n").as_bytes(),
     );
     let after = prints(&parsed(&validate(case.path(), &["--format", "sarif"]).expect(1).stdout));
-    assert_eq!(before, after, "lines moved, problems stayed");
+    assert_eq!(before, after, "moving lines must not change fingerprints");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `amigops validate` through the real binary, and what it tells in each format.
+//! `amigops validate` with the real binary, in each format.
 
 mod documented;
 mod formats;
@@ -11,7 +11,7 @@ use std::path::Path;
 
 use crate::harness::{Run, amigops, finish};
 
-/// The binary's `validate` in a directory, with these arguments.
+/// Runs `amigops validate` in a directory, with these arguments.
 fn validate(directory: &Path, args: &[&str]) -> Run {
     let mut command = amigops(directory);
     command.arg("validate").args(args);

@@ -1,11 +1,11 @@
-//! `validate PATHS`: what is told, and which paths are no files of the project.
+//! `validate PATHS`: the problems of the selected files, and paths that are not files of the project.
 
 use super::validate;
 use crate::manifest::{Case, PROJECT, SERVICE};
 
 const BAD: &str = "service: B\nagent: X\ncontext_graph: Y\ncolour: red\n";
 
-/// `a` is good, `b` is bad, `deep/c` gives A again.
+/// Creates a project in which `a` is valid, `b` is broken, and `deep/c` declares A again.
 fn case() -> Case {
     Case::new(&[
         ("amigops.yaml", PROJECT),
@@ -18,7 +18,7 @@ fn case() -> Case {
 }
 
 #[test]
-fn only_what_is_asked_about_is_told() {
+fn only_problems_of_selected_paths_are_reported() {
     let case = case();
     let all = validate(case.path(), &[]).expect(1);
     assert!(all.stderr.contains("AG012") && all.stderr.contains("AG040"), "{}", all.stderr);
@@ -33,7 +33,7 @@ fn only_what_is_asked_about_is_told() {
         below.stderr
     );
 
-    // The name is given again elsewhere, and the place that is pointed at is here.
+    // The duplicate is in another file, but refers to this one.
     let first = validate(case.path(), &["services/a.yaml"]).expect(1);
     assert!(first.stderr.contains("services/deep/c.yaml:1:10"), "{}", first.stderr);
 
@@ -45,7 +45,7 @@ fn only_what_is_asked_about_is_told() {
 }
 
 #[test]
-fn paths_count_from_the_working_directory() {
+fn paths_are_relative_to_the_working_directory() {
     let case = case();
     let deep = case.path().join("services/deep");
     validate(&deep, &["d.yaml"]).expect(0);
@@ -58,24 +58,24 @@ fn paths_count_from_the_working_directory() {
 }
 
 #[test]
-fn a_path_that_is_no_file_of_the_project_is_an_error() {
+fn path_outside_the_manifests_is_an_error() {
     let case = case();
     let outside = tempfile::tempdir().unwrap();
     let outside = outside.path().to_str().unwrap();
     for (path, words) in [
         ("services/none.yaml", "can't be read: No such file or directory"),
-        ("notes/e.yaml", "`notes/e.yaml` is no manifest of this project"),
-        ("notes", "`notes` holds no manifest of this project"),
-        (outside, "holds no manifest of this project"),
+        ("notes/e.yaml", "`notes/e.yaml` is not a manifest of this project"),
+        ("notes", "`notes` contains no manifest of this project"),
+        (outside, "contains no manifest of this project"),
     ] {
         let run = validate(case.path(), &[path, "services/deep/d.yaml"]).expect(1);
         assert!(run.stderr.contains("error[AG062]") && run.stderr.contains(words), "{path}: {}", run.stderr);
-        assert_eq!(run.stdout, "", "{path}: nothing is called valid");
+        assert_eq!(run.stdout, "", "{path}: no result is printed");
     }
 }
 
 #[test]
-fn a_broken_project_file_is_told_whichever_file_is_asked_about() {
+fn broken_project_file_is_always_reported() {
     let case = case();
     case.write("amigops.yaml", b"version: 1\nmanifests: [\n");
     let run = validate(case.path(), &["services/deep/d.yaml"]).expect(1);
@@ -89,7 +89,7 @@ fn a_broken_project_file_is_told_whichever_file_is_asked_about() {
 
 #[cfg(unix)]
 #[test]
-fn links_are_manifests_by_their_own_names() {
+fn linked_manifests_are_known_by_the_name_of_the_link() {
     use std::os::unix::fs::symlink;
     let case = case();
     case.write("common/l.yaml", BAD.replace("B\n", "L\n").as_bytes());

@@ -1,11 +1,11 @@
-//! The table of broken manifests in `tests/broken`: what people read of each, byte by byte.
+//! The broken manifests in `tests/broken`, with the exact output for each.
 //!
 //! * `NAME.yaml` is one manifest, `services/NAME.yaml`, in the project `projects/classic.yaml`; in
-//!   `projects/platform.yaml` when its name begins with `platform-`. `NAME.txt` is what must be said.
-//! * `NAME/` is a whole project; its `expected.txt` is what must be said.
+//!   `projects/platform.yaml` when its name begins with `platform-`. `NAME.txt` is the expected output.
+//! * `NAME/` is a whole project; `expected.txt` is the expected output.
 //!
-//! `UPDATE_EXPECTED=1 cargo test --test suite table` writes what is said now. Read each difference before it
-//! goes in: line, column, the marked text.
+//! `UPDATE_EXPECTED=1 cargo test --test suite table` writes the current output. Review each difference before
+//! committing it: line, column, the marked text.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -20,7 +20,7 @@ fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/broken")
 }
 
-/// A case: its name, its project in a directory of its own, and the file with what must be said.
+/// Returns each case: its name, its project in a temporary directory, and the file with the expected output.
 fn cases() -> Vec<(String, Case, PathBuf)> {
     let top = directory();
     let mut found = Vec::new();
@@ -57,14 +57,14 @@ fn copy(from: &Path, name: &str, case: &Case) {
     }
 }
 
-/// Line and column of a byte, counted anew and in another way than the loader counts.
-fn counted(text: &str, at: usize) -> (usize, usize) {
+/// Returns line and column of a byte offset, computed differently than in the loader.
+fn line_and_column(text: &str, at: usize) -> (usize, usize) {
     let before = text[..at].replace("\r\n", "\n").replace('\r', "\n");
     let line = before.matches('\n').count() + 1;
     (line, before.rsplit('\n').next().unwrap_or_default().chars().count() + 1)
 }
 
-/// Whether places are where they claim to be.
+/// Checks the offsets, lines and columns of all locations.
 pub(crate) fn check_places(problems: &Problems) {
     let check = |file: &str, spot: Spot| {
         let Some(text) = problems.sources.get(file) else { return };
@@ -74,8 +74,8 @@ pub(crate) fn check_places(problems: &Problems) {
         }
         assert!(spot.start <= spot.end && spot.end <= text.len(), "{file}: {spot:?}");
         assert!(text.is_char_boundary(spot.start) && text.is_char_boundary(spot.end), "{file}: {spot:?}");
-        assert_eq!(counted(text, spot.start), (spot.line, spot.column), "{file}: {spot:?}");
-        assert_eq!(counted(text, spot.end), (spot.end_line, spot.end_column), "{file}: {spot:?}");
+        assert_eq!(line_and_column(text, spot.start), (spot.line, spot.column), "{file}: {spot:?}");
+        assert_eq!(line_and_column(text, spot.end), (spot.end_line, spot.end_column), "{file}: {spot:?}");
     };
     for one in &problems.diagnostics {
         let places = one.related.iter().map(|other| &other.location).chain([&one.location]);
@@ -84,8 +84,8 @@ pub(crate) fn check_places(problems: &Problems) {
 }
 
 #[test]
-#[allow(clippy::disallowed_methods, reason = "whoever runs the tests asks for it, no user of the tool does")]
-fn what_is_said_of_each() {
+#[allow(clippy::disallowed_methods, reason = "a variable of the test run, not of the tool")]
+fn output_of_each_case_is_as_expected() {
     let update = std::env::var_os("UPDATE_EXPECTED").is_some();
     let mut seen = BTreeSet::new();
     let mut wrong = Vec::new();
@@ -94,23 +94,23 @@ fn what_is_said_of_each() {
     for (name, case, expected) in &cases {
         let validation = validate(case.path(), None, &[], &Allowlist::default());
         let problems = &validation.problems;
-        assert!(!problems.diagnostics.is_empty(), "{name}: nothing is wrong with it");
+        assert!(!problems.diagnostics.is_empty(), "{name}: it has no problem");
         check_places(problems);
         seen.extend(problems.diagnostics.iter().map(|one| one.code));
-        let said = render_problems(problems, false);
+        let output = render_problems(problems, false);
         if update {
-            fs::write(expected, &said).expect("it can be written");
-        } else if fs::read_to_string(expected).unwrap_or_default() != said {
-            wrong.push(format!("--- {name}\n{said}"));
+            fs::write(expected, &output).expect("it can be written");
+        } else if fs::read_to_string(expected).unwrap_or_default() != output {
+            wrong.push(format!("--- {name}\n{output}"));
         }
     }
-    assert!(wrong.is_empty(), "not what {} say:\n{}", directory().display(), wrong.join("\n"));
-    // What no file in a repository can show; `documented` has them.
+    assert!(wrong.is_empty(), "different from the files in {}:\n{}", directory().display(), wrong.join("\n"));
+    // Codes that no file in a repository can trigger; `documented` tests them.
     let elsewhere =
         [Code::ProjectNotFound, Code::Unreadable, Code::TooLarge, Code::OutsideProject, Code::NotOfProject];
     let missing: Vec<_> =
         Code::ALL.iter().filter(|code| !seen.contains(code) && !elsewhere.contains(code)).collect();
-    assert!(missing.is_empty(), "no case shows {missing:?}");
+    assert!(missing.is_empty(), "no case triggers {missing:?}");
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn every_expectation_has_its_case() {
     for entry in fs::read_dir(directory()).expect("the table is there") {
         let path = entry.expect("it can be read").path();
         if path.extension().is_some_and(|kind| kind == "txt") {
-            assert!(path.with_extension("yaml").is_file(), "{}: of which case?", path.display());
+            assert!(path.with_extension("yaml").is_file(), "{}: its case is missing", path.display());
         }
     }
 }

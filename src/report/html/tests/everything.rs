@@ -1,10 +1,10 @@
-//! The words of a page that shows one of everything. May import `plan`.
+//! The text of a page that shows one of each kind of change.
 
 use super::super::render;
 use crate::report::markdown::tests::{everything, origin};
 use crate::report::{Planned, Section};
 
-/// The words of a page, a line for each text between two tags; its style and script left out.
+/// Returns the texts of a page, one line for each text between two tags, without the style and the script.
 fn words_of_page(page: &str) -> String {
     let body = page.split_once("<body").map_or(page, |(_, body)| body);
     let body = body.split("<script").next().unwrap_or_default();
@@ -13,7 +13,7 @@ fn words_of_page(page: &str) -> String {
 }
 
 #[test]
-fn everything_on_a_page() {
+fn a_page_with_every_kind_of_change() {
     let plan = everything();
     let planned = Planned { plan: &plan, fingerprint: "c0ffee" };
     let page = render("plan", &[Section { origin: &origin(), outcome: Ok(planned) }]);
@@ -25,7 +25,7 @@ fn everything_on_a_page() {
     classic
     Organization
     acme
-    Made
+    Created
     2026-11-22T10:00:00Z
     Commit
     0a1b2c3d4e5f60718293a4b5c6d7e8f901234567
@@ -74,7 +74,7 @@ fn everything_on_a_page() {
     unchanged
     0
     16 steps: 31 requests, about 5 s
-    Look at these first
+    Review first
     2 conflicts
     Adaptive Support
     both
@@ -82,17 +82,17 @@ fn everything_on_a_page() {
     gold
     →
     platinum
-    Both sides have changed it since the base: one of the two would be undone.
+    The manifest and the live value both changed since the base; an apply would undo the live change.
     Summer Campaign
     behind
     an apply would retire it
-    This branch is behind: bring it up to date, or it would undo what is live.
-    apply refuses a plan with these, whether it is saved or made with the same --base, unless --overwrite-drift is given. Without a base, an apply can&#39;t tell them and overwrites what is live.
+    This branch is behind the base branch and would undo a live change: update it first.
+    An apply refuses a plan with conflicts unless --overwrite-drift is given. Without --base, it can&#39;t detect conflicts and overwrites live changes.
     3 removals
     Adaptive Support
-    loses version set old: it is deleted
+    loses version set old, which is deleted
     Summer Campaign
-    is deactivated: it can be activated again
+    is deactivated and can be activated again
     Switched Off
     is deactivated
     2 replacements
@@ -100,16 +100,16 @@ fn everything_on_a_page() {
     h1
     →
     new id
-    : whoever holds the old id must learn the new one. The old service is deactivated: it can be activated again.
+    : applications that use the old id need the new one. The old service is deactivated and can be activated again.
     Health Coach
     4d1a000000000000000077e0
     →
     new id
-    : whoever holds the old id must learn the new one. The old service is deactivated: it can be activated again.
+    : applications that use the old id need the new one. The old service is deactivated and can be activated again.
     Warnings
     New Name
     `Old Name` may be held by others; nothing is lost
-    1 orphan: owned, in no manifest; retired with --prune
+    1 orphan (owned, in no manifest): retired with --prune
     Lost
     o1
     Services
@@ -133,15 +133,15 @@ fn everything_on_a_page() {
     continued
     h1
     → new id
-    A replacement that an earlier run began is finished.
+    Finishes a replacement that an earlier run began.
     agent
     A1
     →
     A2
     How the new service takes over
-    The old service is renamed to “Half Done (replaced 2026-11-22 h1)”, and the new one is activated at once. If that fails, the old name is put back.
+    The old service is renamed to “Half Done (replaced 2026-11-22 h1)”, and the new one is activated immediately after. If that fails, the rename is undone.
     disruptive
-    The old service is deactivated: it can be activated again.
+    The old service is deactivated and can be activated again.
     destructive
     (`Half Done` has a new service)
     after 9
@@ -165,16 +165,16 @@ fn everything_on_a_page() {
     →
     5
     How the new service takes over
-    The new service is created under the same name, inactive, with 1 version set. Nobody reaches it yet.
+    The new service is created under the same name, inactive, with 1 version set. Users can&#39;t reach it yet.
     (another agent or context graph means a new service, as `on_agent_change` says)
     Version set staging is written.
     after 1
     Behavior set Emergency is applied to the new service, too.
     after 1
-    The old service is renamed to “Health Coach (replaced 2026-11-22 4d1a00)”, and the new one is activated at once. If that fails, the old name is put back.
+    The old service is renamed to “Health Coach (replaced 2026-11-22 4d1a00)”, and the new one is activated immediately after. If that fails, the rename is undone.
     disruptive
     after 1, 7, 8
-    The old service is deactivated: it can be activated again.
+    The old service is deactivated and can be activated again.
     destructive
     (`Health Coach` has a new service)
     after 10
@@ -226,7 +226,7 @@ fn everything_on_a_page() {
     Foreign
     adopted
     s5
-    It has no owner yet: the ownership tag is set.
+    It has no owner yet; this plan sets the ownership tag.
     tags.managed_by
     amigops
     change
@@ -268,7 +268,7 @@ fn everything_on_a_page() {
     after 1, 7, 8, 10
     write version set staging
     after 1, 7, 8, 10, 11
-    No service here matches.
+    No matching services.
     Order of the steps
     1 Health Coach: create, inactive (safe)
     1 Health Coach
@@ -294,12 +294,12 @@ fn everything_on_a_page() {
     8 Health Coach: apply behavior set Emergency (safe), after 1
     8 Health Coach
     apply behavior set Emergency
-    9 Half Done: hand over (disruptive)
+    9 Half Done: cut over (disruptive)
     9 Half Done
-    ◆ hand over
-    10 Health Coach: hand over (disruptive), after 1, 7, 8
+    ◆ cut over
+    10 Health Coach: cut over (disruptive), after 1, 7, 8
     10 Health Coach
-    ◆ hand over
+    ◆ cut over
     11 Meet &amp; Greet: create (safe), after 1, 7, 8, 10
     11 Meet &amp; Greet
     create
@@ -318,8 +318,8 @@ fn everything_on_a_page() {
     16 Adaptive Support: delete version set old (destructive), after 2, 6
     16 Adaptive Support
     ▲ delete version set old
-    From left to right. ▲ destructive · ◆ disruptive · safe without a mark.
-    The same as a list: 16 steps
+    From left to right. ▲ destructive · ◆ disruptive · no mark: safe.
+    As a list: 16 steps
     Health Coach: create, inactive
     (another agent or context graph means a new service, as `on_agent_change` says)
     Adaptive Support: change
@@ -334,9 +334,9 @@ fn everything_on_a_page() {
     after 1
     Health Coach: apply behavior set Emergency
     after 1
-    Half Done: hand over
+    Half Done: cut over
     disruptive
-    Health Coach: hand over
+    Health Coach: cut over
     disruptive
     after 1, 7, 8
     Meet &amp; Greet: create
@@ -358,9 +358,9 @@ fn everything_on_a_page() {
     destructive
     after 2, 6
     Not managed here
-    1 live service: neither declared nor owned, left alone
+    1 live service: neither declared nor owned by this project, not changed
     Elsewhere
     s6
-    Written by amigops 0.1.0. Nothing was changed by making this report.
+    Written by amigops 0.1.0. Making this report changed nothing.
     "##);
 }

@@ -1,4 +1,4 @@
-//! Texts that try to break out of the page or to forge it. May import `plan` and `model`.
+//! Tests with texts that try to break out of the page or to forge parts of it.
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -23,7 +23,7 @@ const HOSTILE: &[&str] = &[
     "\n\n\n",
 ];
 
-/// A plan in which every text is a given one.
+/// Returns a plan in which every text is this one.
 fn spoiled(text: &str) -> Plan {
     let mut plan = every_kind();
     let name = ServiceName::new(text);
@@ -65,7 +65,7 @@ fn spoiled(text: &str) -> Plan {
     plan
 }
 
-/// A page of two environments in which every text is a given one.
+/// Returns a page of two environments in which every text is this one.
 fn spoiled_page(text: &str) -> String {
     let plan = spoiled(text);
     let mut origin = origin(text);
@@ -78,14 +78,14 @@ fn spoiled_page(text: &str) -> String {
     crate::report::html::render(text, &sections)
 }
 
-/// The elements of a page in their order, with what they are for.
+/// Returns the elements of a page in order, with their classes.
 fn skeleton(page: &str) -> Vec<String> {
     let tags = tokens(page).tags;
     tags.iter().map(|tag| format!("{} {:?}", tag.name, tag.attributes.get("class"))).collect()
 }
 
 #[test]
-fn texts_stay_texts() {
+fn hostile_texts_stay_text() {
     for text in HOSTILE {
         let page = spoiled_page(text);
         let found = tokens(&page);
@@ -99,8 +99,8 @@ fn texts_stay_texts() {
 }
 
 #[test]
-fn what_is_said_changes_nothing_of_what_the_page_is() {
-    // Texts of the same shape that mean nothing to a browser.
+fn texts_do_not_change_the_structure_of_a_page() {
+    // Texts of the same shape without a meaning to a browser.
     let plain = |text: &str| {
         let pairs = [('<', '‹'), ('>', '›'), ('&', '+'), ('"', '\\'), ('\'', '’')];
         pairs.iter().fold(text.to_owned(), |text, (from, to)| text.replace(*from, &to.to_string()))
@@ -111,7 +111,7 @@ fn what_is_said_changes_nothing_of_what_the_page_is() {
 }
 
 #[test]
-fn very_long_texts_are_shown_once_whole_and_else_clipped() {
+fn very_long_texts_are_shown_in_full_once_and_clipped_elsewhere() {
     let text = "<é>".repeat(50_000);
     let mut service = wanted(&text, "A1");
     service.description = Some(text.clone());

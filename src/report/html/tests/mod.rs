@@ -1,5 +1,4 @@
-//! Pages of plans: what is in them, and that nothing from outside can change what they are.
-//! May import `plan` and `model`.
+//! Tests of pages of plans: their content, and that untrusted text can not change their structure.
 
 mod everything;
 mod hostile;
@@ -32,7 +31,7 @@ fn page(plan: &Plan) -> String {
     super::render("plan", &[Section { origin: &origin, outcome: Ok(Planned { plan, fingerprint: "f00d" }) }])
 }
 
-/// The part of a page from one text to the next occurrence of another, that included.
+/// Returns the part of a page from one text up to and including another.
 #[track_caller]
 fn part<'a>(page: &'a str, from: &str, to: &str) -> &'a str {
     let begin = page.find(from).unwrap_or_else(|| panic!("no {from} in {page}"));
@@ -40,7 +39,7 @@ fn part<'a>(page: &'a str, from: &str, to: &str) -> &'a str {
     &page[begin..begin + length + to.len()]
 }
 
-/// One service of each kind: created, changed, replaced, retired; and an orphan's worth of others.
+/// Returns a plan with one service of each kind: created, changed, replaced and retired, and an orphan.
 fn every_kind() -> Plan {
     let mut changed = wanted("Changed", "A1");
     changed.description = Some("What it says now.".to_owned());

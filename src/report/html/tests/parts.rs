@@ -1,4 +1,4 @@
-//! What is in a page. May import `plan` and `model`.
+//! Tests of the parts of a page.
 
 use super::tokens::{tokens, tokens_of};
 use super::*;
@@ -28,7 +28,7 @@ fn a_changed_service_is_shown_leaf_by_leaf() {
     <div>
     <dt>description</dt>
     <dd>
-    <del>Answers.</del> → <ins>Answers the main number.</ins> <span class="badge drift" title="the live state has changed since, past the manifests">drift</span>
+    <del>Answers.</del> → <ins>Answers the main number.</ins> <span class="badge drift" title="the live value changed since the base, outside the manifests">drift</span>
     </dd>
     </div>
     </dl>
@@ -60,7 +60,7 @@ fn a_changed_service_is_shown_leaf_by_leaf() {
     insta::assert_snapshot!(part(&page, "<dl class=\"origin\"", "</dl>").replace("</div>", "</div>\n"), @r#"
     <dl class="origin"><div><dt>API</dt><dd>classic</dd></div>
     <div><dt>Organization</dt><dd>acme</dd></div>
-    <div><dt>Made</dt><dd>2026-11-22T10:00:00Z</dd></div>
+    <div><dt>Created</dt><dd>2026-11-22T10:00:00Z</dd></div>
     <div><dt>Commit</dt><dd>4d1a9e0</dd></div>
     <div><dt>Base</dt><dd>origin/main (77e0c1b)</dd></div>
     <div><dt>Live</dt><dd>1 active, 0 inactive</dd></div>
@@ -71,7 +71,7 @@ fn a_changed_service_is_shown_leaf_by_leaf() {
 }
 
 #[test]
-fn each_kind_has_its_place_and_the_worst_is_first() {
+fn cards_are_ordered_by_kind_with_retirements_first() {
     let page = page(&every_kind());
     let found = tokens(&page);
     assert_eq!(found.all("data-kind"), ["retire", "replace", "change", "create"]);
@@ -80,18 +80,18 @@ fn each_kind_has_its_place_and_the_worst_is_first() {
     for said in [
         "2 removals",
         "Changed loses version set old",
-        "Orphan is deactivated: it can be activated again",
+        "Orphan is deactivated and can be activated again",
         "1 replacement",
-        "new id : whoever holds the old id must learn the new one.",
+        "new id : applications that use the old id need the new one.",
     ] {
         assert!(hazards.text.contains(said), "{said}: {}", hazards.text);
     }
     let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("no {text}"));
-    assert!(at("Look at these first") < at("<h2>Services"));
+    assert!(at("Review first") < at("<h2>Services"));
     for said in [
         "The new service is created under the same name, inactive, with 1 version set.",
         "is written.",
-        "the new one is activated at once. If that fails",
+        "the new one is activated immediately after. If that fails",
         "The old service is deactivated",
     ] {
         assert!(found.text.contains(said), "{said}");
@@ -106,7 +106,7 @@ fn each_kind_has_its_place_and_the_worst_is_first() {
 }
 
 #[test]
-fn conflicts_come_before_all_else() {
+fn conflicts_come_first() {
     let mut plan = every_kind();
     let mut behind = Change::new("tags.tier", json!("gold"), json!("silver"));
     behind.cause = Some(Cause::Behind);
@@ -122,7 +122,7 @@ fn conflicts_come_before_all_else() {
         "behind tags.tier gold → silver",
         "This branch is behind",
         "both an apply would create it",
-        "one of the two would be undone",
+        "an apply would undo the live change",
         "unless --overwrite-drift is given",
         "2 removals",
     ];
@@ -138,7 +138,7 @@ fn conflicts_come_before_all_else() {
 }
 
 #[test]
-fn environments_have_an_overview_and_a_part_each() {
+fn several_environments_have_an_overview_and_a_part_each() {
     let (plan, empty) = (every_kind(), Plan { declared: 3, ..Plan::default() });
     let origins = ["production", "staging", "broken"].map(origin);
     let outcomes = [
@@ -158,10 +158,10 @@ fn environments_have_an_overview_and_a_part_each() {
     for said in [
         "3 environments",
         "could not be compared: see below",
-        "It could not be compared",
+        "This environment could not be compared",
         "drift: 3 of 3 differ, 1 orphan",
         "Drift: 3 of 3 declared services differ",
-        "Live → as declared.",
+        "Values are shown as live → declared.",
         "No drift. 0 services are as declared.",
         "no drift",
         "to be replaced",
@@ -176,14 +176,14 @@ fn environments_have_an_overview_and_a_part_each() {
 }
 
 #[test]
-fn what_an_apply_would_refuse_comes_before_all_else() {
+fn refusals_come_first() {
     let mut plan = every_kind();
     plan.findings.push(Finding { service: "New".into(), message: "has a namesake".to_owned() });
     let refused = (0..60).map(|n| Finding::refusal("Replaced".into(), &format!("rule {n} protects it")));
     plan.findings.extend(refused);
     let page = page(&plan);
     let hazards = tokens_of(part(&page, "<section class=\"hazards\"", "</section>"));
-    let begin = "Look at these first 60 refusals: an apply would be refused Replaced rule 0 protects it";
+    let begin = "Review first 60 refusals: an apply would be refused Replaced rule 0 protects it";
     assert!(hazards.text.trim_start().starts_with(begin), "{}", hazards.text);
     assert!(hazards.text.contains("rule 59 protects it"));
     let warnings = part(&page, "<section class=\"warnings\"", "</section>");
@@ -202,7 +202,7 @@ fn a_conflict_counts_once() {
 }
 
 #[test]
-fn an_empty_plan_and_what_it_leaves_alone() {
+fn an_empty_plan_shows_unmanaged_services() {
     let finding = Finding { service: "Health Coach".into(), message: "has a namesake".to_owned() };
     let plan = Plan {
         orphans: vec![("Summer Campaign".into(), "7".into())],
@@ -215,7 +215,7 @@ fn an_empty_plan_and_what_it_leaves_alone() {
     for said in [
         "Nothing to do.",
         "has a namesake",
-        "1 orphan: owned, in no manifest; retired with --prune",
+        "1 orphan (owned, in no manifest): retired with --prune",
         "Summer Campaign",
         "Board Demo",
     ] {
@@ -225,7 +225,7 @@ fn an_empty_plan_and_what_it_leaves_alone() {
 }
 
 #[test]
-fn long_texts_stand_side_by_side() {
+fn long_texts_are_shown_side_by_side() {
     let text = |word: &str| {
         let lines = (1..=9).map(|n| if n == 5 { word.to_owned() } else { format!("line {n}") });
         lines.collect::<Vec<_>>().join("\n")
@@ -257,7 +257,7 @@ fn values_that_take_many_lines_are_folded() {
 }
 
 #[test]
-fn steps_are_drawn_in_layers_and_too_many_are_not() {
+fn steps_are_drawn_in_layers_up_to_a_limit() {
     let chain = |total: usize| {
         let services = (0..total).map(|n| {
             let mut service = wanted(&format!("S{n:04}"), "A1");
@@ -276,21 +276,19 @@ fn steps_are_drawn_in_layers_and_too_many_are_not() {
         .filter(|tag| tag.name == "svg" && tag.attributes.contains_key("x"))
         .map(|tag| (tag.attributes["x"].as_str(), tag.attributes["y"].as_str()))
         .collect();
-    // A chain of three beside each other, and below it the one that has to do with nobody.
+    // A chain of three in one row, and below it the unconnected step.
     assert_eq!(nodes, [("24", "12"), ("288", "12"), ("552", "12"), ("24", "70")]);
     let ways: Vec<&str> = found.all("d");
     assert_eq!(ways, ["M240 35C264 35 264 35 288 35M504 35C528 35 528 35 552 35"]);
-    assert!(found.text.contains("The same as a list: 4 steps"));
+    assert!(found.text.contains("As a list: 4 steps"));
     let page = self::page(&chain(301));
     let found = tokens(&page);
     assert_eq!(found.count("svg"), 0);
-    assert!(
-        found.text.contains("301 steps are too many to draw here") && found.text.contains("amigops graph")
-    );
+    assert!(found.text.contains("301 steps, too many to draw here") && found.text.contains("amigops graph"));
 }
 
 #[test]
-fn thousands_of_services_take_a_kilobyte_each() {
+fn thousands_of_services_take_at_most_a_kilobyte_each() {
     let service = |n: usize| {
         let mut service = wanted(&format!("Service {n}"), "A1");
         service.version_sets = sets(&[("release", 2, 2), ("staging", 0, 3)]);

@@ -1,5 +1,4 @@
-//! A page taken apart, and held against what we may write: known elements and attributes, all of them ended.
-//! Imports nothing of ours.
+//! Parses a page, and checks it: only known elements and attributes, and every element closed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,22 +43,22 @@ const ATTRIBUTES: &[&str] = &[
 ];
 const VOID: &[&str] = &["input", "meta"];
 
-/// The beginning of an element, with its attributes as they are meant.
+/// A start tag, with unescaped attributes.
 #[derive(Debug)]
 pub(super) struct Tag {
     pub(super) name: String,
     pub(super) attributes: BTreeMap<String, String>,
 }
 
-/// A page in pieces.
+/// A parsed page.
 #[derive(Debug, Default)]
 pub(super) struct Tokens {
     pub(super) tags: Vec<Tag>,
-    /// All text outside of the style and the script, as it is meant, a blank between its words.
+    /// All unescaped text outside the style and the script, with single spaces between words.
     pub(super) text: String,
 }
 
-/// Takes a page apart. Panics where it isn't one that we write.
+/// Parses a page. Panics if it has anything that we never write.
 #[track_caller]
 pub(super) fn tokens(page: &str) -> Tokens {
     let found = tokens_of(page.strip_prefix("<!DOCTYPE html>\n").expect("it begins with a doctype"));
@@ -67,13 +66,13 @@ pub(super) fn tokens(page: &str) -> Tokens {
     found
 }
 
-/// The same for a part of a page.
+/// Parses a part of a page.
 #[track_caller]
 pub(super) fn tokens_of(part: &str) -> Tokens {
     let mut rest = part;
     let (mut found, mut open) = (Tokens::default(), Vec::new());
     while let Some(at) = rest.find('<') {
-        found.text.push_str(&meant(&rest[..at]));
+        found.text.push_str(&unescape(&rest[..at]));
         found.text.push(' ');
         let (tag, after) = rest[at + 1..].split_once('>').expect("a tag is ended");
         rest = after;
@@ -99,7 +98,7 @@ pub(super) fn tokens_of(part: &str) -> Tokens {
     found
 }
 
-/// A text with one blank between its words.
+/// Returns a text with single spaces between words.
 pub(super) fn words(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -110,21 +109,21 @@ fn parsed(tag: &str) -> Tag {
     let mut attributes = BTreeMap::new();
     while !rest.trim().is_empty() {
         let (attribute, after) = match rest.split_once("=\"") {
-            // `hidden`, the only one without a value, is the last where it occurs.
+            // `hidden`, the only attribute without a value, is always the last one.
             Some((attribute, after)) if !attribute.contains(' ') => (attribute, after),
             _ => (rest, "\""),
         };
         let (value, after) = after.split_once('"').expect("a value is ended");
         assert!(ATTRIBUTES.contains(&attribute), "no attribute of ours: {attribute} in <{tag}>");
-        let twice = attributes.insert(attribute.to_owned(), meant(value));
+        let twice = attributes.insert(attribute.to_owned(), unescape(value));
         assert!(twice.is_none(), "{attribute} twice in <{tag}>");
         rest = after.strip_prefix(' ').unwrap_or(after);
     }
     Tag { name: name.to_owned(), attributes }
 }
 
-/// A text without escapes; only those that we write may occur, and no character that must be escaped.
-fn meant(text: &str) -> String {
+/// Unescapes a text. Panics on unknown escapes and on characters that must be escaped.
+fn unescape(text: &str) -> String {
     assert!(!text.contains(['<', '>', '"', '\'']), "not escaped: {text}");
     let mut out = String::new();
     let mut parts = text.split('&');
@@ -147,17 +146,17 @@ fn meant(text: &str) -> String {
 }
 
 impl Tokens {
-    /// The values of an attribute.
+    /// Returns the values of an attribute.
     pub(super) fn all(&self, attribute: &str) -> Vec<&str> {
         self.tags.iter().filter_map(|tag| tag.attributes.get(attribute)).map(String::as_str).collect()
     }
 
-    /// How often an element occurs.
+    /// Returns the number of elements with a name.
     pub(super) fn count(&self, name: &str) -> usize {
         self.tags.iter().filter(|tag| tag.name == name).count()
     }
 
-    /// What must hold of every page.
+    /// Checks the rules that every page must keep.
     #[track_caller]
     fn sound(&self) {
         let ids: BTreeSet<&str> = self.all("id").into_iter().collect();

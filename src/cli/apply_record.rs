@@ -1,0 +1,151 @@
+//! The record of an apply, from its start. The summary and the last JSON line are made from it, however the run ends.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use super::prepare::Prepared;
+use crate::apply::{Outcome, Report, StopReason};
+use crate::error::{self, Failure, Success};
+use crate::model::{ServiceId, ServiceName};
+use crate::plan::{Origin, Plan, StepId};
+use crate::report::events;
+use crate::report::markdown::summary::{Ended, Verdict};
+use crate::ui;
+
+/// An apply and its results so far.
+pub(super) struct ApplyRecord {
+    started: Instant,
+    /// The name of the environment; `None` until the default one is known.
+    environment: RefCell<Option<String>>,
+    prepared: OnceCell<Prepared>,
+    planned: OnceCell<(Plan, Origin)>,
+    /// True once a step has started: then no message may say that nothing was changed.
+    has_started: Cell<bool>,
+    /// The outcome of each step that has started: `Unknown` until it ends.
+    report: RefCell<Report>,
+    end: RefCell<End>,
+    /// Why the live state could not be confirmed after the last step.
+    reason: Cell<Option<String>>,
+}
+
+/// The result of reading the live state back after the last step.
+#[derive(Clone, Debug, Default)]
+pub(super) struct End {
+    /// True if the live state matches the plan; `None` if it was not read back.
+    pub(super) converged: Option<bool>,
+    /// The known ids of the declared services, by name.
+    pub(super) ids: BTreeMap<ServiceName, ServiceId>,
+    /// The services that still differ.
+    pub(super) differing: Vec<ServiceName>,
+}
+
+impl ApplyRecord {
+    /// Starts a record, for this environment or else the default one.
+    pub(super) fn new(environment: Option<&str>) -> Self {
+        Self {
+            started: Instant::now(),
+            environment: RefCell::new(environment.map(str::to_owned)),
+            prepared: OnceCell::new(),
+            planned: OnceCell::new(),
+            has_started: Cell::default(),
+            report: RefCell::default(),
+            end: RefCell::default(),
+            reason: Cell::default(),
+        }
+    }
+
+    /// Records the environment's name.
+    pub(super) fn set_environment(&self, environment: &str) {
+        self.environment.replace(Some(environment.to_owned()));
+    }
+
+    /// Records the project and its connection, and returns them.
+    pub(super) fn set_prepared(&self, prepared: Prepared) -> &Prepared {
+        self.set_environment(&prepared.loaded.environment.name);
+        self.prepared.get_or_init(|| prepared)
+    }
+
+    /// Records the plan and its origin, and returns them.
+    pub(super) fn set_plan(&self, plan: Plan, origin: Origin) -> (&Plan, &Origin) {
+        let (plan, origin) = self.planned.get_or_init(|| (plan, origin));
+        (plan, origin)
+    }
+
+    /// Records that the plan has no steps.
+    pub(super) fn set_nothing_to_do(&self, plan: &Plan) {
+        self.end.replace(End { converged: Some(true), ids: plan.ids.clone(), differing: Vec::new() });
+    }
+
+    /// Records the outcome of a step: `Unknown` when it starts.
+    pub(super) fn record_outcome(&self, step: StepId, outcome: Outcome) {
+        self.has_started.set(true);
+        self.report.borrow_mut().outcomes.insert(step, outcome);
+    }
+
+    /// Returns true if a step has started.
+    pub(super) fn has_started(&self) -> bool {
+        self.has_started.get()
+    }
+
+    /// Replaces the recorded outcomes with a final report, and returns the outcomes recorded before.
+    pub(super) fn replace_report(&self, report: Report) -> Report {
+        self.report.replace(report)
+    }
+
+    /// Returns the outcomes so far.
+    pub(super) fn report(&self) -> Report {
+        self.report.borrow().clone()
+    }
+
+    /// Records the result of reading the live state back.
+    pub(super) fn set_end(&self, end: End) {
+        self.end.replace(end);
+    }
+
+    /// Records why the live state could not be confirmed.
+    pub(super) fn set_reason(&self, reason: String) {
+        self.reason.set(Some(reason));
+    }
+
+    /// Returns the last line of the JSON output. `cancelled` is why the run was cancelled, if it was.
+    pub(super) fn conclusion(
+        &self,
+        result: &Result<Success, Failure>,
+        cancelled: Option<StopReason>,
+    ) -> String {
+        let End { converged, ids, .. } = &*self.end.borrow();
+        // Includes failures before the first step and after the last one.
+        let error = result.as_ref().err().map(ui::plain_message).filter(|words| !words.is_empty());
+        let out_of_time = matches!(result, Err(Failure::OutOfTime { .. }));
+        let end = events::End {
+            converged: *converged,
+            ids,
+            error: error.as_deref(),
+            interrupted: matches!(result, Err(Failure::Interrupted)),
+            // A run that succeeds after its timeout does not count as timed out.
+            timed_out: out_of_time || (result.is_err() && cancelled == Some(StopReason::Timeout)),
+        };
+        events::conclusion(&self.report.borrow(), &end, error::exit_code(result))
+    }
+
+    /// Passes the record to a function that renders its summary. The caller sets the verdict and the exit code.
+    pub(super) fn summarize<T>(&self, render: impl FnOnce(Ended<'_>) -> T) -> T {
+        let (report, end, environment) = (self.report.borrow(), self.end.borrow(), self.environment.borrow());
+        let reason = self.reason.take();
+        render(Ended {
+            verdict: Verdict::Failed,
+            exit_code: 0,
+            environment: environment.as_deref(),
+            planned: self.planned.get().map(|(plan, origin)| (plan, origin)),
+            has_started: self.has_started.get(),
+            report: &report,
+            converged: end.converged,
+            ids: &end.ids,
+            differing: &end.differing,
+            reason: reason.as_deref(),
+            requests: self.prepared.get().map_or(0, |prepared| prepared.connection.requests()),
+            took: self.started.elapsed(),
+        })
+    }
+}

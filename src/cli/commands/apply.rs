@@ -1,0 +1,201 @@
+//! `amigops apply`: plans, shows the plan, asks for confirmation, executes it, and reads the result back.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::cli::Context;
+use crate::cli::apply_record::ApplyRecord;
+use crate::cli::base;
+use crate::cli::execute::{Execution, Format, Scope};
+use crate::cli::interrupts::Interrupts;
+use crate::cli::prepare::{PlanArgs, Prepared};
+use crate::cli::saved_plan;
+use crate::cli::summary_file::SummaryFile;
+use crate::error::{Failure, Success};
+use crate::model::Snapshot;
+use crate::plan::{self, Origin, Plan, PlanError};
+use crate::plan_file::PlanDocument;
+use crate::report::{events, human};
+
+/// Arguments of `apply`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Apply {
+    /// Plan that `plan --out` saved; it is applied only if planning again gives the same plan. Options that relax a
+    /// guardrail must be given again
+    #[arg(value_name = "PLAN", conflicts_with_all = ["only", "base"])]
+    saved_plan: Option<PathBuf>,
+    #[command(flatten)]
+    plan: PlanArgs,
+    /// Apply without asking for confirmation; needed where stdin is not a terminal
+    #[arg(long)]
+    auto_approve: bool,
+    /// Output format; `json` prints one line for the plan, one for each step and one for the end
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    format: Format,
+    /// Overwrite live changes and newer commits that --base found
+    #[arg(long)]
+    overwrite_drift: bool,
+    /// Append a Markdown summary of the run to FILE, for the page of a CI job
+    #[arg(long, value_name = "FILE")]
+    summary: Option<PathBuf>,
+}
+
+/// An approved plan, ready to execute.
+struct Approved<'s> {
+    prepared: &'s Prepared,
+    plan: &'s Plan,
+    snapshot: Snapshot,
+    scope: Scope,
+    /// The plan's file, if it was saved.
+    saved: Option<Saved<'s>>,
+}
+
+/// A saved plan and its locked file.
+struct Saved<'s> {
+    lock: File,
+    path: &'s Path,
+    document: PlanDocument,
+}
+
+impl Apply {
+    /// Runs the command, and reports the result in the summary and the JSON output.
+    pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
+        let record = ApplyRecord::new(context.global.env.as_deref());
+        // Open the summary before anything is sent, so that an unusable path stops the run early.
+        let result = match self.summary.as_deref().map(SummaryFile::open).transpose() {
+            Ok(mut summary) => {
+                let result = self.apply(context, &record).await;
+                match &mut summary {
+                    Some(summary) => summary.append(context, &record, result),
+                    None => result,
+                }
+            }
+            Err(failure) => Err(failure),
+        };
+        if self.format == Format::Json {
+            context.ui.data(&record.conclusion(&result, context.stop.reason()));
+        }
+        result
+    }
+
+    async fn apply(&self, context: &Context<'_>, record: &ApplyRecord) -> Result<Success, Failure> {
+        let mut interrupts = Interrupts::catch()?;
+        let approved = match &self.saved_plan {
+            Some(path) => {
+                interrupts.run_until_stopped(context, self.prepare_saved_plan(context, path, record)).await?
+            }
+            None => interrupts.run_until_stopped(context, self.prepare_new_plan(context, record)).await?,
+        };
+        let Some(Approved { prepared, plan, snapshot, scope, saved }) = approved else {
+            return Ok(Success::Done);
+        };
+        // The lock is held until the end, so that no other process applies the same file.
+        let _lock = match saved {
+            Some(Saved { lock, path, document }) => {
+                saved_plan::mark_applied(context, path, document)?;
+                Some(lock)
+            }
+            None => None,
+        };
+        let execution = Execution::new(context, prepared, plan, scope, self.format, record);
+        execution.execute(&snapshot, &mut interrupts).await
+    }
+
+    /// Makes a plan, and asks for confirmation. Returns `None` if there is nothing to do.
+    async fn prepare_new_plan<'s>(
+        &self,
+        context: &Context<'_>,
+        record: &'s ApplyRecord,
+    ) -> Result<Option<Approved<'s>>, Failure> {
+        let prepared = record.set_prepared(Prepared::new(context, &self.plan)?);
+        if !self.overwrite_drift {
+            prepared.check_base_readable(&self.plan)?;
+        }
+        let (snapshot, plan) = prepared.plan(prepared.connection.read()).await?;
+        let (plan, origin) = record.set_plan(plan, prepared.origin(context));
+        self.show(context, plan, origin, || prepared.document(origin, &snapshot, plan))?;
+        if plan.is_empty() {
+            record.set_nothing_to_do(plan);
+            return Ok(None);
+        }
+        self.refuse_conflicts(plan)?;
+        self.approve(context, prepared).await?;
+        Ok(Some(Approved { prepared, plan, snapshot, scope: Scope::Everything, saved: None }))
+    }
+
+    /// Makes a saved plan again, and checks that it equals the approved one. Returns `None` if there is nothing to do.
+    ///
+    /// The plan made again is executed, because it has been verified. The file is only compared with it: anyone could
+    /// have edited the file.
+    async fn prepare_saved_plan<'s>(
+        &self,
+        context: &Context<'_>,
+        path: &'s Path,
+        record: &'s ApplyRecord,
+    ) -> Result<Option<Approved<'s>>, Failure> {
+        // Lock the file before reading it.
+        let lock = saved_plan::lock(path)?;
+        let document = saved_plan::read(path)?;
+        record.set_environment(&document.environment);
+        saved_plan::check_environment(&document, context)?;
+        saved_plan::check_options(&document, path, &self.plan.chosen())?;
+        let mut prepared = Prepared::for_saved(context, &self.plan, &document)?;
+        if let Some(base) = document.base.as_ref().filter(|_| !self.overwrite_drift) {
+            prepared.three_way = Some(base::read_recorded(context, &prepared.loaded, base)?);
+        }
+        let prepared = record.set_prepared(prepared);
+        saved_plan::check_organization(&document, prepared)?;
+        let (snapshot, plan) = saved_plan::plan_again(&document, prepared).await?;
+        let current = prepared.document(&document.origin(), &snapshot, &plan);
+        saved_plan::check_same(&document, &current)?;
+        let (plan, origin) = record.set_plan(plan, document.origin());
+        self.show(context, plan, origin, || current)?;
+        if plan.is_empty() {
+            record.set_nothing_to_do(plan);
+            return Ok(None);
+        }
+        self.refuse_conflicts(plan)?;
+        let saved = Some(Saved { lock, path, document });
+        Ok(Some(Approved { prepared, plan, snapshot, scope: Scope::ThePlan, saved }))
+    }
+
+    /// Prints the plan. Errors if it can't be printed, because an unseen plan must not be applied.
+    fn show(
+        &self,
+        context: &Context<'_>,
+        plan: &Plan,
+        origin: &Origin,
+        document: impl FnOnce() -> PlanDocument,
+    ) -> Result<(), Failure> {
+        match self.format {
+            Format::Human => context.ui.result(&human::plan("apply", plan, origin)),
+            Format::Json => context.ui.data(&events::plan(&document())),
+        }
+        if !context.ui.is_broken() {
+            return Ok(());
+        }
+        Err(Failure::other("can't show the plan, because stdout can't be written; nothing was changed"))
+    }
+
+    /// Refuses a plan that would undo live changes or newer commits since the base.
+    fn refuse_conflicts(&self, plan: &Plan) -> Result<(), Failure> {
+        let problems = if self.overwrite_drift { Vec::new() } else { plan::conflicts(plan) };
+        if problems.is_empty() { Ok(()) } else { Err(PlanError { problems }.into()) }
+    }
+
+    async fn approve(&self, context: &Context<'_>, prepared: &Prepared) -> Result<(), Failure> {
+        if self.auto_approve {
+            return Ok(());
+        }
+        let question = format!("Apply this to environment `{}`?", prepared.loaded.environment.name);
+        let Some(answer) = context.ui.ask(&question) else {
+            return Err(Failure::other(
+                "can't ask for confirmation: stdin is not a terminal; nothing was sent",
+            )
+            .hint("use --auto-approve if the plan has already been approved, as in CI"));
+        };
+        if answer.await { Ok(()) } else { Err(Failure::Declined) }
+    }
+}

@@ -1,0 +1,25 @@
+//! `amigops completions`: a script with which a shell completes commands and flags.
+
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
+
+use crate::cli::{Cli, Context};
+use crate::error::{Failure, Success};
+
+/// Arguments of `completions`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Completions {
+    /// Shell to write the script for
+    #[arg(value_name = "SHELL")]
+    shell: Shell,
+}
+
+impl Completions {
+    /// Prints the script.
+    pub(super) fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut Cli::command(), "amigops", &mut script);
+        context.ui.data(&String::from_utf8_lossy(&script));
+        Ok(Success::Done)
+    }
+}

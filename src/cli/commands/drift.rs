@@ -1,0 +1,260 @@
+//! `amigops drift`: reports where live services differ from the manifests.
+//!
+//! It plans as `plan` does, through the same read-only API, but enforces no guardrails: drift must be visible even if
+//! an apply would be refused.
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use clap::Args;
+
+use crate::cli::Context;
+use crate::cli::metrics_file::MetricsFile;
+use crate::cli::plan_output::{self, Format, Part, Requested};
+use crate::cli::prepare::{self, PlanArgs, Prepared};
+use crate::error::{self, Failure, Success};
+use crate::manifest;
+use crate::model::Api;
+use crate::plan::{Origin, Plan};
+use crate::report::metrics::{Figures, Run};
+use crate::report::text;
+use crate::ui;
+
+/// Arguments of `drift`.
+#[derive(Debug, Args)]
+// These options only relax guardrails, which `drift` does not enforce.
+#[command(
+    mut_arg("take_over", |arg| arg.hide(true)),
+    mut_arg("allow_protected", |arg| arg.hide(true)),
+    mut_arg("prune", |arg| arg.help("Count owned services that no manifest declares as drift"))
+)]
+pub(in crate::cli) struct DriftCommand {
+    #[command(flatten)]
+    plan: PlanArgs,
+    /// Check every environment in amigops.yaml, one after the other
+    #[arg(long)]
+    all_environments: bool,
+    /// Write the results to FILE as Prometheus metrics
+    #[arg(long, value_name = "FILE")]
+    metrics: Option<PathBuf>,
+    /// Output format
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    format: Format,
+}
+
+/// The comparison of one environment.
+struct Comparison {
+    origin: Origin,
+    outcome: Result<Part, Failure>,
+    started: SystemTime,
+    ended: SystemTime,
+    requests: u64,
+}
+
+impl Comparison {
+    fn plan(&self) -> Option<&Plan> {
+        self.outcome.as_ref().ok().and_then(Part::plan)
+    }
+
+    fn into_part(self) -> Part {
+        let Self { origin, outcome, .. } = self;
+        outcome.unwrap_or_else(|failure| Part::failed(origin, ui::plain_message(&failure)))
+    }
+}
+
+impl DriftCommand {
+    /// Compares, prints the report, and writes the metrics. Writes nothing live.
+    ///
+    /// A guardrail that the project file breaks is an error here and not a refusal, because `drift` changes nothing.
+    pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
+        let result = self.compare_all(context).await;
+        // A host or variable that is not on the allowlist stays a refusal.
+        let is_refusal = matches!(result, Err(Failure::NotAllowed(_)));
+        if is_refusal || error::exit_code(&result) != error::exit_code::REFUSED {
+            return result;
+        }
+        if let Err(failure) = &result {
+            context.ui.failure(failure);
+        }
+        Err(Failure::Invalid { refused: false })
+    }
+
+    async fn compare_all(&self, context: &Context<'_>) -> Result<Success, Failure> {
+        if self.all_environments && context.global.env.is_some() {
+            return Err(Failure::other("--all-environments and --env can't be combined"));
+        }
+        // Before anything is sent, so that an unusable file stops the run early.
+        let metrics = self.metrics.as_deref().map(MetricsFile::open).transpose()?;
+        let started = context.env.now();
+        let names = match self.environments(context) {
+            Ok(names) => names,
+            Err(failure) => {
+                let written = metrics.as_ref().map(|file| write_failed_metrics(context, file, started));
+                return Err(first_failure(failure, written.and_then(Result::err), context));
+            }
+        };
+        let mut comparisons = Vec::new();
+        // One after the other: environments may share an organization, and thus its rate limits.
+        for name in &names {
+            comparisons.push(self.compare(context, name, comparisons.is_empty()).await);
+        }
+        let written = metrics.as_ref().map_or(Ok(()), |file| write_metrics(file, &comparisons));
+        match (self.report(context, comparisons), written) {
+            (Ok(_), Err(failure)) => Err(failure),
+            (Err(failure), written) => Err(first_failure(failure, written.err(), context)),
+            (result, Ok(())) => result,
+        }
+    }
+
+    /// Returns the names of the environments to compare.
+    fn environments(&self, context: &Context<'_>) -> Result<Vec<String>, Failure> {
+        let chosen = context.global.env.as_deref();
+        let root = manifest::find_root(&context.global.directory)?;
+        // If `amigops.yaml` is invalid, load the whole project, so that every problem is reported at once.
+        let load_all = || prepare::load_silently(context, chosen).map(|loaded| vec![loaded.environment.name]);
+        match (self.all_environments, chosen) {
+            (true, _) => match manifest::load_project(&root) {
+                Ok(project) => Ok(project.environments.into_keys().collect()),
+                Err(_) => load_all(),
+            },
+            (false, Some(name)) => Ok(vec![name.to_owned()]),
+            (false, None) => match manifest::load_project(&root).ok().and_then(|one| one.default_environment)
+            {
+                Some(name) => Ok(vec![name]),
+                None => load_all(),
+            },
+        }
+    }
+
+    /// Compares one environment. Every environment has the same warnings, so they are printed only if `print_warnings`.
+    async fn compare(&self, context: &Context<'_>, name: &str, print_warnings: bool) -> Comparison {
+        let started = context.env.now();
+        let (origin, outcome, requests) = match prepare::load_silently(context, Some(name)) {
+            Err(failure) => (unknown_origin(context, name, Api::Classic), Err(failure), 0),
+            Ok(loaded) => {
+                if print_warnings {
+                    prepare::print_warnings(context, &loaded);
+                }
+                let api = loaded.environment.target.api();
+                match Prepared::from_loaded(context, &self.plan, loaded) {
+                    Err(failure) => (unknown_origin(context, name, api), Err(failure), 0),
+                    Ok(mut prepared) => {
+                        prepared.options.enforce_guardrails = false;
+                        let origin = prepared.origin(context);
+                        let planned =
+                            context.run_until_stopped(prepared.plan(prepared.connection.read())).await;
+                        let with_document = self.format.needs_document();
+                        let part = planned.map(|(snapshot, plan)| {
+                            Part::new(&prepared, origin.clone(), &snapshot, plan, with_document)
+                        });
+                        (origin, part, prepared.connection.requests())
+                    }
+                }
+            }
+        };
+        Comparison { origin, outcome, started, ended: context.env.now(), requests }
+    }
+
+    /// Prints the report, and returns the result of the run.
+    fn report(&self, context: &Context<'_>, mut comparisons: Vec<Comparison>) -> Result<Success, Failure> {
+        if let Some(failure) = self.only_failure(&mut comparisons) {
+            return Err(failure);
+        }
+        let drifted = comparisons.iter().any(|one| one.plan().is_some_and(|plan| !plan.is_empty()));
+        let failed: Vec<String> = comparisons
+            .iter()
+            .filter(|one| one.outcome.is_err())
+            .map(|one| text::visible(&one.origin.environment))
+            .collect();
+        let all = comparisons.len();
+        let parts: Vec<Part> = comparisons.into_iter().map(Comparison::into_part).collect();
+        let requested = if self.all_environments { Requested::All } else { Requested::One };
+        plan_output::print(context, self.format, "drift", requested, &parts);
+        if !failed.is_empty() {
+            let what = text::count(failed.len(), "environment");
+            let message = format!("{what} of {all} could not be compared: {}", failed.join(", "));
+            return Err(Failure::other(message)
+                .hint("the report shows why, and the results of the other environments"));
+        }
+        Ok(if drifted { Success::ChangesPending } else { Success::Done })
+    }
+
+    /// Returns the failure to report instead of a report: that of the only environment, or invalid manifests, which are
+    /// the same for every environment.
+    fn only_failure(&self, comparisons: &mut Vec<Comparison>) -> Option<Failure> {
+        let is_invalid = |comparison: &Comparison| matches!(comparison.outcome, Err(Failure::Manifests(_)));
+        if self.all_environments && !comparisons.iter().all(is_invalid) {
+            return None;
+        }
+        let failed = comparisons.iter().position(|one| one.outcome.is_err())?;
+        comparisons.swap_remove(failed).outcome.err()
+    }
+}
+
+/// Returns the origin of an environment to which no connection was made.
+fn unknown_origin(context: &Context<'_>, name: &str, api: Api) -> Origin {
+    Origin {
+        environment: name.to_owned(),
+        api,
+        organization: String::new(),
+        server: String::new(),
+        created_at: context.env.timestamp(),
+        commit: None,
+        base: None,
+    }
+}
+
+/// Returns the first failure, after printing the second one.
+fn first_failure(first: Failure, second: Option<Failure>, context: &Context<'_>) -> Failure {
+    if let Some(second) = second {
+        context.ui.failure(&second);
+    }
+    first
+}
+
+/// Writes the metrics of all environments.
+fn write_metrics(file: &MetricsFile, comparisons: &[Comparison]) -> Result<(), Failure> {
+    let run = |comparison| metrics_of(file, comparison);
+    file.write(&comparisons.iter().map(run).collect::<Vec<_>>())
+}
+
+fn metrics_of<'a>(file: &MetricsFile, comparison: &'a Comparison) -> Run<'a> {
+    let (environment, ended) = (comparison.origin.environment.as_str(), seconds(comparison.ended));
+    let figures = comparison.plan().map(Figures::of);
+    Run {
+        environment,
+        figures,
+        ended,
+        last_success: if figures.is_some() { ended } else { file.last_success(environment) },
+        duration: comparison.ended.duration_since(comparison.started).unwrap_or_default().as_secs_f64(),
+        requests: comparison.requests,
+    }
+}
+
+/// Writes the metrics of a run that failed before it knew its environments: those in the previous file count as failed.
+fn write_failed_metrics(
+    context: &Context<'_>,
+    file: &MetricsFile,
+    started: SystemTime,
+) -> Result<(), Failure> {
+    let mut names = match &context.global.env {
+        Some(name) => vec![name.clone()],
+        None => file.environments(),
+    };
+    if names.is_empty() {
+        names.push(String::new());
+    }
+    let failed = |name: String| Comparison {
+        origin: unknown_origin(context, &name, Api::Classic),
+        outcome: Err(Failure::Invalid { refused: false }),
+        started,
+        ended: context.env.now(),
+        requests: 0,
+    };
+    write_metrics(file, &names.into_iter().map(failed).collect::<Vec<_>>())
+}
+
+/// Returns the seconds since 1970.
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
+}

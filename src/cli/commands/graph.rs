@@ -1,0 +1,41 @@
+//! `amigops graph`: the order of a plan's steps.
+
+use clap::{Args, ValueEnum};
+
+use crate::cli::Context;
+use crate::cli::prepare::{PlanArgs, Prepared};
+use crate::error::{Failure, Success};
+use crate::report::graph;
+
+/// Arguments of `graph`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct GraphCommand {
+    #[command(flatten)]
+    plan: PlanArgs,
+    /// Graph language to print
+    #[arg(long, value_name = "FORMAT", default_value = "mermaid")]
+    format: Language,
+}
+
+/// A graph language.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Language {
+    /// Mermaid, which GitHub and GitLab render
+    Mermaid,
+    /// DOT, which Graphviz renders
+    Dot,
+}
+
+impl GraphCommand {
+    /// Reads the live state, plans, and prints the graph. Writes nothing.
+    pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
+        let prepared = Prepared::new(context, &self.plan)?;
+        let (_, plan) = prepared.plan(prepared.connection.read()).await?;
+        let text = match self.format {
+            Language::Mermaid => graph::mermaid(&plan),
+            Language::Dot => graph::dot(&plan),
+        };
+        context.ui.result(&text);
+        Ok(Success::Done)
+    }
+}

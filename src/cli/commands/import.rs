@@ -1,0 +1,44 @@
+//! `amigops import`: writes manifests from the live services.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::cli::importer::Importer;
+use crate::cli::{Context, connect};
+use crate::error::{Failure, Success};
+use crate::import::select::Scope;
+use crate::manifest;
+use crate::model::ServiceName;
+
+/// Arguments of `import`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Import {
+    /// Directory of the project for the new manifests
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Also import inactive services without an owner
+    #[arg(long)]
+    all: bool,
+    /// Import only this service; may be repeated
+    #[arg(long, value_name = "NAME")]
+    only: Vec<String>,
+}
+
+impl Import {
+    /// Reads the live services, writes the manifests, and reports what a plan would still change.
+    pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
+        let root = manifest::find_root(&context.global.directory)?;
+        let survey = manifest::load_documents(&root, context.global.env.as_deref(), &Default::default())?;
+        let connection = connect::connect(context, &survey.loaded)?;
+        let scope = Scope {
+            all: self.all,
+            only: self.only.iter().map(ServiceName::new).collect(),
+            leftovers: BTreeSet::new(),
+        };
+        // `--out` is relative to `-C`, like every other path.
+        let out = context.global.directory.join(&self.out);
+        Importer { context, root, survey, connection, scope, project_files: Vec::new() }.run(&out).await
+    }
+}

@@ -1,0 +1,86 @@
+//! `amigops init`: creates a project, on the sandbox or from an existing organization.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::cli::importer::Importer;
+use crate::cli::{Context, connect, new_project};
+use crate::error::{Failure, Success};
+use crate::import::select::Scope;
+use crate::manifest;
+use crate::report::text::visible;
+
+/// Arguments of `init`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Init {
+    /// Directory of the new project; created if it does not exist
+    #[arg(value_name = "DIR", default_value = ".")]
+    project: PathBuf,
+    /// Import the organization or workspace that the environment variables name
+    #[arg(long)]
+    from_env: bool,
+}
+
+impl Init {
+    /// Writes the project, and prints the next commands to run.
+    pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
+        let root = context.global.directory.join(&self.project);
+        let next = next_commands(&root);
+        if self.from_env {
+            import(context, &root).await?;
+            context.ui.result(&format!("Next:\n{next}"));
+            return Ok(Success::Done);
+        }
+        let mut text = String::new();
+        for name in new_project::write_sandbox_project(context, &root)? {
+            text += &format!("  + {name}\n");
+        }
+        text += "Created a project on the built-in sandbox: no account and no installation needed. Next:\n";
+        context.ui.result(&(text + &next));
+        Ok(Success::Done)
+    }
+}
+
+fn next_commands(root: &Path) -> String {
+    let option = directory_option(root);
+    format!("  amigops plan{option}\n  amigops apply{option}\n")
+}
+
+/// Returns the `-C` option with which later commands find the project; empty if it is the working directory.
+fn directory_option(root: &Path) -> String {
+    let path: PathBuf = root.components().filter(|part| *part != std::path::Component::CurDir).collect();
+    match path.to_str() {
+        Some("") => String::new(),
+        _ => format!(" -C {}", visible(&path.display().to_string())),
+    }
+}
+
+/// Writes a project for the organization or workspace that the environment variables name, and imports its services.
+async fn import(context: &Context<'_>, root: &Path) -> Result<(), Failure> {
+    let environment = context.global.env.as_deref().unwrap_or("live");
+    let files = new_project::write_live_project(context, root, environment)?;
+    let result = import_services(context, root, environment, files.clone()).await;
+    let is_empty = fs::read_dir(root.join("services")).map_or(true, |mut entries| entries.next().is_none());
+    if result.is_err() && is_empty {
+        // Nothing was imported: remove the project files, so that `init` can be run again.
+        for file in &files {
+            let _ = fs::remove_file(root.join(file));
+        }
+    }
+    result.map(|_| ())
+}
+
+async fn import_services(
+    context: &Context<'_>,
+    root: &Path,
+    environment: &str,
+    project_files: Vec<String>,
+) -> Result<Success, Failure> {
+    let root = manifest::find_root(root)?;
+    let survey = manifest::load_documents(&root, Some(environment), &Default::default())?;
+    let connection = connect::connect(context, &survey.loaded)?;
+    let out = root.join("services");
+    Importer { context, root, survey, connection, scope: Scope::default(), project_files }.run(&out).await
+}

@@ -1,0 +1,79 @@
+//! The commands, one a file: each has its arguments and a `run`.
+//!
+//! Code that several commands share stands beside this directory, in modules named after their jobs.
+
+mod apply;
+mod completions;
+mod drift;
+mod emulator;
+mod graph;
+mod ids;
+mod import;
+mod init;
+mod man;
+mod outdated;
+mod plan;
+mod promote;
+mod schema;
+mod validate;
+
+use clap::Subcommand;
+
+use super::Context;
+use crate::error::{Failure, Success};
+
+/// A command and its arguments.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Create a project that runs on the built-in sandbox
+    Init(init::Init),
+    /// Write manifests for live services, and update existing manifests
+    Import(import::Import),
+    /// Check the manifests offline and report every problem
+    Validate(validate::Validate),
+    /// Show what `apply` would change
+    Plan(plan::PlanCommand),
+    /// Change the live services to match the manifests
+    Apply(apply::Apply),
+    /// Print the steps of a plan and their order as a graph
+    Graph(graph::GraphCommand),
+    /// Report where live services differ from the manifests, without changing anything
+    Drift(drift::DriftCommand),
+    /// Copy the pinned versions of one version set to another, in the manifests
+    Promote(promote::Promote),
+    /// List pinned versions that are not the newest, and optionally raise them
+    Outdated(outdated::OutdatedCommand),
+    /// Print the id of each declared service
+    Ids(ids::IdsCommand),
+    /// Serve an emulator of both APIs on a local port
+    Emulator(emulator::Emulator),
+    /// Print a JSON Schema, for editors and validators
+    Schema(schema::SchemaCommand),
+    /// Print a completion script for a shell
+    Completions(completions::Completions),
+    /// Print the manual page, or write one page for each command
+    Man(man::Man),
+}
+
+impl Command {
+    /// Runs the command.
+    pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
+        match self {
+            // These handle signals and the timeout themselves: they finish what they have begun, and report.
+            Self::Apply(command) => command.run(context).await,
+            Self::Drift(command) => command.run(context).await,
+            Self::Emulator(command) => command.run(context).await,
+            Self::Init(command) => context.run_until_stopped(command.run(context)).await,
+            Self::Import(command) => context.run_until_stopped(command.run(context)).await,
+            Self::Plan(command) => context.run_until_stopped(command.run(context)).await,
+            Self::Graph(command) => context.run_until_stopped(command.run(context)).await,
+            Self::Outdated(command) => context.run_until_stopped(command.run(context)).await,
+            Self::Ids(command) => context.run_until_stopped(command.run(context)).await,
+            Self::Validate(command) => command.run(context),
+            Self::Promote(command) => command.run(context),
+            Self::Schema(command) => command.run(context),
+            Self::Completions(command) => command.run(context),
+            Self::Man(command) => command.run(context),
+        }
+    }
+}

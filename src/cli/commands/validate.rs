@@ -1,0 +1,93 @@
+//! `amigops validate`: checks manifests offline.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+
+use crate::cli::{Context, allowlist};
+use crate::error::{Failure, Success};
+use crate::manifest::{self, Problems, Validation};
+use crate::report::{diagnostics, github, problems_json, sarif, text};
+
+/// Arguments of `validate`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Validate {
+    /// Report only problems in these files and directories; all files are still read
+    #[arg(value_name = "PATHS")]
+    paths: Vec<PathBuf>,
+    /// Output format: text on stderr, or JSON, GitHub annotations or SARIF on stdout
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Human,
+    Json,
+    Github,
+    Sarif,
+}
+
+impl Validate {
+    /// Loads the project and reports its problems. Sends nothing.
+    pub(super) fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
+        let allowlist = allowlist::read(context)?;
+        let (validation, directory) = match manifest::find_root(&context.global.directory) {
+            Ok(root) => {
+                let environment = context.global.env.as_deref();
+                (manifest::validate(&root, environment, &self.paths, &allowlist), path_in_repository(&root))
+            }
+            Err(problems) => (problems.into(), String::new()),
+        };
+        let ui = context.ui;
+        match self.format {
+            Format::Human => {}
+            Format::Json => ui.data(&problems_json::render(&validation)),
+            Format::Github => ui.data(&github::render(&validation, &directory)),
+            Format::Sarif => ui.data(&sarif::render(&validation, &directory)),
+        }
+        let valid = validation.is_valid();
+        match self.format {
+            Format::Human | Format::Github if !valid => {
+                Err(Failure::Manifests(Box::new(validation.problems)))
+            }
+            Format::Human => {
+                print_warnings(context, &validation.problems);
+                ui.result(&format!("{}\n", verdict(&validation)));
+                Ok(Success::Done)
+            }
+            Format::Github => {
+                print_warnings(context, &validation.problems);
+                ui.note(&verdict(&validation));
+                Ok(Success::Done)
+            }
+            Format::Json | Format::Sarif if valid => Ok(Success::Done),
+            Format::Json | Format::Sarif => {
+                Err(Failure::Invalid { refused: validation.problems.is_refusal() })
+            }
+        }
+    }
+}
+
+fn print_warnings(context: &Context<'_>, problems: &Problems) {
+    if !problems.diagnostics.is_empty() {
+        let colors = context.ui.colors_errors();
+        let shown = diagnostics::render(&problems.diagnostics, &problems.sources, colors);
+        context.ui.note(shown.trim_end());
+    }
+}
+
+fn verdict(validation: &Validation) -> String {
+    let word = if validation.problems.diagnostics.is_empty() { "" } else { " with warnings" };
+    let services = text::count(validation.services, "service");
+    format!("valid{word}: {services} in {}", text::count(validation.files, "file"))
+}
+
+/// Returns the project's path in its Git repository; empty if there is no repository. Annotations and code scanning
+/// need paths from the top of the repository.
+fn path_in_repository(root: &Path) -> String {
+    let top = root.ancestors().find(|directory| directory.join(".git").exists());
+    let path = top.and_then(|top| root.strip_prefix(top).ok()).unwrap_or(Path::new(""));
+    let parts: Vec<_> = path.components().map(|part| part.as_os_str().to_string_lossy()).collect();
+    parts.join("/")
+}

@@ -1,0 +1,320 @@
+//! Executes an approved plan: runs its steps, reads the live state back, and reports both.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use clap::ValueEnum;
+use tokio::time::Instant;
+
+use super::Context;
+use super::apply_record::{ApplyRecord, End};
+use super::interrupts::Interrupts;
+use super::prepare::Prepared;
+use crate::apply::{self, Counts, Event, Outcome, Report, Settings, StopReason};
+use crate::error::{Failure, Success};
+use crate::model::{ServiceId, ServiceName, Snapshot};
+use crate::plan::{Action, Plan, StepId};
+use crate::plan_file;
+use crate::report::text::{self, count};
+use crate::report::{events, human, progress};
+
+/// The output format of an apply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For a terminal
+    Human,
+    /// For programs: one JSON document per line
+    Json,
+}
+
+/// The delay before a second read, if the first one does not show the changes yet.
+const SECOND_READ_DELAY: Duration = Duration::from_secs(2);
+
+/// The part of the live state that must match once all steps are done.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Everything that was planned: the plan was made just before the apply.
+    Everything,
+    /// Only what the plan changes: it was saved earlier, and other services may have changed since.
+    ThePlan,
+}
+
+/// The execution of an approved plan.
+pub(super) struct Execution<'a> {
+    context: &'a Context<'a>,
+    prepared: &'a Prepared,
+    plan: &'a Plan,
+    scope: Scope,
+    format: Format,
+    /// Where outcomes are recorded.
+    record: &'a ApplyRecord,
+}
+
+impl<'a> Execution<'a> {
+    /// Prepares to execute a plan.
+    pub(super) fn new(
+        context: &'a Context<'a>,
+        prepared: &'a Prepared,
+        plan: &'a Plan,
+        scope: Scope,
+        format: Format,
+        record: &'a ApplyRecord,
+    ) -> Self {
+        Self { context, prepared, plan, scope, format, record }
+    }
+
+    /// Runs the plan, and reports how it ended.
+    pub(super) async fn execute(
+        &self,
+        snapshot: &Snapshot,
+        interrupts: &mut Interrupts,
+    ) -> Result<Success, Failure> {
+        self.warn_if_too_slow();
+        let run = async {
+            let report = self.run_steps(snapshot).await;
+            self.conclude(&report).await
+        };
+        tokio::select! {
+            biased;
+            first = interrupts.wait_for_second(self.context, self.record) => {
+                self.context.ui.end_progress();
+                self.report_abort(first);
+                Err(Failure::Interrupted)
+            }
+            result = run => result,
+        }
+    }
+
+    /// Warns if the rate limits alone make the plan take longer than `--timeout` allows.
+    fn warn_if_too_slow(&self) {
+        let Some(deadline) = self.context.deadline else { return };
+        let left = deadline.saturating_duration_since(Instant::now()).as_secs();
+        let needed = self.plan.estimate.seconds;
+        if needed > left {
+            self.context.ui.note(&format!(
+                "this takes about {needed} s, but --timeout leaves {left} s: run `amigops apply` again for the steps that are not done by then"
+            ));
+        }
+    }
+
+    /// Reports a run that was aborted by a signal. `first` is why it had been cancelled before.
+    fn report_abort(&self, first: StopReason) {
+        let mut report = self.record.report();
+        let reported = ended_steps(&report);
+        for step in &self.plan.steps {
+            report.outcomes.entry(step.id).or_insert(Outcome::Stopped(first));
+        }
+        report.stopped = Some(StopReason::Interrupt);
+        self.context.ui.error(&abort_message(first, &report));
+        self.report_remaining(&report, &reported);
+        let end = End { ids: known_ids(self.plan, &report), ..End::default() };
+        self.report_end(&report, &end);
+        self.record.replace_report(report);
+        self.record.set_end(end);
+    }
+
+    /// Prints how the run ended: as an error if a step is left, so that `--quiet` shows it, too.
+    fn report_end(&self, report: &Report, end: &End) {
+        let ui = self.context.ui;
+        let words = progress::end(self.plan, report, end.converged);
+        if report.is_complete() {
+            ui.note(words.trim_end())
+        } else {
+            ui.error(&words)
+        }
+        if self.format == Format::Human {
+            ui.result(&progress::ids(self.plan, &end.ids));
+        }
+    }
+
+    /// Prints the steps that the JSON output does not have yet.
+    fn report_remaining(&self, report: &Report, reported: &BTreeSet<StepId>) {
+        if self.format == Format::Json {
+            let lines = events::remaining(self.plan, report, reported);
+            lines.iter().for_each(|line| self.context.ui.data(line));
+        }
+    }
+
+    async fn run_steps(&self, snapshot: &Snapshot) -> Report {
+        let Self { context, plan, format, .. } = *self;
+        let settings = Settings {
+            parallelism: context.global.parallelism.into(),
+            api: self.prepared.options.api,
+            services: &snapshot.services,
+            ownership: &self.prepared.loaded.project.policy.ownership,
+            today: &self.prepared.options.today,
+            stop: &|| context.stop_reason(),
+        };
+        let lines = progress::Lines::new(plan);
+        context.ui.begin_progress(plan.steps.len());
+        let mut handle_event = |event: Event| {
+            if let Event::Started(step) = &event
+                && let Some(step) = plan.step(*step)
+            {
+                context.ui.progress_message(&text::visible(step.service.as_str()));
+            }
+            if let Some(line) = lines.event(&event) {
+                context.ui.note(&line);
+            }
+            if format == Format::Json
+                && let Some(line) = events::event(plan, &event)
+            {
+                context.ui.data(&line);
+            }
+            match event {
+                // If the run is aborted now, the outcome stays unknown.
+                Event::Started(step) => self.record.record_outcome(step, Outcome::Unknown),
+                Event::Ended { step, outcome, .. } => {
+                    self.record.record_outcome(step, outcome);
+                    context.ui.advance_progress();
+                }
+            }
+        };
+        let report = apply::run(self.prepared.connection.write(), plan, &settings, &mut handle_event).await;
+        context.ui.end_progress();
+        let reported = ended_steps(&self.record.replace_report(report.clone()));
+        self.report_remaining(&report, &reported);
+        report
+    }
+
+    /// Reads the live state back, and reports how the run ended.
+    async fn conclude(&self, report: &Report) -> Result<Success, Failure> {
+        let Self { context, plan, scope, .. } = *self;
+        let read_back = match report.stopped {
+            Some(_) => None,
+            None => Some(context.run_until_stopped(self.read_back(report)).await),
+        };
+        let converged = match &read_back {
+            Some(Ok((_, rest))) => Some(has_converged(scope, plan, rest)),
+            Some(Err(Failure::Request(_) | Failure::OutOfTime { .. } | Failure::Interrupted)) | None => None,
+            // A problem with a new plan does not concern the saved one.
+            Some(Err(_)) if scope == Scope::ThePlan => None,
+            Some(Err(_)) => Some(false),
+        };
+        let ids = match &read_back {
+            Some(Ok((_, rest))) => rest.ids.clone(),
+            _ => known_ids(plan, report),
+        };
+        let differing = match &read_back {
+            Some(Ok((_, rest))) if converged == Some(false) && report.is_complete() => {
+                rest.services.iter().map(|shown| shown.name.clone()).collect()
+            }
+            _ => Vec::new(),
+        };
+        let end = End { converged, ids, differing };
+        self.report_end(report, &end);
+        self.record.set_end(end);
+        self.result(report, read_back)
+    }
+
+    /// Reads the live state and plans again. If all steps are done and something differs, reads once more after a
+    /// delay: another run may be cleaning up, or the API may show the changes late.
+    async fn read_back(&self, report: &Report) -> Result<(Snapshot, Plan), Failure> {
+        let read = || self.prepared.plan(self.prepared.connection.read());
+        let first = read().await;
+        let differs = match &first {
+            Ok((_, rest)) => !has_converged(self.scope, self.plan, rest),
+            Err(failure) => matches!(failure, Failure::Plan(_)),
+        };
+        if !(differs && report.is_complete()) {
+            return first;
+        }
+        tokio::time::sleep(SECOND_READ_DELAY).await;
+        read().await
+    }
+
+    /// Returns the result of the run, after the last messages.
+    fn result(
+        &self,
+        report: &Report,
+        read_back: Option<Result<(Snapshot, Plan), Failure>>,
+    ) -> Result<Success, Failure> {
+        let ui = self.context.ui;
+        if self.context.stop.reason() == Some(StopReason::Interrupt) {
+            return Err(Failure::Interrupted);
+        }
+        if !report.is_complete() {
+            // A run that has started no step can only have timed out.
+            return Err(if self.record.has_started() {
+                Failure::InPart
+            } else {
+                self.context.timeout_failure()
+            });
+        }
+        match read_back {
+            Some(Ok((_, rest))) if has_converged(self.scope, self.plan, &rest) => {
+                if !rest.is_empty() {
+                    let services = count(rest.services.len(), "service");
+                    ui.note(&format!(
+                        "{services} changed while the plan was applied: run `amigops plan` again"
+                    ));
+                }
+                Ok(Success::Done)
+            }
+            Some(Ok((_, rest))) => {
+                ui.error(
+                    "error: every step was applied, but the live state still differs from the manifests:\n\n",
+                );
+                ui.error(&human::plan("plan", &rest, &self.prepared.origin(self.context)));
+                Err(Failure::NotConverged)
+            }
+            // Every step was applied, so the message of the refusal ("nothing was sent") would be wrong.
+            Some(Err(Failure::Plan(error))) => {
+                let mut reason =
+                    "can't confirm the result, because no new plan can be made from the live state:"
+                        .to_owned();
+                for problem in &error.problems {
+                    reason.push_str(&format!("\n  {}", text::visible(&problem.message)));
+                }
+                ui.note(&reason);
+                self.record.set_reason(reason);
+                if self.scope == Scope::ThePlan { Ok(Success::Done) } else { Err(Failure::NotConverged) }
+            }
+            Some(Err(failure)) => Err(failure),
+            // Only a run that has timed out is not read back.
+            None => Err(self.context.timeout_failure()),
+        }
+    }
+}
+
+/// Returns the steps that have ended.
+fn ended_steps(report: &Report) -> BTreeSet<StepId> {
+    let ended = report.outcomes.iter().filter(|(_, outcome)| **outcome != Outcome::Unknown);
+    ended.map(|(step, _)| *step).collect()
+}
+
+/// Returns the message for a run that a signal aborts. `first` is why it had been cancelled before.
+fn abort_message(first: StopReason, report: &Report) -> String {
+    let again = match first {
+        StopReason::Interrupt => " again",
+        StopReason::Timeout => "",
+    };
+    let rest = match report.counts() {
+        Counts { unknown: 1.., .. } => {
+            "; requests in flight may have been applied: run `amigops apply` again to continue"
+        }
+        _ => "",
+    };
+    format!("interrupted{again}: stopped immediately{rest}\n")
+}
+
+/// Returns true if no change in scope is left after a plan was applied.
+fn has_converged(scope: Scope, applied: &Plan, rest: &Plan) -> bool {
+    rest.is_empty() || (scope == Scope::ThePlan && !plan_file::repeats_changes(applied, rest))
+}
+
+/// Returns the ids that the run itself reported.
+fn known_ids(plan: &Plan, report: &Report) -> BTreeMap<ServiceName, ServiceId> {
+    let mut ids = plan.ids.clone();
+    for step in &plan.steps {
+        let Some(Outcome::Done(Some(id))) = report.outcomes.get(&step.id) else { continue };
+        let is_active = match &step.action {
+            Action::Create(new) => new.active,
+            _ => true,
+        };
+        if is_active {
+            ids.insert(step.service.clone(), id.clone());
+        }
+    }
+    ids
+}

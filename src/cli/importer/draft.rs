@@ -1,0 +1,265 @@
+//! The files that an import will write, and what a plan will still change after that.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::Importer;
+use crate::cli::files;
+use crate::edit::{self, Change};
+use crate::error::Failure;
+use crate::import::{NewFile, Note};
+use crate::manifest::{self, ManifestDocument, Problems, ProjectDocuments, Severity, Target};
+use crate::model::{ServiceName, Snapshot};
+use crate::plan::{self, Options, Plan, PlanError, ServiceKind};
+use crate::remote::complete_snapshot;
+
+/// An existing file with its new text.
+pub(super) struct Edit {
+    /// Its path in the project.
+    pub(super) file: String,
+    /// Its new text.
+    pub(super) text: String,
+    /// The services whose manifests change.
+    pub(super) services: Vec<ServiceName>,
+}
+
+/// The files that an import will write.
+pub(super) struct Draft {
+    /// The directory of new files, relative to the project.
+    directory: String,
+    pub(super) files: Vec<NewFile>,
+    pub(super) edits: Vec<Edit>,
+    pub(super) notes: Vec<Note>,
+}
+
+/// The changes that a plan will still make once the files are written.
+#[derive(Default)]
+pub(super) struct RemainingChanges {
+    /// Lines for stdout.
+    pub(super) result: Vec<String>,
+    /// Notes for stderr.
+    pub(super) notes: Vec<String>,
+}
+
+impl Draft {
+    pub(super) fn new(directory: String) -> Self {
+        Self { directory, files: Vec::new(), edits: Vec::new(), notes: Vec::new() }
+    }
+
+    /// Returns a new file's path in the project.
+    pub(super) fn path_of(&self, file: &NewFile) -> String {
+        match self.directory.as_str() {
+            "" => file.name.clone(),
+            directory => format!("{directory}/{}", file.name),
+        }
+    }
+
+    /// Applies changes to one document of a file. A change that can't be written becomes a note; the others are made.
+    pub(super) fn edit(
+        &mut self,
+        root: &Path,
+        document: &ManifestDocument,
+        service: &ServiceName,
+        changes: &[Change],
+    ) -> Result<(), Failure> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let known = self.edits.iter().position(|edit| edit.file == document.file);
+        let before = match known {
+            Some(index) => self.edits[index].text.clone(),
+            None => files::read_manifest(root, &document.file)
+                .map_err(|error| Failure::other(format!("can't read `{}`: {error}", document.file)))?,
+        };
+        let mut text = before.clone();
+        for change in changes {
+            match edit::edit(&text, document.index, std::slice::from_ref(change)) {
+                Ok(changed) => text = changed,
+                Err(error) => {
+                    let wanted = match change {
+                        Change::Set { value, .. } => format!("the live value is {value}"),
+                        Change::Remove { .. } => "it has no live value".to_owned(),
+                    };
+                    let message = format!("{}: {error}; {wanted}", document.file);
+                    self.notes.push(Note { service: service.clone(), message });
+                }
+            }
+        }
+        if text == before {
+            return Ok(());
+        }
+        match known {
+            Some(index) => {
+                self.edits[index].text = text;
+                self.edits[index].services.push(service.clone());
+            }
+            None => {
+                self.edits.push(Edit { file: document.file.clone(), text, services: vec![service.clone()] })
+            }
+        }
+        Ok(())
+    }
+
+    /// Loads and plans the project as it will be. Drops each file with which that fails, until it succeeds.
+    pub(super) async fn drop_unusable(
+        mut self,
+        importer: &Importer<'_>,
+        snapshot: Snapshot,
+    ) -> Result<(Self, RemainingChanges), Failure> {
+        let mut snapshot = snapshot;
+        loop {
+            let survey = match self.survey(importer) {
+                Ok(survey) => survey,
+                Err(problems) => {
+                    self.drop_invalid(problems)?;
+                    continue;
+                }
+            };
+            self.check_globs(&survey)?;
+            if survey.loaded.desired.services.is_empty() {
+                return Ok((self, RemainingChanges::default()));
+            }
+            let (desired, policy) = (&survey.loaded.desired, &survey.loaded.project.policy);
+            let options = options(importer, &survey);
+            snapshot = complete_snapshot(importer.api(), snapshot, |snapshot| {
+                plan::lookups(desired, snapshot, policy, &options)
+            })
+            .await?;
+            match plan::plan(desired, &snapshot, policy, &options) {
+                Ok(plan) => return Ok((self, remaining(&plan, &policy.ownership.tag))),
+                Err(error) if self.drop_refused(&error) => {}
+                Err(error) => {
+                    let notes = error
+                        .problems
+                        .iter()
+                        .map(|problem| format!("a plan can't be made: {}", problem.message));
+                    let remaining = RemainingChanges { result: Vec::new(), notes: notes.collect() };
+                    return Ok((self, remaining));
+                }
+            }
+        }
+    }
+
+    fn survey(&self, importer: &Importer<'_>) -> Result<ProjectDocuments, Problems> {
+        let new = self.files.iter().map(|file| (self.path_of(file), file.text.clone()));
+        let changed = self.edits.iter().map(|edit| (edit.file.clone(), edit.text.clone()));
+        let texts: BTreeMap<String, String> = new.chain(changed).collect();
+        let environment = importer.loaded().environment.name.as_str();
+        manifest::load_documents(&importer.root, Some(environment), &texts)
+    }
+
+    /// Drops files that the loader rejects: manifests are stricter than the API in some places.
+    fn drop_invalid(&mut self, problems: Problems) -> Result<(), Failure> {
+        let mut reasons: BTreeMap<String, String> = BTreeMap::new();
+        for diagnostic in problems.diagnostics.iter().filter(|one| one.severity == Severity::Error) {
+            let file = diagnostic.location.file.clone();
+            reasons.entry(file).or_insert_with(|| diagnostic.message.clone());
+        }
+        let (before, directory) = (self.files.len() + self.edits.len(), self.directory.clone());
+        let mut notes = Vec::new();
+        self.files.retain(|file| {
+            let path =
+                if directory.is_empty() { file.name.clone() } else { format!("{directory}/{}", file.name) };
+            let reason = reasons.get(&path);
+            notes.extend(reason.map(|reason| Note {
+                service: file.service.clone(),
+                message: format!("not imported, because a manifest can't describe it: {reason}"),
+            }));
+            reason.is_none()
+        });
+        self.edits.retain(|edit| {
+            let reason = reasons.get(&edit.file);
+            notes.extend(reason.into_iter().flat_map(|reason| {
+                edit.services.iter().map(move |service| Note {
+                    service: service.clone(),
+                    message: format!("{} was not updated: {reason}", edit.file),
+                })
+            }));
+            reason.is_none()
+        });
+        self.notes.extend(notes);
+        if self.files.len() + self.edits.len() == before { Err(problems.into()) } else { Ok(()) }
+    }
+
+    /// Drops new manifests with which no plan can be made. Returns true if there are any.
+    fn drop_refused(&mut self, error: &PlanError) -> bool {
+        let before = self.files.len();
+        let notes = &mut self.notes;
+        self.files.retain(|file| {
+            let problem =
+                error.problems.iter().find(|problem| problem.service.as_ref() == Some(&file.service));
+            notes.extend(problem.map(|problem| Note {
+                service: file.service.clone(),
+                message: format!("not imported, because no plan can be made with it: {}", problem.message),
+            }));
+            problem.is_none()
+        });
+        self.files.len() < before
+    }
+
+    /// Checks that the globs of the project match the new files.
+    fn check_globs(&self, survey: &ProjectDocuments) -> Result<(), Failure> {
+        let found = |file: &&NewFile| survey.documents.iter().any(|one| one.file == self.path_of(file));
+        if self.files.iter().all(|file| found(&file)) {
+            return Ok(());
+        }
+        let patterns = survey.loaded.project.manifests.join(", ");
+        let directory = if self.directory.is_empty() { "." } else { &self.directory };
+        Err(Failure::other(format!(
+            "no pattern under `manifests` in amigops.yaml matches the new files in {directory}"
+        ))
+        .hint(format!(
+            "choose another directory with `--out`, or add a pattern; the patterns are {patterns}"
+        )))
+    }
+}
+
+fn options(importer: &Importer<'_>, survey: &ProjectDocuments) -> Options {
+    Options {
+        api: importer.connection.kind(),
+        today: importer.context.env.today(),
+        prune: false,
+        take_over: None,
+        touched: None,
+        allow_protected: false,
+        max_removals: None,
+        limited: !matches!(survey.loaded.environment.target, Target::Embedded { limits: false, .. }),
+        only: Default::default(),
+        enforce_guardrails: true,
+    }
+}
+
+/// Describes what a plan would change, besides tagging services as this project's.
+fn remaining(plan: &Plan, tag: &str) -> RemainingChanges {
+    let tag = format!("tags.{tag}");
+    let only_tags = |service: &&plan::ServicePlan| {
+        let alone = service.kind == ServiceKind::Update && service.steps.len() == 1;
+        service.adopted && alone && service.changes.iter().all(|change| change.path == tag)
+    };
+    let adopted = plan.services.iter().filter(only_tags).count();
+    let rest: Vec<_> = plan.services.iter().filter(|service| !only_tags(service)).collect();
+    let what = match (adopted, rest.len()) {
+        (0, 0) => "A plan has nothing to change.".to_owned(),
+        (1, 0) => "A plan only tags 1 service as this project's: run `amigops apply`.".to_owned(),
+        (n, 0) => format!("A plan only tags {n} services as this project's: run `amigops apply`."),
+        (_, 1) => "A plan still changes 1 service: run `amigops plan` to see it.".to_owned(),
+        (_, n) => format!("A plan still changes {n} services: run `amigops plan` to see them."),
+    };
+    let notes = rest.iter().map(|service| {
+        let what = match service.kind {
+            ServiceKind::Create => {
+                "a plan creates it: no live service with this name is active or owned by this project"
+                    .to_owned()
+            }
+            ServiceKind::Replace => "a plan replaces it".to_owned(),
+            ServiceKind::Retire => "a plan retires it".to_owned(),
+            ServiceKind::Update => {
+                let paths: Vec<&str> = service.changes.iter().map(|change| change.path.as_str()).collect();
+                format!("a plan changes it: {}", paths.join(", "))
+            }
+        };
+        format!("`{}`: {what}", service.name)
+    });
+    let notes = notes.collect();
+    RemainingChanges { result: vec![what], notes }
+}

@@ -1,0 +1,209 @@
+//! Writes manifests from live services, for `import` and `init --from-env`.
+//!
+//! Before anything is written, the project is loaded and planned as it will be. So the import can say what a plan
+//! will still change.
+
+mod draft;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+use self::draft::{Draft, Edit};
+use super::connect::Connection;
+use super::{Context, files};
+use crate::checkout;
+use crate::error::{Failure, Success};
+use crate::import::{self, select};
+use crate::manifest::{Loaded, ProjectDocuments};
+use crate::model::{Lookups, Need, ServiceName, Snapshot};
+use crate::plan;
+use crate::remote::{ReadApi, read_snapshot};
+use crate::report::text::visible;
+
+/// An import into a project.
+pub(super) struct Importer<'a> {
+    pub(super) context: &'a Context<'a>,
+    pub(super) root: PathBuf,
+    pub(super) survey: ProjectDocuments,
+    pub(super) connection: Connection,
+    pub(super) scope: select::Scope,
+    /// The files of a new project that are already written, for the report.
+    pub(super) project_files: Vec<String>,
+}
+
+impl Importer<'_> {
+    /// Runs the import; new manifests go to the directory `out`.
+    pub(super) async fn run(mut self, out: &Path) -> Result<Success, Failure> {
+        let out = resolve_directory(&self.root, out)?;
+        // The list is read twice: the manifests must not miss a service.
+        let snapshot = read_snapshot(self.connection.read(), missing_lookups, |_| true).await?;
+        if let Some(name) = select::missing(&self.scope, &snapshot).first() {
+            return Err(Failure::other(format!("no live service is named `{name}`")));
+        }
+        let leftovers = snapshot.services.iter().filter(|service| plan::is_leftover(service));
+        self.scope.leftovers = leftovers.map(|service| service.id.clone()).collect();
+        let draft = self.draft(&snapshot, &out)?;
+        let (draft, remaining) = draft.drop_unusable(&self, snapshot).await?;
+        for edit in &draft.edits {
+            files::replace(&self.root, &edit.file, &edit.text)?;
+        }
+        files::make_directory(&self.root, &out)?;
+        for file in &draft.files {
+            files::create(&out.join(&file.name), &file.text)?;
+        }
+        self.report(&draft, &remaining);
+        Ok(Success::Done)
+    }
+
+    /// The project, loaded for the environment.
+    pub(super) fn loaded(&self) -> &Loaded {
+        &self.survey.loaded
+    }
+
+    /// The live API, read-only.
+    pub(super) fn api(&self) -> &impl ReadApi {
+        self.connection.read()
+    }
+
+    /// Drafts the changes to existing manifests, and the new manifests.
+    fn draft(&self, snapshot: &Snapshot, out: &Path) -> Result<Draft, Failure> {
+        let loaded = &self.survey.loaded;
+        let policy = &loaded.project.policy;
+        let environments = &loaded.project.environments;
+        let api = loaded.environment.target.api();
+        let about = import::ImportContext {
+            api,
+            policy,
+            snapshot,
+            environment: &loaded.environment.name,
+            sole: environments.len() == 1,
+            mixed: environments.values().any(|other| other.target.api() != api),
+            defaults: &self.survey.defaults,
+        };
+        // If the ids can't be determined, because a reference can't be resolved, services are matched by name.
+        let ids =
+            plan::ids(&loaded.desired, snapshot, policy, loaded.environment.target.api()).unwrap_or_default();
+        let pairs = select::match_services(&loaded.desired, &ids, &about, &self.scope.leftovers);
+        let mut draft = Draft::new(relative(&self.root, out));
+        for document in &self.survey.documents {
+            let Some(name) = document.service().map(ServiceName::new) else { continue };
+            let (Some(wanted), Some(live)) = (loaded.desired.services.get(&name), pairs.get(&name)) else {
+                continue;
+            };
+            let is_selected = self.scope.only.is_empty() || self.scope.only.contains(&live.name);
+            if is_selected && !plan::is_leftover(live) && !live.system {
+                let (changes, notes) = import::update::changes(&about, &document.members, wanted, live);
+                draft.notes.extend(notes);
+                draft.edit(&self.root, document, &live.name, &changes)?;
+            }
+        }
+        let matched: BTreeSet<_> = pairs.values().map(|live| &live.id).collect();
+        let (services, notes) = select::services(&about, &self.scope);
+        let is_declared = |name: &ServiceName| loaded.desired.services.contains_key(name);
+        let new: Vec<_> = services
+            .into_iter()
+            .filter(|live| !matched.contains(&live.id) && !is_declared(&live.name))
+            .collect();
+        let notes = notes.into_iter().filter(|note| !is_declared(&note.service));
+        draft.notes.extend(notes);
+        let taken = file_names(out)?;
+        let (files, notes) = import::files(&about, &new, &taken, schema_path(&self.root, out).as_deref());
+        draft.files = files;
+        draft.notes.extend(notes);
+        Ok(draft)
+    }
+
+    fn report(&self, draft: &Draft, remaining: &draft::RemainingChanges) {
+        let mut text = String::new();
+        for file in &self.project_files {
+            text += &format!("  + {}\n", visible(file));
+        }
+        let mut line = |mark: &str, file: &str, service: &str| {
+            text += &format!("  {mark} {}  {}\n", visible(file), visible(service));
+        };
+        for file in &draft.files {
+            line("+", &draft.path_of(file), file.service.as_str());
+        }
+        for Edit { file, services, .. } in &draft.edits {
+            let names: Vec<&str> = services.iter().map(ServiceName::as_str).collect();
+            line("~", file, &names.join(", "));
+        }
+        let (created, updated) = (self.project_files.len() + draft.files.len(), draft.edits.len());
+        let counted = |count: usize| if count == 1 { "1 file".to_owned() } else { format!("{count} files") };
+        text += &format!("Import: {} created, {} updated\n", counted(created), counted(updated));
+        for line in &remaining.result {
+            text += &format!("{line}\n");
+        }
+        self.context.ui.result(&text);
+        for note in &draft.notes {
+            let (service, message) = (visible(note.service.as_str()), visible(&note.message));
+            self.context.ui.note(&format!("note: `{service}`: {message}"));
+        }
+        for note in &remaining.notes {
+            self.context.ui.note(&format!("note: {}", visible(note)));
+        }
+    }
+}
+
+/// Both lists must be read completely, because manifests refer to agents and context graphs by name.
+fn missing_lookups(snapshot: &Snapshot) -> Lookups {
+    Lookups {
+        agents: if snapshot.agents.complete { Need::Nothing } else { Need::All },
+        context_graphs: if snapshot.context_graphs.complete { Need::Nothing } else { Need::All },
+        versions_of_agents: BTreeSet::new(),
+        versions_of_context_graphs: BTreeSet::new(),
+        behavior_sets_of: BTreeSet::new(),
+    }
+}
+
+/// Returns the real path of the directory for new manifests. It is inside the project, and need not exist yet.
+fn resolve_directory(root: &Path, out: &Path) -> Result<PathBuf, Failure> {
+    let failure = |why: &dyn std::fmt::Display| {
+        Failure::other(format!("`{}` can't be the directory for new manifests: {why}", out.display()))
+            .hint(format!("choose a directory inside {} with `--out`, such as `services`", root.display()))
+    };
+    let absolute = std::path::absolute(out).map_err(|error| failure(&error))?;
+    // Links are followed up to the project, which the user names. Inside it, a pull request may have added them.
+    let is_root = |path: &&Path| fs::canonicalize(path).is_ok_and(|real| real == root);
+    let below = match fs::canonicalize(&absolute) {
+        Ok(real) => real.strip_prefix(root).map(Path::to_owned).ok(),
+        Err(_) => {
+            let project = absolute.ancestors().find(is_root);
+            project.and_then(|project| absolute.strip_prefix(project).ok()).map(Path::to_owned)
+        }
+    };
+    let goes_up = |path: &PathBuf| path.components().any(|part| part == Component::ParentDir);
+    let below = below
+        .filter(|path| !goes_up(path))
+        .ok_or_else(|| failure(&format!("it is not inside the project {}", root.display())))?;
+    checkout::check_directory(root, &below).map_err(|error| failure(&error))
+}
+
+fn file_names(directory: &Path) -> Result<BTreeSet<String>, Failure> {
+    let unreadable = |error| Failure::other(format!("can't read `{}`: {error}", directory.display()));
+    match fs::read_dir(directory) {
+        Ok(entries) => entries
+            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+            .collect::<Result<_, std::io::Error>>()
+            .map_err(unreadable),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(BTreeSet::new()),
+        Err(error) => Err(unreadable(error)),
+    }
+}
+
+/// Returns a path relative to the project, with `/` between its parts.
+fn relative(root: &Path, path: &Path) -> String {
+    let parts = path.strip_prefix(root).unwrap_or(path).components();
+    parts.map(|part| part.as_os_str().to_string_lossy().into_owned()).collect::<Vec<_>>().join("/")
+}
+
+/// Returns the relative path from a file in the directory to the project's copy of the schema, if it has one. There
+/// is no public URL of the schema.
+fn schema_path(root: &Path, out: &Path) -> Option<String> {
+    const SCHEMA: &str = "schema/service.schema.json";
+    root.join(SCHEMA).is_file().then(|| {
+        let up = out.strip_prefix(root).map_or(0, |below| below.components().count());
+        format!("{}{SCHEMA}", "../".repeat(up))
+    })
+}

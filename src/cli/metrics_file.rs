@@ -1,0 +1,63 @@
+//! The metrics file of `drift --metrics`: reads the previous one, and writes the new one.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use super::files;
+use crate::error::Failure;
+use crate::report::metrics::{self, Run};
+
+/// A metrics file that a run will replace.
+pub(super) struct MetricsFile {
+    path: PathBuf,
+    /// The time of the last successful run by environment, from the previous file.
+    previous: BTreeMap<String, u64>,
+}
+
+impl MetricsFile {
+    /// Reads the previous file, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// Errors if the file is not a metrics file that an earlier run wrote: it must not be overwritten.
+    pub(super) fn open(path: &Path) -> Result<Self, Failure> {
+        let refuse = |why: &str| {
+            Failure::other(format!("can't write metrics to `{}`: {why}", path.display()))
+                .hint("choose a file that does not exist, or one that an earlier run wrote")
+        };
+        // If the path is a symbolic link, the file it leads to is replaced, not the link.
+        let real = match fs::canonicalize(path) {
+            Ok(real) => real,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Ok(Self { path: path.to_owned(), previous: BTreeMap::new() });
+            }
+            Err(error) => return Err(refuse(&error.to_string())),
+        };
+        if !fs::metadata(&real).is_ok_and(|about| about.is_file()) {
+            return Err(refuse("it is not a regular file"));
+        }
+        let bytes = fs::read(&real).map_err(|error| refuse(&error.to_string()))?;
+        let text = String::from_utf8_lossy(&bytes);
+        if !text.is_empty() && !text.starts_with(metrics::BEGINNING) {
+            return Err(refuse("it holds something other than metrics of amigops"));
+        }
+        Ok(Self { path: real, previous: metrics::last_successes(&text) })
+    }
+
+    /// Returns the environments in the previous file.
+    pub(super) fn environments(&self) -> Vec<String> {
+        self.previous.keys().cloned().collect()
+    }
+
+    /// Returns the time of the environment's last successful run in the previous file; 0 if there was none.
+    pub(super) fn last_success(&self, environment: &str) -> u64 {
+        self.previous.get(environment).copied().unwrap_or_default()
+    }
+
+    /// Replaces the file with the figures of these runs.
+    pub(super) fn write(&self, runs: &[Run<'_>]) -> Result<(), Failure> {
+        files::publish(&self.path, &metrics::render(env!("CARGO_PKG_VERSION"), runs))
+    }
+}

@@ -1,0 +1,310 @@
+//! Saved plans: writes and reads them, makes them again, and compares the result with the approved plan.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
+
+use super::connect::Connection;
+use super::prepare::Prepared;
+use super::{Context, files};
+use crate::error::Failure;
+use crate::manifest;
+use crate::model::{Lookups, Need, ServiceId, ServiceName, Snapshot};
+use crate::plan::{Change, Plan, PlanError, ProblemKind};
+use crate::plan_file::{
+    self, Difference, OptionMismatch, PlanDocument, ReadError, RecordedOptions, StaleValue,
+};
+use crate::remote::complete_snapshot;
+use crate::report::{human, text};
+
+/// The size limit of a plan file, in bytes.
+const MAX_BYTES: u64 = 512 * 1024 * 1024;
+
+/// The hint for a plan that can no longer be applied.
+const PLAN_AGAIN: &str = "make a new plan with `amigops plan --out`, and have it reviewed";
+
+/// The first bytes of every plan file.
+const FILE_START: &str = "{\n  \"format_version\":";
+
+/// Saves a plan. May overwrite another plan, but no other file.
+pub(super) fn write(path: &Path, document: &PlanDocument) -> Result<(), Failure> {
+    let is_other = std::fs::File::open(path).is_ok_and(|file| {
+        let mut start = Vec::new();
+        let read = file.take(FILE_START.len() as u64).read_to_end(&mut start);
+        read.is_ok() && !start.is_empty() && start != FILE_START.as_bytes()
+    });
+    if is_other {
+        return Err(Failure::other(format!(
+            "`{}` exists and is not a plan, so it was not overwritten",
+            path.display()
+        ))
+        .hint("choose another file, such as plan.json"));
+    }
+    files::write_private(path, &text::json(document))
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::other(format!("can't read the plan `{}`: {error}", path.display()))
+}
+
+/// Reads a saved plan that this process has locked.
+///
+/// # Errors
+///
+/// Errors if the file is not a plan. A refusal if it was edited or applied since it was saved.
+pub(super) fn read(path: &Path) -> Result<PlanDocument, Failure> {
+    let name = path.display();
+    let bytes = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| Failure::other(format!("`{name}` is not a plan: it is not UTF-8 text")))?;
+    let document = PlanDocument::read(&text).map_err(|error| match error {
+        ReadError::Edited | ReadError::Inconsistent(_) => {
+            Failure::refused(format!("can't apply the plan `{name}`: {error}"), "").hint(PLAN_AGAIN)
+        }
+        ReadError::Malformed(_) => Failure::other(format!("can't apply `{name}`: {error}"))
+            .hint("save a plan with `amigops plan --out FILE`"),
+        ReadError::Version(_) => Failure::other(format!("can't apply the plan `{name}`: {error}"))
+            .hint("make a new plan with this version of amigops"),
+    })?;
+    match &document.applied_at {
+        Some(at) => Err(Failure::refused(format!("the plan `{name}` was already applied, at {at}"), "")
+            .hint("run `amigops plan` to see if anything is left to do")),
+        None => Ok(document),
+    }
+}
+
+/// Locks a plan file, so that no other process applies it at the same time. The lock ends when the file is dropped.
+///
+/// # Errors
+///
+/// Errors if it is not a regular file or can't be opened. A refusal if another process holds the lock.
+pub(super) fn lock(path: &Path) -> Result<std::fs::File, Failure> {
+    let name = path.display();
+    // Check before opening: opening a pipe without a writer would block forever.
+    let meta = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?;
+    if !meta.is_file() || meta.len() > MAX_BYTES {
+        return Err(Failure::other(format!(
+            "`{name}` is not a plan: it is not a regular file, or it is too large"
+        )));
+    }
+    let file = std::fs::File::open(path).map_err(|error| unreadable(path, &error))?;
+    match file.try_lock() {
+        Err(std::fs::TryLockError::WouldBlock) => {
+            Err(Failure::refused(format!("another process is applying the plan `{name}`"), ""))
+        }
+        // If the file system has no locks, `applied_at` and the check for stale plans still protect.
+        Ok(()) | Err(std::fs::TryLockError::Error(_)) => Ok(file),
+    }
+}
+
+/// Records in the file that the plan is applied.
+///
+/// # Errors
+///
+/// Errors if the file can't be written, because the plan could then be applied twice.
+pub(super) fn mark_applied(
+    context: &Context<'_>,
+    path: &Path,
+    document: PlanDocument,
+) -> Result<(), Failure> {
+    let marked = PlanDocument { applied_at: Some(context.env.timestamp()), ..document };
+    write(path, &marked).map_err(|_| {
+        let name = path.display();
+        Failure::other(format!(
+            "can't mark `{name}` as applied, because the file can't be written; nothing was sent"
+        ))
+        .hint("copy it to a writable directory, and apply the copy")
+    })
+}
+
+/// Checks that the plan can be applied, and is for the requested environment. Needs no connection.
+///
+/// # Errors
+///
+/// A refusal that names what differs.
+pub(super) fn check_environment(document: &PlanDocument, context: &Context<'_>) -> Result<(), Failure> {
+    let refused = |message: String, hint: &str| Err(Failure::refused(message, "").hint(hint));
+    if !document.options.guardrails {
+        return refused(
+            "the plan is a preview and can't be applied: `drift` made it, or a guardrail refused it"
+                .to_owned(),
+            "make a plan to apply with `amigops plan --out FILE`",
+        );
+    }
+    let planned = &document.environment;
+    if let Some(asked) = context.global.env.as_ref().filter(|asked| *asked != planned) {
+        return refused(
+            format!("the plan is for environment `{planned}`, not for `{asked}`"),
+            "omit --env, or make a plan for that environment",
+        );
+    }
+    let Ok(root) = manifest::find_root(&context.global.directory) else {
+        let directory = context.global.directory.display();
+        return refused(
+            format!("to apply a saved plan, its manifests are needed, but `{directory}` is not in a project"),
+            "use -C DIR to name the project that the plan was made in",
+        );
+    };
+    let project = manifest::load_project(&root)?;
+    if !project.environments.contains_key(planned) {
+        return refused(
+            format!("the plan is for environment `{planned}`, which this project does not have"),
+            "use -C DIR to name the project that the plan was made in",
+        );
+    }
+    Ok(())
+}
+
+/// Checks that options which relax a guardrail are given again: the file records them, but can't grant them.
+///
+/// # Errors
+///
+/// A refusal that names the options that are missing, or that the plan was made without.
+pub(super) fn check_options(
+    document: &PlanDocument,
+    path: &Path,
+    given: &RecordedOptions,
+) -> Result<(), Failure> {
+    let OptionMismatch { missing, unknown } = OptionMismatch::compare(&document.options, given);
+    let listed =
+        |options: &[String]| options.iter().map(|one| format!("`{one}`")).collect::<Vec<_>>().join(", ");
+    if !missing.is_empty() {
+        let message = format!(
+            "the plan was made with {}; options that relax a guardrail must be given again to apply it",
+            listed(&missing)
+        );
+        let again = format!("to apply it, run `amigops apply {} {}`", path.display(), missing.join(" "));
+        return Err(Failure::refused(message, "").hint(again));
+    }
+    if !unknown.is_empty() {
+        return Err(Failure::refused(format!("the plan was made without {}", listed(&unknown)), "")
+            .hint("omit it, or make and review a new plan with it"));
+    }
+    Ok(())
+}
+
+/// Checks that the plan is for the organization that the environment names now.
+///
+/// # Errors
+///
+/// A refusal that names both.
+pub(super) fn check_organization(document: &PlanDocument, prepared: &Prepared) -> Result<(), Failure> {
+    let environment = &prepared.loaded.environment.name;
+    let Connection { organization, server, .. } = &prepared.connection;
+    let api = prepared.connection.kind();
+    if document.api == api && document.organization == *organization && document.server == *server {
+        return Ok(());
+    }
+    let message = format!(
+        "the plan is for {} `{}` at {}, but environment `{environment}` is now {} `{organization}` at {server}",
+        document.api.as_str(),
+        document.organization,
+        document.server,
+        api.as_str(),
+    );
+    Err(Failure::refused(message, "").hint(PLAN_AGAIN))
+}
+
+/// Reads the live state, makes the plan again for the services that the saved plan changes, and returns both.
+///
+/// # Errors
+///
+/// A refusal that shows each changed field if the plan is stale, or why the plan can't be made.
+pub(super) async fn plan_again(
+    document: &PlanDocument,
+    prepared: &Prepared,
+) -> Result<(Snapshot, Plan), Failure> {
+    let api = prepared.connection.read();
+    let missing = |snapshot: &Snapshot| missing_lookups(document, snapshot);
+    // A second read makes sure that a service is gone, and not only missing from one reading of the list.
+    let is_stale = |snapshot: &Snapshot| !find_changes(document, prepared, snapshot).is_empty();
+    let (snapshot, plan) = prepared.read_and_plan(api, is_stale).await?;
+    let plan = match plan {
+        Ok(plan) => Ok(plan),
+        Err(Failure::Plan(error)) => Err(into_refusal(error)),
+        Err(other) => return Err(other),
+    };
+    // If services have changed, report that before any problem of the new plan.
+    check_not_stale(document, prepared, &complete_snapshot(api, snapshot.clone(), missing).await?)?;
+    Ok((snapshot, plan?))
+}
+
+/// Returns what has changed in the plan's services since it was made.
+fn find_changes(document: &PlanDocument, prepared: &Prepared, snapshot: &Snapshot) -> Vec<StaleValue> {
+    let policy = &prepared.loaded.project.policy;
+    plan_file::find_stale_values(&document.fingerprints, snapshot, policy, prepared.connection.kind())
+}
+
+/// Returns what must still be read to compare the live state with the plan's fingerprints.
+fn missing_lookups(document: &PlanDocument, snapshot: &Snapshot) -> Lookups {
+    let exists = |id: &ServiceId| snapshot.services.iter().any(|service| service.id == *id);
+    Lookups {
+        agents: Need::Nothing,
+        context_graphs: Need::Nothing,
+        versions_of_agents: Default::default(),
+        versions_of_context_graphs: Default::default(),
+        behavior_sets_of: plan_file::behavior_sets_of(&document.fingerprints)
+            .into_iter()
+            .filter(|id| !snapshot.behavior_sets.contains_key(id) && exists(id))
+            .collect(),
+    }
+}
+
+/// Checks that the plan's services have not changed since it was made.
+fn check_not_stale(document: &PlanDocument, prepared: &Prepared, snapshot: &Snapshot) -> Result<(), Failure> {
+    let changes = find_changes(document, prepared, snapshot);
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "the saved plan is stale: its services changed since it was made, at {}",
+        document.created_at
+    );
+    let changes = changes
+        .into_iter()
+        .map(|StaleValue { service, what, before, now }| (service, Change::new(what, before, now)));
+    Err(Failure::refused(message, human::stale_services(&by_service(changes))).hint(PLAN_AGAIN).hint(
+        "a plan that was already applied, even in part, is stale: make a new plan for what is left to do",
+    ))
+}
+
+/// Turns an error in making a saved plan again into a refusal.
+fn into_refusal(mut error: PlanError) -> PlanError {
+    for problem in &mut error.problems {
+        problem.kind = ProblemKind::Refused;
+    }
+    error
+}
+
+/// Checks that the plan made again equals the approved plan.
+///
+/// # Errors
+///
+/// A refusal that shows both values of each difference.
+pub(super) fn check_same(document: &PlanDocument, current: &PlanDocument) -> Result<(), Failure> {
+    let differences = plan_file::differences(document, current);
+    if differences.is_empty() {
+        return Ok(());
+    }
+    let made = document.commit.as_ref().map(|commit| format!(" from commit {commit}")).unwrap_or_default();
+    let message = format!(
+        "the saved plan is stale or was edited: the plan from the current manifests and live state differs from the \
+         one that was made at {}{made}",
+        document.created_at
+    );
+    let changes = differences.into_iter().map(|Difference { service, what, approved, current }| {
+        let service = service.unwrap_or_else(|| ServiceName::new("the plan as a whole"));
+        (service, Change::new(what, approved, current))
+    });
+    Err(Failure::refused(message, human::stale_services(&by_service(changes)))
+        .hint("each line shows the approved value, then the value now")
+        .hint(PLAN_AGAIN))
+}
+
+fn by_service(changes: impl Iterator<Item = (ServiceName, Change)>) -> BTreeMap<ServiceName, Vec<Change>> {
+    let mut services: BTreeMap<ServiceName, Vec<Change>> = BTreeMap::new();
+    for (service, change) in changes {
+        services.entry(service).or_default().push(change);
+    }
+    services
+}

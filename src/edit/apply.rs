@@ -1,0 +1,160 @@
+//! Makes one change with `yaml-edit`.
+//!
+//! Handles three layouts that `yaml-edit` does not: a new member of a flow mapping over several lines gets its
+//! own line, a new mapping among flow mappings becomes one, and blank lines after a replaced block scalar stay.
+
+use std::str::FromStr;
+
+use serde_json::Value as Json;
+use yaml_edit::{Document, Mapping, YamlFile, YamlNode};
+
+use super::change::{Change, Refusal};
+use super::target::{Target, entry, locate, whole_value};
+use super::tree::{self, Node, Style, Value, parse_single};
+use super::value::{self, Texts};
+use super::{check, lines};
+
+/// Makes one change of a text with one document. Returns the new text and its tree.
+pub(super) fn apply(text: &str, root: Node, change: &Change) -> Result<(String, Node), Refusal> {
+    let target = locate(&root, change)?;
+    let done = match (change, target.found) {
+        (Change::Remove { .. }, None) => true,
+        (Change::Set { path, value }, Some(at)) if target.depth == path.len() => {
+            entry(target.holder, at).is_some_and(|(_, node)| value::is_value(node, value))
+        }
+        _ => false,
+    };
+    if done {
+        return Ok((text.to_owned(), root));
+    }
+    let at =
+        target.found.and_then(|at| entry(target.holder, at)).map_or(target.holder.start, |(k, _)| k.start);
+    let refusal = |reason: &str| Refusal::new(at, reason);
+    let plain = lines::to_unix(text);
+    let plain_root =
+        parse_single(&plain).map_err(|_| refusal("its line breaks are mixed in an unexpected way"))?;
+    let target = locate(&plain_root, change)?;
+    let mut reason = "the edit would change the rest of the file";
+    for texts in [Texts::Natural, Texts::Quoted] {
+        let Some(edited) = attempt(&plain, &target, change, texts) else {
+            reason = "the YAML editor can't handle this file";
+            continue;
+        };
+        let Ok(edited_root) = parse_single(&edited) else { continue };
+        if !check::is_intended(&plain_root, &edited_root, &target, change)
+            || !check::keeps_bytes(&plain, &edited, &target, change)
+        {
+            continue;
+        }
+        let restored = lines::restore_line_breaks(text, &edited);
+        if let Ok(root) = parse_single(&restored)
+            && root == edited_root
+        {
+            return Ok((restored, root));
+        }
+    }
+    Err(refusal(reason))
+}
+
+/// Tries one edit. None if the editor parses the text differently than the loader.
+fn attempt(text: &str, target: &Target<'_>, change: &Change, texts: Texts) -> Option<String> {
+    let key = change.path().get(target.depth.checked_sub(1)?)?;
+    let value = whole_value(change, target.depth);
+    if matches!(change, Change::Set { .. })
+        && target.found.is_none()
+        && let Some(edited) = add_on_own_line(text, target.holder, key, &value, texts)
+    {
+        return Some(edited);
+    }
+    let file = YamlFile::from_str(text).ok()?;
+    let mut map = file.documents().next()?.as_mapping()?;
+    for step in &target.steps {
+        map = match map.entries().nth(*step)?.value_node()? {
+            YamlNode::Mapping(below) => below,
+            _ => return None,
+        };
+    }
+    let known = match target.found {
+        // Find keys such as `1` by their node, because as strings they would be different keys.
+        Some(at) => Some(map.entries().nth(at)?.key_node()?),
+        None => None,
+    };
+    match (change, known) {
+        (Change::Remove { .. }, known) => drop(map.remove(known?)?),
+        (Change::Set { .. }, Some(known)) => map.set(known, value::yaml(&value, texts)),
+        (Change::Set { .. }, None) if wants_flow(target.holder) && value::is_flat(&value) => {
+            map.set(key.as_str(), flow_mapping(&value, texts)?);
+        }
+        (Change::Set { .. }, None) => map.set(key.as_str(), value::yaml(&value, texts)),
+    }
+    let edited = file.to_string();
+    match target.found.and_then(|at| entry(target.holder, at)) {
+        Some((_, old)) => Some(restore_blank_lines(text, old, edited)),
+        None => Some(edited),
+    }
+}
+
+/// Returns true if all mappings next to a new one are in flow style.
+fn wants_flow(holder: &Node) -> bool {
+    let Value::Map(map) = &holder.value else { return false };
+    let mut siblings = map.entries.iter().filter_map(|(_, value)| match &value.value {
+        Value::Map(map) => Some(map.flow && !map.entries.is_empty()),
+        _ => None,
+    });
+    siblings.next() == Some(true) && siblings.all(|flow| flow)
+}
+
+/// Creates a mapping in flow style: `{a: 1, b: 2}`.
+fn flow_mapping(value: &Json, texts: Texts) -> Option<Mapping> {
+    let Json::Object(members) = value else { return None };
+    let map = Document::from_str("{}").ok()?.as_mapping()?;
+    for (key, member) in members {
+        map.set(key.as_str(), value::yaml(member, texts));
+    }
+    Some(map)
+}
+
+/// Adds a member to a flow mapping whose closing brace is on its own line. The editor would put it at the
+/// margin, before the brace.
+fn add_on_own_line(text: &str, holder: &Node, key: &str, value: &Json, texts: Texts) -> Option<String> {
+    let Value::Map(map) = &holder.value else { return None };
+    let (last_key, last) = map.entries.last().filter(|_| map.flow)?;
+    let end = last.end.max(last_key.end);
+    let close = holder.end.checked_sub(1)?;
+    let after = text.get(end..close)?;
+    let line = tree::line_start(text, close);
+    if line <= end || !text.get(line..close)?.trim().is_empty() {
+        return None;
+    }
+    let comma = after.trim_start().starts_with(',');
+    let written = flow_mapping(&serde_json::json!({ key: value }), texts)?.to_string();
+    let member = written.trim().strip_prefix('{')?.strip_suffix('}')?.trim();
+    let first = tree::line_start(text, last_key.start);
+    let blanks = text.get(first..)?.len() - text.get(first..)?.trim_start_matches(' ').len();
+    // If the last member is next to the opening brace, indent the new line one step more.
+    let indent = if first + blanks < holder.start { blanks + 2 } else { blanks };
+    let (comma_before, comma_after) = if comma { ("", ",") } else { (",", "") };
+    Some(format!(
+        "{}{comma_before}{}{}{member}{comma_after}\n{}",
+        text.get(..end)?,
+        text.get(end..line)?,
+        " ".repeat(indent),
+        text.get(line..)?
+    ))
+}
+
+/// Restores blank lines after a replaced block scalar. The editor removes them as part of it.
+fn restore_blank_lines(before: &str, old: &Node, edited: String) -> String {
+    if !matches!(old.value, Value::Scalar { style: Style::Block, .. }) {
+        return edited;
+    }
+    let Some(rest) = before.get(old.end..) else { return edited };
+    if edited.ends_with(rest) {
+        return edited;
+    }
+    let content = rest.trim_start_matches('\n');
+    match edited.strip_suffix(content) {
+        Some(head) => format!("{}{rest}", head.trim_end_matches('\n')),
+        None => edited,
+    }
+}

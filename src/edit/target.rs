@@ -1,0 +1,123 @@
+//! Finds the place of a change in a document.
+
+use serde_json::Value as Json;
+
+use super::change::{Change, Refusal};
+use super::tree::{Node, Value};
+
+/// The place of a change in a document.
+pub(super) struct Target<'a> {
+    /// The entries from the root to the mapping that holds the key.
+    pub(super) steps: Vec<usize>,
+    /// The mapping that holds the key.
+    pub(super) holder: &'a Node,
+    /// The key's entry in it, if there is one.
+    pub(super) found: Option<usize>,
+    /// The number of keys of the path up to this one, itself included.
+    pub(super) depth: usize,
+}
+
+/// Returns a mapping's entry by index.
+pub(super) fn entry(node: &Node, at: usize) -> Option<&(Node, Node)> {
+    match &node.value {
+        Value::Map(map) => map.entries.get(at),
+        _ => None,
+    }
+}
+
+/// Returns the value to write at the target: the new value, below the missing keys of the path.
+pub(super) fn whole_value(change: &Change, depth: usize) -> Json {
+    match change {
+        Change::Remove { .. } => Json::Null,
+        Change::Set { path, value } => {
+            path.iter().skip(depth).rev().fold(value.clone(), |value, key| serde_json::json!({ key: value }))
+        }
+    }
+}
+
+/// Finds the target of a change. Refuses a target that an anchor, alias or merge key shares.
+pub(super) fn locate<'a>(root: &'a Node, change: &Change) -> Result<Target<'a>, Refusal> {
+    let path = change.path();
+    let mut target = Target { steps: Vec::new(), holder: root, found: None, depth: 0 };
+    let mut node = root;
+    for (index, key) in path.iter().enumerate() {
+        check_not_shared(root, node)?;
+        let map = match &node.value {
+            Value::Map(map) => map,
+            Value::Alias(name) => {
+                let reason =
+                    format!("it is inside the alias `*{name}`, and the edit would change its other uses");
+                return Err(Refusal::new(node.start, reason));
+            }
+            // A key without a value: the rest of the path becomes its value.
+            _ if node.is_null() && target.found.is_some() => return Ok(target),
+            _ => {
+                let name = index.checked_sub(1).and_then(|at| path.get(at));
+                let what = name.map_or("the document".to_owned(), |name| format!("`{name}`"));
+                return Err(Refusal::new(node.start, format!("{what} is not a mapping")));
+            }
+        };
+        if let Some(at) = target.found {
+            target.steps.push(at);
+        }
+        target.holder = node;
+        target.depth = index + 1;
+        target.found = map.find(key);
+        match target.found.and_then(|at| map.entries.get(at)) {
+            Some((_, value)) => node = value,
+            None if map.find("<<").is_some() => {
+                let reason = "it may come from a merge key (`<<`), and the edit would change its other uses";
+                return Err(Refusal::new(node.start, reason));
+            }
+            None => {
+                // A key that is an alias may resolve to this key.
+                return match map.entries.iter().find(|(key, _)| key.text().is_none()) {
+                    Some((key, _)) => Err(Refusal::new(key.start, "a key next to it is an alias")),
+                    None => Ok(target),
+                };
+            }
+        }
+    }
+    if path.is_empty() {
+        return Err(Refusal::new(root.start, "a whole document can't be replaced"));
+    }
+    check_no_outside_alias(root, node)?;
+    Ok(target)
+}
+
+/// Refuses a change inside an anchored value, which would also change its aliases.
+fn check_not_shared(root: &Node, node: &Node) -> Result<(), Refusal> {
+    let Some(anchor) = &node.anchor else { return Ok(()) };
+    match aliases(root, anchor).first() {
+        Some(_) => {
+            let reason =
+                format!("it is inside the anchor `&{anchor}`, and the edit would also change `*{anchor}`");
+            Err(Refusal::new(node.start, reason))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Refuses to remove a value that contains an anchor with aliases outside the value.
+fn check_no_outside_alias(root: &Node, removed: &Node) -> Result<(), Refusal> {
+    let mut anchors = Vec::new();
+    removed.walk(&mut |node| anchors.extend(node.anchor.as_deref().map(|anchor| (anchor, node.start))));
+    for (anchor, at) in anchors {
+        if aliases(root, anchor).iter().any(|alias| *alias < removed.start || *alias >= removed.end) {
+            let reason =
+                format!("it contains the anchor `&{anchor}`, and the edit would also change `*{anchor}`");
+            return Err(Refusal::new(at, reason));
+        }
+    }
+    Ok(())
+}
+
+fn aliases(root: &Node, anchor: &str) -> Vec<usize> {
+    let mut found = Vec::new();
+    root.walk(&mut |node| {
+        if matches!(&node.value, Value::Alias(name) if name == anchor) {
+            found.push(node.start);
+        }
+    });
+    found
+}

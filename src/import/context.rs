@@ -1,0 +1,39 @@
+//! The input of an import, and its notes to the user.
+
+use serde_json::{Map, Value};
+
+use crate::model::{Api, Policy, ServiceName, Snapshot};
+
+/// The input of one import.
+#[derive(Clone, Copy, Debug)]
+pub struct ImportContext<'a> {
+    /// The API of the environment.
+    pub api: Api,
+    /// The project's rules.
+    pub policy: &'a Policy,
+    /// The live state, including all agents and context graphs.
+    pub snapshot: &'a Snapshot,
+    /// The environment's name.
+    pub environment: &'a str,
+    /// True if the project has no other environment, so that documents apply to this one only.
+    pub sole: bool,
+    /// True if other environments are on the other API, so that documents can't contain what only this API has.
+    pub mixed: bool,
+    /// The project's defaults, which are merged under every document.
+    pub defaults: &'a Map<String, Value>,
+}
+
+/// A note to the user about one service.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Note {
+    /// The service.
+    pub service: ServiceName,
+    /// The message.
+    pub message: String,
+}
+
+impl Note {
+    pub(super) fn new(service: &ServiceName, message: impl Into<String>) -> Self {
+        Self { service: service.clone(), message: message.into() }
+    }
+}

@@ -1,0 +1,25 @@
+//! The policy and the API that a service is checked against, and the problems that they have in common.
+
+use super::collector::{Problem, Span};
+use super::diagnostic::Code;
+use crate::model::{Api, Policy};
+
+/// The policy and the API that a service is checked against.
+pub(super) struct Rules<'a> {
+    pub(super) policy: &'a Policy,
+    /// The API of the environment. Every bound comes from it.
+    pub(super) api: Api,
+}
+
+/// The problem that a key exists only on the Platform API.
+pub(super) fn platform_only(span: Span, name: &str) -> Problem {
+    Problem::error(Code::PlatformOnly, span, format!("`{name}` exists only on the Platform API"))
+        .label("this environment is on the Classic API")
+        .help("move it to the overlay of an environment on the Platform API")
+}
+
+/// The problem that a feature is reserved for a later version.
+pub(super) fn not_yet(span: Span, what: &str) -> Problem {
+    Problem::error(Code::NotYet, span, format!("{what} is not supported yet"))
+        .label("remove it: it would have no effect")
+}

@@ -1,0 +1,89 @@
+//! Finds out whether a saved plan is stale: compares the live values that it depends on.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::fingerprints::{Fingerprint, LiveValues, Subject};
+use crate::model::{Api, Policy, ServiceName, Snapshot, same_json};
+use crate::plan::{Plan, ServiceKind};
+
+/// A live value that a plan depends on and that has changed since the plan was made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StaleValue {
+    /// The service's name when the plan was made.
+    pub service: ServiceName,
+    /// The value, as a path or a description.
+    pub what: String,
+    /// The value when the plan was made.
+    pub before: Value,
+    /// The value now.
+    pub now: Value,
+}
+
+/// Returns the values that have changed since a plan was made. If there are none, the plan is not stale.
+pub fn find_stale_values(
+    fingerprints: &[Fingerprint],
+    snapshot: &Snapshot,
+    policy: &Policy,
+    api: Api,
+) -> Vec<StaleValue> {
+    let live = LiveValues::new(snapshot, policy, api);
+    let mut stale = Vec::new();
+    for fingerprint in fingerprints {
+        let paths = fingerprint.seen.keys().map(String::as_str);
+        let Some(now) = live.current_values(&fingerprint.of, paths) else {
+            stale.push(missing_service(fingerprint, &live));
+            continue;
+        };
+        for (path, now) in now {
+            let before = fingerprint.seen.get(&path).cloned().unwrap_or_default();
+            if !same_json(&before, &now) {
+                let what = match (&fingerprint.of, path.as_str()) {
+                    (Subject::Name(name), _) => format!("services named `{name}`"),
+                    (Subject::BehaviorSets(_), _) => "behavior sets applied to it".to_owned(),
+                    (Subject::Service(_), path) => path.to_owned(),
+                };
+                stale.push(StaleValue { service: fingerprint.name.clone(), what, before, now });
+            }
+        }
+    }
+    stale
+}
+
+/// Returns true if a plan made after an apply repeats a change of the applied plan, so that this change was lost.
+pub fn repeats_changes(applied: &Plan, rest: &Plan) -> bool {
+    // A service that is created, replaced or retired as a whole has no path.
+    let changes = |plan: &Plan| -> BTreeSet<(ServiceName, Option<String>)> {
+        let of_services = plan.services.iter().flat_map(|service| {
+            let whole = (service.kind != ServiceKind::Update).then(|| (service.name.clone(), None));
+            let fields =
+                service.changes.iter().map(|change| (service.name.clone(), Some(change.path.clone())));
+            whole.into_iter().chain(fields)
+        });
+        let of_steps = plan.steps.iter().flat_map(|step| {
+            step.changes.iter().map(|change| (step.service.clone(), Some(change.path.clone())))
+        });
+        of_services.chain(of_steps).collect()
+    };
+    !changes(applied).is_disjoint(&changes(rest))
+}
+
+/// Returns the stale value for a service that no longer exists, with the service that has its name now.
+fn missing_service(fingerprint: &Fingerprint, live: &LiveValues<'_>) -> StaleValue {
+    let id = match &fingerprint.of {
+        Subject::Service(id) | Subject::BehaviorSets(id) => Value::from(id.as_str()),
+        Subject::Name(name) => Value::from(name.as_str()),
+    };
+    let successor = live.active_id(&fingerprint.name);
+    let what = match successor {
+        Some(_) => "the service: it no longer exists, and another one has its name",
+        None => "the service: it no longer exists",
+    };
+    StaleValue {
+        service: fingerprint.name.clone(),
+        what: what.to_owned(),
+        before: id,
+        now: successor.map_or(Value::Null, Value::from),
+    }
+}

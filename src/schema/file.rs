@@ -1,0 +1,70 @@
+//! The kinds of files that have a schema.
+
+use serde_json::Value;
+
+use super::{generate, project, service};
+
+/// A kind of file that has a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SchemaFile {
+    /// `amigops.yaml`.
+    Project,
+    /// A manifest, with one service per document.
+    Service,
+    /// A saved plan.
+    Plan,
+    /// The initial state of an emulator.
+    Seed,
+    /// The faults that an emulator injects.
+    Faults,
+}
+
+impl SchemaFile {
+    /// Every kind of file.
+    pub const ALL: &[Self] = &[Self::Project, Self::Service, Self::Plan, Self::Seed, Self::Faults];
+
+    /// Returns the kind's name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Project => "project",
+            Self::Service => "service",
+            Self::Plan => "plan",
+            Self::Seed => "seed",
+            Self::Faults => "faults",
+        }
+    }
+
+    /// Returns a short description, which is the schema's title.
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Project => "amigops.yaml, the project file",
+            Self::Service => "a manifest: one service per document",
+            Self::Plan => "a plan, as `plan --format json` prints it and `plan --out` saves it",
+            Self::Seed => "the initial state of an emulator",
+            Self::Faults => "the faults that an emulator injects",
+        }
+    }
+
+    /// Returns the name of the schema's file.
+    pub fn file_name(self) -> String {
+        format!("{}.schema.json", self.name())
+    }
+
+    /// Returns the schema.
+    pub fn schema(self) -> Value {
+        let mut schema = match self {
+            Self::Project => project::schema(),
+            Self::Service => service::schema(),
+            Self::Plan => generate::schema_of::<crate::plan_file::PlanDocument>(),
+            Self::Seed => generate::schema_of::<crate::emulator::Seed>(),
+            Self::Faults => generate::schema_of::<crate::emulator::Faults>(),
+        };
+        schema["title"] = Value::String(self.about().to_owned());
+        schema
+    }
+
+    /// Returns the text of the schema's file.
+    pub fn text(self) -> String {
+        format!("{:#}\n", self.schema())
+    }
+}

@@ -1,0 +1,26 @@
+//! Generates schemas from Rust types.
+
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::Value;
+
+use super::tidy;
+
+/// Generates the schema of a type, tidied and without references.
+pub(super) fn schema_of<T: JsonSchema>() -> Value {
+    let settings = SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true);
+    let mut schema = settings.into_generator().into_root_schema_for::<T>().to_value();
+    tidy::tidy(&mut schema);
+    schema
+}
+
+/// Returns the schema of a version: a number, or `latest`.
+pub(super) fn pin(_: &mut SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "anyOf": [
+            {"type": "integer", "minimum": 1, "maximum": u32::MAX},
+            {"type": "string", "enum": ["latest"]},
+            {"type": "null"},
+        ],
+    })
+}
