@@ -14,7 +14,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::error::Failure;
 use crate::model::{Endpoint, Secrets};
-use crate::remote::{ApiError, Watch};
+use crate::remote::{ApiError, RequestObserver};
 use crate::report::{diagnostics, human, progress, text};
 
 /// How much is printed on stderr.
@@ -261,20 +261,20 @@ pub fn plain_message(failure: &Failure) -> String {
     anstream::adapter::strip_str(&message(failure, false)).to_string()
 }
 
-impl Watch for Ui {
-    fn waiting(&self, endpoint: Endpoint, wait: Duration, limit: Option<u32>) {
+impl RequestObserver for Ui {
+    fn on_limit_wait(&self, endpoint: Endpoint, wait: Duration, limit: Option<u32>) {
         self.note(&progress::waiting(endpoint, wait, limit));
     }
 
-    fn retrying(&self, endpoint: Endpoint, wait: Duration, error: &ApiError) {
+    fn on_retry(&self, endpoint: Endpoint, wait: Duration, error: &ApiError) {
         self.note(&progress::retrying(endpoint, wait, &error.to_string()));
     }
 
-    fn looking(&self, endpoint: Endpoint, error: &ApiError) {
+    fn on_ambiguous(&self, endpoint: Endpoint, error: &ApiError) {
         self.note(&progress::looking(endpoint, &error.to_string()));
     }
 
-    fn answered(&self, method: &str, path: &str, status: u16, took: Duration) {
+    fn on_answer(&self, method: &str, path: &str, status: u16, took: Duration) {
         tracing::debug!(method, path, status, milliseconds = took.as_millis() as u64, "answered");
     }
 }

@@ -161,7 +161,7 @@ pub async fn run<A: WriteApi>(
             Ok(created) => Outcome::Done(created),
             Err(StepFailure::Request(error)) if error.cause == Cause::Interrupted => {
                 // An earlier try may have been heard.
-                if error.unsure { Outcome::Unknown } else { stopped(settings) }
+                if error.ambiguous { Outcome::Unknown } else { stopped(settings) }
             }
             Err(failure) => Outcome::Failed(failure),
         };

@@ -96,10 +96,10 @@ impl<A: WriteApi> Runner<'_, A> {
         // The rename, the activation, and room for an undo: a wait for the limit comes before all of them.
         let count = if plan.rename.is_some() { 3 } else { 1 };
         let mut reserved = self.api.reserve(Endpoint::UpdateService, count).await?;
-        if reserved.is_blind() {
+        if reserved.is_limit_unknown() {
             // Nobody knows yet how many requests there are, and between the rename and the activation is no
             // time to learn it: an update that changes nothing tells.
-            self.api.using(&reserved).update_service(plan.new, &ServiceUpdate::default()).await?;
+            self.api.with_reservation(&reserved).update_service(plan.new, &ServiceUpdate::default()).await?;
             drop(reserved);
             reserved = self.api.reserve(Endpoint::UpdateService, count).await?;
         }
@@ -136,7 +136,7 @@ impl<A: WriteApi> Runner<'_, A> {
 
     /// The connection for what must be over in time.
     pub(super) fn in_time(&self, begun: &Begun<'_>) -> A {
-        self.finishing.until(begun.deadline)
+        self.finishing.with_deadline(begun.deadline)
     }
 
     /// Renames the old service.
@@ -147,7 +147,7 @@ impl<A: WriteApi> Runner<'_, A> {
         loop {
             // Until it is carried out, the old service has the name.
             begun.deadline = Instant::now() + MOST_TIME;
-            let api = self.in_time(begun).using(&begun.reserved);
+            let api = self.in_time(begun).with_reservation(&begun.reserved);
             let Err(error) = api.update_service(old, &rename).await else { return Ok(()) };
             if !error.may_have_happened() {
                 return Err(error.into());
@@ -160,7 +160,7 @@ impl<A: WriteApi> Runner<'_, A> {
             match now.get(old) {
                 Some(there) if is_as_told(there, &rename) => return Ok(()),
                 Some(there) if rename.name.is_none() || &there.name == begun.plan.old_name => {
-                    if attempt == ATTEMPTS || self.is_stopping() || error.cause == Cause::Kept {
+                    if attempt == ATTEMPTS || self.is_stopping() || error.cause == Cause::NotApplied {
                         return Err(failed(Undo::Done));
                     }
                 }
@@ -174,7 +174,7 @@ impl<A: WriteApi> Runner<'_, A> {
 
     /// Activates the new service; the old one is renamed.
     async fn activate(&self, begun: &Begun<'_>) -> Result<(), StepFailure> {
-        let api = self.in_time(begun).using(&begun.reserved);
+        let api = self.in_time(begun).with_reservation(&begun.reserved);
         let mut attempt = 1;
         loop {
             let Err(error) = api.update_service(begun.plan.new, &begun.requests.activation).await else {
@@ -185,7 +185,7 @@ impl<A: WriteApi> Runner<'_, A> {
             }
             match self.read_in_time(begun).await {
                 Ok(now) if begun.is_finished(&now) => return Ok(()),
-                Ok(now) if begun.may_activate_again(&now) && error.cause != Cause::Kept => {}
+                Ok(now) if begun.may_activate_again(&now) && error.cause != Cause::NotApplied => {}
                 Ok(_) | Err(_) => return self.undo(begun, error).await,
             }
             tokio::time::sleep(ATTEMPT_PAUSE * attempt).await;

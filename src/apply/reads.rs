@@ -49,7 +49,7 @@ impl<A: WriteApi> Runner<'_, A> {
         let batch = self.next_batch();
         let wanted: BTreeSet<ServiceId> = batch.iter().flat_map(|read| read.ids.iter().cloned()).collect();
         let answer = match reserved {
-            Ok(reserved) => self.api.using(&reserved).services_by_id(&wanted).await,
+            Ok(reserved) => self.api.with_reservation(&reserved).services_by_id(&wanted).await,
             Err(error) => Err(error),
         };
         let answer = answer.map(|services| Rc::new(by_id(services)));

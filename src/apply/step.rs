@@ -62,7 +62,7 @@ impl<'a, A: WriteApi> Runner<'a, A> {
         let Settings { parallelism: _, api: kind, services, ownership, today, stop } = settings;
         Self {
             api,
-            finishing: api.to_the_end(),
+            finishing: api.uninterruptible(),
             stop: *stop,
             kind: *kind,
             ownership,
@@ -127,7 +127,7 @@ impl<'a, A: WriteApi> Runner<'a, A> {
             let now = self.read(looks).await?;
             let checked = self.checked(&now, |check| check.action(action, &successors));
             let checked = checked.map_err(|changes| StepFailure::Changed { changes, successor: None })?;
-            let mut api = self.api.using(reserved);
+            let mut api = self.api.with_reservation(reserved);
             // A service that is never read as the same twice is written as the last look has found it.
             let seen = subject.and_then(|id| now.get(id)).filter(|_| look < MOST_LOOKS);
             if let Some(seen) = seen {
@@ -312,7 +312,7 @@ impl<'a, A: WriteApi> Runner<'a, A> {
         loop {
             let Err(error) = api.update_service(id, update).await else { return Ok(()) };
             // What was carried out in part is the same when it is sent again.
-            if update.name.is_none() || !error.may_have_happened() || error.cause == Cause::Kept {
+            if update.name.is_none() || !error.may_have_happened() || error.cause == Cause::NotApplied {
                 return Err(error);
             }
             match self.finishing.service(id).await {

@@ -55,7 +55,7 @@ impl<A: WriteApi> Runner<'_, A> {
         let name = begun.plan.old_name;
         let restore = ServiceUpdate { name: Some(name.clone()), ..ServiceUpdate::default() };
         // Each try has a look of its own before it: another run may take the name in between.
-        let api = self.in_time(begun).using(&begun.reserved).once();
+        let api = self.in_time(begun).with_reservation(&begun.reserved).without_retries();
         for pause in pauses() {
             match self.look_around(begun).await {
                 Ok(Found::Finished) => return None,
@@ -137,8 +137,8 @@ impl Begun<'_> {
 fn is_passing(error: &ApiError) -> bool {
     match error.cause {
         Cause::Status(status) => matches!(status, 401 | 408 | 429 | 500..),
-        Cause::NotSent | Cause::Lost | Cause::Garbled | Cause::Unreadable | Cause::Interrupted => true,
-        Cause::Kept | Cause::Moved | Cause::Setup => false,
+        Cause::NotSent | Cause::Lost | Cause::Malformed | Cause::Unexpected | Cause::Interrupted => true,
+        Cause::NotApplied | Cause::Moved | Cause::Setup => false,
     }
 }
 

@@ -16,7 +16,9 @@ use crate::env::Env;
 use crate::error::Failure;
 use crate::manifest::{Credentials as VariableNames, Environment, Loaded, Target};
 use crate::model::{Api, Endpoint};
-use crate::remote::{Access, AnyApi, ApiError, Classic, Credentials, Platform, ReadApi, Watch, WriteApi};
+use crate::remote::{
+    Access, AnyApi, ApiError, Classic, Credentials, Platform, ReadApi, RequestObserver, WriteApi,
+};
 use crate::ui::Ui;
 
 /// The organization (on the Classic API) and the credentials of the sandbox. It listens on a loopback port of this
@@ -38,34 +40,34 @@ pub(super) struct Connection {
 type RequestCount = Arc<AtomicU64>;
 
 /// Reports requests to the terminal, and counts them.
-struct RequestObserver {
+struct CountingObserver {
     ui: Ui,
     requests: RequestCount,
 }
 
-impl Watch for RequestObserver {
-    fn waiting(&self, endpoint: Endpoint, wait: Duration, limit: Option<u32>) {
-        self.ui.waiting(endpoint, wait, limit);
+impl RequestObserver for CountingObserver {
+    fn on_limit_wait(&self, endpoint: Endpoint, wait: Duration, limit: Option<u32>) {
+        self.ui.on_limit_wait(endpoint, wait, limit);
     }
 
-    fn retrying(&self, endpoint: Endpoint, wait: Duration, error: &ApiError) {
-        self.ui.retrying(endpoint, wait, error);
+    fn on_retry(&self, endpoint: Endpoint, wait: Duration, error: &ApiError) {
+        self.ui.on_retry(endpoint, wait, error);
     }
 
-    fn looking(&self, endpoint: Endpoint, error: &ApiError) {
-        self.ui.looking(endpoint, error);
+    fn on_ambiguous(&self, endpoint: Endpoint, error: &ApiError) {
+        self.ui.on_ambiguous(endpoint, error);
     }
 
-    fn signed_in(&self, token: &str) {
+    fn on_sign_in(&self, token: &str) {
         self.ui.hide(token);
     }
 
-    fn sending(&self) {
+    fn on_send(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn answered(&self, method: &str, path: &str, status: u16, took: Duration) {
-        self.ui.answered(method, path, status, took);
+    fn on_answer(&self, method: &str, path: &str, status: u16, took: Duration) {
+        self.ui.on_answer(method, path, status, took);
     }
 }
 
@@ -157,7 +159,7 @@ fn access(
     headers: BTreeMap<String, String>,
 ) -> (Access, RequestCount) {
     let requests = RequestCount::default();
-    let watch = RequestObserver { ui: context.ui.clone(), requests: Arc::clone(&requests) };
+    let watch = CountingObserver { ui: context.ui.clone(), requests: Arc::clone(&requests) };
     let (now, random) = (context.env.clone(), context.env.clone());
     let access = Access {
         base_url: base_url.trim_end_matches('/').to_owned(),
@@ -166,7 +168,7 @@ fn access(
         credentials,
         now: Arc::new(move || now.now()),
         random: Arc::new(move || random.random()),
-        watch: Arc::new(watch),
+        observer: Arc::new(watch),
         stop: context.stop.clone(),
         deadline: context.deadline,
         budgets: context.budgets.clone(),

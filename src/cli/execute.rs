@@ -230,7 +230,7 @@ impl<'a> Execution<'a> {
         read_back: Option<Result<(Snapshot, Plan), Failure>>,
     ) -> Result<Success, Failure> {
         let ui = self.context.ui;
-        if self.context.stop.why() == Some(StopReason::Interrupt) {
+        if self.context.stop.reason() == Some(StopReason::Interrupt) {
             return Err(Failure::Interrupted);
         }
         if !report.is_complete() {

@@ -121,7 +121,7 @@ impl Interrupts {
             () = self.signals.next() => StopReason::Interrupt,
             () = wait_until(context.deadline) => StopReason::Timeout,
         };
-        context.stop.wish(why);
+        context.stop.cancel(why);
         why
     }
 }

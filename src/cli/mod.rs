@@ -168,7 +168,7 @@ impl Context<'_> {
     ) -> Result<T, Failure> {
         tokio::select! {
             biased;
-            () = self.stop.wished() => Err(self.stop_failure(self.stop.why().unwrap_or_default())),
+            () = self.stop.cancelled() => Err(self.stop_failure(self.stop.reason().unwrap_or_default())),
             result = work => result,
             () = interrupts::wait_until(self.deadline) => Err(self.timeout_failure()),
         }
@@ -179,9 +179,9 @@ impl Context<'_> {
     /// Compares the clock with the deadline itself: the task that waits for the deadline may not have been woken yet.
     fn stop_reason(&self) -> Option<StopReason> {
         if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-            self.stop.wish(StopReason::Timeout);
+            self.stop.cancel(StopReason::Timeout);
         }
-        self.stop.why()
+        self.stop.reason()
     }
 
     /// Returns the failure of a run that was cancelled.

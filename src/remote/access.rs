@@ -1,4 +1,4 @@
-//! Where an API is, and with what one gets in. May import `model` only.
+//! The address, credentials and settings of a connection.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,10 +12,10 @@ use super::failure::ApiError;
 use super::limits::{Budgets, Limiter};
 use crate::model::{Api, Endpoint};
 
-/// With what one gets in. Never printed: `Debug` shows no secret.
+/// The credentials of an API. `Debug` shows no secret.
 #[derive(Clone, Debug)]
 pub enum Credentials {
-    /// Classic: an API key and whose it is, to sign in with.
+    /// Classic: an API key with its id and its user, for the sign-in.
     SignIn {
         /// The key.
         api_key: SecretString,
@@ -24,12 +24,12 @@ pub enum Credentials {
         /// The user to act as.
         user_id: SecretString,
     },
-    /// Platform: an API key that each request carries as it is.
+    /// Platform: an API key that each request carries.
     Key(SecretString),
 }
 
 impl Credentials {
-    /// The API that takes these.
+    /// Returns the API that these credentials are for.
     pub(super) fn api(&self) -> Api {
         match self {
             Self::SignIn { .. } => Api::Classic,
@@ -37,7 +37,7 @@ impl Credentials {
         }
     }
 
-    /// The key, which no message may show, whoever wrote the message.
+    /// Returns the API key, which no message may show.
     pub(super) fn secret(&self) -> &SecretString {
         match self {
             Self::SignIn { api_key, .. } | Self::Key(api_key) => api_key,
@@ -45,29 +45,29 @@ impl Credentials {
     }
 }
 
-/// Hears of what goes on below the surface, for progress and logs.
-pub trait Watch: Send + Sync {
-    /// A request waits for an endpoint's limit: requests a minute, where the server tells that.
-    fn waiting(&self, endpoint: Endpoint, wait: Duration, limit: Option<u32>);
-    /// A failed request is sent again after a while.
-    fn retrying(&self, endpoint: Endpoint, wait: Duration, error: &ApiError);
-    /// Nobody knows whether a request was carried out, and whoever sent it will look before it is sent again.
-    fn looking(&self, _endpoint: Endpoint, _error: &ApiError) {}
-    /// The server gave a token, which no output may show.
-    fn signed_in(&self, _token: &str) {}
-    /// A request is sent: the first time, or again.
-    fn sending(&self) {}
-    /// A request was answered.
-    fn answered(&self, method: &str, path: &str, status: u16, took: Duration);
+/// Receives events of requests, for progress and logs.
+pub trait RequestObserver: Send + Sync {
+    /// A request waits for its endpoint's limit, in requests a minute if the server returns it.
+    fn on_limit_wait(&self, endpoint: Endpoint, wait: Duration, limit: Option<u32>);
+    /// A failed request is sent again after this wait.
+    fn on_retry(&self, endpoint: Endpoint, wait: Duration, error: &ApiError);
+    /// The outcome of a request is unknown, and its caller checks whether it was applied before sending it again.
+    fn on_ambiguous(&self, _endpoint: Endpoint, _error: &ApiError) {}
+    /// The server issued a token, which no output may show.
+    fn on_sign_in(&self, _token: &str) {}
+    /// A request is sent, for the first time or again.
+    fn on_send(&self) {}
+    /// The server answered a request.
+    fn on_answer(&self, method: &str, path: &str, status: u16, took: Duration);
 }
 
-/// Why a run is to stop before its end.
+/// Why a run was cancelled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StopReason {
-    /// Somebody asked for it: Ctrl-C, SIGTERM.
+    /// A signal: Ctrl-C, SIGTERM.
     #[default]
     Interrupt,
-    /// The time that the run was given is over.
+    /// The time of `--timeout` is over.
     Timeout,
 }
 
@@ -80,63 +80,63 @@ impl fmt::Display for StopReason {
     }
 }
 
-/// A wish to stop that everything under way hears: waits end, requests in flight are brought to their end.
+/// The cancellation of a run. Waits end at once; requests in flight are completed.
 #[derive(Clone, Debug, Default)]
 pub struct Stop {
-    wished: Arc<OnceLock<StopReason>>,
-    heard: Arc<tokio::sync::Notify>,
+    reason: Arc<OnceLock<StopReason>>,
+    changed: Arc<tokio::sync::Notify>,
 }
 
 impl Stop {
-    /// Wishes to stop. The first reason counts.
-    pub fn wish(&self, why: StopReason) {
-        let _ = self.wished.set(why);
-        self.heard.notify_waiters();
+    /// Cancels the run. The first reason counts.
+    pub fn cancel(&self, reason: StopReason) {
+        let _ = self.reason.set(reason);
+        self.changed.notify_waiters();
     }
 
-    /// Whether somebody wished to stop.
-    pub fn is_wished(&self) -> bool {
-        self.why().is_some()
+    /// Returns true if the run was cancelled.
+    pub fn is_cancelled(&self) -> bool {
+        self.reason().is_some()
     }
 
-    /// Why, if somebody wished to stop.
-    pub fn why(&self) -> Option<StopReason> {
-        self.wished.get().copied()
+    /// Returns why the run was cancelled, or `None` if it was not.
+    pub fn reason(&self) -> Option<StopReason> {
+        self.reason.get().copied()
     }
 
-    /// Waits for the wish.
-    pub async fn wished(&self) {
-        // Registered before asking, so that a wish in between is not missed.
-        let heard = self.heard.notified();
-        if !self.is_wished() {
-            heard.await;
+    /// Waits until the run is cancelled.
+    pub async fn cancelled(&self) {
+        // Registered before the check, so that a cancellation in between is not missed.
+        let changed = self.changed.notified();
+        if !self.is_cancelled() {
+            changed.await;
         }
     }
 }
 
-/// Everything that is needed to talk to one organization, or one workspace.
+/// The address, credentials and settings of one organization or workspace.
 #[derive(Clone)]
 pub struct Access {
-    /// The API's address, without a slash at its end.
+    /// The API's base URL, without a trailing slash.
     pub base_url: String,
-    /// The organization; on Platform, the workspace's id.
+    /// The organization, or the workspace's id on Platform.
     pub organization: String,
-    /// Headers that each request carries besides ours.
+    /// Additional headers of each request.
     pub headers: BTreeMap<String, String>,
-    /// With what to get in: of the same API as the client.
+    /// The credentials, for the same API as the client.
     pub credentials: Credentials,
     /// The wall clock.
     pub now: Arc<dyn Fn() -> SystemTime + Send + Sync>,
-    /// A number from 0 to 1, for jitter.
+    /// A random number from 0 to 1, for jitter.
     pub random: Arc<dyn Fn() -> f64 + Send + Sync>,
-    /// Who hears of waits and retries.
-    pub watch: Arc<dyn Watch>,
-    /// Ends waits.
+    /// Receives events of requests.
+    pub observer: Arc<dyn RequestObserver>,
+    /// Cancels the run.
     pub stop: Stop,
-    /// When the run must be over: failures that pass are waited out until then. None: each request has its own
-    /// patience.
+    /// When the run must end: temporary failures are retried until then. Without it, each request has a retry budget of
+    /// its own.
     pub deadline: Option<Instant>,
-    /// What may be sent when, shared by all connections of the process.
+    /// The request budgets, shared by all connections of the process.
     pub budgets: Budgets,
 }
 
@@ -150,56 +150,58 @@ impl fmt::Debug for Access {
 }
 
 impl Access {
-    /// The address, taken apart; none where it isn't one.
+    /// Returns the parsed base URL, or `None` if it is not a URL.
     fn url(&self) -> Option<reqwest::Url> {
         reqwest::Url::parse(&self.base_url).ok()
     }
 
-    /// What may be sent when: one account for all that goes to this organization at this address.
-    pub(super) fn limits(&self) -> Limiter {
+    /// Returns the limiter that all connections to this organization at this address share.
+    pub(super) fn limiter(&self) -> Limiter {
         let address = self.url().map_or_else(|| self.base_url.clone(), |url| url.to_string());
-        self.budgets.of(self.credentials.api(), address, &self.organization)
+        self.budgets.limiter(self.credentials.api(), address, &self.organization)
     }
 
-    /// Whether the address is this machine's own: then no proxy is used, and plain `http://` is fine.
+    /// Returns true if the address is on this machine. Then no proxy is used, and plain `http://` is allowed.
     pub(super) fn is_loopback(&self) -> bool {
         let host = self.url().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
         let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
         host == "localhost" || address.is_ok_and(|address| address.is_loopback())
     }
 
-    /// Refuses credentials of another API, and addresses to which credentials must not be sent. The address
-    /// itself is not repeated: it may hold what must not be shown.
+    /// Checks that the credentials fit the API, and that they may be sent to the address. Errors do not repeat the
+    /// address, which may contain a secret.
     ///
     /// # Errors
     ///
-    /// Anything but `https://`, and `http://` to another machine; addresses with a user, a password, a query
-    /// or a fragment; credentials that this API does not take.
+    /// Any scheme but `https://`, or `http://` to this machine; an address with a user, a password, a query or a
+    /// fragment; credentials of the other API.
     pub(super) fn check(&self, api: Api) -> Result<(), ApiError> {
         if self.credentials.api() != api {
             let (other, api) = (self.credentials.api().as_str(), api.as_str());
-            return Err(ApiError::setup(format!("credentials of the {other} API do not open the {api} API")));
+            return Err(ApiError::setup(format!(
+                "the credentials are for the {other} API, but the environment uses the {api} API"
+            )));
         }
         let variables = match api {
             Api::Classic => "AMIGO_BASE_URL",
             Api::Platform => "PLATFORM_API_URL and AMIGO_BASE_URL",
         };
-        let refuse = |why: &str| {
-            Err(ApiError::setup(format!("credentials can't be sent to the base address: {why}"))
+        let refuse = |reason: &str| {
+            Err(ApiError::setup(format!("credentials can't be sent to the base address: {reason}"))
                 .hint(format!("check `base_url:` of the environment, or {variables}")))
         };
-        let Some(url) = self.url() else { return refuse("it is no address") };
+        let Some(url) = self.url() else { return refuse("it is not a URL") };
         if !url.username().is_empty() || url.password().is_some() {
-            return refuse("it holds a user or a password");
+            return refuse("it contains a user or a password");
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return refuse("it holds a query or a fragment");
+            return refuse("it contains a query or a fragment");
         }
         match url.scheme() {
             "https" => Ok(()),
             "http" if self.is_loopback() => Ok(()),
-            "http" => refuse("it is plain http:// and not this machine"),
-            _ => refuse("it is neither https:// nor http:// to this machine"),
+            "http" => refuse("it uses http:// to another machine"),
+            _ => refuse("it uses neither https:// nor http://"),
         }
     }
 }
@@ -208,15 +210,15 @@ impl Access {
 mod tests {
     use super::*;
 
-    struct Deaf;
-    impl Watch for Deaf {
-        fn waiting(&self, _: Endpoint, _: Duration, _: Option<u32>) {}
-        fn retrying(&self, _: Endpoint, _: Duration, _: &ApiError) {}
-        fn answered(&self, _: &str, _: &str, _: u16, _: Duration) {}
+    struct NoObserver;
+    impl RequestObserver for NoObserver {
+        fn on_limit_wait(&self, _: Endpoint, _: Duration, _: Option<u32>) {}
+        fn on_retry(&self, _: Endpoint, _: Duration, _: &ApiError) {}
+        fn on_answer(&self, _: &str, _: &str, _: u16, _: Duration) {}
     }
 
     #[test]
-    fn credentials_go_to_safe_addresses_only_and_are_never_printed() {
+    fn credentials_are_sent_to_safe_addresses_only_and_never_printed() {
         let access = |base_url: &str| Access {
             base_url: base_url.to_owned(),
             organization: "acme".to_owned(),
@@ -228,7 +230,7 @@ mod tests {
             },
             now: Arc::new(|| SystemTime::UNIX_EPOCH),
             random: Arc::new(|| 0.5),
-            watch: Arc::new(Deaf),
+            observer: Arc::new(NoObserver),
             stop: Stop::default(),
             deadline: None,
             budgets: Budgets::default(),

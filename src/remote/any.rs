@@ -1,11 +1,16 @@
-//! Either API behind one type, for whoever learns only at run time which it is. May import `model` only.
+//! Either API behind one type, for callers that learn only at run time which one it is.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{ApiError, Classic, Listing, Platform, ReadApi, Reservation, ServiceList, WriteApi};
+use super::api::{ReadApi, WriteApi};
+use super::classic::Classic;
+use super::failure::ApiError;
+use super::limits::Reservation;
+use super::platform::Platform;
+use super::service_list::{Listing, ServiceList};
 use crate::model::{
     AgentId, Api, BehaviorSet, BehaviorSetId, Catalog, ContextGraphId, Endpoint, LatestVersion, LiveService,
     Need, NewService, ServiceId, ServiceUpdate, SmokeTest, VersionSet, VersionSetName,
@@ -21,19 +26,20 @@ pub enum AnyApi {
 }
 
 impl AnyApi {
-    /// A connection over a line of this process, for simulations.
+    /// Returns a connection to a handler in this process, for simulations.
     #[cfg(test)]
-    pub(crate) fn over(
-        line: std::sync::Arc<dyn super::transport::simulated::Line>,
-        access: super::Access,
+    pub(crate) fn simulated(
+        handler: std::sync::Arc<dyn super::transport::simulated::RequestHandler>,
+        access: super::access::Access,
     ) -> Self {
-        match access.credentials.api() {
-            Api::Classic => Self::Classic(Classic::over(super::transport::simulated::over(line), access)),
-            Api::Platform => Self::Platform(Platform::over(super::transport::simulated::over(line), access)),
+        let (api, transport) = (access.credentials.api(), super::transport::simulated::transport_to(handler));
+        match api {
+            Api::Classic => Self::Classic(Classic::over(transport, access)),
+            Api::Platform => Self::Platform(Platform::over(transport, access)),
         }
     }
 
-    /// Which one it is.
+    /// Returns which API it is.
     pub fn kind(&self) -> Api {
         match self {
             Self::Classic(_) => Api::Classic,
@@ -42,8 +48,8 @@ impl AnyApi {
     }
 }
 
-/// Asks whichever it is.
-macro_rules! ask {
+/// Calls the method of the API that it is.
+macro_rules! delegate {
     ($self:ident.$method:ident($($argument:expr),*)) => {
         match $self {
             Self::Classic(api) => api.$method($($argument),*).await,
@@ -54,68 +60,68 @@ macro_rules! ask {
 
 impl ReadApi for AnyApi {
     async fn list_services(&self, listing: Listing) -> Result<ServiceList, ApiError> {
-        ask!(self.list_services(listing))
+        delegate!(self.list_services(listing))
     }
 
     async fn service(&self, id: &ServiceId) -> Result<Option<LiveService>, ApiError> {
-        ask!(self.service(id))
+        delegate!(self.service(id))
     }
 
     async fn services_by_id(&self, ids: &BTreeSet<ServiceId>) -> Result<Vec<LiveService>, ApiError> {
-        ask!(self.services_by_id(ids))
+        delegate!(self.services_by_id(ids))
     }
 
     async fn agents(&self, need: &Need<AgentId>) -> Result<Catalog<AgentId>, ApiError> {
-        ask!(self.agents(need))
+        delegate!(self.agents(need))
     }
 
     async fn context_graphs(&self, need: &Need<ContextGraphId>) -> Result<Catalog<ContextGraphId>, ApiError> {
-        ask!(self.context_graphs(need))
+        delegate!(self.context_graphs(need))
     }
 
     async fn latest_agent_version(&self, id: &AgentId) -> Result<LatestVersion, ApiError> {
-        ask!(self.latest_agent_version(id))
+        delegate!(self.latest_agent_version(id))
     }
 
     async fn latest_context_graph_version(&self, id: &ContextGraphId) -> Result<LatestVersion, ApiError> {
-        ask!(self.latest_context_graph_version(id))
+        delegate!(self.latest_context_graph_version(id))
     }
 
     async fn behavior_sets(&self, services: &BTreeSet<ServiceId>) -> Result<Vec<BehaviorSet>, ApiError> {
-        ask!(self.behavior_sets(services))
+        delegate!(self.behavior_sets(services))
     }
 
     async fn behavior_set(&self, id: &BehaviorSetId) -> Result<Option<BehaviorSet>, ApiError> {
-        ask!(self.behavior_set(id))
+        delegate!(self.behavior_set(id))
     }
 }
 
 impl WriteApi for AnyApi {
-    fn to_the_end(&self) -> Self {
+    fn uninterruptible(&self) -> Self {
         match self {
-            Self::Classic(api) => Self::Classic(api.to_the_end()),
-            Self::Platform(api) => Self::Platform(api.to_the_end()),
+            Self::Classic(api) => Self::Classic(api.uninterruptible()),
+            Self::Platform(api) => Self::Platform(api.uninterruptible()),
         }
     }
 
-    fn until(&self, deadline: Instant) -> Self {
+    fn with_deadline(&self, deadline: Instant) -> Self {
         match self {
-            Self::Classic(api) => Self::Classic(api.until(deadline)),
-            Self::Platform(api) => Self::Platform(api.until(deadline)),
+            Self::Classic(api) => Self::Classic(api.with_deadline(deadline)),
+            Self::Platform(api) => Self::Platform(api.with_deadline(deadline)),
         }
     }
 
-    fn once(&self) -> Self {
+    fn without_retries(&self) -> Self {
         match self {
-            Self::Classic(api) => Self::Classic(api.once()),
-            Self::Platform(api) => Self::Platform(api.once()),
+            Self::Classic(api) => Self::Classic(api.without_retries()),
+            Self::Platform(api) => Self::Platform(api.without_retries()),
         }
     }
 
-    fn using(&self, reserved: &Arc<Reservation>) -> Self {
+    fn with_reservation(&self, reservation: &Arc<Reservation>) -> Self {
         match self {
-            Self::Classic(api) => Self::Classic(api.using(reserved)),
-            Self::Platform(api) => Self::Platform(api.using(reserved)),
+            Self::Classic(api) => Self::Classic(api.with_reservation(reservation)),
+            Self::Platform(api) => Self::Platform(api.with_reservation(reservation)),
         }
     }
 
@@ -127,15 +133,15 @@ impl WriteApi for AnyApi {
     }
 
     async fn create_service(&self, new: &NewService) -> Result<ServiceId, ApiError> {
-        ask!(self.create_service(new))
+        delegate!(self.create_service(new))
     }
 
     async fn update_service(&self, id: &ServiceId, update: &ServiceUpdate) -> Result<(), ApiError> {
-        ask!(self.update_service(id, update))
+        delegate!(self.update_service(id, update))
     }
 
     async fn delete_service(&self, id: &ServiceId) -> Result<(), ApiError> {
-        ask!(self.delete_service(id))
+        delegate!(self.delete_service(id))
     }
 
     async fn write_version_set(
@@ -144,22 +150,22 @@ impl WriteApi for AnyApi {
         name: &VersionSetName,
         content: &VersionSet,
     ) -> Result<(), ApiError> {
-        ask!(self.write_version_set(id, name, content))
+        delegate!(self.write_version_set(id, name, content))
     }
 
     async fn delete_version_set(&self, id: &ServiceId, name: &VersionSetName) -> Result<(), ApiError> {
-        ask!(self.delete_version_set(id, name))
+        delegate!(self.delete_version_set(id, name))
     }
 
     async fn apply_behavior_set(&self, id: &BehaviorSetId, service: &ServiceId) -> Result<(), ApiError> {
-        ask!(self.apply_behavior_set(id, service))
+        delegate!(self.apply_behavior_set(id, service))
     }
 
     async fn converse(&self, id: &ServiceId, test: &SmokeTest) -> Result<String, ApiError> {
-        ask!(self.converse(id, test))
+        delegate!(self.converse(id, test))
     }
 
     async fn reserve(&self, endpoint: Endpoint, count: u32) -> Result<Arc<Reservation>, ApiError> {
-        ask!(self.reserve(endpoint, count))
+        delegate!(self.reserve(endpoint, count))
     }
 }

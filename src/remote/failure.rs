@@ -1,4 +1,4 @@
-//! What goes wrong between us and an API, with its place and what to do. May import `model` only.
+//! Errors of API requests, with hints on what to do.
 
 use std::fmt;
 
@@ -10,52 +10,52 @@ use crate::model::{Api, Secrets};
 /// Why a request failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// The server said no, with this status.
+    /// The server answered with an error status.
     Status(u16),
-    /// No connection came about: the request was not sent.
+    /// There was no connection, or no time left: the request was not sent.
     NotSent,
-    /// The request was sent, and its answer was lost: what it asked may have happened.
+    /// The request was sent, but its answer was lost: it may have been carried out.
     Lost,
-    /// The answer was no JSON, or a part of one only.
-    Garbled,
-    /// The answer was not what the API promises.
-    Unreadable,
-    /// The server said yes, and its answer shows that it did not do all that was asked.
-    Kept,
-    /// It was not sent, because the service has changed since the state that the request was decided on.
+    /// The answer is not JSON, or is cut off.
+    Malformed,
+    /// The answer is not what the API specifies.
+    Unexpected,
+    /// The server accepted the request, but its answer shows that it did not apply all of it.
+    NotApplied,
+    /// The request was not sent, because the service has changed since the caller read it.
     Moved,
-    /// It was not sent, because the run was interrupted.
+    /// The request was not sent, because the run was cancelled.
     Interrupted,
-    /// Something on our side, before anything was sent (credentials, addresses).
+    /// A problem on our side before anything was sent (credentials, addresses).
     Setup,
 }
 
 impl Cause {
-    /// Whether a request that failed like this may have been carried out.
-    fn is_unsure(&self) -> bool {
+    /// Returns true if the server may have carried out a request that failed like this.
+    fn is_ambiguous(&self) -> bool {
         match self {
-            Self::Lost | Self::Garbled | Self::Unreadable | Self::Kept => true,
+            Self::Lost | Self::Malformed | Self::Unexpected | Self::NotApplied => true,
             Self::Status(status) => *status == 408 || (500..600).contains(status) && *status != 503,
             Self::NotSent | Self::Moved | Self::Interrupted | Self::Setup => false,
         }
     }
 }
 
-/// A failed request: what happened, where, what it means, what to do next.
+/// A failed request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct ApiError {
-    /// The method; empty where nothing was sent.
+    /// The HTTP method, or empty if nothing was sent.
     pub method: String,
-    /// The path; empty where nothing was sent.
+    /// The path, or empty if nothing was sent.
     pub path: String,
-    /// Why.
+    /// Why it failed.
     pub cause: Cause,
-    /// The server's message, or ours. Text from outside: sanitized only where it is shown.
+    /// The server's message, or ours. Untrusted text: it is sanitized only when it is shown.
     pub message: String,
     /// What to do next.
     pub hints: Vec<String>,
-    /// Whether the request may have been carried out, by this try or an earlier one.
-    pub unsure: bool,
+    /// True if the server may have carried out the request, in this attempt or an earlier one.
+    pub ambiguous: bool,
 }
 
 impl fmt::Display for ApiError {
@@ -71,20 +71,20 @@ impl fmt::Display for ApiError {
 }
 
 impl ApiError {
-    /// An error of a request.
+    /// Creates the error of a request.
     pub(super) fn new(method: &Method, path: &str, cause: Cause, message: impl Into<String>) -> Self {
-        let cause_is_unsure = cause.is_unsure();
+        let ambiguous = cause.is_ambiguous();
         Self {
             method: method.to_string(),
-            path: cut(path, MAX_PATH),
+            path: truncate(path, MAX_PATH),
             cause,
-            message: cut(&message.into(), MAX_MESSAGE),
+            message: truncate(&message.into(), MAX_MESSAGE),
             hints: Vec::new(),
-            unsure: cause_is_unsure,
+            ambiguous,
         }
     }
 
-    /// An error before any request.
+    /// Creates an error that occurred before any request.
     pub fn setup(message: impl Into<String>) -> Self {
         Self {
             method: String::new(),
@@ -92,18 +92,18 @@ impl ApiError {
             cause: Cause::Setup,
             message: message.into(),
             hints: Vec::new(),
-            unsure: false,
+            ambiguous: false,
         }
     }
 
-    /// Adds what to do next.
+    /// Adds a hint on what to do next.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
     }
 
-    /// The status, if the server answered.
+    /// Returns the status if the server answered with an error status.
     pub fn status(&self) -> Option<u16> {
         match self.cause {
             Cause::Status(status) => Some(status),
@@ -111,15 +111,15 @@ impl ApiError {
         }
     }
 
-    /// Whether what was asked may have happened, by this try or one before it, although no good answer came.
+    /// Returns true if the server may have carried out the request, in this attempt or an earlier one, although it failed.
     pub fn may_have_happened(&self) -> bool {
-        self.unsure
+        self.ambiguous
     }
 
-    /// An error from a status and an answer's body.
+    /// Creates an error from the status and body of an answer.
     ///
-    /// `secrets` are taken out of it, which a server or a proxy may have repeated: before anything is cut, or a
-    /// part of one could stay.
+    /// Masks `secrets`, which a server or a proxy may have repeated, before the text is cut: a cut could leave a part
+    /// of one.
     pub(super) fn from_answer(
         api: Api,
         method: &Method,
@@ -130,18 +130,18 @@ impl ApiError {
     ) -> Self {
         let text = String::from_utf8_lossy(body);
         let text = secrets.iter().collect::<Secrets>().mask(&text).into_owned();
-        let error = Self::new(method, path, Cause::Status(status), server_message(status, &text));
-        match meaning(api, method, path, status) {
+        let error = Self::new(method, path, Cause::Status(status), parse_server_message(status, &text));
+        match status_hint(api, method, path, status) {
             Some(hint) => error.hint(hint),
             None => error,
         }
     }
 }
 
-/// What a status means for who reads it at 2 a.m.
-fn meaning(api: Api, method: &Method, path: &str, status: u16) -> Option<String> {
+/// Returns the hint for a status.
+fn status_hint(api: Api, method: &Method, path: &str, status: u16) -> Option<String> {
     let home = api.home_noun();
-    // Everything but one thing's own address: a list, or signing in.
+    // A request about the whole organization or workspace, not about one service: a list, or the sign-in.
     let (is_list, is_turn) = match api {
         Api::Classic => (*method == Method::GET || path.ends_with("/signin_with_api_key"), false),
         Api::Platform => (
@@ -151,67 +151,72 @@ fn meaning(api: Api, method: &Method, path: &str, status: u16) -> Option<String>
         ),
     };
     let is_create = *method == Method::POST && (path.ends_with("/service/") || path.ends_with("/services"));
-    Some(match (api, status) {
+    let hint = match (api, status) {
         (Api::Classic, 401) => {
-            "the API key, its id or the user is not accepted: check AMIGO_API_KEY, AMIGO_API_KEY_ID and AMIGO_USER_ID"
-                .to_owned()
+            "the API key, its id or the user was not accepted: check AMIGO_API_KEY, AMIGO_API_KEY_ID and AMIGO_USER_ID"
         }
         (Api::Platform, 401) => {
-            "the API key is wrong, or it is another workspace's: check PLATFORM_API_KEY or AMIGO_API_KEY (or the variable that `credentials:` names), and `workspace:` of the environment"
-                .to_owned()
+            "the API key is wrong or belongs to another workspace: check PLATFORM_API_KEY or AMIGO_API_KEY (or the variable that `credentials:` names), and `workspace:` of the environment"
         }
-        (Api::Classic, 403) => "the API key's user lacks the permission that the message names".to_owned(),
+        (Api::Classic, 403) => "the API key's user lacks the permission that the message names",
         (Api::Platform, 403) => {
-            "the API key lacks the permission that the message names, or is another workspace's".to_owned()
+            "the API key lacks the permission that the message names, or belongs to another workspace"
         }
-        (_, 404) if is_list => format!("check `{home}:` and `base_url:` of the environment"),
+        (_, 404) if is_list => return Some(format!("check `{home}:` and `base_url:` of the environment")),
         (_, 404) if is_create => {
-            "the agent or context graph may have been removed meanwhile: run `amigops plan` again".to_owned()
+            "the agent or context graph may have been removed since it was read: run `amigops plan` again"
         }
-        (_, 404) => "the service may have been removed meanwhile: run `amigops plan` again".to_owned(),
-        (Api::Classic, 409) if is_create => {
-            "another active service has this name: another run may have made it just now, or it is one that this API key's user may not see (lists leave such services out): run `amigops plan` again"
-                .to_owned()
+        (_, 404) => "the service may have been removed since it was read: run `amigops plan` again",
+        (_, 409) => name_taken_hint(api, is_create, is_turn),
+        (_, 429) => {
+            return Some(format!(
+                "other clients also use up the {home}'s request limit: try again in a minute"
+            ));
         }
-        (Api::Classic, 409) => {
-            "another active service has this name, or somebody works on it at the same time: run `amigops plan` again"
-                .to_owned()
-        }
-        (Api::Platform, 409) if is_turn => {
-            "another turn with this phone number is under way: try again later".to_owned()
-        }
-        (Api::Platform, 409) if is_create => {
-            "another service has this name: perhaps an inactive one, one that another run has made just now, or one that this API key may not see (lists leave such services out): run `amigops plan` again"
-                .to_owned()
-        }
-        (Api::Platform, 409) => {
-            "another service has this name, perhaps an inactive one, or somebody works on it at the same time: run `amigops plan` again"
-                .to_owned()
-        }
-        (_, 429) => format!("the {home}'s requests are used up by somebody else, too: try again in a minute"),
-        (_, 503) => "the API is under maintenance: try again later".to_owned(),
-        (_, 500..=599) => "the API failed: try again; what is done is kept".to_owned(),
-        (_, 300..=399) => "redirects are not followed: check `base_url:`".to_owned(),
+        (_, 503) => "the API is under maintenance: try again later",
+        (_, 500..=599) => "the API failed: try again; completed changes stay in place",
+        (_, 300..=399) => "redirects are not followed: check `base_url:`",
         _ => return None,
-    })
+    };
+    Some(hint.to_owned())
 }
 
-/// The most characters of a message, which may quote a server, that are kept.
+/// Returns the hint for 409, which usually means that another service has the name.
+fn name_taken_hint(api: Api, is_create: bool, is_turn: bool) -> &'static str {
+    match api {
+        Api::Platform if is_turn => "another turn with this phone number is in progress: try again later",
+        Api::Classic if is_create => {
+            "another active service has this name. A concurrent run may have created it, or it is hidden from this API key's user (lists omit such services): run `amigops plan` again"
+        }
+        Api::Classic => {
+            "another active service has this name, or another client is changing this service: run `amigops plan` again"
+        }
+        Api::Platform if is_create => {
+            "another service has this name. It may be inactive, created by a concurrent run, or hidden from this API key (lists omit such services): run `amigops plan` again"
+        }
+        Api::Platform => {
+            "another service has this name (perhaps an inactive one), or another client is changing this service: run `amigops plan` again"
+        }
+    }
+}
+
+/// The most characters of a message, which may quote a server.
 const MAX_MESSAGE: usize = 2_000;
-/// The most characters of a path that are kept: an id in it is the server's.
+/// The most characters of a path, which may contain an id from the server.
 const MAX_PATH: usize = 500;
 
-/// The beginning of a text.
-fn cut(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
+/// Returns the text, cut after so many characters.
+fn truncate(text: &str, max: usize) -> String {
+    match text.char_indices().nth(max) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
 }
 
-/// What a server says in an error: FastAPI's `detail`, as a text or as a list of places and messages, and by
-/// which name its makers find it again.
-fn server_message(status: u16, text: &str) -> String {
+/// Returns the message of an error answer, with its error code and request id.
+///
+/// FastAPI puts the message into `detail`: a text, or a list of places and messages.
+fn parse_server_message(status: u16, text: &str) -> String {
     let json: Option<Value> = serde_json::from_str(text).ok();
     let detail = json.as_ref().and_then(|json| json.get("detail"));
     let message = match detail {
@@ -236,23 +241,23 @@ fn server_message(status: u16, text: &str) -> String {
     } else {
         message
     };
-    let mut message = cut(&message, MAX_MESSAGE - 2 * MAX_MARK - 100);
-    // Without a `detail`, the whole answer is shown anyway.
-    let marks = json.as_ref().filter(|_| detail.is_some()).map(marks).unwrap_or_default();
-    if !marks.is_empty() {
-        message.push_str(&format!(" ({})", marks.join(", ")));
+    let mut message = truncate(&message, MAX_MESSAGE - 2 * MAX_ID - 100);
+    // Without a `detail`, the whole answer is shown, so the ids are already in it.
+    let ids = json.as_ref().filter(|_| detail.is_some()).map(error_ids).unwrap_or_default();
+    if !ids.is_empty() {
+        message.push_str(&format!(" ({})", ids.join(", ")));
     }
     message
 }
 
-/// The most characters of an id or a code.
-const MAX_MARK: usize = 100;
+/// The most characters of a request id or an error code.
+const MAX_ID: usize = 100;
 
-/// `error_code` and `request_id`, where an error has them.
-fn marks(error: &Value) -> Vec<String> {
+/// Returns the `error_code` and `request_id` of an error, if it has them.
+fn error_ids(error: &Value) -> Vec<String> {
     let text = |key: &str| -> Option<String> {
         match error.get(key)? {
-            Value::String(text) => Some(text.chars().take(MAX_MARK).collect()),
+            Value::String(text) => Some(text.chars().take(MAX_ID).collect()),
             Value::Number(number) => Some(number.to_string()),
             _ => None,
         }
@@ -262,7 +267,7 @@ fn marks(error: &Value) -> Vec<String> {
     code.into_iter().chain(request).collect()
 }
 
-/// One entry of a 422: `tags.0: too long`. That it stood in the body or the query goes without saying.
+/// Formats one entry of a 422 as `tags.0: too long`, without the leading `body` or `query`.
 fn field_problem(problem: &Value) -> String {
     let message = problem.get("msg").and_then(Value::as_str).unwrap_or("invalid");
     let place: Vec<String> = problem
@@ -284,7 +289,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn messages_of_servers() {
+    fn server_messages_are_extracted() {
         let table = [
             (r#"{"detail":"no such agent"}"#, "no such agent"),
             (r#"{"detail":[{"loc":["body","tags",0],"msg":"too long","type":"x"}]}"#, "tags.0: too long"),
@@ -307,30 +312,30 @@ mod tests {
             ("plain", "plain"),
         ];
         for (body, expected) in table {
-            assert_eq!(server_message(502, body), expected);
+            assert_eq!(parse_server_message(502, body), expected);
         }
     }
 
     #[test]
-    fn what_may_have_happened() {
+    fn causes_that_leave_the_outcome_unknown() {
         let error = |cause| ApiError::new(&Method::POST, "/", cause, "");
         let of = |cause| error(cause).may_have_happened();
         assert!(
             of(Cause::Lost)
-                && of(Cause::Garbled)
-                && of(Cause::Unreadable)
+                && of(Cause::Malformed)
+                && of(Cause::Unexpected)
                 && of(Cause::Status(504))
                 && of(Cause::Status(408))
         );
         assert!(
             !of(Cause::NotSent) && !of(Cause::Status(503)) && !of(Cause::Status(409)) && !of(Cause::Setup)
         );
-        let after_a_lost_try = ApiError { unsure: true, ..error(Cause::Status(503)) };
-        assert!(after_a_lost_try.may_have_happened());
+        let after_a_lost_attempt = ApiError { ambiguous: true, ..error(Cause::Status(503)) };
+        assert!(after_a_lost_attempt.may_have_happened());
     }
 
     #[test]
-    fn keys_are_taken_out_and_hints_fit_the_api() {
+    fn secrets_are_masked_and_hints_fit_the_api() {
         let of = |api, method, path, status| {
             let secrets = ["s3cret-key-of-acme", "token-of-the-run"];
             let body = b"no: s3cret-key-of-acme, Bearer token-of-the-run";
@@ -342,21 +347,21 @@ mod tests {
         assert!(of(Api::Classic, Method::GET, "/v1/o/service/", 401).contains("AMIGO_API_KEY_ID"));
         assert!(platform(Method::GET, "/v1/w/services", 401).contains("PLATFORM_API_KEY"));
         assert!(platform(Method::GET, "/v1/w/services", 404).contains("`workspace:`"));
-        assert!(platform(Method::GET, "/v1/w/services/s", 404).contains("removed meanwhile"));
+        assert!(platform(Method::GET, "/v1/w/services/s", 404).contains("the service may have been removed"));
         assert!(platform(Method::POST, "/v1/w/services", 404).contains("agent"));
-        assert!(platform(Method::POST, "/v1/w/services", 409).contains("an inactive one"));
+        assert!(platform(Method::POST, "/v1/w/services", 409).contains("may be inactive"));
         assert!(platform(Method::POST, "/v1/w/services/s/text-turn", 409).contains("another turn"));
-        assert!(platform(Method::PUT, "/v1/w/services/s", 429).contains("the workspace's requests"));
+        assert!(platform(Method::PUT, "/v1/w/services/s", 429).contains("the workspace's request limit"));
         let refused = |body: &str, secret: &str| {
             ApiError::from_answer(Api::Platform, &Method::GET, "/", 403, body.as_bytes(), &[secret]).message
         };
         assert_eq!(
             refused("the sandbox is full", "sandbox"),
             "the sandbox is full",
-            "a made-up key is a word"
+            "short keys are ordinary words, and not masked"
         );
-        let cut =
+        let message =
             refused(&format!("{}s3cret-key-of-acme", "x".repeat(MAX_MESSAGE - 6)), "s3cret-key-of-acme");
-        assert!(!cut.contains("s3c"), "{cut}");
+        assert!(!message.contains("s3c"), "{message}");
     }
 }

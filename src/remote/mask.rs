@@ -1,30 +1,31 @@
-//! Takes our own secrets out of what a server says. May import `model` only.
+//! Masks our own secrets in answers.
 //!
-//! A server or a proxy may repeat the token or the key of a request: in an error, in a name, in any field. It is taken
-//! out of the answer's bytes before they are read, so that no later place (a report, a plan file, a log) has to know.
+//! A server or a proxy may repeat the token or key of a request in any field of its answer. It is masked in the bytes
+//! before they are parsed, so that later code (reports, plan files, logs) need not care.
 
 use memchr::memmem::{find, find_iter};
 
-/// The text that replaces a secret in data. A request that would write it is not sent ([`holds_mask`]): it would destroy
-/// the value that the mask stands for.
+/// The text that replaces a secret in data. A request that contains it is not sent ([`contains_mask`]): it would
+/// overwrite the value that the mask stands for.
 const DATA_MASK: &str = "***credential***";
 
-/// Shorter keys are made up (the sandbox's is a word), and taking them out would take words out.
-const SHORTEST_SECRET: usize = 12;
+/// The length from which a secret is masked. Shorter keys are made up (the sandbox's is a word), and masking them would
+/// mask words.
+const MIN_SECRET_LENGTH: usize = 12;
 
-/// Whether a request's body repeats a mask.
-pub(super) fn holds_mask(body: &serde_json::Value) -> bool {
+/// Returns true if a request's body contains a mask.
+pub(super) fn contains_mask(body: &serde_json::Value) -> bool {
     find(body.to_string().as_bytes(), DATA_MASK.as_bytes()).is_some()
 }
 
-/// Takes secrets out of a JSON document.
-pub(super) fn without_in_data(mut bytes: Vec<u8>, secrets: &[&str]) -> Vec<u8> {
-    let secrets = secrets.iter().filter(|secret| secret.len() >= SHORTEST_SECRET);
+/// Masks secrets in a JSON document.
+pub(super) fn mask_secrets(mut bytes: Vec<u8>, secrets: &[&str]) -> Vec<u8> {
+    let secrets = secrets.iter().filter(|secret| secret.len() >= MIN_SECRET_LENGTH);
     let secrets: Vec<&[u8]> = secrets.map(|secret| secret.as_bytes()).collect();
     if secrets.is_empty() {
         return bytes;
     }
-    // Some encoders escape `/`, `+` or `-`, which need not be: the same document, without that.
+    // Some encoders escape `/`, `+` or `-` without need. Unescape them to find secrets there.
     if find(&bytes, b"\\/").is_some() || find(&bytes, b"\\u00").is_some() {
         let plain = unescaped(&bytes);
         if secrets.iter().any(|secret| find(&plain, secret).is_some()) {
@@ -51,7 +52,7 @@ fn replace(text: Vec<u8>, part: &[u8], by: &[u8]) -> Vec<u8> {
     replaced
 }
 
-/// A JSON document in which no visible ASCII character is escaped that need not be.
+/// Returns a JSON document without needless escapes of visible ASCII characters.
 fn unescaped(text: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -59,7 +60,7 @@ fn unescaped(text: &[u8]) -> Vec<u8> {
         let (byte, length) = match after {
             _ if byte != b'\\' => (Some(byte), 1),
             [b'/', ..] => (Some(b'/'), 2),
-            [b'u', digits @ ..] => match ascii(digits) {
+            [b'u', digits @ ..] => match needless_escape(digits) {
                 Some(character) => (Some(character), 6),
                 None => (None, 2),
             },
@@ -74,8 +75,8 @@ fn unescaped(text: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// The visible ASCII character that four hexadecimal digits stand for, unless it must be escaped.
-fn ascii(digits: &[u8]) -> Option<u8> {
+/// Returns the visible ASCII character of four hexadecimal digits, or `None` if it must stay escaped.
+fn needless_escape(digits: &[u8]) -> Option<u8> {
     let digits = std::str::from_utf8(digits.get(..4)?).ok()?;
     let code = u8::try_from(u16::from_str_radix(digits, 16).ok()?).ok()?;
     (code.is_ascii_graphic() && !matches!(code, b'"' | b'\\')).then_some(code)
@@ -88,11 +89,11 @@ mod tests {
     const KEY: &str = "s3cret/key+of-acme";
 
     fn data(body: &str) -> String {
-        String::from_utf8(without_in_data(body.as_bytes().to_vec(), &["", "word", KEY])).expect("a text")
+        String::from_utf8(mask_secrets(body.as_bytes().to_vec(), &["", "word", KEY])).expect("a text")
     }
 
     #[test]
-    fn secrets_are_taken_out_however_they_are_escaped() {
+    fn escaped_secrets_are_masked() {
         for written in [
             KEY,
             "s3cret\\/key+of-acme",
@@ -105,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_no_secret_stays_as_it_is() {
+    fn documents_without_secrets_stay_unchanged() {
         for body in [r#"{"a":"\/ \u002B \u00e9 \\u002D \" word"}"#, "", "\\", "\\u00", "s3cret/key+of-acm"] {
             assert_eq!(data(body), body);
         }
@@ -120,9 +121,9 @@ mod tests {
     }
 
     #[test]
-    fn a_masked_secret_is_not_written() {
+    fn masks_are_found_in_request_bodies() {
         let read: serde_json::Value =
             serde_json::from_str(&data(&format!(r#"{{"a":["{KEY}"]}}"#))).expect("JSON");
-        assert!(holds_mask(&read) && !holds_mask(&serde_json::json!({"a": "***"})));
+        assert!(contains_mask(&read) && !contains_mask(&serde_json::json!({"a": "***"})));
     }
 }

@@ -1,36 +1,36 @@
-//! Lists that come in pages, to their end, and what shows that one shifted while it was read. May import `model`
-//! only.
+//! Reads lists page by page, and detects lists that shifted while they were read.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::bounds::memory_of;
-use super::extent::Extent;
+use super::bounds::estimate_memory;
+use super::call::Call;
+use super::client::Client;
 use super::failure::ApiError;
-use super::http::{Call, Http};
-use super::wire::Named;
+use super::list_bounds::ListBounds;
+use super::wire::CatalogItem;
 use crate::model::{Catalog, CatalogEntry, Endpoint, LatestVersion};
 
 /// One page of a list.
 pub(super) trait Page: serde::de::DeserializeOwned {
-    /// What is listed.
-    type Item: Listed;
-    /// The items of the page.
+    /// An entry of the list.
+    type Item: ListItem;
+    /// Returns the items of the page.
     fn items(self) -> Vec<Self::Item>;
-    /// Whether there is more, and where it goes on.
+    /// Returns `has_more` and the token of the next page.
     fn next(&self) -> (bool, Option<Value>);
-    /// How many items the whole list has, where the server says so.
+    /// Returns the number of items in the whole list, if the server returns it.
     fn total(&self) -> Option<u64>;
 }
 
-/// Something that a list holds.
-pub(super) trait Listed {
-    /// The id by which two pages can be compared.
+/// An entry of a list.
+pub(super) trait ListItem {
+    /// Returns the id that tells entries apart.
     fn id(&self) -> &str;
 }
 
-/// A page whose items stand under this name.
+/// Defines a page type, with the JSON key of its items.
 macro_rules! page {
     ($name:ident, $field:ident, $item:ty) => {
         #[derive(serde::Deserialize)]
@@ -60,30 +60,30 @@ macro_rules! page {
 }
 pub(super) use page;
 
-/// A list as it was read once, from its first page to its last.
+/// One reading of a list, from its first page to its last.
 #[derive(Debug)]
 pub(super) struct Reading<T> {
-    /// The items, in the order of the pages; one that several pages have is there several times.
+    /// The items in the order of the pages, with repetitions.
     pub(super) items: Vec<T>,
-    /// Whether something shows that the list shifted while it was read.
+    /// True if the list shifted while it was read.
     pub(super) has_shifted: bool,
-    /// How many items the last page said that the list has.
+    /// The number of items in the list, according to the last page.
     pub(super) total: Option<u64>,
 }
 
-/// What the pages of one reading have shown so far.
+/// Detects a list that shifts while its pages are read.
 #[derive(Default)]
-struct PageCheck {
+struct ShiftDetector {
     ids: BTreeSet<String>,
     items: usize,
     totals: BTreeSet<u64>,
     is_short: bool,
     token: Option<u64>,
-    goes_back: bool,
+    token_decreased: bool,
 }
 
-impl PageCheck {
-    /// Takes note of a page that was asked for with this limit.
+impl ShiftDetector {
+    /// Adds a page that was requested with this limit.
     fn add(
         &mut self,
         ids: Vec<String>,
@@ -95,38 +95,38 @@ impl PageCheck {
         self.items += ids.len();
         self.ids.extend(ids);
         self.totals.extend(total);
-        // Tokens that are numbers count items, or name places in an order: they grow.
+        // Numeric tokens are offsets or positions in an order, so they grow.
         let number = |token: &Value| token.as_u64().or_else(|| token.as_str()?.parse().ok());
         if let Some(token) = next.filter(|_| has_more).and_then(number) {
-            self.goes_back |= self.token.is_some_and(|before| token <= before);
+            self.token_decreased |= self.token.is_some_and(|before| token <= before);
             self.token = Some(token);
         }
     }
 
-    /// Whether the list shifted: pages overlap, the total changed or is another number than was read, a token went
-    /// back, or a page was shorter than it had to be. (A server that says the right total may send short pages.)
+    /// Returns true if the list shifted: pages overlap, the total changed or differs from the items read, a token
+    /// decreased, or a page was too short. (Short pages are fine from a server that returns the right total.)
     fn has_shifted(&self) -> bool {
         let overlaps = self.ids.len() < self.items;
         let miscounts =
             self.totals.len() > 1 || self.totals.first().is_some_and(|total| *total != self.ids.len() as u64);
-        overlaps || miscounts || self.goes_back || (self.is_short && self.totals.is_empty())
+        overlaps || miscounts || self.token_decreased || (self.is_short && self.totals.is_empty())
     }
 }
 
-impl Http {
-    /// Reads all pages of a list, so many items at a time. A list that shifted meanwhile is read once more; its items
-    /// are those of both readings then, as the later one has them.
+impl Client {
+    /// Reads all pages of a list. Reads a list that shifted once more, and returns the items of both readings; of an item
+    /// in both, the later one counts.
     ///
     /// # Errors
     ///
-    /// The same as of [`Self::read_pages`].
+    /// Those of [`Self::read_pages`].
     pub(super) async fn pages<T: Page>(
         &self,
         endpoint: Endpoint,
         path: &str,
         filter: &[(&'static str, String)],
-        size: usize,
     ) -> Result<Vec<T::Item>, ApiError> {
+        let size = endpoint.page_size(self.api());
         let first = self.read_pages::<T>(endpoint, path, filter, size).await?;
         if !first.has_shifted {
             return Ok(first.items);
@@ -137,12 +137,11 @@ impl Http {
         Ok(by_id.into_values().collect())
     }
 
-    /// Reads all pages of a list once, so many items at a time.
+    /// Reads all pages of a list once, with `size` items a page.
     ///
     /// # Errors
     ///
-    /// The first page that can't be had; an answer that says that there is more, and not where; a list that does not
-    /// end.
+    /// The first page that can't be read; a page without the token of the next one; a list that does not end.
     pub(super) async fn read_pages<T: Page>(
         &self,
         endpoint: Endpoint,
@@ -151,9 +150,9 @@ impl Http {
         size: usize,
     ) -> Result<Reading<T::Item>, ApiError> {
         let mut items = Vec::new();
-        let mut check = PageCheck::default();
+        let mut check = ShiftDetector::default();
         let mut token: Option<String> = None;
-        let mut extent = Extent::new(path);
+        let mut bounds = ListBounds::new(path);
         loop {
             let mut query = filter.to_vec();
             query.push(("limit", size.to_string()));
@@ -163,69 +162,72 @@ impl Http {
             let (page, memory) = self.page::<T>(&Call::get(endpoint, path.to_owned(), query)).await?;
             let ((more, next), total) = (page.next(), page.total());
             let on_page = page.items();
-            extent.add(on_page.len(), memory)?;
+            bounds.count_page(on_page.len(), memory)?;
             let ids = on_page.iter().map(|item| item.id().to_owned()).collect();
             check.add(ids, size, (more, next.as_ref()), total);
             items.extend(on_page);
             if !more {
                 return Ok(Reading { items, has_shifted: check.has_shifted(), total });
             }
-            token = Some(extent.go_on(next.as_ref())?);
+            token = Some(bounds.next_token(next.as_ref())?);
         }
     }
 
-    /// One page, and about how much memory it takes.
+    /// Reads one page, and estimates its memory.
     async fn page<T: Page>(&self, call: &Call) -> Result<(T, usize), ApiError> {
-        self.call(call, |body| Ok((serde_json::from_slice(body)?, memory_of(body)))).await
+        self.call(call, |body| Ok((serde_json::from_slice(body)?, estimate_memory(body)))).await
     }
 }
 
-impl Http {
-    /// The newest of an agent's or context graph's versions: the first of a list that begins with it.
+impl Client {
+    /// Returns the newest version of an agent or context graph: the first entry of a list that is sorted so.
     ///
     /// # Errors
     ///
-    /// The request; an answer without a list, or with a version that isn't a number.
-    pub(super) async fn newest<T: Page<Item = Versioned>>(
+    /// A failed request; an answer without a list, or with a version that is not a number.
+    pub(super) async fn newest_version<T: Page<Item = VersionEntry>>(
         &self,
         endpoint: Endpoint,
         path: String,
         filter: (&'static str, &str),
     ) -> Result<LatestVersion, ApiError> {
         let query = vec![(filter.0, filter.1.to_owned()), ("limit", "1".to_owned())];
-        let page: T = self.json(&Call::get(endpoint, path, query)).await?;
+        let page: T = self.call_json(&Call::get(endpoint, path, query)).await?;
         Ok(page.items().first().map_or(LatestVersion::None, |newest| LatestVersion::Number(newest.version)))
     }
 }
 
-/// A version in a list of versions.
+/// An entry of a list of versions.
 #[derive(serde::Deserialize)]
-pub(super) struct Versioned {
+pub(super) struct VersionEntry {
     version: u32,
 }
 
-impl Listed for Versioned {
-    /// Only the first page of such a list is read.
+impl ListItem for VersionEntry {
+    /// Not used: only the first page of such a list is read.
     fn id(&self) -> &str {
         ""
     }
 }
 
-impl Listed for Named {
+impl ListItem for CatalogItem {
     fn id(&self) -> &str {
         &self.id
     }
 }
 
-/// Puts agents or context graphs into a catalog.
-pub(super) fn enter<Id: Ord + for<'t> From<&'t str>>(catalog: &mut Catalog<Id>, read: Vec<Named>) {
-    for named in read {
+/// Adds agents or context graphs to a catalog.
+pub(super) fn add_to_catalog<Id: Ord + for<'t> From<&'t str>>(
+    catalog: &mut Catalog<Id>,
+    read: Vec<CatalogItem>,
+) {
+    for item in read {
         let entry = CatalogEntry {
-            name: named.name.trim().to_owned(),
-            latest: named.latest(),
-            deprecated: named.deprecated.unwrap_or_default(),
+            name: item.name.trim().to_owned(),
+            latest: item.latest(),
+            deprecated: item.deprecated.unwrap_or_default(),
         };
-        catalog.entries.insert(Id::from(&named.id), entry);
+        catalog.entries.insert(Id::from(&item.id), entry);
     }
 }
 
@@ -235,9 +237,9 @@ mod tests {
 
     use super::*;
 
-    /// Pages of up to two items, such as `a b →2 /5`: the items, the token of the next page, the total.
+    /// Checks pages of up to two items, such as `a b →2 /5`: the items, the token of the next page, the total.
     fn has_shifted(pages: &[&str]) -> bool {
-        let mut check = PageCheck::default();
+        let mut check = ShiftDetector::default();
         for page in pages {
             let words = || page.split_whitespace();
             let ids = words().filter(|word| !word.starts_with(['→', '/'])).map(str::to_owned).collect();
@@ -251,27 +253,27 @@ mod tests {
     }
 
     #[test]
-    fn the_pages_of_a_list_show_that_it_shifted() {
+    fn shifted_lists_are_detected() {
         let cases: &[(&[&str], bool)] = &[
             (&[""], false),
             (&["a"], false),
             (&["a b →2", "c d →4", "e"], false),
             (&["a b →x", "c d →w", "e"], false),
             (&["a b →2 /5", "c d →4 /5", "e /5"], false),
-            // An item that moved to a later page, or to an earlier one.
+            // An item moved to a later page, or to an earlier one.
             (&["a b →2", "b c"], true),
             (&["a b →2 /3", "b c /3"], true),
-            // The server counts what was not read, or counts otherwise meanwhile.
+            // The total differs from the items read, or changes.
             (&["a b →2 /5", "d e /5"], true),
             (&["a b →2 /4", "c /3"], true),
             (&["a /2"], true),
             (&["a b →2 /3", "c d /3"], true),
-            // Something was taken out of the middle of a page.
+            // A page is too short: an item was removed.
             (&["a →2", "c"], true),
             (&["→2", "c"], true),
-            // Some servers send short pages; where the total is right, nothing is missing.
+            // Some servers send short pages. If the total is right, nothing is missing.
             (&["a →1 /2", "b /2"], false),
-            // Tokens that don't go on.
+            // Tokens that do not grow.
             (&["a b →4", "c d →2", "e"], true),
             (&["a b →4", "c d →4", "e"], true),
         ];

@@ -1,43 +1,42 @@
-//! Reads everything that planning asks for. May import `model` only.
+//! Reads the live state that a plan needs.
 
 use std::collections::BTreeSet;
 use std::mem;
 
-use super::ReadApi;
+use super::api::{ReadApi, read_services_again};
 use super::failure::ApiError;
-use super::service_list::{Listing, read_services_again};
-use crate::model::{Catalog, LatestVersion, Lookups, Need, ServiceId, Snapshot};
+use super::service_list::Listing;
+use crate::model::{BehaviorSet, Catalog, LatestVersion, Lookups, Need, ServiceId, Snapshot};
 
-/// Reads the live state: the services, and then what `lacking` says is lacking, until nothing is.
+/// Reads the services, then the lookups that `find_missing` returns, until there are none.
 ///
-/// Where the list shifted while it was read, or where `rests_on_absence` says that what follows from the state rests
-/// on services that the list does not have, the list is read a second time, and services that only the first
-/// reading has are read by id. There is no third reading.
+/// Reads the list of services a second time if it shifted, or if `depends_on_absence` returns true: the plan would depend
+/// on a service being absent. Services that only the first reading shows are read by id. There is no third reading.
 ///
 /// # Errors
 ///
-/// The first request that failed for good; a list that shifted both times.
+/// The first request that failed for good; a list of services that shifted both times.
 pub async fn read_snapshot(
     api: &impl ReadApi,
-    mut lacking: impl FnMut(&Snapshot) -> Lookups,
-    rests_on_absence: impl FnOnce(&Snapshot) -> bool,
+    mut find_missing: impl FnMut(&Snapshot) -> Lookups,
+    depends_on_absence: impl FnOnce(&Snapshot) -> bool,
 ) -> Result<Snapshot, ApiError> {
     let mut first = api.list_services(Listing::All).await?;
     if first.has_shifted {
         let services = read_services_again(api, &first).await?;
-        return complete_snapshot(api, Snapshot { services, ..Snapshot::default() }, lacking).await;
+        return complete_snapshot(api, Snapshot { services, ..Snapshot::default() }, find_missing).await;
     }
     let snapshot = Snapshot { services: mem::take(&mut first.services), ..Snapshot::default() };
-    let mut snapshot = complete_snapshot(api, snapshot, &mut lacking).await?;
-    if !rests_on_absence(&snapshot) {
+    let mut snapshot = complete_snapshot(api, snapshot, &mut find_missing).await?;
+    if !depends_on_absence(&snapshot) {
         return Ok(snapshot);
     }
     first.services = mem::take(&mut snapshot.services);
     let services = read_services_again(api, &first).await?;
-    complete_snapshot(api, Snapshot { services, ..snapshot }, lacking).await
+    complete_snapshot(api, Snapshot { services, ..snapshot }, find_missing).await
 }
 
-/// Reads what a snapshot lacks, until it lacks nothing.
+/// Reads the lookups that `find_missing` returns into a snapshot, until there are none.
 ///
 /// # Errors
 ///
@@ -45,23 +44,23 @@ pub async fn read_snapshot(
 pub async fn complete_snapshot(
     api: &impl ReadApi,
     mut snapshot: Snapshot,
-    mut lacking: impl FnMut(&Snapshot) -> Lookups,
+    mut find_missing: impl FnMut(&Snapshot) -> Lookups,
 ) -> Result<Snapshot, ApiError> {
     loop {
-        let lookups = lacking(&snapshot);
+        let lookups = find_missing(&snapshot);
         if lookups.is_nothing() {
             return Ok(snapshot);
         }
         let (agents, graphs, sets) = tokio::try_join!(
             api.agents(&lookups.agents),
             api.context_graphs(&lookups.context_graphs),
-            behavior_sets(api, &lookups.behavior_sets_of),
+            read_behavior_sets(api, &lookups.behavior_sets_of),
         )?;
         for id in &lookups.versions_of_agents {
-            told(&mut snapshot.agents, id, api.latest_agent_version(id).await?);
+            set_latest_version(&mut snapshot.agents, id, api.latest_agent_version(id).await?);
         }
         for id in &lookups.versions_of_context_graphs {
-            told(&mut snapshot.context_graphs, id, api.latest_context_graph_version(id).await?);
+            set_latest_version(&mut snapshot.context_graphs, id, api.latest_context_graph_version(id).await?);
         }
         merge(&mut snapshot.agents, agents, &lookups.agents);
         merge(&mut snapshot.context_graphs, graphs, &lookups.context_graphs);
@@ -72,22 +71,22 @@ pub async fn complete_snapshot(
     }
 }
 
-async fn behavior_sets(
+async fn read_behavior_sets(
     api: &impl ReadApi,
     services: &BTreeSet<ServiceId>,
-) -> Result<Vec<crate::model::BehaviorSet>, ApiError> {
+) -> Result<Vec<BehaviorSet>, ApiError> {
     if services.is_empty() { Ok(Vec::new()) } else { api.behavior_sets(services).await }
 }
 
-/// Notes a newest version. One that could not be read is as good as none: asking again would tell no more.
-fn told<Id: Ord>(catalog: &mut Catalog<Id>, id: &Id, latest: LatestVersion) {
+/// Sets the newest version of an entry. An unknown version counts as none: reading it again would not help.
+fn set_latest_version<Id: Ord>(catalog: &mut Catalog<Id>, id: &Id, latest: LatestVersion) {
     let latest = if latest == LatestVersion::Unknown { LatestVersion::None } else { latest };
     if let Some(entry) = catalog.entries.get_mut(id) {
         entry.latest = latest;
     }
 }
 
-/// Adds what was read, and notes what was asked for and isn't there.
+/// Adds the entries that were read, and marks those that were asked for and not found as missing.
 fn merge<Id: Ord + Clone>(known: &mut Catalog<Id>, read: Catalog<Id>, need: &Need<Id>) {
     known.complete |= read.complete;
     known.entries.extend(read.entries);

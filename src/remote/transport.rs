@@ -1,5 +1,4 @@
-//! How a request gets to the server: over the network, or, in simulations, by a call. Imports nothing of ours
-//! but the causes of failure.
+//! Carries requests to the server: over the network, or to a handler in this process for simulations.
 
 use std::time::Duration;
 
@@ -8,104 +7,111 @@ use tokio::time::Instant;
 
 use super::failure::{ApiError, Cause};
 
-/// What carries requests.
+/// Carries requests to a server.
 #[derive(Clone, Debug)]
 pub(super) enum Transport {
-    /// Connections of our own; clones share them.
+    /// Network connections, which clones share.
     Network(Client),
-    /// A function in this process.
+    /// A handler in this process.
     #[cfg(test)]
-    Simulated(simulated::Wire),
+    Simulated(simulated::SimulatedTransport),
 }
 
-/// Why no answer came.
+/// A request without an answer.
 #[derive(Clone, Debug)]
-pub(crate) struct Broken {
-    pub(crate) how: How,
-    /// The causes, outermost first.
+pub(crate) struct TransportError {
+    pub(crate) kind: TransportErrorKind,
+    /// The causes, from the outermost to the innermost.
     pub(crate) details: String,
 }
 
-/// How a request broke.
+/// How a request failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum How {
-    /// No connection came about.
+pub(crate) enum TransportErrorKind {
+    /// There was no connection.
     NoConnection,
-    /// It could not even be built.
-    Unbuilt,
+    /// The request could not be built.
+    InvalidRequest,
     /// No answer came in time.
     TimedOut,
-    /// The connection died.
-    BrokeOff,
+    /// The connection closed.
+    ConnectionLost,
 }
 
-impl Broken {
+impl TransportError {
+    /// Returns the cause: the request was not sent, or its answer was lost.
     pub(super) fn cause(&self) -> Cause {
-        match self.how {
-            How::NoConnection | How::Unbuilt => Cause::NotSent,
-            How::TimedOut | How::BrokeOff => Cause::Lost,
+        match self.kind {
+            TransportErrorKind::NoConnection | TransportErrorKind::InvalidRequest => Cause::NotSent,
+            TransportErrorKind::TimedOut | TransportErrorKind::ConnectionLost => Cause::Lost,
         }
     }
 
     pub(super) fn message(&self, base_url: &str, timeout: Duration) -> String {
-        let what = match self.how {
-            How::NoConnection => format!("no connection to {base_url}"),
-            How::TimedOut => format!("no answer within {} s", timeout.as_secs().max(1)),
-            How::Unbuilt | How::BrokeOff => "the connection broke before the answer came".to_owned(),
+        let problem = match self.kind {
+            TransportErrorKind::NoConnection => format!("no connection to {base_url}"),
+            TransportErrorKind::TimedOut => format!("no answer within {} s", timeout.as_secs().max(1)),
+            TransportErrorKind::InvalidRequest | TransportErrorKind::ConnectionLost => {
+                "the connection closed before the answer arrived".to_owned()
+            }
         };
-        format!("{what} ({})", self.details)
+        format!("{problem} ({})", self.details)
     }
 }
 
-impl From<reqwest::Error> for Broken {
+impl From<reqwest::Error> for TransportError {
     fn from(error: reqwest::Error) -> Self {
-        let how = if error.is_connect() {
-            How::NoConnection
+        let kind = if error.is_connect() {
+            TransportErrorKind::NoConnection
         } else if error.is_timeout() {
-            How::TimedOut
+            TransportErrorKind::TimedOut
         } else if error.is_builder() {
-            How::Unbuilt
+            TransportErrorKind::InvalidRequest
         } else {
-            How::BrokeOff
+            TransportErrorKind::ConnectionLost
         };
-        Self { how, details: chain(&error) }
+        Self { kind, details: chain(&error) }
     }
 }
 
 impl Transport {
-    /// The network. A proxy is used only for other machines.
+    /// Returns a transport over the network. A proxy is used only for other machines.
     pub(super) fn network(is_loopback: bool) -> Result<Self, ApiError> {
-        // Installed by whoever is first; a second time is no error.
+        // Fails if it is already installed, which is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = client(is_loopback)
             .map_err(|error| ApiError::setup(format!("TLS can't be set up: {}", chain(&error))))?;
         Ok(Self::Network(client))
     }
 
-    /// Begins a request.
+    /// Starts building a request.
     pub(super) fn request(&self, method: Method, url: String) -> RequestBuilder {
         match self {
             Self::Network(client) => client.request(method, url),
             #[cfg(test)]
-            Self::Simulated(wire) => wire.client.request(method, url),
+            Self::Simulated(simulated) => simulated.client.request(method, url),
         }
     }
 
-    /// Sends a request once; the head of its answer must be there by the deadline.
-    pub(super) async fn send(&self, request: RequestBuilder, deadline: Instant) -> Result<Response, Broken> {
+    /// Sends a request once. The head of the answer must arrive before the deadline.
+    pub(super) async fn send(
+        &self,
+        request: RequestBuilder,
+        deadline: Instant,
+    ) -> Result<Response, TransportError> {
         let answer = async {
             match self {
-                Self::Network(_) => request.send().await.map_err(Broken::from),
+                Self::Network(_) => request.send().await.map_err(TransportError::from),
                 #[cfg(test)]
-                Self::Simulated(wire) => wire.send(request.build()?).await,
+                Self::Simulated(simulated) => simulated.send(request.build()?).await,
             }
         };
-        let late = |_| Broken { how: How::TimedOut, details: "the time is over".to_owned() };
+        let late = |_| TransportError { kind: TransportErrorKind::TimedOut, details: "timed out".to_owned() };
         tokio::time::timeout_at(deadline, answer).await.map_err(late)?
     }
 }
 
-/// A client that follows no redirects; without the system's certificates, with the bundled ones.
+/// Builds a client that follows no redirects. Uses the bundled certificates if the system has none.
 fn client(is_loopback: bool) -> Result<Client, reqwest::Error> {
     let builder = || {
         let builder = Client::builder()
@@ -121,7 +127,7 @@ fn client(is_loopback: bool) -> Result<Client, reqwest::Error> {
     })
 }
 
-/// An error and its causes, without the address, which may carry what must not be shown.
+/// Formats the causes of an error, without the URL, which may contain a secret.
 pub(super) fn chain(error: &reqwest::Error) -> String {
     let mut parts = Vec::new();
     let mut source: Option<&dyn std::error::Error> = std::error::Error::source(error);
@@ -135,7 +141,7 @@ pub(super) fn chain(error: &reqwest::Error) -> String {
     if parts.is_empty() { "no details".to_owned() } else { parts.join(": ") }
 }
 
-/// A transport that is a call: time is the runtime's, and nothing leaves the process.
+/// A transport to a handler in this process. Its time is the runtime's, which tests can pause.
 #[cfg(test)]
 pub(crate) mod simulated {
     use std::fmt;
@@ -145,43 +151,43 @@ pub(crate) mod simulated {
 
     use reqwest::{Client, Request, Response};
 
-    use super::{Broken, Transport};
+    use super::{Transport, TransportError};
 
-    /// What answers.
-    pub(crate) trait Line: Send + Sync {
-        /// Takes a request to the server and brings its answer.
-        fn carry(
+    /// A server in this process.
+    pub(crate) trait RequestHandler: Send + Sync {
+        /// Answers a request.
+        fn handle(
             &self,
             request: Request,
-        ) -> Pin<Box<dyn Future<Output = Result<Response, Broken>> + Send + '_>>;
+        ) -> Pin<Box<dyn Future<Output = Result<Response, TransportError>> + Send + '_>>;
     }
 
-    /// One end of a line.
+    /// A transport to a handler.
     #[derive(Clone)]
-    pub(in crate::remote) struct Wire {
-        /// Builds requests; to build a client of its own for each wire would take milliseconds.
+    pub(in crate::remote) struct SimulatedTransport {
+        /// Builds requests. Shared, because building a client takes milliseconds.
         pub(in crate::remote) client: Client,
-        line: Arc<dyn Line>,
+        handler: Arc<dyn RequestHandler>,
     }
 
-    impl fmt::Debug for Wire {
+    impl fmt::Debug for SimulatedTransport {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("Wire")
+            f.write_str("SimulatedTransport")
         }
     }
 
-    impl Wire {
-        pub(super) async fn send(&self, request: Request) -> Result<Response, Broken> {
-            self.line.carry(request).await
+    impl SimulatedTransport {
+        pub(super) async fn send(&self, request: Request) -> Result<Response, TransportError> {
+            self.handler.handle(request).await
         }
     }
 
-    /// A transport over this line.
-    pub(in crate::remote) fn over(line: Arc<dyn Line>) -> Transport {
+    /// Returns a transport to this handler.
+    pub(in crate::remote) fn transport_to(handler: Arc<dyn RequestHandler>) -> Transport {
         static CLIENT: OnceLock<Transport> = OnceLock::new();
         match CLIENT.get_or_init(|| Transport::network(true).expect("a client")) {
-            Transport::Network(client) | Transport::Simulated(Wire { client, .. }) => {
-                Transport::Simulated(Wire { client: client.clone(), line })
+            Transport::Network(client) | Transport::Simulated(SimulatedTransport { client, .. }) => {
+                Transport::Simulated(SimulatedTransport { client: client.clone(), handler })
             }
         }
     }

@@ -1,7 +1,7 @@
-//! What both APIs say and want alike: tags, version sets, preferences, names. May import `model` only.
+//! The JSON that both APIs share: tags, version sets, model preferences, names.
 //!
-//! Reading is tolerant: unknown fields are carried where they would be destroyed otherwise, missing ones have
-//! a meaning. Writing is exact.
+//! Reading is tolerant: missing fields get a default, and unknown fields are kept where a write would destroy them.
+//! Writing is exact.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::model::{LatestVersion, LlmPreference, Pin, VersionSet, VersionSetName, trimmed};
 
-/// Tags: a list in answers; a map is understood, too.
+/// Tags: a list in answers. A map is accepted as well.
 #[derive(Deserialize)]
 #[serde(untagged)]
 pub(super) enum Tags {
@@ -26,7 +26,7 @@ pub(super) struct Tag {
 }
 
 impl Tags {
-    /// The tags by key, and the keys that several of them have.
+    /// Returns the tags by key, and the keys that occur more than once.
     pub(super) fn into_map(self) -> (BTreeMap<String, Option<String>>, BTreeSet<String>) {
         let list: Vec<(String, Option<String>)> = match self {
             Self::List(list) => list.into_iter().map(|tag| (tag.key, tag.value)).collect(),
@@ -34,26 +34,26 @@ impl Tags {
         };
         let (mut tags, mut repeated) = (BTreeMap::new(), BTreeSet::new());
         for (key, value) in list {
-            let value = value.map(|value| neat(&value));
-            if tags.insert(neat(&key), value).is_some() {
-                repeated.insert(neat(&key));
+            let value = value.map(|value| trim_text(&value));
+            if tags.insert(trim_text(&key), value).is_some() {
+                repeated.insert(trim_text(&key));
             }
         }
         (tags, repeated)
     }
 }
 
-/// A text without white space around it, as the servers keep texts.
-pub(super) fn neat(text: &str) -> String {
+/// Returns the text without surrounding white space, as the servers store it.
+pub(super) fn trim_text(text: &str) -> String {
     trimmed(text).to_owned()
 }
 
-/// Who changed something: an object with the user's id, or the id itself.
+/// Returns the id of the user who changed a service. It is in an object, or is the value itself.
 pub(super) fn user_id(by: &Value) -> Option<String> {
     by.get("user_id").unwrap_or(by).as_str().map(str::to_owned)
 }
 
-/// The spellings of each pin over both APIs; the later ones are of the early documents.
+/// The keys of each pin over both APIs. The later ones are from early versions of the documentation.
 const AGENT_VERSION: [&str; 2] = ["agent_version_number", "agent_version"];
 const CONTEXT_GRAPH_VERSION: [&str; 4] = [
     "service_hierarchical_state_machine_version_number",
@@ -61,33 +61,33 @@ const CONTEXT_GRAPH_VERSION: [&str; 4] = [
     "service_hierarchical_state_machine_version",
     "context_graph_version",
 ];
-/// What some answers repeat of the service; it belongs to no version set.
-const ECHOES: [&str; 3] = ["agent_id", "service_hierarchical_state_machine_id", "context_graph_id"];
+/// Fields of the service that some answers repeat in each version set.
+const SERVICE_KEYS: [&str; 3] = ["agent_id", "service_hierarchical_state_machine_id", "context_graph_id"];
 
-/// Version sets by name, as a service's answer holds them.
+/// The version sets in a service's JSON, by name.
 pub(super) type RawVersionSets = BTreeMap<String, Option<Map<String, Value>>>;
 
-/// Reads version sets.
-pub(super) fn version_sets(sets: Option<RawVersionSets>) -> BTreeMap<VersionSetName, VersionSet> {
+/// Parses the version sets of a service.
+pub(super) fn parse_version_sets(sets: Option<RawVersionSets>) -> BTreeMap<VersionSetName, VersionSet> {
     let sets = sets.unwrap_or_default().into_iter();
-    sets.map(|(name, set)| (VersionSetName::new(name), version_set(set.unwrap_or_default()))).collect()
+    sets.map(|(name, set)| (VersionSetName::new(name), parse_version_set(set.unwrap_or_default()))).collect()
 }
 
-/// Reads a version set; what has no meaning for us is carried.
-pub(super) fn version_set(mut set: Map<String, Value>) -> VersionSet {
+/// Parses a version set. Unknown fields are carried along.
+pub(super) fn parse_version_set(mut set: Map<String, Value>) -> VersionSet {
     let preferences = match set.remove("llm_model_preferences") {
         Some(Value::Object(preferences)) => preferences,
         _ => Map::new(),
     };
     let agent_version = take_pin(&mut set, &AGENT_VERSION);
     let context_graph_version = take_pin(&mut set, &CONTEXT_GRAPH_VERSION);
-    set.retain(|key, _| !ECHOES.contains(&key.as_str()));
+    set.retain(|key, _| !SERVICE_KEYS.contains(&key.as_str()));
     VersionSet {
         agent_version,
         context_graph_version,
         llm_model_preferences: preferences
             .into_iter()
-            .filter_map(|(key, value)| Some((key, preference(value)?)))
+            .filter_map(|(key, value)| Some((key, parse_preference(value)?)))
             .collect(),
         carried: set,
     }
@@ -97,25 +97,25 @@ fn take_pin(set: &mut Map<String, Value>, spellings: &[&str]) -> Pin {
     let mut pin = Pin::Latest;
     for spelling in spellings.iter().rev() {
         let value = set.remove(*spelling);
-        if let Some(number) = value.as_ref().and_then(version_number) {
+        if let Some(number) = value.as_ref().and_then(parse_version_number) {
             pin = Pin::Number(number);
         }
     }
     pin
 }
 
-/// A version number: `3`, `3.0` or `"3"`.
-fn version_number(value: &Value) -> Option<u32> {
+/// Parses a version number: `3`, `3.0` or `"3"`.
+fn parse_version_number(value: &Value) -> Option<u32> {
     let number = value.as_f64().or_else(|| value.as_str()?.parse().ok())?;
     (number >= 0.0 && number.fract() == 0.0 && number <= f64::from(u32::MAX)).then_some(number as u32)
 }
 
-/// Parameters that older answers put beside the model's name.
+/// Parameters that older answers put beside the model's name instead of under `params`.
 const OLD_PARAMS: [&str; 3] = ["temperature", "top_k", "top_p"];
 
-fn preference(value: Value) -> Option<LlmPreference> {
+fn parse_preference(value: Value) -> Option<LlmPreference> {
     let Value::Object(mut fields) = value else { return None };
-    // Without a name it is none that a manifest could mean, and it is carried as it is.
+    // No manifest can declare a preference without a name, so it is carried along unchanged.
     let llm_name =
         fields.remove("llm_name").and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default();
     let mut params = match fields.remove("params") {
@@ -130,15 +130,15 @@ fn preference(value: Value) -> Option<LlmPreference> {
     Some(LlmPreference { llm_name, params, experience_controls: Map::new(), carried: fields })
 }
 
-fn pin(pin: Pin) -> Value {
+fn pin_value(pin: Pin) -> Value {
     match pin {
         Pin::Latest => Value::Null,
         Pin::Number(number) => json!(number),
     }
 }
 
-/// A version set as it is written, the context graph's version under the API's name for it: all three fields
-/// present, and what is carried beside them.
+/// Returns a version set as it is written: all three fields, and the unknown ones. The context graph's version has
+/// another key on each API.
 pub(super) fn version_set_body(set: &VersionSet, context_graph_key: &str) -> Map<String, Value> {
     let VersionSet { agent_version, context_graph_version, llm_model_preferences, carried } = set;
     let preferences: Map<String, Value> = llm_model_preferences
@@ -146,8 +146,8 @@ pub(super) fn version_set_body(set: &VersionSet, context_graph_key: &str) -> Map
         .map(|(interaction, preference)| (interaction.clone(), Value::Object(preference_body(preference))))
         .collect();
     let mut body = carried.clone();
-    body.insert(AGENT_VERSION[0].to_owned(), pin(*agent_version));
-    body.insert(context_graph_key.to_owned(), pin(*context_graph_version));
+    body.insert(AGENT_VERSION[0].to_owned(), pin_value(*agent_version));
+    body.insert(context_graph_key.to_owned(), pin_value(*context_graph_version));
     body.insert("llm_model_preferences".to_owned(), Value::Object(preferences));
     body
 }
@@ -165,29 +165,30 @@ fn preference_body(preference: &LlmPreference) -> Map<String, Value> {
     body
 }
 
-/// An agent or context graph in a list.
+/// An entry of the list of agents or context graphs.
 #[derive(Deserialize)]
-pub(super) struct Named {
+pub(super) struct CatalogItem {
     pub(super) id: String,
     pub(super) name: String,
     #[serde(default)]
     pub(super) deprecated: Option<bool>,
-    /// Absent and null differ: not said, and no version.
-    #[serde(default, deserialize_with = "present")]
+    /// Missing means unknown; null means that there is no version.
+    #[serde(default, deserialize_with = "deserialize_present")]
     pub(super) latest_version: Option<Value>,
 }
 
-fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+/// Deserializes a present value, so that null differs from a missing one.
+fn deserialize_present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
 }
 
-impl Named {
-    /// Its newest version: null (Classic) and 0 (Platform) say that there is none.
+impl CatalogItem {
+    /// Returns the newest version. Null (Classic) and 0 (Platform) mean that there is none.
     pub(super) fn latest(&self) -> LatestVersion {
         match &self.latest_version {
             None => LatestVersion::Unknown,
             Some(Value::Null) => LatestVersion::None,
-            Some(value) => match version_number(value) {
+            Some(value) => match parse_version_number(value) {
                 None => LatestVersion::Unknown,
                 Some(0) => LatestVersion::None,
                 Some(number) => LatestVersion::Number(number),
@@ -201,8 +202,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_version_and_not_said_differ() {
-        let of = |value: Value| serde_json::from_value::<Named>(value).expect("named").latest();
+    fn no_version_differs_from_an_unknown_version() {
+        let of = |value: Value| serde_json::from_value::<CatalogItem>(value).expect("an item").latest();
         assert_eq!(of(json!({"id": "1", "name": "a"})), LatestVersion::Unknown);
         assert_eq!(of(json!({"id": "1", "name": "a", "latest_version": "new"})), LatestVersion::Unknown);
         assert_eq!(of(json!({"id": "1", "name": "a", "latest_version": null})), LatestVersion::None);

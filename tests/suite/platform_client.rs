@@ -13,7 +13,8 @@ use amigops::model::{
     SmokeTest, VersionSet,
 };
 use amigops::remote::{
-    Access, ApiError, Budgets, Cause, Credentials, Listing, Platform, ReadApi, Stop, Watch, WriteApi,
+    Access, ApiError, Budgets, Cause, Credentials, Listing, Platform, ReadApi, RequestObserver, Stop,
+    WriteApi,
 };
 use serde_json::{Map, Value, json};
 
@@ -59,12 +60,12 @@ impl Observer for Ears {
     }
 }
 
-impl Watch for Ears {
-    fn waiting(&self, endpoint: Endpoint, wait: Duration, _: Option<u32>) {
+impl RequestObserver for Ears {
+    fn on_limit_wait(&self, endpoint: Endpoint, wait: Duration, _: Option<u32>) {
         self.waited.lock().unwrap().push((endpoint, wait));
     }
-    fn retrying(&self, _: Endpoint, _: Duration, _: &ApiError) {}
-    fn answered(&self, _: &str, _: &str, _: u16, _: Duration) {}
+    fn on_retry(&self, _: Endpoint, _: Duration, _: &ApiError) {}
+    fn on_answer(&self, _: &str, _: &str, _: u16, _: Duration) {}
 }
 
 /// A server with one service, and a client of it.
@@ -101,7 +102,7 @@ impl Bench {
             credentials: Credentials::Key(key.into()),
             now: wall_clock(),
             random: Arc::new(|| 0.0),
-            watch: Arc::clone(&ears) as Arc<dyn Watch>,
+            observer: Arc::clone(&ears) as Arc<dyn RequestObserver>,
             stop: Stop::default(),
             deadline: None,
             budgets: Budgets::default(),
@@ -253,8 +254,8 @@ fn an_update_that_is_accepted_and_not_carried_out_is_an_error() {
     let cleared =
         ServiceUpdate { settings: settings(json!({"voice_config": null})), ..ServiceUpdate::default() };
     let error = bench.run(bench.api.update_service(&coach(), &cleared)).unwrap_err();
-    assert_eq!(error.cause, Cause::Kept);
-    assert!(error.message.contains("kept `voice_config` as {"), "{error}");
+    assert_eq!(error.cause, Cause::NotApplied);
+    assert!(error.message.contains("`voice_config` is {"), "{error}");
     assert!(error.may_have_happened() && !error.hints.is_empty());
 
     let words = json!({"voice_config": {"tts_model": "sonic-3", "max_response_words": null}});
@@ -263,7 +264,8 @@ fn an_update_that_is_accepted_and_not_carried_out_is_an_error() {
         "voice_config": {"tts_model": "sonic-3", "max_response_words": 30}});
     bench.once("PUT", answer(200, &stale.to_string()));
     let error = bench.run(bench.api.update_service(&coach(), &update)).unwrap_err();
-    let message = "the server accepted the update and kept `voice_config.max_response_words` as 30";
+    let message =
+        "the server accepted the update but did not apply all of it: `voice_config.max_response_words` is 30";
     assert_eq!(error.message, message);
 
     // An answer that is no service tells nothing: the service is read.
@@ -287,8 +289,8 @@ fn a_version_set_is_deleted_by_leaving_it_out() {
 fn a_version_set_that_the_api_keeps_is_told() {
     let bench = Bench::with(|options| options.platform.keeps_version_sets = true);
     let error = bench.run(bench.api.delete_version_set(&coach(), &"staging".into())).unwrap_err();
-    assert_eq!(error.cause, Cause::Kept);
-    assert!(error.message.starts_with("the API kept version set `staging`"), "{error}");
+    assert_eq!(error.cause, Cause::NotApplied);
+    assert!(error.message.starts_with("version set `staging` was not deleted"), "{error}");
     assert!(error.hints[0].contains("unmanaged_version_sets"), "{error:?}");
 }
 
@@ -343,7 +345,7 @@ fn turns_are_taken_and_their_failures_told() {
     assert!(!talk(smoke("release", Some("Hello"))).unwrap().is_empty());
     bench.once("POST", answer(204, ""));
     let silent = talk(smoke("release", Some("Hello"))).unwrap_err();
-    assert_eq!((silent.status(), silent.message.as_str()), (Some(204), "the agent chose to be silent"));
+    assert_eq!((silent.status(), silent.message.as_str()), (Some(204), "the agent did not answer"));
     let sent = bench.log().len();
     for test in [smoke("release", None), smoke("staging", Some("Hello"))] {
         assert_eq!(talk(test).unwrap_err().cause, Cause::Setup);
@@ -399,7 +401,7 @@ fn a_wrong_key_is_told_once_and_never_shown() {
     let bench = Bench::keyed(wrong, |_| {});
     let error = bench.run(bench.api.services(Listing::All)).unwrap_err();
     assert_eq!(error.status(), Some(401));
-    assert!(error.hints[0].contains("PLATFORM_API_KEY") && error.hints[0].contains("another workspace's"));
+    assert!(error.hints[0].contains("PLATFORM_API_KEY") && error.hints[0].contains("another workspace"));
     assert!(!format!("{error:?} {:?}", bench.api).contains(wrong));
     assert_eq!(bench.log().len(), 1, "a key is not renewed");
 }

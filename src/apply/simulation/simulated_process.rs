@@ -12,7 +12,9 @@ use crate::emulator::SANDBOX_WORKSPACE;
 use crate::model::*;
 use crate::plan::tests::build::options;
 use crate::plan::{self, Action, Options, Plan, PlanError, Step, StepId, Target, verify};
-use crate::remote::{Access, AnyApi, ApiError, Budgets, Credentials, Stop, StopReason, Watch, read_snapshot};
+use crate::remote::{
+    Access, AnyApi, ApiError, Budgets, Credentials, RequestObserver, Stop, StopReason, read_snapshot,
+};
 
 /// How one process ended.
 #[derive(Debug)]
@@ -44,10 +46,10 @@ pub(super) fn in_short(ended: &Ended) -> String {
 }
 
 struct Deaf;
-impl Watch for Deaf {
-    fn waiting(&self, _: Endpoint, _: Duration, _: Option<u32>) {}
-    fn retrying(&self, _: Endpoint, _: Duration, _: &ApiError) {}
-    fn answered(&self, _: &str, _: &str, _: u16, _: Duration) {}
+impl RequestObserver for Deaf {
+    fn on_limit_wait(&self, _: Endpoint, _: Duration, _: Option<u32>) {}
+    fn on_retry(&self, _: Endpoint, _: Duration, _: &ApiError) {}
+    fn on_answer(&self, _: &str, _: &str, _: u16, _: Duration) {}
 }
 
 /// One process: reads, plans, applies; unless it dies.
@@ -76,18 +78,18 @@ pub(super) async fn run_process(sim: &Arc<Sim>, who: usize, desired: &Desired) -
         random: Arc::new(move || {
             f64::from(random.fetch_add(37, std::sync::atomic::Ordering::Relaxed) as u8) / 255.0
         }),
-        watch: Arc::new(Deaf),
+        observer: Arc::new(Deaf),
         stop: stop.clone(),
         deadline,
         budgets: Budgets::default(),
     };
-    let api = AnyApi::over(Arc::new(wire), access);
+    let api = AnyApi::simulated(Arc::new(wire), access);
     let out_of_time = async {
         match deadline {
             Some(deadline) => tokio::time::sleep_until(deadline).await,
             None => std::future::pending().await,
         }
-        stop.wish(StopReason::Timeout);
+        stop.cancel(StopReason::Timeout);
         sim.out_of_time();
         std::future::pending().await
     };
@@ -137,7 +139,7 @@ async fn work(sim: &Sim, who: usize, api: &AnyApi, desired: &Desired, stop: &Sto
         services: &snapshot.services,
         ownership: &policy.ownership,
         today: &options.today,
-        stop: &|| stop.why(),
+        stop: &|| stop.reason(),
     };
     let mut created = BTreeMap::new();
     let mut follow = |event: Event| follow(sim, who, &plan, &mut created, event);

@@ -17,7 +17,7 @@ use super::parcel::{Parcel, Way};
 use super::sim::Sim;
 use super::trouble::Trouble;
 use crate::emulator::{Fault, Outcome, Reply};
-use crate::remote::{Broken, How, Line, Stop, StopReason};
+use crate::remote::{RequestHandler, Stop, StopReason, TransportError, TransportErrorKind};
 
 /// One process's end.
 pub(super) struct Wire {
@@ -50,17 +50,20 @@ impl Death {
     }
 }
 
-impl Line for Wire {
-    fn carry(&self, request: Request) -> Pin<Box<dyn Future<Output = Result<Response, Broken>> + Send + '_>> {
+impl RequestHandler for Wire {
+    fn handle(
+        &self,
+        request: Request,
+    ) -> Pin<Box<dyn Future<Output = Result<Response, TransportError>> + Send + '_>> {
         Box::pin(self.carry_parcel(parcel(&request)))
     }
 }
 
 impl Wire {
-    async fn carry_parcel(&self, parcel: Parcel) -> Result<Response, Broken> {
+    async fn carry_parcel(&self, parcel: Parcel) -> Result<Response, TransportError> {
         let Way { number, there, back, trouble } = self.sim.admit(self.who, &parcel);
         if trouble == Some(Trouble::Interrupt) {
-            self.stop.wish(StopReason::Interrupt);
+            self.stop.cancel(StopReason::Interrupt);
         }
         let delay = match &trouble {
             Some(Trouble::Fault(Fault::Delay { millis })) => Duration::from_millis(*millis),
@@ -80,7 +83,8 @@ impl Wire {
             }
             sim.process(number, &parcel, trouble.as_ref())
         });
-        let outcome = arrival.await.map_err(|error| broken(How::BrokeOff, &error.to_string()))?;
+        let outcome =
+            arrival.await.map_err(|error| broken(TransportErrorKind::ConnectionLost, &error.to_string()))?;
         if dies {
             self.death.strike();
             std::future::pending::<()>().await;
@@ -90,16 +94,16 @@ impl Wire {
             self.sim.arrived(self.who, number);
         }
         match outcome {
-            Outcome::Refused => Err(broken(How::NoConnection, "refused")),
-            Outcome::Lost => Err(broken(How::BrokeOff, "lost")),
+            Outcome::Refused => Err(broken(TransportErrorKind::NoConnection, "refused")),
+            Outcome::Lost => Err(broken(TransportErrorKind::ConnectionLost, "lost")),
             Outcome::Answered(reply) => Ok(response(reply, false)),
             Outcome::CutOff(reply) => Ok(response(reply, true)),
         }
     }
 }
 
-fn broken(how: How, details: &str) -> Broken {
-    Broken { how, details: details.to_owned() }
+fn broken(kind: TransportErrorKind, details: &str) -> TransportError {
+    TransportError { kind, details: details.to_owned() }
 }
 
 fn parcel(request: &Request) -> Parcel {

@@ -19,8 +19,8 @@ use crate::model::*;
 use crate::plan::tests::build::{options, own_policy};
 use crate::plan::{self, Options, Plan, PlanError, verify};
 use crate::remote::{
-    Access, AnyApi, ApiError, Broken, Budgets, Credentials, How, Line, Listing, ReadApi, Stop, Watch,
-    read_snapshot,
+    Access, AnyApi, ApiError, Budgets, Credentials, Listing, ReadApi, RequestHandler, RequestObserver, Stop,
+    TransportError, TransportErrorKind, read_snapshot,
 };
 
 /// How long a request takes there, and its answer back.
@@ -100,10 +100,10 @@ struct Wire {
 }
 
 struct Deaf;
-impl Watch for Deaf {
-    fn waiting(&self, _: Endpoint, _: Duration, _: Option<u32>) {}
-    fn retrying(&self, _: Endpoint, _: Duration, _: &ApiError) {}
-    fn answered(&self, _: &str, _: &str, _: u16, _: Duration) {}
+impl RequestObserver for Deaf {
+    fn on_limit_wait(&self, _: Endpoint, _: Duration, _: Option<u32>) {}
+    fn on_retry(&self, _: Endpoint, _: Duration, _: &ApiError) {}
+    fn on_answer(&self, _: &str, _: &str, _: u16, _: Duration) {}
 }
 
 /// The end of a run.
@@ -201,7 +201,7 @@ impl Bench {
             credentials,
             now: Arc::new(move || beginning() + start.elapsed()),
             random: Arc::new(|| 0.5),
-            watch: Arc::new(Deaf),
+            observer: Arc::new(Deaf),
             stop,
             deadline,
             budgets: Budgets::default(),
@@ -213,7 +213,7 @@ impl Bench {
             refused: Arc::clone(&self.refused),
             start,
         };
-        AnyApi::over(Arc::new(wire), access)
+        AnyApi::simulated(Arc::new(wire), access)
     }
 
     pub(super) fn options(&self) -> Options {
@@ -259,7 +259,7 @@ impl Bench {
             services: &snapshot.services,
             ownership: &own_policy().ownership,
             today: "2026-11-22",
-            stop: &|| stop.why(),
+            stop: &|| stop.reason(),
         };
         let report = run(api, &plan, &settings, &mut |_| {}).await;
         Ended { plan, report }
@@ -298,8 +298,11 @@ fn clear(api: Api, world: &mut World) {
     }
 }
 
-impl Line for Wire {
-    fn carry(&self, request: Request) -> Pin<Box<dyn Future<Output = Result<Response, Broken>> + Send + '_>> {
+impl RequestHandler for Wire {
+    fn handle(
+        &self,
+        request: Request,
+    ) -> Pin<Box<dyn Future<Output = Result<Response, TransportError>> + Send + '_>> {
         Box::pin(async move {
             tokio::time::sleep(WAY).await;
             let answer = self.meet(&request)?;
@@ -314,7 +317,7 @@ impl Line for Wire {
 
 impl Wire {
     /// The answer; none where it never comes.
-    fn meet(&self, request: &Request) -> Result<Option<emulator::Reply>, Broken> {
+    fn meet(&self, request: &Request) -> Result<Option<emulator::Reply>, TransportError> {
         let url = request.url();
         let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
         let body = request.body().and_then(|body| body.as_bytes()).unwrap_or_default().to_vec();
@@ -333,7 +336,7 @@ impl Wire {
             self.refused.fetch_add(usize::from(reply.status == 429), Ordering::SeqCst);
             reply
         };
-        let broken = |how| Broken { how, details: "by the test".to_owned() };
+        let broken = |kind| TransportError { kind, details: "by the test".to_owned() };
         let reply = |status, headers, body: &str| emulator::Reply {
             status,
             headers,
@@ -346,11 +349,11 @@ impl Wire {
                 let after = vec![("retry-after".to_owned(), seconds.to_string())];
                 Ok(Some(reply(status, after, "later")))
             }
-            Fate::Unreached => Err(broken(How::NoConnection)),
+            Fate::Unreached => Err(broken(TransportErrorKind::NoConnection)),
             Fate::Swallowed => Ok(None),
             Fate::AnswerLost => {
                 process();
-                Err(broken(How::BrokeOff))
+                Err(broken(TransportErrorKind::ConnectionLost))
             }
         }
     }

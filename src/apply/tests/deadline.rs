@@ -238,7 +238,7 @@ fn neither_ctrl_c_nor_the_end_of_the_runs_time_cuts_an_undo_short_or_makes_it_lo
                 let mut down_at = None;
                 let timeout = (why == StopReason::Timeout).then_some(Duration::from_secs(5));
                 let scene = play(api, &stop, timeout, move |info, _, is_rename| {
-                    wish.wish(why);
+                    wish.cancel(why);
                     let down_at = *down_at.get_or_insert(info.at);
                     match is_rename || info.at > down_at + Duration::from_secs(120) {
                         true => Fate::Proceeds,
@@ -254,7 +254,7 @@ fn neither_ctrl_c_nor_the_end_of_the_runs_time_cuts_an_undo_short_or_makes_it_lo
                 let wish = stop.clone();
                 let timeout = (why == StopReason::Timeout).then_some(Duration::from_secs(5));
                 let scene = play(api, &stop, timeout, move |_, _, is_rename| {
-                    wish.wish(why);
+                    wish.cancel(why);
                     if is_rename { Fate::Proceeds } else { Fate::Answered(503, "maintenance") }
                 })
                 .await;

@@ -17,14 +17,14 @@ use crate::plan::tests::build::options;
 use crate::plan::tests::generate::{essence, policy, state};
 use crate::plan::{self, Options, Plan, verify};
 use crate::remote::{
-    Access, AnyApi, ApiError, Classic, Credentials, Platform, StopReason, Watch, read_snapshot,
+    Access, AnyApi, ApiError, Classic, Credentials, Platform, RequestObserver, StopReason, read_snapshot,
 };
 
 struct Deaf;
-impl Watch for Deaf {
-    fn waiting(&self, _: Endpoint, _: Duration, _: Option<u32>) {}
-    fn retrying(&self, _: Endpoint, _: Duration, _: &ApiError) {}
-    fn answered(&self, _: &str, _: &str, _: u16, _: Duration) {}
+impl RequestObserver for Deaf {
+    fn on_limit_wait(&self, _: Endpoint, _: Duration, _: Option<u32>) {}
+    fn on_retry(&self, _: Endpoint, _: Duration, _: &ApiError) {}
+    fn on_answer(&self, _: &str, _: &str, _: u16, _: Duration) {}
 }
 
 fn server(api: Api, live: &Snapshot) -> Server {
@@ -50,7 +50,7 @@ fn connect(api: Api, server: &Server) -> AnyApi {
         credentials,
         now: Arc::new(beginning),
         random: Arc::new(|| 0.5),
-        watch: Arc::new(Deaf),
+        observer: Arc::new(Deaf),
         stop: crate::remote::Stop::default(),
         deadline: None,
         budgets: crate::remote::Budgets::default(),

@@ -75,7 +75,7 @@ impl Apply {
             Err(failure) => Err(failure),
         };
         if self.format == Format::Json {
-            context.ui.data(&record.conclusion(&result, context.stop.why()));
+            context.ui.data(&record.conclusion(&result, context.stop.reason()));
         }
         result
     }

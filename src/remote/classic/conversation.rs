@@ -1,20 +1,23 @@
-//! One conversation of the Classic API: started, heard to its end, and finished. May import `model` only.
+//! A conversation on the Classic API: starts it, reads the agent's answer, finishes it.
 
 use reqwest::Method;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::super::WriteApi;
 use super::super::access::Credentials;
 use super::super::body::Answer;
-use super::super::bounds::{MAX_CONVERSATION, MAX_EVENTS, MAX_LINE, exceeded, in_words};
+use super::super::bounds::{MAX_CONVERSATION, MAX_EVENTS, MAX_LINE, bound_exceeded, human_size};
+use super::super::call::{Call, segment};
+use super::super::client::Client;
 use super::super::failure::{ApiError, Cause};
-use super::super::http::{Call, segment};
-use super::Classic;
+use super::super::pages::page;
+use super::wire;
 use crate::model::{Endpoint, ServiceId, SmokeTest};
 
-/// The events that matter here; others are passed over.
+page!(Conversations, conversations, wire::Conversation);
+
+/// The events that matter here. Others are ignored.
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 enum Event {
@@ -39,17 +42,17 @@ enum Event {
     Other,
 }
 
-/// What a stream has told so far.
+/// The state of a conversation, from its events so far.
 #[derive(Default)]
-struct Heard {
+struct StreamState {
     conversation: Option<String>,
     message: String,
     complete: bool,
     error: Option<(u16, String)>,
 }
 
-impl Heard {
-    fn line(&mut self, line: &[u8]) {
+impl StreamState {
+    fn handle_line(&mut self, line: &[u8]) {
         match serde_json::from_slice(line) {
             Ok(Event::ConversationCreated { conversation_id }) => self.conversation = Some(conversation_id),
             Ok(Event::NewMessage { message }) => self.message.push_str(&message),
@@ -59,7 +62,7 @@ impl Heard {
                     self.message = message;
                 }
             }
-            // After the interaction is complete, an error is about what comes after it: the answer stands.
+            // An error after the interaction is complete does not concern the answer.
             Ok(Event::Error { http_error_code, error_description }) if !self.complete => {
                 self.error = Some((http_error_code.unwrap_or(500), error_description));
             }
@@ -68,88 +71,92 @@ impl Heard {
     }
 }
 
-/// Holds a conversation and gives what the agent said. The conversation is finished in any case.
-pub(super) async fn hold(api: &Classic, id: &ServiceId, test: &SmokeTest) -> Result<String, ApiError> {
+/// Holds a conversation and returns the agent's answer. Finishes the conversation in any case.
+pub(super) async fn hold_conversation(
+    client: &Client,
+    id: &ServiceId,
+    test: &SmokeTest,
+) -> Result<String, ApiError> {
     let mut body = json!({ "service_id": id, "service_version_set_name": test.version_set });
     if let (Some(say), Some(body)) = (&test.say, body.as_object_mut()) {
         body.insert("initial_message".to_owned(), json!(say));
         body.insert("initial_message_type".to_owned(), json!("user-message"));
     }
     let mut call =
-        Call::send(Endpoint::StartConversation, Method::POST, api.path("conversation/"), Some(body));
+        Call::new(Endpoint::StartConversation, Method::POST, client.path("conversation/"), Some(body));
     call.query = vec![("response_format", "text".to_owned()), ("current_agent_action_type", "^$".to_owned())];
     call.repeatable = false;
-    let answer = match api.http.respond(&call).await {
-        // A run that died in the middle of a conversation has left it open, and a user can hold one only.
-        Err(error) if error.status() == Some(400) && finish_open(api, id).await? => {
-            api.http.respond(&call).await?
+    let answer = match client.call_unread(&call).await {
+        // A run that died during a conversation left it open, and a user can hold only one.
+        Err(error) if error.status() == Some(400) && finish_open_conversations(client, id).await? => {
+            client.call_unread(&call).await?
         }
         result => result?,
     };
-    let mut heard = Heard::default();
+    let mut state = StreamState::default();
     let failed = |cause, message: String| ApiError::new(&call.method, &call.path, cause, message);
-    let stream = listen(answer, &call, &mut heard).await;
-    let finished = match &heard.conversation {
-        Some(conversation) => finish(api, conversation).await,
+    let stream = read_stream(answer, &call, &mut state).await;
+    let finished = match &state.conversation {
+        Some(conversation) => finish_conversation(client, conversation).await,
         None => Ok(()),
     };
     stream?;
-    if let Some((status, message)) = heard.error {
+    if let Some((status, message)) = state.error {
         return Err(failed(Cause::Status(status), message));
     }
-    if !heard.complete {
+    if !state.complete {
         return Err(failed(
-            Cause::Unreadable,
+            Cause::Unexpected,
             "the conversation ended before the agent's answer was complete".to_owned(),
         ));
     }
     finished?;
-    Ok(heard.message)
+    Ok(state.message)
 }
 
-/// Hears a conversation to its end.
-async fn listen(mut answer: Answer, call: &Call, heard: &mut Heard) -> Result<(), ApiError> {
+/// Reads a conversation to its end.
+async fn read_stream(mut answer: Answer, call: &Call, state: &mut StreamState) -> Result<(), ApiError> {
     let mut lines = Lines::default();
     while let Some(chunk) = answer.chunk(&call.method, &call.path).await? {
         lines
-            .add(&chunk, |line| heard.line(&answer.without_secrets(line.to_vec())))
-            .map_err(|what| exceeded(&call.method, &call.path, what))?;
+            .add(&chunk, |line| state.handle_line(&answer.without_secrets(line.to_vec())))
+            .map_err(|message| bound_exceeded(&call.method, &call.path, message))?;
     }
-    heard.line(&answer.without_secrets(lines.pending));
+    state.handle_line(&answer.without_secrets(lines.pending));
     Ok(())
 }
 
-/// Lines that come in pieces, within bounds.
+/// Splits a stream into lines, within bounds.
 #[derive(Default)]
 struct Lines {
-    /// The line that has not ended yet.
+    /// The line that is not complete yet.
     pending: Vec<u8>,
     bytes: usize,
     count: usize,
 }
 
 impl Lines {
-    /// Adds a piece, and gives the lines that it ends.
+    /// Adds a part of the stream, and calls `handle` with each line that it completes.
     ///
     /// # Errors
     ///
-    /// Which bound is exceeded.
-    fn add(&mut self, piece: &[u8], mut each: impl FnMut(&[u8])) -> Result<(), String> {
-        self.bytes += piece.len();
+    /// The message for the bound that is exceeded.
+    fn add(&mut self, chunk: &[u8], mut handle: impl FnMut(&[u8])) -> Result<(), String> {
+        self.bytes += chunk.len();
         if self.bytes > MAX_CONVERSATION {
-            return Err(format!("the conversation is longer than {}", in_words(MAX_CONVERSATION)));
+            return Err(format!("the conversation is longer than {}", human_size(MAX_CONVERSATION)));
         }
-        for part in piece.split_inclusive(|byte| *byte == b'\n') {
+        for part in chunk.split_inclusive(|byte| *byte == b'\n') {
             self.pending.extend_from_slice(part);
             if self.pending.len() > MAX_LINE {
-                return Err(format!("a line of the conversation is longer than {}", in_words(MAX_LINE)));
+                return Err(format!("a line of the conversation is longer than {}", human_size(MAX_LINE)));
             }
             if part.ends_with(b"\n") {
                 self.count += 1;
                 if self.count > MAX_EVENTS {
                     return Err(format!("the conversation has more than {MAX_EVENTS} events"));
                 }
-                each(&self.pending);
+                handle(&self.pending);
                 self.pending.clear();
             }
         }
@@ -157,27 +164,27 @@ impl Lines {
     }
 }
 
-/// Ends the conversations that this user has left open with a service; false where there are none.
-async fn finish_open(api: &Classic, id: &ServiceId) -> Result<bool, ApiError> {
-    let Credentials::SignIn { user_id, .. } = &api.http.access.credentials else { return Ok(false) };
+/// Finishes the conversations that this user left open with a service. Returns false if there are none.
+async fn finish_open_conversations(client: &Client, id: &ServiceId) -> Result<bool, ApiError> {
+    let Credentials::SignIn { user_id, .. } = &client.access().credentials else { return Ok(false) };
     let user = user_id.expose_secret().to_owned();
     let filter =
         [("service_id", id.as_str().to_owned()), ("is_finished", "false".to_owned()), ("user_id", user)];
-    let open = api
-        .pages::<super::Conversations>(Endpoint::ListConversations, &api.path("conversation/"), &filter)
+    let open = client
+        .pages::<Conversations>(Endpoint::ListConversations, &client.path("conversation/"), &filter)
         .await?;
     for conversation in &open {
-        finish(api, &conversation.id).await?;
+        finish_conversation(client, &conversation.id).await?;
     }
     Ok(!open.is_empty())
 }
 
-/// Ends a conversation; one that has ended by itself is no error.
-async fn finish(api: &Classic, conversation: &str) -> Result<(), ApiError> {
-    let api = api.to_the_end();
-    let path = api.path(&format!("conversation/{}/finish/", segment(conversation)));
-    match api.http.call(&Call::send(Endpoint::FinishConversation, Method::POST, path, None), |_| Ok(())).await
-    {
+/// Finishes a conversation. A conversation that is already finished is no error.
+async fn finish_conversation(client: &Client, conversation: &str) -> Result<(), ApiError> {
+    let client = client.uninterruptible();
+    let path = client.path(&format!("conversation/{}/finish/", segment(conversation)));
+    let call = Call::new(Endpoint::FinishConversation, Method::POST, path, None);
+    match client.call(&call, |_| Ok(())).await {
         Err(error) if error.status() == Some(409) => Ok(()),
         result => result.map(|_| ()),
     }
@@ -188,18 +195,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_put_together_and_bounded() {
+    fn lines_are_joined_and_bounded() {
         let mut lines = Lines::default();
         let mut found = Vec::new();
-        for piece in ["a", "b\nc\n", "\nd"] {
+        for chunk in ["a", "b\nc\n", "\nd"] {
             lines
-                .add(piece.as_bytes(), |line| found.push(String::from_utf8_lossy(line).into_owned()))
+                .add(chunk.as_bytes(), |line| found.push(String::from_utf8_lossy(line).into_owned()))
                 .expect("short");
         }
         assert_eq!((found.join("|"), lines.pending.as_slice()), ("ab\n|c\n|\n".to_owned(), &b"d"[..]));
-        let endless = |piece: &[u8]| {
+        let endless = |chunk: &[u8]| {
             let mut lines = Lines::default();
-            (0..1_000_000).find_map(|_| lines.add(piece, |_| {}).err()).expect("a bound")
+            (0..1_000_000).find_map(|_| lines.add(chunk, |_| {}).err()).expect("a bound")
         };
         assert_eq!(endless(&[b'x'; 1_000]), "a line of the conversation is longer than 1 MB");
         assert_eq!(endless(b"\n"), "the conversation has more than 100000 events");

@@ -1,4 +1,4 @@
-//! The Classic API: paths, pages, and our words for its answers. May import `model` only.
+//! The Classic API: its requests, in terms of the model.
 
 mod conversation;
 mod wire;
@@ -12,68 +12,60 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::access::Access;
-use super::body::nothing_else;
+use super::api::{ReadApi, WriteApi};
+use super::body::parse_nothing;
+use super::call::{Call, segment};
+use super::client::Client;
 use super::failure::ApiError;
-use super::http::{Call, Http, segment};
 use super::limits::Reservation;
-use super::pages::{Page, Versioned, enter, page};
-use super::wire::Named;
-use super::{Listing, ReadApi, ServiceList, WriteApi};
+use super::pages::{Page, VersionEntry, add_to_catalog, page};
+use super::service_list::{Listing, ServiceList};
+use super::wire::CatalogItem;
 use crate::model::{
     AgentId, Api, BehaviorSet, BehaviorSetId, Catalog, ContextGraphId, Endpoint, LatestVersion, LiveService,
     Need, NewService, ServiceId, ServiceUpdate, SmokeTest, VersionSet, VersionSetName,
 };
 
-/// How many ids one request may name: keeps addresses short.
-const IDS_A_REQUEST: usize = 20;
+/// The most ids in one request, which keeps URLs short.
+const MAX_IDS_PER_REQUEST: usize = 20;
 
 /// A connection to one organization of the Classic API.
 #[derive(Clone, Debug)]
 pub struct Classic {
-    http: Http,
+    client: Client,
 }
 
 impl Classic {
-    /// Prepares a connection; the first request signs in.
+    /// Prepares a connection. The first request signs in.
     ///
     /// # Errors
     ///
-    /// An address to which credentials must not be sent, credentials of the other API, or a machine on which
-    /// TLS can't be set up.
+    /// An address to which credentials must not be sent; credentials of the other API; a machine on which TLS can't
+    /// be set up.
     pub fn new(access: Access) -> Result<Self, ApiError> {
-        Ok(Self { http: Http::new(access, Api::Classic)? })
+        Ok(Self { client: Client::new(access, Api::Classic)? })
     }
 
-    /// A connection over another transport, for simulations.
+    /// Prepares a connection over a given transport, for simulations.
     #[cfg(test)]
     pub(super) fn over(transport: super::transport::Transport, access: Access) -> Self {
-        Self { http: Http::over(transport, access, Api::Classic) }
-    }
-
-    fn path(&self, rest: &str) -> String {
-        format!("/v1/{}/{rest}", segment(&self.http.access.organization))
+        Self { client: Client::over(transport, access, Api::Classic) }
     }
 
     fn service_path(&self, id: &ServiceId) -> String {
-        self.path(&format!("service/{}/", segment(id.as_str())))
+        self.client.path(&format!("service/{}/", segment(id.as_str())))
     }
 
     fn version_set_path(&self, id: &ServiceId, name: &VersionSetName) -> String {
-        self.path(&format!("service/{}/version_sets/{}/", segment(id.as_str()), segment(name.as_str())))
+        self.client.path(&format!(
+            "service/{}/version_sets/{}/",
+            segment(id.as_str()),
+            segment(name.as_str())
+        ))
     }
 
-    /// Reads all pages of a list.
-    async fn pages<T: Page>(
-        &self,
-        endpoint: Endpoint,
-        path: &str,
-        filter: &[(&'static str, String)],
-    ) -> Result<Vec<T::Item>, ApiError> {
-        self.http.pages::<T>(endpoint, path, filter, endpoint.page_size(Api::Classic)).await
-    }
-
-    /// Reads agents or context graphs: all pages, or some ids.
-    async fn catalog<T: Page<Item = Named>, Id: Ord + Clone + AsRef<str> + for<'t> From<&'t str>>(
+    /// Reads agents or context graphs: all, or some by id.
+    async fn catalog<T: Page<Item = CatalogItem>, Id: Ord + Clone + AsRef<str> + for<'t> From<&'t str>>(
         &self,
         endpoint: Endpoint,
         path: &str,
@@ -84,53 +76,57 @@ impl Classic {
             Need::Nothing => return Ok(catalog),
             Need::All => {
                 catalog.complete = true;
-                self.pages::<T>(endpoint, path, &[]).await?
+                self.client.pages::<T>(endpoint, path, &[]).await?
             }
             Need::Only(ids) => {
                 let ids: Vec<&Id> = ids.iter().collect();
                 let mut read = Vec::new();
-                for chunk in ids.chunks(IDS_A_REQUEST) {
+                for chunk in ids.chunks(MAX_IDS_PER_REQUEST) {
                     let filter: Vec<_> = chunk.iter().map(|id| ("id", id.as_ref().to_owned())).collect();
-                    read.extend(self.pages::<T>(endpoint, path, &filter).await?);
+                    read.extend(self.client.pages::<T>(endpoint, path, &filter).await?);
                 }
                 read
             }
         };
-        enter(&mut catalog, read);
+        add_to_catalog(&mut catalog, read);
         Ok(catalog)
     }
 }
 
 page!(Services, services, wire::Service);
-page!(Agents, agents, Named);
-page!(StateMachines, service_hierarchical_state_machines, Named);
-page!(AgentVersions, agent_versions, Versioned);
-page!(StateMachineVersions, state_machine_versions, Versioned);
-page!(Conversations, conversations, wire::Conversation);
+page!(Agents, agents, CatalogItem);
+page!(StateMachines, service_hierarchical_state_machines, CatalogItem);
+page!(AgentVersions, agent_versions, VersionEntry);
+page!(StateMachineVersions, state_machine_versions, VersionEntry);
 page!(BehaviorSets, dynamic_behavior_sets, wire::BehaviorSet);
 
 impl ReadApi for Classic {
     async fn list_services(&self, listing: Listing) -> Result<ServiceList, ApiError> {
-        let (endpoint, path) = (Endpoint::ListServices, self.path("service/"));
+        let (endpoint, path) = (Endpoint::ListServices, self.client.path("service/"));
         let size = endpoint.page_size(Api::Classic);
-        let reading = self.http.read_pages::<Services>(endpoint, &path, &listing.filter(), size).await?;
+        let reading = self.client.read_pages::<Services>(endpoint, &path, &listing.filter(), size).await?;
         Ok(ServiceList::new(listing, path, reading, wire::Service::into_live))
     }
 
     async fn service(&self, id: &ServiceId) -> Result<Option<LiveService>, ApiError> {
         let filter = [("id", id.as_str().to_owned())];
-        let read = self.pages::<Services>(Endpoint::ListServices, &self.path("service/"), &filter).await?;
+        let read = self
+            .client
+            .pages::<Services>(Endpoint::ListServices, &self.client.path("service/"), &filter)
+            .await?;
         Ok(read.into_iter().map(wire::Service::into_live).find(|service| &service.id == id))
     }
 
     async fn services_by_id(&self, ids: &BTreeSet<ServiceId>) -> Result<Vec<LiveService>, ApiError> {
         let ids: Vec<&ServiceId> = ids.iter().collect();
         let mut services = Vec::new();
-        for chunk in ids.chunks(IDS_A_REQUEST) {
+        for chunk in ids.chunks(MAX_IDS_PER_REQUEST) {
             let filter: Vec<_> = chunk.iter().map(|id| ("id", id.as_str().to_owned())).collect();
-            let read =
-                self.pages::<Services>(Endpoint::ListServices, &self.path("service/"), &filter).await?;
-            // A server that ignores the filter answers with all services.
+            let read = self
+                .client
+                .pages::<Services>(Endpoint::ListServices, &self.client.path("service/"), &filter)
+                .await?;
+            // A server that ignores the filter returns all services.
             let wanted = read.into_iter().map(wire::Service::into_live);
             services.extend(wanted.filter(|service| chunk.contains(&&service.id)));
         }
@@ -138,34 +134,36 @@ impl ReadApi for Classic {
     }
 
     async fn agents(&self, need: &Need<AgentId>) -> Result<Catalog<AgentId>, ApiError> {
-        self.catalog::<Agents, _>(Endpoint::ListAgents, &self.path("organization/agent"), need).await
+        self.catalog::<Agents, _>(Endpoint::ListAgents, &self.client.path("organization/agent"), need).await
     }
 
     async fn context_graphs(&self, need: &Need<ContextGraphId>) -> Result<Catalog<ContextGraphId>, ApiError> {
-        let path = self.path("organization/service_hierarchical_state_machine");
+        let path = self.client.path("organization/service_hierarchical_state_machine");
         self.catalog::<StateMachines, _>(Endpoint::ListContextGraphs, &path, need).await
     }
 
     async fn latest_agent_version(&self, id: &AgentId) -> Result<LatestVersion, ApiError> {
-        let path = self.path(&format!("organization/agent/{}/version", segment(id.as_str())));
-        self.http.newest::<AgentVersions>(Endpoint::ListAgentVersions, path, ("version", "latest")).await
+        let path = self.client.path(&format!("organization/agent/{}/version", segment(id.as_str())));
+        self.client
+            .newest_version::<AgentVersions>(Endpoint::ListAgentVersions, path, ("version", "latest"))
+            .await
     }
 
     async fn latest_context_graph_version(&self, id: &ContextGraphId) -> Result<LatestVersion, ApiError> {
         let id = segment(id.as_str());
-        let path = self.path(&format!("organization/service_hierarchical_state_machine/{id}/version"));
+        let path = self.client.path(&format!("organization/service_hierarchical_state_machine/{id}/version"));
         let endpoint = Endpoint::ListContextGraphVersions;
-        self.http.newest::<StateMachineVersions>(endpoint, path, ("version", "latest")).await
+        self.client.newest_version::<StateMachineVersions>(endpoint, path, ("version", "latest")).await
     }
 
     async fn behavior_sets(&self, services: &BTreeSet<ServiceId>) -> Result<Vec<BehaviorSet>, ApiError> {
         let services: Vec<&ServiceId> = services.iter().collect();
         let mut sets: BTreeMap<BehaviorSetId, BehaviorSet> = BTreeMap::new();
-        for chunk in services.chunks(IDS_A_REQUEST) {
+        for chunk in services.chunks(MAX_IDS_PER_REQUEST) {
             let filter: Vec<_> =
                 chunk.iter().map(|id| ("applied_to_service", id.as_str().to_owned())).collect();
-            let path = self.path("dynamic_behavior_set/");
-            let read = self.pages::<BehaviorSets>(Endpoint::ListBehaviorSets, &path, &filter).await?;
+            let path = self.client.path("dynamic_behavior_set/");
+            let read = self.client.pages::<BehaviorSets>(Endpoint::ListBehaviorSets, &path, &filter).await?;
             sets.extend(read.into_iter().map(wire::BehaviorSet::into_set).map(|set| (set.id.clone(), set)));
         }
         Ok(sets.into_values().collect())
@@ -173,30 +171,30 @@ impl ReadApi for Classic {
 
     async fn behavior_set(&self, id: &BehaviorSetId) -> Result<Option<BehaviorSet>, ApiError> {
         let filter = [("id", id.as_str().to_owned())];
-        let path = self.path("dynamic_behavior_set/");
-        let read = self.pages::<BehaviorSets>(Endpoint::ListBehaviorSets, &path, &filter).await?;
+        let path = self.client.path("dynamic_behavior_set/");
+        let read = self.client.pages::<BehaviorSets>(Endpoint::ListBehaviorSets, &path, &filter).await?;
         Ok(read.into_iter().map(wire::BehaviorSet::into_set).find(|set| &set.id == id))
     }
 }
 
 impl WriteApi for Classic {
-    fn to_the_end(&self) -> Self {
-        Self { http: self.http.to_the_end() }
+    fn uninterruptible(&self) -> Self {
+        Self { client: self.client.uninterruptible() }
     }
 
-    fn until(&self, deadline: Instant) -> Self {
-        Self { http: self.http.until(deadline) }
+    fn with_deadline(&self, deadline: Instant) -> Self {
+        Self { client: self.client.with_deadline(deadline) }
     }
 
-    fn once(&self) -> Self {
-        Self { http: self.http.once() }
+    fn without_retries(&self) -> Self {
+        Self { client: self.client.without_retries() }
     }
 
-    fn using(&self, reserved: &Arc<Reservation>) -> Self {
-        Self { http: self.http.using(reserved) }
+    fn with_reservation(&self, reservation: &Arc<Reservation>) -> Self {
+        Self { client: self.client.with_reservation(reservation) }
     }
 
-    /// No write of a service is made of what it is read as.
+    /// Classic builds no write of a service from a read.
     fn decided_on(&self, _: &LiveService) -> Self {
         self.clone()
     }
@@ -207,17 +205,17 @@ impl WriteApi for Classic {
             id: String,
         }
         let body = wire::create_body(new);
-        let call =
-            Call::send(Endpoint::CreateService, Method::POST, self.path("service/"), Some(body)).looked_up();
-        let created: Created = self.http.json(&call).await?;
+        let call = Call::new(Endpoint::CreateService, Method::POST, self.client.path("service/"), Some(body))
+            .checked_by_caller();
+        let created: Created = self.client.call_json(&call).await?;
         Ok(ServiceId::new(created.id))
     }
 
     async fn update_service(&self, id: &ServiceId, update: &ServiceUpdate) -> Result<(), ApiError> {
         let body = wire::update_body(update);
-        let call = Call::send(Endpoint::UpdateService, Method::POST, self.service_path(id), Some(body));
-        let call = if update.name.is_some() { call.looked_up() } else { call };
-        self.http.done(&call).await
+        let call = Call::new(Endpoint::UpdateService, Method::POST, self.service_path(id), Some(body));
+        let call = if update.name.is_some() { call.checked_by_caller() } else { call };
+        self.client.call_unit(&call).await
     }
 
     async fn delete_service(&self, id: &ServiceId) -> Result<(), ApiError> {
@@ -232,36 +230,37 @@ impl WriteApi for Classic {
     ) -> Result<(), ApiError> {
         let body = json!({ "version_set": wire::version_set_body(content) });
         let path = self.version_set_path(id, name);
-        self.http.done(&Call::send(Endpoint::WriteVersionSet, Method::PUT, path, Some(body))).await
+        self.client.call_unit(&Call::new(Endpoint::WriteVersionSet, Method::PUT, path, Some(body))).await
     }
 
     async fn delete_version_set(&self, id: &ServiceId, name: &VersionSetName) -> Result<(), ApiError> {
         let path = self.version_set_path(id, name);
-        match self.http.done(&Call::send(Endpoint::DeleteVersionSet, Method::DELETE, path, None)).await {
+        match self.client.call_unit(&Call::new(Endpoint::DeleteVersionSet, Method::DELETE, path, None)).await
+        {
             Err(error) if error.status() == Some(404) => Ok(()),
             result => result,
         }
     }
 
     async fn apply_behavior_set(&self, id: &BehaviorSetId, service: &ServiceId) -> Result<(), ApiError> {
-        let make = async || {
+        let build = async || {
             let Some(set) = self.behavior_set(id).await? else { return Ok(None) };
             let mut services = set.applied_to;
             if !services.insert(service.clone()) {
                 return Ok(None);
             }
-            let path = self.path(&format!("dynamic_behavior_set/{}/", segment(id.as_str())));
+            let path = self.client.path(&format!("dynamic_behavior_set/{}/", segment(id.as_str())));
             let body = json!({ "applied_to_services": services });
-            Ok(Some(Call::send(Endpoint::UpdateBehaviorSet, Method::POST, path, Some(body))))
+            Ok(Some(Call::new(Endpoint::UpdateBehaviorSet, Method::POST, path, Some(body))))
         };
-        self.http.remade(make, nothing_else).await.map(|_| ())
+        self.client.call_rebuilding_request(build, parse_nothing).await.map(|_| ())
     }
 
     async fn converse(&self, id: &ServiceId, test: &SmokeTest) -> Result<String, ApiError> {
-        conversation::hold(self, id, test).await
+        conversation::hold_conversation(&self.client, id, test).await
     }
 
     async fn reserve(&self, endpoint: Endpoint, count: u32) -> Result<Arc<Reservation>, ApiError> {
-        self.http.reserve(endpoint, count).await
+        self.client.reserve(endpoint, count).await
     }
 }

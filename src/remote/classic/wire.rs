@@ -1,16 +1,16 @@
-//! What the Classic API says and wants, byte for byte. May import `model` only.
+//! The JSON of the Classic API.
 //!
-//! Reading is tolerant: unknown fields are passed over (or carried, in version sets), missing ones have a
-//! meaning. Writing is exact.
+//! Reading is tolerant: missing fields get a default, and unknown fields are ignored, or kept in version sets. Writing is
+//! exact.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::super::pages::Listed;
-use super::super::wire::{self as shared, RawVersionSets, Tags, neat};
+use super::super::pages::ListItem;
+use super::super::wire::{self as shared, RawVersionSets, Tags, trim_text};
 use crate::model::{self, LiveService, NewService, ServiceUpdate, VersionSet, VersionSetName};
 
-/// A service in a list.
+/// An entry of the list of services.
 #[derive(Deserialize)]
 pub(super) struct Service {
     id: String,
@@ -33,7 +33,7 @@ pub(super) struct Service {
     updated_at: Option<Value>,
 }
 
-impl Listed for Service {
+impl ListItem for Service {
     fn id(&self) -> &str {
         &self.id
     }
@@ -45,14 +45,14 @@ impl Service {
         LiveService {
             id: self.id.as_str().into(),
             name: self.name.as_str().into(),
-            description: neat(&self.description.unwrap_or_default()),
+            description: trim_text(&self.description.unwrap_or_default()),
             active: self.is_active.unwrap_or_default(),
             agent: self.agent_id.as_str().into(),
             context_graph: self.service_hierarchical_state_machine_id.as_str().into(),
             tags,
             repeated_tags,
-            keyterms: self.keyterms.unwrap_or_default().iter().map(|term| neat(term)).collect(),
-            version_sets: shared::version_sets(self.version_sets),
+            keyterms: self.keyterms.unwrap_or_default().iter().map(|term| trim_text(term)).collect(),
+            version_sets: shared::parse_version_sets(self.version_sets),
             settings: Map::new(),
             system: false,
             updated_by: self.updated_by.as_ref().and_then(shared::user_id),
@@ -61,16 +61,16 @@ impl Service {
     }
 }
 
-/// Classic's name for the version of a context graph.
+/// Classic's key for the version of a context graph.
 const CONTEXT_GRAPH_VERSION: &str = "service_hierarchical_state_machine_version_number";
 
-/// A conversation in a list.
+/// An entry of the list of conversations.
 #[derive(Deserialize)]
 pub(super) struct Conversation {
     pub(super) id: String,
 }
 
-/// A dynamic behavior set in a list.
+/// An entry of the list of dynamic behavior sets.
 #[derive(Deserialize)]
 pub(super) struct BehaviorSet {
     id: String,
@@ -80,13 +80,13 @@ pub(super) struct BehaviorSet {
     applied_to_services: Option<Vec<String>>,
 }
 
-impl Listed for Conversation {
+impl ListItem for Conversation {
     fn id(&self) -> &str {
         &self.id
     }
 }
 
-impl Listed for BehaviorSet {
+impl ListItem for BehaviorSet {
     fn id(&self) -> &str {
         &self.id
     }
@@ -102,12 +102,12 @@ impl BehaviorSet {
     }
 }
 
-/// A version set as PUT and create want it: all three fields present, and what is carried beside them.
+/// Returns a version set as PUT and create expect it: all three fields, and the unknown ones.
 pub(super) fn version_set_body(set: &VersionSet) -> Value {
     Value::Object(shared::version_set_body(set, CONTEXT_GRAPH_VERSION))
 }
 
-/// The body of a create: `keyterms` and `tags` always, as newer servers refuse to do without.
+/// Returns the body of a create. Newer servers require `keyterms` and `tags`.
 pub(super) fn create_body(new: &NewService) -> Value {
     let NewService {
         name,
@@ -136,7 +136,7 @@ pub(super) fn create_body(new: &NewService) -> Value {
     body
 }
 
-/// The body of an update: only what changes.
+/// Returns the body of an update: the changed fields only.
 pub(super) fn update_body(update: &ServiceUpdate) -> Value {
     let ServiceUpdate {
         name,
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn an_early_answer_without_the_newer_fields_is_understood() {
+    fn answers_without_newer_fields_are_read() {
         let service = live(json!({
             "id": "1", "name": " Meet & Greet ", "description": "x", "icon": null, "active_conversation_id": null,
             "is_active": true, "service_hierarchical_state_machine_id": "g", "agent_id": "a", "conversation_metrics": [],
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn both_spellings_of_pins_and_old_params_are_read_and_the_rest_is_carried() {
+    fn old_and_new_keys_are_read_and_unknown_fields_are_kept() {
         let service = live(json!({
             "id": "1", "name": "x", "service_hierarchical_state_machine_id": "g", "agent_id": "a",
             "tags": [{"key": "tier", "value": "gold"}, {"key": "audited", "value": null}],
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn an_update_sends_only_what_changes() {
+    fn an_update_sends_changed_fields_only() {
         let update =
             ServiceUpdate { active: Some(false), tags: Some(BTreeMap::new()), ..ServiceUpdate::default() };
         assert_eq!(update_body(&update), json!({"is_active": false, "tags": {}}));

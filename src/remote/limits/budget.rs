@@ -1,50 +1,27 @@
-//! One endpoint's budget: a pure account, without waiting. Imports nothing of ours.
+//! The request budget of one endpoint. Pure: it does not wait.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::pace::{PAUSE, Pace};
-use super::window::{Told, Windows};
+use super::admission::{Admission, MINUTE, RateLimitHeaders, RequestOutcome};
+use super::learned_rate::{LearnedRate, PAUSE};
+use super::window::Windows;
 
-/// The length of a window where the server does not say when it ends.
-pub(super) const MINUTE: Duration = Duration::from_secs(60);
-
-/// Whether requests can go now, or when to ask again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
-    Go,
-    /// At this time, or when a request is answered, whichever is first.
-    Later(Instant),
-    /// When a request is answered: only that can tell more.
-    Unknown,
-}
-
-/// How a request ended, as far as limits are concerned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::remote) enum Fate {
-    /// It was let through.
-    Accepted,
-    /// It was one too many, with the answer's `Retry-After`.
-    Refused(Option<Duration>),
-    /// No answer came, or one that says nothing of limits (503): it may have been counted.
-    Lost,
-}
-
-/// One endpoint's budget.
+/// The request budget of one endpoint.
 #[derive(Debug)]
 pub(super) struct Budget {
-    /// Requests a window; none until an answer tells, where nothing is published.
+    /// Requests in a window. Unknown until the first answer if no limit is published.
     pub(super) limit: Option<u32>,
-    /// Requests promised to somebody and not answered yet.
+    /// Requests that were admitted and not answered yet.
     outstanding: u32,
-    /// Whether a request has ended, with or without a word on the budget.
-    pub(super) tried: bool,
+    /// True once a request has ended.
+    pub(super) has_ended_request: bool,
     windows: Windows,
-    pub(super) pace: Pace,
-    /// The end of the wait that somebody was told of: others who wait for the same say nothing.
+    pub(super) rate: LearnedRate,
+    /// The end of the last wait that was reported. Other requests that wait until then are not reported.
     announced: Option<Instant>,
-    /// How many wait for room.
+    /// The number of callers that wait for this endpoint.
     pub(super) waiting: u32,
 }
 
@@ -53,54 +30,55 @@ impl Budget {
         Self {
             limit,
             outstanding: 0,
-            tried: false,
+            has_ended_request: false,
             windows: Windows::new(),
-            pace: Pace::new(),
+            rate: LearnedRate::new(),
             announced: None,
             waiting: 0,
         }
     }
 
-    /// Asks for room for so many requests; `waiting`: how many ask, this one included.
-    pub(super) fn ask(&mut self, count: u32, waiting: u32, now: Instant) -> Answer {
-        // A limit of nothing would be waited for without end: one request asks again.
+    /// Admits `count` requests, or tells when to ask again. `waiting` is the number of callers that ask, with this one.
+    pub(super) fn ask(&mut self, count: u32, waiting: u32, now: Instant) -> Admission {
+        // A limit of zero would never admit anything, so one request is sent to ask again.
         let count = self.limit.map_or(count, |limit| count.min(limit.max(1)));
-        let answer = self.room(count, waiting, now);
-        if answer == Answer::Go {
+        let answer = self.admit(count, waiting, now);
+        if answer == Admission::Now {
             self.outstanding += count;
         }
         answer
     }
 
-    fn room(&mut self, count: u32, waiting: u32, now: Instant) -> Answer {
-        if let Some(end) = self.pace.closed_until(now) {
-            return Answer::Later(end);
+    fn admit(&mut self, count: u32, waiting: u32, now: Instant) -> Admission {
+        if let Some(end) = self.rate.closed_until(now) {
+            return Admission::At(end);
         }
         self.windows.expire(count, now);
-        if self.windows.is_told() {
+        if self.windows.is_known() {
             return self.windows.ask(count, self.outstanding, waiting, now);
         }
-        if self.limit.is_none() && !self.tried && self.outstanding > 0 {
-            return Answer::Unknown;
+        if self.limit.is_none() && !self.has_ended_request && self.outstanding > 0 {
+            return Admission::AfterAnswer;
         }
-        if let Some(wait) = self.windows.wait_alone(count, self.outstanding, now) {
+        if let Some(wait) = self.windows.wait_for_first_answer(count, self.outstanding, now) {
             return wait;
         }
         let limit = self.limit.map(|limit| {
-            let is_crowded = self.outstanding > 0 || waiting > limit;
-            let kept_back = if is_crowded { self.windows.kept_back(limit, self.tried) } else { 0 };
-            let least = if self.outstanding == 0 { count } else { 1 };
-            limit.saturating_sub(kept_back).max(least)
+            let others_wait = self.outstanding > 0 || waiting > limit;
+            let held_back =
+                if others_wait { self.windows.held_back(limit, self.has_ended_request) } else { 0 };
+            let min = if self.outstanding == 0 { count } else { 1 };
+            limit.saturating_sub(held_back).max(min)
         });
-        self.pace.ask(count, self.outstanding, limit, now)
+        self.rate.ask(count, self.outstanding, limit, now)
     }
 
-    /// When a wait ends that asks again at this time: one request of many may go earlier, as a trial.
+    /// Returns when a wait ends whose caller asks again at this time. That may be earlier, for a probe.
     pub(super) fn wait_ends(&self, ask_again: Instant) -> Instant {
         self.windows.over().map_or(ask_again, |over| over.max(ask_again))
     }
 
-    /// Whether a wait until then is news.
+    /// Returns true if a wait until this time has not been reported yet.
     pub(super) fn announce(&mut self, until: Instant) -> bool {
         let known = self.announced.is_some_and(|known| until <= known + Duration::from_secs(1));
         if !known {
@@ -109,41 +87,47 @@ impl Budget {
         !known
     }
 
-    /// Notes how a request ended that was sent at this time.
-    pub(super) fn answered(&mut self, fate: Fate, told: Option<Told>, sent: Instant, now: Instant) {
+    /// Records the outcome of a request that was sent at this time.
+    pub(super) fn record_outcome(
+        &mut self,
+        outcome: RequestOutcome,
+        headers: Option<RateLimitHeaders>,
+        sent: Instant,
+        now: Instant,
+    ) {
         self.outstanding = self.outstanding.saturating_sub(1);
-        self.tried = true;
-        match fate {
-            Fate::Accepted => self.pace.progress(now),
-            Fate::Refused(_) => self.pace.note_refusal(now),
-            Fate::Lost => {}
+        self.has_ended_request = true;
+        match outcome {
+            RequestOutcome::Accepted => self.rate.record_acceptance(now),
+            RequestOutcome::Refused(_) => self.rate.record_refusal(now),
+            RequestOutcome::Lost => {}
         }
-        if let Some(told) = told {
-            self.limit = Some(told.limit);
-            self.pace.forget();
-            self.windows.learn(told, sent, now);
-        } else if !matches!(fate, Fate::Refused(_)) {
-            // The server may have counted it all the same.
-            self.windows.spend(sent);
+        if let Some(headers) = headers {
+            self.limit = Some(headers.limit);
+            self.rate.forget_guesses();
+            self.windows.learn(headers, sent, now);
+        } else if !matches!(outcome, RequestOutcome::Refused(_)) {
+            // The server may have counted the request nevertheless.
+            self.windows.count_request(sent);
         }
-        match (fate, told) {
-            (Fate::Refused(after), told) => {
+        match (outcome, headers) {
+            (RequestOutcome::Refused(after), headers) => {
                 let after = after.filter(|after| !after.is_zero()).map(|after| after.min(MINUTE));
-                if told.is_some() || self.windows.is_told() {
-                    self.pace.close(now + after.unwrap_or(PAUSE));
+                if headers.is_some() || self.windows.is_known() {
+                    self.rate.close(now + after.unwrap_or(PAUSE));
                 } else {
-                    self.pace.refuse(sent, self.outstanding, after, now);
+                    self.rate.learn_from_refusal(sent, self.outstanding, after, now);
                 }
             }
             (_, Some(_)) => {}
-            (Fate::Accepted, None) => self.pace.accept(sent, now),
-            (Fate::Lost, None) => self.pace.spend(now),
+            (RequestOutcome::Accepted, None) => self.rate.learn_from_acceptance(sent, now),
+            (RequestOutcome::Lost, None) => self.rate.count_request(now),
         }
     }
 
-    /// Takes back what was promised and never reached the server.
+    /// Takes back requests that were admitted but never reached the server.
     pub(super) fn give_back(&mut self, count: u32) {
         self.outstanding = self.outstanding.saturating_sub(count);
-        self.windows.give_back();
+        self.windows.cancel_probe();
     }
 }

@@ -1,12 +1,13 @@
-//! Keeps requests within the API's limits, so that no 429 is ever asked for. May import `model` only.
+//! Keeps requests within the API's limits, so that the server refuses none (429).
 //!
-//! An endpoint has so many requests a minute, for the whole organization. The published numbers are the
-//! start; every answer's headers are the truth, also when somebody else spends the same budget. Where nothing
-//! is published, one request goes first and the others wait for its answer: it tells the limit, or that there
-//! is none to be told. Then the rate is learned from refusals ([`pace`]).
+//! Each endpoint allows a number of requests a minute to the whole organization. The published numbers are the
+//! starting point; the headers of each answer correct them, also when another client uses the same budget. If no limit
+//! is published, one request goes first and the others wait for its answer, which may have the limit. If it has
+//! none, the rate is learned from refusals ([`learned_rate`]).
 
+mod admission;
 mod budget;
-mod pace;
+mod learned_rate;
 #[cfg(test)]
 mod tests;
 mod window;
@@ -18,20 +19,20 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-pub(super) use budget::Fate;
-use budget::{Answer, Budget};
-pub(super) use window::Told;
+use admission::Admission;
+pub(super) use admission::{RateLimitHeaders, RequestOutcome};
+use budget::Budget;
 
 use crate::model::{Api, Endpoint};
 
-/// A wait from this length on is told.
-const WORTH_A_WORD: Duration = Duration::from_secs(1);
+/// The shortest wait that is reported.
+const MIN_REPORTED_WAIT: Duration = Duration::from_secs(1);
 
-/// An endpoint that refuses everything for this long is given up, where the run has no deadline.
-pub(super) const REFUSING_FOR: Duration = Duration::from_secs(300);
+/// How long an endpoint may refuse all requests before a run without a deadline gives up.
+pub(super) const MAX_REFUSING_TIME: Duration = Duration::from_secs(300);
 
-/// The budgets of every organization that a process talks to; clones share them. Two environments of one
-/// organization spend one budget.
+/// The request budgets of all organizations in a process. Clones share them. Two environments of one organization share
+/// one budget.
 #[derive(Clone, Debug, Default)]
 pub struct Budgets {
     limiters: Arc<Mutex<BTreeMap<Home, Limiter>>>,
@@ -41,15 +42,15 @@ pub struct Budgets {
 type Home = (Api, String, String);
 
 impl Budgets {
-    /// The budget of an organization or workspace at an address.
-    pub(super) fn of(&self, api: Api, address: String, organization: &str) -> Limiter {
+    /// Returns the limiter of an organization or workspace at an address.
+    pub(super) fn limiter(&self, api: Api, address: String, organization: &str) -> Limiter {
         let mut limiters = self.limiters.lock().unwrap_or_else(PoisonError::into_inner);
         let home = (api, address, organization.to_owned());
         limiters.entry(home).or_insert_with(|| Limiter::new(api)).clone()
     }
 }
 
-/// All budgets of one organization; clones share them.
+/// The budgets of one organization or workspace, by endpoint. Clones share them.
 #[derive(Clone, Debug)]
 pub(super) struct Limiter {
     api: Api,
@@ -62,146 +63,154 @@ impl Limiter {
         Self { api, budgets: Arc::default(), changed: Arc::default() }
     }
 
-    fn with<T>(&self, endpoint: Endpoint, work: impl FnOnce(&mut Budget) -> T) -> T {
+    fn with_budget<T>(&self, endpoint: Endpoint, work: impl FnOnce(&mut Budget) -> T) -> T {
         let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
         work(budgets.entry(endpoint).or_insert_with(|| Budget::new(endpoint.per_minute(self.api))))
     }
 
-    /// Waits until `count` requests may go; `waiting` hears of waits that are worth a word, with the number of requests
-    /// a minute if the server tells it. None: the endpoint has refused everything for `patience`.
+    /// Waits until `count` requests can be sent, and reserves them. Calls `on_wait` before a long wait, with the limit if
+    /// the server returns one. Returns `None` if the endpoint has refused all requests for `max_refusing`.
     pub(super) async fn acquire(
         &self,
         endpoint: Endpoint,
         count: u32,
-        patience: Option<Duration>,
-        waiting: &dyn Fn(Duration, Option<u32>),
+        max_refusing: Option<Duration>,
+        on_wait: &dyn Fn(Duration, Option<u32>),
     ) -> Option<Reservation> {
-        let mut place = Place { limiter: self, endpoint, is_waiting: false };
+        let mut waiter = Waiter { limiter: self, endpoint, is_counted: false };
         loop {
-            // Registered before asking, so that an answer in between is not missed.
+            // Registered before the check, so that an answer in between is not missed.
             let changed = self.changed.notified();
             let now = Instant::now();
-            let (answer, limit, tried, given_up_at, is_guessed) = self.with(endpoint, |budget| {
-                let answer = budget.ask(count, budget.waiting + u32::from(!place.is_waiting), now);
-                let since = budget.pace.refusing_since().filter(|_| patience.is_some());
-                let given_up_at = since.map(|since| since + patience.unwrap_or_default());
-                (answer, budget.limit, budget.tried, given_up_at, budget.pace.is_guessed())
-            });
-            if answer != Answer::Go && given_up_at.is_some_and(|at| at <= now) {
+            let (admission, limit, has_ended_request, give_up_at, is_guessed) =
+                self.with_budget(endpoint, |budget| {
+                    let admission = budget.ask(count, budget.waiting + u32::from(!waiter.is_counted), now);
+                    let since = budget.rate.refusing_since();
+                    let give_up_at = since.zip(max_refusing).map(|(since, max)| since + max);
+                    (admission, budget.limit, budget.has_ended_request, give_up_at, budget.rate.is_guessed())
+                });
+            if admission != Admission::Now && give_up_at.is_some_and(|at| at <= now) {
                 return None;
             }
-            match answer {
-                Answer::Go => {
+            match admission {
+                Admission::Now => {
                     return Some(Reservation {
                         limiter: self.clone(),
                         endpoint,
                         left: Mutex::new(limit.map_or(count, |limit| count.min(limit.max(1)))),
-                        blind: limit.is_none() && !tried,
+                        is_limit_unknown: limit.is_none() && !has_ended_request,
                     });
                 }
-                Answer::Unknown => {
-                    place.take();
+                Admission::AfterAnswer => {
+                    waiter.count();
                     tokio::select! {
                         () = changed => {}
-                        () = until(given_up_at) => {}
+                        () = sleep_until(give_up_at) => {}
                     }
                 }
-                Answer::Later(at) => {
-                    place.take();
-                    let (ends, is_news) = self.with(endpoint, |budget| {
+                Admission::At(at) => {
+                    waiter.count();
+                    let (ends, is_news) = self.with_budget(endpoint, |budget| {
                         let ends = budget.wait_ends(at);
-                        (ends, ends >= now + WORTH_A_WORD && budget.announce(ends))
+                        (ends, ends >= now + MIN_REPORTED_WAIT && budget.announce(ends))
                     });
                     if is_news {
-                        waiting(ends - now, limit.filter(|_| !is_guessed));
+                        on_wait(ends - now, limit.filter(|_| !is_guessed));
                     }
                     tokio::select! {
                         () = changed => {}
                         () = tokio::time::sleep_until(at) => {}
-                        () = until(given_up_at) => {}
+                        () = sleep_until(give_up_at) => {}
                     }
                 }
             }
         }
     }
 
-    /// Notes how a request ended that was sent at this time.
-    pub(super) fn answered(&self, endpoint: Endpoint, fate: Fate, told: Option<Told>, sent: Instant) {
-        self.with(endpoint, |budget| budget.answered(fate, told, sent, Instant::now()));
+    /// Records the outcome of a request that was sent at this time.
+    pub(super) fn record_outcome(
+        &self,
+        endpoint: Endpoint,
+        outcome: RequestOutcome,
+        headers: Option<RateLimitHeaders>,
+        sent: Instant,
+    ) {
+        self.with_budget(endpoint, |budget| budget.record_outcome(outcome, headers, sent, Instant::now()));
         self.changed.notify_waiters();
     }
 
-    /// Whether the endpoint has accepted a request after this time.
+    /// Returns true if the endpoint has accepted a request after this time.
     pub(super) fn has_accepted_since(&self, endpoint: Endpoint, time: Instant) -> bool {
-        self.with(endpoint, |budget| budget.pace.accepted_since(time))
+        self.with_budget(endpoint, |budget| budget.rate.accepted_since(time))
     }
 
-    /// Takes back what was promised and never reached the server.
+    /// Takes back requests that were admitted but never reached the server.
     pub(super) fn give_back(&self, endpoint: Endpoint, count: u32) {
-        self.with(endpoint, |budget| budget.give_back(count));
+        self.with_budget(endpoint, |budget| budget.give_back(count));
         self.changed.notify_waiters();
     }
 }
 
-/// Waits for a time, or for ever.
-async fn until(time: Option<Instant>) {
+/// Waits until a time, or for ever.
+async fn sleep_until(time: Option<Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time).await,
         None => std::future::pending().await,
     }
 }
 
-/// A place among those that wait for an endpoint; given up when it is dropped.
-struct Place<'a> {
+/// A caller that waits for an endpoint. It is counted until it is dropped.
+struct Waiter<'a> {
     limiter: &'a Limiter,
     endpoint: Endpoint,
-    is_waiting: bool,
+    is_counted: bool,
 }
 
-impl Place<'_> {
-    fn take(&mut self) {
-        if !self.is_waiting {
-            self.is_waiting = true;
-            self.limiter.with(self.endpoint, |budget| budget.waiting += 1);
+impl Waiter<'_> {
+    fn count(&mut self) {
+        if !self.is_counted {
+            self.is_counted = true;
+            self.limiter.with_budget(self.endpoint, |budget| budget.waiting += 1);
         }
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Waiter<'_> {
     fn drop(&mut self) {
-        if self.is_waiting {
-            self.limiter.with(self.endpoint, |budget| budget.waiting -= 1);
+        if self.is_counted {
+            self.limiter.with_budget(self.endpoint, |budget| budget.waiting -= 1);
         }
     }
 }
 
-/// Requests that may be sent without a further wait; what is not used is given back.
+/// Requests that can be sent without a further wait. Unused ones are given back on drop.
 #[derive(Debug)]
 pub struct Reservation {
     limiter: Limiter,
     endpoint: Endpoint,
     left: Mutex<u32>,
-    /// Whether nothing was known of the limit when it was made.
-    blind: bool,
+    /// True if the limit was unknown when the reservation was made.
+    is_limit_unknown: bool,
 }
 
 impl Reservation {
-    /// Whether it was made without knowing the limit, so that it promises nothing: one request tells more.
-    pub fn is_blind(&self) -> bool {
-        self.blind
+    /// Returns true if the limit was unknown when the reservation was made. Then it guarantees nothing, and one request
+    /// should be sent first to learn the limit.
+    pub fn is_limit_unknown(&self) -> bool {
+        self.is_limit_unknown
     }
 
-    /// The endpoint whose requests are reserved.
+    /// Returns the endpoint of the reserved requests.
     pub(super) fn endpoint(&self) -> Endpoint {
         self.endpoint
     }
 
-    /// Uses one of the reserved requests; false when none is left.
+    /// Uses one of the reserved requests. Returns false if none is left.
     pub(super) fn take(&self) -> bool {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
-        let any = *left > 0;
+        let is_available = *left > 0;
         *left = left.saturating_sub(1);
-        any
+        is_available
     }
 }
 

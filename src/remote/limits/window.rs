@@ -1,63 +1,52 @@
-//! Windows whose end answers tell in whole seconds. Imports nothing of ours.
+//! Rate-limit windows, whose ends the server returns in whole seconds.
 //!
-//! # How soon the next window's requests can go
+//! # When the next window begins
 //!
-//! `X-RateLimit-Reset` is a whole second, R. Servers differ in where a window truly ends:
+//! `X-RateLimit-Reset` is a whole second, R. Servers differ in when a window really ends:
 //!
-//! 1. Windows of the clock (a minute that begins at :00) end with a whole second: at R.
-//! 2. Windows that begin with their first request, at s, end anywhere within a second, at s + L. R is the second after
-//!    that where the server rounds up, and the second before it where it rounds down.
+//! 1. Clock windows, such as a minute that begins at :00, end exactly at R.
+//! 2. Windows of length L that begin with their first request, at s, end at s + L, between two whole seconds. R is the
+//!    next whole second if the server rounds up, and the one before if it rounds down.
 //!
-//! A client that always waits for R gets on with a server of the first kind as fast as the limits allow. With one that
-//! rounds up it pays a second a window: the next window begins just after R, so that its end is rounded up by almost a
-//! second again. With one that rounds down it is refused at each R.
+//! A client that always waits for R is as fast as the limits allow with servers of the first kind. With a server that
+//! rounds up, it loses a second in each window: the next window begins just after R, so its end is again rounded up by
+//! almost a second. With a server that rounds down, its first request after each R is refused.
 //!
-//! The headers can't tell these apart: for a window that begins between two whole seconds, L - 1 rounded up, L rounded
-//! down and L seconds of the clock give the same R. Only a request that is sent at the time in question can tell, and
-//! where the old window is not over, that request is refused, unless something is left of the old window. So one request
-//! of a window is kept back where others wait as well, and sent at the earliest time at which the window can be over:
+//! The headers can't tell these servers apart. For a window that begins between two whole seconds, a length of L - 1
+//! rounded up, of L rounded down, and of L clock seconds give the same R. Only a request at the time in question can tell.
+//! If the old window is not over, that request is refused, unless the old window has a request left. So if other requests
+//! wait as well, one request of a window is held back as a probe. It is sent at the earliest time at which the window can
+//! be over:
 //!
-//! * The answer tells another R: the window was over. From then on each next one begins as long after the first answer of
-//!   the last one, however R is rounded. One request of one window was not used: that is the price.
-//! * The answer tells the same R: the window was not over, and the request was within its budget.
+//! * The answer has another R: the window was over. From then on, each window is expected to begin as long after the first
+//!   answer of the last one, whatever R is. This costs one unused request of one window.
+//! * The answer has the same R: the window was not over, and the probe was within its limit.
 //!
-//! At the first R, one request goes alone. A server that rounds down refuses it, and then each window counts as over a
-//! second after R, unless it is found out as above that it is over earlier.
+//! At the first R, one request goes alone. A server that rounds down refuses it. Then each window counts as over one second
+//! after R, unless a probe shows that it ends earlier.
 //!
-//! So a server that rounds up, or has windows of the clock, refuses nothing; one that rounds down refuses one request. What
-//! is left is one way to the server and back a window. For windows of 20 seconds and more nothing is kept back: to wait for
-//! R costs less than a twentieth.
+//! So a server that rounds up or has clock windows refuses nothing, and one that rounds down refuses one request. What
+//! remains is one round trip in each window. For windows of 20 seconds and more there is no probe: waiting for R costs
+//! less than a twentieth.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::budget::Answer;
-
-/// What an answer's headers say of an endpoint's budget.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::remote) struct Told {
-    /// Requests a window.
-    pub(in crate::remote) limit: u32,
-    /// Requests left in the present window.
-    pub(in crate::remote) remaining: u32,
-    /// How long until the next window begins.
-    pub(in crate::remote) resets_in: Duration,
-    /// The same as it was told, since the epoch: tells windows apart.
-    pub(in crate::remote) reset: Duration,
-}
+use super::admission::{Admission, RateLimitHeaders};
 
 const SECOND: Duration = Duration::from_secs(1);
-/// Differences below this are not worth a trial, and no reason to doubt one.
+/// Smaller differences are not worth a probe, and do not invalidate one.
 const SLACK: Duration = Duration::from_millis(100);
-/// For windows of so many seconds, one more or less is a twentieth: whether one ends before R is not tried.
-const LONG: u64 = 20;
-/// So often it is tried in vain: once may be by the chance of a window that begins with a whole second.
-const TRIALS: u32 = 2;
-/// Smaller windows can't do without a request.
-const SMALLEST: u32 = 10;
+/// The window length in seconds from which there is no probe: a second is at most a twentieth of it.
+const LONG_WINDOW_SECONDS: u64 = 20;
+/// The number of failed probes after which there are no more. One may fail because the window happens to begin with a
+/// whole second.
+const MAX_FAILED_PROBES: u32 = 2;
+/// The smallest limit from which one request is held back for a probe.
+const MIN_LIMIT_FOR_PROBE: u32 = 10;
 
-/// Where windows end, as far as it is known.
+/// The end of windows in relation to R, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ends {
     Unknown,
@@ -67,38 +56,39 @@ enum Ends {
     AfterReset,
 }
 
-/// The present window.
+/// The current window.
 #[derive(Debug)]
 struct Window {
-    /// R as it was told.
+    /// R as the header has it.
     reset: Duration,
     /// R by our clock.
     end: Instant,
     /// Requests left.
     left: u32,
-    /// When the request that began it was sent and answered; none where it was not one of ours.
+    /// When its first request was sent and answered, if that was one of ours.
     first: Option<(Instant, Instant)>,
-    /// When the request that is kept back is sent.
-    trial_at: Option<Instant>,
-    /// Since when it is under way.
-    on_trial: Option<Instant>,
+    /// When to send the probe.
+    probe_at: Option<Instant>,
+    /// When the probe was sent, while it is in flight.
+    probe_sent_at: Option<Instant>,
 }
 
 /// The windows of one endpoint.
 #[derive(Debug)]
 pub(super) struct Windows {
     current: Option<Window>,
-    /// R of the window that was over last, and when it was thought to be.
+    /// R of the last window, and when it was considered over.
     ended: Option<(Duration, Instant)>,
     ends: Ends,
-    /// As long as a window that begins with its first request can be.
+    /// The length of windows that begin with their first request, once a probe has measured it.
     length: Option<Duration>,
-    /// How often it was tried in vain to learn that: before R, and after it.
-    in_vain: [u32; 2],
-    /// Until when one request goes first, and the others wait for its answer: it tells whether the last window was
-    /// over. Then it was over in any case.
+    /// The number of failed probes: before R, and after it.
+    failed_probes: [u32; 2],
+    /// The time before which one request goes alone, because its answer tells whether the last window was over. At that
+    /// time it is over in any case.
     alone_until: Option<Instant>,
-    was_told: bool,
+    /// True once an answer had rate-limit headers.
+    has_seen_headers: bool,
 }
 
 impl Windows {
@@ -108,41 +98,49 @@ impl Windows {
             ended: None,
             ends: Ends::Unknown,
             length: None,
-            in_vain: [0; 2],
+            failed_probes: [0; 2],
             alone_until: None,
-            was_told: false,
+            has_seen_headers: false,
         }
     }
 
-    /// Whether the present window is told.
-    pub(super) fn is_told(&self) -> bool {
+    /// Returns true if the current window is known from an answer.
+    pub(super) fn is_known(&self) -> bool {
         self.current.is_some()
     }
 
-    /// Whether so many requests must wait since nobody knows whether the last window was over.
-    pub(super) fn wait_alone(&self, count: u32, outstanding: u32, now: Instant) -> Option<Answer> {
+    /// Returns the wait of requests that must not go yet, because it is not known whether the last window was over.
+    pub(super) fn wait_for_first_answer(
+        &self,
+        count: u32,
+        outstanding: u32,
+        now: Instant,
+    ) -> Option<Admission> {
         let until = self.alone_until.filter(|until| *until > now)?;
-        (count > 1 || outstanding > 0).then_some(Answer::Later(until))
+        (count > 1 || outstanding > 0).then_some(Admission::At(until))
     }
 
-    /// How many requests of a window that is not told yet are kept back.
-    pub(super) fn kept_back(&self, limit: u32, was_tried: bool) -> u32 {
-        let is_told = self.was_told || !was_tried;
-        u32::from(limit >= SMALLEST && is_told && self.length.is_none() && !self.is_in_vain())
+    /// Returns how many requests are held back for a probe in a window that is not known yet.
+    pub(super) fn held_back(&self, limit: u32, has_ended_request: bool) -> u32 {
+        let has_headers = self.has_seen_headers || !has_ended_request;
+        u32::from(
+            limit >= MIN_LIMIT_FOR_PROBE && has_headers && self.length.is_none() && !self.is_probing_over(),
+        )
     }
 
-    fn is_in_vain(&self) -> bool {
-        self.in_vain[usize::from(self.ends == Ends::AfterReset)] >= TRIALS
+    /// Returns true if enough probes have failed.
+    fn is_probing_over(&self) -> bool {
+        self.failed_probes[usize::from(self.ends == Ends::AfterReset)] >= MAX_FAILED_PROBES
     }
 
-    /// When a window is over for sure.
+    /// Returns when a window is certainly over.
     fn over_at(&self, window: &Window) -> Instant {
         let by_reset = match self.ends {
             Ends::AfterReset => window.end + SECOND,
             Ends::Unknown | Ends::ByReset => window.end,
         };
         match (self.length, window.first) {
-            // A window whose end is told more than a second later has another length.
+            // If R is more than a second later, the window has another length.
             (Some(length), Some((_, answered))) if answered + length + SECOND > window.end => {
                 by_reset.min(answered + length)
             }
@@ -150,38 +148,38 @@ impl Windows {
         }
     }
 
-    /// Chooses when the request that is kept back from the present window is sent, if one is.
-    fn plan_trial(&mut self, limit: u32) {
+    /// Sets when the probe of the current window is sent, if there is one.
+    fn plan_probe(&mut self, limit: u32) {
         let Some(window) = &self.current else { return };
-        let (None, false, Some((_, answered))) = (self.length, self.is_in_vain(), window.first) else {
+        let (None, false, Some((_, answered))) = (self.length, self.is_probing_over(), window.first) else {
             return;
         };
-        // A window of whole seconds ends neither a second before R nor a second after it.
+        // A window of whole seconds ends less than a second before or after R.
         let not_before = if self.ends == Ends::AfterReset { window.end } else { window.end - SECOND };
         let seconds = not_before.saturating_duration_since(answered).as_secs() + 1;
-        if seconds >= LONG {
-            self.in_vain = [TRIALS; 2];
+        if seconds >= LONG_WINDOW_SECONDS {
+            self.failed_probes = [MAX_FAILED_PROBES; 2];
             return;
         }
         let at = answered + Duration::from_secs(seconds);
-        let is_worth_it = limit >= SMALLEST && at + SLACK < self.over_at(window);
+        let is_worth_it = limit >= MIN_LIMIT_FOR_PROBE && at + SLACK < self.over_at(window);
         if let Some(window) = &mut self.current {
-            window.trial_at = is_worth_it.then_some(at);
+            window.probe_at = is_worth_it.then_some(at);
         }
     }
 
-    /// When so many requests can go in the next window. Several that follow each other can't be the trial.
+    /// Returns when `count` requests can go in the next window. Several at once can't be a probe.
     fn next_at(&self, window: &Window, count: u32) -> Instant {
-        let is_unsure = self.ends == Ends::Unknown && count > 1;
-        if is_unsure { window.end + SECOND } else { self.over_at(window) }
+        let is_uncertain = self.ends == Ends::Unknown && count > 1;
+        if is_uncertain { window.end + SECOND } else { self.over_at(window) }
     }
 
-    /// When the present window is over for sure.
+    /// Returns when the current window is certainly over.
     pub(super) fn over(&self) -> Option<Instant> {
         self.current.as_ref().map(|window| self.over_at(window))
     }
 
-    /// Forgets the present window once it is over.
+    /// Forgets the current window once it is over.
     pub(super) fn expire(&mut self, count: u32, now: Instant) {
         let Some(window) = &self.current else { return };
         let last = window.end + SECOND;
@@ -193,66 +191,66 @@ impl Windows {
         self.current = None;
     }
 
-    /// Whether requests can go in the present window; `waiting`: how many wait for it, this one included.
-    pub(super) fn ask(&mut self, count: u32, outstanding: u32, waiting: u32, now: Instant) -> Answer {
+    /// Tells when requests can go in the current window. `waiting` is the number of callers that ask, with this one.
+    pub(super) fn ask(&mut self, count: u32, outstanding: u32, waiting: u32, now: Instant) -> Admission {
         let Some(next_at) = self.current.as_ref().map(|window| self.next_at(window, count)) else {
-            return Answer::Unknown;
+            return Admission::AfterAnswer;
         };
-        let Some(window) = &mut self.current else { return Answer::Unknown };
+        let Some(window) = &mut self.current else { return Admission::AfterAnswer };
         if window.left == 0 {
-            window.trial_at = None;
+            window.probe_at = None;
         }
-        let is_due = count == 1 && window.trial_at.is_some_and(|at| at <= now);
+        let is_due = count == 1 && window.probe_at.is_some_and(|at| at <= now);
         if is_due && window.left > outstanding {
-            window.trial_at = None;
-            window.on_trial = Some(now);
-            return Answer::Go;
+            window.probe_at = None;
+            window.probe_sent_at = Some(now);
+            return Admission::Now;
         }
-        // Those under way are likely to be followed by others.
-        let is_crowded = outstanding > 0 || waiting > window.left;
-        let kept_back = u32::from(is_crowded && window.trial_at.is_some());
-        if outstanding + count + kept_back <= window.left {
-            return Answer::Go;
+        // Requests in flight are likely to be followed by others.
+        let others_wait = outstanding > 0 || waiting > window.left;
+        let held_back = u32::from(others_wait && window.probe_at.is_some());
+        if outstanding + count + held_back <= window.left {
+            return Admission::Now;
         }
-        match window.trial_at {
-            Some(at) if count == 1 && !is_due => Answer::Later(at),
-            _ if next_at <= now => Answer::Unknown,
-            _ => Answer::Later(next_at),
+        match window.probe_at {
+            Some(at) if count == 1 && !is_due => Admission::At(at),
+            _ if next_at <= now => Admission::AfterAnswer,
+            _ => Admission::At(next_at),
         }
     }
 
-    /// One more request was spent that no header tells of.
-    pub(super) fn spend(&mut self, sent: Instant) {
+    /// Counts a request whose answer had no rate-limit headers.
+    pub(super) fn count_request(&mut self, sent: Instant) {
         if let Some(window) = &mut self.current {
             window.left = window.left.saturating_sub(1);
         }
-        self.end_trial(sent);
+        self.end_probe(sent);
     }
 
-    /// A request that was to go did not.
-    pub(super) fn give_back(&mut self) {
+    /// Cancels the probe, because an admitted request was not sent.
+    pub(super) fn cancel_probe(&mut self) {
         if let Some(window) = &mut self.current {
-            window.on_trial = None;
+            window.probe_sent_at = None;
         }
     }
 
-    /// The end of a trial, if this request was one: when it was sent.
-    fn end_trial(&mut self, sent: Instant) -> Option<Instant> {
+    /// Ends the probe if this request was one, and returns when it was sent.
+    fn end_probe(&mut self, sent: Instant) -> Option<Instant> {
         self.alone_until = None;
         let window = self.current.as_mut()?;
-        window.on_trial.filter(|at| *at <= sent)?;
-        window.on_trial = None;
+        window.probe_sent_at.filter(|at| *at <= sent)?;
+        window.probe_sent_at = None;
         Some(sent)
     }
 
-    /// Learns from the headers of an answer.
-    pub(super) fn learn(&mut self, told: Told, sent: Instant, now: Instant) {
-        self.was_told = true;
+    /// Learns from the rate-limit headers of an answer.
+    pub(super) fn learn(&mut self, headers: RateLimitHeaders, sent: Instant, now: Instant) {
+        self.has_seen_headers = true;
         let was_alone = self.alone_until.is_some_and(|until| sent + SECOND <= until + SLACK);
-        let trial = self.end_trial(sent);
-        let Told { limit, remaining, resets_in, reset } = told;
+        let probe = self.end_probe(sent);
+        let RateLimitHeaders { limit, remaining, resets_in, reset } = headers;
         let end = now + resets_in;
-        // Answers can overtake each other: one of an earlier window tells nothing of the present one.
+        // Answers can overtake each other. One of an earlier window tells nothing about the current one.
         let is_late = match (&self.current, self.ended) {
             (Some(window), _) => reset < window.reset,
             (None, Some((ended, at))) => reset < ended || (reset == ended && sent < at),
@@ -263,40 +261,40 @@ impl Windows {
         }
         let first = (remaining + 1 == limit).then_some((sent, now));
         if let Some(window) = self.current.as_mut().filter(|window| window.reset == reset) {
-            // In one window the smallest number is the newest.
+            // Within a window, the smallest number is the newest.
             window.left = window.left.min(remaining);
             window.end = window.end.max(end);
-            let is_news = window.first.is_none() && first.is_some();
+            let is_first_known = window.first.is_none() && first.is_some();
             window.first = window.first.or(first);
-            if trial.is_some() {
-                self.in_vain[usize::from(self.ends == Ends::AfterReset)] += 1;
-            } else if is_news {
-                self.plan_trial(limit);
+            if probe.is_some() {
+                self.failed_probes[usize::from(self.ends == Ends::AfterReset)] += 1;
+            } else if is_first_known {
+                self.plan_probe(limit);
             }
             return;
         }
         if let Some(window) = self.current.take() {
-            if trial.is_some() {
-                self.was_over(&window, sent, now);
+            if probe.is_some() {
+                self.record_successful_probe(&window, sent, now);
             }
         } else if self.ended.is_some_and(|(ended, _)| ended == reset) {
-            // It was thought to be over too early.
-            (self.ends, self.length, self.in_vain) = (Ends::AfterReset, None, [TRIALS, 0]);
+            // The window was considered over too early.
+            (self.ends, self.length, self.failed_probes) = (Ends::AfterReset, None, [MAX_FAILED_PROBES, 0]);
         } else if was_alone {
             self.ends = Ends::ByReset;
         }
-        let (trial_at, on_trial) = (None, None);
-        self.current = Some(Window { reset, end, left: remaining, first, trial_at, on_trial });
-        self.plan_trial(limit);
+        let (probe_at, probe_sent_at) = (None, None);
+        self.current = Some(Window { reset, end, left: remaining, first, probe_at, probe_sent_at });
+        self.plan_probe(limit);
     }
 
-    /// The request that was kept back has begun a new window.
-    fn was_over(&mut self, window: &Window, sent: Instant, now: Instant) {
+    /// Records that the probe has begun a new window.
+    fn record_successful_probe(&mut self, window: &Window, sent: Instant, now: Instant) {
         if self.ends == Ends::Unknown && sent < window.end {
             self.ends = Ends::ByReset;
         }
         if let Some((first_sent, first_answered)) = window.first {
-            // Windows last whole seconds: one that ended within this second had ended at its beginning.
+            // Windows last whole seconds, so a window that ended within this second ended at its beginning.
             let seconds = Duration::from_secs((sent - first_answered).as_secs());
             self.length = (now - first_sent < seconds + SECOND).then_some(seconds);
         }

@@ -1,8 +1,7 @@
-//! The Platform API: paths, partial updates that are held to their word, and our words for its answers.
-//! May import `model` only.
+//! The Platform API: its requests, in terms of the model. Checks that the server applied each partial update.
 
-mod kept;
 mod turn;
+mod unapplied;
 mod wire;
 
 use std::cell::RefCell;
@@ -15,74 +14,76 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
+use self::unapplied::{describe, find_unapplied};
 use super::access::Access;
-use super::body::unreadable;
+use super::api::{ReadApi, WriteApi};
+use super::body::parse_error;
+use super::call::{Call, segment};
+use super::client::Client;
 use super::failure::{ApiError, Cause};
-use super::http::{Call, Http, segment};
 use super::limits::Reservation;
-use super::pages::{Versioned, enter, page};
-use super::wire::Named;
-use super::{Listing, ReadApi, ServiceList, WriteApi};
+use super::pages::{VersionEntry, add_to_catalog, page};
+use super::service_list::{Listing, ServiceList};
+use super::wire::CatalogItem;
 use crate::model::{
     AgentId, Api, BehaviorSet, BehaviorSetId, Catalog, ContextGraphId, Endpoint, LatestVersion, LiveService,
     Need, NewService, ServiceId, ServiceUpdate, SmokeTest, VersionSet, VersionSetName, merged, settings,
 };
 
-/// The page of services that older servers allow.
+/// The largest page of services on older servers.
 const SMALL_PAGE: usize = 20;
-/// Up to so many agents or context graphs are read one by one; more, as the whole list.
-const ONE_BY_ONE: usize = 5;
+/// The most agents or context graphs that are read one by one. For more, the whole list is read.
+const MAX_SINGLE_READS: usize = 5;
 /// The field of a service that holds its version sets.
 const VERSION_SETS: &str = "version_sets";
 
-/// A service as it was answered, unknown fields included.
-type Raw = Map<String, Value>;
+/// A service's JSON, with unknown fields.
+type RawService = Map<String, Value>;
 
-/// Who holds the lock of which service.
-type Locks = Arc<Mutex<BTreeMap<ServiceId, Arc<tokio::sync::Mutex<()>>>>>;
+/// A lock for each service.
+type ServiceLocks = Arc<Mutex<BTreeMap<ServiceId, Arc<tokio::sync::Mutex<()>>>>>;
 
-/// A connection to one workspace of the Platform API; clones share its limits.
+/// A connection to one workspace of the Platform API. Clones share its limits.
 #[derive(Clone, Debug)]
 pub struct Platform {
-    http: Http,
-    /// The number that smoke tests speak from.
+    client: Client,
+    /// The phone number of smoke tests.
     phone_number: String,
-    /// Whether the server refused large pages.
+    /// True if the server refused large pages.
     small_pages: Arc<AtomicBool>,
-    /// The map of version sets is read, changed and written whole: one change of a service at a time.
-    locks: Locks,
-    /// The state of a service that its next write was decided on.
+    /// The version sets of a service are read, changed and written together, by one change at a time.
+    locks: ServiceLocks,
+    /// The state of a service that its next write depends on.
     seen: Option<Arc<LiveService>>,
 }
 
 page!(Services, items, wire::Service);
-page!(Catalogued, items, Named);
-page!(Versions, items, Versioned);
+page!(CatalogItems, items, CatalogItem);
+page!(Versions, items, VersionEntry);
 
 impl Platform {
-    /// The number that smoke tests speak from where none is given: one of those that belong to nobody.
+    /// The default phone number of smoke tests, which is reserved and belongs to nobody.
     pub const PHONE_NUMBER: &'static str = "+12025550100";
 
-    /// Prepares a connection; nothing is sent yet. Smoke tests speak from `phone_number` (E.164), or from
-    /// [`Self::PHONE_NUMBER`].
+    /// Prepares a connection. Nothing is sent yet. Smoke tests use `phone_number` (E.164), or [`Self::PHONE_NUMBER`].
     ///
     /// # Errors
     ///
-    /// An address to which credentials must not be sent, credentials of the other API, or a machine on which
-    /// TLS can't be set up.
+    /// An address to which credentials must not be sent; credentials of the other API; a machine on which TLS can't
+    /// be set up.
     pub fn new(access: Access, phone_number: Option<String>) -> Result<Self, ApiError> {
-        Ok(Self::with(Http::new(access, Api::Platform)?, phone_number))
+        Ok(Self::with_client(Client::new(access, Api::Platform)?, phone_number))
     }
 
-    /// A connection over another transport, for simulations.
+    /// Prepares a connection over a given transport, for simulations.
     #[cfg(test)]
     pub(super) fn over(transport: super::transport::Transport, access: Access) -> Self {
-        Self::with(Http::over(transport, access, Api::Platform), None)
+        Self::with_client(Client::over(transport, access, Api::Platform), None)
     }
 
-    fn with(http: Http, phone_number: Option<String>) -> Self {
+    fn with_client(client: Client, phone_number: Option<String>) -> Self {
         Self {
-            http,
+            client,
             phone_number: phone_number.unwrap_or_else(|| Self::PHONE_NUMBER.to_owned()),
             small_pages: Arc::default(),
             locks: Arc::default(),
@@ -90,12 +91,8 @@ impl Platform {
         }
     }
 
-    fn path(&self, rest: &str) -> String {
-        format!("/v1/{}/{rest}", segment(&self.http.access.organization))
-    }
-
     fn service_path(&self, id: &ServiceId) -> String {
-        self.path(&format!("services/{}", segment(id.as_str())))
+        self.client.path(&format!("services/{}", segment(id.as_str())))
     }
 
     fn lock(&self, id: &ServiceId) -> Arc<tokio::sync::Mutex<()>> {
@@ -103,7 +100,7 @@ impl Platform {
         Arc::clone(locks.entry(id.clone()).or_default())
     }
 
-    /// Reads agents or context graphs: all pages, or some ids.
+    /// Reads agents or context graphs: all, or some by id.
     async fn catalog<Id: Ord + Clone + AsRef<str> + for<'t> From<&'t str>>(
         &self,
         (list, one): (Endpoint, Endpoint),
@@ -113,12 +110,15 @@ impl Platform {
         let mut catalog = Catalog::default();
         match need {
             Need::Nothing => {}
-            Need::Only(ids) if ids.len() <= ONE_BY_ONE => {
+            Need::Only(ids) if ids.len() <= MAX_SINGLE_READS => {
                 for id in ids {
                     let path = format!("{path}/{}", segment(id.as_ref()));
-                    match self.http.json(&Call::get(one, path, Vec::new())).await {
-                        // Under the id that was asked for, whichever way the server spells it.
-                        Ok(named) => enter(&mut catalog, vec![Named { id: id.as_ref().to_owned(), ..named }]),
+                    match self.client.call_json(&Call::get(one, path, Vec::new())).await {
+                        // The requested id is the key, even if the server spells it differently.
+                        Ok(item) => {
+                            let item = CatalogItem { id: id.as_ref().to_owned(), ..item };
+                            add_to_catalog(&mut catalog, vec![item]);
+                        }
                         Err(error) if error.status() == Some(404) => {
                             catalog.missing.insert(id.clone());
                         }
@@ -128,84 +128,89 @@ impl Platform {
             }
             Need::All | Need::Only(_) => {
                 catalog.complete = true;
-                let size = list.page_size(Api::Platform);
-                enter(&mut catalog, self.http.pages::<Catalogued>(list, path, &[], size).await?);
+                add_to_catalog(&mut catalog, self.client.pages::<CatalogItems>(list, path, &[]).await?);
             }
         }
         Ok(catalog)
     }
 
     /// Reads one service.
-    async fn get(&self, id: &ServiceId) -> Result<Raw, ApiError> {
-        self.http.json(&Call::get(Endpoint::GetService, self.service_path(id), Vec::new())).await
+    async fn get(&self, id: &ServiceId) -> Result<RawService, ApiError> {
+        self.client.call_json(&Call::get(Endpoint::GetService, self.service_path(id), Vec::new())).await
     }
 
-    /// Reads one service that a write is made of, unless it is not as the write was decided on.
-    async fn get_unmoved(&self, id: &ServiceId) -> Result<Raw, ApiError> {
-        let there = self.get(id).await?;
-        let Some(seen) = self.seen.as_deref().filter(|seen| seen.id == *id) else { return Ok(there) };
-        if self.live(id, there.clone())? == *seen {
-            return Ok(there);
+    /// Reads a service that a write is built from.
+    ///
+    /// # Errors
+    ///
+    /// A failed request; a service that differs from the state that the write depends on.
+    async fn get_unchanged(&self, id: &ServiceId) -> Result<RawService, ApiError> {
+        let live = self.get(id).await?;
+        let Some(seen) = self.seen.as_deref().filter(|seen| seen.id == *id) else { return Ok(live) };
+        if self.parse_service(id, live.clone())? == *seen {
+            return Ok(live);
         }
-        let call = self.put_call(id, None);
-        Err(ApiError::new(&call.method, &call.path, Cause::Moved, "the service is being changed by others"))
+        let call = self.update_call(id, None);
+        let message = "not sent: another client is changing the service";
+        Err(ApiError::new(&call.method, &call.path, Cause::Moved, message))
     }
 
-    /// A service in our words.
-    fn live(&self, id: &ServiceId, answered: Raw) -> Result<LiveService, ApiError> {
-        let service: wire::Service = serde_json::from_value(Value::Object(answered))
-            .map_err(|error| unreadable(&self.put_call(id, None), &error))?;
+    /// Converts a service's JSON into the model.
+    fn parse_service(&self, id: &ServiceId, json: RawService) -> Result<LiveService, ApiError> {
+        let service: wire::Service = serde_json::from_value(Value::Object(json))
+            .map_err(|error| parse_error(&self.update_call(id, None), &error))?;
         Ok(service.into_live())
     }
 
-    /// Sends a partial update, and gives the service as it is after that; none where there was nothing to send.
+    /// Sends a partial update, and returns the updated service, or `None` if there was nothing to send.
     ///
-    /// `body` is made anew for each try: what it is made of may have changed since the last one.
-    async fn put(
+    /// `body` is called for each attempt, because the live service may have changed since the last one.
+    async fn send_update(
         &self,
         id: &ServiceId,
         repeatable: bool,
-        body: impl AsyncFn() -> Result<Option<Raw>, ApiError>,
-    ) -> Result<Option<Raw>, ApiError> {
-        let make = async || {
+        body: impl AsyncFn() -> Result<Option<RawService>, ApiError>,
+    ) -> Result<Option<RawService>, ApiError> {
+        let build = async || {
             Ok(body().await?.map(|body| {
-                let call = self.put_call(id, Some(Value::Object(body)));
-                if repeatable { call } else { call.looked_up() }
+                let call = self.update_call(id, Some(Value::Object(body)));
+                if repeatable { call } else { call.checked_by_caller() }
             }))
         };
-        let answered = self.http.remade(make, |body| serde_json::from_slice::<Value>(body)).await?;
+        let answered =
+            self.client.call_rebuilding_request(build, |body| serde_json::from_slice::<Value>(body)).await?;
         match answered {
             None => Ok(None),
             Some(Value::Object(service)) if service.contains_key("id") => Ok(Some(service)),
-            // The answer should be the whole service; where it isn't, the service is read.
+            // The answer should be the whole service. If it is not, the service is read.
             Some(_) => {
-                let read = self.to_the_end().get(id).await;
-                read.map(Some).map_err(|error| ApiError { unsure: true, ..error })
+                let read = self.uninterruptible().get(id).await;
+                read.map(Some).map_err(|error| ApiError { ambiguous: true, ..error })
             }
         }
     }
 
-    fn put_call(&self, id: &ServiceId, body: Option<Value>) -> Call {
-        Call::send(Endpoint::UpdateService, Method::PUT, self.service_path(id), body)
+    fn update_call(&self, id: &ServiceId, body: Option<Value>) -> Call {
+        Call::new(Endpoint::UpdateService, Method::PUT, self.service_path(id), body)
     }
 
-    /// An error of an update that was accepted and not carried out.
-    fn kept(&self, id: &ServiceId, message: String) -> ApiError {
-        let call = self.put_call(id, None);
-        ApiError::new(&call.method, &call.path, Cause::Kept, message)
+    /// Returns the error of an update that the server accepted but did not apply.
+    fn not_applied_error(&self, id: &ServiceId, message: String) -> ApiError {
+        let call = self.update_call(id, None);
+        ApiError::new(&call.method, &call.path, Cause::NotApplied, message)
     }
 }
 
-/// The version sets of a service, as they were answered.
-fn raw_version_sets(service: &mut Raw) -> Raw {
+/// Takes the version sets out of a service's JSON.
+fn take_version_sets(service: &mut RawService) -> RawService {
     match service.remove(VERSION_SETS) {
         Some(Value::Object(sets)) => sets,
-        _ => Raw::new(),
+        _ => RawService::new(),
     }
 }
 
-/// These version sets, with those that an update writes.
-fn with_sets(mut sets: Raw, update: &ServiceUpdate) -> Raw {
+/// Returns the version sets with those of an update added.
+fn with_updated_sets(mut sets: RawService, update: &ServiceUpdate) -> RawService {
     for (name, set) in &update.version_sets {
         sets.insert(name.to_string(), wire::version_set_body(set));
     }
@@ -214,11 +219,11 @@ fn with_sets(mut sets: Raw, update: &ServiceUpdate) -> Raw {
 
 impl ReadApi for Platform {
     async fn list_services(&self, listing: Listing) -> Result<ServiceList, ApiError> {
-        let (endpoint, path) = (Endpoint::ListServices, self.path("services"));
+        let (endpoint, path) = (Endpoint::ListServices, self.client.path("services"));
         loop {
             let small = self.small_pages.load(Ordering::Relaxed);
             let size = if small { SMALL_PAGE } else { endpoint.page_size(Api::Platform) };
-            match self.http.read_pages::<Services>(endpoint, &path, &listing.filter(), size).await {
+            match self.client.read_pages::<Services>(endpoint, &path, &listing.filter(), size).await {
                 Err(error) if !small && error.status() == Some(422) && error.message.contains("limit") => {
                     self.small_pages.store(true, Ordering::Relaxed);
                 }
@@ -229,7 +234,7 @@ impl ReadApi for Platform {
 
     async fn service(&self, id: &ServiceId) -> Result<Option<LiveService>, ApiError> {
         let call = Call::get(Endpoint::GetService, self.service_path(id), Vec::new());
-        match self.http.json::<wire::Service>(&call).await {
+        match self.client.call_json::<wire::Service>(&call).await {
             Ok(service) => Ok(Some(service.into_live())),
             Err(error) if error.status() == Some(404) => Ok(None),
             Err(error) => Err(error),
@@ -245,23 +250,25 @@ impl ReadApi for Platform {
     }
 
     async fn agents(&self, need: &Need<AgentId>) -> Result<Catalog<AgentId>, ApiError> {
-        self.catalog((Endpoint::ListAgents, Endpoint::GetAgent), &self.path("agents"), need).await
+        self.catalog((Endpoint::ListAgents, Endpoint::GetAgent), &self.client.path("agents"), need).await
     }
 
     async fn context_graphs(&self, need: &Need<ContextGraphId>) -> Result<Catalog<ContextGraphId>, ApiError> {
         let endpoints = (Endpoint::ListContextGraphs, Endpoint::GetContextGraph);
-        self.catalog(endpoints, &self.path("context-graphs"), need).await
+        self.catalog(endpoints, &self.client.path("context-graphs"), need).await
     }
 
     async fn latest_agent_version(&self, id: &AgentId) -> Result<LatestVersion, ApiError> {
-        let path = self.path(&format!("agents/{}/versions", segment(id.as_str())));
-        self.http.newest::<Versions>(Endpoint::ListAgentVersions, path, ("sort_by", "-version")).await
+        let path = self.client.path(&format!("agents/{}/versions", segment(id.as_str())));
+        self.client
+            .newest_version::<Versions>(Endpoint::ListAgentVersions, path, ("sort_by", "-version"))
+            .await
     }
 
     async fn latest_context_graph_version(&self, id: &ContextGraphId) -> Result<LatestVersion, ApiError> {
-        let path = self.path(&format!("context-graphs/{}/versions", segment(id.as_str())));
+        let path = self.client.path(&format!("context-graphs/{}/versions", segment(id.as_str())));
         let endpoint = Endpoint::ListContextGraphVersions;
-        self.http.newest::<Versions>(endpoint, path, ("sort_by", "-version")).await
+        self.client.newest_version::<Versions>(endpoint, path, ("sort_by", "-version")).await
     }
 
     async fn behavior_sets(&self, _: &BTreeSet<ServiceId>) -> Result<Vec<BehaviorSet>, ApiError> {
@@ -274,20 +281,20 @@ impl ReadApi for Platform {
 }
 
 impl WriteApi for Platform {
-    fn to_the_end(&self) -> Self {
-        Self { http: self.http.to_the_end(), ..self.clone() }
+    fn uninterruptible(&self) -> Self {
+        Self { client: self.client.uninterruptible(), ..self.clone() }
     }
 
-    fn until(&self, deadline: Instant) -> Self {
-        Self { http: self.http.until(deadline), ..self.clone() }
+    fn with_deadline(&self, deadline: Instant) -> Self {
+        Self { client: self.client.with_deadline(deadline), ..self.clone() }
     }
 
-    fn once(&self) -> Self {
-        Self { http: self.http.once(), ..self.clone() }
+    fn without_retries(&self) -> Self {
+        Self { client: self.client.without_retries(), ..self.clone() }
     }
 
-    fn using(&self, reserved: &Arc<Reservation>) -> Self {
-        Self { http: self.http.using(reserved), ..self.clone() }
+    fn with_reservation(&self, reservation: &Arc<Reservation>) -> Self {
+        Self { client: self.client.with_reservation(reservation), ..self.clone() }
     }
 
     fn decided_on(&self, seen: &LiveService) -> Self {
@@ -300,51 +307,52 @@ impl WriteApi for Platform {
             id: String,
         }
         let body = Value::Object(wire::create_body(new));
-        let call =
-            Call::send(Endpoint::CreateService, Method::POST, self.path("services"), Some(body)).looked_up();
-        let created: Created = self.http.json(&call).await?;
+        let call = Call::new(Endpoint::CreateService, Method::POST, self.client.path("services"), Some(body))
+            .checked_by_caller();
+        let created: Created = self.client.call_json(&call).await?;
         Ok(ServiceId::new(created.id))
     }
 
     async fn update_service(&self, id: &ServiceId, update: &ServiceUpdate) -> Result<(), ApiError> {
         let lock = self.lock(id);
         let has_blocks = update.settings.values().any(Value::is_object);
-        let is_made_of_live = has_blocks || !update.version_sets.is_empty();
-        let _alone = if is_made_of_live { Some(lock.lock().await) } else { None };
+        let needs_live_state = has_blocks || !update.version_sets.is_empty();
+        let _guard = if needs_live_state { Some(lock.lock().await) } else { None };
         let sent = RefCell::new(update.clone());
         let body = async || {
-            if !is_made_of_live {
+            if !needs_live_state {
                 return Ok(Some(wire::update_body(update)));
             }
-            // The server takes blocks and the map of sets for the whole: what is there goes along as it was
-            // answered, so that nobody else's change is undone and nothing that is unknown here is destroyed.
-            let mut there = self.get_unmoved(id).await?;
-            let sets = raw_version_sets(&mut there);
-            there.retain(|name, _| update.settings.contains_key(name));
+            // The server replaces nested settings and the map of version sets as a whole. The live ones are sent along
+            // unchanged, so that changes by other clients and unknown fields survive.
+            let mut live = self.get_unchanged(id).await?;
+            let sets = take_version_sets(&mut live);
+            live.retain(|name, _| update.settings.contains_key(name));
             let mut sent = sent.borrow_mut();
-            sent.settings = settings::without_unset(settings::SERVICE, &merged(&there, &update.settings));
+            sent.settings = settings::without_unset(settings::SERVICE, &merged(&live, &update.settings));
             let mut body = wire::update_body(&sent);
             if !update.version_sets.is_empty() {
-                body.insert(VERSION_SETS.to_owned(), Value::Object(with_sets(sets, update)));
+                body.insert(VERSION_SETS.to_owned(), Value::Object(with_updated_sets(sets, update)));
             }
             Ok(Some(body))
         };
-        let Some(answered) = self.put(id, update.name.is_none(), body).await? else {
+        let Some(answered) = self.send_update(id, update.name.is_none(), body).await? else {
             return Ok(());
         };
-        let kept = kept::kept(&sent.borrow(), &self.live(id, answered)?);
-        if kept.is_empty() {
+        let unapplied = find_unapplied(&sent.borrow(), &self.parse_service(id, answered)?);
+        if unapplied.is_empty() {
             return Ok(());
         }
-        let message = format!("the server accepted the update and kept {}", kept::in_words(&kept));
-        Err(self.kept(id, message).hint(
-            "the API takes no notice of what it can't clear or does not know: change it in the vendor's console, or leave it out of the manifest",
+        let message =
+            format!("the server accepted the update but did not apply all of it: {}", describe(&unapplied));
+        Err(self.not_applied_error(id, message).hint(
+            "the API ignores fields that it does not know or can't clear: change it in the vendor's console, or remove it from the manifest",
         ))
     }
 
     async fn delete_service(&self, id: &ServiceId) -> Result<(), ApiError> {
-        let call = Call::send(Endpoint::DeleteService, Method::DELETE, self.service_path(id), None);
-        match self.http.done(&call).await {
+        let call = Call::new(Endpoint::DeleteService, Method::DELETE, self.service_path(id), None);
+        match self.client.call_unit(&call).await {
             Err(error) if error.status() == Some(404) => Ok(()),
             result => result,
         }
@@ -357,48 +365,54 @@ impl WriteApi for Platform {
         content: &VersionSet,
     ) -> Result<(), ApiError> {
         let lock = self.lock(id);
-        let _alone = lock.lock().await;
+        let _guard = lock.lock().await;
         let body = json!({ "version_set": wire::version_set_body(content) });
         let path = format!("{}/version-sets/{}", self.service_path(id), segment(name.as_str()));
-        let call = Call::send(Endpoint::WriteVersionSet, Method::PUT, path, Some(body));
-        self.http.done(&call).await
+        let call = Call::new(Endpoint::WriteVersionSet, Method::PUT, path, Some(body));
+        self.client.call_unit(&call).await
     }
 
-    /// There is no delete: the set is left out of an update of all of them, and the answer tells whether
-    /// that had an effect.
+    /// Sends an update of all version sets without this one, because the API has no delete. The answer shows whether that
+    /// had an effect.
     async fn delete_version_set(&self, id: &ServiceId, name: &VersionSetName) -> Result<(), ApiError> {
         let lock = self.lock(id);
-        let _alone = lock.lock().await;
+        let _guard = lock.lock().await;
         let body = async || {
-            let mut service = match self.get_unmoved(id).await {
+            let mut service = match self.get_unchanged(id).await {
                 Err(error) if error.status() == Some(404) => return Ok(None),
                 result => result?,
             };
-            let mut sets = raw_version_sets(&mut service);
-            let was_there = sets.remove(name.as_str()).is_some();
-            Ok(was_there.then(|| Raw::from_iter([(VERSION_SETS.to_owned(), Value::Object(sets))])))
+            let mut sets = take_version_sets(&mut service);
+            let existed = sets.remove(name.as_str()).is_some();
+            Ok(existed.then(|| RawService::from_iter([(VERSION_SETS.to_owned(), Value::Object(sets))])))
         };
-        let Some(mut answered) = self.put(id, true, body).await? else { return Ok(()) };
-        if !raw_version_sets(&mut answered).contains_key(name.as_str()) {
+        let Some(mut answered) = self.send_update(id, true, body).await? else { return Ok(()) };
+        if !take_version_sets(&mut answered).contains_key(name.as_str()) {
             return Ok(());
         }
         let message = format!(
-            "the API kept version set `{name}`: it has no delete, and left it out of the update without effect"
+            "version set `{name}` was not deleted: the API has no delete, and an update without it had no effect"
         );
         Err(self
-            .kept(id, message)
-            .hint("remove it in the vendor's console, or declare it in `unmanaged_version_sets`"))
+            .not_applied_error(id, message)
+            .hint("remove it in the vendor's console, or add it to `unmanaged_version_sets`"))
     }
 
     async fn apply_behavior_set(&self, id: &BehaviorSetId, _: &ServiceId) -> Result<(), ApiError> {
-        Err(ApiError::setup(format!("behavior set {id} can't be applied: the Platform API has none")))
+        Err(ApiError::setup(format!(
+            "behavior set {id} can't be applied: the Platform API has no behavior sets"
+        )))
     }
 
     async fn converse(&self, id: &ServiceId, test: &SmokeTest) -> Result<String, ApiError> {
-        turn::take(self, id, test).await
+        let body = turn::turn_body(test, &self.phone_number)?;
+        // The server keeps one conversation for each number and service, so tests of one service wait for each other.
+        let lock = self.lock(id);
+        let _guard = lock.lock().await;
+        turn::take_turn(&self.client, &self.service_path(id), body).await
     }
 
     async fn reserve(&self, endpoint: Endpoint, count: u32) -> Result<Arc<Reservation>, ApiError> {
-        self.http.reserve(endpoint, count).await
+        self.client.reserve(endpoint, count).await
     }
 }

@@ -1,17 +1,17 @@
-//! What the Platform API says and wants, byte for byte. May import `model` only.
+//! The JSON of the Platform API.
 //!
-//! Reading is tolerant: unknown fields are passed over (or carried, in version sets), missing ones have a
-//! meaning. Writing is exact.
+//! Reading is tolerant: missing fields get a default, and unknown fields are ignored, or kept in version sets. Writing is
+//! exact.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::super::pages::Listed;
-use super::super::wire::{self as shared, RawVersionSets, Tags, neat};
+use super::super::pages::ListItem;
+use super::super::wire::{self as shared, RawVersionSets, Tags, trim_text};
 use crate::model::settings::{self, EXPERIENCE_CONTROLS, SERVICE, without_unset};
 use crate::model::{LiveService, NewService, ServiceUpdate, VersionSet};
 
-/// A service in a list, and in the answer to an update.
+/// An entry of the list of services, and the answer to an update.
 #[derive(Deserialize)]
 pub(super) struct Service {
     id: String,
@@ -34,12 +34,12 @@ pub(super) struct Service {
     updated_by: Option<Value>,
     #[serde(default)]
     updated_at: Option<Value>,
-    /// The settings, and what has no meaning for us.
+    /// The settings and the unknown fields.
     #[serde(flatten)]
     rest: Map<String, Value>,
 }
 
-impl Listed for Service {
+impl ListItem for Service {
     fn id(&self) -> &str {
         &self.id
     }
@@ -49,19 +49,19 @@ impl Service {
     pub(super) fn into_live(self) -> LiveService {
         let mut rest = self.rest;
         rest.retain(|key, _| settings::field(SERVICE, key).is_some());
-        let mut version_sets = shared::version_sets(self.version_sets);
+        let mut version_sets = shared::parse_version_sets(self.version_sets);
         version_sets.values_mut().for_each(take_controls);
         let (tags, repeated_tags) = self.tags.map(Tags::into_map).unwrap_or_default();
         LiveService {
             id: self.id.as_str().into(),
             name: self.name.as_str().into(),
-            description: neat(&self.description.unwrap_or_default()),
+            description: trim_text(&self.description.unwrap_or_default()),
             active: self.is_active.unwrap_or_default(),
             agent: self.agent_id.as_str().into(),
             context_graph: self.context_graph_id.as_str().into(),
             tags,
             repeated_tags,
-            keyterms: self.keyterms.unwrap_or_default().iter().map(|term| neat(term)).collect(),
+            keyterms: self.keyterms.unwrap_or_default().iter().map(|term| trim_text(term)).collect(),
             version_sets,
             settings: without_unset(SERVICE, &rest),
             system: self.is_system.unwrap_or_default(),
@@ -71,11 +71,11 @@ impl Service {
     }
 }
 
-/// Platform's name for the version of a context graph.
+/// Platform's key for the version of a context graph.
 const CONTEXT_GRAPH_VERSION: &str = "context_graph_version_number";
 const CONTROLS: &str = "experience_controls";
 
-/// Puts the controls of each preference in their place; null means that there are none.
+/// Moves the experience controls of each preference into their field. Null means that there are none.
 fn take_controls(set: &mut VersionSet) {
     for preference in set.llm_model_preferences.values_mut() {
         match preference.carried.remove(CONTROLS) {
@@ -83,7 +83,7 @@ fn take_controls(set: &mut VersionSet) {
                 preference.experience_controls = without_unset(EXPERIENCE_CONTROLS, &controls);
             }
             None | Some(Value::Null) => {}
-            // No controls that anybody could mean: carried as they are.
+            // Not an object, so no manifest can declare it: carried along unchanged.
             Some(other) => {
                 preference.carried.insert(CONTROLS.to_owned(), other);
             }
@@ -91,17 +91,17 @@ fn take_controls(set: &mut VersionSet) {
     }
 }
 
-/// A version set as it is written: both pins present, null for the latest.
+/// Returns a version set as it is written: both pins, with null for the latest version.
 pub(super) fn version_set_body(set: &VersionSet) -> Value {
     Value::Object(shared::version_set_body(set, CONTEXT_GRAPH_VERSION))
 }
 
-/// Tags: a list, here.
-fn tags(tags: &std::collections::BTreeMap<String, Option<String>>) -> Value {
+/// Returns tags as a list, which is how the Platform API writes them.
+fn tag_list(tags: &std::collections::BTreeMap<String, Option<String>>) -> Value {
     tags.iter().map(|(key, value)| json!({ "key": key, "value": value })).collect()
 }
 
-/// The body of a create. Nulls among the settings are left out: they say what leaving out says.
+/// Returns the body of a create. Null settings are left out, which means the same.
 pub(super) fn create_body(new: &NewService) -> Map<String, Value> {
     let NewService {
         name,
@@ -123,15 +123,15 @@ pub(super) fn create_body(new: &NewService) -> Map<String, Value> {
         ("is_active".to_owned(), json!(active)),
         ("agent_id".to_owned(), json!(agent)),
         ("context_graph_id".to_owned(), json!(context_graph)),
-        ("tags".to_owned(), tags(new_tags)),
+        ("tags".to_owned(), tag_list(new_tags)),
         ("keyterms".to_owned(), json!(keyterms)),
         ("version_sets".to_owned(), Value::Object(sets)),
     ]);
     body
 }
 
-/// The body of an update: only what changes. The version sets and the settings' blocks need what is there and
-/// is not in it.
+/// Returns the body of an update: the changed fields only, without version sets. The caller adds those, and merges
+/// settings with nested fields, because both are written whole.
 pub(super) fn update_body(update: &ServiceUpdate) -> Map<String, Value> {
     let ServiceUpdate {
         name,
@@ -153,7 +153,7 @@ pub(super) fn update_body(update: &ServiceUpdate) -> Map<String, Value> {
     put("name", name.as_ref().map(|name| json!(name)));
     put("description", description.as_ref().map(|text| json!(text)));
     put("is_active", active.map(|active| json!(active)));
-    put("tags", new_tags.as_ref().map(tags));
+    put("tags", new_tags.as_ref().map(tag_list));
     put("keyterms", keyterms.as_ref().map(|terms| json!(terms)));
     put("agent_id", agent.as_ref().map(|id| json!(id)));
     put("context_graph_id", context_graph.as_ref().map(|id| json!(id)));
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn every_field_is_read() {
+    fn all_fields_are_read() {
         let service = live(json!({
             "id": "s", "workspace_id": "w", "name": " Coach ", "description": " x ", "agent_id": "a",
             "agent_name": "Maya", "context_graph_id": "g", "context_graph_name": "Flow", "is_active": true,
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_null_and_unknown_fields_are_no_error() {
+    fn missing_null_and_unknown_fields_are_accepted() {
         let bare = live(json!({"id": "s", "name": "x", "agent_id": "a", "context_graph_id": "g"}));
         assert!(!bare.active && !bare.system && bare.updated_by.is_none());
         assert!(bare.settings.is_empty() && bare.version_sets.is_empty() && bare.tags.is_empty());
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_create_sends_everything() {
+    fn a_create_sends_all_fields() {
         let mut new = NewService {
             name: "Coach".into(),
             description: String::new(),
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn an_update_sends_only_what_changes() {
+    fn an_update_sends_changed_fields_only() {
         let update = ServiceUpdate {
             active: Some(false),
             tags: Some(BTreeMap::new()),

@@ -59,7 +59,7 @@ on_both_apis! {
                 answer_with(200, "content-type", "text/html", "<html>Sign in to the guest network</html>")
             });
             let run = lab.apply().expect(code);
-            assert!(run.stderr.contains("can't be read: it is no JSON"), "{}", run.stderr);
+            assert!(run.stderr.contains("can't be read: it is not JSON"), "{}", run.stderr);
             let is_old = lab.active("Health Coach").id == old.id;
             assert_eq!(is_old, code == 4, "one of the two is in use, under its name");
             lab.unhook();

@@ -132,7 +132,7 @@ on_both_apis! {
             false => None,
         });
         for (timeout, words) in [
-            (&["--timeout", "30m"][..], "the server asks to wait 60 minutes, and --timeout ends before"),
+            (&["--timeout", "30m"][..], "the server asks to wait 60 minutes, but --timeout ends before"),
             (&[], "at most: run it again after that, or with `--timeout 65m`"),
         ] {
             let began = Instant::now();

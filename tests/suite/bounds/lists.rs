@@ -41,7 +41,7 @@ fn full(services: usize, carried: &str) -> String {
 on_both_apis! {
     fn tokens_in_a_circle_are_an_error(api: Api) {
         for length in [1, 2, 3, 50] {
-            let words = ["goes round in a circle", "`continuation_token`"];
+            let words = ["the list never ends", "`continuation_token`"];
             plan(api, &words, length + 2, 100, move |page| (full(2, ""), format!("{}", 1 + page % length)));
         }
     }

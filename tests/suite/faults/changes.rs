@@ -6,14 +6,14 @@ use std::time::Instant;
 use super::{Case, case, expect_recovery, slow, to_change};
 use crate::on_both_apis;
 
-const LOST: &str = "the connection broke before the answer came";
+const LOST: &str = "the connection closed before the answer arrived";
 const DONE: &str = "Applied: 1 step · read back: converged";
 
 const CASES: &[Case] = &[
     case("refuse", 2, LOST),
     case("lose_request", 2, LOST),
     case("lose_answer", 2, LOST),
-    case("cut_answer", 2, "the answer broke off"),
+    case("cut_answer", 2, "the answer was cut off"),
     slow("delay, millis: 300", 1, DONE, 300),
     slow("dribble, millis: 300", 1, DONE, 300),
     case("close", 1, DONE),
@@ -23,8 +23,8 @@ const CASES: &[Case] = &[
     case("answer, status: 500, processed: true", 2, "500 Internal Server Error; retrying in "),
     case("answer, status: 502, body: <html>Bad Gateway</html>", 2, "502 an HTML page instead of an answer"),
     case("answer, status: 502, body: <html>, processed: true", 2, "502 an HTML page instead of an answer"),
-    case("answer, status: 200, body: <html>Sign in to the guest network</html>", 2, "it is no JSON"),
-    case("answer, status: 200, body: '%PDF-1.7', processed: true", 2, "it is no JSON"),
+    case("answer, status: 200, body: <html>Sign in to the guest network</html>", 2, "it is not JSON"),
+    case("answer, status: 200, body: '%PDF-1.7', processed: true", 2, "it is not JSON"),
     case("garble", 2, "it ends too early"),
 ];
 
@@ -45,7 +45,7 @@ on_both_apis! {
         for body in ["<html>Sign in to the guest network</html>", "'%PDF-1.7'"] {
             let lab = to_change(api, &format!("answer, status: 200, times: 3, body: {body}"));
             let run = lab.apply().expect(4);
-            assert!(run.stderr.contains("the answer can't be read: it is no JSON"), "{}", run.stderr);
+            assert!(run.stderr.contains("the answer can't be read: it is not JSON"), "{}", run.stderr);
             assert_eq!(lab.writes().len(), 3);
             expect_recovery(&lab);
         }

@@ -12,7 +12,7 @@ const CASES: &[Case] = &[
     case("refuse", 2, LOST),
     case("lose_request", 2, LOST),
     case("lose_answer", 2, LOST),
-    case("cut_answer", 2, "the answer broke off"),
+    case("cut_answer", 2, "the answer was cut off"),
     slow("delay, millis: 300", 1, "", 300),
     slow("dribble, millis: 300", 1, "", 300),
     case("close", 1, ""),
@@ -22,15 +22,15 @@ const CASES: &[Case] = &[
     case("answer, status: 500", 2, "500 Internal Server Error; retrying in "),
     case("answer, status: 502, body: <html>Bad Gateway</html>", 2, "502 an HTML page instead of an answer"),
     case("garble", 2, "it ends too early (EOF while parsing"),
-    case("answer, status: 200, body: <html>Sign in</html>", 2, "it is no JSON"),
+    case("answer, status: 200, body: <html>Sign in</html>", 2, "it is not JSON"),
 ];
 
 /// Answers that are none, and what is said of them when they stay so.
 const UNREADABLE: &[(&str, &str, &str)] = &[
-    ("garble", "it ends too early (EOF while parsing", "something on the way may have cut it off"),
-    ("answer, status: 200, body: <html>Sign in</html>", "it is no JSON", "a network that wants a sign-in"),
-    ("answer, status: 200, body: '%PDF-1.7'", "it is no JSON", "check `base_url:` and the network"),
-    ("answer, status: 200, body: '{\"ok\": true}'", "missing field", "something else may answer"),
+    ("garble", "it ends too early (EOF while parsing", "a proxy may have cut it off"),
+    ("answer, status: 200, body: <html>Sign in</html>", "it is not JSON", "a network sign-in page"),
+    ("answer, status: 200, body: '%PDF-1.7'", "it is not JSON", "check `base_url:` and the network"),
+    ("answer, status: 200, body: '{\"ok\": true}'", "missing field", "another server may be answering"),
 ];
 
 on_both_apis! {

@@ -59,10 +59,10 @@ fn a_key_that_is_refused_in_mid_apply_leaves_the_rest_to_the_next_run() {
 #[test]
 fn signing_in_that_fails_is_tried_again() {
     for (fault, words) in [
-        ("lose_answer", "the connection broke before the answer came"),
+        ("lose_answer", "the connection closed before the answer arrived"),
         ("answer, status: 503, retry_after: 1", "503 Service Unavailable; retrying in 1.0 s"),
         ("answer, status: 502, body: <html>", "502 an HTML page instead of an answer"),
-        ("garble", "the answer to signing in can't be read; retrying in"),
+        ("garble", "the answer to the sign-in can't be read; retrying in"),
     ] {
         let lab = Lab::faulty(Api::Classic, EMPTY, &format!("{{path: signin, fault: {fault}}}"));
         lab.manifests(&services(1, ""));
@@ -73,6 +73,6 @@ fn signing_in_that_fails_is_tried_again() {
     let lab = Lab::faulty(Api::Classic, EMPTY, "{path: signin, times: 3, fault: garble}");
     lab.manifests(&services(1, ""));
     let run = lab.apply().expect(1);
-    assert!(run.stderr.contains("the answer to signing in can't be read"), "{}", run.stderr);
+    assert!(run.stderr.contains("the answer to the sign-in can't be read"), "{}", run.stderr);
     assert!(!run.stderr.contains("eyJ"), "no token is shown: {}", run.stderr);
 }

@@ -12,7 +12,7 @@ const SOON: Duration = Duration::from_secs(20);
 #[track_caller]
 fn says_how_long(run: &Run, words: &str) {
     let words =
-        format!("the server asks to wait {words}, and a request waits 5 minutes at most: run it again");
+        format!("the server asks to wait {words}, but a request waits 5 minutes at most: run it again");
     assert!(run.stderr.contains(&words), "{}", run.stderr);
     assert!(!run.stderr.contains("retrying in"), "nothing is waited for: {}", run.stderr);
     assert!(!run.stderr.contains("in a minute"), "{}", run.stderr);

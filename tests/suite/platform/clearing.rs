@@ -67,7 +67,7 @@ fn a_server_that_takes_no_notice_of_a_null_is_found_out() {
     lab.before(move |request| if is_update(request) { answer(200, old.to_string()) } else { None });
     let run = lab.apply().expect(4);
     assert!(
-        run.stderr.contains("accepted the update and kept `voice_config.max_response_words` as 30"),
+        run.stderr.contains("did not apply all of it: `voice_config.max_response_words` is 30"),
         "{}",
         run.stderr
     );

@@ -128,7 +128,7 @@ fn an_update_whose_answer_is_not_the_service_is_read_back() {
     // The server says 200 and null, and does nothing.
     lab.before(|request| if request.method == "PUT" { crate::harness::answer(200, "null") } else { None });
     let run = lab.apply().expect(4);
-    assert!(run.stderr.contains("kept `agent_id`"), "{}", run.stderr);
+    assert!(run.stderr.contains("did not apply all of it: `agent_id`"), "{}", run.stderr);
     assert_eq!(lab.service(&id).agent_id, lab.agent_id("Coach Maya"));
 }
 

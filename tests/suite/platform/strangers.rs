@@ -61,7 +61,7 @@ fn an_inactive_strangers_name_is_told_of_in_the_plan_and_explained_when_it_is_re
     assert!(plan.stdout.contains("inactive service") && plan.stdout.contains(&stranger), "{}", plan.stdout);
     let run = lab.apply().expect(4);
     assert!(run.stderr.contains("409"), "{}", run.stderr);
-    assert!(run.stderr.contains("perhaps an inactive one"), "{}", run.stderr);
+    assert!(run.stderr.contains("It may be inactive"), "{}", run.stderr);
     assert!(run.stderr.contains("request id req_"), "{}", run.stderr);
     assert_eq!(lab.service(&stranger), before);
     lab.active("Shop");

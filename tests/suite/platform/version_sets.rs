@@ -78,7 +78,7 @@ fn a_server_that_keeps_the_set_is_told_of_and_the_next_plan_says_so_again() {
         let plan = lab.run(&["plan", "--detailed-exitcode"]).expect(2);
         assert!(plan.stdout.contains("staging"), "{}", plan.stdout);
         let run = lab.apply().expect(4);
-        assert!(run.stderr.contains("the API kept version set `staging`"), "{}", run.stderr);
+        assert!(run.stderr.contains("version set `staging` was not deleted"), "{}", run.stderr);
         assert!(run.stderr.contains("unmanaged_version_sets"), "what to do: {}", run.stderr);
     }
     let sets = lab.active("Health Coach").version_sets;

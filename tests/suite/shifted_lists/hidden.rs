@@ -254,7 +254,7 @@ fn a_service_that_the_key_may_not_see_is_told_of_when_the_server_refuses_another
     lab.manifests(&service("Desk", ""));
     let run = lab.apply().expect(4);
     assert_eq!(lab.services().len(), 1);
-    for words in ["409", "another active service has this name", "one that this API key's user may not see"] {
+    for words in ["409", "another active service has this name", "hidden from this API key's user"] {
         assert!(run.stderr.contains(words), "{words}: {}", run.stderr);
     }
 }

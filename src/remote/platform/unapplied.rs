@@ -1,34 +1,33 @@
-//! What an update was told and did not do. May import `model` only.
+//! Finds the fields of an update that the server did not apply.
 //!
-//! The API leaves nulls out and takes no notice of what it does not want to change, and says 200 all the same;
-//! but it answers with the whole service, which tells.
+//! The API drops nulls and ignores fields that it does not want to change, and still returns 200. But its answer is the
+//! whole service, which shows the fields that it did not apply.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::super::wire::neat;
+use super::super::wire::trim_text;
 use super::wire;
 use crate::model::settings::{Field, Kind, SERVICE, field, normal};
 use crate::model::{LiveService, ServiceUpdate, VersionSet, same_json};
 
-/// A field that the server kept, and as what.
+/// A field that the server did not apply, and its value after the update.
 #[derive(Debug, PartialEq)]
-pub(super) struct Kept {
+pub(super) struct UnappliedField {
     path: String,
     value: Value,
 }
 
-/// The most fields that a message names.
-const MOST_NAMED: usize = 5;
-/// The most characters of a value that a message repeats.
-const MOST_SHOWN: usize = 60;
+/// The most fields in a message.
+const MAX_NAMED: usize = 5;
+/// The most characters of a value in a message.
+const MAX_SHOWN: usize = 60;
 
-/// The fields of an update that the answered service does not have as they were sent.
+/// Returns the fields of an update that have another value in the answer.
 ///
-/// Descriptions and key terms are not held against the answer: servers tidy texts up, and reading back after
-/// an apply tells what became of them.
-pub(super) fn kept(update: &ServiceUpdate, answer: &LiveService) -> Vec<Kept> {
+/// Ignores descriptions and key terms, because servers normalize texts. The read-back after an apply checks them.
+pub(super) fn find_unapplied(update: &ServiceUpdate, answer: &LiveService) -> Vec<UnappliedField> {
     let ServiceUpdate {
         name,
         description: _,
@@ -41,41 +40,41 @@ pub(super) fn kept(update: &ServiceUpdate, answer: &LiveService) -> Vec<Kept> {
         settings,
     } = update;
     let mut found = Vec::new();
-    let mut hold = |path: &str, sent: Option<Value>, value: Value| {
+    let mut compare = |path: &str, sent: Option<Value>, value: Value| {
         if sent.is_some_and(|sent| sent != value) {
-            found.push(Kept { path: path.to_owned(), value });
+            found.push(UnappliedField { path: path.to_owned(), value });
         }
     };
-    hold("name", name.as_ref().map(|name| json!(name)), json!(answer.name));
-    hold("is_active", active.map(|active| json!(active)), json!(answer.active));
-    hold("agent_id", agent.as_ref().map(|id| json!(id)), json!(answer.agent));
-    hold("context_graph_id", context_graph.as_ref().map(|id| json!(id)), json!(answer.context_graph));
-    hold("tags", tags.as_ref().map(|tags| json!(neat_tags(tags))), json!(answer.tags));
+    compare("name", name.as_ref().map(|name| json!(name)), json!(answer.name));
+    compare("is_active", active.map(|active| json!(active)), json!(answer.active));
+    compare("agent_id", agent.as_ref().map(|id| json!(id)), json!(answer.agent));
+    compare("context_graph_id", context_graph.as_ref().map(|id| json!(id)), json!(answer.context_graph));
+    compare("tags", tags.as_ref().map(|tags| json!(trim_tags(tags))), json!(answer.tags));
     for (name, sent) in version_sets {
         let path = format!("version_sets.{name}");
         match answer.version_sets.get(name) {
-            None => found.push(Kept { path, value: Value::Null }),
+            None => found.push(UnappliedField { path, value: Value::Null }),
             Some(answered) => {
                 let (sent, answered) = (wire::version_set_body(sent), comparable(answered, sent));
-                differences(&Kind::Any, &path, &sent, &answered, &mut found);
+                collect_differences(&Kind::Any, &path, &sent, &answered, &mut found);
             }
         }
     }
     let known: Vec<&Field> = settings.keys().filter_map(|name| field(SERVICE, name)).collect();
     let (sent, answered) = (normal(SERVICE, settings), normal(SERVICE, &answer.settings));
     for Field { name, kind, .. } in known {
-        // Null, where it was sent, asks for nothing to be there: normal form has the default there, if any.
+        // A null that was sent clears the field. The normal form then has the default, if there is one.
         let value = |values: &Map<String, Value>| values.get(*name).cloned().unwrap_or_default();
-        differences(kind, name, &value(&sent), &value(&answered), &mut found);
+        collect_differences(kind, name, &value(&sent), &value(&answered), &mut found);
     }
     found
 }
 
-fn neat_tags(tags: &BTreeMap<String, Option<String>>) -> BTreeMap<String, Option<String>> {
-    tags.iter().map(|(key, value)| (neat(key), value.as_deref().map(neat))).collect()
+fn trim_tags(tags: &BTreeMap<String, Option<String>>) -> BTreeMap<String, Option<String>> {
+    tags.iter().map(|(key, value)| (trim_text(key), value.as_deref().map(trim_text))).collect()
 }
 
-/// An answered version set as it would be written, without what the server added of its own accord.
+/// Returns an answered version set as it would be written, without fields that the server added itself.
 fn comparable(answered: &VersionSet, sent: &VersionSet) -> Value {
     let mut set = answered.clone();
     set.carried.retain(|key, _| sent.carried.contains_key(key));
@@ -86,14 +85,20 @@ fn comparable(answered: &VersionSet, sent: &VersionSet) -> Value {
     wire::version_set_body(&set)
 }
 
-/// The places at which two values differ, as deep as possible. Of objects with known fields, an unknown member
-/// that only the answer has is the server's own.
-fn differences(kind: &Kind, path: &str, sent: &Value, answered: &Value, found: &mut Vec<Kept>) {
+/// Collects the paths at which two values differ, as deep as possible. In objects with known fields, an unknown member
+/// that only the answer has was added by the server.
+fn collect_differences(
+    kind: &Kind,
+    path: &str,
+    sent: &Value,
+    answered: &Value,
+    found: &mut Vec<UnappliedField>,
+) {
     if same_json(sent, answered) {
         return;
     }
     let (Value::Object(members), Value::Object(theirs)) = (sent, answered) else {
-        found.push(Kept { path: path.to_owned(), value: answered.clone() });
+        found.push(UnappliedField { path: path.to_owned(), value: answered.clone() });
         return;
     };
     let names: BTreeSet<&String> = members.keys().chain(theirs.keys()).collect();
@@ -108,24 +113,24 @@ fn differences(kind: &Kind, path: &str, sent: &Value, answered: &Value, found: &
             _ => &Kind::Any,
         };
         let value = |values: &Map<String, Value>| values.get(name).cloned().unwrap_or_default();
-        differences(kind, &format!("{path}.{name}"), &value(members), &value(theirs), found);
+        collect_differences(kind, &format!("{path}.{name}"), &value(members), &value(theirs), found);
     }
 }
 
-/// What the server kept, in words: `` `a.b` as 3, `c` as nothing ``.
-pub(super) fn in_words(kept: &[Kept]) -> String {
-    let one = |kept: &Kept| match &kept.value {
-        Value::Null => format!("`{}` as nothing", kept.path),
+/// Lists the fields and their values: `` `a.b` is 3, `c` is not set ``.
+pub(super) fn describe(fields: &[UnappliedField]) -> String {
+    let one = |field: &UnappliedField| match &field.value {
+        Value::Null => format!("`{}` is not set", field.path),
         value => {
             let text = value.to_string();
-            let shown: String = text.chars().take(MOST_SHOWN).collect();
+            let shown: String = text.chars().take(MAX_SHOWN).collect();
             let rest = if shown.len() < text.len() { "…" } else { "" };
-            format!("`{}` as {shown}{rest}", kept.path)
+            format!("`{}` is {shown}{rest}", field.path)
         }
     };
-    let mut words: Vec<String> = kept.iter().take(MOST_NAMED).map(one).collect();
-    if kept.len() > MOST_NAMED {
-        words.push(format!("and {} more", kept.len() - MOST_NAMED));
+    let mut words: Vec<String> = fields.iter().take(MAX_NAMED).map(one).collect();
+    if fields.len() > MAX_NAMED {
+        words.push(format!("and {} more", fields.len() - MAX_NAMED));
     }
     words.join(", ")
 }
@@ -161,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_taken_over_is_no_news() {
+    fn applied_updates_have_no_findings() {
         let preference =
             json!({"llm_name": "m", "params": {"x": 1.0}, "experience_controls": {"verbosity": "low"}});
         let updates = [
@@ -180,31 +185,31 @@ mod tests {
             },
         ];
         for update in updates {
-            assert_eq!(kept(&update, &answer(json!({}))), [], "{update:?}");
+            assert_eq!(find_unapplied(&update, &answer(json!({}))), [], "{update:?}");
         }
     }
 
     #[test]
-    fn what_was_kept_is_told_at_its_leaf() {
-        let words = |update: &ServiceUpdate| in_words(&kept(update, &answer(json!({}))));
+    fn unapplied_fields_are_named_by_their_full_path() {
+        let words = |update: &ServiceUpdate| describe(&find_unapplied(update, &answer(json!({}))));
         let table = [
-            (settings(json!({"tool_capacity": 5})), "`tool_capacity` as 3"),
-            (settings(json!({"voice_config": {}})), "`voice_config.max_response_words` as 30"),
+            (settings(json!({"tool_capacity": 5})), "`tool_capacity` is 3"),
+            (settings(json!({"voice_config": {}})), "`voice_config.max_response_words` is 30"),
             (
                 settings(json!({"voice_config": {"max_response_words": 20, "tts_model": "sonic-3"}})),
-                "`voice_config.max_response_words` as 30, `voice_config.tts_model` as nothing",
+                "`voice_config.max_response_words` is 30, `voice_config.tts_model` is not set",
             ),
             (
                 settings(json!({"escalation_policy": {"risk_scorer": {"type": "hangup"}}})),
-                "`escalation_policy.risk_scorer.type` as \"operator\"",
+                "`escalation_policy.risk_scorer.type` is \"operator\"",
             ),
             (
                 release(
                     json!({"agent_version_number": 3, "llm_model_preferences": {"E": {"llm_name": "m"}}}),
                 ),
-                "`version_sets.release.agent_version_number` as 2, \
-                 `version_sets.release.llm_model_preferences.E.experience_controls` as {\"verbosity\":\"low\"}, \
-                 `version_sets.release.llm_model_preferences.E.params.x` as 1",
+                "`version_sets.release.agent_version_number` is 2, \
+                 `version_sets.release.llm_model_preferences.E.experience_controls` is {\"verbosity\":\"low\"}, \
+                 `version_sets.release.llm_model_preferences.E.params.x` is 1",
             ),
             (
                 ServiceUpdate {
@@ -215,25 +220,25 @@ mod tests {
                     tags: Some(BTreeMap::new()),
                     ..ServiceUpdate::default()
                 },
-                "`name` as \"Coach\", `is_active` as true, `agent_id` as \"a\", `context_graph_id` as \"g\", \
-                 `tags` as {\"team\":\"care\"}",
+                "`name` is \"Coach\", `is_active` is true, `agent_id` is \"a\", `context_graph_id` is \"g\", \
+                 `tags` is {\"team\":\"care\"}",
             ),
         ];
         for (update, expected) in table {
             assert_eq!(words(&update), expected);
         }
-        let cleared = kept(&settings(json!({"voice_config": null})), &answer(json!({})));
-        assert_eq!(cleared.iter().map(|kept| kept.path.as_str()).collect::<Vec<_>>(), ["voice_config"]);
+        let cleared = find_unapplied(&settings(json!({"voice_config": null})), &answer(json!({})));
+        assert_eq!(cleared.iter().map(|field| field.path.as_str()).collect::<Vec<_>>(), ["voice_config"]);
         let mut lost = release(json!({}));
         lost.version_sets.insert("staging".into(), VersionSet::latest());
-        assert!(words(&lost).contains("`version_sets.staging` as nothing"));
+        assert!(words(&lost).contains("`version_sets.staging` is not set"));
     }
 
     #[test]
-    fn long_lists_and_values_are_folded() {
-        let many: Vec<Kept> =
-            (0..7).map(|n| Kept { path: n.to_string(), value: json!("ä".repeat(99)) }).collect();
-        let words = in_words(&many);
+    fn long_lists_and_values_are_cut() {
+        let many: Vec<UnappliedField> =
+            (0..7).map(|n| UnappliedField { path: n.to_string(), value: json!("ä".repeat(99)) }).collect();
+        let words = describe(&many);
         assert!(words.ends_with("and 2 more") && words.contains("ä…"), "{words}");
     }
 }

@@ -1,58 +1,61 @@
-//! The rate that an endpoint takes whose answers tell no limit: learned from its refusals. Imports nothing of ours.
+//! The rate limit of an endpoint whose answers have no rate-limit headers, learned from refusals.
 //!
-//! Few requests are under way at first, and more with each that is accepted: when the limit is reached, only these are
-//! refused. A refusal halves how many are under way. Then one request at a time asks whether the server takes more again,
-//! after pauses that double. The answer tells a rate that works: so many requests as were accepted before, in the time
-//! from the first of them until now. From then on no more are sent in that time; a little more is tried seldom.
+//! 1. Few requests are in flight at first, and more with each acceptance. At the limit, only those in flight are refused.
+//! 2. A refusal halves the number in flight. Then single requests probe whether the server accepts again, after pauses
+//!    that double.
+//! 3. The first acceptance gives a rate that works: as many requests as were accepted before the refusal, in the time
+//!    from the first of them until now.
+//! 4. From then on that rate is kept. From time to time it is raised a little.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::budget::{Answer, MINUTE};
+use super::admission::{Admission, MINUTE};
 
-/// So many requests are under way at first, where no limit is known.
+/// The number of requests in flight at first, if no limit is known.
 const FIRST_IN_FLIGHT: f64 = 2.0;
-/// How much each accepted request adds, divided by how many are under way: 6 of them after 60, 16 after 500.
+/// What each acceptance adds to the number in flight, divided by that number: 6 in flight after 60 acceptances, 16 after
+/// 500.
 const GROWTH: f64 = 0.25;
-/// How long nothing is sent after the first refusal without a `Retry-After`.
+/// The pause after the first refusal without a `Retry-After`.
 pub(super) const PAUSE: Duration = Duration::from_secs(1);
-/// After so many times without a refusal, more is tried; twice as many after each vain trial.
+/// The number of periods without a refusal after which the rate is raised. It doubles after each failed raise.
 const FIRST_HOLD: u32 = 2;
 const LONGEST_HOLD: u32 = 64;
 
-/// Requests reach the server in another order than their answers come, so much apart.
+/// The tolerance for answers that arrive in another order than their requests.
 const SLACK: Duration = Duration::from_millis(100);
 
-/// A rate that was accepted.
+/// A rate that the server accepted.
 #[derive(Debug)]
 struct Rate {
-    /// So many requests may go
+    /// The number of requests allowed in the period.
     count: u32,
-    /// in this time.
     period: Duration,
-    /// How many have been accepted in it.
+    /// The number of requests that were accepted in a period.
     worked: u32,
-    /// When more may be tried.
+    /// When the rate may be raised.
     raise_at: Instant,
+    /// The number of periods between raises.
     hold: u32,
 }
 
-/// The search for the time when the server takes requests again.
+/// The search for the time at which the server accepts requests again.
 #[derive(Debug)]
 struct Search {
     /// The first request that was accepted before the refusal.
     first: Instant,
-    /// How many were.
+    /// The number of requests accepted before the refusal.
     worked: u32,
     pause: Duration,
 }
 
-/// What one endpoint has accepted and refused.
+/// The acceptances and refusals of one endpoint, and the rate learned from them.
 #[derive(Debug)]
-pub(super) struct Pace {
-    /// Requests of the last minute that were accepted, or may have been.
+pub(super) struct LearnedRate {
+    /// The requests of the last minute that were, or may have been, accepted.
     accepted: VecDeque<Instant>,
     in_flight: f64,
     rate: Option<Rate>,
@@ -60,11 +63,11 @@ pub(super) struct Pace {
     refused_at: Option<Instant>,
     accepted_at: Option<Instant>,
     refusing_since: Option<Instant>,
-    /// Until when nothing goes.
-    closed: Option<Instant>,
+    /// The time before which nothing is sent.
+    closed_until: Option<Instant>,
 }
 
-impl Pace {
+impl LearnedRate {
     pub(super) fn new() -> Self {
         Self {
             accepted: VecDeque::new(),
@@ -74,90 +77,96 @@ impl Pace {
             refused_at: None,
             accepted_at: None,
             refusing_since: None,
-            closed: None,
+            closed_until: None,
         }
     }
 
-    /// The end of a pause.
+    /// Returns the end of the current pause, if there is one.
     pub(super) fn closed_until(&self, now: Instant) -> Option<Instant> {
-        self.closed.filter(|end| *end > now)
+        self.closed_until.filter(|end| *end > now)
     }
 
-    /// Lets nothing go until then.
+    /// Sends nothing before this time.
     pub(super) fn close(&mut self, until: Instant) {
-        self.closed = self.closed.max(Some(until));
+        self.closed_until = self.closed_until.max(Some(until));
     }
 
-    /// Whether a request was accepted after this time.
+    /// Returns true if a request was accepted after this time.
     pub(super) fn accepted_since(&self, time: Instant) -> bool {
         self.accepted_at.is_some_and(|at| at > time)
     }
 
-    /// Since when all requests have been refused.
+    /// Returns the time since which all requests have been refused.
     pub(super) fn refusing_since(&self) -> Option<Instant> {
         self.refusing_since
     }
 
-    /// Whether a rate is known from refusals only.
+    /// Returns true if the rate was learned from refusals.
     pub(super) fn is_guessed(&self) -> bool {
         self.rate.is_some() || self.search.is_some()
     }
 
-    /// How many were accepted in this time, and the first of them.
-    fn within(&self, period: Duration, now: Instant) -> (u32, Option<Instant>) {
+    /// Returns how many requests were accepted in the last `period`, and the time of the first.
+    fn accepted_within(&self, period: Duration, now: Instant) -> (u32, Option<Instant>) {
         let from = self.accepted.partition_point(|at| now.duration_since(*at) >= period);
         ((self.accepted.len() - from) as u32, self.accepted.get(from).copied())
     }
 
-    /// Whether requests can go; `limit`: what is published a minute.
-    pub(super) fn ask(&mut self, count: u32, outstanding: u32, limit: Option<u32>, now: Instant) -> Answer {
+    /// Tells when requests can be sent. `limit` is the published number a minute.
+    pub(super) fn ask(
+        &mut self,
+        count: u32,
+        outstanding: u32,
+        limit: Option<u32>,
+        now: Instant,
+    ) -> Admission {
         while self.accepted.front().is_some_and(|at| now.duration_since(*at) >= MINUTE) {
             self.accepted.pop_front();
         }
         if self.search.is_some() {
-            return if outstanding == 0 { Answer::Go } else { Answer::Unknown };
+            return if outstanding == 0 { Admission::Now } else { Admission::AfterAnswer };
         }
         if limit.is_none() && outstanding > 0 && outstanding + count > self.in_flight as u32 {
-            return Answer::Unknown;
+            return Admission::AfterAnswer;
         }
-        self.raise(count, outstanding, now);
+        self.raise_rate(count, outstanding, now);
         let guessed = self.rate.as_ref().map(|rate| (rate.count.max(count), rate.period));
         let mut later = None;
         for (allowed, period) in limit.map(|limit| (limit, MINUTE)).into_iter().chain(guessed) {
-            let (spent, first) = self.within(period, now);
+            let (spent, first) = self.accepted_within(period, now);
             if outstanding + count + spent > allowed {
-                let Some(first) = first else { return Answer::Unknown };
+                let Some(first) = first else { return Admission::AfterAnswer };
                 later = later.max(Some(first + period));
             }
         }
-        later.map_or(Answer::Go, Answer::Later)
+        later.map_or(Admission::Now, Admission::At)
     }
 
-    /// Lets a little more go where the rate has worked for a while and holds requests up.
-    fn raise(&mut self, count: u32, outstanding: u32, now: Instant) {
+    /// Raises the rate a little if it has worked for a while and delays requests.
+    fn raise_rate(&mut self, count: u32, outstanding: u32, now: Instant) {
         let Some(rate) = self.rate.as_ref().filter(|rate| rate.raise_at <= now) else { return };
-        let is_spent = outstanding + count + self.within(rate.period, now).0 > rate.count;
-        if let (Some(rate), true) = (&mut self.rate, is_spent) {
+        let is_used_up = outstanding + count + self.accepted_within(rate.period, now).0 > rate.count;
+        if let (Some(rate), true) = (&mut self.rate, is_used_up) {
             rate.worked = rate.count;
             rate.count += (rate.count / 16).max(1);
             rate.raise_at = now + rate.period;
         }
     }
 
-    /// A request may have been accepted: its answer was lost.
-    pub(super) fn spend(&mut self, now: Instant) {
+    /// Counts a request that was, or may have been, accepted.
+    pub(super) fn count_request(&mut self, now: Instant) {
         self.accepted.push_back(now);
     }
 
-    /// Notes that something got through.
-    pub(super) fn progress(&mut self, now: Instant) {
+    /// Records that the server accepted a request.
+    pub(super) fn record_acceptance(&mut self, now: Instant) {
         self.accepted_at = Some(now);
         self.refusing_since = None;
     }
 
-    /// A request was accepted without a word on limits.
-    pub(super) fn accept(&mut self, sent: Instant, now: Instant) {
-        self.spend(now);
+    /// Learns from an accepted request without rate-limit headers.
+    pub(super) fn learn_from_acceptance(&mut self, sent: Instant, now: Instant) {
+        self.count_request(now);
         self.in_flight += GROWTH / self.in_flight;
         let is_later = self.refused_at.is_none_or(|at| sent > at);
         let Some(search) = &mut self.search else { return };
@@ -172,13 +181,13 @@ impl Pace {
         self.search = None;
     }
 
-    /// A server that tells limits needs no guesses.
-    pub(super) fn forget(&mut self) {
+    /// Drops the learned rate, because the server returns its limit.
+    pub(super) fn forget_guesses(&mut self) {
         (self.rate, self.search) = (None, None);
     }
 
-    /// A request was refused without a word on limits, while others are under way.
-    pub(super) fn refuse(
+    /// Learns from a refused request without rate-limit headers, while others are in flight.
+    pub(super) fn learn_from_refusal(
         &mut self,
         sent: Instant,
         outstanding: u32,
@@ -188,19 +197,19 @@ impl Pace {
         if let Some(after) = retry_after {
             self.close(now + after);
         }
-        // What was sent before the last refusal came tells nothing new.
+        // A request that was sent before the last refusal arrived tells nothing new.
         if self.refused_at.is_some_and(|at| sent <= at) {
             return;
         }
         self.refused_at = Some(now);
         self.in_flight = (self.in_flight / 2.0).max(1.0);
-        // As it was when the request was sent.
+        // The period that ended when the request was sent.
         let period = self.rate.as_ref().map_or(MINUTE, |rate| rate.period) + now.duration_since(sent) + SLACK;
-        let (worked, first) = self.within(period, now);
+        let (worked, first) = self.accepted_within(period, now);
         if let (Some(rate), None) = (&mut self.rate, &self.search)
             && worked + outstanding >= rate.worked
         {
-            // More than what works was tried.
+            // The raised rate was too high.
             rate.hold = (rate.hold * 2).min(LONGEST_HOLD);
             (rate.count, rate.raise_at) = (rate.worked, now + rate.hold * rate.period);
             return;
@@ -210,7 +219,7 @@ impl Pace {
             None => Search { first: first.unwrap_or(now), worked, pause: PAUSE },
         };
         if retry_after.is_none() {
-            // A minute after the first, the window of a minute is over.
+            // A window of a minute is over one minute after its first request.
             let minute = Some(search.first + MINUTE).filter(|at| *at > now);
             let pause = now + search.pause;
             self.close(minute.map_or(pause, |minute| minute.min(pause)));
@@ -218,8 +227,8 @@ impl Pace {
         self.search = Some(search);
     }
 
-    /// Notes that all requests are refused from now on, unless they have been before.
-    pub(super) fn note_refusal(&mut self, now: Instant) {
+    /// Records that the server refused a request.
+    pub(super) fn record_refusal(&mut self, now: Instant) {
         self.refusing_since.get_or_insert(now);
     }
 }

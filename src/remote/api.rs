@@ -1,0 +1,179 @@
+//! The operations of an API: [`ReadApi`] reads, [`WriteApi`] also writes.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::failure::ApiError;
+use super::limits::Reservation;
+use super::service_list::{Listing, ServiceList};
+use crate::model::{
+    AgentId, BehaviorSet, BehaviorSetId, Catalog, ContextGraphId, Endpoint, LatestVersion, LiveService, Need,
+    NewService, ServiceId, ServiceUpdate, SmokeTest, VersionSet, VersionSetName, merge_readings,
+    only_in_first,
+};
+
+/// The read operations of an API.
+pub trait ReadApi {
+    /// Reads the list of services that the API key's user can see, once.
+    fn list_services(&self, listing: Listing) -> impl Future<Output = Result<ServiceList, ApiError>>;
+
+    /// Returns the services that the API key's user can see. Reads the list again if it shifted during the reading.
+    fn services(&self, listing: Listing) -> impl Future<Output = Result<Vec<LiveService>, ApiError>>
+    where
+        Self: Sized,
+    {
+        async move {
+            let list = self.list_services(listing).await?;
+            if list.has_shifted { read_services_again(self, &list).await } else { Ok(list.services) }
+        }
+    }
+
+    /// Returns all services after two readings of the list, for decisions that depend on a service being absent.
+    fn services_read_twice(&self) -> impl Future<Output = Result<Vec<LiveService>, ApiError>>
+    where
+        Self: Sized,
+    {
+        async { read_services_again(self, &self.list_services(Listing::All).await?).await }
+    }
+
+    /// Returns one service, or `None` if it is deleted or hidden from the API key's user.
+    fn service(&self, id: &ServiceId) -> impl Future<Output = Result<Option<LiveService>, ApiError>>;
+
+    /// Returns several services by id, without those that are deleted or hidden from the API key's user.
+    ///
+    /// Needs one request for 20 services on Classic, and one for each service on Platform.
+    fn services_by_id(
+        &self,
+        ids: &BTreeSet<ServiceId>,
+    ) -> impl Future<Output = Result<Vec<LiveService>, ApiError>>;
+
+    /// Returns all agents, or some by id.
+    fn agents(&self, need: &Need<AgentId>) -> impl Future<Output = Result<Catalog<AgentId>, ApiError>>;
+
+    /// Returns all context graphs, or some by id.
+    fn context_graphs(
+        &self,
+        need: &Need<ContextGraphId>,
+    ) -> impl Future<Output = Result<Catalog<ContextGraphId>, ApiError>>;
+
+    /// Returns the newest version of an agent, if the list of agents does not include it.
+    fn latest_agent_version(&self, id: &AgentId) -> impl Future<Output = Result<LatestVersion, ApiError>>;
+
+    /// Returns the newest version of a context graph, if the list of context graphs does not include it.
+    fn latest_context_graph_version(
+        &self,
+        id: &ContextGraphId,
+    ) -> impl Future<Output = Result<LatestVersion, ApiError>>;
+
+    /// Returns the behavior sets that apply to at least one of these services.
+    fn behavior_sets(
+        &self,
+        services: &BTreeSet<ServiceId>,
+    ) -> impl Future<Output = Result<Vec<BehaviorSet>, ApiError>>;
+
+    /// Returns one behavior set, or `None` if it is deleted.
+    fn behavior_set(&self, id: &BehaviorSetId)
+    -> impl Future<Output = Result<Option<BehaviorSet>, ApiError>>;
+}
+
+/// The write operations of an API.
+pub trait WriteApi: ReadApi + Sized {
+    /// Returns the same connection for requests that a cancelled run still sends. Once the run is cancelled, each is
+    /// retried for a minute at most.
+    fn uninterruptible(&self) -> Self;
+
+    /// Returns the same connection for uninterruptible requests before a deadline. No request, wait or retry goes
+    /// beyond it. Requests that a reservation covers are retried for a few seconds only.
+    fn with_deadline(&self, deadline: Instant) -> Self;
+
+    /// Returns the same connection, whose requests to the reserved endpoint use up the reservation before they wait for
+    /// the limit.
+    fn with_reservation(&self, reservation: &Arc<Reservation>) -> Self;
+
+    /// Returns the same connection without retries, for a caller that checks the live state after a failure.
+    fn without_retries(&self) -> Self;
+
+    /// Returns the same connection for writes that depend on this state of a service.
+    ///
+    /// The API replaces some values as a whole, so such a write is built from one more read. If that read differs from
+    /// `seen`, nothing is sent ([`Cause::Moved`](super::Cause::Moved)).
+    fn decided_on(&self, seen: &LiveService) -> Self;
+
+    /// Creates a service and returns its id.
+    ///
+    /// Not repeated after a lost answer: the caller checks first whether it was applied
+    /// ([`ApiError::may_have_happened`]).
+    fn create_service(&self, new: &NewService) -> impl Future<Output = Result<ServiceId, ApiError>>;
+
+    /// Changes a service.
+    ///
+    /// A change of the name is not repeated after a lost answer: the caller checks first whether it was applied
+    /// ([`ApiError::may_have_happened`]).
+    fn update_service(
+        &self,
+        id: &ServiceId,
+        update: &ServiceUpdate,
+    ) -> impl Future<Output = Result<(), ApiError>>;
+
+    /// Deletes a service (Platform only). A service that is already deleted is no error.
+    fn delete_service(&self, id: &ServiceId) -> impl Future<Output = Result<(), ApiError>>;
+
+    /// Writes a whole version set.
+    fn write_version_set(
+        &self,
+        id: &ServiceId,
+        name: &VersionSetName,
+        content: &VersionSet,
+    ) -> impl Future<Output = Result<(), ApiError>>;
+
+    /// Deletes a version set. A version set that is already deleted is no error.
+    fn delete_version_set(
+        &self,
+        id: &ServiceId,
+        name: &VersionSetName,
+    ) -> impl Future<Output = Result<(), ApiError>>;
+
+    /// Adds a service to those that a behavior set applies to. A deleted behavior set is no error.
+    ///
+    /// Keeps other services that another client adds or removes meanwhile.
+    fn apply_behavior_set(
+        &self,
+        id: &BehaviorSetId,
+        service: &ServiceId,
+    ) -> impl Future<Output = Result<(), ApiError>>;
+
+    /// Holds a conversation with a service, ends it, and returns the agent's answer.
+    fn converse(&self, id: &ServiceId, test: &SmokeTest) -> impl Future<Output = Result<String, ApiError>>;
+
+    /// Waits until `count` requests to an endpoint can be sent without a wait between them.
+    ///
+    /// # Errors
+    ///
+    /// Errors only if the run is cancelled during the wait.
+    fn reserve(
+        &self,
+        endpoint: Endpoint,
+        count: u32,
+    ) -> impl Future<Output = Result<Arc<Reservation>, ApiError>>;
+}
+
+/// Reads the list of services again, and returns the services of both readings. Services that only the first reading
+/// shows are read by id.
+///
+/// # Errors
+///
+/// The first request that failed for good; a list that shifted both times, so that services are still missing.
+pub async fn read_services_again(
+    api: &impl ReadApi,
+    first: &ServiceList,
+) -> Result<Vec<LiveService>, ApiError> {
+    let second = api.list_services(first.listing).await?;
+    let only_first = only_in_first(&first.services, &second.services);
+    let mut found = if only_first.is_empty() { Vec::new() } else { api.services_by_id(&only_first).await? };
+    found.retain(|service| first.listing.shows(service));
+    second.check_complete(first, second.services.len() + found.len())?;
+    Ok(merge_readings(second.services, found))
+}

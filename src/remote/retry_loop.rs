@@ -1,0 +1,156 @@
+//! The state of one request over all its attempts, and the waits between them.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::call::Call;
+use super::failure::{ApiError, Cause};
+use super::retry_policy::{self, Attempt, RetryBudget};
+use super::send::{FailedAttempt, SendLog, Sender};
+
+/// How long a request with a reservation is retried: the reserved steps after it can't wait long.
+const RESERVED_RETRY_TIME: Duration = Duration::from_secs(5);
+/// How long an uninterruptible request is retried once the run is cancelled or has a deadline.
+const CANCELLED_RETRY_TIME: Duration = Duration::from_secs(60);
+/// How long refusals (429) of one request are not counted while other requests to its endpoint are accepted.
+const MAX_UNCOUNTED_TIME: Duration = Duration::from_secs(30 * 60);
+
+/// The state of one request over all its attempts.
+#[derive(Debug, Default)]
+pub(super) struct RetryState {
+    pub(super) log: SendLog,
+    /// When the request was refused with 429: the first time, and the last.
+    refused: Option<(Instant, Instant)>,
+    /// True if the token was renewed for this request.
+    pub(super) token_renewed: bool,
+    /// True if an attempt may have been carried out, whatever later attempts return.
+    ambiguous: bool,
+}
+
+impl RetryState {
+    /// Marks an error as ambiguous if any attempt may have been carried out.
+    pub(super) fn with_ambiguity(&self, error: ApiError) -> ApiError {
+        ApiError { ambiguous: self.ambiguous || error.ambiguous, ..error }
+    }
+
+    /// Waits until a failed request may be sent again.
+    ///
+    /// # Errors
+    ///
+    /// The error of the request if it must not be sent again, or if the run is cancelled.
+    pub(super) async fn wait_to_retry(
+        &mut self,
+        sender: &Sender,
+        call: &Call,
+        failed: FailedAttempt,
+    ) -> Result<(), ApiError> {
+        let FailedAttempt { error, retry_after, permanent } = failed;
+        self.ambiguous |= error.may_have_happened();
+        let error = self.with_ambiguity(error);
+        if call.is_checked_by_caller && error.may_have_happened() {
+            sender.access.observer.on_ambiguous(call.endpoint, &error);
+        }
+        let is_uncounted = self.is_uncounted(sender, call, &error);
+        if is_uncounted {
+            self.log.attempts = self.log.attempts.saturating_sub(1);
+        }
+        let budget = retry_budget(sender, call, self.log.elapsed);
+        let attempt = Attempt {
+            repeatable: call.repeatable,
+            cause: &error.cause,
+            number: self.log.attempts,
+            retry_after,
+            elapsed: self.log.elapsed,
+            random: (sender.access.random)(),
+            server_reached: sender.has_reached_server(),
+            budget,
+        };
+        match retry_policy::retry_delay(attempt) {
+            Some(delay) if !permanent && !sender.without_retries => {
+                self.log.elapsed += if is_uncounted { Duration::ZERO } else { delay };
+                wait_before_retry(sender, call, delay, &error).await
+            }
+            _ => Err(match retry_after.and_then(|after| retry_after_hint(sender, after, budget)) {
+                // Other hints would not help: the server has said when to come back.
+                Some(hint) => ApiError { hints: vec![hint], ..error },
+                None => error,
+            }),
+        }
+    }
+
+    /// Returns true if this attempt does not count: the server refused it, but has accepted other requests to the same
+    /// endpoint since it was sent, or refused, the last time. Its turn will come.
+    fn is_uncounted(&mut self, sender: &Sender, call: &Call, error: &ApiError) -> bool {
+        let is_refused = error.cause == Cause::Status(429) && !sender.has_reservation_for(call.endpoint);
+        let Some(sent) = self.log.last_sent.filter(|_| is_refused) else { return false };
+        let now = Instant::now();
+        let (first, last) = self.refused.unwrap_or((now, sent));
+        self.refused = Some((first, now));
+        now < first + MAX_UNCOUNTED_TIME && sender.has_accepted_since(call.endpoint, last)
+    }
+}
+
+/// Waits before a retry.
+///
+/// # Errors
+///
+/// The error of the request if the run is cancelled during the wait.
+pub(super) async fn wait_before_retry(
+    sender: &Sender,
+    call: &Call,
+    delay: Duration,
+    error: &ApiError,
+) -> Result<(), ApiError> {
+    sender.access.observer.on_retry(call.endpoint, delay, error);
+    tokio::select! {
+        () = tokio::time::sleep(delay) => Ok(()),
+        () = sender.access.stop.cancelled(), if !sender.uninterruptible => Err(error.clone()),
+    }
+}
+
+/// Returns how long a request may be retried.
+fn retry_budget(sender: &Sender, call: &Call, elapsed: Duration) -> RetryBudget {
+    let time_left = |deadline: Instant| deadline.saturating_duration_since(Instant::now());
+    if let Some(deadline) = sender.deadline {
+        let left = time_left(deadline);
+        return match sender.has_reservation_for(call.endpoint) {
+            true => RetryBudget::PerRequest(RESERVED_RETRY_TIME.min(elapsed + left)),
+            false => RetryBudget::UntilDeadline(left),
+        };
+    }
+    match sender.access.deadline {
+        // The number of attempts is not bounded, but a cancelled run ends soon.
+        _ if sender.uninterruptible => {
+            let is_ending = sender.access.deadline.is_some() || sender.access.stop.is_cancelled();
+            let most = if is_ending { CANCELLED_RETRY_TIME } else { retry_policy::MAX_RETRY_TIME };
+            RetryBudget::UntilDeadline(most.saturating_sub(elapsed))
+        }
+        Some(deadline) => RetryBudget::UntilDeadline(time_left(deadline)),
+        None => RetryBudget::PerRequest(retry_policy::MAX_RETRY_TIME),
+    }
+}
+
+/// Returns the hint for a server that asks for a longer wait than the request has time for.
+fn retry_after_hint(sender: &Sender, after: Duration, budget: RetryBudget) -> Option<String> {
+    let minutes = after.as_secs().div_ceil(60);
+    let asked = match after.as_secs() {
+        seconds @ ..120 => format!("the server asks to wait {seconds} seconds"),
+        ..7_200 => format!("the server asks to wait {minutes} minutes"),
+        _ => format!("the server asks to wait {} hours", minutes.div_ceil(60)),
+    };
+    match budget {
+        _ if sender.deadline.is_some() => {
+            (after > RESERVED_RETRY_TIME).then(|| format!("{asked}: run it again after that"))
+        }
+        RetryBudget::PerRequest(most) if after > most => Some(format!(
+            "{asked}, but a request waits {} minutes at most: run it again after that, or with `--timeout {}m`",
+            most.as_secs() / 60,
+            minutes + 5
+        )),
+        RetryBudget::UntilDeadline(left) if after > left => {
+            Some(format!("{asked}, but --timeout ends before that: run it again later"))
+        }
+        RetryBudget::PerRequest(_) | RetryBudget::UntilDeadline(_) => None,
+    }
+}

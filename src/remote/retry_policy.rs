@@ -1,0 +1,182 @@
+//! Decides whether and when a failed request is sent again. Pure: it does not wait.
+
+use std::time::Duration;
+
+use super::failure::Cause;
+
+/// The facts about a request that has failed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Attempt<'a> {
+    /// True if sending the request twice has the same effect as sending it once.
+    pub(super) repeatable: bool,
+    /// Why it failed.
+    pub(super) cause: &'a Cause,
+    /// The number of this attempt, from 1.
+    pub(super) number: u32,
+    /// The server's `Retry-After`.
+    pub(super) retry_after: Option<Duration>,
+    /// The time spent on the request so far, delays included.
+    pub(super) elapsed: Duration,
+    /// A random number from 0 to 1.
+    pub(super) random: f64,
+    /// True if the server has answered any request of this run. Before that, a wrong address is likelier than an
+    /// outage.
+    pub(super) server_reached: bool,
+    /// How long the request may be retried.
+    pub(super) budget: RetryBudget,
+}
+
+/// How long a request may be retried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RetryBudget {
+    /// The total time for this request, without waits for limits.
+    PerRequest(Duration),
+    /// The time left until the run's deadline.
+    UntilDeadline(Duration),
+}
+
+/// The most attempts of one request in a run without a deadline.
+const MAX_ATTEMPTS: u32 = 6;
+/// The most attempts to reach a server at all: a wrong address is reported soon.
+const MAX_CONNECTS: u32 = 3;
+/// The most attempts to get JSON: a proxy that answers in place of the API will do so again.
+const MAX_MALFORMED: u32 = 3;
+/// The longest time that one request may take, delays included, in a run without a deadline.
+pub(super) const MAX_RETRY_TIME: Duration = Duration::from_secs(300);
+/// The shortest time before the deadline in which another attempt is worth a shorter delay.
+const MIN_TIME_TO_RETRY: Duration = Duration::from_secs(1);
+/// The longest delay without a `Retry-After`.
+const MAX_BACKOFF: Duration = Duration::from_secs(20);
+
+/// Returns how long to wait before the next attempt, or `None` to give up.
+///
+/// 429 and 503 mean that nothing was done, so every request may be repeated. After a lost answer or another 5xx, only
+/// repeatable requests may be.
+pub(super) fn retry_delay(attempt: Attempt<'_>) -> Option<Duration> {
+    let allowed = match attempt.cause {
+        Cause::NotSent | Cause::Status(429 | 503) => true,
+        Cause::Status(501 | 505) => false,
+        Cause::Lost | Cause::Malformed | Cause::Status(408 | 500..=599) => attempt.repeatable,
+        Cause::Status(_)
+        | Cause::Unexpected
+        | Cause::NotApplied
+        | Cause::Moved
+        | Cause::Interrupted
+        | Cause::Setup => false,
+    };
+    let is_unreached = *attempt.cause == Cause::NotSent && !attempt.server_reached;
+    let max_attempts = match attempt.budget {
+        _ if is_unreached => MAX_CONNECTS,
+        _ if *attempt.cause == Cause::Malformed => MAX_MALFORMED,
+        RetryBudget::PerRequest(_) => MAX_ATTEMPTS,
+        RetryBudget::UntilDeadline(_) => u32::MAX,
+    };
+    if !allowed || attempt.number >= max_attempts {
+        return None;
+    }
+    let doubled = Duration::from_millis(250).saturating_mul(1 << attempt.number.min(10)).min(MAX_BACKOFF);
+    // Half fixed, half random: retries of several requests spread out, and none is immediate.
+    let backoff = doubled.mul_f64(0.5 + attempt.random.clamp(0.0, 1.0) / 2.0);
+    // A `Retry-After` of zero is ignored, so that the server is not flooded.
+    let delay = attempt.retry_after.filter(|after| !after.is_zero()).unwrap_or(match attempt.budget {
+        // A shorter delay leaves time for a last attempt before the deadline.
+        RetryBudget::UntilDeadline(left) if left >= MIN_TIME_TO_RETRY => backoff.min(left.mul_f64(0.8)),
+        _ => backoff,
+    });
+    let is_in_time = match attempt.budget {
+        RetryBudget::PerRequest(most) => attempt.elapsed + delay <= most,
+        RetryBudget::UntilDeadline(left) => delay <= left,
+    };
+    is_in_time.then_some(delay)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_that_are_retried() {
+        let first = |cause: &Cause, repeatable| {
+            let attempt = Attempt {
+                repeatable,
+                cause,
+                number: 1,
+                retry_after: None,
+                elapsed: Duration::ZERO,
+                random: 0.5,
+                server_reached: true,
+                budget: RetryBudget::PerRequest(MAX_RETRY_TIME),
+            };
+            retry_delay(attempt).is_some()
+        };
+        let table = [
+            (Cause::Status(429), true, true),
+            (Cause::Status(503), true, true),
+            (Cause::NotSent, true, true),
+            (Cause::Lost, true, false),
+            (Cause::Status(500), true, false),
+            (Cause::Status(504), true, false),
+            (Cause::Status(400), false, false),
+            (Cause::Status(409), false, false),
+            (Cause::Malformed, true, false),
+            (Cause::Unexpected, false, false),
+        ];
+        for (cause, repeatable, create) in table {
+            assert_eq!(first(&cause, true), repeatable, "{cause:?} of a repeatable request");
+            assert_eq!(first(&cause, false), create, "{cause:?} of a create");
+        }
+    }
+
+    #[test]
+    fn delays_grow_until_the_last_attempt() {
+        let cause = Cause::Status(503);
+        let at = |number, retry_after, elapsed| {
+            retry_delay(Attempt {
+                repeatable: true,
+                cause: &cause,
+                number,
+                retry_after,
+                elapsed,
+                random: 1.0,
+                server_reached: true,
+                budget: RetryBudget::PerRequest(MAX_RETRY_TIME),
+            })
+        };
+        assert_eq!(at(1, None, Duration::ZERO), Some(Duration::from_millis(500)));
+        assert_eq!(at(3, None, Duration::ZERO), Some(Duration::from_secs(2)));
+        assert_eq!(at(6, None, Duration::ZERO), None);
+        assert_eq!(at(1, Some(Duration::from_secs(7)), Duration::ZERO), Some(Duration::from_secs(7)));
+        assert_eq!(at(1, Some(Duration::from_secs(400)), Duration::ZERO), None);
+        assert_eq!(at(1, None, MAX_RETRY_TIME), None);
+        assert_eq!(
+            at(2, Some(Duration::ZERO), Duration::ZERO),
+            Some(Duration::from_secs(1)),
+            "a `Retry-After` of zero is ignored"
+        );
+    }
+
+    #[test]
+    fn a_run_with_a_deadline_retries_until_then() {
+        let at = |number, retry_after, left, cause: &Cause| {
+            retry_delay(Attempt {
+                repeatable: true,
+                cause,
+                number,
+                retry_after: Some(Duration::from_secs(retry_after)).filter(|after| !after.is_zero()),
+                elapsed: Duration::from_secs(7_200),
+                random: 1.0,
+                server_reached: false,
+                budget: RetryBudget::UntilDeadline(Duration::from_secs(left)),
+            })
+            .map(|wait| wait.as_secs())
+        };
+        let maintenance = Cause::Status(503);
+        assert_eq!(at(1, 3_600, 3_600, &maintenance), Some(3_600));
+        assert_eq!(at(1, 3_600, 3_599, &maintenance), None);
+        assert_eq!(at(100, 0, 60, &maintenance), Some(20));
+        assert_eq!(at(100, 0, 10, &maintenance), Some(8), "one more attempt before the deadline");
+        assert_eq!(at(100, 0, 0, &maintenance), None);
+        assert_eq!(at(100, 0, 60, &Cause::Status(400)), None, "permanent failures are not retried");
+        assert_eq!(at(3, 0, 60, &Cause::NotSent), None, "a wrong address is reported soon");
+    }
+}

@@ -1,0 +1,309 @@
+//! Sends one request at a time: within the limits, before the deadline, without showing secrets.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use reqwest::{Method, RequestBuilder, Response};
+use secrecy::SecretString;
+use tokio::time::Instant;
+
+use super::access::Access;
+use super::body::Answer;
+use super::call::Call;
+use super::failure::{ApiError, Cause};
+use super::headers::{parse_rate_limit, retry_after, server_time};
+use super::limits::{Limiter, MAX_REFUSING_TIME, RequestOutcome, Reservation};
+use super::mask::contains_mask;
+use super::transport::{Transport, TransportError};
+use crate::model::{Api, Endpoint};
+
+/// The longest time that one request may take, its whole answer included. After that it counts as lost.
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// The longest time that a read may take before a deadline: a read that hangs leaves time for another one.
+const READ_TIMEOUT_BEFORE_DEADLINE: Duration = Duration::from_secs(20);
+/// The number of tokens that are remembered in order to mask them. An hour's run has one or two.
+const MAX_ISSUED_TOKENS: usize = 8;
+
+/// The sends of one request so far.
+#[derive(Debug, Default)]
+pub(super) struct SendLog {
+    /// How often the request was sent.
+    pub(super) attempts: u32,
+    /// The time spent on it, without waits for limits.
+    pub(super) elapsed: Duration,
+    /// When it was last sent.
+    pub(super) last_sent: Option<Instant>,
+}
+
+/// An attempt that failed.
+#[derive(Debug)]
+pub(super) struct FailedAttempt {
+    pub(super) error: ApiError,
+    /// The server's `Retry-After`.
+    pub(super) retry_after: Option<Duration>,
+    /// True if another attempt can't help.
+    pub(super) permanent: bool,
+}
+
+impl FailedAttempt {
+    /// A failure after which another attempt may help.
+    pub(super) fn new(error: ApiError, retry_after: Option<Duration>) -> Self {
+        Self { error, retry_after, permanent: false }
+    }
+
+    /// A failure after which another attempt can't help.
+    pub(super) fn permanent(error: ApiError) -> Self {
+        Self { error, retry_after: None, permanent: true }
+    }
+}
+
+/// A connection to one organization or workspace. Clones share the limits.
+#[derive(Clone, Debug)]
+pub(super) struct Sender {
+    transport: Transport,
+    pub(super) api: Api,
+    pub(super) access: Access,
+    limiter: Limiter,
+    /// The last tokens that the server issued.
+    issued_tokens: Arc<Mutex<VecDeque<SecretString>>>,
+    /// True once the server has answered any request.
+    server_reached: Arc<AtomicBool>,
+    /// True if a cancelled run still sends these requests.
+    pub(super) uninterruptible: bool,
+    /// The time after which nothing is sent, awaited or retried.
+    pub(super) deadline: Option<Instant>,
+    /// Requests to one endpoint that need not wait for its limit.
+    pub(super) reservation: Option<Arc<Reservation>>,
+    /// True if failed requests are not sent again.
+    pub(super) without_retries: bool,
+}
+
+impl Sender {
+    /// Prepares a connection over a transport. Nothing is sent yet.
+    pub(super) fn new(transport: Transport, access: Access, api: Api) -> Self {
+        Self {
+            transport,
+            api,
+            limiter: access.limiter(),
+            access,
+            issued_tokens: Arc::default(),
+            server_reached: Arc::default(),
+            uninterruptible: false,
+            deadline: None,
+            reservation: None,
+            without_retries: false,
+        }
+    }
+
+    /// Builds the HTTP request of a call, without credentials.
+    pub(super) fn request(&self, call: &Call) -> RequestBuilder {
+        let url = format!("{}{}", self.access.base_url, call.path);
+        let mut request = self.transport.request(call.method.clone(), url);
+        for (name, value) in &self.access.headers {
+            request = request.header(name, value);
+        }
+        if !call.query.is_empty() {
+            request = request.query(&call.query);
+        }
+        match &call.body {
+            Some(body) => request.json(body),
+            None => request,
+        }
+    }
+
+    /// Sends a request once, within the limits. Returns the answer if its status is a success.
+    pub(super) async fn send_once(
+        &self,
+        call: &Call,
+        request: RequestBuilder,
+        log: &mut SendLog,
+    ) -> Result<Answer, FailedAttempt> {
+        if call.body.as_ref().is_some_and(contains_mask) {
+            return Err(FailedAttempt::permanent(masked_write_error(call)));
+        }
+        self.wait_for_limit(call).await.map_err(FailedAttempt::permanent)?;
+        let timeout = self.timeout(call);
+        if timeout.is_zero() {
+            self.limiter.give_back(call.endpoint, 1);
+            return Err(FailedAttempt::permanent(self.not_sent_error(&call.method, &call.path)));
+        }
+        log.attempts += 1;
+        self.access.observer.on_send();
+        let sent = Instant::now();
+        log.last_sent = Some(sent);
+        let result = self.transport.send(request, sent + timeout).await;
+        log.elapsed += sent.elapsed();
+        match result {
+            Ok(response) => self.handle_response(call, response, (sent, timeout)).await,
+            Err(error) => Err(self.handle_transport_error(call, &error, (sent, timeout))),
+        }
+    }
+
+    /// Records an answer, and returns it if its status is a success.
+    async fn handle_response(
+        &self,
+        call: &Call,
+        response: Response,
+        (sent, timeout): (Instant, Duration),
+    ) -> Result<Answer, FailedAttempt> {
+        self.server_reached.store(true, Ordering::Relaxed);
+        let now = server_time(response.headers(), (self.access.now)());
+        let status = response.status();
+        let retry_after = retry_after(response.headers(), now);
+        let outcome = match status.as_u16() {
+            429 => RequestOutcome::Refused(retry_after),
+            500..=599 => RequestOutcome::Lost,
+            _ => RequestOutcome::Accepted,
+        };
+        self.limiter.record_outcome(call.endpoint, outcome, parse_rate_limit(response.headers(), now), sent);
+        self.access.observer.on_answer(call.method.as_str(), &call.path, status.as_u16(), sent.elapsed());
+        let answer = Answer::new(response, (sent, timeout), self.secrets(call));
+        if status.is_success() {
+            return Ok(answer);
+        }
+        Err(FailedAttempt::new(answer.into_error(self.api, call).await, retry_after))
+    }
+
+    /// Records that no answer came, and returns the failure.
+    fn handle_transport_error(
+        &self,
+        call: &Call,
+        error: &TransportError,
+        (sent, timeout): (Instant, Duration),
+    ) -> FailedAttempt {
+        let cause = error.cause();
+        let was_sent = cause != Cause::NotSent;
+        if was_sent {
+            self.limiter.record_outcome(call.endpoint, RequestOutcome::Lost, None, sent);
+        } else {
+            self.limiter.give_back(call.endpoint, 1);
+        }
+        let message = error.message(&self.access.base_url, timeout);
+        let error = ApiError::new(&call.method, &call.path, cause, message);
+        let error = if was_sent { error } else { error.hint(connection_hint(self.api)) };
+        FailedAttempt::new(error, None)
+    }
+
+    /// Takes a reserved request, or waits for the endpoint's limit.
+    async fn wait_for_limit(&self, call: &Call) -> Result<(), ApiError> {
+        let reservation = self.reservation.as_ref().filter(|_| self.has_reservation_for(call.endpoint));
+        if !reservation.is_some_and(|reservation| reservation.take()) {
+            self.acquire(call.endpoint, 1, call).await?.take();
+        }
+        Ok(())
+    }
+
+    /// Waits until the endpoint's limit allows `count` requests.
+    ///
+    /// # Errors
+    ///
+    /// A cancelled run; a passed deadline; an endpoint that has refused all requests for minutes, in a run without a
+    /// deadline.
+    async fn acquire(&self, endpoint: Endpoint, count: u32, call: &Call) -> Result<Reservation, ApiError> {
+        let on_wait = |wait, limit| self.access.observer.on_limit_wait(endpoint, wait, limit);
+        let max_refusing = if self.access.deadline.is_some() { None } else { Some(MAX_REFUSING_TIME) };
+        tokio::select! {
+            biased;
+            () = self.access.stop.cancelled(), if !self.uninterruptible => {
+                Err(self.not_sent_error(&call.method, &call.path))
+            }
+            () = self.deadline_passed() => Err(self.not_sent_error(&call.method, &call.path)),
+            permit = self.limiter.acquire(endpoint, count, max_refusing, &on_wait) => {
+                permit.ok_or_else(|| always_refused_error(call))
+            }
+        }
+    }
+
+    /// Waits until the endpoint's limit allows `count` requests, and reserves them.
+    pub(super) async fn reserve(&self, endpoint: Endpoint, count: u32) -> Result<Arc<Reservation>, ApiError> {
+        let call = Call::new(endpoint, Method::POST, String::new(), None);
+        self.acquire(endpoint, count, &call).await.map(Arc::new)
+    }
+
+    /// Returns true if the reservation covers requests to this endpoint.
+    pub(super) fn has_reservation_for(&self, endpoint: Endpoint) -> bool {
+        self.reservation.as_ref().is_some_and(|reservation| reservation.endpoint() == endpoint)
+    }
+
+    /// Returns true if the endpoint has accepted a request after this time.
+    pub(super) fn has_accepted_since(&self, endpoint: Endpoint, time: Instant) -> bool {
+        self.limiter.has_accepted_since(endpoint, time)
+    }
+
+    /// Returns true if the server has answered any request of this run.
+    pub(super) fn has_reached_server(&self) -> bool {
+        self.server_reached.load(Ordering::Relaxed)
+    }
+
+    /// Waits for the deadline, or for ever if there is none.
+    async fn deadline_passed(&self) {
+        match self.deadline {
+            Some(deadline) => tokio::time::sleep_until(deadline).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Returns how long one request may take.
+    fn timeout(&self, call: &Call) -> Duration {
+        let Some(deadline) = self.deadline else { return REQUEST_TIMEOUT };
+        let most = if call.method == Method::GET { READ_TIMEOUT_BEFORE_DEADLINE } else { REQUEST_TIMEOUT };
+        deadline.saturating_duration_since(Instant::now()).min(most)
+    }
+
+    /// Returns the error of a request that was not sent: the deadline has passed, or the run was cancelled.
+    pub(super) fn not_sent_error(&self, method: &Method, path: &str) -> ApiError {
+        if self.deadline.is_some() {
+            return ApiError::new(method, path, Cause::NotSent, "not sent: its deadline had passed");
+        }
+        let reason = self.access.stop.reason().unwrap_or_default();
+        ApiError::new(method, path, Cause::Interrupted, format!("not sent: {reason}"))
+    }
+
+    /// Remembers an issued token, so that it is masked in answers.
+    pub(super) fn remember_token(&self, token: SecretString) {
+        let mut issued = self.issued_tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        issued.push_front(token);
+        issued.truncate(MAX_ISSUED_TOKENS);
+    }
+
+    /// Returns the secrets that are masked in the answer to a request.
+    fn secrets(&self, call: &Call) -> Vec<SecretString> {
+        let key = self.access.credentials.secret().clone();
+        // A sign-in may return the same token again, which must not be masked.
+        if call.endpoint == Endpoint::SignIn {
+            return vec![key];
+        }
+        let issued = self.issued_tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        issued.iter().cloned().chain([key]).collect()
+    }
+}
+
+/// The error of a request that was not sent because its endpoint refuses all requests.
+fn always_refused_error(call: &Call) -> ApiError {
+    let minutes = MAX_REFUSING_TIME.as_secs() / 60;
+    let message = format!(
+        "not sent: for {minutes} minutes, the server has refused every request of this kind as one too many"
+    );
+    ApiError::new(&call.method, &call.path, Cause::Status(429), message).hint(
+        "another client may be using up the limit: run it again later, or with `--timeout` to retry until then",
+    )
+}
+
+/// The error of a request that would write a mask over the secret that it stands for.
+fn masked_write_error(call: &Call) -> ApiError {
+    let message = "not sent: the live service contains this run's API key or token, and writing it back would replace that with a mask";
+    ApiError { ambiguous: false, ..ApiError::new(&call.method, &call.path, Cause::Setup, message) }.hint(
+        "remove the credential from the service and replace the key: everyone who can read the service can read it",
+    )
+}
+
+/// The hint for a failed connection.
+fn connection_hint(api: Api) -> String {
+    let variables = match api {
+        Api::Classic => "AMIGO_BASE_URL",
+        Api::Platform => "PLATFORM_API_URL or AMIGO_BASE_URL",
+    };
+    format!("check `base_url` in amigops.yaml, {variables}, and the network")
+}
