@@ -11,13 +11,13 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{Context, allowlist};
 use crate::checkout;
-use crate::emulator::{Limits, Options, SANDBOX_WORKSPACE, Seed, Server, StartError, StoreError};
 use crate::env::Env;
 use crate::error::Failure;
 use crate::manifest::{Credentials as VariableNames, Environment, Loaded, Target};
 use crate::model::{Api, Endpoint};
 use crate::remote::{Access, AnyApi, ApiError, Classic, Credentials, Platform, ReadApi, Watch, WriteApi};
 use crate::ui::Ui;
+use amigops_emulator::{Limits, Options, SANDBOX_WORKSPACE, Seed, Server, StartError, StoreError};
 
 /// The organization (on Classic) and the credentials of the embedded sandbox: a loopback port of this process.
 const SANDBOX: &str = "sandbox";

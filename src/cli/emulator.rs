@@ -9,10 +9,10 @@ use clap::{Args, ValueEnum};
 
 use super::interrupts::{Signals, over};
 use super::{Context, connect};
-use crate::emulator::{Fault, Faults, Limits, Observer, Options, RequestInfo, Rule, WindowEnd};
 use crate::error::{Failure, Success};
 use crate::report::text;
 use crate::ui::Ui;
+use amigops_emulator::{Fault, Faults, Limits, Observer, Options, RequestInfo, Rule, WindowEnd};
 
 /// Arguments of `emulator`.
 #[derive(Debug, Args)]

@@ -75,8 +75,8 @@ impl File {
             Self::Project => project::schema(),
             Self::Service => service::schema(),
             Self::Plan => of::<crate::plan_file::Document>(),
-            Self::Seed => of::<crate::emulator::Seed>(),
-            Self::Faults => of::<crate::emulator::Faults>(),
+            Self::Seed => of::<amigops_emulator::Seed>(),
+            Self::Faults => of::<amigops_emulator::Faults>(),
         };
         schema["title"] = Value::String(self.about().to_owned());
         schema

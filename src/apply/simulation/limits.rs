@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::case::Case;
 use super::run::calm;
-use crate::emulator::{Limits, WindowEnd};
 use crate::model::{Api, Endpoint};
 use crate::plan::tests::build::{desired, sets, snapshot, wanted};
+use amigops_emulator::{Limits, WindowEnd};
 
 const SERVICES: usize = 200;
 /// What the emulator allows a minute where nothing is published, and the client has to learn it.

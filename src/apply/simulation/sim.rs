@@ -17,9 +17,9 @@ use super::looks::{Author, Looks};
 use super::rules::Rules;
 use super::trouble::{Edit, ListTrouble, Outage, Trouble};
 use super::world::{Rows, add_decoys, add_strangers, beginning, fill, rename_anyway, rows, seeded};
-use crate::emulator::{self, InProcess, Outcome, Reply, Rule, Schedule, World};
 use crate::model::{Api, Policy, ServiceName, Snapshot};
 use crate::plan::tests::generate;
+use amigops_emulator::{self as emulator, InProcess, Outcome, Reply, Rule, Schedule, World};
 
 /// A request on its way.
 #[derive(Clone, Debug)]

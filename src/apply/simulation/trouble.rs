@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::dice::Dice;
-use crate::emulator::{Fault, Rule};
 use crate::model::Api;
+use amigops_emulator::{Fault, Rule};
 
 /// One disturbance of a run.
 #[derive(Clone, Debug, PartialEq)]

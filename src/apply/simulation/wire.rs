@@ -8,15 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::body::Bytes;
-use axum::http;
+use bytes::Bytes;
 use reqwest::{Request, Response};
 use tokio::sync::Notify;
 
 use super::sim::{Parcel, Sim, Way};
 use super::trouble::Trouble;
-use crate::emulator::{Fault, Outcome, Reply};
 use crate::remote::{Broken, How, Line, Stop, StopReason};
+use amigops_emulator::{Fault, Outcome, Reply};
 
 /// One process's end.
 pub(super) struct Wire {

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use super::super::simulation::world::ORGANIZATION;
 use super::bench::{Bench, Fate, in_virtual_time};
-use crate::emulator::{InProcess, SANDBOX_WORKSPACE};
 use crate::model::*;
 use crate::plan::tests::build::{desired, live, live_set, sets, wanted};
 use crate::remote::Stop;
+use amigops_emulator::{InProcess, SANDBOX_WORKSPACE};
 
 /// A service as the rules see it.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,7 +27,7 @@ fn rows(api: Api, emulator: &InProcess) -> Rows {
     match api {
         Api::Classic => {
             let home = world.organization(ORGANIZATION).expect("it is there");
-            let row = |service: &crate::emulator::Service| Row {
+            let row = |service: &amigops_emulator::Service| Row {
                 name: service.name.clone(),
                 active: service.is_active,
                 replaces: service.tags.get("replaces").cloned().flatten(),
@@ -36,7 +36,7 @@ fn rows(api: Api, emulator: &InProcess) -> Rows {
         }
         Api::Platform => {
             let home = world.workspace(SANDBOX_WORKSPACE).expect("it is there");
-            let row = |service: &crate::emulator::PlatformService| Row {
+            let row = |service: &amigops_emulator::PlatformService| Row {
                 name: service.name.clone(),
                 active: service.is_active,
                 replaces: service

@@ -4,8 +4,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use amigops::emulator::{Limits, WindowEnd};
 use amigops::model::Api;
+use amigops_emulator::{Limits, WindowEnd};
 
 use super::{EMPTY, services};
 use crate::harness::{Lab, Run, is_create};

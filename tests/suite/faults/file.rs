@@ -1,7 +1,7 @@
 //! The file of faults: what it takes and refuses, held against its schema and its documentation.
 
-use amigops::emulator::{Fault, Faults, RetryAfter};
 use amigops::schema::File;
+use amigops_emulator::{Fault, Faults, RetryAfter};
 use serde_json::{Value, json};
 
 fn kinds() -> Vec<Value> {

@@ -1,0 +1,89 @@
+//! What lists are asked for: pages, searches, orders. Imports queries and schemas.
+
+use std::cmp::Ordering;
+
+use serde_json::{Value, json};
+
+use super::models::SEARCH;
+use super::schema::Kind;
+use super::{Call, scalars};
+use crate::problems::{At, Problems};
+use crate::query::{Page, Sort};
+
+/// Which rows are wanted, and in what order.
+pub(super) struct Wanted {
+    search: Option<String>,
+    sort: Option<Sort>,
+    page: Page,
+}
+
+impl Wanted {
+    /// Reads the parameters that all lists have.
+    pub(super) fn read(call: &Call<'_>, problems: &mut Problems, most: u32, fields: &[&'static str]) -> Self {
+        let search = call.query.one("search");
+        let search = search.and_then(|text| SEARCH.read(problems, &At::query("search"), &json!(text)));
+        let search = search.and_then(|text| text.as_str().map(str::to_lowercase));
+        let sort = call.query.one("sort_by").and_then(|text| sort(problems, text, fields));
+        let page = Page { limit: limit(call, problems, most), skip: call.query.token(problems) };
+        Self { search, sort, page }
+    }
+
+    /// Whether a name is among those searched for.
+    pub(super) fn names(&self, name: &str) -> bool {
+        self.search.as_ref().is_none_or(|part| name.to_lowercase().contains(part))
+    }
+
+    /// The answer's document. Rows come in the order of creation, which stays among equals.
+    pub(super) fn document<T>(
+        &self,
+        mut rows: Vec<T>,
+        compare: impl Fn(&'static str, &T, &T) -> Ordering,
+        show: impl FnMut(T) -> Value,
+    ) -> Value {
+        if let Some(sort) = self.sort {
+            rows.sort_by(|a, b| sort.apply(compare(sort.field, a, b)));
+        }
+        let total = rows.len();
+        let mut document = self.page.cut(rows.into_iter()).document("items", show);
+        document["total"] = json!(total);
+        document
+    }
+}
+
+/// How many items a page has at most.
+fn limit(call: &Call<'_>, problems: &mut Problems, most: u32) -> usize {
+    let Some(text) = call.query.one("limit") else { return 10 };
+    let (at, sent) = (At::query("limit"), json!(text));
+    // A page of nothing is refused as "not greater than 0", by the way its bound is published.
+    let read = Kind::Integer { least: None, most: Some(i64::from(most)) }.read(problems, &at, &sent);
+    let read = read.map(|number| number.as_i64().unwrap_or(i64::MAX));
+    if read.is_some_and(|number| number < 1) {
+        let message = "Input should be greater than 0";
+        problems.add_with("greater_than", &at, message, &sent, &json!({"gt": 0}));
+    }
+    read.and_then(|number| usize::try_from(number).ok()).unwrap_or(10)
+}
+
+fn sort(problems: &mut Problems, text: &str, fields: &[&'static str]) -> Option<Sort> {
+    let sign = text.chars().next().filter(|sign| matches!(sign, '+' | '-'));
+    let field = fields.iter().find(|field| text.get(1..) == Some(**field));
+    if let (Some(sign), Some(&field)) = (sign, field) {
+        return Some(Sort { field, descending: sign == '-' });
+    }
+    let reason = format!("sort by + or - and one of {}", fields.join(", "));
+    let message = format!("Value error, {reason}");
+    problems.add_with(
+        "value_error",
+        &At::query("sort_by"),
+        message,
+        &json!(text),
+        &json!({ "error": reason }),
+    );
+    None
+}
+
+/// A parameter that is true or false.
+pub(super) fn truth(call: &Call<'_>, problems: &mut Problems, name: &str) -> Option<bool> {
+    let text = call.query.one(name)?;
+    scalars::boolean(problems, &At::query(name), &json!(text))
+}
