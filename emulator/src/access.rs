@@ -1,4 +1,4 @@
-//! Reading and editing the world: what rules, tests and operators go through. Imports the world's types.
+//! Accessors of the world for the API rules, tests and operators.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,38 +15,38 @@ impl World {
         self.organizations.values().map(AsRef::as_ref)
     }
 
-    /// One organization.
+    /// Returns one organization.
     pub fn organization(&self, name: &str) -> Option<&Organization> {
         self.organizations.get(name).map(AsRef::as_ref)
     }
 
-    /// One organization, to be changed.
+    /// Returns one organization for changes.
     pub fn organization_mut(&mut self, name: &str) -> Option<&mut Organization> {
         self.organizations.get_mut(name).map(Arc::make_mut)
     }
 
-    /// Whether nothing changed between two copies of a world.
+    /// Returns true if nothing changed between two copies of a world. Compares pointers, not contents.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.counter == other.counter
             && same_homes(&self.organizations, &other.organizations)
             && same_homes(&self.workspaces, &other.workspaces)
     }
 
-    /// One organization, made when it is missing.
+    /// Returns one organization, and creates it if it is missing.
     pub(super) fn organization_or_new(&mut self, name: &str) -> &mut Organization {
         let fresh = || Arc::new(Organization { name: name.to_owned(), ..Organization::default() });
         Arc::make_mut(self.organizations.entry(name.to_owned()).or_insert_with(fresh))
     }
 
-    /// The next place in the order of creation, and the id that goes with it.
+    /// Returns the next sequence number and the id made from it.
     pub(super) fn next_id(&mut self) -> (u64, String) {
         self.counter += 1;
         (self.counter, object_id(self.counter))
     }
 
-    /// Puts a service there as an operator would, past all rules: only its id, its place and, where
-    /// they are missing, `edge` and `release` are seen to. Answers the id (a new one where it is empty or
-    /// taken); none without that organization.
+    /// Adds a service as an operator would, without the API's rules. Sets only its id, its sequence number
+    /// and, if missing, the version sets `edge` and `release`. Returns the id, which is a new one if the
+    /// service's own is empty or taken. Returns `None` if the organization does not exist.
     pub fn add_service(&mut self, organization: &str, mut service: Service) -> Option<String> {
         let (sequence, id) = self.next_id();
         let home = self.organization_mut(organization)?;
@@ -62,13 +62,14 @@ impl World {
         Some(id)
     }
 
-    /// Puts an agent there with versions 1 to `versions`. Answers its id; none without that organization.
+    /// Adds an agent with versions 1 to `versions`. Returns its id, or `None` if the organization does not
+    /// exist.
     pub fn add_agent(&mut self, organization: &str, name: &str, versions: u32) -> Option<String> {
         self.add_item(organization, name, versions, |home| &mut home.agents)
     }
 
-    /// Puts a context graph there with versions 1 to `versions`. Answers its id; none without that
-    /// organization.
+    /// Adds a context graph with versions 1 to `versions`. Returns its id, or `None` if the organization does
+    /// not exist.
     pub fn add_context_graph(&mut self, organization: &str, name: &str, versions: u32) -> Option<String> {
         self.add_item(organization, name, versions, |home| &mut home.context_graphs)
     }
@@ -88,8 +89,8 @@ impl World {
         Some(id)
     }
 
-    /// Puts an active behavior set there, applied to these services (by id). Answers its id; none without
-    /// that organization.
+    /// Adds an active behavior set that applies to these services, given by id. Returns its id, or `None` if
+    /// the organization does not exist.
     pub fn add_behavior_set(
         &mut self,
         organization: &str,
@@ -113,7 +114,8 @@ impl World {
         Some(id)
     }
 
-    /// Marks a version set as used by a simulation unit test; whether the organization exists.
+    /// Marks a version set as used by a simulation unit test. Returns false if the organization does not
+    /// exist.
     pub fn add_unit_test(&mut self, organization: &str, service_id: &str, version_set: &str) -> bool {
         let (sequence, id) = self.next_id();
         let Some(home) = self.organization_mut(organization) else { return false };
@@ -130,67 +132,68 @@ fn same_homes<T>(ours: &BTreeMap<String, Arc<T>>, theirs: &BTreeMap<String, Arc<
 }
 
 impl Organization {
-    /// Its name.
+    /// The organization's name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Accepted LLMs and canned replies.
+    /// The accepted LLMs and the canned replies.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// Accepted LLMs and canned replies, to be changed.
+    /// The accepted LLMs and the canned replies, for changes.
     pub fn settings_mut(&mut self) -> &mut Settings {
         Arc::make_mut(&mut self.settings)
     }
 
-    /// Ways to sign in.
+    /// The keys that can sign in.
     pub fn api_keys(&self) -> &Table<ApiKey> {
         &self.api_keys
     }
 
-    /// Agents.
+    /// The agents.
     pub fn agents(&self) -> &Table<CatalogItem> {
         &self.agents
     }
 
-    /// Agents, to be changed.
+    /// The agents, for changes.
     pub fn agents_mut(&mut self) -> &mut Table<CatalogItem> {
         &mut self.agents
     }
 
-    /// The agent with this name.
+    /// Returns the agent with this name.
     pub fn agent(&self, name: &str) -> Option<&CatalogItem> {
         self.agents.iter().find(|agent| agent.name == name)
     }
 
-    /// Context graphs.
+    /// The context graphs.
     pub fn context_graphs(&self) -> &Table<CatalogItem> {
         &self.context_graphs
     }
 
-    /// Context graphs, to be changed.
+    /// The context graphs, for changes.
     pub fn context_graphs_mut(&mut self) -> &mut Table<CatalogItem> {
         &mut self.context_graphs
     }
 
-    /// The context graph with this name.
+    /// Returns the context graph with this name.
     pub fn context_graph(&self, name: &str) -> Option<&CatalogItem> {
         self.context_graphs.iter().find(|graph| graph.name == name)
     }
 
-    /// Services.
+    /// The services.
     pub fn services(&self) -> &Table<Service> {
         &self.services
     }
 
-    /// Services, to be changed: `services_mut().get_mut(id)`, `.remove(id)`.
+    /// The services, for changes: `services_mut().get_mut(id)`, `.remove(id)`.
     pub fn services_mut(&mut self) -> &mut Table<Service> {
         &mut self.services
     }
 
-    /// The service with this id or name: the active one of several, else the oldest.
+    /// Returns the service with this id or name. If several have the name, the active one wins, else the
+    /// oldest.
     pub fn service(&self, id_or_name: &str) -> Option<&Service> {
         let named = || self.services.iter().filter(|service| service.name == id_or_name);
         self.services
@@ -199,45 +202,45 @@ impl Organization {
             .or_else(|| named().next())
     }
 
-    /// The same, to be changed.
+    /// Like [`Organization::service`], for changes.
     pub fn service_mut(&mut self, id_or_name: &str) -> Option<&mut Service> {
         let id = self.service(id_or_name)?.id.clone();
         self.services.get_mut(&id)
     }
 
-    /// The active service with this name.
+    /// Returns the active service with this name.
     pub fn active_service(&self, name: &str) -> Option<&Service> {
         self.services.iter().find(|service| service.is_active && service.name == name)
     }
 
-    /// Behavior sets.
+    /// The behavior sets.
     pub fn behavior_sets(&self) -> &Table<BehaviorSet> {
         &self.behavior_sets
     }
 
-    /// Behavior sets, to be changed.
+    /// The behavior sets, for changes.
     pub fn behavior_sets_mut(&mut self) -> &mut Table<BehaviorSet> {
         &mut self.behavior_sets
     }
 
-    /// Marks of simulation unit tests.
+    /// The version sets that simulation unit tests use.
     pub fn unit_tests(&self) -> &Table<UnitTest> {
         &self.unit_tests
     }
 
-    /// Marks of simulation unit tests, to be changed.
+    /// The version sets that simulation unit tests use, for changes.
     pub fn unit_tests_mut(&mut self) -> &mut Table<UnitTest> {
         &mut self.unit_tests
     }
 
-    /// Conversations.
+    /// The conversations.
     pub fn conversations(&self) -> &Table<Conversation> {
         &self.conversations
     }
 }
 
 impl Service {
-    /// A service to be put there by [`World::add_service`]: active, with nothing but the basics.
+    /// An active service for [`World::add_service`], with only the required fields set.
     pub fn new(name: &str, agent_id: &str, context_graph_id: &str) -> Self {
         Self {
             id: String::new(),
@@ -255,21 +258,21 @@ impl Service {
         }
     }
 
-    /// One of its version sets.
+    /// Returns the version set with this name.
     pub fn version_set(&self, name: &str) -> Option<&VersionSet> {
         self.version_sets.get(name)
     }
 }
 
-/// The n-th id. Mixing a counter keeps ids unique, looks like the vendor's, and makes neighbours differ
-/// in their first and last characters, which people and abbreviated reports go by.
+/// Returns the n-th id. Mixing the counter keeps ids unique and makes them look like the vendor's.
+/// Neighbouring ids differ in their first and last characters, which abbreviated reports show.
 fn object_id(n: u64) -> String {
     let high = mix(n);
     let low = mix(high ^ 0x5bf0_3635_dcb2_a5d1) >> 32;
     format!("{high:016x}{low:08x}")
 }
 
-/// One step of SplitMix64: a bijection, so two counters never share an id.
+/// One step of SplitMix64. It is a bijection, so two counters never share an id.
 pub(super) fn mix(n: u64) -> u64 {
     let n = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let n = (n ^ (n >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

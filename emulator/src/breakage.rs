@@ -1,4 +1,4 @@
-//! What a client sees of a fault, on a real connection. Imports the faults and what connections are cut with.
+//! Turns a fault's outcome into an HTTP response on a real connection.
 
 use std::io;
 use std::time::Duration;
@@ -14,14 +14,14 @@ use super::faults::Fault;
 use super::in_process::{Outcome, Reply};
 use super::server::with_head;
 
-/// Into how many bits a slow body falls at most.
+/// The most chunks that a slow body is sent in.
 const BITS: usize = 20;
-/// How long the first half of an answer has to leave before the connection dies.
+/// The time for the first half of an answer to be sent before the connection is aborted.
 const HEAD_START: Duration = Duration::from_millis(20);
 
-/// The response to a request that something goes wrong with.
+/// Builds the response to a request that a fault applies to.
 pub(super) fn broken(fault: &Fault, outcome: Outcome, scissors: &Scissors) -> Response {
-    // What has no body can neither break off in it nor be slow.
+    // A response without a body can be neither cut off in it nor slowed down.
     match (outcome, fault) {
         (Outcome::Answered(reply), Fault::Dribble { millis }) if !reply.body.is_empty() => {
             dribbling(reply, Duration::from_millis(*millis))
@@ -35,7 +35,7 @@ pub(super) fn broken(fault: &Fault, outcome: Outcome, scissors: &Scissors) -> Re
     }
 }
 
-/// Promises more than comes.
+/// Announces one byte more than it sends, then aborts the connection.
 fn cut_off(Reply { status, headers, body }: Reply) -> Response {
     let length = body.len() + 1;
     let death = async {
@@ -46,7 +46,7 @@ fn cut_off(Reply { status, headers, body }: Reply) -> Response {
     with_length(with_head(status, headers, Body::from_stream(pieces)), length)
 }
 
-/// Sends the body bit by bit, the last of it at the end of this time.
+/// Sends the body in chunks spread evenly over `time`.
 fn dribbling(Reply { status, headers, body }: Reply, time: Duration) -> Response {
     let body = Bytes::from(body);
     let (length, bit) = (body.len(), body.len().div_ceil(BITS));
@@ -63,7 +63,7 @@ fn dribbling(Reply { status, headers, body }: Reply, time: Duration) -> Response
 }
 
 fn with_length(mut response: Response, length: usize) -> Response {
-    // Hyper counts what it can; a stream's length it must be told.
+    // Hyper does not know a stream's length, so the header is set here.
     response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     response
 }

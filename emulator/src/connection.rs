@@ -1,4 +1,4 @@
-//! Connections that can be cut without an answer, which HTTP libraries rightly don't offer.
+//! TCP connections that can be aborted without an answer, which HTTP libraries do not offer.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Cuts one connection: nothing is written to it any more.
+/// Aborts one connection: every later read or write on it fails.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scissors(Arc<AtomicBool>);
 
@@ -26,13 +26,13 @@ impl Scissors {
     }
 }
 
-/// A connection and the means to cut it.
+/// A connection that a [`ConnectionAborter`] can abort.
 pub(super) struct Cuttable {
     stream: TcpStream,
     scissors: Scissors,
 }
 
-/// Accepts such connections.
+/// Accepts [`AbortableConnection`]s.
 pub(super) struct CuttableListener(pub(super) TcpListener);
 
 impl Listener for CuttableListener {
@@ -41,7 +41,7 @@ impl Listener for CuttableListener {
 
     async fn accept(&mut self) -> (Cuttable, SocketAddr) {
         let (stream, address) = Listener::accept(&mut self.0).await;
-        // Small answers must not wait for the peer's delayed acknowledgements. Not fatal where it fails.
+        // Small answers must not wait for the peer's delayed acknowledgements. An error here is not fatal.
         let _ = stream.set_nodelay(true);
         (Cuttable { stream, scissors: Scissors::default() }, address)
     }

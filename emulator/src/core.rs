@@ -1,4 +1,4 @@
-//! The rules and the state they work on, with nothing around them: no socket, no thread. Imports the rooms' parts.
+//! Both APIs' rules and the state that they work on, without sockets or threads.
 
 use std::time::SystemTime;
 
@@ -9,7 +9,7 @@ use super::server::Options;
 use super::store::{Store, StoreError};
 use super::world::World;
 
-/// Both APIs and their world.
+/// Both APIs and the world that they share.
 pub(super) struct Core {
     pub(super) world: World,
     store: Store,
@@ -18,7 +18,7 @@ pub(super) struct Core {
 }
 
 impl Core {
-    /// Opens the state and seeds it. What is taken from the options is what the rules need.
+    /// Opens the state file and applies the seed. Takes the state and the seed out of the options.
     pub(super) fn open(options: &mut Options, now: SystemTime) -> Result<Self, StoreError> {
         let (store, before) = Store::open(options.state.as_deref(), options.opened_state.take())?;
         let mut world = before.clone();
@@ -31,7 +31,7 @@ impl Core {
         Ok(Self { world, store, classic, platform })
     }
 
-    /// Runs the rules on a copy of the world; the copy becomes the world once it is stored.
+    /// Runs the rules on a copy of the world. The copy replaces the world once it is stored.
     pub(super) fn answer(&mut self, request: &Request) -> Answer {
         let mut next = self.world.clone();
         let answer = if is_platform(&request.path) {
@@ -51,7 +51,7 @@ impl Core {
         }
     }
 
-    /// Changes the world past all rules, durably. Nothing is changed when it can't be stored.
+    /// Changes the world durably, without the API's rules. Changes nothing if the new state can't be stored.
     pub(super) fn edit(&mut self, change: impl FnOnce(&mut World)) -> Result<(), StoreError> {
         let mut next = self.world.clone();
         change(&mut next);

@@ -1,28 +1,28 @@
-//! A request and its answer, free of any HTTP library, so that rules can be tested without one.
+//! Requests and answers without any HTTP library, so that the rules can be tested without one.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// A request that was read whole.
+/// A request with its whole body.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
     pub(super) method: String,
-    /// As sent: percent-encoded.
+    /// As sent, percent-encoded.
     pub(super) path: String,
     pub(super) query: Option<String>,
-    /// Names in lower case.
+    /// Header names are in lower case.
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Vec<u8>,
     pub(super) now: SystemTime,
 }
 
 impl Request {
-    /// The first header with this name (given in lower case).
+    /// Returns the first header with this name, given in lower case.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 }
 
-/// What is sent back.
+/// An answer to a request.
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -35,19 +35,19 @@ pub(super) struct Answer {
 pub(super) enum Payload {
     Empty,
     Json(Vec<u8>),
-    /// Bytes of this content type.
+    /// Bytes with this content type.
     Bytes(&'static str, Vec<u8>),
-    /// NDJSON, each piece sent on its own.
+    /// NDJSON whose chunks are sent one at a time.
     Stream(Vec<Vec<u8>>),
 }
 
 impl Answer {
-    /// A status and nothing else.
+    /// An answer without a body.
     pub(super) fn empty(status: u16) -> Self {
         Self { status, headers: Vec::new(), body: Payload::Empty }
     }
 
-    /// A JSON document.
+    /// An answer with a JSON body.
     pub(super) fn json(status: u16, document: &impl serde::Serialize) -> Self {
         match serde_json::to_vec(document) {
             Ok(body) => Self { status, headers: Vec::new(), body: Payload::Json(body) },
@@ -55,12 +55,12 @@ impl Answer {
         }
     }
 
-    /// A refusal with a reason.
+    /// An error with the reason as its `detail`.
     pub(super) fn detail(status: u16, text: &str) -> Self {
         Self::json(status, &serde_json::json!({ "detail": text }))
     }
 
-    /// The same with one more header.
+    /// Adds a header.
     pub(super) fn with(mut self, name: &str, value: impl std::fmt::Display) -> Self {
         self.headers.push((name.to_owned(), value.to_string()));
         self
@@ -73,7 +73,7 @@ pub(super) fn millis(time: SystemTime) -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// A time as ISO 8601.
+/// Formats a time as ISO 8601.
 pub(super) fn iso(millis: i64) -> String {
     jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX).to_string()
 }

@@ -1,4 +1,4 @@
-//! A file of faults, read with the place of everything that is wrong in it. Imports the faults and their words.
+//! Reads fault files, and reports every error with its line and column.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +13,7 @@ use super::fault_kinds::{KINDS, Kind, METHODS, MOST_MILLIS, MOST_SECONDS, WHEN};
 use super::faults::{Fault, RetryAfter, Rule};
 use super::file_error::FileError;
 
-/// What goes wrong with which requests, from a file.
+/// The fault rules of a file.
 ///
 /// ```
 /// let faults = amigops_emulator::Faults::from_yaml(
@@ -28,7 +28,7 @@ use super::file_error::FileError;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Faults(pub Vec<Rule>);
 
-/// The file's one key, and others that it doesn't have.
+/// The whole file: its only key, and unknown keys to report.
 #[derive(Default)]
 struct Document {
     faults: Option<Vec<Spanned<Entries>>>,
@@ -62,7 +62,7 @@ impl<'de> Deserialize<'de> for Document {
     }
 }
 
-/// A mapping with its places, in the order of the file.
+/// A mapping in file order, with the location of each key and value.
 struct Entries(Vec<(Spanned<String>, Spanned<Value>)>);
 
 impl<'de> Deserialize<'de> for Entries {
@@ -88,11 +88,12 @@ impl<'de> Deserialize<'de> for Entries {
 }
 
 impl Faults {
-    /// Reads a file of faults: YAML, or JSON, which is YAML, too.
+    /// Reads a fault file in YAML, or in JSON, which is a subset of YAML.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with it; of a file that is no list of rules at all, the first thing.
+    /// Returns every error in the file. If the file is not a list of rules at all, returns only the first
+    /// error.
     pub fn from_yaml(text: &str) -> Result<Self, Vec<FileError>> {
         let is_said = |line: &str| !matches!(line.trim_start().chars().next(), None | Some('#'));
         if !text.lines().any(is_said) {
@@ -154,7 +155,7 @@ impl<'a> Reader<'a> {
         KINDS.iter().find(|kind| kind.name == name)
     }
 
-    /// Reads one of these words.
+    /// Reads a value that must be one of these words.
     fn word<'w>(&mut self, key: &str, words: &[&'w str]) -> Option<&'w str> {
         let value = self.find(key)?;
         let text = value.value.as_str();
@@ -165,7 +166,7 @@ impl<'a> Reader<'a> {
         word
     }
 
-    /// Refuses keys that this kind doesn't take, and one that says what another has said.
+    /// Reports keys that this kind of fault does not have, and a required key that is missing.
     fn check_keys(&mut self, kind: &Kind) {
         let known: Vec<_> = ["fault"].iter().chain(WHEN).chain(kind.takes).copied().collect();
         let all: Vec<_> = known.iter().chain(KINDS.iter().flat_map(|kind| kind.takes)).copied().collect();
@@ -249,7 +250,7 @@ impl<'a> Reader<'a> {
         self.read(key, &expected, |value| value.as_u64().filter(|number| (least..=most).contains(number)))
     }
 
-    /// Reads a value that need not be there.
+    /// Reads an optional value.
     fn read<T>(&mut self, key: &str, expected: &str, take: impl Fn(&Value) -> Option<T>) -> Option<T> {
         let value = self.find(key)?;
         let taken = take(&value.value);
@@ -266,7 +267,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A header that HTTP allows, and that doesn't change where an answer ends.
+/// Checks a header: HTTP must allow it, and it must not change the length of the answer.
 fn header(name: &str, text: &Value) -> Result<String, &'static str> {
     let name = HeaderName::try_from(name).map_err(|_| "HTTP allows no such name")?;
     if matches!(name.as_str(), "content-length" | "transfer-encoding") {
@@ -277,7 +278,7 @@ fn header(name: &str, text: &Value) -> Result<String, &'static str> {
     Ok(text.to_owned())
 }
 
-/// A value, short enough for a message.
+/// Formats a value for a message, shortened to 40 characters.
 fn written(value: &Value) -> String {
     let text = value.to_string();
     if text.chars().count() <= 40 { text } else { text.chars().take(40).chain(['…']).collect() }
@@ -287,7 +288,7 @@ fn all_of(words: &[&str]) -> String {
     words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// A word that none of these is.
+/// Builds the message about an unknown word.
 fn no_such(what: &str, word: &str, words: &[&str]) -> String {
     let word = written(&Value::from(word));
     match near(word.trim_matches('"'), words) {
@@ -296,7 +297,7 @@ fn no_such(what: &str, word: &str, words: &[&str]) -> String {
     }
 }
 
-/// What somebody probably meant who wrote this.
+/// Finds the word that the author of the file probably meant.
 fn near<'a>(text: &str, words: &[&'a str]) -> Option<&'a str> {
     let plain = |text: &str| text.to_lowercase().replace(['-', ' '], "_");
     let distances = words.iter().map(|word| (strsim::osa_distance(&plain(text), &plain(word)), *word));

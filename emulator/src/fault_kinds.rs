@@ -1,27 +1,26 @@
-//! The words of a file of faults: its kinds and keys, once for the reader and for the schema. Imports nothing
-//! of ours.
+//! The kinds and keys of fault files, defined once for the reader and for the JSON Schema.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::fault_file::Faults;
 
-/// The longest delay, and the longest that a body takes.
+/// The longest delay and the longest time for a slow body.
 pub(super) const MOST_MILLIS: u64 = 600_000;
-/// The longest wait that an answer asks for: a year.
+/// The longest `Retry-After`: one year.
 pub(super) const MOST_SECONDS: u64 = 31_536_000;
-/// The methods that either API knows.
+/// The methods of both APIs.
 pub(super) const METHODS: &[&str] = &["DELETE", "GET", "PATCH", "POST", "PUT"];
-/// The keys that say when.
+/// The keys that select requests. Every kind of fault has them.
 pub(super) const WHEN: &[&str] = &["method", "path", "nth", "times"];
 
-/// A kind of fault, as a file names it.
+/// A kind of fault, by its name in fault files.
 pub(super) struct Kind {
     pub(super) name: &'static str,
     about: &'static str,
-    /// The keys that say more; those of [`WHEN`] go with every kind.
+    /// The keys of this kind, in addition to [`WHEN`].
     pub(super) takes: &'static [&'static str],
-    /// The one of these that must be there.
+    /// The key that is required.
     pub(super) needs: Option<&'static str>,
 }
 
@@ -33,7 +32,7 @@ const fn timed(name: &'static str, about: &'static str) -> Kind {
     Kind { name, about, takes: &["millis"], needs: Some("millis") }
 }
 
-/// All kinds.
+/// All kinds of faults.
 pub(super) const KINDS: &[Kind] = &[
     plain("refuse", "No connection. A server that is reached can't do this: it is as `lose_request`."),
     plain("lose_request", "The connection dies, and nothing was done."),
@@ -57,7 +56,7 @@ pub(super) const KINDS: &[Kind] = &[
     },
 ];
 
-/// What a key says, and which values it takes.
+/// The JSON Schema of a key.
 fn key(name: &str) -> Value {
     let number = |about: &str, least: u64, most: Option<u64>| {
         let mut schema = json!({"description": about, "type": "integer", "minimum": least});
@@ -103,7 +102,7 @@ fn with_default(mut schema: Value, default: Value) -> Value {
     schema
 }
 
-/// A rule of one kind.
+/// The JSON Schema of a rule with this kind of fault.
 fn branch(kind: &Kind) -> Value {
     let mut properties = Map::from_iter([("fault".to_owned(), json!({"const": kind.name}))]);
     properties.extend(WHEN.iter().chain(kind.takes).map(|name| ((*name).to_owned(), key(name))));

@@ -1,66 +1,65 @@
-//! What can go wrong with a request, and when it is to: data that rehearsals and simulations are made of.
-//! Imports nothing of ours.
+//! Faults that can be injected into requests, and the rules that select the requests.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-/// What goes wrong with one request.
+/// A fault that is injected into one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// No connection comes about. A server that is reached can't do this: there it is `LoseRequest`.
+    /// The connection is refused. A server that was reached can't do this, and treats it as `LoseRequest`.
     Refuse,
-    /// The connection dies before the rules see the request; the client can't know.
+    /// The connection is aborted before the rules run. The client can't know that they did not.
     LoseRequest,
-    /// The rules run, and what they decide lasts; then the connection dies without an answer.
+    /// The rules run and their changes are stored. Then the connection is aborted without an answer.
     LoseAnswer,
-    /// The rules run; the connection dies in the middle of the answer's body.
+    /// The rules run. The connection is aborted in the middle of the answer's body.
     CutAnswer,
-    /// The rules run; the first half of the answer's body comes as if it were all.
+    /// The rules run. Only the first half of the answer's body is sent, as if it were complete.
     Garble,
-    /// The rules run so much later.
+    /// The rules run after a delay.
     Delay {
-        /// How much.
+        /// The delay.
         millis: u64,
     },
-    /// The rules run; the answer's body comes bit by bit. In a simulation, which has no bits, it comes at once.
+    /// The rules run. The answer's body is sent slowly, in chunks. A simulation sends it at once.
     Dribble {
-        /// How long it takes.
+        /// The time for the whole body.
         millis: u64,
     },
-    /// The rules run; with the answer, the server takes leave of the connection.
+    /// The rules run. The server closes the connection after the answer.
     Close,
-    /// The rules run; the list in the answer leaves one service out, as if it had shifted while it was read.
+    /// The rules run. The list in the answer omits one service, as if the list had shifted while it was read.
     Hide {
         /// The service's name or id.
         service: String,
     },
-    /// This is the answer.
+    /// This answer is sent instead of the rules' own.
     Answer {
         /// The status.
         status: u16,
-        /// Whether the rules run before; their own answer is thrown away.
+        /// Whether the rules run first. Their own answer is discarded.
         processed: bool,
-        /// Headers beside the length; those that HTTP doesn't allow are left out by a server.
+        /// Headers, except for the length. A server omits those that HTTP does not allow.
         headers: BTreeMap<String, String>,
-        /// When to try again, if the answer says so.
+        /// The `Retry-After` header, if any.
         retry_after: Option<RetryAfter>,
         /// The body.
         body: String,
     },
 }
 
-/// How an answer says when to try again.
+/// The value of a `Retry-After` header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetryAfter {
-    /// In so many seconds.
+    /// A number of seconds.
     Seconds(u64),
-    /// At a date that is so many seconds away.
+    /// The date that is this many seconds from now.
     Date(u64),
 }
 
 impl RetryAfter {
-    /// The header's value.
+    /// Formats the header's value.
     pub(super) fn header(self, now: SystemTime) -> String {
         match self {
             Self::Seconds(seconds) => seconds.to_string(),
@@ -70,13 +69,13 @@ impl RetryAfter {
 }
 
 impl Fault {
-    /// An answer of this status and body instead of the rules'.
+    /// A fault that answers with this status and body before the rules run.
     pub fn answer(status: u16, body: impl Into<String>) -> Self {
         let (headers, body) = (BTreeMap::new(), body.into());
         Self::Answer { status, processed: false, headers, retry_after: None, body }
     }
 
-    /// Whether the rules see the request.
+    /// Returns true if the rules run.
     pub fn is_processed(&self) -> bool {
         match self {
             Self::Refuse | Self::LoseRequest => false,
@@ -85,7 +84,7 @@ impl Fault {
         }
     }
 
-    /// Its kind, in a word or three.
+    /// A short name for the kind of fault.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Refuse => "connection refused",
@@ -131,18 +130,18 @@ impl fmt::Display for Fault {
     }
 }
 
-/// When something is to happen: from the `nth` request on that fits, `times` times.
+/// A rule that selects requests: the matching ones from the `nth` on, `times` in a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule<T = Fault> {
-    /// The method; none means any.
+    /// The method. `None` matches any.
     pub method: Option<String>,
-    /// A part of the path with its query; none means any.
+    /// A part of the path with its query. `None` matches any.
     pub path: Option<String>,
-    /// From 1.
+    /// The number of the first matching request to select, from 1.
     pub nth: u64,
-    /// How often.
+    /// The number of requests to select.
     pub times: u64,
-    /// What happens.
+    /// The effect on the selected requests.
     pub what: T,
 }
 
@@ -153,19 +152,19 @@ impl<T> Rule<T> {
     }
 }
 
-/// Rules, and how many requests each has seen.
+/// Rules, each with the number of matching requests so far.
 #[derive(Clone, Debug)]
 pub struct Schedule<T = Fault> {
     rules: Vec<(Rule<T>, u64)>,
 }
 
 impl<T: Clone> Schedule<T> {
-    /// Nothing has been seen yet.
+    /// A schedule that has not counted any request yet.
     pub fn new(rules: impl IntoIterator<Item = Rule<T>>) -> Self {
         Self { rules: rules.into_iter().map(|rule| (rule, 0)).collect() }
     }
 
-    /// Counts a request, and says what is to happen to it: what the first rule says that is due.
+    /// Counts a request, and returns the effect of the first rule that selects it.
     pub fn next(&mut self, method: &str, path: &str) -> Option<T> {
         let mut due = None;
         for (rule, seen) in self.rules.iter_mut().filter(|(rule, _)| rule.fits(method, path)) {

@@ -1,24 +1,24 @@
-//! What is wrong with a file that people write for an emulator, and where. Imports nothing of ours.
+//! Errors in seeds and fault files, with their line and column.
 
-/// What is wrong with a file, and where.
+/// An error in a file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{line}:{column}: {message}")]
 pub struct FileError {
-    /// From 1; 0 where the place is unknown.
+    /// The line, from 1. 0 if it is not known.
     pub line: u64,
-    /// From 1; 0 where the place is unknown.
+    /// The column, from 1. 0 if it is not known.
     pub column: u64,
-    /// What is wrong.
+    /// A description of the error.
     pub message: String,
 }
 
 impl FileError {
-    /// What the reader of YAML says.
+    /// Converts an error of the YAML parser.
     pub(super) fn of_yaml(error: &serde_saphyr::Error) -> Self {
         let place = error.location();
         let (line, column) = place.map_or((0, 0), |place| (place.line(), place.column()));
         let message = error.without_snippet().to_string();
-        // The place is said once.
+        // `line` and `column` hold the location, so the message does not repeat it.
         let end = format!(" at line {line}, column {column}");
         let message = message.strip_suffix(&end).unwrap_or(&message).to_owned();
         Self { line, column, message }

@@ -1,4 +1,4 @@
-//! The emulator without a socket or a thread: a request in, an answer out, by the same rules. Imports the core.
+//! The emulator without sockets or threads: takes a request and returns the answer by the same rules.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -12,33 +12,33 @@ use super::server::Options;
 use super::store::StoreError;
 use super::world::World;
 
-/// Both APIs, called directly: for simulations whose time is not the machine's.
+/// Both APIs, called directly. Simulations with virtual time use this.
 pub struct InProcess {
     core: Mutex<Core>,
     clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
 }
 
-/// An answer as it would go over the wire.
+/// An answer as it would be sent over the network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     /// The status.
     pub status: u16,
-    /// Names in lower case.
+    /// The headers, with names in lower case.
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
 }
 
-/// What a client gets to see of its request.
+/// The result of a request as the client sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// No connection.
+    /// The connection was refused.
     Refused,
-    /// A connection that dies without an answer.
+    /// The connection was aborted without an answer.
     Lost,
-    /// An answer whose body breaks off where this one ends.
+    /// The connection was aborted in the middle of the body. The reply holds what was sent before.
     CutOff(Reply),
-    /// An answer.
+    /// The client received this answer.
     Answered(Reply),
 }
 
@@ -66,11 +66,11 @@ impl From<Answer> for Reply {
 }
 
 impl InProcess {
-    /// Opens the state and seeds it. The address and the observer have no meaning here.
+    /// Opens the state file and applies the seed. Ignores the address, the observer and the faults.
     ///
     /// # Errors
     ///
-    /// A state file that can't be used.
+    /// Errors if the state file can't be used.
     pub fn open(mut options: Options) -> Result<Self, StoreError> {
         let clock = Arc::clone(&options.clock);
         let core = Core::open(&mut options, clock())?;
@@ -81,7 +81,7 @@ impl InProcess {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Answers a request: the path with its query as sent, header names in lower case.
+    /// Answers a request. `target` is the path with its query as sent; header names are in lower case.
     pub fn answer(&self, method: &str, target: &str, headers: Vec<(String, String)>, body: Vec<u8>) -> Reply {
         let (path, query) = match target.split_once('?') {
             Some((path, query)) => (path, Some(query.to_owned())),
@@ -92,24 +92,24 @@ impl InProcess {
         self.core().answer(&request).into()
     }
 
-    /// Everything that exists now.
+    /// Returns a copy of the current world.
     pub fn world(&self) -> World {
         self.core().world.clone()
     }
 
-    /// Changes the world past all rules, as an operator would in between.
+    /// Changes the world as an operator would, without the API's rules.
     ///
     /// # Errors
     ///
-    /// A state file that can't be written; nothing is changed then.
+    /// Errors if the state file can't be written. Nothing is changed then.
     pub fn edit(&self, change: impl FnOnce(&mut World)) -> Result<(), StoreError> {
         self.core().edit(change)
     }
 }
 
 impl Fault {
-    /// What the client sees, given the time and how to have the request processed. A delay is the caller's to
-    /// keep, and how fast a body comes.
+    /// Injects this fault into a request, and returns what the client sees. `process` runs the rules. The
+    /// caller itself must apply delays and the speed of a slow body.
     pub fn strike(&self, now: SystemTime, process: impl FnOnce() -> Reply) -> Outcome {
         let reply = self.is_processed().then(process);
         match (self, reply) {
@@ -140,7 +140,7 @@ fn halved(mut reply: Reply) -> Reply {
     reply
 }
 
-/// Leaves a service out of a list of services; any other answer stays as it is.
+/// Removes a service from a list of services. Leaves any other answer unchanged.
 fn without_service(mut reply: Reply, service: &str) -> Reply {
     let Ok(mut document) = serde_json::from_slice::<Value>(&reply.body) else { return reply };
     let is_hidden = |item: &Value| item["name"] == service || item["id"] == service;

@@ -1,7 +1,8 @@
-//! The two APIs as a server of our own: state, rules and wire types. Imports nothing of ours.
+//! An emulator of the Classic API and the Platform API.
 //!
-//! The emulator stands in for the vendor in the embedded sandbox, in rehearsals and in tests. It
-//! reads the contract on its own, so that a misreading in the client shows up here as a refusal.
+//! It stands in for the vendor in the embedded sandbox, in rehearsals and in tests. It implements the
+//! contract independently of the client, so that the emulator refuses what the client misreads. It depends on
+//! no other package of this workspace.
 //!
 //! ```text
 //!  TCP ─ server ─▶ observer.before ─┬▶ classic (limits, sign-in, rules) ─┬▶ store ─▶ observer.after ─▶ answer
@@ -10,18 +11,19 @@
 //!                                        └─── a changed copy of the world ────┘
 //! ```
 //!
-//! * [`world`](World): everything that exists. A copy costs a few pointers, so a request works on
-//!   a copy, and what it changed is what differs by pointer.
-//! * `store`: one transaction a changed world, durable before the answer.
-//! * `classic`: the Classic API's paths, limits, sign-in and rules.
-//! * `platform`: the Platform API's, told from it by the shape of a path.
-//! * `problems`, `refusal`, `query`, `routing`, `replies`: what both need and neither owns.
-//! * [`Seed`]: what exists before anybody wrote anything.
-//! * [`Observer`]: sees every request, and may break it.
-//! * [`Faults`]: what goes wrong with which request, as a file says it.
-//! * `core`: the world, its store and both APIs' rules; behind the server's sockets, or called directly
-//!   ([`InProcess`]).
-//! * [`Fault`], [`Schedule`]: what goes wrong with which request; over sockets, what `breakage` makes of it.
+//! * [`World`]: all organizations and workspaces. A copy costs a few pointers. A request works on a copy, and
+//!   rows that differ by pointer are its changes.
+//! * `store`: the state file. Each changed world is one transaction, durable before the answer is sent.
+//! * `classic`: paths, limits, sign-in and rules of the Classic API.
+//! * `platform`: the same for the Platform API. The shape of a path tells the APIs apart.
+//! * `problems`, `refusal`, `query`, `routing`, `replies`: shared by both APIs.
+//! * [`Seed`]: the initial organizations and workspaces.
+//! * [`Observer`]: is called for every request and can inject faults.
+//! * [`Faults`]: the fault rules of a file.
+//! * `core`: the world, its store and both APIs' rules. [`Server`] puts sockets in front of it; [`InProcess`]
+//!   calls it directly.
+//! * [`Fault`], [`Schedule`]: faults and the requests that they apply to. `fault_response` carries them out on
+//!   a socket.
 
 mod access;
 mod breakage;

@@ -1,70 +1,70 @@
-//! Rate limits: fixed windows per organization and endpoint. Imports the exchange.
+//! Rate limits: fixed windows per organization and endpoint.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::exchange::Answer;
 
-/// Which limits the server enforces.
+/// The rate limits that the server enforces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limits {
-    /// None; answers still carry the headers, with a limit that nobody reaches.
+    /// No limits. Answers still carry the headers, with a limit that is never reached.
     Off,
-    /// The published numbers, in windows of this length (a minute, or less in tests).
+    /// The published limits, in windows of this length: one minute, or less in tests.
     Documented {
-        /// How long a window lasts.
+        /// The length of a window.
         window: Duration,
     },
-    /// The published numbers, or others, in windows that begin with their first request.
+    /// The published or other limits, in windows that begin with their first request.
     FromFirstRequest {
-        /// How long a window lasts.
+        /// The length of a window.
         window: Duration,
-        /// Requests a window, of every endpoint; none: the published numbers.
+        /// The limit of each endpoint. `None` uses the published limits.
         requests: Option<u32>,
-        /// How the answers tell the end of a window.
+        /// The way in which answers report the end of a window.
         told: WindowEnd,
     },
 }
 
-/// How answers tell the end of a window that does not end with a whole second: the header has whole seconds only.
+/// How answers report the end of a window. The header holds whole seconds, so a fraction must be rounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WindowEnd {
-    /// The second after it.
+    /// Rounded up to the next second.
     RoundedUp,
-    /// The second before it.
+    /// Rounded down to the previous second.
     RoundedDown,
-    /// Not at all: no header tells of limits, and a 429 carries no `Retry-After`.
+    /// Not reported: answers have no rate limit headers, and a 429 has no `Retry-After`.
     Untold,
 }
 
 impl Limits {
-    /// The published numbers as they are published: per minute.
+    /// The published limits per minute.
     pub const PER_MINUTE: Self = Self::Documented { window: Duration::from_secs(60) };
 }
 
-/// A time so much later; no farther than a century, beyond which clocks overflow.
+/// Adds a duration to a time, at most a century, so that the time does not overflow.
 pub(super) fn later(now: SystemTime, by: Duration) -> SystemTime {
     now + by.min(Duration::from_secs(100 * 365 * 24 * 3600))
 }
 
-/// What nobody reaches.
+/// A limit that is never reached.
 const UNLIMITED: u32 = 1_000_000_000;
 
-/// What the headers of an answer say, and whether the request may go on.
+/// The values of an answer's rate limit headers, and whether the request is allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Allowance {
     pub(super) limit: u32,
     pub(super) remaining: u32,
     /// Seconds since the epoch.
     pub(super) reset: u64,
-    /// Seconds to wait, when the request is one too many.
+    /// Seconds to wait if the request exceeds the limit.
     pub(super) retry_after: Option<u64>,
-    /// Whether headers say all that.
+    /// Whether the answer carries the rate limit headers.
     is_told: bool,
 }
 
 impl Allowance {
-    /// The answer with the headers.
+    /// Adds the rate limit headers to an answer.
     pub(super) fn show_on(self, mut answer: Answer) -> Answer {
         if !self.is_told {
             answer.headers.retain(|(name, _)| name != "retry-after");
@@ -83,7 +83,7 @@ struct Window {
     used: u32,
 }
 
-/// Counts requests.
+/// Counts requests per window.
 pub(super) struct Limiter<Endpoint> {
     limits: Limits,
     windows: HashMap<(String, Endpoint), Window>,
@@ -94,7 +94,7 @@ impl<Endpoint: Copy + Eq + std::hash::Hash> Limiter<Endpoint> {
         Self { limits, windows: HashMap::new() }
     }
 
-    /// What a window that nobody used yet would say.
+    /// Returns the headers of a window without any request.
     pub(super) fn untouched(&self, limit: u32, now: SystemTime) -> Allowance {
         let (limit, length) = match self.limits {
             Limits::Off => (UNLIMITED, Duration::from_secs(60)),
@@ -109,7 +109,7 @@ impl<Endpoint: Copy + Eq + std::hash::Hash> Limiter<Endpoint> {
         !matches!(self.limits, Limits::FromFirstRequest { told: WindowEnd::Untold, .. })
     }
 
-    /// The end of a window as the header tells it, in seconds since the epoch.
+    /// The end of a window as the header reports it, in seconds since the epoch.
     fn reset(&self, end: SystemTime) -> u64 {
         match self.limits {
             Limits::FromFirstRequest { told: WindowEnd::RoundedDown, .. } => {
@@ -119,8 +119,8 @@ impl<Endpoint: Copy + Eq + std::hash::Hash> Limiter<Endpoint> {
         }
     }
 
-    /// When a window ends that begins now. Documented windows of whole seconds begin with one, so that the end which
-    /// the headers tell is the true one.
+    /// Returns the end of a window that begins now. Documented windows of whole seconds begin on a whole
+    /// second, so that the reported end is exact.
     fn end(&self, now: SystemTime, length: Duration) -> SystemTime {
         let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let whole = matches!(self.limits, Limits::Documented { .. }) && length.subsec_nanos() == 0;
@@ -145,7 +145,7 @@ impl<Endpoint: Copy + Eq + std::hash::Hash> Limiter<Endpoint> {
             .windows
             .entry((organization.to_owned(), endpoint))
             .and_modify(|window| {
-                // A clock that was set back must not freeze a window for good.
+                // A clock that was set back must not keep a window open forever.
                 if now >= window.ends || window.ends > later(now, length) {
                     *window = fresh;
                 }
@@ -167,7 +167,7 @@ impl<Endpoint: Copy + Eq + std::hash::Hash> Limiter<Endpoint> {
     }
 }
 
-/// Seconds since the epoch, rounded up: waiting until then is always enough.
+/// Seconds since the epoch, rounded up, so that waiting until then is always enough.
 fn seconds(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     since.as_secs() + u64::from(since.subsec_nanos() > 0)

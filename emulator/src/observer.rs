@@ -1,51 +1,51 @@
-//! Who watches requests and may break them. Imports the world and the faults.
+//! A hook that sees each request and can inject faults.
 
 use super::faults::Fault;
 use super::world::World;
 
-/// Sees every request; tests and fault rehearsals are made of this.
+/// Is called for each request. Tests and fault rehearsals implement it.
 pub trait Observer: Send + Sync {
-    /// Called before the rules run, in order of arrival: what is to go wrong. Without an answer of its own, the
-    /// schedule of the server decides.
+    /// Is called before the rules run, in order of arrival. Returns the fault to inject. Without one, the
+    /// server's schedule decides.
     fn before(&self, _request: &RequestInfo) -> Option<Fault> {
         None
     }
 
-    /// Called when something goes wrong with a request, as the schedule or an observer wants it.
+    /// Is called when a fault of the schedule or of this observer is injected.
     fn broken(&self, _request: &RequestInfo, _fault: &Fault) {}
 
-    /// Called after the rules ran and the state is durable, before the answer is sent. Only for
-    /// requests that the rules saw ([`Fault::is_processed`]).
+    /// Is called after the rules ran and the state is stored, before the answer is sent. Is called only for
+    /// requests that the rules process ([`Fault::is_processed`]).
     fn after(&self, _request: &RequestInfo, _status: u16, _world: &World) {}
 }
 
-/// A request, as an observer sees it.
+/// A request as observers see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestInfo {
-    /// From 1, in order of arrival.
+    /// The request's number in order of arrival, from 1.
     pub number: u64,
     /// `GET`, `POST`, …
     pub method: String,
-    /// The path as sent, with the query.
+    /// The path with its query, as sent.
     pub path: String,
-    /// The organization or the workspace, where the path names one.
+    /// The organization or workspace in the path, if any.
     pub organization: Option<String>,
-    /// The body; what isn't UTF-8 is replaced.
+    /// The body. Bytes that are not UTF-8 are replaced.
     pub body: String,
     /// The `user-agent` header.
     pub user_agent: Option<String>,
 }
 
-/// A request that arrived, and what became of it.
+/// A request that arrived, and the status of its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestRecord {
-    /// From 1, in order of arrival.
+    /// The request's number in order of arrival, from 1.
     pub number: u64,
     /// `GET`, `POST`, …
     pub method: String,
-    /// The path as sent, with the query.
+    /// The path with its query, as sent.
     pub path: String,
-    /// The status of the answer; none when the connection was closed before the rules ran. A request
-    /// that was processed and whose answer was lost has the status that nobody got to see.
+    /// The status of the answer. `None` if the connection was closed before the rules ran. If a processed
+    /// request's answer was lost, this is the status of the lost answer.
     pub status: Option<u16>,
 }

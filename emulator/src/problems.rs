@@ -1,19 +1,19 @@
-//! What is wrong with a request, in pydantic's form: all problems at once, each with its place. Imports refusals.
+//! Validation errors of a request in pydantic's form. All are reported at once, each with its location.
 
 use serde_json::{Map, Value, json};
 
 use super::refusal::Refusal;
 
-/// Bodies nest no deeper than this. JSON readers give up at 128 levels, and what is stored must still
-/// be readable inside the row that holds it.
+/// The deepest nesting of a body. JSON parsers stop at 128 levels, and a stored value must still be readable
+/// inside its row.
 const DEEPEST: usize = 100;
 
-/// A place in a request: `["body", "tags", "team"]`.
+/// A location in a request: `["body", "tags", "team"]`.
 #[derive(Clone, Debug)]
 pub(super) struct At(Vec<Value>);
 
 impl At {
-    /// Where a value is looked at by itself.
+    /// The empty location, for a value that is checked on its own.
     pub(super) fn nowhere() -> Self {
         Self(Vec::new())
     }
@@ -41,17 +41,17 @@ impl At {
     }
 }
 
-/// What is wrong with a request so far.
+/// The validation errors of a request so far.
 #[derive(Debug, Default)]
 pub(super) struct Problems(Vec<Value>);
 
 impl Problems {
-    /// Notes one.
+    /// Adds an error.
     pub(super) fn add(&mut self, kind: &str, at: &At, message: impl Into<String>, input: &Value) {
         self.0.push(json!({"type": kind, "loc": at.0, "msg": message.into(), "input": input}));
     }
 
-    /// Notes one with what its message was made of.
+    /// Adds an error with the `ctx` that its message was made from.
     pub(super) fn add_with(
         &mut self,
         kind: &str,
@@ -64,12 +64,12 @@ impl Problems {
             .push(json!({"type": kind, "loc": at.0, "msg": message.into(), "input": input, "ctx": context}));
     }
 
-    /// Notes what others noted.
+    /// Adds the errors of another list.
     pub(super) fn extend(&mut self, others: Self) {
         self.0.extend(others.0);
     }
 
-    /// The first of them for people: its place, and what is wrong.
+    /// The first error as text: its location and its message.
     pub(super) fn first(&self) -> String {
         let Some(problem) = self.0.first() else { return String::new() };
         let steps = problem["loc"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -78,12 +78,12 @@ impl Problems {
         format!("{}: {}", place.join("."), problem["msg"].as_str().unwrap_or_default())
     }
 
-    /// Nothing was wrong, or the refusal that lists it all.
+    /// Returns the refusal that lists all errors, or `Ok` if there are none.
     pub(super) fn done(&mut self) -> Result<(), Refusal> {
         if self.0.is_empty() { Ok(()) } else { Err(self.refusal()) }
     }
 
-    /// The refusal that lists it all.
+    /// The refusal that lists all errors.
     pub(super) fn refusal(&mut self) -> Refusal {
         Refusal::Invalid(std::mem::take(&mut self.0))
     }
@@ -96,7 +96,7 @@ pub(super) fn object(content_type: Option<&str>, body: &[u8]) -> Result<Map<Stri
         problems.add("missing", &At::body(), "Field required", &Value::Null);
         return Err(problems.refusal());
     }
-    // Not a 400: the schema doesn't let every call answer that.
+    // Not a 400: the schema does not list that status for every call.
     let Ok(text) = std::str::from_utf8(body) else {
         problems.add("json_invalid", &At::body(), "JSON decode error: not UTF-8", &json!({}));
         return Err(problems.refusal());
@@ -144,10 +144,10 @@ fn is_shallow(value: &Value, levels: usize) -> bool {
     }
 }
 
-/// Reads one value; what is wrong with it is noted, and nothing comes back.
+/// Reads one value. On errors, adds them to the problems and returns `None`.
 pub(super) type Read<T> = fn(&mut Problems, &At, &Value) -> Option<T>;
 
-/// A field that must be there.
+/// Reads a required field.
 pub(super) fn required<T>(
     problems: &mut Problems,
     at: &At,
@@ -164,7 +164,7 @@ pub(super) fn required<T>(
     }
 }
 
-/// A field that may be missing or null.
+/// Reads a field that may be missing or null.
 pub(super) fn optional<T>(
     problems: &mut Problems,
     at: &At,

@@ -1,15 +1,15 @@
-//! Query strings and what filters and pages are made of. Imports problems.
+//! Query strings, filters, sorting and pagination.
 
 use serde_json::{Value, json};
 
 use super::problems::{At, Problems};
 
-/// The parameters of a query, decoded, in order.
+/// The decoded parameters of a query, in order.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Query(Vec<(String, String)>);
 
 impl Query {
-    /// Decodes as a form: `+` is a space.
+    /// Decodes a query as a form: `+` is a space.
     pub(super) fn parse(query: Option<&str>) -> Self {
         let pairs = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
         let decoded = |text: &str| percent_decode(&text.replace('+', " "));
@@ -20,17 +20,17 @@ impl Query {
         Self(pairs.map(pair).collect())
     }
 
-    /// All values of a parameter.
+    /// Returns all values of a parameter.
     pub(super) fn all<'q>(&'q self, name: &'q str) -> impl Iterator<Item = &'q str> {
         self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// The last value of a parameter: the one that counts where one is expected.
+    /// Returns the last value of a parameter, which wins if only one is expected.
     pub(super) fn one(&self, name: &str) -> Option<&str> {
         self.0.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// A parameter that is true or false.
+    /// Reads a boolean parameter.
     pub(super) fn boolean(&self, problems: &mut Problems, name: &str) -> Option<bool> {
         let value = self.one(name)?;
         match value.to_ascii_lowercase().as_str() {
@@ -53,7 +53,7 @@ impl Query {
         })
     }
 
-    /// `limit` and `continuation_token`.
+    /// Reads `limit` and `continuation_token`.
     pub(super) fn page(&self, problems: &mut Problems, bounds: PageBounds) -> Page {
         let PageBounds { default, least, most } = bounds;
         let limit = self.integer(problems, "limit", default);
@@ -63,7 +63,7 @@ impl Query {
             let message = format!("Input should be less than or equal to {most}");
             problems.add("less_than_equal", &at, message, &json!(limit.to_string()));
         } else if limit < least {
-            // The schemas say `> 0` where nothing but items makes sense, and `>= 0` elsewhere.
+            // The schemas say `> 0` for some lists and `>= 0` for others.
             let (kind, bound) =
                 if least > 0 { ("greater_than", "") } else { ("greater_than_equal", "or equal to ") };
             let message = format!("Input should be greater than {bound}0");
@@ -72,13 +72,13 @@ impl Query {
         Page { limit: usize::try_from(limit).unwrap_or(0), skip }
     }
 
-    /// `continuation_token`. The schemas give it no bounds: one that was never handed out leads to the first
-    /// page, or behind the last.
+    /// Reads `continuation_token`. The schemas give it no bounds, so a value that was never returned leads to
+    /// the first page or past the last one.
     pub(super) fn token(&self, problems: &mut Problems) -> usize {
         usize::try_from(self.integer(problems, "continuation_token", 0).max(0)).unwrap_or(usize::MAX)
     }
 
-    /// `sort_by`: each a sign and one of the fields.
+    /// Reads `sort_by`: a sign followed by one of the fields, once or more.
     pub(super) fn sort(&self, problems: &mut Problems, fields: &[&'static str]) -> Vec<Sort> {
         let mut sorts = Vec::new();
         for (n, text) in self.all("sort_by").enumerate() {
@@ -96,7 +96,8 @@ impl Query {
     }
 }
 
-/// Reads an integer; one that is too large for us is as large as can be, since schemas know no such bounds.
+/// Reads an integer. One out of range becomes the largest or smallest number, since the schemas have no such
+/// bounds.
 fn whole(text: &str) -> Option<i64> {
     use std::num::IntErrorKind::{NegOverflow, PosOverflow};
     text.parse().map_or_else(
@@ -109,7 +110,7 @@ fn whole(text: &str) -> Option<i64> {
     )
 }
 
-/// What `limit` may be.
+/// The bounds of `limit`.
 #[derive(Clone, Copy)]
 pub(super) struct PageBounds {
     pub(super) default: i64,
@@ -117,7 +118,7 @@ pub(super) struct PageBounds {
     pub(super) most: i64,
 }
 
-/// Which part of a list is wanted.
+/// The requested part of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Page {
     pub(super) limit: usize,
@@ -125,12 +126,12 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// Whether this is the first page.
+    /// Returns true for the first page.
     pub(super) fn is_first(self) -> bool {
         self.skip == 0
     }
 
-    /// Takes the page's items, looking at no more than one behind them.
+    /// Takes the page's items. Reads at most one item past them.
     pub(super) fn cut<T>(self, items: impl Iterator<Item = T>) -> Slice<T> {
         let mut items = items.skip(self.skip);
         let taken: Vec<T> = items.by_ref().take(self.limit).collect();
@@ -139,7 +140,7 @@ impl Page {
     }
 }
 
-/// A page's items, and where the next page starts.
+/// A page's items, and the start of the next page.
 #[derive(Debug, PartialEq)]
 pub(super) struct Slice<T> {
     pub(super) items: Vec<T>,
@@ -147,7 +148,7 @@ pub(super) struct Slice<T> {
 }
 
 impl<T> Slice<T> {
-    /// The answer's document: the items under their name, and how to go on.
+    /// Builds the answer: the items under `name`, and how to continue.
     pub(super) fn document(self, name: &str, show: impl FnMut(T) -> Value) -> Value {
         let has_more = self.next.is_some();
         let items: Vec<Value> = self.items.into_iter().map(show).collect();
@@ -155,7 +156,7 @@ impl<T> Slice<T> {
     }
 }
 
-/// One order to sort by.
+/// A field to sort by, and the direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sort {
     pub(super) field: &'static str,
@@ -163,13 +164,13 @@ pub(super) struct Sort {
 }
 
 impl Sort {
-    /// Turns an order round where it is to descend.
+    /// Reverses an order if the sort is descending.
     pub(super) fn apply(self, order: std::cmp::Ordering) -> std::cmp::Ordering {
         if self.descending { order.reverse() } else { order }
     }
 }
 
-/// Decodes `%41`; what isn't UTF-8 afterwards is replaced, and a stray `%` stays.
+/// Decodes `%41`. Replaces bytes that are not UTF-8, and keeps a stray `%`.
 pub(super) fn percent_decode(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());

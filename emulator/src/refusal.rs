@@ -1,10 +1,10 @@
-//! Refusals in the shapes that FastAPI and pydantic give them. Imports the exchange.
+//! Errors in the forms of FastAPI and pydantic.
 
 use serde_json::{Value, json};
 
 use super::exchange::Answer;
 
-/// Why a request was refused.
+/// The reason why a request was refused.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Refusal {
     BadRequest(String),
@@ -17,12 +17,12 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
-    /// What a user without this permission hears.
+    /// The refusal for a user without this permission.
     pub(super) fn lacks(permission: &str) -> Self {
         Self::Forbidden(format!("missing permission {permission}"))
     }
 
-    /// The status that goes with it.
+    /// The refusal's HTTP status.
     pub(super) fn status(&self) -> u16 {
         match self {
             Self::BadRequest(_) => 400,
@@ -35,7 +35,7 @@ impl Refusal {
         }
     }
 
-    /// The answer that tells the client.
+    /// Builds the answer for the client.
     pub(super) fn answer(&self) -> Answer {
         let detail = match self {
             Self::BadRequest(text) | Self::NotFound(text) | Self::Conflict(text) => json!(text),

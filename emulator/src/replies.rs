@@ -1,4 +1,4 @@
-//! What agents say. Imports the world.
+//! The agents' replies in conversations.
 
 use super::world::{CannedReply, Replies};
 
@@ -9,19 +9,19 @@ pub(super) enum Spoken {
     Error { code: u16, description: String },
 }
 
-/// A moment in which an agent is to speak.
+/// A turn in which an agent is about to reply.
 pub(super) struct Turn<'a> {
     pub(super) agent: &'a str,
     pub(super) service: &'a str,
     pub(super) version_set: &'a str,
     pub(super) agent_version: u32,
     pub(super) context_graph_version: u32,
-    /// None where the agent speaks first.
+    /// The user's message. `None` if the agent speaks first.
     pub(super) said: Option<&'a str>,
 }
 
 impl Turn<'_> {
-    /// The first canned reply that fits.
+    /// Returns the first canned reply whose conditions all match.
     pub(super) fn canned<'r>(&self, replies: &'r Replies) -> Option<&'r CannedReply> {
         replies.canned.iter().find(|canned| self.fits(canned))
     }
@@ -35,7 +35,7 @@ impl Turn<'_> {
             && canned.says.as_ref().is_none_or(part_said)
     }
 
-    /// Decides the turn: the first canned reply that fits, else the greeting or an echo.
+    /// Chooses the reply: the first matching canned reply, else the greeting or an echo.
     pub(super) fn speak(&self, replies: &Replies) -> Spoken {
         let agent = self.agent;
         let fill = |text: &str| text.replace("{agent}", agent).replace("{service}", self.service);

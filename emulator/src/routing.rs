@@ -1,29 +1,29 @@
-//! Paths to endpoints: parameters, wrong methods, wrong slashes. Imports the exchange and decoding.
+//! Maps paths to endpoints. Handles parameters, wrong methods and wrong trailing slashes.
 
 use super::exchange::{Answer, Request};
 use super::query::percent_decode;
 
-/// What a path's methods lead to.
+/// A path's methods, each with its endpoint.
 pub(super) type Methods<Endpoint> = &'static [(&'static str, Endpoint)];
 
-/// Every path with what its methods do; `{}` is a parameter. Slashes at the end count.
+/// All paths with their methods. `{}` is a parameter. A trailing slash is significant.
 pub(super) type Routes<Endpoint> = &'static [(&'static str, Methods<Endpoint>)];
 
-/// What a path and method lead to.
+/// The result of looking up a path and method.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Routed<Endpoint> {
     Found {
         endpoint: Endpoint,
-        /// The organization or workspace first.
+        /// The parameters, beginning with the organization or workspace.
         parameters: Vec<String>,
     },
-    /// With its last slash put or taken away, the path exists.
+    /// The path exists with its trailing slash added or removed.
     Redirect(String),
     WrongMethod(String),
     Unknown,
 }
 
-/// Looks a request up.
+/// Looks up a request's endpoint.
 pub(super) fn route<Endpoint: Copy>(
     routes: Routes<Endpoint>,
     method: &str,
@@ -51,7 +51,7 @@ pub(super) fn route<Endpoint: Copy>(
     Routed::Unknown
 }
 
-/// The organization or workspace that a path names, whether or not the path exists.
+/// Returns the organization or workspace in a path, even if the path does not exist.
 pub(super) fn organization_of(raw_path: &str) -> Option<String> {
     let path = percent_decode(raw_path);
     let name = path.strip_prefix("/v1/")?.split('/').next()?;
@@ -72,14 +72,14 @@ fn parameters(pattern: &str, path: &str) -> Option<Vec<String>> {
     segments.next().is_none().then_some(found)
 }
 
-/// The answer that sends a client to the right path.
+/// Builds the answer that redirects a client to the right path.
 pub(super) fn redirect(request: &Request, path: &str) -> Answer {
     let query = request.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
     let host = request.header("host").map(|host| format!("http://{host}")).unwrap_or_default();
     Answer::empty(307).with("location", format!("{host}{path}{query}"))
 }
 
-/// The segment behind the organization or workspace: what tells the APIs apart.
+/// Returns the segment after the organization or workspace, which tells the two APIs apart.
 pub(super) fn second_segment(raw_path: &str) -> Option<String> {
     let path = percent_decode(raw_path);
     let (home, rest) = path.strip_prefix("/v1/")?.split_once('/')?;

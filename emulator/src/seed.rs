@@ -1,4 +1,4 @@
-//! What exists before anybody wrote anything, from YAML. Imports the world's types and the part of workspaces.
+//! Seeds: YAML files with the initial organizations and workspaces.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use super::file_error::FileError;
 use super::seed_workspaces::{SeedWorkspace, check_all};
 use super::world::{Permission, Replies, VersionSet};
 
-/// Organizations and workspaces to be found on a server.
+/// The initial organizations and workspaces of a server.
 ///
 /// ```
 /// let seed = amigops_emulator::Seed::from_yaml(
@@ -73,15 +73,15 @@ impl JsonSchema for Seed {
     }
 }
 
-/// What exists before anybody wrote anything.
+/// The initial organizations and workspaces of an emulator.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Document {
-    /// The Classic API's homes by name: letters, digits, `-`, `_` and `.`.
+    /// The Classic API's organizations, by name: letters, digits, `-`, `_` and `.`.
     #[serde(default)]
     #[schemars(extend("propertyNames" = {"pattern": "^[A-Za-z0-9_.-]+$"}))]
     organizations: BTreeMap<String, SeedOrganization>,
-    /// The Platform API's homes by id: a UUID, or `sandbox`.
+    /// The Platform API's workspaces, by id: a UUID, or `sandbox`.
     #[serde(default)]
     #[schemars(extend("propertyNames" = {
         "pattern": r"^(sandbox|(urn:uuid:)?\{?[0-9A-Fa-f-]{32,36}\}?)$"
@@ -92,21 +92,21 @@ struct Document {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct SeedOrganization {
-    /// Who may sign in. The embedded sandbox adds a key of its own.
+    /// The keys that can sign in. The embedded sandbox adds one of its own.
     pub(super) api_keys: Vec<SeedKey>,
     /// The agents.
     pub(super) agents: Vec<SeedItem>,
     /// The context graphs.
     pub(super) context_graphs: Vec<SeedItem>,
-    /// The models that version sets may name. Absent: any.
+    /// The LLMs that version sets may name. Absent: any.
     pub(super) llms: Option<BTreeSet<String>>,
     /// The services.
     pub(super) services: Vec<SeedService>,
     /// Dynamic behavior sets, and the services they apply to.
     pub(super) behavior_sets: Vec<SeedBehaviorSet>,
-    /// Simulation unit tests, each of which keeps a version set from being deleted.
+    /// Simulation unit tests. A version set that one uses can't be deleted.
     pub(super) unit_tests: Vec<SeedUnitTest>,
-    /// What agents say.
+    /// The agents' replies.
     pub(super) replies: Replies,
 }
 
@@ -115,13 +115,13 @@ pub(super) struct SeedOrganization {
 pub(super) struct SeedKey {
     /// The key's id.
     pub(super) id: String,
-    /// The key itself: the emulator has no real secrets.
+    /// The key itself. The emulator has no real secrets.
     pub(super) key: String,
     /// The user who signs in with it.
     pub(super) user: String,
-    /// What it may do. Absent: everything.
+    /// The user's permissions. Absent: all.
     pub(super) permissions: Option<BTreeSet<Permission>>,
-    /// Names of services that it can't see.
+    /// Names of services that the user can't see.
     #[serde(default)]
     pub(super) hidden_services: BTreeSet<String>,
 }
@@ -129,13 +129,13 @@ pub(super) struct SeedKey {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SeedItem {
-    /// Its name, which nothing else of its kind has.
+    /// The name, unique among items of its kind.
     #[schemars(with = "String")]
     pub(super) name: Spanned<String>,
-    /// Its id: 24 hexadecimal digits in an organization, a UUID in a workspace. Absent: a new one.
+    /// The id: 24 hexadecimal digits in an organization, a UUID in a workspace. Absent: a new one.
     #[schemars(with = "Option<String>")]
     pub(super) id: Option<Spanned<String>>,
-    /// How many versions there are, numbered from 1. What a service uses needs one at least.
+    /// The number of versions, counted from 1. An item that a service uses needs at least one.
     #[serde(default = "one")]
     pub(super) versions: u32,
     /// Whether it is deprecated: no new service may use it.
@@ -154,13 +154,13 @@ pub(super) fn yes() -> bool {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SeedService {
-    /// Its name, which no other active service here has.
+    /// The name, unique among active services.
     #[schemars(with = "String")]
     pub(super) name: Spanned<String>,
-    /// Its id: 24 hexadecimal digits. Absent: a new one.
+    /// The id: 24 hexadecimal digits. Absent: a new one.
     #[schemars(with = "Option<String>", regex(pattern = "^[0-9a-f]{24}$"))]
     pub(super) id: Option<Spanned<String>>,
-    /// What it is for. Absent: its name.
+    /// The description. Absent: the name.
     pub(super) description: Option<String>,
     /// The agent's name.
     #[schemars(with = "String")]
@@ -171,14 +171,14 @@ pub(super) struct SeedService {
     /// Whether it is active.
     #[serde(default = "yes")]
     pub(super) active: bool,
-    /// Its tags; `~` for one without a value.
+    /// The tags; `~` for one without a value.
     #[serde(default)]
     pub(super) tags: BTreeMap<String, Option<String>>,
     /// Words that speech recognition should know.
     #[serde(default)]
     pub(super) keyterms: Vec<String>,
-    /// Its version sets by name: `agent_version` and `context_graph_version` (a number or `latest`),
-    /// `llm_model_preferences`, and whatever else one may carry.
+    /// The version sets by name: `agent_version` and `context_graph_version` (a number or `latest`),
+    /// `llm_model_preferences`, and any further fields.
     #[serde(default)]
     #[schemars(
         with = "BTreeMap<String, Map<String, Value>>",
@@ -190,16 +190,16 @@ pub(super) struct SeedService {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SeedBehaviorSet {
-    /// Its name.
+    /// The name.
     #[schemars(with = "String")]
     pub(super) name: Spanned<String>,
-    /// Its id: 24 hexadecimal digits. Absent: a new one.
+    /// The id: 24 hexadecimal digits. Absent: a new one.
     #[schemars(with = "Option<String>", regex(pattern = "^[0-9a-f]{24}$"))]
     pub(super) id: Option<Spanned<String>>,
     /// Whether it is active.
     #[serde(default = "yes")]
     pub(super) active: bool,
-    /// Its tags; `~` for one without a value.
+    /// The tags; `~` for one without a value.
     #[serde(default)]
     pub(super) tags: BTreeMap<String, Option<String>>,
     /// Names of the services that it applies to.
@@ -219,7 +219,7 @@ pub(super) struct SeedUnitTest {
 }
 
 impl Seed {
-    /// Reads a seed, and checks that what refers to something finds it.
+    /// Reads a seed, and checks that every name in it refers to something that the seed defines.
     pub fn from_yaml(text: &str) -> Result<Self, FileError> {
         let document: Document = serde_saphyr::from_str(text).map_err(|error| FileError::of_yaml(&error))?;
         for (name, organization) in &document.organizations {
@@ -234,8 +234,8 @@ impl Seed {
         Ok(Self { organizations: document.organizations, workspaces })
     }
 
-    /// Adds a key that may do everything, unless the organization has one with this id. The organization is
-    /// made when it is missing.
+    /// Adds a key with all permissions, unless the organization has a key with this id. Creates the
+    /// organization if it is missing.
     pub fn ensure_api_key(&mut self, organization: &str, id: &str, key: &str, user: &str) {
         let keys = &mut self.organizations.entry(organization.to_owned()).or_default().api_keys;
         if keys.iter().any(|known| known.id == id) {
@@ -255,7 +255,7 @@ pub(super) fn wrong<T>(place: Location, message: impl Into<String>) -> Result<T,
     Err(FileError { line: place.line(), column: place.column(), message: message.into() })
 }
 
-/// Finds something by name.
+/// Finds an item by name.
 pub(super) fn named<'a>(
     items: &'a [SeedItem],
     name: &Spanned<String>,
@@ -346,7 +346,7 @@ impl SeedOrganization {
     }
 }
 
-/// Whether a version set's pins exist.
+/// Checks that a version set's pinned versions exist.
 pub(super) fn check_pins(
     place: Location,
     name: &str,
@@ -363,7 +363,7 @@ pub(super) fn check_pins(
     Ok(())
 }
 
-/// Reads a version set: pins, preferences, and whatever else it carries.
+/// Reads a version set: its pins, its preferences and any further fields.
 pub(super) fn version_set(fields: &Map<String, Value>) -> Result<VersionSet, String> {
     let mut extra = fields.clone();
     let mut pin = |name: &str| match extra.remove(name) {

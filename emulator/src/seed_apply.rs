@@ -1,4 +1,4 @@
-//! Puts a seed into a world: all of it the first time, later only what can be added. Imports both.
+//! Applies a seed to a world: everything the first time, later only additions.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -8,11 +8,11 @@ use super::seed_workspaces_apply::sow_workspace;
 use super::table::Table;
 use super::world::{ApiKey, BehaviorSet, CatalogItem, Organization, Service, Settings, World};
 
-/// Who made what was there at first.
+/// The creator of all seeded services and sets.
 const OPERATOR: &str = "operator";
 
 impl Seed {
-    /// Makes the world hold at least what the seed says. Doing it twice changes nothing.
+    /// Adds to the world what the seed has and the world lacks. Applying a seed twice changes nothing.
     pub(super) fn apply(&self, world: &mut World, now: SystemTime) {
         let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let millis = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
@@ -114,7 +114,7 @@ impl Sower<'_> {
         let home = self.home();
         let agent = home.agent(&seed.agent.value).map(|agent| agent.id.clone());
         let graph = home.context_graph(&seed.context_graph.value).map(|graph| graph.id.clone());
-        // The seed was checked: both are there.
+        // The seed was checked, so both exist.
         let (Some(agent), Some(graph)) = (agent, graph) else { return };
         let sets = seed.version_sets.iter();
         let sets = sets.filter_map(|(name, fields)| Some((name.clone(), version_set(&fields.value).ok()?)));
@@ -150,7 +150,7 @@ impl Sower<'_> {
     }
 }
 
-/// The item that a seed means: by its id, or else by its name.
+/// Finds the item that a seed means by its id, or else by its name.
 pub(super) fn known_item<'t>(table: &'t Table<CatalogItem>, seed: &SeedItem) -> Option<&'t CatalogItem> {
     table.iter().find(|item| match &seed.id {
         Some(id) => item.id == id.value,
@@ -158,7 +158,7 @@ pub(super) fn known_item<'t>(table: &'t Table<CatalogItem>, seed: &SeedItem) -> 
     })
 }
 
-/// An item that was not there.
+/// Creates an item that does not exist yet.
 pub(super) fn new_item(seed: &SeedItem, sequence: u64, id: String, millis: i64) -> CatalogItem {
     CatalogItem {
         id: seed.id.as_ref().map_or(id, |id| id.value.clone()),
@@ -170,11 +170,11 @@ pub(super) fn new_item(seed: &SeedItem, sequence: u64, id: String, millis: i64) 
     }
 }
 
-/// What a seed makes of an item that was there.
+/// Updates an existing item from the seed.
 pub(super) fn renewed_item(seed: &SeedItem, known: &CatalogItem) -> CatalogItem {
     CatalogItem {
         name: seed.name.value.clone(),
-        // Versions are only ever added: services may pin those that are there.
+        // Versions are only added, never removed: services may pin them.
         versions: known.versions.max(seed.versions),
         deprecated: seed.deprecated,
         ..known.clone()

@@ -1,4 +1,4 @@
-//! The Platform API's part of a seed: workspaces. Imports the seed, the world's types and descriptions.
+//! The workspaces of a seed, for the Platform API.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,17 +20,17 @@ use super::world::{Replies, VersionSet};
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct SeedWorkspace {
-    /// Who may sign in. The embedded sandbox adds a key of its own.
+    /// The keys that can sign in. The embedded sandbox adds one of its own.
     pub(super) api_keys: Vec<SeedWorkspaceKey>,
     /// The agents.
     pub(super) agents: Vec<SeedItem>,
     /// The context graphs.
     pub(super) context_graphs: Vec<SeedItem>,
-    /// The models that version sets may name. Absent: any.
+    /// The LLMs that version sets may name. Absent: any.
     pub(super) llms: Option<BTreeSet<String>>,
     /// The services.
     pub(super) services: Vec<SeedPlatformService>,
-    /// What agents say.
+    /// The agents' replies.
     pub(super) replies: Replies,
 }
 
@@ -38,16 +38,16 @@ pub(super) struct SeedWorkspace {
 #[serde(deny_unknown_fields)]
 #[schemars(transform = with_alias)]
 pub(super) struct SeedWorkspaceKey {
-    /// The key itself: the emulator has no real secrets.
+    /// The key itself. The emulator has no real secrets.
     pub(super) key: String,
-    /// What tells it from others; `name` says the same. Absent: the key itself.
+    /// The key's id; `name` is another spelling. Absent: the key itself.
     #[serde(alias = "name")]
     pub(super) id: Option<String>,
-    /// What it may do. Absent: everything.
+    /// The key's permissions. Absent: all.
     pub(super) permissions: Option<BTreeSet<WorkspacePermission>>,
 }
 
-/// Schemas know nothing of aliases.
+/// Adds the alias `name` to the schema, which schemars does not derive.
 fn with_alias(schema: &mut schemars::Schema) {
     if let Some(Value::Object(members)) = schema.get_mut("properties")
         && let Some(id) = members.get("id").cloned()
@@ -57,7 +57,7 @@ fn with_alias(schema: &mut schemars::Schema) {
 }
 
 impl SeedWorkspaceKey {
-    /// What tells it from others.
+    /// The key's id.
     pub(super) fn identity(&self) -> &str {
         self.id.as_ref().unwrap_or(&self.key)
     }
@@ -66,13 +66,13 @@ impl SeedWorkspaceKey {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SeedPlatformService {
-    /// Its name, which no other active service here has.
+    /// The name, unique among active services.
     #[schemars(with = "String")]
     pub(super) name: Spanned<String>,
-    /// Its id, a UUID. Absent: a new one.
+    /// The id, a UUID. Absent: a new one.
     #[schemars(with = "Option<String>")]
     pub(super) id: Option<Spanned<String>>,
-    /// What it is for.
+    /// The description.
     #[serde(default)]
     pub(super) description: String,
     /// The agent's name.
@@ -84,13 +84,13 @@ pub(super) struct SeedPlatformService {
     /// Whether it is active.
     #[serde(default = "yes")]
     pub(super) active: bool,
-    /// Its tags; `~` for one without a value.
+    /// The tags; `~` for one without a value.
     #[serde(default)]
     pub(super) tags: BTreeMap<String, Option<String>>,
     /// Words that speech recognition should know.
     #[serde(default)]
     pub(super) keyterms: Vec<String>,
-    /// Its version sets by name: `agent_version` and `context_graph_version` (a number or `latest`) and
+    /// The version sets by name: `agent_version` and `context_graph_version` (a number or `latest`) and
     /// `llm_model_preferences`.
     #[serde(default)]
     #[schemars(
@@ -98,11 +98,11 @@ pub(super) struct SeedPlatformService {
         extend("propertyNames" = {"minLength": 1, "maxLength": 40})
     )]
     pub(super) version_sets: BTreeMap<String, Spanned<Map<String, Value>>>,
-    /// How people talk to it.
+    /// The channel through which users talk to it.
     pub(super) channel_type: Option<ChannelType>,
-    /// Which of the platform's environments runs it.
+    /// The platform environment that runs it.
     pub(super) environment: Option<Environment>,
-    /// How many tools may run at once.
+    /// The number of tools that may run at once.
     #[schemars(with = "Option<u8>", range(min = 1, max = 10))]
     pub(super) tool_capacity: Option<Spanned<u8>>,
     /// Whether safety filters run.
@@ -111,10 +111,10 @@ pub(super) struct SeedPlatformService {
     /// The voice pipeline, as the API has it.
     #[schemars(with = "Option<Map<String, Value>>")]
     pub(super) voice_config: Option<Spanned<Value>>,
-    /// Who takes over when a conversation must not go on, as the API has it.
+    /// The escalation policy, as the API has it.
     #[schemars(with = "Option<Map<String, Value>>")]
     pub(super) escalation_policy: Option<Spanned<Value>>,
-    /// Whether the platform made it: such a service can't be changed.
+    /// Whether it is a system service, which can't be changed.
     #[serde(default)]
     pub(super) is_system: bool,
 }
@@ -151,14 +151,14 @@ impl Environment {
     }
 }
 
-/// The id that a seed means: `sandbox`, or a UUID in any spelling.
+/// Reads a workspace id: `sandbox`, or a UUID in any spelling.
 fn workspace_id(named: &str) -> Result<String, String> {
     if named == "sandbox" { Ok(SANDBOX_WORKSPACE.to_owned()) } else { uuid::parse(named) }
 }
 
 impl Seed {
-    /// Adds a key that may do everything, unless the workspace has it. The workspace (a UUID, or `sandbox`)
-    /// is made when it is missing.
+    /// Adds a key with all permissions, unless the workspace has it. Creates the workspace (a UUID, or
+    /// `sandbox`) if it is missing.
     pub fn ensure_workspace_key(&mut self, workspace: &str, key: &str) {
         let id = workspace_id(workspace).unwrap_or_else(|_| workspace.to_owned());
         let keys = &mut self.workspaces.entry(id).or_default().api_keys;
@@ -167,9 +167,9 @@ impl Seed {
         }
     }
 
-    /// Gives the workspace (a UUID, or `sandbox`) what the organization has, as far as the Platform API knows
-    /// it: agents, context graphs, services, LLMs and replies, all with new ids. Nothing happens when the
-    /// seed has that workspace, or lacks the organization.
+    /// Copies an organization into a workspace (a UUID, or `sandbox`), as far as the Platform API supports
+    /// it: agents, context graphs, services, LLMs and replies, all with new ids. Does nothing if the seed has
+    /// that workspace, or lacks the organization.
     pub fn mirror_organization(&mut self, organization: &str, workspace: &str) {
         let id = workspace_id(workspace).unwrap_or_else(|_| workspace.to_owned());
         let Some(organization) = self.organizations.get(organization) else { return };
@@ -177,7 +177,7 @@ impl Seed {
     }
 }
 
-/// Checks the workspaces of a document, and names them by their ids.
+/// Checks the workspaces of a document, and keys them by id.
 pub(super) fn check_all(
     workspaces: BTreeMap<String, SeedWorkspace>,
 ) -> Result<BTreeMap<String, SeedWorkspace>, FileError> {
@@ -250,7 +250,7 @@ impl SeedWorkspace {
         Ok(())
     }
 
-    /// Brings ids into their usual spelling.
+    /// Normalizes the spelling of ids.
     fn read_ids(&mut self) -> Result<(), FileError> {
         let items =
             self.agents.iter_mut().chain(&mut self.context_graphs).filter_map(|item| item.id.as_mut());
@@ -293,7 +293,7 @@ impl SeedPlatformService {
         }
     }
 
-    /// Its tags as rows have them.
+    /// Returns the tags as service rows have them.
     pub(super) fn tag_list(&self) -> Vec<ServiceTag> {
         let tag =
             |(key, value): (&String, &Option<String>)| ServiceTag { key: key.clone(), value: value.clone() };
@@ -301,7 +301,7 @@ impl SeedPlatformService {
     }
 }
 
-/// A version set as this API has it. What only the Classic API knows is left out.
+/// Reads a version set. Omits fields that only the Classic API has.
 pub(super) fn platform_set(fields: &Map<String, Value>) -> Result<VersionSet, String> {
     let set = version_set(fields)?;
     let preferences = Value::Object(set.llm_model_preferences);

@@ -1,4 +1,4 @@
-//! Puts a seed's workspaces into a world, by the rules of organizations. Imports both.
+//! Applies a seed's workspaces to a world: everything the first time, later only additions.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::table::Table;
 use super::workspace::{PlatformService, Workspace, WorkspaceKey};
 use super::world::{CatalogItem, Settings, VersionSet, World};
 
-/// Makes a workspace hold at least what the seed says. Doing it twice changes nothing.
+/// Adds to a workspace what the seed has and the workspace lacks. Applying a seed twice changes nothing.
 pub(super) fn sow_workspace(world: &mut World, id: &str, seed: &SeedWorkspace, millis: i64) {
     let is_new = world.workspace(id).is_none();
     let home = world.workspace_or_new(id);
@@ -81,7 +81,7 @@ fn sow_service(world: &mut World, workspace: &str, seed: &SeedPlatformService, m
     let home = world.workspace_or_new(workspace);
     let agent = home.agent(&seed.agent.value).map(|agent| agent.id.clone());
     let graph = home.context_graph(&seed.context_graph.value).map(|graph| graph.id.clone());
-    // The seed was checked: both are there.
+    // The seed was checked, so both exist.
     let (Some(agent), Some(graph)) = (agent, graph) else { return };
     let sets = seed.version_sets.iter();
     let sets = sets.filter_map(|(name, fields)| Some((name.clone(), any_set(&fields.value)?)));
@@ -107,8 +107,8 @@ fn sow_service(world: &mut World, workspace: &str, seed: &SeedPlatformService, m
     world.add_platform_service(workspace, service);
 }
 
-/// A version set; one that came from an organization may have preferences that workspaces have no word for,
-/// and goes without them.
+/// Reads a version set. Drops the preferences of one that was copied from an organization and that workspaces
+/// do not support.
 fn any_set(fields: &Map<String, Value>) -> Option<VersionSet> {
     let without = || {
         let set = version_set(fields).ok()?;

@@ -1,4 +1,4 @@
-//! The server: a thread with a runtime of its own, from sockets to answers. Imports the rooms' parts.
+//! The HTTP server: a thread with its own async runtime.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -29,39 +29,40 @@ use super::seed::Seed;
 use super::store::StoreError;
 use super::world::World;
 
-/// Bodies are read up to here.
+/// The largest body that is accepted.
 const MOST_BYTES: usize = 4 << 20;
-/// Larger ones are read on and thrown away up to here, so that the client hears the refusal.
+/// Larger bodies are read and discarded up to this size, so that the client receives the refusal.
 const MOST_DRAINED: usize = 64 << 20;
-/// So many requests are remembered.
+/// The number of requests that are remembered.
 const MOST_RECORDS: usize = 100_000;
 
-/// How to run a server.
+/// The settings of a server.
 pub struct Options {
-    /// Where to listen; port 0 takes a free one.
+    /// The address to listen on. Port 0 picks a free port.
     pub listen: SocketAddr,
-    /// The file that keeps the state; none keeps it in memory.
+    /// The state file. `None` keeps the state in memory.
     pub state: Option<PathBuf>,
-    /// The file that `state` names, where the caller has opened it already.
+    /// The open file that `state` names, if the caller has opened it already.
     pub opened_state: Option<File>,
-    /// What exists at first.
+    /// The initial organizations and workspaces.
     pub seed: Option<Seed>,
-    /// Which rate limits hold.
+    /// The rate limits to enforce.
     pub limits: Limits,
-    /// How long a token lasts.
+    /// The lifetime of a token.
     pub token_lifetime: Duration,
-    /// What the Platform API's vendor leaves open.
+    /// Choices where the Platform API's contract is open.
     pub platform: PlatformOptions,
-    /// What time it is.
+    /// The source of the current time.
     pub clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
-    /// Who watches.
+    /// A hook that is called for each request.
     pub observer: Option<Arc<dyn Observer>>,
-    /// What goes wrong with which requests. Without a meaning in a process: there, the caller decides.
+    /// Faults to inject. Only [`Server`] uses them: callers of [`InProcess`](crate::InProcess) inject their
+    /// own.
     pub faults: Vec<Rule>,
 }
 
 impl Options {
-    /// A server in memory on a free loopback port, without limits, watched by nobody.
+    /// A server in memory on a free loopback port, without limits and without an observer.
     pub fn new(clock: Arc<dyn Fn() -> SystemTime + Send + Sync>) -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
@@ -78,26 +79,26 @@ impl Options {
     }
 }
 
-/// Why a server did not start.
+/// The reason why a server did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The state file.
+    /// The state file can't be used.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The address.
+    /// The address can't be listened on.
     #[error("can't listen on {address}: {source}")]
     Listen {
-        /// Where.
+        /// The address.
         address: SocketAddr,
-        /// Why not.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The thread or its runtime.
+    /// The thread or its runtime can't be started.
     #[error("can't run the server: {0}")]
     Run(std::io::Error),
 }
 
-/// A running server. It stops when this is dropped.
+/// A running server. Dropping it stops the server.
 pub struct Server {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -139,13 +140,13 @@ impl Log {
     }
 }
 
-/// A panic elsewhere must not take the server along: what a lock guards is replaced whole, never half.
+/// Locks a mutex even after a panic in another thread: guarded values are replaced whole, never in part.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Server {
-    /// Opens the state, seeds it, and serves until stopped.
+    /// Opens the state file, applies the seed, and serves until the server is stopped.
     pub fn start(mut options: Options) -> Result<Self, StartError> {
         let now = (options.clock)();
         let core = Core::open(&mut options, now)?;
@@ -167,33 +168,33 @@ impl Server {
         Ok(Self { address, shared, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Where it listens.
+    /// The address that the server listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The base URL, without a slash at the end.
+    /// The base URL, without a trailing slash.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The requests so far (the newest 100,000).
+    /// The newest 100,000 requests.
     pub fn requests(&self) -> Vec<RequestRecord> {
         lock(&self.shared.log).records.iter().cloned().collect()
     }
 
-    /// Everything that exists now.
+    /// Returns a copy of the current world.
     pub fn world(&self) -> World {
         lock(&self.shared.core).world.clone()
     }
 
-    /// Changes the world past all rules, as an operator would in between, durably. Nothing is changed when
-    /// it can't be stored.
+    /// Changes the world durably, as an operator would, without the API's rules. Changes nothing if the new
+    /// state can't be stored.
     pub fn edit(&self, change: impl FnOnce(&mut World)) -> Result<(), StoreError> {
         lock(&self.shared.core).edit(change)
     }
 
-    /// Stops it; the state file is closed when this returns.
+    /// Stops the server. The state file is closed when this returns.
     pub fn stop(self) {
         drop(self);
     }
@@ -268,7 +269,8 @@ async fn receive(
     }
 }
 
-/// What is to go wrong with a request: what the observer says, else the schedule, which counts it in any case.
+/// Returns the fault to inject: the observer's, or else the schedule's. The schedule counts the request in
+/// any case.
 fn fault(shared: &Shared, info: &RequestInfo) -> Option<Fault> {
     let scheduled = lock(&shared.faults).next(&info.method, &info.path);
     let fault = shared.observer.as_ref().and_then(|observer| observer.before(info)).or(scheduled)?;
@@ -278,11 +280,11 @@ fn fault(shared: &Shared, info: &RequestInfo) -> Option<Fault> {
     Some(fault)
 }
 
-/// Answers a request, and lets the observer see what came of it.
+/// Answers a request, and calls the observer.
 fn process(shared: &Shared, request: &Request, info: &RequestInfo) -> Answer {
     let mut core = lock(&shared.core);
     let answer = core.answer(request);
-    // The observer may ask the server for its world, so the lock is given back first.
+    // The observer may ask the server for its world, so the lock is released first.
     let world = core.world.clone();
     drop(core);
     if let Some(observer) = &shared.observer {
@@ -291,7 +293,7 @@ fn process(shared: &Shared, request: &Request, info: &RequestInfo) -> Answer {
     answer
 }
 
-/// Reads a body; none when it is too large or breaks off.
+/// Reads a body. Returns `None` if it is too large or incomplete.
 async fn read(body: Body) -> Option<Vec<u8>> {
     let mut stream = body.into_data_stream();
     let mut bytes = Vec::new();
@@ -323,7 +325,7 @@ fn respond(answer: Answer) -> Response {
     response
 }
 
-/// A response of this status with these headers; those that HTTP doesn't allow are left out.
+/// Builds a response with this status and these headers. Omits headers that HTTP does not allow.
 pub(super) fn with_head(status: u16, headers: Vec<(String, String)>, body: Body) -> Response {
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
@@ -335,7 +337,7 @@ pub(super) fn with_head(status: u16, headers: Vec<(String, String)>, body: Body)
     response
 }
 
-/// Lets each piece leave on its own, as a model's tokens do.
+/// Sends each chunk separately, as an LLM's tokens are sent.
 fn piece_by_piece(pieces: Vec<Vec<u8>>) -> Body {
     let stream = futures_util::stream::unfold(pieces.into_iter(), |mut pieces| async {
         let piece = pieces.next()?;

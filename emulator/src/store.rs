@@ -1,4 +1,4 @@
-//! The state file: one redb transaction a changed world, durable when `save` returns. Imports the world.
+//! The state file: each changed world is one redb transaction, durable when `save` returns.
 //!
 //! Rows are JSON under (organization or workspace, kind, id). Only rows that differ by pointer are written.
 
@@ -18,7 +18,7 @@ use super::world::{Organization, Settings, World};
 
 const META: TableDefinition<&str, u64> = TableDefinition::new("amigops_emulator_meta");
 const ROWS: TableDefinition<(&str, &str, &str), &[u8]> = TableDefinition::new("amigops_emulator_rows");
-/// Workspaces came later: a file from before has no such table, and reads as one without any.
+/// Older files have no table of workspaces. They are read as files without workspaces.
 const WORKSPACE_ROWS: TableDefinition<(&str, &str, &str), &[u8]> =
     TableDefinition::new("amigops_emulator_workspace_rows");
 const FORMAT: u64 = 1;
@@ -26,29 +26,29 @@ const SETTINGS: &str = "settings";
 
 type RowTable<'t> = redb::Table<'t, (&'static str, &'static str, &'static str), &'static [u8]>;
 
-/// Why the state could not be read or written.
+/// An error of the state file.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Somebody else has the file open.
+    /// Another process has the file open.
     #[error("state file {} is in use by another process", .0.display())]
     InUse(PathBuf),
-    /// The file holds something else.
+    /// The file is not a state file.
     #[error("{} is not a state file of the emulator: {reason}", path.display())]
     Foreign {
         /// The file.
         path: PathBuf,
-        /// What speaks against it.
+        /// The reason.
         reason: String,
     },
-    /// The file is ours, but what it holds can't be read.
+    /// The file is a state file, but its contents can't be read.
     #[error("state file {} is damaged: {reason}", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What can't be read.
+        /// The reason.
         reason: String,
     },
-    /// The file was written by a version that stores things differently.
+    /// The file has the format of another version of the emulator.
     #[error("state file {} has format {found}, this version reads format {FORMAT}", path.display())]
     Format {
         /// The file.
@@ -56,28 +56,27 @@ pub enum StoreError {
         /// Its format.
         found: u64,
     },
-    /// The disk, or what is on it, failed.
+    /// The file can't be read or written.
     #[error("state file {}: {reason}", path.display())]
     Failed {
         /// The file.
         path: PathBuf,
-        /// What happened.
+        /// The error.
         reason: String,
     },
 }
 
-/// Where the world is kept.
+/// The place where the world is stored.
 pub(super) enum Store {
     Memory,
     File { path: PathBuf, database: Box<Database> },
 }
 
 impl Store {
-    /// Opens or creates the file, and reads the world from it. A file that the caller has opened is used as it is.
+    /// Opens or creates the file, and reads the world from it. Uses the caller's open file if there is one.
     pub(super) fn open(path: Option<&Path>, opened: Option<File>) -> Result<(Self, World), StoreError> {
         let Some(path) = path else { return Ok((Self::Memory, World::default())) };
-        // The database library takes some damage for a bug of its own and panics in debug builds; whoever
-        // has such a file is to be told which one it is.
+        // In debug builds, redb panics on some kinds of damage. The error must still name the damaged file.
         std::panic::catch_unwind(|| Self::open_file(path, opened)).unwrap_or_else(|_| {
             let reason = "the database library gave up on it".to_owned();
             Err(StoreError::Damaged { path: path.to_owned(), reason })
@@ -110,7 +109,7 @@ impl Store {
         Ok((store, world))
     }
 
-    /// Makes the file say `after` where `before` was stored; durable when this returns.
+    /// Updates the stored world from `before` to `after`. The change is durable when this returns.
     pub(super) fn save(&self, before: &World, after: &World) -> Result<(), StoreError> {
         let Self::File { path, database } = self else { return Ok(()) };
         write(database, before, after)
@@ -187,7 +186,7 @@ fn write(database: &Database, before: &World, after: &World) -> Result<(), Failu
 
 type Failure = Box<dyn std::error::Error>;
 
-/// What rows belong to: settings and tables.
+/// An organization or workspace: settings and tables of rows.
 trait Home: Default {
     fn settings(&self) -> &Arc<Settings>;
     fn write(rows: &mut RowTable<'_>, name: &str, old: &Self, new: &Self) -> Result<(), Failure>;
@@ -281,7 +280,7 @@ fn write_table<T: Row>(
     new: &Table<T>,
 ) -> Result<(), Failure> {
     let mut changes = new.changes_since(old);
-    // An id may leave one place and come back in another: what is gone goes first.
+    // An id may move from one row to another, so removals come first.
     changes.sort_by_key(|change| matches!(change, Change::Put(_)));
     for change in changes {
         match change {
@@ -299,7 +298,7 @@ fn put(rows: &mut RowTable<'_>, key: (&str, &str, &str), row: &impl Serialize) -
     Ok(())
 }
 
-/// Rows as they are gathered, by kind.
+/// Stored rows of one organization or workspace, by kind.
 #[derive(Default)]
 struct Gathered(BTreeMap<String, Vec<Vec<u8>>>);
 
@@ -312,8 +311,8 @@ impl Gathered {
 }
 
 fn parse<T: DeserializeOwned>(row: &[u8]) -> Result<T, serde_json::Error> {
-    // Rows hold what requests sent; those are bounded by the parser's own depth limit, and a row
-    // nests them a little deeper than the request did.
+    // A row nests the values of a request a little deeper than the request did. The bound on a request's
+    // depth leaves room for that.
     serde_json::from_slice(row)
 }
 

@@ -1,20 +1,20 @@
-//! Rows in order of creation, shared until they change. Imports nothing of ours.
+//! Tables of rows in order of creation. Copies share rows until they change.
 
 use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Something that is stored on its own.
+/// A row that is stored on its own.
 pub trait Row: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
-    /// What tells it from others of its kind, within an organization.
+    /// The id, unique among rows of this kind in an organization or workspace.
     fn id(&self) -> &str;
 
-    /// Its place in the order of creation, never used twice.
+    /// The number in the order of creation. It is never reused.
     fn sequence(&self) -> u64;
 }
 
-/// All rows of a kind. Copies share rows: only what was changed differs, by pointer.
+/// All rows of a kind. Copies share rows, so only changed rows differ by pointer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table<T> {
     rows: Arc<Vec<Arc<T>>>,
@@ -35,51 +35,51 @@ impl<'a, T> IntoIterator for &'a Table<T> {
     }
 }
 
-/// What became of a row between two copies of a table.
+/// A difference between two copies of a table.
 pub(super) enum Change<'a, T> {
     Put(&'a T),
     Remove(&'a T),
 }
 
 impl<T: Row> Table<T> {
-    /// Builds a table from stored rows, in whatever order they come.
+    /// Builds a table from stored rows in any order.
     pub(super) fn from_rows(mut rows: Vec<T>) -> Self {
         rows.sort_by_key(Row::sequence);
         Self { rows: Arc::new(rows.into_iter().map(Arc::new).collect()) }
     }
 
-    /// The rows, oldest first.
+    /// Iterates over the rows, oldest first.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &T> + ExactSizeIterator {
         self.rows.iter().map(AsRef::as_ref)
     }
 
-    /// How many there are.
+    /// The number of rows.
     pub fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// Whether there are none.
+    /// Returns true if there are no rows.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    /// The row with this id.
+    /// Returns the row with this id.
     pub fn get(&self, id: &str) -> Option<&T> {
         self.iter().find(|row| row.id() == id)
     }
 
-    /// The row with this id, to be changed.
+    /// Returns the row with this id, for changes.
     pub fn get_mut(&mut self, id: &str) -> Option<&mut T> {
         let place = self.rows.iter().position(|row| row.id() == id)?;
         Arc::make_mut(&mut self.rows).get_mut(place).map(Arc::make_mut)
     }
 
-    /// Adds a row. Its sequence must be newer than all others'.
+    /// Adds a row. Its sequence number must be the highest.
     pub(super) fn push(&mut self, row: T) {
         Arc::make_mut(&mut self.rows).push(Arc::new(row));
     }
 
-    /// Takes a row out; whether it was there.
+    /// Removes a row. Returns true if it existed.
     pub fn remove(&mut self, id: &str) -> bool {
         match self.rows.iter().position(|row| row.id() == id) {
             Some(place) => {
@@ -90,7 +90,7 @@ impl<T: Row> Table<T> {
         }
     }
 
-    /// What turns `before` into this table. Both are in the order of creation, so one walk is enough.
+    /// Returns the changes from `before` to this table. Both are in order of creation, so one pass is enough.
     pub(super) fn changes_since<'a>(&'a self, before: &'a Self) -> Vec<Change<'a, T>> {
         if Arc::ptr_eq(&self.rows, &before.rows) {
             return Vec::new();
@@ -98,7 +98,7 @@ impl<T: Row> Table<T> {
         let mut changes = Vec::new();
         let mut old = before.rows.iter().peekable();
         for row in self.rows.iter() {
-            // Most rows are untouched: settle that without looking into them.
+            // Most rows are unchanged, which comparing pointers finds without comparing contents.
             if old.next_if(|same| Arc::ptr_eq(same, row)).is_some() {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! The Platform API's part of the world: a workspace and its rows. Imports the world and [`Table`].
+//! The Platform API's part of the world: workspaces and their rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use serde_json::{Map, Value};
 use super::table::{Row, Table};
 use super::world::{CatalogItem, Settings, VersionSet, World};
 
-/// The workspace that seeds call `sandbox`.
+/// The id of the workspace that seeds call `sandbox`.
 pub const SANDBOX_WORKSPACE: &str = "5a4db0c5-0000-4000-8000-000000000000";
 
-/// One workspace and all it holds.
+/// A workspace and everything in it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Workspace {
     pub(super) id: String,
@@ -27,24 +27,24 @@ pub struct Workspace {
 /// A bearer key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WorkspaceKey {
-    /// Its id.
+    /// The key's id.
     pub id: String,
-    /// Its place in the order of creation.
+    /// The number in the order of creation.
     pub sequence: u64,
     /// The secret.
     pub key: String,
-    /// What it may do; none means everything.
+    /// The permissions. `None` means all.
     pub permissions: Option<BTreeSet<WorkspacePermission>>,
 }
 
 impl WorkspaceKey {
-    /// Whether it may do this.
+    /// Returns true if the key has this permission.
     pub fn may(&self, permission: WorkspacePermission) -> bool {
         self.permissions.as_ref().is_none_or(|granted| granted.contains(&permission))
     }
 }
 
-/// What a workspace's key may do.
+/// A permission of a workspace's key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs)] // each is documented by its name on the wire
 pub enum WorkspacePermission {
@@ -65,7 +65,7 @@ pub enum WorkspacePermission {
 }
 
 impl WorkspacePermission {
-    /// Its name on the wire.
+    /// The permission's name in the API.
     pub fn name(self) -> &'static str {
         match self {
             Self::ViewService => "Service.view",
@@ -84,25 +84,25 @@ impl WorkspacePermission {
 pub struct PlatformService {
     /// A UUID.
     pub id: String,
-    /// Its place in the order of creation.
+    /// The number in the order of creation.
     pub sequence: u64,
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// What it is for.
+    /// The description.
     pub description: String,
     /// Whether it is active.
     pub is_active: bool,
-    /// The agent it joins.
+    /// The id of its agent.
     pub agent_id: String,
-    /// The context graph it joins.
+    /// The id of its context graph.
     pub context_graph_id: String,
-    /// Its tags, in the order they were sent in.
+    /// The tags, in the order in which they were sent.
     pub tags: Vec<ServiceTag>,
-    /// Words that are easily misheard.
+    /// Words that speech recognition should know.
     pub keyterms: Vec<String>,
-    /// Its version sets; none is there unasked.
+    /// The version sets. Unlike on the Classic API, none exists by default.
     pub version_sets: BTreeMap<String, VersionSet>,
-    /// How many tools may run at once.
+    /// The number of tools that may run at once.
     pub tool_capacity: u8,
     /// Whether safety filters are on.
     pub safety_filters_enabled: bool,
@@ -110,30 +110,30 @@ pub struct PlatformService {
     pub channel_type: String,
     /// `sandbox` or `production`.
     pub environment: String,
-    /// The voice pipeline's settings: what was set and what has a default, without nulls.
+    /// The voice pipeline's settings: those that were set and those with a default, without nulls.
     pub voice_config: Option<Map<String, Value>>,
-    /// What engine triggers lead to: all three, each `{type}`.
+    /// The escalation policy: an action for each of the three engine triggers, as `{type}`.
     pub escalation_policy: Option<Map<String, Value>>,
-    /// Whether it is the vendor's own, which nobody may change.
+    /// Whether it is a system service, which can't be changed.
     pub is_system: bool,
-    /// When it was made, in milliseconds since the epoch.
+    /// The time of creation, in milliseconds since the epoch.
     pub created_at: i64,
-    /// When it was changed last.
+    /// The time of the last change, in milliseconds since the epoch.
     pub updated_at: i64,
 }
 
 /// A tag of a service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceTag {
-    /// Its key.
+    /// The key.
     pub key: String,
-    /// Its value, where it has one.
+    /// The value, if any.
     #[serde(default)]
     pub value: Option<String>,
 }
 
 impl PlatformService {
-    /// A service to be put there by [`World::add_platform_service`]: active, with nothing but the basics.
+    /// An active service for [`World::add_platform_service`], with only the required fields set.
     pub fn new(name: &str, agent_id: &str, context_graph_id: &str) -> Self {
         Self {
             id: String::new(),
@@ -158,7 +158,7 @@ impl PlatformService {
         }
     }
 
-    /// One of its version sets.
+    /// Returns the version set with this name.
     pub fn version_set(&self, name: &str) -> Option<&VersionSet> {
         self.version_sets.get(name)
     }
@@ -190,30 +190,31 @@ impl World {
         self.workspaces.values().map(AsRef::as_ref)
     }
 
-    /// One workspace, by its id in lower case with hyphens.
+    /// Returns the workspace with this id, in lower case with hyphens.
     pub fn workspace(&self, id: &str) -> Option<&Workspace> {
         self.workspaces.get(id).map(AsRef::as_ref)
     }
 
-    /// One workspace, to be changed.
+    /// Returns one workspace for changes.
     pub fn workspace_mut(&mut self, id: &str) -> Option<&mut Workspace> {
         self.workspaces.get_mut(id).map(Arc::make_mut)
     }
 
-    /// One workspace, made when it is missing.
+    /// Returns one workspace, and creates it if it is missing.
     pub(super) fn workspace_or_new(&mut self, id: &str) -> &mut Workspace {
         let fresh = || Arc::new(Workspace { id: id.to_owned(), ..Workspace::default() });
         Arc::make_mut(self.workspaces.entry(id.to_owned()).or_insert_with(fresh))
     }
 
-    /// The next place in the order of creation, and the UUID that goes with it.
+    /// Returns the next sequence number and the UUID made from it.
     pub(super) fn next_uuid(&mut self) -> (u64, String) {
         let (sequence, _) = self.next_id();
         (sequence, uuid(sequence))
     }
 
-    /// Puts a service there as an operator would, past all rules: only its id and its place are seen to.
-    /// Answers the id (a new one where it is empty or taken); none without that workspace.
+    /// Adds a service as an operator would, without the API's rules. Sets only its id and its sequence
+    /// number. Returns the id, which is a new one if the service's own is empty or taken. Returns `None` if
+    /// the workspace does not exist.
     pub fn add_platform_service(&mut self, workspace: &str, mut service: PlatformService) -> Option<String> {
         let (sequence, id) = self.next_uuid();
         let home = self.workspace_mut(workspace)?;
@@ -226,12 +227,14 @@ impl World {
         Some(id)
     }
 
-    /// Puts an agent there with versions 1 to `versions`. Answers its id; none without that workspace.
+    /// Adds an agent with versions 1 to `versions`. Returns its id, or `None` if the workspace does not
+    /// exist.
     pub fn add_workspace_agent(&mut self, workspace: &str, name: &str, versions: u32) -> Option<String> {
         self.add_workspace_item(workspace, name, versions, |home| &mut home.agents)
     }
 
-    /// Puts a context graph there with versions 1 to `versions`. Answers its id; none without that workspace.
+    /// Adds a context graph with versions 1 to `versions`. Returns its id, or `None` if the workspace does
+    /// not exist.
     pub fn add_workspace_context_graph(
         &mut self,
         workspace: &str,
@@ -258,72 +261,73 @@ impl World {
 }
 
 impl Workspace {
-    /// Its id.
+    /// The workspace's id.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// Accepted LLMs and canned replies.
+    /// The accepted LLMs and the canned replies.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// Accepted LLMs and canned replies, to be changed.
+    /// The accepted LLMs and the canned replies, for changes.
     pub fn settings_mut(&mut self) -> &mut Settings {
         Arc::make_mut(&mut self.settings)
     }
 
-    /// Bearer keys.
+    /// The bearer keys.
     pub fn api_keys(&self) -> &Table<WorkspaceKey> {
         &self.api_keys
     }
 
-    /// Bearer keys, to be changed.
+    /// The bearer keys, for changes.
     pub fn api_keys_mut(&mut self) -> &mut Table<WorkspaceKey> {
         &mut self.api_keys
     }
 
-    /// Agents.
+    /// The agents.
     pub fn agents(&self) -> &Table<CatalogItem> {
         &self.agents
     }
 
-    /// Agents, to be changed: another version is one more in `versions`.
+    /// The agents, for changes. To add a version, add one to `versions`.
     pub fn agents_mut(&mut self) -> &mut Table<CatalogItem> {
         &mut self.agents
     }
 
-    /// The agent with this name.
+    /// Returns the agent with this name.
     pub fn agent(&self, name: &str) -> Option<&CatalogItem> {
         self.agents.iter().find(|agent| agent.name == name)
     }
 
-    /// Context graphs.
+    /// The context graphs.
     pub fn context_graphs(&self) -> &Table<CatalogItem> {
         &self.context_graphs
     }
 
-    /// Context graphs, to be changed.
+    /// The context graphs, for changes.
     pub fn context_graphs_mut(&mut self) -> &mut Table<CatalogItem> {
         &mut self.context_graphs
     }
 
-    /// The context graph with this name.
+    /// Returns the context graph with this name.
     pub fn context_graph(&self, name: &str) -> Option<&CatalogItem> {
         self.context_graphs.iter().find(|graph| graph.name == name)
     }
 
-    /// Services.
+    /// The services.
     pub fn services(&self) -> &Table<PlatformService> {
         &self.services
     }
 
-    /// Services, to be changed: `services_mut().get_mut(id)`, `.remove(id)`.
+    /// The services, for changes: `services_mut().get_mut(id)`, `.remove(id)`.
     pub fn services_mut(&mut self) -> &mut Table<PlatformService> {
         &mut self.services
     }
 
-    /// The service with this id or name: the active one of several, else the oldest.
+    /// Returns the service with this id or name. If several have the name, the active one wins, else the
+    /// oldest.
     pub fn service(&self, id_or_name: &str) -> Option<&PlatformService> {
         let named = || self.services.iter().filter(|service| service.name == id_or_name);
         self.services
@@ -332,14 +336,14 @@ impl Workspace {
             .or_else(|| named().next())
     }
 
-    /// The same, to be changed.
+    /// Like [`Workspace::service`], for changes.
     pub fn service_mut(&mut self, id_or_name: &str) -> Option<&mut PlatformService> {
         let id = self.service(id_or_name)?.id.clone();
         self.services.get_mut(&id)
     }
 }
 
-/// The n-th UUID, which looks like a random one.
+/// Returns the n-th UUID, which looks like a random one.
 fn uuid(n: u64) -> String {
     let high = super::access::mix(n);
     let low = super::access::mix(high ^ 0x27d4_eb2f_1656_67c5);

@@ -1,4 +1,4 @@
-//! Everything that exists on the emulated servers. Imports [`Table`] and the Platform API's part.
+//! The state of the emulated servers: organizations, workspaces and their rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::table::{Row, Table};
 use super::workspace::Workspace;
 
-/// All organizations and workspaces. A copy is cheap: it shares what neither side changes.
+/// All organizations and workspaces. A copy is cheap, since copies share what has not changed.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct World {
     pub(super) organizations: BTreeMap<String, Arc<Organization>>,
@@ -18,7 +18,7 @@ pub struct World {
     pub(super) counter: u64,
 }
 
-/// One organization and all it holds.
+/// An organization and everything in it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Organization {
     pub(super) name: String,
@@ -32,26 +32,26 @@ pub struct Organization {
     pub(super) conversations: Table<Conversation>,
 }
 
-/// What isn't a row of its own.
+/// The settings of an organization or workspace.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
-    /// The LLM names that are accepted; none means any.
+    /// The accepted LLM names. `None` accepts any.
     pub llms: Option<BTreeSet<String>>,
-    /// What agents say.
+    /// The agents' replies.
     pub replies: Replies,
 }
 
-/// What agents say in conversations.
+/// The agents' replies in conversations.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Replies {
-    /// The first message when the agent speaks first; `{agent}` and `{service}` are filled in.
+    /// The first message if the agent speaks first. `{agent}` and `{service}` are replaced by their names.
     pub greeting: Option<String>,
-    /// Tried in order; the first that fits speaks.
+    /// Canned replies. The first one whose conditions all match is used.
     pub canned: Vec<CannedReply>,
 }
 
-/// An answer for conversations that fit all its conditions.
+/// A reply for conversations that match all its conditions.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CannedReply {
@@ -59,35 +59,35 @@ pub struct CannedReply {
     pub service: Option<String>,
     /// The version set's name.
     pub version_set: Option<String>,
-    /// The agent's version that the conversation runs on.
+    /// The agent version of the conversation.
     pub agent_version: Option<u32>,
-    /// The context graph's version that the conversation runs on.
+    /// The context graph version of the conversation.
     pub context_graph_version: Option<u32>,
-    /// A part of what the user said; none fits also when the agent speaks first.
+    /// A part of the user's message. Absent: any message, and also if the agent speaks first.
     pub says: Option<String>,
-    /// What the agent says; `{agent}` and `{service}` are filled in.
+    /// The agent's reply. `{agent}` and `{service}` are replaced by their names.
     pub answer: Option<String>,
-    /// Ends the stream with an error instead of an answer.
+    /// The error that ends the stream instead of a reply.
     pub error: Option<ReplyError>,
-    /// The agent ends the conversation with this answer (Classic API).
+    /// Whether the agent ends the conversation with this reply (Classic API).
     pub finishes: bool,
-    /// The agent says nothing (Platform API).
+    /// Whether the agent does not reply (Platform API).
     pub silent: bool,
-    /// Another turn of the same speaker is still going on (Platform API).
+    /// Whether another turn of the same speaker is still in progress (Platform API).
     pub busy: bool,
 }
 
-/// An error in the middle of a stream, after its 201.
+/// An error in the middle of a stream, after its status 201.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReplyError {
     /// The status that the answer would have had.
     pub code: u16,
-    /// What the event says.
+    /// The description in the error event.
     pub description: String,
 }
 
-/// What a key's user may do.
+/// A permission of a key's user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs)] // each is documented by its name on the wire
 pub enum Permission {
@@ -122,7 +122,7 @@ pub enum Permission {
 }
 
 impl Permission {
-    /// Its name on the wire.
+    /// The permission's name in the API.
     pub fn name(self) -> &'static str {
         match self {
             Self::GetService => "Service:GetService",
@@ -143,49 +143,49 @@ impl Permission {
     }
 }
 
-/// A way to sign in.
+/// An API key for signing in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ApiKey {
     /// The key's id.
     pub id: String,
-    /// Its place in the order of creation.
+    /// The number in the order of creation.
     pub sequence: u64,
     /// The secret.
     pub key: String,
-    /// The only user that it signs in.
+    /// The only user that can sign in with it.
     pub user: String,
-    /// What that user may do; none means everything.
+    /// The user's permissions. `None` means all.
     pub permissions: Option<BTreeSet<Permission>>,
     /// Names of services that the user can't see.
     pub hidden_services: BTreeSet<String>,
 }
 
 impl ApiKey {
-    /// Whether its user may do this.
+    /// Returns true if the user has this permission.
     pub fn may(&self, permission: Permission) -> bool {
         self.permissions.as_ref().is_none_or(|granted| granted.contains(&permission))
     }
 
-    /// Whether its user may see this service.
+    /// Returns true if the user can see this service.
     pub fn sees(&self, service: &Service) -> bool {
         !self.hidden_services.contains(&service.name)
     }
 }
 
-/// An agent or a context graph: what services pin versions of.
+/// An agent or a context graph. Services pin versions of both.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CatalogItem {
     /// 24 hexadecimal digits.
     pub id: String,
-    /// Its place in the order of creation.
+    /// The number in the order of creation.
     pub sequence: u64,
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Versions 1 to this one exist; 0 means none yet.
+    /// The latest version. Versions 1 to this one exist; 0 means none.
     pub versions: u32,
-    /// A service that uses it can't be activated.
+    /// Whether it is deprecated. A service that uses it can't be activated.
     pub deprecated: bool,
-    /// When it was made, in milliseconds since the epoch.
+    /// The time of creation, in milliseconds since the epoch.
     pub created_at: i64,
 }
 
@@ -194,40 +194,40 @@ pub struct CatalogItem {
 pub struct Service {
     /// 24 hexadecimal digits.
     pub id: String,
-    /// Its place in the order of creation.
+    /// The number in the order of creation.
     pub sequence: u64,
-    /// Its name, unique among active services.
+    /// The name, unique among active services.
     pub name: String,
-    /// What it is for.
+    /// The description.
     pub description: String,
     /// Whether it is active.
     pub is_active: bool,
-    /// The agent it joins.
+    /// The id of its agent.
     pub agent_id: String,
-    /// The context graph it joins.
+    /// The id of its context graph.
     pub context_graph_id: String,
-    /// Its tags; a value may be null.
+    /// The tags. A value may be null.
     pub tags: BTreeMap<String, Option<String>>,
-    /// Words that are easily misheard.
+    /// Words that speech recognition should know.
     pub keyterms: Vec<String>,
-    /// Its version sets, `edge` and `release` among them.
+    /// The version sets, including `edge` and `release`.
     pub version_sets: BTreeMap<String, VersionSet>,
-    /// The user who made it.
+    /// The user who created it.
     pub creator: String,
     /// The user who changed it last.
     pub updated_by: String,
 }
 
-/// A named set of pins and preferences.
+/// A named set of pinned versions and LLM preferences.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct VersionSet {
-    /// The agent's version; none is the latest.
+    /// The agent's version. `None` means the latest.
     pub agent_version: Option<u32>,
-    /// The context graph's version; none is the latest.
+    /// The context graph's version. `None` means the latest.
     pub context_graph_version: Option<u32>,
     /// Interaction name → `{llm_name, params}`, as sent.
     pub llm_model_preferences: Map<String, Value>,
-    /// Every other field, as sent (`applied_behavior_ids`, for one).
+    /// All other fields as sent, such as `applied_behavior_ids`.
     pub extra: Map<String, Value>,
 }
 
@@ -236,32 +236,32 @@ pub struct VersionSet {
 pub struct BehaviorSet {
     /// 24 hexadecimal digits.
     pub id: String,
-    /// Its place in the order of creation.
+    /// The number in the order of creation.
     pub sequence: u64,
-    /// Its name, unique among active sets.
+    /// The name, unique among active sets.
     pub name: String,
     /// Whether it is active.
     pub is_active: bool,
     /// The ids of the services it applies to.
     pub applied_to_services: Vec<String>,
-    /// Its tags.
+    /// The tags.
     pub tags: BTreeMap<String, Option<String>>,
-    /// The user who made it.
+    /// The user who created it.
     pub creator: String,
     /// The user who changed it last.
     pub updated_by: String,
-    /// When it was made, in milliseconds since the epoch.
+    /// The time of creation, in milliseconds since the epoch.
     pub created_at: i64,
-    /// When it was changed last.
+    /// The time of the last change, in milliseconds since the epoch.
     pub updated_at: i64,
 }
 
-/// A mark: a simulation unit test uses this version set of this service.
+/// A simulation unit test that uses a version set of a service.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UnitTest {
     /// 24 hexadecimal digits.
     pub id: String,
-    /// Its place in the order of creation.
+    /// The number in the order of creation.
     pub sequence: u64,
     /// The service's id.
     pub service_id: String,
@@ -269,18 +269,18 @@ pub struct UnitTest {
     pub version_set: String,
 }
 
-/// A conversation that was started.
+/// A conversation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Conversation {
     /// 24 hexadecimal digits.
     pub id: String,
-    /// Its place in the order of creation.
+    /// The number in the order of creation.
     pub sequence: u64,
-    /// Who talks.
+    /// The user who takes part.
     pub user_id: String,
-    /// With which service.
+    /// The id of the service.
     pub service_id: String,
-    /// Through which version set.
+    /// The name of the version set.
     pub version_set: String,
     /// The agent and its version at the start.
     pub agent: (String, u32),
@@ -288,13 +288,13 @@ pub struct Conversation {
     pub context_graph: (String, u32),
     /// The preferences at the start.
     pub llm_model_preferences: Map<String, Value>,
-    /// Its tags.
+    /// The tags.
     pub tags: BTreeMap<String, Option<String>>,
-    /// What was said, oldest first.
+    /// The messages, oldest first.
     pub messages: Vec<String>,
-    /// Whether it is over.
+    /// Whether it is finished.
     pub is_finished: bool,
-    /// When it began, in milliseconds since the epoch.
+    /// The time of creation, in milliseconds since the epoch.
     pub created_at: i64,
 }
 

@@ -1,4 +1,4 @@
-//! Signing in, and who a token belongs to. Imports the world and validation.
+//! Sign-in and tokens.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -12,7 +12,7 @@ use crate::problems::{At, Problems};
 use crate::refusal::Refusal;
 use crate::world::{ApiKey, Organization, World};
 
-/// Tokens that were given out. They live in memory only: a restart signs everybody out.
+/// The tokens that were issued. They are kept in memory only, so a restart signs out every user.
 pub(super) struct Sessions {
     lifetime: Duration,
     tokens: HashMap<String, Session>,
@@ -30,7 +30,7 @@ impl Sessions {
         Self { lifetime, tokens: HashMap::new(), given: 0 }
     }
 
-    /// The sign-in call.
+    /// Handles the sign-in request.
     pub(super) fn sign_in(&mut self, request: &Request, home: &Organization) -> Result<Answer, Refusal> {
         let mut problems = Problems::default();
         let mut header = |name: &str| {
@@ -58,7 +58,7 @@ impl Sessions {
         ))
     }
 
-    /// Whose request this is.
+    /// Returns the key that the request's token was issued for.
     pub(super) fn who(
         &self,
         request: &Request,
@@ -76,8 +76,8 @@ impl Sessions {
         key.filter(|_| valid).cloned().ok_or_else(refused)
     }
 
-    /// Good enough for a server on a loopback port: the standard library seeds its hashers from the
-    /// system's randomness.
+    /// Returns a random number. The standard library seeds its hashers from the system's randomness, which is
+    /// good enough for a server on a loopback port.
     fn random(&self) -> u64 {
         let mut hasher = RandomState::new().build_hasher();
         hasher.write_u64(self.given);

@@ -1,4 +1,4 @@
-//! Dynamic behavior sets: listing them, and what they apply to. Imports the world and validation.
+//! Dynamic behavior sets: listing and updating.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;

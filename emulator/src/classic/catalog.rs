@@ -1,4 +1,4 @@
-//! Agents, context graphs and their versions. Imports the world and queries.
+//! Agents, context graphs and their versions.
 
 use serde_json::{Value, json};
 
@@ -81,7 +81,7 @@ pub(super) fn context_graph_versions(call: &Call<'_>, world: &World) -> Result<A
     }))
 }
 
-/// Which versions are asked for.
+/// The requested versions.
 struct Wanted {
     range: Range,
     descending: bool,
@@ -95,7 +95,7 @@ enum End {
     Latest,
 }
 
-/// From one version to another, both included.
+/// A range of versions, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Range(End, End);
 
@@ -156,12 +156,12 @@ impl Wanted {
     }
 }
 
-/// When a version was made: a minute after the one before it.
+/// The time at which a version was created: one minute after the previous version.
 fn made(item: &CatalogItem, version: u32) -> String {
     iso(item.created_at + i64::from(version - 1) * 60_000)
 }
 
-/// A version's own id, told from the item's by its last digits.
+/// A version's own id. It differs from the item's id in the last digits.
 fn version_id(item: &CatalogItem, version: u32) -> String {
     let head = item.id.get(..16).unwrap_or_default();
     format!("{head}{version:08x}")

@@ -1,4 +1,4 @@
-//! Starting, listing and finishing conversations. Imports the world, validation and replies.
+//! Starting, listing and finishing conversations.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +38,7 @@ pub(super) fn list(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
             && (users.is_empty() || users.contains(&conversation.user_id.as_str()))
             && tags.iter().all(|filter| filter.fits(&conversation.tags))
     });
-    // Conversations are kept in the order of their creation.
+    // Conversations are stored in order of creation.
     let slice = match sorts.first() {
         Some(sort) if sort.descending => page.cut(seen.rev()),
         _ => page.cut(seen),
@@ -46,7 +46,7 @@ pub(super) fn list(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
     Ok(Answer::json(200, &slice.document("conversations", wire::conversation)))
 }
 
-/// How a conversation is to start.
+/// The parameters of a new conversation.
 struct Start {
     service_id: String,
     version_set: String,
@@ -90,7 +90,7 @@ impl Start {
     }
 }
 
-/// Whether the message is the user's; the alternative is an external event.
+/// Returns true for a user's message, and false for an external event.
 fn message_type(problems: &mut Problems, at: &At, value: &Value) -> Option<bool> {
     match value.as_str() {
         Some("user-message") => Some(true),
@@ -121,7 +121,7 @@ fn response_format(problems: &mut Problems, call: &Call<'_>) -> bool {
 
 fn action_filter(problems: &mut Problems, call: &Call<'_>) -> Option<Regex> {
     let pattern = call.query.one("current_agent_action_type").unwrap_or("^.*$");
-    // The size limit keeps a hostile pattern from taking the server's memory.
+    // The size limit keeps a hostile pattern from using up the server's memory.
     let regex = regex::RegexBuilder::new(pattern).size_limit(1 << 20).build();
     if regex.is_err() {
         let at = At::query("current_agent_action_type");
@@ -213,7 +213,7 @@ fn line(event: &Value) -> Vec<u8> {
     format!("{event}\n").into_bytes()
 }
 
-/// What the agent is said to do before it speaks.
+/// The events that the agent sends before its message.
 fn actions() -> [Value; 3] {
     [
         json!({"type": "select-dynamic-behavior-vector-generated"}),
@@ -260,7 +260,7 @@ fn events(ids: &Ids<'_>, spoken: &Spoken, actions_wanted: Option<&Regex>) -> Vec
     lines
 }
 
-/// A message in pieces of a few words; together they are the message.
+/// Splits a message into chunks of a few words.
 fn pieces(text: &str) -> Vec<String> {
     let words: Vec<&str> = text.split_inclusive(' ').collect();
     let pieces: Vec<String> = words.chunks(4).map(<[&str]>::concat).collect();
@@ -278,7 +278,7 @@ pub(super) fn finish(call: &Call<'_>, world: &mut World) -> Result<Answer, Refus
         return Err(Refusal::Conflict("the conversation is already finished".to_owned()));
     }
     if conversation.messages.is_empty() {
-        // Nothing was said: the vendor deletes such a conversation.
+        // The vendor deletes a conversation without messages.
         conversations.remove(&id);
     } else if let Some(conversation) = conversations.get_mut(&id) {
         conversation.is_finished = true;

@@ -1,4 +1,4 @@
-//! Filters by id and by tag. Imports queries and validation.
+//! Filters by id and by tag.
 
 use std::collections::BTreeMap;
 
@@ -8,13 +8,13 @@ use super::validate::id;
 use crate::problems::{At, Problems};
 use crate::query::Query;
 
-/// A parameter that holds ids.
+/// Reads a parameter that holds ids.
 pub(super) fn ids(query: &Query, problems: &mut Problems, name: &str) -> Vec<String> {
     let at = At::query(name);
     query.all(name).enumerate().filter_map(|(n, value)| id(problems, &at.then(n), &json!(value))).collect()
 }
 
-/// Filters by tag.
+/// Reads filters by tag.
 pub(super) fn tags(query: &Query, problems: &mut Problems, name: &str) -> Vec<TagFilter> {
     let mut filters = Vec::new();
     for (n, text) in query.all(name).enumerate() {
@@ -54,7 +54,7 @@ impl TagFilter {
         (!key.is_empty()).then(|| Self { key: key.to_owned(), value })
     }
 
-    /// Whether such a tag is among these.
+    /// Returns true if one of the tags matches.
     pub(super) fn fits(&self, tags: &BTreeMap<String, Option<String>>) -> bool {
         tags.get(&self.key).is_some_and(|found| match &self.value {
             Wanted::Anything => true,

@@ -1,4 +1,4 @@
-//! The Classic API: paths, limits, sign-in, rules. Imports the world and the exchange, nothing above them.
+//! The Classic API: paths, limits, sign-in and rules.
 
 mod auth;
 mod behavior_sets;
@@ -24,13 +24,13 @@ use super::world::{ApiKey, Organization, Permission, World};
 use auth::Sessions;
 use routes::{Endpoint, ROUTES};
 
-/// The API with what it keeps beside the world: counted requests and tokens, neither of which outlives it.
+/// The API with its state outside of the world: request counts and tokens. Both are lost on a restart.
 pub(super) struct Classic {
     limiter: Limiter<Endpoint>,
     sessions: Sessions,
 }
 
-/// A request on its way through the rules: routed and signed in.
+/// A request that was routed and whose user is signed in.
 struct Call<'a> {
     request: &'a Request,
     query: Query,
@@ -41,32 +41,32 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// The user's organization; it was looked up before the rules ran.
+    /// Returns the user's organization, which was found before the rules run.
     fn home<'w>(&self, world: &'w World) -> Result<&'w Organization, Refusal> {
         world.organization(&self.organization).ok_or_else(|| no_organization(&self.organization))
     }
 
-    /// The same, to be changed.
+    /// Like [`Call::home`], for changes.
     fn home_mut<'w>(&self, world: &'w mut World) -> Result<&'w mut Organization, Refusal> {
         world.organization_mut(&self.organization).ok_or_else(|| no_organization(&self.organization))
     }
 
-    /// A parameter of the path.
+    /// Returns a parameter of the path.
     fn parameter(&self, n: usize) -> &str {
         self.parameters.get(n).map_or("", String::as_str)
     }
 
-    /// Whether the user may do this, or the refusal that names what is missing.
+    /// Returns a refusal that names the permission if the user lacks it.
     fn must(&self, permission: Permission) -> Result<(), Refusal> {
         if self.who.may(permission) { Ok(()) } else { Err(Refusal::lacks(permission.name())) }
     }
 
-    /// The fields of the body.
+    /// Reads the fields of the body.
     fn fields(&self) -> Result<serde_json::Map<String, serde_json::Value>, Refusal> {
         problems::object(self.request.header("content-type"), &self.request.body)
     }
 
-    /// Now, in milliseconds since the epoch.
+    /// The current time in milliseconds since the epoch.
     fn millis(&self) -> i64 {
         exchange::millis(self.request.now)
     }
@@ -81,7 +81,7 @@ impl Classic {
         Self { limiter: Limiter::new(limits), sessions: Sessions::new(token_lifetime) }
     }
 
-    /// Answers a request. What it changes, it changes in `world`, wholly or not at all.
+    /// Answers a request. Changes `world` either completely or not at all.
     pub(super) fn handle(&mut self, request: &Request, world: &mut World) -> Answer {
         let (endpoint, mut parameters) = match route(ROUTES, &request.method, &request.path) {
             Routed::Found { endpoint, parameters } => (endpoint, parameters),
@@ -93,8 +93,8 @@ impl Classic {
         };
         let organization = parameters.remove(0);
         if world.organization(&organization).is_none() {
-            // An organization that doesn't exist has no windows to count in, and strangers must not
-            // be able to make the server remember names.
+            // An organization that does not exist has no windows. Otherwise, anyone could make the server
+            // remember made-up names.
             let allowance = self.limiter.untouched(endpoint.limit(), request.now);
             return allowance.show_on(no_organization(&organization).answer());
         }

@@ -1,8 +1,8 @@
-//! Paths, methods and published limits of the Classic API. Imports routing.
+//! Paths, methods and published limits of the Classic API.
 
 use crate::routing::Routes;
 
-/// What a request asks for.
+/// An endpoint of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Endpoint {
     SignIn,
@@ -24,7 +24,7 @@ pub(super) enum Endpoint {
 }
 
 impl Endpoint {
-    /// Requests a minute, as published.
+    /// The published limit of requests per minute.
     pub(super) fn limit(self) -> u32 {
         match self {
             Self::SignIn | Self::StartConversation | Self::FinishConversation => 5,
@@ -40,7 +40,7 @@ impl Endpoint {
     }
 }
 
-/// Every path with what its methods do; `{}` is a parameter. Slashes at the end count.
+/// All paths with their methods. `{}` is a parameter. A trailing slash is significant.
 pub(super) const ROUTES: Routes<Endpoint> = &[
     ("/v1/{}/user/signin_with_api_key", &[("POST", Endpoint::SignIn)]),
     ("/v1/{}/service/", &[("GET", Endpoint::ListServices), ("POST", Endpoint::CreateService)]),

@@ -1,4 +1,4 @@
-//! Listing, creating and updating services. Imports the world, validation and version sets.
+//! Listing, creating and updating services.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -46,7 +46,7 @@ pub(super) fn list(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
     };
     let mut document = slice.document("services", |service| wire::service(home.name(), service));
     document["filter_values"] = if page.is_first() {
-        // Counted as if the user could see everything, as the vendor says of it.
+        // The vendor counts all services here, also those that the user can't see.
         let keys: BTreeSet<&String> =
             home.services().iter().filter(wanted).flat_map(|service| service.tags.keys()).collect();
         json!({ "tags": keys })
@@ -189,7 +189,7 @@ fn check_update(home: &Organization, old: &Service, new: &Service) -> Result<(),
     Ok(())
 }
 
-/// What a service joins.
+/// A kind of item that a service refers to.
 #[derive(Clone, Copy)]
 enum Kind {
     Agent,
@@ -219,7 +219,7 @@ fn name_is_free(home: &Organization, name: &str, but: Option<&str>) -> Result<()
     Ok(())
 }
 
-/// The refusal for a service that isn't there.
+/// The refusal for a service that does not exist.
 pub(super) fn no_service(id: &str) -> Refusal {
     Refusal::NotFound(format!("service {id} does not exist"))
 }

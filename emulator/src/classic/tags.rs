@@ -1,4 +1,4 @@
-//! Tags in bodies. Imports validation.
+//! Tags in request bodies.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -12,18 +12,18 @@ use crate::problems::{At, Problems, Read};
 static TAG: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(TAG_PATTERN).ok());
 const TAG_PATTERN: &str = r"^[\w\s]+$";
 
-/// A conversation's tags have values of up to so many characters.
+/// The longest value of a conversation's tag, in characters.
 const LONGEST_TAG: usize = 100;
 
-/// Tags as they are kept.
+/// Tags as they are stored.
 type Tags = BTreeMap<String, Option<String>>;
 
-/// Tags: a map from keys to values or null.
+/// Reads tags: a map from keys to values or null.
 pub(super) fn tags(problems: &mut Problems, at: &At, value: &Value) -> Option<Tags> {
     tags_with(problems, at, value, tag)
 }
 
-/// A conversation's tags: their values are any texts that aren't too long.
+/// Reads a conversation's tags. Their values may be any text up to the longest length.
 pub(super) fn conversation_tags(problems: &mut Problems, at: &At, value: &Value) -> Option<Tags> {
     tags_with(problems, at, value, |problems, at, value| {
         let text = text(problems, at, value)?;

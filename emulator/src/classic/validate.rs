@@ -1,4 +1,4 @@
-//! Reading the values of bodies and queries as pydantic does. Imports problems.
+//! Reads the values of bodies and queries as pydantic does.
 
 use std::sync::LazyLock;
 
@@ -16,7 +16,7 @@ const ID_PATTERN: &str = "^[a-f0-9]{24}$";
 const KEYTERM_PATTERN: &str = "^[a-z-]+( [a-z-]+){0,2}$";
 const SET_NAME_PATTERN: &str = "^[A-Za-z0-9_-]+$";
 
-/// Most tags, and most keyterms.
+/// The most tags, and the most keyterms.
 pub(super) const MOST: usize = 20;
 
 fn string<'v>(problems: &mut Problems, at: &At, value: &'v Value) -> Option<&'v str> {
@@ -26,7 +26,7 @@ fn string<'v>(problems: &mut Problems, at: &At, value: &'v Value) -> Option<&'v 
     value.as_str()
 }
 
-/// Whether a text follows a pattern; noted where it doesn't.
+/// Checks that a text matches a pattern, and adds a problem if it does not.
 pub(super) fn matching(
     problems: &mut Problems,
     at: &At,
@@ -42,7 +42,7 @@ pub(super) fn matching(
     fits
 }
 
-/// A text, stripped and non-empty.
+/// Reads a text, strips it, and requires that it is not empty.
 pub(super) fn text(problems: &mut Problems, at: &At, value: &Value) -> Option<String> {
     let stripped = string(problems, at, value)?.trim();
     if stripped.is_empty() {
@@ -52,18 +52,18 @@ pub(super) fn text(problems: &mut Problems, at: &At, value: &Value) -> Option<St
     Some(stripped.to_owned())
 }
 
-/// Any text, as it is.
+/// Reads any text, unchanged.
 pub(super) fn plain(problems: &mut Problems, at: &At, value: &Value) -> Option<String> {
     string(problems, at, value).map(str::to_owned)
 }
 
-/// An id.
+/// Reads an id.
 pub(super) fn id(problems: &mut Problems, at: &At, value: &Value) -> Option<String> {
     let id = string(problems, at, value)?;
     matching(problems, at, value, id, (&ID, ID_PATTERN)).then(|| id.to_owned())
 }
 
-/// A list of ids; repetitions count once.
+/// Reads a list of ids. Duplicates are dropped.
 pub(super) fn ids(problems: &mut Problems, at: &At, value: &Value) -> Option<Vec<String>> {
     let mut unique: Vec<String> = Vec::new();
     for id in list(problems, at, value, usize::MAX, id)? {
@@ -74,7 +74,7 @@ pub(super) fn ids(problems: &mut Problems, at: &At, value: &Value) -> Option<Vec
     Some(unique)
 }
 
-/// `true` or `false`.
+/// Reads `true` or `false`.
 pub(super) fn boolean(problems: &mut Problems, at: &At, value: &Value) -> Option<bool> {
     if value.as_bool().is_none() {
         problems.add("bool_type", at, "Input should be a valid boolean", value);
@@ -82,7 +82,7 @@ pub(super) fn boolean(problems: &mut Problems, at: &At, value: &Value) -> Option
     value.as_bool()
 }
 
-/// A JSON object.
+/// Reads a JSON object.
 pub(super) fn map(problems: &mut Problems, at: &At, value: &Value) -> Option<Map<String, Value>> {
     if value.as_object().is_none() {
         problems.add("dict_type", at, "Input should be a valid dictionary", value);
@@ -103,7 +103,7 @@ fn list<T>(problems: &mut Problems, at: &At, value: &Value, most: usize, read: R
     items.iter().enumerate().map(|(n, item)| read(problems, &at.then(n), item)).collect()
 }
 
-/// Keyterms.
+/// Reads keyterms.
 pub(super) fn keyterms(problems: &mut Problems, at: &At, value: &Value) -> Option<Vec<String>> {
     list(problems, at, value, MOST, |problems, at, value| {
         let term = text(problems, at, value)?;
@@ -111,7 +111,7 @@ pub(super) fn keyterms(problems: &mut Problems, at: &At, value: &Value) -> Optio
     })
 }
 
-/// A version set's name in a path.
+/// Reads a version set's name in a path.
 pub(super) fn set_name(problems: &mut Problems, at: &At, value: &Value) -> Option<String> {
     let name = text(problems, at, value)?;
     if name.chars().count() > 40 {
@@ -121,7 +121,7 @@ pub(super) fn set_name(problems: &mut Problems, at: &At, value: &Value) -> Optio
     matching(problems, at, value, &name, (&SET_NAME, SET_NAME_PATTERN)).then_some(name)
 }
 
-/// An id in a path.
+/// Reads an id in a path.
 pub(super) fn path_id(name: &str, segment: &str) -> Result<String, Refusal> {
     let mut problems = Problems::default();
     id(&mut problems, &At::path(name), &json!(segment)).ok_or_else(|| problems.refusal())

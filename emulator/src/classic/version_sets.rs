@@ -1,4 +1,4 @@
-//! Reading, replacing and deleting version sets. Imports the world and validation.
+//! Reading, replacing and deleting version sets.
 
 use serde_json::{Map, Value, json};
 
@@ -13,7 +13,7 @@ use crate::world::{CatalogItem, Organization, Permission, Service, VersionSet, W
 const AGENT: &str = "agent_version_number";
 const GRAPH: &str = "service_hierarchical_state_machine_version_number";
 const LLMS: &str = "llm_model_preferences";
-/// Other spellings of the same fields, and fields of the service: never kept as extra fields.
+/// Other spellings of the same fields, and fields of the service. They are never stored as extra fields.
 const NOT_EXTRA: &[&str] = &[
     AGENT,
     GRAPH,
@@ -25,7 +25,7 @@ const NOT_EXTRA: &[&str] = &[
     "service_hierarchical_state_machine_id",
 ];
 
-/// A version set as sent: well-formed, but not yet known to fit the service.
+/// A well-formed version set of a request. Its versions and LLMs have not been checked yet.
 pub(super) struct Draft {
     agent_version: Option<Pin>,
     context_graph_version: Option<Pin>,
@@ -33,11 +33,11 @@ pub(super) struct Draft {
     extra: Map<String, Value>,
 }
 
-/// A version as sent: any integer, however absurd.
+/// A version in a request: any integer.
 type Pin = Value;
 
 impl Draft {
-    /// Checks it against what the service joins.
+    /// Checks the versions and LLMs, and returns the version set to store.
     pub(super) fn settle(
         self,
         home: &Organization,
@@ -67,7 +67,7 @@ fn exists(number: u32, item: &CatalogItem) -> bool {
     (1..=item.versions).contains(&number)
 }
 
-/// Whether a stored set's pins exist, or what doesn't.
+/// Checks that a stored version set's pinned versions exist.
 pub(super) fn pins_exist(set: &VersionSet, agent: &CatalogItem, graph: &CatalogItem) -> Result<(), String> {
     for (pin, item) in [(set.agent_version, agent), (set.context_graph_version, graph)] {
         if let Some(number) = pin.filter(|number| !exists(*number, item)) {
@@ -77,7 +77,7 @@ pub(super) fn pins_exist(set: &VersionSet, agent: &CatalogItem, graph: &CatalogI
     Ok(())
 }
 
-/// Whether the organization accepts all these LLMs.
+/// Checks that the organization accepts all these LLMs.
 pub(super) fn llms_accepted(home: &Organization, preferences: &Map<String, Value>) -> Result<(), Refusal> {
     for (interaction, preference) in preferences {
         let name = preference.get("llm_name").and_then(Value::as_str).unwrap_or_default();
@@ -137,7 +137,7 @@ fn extra_of(fields: &Map<String, Value>) -> Map<String, Value> {
     unknown.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-/// Reads a version set in the form that the API describes: all three fields present.
+/// Reads a version set in the documented form, with all three fields.
 pub(super) fn wrapped(problems: &mut Problems, at: &At, value: &Value) -> Option<Draft> {
     let fields = validate::map(problems, at, value)?;
     let agent = required(problems, at, &fields, AGENT, pin);
@@ -157,7 +157,7 @@ struct Repeated {
     graph: Option<String>,
 }
 
-/// Reads the flat form that one page of the documentation shows.
+/// Reads the flat form, which one page of the documentation shows.
 fn flat(problems: &mut Problems, fields: &Map<String, Value>) -> (Option<Draft>, Repeated) {
     let at = At::body();
     let repeated = Repeated {
@@ -212,7 +212,7 @@ pub(super) fn get(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
     Ok(Answer::json(200, &wire::version_set_both_ways(set)))
 }
 
-/// PUT of the same path: replaces the whole set.
+/// PUT of the same path: replaces the whole version set.
 pub(super) fn put(call: &Call<'_>, world: &mut World) -> Result<Answer, Refusal> {
     let fields = call.fields()?;
     let (draft, repeated) = body(&fields)?;
@@ -244,7 +244,7 @@ pub(super) fn put(call: &Call<'_>, world: &mut World) -> Result<Answer, Refusal>
     Ok(Answer::empty(204))
 }
 
-/// DELETE of the same path. Here the schema lets a name be any text: one that can't exist is not found.
+/// DELETE of the same path. The schema allows any text as a name here, so an impossible name is a 404.
 pub(super) fn delete(call: &Call<'_>, world: &mut World) -> Result<Answer, Refusal> {
     let id = validate::path_id("service_id", call.parameter(0))?;
     let name = call.parameter(1).to_owned();

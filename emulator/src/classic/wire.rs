@@ -1,4 +1,4 @@
-//! What rows look like in answers. Imports the world.
+//! JSON forms of rows in answers.
 
 use std::collections::BTreeMap;
 
@@ -34,8 +34,8 @@ pub(super) fn service(organization: &str, service: &Service) -> Value {
     })
 }
 
-/// Tags as a list. The contract promises no order; the reverse of the usual one finds clients that count
-/// on it.
+/// Tags as a list, in reverse order. The contract promises no order, and this order reveals clients that rely
+/// on one.
 fn tag_list(tags: &BTreeMap<String, Option<String>>) -> Vec<Value> {
     tags.iter().rev().map(|(key, value)| json!({"key": key, "value": value})).collect()
 }
@@ -52,7 +52,7 @@ pub(super) fn version_set(set: &VersionSet) -> Map<String, Value> {
     fields
 }
 
-/// A version set on its own: also in the spelling that some of the documentation shows.
+/// A version set on its own. It also has the field names that some of the documentation shows.
 pub(super) fn version_set_both_ways(set: &VersionSet) -> Map<String, Value> {
     let mut fields = version_set(set);
     fields.insert("agent_version".to_owned(), json!(set.agent_version));

@@ -1,4 +1,4 @@
-//! Agents, context graphs and their versions. Imports the world and lists.
+//! Agents, context graphs and their versions.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ use crate::world::{CatalogItem, World};
 
 const PAGE_MAX: u32 = 20;
 
-/// What tells agents from context graphs.
+/// The differences between agents and context graphs.
 pub(super) struct Catalog {
     what: &'static str,
     id: &'static str,
@@ -74,7 +74,7 @@ pub(super) fn versions(call: &Call<'_>, world: &World, catalog: &Catalog) -> Res
     problems.done()?;
     let home = call.home(world)?;
     let item = find(call, home, catalog)?;
-    // A later version was made later: all orders are one.
+    // Later versions were created later, so all sort orders are the same.
     let document = wanted.document(
         (1..=item.versions).collect(),
         |_, a, b| a.cmp(b),
@@ -83,12 +83,12 @@ pub(super) fn versions(call: &Call<'_>, world: &World, catalog: &Catalog) -> Res
     Ok(Answer::json(200, &document))
 }
 
-/// When a version was made: a minute after the one before it.
+/// The time at which a version was created: one minute after the previous version.
 fn made(item: &CatalogItem, version: u32) -> i64 {
     item.created_at + i64::from(version.saturating_sub(1)) * 60_000
 }
 
-/// A version's own id, told from the item's by its last digits.
+/// A version's own id. It differs from the item's id in the last digits.
 fn version_id(item: &CatalogItem, version: u32) -> String {
     let head = item.id.get(..28).unwrap_or_default();
     format!("{head}{version:08x}")

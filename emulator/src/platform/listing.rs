@@ -1,4 +1,4 @@
-//! What lists are asked for: pages, searches, orders. Imports queries and schemas.
+//! Parameters of lists: pages, searches and sort orders.
 
 use std::cmp::Ordering;
 
@@ -10,7 +10,7 @@ use super::{Call, scalars};
 use crate::problems::{At, Problems};
 use crate::query::{Page, Sort};
 
-/// Which rows are wanted, and in what order.
+/// The requested rows and their order.
 pub(super) struct Wanted {
     search: Option<String>,
     sort: Option<Sort>,
@@ -28,12 +28,12 @@ impl Wanted {
         Self { search, sort, page }
     }
 
-    /// Whether a name is among those searched for.
+    /// Returns true if a name matches the search.
     pub(super) fn names(&self, name: &str) -> bool {
         self.search.as_ref().is_none_or(|part| name.to_lowercase().contains(part))
     }
 
-    /// The answer's document. Rows come in the order of creation, which stays among equals.
+    /// Builds the answer. Rows come in order of creation, which is kept among equal rows.
     pub(super) fn document<T>(
         &self,
         mut rows: Vec<T>,
@@ -50,11 +50,11 @@ impl Wanted {
     }
 }
 
-/// How many items a page has at most.
+/// Reads the page size.
 fn limit(call: &Call<'_>, problems: &mut Problems, most: u32) -> usize {
     let Some(text) = call.query.one("limit") else { return 10 };
     let (at, sent) = (At::query("limit"), json!(text));
-    // A page of nothing is refused as "not greater than 0", by the way its bound is published.
+    // The published lower bound is exclusive, so 0 is refused with "greater than 0".
     let read = Kind::Integer { least: None, most: Some(i64::from(most)) }.read(problems, &at, &sent);
     let read = read.map(|number| number.as_i64().unwrap_or(i64::MAX));
     if read.is_some_and(|number| number < 1) {
@@ -82,7 +82,7 @@ fn sort(problems: &mut Problems, text: &str, fields: &[&'static str]) -> Option<
     None
 }
 
-/// A parameter that is true or false.
+/// Reads a boolean parameter.
 pub(super) fn truth(call: &Call<'_>, problems: &mut Problems, name: &str) -> Option<bool> {
     let text = call.query.one(name)?;
     scalars::boolean(problems, &At::query(name), &json!(text))

@@ -1,4 +1,4 @@
-//! The Platform API: paths, limits, keys, rules. Imports the world and the exchange, nothing above them.
+//! The Platform API: paths, limits, keys and rules.
 
 mod catalog;
 mod listing;
@@ -27,14 +27,14 @@ use super::world::World;
 pub(super) use routes::is_platform;
 use routes::{Endpoint, ROUTES};
 
-/// What the vendor leaves open, or may change.
+/// Behaviour that the vendor does not specify or may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlatformOptions {
-    /// Whether an inactive service keeps its name from others.
+    /// Whether the names of inactive services are taken, too.
     pub inactive_names_taken: bool,
-    /// The most services that a page may be asked for.
+    /// The largest page of services.
     pub services_page_max: u32,
-    /// Whether an update adds version sets to those that are there, rather than replacing them all.
+    /// Whether an update keeps version sets that it does not name, instead of replacing them all.
     pub keeps_version_sets: bool,
 }
 
@@ -44,15 +44,15 @@ impl Default for PlatformOptions {
     }
 }
 
-/// The API with what it keeps beside the world.
+/// The API with its state outside of the world.
 pub(super) struct Platform {
     limiter: Limiter<Endpoint>,
     options: PlatformOptions,
-    /// Requests so far, which conflicts are numbered by.
+    /// The number of requests so far. It gives each conflict its reference number.
     seen: u64,
 }
 
-/// A request on its way through the rules: routed, its key known.
+/// A request that was routed and whose key is known.
 struct Call<'a> {
     request: &'a Request,
     options: PlatformOptions,
@@ -63,33 +63,33 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// The workspace; it was looked up before the rules ran.
+    /// Returns the workspace, which was found before the rules run.
     fn home<'w>(&self, world: &'w World) -> Result<&'w Workspace, Refusal> {
         world.workspace(&self.workspace).ok_or_else(|| no_workspace(&self.workspace))
     }
 
-    /// The same, to be changed.
+    /// Like [`Call::home`], for changes.
     fn home_mut<'w>(&self, world: &'w mut World) -> Result<&'w mut Workspace, Refusal> {
         world.workspace_mut(&self.workspace).ok_or_else(|| no_workspace(&self.workspace))
     }
 
-    /// A parameter of the path.
+    /// Returns a parameter of the path.
     fn parameter(&self, n: usize) -> &str {
         self.parameters.get(n).map_or("", String::as_str)
     }
 
-    /// The id that the path begins with.
+    /// Reads the id at the start of the path.
     fn id(&self, problems: &mut Problems, name: &str) -> Option<String> {
         scalars::uuid(problems, &At::path(name), &json!(self.parameter(0)))
     }
 
-    /// The same where nothing else can be wrong with the request.
+    /// Like [`Call::id`], for requests where nothing else can be invalid.
     fn only_id(&self, name: &str) -> Result<String, Refusal> {
         let mut problems = Problems::default();
         self.id(&mut problems, name).ok_or_else(|| problems.refusal())
     }
 
-    /// The body by its description.
+    /// Reads the body according to its model.
     fn body(
         &self,
         problems: &mut Problems,
@@ -99,7 +99,7 @@ impl Call<'_> {
         Ok(model.read(problems, &At::body(), &Value::Object(fields)))
     }
 
-    /// Now, in milliseconds since the epoch.
+    /// The current time in milliseconds since the epoch.
     fn millis(&self) -> i64 {
         super::exchange::millis(self.request.now)
     }
@@ -114,7 +114,7 @@ impl Platform {
         Self { limiter: Limiter::new(limits), options, seen: 0 }
     }
 
-    /// Answers a request. What it changes, it changes in `world`, wholly or not at all.
+    /// Answers a request. Changes `world` either completely or not at all.
     pub(super) fn handle(&mut self, request: &Request, world: &mut World) -> Answer {
         self.seen += 1;
         let (endpoint, mut parameters) = match route(ROUTES, &request.method, &request.path) {
@@ -129,8 +129,8 @@ impl Platform {
         let workspace = match find_workspace(world, &named) {
             Ok(workspace) => workspace,
             Err(refusal) => {
-                // As with organizations: what doesn't exist has no windows. Nor may a stranger learn
-                // what does.
+                // A workspace that does not exist has no windows, like an organization. A client without a
+                // valid key must not learn which workspaces exist.
                 let refusal = known_key(request, world, None).err().unwrap_or(refusal);
                 let allowance = self.limiter.untouched(endpoint.limit(), request.now);
                 return allowance.show_on(refusal.answer());
@@ -149,7 +149,7 @@ impl Platform {
         allowance.show_on(answer)
     }
 
-    /// Conflicts carry a code and a number to ask support about.
+    /// Adds the error code and the reference number for the support to a conflict.
     fn refuse(&self, refusal: &Refusal) -> Answer {
         match refusal {
             Refusal::Conflict(detail) => {
@@ -204,7 +204,7 @@ fn find_workspace(world: &World, named: &str) -> Result<String, Refusal> {
     if world.workspace(&id).is_some() { Ok(id) } else { Err(no_workspace(&id)) }
 }
 
-/// The key that a request carries, as this workspace knows it; none when only another one does.
+/// Finds the request's key in this workspace. Returns `None` if only another workspace has it.
 fn known_key<'w>(
     request: &Request,
     world: &'w World,

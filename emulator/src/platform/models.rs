@@ -1,4 +1,4 @@
-//! What the Platform API's requests and blocks look like. Imports schemas.
+//! The models of the Platform API's requests and of their nested objects.
 
 use std::sync::LazyLock;
 
@@ -12,13 +12,13 @@ static PHONE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(PHONE_PATTER
 const PHONE_PATTERN: &str = r"^\+[1-9]\d{1,14}$";
 const E164: Pattern = (&PHONE, PHONE_PATTERN);
 
-/// A speaker's number.
+/// A speaker's phone number.
 pub(super) const PHONE_NUMBER: Kind = Kind::Text { least: 0, most: 16, pattern: Some(E164) };
-/// The most characters of a turn's text, either way.
+/// The longest text of a turn in either direction, in characters.
 pub(super) const MOST_SAID: usize = 8192;
 /// A version set's name in a path.
 pub(super) const SET_NAME: Kind = text(1, 40);
-/// A text to search for.
+/// A search text.
 pub(super) const SEARCH: Kind = text(1, 200);
 
 const ANY: usize = usize::MAX;
@@ -48,7 +48,7 @@ const fn open(fields: &'static [Field]) -> Model {
     Model { fields, closed: false }
 }
 
-/// What creates a service.
+/// The body that creates a service.
 pub(super) static CREATE: Model = open(&[
     field("name", NAME, Refused),
     field("description", DESCRIPTION, Means(|| json!(""))),
@@ -66,7 +66,7 @@ pub(super) static CREATE: Model = open(&[
     field("escalation_policy", Kind::Model(&ESCALATION_POLICY), Nothing),
 ]);
 
-/// What updates a service: what is absent or null stays as it is.
+/// The body that updates a service. Fields that are absent or null stay unchanged.
 pub(super) static UPDATE: Model = open(&[
     field("name", NAME, Nothing),
     field("description", DESCRIPTION, Nothing),
@@ -84,10 +84,10 @@ pub(super) static UPDATE: Model = open(&[
     field("escalation_policy", Kind::Model(&ESCALATION_POLICY), Nothing),
 ]);
 
-/// What replaces a version set.
+/// The body that replaces a version set.
 pub(super) static UPSERT: Model = open(&[field("version_set", Kind::Model(&VERSION_SET), Refused)]);
 
-/// What a speaker writes.
+/// The body of a text turn.
 pub(super) static TEXT_TURN: Model =
     open(&[field("phone_number", PHONE_NUMBER, Refused), field("text", text(1, MOST_SAID), Refused)]);
 
@@ -100,7 +100,7 @@ pub(crate) static VERSION_SET: Model = open(&[
     field("llm_model_preferences", PREFERENCES, Means(|| json!({}))),
 ]);
 
-/// Which LLM serves which interaction.
+/// The LLM of each interaction.
 pub(crate) const PREFERENCES: Kind = Kind::Map { of: &Kind::Model(&LLM_CONFIG), most: ANY };
 
 static LLM_CONFIG: Model = open(&[
@@ -176,7 +176,7 @@ static FORWARDING: Model = open(&[
     field("warm_transfer", Kind::Boolean, Means(|| json!(true))),
 ]);
 
-/// What engine triggers lead to.
+/// The escalation policy: an action for each engine trigger.
 pub(crate) static ESCALATION_POLICY: Model = open(&[
     field("context_window_exhaustion", ACTION, OPERATOR),
     field("risk_scorer", ACTION, OPERATOR),

@@ -1,15 +1,15 @@
-//! Forms with files in them. Imports nothing of ours.
+//! Multipart forms with files.
 
 /// A field of a form.
 #[derive(Debug, PartialEq)]
 pub(super) struct Part<'b> {
     pub(super) name: String,
-    /// Whether it was sent with a file's name.
+    /// Whether it was sent with a file name.
     pub(super) is_file: bool,
     pub(super) content: &'b [u8],
 }
 
-/// Reads a form; nothing is in one that is of another type.
+/// Parses a form. A body of another content type is an empty form.
 pub(super) fn parse<'b>(content_type: Option<&str>, body: &'b [u8]) -> Result<Vec<Part<'b>>, ()> {
     let content_type = content_type.unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
@@ -47,7 +47,7 @@ fn read(part: &[u8]) -> Result<Part<'_>, ()> {
     })
 }
 
-/// A parameter behind a header's value.
+/// Returns a parameter of a header's value.
 fn parameter(value: &str, name: &str) -> Option<String> {
     value.split(';').skip(1).find_map(|pair| {
         let (known, value) = pair.split_once('=')?;

@@ -1,11 +1,11 @@
-//! A very short OGG Opus file that carries what was said as a comment. Imports nothing of ours.
+//! Writes a very short OGG Opus file that carries the agent's text as a comment.
 
 /// One frame of silence.
 const SILENCE: [u8; 3] = [0xf8, 0xff, 0xfe];
 const FIRST: u8 = 2;
 const LAST: u8 = 4;
 
-/// A file in which an agent says this: silence, and the text among the tags. The same text makes the same file.
+/// Builds a file of silence with the text among its tags. The same text always makes the same file.
 pub(super) fn spoken(text: &str) -> Vec<u8> {
     let mut head = b"OpusHead\x01\x01\x00\x00".to_vec();
     head.extend(48_000_u32.to_le_bytes());
@@ -17,13 +17,13 @@ pub(super) fn spoken(text: &str) -> Vec<u8> {
     [page(FIRST, 0, 0, &head), page(0, 0, 1, &tags), page(LAST, 960, 2, &SILENCE)].concat()
 }
 
-/// A text behind its length.
+/// Appends a text with its length in front.
 fn counted(text: &str) -> Vec<u8> {
     let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
     [length.to_le_bytes().as_slice(), text.as_bytes()].concat()
 }
 
-/// A page with one packet.
+/// Builds a page with one packet.
 fn page(flags: u8, position: u64, number: u32, packet: &[u8]) -> Vec<u8> {
     let mut page = b"OggS\x00".to_vec();
     page.push(flags);
@@ -62,7 +62,7 @@ mod tests {
         assert_eq!(file, spoken(&"ä".repeat(8192)));
         assert_eq!(file.windows(4).filter(|window| window == b"OggS").count(), 3);
         assert!(file.len() < 20_000);
-        // The check value of this sum in the catalogues.
+        // The check value of this checksum in CRC catalogues.
         assert_eq!(checksum(b"123456789"), 0x89a1_897f);
     }
 }

@@ -1,4 +1,4 @@
-//! Whether version sets pin what exists. Imports the world and problems.
+//! Checks that version sets pin versions that exist.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::problems::{At, Problems};
 use crate::workspace::{PlatformService, Workspace};
 use crate::world::{CatalogItem, VersionSet};
 
-/// A version set as sent: well-formed, but not yet known to fit the service.
+/// A well-formed version set of a request. Its versions and LLMs have not been checked yet.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct SentSet {
     #[serde(default)]
@@ -20,7 +20,7 @@ pub(super) struct SentSet {
     llm_model_preferences: Map<String, Value>,
 }
 
-/// What a service joins.
+/// The agent and the context graph of a service.
 pub(super) struct Joined<'w> {
     home: &'w Workspace,
     agent: Option<&'w CatalogItem>,
@@ -32,7 +32,7 @@ impl<'w> Joined<'w> {
         Self { home, agent: home.agents().get(agent_id), graph: home.context_graphs().get(context_graph_id) }
     }
 
-    /// Checks a set against what the service joins.
+    /// Checks a version set, and returns the one to store.
     pub(super) fn settle(&self, problems: &mut Problems, at: &At, sent: &SentSet) -> VersionSet {
         self.check_llms(problems, &at.then("llm_model_preferences"), &sent.llm_model_preferences);
         let agent = (self.agent, "agent");
@@ -50,7 +50,7 @@ impl<'w> Joined<'w> {
         }
     }
 
-    /// Checks all sets of a request.
+    /// Checks all version sets of a request.
     pub(super) fn settle_all(
         &self,
         problems: &mut Problems,
@@ -63,7 +63,7 @@ impl<'w> Joined<'w> {
         sets.iter().map(settle).collect()
     }
 
-    /// Checks the sets that stay as they are while the service joins something else.
+    /// Checks the version sets that stay unchanged while the service's agent or context graph changes.
     pub(super) fn check_kept<'s>(
         &self,
         problems: &mut Problems,
@@ -120,7 +120,7 @@ fn pin(
     }
 }
 
-/// The version that a pin means, where it exists; null means the latest.
+/// Returns the pinned version if it exists. Null means the latest.
 fn exists(item: &CatalogItem, pin: &Value) -> Result<Option<u32>, String> {
     if item.versions == 0 {
         return Err(format!("{:?} has no versions", item.name));

@@ -1,9 +1,9 @@
-//! Paths, methods, permissions and limits of the Platform API. Imports routing and permissions.
+//! Paths, methods, permissions and limits of the Platform API.
 
 use crate::routing::{Routes, second_segment};
 use crate::workspace::WorkspacePermission;
 
-/// What a request asks for.
+/// An endpoint of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Endpoint {
     ListServices,
@@ -23,7 +23,8 @@ pub(super) enum Endpoint {
 }
 
 impl Endpoint {
-    /// Requests a minute. The vendor publishes none for this API; these are the emulator's own.
+    /// The limit of requests per minute. The vendor publishes none for this API, so these are the emulator's
+    /// own.
     pub(super) fn limit(self) -> u32 {
         match self {
             Self::TextTurn | Self::VoiceTurn => 20,
@@ -31,7 +32,7 @@ impl Endpoint {
         }
     }
 
-    /// What a key must be allowed.
+    /// The permission that a key needs.
     pub(super) fn permission(self) -> WorkspacePermission {
         match self {
             Self::ListServices | Self::GetService => WorkspacePermission::ViewService,
@@ -47,7 +48,7 @@ impl Endpoint {
     }
 }
 
-/// Every path with what its methods do. None ends in a slash.
+/// All paths with their methods. None has a trailing slash.
 pub(super) const ROUTES: Routes<Endpoint> = &[
     ("/v1/{}/services", &[("GET", Endpoint::ListServices), ("POST", Endpoint::CreateService)]),
     (
@@ -69,7 +70,7 @@ pub(super) const ROUTES: Routes<Endpoint> = &[
     ("/v1/{}/context-graphs/{}/versions", &[("GET", Endpoint::ListContextGraphVersions)]),
 ];
 
-/// Whether a path has the shape of this API's, whether or not it exists.
+/// Returns true if a path has the shape of this API's paths, even if it does not exist.
 pub(crate) fn is_platform(raw_path: &str) -> bool {
     second_segment(raw_path)
         .is_some_and(|segment| matches!(segment.as_str(), "services" | "agents" | "context-graphs"))

@@ -1,11 +1,11 @@
-//! Texts, numbers and the like, read as pydantic does when it is lax. Imports problems.
+//! Reads texts, numbers, booleans and UUIDs as pydantic does in lax mode.
 
 use serde_json::{Value, json};
 
 use super::schema::Pattern;
 use crate::problems::{At, Problems};
 
-/// A text of `least` to `most` characters.
+/// Reads a text of `least` to `most` characters.
 pub(super) fn text(
     problems: &mut Problems,
     at: &At,
@@ -39,7 +39,7 @@ pub(super) fn text(
     Some(text.to_owned())
 }
 
-/// A whole number, also when it is written as a text, a float or a truth.
+/// Reads a whole number. It may also be a text, a float or a boolean.
 pub(super) fn integer(
     problems: &mut Problems,
     at: &At,
@@ -98,7 +98,8 @@ fn below(problems: &mut Problems, at: &At, value: &Value, bound: &str, context: 
     problems.add_with("greater_than_equal", at, message, value, &json!({ "ge": context }));
 }
 
-/// A whole number in a text: spaces around, single underscores within and zeros behind a point are fine.
+/// Reads a whole number from a text. Spaces around it, single underscores within it and zeros after a point
+/// are allowed.
 fn whole(text: &str) -> Option<i128> {
     let text = without_underscores(text)?;
     let digits = match text.split_once('.') {
@@ -117,7 +118,7 @@ fn without_underscores(text: &str) -> Option<String> {
     Some(text.replace('_', ""))
 }
 
-/// A number, also when it is written as a text or a truth.
+/// Reads a number. It may also be a text or a boolean.
 pub(super) fn number(
     problems: &mut Problems,
     at: &At,
@@ -145,17 +146,17 @@ pub(super) fn number(
             above(problems, at, value, &most.to_string(), &json!(most));
             return None;
         }
-        // What is no number is within no bounds.
+        // NaN is within no bounds.
         if number < least || number.is_nan() {
             below(problems, at, value, &least.to_string(), &json!(least));
             return None;
         }
     }
-    // JSON has no word for infinity: null, as if it were absent.
+    // JSON can't express infinity, so it becomes null, like an absent value.
     Some(json!(number))
 }
 
-/// A truth, also when it is written as a word or as 0 or 1.
+/// Reads a boolean. It may also be a word, 0 or 1.
 pub(super) fn boolean(problems: &mut Problems, at: &At, value: &Value) -> Option<bool> {
     let read = match value {
         Value::Bool(truth) => return Some(*truth),
@@ -188,7 +189,7 @@ fn truth(text: &str) -> Option<bool> {
     }
 }
 
-/// One of a few texts.
+/// Reads one of a few texts.
 pub(super) fn literal(problems: &mut Problems, at: &At, value: &Value, known: &[&str]) -> Option<String> {
     let found = value.as_str().filter(|text| known.contains(text));
     if found.is_none() {
@@ -204,7 +205,7 @@ pub(super) fn literal(problems: &mut Problems, at: &At, value: &Value, known: &[
     found.map(str::to_owned)
 }
 
-/// A UUID, in lower case with hyphens.
+/// Reads a UUID, and returns it in lower case with hyphens.
 pub(super) fn uuid(problems: &mut Problems, at: &At, value: &Value) -> Option<String> {
     let Some(text) = value.as_str() else {
         let message = "UUID input should be a string, bytes or UUID object";

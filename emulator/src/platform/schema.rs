@@ -1,7 +1,7 @@
-//! Descriptions of JSON values, and reading by them as pydantic does when it is lax. Imports problems.
+//! Models of JSON values, and reading values by them as pydantic does in lax mode.
 //!
-//! What was read is normalized: coerced, unknown keys dropped, defaults filled in, and no nulls but
-//! those within free objects.
+//! A value that was read is normalized: coerced, without unknown keys, and with defaults filled in. It has no
+//! nulls except within free-form objects.
 
 use std::sync::LazyLock;
 
@@ -11,12 +11,12 @@ use serde_json::{Map, Value, json};
 use super::scalars;
 use crate::problems::{At, Problems};
 
-/// A pattern, and how messages show it.
+/// A pattern, and its form in messages.
 pub(super) type Pattern = (&'static LazyLock<Option<Regex>>, &'static str);
 
-/// What a value may be.
+/// A kind of JSON value.
 pub(crate) enum Kind {
-    /// A text of so many characters.
+    /// A text with a length within bounds.
     Text {
         least: usize,
         most: usize,
@@ -33,24 +33,24 @@ pub(crate) enum Kind {
     /// One of these texts.
     Literal(&'static [&'static str]),
     Uuid,
-    /// A list of so many at most.
+    /// A list with at most this many items.
     List {
         of: &'static Kind,
         most: usize,
     },
-    /// Any keys, so many at most.
+    /// An object with any keys, at most this many.
     Map {
         of: &'static Kind,
         most: usize,
     },
-    /// Any object, kept as it is.
+    /// Any object, kept unchanged.
     Free,
-    /// The same with so many keys at most.
+    /// Any object with at most this many keys, kept unchanged.
     FreeUpTo(usize),
     Model(&'static Model),
     /// A text or a list of texts.
     TextOrTexts,
-    /// An object that is told by its `type`, one of these, and holds nothing else.
+    /// An object whose only key, `type`, is one of these texts.
     Tagged(&'static [&'static str]),
 }
 
@@ -62,7 +62,7 @@ pub(super) const INTEGER: Kind = Kind::Integer { least: None, most: None };
 /// An object with known keys.
 pub(crate) struct Model {
     pub(super) fields: &'static [Field],
-    /// Whether other keys are refused; elsewhere they are dropped.
+    /// Whether unknown keys are refused. Otherwise they are dropped.
     pub(super) closed: bool,
 }
 
@@ -73,18 +73,18 @@ pub(crate) struct Field {
     pub(super) absent: Absent,
 }
 
-/// What it means that a key is missing.
+/// The meaning of a missing key.
 pub(super) enum Absent {
-    /// It must not be.
+    /// The key is required.
     Refused,
-    /// Nothing, just as null.
+    /// The same as null: no value.
     Nothing,
-    /// This value. Null is refused.
+    /// This default value. Null is refused.
     Means(fn() -> Value),
 }
 
 impl Kind {
-    /// Reads a value. What is wrong is noted, and nothing comes back.
+    /// Reads a value. On errors, adds them to the problems and returns `None`.
     pub(crate) fn read(&self, problems: &mut Problems, at: &At, value: &Value) -> Option<Value> {
         match self {
             Self::Text { least, most, pattern } => {
@@ -105,7 +105,7 @@ impl Kind {
         }
     }
 
-    /// What was stored, with every key that an answer shows.
+    /// Returns a stored value with every key that answers show.
     pub(super) fn show(&self, stored: &Value) -> Value {
         match (self, stored) {
             (Self::Model(model), Value::Object(fields)) => model.show(fields),
@@ -146,7 +146,7 @@ impl Model {
         sound.then_some(result)
     }
 
-    /// What was stored, with every key: null or the default where nothing was stored.
+    /// Returns a stored object with every key. Missing values become the default, or null.
     pub(super) fn show(&self, stored: &Map<String, Value>) -> Value {
         let show = |field: &Field| {
             let value = match (stored.get(field.name), &field.absent) {
@@ -161,7 +161,7 @@ impl Model {
 }
 
 impl Field {
-    /// The field's value; null where there is none.
+    /// Reads the field. Returns null if it is absent and has no default.
     fn read(&self, problems: &mut Problems, at: &At, sent: &Map<String, Value>) -> Option<Value> {
         match (sent.get(self.name), &self.absent) {
             (None, Absent::Nothing) | (Some(Value::Null), Absent::Nothing) => Some(Value::Null),

@@ -1,4 +1,4 @@
-//! Listing, reading, creating, updating and deleting services. Imports the world, schemas and pins.
+//! Listing, reading, creating, updating and deleting services.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::refusal::Refusal;
 use crate::workspace::{PlatformService, ServiceTag, Workspace};
 use crate::world::World;
 
-/// The fields of a service as sent, read by their description.
+/// The fields of a service in a request, read by their model.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Sent {
@@ -35,7 +35,7 @@ struct Sent {
 }
 
 impl Sent {
-    /// The service with what was sent in place of what it had. Version sets are another matter.
+    /// Returns the service with the fields of the request replaced. Version sets are handled separately.
     fn over(&self, old: &PlatformService) -> PlatformService {
         fn take<T: Clone>(sent: &Option<T>, old: &T) -> T {
             sent.as_ref().unwrap_or(old).clone()
@@ -58,7 +58,7 @@ impl Sent {
         }
     }
 
-    /// Whether the agent and the context graph that were sent exist.
+    /// Checks that the agent and the context graph of the request exist.
     fn check_joined(&self, home: &Workspace) -> Result<(), Refusal> {
         if let Some(id) = self.agent_id.as_ref().filter(|id| home.agents().get(id).is_none()) {
             return Err(Refusal::NotFound(format!("agent {id} does not exist")));
@@ -71,7 +71,7 @@ impl Sent {
     }
 }
 
-/// Takes what was read by a description; the description is stricter than the type.
+/// Converts fields that were read by a model. The model is stricter than the type.
 fn typed<T: serde::de::DeserializeOwned>(
     problems: &mut Problems,
     fields: Option<Map<String, Value>>,
@@ -104,7 +104,7 @@ fn find<'w>(home: &'w Workspace, id: &str) -> Result<&'w PlatformService, Refusa
     home.services().get(id).ok_or_else(|| Refusal::NotFound(format!("service {id} does not exist")))
 }
 
-/// The service, if it may be changed.
+/// Returns the service, or a refusal if it can't be changed.
 fn changeable<'w>(home: &'w Workspace, id: &str) -> Result<&'w PlatformService, Refusal> {
     let service = find(home, id)?;
     if service.is_system {
@@ -114,7 +114,7 @@ fn changeable<'w>(home: &'w Workspace, id: &str) -> Result<&'w PlatformService, 
     Ok(service)
 }
 
-/// The service that a turn is for.
+/// Returns the service of a turn.
 pub(super) fn spoken_to<'w>(home: &'w Workspace, id: &str) -> Result<&'w PlatformService, Refusal> {
     find(home, id)
 }
@@ -216,7 +216,8 @@ pub(super) fn put_version_set(call: &Call<'_>, world: &mut World) -> Result<Answ
     Ok(Answer::empty(204))
 }
 
-/// A name is looked at when it is new to the service, or to those whose names count.
+/// Checks that a name is free. It is checked only if it is new for this service or the service begins to
+/// count.
 fn name_is_free(
     call: &Call<'_>,
     home: &Workspace,

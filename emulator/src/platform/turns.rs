@@ -1,4 +1,4 @@
-//! Turns of a conversation, written and spoken. Imports the world, forms and canned replies.
+//! Text turns and voice turns of a conversation.
 
 use serde_json::{Value, json};
 
@@ -50,7 +50,7 @@ pub(super) fn voice(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
     let id = id.ok_or_else(|| problems.refusal())?;
     let home = call.home(world)?;
     let service = services::spoken_to(home, &id)?;
-    // Nobody here understands speech: the agent answers as if it spoke first.
+    // The emulator does not recognize speech, so the agent replies as if it spoke first.
     Ok(match reply(home, service, None)? {
         Reply::Says(text) => {
             Answer { body: Payload::Bytes("audio/ogg", ogg::spoken(&text)), ..Answer::empty(200) }
@@ -59,7 +59,7 @@ pub(super) fn voice(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
     })
 }
 
-/// The last part of this name: the one that counts.
+/// Returns the last part with this name, which wins over earlier ones.
 fn part<'f, 'b>(form: &'f [Part<'b>], name: &str) -> Option<&'f Part<'b>> {
     form.iter().rev().find(|part| part.name == name)
 }

@@ -1,9 +1,9 @@
-//! UUIDs as pydantic reads them, with the reasons it gives. Imports nothing of ours.
+//! Parses UUIDs as pydantic does, with the same error messages.
 
-/// How long each group is.
+/// The length of each group.
 const GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
 
-/// Reads a UUID in any of its spellings; answers it in lower case with hyphens, or what is wrong.
+/// Parses a UUID in any of its spellings. Returns it in lower case with hyphens, or an error message.
 pub(crate) fn parse(text: &str) -> Result<String, String> {
     let braced = text.strip_prefix('{').and_then(|text| text.strip_suffix('}'));
     let (inner, offset) = match (braced, text.strip_prefix("urn:uuid:")) {

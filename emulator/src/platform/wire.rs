@@ -1,4 +1,4 @@
-//! What rows look like in answers. Imports the world and schemas.
+//! JSON forms of rows in answers.
 
 use serde_json::{Map, Value, json};
 
