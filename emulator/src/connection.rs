@@ -14,10 +14,10 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// Aborts one connection: every later read or write on it fails.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Scissors(Arc<AtomicBool>);
+pub(super) struct ConnectionAborter(Arc<AtomicBool>);
 
-impl Scissors {
-    pub(super) fn cut(&self) {
+impl ConnectionAborter {
+    pub(super) fn abort(&self) {
         self.0.store(true, Ordering::Release);
     }
 
@@ -27,23 +27,23 @@ impl Scissors {
 }
 
 /// A connection that a [`ConnectionAborter`] can abort.
-pub(super) struct Cuttable {
+pub(super) struct AbortableConnection {
     stream: TcpStream,
-    scissors: Scissors,
+    aborter: ConnectionAborter,
 }
 
 /// Accepts [`AbortableConnection`]s.
-pub(super) struct CuttableListener(pub(super) TcpListener);
+pub(super) struct AbortableListener(pub(super) TcpListener);
 
-impl Listener for CuttableListener {
-    type Io = Cuttable;
+impl Listener for AbortableListener {
+    type Io = AbortableConnection;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (Cuttable, SocketAddr) {
+    async fn accept(&mut self) -> (AbortableConnection, SocketAddr) {
         let (stream, address) = Listener::accept(&mut self.0).await;
         // Small answers must not wait for the peer's delayed acknowledgements. An error here is not fatal.
         let _ = stream.set_nodelay(true);
-        (Cuttable { stream, scissors: Scissors::default() }, address)
+        (AbortableConnection { stream, aborter: ConnectionAborter::default() }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -51,26 +51,26 @@ impl Listener for CuttableListener {
     }
 }
 
-impl Connected<IncomingStream<'_, CuttableListener>> for Scissors {
-    fn connect_info(stream: IncomingStream<'_, CuttableListener>) -> Self {
-        stream.io().scissors.clone()
+impl Connected<IncomingStream<'_, AbortableListener>> for ConnectionAborter {
+    fn connect_info(stream: IncomingStream<'_, AbortableListener>) -> Self {
+        stream.io().aborter.clone()
     }
 }
 
-impl AsyncRead for Cuttable {
+impl AsyncRead for AbortableConnection {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         to: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.scissors.check()?;
+        self.aborter.check()?;
         Pin::new(&mut self.stream).poll_read(cx, to)
     }
 }
 
-impl AsyncWrite for Cuttable {
+impl AsyncWrite for AbortableConnection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.scissors.check()?;
+        self.aborter.check()?;
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
@@ -87,7 +87,7 @@ impl AsyncWrite for Cuttable {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.scissors.check()?;
+        self.aborter.check()?;
         Pin::new(&mut self.stream).poll_write_vectored(cx, bytes)
     }
 

@@ -9,7 +9,7 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use serde_saphyr::{Location, Spanned};
 
-use super::fault_kinds::{KINDS, Kind, METHODS, MOST_MILLIS, MOST_SECONDS, WHEN};
+use super::fault_kinds::{KINDS, Kind, MAX_MILLIS, MAX_SECONDS, METHODS, WHEN};
 use super::faults::{Fault, RetryAfter, Rule};
 use super::file_error::FileError;
 
@@ -30,23 +30,23 @@ pub struct Faults(pub Vec<Rule>);
 
 /// The whole file: its only key, and unknown keys to report.
 #[derive(Default)]
-struct Document {
+struct FaultDocument {
     faults: Option<Vec<Spanned<Entries>>>,
     unknown: Vec<Spanned<String>>,
 }
 
-impl<'de> Deserialize<'de> for Document {
+impl<'de> Deserialize<'de> for FaultDocument {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Collect;
         impl<'de> Visitor<'de> for Collect {
-            type Value = Document;
+            type Value = FaultDocument;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a mapping with the key `faults`")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Document, A::Error> {
-                let mut document = Document::default();
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<FaultDocument, A::Error> {
+                let mut document = FaultDocument::default();
                 while let Some(key) = map.next_key::<Spanned<String>>()? {
                     if key.value == "faults" {
                         document.faults = Some(map.next_value()?);
@@ -99,15 +99,15 @@ impl Faults {
         if !text.lines().any(is_said) {
             return Err(nothing("the file is empty"));
         }
-        let document: Document =
+        let document: FaultDocument =
             serde_saphyr::from_str(text).map_err(|error| vec![FileError::of_yaml(&error)])?;
         let unknown = |key: &Spanned<String>| {
             let (line, column) = (key.referenced.line(), key.referenced.column());
-            FileError { line, column, message: no_such("key", &key.value, &["faults"]) }
+            FileError { line, column, message: unknown_word("key", &key.value, &["faults"]) }
         };
         let mut problems: Vec<_> = document.unknown.iter().map(unknown).collect();
         let Some(rules) = document.faults else {
-            return Err(if problems.is_empty() { nothing("nothing goes wrong") } else { problems });
+            return Err(if problems.is_empty() { nothing("the file has no rules") } else { problems });
         };
         let rules: Vec<_> = rules
             .iter()
@@ -121,7 +121,7 @@ impl Faults {
 }
 
 fn nothing(what: &str) -> Vec<FileError> {
-    let message = format!("{what}: `faults:` and a list of rules are expected");
+    let message = format!("{what}: expected `faults:` with a list of rules");
     vec![FileError { line: 1, column: 1, message }]
 }
 
@@ -149,7 +149,10 @@ impl<'a> Reader<'a> {
     fn kind(&mut self) -> Option<&'static Kind> {
         let names: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
         if self.find("fault").is_none() {
-            self.wrong(self.place, format!("a rule needs the key `fault`: one of {}", all_of(&names)));
+            self.report(
+                self.place,
+                format!("a rule needs the key `fault` with one of {}", word_list(&names)),
+            );
         }
         let name = self.word("fault", &names)?;
         KINDS.iter().find(|kind| kind.name == name)
@@ -161,7 +164,7 @@ impl<'a> Reader<'a> {
         let text = value.value.as_str();
         let word = words.iter().copied().find(|word| Some(*word) == text);
         if word.is_none() {
-            self.wrong(value.referenced, no_such(key, text.unwrap_or(&written(&value.value)), words));
+            self.report(value.referenced, unknown_word(key, text.unwrap_or(&shortened(&value.value)), words));
         }
         word
     }
@@ -177,15 +180,15 @@ impl<'a> Reader<'a> {
             }
             let others = KINDS.iter().filter(|other| other.takes.contains(&name));
             let others: Vec<_> = others.map(|other| format!("`{}`", other.name)).collect();
-            let message = match (others.is_empty(), near(name, &all)) {
+            let message = match (others.is_empty(), closest_word(name, &all)) {
                 (false, _) => format!("`{name}` belongs to {}, not to `{}`", others.join(" and "), kind.name),
-                (true, Some(_)) => no_such("key", name, &all),
-                (true, None) => no_such("key", name, &known),
+                (true, Some(_)) => unknown_word("key", name, &all),
+                (true, None) => unknown_word("key", name, &known),
             };
-            self.wrong(key.referenced, message);
+            self.report(key.referenced, message);
         }
         if let Some(needed) = kind.needs.filter(|needed| self.find(needed).is_none()) {
-            self.wrong(self.place, format!("`{}` needs the key `{needed}`", kind.name));
+            self.report(self.place, format!("`{}` needs the key `{needed}`", kind.name));
         }
     }
 
@@ -197,8 +200,8 @@ impl<'a> Reader<'a> {
             "cut_answer" => Fault::CutAnswer,
             "garble" => Fault::Garble,
             "close" => Fault::Close,
-            "delay" => Fault::Delay { millis: self.number("millis", 0, MOST_MILLIS)? },
-            "dribble" => Fault::Dribble { millis: self.number("millis", 0, MOST_MILLIS)? },
+            "delay" => Fault::Delay { millis: self.number("millis", 0, MAX_MILLIS)? },
+            "dribble" => Fault::SlowBody { millis: self.number("millis", 0, MAX_MILLIS)? },
             "hide" => Fault::Hide {
                 service: self.read("service", "a name or an id, as a text that isn't empty", |value| {
                     value.as_str().filter(|service| !service.is_empty()).map(str::to_owned)
@@ -212,10 +215,13 @@ impl<'a> Reader<'a> {
         let status = self.number("status", 200, 599);
         let processed = self.read("processed", "true or false", Value::as_bool).unwrap_or(false);
         let headers = self.headers();
-        let seconds = self.number("retry_after", 0, MOST_SECONDS).map(RetryAfter::Seconds);
-        let date = self.number("retry_after_date", 0, MOST_SECONDS).map(RetryAfter::Date);
+        let seconds = self.number("retry_after", 0, MAX_SECONDS).map(RetryAfter::Seconds);
+        let date = self.number("retry_after_date", 0, MAX_SECONDS).map(RetryAfter::Date);
         if let (Some(_), Some(_), Some(value)) = (seconds, date, self.find("retry_after_date")) {
-            self.wrong(value.referenced, "`retry_after` says it already: one of the two is expected");
+            self.report(
+                value.referenced,
+                "`retry_after` and `retry_after_date` can't be combined: use one of them",
+            );
         }
         let body = self.read("body", "a text", |value| value.as_str().map(str::to_owned)).unwrap_or_default();
         let status = u16::try_from(status?).ok()?;
@@ -225,14 +231,14 @@ impl<'a> Reader<'a> {
     fn headers(&mut self) -> BTreeMap<String, String> {
         let Some(value) = self.find("headers") else { return BTreeMap::new() };
         let Some(map) = value.value.as_object() else {
-            self.wrong(value.referenced, "`headers`: a mapping from names to texts is expected");
+            self.report(value.referenced, "`headers`: expected a mapping from names to texts");
             return BTreeMap::new();
         };
         let mut headers = BTreeMap::new();
         for (name, text) in map {
             match header(name, text) {
                 Ok(text) => drop(headers.insert(name.to_lowercase(), text)),
-                Err(why) => self.wrong(value.referenced, format!("header {name:?}: {why}")),
+                Err(why) => self.report(value.referenced, format!("header {name:?}: {why}")),
             }
         }
         headers
@@ -244,7 +250,7 @@ impl<'a> Reader<'a> {
 
     fn number(&mut self, key: &str, least: u64, most: u64) -> Option<u64> {
         let expected = match most {
-            u64::MAX => format!("a whole number from {least} on"),
+            u64::MAX => format!("a whole number of at least {least}"),
             most => format!("a whole number from {least} to {most}"),
         };
         self.read(key, &expected, |value| value.as_u64().filter(|number| (least..=most).contains(number)))
@@ -255,13 +261,13 @@ impl<'a> Reader<'a> {
         let value = self.find(key)?;
         let taken = take(&value.value);
         if taken.is_none() {
-            let message = format!("`{key}`: {expected} is expected, and this is {}", written(&value.value));
-            self.wrong(value.referenced, message);
+            let message = format!("`{key}`: expected {expected}, but found {}", shortened(&value.value));
+            self.report(value.referenced, message);
         }
         taken
     }
 
-    fn wrong(&mut self, place: Location, message: impl Into<String>) {
+    fn report(&mut self, place: Location, message: impl Into<String>) {
         let (line, column, message) = (place.line(), place.column(), message.into());
         self.problems.push(FileError { line, column, message });
     }
@@ -269,36 +275,36 @@ impl<'a> Reader<'a> {
 
 /// Checks a header: HTTP must allow it, and it must not change the length of the answer.
 fn header(name: &str, text: &Value) -> Result<String, &'static str> {
-    let name = HeaderName::try_from(name).map_err(|_| "HTTP allows no such name")?;
+    let name = HeaderName::try_from(name).map_err(|_| "HTTP does not allow this name")?;
     if matches!(name.as_str(), "content-length" | "transfer-encoding") {
-        return Err("the server counts the length itself");
+        return Err("the server sets the length itself");
     }
-    let text = text.as_str().ok_or("a text is expected")?;
-    HeaderValue::try_from(text).map_err(|_| "HTTP allows no such value")?;
+    let text = text.as_str().ok_or("expected a text")?;
+    HeaderValue::try_from(text).map_err(|_| "HTTP does not allow this value")?;
     Ok(text.to_owned())
 }
 
 /// Formats a value for a message, shortened to 40 characters.
-fn written(value: &Value) -> String {
+fn shortened(value: &Value) -> String {
     let text = value.to_string();
     if text.chars().count() <= 40 { text } else { text.chars().take(40).chain(['…']).collect() }
 }
 
-fn all_of(words: &[&str]) -> String {
+fn word_list(words: &[&str]) -> String {
     words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// Builds the message about an unknown word.
-fn no_such(what: &str, word: &str, words: &[&str]) -> String {
-    let word = written(&Value::from(word));
-    match near(word.trim_matches('"'), words) {
+fn unknown_word(what: &str, word: &str, words: &[&str]) -> String {
+    let word = shortened(&Value::from(word));
+    match closest_word(word.trim_matches('"'), words) {
         Some(near) => format!("there is no {what} {word}: did you mean `{near}`?"),
-        None => format!("there is no {what} {word}: one of {} is expected", all_of(words)),
+        None => format!("there is no {what} {word}: expected one of {}", word_list(words)),
     }
 }
 
 /// Finds the word that the author of the file probably meant.
-fn near<'a>(text: &str, words: &[&'a str]) -> Option<&'a str> {
+fn closest_word<'a>(text: &str, words: &[&'a str]) -> Option<&'a str> {
     let plain = |text: &str| text.to_lowercase().replace(['-', ' '], "_");
     let distances = words.iter().map(|word| (strsim::osa_distance(&plain(text), &plain(word)), *word));
     let limit = (text.chars().take(40).count() / 3).max(1);

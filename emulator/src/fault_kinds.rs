@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 use super::fault_file::Faults;
 
 /// The longest delay and the longest time for a slow body.
-pub(super) const MOST_MILLIS: u64 = 600_000;
+pub(super) const MAX_MILLIS: u64 = 600_000;
 /// The longest `Retry-After`: one year.
-pub(super) const MOST_SECONDS: u64 = 31_536_000;
+pub(super) const MAX_SECONDS: u64 = 31_536_000;
 /// The methods of both APIs.
 pub(super) const METHODS: &[&str] = &["DELETE", "GET", "PATCH", "POST", "PUT"];
 /// The keys that select requests. Every kind of fault has them.
@@ -34,23 +34,32 @@ const fn timed(name: &'static str, about: &'static str) -> Kind {
 
 /// All kinds of faults.
 pub(super) const KINDS: &[Kind] = &[
-    plain("refuse", "No connection. A server that is reached can't do this: it is as `lose_request`."),
-    plain("lose_request", "The connection dies, and nothing was done."),
-    plain("lose_answer", "What the request asks for is done; then the connection dies without an answer."),
-    plain("cut_answer", "It is done; the connection dies in the middle of the answer's body."),
-    plain("garble", "It is done; the first half of the answer's body comes as if it were all."),
-    timed("delay", "It is done and answered so much later."),
-    timed("dribble", "It is done; the answer's body comes bit by bit."),
-    plain("close", "It is done and answered with `Connection: close`."),
+    plain(
+        "refuse",
+        "Refuses the connection. A server can't do this once it was reached, and treats it as `lose_request`.",
+    ),
+    plain("lose_request", "Aborts the connection without processing the request."),
+    plain("lose_answer", "Processes the request, then aborts the connection without an answer."),
+    plain(
+        "cut_answer",
+        "Processes the request, then aborts the connection in the middle of the answer's body.",
+    ),
+    plain(
+        "garble",
+        "Processes the request, then sends only the first half of the answer's body as if it were complete.",
+    ),
+    timed("delay", "Processes and answers the request after a delay."),
+    timed("dribble", "Processes the request, then sends the answer's body slowly, in chunks."),
+    plain("close", "Processes the request, then answers with `Connection: close`."),
     Kind {
         name: "hide",
-        about: "It is done; a list in the answer leaves one service out, and counts one less.",
+        about: "Processes the request, then omits one service from the list in the answer and from its total.",
         takes: &["service"],
         needs: Some("service"),
     },
     Kind {
         name: "answer",
-        about: "This is the answer, whatever the request asks for.",
+        about: "Sends this answer instead of the request's own.",
         takes: &["status", "processed", "headers", "retry_after", "retry_after_date", "body"],
         needs: Some("status"),
     },
@@ -67,31 +76,35 @@ fn key(name: &str) -> Value {
     };
     match name {
         "method" => {
-            json!({"description": "The requests' method. Absent: any.", "enum": METHODS, "type": "string"})
+            json!({"description": "The method of the requests. Absent: any.", "enum": METHODS, "type": "string"})
         }
         "path" => json!({
-            "description": "A part of the requests' path with its query, as sent: `/service`, `/v1/acme/`. Absent: any.",
+            "description": "A part of the path and query of the requests, as sent: `/service`, `/v1/acme/`. Absent: any.",
             "type": "string", "minLength": 1,
         }),
-        "nth" => with_default(number("The first of these requests that it happens to.", 1, None), json!(1)),
-        "times" => with_default(number("How many of them in a row it happens to.", 1, None), json!(1)),
-        "millis" => number("How many milliseconds it takes.", 0, Some(MOST_MILLIS)),
+        "nth" => {
+            with_default(number("The number of the first matching request to affect.", 1, None), json!(1))
+        }
+        "times" => {
+            with_default(number("The number of matching requests in a row to affect.", 1, None), json!(1))
+        }
+        "millis" => number("The time in milliseconds.", 0, Some(MAX_MILLIS)),
         "service" => json!({
-            "description": "The name or the id of the service that the list leaves out.",
+            "description": "The name or the id of the service to omit.",
             "type": "string", "minLength": 1,
         }),
         "status" => number("The status.", 200, Some(599)),
         "processed" => with_default(
-            json!({"description": "Whether what the request asks for is done before.", "type": "boolean"}),
+            json!({"description": "Whether the request is processed first.", "type": "boolean"}),
             json!(false),
         ),
         "headers" => json!({
-            "description": "Headers, by name; the length is counted by the server.",
+            "description": "Headers by name. The server sets the length itself.",
             "type": "object", "additionalProperties": {"type": "string"},
         }),
-        "retry_after" => number("`Retry-After` in seconds.", 0, Some(MOST_SECONDS)),
+        "retry_after" => number("`Retry-After` in seconds.", 0, Some(MAX_SECONDS)),
         "retry_after_date" => {
-            number("`Retry-After` as the date that is so many seconds away.", 0, Some(MOST_SECONDS))
+            number("`Retry-After` as the date that is this many seconds from now.", 0, Some(MAX_SECONDS))
         }
         _ => with_default(json!({"description": "The body.", "type": "string"}), json!("")),
     }
@@ -120,12 +133,12 @@ impl JsonSchema for Faults {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         schemars::json_schema!({
-            "description": "What goes wrong with which requests.",
+            "description": "Faults to inject into requests.",
             "type": "object",
             "additionalProperties": false,
             "required": ["faults"],
             "properties": {"faults": {
-                "description": "The rules. All of them count; to a request happens what the first that is due says.",
+                "description": "The rules. Each rule counts its matching requests. The first rule that selects a request applies.",
                 "type": "array",
                 "items": {"oneOf": KINDS.iter().map(branch).collect::<Vec<_>>()},
             }},

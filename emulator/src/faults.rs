@@ -23,7 +23,7 @@ pub enum Fault {
         millis: u64,
     },
     /// The rules run. The answer's body is sent slowly, in chunks. A simulation sends it at once.
-    Dribble {
+    SlowBody {
         /// The time for the whole body.
         millis: u64,
     },
@@ -93,7 +93,7 @@ impl Fault {
             Self::CutAnswer => "answer cut off",
             Self::Garble => "answer garbled",
             Self::Delay { .. } => "delay",
-            Self::Dribble { .. } => "slow body",
+            Self::SlowBody { .. } => "slow body",
             Self::Close => "connection closed",
             Self::Hide { .. } => "service hidden",
             Self::Answer { status: 400, .. } => "400",
@@ -110,10 +110,12 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refuse => f.write_str("request lost (a server can't refuse a connection that it has)"),
+            Self::Refuse => {
+                f.write_str("request lost (a server can't refuse a connection that it has accepted)")
+            }
             Self::LoseAnswer | Self::CutAnswer | Self::Garble => write!(f, "processed, {}", self.kind()),
             Self::Delay { millis } => write!(f, "delayed by {millis} ms"),
-            Self::Dribble { millis } => write!(f, "processed, body sent over {millis} ms"),
+            Self::SlowBody { millis } => write!(f, "processed, body sent over {millis} ms"),
             Self::Close => f.write_str("processed and answered, then the connection is closed"),
             Self::Hide { service } => write!(f, "processed, service {service:?} left out of the list"),
             Self::Answer { status, processed, retry_after, .. } => {

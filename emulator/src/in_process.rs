@@ -110,13 +110,13 @@ impl InProcess {
 impl Fault {
     /// Injects this fault into a request, and returns what the client sees. `process` runs the rules. The
     /// caller itself must apply delays and the speed of a slow body.
-    pub fn strike(&self, now: SystemTime, process: impl FnOnce() -> Reply) -> Outcome {
+    pub fn inject(&self, now: SystemTime, process: impl FnOnce() -> Reply) -> Outcome {
         let reply = self.is_processed().then(process);
         match (self, reply) {
             (Self::Refuse, _) => Outcome::Refused,
             (Self::CutAnswer, Some(reply)) => Outcome::CutOff(halved(reply)),
             (Self::Garble, Some(reply)) => Outcome::Answered(halved(reply)),
-            (Self::Delay { .. } | Self::Dribble { .. }, Some(reply)) => Outcome::Answered(reply),
+            (Self::Delay { .. } | Self::SlowBody { .. }, Some(reply)) => Outcome::Answered(reply),
             (Self::Close, Some(mut reply)) => {
                 reply.headers.push(("connection".to_owned(), "close".to_owned()));
                 Outcome::Answered(reply)

@@ -26,13 +26,13 @@
 //!   a socket.
 
 mod access;
-mod breakage;
 mod classic;
 mod connection;
 mod core;
 mod exchange;
 mod fault_file;
 mod fault_kinds;
+mod fault_response;
 mod faults;
 mod file_error;
 mod in_process;

@@ -22,7 +22,7 @@ pub enum Limits {
         /// The limit of each endpoint. `None` uses the published limits.
         requests: Option<u32>,
         /// The way in which answers report the end of a window.
-        told: WindowEnd,
+        window_end: WindowEnd,
     },
 }
 
@@ -34,7 +34,7 @@ pub enum WindowEnd {
     /// Rounded down to the previous second.
     RoundedDown,
     /// Not reported: answers have no rate limit headers, and a 429 has no `Retry-After`.
-    Untold,
+    NotReported,
 }
 
 impl Limits {
@@ -60,13 +60,13 @@ pub(super) struct Allowance {
     /// Seconds to wait if the request exceeds the limit.
     pub(super) retry_after: Option<u64>,
     /// Whether the answer carries the rate limit headers.
-    is_told: bool,
+    has_headers: bool,
 }
 
 impl Allowance {
     /// Adds the rate limit headers to an answer.
-    pub(super) fn show_on(self, mut answer: Answer) -> Answer {
-        if !self.is_told {
+    pub(super) fn add_headers(self, mut answer: Answer) -> Answer {
+        if !self.has_headers {
             answer.headers.retain(|(name, _)| name != "retry-after");
             return answer;
         }
@@ -95,24 +95,24 @@ impl<Endpoint: Copy + Eq + std::hash::Hash> Limiter<Endpoint> {
     }
 
     /// Returns the headers of a window without any request.
-    pub(super) fn untouched(&self, limit: u32, now: SystemTime) -> Allowance {
+    pub(super) fn unused(&self, limit: u32, now: SystemTime) -> Allowance {
         let (limit, length) = match self.limits {
             Limits::Off => (UNLIMITED, Duration::from_secs(60)),
             Limits::Documented { window } => (limit, window),
             Limits::FromFirstRequest { window, requests, .. } => (requests.unwrap_or(limit), window),
         };
-        let (reset, is_told) = (self.reset(later(now, length)), self.is_told());
-        Allowance { limit, remaining: limit, reset, retry_after: None, is_told }
+        let (reset, has_headers) = (self.reset(later(now, length)), self.reports_limits());
+        Allowance { limit, remaining: limit, reset, retry_after: None, has_headers }
     }
 
-    fn is_told(&self) -> bool {
-        !matches!(self.limits, Limits::FromFirstRequest { told: WindowEnd::Untold, .. })
+    fn reports_limits(&self) -> bool {
+        !matches!(self.limits, Limits::FromFirstRequest { window_end: WindowEnd::NotReported, .. })
     }
 
     /// The end of a window as the header reports it, in seconds since the epoch.
     fn reset(&self, end: SystemTime) -> u64 {
         match self.limits {
-            Limits::FromFirstRequest { told: WindowEnd::RoundedDown, .. } => {
+            Limits::FromFirstRequest { window_end: WindowEnd::RoundedDown, .. } => {
                 end.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
             }
             _ => seconds(end),
@@ -136,7 +136,7 @@ impl<Endpoint: Copy + Eq + std::hash::Hash> Limiter<Endpoint> {
         now: SystemTime,
     ) -> Allowance {
         let (limit, length) = match self.limits {
-            Limits::Off => return self.untouched(limit, now),
+            Limits::Off => return self.unused(limit, now),
             Limits::Documented { window } => (limit, window),
             Limits::FromFirstRequest { window, requests, .. } => (requests.unwrap_or(limit), window),
         };
@@ -162,7 +162,7 @@ impl<Endpoint: Copy + Eq + std::hash::Hash> Limiter<Endpoint> {
             remaining,
             reset: self.reset(ends),
             retry_after: refused.then(|| (left.as_nanos().div_ceil(1_000_000_000) as u64).max(1)),
-            is_told: self.is_told(),
+            has_headers: self.reports_limits(),
         }
     }
 }
@@ -187,7 +187,7 @@ mod tests {
         let first = limiter.take("acme", 'a', 2, at(500));
         assert_eq!(
             first,
-            Allowance { limit: 2, remaining: 1, reset: 1_000_000_060, retry_after: None, is_told: true },
+            Allowance { limit: 2, remaining: 1, reset: 1_000_000_060, retry_after: None, has_headers: true },
             "the window begins with a whole second"
         );
         assert_eq!(limiter.take("acme", 'a', 2, at(600)).remaining, 0);
@@ -200,8 +200,9 @@ mod tests {
     #[test]
     fn a_window_that_begins_with_its_first_request_is_told_in_whole_seconds_or_not_at_all() {
         let window = Duration::from_secs(3);
-        let of = |told| {
-            let mut limiter = Limiter::new(Limits::FromFirstRequest { window, requests: Some(2), told });
+        let of = |window_end| {
+            let mut limiter =
+                Limiter::new(Limits::FromFirstRequest { window, requests: Some(2), window_end });
             let first = limiter.take("acme", 'a', 20, at(500));
             assert_eq!(limiter.take("acme", 'a', 20, at(3_400)).remaining, 0, "it has not ended");
             assert!(limiter.take("acme", 'a', 20, at(3_499)).retry_after.is_some());
@@ -211,7 +212,7 @@ mod tests {
         assert_eq!((of(WindowEnd::RoundedUp).limit, of(WindowEnd::RoundedUp).reset), (2, 1_000_000_004));
         assert_eq!(of(WindowEnd::RoundedDown).reset, 1_000_000_003);
         let refusal = Answer::empty(429).with("retry-after", 1);
-        assert_eq!(of(WindowEnd::Untold).show_on(refusal).headers, []);
+        assert_eq!(of(WindowEnd::NotReported).add_headers(refusal).headers, []);
     }
 
     #[test]

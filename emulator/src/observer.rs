@@ -12,7 +12,7 @@ pub trait Observer: Send + Sync {
     }
 
     /// Is called when a fault of the schedule or of this observer is injected.
-    fn broken(&self, _request: &RequestInfo, _fault: &Fault) {}
+    fn fault_injected(&self, _request: &RequestInfo, _fault: &Fault) {}
 
     /// Is called after the rules ran and the state is stored, before the answer is sent. Is called only for
     /// requests that the rules process ([`Fault::is_processed`]).

@@ -4,7 +4,7 @@ use super::world::{CannedReply, Replies};
 
 /// An agent's turn.
 #[derive(Debug, PartialEq)]
-pub(super) enum Spoken {
+pub(super) enum AgentReply {
     Message { text: String, finishes: bool },
     Error { code: u16, description: String },
 }
@@ -36,19 +36,19 @@ impl Turn<'_> {
     }
 
     /// Chooses the reply: the first matching canned reply, else the greeting or an echo.
-    pub(super) fn speak(&self, replies: &Replies) -> Spoken {
+    pub(super) fn reply(&self, replies: &Replies) -> AgentReply {
         let agent = self.agent;
         let fill = |text: &str| text.replace("{agent}", agent).replace("{service}", self.service);
         let canned = self.canned(replies);
         if let Some(error) = canned.and_then(|canned| canned.error.as_ref()) {
-            return Spoken::Error { code: error.code, description: error.description.clone() };
+            return AgentReply::Error { code: error.code, description: error.description.clone() };
         }
         let usual = || match self.said {
             Some(said) => format!("{agent} here. You said: {said}"),
             None => fill(replies.greeting.as_deref().unwrap_or("Hello, this is {agent}. How can I help?")),
         };
         let text = canned.and_then(|canned| canned.answer.as_deref()).map_or_else(usual, fill);
-        Spoken::Message { text, finishes: canned.is_some_and(|canned| canned.finishes) }
+        AgentReply::Message { text, finishes: canned.is_some_and(|canned| canned.finishes) }
     }
 }
 
@@ -57,10 +57,10 @@ mod tests {
     use super::*;
     use crate::world::ReplyError;
 
-    fn text(spoken: &Spoken) -> &str {
+    fn text(spoken: &AgentReply) -> &str {
         match spoken {
-            Spoken::Message { text, .. } => text,
-            Spoken::Error { description, .. } => description,
+            AgentReply::Message { text, .. } => text,
+            AgentReply::Error { description, .. } => description,
         }
     }
 
@@ -77,14 +77,14 @@ mod tests {
             ..CannedReply::default()
         };
         let replies = Replies { greeting: Some("Welcome".into()), canned: vec![broken, greeting] };
-        let speak = |agent_version, said| {
+        let reply = |agent_version, said| {
             let (agent, service, version_set) = ("Maya", "Coach", "release");
             let turn = Turn { agent, service, version_set, agent_version, context_graph_version: 1, said };
-            turn.speak(&replies)
+            turn.reply(&replies)
         };
-        assert_eq!(text(&speak(4, Some("Hello"))), "broken");
-        assert_eq!(text(&speak(3, Some("Hello you"))), "Maya of Coach");
-        assert_eq!(text(&speak(3, Some("Bye"))), "Maya here. You said: Bye");
-        assert_eq!(text(&speak(3, None)), "Welcome");
+        assert_eq!(text(&reply(4, Some("Hello"))), "broken");
+        assert_eq!(text(&reply(3, Some("Hello you"))), "Maya of Coach");
+        assert_eq!(text(&reply(3, Some("Bye"))), "Maya here. You said: Bye");
+        assert_eq!(text(&reply(3, None)), "Welcome");
     }
 }

@@ -65,18 +65,18 @@ pub struct Seed {
 
 impl JsonSchema for Seed {
     fn schema_name() -> std::borrow::Cow<'static, str> {
-        Document::schema_name()
+        SeedDocument::schema_name()
     }
 
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        Document::json_schema(generator)
+        SeedDocument::json_schema(generator)
     }
 }
 
 /// The initial organizations and workspaces of an emulator.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Document {
+struct SeedDocument {
     /// The Classic API's organizations, by name: letters, digits, `-`, `_` and `.`.
     #[serde(default)]
     #[schemars(extend("propertyNames" = {"pattern": "^[A-Za-z0-9_.-]+$"}))]
@@ -221,7 +221,8 @@ pub(super) struct SeedUnitTest {
 impl Seed {
     /// Reads a seed, and checks that every name in it refers to something that the seed defines.
     pub fn from_yaml(text: &str) -> Result<Self, FileError> {
-        let document: Document = serde_saphyr::from_str(text).map_err(|error| FileError::of_yaml(&error))?;
+        let document: SeedDocument =
+            serde_saphyr::from_str(text).map_err(|error| FileError::of_yaml(&error))?;
         for (name, organization) in &document.organizations {
             let sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
             if name.is_empty() || !name.chars().all(sound) {
@@ -280,7 +281,7 @@ pub(super) fn check_unique<'a>(
             );
         }
         if !seen.insert(&name.value) {
-            return wrong(name.referenced, format!("{what} {:?} is here twice", name.value));
+            return wrong(name.referenced, format!("{what} {:?} is defined twice", name.value));
         }
     }
     Ok(())

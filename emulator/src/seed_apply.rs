@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::seed::{Seed, SeedBehaviorSet, SeedItem, SeedKey, SeedOrganization, SeedService, version_set};
-use super::seed_workspaces_apply::sow_workspace;
+use super::seed_workspaces_apply::apply_to_workspace;
 use super::table::Table;
 use super::world::{ApiKey, BehaviorSet, CatalogItem, Organization, Service, Settings, World};
 
@@ -19,26 +19,26 @@ impl Seed {
         for (name, seed) in &self.organizations {
             let is_new = world.organization(name).is_none();
             world.organization_or_new(name);
-            Sower { world, name, millis }.sow(seed, is_new);
+            OrganizationSeeder { world, name, millis }.apply(seed, is_new);
         }
         for (id, seed) in &self.workspaces {
-            sow_workspace(world, id, seed, millis);
+            apply_to_workspace(world, id, seed, millis);
         }
     }
 }
 
-struct Sower<'a> {
+struct OrganizationSeeder<'a> {
     world: &'a mut World,
     name: &'a str,
     millis: i64,
 }
 
-impl Sower<'_> {
+impl OrganizationSeeder<'_> {
     fn home(&mut self) -> &mut Organization {
         self.world.organization_or_new(self.name)
     }
 
-    fn sow(&mut self, seed: &SeedOrganization, is_new: bool) {
+    fn apply(&mut self, seed: &SeedOrganization, is_new: bool) {
         let settings = Settings { llms: seed.llms.clone(), replies: seed.replies.clone() };
         if *self.home().settings != settings {
             self.home().settings = Arc::new(settings);

@@ -189,7 +189,7 @@ pub(super) fn check_all(
             id.map_err(|reason| nowhere(format!("workspace {name:?}: a UUID or `sandbox`; {reason}")))?;
         workspace.check()?;
         if checked.insert(id, workspace).is_some() {
-            return Err(nowhere(format!("workspace {name:?} is here twice")));
+            return Err(nowhere(format!("workspace {name:?} is defined twice")));
         }
     }
     Ok(checked)

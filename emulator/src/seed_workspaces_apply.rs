@@ -14,7 +14,7 @@ use super::workspace::{PlatformService, Workspace, WorkspaceKey};
 use super::world::{CatalogItem, Settings, VersionSet, World};
 
 /// Adds to a workspace what the seed has and the workspace lacks. Applying a seed twice changes nothing.
-pub(super) fn sow_workspace(world: &mut World, id: &str, seed: &SeedWorkspace, millis: i64) {
+pub(super) fn apply_to_workspace(world: &mut World, id: &str, seed: &SeedWorkspace, millis: i64) {
     let is_new = world.workspace(id).is_none();
     let home = world.workspace_or_new(id);
     let settings = Settings { llms: seed.llms.clone(), replies: seed.replies.clone() };
@@ -22,20 +22,20 @@ pub(super) fn sow_workspace(world: &mut World, id: &str, seed: &SeedWorkspace, m
         home.settings = Arc::new(settings);
     }
     for key in &seed.api_keys {
-        sow_key(world, id, key);
+        add_key(world, id, key);
     }
     for agent in &seed.agents {
-        sow_item(world, id, agent, millis, |home| &mut home.agents);
+        add_or_update_item(world, id, agent, millis, |home| &mut home.agents);
     }
     for graph in &seed.context_graphs {
-        sow_item(world, id, graph, millis, |home| &mut home.context_graphs);
+        add_or_update_item(world, id, graph, millis, |home| &mut home.context_graphs);
     }
     for service in seed.services.iter().filter(|_| is_new) {
-        sow_service(world, id, service, millis);
+        add_missing_service(world, id, service, millis);
     }
 }
 
-fn sow_key(world: &mut World, workspace: &str, seed: &SeedWorkspaceKey) {
+fn add_key(world: &mut World, workspace: &str, seed: &SeedWorkspaceKey) {
     let known = world.workspace_or_new(workspace).api_keys.get(seed.identity()).cloned();
     let sequence = known.as_ref().map_or_else(|| world.next_uuid().0, |known| known.sequence);
     let key = WorkspaceKey {
@@ -56,7 +56,7 @@ fn sow_key(world: &mut World, workspace: &str, seed: &SeedWorkspaceKey) {
     }
 }
 
-fn sow_item(
+fn add_or_update_item(
     world: &mut World,
     workspace: &str,
     seed: &SeedItem,
@@ -77,7 +77,7 @@ fn sow_item(
     }
 }
 
-fn sow_service(world: &mut World, workspace: &str, seed: &SeedPlatformService, millis: i64) {
+fn add_missing_service(world: &mut World, workspace: &str, seed: &SeedPlatformService, millis: i64) {
     let home = world.workspace_or_new(workspace);
     let agent = home.agent(&seed.agent.value).map(|agent| agent.id.clone());
     let graph = home.context_graph(&seed.context_graph.value).map(|graph| graph.id.clone());

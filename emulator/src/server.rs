@@ -15,10 +15,10 @@ use axum::response::Response;
 use futures_util::StreamExt;
 use tokio::sync::oneshot;
 
-use super::breakage::broken;
-use super::connection::{CuttableListener, Scissors};
+use super::connection::{AbortableListener, ConnectionAborter};
 use super::core::Core;
 use super::exchange::{Answer, Payload, Request};
+use super::fault_response::respond_to_fault;
 use super::faults::{Fault, Rule, Schedule};
 use super::in_process::{Outcome, Reply};
 use super::limits::Limits;
@@ -30,11 +30,11 @@ use super::store::StoreError;
 use super::world::World;
 
 /// The largest body that is accepted.
-const MOST_BYTES: usize = 4 << 20;
+const MAX_BODY_BYTES: usize = 4 << 20;
 /// Larger bodies are read and discarded up to this size, so that the client receives the refusal.
-const MOST_DRAINED: usize = 64 << 20;
+const MAX_DRAINED_BYTES: usize = 64 << 20;
 /// The number of requests that are remembered.
-const MOST_RECORDS: usize = 100_000;
+const MAX_RECORDS: usize = 100_000;
 
 /// The settings of a server.
 pub struct Options {
@@ -123,7 +123,7 @@ struct Log {
 impl Log {
     fn add(&mut self, method: &str, path: &str) -> u64 {
         self.count += 1;
-        if self.records.len() == MOST_RECORDS {
+        if self.records.len() == MAX_RECORDS {
             self.records.pop_front();
         }
         let (method, path) = (method.to_owned(), path.to_owned());
@@ -131,7 +131,7 @@ impl Log {
         self.count
     }
 
-    fn settle(&mut self, number: u64, status: u16) {
+    fn set_status(&mut self, number: u64, status: u16) {
         let from_end = usize::try_from(self.count - number).unwrap_or(usize::MAX);
         let place = self.records.len().checked_sub(from_end + 1);
         if let Some(record) = place.and_then(|place| self.records.get_mut(place)) {
@@ -213,17 +213,19 @@ impl Drop for Server {
 
 async fn serve(listener: std::net::TcpListener, shared: Arc<Shared>, stopped: oneshot::Receiver<()>) {
     let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
-    let service =
-        Router::new().fallback(receive).with_state(shared).into_make_service_with_connect_info::<Scissors>();
+    let service = Router::new()
+        .fallback(receive)
+        .with_state(shared)
+        .into_make_service_with_connect_info::<ConnectionAborter>();
     tokio::select! {
-        _ = async { axum::serve(CuttableListener(listener), service).await } => {}
+        _ = async { axum::serve(AbortableListener(listener), service).await } => {}
         _ = stopped => {}
     }
 }
 
 async fn receive(
     State(shared): State<Arc<Shared>>,
-    ConnectInfo(scissors): ConnectInfo<Scissors>,
+    ConnectInfo(aborter): ConnectInfo<ConnectionAborter>,
     request: axum::extract::Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
@@ -254,17 +256,17 @@ async fn receive(
     let process = || {
         let too_large = || Answer::json(413, &serde_json::json!({"detail": "the request body is too large"}));
         let answer = request.map_or_else(too_large, |request| process(&shared, &request, &info));
-        lock(&shared.log).settle(number, answer.status);
+        lock(&shared.log).set_status(number, answer.status);
         answer
     };
     match fault {
         None => respond(process()),
         Some(fault) => {
-            let outcome = fault.strike((shared.clock)(), || Reply::from(process()));
+            let outcome = fault.inject((shared.clock)(), || Reply::from(process()));
             if let Outcome::Answered(reply) = &outcome {
-                lock(&shared.log).settle(number, reply.status);
+                lock(&shared.log).set_status(number, reply.status);
             }
-            broken(&fault, outcome, &scissors)
+            respond_to_fault(&fault, outcome, &aborter)
         }
     }
 }
@@ -275,7 +277,7 @@ fn fault(shared: &Shared, info: &RequestInfo) -> Option<Fault> {
     let scheduled = lock(&shared.faults).next(&info.method, &info.path);
     let fault = shared.observer.as_ref().and_then(|observer| observer.before(info)).or(scheduled)?;
     if let Some(observer) = &shared.observer {
-        observer.broken(info, &fault);
+        observer.fault_injected(info, &fault);
     }
     Some(fault)
 }
@@ -301,14 +303,14 @@ async fn read(body: Body) -> Option<Vec<u8>> {
     while let Some(piece) = stream.next().await {
         let piece = piece.ok()?;
         seen += piece.len();
-        if seen > MOST_DRAINED {
+        if seen > MAX_DRAINED_BYTES {
             return None;
         }
-        if seen <= MOST_BYTES {
+        if seen <= MAX_BODY_BYTES {
             bytes.extend_from_slice(&piece);
         }
     }
-    (seen <= MOST_BYTES).then_some(bytes)
+    (seen <= MAX_BODY_BYTES).then_some(bytes)
 }
 
 fn respond(answer: Answer) -> Response {

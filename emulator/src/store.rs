@@ -78,7 +78,7 @@ impl Store {
         let Some(path) = path else { return Ok((Self::Memory, World::default())) };
         // In debug builds, redb panics on some kinds of damage. The error must still name the damaged file.
         std::panic::catch_unwind(|| Self::open_file(path, opened)).unwrap_or_else(|_| {
-            let reason = "the database library gave up on it".to_owned();
+            let reason = "the database library panicked".to_owned();
             Err(StoreError::Damaged { path: path.to_owned(), reason })
         })
     }
@@ -190,7 +190,7 @@ type Failure = Box<dyn std::error::Error>;
 trait Home: Default {
     fn settings(&self) -> &Arc<Settings>;
     fn write(rows: &mut RowTable<'_>, name: &str, old: &Self, new: &Self) -> Result<(), Failure>;
-    fn read(name: &str, settings: Settings, rows: &mut Gathered) -> Result<Self, serde_json::Error>;
+    fn read(name: &str, settings: Settings, rows: &mut RowsByKind) -> Result<Self, serde_json::Error>;
 }
 
 impl Home for Organization {
@@ -208,7 +208,7 @@ impl Home for Organization {
         write_table(rows, name, "conversation", &old.conversations, &new.conversations)
     }
 
-    fn read(name: &str, settings: Settings, rows: &mut Gathered) -> Result<Self, serde_json::Error> {
+    fn read(name: &str, settings: Settings, rows: &mut RowsByKind) -> Result<Self, serde_json::Error> {
         Ok(Self {
             name: name.to_owned(),
             settings: Arc::new(settings),
@@ -235,7 +235,7 @@ impl Home for Workspace {
         write_table(rows, id, "service", &old.services, &new.services)
     }
 
-    fn read(id: &str, settings: Settings, rows: &mut Gathered) -> Result<Self, serde_json::Error> {
+    fn read(id: &str, settings: Settings, rows: &mut RowsByKind) -> Result<Self, serde_json::Error> {
         Ok(Self {
             id: id.to_owned(),
             settings: Arc::new(settings),
@@ -300,9 +300,9 @@ fn put(rows: &mut RowTable<'_>, key: (&str, &str, &str), row: &impl Serialize) -
 
 /// Stored rows of one organization or workspace, by kind.
 #[derive(Default)]
-struct Gathered(BTreeMap<String, Vec<Vec<u8>>>);
+struct RowsByKind(BTreeMap<String, Vec<Vec<u8>>>);
 
-impl Gathered {
+impl RowsByKind {
     fn table<T: Row>(&mut self, kind: &str) -> Result<Table<T>, serde_json::Error> {
         let rows = self.0.remove(kind).unwrap_or_default();
         let parsed: Result<Vec<T>, _> = rows.iter().map(|row| parse(row)).collect();
@@ -319,7 +319,7 @@ fn parse<T: DeserializeOwned>(row: &[u8]) -> Result<T, serde_json::Error> {
 fn read_homes<T: Home>(
     table: &impl ReadableTable<(&'static str, &'static str, &'static str), &'static [u8]>,
 ) -> Result<BTreeMap<String, Arc<T>>, Failure> {
-    let mut gathered: BTreeMap<String, Gathered> = BTreeMap::new();
+    let mut gathered: BTreeMap<String, RowsByKind> = BTreeMap::new();
     for entry in table.iter()? {
         let (key, value) = entry?;
         let (home, kind, _) = key.value();

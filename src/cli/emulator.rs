@@ -68,9 +68,9 @@ impl LimitEnd {
             Self::Exact => return Limits::Documented { window },
             Self::RoundedUp => WindowEnd::RoundedUp,
             Self::RoundedDown => WindowEnd::RoundedDown,
-            Self::Untold => WindowEnd::Untold,
+            Self::Untold => WindowEnd::NotReported,
         };
-        Limits::FromFirstRequest { window, requests: None, told }
+        Limits::FromFirstRequest { window, requests: None, window_end: told }
     }
 }
 
@@ -114,7 +114,7 @@ impl Emulator {
 struct Teller(Ui);
 
 impl Observer for Teller {
-    fn broken(&self, request: &RequestInfo, fault: &Fault) {
+    fn fault_injected(&self, request: &RequestInfo, fault: &Fault) {
         let RequestInfo { number, method, path, .. } = request;
         self.0.note(&text::visible(&format!("request {number}, {method} {path}: {fault}")));
     }

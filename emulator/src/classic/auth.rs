@@ -59,7 +59,7 @@ impl Sessions {
     }
 
     /// Returns the key that the request's token was issued for.
-    pub(super) fn who(
+    pub(super) fn authenticate(
         &self,
         request: &Request,
         organization: &str,

@@ -30,7 +30,7 @@ pub(super) fn list(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
     let creators: Vec<&str> = call.query.all("creator").collect();
 
     let home = call.home(world)?;
-    let permitted = call.who.may(Permission::GetBehaviorSet);
+    let permitted = call.key.may(Permission::GetBehaviorSet);
     let mut seen: Vec<&BehaviorSet> = home
         .behavior_sets()
         .iter()
@@ -73,7 +73,7 @@ pub(super) fn update(call: &Call<'_>, world: &mut World) -> Result<Answer, Refus
     let services = optional(p, &at, &fields, "applied_to_services", validate::ids);
     let tags = optional(p, &at, &fields, "tags", tags::tags);
     problems.done()?;
-    call.must(Permission::UpdateBehaviorSet)?;
+    call.require(Permission::UpdateBehaviorSet)?;
 
     let home = call.home(world)?;
     let missing = || Refusal::NotFound(format!("dynamic behavior set {id} does not exist"));
@@ -83,7 +83,7 @@ pub(super) fn update(call: &Call<'_>, world: &mut World) -> Result<Answer, Refus
         is_active: is_active.unwrap_or(old.is_active),
         applied_to_services: services.unwrap_or_else(|| old.applied_to_services.clone()),
         tags: tags.unwrap_or_else(|| old.tags.clone()),
-        updated_by: call.who.user.clone(),
+        updated_by: call.key.user.clone(),
         updated_at: call.millis(),
         ..old.clone()
     };

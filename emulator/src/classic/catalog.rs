@@ -18,13 +18,13 @@ const VERSION_PAGE: PageBounds = PageBounds { default: 10, least: 1, most: 10 };
 
 /// GET `/organization/agent`.
 pub(super) fn agents(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
-    let permitted = call.who.may(Permission::GetAgent);
+    let permitted = call.key.may(Permission::GetAgent);
     items(call, call.home(world)?.agents(), "agents", AGENT_PAGE, permitted)
 }
 
 /// GET `/organization/service_hierarchical_state_machine`.
 pub(super) fn context_graphs(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
-    let permitted = call.who.may(Permission::GetContextGraph);
+    let permitted = call.key.may(Permission::GetContextGraph);
     let graphs = call.home(world)?.context_graphs();
     items(call, graphs, "service_hierarchical_state_machines", GRAPH_PAGE, permitted)
 }
@@ -60,8 +60,8 @@ fn items(
 /// GET `/organization/agent/{id}/version`.
 pub(super) fn agent_versions(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
     let id = validate::path_id("agent_id", call.parameter(0))?;
-    let wanted = Wanted::read(call)?;
-    call.must(Permission::GetAgent)?;
+    let wanted = VersionQuery::read(call)?;
+    call.require(Permission::GetAgent)?;
     let home = call.home(world)?;
     let agent = home.agents().get(&id);
     let agent = agent.ok_or_else(|| Refusal::NotFound(format!("agent {id} does not exist")))?;
@@ -71,8 +71,8 @@ pub(super) fn agent_versions(call: &Call<'_>, world: &World) -> Result<Answer, R
 /// GET `/organization/service_hierarchical_state_machine/{id}/version`.
 pub(super) fn context_graph_versions(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
     let id = validate::path_id("service_hierarchical_state_machine_id", call.parameter(0))?;
-    let wanted = Wanted::read(call)?;
-    call.must(Permission::GetContextGraph)?;
+    let wanted = VersionQuery::read(call)?;
+    call.require(Permission::GetContextGraph)?;
     let home = call.home(world)?;
     let missing = || Refusal::NotFound(format!("service hierarchical state machine {id} does not exist"));
     let graph = home.context_graphs().get(&id).ok_or_else(missing)?;
@@ -82,7 +82,7 @@ pub(super) fn context_graph_versions(call: &Call<'_>, world: &World) -> Result<A
 }
 
 /// The requested versions.
-struct Wanted {
+struct VersionQuery {
     range: Range,
     descending: bool,
     page: crate::query::Page,
@@ -123,7 +123,7 @@ impl Range {
     }
 }
 
-impl Wanted {
+impl VersionQuery {
     fn read(call: &Call<'_>) -> Result<Self, Refusal> {
         let mut problems = Problems::default();
         let range = match call.query.one("version") {
@@ -157,7 +157,7 @@ impl Wanted {
 }
 
 /// The time at which a version was created: one minute after the previous version.
-fn made(item: &CatalogItem, version: u32) -> String {
+fn version_created_at(item: &CatalogItem, version: u32) -> String {
     iso(item.created_at + i64::from(version - 1) * 60_000)
 }
 
@@ -174,7 +174,7 @@ fn agent_version(organization: &str, agent: &CatalogItem, version: u32) -> Value
         "agent_id": agent.id,
         "org_id": organization,
         "version": version,
-        "created_at": made(agent, version),
+        "created_at": version_created_at(agent, version),
         "creator": user(organization, "operator"),
         "initials": initials,
         "identity": {
@@ -202,7 +202,7 @@ fn context_graph_version(organization: &str, graph: &CatalogItem, version: u32) 
         "service_hierarchical_state_machine_id": graph.id,
         "org_id": organization,
         "version": version,
-        "created_at": made(graph, version),
+        "created_at": version_created_at(graph, version),
         "creator": wire::user(organization, "operator"),
         "description": format!("{} in its version {version}", graph.name),
         "states": [{

@@ -13,7 +13,7 @@ use crate::exchange::{Answer, Payload};
 use crate::problems::{At, Problems, optional, required};
 use crate::query::PageBounds;
 use crate::refusal::Refusal;
-use crate::replies::{Spoken, Turn};
+use crate::replies::{AgentReply, Turn};
 use crate::world::{Conversation, Organization, Permission, Service, VersionSet, World};
 
 const PAGE: PageBounds = PageBounds { default: 150, least: 1, most: 150 };
@@ -29,7 +29,7 @@ pub(super) fn list(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
     let page = call.query.page(&mut problems, PAGE);
     problems.done()?;
     let users: Vec<&str> = call.query.all("user_id").collect();
-    let permitted = call.who.may(Permission::GetConversation);
+    let permitted = call.key.may(Permission::GetConversation);
     let seen = call.home(world)?.conversations().iter().filter(|conversation| {
         permitted
             && finished.is_none_or(|finished| conversation.is_finished == finished)
@@ -133,7 +133,7 @@ fn action_filter(problems: &mut Problems, call: &Call<'_>) -> Option<Regex> {
 /// POST `/conversation/`.
 pub(super) fn start(call: &Call<'_>, world: &mut World) -> Result<Answer, Refusal> {
     let start = Start::read(call)?;
-    call.must(Permission::CreateConversation)?;
+    call.require(Permission::CreateConversation)?;
     let home = call.home(world)?;
     let service = home.services().get(&start.service_id).ok_or_else(|| no_service(&start.service_id))?;
     let no_set = || Refusal::NotFound(format!("version set {:?} does not exist", start.version_set));
@@ -142,7 +142,7 @@ pub(super) fn start(call: &Call<'_>, world: &mut World) -> Result<Answer, Refusa
         return Err(Refusal::BadRequest("the agent has no voice config".to_owned()));
     }
     let open = |other: &Conversation| {
-        !other.is_finished && other.user_id == call.who.user && other.service_id == service.id
+        !other.is_finished && other.user_id == call.key.user && other.service_id == service.id
     };
     if home.conversations().iter().any(open) {
         let reason = "the user has another unfinished conversation with this service";
@@ -159,8 +159,8 @@ pub(super) fn start(call: &Call<'_>, world: &mut World) -> Result<Answer, Refusa
         context_graph_version: conversation.context_graph.1,
         said,
     };
-    let spoken = turn.speak(&home.settings().replies);
-    if let Spoken::Message { text, finishes } = &spoken {
+    let spoken = turn.reply(&home.settings().replies);
+    if let AgentReply::Message { text, finishes } = &spoken {
         conversation.messages.push(text.clone());
         conversation.is_finished = *finishes;
     }
@@ -168,7 +168,7 @@ pub(super) fn start(call: &Call<'_>, world: &mut World) -> Result<Answer, Refusa
     let (_, message_id) = world.next_id();
     let (_, interaction_id) = world.next_id();
     let ids = Ids { conversation: &id, message: &message_id, interaction: &interaction_id };
-    let insights = call.who.may(Permission::GetInteractionInsights);
+    let insights = call.key.may(Permission::GetInteractionInsights);
     let stream = events(&ids, &spoken, insights.then_some(&start.actions));
     let conversation = Conversation { id: id.clone(), sequence, ..conversation };
     call.home_mut(world)?.conversations.push(conversation);
@@ -190,7 +190,7 @@ fn draft(
     Conversation {
         id: String::new(),
         sequence: 0,
-        user_id: call.who.user.clone(),
+        user_id: call.key.user.clone(),
         service_id: service.id.clone(),
         version_set: start.version_set.clone(),
         agent: (service.agent_id.clone(), agent),
@@ -222,7 +222,7 @@ fn actions() -> [Value; 3] {
     ]
 }
 
-fn events(ids: &Ids<'_>, spoken: &Spoken, actions_wanted: Option<&Regex>) -> Vec<Vec<u8>> {
+fn events(ids: &Ids<'_>, spoken: &AgentReply, actions_wanted: Option<&Regex>) -> Vec<Vec<u8>> {
     let mut lines = vec![line(&json!({"type": "conversation-created", "conversation_id": ids.conversation}))];
     for action in actions() {
         let kind = action["type"].as_str().unwrap_or_default();
@@ -231,8 +231,8 @@ fn events(ids: &Ids<'_>, spoken: &Spoken, actions_wanted: Option<&Regex>) -> Vec
         }
     }
     let (text, finishes) = match spoken {
-        Spoken::Message { text, finishes } => (text, *finishes),
-        Spoken::Error { code, description } => {
+        AgentReply::Message { text, finishes } => (text, *finishes),
+        AgentReply::Error { code, description } => {
             let event = json!({"type": "error", "http_error_code": code, "error_description": description});
             lines.push(line(&event));
             return lines;
@@ -270,7 +270,7 @@ fn pieces(text: &str) -> Vec<String> {
 /// POST `/conversation/{id}/finish/`.
 pub(super) fn finish(call: &Call<'_>, world: &mut World) -> Result<Answer, Refusal> {
     let id = validate::path_id("conversation_id", call.parameter(0))?;
-    call.must(Permission::FinishConversation)?;
+    call.require(Permission::FinishConversation)?;
     let missing = || Refusal::NotFound(format!("conversation {id} does not exist"));
     let conversations = &mut call.home_mut(world)?.conversations;
     let conversation = conversations.get(&id).ok_or_else(missing)?;

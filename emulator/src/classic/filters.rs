@@ -33,11 +33,11 @@ pub(super) fn tags(query: &Query, problems: &mut Problems, name: &str) -> Vec<Ta
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TagFilter {
     key: String,
-    value: Wanted,
+    value: VersionQuery,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Wanted {
+enum VersionQuery {
     Anything,
     Null,
     Exactly(String),
@@ -47,9 +47,9 @@ impl TagFilter {
     fn parse(text: &str) -> Option<Self> {
         let (key, value) = text.split_once(':')?;
         let value = match value {
-            "*" => Wanted::Anything,
-            "" => Wanted::Null,
-            other => Wanted::Exactly(other.to_owned()),
+            "*" => VersionQuery::Anything,
+            "" => VersionQuery::Null,
+            other => VersionQuery::Exactly(other.to_owned()),
         };
         (!key.is_empty()).then(|| Self { key: key.to_owned(), value })
     }
@@ -57,9 +57,9 @@ impl TagFilter {
     /// Returns true if one of the tags matches.
     pub(super) fn fits(&self, tags: &BTreeMap<String, Option<String>>) -> bool {
         tags.get(&self.key).is_some_and(|found| match &self.value {
-            Wanted::Anything => true,
-            Wanted::Null => found.is_none(),
-            Wanted::Exactly(value) => found.as_ref() == Some(value),
+            VersionQuery::Anything => true,
+            VersionQuery::Null => found.is_none(),
+            VersionQuery::Exactly(value) => found.as_ref() == Some(value),
         })
     }
 }

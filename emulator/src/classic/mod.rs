@@ -37,7 +37,7 @@ struct Call<'a> {
     organization: String,
     /// The path's parameters after the organization.
     parameters: Vec<String>,
-    who: ApiKey,
+    key: ApiKey,
 }
 
 impl Call<'_> {
@@ -57,8 +57,8 @@ impl Call<'_> {
     }
 
     /// Returns a refusal that names the permission if the user lacks it.
-    fn must(&self, permission: Permission) -> Result<(), Refusal> {
-        if self.who.may(permission) { Ok(()) } else { Err(Refusal::lacks(permission.name())) }
+    fn require(&self, permission: Permission) -> Result<(), Refusal> {
+        if self.key.may(permission) { Ok(()) } else { Err(Refusal::lacks(permission.name())) }
     }
 
     /// Reads the fields of the body.
@@ -95,8 +95,8 @@ impl Classic {
         if world.organization(&organization).is_none() {
             // An organization that does not exist has no windows. Otherwise, anyone could make the server
             // remember made-up names.
-            let allowance = self.limiter.untouched(endpoint.limit(), request.now);
-            return allowance.show_on(no_organization(&organization).answer());
+            let allowance = self.limiter.unused(endpoint.limit(), request.now);
+            return allowance.add_headers(no_organization(&organization).answer());
         }
         let allowance = self.limiter.take(&organization, endpoint, endpoint.limit(), request.now);
         let before = world.clone();
@@ -108,7 +108,7 @@ impl Classic {
             *world = before;
             refusal.answer()
         });
-        allowance.show_on(answer)
+        allowance.add_headers(answer)
     }
 
     fn run(
@@ -123,9 +123,9 @@ impl Classic {
             let home = world.organization(&organization).ok_or_else(|| no_organization(&organization))?;
             return self.sessions.sign_in(request, home);
         }
-        let who = self.sessions.who(request, &organization, world)?;
+        let key = self.sessions.authenticate(request, &organization, world)?;
         let query = Query::parse(request.query.as_deref());
-        let call = Call { request, query, organization, parameters, who };
+        let call = Call { request, query, organization, parameters, key };
         match endpoint {
             Endpoint::SignIn => Err(Refusal::BadRequest("already handled".to_owned())),
             Endpoint::ListServices => services::list(&call, world),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::tags;
 use super::validate;
-use super::version_sets::{self, Draft};
+use super::version_sets::{self, VersionSetDraft};
 use super::{Call, filters, wire};
 use crate::exchange::Answer;
 use crate::problems::{At, Problems, optional, required};
@@ -33,9 +33,9 @@ pub(super) fn list(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
             && (ids.is_empty() || ids.contains(&service.id))
             && tags.iter().all(|filter| filter.fits(&service.tags))
     };
-    let permitted = call.who.may(Permission::GetService);
+    let permitted = call.key.may(Permission::GetService);
     let seen = home.services().iter().filter(|service| {
-        permitted && wanted(service) && (call.who.hidden_services.is_empty() || call.who.sees(service))
+        permitted && wanted(service) && (call.key.hidden_services.is_empty() || call.key.sees(service))
     });
     let slice = if sorts.is_empty() {
         page.cut(seen)
@@ -86,16 +86,16 @@ pub(super) fn create(call: &Call<'_>, world: &mut World) -> Result<Answer, Refus
     let (Some(is_active), Some(keyterms), Some(tags)) = (is_active, keyterms, tags) else {
         return Err(problems.refusal());
     };
-    call.must(Permission::CreateService)?;
-    call.must(Permission::CreateVersionSet)?;
+    call.require(Permission::CreateService)?;
+    call.require(Permission::CreateVersionSet)?;
 
     let home = call.home(world)?;
     let agent = find(home, Kind::Agent, &agent_id).map_err(Refusal::NotFound)?;
     let graph = find(home, Kind::ContextGraph, &context_graph_id).map_err(Refusal::NotFound)?;
-    usable(agent, graph)?;
-    let release = release.map(|draft: Draft| draft.settle(home, agent, graph)).transpose()?;
+    check_has_versions(agent, graph)?;
+    let release = release.map(|draft: VersionSetDraft| draft.resolve(home, agent, graph)).transpose()?;
     if is_active {
-        name_is_free(home, &name, None)?;
+        check_name_is_free(home, &name, None)?;
     }
     let (sequence, id) = world.next_id();
     let edge = VersionSet::default();
@@ -111,8 +111,8 @@ pub(super) fn create(call: &Call<'_>, world: &mut World) -> Result<Answer, Refus
         tags,
         keyterms,
         version_sets: [("edge".to_owned(), edge), ("release".to_owned(), release)].into(),
-        creator: call.who.user.clone(),
-        updated_by: call.who.user.clone(),
+        creator: call.key.user.clone(),
+        updated_by: call.key.user.clone(),
     };
     call.home_mut(world)?.services.push(service);
     Ok(Answer::json(201, &json!({ "id": id })))
@@ -132,7 +132,7 @@ pub(super) fn update(call: &Call<'_>, world: &mut World) -> Result<Answer, Refus
     let agent = optional(p, &at, &fields, "agent_id", validate::id);
     let graph = optional(p, &at, &fields, "service_hierarchical_state_machine_id", validate::id);
     problems.done()?;
-    call.must(Permission::UpdateService)?;
+    call.require(Permission::UpdateService)?;
 
     let home = call.home(world)?;
     let old = home.services().get(&id).ok_or_else(|| no_service(&id))?;
@@ -148,7 +148,7 @@ pub(super) fn update(call: &Call<'_>, world: &mut World) -> Result<Answer, Refus
     };
     check_update(home, old, &new)?;
     if new != *old {
-        let updated_by = call.who.user.clone();
+        let updated_by = call.key.user.clone();
         if let Some(service) = call.home_mut(world)?.services.get_mut(&id) {
             *service = Service { updated_by, ..new };
         }
@@ -163,9 +163,9 @@ fn check_update(home: &Organization, old: &Service, new: &Service) -> Result<(),
         let agent = find(home, Kind::Agent, &new.agent_id).map_err(Refusal::BadRequest)?;
         let graph = find(home, Kind::ContextGraph, &new.context_graph_id).map_err(Refusal::BadRequest)?;
         if moved {
-            usable(agent, graph)?;
+            check_has_versions(agent, graph)?;
             for (name, set) in &new.version_sets {
-                version_sets::pins_exist(set, agent, graph)
+                version_sets::check_pins_exist(set, agent, graph)
                     .map_err(|reason| Refusal::BadRequest(format!("version set {name:?}: {reason}")))?;
             }
         }
@@ -174,7 +174,7 @@ fn check_update(home: &Organization, old: &Service, new: &Service) -> Result<(),
                 return Err(Refusal::BadRequest(format!("{:?} is deprecated", item.name)));
             }
             for set in new.version_sets.values() {
-                version_sets::llms_accepted(home, &set.llm_model_preferences)?;
+                version_sets::check_llms_accepted(home, &set.llm_model_preferences)?;
             }
         }
     }
@@ -184,7 +184,7 @@ fn check_update(home: &Organization, old: &Service, new: &Service) -> Result<(),
         return Err(Refusal::BadRequest(reason.to_owned()));
     }
     if new.is_active && (activates || new.name != old.name) {
-        name_is_free(home, &new.name, Some(&old.id))?;
+        check_name_is_free(home, &new.name, Some(&old.id))?;
     }
     Ok(())
 }
@@ -204,14 +204,14 @@ fn find<'w>(home: &'w Organization, kind: Kind, id: &str) -> Result<&'w CatalogI
     table.get(id).ok_or_else(|| format!("{what} {id} does not exist"))
 }
 
-fn usable(agent: &CatalogItem, graph: &CatalogItem) -> Result<(), Refusal> {
+fn check_has_versions(agent: &CatalogItem, graph: &CatalogItem) -> Result<(), Refusal> {
     match [agent, graph].into_iter().find(|item| item.versions == 0) {
         Some(item) => Err(Refusal::BadRequest(format!("{:?} has no versions", item.name))),
         None => Ok(()),
     }
 }
 
-fn name_is_free(home: &Organization, name: &str, but: Option<&str>) -> Result<(), Refusal> {
+fn check_name_is_free(home: &Organization, name: &str, but: Option<&str>) -> Result<(), Refusal> {
     let taken = |other: &Service| other.is_active && other.name == name && Some(other.id.as_str()) != but;
     if home.services().iter().any(taken) {
         return Err(Refusal::Conflict(format!("an active service named {name:?} already exists")));

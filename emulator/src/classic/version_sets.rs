@@ -26,7 +26,7 @@ const NOT_EXTRA: &[&str] = &[
 ];
 
 /// A well-formed version set of a request. Its versions and LLMs have not been checked yet.
-pub(super) struct Draft {
+pub(super) struct VersionSetDraft {
     agent_version: Option<Pin>,
     context_graph_version: Option<Pin>,
     llm_model_preferences: Map<String, Value>,
@@ -36,25 +36,25 @@ pub(super) struct Draft {
 /// A version in a request: any integer.
 type Pin = Value;
 
-impl Draft {
+impl VersionSetDraft {
     /// Checks the versions and LLMs, and returns the version set to store.
-    pub(super) fn settle(
+    pub(super) fn resolve(
         self,
         home: &Organization,
         agent: &CatalogItem,
         graph: &CatalogItem,
     ) -> Result<VersionSet, Refusal> {
-        llms_accepted(home, &self.llm_model_preferences)?;
+        check_llms_accepted(home, &self.llm_model_preferences)?;
         Ok(VersionSet {
-            agent_version: settle_pin(self.agent_version.as_ref(), agent)?,
-            context_graph_version: settle_pin(self.context_graph_version.as_ref(), graph)?,
+            agent_version: resolve_pin(self.agent_version.as_ref(), agent)?,
+            context_graph_version: resolve_pin(self.context_graph_version.as_ref(), graph)?,
             llm_model_preferences: self.llm_model_preferences,
             extra: self.extra,
         })
     }
 }
 
-fn settle_pin(pin: Option<&Pin>, item: &CatalogItem) -> Result<Option<u32>, Refusal> {
+fn resolve_pin(pin: Option<&Pin>, item: &CatalogItem) -> Result<Option<u32>, Refusal> {
     let Some(pin) = pin else { return Ok(None) };
     let number = pin.as_u64().and_then(|number| u32::try_from(number).ok());
     match number.filter(|number| exists(*number, item)) {
@@ -68,7 +68,11 @@ fn exists(number: u32, item: &CatalogItem) -> bool {
 }
 
 /// Checks that a stored version set's pinned versions exist.
-pub(super) fn pins_exist(set: &VersionSet, agent: &CatalogItem, graph: &CatalogItem) -> Result<(), String> {
+pub(super) fn check_pins_exist(
+    set: &VersionSet,
+    agent: &CatalogItem,
+    graph: &CatalogItem,
+) -> Result<(), String> {
     for (pin, item) in [(set.agent_version, agent), (set.context_graph_version, graph)] {
         if let Some(number) = pin.filter(|number| !exists(*number, item)) {
             return Err(format!("{:?} has no version {number}", item.name));
@@ -78,7 +82,10 @@ pub(super) fn pins_exist(set: &VersionSet, agent: &CatalogItem, graph: &CatalogI
 }
 
 /// Checks that the organization accepts all these LLMs.
-pub(super) fn llms_accepted(home: &Organization, preferences: &Map<String, Value>) -> Result<(), Refusal> {
+pub(super) fn check_llms_accepted(
+    home: &Organization,
+    preferences: &Map<String, Value>,
+) -> Result<(), Refusal> {
     for (interaction, preference) in preferences {
         let name = preference.get("llm_name").and_then(Value::as_str).unwrap_or_default();
         let known = home.settings().llms.as_ref().is_none_or(|known| known.contains(name));
@@ -138,12 +145,12 @@ fn extra_of(fields: &Map<String, Value>) -> Map<String, Value> {
 }
 
 /// Reads a version set in the documented form, with all three fields.
-pub(super) fn wrapped(problems: &mut Problems, at: &At, value: &Value) -> Option<Draft> {
+pub(super) fn wrapped(problems: &mut Problems, at: &At, value: &Value) -> Option<VersionSetDraft> {
     let fields = validate::map(problems, at, value)?;
     let agent = required(problems, at, &fields, AGENT, pin);
     let graph = required(problems, at, &fields, GRAPH, pin);
     let llms = required(problems, at, &fields, LLMS, preferences);
-    Some(Draft {
+    Some(VersionSetDraft {
         agent_version: agent?,
         context_graph_version: graph?,
         llm_model_preferences: llms?,
@@ -158,7 +165,7 @@ struct Repeated {
 }
 
 /// Reads the flat form, which one page of the documentation shows.
-fn flat(problems: &mut Problems, fields: &Map<String, Value>) -> (Option<Draft>, Repeated) {
+fn flat(problems: &mut Problems, fields: &Map<String, Value>) -> (Option<VersionSetDraft>, Repeated) {
     let at = At::body();
     let repeated = Repeated {
         agent: optional(problems, &at, fields, "agent_id", validate::id),
@@ -173,10 +180,13 @@ fn flat(problems: &mut Problems, fields: &Map<String, Value>) -> (Option<Draft>,
         first(&["service_hierarchical_state_machine_version", "context_graph_version", GRAPH]);
     let llms = optional(problems, &at, fields, LLMS, preferences).unwrap_or_default();
     let extra = extra_of(fields);
-    (Some(Draft { agent_version, context_graph_version, llm_model_preferences: llms, extra }), repeated)
+    (
+        Some(VersionSetDraft { agent_version, context_graph_version, llm_model_preferences: llms, extra }),
+        repeated,
+    )
 }
 
-fn body(fields: &Map<String, Value>) -> Result<(Draft, Repeated), Refusal> {
+fn body(fields: &Map<String, Value>) -> Result<(VersionSetDraft, Repeated), Refusal> {
     let mut problems = Problems::default();
     let is_flat = fields.keys().any(|name| NOT_EXTRA.contains(&name.as_str()));
     let (draft, repeated) = if is_flat && !fields.contains_key("version_set") {
@@ -204,8 +214,8 @@ fn no_set(name: &str) -> Refusal {
 /// GET `/service/{id}/version_sets/{name}/`.
 pub(super) fn get(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
     let (_, service, name) = locate(call, world)?;
-    call.must(Permission::GetService)?;
-    if !call.who.sees(service) {
+    call.require(Permission::GetService)?;
+    if !call.key.sees(service) {
         return Err(Refusal::lacks(Permission::GetService.name()));
     }
     let set = service.version_sets.get(&name).ok_or_else(|| no_set(&name))?;
@@ -220,7 +230,7 @@ pub(super) fn put(call: &Call<'_>, world: &mut World) -> Result<Answer, Refusal>
     if name == "edge" {
         return Err(Refusal::BadRequest("the edge version set can't be updated".to_owned()));
     }
-    call.must(match service.version_sets.contains_key(&name) {
+    call.require(match service.version_sets.contains_key(&name) {
         true => Permission::UpdateVersionSet,
         false => Permission::CreateVersionSet,
     })?;
@@ -235,11 +245,11 @@ pub(super) fn put(call: &Call<'_>, world: &mut World) -> Result<Answer, Refusal>
         let reason = "the service's agent or service hierarchical state machine is gone";
         return Err(Refusal::BadRequest(reason.to_owned()));
     };
-    let set = draft.settle(home, agent, graph)?;
+    let set = draft.resolve(home, agent, graph)?;
     let id = service.id.clone();
     if let Some(service) = call.home_mut(world)?.services.get_mut(&id) {
         service.version_sets.insert(name, set);
-        service.updated_by = call.who.user.clone();
+        service.updated_by = call.key.user.clone();
     }
     Ok(Answer::empty(204))
 }
@@ -250,7 +260,7 @@ pub(super) fn delete(call: &Call<'_>, world: &mut World) -> Result<Answer, Refus
     let name = call.parameter(1).to_owned();
     let home = call.home(world)?;
     let service = home.services().get(&id).ok_or_else(|| no_service(&id))?;
-    call.must(Permission::DeleteVersionSet)?;
+    call.require(Permission::DeleteVersionSet)?;
     if name == "edge" || name == "release" {
         return Err(Refusal::BadRequest(format!("the {name} version set can't be deleted")));
     }
@@ -263,7 +273,7 @@ pub(super) fn delete(call: &Call<'_>, world: &mut World) -> Result<Answer, Refus
     }
     if let Some(service) = call.home_mut(world)?.services.get_mut(&id) {
         service.version_sets.remove(&name);
-        service.updated_by = call.who.user.clone();
+        service.updated_by = call.key.user.clone();
     }
     Ok(Answer::empty(204))
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Call;
-use super::listing::Wanted;
+use super::listing::ListQuery;
 use crate::exchange::{Answer, iso};
 use crate::problems::Problems;
 use crate::refusal::Refusal;
@@ -41,14 +41,14 @@ pub(super) const CONTEXT_GRAPHS: Catalog = Catalog {
 /// GET `/agents` and `/context-graphs`.
 pub(super) fn list(call: &Call<'_>, world: &World, catalog: &Catalog) -> Result<Answer, Refusal> {
     let mut problems = Problems::default();
-    let wanted = Wanted::read(call, &mut problems, PAGE_MAX, &["name", "created_at", "updated_at"]);
+    let wanted = ListQuery::read(call, &mut problems, PAGE_MAX, &["name", "created_at", "updated_at"]);
     problems.done()?;
     let home = call.home(world)?;
-    let rows = (catalog.table)(home).iter().filter(|item| wanted.names(&item.name));
+    let rows = (catalog.table)(home).iter().filter(|item| wanted.matches(&item.name));
     let compare = |field, a: &&CatalogItem, b: &&CatalogItem| match field {
         "name" => a.name.cmp(&b.name),
         "created_at" => a.created_at.cmp(&b.created_at),
-        _ => made(a, a.versions).cmp(&made(b, b.versions)),
+        _ => version_created_at(a, a.versions).cmp(&version_created_at(b, b.versions)),
     };
     let document = wanted.document(rows.collect(), compare, |item| (catalog.show)(home, item));
     Ok(Answer::json(200, &document))
@@ -70,7 +70,7 @@ pub(super) fn get(call: &Call<'_>, world: &World, catalog: &Catalog) -> Result<A
 pub(super) fn versions(call: &Call<'_>, world: &World, catalog: &Catalog) -> Result<Answer, Refusal> {
     let mut problems = Problems::default();
     call.id(&mut problems, catalog.id);
-    let wanted = Wanted::read(call, &mut problems, PAGE_MAX, &["version", "created_at", "updated_at"]);
+    let wanted = ListQuery::read(call, &mut problems, PAGE_MAX, &["version", "created_at", "updated_at"]);
     problems.done()?;
     let home = call.home(world)?;
     let item = find(call, home, catalog)?;
@@ -84,7 +84,7 @@ pub(super) fn versions(call: &Call<'_>, world: &World, catalog: &Catalog) -> Res
 }
 
 /// The time at which a version was created: one minute after the previous version.
-fn made(item: &CatalogItem, version: u32) -> i64 {
+fn version_created_at(item: &CatalogItem, version: u32) -> i64 {
     item.created_at + i64::from(version.saturating_sub(1)) * 60_000
 }
 
@@ -102,7 +102,7 @@ fn item(home: &Workspace, item: &CatalogItem) -> Value {
         "description": "",
         "latest_version": item.versions,
         "created_at": iso(item.created_at),
-        "updated_at": iso(made(item, item.versions)),
+        "updated_at": iso(version_created_at(item, item.versions)),
     })
 }
 
@@ -137,8 +137,8 @@ fn agent_version(home: &Workspace, agent: &CatalogItem, version: u32) -> Value {
         "background": format!("{} in its version {version}", agent.name),
         "behaviors": [],
         "communication_patterns": [],
-        "created_at": iso(made(agent, version)),
-        "updated_at": iso(made(agent, version)),
+        "created_at": iso(version_created_at(agent, version)),
+        "updated_at": iso(version_created_at(agent, version)),
     })
 }
 
@@ -166,7 +166,7 @@ fn context_graph_version(home: &Workspace, graph: &CatalogItem, version: u32) ->
         "global_action_guidelines": [],
         "global_boundary_constraints": [],
         "topology_description": null,
-        "created_at": iso(made(graph, version)),
-        "updated_at": iso(made(graph, version)),
+        "created_at": iso(version_created_at(graph, version)),
+        "updated_at": iso(version_created_at(graph, version)),
     })
 }

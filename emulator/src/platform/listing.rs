@@ -11,13 +11,13 @@ use crate::problems::{At, Problems};
 use crate::query::{Page, Sort};
 
 /// The requested rows and their order.
-pub(super) struct Wanted {
+pub(super) struct ListQuery {
     search: Option<String>,
     sort: Option<Sort>,
     page: Page,
 }
 
-impl Wanted {
+impl ListQuery {
     /// Reads the parameters that all lists have.
     pub(super) fn read(call: &Call<'_>, problems: &mut Problems, most: u32, fields: &[&'static str]) -> Self {
         let search = call.query.one("search");
@@ -29,7 +29,7 @@ impl Wanted {
     }
 
     /// Returns true if a name matches the search.
-    pub(super) fn names(&self, name: &str) -> bool {
+    pub(super) fn matches(&self, name: &str) -> bool {
         self.search.as_ref().is_none_or(|part| name.to_lowercase().contains(part))
     }
 

@@ -132,8 +132,8 @@ impl Platform {
                 // A workspace that does not exist has no windows, like an organization. A client without a
                 // valid key must not learn which workspaces exist.
                 let refusal = known_key(request, world, None).err().unwrap_or(refusal);
-                let allowance = self.limiter.untouched(endpoint.limit(), request.now);
-                return allowance.show_on(refusal.answer());
+                let allowance = self.limiter.unused(endpoint.limit(), request.now);
+                return allowance.add_headers(refusal.answer());
             }
         };
         let allowance = self.limiter.take(&workspace, endpoint, endpoint.limit(), request.now);
@@ -146,7 +146,7 @@ impl Platform {
             *world = before;
             self.refuse(&refusal)
         });
-        allowance.show_on(answer)
+        allowance.add_headers(answer)
     }
 
     /// Adds the error code and the reference number for the support to a conflict.

@@ -15,7 +15,7 @@ const E164: Pattern = (&PHONE, PHONE_PATTERN);
 /// A speaker's phone number.
 pub(super) const PHONE_NUMBER: Kind = Kind::Text { least: 0, most: 16, pattern: Some(E164) };
 /// The longest text of a turn in either direction, in characters.
-pub(super) const MOST_SAID: usize = 8192;
+pub(super) const MAX_TURN_CHARS: usize = 8192;
 /// A version set's name in a path.
 pub(super) const SET_NAME: Kind = text(1, 40);
 /// A search text.
@@ -89,7 +89,7 @@ pub(super) static UPSERT: Model = open(&[field("version_set", Kind::Model(&VERSI
 
 /// The body of a text turn.
 pub(super) static TEXT_TURN: Model =
-    open(&[field("phone_number", PHONE_NUMBER, Refused), field("text", text(1, MOST_SAID), Refused)]);
+    open(&[field("phone_number", PHONE_NUMBER, Refused), field("text", text(1, MAX_TURN_CHARS), Refused)]);
 
 static TAG: Model = open(&[field("key", TEXT, Refused), field("value", TEXT, Nothing)]);
 

@@ -11,7 +11,7 @@ use crate::world::{CatalogItem, VersionSet};
 
 /// A well-formed version set of a request. Its versions and LLMs have not been checked yet.
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct SentSet {
+pub(super) struct VersionSetBody {
     #[serde(default)]
     agent_version_number: Value,
     #[serde(default)]
@@ -21,19 +21,19 @@ pub(super) struct SentSet {
 }
 
 /// The agent and the context graph of a service.
-pub(super) struct Joined<'w> {
+pub(super) struct ResolvedRefs<'w> {
     home: &'w Workspace,
     agent: Option<&'w CatalogItem>,
     graph: Option<&'w CatalogItem>,
 }
 
-impl<'w> Joined<'w> {
+impl<'w> ResolvedRefs<'w> {
     pub(super) fn of(home: &'w Workspace, agent_id: &str, context_graph_id: &str) -> Self {
         Self { home, agent: home.agents().get(agent_id), graph: home.context_graphs().get(context_graph_id) }
     }
 
     /// Checks a version set, and returns the one to store.
-    pub(super) fn settle(&self, problems: &mut Problems, at: &At, sent: &SentSet) -> VersionSet {
+    pub(super) fn resolve(&self, problems: &mut Problems, at: &At, sent: &VersionSetBody) -> VersionSet {
         self.check_llms(problems, &at.then("llm_model_preferences"), &sent.llm_model_preferences);
         let agent = (self.agent, "agent");
         let graph = (self.graph, "context graph");
@@ -51,20 +51,20 @@ impl<'w> Joined<'w> {
     }
 
     /// Checks all version sets of a request.
-    pub(super) fn settle_all(
+    pub(super) fn resolve_all(
         &self,
         problems: &mut Problems,
-        sets: &BTreeMap<String, SentSet>,
+        sets: &BTreeMap<String, VersionSetBody>,
     ) -> BTreeMap<String, VersionSet> {
         let at = At::body().then("version_sets");
-        let settle = |(name, sent): (&String, &SentSet)| {
-            (name.clone(), self.settle(problems, &at.then(name.as_str()), sent))
+        let resolve = |(name, sent): (&String, &VersionSetBody)| {
+            (name.clone(), self.resolve(problems, &at.then(name.as_str()), sent))
         };
-        sets.iter().map(settle).collect()
+        sets.iter().map(resolve).collect()
     }
 
     /// Checks the version sets that stay unchanged while the service's agent or context graph changes.
-    pub(super) fn check_kept<'s>(
+    pub(super) fn check_unchanged<'s>(
         &self,
         problems: &mut Problems,
         old: &PlatformService,

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::listing::{self, Wanted};
-use super::pins::{Joined, SentSet};
+use super::listing::{self, ListQuery};
+use super::pins::{ResolvedRefs, VersionSetBody};
 use super::{Call, models, wire};
 use crate::exchange::Answer;
 use crate::problems::{At, Problems};
@@ -17,14 +17,14 @@ use crate::world::World;
 /// The fields of a service in a request, read by their model.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Sent {
+struct ServiceBody {
     name: Option<String>,
     description: Option<String>,
     agent_id: Option<String>,
     context_graph_id: Option<String>,
     keyterms: Option<Vec<String>>,
     is_active: Option<bool>,
-    version_sets: Option<BTreeMap<String, SentSet>>,
+    version_sets: Option<BTreeMap<String, VersionSetBody>>,
     tags: Option<Vec<ServiceTag>>,
     tool_capacity: Option<u8>,
     safety_filters_enabled: Option<bool>,
@@ -34,9 +34,9 @@ struct Sent {
     escalation_policy: Option<Map<String, Value>>,
 }
 
-impl Sent {
+impl ServiceBody {
     /// Returns the service with the fields of the request replaced. Version sets are handled separately.
-    fn over(&self, old: &PlatformService) -> PlatformService {
+    fn merged_with(&self, old: &PlatformService) -> PlatformService {
         fn take<T: Clone>(sent: &Option<T>, old: &T) -> T {
             sent.as_ref().unwrap_or(old).clone()
         }
@@ -59,7 +59,7 @@ impl Sent {
     }
 
     /// Checks that the agent and the context graph of the request exist.
-    fn check_joined(&self, home: &Workspace) -> Result<(), Refusal> {
+    fn check_refs(&self, home: &Workspace) -> Result<(), Refusal> {
         if let Some(id) = self.agent_id.as_ref().filter(|id| home.agents().get(id).is_none()) {
             return Err(Refusal::NotFound(format!("agent {id} does not exist")));
         }
@@ -85,11 +85,11 @@ pub(super) fn list(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
     let mut problems = Problems::default();
     let active = listing::truth(call, &mut problems, "is_active");
     let fields = ["name", "created_at", "updated_at"];
-    let wanted = Wanted::read(call, &mut problems, call.options.services_page_max, &fields);
+    let wanted = ListQuery::read(call, &mut problems, call.options.services_page_max, &fields);
     problems.done()?;
     let home = call.home(world)?;
     let rows = home.services().iter().filter(|service| {
-        wanted.names(&service.name) && active.is_none_or(|active| service.is_active == active)
+        wanted.matches(&service.name) && active.is_none_or(|active| service.is_active == active)
     });
     let compare = |field, a: &&PlatformService, b: &&PlatformService| match field {
         "name" => a.name.cmp(&b.name),
@@ -105,7 +105,7 @@ fn find<'w>(home: &'w Workspace, id: &str) -> Result<&'w PlatformService, Refusa
 }
 
 /// Returns the service, or a refusal if it can't be changed.
-fn changeable<'w>(home: &'w Workspace, id: &str) -> Result<&'w PlatformService, Refusal> {
+fn find_changeable<'w>(home: &'w Workspace, id: &str) -> Result<&'w PlatformService, Refusal> {
     let service = find(home, id)?;
     if service.is_system {
         let reason = format!("{:?} is a system service and can't be changed", service.name);
@@ -115,7 +115,7 @@ fn changeable<'w>(home: &'w Workspace, id: &str) -> Result<&'w PlatformService, 
 }
 
 /// Returns the service of a turn.
-pub(super) fn spoken_to<'w>(home: &'w Workspace, id: &str) -> Result<&'w PlatformService, Refusal> {
+pub(super) fn find_for_turn<'w>(home: &'w Workspace, id: &str) -> Result<&'w PlatformService, Refusal> {
     find(home, id)
 }
 
@@ -131,16 +131,16 @@ pub(super) fn create(call: &Call<'_>, world: &mut World) -> Result<Answer, Refus
     let mut problems = Problems::default();
     let fields = call.body(&mut problems, &models::CREATE)?;
     problems.done()?;
-    let sent: Sent = typed(&mut problems, fields)?;
+    let sent: ServiceBody = typed(&mut problems, fields)?;
     let home = call.home(world)?;
-    sent.check_joined(home)?;
+    sent.check_refs(home)?;
     let now = call.millis();
     let basics = PlatformService { created_at: now, updated_at: now, ..PlatformService::new("", "", "") };
-    let mut service = sent.over(&basics);
-    let joined = Joined::of(home, &service.agent_id, &service.context_graph_id);
-    service.version_sets = joined.settle_all(&mut problems, &sent.version_sets.unwrap_or_default());
+    let mut service = sent.merged_with(&basics);
+    let refs = ResolvedRefs::of(home, &service.agent_id, &service.context_graph_id);
+    service.version_sets = refs.resolve_all(&mut problems, &sent.version_sets.unwrap_or_default());
     problems.done()?;
-    name_is_free(call, home, None, &service)?;
+    check_name_is_free(call, home, None, &service)?;
     let (sequence, id) = world.next_uuid();
     let service = PlatformService { id, sequence, ..service };
     let home = call.home_mut(world)?;
@@ -155,15 +155,15 @@ pub(super) fn update(call: &Call<'_>, world: &mut World) -> Result<Answer, Refus
     let id = call.id(&mut problems, "service_id");
     let fields = call.body(&mut problems, &models::UPDATE)?;
     problems.done()?;
-    let sent: Sent = typed(&mut problems, fields)?;
+    let sent: ServiceBody = typed(&mut problems, fields)?;
     let id = id.ok_or_else(|| problems.refusal())?;
     let home = call.home(world)?;
-    let old = changeable(home, &id)?;
-    sent.check_joined(home)?;
-    let mut new = PlatformService { updated_at: call.millis(), ..sent.over(old) };
-    let joined = Joined::of(home, &new.agent_id, &new.context_graph_id);
+    let old = find_changeable(home, &id)?;
+    sent.check_refs(home)?;
+    let mut new = PlatformService { updated_at: call.millis(), ..sent.merged_with(old) };
+    let refs = ResolvedRefs::of(home, &new.agent_id, &new.context_graph_id);
     if let Some(sets) = &sent.version_sets {
-        let sets = joined.settle_all(&mut problems, sets);
+        let sets = refs.resolve_all(&mut problems, sets);
         if !call.options.keeps_version_sets {
             new.version_sets.clear();
         }
@@ -171,9 +171,9 @@ pub(super) fn update(call: &Call<'_>, world: &mut World) -> Result<Answer, Refus
     }
     let touched = |name: &String| sent.version_sets.as_ref().is_some_and(|sets| sets.contains_key(name));
     let kept = new.version_sets.iter().filter(|(name, _)| !touched(name));
-    joined.check_kept(&mut problems, old, &new, kept);
+    refs.check_unchanged(&mut problems, old, &new, kept);
     problems.done()?;
-    name_is_free(call, home, Some(old), &new)?;
+    check_name_is_free(call, home, Some(old), &new)?;
     let document = wire::service(home, &new);
     if let Some(service) = call.home_mut(world)?.services.get_mut(&id) {
         *service = new;
@@ -184,7 +184,7 @@ pub(super) fn update(call: &Call<'_>, world: &mut World) -> Result<Answer, Refus
 /// DELETE `/services/{id}`.
 pub(super) fn delete(call: &Call<'_>, world: &mut World) -> Result<Answer, Refusal> {
     let id = call.only_id("service_id")?;
-    changeable(call.home(world)?, &id)?;
+    find_changeable(call.home(world)?, &id)?;
     call.home_mut(world)?.services.remove(&id);
     Ok(Answer::empty(204))
 }
@@ -193,7 +193,7 @@ pub(super) fn delete(call: &Call<'_>, world: &mut World) -> Result<Answer, Refus
 pub(super) fn put_version_set(call: &Call<'_>, world: &mut World) -> Result<Answer, Refusal> {
     #[derive(Deserialize)]
     struct Upsert {
-        version_set: SentSet,
+        version_set: VersionSetBody,
     }
     let mut problems = Problems::default();
     let id = call.id(&mut problems, "service_id");
@@ -204,9 +204,9 @@ pub(super) fn put_version_set(call: &Call<'_>, world: &mut World) -> Result<Answ
     let sent: Upsert = typed(&mut problems, fields)?;
     let id = id.ok_or_else(|| problems.refusal())?;
     let home = call.home(world)?;
-    let service = changeable(home, &id)?;
-    let joined = Joined::of(home, &service.agent_id, &service.context_graph_id);
-    let set = joined.settle(&mut problems, &At::body().then("version_set"), &sent.version_set);
+    let service = find_changeable(home, &id)?;
+    let refs = ResolvedRefs::of(home, &service.agent_id, &service.context_graph_id);
+    let set = refs.resolve(&mut problems, &At::body().then("version_set"), &sent.version_set);
     problems.done()?;
     let now = call.millis();
     if let Some(service) = call.home_mut(world)?.services.get_mut(&id) {
@@ -218,7 +218,7 @@ pub(super) fn put_version_set(call: &Call<'_>, world: &mut World) -> Result<Answ
 
 /// Checks that a name is free. It is checked only if it is new for this service or the service begins to
 /// count.
-fn name_is_free(
+fn check_name_is_free(
     call: &Call<'_>,
     home: &Workspace,
     old: Option<&PlatformService>,

@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::models::{self, MOST_SAID, PHONE_NUMBER};
+use super::models::{self, MAX_TURN_CHARS, PHONE_NUMBER};
 use super::multipart::{self, Part};
 use super::{Call, ogg, services};
 use crate::exchange::{Answer, Payload};
 use crate::problems::{At, Problems};
 use crate::refusal::Refusal;
-use crate::replies::{Spoken, Turn};
+use crate::replies::{AgentReply, Turn};
 use crate::workspace::{PlatformService, Workspace};
 use crate::world::World;
 
@@ -23,7 +23,7 @@ pub(super) fn text(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
     problems.done()?;
     let (Some(id), Some(fields)) = (id, fields) else { return Err(problems.refusal()) };
     let home = call.home(world)?;
-    let service = services::spoken_to(home, &id)?;
+    let service = services::find_for_turn(home, &id)?;
     let said = fields.get("text").and_then(Value::as_str).unwrap_or_default();
     Ok(match reply(home, service, Some(said))? {
         Reply::Says(text) => Answer::json(200, &json!({ "text": text })),
@@ -49,7 +49,7 @@ pub(super) fn voice(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
     problems.done()?;
     let id = id.ok_or_else(|| problems.refusal())?;
     let home = call.home(world)?;
-    let service = services::spoken_to(home, &id)?;
+    let service = services::find_for_turn(home, &id)?;
     // The emulator does not recognize speech, so the agent replies as if it spoke first.
     Ok(match reply(home, service, None)? {
         Reply::Says(text) => {
@@ -104,8 +104,8 @@ fn reply(home: &Workspace, service: &PlatformService, said: Option<&str>) -> Res
     if canned.is_some_and(|canned| canned.silent) {
         return Ok(Reply::Other(Answer::empty(204)));
     }
-    Ok(match turn.speak(replies) {
-        Spoken::Message { text, .. } => Reply::Says(text.chars().take(MOST_SAID).collect()),
-        Spoken::Error { code, description } => Reply::Other(Answer::detail(code, &description)),
+    Ok(match turn.reply(replies) {
+        AgentReply::Message { text, .. } => Reply::Says(text.chars().take(MAX_TURN_CHARS).collect()),
+        AgentReply::Error { code, description } => Reply::Other(Answer::detail(code, &description)),
     })
 }

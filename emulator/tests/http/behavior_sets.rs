@@ -2,19 +2,19 @@
 
 use serde_json::{Value, json};
 
-use super::harness::{MISSING, SERVICE, Stand};
+use super::harness::{MISSING, SERVICE, TestServer};
 
 const SAFETY: &str = "/dynamic_behavior_set/222222222222222222222222/";
 const TONE: &str = "/dynamic_behavior_set/333333333333333333333333/";
 
-fn names(stand: &Stand, query: &str) -> Vec<Value> {
+fn names(stand: &TestServer, query: &str) -> Vec<Value> {
     let list = stand.get(&format!("/dynamic_behavior_set/?{query}")).expect(200).json();
     list["dynamic_behavior_sets"].as_array().unwrap().iter().map(|set| set["name"].clone()).collect()
 }
 
 #[test]
 fn sets_are_filtered() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     assert_eq!(names(&stand, ""), ["Safety", "Tone"]);
     assert_eq!(
         names(&stand, &format!("applied_to_service={SERVICE}&applied_to_service={MISSING}")),
@@ -33,7 +33,7 @@ fn sets_are_filtered() {
 
 #[test]
 fn a_set_shows_all_that_the_schema_requires() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let list = stand.get("/dynamic_behavior_set/?limit=1").expect(200).json();
     assert_eq!((&list["has_more"], &list["continuation_token"]), (&json!(true), &json!(1)));
     assert_eq!(list["filter_values"]["applied_to_services_ids"], json!([SERVICE]));
@@ -49,7 +49,7 @@ fn a_set_shows_all_that_the_schema_requires() {
 
 #[test]
 fn an_update_replaces_the_services() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let new = stand.create(&json!({}));
     stand.post(SAFETY, &json!({"applied_to_services": [new]})).expect(204);
     assert_eq!(names(&stand, &format!("applied_to_service={SERVICE}")).len(), 0);

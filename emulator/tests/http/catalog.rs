@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::harness::{AGENT, GRAPH, MISSING, NOVICE, OLD_AGENT, Stand, UNBORN_AGENT};
+use super::harness::{AGENT, GRAPH, MISSING, NOVICE, OLD_AGENT, TestServer, UNBORN_AGENT};
 
 fn column(document: &Value, list: &str, field: &str) -> Value {
     document[list].as_array().unwrap().iter().map(|item| item[field].clone()).collect()
@@ -10,7 +10,7 @@ fn column(document: &Value, list: &str, field: &str) -> Value {
 
 #[test]
 fn agents_are_listed_with_their_latest_version() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let list = stand.get("/organization/agent").expect(200).json();
     assert_eq!(column(&list, "agents", "latest_version"), json!([5, 2, null, 2]));
     assert_eq!(
@@ -33,7 +33,7 @@ fn agents_are_listed_with_their_latest_version() {
 
 #[test]
 fn context_graphs_have_their_own_limit() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let path = "/organization/service_hierarchical_state_machine";
     let list = stand.get(&format!("{path}?limit=50")).expect(200).json();
     let graphs = "service_hierarchical_state_machines";
@@ -45,7 +45,7 @@ fn context_graphs_have_their_own_limit() {
 
 #[test]
 fn versions_of_an_agent() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let versions = |query: &str| {
         let path = format!("/organization/agent/{AGENT}/version{query}");
         column(&stand.get(&path).expect(200).json(), "agent_versions", "version")
@@ -71,7 +71,7 @@ fn versions_of_an_agent() {
 
 #[test]
 fn versions_have_all_that_the_schemas_require() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let path = format!("/organization/agent/{AGENT}/version?version=latest");
     let agent = stand.get(&path).expect(200).json()["agent_versions"][0].clone();
     for field in [

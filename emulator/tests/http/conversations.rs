@@ -1,11 +1,11 @@
-//! Conversations: streams, their ends, and what stands in their way.
+//! Conversations: streams, endings and refusals.
 
 use std::io::{Read, Write};
 
 use amigops_emulator::{CannedReply, ReplyError, World};
 use serde_json::{Value, json};
 
-use super::harness::{MISSING, SERVICE, Stand};
+use super::harness::{MISSING, SERVICE, TestServer};
 
 const START: &str = "/conversation/?response_format=text";
 
@@ -18,7 +18,7 @@ fn said(events: &[Value]) -> String {
     pieces.map(|event| event["message"].as_str().unwrap()).collect()
 }
 
-fn can(stand: &Stand, reply: CannedReply) {
+fn can(stand: &TestServer, reply: CannedReply) {
     let edit = |world: &mut World| {
         world.organization_mut("acme").unwrap().settings_mut().replies.canned.push(reply);
     };
@@ -27,7 +27,7 @@ fn can(stand: &Stand, reply: CannedReply) {
 
 #[test]
 fn the_agent_speaks_first_or_answers() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let quiet = format!("{START}&current_agent_action_type=%5E%24");
     let reply = stand.post(&quiet, &json!({"service_id": SERVICE})).expect(201);
     assert_eq!(reply.header("content-type"), Some("application/x-ndjson"));
@@ -56,7 +56,7 @@ fn the_agent_speaks_first_or_answers() {
 
 #[test]
 fn every_event_leaves_on_its_own() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let body = json!({"service_id": SERVICE}).to_string();
     let request = format!(
         "POST /v1/acme{START} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {}\r\n\
@@ -77,7 +77,7 @@ fn every_event_leaves_on_its_own() {
 
 #[test]
 fn actions_are_filtered_by_their_type() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let actions = |query: &str, user: (&str, &str)| {
         stand.sign_in_as(user.0, user.1);
         let events =
@@ -94,7 +94,7 @@ fn actions_are_filtered_by_their_type() {
 
 #[test]
 fn one_unfinished_conversation_a_user_and_service() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let body = json!({"service_id": SERVICE});
     let events = stand.post(START, &body).expect(201).events();
     let id = events[0]["conversation_id"].as_str().unwrap().to_owned();
@@ -114,7 +114,7 @@ fn one_unfinished_conversation_a_user_and_service() {
 
 #[test]
 fn what_a_conversation_needs() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let body = json!({"service_id": SERVICE});
     stand.post("/conversation/", &body).invalid("missing", json!(["query", "response_format"]));
     let odd = stand.post("/conversation/?response_format=smoke", &body);
@@ -134,14 +134,14 @@ fn what_a_conversation_needs() {
 
 #[test]
 fn an_inactive_service_can_be_talked_to() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let id = stand.create(&json!({"is_active": false}));
     stand.post(START, &json!({"service_id": id})).expect(201);
 }
 
 #[test]
 fn a_failure_comes_after_the_201() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let error = Some(ReplyError { code: 500, description: "model is away".to_owned() });
     let staging = Some("staging".to_owned());
     can(&stand, CannedReply { version_set: staging, error, ..CannedReply::default() });
@@ -158,7 +158,7 @@ fn a_failure_comes_after_the_201() {
 
 #[test]
 fn an_agent_may_end_the_conversation() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let answer = Some("Bye from {agent}".to_owned());
     can(&stand, CannedReply { answer, finishes: true, ..CannedReply::default() });
     let events = stand.post(START, &json!({"service_id": SERVICE})).expect(201).events();
@@ -169,7 +169,7 @@ fn an_agent_may_end_the_conversation() {
 
 #[test]
 fn conversations_are_listed() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let body = json!({"service_id": SERVICE, "initial_message": "Hi", "tags": {"kind": "smoke"}});
     let events = stand.post(START, &body).expect(201).events();
     let id = events[0]["conversation_id"].clone();
@@ -192,7 +192,7 @@ fn conversations_are_listed() {
 
 #[test]
 fn tags_take_texts_of_up_to_100_characters() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let tagged = |value: &str| stand.post(START, &json!({"service_id": SERVICE, "tags": {"a b": value}}));
     tagged(&"x".repeat(101)).invalid("string_too_long", json!(["body", "tags", "a b"]));
     tagged("why: pain, 7/10").expect(201);

@@ -1,4 +1,4 @@
-//! A server that is killed in the middle of writing loses nothing that it answered.
+//! A server that is killed while it writes keeps every change that it confirmed.
 
 use std::io::Read;
 use std::path::Path;
@@ -12,8 +12,8 @@ use serde_json::json;
 
 use super::harness::{Clock, SEED, service};
 
-/// Where a child process finds its state file. The test starts itself anew as the server that it kills; this
-/// variable tells the server from the test.
+/// The state file of the child process. The test starts itself again as the server that it kills; the
+/// variable tells the two processes apart.
 const STATE: &str = "AMIGOPS_TEST_CRASH_STATE";
 const THIS_TEST: &str = "crash::what_was_answered_survives_a_kill";
 
@@ -26,7 +26,7 @@ fn serve(state: &Path) -> ! {
     let told = state.with_extension("tmp");
     std::fs::write(&told, server.url()).unwrap();
     std::fs::rename(&told, state.with_extension("url")).unwrap();
-    // Ends when the parent does.
+    // The child ends when its parent does.
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
     panic!("nobody killed the server");
 }
@@ -76,7 +76,7 @@ fn what_was_answered_survives_a_kill() {
             while progress.load(Ordering::SeqCst) < 10 && started.elapsed() < Duration::from_secs(30) {
                 std::thread::sleep(Duration::from_millis(1));
             }
-            // Somewhere within the next requests.
+            // Kills the server during one of the next requests.
             std::thread::sleep(Duration::from_micros(1_700 * round));
             child.kill().unwrap();
             child.wait().unwrap();
@@ -112,13 +112,13 @@ fn a_copy_of_an_open_file_can_be_read() {
             "New".into();
     };
     server.edit(edit).unwrap();
-    // As a machine that lost its power would leave it: never closed.
+    // The copy was never closed, as after a power failure.
     std::fs::copy(home.path().join("state.redb"), home.path().join("copy.redb")).unwrap();
     let copy = open("copy.redb");
     assert_eq!(copy.world(), server.world());
 }
 
-/// Creates services one after the other until the connection breaks; answers the ids that came back.
+/// Creates services until the connection breaks. Returns the ids of those that were confirmed.
 fn create_until_it_breaks(url: &str, round: u64, answered: &AtomicUsize) -> Vec<String> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -1,4 +1,4 @@
-//! A server, a client and a clock that stands still until it is told to move.
+//! A server, a client, and a clock that only the test advances.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use amigops_emulator::{Observer, Options, Seed, Server};
 use serde_json::{Value, json};
 
-/// What most tests need: two agents, two context graphs, one service, and users with less.
+/// The seed of most tests: two agents, two context graphs, one service, and users with fewer permissions.
 pub(crate) const SEED: &str = "
 organizations:
   acme:
@@ -75,7 +75,7 @@ impl Clock {
     }
 }
 
-/// What came back.
+/// An answer of the server.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -103,7 +103,7 @@ impl Reply {
         assert!(detail.contains(part), "{detail} has no {part:?}");
     }
 
-    /// Expects a 422 at this place, of this type.
+    /// Expects a 422 with an error of this type at this location.
     #[track_caller]
     pub(crate) fn invalid(self, kind: &str, loc: Value) {
         let detail = self.expect(422).json()["detail"].clone();
@@ -120,14 +120,14 @@ impl Reply {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// The lines of a stream.
+    /// Returns the lines of a stream.
     pub(crate) fn events(&self) -> Vec<Value> {
         self.text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
     }
 }
 
-/// A server and a client that is signed in.
-pub(crate) struct Stand {
+/// A server, and a client that is signed in.
+pub(crate) struct TestServer {
     pub(crate) server: Option<Server>,
     pub(crate) clock: Clock,
     pub(crate) url: String,
@@ -136,7 +136,7 @@ pub(crate) struct Stand {
     token: Mutex<String>,
 }
 
-impl Stand {
+impl TestServer {
     pub(crate) fn new() -> Self {
         Self::with(|_| {})
     }
@@ -156,7 +156,7 @@ impl Stand {
     }
 
     pub(crate) fn unsigned(clock: Clock, server: Server) -> Self {
-        // Fails when another test was first, which is as good.
+        // Fails if another test has installed the provider already, which is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let client = reqwest::Client::builder()
@@ -188,7 +188,7 @@ impl Stand {
         self.token.lock().unwrap().clone()
     }
 
-    /// Sends exactly this.
+    /// Sends a request without adding anything.
     pub(crate) fn raw(
         &self,
         method: &str,
@@ -239,21 +239,21 @@ impl Stand {
         self.try_send("DELETE", path, None).unwrap()
     }
 
-    /// Creates a service with these fields changed, and answers its id.
+    /// Creates a service with these fields changed, and returns its id.
     #[track_caller]
     pub(crate) fn create(&self, changes: &Value) -> String {
         let reply = self.post("/service/", &service(changes)).expect(201);
         reply.json()["id"].as_str().unwrap().to_owned()
     }
 
-    /// The service as a list shows it.
+    /// Returns the service as a list shows it.
     #[track_caller]
     pub(crate) fn shown(&self, id: &str) -> Value {
         self.get(&format!("/service/?id={id}")).expect(200).json()["services"][0].clone()
     }
 }
 
-/// A body that creates a service, with these fields changed; null takes a field out.
+/// Builds the body of a creation with these fields changed. Null removes a field.
 pub(crate) fn service(changes: &Value) -> Value {
     let mut body = json!({
         "name": "Meet & Greet", "description": "First steps", "is_active": true, "keyterms": [], "tags": {},

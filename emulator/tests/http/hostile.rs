@@ -1,12 +1,12 @@
-//! What no client should send.
+//! Malformed and hostile requests.
 
 use std::io::{Read, Write};
 
 use serde_json::json;
 
-use super::harness::{SERVICE, Stand, service};
+use super::harness::{SERVICE, TestServer, service};
 
-fn send(stand: &Stand, body: Vec<u8>) -> super::harness::Reply {
+fn send(stand: &TestServer, body: Vec<u8>) -> super::harness::Reply {
     let bearer = format!("Bearer {}", stand.token());
     let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
     stand.raw("POST", "/v1/acme/service/", &headers, Some(body)).unwrap()
@@ -14,7 +14,7 @@ fn send(stand: &Stand, body: Vec<u8>) -> super::harness::Reply {
 
 #[test]
 fn bodies_that_are_no_json_objects() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     send(&stand, b"".to_vec()).invalid("missing", json!(["body"]));
     let broken = send(&stand, b"{\"name\":".to_vec()).expect(422).json();
     assert_eq!(broken["detail"][0]["type"], "json_invalid");
@@ -30,7 +30,7 @@ fn bodies_that_are_no_json_objects() {
 
 #[test]
 fn depth_is_bounded_before_it_reaches_the_state() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let nested = |levels: usize| {
         let extra = format!("{}{}", "[".repeat(levels), "]".repeat(levels));
         let body = format!(
@@ -49,7 +49,7 @@ fn depth_is_bounded_before_it_reaches_the_state() {
 
 #[test]
 fn a_body_of_another_type_is_not_read() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let bearer = format!("Bearer {}", stand.token());
     let body = service(&json!({})).to_string().into_bytes();
     let headers = [("authorization", bearer.as_str()), ("content-type", "text/plain")];
@@ -59,7 +59,7 @@ fn a_body_of_another_type_is_not_read() {
 
 #[test]
 fn large_bodies_are_refused_and_the_server_lives() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let name = "x".repeat(5 << 20);
     stand.post("/service/", &service(&json!({"name": name}))).expect(413);
     stand.get("/service/").expect(200);
@@ -67,7 +67,7 @@ fn large_bodies_are_refused_and_the_server_lives() {
 
 #[test]
 fn strange_paths_and_methods() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     for path in ["/", "/v1", "/v2/acme/service/", "/v1/acme/unknown/", "/v1//service/", "/%00", "/v1/%ff/x"] {
         let reply = stand.raw("GET", path, &[], None).unwrap().expect(404);
         assert_eq!(reply.json(), json!({"detail": "Not Found"}), "{path}");
@@ -83,7 +83,7 @@ fn strange_paths_and_methods() {
 
 #[test]
 fn a_wrong_slash_redirects() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let location = |path: &str| {
         let reply = stand.get(path).expect(307);
         reply.header("location").unwrap().strip_prefix(&stand.url).unwrap().to_owned()
@@ -94,7 +94,7 @@ fn a_wrong_slash_redirects() {
 
 #[test]
 fn garbage_on_the_wire_does_not_stop_the_server() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let address = stand.server().address();
     for bytes in [
         &b"\0\0\0\0"[..],
@@ -104,7 +104,7 @@ fn garbage_on_the_wire_does_not_stop_the_server() {
         b"GET /%zz?%=&&=+ HTTP/1.0\r\n\r\n",
     ] {
         let mut stream = std::net::TcpStream::connect(address).unwrap();
-        // The server may hang up as soon as it has seen enough.
+        // The server may close the connection as soon as it has read enough.
         let _ = stream.write_all(bytes);
         let _ = stream.shutdown(std::net::Shutdown::Write);
         let mut answer = Vec::new();
@@ -117,7 +117,7 @@ fn garbage_on_the_wire_does_not_stop_the_server() {
 
 #[test]
 fn strange_values_are_refused_or_kept_as_they_are() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let id = stand.create(&json!({"name": "a\u{0}b\u{202e}\u{1b}[31m", "description": "💥".repeat(1000)}));
     assert_eq!(stand.shown(&id)["name"], "a\u{0}b\u{202e}\u{1b}[31m");
     for query in [
@@ -134,7 +134,7 @@ fn strange_values_are_refused_or_kept_as_they_are() {
     stand.get("/service/?continuation_token=9223372036854775807").expect(200);
 }
 
-/// Numbers that look random and are the same in every run.
+/// Pseudorandom numbers that are the same in every run.
 struct Dice(u64);
 
 impl Dice {
@@ -148,7 +148,7 @@ impl Dice {
     }
 }
 
-/// A sound body with some of its fields replaced by nonsense.
+/// Builds a valid body with some fields replaced by nonsense.
 fn mangled(dice: &mut Dice) -> String {
     let mut body = service(&json!({
         "release_version_set": {"agent_version_number": 1, "llm_model_preferences": {"a": {"llm_name": "m"}},
@@ -190,7 +190,7 @@ fn mangled(dice: &mut Dice) -> String {
 
 #[test]
 fn random_requests_are_answered_without_an_error_of_ours() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let mut dice = Dice(7);
     let segments = [
         "service",

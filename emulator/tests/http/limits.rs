@@ -5,10 +5,10 @@ use std::time::Duration;
 use amigops_emulator::Limits;
 use serde_json::json;
 
-use super::harness::{SERVICE, Stand};
+use super::harness::{SERVICE, TestServer};
 
-fn limited() -> Stand {
-    Stand::with(|options| options.limits = Limits::PER_MINUTE)
+fn limited() -> TestServer {
+    TestServer::with(|options| options.limits = Limits::PER_MINUTE)
 }
 
 fn number(reply: &super::harness::Reply, name: &str) -> u64 {
@@ -86,7 +86,7 @@ fn refusals_carry_the_headers_too() {
 #[test]
 fn a_shorter_window_is_for_tests() {
     let window = Duration::from_millis(200);
-    let stand = Stand::with(|options| options.limits = Limits::Documented { window });
+    let stand = TestServer::with(|options| options.limits = Limits::Documented { window });
     for _ in 0..20 {
         stand.get("/organization/agent").expect(200);
     }
@@ -97,7 +97,7 @@ fn a_shorter_window_is_for_tests() {
 
 #[test]
 fn without_limits_the_headers_are_still_there() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     for _ in 0..60 {
         let reply = stand.get("/service/").expect(200);
         assert!(number(&reply, "x-ratelimit-remaining") > 1_000_000);

@@ -1,4 +1,4 @@
-//! The emulator, over real HTTP: one test a rule.
+//! The emulator over real HTTP. Each test covers one rule.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic as tests do; clippy knows tests only")]
 #![allow(clippy::needless_pass_by_value, reason = "helpers take `json!` literals")]

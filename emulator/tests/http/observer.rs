@@ -1,11 +1,11 @@
-//! Watching requests, and breaking them.
+//! Observers: watching requests and injecting faults.
 
 use std::sync::{Arc, Mutex};
 
 use amigops_emulator::{Fault, Observer, RequestInfo, RetryAfter, World};
 use serde_json::json;
 
-use super::harness::{Stand, service};
+use super::harness::{TestServer, service};
 
 type Judge = Box<dyn Fn(&RequestInfo) -> Option<Fault> + Send + Sync>;
 
@@ -38,14 +38,14 @@ fn creates(fault: Option<Fault>) -> Arc<Watch> {
     })
 }
 
-fn count(stand: &Stand) -> usize {
+fn count(stand: &TestServer) -> usize {
     stand.server().world().organization("acme").unwrap().services().len()
 }
 
 #[test]
 fn it_sees_the_request_and_the_world_after_it() {
     let watch = creates(None);
-    let stand = Stand::watched(watch.clone());
+    let stand = TestServer::watched(watch.clone());
     stand.create(&json!({"name": "New"}));
     let seen = watch.seen.lock().unwrap();
     let (request, status, services) = seen.last().unwrap();
@@ -57,7 +57,7 @@ fn it_sees_the_request_and_the_world_after_it() {
 
 #[test]
 fn a_dropped_request_never_happened() {
-    let stand = Stand::watched(creates(Some(Fault::LoseRequest)));
+    let stand = TestServer::watched(creates(Some(Fault::LoseRequest)));
     assert!(stand.try_send("POST", "/service/", Some(&service(&json!({})))).is_err());
     assert_eq!(count(&stand), 1);
     stand.get("/service/").expect(200);
@@ -69,7 +69,7 @@ fn a_dropped_request_never_happened() {
 
 #[test]
 fn an_answer_can_be_lost_after_the_deed() {
-    let stand = Stand::watched(creates(Some(Fault::LoseAnswer)));
+    let stand = TestServer::watched(creates(Some(Fault::LoseAnswer)));
     assert!(stand.try_send("POST", "/service/", Some(&service(&json!({})))).is_err());
     assert_eq!(count(&stand), 2);
     assert_eq!(stand.server().requests()[1].status, Some(201));
@@ -85,7 +85,7 @@ fn an_answer_can_be_made_up() {
         retry_after: Some(RetryAfter::Seconds(7)),
         body: "maintenance".into(),
     };
-    let stand = Stand::watched(creates(Some(fault)));
+    let stand = TestServer::watched(creates(Some(fault)));
     let reply = stand.post("/service/", &service(&json!({}))).expect(503);
     assert_eq!((reply.header("retry-after"), reply.text.as_str()), (Some("7"), "maintenance"));
     assert_eq!(count(&stand), 1);
@@ -95,7 +95,7 @@ fn an_answer_can_be_made_up() {
 #[test]
 fn an_answer_can_be_late() {
     let delay = std::time::Duration::from_millis(80);
-    let stand = Stand::watched(creates(Some(Fault::Delay { millis: 80 })));
+    let stand = TestServer::watched(creates(Some(Fault::Delay { millis: 80 })));
     let started = std::time::Instant::now();
     stand.create(&json!({}));
     assert!(started.elapsed() >= delay);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::harness::{GRAPH, MISSING, SERVICE, Stand};
+use super::harness::{GRAPH, MISSING, SERVICE, TestServer};
 
 fn names(list: &Value) -> Vec<&str> {
     list["services"].as_array().unwrap().iter().map(|service| service["name"].as_str().unwrap()).collect()
@@ -10,7 +10,7 @@ fn names(list: &Value) -> Vec<&str> {
 
 #[test]
 fn a_service_shows_all_that_the_schema_requires() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let shown = stand.shown(SERVICE);
     let expected = json!({
         "id": SERVICE, "name": "Health Coach", "description": "Coaches", "is_active": true,
@@ -35,7 +35,7 @@ fn a_service_shows_all_that_the_schema_requires() {
 
 #[test]
 fn pages_follow_one_another_in_the_order_of_creation() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     for n in 1..45 {
         stand.create(&json!({"name": format!("Service {n:02}")}));
     }
@@ -59,7 +59,7 @@ fn pages_follow_one_another_in_the_order_of_creation() {
 
 #[test]
 fn limits_out_of_bounds_are_422() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     stand.get("/service/?limit=20").expect(200);
     stand.get("/service/?limit=21").invalid("less_than_equal", json!(["query", "limit"]));
     stand.get("/service/?limit=0").invalid("greater_than", json!(["query", "limit"]));
@@ -78,7 +78,7 @@ fn limits_out_of_bounds_are_422() {
 
 #[test]
 fn filters_narrow_the_list() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let a = stand.create(&json!({"name": "A", "is_active": false, "tags": {"tier": "gold", "x": "1"}}));
     let b = stand.create(&json!({"name": "B", "tags": {"tier": "iron"}}));
     let list = |query: &str| {
@@ -101,7 +101,7 @@ fn filters_narrow_the_list() {
 
 #[test]
 fn malformed_filters_are_422() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     stand.get("/service/?id=xyz").invalid("string_pattern_mismatch", json!(["query", "id", 0]));
     stand.get("/service/?is_active=maybe").invalid("bool_parsing", json!(["query", "is_active"]));
     stand.get("/service/?tags=team").invalid("value_error", json!(["query", "tags", 0]));
@@ -113,7 +113,7 @@ fn malformed_filters_are_422() {
 
 #[test]
 fn the_list_is_sorted_when_asked() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     for (name, active) in [("B", false), ("A", true), ("C", false), ("B", true)] {
         stand.create(&json!({"name": name, "is_active": active, "description": active.to_string()}));
     }
@@ -129,7 +129,7 @@ fn the_list_is_sorted_when_asked() {
 
 #[test]
 fn a_big_list_is_read_in_good_time() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let edited = stand.server().edit(|world| {
         let home = world.organization("acme").unwrap();
         let base = home.service("Health Coach").unwrap().clone();

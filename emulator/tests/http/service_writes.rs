@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::harness::{
-    AGENT, GRAPH, MISSING, NOVICE, OLD_AGENT, OLD_GRAPH, SERVICE, Stand, UNBORN_AGENT, service,
+    AGENT, GRAPH, MISSING, NOVICE, OLD_AGENT, OLD_GRAPH, SERVICE, TestServer, UNBORN_AGENT, service,
 };
 
 fn release(agent: Value, graph: Value) -> Value {
@@ -13,7 +13,7 @@ fn release(agent: Value, graph: Value) -> Value {
 
 #[test]
 fn a_service_is_born_with_edge_and_release() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let latest = json!({"agent_version_number": null, "llm_model_preferences": {},
         "service_hierarchical_state_machine_version_number": null});
     let id = stand.create(&json!({}));
@@ -28,7 +28,7 @@ fn a_service_is_born_with_edge_and_release() {
 
 #[test]
 fn ids_differ_at_both_ends_and_the_user_is_noted() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let a = stand.create(&json!({"name": "A"}));
     let b = stand.create(&json!({"name": "B"}));
     assert!(a.len() == 24 && a[..6] != b[..6] && a[18..] != b[18..], "{a} {b}");
@@ -37,7 +37,7 @@ fn ids_differ_at_both_ends_and_the_user_is_noted() {
 
 #[test]
 fn texts_are_stripped() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let id = stand.create(&json!({"name": "  Name ", "description": "\ttext\n",
         "keyterms": [" blood sugar "], "tags": {" tier ": " gold "}}));
     let shown = stand.shown(&id);
@@ -48,7 +48,7 @@ fn texts_are_stripped() {
 
 #[test]
 fn required_fields_are_required() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     for field in [
         "name",
         "description",
@@ -67,7 +67,7 @@ fn required_fields_are_required() {
 
 #[test]
 fn wrong_values_are_422() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let many: Vec<String> = (0..21).map(|n| format!("k{n}")).collect();
     let tags: serde_json::Map<String, Value> = many.iter().map(|key| (key.clone(), json!("v"))).collect();
     let cases = [
@@ -113,7 +113,7 @@ fn wrong_values_are_422() {
 
 #[test]
 fn what_is_joined_must_exist_and_have_versions() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let create = |changes: &Value| stand.post("/service/", &service(changes));
     create(&json!({"agent_id": MISSING})).refused(404, "agent");
     create(&json!({"service_hierarchical_state_machine_id": MISSING})).refused(404, "state machine");
@@ -134,7 +134,7 @@ fn llms_must_be_known_where_a_list_says_so() {
         service(&json!({"release_version_set": {"agent_version_number": 1, "llm_model_preferences":
             {"EngageUser": {"llm_name": llm}}, "service_hierarchical_state_machine_version_number": 1}}))
     };
-    let stand = Stand::new();
+    let stand = TestServer::new();
     stand.post("/service/", &body(json!(""))).refused(400, "LLM");
     let at = ["body", "release_version_set", "llm_model_preferences", "EngageUser", "llm_name"];
     stand.post("/service/", &body(json!(1))).invalid("string_type", json!(at));
@@ -155,7 +155,7 @@ fn llms_must_be_known_where_a_list_says_so() {
 
 #[test]
 fn only_active_names_are_unique() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     stand.post("/service/", &service(&json!({"name": " Health Coach "}))).refused(409, "Health Coach");
     let twin = stand.create(&json!({"name": "Health Coach", "is_active": false}));
     stand.create(&json!({"name": "Health Coach", "is_active": false}));
@@ -170,7 +170,7 @@ fn only_active_names_are_unique() {
 
 #[test]
 fn an_update_changes_what_is_not_null() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let id = stand.create(&json!({"tags": {"a": "b"}, "keyterms": ["x"]}));
     let path = format!("/service/{id}/");
     let before = stand.shown(&id);
@@ -192,7 +192,7 @@ fn an_update_changes_what_is_not_null() {
 
 #[test]
 fn an_update_needs_its_service() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     stand.post(&format!("/service/{MISSING}/"), &json!({})).refused(404, MISSING);
     stand
         .post("/service/short/", &json!({}))
@@ -201,7 +201,7 @@ fn an_update_needs_its_service() {
 
 #[test]
 fn what_is_deprecated_can_not_be_activated() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let graph = "service_hierarchical_state_machine_id";
     let a = stand.create(&json!({"name": "A", "is_active": false, "agent_id": OLD_AGENT}));
     let b = stand.create(&json!({"name": "B", "is_active": false, graph: OLD_GRAPH}));
@@ -213,7 +213,7 @@ fn what_is_deprecated_can_not_be_activated() {
 
 #[test]
 fn a_service_in_a_unit_test_stays_active() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let path = format!("/service/{SERVICE}/");
     stand.post(&path, &json!({"is_active": false})).refused(400, "unit test");
     stand.post(&path, &json!({"is_active": true, "name": "Renamed"})).expect(200);
@@ -228,7 +228,7 @@ fn a_service_in_a_unit_test_stays_active() {
 
 #[test]
 fn an_agent_can_be_changed_where_all_pins_fit() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let path = format!("/service/{SERVICE}/");
     stand.post(&path, &json!({"agent_id": NOVICE})).refused(400, "release");
     stand.post(&path, &json!({"agent_id": MISSING})).refused(400, "agent");

@@ -1,14 +1,14 @@
-//! Signing in, tokens and permissions.
+//! Sign-in, tokens and permissions.
 
 use std::time::Duration;
 
 use serde_json::json;
 
-use super::harness::{SERVICE, Stand, service};
+use super::harness::{SERVICE, TestServer, service};
 
 #[test]
 fn a_token_comes_with_its_end() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let reply = stand.sign_in("acme", "all", "secret", "maya").expect(200).json();
     assert!(reply["id_token"].as_str().unwrap().len() > 30);
     assert_eq!(reply["expires_at"], "2027-01-15T09:00:00Z");
@@ -16,7 +16,7 @@ fn a_token_comes_with_its_end() {
 
 #[test]
 fn wrong_credentials_are_401() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     for (id, key, user) in
         [("all", "wrong", "maya"), ("unknown", "secret", "maya"), ("all", "secret", "noor")]
     {
@@ -26,7 +26,7 @@ fn wrong_credentials_are_401() {
 
 #[test]
 fn an_unknown_organization_is_404() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let reply = stand.sign_in("nowhere", "all", "secret", "maya");
     assert!(reply.header("x-ratelimit-limit").is_some());
     reply.refused(404, "nowhere");
@@ -35,14 +35,14 @@ fn an_unknown_organization_is_404() {
 
 #[test]
 fn missing_headers_are_named() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let reply = stand.raw("POST", "/v1/acme/user/signin_with_api_key", &[("x-api-key", "k")], None).unwrap();
     reply.invalid("missing", json!(["header", "x-api-key-id"]));
 }
 
 #[test]
 fn every_other_call_needs_a_token_of_the_organization() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let list = |authorization: &str| {
         let headers = [("authorization", authorization)];
         stand.raw("GET", "/v1/acme/service/", &headers, None).unwrap().status
@@ -59,7 +59,7 @@ fn every_other_call_needs_a_token_of_the_organization() {
 
 #[test]
 fn tokens_end_by_the_clock() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     stand.clock.advance(Duration::from_secs(3599));
     stand.get("/service/").expect(200);
     stand.clock.advance(Duration::from_secs(1));
@@ -70,7 +70,7 @@ fn tokens_end_by_the_clock() {
 
 #[test]
 fn a_missing_permission_is_named() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     stand.sign_in_as("reader", "rae");
     let set = json!({"version_set": {"agent_version_number": null,
         "service_hierarchical_state_machine_version_number": null, "llm_model_preferences": {}}});
@@ -93,7 +93,7 @@ fn a_missing_permission_is_named() {
 
 #[test]
 fn lists_leave_out_what_may_not_be_seen() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     stand.create(&json!({"tags": {"tier": "gold"}}));
     stand.sign_in_as("half", "hal");
     let list = stand.get("/service/").expect(200).json();

@@ -1,15 +1,15 @@
-//! State that survives, seeds that repeat, and files that aren't ours.
+//! State files, repeated seeds, and files of other programs.
 
 use std::path::Path;
 
 use amigops_emulator::{Options, Seed, Server, StartError, StoreError};
 use serde_json::json;
 
-use super::harness::{Clock, SEED, SERVICE, Stand};
+use super::harness::{Clock, SEED, SERVICE, TestServer};
 
-fn kept(path: &Path) -> Stand {
+fn kept(path: &Path) -> TestServer {
     let path = path.to_owned();
-    Stand::with(move |options| options.state = Some(path))
+    TestServer::with(move |options| options.state = Some(path))
 }
 
 fn open(path: &Path, seed: Option<&str>) -> Result<Server, StartError> {
@@ -205,7 +205,7 @@ fn a_key_can_be_ensured() {
     seed.ensure_api_key("fresh", "sandbox", "secret", "me");
     let mut options = Options::new(Clock::new().source());
     options.seed = Some(seed);
-    let stand = Stand::unsigned(Clock::new(), Server::start(options).unwrap());
+    let stand = TestServer::unsigned(Clock::new(), Server::start(options).unwrap());
     stand.sign_in("acme", "sandbox", "secret", "me").expect(200);
     stand.sign_in("fresh", "sandbox", "secret", "me").expect(200);
     stand.sign_in("acme", "sandbox", "ignored", "me").expect(401);

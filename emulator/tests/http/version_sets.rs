@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::harness::{AGENT, GRAPH, MISSING, NOVICE, SERVICE, Stand};
+use super::harness::{AGENT, GRAPH, MISSING, NOVICE, SERVICE, TestServer};
 
 fn path(name: &str) -> String {
     format!("/service/{SERVICE}/version_sets/{name}/")
@@ -15,7 +15,7 @@ fn set(agent: Value, graph: Value) -> Value {
 
 #[test]
 fn a_set_is_read_in_both_spellings() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let expected = json!({
         "agent_version_number": null, "agent_version": null,
         "service_hierarchical_state_machine_version_number": 6, "context_graph_version": 6,
@@ -29,7 +29,7 @@ fn a_set_is_read_in_both_spellings() {
 
 #[test]
 fn names_follow_their_pattern() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let at = json!(["path", "version_set_name"]);
     let long = "x".repeat(41);
     for (name, kind) in [
@@ -48,7 +48,7 @@ fn names_follow_their_pattern() {
 
 #[test]
 fn a_put_replaces_the_whole_set() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let mut full = set(json!(2), json!(3));
     full["version_set"]["applied_behavior_ids"] = json!(["a"]);
     full["version_set"]["future"] = json!({"x": [1]});
@@ -66,7 +66,7 @@ fn a_put_replaces_the_whole_set() {
 
 #[test]
 fn what_a_read_answers_can_be_written_back() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let read = stand.get(&path("staging")).expect(200).json();
     stand.put(&path("copy"), &json!({ "version_set": read })).expect(204);
     let sets = stand.shown(SERVICE)["version_sets"].clone();
@@ -75,7 +75,7 @@ fn what_a_read_answers_can_be_written_back() {
 
 #[test]
 fn all_three_fields_must_be_present() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     for field in
         ["agent_version_number", "service_hierarchical_state_machine_version_number", "llm_model_preferences"]
     {
@@ -89,7 +89,7 @@ fn all_three_fields_must_be_present() {
 
 #[test]
 fn the_flat_form_is_taken_too() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     let flat = json!({"agent_id": AGENT, "agent_version": 2, "service_hierarchical_state_machine_id": GRAPH,
         "service_hierarchical_state_machine_version": 3});
     stand.put(&path("flat"), &flat).expect(204);
@@ -106,7 +106,7 @@ fn the_flat_form_is_taken_too() {
 
 #[test]
 fn pins_must_exist() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     stand.put(&path("new"), &set(json!(6), json!(1))).refused(400, "no version 6");
     stand.put(&path("new"), &set(json!(1), json!(7))).refused(400, "no version 7");
     stand.put(&path("new"), &set(json!(0), json!(1))).refused(400, "no version 0");
@@ -119,7 +119,7 @@ fn pins_must_exist() {
 
 #[test]
 fn edge_and_release_are_protected() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     stand.put(&path("edge"), &set(json!(1), json!(1))).refused(400, "edge");
     stand.delete(&path("edge")).refused(400, "edge");
     stand.put(&path("release"), &set(json!(1), json!(1))).expect(204);
@@ -128,7 +128,7 @@ fn edge_and_release_are_protected() {
 
 #[test]
 fn a_set_is_deleted_once_and_not_while_tested() {
-    let stand = Stand::new();
+    let stand = TestServer::new();
     stand.delete(&path("tested")).refused(400, "unit test");
     stand.delete(&path("staging")).expect(204);
     stand.delete(&path("staging")).refused(404, "staging");

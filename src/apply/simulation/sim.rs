@@ -248,7 +248,7 @@ impl Sim {
     pub(super) fn process(&self, number: usize, parcel: &Parcel, trouble: Option<&Trouble>) -> Outcome {
         let process = || self.answer(number, parcel, trouble);
         let outcome = match trouble {
-            Some(Trouble::Fault(fault)) => fault.strike((self.clock())(), process),
+            Some(Trouble::Fault(fault)) => fault.inject((self.clock())(), process),
             Some(Trouble::Death { processed: false }) => Outcome::Lost,
             _ => Outcome::Answered(process()),
         };

@@ -65,7 +65,7 @@ impl Wire {
             _ => Duration::ZERO,
         };
         let dribbles = match &trouble {
-            Some(Trouble::Fault(Fault::Dribble { millis })) => Duration::from_millis(*millis),
+            Some(Trouble::Fault(Fault::SlowBody { millis })) => Duration::from_millis(*millis),
             _ => Duration::ZERO,
         };
         let dies = matches!(trouble, Some(Trouble::Death { .. }));

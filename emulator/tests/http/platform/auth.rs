@@ -3,11 +3,11 @@
 use amigops_emulator::SANDBOX_WORKSPACE;
 use serde_json::json;
 
-use super::harness::{GRAPH, OTHER_WORKSPACE, SERVICE, SYSTEM, Space};
+use super::harness::{GRAPH, OTHER_WORKSPACE, SERVICE, SYSTEM, WorkspaceServer};
 
 #[test]
 fn a_key_is_needed_and_must_be_known() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     let path = format!("/v1/{SANDBOX_WORKSPACE}/services");
     for credentials in [None, Some("Bearer wrong"), Some("Bearer "), Some("all"), Some("Basic all"), Some("")]
     {
@@ -21,7 +21,7 @@ fn a_key_is_needed_and_must_be_known() {
 
 #[test]
 fn a_workspace_is_told_from_others() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     let get = |workspace: &str, key: &str| {
         let bearer = format!("Bearer {key}");
         let path = format!("/v1/{workspace}/services");
@@ -39,7 +39,7 @@ fn a_workspace_is_told_from_others() {
 
 #[test]
 fn a_missing_permission_is_named() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     let service = format!("/services/{SERVICE}");
     let set = format!("{service}/version-sets/release");
     let (text, voice) = (format!("{service}/text-turn"), format!("{service}/voice-turn"));
@@ -68,7 +68,7 @@ fn a_missing_permission_is_named() {
 
 #[test]
 fn a_system_service_can_be_seen_and_not_touched() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     assert_eq!(space.shown(SYSTEM)["is_system"], true);
     let path = format!("/services/{SYSTEM}");
     space.put(&path, json!({"description": "mine"})).refused(403, "system service");

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::harness::{AGENT, GRAPH, MISSING, Space, UNBORN, names, problems};
+use super::harness::{AGENT, GRAPH, MISSING, UNBORN, WorkspaceServer, names, problems};
 
 #[test]
 fn items_tell_their_latest_version() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     let list = space.get("/agents").expect(200).json();
     assert_eq!(names(&list), ["Coach Maya", "Novice", "Unborn"]);
     assert_eq!((&list["total"], &list["has_more"]), (&json!(3), &json!(false)));
@@ -25,7 +25,7 @@ fn items_tell_their_latest_version() {
 
 #[test]
 fn items_are_searched_sorted_and_paged() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     let list = |query: &str| space.get(&format!("/agents?{query}")).expect(200).json();
     assert_eq!(names(&list("search=o&sort_by=-name")), ["Unborn", "Novice", "Coach Maya"]);
     assert_eq!(names(&list("search=NOV")), ["Novice"]);
@@ -38,7 +38,7 @@ fn items_are_searched_sorted_and_paged() {
 
 #[test]
 fn versions_are_listed() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     let list = |path: &str| space.get(path).expect(200).json();
     let numbers = |list: &Value| -> Vec<u64> {
         list["items"].as_array().unwrap().iter().map(|item| item["version"].as_u64().unwrap()).collect()
@@ -72,7 +72,7 @@ fn versions_are_listed() {
 
 #[test]
 fn what_is_out_of_scope_is_not_allowed() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     for path in ["/agents", "/agents/x", "/agents/x/versions", "/context-graphs", "/context-graphs/x"] {
         for method in ["POST", "PUT", "DELETE"] {
             let reply = space.send(method, path, None).expect(405);

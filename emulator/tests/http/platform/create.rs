@@ -1,12 +1,12 @@
-//! Creating services: defaults, bounds, and every problem at its place.
+//! Creating services: defaults, bounds, and the location of each error.
 
 use serde_json::{Value, json};
 
-use super::harness::{AGENT, GRAPH, MISSING, NOVICE, Space, problems};
+use super::harness::{AGENT, GRAPH, MISSING, NOVICE, WorkspaceServer, problems};
 
 #[test]
 fn defaults_are_filled_in() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     let made = space.create(json!({})).expect(201).json();
     let id = made["id"].as_str().unwrap();
     assert_eq!(space.shown(id), made, "the answer is the whole service");
@@ -24,7 +24,7 @@ fn defaults_are_filled_in() {
 
 #[test]
 fn all_that_is_sent_is_kept() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     let sent = json!({
         "name": "  Größe\n", "description": " as it is ", "is_active": false, "tool_capacity": 10,
         "channel_type": "text", "environment": "sandbox", "safety_filters_enabled": false,
@@ -42,15 +42,15 @@ fn all_that_is_sent_is_kept() {
     }
 }
 
-/// The problems of a creation with these changes.
+/// Returns the errors of a creation with these changes.
 #[track_caller]
-fn refused(space: &Space, changes: Value) -> Vec<String> {
+fn refused(space: &WorkspaceServer, changes: Value) -> Vec<String> {
     problems(space.create(changes))
 }
 
 #[test]
 fn bounds_hold_on_both_sides() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     let x = |count: usize| "ä".repeat(count);
     let tags = |count: usize| (0..count).map(|n| json!({"key": n.to_string()})).collect::<Vec<_>>();
     let fine = [
@@ -99,7 +99,7 @@ fn bounds_hold_on_both_sides() {
 
 #[test]
 fn types_are_read_as_pydantic_reads_them() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     let bad = [
         (json!({"name": 1}), "string_type body.name"),
         (json!({"name": null}), "string_type body.name"),
@@ -159,7 +159,7 @@ fn types_are_read_as_pydantic_reads_them() {
 
 #[test]
 fn messages_are_pydantics() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     let reply = space.create(json!({"voice_config": {"tts_model": "sonic-4"}, "tool_capacity": 11}));
     let expected = json!([
         {"type": "less_than_equal", "loc": ["body", "tool_capacity"], "input": 11, "ctx": {"le": 10},
@@ -173,7 +173,7 @@ fn messages_are_pydantics() {
 
 #[test]
 fn all_problems_come_at_once() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     let body = json!({
         "name": "", "agent_id": "x", "tool_capacity": 11, "tags": [{"key": 1}, {}],
         "version_sets": {"a": {"agent_version_number": "x", "llm_model_preferences": {"t": {
@@ -200,7 +200,7 @@ fn all_problems_come_at_once() {
 
 #[test]
 fn experience_controls_are_nineteen() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     let set = |controls: Value| {
         json!({"version_sets": {"a": {"llm_model_preferences": {"t": {"llm_name": "m",
             "experience_controls": controls}}}}})
@@ -232,7 +232,7 @@ fn experience_controls_are_nineteen() {
 
 #[test]
 fn what_a_service_joins_must_exist() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     space.create(json!({"agent_id": MISSING})).refused(404, "agent");
     space.create(json!({"context_graph_id": MISSING})).refused(404, "context graph");
     space.create(json!({"agent_id": GRAPH})).expect(404);
@@ -240,7 +240,7 @@ fn what_a_service_joins_must_exist() {
 
 #[test]
 fn a_name_is_taken_once() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     let reply = space.create(json!({"name": "Health Coach"})).expect(409);
     assert!(reply.json()["detail"].as_str().unwrap().contains("name \"Health Coach\" is already taken"));
     assert!(reply.json()["request_id"].is_string() && reply.json()["error_code"].is_string());
@@ -252,7 +252,7 @@ fn a_name_is_taken_once() {
 #[test]
 fn the_same_requests_make_the_same_world() {
     let run = || {
-        let space = Space::new();
+        let space = WorkspaceServer::new();
         let made = space.create(json!({"tags": [{"key": "a"}]})).expect(201).text;
         let taken = space.create(json!({"agent_id": NOVICE})).expect(409).text;
         (made, taken, space.get("/services").expect(200).text)

@@ -1,11 +1,12 @@
-//! A workspace and a client that holds a key to it.
+//! A server with a workspace, and a client with a key to it.
 
 use amigops_emulator::{Options, PlatformOptions, SANDBOX_WORKSPACE, Seed, Server};
 use serde_json::{Value, json};
 
-use super::super::harness::{Clock, Reply, Stand};
+use super::super::harness::{Clock, Reply, TestServer};
 
-/// What most tests need: agents, context graphs, a service, a system service, and keys with less.
+/// The seed of most tests: agents, context graphs, a service, a system service, and keys with fewer
+/// permissions.
 pub(super) const SEED: &str = "
 workspaces:
   sandbox:
@@ -54,10 +55,10 @@ pub(super) const SHORT_GRAPH: &str = "bbbbbbbb-0000-4000-8000-000000000002";
 pub(super) const MISSING: &str = "99999999-0000-4000-8000-000000000000";
 pub(super) const OTHER_WORKSPACE: &str = "6f6f6f6f-0000-4000-8000-000000000000";
 
-/// A server and a client of the sandbox workspace.
-pub(super) struct Space(pub(super) Stand);
+/// A server, and a client of its sandbox workspace.
+pub(super) struct WorkspaceServer(pub(super) TestServer);
 
-impl Space {
+impl WorkspaceServer {
     pub(super) fn new() -> Self {
         Self::with(|_| {})
     }
@@ -75,7 +76,7 @@ impl Space {
         let mut options = Options::new(clock.source());
         options.seed = Some(Seed::from_yaml(seed).unwrap());
         change(&mut options);
-        Self(Stand::unsigned(clock, Server::start(options).unwrap()))
+        Self(TestServer::unsigned(clock, Server::start(options).unwrap()))
     }
 
     /// Sends a request with this key; the path is below the workspace.
@@ -101,7 +102,7 @@ impl Space {
         self.send("PUT", path, Some(&body))
     }
 
-    /// Updates the service that the seed has.
+    /// Updates the seeded service.
     pub(super) fn update(&self, body: Value) -> Reply {
         self.put(&format!("/services/{SERVICE}"), body)
     }
@@ -117,7 +118,7 @@ impl Space {
     }
 }
 
-/// A body that creates a service, with these fields put over; null stays null.
+/// Builds the body of a creation with these fields replaced. Null stays null.
 pub(super) fn service(changes: Value) -> Value {
     let mut body = json!({"name": "Meet & Greet", "agent_id": AGENT, "context_graph_id": GRAPH});
     for (name, value) in changes.as_object().unwrap() {
@@ -126,7 +127,7 @@ pub(super) fn service(changes: Value) -> Value {
     body
 }
 
-/// The problems of a refusal as `type loc`, sorted.
+/// Returns the errors of a refusal as `type loc`, sorted.
 #[track_caller]
 pub(super) fn problems(reply: Reply) -> Vec<String> {
     let detail = reply.expect(422).json()["detail"].clone();
@@ -146,7 +147,7 @@ pub(super) fn problems(reply: Reply) -> Vec<String> {
     found
 }
 
-/// The names in a list.
+/// Returns the names in a list.
 pub(super) fn names(list: &Value) -> Vec<&str> {
     list["items"].as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap()).collect()
 }

@@ -1,18 +1,18 @@
-//! What no client should send.
+//! Malformed and hostile requests.
 
 use amigops_emulator::SANDBOX_WORKSPACE;
 use serde_json::{Value, json};
 
 use super::super::harness::Reply;
-use super::harness::{SERVICE, Space, problems, service};
+use super::harness::{SERVICE, WorkspaceServer, problems, service};
 
-fn send(space: &Space, body: Vec<u8>) -> Reply {
+fn send(space: &WorkspaceServer, body: Vec<u8>) -> Reply {
     space.send_as("all", "POST", "/services", Some(body))
 }
 
 #[test]
 fn bodies_that_are_no_json_objects() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     assert_eq!(problems(send(&space, Vec::new())), ["missing body"]);
     let broken = send(&space, b"{\"name\":".to_vec()).expect(422).json()["detail"][0].clone();
     assert_eq!((&broken["type"], &broken["msg"]), (&json!("json_invalid"), &json!("JSON decode error")));
@@ -37,7 +37,7 @@ fn bodies_that_are_no_json_objects() {
 #[test]
 fn depth_that_is_taken_can_be_read_again() {
     let home = tempfile::tempdir().unwrap();
-    let kept = || Space::with(|options| options.state = Some(home.path().join("state.redb")));
+    let kept = || WorkspaceServer::with(|options| options.state = Some(home.path().join("state.redb")));
     let space = kept();
     let mut deep = json!(1);
     for _ in 0..95 {
@@ -52,7 +52,7 @@ fn depth_that_is_taken_can_be_read_again() {
 
 #[test]
 fn large_bodies_and_other_types_are_refused() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     space.create(json!({"description": "x".repeat(5 << 20)})).expect(413);
     let path = format!("/v1/{SANDBOX_WORKSPACE}/services");
     let headers = [("authorization", "Bearer all"), ("content-type", "text/plain")];
@@ -63,7 +63,7 @@ fn large_bodies_and_other_types_are_refused() {
 
 #[test]
 fn strange_paths_and_methods() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     let location = space.get("/services/?limit=1").expect(307);
     let expected = format!("{}/v1/{SANDBOX_WORKSPACE}/services?limit=1", space.0.url);
     assert_eq!(location.header("location"), Some(expected.as_str()));
@@ -80,7 +80,7 @@ fn strange_paths_and_methods() {
     space.0.raw("GET", "/v1/%ff/services", &[("authorization", "Bearer all")], None).unwrap().expect(422);
 }
 
-/// Numbers that look random and are the same in every run.
+/// Pseudorandom numbers that are the same in every run.
 struct Dice(u64);
 
 impl Dice {
@@ -94,7 +94,7 @@ impl Dice {
     }
 }
 
-/// Puts nonsense somewhere into a value.
+/// Replaces a random part of a value by nonsense.
 fn mangle(dice: &mut Dice, value: &mut Value) {
     let nonsense = [
         json!(null),
@@ -122,7 +122,7 @@ fn mangle(dice: &mut Dice, value: &mut Value) {
 
 #[test]
 fn random_requests_are_answered_without_an_error_of_ours() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     let mut dice = Dice(11);
     let set = json!({"agent_version_number": 1, "context_graph_version_number": 1, "llm_model_preferences":
         {"t": {"llm_name": "m", "params": {}, "experience_controls": {"stop": ["a"], "temperature": 1, "seed": 1,

@@ -6,7 +6,7 @@ use amigops_emulator::Limits;
 use serde_json::json;
 
 use super::super::harness::Reply;
-use super::harness::{SERVICE, Space};
+use super::harness::{SERVICE, WorkspaceServer};
 
 fn limit(reply: &Reply) -> u64 {
     reply.header("x-ratelimit-limit").unwrap().parse().unwrap()
@@ -14,7 +14,7 @@ fn limit(reply: &Reply) -> u64 {
 
 #[test]
 fn turns_are_fewer_than_other_requests() {
-    let space = Space::with(|options| options.limits = Limits::PER_MINUTE);
+    let space = WorkspaceServer::with(|options| options.limits = Limits::PER_MINUTE);
     let service = format!("/services/{SERVICE}");
     let (set, text) = (format!("{service}/version-sets/a"), format!("{service}/text-turn"));
     let voice = format!("{service}/voice-turn");
@@ -35,7 +35,7 @@ fn turns_are_fewer_than_other_requests() {
 
 #[test]
 fn one_too_many_says_when_to_come_back() {
-    let space = Space::with(|options| options.limits = Limits::PER_MINUTE);
+    let space = WorkspaceServer::with(|options| options.limits = Limits::PER_MINUTE);
     for n in 1..=60 {
         let reply = space.get("/services").expect(200);
         assert_eq!(reply.header("x-ratelimit-remaining"), Some((60 - n).to_string().as_str()));
@@ -50,7 +50,7 @@ fn one_too_many_says_when_to_come_back() {
 
 #[test]
 fn without_limits_the_headers_are_still_there() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     assert!(limit(&space.get("/services").expect(200)) > 1_000_000);
     assert!(limit(&space.send_as("wrong", "GET", "/services", None).expect(401)) > 1_000_000);
     assert!(limit(&space.get("/services?limit=0").expect(422)) > 1_000_000);

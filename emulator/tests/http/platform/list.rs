@@ -5,11 +5,11 @@ use std::time::Duration;
 use amigops_emulator::PlatformOptions;
 use serde_json::{Value, json};
 
-use super::harness::{AGENT, GRAPH, SERVICE, Space, names, problems};
+use super::harness::{AGENT, GRAPH, SERVICE, WorkspaceServer, names, problems};
 
 #[test]
 fn a_service_shows_all_that_the_schema_has() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     let controls = Value::Null;
     let voice_config = json!({
         "tts_model": "sonic-3", "max_buffer_delay_ms": null, "eager_eot_threshold": null, "eot_timeout_ms": null,
@@ -48,7 +48,7 @@ fn a_service_shows_all_that_the_schema_has() {
 
 #[test]
 fn pages_follow_one_another() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     for n in 0..22 {
         space.create(json!({"name": format!("Service {n:02}")})).expect(201);
     }
@@ -75,7 +75,8 @@ fn pages_follow_one_another() {
 
 #[test]
 fn the_largest_page_can_be_made_smaller() {
-    let space = Space::optioned(PlatformOptions { services_page_max: 20, ..PlatformOptions::default() });
+    let space =
+        WorkspaceServer::optioned(PlatformOptions { services_page_max: 20, ..PlatformOptions::default() });
     assert_eq!(problems(space.get("/services?limit=100")), ["less_than_equal query.limit"]);
     space.get("/services?limit=20").expect(200);
     space.get("/services?limit=21").refused(422, "less than or equal to 20");
@@ -83,7 +84,7 @@ fn the_largest_page_can_be_made_smaller() {
 
 #[test]
 fn lists_are_searched_and_filtered() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     let found = |query: &str| {
         let list = space.get(&format!("/services?{query}")).expect(200).json();
         names(&list).into_iter().map(str::to_owned).collect::<Vec<_>>()
@@ -105,7 +106,7 @@ fn lists_are_searched_and_filtered() {
 
 #[test]
 fn lists_are_sorted() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     space.0.clock.advance(Duration::from_secs(1));
     space.create(json!({"name": "Able"})).expect(201);
     space.0.clock.advance(Duration::from_secs(1));

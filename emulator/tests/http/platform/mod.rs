@@ -1,4 +1,4 @@
-//! The Platform API, over real HTTP: one test a rule.
+//! The Platform API over real HTTP. Each test covers one rule.
 
 mod auth;
 mod catalog;

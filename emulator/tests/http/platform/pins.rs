@@ -1,16 +1,16 @@
-//! Version sets pin what exists.
+//! Version sets may pin only versions that exist.
 
 use serde_json::{Value, json};
 
-use super::harness::{GRAPH, NOVICE, SERVICE, SHORT_GRAPH, Space, UNBORN, problems};
+use super::harness::{GRAPH, NOVICE, SERVICE, SHORT_GRAPH, UNBORN, WorkspaceServer, problems};
 
-fn upsert(space: &Space, set: Value) -> super::super::harness::Reply {
+fn upsert(space: &WorkspaceServer, set: Value) -> super::super::harness::Reply {
     space.put(&format!("/services/{SERVICE}/version-sets/release"), json!({"version_set": set}))
 }
 
 #[test]
 fn a_pin_is_a_version_that_exists() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     for fine in [json!(1), json!(5), json!(null)] {
         upsert(&space, json!({"agent_version_number": fine})).expect(204);
     }
@@ -25,7 +25,7 @@ fn a_pin_is_a_version_that_exists() {
 
 #[test]
 fn pins_in_a_map_have_their_place() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     let sets =
         json!({"version_sets": {"a": {"agent_version_number": 9}, "b": {"context_graph_version_number": 0}}});
     let expected = [
@@ -38,7 +38,7 @@ fn pins_in_a_map_have_their_place() {
 
 #[test]
 fn what_has_no_versions_can_not_even_be_latest() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     let sets = json!({"agent_id": UNBORN, "version_sets": {"a": {}}});
     assert_eq!(problems(space.create(sets)), ["value_error body.version_sets.a.agent_version_number"]);
     let made = space.create(json!({"agent_id": UNBORN})).expect(201).json();
@@ -48,7 +48,7 @@ fn what_has_no_versions_can_not_even_be_latest() {
 
 #[test]
 fn a_new_agent_must_fit_the_sets_that_stay() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     let at = problems(space.update(json!({"agent_id": NOVICE})));
     assert_eq!(at, ["value_error body.agent_id"], "release pins version 3, staging the latest");
     let at = problems(space.update(json!({"agent_id": UNBORN, "context_graph_id": SHORT_GRAPH})));
@@ -72,7 +72,7 @@ fn a_new_agent_must_fit_the_sets_that_stay() {
 
 #[test]
 fn only_what_is_touched_is_checked() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     let lower = |world: &mut amigops_emulator::World| {
         let home = world.workspace_mut("5a4db0c5-0000-4000-8000-000000000000").unwrap();
         let id = home.agent("Coach Maya").unwrap().id.clone();
@@ -88,7 +88,7 @@ fn only_what_is_touched_is_checked() {
 fn models_are_those_of_the_list() {
     let seed = super::harness::SEED
         .replace("    services:\n      - name: Health", "    llms: [m]\n    services:\n      - name: Health");
-    let space = Space::seeded(&seed, |_| {});
+    let space = WorkspaceServer::seeded(&seed, |_| {});
     upsert(&space, json!({"llm_model_preferences": {"t": {"llm_name": "m"}}})).expect(204);
     let at = problems(upsert(&space, json!({"llm_model_preferences": {"t": {"llm_name": "n"}}})));
     assert_eq!(at, ["value_error body.version_set.llm_model_preferences.t.llm_name"]);

@@ -1,12 +1,12 @@
-//! State that survives, and seeds.
+//! State files and seeds.
 
 use std::path::Path;
 
 use amigops_emulator::{Options, PlatformService, SANDBOX_WORKSPACE, Seed, Server, World};
 use serde_json::json;
 
-use super::super::harness::{Clock, SEED as CLASSIC, Stand};
-use super::harness::{SEED, SERVICE, Space};
+use super::super::harness::{Clock, SEED as CLASSIC, TestServer};
+use super::harness::{SEED, SERVICE, WorkspaceServer};
 
 fn open(path: &Path, seed: Option<Seed>) -> Server {
     let mut options = Options::new(Clock::new().source());
@@ -19,7 +19,7 @@ fn open(path: &Path, seed: Option<Seed>) -> Server {
 fn everything_survives_a_restart() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("state.redb");
-    let kept = || Space::with(|options| options.state = Some(path.clone()));
+    let kept = || WorkspaceServer::with(|options| options.state = Some(path.clone()));
     let space = kept();
     let made = space.create(json!({"name": "Second", "tags": [{"key": "a"}]})).expect(201).json();
     space.update(json!({"voice_config": {"min_tts_speed": 1}, "version_sets": {"a": {}}})).expect(200);
@@ -107,7 +107,7 @@ fn a_key_can_be_ensured() {
     seed.ensure_workspace_key("sandbox", "added");
     seed.ensure_workspace_key(SANDBOX_WORKSPACE, "reading");
     seed.ensure_workspace_key("77777777-0000-4000-8000-000000000000", "fresh");
-    let space = Space::with(|options| options.seed = Some(seed));
+    let space = WorkspaceServer::with(|options| options.seed = Some(seed));
     space.send_as("added", "GET", "/agents", None).expect(200);
     space.send_as("reading", "GET", "/agents", None).expect(403);
     space.send_as("fresh", "GET", "/agents", None).expect(403);
@@ -124,7 +124,7 @@ fn an_organization_can_be_mirrored() {
     seed.ensure_workspace_key("sandbox", "all");
     let mut options = Options::new(Clock::new().source());
     options.seed = Some(seed);
-    let space = Space(Stand::unsigned(Clock::new(), Server::start(options).unwrap()));
+    let space = WorkspaceServer(TestServer::unsigned(Clock::new(), Server::start(options).unwrap()));
     let world = space.0.server().world();
     assert_eq!(world.workspaces().count(), 1);
     let home = world.workspace(SANDBOX_WORKSPACE).unwrap();

@@ -1,19 +1,19 @@
-//! Turns of a conversation, written and spoken.
+//! Text turns and voice turns.
 
 use amigops_emulator::{CannedReply, ReplyError, SANDBOX_WORKSPACE};
 use serde_json::json;
 
 use super::super::harness::Reply;
-use super::harness::{MISSING, SERVICE, Space, problems};
+use super::harness::{MISSING, SERVICE, WorkspaceServer, problems};
 
-fn can(space: &Space, reply: CannedReply) {
+fn can(space: &WorkspaceServer, reply: CannedReply) {
     let edit = |world: &mut amigops_emulator::World| {
         world.workspace_mut(SANDBOX_WORKSPACE).unwrap().settings_mut().replies.canned.push(reply);
     };
     space.0.server().edit(edit).unwrap();
 }
 
-fn say(space: &Space, text: &str) -> Reply {
+fn say(space: &WorkspaceServer, text: &str) -> Reply {
     space.post(&format!("/services/{SERVICE}/text-turn"), json!({"phone_number": "+4912345", "text": text}))
 }
 
@@ -21,8 +21,8 @@ const FILE: &str = "Content-Disposition: form-data; name=\"audio\"; filename=\"a
     Content-Type: audio/ogg\r\n\r\nOggS";
 const NUMBER: &str = "Content-Disposition: form-data; name=\"phone_number\"\r\n\r\n+4912345";
 
-/// Sends a form of these parts.
-fn speak(space: &Space, parts: &[&str]) -> Reply {
+/// Sends a form with these parts.
+fn speak(space: &WorkspaceServer, parts: &[&str]) -> Reply {
     let mut body: String = parts.iter().map(|part| format!("--edge\r\n{part}\r\n")).collect();
     body.push_str("--edge--\r\n");
     let path = format!("/v1/{SANDBOX_WORKSPACE}/services/{SERVICE}/voice-turn");
@@ -36,7 +36,7 @@ fn of_version(version: u32, answer: &str) -> CannedReply {
 
 #[test]
 fn a_turn_runs_on_release_or_else_on_the_latest() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     assert_eq!(say(&space, "Hi").expect(200).json(), json!({"text": "Coach Maya here. You said: Hi"}));
     can(&space, of_version(3, "three of {service}"));
     can(&space, of_version(5, "five"));
@@ -49,7 +49,7 @@ fn a_turn_runs_on_release_or_else_on_the_latest() {
 
 #[test]
 fn an_agent_may_be_silent_busy_or_broken() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     let says = |part: &str| CannedReply { says: Some(part.to_owned()), ..CannedReply::default() };
     let error = Some(ReplyError { code: 502, description: "the model is away".into() });
     can(&space, CannedReply { silent: true, ..says("shh") });
@@ -64,7 +64,7 @@ fn an_agent_may_be_silent_busy_or_broken() {
 
 #[test]
 fn a_turn_has_a_speaker_and_a_text() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     let path = format!("/services/{SERVICE}/text-turn");
     let at =
         |number: &str, text: &str| problems(space.post(&path, json!({"phone_number": number, "text": text})));
@@ -86,7 +86,7 @@ fn a_turn_has_a_speaker_and_a_text() {
 
 #[test]
 fn a_spoken_turn_is_answered_in_ogg() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     let reply = speak(&space, &[FILE, NUMBER]).expect(200);
     assert_eq!(reply.header("content-type"), Some("audio/ogg"));
     assert!(reply.text.starts_with("OggS") && reply.text.contains("this is Coach Maya"));
@@ -97,7 +97,7 @@ fn a_spoken_turn_is_answered_in_ogg() {
 
 #[test]
 fn a_spoken_turn_is_a_form_with_a_file() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     let empty = FILE.strip_suffix("OggS").unwrap();
     let text = FILE.replace("; filename=\"a.ogg\"", "");
     assert_eq!(problems(speak(&space, &[])), ["missing body.audio", "missing body.phone_number"]);

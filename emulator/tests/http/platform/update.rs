@@ -1,15 +1,15 @@
-//! Updating and deleting services: what stays, what is replaced, what null does.
+//! Updating and deleting services: unchanged fields, replaced fields and nulls.
 
 use std::time::Duration;
 
 use amigops_emulator::PlatformOptions;
 use serde_json::{Value, json};
 
-use super::harness::{GRAPH, MISSING, NOVICE, SERVICE, SHORT_GRAPH, Space, problems};
+use super::harness::{GRAPH, MISSING, NOVICE, SERVICE, SHORT_GRAPH, WorkspaceServer, problems};
 
 #[test]
 fn an_update_changes_what_it_names() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     let before = space.shown(SERVICE);
     space.0.clock.advance(Duration::from_secs(5));
     let after = space.update(json!({"description": "New", "tool_capacity": "7"})).expect(200).json();
@@ -23,7 +23,7 @@ fn an_update_changes_what_it_names() {
 
 #[test]
 fn null_changes_nothing_at_the_top() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     let before = space.shown(SERVICE);
     let fields = before.as_object().unwrap().keys();
     let nulls: Value = fields.map(|name| (name.clone(), Value::Null)).collect();
@@ -33,7 +33,7 @@ fn null_changes_nothing_at_the_top() {
 
 #[test]
 fn null_within_a_block_is_as_if_absent() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     let voice =
         json!({"tts_model": null, "forwarding": null, "max_response_words": 5, "tts_config": {"a": null}});
     let shown = space.update(json!({"voice_config": voice})).expect(200).json();
@@ -60,7 +60,7 @@ fn null_within_a_block_is_as_if_absent() {
 
 #[test]
 fn a_block_is_replaced_whole() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     let shown = space.update(json!({"voice_config": {}, "escalation_policy": {}})).expect(200).json();
     assert_eq!(shown["voice_config"]["tts_model"], Value::Null);
     assert_eq!(shown["voice_config"]["filler_style"], "backchannel");
@@ -76,7 +76,7 @@ fn a_block_is_replaced_whole() {
 
 #[test]
 fn the_map_of_version_sets_is_replaced_whole() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     let sets = json!({"staging": {}, "canary": {"agent_version_number": 2}});
     let shown = space.update(json!({"version_sets": sets})).expect(200).json();
     let names: Vec<_> = shown["version_sets"].as_object().unwrap().keys().collect();
@@ -90,7 +90,8 @@ fn the_map_of_version_sets_is_replaced_whole() {
 
 #[test]
 fn a_server_may_keep_version_sets() {
-    let space = Space::optioned(PlatformOptions { keeps_version_sets: true, ..PlatformOptions::default() });
+    let space =
+        WorkspaceServer::optioned(PlatformOptions { keeps_version_sets: true, ..PlatformOptions::default() });
     let shown = space.update(json!({"version_sets": {"canary": {}}})).expect(200).json();
     let names: Vec<_> = shown["version_sets"].as_object().unwrap().keys().collect();
     assert_eq!(names, ["canary", "release", "staging"]);
@@ -98,7 +99,7 @@ fn a_server_may_keep_version_sets() {
 
 #[test]
 fn agent_and_context_graph_change_in_place() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     space.update(json!({"version_sets": {}})).expect(200);
     let shown = space.update(json!({"agent_id": NOVICE, "context_graph_id": SHORT_GRAPH})).expect(200).json();
     assert_eq!(
@@ -112,7 +113,7 @@ fn agent_and_context_graph_change_in_place() {
 
 #[test]
 fn paths_and_bodies_are_refused_together() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     let at = problems(space.put("/services/nonsense", json!({"tool_capacity": 0, "voice_config": 1})));
     assert_eq!(
         at,
@@ -128,7 +129,7 @@ fn paths_and_bodies_are_refused_together() {
 
 #[test]
 fn names_of_inactive_services_count_unless_told_otherwise() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     space.update(json!({"name": "Sleeper"})).refused(409, "taken");
     space.update(json!({"name": "Health Coach"})).expect(200);
     let made = space.create(json!({"is_active": false})).expect(201).json();
@@ -136,7 +137,7 @@ fn names_of_inactive_services_count_unless_told_otherwise() {
     space.put(&path, json!({"name": "Health Coach"})).refused(409, "taken");
 
     let open = PlatformOptions { inactive_names_taken: false, ..PlatformOptions::default() };
-    let space = Space::optioned(open);
+    let space = WorkspaceServer::optioned(open);
     let made = space.create(json!({"name": "Health Coach", "is_active": false})).expect(201).json();
     let path = format!("/services/{}", made["id"].as_str().unwrap());
     space.put(&path, json!({"is_active": true})).refused(409, "taken");
@@ -147,7 +148,7 @@ fn names_of_inactive_services_count_unless_told_otherwise() {
 
 #[test]
 fn a_deleted_service_is_gone_and_its_name_is_free() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     let path = format!("/services/{SERVICE}");
     let gone = space.send("DELETE", &path, None).expect(204);
     assert!(gone.text.is_empty());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::harness::{MISSING, SERVICE, Space, problems};
+use super::harness::{MISSING, SERVICE, WorkspaceServer, problems};
 
 fn path(name: &str) -> String {
     format!("/services/{SERVICE}/version-sets/{name}")
@@ -12,7 +12,7 @@ fn path(name: &str) -> String {
 
 #[test]
 fn a_set_is_made_and_replaced_whole() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     let others = space.shown(SERVICE)["version_sets"]["staging"].clone();
     space.0.clock.advance(Duration::from_secs(1));
     let set = json!({"agent_version_number": "2", "agent_version": 9, "unknown": 1, "llm_model_preferences": {
@@ -32,7 +32,7 @@ fn a_set_is_made_and_replaced_whole() {
 
 #[test]
 fn a_name_has_forty_characters_at_most() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     let set = json!({"version_set": {}});
     space.put(&path(&"x".repeat(40)), set.clone()).expect(204);
     assert_eq!(problems(space.put(&path(&"x".repeat(41)), set.clone())), ["string_too_long path.name"]);
@@ -41,7 +41,7 @@ fn a_name_has_forty_characters_at_most() {
 
 #[test]
 fn a_set_is_wrapped_and_well_formed() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     let at = |body: Value| problems(space.put(&path("release"), body));
     assert_eq!(at(json!({})), ["missing body.version_set"]);
     assert_eq!(at(json!({"agent_version_number": 1})), ["missing body.version_set"]);
@@ -64,7 +64,7 @@ fn a_set_is_wrapped_and_well_formed() {
 
 #[test]
 fn a_set_can_only_be_put() {
-    let space = Space::new();
+    let space = WorkspaceServer::new();
     for method in ["GET", "POST", "DELETE", "PATCH"] {
         let reply = space.send(method, &path("release"), None).expect(405);
         assert_eq!(reply.header("allow"), Some("PUT"));
