@@ -30,22 +30,23 @@
 //! | [`remote`] | the two APIs: reading, writing, sign-in, limits, retries | `model` |
 //! | [`apply`] | runs a plan step by step and emits events; knows no terminal | `plan`, `remote`, `model` |
 //! | [`report`] | pure renderers of plans, events and diagnostics | `plan`, `apply`, `manifest`, `model` |
-//! | [`emulator`] | the two APIs with a state, rules and wire types of their own | nothing of ours |
-//! | [`schema`] | JSON Schemas of the files people write, and the reference of their keys | `model`, `plan_file`, `emulator` |
+//! | [`schema`] | JSON Schemas of the files people write, and the reference of their keys | `model`, `plan_file`, `amigops_emulator` |
 //! | [`cli`] | one command a file: arguments and `run` | everything |
 //! | [`error`] | kinds of failure, hints, and the one match from kind to exit code | `manifest`, `plan`, `remote` |
 //! | [`ui`] | the only owner of stdout and stderr | `error`, `report`, `remote`, `model` |
 //! | [`env`] | the only reader of environment variables, the clock and randomness | nothing |
 //!
-//! The emulator shares nothing with `remote` on purpose: a common wire type would hide one misreading
-//! of the contract in both. `model`, `edit`, `plan`, `plan_file`, `import` and `report` know no async
+//! The emulator is a crate of its own, [`amigops_emulator`] in `emulator/`: the two APIs with their own state, rules
+//! and wire types. It shares nothing with `remote` on purpose: a common wire type would hide one misreading of the
+//! contract in both. Only `schema`, `cli` and tests may import it.
+//!
+//! `model`, `edit`, `plan`, `plan_file`, `import` and `report` know no async
 //! runtime, no HTTP, no files, no environment and no clock.
 
 pub mod apply;
 pub mod checkout;
 pub mod cli;
 pub mod edit;
-pub mod emulator;
 pub mod env;
 pub mod error;
 pub mod import;

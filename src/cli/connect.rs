@@ -11,7 +11,6 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{Context, allowlist};
 use crate::checkout;
-use crate::emulator::{Limits, Options, SANDBOX_WORKSPACE, Seed, Server, StartError, StoreError};
 use crate::env::Env;
 use crate::error::Failure;
 use crate::manifest::{Credentials as VariableNames, Environment, Loaded, Target};
@@ -20,6 +19,7 @@ use crate::remote::{
     Access, AnyApi, ApiError, Classic, Credentials, Platform, ReadApi, RequestObserver, WriteApi,
 };
 use crate::ui::Ui;
+use amigops_emulator::{Limits, Options, SANDBOX_WORKSPACE, Seed, Server, StartError, StoreError};
 
 /// The organization (on the Classic API) and the credentials of the sandbox. It listens on a loopback port of this
 /// process, so they protect nothing.

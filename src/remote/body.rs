@@ -165,8 +165,7 @@ mod tests {
     use std::task::{Context, Poll, ready};
     use std::time::Duration;
 
-    use axum::body::Bytes;
-    use axum::http;
+    use bytes::Bytes;
     use tokio::time::Sleep;
 
     use super::super::bounds::MAX_ANSWER;

@@ -56,8 +56,8 @@ impl SchemaFile {
             Self::Project => project::schema(),
             Self::Service => service::schema(),
             Self::Plan => generate::schema_of::<crate::plan_file::PlanDocument>(),
-            Self::Seed => generate::schema_of::<crate::emulator::Seed>(),
-            Self::Faults => generate::schema_of::<crate::emulator::Faults>(),
+            Self::Seed => generate::schema_of::<amigops_emulator::Seed>(),
+            Self::Faults => generate::schema_of::<amigops_emulator::Faults>(),
         };
         schema["title"] = Value::String(self.about().to_owned());
         schema

@@ -1,9 +1,9 @@
 //! Saved plans that were edited, with the fingerprint computed again as an attacker would: a plan file is a record
 //! of what was approved, never an authority.
 
-use amigops::emulator::Service;
 use amigops::model::Api;
 use amigops::plan_file;
+use amigops_emulator::Service;
 use serde_json::{Value, json};
 
 use crate::harness::{Lab, Run};

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use amigops::emulator::{RequestInfo, Service};
 use amigops::model::Api;
+use amigops_emulator::{RequestInfo, Service};
 
 use crate::harness::{Lab, answer, is_activation, is_create, is_rename, is_update, services_of};
 use crate::on_both_apis;

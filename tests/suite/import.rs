@@ -1,8 +1,8 @@
 //! `import` and `init` with the real binary, on both APIs.
 
-use amigops::emulator::{CatalogItem, Service};
 use amigops::model::Api;
 use amigops::model::settings::{self, Field, Kind};
+use amigops_emulator::{CatalogItem, Service};
 use serde_json::{Map, Value, json};
 
 use crate::harness::{Lab, ORGANIZATION, Run, WORKSPACE, amigops, finish};

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use amigops::emulator::{Fault, RequestInfo};
 use amigops::model::Api;
+use amigops_emulator::{Fault, RequestInfo};
 
 use crate::harness::Lab;
 use crate::{on_both_apis, replacement};

@@ -10,7 +10,6 @@ mod checkout;
 mod drift;
 mod edit;
 mod edited_plan;
-mod emulator;
 mod emulator_command;
 mod examples;
 mod faults;

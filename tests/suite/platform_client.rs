@@ -5,9 +5,6 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use amigops::emulator::{
-    Fault, Limits, Observer, Options, PlatformService, RequestInfo, SANDBOX_WORKSPACE, Seed, Server,
-};
 use amigops::model::{
     AgentId, Endpoint, LatestVersion, LiveService, Need, NewService, Pin, ServiceId, ServiceUpdate,
     SmokeTest, VersionSet,
@@ -15,6 +12,9 @@ use amigops::model::{
 use amigops::remote::{
     Access, ApiError, Budgets, Cause, Credentials, Listing, Platform, ReadApi, RequestObserver, Stop,
     WriteApi,
+};
+use amigops_emulator::{
+    Fault, Limits, Observer, Options, PlatformService, RequestInfo, SANDBOX_WORKSPACE, Seed, Server,
 };
 use serde_json::{Map, Value, json};
 
@@ -135,7 +135,7 @@ impl Bench {
     /// Methods, paths below the workspace, and statuses of all requests so far.
     fn log(&self) -> Vec<String> {
         let top = format!("/v1/{SANDBOX_WORKSPACE}");
-        let line = |record: amigops::emulator::RequestRecord| {
+        let line = |record: amigops_emulator::RequestRecord| {
             let status = record.status.map_or_else(|| "-".to_owned(), |status| status.to_string());
             format!("{} {} {status}", record.method, record.path.trim_start_matches(top.as_str()))
         };
@@ -179,7 +179,7 @@ fn answer(status: u16, body: &str) -> Option<Fault> {
 }
 
 fn many(bench: &Bench, count: usize) {
-    let add = |world: &mut amigops::emulator::World| {
+    let add = |world: &mut amigops_emulator::World| {
         for n in 0..count {
             let service = PlatformService::new(&format!("S{n}"), AGENT, GRAPH);
             world.add_platform_service(SANDBOX_WORKSPACE, service).unwrap();

@@ -88,9 +88,9 @@ fn wrong_arguments_are_an_error_not_pending_changes() {
 #[test]
 fn two_runs_at_once_on_one_sandbox_are_told_apart() {
     let project = copy_example("quickstart");
-    let held = amigops::emulator::Server::start({
+    let held = amigops_emulator::Server::start({
         std::fs::create_dir_all(project.path().join(".amigops")).unwrap();
-        let mut options = amigops::emulator::Options::new(crate::harness::wall_clock());
+        let mut options = amigops_emulator::Options::new(crate::harness::wall_clock());
         options.state = Some(project.path().join(".amigops/sandbox.redb"));
         options
     })

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use amigops::emulator::{RequestInfo, Service};
 use amigops::model::Api;
+use amigops_emulator::{RequestInfo, Service};
 
 use crate::harness::{
     Lab, ORGANIZATION, answer, answer_with, is_activation, is_create, is_rename, is_update, services_of,

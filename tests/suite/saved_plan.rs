@@ -1,7 +1,7 @@
 //! A reviewed plan is what gets applied: saved, bound, held against what has moved meanwhile, applied once.
 
-use amigops::emulator::{Service, World};
 use amigops::model::Api;
+use amigops_emulator::{Service, World};
 use serde_json::{Value, json};
 
 use crate::harness::{Lab, ORGANIZATION, WORKSPACE};

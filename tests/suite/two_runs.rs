@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use amigops::emulator::{Fault, Service};
+use amigops_emulator::{Fault, Service};
 
 use crate::apply::{EMPTY, service, services};
 use crate::harness::{Lab, Run, amigops, finish, services_of};

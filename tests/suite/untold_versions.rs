@@ -1,7 +1,7 @@
 //! Lists of agents that don't tell the newest version: it is looked up where a version is pinned, and only there.
 
-use amigops::emulator::RequestInfo;
 use amigops::model::Api;
+use amigops_emulator::RequestInfo;
 use serde_json::json;
 
 use crate::harness::Lab;

@@ -11,9 +11,9 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use super::dice::Dice;
 use super::manifests;
 use super::trouble::{self, Outage, Trouble};
-use crate::emulator::{Limits, Rule};
 use crate::model::*;
 use crate::plan::tests::generate::state;
+use amigops_emulator::{Limits, Rule};
 
 /// The question that a case asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

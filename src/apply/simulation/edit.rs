@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use super::trouble::Edit;
 use super::world::ORGANIZATION;
-use crate::emulator::{self, PlatformService, SANDBOX_WORKSPACE, ServiceTag, VersionSet, World};
 use crate::model::{Api, TAG_REPLACES};
+use amigops_emulator::{self as emulator, PlatformService, SANDBOX_WORKSPACE, ServiceTag, VersionSet, World};
 
 const DESCRIPTION: &str = "Edited in the console";
 const OWNER: &str = "managed_by";

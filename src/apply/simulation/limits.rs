@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::case::Case;
 use super::run::calm;
-use crate::emulator::{Limits, WindowEnd};
 use crate::model::{Api, Endpoint};
 use crate::plan::tests::build::{desired, sets, snapshot, wanted};
+use amigops_emulator::{Limits, WindowEnd};
 
 const SERVICES: usize = 200;
 /// What the emulator allows a minute where nothing is published, and the client has to learn it.
@@ -80,7 +80,7 @@ fn create_from_first_request(
     parallelism: usize,
 ) -> (Duration, Duration, usize) {
     let window = Duration::from_secs(window);
-    let limits = Limits::FromFirstRequest { window, requests, told };
+    let limits = Limits::FromFirstRequest { window, requests, window_end: told };
     let case = Case { parallelism, latency: 20, ..case(api, limits) };
     let (figures, _) = calm(&case).expect("a plan that is carried out");
     let published = Endpoint::CreateService.per_minute(api).unwrap_or(UNPUBLISHED);
@@ -110,7 +110,7 @@ fn whole_second_resets_cost_no_second_a_window() {
 fn limits_that_no_header_tells_are_found_out_with_few_refusals() {
     for (requests, window) in [(20, 60), (60, 60), (60, 10), (100, 60), (30, 3)] {
         for parallelism in [2, 10, 64] {
-            let told = WindowEnd::Untold;
+            let told = WindowEnd::NotReported;
             let (time, bound, refused) =
                 create_from_first_request(Api::Platform, (Some(requests), window), told, parallelism);
             let name = format!("{requests} in {window} s, {parallelism} at once");

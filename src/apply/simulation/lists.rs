@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::trouble::ListTrouble;
-use crate::emulator::Reply;
+use amigops_emulator::Reply;
 
 /// One request for a page.
 pub(super) struct PageRequest {

@@ -14,9 +14,9 @@ use super::sim::Sim;
 use super::simulated_process::{Ended, in_short, run_process};
 use super::stages;
 use super::world::{Rows, rows};
-use crate::emulator::Limits;
 use crate::model::*;
 use crate::plan::{Action, Plan, Step};
+use amigops_emulator::Limits;
 
 /// The runs after the last trouble that are enough: one that does what is left, and one that finds nothing.
 const CALM_RUNS: usize = 2;

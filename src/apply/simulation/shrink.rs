@@ -68,7 +68,7 @@ fn candidates(case: &Case) -> Vec<Case> {
         Case { timeout: None, ..case.clone() },
         Case { latency: 0, ..case.clone() },
         Case { parallelism: 1, ..case.clone() },
-        Case { limits: crate::emulator::Limits::Off, ..case.clone() },
+        Case { limits: amigops_emulator::Limits::Off, ..case.clone() },
         Case { token_lifetime: std::time::Duration::from_secs(3600), ..case.clone() },
         Case { outage: None, ..case.clone() },
         Case { page: None, ..case.clone() },

@@ -18,9 +18,9 @@ use super::parcel::{Parcel, Way};
 use super::rules::Rules;
 use super::trouble::{Edit, ListTrouble, Outage, Trouble};
 use super::world::{Rows, add_decoys, add_strangers, beginning, fill, rename_anyway, rows, seeded};
-use crate::emulator::{self, InProcess, Outcome, Reply, Rule, Schedule, World};
 use crate::model::{Api, Policy, ServiceName, Snapshot};
 use crate::plan::tests::generate;
+use amigops_emulator::{self as emulator, InProcess, Outcome, Reply, Rule, Schedule, World};
 
 pub(super) struct State {
     schedule: Schedule<Trouble>,
@@ -232,7 +232,7 @@ impl Sim {
     pub(super) fn process(&self, number: usize, parcel: &Parcel, trouble: Option<&Trouble>) -> Outcome {
         let process = || self.answer(number, parcel, trouble);
         let outcome = match trouble {
-            Some(Trouble::Fault(fault)) => fault.strike((self.clock())(), process),
+            Some(Trouble::Fault(fault)) => fault.inject((self.clock())(), process),
             Some(Trouble::Death { processed: false }) => Outcome::Lost,
             _ => Outcome::Answered(process()),
         };

@@ -8,13 +8,13 @@ use super::super::{Event, Outcome, Report, Settings, run};
 use super::sim::{Sim, policy};
 use super::wire::{Death, Wire};
 use super::world::ORGANIZATION;
-use crate::emulator::SANDBOX_WORKSPACE;
 use crate::model::*;
 use crate::plan::tests::build::options;
 use crate::plan::{self, Action, Options, Plan, PlanError, Step, StepId, Target, verify};
 use crate::remote::{
     Access, AnyApi, ApiError, Budgets, Credentials, RequestObserver, Stop, StopReason, read_snapshot,
 };
+use amigops_emulator::SANDBOX_WORKSPACE;
 
 /// How one process ended.
 #[derive(Debug)]

@@ -8,9 +8,9 @@ use super::run::{End, honest, two_at_once};
 use super::sim::Sim;
 use super::simulated_process::{Ended, in_short, run_process};
 use super::world::{Row, agent_id, rows};
-use crate::emulator::{Limits, World};
 use crate::model::{Api, Desired, Reference};
 use crate::plan::{Problem, ProblemKind};
+use amigops_emulator::{Limits, World};
 
 /// Plays all stages without troubles, and then with them.
 pub(super) async fn play(case: &Case, traced: bool) -> End {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::dice::Dice;
-use crate::emulator::{Fault, Rule};
 use crate::model::Api;
+use amigops_emulator::{Fault, Rule};
 
 /// One disturbance of a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -264,7 +264,7 @@ pub(super) fn outage(dice: &mut Dice) -> Outage {
         2 => Fault::answer(503, "{}"),
         3 => answer(503, "20"),
         4 => answer(429, dice.pick::<&str>(&["4", "45", "900"])),
-        5 => Fault::Dribble { millis: 20_000 + dice.below(38_000) },
+        5 => Fault::SlowBody { millis: 20_000 + dice.below(38_000) },
         _ => Fault::LoseAnswer,
     };
     Outage { length, fault, reads_only: dice.percent(40) }
@@ -308,7 +308,7 @@ fn fault(dice: &mut Dice) -> Fault {
         12 => answer(401, false, &[], detail),
         13 => answer(200, dice.percent(50), &[("content-type", "text/html")], page),
         14 => answer(*dice.pick(&[500, 502, 504]), true, &[], page),
-        15 => Fault::Dribble { millis: dice.below(50_000) },
+        15 => Fault::SlowBody { millis: dice.below(50_000) },
         16 => Fault::Close,
         _ => answer(*dice.pick(&[408, 500, 502, 503, 504]), false, &[], detail),
     }

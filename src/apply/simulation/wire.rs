@@ -8,16 +8,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::body::Bytes;
-use axum::http;
+use bytes::Bytes;
 use reqwest::{Request, Response};
 use tokio::sync::Notify;
 
 use super::parcel::{Parcel, Way};
 use super::sim::Sim;
 use super::trouble::Trouble;
-use crate::emulator::{Fault, Outcome, Reply};
 use crate::remote::{RequestHandler, Stop, StopReason, TransportError, TransportErrorKind};
+use amigops_emulator::{Fault, Outcome, Reply};
 
 /// One process's end.
 pub(super) struct Wire {
@@ -70,7 +69,7 @@ impl Wire {
             _ => Duration::ZERO,
         };
         let dribbles = match &trouble {
-            Some(Trouble::Fault(Fault::Dribble { millis })) => Duration::from_millis(*millis),
+            Some(Trouble::Fault(Fault::SlowBody { millis })) => Duration::from_millis(*millis),
             _ => Duration::ZERO,
         };
         let dies = matches!(trouble, Some(Trouble::Death { .. }));

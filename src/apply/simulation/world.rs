@@ -8,8 +8,10 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Map, Value, json};
 
 use super::parcel::Parcel;
-use crate::emulator::{self, InProcess, PlatformService, SANDBOX_WORKSPACE, Seed, ServiceTag, World};
 use crate::model::*;
+use amigops_emulator::{
+    self as emulator, InProcess, PlatformService, SANDBOX_WORKSPACE, Seed, ServiceTag, World,
+};
 
 /// The organization of both APIs' tests; on Platform, its mirror.
 pub(in crate::apply) const ORGANIZATION: &str = "lab";

@@ -8,13 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::http;
 use reqwest::{Request, Response};
 use tokio::time::Instant;
 
 use super::super::simulation::world::{ORGANIZATION, beginning, fill, seed};
 use super::super::{Outcome, Report, Settings, StepFailure, run};
-use crate::emulator::{self, InProcess, SANDBOX_WORKSPACE, World};
 use crate::model::*;
 use crate::plan::tests::build::{options, own_policy};
 use crate::plan::{self, Options, Plan, PlanError, verify};
@@ -22,6 +20,7 @@ use crate::remote::{
     Access, AnyApi, ApiError, Budgets, Credentials, Listing, ReadApi, RequestHandler, RequestObserver, Stop,
     TransportError, TransportErrorKind, read_snapshot,
 };
+use amigops_emulator::{self as emulator, InProcess, SANDBOX_WORKSPACE, World};
 
 /// How long a request takes there, and its answer back.
 const WAY: Duration = Duration::from_millis(50);

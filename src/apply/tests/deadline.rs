@@ -7,10 +7,10 @@ use tokio::time::Instant;
 
 use super::bench::{APIS, Bench, Ended, Fate, Info, in_virtual_time};
 use super::operator::{Edit, edit};
-use crate::emulator::InProcess;
 use crate::model::*;
 use crate::plan::tests::build::{desired, live, wanted};
 use crate::remote::{Stop, StopReason};
+use amigops_emulator::InProcess;
 
 /// The promise, and what the last answer takes.
 const MOST: Duration = Duration::from_secs(181);
@@ -213,7 +213,7 @@ fn a_former_service_whose_successor_is_in_use_under_another_name_is_not_called_b
 /// The id of the old service, which is renamed by now.
 fn info_of_old(api: Api, emulator: &InProcess) -> String {
     use super::super::simulation::world::ORGANIZATION;
-    use crate::emulator::SANDBOX_WORKSPACE;
+    use amigops_emulator::SANDBOX_WORKSPACE;
     let world = emulator.world();
     let ids: Vec<(String, String)> = match api {
         Api::Classic => {

@@ -1,8 +1,8 @@
 //! Edits that an operator makes in the vendor's console.
 
 use super::super::simulation::world::ORGANIZATION;
-use crate::emulator::{InProcess, PlatformService, SANDBOX_WORKSPACE, ServiceTag, VersionSet, World};
 use crate::model::Api;
+use amigops_emulator::{InProcess, PlatformService, SANDBOX_WORKSPACE, ServiceTag, VersionSet, World};
 
 /// An edit in the vendor's console, past all rules.
 #[derive(Clone, Copy, Debug, PartialEq)]

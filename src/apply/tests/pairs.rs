@@ -8,10 +8,10 @@ use std::time::Duration;
 use super::super::simulation::world::ORGANIZATION;
 use super::bench::{Bench, Fate, Info, in_virtual_time};
 use super::operator::{Edit, edit};
-use crate::emulator::{InProcess, SANDBOX_WORKSPACE};
 use crate::model::*;
 use crate::plan::tests::build::{desired, live, live_set, sets, wanted};
 use crate::remote::Stop;
+use amigops_emulator::{InProcess, SANDBOX_WORKSPACE};
 
 /// A service as the rules see it.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,7 +28,7 @@ fn rows(api: Api, emulator: &InProcess) -> Rows {
     match api {
         Api::Classic => {
             let home = world.organization(ORGANIZATION).expect("it is there");
-            let row = |service: &crate::emulator::Service| Row {
+            let row = |service: &amigops_emulator::Service| Row {
                 name: service.name.clone(),
                 active: service.is_active,
                 replaces: service.tags.get("replaces").cloned().flatten(),
@@ -37,7 +37,7 @@ fn rows(api: Api, emulator: &InProcess) -> Rows {
         }
         Api::Platform => {
             let home = world.workspace(SANDBOX_WORKSPACE).expect("it is there");
-            let row = |service: &crate::emulator::PlatformService| Row {
+            let row = |service: &amigops_emulator::PlatformService| Row {
                 name: service.name.clone(),
                 active: service.is_active,
                 replaces: service

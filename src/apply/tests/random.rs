@@ -11,7 +11,6 @@ use proptest::test_runner::TestRunner;
 use super::super::simulation::sim::names_are_free;
 use super::super::simulation::world::{ORGANIZATION, beginning, fill, seed};
 use super::super::{Event, Report, Settings, run};
-use crate::emulator::{self, SANDBOX_WORKSPACE, Server};
 use crate::model::*;
 use crate::plan::tests::build::options;
 use crate::plan::tests::generate::{essence, policy, state};
@@ -19,6 +18,7 @@ use crate::plan::{self, Options, Plan, verify};
 use crate::remote::{
     Access, AnyApi, ApiError, Classic, Credentials, Platform, RequestObserver, StopReason, read_snapshot,
 };
+use amigops_emulator::{self as emulator, SANDBOX_WORKSPACE, Server};
 
 struct Deaf;
 impl RequestObserver for Deaf {

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use tokio::time::Instant;
 
 use super::bench::{APIS, Bench, Ended, Info, in_virtual_time};
-use crate::emulator::Limits;
 use crate::model::*;
 use crate::plan::tests::build::{desired, live, live_set, sets, wanted};
 use crate::remote::Stop;
+use amigops_emulator::Limits;
 
 /// The endpoint that a request is counted for.
 fn endpoint(info: &Info) -> Endpoint {

@@ -9,10 +9,10 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::interrupts::{Signals, wait_until};
 use crate::cli::{Context, connect};
-use crate::emulator::{Fault, Faults, Limits, Observer, Options, RequestInfo, Rule, WindowEnd};
 use crate::error::{Failure, Success};
 use crate::report::text;
 use crate::ui::Ui;
+use amigops_emulator::{Fault, Faults, Limits, Observer, Options, RequestInfo, Rule, WindowEnd};
 
 /// Arguments of `emulator`.
 #[derive(Debug, Args)]
@@ -68,9 +68,9 @@ impl LimitEnd {
             Self::Exact => return Limits::Documented { window },
             Self::RoundedUp => WindowEnd::RoundedUp,
             Self::RoundedDown => WindowEnd::RoundedDown,
-            Self::Untold => WindowEnd::Untold,
+            Self::Untold => WindowEnd::NotReported,
         };
-        Limits::FromFirstRequest { window, requests: None, told: window_end }
+        Limits::FromFirstRequest { window, requests: None, window_end }
     }
 }
 
@@ -114,7 +114,7 @@ impl Emulator {
 struct FaultLogger(Ui);
 
 impl Observer for FaultLogger {
-    fn broken(&self, request: &RequestInfo, fault: &Fault) {
+    fn fault_injected(&self, request: &RequestInfo, fault: &Fault) {
         let RequestInfo { number, method, path, .. } = request;
         self.0.note(&text::visible(&format!("request {number}, {method} {path}: {fault}")));
     }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
-use amigops::emulator::{RequestInfo, Service};
+use amigops_emulator::{RequestInfo, Service};
 
 use super::{EMPTY, service};
 use crate::harness::{Lab, is_create};

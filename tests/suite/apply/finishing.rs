@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use amigops::emulator::{Fault, Service};
 use amigops::model::Api;
+use amigops_emulator::{Fault, Service};
 
 use super::{EMPTY, service, services};
 use crate::harness::{Lab, ORGANIZATION, answer, answer_with, faults, is_activation, is_create, is_rename};

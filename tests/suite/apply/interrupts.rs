@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use amigops::emulator::Fault;
+use amigops_emulator::Fault;
 use serde_json::{Value, json};
 
 use super::{EMPTY, service, services};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use amigops::emulator::Fault;
+use amigops_emulator::Fault;
 use serde_json::{Value, json};
 
 use super::interrupts::interrupt_twice;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use amigops::emulator::Limits;
 use amigops::model::Api;
+use amigops_emulator::Limits;
 
 use super::{EMPTY, services};
 use crate::harness::{Lab, ORGANIZATION, is_create};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use amigops::emulator::Fault;
+use amigops_emulator::Fault;
 
 use super::{EMPTY, service, services};
 use crate::harness::{Lab, answer, answer_with, is_create};
@@ -96,7 +96,7 @@ on_both_apis! {
         });
         let run = lab.apply().expect(4);
         assert!(run.stderr.contains("no service has the name `Health Coach`"), "{}", run.stderr);
-        let renamed = |service: &amigops::emulator::Service| service.name.contains("(replaced ");
+        let renamed = |service: &amigops_emulator::Service| service.name.contains("(replaced ");
         assert!(lab.services().iter().any(renamed), "another service could have taken the name");
         lab.unhook();
         lab.apply().expect(0);

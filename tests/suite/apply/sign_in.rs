@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use amigops::emulator::{Fault, RequestInfo};
 use amigops::model::Api;
+use amigops_emulator::{Fault, RequestInfo};
 
 use super::{EMPTY, service, services};
 use crate::harness::{Lab, ORGANIZATION, WORKSPACE, amigops, answer, answer_with, finish, first, is_create};

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use amigops::emulator::Fault;
+use amigops_emulator::Fault;
 
 use super::interrupts::interrupt_twice;
 use super::{EMPTY, service, services};

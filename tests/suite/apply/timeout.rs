@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use amigops::emulator::{Fault, Limits, RequestInfo};
+use amigops_emulator::{Fault, Limits, RequestInfo};
 use serde_json::{Value, json};
 
 use super::{EMPTY, service, services};

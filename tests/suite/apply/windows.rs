@@ -4,8 +4,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use amigops::emulator::{Limits, WindowEnd};
 use amigops::model::Api;
+use amigops_emulator::{Limits, WindowEnd};
 
 use super::{EMPTY, services};
 use crate::harness::{Lab, Run, is_create};
@@ -34,17 +34,17 @@ on_both_apis! {
     fn whole_second_resets_cost_no_second_a_window(api: Api) {
         let window = Duration::from_secs(3);
         let limit = if api == Api::Classic { 20 } else { 60 };
-        for told in [WindowEnd::RoundedUp, WindowEnd::RoundedDown] {
-            let limits = Limits::FromFirstRequest { window, requests: None, told };
+        for window_end in [WindowEnd::RoundedUp, WindowEnd::RoundedDown] {
+            let limits = Limits::FromFirstRequest { window, requests: None, window_end };
             let (run, took, refused) = create(api, 5 * limit - 3, limits);
             let run = run.expect(0);
             // A server that rounds down refuses the first request after the time that it tells.
-            let allowed = usize::from(told == WindowEnd::RoundedDown);
-            assert!(refused <= allowed, "{told:?}: {refused} refused: {}", run.stderr);
+            let allowed = usize::from(window_end == WindowEnd::RoundedDown);
+            assert!(refused <= allowed, "{window_end:?}: {refused} refused: {}", run.stderr);
             // Four windows go by before the last one. One of them teaches when a window ends, and takes up to a second
             // longer; the others take no more than a tenth of a second each for the way.
             let most = 4 * window + Duration::from_millis(1_400);
-            assert!(took <= most, "{told:?}: {took:?}, and {most:?} are possible: {}", run.stderr);
+            assert!(took <= most, "{window_end:?}: {took:?}, and {most:?} are possible: {}", run.stderr);
         }
     }
 }
@@ -52,7 +52,7 @@ on_both_apis! {
 #[test]
 fn a_limit_that_no_header_tells_is_found_out() {
     let window = Duration::from_secs(6);
-    let limits = Limits::FromFirstRequest { window, requests: Some(20), told: WindowEnd::Untold };
+    let limits = Limits::FromFirstRequest { window, requests: Some(20), window_end: WindowEnd::NotReported };
     let (run, took, refused) = create(Api::Platform, 60, limits);
     let run = run.expect(0);
     assert!(refused <= 12, "{refused} answers of 429: {}", run.stderr);
@@ -68,7 +68,7 @@ fn a_server_that_refuses_everything_is_given_up() {
         window: Duration::from_secs(3_600),
         // The two readings of the list, and two creates.
         requests: Some(2),
-        told: WindowEnd::Untold,
+        window_end: WindowEnd::NotReported,
     };
     let lab = Lab::on_with(Api::Platform, EMPTY, |options| options.limits = limits);
     lab.manifests(&services(3, ""));

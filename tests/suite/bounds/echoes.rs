@@ -1,7 +1,7 @@
 //! A token or key that the server repeats as data is shown nowhere.
 
-use amigops::emulator::Options;
 use amigops::model::Api;
+use amigops_emulator::Options;
 
 use super::server::{Reply, Request};
 use super::{behind, json, lists_services, page, service};

@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use amigops::emulator::Fault;
 use amigops::model::Api;
+use amigops_emulator::Fault;
 
 use super::{declared, settled};
 use crate::apply::service;

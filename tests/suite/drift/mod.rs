@@ -6,8 +6,8 @@ mod kinds;
 mod metrics;
 mod rules;
 
-use amigops::emulator::World;
 use amigops::model::Api;
+use amigops_emulator::World;
 
 use crate::apply::{EMPTY, service};
 use crate::harness::{Lab, ORGANIZATION, WORKSPACE};

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use amigops::emulator::{self, CatalogItem, Options, Organization, Seed, Server, Table, World};
 use amigops::model::{
     BehaviorSet, Catalog, CatalogEntry, LatestVersion, LiveService, LlmPreference, Pin, Snapshot, VersionSet,
     VersionSetName,
 };
+use amigops_emulator::{self as emulator, CatalogItem, Options, Organization, Seed, Server, Table, World};
 use serde_json::{Map, Value};
 
 /// What exists on a server that starts with this seed.

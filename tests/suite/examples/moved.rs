@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use amigops::emulator::{Limits, Options, Seed, Server};
 use amigops::manifest::Target;
 use amigops::model::{DesiredService, Reference};
+use amigops_emulator::{Limits, Options, Seed, Server};
 
 use super::{loaded, root};
 use crate::harness::{Run, amigops, copy_example, finish, wall_clock};

@@ -26,7 +26,7 @@ const HELP: &str =
 #[test]
 fn a_file_that_is_not_there_or_says_nothing() {
     insta::assert_snapshot!(refused(None), @"error: can't read the faults `faults.yaml`: No such file or directory (os error 2)");
-    let empty = "error: faults.yaml:1:1: the file is empty: `faults:` and a list of rules are expected\n";
+    let empty = "error: faults.yaml:1:1: the file is empty: expected `faults:` with a list of rules\n";
     for text in ["", "\n\n", "# nothing yet\n"] {
         assert_eq!(refused(Some(text)), format!("{empty}{HELP}"));
     }
@@ -48,8 +48,8 @@ fn everything_that_is_wrong_is_told_with_its_place() {
     insta::assert_snapshot!(problems, @r#"
     error: faults.yaml:2:13: there is no fault "lose_anwser": did you mean `lose_answer`?
     error: faults.yaml:3:5: `delay` needs the key `millis`
-    error: faults.yaml:4:11: `nth`: a whole number from 1 on is expected, and this is 0
-    error: faults.yaml:4:37: `status`: a whole number from 200 to 599 is expected, and this is 99
+    error: faults.yaml:4:11: `nth`: expected a whole number of at least 1, but found 0
+    error: faults.yaml:4:37: `status`: expected a whole number from 200 to 599, but found 99
     error: faults.yaml:4:41: there is no key "milis": did you mean `millis`?
     error: faults.yaml:6:5: `millis` belongs to `delay` and `dribble`, not to `refuse`
     error: faults.yaml:7:13: there is no method "Put": did you mean `PUT`?

@@ -1,7 +1,7 @@
 //! The file of faults: what it takes and refuses, held against its schema and its documentation.
 
-use amigops::emulator::{Fault, Faults, RetryAfter};
 use amigops::schema::SchemaFile;
+use amigops_emulator::{Fault, Faults, RetryAfter};
 use serde_json::{Value, json};
 
 fn kinds() -> Vec<Value> {
@@ -58,7 +58,7 @@ fn the_reader_takes_what_the_schema_takes() {
             }
             for value in &bad {
                 let told = with(value).unwrap_err();
-                assert!(told.contains("is expected") || told.contains("did you mean"), "{name}: {told}");
+                assert!(told.contains("expected ") || told.contains("did you mean"), "{name}: {told}");
             }
             count += good.len() + bad.len();
         }
@@ -78,7 +78,7 @@ fn what_is_said_is_what_happens() {
     );
     let [first, second] = &faults.unwrap().0[..] else { panic!("two rules") };
     assert_eq!((first.method.as_deref(), first.path.as_deref()), (Some("PUT"), Some("/v1/acme/")));
-    assert_eq!((first.nth, first.times, &first.what), (2, 3, &Fault::Dribble { millis: 5 }));
+    assert_eq!((first.nth, first.times, &first.what), (2, 3, &Fault::SlowBody { millis: 5 }));
     let headers = [("content-type".to_owned(), "text/html".to_owned())].into();
     let retry_after = Some(RetryAfter::Date(7));
     let body = String::new();
@@ -94,7 +94,7 @@ fn what_contradicts_itself_or_http_is_refused() {
         read(&rule).unwrap_err()
     };
     let both = answer(json!({"retry_after": 1, "retry_after_date": 1}));
-    assert!(both.contains("`retry_after` says it already"), "{both}");
+    assert!(both.contains("`retry_after` and `retry_after_date` can't be combined"), "{both}");
     for (name, value) in
         [("content-length", "5"), ("Transfer-Encoding", "chunked"), ("a b", "c"), ("a", "b\nc")]
     {
@@ -103,7 +103,7 @@ fn what_contradicts_itself_or_http_is_refused() {
     }
     assert_eq!(
         read(&json!({"nth": 2})).unwrap_err().split_once(": ").unwrap().1,
-        "a rule needs the key `fault`: one of `refuse`, `lose_request`, `lose_answer`, `cut_answer`, `garble`, `delay`, `dribble`, `close`, `hide`, `answer`"
+        "a rule needs the key `fault` with one of `refuse`, `lose_request`, `lose_answer`, `cut_answer`, `garble`, `delay`, `dribble`, `close`, `hide`, `answer`"
     );
 }
 
@@ -113,8 +113,8 @@ fn other_shapes_are_told_with_their_place() {
     for (text, words) in [
         ("- fault: refuse\n", "1:1"),
         ("fault: []\n", "1:1: there is no key \"fault\": did you mean `faults`?"),
-        ("{}\n", "1:1: nothing goes wrong: `faults:` and a list of rules are expected"),
-        ("rules: []\n", "1:1: there is no key \"rules\": one of `faults` is expected"),
+        ("{}\n", "1:1: the file has no rules: expected `faults:` with a list of rules"),
+        ("rules: []\n", "1:1: there is no key \"rules\": expected one of `faults`"),
         ("faults: refuse\n", "1:9"),
         ("faults:\n  - refuse\n", "2:5"),
         ("faults:\n  - {fault: refuse, fault: close}\n", "2:21"),

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use axum::body::Bytes;
-use axum::http::{Request, Response, header};
+use bytes::Bytes;
 use h2::RecvStream;
 use h2::server::SendResponse;
+use http::{Request, Response, header};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncWriteExt, DuplexStream};
 use tokio::net::TcpStream;

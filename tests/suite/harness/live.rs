@@ -1,7 +1,7 @@
 //! The live state of a laboratory's emulator and the requests that change it, in one way for both APIs.
 
-use amigops::emulator::{PlatformService, RequestInfo, Service, ServiceTag, World};
 use amigops::model::Api;
+use amigops_emulator::{PlatformService, RequestInfo, Service, ServiceTag, World};
 use serde_json::{Map, Value};
 
 use super::{Lab, ORGANIZATION, WORKSPACE};

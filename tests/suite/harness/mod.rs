@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use amigops::emulator::{
+use amigops::model::Api;
+use amigops_emulator::{
     Fault, Faults, Limits, Observer, Options, RequestInfo, RequestRecord, Rule, Seed, Server, World,
 };
-use amigops::model::Api;
 
 pub(crate) use live::{RequestPath, is_activation, is_create, is_rename, is_update, services_of};
 

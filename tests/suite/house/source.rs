@@ -1,5 +1,7 @@
 //! Rust sources as far as the rules need them: words without comments and texts, and the paths they form.
 
+use super::EMULATOR;
+
 /// A word or a sign of a source.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Token {
@@ -91,7 +93,8 @@ fn after_raw_text(chars: &[char], start: usize, hashes: usize) -> usize {
     end + 1 + hashes
 }
 
-/// Every path that leads out of the module: by `crate::`, by this crate's name, by `super::`, into `std`.
+/// Every path that leads out of the module: by `crate::`, by this crate's name, by `super::`, into `std`,
+/// and every mention of the emulator's crate.
 pub(super) fn routes(module: &[String], tokens: &[Token]) -> Vec<Route> {
     let mut walker = Walker { tokens, found: Vec::new() };
     let mut scope = module.to_vec();
@@ -118,6 +121,7 @@ pub(super) fn routes(module: &[String], tokens: &[Token]) -> Vec<Route> {
             "crate" if follows == "as" => walker.note(Vec::new(), i),
             "super" if follows == "as" => i = walker.walk(scope.clone(), i) - 1,
             "crate" | "amigops" if follows == "::" => i = walker.walk(Vec::new(), i + 2) - 1,
+            name if name == EMULATOR => walker.note(vec![name.to_owned()], i),
             "std" if follows == "::" => i = walker.walk(vec!["std".to_owned()], i + 2) - 1,
             "super" | "self" if follows == "::" => i = walker.walk(scope.clone(), i) - 1,
             _ => {}

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use amigops::emulator::{Fault, VersionSet};
 use amigops::model::Api;
+use amigops_emulator::{Fault, VersionSet};
 use serde_json::json;
 
 use super::{body, edit, health_coach, is_get, keep_writes};
@@ -99,7 +99,7 @@ fn an_edit_between_plan_and_apply_of_a_field_that_no_manifest_names_stays() {
     lab.before(move |request| {
         if request.path.ends_with(&format!("/services/{service}")) && !edited.swap(true, Ordering::SeqCst) {
             let lab = weak.upgrade().unwrap();
-            let change = |world: &mut amigops::emulator::World| {
+            let change = |world: &mut amigops_emulator::World| {
                 let home = world.workspace_mut(WORKSPACE).unwrap();
                 let row = home.services_mut().get_mut(&service).unwrap();
                 let voice = row.voice_config.as_mut().unwrap();

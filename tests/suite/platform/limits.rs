@@ -3,8 +3,8 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use amigops::emulator::Limits;
 use amigops::model::Api;
+use amigops_emulator::Limits;
 
 use crate::harness::Lab;
 

@@ -14,8 +14,8 @@ mod version_sets;
 
 use std::sync::{Arc, Mutex};
 
-use amigops::emulator::{Fault, PlatformService, RequestInfo};
 use amigops::model::Api;
+use amigops_emulator::{Fault, PlatformService, RequestInfo};
 use serde_json::Value;
 
 use crate::harness::{Lab, WORKSPACE, services_of};
@@ -61,7 +61,7 @@ fn is_delete(request: &RequestInfo) -> bool {
 
 /// Changes a service as an operator would, in Platform's own words.
 fn edit(lab: &Lab, id: &str, change: impl FnOnce(&mut PlatformService)) {
-    let edit = |world: &mut amigops::emulator::World| {
+    let edit = |world: &mut amigops_emulator::World| {
         change(world.workspace_mut(WORKSPACE).unwrap().service_mut(id).unwrap());
     };
     lab.server.edit(edit).unwrap();
@@ -69,7 +69,7 @@ fn edit(lab: &Lab, id: &str, change: impl FnOnce(&mut PlatformService)) {
 
 /// Deletes a service as an operator would.
 fn remove(lab: &Lab, id: &str) {
-    let edit = |world: &mut amigops::emulator::World| {
+    let edit = |world: &mut amigops_emulator::World| {
         world.workspace_mut(WORKSPACE).unwrap().services_mut().remove(id);
     };
     lab.server.edit(edit).unwrap();

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use amigops::emulator::Fault;
 use amigops::model::Api;
+use amigops_emulator::Fault;
 
 use super::{Kind, health_coach, remove, watch};
 use crate::harness::{Lab, Run, amigops, finish, is_activation, is_create, is_rename};

@@ -1,6 +1,6 @@
 //! `retire: delete`, and answers that are lost: nothing twice, nothing lost.
 
-use amigops::emulator::Fault;
+use amigops_emulator::Fault;
 
 use super::{Kind, health_coach, is_delete, is_set_write, keep_writes, watch};
 use crate::harness::{answer, first, is_activation, is_create, is_rename};

@@ -1,7 +1,7 @@
 //! Services that are not ours to touch: the platform's own, and inactive ones that hold names.
 
-use amigops::emulator::PlatformService;
 use amigops::model::Api;
+use amigops_emulator::PlatformService;
 
 use crate::apply::{EMPTY, service};
 use crate::harness::{Lab, WORKSPACE};
@@ -9,7 +9,7 @@ use crate::harness::{Lab, WORKSPACE};
 /// Adds a service past all rules; gives its id.
 fn add(lab: &Lab, name: &str, change: impl FnOnce(&mut PlatformService)) -> String {
     let mut id = None;
-    let edit = |world: &mut amigops::emulator::World| {
+    let edit = |world: &mut amigops_emulator::World| {
         let home = world.workspace(WORKSPACE).unwrap();
         let (agent, graph) =
             (home.agent("One").unwrap().id.clone(), home.context_graph("Flow").unwrap().id.clone());
@@ -27,7 +27,7 @@ fn a_service_of_the_platform_itself_is_never_touched_nor_listed() {
     // Even with our tag on it.
     let id = add(&lab, "Front Door", |service| {
         service.is_system = true;
-        service.tags = vec![amigops::emulator::ServiceTag {
+        service.tags = vec![amigops_emulator::ServiceTag {
             key: "managed_by".to_owned(),
             value: Some("amigops".to_owned()),
         }];

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use amigops::emulator::VersionSet;
 use amigops::model::Api;
+use amigops_emulator::VersionSet;
 use serde_json::Value;
 
 use super::{body, edit, health_coach, is_get, keep_writes};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use amigops::emulator::Fault;
 use amigops::model::Api;
+use amigops_emulator::Fault;
 
 use super::{is_list, pages_read, reads_by_id, seed, seeded};
 use crate::apply::service;

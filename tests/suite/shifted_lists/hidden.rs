@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use amigops::emulator::{Fault, RequestInfo, World};
 use amigops::model::Api;
+use amigops_emulator::{Fault, RequestInfo, World};
 
 use super::{is_list, seed, seeded};
 use crate::apply::{EMPTY, service};

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use amigops::emulator::Fault;
 use amigops::model::Api;
+use amigops_emulator::Fault;
 
 use super::{is_list, pages_read, reads_by_id, seed, seeded};
 use crate::apply::service;

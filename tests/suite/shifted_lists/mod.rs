@@ -4,8 +4,8 @@ mod between_pages;
 mod hidden;
 mod looking;
 
-use amigops::emulator::RequestInfo;
 use amigops::model::Api;
+use amigops_emulator::RequestInfo;
 
 use crate::harness::{Lab, RequestPath};
 

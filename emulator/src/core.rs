@@ -1,0 +1,62 @@
+//! Both APIs' rules and the state that they work on, without sockets or threads.
+
+use std::time::SystemTime;
+
+use super::classic::Classic;
+use super::exchange::{Answer, Request};
+use super::platform::{Platform, is_platform};
+use super::server::Options;
+use super::store::{Store, StoreError};
+use super::world::World;
+
+/// Both APIs and the world that they share.
+pub(super) struct Core {
+    pub(super) world: World,
+    store: Store,
+    classic: Classic,
+    platform: Platform,
+}
+
+impl Core {
+    /// Opens the state file and applies the seed. Takes the state and the seed out of the options.
+    pub(super) fn open(options: &mut Options, now: SystemTime) -> Result<Self, StoreError> {
+        let (store, before) = Store::open(options.state.as_deref(), options.opened_state.take())?;
+        let mut world = before.clone();
+        if let Some(seed) = options.seed.take() {
+            seed.apply(&mut world, now);
+            store.save(&before, &world)?;
+        }
+        let classic = Classic::new(options.limits, options.token_lifetime);
+        let platform = Platform::new(options.limits, options.platform);
+        Ok(Self { world, store, classic, platform })
+    }
+
+    /// Runs the rules on a copy of the world. The copy replaces the world once it is stored.
+    pub(super) fn answer(&mut self, request: &Request) -> Answer {
+        let mut next = self.world.clone();
+        let answer = if is_platform(&request.path) {
+            self.platform.handle(request, &mut next)
+        } else {
+            self.classic.handle(request, &mut next)
+        };
+        if next.is_same(&self.world) {
+            return answer;
+        }
+        match self.store.save(&self.world, &next) {
+            Ok(()) => {
+                self.world = next;
+                answer
+            }
+            Err(error) => Answer::json(503, &serde_json::json!({"detail": error.to_string()})),
+        }
+    }
+
+    /// Changes the world durably, without the API's rules. Changes nothing if the new state can't be stored.
+    pub(super) fn edit(&mut self, change: impl FnOnce(&mut World)) -> Result<(), StoreError> {
+        let mut next = self.world.clone();
+        change(&mut next);
+        self.store.save(&self.world, &next)?;
+        self.world = next;
+        Ok(())
+    }
+}

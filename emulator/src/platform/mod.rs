@@ -1,0 +1,227 @@
+//! The Platform API: paths, limits, keys and rules.
+
+mod catalog;
+mod listing;
+pub(super) mod models;
+mod multipart;
+mod ogg;
+mod pins;
+mod routes;
+mod scalars;
+mod schema;
+mod services;
+mod turns;
+pub(super) mod uuid;
+mod wire;
+
+use serde_json::{Map, Value, json};
+
+use super::exchange::{Answer, Request};
+use super::limits::{Limiter, Limits};
+use super::problems::{self, At, Problems};
+use super::query::Query;
+use super::refusal::Refusal;
+use super::routing::{Routed, redirect, route};
+use super::workspace::{Workspace, WorkspaceKey};
+use super::world::World;
+pub(super) use routes::is_platform;
+use routes::{Endpoint, ROUTES};
+
+/// Behaviour that the vendor does not specify or may change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlatformOptions {
+    /// Whether the names of inactive services are taken, too.
+    pub inactive_names_taken: bool,
+    /// The largest page of services.
+    pub services_page_max: u32,
+    /// Whether an update keeps version sets that it does not name, instead of replacing them all.
+    pub keeps_version_sets: bool,
+}
+
+impl Default for PlatformOptions {
+    fn default() -> Self {
+        Self { inactive_names_taken: true, services_page_max: 100, keeps_version_sets: false }
+    }
+}
+
+/// The API with its state outside of the world.
+pub(super) struct Platform {
+    limiter: Limiter<Endpoint>,
+    options: PlatformOptions,
+    /// The number of requests so far. It gives each conflict its reference number.
+    seen: u64,
+}
+
+/// A request that was routed and whose key is known.
+struct Call<'a> {
+    request: &'a Request,
+    options: PlatformOptions,
+    query: Query,
+    workspace: String,
+    /// The path's parameters after the workspace.
+    parameters: Vec<String>,
+}
+
+impl Call<'_> {
+    /// Returns the workspace, which was found before the rules run.
+    fn home<'w>(&self, world: &'w World) -> Result<&'w Workspace, Refusal> {
+        world.workspace(&self.workspace).ok_or_else(|| no_workspace(&self.workspace))
+    }
+
+    /// Like [`Call::home`], for changes.
+    fn home_mut<'w>(&self, world: &'w mut World) -> Result<&'w mut Workspace, Refusal> {
+        world.workspace_mut(&self.workspace).ok_or_else(|| no_workspace(&self.workspace))
+    }
+
+    /// Returns a parameter of the path.
+    fn parameter(&self, n: usize) -> &str {
+        self.parameters.get(n).map_or("", String::as_str)
+    }
+
+    /// Reads the id at the start of the path.
+    fn id(&self, problems: &mut Problems, name: &str) -> Option<String> {
+        scalars::uuid(problems, &At::path(name), &json!(self.parameter(0)))
+    }
+
+    /// Like [`Call::id`], for requests where nothing else can be invalid.
+    fn only_id(&self, name: &str) -> Result<String, Refusal> {
+        let mut problems = Problems::default();
+        self.id(&mut problems, name).ok_or_else(|| problems.refusal())
+    }
+
+    /// Reads the body according to its model.
+    fn body(
+        &self,
+        problems: &mut Problems,
+        model: &schema::Model,
+    ) -> Result<Option<Map<String, Value>>, Refusal> {
+        let fields = problems::object(self.request.header("content-type"), &self.request.body)?;
+        Ok(model.read(problems, &At::body(), &Value::Object(fields)))
+    }
+
+    /// The current time in milliseconds since the epoch.
+    fn millis(&self) -> i64 {
+        super::exchange::millis(self.request.now)
+    }
+}
+
+fn no_workspace(id: &str) -> Refusal {
+    Refusal::NotFound(format!("workspace {id} does not exist"))
+}
+
+impl Platform {
+    pub(super) fn new(limits: Limits, options: PlatformOptions) -> Self {
+        Self { limiter: Limiter::new(limits), options, seen: 0 }
+    }
+
+    /// Answers a request. Changes `world` either completely or not at all.
+    pub(super) fn handle(&mut self, request: &Request, world: &mut World) -> Answer {
+        self.seen += 1;
+        let (endpoint, mut parameters) = match route(ROUTES, &request.method, &request.path) {
+            Routed::Found { endpoint, parameters } => (endpoint, parameters),
+            Routed::Redirect(path) => return redirect(request, &path),
+            Routed::WrongMethod(methods) => {
+                return Answer::detail(405, "Method Not Allowed").with("allow", methods);
+            }
+            Routed::Unknown => return Answer::detail(404, "Not Found"),
+        };
+        let named = parameters.remove(0);
+        let workspace = match find_workspace(world, &named) {
+            Ok(workspace) => workspace,
+            Err(refusal) => {
+                // A workspace that does not exist has no windows, like an organization. A client without a
+                // valid key must not learn which workspaces exist.
+                let refusal = known_key(request, world, None).err().unwrap_or(refusal);
+                let allowance = self.limiter.unused(endpoint.limit(), request.now);
+                return allowance.add_headers(refusal.answer());
+            }
+        };
+        let allowance = self.limiter.take(&workspace, endpoint, endpoint.limit(), request.now);
+        let before = world.clone();
+        let outcome = match allowance.retry_after {
+            Some(retry_after) => Err(Refusal::TooMany { retry_after }),
+            None => self.run(endpoint, workspace, parameters, request, world),
+        };
+        let answer = outcome.unwrap_or_else(|refusal| {
+            *world = before;
+            self.refuse(&refusal)
+        });
+        allowance.add_headers(answer)
+    }
+
+    /// Adds the error code and the reference number for the support to a conflict.
+    fn refuse(&self, refusal: &Refusal) -> Answer {
+        match refusal {
+            Refusal::Conflict(detail) => {
+                let request_id = format!("req_{:012x}", self.seen);
+                Answer::json(
+                    409,
+                    &json!({"detail": detail, "request_id": request_id, "error_code": "conflict"}),
+                )
+            }
+            other => other.answer(),
+        }
+    }
+
+    fn run(
+        &self,
+        endpoint: Endpoint,
+        workspace: String,
+        parameters: Vec<String>,
+        request: &Request,
+        world: &mut World,
+    ) -> Result<Answer, Refusal> {
+        let who = known_key(request, world, Some(&workspace))?;
+        let who = who.ok_or_else(|| Refusal::Forbidden("the API key is another workspace's".to_owned()))?;
+        if !who.may(endpoint.permission()) {
+            return Err(Refusal::lacks(endpoint.permission().name()));
+        }
+        let query = Query::parse(request.query.as_deref());
+        let call = Call { request, options: self.options, query, workspace, parameters };
+        match endpoint {
+            Endpoint::ListServices => services::list(&call, world),
+            Endpoint::CreateService => services::create(&call, world),
+            Endpoint::GetService => services::get(&call, world),
+            Endpoint::UpdateService => services::update(&call, world),
+            Endpoint::DeleteService => services::delete(&call, world),
+            Endpoint::UpsertVersionSet => services::put_version_set(&call, world),
+            Endpoint::TextTurn => turns::text(&call, world),
+            Endpoint::VoiceTurn => turns::voice(&call, world),
+            Endpoint::ListAgents => catalog::list(&call, world, &catalog::AGENTS),
+            Endpoint::GetAgent => catalog::get(&call, world, &catalog::AGENTS),
+            Endpoint::ListAgentVersions => catalog::versions(&call, world, &catalog::AGENTS),
+            Endpoint::ListContextGraphs => catalog::list(&call, world, &catalog::CONTEXT_GRAPHS),
+            Endpoint::GetContextGraph => catalog::get(&call, world, &catalog::CONTEXT_GRAPHS),
+            Endpoint::ListContextGraphVersions => catalog::versions(&call, world, &catalog::CONTEXT_GRAPHS),
+        }
+    }
+}
+
+fn find_workspace(world: &World, named: &str) -> Result<String, Refusal> {
+    let mut problems = Problems::default();
+    let id = scalars::uuid(&mut problems, &At::path("workspace_id"), &json!(named));
+    let id = id.ok_or_else(|| problems.refusal())?;
+    if world.workspace(&id).is_some() { Ok(id) } else { Err(no_workspace(&id)) }
+}
+
+/// Finds the request's key in this workspace. Returns `None` if only another workspace has it.
+fn known_key<'w>(
+    request: &Request,
+    world: &'w World,
+    workspace: Option<&str>,
+) -> Result<Option<&'w WorkspaceKey>, Refusal> {
+    let refused = || Refusal::Unauthorized("the API key is missing or invalid".to_owned());
+    let credentials = request.header("authorization").ok_or_else(refused)?;
+    let (scheme, secret) = credentials.split_once(' ').ok_or_else(refused)?;
+    let secret = secret.trim();
+    if !scheme.eq_ignore_ascii_case("bearer") || secret.is_empty() {
+        return Err(refused());
+    }
+    let of = |home: &'w Workspace| home.api_keys().iter().find(|known| known.key == secret);
+    let here = workspace.and_then(|id| world.workspace(id)).and_then(of);
+    match here {
+        Some(key) => Ok(Some(key)),
+        None if world.workspaces().any(|home| of(home).is_some()) => Ok(None),
+        None => Err(refused()),
+    }
+}

@@ -1,0 +1,105 @@
+//! Paths, methods, permissions and limits of the Platform API.
+
+use crate::routing::{Routes, second_segment};
+use crate::workspace::WorkspacePermission;
+
+/// An endpoint of the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Endpoint {
+    ListServices,
+    CreateService,
+    GetService,
+    UpdateService,
+    DeleteService,
+    UpsertVersionSet,
+    TextTurn,
+    VoiceTurn,
+    ListAgents,
+    GetAgent,
+    ListAgentVersions,
+    ListContextGraphs,
+    GetContextGraph,
+    ListContextGraphVersions,
+}
+
+impl Endpoint {
+    /// The limit of requests per minute. The vendor publishes none for this API, so these are the emulator's
+    /// own.
+    pub(super) fn limit(self) -> u32 {
+        match self {
+            Self::TextTurn | Self::VoiceTurn => 20,
+            _ => 60,
+        }
+    }
+
+    /// The permission that a key needs.
+    pub(super) fn permission(self) -> WorkspacePermission {
+        match self {
+            Self::ListServices | Self::GetService => WorkspacePermission::ViewService,
+            Self::CreateService => WorkspacePermission::CreateService,
+            Self::UpdateService | Self::UpsertVersionSet => WorkspacePermission::UpdateService,
+            Self::DeleteService => WorkspacePermission::DeleteService,
+            Self::TextTurn | Self::VoiceTurn => WorkspacePermission::CreateConversation,
+            Self::ListAgents | Self::GetAgent | Self::ListAgentVersions => WorkspacePermission::ViewAgent,
+            Self::ListContextGraphs | Self::GetContextGraph | Self::ListContextGraphVersions => {
+                WorkspacePermission::ViewContextGraph
+            }
+        }
+    }
+}
+
+/// All paths with their methods. None has a trailing slash.
+pub(super) const ROUTES: Routes<Endpoint> = &[
+    ("/v1/{}/services", &[("GET", Endpoint::ListServices), ("POST", Endpoint::CreateService)]),
+    (
+        "/v1/{}/services/{}",
+        &[
+            ("GET", Endpoint::GetService),
+            ("PUT", Endpoint::UpdateService),
+            ("DELETE", Endpoint::DeleteService),
+        ],
+    ),
+    ("/v1/{}/services/{}/version-sets/{}", &[("PUT", Endpoint::UpsertVersionSet)]),
+    ("/v1/{}/services/{}/text-turn", &[("POST", Endpoint::TextTurn)]),
+    ("/v1/{}/services/{}/voice-turn", &[("POST", Endpoint::VoiceTurn)]),
+    ("/v1/{}/agents", &[("GET", Endpoint::ListAgents)]),
+    ("/v1/{}/agents/{}", &[("GET", Endpoint::GetAgent)]),
+    ("/v1/{}/agents/{}/versions", &[("GET", Endpoint::ListAgentVersions)]),
+    ("/v1/{}/context-graphs", &[("GET", Endpoint::ListContextGraphs)]),
+    ("/v1/{}/context-graphs/{}", &[("GET", Endpoint::GetContextGraph)]),
+    ("/v1/{}/context-graphs/{}/versions", &[("GET", Endpoint::ListContextGraphVersions)]),
+];
+
+/// Returns true if a path has the shape of this API's paths, even if it does not exist.
+pub(crate) fn is_platform(raw_path: &str) -> bool {
+    second_segment(raw_path)
+        .is_some_and(|segment| matches!(segment.as_str(), "services" | "agents" | "context-graphs"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routing::{Routed, route};
+
+    #[test]
+    fn the_shape_of_a_path_tells_the_apis_apart() {
+        for path in ["/v1/x/services", "/v1/x/services/", "/v1/x/agents/1/nothing", "/v1/%ff/context-graphs"]
+        {
+            assert!(is_platform(path), "{path}");
+        }
+        for path in
+            ["", "/v1/x", "/v1//services", "/v1/x/service/", "/v1/x/organization/agent", "/v2/x/agents"]
+        {
+            assert!(!is_platform(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn no_path_ends_in_a_slash() {
+        let found = |method, path| matches!(route(ROUTES, method, path), Routed::Found { .. });
+        assert!(found("GET", "/v1/w/services") && found("PUT", "/v1/w/services/1/version-sets/release"));
+        assert_eq!(route(ROUTES, "GET", "/v1/w/agents/"), Routed::Redirect("/v1/w/agents".into()));
+        assert_eq!(route(ROUTES, "POST", "/v1/w/agents"), Routed::WrongMethod("GET".into()));
+        assert_eq!(route(ROUTES, "GET", "/v1/w/services/1/version-sets"), Routed::Unknown);
+    }
+}

@@ -1,0 +1,275 @@
+//! Models of JSON values, and reading values by them as pydantic does in lax mode.
+//!
+//! A value that was read is normalized: coerced, without unknown keys, and with defaults filled in. It has no
+//! nulls except within free-form objects.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+use serde_json::{Map, Value, json};
+
+use super::scalars;
+use crate::problems::{At, Problems};
+
+/// A pattern, and its form in messages.
+pub(super) type Pattern = (&'static LazyLock<Option<Regex>>, &'static str);
+
+/// A kind of JSON value.
+pub(crate) enum Kind {
+    /// A text with a length within bounds.
+    Text {
+        least: usize,
+        most: usize,
+        pattern: Option<Pattern>,
+    },
+    /// A whole number within bounds.
+    Integer {
+        least: Option<i64>,
+        most: Option<i64>,
+    },
+    /// A number within bounds.
+    Number(Option<(f64, f64)>),
+    Boolean,
+    /// One of these texts.
+    Literal(&'static [&'static str]),
+    Uuid,
+    /// A list with at most this many items.
+    List {
+        of: &'static Kind,
+        most: usize,
+    },
+    /// An object with any keys, at most this many.
+    Map {
+        of: &'static Kind,
+        most: usize,
+    },
+    /// Any object, kept unchanged.
+    Free,
+    /// Any object with at most this many keys, kept unchanged.
+    FreeUpTo(usize),
+    Model(&'static Model),
+    /// A text or a list of texts.
+    TextOrTexts,
+    /// An object whose only key, `type`, is one of these texts.
+    Tagged(&'static [&'static str]),
+}
+
+/// Any text.
+pub(super) const TEXT: Kind = Kind::Text { least: 0, most: usize::MAX, pattern: None };
+/// Any whole number.
+pub(super) const INTEGER: Kind = Kind::Integer { least: None, most: None };
+
+/// An object with known keys.
+pub(crate) struct Model {
+    pub(super) fields: &'static [Field],
+    /// Whether unknown keys are refused. Otherwise they are dropped.
+    pub(super) closed: bool,
+}
+
+/// A known key.
+pub(crate) struct Field {
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+    pub(super) absent: Absent,
+}
+
+/// The meaning of a missing key.
+pub(super) enum Absent {
+    /// The key is required.
+    Refused,
+    /// The same as null: no value.
+    Nothing,
+    /// This default value. Null is refused.
+    Means(fn() -> Value),
+}
+
+impl Kind {
+    /// Reads a value. On errors, adds them to the problems and returns `None`.
+    pub(crate) fn read(&self, problems: &mut Problems, at: &At, value: &Value) -> Option<Value> {
+        match self {
+            Self::Text { least, most, pattern } => {
+                scalars::text(problems, at, value, (*least, *most), *pattern).map(Value::from)
+            }
+            Self::Integer { least, most } => scalars::integer(problems, at, value, *least, *most),
+            Self::Number(bounds) => scalars::number(problems, at, value, *bounds),
+            Self::Boolean => scalars::boolean(problems, at, value).map(Value::from),
+            Self::Literal(known) => scalars::literal(problems, at, value, known).map(Value::from),
+            Self::Uuid => scalars::uuid(problems, at, value).map(Value::from),
+            Self::List { of, most } => list(problems, at, value, of, *most),
+            Self::Map { of, most } => map(problems, at, value, of, *most),
+            Self::Free => free(problems, at, value, usize::MAX),
+            Self::FreeUpTo(most) => free(problems, at, value, *most),
+            Self::Model(model) => model.read(problems, at, value).map(Value::Object),
+            Self::TextOrTexts => text_or_texts(problems, at, value),
+            Self::Tagged(known) => tagged(problems, at, value, known),
+        }
+    }
+
+    /// Returns a stored value with every key that answers show.
+    pub(super) fn show(&self, stored: &Value) -> Value {
+        match (self, stored) {
+            (Self::Model(model), Value::Object(fields)) => model.show(fields),
+            (Self::Map { of, .. }, Value::Object(entries)) => {
+                entries.iter().map(|(key, value)| (key.clone(), of.show(value))).collect()
+            }
+            (Self::List { of, .. }, Value::Array(items)) => items.iter().map(|item| of.show(item)).collect(),
+            _ => stored.clone(),
+        }
+    }
+}
+
+impl Model {
+    /// Reads an object.
+    pub(crate) fn read(&self, problems: &mut Problems, at: &At, value: &Value) -> Option<Map<String, Value>> {
+        let Some(sent) = value.as_object() else {
+            let message = "Input should be a valid dictionary or object to extract fields from";
+            problems.add("model_attributes_type", at, message, value);
+            return None;
+        };
+        let mut sound = true;
+        let mut result = Map::new();
+        for field in self.fields {
+            match field.read(problems, at, sent) {
+                Some(Value::Null) => {}
+                Some(read) => drop(result.insert(field.name.to_owned(), read)),
+                None => sound = false,
+            }
+        }
+        let unknown = |name: &String| !self.fields.iter().any(|field| field.name == name.as_str());
+        if self.closed {
+            for (name, value) in sent.iter().filter(|(name, _)| unknown(name)) {
+                let message = "Extra inputs are not permitted";
+                problems.add("extra_forbidden", &at.then(name.as_str()), message, value);
+                sound = false;
+            }
+        }
+        sound.then_some(result)
+    }
+
+    /// Returns a stored object with every key. Missing values become the default, or null.
+    pub(super) fn show(&self, stored: &Map<String, Value>) -> Value {
+        let show = |field: &Field| {
+            let value = match (stored.get(field.name), &field.absent) {
+                (Some(value), _) => field.kind.show(value),
+                (None, Absent::Means(default)) => default(),
+                (None, _) => Value::Null,
+            };
+            (field.name.to_owned(), value)
+        };
+        self.fields.iter().map(show).collect()
+    }
+}
+
+impl Field {
+    /// Reads the field. Returns null if it is absent and has no default.
+    fn read(&self, problems: &mut Problems, at: &At, sent: &Map<String, Value>) -> Option<Value> {
+        match (sent.get(self.name), &self.absent) {
+            (None, Absent::Nothing) | (Some(Value::Null), Absent::Nothing) => Some(Value::Null),
+            (None, Absent::Means(default)) => Some(default()),
+            (None, Absent::Refused) => {
+                let sent = Value::Object(sent.clone());
+                problems.add("missing", &at.then(self.name), "Field required", &sent);
+                None
+            }
+            (Some(value), _) => self.kind.read(problems, &at.then(self.name), value),
+        }
+    }
+}
+
+fn too_long(problems: &mut Problems, at: &At, value: &Value, what: &str, most: usize, found: usize) {
+    let items = if most == 1 { "item" } else { "items" };
+    let message = format!("{what} should have at most {most} {items} after validation, not {found}");
+    let context = json!({"field_type": what, "max_length": most, "actual_length": found});
+    problems.add_with("too_long", at, message, value, &context);
+}
+
+fn list(problems: &mut Problems, at: &At, value: &Value, of: &Kind, most: usize) -> Option<Value> {
+    let Some(items) = value.as_array() else {
+        problems.add("list_type", at, "Input should be a valid list", value);
+        return None;
+    };
+    if items.len() > most {
+        too_long(problems, at, value, "List", most, items.len());
+        return None;
+    }
+    let read: Vec<Option<Value>> =
+        items.iter().enumerate().map(|(n, item)| of.read(problems, &at.then(n), item)).collect();
+    read.into_iter().collect::<Option<Vec<_>>>().map(Value::Array)
+}
+
+fn object<'v>(problems: &mut Problems, at: &At, value: &'v Value) -> Option<&'v Map<String, Value>> {
+    if value.as_object().is_none() {
+        problems.add("dict_type", at, "Input should be a valid dictionary", value);
+    }
+    value.as_object()
+}
+
+fn free(problems: &mut Problems, at: &At, value: &Value, most: usize) -> Option<Value> {
+    let entries = object(problems, at, value)?;
+    if entries.len() > most {
+        too_long(problems, at, value, "Dictionary", most, entries.len());
+        return None;
+    }
+    Some(value.clone())
+}
+
+fn map(problems: &mut Problems, at: &At, value: &Value, of: &Kind, most: usize) -> Option<Value> {
+    let entries = object(problems, at, value)?;
+    if entries.len() > most {
+        too_long(problems, at, value, "Dictionary", most, entries.len());
+        return None;
+    }
+    let mut sound = true;
+    let mut result = Map::new();
+    for (key, value) in entries {
+        match of.read(problems, &at.then(key.as_str()), value) {
+            Some(read) => drop(result.insert(key.clone(), read)),
+            None => sound = false,
+        }
+    }
+    sound.then_some(Value::Object(result))
+}
+
+fn text_or_texts(problems: &mut Problems, at: &At, value: &Value) -> Option<Value> {
+    let mut as_list = Problems::default();
+    if value.is_string() {
+        return Some(value.clone());
+    }
+    let texts = list(&mut as_list, &at.then("list[str]"), value, &TEXT, usize::MAX);
+    if texts.is_none() {
+        problems.add("string_type", &at.then("str"), "Input should be a valid string", value);
+        problems.extend(as_list);
+    }
+    texts
+}
+
+fn tagged(problems: &mut Problems, at: &At, value: &Value, known: &[&str]) -> Option<Value> {
+    let Some(fields) = value.as_object() else {
+        let message = "Input should be a valid dictionary or object to extract fields from";
+        problems.add("model_attributes_type", at, message, value);
+        return None;
+    };
+    let Some(tag) = fields.get("type") else {
+        let message = "Unable to extract tag using discriminator 'type'";
+        let context = json!({"discriminator": "'type'"});
+        problems.add_with("union_tag_not_found", at, message, value, &context);
+        return None;
+    };
+    if let Some(tag) = tag.as_str().filter(|tag| known.contains(tag)) {
+        return Some(json!({ "type": tag }));
+    }
+    let shown = match tag {
+        Value::String(text) => text.clone(),
+        Value::Null => "None".to_owned(),
+        Value::Bool(true) => "True".to_owned(),
+        Value::Bool(false) => "False".to_owned(),
+        other => other.to_string(),
+    };
+    let expected: Vec<String> = known.iter().map(|tag| format!("'{tag}'")).collect();
+    let expected = expected.join(", ");
+    let message =
+        format!("Input tag '{shown}' found using 'type' does not match any of the expected tags: {expected}");
+    let context = json!({"discriminator": "'type'", "tag": shown, "expected_tags": expected});
+    problems.add_with("union_tag_invalid", at, message, value, &context);
+    None
+}

@@ -1,0 +1,14 @@
+//! The Platform API over real HTTP. Each test covers one rule.
+
+mod auth;
+mod catalog;
+mod create;
+mod harness;
+mod hostile;
+mod limits;
+mod list;
+mod pins;
+mod state;
+mod turns;
+mod update;
+mod version_sets;
