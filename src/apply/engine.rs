@@ -60,6 +60,15 @@ pub(super) fn endpoint(action: &Action, api: Api) -> Endpoint {
     }
 }
 
+/// Returns how many requests a plan's steps send to each endpoint at least.
+fn requests_by_endpoint(plan: &Plan, api: Api) -> BTreeMap<Endpoint, u32> {
+    let mut counts = BTreeMap::new();
+    for step in &plan.steps {
+        *counts.entry(endpoint(&step.action, api)).or_default() += 1;
+    }
+    counts
+}
+
 impl<'a> Queue<'a> {
     fn new(plan: &'a Plan, api: Api) -> Self {
         let waiting: BTreeMap<StepId, usize> =
@@ -141,6 +150,9 @@ pub async fn run<A: WriteApi>(
 ) -> Report {
     let runner = Runner::new(api, plan, settings);
     let mut queue = Queue::new(plan, settings.api);
+    for (endpoint, count) in requests_by_endpoint(plan, settings.api) {
+        api.expect_requests(endpoint, count);
+    }
     let mut report = Report::default();
     let mut running = FuturesUnordered::new();
     loop {

@@ -111,6 +111,13 @@ impl WriteApi for AnyApi {
         }
     }
 
+    fn expect_requests(&self, endpoint: Endpoint, count: u32) {
+        match self {
+            Self::Classic(api) => api.expect_requests(endpoint, count),
+            Self::Platform(api) => api.expect_requests(endpoint, count),
+        }
+    }
+
     fn without_retries(&self) -> Self {
         match self {
             Self::Classic(api) => Self::Classic(api.without_retries()),

@@ -93,6 +93,10 @@ pub trait WriteApi: ReadApi + Sized {
     /// the limit.
     fn with_reservation(&self, reservation: &Arc<Reservation>) -> Self;
 
+    /// Announces that so many requests to an endpoint will follow. Then they are spread better over the windows of its
+    /// limit; nothing depends on the number.
+    fn expect_requests(&self, endpoint: Endpoint, count: u32);
+
     /// Returns the same connection without retries, for a caller that checks the live state after a failure.
     fn without_retries(&self) -> Self;
 

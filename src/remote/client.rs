@@ -67,6 +67,11 @@ impl Client {
         self.with(|sender| sender.reservation = Some(Arc::clone(reservation)))
     }
 
+    /// Announces that so many requests to an endpoint will follow.
+    pub(super) fn expect_requests(&self, endpoint: Endpoint, count: u32) {
+        self.sender.expect_requests(endpoint, count);
+    }
+
     /// Returns the same connection without retries.
     pub(super) fn without_retries(&self) -> Self {
         self.with(|sender| sender.without_retries = true)

@@ -216,6 +216,11 @@ impl Sender {
         }
     }
 
+    /// Announces that so many requests to an endpoint will follow.
+    pub(super) fn expect_requests(&self, endpoint: Endpoint, count: u32) {
+        self.limiter.expect(endpoint, count);
+    }
+
     /// Waits until the endpoint's limit allows `count` requests, and reserves them.
     pub(super) async fn reserve(&self, endpoint: Endpoint, count: u32) -> Result<Arc<Reservation>, ApiError> {
         let call = Call::new(endpoint, Method::POST, String::new(), None);

@@ -23,6 +23,8 @@ pub(super) struct Budget {
     announced: Option<Instant>,
     /// The number of callers that wait for this endpoint.
     pub(super) waiting: u32,
+    /// The number of requests that a run has announced and not sent yet.
+    pub(super) expected: u32,
 }
 
 impl Budget {
@@ -35,16 +37,23 @@ impl Budget {
             rate: LearnedRate::new(),
             announced: None,
             waiting: 0,
+            expected: 0,
         }
+    }
+
+    /// Adds to the number of requests that will follow.
+    pub(super) fn expect(&mut self, count: u32) {
+        self.expected = self.expected.saturating_add(count);
     }
 
     /// Admits `count` requests, or tells when to ask again. `waiting` is the number of callers that ask, with this one.
     pub(super) fn ask(&mut self, count: u32, waiting: u32, now: Instant) -> Admission {
         // A limit of zero would never admit anything, so one request is sent to ask again.
         let count = self.limit.map_or(count, |limit| count.min(limit.max(1)));
-        let answer = self.admit(count, waiting, now);
+        let answer = self.admit(count, waiting.max(self.expected), now);
         if answer == Admission::Now {
             self.outstanding += count;
+            self.expected = self.expected.saturating_sub(count);
         }
         answer
     }

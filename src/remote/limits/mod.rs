@@ -68,6 +68,12 @@ impl Limiter {
         work(budgets.entry(endpoint).or_insert_with(|| Budget::new(endpoint.per_minute(self.api))))
     }
 
+    /// Announces that so many requests will follow, so that one of a window can be held back as a probe although no other
+    /// request waits at that moment.
+    pub(super) fn expect(&self, endpoint: Endpoint, count: u32) {
+        self.with_budget(endpoint, |budget| budget.expect(count));
+    }
+
     /// Waits until `count` requests can be sent, and reserves them. Calls `on_wait` before a long wait, with the limit if
     /// the server returns one. Returns `None` if the endpoint has refused all requests for `max_refusing`.
     pub(super) async fn acquire(

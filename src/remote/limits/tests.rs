@@ -92,7 +92,7 @@ async fn without_any_limit_more_requests_go_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_last_request_of_a_window_is_not_held_back_if_no_others_wait() {
+async fn the_last_request_of_a_window_is_held_back_only_if_others_wait_or_follow() {
     let now = Instant::now();
     let mut budget = Budget::new(Some(20));
     for _ in 0..19 {
@@ -106,6 +106,9 @@ async fn the_last_request_of_a_window_is_not_held_back_if_no_others_wait() {
     }
     let probe = Admission::At(now + Duration::from_secs(3));
     assert_eq!(budget.ask(1, 2, now), probe, "two wait, and one is left");
+    budget.expect(2);
+    assert_eq!(budget.ask(1, 1, now), probe, "one more will follow");
+    budget.expected = 1;
     assert_eq!(budget.ask(1, 1, now), Admission::Now);
 }
 
@@ -242,14 +245,19 @@ struct Load {
     round_trip: u64,
     /// When the first one is sent, in milliseconds after a whole second.
     phase: u64,
+    /// True if the limiter is told how many will follow.
+    is_announced: bool,
 }
 
 /// Sends requests, each until it is accepted. Returns the time that they took, and the number of refusals.
 async fn run(api: Api, server: Server, load: Load) -> (Duration, u32) {
-    let Load { requests, at_once, round_trip, phase } = load;
+    let Load { requests, at_once, round_trip, phase, is_announced } = load;
     let origin = Instant::now();
     tokio::time::sleep(Duration::from_secs(1_000) + Duration::from_millis(phase)).await;
     let (limiter, left) = (Limiter::new(api), Mutex::new(requests));
+    if is_announced {
+        limiter.expect(Endpoint::CreateService, requests);
+    }
     let began = Instant::now();
     let workers = (0..at_once).map(|_| async {
         while take_request(&left) {
@@ -297,10 +305,12 @@ fn server(reset_header: ResetHeader, limit: u32, seconds: u64) -> Server {
 async fn whole_second_resets_cost_one_second_altogether() {
     for api in [Api::Classic, Api::Platform] {
         for reset_header in [ResetHeader::Clock, ResetHeader::RoundedUp, ResetHeader::RoundedDown] {
-            for (seconds, at_once) in [(2, 10), (3, 10), (3, 64), (5, 64), (19, 10)] {
+            for (seconds, at_once) in [(2, 10), (3, 10), (3, 64), (5, 64), (19, 10), (3, 1), (5, 1)] {
                 for phase in [0, 1, 20, 130, 500, 870, 980, 999] {
                     for round_trip in [2, 20, 100] {
-                        let load = Load { requests: 195, at_once, round_trip, phase };
+                        // A single sender must be told that more will follow.
+                        let is_announced = at_once == 1;
+                        let load = Load { requests: 195, at_once, round_trip, phase, is_announced };
                         let (took, refused) = run(api, server(reset_header, 20, seconds), load).await;
                         let name = format!(
                             "{api:?} {reset_header:?}, windows of {seconds} s, {at_once} at once, {round_trip} ms, from {phase} on"
@@ -324,7 +334,7 @@ async fn limits_without_headers_are_learned() {
     for (limit, seconds) in [(20, 60), (60, 60), (100, 60), (20, 3), (60, 10), (30, 20)] {
         for at_once in [2, 10, 64] {
             for phase in [0, 300, 900] {
-                let load = Load { requests: 200, at_once, round_trip: 50, phase };
+                let load = Load { requests: 200, at_once, round_trip: 50, phase, is_announced: true };
                 let (took, refused) =
                     run(Api::Platform, server(ResetHeader::Missing, limit, seconds), load).await;
                 let bound = Duration::from_secs(u64::from(199 / limit) * seconds);

@@ -289,6 +289,10 @@ impl WriteApi for Platform {
         Self { client: self.client.with_deadline(deadline), ..self.clone() }
     }
 
+    fn expect_requests(&self, endpoint: Endpoint, count: u32) {
+        self.client.expect_requests(endpoint, count);
+    }
+
     fn without_retries(&self) -> Self {
         Self { client: self.client.without_retries(), ..self.clone() }
     }
