@@ -74,16 +74,22 @@ impl Env {
     /// if it is set, else now.
     fn document_time(&self) -> jiff::Timestamp {
         let fixed = self.variable("SOURCE_DATE_EPOCH").and_then(|seconds| seconds.trim().parse().ok());
-        let fixed = fixed.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
-        fixed.or_else(|| jiff::Timestamp::try_from(self.now()).ok()).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+        fixed
+            .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok())
+            .unwrap_or_else(|| self.timestamp_now())
     }
 
-    /// Returns today's date in UTC, such as `2026-11-22`.
+    fn timestamp_now(&self) -> jiff::Timestamp {
+        jiff::Timestamp::try_from(self.now()).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+    }
+
+    /// Returns today's date in UTC, such as `2026-11-22`. Names of live services contain it, so it is always the real
+    /// date: build systems set `SOURCE_DATE_EPOCH` to 1980.
     pub fn today(&self) -> String {
-        self.document_time().strftime("%Y-%m-%d").to_string()
+        self.timestamp_now().strftime("%Y-%m-%d").to_string()
     }
 
-    /// Returns the current time in UTC, to the second, such as `2026-11-22T09:57:12Z`.
+    /// Returns the creation time for documents in UTC, to the second, such as `2026-11-22T09:57:12Z`.
     pub fn timestamp(&self) -> String {
         self.document_time().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
     }

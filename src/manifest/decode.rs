@@ -311,8 +311,15 @@ pub(super) fn json(problems: &mut DiagnosticCollector, node: &Node) -> Json {
             match &number.json {
                 Some(value) => Json::Number(value.clone()),
                 None => {
-                    let message = format!("`{}` is a number that JSON can't express", shortened(&number.raw));
-                    problems.push(Problem::error(Code::BadValue, node.span, message));
+                    let raw = shortened(&number.raw);
+                    problems.push(if number.is_integer() {
+                        let message = format!("`{raw}` has more than 64 bits, so it can't be sent exactly");
+                        Problem::error(Code::BadValue, node.span, message)
+                            .label("quote it to send it as a text")
+                    } else {
+                        let message = format!("`{raw}` is a number that JSON can't express");
+                        Problem::error(Code::BadValue, node.span, message)
+                    });
                     Json::Null
                 }
             }

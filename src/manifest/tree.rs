@@ -24,8 +24,18 @@ pub(super) enum Value {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Number {
     pub(super) raw: String,
-    /// None for infinities and NaN, which JSON can't express.
+    /// None for infinities, NaN, and integers of more than 64 bits, which can't be sent exactly.
     pub(super) json: Option<serde_json::Number>,
+}
+
+impl Number {
+    /// Returns true if it is written as an integer.
+    pub(super) fn is_integer(&self) -> bool {
+        let digits = self.raw.strip_prefix(['-', '+']).unwrap_or(&self.raw);
+        digits.bytes().all(|byte| byte.is_ascii_digit())
+            || digits.starts_with("0x")
+            || digits.starts_with("0o")
+    }
 }
 
 /// A member's key and its span.

@@ -1,6 +1,6 @@
 //! Comparison of values by meaning, so that equal meanings never look like a change.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 /// Trims a text, as the servers do.
 pub fn trimmed(text: &str) -> &str {
@@ -11,7 +11,7 @@ pub fn trimmed(text: &str) -> &str {
 /// an empty object are equal to a missing member. The order of members doesn't count.
 pub fn same_json(left: &Value, right: &Value) -> bool {
     match (left, right) {
-        (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
+        (Value::Number(a), Value::Number(b)) => a == b || is_same_number(a, b),
         (Value::Array(a), Value::Array(b)) => {
             a.len() == b.len() && a.iter().zip(b).all(|(x, y)| same_json(x, y))
         }
@@ -23,6 +23,22 @@ pub fn same_json(left: &Value, right: &Value) -> bool {
             members.values().all(|member| same_json(member, &Value::Null))
         }
         _ => left == right,
+    }
+}
+
+/// Returns true if an integer and a float, or two floats, are exactly equal. Beyond 2^53 the nearest float of an integer
+/// may be the float of another integer.
+fn is_same_number(a: &Number, b: &Number) -> bool {
+    let integer = |number: &Number| number.as_i128();
+    match (integer(a), integer(b)) {
+        (Some(a), Some(b)) => a == b,
+        (Some(whole), None) => {
+            b.as_f64().is_some_and(|float| float == whole as f64 && float as i128 == whole)
+        }
+        (None, Some(whole)) => {
+            a.as_f64().is_some_and(|float| float == whole as f64 && float as i128 == whole)
+        }
+        (None, None) => a.as_f64() == b.as_f64(),
     }
 }
 
@@ -100,12 +116,19 @@ mod tests {
             (json!({"a": {"b": null}}), json!({})),
             (json!({}), json!(null)),
             (json!({"a": 1, "b": [1.0]}), json!({"b": [1], "a": 1.0})),
+            (json!(9_007_199_254_740_993_u64), json!(9_007_199_254_740_993_i64)),
+            (json!(9_007_199_254_740_992_u64), json!(9_007_199_254_740_992.0)),
+            (json!(0.0), json!(-0.0)),
         ];
         for (left, right) in same {
             assert!(same_json(&left, &right) && same_json(&right, &left), "{left} and {right} mean the same");
         }
         let different = [
             (json!("1"), json!(1)),
+            (json!(9_007_199_254_740_993_u64), json!(9_007_199_254_740_992_u64)),
+            (json!(9_007_199_254_740_993_u64), json!(9_007_199_254_740_992.0)),
+            (json!(u64::MAX), json!(u64::MAX as f64)),
+            (json!(i64::MIN), json!(i64::MIN + 1)),
             (json!([1, 2]), json!([2, 1])),
             (json!({"a": 0}), json!({})),
             (json!(null), json!(0)),

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::bounds::{MAX_ANSWER_MEMORY, MAX_ERROR, bound_exceeded, estimate_memory, human_size};
 use super::call::Call;
 use super::failure::{ApiError, Cause};
+use super::long_integers::long_integers_as_texts;
 use super::mask::mask_secrets;
 use super::transport::chain;
 use crate::model::Api;
@@ -80,7 +81,7 @@ impl Answer {
                 format!("the answer takes more than {memory} of memory"),
             ));
         }
-        Ok(self.without_secrets(body))
+        Ok(long_integers_as_texts(self.without_secrets(body)))
     }
 
     /// Masks our secrets in a part of the body.

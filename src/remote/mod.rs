@@ -27,6 +27,7 @@ mod failure;
 mod headers;
 mod limits;
 mod list_bounds;
+mod long_integers;
 mod mask;
 mod pages;
 mod platform;

@@ -15,6 +15,7 @@ use super::call::Call;
 use super::failure::{ApiError, Cause};
 use super::headers::{parse_rate_limit, retry_after, server_time};
 use super::limits::{Limiter, MAX_REFUSING_TIME, RequestOutcome, Reservation};
+use super::long_integers::contains_long_integer;
 use super::mask::contains_mask;
 use super::transport::{Transport, TransportError};
 use crate::model::{Api, Endpoint};
@@ -122,6 +123,9 @@ impl Sender {
     ) -> Result<Answer, FailedAttempt> {
         if call.body.as_ref().is_some_and(contains_mask) {
             return Err(FailedAttempt::permanent(masked_write_error(call)));
+        }
+        if call.body.as_ref().is_some_and(contains_long_integer) {
+            return Err(FailedAttempt::permanent(long_integer_error(call)));
         }
         self.wait_for_limit(call).await.map_err(FailedAttempt::permanent)?;
         let timeout = self.timeout(call);
@@ -302,6 +306,14 @@ fn masked_write_error(call: &Call) -> ApiError {
     ApiError { ambiguous: false, ..ApiError::new(&call.method, &call.path, Cause::Setup, message) }.hint(
         "remove the credential from the service and replace the key: everyone who can read the service can read it",
     )
+}
+
+/// The error of a write that would change an integer that can't be read exactly.
+fn long_integer_error(call: &Call) -> ApiError {
+    let message =
+        "not sent: the live service has an integer of more than 64 bits, and writing it back would change it";
+    ApiError { ambiguous: false, ..ApiError::new(&call.method, &call.path, Cause::Setup, message) }
+        .hint("declare the value in the manifest, as a text or as an integer of at most 64 bits")
 }
 
 /// The hint for a failed connection.

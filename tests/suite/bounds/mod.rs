@@ -5,6 +5,7 @@ mod bodies;
 mod conversations;
 mod echoes;
 mod lists;
+mod long_integers;
 mod server;
 
 use std::io::Read;

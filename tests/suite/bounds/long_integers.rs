@@ -1,0 +1,46 @@
+//! Integers that a float can't hold are compared and sent exactly, or not written at all.
+
+use super::server::Request;
+use super::{behind, lists_services, page, service};
+use crate::apply::EMPTY;
+use crate::harness::Lab;
+use crate::on_both_apis;
+
+/// The manifest of a service whose model has this seed.
+fn manifest(seed: &str) -> String {
+    let preferences = format!("{{EngageUser: {{llm_name: gpt, params: {{seed: {seed}}}}}}}");
+    let sets = format!(
+        "version_sets: {{release: {{agent_version: 1, context_graph_version: 1, llm_model_preferences: {preferences}}}}}\n"
+    );
+    crate::apply::service("Desk", &sets)
+}
+
+on_both_apis! {
+    fn integers_beyond_2_to_the_53_are_compared_and_sent_exactly(api: Api) {
+        let lab = Lab::on(api, EMPTY);
+        for seed in ["9007199254740992", "9007199254740993", "18446744073709551615", "-9223372036854775808"] {
+            lab.manifests(&manifest(seed));
+            let run = lab.run(&["plan", "--detailed-exitcode"]).expect(2);
+            assert!(run.stdout.contains(seed), "{}", run.stdout);
+            lab.apply().expect(0);
+            lab.run(&["plan", "--detailed-exitcode"]).expect(0);
+            lab.run(&["drift"]).expect(0);
+            let imported = lab.run(&["import", "--all", "--out", &format!("imported{seed}")]).expect(0);
+            drop(imported);
+            let text = std::fs::read_to_string(lab.path().join(format!("imported{seed}/desk.yaml"))).unwrap();
+            assert!(text.contains(&format!("seed: {seed}")), "{text}");
+        }
+    }
+
+    fn longer_live_integers_are_shown_and_never_written_back(api: Api) {
+        let lab = Lab::on(api, EMPTY);
+        lab.manifests(&crate::apply::service("Desk", "version_sets: {release: {agent_version: 2}}\n"));
+        behind(&lab, move |request: &Request| {
+            let services = service(1, "Desk", "Helps", "123456789012345678901234");
+            if lists_services(request) { page(api, &services, None) } else { None }
+        });
+        let run = lab.run(&["apply", "--auto-approve"]).expect(4);
+        assert!(run.stderr.contains("has an integer of more than 64 bits"), "{}", run.stderr);
+        assert_eq!(lab.writes(), [], "nothing reached the server");
+    }
+}
