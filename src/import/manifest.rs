@@ -5,7 +5,9 @@ use serde_json::{Map, Value, json};
 use super::context::{ImportContext, Note};
 use super::layers;
 use crate::model::settings::{self, EXPERIENCE_CONTROLS, Field, Kind, SERVICE};
-use crate::model::{Catalog, LiveService, LlmPreference, Pin, TAG_PROTECTED, VersionSet, VersionSetName};
+use crate::model::{
+    Catalog, LiveService, LlmPreference, Pin, TAG_PROTECTED, VersionSet, VersionSetName, forbidden_in_name,
+};
 
 /// Returns the document of a service that has no manifest yet.
 pub(super) fn document(
@@ -87,13 +89,7 @@ pub(super) fn reference<Id: Ord + AsRef<str>>(id: &Id, catalog: &Catalog<Id>) ->
 
 /// Returns a name if a manifest can contain it.
 fn declarable(name: &str) -> Option<&str> {
-    Some(name.trim())
-        .filter(|name| !name.is_empty() && !name.chars().any(|c| c.is_control() || is_invisible(c)))
-}
-
-/// Returns true for characters that the loader rejects in names.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}' | '\u{2028}'..='\u{202e}' | '\u{2060}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    Some(name.trim()).filter(|name| !name.is_empty() && forbidden_in_name(name).is_none())
 }
 
 /// Returns the tags that a manifest may declare.

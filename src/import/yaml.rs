@@ -6,6 +6,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::model::is_hidden;
+
 /// The maximum line width, if a line can be broken.
 const WIDTH: usize = 100;
 
@@ -156,9 +158,7 @@ fn is_plain(text: &str) -> bool {
 
 /// Returns true if a character is visible and not a line break.
 fn is_printable(c: char) -> bool {
-    !c.is_control()
-        && (c == ' ' || !c.is_whitespace())
-        && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff0}'..='\u{ffff}')
+    !is_hidden(c) && (c == ' ' || !c.is_whitespace()) && !matches!(c, '\u{200c}' | '\u{fff0}'..='\u{ffff}')
 }
 
 fn quoted(text: &str) -> String {

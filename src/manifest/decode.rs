@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use super::collector::{DiagnosticCollector, Problem, Span};
 use super::diagnostic::Code;
 use super::tree::{Key, Map, Node, Value, shortened};
-use crate::model::did_you_mean;
+use crate::model::{code_point, did_you_mean, forbidden_in_name};
 
 /// The description of a mapping and the keys that it may have.
 pub(super) struct Shape<'s> {
@@ -164,25 +164,14 @@ pub(super) fn text<'a>(problems: &mut DiagnosticCollector, node: &'a Node) -> Op
 /// Decodes a name: a non-empty string of one line, trimmed as the servers do.
 pub(super) fn name<'a>(problems: &mut DiagnosticCollector, node: &'a Node, what: &str) -> Option<&'a str> {
     let trimmed = prose(problems, node, what)?;
-    if trimmed.chars().any(is_unprintable) {
-        problems.push(
-            Problem::error(
-                Code::BadText,
-                node.span,
-                format!("{what} contains a line break or an invisible character"),
-            )
-            .label("expected one line of printable text"),
-        );
+    if let Some(c) = forbidden_in_name(trimmed) {
+        let message = format!("{what} contains {}", code_point(c));
+        let label =
+            if c.is_whitespace() && !c.is_control() { "write an ordinary space" } else { "remove it" };
+        problems.push(Problem::error(Code::BadText, node.span, message).label(label));
         return None;
     }
     Some(trimmed)
-}
-
-/// Returns true for line breaks, control characters, and characters that reorder text or can't be seen. Without
-/// them, two names that look the same are the same.
-fn is_unprintable(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}' | '\u{2028}'..='\u{202e}' | '\u{2060}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 /// Returns true if a key's name suggests that its value is a credential.

@@ -10,7 +10,7 @@ use super::diagnostic::Code;
 use super::rules::{Rules, not_yet, platform_only};
 use super::settings;
 use super::tree::{Key, Node, Value, shortened};
-use crate::model::{Api, DesiredPreference, DesiredVersionSet, Pin, VersionSetName};
+use crate::model::{Api, DesiredPreference, DesiredVersionSet, Pin, VersionSetName, forbidden_in_name};
 
 pub(super) const SHAPE: Shape = Shape {
     what: "a version set",
@@ -39,8 +39,8 @@ pub(super) fn check_name(problems: &mut DiagnosticCollector, name: &str, span: S
             (length && name.chars().all(fits), "use 1 to 40 letters (a–z, A–Z), digits, `-` and `_`")
         }
         Api::Platform => {
-            let fits = !name.chars().any(char::is_control) && name.trim() == name;
-            (length && fits, "use 1 to 40 characters without control characters or surrounding spaces")
+            let fits = forbidden_in_name(name).is_none() && name.trim() == name;
+            (length && fits, "use 1 to 40 visible characters without surrounding spaces")
         }
     };
     if !valid {

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::characters::is_same_name;
+
 /// The newest version of an agent or context graph, if known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LatestVersion {
@@ -44,7 +46,7 @@ impl<Id: Ord> Default for Catalog<Id> {
 impl<Id: Ord> Catalog<Id> {
     /// Returns the entries with this name: those that are not deprecated if there are any, else the deprecated ones.
     pub fn named<'a>(&'a self, name: &str) -> Vec<(&'a Id, &'a CatalogEntry)> {
-        let all: Vec<_> = self.entries.iter().filter(|(_, entry)| entry.name.trim() == name).collect();
+        let all: Vec<_> = self.entries.iter().filter(|(_, entry)| is_same_name(&entry.name, name)).collect();
         let in_use: Vec<_> = all.iter().copied().filter(|(_, entry)| !entry.deprecated).collect();
         if in_use.is_empty() { all } else { in_use }
     }

@@ -5,8 +5,17 @@
 
 use std::fmt;
 
+use super::characters::nfc;
+
+fn normalized(name: &str) -> String {
+    nfc(name).into_owned()
+}
+
 macro_rules! text_newtype {
     ($(#[$doc:meta])* $name:ident) => {
+        text_newtype!($(#[$doc])* $name, str::to_owned);
+    };
+    ($(#[$doc:meta])* $name:ident, $normalize:expr) => {
         $(#[$doc])*
         #[derive(
             Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
@@ -18,7 +27,7 @@ macro_rules! text_newtype {
         impl $name {
             /// Wraps a text. Trims it, as the servers do.
             pub fn new(text: impl AsRef<str>) -> Self {
-                Self(text.as_ref().trim().to_owned())
+                Self($normalize(text.as_ref().trim()))
             }
 
             /// Returns the text.
@@ -70,8 +79,10 @@ text_newtype!(
     BehaviorSetId
 );
 text_newtype!(
-    /// A service's name, which identifies it in manifests. Unique among active services.
-    ServiceName
+    /// A service's name, which identifies it in manifests. Unique among active services. In Unicode's normal form C, so
+    /// that names that look the same are the same.
+    ServiceName,
+    normalized
 );
 text_newtype!(
     /// A version set's name, such as `release`.

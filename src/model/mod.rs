@@ -4,6 +4,7 @@
 
 mod api;
 mod catalog;
+mod characters;
 mod desired;
 mod endpoint;
 mod ids;
@@ -19,6 +20,7 @@ mod write;
 
 pub use api::Api;
 pub use catalog::{Catalog, CatalogEntry, LatestVersion};
+pub use characters::{code_point, forbidden_in_name, is_hidden, is_same_name, nfc};
 pub use desired::{
     Desired, DesiredPreference, DesiredService, DesiredVersionSet, FieldPath, Lifecycle, OnAgentChange,
     Place, Reference, Retire, SmokeTest,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::types::{Problem, ProblemKind};
 use crate::model::{
     AgentId, Catalog, ContextGraphId, Desired, DesiredService, Place, Reference, ServiceName, Snapshot,
+    code_point, forbidden_in_name,
 };
 
 /// The ids of the agent and the context graph of a service.
@@ -97,17 +98,27 @@ fn one<Id: Ord + Clone + AsRef<str> + for<'t> From<&'t str>>(
     }
 }
 
-fn nearest<Id: Ord>(name: &str, catalog: &Catalog<Id>) -> Vec<String> {
+fn nearest<Id: Ord + AsRef<str>>(name: &str, catalog: &Catalog<Id>) -> Vec<String> {
     let near = catalog
         .entries
-        .values()
-        .map(|entry| {
-            (strsim::normalized_damerau_levenshtein(&name.to_lowercase(), &entry.name.to_lowercase()), entry)
+        .iter()
+        .map(|(id, entry)| {
+            let likeness =
+                strsim::normalized_damerau_levenshtein(&name.to_lowercase(), &entry.name.to_lowercase());
+            (id, entry.name.as_str(), likeness)
         })
-        .filter(|(likeness, _)| *likeness > 0.5)
-        .max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.name.cmp(&a.1.name)));
+        .filter(|(.., likeness)| *likeness > 0.5)
+        .max_by(|a, b| a.2.total_cmp(&b.2).then_with(|| b.1.cmp(a.1)));
     match near {
-        Some((_, entry)) => vec![format!("did you mean `{}`?", entry.name)],
+        Some((id, name, _)) => match forbidden_in_name(name) {
+            // It looks like the one that was asked for.
+            Some(c) => vec![format!(
+                "`{name}` contains {}, so a manifest can't name it: use its id, `{{id: {}}}`",
+                code_point(c),
+                id.as_ref()
+            )],
+            None => vec![format!("did you mean `{name}`?")],
+        },
         None if catalog.entries.is_empty() => {
             vec!["there is none that this user may see".to_owned()]
         }

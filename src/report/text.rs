@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 
+use crate::model::is_hidden;
+
 /// The style of added values and successful steps.
 pub(super) const GOOD: Style = AnsiColor::Green.on_default();
 /// The style of removed values and failed steps.
@@ -39,28 +41,6 @@ pub(super) fn push_visible(out: &mut String, c: char) {
     }
 }
 
-/// Returns true if a non-ASCII character controls a terminal, reorders text, or is invisible.
-fn is_hidden(c: char) -> bool {
-    matches!(
-        c,
-        '\u{80}'..='\u{9f}'
-        | '\u{ad}'
-        | '\u{34f}'
-        | '\u{115f}'..='\u{1160}'
-        | '\u{17b4}'..='\u{17b5}'
-        | '\u{3164}'
-        | '\u{ffa0}'
-        | '\u{61c}'
-        | '\u{180e}'
-        | '\u{200b}'..='\u{200f}'
-        | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}'
-        | '\u{feff}'
-        | '\u{fff9}'..='\u{fffb}'
-        | '\u{e0000}'..='\u{e007f}'
-    )
-}
-
 /// Returns a value as JSON that is safe to show on a terminal: the characters that [`visible`] replaces are written as
 /// `\uXXXX`. They occur only in strings, so the JSON value is the same.
 pub fn json(value: &impl serde::Serialize) -> String {
@@ -80,7 +60,7 @@ fn harmless(plain: &str) -> String {
         // Some CI systems take `##[` for a command anywhere in a line.
         let commands = c == '#' && last == '#';
         last = c;
-        if c == '\x7f' || commands || is_hidden(c) {
+        if c == '\x7f' || commands || (!c.is_ascii() && is_hidden(c)) {
             for unit in c.encode_utf16(&mut [0; 2]) {
                 // Writing to a string can't fail.
                 let _ = write!(out, "\\u{unit:04x}");

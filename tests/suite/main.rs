@@ -22,6 +22,7 @@ mod import;
 mod kill;
 mod manifest;
 mod masking;
+mod names;
 mod next_steps;
 mod outdated;
 mod packaging;
