@@ -7,7 +7,8 @@ use crate::on_both_apis;
 on_both_apis! {
     fn a_live_name_in_another_normal_form_is_the_same_name(api: Api) {
         let lab = Lab::on(api, EMPTY);
-        lab.manifests(&crate::apply::service("Café", "tags: {tier: gold}\n"));
+        let manifest = "service: Café\ndescription: Serves\nagent: One\ncontext_graph: Flow\n";
+        lab.manifests(manifest);
         lab.apply().expect(0);
         let id = lab.active("Café").id;
         lab.change(&id, |service| service.name = "Cafe\u{301}".to_owned());
@@ -17,7 +18,7 @@ on_both_apis! {
         lab.run(&["apply", "--auto-approve", "--prune"]).expect(0);
         assert_eq!(lab.writes().len(), before);
         // A manifest in the other form declares the same service, too.
-        lab.manifests(&crate::apply::service("Cafe\u{301}", "tags: {tier: gold}\n"));
+        lab.manifests(&manifest.replace('é', "e\u{301}"));
         lab.run(&["plan", "--prune", "--detailed-exitcode"]).expect(0);
     }
 

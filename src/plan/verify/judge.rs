@@ -10,7 +10,7 @@ use super::settings;
 use super::world::World;
 use crate::model::{
     self, Catalog, Desired, DesiredService, LiveService, Pin, Policy, Reference, Retire, ServiceId,
-    ServiceName, Snapshot, TAG_PROTECTED, TAG_REPLACES, VersionSet, VersionSetName, same_json,
+    ServiceName, Snapshot, TAG_PROTECTED, TAG_REPLACES, VersionSet, VersionSetName, is_same_name, same_json,
 };
 
 /// Plays a plan and notes what is wrong with it.
@@ -419,7 +419,7 @@ impl<'a> Judge<'a> {
 fn names_it<Id: Ord + AsRef<str>>(reference: &Reference, id: &Id, catalog: &Catalog<Id>) -> bool {
     match reference {
         Reference::Id(text) => text.as_str() == id.as_ref(),
-        Reference::Name(name) => catalog.name_of(id).is_none_or(|known| known.trim() == name),
+        Reference::Name(name) => catalog.name_of(id).is_none_or(|known| is_same_name(known, name)),
     }
 }
 

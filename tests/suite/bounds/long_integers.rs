@@ -1,7 +1,7 @@
 //! Integers that a float can't hold are compared and sent exactly, or not written at all.
 
 use super::server::Request;
-use super::{behind, lists_services, page, service};
+use super::{behind, json, lists_services, page, service};
 use crate::apply::EMPTY;
 use crate::harness::Lab;
 use crate::on_both_apis;
@@ -20,7 +20,7 @@ on_both_apis! {
         let lab = Lab::on(api, EMPTY);
         for seed in ["9007199254740992", "9007199254740993", "18446744073709551615", "-9223372036854775808"] {
             lab.manifests(&manifest(seed));
-            let run = lab.run(&["plan", "--detailed-exitcode"]).expect(2);
+            let run = lab.run(&["plan", "--detailed-exitcode", "--format", "json"]).expect(2);
             assert!(run.stdout.contains(seed), "{}", run.stdout);
             lab.apply().expect(0);
             lab.run(&["plan", "--detailed-exitcode"]).expect(0);
@@ -36,8 +36,13 @@ on_both_apis! {
         let lab = Lab::on(api, EMPTY);
         lab.manifests(&crate::apply::service("Desk", "version_sets: {release: {agent_version: 2}}\n"));
         behind(&lab, move |request: &Request| {
-            let services = service(1, "Desk", "Helps", "123456789012345678901234");
-            if lists_services(request) { page(api, &services, None) } else { None }
+            let desk = service(1, "Desk", "Helps", "123456789012345678901234");
+            let desk = desk.replace("000000000000000000000001", "00000000-0000-4000-8000-000000000001");
+            match request.method.as_str() {
+                "GET" if lists_services(request) => page(api, &desk, None),
+                "GET" if request.target.contains("/services/0000") => json(desk),
+                _ => None,
+            }
         });
         let run = lab.run(&["apply", "--auto-approve"]).expect(4);
         assert!(run.stderr.contains("has an integer of more than 64 bits"), "{}", run.stderr);
