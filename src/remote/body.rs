@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::header::CONTENT_ENCODING;
+use reqwest::header::{CONTENT_ENCODING, LOCATION};
 use reqwest::{Method, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::error::Category;
@@ -10,11 +10,11 @@ use tokio::time::Instant;
 
 use super::bounds::{MAX_ANSWER_MEMORY, MAX_ERROR, bound_exceeded, estimate_memory, human_size};
 use super::call::Call;
-use super::failure::{ApiError, Cause};
+use super::failure::{ApiError, Cause, MAX_PATH, truncate};
 use super::long_integers::long_integers_as_texts;
 use super::mask::mask_secrets;
 use super::transport::chain;
-use crate::model::Api;
+use crate::model::{Api, Secrets};
 
 /// An answer with an unread body.
 #[derive(Debug)]
@@ -99,7 +99,16 @@ impl Answer {
                 break;
             }
         }
-        ApiError::from_answer(api, method, path, status, &body, &exposed(&self.secrets))
+        let secrets = exposed(&self.secrets);
+        let error = ApiError::from_answer(api, method, path, status, &body, &secrets);
+        let location = self.response.headers().get(LOCATION).filter(|_| self.status().is_redirection());
+        match location.and_then(|location| location.to_str().ok()) {
+            Some(location) => {
+                let location = secrets.iter().collect::<Secrets>().mask(location).into_owned();
+                error.hint(format!("the answer redirects to `{}`", truncate(&location, MAX_PATH)))
+            }
+            None => error,
+        }
     }
 
     /// Checks that the answer is not compressed. We never ask for compression and never decode it: a few bytes could

@@ -203,10 +203,10 @@ fn name_taken_hint(api: Api, is_create: bool, is_turn: bool) -> &'static str {
 /// The most characters of a message, which may quote a server.
 const MAX_MESSAGE: usize = 2_000;
 /// The most characters of a path, which may contain an id from the server.
-const MAX_PATH: usize = 500;
+pub(super) const MAX_PATH: usize = 500;
 
 /// Returns the text, cut after so many characters.
-fn truncate(text: &str, max: usize) -> String {
+pub(super) fn truncate(text: &str, max: usize) -> String {
     match text.char_indices().nth(max) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),

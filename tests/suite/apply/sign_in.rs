@@ -166,6 +166,7 @@ on_both_apis! {
             let words = format!("{status}");
             assert!(run.stderr.contains(&words), "{}", run.stderr);
             assert!(run.stderr.contains("redirects are not followed"), "{}", run.stderr);
+            assert!(run.stderr.contains("the answer redirects to `"), "{}", run.stderr);
         }
         assert_eq!(other.server.requests(), [], "nothing went elsewhere");
     }
