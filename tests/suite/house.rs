@@ -1,4 +1,4 @@
-//! The rules of the house, kept by reading the sources: who imports whom, and what no file may hold.
+//! Checks of the source code: imports between modules, circles, lengths, and banned phrases.
 
 mod source;
 

@@ -1,5 +1,4 @@
-//! What may happen to a change: it is sent again where its answer says nothing, and a page is no word that it
-//! was done.
+//! Faults during an update: it is retried if its answer says nothing, and an HTML page does not count as success.
 
 use std::time::Instant;
 
@@ -29,7 +28,7 @@ const CASES: &[Case] = &[
 ];
 
 on_both_apis! {
-    fn a_change_is_made_once_whatever_becomes_of_its_answer(api: Api) {
+    fn a_change_is_made_once_whatever_happens_to_its_answer(api: Api) {
         for case in CASES {
             let lab = to_change(api, case.fault);
             let began = Instant::now();
@@ -41,7 +40,7 @@ on_both_apis! {
         }
     }
 
-    fn pages_without_end_are_no_word_that_a_change_was_made(api: Api) {
+    fn an_endless_html_page_does_not_count_as_success_of_a_change(api: Api) {
         for body in ["<html>Sign in to the guest network</html>", "'%PDF-1.7'"] {
             let lab = to_change(api, &format!("answer, status: 200, times: 3, body: {body}"));
             let run = lab.apply().expect(4);

@@ -1,18 +1,17 @@
-//! Servers that take leave in mid-apply (GOAWAY), over TLS and HTTP/2: nothing is lost, nothing is made twice.
+//! Servers that send GOAWAY during an apply, over TLS and HTTP/2: nothing is lost or created twice.
 
 use amigops::model::Api;
 
-use super::gate::{Leave, OpenGate};
-use crate::apply::{EMPTY, services};
-use crate::harness::Lab;
+use super::http2_proxy::{Leave, OpenGate};
+use crate::harness::{EMPTY, Lab, services};
 use crate::on_both_apis;
 
-/// How many services are made, and with which of them the server takes leave.
+/// The number of services to create, and the create at which the proxy closes the connection.
 const SERVICES: usize = 6;
 const AT: usize = 3;
 
-/// Applies through a gate that takes leave so; gives how many creates the emulator got, and how many connections
-/// the gate.
+/// Applies through the proxy. Returns the number of creates that the emulator got, and of connections to
+/// the proxy.
 fn apply(api: Api, leave: Leave, parallelism: &str) -> (usize, usize) {
     let lab = Lab::on(api, EMPTY);
     lab.manifests(&services(SERVICES, ""));
@@ -33,7 +32,7 @@ fn apply(api: Api, leave: Leave, parallelism: &str) -> (usize, usize) {
     (creates, gate.connections())
 }
 
-/// One request after the other, and four at once.
+/// Checks it with one request at a time, and with four.
 fn expect_one_create_each(api: Api, leave: Leave) {
     for parallelism in ["1", "4"] {
         let (creates, connections) = apply(api, leave, parallelism);
@@ -43,21 +42,21 @@ fn expect_one_create_each(api: Api, leave: Leave) {
 }
 
 on_both_apis! {
-    fn what_has_come_is_answered(api: Api) {
+    fn requests_received_before_goaway_are_answered(api: Api) {
         expect_one_create_each(api, Leave::Gracefully);
     }
 
-    fn a_create_that_was_done_is_looked_up_and_not_sent_again(api: Api) {
+    fn a_create_that_took_effect_is_checked_and_not_repeated(api: Api) {
         expect_one_create_each(api, Leave::Done);
     }
 
-    fn a_create_that_was_not_done_is_sent_again(api: Api) {
+    fn a_create_that_did_not_take_effect_is_retried(api: Api) {
         expect_one_create_each(api, Leave::NotDone);
     }
 }
 
 #[test]
-fn a_certificate_that_nobody_knows_is_not_trusted() {
+fn an_unknown_certificate_is_not_trusted() {
     let lab = Lab::new(EMPTY);
     lab.manifests(&services(1, ""));
     let gate = OpenGate::open(&lab.server.url(), &lab.path().join("gate.pem"), (1, Leave::Gracefully));

@@ -1,13 +1,11 @@
-//! Refusals: each says its rule, the count and the flag, ends with 3 and sends nothing; with the flag it goes
-//! through.
+//! Refusals: each names its rule, the count and the flag, exits with 3 and sends nothing; the flag allows the plan.
 
 mod orphans;
 mod ownership;
 mod pins;
 mod protection;
 
-use crate::apply::service;
-use crate::harness::Lab;
+use crate::harness::{Lab, service};
 use crate::on_both_apis;
 
 /// A desk with a version set `dev`, two orphans, one orphan with the tag `protected`, and another project's
@@ -34,12 +32,12 @@ fn orphan(name: &str, tags: &str) -> String {
     )
 }
 
-/// The desk as it is.
+/// Returns the manifest that matches the live service.
 fn desk() -> String {
     service("Desk", "")
 }
 
-/// The desk with `release` alone, and another agent where it is to be replaced.
+/// Returns the manifest without version set `dev`, and with additional lines.
 fn desk_without_dev(more: &str) -> String {
     service(
         "Desk",
@@ -56,11 +54,11 @@ struct Case {
     seed: String,
     project: &'static str,
     manifests: String,
-    /// With these arguments it is refused.
+    /// Arguments with which the plan is refused.
     args: &'static [&'static str],
-    /// With these it is not.
+    /// Arguments with which it is allowed.
     allowing: &'static [&'static str],
-    /// What the refusal says.
+    /// Words of the refusal.
     words: &'static [&'static str],
 }
 
@@ -141,7 +139,7 @@ fn removals() -> Vec<Case> {
     ]
 }
 
-fn others() -> Vec<Case> {
+fn other_refusals() -> Vec<Case> {
     let case = |name, seed: String, project, manifests, args, allowing, words| Case {
         name,
         seed,
@@ -192,8 +190,8 @@ fn others() -> Vec<Case> {
 }
 
 on_both_apis! {
-    fn each_refusal_says_rule_count_and_flag_and_sends_nothing(api: Api) {
-        for case in removals().into_iter().chain(others()) {
+    fn each_refusal_names_rule_count_and_flag_and_sends_nothing(api: Api) {
+        for case in removals().into_iter().chain(other_refusals()) {
             let lab = Lab::on(api, &case.seed);
             lab.project(case.project);
             lab.manifests(&case.manifests);
@@ -214,13 +212,13 @@ on_both_apis! {
             let run = lab.run(&[&["apply", "--auto-approve"], case.allowing].concat());
             assert_eq!(run.code, Some(0), "{name}: {}", run.stderr);
             assert_ne!(lab.writes(), [], "{name}");
-            // What was refused is done, so that no flag is needed any more.
+            // The refused change is done, so the flag is no longer needed.
             let run = lab.run(&[&["plan", "--detailed-exitcode"], case.args].concat());
             assert_eq!(run.code, Some(0), "{name}: {}\n{}", run.stdout, run.stderr);
         }
     }
 
-    fn a_set_that_a_replacement_drops_is_shown_and_counted(api: Api) {
+    fn a_version_set_that_a_replacement_drops_counts_as_a_removal(api: Api) {
         let lab = Lab::on(api, SEED);
         let manifest = desk_without_dev("lifecycle: {on_agent_change: replace}\n");
         lab.manifests(&manifest.replace("agent: One", "agent: Two"));
@@ -229,7 +227,7 @@ on_both_apis! {
         assert!(run.stdout.contains("1 to replace, 0 to retire · version sets: ") && run.stdout.contains("1 to delete"), "{}", run.stdout);
     }
 
-    fn a_service_that_its_manifest_switches_off_is_no_removal(api: Api) {
+    fn a_service_that_its_manifest_deactivates_is_not_a_removal(api: Api) {
         let lab = Lab::on(api, SEED);
         lab.project("guardrails: {max_removals: 0, protected: [Desk]}\n");
         lab.manifests(&service("Desk", "active: false\n"));
@@ -238,7 +236,7 @@ on_both_apis! {
         lab.expect_converged();
     }
 
-    fn a_flag_that_is_no_number_is_an_error(api: Api) {
+    fn a_flag_value_that_is_not_a_number_is_an_error(api: Api) {
         let lab = Lab::on(api, SEED);
         lab.manifests(&desk());
         let run = lab.run(&["plan", "--max-removals", "few"]).expect(1);

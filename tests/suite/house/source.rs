@@ -1,4 +1,4 @@
-//! Rust sources as far as the rules need them: words without comments and texts, and the paths they form.
+//! A small Rust tokenizer: source code without comments and strings, and the paths in it.
 
 use super::EMULATOR;
 
