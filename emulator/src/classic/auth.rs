@@ -6,11 +6,11 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-use crate::exchange::{Answer, Request, iso};
-use crate::limits::later;
-use crate::problems::{At, Problems};
-use crate::refusal::Refusal;
-use crate::world::{ApiKey, Organization, World};
+use crate::api::exchange::{Answer, Request, iso};
+use crate::api::limits::later;
+use crate::api::problems::{At, Problems};
+use crate::api::refusal::Refusal;
+use crate::state::{ApiKey, Organization, World};
 
 /// The tokens that were issued. They are kept in memory only, so a restart signs out every user.
 pub(super) struct Sessions {

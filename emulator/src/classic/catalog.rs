@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 use super::validate;
 use super::wire::user;
 use super::{Call, filters, wire};
-use crate::exchange::{Answer, iso};
-use crate::problems::{At, Problems};
-use crate::query::PageBounds;
-use crate::refusal::Refusal;
-use crate::table::Table;
-use crate::world::{CatalogItem, Permission, World};
+use crate::api::exchange::{Answer, iso};
+use crate::api::problems::{At, Problems};
+use crate::api::query::PageBounds;
+use crate::api::refusal::Refusal;
+use crate::state::Table;
+use crate::state::{CatalogItem, Permission, World};
 
 const AGENT_PAGE: PageBounds = PageBounds { default: 10, least: 1, most: 20 };
 const GRAPH_PAGE: PageBounds = PageBounds { default: 50, least: 0, most: 50 };
@@ -85,7 +85,7 @@ pub(super) fn context_graph_versions(call: &Call<'_>, world: &World) -> Result<A
 struct VersionQuery {
     range: Range,
     descending: bool,
-    page: crate::query::Page,
+    page: crate::api::query::Page,
 }
 
 /// One end of a range of versions.

@@ -5,16 +5,15 @@ use std::collections::BTreeMap;
 use regex::Regex;
 use serde_json::{Map, Value, json};
 
-use super::services::no_service;
 use super::tags;
 use super::validate;
-use super::{Call, filters, wire};
-use crate::exchange::{Answer, Payload};
-use crate::problems::{At, Problems, optional, required};
-use crate::query::PageBounds;
-use crate::refusal::Refusal;
-use crate::replies::{AgentReply, Turn};
-use crate::world::{Conversation, Organization, Permission, Service, VersionSet, World};
+use super::{Call, filters, no_service, wire};
+use crate::api::agent_replies::{AgentReply, Turn};
+use crate::api::exchange::{Answer, Payload};
+use crate::api::problems::{At, Problems, optional, required};
+use crate::api::query::PageBounds;
+use crate::api::refusal::Refusal;
+use crate::state::{Conversation, Organization, Permission, Service, VersionSet, World};
 
 const PAGE: PageBounds = PageBounds { default: 150, least: 1, most: 150 };
 

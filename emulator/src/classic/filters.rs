@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::validate::id;
-use crate::problems::{At, Problems};
-use crate::query::Query;
+use crate::api::problems::{At, Problems};
+use crate::api::query::Query;
 
 /// Reads a parameter that holds ids.
 pub(super) fn ids(query: &Query, problems: &mut Problems, name: &str) -> Vec<String> {

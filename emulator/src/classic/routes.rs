@@ -1,6 +1,6 @@
 //! Paths, methods and published limits of the Classic API.
 
-use crate::routing::Routes;
+use crate::api::routing::Routes;
 
 /// An endpoint of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -69,7 +69,7 @@ pub(super) const ROUTES: Routes<Endpoint> = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::routing::{Routed, route as look_up};
+    use crate::api::routing::{Routed, route as look_up};
 
     fn route(method: &str, path: &str) -> Routed<Endpoint> {
         look_up(ROUTES, method, path)

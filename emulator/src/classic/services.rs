@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use super::tags;
 use super::validate;
 use super::version_sets::{self, VersionSetDraft};
-use super::{Call, filters, wire};
-use crate::exchange::Answer;
-use crate::problems::{At, Problems, optional, required};
-use crate::query::{PageBounds, Sort};
-use crate::refusal::Refusal;
-use crate::world::{CatalogItem, Organization, Permission, Service, VersionSet, World};
+use super::{Call, filters, no_service, wire};
+use crate::api::exchange::Answer;
+use crate::api::problems::{At, Problems, optional, required};
+use crate::api::query::{PageBounds, Sort};
+use crate::api::refusal::Refusal;
+use crate::state::{CatalogItem, Organization, Permission, Service, VersionSet, World};
 
 const PAGE: PageBounds = PageBounds { default: 10, least: 1, most: 20 };
 
@@ -217,9 +217,4 @@ fn check_name_is_free(home: &Organization, name: &str, but: Option<&str>) -> Res
         return Err(Refusal::Conflict(format!("an active service named {name:?} already exists")));
     }
     Ok(())
-}
-
-/// The refusal for a service that does not exist.
-pub(super) fn no_service(id: &str) -> Refusal {
-    Refusal::NotFound(format!("service {id} does not exist"))
 }

@@ -7,7 +7,7 @@ use regex::Regex;
 use serde_json::{Value, json};
 
 use super::validate::{MOST, matching, text};
-use crate::problems::{At, Problems, Read};
+use crate::api::problems::{At, Problems, Read};
 
 static TAG: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(TAG_PATTERN).ok());
 const TAG_PATTERN: &str = r"^[\w\s]+$";

@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::{Map, Value, json};
 
-use crate::problems::{At, Problems, Read};
-use crate::refusal::Refusal;
+use crate::api::problems::{At, Problems, Read};
+use crate::api::refusal::Refusal;
 
 static ID: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(ID_PATTERN).ok());
 static KEYTERM: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(KEYTERM_PATTERN).ok());

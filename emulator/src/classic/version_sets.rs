@@ -2,13 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::services::no_service;
 use super::validate;
-use super::{Call, wire};
-use crate::exchange::Answer;
-use crate::problems::{At, Problems, Read, optional, required};
-use crate::refusal::Refusal;
-use crate::world::{CatalogItem, Organization, Permission, Service, VersionSet, World};
+use super::{Call, no_service, wire};
+use crate::api::exchange::Answer;
+use crate::api::problems::{At, Problems, Read, optional, required};
+use crate::api::refusal::Refusal;
+use crate::state::{CatalogItem, Organization, Permission, Service, VersionSet, World};
 
 const AGENT: &str = "agent_version_number";
 const GRAPH: &str = "service_hierarchical_state_machine_version_number";

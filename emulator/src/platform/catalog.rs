@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 
 use super::Call;
 use super::listing::ListQuery;
-use crate::exchange::{Answer, iso};
-use crate::problems::Problems;
-use crate::refusal::Refusal;
-use crate::table::Table;
-use crate::workspace::Workspace;
-use crate::world::{CatalogItem, World};
+use crate::api::exchange::{Answer, iso};
+use crate::api::problems::Problems;
+use crate::api::refusal::Refusal;
+use crate::state::Table;
+use crate::state::Workspace;
+use crate::state::{CatalogItem, World};
 
 const PAGE_MAX: u32 = 20;
 

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::models::SEARCH;
 use super::schema::Kind;
 use super::{Call, scalars};
-use crate::problems::{At, Problems};
-use crate::query::{Page, Sort};
+use crate::api::problems::{At, Problems};
+use crate::api::query::{Page, Sort};
 
 /// The requested rows and their order.
 pub(super) struct ListQuery {

@@ -16,14 +16,14 @@ mod wire;
 
 use serde_json::{Map, Value, json};
 
-use super::exchange::{Answer, Request};
-use super::limits::{Limiter, Limits};
-use super::problems::{self, At, Problems};
-use super::query::Query;
-use super::refusal::Refusal;
-use super::routing::{Routed, redirect, route};
-use super::workspace::{Workspace, WorkspaceKey};
-use super::world::World;
+use crate::api::exchange::{Answer, Request};
+use crate::api::limits::{Limiter, Limits};
+use crate::api::problems::{self, At, Problems};
+use crate::api::query::Query;
+use crate::api::refusal::Refusal;
+use crate::api::routing::{Routed, redirect, route};
+use crate::state::World;
+use crate::state::{Workspace, WorkspaceKey};
 pub(super) use routes::is_platform;
 use routes::{Endpoint, ROUTES};
 

@@ -5,8 +5,9 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::json;
 
+use super::scalars::Pattern;
 use super::schema::Absent::{Means, Nothing, Refused};
-use super::schema::{Absent, Field, INTEGER, Kind, Model, Pattern, TEXT};
+use super::schema::{Absent, Field, INTEGER, Kind, Model, TEXT};
 
 static PHONE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(PHONE_PATTERN).ok());
 const PHONE_PATTERN: &str = r"^\+[1-9]\d{1,14}$";

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::problems::{At, Problems};
-use crate::workspace::{PlatformService, Workspace};
-use crate::world::{CatalogItem, VersionSet};
+use crate::api::problems::{At, Problems};
+use crate::state::{CatalogItem, VersionSet};
+use crate::state::{PlatformService, Workspace};
 
 /// A well-formed version set of a request. Its versions and LLMs have not been checked yet.
 #[derive(Clone, Debug, Deserialize)]

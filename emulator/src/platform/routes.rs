@@ -1,7 +1,7 @@
 //! Paths, methods, permissions and limits of the Platform API.
 
-use crate::routing::{Routes, second_segment};
-use crate::workspace::WorkspacePermission;
+use crate::api::routing::{Routes, second_segment};
+use crate::state::WorkspacePermission;
 
 /// An endpoint of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,7 +79,7 @@ pub(crate) fn is_platform(raw_path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::routing::{Routed, route};
+    use crate::api::routing::{Routed, route};
 
     #[test]
     fn the_shape_of_a_path_tells_the_apis_apart() {

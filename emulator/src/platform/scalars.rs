@@ -1,9 +1,14 @@
 //! Reads texts, numbers, booleans and UUIDs as pydantic does in lax mode.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
 use serde_json::{Value, json};
 
-use super::schema::Pattern;
-use crate::problems::{At, Problems};
+use crate::api::problems::{At, Problems};
+
+/// A pattern, and its form in messages.
+pub(super) type Pattern = (&'static LazyLock<Option<Regex>>, &'static str);
 
 /// Reads a text of `least` to `most` characters.
 pub(super) fn text(

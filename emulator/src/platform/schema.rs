@@ -3,16 +3,10 @@
 //! A value that was read is normalized: coerced, without unknown keys, and with defaults filled in. It has no
 //! nulls except within free-form objects.
 
-use std::sync::LazyLock;
-
-use regex::Regex;
 use serde_json::{Map, Value, json};
 
-use super::scalars;
-use crate::problems::{At, Problems};
-
-/// A pattern, and its form in messages.
-pub(super) type Pattern = (&'static LazyLock<Option<Regex>>, &'static str);
+use super::scalars::{self, Pattern};
+use crate::api::problems::{At, Problems};
 
 /// A kind of JSON value.
 pub(crate) enum Kind {

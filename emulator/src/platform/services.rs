@@ -8,11 +8,11 @@ use serde_json::{Map, Value, json};
 use super::listing::{self, ListQuery};
 use super::pins::{ResolvedRefs, VersionSetBody};
 use super::{Call, models, wire};
-use crate::exchange::Answer;
-use crate::problems::{At, Problems};
-use crate::refusal::Refusal;
-use crate::workspace::{PlatformService, ServiceTag, Workspace};
-use crate::world::World;
+use crate::api::exchange::Answer;
+use crate::api::problems::{At, Problems};
+use crate::api::refusal::Refusal;
+use crate::state::World;
+use crate::state::{PlatformService, ServiceTag, Workspace};
 
 /// The fields of a service in a request, read by their model.
 #[derive(Debug, Default, Deserialize)]

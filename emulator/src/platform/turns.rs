@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 use super::models::{self, MAX_TURN_CHARS, PHONE_NUMBER};
 use super::multipart::{self, Part};
 use super::{Call, ogg, services};
-use crate::exchange::{Answer, Payload};
-use crate::problems::{At, Problems};
-use crate::refusal::Refusal;
-use crate::replies::{AgentReply, Turn};
-use crate::workspace::{PlatformService, Workspace};
-use crate::world::World;
+use crate::api::agent_replies::{AgentReply, Turn};
+use crate::api::exchange::{Answer, Payload};
+use crate::api::problems::{At, Problems};
+use crate::api::refusal::Refusal;
+use crate::state::World;
+use crate::state::{PlatformService, Workspace};
 
 /// The version set that turns run on.
 const RELEASE: &str = "release";

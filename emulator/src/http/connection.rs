@@ -14,10 +14,10 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// Aborts one connection: every later read or write on it fails.
 #[derive(Clone, Debug, Default)]
-pub(super) struct ConnectionAborter(Arc<AtomicBool>);
+pub(crate) struct ConnectionAborter(Arc<AtomicBool>);
 
 impl ConnectionAborter {
-    pub(super) fn abort(&self) {
+    pub(crate) fn abort(&self) {
         self.0.store(true, Ordering::Release);
     }
 
@@ -27,13 +27,13 @@ impl ConnectionAborter {
 }
 
 /// A connection that a [`ConnectionAborter`] can abort.
-pub(super) struct AbortableConnection {
+pub(crate) struct AbortableConnection {
     stream: TcpStream,
     aborter: ConnectionAborter,
 }
 
 /// Accepts [`AbortableConnection`]s.
-pub(super) struct AbortableListener(pub(super) TcpListener);
+pub(crate) struct AbortableListener(pub(crate) TcpListener);
 
 impl Listener for AbortableListener {
     type Io = AbortableConnection;

@@ -1,18 +1,17 @@
-//! Turns a fault's outcome into an HTTP response on a real connection.
+//! HTTP responses: answers of the rules, and answers with a fault.
 
 use std::io;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use futures_util::StreamExt;
 use futures_util::stream;
 
 use super::connection::ConnectionAborter;
-use super::faults::Fault;
-use super::in_process::{Outcome, Reply};
-use super::server::with_head;
+use crate::api::exchange::{Answer, Payload, Reply};
+use crate::faults::{Fault, Outcome};
 
 /// The most chunks that a slow body is sent in.
 const MAX_CHUNKS: usize = 20;
@@ -20,7 +19,7 @@ const MAX_CHUNKS: usize = 20;
 const FLUSH_TIME: Duration = Duration::from_millis(20);
 
 /// Builds the response to a request that a fault applies to.
-pub(super) fn respond_to_fault(fault: &Fault, outcome: Outcome, aborter: &ConnectionAborter) -> Response {
+pub(crate) fn respond_to_fault(fault: &Fault, outcome: Outcome, aborter: &ConnectionAborter) -> Response {
     // A response without a body can be neither cut off in it nor slowed down.
     match (outcome, fault) {
         (Outcome::Answered(reply), Fault::SlowBody { millis }) if !reply.body.is_empty() => {
@@ -66,4 +65,41 @@ fn with_length(mut response: Response, length: usize) -> Response {
     // Hyper does not know a stream's length, so the header is set here.
     response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     response
+}
+
+/// Builds the response to a request without a fault.
+pub(super) fn respond(answer: Answer) -> Response {
+    let (kind, body) = match answer.body {
+        Payload::Empty => (None, Body::empty()),
+        Payload::Json(bytes) => (Some("application/json"), Body::from(bytes)),
+        Payload::Bytes(kind, bytes) => (Some(kind), Body::from(bytes)),
+        Payload::Stream(pieces) => (Some("application/x-ndjson"), piece_by_piece(pieces)),
+    };
+    let mut response = with_head(answer.status, answer.headers, body);
+    if let Some(kind) = kind {
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    }
+    response
+}
+
+/// Builds a response with this status and these headers. Omits headers that HTTP does not allow.
+fn with_head(status: u16, headers: Vec<(String, String)>, body: Body) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+    for (name, value) in headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
+
+/// Sends each chunk separately, as an LLM's tokens are sent.
+fn piece_by_piece(pieces: Vec<Vec<u8>>) -> Body {
+    let stream = stream::unfold(pieces.into_iter(), |mut pieces| async {
+        let piece = pieces.next()?;
+        tokio::task::yield_now().await;
+        Some((Ok::<_, std::convert::Infallible>(Bytes::from(piece)), pieces))
+    });
+    Body::from_stream(stream)
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::refusal::Refusal;
+use crate::api::refusal::Refusal;
 
 /// The deepest nesting of a body. JSON parsers stop at 128 levels, and a stored value must still be readable
 /// inside its row.
@@ -10,31 +10,31 @@ const DEEPEST: usize = 100;
 
 /// A location in a request: `["body", "tags", "team"]`.
 #[derive(Clone, Debug)]
-pub(super) struct At(Vec<Value>);
+pub(crate) struct At(Vec<Value>);
 
 impl At {
     /// The empty location, for a value that is checked on its own.
-    pub(super) fn nowhere() -> Self {
+    pub(crate) fn nowhere() -> Self {
         Self(Vec::new())
     }
 
-    pub(super) fn body() -> Self {
+    pub(crate) fn body() -> Self {
         Self(vec![json!("body")])
     }
 
-    pub(super) fn query(name: &str) -> Self {
+    pub(crate) fn query(name: &str) -> Self {
         Self(vec![json!("query"), json!(name)])
     }
 
-    pub(super) fn path(name: &str) -> Self {
+    pub(crate) fn path(name: &str) -> Self {
         Self(vec![json!("path"), json!(name)])
     }
 
-    pub(super) fn header(name: &str) -> Self {
+    pub(crate) fn header(name: &str) -> Self {
         Self(vec![json!("header"), json!(name)])
     }
 
-    pub(super) fn then(&self, step: impl Into<Value>) -> Self {
+    pub(crate) fn then(&self, step: impl Into<Value>) -> Self {
         let mut place = self.0.clone();
         place.push(step.into());
         Self(place)
@@ -43,16 +43,16 @@ impl At {
 
 /// The validation errors of a request so far.
 #[derive(Debug, Default)]
-pub(super) struct Problems(Vec<Value>);
+pub(crate) struct Problems(Vec<Value>);
 
 impl Problems {
     /// Adds an error.
-    pub(super) fn add(&mut self, kind: &str, at: &At, message: impl Into<String>, input: &Value) {
+    pub(crate) fn add(&mut self, kind: &str, at: &At, message: impl Into<String>, input: &Value) {
         self.0.push(json!({"type": kind, "loc": at.0, "msg": message.into(), "input": input}));
     }
 
     /// Adds an error with the `ctx` that its message was made from.
-    pub(super) fn add_with(
+    pub(crate) fn add_with(
         &mut self,
         kind: &str,
         at: &At,
@@ -65,12 +65,12 @@ impl Problems {
     }
 
     /// Adds the errors of another list.
-    pub(super) fn extend(&mut self, others: Self) {
+    pub(crate) fn extend(&mut self, others: Self) {
         self.0.extend(others.0);
     }
 
     /// The first error as text: its location and its message.
-    pub(super) fn first(&self) -> String {
+    pub(crate) fn first(&self) -> String {
         let Some(problem) = self.0.first() else { return String::new() };
         let steps = problem["loc"].as_array().map(Vec::as_slice).unwrap_or_default();
         let shown = |step: &Value| step.as_str().map_or_else(|| step.to_string(), str::to_owned);
@@ -79,18 +79,18 @@ impl Problems {
     }
 
     /// Returns the refusal that lists all errors, or `Ok` if there are none.
-    pub(super) fn done(&mut self) -> Result<(), Refusal> {
+    pub(crate) fn done(&mut self) -> Result<(), Refusal> {
         if self.0.is_empty() { Ok(()) } else { Err(self.refusal()) }
     }
 
     /// The refusal that lists all errors.
-    pub(super) fn refusal(&mut self) -> Refusal {
+    pub(crate) fn refusal(&mut self) -> Refusal {
         Refusal::Invalid(std::mem::take(&mut self.0))
     }
 }
 
 /// Parses a body that must be a JSON object.
-pub(super) fn object(content_type: Option<&str>, body: &[u8]) -> Result<Map<String, Value>, Refusal> {
+pub(crate) fn object(content_type: Option<&str>, body: &[u8]) -> Result<Map<String, Value>, Refusal> {
     let mut problems = Problems::default();
     if body.is_empty() {
         problems.add("missing", &At::body(), "Field required", &Value::Null);
@@ -145,10 +145,10 @@ fn is_shallow(value: &Value, levels: usize) -> bool {
 }
 
 /// Reads one value. On errors, adds them to the problems and returns `None`.
-pub(super) type Read<T> = fn(&mut Problems, &At, &Value) -> Option<T>;
+pub(crate) type Read<T> = fn(&mut Problems, &At, &Value) -> Option<T>;
 
 /// Reads a required field.
-pub(super) fn required<T>(
+pub(crate) fn required<T>(
     problems: &mut Problems,
     at: &At,
     fields: &Map<String, Value>,
@@ -165,7 +165,7 @@ pub(super) fn required<T>(
 }
 
 /// Reads a field that may be missing or null.
-pub(super) fn optional<T>(
+pub(crate) fn optional<T>(
     problems: &mut Problems,
     at: &At,
     fields: &Map<String, Value>,
@@ -178,11 +178,11 @@ pub(super) fn optional<T>(
 
 #[cfg(test)]
 impl Problems {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub(super) fn kinds(&self) -> Vec<&str> {
+    pub(crate) fn kinds(&self) -> Vec<&str> {
         self.0.iter().filter_map(|problem| problem["type"].as_str()).collect()
     }
 }

@@ -1,4 +1,4 @@
-//! The Platform API's part of the world: workspaces and their rows.
+//! Workspaces, the Platform API's part of the state, and their rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::table::{Row, Table};
-use super::world::{CatalogItem, Settings, VersionSet, World};
+use super::rows::{CatalogItem, Settings, VersionSet, row};
+use super::table::Table;
 
 /// The id of the workspace that seeds call `sandbox`.
 pub const SANDBOX_WORKSPACE: &str = "5a4db0c5-0000-4000-8000-000000000000";
@@ -16,12 +16,12 @@ pub const SANDBOX_WORKSPACE: &str = "5a4db0c5-0000-4000-8000-000000000000";
 /// A workspace and everything in it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Workspace {
-    pub(super) id: String,
-    pub(super) settings: Arc<Settings>,
-    pub(super) api_keys: Table<WorkspaceKey>,
-    pub(super) agents: Table<CatalogItem>,
-    pub(super) context_graphs: Table<CatalogItem>,
-    pub(super) services: Table<PlatformService>,
+    pub(crate) id: String,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) api_keys: Table<WorkspaceKey>,
+    pub(crate) agents: Table<CatalogItem>,
+    pub(crate) context_graphs: Table<CatalogItem>,
+    pub(crate) services: Table<PlatformService>,
 }
 
 /// A bearer key.
@@ -133,7 +133,7 @@ pub struct ServiceTag {
 }
 
 impl PlatformService {
-    /// An active service for [`World::add_platform_service`], with only the required fields set.
+    /// An active service for [`World::add_platform_service`](super::World::add_platform_service), with only the required fields set.
     pub fn new(name: &str, agent_id: &str, context_graph_id: &str) -> Self {
         Self {
             id: String::new(),
@@ -164,101 +164,7 @@ impl PlatformService {
     }
 }
 
-impl Row for PlatformService {
-    fn id(&self) -> &str {
-        &self.id
-    }
-
-    fn sequence(&self) -> u64 {
-        self.sequence
-    }
-}
-
-impl Row for WorkspaceKey {
-    fn id(&self) -> &str {
-        &self.id
-    }
-
-    fn sequence(&self) -> u64 {
-        self.sequence
-    }
-}
-
-impl World {
-    /// The workspaces, by id.
-    pub fn workspaces(&self) -> impl Iterator<Item = &Workspace> {
-        self.workspaces.values().map(AsRef::as_ref)
-    }
-
-    /// Returns the workspace with this id, in lower case with hyphens.
-    pub fn workspace(&self, id: &str) -> Option<&Workspace> {
-        self.workspaces.get(id).map(AsRef::as_ref)
-    }
-
-    /// Returns one workspace for changes.
-    pub fn workspace_mut(&mut self, id: &str) -> Option<&mut Workspace> {
-        self.workspaces.get_mut(id).map(Arc::make_mut)
-    }
-
-    /// Returns one workspace, and creates it if it is missing.
-    pub(super) fn workspace_or_new(&mut self, id: &str) -> &mut Workspace {
-        let fresh = || Arc::new(Workspace { id: id.to_owned(), ..Workspace::default() });
-        Arc::make_mut(self.workspaces.entry(id.to_owned()).or_insert_with(fresh))
-    }
-
-    /// Returns the next sequence number and the UUID made from it.
-    pub(super) fn next_uuid(&mut self) -> (u64, String) {
-        let (sequence, _) = self.next_id();
-        (sequence, uuid(sequence))
-    }
-
-    /// Adds a service as an operator would, without the API's rules. Sets only its id and its sequence
-    /// number. Returns the id, which is a new one if the service's own is empty or taken. Returns `None` if
-    /// the workspace does not exist.
-    pub fn add_platform_service(&mut self, workspace: &str, mut service: PlatformService) -> Option<String> {
-        let (sequence, id) = self.next_uuid();
-        let home = self.workspace_mut(workspace)?;
-        service.sequence = sequence;
-        if service.id.is_empty() || home.services.get(&service.id).is_some() {
-            service.id = id;
-        }
-        let id = service.id.clone();
-        home.services.push(service);
-        Some(id)
-    }
-
-    /// Adds an agent with versions 1 to `versions`. Returns its id, or `None` if the workspace does not
-    /// exist.
-    pub fn add_workspace_agent(&mut self, workspace: &str, name: &str, versions: u32) -> Option<String> {
-        self.add_workspace_item(workspace, name, versions, |home| &mut home.agents)
-    }
-
-    /// Adds a context graph with versions 1 to `versions`. Returns its id, or `None` if the workspace does
-    /// not exist.
-    pub fn add_workspace_context_graph(
-        &mut self,
-        workspace: &str,
-        name: &str,
-        versions: u32,
-    ) -> Option<String> {
-        self.add_workspace_item(workspace, name, versions, |home| &mut home.context_graphs)
-    }
-
-    fn add_workspace_item(
-        &mut self,
-        workspace: &str,
-        name: &str,
-        versions: u32,
-        table: fn(&mut Workspace) -> &mut Table<CatalogItem>,
-    ) -> Option<String> {
-        let (sequence, id) = self.next_uuid();
-        let home = self.workspace_mut(workspace)?;
-        let (name, created_at) = (name.to_owned(), 0);
-        let item = CatalogItem { id: id.clone(), sequence, name, versions, deprecated: false, created_at };
-        table(home).push(item);
-        Some(id)
-    }
-}
+row!(PlatformService, WorkspaceKey);
 
 impl Workspace {
     /// The workspace's id.
@@ -340,31 +246,5 @@ impl Workspace {
     pub fn service_mut(&mut self, id_or_name: &str) -> Option<&mut PlatformService> {
         let id = self.service(id_or_name)?.id.clone();
         self.services.get_mut(&id)
-    }
-}
-
-/// Returns the n-th UUID, which looks like a random one.
-fn uuid(n: u64) -> String {
-    let high = super::access::mix(n);
-    let low = super::access::mix(high ^ 0x27d4_eb2f_1656_67c5);
-    let (first, second, third) = (high >> 32, (high >> 16) & 0xffff, high & 0x0fff);
-    let (fourth, fifth) = ((low >> 48) & 0x3fff | 0x8000, low & 0xffff_ffff_ffff);
-    format!("{first:08x}-{second:04x}-4{third:03x}-{fourth:04x}-{fifth:012x}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ids_look_random_and_never_repeat() {
-        let ids: BTreeSet<String> = (1..=20_000).map(uuid).collect();
-        assert_eq!(ids.len(), 20_000);
-        let sound = |id: &String| {
-            id.len() == 36
-                && id.as_bytes()[14] == b'4'
-                && matches!(id.as_bytes()[19], b'8'..=b'9' | b'a'..=b'b')
-        };
-        assert!(ids.iter().all(sound), "version 4, variant 1");
     }
 }

@@ -2,15 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::problems::{At, Problems};
+use crate::api::problems::{At, Problems};
 
 /// The decoded parameters of a query, in order.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Query(Vec<(String, String)>);
+pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
     /// Decodes a query as a form: `+` is a space.
-    pub(super) fn parse(query: Option<&str>) -> Self {
+    pub(crate) fn parse(query: Option<&str>) -> Self {
         let pairs = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
         let decoded = |text: &str| percent_decode(&text.replace('+', " "));
         let pair = |pair: &str| {
@@ -21,17 +21,17 @@ impl Query {
     }
 
     /// Returns all values of a parameter.
-    pub(super) fn all<'q>(&'q self, name: &'q str) -> impl Iterator<Item = &'q str> {
+    pub(crate) fn all<'q>(&'q self, name: &'q str) -> impl Iterator<Item = &'q str> {
         self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// Returns the last value of a parameter, which wins if only one is expected.
-    pub(super) fn one(&self, name: &str) -> Option<&str> {
+    pub(crate) fn one(&self, name: &str) -> Option<&str> {
         self.0.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// Reads a boolean parameter.
-    pub(super) fn boolean(&self, problems: &mut Problems, name: &str) -> Option<bool> {
+    pub(crate) fn boolean(&self, problems: &mut Problems, name: &str) -> Option<bool> {
         let value = self.one(name)?;
         match value.to_ascii_lowercase().as_str() {
             "true" | "1" | "yes" | "on" | "t" | "y" => Some(true),
@@ -54,7 +54,7 @@ impl Query {
     }
 
     /// Reads `limit` and `continuation_token`.
-    pub(super) fn page(&self, problems: &mut Problems, bounds: PageBounds) -> Page {
+    pub(crate) fn page(&self, problems: &mut Problems, bounds: PageBounds) -> Page {
         let PageBounds { default, least, most } = bounds;
         let limit = self.integer(problems, "limit", default);
         let skip = self.token(problems);
@@ -74,12 +74,12 @@ impl Query {
 
     /// Reads `continuation_token`. The schemas give it no bounds, so a value that was never returned leads to
     /// the first page or past the last one.
-    pub(super) fn token(&self, problems: &mut Problems) -> usize {
+    pub(crate) fn token(&self, problems: &mut Problems) -> usize {
         usize::try_from(self.integer(problems, "continuation_token", 0).max(0)).unwrap_or(usize::MAX)
     }
 
     /// Reads `sort_by`: a sign followed by one of the fields, once or more.
-    pub(super) fn sort(&self, problems: &mut Problems, fields: &[&'static str]) -> Vec<Sort> {
+    pub(crate) fn sort(&self, problems: &mut Problems, fields: &[&'static str]) -> Vec<Sort> {
         let mut sorts = Vec::new();
         for (n, text) in self.all("sort_by").enumerate() {
             let sign = text.chars().next().filter(|sign| matches!(sign, '+' | '-'));
@@ -112,27 +112,27 @@ fn whole(text: &str) -> Option<i64> {
 
 /// The bounds of `limit`.
 #[derive(Clone, Copy)]
-pub(super) struct PageBounds {
-    pub(super) default: i64,
-    pub(super) least: i64,
-    pub(super) most: i64,
+pub(crate) struct PageBounds {
+    pub(crate) default: i64,
+    pub(crate) least: i64,
+    pub(crate) most: i64,
 }
 
 /// The requested part of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Page {
-    pub(super) limit: usize,
-    pub(super) skip: usize,
+pub(crate) struct Page {
+    pub(crate) limit: usize,
+    pub(crate) skip: usize,
 }
 
 impl Page {
     /// Returns true for the first page.
-    pub(super) fn is_first(self) -> bool {
+    pub(crate) fn is_first(self) -> bool {
         self.skip == 0
     }
 
     /// Takes the page's items. Reads at most one item past them.
-    pub(super) fn cut<T>(self, items: impl Iterator<Item = T>) -> Slice<T> {
+    pub(crate) fn cut<T>(self, items: impl Iterator<Item = T>) -> Slice<T> {
         let mut items = items.skip(self.skip);
         let taken: Vec<T> = items.by_ref().take(self.limit).collect();
         let next = items.next().map(|_| self.skip + taken.len());
@@ -142,14 +142,14 @@ impl Page {
 
 /// A page's items, and the start of the next page.
 #[derive(Debug, PartialEq)]
-pub(super) struct Slice<T> {
-    pub(super) items: Vec<T>,
-    pub(super) next: Option<usize>,
+pub(crate) struct Slice<T> {
+    pub(crate) items: Vec<T>,
+    pub(crate) next: Option<usize>,
 }
 
 impl<T> Slice<T> {
     /// Builds the answer: the items under `name`, and how to continue.
-    pub(super) fn document(self, name: &str, show: impl FnMut(T) -> Value) -> Value {
+    pub(crate) fn document(self, name: &str, show: impl FnMut(T) -> Value) -> Value {
         let has_more = self.next.is_some();
         let items: Vec<Value> = self.items.into_iter().map(show).collect();
         json!({name: items, "has_more": has_more, "continuation_token": self.next})
@@ -158,20 +158,20 @@ impl<T> Slice<T> {
 
 /// A field to sort by, and the direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Sort {
-    pub(super) field: &'static str,
-    pub(super) descending: bool,
+pub(crate) struct Sort {
+    pub(crate) field: &'static str,
+    pub(crate) descending: bool,
 }
 
 impl Sort {
     /// Reverses an order if the sort is descending.
-    pub(super) fn apply(self, order: std::cmp::Ordering) -> std::cmp::Ordering {
+    pub(crate) fn apply(self, order: std::cmp::Ordering) -> std::cmp::Ordering {
         if self.descending { order.reverse() } else { order }
     }
 }
 
 /// Decodes `%41`. Replaces bytes that are not UTF-8, and keeps a stray `%`.
-pub(super) fn percent_decode(text: &str) -> String {
+pub(crate) fn percent_decode(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut at = 0;

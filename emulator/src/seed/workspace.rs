@@ -7,44 +7,42 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use serde_saphyr::{Location, Spanned};
 
-use super::file_error::FileError;
-use super::platform::models::{ESCALATION_POLICY, PREFERENCES, VOICE_CONFIG};
-use super::platform::uuid;
-use super::problems::{At, Problems};
-use super::seed::{
-    Seed, SeedItem, SeedOrganization, SeedService, check_pins, check_unique, named, version_set, wrong, yes,
-};
-use super::workspace::{SANDBOX_WORKSPACE, ServiceTag, WorkspacePermission};
-use super::world::{Replies, VersionSet};
+use super::items::{SeedItem, check_pins, check_unique, named, version_set, wrong, yes};
+use super::organization::{SeedOrganization, SeedService};
+use crate::api::problems::{At, Problems};
+use crate::file_error::FileError;
+use crate::platform::models::{ESCALATION_POLICY, PREFERENCES, VOICE_CONFIG};
+use crate::platform::uuid;
+use crate::state::{Replies, SANDBOX_WORKSPACE, ServiceTag, VersionSet, WorkspacePermission};
 
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct SeedWorkspace {
+pub(crate) struct SeedWorkspace {
     /// The keys that can sign in. The embedded sandbox adds one of its own.
-    pub(super) api_keys: Vec<SeedWorkspaceKey>,
+    pub(crate) api_keys: Vec<SeedWorkspaceKey>,
     /// The agents.
-    pub(super) agents: Vec<SeedItem>,
+    pub(crate) agents: Vec<SeedItem>,
     /// The context graphs.
-    pub(super) context_graphs: Vec<SeedItem>,
+    pub(crate) context_graphs: Vec<SeedItem>,
     /// The LLMs that version sets may name. Absent: any.
-    pub(super) llms: Option<BTreeSet<String>>,
+    pub(crate) llms: Option<BTreeSet<String>>,
     /// The services.
-    pub(super) services: Vec<SeedPlatformService>,
+    pub(crate) services: Vec<SeedPlatformService>,
     /// The agents' replies.
-    pub(super) replies: Replies,
+    pub(crate) replies: Replies,
 }
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(transform = with_alias)]
-pub(super) struct SeedWorkspaceKey {
+pub(crate) struct SeedWorkspaceKey {
     /// The key itself. The emulator has no real secrets.
-    pub(super) key: String,
+    pub(crate) key: String,
     /// The key's id; `name` is another spelling. Absent: the key itself.
     #[serde(alias = "name")]
-    pub(super) id: Option<String>,
+    pub(crate) id: Option<String>,
     /// The key's permissions. Absent: all.
-    pub(super) permissions: Option<BTreeSet<WorkspacePermission>>,
+    pub(crate) permissions: Option<BTreeSet<WorkspacePermission>>,
 }
 
 /// Adds the alias `name` to the schema, which schemars does not derive.
@@ -58,38 +56,38 @@ fn with_alias(schema: &mut schemars::Schema) {
 
 impl SeedWorkspaceKey {
     /// The key's id.
-    pub(super) fn identity(&self) -> &str {
+    pub(crate) fn identity(&self) -> &str {
         self.id.as_ref().unwrap_or(&self.key)
     }
 }
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct SeedPlatformService {
+pub(crate) struct SeedPlatformService {
     /// The name, unique among active services.
     #[schemars(with = "String")]
-    pub(super) name: Spanned<String>,
+    pub(crate) name: Spanned<String>,
     /// The id, a UUID. Absent: a new one.
     #[schemars(with = "Option<String>")]
-    pub(super) id: Option<Spanned<String>>,
+    pub(crate) id: Option<Spanned<String>>,
     /// The description.
     #[serde(default)]
-    pub(super) description: String,
+    pub(crate) description: String,
     /// The agent's name.
     #[schemars(with = "String")]
-    pub(super) agent: Spanned<String>,
+    pub(crate) agent: Spanned<String>,
     /// The context graph's name.
     #[schemars(with = "String")]
-    pub(super) context_graph: Spanned<String>,
+    pub(crate) context_graph: Spanned<String>,
     /// Whether it is active.
     #[serde(default = "yes")]
-    pub(super) active: bool,
+    pub(crate) active: bool,
     /// The tags; `~` for one without a value.
     #[serde(default)]
-    pub(super) tags: BTreeMap<String, Option<String>>,
+    pub(crate) tags: BTreeMap<String, Option<String>>,
     /// Words that speech recognition should know.
     #[serde(default)]
-    pub(super) keyterms: Vec<String>,
+    pub(crate) keyterms: Vec<String>,
     /// The version sets by name: `agent_version` and `context_graph_version` (a number or `latest`) and
     /// `llm_model_preferences`.
     #[serde(default)]
@@ -97,37 +95,37 @@ pub(super) struct SeedPlatformService {
         with = "BTreeMap<String, Map<String, Value>>",
         extend("propertyNames" = {"minLength": 1, "maxLength": 40})
     )]
-    pub(super) version_sets: BTreeMap<String, Spanned<Map<String, Value>>>,
+    pub(crate) version_sets: BTreeMap<String, Spanned<Map<String, Value>>>,
     /// The channel through which users talk to it.
-    pub(super) channel_type: Option<ChannelType>,
+    pub(crate) channel_type: Option<ChannelType>,
     /// The platform environment that runs it.
-    pub(super) environment: Option<Environment>,
+    pub(crate) environment: Option<Environment>,
     /// The number of tools that may run at once.
     #[schemars(with = "Option<u8>", range(min = 1, max = 10))]
-    pub(super) tool_capacity: Option<Spanned<u8>>,
+    pub(crate) tool_capacity: Option<Spanned<u8>>,
     /// Whether safety filters run.
     #[serde(default = "yes")]
-    pub(super) safety_filters_enabled: bool,
+    pub(crate) safety_filters_enabled: bool,
     /// The voice pipeline, as the API has it.
     #[schemars(with = "Option<Map<String, Value>>")]
-    pub(super) voice_config: Option<Spanned<Value>>,
+    pub(crate) voice_config: Option<Spanned<Value>>,
     /// The escalation policy, as the API has it.
     #[schemars(with = "Option<Map<String, Value>>")]
-    pub(super) escalation_policy: Option<Spanned<Value>>,
+    pub(crate) escalation_policy: Option<Spanned<Value>>,
     /// Whether it is a system service, which can't be changed.
     #[serde(default)]
-    pub(super) is_system: bool,
+    pub(crate) is_system: bool,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum ChannelType {
+pub(crate) enum ChannelType {
     Voice,
     Text,
 }
 
 impl ChannelType {
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Voice => "voice",
             Self::Text => "text",
@@ -137,13 +135,13 @@ impl ChannelType {
 
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Environment {
+pub(crate) enum Environment {
     Sandbox,
     Production,
 }
 
 impl Environment {
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Sandbox => "sandbox",
             Self::Production => "production",
@@ -152,33 +150,12 @@ impl Environment {
 }
 
 /// Reads a workspace id: `sandbox`, or a UUID in any spelling.
-fn workspace_id(named: &str) -> Result<String, String> {
+pub(super) fn workspace_id(named: &str) -> Result<String, String> {
     if named == "sandbox" { Ok(SANDBOX_WORKSPACE.to_owned()) } else { uuid::parse(named) }
 }
 
-impl Seed {
-    /// Adds a key with all permissions, unless the workspace has it. Creates the workspace (a UUID, or
-    /// `sandbox`) if it is missing.
-    pub fn ensure_workspace_key(&mut self, workspace: &str, key: &str) {
-        let id = workspace_id(workspace).unwrap_or_else(|_| workspace.to_owned());
-        let keys = &mut self.workspaces.entry(id).or_default().api_keys;
-        if !keys.iter().any(|known| known.key == key) {
-            keys.push(SeedWorkspaceKey { key: key.to_owned(), id: None, permissions: None });
-        }
-    }
-
-    /// Copies an organization into a workspace (a UUID, or `sandbox`), as far as the Platform API supports
-    /// it: agents, context graphs, services, LLMs and replies, all with new ids. Does nothing if the seed has
-    /// that workspace, or lacks the organization.
-    pub fn mirror_organization(&mut self, organization: &str, workspace: &str) {
-        let id = workspace_id(workspace).unwrap_or_else(|_| workspace.to_owned());
-        let Some(organization) = self.organizations.get(organization) else { return };
-        self.workspaces.entry(id).or_insert_with(|| SeedWorkspace::mirror(organization));
-    }
-}
-
 /// Checks the workspaces of a document, and keys them by id.
-pub(super) fn check_all(
+pub(crate) fn check_all(
     workspaces: BTreeMap<String, SeedWorkspace>,
 ) -> Result<BTreeMap<String, SeedWorkspace>, FileError> {
     let nowhere = |message| FileError { line: 0, column: 0, message };
@@ -294,7 +271,7 @@ impl SeedPlatformService {
     }
 
     /// Returns the tags as service rows have them.
-    pub(super) fn tag_list(&self) -> Vec<ServiceTag> {
+    pub(crate) fn tag_list(&self) -> Vec<ServiceTag> {
         let tag =
             |(key, value): (&String, &Option<String>)| ServiceTag { key: key.clone(), value: value.clone() };
         self.tags.iter().map(tag).collect()
@@ -302,7 +279,7 @@ impl SeedPlatformService {
 }
 
 /// Reads a version set. Omits fields that only the Classic API has.
-pub(super) fn platform_set(fields: &Map<String, Value>) -> Result<VersionSet, String> {
+pub(crate) fn platform_set(fields: &Map<String, Value>) -> Result<VersionSet, String> {
     let set = version_set(fields)?;
     let preferences = Value::Object(set.llm_model_preferences);
     let read = normalized(|problems, at| PREFERENCES.read(problems, at, &preferences));
@@ -312,11 +289,11 @@ pub(super) fn platform_set(fields: &Map<String, Value>) -> Result<VersionSet, St
 
 type Block = fn(&Value) -> Result<Map<String, Value>, String>;
 
-pub(super) fn voice_config(value: &Value) -> Result<Map<String, Value>, String> {
+pub(crate) fn voice_config(value: &Value) -> Result<Map<String, Value>, String> {
     normalized(|problems, at| VOICE_CONFIG.read(problems, at, value))
 }
 
-pub(super) fn escalation_policy(value: &Value) -> Result<Map<String, Value>, String> {
+pub(crate) fn escalation_policy(value: &Value) -> Result<Map<String, Value>, String> {
     normalized(|problems, at| ESCALATION_POLICY.read(problems, at, value))
 }
 

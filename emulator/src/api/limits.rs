@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::exchange::Answer;
+use crate::api::exchange::Answer;
 
 /// The rate limits that the server enforces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl Limits {
 }
 
 /// Adds a duration to a time, at most a century, so that the time does not overflow.
-pub(super) fn later(now: SystemTime, by: Duration) -> SystemTime {
+pub(crate) fn later(now: SystemTime, by: Duration) -> SystemTime {
     now + by.min(Duration::from_secs(100 * 365 * 24 * 3600))
 }
 
@@ -52,20 +52,20 @@ const UNLIMITED: u32 = 1_000_000_000;
 
 /// The values of an answer's rate limit headers, and whether the request is allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Allowance {
-    pub(super) limit: u32,
-    pub(super) remaining: u32,
+pub(crate) struct Allowance {
+    pub(crate) limit: u32,
+    pub(crate) remaining: u32,
     /// Seconds since the epoch.
-    pub(super) reset: u64,
+    pub(crate) reset: u64,
     /// Seconds to wait if the request exceeds the limit.
-    pub(super) retry_after: Option<u64>,
+    pub(crate) retry_after: Option<u64>,
     /// Whether the answer carries the rate limit headers.
     has_headers: bool,
 }
 
 impl Allowance {
     /// Adds the rate limit headers to an answer.
-    pub(super) fn add_headers(self, mut answer: Answer) -> Answer {
+    pub(crate) fn add_headers(self, mut answer: Answer) -> Answer {
         if !self.has_headers {
             answer.headers.retain(|(name, _)| name != "retry-after");
             return answer;
@@ -84,18 +84,18 @@ struct Window {
 }
 
 /// Counts requests per window.
-pub(super) struct Limiter<Endpoint> {
+pub(crate) struct Limiter<Endpoint> {
     limits: Limits,
     windows: HashMap<(String, Endpoint), Window>,
 }
 
 impl<Endpoint: Copy + Eq + std::hash::Hash> Limiter<Endpoint> {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits) -> Self {
         Self { limits, windows: HashMap::new() }
     }
 
     /// Returns the headers of a window without any request.
-    pub(super) fn unused(&self, limit: u32, now: SystemTime) -> Allowance {
+    pub(crate) fn unused(&self, limit: u32, now: SystemTime) -> Allowance {
         let (limit, length) = match self.limits {
             Limits::Off => (UNLIMITED, Duration::from_secs(60)),
             Limits::Documented { window } => (limit, window),
@@ -128,7 +128,7 @@ impl<Endpoint: Copy + Eq + std::hash::Hash> Limiter<Endpoint> {
     }
 
     /// Counts one request. A window begins with its first request.
-    pub(super) fn take(
+    pub(crate) fn take(
         &mut self,
         organization: &str,
         endpoint: Endpoint,

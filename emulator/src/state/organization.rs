@@ -1,4 +1,4 @@
-//! The state of the emulated servers: organizations, workspaces and their rows.
+//! Organizations, the Classic API's part of the state, and their rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,84 +7,21 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::table::{Row, Table};
-use super::workspace::Workspace;
-
-/// All organizations and workspaces. A copy is cheap, since copies share what has not changed.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct World {
-    pub(super) organizations: BTreeMap<String, Arc<Organization>>,
-    pub(super) workspaces: BTreeMap<String, Arc<Workspace>>,
-    pub(super) counter: u64,
-}
+use super::rows::{CatalogItem, Settings, VersionSet, row};
+use super::table::Table;
 
 /// An organization and everything in it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Organization {
-    pub(super) name: String,
-    pub(super) settings: Arc<Settings>,
-    pub(super) api_keys: Table<ApiKey>,
-    pub(super) agents: Table<CatalogItem>,
-    pub(super) context_graphs: Table<CatalogItem>,
-    pub(super) services: Table<Service>,
-    pub(super) behavior_sets: Table<BehaviorSet>,
-    pub(super) unit_tests: Table<UnitTest>,
-    pub(super) conversations: Table<Conversation>,
-}
-
-/// The settings of an organization or workspace.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Settings {
-    /// The accepted LLM names. `None` accepts any.
-    pub llms: Option<BTreeSet<String>>,
-    /// The agents' replies.
-    pub replies: Replies,
-}
-
-/// The agents' replies in conversations.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Replies {
-    /// The first message if the agent speaks first. `{agent}` and `{service}` are replaced by their names.
-    pub greeting: Option<String>,
-    /// Canned replies. The first one whose conditions all match is used.
-    pub canned: Vec<CannedReply>,
-}
-
-/// A reply for conversations that match all its conditions.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct CannedReply {
-    /// The service's name.
-    pub service: Option<String>,
-    /// The version set's name.
-    pub version_set: Option<String>,
-    /// The agent version of the conversation.
-    pub agent_version: Option<u32>,
-    /// The context graph version of the conversation.
-    pub context_graph_version: Option<u32>,
-    /// A part of the user's message. Absent: any message, and also if the agent speaks first.
-    pub says: Option<String>,
-    /// The agent's reply. `{agent}` and `{service}` are replaced by their names.
-    pub answer: Option<String>,
-    /// The error that ends the stream instead of a reply.
-    pub error: Option<ReplyError>,
-    /// Whether the agent ends the conversation with this reply (Classic API).
-    pub finishes: bool,
-    /// Whether the agent does not reply (Platform API).
-    pub silent: bool,
-    /// Whether another turn of the same speaker is still in progress (Platform API).
-    pub busy: bool,
-}
-
-/// An error in the middle of a stream, after its status 201.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ReplyError {
-    /// The status that the answer would have had.
-    pub code: u16,
-    /// The description in the error event.
-    pub description: String,
+    pub(crate) name: String,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) api_keys: Table<ApiKey>,
+    pub(crate) agents: Table<CatalogItem>,
+    pub(crate) context_graphs: Table<CatalogItem>,
+    pub(crate) services: Table<Service>,
+    pub(crate) behavior_sets: Table<BehaviorSet>,
+    pub(crate) unit_tests: Table<UnitTest>,
+    pub(crate) conversations: Table<Conversation>,
 }
 
 /// A permission of a key's user.
@@ -172,23 +109,6 @@ impl ApiKey {
     }
 }
 
-/// An agent or a context graph. Services pin versions of both.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CatalogItem {
-    /// 24 hexadecimal digits.
-    pub id: String,
-    /// The number in the order of creation.
-    pub sequence: u64,
-    /// The name.
-    pub name: String,
-    /// The latest version. Versions 1 to this one exist; 0 means none.
-    pub versions: u32,
-    /// Whether it is deprecated. A service that uses it can't be activated.
-    pub deprecated: bool,
-    /// The time of creation, in milliseconds since the epoch.
-    pub created_at: i64,
-}
-
 /// A service.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Service {
@@ -216,19 +136,6 @@ pub struct Service {
     pub creator: String,
     /// The user who changed it last.
     pub updated_by: String,
-}
-
-/// A named set of pinned versions and LLM preferences.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct VersionSet {
-    /// The agent's version. `None` means the latest.
-    pub agent_version: Option<u32>,
-    /// The context graph's version. `None` means the latest.
-    pub context_graph_version: Option<u32>,
-    /// Interaction name → `{llm_name, params}`, as sent.
-    pub llm_model_preferences: Map<String, Value>,
-    /// All other fields as sent, such as `applied_behavior_ids`.
-    pub extra: Map<String, Value>,
 }
 
 /// A dynamic behavior set.
@@ -298,18 +205,137 @@ pub struct Conversation {
     pub created_at: i64,
 }
 
-macro_rules! row {
-    ($($type:ident),* $(,)?) => {$(
-        impl Row for $type {
-            fn id(&self) -> &str {
-                &self.id
-            }
+row!(ApiKey, Service, BehaviorSet, UnitTest, Conversation);
 
-            fn sequence(&self) -> u64 {
-                self.sequence
-            }
-        }
-    )*};
+impl Organization {
+    /// The organization's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The accepted LLMs and the canned replies.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The accepted LLMs and the canned replies, for changes.
+    pub fn settings_mut(&mut self) -> &mut Settings {
+        Arc::make_mut(&mut self.settings)
+    }
+
+    /// The keys that can sign in.
+    pub fn api_keys(&self) -> &Table<ApiKey> {
+        &self.api_keys
+    }
+
+    /// The agents.
+    pub fn agents(&self) -> &Table<CatalogItem> {
+        &self.agents
+    }
+
+    /// The agents, for changes.
+    pub fn agents_mut(&mut self) -> &mut Table<CatalogItem> {
+        &mut self.agents
+    }
+
+    /// Returns the agent with this name.
+    pub fn agent(&self, name: &str) -> Option<&CatalogItem> {
+        self.agents.iter().find(|agent| agent.name == name)
+    }
+
+    /// The context graphs.
+    pub fn context_graphs(&self) -> &Table<CatalogItem> {
+        &self.context_graphs
+    }
+
+    /// The context graphs, for changes.
+    pub fn context_graphs_mut(&mut self) -> &mut Table<CatalogItem> {
+        &mut self.context_graphs
+    }
+
+    /// Returns the context graph with this name.
+    pub fn context_graph(&self, name: &str) -> Option<&CatalogItem> {
+        self.context_graphs.iter().find(|graph| graph.name == name)
+    }
+
+    /// The services.
+    pub fn services(&self) -> &Table<Service> {
+        &self.services
+    }
+
+    /// The services, for changes: `services_mut().get_mut(id)`, `.remove(id)`.
+    pub fn services_mut(&mut self) -> &mut Table<Service> {
+        &mut self.services
+    }
+
+    /// Returns the service with this id or name. If several have the name, the active one wins, else the
+    /// oldest.
+    pub fn service(&self, id_or_name: &str) -> Option<&Service> {
+        let named = || self.services.iter().filter(|service| service.name == id_or_name);
+        self.services
+            .get(id_or_name)
+            .or_else(|| named().find(|service| service.is_active))
+            .or_else(|| named().next())
+    }
+
+    /// Like [`Organization::service`], for changes.
+    pub fn service_mut(&mut self, id_or_name: &str) -> Option<&mut Service> {
+        let id = self.service(id_or_name)?.id.clone();
+        self.services.get_mut(&id)
+    }
+
+    /// Returns the active service with this name.
+    pub fn active_service(&self, name: &str) -> Option<&Service> {
+        self.services.iter().find(|service| service.is_active && service.name == name)
+    }
+
+    /// The behavior sets.
+    pub fn behavior_sets(&self) -> &Table<BehaviorSet> {
+        &self.behavior_sets
+    }
+
+    /// The behavior sets, for changes.
+    pub fn behavior_sets_mut(&mut self) -> &mut Table<BehaviorSet> {
+        &mut self.behavior_sets
+    }
+
+    /// The version sets that simulation unit tests use.
+    pub fn unit_tests(&self) -> &Table<UnitTest> {
+        &self.unit_tests
+    }
+
+    /// The version sets that simulation unit tests use, for changes.
+    pub fn unit_tests_mut(&mut self) -> &mut Table<UnitTest> {
+        &mut self.unit_tests
+    }
+
+    /// The conversations.
+    pub fn conversations(&self) -> &Table<Conversation> {
+        &self.conversations
+    }
 }
 
-row!(ApiKey, Service, BehaviorSet, UnitTest, Conversation, CatalogItem);
+impl Service {
+    /// An active service for [`World::add_service`](super::World::add_service), with only the required fields set.
+    pub fn new(name: &str, agent_id: &str, context_graph_id: &str) -> Self {
+        Self {
+            id: String::new(),
+            sequence: 0,
+            name: name.to_owned(),
+            description: name.to_owned(),
+            is_active: true,
+            agent_id: agent_id.to_owned(),
+            context_graph_id: context_graph_id.to_owned(),
+            tags: BTreeMap::new(),
+            keyterms: Vec::new(),
+            version_sets: BTreeMap::new(),
+            creator: "operator".to_owned(),
+            updated_by: "operator".to_owned(),
+        }
+    }
+
+    /// Returns the version set with this name.
+    pub fn version_set(&self, name: &str) -> Option<&VersionSet> {
+        self.version_sets.get(name)
+    }
+}

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::exchange::Answer;
+use crate::api::exchange::Answer;
 
 /// The reason why a request was refused.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     BadRequest(String),
     Unauthorized(String),
     Forbidden(String),
@@ -18,12 +18,12 @@ pub(super) enum Refusal {
 
 impl Refusal {
     /// The refusal for a user without this permission.
-    pub(super) fn lacks(permission: &str) -> Self {
+    pub(crate) fn lacks(permission: &str) -> Self {
         Self::Forbidden(format!("missing permission {permission}"))
     }
 
     /// The refusal's HTTP status.
-    pub(super) fn status(&self) -> u16 {
+    pub(crate) fn status(&self) -> u16 {
         match self {
             Self::BadRequest(_) => 400,
             Self::Unauthorized(_) => 401,
@@ -36,7 +36,7 @@ impl Refusal {
     }
 
     /// Builds the answer for the client.
-    pub(super) fn answer(&self) -> Answer {
+    pub(crate) fn answer(&self) -> Answer {
         let detail = match self {
             Self::BadRequest(text) | Self::NotFound(text) | Self::Conflict(text) => json!(text),
             Self::Unauthorized(text) | Self::Forbidden(text) => json!(text),

@@ -1,17 +1,17 @@
 //! Maps paths to endpoints. Handles parameters, wrong methods and wrong trailing slashes.
 
-use super::exchange::{Answer, Request};
-use super::query::percent_decode;
+use crate::api::exchange::{Answer, Request};
+use crate::api::query::percent_decode;
 
 /// A path's methods, each with its endpoint.
-pub(super) type Methods<Endpoint> = &'static [(&'static str, Endpoint)];
+pub(crate) type Methods<Endpoint> = &'static [(&'static str, Endpoint)];
 
 /// All paths with their methods. `{}` is a parameter. A trailing slash is significant.
-pub(super) type Routes<Endpoint> = &'static [(&'static str, Methods<Endpoint>)];
+pub(crate) type Routes<Endpoint> = &'static [(&'static str, Methods<Endpoint>)];
 
 /// The result of looking up a path and method.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Routed<Endpoint> {
+pub(crate) enum Routed<Endpoint> {
     Found {
         endpoint: Endpoint,
         /// The parameters, beginning with the organization or workspace.
@@ -24,7 +24,7 @@ pub(super) enum Routed<Endpoint> {
 }
 
 /// Looks up a request's endpoint.
-pub(super) fn route<Endpoint: Copy>(
+pub(crate) fn route<Endpoint: Copy>(
     routes: Routes<Endpoint>,
     method: &str,
     raw_path: &str,
@@ -52,7 +52,7 @@ pub(super) fn route<Endpoint: Copy>(
 }
 
 /// Returns the organization or workspace in a path, even if the path does not exist.
-pub(super) fn organization_of(raw_path: &str) -> Option<String> {
+pub(crate) fn organization_of(raw_path: &str) -> Option<String> {
     let path = percent_decode(raw_path);
     let name = path.strip_prefix("/v1/")?.split('/').next()?;
     (!name.is_empty()).then(|| name.to_owned())
@@ -73,14 +73,14 @@ fn parameters(pattern: &str, path: &str) -> Option<Vec<String>> {
 }
 
 /// Builds the answer that redirects a client to the right path.
-pub(super) fn redirect(request: &Request, path: &str) -> Answer {
+pub(crate) fn redirect(request: &Request, path: &str) -> Answer {
     let query = request.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
     let host = request.header("host").map(|host| format!("http://{host}")).unwrap_or_default();
     Answer::empty(307).with("location", format!("{host}{path}{query}"))
 }
 
 /// Returns the segment after the organization or workspace, which tells the two APIs apart.
-pub(super) fn second_segment(raw_path: &str) -> Option<String> {
+pub(crate) fn second_segment(raw_path: &str) -> Option<String> {
     let path = percent_decode(raw_path);
     let (home, rest) = path.strip_prefix("/v1/")?.split_once('/')?;
     let segment = rest.split('/').next()?;

@@ -9,9 +9,9 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use serde_saphyr::{Location, Spanned};
 
-use super::fault_kinds::{KINDS, Kind, MAX_MILLIS, MAX_SECONDS, METHODS, WHEN};
-use super::faults::{Fault, RetryAfter, Rule};
-use super::file_error::FileError;
+use super::fault::{Fault, RetryAfter, Rule};
+use super::kinds::{KINDS, Kind, MAX_MILLIS, MAX_SECONDS, METHODS, WHEN};
+use crate::file_error::FileError;
 
 /// The fault rules of a file.
 ///

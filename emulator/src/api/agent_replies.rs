@@ -1,28 +1,28 @@
 //! The agents' replies in conversations.
 
-use super::world::{CannedReply, Replies};
+use crate::state::{CannedReply, Replies};
 
 /// An agent's turn.
 #[derive(Debug, PartialEq)]
-pub(super) enum AgentReply {
+pub(crate) enum AgentReply {
     Message { text: String, finishes: bool },
     Error { code: u16, description: String },
 }
 
 /// A turn in which an agent is about to reply.
-pub(super) struct Turn<'a> {
-    pub(super) agent: &'a str,
-    pub(super) service: &'a str,
-    pub(super) version_set: &'a str,
-    pub(super) agent_version: u32,
-    pub(super) context_graph_version: u32,
+pub(crate) struct Turn<'a> {
+    pub(crate) agent: &'a str,
+    pub(crate) service: &'a str,
+    pub(crate) version_set: &'a str,
+    pub(crate) agent_version: u32,
+    pub(crate) context_graph_version: u32,
     /// The user's message. `None` if the agent speaks first.
-    pub(super) said: Option<&'a str>,
+    pub(crate) said: Option<&'a str>,
 }
 
 impl Turn<'_> {
     /// Returns the first canned reply whose conditions all match.
-    pub(super) fn canned<'r>(&self, replies: &'r Replies) -> Option<&'r CannedReply> {
+    pub(crate) fn canned<'r>(&self, replies: &'r Replies) -> Option<&'r CannedReply> {
         replies.canned.iter().find(|canned| self.fits(canned))
     }
 
@@ -36,7 +36,7 @@ impl Turn<'_> {
     }
 
     /// Chooses the reply: the first matching canned reply, else the greeting or an echo.
-    pub(super) fn reply(&self, replies: &Replies) -> AgentReply {
+    pub(crate) fn reply(&self, replies: &Replies) -> AgentReply {
         let agent = self.agent;
         let fill = |text: &str| text.replace("{agent}", agent).replace("{service}", self.service);
         let canned = self.canned(replies);
@@ -55,7 +55,7 @@ impl Turn<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::ReplyError;
+    use crate::state::ReplyError;
 
     fn text(spoken: &AgentReply) -> &str {
         match spoken {

@@ -1,30 +1,19 @@
-//! Applies a seed to a world: everything the first time, later only additions.
+//! Adds a seed's organization to the state: everything the first time, later only additions.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::seed::{Seed, SeedBehaviorSet, SeedItem, SeedKey, SeedOrganization, SeedService, version_set};
-use super::seed_workspaces_apply::apply_to_workspace;
-use super::table::Table;
-use super::world::{ApiKey, BehaviorSet, CatalogItem, Organization, Service, Settings, World};
+use super::items::{SeedItem, known_item, new_item, renewed_item, version_set};
+use super::organization::{SeedBehaviorSet, SeedKey, SeedOrganization, SeedService};
+use crate::state::{ApiKey, BehaviorSet, CatalogItem, Organization, Service, Settings, Table, World};
 
 /// The creator of all seeded services and sets.
 const OPERATOR: &str = "operator";
 
-impl Seed {
-    /// Adds to the world what the seed has and the world lacks. Applying a seed twice changes nothing.
-    pub(super) fn apply(&self, world: &mut World, now: SystemTime) {
-        let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let millis = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
-        for (name, seed) in &self.organizations {
-            let is_new = world.organization(name).is_none();
-            world.organization_or_new(name);
-            OrganizationSeeder { world, name, millis }.apply(seed, is_new);
-        }
-        for (id, seed) in &self.workspaces {
-            apply_to_workspace(world, id, seed, millis);
-        }
-    }
+/// Adds to an organization what the seed has and the organization lacks. Applying a seed twice changes nothing.
+pub(super) fn apply_to_organization(world: &mut World, name: &str, seed: &SeedOrganization, millis: i64) {
+    let is_new = world.organization(name).is_none();
+    world.organization_or_new(name);
+    OrganizationSeeder { world, name, millis }.apply(seed, is_new);
 }
 
 struct OrganizationSeeder<'a> {
@@ -147,36 +136,5 @@ impl OrganizationSeeder<'_> {
             updated_at: self.millis,
         };
         self.home().behavior_sets.push(set);
-    }
-}
-
-/// Finds the item that a seed means by its id, or else by its name.
-pub(super) fn known_item<'t>(table: &'t Table<CatalogItem>, seed: &SeedItem) -> Option<&'t CatalogItem> {
-    table.iter().find(|item| match &seed.id {
-        Some(id) => item.id == id.value,
-        None => item.name == seed.name.value,
-    })
-}
-
-/// Creates an item that does not exist yet.
-pub(super) fn new_item(seed: &SeedItem, sequence: u64, id: String, millis: i64) -> CatalogItem {
-    CatalogItem {
-        id: seed.id.as_ref().map_or(id, |id| id.value.clone()),
-        sequence,
-        name: seed.name.value.clone(),
-        versions: seed.versions,
-        deprecated: seed.deprecated,
-        created_at: millis,
-    }
-}
-
-/// Updates an existing item from the seed.
-pub(super) fn renewed_item(seed: &SeedItem, known: &CatalogItem) -> CatalogItem {
-    CatalogItem {
-        name: seed.name.value.clone(),
-        // Versions are only added, never removed: services may pin them.
-        versions: known.versions.max(seed.versions),
-        deprecated: seed.deprecated,
-        ..known.clone()
     }
 }

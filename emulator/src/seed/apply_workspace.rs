@@ -1,20 +1,19 @@
-//! Applies a seed's workspaces to a world: everything the first time, later only additions.
+//! Adds a seed's workspace to the state: everything the first time, later only additions.
 
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::seed::{SeedItem, version_set};
-use super::seed_apply::{known_item, new_item, renewed_item};
-use super::seed_workspaces::{
+use super::items::{SeedItem, known_item, new_item, renewed_item, version_set};
+use super::workspace::{
     SeedPlatformService, SeedWorkspace, SeedWorkspaceKey, escalation_policy, platform_set, voice_config,
 };
-use super::table::Table;
-use super::workspace::{PlatformService, Workspace, WorkspaceKey};
-use super::world::{CatalogItem, Settings, VersionSet, World};
+use crate::state::{
+    CatalogItem, PlatformService, Settings, Table, VersionSet, Workspace, WorkspaceKey, World,
+};
 
 /// Adds to a workspace what the seed has and the workspace lacks. Applying a seed twice changes nothing.
-pub(super) fn apply_to_workspace(world: &mut World, id: &str, seed: &SeedWorkspace, millis: i64) {
+pub(crate) fn apply_to_workspace(world: &mut World, id: &str, seed: &SeedWorkspace, millis: i64) {
     let is_new = world.workspace(id).is_none();
     let home = world.workspace_or_new(id);
     let settings = Settings { llms: seed.llms.clone(), replies: seed.replies.clone() };

@@ -60,7 +60,7 @@ pub enum RetryAfter {
 
 impl RetryAfter {
     /// Formats the header's value.
-    pub(super) fn header(self, now: SystemTime) -> String {
+    pub(crate) fn header(self, now: SystemTime) -> String {
         match self {
             Self::Seconds(seconds) => seconds.to_string(),
             Self::Date(seconds) => httpdate::fmt_http_date(now + Duration::from_secs(seconds)),

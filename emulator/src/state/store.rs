@@ -12,9 +12,11 @@ use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefini
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::organization::Organization;
+use super::rows::Settings;
 use super::table::{Change, Row, Table};
 use super::workspace::Workspace;
-use super::world::{Organization, Settings, World};
+use super::world::World;
 
 const META: TableDefinition<&str, u64> = TableDefinition::new("amigops_emulator_meta");
 const ROWS: TableDefinition<(&str, &str, &str), &[u8]> = TableDefinition::new("amigops_emulator_rows");
@@ -67,14 +69,14 @@ pub enum StoreError {
 }
 
 /// The place where the world is stored.
-pub(super) enum Store {
+pub(crate) enum Store {
     Memory,
     File { path: PathBuf, database: Box<Database> },
 }
 
 impl Store {
     /// Opens or creates the file, and reads the world from it. Uses the caller's open file if there is one.
-    pub(super) fn open(path: Option<&Path>, opened: Option<File>) -> Result<(Self, World), StoreError> {
+    pub(crate) fn open(path: Option<&Path>, opened: Option<File>) -> Result<(Self, World), StoreError> {
         let Some(path) = path else { return Ok((Self::Memory, World::default())) };
         // In debug builds, redb panics on some kinds of damage. The error must still name the damaged file.
         std::panic::catch_unwind(|| Self::open_file(path, opened)).unwrap_or_else(|_| {
@@ -110,7 +112,7 @@ impl Store {
     }
 
     /// Updates the stored world from `before` to `after`. The change is durable when this returns.
-    pub(super) fn save(&self, before: &World, after: &World) -> Result<(), StoreError> {
+    pub(crate) fn save(&self, before: &World, after: &World) -> Result<(), StoreError> {
         let Self::File { path, database } = self else { return Ok(()) };
         write(database, before, after)
             .map_err(|reason| StoreError::Failed { path: path.clone(), reason: reason.to_string() })

@@ -36,14 +36,14 @@ impl<'a, T> IntoIterator for &'a Table<T> {
 }
 
 /// A difference between two copies of a table.
-pub(super) enum Change<'a, T> {
+pub(crate) enum Change<'a, T> {
     Put(&'a T),
     Remove(&'a T),
 }
 
 impl<T: Row> Table<T> {
     /// Builds a table from stored rows in any order.
-    pub(super) fn from_rows(mut rows: Vec<T>) -> Self {
+    pub(crate) fn from_rows(mut rows: Vec<T>) -> Self {
         rows.sort_by_key(Row::sequence);
         Self { rows: Arc::new(rows.into_iter().map(Arc::new).collect()) }
     }
@@ -75,7 +75,7 @@ impl<T: Row> Table<T> {
     }
 
     /// Adds a row. Its sequence number must be the highest.
-    pub(super) fn push(&mut self, row: T) {
+    pub(crate) fn push(&mut self, row: T) {
         Arc::make_mut(&mut self.rows).push(Arc::new(row));
     }
 
@@ -91,7 +91,7 @@ impl<T: Row> Table<T> {
     }
 
     /// Returns the changes from `before` to this table. Both are in order of creation, so one pass is enough.
-    pub(super) fn changes_since<'a>(&'a self, before: &'a Self) -> Vec<Change<'a, T>> {
+    pub(crate) fn changes_since<'a>(&'a self, before: &'a Self) -> Vec<Change<'a, T>> {
         if Arc::ptr_eq(&self.rows, &before.rows) {
             return Vec::new();
         }

@@ -1,33 +1,27 @@
 //! The HTTP server: a thread with its own async runtime.
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use futures_util::StreamExt;
 use tokio::sync::oneshot;
 
 use super::connection::{AbortableListener, ConnectionAborter};
-use super::core::Core;
-use super::exchange::{Answer, Payload, Request};
-use super::fault_response::respond_to_fault;
-use super::faults::{Fault, Rule, Schedule};
-use super::in_process::{Outcome, Reply};
-use super::limits::Limits;
-use super::observer::{Observer, RequestInfo, RequestRecord};
-use super::platform::PlatformOptions;
-use super::routing::organization_of;
-use super::seed::Seed;
-use super::store::StoreError;
-use super::world::World;
+use super::response::{respond, respond_to_fault};
+use crate::api::exchange::{Answer, Reply, Request};
+use crate::api::routing::organization_of;
+use crate::core::Core;
+use crate::faults::{Fault, Outcome, Schedule};
+use crate::observer::{Observer, RequestInfo, RequestRecord};
+use crate::options::Options;
+use crate::state::{StoreError, World};
 
 /// The largest body that is accepted.
 const MAX_BODY_BYTES: usize = 4 << 20;
@@ -35,49 +29,6 @@ const MAX_BODY_BYTES: usize = 4 << 20;
 const MAX_DRAINED_BYTES: usize = 64 << 20;
 /// The number of requests that are remembered.
 const MAX_RECORDS: usize = 100_000;
-
-/// The settings of a server.
-pub struct Options {
-    /// The address to listen on. Port 0 picks a free port.
-    pub listen: SocketAddr,
-    /// The state file. `None` keeps the state in memory.
-    pub state: Option<PathBuf>,
-    /// The open file that `state` names, if the caller has opened it already.
-    pub opened_state: Option<File>,
-    /// The initial organizations and workspaces.
-    pub seed: Option<Seed>,
-    /// The rate limits to enforce.
-    pub limits: Limits,
-    /// The lifetime of a token.
-    pub token_lifetime: Duration,
-    /// Choices where the Platform API's contract is open.
-    pub platform: PlatformOptions,
-    /// The source of the current time.
-    pub clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
-    /// A hook that is called for each request.
-    pub observer: Option<Arc<dyn Observer>>,
-    /// Faults to inject. Only [`Server`] uses them: callers of [`InProcess`](crate::InProcess) inject their
-    /// own.
-    pub faults: Vec<Rule>,
-}
-
-impl Options {
-    /// A server in memory on a free loopback port, without limits and without an observer.
-    pub fn new(clock: Arc<dyn Fn() -> SystemTime + Send + Sync>) -> Self {
-        Self {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            state: None,
-            opened_state: None,
-            seed: None,
-            limits: Limits::Off,
-            token_lifetime: Duration::from_secs(3600),
-            platform: PlatformOptions::default(),
-            clock,
-            observer: None,
-            faults: Vec::new(),
-        }
-    }
-}
 
 /// The reason why a server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -311,40 +262,4 @@ async fn read(body: Body) -> Option<Vec<u8>> {
         }
     }
     (seen <= MAX_BODY_BYTES).then_some(bytes)
-}
-
-fn respond(answer: Answer) -> Response {
-    let (kind, body) = match answer.body {
-        Payload::Empty => (None, Body::empty()),
-        Payload::Json(bytes) => (Some("application/json"), Body::from(bytes)),
-        Payload::Bytes(kind, bytes) => (Some(kind), Body::from(bytes)),
-        Payload::Stream(pieces) => (Some("application/x-ndjson"), piece_by_piece(pieces)),
-    };
-    let mut response = with_head(answer.status, answer.headers, body);
-    if let Some(kind) = kind {
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    }
-    response
-}
-
-/// Builds a response with this status and these headers. Omits headers that HTTP does not allow.
-pub(super) fn with_head(status: u16, headers: Vec<(String, String)>, body: Body) -> Response {
-    let mut response = Response::new(body);
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
-    for (name, value) in headers {
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-            response.headers_mut().insert(name, value);
-        }
-    }
-    response
-}
-
-/// Sends each chunk separately, as an LLM's tokens are sent.
-fn piece_by_piece(pieces: Vec<Vec<u8>>) -> Body {
-    let stream = futures_util::stream::unfold(pieces.into_iter(), |mut pieces| async {
-        let piece = pieces.next()?;
-        tokio::task::yield_now().await;
-        Some((Ok::<_, std::convert::Infallible>(Bytes::from(piece)), pieces))
-    });
-    Body::from_stream(stream)
 }
