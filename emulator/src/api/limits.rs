@@ -59,7 +59,7 @@ pub(crate) struct Allowance {
     pub(crate) reset: u64,
     /// Seconds to wait if the request exceeds the limit.
     pub(crate) retry_after: Option<u64>,
-    /// Whether the answer carries the rate limit headers.
+    /// True if the answer carries the rate limit headers.
     has_headers: bool,
 }
 

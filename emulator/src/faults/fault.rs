@@ -38,7 +38,7 @@ pub enum Fault {
     Answer {
         /// The status.
         status: u16,
-        /// Whether the rules run first. Their own answer is discarded.
+        /// True if the rules run first. Their own answer is discarded.
         processed: bool,
         /// Headers, except for the length. A server omits those that HTTP does not allow.
         headers: BTreeMap<String, String>,

@@ -36,7 +36,7 @@ fn key(name: &str) -> Value {
         }),
         "status" => number("The status.", 200, Some(599)),
         "processed" => with_default(
-            json!({"description": "Whether the request is processed first.", "type": "boolean"}),
+            json!({"description": "True if the request is processed first.", "type": "boolean"}),
             json!(false),
         ),
         "headers" => json!({

@@ -30,11 +30,11 @@ use routes::{Endpoint, ROUTES};
 /// Behaviour that the vendor does not specify or may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlatformOptions {
-    /// Whether the names of inactive services are taken, too.
+    /// True if the names of inactive services are taken, too.
     pub inactive_names_taken: bool,
     /// The largest page of services.
     pub services_page_max: u32,
-    /// Whether an update keeps version sets that it does not name, instead of replacing them all.
+    /// True if an update keeps version sets that it does not name, instead of replacing them all.
     pub keeps_version_sets: bool,
 }
 

@@ -4,7 +4,7 @@
 #[derive(Debug, PartialEq)]
 pub(super) struct Part<'b> {
     pub(super) name: String,
-    /// Whether it was sent with a file name.
+    /// True if it was sent with a file name.
     pub(super) is_file: bool,
     pub(super) content: &'b [u8],
 }

@@ -56,7 +56,7 @@ pub(super) const INTEGER: Kind = Kind::Integer { least: None, most: None };
 /// An object with known keys.
 pub(crate) struct Model {
     pub(super) fields: &'static [Field],
-    /// Whether unknown keys are refused. Otherwise they are dropped.
+    /// True if unknown keys are refused. Otherwise they are dropped.
     pub(super) closed: bool,
 }
 

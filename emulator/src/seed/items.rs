@@ -22,7 +22,7 @@ pub(crate) struct SeedItem {
     /// The number of versions, counted from 1. An item that a service uses needs at least one.
     #[serde(default = "one")]
     pub(crate) versions: u32,
-    /// Whether it is deprecated: no new service may use it.
+    /// True if it is deprecated: no new service may use it.
     #[serde(default)]
     pub(crate) deprecated: bool,
 }

@@ -65,7 +65,7 @@ pub(crate) struct SeedService {
     /// The context graph's name.
     #[schemars(with = "String")]
     pub(crate) context_graph: Spanned<String>,
-    /// Whether it is active.
+    /// True if it is active.
     #[serde(default = "yes")]
     pub(crate) active: bool,
     /// The tags; `~` for one without a value.
@@ -93,7 +93,7 @@ pub(crate) struct SeedBehaviorSet {
     /// The id: 24 hexadecimal digits. Absent: a new one.
     #[schemars(with = "Option<String>", regex(pattern = "^[0-9a-f]{24}$"))]
     pub(crate) id: Option<Spanned<String>>,
-    /// Whether it is active.
+    /// True if it is active.
     #[serde(default = "yes")]
     pub(crate) active: bool,
     /// The tags; `~` for one without a value.

@@ -79,7 +79,7 @@ pub(crate) struct SeedPlatformService {
     /// The context graph's name.
     #[schemars(with = "String")]
     pub(crate) context_graph: Spanned<String>,
-    /// Whether it is active.
+    /// True if it is active.
     #[serde(default = "yes")]
     pub(crate) active: bool,
     /// The tags; `~` for one without a value.
@@ -103,7 +103,7 @@ pub(crate) struct SeedPlatformService {
     /// The number of tools that may run at once.
     #[schemars(with = "Option<u8>", range(min = 1, max = 10))]
     pub(crate) tool_capacity: Option<Spanned<u8>>,
-    /// Whether safety filters run.
+    /// True if safety filters run.
     #[serde(default = "yes")]
     pub(crate) safety_filters_enabled: bool,
     /// The voice pipeline, as the API has it.
@@ -112,7 +112,7 @@ pub(crate) struct SeedPlatformService {
     /// The escalation policy, as the API has it.
     #[schemars(with = "Option<Map<String, Value>>")]
     pub(crate) escalation_policy: Option<Spanned<Value>>,
-    /// Whether it is a system service, which can't be changed.
+    /// True if it is a system service, which can't be changed.
     #[serde(default)]
     pub(crate) is_system: bool,
 }

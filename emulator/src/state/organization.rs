@@ -120,7 +120,7 @@ pub struct Service {
     pub name: String,
     /// The description.
     pub description: String,
-    /// Whether it is active.
+    /// True if it is active.
     pub is_active: bool,
     /// The id of its agent.
     pub agent_id: String,
@@ -147,7 +147,7 @@ pub struct BehaviorSet {
     pub sequence: u64,
     /// The name, unique among active sets.
     pub name: String,
-    /// Whether it is active.
+    /// True if it is active.
     pub is_active: bool,
     /// The ids of the services it applies to.
     pub applied_to_services: Vec<String>,
@@ -199,7 +199,7 @@ pub struct Conversation {
     pub tags: BTreeMap<String, Option<String>>,
     /// The messages, oldest first.
     pub messages: Vec<String>,
-    /// Whether it is finished.
+    /// True if it is finished.
     pub is_finished: bool,
     /// The time of creation, in milliseconds since the epoch.
     pub created_at: i64,

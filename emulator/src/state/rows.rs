@@ -45,11 +45,11 @@ pub struct CannedReply {
     pub answer: Option<String>,
     /// The error that ends the stream instead of a reply.
     pub error: Option<ReplyError>,
-    /// Whether the agent ends the conversation with this reply (Classic API).
+    /// True if the agent ends the conversation with this reply (Classic API).
     pub finishes: bool,
-    /// Whether the agent does not reply (Platform API).
+    /// True if the agent does not reply (Platform API).
     pub silent: bool,
-    /// Whether another turn of the same speaker is still in progress (Platform API).
+    /// True if another turn of the same speaker is still in progress (Platform API).
     pub busy: bool,
 }
 
@@ -74,7 +74,7 @@ pub struct CatalogItem {
     pub name: String,
     /// The latest version. Versions 1 to this one exist; 0 means none.
     pub versions: u32,
-    /// Whether it is deprecated. A service that uses it can't be activated.
+    /// True if it is deprecated. A service that uses it can't be activated.
     pub deprecated: bool,
     /// The time of creation, in milliseconds since the epoch.
     pub created_at: i64,

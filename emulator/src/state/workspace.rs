@@ -90,7 +90,7 @@ pub struct PlatformService {
     pub name: String,
     /// The description.
     pub description: String,
-    /// Whether it is active.
+    /// True if it is active.
     pub is_active: bool,
     /// The id of its agent.
     pub agent_id: String,
@@ -104,7 +104,7 @@ pub struct PlatformService {
     pub version_sets: BTreeMap<String, VersionSet>,
     /// The number of tools that may run at once.
     pub tool_capacity: u8,
-    /// Whether safety filters are on.
+    /// True if safety filters are on.
     pub safety_filters_enabled: bool,
     /// `voice` or `text`.
     pub channel_type: String,
@@ -114,7 +114,7 @@ pub struct PlatformService {
     pub voice_config: Option<Map<String, Value>>,
     /// The escalation policy: an action for each of the three engine triggers, as `{type}`.
     pub escalation_policy: Option<Map<String, Value>>,
-    /// Whether it is a system service, which can't be changed.
+    /// True if it is a system service, which can't be changed.
     pub is_system: bool,
     /// The time of creation, in milliseconds since the epoch.
     pub created_at: i64,

@@ -227,6 +227,6 @@ mod tests {
         world.add_service("acme", old).unwrap();
         let new = world.add_service("acme", Service::new("Coach", "a", "g")).unwrap();
         assert_eq!(world.organization("acme").unwrap().service("Coach").unwrap().id, new);
-        assert!(world.add_service("nobody", Service::new("Coach", "a", "g")).is_none());
+        assert!(world.add_service("missing", Service::new("Coach", "a", "g")).is_none());
     }
 }

@@ -61,15 +61,15 @@ fn faults_logged(said: &str) -> String {
     said.split_inclusive('\n').filter(|line| line.starts_with("request ")).collect()
 }
 
-/// Runs the example of docs/emulator.md with the files from that page.
+/// Runs the example of docs/faults.md with the files from that page.
 #[test]
 fn the_documented_example_succeeds_and_logs_each_fault() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let page = std::fs::read_to_string(root.join("docs/emulator.md")).unwrap();
-    let (_, page) = page.split_once("A rehearsal from start to end").unwrap();
+    let page = std::fs::read_to_string(root.join("docs/faults.md")).unwrap();
+    let (_, page) = page.split_once("## An example from start to end").unwrap();
     let blocks: Vec<_> =
         page.split("```").skip(1).step_by(2).map(|block| block.split_once('\n').unwrap().1).collect();
-    let [_, seed, project, desks, commands, told, ..] = blocks[..] else { panic!("{blocks:#?}") };
+    let [seed, project, desks, commands, told, ..] = blocks[..] else { panic!("{blocks:#?}") };
     let directory = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
     write("seed.yaml", seed);
@@ -88,7 +88,7 @@ fn the_documented_example_succeeds_and_logs_each_fault() {
         command.args(arguments).envs(credentials);
         run_command(command).expect(0);
     }
-    assert_eq!(faults_logged(&emulator.end()), told, "docs/emulator.md shows what is told");
+    assert_eq!(faults_logged(&emulator.end()), told, "the log in docs/faults.md");
 }
 
 #[test]

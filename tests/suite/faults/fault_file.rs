@@ -130,15 +130,15 @@ fn wrong_types_are_reported_with_their_location() {
 #[test]
 fn every_key_is_documented_and_the_example_is_valid() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let page = std::fs::read_to_string(root.join("docs/emulator.md")).unwrap();
+    let page = std::fs::read_to_string(root.join("docs/faults.md")).unwrap();
     for kind in kinds() {
         let keys = kind["properties"].as_object().unwrap();
         let words = keys.keys().map(String::as_str).chain(keys["fault"]["const"].as_str());
         for word in words {
-            assert!(page.contains(&format!("`{word}`")), "docs/emulator.md doesn't explain `{word}`");
+            assert!(page.contains(&format!("`{word}`")), "docs/faults.md doesn't explain `{word}`");
         }
     }
     let example = std::fs::read_to_string(root.join("examples/faults.yaml")).unwrap();
-    assert!(page.contains(&example), "docs/emulator.md shows examples/faults.yaml");
+    assert!(page.contains(&example), "docs/faults.md shows examples/faults.yaml");
     assert_eq!(Faults::from_yaml(&example).map(|faults| faults.0.len()), Ok(6));
 }
