@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_reply_that_fits_speaks() {
+    fn the_first_matching_reply_is_used() {
         let broken = CannedReply {
             agent_version: Some(4),
             error: Some(ReplyError { code: 500, description: "broken".into() }),

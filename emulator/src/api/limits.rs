@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_gives_so_many_and_then_says_when_to_come_back() {
+    fn a_full_window_reports_its_end() {
         let mut limiter = Limiter::new(Limits::PER_MINUTE);
         let first = limiter.take("acme", 'a', 2, at(500));
         assert_eq!(
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_that_begins_with_its_first_request_is_told_in_whole_seconds_or_not_at_all() {
+    fn the_end_of_a_window_is_rounded_or_not_reported() {
         let window = Duration::from_secs(3);
         let of = |window_end| {
             let mut limiter =
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn organizations_and_endpoints_count_apart() {
+    fn organizations_and_endpoints_have_separate_windows() {
         let mut limiter = Limiter::new(Limits::PER_MINUTE);
         limiter.take("acme", 'a', 1, at(0));
         assert!(limiter.take("acme", 'a', 1, at(0)).retry_after.is_some());
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn off_still_has_numbers() {
+    fn limits_off_still_reports_numbers() {
         let mut limiter = Limiter::new(Limits::Off);
         for _ in 0..1_000 {
             assert!(limiter.take("acme", 'a', 1, at(0)).retry_after.is_none());

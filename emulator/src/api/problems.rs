@@ -192,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bodies_are_json_objects() {
+    fn bodies_must_be_json_objects() {
         let status = |kind, body: &[u8]| object(kind, body).map_err(|refusal| refusal.status()).err();
         assert_eq!(status(None, b"{}"), None);
         assert_eq!(status(Some("application/json; charset=utf-8"), b"{}"), None);

@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_have_bounds() {
+    fn page_sizes_have_limits() {
         assert_eq!(page(""), Some(Page { limit: 10, skip: 0 }));
         assert_eq!(page("limit=20&continuation_token=40"), Some(Page { limit: 20, skip: 40 }));
         assert_eq!(page("limit=99&limit=5"), Some(Page { limit: 5, skip: 0 }), "the last one counts");
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_looks_one_item_ahead() {
+    fn a_page_knows_if_there_is_another() {
         let cut = |limit, skip| {
             let slice = Page { limit, skip }.cut(0..5);
             (slice.items, slice.next)
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn orders() {
+    fn sort_parameters_are_parsed() {
         let sort = |query| {
             let mut problems = Problems::default();
             let sorts = Query::parse(Some(query)).sort(&mut problems, &["name", "is_active"]);

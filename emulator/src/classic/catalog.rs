@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_of_versions() {
+    fn ranges_of_versions_are_parsed() {
         assert_eq!(versions("latest", 5), Some(vec![5]));
         assert_eq!(versions("3", 5), Some(vec![3]));
         assert_eq!(versions("2-4", 5), Some(vec![2, 3, 4]));

@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tag_filters() {
+    fn tag_filters_are_parsed() {
         let tags: BTreeMap<_, _> =
             [("team".to_owned(), Some("care".to_owned())), ("audited".to_owned(), None)].into();
         let fits = |text| TagFilter::parse(text).map(|filter| filter.fits(&tags));

@@ -183,7 +183,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn names_of_version_sets() {
+    fn names_of_version_sets_are_checked() {
         assert!(reads(set_name, json!("Pre-view_2")).is_some());
         for bad in ["a b", "a.b", "ä", "", "x\u{0}"] {
             assert_eq!(reads(set_name, json!(bad)), None, "{bad:?}");

@@ -185,7 +185,7 @@ mod tests {
     use crate::Faults;
 
     #[test]
-    fn rules_count_what_fits_them_and_the_first_that_is_due_counts() {
+    fn every_rule_counts_its_requests_and_the_first_match_applies() {
         let faults = Faults::from_yaml(
             "
 faults:
@@ -202,7 +202,7 @@ faults:
     }
 
     #[test]
-    fn an_answer_says_when_to_try_again_in_seconds_or_as_a_date() {
+    fn retry_after_is_seconds_or_a_date() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_767);
         assert_eq!(RetryAfter::Seconds(10).header(now), "10");
         assert_eq!(RetryAfter::Date(10).header(now), "Sun, 06 Nov 1994 08:49:37 GMT");

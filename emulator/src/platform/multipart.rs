@@ -70,7 +70,7 @@ mod tests {
     const TYPE: Option<&str> = Some("multipart/form-data; boundary=\"x\"");
 
     #[test]
-    fn parts_are_told_apart() {
+    fn parts_are_separated() {
         let body = b"--x\r\nContent-Disposition: form-data; name=\"audio\"; filename=\"a.ogg\"\r\n\
             Content-Type: audio/ogg\r\n\r\nOgg\r\n-S\r\n--x\r\ncontent-disposition: form-data; name=n\r\n\r\n\
             \r\n--x--\r\n";

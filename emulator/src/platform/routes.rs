@@ -82,7 +82,7 @@ mod tests {
     use crate::api::routing::{Routed, route};
 
     #[test]
-    fn the_shape_of_a_path_tells_the_apis_apart() {
+    fn the_shape_of_a_path_selects_the_api() {
         for path in ["/v1/x/services", "/v1/x/services/", "/v1/x/agents/1/nothing", "/v1/%ff/context-graphs"]
         {
             assert!(is_platform(path), "{path}");

@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_numbers_come_in_many_spellings() {
+    fn integers_are_coerced() {
         let within: Scalar<Value> = |p, at, value| integer(p, at, value, Some(1), Some(10));
         for fine in [json!(3), json!("3"), json!(" 3 "), json!("3.0"), json!("+3"), json!("0_3"), json!(3.0)]
         {
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn truths_come_in_many_spellings() {
+    fn booleans_are_coerced() {
         for fine in [json!(true), json!("T"), json!("YES"), json!("on"), json!(1), json!(1.0), json!("1")] {
             assert_eq!(reads(boolean, &fine), Ok(true), "{fine}");
         }

@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_touched_is_a_change() {
+    fn only_changed_rows_are_changes() {
         let before = Table::from_rows(vec![
             Thing("b".into(), 2),
             Thing("a".into(), 1),

@@ -220,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_means_the_active_service() {
+    fn a_name_refers_to_the_active_service() {
         let mut world = World::default();
         world.organization_or_new("acme");
         let old = Service { is_active: false, ..Service::new("Coach", "a", "g") };
