@@ -101,7 +101,7 @@ impl Call<'_> {
 
     /// The current time in milliseconds since the epoch.
     fn millis(&self) -> i64 {
-        super::exchange::millis(self.request.now)
+        crate::api::exchange::millis(self.request.now)
     }
 }
 

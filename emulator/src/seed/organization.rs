@@ -116,7 +116,7 @@ pub(crate) struct SeedUnitTest {
 }
 
 impl SeedOrganization {
-    fn check(&self) -> Result<(), FileError> {
+    pub(super) fn check(&self) -> Result<(), FileError> {
         check_unique(self.agents.iter().map(|item| &item.name), "agent")?;
         check_unique(self.context_graphs.iter().map(|item| &item.name), "context graph")?;
         let active = |service: &&SeedService| service.active;

@@ -173,7 +173,7 @@ pub(crate) fn check_all(
 }
 
 impl SeedWorkspace {
-    fn mirror(organization: &SeedOrganization) -> Self {
+    pub(super) fn mirror(organization: &SeedOrganization) -> Self {
         let anew = |items: &[SeedItem]| {
             items.iter().map(|item| SeedItem { id: None, ..item.clone() }).collect::<Vec<_>>()
         };

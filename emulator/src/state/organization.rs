@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::rows::{CatalogItem, Settings, VersionSet, row};
-use super::table::Table;
+use super::table::{Row, Table};
 
 /// An organization and everything in it.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::rows::{CatalogItem, Settings, VersionSet, row};
-use super::table::Table;
+use super::table::{Row, Table};
 
 /// The id of the workspace that seeds call `sandbox`.
 pub const SANDBOX_WORKSPACE: &str = "5a4db0c5-0000-4000-8000-000000000000";

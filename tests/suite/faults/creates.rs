@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Case, case, slow, to_create};
+use super::{Case, case, lab_with_create, slow};
 use crate::on_both_apis;
 
 const DONE: &str = "Applied: 1 step · read back: converged";
@@ -34,7 +34,7 @@ const CASES: &[Case] = &[
 on_both_apis! {
     fn no_service_is_created_twice(api: Api) {
         for case in CASES {
-            let lab = to_create(api, &format!("{{method: POST, path: /service, fault: {}}}", case.fault));
+            let lab = lab_with_create(api, &format!("{{method: POST, path: /service, fault: {}}}", case.fault));
             let began = Instant::now();
             let run = lab.apply();
             case.check(lab.writes().len(), began.elapsed(), &run);

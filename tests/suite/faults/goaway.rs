@@ -2,7 +2,7 @@
 
 use amigops::model::Api;
 
-use super::http2_proxy::{Leave, OpenGate};
+use super::http2_proxy::{Goaway, Http2Proxy};
 use crate::harness::{EMPTY, Lab, services};
 use crate::on_both_apis;
 
@@ -12,12 +12,12 @@ const AT: usize = 3;
 
 /// Applies through the proxy. Returns the number of creates that the emulator got, and of connections to
 /// the proxy.
-fn apply(api: Api, leave: Leave, parallelism: &str) -> (usize, usize) {
+fn apply(api: Api, goaway: Goaway, parallelism: &str) -> (usize, usize) {
     let lab = Lab::on(api, EMPTY);
     lab.manifests(&services(SERVICES, ""));
-    let certificate = lab.path().join("gate.pem");
-    let gate = OpenGate::open(&lab.server.url(), &certificate, (AT, leave));
-    lab.project_at(&gate.url, "");
+    let certificate = lab.path().join("proxy.pem");
+    let proxy = Http2Proxy::start(&lab.server.url(), &certificate, (AT, goaway));
+    lab.project_at(&proxy.url, "");
     let trusted = [("SSL_CERT_FILE", certificate.to_str().unwrap())];
     let run = lab.run_with(&["apply", "--auto-approve", "--parallelism", parallelism], &trusted).expect(0);
     assert!(
@@ -25,33 +25,33 @@ fn apply(api: Api, leave: Leave, parallelism: &str) -> (usize, usize) {
         "{}",
         run.stderr
     );
-    assert_eq!(lab.services().len(), SERVICES, "nothing was made twice");
+    assert_eq!(lab.services().len(), SERVICES, "nothing was created twice");
     let creates = lab.writes().len();
     lab.project("");
     lab.expect_converged();
-    (creates, gate.connections())
+    (creates, proxy.connections())
 }
 
 /// Checks it with one request at a time, and with four.
-fn expect_one_create_each(api: Api, leave: Leave) {
+fn expect_one_create_each(api: Api, goaway: Goaway) {
     for parallelism in ["1", "4"] {
-        let (creates, connections) = apply(api, leave, parallelism);
+        let (creates, connections) = apply(api, goaway, parallelism);
         assert_eq!(creates, SERVICES);
-        assert!(connections >= 2, "the first connection came to its end");
+        assert!(connections >= 2, "the first connection was closed");
     }
 }
 
 on_both_apis! {
     fn requests_received_before_goaway_are_answered(api: Api) {
-        expect_one_create_each(api, Leave::Gracefully);
+        expect_one_create_each(api, Goaway::Gracefully);
     }
 
     fn a_create_that_took_effect_is_checked_and_not_repeated(api: Api) {
-        expect_one_create_each(api, Leave::Done);
+        expect_one_create_each(api, Goaway::AfterThis);
     }
 
     fn a_create_that_did_not_take_effect_is_retried(api: Api) {
-        expect_one_create_each(api, Leave::NotDone);
+        expect_one_create_each(api, Goaway::BeforeThis);
     }
 }
 
@@ -59,9 +59,9 @@ on_both_apis! {
 fn an_unknown_certificate_is_not_trusted() {
     let lab = Lab::new(EMPTY);
     lab.manifests(&services(1, ""));
-    let gate = OpenGate::open(&lab.server.url(), &lab.path().join("gate.pem"), (1, Leave::Gracefully));
-    lab.project_at(&gate.url, "");
+    let proxy = Http2Proxy::start(&lab.server.url(), &lab.path().join("proxy.pem"), (1, Goaway::Gracefully));
+    lab.project_at(&proxy.url, "");
     let run = lab.run(&["plan"]).expect(1);
     assert!(run.stderr.contains("certificate"), "{}", run.stderr);
-    assert_eq!(lab.server.requests(), [], "nobody was told the key");
+    assert_eq!(lab.server.requests(), [], "the key is not sent");
 }

@@ -19,33 +19,33 @@ use super::certificate::Certificate;
 
 /// The way in which a connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Leave {
+pub(super) enum Goaway {
     /// Answers the requests received so far, and accepts no more.
     Gracefully,
     /// Closes at once. This create took effect, and its answer is lost.
-    Done,
+    AfterThis,
     /// Closes at once. This create did not take effect, and the client can see that.
-    NotDone,
+    BeforeThis,
 }
 
-struct Gate {
+struct ProxyState {
     emulator: String,
     client: reqwest::Client,
     /// How to close the connection, and at which create (from 1).
-    leave: Mutex<Option<(usize, Leave)>>,
+    goaway: Mutex<Option<(usize, Goaway)>>,
     creates: AtomicUsize,
     connections: AtomicUsize,
 }
 
 /// A running proxy. It ends with the process.
-pub(super) struct OpenGate {
+pub(super) struct Http2Proxy {
     pub(super) url: String,
-    gate: Arc<Gate>,
+    proxy: Arc<ProxyState>,
 }
 
-impl OpenGate {
+impl Http2Proxy {
     /// Starts a proxy, and writes its certificate to a file.
-    pub(super) fn open(emulator: &str, certificate: &Path, leave: (usize, Leave)) -> Self {
+    pub(super) fn start(emulator: &str, certificate: &Path, goaway: (usize, Goaway)) -> Self {
         // Another test may have been first.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let own = Certificate::new();
@@ -59,70 +59,70 @@ impl OpenGate {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let url = format!("https://{}", listener.local_addr().unwrap());
-        let gate = Arc::new(Gate {
+        let proxy = Arc::new(ProxyState {
             emulator: emulator.to_owned(),
             client: reqwest::Client::builder().no_proxy().build().unwrap(),
-            leave: Mutex::new(Some(leave)),
+            goaway: Mutex::new(Some(goaway)),
             creates: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
         });
-        let state = Arc::clone(&gate);
+        let state = Arc::clone(&proxy);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         std::thread::spawn(move || {
             runtime.block_on(serve(listener, TlsAcceptor::from(Arc::new(tls)), state))
         });
-        Self { url, gate }
+        Self { url, proxy }
     }
 
     pub(super) fn connections(&self) -> usize {
-        self.gate.connections.load(Ordering::SeqCst)
+        self.proxy.connections.load(Ordering::SeqCst)
     }
 }
 
-async fn serve(listener: std::net::TcpListener, tls: TlsAcceptor, gate: Arc<Gate>) {
+async fn serve(listener: std::net::TcpListener, tls: TlsAcceptor, proxy: Arc<ProxyState>) {
     let listener = tokio::net::TcpListener::from_std(listener).unwrap();
     while let Ok((stream, _)) = listener.accept().await {
-        let (tls, gate) = (tls.clone(), Arc::clone(&gate));
+        let (tls, proxy) = (tls.clone(), Arc::clone(&proxy));
         tokio::spawn(async move {
             if let Ok(stream) = tls.accept(stream).await {
-                gate.connections.fetch_add(1, Ordering::SeqCst);
-                connection(stream, &gate).await;
+                proxy.connections.fetch_add(1, Ordering::SeqCst);
+                connection(stream, &proxy).await;
             }
         });
     }
 }
 
 /// Speaks HTTP/2 over a pipe, so that GOAWAY frames can be sent that the library would not send.
-async fn connection(stream: TlsStream<TcpStream>, gate: &Arc<Gate>) {
+async fn connection(stream: TlsStream<TcpStream>, proxy: &Arc<ProxyState>) {
     let (near, far) = tokio::io::duplex(1 << 20);
-    let (leave, left) = oneshot::channel();
-    tokio::spawn(copy_until_closed(stream, far, left));
-    let leave = Arc::new(Mutex::new(Some(leave)));
+    let (close, closed) = oneshot::channel();
+    tokio::spawn(copy_until_closed(stream, far, closed));
+    let close = Arc::new(Mutex::new(Some(close)));
     let Ok(mut connection) = h2::server::handshake(near).await else { return };
-    let mut is_left = false;
+    let mut is_closing = false;
     while let Some(Ok((request, respond))) = connection.accept().await {
         // The client learns that streams after the last one were not processed.
-        if is_left {
+        if is_closing {
             continue;
         }
-        let leave = gate.leave_for(&request);
-        if leave == Some(Leave::Gracefully) {
+        let goaway = proxy.goaway_for(&request);
+        if goaway == Some(Goaway::Gracefully) {
             connection.graceful_shutdown();
         }
-        is_left = matches!(leave, Some(Leave::Done | Leave::NotDone));
-        let (gate, leave) = (Arc::clone(gate), Arc::clone(&leave));
+        is_closing = matches!(goaway, Some(Goaway::AfterThis | Goaway::BeforeThis));
+        let (proxy, close) = (Arc::clone(proxy), Arc::clone(&close));
         tokio::spawn(async move {
             let id = u32::from(request.body().stream_id());
-            let last = match leave {
-                Some(Leave::Done) => id,
-                Some(Leave::NotDone) => id - 2,
-                Some(Leave::Gracefully) | None => return gate.answer(request, respond).await,
+            let last = match goaway {
+                Some(Goaway::AfterThis) => id,
+                Some(Goaway::BeforeThis) => id - 2,
+                Some(Goaway::Gracefully) | None => return proxy.answer(request, respond).await,
             };
             if last == id {
-                gate.forward(request).await;
+                proxy.forward(request).await;
             }
-            let leave = leave.lock().unwrap().take().expect("a connection ends once");
-            leave.send(last).unwrap();
+            let close = close.lock().unwrap().take().expect("a connection is closed once");
+            close.send(last).unwrap();
         });
     }
 }
@@ -131,11 +131,11 @@ async fn connection(stream: TlsStream<TcpStream>, gate: &Arc<Gate>) {
 async fn copy_until_closed(
     mut tls: TlsStream<TcpStream>,
     mut far: DuplexStream,
-    mut left: oneshot::Receiver<u32>,
+    mut closed: oneshot::Receiver<u32>,
 ) {
     let last = tokio::select! {
         _ = tokio::io::copy_bidirectional(&mut tls, &mut far) => return,
-        Ok(last) = &mut left => last,
+        Ok(last) = &mut closed => last,
     };
     // GOAWAY: eight bytes on stream 0, the last stream that counts, and no error.
     let mut frame = vec![0, 0, 8, 7, 0, 0, 0, 0, 0];
@@ -145,15 +145,15 @@ async fn copy_until_closed(
     let _ = tls.shutdown().await;
 }
 
-impl Gate {
+impl ProxyState {
     /// Returns how to close the connection at this request.
-    fn leave_for(&self, request: &Request<RecvStream>) -> Option<Leave> {
+    fn goaway_for(&self, request: &Request<RecvStream>) -> Option<Goaway> {
         let path = request.uri().path();
         if request.method() != "POST" || !(path.ends_with("/service/") || path.ends_with("/services")) {
             return None;
         }
         let number = self.creates.fetch_add(1, Ordering::SeqCst) + 1;
-        self.leave.lock().unwrap().take_if(|(at, _)| *at == number).map(|(_, leave)| leave)
+        self.goaway.lock().unwrap().take_if(|(at, _)| *at == number).map(|(_, goaway)| goaway)
     }
 
     async fn answer(&self, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Case, case, expect_recovery, lists, slow, to_create};
+use super::{Case, case, expect_recovery, lab_with_create, lists, slow};
 use crate::on_both_apis;
 
 const LOST: &str = "list services: GET /v1/";
@@ -35,9 +35,9 @@ const UNREADABLE: &[(&str, &str, &str)] = &[
 on_both_apis! {
     fn a_failed_list_request_is_retried(api: Api) {
         for case in CASES {
-            let lab = to_create(api, &format!("{{method: GET, path: /service, fault: {}}}", case.fault));
+            let lab = lab_with_create(api, &format!("{{method: GET, path: /service, fault: {}}}", case.fault));
             let undisturbed = {
-                let lab = to_create(api, "");
+                let lab = lab_with_create(api, "");
                 lab.run(&["plan"]).expect(0);
                 lists(&lab)
             };
@@ -50,7 +50,7 @@ on_both_apis! {
 
     fn an_incomplete_list_is_never_used(api: Api) {
         for (fault, what, hint) in UNREADABLE {
-            let lab = to_create(api, &format!("{{method: GET, path: /service, times: 3, fault: {fault}}}"));
+            let lab = lab_with_create(api, &format!("{{method: GET, path: /service, times: 3, fault: {fault}}}"));
             let run = lab.apply().expect(1);
             let message = format!("the answer can't be read: {what}");
             assert!(run.stderr.contains(&message) && run.stderr.contains(hint), "{fault}: {}", run.stderr);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{expect_recovery, to_create};
+use super::{expect_recovery, lab_with_create};
 use crate::harness::Run;
 use crate::on_both_apis;
 
@@ -28,7 +28,7 @@ on_both_apis! {
         ];
         for (status, words) in cases {
             for (method, code) in [("POST", 4), ("GET", 1)] {
-                let lab = to_create(
+                let lab = lab_with_create(
                     api,
                     &format!("{{method: {method}, path: /service, fault: answer, status: {status}}}"),
                 );
@@ -44,7 +44,7 @@ on_both_apis! {
 
     fn a_short_maintenance_is_waited_for(api: Api) {
         let rule = "{method: POST, path: /service, times: 3, fault: answer, status: 503, retry_after: 1}";
-        let lab = to_create(api, rule);
+        let lab = lab_with_create(api, rule);
         let began = Instant::now();
         let run = lab.apply().expect(0);
         assert!(began.elapsed() >= Duration::from_secs(3), "{:?}", began.elapsed());
@@ -55,7 +55,7 @@ on_both_apis! {
 
     fn retries_end_during_endless_maintenance(api: Api) {
         let rule = "{method: POST, path: /service, times: 6, fault: answer, status: 503, retry_after: 0}";
-        let lab = to_create(api, rule);
+        let lab = lab_with_create(api, rule);
         let run = lab.apply().expect(4);
         assert!(run.stderr.contains("the API is under maintenance: try again later"), "{}", run.stderr);
         assert_eq!(lab.writes().len(), 6);

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use petgraph::graphmap::DiGraphMap;
+use petgraph::graph::{DiGraph, NodeIndex};
 
 use super::Source;
 use super::source::{Import, Token, imports, routes, tokens, without_tests};
@@ -31,11 +31,12 @@ struct Crate {
 pub(super) fn find_circles(root: &str, sources: &[Source]) -> Vec<Vec<String>> {
     let krate = Crate::read(root, sources);
     let modules: Vec<&Module> = krate.files.keys().collect();
-    let mut graph = DiGraphMap::<usize, ()>::new();
-    for (from, (module, file)) in krate.files.iter().enumerate() {
+    let mut graph = DiGraph::<(), ()>::new();
+    let nodes: Vec<NodeIndex> = modules.iter().map(|_| graph.add_node(())).collect();
+    for (from, (module, file)) in nodes.iter().zip(&krate.files) {
         for target in krate.targets(module, file) {
             if let Some(to) = modules.iter().position(|known| **known == target) {
-                graph.add_edge(from, to, ());
+                graph.add_edge(*from, nodes[to], ());
             }
         }
     }
@@ -43,7 +44,7 @@ pub(super) fn find_circles(root: &str, sources: &[Source]) -> Vec<Vec<String>> {
     let mut found: Vec<Vec<String>> = circles
         .map(|circle| {
             let mut names: Vec<String> =
-                circle.into_iter().map(|at| format!("{root}/{}", modules[at].join("/"))).collect();
+                circle.into_iter().map(|at| format!("{root}/{}", modules[at.index()].join("/"))).collect();
             names.sort();
             names
         })

@@ -5,9 +5,7 @@ use std::fs;
 use amigops::model::Api;
 
 use super::{Trap, clinic, program, wrapper};
-use crate::apply::service;
 use crate::harness::{run_git, service};
-use crate::plan::three_way::git_in;
 
 #[test]
 fn git_is_not_searched_for_in_the_checkout() {
@@ -16,7 +14,7 @@ fn git_is_not_searched_for_in_the_checkout() {
     for place in ["git", "bin/git", "clinic/git", "clinic/bin/git"] {
         program(&lab.path().join(place), &trap.mark());
     }
-    let head = git_in(&lab.path(), &["rev-parse", "HEAD"]);
+    let head = run_git(&lab.path(), &["rev-parse", "HEAD"]);
     for path in [":/usr/bin:/bin", ".:/usr/bin:/bin", "bin:./bin:../bin:/usr/bin:/bin", "/usr/bin:/bin:"] {
         for args in [&["plan", "-C", "clinic", "--format", "json"][..], &["drift", "-C", "clinic"]] {
             let run = lab.run_with(args, &[("PATH", path)]).expect(0);
@@ -62,9 +60,9 @@ fn git_gets_only_the_listed_variables_and_commands() {
         "_",
     ];
     let lab = clinic(Api::Classic);
-    git_in(&lab.path(), &["checkout", "-qb", "topic"]);
+    run_git(&lab.path(), &["checkout", "-qb", "topic"]);
     lab.write("clinic/services/all.yaml", &service("Desk", "tags: {tier: silver}\n"));
-    git_in(&lab.path(), &["commit", "-qam", "Silver"]);
+    run_git(&lab.path(), &["commit", "-qam", "Silver"]);
     // A file of each kind that asks git more: added, missing, with other ends of lines.
     lab.write("clinic/added.yaml", "");
     let log = tempfile::tempdir().unwrap();
@@ -120,7 +118,7 @@ fn git_gets_only_the_listed_variables_and_commands() {
 #[test]
 fn another_users_repository_must_be_trusted() {
     let lab = clinic(Api::Classic);
-    let head = git_in(&lab.path(), &["rev-parse", "HEAD"]);
+    let head = run_git(&lab.path(), &["rev-parse", "HEAD"]);
     let home = tempfile::tempdir().unwrap();
     // Git's own switch for this case: changing the owner takes a privilege.
     let git = wrapper("export GIT_TEST_ASSUME_DIFFERENT_OWNER=1");
@@ -186,7 +184,7 @@ fn another_users_repository_must_be_trusted() {
 fn root_can_read_a_users_trusted_repository() {
     let lab = clinic(Api::Classic);
     let top = fs::canonicalize(lab.path()).unwrap();
-    let head = git_in(&top, &["rev-parse", "HEAD"]);
+    let head = run_git(&top, &["rev-parse", "HEAD"]);
     let chown = std::process::Command::new("chown").args(["-R", "1000:1000"]).arg(&top).output().unwrap();
     let changed = std::os::unix::fs::MetadataExt::uid(&fs::metadata(&top).unwrap()) == 1000;
     assert_eq!(chown.status.success(), changed);
