@@ -49,7 +49,7 @@ pub use options::Options;
 pub use platform::PlatformOptions;
 pub use seed::Seed;
 pub use state::{
-    ApiKey, BehaviorSet, CannedReply, CatalogItem, Conversation, Organization, Permission, PlatformService,
-    Replies, ReplyError, Row, SANDBOX_WORKSPACE, Service, ServiceTag, Settings, StoreError, Table, UnitTest,
-    VersionSet, Workspace, WorkspaceKey, WorkspacePermission, World,
+    AgentSettings, ApiKey, BehaviorSet, CannedReply, CatalogItem, Conversation, Organization, Permission,
+    PlatformService, Replies, ReplyError, Row, SANDBOX_WORKSPACE, Service, ServiceTag, StoreError, Table,
+    UnitTest, VersionSet, Workspace, WorkspaceKey, WorkspacePermission, World,
 };

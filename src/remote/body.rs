@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::bounds::{MAX_ANSWER_MEMORY, MAX_ERROR, bound_exceeded, estimate_memory, human_size};
 use super::call::Call;
-use super::failure::{ApiError, Cause};
+use super::failure::{ApiError, Cause, ErrorAnswer};
 use super::mask::mask_secrets;
 use super::transport::chain;
 use crate::model::Api;
@@ -98,7 +98,8 @@ impl Answer {
                 break;
             }
         }
-        ApiError::from_answer(api, method, path, status, &body, &exposed(&self.secrets))
+        let answer = ErrorAnswer { status, body: &body };
+        ApiError::from_answer(api, method, path, answer, &exposed(&self.secrets))
     }
 
     /// Checks that the answer is not compressed. We never ask for compression and never decode it: a few bytes could

@@ -68,11 +68,18 @@ const LONG_FILES: &[(&str, &str)] = &[];
 const CIRCLES: &[(&[&str], &str)] = &[];
 
 /// Names that public types of several rooms share, each with a reason.
-const SHARED_NAMES: &[(&str, &str)] = &[];
+const SHARED_NAMES: &[(&str, &str)] = &[
+    ("BehaviorSet", "a word of the API, of which client and emulator have separate models"),
+    ("Options", "the emulator is a crate of its own: `amigops_emulator::Options`"),
+    ("VersionSet", "a word of the API, of which client and emulator have separate models"),
+];
 
-/// TEMPORARY: files that have been changed in branches that are not merged yet. Circles, banned phrases, long
-/// functions and shared names are allowed there. Remove this list, and its uses, after the merge.
-const UNMERGED: &[&str] = &["src/plan/", "src/apply/", "src/report/", "src/cli/"];
+/// TEMPORARY: files that have been changed in branches that are not merged yet. Circles, banned phrases and long
+/// functions are allowed there. Remove this list, and its uses, after the merge.
+const UNMERGED: &[&str] =
+    &["src/plan/", "src/apply/", "src/report/", "src/cli/", "src/manifest/", "src/plan_file/", "src/import/"];
+/// TEMPORARY: names that types of those rooms share.
+const UNMERGED_NAMES: &[&str] = &["Cause", "Change", "Counts", "Credentials", "Outcome", "Target"];
 
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Imports {
@@ -203,7 +210,8 @@ fn functions_are_short_and_have_few_parameters() {
 #[test]
 fn public_types_of_different_rooms_have_different_names() {
     let shared = names::find_shared_names(&sources(SOURCES));
-    let is_listed = |name: &str| SHARED_NAMES.iter().any(|(known, _)| *known == name);
+    let is_listed =
+        |name: &str| SHARED_NAMES.iter().any(|(known, _)| *known == name) || UNMERGED_NAMES.contains(&name);
     let new: Vec<_> = shared
         .iter()
         .filter(|(name, _)| !is_listed(name))

@@ -43,9 +43,9 @@ impl At {
 
 /// The validation errors of a request so far.
 #[derive(Debug, Default)]
-pub(crate) struct Problems(Vec<Value>);
+pub(crate) struct RequestProblems(Vec<Value>);
 
-impl Problems {
+impl RequestProblems {
     /// Adds an error.
     pub(crate) fn add(&mut self, kind: &str, at: &At, message: impl Into<String>, input: &Value) {
         self.0.push(json!({"type": kind, "loc": at.0, "msg": message.into(), "input": input}));
@@ -91,7 +91,7 @@ impl Problems {
 
 /// Parses a body that must be a JSON object.
 pub(crate) fn object(content_type: Option<&str>, body: &[u8]) -> Result<Map<String, Value>, Refusal> {
-    let mut problems = Problems::default();
+    let mut problems = RequestProblems::default();
     if body.is_empty() {
         problems.add("missing", &At::body(), "Field required", &Value::Null);
         return Err(problems.refusal());
@@ -145,11 +145,11 @@ fn is_shallow(value: &Value, levels: usize) -> bool {
 }
 
 /// Reads one value. On errors, adds them to the problems and returns `None`.
-pub(crate) type Read<T> = fn(&mut Problems, &At, &Value) -> Option<T>;
+pub(crate) type Read<T> = fn(&mut RequestProblems, &At, &Value) -> Option<T>;
 
 /// Reads a required field.
 pub(crate) fn required<T>(
-    problems: &mut Problems,
+    problems: &mut RequestProblems,
     at: &At,
     fields: &Map<String, Value>,
     name: &str,
@@ -166,7 +166,7 @@ pub(crate) fn required<T>(
 
 /// Reads a field that may be missing or null.
 pub(crate) fn optional<T>(
-    problems: &mut Problems,
+    problems: &mut RequestProblems,
     at: &At,
     fields: &Map<String, Value>,
     name: &str,
@@ -177,7 +177,7 @@ pub(crate) fn optional<T>(
 }
 
 #[cfg(test)]
-impl Problems {
+impl RequestProblems {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

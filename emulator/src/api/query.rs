@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::api::problems::{At, Problems};
+use crate::api::problems::{At, RequestProblems};
 
 /// The decoded parameters of a query, in order.
 #[derive(Clone, Debug, Default)]
@@ -31,7 +31,7 @@ impl Query {
     }
 
     /// Reads a boolean parameter.
-    pub(crate) fn boolean(&self, problems: &mut Problems, name: &str) -> Option<bool> {
+    pub(crate) fn boolean(&self, problems: &mut RequestProblems, name: &str) -> Option<bool> {
         let value = self.one(name)?;
         match value.to_ascii_lowercase().as_str() {
             "true" | "1" | "yes" | "on" | "t" | "y" => Some(true),
@@ -44,7 +44,7 @@ impl Query {
         }
     }
 
-    fn integer(&self, problems: &mut Problems, name: &str, default: i64) -> i64 {
+    fn integer(&self, problems: &mut RequestProblems, name: &str, default: i64) -> i64 {
         let Some(value) = self.one(name) else { return default };
         whole(value.trim()).unwrap_or_else(|| {
             let message = "Input should be a valid integer, unable to parse string as an integer";
@@ -54,7 +54,7 @@ impl Query {
     }
 
     /// Reads `limit` and `continuation_token`.
-    pub(crate) fn page(&self, problems: &mut Problems, bounds: PageBounds) -> Page {
+    pub(crate) fn page(&self, problems: &mut RequestProblems, bounds: PageBounds) -> Page {
         let PageBounds { default, least, most } = bounds;
         let limit = self.integer(problems, "limit", default);
         let skip = self.token(problems);
@@ -74,12 +74,12 @@ impl Query {
 
     /// Reads `continuation_token`. The schemas give it no bounds, so a value that was never returned leads to
     /// the first page or past the last one.
-    pub(crate) fn token(&self, problems: &mut Problems) -> usize {
+    pub(crate) fn token(&self, problems: &mut RequestProblems) -> usize {
         usize::try_from(self.integer(problems, "continuation_token", 0).max(0)).unwrap_or(usize::MAX)
     }
 
     /// Reads `sort_by`: a sign followed by one of the fields, once or more.
-    pub(crate) fn sort(&self, problems: &mut Problems, fields: &[&'static str]) -> Vec<Sort> {
+    pub(crate) fn sort(&self, problems: &mut RequestProblems, fields: &[&'static str]) -> Vec<Sort> {
         let mut sorts = Vec::new();
         for (n, text) in self.all("sort_by").enumerate() {
             let sign = text.chars().next().filter(|sign| matches!(sign, '+' | '-'));
@@ -198,7 +198,7 @@ mod tests {
     const BOUNDS: PageBounds = PageBounds { default: 10, least: 1, most: 20 };
 
     fn page(query: &str) -> Option<Page> {
-        let mut problems = Problems::default();
+        let mut problems = RequestProblems::default();
         let page = Query::parse(Some(query)).page(&mut problems, BOUNDS);
         problems.done().is_ok().then_some(page)
     }
@@ -245,7 +245,7 @@ mod tests {
     #[test]
     fn sort_parameters_are_parsed() {
         let sort = |query| {
-            let mut problems = Problems::default();
+            let mut problems = RequestProblems::default();
             let sorts = Query::parse(Some(query)).sort(&mut problems, &["name", "is_active"]);
             problems.done().is_ok().then_some(sorts)
         };

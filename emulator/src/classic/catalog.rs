@@ -6,7 +6,7 @@ use super::validate;
 use super::wire::user;
 use super::{Call, filters, wire};
 use crate::api::exchange::{Answer, iso};
-use crate::api::problems::{At, Problems};
+use crate::api::problems::{At, RequestProblems};
 use crate::api::query::PageBounds;
 use crate::api::refusal::Refusal;
 use crate::state::Table;
@@ -36,7 +36,7 @@ fn items(
     bounds: PageBounds,
     permitted: bool,
 ) -> Result<Answer, Refusal> {
-    let mut problems = Problems::default();
+    let mut problems = RequestProblems::default();
     let ids = filters::ids(&call.query, &mut problems, "id");
     let deprecated = call.query.boolean(&mut problems, "deprecated");
     let page = call.query.page(&mut problems, bounds);
@@ -125,7 +125,7 @@ impl Range {
 
 impl VersionQuery {
     fn read(call: &Call<'_>) -> Result<Self, Refusal> {
-        let mut problems = Problems::default();
+        let mut problems = RequestProblems::default();
         let range = match call.query.one("version") {
             None => Some(Range(End::Number(1), End::Latest)),
             Some(text) => {

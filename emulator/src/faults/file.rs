@@ -10,7 +10,7 @@ use serde_json::Value;
 use serde_saphyr::{Location, Spanned};
 
 use super::fault::{Fault, RetryAfter, Rule};
-use super::kinds::{KINDS, Kind, MAX_MILLIS, MAX_SECONDS, METHODS, WHEN};
+use super::kinds::{FaultKind, KINDS, MAX_MILLIS, MAX_SECONDS, METHODS, WHEN};
 use crate::file_error::FileError;
 
 /// The fault rules of a file.
@@ -146,7 +146,7 @@ impl<'a> Reader<'a> {
         Some(Rule { method, path, nth, times, what })
     }
 
-    fn kind(&mut self) -> Option<&'static Kind> {
+    fn kind(&mut self) -> Option<&'static FaultKind> {
         let names: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
         if self.find("fault").is_none() {
             self.report(
@@ -170,7 +170,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reports keys that this kind of fault does not have, and a required key that is missing.
-    fn check_keys(&mut self, kind: &Kind) {
+    fn check_keys(&mut self, kind: &FaultKind) {
         let known: Vec<_> = ["fault"].iter().chain(WHEN).chain(kind.takes).copied().collect();
         let all: Vec<_> = known.iter().chain(KINDS.iter().flat_map(|kind| kind.takes)).copied().collect();
         for (key, _) in self.entries {
@@ -192,7 +192,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn fault(&mut self, kind: &Kind) -> Option<Fault> {
+    fn fault(&mut self, kind: &FaultKind) -> Option<Fault> {
         Some(match kind.name {
             "refuse" => Fault::Refuse,
             "lose_request" => Fault::LoseRequest,

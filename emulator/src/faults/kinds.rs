@@ -10,7 +10,7 @@ pub(crate) const METHODS: &[&str] = &["DELETE", "GET", "PATCH", "POST", "PUT"];
 pub(crate) const WHEN: &[&str] = &["method", "path", "nth", "times"];
 
 /// A kind of fault, by its name in fault files.
-pub(crate) struct Kind {
+pub(crate) struct FaultKind {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
     /// The keys of this kind, in addition to [`WHEN`].
@@ -19,16 +19,16 @@ pub(crate) struct Kind {
     pub(crate) needs: Option<&'static str>,
 }
 
-const fn plain(name: &'static str, about: &'static str) -> Kind {
-    Kind { name, about, takes: &[], needs: None }
+const fn plain(name: &'static str, about: &'static str) -> FaultKind {
+    FaultKind { name, about, takes: &[], needs: None }
 }
 
-const fn timed(name: &'static str, about: &'static str) -> Kind {
-    Kind { name, about, takes: &["millis"], needs: Some("millis") }
+const fn timed(name: &'static str, about: &'static str) -> FaultKind {
+    FaultKind { name, about, takes: &["millis"], needs: Some("millis") }
 }
 
 /// All kinds of faults.
-pub(crate) const KINDS: &[Kind] = &[
+pub(crate) const KINDS: &[FaultKind] = &[
     plain(
         "refuse",
         "Refuses the connection. A server can't do this once it was reached, and treats it as `lose_request`.",
@@ -46,13 +46,13 @@ pub(crate) const KINDS: &[Kind] = &[
     timed("delay", "Processes and answers the request after a delay."),
     timed("dribble", "Processes the request, then sends the answer's body slowly, in chunks."),
     plain("close", "Processes the request, then answers with `Connection: close`."),
-    Kind {
+    FaultKind {
         name: "hide",
         about: "Processes the request, then omits one service from the list in the answer and from its total.",
         takes: &["service"],
         needs: Some("service"),
     },
-    Kind {
+    FaultKind {
         name: "answer",
         about: "Sends this answer instead of the request's own.",
         takes: &["status", "processed", "headers", "retry_after", "retry_after_date", "body"],

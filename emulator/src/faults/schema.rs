@@ -4,7 +4,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::file::Faults;
-use super::kinds::{KINDS, Kind, MAX_MILLIS, MAX_SECONDS, METHODS, WHEN};
+use super::kinds::{FaultKind, KINDS, MAX_MILLIS, MAX_SECONDS, METHODS, WHEN};
 
 /// The JSON Schema of a key.
 fn key(name: &str) -> Value {
@@ -57,7 +57,7 @@ fn with_default(mut schema: Value, default: Value) -> Value {
 }
 
 /// The JSON Schema of a rule with this kind of fault.
-fn branch(kind: &Kind) -> Value {
+fn branch(kind: &FaultKind) -> Value {
     let mut properties = Map::from_iter([("fault".to_owned(), json!({"const": kind.name}))]);
     properties.extend(WHEN.iter().chain(kind.takes).map(|name| ((*name).to_owned(), key(name))));
     let required: Vec<_> = std::iter::once("fault").chain(kind.needs).collect();

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::Call;
 use super::listing::ListQuery;
 use crate::api::exchange::{Answer, iso};
-use crate::api::problems::Problems;
+use crate::api::problems::RequestProblems;
 use crate::api::refusal::Refusal;
 use crate::state::Table;
 use crate::state::Workspace;
@@ -40,7 +40,7 @@ pub(super) const CONTEXT_GRAPHS: Catalog = Catalog {
 
 /// GET `/agents` and `/context-graphs`.
 pub(super) fn list(call: &Call<'_>, world: &World, catalog: &Catalog) -> Result<Answer, Refusal> {
-    let mut problems = Problems::default();
+    let mut problems = RequestProblems::default();
     let wanted = ListQuery::read(call, &mut problems, PAGE_MAX, &["name", "created_at", "updated_at"]);
     problems.done()?;
     let home = call.home(world)?;
@@ -68,7 +68,7 @@ pub(super) fn get(call: &Call<'_>, world: &World, catalog: &Catalog) -> Result<A
 
 /// GET `/agents/{id}/versions` and `/context-graphs/{id}/versions`.
 pub(super) fn versions(call: &Call<'_>, world: &World, catalog: &Catalog) -> Result<Answer, Refusal> {
-    let mut problems = Problems::default();
+    let mut problems = RequestProblems::default();
     call.id(&mut problems, catalog.id);
     let wanted = ListQuery::read(call, &mut problems, PAGE_MAX, &["version", "created_at", "updated_at"]);
     problems.done()?;

@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 
 use crate::api::exchange::{Answer, Request};
 use crate::api::limits::{Limiter, Limits};
-use crate::api::problems::{self, At, Problems};
+use crate::api::problems::{self, At, RequestProblems};
 use crate::api::query::Query;
 use crate::api::refusal::Refusal;
 use crate::api::routing::{Routed, redirect, route};
@@ -79,20 +79,20 @@ impl Call<'_> {
     }
 
     /// Reads the id at the start of the path.
-    fn id(&self, problems: &mut Problems, name: &str) -> Option<String> {
+    fn id(&self, problems: &mut RequestProblems, name: &str) -> Option<String> {
         scalars::uuid(problems, &At::path(name), &json!(self.parameter(0)))
     }
 
     /// Like [`Call::id`], for requests where nothing else can be invalid.
     fn only_id(&self, name: &str) -> Result<String, Refusal> {
-        let mut problems = Problems::default();
+        let mut problems = RequestProblems::default();
         self.id(&mut problems, name).ok_or_else(|| problems.refusal())
     }
 
     /// Reads the body according to its model.
     fn body(
         &self,
-        problems: &mut Problems,
+        problems: &mut RequestProblems,
         model: &schema::Model,
     ) -> Result<Option<Map<String, Value>>, Refusal> {
         let fields = problems::object(self.request.header("content-type"), &self.request.body)?;
@@ -198,7 +198,7 @@ impl Platform {
 }
 
 fn find_workspace(world: &World, named: &str) -> Result<String, Refusal> {
-    let mut problems = Problems::default();
+    let mut problems = RequestProblems::default();
     let id = scalars::uuid(&mut problems, &At::path("workspace_id"), &json!(named));
     let id = id.ok_or_else(|| problems.refusal())?;
     if world.workspace(&id).is_some() { Ok(id) } else { Err(no_workspace(&id)) }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::items::{SeedItem, known_item, new_item, renewed_item, version_set};
 use super::organization::{SeedBehaviorSet, SeedKey, SeedOrganization, SeedService};
-use crate::state::{ApiKey, BehaviorSet, CatalogItem, Organization, Service, Settings, Table, World};
+use crate::state::{AgentSettings, ApiKey, BehaviorSet, CatalogItem, Organization, Service, Table, World};
 
 /// The creator of all seeded services and sets.
 const OPERATOR: &str = "operator";
@@ -28,7 +28,7 @@ impl OrganizationSeeder<'_> {
     }
 
     fn apply(&mut self, seed: &SeedOrganization, is_new: bool) {
-        let settings = Settings { llms: seed.llms.clone(), replies: seed.replies.clone() };
+        let settings = AgentSettings { llms: seed.llms.clone(), replies: seed.replies.clone() };
         if *self.home().settings != settings {
             self.home().settings = Arc::new(settings);
         }

@@ -9,14 +9,14 @@ use super::workspace::{
     SeedPlatformService, SeedWorkspace, SeedWorkspaceKey, escalation_policy, platform_set, voice_config,
 };
 use crate::state::{
-    CatalogItem, PlatformService, Settings, Table, VersionSet, Workspace, WorkspaceKey, World,
+    AgentSettings, CatalogItem, PlatformService, Table, VersionSet, Workspace, WorkspaceKey, World,
 };
 
 /// Adds to a workspace what the seed has and the workspace lacks. Applying a seed twice changes nothing.
 pub(crate) fn apply_to_workspace(world: &mut World, id: &str, seed: &SeedWorkspace, millis: i64) {
     let is_new = world.workspace(id).is_none();
     let home = world.workspace_or_new(id);
-    let settings = Settings { llms: seed.llms.clone(), replies: seed.replies.clone() };
+    let settings = AgentSettings { llms: seed.llms.clone(), replies: seed.replies.clone() };
     if *home.settings != settings {
         home.settings = Arc::new(settings);
     }

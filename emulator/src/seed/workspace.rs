@@ -9,7 +9,7 @@ use serde_saphyr::{Location, Spanned};
 
 use super::items::{SeedItem, check_pins, check_unique, named, version_set, wrong, yes};
 use super::organization::{SeedOrganization, SeedService};
-use crate::api::problems::{At, Problems};
+use crate::api::problems::{At, RequestProblems};
 use crate::file_error::FileError;
 use crate::platform::models::{ESCALATION_POLICY, PREFERENCES, VOICE_CONFIG};
 use crate::platform::uuid;
@@ -99,7 +99,7 @@ pub(crate) struct SeedPlatformService {
     /// The channel through which users talk to it.
     pub(crate) channel_type: Option<ChannelType>,
     /// The platform environment that runs it.
-    pub(crate) environment: Option<Environment>,
+    pub(crate) environment: Option<ServiceEnvironment>,
     /// The number of tools that may run at once.
     #[schemars(with = "Option<u8>", range(min = 1, max = 10))]
     pub(crate) tool_capacity: Option<Spanned<u8>>,
@@ -135,12 +135,12 @@ impl ChannelType {
 
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Environment {
+pub(crate) enum ServiceEnvironment {
     Sandbox,
     Production,
 }
 
-impl Environment {
+impl ServiceEnvironment {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Sandbox => "sandbox",
@@ -297,7 +297,7 @@ pub(crate) fn escalation_policy(value: &Value) -> Result<Map<String, Value>, Str
     normalized(|problems, at| ESCALATION_POLICY.read(problems, at, value))
 }
 
-fn normalized<T>(read: impl FnOnce(&mut Problems, &At) -> Option<T>) -> Result<T, String> {
-    let mut problems = Problems::default();
+fn normalized<T>(read: impl FnOnce(&mut RequestProblems, &At) -> Option<T>) -> Result<T, String> {
+    let mut problems = RequestProblems::default();
     read(&mut problems, &At::nowhere()).ok_or_else(|| problems.first())
 }

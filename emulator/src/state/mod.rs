@@ -9,7 +9,7 @@ mod workspace;
 mod world;
 
 pub use organization::{ApiKey, BehaviorSet, Conversation, Organization, Permission, Service, UnitTest};
-pub use rows::{CannedReply, CatalogItem, Replies, ReplyError, Settings, VersionSet};
+pub use rows::{AgentSettings, CannedReply, CatalogItem, Replies, ReplyError, VersionSet};
 pub use store::StoreError;
 pub use table::{Row, Table};
 pub use workspace::{

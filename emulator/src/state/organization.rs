@@ -7,14 +7,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::rows::{CatalogItem, Settings, VersionSet, row};
+use super::rows::{AgentSettings, CatalogItem, VersionSet, row};
 use super::table::{Row, Table};
 
 /// An organization and everything in it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Organization {
     pub(crate) name: String,
-    pub(crate) settings: Arc<Settings>,
+    pub(crate) settings: Arc<AgentSettings>,
     pub(crate) api_keys: Table<ApiKey>,
     pub(crate) agents: Table<CatalogItem>,
     pub(crate) context_graphs: Table<CatalogItem>,
@@ -214,12 +214,12 @@ impl Organization {
     }
 
     /// The accepted LLMs and the canned replies.
-    pub fn settings(&self) -> &Settings {
+    pub fn settings(&self) -> &AgentSettings {
         &self.settings
     }
 
     /// The accepted LLMs and the canned replies, for changes.
-    pub fn settings_mut(&mut self) -> &mut Settings {
+    pub fn settings_mut(&mut self) -> &mut AgentSettings {
         Arc::make_mut(&mut self.settings)
     }
 

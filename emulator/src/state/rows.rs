@@ -10,7 +10,7 @@ use super::table::Row;
 
 /// The settings of an organization or workspace.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Settings {
+pub struct AgentSettings {
     /// The accepted LLM names. `None` accepts any.
     pub llms: Option<BTreeSet<String>>,
     /// The agents' replies.

@@ -13,8 +13,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::organization::Organization;
-use super::rows::Settings;
-use super::table::{Change, Row, Table};
+use super::rows::AgentSettings;
+use super::table::{Row, RowChange, Table};
 use super::workspace::Workspace;
 use super::world::World;
 
@@ -190,13 +190,13 @@ type Failure = Box<dyn std::error::Error>;
 
 /// An organization or workspace: settings and tables of rows.
 trait Home: Default {
-    fn settings(&self) -> &Arc<Settings>;
+    fn settings(&self) -> &Arc<AgentSettings>;
     fn write(rows: &mut RowTable<'_>, name: &str, old: &Self, new: &Self) -> Result<(), Failure>;
-    fn read(name: &str, settings: Settings, rows: &mut RowsByKind) -> Result<Self, serde_json::Error>;
+    fn read(name: &str, settings: AgentSettings, rows: &mut RowsByKind) -> Result<Self, serde_json::Error>;
 }
 
 impl Home for Organization {
-    fn settings(&self) -> &Arc<Settings> {
+    fn settings(&self) -> &Arc<AgentSettings> {
         &self.settings
     }
 
@@ -210,7 +210,7 @@ impl Home for Organization {
         write_table(rows, name, "conversation", &old.conversations, &new.conversations)
     }
 
-    fn read(name: &str, settings: Settings, rows: &mut RowsByKind) -> Result<Self, serde_json::Error> {
+    fn read(name: &str, settings: AgentSettings, rows: &mut RowsByKind) -> Result<Self, serde_json::Error> {
         Ok(Self {
             name: name.to_owned(),
             settings: Arc::new(settings),
@@ -226,7 +226,7 @@ impl Home for Organization {
 }
 
 impl Home for Workspace {
-    fn settings(&self) -> &Arc<Settings> {
+    fn settings(&self) -> &Arc<AgentSettings> {
         &self.settings
     }
 
@@ -237,7 +237,7 @@ impl Home for Workspace {
         write_table(rows, id, "service", &old.services, &new.services)
     }
 
-    fn read(id: &str, settings: Settings, rows: &mut RowsByKind) -> Result<Self, serde_json::Error> {
+    fn read(id: &str, settings: AgentSettings, rows: &mut RowsByKind) -> Result<Self, serde_json::Error> {
         Ok(Self {
             id: id.to_owned(),
             settings: Arc::new(settings),
@@ -283,11 +283,11 @@ fn write_table<T: Row>(
 ) -> Result<(), Failure> {
     let mut changes = new.changes_since(old);
     // An id may move from one row to another, so removals come first.
-    changes.sort_by_key(|change| matches!(change, Change::Put(_)));
+    changes.sort_by_key(|change| matches!(change, RowChange::Put(_)));
     for change in changes {
         match change {
-            Change::Put(row) => put(rows, (organization, kind, row.id()), row)?,
-            Change::Remove(row) => {
+            RowChange::Put(row) => put(rows, (organization, kind, row.id()), row)?,
+            RowChange::Remove(row) => {
                 rows.remove((organization, kind, row.id()))?;
             }
         }

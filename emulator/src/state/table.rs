@@ -36,7 +36,7 @@ impl<'a, T> IntoIterator for &'a Table<T> {
 }
 
 /// A difference between two copies of a table.
-pub(crate) enum Change<'a, T> {
+pub(crate) enum RowChange<'a, T> {
     Put(&'a T),
     Remove(&'a T),
 }
@@ -91,7 +91,7 @@ impl<T: Row> Table<T> {
     }
 
     /// Returns the changes from `before` to this table. Both are in order of creation, so one pass is enough.
-    pub(crate) fn changes_since<'a>(&'a self, before: &'a Self) -> Vec<Change<'a, T>> {
+    pub(crate) fn changes_since<'a>(&'a self, before: &'a Self) -> Vec<RowChange<'a, T>> {
         if Arc::ptr_eq(&self.rows, &before.rows) {
             return Vec::new();
         }
@@ -103,16 +103,16 @@ impl<T: Row> Table<T> {
                 continue;
             }
             while let Some(gone) = old.next_if(|other| other.sequence() < row.sequence()) {
-                changes.push(Change::Remove(gone.as_ref()));
+                changes.push(RowChange::Remove(gone.as_ref()));
             }
             match old.next_if(|other| other.sequence() == row.sequence()) {
                 Some(other) if other.id() != row.id() => {
-                    changes.extend([Change::Remove(other.as_ref()), Change::Put(row.as_ref())]);
+                    changes.extend([RowChange::Remove(other.as_ref()), RowChange::Put(row.as_ref())]);
                 }
-                _ => changes.push(Change::Put(row)),
+                _ => changes.push(RowChange::Put(row)),
             }
         }
-        changes.extend(old.map(|gone| Change::Remove(gone.as_ref())));
+        changes.extend(old.map(|gone| RowChange::Remove(gone.as_ref())));
         changes
     }
 }
@@ -133,10 +133,10 @@ mod tests {
         }
     }
 
-    fn shown(changes: &[Change<'_, Thing>]) -> Vec<String> {
-        let show = |change: &Change<'_, Thing>| match change {
-            Change::Put(thing) => format!("+{}", thing.0),
-            Change::Remove(thing) => format!("-{}", thing.0),
+    fn shown(changes: &[RowChange<'_, Thing>]) -> Vec<String> {
+        let show = |change: &RowChange<'_, Thing>| match change {
+            RowChange::Put(thing) => format!("+{}", thing.0),
+            RowChange::Remove(thing) => format!("-{}", thing.0),
         };
         changes.iter().map(show).collect()
     }

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::rows::{CatalogItem, Settings, VersionSet, row};
+use super::rows::{AgentSettings, CatalogItem, VersionSet, row};
 use super::table::{Row, Table};
 
 /// The id of the workspace that seeds call `sandbox`.
@@ -17,7 +17,7 @@ pub const SANDBOX_WORKSPACE: &str = "5a4db0c5-0000-4000-8000-000000000000";
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Workspace {
     pub(crate) id: String,
-    pub(crate) settings: Arc<Settings>,
+    pub(crate) settings: Arc<AgentSettings>,
     pub(crate) api_keys: Table<WorkspaceKey>,
     pub(crate) agents: Table<CatalogItem>,
     pub(crate) context_graphs: Table<CatalogItem>,
@@ -173,12 +173,12 @@ impl Workspace {
     }
 
     /// The accepted LLMs and the canned replies.
-    pub fn settings(&self) -> &Settings {
+    pub fn settings(&self) -> &AgentSettings {
         &self.settings
     }
 
     /// The accepted LLMs and the canned replies, for changes.
-    pub fn settings_mut(&mut self) -> &mut Settings {
+    pub fn settings_mut(&mut self) -> &mut AgentSettings {
         Arc::make_mut(&mut self.settings)
     }
 

@@ -87,15 +87,20 @@ fn now() -> f64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64()
 }
 
+/// Adds a service that no project owns and no manifest declares.
+fn add_unowned_service(lab: &Lab) {
+    let mut service = lab.active("Shop");
+    (service.name, service.tags) = ("Stranger".to_owned(), BTreeMap::new());
+    lab.add(service);
+}
+
 on_both_apis! {
     fn a_run_writes_all_metrics(api: Api) {
         let lab = applied_lab(api);
         lab.manifests(&[declared(), service("Summer", "")].join("---\n"));
         lab.apply().expect(0);
         lab.manifests(&declared());
-        let mut stranger = lab.active("Shop");
-        (stranger.name, stranger.tags) = ("Stranger".to_owned(), BTreeMap::new());
-        lab.add(stranger);
+        add_unowned_service(&lab);
         lab.change(&lab.active("Desk").id, |desk| desk.description = "edited".to_owned());
         let before = now().floor();
         let text = drift_metrics(&lab, &[], 2);

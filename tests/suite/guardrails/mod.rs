@@ -62,31 +62,21 @@ struct Case {
     words: &'static [&'static str],
 }
 
-fn removals() -> Vec<Case> {
-    let orphans = format!("{SEED}{}{}", orphan("Summer", ""), orphan("Winter", ""));
-    let replaced =
-        desk_without_dev("lifecycle: {on_agent_change: replace}\n").replace("agent: One", "agent: Two");
-    let case = |name, seed: &str, project, manifests: &str, args, allowing, words| Case {
+/// Returns plans that retire too many services.
+fn retired_services() -> Vec<Case> {
+    let case = |name, project, args, allowing, words| Case {
         name,
-        seed: seed.to_owned(),
+        seed: format!("{SEED}{}{}", orphan("Summer", ""), orphan("Winter", "")),
         project,
-        manifests: manifests.to_owned(),
+        manifests: desk(),
         args,
         allowing,
         words,
     };
-    let dev = &[
-        "would remove 1,",
-        "`guardrails.max_removals` allows 0",
-        "1 version set deleted (`dev` of `Desk`)",
-        "--max-removals 1 ",
-    ];
     vec![
         case(
             "a number",
-            &orphans,
             "guardrails: {max_removals: 1}\n",
-            &desk(),
             &["--prune"],
             &["--prune", "--max-removals", "2"],
             &[
@@ -98,9 +88,7 @@ fn removals() -> Vec<Case> {
         ),
         case(
             "a share",
-            &orphans,
             "guardrails: {max_removals: \"50%\"}\n",
-            &desk(),
             &["--prune"],
             &["--prune", "--max-removals", "67%"],
             &[
@@ -111,32 +99,33 @@ fn removals() -> Vec<Case> {
         ),
         case(
             "only the flag",
-            &orphans,
             "",
-            &desk(),
             &["--prune", "--max-removals", "0"],
             &["--prune"],
             &["would remove 2,", "`--max-removals` allows 0", "--max-removals 2 "],
         ),
-        case(
-            "a set",
-            SEED,
-            "guardrails: {max_removals: 0}\n",
-            &desk_without_dev(""),
-            &[],
-            &["--max-removals", "1"],
-            dev,
-        ),
-        case(
-            "a replacement's set",
-            SEED,
-            "guardrails: {max_removals: 0}\n",
-            &replaced,
-            &[],
-            &["--max-removals", "1"],
-            dev,
-        ),
     ]
+}
+
+/// Returns plans that delete too many version sets.
+fn deleted_sets() -> Vec<Case> {
+    let replaced =
+        desk_without_dev("lifecycle: {on_agent_change: replace}\n").replace("agent: One", "agent: Two");
+    let case = |name, manifests| Case {
+        name,
+        seed: SEED.to_owned(),
+        project: "guardrails: {max_removals: 0}\n",
+        manifests,
+        args: &[],
+        allowing: &["--max-removals", "1"],
+        words: &[
+            "would remove 1,",
+            "`guardrails.max_removals` allows 0",
+            "1 version set deleted (`dev` of `Desk`)",
+            "--max-removals 1 ",
+        ],
+    };
+    vec![case("a set", desk_without_dev("")), case("a replacement's set", replaced)]
 }
 
 fn other_refusals() -> Vec<Case> {
@@ -191,7 +180,7 @@ fn other_refusals() -> Vec<Case> {
 
 on_both_apis! {
     fn each_refusal_names_rule_count_and_flag_and_sends_nothing(api: Api) {
-        for case in removals().into_iter().chain(other_refusals()) {
+        for case in [retired_services(), deleted_sets(), other_refusals()].into_iter().flatten() {
             let lab = Lab::on(api, &case.seed);
             lab.project(case.project);
             lab.manifests(&case.manifests);

@@ -18,14 +18,14 @@ fn is_conversation(request: &Request) -> bool {
     request.method == "POST" && (path.ends_with("/conversation/") || path.ends_with("/text-turn"))
 }
 
-fn laboratory(api: Api) -> Lab {
+fn lab_with_smoke_test(api: Api) -> Lab {
     lab(api, "Coach Noor", SMOKE)
 }
 
 /// Replaces a service whose smoke test gets this answer.
 #[track_caller]
 fn talk(api: Api, words: &[&str], reply: impl Fn() -> Reply + Send + Sync + 'static) {
-    let lab = laboratory(api);
+    let lab = lab_with_smoke_test(api);
     let old = lab.active("Health Coach");
     start_hostile_proxy(&lab, move |request| if is_conversation(request) { Some(reply()) } else { None });
     let began = Instant::now();
@@ -69,7 +69,7 @@ on_both_apis! {
 
     fn a_long_answer_is_truncated_in_messages(api: Api) {
         let text = "never ".repeat(150_000);
-        let lab = laboratory(api);
+        let lab = lab_with_smoke_test(api);
         start_hostile_proxy(&lab, move |request| {
             let lines = format!(
                 "{{\"type\":\"conversation-created\",\"conversation_id\":\"c\"}}\n{{\"type\":\"interaction-complete\",\"full_message\":\"{text}\"}}\n"

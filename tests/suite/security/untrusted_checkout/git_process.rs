@@ -27,38 +27,41 @@ fn git_is_not_searched_for_in_the_checkout() {
     assert_eq!(trap.take(), None, "the checkout's git has run");
 }
 
+/// The commands of git that amigops uses.
+const COMMANDS: &[&str] =
+    &["rev-parse", "merge-base", "ls-tree", "cat-file --batch", "ls-files -z -t", "check-ignore"];
+/// The variables that git gets.
+const VARIABLES: &[&str] = &[
+    "GIT_ALLOW_PROTOCOL",
+    "GIT_ATTR_NOSYSTEM",
+    "GIT_CEILING_DIRECTORIES",
+    "GIT_CONFIG_COUNT",
+    "GIT_CONFIG_GLOBAL",
+    "GIT_CONFIG_KEY_0",
+    "GIT_CONFIG_NOSYSTEM",
+    "GIT_CONFIG_SYSTEM",
+    "GIT_CONFIG_VALUE_0",
+    "GIT_NO_LAZY_FETCH",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_OPTIONAL_LOCKS",
+    "GIT_PAGER",
+    "GIT_TERMINAL_PROMPT",
+    "GIT_TRACE2",
+    "GIT_TRACE2_EVENT",
+    "GIT_TRACE2_PERF",
+    "HOME",
+    "LC_ALL",
+    "PATH",
+    // The wrapper's shell sets these.
+    "PWD",
+    "OLDPWD",
+    "SHLVL",
+    "_",
+];
+
 /// Checks git's arguments and variables for every command of amigops.
 #[test]
 fn git_gets_only_the_listed_variables_and_commands() {
-    const COMMANDS: &[&str] =
-        &["rev-parse", "merge-base", "ls-tree", "cat-file --batch", "ls-files -z -t", "check-ignore"];
-    const VARIABLES: &[&str] = &[
-        "GIT_ALLOW_PROTOCOL",
-        "GIT_ATTR_NOSYSTEM",
-        "GIT_CEILING_DIRECTORIES",
-        "GIT_CONFIG_COUNT",
-        "GIT_CONFIG_GLOBAL",
-        "GIT_CONFIG_KEY_0",
-        "GIT_CONFIG_NOSYSTEM",
-        "GIT_CONFIG_SYSTEM",
-        "GIT_CONFIG_VALUE_0",
-        "GIT_NO_LAZY_FETCH",
-        "GIT_NO_REPLACE_OBJECTS",
-        "GIT_OPTIONAL_LOCKS",
-        "GIT_PAGER",
-        "GIT_TERMINAL_PROMPT",
-        "GIT_TRACE2",
-        "GIT_TRACE2_EVENT",
-        "GIT_TRACE2_PERF",
-        "HOME",
-        "LC_ALL",
-        "PATH",
-        // The wrapper's shell sets these.
-        "PWD",
-        "OLDPWD",
-        "SHLVL",
-        "_",
-    ];
     let lab = clinic(Api::Classic);
     run_git(&lab.path(), &["checkout", "-qb", "topic"]);
     lab.write("clinic/services/all.yaml", &service("Desk", "tags: {tier: silver}\n"));
@@ -114,6 +117,17 @@ fn git_gets_only_the_listed_variables_and_commands() {
     assert!(COMMANDS.iter().filter(|command| commands.contains(**command)).count() > 4, "{commands}");
 }
 
+/// Returns settings of git that would run the trap's program or write its mark.
+fn settings_that_run_programs(trap: &Trap) -> String {
+    let program = trap.program();
+    let program = program.display();
+    format!(
+        "[core]\n\tfsmonitor = {program}\n\tpager = {program}\n[filter \"x\"]\n\tclean = {program}\n\
+         [trace2]\n\tnormalTarget = {}\n",
+        trap.mark().display()
+    )
+}
+
 /// In a container, the checkout often belongs to another user than the job.
 #[test]
 fn another_users_repository_must_be_trusted() {
@@ -165,14 +179,7 @@ fn another_users_repository_must_be_trusted() {
     }
     // By the user's configuration, as actions/checkout does. What else it says has no effect.
     let trap = Trap::set();
-    let program = trap.program();
-    let program = program.display();
-    let more = format!(
-        "[core]\n\tfsmonitor = {program}\n\tpager = {program}\n[filter \"x\"]\n\tclean = {program}\n\
-         [trace2]\n\tnormalTarget = {}\n",
-        trap.mark().display()
-    );
-    fs::write(home.path().join(".gitconfig"), config + &more).unwrap();
+    fs::write(home.path().join(".gitconfig"), config + &settings_that_run_programs(&trap)).unwrap();
     let (commit, based) = run(&[]);
     assert_eq!(commit, head);
     based.expect(0);
