@@ -2,12 +2,11 @@
 
 use std::time::SystemTime;
 
-use super::classic::Classic;
-use super::exchange::{Answer, Request};
-use super::platform::{Platform, is_platform};
-use super::server::Options;
-use super::store::{Store, StoreError};
-use super::world::World;
+use crate::api::exchange::{Answer, Request};
+use crate::classic::Classic;
+use crate::options::Options;
+use crate::platform::{Platform, is_platform};
+use crate::state::{Store, StoreError, World};
 
 /// Both APIs and the world that they share.
 pub(super) struct Core {

@@ -11,64 +11,45 @@
 //!                                        └─── a changed copy of the world ────┘
 //! ```
 //!
-//! * [`World`]: all organizations and workspaces. A copy costs a few pointers. A request works on a copy, and
-//!   rows that differ by pointer are its changes.
-//! * `store`: the state file. Each changed world is one transaction, durable before the answer is sent.
-//! * `classic`: paths, limits, sign-in and rules of the Classic API.
-//! * `platform`: the same for the Platform API. The shape of a path tells the APIs apart.
-//! * `problems`, `refusal`, `query`, `routing`, `replies`: shared by both APIs.
-//! * [`Seed`]: the initial organizations and workspaces.
-//! * [`Observer`]: is called for every request and can inject faults.
-//! * [`Faults`]: the fault rules of a file.
-//! * `core`: the world, its store and both APIs' rules. [`Server`] puts sockets in front of it; [`InProcess`]
-//!   calls it directly.
-//! * [`Fault`], [`Schedule`]: faults and the requests that they apply to. `fault_response` carries them out on
-//!   a socket.
+//! | module | job |
+//! |---|---|
+//! | `state` | [`World`]: all organizations and workspaces, and the state file. A request works on a cheap copy, and each changed world is one durable transaction. |
+//! | `api` | shared by both APIs: requests and answers, routing, query parameters, problems, rate limits |
+//! | `classic` | paths, limits, sign-in and rules of the Classic API |
+//! | `platform` | the same for the Platform API; the shape of a path tells the APIs apart |
+//! | `seed` | [`Seed`]: the initial organizations and workspaces |
+//! | `faults` | [`Fault`], [`Schedule`], [`Faults`]: faults, the requests that they apply to, and fault files |
+//! | `core` | the state and both APIs' rules, without sockets |
+//! | `http` | [`Server`]: sockets in front of `core` |
+//! | `in_process` | [`InProcess`]: calls `core` directly |
+//! | `observer` | [`Observer`]: a hook for each request, which can inject faults |
+//! | `options` | [`Options`]: the settings of an emulator |
 
-mod access;
+mod api;
 mod classic;
-mod connection;
 mod core;
-mod exchange;
-mod fault_file;
-mod fault_kinds;
-mod fault_response;
 mod faults;
 mod file_error;
+mod http;
 mod in_process;
-mod limits;
 mod observer;
+mod options;
 mod platform;
-mod problems;
-mod query;
-mod refusal;
-mod replies;
-mod routing;
 mod seed;
-mod seed_apply;
-mod seed_workspaces;
-mod seed_workspaces_apply;
-mod server;
-mod store;
-mod table;
-mod workspace;
-mod world;
+mod state;
 
-pub use fault_file::Faults;
-pub use faults::{Fault, RetryAfter, Rule, Schedule};
+pub use api::exchange::Reply;
+pub use api::limits::{Limits, WindowEnd};
+pub use faults::{Fault, Faults, Outcome, RetryAfter, Rule, Schedule};
 pub use file_error::FileError;
-pub use in_process::{InProcess, Outcome, Reply};
-pub use limits::{Limits, WindowEnd};
+pub use http::{Server, StartError};
+pub use in_process::InProcess;
 pub use observer::{Observer, RequestInfo, RequestRecord};
+pub use options::Options;
 pub use platform::PlatformOptions;
 pub use seed::Seed;
-pub use server::{Options, Server, StartError};
-pub use store::StoreError;
-pub use table::{Row, Table};
-pub use workspace::{
-    PlatformService, SANDBOX_WORKSPACE, ServiceTag, Workspace, WorkspaceKey, WorkspacePermission,
-};
-pub use world::{
-    ApiKey, BehaviorSet, CannedReply, CatalogItem, Conversation, Organization, Permission, Replies,
-    ReplyError, Service, Settings, UnitTest, VersionSet, World,
+pub use state::{
+    AgentSettings, ApiKey, BehaviorSet, CannedReply, CatalogItem, Conversation, Organization, Permission,
+    PlatformService, Replies, ReplyError, Row, SANDBOX_WORKSPACE, Service, ServiceTag, StoreError, Table,
+    UnitTest, VersionSet, Workspace, WorkspaceKey, WorkspacePermission, World,
 };

@@ -1,7 +1,7 @@
 //! A hook that sees each request and can inject faults.
 
-use super::faults::Fault;
-use super::world::World;
+use crate::faults::Fault;
+use crate::state::World;
 
 /// Is called for each request. Tests and fault rehearsals implement it.
 pub trait Observer: Send + Sync {

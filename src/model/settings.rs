@@ -3,7 +3,7 @@
 //! The loader checks manifests with these tables, live values are normalized with them, and schemas are generated
 //! from them. A new field of the API is one more line here. Source: the vendor's OpenAPI document, schemas
 //! `CreateServiceRequest`, `ServiceVoiceConfig`, `EscalationPolicy` and `LLMExperienceControls`.
-//! `tests/suite/platform_fields.rs` compares the tables with it.
+//! `tests/suite/platform/fields.rs` compares the tables with it.
 
 use serde_json::{Map, Value, json};
 

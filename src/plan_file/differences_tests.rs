@@ -65,7 +65,7 @@ proptest! {
         for service in other.services.values_mut().filter(|service| !touched.contains(&service.name)) {
             service.description = Some("Changed since".to_owned());
         }
-        let new = DesiredService { agent: Reference::Name("Nobody".to_owned()), ..wanted("Zulu", "A1") };
+        let new = DesiredService { agent: Reference::Name("Unknown".to_owned()), ..wanted("Zulu", "A1") };
         other.services.insert(new.name.clone(), new);
         let mut moved = live;
         moved.services.push(unowned_service());

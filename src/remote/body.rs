@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::bounds::{MAX_ANSWER_MEMORY, MAX_ERROR, bound_exceeded, estimate_memory, human_size};
 use super::call::Call;
-use super::failure::{ApiError, Cause, MAX_PATH, truncate};
+use super::failure::{ApiError, Cause, ErrorAnswer, MAX_PATH, truncate};
 use super::long_integers::long_integers_as_texts;
 use super::mask::mask_secrets;
 use super::transport::chain;
@@ -100,7 +100,7 @@ impl Answer {
             }
         }
         let secrets = exposed(&self.secrets);
-        let error = ApiError::from_answer(api, method, path, status, &body, &secrets);
+        let error = ApiError::from_answer(api, method, path, ErrorAnswer { status, body: &body }, &secrets);
         let location = self.response.headers().get(LOCATION).filter(|_| self.status().is_redirection());
         match location.and_then(|location| location.to_str().ok()) {
             Some(location) => {

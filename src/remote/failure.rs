@@ -41,6 +41,13 @@ impl Cause {
     }
 }
 
+/// The status of an answer, and the beginning of its body.
+#[derive(Clone, Copy)]
+pub(super) struct ErrorAnswer<'a> {
+    pub(super) status: u16,
+    pub(super) body: &'a [u8],
+}
+
 /// A failed request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct ApiError {
@@ -52,7 +59,7 @@ pub struct ApiError {
     pub cause: Cause,
     /// The server's message, or ours. Untrusted text: it is sanitized only when it is shown.
     pub message: String,
-    /// What to do next.
+    /// The next steps for the user.
     pub hints: Vec<String>,
     /// True if the server may have carried out the request, in this attempt or an earlier one.
     pub ambiguous: bool,
@@ -116,7 +123,7 @@ impl ApiError {
         self.ambiguous
     }
 
-    /// Creates an error from the status and body of an answer.
+    /// Creates an error from an answer with an error status.
     ///
     /// Masks `secrets`, which a server or a proxy may have repeated, before the text is cut: a cut could leave a part
     /// of one.
@@ -124,8 +131,7 @@ impl ApiError {
         api: Api,
         method: &Method,
         path: &str,
-        status: u16,
-        body: &[u8],
+        ErrorAnswer { status, body }: ErrorAnswer<'_>,
         secrets: &[&str],
     ) -> Self {
         let text = String::from_utf8_lossy(body);
@@ -339,7 +345,7 @@ mod tests {
         let of = |api, method, path, status| {
             let secrets = ["s3cret-key-of-acme", "token-of-the-run"];
             let body = b"no: s3cret-key-of-acme, Bearer token-of-the-run";
-            let error = ApiError::from_answer(api, &method, path, status, body, &secrets);
+            let error = ApiError::from_answer(api, &method, path, ErrorAnswer { status, body }, &secrets);
             assert_eq!(error.message, "no: ***, Bearer ***");
             error.hints.join(" ")
         };
@@ -353,7 +359,8 @@ mod tests {
         assert!(platform(Method::POST, "/v1/w/services/s/text-turn", 409).contains("another turn"));
         assert!(platform(Method::PUT, "/v1/w/services/s", 429).contains("the workspace's request limit"));
         let refused = |body: &str, secret: &str| {
-            ApiError::from_answer(Api::Platform, &Method::GET, "/", 403, body.as_bytes(), &[secret]).message
+            let answer = ErrorAnswer { status: 403, body: body.as_bytes() };
+            ApiError::from_answer(Api::Platform, &Method::GET, "/", answer, &[secret]).message
         };
         assert_eq!(
             refused("the sandbox is full", "sandbox"),

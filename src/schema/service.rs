@@ -54,7 +54,7 @@ struct Service {
     ))]
     tags: Option<BTreeMap<String, Option<String>>>,
     /// The complete set of version sets by name. Others are deleted, except `release`, `edge` and the project's
-    /// `unmanaged_version_sets`. A name has 1 to 40 letters (a–z, A–Z), digits, `-` and `_`.
+    /// `unmanaged_version_sets`. On Classic, a name has 1 to 40 letters (a–z, A–Z), digits, `-` and `_`.
     #[schemars(extend(
         "propertyNames" = {"pattern": "^[A-Za-z0-9_-]{1,40}$", "not": {"const": "edge"}},
         "examples" = [{"release": {"agent_version": 3, "context_graph_version": 5}}]

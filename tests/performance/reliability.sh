@@ -40,4 +40,4 @@ figures '^kill: |^test result' cargo test --test suite kill:: -- --nocapture
 
 printf '\n## Each fault over real HTTP, and two runs at once\n\n'
 figures '^test result' cargo test --test suite faults::
-figures '^test result' cargo test --test suite two_runs::
+figures '^test result' cargo test --test suite concurrent_runs::

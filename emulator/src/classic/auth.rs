@@ -6,11 +6,11 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-use crate::exchange::{Answer, Request, iso};
-use crate::limits::later;
-use crate::problems::{At, Problems};
-use crate::refusal::Refusal;
-use crate::world::{ApiKey, Organization, World};
+use crate::api::exchange::{Answer, Request, iso};
+use crate::api::limits::later;
+use crate::api::problems::{At, RequestProblems};
+use crate::api::refusal::Refusal;
+use crate::state::{ApiKey, Organization, World};
 
 /// The tokens that were issued. They are kept in memory only, so a restart signs out every user.
 pub(super) struct Sessions {
@@ -32,7 +32,7 @@ impl Sessions {
 
     /// Handles the sign-in request.
     pub(super) fn sign_in(&mut self, request: &Request, home: &Organization) -> Result<Answer, Refusal> {
-        let mut problems = Problems::default();
+        let mut problems = RequestProblems::default();
         let mut header = |name: &str| {
             let value = request.header(name).map(str::to_owned);
             if value.is_none() {

@@ -5,21 +5,20 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::services::no_service;
 use super::tags;
 use super::validate;
-use super::{Call, filters, wire};
-use crate::exchange::Answer;
-use crate::problems::{At, Problems, optional};
-use crate::query::PageBounds;
-use crate::refusal::Refusal;
-use crate::world::{BehaviorSet, Organization, Permission, World};
+use super::{Call, filters, no_service, wire};
+use crate::api::exchange::Answer;
+use crate::api::problems::{At, RequestProblems, optional};
+use crate::api::query::PageBounds;
+use crate::api::refusal::Refusal;
+use crate::state::{BehaviorSet, Organization, Permission, World};
 
 const PAGE: PageBounds = PageBounds { default: 50, least: 0, most: 50 };
 
 /// GET `/dynamic_behavior_set/`.
 pub(super) fn list(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
-    let mut problems = Problems::default();
+    let mut problems = RequestProblems::default();
     let ids = filters::ids(&call.query, &mut problems, "id");
     let services = filters::ids(&call.query, &mut problems, "applied_to_service");
     let active = call.query.boolean(&mut problems, "is_active");
@@ -44,7 +43,7 @@ pub(super) fn list(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
         })
         .collect();
     seen.sort_by(|a, b| {
-        let by = |sort: &crate::query::Sort| sort.apply(a.updated_at.cmp(&b.updated_at));
+        let by = |sort: &crate::api::query::Sort| sort.apply(a.updated_at.cmp(&b.updated_at));
         sorts.iter().map(by).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
     });
     let filter_values = if page.is_first() { filter_values(home, &seen) } else { Value::Null };
@@ -66,7 +65,7 @@ fn filter_values(home: &Organization, sets: &[&BehaviorSet]) -> Value {
 pub(super) fn update(call: &Call<'_>, world: &mut World) -> Result<Answer, Refusal> {
     let id = validate::path_id("dynamic_behavior_set_id", call.parameter(0))?;
     let fields = call.fields()?;
-    let mut problems = Problems::default();
+    let mut problems = RequestProblems::default();
     let (p, at) = (&mut problems, At::body());
     let name = optional(p, &at, &fields, "name", validate::text);
     let is_active = optional(p, &at, &fields, "is_active", validate::boolean);

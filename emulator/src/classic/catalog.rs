@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 use super::validate;
 use super::wire::user;
 use super::{Call, filters, wire};
-use crate::exchange::{Answer, iso};
-use crate::problems::{At, Problems};
-use crate::query::PageBounds;
-use crate::refusal::Refusal;
-use crate::table::Table;
-use crate::world::{CatalogItem, Permission, World};
+use crate::api::exchange::{Answer, iso};
+use crate::api::problems::{At, RequestProblems};
+use crate::api::query::PageBounds;
+use crate::api::refusal::Refusal;
+use crate::state::Table;
+use crate::state::{CatalogItem, Permission, World};
 
 const AGENT_PAGE: PageBounds = PageBounds { default: 10, least: 1, most: 20 };
 const GRAPH_PAGE: PageBounds = PageBounds { default: 50, least: 0, most: 50 };
@@ -36,7 +36,7 @@ fn items(
     bounds: PageBounds,
     permitted: bool,
 ) -> Result<Answer, Refusal> {
-    let mut problems = Problems::default();
+    let mut problems = RequestProblems::default();
     let ids = filters::ids(&call.query, &mut problems, "id");
     let deprecated = call.query.boolean(&mut problems, "deprecated");
     let page = call.query.page(&mut problems, bounds);
@@ -85,7 +85,7 @@ pub(super) fn context_graph_versions(call: &Call<'_>, world: &World) -> Result<A
 struct VersionQuery {
     range: Range,
     descending: bool,
-    page: crate::query::Page,
+    page: crate::api::query::Page,
 }
 
 /// One end of a range of versions.
@@ -125,7 +125,7 @@ impl Range {
 
 impl VersionQuery {
     fn read(call: &Call<'_>) -> Result<Self, Refusal> {
-        let mut problems = Problems::default();
+        let mut problems = RequestProblems::default();
         let range = match call.query.one("version") {
             None => Some(Range(End::Number(1), End::Latest)),
             Some(text) => {
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_of_versions() {
+    fn ranges_of_versions_are_parsed() {
         assert_eq!(versions("latest", 5), Some(vec![5]));
         assert_eq!(versions("3", 5), Some(vec![3]));
         assert_eq!(versions("2-4", 5), Some(vec![2, 3, 4]));

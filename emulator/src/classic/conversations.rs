@@ -5,22 +5,21 @@ use std::collections::BTreeMap;
 use regex::Regex;
 use serde_json::{Map, Value, json};
 
-use super::services::no_service;
 use super::tags;
 use super::validate;
-use super::{Call, filters, wire};
-use crate::exchange::{Answer, Payload};
-use crate::problems::{At, Problems, optional, required};
-use crate::query::PageBounds;
-use crate::refusal::Refusal;
-use crate::replies::{AgentReply, Turn};
-use crate::world::{Conversation, Organization, Permission, Service, VersionSet, World};
+use super::{Call, filters, no_service, wire};
+use crate::api::agent_replies::{AgentReply, Turn};
+use crate::api::exchange::{Answer, Payload};
+use crate::api::problems::{At, RequestProblems, optional, required};
+use crate::api::query::PageBounds;
+use crate::api::refusal::Refusal;
+use crate::state::{Conversation, Organization, Permission, Service, VersionSet, World};
 
 const PAGE: PageBounds = PageBounds { default: 150, least: 1, most: 150 };
 
 /// GET `/conversation/`.
 pub(super) fn list(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
-    let mut problems = Problems::default();
+    let mut problems = RequestProblems::default();
     let ids = filters::ids(&call.query, &mut problems, "id");
     let services = filters::ids(&call.query, &mut problems, "service_id");
     let finished = call.query.boolean(&mut problems, "is_finished");
@@ -60,7 +59,7 @@ struct Start {
 impl Start {
     fn read(call: &Call<'_>) -> Result<Self, Refusal> {
         let fields = call.fields()?;
-        let mut problems = Problems::default();
+        let mut problems = RequestProblems::default();
         let (p, at) = (&mut problems, At::body());
         let service_id = required(p, &at, &fields, "service_id", validate::id);
         let version_set = fields.get("service_version_set_name");
@@ -91,7 +90,7 @@ impl Start {
 }
 
 /// Returns true for a user's message, and false for an external event.
-fn message_type(problems: &mut Problems, at: &At, value: &Value) -> Option<bool> {
+fn message_type(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<bool> {
     match value.as_str() {
         Some("user-message") => Some(true),
         Some("external-event") => Some(false),
@@ -103,7 +102,7 @@ fn message_type(problems: &mut Problems, at: &At, value: &Value) -> Option<bool>
     }
 }
 
-fn response_format(problems: &mut Problems, call: &Call<'_>) -> bool {
+fn response_format(problems: &mut RequestProblems, call: &Call<'_>) -> bool {
     let at = At::query("response_format");
     match call.query.one("response_format") {
         Some("text") => false,
@@ -119,7 +118,7 @@ fn response_format(problems: &mut Problems, call: &Call<'_>) -> bool {
     }
 }
 
-fn action_filter(problems: &mut Problems, call: &Call<'_>) -> Option<Regex> {
+fn action_filter(problems: &mut RequestProblems, call: &Call<'_>) -> Option<Regex> {
     let pattern = call.query.one("current_agent_action_type").unwrap_or("^.*$");
     // The size limit keeps a hostile pattern from using up the server's memory.
     let regex = regex::RegexBuilder::new(pattern).size_limit(1 << 20).build();

@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::validate::id;
-use crate::problems::{At, Problems};
-use crate::query::Query;
+use crate::api::problems::{At, RequestProblems};
+use crate::api::query::Query;
 
 /// Reads a parameter that holds ids.
-pub(super) fn ids(query: &Query, problems: &mut Problems, name: &str) -> Vec<String> {
+pub(super) fn ids(query: &Query, problems: &mut RequestProblems, name: &str) -> Vec<String> {
     let at = At::query(name);
     query.all(name).enumerate().filter_map(|(n, value)| id(problems, &at.then(n), &json!(value))).collect()
 }
 
 /// Reads filters by tag.
-pub(super) fn tags(query: &Query, problems: &mut Problems, name: &str) -> Vec<TagFilter> {
+pub(super) fn tags(query: &Query, problems: &mut RequestProblems, name: &str) -> Vec<TagFilter> {
     let mut filters = Vec::new();
     for (n, text) in query.all(name).enumerate() {
         match TagFilter::parse(text) {
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tag_filters() {
+    fn tag_filters_are_parsed() {
         let tags: BTreeMap<_, _> =
             [("team".to_owned(), Some("care".to_owned())), ("audited".to_owned(), None)].into();
         let fits = |text| TagFilter::parse(text).map(|filter| filter.fits(&tags));

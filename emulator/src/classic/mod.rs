@@ -14,13 +14,13 @@ mod wire;
 
 use std::time::Duration;
 
-use super::exchange::{self, Answer, Request};
-use super::limits::{Limiter, Limits};
-use super::problems;
-use super::query::Query;
-use super::refusal::Refusal;
-use super::routing::{Routed, redirect, route};
-use super::world::{ApiKey, Organization, Permission, World};
+use crate::api::exchange::{self, Answer, Request};
+use crate::api::limits::{Limiter, Limits};
+use crate::api::problems;
+use crate::api::query::Query;
+use crate::api::refusal::Refusal;
+use crate::api::routing::{Routed, redirect, route};
+use crate::state::{ApiKey, Organization, Permission, World};
 use auth::Sessions;
 use routes::{Endpoint, ROUTES};
 
@@ -72,8 +72,14 @@ impl Call<'_> {
     }
 }
 
+/// Returns the refusal for an organization that does not exist.
 fn no_organization(name: &str) -> Refusal {
     Refusal::NotFound(format!("organization {name:?} does not exist"))
+}
+
+/// Returns the refusal for a service that does not exist.
+fn no_service(id: &str) -> Refusal {
+    Refusal::NotFound(format!("service {id} does not exist"))
 }
 
 impl Classic {

@@ -1,6 +1,6 @@
 //! Paths, methods and published limits of the Classic API.
 
-use crate::routing::Routes;
+use crate::api::routing::Routes;
 
 /// An endpoint of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -69,14 +69,14 @@ pub(super) const ROUTES: Routes<Endpoint> = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::routing::{Routed, route as look_up};
+    use crate::api::routing::{Routed, route as look_up};
 
     fn route(method: &str, path: &str) -> Routed<Endpoint> {
         look_up(ROUTES, method, path)
     }
 
     #[test]
-    fn slashes_at_the_end_count() {
+    fn trailing_slashes_matter() {
         let found = |method, path| matches!(route(method, path), Routed::Found { .. });
         assert!(found("GET", "/v1/acme/service/"));
         assert!(found("POST", "/v1/acme/service/abc/"));
@@ -92,12 +92,12 @@ mod tests {
     }
 
     #[test]
-    fn a_known_path_with_another_method_names_the_right_ones() {
+    fn a_wrong_method_names_the_allowed_ones() {
         assert_eq!(route("DELETE", "/v1/acme/service/"), Routed::WrongMethod("GET, POST".into()));
     }
 
     #[test]
-    fn hostile_paths_are_only_unknown() {
+    fn hostile_paths_are_unknown() {
         for path in ["", "/", "*", "/v1/%ff%fe/service", "/%00", "/v1/%", "//", "/v1/a/service/%2F/"] {
             let _ = route("GET", path);
         }

@@ -8,18 +8,18 @@ use serde_json::{Value, json};
 use super::tags;
 use super::validate;
 use super::version_sets::{self, VersionSetDraft};
-use super::{Call, filters, wire};
-use crate::exchange::Answer;
-use crate::problems::{At, Problems, optional, required};
-use crate::query::{PageBounds, Sort};
-use crate::refusal::Refusal;
-use crate::world::{CatalogItem, Organization, Permission, Service, VersionSet, World};
+use super::{Call, filters, no_service, wire};
+use crate::api::exchange::Answer;
+use crate::api::problems::{At, RequestProblems, optional, required};
+use crate::api::query::{PageBounds, Sort};
+use crate::api::refusal::Refusal;
+use crate::state::{CatalogItem, Organization, Permission, Service, VersionSet, World};
 
 const PAGE: PageBounds = PageBounds { default: 10, least: 1, most: 20 };
 
 /// GET `/service/`.
 pub(super) fn list(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
-    let mut problems = Problems::default();
+    let mut problems = RequestProblems::default();
     let ids = filters::ids(&call.query, &mut problems, "id");
     let active = call.query.boolean(&mut problems, "is_active");
     let tags = filters::tags(&call.query, &mut problems, "tags");
@@ -67,7 +67,7 @@ fn compare(sorts: &[Sort], a: &Service, b: &Service) -> Ordering {
 /// POST `/service/`.
 pub(super) fn create(call: &Call<'_>, world: &mut World) -> Result<Answer, Refusal> {
     let fields = call.fields()?;
-    let mut problems = Problems::default();
+    let mut problems = RequestProblems::default();
     let (p, at) = (&mut problems, At::body());
     let agent = required(p, &at, &fields, "agent_id", validate::id);
     let graph = required(p, &at, &fields, "service_hierarchical_state_machine_id", validate::id);
@@ -122,7 +122,7 @@ pub(super) fn create(call: &Call<'_>, world: &mut World) -> Result<Answer, Refus
 pub(super) fn update(call: &Call<'_>, world: &mut World) -> Result<Answer, Refusal> {
     let id = validate::path_id("service_id", call.parameter(0))?;
     let fields = call.fields()?;
-    let mut problems = Problems::default();
+    let mut problems = RequestProblems::default();
     let (p, at) = (&mut problems, At::body());
     let name = optional(p, &at, &fields, "name", validate::text);
     let description = optional(p, &at, &fields, "description", validate::text);
@@ -217,9 +217,4 @@ fn check_name_is_free(home: &Organization, name: &str, but: Option<&str>) -> Res
         return Err(Refusal::Conflict(format!("an active service named {name:?} already exists")));
     }
     Ok(())
-}
-
-/// The refusal for a service that does not exist.
-pub(super) fn no_service(id: &str) -> Refusal {
-    Refusal::NotFound(format!("service {id} does not exist"))
 }

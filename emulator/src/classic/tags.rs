@@ -7,7 +7,7 @@ use regex::Regex;
 use serde_json::{Value, json};
 
 use super::validate::{MOST, matching, text};
-use crate::problems::{At, Problems, Read};
+use crate::api::problems::{At, Read, RequestProblems};
 
 static TAG: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(TAG_PATTERN).ok());
 const TAG_PATTERN: &str = r"^[\w\s]+$";
@@ -19,12 +19,12 @@ const LONGEST_TAG: usize = 100;
 type Tags = BTreeMap<String, Option<String>>;
 
 /// Reads tags: a map from keys to values or null.
-pub(super) fn tags(problems: &mut Problems, at: &At, value: &Value) -> Option<Tags> {
+pub(super) fn tags(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<Tags> {
     tags_with(problems, at, value, tag)
 }
 
 /// Reads a conversation's tags. Their values may be any text up to the longest length.
-pub(super) fn conversation_tags(problems: &mut Problems, at: &At, value: &Value) -> Option<Tags> {
+pub(super) fn conversation_tags(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<Tags> {
     tags_with(problems, at, value, |problems, at, value| {
         let text = text(problems, at, value)?;
         if text.chars().count() > LONGEST_TAG {
@@ -36,7 +36,7 @@ pub(super) fn conversation_tags(problems: &mut Problems, at: &At, value: &Value)
     })
 }
 
-fn tags_with(problems: &mut Problems, at: &At, value: &Value, read: Read<String>) -> Option<Tags> {
+fn tags_with(problems: &mut RequestProblems, at: &At, value: &Value, read: Read<String>) -> Option<Tags> {
     let Some(entries) = value.as_object() else {
         problems.add("dict_type", at, "Input should be a valid dictionary", value);
         return None;
@@ -61,7 +61,7 @@ fn tags_with(problems: &mut Problems, at: &At, value: &Value, read: Read<String>
     sound.then_some(tags)
 }
 
-fn tag(problems: &mut Problems, at: &At, value: &Value) -> Option<String> {
+fn tag(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<String> {
     let tag = text(problems, at, value)?;
     matching(problems, at, value, &tag, (&TAG, TAG_PATTERN)).then_some(tag)
 }

@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::{Map, Value, json};
 
-use crate::problems::{At, Problems, Read};
-use crate::refusal::Refusal;
+use crate::api::problems::{At, Read, RequestProblems};
+use crate::api::refusal::Refusal;
 
 static ID: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(ID_PATTERN).ok());
 static KEYTERM: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(KEYTERM_PATTERN).ok());
@@ -19,7 +19,7 @@ const SET_NAME_PATTERN: &str = "^[A-Za-z0-9_-]+$";
 /// The most tags, and the most keyterms.
 pub(super) const MOST: usize = 20;
 
-fn string<'v>(problems: &mut Problems, at: &At, value: &'v Value) -> Option<&'v str> {
+fn string<'v>(problems: &mut RequestProblems, at: &At, value: &'v Value) -> Option<&'v str> {
     if value.as_str().is_none() {
         problems.add("string_type", at, "Input should be a valid string", value);
     }
@@ -28,7 +28,7 @@ fn string<'v>(problems: &mut Problems, at: &At, value: &'v Value) -> Option<&'v 
 
 /// Checks that a text matches a pattern, and adds a problem if it does not.
 pub(super) fn matching(
-    problems: &mut Problems,
+    problems: &mut RequestProblems,
     at: &At,
     value: &Value,
     text: &str,
@@ -43,7 +43,7 @@ pub(super) fn matching(
 }
 
 /// Reads a text, strips it, and requires that it is not empty.
-pub(super) fn text(problems: &mut Problems, at: &At, value: &Value) -> Option<String> {
+pub(super) fn text(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<String> {
     let stripped = string(problems, at, value)?.trim();
     if stripped.is_empty() {
         problems.add("string_too_short", at, "String should have at least 1 character", value);
@@ -53,18 +53,18 @@ pub(super) fn text(problems: &mut Problems, at: &At, value: &Value) -> Option<St
 }
 
 /// Reads any text, unchanged.
-pub(super) fn plain(problems: &mut Problems, at: &At, value: &Value) -> Option<String> {
+pub(super) fn plain(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<String> {
     string(problems, at, value).map(str::to_owned)
 }
 
 /// Reads an id.
-pub(super) fn id(problems: &mut Problems, at: &At, value: &Value) -> Option<String> {
+pub(super) fn id(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<String> {
     let id = string(problems, at, value)?;
     matching(problems, at, value, id, (&ID, ID_PATTERN)).then(|| id.to_owned())
 }
 
 /// Reads a list of ids. Duplicates are dropped.
-pub(super) fn ids(problems: &mut Problems, at: &At, value: &Value) -> Option<Vec<String>> {
+pub(super) fn ids(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<Vec<String>> {
     let mut unique: Vec<String> = Vec::new();
     for id in list(problems, at, value, usize::MAX, id)? {
         if !unique.contains(&id) {
@@ -75,7 +75,7 @@ pub(super) fn ids(problems: &mut Problems, at: &At, value: &Value) -> Option<Vec
 }
 
 /// Reads `true` or `false`.
-pub(super) fn boolean(problems: &mut Problems, at: &At, value: &Value) -> Option<bool> {
+pub(super) fn boolean(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<bool> {
     if value.as_bool().is_none() {
         problems.add("bool_type", at, "Input should be a valid boolean", value);
     }
@@ -83,14 +83,20 @@ pub(super) fn boolean(problems: &mut Problems, at: &At, value: &Value) -> Option
 }
 
 /// Reads a JSON object.
-pub(super) fn map(problems: &mut Problems, at: &At, value: &Value) -> Option<Map<String, Value>> {
+pub(super) fn map(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<Map<String, Value>> {
     if value.as_object().is_none() {
         problems.add("dict_type", at, "Input should be a valid dictionary", value);
     }
     value.as_object().cloned()
 }
 
-fn list<T>(problems: &mut Problems, at: &At, value: &Value, most: usize, read: Read<T>) -> Option<Vec<T>> {
+fn list<T>(
+    problems: &mut RequestProblems,
+    at: &At,
+    value: &Value,
+    most: usize,
+    read: Read<T>,
+) -> Option<Vec<T>> {
     let Some(items) = value.as_array() else {
         problems.add("list_type", at, "Input should be a valid list", value);
         return None;
@@ -104,7 +110,7 @@ fn list<T>(problems: &mut Problems, at: &At, value: &Value, most: usize, read: R
 }
 
 /// Reads keyterms.
-pub(super) fn keyterms(problems: &mut Problems, at: &At, value: &Value) -> Option<Vec<String>> {
+pub(super) fn keyterms(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<Vec<String>> {
     list(problems, at, value, MOST, |problems, at, value| {
         let term = text(problems, at, value)?;
         matching(problems, at, value, &term, (&KEYTERM, KEYTERM_PATTERN)).then_some(term)
@@ -112,7 +118,7 @@ pub(super) fn keyterms(problems: &mut Problems, at: &At, value: &Value) -> Optio
 }
 
 /// Reads a version set's name in a path.
-pub(super) fn set_name(problems: &mut Problems, at: &At, value: &Value) -> Option<String> {
+pub(super) fn set_name(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<String> {
     let name = text(problems, at, value)?;
     if name.chars().count() > 40 {
         problems.add("string_too_long", at, "String should have at most 40 characters", value);
@@ -123,13 +129,13 @@ pub(super) fn set_name(problems: &mut Problems, at: &At, value: &Value) -> Optio
 
 /// Reads an id in a path.
 pub(super) fn path_id(name: &str, segment: &str) -> Result<String, Refusal> {
-    let mut problems = Problems::default();
+    let mut problems = RequestProblems::default();
     id(&mut problems, &At::path(name), &json!(segment)).ok_or_else(|| problems.refusal())
 }
 
 /// A version set's name in a path.
 pub(super) fn path_set_name(segment: &str) -> Result<String, Refusal> {
-    let mut problems = Problems::default();
+    let mut problems = RequestProblems::default();
     let at = At::path("version_set_name");
     set_name(&mut problems, &at, &json!(segment)).ok_or_else(|| problems.refusal())
 }
@@ -140,7 +146,7 @@ pub(super) mod tests {
 
     #[allow(clippy::needless_pass_by_value, reason = "literals read better by value")]
     pub(in crate::classic) fn reads<T>(read: Read<T>, value: Value) -> Option<T> {
-        let mut problems = Problems::default();
+        let mut problems = RequestProblems::default();
         let result = read(&mut problems, &At::body(), &value);
         assert_eq!(
             result.is_some(),
@@ -183,7 +189,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn names_of_version_sets() {
+    fn names_of_version_sets_are_checked() {
         assert!(reads(set_name, json!("Pre-view_2")).is_some());
         for bad in ["a b", "a.b", "ä", "", "x\u{0}"] {
             assert_eq!(reads(set_name, json!(bad)), None, "{bad:?}");

@@ -2,13 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::services::no_service;
 use super::validate;
-use super::{Call, wire};
-use crate::exchange::Answer;
-use crate::problems::{At, Problems, Read, optional, required};
-use crate::refusal::Refusal;
-use crate::world::{CatalogItem, Organization, Permission, Service, VersionSet, World};
+use super::{Call, no_service, wire};
+use crate::api::exchange::Answer;
+use crate::api::problems::{At, Read, RequestProblems, optional, required};
+use crate::api::refusal::Refusal;
+use crate::state::{CatalogItem, Organization, Permission, Service, VersionSet, World};
 
 const AGENT: &str = "agent_version_number";
 const GRAPH: &str = "service_hierarchical_state_machine_version_number";
@@ -96,7 +95,7 @@ pub(super) fn check_llms_accepted(
     Ok(())
 }
 
-fn pin(problems: &mut Problems, at: &At, value: &Value) -> Option<Option<Pin>> {
+fn pin(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<Option<Pin>> {
     let whole = value.as_f64().is_some_and(|number| number.fract() == 0.0);
     match value {
         Value::Null => Some(None),
@@ -117,7 +116,7 @@ fn pin(problems: &mut Problems, at: &At, value: &Value) -> Option<Option<Pin>> {
     }
 }
 
-fn preferences(problems: &mut Problems, at: &At, value: &Value) -> Option<Map<String, Value>> {
+fn preferences(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<Map<String, Value>> {
     let entries = validate::map(problems, at, value)?;
     let mut sound = true;
     let mut result = Map::new();
@@ -145,7 +144,7 @@ fn extra_of(fields: &Map<String, Value>) -> Map<String, Value> {
 }
 
 /// Reads a version set in the documented form, with all three fields.
-pub(super) fn wrapped(problems: &mut Problems, at: &At, value: &Value) -> Option<VersionSetDraft> {
+pub(super) fn wrapped(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<VersionSetDraft> {
     let fields = validate::map(problems, at, value)?;
     let agent = required(problems, at, &fields, AGENT, pin);
     let graph = required(problems, at, &fields, GRAPH, pin);
@@ -165,7 +164,7 @@ struct Repeated {
 }
 
 /// Reads the flat form, which one page of the documentation shows.
-fn flat(problems: &mut Problems, fields: &Map<String, Value>) -> (Option<VersionSetDraft>, Repeated) {
+fn flat(problems: &mut RequestProblems, fields: &Map<String, Value>) -> (Option<VersionSetDraft>, Repeated) {
     let at = At::body();
     let repeated = Repeated {
         agent: optional(problems, &at, fields, "agent_id", validate::id),
@@ -187,7 +186,7 @@ fn flat(problems: &mut Problems, fields: &Map<String, Value>) -> (Option<Version
 }
 
 fn body(fields: &Map<String, Value>) -> Result<(VersionSetDraft, Repeated), Refusal> {
-    let mut problems = Problems::default();
+    let mut problems = RequestProblems::default();
     let is_flat = fields.keys().any(|name| NOT_EXTRA.contains(&name.as_str()));
     let (draft, repeated) = if is_flat && !fields.contains_key("version_set") {
         flat(&mut problems, fields)

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::exchange::iso;
-use crate::world::{BehaviorSet, Conversation, Service, VersionSet};
+use crate::api::exchange::iso;
+use crate::state::{BehaviorSet, Conversation, Service, VersionSet};
 
 /// A user of an organization.
 pub(super) fn user(organization: &str, user: &str) -> Value {

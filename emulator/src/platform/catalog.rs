@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 
 use super::Call;
 use super::listing::ListQuery;
-use crate::exchange::{Answer, iso};
-use crate::problems::Problems;
-use crate::refusal::Refusal;
-use crate::table::Table;
-use crate::workspace::Workspace;
-use crate::world::{CatalogItem, World};
+use crate::api::exchange::{Answer, iso};
+use crate::api::problems::RequestProblems;
+use crate::api::refusal::Refusal;
+use crate::state::Table;
+use crate::state::Workspace;
+use crate::state::{CatalogItem, World};
 
 const PAGE_MAX: u32 = 20;
 
@@ -40,7 +40,7 @@ pub(super) const CONTEXT_GRAPHS: Catalog = Catalog {
 
 /// GET `/agents` and `/context-graphs`.
 pub(super) fn list(call: &Call<'_>, world: &World, catalog: &Catalog) -> Result<Answer, Refusal> {
-    let mut problems = Problems::default();
+    let mut problems = RequestProblems::default();
     let wanted = ListQuery::read(call, &mut problems, PAGE_MAX, &["name", "created_at", "updated_at"]);
     problems.done()?;
     let home = call.home(world)?;
@@ -68,7 +68,7 @@ pub(super) fn get(call: &Call<'_>, world: &World, catalog: &Catalog) -> Result<A
 
 /// GET `/agents/{id}/versions` and `/context-graphs/{id}/versions`.
 pub(super) fn versions(call: &Call<'_>, world: &World, catalog: &Catalog) -> Result<Answer, Refusal> {
-    let mut problems = Problems::default();
+    let mut problems = RequestProblems::default();
     call.id(&mut problems, catalog.id);
     let wanted = ListQuery::read(call, &mut problems, PAGE_MAX, &["version", "created_at", "updated_at"]);
     problems.done()?;

@@ -5,10 +5,10 @@ use std::cmp::Ordering;
 use serde_json::{Value, json};
 
 use super::models::SEARCH;
-use super::schema::Kind;
+use super::schema::ValueKind;
 use super::{Call, scalars};
-use crate::problems::{At, Problems};
-use crate::query::{Page, Sort};
+use crate::api::problems::{At, RequestProblems};
+use crate::api::query::{Page, Sort};
 
 /// The requested rows and their order.
 pub(super) struct ListQuery {
@@ -19,7 +19,12 @@ pub(super) struct ListQuery {
 
 impl ListQuery {
     /// Reads the parameters that all lists have.
-    pub(super) fn read(call: &Call<'_>, problems: &mut Problems, most: u32, fields: &[&'static str]) -> Self {
+    pub(super) fn read(
+        call: &Call<'_>,
+        problems: &mut RequestProblems,
+        most: u32,
+        fields: &[&'static str],
+    ) -> Self {
         let search = call.query.one("search");
         let search = search.and_then(|text| SEARCH.read(problems, &At::query("search"), &json!(text)));
         let search = search.and_then(|text| text.as_str().map(str::to_lowercase));
@@ -51,11 +56,11 @@ impl ListQuery {
 }
 
 /// Reads the page size.
-fn limit(call: &Call<'_>, problems: &mut Problems, most: u32) -> usize {
+fn limit(call: &Call<'_>, problems: &mut RequestProblems, most: u32) -> usize {
     let Some(text) = call.query.one("limit") else { return 10 };
     let (at, sent) = (At::query("limit"), json!(text));
     // The published lower bound is exclusive, so 0 is refused with "greater than 0".
-    let read = Kind::Integer { least: None, most: Some(i64::from(most)) }.read(problems, &at, &sent);
+    let read = ValueKind::Integer { least: None, most: Some(i64::from(most)) }.read(problems, &at, &sent);
     let read = read.map(|number| number.as_i64().unwrap_or(i64::MAX));
     if read.is_some_and(|number| number < 1) {
         let message = "Input should be greater than 0";
@@ -64,7 +69,7 @@ fn limit(call: &Call<'_>, problems: &mut Problems, most: u32) -> usize {
     read.and_then(|number| usize::try_from(number).ok()).unwrap_or(10)
 }
 
-fn sort(problems: &mut Problems, text: &str, fields: &[&'static str]) -> Option<Sort> {
+fn sort(problems: &mut RequestProblems, text: &str, fields: &[&'static str]) -> Option<Sort> {
     let sign = text.chars().next().filter(|sign| matches!(sign, '+' | '-'));
     let field = fields.iter().find(|field| text.get(1..) == Some(**field));
     if let (Some(sign), Some(&field)) = (sign, field) {
@@ -83,7 +88,7 @@ fn sort(problems: &mut Problems, text: &str, fields: &[&'static str]) -> Option<
 }
 
 /// Reads a boolean parameter.
-pub(super) fn truth(call: &Call<'_>, problems: &mut Problems, name: &str) -> Option<bool> {
+pub(super) fn truth(call: &Call<'_>, problems: &mut RequestProblems, name: &str) -> Option<bool> {
     let text = call.query.one(name)?;
     scalars::boolean(problems, &At::query(name), &json!(text))
 }

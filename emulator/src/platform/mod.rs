@@ -16,25 +16,25 @@ mod wire;
 
 use serde_json::{Map, Value, json};
 
-use super::exchange::{Answer, Request};
-use super::limits::{Limiter, Limits};
-use super::problems::{self, At, Problems};
-use super::query::Query;
-use super::refusal::Refusal;
-use super::routing::{Routed, redirect, route};
-use super::workspace::{Workspace, WorkspaceKey};
-use super::world::World;
+use crate::api::exchange::{Answer, Request};
+use crate::api::limits::{Limiter, Limits};
+use crate::api::problems::{self, At, RequestProblems};
+use crate::api::query::Query;
+use crate::api::refusal::Refusal;
+use crate::api::routing::{Routed, redirect, route};
+use crate::state::World;
+use crate::state::{Workspace, WorkspaceKey};
 pub(super) use routes::is_platform;
 use routes::{Endpoint, ROUTES};
 
 /// Behaviour that the vendor does not specify or may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlatformOptions {
-    /// Whether the names of inactive services are taken, too.
+    /// True if the names of inactive services are taken, too.
     pub inactive_names_taken: bool,
     /// The largest page of services.
     pub services_page_max: u32,
-    /// Whether an update keeps version sets that it does not name, instead of replacing them all.
+    /// True if an update keeps version sets that it does not name, instead of replacing them all.
     pub keeps_version_sets: bool,
 }
 
@@ -79,20 +79,20 @@ impl Call<'_> {
     }
 
     /// Reads the id at the start of the path.
-    fn id(&self, problems: &mut Problems, name: &str) -> Option<String> {
+    fn id(&self, problems: &mut RequestProblems, name: &str) -> Option<String> {
         scalars::uuid(problems, &At::path(name), &json!(self.parameter(0)))
     }
 
     /// Like [`Call::id`], for requests where nothing else can be invalid.
     fn only_id(&self, name: &str) -> Result<String, Refusal> {
-        let mut problems = Problems::default();
+        let mut problems = RequestProblems::default();
         self.id(&mut problems, name).ok_or_else(|| problems.refusal())
     }
 
     /// Reads the body according to its model.
     fn body(
         &self,
-        problems: &mut Problems,
+        problems: &mut RequestProblems,
         model: &schema::Model,
     ) -> Result<Option<Map<String, Value>>, Refusal> {
         let fields = problems::object(self.request.header("content-type"), &self.request.body)?;
@@ -101,7 +101,7 @@ impl Call<'_> {
 
     /// The current time in milliseconds since the epoch.
     fn millis(&self) -> i64 {
-        super::exchange::millis(self.request.now)
+        crate::api::exchange::millis(self.request.now)
     }
 }
 
@@ -198,7 +198,7 @@ impl Platform {
 }
 
 fn find_workspace(world: &World, named: &str) -> Result<String, Refusal> {
-    let mut problems = Problems::default();
+    let mut problems = RequestProblems::default();
     let id = scalars::uuid(&mut problems, &At::path("workspace_id"), &json!(named));
     let id = id.ok_or_else(|| problems.refusal())?;
     if world.workspace(&id).is_some() { Ok(id) } else { Err(no_workspace(&id)) }

@@ -5,46 +5,47 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::json;
 
+use super::scalars::Pattern;
 use super::schema::Absent::{Means, Nothing, Refused};
-use super::schema::{Absent, Field, INTEGER, Kind, Model, Pattern, TEXT};
+use super::schema::{Absent, INTEGER, Model, ModelField, TEXT, ValueKind};
 
 static PHONE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(PHONE_PATTERN).ok());
 const PHONE_PATTERN: &str = r"^\+[1-9]\d{1,14}$";
 const E164: Pattern = (&PHONE, PHONE_PATTERN);
 
 /// A speaker's phone number.
-pub(super) const PHONE_NUMBER: Kind = Kind::Text { least: 0, most: 16, pattern: Some(E164) };
+pub(super) const PHONE_NUMBER: ValueKind = ValueKind::Text { least: 0, most: 16, pattern: Some(E164) };
 /// The longest text of a turn in either direction, in characters.
 pub(super) const MAX_TURN_CHARS: usize = 8192;
 /// A version set's name in a path.
-pub(super) const SET_NAME: Kind = text(1, 40);
+pub(super) const SET_NAME: ValueKind = text(1, 40);
 /// A search text.
-pub(super) const SEARCH: Kind = text(1, 200);
+pub(super) const SEARCH: ValueKind = text(1, 200);
 
 const ANY: usize = usize::MAX;
-const NUMBER: Kind = Kind::Number(None);
-const TEXTS: Kind = Kind::List { of: &TEXT, most: ANY };
-const NAME: Kind = text(1, 256);
-const DESCRIPTION: Kind = text(0, 2000);
-const KEYTERMS: Kind = Kind::List { of: &text(1, 128), most: 500 };
-const TAGS: Kind = Kind::List { of: &Kind::Model(&TAG), most: 50 };
-const VERSION_SETS: Kind = Kind::Map { of: &Kind::Model(&VERSION_SET), most: ANY };
-const TOOL_CAPACITY: Kind = Kind::Integer { least: Some(1), most: Some(10) };
-const CHANNEL: Kind = Kind::Literal(&["voice", "text"]);
-const ENVIRONMENT: Kind = Kind::Literal(&["sandbox", "production"]);
-const PROVIDER: Kind = Kind::Literal(&["cartesia", "elevenlabs", "groq"]);
-const ACTION: Kind = Kind::Tagged(&["operator", "forward", "hangup"]);
+const NUMBER: ValueKind = ValueKind::Number(None);
+const TEXTS: ValueKind = ValueKind::List { of: &TEXT, most: ANY };
+const NAME: ValueKind = text(1, 256);
+const DESCRIPTION: ValueKind = text(0, 2000);
+const KEYTERMS: ValueKind = ValueKind::List { of: &text(1, 128), most: 500 };
+const TAGS: ValueKind = ValueKind::List { of: &ValueKind::Model(&TAG), most: 50 };
+const VERSION_SETS: ValueKind = ValueKind::Map { of: &ValueKind::Model(&VERSION_SET), most: ANY };
+const TOOL_CAPACITY: ValueKind = ValueKind::Integer { least: Some(1), most: Some(10) };
+const CHANNEL: ValueKind = ValueKind::Literal(&["voice", "text"]);
+const ENVIRONMENT: ValueKind = ValueKind::Literal(&["sandbox", "production"]);
+const PROVIDER: ValueKind = ValueKind::Literal(&["cartesia", "elevenlabs", "groq"]);
+const ACTION: ValueKind = ValueKind::Tagged(&["operator", "forward", "hangup"]);
 const OPERATOR: Absent = Means(|| json!({"type": "operator"}));
 
-const fn text(least: usize, most: usize) -> Kind {
-    Kind::Text { least, most, pattern: None }
+const fn text(least: usize, most: usize) -> ValueKind {
+    ValueKind::Text { least, most, pattern: None }
 }
 
-const fn field(name: &'static str, kind: Kind, absent: Absent) -> Field {
-    Field { name, kind, absent }
+const fn field(name: &'static str, kind: ValueKind, absent: Absent) -> ModelField {
+    ModelField { name, kind, absent }
 }
 
-const fn open(fields: &'static [Field]) -> Model {
+const fn open(fields: &'static [ModelField]) -> Model {
     Model { fields, closed: false }
 }
 
@@ -52,40 +53,40 @@ const fn open(fields: &'static [Field]) -> Model {
 pub(super) static CREATE: Model = open(&[
     field("name", NAME, Refused),
     field("description", DESCRIPTION, Means(|| json!(""))),
-    field("agent_id", Kind::Uuid, Refused),
-    field("context_graph_id", Kind::Uuid, Refused),
+    field("agent_id", ValueKind::Uuid, Refused),
+    field("context_graph_id", ValueKind::Uuid, Refused),
     field("keyterms", KEYTERMS, Means(|| json!([]))),
-    field("is_active", Kind::Boolean, Means(|| json!(true))),
+    field("is_active", ValueKind::Boolean, Means(|| json!(true))),
     field("version_sets", VERSION_SETS, Means(|| json!({}))),
     field("tags", TAGS, Means(|| json!([]))),
     field("tool_capacity", TOOL_CAPACITY, Means(|| json!(3))),
-    field("safety_filters_enabled", Kind::Boolean, Means(|| json!(true))),
+    field("safety_filters_enabled", ValueKind::Boolean, Means(|| json!(true))),
     field("channel_type", CHANNEL, Means(|| json!("voice"))),
     field("environment", ENVIRONMENT, Means(|| json!("production"))),
-    field("voice_config", Kind::Model(&VOICE_CONFIG), Nothing),
-    field("escalation_policy", Kind::Model(&ESCALATION_POLICY), Nothing),
+    field("voice_config", ValueKind::Model(&VOICE_CONFIG), Nothing),
+    field("escalation_policy", ValueKind::Model(&ESCALATION_POLICY), Nothing),
 ]);
 
 /// The body that updates a service. Fields that are absent or null stay unchanged.
 pub(super) static UPDATE: Model = open(&[
     field("name", NAME, Nothing),
     field("description", DESCRIPTION, Nothing),
-    field("agent_id", Kind::Uuid, Nothing),
-    field("context_graph_id", Kind::Uuid, Nothing),
+    field("agent_id", ValueKind::Uuid, Nothing),
+    field("context_graph_id", ValueKind::Uuid, Nothing),
     field("keyterms", KEYTERMS, Nothing),
-    field("is_active", Kind::Boolean, Nothing),
+    field("is_active", ValueKind::Boolean, Nothing),
     field("version_sets", VERSION_SETS, Nothing),
     field("tags", TAGS, Nothing),
     field("tool_capacity", TOOL_CAPACITY, Nothing),
-    field("safety_filters_enabled", Kind::Boolean, Nothing),
+    field("safety_filters_enabled", ValueKind::Boolean, Nothing),
     field("channel_type", CHANNEL, Nothing),
     field("environment", ENVIRONMENT, Nothing),
-    field("voice_config", Kind::Model(&VOICE_CONFIG), Nothing),
-    field("escalation_policy", Kind::Model(&ESCALATION_POLICY), Nothing),
+    field("voice_config", ValueKind::Model(&VOICE_CONFIG), Nothing),
+    field("escalation_policy", ValueKind::Model(&ESCALATION_POLICY), Nothing),
 ]);
 
 /// The body that replaces a version set.
-pub(super) static UPSERT: Model = open(&[field("version_set", Kind::Model(&VERSION_SET), Refused)]);
+pub(super) static UPSERT: Model = open(&[field("version_set", ValueKind::Model(&VERSION_SET), Refused)]);
 
 /// The body of a text turn.
 pub(super) static TEXT_TURN: Model =
@@ -101,50 +102,54 @@ pub(crate) static VERSION_SET: Model = open(&[
 ]);
 
 /// The LLM of each interaction.
-pub(crate) const PREFERENCES: Kind = Kind::Map { of: &Kind::Model(&LLM_CONFIG), most: ANY };
+pub(crate) const PREFERENCES: ValueKind = ValueKind::Map { of: &ValueKind::Model(&LLM_CONFIG), most: ANY };
 
 static LLM_CONFIG: Model = open(&[
     field("llm_name", TEXT, Refused),
-    field("params", Kind::Free, Means(|| json!({}))),
-    field("experience_controls", Kind::Model(&EXPERIENCE_CONTROLS), Nothing),
+    field("params", ValueKind::Free, Means(|| json!({}))),
+    field("experience_controls", ValueKind::Model(&EXPERIENCE_CONTROLS), Nothing),
 ]);
 
 static EXPERIENCE_CONTROLS: Model = Model {
     closed: true,
     fields: &[
-        field("verbosity", Kind::Literal(&["low", "medium", "high"]), Nothing),
+        field("verbosity", ValueKind::Literal(&["low", "medium", "high"]), Nothing),
         field("reasoning_effort", EFFORT, Nothing),
-        field("temperature", Kind::Number(Some((0.0, 2.0))), Nothing),
-        field("top_p", Kind::Number(Some((0.0, 1.0))), Nothing),
-        field("presence_penalty", Kind::Number(Some((-2.0, 2.0))), Nothing),
-        field("frequency_penalty", Kind::Number(Some((-2.0, 2.0))), Nothing),
-        field("response_format", Kind::Free, Nothing),
+        field("temperature", ValueKind::Number(Some((0.0, 2.0))), Nothing),
+        field("top_p", ValueKind::Number(Some((0.0, 1.0))), Nothing),
+        field("presence_penalty", ValueKind::Number(Some((-2.0, 2.0))), Nothing),
+        field("frequency_penalty", ValueKind::Number(Some((-2.0, 2.0))), Nothing),
+        field("response_format", ValueKind::Free, Nothing),
         field("seed", INTEGER, Nothing),
-        field("stop", Kind::TextOrTexts, Nothing),
-        field("logit_bias", Kind::Map { of: &Kind::Number(Some((-100.0, 100.0))), most: ANY }, Nothing),
-        field("logprobs", Kind::Boolean, Nothing),
-        field("top_logprobs", Kind::Integer { least: Some(0), most: Some(20) }, Nothing),
-        field("parallel_tool_calls", Kind::Boolean, Nothing),
+        field("stop", ValueKind::TextOrTexts, Nothing),
+        field(
+            "logit_bias",
+            ValueKind::Map { of: &ValueKind::Number(Some((-100.0, 100.0))), most: ANY },
+            Nothing,
+        ),
+        field("logprobs", ValueKind::Boolean, Nothing),
+        field("top_logprobs", ValueKind::Integer { least: Some(0), most: Some(20) }, Nothing),
+        field("parallel_tool_calls", ValueKind::Boolean, Nothing),
         field("service_tier", TEXT, Nothing),
         field("prompt_cache_key", TEXT, Nothing),
-        field("prompt_cache_retention", Kind::Literal(&["in-memory", "24h"]), Nothing),
+        field("prompt_cache_retention", ValueKind::Literal(&["in-memory", "24h"]), Nothing),
         field("safety_identifier", TEXT, Nothing),
-        field("store", Kind::Boolean, Nothing),
-        field("metadata", Kind::Map { of: &TEXT, most: ANY }, Nothing),
+        field("store", ValueKind::Boolean, Nothing),
+        field("metadata", ValueKind::Map { of: &TEXT, most: ANY }, Nothing),
     ],
 };
 
-const EFFORT: Kind = Kind::Literal(&["none", "minimal", "low", "medium", "high", "xhigh"]);
+const EFFORT: ValueKind = ValueKind::Literal(&["none", "minimal", "low", "medium", "high", "xhigh"]);
 
 /// The voice pipeline's settings.
 pub(crate) static VOICE_CONFIG: Model = open(&[
-    field("tts_model", Kind::Literal(&["sonic-turbo", "sonic-3"]), Nothing),
+    field("tts_model", ValueKind::Literal(&["sonic-turbo", "sonic-3"]), Nothing),
     field("max_buffer_delay_ms", INTEGER, Nothing),
     field("eager_eot_threshold", NUMBER, Nothing),
     field("eot_timeout_ms", INTEGER, Nothing),
     field(
         "filler_style",
-        Kind::Literal(&["backchannel", "phrase", "silent"]),
+        ValueKind::Literal(&["backchannel", "phrase", "silent"]),
         Means(|| json!("backchannel")),
     ),
     field("filler_vocabulary", TEXTS, Nothing),
@@ -161,19 +166,25 @@ pub(crate) static VOICE_CONFIG: Model = open(&[
     field("filler_cooldown_ms", INTEGER, Nothing),
     field("progress_vocabulary", TEXTS, Nothing),
     field("tts_provider", PROVIDER, Nothing),
-    field("tts_config", Kind::Free, Nothing),
-    field("language_providers", Kind::Map { of: &Kind::Model(&LANGUAGE_PROVIDER), most: 10 }, Nothing),
-    field("forward_call_enabled", Kind::Boolean, Means(|| json!(false))),
-    field("forwarding", Kind::Model(&FORWARDING), Nothing),
+    field("tts_config", ValueKind::Free, Nothing),
+    field(
+        "language_providers",
+        ValueKind::Map { of: &ValueKind::Model(&LANGUAGE_PROVIDER), most: 10 },
+        Nothing,
+    ),
+    field("forward_call_enabled", ValueKind::Boolean, Means(|| json!(false))),
+    field("forwarding", ValueKind::Model(&FORWARDING), Nothing),
 ]);
 
-static LANGUAGE_PROVIDER: Model =
-    open(&[field("provider", PROVIDER, Refused), field("config", Kind::FreeUpTo(20), Means(|| json!({})))]);
+static LANGUAGE_PROVIDER: Model = open(&[
+    field("provider", PROVIDER, Refused),
+    field("config", ValueKind::FreeUpTo(20), Means(|| json!({}))),
+]);
 
 static FORWARDING: Model = open(&[
     field("forward_to", text(2, 16), Refused),
-    field("should_disconnect", Kind::Boolean, Means(|| json!(true))),
-    field("warm_transfer", Kind::Boolean, Means(|| json!(true))),
+    field("should_disconnect", ValueKind::Boolean, Means(|| json!(true))),
+    field("warm_transfer", ValueKind::Boolean, Means(|| json!(true))),
 ]);
 
 /// The escalation policy: an action for each engine trigger.

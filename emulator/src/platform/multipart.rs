@@ -4,7 +4,7 @@
 #[derive(Debug, PartialEq)]
 pub(super) struct Part<'b> {
     pub(super) name: String,
-    /// Whether it was sent with a file name.
+    /// True if it was sent with a file name.
     pub(super) is_file: bool,
     pub(super) content: &'b [u8],
 }
@@ -70,7 +70,7 @@ mod tests {
     const TYPE: Option<&str> = Some("multipart/form-data; boundary=\"x\"");
 
     #[test]
-    fn parts_are_told_apart() {
+    fn parts_are_separated() {
         let body = b"--x\r\nContent-Disposition: form-data; name=\"audio\"; filename=\"a.ogg\"\r\n\
             Content-Type: audio/ogg\r\n\r\nOgg\r\n-S\r\n--x\r\ncontent-disposition: form-data; name=n\r\n\r\n\
             \r\n--x--\r\n";

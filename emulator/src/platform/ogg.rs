@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pages_are_numbered_and_summed() {
+    fn pages_have_numbers_and_checksums() {
         let file = spoken(&"ä".repeat(8192));
         assert_eq!(file, spoken(&"ä".repeat(8192)));
         assert_eq!(file.windows(4).filter(|window| window == b"OggS").count(), 3);

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::problems::{At, Problems};
-use crate::workspace::{PlatformService, Workspace};
-use crate::world::{CatalogItem, VersionSet};
+use crate::api::problems::{At, RequestProblems};
+use crate::state::{CatalogItem, VersionSet};
+use crate::state::{PlatformService, Workspace};
 
 /// A well-formed version set of a request. Its versions and LLMs have not been checked yet.
 #[derive(Clone, Debug, Deserialize)]
@@ -33,7 +33,12 @@ impl<'w> ResolvedRefs<'w> {
     }
 
     /// Checks a version set, and returns the one to store.
-    pub(super) fn resolve(&self, problems: &mut Problems, at: &At, sent: &VersionSetBody) -> VersionSet {
+    pub(super) fn resolve(
+        &self,
+        problems: &mut RequestProblems,
+        at: &At,
+        sent: &VersionSetBody,
+    ) -> VersionSet {
         self.check_llms(problems, &at.then("llm_model_preferences"), &sent.llm_model_preferences);
         let agent = (self.agent, "agent");
         let graph = (self.graph, "context graph");
@@ -53,7 +58,7 @@ impl<'w> ResolvedRefs<'w> {
     /// Checks all version sets of a request.
     pub(super) fn resolve_all(
         &self,
-        problems: &mut Problems,
+        problems: &mut RequestProblems,
         sets: &BTreeMap<String, VersionSetBody>,
     ) -> BTreeMap<String, VersionSet> {
         let at = At::body().then("version_sets");
@@ -66,7 +71,7 @@ impl<'w> ResolvedRefs<'w> {
     /// Checks the version sets that stay unchanged while the service's agent or context graph changes.
     pub(super) fn check_unchanged<'s>(
         &self,
-        problems: &mut Problems,
+        problems: &mut RequestProblems,
         old: &PlatformService,
         new: &PlatformService,
         kept: impl Iterator<Item = (&'s String, &'s VersionSet)>,
@@ -92,7 +97,7 @@ impl<'w> ResolvedRefs<'w> {
         }
     }
 
-    fn check_llms(&self, problems: &mut Problems, at: &At, preferences: &Map<String, Value>) {
+    fn check_llms(&self, problems: &mut RequestProblems, at: &At, preferences: &Map<String, Value>) {
         let Some(known) = &self.home.settings().llms else { return };
         for (interaction, preference) in preferences {
             let name = preference.get("llm_name").and_then(Value::as_str).unwrap_or_default();
@@ -105,7 +110,7 @@ impl<'w> ResolvedRefs<'w> {
 }
 
 fn pin(
-    problems: &mut Problems,
+    problems: &mut RequestProblems,
     at: &At,
     sent: &Value,
     (item, what): (Option<&CatalogItem>, &str),
@@ -135,7 +140,7 @@ fn exists(item: &CatalogItem, pin: &Value) -> Result<Option<u32>, String> {
     }
 }
 
-fn value_error(problems: &mut Problems, at: &At, reason: &str, input: &Value) {
+fn value_error(problems: &mut RequestProblems, at: &At, reason: &str, input: &Value) {
     let message = format!("Value error, {reason}");
     problems.add_with("value_error", at, message, input, &json!({ "error": reason }));
 }

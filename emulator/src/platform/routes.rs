@@ -1,7 +1,7 @@
 //! Paths, methods, permissions and limits of the Platform API.
 
-use crate::routing::{Routes, second_segment};
-use crate::workspace::WorkspacePermission;
+use crate::api::routing::{Routes, second_segment};
+use crate::state::WorkspacePermission;
 
 /// An endpoint of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,10 +79,10 @@ pub(crate) fn is_platform(raw_path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::routing::{Routed, route};
+    use crate::api::routing::{Routed, route};
 
     #[test]
-    fn the_shape_of_a_path_tells_the_apis_apart() {
+    fn the_shape_of_a_path_selects_the_api() {
         for path in ["/v1/x/services", "/v1/x/services/", "/v1/x/agents/1/nothing", "/v1/%ff/context-graphs"]
         {
             assert!(is_platform(path), "{path}");

@@ -1,13 +1,18 @@
 //! Reads texts, numbers, booleans and UUIDs as pydantic does in lax mode.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
 use serde_json::{Value, json};
 
-use super::schema::Pattern;
-use crate::problems::{At, Problems};
+use crate::api::problems::{At, RequestProblems};
+
+/// A pattern, and its form in messages.
+pub(super) type Pattern = (&'static LazyLock<Option<Regex>>, &'static str);
 
 /// Reads a text of `least` to `most` characters.
 pub(super) fn text(
-    problems: &mut Problems,
+    problems: &mut RequestProblems,
     at: &At,
     value: &Value,
     (least, most): (usize, usize),
@@ -41,7 +46,7 @@ pub(super) fn text(
 
 /// Reads a whole number. It may also be a text, a float or a boolean.
 pub(super) fn integer(
-    problems: &mut Problems,
+    problems: &mut RequestProblems,
     at: &At,
     value: &Value,
     least: Option<i64>,
@@ -88,12 +93,12 @@ pub(super) fn integer(
     Some(i64::try_from(whole).map_or_else(|_| json!(u64::try_from(whole).unwrap_or(u64::MAX)), Value::from))
 }
 
-fn above(problems: &mut Problems, at: &At, value: &Value, bound: &str, context: &Value) {
+fn above(problems: &mut RequestProblems, at: &At, value: &Value, bound: &str, context: &Value) {
     let message = format!("Input should be less than or equal to {bound}");
     problems.add_with("less_than_equal", at, message, value, &json!({ "le": context }));
 }
 
-fn below(problems: &mut Problems, at: &At, value: &Value, bound: &str, context: &Value) {
+fn below(problems: &mut RequestProblems, at: &At, value: &Value, bound: &str, context: &Value) {
     let message = format!("Input should be greater than or equal to {bound}");
     problems.add_with("greater_than_equal", at, message, value, &json!({ "ge": context }));
 }
@@ -120,7 +125,7 @@ fn without_underscores(text: &str) -> Option<String> {
 
 /// Reads a number. It may also be a text or a boolean.
 pub(super) fn number(
-    problems: &mut Problems,
+    problems: &mut RequestProblems,
     at: &At,
     value: &Value,
     bounds: Option<(f64, f64)>,
@@ -157,7 +162,7 @@ pub(super) fn number(
 }
 
 /// Reads a boolean. It may also be a word, 0 or 1.
-pub(super) fn boolean(problems: &mut Problems, at: &At, value: &Value) -> Option<bool> {
+pub(super) fn boolean(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<bool> {
     let read = match value {
         Value::Bool(truth) => return Some(*truth),
         Value::String(text) => truth(text),
@@ -190,7 +195,12 @@ fn truth(text: &str) -> Option<bool> {
 }
 
 /// Reads one of a few texts.
-pub(super) fn literal(problems: &mut Problems, at: &At, value: &Value, known: &[&str]) -> Option<String> {
+pub(super) fn literal(
+    problems: &mut RequestProblems,
+    at: &At,
+    value: &Value,
+    known: &[&str],
+) -> Option<String> {
     let found = value.as_str().filter(|text| known.contains(text));
     if found.is_none() {
         let quoted: Vec<String> = known.iter().map(|text| format!("'{text}'")).collect();
@@ -206,7 +216,7 @@ pub(super) fn literal(problems: &mut Problems, at: &At, value: &Value, known: &[
 }
 
 /// Reads a UUID, and returns it in lower case with hyphens.
-pub(super) fn uuid(problems: &mut Problems, at: &At, value: &Value) -> Option<String> {
+pub(super) fn uuid(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<String> {
     let Some(text) = value.as_str() else {
         let message = "UUID input should be a string, bytes or UUID object";
         problems.add("uuid_type", at, message, value);
@@ -226,18 +236,18 @@ pub(super) fn uuid(problems: &mut Problems, at: &At, value: &Value) -> Option<St
 mod tests {
     use super::*;
 
-    type Scalar<T> = fn(&mut Problems, &At, &Value) -> Option<T>;
+    type Scalar<T> = fn(&mut RequestProblems, &At, &Value) -> Option<T>;
 
     #[track_caller]
     fn reads<T>(read: Scalar<T>, value: &Value) -> Result<T, String> {
-        let mut problems = Problems::default();
+        let mut problems = RequestProblems::default();
         let found = read(&mut problems, &At::body(), value);
         assert_eq!(found.is_none(), !problems.is_empty(), "a problem is noted exactly when nothing is read");
         found.ok_or_else(|| problems.kinds().join(" "))
     }
 
     #[test]
-    fn whole_numbers_come_in_many_spellings() {
+    fn integers_are_coerced() {
         let within: Scalar<Value> = |p, at, value| integer(p, at, value, Some(1), Some(10));
         for fine in [json!(3), json!("3"), json!(" 3 "), json!("3.0"), json!("+3"), json!("0_3"), json!(3.0)]
         {
@@ -286,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn truths_come_in_many_spellings() {
+    fn booleans_are_coerced() {
         for fine in [json!(true), json!("T"), json!("YES"), json!("on"), json!(1), json!(1.0), json!("1")] {
             assert_eq!(reads(boolean, &fine), Ok(true), "{fine}");
         }

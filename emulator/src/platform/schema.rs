@@ -3,19 +3,13 @@
 //! A value that was read is normalized: coerced, without unknown keys, and with defaults filled in. It has no
 //! nulls except within free-form objects.
 
-use std::sync::LazyLock;
-
-use regex::Regex;
 use serde_json::{Map, Value, json};
 
-use super::scalars;
-use crate::problems::{At, Problems};
-
-/// A pattern, and its form in messages.
-pub(super) type Pattern = (&'static LazyLock<Option<Regex>>, &'static str);
+use super::scalars::{self, Pattern};
+use crate::api::problems::{At, RequestProblems};
 
 /// A kind of JSON value.
-pub(crate) enum Kind {
+pub(crate) enum ValueKind {
     /// A text with a length within bounds.
     Text {
         least: usize,
@@ -35,12 +29,12 @@ pub(crate) enum Kind {
     Uuid,
     /// A list with at most this many items.
     List {
-        of: &'static Kind,
+        of: &'static ValueKind,
         most: usize,
     },
     /// An object with any keys, at most this many.
     Map {
-        of: &'static Kind,
+        of: &'static ValueKind,
         most: usize,
     },
     /// Any object, kept unchanged.
@@ -55,21 +49,21 @@ pub(crate) enum Kind {
 }
 
 /// Any text.
-pub(super) const TEXT: Kind = Kind::Text { least: 0, most: usize::MAX, pattern: None };
+pub(super) const TEXT: ValueKind = ValueKind::Text { least: 0, most: usize::MAX, pattern: None };
 /// Any whole number.
-pub(super) const INTEGER: Kind = Kind::Integer { least: None, most: None };
+pub(super) const INTEGER: ValueKind = ValueKind::Integer { least: None, most: None };
 
 /// An object with known keys.
 pub(crate) struct Model {
-    pub(super) fields: &'static [Field],
-    /// Whether unknown keys are refused. Otherwise they are dropped.
+    pub(super) fields: &'static [ModelField],
+    /// True if unknown keys are refused. Otherwise they are dropped.
     pub(super) closed: bool,
 }
 
 /// A known key.
-pub(crate) struct Field {
+pub(crate) struct ModelField {
     pub(super) name: &'static str,
-    pub(super) kind: Kind,
+    pub(super) kind: ValueKind,
     pub(super) absent: Absent,
 }
 
@@ -83,9 +77,9 @@ pub(super) enum Absent {
     Means(fn() -> Value),
 }
 
-impl Kind {
+impl ValueKind {
     /// Reads a value. On errors, adds them to the problems and returns `None`.
-    pub(crate) fn read(&self, problems: &mut Problems, at: &At, value: &Value) -> Option<Value> {
+    pub(crate) fn read(&self, problems: &mut RequestProblems, at: &At, value: &Value) -> Option<Value> {
         match self {
             Self::Text { least, most, pattern } => {
                 scalars::text(problems, at, value, (*least, *most), *pattern).map(Value::from)
@@ -120,7 +114,12 @@ impl Kind {
 
 impl Model {
     /// Reads an object.
-    pub(crate) fn read(&self, problems: &mut Problems, at: &At, value: &Value) -> Option<Map<String, Value>> {
+    pub(crate) fn read(
+        &self,
+        problems: &mut RequestProblems,
+        at: &At,
+        value: &Value,
+    ) -> Option<Map<String, Value>> {
         let Some(sent) = value.as_object() else {
             let message = "Input should be a valid dictionary or object to extract fields from";
             problems.add("model_attributes_type", at, message, value);
@@ -148,7 +147,7 @@ impl Model {
 
     /// Returns a stored object with every key. Missing values become the default, or null.
     pub(super) fn show(&self, stored: &Map<String, Value>) -> Value {
-        let show = |field: &Field| {
+        let show = |field: &ModelField| {
             let value = match (stored.get(field.name), &field.absent) {
                 (Some(value), _) => field.kind.show(value),
                 (None, Absent::Means(default)) => default(),
@@ -160,9 +159,9 @@ impl Model {
     }
 }
 
-impl Field {
+impl ModelField {
     /// Reads the field. Returns null if it is absent and has no default.
-    fn read(&self, problems: &mut Problems, at: &At, sent: &Map<String, Value>) -> Option<Value> {
+    fn read(&self, problems: &mut RequestProblems, at: &At, sent: &Map<String, Value>) -> Option<Value> {
         match (sent.get(self.name), &self.absent) {
             (None, Absent::Nothing) | (Some(Value::Null), Absent::Nothing) => Some(Value::Null),
             (None, Absent::Means(default)) => Some(default()),
@@ -176,20 +175,33 @@ impl Field {
     }
 }
 
-fn too_long(problems: &mut Problems, at: &At, value: &Value, what: &str, most: usize, found: usize) {
+/// Reports a list or an object with too many items.
+fn too_long(
+    problems: &mut RequestProblems,
+    at: &At,
+    value: &Value,
+    what: &str,
+    (most, found): (usize, usize),
+) {
     let items = if most == 1 { "item" } else { "items" };
     let message = format!("{what} should have at most {most} {items} after validation, not {found}");
     let context = json!({"field_type": what, "max_length": most, "actual_length": found});
     problems.add_with("too_long", at, message, value, &context);
 }
 
-fn list(problems: &mut Problems, at: &At, value: &Value, of: &Kind, most: usize) -> Option<Value> {
+fn list(
+    problems: &mut RequestProblems,
+    at: &At,
+    value: &Value,
+    of: &ValueKind,
+    most: usize,
+) -> Option<Value> {
     let Some(items) = value.as_array() else {
         problems.add("list_type", at, "Input should be a valid list", value);
         return None;
     };
     if items.len() > most {
-        too_long(problems, at, value, "List", most, items.len());
+        too_long(problems, at, value, "List", (most, items.len()));
         return None;
     }
     let read: Vec<Option<Value>> =
@@ -197,26 +209,26 @@ fn list(problems: &mut Problems, at: &At, value: &Value, of: &Kind, most: usize)
     read.into_iter().collect::<Option<Vec<_>>>().map(Value::Array)
 }
 
-fn object<'v>(problems: &mut Problems, at: &At, value: &'v Value) -> Option<&'v Map<String, Value>> {
+fn object<'v>(problems: &mut RequestProblems, at: &At, value: &'v Value) -> Option<&'v Map<String, Value>> {
     if value.as_object().is_none() {
         problems.add("dict_type", at, "Input should be a valid dictionary", value);
     }
     value.as_object()
 }
 
-fn free(problems: &mut Problems, at: &At, value: &Value, most: usize) -> Option<Value> {
+fn free(problems: &mut RequestProblems, at: &At, value: &Value, most: usize) -> Option<Value> {
     let entries = object(problems, at, value)?;
     if entries.len() > most {
-        too_long(problems, at, value, "Dictionary", most, entries.len());
+        too_long(problems, at, value, "Dictionary", (most, entries.len()));
         return None;
     }
     Some(value.clone())
 }
 
-fn map(problems: &mut Problems, at: &At, value: &Value, of: &Kind, most: usize) -> Option<Value> {
+fn map(problems: &mut RequestProblems, at: &At, value: &Value, of: &ValueKind, most: usize) -> Option<Value> {
     let entries = object(problems, at, value)?;
     if entries.len() > most {
-        too_long(problems, at, value, "Dictionary", most, entries.len());
+        too_long(problems, at, value, "Dictionary", (most, entries.len()));
         return None;
     }
     let mut sound = true;
@@ -230,8 +242,8 @@ fn map(problems: &mut Problems, at: &At, value: &Value, of: &Kind, most: usize) 
     sound.then_some(Value::Object(result))
 }
 
-fn text_or_texts(problems: &mut Problems, at: &At, value: &Value) -> Option<Value> {
-    let mut as_list = Problems::default();
+fn text_or_texts(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<Value> {
+    let mut as_list = RequestProblems::default();
     if value.is_string() {
         return Some(value.clone());
     }
@@ -243,7 +255,7 @@ fn text_or_texts(problems: &mut Problems, at: &At, value: &Value) -> Option<Valu
     texts
 }
 
-fn tagged(problems: &mut Problems, at: &At, value: &Value, known: &[&str]) -> Option<Value> {
+fn tagged(problems: &mut RequestProblems, at: &At, value: &Value, known: &[&str]) -> Option<Value> {
     let Some(fields) = value.as_object() else {
         let message = "Input should be a valid dictionary or object to extract fields from";
         problems.add("model_attributes_type", at, message, value);

@@ -8,11 +8,11 @@ use serde_json::{Map, Value, json};
 use super::listing::{self, ListQuery};
 use super::pins::{ResolvedRefs, VersionSetBody};
 use super::{Call, models, wire};
-use crate::exchange::Answer;
-use crate::problems::{At, Problems};
-use crate::refusal::Refusal;
-use crate::workspace::{PlatformService, ServiceTag, Workspace};
-use crate::world::World;
+use crate::api::exchange::Answer;
+use crate::api::problems::{At, RequestProblems};
+use crate::api::refusal::Refusal;
+use crate::state::World;
+use crate::state::{PlatformService, ServiceTag, Workspace};
 
 /// The fields of a service in a request, read by their model.
 #[derive(Debug, Default, Deserialize)]
@@ -73,7 +73,7 @@ impl ServiceBody {
 
 /// Converts fields that were read by a model. The model is stricter than the type.
 fn typed<T: serde::de::DeserializeOwned>(
-    problems: &mut Problems,
+    problems: &mut RequestProblems,
     fields: Option<Map<String, Value>>,
 ) -> Result<T, Refusal> {
     let fields = fields.ok_or_else(|| problems.refusal())?;
@@ -82,7 +82,7 @@ fn typed<T: serde::de::DeserializeOwned>(
 
 /// GET `/services`.
 pub(super) fn list(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
-    let mut problems = Problems::default();
+    let mut problems = RequestProblems::default();
     let active = listing::truth(call, &mut problems, "is_active");
     let fields = ["name", "created_at", "updated_at"];
     let wanted = ListQuery::read(call, &mut problems, call.options.services_page_max, &fields);
@@ -128,7 +128,7 @@ pub(super) fn get(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
 
 /// POST `/services`.
 pub(super) fn create(call: &Call<'_>, world: &mut World) -> Result<Answer, Refusal> {
-    let mut problems = Problems::default();
+    let mut problems = RequestProblems::default();
     let fields = call.body(&mut problems, &models::CREATE)?;
     problems.done()?;
     let sent: ServiceBody = typed(&mut problems, fields)?;
@@ -151,7 +151,7 @@ pub(super) fn create(call: &Call<'_>, world: &mut World) -> Result<Answer, Refus
 
 /// PUT `/services/{id}`.
 pub(super) fn update(call: &Call<'_>, world: &mut World) -> Result<Answer, Refusal> {
-    let mut problems = Problems::default();
+    let mut problems = RequestProblems::default();
     let id = call.id(&mut problems, "service_id");
     let fields = call.body(&mut problems, &models::UPDATE)?;
     problems.done()?;
@@ -195,7 +195,7 @@ pub(super) fn put_version_set(call: &Call<'_>, world: &mut World) -> Result<Answ
     struct Upsert {
         version_set: VersionSetBody,
     }
-    let mut problems = Problems::default();
+    let mut problems = RequestProblems::default();
     let id = call.id(&mut problems, "service_id");
     let name = call.parameter(1).to_owned();
     models::SET_NAME.read(&mut problems, &At::path("name"), &json!(name));

@@ -5,19 +5,19 @@ use serde_json::{Value, json};
 use super::models::{self, MAX_TURN_CHARS, PHONE_NUMBER};
 use super::multipart::{self, Part};
 use super::{Call, ogg, services};
-use crate::exchange::{Answer, Payload};
-use crate::problems::{At, Problems};
-use crate::refusal::Refusal;
-use crate::replies::{AgentReply, Turn};
-use crate::workspace::{PlatformService, Workspace};
-use crate::world::World;
+use crate::api::agent_replies::{AgentReply, Turn};
+use crate::api::exchange::{Answer, Payload};
+use crate::api::problems::{At, RequestProblems};
+use crate::api::refusal::Refusal;
+use crate::state::World;
+use crate::state::{PlatformService, Workspace};
 
 /// The version set that turns run on.
 const RELEASE: &str = "release";
 
 /// POST `/services/{id}/text-turn`.
 pub(super) fn text(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
-    let mut problems = Problems::default();
+    let mut problems = RequestProblems::default();
     let id = call.id(&mut problems, "service_id");
     let fields = call.body(&mut problems, &models::TEXT_TURN)?;
     problems.done()?;
@@ -33,7 +33,7 @@ pub(super) fn text(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
 
 /// POST `/services/{id}/voice-turn`.
 pub(super) fn voice(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
-    let mut problems = Problems::default();
+    let mut problems = RequestProblems::default();
     let id = call.id(&mut problems, "service_id");
     let form = multipart::parse(call.request.header("content-type"), &call.request.body)
         .map_err(|()| Refusal::BadRequest("There was an error parsing the body".to_owned()))?;
@@ -64,7 +64,7 @@ fn part<'f, 'b>(form: &'f [Part<'b>], name: &str) -> Option<&'f Part<'b>> {
     form.iter().rev().find(|part| part.name == name)
 }
 
-fn check_audio(problems: &mut Problems, audio: Option<&Part<'_>>) {
+fn check_audio(problems: &mut RequestProblems, audio: Option<&Part<'_>>) {
     let at = At::body().then("audio");
     let reason = match audio {
         None => return problems.add("missing", &at, "Field required", &Value::Null),

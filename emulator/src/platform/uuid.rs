@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_spelling_reads_as_one() {
+    fn every_spelling_gives_the_same_uuid() {
         let id = "5a4db0c5-0000-4000-8000-00000000000f";
         for text in [
             id,
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told() {
+    fn errors_name_the_reason() {
         let cases = [
             ("", "invalid length: expected length 32 for simple format, found 0"),
             ("x", "invalid character: found `x` at 1"),

@@ -3,9 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::models::{ESCALATION_POLICY, PREFERENCES, VOICE_CONFIG};
-use crate::exchange::iso;
-use crate::workspace::{PlatformService, Workspace};
-use crate::world::VersionSet;
+use crate::api::exchange::iso;
+use crate::state::VersionSet;
+use crate::state::{PlatformService, Workspace};
 
 /// A service.
 pub(super) fn service(home: &Workspace, service: &PlatformService) -> Value {

@@ -10,45 +10,44 @@ fn column(document: &Value, list: &str, field: &str) -> Value {
 
 #[test]
 fn agents_are_listed_with_their_latest_version() {
-    let stand = TestServer::new();
-    let list = stand.get("/organization/agent").expect(200).json();
+    let api = TestServer::new();
+    let list = api.get("/organization/agent").expect(200).json();
     assert_eq!(column(&list, "agents", "latest_version"), json!([5, 2, null, 2]));
     assert_eq!(
         list["agents"][0],
         json!({"id": AGENT, "name": "Coach Maya", "deprecated": false, "latest_version": 5})
     );
     assert_eq!((&list["has_more"], &list["continuation_token"]), (&json!(false), &Value::Null));
-    let old = stand.get("/organization/agent?deprecated=true").expect(200).json();
+    let old = api.get("/organization/agent?deprecated=true").expect(200).json();
     assert_eq!(column(&old, "agents", "id"), json!([OLD_AGENT]));
-    let two =
-        stand.get(&format!("/organization/agent?id={NOVICE}&id={AGENT}&id={MISSING}")).expect(200).json();
+    let two = api.get(&format!("/organization/agent?id={NOVICE}&id={AGENT}&id={MISSING}")).expect(200).json();
     assert_eq!(column(&two, "agents", "id"), json!([AGENT, NOVICE]));
-    let page = stand.get("/organization/agent?limit=3").expect(200).json();
+    let page = api.get("/organization/agent?limit=3").expect(200).json();
     assert_eq!((&page["has_more"], &page["continuation_token"]), (&json!(true), &json!(3)));
-    let rest = stand.get("/organization/agent?limit=3&continuation_token=3").expect(200).json();
+    let rest = api.get("/organization/agent?limit=3&continuation_token=3").expect(200).json();
     assert_eq!(column(&rest, "agents", "name"), json!(["Novice"]));
-    stand.get("/organization/agent?limit=21").invalid("less_than_equal", json!(["query", "limit"]));
-    stand.get("/organization/agent?deprecated=x").invalid("bool_parsing", json!(["query", "deprecated"]));
+    api.get("/organization/agent?limit=21").invalid("less_than_equal", json!(["query", "limit"]));
+    api.get("/organization/agent?deprecated=x").invalid("bool_parsing", json!(["query", "deprecated"]));
 }
 
 #[test]
 fn context_graphs_have_their_own_limit() {
-    let stand = TestServer::new();
+    let api = TestServer::new();
     let path = "/organization/service_hierarchical_state_machine";
-    let list = stand.get(&format!("{path}?limit=50")).expect(200).json();
+    let list = api.get(&format!("{path}?limit=50")).expect(200).json();
     let graphs = "service_hierarchical_state_machines";
     assert_eq!(column(&list, graphs, "latest_version"), json!([6, 1, null]));
-    stand.get(&format!("{path}?limit=51")).invalid("less_than_equal", json!(["query", "limit"]));
-    let one = stand.get(&format!("{path}?deprecated=false&id={GRAPH}")).expect(200).json();
+    api.get(&format!("{path}?limit=51")).invalid("less_than_equal", json!(["query", "limit"]));
+    let one = api.get(&format!("{path}?deprecated=false&id={GRAPH}")).expect(200).json();
     assert_eq!(column(&one, graphs, "name"), json!(["Coaching Flow"]));
 }
 
 #[test]
-fn versions_of_an_agent() {
-    let stand = TestServer::new();
+fn versions_of_an_agent_are_listed() {
+    let api = TestServer::new();
     let versions = |query: &str| {
         let path = format!("/organization/agent/{AGENT}/version{query}");
-        column(&stand.get(&path).expect(200).json(), "agent_versions", "version")
+        column(&api.get(&path).expect(200).json(), "agent_versions", "version")
     };
     assert_eq!(versions(""), json!([1, 2, 3, 4, 5]));
     assert_eq!(versions("?version=latest"), json!([5]));
@@ -58,22 +57,22 @@ fn versions_of_an_agent() {
     assert_eq!(versions("?version=4-latest&sort_by=%2Bversion"), json!([4, 5]));
     assert_eq!(versions("?limit=2&continuation_token=2"), json!([3, 4]));
     let path = format!("/organization/agent/{AGENT}/version");
-    stand.get(&format!("{path}?limit=11")).invalid("less_than_equal", json!(["query", "limit"]));
-    stand.get(&format!("{path}?version=newest")).invalid("value_error", json!(["query", "version"]));
-    stand.get(&format!("{path}?sort_by=-name")).invalid("value_error", json!(["query", "sort_by", 0]));
+    api.get(&format!("{path}?limit=11")).invalid("less_than_equal", json!(["query", "limit"]));
+    api.get(&format!("{path}?version=newest")).invalid("value_error", json!(["query", "version"]));
+    api.get(&format!("{path}?sort_by=-name")).invalid("value_error", json!(["query", "sort_by", 0]));
     let none =
-        stand.get(&format!("/organization/agent/{UNBORN_AGENT}/version?version=latest")).expect(200).json();
+        api.get(&format!("/organization/agent/{UNBORN_AGENT}/version?version=latest")).expect(200).json();
     assert_eq!(none["agent_versions"], json!([]));
-    stand.get(&format!("/organization/agent/{MISSING}/version")).refused(404, MISSING);
-    let bad = stand.get("/organization/agent/xyz/version");
+    api.get(&format!("/organization/agent/{MISSING}/version")).refused(404, MISSING);
+    let bad = api.get("/organization/agent/xyz/version");
     bad.invalid("string_pattern_mismatch", json!(["path", "agent_id"]));
 }
 
 #[test]
-fn versions_have_all_that_the_schemas_require() {
-    let stand = TestServer::new();
+fn versions_have_every_required_field() {
+    let api = TestServer::new();
     let path = format!("/organization/agent/{AGENT}/version?version=latest");
-    let agent = stand.get(&path).expect(200).json()["agent_versions"][0].clone();
+    let agent = api.get(&path).expect(200).json()["agent_versions"][0].clone();
     for field in [
         "agent_id",
         "background",
@@ -92,7 +91,7 @@ fn versions_have_all_that_the_schemas_require() {
     }
     assert_eq!(agent["initials"], "CM");
     let path = format!("/organization/service_hierarchical_state_machine/{GRAPH}/version?version=2");
-    let graph = stand.get(&path).expect(200).json()["state_machine_versions"][0].clone();
+    let graph = api.get(&path).expect(200).json()["state_machine_versions"][0].clone();
     for field in [
         "created_at",
         "creator",

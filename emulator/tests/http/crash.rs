@@ -15,7 +15,7 @@ use super::harness::{Clock, SEED, service};
 /// The state file of the child process. The test starts itself again as the server that it kills; the
 /// variable tells the two processes apart.
 const STATE: &str = "AMIGOPS_TEST_CRASH_STATE";
-const THIS_TEST: &str = "crash::what_was_answered_survives_a_kill";
+const THIS_TEST: &str = "crash::confirmed_changes_survive_a_kill";
 
 /// Serves until it is killed.
 fn serve(state: &Path) -> ! {
@@ -28,7 +28,7 @@ fn serve(state: &Path) -> ! {
     std::fs::rename(&told, state.with_extension("url")).unwrap();
     // The child ends when its parent does.
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
-    panic!("nobody killed the server");
+    panic!("the server was not killed");
 }
 
 fn spawn(state: &Path) -> (Child, String) {
@@ -56,7 +56,7 @@ fn spawn(state: &Path) -> (Child, String) {
 
 #[test]
 #[allow(clippy::disallowed_methods, reason = "the environment is the only way into another process's test")]
-fn what_was_answered_survives_a_kill() {
+fn confirmed_changes_survive_a_kill() {
     if let Some(state) = std::env::var_os(STATE) {
         serve(Path::new(&state));
     }

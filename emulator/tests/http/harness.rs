@@ -146,9 +146,9 @@ impl TestServer {
         let mut options = Options::new(clock.source());
         options.seed = Some(Seed::from_yaml(SEED).unwrap());
         change(&mut options);
-        let stand = Self::unsigned(clock, Server::start(options).unwrap());
-        stand.sign_in_as("all", "maya");
-        stand
+        let api = Self::unsigned(clock, Server::start(options).unwrap());
+        api.sign_in_as("all", "maya");
+        api
     }
 
     pub(crate) fn watched(observer: Arc<dyn Observer>) -> Self {

@@ -6,41 +6,41 @@ use serde_json::json;
 
 use super::harness::{SERVICE, TestServer, service};
 
-fn send(stand: &TestServer, body: Vec<u8>) -> super::harness::Reply {
-    let bearer = format!("Bearer {}", stand.token());
+fn send(api: &TestServer, body: Vec<u8>) -> super::harness::Reply {
+    let bearer = format!("Bearer {}", api.token());
     let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
-    stand.raw("POST", "/v1/acme/service/", &headers, Some(body)).unwrap()
+    api.raw("POST", "/v1/acme/service/", &headers, Some(body)).unwrap()
 }
 
 #[test]
-fn bodies_that_are_no_json_objects() {
-    let stand = TestServer::new();
-    send(&stand, b"".to_vec()).invalid("missing", json!(["body"]));
-    let broken = send(&stand, b"{\"name\":".to_vec()).expect(422).json();
+fn bodies_that_are_not_json_objects_are_refused() {
+    let api = TestServer::new();
+    send(&api, b"".to_vec()).invalid("missing", json!(["body"]));
+    let broken = send(&api, b"{\"name\":".to_vec()).expect(422).json();
     assert_eq!(broken["detail"][0]["type"], "json_invalid");
     assert_eq!(broken["detail"][0]["loc"][0], "body");
     for body in ["[]", "1", "\"x\"", "null", "true"] {
-        send(&stand, body.into()).invalid("model_attributes_type", json!(["body"]));
+        send(&api, body.into()).invalid("model_attributes_type", json!(["body"]));
     }
-    send(&stand, b"{\"name\": \"\xff\xfe\"}".to_vec()).invalid("json_invalid", json!(["body"]));
-    assert_eq!(send(&stand, "[".repeat(100_000).into_bytes()).status, 422);
-    assert_eq!(send(&stand, "{\"a\":".repeat(100_000).into_bytes()).status, 422);
-    assert_eq!(send(&stand, b"{\"a\": 1e999}".to_vec()).status, 422);
+    send(&api, b"{\"name\": \"\xff\xfe\"}".to_vec()).invalid("json_invalid", json!(["body"]));
+    assert_eq!(send(&api, "[".repeat(100_000).into_bytes()).status, 422);
+    assert_eq!(send(&api, "{\"a\":".repeat(100_000).into_bytes()).status, 422);
+    assert_eq!(send(&api, b"{\"a\": 1e999}".to_vec()).status, 422);
 }
 
 #[test]
-fn depth_is_bounded_before_it_reaches_the_state() {
-    let stand = TestServer::new();
+fn deeply_nested_bodies_are_refused() {
+    let api = TestServer::new();
     let nested = |levels: usize| {
         let extra = format!("{}{}", "[".repeat(levels), "]".repeat(levels));
         let body = format!(
             "{{\"version_set\": {{\"agent_version_number\": 1, \"llm_model_preferences\": {{}}, \
              \"service_hierarchical_state_machine_version_number\": 1, \"deep\": {extra}}}}}"
         );
-        let bearer = format!("Bearer {}", stand.token());
+        let bearer = format!("Bearer {}", api.token());
         let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
         let path = format!("/v1/acme/service/{SERVICE}/version_sets/deep/");
-        stand.raw("PUT", &path, &headers, Some(body.into_bytes())).unwrap().status
+        api.raw("PUT", &path, &headers, Some(body.into_bytes())).unwrap().status
     };
     assert_eq!(nested(99), 204);
     assert_eq!(nested(100), 422);
@@ -49,53 +49,53 @@ fn depth_is_bounded_before_it_reaches_the_state() {
 
 #[test]
 fn a_body_of_another_type_is_not_read() {
-    let stand = TestServer::new();
-    let bearer = format!("Bearer {}", stand.token());
+    let api = TestServer::new();
+    let bearer = format!("Bearer {}", api.token());
     let body = service(&json!({})).to_string().into_bytes();
     let headers = [("authorization", bearer.as_str()), ("content-type", "text/plain")];
-    let reply = stand.raw("POST", "/v1/acme/service/", &headers, Some(body)).unwrap();
+    let reply = api.raw("POST", "/v1/acme/service/", &headers, Some(body)).unwrap();
     reply.invalid("model_attributes_type", json!(["body"]));
 }
 
 #[test]
-fn large_bodies_are_refused_and_the_server_lives() {
-    let stand = TestServer::new();
+fn large_bodies_are_refused_and_the_server_keeps_running() {
+    let api = TestServer::new();
     let name = "x".repeat(5 << 20);
-    stand.post("/service/", &service(&json!({"name": name}))).expect(413);
-    stand.get("/service/").expect(200);
+    api.post("/service/", &service(&json!({"name": name}))).expect(413);
+    api.get("/service/").expect(200);
 }
 
 #[test]
-fn strange_paths_and_methods() {
-    let stand = TestServer::new();
+fn strange_paths_and_methods_are_refused() {
+    let api = TestServer::new();
     for path in ["/", "/v1", "/v2/acme/service/", "/v1/acme/unknown/", "/v1//service/", "/%00", "/v1/%ff/x"] {
-        let reply = stand.raw("GET", path, &[], None).unwrap().expect(404);
+        let reply = api.raw("GET", path, &[], None).unwrap().expect(404);
         assert_eq!(reply.json(), json!({"detail": "Not Found"}), "{path}");
     }
-    stand.raw("GET", "/v1/%ff%fe/service/", &[], None).unwrap().expect(404);
-    stand.raw("GET", "/v1/%00/service/", &[], None).unwrap().expect(404);
-    stand.get("/service/%FF/version_sets/release/").expect(422);
+    api.raw("GET", "/v1/%ff%fe/service/", &[], None).unwrap().expect(404);
+    api.raw("GET", "/v1/%00/service/", &[], None).unwrap().expect(404);
+    api.get("/service/%FF/version_sets/release/").expect(422);
     for method in ["DELETE", "PATCH", "HEAD", "OPTIONS", "BREW"] {
-        let reply = stand.try_send(method, "/service/", None).unwrap().expect(405);
+        let reply = api.try_send(method, "/service/", None).unwrap().expect(405);
         assert_eq!(reply.header("allow"), Some("GET, POST"));
     }
 }
 
 #[test]
 fn a_wrong_slash_redirects() {
-    let stand = TestServer::new();
+    let api = TestServer::new();
     let location = |path: &str| {
-        let reply = stand.get(path).expect(307);
-        reply.header("location").unwrap().strip_prefix(&stand.url).unwrap().to_owned()
+        let reply = api.get(path).expect(307);
+        reply.header("location").unwrap().strip_prefix(&api.url).unwrap().to_owned()
     };
     assert_eq!(location("/service?limit=1"), "/v1/acme/service/?limit=1");
     assert_eq!(location("/organization/agent/"), "/v1/acme/organization/agent");
 }
 
 #[test]
-fn garbage_on_the_wire_does_not_stop_the_server() {
-    let stand = TestServer::new();
-    let address = stand.server().address();
+fn malformed_http_does_not_stop_the_server() {
+    let api = TestServer::new();
+    let address = api.server().address();
     for bytes in [
         &b"\0\0\0\0"[..],
         b"GET\r\n\r\n",
@@ -112,14 +112,14 @@ fn garbage_on_the_wire_does_not_stop_the_server() {
         let answer = String::from_utf8_lossy(&answer).into_owned();
         assert!(answer.is_empty() || answer.contains(" 4"), "{answer}");
     }
-    stand.get("/service/").expect(200);
+    api.get("/service/").expect(200);
 }
 
 #[test]
-fn strange_values_are_refused_or_kept_as_they_are() {
-    let stand = TestServer::new();
-    let id = stand.create(&json!({"name": "a\u{0}b\u{202e}\u{1b}[31m", "description": "💥".repeat(1000)}));
-    assert_eq!(stand.shown(&id)["name"], "a\u{0}b\u{202e}\u{1b}[31m");
+fn strange_values_are_refused_or_stored_unchanged() {
+    let api = TestServer::new();
+    let id = api.create(&json!({"name": "a\u{0}b\u{202e}\u{1b}[31m", "description": "💥".repeat(1000)}));
+    assert_eq!(api.shown(&id)["name"], "a\u{0}b\u{202e}\u{1b}[31m");
     for query in [
         "continuation_token=1e3",
         "limit=%00",
@@ -128,28 +128,28 @@ fn strange_values_are_refused_or_kept_as_they_are() {
         "is_active=%20",
         "limit=9223372036854775808",
     ] {
-        stand.get(&format!("/service/?{query}")).expect(422);
+        api.get(&format!("/service/?{query}")).expect(422);
     }
-    stand.get("/service/?&&=&=x&%&%4&a=%ff").expect(200);
-    stand.get("/service/?continuation_token=9223372036854775807").expect(200);
+    api.get("/service/?&&=&=x&%&%4&a=%ff").expect(200);
+    api.get("/service/?continuation_token=9223372036854775807").expect(200);
 }
 
 /// Pseudorandom numbers that are the same in every run.
-struct Dice(u64);
+struct Random(u64);
 
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
+impl Random {
+    fn below(&mut self, sides: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as usize % sides
     }
 
     fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        &from[self.roll(from.len())]
+        &from[self.below(from.len())]
     }
 }
 
 /// Builds a valid body with some fields replaced by nonsense.
-fn mangled(dice: &mut Dice) -> String {
+fn random_body(random: &mut Random) -> String {
     let mut body = service(&json!({
         "release_version_set": {"agent_version_number": 1, "llm_model_preferences": {"a": {"llm_name": "m"}},
             "service_hierarchical_state_machine_version_number": 1},
@@ -170,28 +170,28 @@ fn mangled(dice: &mut Dice) -> String {
         json!("x".repeat(5000)),
         json!(0.1),
     ];
-    for _ in 0..dice.roll(4) {
+    for _ in 0..random.below(4) {
         let fields = body.as_object_mut().unwrap();
         let names: Vec<String> = fields.keys().cloned().collect();
-        let field = fields.get_mut(dice.pick(&names)).unwrap();
+        let field = fields.get_mut(random.pick(&names)).unwrap();
         let inner: Vec<String> =
             field.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
-        match inner.is_empty() || dice.roll(2) == 0 {
-            true => *field = dice.pick(&nonsense).clone(),
-            false => field[dice.pick(&inner)] = dice.pick(&nonsense).clone(),
+        match inner.is_empty() || random.below(2) == 0 {
+            true => *field = random.pick(&nonsense).clone(),
+            false => field[random.pick(&inner)] = random.pick(&nonsense).clone(),
         }
     }
     let text = body.to_string();
-    match dice.roll(6) {
-        0 => text.chars().take(dice.roll(text.len())).collect(),
+    match random.below(6) {
+        0 => text.chars().take(random.below(text.len())).collect(),
         _ => text,
     }
 }
 
 #[test]
-fn random_requests_are_answered_without_an_error_of_ours() {
-    let stand = TestServer::new();
-    let mut dice = Dice(7);
+fn random_requests_cause_no_internal_error() {
+    let api = TestServer::new();
+    let mut random = Random(7);
     let segments = [
         "service",
         "version_sets",
@@ -232,17 +232,17 @@ fn random_requests_are_answered_without_an_error_of_ours() {
         "?continuation_token=18446744073709551616",
     ];
     for n in 0..600 {
-        let path = if dice.roll(4) > 0 {
-            (*dice.pick(&sound)).to_owned()
+        let path = if random.below(4) > 0 {
+            (*random.pick(&sound)).to_owned()
         } else {
-            (0..=dice.roll(6)).map(|_| format!("/{}", dice.pick(&segments))).collect()
+            (0..=random.below(6)).map(|_| format!("/{}", random.pick(&segments))).collect()
         };
-        let path = format!("{path}{}", dice.pick(&queries));
-        let body = mangled(&mut dice);
-        let method = *dice.pick(&["GET", "POST", "PUT", "DELETE"]);
-        let bearer = format!("Bearer {}", stand.token());
+        let path = format!("{path}{}", random.pick(&queries));
+        let body = random_body(&mut random);
+        let method = *random.pick(&["GET", "POST", "PUT", "DELETE"]);
+        let bearer = format!("Bearer {}", api.token());
         let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
-        let reply = stand.raw(method, &format!("/v1/acme{path}"), &headers, Some(body.clone().into_bytes()));
+        let reply = api.raw(method, &format!("/v1/acme{path}"), &headers, Some(body.clone().into_bytes()));
         let status = reply.map(|reply| reply.status);
         assert!(status.as_ref().is_ok_and(|status| *status < 500), "{n}: {method} {path} {body}: {status:?}");
     }

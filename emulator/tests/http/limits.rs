@@ -16,26 +16,26 @@ fn number(reply: &super::harness::Reply, name: &str) -> u64 {
 }
 
 #[test]
-fn the_published_numbers_hold_and_say_when_to_come_back() {
-    let stand = limited();
+fn published_limits_are_enforced_with_retry_after() {
+    let api = limited();
     for n in 1..=50 {
-        let reply = stand.get("/service/").expect(200);
+        let reply = api.get("/service/").expect(200);
         assert_eq!(number(&reply, "x-ratelimit-limit"), 50);
         assert_eq!(number(&reply, "x-ratelimit-remaining"), 50 - n);
         assert_eq!(number(&reply, "x-ratelimit-reset"), 1_800_000_060);
     }
-    stand.clock.advance(Duration::from_millis(10_500));
-    let refused = stand.get("/service/").expect(429);
+    api.clock.advance(Duration::from_millis(10_500));
+    let refused = api.get("/service/").expect(429);
     assert_eq!(number(&refused, "retry-after"), 50);
     assert_eq!(number(&refused, "x-ratelimit-remaining"), 0);
     assert!(refused.json()["detail"].is_string());
-    stand.clock.advance(Duration::from_secs(50));
-    stand.get("/service/").expect(200);
+    api.clock.advance(Duration::from_secs(50));
+    api.get("/service/").expect(200);
 }
 
 #[test]
-fn each_endpoint_has_its_own_number() {
-    let stand = limited();
+fn each_endpoint_has_its_own_limit() {
+    let api = limited();
     let set = format!("/service/{SERVICE}/version_sets/staging/");
     let start = "/conversation/?response_format=text";
     let graph = "/organization/service_hierarchical_state_machine";
@@ -59,47 +59,47 @@ fn each_endpoint_has_its_own_number() {
         ("POST", "/user/signin_with_api_key", 5),
     ];
     for (method, path, limit) in cases {
-        let reply = stand.try_send(method, path, Some(&json!({}))).unwrap();
+        let reply = api.try_send(method, path, Some(&json!({}))).unwrap();
         assert_eq!(number(&reply, "x-ratelimit-limit"), limit, "{method} {path}");
     }
 }
 
 #[test]
 fn limits_count_per_organization_and_not_per_key() {
-    let stand = limited();
+    let api = limited();
     for _ in 0..4 {
-        stand.sign_in("acme", "other", "secret", "noor").expect(200);
+        api.sign_in("acme", "other", "secret", "noor").expect(200);
     }
-    stand.sign_in("acme", "all", "secret", "maya").expect(429);
-    stand.sign_in("globex", "all", "secret", "greg").expect(200);
+    api.sign_in("acme", "all", "secret", "maya").expect(429);
+    api.sign_in("globex", "all", "secret", "greg").expect(200);
 }
 
 #[test]
-fn refusals_carry_the_headers_too() {
-    let stand = limited();
-    let unsigned = stand.raw("GET", "/v1/acme/service/", &[], None).unwrap().expect(401);
+fn refusals_have_the_headers() {
+    let api = limited();
+    let unsigned = api.raw("GET", "/v1/acme/service/", &[], None).unwrap().expect(401);
     assert_eq!(number(&unsigned, "x-ratelimit-remaining"), 49);
-    let invalid = stand.get("/service/?limit=99").expect(422);
+    let invalid = api.get("/service/?limit=99").expect(422);
     assert_eq!(number(&invalid, "x-ratelimit-remaining"), 48);
 }
 
 #[test]
-fn a_shorter_window_is_for_tests() {
+fn the_window_can_be_shortened() {
     let window = Duration::from_millis(200);
-    let stand = TestServer::with(|options| options.limits = Limits::Documented { window });
+    let api = TestServer::with(|options| options.limits = Limits::Documented { window });
     for _ in 0..20 {
-        stand.get("/organization/agent").expect(200);
+        api.get("/organization/agent").expect(200);
     }
-    assert_eq!(number(&stand.get("/organization/agent").expect(429), "retry-after"), 1);
-    stand.clock.advance(window);
-    stand.get("/organization/agent").expect(200);
+    assert_eq!(number(&api.get("/organization/agent").expect(429), "retry-after"), 1);
+    api.clock.advance(window);
+    api.get("/organization/agent").expect(200);
 }
 
 #[test]
-fn without_limits_the_headers_are_still_there() {
-    let stand = TestServer::new();
+fn headers_are_sent_without_limits() {
+    let api = TestServer::new();
     for _ in 0..60 {
-        let reply = stand.get("/service/").expect(200);
+        let reply = api.get("/service/").expect(200);
         assert!(number(&reply, "x-ratelimit-remaining") > 1_000_000);
         number(&reply, "x-ratelimit-reset");
     }

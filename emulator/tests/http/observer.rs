@@ -38,15 +38,15 @@ fn creates(fault: Option<Fault>) -> Arc<Watch> {
     })
 }
 
-fn count(stand: &TestServer) -> usize {
-    stand.server().world().organization("acme").unwrap().services().len()
+fn count(api: &TestServer) -> usize {
+    api.server().world().organization("acme").unwrap().services().len()
 }
 
 #[test]
-fn it_sees_the_request_and_the_world_after_it() {
+fn an_observer_sees_the_request_and_the_state_after_it() {
     let watch = creates(None);
-    let stand = TestServer::watched(watch.clone());
-    stand.create(&json!({"name": "New"}));
+    let api = TestServer::watched(watch.clone());
+    api.create(&json!({"name": "New"}));
     let seen = watch.seen.lock().unwrap();
     let (request, status, services) = seen.last().unwrap();
     assert_eq!((request.number, *status, *services), (2, 201, 2));
@@ -56,28 +56,28 @@ fn it_sees_the_request_and_the_world_after_it() {
 }
 
 #[test]
-fn a_dropped_request_never_happened() {
-    let stand = TestServer::watched(creates(Some(Fault::LoseRequest)));
-    assert!(stand.try_send("POST", "/service/", Some(&service(&json!({})))).is_err());
-    assert_eq!(count(&stand), 1);
-    stand.get("/service/").expect(200);
-    let records = stand.server().requests();
+fn a_lost_request_is_not_processed() {
+    let api = TestServer::watched(creates(Some(Fault::LoseRequest)));
+    assert!(api.try_send("POST", "/service/", Some(&service(&json!({})))).is_err());
+    assert_eq!(count(&api), 1);
+    api.get("/service/").expect(200);
+    let records = api.server().requests();
     let statuses: Vec<_> = records.iter().map(|record| (record.number, record.status)).collect();
     assert_eq!(statuses, [(1, Some(200)), (2, None), (3, Some(200))]);
     assert_eq!(records[1].path, "/v1/acme/service/");
 }
 
 #[test]
-fn an_answer_can_be_lost_after_the_deed() {
-    let stand = TestServer::watched(creates(Some(Fault::LoseAnswer)));
-    assert!(stand.try_send("POST", "/service/", Some(&service(&json!({})))).is_err());
-    assert_eq!(count(&stand), 2);
-    assert_eq!(stand.server().requests()[1].status, Some(201));
-    stand.get("/service/").expect(200);
+fn an_answer_can_be_lost_after_processing() {
+    let api = TestServer::watched(creates(Some(Fault::LoseAnswer)));
+    assert!(api.try_send("POST", "/service/", Some(&service(&json!({})))).is_err());
+    assert_eq!(count(&api), 2);
+    assert_eq!(api.server().requests()[1].status, Some(201));
+    api.get("/service/").expect(200);
 }
 
 #[test]
-fn an_answer_can_be_made_up() {
+fn an_answer_can_be_replaced() {
     let fault = Fault::Answer {
         status: 503,
         processed: false,
@@ -85,18 +85,18 @@ fn an_answer_can_be_made_up() {
         retry_after: Some(RetryAfter::Seconds(7)),
         body: "maintenance".into(),
     };
-    let stand = TestServer::watched(creates(Some(fault)));
-    let reply = stand.post("/service/", &service(&json!({}))).expect(503);
+    let api = TestServer::watched(creates(Some(fault)));
+    let reply = api.post("/service/", &service(&json!({}))).expect(503);
     assert_eq!((reply.header("retry-after"), reply.text.as_str()), (Some("7"), "maintenance"));
-    assert_eq!(count(&stand), 1);
-    assert_eq!(stand.server().requests()[1].status, Some(503));
+    assert_eq!(count(&api), 1);
+    assert_eq!(api.server().requests()[1].status, Some(503));
 }
 
 #[test]
-fn an_answer_can_be_late() {
+fn an_answer_can_be_delayed() {
     let delay = std::time::Duration::from_millis(80);
-    let stand = TestServer::watched(creates(Some(Fault::Delay { millis: 80 })));
+    let api = TestServer::watched(creates(Some(Fault::Delay { millis: 80 })));
     let started = std::time::Instant::now();
-    stand.create(&json!({}));
+    api.create(&json!({}));
     assert!(started.elapsed() >= delay);
 }

@@ -9,9 +9,9 @@ fn names(list: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn a_service_shows_all_that_the_schema_requires() {
-    let stand = TestServer::new();
-    let shown = stand.shown(SERVICE);
+fn a_service_has_every_required_field() {
+    let api = TestServer::new();
+    let shown = api.shown(SERVICE);
     let expected = json!({
         "id": SERVICE, "name": "Health Coach", "description": "Coaches", "is_active": true,
         "agent_id": "aaaaaaaaaaaaaaaaaaaaaaaa", "service_hierarchical_state_machine_id": GRAPH,
@@ -34,55 +34,55 @@ fn a_service_shows_all_that_the_schema_requires() {
 }
 
 #[test]
-fn pages_follow_one_another_in_the_order_of_creation() {
-    let stand = TestServer::new();
+fn pages_are_in_creation_order() {
+    let api = TestServer::new();
     for n in 1..45 {
-        stand.create(&json!({"name": format!("Service {n:02}")}));
+        api.create(&json!({"name": format!("Service {n:02}")}));
     }
-    let first = stand.get("/service/").expect(200).json();
+    let first = api.get("/service/").expect(200).json();
     assert_eq!(names(&first).len(), 10, "the default");
     assert_eq!(names(&first)[..2], ["Health Coach", "Service 01"]);
     assert_eq!(first["filter_values"]["tags"], json!(["audited", "team"]));
     let mut seen = 0;
     let mut token = json!(0);
     for (count, more) in [(20, true), (20, true), (5, false)] {
-        let page = stand.get(&format!("/service/?limit=20&continuation_token={token}")).expect(200).json();
+        let page = api.get(&format!("/service/?limit=20&continuation_token={token}")).expect(200).json();
         assert_eq!((names(&page).len(), page["has_more"].as_bool()), (count, Some(more)));
         assert_eq!(page["filter_values"].is_null(), seen > 0, "on the first page only");
         token = page["continuation_token"].clone();
         assert_eq!(token.is_i64(), more);
         seen += count;
     }
-    let behind = stand.get("/service/?continuation_token=9999").expect(200).json();
+    let behind = api.get("/service/?continuation_token=9999").expect(200).json();
     assert_eq!((names(&behind).len(), &behind["has_more"]), (0, &json!(false)));
 }
 
 #[test]
-fn limits_out_of_bounds_are_422() {
-    let stand = TestServer::new();
-    stand.get("/service/?limit=20").expect(200);
-    stand.get("/service/?limit=21").invalid("less_than_equal", json!(["query", "limit"]));
-    stand.get("/service/?limit=0").invalid("greater_than", json!(["query", "limit"]));
+fn page_sizes_out_of_range_are_422() {
+    let api = TestServer::new();
+    api.get("/service/?limit=20").expect(200);
+    api.get("/service/?limit=21").invalid("less_than_equal", json!(["query", "limit"]));
+    api.get("/service/?limit=0").invalid("greater_than", json!(["query", "limit"]));
     let huge = "/service/?limit=99999999999999999999999";
-    stand.get(huge).invalid("less_than_equal", json!(["query", "limit"]));
+    api.get(huge).invalid("less_than_equal", json!(["query", "limit"]));
     for bad in ["ten", "", "1.5"] {
-        stand.get(&format!("/service/?limit={bad}")).invalid("int_parsing", json!(["query", "limit"]));
+        api.get(&format!("/service/?limit={bad}")).invalid("int_parsing", json!(["query", "limit"]));
     }
     let token = json!(["query", "continuation_token"]);
-    let first = stand.get("/service/").expect(200).json();
-    assert_eq!(stand.get("/service/?continuation_token=-1").expect(200).json(), first);
-    let behind = stand.get("/service/?continuation_token=99999999999999999999999").expect(200).json();
+    let first = api.get("/service/").expect(200).json();
+    assert_eq!(api.get("/service/?continuation_token=-1").expect(200).json(), first);
+    let behind = api.get("/service/?continuation_token=99999999999999999999999").expect(200).json();
     assert_eq!((names(&behind).len(), &behind["has_more"]), (0, &json!(false)));
-    stand.get("/service/?continuation_token=abc").invalid("int_parsing", token);
+    api.get("/service/?continuation_token=abc").invalid("int_parsing", token);
 }
 
 #[test]
 fn filters_narrow_the_list() {
-    let stand = TestServer::new();
-    let a = stand.create(&json!({"name": "A", "is_active": false, "tags": {"tier": "gold", "x": "1"}}));
-    let b = stand.create(&json!({"name": "B", "tags": {"tier": "iron"}}));
+    let api = TestServer::new();
+    let a = api.create(&json!({"name": "A", "is_active": false, "tags": {"tier": "gold", "x": "1"}}));
+    let b = api.create(&json!({"name": "B", "tags": {"tier": "iron"}}));
     let list = |query: &str| {
-        let list = stand.get(&format!("/service/?{query}")).expect(200).json();
+        let list = api.get(&format!("/service/?{query}")).expect(200).json();
         names(&list).join(",")
     };
     assert_eq!(list("is_active=false"), "A");
@@ -95,30 +95,30 @@ fn filters_narrow_the_list() {
     assert_eq!(list("tags=audited:"), "Health Coach", "an empty value means null");
     assert_eq!(list("tags=tier:"), "");
     assert_eq!(list("nonsense=1"), "Health Coach,A,B", "unknown parameters are ignored");
-    let filtered = stand.get("/service/?tags=x:*").expect(200).json();
+    let filtered = api.get("/service/?tags=x:*").expect(200).json();
     assert_eq!(filtered["filter_values"]["tags"], json!(["tier", "x"]));
 }
 
 #[test]
 fn malformed_filters_are_422() {
-    let stand = TestServer::new();
-    stand.get("/service/?id=xyz").invalid("string_pattern_mismatch", json!(["query", "id", 0]));
-    stand.get("/service/?is_active=maybe").invalid("bool_parsing", json!(["query", "is_active"]));
-    stand.get("/service/?tags=team").invalid("value_error", json!(["query", "tags", 0]));
+    let api = TestServer::new();
+    api.get("/service/?id=xyz").invalid("string_pattern_mismatch", json!(["query", "id", 0]));
+    api.get("/service/?is_active=maybe").invalid("bool_parsing", json!(["query", "is_active"]));
+    api.get("/service/?tags=team").invalid("value_error", json!(["query", "tags", 0]));
     for sort in ["name", "*name", "%2Bdescription", "+name", ""] {
-        let reply = stand.get(&format!("/service/?sort_by={sort}"));
+        let reply = api.get(&format!("/service/?sort_by={sort}"));
         reply.invalid("value_error", json!(["query", "sort_by", 0]));
     }
 }
 
 #[test]
-fn the_list_is_sorted_when_asked() {
-    let stand = TestServer::new();
+fn the_list_can_be_sorted() {
+    let api = TestServer::new();
     for (name, active) in [("B", false), ("A", true), ("C", false), ("B", true)] {
-        stand.create(&json!({"name": name, "is_active": active, "description": active.to_string()}));
+        api.create(&json!({"name": name, "is_active": active, "description": active.to_string()}));
     }
     let list = |query: &str| {
-        let list = stand.get(&format!("/service/?{query}")).expect(200).json();
+        let list = api.get(&format!("/service/?{query}")).expect(200).json();
         let show = |service: &Value| format!("{}{}", service["name"].as_str().unwrap(), service["is_active"]);
         list["services"].as_array().unwrap().iter().map(show).collect::<Vec<_>>().join(" ")
     };
@@ -128,9 +128,9 @@ fn the_list_is_sorted_when_asked() {
 }
 
 #[test]
-fn a_big_list_is_read_in_good_time() {
-    let stand = TestServer::new();
-    let edited = stand.server().edit(|world| {
+fn a_large_list_is_read_quickly() {
+    let api = TestServer::new();
+    let edited = api.server().edit(|world| {
         let home = world.organization("acme").unwrap();
         let base = home.service("Health Coach").unwrap().clone();
         for n in 0..5_000 {
@@ -144,7 +144,7 @@ fn a_big_list_is_read_in_good_time() {
     let mut token = 0;
     let mut count = 0;
     loop {
-        let page = stand.get(&format!("/service/?limit=20&continuation_token={token}")).expect(200).json();
+        let page = api.get(&format!("/service/?limit=20&continuation_token={token}")).expect(200).json();
         count += names(&page).len();
         match page["continuation_token"].as_u64() {
             Some(next) => token = next,

@@ -12,35 +12,35 @@ fn release(agent: Value, graph: Value) -> Value {
 }
 
 #[test]
-fn a_service_is_born_with_edge_and_release() {
-    let stand = TestServer::new();
+fn a_new_service_has_edge_and_release() {
+    let api = TestServer::new();
     let latest = json!({"agent_version_number": null, "llm_model_preferences": {},
         "service_hierarchical_state_machine_version_number": null});
-    let id = stand.create(&json!({}));
-    assert_eq!(stand.shown(&id)["version_sets"], json!({"edge": latest, "release": latest}));
+    let id = api.create(&json!({}));
+    assert_eq!(api.shown(&id)["version_sets"], json!({"edge": latest, "release": latest}));
     let mut changes = release(json!(2), json!(4));
     changes["name"] = json!("Pinned");
-    let sets = stand.shown(&stand.create(&changes))["version_sets"].clone();
+    let sets = api.shown(&api.create(&changes))["version_sets"].clone();
     assert_eq!(sets["edge"], latest);
     assert_eq!(sets["release"]["agent_version_number"], 2);
     assert_eq!(sets["release"]["service_hierarchical_state_machine_version_number"], 4);
 }
 
 #[test]
-fn ids_differ_at_both_ends_and_the_user_is_noted() {
-    let stand = TestServer::new();
-    let a = stand.create(&json!({"name": "A"}));
-    let b = stand.create(&json!({"name": "B"}));
+fn ids_differ_at_both_ends_and_the_user_is_recorded() {
+    let api = TestServer::new();
+    let a = api.create(&json!({"name": "A"}));
+    let b = api.create(&json!({"name": "B"}));
     assert!(a.len() == 24 && a[..6] != b[..6] && a[18..] != b[18..], "{a} {b}");
-    assert_eq!(stand.shown(&a)["creator"], json!({"org_id": "acme", "user_id": "maya"}));
+    assert_eq!(api.shown(&a)["creator"], json!({"org_id": "acme", "user_id": "maya"}));
 }
 
 #[test]
 fn texts_are_stripped() {
-    let stand = TestServer::new();
-    let id = stand.create(&json!({"name": "  Name ", "description": "\ttext\n",
+    let api = TestServer::new();
+    let id = api.create(&json!({"name": "  Name ", "description": "\ttext\n",
         "keyterms": [" blood sugar "], "tags": {" tier ": " gold "}}));
-    let shown = stand.shown(&id);
+    let shown = api.shown(&id);
     assert_eq!((&shown["name"], &shown["description"]), (&json!("Name"), &json!("text")));
     assert_eq!(shown["keyterms"], json!(["blood sugar"]));
     assert_eq!(shown["tags"], json!([{"key": "tier", "value": "gold"}]));
@@ -48,7 +48,7 @@ fn texts_are_stripped() {
 
 #[test]
 fn required_fields_are_required() {
-    let stand = TestServer::new();
+    let api = TestServer::new();
     for field in [
         "name",
         "description",
@@ -59,15 +59,15 @@ fn required_fields_are_required() {
         "service_hierarchical_state_machine_id",
     ] {
         let body = service(&json!({field: null}));
-        stand.post("/service/", &body).invalid("missing", json!(["body", field]));
+        api.post("/service/", &body).invalid("missing", json!(["body", field]));
     }
-    let all = stand.post("/service/", &json!({})).expect(422).json();
+    let all = api.post("/service/", &json!({})).expect(422).json();
     assert_eq!(all["detail"].as_array().unwrap().len(), 7, "all problems at once");
 }
 
 #[test]
 fn wrong_values_are_422() {
-    let stand = TestServer::new();
+    let api = TestServer::new();
     let many: Vec<String> = (0..21).map(|n| format!("k{n}")).collect();
     let tags: serde_json::Map<String, Value> = many.iter().map(|key| (key.clone(), json!("v"))).collect();
     let cases = [
@@ -106,15 +106,15 @@ fn wrong_values_are_422() {
         ),
     ];
     for (changes, kind, loc) in cases {
-        stand.post("/service/", &service(&changes)).invalid(kind, loc);
+        api.post("/service/", &service(&changes)).invalid(kind, loc);
     }
-    stand.create(&json!({"keyterms": vec!["a"; 20], "tags": {"größe": "Ä ö_1"}}));
+    api.create(&json!({"keyterms": vec!["a"; 20], "tags": {"größe": "Ä ö_1"}}));
 }
 
 #[test]
-fn what_is_joined_must_exist_and_have_versions() {
-    let stand = TestServer::new();
-    let create = |changes: &Value| stand.post("/service/", &service(changes));
+fn agent_and_context_graph_must_exist_and_have_versions() {
+    let api = TestServer::new();
+    let create = |changes: &Value| api.post("/service/", &service(changes));
     create(&json!({"agent_id": MISSING})).refused(404, "agent");
     create(&json!({"service_hierarchical_state_machine_id": MISSING})).refused(404, "state machine");
     create(&json!({"agent_id": UNBORN_AGENT})).refused(400, "no versions");
@@ -129,113 +129,109 @@ fn what_is_joined_must_exist_and_have_versions() {
 }
 
 #[test]
-fn llms_must_be_known_where_a_list_says_so() {
+fn llms_must_be_on_the_list_if_there_is_one() {
     let body = |llm: Value| {
         service(&json!({"release_version_set": {"agent_version_number": 1, "llm_model_preferences":
             {"EngageUser": {"llm_name": llm}}, "service_hierarchical_state_machine_version_number": 1}}))
     };
-    let stand = TestServer::new();
-    stand.post("/service/", &body(json!(""))).refused(400, "LLM");
+    let api = TestServer::new();
+    api.post("/service/", &body(json!(""))).refused(400, "LLM");
     let at = ["body", "release_version_set", "llm_model_preferences", "EngageUser", "llm_name"];
-    stand.post("/service/", &body(json!(1))).invalid("string_type", json!(at));
-    let id = stand.post("/service/", &body(json!("any"))).expect(201).json()["id"].clone();
-    let shown = stand.shown(id.as_str().unwrap());
+    api.post("/service/", &body(json!(1))).invalid("string_type", json!(at));
+    let id = api.post("/service/", &body(json!("any"))).expect(201).json()["id"].clone();
+    let shown = api.shown(id.as_str().unwrap());
     let preference = &shown["version_sets"]["release"]["llm_model_preferences"]["EngageUser"];
     assert_eq!(*preference, json!({"llm_name": "any", "params": {}}), "params have a default");
     let edit = |world: &mut amigops_emulator::World| {
         let home = world.organization_mut("acme").unwrap();
         home.settings_mut().llms = Some(["known".to_owned()].into());
     };
-    stand.server().edit(edit).unwrap();
-    stand.post("/service/", &body(json!("any"))).refused(400, "any");
+    api.server().edit(edit).unwrap();
+    api.post("/service/", &body(json!("any"))).refused(400, "any");
     let mut known = body(json!("known"));
     known["name"] = json!("Another");
-    stand.post("/service/", &known).expect(201);
+    api.post("/service/", &known).expect(201);
 }
 
 #[test]
 fn only_active_names_are_unique() {
-    let stand = TestServer::new();
-    stand.post("/service/", &service(&json!({"name": " Health Coach "}))).refused(409, "Health Coach");
-    let twin = stand.create(&json!({"name": "Health Coach", "is_active": false}));
-    stand.create(&json!({"name": "Health Coach", "is_active": false}));
-    stand.post(&format!("/service/{twin}/"), &json!({"is_active": true})).refused(409, "Health Coach");
-    stand.post(&format!("/service/{twin}/"), &json!({"is_active": true, "name": "Twin"})).expect(200);
-    stand.post(&format!("/service/{twin}/"), &json!({"name": "Health Coach"})).refused(409, "Health Coach");
-    stand.post(&format!("/service/{twin}/"), &json!({"name": "Twin"})).expect(200);
-    stand
-        .post(&format!("/service/{twin}/"), &json!({"name": "Health Coach", "is_active": false}))
-        .expect(200);
+    let api = TestServer::new();
+    api.post("/service/", &service(&json!({"name": " Health Coach "}))).refused(409, "Health Coach");
+    let twin = api.create(&json!({"name": "Health Coach", "is_active": false}));
+    api.create(&json!({"name": "Health Coach", "is_active": false}));
+    api.post(&format!("/service/{twin}/"), &json!({"is_active": true})).refused(409, "Health Coach");
+    api.post(&format!("/service/{twin}/"), &json!({"is_active": true, "name": "Twin"})).expect(200);
+    api.post(&format!("/service/{twin}/"), &json!({"name": "Health Coach"})).refused(409, "Health Coach");
+    api.post(&format!("/service/{twin}/"), &json!({"name": "Twin"})).expect(200);
+    api.post(&format!("/service/{twin}/"), &json!({"name": "Health Coach", "is_active": false})).expect(200);
 }
 
 #[test]
-fn an_update_changes_what_is_not_null() {
-    let stand = TestServer::new();
-    let id = stand.create(&json!({"tags": {"a": "b"}, "keyterms": ["x"]}));
+fn an_update_changes_only_fields_that_are_not_null() {
+    let api = TestServer::new();
+    let id = api.create(&json!({"tags": {"a": "b"}, "keyterms": ["x"]}));
     let path = format!("/service/{id}/");
-    let before = stand.shown(&id);
+    let before = api.shown(&id);
     let nulls = json!({"name": null, "description": null, "is_active": null, "tags": null, "keyterms": null,
         "agent_id": null, "service_hierarchical_state_machine_id": null});
-    let reply = stand.post(&path, &nulls).expect(200);
+    let reply = api.post(&path, &nulls).expect(200);
     assert_eq!(reply.text, "null");
-    stand.post(&path, &json!({})).expect(200);
-    assert_eq!(stand.shown(&id), before);
-    stand.sign_in_as("other", "noor");
-    stand.post(&path, &json!({"description": " new ", "tags": {}, "keyterms": []})).expect(200);
-    let after = stand.shown(&id);
+    api.post(&path, &json!({})).expect(200);
+    assert_eq!(api.shown(&id), before);
+    api.sign_in_as("other", "noor");
+    api.post(&path, &json!({"description": " new ", "tags": {}, "keyterms": []})).expect(200);
+    let after = api.shown(&id);
     assert_eq!((&after["tags"], &after["keyterms"]), (&json!([]), &json!([])), "empty clears");
     assert_eq!((&after["description"], &after["name"]), (&json!("new"), &before["name"]));
     assert_eq!(after["updated_by"]["user_id"], "noor");
     assert_eq!(after["creator"]["user_id"], "maya");
-    stand.post(&path, &json!({"name": " "})).invalid("string_too_short", json!(["body", "name"]));
+    api.post(&path, &json!({"name": " "})).invalid("string_too_short", json!(["body", "name"]));
 }
 
 #[test]
 fn an_update_needs_its_service() {
-    let stand = TestServer::new();
-    stand.post(&format!("/service/{MISSING}/"), &json!({})).refused(404, MISSING);
-    stand
-        .post("/service/short/", &json!({}))
-        .invalid("string_pattern_mismatch", json!(["path", "service_id"]));
+    let api = TestServer::new();
+    api.post(&format!("/service/{MISSING}/"), &json!({})).refused(404, MISSING);
+    api.post("/service/short/", &json!({})).invalid("string_pattern_mismatch", json!(["path", "service_id"]));
 }
 
 #[test]
-fn what_is_deprecated_can_not_be_activated() {
-    let stand = TestServer::new();
+fn a_service_with_a_deprecated_agent_cannot_be_activated() {
+    let api = TestServer::new();
     let graph = "service_hierarchical_state_machine_id";
-    let a = stand.create(&json!({"name": "A", "is_active": false, "agent_id": OLD_AGENT}));
-    let b = stand.create(&json!({"name": "B", "is_active": false, graph: OLD_GRAPH}));
+    let a = api.create(&json!({"name": "A", "is_active": false, "agent_id": OLD_AGENT}));
+    let b = api.create(&json!({"name": "B", "is_active": false, graph: OLD_GRAPH}));
     for id in [&a, &b] {
-        stand.post(&format!("/service/{id}/"), &json!({"is_active": true})).refused(400, "deprecated");
+        api.post(&format!("/service/{id}/"), &json!({"is_active": true})).refused(400, "deprecated");
     }
-    stand.post(&format!("/service/{a}/"), &json!({"is_active": true, "agent_id": AGENT})).expect(200);
+    api.post(&format!("/service/{a}/"), &json!({"is_active": true, "agent_id": AGENT})).expect(200);
 }
 
 #[test]
 fn a_service_in_a_unit_test_stays_active() {
-    let stand = TestServer::new();
+    let api = TestServer::new();
     let path = format!("/service/{SERVICE}/");
-    stand.post(&path, &json!({"is_active": false})).refused(400, "unit test");
-    stand.post(&path, &json!({"is_active": true, "name": "Renamed"})).expect(200);
+    api.post(&path, &json!({"is_active": false})).refused(400, "unit test");
+    api.post(&path, &json!({"is_active": true, "name": "Renamed"})).expect(200);
     let forget = |world: &mut amigops_emulator::World| {
         let tests = world.organization_mut("acme").unwrap().unit_tests_mut();
         let id = tests.iter().next().unwrap().id.clone();
         assert!(tests.remove(&id));
     };
-    stand.server().edit(forget).unwrap();
-    stand.post(&path, &json!({"is_active": false})).expect(200);
+    api.server().edit(forget).unwrap();
+    api.post(&path, &json!({"is_active": false})).expect(200);
 }
 
 #[test]
-fn an_agent_can_be_changed_where_all_pins_fit() {
-    let stand = TestServer::new();
+fn an_agent_can_be_changed_if_all_pins_exist() {
+    let api = TestServer::new();
     let path = format!("/service/{SERVICE}/");
-    stand.post(&path, &json!({"agent_id": NOVICE})).refused(400, "release");
-    stand.post(&path, &json!({"agent_id": MISSING})).refused(400, "agent");
-    stand.post(&path, &json!({"agent_id": UNBORN_AGENT})).refused(400, "no versions");
-    let id = stand.create(&json!({}));
-    stand.post(&format!("/service/{id}/"), &json!({"agent_id": NOVICE})).expect(200);
-    let shown = stand.shown(&id);
+    api.post(&path, &json!({"agent_id": NOVICE})).refused(400, "release");
+    api.post(&path, &json!({"agent_id": MISSING})).refused(400, "agent");
+    api.post(&path, &json!({"agent_id": UNBORN_AGENT})).refused(400, "no versions");
+    let id = api.create(&json!({}));
+    api.post(&format!("/service/{id}/"), &json!({"agent_id": NOVICE})).expect(200);
+    let shown = api.shown(&id);
     assert_eq!(
         (&shown["agent_id"], &shown["service_hierarchical_state_machine_id"]),
         (&json!(NOVICE), &json!(GRAPH))

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::harness::{Clock, SEED, SERVICE, TestServer};
 
-fn kept(path: &Path) -> TestServer {
+fn server_with_state(path: &Path) -> TestServer {
     let path = path.to_owned();
     TestServer::with(move |options| options.state = Some(path))
 }
@@ -23,32 +23,32 @@ fn open(path: &Path, seed: Option<&str>) -> Result<Server, StartError> {
 fn everything_survives_a_restart_but_tokens() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("deep/er/state.redb");
-    let stand = kept(&path);
-    let id = stand.create(&json!({"name": "Second", "tags": {"a": null}}));
-    stand.delete(&format!("/service/{SERVICE}/version_sets/staging/")).expect(204);
-    stand.post("/conversation/?response_format=text", &json!({"service_id": id})).expect(201);
-    let (shown, first, token) = (stand.shown(&id), stand.shown(SERVICE), stand.token());
-    drop(stand);
+    let api = server_with_state(&path);
+    let id = api.create(&json!({"name": "Second", "tags": {"a": null}}));
+    api.delete(&format!("/service/{SERVICE}/version_sets/staging/")).expect(204);
+    api.post("/conversation/?response_format=text", &json!({"service_id": id})).expect(201);
+    let (shown, first, token) = (api.shown(&id), api.shown(SERVICE), api.token());
+    drop(api);
 
-    let stand = kept(&path);
-    assert_eq!((stand.shown(&id), stand.shown(SERVICE)), (shown, first));
-    assert_ne!(stand.token(), token);
+    let api = server_with_state(&path);
+    assert_eq!((api.shown(&id), api.shown(SERVICE)), (shown, first));
+    assert_ne!(api.token(), token);
     let bearer = format!("Bearer {token}");
-    let old = stand.raw("GET", "/v1/acme/service/", &[("authorization", &bearer)], None).unwrap();
+    let old = api.raw("GET", "/v1/acme/service/", &[("authorization", &bearer)], None).unwrap();
     old.expect(401);
-    let again = stand.post("/conversation/?response_format=text", &json!({"service_id": id}));
+    let again = api.post("/conversation/?response_format=text", &json!({"service_id": id}));
     again.refused(400, "unfinished");
-    assert_ne!(stand.create(&json!({"name": "Third"})), id, "ids are never used twice");
+    assert_ne!(api.create(&json!({"name": "Third"})), id, "ids are never used twice");
 }
 
 #[test]
-fn seeding_again_adds_what_is_missing_and_nothing_else() {
+fn seeding_again_only_adds_missing_items() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("state.redb");
-    let stand = kept(&path);
-    stand.post(&format!("/service/{SERVICE}/"), &json!({"description": "Mine"})).expect(200);
-    let before = stand.server().world();
-    drop(stand);
+    let api = server_with_state(&path);
+    api.post(&format!("/service/{SERVICE}/"), &json!({"description": "Mine"})).expect(200);
+    let before = api.server().world();
+    drop(api);
     let more = SEED
         .replace("Coach Maya, versions: 5", "Coach Maya, versions: 9")
         .replace("Old Coach, versions: 2, deprecated: true", "Old Coach, versions: 1, deprecated: true")
@@ -113,7 +113,7 @@ fn a_file_is_used_by_one_server() {
 }
 
 #[test]
-fn files_of_others_are_told_apart_and_left_alone() {
+fn files_of_other_programs_are_refused_and_unchanged() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("notes.txt");
     let mut noise: Vec<u8> = (0..200_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
@@ -161,7 +161,7 @@ fn a_taken_port_is_an_error() {
 }
 
 #[test]
-fn mistakes_in_a_seed_have_a_place() {
+fn errors_in_a_seed_have_a_location() {
     let wrong = |text: &str, line: u64, part: &str| {
         let error = Seed::from_yaml(text).err().unwrap();
         assert_eq!(error.line, line, "{error}");
@@ -198,21 +198,21 @@ fn mistakes_in_a_seed_have_a_place() {
 }
 
 #[test]
-fn a_key_can_be_ensured() {
+fn a_key_is_added_if_it_is_missing() {
     let mut seed = Seed::from_yaml("organizations: {acme: {agents: [{name: A}]}}").unwrap();
     seed.ensure_api_key("acme", "sandbox", "secret", "me");
     seed.ensure_api_key("acme", "sandbox", "ignored", "me");
     seed.ensure_api_key("fresh", "sandbox", "secret", "me");
     let mut options = Options::new(Clock::new().source());
     options.seed = Some(seed);
-    let stand = TestServer::unsigned(Clock::new(), Server::start(options).unwrap());
-    stand.sign_in("acme", "sandbox", "secret", "me").expect(200);
-    stand.sign_in("fresh", "sandbox", "secret", "me").expect(200);
-    stand.sign_in("acme", "sandbox", "ignored", "me").expect(401);
+    let api = TestServer::unsigned(Clock::new(), Server::start(options).unwrap());
+    api.sign_in("acme", "sandbox", "secret", "me").expect(200);
+    api.sign_in("fresh", "sandbox", "secret", "me").expect(200);
+    api.sign_in("acme", "sandbox", "ignored", "me").expect(401);
 }
 
 #[test]
-fn a_file_that_was_cut_off_is_an_error_and_never_a_panic() {
+fn a_truncated_file_is_an_error_not_a_panic() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("state.redb");
     open(&path, Some(SEED)).unwrap().stop();

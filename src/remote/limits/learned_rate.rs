@@ -16,8 +16,8 @@ use super::admission::{Admission, MINUTE};
 
 /// The number of requests in flight at first, if no limit is known.
 const FIRST_IN_FLIGHT: f64 = 2.0;
-/// What each acceptance adds to the number in flight, divided by that number: 6 in flight after 60 acceptances, 16 after
-/// 500.
+/// The growth of the number in flight with each acceptance, multiplied by that number: 6 in flight after 60 acceptances,
+/// 16 after 500.
 const GROWTH: f64 = 0.25;
 /// The pause after the first refusal without a `Retry-After`.
 pub(super) const PAUSE: Duration = Duration::from_secs(1);

@@ -62,7 +62,7 @@ page!(CatalogItems, items, CatalogItem);
 page!(Versions, items, VersionEntry);
 
 impl Platform {
-    /// The default phone number of smoke tests, which is reserved and belongs to nobody.
+    /// The default phone number of smoke tests, which is reserved for fiction.
     pub const PHONE_NUMBER: &'static str = "+12025550100";
 
     /// Prepares a connection. Nothing is sent yet. Smoke tests use `phone_number` (E.164), or [`Self::PHONE_NUMBER`].

@@ -47,8 +47,8 @@ pub(super) fn turn_body(test: &SmokeTest, phone_number: &str) -> Result<Value, A
 /// A failed request; no answer from the agent; another turn in progress that does not end.
 pub(super) async fn take_turn(client: &Client, service_path: &str, body: Value) -> Result<String, ApiError> {
     let path = format!("{service_path}/text-turn");
-    // A turn has effects, so repeating it is not the same as sending it once. But the phone number is nobody's: at worst
-    // the agent gets the same text twice.
+    // A turn has effects, so repeating it is not the same as sending it once. But no person has the phone number: at
+    // worst, the agent gets the same text twice.
     let call = Call::new(Endpoint::TakeTurn, Method::POST, path, Some(body));
     let (mut wait, mut attempt) = (FIRST_WAIT, 1);
     let answer = loop {

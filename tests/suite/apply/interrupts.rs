@@ -1,4 +1,4 @@
-//! Signals: what is under way is brought to its end, what is left is said, and a later run goes on.
+//! Signals: a run completes its requests, reports the remaining steps, and a later run continues.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use super::{EMPTY, service, services};
 use crate::harness::{Lab, Run, is_create};
 use crate::on_both_apis;
 
-/// Two signals while a create waits for its answer.
+/// Sends two signals while a create waits for its answer.
 pub(super) fn interrupt_twice(lab: &Lab) {
     let hooks = Arc::clone(&lab.hooks);
     lab.before(move |request| {
@@ -30,7 +30,7 @@ pub(super) fn interrupt_twice(lab: &Lab) {
 }
 
 on_both_apis! {
-    fn an_interrupted_apply_ends_its_requests_says_what_is_left_and_goes_on_later(api: Api) {
+    fn an_interrupted_apply_completes_its_requests_and_can_be_resumed(api: Api) {
         for signal in ["INT", "TERM"] {
             let lab = Lab::on(api, EMPTY);
             lab.manifests(&services(12, ""));
@@ -50,13 +50,13 @@ on_both_apis! {
                 run.stderr
             );
             assert_eq!(lab.services().len(), 4);
-            lab.unhook();
+            lab.remove_hooks();
             lab.apply().expect(0);
             assert_eq!(lab.services().len(), 12);
         }
     }
 
-    fn a_second_interrupt_ends_at_once(api: Api) {
+    fn a_second_interrupt_ends_the_run_at_once(api: Api) {
         let lab = Lab::on(api, EMPTY);
         lab.manifests(&service("Desk", ""));
         interrupt_twice(&lab);
@@ -64,17 +64,17 @@ on_both_apis! {
         let run = lab.apply().expect(130);
         assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
         assert!(run.stderr.contains("interrupted again"), "{}", run.stderr);
-        // What was under way is neither done nor left: nobody knows.
+        // A request without an answer is neither done nor left: its outcome is unknown.
         let summary = "Interrupted: 0 of 1 step done, 0 failed, 0 not attempted, 1 unknown · not read back";
         assert!(run.stderr.contains(summary), "{}", run.stderr);
         let why = "? Desk: create: unknown: it was in progress when the run was stopped, so it may have been applied";
         assert!(run.stderr.contains(why), "{}", run.stderr);
-        lab.unhook();
+        lab.remove_hooks();
         lab.apply().expect(0);
         assert_eq!(lab.services().len(), 1);
     }
 
-    fn a_signal_while_the_live_state_is_read_ends_the_run_at_once_and_is_told(api: Api) {
+    fn a_signal_while_the_live_state_is_read_ends_the_run_and_is_reported(api: Api) {
         let lab = Lab::on(api, EMPTY);
         lab.manifests(&service("Desk", ""));
         lab.run(&["plan", "--out", "plan.json"]).expect(0);
@@ -85,12 +85,12 @@ on_both_apis! {
                 let is_read = request.method == "GET";
                 is_read.then(|| {
                     hooks.signal(signal);
-                    late()
+                    late_answer()
                 })
             });
             for what in [&["--auto-approve"][..], &["plan.json"]] {
                 let began = Instant::now();
-                let run = ended(&lab, what, 130);
+                let run = ended_early(&lab, what, 130);
                 assert!(began.elapsed() < LATE, "{:?}", began.elapsed());
                 assert_eq!(run.stdout.lines().count(), 1, "{}", run.stdout);
                 assert!(run.stderr.contains("interrupted: nothing was changed"), "{}", run.stderr);
@@ -98,11 +98,11 @@ on_both_apis! {
             }
         }
         assert_eq!(lab.writes(), []);
-        lab.unhook();
+        lab.remove_hooks();
         lab.run(&["apply", "plan.json"]).expect(0);
     }
 
-    fn a_signal_while_the_live_state_is_read_back_is_told_everywhere(api: Api) {
+    fn a_signal_during_the_read_back_is_in_every_report(api: Api) {
         let lab = Lab::on(api, EMPTY);
         lab.manifests(&service("Desk", ""));
         let hooks = Arc::clone(&lab.hooks);
@@ -112,20 +112,20 @@ on_both_apis! {
             let is_read_back = created.load(Ordering::SeqCst) && request.method == "GET";
             is_read_back.then(|| {
                 hooks.signal("INT");
-                late()
+                late_answer()
             })
         });
         let began = Instant::now();
         let run = lab.run(&["apply", "--auto-approve", "--format", "json"]).expect(130);
         assert!(began.elapsed() < LATE, "{:?}", began.elapsed());
-        let last = last(&run);
+        let last = last_event(&run);
         let told = (&last["done"], &last["interrupted"], &last["timed_out"], &last["converged"]);
         assert_eq!(told, (&json!(1), &json!(true), &json!(false), &Value::Null), "{last}");
         assert!(run.stderr.contains("Applied: 1 step · not read back"), "{}", run.stderr);
         assert!(!run.stderr.contains("in flight"), "{}", run.stderr);
     }
 
-    fn a_first_signal_after_the_time_is_over_ends_at_once_and_is_no_second_one(api: Api) {
+    fn a_first_signal_after_the_timeout_ends_the_run_but_counts_as_the_first(api: Api) {
         let lab = Lab::on(api, EMPTY);
         lab.manifests(&service("Desk", ""));
         let hooks = Arc::clone(&lab.hooks);
@@ -142,24 +142,24 @@ on_both_apis! {
         });
         let run = lab.run(&["apply", "--auto-approve", "--format", "json", "--timeout", "1500ms"]).expect(130);
         assert!(run.stderr.contains("interrupted: stopped immediately; requests in flight may"), "{}", run.stderr);
-        let last = last(&run);
+        let last = last_event(&run);
         assert_eq!((&last["interrupted"], &last["timed_out"]), (&json!(true), &json!(true)), "{last}");
     }
 }
 
 const LATE: Duration = Duration::from_secs(4);
 
-fn late() -> Fault {
+fn late_answer() -> Fault {
     Fault::Delay { millis: LATE.as_millis() as u64 }
 }
 
-fn last(run: &Run) -> Value {
+fn last_event(run: &Run) -> Value {
     serde_json::from_str(run.stdout.lines().last().expect("a line")).expect("JSON")
 }
 
-/// Applies what ends with this code before its first step, and checks what is told of it.
+/// Runs a command that ends with this code before its first step, and checks its reports.
 #[track_caller]
-fn ended(lab: &Lab, what: &[&str], code: i32) -> Run {
+fn ended_early(lab: &Lab, what: &[&str], code: i32) -> Run {
     lab.write("summary.md", "");
     let run =
         lab.run(&[&["apply", "--format", "json", "--summary", "summary.md"], what].concat()).expect(code);
@@ -167,10 +167,10 @@ fn ended(lab: &Lab, what: &[&str], code: i32) -> Run {
     run
 }
 
-/// Checks that programs and the summary are told that a run ended with this code before its first step.
+/// Checks that the JSON output and the summary report this exit code and no step.
 #[track_caller]
 pub(super) fn check_ended(lab: &Lab, run: &Run, code: i32) {
-    let last = last(run);
+    let last = last_event(run);
     assert_eq!(
         (&last["type"], &last["exit_code"], &last["done"]),
         (&json!("result"), &json!(code), &json!(0))

@@ -1,4 +1,4 @@
-//! Answers that never come: nothing is made twice, and what can be repeated is.
+//! Responses that never arrive: no service is created twice, and repeatable requests are retried.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use amigops_emulator::Fault;
 
 use super::{EMPTY, service, services};
+use crate::apply::replacement;
 use crate::harness::{Lab, answer, answer_with, is_create};
-use crate::{on_both_apis, replacement};
+use crate::on_both_apis;
 
 on_both_apis! {
-    fn the_answer_to_a_create_is_lost_and_no_second_service_is_made(api: Api) {
+    fn a_create_whose_answer_is_lost_is_not_repeated(api: Api) {
         for lost_before in [false, true] {
             let lab = Lab::on(api, EMPTY);
             lab.manifests(&service("Desk", ""));
@@ -30,7 +31,7 @@ on_both_apis! {
         }
     }
 
-    fn an_outage_in_mid_apply_is_waited_for(api: Api) {
+    fn an_outage_during_an_apply_is_retried(api: Api) {
         let lab = Lab::on(api, EMPTY);
         lab.manifests(&services(6, ""));
         let drops = AtomicU64::new(0);
@@ -46,7 +47,7 @@ on_both_apis! {
         assert_eq!(lab.services().len(), 6);
     }
 
-    fn a_page_instead_of_an_answer_is_no_word_that_a_write_was_done(api: Api) {
+    fn an_html_page_does_not_count_as_success_of_a_write(api: Api) {
         // As often as one request is tried, and once.
         for (most, code) in [(3, 4), (1, 0)] {
             let lab = replacement::lab(api, "Coach Noor", "");
@@ -62,13 +63,13 @@ on_both_apis! {
             assert!(run.stderr.contains("can't be read: it is not JSON"), "{}", run.stderr);
             let is_old = lab.active("Health Coach").id == old.id;
             assert_eq!(is_old, code == 4, "one of the two is in use, under its name");
-            lab.unhook();
+            lab.remove_hooks();
             lab.apply().expect(0);
             lab.expect_converged();
         }
     }
 
-    fn a_rename_whose_answer_is_lost_is_looked_up(api: Api) {
+    fn a_rename_whose_answer_is_lost_is_checked(api: Api) {
         let lab = replacement::lab(api, "Coach Noor", "");
         let renames = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&renames);
@@ -79,11 +80,11 @@ on_both_apis! {
         let run = lab.apply().expect(0);
         assert!(run.stderr.contains("; checking whether it was applied"), "{}", run.stderr);
         assert_eq!(renames.load(Ordering::SeqCst), 1, "it was done, and is not sent again");
-        lab.unhook();
+        lab.remove_hooks();
         lab.expect_converged();
     }
 
-    fn a_rename_of_which_nothing_is_known_is_not_undone_unseen(api: Api) {
+    fn a_rename_with_unknown_outcome_is_read_before_it_is_undone(api: Api) {
         let lab = replacement::lab(api, "Coach Noor", "");
         let unknown = AtomicBool::new(false);
         lab.before(move |request| {
@@ -98,7 +99,7 @@ on_both_apis! {
         assert!(run.stderr.contains("no service has the name `Health Coach`"), "{}", run.stderr);
         let renamed = |service: &amigops_emulator::Service| service.name.contains("(replaced ");
         assert!(lab.services().iter().any(renamed), "another service could have taken the name");
-        lab.unhook();
+        lab.remove_hooks();
         lab.apply().expect(0);
         assert_eq!(lab.services().len(), 2, "no second copy");
         lab.expect_converged();

@@ -1,45 +1,31 @@
-//! What else an apply meets: lost answers, limits, expired tokens, other owners, interrupts.
+//! `apply` with the real binary: requests, reports, failures and other clients.
 
+mod concurrent_edits;
+mod concurrent_runs;
 #[cfg(unix)]
-mod asked;
-mod edits;
-mod finishing;
+mod confirmation;
+mod former_services;
+mod hints;
 mod interrupts;
-mod json;
-mod limits;
+mod json_output;
+mod kill;
 mod lost_answers;
-mod others;
+mod ownership;
+mod rate_limit_windows;
+mod rate_limits;
+pub(crate) mod replacement;
+mod shutdown;
 mod sign_in;
 mod summary;
 mod timeout;
-mod windows;
 
 use amigops::model::Api;
 
-use crate::harness::{Lab, answer, is_create};
+use crate::harness::{EMPTY, Lab, answer, is_create, service, services};
 use crate::on_both_apis;
 
-/// Agents and a context graph, and no services.
-pub(crate) const EMPTY: &str = "
-organizations:
-  acme:
-    agents: [{name: One, versions: 3}, {name: Two, versions: 3}, {name: Old, versions: 1, deprecated: true}]
-    context_graphs: [{name: Flow, versions: 3}]
-";
-
-/// A manifest.
-pub(crate) fn service(name: &str, more: &str) -> String {
-    format!("service: {name}\ndescription: The {name}\nagent: One\ncontext_graph: Flow\n{more}")
-}
-
-/// Manifests of so many services, named by number.
-pub(crate) fn services(count: usize, more: &str) -> String {
-    let one = |n: usize| service(&format!("Desk {n:03}"), more);
-    (0..count).map(one).collect::<Vec<_>>().join("---\n")
-}
-
 on_both_apis! {
-    fn planning_sends_nothing_that_writes(api: Api) {
+    fn planning_sends_no_write_requests(api: Api) {
         let lab = Lab::on(api, EMPTY);
         lab.manifests(&service("Desk", ""));
         lab.run(&["plan"]).expect(0);
@@ -49,7 +35,7 @@ on_both_apis! {
         assert_eq!(lab.writes(), []);
     }
 
-    fn a_plan_asks_for_pages_and_for_nothing_else(api: Api) {
+    fn a_plan_reads_only_pages_of_lists(api: Api) {
         let lab = Lab::on(api, EMPTY);
         lab.manifests(&service("Desk", ""));
         lab.run(&["plan"]).expect(0);
@@ -63,7 +49,7 @@ on_both_apis! {
         assert_eq!(lab.hooks.count(), sign_in + 4, "services, agents, graphs, services again: {paths:?}");
     }
 
-    fn a_failed_step_stops_only_what_waits_for_it(api: Api) {
+    fn a_failed_step_blocks_only_its_dependents(api: Api) {
         let lab = Lab::on(api, EMPTY);
         lab.manifests(
             &[
@@ -91,15 +77,15 @@ on_both_apis! {
         let waits = "· Second: create: not attempted: blocked by `First: create`, which failed";
         assert!(end.contains(waits), "{}", run.stderr);
         assert_eq!(lab.services().len(), 1);
-        // Without remarks, what is not done is said all the same.
+        // Without warnings, unfinished steps are still reported.
         let run = lab.run(&["apply", "--auto-approve", "--quiet"]).expect(4);
         assert!(run.stderr.starts_with("✗ First: create: ") && run.stderr.contains(waits), "{}", run.stderr);
-        lab.unhook();
+        lab.remove_hooks();
         lab.apply().expect(0);
         lab.expect_converged();
     }
 
-    fn half_a_list_is_no_list(api: Api) {
+    fn an_incomplete_list_is_an_error(api: Api) {
         let lab = Lab::on(api, EMPTY);
         lab.manifests(&service("Desk", ""));
         lab.before(move |request| {
@@ -133,7 +119,7 @@ fn an_active_service_with_a_deprecated_agent_is_refused_in_the_plan() {
 }
 
 #[test]
-fn a_set_that_a_unit_test_uses_is_a_clear_failure_and_the_rest_is_done() {
+fn a_version_set_used_by_a_unit_test_fails_alone() {
     // Only Classic has simulation unit tests.
     let seed = format!(
         "{EMPTY}    services:

@@ -1,4 +1,4 @@
-//! Getting in: tokens (which only Classic has), credentials, and addresses that they must not be sent to.
+//! Signing in: tokens (Classic only), credentials, and addresses that must not receive them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,9 @@ use amigops::model::Api;
 use amigops_emulator::{Fault, RequestInfo};
 
 use super::{EMPTY, service, services};
-use crate::harness::{Lab, ORGANIZATION, WORKSPACE, amigops, answer, answer_with, finish, first, is_create};
+use crate::harness::{
+    Lab, ORGANIZATION, WORKSPACE, amigops, answer, answer_with, is_create, on_first, run_command,
+};
 use crate::on_both_apis;
 
 fn is_sign_in(request: &RequestInfo) -> bool {
@@ -22,17 +24,17 @@ fn sign_ins(lab: &Lab) -> usize {
 fn a_refused_token_is_renewed_once() {
     let lab = Lab::new(EMPTY);
     lab.manifests(&service("Desk", ""));
-    lab.before(first(is_create, answer(401, r#"{"detail":"expired"}"#)));
+    lab.before(on_first(is_create, answer(401, r#"{"detail":"expired"}"#)));
     lab.apply().expect(0);
     assert_eq!(sign_ins(&lab), 2);
     assert_eq!(lab.services().len(), 1);
 }
 
 #[test]
-fn a_refused_key_is_not_tried_again() {
+fn a_refused_key_is_not_retried() {
     let lab = Lab::on(Api::Platform, EMPTY);
     lab.manifests(&service("Desk", ""));
-    lab.before(first(is_create, answer(401, r#"{"detail":"revoked"}"#)));
+    lab.before(on_first(is_create, answer(401, r#"{"detail":"revoked"}"#)));
     let run = lab.apply().expect(4);
     assert!(run.stderr.contains("401 revoked") && run.stderr.contains("PLATFORM_API_KEY"), "{}", run.stderr);
     assert_eq!(lab.writes().len(), 1);
@@ -54,7 +56,7 @@ fn short_lived_tokens_are_renewed_before_they_expire() {
 }
 
 #[test]
-fn a_token_that_seems_over_by_our_clock_is_used_all_the_same() {
+fn a_token_that_looks_expired_by_the_local_clock_is_used() {
     let wall = crate::harness::wall_clock();
     let behind = Arc::new(move || wall() - Duration::from_secs(2 * 3600));
     let lab = Lab::with(EMPTY, |options| options.clock = behind);
@@ -97,14 +99,14 @@ on_both_apis! {
         }
     }
 
-    fn missing_credentials_are_named_and_files_hold_them_too(api: Api) {
+    fn missing_credentials_are_named_and_files_are_read(api: Api) {
         let lab = Lab::on(api, EMPTY);
         lab.manifests(&service("Desk", ""));
         lab.write("key", "s3cret-key\n");
         let plan = |variables: &[(&str, &str)]| {
             let mut command = amigops(&lab.path());
             command.arg("plan").envs(variables.iter().copied());
-            finish(command)
+            run_command(command)
         };
         let (missing, complete): (&str, &[(&str, &str)]) = match api {
             Api::Classic => (
@@ -124,7 +126,7 @@ on_both_apis! {
         assert!(run.stderr.contains("can't read the file `nowhere`, which AMIGO_API_KEY_FILE names"), "{}", run.stderr);
     }
 
-    fn addresses_that_are_not_what_they_seem_are_refused_and_not_repeated(api: Api) {
+    fn misleading_addresses_are_refused_and_not_printed(api: Api) {
         let lab = Lab::on(api, EMPTY);
         lab.manifests(&service("Desk", ""));
         let home = match api {
@@ -145,7 +147,7 @@ on_both_apis! {
                 let mut command = amigops(&lab.path());
                 command.arg("plan").env(variable, address);
                 command.env("AMIGO_API_KEY", "s3cret").env("AMIGO_API_KEY_ID", "id").env("AMIGO_USER_ID", "user");
-                let run = finish(command).expect(1);
+                let run = run_command(command).expect(1);
                 assert!(run.stderr.contains("credentials can't be sent"), "{address}: {}", run.stderr);
                 assert!(run.stderr.contains(variable), "{address}: {}", run.stderr);
                 assert!(!run.stderr.contains("hunter2") && !run.stderr.contains("s3cret"), "{}", run.stderr);

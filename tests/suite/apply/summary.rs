@@ -1,5 +1,5 @@
-//! `apply --summary`: what became of the run stands at the end of a file, however it ended; what others wrote there
-//! stays.
+//! `apply --summary` appends the outcome of a run to a file, however the run ends, and keeps the file's earlier
+//! content.
 
 use std::sync::Arc;
 
@@ -7,12 +7,13 @@ use amigops_emulator::Fault;
 
 use super::interrupts::interrupt_twice;
 use super::{EMPTY, service, services};
+use crate::apply::replacement;
 use crate::harness::{Lab, Run, answer, is_create};
-use crate::{on_both_apis, replacement};
+use crate::on_both_apis;
 
-/// Applies with a summary, and gives what was added to it. Whatever the others say, this begins with the heading.
+/// Applies with a summary; returns the text that was added. It begins with the heading.
 #[track_caller]
-fn summed_up(lab: &Lab, more: &[&str], code: i32) -> (Run, String) {
+fn apply_with_summary(lab: &Lab, more: &[&str], code: i32) -> (Run, String) {
     let others = "# Of another step\n\nno newline";
     lab.write("summary.md", others);
     let mut args = vec!["apply", "--summary", "summary.md"];
@@ -26,16 +27,16 @@ fn summed_up(lab: &Lab, more: &[&str], code: i32) -> (Run, String) {
 }
 
 on_both_apis! {
-    fn a_run_that_is_done_and_one_with_nothing_to_do(api: Api) {
+    fn a_completed_run_and_one_with_nothing_to_do(api: Api) {
         let lab = Lab::on(api, EMPTY);
         lab.manifests(&service("Desk", ""));
-        let (_, text) = summed_up(&lab, &["--auto-approve"], 0);
+        let (_, text) = apply_with_summary(&lab, &["--auto-approve"], 0);
         let sent = lab.hooks.count();
         assert!(text.contains("**Applied.** Exit code 0: every step is done."), "{text}");
         assert!(text.contains(&format!("Read back: **converged** · {sent} requests · ")), "{text}");
         assert!(text.contains("| finished | 1 | 0 | 0 | 0 |") && text.contains("1 of 1 step done"), "{text}");
         assert!(text.contains(&format!("### Created: 1\n\n- `Desk`: `{}`", lab.active("Desk").id)), "{text}");
-        let (_, text) = summed_up(&lab, &["--auto-approve"], 0);
+        let (_, text) = apply_with_summary(&lab, &["--auto-approve"], 0);
         assert!(text.contains("**Nothing to do.**") && !text.contains("###"), "{text}");
     }
 
@@ -43,16 +44,16 @@ on_both_apis! {
         let lab = replacement::lab(api, "Coach Noor", "");
         let old = lab.active("Health Coach").id;
         lab.run(&["plan", "--out", "plan.json"]).expect(0);
-        let (_, text) = summed_up(&lab, &["plan.json"], 0);
+        let (_, text) = apply_with_summary(&lab, &["plan.json"], 0);
         let new = lab.active("Health Coach").id;
         assert!(text.contains("### Replaced: 1\n\n"), "{text}");
         assert!(text.contains(&format!("- `Health Coach`: `{old}` → `{new}`\n")), "{text}");
         lab.manifests(&service("Desk", "").replace("One", "Coach Maya").replace("Flow", "Coaching Flow"));
-        let (_, text) = summed_up(&lab, &["--auto-approve", "--prune"], 0);
+        let (_, text) = apply_with_summary(&lab, &["--auto-approve", "--prune"], 0);
         assert!(text.contains(&format!("### Removed: 1\n\n- `Health Coach`, `{new}`, ")), "{text}");
     }
 
-    fn a_run_in_part(api: Api) {
+    fn a_partly_failed_run(api: Api) {
         let lab = Lab::on(api, EMPTY);
         lab.manifests(&[service("First", ""), service("Second", "depends_on: [First]\n"), service("Third", "")].join("---\n"));
         lab.before(|request| {
@@ -61,7 +62,7 @@ on_both_apis! {
             }
             None
         });
-        let (_, text) = summed_up(&lab, &["--auto-approve"], 4);
+        let (_, text) = apply_with_summary(&lab, &["--auto-approve"], 4);
         assert!(text.starts_with("## amigops apply · `lab`\n\n"), "{text}");
         assert!(text.contains("**Partly applied.**") && text.contains("Read back: **not converged**"), "{text}");
         assert!(text.contains("1 of 3 steps done, 1 failed, 1 not attempted."), "{text}");
@@ -82,23 +83,23 @@ on_both_apis! {
             }
             None
         });
-        let (_, text) = summed_up(&lab, &["--auto-approve", "--parallelism", "1"], 130);
+        let (_, text) = apply_with_summary(&lab, &["--auto-approve", "--parallelism", "1"], 130);
         assert!(text.contains("1 of 3 steps done, 0 failed, 2 not attempted."), "{text}");
         assert!(text.contains("- `Desk 001: create`: the run was interrupted\n"), "{text}");
         assert!(text.contains("**Interrupted.**") && text.contains("Not read back"), "{text}");
         interrupt_twice(&lab);
-        let (_, text) = summed_up(&lab, &["--auto-approve", "--parallelism", "1"], 130);
+        let (_, text) = apply_with_summary(&lab, &["--auto-approve", "--parallelism", "1"], 130);
         assert!(text.contains("### Unknown: 1") && text.contains("### Not attempted: 1"), "{text}");
     }
 
-    fn what_is_refused_or_not_approved(api: Api) {
+    fn a_refused_plan_and_one_that_is_not_approved(api: Api) {
         let lab = Lab::on(api, EMPTY);
         lab.manifests(&service("Desk", ""));
         lab.run(&["plan", "--out", "plan.json"]).expect(0);
-        let (_, text) = summed_up(&lab, &[], 1);
+        let (_, text) = apply_with_summary(&lab, &[], 1);
         assert!(text.contains("**Failed.** Exit code 1: nothing was changed.") && text.contains("can't ask for confirmation"), "{text}");
         lab.run(&["apply", "plan.json"]).expect(0);
-        let (run, text) = summed_up(&lab, &["plan.json"], 3);
+        let (run, text) = apply_with_summary(&lab, &["plan.json"], 3);
         assert!(text.contains("**Refused.**") && text.contains("was already applied"), "{text}");
         assert!(run.stderr.contains("was already applied"), "{}", run.stderr);
     }
@@ -116,7 +117,7 @@ on_both_apis! {
 }
 
 #[test]
-fn a_summary_that_cannot_be_opened_is_told_before_anything_is_sent() {
+fn a_summary_that_cannot_be_opened_is_an_error_before_the_first_request() {
     let lab = Lab::new(EMPTY);
     lab.manifests(&service("Desk", ""));
     let run = lab.run(&["apply", "--auto-approve", "--summary", "nowhere/summary.md"]).expect(1);
@@ -127,10 +128,10 @@ fn a_summary_that_cannot_be_opened_is_told_before_anything_is_sent() {
     assert_eq!((last["type"].as_str(), last["exit_code"].as_i64()), (Some("result"), Some(1)));
 }
 
-/// A full disk, as Linux has it.
+/// A device that is always full, on Linux.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_summary_that_cannot_be_written_makes_an_error_of_a_good_run_alone() {
+fn a_summary_that_cannot_be_written_fails_only_a_successful_run() {
     let full = ["apply", "--auto-approve", "--format", "json", "--summary", "/dev/full"];
     let lab = Lab::new(EMPTY);
     lab.manifests(&services(2, ""));
@@ -140,14 +141,14 @@ fn a_summary_that_cannot_be_written_makes_an_error_of_a_good_run_alone() {
     });
     let run = lab.run(&full).expect(4);
     assert!(run.stderr.contains("can't write the summary `/dev/full`"), "{}", run.stderr);
-    lab.unhook();
+    lab.remove_hooks();
     let run = lab.run(&full).expect(1);
     assert!(run.stderr.contains("can't write the summary `/dev/full`"), "{}", run.stderr);
     assert!(run.stdout.lines().last().unwrap().contains(r#""exit_code":1"#), "{}", run.stdout);
     assert_eq!(lab.services().len(), 2);
 }
 
-/// Somebody changes what was just applied, before it is read back.
+/// Another client changes the service before the read-back.
 #[test]
 fn a_run_that_does_not_converge() {
     let lab = Lab::new(EMPTY);
@@ -162,7 +163,7 @@ fn a_run_that_does_not_converge() {
         }
         None
     });
-    let (run, text) = summed_up(&lab, &["--auto-approve"], 1);
+    let (run, text) = apply_with_summary(&lab, &["--auto-approve"], 1);
     assert!(run.stderr.contains("the live state still differs"), "{}", run.stderr);
     assert!(text.contains("**Applied, but not converged.**"), "{text}");
     assert!(text.contains("### Still different: 1") && text.contains("- `Desk`\n"), "{text}");

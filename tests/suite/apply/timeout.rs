@@ -1,4 +1,4 @@
-//! `--timeout`: a run ends in time, tells what is done and what is not, and a later one goes on.
+//! `--timeout`: a run ends in time and reports which steps are done; a later run continues.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -12,28 +12,28 @@ use crate::on_both_apis;
 
 const LATE: Duration = Duration::from_secs(3);
 
-fn late() -> Fault {
+fn late_answer() -> Fault {
     Fault::Delay { millis: LATE.as_millis() as u64 }
 }
 
-/// Lets each read take longer than a run has.
-fn late_reads(request: &RequestInfo) -> Option<Fault> {
-    (request.method == "GET").then(late)
+/// Makes each read take longer than the run's timeout.
+fn delay_reads(request: &RequestInfo) -> Option<Fault> {
+    (request.method == "GET").then(late_answer)
 }
 
-fn last(run: &Run) -> Value {
+fn last_event(run: &Run) -> Value {
     serde_json::from_str(run.stdout.lines().last().expect("a line")).expect("JSON")
 }
 
 on_both_apis! {
-    fn what_is_done_when_the_time_is_over_is_kept_and_told(api: Api) {
+    fn steps_done_before_the_timeout_are_kept_and_reported(api: Api) {
         let lab = Lab::on(api, EMPTY);
         lab.manifests(&services(6, ""));
         let slow_third = || {
             let creates = AtomicU64::new(0);
             move |request: &RequestInfo| {
                 let third = is_create(request) && creates.fetch_add(1, Ordering::SeqCst) == 2;
-                third.then(late)
+                third.then(late_answer)
             }
         };
         lab.before(slow_third());
@@ -50,14 +50,14 @@ on_both_apis! {
         lab.before(slow_third());
         // The third is the last one now: all is done, and not read back.
         let run = lab.run(&[&args[..], &["--format", "json"]].concat()).expect(1);
-        let last = last(&run);
+        let last = last_event(&run);
         assert_eq!((&last["done"], &last["not_attempted"], &last["exit_code"]), (&json!(3), &json!(0), &json!(1)), "{}", run.stdout);
         assert_eq!((&last["timed_out"], &last["interrupted"]), (&json!(true), &json!(false)), "{last}");
-        lab.unhook();
+        lab.remove_hooks();
         lab.expect_converged();
     }
 
-    fn a_wait_for_a_limit_ends_with_the_time(api: Api) {
+    fn a_wait_for_a_limit_ends_at_the_timeout(api: Api) {
         let lab = Lab::on_with(api, EMPTY, |options| {
             options.limits = Limits::Documented { window: Duration::from_secs(60) };
         });
@@ -66,7 +66,7 @@ on_both_apis! {
         let run = lab.run(&["apply", "--auto-approve", "--timeout", "4s", "--format", "json"]).expect(4);
         assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
         assert!(run.stderr.contains(" s: run `amigops apply` again for the steps that are not done by then"), "{}", run.stderr);
-        let last = last(&run);
+        let last = last_event(&run);
         assert_eq!((&last["timed_out"], &last["failed"], &last["interrupted"]), (&json!(true), &json!(0), &json!(false)));
         let done = last["done"].as_u64().expect("a number");
         assert!((20..70).contains(&done), "{last}");
@@ -74,10 +74,10 @@ on_both_apis! {
         assert!(lab.server.requests().iter().all(|request| request.status != Some(429)));
     }
 
-    fn nothing_is_begun_when_the_time_is_over_before(api: Api) {
+    fn no_step_starts_after_the_timeout(api: Api) {
         let lab = Lab::on(api, EMPTY);
         lab.manifests(&service("Desk", ""));
-        lab.before(late_reads);
+        lab.before(delay_reads);
         for args in [&["plan"][..], &["drift"], &["ids"], &["apply", "--auto-approve"]] {
             let began = Instant::now();
             let run = lab.run(&[args, &["--timeout", "700ms"]].concat()).expect(1);
@@ -85,14 +85,14 @@ on_both_apis! {
             assert!(run.stderr.contains("error: the run did not finish within --timeout (0.7 s)"), "{}", run.stderr);
         }
         assert_eq!(lab.writes(), []);
-        lab.unhook();
+        lab.remove_hooks();
         lab.apply().expect(0);
     }
 
-    fn a_drift_that_is_out_of_time_still_keeps_its_figures(api: Api) {
+    fn a_drift_that_times_out_keeps_its_metrics(api: Api) {
         let lab = Lab::on(api, EMPTY);
         lab.manifests(&service("Desk", ""));
-        lab.before(late_reads);
+        lab.before(delay_reads);
         let metrics = lab.path().join("drift.prom");
         let file = metrics.to_str().expect("a path");
         let run = lab.run(&["drift", "--timeout", "700ms", "--metrics", file]).expect(1);
@@ -101,7 +101,7 @@ on_both_apis! {
         assert!(text.contains("amigops_drift_success") && text.contains("} 0"), "{text}");
     }
 
-    fn a_read_back_that_does_not_come_in_time_is_no_failed_step(api: Api) {
+    fn a_read_back_that_times_out_is_not_a_failed_step(api: Api) {
         let lab = Lab::on(api, EMPTY);
         lab.manifests(&service("Desk", ""));
         let created = AtomicBool::new(false);
@@ -109,22 +109,22 @@ on_both_apis! {
             if is_create(request) {
                 created.store(true, Ordering::SeqCst);
             }
-            if created.load(Ordering::SeqCst) { late_reads(request) } else { None }
+            if created.load(Ordering::SeqCst) { delay_reads(request) } else { None }
         });
         let args = ["apply", "--auto-approve", "--timeout", "1500ms", "--format", "json", "--summary", "summary.md"];
         let run = lab.run(&args).expect(1);
-        let last = last(&run);
+        let last = last_event(&run);
         assert_eq!((&last["done"], &last["timed_out"], &last["converged"]), (&json!(1), &json!(true), &Value::Null));
         let summary = std::fs::read_to_string(lab.path().join("summary.md")).expect("a summary");
         let words = "> **Applied, but timed out.** Exit code 1: every step is done, but no time was left to";
         assert!(summary.contains(words), "{summary}");
         assert!(run.stderr.contains("Applied: 1 step · not read back"), "{}", run.stderr);
         assert!(run.stderr.contains("within --timeout"), "{}", run.stderr);
-        lab.unhook();
+        lab.remove_hooks();
         lab.expect_converged();
     }
 
-    fn a_server_that_asks_for_more_time_than_there_is_is_not_waited_for(api: Api) {
+    fn a_retry_after_beyond_the_timeout_is_not_waited_for(api: Api) {
         let lab = Lab::on(api, EMPTY);
         lab.manifests(&service("Desk", ""));
         lab.before(|request| match is_create(request) {
@@ -144,7 +144,7 @@ on_both_apis! {
 }
 
 #[test]
-fn times_that_are_none_are_refused() {
+fn invalid_timeouts_are_refused() {
     let lab = Lab::new(EMPTY);
     for time in ["soon", "0s", "-5s", "", "9223372036854775807s"] {
         let run = lab.run(&["plan", &format!("--timeout={time}")]).expect(1);

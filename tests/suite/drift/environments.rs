@@ -1,13 +1,13 @@
-//! Several environments in one run: what fails does not hide what is seen.
+//! `drift` on several environments: a failure in one does not hide the drift of the others.
 
 use amigops::model::Api;
 
-use super::settled;
+use super::applied_lab;
 use crate::harness::{Lab, ORGANIZATION, Run, WORKSPACE, answer};
 
-/// A laboratory on each API; the project of the first has both as environments, and what the test adds.
+/// Creates a lab on each API. The project of the first has both as environments, and the given lines.
 fn both(more: &str) -> (Lab, Lab) {
-    let (classic, platform) = (settled(Api::Classic), settled(Api::Platform));
+    let (classic, platform) = (applied_lab(Api::Classic), applied_lab(Api::Platform));
     let (here, there) = (classic.server.url(), platform.server.url());
     let project = format!(
         "version: 1
@@ -22,7 +22,7 @@ environments:
     (classic, platform)
 }
 
-fn look(lab: &Lab, code: i32) -> Run {
+fn run_drift(lab: &Lab, code: i32) -> Run {
     lab.run(&["drift", "--all-environments"]).expect(code)
 }
 
@@ -31,14 +31,14 @@ fn headings(run: &Run) -> Vec<&str> {
 }
 
 #[test]
-fn the_worst_of_all_environments_is_the_exit_code() {
+fn the_exit_code_is_that_of_the_worst_environment() {
     let (classic, platform) = both("");
-    let run = look(&classic, 0);
+    let run = run_drift(&classic, 0);
     assert_eq!(headings(&run).len(), 2, "{}", run.stdout);
     assert_eq!(run.stdout.matches("No drift: 2 services are as declared.").count(), 2, "{}", run.stdout);
 
     platform.change(&platform.active("Desk").id, |desk| desk.description = "edited".to_owned());
-    let run = look(&classic, 2);
+    let run = run_drift(&classic, 2);
     let headings = headings(&run);
     assert!(headings[0].contains("environment east (classic, acme)") && headings[0].ends_with("no drift"));
     assert!(
@@ -58,7 +58,7 @@ fn the_worst_of_all_environments_is_the_exit_code() {
 
     // The other way round: the first fails, the second has drifted.
     classic.before(|_| answer(403, r#"{"detail":"the key \u001b[2J is \u202e gone"}"#));
-    let run = look(&classic, 1);
+    let run = run_drift(&classic, 1);
     let expected = "amigops drift · environment east\n\n  ✗ error: ";
     assert!(run.stdout.starts_with(expected) && run.stdout.contains("403"), "{}", run.stdout);
     assert!(!run.stdout.contains(['\u{1b}', '\u{202e}']), "{}", run.stdout);
@@ -68,7 +68,7 @@ fn the_worst_of_all_environments_is_the_exit_code() {
 }
 
 #[test]
-fn documents_keep_their_order_beside_an_environment_that_failed() {
+fn json_reports_keep_the_order_of_environments_if_one_fails() {
     let (classic, _platform) = both("");
     classic.before(|_| answer(403, "{}"));
     let run = classic.run(&["drift", "--all-environments", "--format", "json"]).expect(1);
@@ -79,14 +79,14 @@ fn documents_keep_their_order_beside_an_environment_that_failed() {
 }
 
 #[test]
-fn missing_credentials_fail_one_environment_and_the_sandbox_is_one() {
+fn missing_credentials_fail_only_their_environment() {
     let more = "  north: {api: classic, organization: other, credentials: {api_key: AMIGO_NORTHERN_KEY}}
   box: {api: embedded, state: box.redb, seed: seed.yaml}
 ";
     let (classic, _platform) = both(more);
     let seed = "organizations:\n  sandbox:\n    agents: [{name: One, versions: 3}]\n    context_graphs: [{name: Flow, versions: 3}]\n";
     classic.write("seed.yaml", seed);
-    let run = look(&classic, 1);
+    let run = run_drift(&classic, 1);
     let names: Vec<&str> =
         headings(&run).iter().map(|line| line.split(' ').nth(4).unwrap_or_default()).collect();
     assert_eq!(names, ["box", "east", "north", "west"]);
@@ -106,10 +106,10 @@ fn missing_credentials_fail_one_environment_and_the_sandbox_is_one() {
 }
 
 #[test]
-fn broken_manifests_are_told_once() {
+fn broken_manifests_are_reported_once() {
     let (classic, _platform) = both("");
     classic.manifests("service: Desk\nagnet: One\n");
-    let run = look(&classic, 1);
+    let run = run_drift(&classic, 1);
     assert_eq!(run.stdout, "");
     assert_eq!(run.stderr.matches("unknown key `agnet`").count(), 1, "{}", run.stderr);
 }

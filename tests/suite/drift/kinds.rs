@@ -1,13 +1,12 @@
 //! Each kind of drift, on both APIs.
 
-use super::{declared, edit, remove, settled};
+use super::{applied_lab, declared, edit, remove};
 use amigops::model::Api;
 
-use crate::apply::service;
-use crate::harness::{Lab, ORGANIZATION, WORKSPACE, answer};
+use crate::harness::{Lab, ORGANIZATION, WORKSPACE, answer, service};
 use crate::on_both_apis;
 
-/// What an operator does, and what the report shows of it.
+/// An operator's edit, and words of the drift report about it.
 type Kind = (fn(&Lab), &'static [&'static str]);
 
 const KINDS: &[Kind] = &[
@@ -72,7 +71,7 @@ const KINDS: &[Kind] = &[
 
 on_both_apis! {
     fn nothing_has_drifted_after_an_apply(api: Api) {
-        let lab = settled(api);
+        let lab = applied_lab(api);
         let run = lab.run(&["drift"]).expect(0);
         let first = run.stdout.lines().next().unwrap();
         assert!(first.starts_with("amigops drift · environment lab (") && first.ends_with(" · no drift"), "{first}");
@@ -80,9 +79,9 @@ on_both_apis! {
         assert_eq!(run.stderr, "");
     }
 
-    fn each_kind_is_seen_and_an_apply_ends_it(api: Api) {
+    fn each_kind_is_reported_and_an_apply_reverts_it(api: Api) {
         for (number, (change, shown)) in KINDS.iter().enumerate() {
-            let lab = settled(api);
+            let lab = applied_lab(api);
             change(&lab);
             let run = lab.run(&["drift"]).expect(2);
             for part in *shown {
@@ -96,8 +95,8 @@ on_both_apis! {
         }
     }
 
-    fn who_changed_it_last_and_when_is_told_harmlessly(api: Api) {
-        let lab = settled(api);
+    fn the_last_editor_and_time_are_shown_with_control_characters_escaped(api: Api) {
+        let lab = applied_lab(api);
         let id = lab.active("Desk").id;
         edit(&lab, |world| match api {
             Api::Classic => {
@@ -123,8 +122,8 @@ on_both_apis! {
         }
     }
 
-    fn what_can_not_be_compared_is_an_error(api: Api) {
-        let lab = settled(api);
+    fn an_incomparable_live_state_is_an_error(api: Api) {
+        let lab = applied_lab(api);
         lab.manifests(&[service("Desk", ""), service("Shop", "").replace("agent: One", "agent: Onne")].join("---\n"));
         let run = lab.run(&["drift"]).expect(1);
         assert_eq!(run.stdout, "");
@@ -139,8 +138,8 @@ on_both_apis! {
         assert!(run.stderr.contains("403"), "{}", run.stderr);
     }
 
-    fn only_looks_at_some(api: Api) {
-        let lab = settled(api);
+    fn only_restricts_the_services(api: Api) {
+        let lab = applied_lab(api);
         lab.change(&lab.active("Desk").id, |desk| desk.description = "edited".to_owned());
         lab.run(&["drift", "--only", "Shop"]).expect(0);
         lab.run(&["drift", "--only", "Desk"]).expect(2);

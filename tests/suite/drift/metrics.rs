@@ -1,4 +1,4 @@
-//! `drift --metrics`: what the file says, and that a run that fails says so, too.
+//! `drift --metrics`: the content of the file after successful and failed runs.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -8,14 +8,13 @@ use std::time::SystemTime;
 use amigops::model::Api;
 use amigops_emulator::Fault;
 
-use super::{declared, settled};
-use crate::apply::service;
-use crate::harness::{Lab, answer, first};
+use super::{applied_lab, declared};
+use crate::harness::{Lab, answer, on_first, service};
 use crate::on_both_apis;
 
-/// A run that keeps its figures in `drift.prom`; gives the file's text.
+/// Runs `drift --metrics drift.prom`; returns the file's text.
 #[track_caller]
-fn figures(lab: &Lab, more: &[&str], code: i32) -> String {
+fn drift_metrics(lab: &Lab, more: &[&str], code: i32) -> String {
     lab.run(&[&["drift", "--metrics", "drift.prom"], more].concat()).expect(code);
     std::fs::read_to_string(file(lab)).unwrap()
 }
@@ -24,10 +23,10 @@ fn file(lab: &Lab) -> PathBuf {
     lab.path().join("drift.prom")
 }
 
-/// A sample's name and its one label's value.
+/// A sample's name and the value of its label.
 type Key = (String, String);
 
-/// Reads the format as its definition says, and not as we write it; checks that each metric has one help and
+/// Parses the format from its definition. Checks that each metric has one help and
 /// one type, before its samples.
 fn samples(text: &str) -> BTreeMap<Key, f64> {
     let mut found = BTreeMap::new();
@@ -74,7 +73,7 @@ fn sample(text: &str, name: &str, environment: &str) -> Option<f64> {
     samples(text).get(&(format!("amigops_{name}"), environment.to_owned())).copied()
 }
 
-/// The text with the figures that differ from run to run taken out.
+/// Replaces the values that differ from run to run.
 fn scrubbed(text: &str) -> String {
     let scrub = |line: &str| match line.rsplit_once(' ') {
         Some((before, _)) if before.contains("_seconds{") => format!("{before} …\n"),
@@ -83,23 +82,28 @@ fn scrubbed(text: &str) -> String {
     text.lines().map(scrub).collect()
 }
 
-#[allow(clippy::disallowed_methods, reason = "the figures are of the wall clock")]
+#[allow(clippy::disallowed_methods, reason = "the metrics are of the wall clock")]
 fn now() -> f64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64()
 }
 
+/// Adds a service that no project owns and no manifest declares.
+fn add_unowned_service(lab: &Lab) {
+    let mut service = lab.active("Shop");
+    (service.name, service.tags) = ("Stranger".to_owned(), BTreeMap::new());
+    lab.add(service);
+}
+
 on_both_apis! {
-    fn a_run_is_told_in_figures(api: Api) {
-        let lab = settled(api);
+    fn a_run_writes_all_metrics(api: Api) {
+        let lab = applied_lab(api);
         lab.manifests(&[declared(), service("Summer", "")].join("---\n"));
         lab.apply().expect(0);
         lab.manifests(&declared());
-        let mut stranger = lab.active("Shop");
-        (stranger.name, stranger.tags) = ("Stranger".to_owned(), BTreeMap::new());
-        lab.add(stranger);
+        add_unowned_service(&lab);
         lab.change(&lab.active("Desk").id, |desk| desk.description = "edited".to_owned());
         let before = now().floor();
-        let text = figures(&lab, &[], 2);
+        let text = drift_metrics(&lab, &[], 2);
         let expected = format!(
             r#"# HELP amigops_build_info The version of amigops; always 1.
 # TYPE amigops_build_info gauge
@@ -146,78 +150,78 @@ amigops_drift_requests{{environment="lab"}} {}
         let took = sample(&text, "drift_duration_seconds", "lab").unwrap();
         assert!(took > 0.0 && took < 60.0, "{took}");
         // Orphans count whether or not they would be retired.
-        let pruned = figures(&lab, &["--prune"], 2);
+        let pruned = drift_metrics(&lab, &["--prune"], 2);
         assert_eq!(sample(&pruned, "orphans", "lab"), Some(1.0));
         assert_eq!(sample(&pruned, "drift_services", "lab"), Some(1.0));
     }
 
-    fn a_run_that_fails_keeps_when_it_last_went_well(api: Api) {
-        let lab = settled(api);
+    fn a_failed_run_keeps_the_time_of_the_last_success(api: Api) {
+        let lab = applied_lab(api);
         let never = {
             lab.before(|_| answer(403, "{}"));
-            figures(&lab, &[], 1)
+            drift_metrics(&lab, &[], 1)
         };
         assert_eq!(sample(&never, "drift_last_success_timestamp_seconds", "lab"), Some(0.0));
-        lab.unhook();
-        figures(&lab, &[], 0);
-        // So that a new time would show.
+        lab.remove_hooks();
+        drift_metrics(&lab, &[], 0);
+        // So that a new time would differ.
         let good = "amigops_drift_last_success_timestamp_seconds{environment=\"lab\"}";
         lab.write("drift.prom", &format!("# HELP amigops_x y\n{good} 1700000000\n"));
         lab.before(|_| answer(403, "{}"));
-        let failed = figures(&lab, &[], 1);
+        let failed = drift_metrics(&lab, &[], 1);
         assert_eq!(sample(&failed, "drift_last_success_timestamp_seconds", "lab"), Some(1_700_000_000.0));
         assert_eq!(sample(&failed, "drift_success", "lab"), Some(0.0));
         assert_eq!(sample(&failed, "drift_services", "lab"), None, "an old figure would pass for the truth");
         assert!(sample(&failed, "drift_requests", "lab") >= Some(1.0), "{failed}");
-        lab.unhook();
+        lab.remove_hooks();
         // Nor is it lost where nothing can be read at all.
         for broken in ["version: 1\n", ""] {
             lab.write("amigops.yaml", broken);
-            let text = figures(&lab, &[], 1);
+            let text = drift_metrics(&lab, &[], 1);
             assert_eq!(sample(&text, "drift_last_success_timestamp_seconds", "lab"), Some(1_700_000_000.0));
             assert_eq!(sample(&text, "drift_success", "lab"), Some(0.0));
         }
         lab.project("");
-        let good = figures(&lab, &[], 0);
+        let good = drift_metrics(&lab, &[], 0);
         assert!(sample(&good, "drift_last_success_timestamp_seconds", "lab") > Some(1_700_000_000.0));
         assert_eq!(sample(&good, "drift_success", "lab"), Some(1.0));
     }
 
-    fn requests_that_are_sent_again_count(api: Api) {
-        let lab = settled(api);
-        lab.before(first(|request| request.method == "GET", answer(503, "{}")));
-        let text = figures(&lab, &[], 0);
+    fn retried_requests_are_counted(api: Api) {
+        let lab = applied_lab(api);
+        lab.before(on_first(|request| request.method == "GET", answer(503, "{}")));
+        let text = drift_metrics(&lab, &[], 0);
         assert_eq!(sample(&text, "drift_requests", "lab"), Some(lab.hooks.count() as f64));
-        lab.before(first(|request| request.method == "GET", Some(Fault::LoseRequest)));
-        let text = figures(&lab, &[], 0);
+        lab.before(on_first(|request| request.method == "GET", Some(Fault::LoseRequest)));
+        let text = drift_metrics(&lab, &[], 0);
         assert_eq!(sample(&text, "drift_requests", "lab"), Some(lab.hooks.count() as f64));
     }
 }
 
 #[test]
-fn every_environment_has_its_samples_and_hostile_names_stay_names() {
-    let lab = settled(Api::Classic);
+fn every_environment_has_its_samples_and_names_are_escaped() {
+    let lab = applied_lab(Api::Classic);
     let more = "  other: {api: classic, organization: other, credentials: {api_key: AMIGO_NOT_SET}}\n";
     let project = std::fs::read_to_string(lab.path().join("amigops.yaml")).unwrap();
     lab.write("amigops.yaml", &project.replace("default_environment", &format!("{more}default_environment")));
-    let text = figures(&lab, &["--all-environments"], 1);
+    let text = drift_metrics(&lab, &["--all-environments"], 1);
     let success = |name| sample(&text, "drift_success", name);
     assert_eq!((success("lab"), success("other")), (Some(1.0), Some(0.0)));
     assert_eq!(sample(&text, "declared_services", "lab"), Some(2.0));
     assert_eq!(sample(&text, "declared_services", "other"), None);
 
     let hostile = "a\"} 1\nb\\";
-    let text = figures(&lab, &["-e", hostile], 1);
+    let text = drift_metrics(&lab, &["-e", hostile], 1);
     assert_eq!(sample(&text, "drift_success", hostile), Some(0.0));
     assert_eq!(sample(&text, "drift_success", "lab"), None);
 }
 
 #[test]
-fn the_file_is_for_everybody_whole_and_only_ever_ours() {
-    let lab = settled(Api::Classic);
+fn the_file_is_readable_and_replaced_as_a_whole() {
+    let lab = applied_lab(Api::Classic);
     lab.write("drift.prom", "");
     std::fs::set_permissions(file(&lab), PermissionsExt::from_mode(0o600)).unwrap();
-    figures(&lab, &[], 0);
+    drift_metrics(&lab, &[], 0);
     assert_eq!(std::fs::metadata(file(&lab)).unwrap().permissions().mode() & 0o777, 0o644);
     let left: Vec<_> = std::fs::read_dir(lab.path())
         .unwrap()

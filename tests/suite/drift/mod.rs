@@ -1,5 +1,4 @@
-//! `drift` through the real binary: every kind of drift is seen, nothing is written, and the exit code says
-//! which it is.
+//! `drift` with the real binary: it finds every kind of drift, writes nothing, and exits with the documented codes.
 
 mod environments;
 mod kinds;
@@ -9,43 +8,42 @@ mod rules;
 use amigops::model::Api;
 use amigops_emulator::World;
 
-use crate::apply::{EMPTY, service};
-use crate::harness::{Lab, ORGANIZATION, WORKSPACE};
+use crate::harness::{EMPTY, Lab, ORGANIZATION, WORKSPACE, service};
 
-/// What the two services of [`settled`] say besides the basics.
+/// Additional lines of the two manifests of [`applied_lab`].
 const DESK: &str = "active: true
 tags: {tier: gold}
 version_sets: {release: {agent_version: 2, context_graph_version: 1}, dev: {agent_version: 1}}
 ";
 
-/// The manifests of [`settled`].
+/// Returns the manifests of [`applied_lab`].
 fn declared() -> String {
     [service("Desk", DESK), service("Shop", "")].join("---\n")
 }
 
-/// A laboratory in which two services are as declared.
-fn settled(api: Api) -> Lab {
+/// Creates a lab with two services that match their manifests.
+fn applied_lab(api: Api) -> Lab {
     let lab = Lab::on(api, EMPTY);
     lab.manifests(&declared());
     lab.apply().expect(0);
     lab
 }
 
-/// Changes the world behind the API, as an operator would.
+/// Changes the emulator's state directly, as an operator could.
 fn edit(lab: &Lab, change: impl FnOnce(&mut World)) {
     lab.server.edit(change).unwrap();
 }
 
-/// The laboratory's check that looking writes nothing is worth something: it finds what writes.
+/// The harness's check of read-only commands is effective: it detects a write.
 #[test]
 #[should_panic(expected = "`apply --auto-approve` has written")]
-fn a_command_that_writes_does_not_pass_for_one_that_looks() {
+fn the_harness_detects_a_write_by_a_read_only_command() {
     let lab = Lab::new(EMPTY);
     lab.manifests(&declared());
-    lab.run_looking(&["apply", "--auto-approve"], &[]);
+    lab.run_read_only(&["apply", "--auto-approve"], &[]);
 }
 
-/// Deletes a service as an operator would.
+/// Deletes a service directly in the emulator's state, as an operator could.
 fn remove(lab: &Lab, name: &str) {
     let id = lab.active(name).id;
     edit(lab, |world| match lab.api {

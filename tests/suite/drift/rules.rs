@@ -1,14 +1,14 @@
-//! Rules that stand against an apply don't stand against seeing drift; orphans and other owners.
+//! Guardrails, orphans and other owners in a drift report.
 
-use super::{declared, settled};
+use super::{applied_lab, declared};
 use amigops::model::Api;
 
-use crate::apply::service;
+use crate::harness::service;
 use crate::on_both_apis;
 
 on_both_apis! {
-    fn guardrails_are_told_and_refuse_nothing(api: Api) {
-        let lab = settled(api);
+    fn guardrails_are_reported_but_do_not_refuse_drift(api: Api) {
+        let lab = applied_lab(api);
         lab.project("guardrails: {max_removals: 0, protected: [Desk]}\n");
         let two = lab.agent_id("Two");
         lab.change(&lab.active("Desk").id, |desk| {
@@ -29,8 +29,8 @@ on_both_apis! {
         assert_eq!(run.stderr, "");
     }
 
-    fn files_that_break_a_rule_are_an_error(api: Api) {
-        let lab = settled(api);
+    fn manifests_that_break_a_rule_are_an_error(api: Api) {
+        let lab = applied_lab(api);
         lab.project("guardrails: {require_pins: [release]}\n");
         let latest = "version_sets: {release: {agent_version: latest, context_graph_version: 1}}\n";
         lab.manifests(&service("Desk", latest));
@@ -45,8 +45,8 @@ on_both_apis! {
         assert!(run.stderr.contains("AG009"), "{}", run.stderr);
     }
 
-    fn orphans_are_drift_only_where_they_would_be_retired(api: Api) {
-        let lab = settled(api);
+    fn orphans_are_drift_only_with_prune(api: Api) {
+        let lab = applied_lab(api);
         let protected = service("Old", "lifecycle: {prevent_removal: true}\n");
         lab.manifests(&[declared(), service("Summer", ""), protected].join("---\n"));
         lab.apply().expect(0);
@@ -62,8 +62,8 @@ on_both_apis! {
         assert!(run.stdout.contains("0 of 2 declared services differ") && run.stdout.contains("2 orphans in no manifest"), "{}", run.stdout);
     }
 
-    fn what_another_project_took_is_seen_beside_the_rest(api: Api) {
-        let lab = settled(api);
+    fn a_service_taken_over_by_another_project_is_reported(api: Api) {
+        let lab = applied_lab(api);
         lab.change(&lab.active("Desk").id, |desk| {
             desk.tags.insert("managed_by".to_owned(), Some("sisters\u{1b}[2J".to_owned()));
             desk.description = "theirs now".to_owned();

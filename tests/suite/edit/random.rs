@@ -9,17 +9,17 @@ use serde_json::{Map, Value, json};
 struct Choices(u64);
 
 impl Choices {
-    fn roll(&mut self, sides: u64) -> u64 {
+    fn below(&mut self, sides: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % sides
     }
 
     fn chance(&mut self, percent: u64) -> bool {
-        self.roll(100) < percent
+        self.below(100) < percent
     }
 
     fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
-        from[usize::try_from(self.roll(from.len() as u64)).unwrap()]
+        from[usize::try_from(self.below(from.len() as u64)).unwrap()]
     }
 }
 
@@ -60,15 +60,15 @@ const COMMENTS: &[&str] = &["# c", "# a: b", "#", "# it's {here}", "# ünï"];
 
 /// Writes a tree and its text together, so that the text can contain what JSON can't.
 struct Writer {
-    dice: Choices,
+    choices: Choices,
     out: String,
 }
 
 impl Writer {
     fn scalar(&mut self, flow: bool) -> Value {
-        match self.dice.roll(6) {
+        match self.choices.below(6) {
             0 => {
-                let number = self.dice.roll(20);
+                let number = self.choices.below(20);
                 self.out.push_str(&number.to_string());
                 json!(number)
             }
@@ -77,7 +77,7 @@ impl Writer {
                 json!(0.5)
             }
             2 => {
-                let value = self.dice.chance(50);
+                let value = self.choices.chance(50);
                 self.out.push_str(if value { "true" } else { "false" });
                 json!(value)
             }
@@ -86,13 +86,13 @@ impl Writer {
                 Value::Null
             }
             4 => {
-                let text = self.dice.pick(&["hello", "two words", "x-y", "a.b", "Coach Maya"]);
+                let text = self.choices.pick(&["hello", "two words", "x-y", "a.b", "Coach Maya"]);
                 self.out.push_str(text);
                 json!(text)
             }
             _ => {
-                let text = self.dice.pick(TEXTS);
-                if !text.contains(['\n', '\t']) && !flow && self.dice.chance(50) {
+                let text = self.choices.pick(TEXTS);
+                if !text.contains(['\n', '\t']) && !flow && self.choices.chance(50) {
                     self.out.push_str(&format!("'{}'", text.replace('\'', "''")));
                 } else {
                     self.out.push_str(&json!(text).to_string());
@@ -103,30 +103,30 @@ impl Writer {
     }
 
     fn key(&mut self, map: &Map<String, Value>) -> Option<String> {
-        let key = self.dice.pick(KEYS);
+        let key = self.choices.pick(KEYS);
         if map.contains_key(key) {
             return None;
         }
-        let written = if self.dice.chance(20) { json!(key).to_string() } else { key.to_owned() };
+        let written = if self.choices.chance(20) { json!(key).to_string() } else { key.to_owned() };
         self.out.push_str(&written);
         Some(key.to_owned())
     }
 
     fn flow(&mut self, depth: u64) -> Value {
         let mut map = Map::new();
-        let pad = if self.dice.chance(20) { " " } else { "" };
+        let pad = if self.choices.chance(20) { " " } else { "" };
         self.out.push_str(&format!("{{{pad}"));
-        for index in 0..self.dice.roll(4) {
+        for index in 0..self.choices.below(4) {
             let before = self.out.len();
             if index > 0 && !map.is_empty() {
-                self.out.push_str(if self.dice.chance(90) { ", " } else { "," });
+                self.out.push_str(if self.choices.chance(90) { ", " } else { "," });
             }
             let Some(key) = self.key(&map) else {
                 self.out.truncate(before);
                 continue;
             };
             self.out.push_str(": ");
-            let value = match self.dice.roll(4) {
+            let value = match self.choices.below(4) {
                 0 if depth > 0 => self.flow(depth - 1),
                 1 => {
                     self.out.push_str("[1, b]");
@@ -141,23 +141,23 @@ impl Writer {
     }
 
     fn end_line(&mut self) {
-        if self.dice.chance(30) {
-            let comment = self.dice.pick(COMMENTS);
-            self.out.push_str(&format!("{} {comment}", " ".repeat(usize::from(self.dice.chance(50)))));
+        if self.choices.chance(30) {
+            let comment = self.choices.pick(COMMENTS);
+            self.out.push_str(&format!("{} {comment}", " ".repeat(usize::from(self.choices.chance(50)))));
         }
         self.out.push('\n');
     }
 
     fn block(&mut self, indent: usize, depth: u64) -> Value {
         let mut map = Map::new();
-        let step = if self.dice.chance(70) { 2 } else { 4 };
-        for index in 0..=self.dice.roll(5) {
+        let step = if self.choices.chance(70) { 2 } else { 4 };
+        for index in 0..=self.choices.below(5) {
             let before = self.out.len();
-            if index > 0 && self.dice.chance(20) {
+            if index > 0 && self.choices.chance(20) {
                 self.out.push('\n');
             }
-            if index > 0 && self.dice.chance(20) {
-                let comment = self.dice.pick(COMMENTS);
+            if index > 0 && self.choices.chance(20) {
+                let comment = self.choices.pick(COMMENTS);
                 self.out.push_str(&format!("{}{comment}\n", " ".repeat(indent)));
             }
             self.out.push_str(&" ".repeat(indent));
@@ -173,7 +173,7 @@ impl Writer {
     }
 
     fn value(&mut self, indent: usize, step: usize, depth: u64) -> Value {
-        match self.dice.roll(8) {
+        match self.choices.below(8) {
             0 | 1 if depth > 0 => {
                 self.end_line();
                 self.block(indent + step, depth - 1)
@@ -186,18 +186,18 @@ impl Writer {
             }
             4 => {
                 self.end_line();
-                let pad = " ".repeat(indent + if self.dice.chance(50) { 0 } else { step });
+                let pad = " ".repeat(indent + if self.choices.chance(50) { 0 } else { step });
                 self.out.push_str(&format!("{pad}- one\n{pad}- {{k: 2}} # item\n"));
                 json!(["one", {"k": 2}])
             }
             5 => {
                 let pad = " ".repeat(indent + step);
                 let (head, text) =
-                    if self.dice.chance(50) { ("|", "one\n\ntwo\n") } else { ("|-", "one\n\ntwo") };
+                    if self.choices.chance(50) { ("|", "one\n\ntwo\n") } else { ("|-", "one\n\ntwo") };
                 self.out.push_str(&format!(" {head}\n{pad}one\n\n{pad}two\n"));
                 json!(text)
             }
-            6 if self.dice.chance(30) => {
+            6 if self.choices.chance(30) => {
                 self.end_line();
                 Value::Null
             }
@@ -212,19 +212,19 @@ impl Writer {
 }
 
 /// Returns the path of a key in the tree, or of a new one.
-fn path(dice: &mut Choices, root: &Value, may_be_new: bool) -> Vec<String> {
+fn path(choices: &mut Choices, root: &Value, may_be_new: bool) -> Vec<String> {
     let mut path = Vec::new();
     let mut node = root;
     loop {
         let Value::Object(map) = node else { return path };
         let count = map.len() as u64;
-        if count == 0 || (may_be_new && dice.chance(30)) {
-            path.push(format!("new{}", dice.roll(3)));
+        if count == 0 || (may_be_new && choices.chance(30)) {
+            path.push(format!("new{}", choices.below(3)));
             return path;
         }
-        let (key, value) = map.iter().nth(usize::try_from(dice.roll(count)).unwrap()).unwrap();
+        let (key, value) = map.iter().nth(usize::try_from(choices.below(count)).unwrap()).unwrap();
         path.push(key.clone());
-        if !value.is_object() || dice.chance(30) {
+        if !value.is_object() || choices.chance(30) {
             return path;
         }
         node = value;
@@ -252,15 +252,15 @@ fn changed(root: &Value, change: &Change) -> Value {
     root
 }
 
-fn new_value(dice: &mut Choices) -> Value {
-    match dice.roll(8) {
-        0 => json!(dice.roll(100)),
+fn new_value(choices: &mut Choices) -> Value {
+    match choices.below(8) {
+        0 => json!(choices.below(100)),
         1 => json!(0.25),
-        2 => json!(dice.chance(50)),
+        2 => json!(choices.chance(50)),
         3 => json!({"agent_version": 3, "context_graph_version": "latest"}),
         4 => json!({"m": {"llm_name": "x", "params": {"temperature": 0.4, "stop": ["a", "b"]}}}),
         5 => json!(["a", 1, null]),
-        _ => json!(dice.pick(TEXTS)),
+        _ => json!(choices.pick(TEXTS)),
     }
 }
 
@@ -281,31 +281,31 @@ fn lines_touched(before: &str, after: &str) -> usize {
 }
 
 fn one_case(seed: u64) {
-    let mut writer = Writer { dice: Choices(seed), out: String::new() };
-    writer.dice.roll(2);
+    let mut writer = Writer { choices: Choices(seed), out: String::new() };
+    writer.choices.below(2);
     let root = writer.block(0, 3);
-    let Writer { mut dice, out: mut own } = writer;
+    let Writer { mut choices, out: mut own } = writer;
     let mut number = 0;
-    if dice.chance(30) {
+    if choices.chance(30) {
         own = format!("# first\nother: {{a: 1}} # other\n---\n{own}");
         number = 1;
     }
     let mut text = own;
-    if dice.chance(30) {
+    if choices.chance(30) {
         text.push_str("--- # third\nlast: |\n  text\n\n");
-    } else if dice.chance(20) {
+    } else if choices.chance(20) {
         text.truncate(text.trim_end_matches('\n').len());
     }
-    if dice.chance(20) {
+    if choices.chance(20) {
         text = text.replace('\n', "\r\n");
     }
-    if dice.chance(10) {
+    if choices.chance(10) {
         text.insert(0, '\u{feff}');
     }
-    let change = if dice.chance(75) {
-        Change::Set { path: path(&mut dice, &root, true), value: new_value(&mut dice) }
+    let change = if choices.chance(75) {
+        Change::Set { path: path(&mut choices, &root, true), value: new_value(&mut choices) }
     } else {
-        Change::Remove { path: path(&mut dice, &root, false) }
+        Change::Remove { path: path(&mut choices, &root, false) }
     };
     let (Change::Set { path, .. } | Change::Remove { path }) = &change;
     let old = path.iter().try_fold(&root, |node, key| node.get(key));

@@ -1,4 +1,4 @@
-//! `examples/voice`: the Platform API through the real binary, and every setting that only it has.
+//! `examples/voice` with the real binary: every setting that only the Platform API has.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -8,19 +8,19 @@ use amigops::model::{DesiredService, OnAgentChange, Retire};
 use serde_json::{Map, Value};
 
 use super::loaded;
-use crate::harness::{Run, amigops, copy_example, finish};
+use crate::harness::{Run, amigops, copy_example, run_command};
 
 fn run(directory: &Path, args: &[&str]) -> Run {
     let mut command = amigops(directory);
     command.args(args);
-    finish(command)
+    run_command(command)
 }
 
 fn services(environment: &str) -> Vec<DesiredService> {
     loaded("voice", environment).desired.services.into_values().collect()
 }
 
-/// The keys of these objects that none of the values has, at every depth.
+/// Returns the fields that none of the values has, at every depth.
 fn missing(fields: &[Field], values: &[&Map<String, Value>]) -> Vec<String> {
     let mut paths = Vec::new();
     for field in fields {
@@ -46,9 +46,9 @@ fn objects(values: Vec<&Value>) -> Vec<&Map<String, Value>> {
     values.into_iter().filter_map(Value::as_object).collect()
 }
 
-/// So that a setting that the API gains is shown here, too.
+/// Fails if the API gains a setting that the example lacks.
 #[test]
-fn every_setting_of_platform_occurs() {
+fn the_example_has_every_platform_setting() {
     let services = services("sandbox");
     let settings: Vec<_> = services.iter().map(|service| &service.settings).collect();
     assert_eq!(missing(SERVICE, &settings), [""; 0]);
@@ -60,13 +60,13 @@ fn every_setting_of_platform_occurs() {
 }
 
 #[test]
-fn one_service_says_the_whole_voice() {
+fn one_service_has_all_voice_settings() {
     let whole = |service: &DesiredService| missing(SERVICE, &[&service.settings]).is_empty();
     assert_eq!(services("sandbox").iter().filter(|service| whole(service)).count(), 1);
 }
 
 #[test]
-fn a_walk_over_tables_finds_what_is_missing() {
+fn missing_settings_are_found() {
     let voice = serde_json::json!({"voice_config": {"forwarding": {"forward_to": "+1"}, "language_providers": {
         "es": {"provider": "groq"}, "fr": {"config": {}}
     }}});
@@ -78,7 +78,7 @@ fn a_walk_over_tables_finds_what_is_missing() {
 }
 
 #[test]
-fn every_word_of_channels_environments_and_escalations_occurs() {
+fn the_example_has_every_channel_environment_and_escalation_type() {
     let services = services("sandbox");
     let words = |pointer: &str| -> BTreeSet<String> {
         let of = |service: &DesiredService| {
@@ -99,9 +99,9 @@ fn every_word_of_channels_environments_and_escalations_occurs() {
     assert!(lifecycle(|it| it.lifecycle.on_agent_change.is_none()), "the default, in place");
 }
 
-/// From nothing, on each API; then nothing is left to do, and a second apply does nothing.
+/// Applies to an empty server on each API; the second apply has nothing to do.
 #[test]
-fn it_is_rolled_out_on_both_apis() {
+fn the_example_can_be_applied_on_both_apis() {
     let project = copy_example("voice");
     for environment in ["sandbox", "legacy"] {
         let applied = run(project.path(), &["apply", "--auto-approve", "-e", environment]).expect(0);
@@ -123,7 +123,7 @@ fn edit(project: &Path, file: &str, from: &str, to: &str) {
 
 /// One service is replaced and the old one deleted, another changes in place; both end as declared.
 #[test]
-fn agents_change_each_in_its_way() {
+fn agents_change_in_place_or_by_replacement() {
     let project = copy_example("voice");
     let project = project.path();
     run(project, &["apply", "--auto-approve", "-q"]).expect(0);
@@ -151,9 +151,9 @@ fn agents_change_each_in_its_way() {
     assert_ne!(before["After-Hours Nurse"], after["After-Hours Nurse"]);
 }
 
-/// A new service that answers wrongly never takes over.
+/// A new service that fails its smoke test is never activated.
 #[test]
-fn a_replacement_that_fails_its_smoke_test_stays_out() {
+fn a_replacement_that_fails_its_smoke_test_is_not_activated() {
     let project = copy_example("voice");
     let project = project.path();
     run(project, &["apply", "--auto-approve", "-q"]).expect(0);

@@ -1,5 +1,4 @@
-//! A certificate that signs itself, for 127.0.0.1: written down byte by byte, because a library for that would
-//! bring twenty others.
+//! A self-signed certificate for 127.0.0.1, encoded by hand: a library for that would bring twenty others.
 
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};

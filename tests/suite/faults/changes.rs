@@ -1,9 +1,8 @@
-//! What may happen to a change: it is sent again where its answer says nothing, and a page is no word that it
-//! was done.
+//! Faults during an update: it is retried if its answer says nothing, and an HTML page does not count as success.
 
 use std::time::Instant;
 
-use super::{Case, case, expect_recovery, slow, to_change};
+use super::{Case, case, expect_recovery, lab_with_change, slow};
 use crate::on_both_apis;
 
 const LOST: &str = "the connection closed before the answer arrived";
@@ -29,9 +28,9 @@ const CASES: &[Case] = &[
 ];
 
 on_both_apis! {
-    fn a_change_is_made_once_whatever_becomes_of_its_answer(api: Api) {
+    fn a_change_is_made_once_whatever_happens_to_its_answer(api: Api) {
         for case in CASES {
-            let lab = to_change(api, case.fault);
+            let lab = lab_with_change(api, case.fault);
             let began = Instant::now();
             let run = lab.apply();
             case.check(lab.writes().len(), began.elapsed(), &run);
@@ -41,9 +40,9 @@ on_both_apis! {
         }
     }
 
-    fn pages_without_end_are_no_word_that_a_change_was_made(api: Api) {
+    fn an_endless_html_page_does_not_count_as_success_of_a_change(api: Api) {
         for body in ["<html>Sign in to the guest network</html>", "'%PDF-1.7'"] {
-            let lab = to_change(api, &format!("answer, status: 200, times: 3, body: {body}"));
+            let lab = lab_with_change(api, &format!("answer, status: 200, times: 3, body: {body}"));
             let run = lab.apply().expect(4);
             assert!(run.stderr.contains("the answer can't be read: it is not JSON"), "{}", run.stderr);
             assert_eq!(lab.writes().len(), 3);

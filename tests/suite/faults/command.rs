@@ -1,12 +1,12 @@
-//! `amigops emulator --faults FILE`: a rehearsal with the command alone, and files that are refused.
+//! `amigops emulator --faults FILE`: the documented example, and files that are refused.
 
 use std::path::Path;
 use std::process::Stdio;
 
-use crate::emulator_command::{project, start_with};
-use crate::harness::{amigops, finish};
+use crate::commands::emulator::{project, start_with};
+use crate::harness::{amigops, run_command};
 
-/// What the emulator says of a file of faults when it is started with it.
+/// Returns the error of an emulator that is started with this fault file.
 #[track_caller]
 fn refused(text: Option<&str>) -> String {
     let directory = tempfile::tempdir().unwrap();
@@ -15,7 +15,7 @@ fn refused(text: Option<&str>) -> String {
     }
     let mut command = amigops(directory.path());
     command.args(["emulator", "--port", "0", "--faults", "faults.yaml"]);
-    let run = finish(command).expect(1);
+    let run = run_command(command).expect(1);
     assert_eq!(run.stdout, "", "nothing is served");
     run.stderr
 }
@@ -24,7 +24,7 @@ const HELP: &str =
     "   = help: `amigops schema faults` prints the schema of this file; docs/emulator.md explains it\n";
 
 #[test]
-fn a_file_that_is_not_there_or_says_nothing() {
+fn a_missing_or_empty_fault_file_is_refused() {
     insta::assert_snapshot!(refused(None), @"error: can't read the faults `faults.yaml`: No such file or directory (os error 2)");
     let empty = "error: faults.yaml:1:1: the file is empty: expected `faults:` with a list of rules\n";
     for text in ["", "\n\n", "# nothing yet\n"] {
@@ -33,7 +33,7 @@ fn a_file_that_is_not_there_or_says_nothing() {
 }
 
 #[test]
-fn everything_that_is_wrong_is_told_with_its_place() {
+fn every_problem_is_reported_with_its_location() {
     let text = "faults:
   - {fault: lose_anwser}
   - {fault: delay}
@@ -56,20 +56,20 @@ fn everything_that_is_wrong_is_told_with_its_place() {
     "#);
 }
 
-/// What an emulator has told of requests; that it runs may be told before or after the first.
-fn told_of(said: &str) -> String {
+/// Returns the logged faults, without the line that says that the emulator runs.
+fn faults_logged(said: &str) -> String {
     said.split_inclusive('\n').filter(|line| line.starts_with("request ")).collect()
 }
 
-/// The rehearsal of docs/emulator.md, with the files that stand there.
+/// Runs the example of docs/faults.md with the files from that page.
 #[test]
-fn the_documented_rehearsal_ends_well_and_tells_each_fault() {
+fn the_documented_example_succeeds_and_logs_each_fault() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let page = std::fs::read_to_string(root.join("docs/emulator.md")).unwrap();
-    let (_, page) = page.split_once("A rehearsal from start to end").unwrap();
+    let page = std::fs::read_to_string(root.join("docs/faults.md")).unwrap();
+    let (_, page) = page.split_once("## An example from start to end").unwrap();
     let blocks: Vec<_> =
         page.split("```").skip(1).step_by(2).map(|block| block.split_once('\n').unwrap().1).collect();
-    let [_, seed, project, desks, commands, told, ..] = blocks[..] else { panic!("{blocks:#?}") };
+    let [seed, project, desks, commands, told, ..] = blocks[..] else { panic!("{blocks:#?}") };
     let directory = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
     write("seed.yaml", seed);
@@ -86,13 +86,13 @@ fn the_documented_rehearsal_ends_well_and_tells_each_fault() {
         let credentials =
             [("AMIGO_API_KEY", "secret"), ("AMIGO_API_KEY_ID", "key-id"), ("AMIGO_USER_ID", "user-1")];
         command.args(arguments).envs(credentials);
-        finish(command).expect(0);
+        run_command(command).expect(0);
     }
-    assert_eq!(told_of(&emulator.end()), told, "docs/emulator.md shows what is told");
+    assert_eq!(faults_logged(&emulator.end()), told, "the log in docs/faults.md");
 }
 
 #[test]
-fn what_is_told_of_a_request_commands_no_terminal() {
+fn logged_requests_have_control_characters_escaped() {
     let directory = project();
     std::fs::write(directory.path().join("faults.yaml"), "faults: [{fault: lose_request}]").unwrap();
     let mut emulator = start_with(directory.path(), &["--faults", "faults.yaml"], Stdio::piped());
@@ -102,5 +102,5 @@ fn what_is_told_of_a_request_commands_no_terminal() {
     let mut answer = Vec::new();
     let _ = std::io::Read::read_to_end(&mut stream, &mut answer);
     assert_eq!(answer, b"", "the connection died");
-    assert_eq!(told_of(&emulator.end()), "request 1, GET /\u{fffd}31m: request lost\n");
+    assert_eq!(faults_logged(&emulator.end()), "request 1, GET /\u{fffd}31m: request lost\n");
 }

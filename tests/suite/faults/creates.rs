@@ -1,14 +1,14 @@
-//! What may happen to a create: nothing is made twice, whatever becomes of the answer.
+//! Faults during a create: no service is created twice.
 
 use std::time::Instant;
 
-use super::{Case, case, slow, to_create};
+use super::{Case, case, lab_with_create, slow};
 use crate::on_both_apis;
 
 const DONE: &str = "Applied: 1 step · read back: converged";
 const LOOKED: &str = "; checking whether it was applied";
 
-/// A create is looked up when its answer is lost; it is sent again only if it wasn't done.
+/// A create whose answer is lost is checked, and retried only if it did not take effect.
 const CASES: &[Case] = &[
     case("refuse", 2, DONE),
     case("lose_request", 2, LOOKED),
@@ -32,9 +32,9 @@ const CASES: &[Case] = &[
 ];
 
 on_both_apis! {
-    fn nothing_is_made_twice(api: Api) {
+    fn no_service_is_created_twice(api: Api) {
         for case in CASES {
-            let lab = to_create(api, &format!("{{method: POST, path: /service, fault: {}}}", case.fault));
+            let lab = lab_with_create(api, &format!("{{method: POST, path: /service, fault: {}}}", case.fault));
             let began = Instant::now();
             let run = lab.apply();
             case.check(lab.writes().len(), began.elapsed(), &run);

@@ -1,24 +1,23 @@
-//! Servers that take leave in mid-apply (GOAWAY), over TLS and HTTP/2: nothing is lost, nothing is made twice.
+//! Servers that send GOAWAY during an apply, over TLS and HTTP/2: nothing is lost or created twice.
 
 use amigops::model::Api;
 
-use super::gate::{Leave, OpenGate};
-use crate::apply::{EMPTY, services};
-use crate::harness::Lab;
+use super::http2_proxy::{Goaway, Http2Proxy};
+use crate::harness::{EMPTY, Lab, services};
 use crate::on_both_apis;
 
-/// How many services are made, and with which of them the server takes leave.
+/// The number of services to create, and the create at which the proxy closes the connection.
 const SERVICES: usize = 6;
 const AT: usize = 3;
 
-/// Applies through a gate that takes leave so; gives how many creates the emulator got, and how many connections
-/// the gate.
-fn apply(api: Api, leave: Leave, parallelism: &str) -> (usize, usize) {
+/// Applies through the proxy. Returns the number of creates that the emulator got, and of connections to
+/// the proxy.
+fn apply(api: Api, goaway: Goaway, parallelism: &str) -> (usize, usize) {
     let lab = Lab::on(api, EMPTY);
     lab.manifests(&services(SERVICES, ""));
-    let certificate = lab.path().join("gate.pem");
-    let gate = OpenGate::open(&lab.server.url(), &certificate, (AT, leave));
-    lab.project_at(&gate.url, "");
+    let certificate = lab.path().join("proxy.pem");
+    let proxy = Http2Proxy::start(&lab.server.url(), &certificate, (AT, goaway));
+    lab.project_at(&proxy.url, "");
     let trusted = [("SSL_CERT_FILE", certificate.to_str().unwrap())];
     let run = lab.run_with(&["apply", "--auto-approve", "--parallelism", parallelism], &trusted).expect(0);
     assert!(
@@ -26,43 +25,43 @@ fn apply(api: Api, leave: Leave, parallelism: &str) -> (usize, usize) {
         "{}",
         run.stderr
     );
-    assert_eq!(lab.services().len(), SERVICES, "nothing was made twice");
+    assert_eq!(lab.services().len(), SERVICES, "nothing was created twice");
     let creates = lab.writes().len();
     lab.project("");
     lab.expect_converged();
-    (creates, gate.connections())
+    (creates, proxy.connections())
 }
 
-/// One request after the other, and four at once.
-fn expect_one_create_each(api: Api, leave: Leave) {
+/// Checks it with one request at a time, and with four.
+fn expect_one_create_each(api: Api, goaway: Goaway) {
     for parallelism in ["1", "4"] {
-        let (creates, connections) = apply(api, leave, parallelism);
+        let (creates, connections) = apply(api, goaway, parallelism);
         assert_eq!(creates, SERVICES);
-        assert!(connections >= 2, "the first connection came to its end");
+        assert!(connections >= 2, "the first connection was closed");
     }
 }
 
 on_both_apis! {
-    fn what_has_come_is_answered(api: Api) {
-        expect_one_create_each(api, Leave::Gracefully);
+    fn requests_received_before_goaway_are_answered(api: Api) {
+        expect_one_create_each(api, Goaway::Gracefully);
     }
 
-    fn a_create_that_was_done_is_looked_up_and_not_sent_again(api: Api) {
-        expect_one_create_each(api, Leave::Done);
+    fn a_create_that_took_effect_is_checked_and_not_repeated(api: Api) {
+        expect_one_create_each(api, Goaway::AfterThis);
     }
 
-    fn a_create_that_was_not_done_is_sent_again(api: Api) {
-        expect_one_create_each(api, Leave::NotDone);
+    fn a_create_that_did_not_take_effect_is_retried(api: Api) {
+        expect_one_create_each(api, Goaway::BeforeThis);
     }
 }
 
 #[test]
-fn a_certificate_that_nobody_knows_is_not_trusted() {
+fn an_unknown_certificate_is_not_trusted() {
     let lab = Lab::new(EMPTY);
     lab.manifests(&services(1, ""));
-    let gate = OpenGate::open(&lab.server.url(), &lab.path().join("gate.pem"), (1, Leave::Gracefully));
-    lab.project_at(&gate.url, "");
+    let proxy = Http2Proxy::start(&lab.server.url(), &lab.path().join("proxy.pem"), (1, Goaway::Gracefully));
+    lab.project_at(&proxy.url, "");
     let run = lab.run(&["plan"]).expect(1);
     assert!(run.stderr.contains("certificate"), "{}", run.stderr);
-    assert_eq!(lab.server.requests(), [], "nobody was told the key");
+    assert_eq!(lab.server.requests(), [], "the key is not sent");
 }

@@ -1,9 +1,8 @@
-//! What may happen to a list: it is asked for again, or the plan is not made; half a list is never taken for
-//! the whole.
+//! Faults during a list: it is read again, or planning fails; an incomplete list is never used.
 
 use std::time::Instant;
 
-use super::{Case, case, expect_recovery, lists, slow, to_create};
+use super::{Case, case, expect_recovery, lab_with_create, lists, slow};
 use crate::on_both_apis;
 
 const LOST: &str = "list services: GET /v1/";
@@ -25,7 +24,7 @@ const CASES: &[Case] = &[
     case("answer, status: 200, body: <html>Sign in</html>", 2, "it is not JSON"),
 ];
 
-/// Answers that are none, and what is said of them when they stay so.
+/// Invalid responses, and the error if they persist.
 const UNREADABLE: &[(&str, &str, &str)] = &[
     ("garble", "it ends too early (EOF while parsing", "a proxy may have cut it off"),
     ("answer, status: 200, body: <html>Sign in</html>", "it is not JSON", "a network sign-in page"),
@@ -34,11 +33,11 @@ const UNREADABLE: &[(&str, &str, &str)] = &[
 ];
 
 on_both_apis! {
-    fn a_list_is_asked_for_again(api: Api) {
+    fn a_failed_list_request_is_retried(api: Api) {
         for case in CASES {
-            let lab = to_create(api, &format!("{{method: GET, path: /service, fault: {}}}", case.fault));
+            let lab = lab_with_create(api, &format!("{{method: GET, path: /service, fault: {}}}", case.fault));
             let undisturbed = {
-                let lab = to_create(api, "");
+                let lab = lab_with_create(api, "");
                 lab.run(&["plan"]).expect(0);
                 lists(&lab)
             };
@@ -49,14 +48,14 @@ on_both_apis! {
         }
     }
 
-    fn half_a_list_is_never_taken_for_the_whole(api: Api) {
+    fn an_incomplete_list_is_never_used(api: Api) {
         for (fault, what, hint) in UNREADABLE {
-            let lab = to_create(api, &format!("{{method: GET, path: /service, times: 3, fault: {fault}}}"));
+            let lab = lab_with_create(api, &format!("{{method: GET, path: /service, times: 3, fault: {fault}}}"));
             let run = lab.apply().expect(1);
             let message = format!("the answer can't be read: {what}");
             assert!(run.stderr.contains(&message) && run.stderr.contains(hint), "{fault}: {}", run.stderr);
             assert_eq!(lab.writes().len(), 0, "{fault}");
-            // What has the right form and says something else is asked for once, so that two faults are left.
+            // A well-formed but wrong response is read once, so two faults are left.
             lab.run(&["plan"]);
             lab.run(&["plan"]);
             expect_recovery(&lab);

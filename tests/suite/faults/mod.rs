@@ -1,24 +1,23 @@
-//! What goes wrong over real HTTP, as a file of faults says it: each fault at each kind of request.
+//! Faults over real HTTP, from a fault file: each fault at each kind of request.
 
 mod certificate;
 mod changes;
 mod command;
 mod creates;
-mod file;
-mod gate;
+mod fault_file;
 mod goaway;
+mod http2_proxy;
 mod lists;
+mod maintenance;
 mod sign_in;
-mod waits;
 
 use std::time::Duration;
 
 use amigops::model::Api;
 
-use crate::apply::{EMPTY, service};
-use crate::harness::{Lab, Run};
+use crate::harness::{EMPTY, Lab, Run, service};
 
-/// A service of ours whose description the manifest changes.
+/// A seed with an owned service whose description the manifest changes.
 const OLD: &str = "
 organizations:
   acme:
@@ -28,8 +27,8 @@ organizations:
       - {name: Desk, description: Old, agent: One, context_graph: Flow, tags: {managed_by: amigops}}
 ";
 
-/// What happens once to a kind of request: the fault, how many such requests the server gets, what the run says
-/// meanwhile, and how long it takes at least.
+/// A fault for one request, the number of such requests that the server gets, the run's message
+/// about it, and the least duration.
 struct Case {
     fault: &'static str,
     requests: usize,
@@ -37,18 +36,18 @@ struct Case {
     least: Duration,
 }
 
-/// A case that takes no time.
+/// A case without a wait.
 const fn case(fault: &'static str, requests: usize, says: &'static str) -> Case {
     Case { fault, requests, says, least: Duration::ZERO }
 }
 
-/// The same, where time has to pass.
+/// A case with a wait.
 const fn slow(fault: &'static str, requests: usize, says: &'static str, millis: u64) -> Case {
     Case { fault, requests, says, least: Duration::from_millis(millis) }
 }
 
 impl Case {
-    /// Checks a run that has come through.
+    /// Checks a successful run.
     #[track_caller]
     fn check(&self, requests: usize, took: Duration, run: &Run) {
         let Self { fault, requests: expected, says, least } = self;
@@ -59,22 +58,22 @@ impl Case {
     }
 }
 
-/// A laboratory where one service is to be made, and this goes wrong.
-fn to_create(api: Api, rules: &str) -> Lab {
-    let lab = Lab::faulty(api, EMPTY, rules);
+/// Creates a lab with one service to create, and these faults.
+fn lab_with_create(api: Api, rules: &str) -> Lab {
+    let lab = Lab::with_faults(api, EMPTY, rules);
     lab.manifests(&service("Desk", ""));
     lab
 }
 
-/// A laboratory where one service is to be changed, and this goes wrong with the first such request.
-fn to_change(api: Api, fault: &str) -> Lab {
+/// Creates a lab with one service to update, and a fault for the first update.
+fn lab_with_change(api: Api, fault: &str) -> Lab {
     let method = if api == Api::Classic { "POST" } else { "PUT" };
-    let lab = Lab::faulty(api, OLD, &format!("{{method: {method}, path: /service, fault: {fault}}}"));
+    let lab = Lab::with_faults(api, OLD, &format!("{{method: {method}, path: /service, fault: {fault}}}"));
     lab.manifests(&service("Desk", ""));
     lab
 }
 
-/// How many requests so far were lists of services.
+/// Returns the number of requests for lists of services so far.
 fn lists(lab: &Lab) -> usize {
     let is_list =
         |path: &str| path.trim_end_matches('/').ends_with("/service") || path.ends_with("/services");

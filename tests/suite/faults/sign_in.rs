@@ -1,11 +1,10 @@
-//! Tokens that end in mid-apply, by the clock and out of the blue.
+//! Tokens and keys that become invalid during an apply.
 
 use std::time::Duration;
 
 use amigops::model::Api;
 
-use crate::apply::{EMPTY, services};
-use crate::harness::{Lab, faults};
+use crate::harness::{EMPTY, Lab, faults, services};
 
 const STEPS: &str = "Applied: 3 steps · read back: converged";
 
@@ -15,7 +14,7 @@ fn count(lab: &Lab, part: &str, status: u16) -> usize {
 }
 
 #[test]
-fn a_token_that_expires_on_the_way_is_renewed() {
+fn a_token_that_expires_during_a_run_is_renewed() {
     let lab = Lab::on_with(Api::Classic, EMPTY, |options| {
         options.token_lifetime = Duration::from_secs(3);
         // The request is under way for longer than its token lives.
@@ -32,9 +31,9 @@ fn a_token_that_expires_on_the_way_is_renewed() {
 }
 
 #[test]
-fn a_401_out_of_the_blue_is_a_reason_to_sign_in_again() {
+fn an_unexpected_401_leads_to_a_new_sign_in() {
     let rule = "{path: /service, nth: 4, fault: answer, status: 401, body: '{\"detail\":\"expired\"}'}";
-    let lab = Lab::faulty(Api::Classic, EMPTY, rule);
+    let lab = Lab::with_faults(Api::Classic, EMPTY, rule);
     lab.manifests(&services(3, ""));
     let run = lab.run(&["apply", "--auto-approve", "--parallelism", "1"]).expect(0);
     assert!(run.stderr.contains(STEPS), "{}", run.stderr);
@@ -44,9 +43,9 @@ fn a_401_out_of_the_blue_is_a_reason_to_sign_in_again() {
 }
 
 #[test]
-fn a_key_that_is_refused_in_mid_apply_leaves_the_rest_to_the_next_run() {
+fn a_key_refused_during_an_apply_leaves_the_rest_to_the_next_run() {
     let rule = "{method: POST, path: /services, nth: 2, fault: answer, status: 401, body: '{\"detail\":\"revoked\"}'}";
-    let lab = Lab::faulty(Api::Platform, EMPTY, rule);
+    let lab = Lab::with_faults(Api::Platform, EMPTY, rule);
     lab.manifests(&services(3, ""));
     let run = lab.run(&["apply", "--auto-approve", "--parallelism", "1"]).expect(4);
     assert!(run.stderr.contains("401 revoked") && run.stderr.contains("PLATFORM_API_KEY"), "{}", run.stderr);
@@ -57,20 +56,20 @@ fn a_key_that_is_refused_in_mid_apply_leaves_the_rest_to_the_next_run() {
 }
 
 #[test]
-fn signing_in_that_fails_is_tried_again() {
+fn a_failed_sign_in_is_retried() {
     for (fault, words) in [
         ("lose_answer", "the connection closed before the answer arrived"),
         ("answer, status: 503, retry_after: 1", "503 Service Unavailable; retrying in 1.0 s"),
         ("answer, status: 502, body: <html>", "502 an HTML page instead of an answer"),
         ("garble", "the answer to the sign-in can't be read; retrying in"),
     ] {
-        let lab = Lab::faulty(Api::Classic, EMPTY, &format!("{{path: signin, fault: {fault}}}"));
+        let lab = Lab::with_faults(Api::Classic, EMPTY, &format!("{{path: signin, fault: {fault}}}"));
         lab.manifests(&services(1, ""));
         let run = lab.apply().expect(0);
         assert!(run.stderr.contains(words), "{fault}: {}", run.stderr);
         lab.expect_converged();
     }
-    let lab = Lab::faulty(Api::Classic, EMPTY, "{path: signin, times: 3, fault: garble}");
+    let lab = Lab::with_faults(Api::Classic, EMPTY, "{path: signin, times: 3, fault: garble}");
     lab.manifests(&services(1, ""));
     let run = lab.apply().expect(1);
     assert!(run.stderr.contains("the answer to the sign-in can't be read"), "{}", run.stderr);

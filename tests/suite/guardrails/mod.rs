@@ -1,13 +1,11 @@
-//! Refusals: each says its rule, the count and the flag, ends with 3 and sends nothing; with the flag it goes
-//! through.
+//! Refusals: each names its rule, the count and the flag, exits with 3 and sends nothing; the flag allows the plan.
 
 mod orphans;
 mod ownership;
 mod pins;
 mod protection;
 
-use crate::apply::service;
-use crate::harness::Lab;
+use crate::harness::{Lab, service};
 use crate::on_both_apis;
 
 /// A desk with a version set `dev`, two orphans, one orphan with the tag `protected`, and another project's
@@ -34,12 +32,12 @@ fn orphan(name: &str, tags: &str) -> String {
     )
 }
 
-/// The desk as it is.
+/// Returns the manifest that matches the live service.
 fn desk() -> String {
     service("Desk", "")
 }
 
-/// The desk with `release` alone, and another agent where it is to be replaced.
+/// Returns the manifest without version set `dev`, and with additional lines.
 fn desk_without_dev(more: &str) -> String {
     service(
         "Desk",
@@ -56,39 +54,29 @@ struct Case {
     seed: String,
     project: &'static str,
     manifests: String,
-    /// With these arguments it is refused.
+    /// Arguments with which the plan is refused.
     args: &'static [&'static str],
-    /// With these it is not.
+    /// Arguments with which it is allowed.
     allowing: &'static [&'static str],
-    /// What the refusal says.
+    /// Words of the refusal.
     words: &'static [&'static str],
 }
 
-fn removals() -> Vec<Case> {
-    let orphans = format!("{SEED}{}{}", orphan("Summer", ""), orphan("Winter", ""));
-    let replaced =
-        desk_without_dev("lifecycle: {on_agent_change: replace}\n").replace("agent: One", "agent: Two");
-    let case = |name, seed: &str, project, manifests: &str, args, allowing, words| Case {
+/// Returns plans that retire too many services.
+fn retired_services() -> Vec<Case> {
+    let case = |name, project, args, allowing, words| Case {
         name,
-        seed: seed.to_owned(),
+        seed: format!("{SEED}{}{}", orphan("Summer", ""), orphan("Winter", "")),
         project,
-        manifests: manifests.to_owned(),
+        manifests: desk(),
         args,
         allowing,
         words,
     };
-    let dev = &[
-        "would remove 1,",
-        "`guardrails.max_removals` allows 0",
-        "1 version set deleted (`dev` of `Desk`)",
-        "--max-removals 1 ",
-    ];
     vec![
         case(
             "a number",
-            &orphans,
             "guardrails: {max_removals: 1}\n",
-            &desk(),
             &["--prune"],
             &["--prune", "--max-removals", "2"],
             &[
@@ -100,9 +88,7 @@ fn removals() -> Vec<Case> {
         ),
         case(
             "a share",
-            &orphans,
             "guardrails: {max_removals: \"50%\"}\n",
-            &desk(),
             &["--prune"],
             &["--prune", "--max-removals", "67%"],
             &[
@@ -113,35 +99,36 @@ fn removals() -> Vec<Case> {
         ),
         case(
             "only the flag",
-            &orphans,
             "",
-            &desk(),
             &["--prune", "--max-removals", "0"],
             &["--prune"],
             &["would remove 2,", "`--max-removals` allows 0", "--max-removals 2 "],
         ),
-        case(
-            "a set",
-            SEED,
-            "guardrails: {max_removals: 0}\n",
-            &desk_without_dev(""),
-            &[],
-            &["--max-removals", "1"],
-            dev,
-        ),
-        case(
-            "a replacement's set",
-            SEED,
-            "guardrails: {max_removals: 0}\n",
-            &replaced,
-            &[],
-            &["--max-removals", "1"],
-            dev,
-        ),
     ]
 }
 
-fn others() -> Vec<Case> {
+/// Returns plans that delete too many version sets.
+fn deleted_sets() -> Vec<Case> {
+    let replaced =
+        desk_without_dev("lifecycle: {on_agent_change: replace}\n").replace("agent: One", "agent: Two");
+    let case = |name, manifests| Case {
+        name,
+        seed: SEED.to_owned(),
+        project: "guardrails: {max_removals: 0}\n",
+        manifests,
+        args: &[],
+        allowing: &["--max-removals", "1"],
+        words: &[
+            "would remove 1,",
+            "`guardrails.max_removals` allows 0",
+            "1 version set deleted (`dev` of `Desk`)",
+            "--max-removals 1 ",
+        ],
+    };
+    vec![case("a set", desk_without_dev("")), case("a replacement's set", replaced)]
+}
+
+fn other_refusals() -> Vec<Case> {
     let case = |name, seed: String, project, manifests, args, allowing, words| Case {
         name,
         seed,
@@ -192,8 +179,8 @@ fn others() -> Vec<Case> {
 }
 
 on_both_apis! {
-    fn each_refusal_says_rule_count_and_flag_and_sends_nothing(api: Api) {
-        for case in removals().into_iter().chain(others()) {
+    fn each_refusal_names_rule_count_and_flag_and_sends_nothing(api: Api) {
+        for case in [retired_services(), deleted_sets(), other_refusals()].into_iter().flatten() {
             let lab = Lab::on(api, &case.seed);
             lab.project(case.project);
             lab.manifests(&case.manifests);
@@ -214,13 +201,13 @@ on_both_apis! {
             let run = lab.run(&[&["apply", "--auto-approve"], case.allowing].concat());
             assert_eq!(run.code, Some(0), "{name}: {}", run.stderr);
             assert_ne!(lab.writes(), [], "{name}");
-            // What was refused is done, so that no flag is needed any more.
+            // The refused change is done, so the flag is no longer needed.
             let run = lab.run(&[&["plan", "--detailed-exitcode"], case.args].concat());
             assert_eq!(run.code, Some(0), "{name}: {}\n{}", run.stdout, run.stderr);
         }
     }
 
-    fn a_set_that_a_replacement_drops_is_shown_and_counted(api: Api) {
+    fn a_version_set_that_a_replacement_drops_counts_as_a_removal(api: Api) {
         let lab = Lab::on(api, SEED);
         let manifest = desk_without_dev("lifecycle: {on_agent_change: replace}\n");
         lab.manifests(&manifest.replace("agent: One", "agent: Two"));
@@ -229,7 +216,7 @@ on_both_apis! {
         assert!(run.stdout.contains("1 to replace, 0 to retire · version sets: ") && run.stdout.contains("1 to delete"), "{}", run.stdout);
     }
 
-    fn a_service_that_its_manifest_switches_off_is_no_removal(api: Api) {
+    fn a_service_that_its_manifest_deactivates_is_not_a_removal(api: Api) {
         let lab = Lab::on(api, SEED);
         lab.project("guardrails: {max_removals: 0, protected: [Desk]}\n");
         lab.manifests(&service("Desk", "active: false\n"));
@@ -238,7 +225,7 @@ on_both_apis! {
         lab.expect_converged();
     }
 
-    fn a_flag_that_is_no_number_is_an_error(api: Api) {
+    fn a_flag_value_that_is_not_a_number_is_an_error(api: Api) {
         let lab = Lab::on(api, SEED);
         lab.manifests(&desk());
         let run = lab.run(&["plan", "--max-removals", "few"]).expect(1);

@@ -1,15 +1,14 @@
-//! How services go whose manifests are gone: as the project's defaults say, once, and not with `--only`.
+//! How orphans are retired: by the project's defaults, once, and not with `--only`.
 
 use amigops::model::Api;
 
 use super::{SEED, desk, orphan};
-use crate::apply::service;
-use crate::harness::Lab;
+use crate::harness::{Lab, service};
 use crate::on_both_apis;
 
 const PRUNE: &[&str] = &["apply", "--auto-approve", "--prune"];
 
-/// A laboratory with an orphan in use, one out of use, and a default.
+/// Creates a lab with an active orphan, an inactive one, and these defaults.
 fn lab(api: Api, defaults: &str) -> Lab {
     let idle = orphan("Idle", "").replace("active: true", "active: false");
     let lab = Lab::on(api, &format!("{SEED}{}{idle}", orphan("Summer", "")));
@@ -19,7 +18,7 @@ fn lab(api: Api, defaults: &str) -> Lab {
 }
 
 #[track_caller]
-fn nothing_left(lab: &Lab) {
+fn expect_converged_with_prune(lab: &Lab) {
     for args in [&["plan", "--detailed-exitcode", "--prune"][..], &["plan", "--detailed-exitcode"]] {
         let run = lab.run(args).expect(0);
         assert!(run.stdout.contains("Nothing to do"), "{}", run.stdout);
@@ -27,7 +26,7 @@ fn nothing_left(lab: &Lab) {
     }
 }
 
-/// Whether a service is in use and whose it is; none where it is gone.
+/// Returns whether a service is active, and its owner; none if it is gone.
 fn state(lab: &Lab, name: &str) -> Option<(bool, Option<String>)> {
     let services = lab.services();
     let service = services.into_iter().find(|service| service.name == name)?;
@@ -39,18 +38,18 @@ fn ours() -> Option<String> {
 }
 
 on_both_apis! {
-    fn they_are_deactivated_where_nothing_else_is_said(api: Api) {
+    fn orphans_are_deactivated_by_default(api: Api) {
         for defaults in ["", "defaults: {lifecycle: {retire: deactivate}}\n", "defaults: {lifecycle: {}, tags: {team: care}}\n"] {
             let lab = lab(api, defaults);
             let run = lab.run(&["plan", "--prune", "--color", "never"]).expect(0);
             assert!(run.stdout.contains("deactivate (owned by this project, in no manifest)"), "{}", run.stdout);
             lab.run(PRUNE).expect(0);
             assert_eq!(state(&lab, "Summer"), Some((false, ours())));
-            nothing_left(&lab);
+            expect_converged_with_prune(&lab);
         }
     }
 
-    fn what_is_kept_runs_on_and_is_nobodys(api: Api) {
+    fn orphans_with_retire_keep_stay_active_and_unowned(api: Api) {
         let lab = lab(api, "defaults: {lifecycle: {retire: keep}}\n");
         let run = lab.run(&["plan", "--prune", "--color", "never"]).expect(0);
         assert!(run.stdout.contains("keep (owned by this project, in no manifest)"), "{}", run.stdout);
@@ -58,10 +57,10 @@ on_both_apis! {
         lab.run(PRUNE).expect(0);
         assert_eq!(state(&lab, "Summer"), Some((true, None)));
         assert_eq!(state(&lab, "Idle"), Some((false, ours())));
-        nothing_left(&lab);
+        expect_converged_with_prune(&lab);
     }
 
-    fn they_count_whatever_becomes_of_them(api: Api) {
+    fn every_retired_orphan_counts_as_a_removal(api: Api) {
         let ways = match api {
             Api::Classic => &["deactivate", "keep"][..],
             Api::Platform => &["deactivate", "keep", "delete"],
@@ -74,7 +73,7 @@ on_both_apis! {
         }
     }
 
-    fn with_only_they_are_listed_and_told_why(api: Api) {
+    fn only_lists_orphans_but_does_not_retire_them(api: Api) {
         let lab = lab(api, "");
         lab.manifests(&[desk(), service("Other", "")].join("---\n"));
         let run = lab.run(&["plan", "--prune", "--only", "Other", "--color", "never"]).expect(0);
@@ -87,23 +86,23 @@ on_both_apis! {
 }
 
 #[test]
-fn deleted_ones_are_gone_and_those_that_an_earlier_run_deactivated_stay() {
+fn retire_delete_deletes_active_orphans_only() {
     let lab = lab(Api::Platform, "defaults: {lifecycle: {retire: delete}}\n");
     let run = lab.run(&["plan", "--prune", "--color", "never"]).expect(0);
     assert!(run.stdout.contains("delete (owned by this project, in no manifest)"), "{}", run.stdout);
     lab.run(PRUNE).expect(0);
     assert_eq!(state(&lab, "Summer"), None);
     assert_eq!(state(&lab, "Idle"), Some((false, ours())));
-    nothing_left(&lab);
+    expect_converged_with_prune(&lab);
 }
 
 #[test]
-fn a_default_that_classic_cannot_follow_is_an_error_where_it_matters() {
+fn a_default_that_classic_does_not_support_is_an_error_if_used() {
     // At its place, for every manifest that starts from it.
     let lab = lab(Api::Classic, "defaults: {lifecycle: {retire: delete}}\n");
     let run = lab.run(PRUNE).expect(1);
     assert!(run.stderr.contains("AG016") && run.stderr.contains("amigops.yaml:6:"), "{}", run.stderr);
-    // Where each manifest says otherwise: for the services that have none.
+    // Every manifest overrides the default, so it applies to services without one.
     lab.manifests(&service("Desk", "lifecycle: {retire: keep}\n"));
     lab.run(&["plan"]).expect(0);
     let run = lab.run(PRUNE).expect(1);
@@ -113,7 +112,7 @@ fn a_default_that_classic_cannot_follow_is_an_error_where_it_matters() {
 }
 
 #[test]
-fn a_default_that_is_no_word_is_told_even_if_no_manifest_starts_from_it() {
+fn an_invalid_default_is_reported_even_if_no_manifest_uses_it() {
     let lab = lab(Api::Classic, "defaults: {lifecycle: {retire: delte}}\n");
     for more in ["", "lifecycle: {retire: keep}\n"] {
         lab.manifests(&service("Desk", more));

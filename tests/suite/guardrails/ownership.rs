@@ -1,10 +1,9 @@
-//! Whose services are pruned, and how they move from one owner to another.
+//! Ownership: which services `--prune` retires, and how services move to another owner.
 
-use crate::apply::{EMPTY, service};
-use crate::harness::Lab;
+use crate::harness::{EMPTY, Lab, service};
 use crate::on_both_apis;
 
-/// A project that writes no ownership value.
+/// Project lines without an ownership value.
 const NONE: &str = "ownership: {tag: managed_by}\n";
 
 fn owners(lab: &Lab) -> Vec<(String, bool, Option<String>)> {
@@ -36,7 +35,7 @@ on_both_apis! {
         // Without --prune all is as before.
         lab.run(&["apply", "--auto-approve", "-C", "second"]).expect(0);
         assert!(owners(&lab).iter().all(|(_, active, owner)| *active && owner.as_deref() == Some("amigops")));
-        // With a value of its own it takes its one service with it, and prunes nobody else's.
+        // With its own value, it takes over its one service, and prunes no other owner's.
         lab.write("second/amigops.yaml", &project.replace(NONE, "ownership: {value: second_team}\n"));
         let run = lab.run(&["apply", "--auto-approve", "--prune", "-C", "second"]).expect(3);
         assert!(run.stderr.contains("`New`") && run.stderr.contains("--take-over amigops"), "{}", run.stderr);
@@ -48,7 +47,7 @@ on_both_apis! {
         lab.expect_converged();
     }
 
-    fn services_are_taken_over_from_the_owner_that_is_named_and_no_other(api: Api) {
+    fn take_over_applies_only_to_the_named_owner(api: Api) {
         let seed = format!(
             "{EMPTY}    services:
       - {{name: Theirs, description: The Theirs, agent: One, context_graph: Flow, active: true, tags: {{managed_by: \"the sisters\"}}}}
@@ -71,7 +70,7 @@ on_both_apis! {
         lab.run(&["plan", "--take-over"]).expect(1);
     }
 
-    fn drift_is_told_whatever_the_ownership_value(api: Api) {
+    fn drift_is_reported_whatever_the_ownership_value(api: Api) {
         let lab = Lab::on(api, EMPTY);
         lab.project(NONE);
         lab.manifests(&[service("Desk", ""), service("Coach", "")].join("---\n"));

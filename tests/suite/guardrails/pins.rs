@@ -1,15 +1,14 @@
-//! What stands against the files themselves: pins that a rule wants, and projects without a service.
+//! Refusals because of the manifests alone: missing pins, and projects without services.
 
 use super::{SEED, desk};
-use crate::apply::service;
-use crate::harness::Lab;
+use crate::harness::{Lab, service};
 use crate::on_both_apis;
 
 const RULE: &str = "guardrails: {require_pins: [release]}\n";
 const LATEST: &str = "version_sets: {release: {agent_version: latest, context_graph_version: 1}}\n";
 
 on_both_apis! {
-    fn a_required_pin_is_a_refusal_whoever_asks(api: Api) {
+    fn a_missing_required_pin_is_refused_by_every_command(api: Api) {
         let lab = Lab::on(api, SEED);
         lab.project(RULE);
         lab.manifests(&service("Desk", LATEST));
@@ -34,7 +33,7 @@ on_both_apis! {
         lab.expect_converged();
     }
 
-    fn with_an_error_beside_it_it_is_an_error(api: Api) {
+    fn a_missing_required_pin_beside_an_error_exits_as_an_error(api: Api) {
         let lab = Lab::on(api, SEED);
         lab.project(RULE);
         lab.manifests(&service("Desk", &format!("{LATEST}colour: red\n")));
@@ -44,7 +43,7 @@ on_both_apis! {
         assert_eq!(lab.hooks.count(), 0);
     }
 
-    fn a_warning_beside_it_changes_nothing(api: Api) {
+    fn a_missing_required_pin_beside_a_warning_is_still_a_refusal(api: Api) {
         let lab = Lab::on(api, SEED);
         lab.project("guardrails: {require_pins: [release], protected: [Nobody]}\n");
         lab.manifests(&service("Desk", LATEST));
@@ -52,7 +51,7 @@ on_both_apis! {
         assert!(run.stderr.contains("AG061"), "{}", run.stderr);
     }
 
-    fn a_pin_that_would_silently_become_the_latest_is_refused(api: Api) {
+    fn removing_a_pin_silently_is_refused(api: Api) {
         let seed = SEED.replace("{name: Two, versions: 3}", "{name: Two, versions: 1}");
         let lab = Lab::on(api, &seed);
         let manifest = desk().replace("agent: One", "agent: Two");
@@ -70,7 +69,7 @@ on_both_apis! {
         lab.expect_converged();
     }
 
-    fn a_service_that_would_be_born_at_the_latest_is_refused(api: Api) {
+    fn creating_an_unpinned_service_is_refused(api: Api) {
         let lab = Lab::on(api, SEED);
         lab.project(RULE);
         let words = "version set `release` of `Shop` would be created unpinned, but `guardrails.require_pins` names it";
@@ -88,7 +87,7 @@ on_both_apis! {
             }
         }
         assert_eq!(lab.writes(), []);
-        // To look at it is no error: it is told beside what differs.
+        // Drift reports it beside the differences, without an error.
         let run = lab.run(&["drift"]).expect(2);
         assert!(run.stdout.contains(&format!("⚠ Shop: an apply would be refused: {words}")), "{}", run.stdout);
         // A service that is there stays as it is: what no manifest says is unmanaged.
@@ -100,7 +99,7 @@ on_both_apis! {
         lab.apply().expect(0);
     }
 
-    fn an_empty_project_is_refused_whichever_way_it_is_empty(api: Api) {
+    fn every_kind_of_empty_project_is_refused(api: Api) {
         let lab = Lab::on(api, SEED);
         let prune = &["apply", "--auto-approve", "--prune", "--max-removals", "100%", "--allow-protected"][..];
         let refused = |what: &str| {
@@ -119,7 +118,7 @@ on_both_apis! {
         assert_eq!(lab.writes(), []);
     }
 
-    fn an_import_into_an_empty_project_is_no_such_case(api: Api) {
+    fn import_works_in_an_empty_project(api: Api) {
         let lab = Lab::on(api, SEED);
         let run = lab.run(&["import", "--out", "services"]).expect(0);
         assert!(lab.path().join("services").read_dir().unwrap().count() > 0, "{}", run.stdout);

@@ -1,24 +1,23 @@
-//! `prevent_removal`: a tag that outlives the manifest, and goes with the word.
+//! `prevent_removal`: a tag that protects a service even after its manifest is gone.
 
 use super::{SEED, desk_without_dev};
-use crate::apply::service;
-use crate::harness::Lab;
+use crate::harness::{Lab, service};
 use crate::on_both_apis;
 
-fn kept(more: &str) -> String {
+fn protected_service(more: &str) -> String {
     service("Desk", &format!("lifecycle: {{prevent_removal: true, on_agent_change: replace}}\n{more}"))
 }
 
-/// Whether the service that is in use has the tag.
+/// Returns true if the active service has the protection tag.
 fn is_tagged(lab: &Lab) -> bool {
     lab.active("Desk").tags.contains_key("protected")
 }
 
 on_both_apis! {
-    fn it_outlives_the_manifest_and_goes_with_the_word(api: Api) {
+    fn protection_outlives_the_manifest_until_it_is_removed(api: Api) {
         let lab = Lab::on(api, SEED);
         let other = service("Other", "");
-        lab.manifests(&[kept(""), other.clone()].join("---\n"));
+        lab.manifests(&[protected_service(""), other.clone()].join("---\n"));
         lab.apply().expect(0);
         assert!(is_tagged(&lab));
         lab.expect_converged();
@@ -43,13 +42,13 @@ on_both_apis! {
         assert!(lab.services().iter().all(|service| service.name != "Desk" || !service.is_active));
     }
 
-    fn a_replacement_carries_it_to_the_new_service(api: Api) {
+    fn a_replacement_keeps_the_protection(api: Api) {
         let lab = Lab::on(api, SEED);
-        lab.manifests(&kept(""));
+        lab.manifests(&protected_service(""));
         lab.apply().expect(0);
         let old = lab.active("Desk").id;
         // The tag alone stands against removal, not against a new service in the old one's place.
-        lab.manifests(&kept("").replace("agent: One", "agent: Two"));
+        lab.manifests(&protected_service("").replace("agent: One", "agent: Two"));
         lab.apply().expect(0);
         assert_ne!(lab.active("Desk").id, old);
         assert!(is_tagged(&lab));

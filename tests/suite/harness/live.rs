@@ -1,4 +1,4 @@
-//! The live state of a laboratory's emulator and the requests that change it, in one way for both APIs.
+//! The emulator's live state, and the requests that change it, in one form for both APIs.
 
 use amigops::model::Api;
 use amigops_emulator::{PlatformService, RequestInfo, Service, ServiceTag, World};
@@ -6,31 +6,31 @@ use serde_json::{Map, Value};
 
 use super::{Lab, ORGANIZATION, WORKSPACE};
 
-/// Whether a request creates a service.
+/// Returns true if a request creates a service.
 pub(crate) fn is_create(request: &RequestInfo) -> bool {
     request.method == "POST" && (request.path.ends_with("/service/") || request.path.ends_with("/services"))
 }
 
-/// Whether a request updates a service's fields.
+/// Returns true if a request updates a service's fields.
 pub(crate) fn is_update(request: &RequestInfo) -> bool {
     let parts: Vec<&str> = request.path.trim_end_matches('/').split('/').collect();
     let [_, _, _, kind, _] = parts[..] else { return false };
     (request.method == "POST" && kind == "service") || (request.method == "PUT" && kind == "services")
 }
 
-/// Whether a request activates the new service of a replacement.
+/// Returns true if a request activates the new service of a replacement.
 pub(crate) fn is_activation(request: &RequestInfo) -> bool {
     is_update(request) && request.body.contains("\"is_active\":true")
 }
 
-/// Whether a request takes the old service of a replacement its name.
+/// Returns true if a request renames the old service of a replacement.
 pub(crate) fn is_rename(request: &RequestInfo) -> bool {
     is_update(request) && request.body.contains("(replaced ")
 }
 
-/// What the path of a request, with its query, is of.
+/// Questions about the path of a request, with its query.
 pub(crate) trait RequestPath {
-    /// Whether it is of a page of all services.
+    /// Returns true for a page of the list of all services.
     fn is_list_of_services(&self) -> bool;
 }
 
@@ -42,7 +42,7 @@ impl RequestPath for str {
     }
 }
 
-/// All services of the laboratory, in the order in which they were made; settings of Platform apart.
+/// Returns all services of a lab in creation order, without their Platform settings.
 pub(crate) fn services_of(api: Api, world: &World) -> Vec<Service> {
     match api {
         Api::Classic => world.organization(ORGANIZATION).unwrap().services().iter().cloned().collect(),
@@ -50,7 +50,7 @@ pub(crate) fn services_of(api: Api, world: &World) -> Vec<Service> {
     }
 }
 
-/// What a service of Platform has in common with one of Classic.
+/// Returns the fields of a Platform service that Classic has as well.
 fn common(service: &PlatformService) -> Service {
     let PlatformService {
         id,
@@ -76,8 +76,8 @@ fn common(service: &PlatformService) -> Service {
     common
 }
 
-/// Lays what is in common over a service of Platform.
-fn lay_over(service: &mut PlatformService, common: Service) {
+/// Sets the fields of a Platform service that Classic has as well.
+fn copy_common_fields(service: &mut PlatformService, common: Service) {
     service.name = common.name;
     service.description = common.description;
     service.is_active = common.is_active;
@@ -89,18 +89,18 @@ fn lay_over(service: &mut PlatformService, common: Service) {
 }
 
 impl Lab {
-    /// All services, in the order in which they were made.
+    /// Returns all services in creation order.
     pub(crate) fn services(&self) -> Vec<Service> {
         services_of(self.api, &self.server.world())
     }
 
-    /// One service by its id.
+    /// Returns a service by its id.
     #[track_caller]
     pub(crate) fn service(&self, id: &str) -> Service {
         self.services().into_iter().find(|service| service.id == id).unwrap_or_else(|| panic!("no {id}"))
     }
 
-    /// The active service with a name.
+    /// Returns the only active service with this name.
     #[track_caller]
     pub(crate) fn active(&self, name: &str) -> Service {
         let services = self.services();
@@ -110,7 +110,7 @@ impl Lab {
         one
     }
 
-    /// A service's settings that only Platform has.
+    /// Returns the settings of a service that only Platform has.
     pub(crate) fn settings(&self, id: &str) -> Map<String, Value> {
         let world = self.server.world();
         let Some(service) = world.workspace(WORKSPACE).and_then(|home| home.services().get(id)) else {
@@ -121,7 +121,7 @@ impl Lab {
         names.filter_map(|name| fields.remove_entry(name)).collect()
     }
 
-    /// What the Platform API answers to a GET below the workspace.
+    /// Returns the Platform API's response to a GET request below the workspace.
     pub(crate) fn get(&self, path: &str) -> Value {
         let url = format!("{}/v1/{WORKSPACE}{path}", self.server.url());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -135,7 +135,7 @@ impl Lab {
         })
     }
 
-    /// The id of an agent.
+    /// Returns the id of an agent.
     pub(crate) fn agent_id(&self, name: &str) -> String {
         let world = self.server.world();
         let agent = match self.api {
@@ -145,7 +145,7 @@ impl Lab {
         agent.unwrap_or_else(|| panic!("no agent {name}")).id.clone()
     }
 
-    /// Changes a service past all rules, as an operator would.
+    /// Changes a service directly in the emulator's state, as an operator could.
     pub(crate) fn change(&self, id: &str, change: impl FnOnce(&mut Service)) {
         let mut service = self.service(id);
         change(&mut service);
@@ -157,13 +157,13 @@ impl Lab {
                 }
                 Api::Platform => {
                     let home = world.workspace_mut(WORKSPACE).unwrap();
-                    lay_over(home.services_mut().get_mut(id).unwrap(), service);
+                    copy_common_fields(home.services_mut().get_mut(id).unwrap(), service);
                 }
             })
             .unwrap();
     }
 
-    /// Adds a service past all rules; gives its id.
+    /// Adds a service directly to the emulator's state; returns its id.
     pub(crate) fn add(&self, service: Service) -> String {
         let mut id = None;
         self.server
@@ -172,7 +172,7 @@ impl Lab {
                     Api::Classic => world.add_service(ORGANIZATION, service),
                     Api::Platform => {
                         let mut row = PlatformService::new("", "", "");
-                        lay_over(&mut row, service);
+                        copy_common_fields(&mut row, service);
                         world.add_platform_service(WORKSPACE, row)
                     }
                 };
@@ -181,8 +181,8 @@ impl Lab {
         id.unwrap()
     }
 
-    /// What counts of the live state: everything but ids and who did it, ordered.
-    pub(crate) fn essence(&self) -> Vec<String> {
+    /// Returns the live state in a comparable form: sorted, without ids and authors.
+    pub(crate) fn comparable_state(&self) -> Vec<String> {
         let world = self.server.world();
         let mut lines: Vec<String> = self
             .services()

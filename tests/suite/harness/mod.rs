@@ -1,7 +1,7 @@
-//! A laboratory for the real binary: a project in a temporary directory, an emulator in this process, an
-//! observer that watches every request and may kill the child that sends it. On either API: `live` shows
-//! both in one way.
+//! A test lab for the real binary: a project in a temporary directory, an emulator in this process, and hooks that see
+//! every request and can kill the binary. `live` hides the differences between the APIs.
 
+mod fixtures;
 mod live;
 
 use std::path::{Path, PathBuf};
@@ -15,17 +15,18 @@ use amigops_emulator::{
     Fault, Faults, Limits, Observer, Options, RequestInfo, RequestRecord, Rule, Seed, Server, World,
 };
 
+pub(crate) use fixtures::{EMPTY, run_git, service, services};
 pub(crate) use live::{RequestPath, is_activation, is_create, is_rename, is_update, services_of};
 
-/// The organization of every laboratory on Classic.
+/// The organization of every lab on Classic.
 pub(crate) const ORGANIZATION: &str = "acme";
-/// The workspace of every laboratory on Platform.
+/// The workspace of every lab on Platform.
 pub(crate) const WORKSPACE: &str = "11111111-2222-4333-8444-555555555555";
 
-/// Commands that look at the live state, or not even that, and change nothing there.
-const LOOKS: &[&str] = &["plan", "drift", "graph", "ids", "outdated", "validate", "import"];
+/// Commands that never change the live state.
+const READ_ONLY_COMMANDS: &[&str] = &["plan", "drift", "graph", "ids", "outdated", "validate", "import"];
 
-/// Makes one test of a function for each of the two APIs.
+/// Makes two tests of each function: one for each API.
 #[macro_export]
 macro_rules! on_both_apis {
     ($($(#[$meta:meta])* fn $name:ident($api:ident: Api) $body:block)+) => {$(
@@ -49,7 +50,7 @@ macro_rules! on_both_apis {
     )+};
 }
 
-/// What became of a run of the binary.
+/// The outcome of one run of the binary.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) code: Option<i32>,
@@ -58,7 +59,7 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Checks the exit code, and shows everything if it is another.
+    /// Checks the exit code; shows the output if it is wrong.
     #[track_caller]
     pub(crate) fn expect(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
@@ -69,13 +70,13 @@ impl Run {
 type Before = dyn Fn(&RequestInfo) -> Option<Fault> + Send + Sync;
 type After = dyn Fn(&RequestInfo, u16, &World) + Send + Sync;
 
-/// Hands requests to whatever the test has put in.
+/// Calls the test's hooks for each request.
 #[derive(Default)]
 pub(crate) struct Hooks {
     before: Mutex<Option<Arc<Before>>>,
     after: Mutex<Option<Arc<After>>>,
     child: Mutex<Option<Child>>,
-    /// Requests since the last run began.
+    /// The number of requests since the last run started.
     count: AtomicU64,
 }
 
@@ -95,19 +96,19 @@ impl Observer for Hooks {
 }
 
 impl Hooks {
-    /// How many requests the present run has sent.
+    /// Returns the number of requests of the current run.
     pub(crate) fn count(&self) -> u64 {
         self.count.load(Ordering::SeqCst)
     }
 
-    /// SIGKILL to the child, if it still runs.
+    /// Sends SIGKILL to the binary if it still runs.
     pub(crate) fn kill(&self) {
         if let Some(child) = self.child.lock().unwrap().as_mut() {
             child.kill().unwrap();
         }
     }
 
-    /// Another signal to the child.
+    /// Sends a signal to the binary, by the signal's name.
     pub(crate) fn signal(&self, name: &str) {
         let id = self.child.lock().unwrap().as_ref().map(Child::id);
         if let Some(id) = id {
@@ -116,17 +117,17 @@ impl Hooks {
     }
 }
 
-/// A signal to a process that a test has begun.
+/// Sends a signal to a process that a test started.
 pub(crate) fn signal(id: u32, name: &str) {
     Command::new("kill").arg(format!("-{name}")).arg(id.to_string()).status().unwrap();
 }
 
-/// An answer without headers, instead of the server's.
+/// A response without headers that replaces the server's.
 pub(crate) fn answer(status: u16, body: impl Into<String>) -> Option<Fault> {
     Some(Fault::answer(status, body))
 }
 
-/// The same with a header.
+/// Like [`answer`], with a header.
 pub(crate) fn answer_with(
     status: u16,
     name: &str,
@@ -140,8 +141,8 @@ pub(crate) fn answer_with(
     Some(fault)
 }
 
-/// What the first request of a kind meets; all others proceed.
-pub(crate) fn first(
+/// Returns a hook that applies a fault to the first request of a kind.
+pub(crate) fn on_first(
     kind: impl Fn(&RequestInfo) -> bool + Send + Sync + 'static,
     fault: Option<Fault>,
 ) -> impl Fn(&RequestInfo) -> Option<Fault> + Send + Sync + 'static {
@@ -152,14 +153,14 @@ pub(crate) fn first(
     }
 }
 
-/// Rules, one a line, as a file of faults has them.
+/// Reads fault rules, one per line, as in a fault file.
 pub(crate) fn faults(rules: &str) -> Vec<Rule> {
     let lines: Vec<_> = rules.lines().map(|rule| format!("  - {rule}\n")).collect();
     let none = if lines.is_empty() { " []" } else { "" };
     Faults::from_yaml(&format!("faults:{none}\n{}", lines.concat())).unwrap().0
 }
 
-/// A project, an emulator, and the binary.
+/// A project, an emulator, and the binary that runs in the project.
 pub(crate) struct Lab {
     pub(crate) api: Api,
     directory: tempfile::TempDir,
@@ -167,30 +168,30 @@ pub(crate) struct Lab {
     pub(crate) hooks: Arc<Hooks>,
 }
 
-/// The wall clock, for emulators of tests.
+/// The wall clock, for the emulators of tests.
 #[allow(clippy::disallowed_methods, reason = "a test's emulator runs in real time")]
 pub(crate) fn wall_clock() -> Arc<dyn Fn() -> SystemTime + Send + Sync> {
     Arc::new(SystemTime::now)
 }
 
 impl Lab {
-    /// A laboratory on Classic whose emulator holds what the seed says, without limits.
+    /// Creates a lab on Classic with this seed and without rate limits.
     pub(crate) fn new(seed: &str) -> Self {
         Self::on(Api::Classic, seed)
     }
 
-    /// The same on Classic, with other options.
+    /// Creates a lab on Classic with changed options.
     pub(crate) fn with(seed: &str, change: impl FnOnce(&mut Options)) -> Self {
         Self::on_with(Api::Classic, seed, change)
     }
 
-    /// A laboratory on either API. On Platform, the workspace holds what the seed says of the organization,
-    /// if the seed doesn't say it of the workspace itself.
+    /// Creates a lab on this API. On Platform, the workspace gets the seed's organization,
+    /// unless the seed has the workspace itself.
     pub(crate) fn on(api: Api, seed: &str) -> Self {
         Self::on_with(api, seed, |_| {})
     }
 
-    /// The same, with other options.
+    /// Like [`Lab::on`], with changed options.
     pub(crate) fn on_with(api: Api, seed: &str, change: impl FnOnce(&mut Options)) -> Self {
         let hooks = Arc::new(Hooks::default());
         let mut seed = Seed::from_yaml(seed).unwrap();
@@ -216,18 +217,18 @@ impl Lab {
         lab
     }
 
-    /// The same, where this goes wrong: rules as a file of faults has them.
-    pub(crate) fn faulty(api: Api, seed: &str, rules: &str) -> Self {
+    /// Like [`Lab::on`], with fault rules, one per line.
+    pub(crate) fn with_faults(api: Api, seed: &str, rules: &str) -> Self {
         Self::on_with(api, seed, |options| options.faults = faults(rules))
     }
 
-    /// Writes amigops.yaml: one environment on the emulator, what the test adds, and an ownership value unless the
-    /// test adds one.
+    /// Writes amigops.yaml: one environment on the emulator, the given lines, and an ownership value unless the
+    /// lines have one.
     pub(crate) fn project(&self, more: &str) {
         self.project_at(&self.server.url(), more);
     }
 
-    /// The same, where the emulator is reached at another address.
+    /// Like [`Lab::project`], with another address of the emulator.
     pub(crate) fn project_at(&self, url: &str, more: &str) {
         let home = match self.api {
             Api::Classic => format!("api: classic, organization: {ORGANIZATION}"),
@@ -242,47 +243,47 @@ impl Lab {
         );
     }
 
-    /// Writes a file of the project.
+    /// Writes a file in the project.
     pub(crate) fn write(&self, path: &str, text: &str) {
         let path = self.directory.path().join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     }
 
-    /// Writes the manifests, all in one file.
+    /// Writes the manifests of the project, in one file.
     pub(crate) fn manifests(&self, text: &str) {
         self.write("services/all.yaml", text);
     }
 
-    /// The project's directory.
+    /// Returns the project's directory.
     pub(crate) fn path(&self) -> PathBuf {
         self.directory.path().to_path_buf()
     }
 
-    /// Runs the binary in the project, with nothing of this process's environment. Commands that only look must
-    /// send nothing that writes, whatever the test is about.
+    /// Runs the binary in the project, without the variables of this process. Checks that read-only commands
+    /// send no write request.
     #[track_caller]
     pub(crate) fn run(&self, args: &[&str]) -> Run {
         self.run_with(args, &[])
     }
 
-    /// The same with more variables.
+    /// Like [`Lab::run`], with additional variables.
     #[track_caller]
     pub(crate) fn run_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Run {
-        let looks = args.first().is_some_and(|command| LOOKS.contains(command));
-        if looks { self.run_looking(args, variables) } else { self.run_unwatched(args, variables) }
+        let looks = args.first().is_some_and(|command| READ_ONLY_COMMANDS.contains(command));
+        if looks { self.run_read_only(args, variables) } else { self.run_unchecked(args, variables) }
     }
 
-    /// The same, of a command that must not write.
+    /// Runs a command and checks that it sends no write request.
     #[track_caller]
-    pub(crate) fn run_looking(&self, args: &[&str], variables: &[(&str, &str)]) -> Run {
+    pub(crate) fn run_read_only(&self, args: &[&str], variables: &[(&str, &str)]) -> Run {
         let before = self.writes().len();
-        let run = self.run_unwatched(args, variables);
+        let run = self.run_unchecked(args, variables);
         assert_eq!(self.writes()[before..], [], "`{}` has written", args.join(" "));
         run
     }
 
-    /// The binary in the project, with what it needs to get in.
+    /// Returns the command for the binary in the project, with credentials.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = amigops(&self.path());
         command.args(args).envs([
@@ -293,14 +294,15 @@ impl Lab {
         command
     }
 
-    pub(crate) fn run_unwatched(&self, args: &[&str], variables: &[(&str, &str)]) -> Run {
+    pub(crate) fn run_unchecked(&self, args: &[&str], variables: &[(&str, &str)]) -> Run {
         self.hooks.count.store(0, Ordering::SeqCst);
         let mut command = self.command(args);
         command.envs(variables.iter().copied());
         let mut child = command.spawn().unwrap();
         let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
         *self.hooks.child.lock().unwrap() = Some(child);
-        let readers = [drain(stdout), drain(stderr)].map(|thread| thread.join().unwrap());
+        let readers =
+            [read_in_background(stdout), read_in_background(stderr)].map(|thread| thread.join().unwrap());
         // The pipes are closed, so the child is about to end; the hooks may still want to kill it.
         let status = loop {
             if let Some(status) = self.hooks.child.lock().unwrap().as_mut().unwrap().try_wait().unwrap() {
@@ -313,7 +315,7 @@ impl Lab {
         Run { code: status.code(), stdout, stderr }
     }
 
-    /// `apply --auto-approve`.
+    /// Runs `apply --auto-approve`.
     pub(crate) fn apply(&self) -> Run {
         self.run(&["apply", "--auto-approve"])
     }
@@ -325,23 +327,23 @@ impl Lab {
         assert!(run.stdout.contains("Nothing to do"), "{}", run.stdout);
     }
 
-    /// What happens before each request.
+    /// Sets the hook that runs before each request.
     pub(crate) fn before(&self, hook: impl Fn(&RequestInfo) -> Option<Fault> + Send + Sync + 'static) {
         *self.hooks.before.lock().unwrap() = Some(Arc::new(hook));
     }
 
-    /// What happens after each request.
+    /// Sets the hook that runs after each request.
     pub(crate) fn after(&self, hook: impl Fn(&RequestInfo, u16, &World) + Send + Sync + 'static) {
         *self.hooks.after.lock().unwrap() = Some(Arc::new(hook));
     }
 
-    /// Takes the hooks out.
-    pub(crate) fn unhook(&self) {
+    /// Removes both hooks.
+    pub(crate) fn remove_hooks(&self) {
         *self.hooks.before.lock().unwrap() = None;
         *self.hooks.after.lock().unwrap() = None;
     }
 
-    /// All requests so far that could change something.
+    /// Returns all write requests so far.
     pub(crate) fn writes(&self) -> Vec<RequestRecord> {
         let is_write =
             |record: &RequestRecord| record.method != "GET" && !record.path.contains("signin_with_api_key");
@@ -349,7 +351,7 @@ impl Lab {
     }
 }
 
-/// The binary, in a directory, with an empty environment and captured output.
+/// Returns a command for the binary, with an empty environment and captured output.
 pub(crate) fn amigops(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_amigops"));
     command
@@ -362,8 +364,8 @@ pub(crate) fn amigops(directory: &Path) -> Command {
     command
 }
 
-/// Runs a prepared command to its end.
-pub(crate) fn finish(mut command: Command) -> Run {
+/// Runs a command and returns its outcome.
+pub(crate) fn run_command(mut command: Command) -> Run {
     let output = command.output().unwrap();
     Run {
         code: output.status.code(),
@@ -372,7 +374,7 @@ pub(crate) fn finish(mut command: Command) -> Run {
     }
 }
 
-fn drain(mut pipe: impl std::io::Read + Send + 'static) -> std::thread::JoinHandle<String> {
+fn read_in_background(mut pipe: impl std::io::Read + Send + 'static) -> std::thread::JoinHandle<String> {
     std::thread::spawn(move || {
         let mut text = String::new();
         pipe.read_to_string(&mut text).unwrap();
@@ -380,7 +382,7 @@ fn drain(mut pipe: impl std::io::Read + Send + 'static) -> std::thread::JoinHand
     })
 }
 
-/// Copies a directory of the repository's examples.
+/// Copies an example into a temporary directory.
 pub(crate) fn copy_example(name: &str) -> tempfile::TempDir {
     let target = tempfile::tempdir().unwrap();
     copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name), target.path());

@@ -1,22 +1,22 @@
-//! Rust sources as far as the rules need them: words without comments and texts, and the paths they form.
+//! A small Rust tokenizer: source code without comments and strings, and the paths in it.
 
 use super::EMULATOR;
 
-/// A word or a sign of a source.
+/// A word or a punctuation character of a source file.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Token {
     pub(super) text: String,
     pub(super) line: usize,
 }
 
-/// A path from the crate's root or from `std`, as far as its first named segment.
+/// A path from the crate's root or from `std`.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Route {
     pub(super) segments: Vec<String>,
     pub(super) line: usize,
 }
 
-/// A source without its comments, texts and characters.
+/// Returns a source file without comments, strings and character literals.
 pub(super) fn tokens(source: &str) -> Vec<Token> {
     let chars: Vec<char> = source.chars().collect();
     let at = |i: usize| chars.get(i).copied().unwrap_or('\0');
@@ -58,6 +58,7 @@ pub(super) fn tokens(source: &str) -> Vec<Token> {
     tokens
 }
 
+/// Returns true for a character of an identifier.
 fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
@@ -93,8 +94,8 @@ fn after_raw_text(chars: &[char], start: usize, hashes: usize) -> usize {
     end + 1 + hashes
 }
 
-/// Every path that leads out of the module: by `crate::`, by this crate's name, by `super::`, into `std`,
-/// and every mention of the emulator's crate.
+/// Returns every path that begins with `crate::`, this crate's name, `super::`, `self::` or `std::`, and every mention of
+/// the emulator's crate.
 pub(super) fn routes(module: &[String], tokens: &[Token]) -> Vec<Route> {
     let mut walker = Walker { tokens, found: Vec::new() };
     let mut scope = module.to_vec();
@@ -146,7 +147,13 @@ impl<'a> Walker<'a> {
         self.found.push(Route { segments, line });
     }
 
-    /// Follows a path, or each of a group, whose part so far is `base`. Answers where it left off.
+    /// Returns true if a path can continue here: not at the `<` of `a::<T>`.
+    fn is_segment(&self, i: usize) -> bool {
+        let text = self.text(i);
+        matches!(text, "{" | "*") || text.starts_with(is_word)
+    }
+
+    /// Follows a path, or each path of a group, that begins with `base`. Returns the position after it.
     fn walk(&mut self, mut base: Vec<String>, i: usize) -> usize {
         let goes_on = self.text(i + 1) == "::";
         match self.text(i) {
@@ -161,6 +168,9 @@ impl<'a> Walker<'a> {
                     "self" => {}
                     "super" => drop(base.pop()),
                     name => base.push(name.to_owned()),
+                }
+                if goes_on && self.is_segment(i + 2) {
+                    return self.walk(base, i + 2);
                 }
                 self.note(base, i);
                 i + 1
@@ -184,4 +194,147 @@ impl<'a> Walker<'a> {
         }
         i + 1
     }
+}
+
+/// A source file without its test code.
+pub(super) struct Production {
+    pub(super) tokens: Vec<Token>,
+    /// Names of the modules that are declared as tests only.
+    pub(super) test_modules: Vec<String>,
+}
+
+/// Returns a source file without the items behind `#[cfg(test)]`.
+pub(super) fn without_tests(tokens: &[Token]) -> Production {
+    let text = |i: usize| tokens.get(i).map_or("", |token: &Token| token.text.as_str());
+    let mut found = Production { tokens: Vec::new(), test_modules: Vec::new() };
+    let mut i = 0;
+    while i < tokens.len() {
+        let is_test = text(i) == "#" && text(i + 1) == "[" && text(i + 2) == "cfg" && {
+            let attribute = tokens[i..].iter().take_while(|token| token.text != "]");
+            let words: Vec<_> = attribute.map(|token| token.text.as_str()).collect();
+            words.contains(&"test") && !words.contains(&"not")
+        };
+        if !is_test {
+            found.tokens.push(tokens[i].clone());
+            i += 1;
+            continue;
+        }
+        let end = item_end(tokens, i);
+        let module = (i..end).find(|at| text(*at) == "mod" && text(*at + 2) == ";");
+        found.test_modules.extend(module.map(|at| text(at + 1).to_owned()));
+        i = end;
+    }
+    found
+}
+
+/// Returns the position after the item that begins at `start` with its attributes.
+fn item_end(tokens: &[Token], start: usize) -> usize {
+    let text = |i: usize| tokens.get(i).map_or("", |token: &Token| token.text.as_str());
+    let mut i = start;
+    while text(i) == "#" && text(i + 1) == "[" {
+        i = closing(tokens, i + 1) + 1;
+    }
+    // A field, a variant or an arm ends with a comma; an item doesn't.
+    let is_item = matches!(
+        text(i),
+        "pub"
+            | "fn"
+            | "mod"
+            | "use"
+            | "impl"
+            | "struct"
+            | "enum"
+            | "const"
+            | "static"
+            | "type"
+            | "trait"
+            | "async"
+    );
+    while i < tokens.len() {
+        match text(i) {
+            ";" => return i + 1,
+            "," if !is_item => return i + 1,
+            "}" => return i,
+            "{" if is_item && text(i.saturating_sub(1)) != "::" => return closing(tokens, i) + 1,
+            "(" | "[" | "{" => i = closing(tokens, i) + 1,
+            _ => i += 1,
+        }
+    }
+    i
+}
+
+/// Returns the position of the bracket that closes the one at `open`.
+pub(super) fn closing(tokens: &[Token], open: usize) -> usize {
+    let mut depth = 0_usize;
+    for (i, token) in tokens.iter().enumerate().skip(open) {
+        match token.text.as_str() {
+            "(" | "[" | "{" => depth += 1,
+            ")" | "]" | "}" => {
+                depth -= 1;
+                if depth == 0 {
+                    return i;
+                }
+            }
+            _ => {}
+        }
+    }
+    tokens.len()
+}
+
+/// A name that a module imports, and the path that it stands for.
+#[derive(Debug, PartialEq)]
+pub(super) struct Import {
+    pub(super) name: String,
+    pub(super) path: Vec<String>,
+}
+
+/// Returns the imports at the top level of a module, with paths as written.
+pub(super) fn imports(tokens: &[Token]) -> Vec<Import> {
+    let text = |i: usize| tokens.get(i).map_or("", |token: &Token| token.text.as_str());
+    let mut found = Vec::new();
+    let mut i = 0;
+    while i < tokens.len() {
+        match text(i) {
+            "use" => i = collect_imports(tokens, i + 1, &[], &mut found),
+            "(" | "[" | "{" => i = closing(tokens, i) + 1,
+            _ => i += 1,
+        }
+    }
+    found
+}
+
+/// Collects the imports of a path or a group that begins with `base`. Returns the position after it.
+fn collect_imports(tokens: &[Token], mut i: usize, base: &[String], found: &mut Vec<Import>) -> usize {
+    let text = |i: usize| tokens.get(i).map_or("", |token: &Token| token.text.as_str());
+    let mut path = base.to_vec();
+    while i < tokens.len() {
+        match text(i) {
+            "{" => {
+                let end = closing(tokens, i);
+                i += 1;
+                while i < end {
+                    i = collect_imports(tokens, i, &path, found);
+                    i += usize::from(text(i) == ",");
+                }
+                return end + 1;
+            }
+            "::" => i += 1,
+            "as" => {
+                let name = text(i + 1).to_owned();
+                found.push(Import { name, path });
+                return i + 2;
+            }
+            "," | ";" | "}" => break,
+            "self" if !path.is_empty() => i += 1,
+            segment => {
+                path.push(segment.to_owned());
+                i += 1;
+            }
+        }
+    }
+    if let Some(name) = path.last() {
+        let name = name.clone();
+        found.push(Import { name, path });
+    }
+    i
 }

@@ -1,16 +1,16 @@
 //! Tests of the manifest loader: the files that it accepts, and the problems that it reports.
 
 mod both_apis;
-mod broken;
-mod happy;
+mod every_key;
 mod overlays;
 mod platform;
+mod problems;
 mod project_file;
 mod random;
 mod rendering;
 mod settings;
 mod settings_rendering;
-mod tree_bounds;
+mod yaml_limits;
 
 use std::fs;
 use std::path::Path;

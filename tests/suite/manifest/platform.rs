@@ -1,4 +1,4 @@
-//! What a service may say on the Platform API, less its settings: bounds, ids, tags, retirement, smoke tests.
+//! Limits, ids, tags, retirement and smoke tests of services on the Platform API.
 
 use std::collections::BTreeMap;
 
@@ -71,7 +71,7 @@ fn ids_and_retirement() {
 }
 
 #[test]
-fn smoke_tests_that_can_not_be_held_are_left_out() {
+fn unsupported_smoke_tests_are_skipped() {
     let long = format!("smoke: [{{say: {}}}]\n", "é".repeat(8_193));
     let table: &[(&str, usize, &[&str])] = &[
         ("smoke: [{say: hello}]\n", 1, &[]),
@@ -95,7 +95,7 @@ fn smoke_tests_that_can_not_be_held_are_left_out() {
 }
 
 #[test]
-fn the_one_environment_is_chosen() {
+fn the_only_environment_is_selected() {
     let case = Case::new(&[("amigops.yaml", PLATFORM), ("services/a.yaml", SERVICE)]);
     assert_eq!(case.loaded().environment.name, "live");
 }

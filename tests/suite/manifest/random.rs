@@ -46,7 +46,7 @@ environments: {live: {voice_config: {tts_config: {voice: ~}}}}
 /// The time limit of one load. Generous, for a busy machine; the documents have a few kilobytes at most.
 const LONGEST: Duration = Duration::from_secs(10);
 
-fn survives(project: &[u8], manifest: &[u8]) {
+fn check_loading_does_not_fail(project: &[u8], manifest: &[u8]) {
     let case = Case::new(&[]);
     case.write("amigops.yaml", project);
     case.write("services/a.yaml", manifest);
@@ -175,15 +175,15 @@ proptest! {
 
     #[test]
     fn random_bytes_are_handled(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        survives(PROJECT.as_bytes(), &bytes);
-        survives(&bytes, VALID.as_bytes());
+        check_loading_does_not_fail(PROJECT.as_bytes(), &bytes);
+        check_loading_does_not_fail(&bytes, VALID.as_bytes());
     }
 
     #[test]
     fn mutated_documents_are_handled(edits in proptest::collection::vec((any::<usize>(), 0..12_usize, piece()), 1..6)) {
-        survives(PROJECT.as_bytes(), mutate(VALID, &edits).as_bytes());
-        survives(mutate(PROJECT, &edits).as_bytes(), VALID.as_bytes());
-        survives(PLATFORM.as_bytes(), mutate(VALID_ON_PLATFORM, &edits).as_bytes());
+        check_loading_does_not_fail(PROJECT.as_bytes(), mutate(VALID, &edits).as_bytes());
+        check_loading_does_not_fail(mutate(PROJECT, &edits).as_bytes(), VALID.as_bytes());
+        check_loading_does_not_fail(PLATFORM.as_bytes(), mutate(VALID_ON_PLATFORM, &edits).as_bytes());
     }
 }
 
@@ -195,16 +195,16 @@ proptest! {
     fn random_trees_are_handled(top in proptest::collection::vec(("[a-z_]{1,12}", tree()), 0..4), tree in tree()) {
         let text = written(&tree, 0, false);
         for (project, valid) in [(PROJECT, VALID), (PLATFORM, VALID_ON_PLATFORM)] {
-            survives(project.as_bytes(), text.as_bytes());
-            survives(text.as_bytes(), valid.as_bytes());
+            check_loading_does_not_fail(project.as_bytes(), text.as_bytes());
+            check_loading_does_not_fail(text.as_bytes(), valid.as_bytes());
             // The subtree under each known key.
             let keys = ["version_sets", "tags", "voice_config", "lifecycle", "smoke", "environments", "agent"];
             for (index, (unknown, tree)) in top.iter().enumerate() {
                 let key = keys.get((index + unknown.len()) % keys.len()).unwrap_or(&"tags");
                 let text = format!("service: A\nagent: B\ncontext_graph: C\n{key}:{}\n", written(tree, 1, false));
-                survives(project.as_bytes(), text.as_bytes());
+                check_loading_does_not_fail(project.as_bytes(), text.as_bytes());
                 let broken = format!("{project}defaults:{}\n{unknown}: x\n", written(tree, 1, false));
-                survives(broken.as_bytes(), valid.as_bytes());
+                check_loading_does_not_fail(broken.as_bytes(), valid.as_bytes());
             }
         }
     }
@@ -213,8 +213,8 @@ proptest! {
     fn deep_nesting_is_handled(depth in 1..400_usize, piece in prop_oneof![
         Just("["), Just("{a: "), Just("- "), Just("? "), Just("a: ["), Just("&a ["), Just("{? "), Just("!x [")
     ]) {
-        survives(PROJECT.as_bytes(), piece.repeat(depth).as_bytes());
-        survives(PROJECT.as_bytes(), format!("service: {}", piece.repeat(depth)).as_bytes());
-        survives(piece.repeat(depth).as_bytes(), VALID.as_bytes());
+        check_loading_does_not_fail(PROJECT.as_bytes(), piece.repeat(depth).as_bytes());
+        check_loading_does_not_fail(PROJECT.as_bytes(), format!("service: {}", piece.repeat(depth)).as_bytes());
+        check_loading_does_not_fail(piece.repeat(depth).as_bytes(), VALID.as_bytes());
     }
 }

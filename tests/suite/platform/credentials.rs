@@ -1,13 +1,12 @@
-//! Which variables count: the vendor's CLI's before its SDK's, files like values, and clear words for the rest.
+//! The precedence of credential variables, files for credentials, and errors about them.
 
 use amigops::model::Api;
 
-use crate::apply::{EMPTY, service};
-use crate::harness::{Lab, Run, WORKSPACE, amigops, finish};
+use crate::harness::{EMPTY, Lab, Run, WORKSPACE, amigops, run_command, service};
 
 const OTHER: &str = "99999999-2222-4333-8444-555555555555";
 
-/// A project that says nothing of where it is and who may enter.
+/// Creates a project without an address, a workspace and credentials.
 fn lab() -> Lab {
     let lab = Lab::on(Api::Platform, EMPTY);
     lab.manifests(&service("Desk", ""));
@@ -26,11 +25,11 @@ fn environment(lab: &Lab, more: &str) {
 fn plan(lab: &Lab, variables: &[(&str, &str)]) -> Run {
     let mut command = amigops(&lab.path());
     command.arg("plan").envs(variables.iter().copied());
-    finish(command)
+    run_command(command)
 }
 
 #[test]
-fn platforms_own_variables_come_before_amigos() {
+fn platform_variables_take_precedence_over_amigo_variables() {
     let lab = lab();
     let url = lab.server.url();
     let amigo = [
@@ -60,7 +59,7 @@ fn platforms_own_variables_come_before_amigos() {
 }
 
 #[test]
-fn what_is_missing_is_named() {
+fn missing_credentials_are_named() {
     let lab = lab();
     let url = lab.server.url();
     let run = plan(&lab, &[("PLATFORM_API_URL", &url), ("PLATFORM_API_KEY", "s3cret-key")]).expect(1);
@@ -77,7 +76,7 @@ fn what_is_missing_is_named() {
 }
 
 #[test]
-fn what_the_project_says_comes_before_variables() {
+fn the_project_file_takes_precedence_over_variables() {
     let lab = lab();
     environment(
         &lab,

@@ -1,15 +1,16 @@
-//! What only the Platform API has, through the real binary: changes in place, deletes, what can't be cleared,
-//! names that inactive services hold, limits and lists of its own.
+//! The Platform API: its client, every field, and what differs from Classic, with the real binary.
 
-mod clearing;
+mod client;
+mod concurrency;
 mod credentials;
-mod in_place;
-mod limits;
-mod races;
-mod refusals;
-mod requests;
+mod error_messages;
+mod fields;
+mod in_place_changes;
+mod rate_limits;
+mod removed_settings;
+mod request_count;
 mod retire_delete;
-mod strangers;
+mod unowned_services;
 mod version_sets;
 
 use std::sync::{Arc, Mutex};
@@ -18,10 +19,10 @@ use amigops::model::Api;
 use amigops_emulator::{Fault, PlatformService, RequestInfo};
 use serde_json::Value;
 
+use crate::apply::replacement;
 use crate::harness::{Lab, WORKSPACE, services_of};
-use crate::replacement;
 
-/// The service of [`replacement::SEED`] on Platform, and a manifest of it.
+/// Creates a lab with the service of [`replacement::SEED`] on Platform, and its manifest.
 fn health_coach(agent: &str, more: &str) -> Lab {
     replacement::lab_with(Api::Platform, agent, more)
 }
@@ -29,7 +30,7 @@ fn health_coach(agent: &str, more: &str) -> Lab {
 /// A kind of request.
 type Kind = fn(&RequestInfo) -> bool;
 
-/// After each request: how many services are active, and how many of them have the name.
+/// After each request: the number of active services, and the number of those with the name.
 type Moments = Arc<Mutex<Vec<(usize, usize)>>>;
 
 fn watch(lab: &Lab) -> Moments {
@@ -44,22 +45,22 @@ fn watch(lab: &Lab) -> Moments {
     moments
 }
 
-/// Whether a request reads one service.
+/// Returns true if a request reads one service.
 fn is_get(request: &RequestInfo) -> bool {
     request.method == "GET" && request.path.contains("/services/")
 }
 
-/// Whether a request writes one version set.
+/// Returns true if a request writes one version set.
 fn is_set_write(request: &RequestInfo) -> bool {
     request.method == "PUT" && request.path.contains("/version-sets/")
 }
 
-/// Whether a request deletes a service.
+/// Returns true if a request deletes a service.
 fn is_delete(request: &RequestInfo) -> bool {
     request.method == "DELETE"
 }
 
-/// Changes a service as an operator would, in Platform's own words.
+/// Changes a Platform service directly in the emulator's state, as an operator could.
 fn edit(lab: &Lab, id: &str, change: impl FnOnce(&mut PlatformService)) {
     let edit = |world: &mut amigops_emulator::World| {
         change(world.workspace_mut(WORKSPACE).unwrap().service_mut(id).unwrap());
@@ -67,7 +68,7 @@ fn edit(lab: &Lab, id: &str, change: impl FnOnce(&mut PlatformService)) {
     lab.server.edit(edit).unwrap();
 }
 
-/// Deletes a service as an operator would.
+/// Deletes a service directly in the emulator's state, as an operator could.
 fn remove(lab: &Lab, id: &str) {
     let edit = |world: &mut amigops_emulator::World| {
         world.workspace_mut(WORKSPACE).unwrap().services_mut().remove(id);
@@ -75,7 +76,7 @@ fn remove(lab: &Lab, id: &str) {
     lab.server.edit(edit).unwrap();
 }
 
-/// Keeps all requests that write, each after the test's own `before` has seen it.
+/// Records all write requests, after the test's own hook has run.
 fn keep_writes(
     lab: &Lab,
     before: impl Fn(&RequestInfo) -> Option<Fault> + Send + Sync + 'static,
@@ -91,7 +92,7 @@ fn keep_writes(
     writes
 }
 
-/// A request's body.
+/// Returns a request's body as JSON.
 fn body(request: &RequestInfo) -> Value {
     serde_json::from_str(&request.body).unwrap()
 }

@@ -1,4 +1,4 @@
-//! Deleting a version set, for which the API has no request: all sets are written but that one.
+//! Deleting a version set. The API has no request for that, so all other sets are written.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,8 +8,8 @@ use amigops_emulator::VersionSet;
 use serde_json::Value;
 
 use super::{body, edit, health_coach, is_get, keep_writes};
+use crate::apply::replacement;
 use crate::harness::Lab;
-use crate::replacement;
 
 /// The manifest without `staging`.
 fn without_staging() -> String {
@@ -19,7 +19,7 @@ fn without_staging() -> String {
 }
 
 #[test]
-fn the_map_goes_without_the_set_and_with_what_others_did_meanwhile() {
+fn deleting_a_set_keeps_the_other_sets_as_they_are_now() {
     let lab = Arc::new(health_coach("Coach Maya", ""));
     lab.manifests(&without_staging());
     let id = lab.active("Health Coach").id;
@@ -45,12 +45,12 @@ fn the_map_goes_without_the_set_and_with_what_others_did_meanwhile() {
     assert_eq!(after.version_sets.keys().collect::<Vec<_>>(), ["personal-kim", "personal-lee", "release"]);
     assert_eq!(after.version_sets["personal-kim"].agent_version, Some(2));
     assert_eq!(after.description, "Coaches all members");
-    lab.unhook();
+    lab.remove_hooks();
     lab.expect_converged();
 }
 
 #[test]
-fn a_set_that_somebody_deleted_meanwhile_needs_no_request() {
+fn a_set_deleted_by_another_client_needs_no_request() {
     let lab = Arc::new(health_coach("Coach Maya", ""));
     lab.manifests(&without_staging());
     let id = lab.active("Health Coach").id;
@@ -68,7 +68,7 @@ fn a_set_that_somebody_deleted_meanwhile_needs_no_request() {
 }
 
 #[test]
-fn a_server_that_keeps_the_set_is_told_of_and_the_next_plan_says_so_again() {
+fn a_set_that_the_server_keeps_is_reported_by_every_run() {
     let lab = Lab::on_with(Api::Platform, replacement::SEED, |options| {
         options.platform.keeps_version_sets = true;
     });
@@ -83,7 +83,7 @@ fn a_server_that_keeps_the_set_is_told_of_and_the_next_plan_says_so_again() {
     }
     let sets = lab.active("Health Coach").version_sets;
     assert_eq!(sets.keys().collect::<Vec<_>>(), ["personal-kim", "release", "staging"]);
-    // What the hint says helps.
+    // The hint's advice works.
     lab.project("unmanaged_version_sets: [\"personal-*\", staging]\n");
     lab.expect_converged();
 }

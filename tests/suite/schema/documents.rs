@@ -1,11 +1,11 @@
-//! Documents against the schemas of `schema/`, as another program's validator reads both: all examples and plans of
-//! them are accepted, and documents with one mistake each are refused.
+//! Validates documents with the schemas of `schema/` and an independent validator: all examples are accepted,
+//! documents with one mistake are refused.
 
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
 use super::{Path, root};
-use crate::harness::{amigops, copy_example, finish};
+use crate::harness::{amigops, copy_example, run_command};
 use amigops::schema::SchemaFile;
 
 const SERVICE: &str = "service: A\nagent: B\ncontext_graph: C\n";
@@ -173,7 +173,7 @@ fn plans() -> Vec<Value> {
         let run = |args: &[&str]| {
             let mut command = amigops(project.path());
             command.args(args);
-            finish(command).expect(0).stdout
+            run_command(command).expect(0).stdout
         };
         let mut plan = |args: &[&str]| plans.push(serde_json::from_str(&run(args)).unwrap());
         plan(&["plan", "--format", "json"]);
@@ -192,7 +192,7 @@ fn plans() -> Vec<Value> {
 }
 
 #[test]
-fn the_schema_of_plans_accepts_plans_and_refuses_those_with_one_mistake() {
+fn the_plan_schema_accepts_plans_and_refuses_documents_with_one_mistake() {
     let (schema, plans) = (validator(&SchemaFile::Plan), plans());
     let mut actions = std::collections::BTreeSet::new();
     for plan in &plans {

@@ -1,7 +1,8 @@
-//! `amigops validate` with the real binary, in each format.
+//! `amigops validate` with the real binary, in each format; invalid input for the other commands.
 
 mod documented;
 mod formats;
+mod invalid_input;
 mod paths;
 mod table;
 
@@ -9,11 +10,11 @@ pub(crate) use table::check_places;
 
 use std::path::Path;
 
-use crate::harness::{Run, amigops, finish};
+use crate::harness::{Run, amigops, run_command};
 
 /// Runs `amigops validate` in a directory, with these arguments.
 fn validate(directory: &Path, args: &[&str]) -> Run {
     let mut command = amigops(directory);
     command.arg("validate").args(args);
-    finish(command)
+    run_command(command)
 }

@@ -6,26 +6,26 @@ use serde_json::json;
 use super::harness::{GRAPH, OTHER_WORKSPACE, SERVICE, SYSTEM, WorkspaceServer};
 
 #[test]
-fn a_key_is_needed_and_must_be_known() {
-    let space = WorkspaceServer::new();
+fn a_known_key_is_required() {
+    let api = WorkspaceServer::new();
     let path = format!("/v1/{SANDBOX_WORKSPACE}/services");
     for credentials in [None, Some("Bearer wrong"), Some("Bearer "), Some("all"), Some("Basic all"), Some("")]
     {
         let headers: Vec<_> = credentials.map(|text| ("authorization", text)).into_iter().collect();
-        let reply = space.0.raw("GET", &path, &headers, None).unwrap().expect(401);
+        let reply = api.0.raw("GET", &path, &headers, None).unwrap().expect(401);
         assert_eq!(reply.header("www-authenticate"), Some("Bearer"), "{credentials:?}");
         assert!(reply.json()["detail"].is_string());
     }
-    space.0.raw("GET", &path, &[("authorization", "bearer all")], None).unwrap().expect(200);
+    api.0.raw("GET", &path, &[("authorization", "bearer all")], None).unwrap().expect(200);
 }
 
 #[test]
-fn a_workspace_is_told_from_others() {
-    let space = WorkspaceServer::new();
+fn a_key_is_valid_only_for_its_workspace() {
+    let api = WorkspaceServer::new();
     let get = |workspace: &str, key: &str| {
         let bearer = format!("Bearer {key}");
         let path = format!("/v1/{workspace}/services");
-        space.0.raw("GET", &path, &[("authorization", bearer.as_str())], None).unwrap()
+        api.0.raw("GET", &path, &[("authorization", bearer.as_str())], None).unwrap()
     };
     let missing = "99999999-0000-4000-8000-000000000000";
     get(SANDBOX_WORKSPACE, "foreign").refused(403, "another workspace");
@@ -39,7 +39,7 @@ fn a_workspace_is_told_from_others() {
 
 #[test]
 fn a_missing_permission_is_named() {
-    let space = WorkspaceServer::new();
+    let api = WorkspaceServer::new();
     let service = format!("/services/{SERVICE}");
     let set = format!("{service}/version-sets/release");
     let (text, voice) = (format!("{service}/text-turn"), format!("{service}/voice-turn"));
@@ -60,20 +60,20 @@ fn a_missing_permission_is_named() {
         ("GET", graph_versions.as_str(), "ContextGraph.view"),
     ];
     for (method, path, permission) in cases {
-        space.send_as("nothing", method, path, None).refused(403, permission);
-        let reading = space.send_as("reading", method, path, None).status;
+        api.send_as("nothing", method, path, None).refused(403, permission);
+        let reading = api.send_as("reading", method, path, None).status;
         assert_eq!(reading, if permission == "Service.view" { 200 } else { 403 }, "{method} {path}");
     }
 }
 
 #[test]
-fn a_system_service_can_be_seen_and_not_touched() {
-    let space = WorkspaceServer::new();
-    assert_eq!(space.shown(SYSTEM)["is_system"], true);
+fn a_system_service_is_visible_and_read_only() {
+    let api = WorkspaceServer::new();
+    assert_eq!(api.shown(SYSTEM)["is_system"], true);
     let path = format!("/services/{SYSTEM}");
-    space.put(&path, json!({"description": "mine"})).refused(403, "system service");
-    space.send("DELETE", &path, None).refused(403, "system service");
+    api.put(&path, json!({"description": "mine"})).refused(403, "system service");
+    api.send("DELETE", &path, None).refused(403, "system service");
     let set = format!("{path}/version-sets/release");
-    space.put(&set, json!({"version_set": {}})).refused(403, "system service");
-    space.post(&format!("{path}/text-turn"), json!({"phone_number": "+12", "text": "hi"})).expect(200);
+    api.put(&set, json!({"version_set": {}})).refused(403, "system service");
+    api.post(&format!("{path}/text-turn"), json!({"phone_number": "+12", "text": "hi"})).expect(200);
 }

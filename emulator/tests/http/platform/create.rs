@@ -6,10 +6,10 @@ use super::harness::{AGENT, GRAPH, MISSING, NOVICE, WorkspaceServer, problems};
 
 #[test]
 fn defaults_are_filled_in() {
-    let space = WorkspaceServer::new();
-    let made = space.create(json!({})).expect(201).json();
+    let api = WorkspaceServer::new();
+    let made = api.create(json!({})).expect(201).json();
     let id = made["id"].as_str().unwrap();
-    assert_eq!(space.shown(id), made, "the answer is the whole service");
+    assert_eq!(api.shown(id), made, "the answer is the whole service");
     let expected = json!({
         "description": "", "is_active": true, "tool_capacity": 3, "channel_type": "voice", "keyterms": [],
         "environment": "production", "safety_filters_enabled": true, "tags": [], "version_sets": {},
@@ -23,8 +23,8 @@ fn defaults_are_filled_in() {
 }
 
 #[test]
-fn all_that_is_sent_is_kept() {
-    let space = WorkspaceServer::new();
+fn all_sent_fields_are_stored() {
+    let api = WorkspaceServer::new();
     let sent = json!({
         "name": "  Größe\n", "description": " as it is ", "is_active": false, "tool_capacity": 10,
         "channel_type": "text", "environment": "sandbox", "safety_filters_enabled": false,
@@ -36,7 +36,7 @@ fn all_that_is_sent_is_kept() {
             "llm_model_preferences": {"talk": {"llm_name": "m", "params": {"a": {"b": [null]}},
                 "experience_controls": null}}}},
     });
-    let made = space.create(sent.clone()).expect(201).json();
+    let made = api.create(sent.clone()).expect(201).json();
     for (name, value) in sent.as_object().unwrap() {
         assert_eq!(made[name], *value, "{name}");
     }
@@ -44,13 +44,13 @@ fn all_that_is_sent_is_kept() {
 
 /// Returns the errors of a creation with these changes.
 #[track_caller]
-fn refused(space: &WorkspaceServer, changes: Value) -> Vec<String> {
-    problems(space.create(changes))
+fn refused(api: &WorkspaceServer, changes: Value) -> Vec<String> {
+    problems(api.create(changes))
 }
 
 #[test]
-fn bounds_hold_on_both_sides() {
-    let space = WorkspaceServer::new();
+fn lower_and_upper_limits_are_enforced() {
+    let api = WorkspaceServer::new();
     let x = |count: usize| "ä".repeat(count);
     let tags = |count: usize| (0..count).map(|n| json!({"key": n.to_string()})).collect::<Vec<_>>();
     let fine = [
@@ -71,7 +71,7 @@ fn bounds_hold_on_both_sides() {
         if changes.get("name").is_none() {
             changes["name"] = json!(format!("Fine {n}"));
         }
-        space.create(changes).expect(201);
+        api.create(changes).expect(201);
     }
     let bad = [
         (json!({"name": ""}), "string_too_short body.name"),
@@ -93,13 +93,13 @@ fn bounds_hold_on_both_sides() {
         ),
     ];
     for (changes, expected) in bad {
-        assert_eq!(refused(&space, changes), [expected]);
+        assert_eq!(refused(&api, changes), [expected]);
     }
 }
 
 #[test]
-fn types_are_read_as_pydantic_reads_them() {
-    let space = WorkspaceServer::new();
+fn types_are_coerced_as_by_pydantic() {
+    let api = WorkspaceServer::new();
     let bad = [
         (json!({"name": 1}), "string_type body.name"),
         (json!({"name": null}), "string_type body.name"),
@@ -148,19 +148,19 @@ fn types_are_read_as_pydantic_reads_them() {
         ),
     ];
     for (changes, expected) in bad {
-        assert_eq!(refused(&space, changes), [expected]);
+        assert_eq!(refused(&api, changes), [expected]);
     }
     let lax = json!({"tool_capacity": true, "is_active": "off", "safety_filters_enabled": 0, "unknown": {},
         "agent_id": AGENT.to_uppercase().replace('-', "")});
-    let made = space.create(lax).expect(201).json();
+    let made = api.create(lax).expect(201).json();
     assert_eq!((&made["tool_capacity"], &made["is_active"]), (&json!(1), &json!(false)));
     assert_eq!((&made["agent_id"], made.get("unknown")), (&json!(AGENT), None));
 }
 
 #[test]
-fn messages_are_pydantics() {
-    let space = WorkspaceServer::new();
-    let reply = space.create(json!({"voice_config": {"tts_model": "sonic-4"}, "tool_capacity": 11}));
+fn error_messages_match_pydantic() {
+    let api = WorkspaceServer::new();
+    let reply = api.create(json!({"voice_config": {"tts_model": "sonic-4"}, "tool_capacity": 11}));
     let expected = json!([
         {"type": "less_than_equal", "loc": ["body", "tool_capacity"], "input": 11, "ctx": {"le": 10},
             "msg": "Input should be less than or equal to 10"},
@@ -172,8 +172,8 @@ fn messages_are_pydantics() {
 }
 
 #[test]
-fn all_problems_come_at_once() {
-    let space = WorkspaceServer::new();
+fn all_problems_are_reported_at_once() {
+    let api = WorkspaceServer::new();
     let body = json!({
         "name": "", "agent_id": "x", "tool_capacity": 11, "tags": [{"key": 1}, {}],
         "version_sets": {"a": {"agent_version_number": "x", "llm_model_preferences": {"t": {
@@ -193,21 +193,21 @@ fn all_problems_come_at_once() {
         "string_type body.version_sets.a.llm_model_preferences.t.experience_controls.stop.str",
         "uuid_parsing body.agent_id",
     ];
-    assert_eq!(problems(space.post("/services", body)), expected);
+    assert_eq!(problems(api.post("/services", body)), expected);
     let missing = ["missing body.agent_id", "missing body.context_graph_id", "missing body.name"];
-    assert_eq!(problems(space.post("/services", json!({}))), missing);
+    assert_eq!(problems(api.post("/services", json!({}))), missing);
 }
 
 #[test]
-fn experience_controls_are_nineteen() {
-    let space = WorkspaceServer::new();
+fn there_are_nineteen_experience_controls() {
+    let api = WorkspaceServer::new();
     let set = |controls: Value| {
         json!({"version_sets": {"a": {"llm_model_preferences": {"t": {"llm_name": "m",
             "experience_controls": controls}}}}})
     };
     let sent = json!({"temperature": 1, "top_p": "0.5", "stop": ["a"], "seed": 7, "logit_bias": {"5": -100},
         "metadata": {"a": "b"}, "response_format": {"type": null}, "verbosity": "low", "store": 1});
-    let made = space.create(set(sent)).expect(201).json();
+    let made = api.create(set(sent)).expect(201).json();
     let shown = &made["version_sets"]["a"]["llm_model_preferences"]["t"]["experience_controls"];
     assert_eq!(shown.as_object().unwrap().len(), 19);
     assert_eq!(shown["temperature"].to_string(), "1.0", "a number is a float afterwards");
@@ -226,36 +226,36 @@ fn experience_controls_are_nineteen() {
         (json!({"max_tokens": 5}), "extra_forbidden max_tokens"),
     ] {
         let (kind, field) = expected.split_once(' ').unwrap();
-        assert_eq!(refused(&space, set(controls)), [format!("{kind} {at}.{field}")]);
+        assert_eq!(refused(&api, set(controls)), [format!("{kind} {at}.{field}")]);
     }
 }
 
 #[test]
-fn what_a_service_joins_must_exist() {
-    let space = WorkspaceServer::new();
-    space.create(json!({"agent_id": MISSING})).refused(404, "agent");
-    space.create(json!({"context_graph_id": MISSING})).refused(404, "context graph");
-    space.create(json!({"agent_id": GRAPH})).expect(404);
+fn agent_and_context_graph_must_exist() {
+    let api = WorkspaceServer::new();
+    api.create(json!({"agent_id": MISSING})).refused(404, "agent");
+    api.create(json!({"context_graph_id": MISSING})).refused(404, "context graph");
+    api.create(json!({"agent_id": GRAPH})).expect(404);
 }
 
 #[test]
-fn a_name_is_taken_once() {
-    let space = WorkspaceServer::new();
-    let reply = space.create(json!({"name": "Health Coach"})).expect(409);
+fn names_are_unique() {
+    let api = WorkspaceServer::new();
+    let reply = api.create(json!({"name": "Health Coach"})).expect(409);
     assert!(reply.json()["detail"].as_str().unwrap().contains("name \"Health Coach\" is already taken"));
     assert!(reply.json()["request_id"].is_string() && reply.json()["error_code"].is_string());
-    space.create(json!({"name": "Sleeper"})).refused(409, "taken");
-    space.create(json!({"name": "health coach"})).expect(201);
-    space.create(json!({"name": "Health Coach "})).expect(201);
+    api.create(json!({"name": "Sleeper"})).refused(409, "taken");
+    api.create(json!({"name": "health coach"})).expect(201);
+    api.create(json!({"name": "Health Coach "})).expect(201);
 }
 
 #[test]
-fn the_same_requests_make_the_same_world() {
+fn the_same_requests_lead_to_the_same_state() {
     let run = || {
-        let space = WorkspaceServer::new();
-        let made = space.create(json!({"tags": [{"key": "a"}]})).expect(201).text;
-        let taken = space.create(json!({"agent_id": NOVICE})).expect(409).text;
-        (made, taken, space.get("/services").expect(200).text)
+        let api = WorkspaceServer::new();
+        let made = api.create(json!({"tags": [{"key": "a"}]})).expect(201).text;
+        let taken = api.create(json!({"agent_id": NOVICE})).expect(409).text;
+        (made, taken, api.get("/services").expect(200).text)
     };
     assert_eq!(run(), run());
 }

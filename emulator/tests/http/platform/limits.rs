@@ -13,8 +13,8 @@ fn limit(reply: &Reply) -> u64 {
 }
 
 #[test]
-fn turns_are_fewer_than_other_requests() {
-    let space = WorkspaceServer::with(|options| options.limits = Limits::PER_MINUTE);
+fn turns_have_a_lower_limit() {
+    let api = WorkspaceServer::with(|options| options.limits = Limits::PER_MINUTE);
     let service = format!("/services/{SERVICE}");
     let (set, text) = (format!("{service}/version-sets/a"), format!("{service}/text-turn"));
     let voice = format!("{service}/voice-turn");
@@ -28,30 +28,30 @@ fn turns_are_fewer_than_other_requests() {
         ("POST", text.as_str(), 20),
         ("POST", voice.as_str(), 20),
     ] {
-        let reply = space.send(method, path, Some(&json!({})));
+        let reply = api.send(method, path, Some(&json!({})));
         assert_eq!(limit(&reply), expected, "{method} {path}");
     }
 }
 
 #[test]
-fn one_too_many_says_when_to_come_back() {
-    let space = WorkspaceServer::with(|options| options.limits = Limits::PER_MINUTE);
+fn a_429_has_retry_after() {
+    let api = WorkspaceServer::with(|options| options.limits = Limits::PER_MINUTE);
     for n in 1..=60 {
-        let reply = space.get("/services").expect(200);
+        let reply = api.get("/services").expect(200);
         assert_eq!(reply.header("x-ratelimit-remaining"), Some((60 - n).to_string().as_str()));
     }
-    let refused = space.get("/services").expect(429);
+    let refused = api.get("/services").expect(429);
     assert_eq!(refused.header("retry-after"), Some("60"));
     assert!(refused.json()["detail"].is_string());
-    space.get("/agents").expect(200);
-    space.0.clock.advance(Duration::from_secs(60));
-    space.get("/services").expect(200);
+    api.get("/agents").expect(200);
+    api.0.clock.advance(Duration::from_secs(60));
+    api.get("/services").expect(200);
 }
 
 #[test]
-fn without_limits_the_headers_are_still_there() {
-    let space = WorkspaceServer::new();
-    assert!(limit(&space.get("/services").expect(200)) > 1_000_000);
-    assert!(limit(&space.send_as("wrong", "GET", "/services", None).expect(401)) > 1_000_000);
-    assert!(limit(&space.get("/services?limit=0").expect(422)) > 1_000_000);
+fn headers_are_sent_without_limits() {
+    let api = WorkspaceServer::new();
+    assert!(limit(&api.get("/services").expect(200)) > 1_000_000);
+    assert!(limit(&api.send_as("wrong", "GET", "/services", None).expect(401)) > 1_000_000);
+    assert!(limit(&api.get("/services?limit=0").expect(422)) > 1_000_000);
 }

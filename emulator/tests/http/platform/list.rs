@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::harness::{AGENT, GRAPH, SERVICE, WorkspaceServer, names, problems};
 
 #[test]
-fn a_service_shows_all_that_the_schema_has() {
-    let space = WorkspaceServer::new();
+fn a_service_has_every_field_of_the_schema() {
+    let api = WorkspaceServer::new();
     let controls = Value::Null;
     let voice_config = json!({
         "tts_model": "sonic-3", "max_buffer_delay_ms": null, "eager_eot_threshold": null, "eot_timeout_ms": null,
@@ -39,20 +39,20 @@ fn a_service_shows_all_that_the_schema_has() {
         },
         "is_system": false, "created_at": "2027-01-15T08:00:00Z", "updated_at": "2027-01-15T08:00:00Z",
     });
-    assert_eq!(space.shown(SERVICE), expected);
-    let list = space.get("/services").expect(200).json();
+    assert_eq!(api.shown(SERVICE), expected);
+    let list = api.get("/services").expect(200).json();
     assert_eq!(list["items"][0], expected);
     let rest = [&list["has_more"], &list["continuation_token"], &list["total"]];
     assert_eq!(rest, [&json!(false), &Value::Null, &json!(3)]);
 }
 
 #[test]
-fn pages_follow_one_another() {
-    let space = WorkspaceServer::new();
+fn pages_are_complete_and_in_order() {
+    let api = WorkspaceServer::new();
     for n in 0..22 {
-        space.create(json!({"name": format!("Service {n:02}")})).expect(201);
+        api.create(json!({"name": format!("Service {n:02}")})).expect(201);
     }
-    let page = |query: &str| space.get(&format!("/services?{query}")).expect(200).json();
+    let page = |query: &str| api.get(&format!("/services?{query}")).expect(200).json();
     let first = page("");
     assert_eq!(names(&first).len(), 10, "ten where nothing is said");
     assert_eq!((&first["has_more"], &first["continuation_token"]), (&json!(true), &json!(10)));
@@ -63,7 +63,7 @@ fn pages_follow_one_another() {
     assert_eq!(names(&page("limit=100")).len(), 25);
     assert_eq!(names(&page("limit=5.0")).len(), 5);
     assert!(names(&page("continuation_token=99")).is_empty());
-    let at = |query: &str| problems(space.get(&format!("/services?{query}")));
+    let at = |query: &str| problems(api.get(&format!("/services?{query}")));
     assert_eq!(at("limit=0"), ["greater_than query.limit"]);
     assert_eq!(
         at("limit=101&continuation_token=x"),
@@ -74,19 +74,19 @@ fn pages_follow_one_another() {
 }
 
 #[test]
-fn the_largest_page_can_be_made_smaller() {
-    let space =
+fn the_maximum_page_size_can_be_reduced() {
+    let api =
         WorkspaceServer::optioned(PlatformOptions { services_page_max: 20, ..PlatformOptions::default() });
-    assert_eq!(problems(space.get("/services?limit=100")), ["less_than_equal query.limit"]);
-    space.get("/services?limit=20").expect(200);
-    space.get("/services?limit=21").refused(422, "less than or equal to 20");
+    assert_eq!(problems(api.get("/services?limit=100")), ["less_than_equal query.limit"]);
+    api.get("/services?limit=20").expect(200);
+    api.get("/services?limit=21").refused(422, "less than or equal to 20");
 }
 
 #[test]
 fn lists_are_searched_and_filtered() {
-    let space = WorkspaceServer::new();
+    let api = WorkspaceServer::new();
     let found = |query: &str| {
-        let list = space.get(&format!("/services?{query}")).expect(200).json();
+        let list = api.get(&format!("/services?{query}")).expect(200).json();
         names(&list).into_iter().map(str::to_owned).collect::<Vec<_>>()
     };
     assert_eq!(found("search=HEALTH"), ["Health Coach"]);
@@ -94,7 +94,7 @@ fn lists_are_searched_and_filtered() {
     assert_eq!(found("search=x"), [""; 0]);
     assert_eq!(found("is_active=false"), ["Sleeper"]);
     assert_eq!(found("is_active=yes&search=h"), ["Health Coach", "House"]);
-    let at = |query: &str| problems(space.get(&format!("/services?{query}")));
+    let at = |query: &str| problems(api.get(&format!("/services?{query}")));
     assert_eq!(at("search="), ["string_too_short query.search"]);
     found(&format!("search={}", "x".repeat(200)));
     assert_eq!(at(&format!("search={}", "x".repeat(201))), ["string_too_long query.search"]);
@@ -106,13 +106,13 @@ fn lists_are_searched_and_filtered() {
 
 #[test]
 fn lists_are_sorted() {
-    let space = WorkspaceServer::new();
-    space.0.clock.advance(Duration::from_secs(1));
-    space.create(json!({"name": "Able"})).expect(201);
-    space.0.clock.advance(Duration::from_secs(1));
-    space.update(json!({"description": "newer"})).expect(200);
+    let api = WorkspaceServer::new();
+    api.0.clock.advance(Duration::from_secs(1));
+    api.create(json!({"name": "Able"})).expect(201);
+    api.0.clock.advance(Duration::from_secs(1));
+    api.update(json!({"description": "newer"})).expect(200);
     let first = |order: &str| {
-        let list = space.get(&format!("/services?sort_by={order}")).expect(200).json();
+        let list = api.get(&format!("/services?sort_by={order}")).expect(200).json();
         names(&list)[0].to_owned()
     };
     assert_eq!(first("%2Bname"), "Able");
@@ -121,7 +121,7 @@ fn lists_are_sorted() {
     assert_eq!(first("%2Bcreated_at"), "Health Coach");
     assert_eq!(first("-updated_at"), "Health Coach");
     for unknown in ["%2Bagent_id", "name", "+name", "-", ""] {
-        let at = problems(space.get(&format!("/services?sort_by={unknown}")));
+        let at = problems(api.get(&format!("/services?sort_by={unknown}")));
         assert_eq!(at, ["value_error query.sort_by"], "{unknown}");
     }
 }

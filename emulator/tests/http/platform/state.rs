@@ -20,21 +20,21 @@ fn everything_survives_a_restart() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("state.redb");
     let kept = || WorkspaceServer::with(|options| options.state = Some(path.clone()));
-    let space = kept();
-    let made = space.create(json!({"name": "Second", "tags": [{"key": "a"}]})).expect(201).json();
-    space.update(json!({"voice_config": {"min_tts_speed": 1}, "version_sets": {"a": {}}})).expect(200);
-    let before = space.get("/services").expect(200).text;
-    let agents = space.get("/agents").expect(200).text;
-    drop(space);
-    let space = kept();
-    assert_eq!(space.get("/services").expect(200).text, before);
-    assert_eq!(space.get("/agents").expect(200).text, agents);
-    let third = space.create(json!({"name": "Third"})).expect(201).json();
+    let api = kept();
+    let made = api.create(json!({"name": "Second", "tags": [{"key": "a"}]})).expect(201).json();
+    api.update(json!({"voice_config": {"min_tts_speed": 1}, "version_sets": {"a": {}}})).expect(200);
+    let before = api.get("/services").expect(200).text;
+    let agents = api.get("/agents").expect(200).text;
+    drop(api);
+    let api = kept();
+    assert_eq!(api.get("/services").expect(200).text, before);
+    assert_eq!(api.get("/agents").expect(200).text, agents);
+    let third = api.create(json!({"name": "Third"})).expect(201).json();
     assert_ne!(third["id"], made["id"], "ids are never used twice");
 }
 
 #[test]
-fn a_file_from_before_workspaces_is_opened() {
+fn a_state_file_without_workspaces_can_be_opened() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("state.redb");
     open(&path, Some(Seed::from_yaml(CLASSIC).unwrap())).stop();
@@ -54,7 +54,7 @@ fn a_file_from_before_workspaces_is_opened() {
 }
 
 #[test]
-fn seeding_again_adds_what_is_missing_and_nothing_else() {
+fn seeding_again_only_adds_missing_items() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("state.redb");
     open(&path, Some(Seed::from_yaml(SEED).unwrap())).stop();
@@ -66,12 +66,12 @@ fn seeding_again_adds_what_is_missing_and_nothing_else() {
     for _ in 0..2 {
         let server = open(&path, Some(Seed::from_yaml(&more).unwrap()));
         let world = server.world();
-        let space = world.workspace(SANDBOX_WORKSPACE).unwrap();
-        let versions = |name: &str| space.agent(name).unwrap().versions;
-        assert_eq!((versions("Coach Maya"), versions("Novice"), space.agents().len()), (9, 2, 3));
-        assert_eq!(space.api_keys().get("nobody").unwrap().key, "changed");
-        assert_eq!(space.service(SERVICE).unwrap().description, "Coaches");
-        assert_eq!((space.services().len(), space.api_keys().len()), (3, 3));
+        let api = world.workspace(SANDBOX_WORKSPACE).unwrap();
+        let versions = |name: &str| api.agent(name).unwrap().versions;
+        assert_eq!((versions("Coach Maya"), versions("Novice"), api.agents().len()), (9, 2, 3));
+        assert_eq!(api.api_keys().get("nobody").unwrap().key, "changed");
+        assert_eq!(api.service(SERVICE).unwrap().description, "Coaches");
+        assert_eq!((api.services().len(), api.api_keys().len()), (3, 3));
     }
 }
 
@@ -86,35 +86,35 @@ fn an_operators_edit_is_kept() {
         let new = PlatformService::new("By hand", &agent, &graph);
         world.add_platform_service(SANDBOX_WORKSPACE, new.clone()).unwrap();
         assert!(world.add_platform_service("elsewhere", new).is_none());
-        let space = world.workspace_mut(SANDBOX_WORKSPACE).unwrap();
-        space.service_mut("Health Coach").unwrap().description = "Edited".to_owned();
-        assert!(space.services_mut().remove("11111111-0000-4000-8000-000000000002"));
+        let api = world.workspace_mut(SANDBOX_WORKSPACE).unwrap();
+        api.service_mut("Health Coach").unwrap().description = "Edited".to_owned();
+        assert!(api.services_mut().remove("11111111-0000-4000-8000-000000000002"));
     };
     server.edit(edit).unwrap();
     let world = server.world();
     server.stop();
     let server = open(&path, None);
     assert_eq!(server.world(), world);
-    let space = world.workspace(SANDBOX_WORKSPACE).unwrap();
-    assert_eq!(space.service("By hand").unwrap().version_sets.len(), 0);
-    assert_eq!(space.service("Health Coach").unwrap().description, "Edited");
-    assert_eq!((space.services().len(), world.workspaces().count()), (3, 2));
+    let api = world.workspace(SANDBOX_WORKSPACE).unwrap();
+    assert_eq!(api.service("By hand").unwrap().version_sets.len(), 0);
+    assert_eq!(api.service("Health Coach").unwrap().description, "Edited");
+    assert_eq!((api.services().len(), world.workspaces().count()), (3, 2));
 }
 
 #[test]
-fn a_key_can_be_ensured() {
+fn a_key_is_added_if_it_is_missing() {
     let mut seed = Seed::from_yaml(SEED).unwrap();
     seed.ensure_workspace_key("sandbox", "added");
     seed.ensure_workspace_key(SANDBOX_WORKSPACE, "reading");
     seed.ensure_workspace_key("77777777-0000-4000-8000-000000000000", "fresh");
-    let space = WorkspaceServer::with(|options| options.seed = Some(seed));
-    space.send_as("added", "GET", "/agents", None).expect(200);
-    space.send_as("reading", "GET", "/agents", None).expect(403);
-    space.send_as("fresh", "GET", "/agents", None).expect(403);
+    let api = WorkspaceServer::with(|options| options.seed = Some(seed));
+    api.send_as("added", "GET", "/agents", None).expect(200);
+    api.send_as("reading", "GET", "/agents", None).expect(403);
+    api.send_as("fresh", "GET", "/agents", None).expect(403);
 }
 
 #[test]
-fn an_organization_can_be_mirrored() {
+fn an_organization_can_be_copied_to_a_workspace() {
     let classic = CLASSIC
         .replace("    behavior_sets:", "    llms: [m]\n    replies: {greeting: Hi}\n    behavior_sets:");
     let mut seed = Seed::from_yaml(&classic).unwrap();
@@ -124,14 +124,14 @@ fn an_organization_can_be_mirrored() {
     seed.ensure_workspace_key("sandbox", "all");
     let mut options = Options::new(Clock::new().source());
     options.seed = Some(seed);
-    let space = WorkspaceServer(TestServer::unsigned(Clock::new(), Server::start(options).unwrap()));
-    let world = space.0.server().world();
+    let api = WorkspaceServer(TestServer::unsigned(Clock::new(), Server::start(options).unwrap()));
+    let world = api.0.server().world();
     assert_eq!(world.workspaces().count(), 1);
     let home = world.workspace(SANDBOX_WORKSPACE).unwrap();
     assert_eq!((home.agents().len(), home.context_graphs().len(), home.services().len()), (4, 3, 1));
     assert_eq!(home.settings(), world.organization("acme").unwrap().settings());
     let id = home.service("Health Coach").unwrap().id.clone();
-    let shown = space.shown(&id);
+    let shown = api.shown(&id);
     assert_eq!((id.len(), &shown["description"]), (36, &json!("Coaches")));
     assert_eq!(shown["tags"], json!([{"key": "audited", "value": null}, {"key": "team", "value": "care"}]));
     let staging = json!({"agent_version_number": null, "context_graph_version_number": 6,
@@ -142,7 +142,7 @@ fn an_organization_can_be_mirrored() {
 }
 
 #[test]
-fn mistakes_in_a_seed_have_a_place() {
+fn errors_in_a_seed_have_a_location() {
     let wrong = |text: &str, line: u64, part: &str| {
         let error = Seed::from_yaml(text).err().unwrap();
         assert_eq!(error.line, line, "{error}");

@@ -1,0 +1,113 @@
+//! Requests and answers without any HTTP library, so that the rules can be tested without one.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A request with its whole body.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) method: String,
+    /// As sent, percent-encoded.
+    pub(crate) path: String,
+    pub(crate) query: Option<String>,
+    /// Header names are in lower case.
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) now: SystemTime,
+}
+
+impl Request {
+    /// Returns the first header with this name, given in lower case.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// An answer to a request.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Payload,
+}
+
+/// The body of an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Payload {
+    Empty,
+    Json(Vec<u8>),
+    /// Bytes with this content type.
+    Bytes(&'static str, Vec<u8>),
+    /// NDJSON whose chunks are sent one at a time.
+    Stream(Vec<Vec<u8>>),
+}
+
+impl Answer {
+    /// An answer without a body.
+    pub(crate) fn empty(status: u16) -> Self {
+        Self { status, headers: Vec::new(), body: Payload::Empty }
+    }
+
+    /// An answer with a JSON body.
+    pub(crate) fn json(status: u16, document: &impl serde::Serialize) -> Self {
+        match serde_json::to_vec(document) {
+            Ok(body) => Self { status, headers: Vec::new(), body: Payload::Json(body) },
+            Err(_) => Self::empty(500),
+        }
+    }
+
+    /// An error with the reason as its `detail`.
+    pub(crate) fn detail(status: u16, text: &str) -> Self {
+        Self::json(status, &serde_json::json!({ "detail": text }))
+    }
+
+    /// Adds a header.
+    pub(crate) fn with(mut self, name: &str, value: impl std::fmt::Display) -> Self {
+        self.headers.push((name.to_owned(), value.to_string()));
+        self
+    }
+}
+
+/// An answer as it would be sent over the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The status.
+    pub status: u16,
+    /// The headers, with names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Self {
+        let mut headers = answer.headers;
+        let mut kind = |kind: &str| headers.push(("content-type".to_owned(), kind.to_owned()));
+        let body = match answer.body {
+            Payload::Empty => Vec::new(),
+            Payload::Json(bytes) => {
+                kind("application/json");
+                bytes
+            }
+            Payload::Bytes(content_type, bytes) => {
+                kind(content_type);
+                bytes
+            }
+            Payload::Stream(pieces) => {
+                kind("application/x-ndjson");
+                pieces.concat()
+            }
+        };
+        Self { status: answer.status, headers, body }
+    }
+}
+
+/// Milliseconds since the epoch.
+pub(crate) fn millis(time: SystemTime) -> i64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Formats a time as ISO 8601.
+pub(crate) fn iso(millis: i64) -> String {
+    jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX).to_string()
+}

@@ -1,0 +1,242 @@
+//! Rate limits: fixed windows per organization and endpoint.
+
+use std::collections::HashMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::api::exchange::Answer;
+
+/// The rate limits that the server enforces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limits {
+    /// No limits. Answers still carry the headers, with a limit that is never reached.
+    Off,
+    /// The published limits, in windows of this length: one minute, or less in tests.
+    Documented {
+        /// The length of a window.
+        window: Duration,
+    },
+    /// The published or other limits, in windows that begin with their first request.
+    FromFirstRequest {
+        /// The length of a window.
+        window: Duration,
+        /// The limit of each endpoint. `None` uses the published limits.
+        requests: Option<u32>,
+        /// The way in which answers report the end of a window.
+        window_end: WindowEnd,
+    },
+}
+
+/// How answers report the end of a window. The header holds whole seconds, so a fraction must be rounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WindowEnd {
+    /// Rounded up to the next second.
+    RoundedUp,
+    /// Rounded down to the previous second.
+    RoundedDown,
+    /// Not reported: answers have no rate limit headers, and a 429 has no `Retry-After`.
+    NotReported,
+}
+
+impl Limits {
+    /// The published limits per minute.
+    pub const PER_MINUTE: Self = Self::Documented { window: Duration::from_secs(60) };
+}
+
+/// Adds a duration to a time, at most a century, so that the time does not overflow.
+pub(crate) fn later(now: SystemTime, by: Duration) -> SystemTime {
+    now + by.min(Duration::from_secs(100 * 365 * 24 * 3600))
+}
+
+/// A limit that is never reached.
+const UNLIMITED: u32 = 1_000_000_000;
+
+/// The values of an answer's rate limit headers, and whether the request is allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Allowance {
+    pub(crate) limit: u32,
+    pub(crate) remaining: u32,
+    /// Seconds since the epoch.
+    pub(crate) reset: u64,
+    /// Seconds to wait if the request exceeds the limit.
+    pub(crate) retry_after: Option<u64>,
+    /// True if the answer carries the rate limit headers.
+    has_headers: bool,
+}
+
+impl Allowance {
+    /// Adds the rate limit headers to an answer.
+    pub(crate) fn add_headers(self, mut answer: Answer) -> Answer {
+        if !self.has_headers {
+            answer.headers.retain(|(name, _)| name != "retry-after");
+            return answer;
+        }
+        answer
+            .with("x-ratelimit-limit", self.limit)
+            .with("x-ratelimit-remaining", self.remaining)
+            .with("x-ratelimit-reset", self.reset)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Window {
+    ends: SystemTime,
+    used: u32,
+}
+
+/// Counts requests per window.
+pub(crate) struct Limiter<Endpoint> {
+    limits: Limits,
+    windows: HashMap<(String, Endpoint), Window>,
+}
+
+impl<Endpoint: Copy + Eq + std::hash::Hash> Limiter<Endpoint> {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self { limits, windows: HashMap::new() }
+    }
+
+    /// Returns the headers of a window without any request.
+    pub(crate) fn unused(&self, limit: u32, now: SystemTime) -> Allowance {
+        let (limit, length) = match self.limits {
+            Limits::Off => (UNLIMITED, Duration::from_secs(60)),
+            Limits::Documented { window } => (limit, window),
+            Limits::FromFirstRequest { window, requests, .. } => (requests.unwrap_or(limit), window),
+        };
+        let (reset, has_headers) = (self.reset(later(now, length)), self.reports_limits());
+        Allowance { limit, remaining: limit, reset, retry_after: None, has_headers }
+    }
+
+    fn reports_limits(&self) -> bool {
+        !matches!(self.limits, Limits::FromFirstRequest { window_end: WindowEnd::NotReported, .. })
+    }
+
+    /// The end of a window as the header reports it, in seconds since the epoch.
+    fn reset(&self, end: SystemTime) -> u64 {
+        match self.limits {
+            Limits::FromFirstRequest { window_end: WindowEnd::RoundedDown, .. } => {
+                end.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+            }
+            _ => seconds(end),
+        }
+    }
+
+    /// Returns the end of a window that begins now. Documented windows of whole seconds begin on a whole
+    /// second, so that the reported end is exact.
+    fn end(&self, now: SystemTime, length: Duration) -> SystemTime {
+        let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let whole = matches!(self.limits, Limits::Documented { .. }) && length.subsec_nanos() == 0;
+        later(if whole { UNIX_EPOCH + Duration::from_secs(since.as_secs()) } else { now }, length)
+    }
+
+    /// Counts one request. A window begins with its first request.
+    pub(crate) fn take(
+        &mut self,
+        organization: &str,
+        endpoint: Endpoint,
+        limit: u32,
+        now: SystemTime,
+    ) -> Allowance {
+        let (limit, length) = match self.limits {
+            Limits::Off => return self.unused(limit, now),
+            Limits::Documented { window } => (limit, window),
+            Limits::FromFirstRequest { window, requests, .. } => (requests.unwrap_or(limit), window),
+        };
+        let fresh = Window { ends: self.end(now, length), used: 0 };
+        let window = self
+            .windows
+            .entry((organization.to_owned(), endpoint))
+            .and_modify(|window| {
+                // A clock that was set back must not keep a window open forever.
+                if now >= window.ends || window.ends > later(now, length) {
+                    *window = fresh;
+                }
+            })
+            .or_insert(fresh);
+        let refused = window.used >= limit;
+        if !refused {
+            window.used += 1;
+        }
+        let (ends, remaining) = (window.ends, limit - window.used);
+        let left = ends.duration_since(now).unwrap_or_default();
+        Allowance {
+            limit,
+            remaining,
+            reset: self.reset(ends),
+            retry_after: refused.then(|| (left.as_nanos().div_ceil(1_000_000_000) as u64).max(1)),
+            has_headers: self.reports_limits(),
+        }
+    }
+}
+
+/// Seconds since the epoch, rounded up, so that waiting until then is always enough.
+fn seconds(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_secs() + u64::from(since.subsec_nanos() > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_millis(1_000_000_000_000 + millis)
+    }
+
+    #[test]
+    fn a_full_window_reports_its_end() {
+        let mut limiter = Limiter::new(Limits::PER_MINUTE);
+        let first = limiter.take("acme", 'a', 2, at(500));
+        assert_eq!(
+            first,
+            Allowance { limit: 2, remaining: 1, reset: 1_000_000_060, retry_after: None, has_headers: true },
+            "the window begins with a whole second"
+        );
+        assert_eq!(limiter.take("acme", 'a', 2, at(600)).remaining, 0);
+        let refused = limiter.take("acme", 'a', 2, at(1_000));
+        assert_eq!((refused.remaining, refused.retry_after), (0, Some(59)));
+        assert_eq!(limiter.take("acme", 'a', 2, at(59_900)).retry_after, Some(1));
+        assert_eq!(limiter.take("acme", 'a', 2, at(60_000)).remaining, 1, "a new window");
+    }
+
+    #[test]
+    fn the_end_of_a_window_is_rounded_or_not_reported() {
+        let window = Duration::from_secs(3);
+        let of = |window_end| {
+            let mut limiter =
+                Limiter::new(Limits::FromFirstRequest { window, requests: Some(2), window_end });
+            let first = limiter.take("acme", 'a', 20, at(500));
+            assert_eq!(limiter.take("acme", 'a', 20, at(3_400)).remaining, 0, "it has not ended");
+            assert!(limiter.take("acme", 'a', 20, at(3_499)).retry_after.is_some());
+            assert_eq!(limiter.take("acme", 'a', 20, at(3_500)).remaining, 1, "a new window");
+            first
+        };
+        assert_eq!((of(WindowEnd::RoundedUp).limit, of(WindowEnd::RoundedUp).reset), (2, 1_000_000_004));
+        assert_eq!(of(WindowEnd::RoundedDown).reset, 1_000_000_003);
+        let refusal = Answer::empty(429).with("retry-after", 1);
+        assert_eq!(of(WindowEnd::NotReported).add_headers(refusal).headers, []);
+    }
+
+    #[test]
+    fn organizations_and_endpoints_have_separate_windows() {
+        let mut limiter = Limiter::new(Limits::PER_MINUTE);
+        limiter.take("acme", 'a', 1, at(0));
+        assert!(limiter.take("acme", 'a', 1, at(0)).retry_after.is_some());
+        assert!(limiter.take("acme", 'b', 1, at(0)).retry_after.is_none());
+        assert!(limiter.take("other", 'a', 1, at(0)).retry_after.is_none());
+    }
+
+    #[test]
+    fn limits_off_still_reports_numbers() {
+        let mut limiter = Limiter::new(Limits::Off);
+        for _ in 0..1_000 {
+            assert!(limiter.take("acme", 'a', 1, at(0)).retry_after.is_none());
+        }
+        assert!(limiter.take("acme", 'a', 1, at(0)).remaining > 1_000_000);
+    }
+
+    #[test]
+    fn a_clock_set_back_does_not_freeze_a_window() {
+        let mut limiter = Limiter::new(Limits::PER_MINUTE);
+        limiter.take("acme", 'a', 1, at(10_000_000));
+        assert!(limiter.take("acme", 'a', 1, at(0)).retry_after.is_none());
+    }
+}

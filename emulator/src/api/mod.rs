@@ -1,0 +1,9 @@
+//! The parts that both APIs share: requests and answers, routing, query parameters, problems and limits.
+
+pub(crate) mod agent_replies;
+pub(crate) mod exchange;
+pub(crate) mod limits;
+pub(crate) mod problems;
+pub(crate) mod query;
+pub(crate) mod refusal;
+pub(crate) mod routing;

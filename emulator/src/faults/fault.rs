@@ -1,0 +1,210 @@
+//! Faults that can be injected into requests, and the rules that select the requests.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+/// A fault that is injected into one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The connection is refused. A server that was reached can't do this, and treats it as `LoseRequest`.
+    Refuse,
+    /// The connection is aborted before the rules run. The client can't know that they did not.
+    LoseRequest,
+    /// The rules run and their changes are stored. Then the connection is aborted without an answer.
+    LoseAnswer,
+    /// The rules run. The connection is aborted in the middle of the answer's body.
+    CutAnswer,
+    /// The rules run. Only the first half of the answer's body is sent, as if it were complete.
+    Garble,
+    /// The rules run after a delay.
+    Delay {
+        /// The delay.
+        millis: u64,
+    },
+    /// The rules run. The answer's body is sent slowly, in chunks. A simulation sends it at once.
+    SlowBody {
+        /// The time for the whole body.
+        millis: u64,
+    },
+    /// The rules run. The server closes the connection after the answer.
+    Close,
+    /// The rules run. The list in the answer omits one service, as if the list had shifted while it was read.
+    Hide {
+        /// The service's name or id.
+        service: String,
+    },
+    /// This answer is sent instead of the rules' own.
+    Answer {
+        /// The status.
+        status: u16,
+        /// True if the rules run first. Their own answer is discarded.
+        processed: bool,
+        /// Headers, except for the length. A server omits those that HTTP does not allow.
+        headers: BTreeMap<String, String>,
+        /// The `Retry-After` header, if any.
+        retry_after: Option<RetryAfter>,
+        /// The body.
+        body: String,
+    },
+}
+
+/// The value of a `Retry-After` header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetryAfter {
+    /// A number of seconds.
+    Seconds(u64),
+    /// The date that is this many seconds from now.
+    Date(u64),
+}
+
+impl RetryAfter {
+    /// Formats the header's value.
+    pub(crate) fn header(self, now: SystemTime) -> String {
+        match self {
+            Self::Seconds(seconds) => seconds.to_string(),
+            Self::Date(seconds) => httpdate::fmt_http_date(now + Duration::from_secs(seconds)),
+        }
+    }
+}
+
+impl Fault {
+    /// A fault that answers with this status and body before the rules run.
+    pub fn answer(status: u16, body: impl Into<String>) -> Self {
+        let (headers, body) = (BTreeMap::new(), body.into());
+        Self::Answer { status, processed: false, headers, retry_after: None, body }
+    }
+
+    /// Returns true if the rules run.
+    pub fn is_processed(&self) -> bool {
+        match self {
+            Self::Refuse | Self::LoseRequest => false,
+            Self::Answer { processed, .. } => *processed,
+            _ => true,
+        }
+    }
+
+    /// A short name for the kind of fault.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Refuse => "connection refused",
+            Self::LoseRequest => "request lost",
+            Self::LoseAnswer => "answer lost",
+            Self::CutAnswer => "answer cut off",
+            Self::Garble => "answer garbled",
+            Self::Delay { .. } => "delay",
+            Self::SlowBody { .. } => "slow body",
+            Self::Close => "connection closed",
+            Self::Hide { .. } => "service hidden",
+            Self::Answer { status: 400, .. } => "400",
+            Self::Answer { status: 401, .. } => "401",
+            Self::Answer { status: 429, .. } => "429",
+            Self::Answer { status: 503, .. } => "503",
+            Self::Answer { status: 200..=299, .. } => "page instead of an answer",
+            Self::Answer { processed: true, .. } => "5xx, processed",
+            Self::Answer { processed: false, .. } => "5xx, not processed",
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refuse => {
+                f.write_str("request lost (a server can't refuse a connection that it has accepted)")
+            }
+            Self::LoseAnswer | Self::CutAnswer | Self::Garble => write!(f, "processed, {}", self.kind()),
+            Self::Delay { millis } => write!(f, "delayed by {millis} ms"),
+            Self::SlowBody { millis } => write!(f, "processed, body sent over {millis} ms"),
+            Self::Close => f.write_str("processed and answered, then the connection is closed"),
+            Self::Hide { service } => write!(f, "processed, service {service:?} left out of the list"),
+            Self::Answer { status, processed, retry_after, .. } => {
+                let processed = if *processed { "processed" } else { "not processed" };
+                write!(f, "{processed}, answered {status} instead")?;
+                match retry_after {
+                    Some(RetryAfter::Seconds(seconds)) => write!(f, ", Retry-After: {seconds} s"),
+                    Some(RetryAfter::Date(seconds)) => write!(f, ", Retry-After: the date in {seconds} s"),
+                    None => Ok(()),
+                }
+            }
+            Self::LoseRequest => f.write_str(self.kind()),
+        }
+    }
+}
+
+/// A rule that selects requests: the matching ones from the `nth` on, `times` in a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule<T = Fault> {
+    /// The method. `None` matches any.
+    pub method: Option<String>,
+    /// A part of the path with its query. `None` matches any.
+    pub path: Option<String>,
+    /// The number of the first matching request to select, from 1.
+    pub nth: u64,
+    /// The number of requests to select.
+    pub times: u64,
+    /// The effect on the selected requests.
+    pub what: T,
+}
+
+impl<T> Rule<T> {
+    fn fits(&self, method: &str, path: &str) -> bool {
+        self.method.as_ref().is_none_or(|wanted| wanted == method)
+            && self.path.as_ref().is_none_or(|part| path.contains(part.as_str()))
+    }
+}
+
+/// Rules, each with the number of matching requests so far.
+#[derive(Clone, Debug)]
+pub struct Schedule<T = Fault> {
+    rules: Vec<(Rule<T>, u64)>,
+}
+
+impl<T: Clone> Schedule<T> {
+    /// A schedule that has not counted any request yet.
+    pub fn new(rules: impl IntoIterator<Item = Rule<T>>) -> Self {
+        Self { rules: rules.into_iter().map(|rule| (rule, 0)).collect() }
+    }
+
+    /// Counts a request, and returns the effect of the first rule that selects it.
+    pub fn next(&mut self, method: &str, path: &str) -> Option<T> {
+        let mut due = None;
+        for (rule, seen) in self.rules.iter_mut().filter(|(rule, _)| rule.fits(method, path)) {
+            *seen += 1;
+            if *seen >= rule.nth && *seen < rule.nth.saturating_add(rule.times) {
+                due.get_or_insert(&rule.what);
+            }
+        }
+        due.cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Faults;
+
+    #[test]
+    fn every_rule_counts_its_requests_and_the_first_match_applies() {
+        let faults = Faults::from_yaml(
+            "
+faults:
+  - {method: PUT, path: /service, nth: 2, fault: lose_answer}
+  - {nth: 3, times: 2, fault: answer, status: 503, retry_after: 2}
+",
+        );
+        let mut schedule = Schedule::new(faults.expect("rules").0);
+        let kinds: Vec<_> =
+            [("PUT", "/service/1"), ("GET", "/service"), ("PUT", "/service/2"), ("GET", "/x"), ("GET", "/x")]
+                .map(|(method, path)| schedule.next(method, path).map(|fault| fault.kind()))
+                .into();
+        assert_eq!(kinds, [None, None, Some("answer lost"), Some("503"), None]);
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_767);
+        assert_eq!(RetryAfter::Seconds(10).header(now), "10");
+        assert_eq!(RetryAfter::Date(10).header(now), "Sun, 06 Nov 1994 08:49:37 GMT");
+    }
+}

@@ -1,0 +1,139 @@
+//! Agents, context graphs and version sets, which organizations and workspaces of a seed share.
+
+use std::collections::BTreeSet;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use serde_saphyr::{Location, Spanned};
+
+use crate::file_error::FileError;
+use crate::state::{CatalogItem, Table, VersionSet};
+
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SeedItem {
+    /// The name, unique among items of its kind.
+    #[schemars(with = "String")]
+    pub(crate) name: Spanned<String>,
+    /// The id: 24 hexadecimal digits in an organization, a UUID in a workspace. Absent: a new one.
+    #[schemars(with = "Option<String>")]
+    pub(crate) id: Option<Spanned<String>>,
+    /// The number of versions, counted from 1. An item that a service uses needs at least one.
+    #[serde(default = "one")]
+    pub(crate) versions: u32,
+    /// True if it is deprecated: no new service may use it.
+    #[serde(default)]
+    pub(crate) deprecated: bool,
+}
+
+fn one() -> u32 {
+    1
+}
+
+pub(crate) fn yes() -> bool {
+    true
+}
+
+pub(crate) fn wrong<T>(place: Location, message: impl Into<String>) -> Result<T, FileError> {
+    Err(FileError { line: place.line(), column: place.column(), message: message.into() })
+}
+
+/// Finds an item by name.
+pub(crate) fn named<'a>(
+    items: &'a [SeedItem],
+    name: &Spanned<String>,
+    what: &str,
+) -> Result<&'a SeedItem, FileError> {
+    match items.iter().find(|item| item.name.value == name.value) {
+        Some(item) => Ok(item),
+        None => wrong(name.referenced, format!("there is no {what} named {:?} here", name.value)),
+    }
+}
+
+pub(crate) fn check_unique<'a>(
+    names: impl Iterator<Item = &'a Spanned<String>>,
+    what: &str,
+) -> Result<(), FileError> {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        if name.value.trim() != name.value || name.value.is_empty() {
+            return wrong(
+                name.referenced,
+                format!("{what} {:?} is empty or has spaces around it", name.value),
+            );
+        }
+        if !seen.insert(&name.value) {
+            return wrong(name.referenced, format!("{what} {:?} is defined twice", name.value));
+        }
+    }
+    Ok(())
+}
+
+/// Checks that a version set's pinned versions exist.
+pub(crate) fn check_pins(
+    place: Location,
+    name: &str,
+    set: &VersionSet,
+    agent: &SeedItem,
+    graph: &SeedItem,
+) -> Result<(), FileError> {
+    for (pin, item) in [(set.agent_version, agent), (set.context_graph_version, graph)] {
+        if let Some(pin) = pin.filter(|pin| !(1..=item.versions).contains(pin)) {
+            let message = format!("{:?} has no version {pin}", item.name.value);
+            return wrong(place, format!("version set {name:?}: {message}"));
+        }
+    }
+    Ok(())
+}
+
+/// Reads a version set: its pins, its preferences and any further fields.
+pub(crate) fn version_set(fields: &Map<String, Value>) -> Result<VersionSet, String> {
+    let mut extra = fields.clone();
+    let mut pin = |name: &str| match extra.remove(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if text == "latest" => Ok(None),
+        Some(value) => {
+            let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
+            number.map(Some).ok_or_else(|| format!("{name} is a number or `latest`, not {value}"))
+        }
+    };
+    let (agent_version, context_graph_version) = (pin("agent_version")?, pin("context_graph_version")?);
+    let llm_model_preferences = match extra.remove("llm_model_preferences") {
+        None | Some(Value::Null) => Map::new(),
+        Some(Value::Object(preferences)) => preferences,
+        Some(_) => return Err("llm_model_preferences is a map".to_owned()),
+    };
+    Ok(VersionSet { agent_version, context_graph_version, llm_model_preferences, extra })
+}
+
+/// Finds the item that a seed means by its id, or else by its name.
+pub(crate) fn known_item<'t>(table: &'t Table<CatalogItem>, seed: &SeedItem) -> Option<&'t CatalogItem> {
+    table.iter().find(|item| match &seed.id {
+        Some(id) => item.id == id.value,
+        None => item.name == seed.name.value,
+    })
+}
+
+/// Creates an item that does not exist yet.
+pub(crate) fn new_item(seed: &SeedItem, sequence: u64, id: String, millis: i64) -> CatalogItem {
+    CatalogItem {
+        id: seed.id.as_ref().map_or(id, |id| id.value.clone()),
+        sequence,
+        name: seed.name.value.clone(),
+        versions: seed.versions,
+        deprecated: seed.deprecated,
+        created_at: millis,
+    }
+}
+
+/// Updates an existing item from the seed.
+pub(crate) fn renewed_item(seed: &SeedItem, known: &CatalogItem) -> CatalogItem {
+    CatalogItem {
+        name: seed.name.value.clone(),
+        // Versions are only added, never removed: services may pin them.
+        versions: known.versions.max(seed.versions),
+        deprecated: seed.deprecated,
+        ..known.clone()
+    }
+}

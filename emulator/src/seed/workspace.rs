@@ -1,0 +1,303 @@
+//! The workspaces of a seed, for the Platform API.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use serde_saphyr::{Location, Spanned};
+
+use super::items::{SeedItem, check_pins, check_unique, named, version_set, wrong, yes};
+use super::organization::{SeedOrganization, SeedService};
+use crate::api::problems::{At, RequestProblems};
+use crate::file_error::FileError;
+use crate::platform::models::{ESCALATION_POLICY, PREFERENCES, VOICE_CONFIG};
+use crate::platform::uuid;
+use crate::state::{Replies, SANDBOX_WORKSPACE, ServiceTag, VersionSet, WorkspacePermission};
+
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SeedWorkspace {
+    /// The keys that can sign in. The embedded sandbox adds one of its own.
+    pub(crate) api_keys: Vec<SeedWorkspaceKey>,
+    /// The agents.
+    pub(crate) agents: Vec<SeedItem>,
+    /// The context graphs.
+    pub(crate) context_graphs: Vec<SeedItem>,
+    /// The LLMs that version sets may name. Absent: any.
+    pub(crate) llms: Option<BTreeSet<String>>,
+    /// The services.
+    pub(crate) services: Vec<SeedPlatformService>,
+    /// The agents' replies.
+    pub(crate) replies: Replies,
+}
+
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(transform = with_alias)]
+pub(crate) struct SeedWorkspaceKey {
+    /// The key itself. The emulator has no real secrets.
+    pub(crate) key: String,
+    /// The key's id; `name` is another spelling. Absent: the key itself.
+    #[serde(alias = "name")]
+    pub(crate) id: Option<String>,
+    /// The key's permissions. Absent: all.
+    pub(crate) permissions: Option<BTreeSet<WorkspacePermission>>,
+}
+
+/// Adds the alias `name` to the schema, which schemars does not derive.
+fn with_alias(schema: &mut schemars::Schema) {
+    if let Some(Value::Object(members)) = schema.get_mut("properties")
+        && let Some(id) = members.get("id").cloned()
+    {
+        members.insert("name".to_owned(), id);
+    }
+}
+
+impl SeedWorkspaceKey {
+    /// The key's id.
+    pub(crate) fn identity(&self) -> &str {
+        self.id.as_ref().unwrap_or(&self.key)
+    }
+}
+
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SeedPlatformService {
+    /// The name, unique among active services.
+    #[schemars(with = "String")]
+    pub(crate) name: Spanned<String>,
+    /// The id, a UUID. Absent: a new one.
+    #[schemars(with = "Option<String>")]
+    pub(crate) id: Option<Spanned<String>>,
+    /// The description.
+    #[serde(default)]
+    pub(crate) description: String,
+    /// The agent's name.
+    #[schemars(with = "String")]
+    pub(crate) agent: Spanned<String>,
+    /// The context graph's name.
+    #[schemars(with = "String")]
+    pub(crate) context_graph: Spanned<String>,
+    /// True if it is active.
+    #[serde(default = "yes")]
+    pub(crate) active: bool,
+    /// The tags; `~` for one without a value.
+    #[serde(default)]
+    pub(crate) tags: BTreeMap<String, Option<String>>,
+    /// Words that speech recognition should know.
+    #[serde(default)]
+    pub(crate) keyterms: Vec<String>,
+    /// The version sets by name: `agent_version` and `context_graph_version` (a number or `latest`) and
+    /// `llm_model_preferences`.
+    #[serde(default)]
+    #[schemars(
+        with = "BTreeMap<String, Map<String, Value>>",
+        extend("propertyNames" = {"minLength": 1, "maxLength": 40})
+    )]
+    pub(crate) version_sets: BTreeMap<String, Spanned<Map<String, Value>>>,
+    /// The channel through which users talk to it.
+    pub(crate) channel_type: Option<ChannelType>,
+    /// The platform environment that runs it.
+    pub(crate) environment: Option<ServiceEnvironment>,
+    /// The number of tools that may run at once.
+    #[schemars(with = "Option<u8>", range(min = 1, max = 10))]
+    pub(crate) tool_capacity: Option<Spanned<u8>>,
+    /// True if safety filters run.
+    #[serde(default = "yes")]
+    pub(crate) safety_filters_enabled: bool,
+    /// The voice pipeline, as the API has it.
+    #[schemars(with = "Option<Map<String, Value>>")]
+    pub(crate) voice_config: Option<Spanned<Value>>,
+    /// The escalation policy, as the API has it.
+    #[schemars(with = "Option<Map<String, Value>>")]
+    pub(crate) escalation_policy: Option<Spanned<Value>>,
+    /// True if it is a system service, which can't be changed.
+    #[serde(default)]
+    pub(crate) is_system: bool,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ChannelType {
+    Voice,
+    Text,
+}
+
+impl ChannelType {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Voice => "voice",
+            Self::Text => "text",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ServiceEnvironment {
+    Sandbox,
+    Production,
+}
+
+impl ServiceEnvironment {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Sandbox => "sandbox",
+            Self::Production => "production",
+        }
+    }
+}
+
+/// Reads a workspace id: `sandbox`, or a UUID in any spelling.
+pub(super) fn workspace_id(named: &str) -> Result<String, String> {
+    if named == "sandbox" { Ok(SANDBOX_WORKSPACE.to_owned()) } else { uuid::parse(named) }
+}
+
+/// Checks the workspaces of a document, and keys them by id.
+pub(crate) fn check_all(
+    workspaces: BTreeMap<String, SeedWorkspace>,
+) -> Result<BTreeMap<String, SeedWorkspace>, FileError> {
+    let nowhere = |message| FileError { line: 0, column: 0, message };
+    let mut checked = BTreeMap::new();
+    for (name, mut workspace) in workspaces {
+        let id = workspace_id(&name);
+        let id =
+            id.map_err(|reason| nowhere(format!("workspace {name:?}: a UUID or `sandbox`; {reason}")))?;
+        workspace.check()?;
+        if checked.insert(id, workspace).is_some() {
+            return Err(nowhere(format!("workspace {name:?} is defined twice")));
+        }
+    }
+    Ok(checked)
+}
+
+impl SeedWorkspace {
+    pub(super) fn mirror(organization: &SeedOrganization) -> Self {
+        let anew = |items: &[SeedItem]| {
+            items.iter().map(|item| SeedItem { id: None, ..item.clone() }).collect::<Vec<_>>()
+        };
+        Self {
+            api_keys: Vec::new(),
+            agents: anew(&organization.agents),
+            context_graphs: anew(&organization.context_graphs),
+            llms: organization.llms.clone(),
+            services: organization.services.iter().map(SeedPlatformService::mirror).collect(),
+            replies: organization.replies.clone(),
+        }
+    }
+
+    fn check(&mut self) -> Result<(), FileError> {
+        check_unique(self.agents.iter().map(|item| &item.name), "agent")?;
+        check_unique(self.context_graphs.iter().map(|item| &item.name), "context graph")?;
+        let active = |service: &&SeedPlatformService| service.active;
+        check_unique(self.services.iter().filter(active).map(|service| &service.name), "active service")?;
+        self.read_ids()?;
+        for service in &self.services {
+            let agent = named(&self.agents, &service.agent, "agent")?;
+            let graph = named(&self.context_graphs, &service.context_graph, "context graph")?;
+            if let Some(capacity) =
+                service.tool_capacity.as_ref().filter(|capacity| !(1..=10).contains(&capacity.value))
+            {
+                return wrong(capacity.referenced, "tool_capacity is 1 to 10");
+            }
+            for (name, fields) in &service.version_sets {
+                let said = |message: String| format!("version set {name:?}: {message}");
+                if name.is_empty() || name.chars().count() > 40 {
+                    return wrong(fields.referenced, said("a name has 1 to 40 characters".to_owned()));
+                }
+                match platform_set(&fields.value) {
+                    Ok(set) => check_pins(fields.referenced, name, &set, agent, graph)?,
+                    Err(message) => return wrong(fields.referenced, said(message)),
+                }
+                if let Some(item) = [agent, graph].into_iter().find(|item| item.versions == 0) {
+                    let message = said(format!("{:?} has no versions", item.name.value));
+                    return wrong(fields.referenced, message);
+                }
+            }
+            let blocks = [
+                (&service.voice_config, voice_config as Block),
+                (&service.escalation_policy, escalation_policy),
+            ];
+            for (value, read) in blocks {
+                let Some(value) = value else { continue };
+                read(&value.value).map_err(|message| at(value.referenced, message))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Normalizes the spelling of ids.
+    fn read_ids(&mut self) -> Result<(), FileError> {
+        let items =
+            self.agents.iter_mut().chain(&mut self.context_graphs).filter_map(|item| item.id.as_mut());
+        for id in items.chain(self.services.iter_mut().filter_map(|service| service.id.as_mut())) {
+            match uuid::parse(&id.value) {
+                Ok(read) => id.value = read,
+                Err(reason) => {
+                    return wrong(id.referenced, format!("id {:?} is not a UUID: {reason}", id.value));
+                }
+            }
+        }
+        let ids = self.agents.iter().chain(&self.context_graphs).filter_map(|item| item.id.as_ref());
+        check_unique(ids.chain(self.services.iter().filter_map(|service| service.id.as_ref())), "id")
+    }
+}
+
+fn at(place: Location, message: String) -> FileError {
+    FileError { line: place.line(), column: place.column(), message }
+}
+
+impl SeedPlatformService {
+    fn mirror(service: &SeedService) -> Self {
+        Self {
+            name: service.name.clone(),
+            id: None,
+            description: service.description.clone().unwrap_or_else(|| service.name.value.clone()),
+            agent: service.agent.clone(),
+            context_graph: service.context_graph.clone(),
+            active: service.active,
+            tags: service.tags.clone(),
+            keyterms: service.keyterms.clone(),
+            version_sets: service.version_sets.clone(),
+            channel_type: None,
+            environment: None,
+            tool_capacity: None,
+            safety_filters_enabled: true,
+            voice_config: None,
+            escalation_policy: None,
+            is_system: false,
+        }
+    }
+
+    /// Returns the tags as service rows have them.
+    pub(crate) fn tag_list(&self) -> Vec<ServiceTag> {
+        let tag =
+            |(key, value): (&String, &Option<String>)| ServiceTag { key: key.clone(), value: value.clone() };
+        self.tags.iter().map(tag).collect()
+    }
+}
+
+/// Reads a version set. Omits fields that only the Classic API has.
+pub(crate) fn platform_set(fields: &Map<String, Value>) -> Result<VersionSet, String> {
+    let set = version_set(fields)?;
+    let preferences = Value::Object(set.llm_model_preferences);
+    let read = normalized(|problems, at| PREFERENCES.read(problems, at, &preferences));
+    let Value::Object(llm_model_preferences) = read? else { return Err("no preferences".to_owned()) };
+    Ok(VersionSet { llm_model_preferences, extra: Map::new(), ..set })
+}
+
+type Block = fn(&Value) -> Result<Map<String, Value>, String>;
+
+pub(crate) fn voice_config(value: &Value) -> Result<Map<String, Value>, String> {
+    normalized(|problems, at| VOICE_CONFIG.read(problems, at, value))
+}
+
+pub(crate) fn escalation_policy(value: &Value) -> Result<Map<String, Value>, String> {
+    normalized(|problems, at| ESCALATION_POLICY.read(problems, at, value))
+}
+
+fn normalized<T>(read: impl FnOnce(&mut RequestProblems, &At) -> Option<T>) -> Result<T, String> {
+    let mut problems = RequestProblems::default();
+    read(&mut problems, &At::nowhere()).ok_or_else(|| problems.first())
+}

@@ -1,0 +1,250 @@
+//! Workspaces, the Platform API's part of the state, and their rows.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::rows::{AgentSettings, CatalogItem, VersionSet, row};
+use super::table::{Row, Table};
+
+/// The id of the workspace that seeds call `sandbox`.
+pub const SANDBOX_WORKSPACE: &str = "5a4db0c5-0000-4000-8000-000000000000";
+
+/// A workspace and everything in it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Workspace {
+    pub(crate) id: String,
+    pub(crate) settings: Arc<AgentSettings>,
+    pub(crate) api_keys: Table<WorkspaceKey>,
+    pub(crate) agents: Table<CatalogItem>,
+    pub(crate) context_graphs: Table<CatalogItem>,
+    pub(crate) services: Table<PlatformService>,
+}
+
+/// A bearer key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorkspaceKey {
+    /// The key's id.
+    pub id: String,
+    /// The number in the order of creation.
+    pub sequence: u64,
+    /// The secret.
+    pub key: String,
+    /// The permissions. `None` means all.
+    pub permissions: Option<BTreeSet<WorkspacePermission>>,
+}
+
+impl WorkspaceKey {
+    /// Returns true if the key has this permission.
+    pub fn may(&self, permission: WorkspacePermission) -> bool {
+        self.permissions.as_ref().is_none_or(|granted| granted.contains(&permission))
+    }
+}
+
+/// A permission of a workspace's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs)] // each is documented by its name on the wire
+pub enum WorkspacePermission {
+    #[serde(rename = "Service.view")]
+    ViewService,
+    #[serde(rename = "Service.create")]
+    CreateService,
+    #[serde(rename = "Service.update")]
+    UpdateService,
+    #[serde(rename = "Service.delete")]
+    DeleteService,
+    #[serde(rename = "Agent.view")]
+    ViewAgent,
+    #[serde(rename = "ContextGraph.view")]
+    ViewContextGraph,
+    #[serde(rename = "Conversation.create")]
+    CreateConversation,
+}
+
+impl WorkspacePermission {
+    /// The permission's name in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ViewService => "Service.view",
+            Self::CreateService => "Service.create",
+            Self::UpdateService => "Service.update",
+            Self::DeleteService => "Service.delete",
+            Self::ViewAgent => "Agent.view",
+            Self::ViewContextGraph => "ContextGraph.view",
+            Self::CreateConversation => "Conversation.create",
+        }
+    }
+}
+
+/// A service of a workspace.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlatformService {
+    /// A UUID.
+    pub id: String,
+    /// The number in the order of creation.
+    pub sequence: u64,
+    /// The name.
+    pub name: String,
+    /// The description.
+    pub description: String,
+    /// True if it is active.
+    pub is_active: bool,
+    /// The id of its agent.
+    pub agent_id: String,
+    /// The id of its context graph.
+    pub context_graph_id: String,
+    /// The tags, in the order in which they were sent.
+    pub tags: Vec<ServiceTag>,
+    /// Words that speech recognition should know.
+    pub keyterms: Vec<String>,
+    /// The version sets. Unlike on the Classic API, none exists by default.
+    pub version_sets: BTreeMap<String, VersionSet>,
+    /// The number of tools that may run at once.
+    pub tool_capacity: u8,
+    /// True if safety filters are on.
+    pub safety_filters_enabled: bool,
+    /// `voice` or `text`.
+    pub channel_type: String,
+    /// `sandbox` or `production`.
+    pub environment: String,
+    /// The voice pipeline's settings: those that were set and those with a default, without nulls.
+    pub voice_config: Option<Map<String, Value>>,
+    /// The escalation policy: an action for each of the three engine triggers, as `{type}`.
+    pub escalation_policy: Option<Map<String, Value>>,
+    /// True if it is a system service, which can't be changed.
+    pub is_system: bool,
+    /// The time of creation, in milliseconds since the epoch.
+    pub created_at: i64,
+    /// The time of the last change, in milliseconds since the epoch.
+    pub updated_at: i64,
+}
+
+/// A tag of a service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceTag {
+    /// The key.
+    pub key: String,
+    /// The value, if any.
+    #[serde(default)]
+    pub value: Option<String>,
+}
+
+impl PlatformService {
+    /// An active service for [`World::add_platform_service`](super::World::add_platform_service), with only the required fields set.
+    pub fn new(name: &str, agent_id: &str, context_graph_id: &str) -> Self {
+        Self {
+            id: String::new(),
+            sequence: 0,
+            name: name.to_owned(),
+            description: String::new(),
+            is_active: true,
+            agent_id: agent_id.to_owned(),
+            context_graph_id: context_graph_id.to_owned(),
+            tags: Vec::new(),
+            keyterms: Vec::new(),
+            version_sets: BTreeMap::new(),
+            tool_capacity: 3,
+            safety_filters_enabled: true,
+            channel_type: "voice".to_owned(),
+            environment: "production".to_owned(),
+            voice_config: None,
+            escalation_policy: None,
+            is_system: false,
+            created_at: 0,
+            updated_at: 0,
+        }
+    }
+
+    /// Returns the version set with this name.
+    pub fn version_set(&self, name: &str) -> Option<&VersionSet> {
+        self.version_sets.get(name)
+    }
+}
+
+row!(PlatformService, WorkspaceKey);
+
+impl Workspace {
+    /// The workspace's id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The accepted LLMs and the canned replies.
+    pub fn settings(&self) -> &AgentSettings {
+        &self.settings
+    }
+
+    /// The accepted LLMs and the canned replies, for changes.
+    pub fn settings_mut(&mut self) -> &mut AgentSettings {
+        Arc::make_mut(&mut self.settings)
+    }
+
+    /// The bearer keys.
+    pub fn api_keys(&self) -> &Table<WorkspaceKey> {
+        &self.api_keys
+    }
+
+    /// The bearer keys, for changes.
+    pub fn api_keys_mut(&mut self) -> &mut Table<WorkspaceKey> {
+        &mut self.api_keys
+    }
+
+    /// The agents.
+    pub fn agents(&self) -> &Table<CatalogItem> {
+        &self.agents
+    }
+
+    /// The agents, for changes. To add a version, add one to `versions`.
+    pub fn agents_mut(&mut self) -> &mut Table<CatalogItem> {
+        &mut self.agents
+    }
+
+    /// Returns the agent with this name.
+    pub fn agent(&self, name: &str) -> Option<&CatalogItem> {
+        self.agents.iter().find(|agent| agent.name == name)
+    }
+
+    /// The context graphs.
+    pub fn context_graphs(&self) -> &Table<CatalogItem> {
+        &self.context_graphs
+    }
+
+    /// The context graphs, for changes.
+    pub fn context_graphs_mut(&mut self) -> &mut Table<CatalogItem> {
+        &mut self.context_graphs
+    }
+
+    /// Returns the context graph with this name.
+    pub fn context_graph(&self, name: &str) -> Option<&CatalogItem> {
+        self.context_graphs.iter().find(|graph| graph.name == name)
+    }
+
+    /// The services.
+    pub fn services(&self) -> &Table<PlatformService> {
+        &self.services
+    }
+
+    /// The services, for changes: `services_mut().get_mut(id)`, `.remove(id)`.
+    pub fn services_mut(&mut self) -> &mut Table<PlatformService> {
+        &mut self.services
+    }
+
+    /// Returns the service with this id or name. If several have the name, the active one wins, else the
+    /// oldest.
+    pub fn service(&self, id_or_name: &str) -> Option<&PlatformService> {
+        let named = || self.services.iter().filter(|service| service.name == id_or_name);
+        self.services
+            .get(id_or_name)
+            .or_else(|| named().find(|service| service.is_active))
+            .or_else(|| named().next())
+    }
+
+    /// Like [`Workspace::service`], for changes.
+    pub fn service_mut(&mut self, id_or_name: &str) -> Option<&mut PlatformService> {
+        let id = self.service(id_or_name)?.id.clone();
+        self.services.get_mut(&id)
+    }
+}
