@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
 
+use super::allowlist;
 use super::base::{self, ThreeWay};
 use super::connect::{self, Connection};
-use super::{Context, allowlist};
+use super::context::Context;
 use crate::error::Failure;
-use crate::manifest::{self, Loaded, Places, Target};
+use crate::manifest::{self, LoadOptions, Loaded, Target};
 use crate::model::{Lookups, MaxRemovals, ServiceId, ServiceName, Snapshot};
 use crate::plan::{self, Options, Origin, Plan, PlanError, verify};
 use crate::plan_file::{PlanDocument, RecordedOptions};
@@ -54,26 +55,11 @@ impl PlanArgs {
     }
 }
 
-/// Loads the project for this environment, or else the default one, and prints its warnings.
-fn load(context: &Context<'_>, environment: Option<&str>) -> Result<Loaded, Failure> {
-    let loaded = load_silently(context, environment)?;
+/// Loads a project, and prints its warnings.
+pub(super) fn load(context: &Context<'_>, options: &LoadOptions<'_>) -> Result<Loaded, Failure> {
+    let loaded = manifest::load(options)?;
     print_warnings(context, &loaded);
     Ok(loaded)
-}
-
-/// Loads the project for this environment, or else the default one. The caller prints the warnings.
-pub(super) fn load_silently(context: &Context<'_>, environment: Option<&str>) -> Result<Loaded, Failure> {
-    let root = manifest::find_root(&context.global.directory)?;
-    Ok(manifest::load(&root, environment)?)
-}
-
-/// Loads the project for the environment in the global arguments, with the places of its version sets, and prints
-/// its warnings.
-pub(super) fn load_places(context: &Context<'_>) -> Result<(Loaded, Places), Failure> {
-    let root = manifest::find_root(&context.global.directory)?;
-    let (loaded, places) = manifest::load_places(&root, context.global.env.as_deref())?;
-    print_warnings(context, &loaded);
-    Ok((loaded, places))
 }
 
 /// Prints the warnings of a project.
@@ -108,7 +94,8 @@ impl Prepared {
         args: &PlanArgs,
         environment: Option<&str>,
     ) -> Result<Self, Failure> {
-        Self::from_loaded(context, args, load(context, environment)?)
+        let loaded = load(context, &LoadOptions::new(context.project(), environment))?;
+        Self::from_loaded(context, args, loaded)
     }
 
     /// Loads and connects to make a saved plan again, with the options that were given again and only for the services

@@ -5,8 +5,9 @@ use std::io::Read;
 use std::path::Path;
 
 use super::connect::Connection;
+use super::context::Context;
+use super::files;
 use super::prepare::Prepared;
-use super::{Context, files};
 use crate::error::Failure;
 use crate::manifest;
 use crate::model::{Lookups, Need, ServiceId, ServiceName, Snapshot};
@@ -138,14 +139,18 @@ pub(super) fn check_environment(document: &PlanDocument, context: &Context<'_>) 
             "omit --env, or make a plan for that environment",
         );
     }
-    let Ok(root) = manifest::find_root(&context.global.directory) else {
-        let directory = context.global.directory.display();
-        return refused(
-            format!("to apply a saved plan, its manifests are needed, but `{directory}` is not in a project"),
-            "use -C DIR to name the project that the plan was made in",
-        );
+    let project = match manifest::load_project(context.project()) {
+        Err(problems) if problems.is_project_missing() => {
+            let directory = context.global.directory.display();
+            return refused(
+                format!(
+                    "to apply a saved plan, its manifests are needed, but `{directory}` is not in a project"
+                ),
+                "use -C DIR to name the project that the plan was made in",
+            );
+        }
+        project => project?,
     };
-    let project = manifest::load_project(&root)?;
     if !project.environments.contains_key(planned) {
         return refused(
             format!("the plan is for environment `{planned}`, which this project does not have"),

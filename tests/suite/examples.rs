@@ -7,7 +7,7 @@ mod voice;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use amigops::manifest::{self, Environment, Loaded, Target};
+use amigops::manifest::{Environment, Loaded, Target};
 use amigops::model::{
     Api, DesiredService, DesiredVersionSet, MaxRemovals, OnAgentChange, Pin, Reference, Retire, ServiceName,
     Snapshot,
@@ -20,7 +20,7 @@ fn root(example: &str) -> PathBuf {
 
 /// What the example wants of an environment, without a problem or a warning.
 fn loaded(example: &str, environment: &str) -> Loaded {
-    let loaded = manifest::load(&root(example), Some(environment))
+    let loaded = crate::manifest::load(&root(example), Some(environment))
         .unwrap_or_else(|problems| panic!("{example}: {:#?}", crate::manifest::listed(&problems)));
     assert!(loaded.warnings.is_empty(), "{example}: {:#?}", loaded.warnings);
     loaded

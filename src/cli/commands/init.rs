@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::cli::importer::Importer;
-use crate::cli::{Context, connect, new_project};
+use crate::cli::context::Context;
+use crate::cli::importer::{ImportTarget, Importer};
+use crate::cli::new_project;
 use crate::error::{Failure, Success};
 use crate::import::select::Scope;
-use crate::manifest;
+use crate::manifest::{LoadOptions, ProjectSource};
 use crate::report::text::visible;
 
 /// Arguments of `init`.
@@ -78,9 +79,8 @@ async fn import_services(
     environment: &str,
     project_files: Vec<String>,
 ) -> Result<Success, Failure> {
-    let root = manifest::find_root(root)?;
-    let survey = manifest::load_documents(&root, Some(environment), &Default::default())?;
-    let connection = connect::connect(context, &survey.loaded)?;
-    let out = root.join("services");
-    Importer { context, root, survey, connection, scope: Scope::default(), project_files }.run(&out).await
+    let options = LoadOptions::new(ProjectSource::WorkingDirectory(root), Some(environment));
+    let target = ImportTarget::open(context, options)?;
+    let out = target.root().join("services");
+    Importer { target, scope: Scope::default(), project_files }.run(&out).await
 }

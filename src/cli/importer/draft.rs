@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::Importer;
+use super::target::ImportTarget;
 use crate::cli::files;
 use crate::edit::{self, Change};
 use crate::error::Failure;
 use crate::import::{NewFile, Note};
-use crate::manifest::{self, ManifestDocument, Problems, ProjectDocuments, Severity, Target};
+use crate::manifest::{Loaded, ManifestDocument, Problems, Severity, Target};
 use crate::model::{ServiceName, Snapshot};
 use crate::plan::{self, Options, Plan, PlanError, ServiceKind};
 use crate::remote::complete_snapshot;
@@ -103,25 +103,25 @@ impl Draft {
     /// Loads and plans the project as it will be. Drops each file with which that fails, until it succeeds.
     pub(super) async fn drop_unusable(
         mut self,
-        importer: &Importer<'_>,
+        target: &ImportTarget<'_>,
         snapshot: Snapshot,
     ) -> Result<(Self, RemainingChanges), Failure> {
         let mut snapshot = snapshot;
         loop {
-            let survey = match self.survey(importer) {
-                Ok(survey) => survey,
+            let loaded = match self.load(target) {
+                Ok(loaded) => loaded,
                 Err(problems) => {
                     self.drop_invalid(problems)?;
                     continue;
                 }
             };
-            self.check_globs(&survey)?;
-            if survey.loaded.desired.services.is_empty() {
+            self.check_globs(&loaded)?;
+            if loaded.desired.services.is_empty() {
                 return Ok((self, RemainingChanges::default()));
             }
-            let (desired, policy) = (&survey.loaded.desired, &survey.loaded.project.policy);
-            let options = options(importer, &survey);
-            snapshot = complete_snapshot(importer.api(), snapshot, |snapshot| {
+            let (desired, policy) = (&loaded.desired, &loaded.project.policy);
+            let options = options(target, &loaded);
+            snapshot = complete_snapshot(target.api(), snapshot, |snapshot| {
                 plan::lookups(desired, snapshot, policy, &options)
             })
             .await?;
@@ -140,12 +140,11 @@ impl Draft {
         }
     }
 
-    fn survey(&self, importer: &Importer<'_>) -> Result<ProjectDocuments, Problems> {
+    /// Loads the project as it will be.
+    fn load(&self, target: &ImportTarget<'_>) -> Result<Loaded, Problems> {
         let new = self.files.iter().map(|file| (self.path_of(file), file.text.clone()));
         let changed = self.edits.iter().map(|edit| (edit.file.clone(), edit.text.clone()));
-        let texts: BTreeMap<String, String> = new.chain(changed).collect();
-        let environment = importer.loaded().environment.name.as_str();
-        manifest::load_documents(&importer.root, Some(environment), &texts)
+        target.load_with(new.chain(changed).collect())
     }
 
     /// Drops files that the loader rejects: manifests are stricter than the API in some places.
@@ -198,12 +197,12 @@ impl Draft {
     }
 
     /// Checks that the globs of the project match the new files.
-    fn check_globs(&self, survey: &ProjectDocuments) -> Result<(), Failure> {
-        let found = |file: &&NewFile| survey.documents.iter().any(|one| one.file == self.path_of(file));
+    fn check_globs(&self, loaded: &Loaded) -> Result<(), Failure> {
+        let found = |file: &&NewFile| loaded.documents.iter().any(|one| one.file == self.path_of(file));
         if self.files.iter().all(|file| found(&file)) {
             return Ok(());
         }
-        let patterns = survey.loaded.project.manifests.join(", ");
+        let patterns = loaded.project.manifests.join(", ");
         let directory = if self.directory.is_empty() { "." } else { &self.directory };
         Err(Failure::other(format!(
             "no pattern under `manifests` in amigops.yaml matches the new files in {directory}"
@@ -214,16 +213,16 @@ impl Draft {
     }
 }
 
-fn options(importer: &Importer<'_>, survey: &ProjectDocuments) -> Options {
+fn options(target: &ImportTarget<'_>, loaded: &Loaded) -> Options {
     Options {
-        api: importer.connection.kind(),
-        today: importer.context.env.today(),
+        api: target.connection.kind(),
+        today: target.context.env.today(),
         prune: false,
         take_over: None,
         touched: None,
         allow_protected: false,
         max_removals: None,
-        limited: !matches!(survey.loaded.environment.target, Target::Embedded { limits: false, .. }),
+        limited: !matches!(loaded.environment.target, Target::Embedded { limits: false, .. }),
         only: Default::default(),
         enforce_guardrails: true,
     }
