@@ -8,6 +8,7 @@ mod base;
 mod commands;
 mod connect;
 mod context;
+mod credentials;
 mod execute;
 mod files;
 mod git;
