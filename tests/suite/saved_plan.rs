@@ -1,10 +1,12 @@
 //! A reviewed plan is what gets applied: saved, bound, held against what has moved meanwhile, applied once.
 
+use std::sync::Arc;
+
 use amigops::model::Api;
-use amigops_emulator::{Service, World};
+use amigops_emulator::{Fault, Service, World};
 use serde_json::{Value, json};
 
-use crate::harness::{Lab, ORGANIZATION, WORKSPACE};
+use crate::harness::{Lab, ORGANIZATION, WORKSPACE, is_create};
 use crate::on_both_apis;
 use crate::replacement;
 
@@ -164,7 +166,7 @@ on_both_apis! {
         lab.expect_converged();
         let writes = lab.writes().len();
         let again = lab.run(&["apply", "plan.json"]).expect(3);
-        assert!(again.stderr.contains("was already applied, at 20"), "{}", again.stderr);
+        assert!(again.stderr.contains("an apply of `plan.json` began at 20"), "{}", again.stderr);
         // A copy that knows nothing of it: the live state tells.
         lab.write("copy.json", std::str::from_utf8(&copy).unwrap());
         let again = lab.run(&["apply", "copy.json"]).expect(3);
@@ -175,6 +177,38 @@ on_both_apis! {
         lab.change(&new, |new| new.is_active = false);
         lab.run(&["apply", "plan.json"]).expect(3);
         assert_eq!(lab.writes().len(), writes);
+    }
+
+    fn a_plan_whose_apply_was_cut_off_is_not_called_applied(api: Api) {
+        let lab = saved(api);
+        let hooks = Arc::clone(&lab.hooks);
+        lab.before(move |request| {
+            if !is_create(request) {
+                return None;
+            }
+            hooks.kill();
+            Some(Fault::LoseRequest)
+        });
+        assert_eq!(lab.run(&["apply", "plan.json"]).code, None, "the run is killed at its first create");
+        lab.unhook();
+        let again = lab.run(&["apply", "plan.json"]).expect(3);
+        for words in ["an apply of `plan.json` began at 20", "stopped early or failed in part", "amigops plan"] {
+            assert!(again.stderr.contains(words), "{words}: {}", again.stderr);
+        }
+        assert!(!again.stderr.contains("already applied"), "{}", again.stderr);
+        assert!(lab.services().iter().all(|service| service.name != "New"));
+    }
+
+    fn a_plan_is_not_saved_as_a_manifest(api: Api) {
+        let lab = Lab::on(api, SEED);
+        lab.manifests(MANIFESTS);
+        for file in ["services/plan.yaml", "./services/../services/plan.yaml"] {
+            let run = lab.run(&["plan", "--out", file]).expect(1);
+            assert!(run.stderr.contains("a pattern under `manifests` in amigops.yaml matches this file"), "{}", run.stderr);
+        }
+        assert_eq!(lab.server.requests(), [], "nothing is read first");
+        assert!(!lab.path().join("services/plan.yaml").exists());
+        lab.run(&["plan", "--out", "services/plan.json"]).expect(0);
     }
 
     fn a_saved_replacement_runs_to_its_end(api: Api) {
