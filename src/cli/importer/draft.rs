@@ -20,7 +20,34 @@ pub(super) struct Edit {
     /// Its new text.
     pub(super) text: String,
     /// The services whose manifests change.
-    pub(super) services: Vec<ServiceName>,
+    pub(super) services: Vec<EditedService>,
+}
+
+/// A service whose manifest changes.
+pub(super) struct EditedService {
+    /// Its live name.
+    pub(super) live: ServiceName,
+    /// The name that its manifest declared, if that changes, too.
+    pub(super) renamed_from: Option<ServiceName>,
+}
+
+impl EditedService {
+    /// Returns the service's name, or both names if its manifest is renamed.
+    pub(super) fn describe(&self) -> String {
+        match &self.renamed_from {
+            Some(declared) => format!("{declared} → {}", self.live),
+            None => self.live.to_string(),
+        }
+    }
+
+    /// Returns a note about a renamed manifest. A match by agent and context graph may be wrong, so the user must see it.
+    fn rename_note(&self, file: &str) -> Option<String> {
+        let (live, declared) = (&self.live, self.renamed_from.as_ref()?);
+        Some(format!(
+            "`{live}`: {file} declared `{declared}`; it now declares `{live}`, the live service that it matches. \
+             If `{declared}` is a new service or a new name, undo this change"
+        ))
+    }
 }
 
 /// The files that an import will write.
@@ -44,6 +71,13 @@ pub(super) struct RemainingChanges {
 impl Draft {
     pub(super) fn new(directory: String) -> Self {
         Self { directory, files: Vec::new(), edits: Vec::new(), notes: Vec::new() }
+    }
+
+    /// Returns a note about each manifest that is renamed.
+    pub(super) fn rename_notes(&self) -> impl Iterator<Item = String> {
+        self.edits
+            .iter()
+            .flat_map(|edit| edit.services.iter().filter_map(|service| service.rename_note(&edit.file)))
     }
 
     /// Returns a new file's path in the project.
@@ -72,9 +106,15 @@ impl Draft {
                 .map_err(|error| Failure::other(format!("can't read `{}`: {error}", document.file)))?,
         };
         let mut text = before.clone();
+        let mut edited = EditedService { live: service.clone(), renamed_from: None };
         for change in changes {
             match edit::edit(&text, document.index, std::slice::from_ref(change)) {
-                Ok(changed) => text = changed,
+                Ok(changed) => {
+                    text = changed;
+                    if matches!(change, Change::Set { path, .. } if path[..] == ["service"]) {
+                        edited.renamed_from = document.service().map(ServiceName::new);
+                    }
+                }
                 Err(error) => {
                     let wanted = match change {
                         Change::Set { value, .. } => format!("the live value is {value}"),
@@ -91,11 +131,9 @@ impl Draft {
         match known {
             Some(index) => {
                 self.edits[index].text = text;
-                self.edits[index].services.push(service.clone());
+                self.edits[index].services.push(edited);
             }
-            None => {
-                self.edits.push(Edit { file: document.file.clone(), text, services: vec![service.clone()] })
-            }
+            None => self.edits.push(Edit { file: document.file.clone(), text, services: vec![edited] }),
         }
         Ok(())
     }
@@ -170,7 +208,7 @@ impl Draft {
             let reason = reasons.get(&edit.file);
             notes.extend(reason.into_iter().flat_map(|reason| {
                 edit.services.iter().map(move |service| Note {
-                    service: service.clone(),
+                    service: service.live.clone(),
                     message: format!("{} was not updated: {reason}", edit.file),
                 })
             }));

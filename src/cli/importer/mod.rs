@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use self::draft::{Draft, Edit};
+use self::draft::{Draft, Edit, EditedService};
 pub(super) use self::target::ImportTarget;
 use super::files;
 use crate::checkout;
@@ -113,7 +113,7 @@ impl Importer<'_> {
             line("+", &draft.path_of(file), file.service.as_str());
         }
         for Edit { file, services, .. } in &draft.edits {
-            let names: Vec<&str> = services.iter().map(ServiceName::as_str).collect();
+            let names: Vec<String> = services.iter().map(EditedService::describe).collect();
             line("~", file, &names.join(", "));
         }
         let (created, updated) = (self.project_files.len() + draft.files.len(), draft.edits.len());
@@ -127,8 +127,8 @@ impl Importer<'_> {
             let (service, message) = (visible(note.service.as_str()), visible(&note.message));
             self.target.context.ui.note(&format!("note: `{service}`: {message}"));
         }
-        for note in &remaining.notes {
-            self.target.context.ui.note(&format!("note: {}", visible(note)));
+        for note in draft.rename_notes().chain(remaining.notes.iter().cloned()) {
+            self.target.context.ui.note(&format!("note: {}", visible(&note)));
         }
     }
 }
