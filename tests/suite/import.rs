@@ -406,6 +406,11 @@ fn new_project_works_immediately() {
     run(&["init", "--", "-- !"]).expect(0);
     assert!(value("-- !").starts_with("agents_"), "{}", value("-- !"));
     assert!(made.stdout.contains("amigops plan -C new\n  amigops apply -C new"), "{}", made.stdout);
+    for args in [["init", "-e", "staging", "third"], ["init", "third", "--env", "staging"]] {
+        let refused = run(&args).expect(1);
+        assert!(refused.stderr.contains("--env can't be used without --from-env"), "{}", refused.stderr);
+    }
+    assert!(!home.path().join("third").exists());
     run(&["validate", "-C", "new"]).expect(0);
     run(&["apply", "--auto-approve", "-C", "new"]).expect(0);
     run(&["plan", "--prune", "--detailed-exitcode", "-C", "new"]).expect(0);

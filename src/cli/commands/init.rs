@@ -19,7 +19,8 @@ pub(in crate::cli) struct Init {
     /// Directory of the new project; created if it does not exist
     #[arg(value_name = "DIR", default_value = ".")]
     project: PathBuf,
-    /// Import the organization or workspace that the environment variables name
+    /// Import the organization or workspace that the environment variables name; --env names its environment in
+    /// amigops.yaml [default: live]
     #[arg(long)]
     from_env: bool,
 }
@@ -27,6 +28,12 @@ pub(in crate::cli) struct Init {
 impl Init {
     /// Writes the project, and prints the next commands to run.
     pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
+        if context.global.env.is_some() && !self.from_env {
+            return Err(Failure::other(
+                "--env can't be used without --from-env: the sandbox has its own environment",
+            )
+            .hint("omit --env, or use --from-env to import an organization or workspace"));
+        }
         let root = context.global.directory.join(&self.project);
         let next = next_commands(&root);
         if self.from_env {
