@@ -20,22 +20,25 @@ use crate::report::diagnostics;
 /// Arguments that `plan`, `apply` and other planning commands share.
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct PlanArgs {
-    /// Retire owned services that no manifest declares
+    /// Retire the services that this project owns and that no manifest declares
     #[arg(long)]
     prune: bool,
-    /// Take over services whose ownership tag is VALUE: another project's value, or an earlier one of this project
+    /// Take over declared services whose ownership tag is VALUE: the value of another project, or an earlier value of
+    /// this one
     #[arg(long, value_name = "VALUE", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     take_over: Option<String>,
-    /// Retire services tagged `protected`, and retire or replace those in `guardrails.protected`
+    /// Allow retiring services tagged `protected`, and retiring or replacing services in `guardrails.protected`
     #[arg(long)]
     allow_protected: bool,
-    /// Maximum number of removals, a number or a share such as 10%; overrides `guardrails.max_removals`
+    /// Maximum number of retired services and deleted version sets: a number, or a share such as 10%; overrides
+    /// `guardrails.max_removals`
     #[arg(long, value_name = "N|N%")]
     max_removals: Option<MaxRemovals>,
-    /// Plan only this service; may be repeated
+    /// Plan only the service NAME; may be repeated
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
-    /// Show the cause of each change, by comparing with the last commit that HEAD shares with REF
+    /// Show the cause of each change, a commit or a live edit: compare with the last commit that HEAD shares with REF,
+    /// such as origin/main
     #[arg(long, value_name = "REF", allow_hyphen_values = true)]
     pub(super) base: Option<String>,
 }

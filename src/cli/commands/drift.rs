@@ -22,16 +22,20 @@ use crate::ui;
 
 /// Arguments of `drift`.
 #[derive(Debug, Args)]
-// These options only relax guardrails, which `drift` does not enforce.
+// The hidden options only relax guardrails, which `drift` does not enforce.
 #[command(
     mut_arg("take_over", |arg| arg.hide(true)),
     mut_arg("allow_protected", |arg| arg.hide(true)),
-    mut_arg("prune", |arg| arg.help("Count owned services that no manifest declares as drift"))
+    mut_arg("max_removals", |arg| arg.hide(true)),
+    mut_arg("only", |arg| arg.help("Compare only the service NAME; may be repeated")),
+    mut_arg("prune", |arg| {
+        arg.help("Also report the services that this project owns and that no manifest declares as drift")
+    })
 )]
 pub(in crate::cli) struct DriftCommand {
     #[command(flatten)]
     plan: PlanArgs,
-    /// Check every environment in amigops.yaml, one after the other
+    /// Compare every environment in amigops.yaml, one after the other
     #[arg(long)]
     all_environments: bool,
     /// Write the results to FILE as Prometheus metrics
