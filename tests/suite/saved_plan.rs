@@ -367,12 +367,17 @@ fn the_document_says_what_the_contract_names() {
 #[test]
 fn a_plan_is_saved_over_a_plan_and_over_nothing_else() {
     let lab = saved(Api::Classic);
-    let before = std::fs::read_to_string(lab.path().join("amigops.yaml")).unwrap();
-    for file in ["amigops.yaml", "services/all.yaml"] {
+    lab.write("services/notes.txt", "Call Kim.");
+    for (file, words) in [
+        ("amigops.yaml", "exists and is not a plan"),
+        ("services/notes.txt", "exists and is not a plan"),
+        ("services/all.yaml", "it would be read as a manifest"),
+    ] {
+        let before = std::fs::read_to_string(lab.path().join(file)).unwrap();
         let refused = lab.run(&["plan", "--out", file]).expect(1);
-        assert!(refused.stderr.contains("exists and is not a plan"), "{}", refused.stderr);
+        assert!(refused.stderr.contains(words), "{file}: {}", refused.stderr);
+        assert_eq!(std::fs::read_to_string(lab.path().join(file)).unwrap(), before, "{file}");
     }
-    assert_eq!(std::fs::read_to_string(lab.path().join("amigops.yaml")).unwrap(), before);
     lab.run(&["plan", "--out", "plan.json"]).expect(0);
     lab.write("empty.json", "");
     lab.run(&["plan", "--out", "empty.json"]).expect(0);
