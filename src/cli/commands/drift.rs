@@ -29,7 +29,7 @@ use crate::ui;
     mut_arg("max_removals", |arg| arg.hide(true)),
     mut_arg("only", |arg| arg.help("Compare only the service NAME; may be repeated")),
     mut_arg("prune", |arg| {
-        arg.help("Also report the services that this project owns and that no manifest declares as drift")
+        arg.help("Report orphans as drift: services that this project owns and that no manifest declares")
     })
 )]
 pub(in crate::cli) struct DriftCommand {
