@@ -1,6 +1,6 @@
 //! Reads the allowlist of hosts and credential variables from the process's environment.
 
-use super::Context;
+use super::context::Context;
 use crate::error::Failure;
 use crate::manifest::{Allowlist, AllowlistVariables, CREDENTIALS_VARIABLE, HOSTS_VARIABLE, Loaded};
 

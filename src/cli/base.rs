@@ -1,14 +1,16 @@
 //! Reads the manifests at the base commit, with which `--base` compares.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use super::Context;
+use super::context::Context;
 use super::git::{Entry, Git};
 use crate::env::Env;
 use crate::error::Failure;
-use crate::manifest::{self, Environment, Loaded, PROJECT_FILE, Problems, Target};
+use crate::manifest::{
+    self, Environment, LoadOptions, Loaded, PROJECT_FILE, Problems, ProjectSource, Target,
+};
 use crate::model::{Desired, Policy};
 use crate::plan::{self, Bases, Side};
 use crate::report::diagnostics;
@@ -174,23 +176,19 @@ fn read_commit(
     let Some(exported) = export(git, commit)? else {
         return empty("the project did not exist");
     };
-    let read = manifest::load_project(exported.path()).and_then(|project| {
-        match project.environments.get(&environment.name) {
+    let tree = ProjectSource::CommitTree(exported.path());
+    let options = LoadOptions { allow_empty: true, ..LoadOptions::new(tree, Some(&environment.name)) };
+    let read =
+        manifest::load_project(tree).and_then(|project| match project.environments.get(&environment.name) {
             None => Ok(Err(format!("environment `{}` did not exist", environment.name))),
             Some(former) if !is_same_target(former, environment) => Ok(Err(format!(
                 "environment `{}` was a different organization or workspace",
                 environment.name
             ))),
-            Some(_) => {
-                manifest::load_documents(exported.path(), Some(&environment.name), &BTreeMap::new()).map(Ok)
-            }
-        }
-    });
+            Some(_) => manifest::load(&options).map(Ok),
+        });
     match read {
-        Ok(Ok(survey)) => {
-            let Loaded { desired, project, .. } = survey.loaded;
-            Ok(Some(CommitState { desired, policy: project.policy }))
-        }
+        Ok(Ok(Loaded { desired, project, .. })) => Ok(Some(CommitState { desired, policy: project.policy })),
         Ok(Err(what)) => empty(&what),
         Err(problems) => {
             warn(context, reference, short, &problems);
@@ -234,13 +232,15 @@ fn export(git: &Git, commit: &str) -> Result<Option<tempfile::TempDir>, Failure>
     let project_file: Vec<&Entry> = entries.iter().filter(|entry| entry.path == PROJECT_FILE).collect();
     write(git, directory.path(), &project_file)?;
     // The project file says which other files belong to the project. If it is invalid, none are needed.
-    let Ok(project) = manifest::load_project(directory.path()) else { return Ok(Some(directory)) };
-    let root = fs::canonicalize(directory.path()).unwrap_or_else(|_| directory.path().to_owned());
+    let tree = ProjectSource::CommitTree(directory.path());
+    let Ok(project) = manifest::load_project(tree) else { return Ok(Some(directory)) };
     let seeds: BTreeSet<PathBuf> = project
         .environments
         .values()
         .filter_map(|environment| match &environment.target {
-            Target::Embedded { seed: Some(seed), .. } => seed.strip_prefix(&root).ok().map(Path::to_owned),
+            Target::Embedded { seed: Some(seed), .. } => {
+                seed.strip_prefix(&project.root).ok().map(Path::to_owned)
+            }
             _ => None,
         })
         .collect();

@@ -7,13 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
-
-use super::{Context, allowlist};
+use super::allowlist;
+use super::context::Context;
+use super::credentials::{self, Login};
 use crate::checkout;
-use crate::env::Env;
 use crate::error::Failure;
-use crate::manifest::{Credentials as VariableNames, Environment, Loaded, Target};
+use crate::manifest::{Environment, Loaded, Target};
 use crate::model::{Api, Endpoint};
 use crate::remote::{
     Access, AnyApi, ApiError, Classic, Credentials, Platform, ReadApi, RequestObserver, WriteApi,
@@ -109,53 +108,28 @@ pub(super) fn connect(context: &Context<'_>, loaded: &Loaded) -> Result<Connecti
             start_sandbox(context, *dialect, &files, *limits, number)
         }
         Target::Classic { organization, base_url, headers, credentials } => {
-            let setting = |file: &Option<String>, variables| setting(context.env, file, variables);
-            let organization = setting(organization, &["AMIGO_ORGANIZATION_ID"])
-                .ok_or_else(|| missing_setting(name, "organization", &["AMIGO_ORGANIZATION_ID"]))?;
             let base_url = address(base_url);
-            let credentials = read_credentials(context, credentials, name)?;
-            let (access, requests) =
-                access(context, &base_url, organization.clone(), credentials, headers.clone());
+            let login = credentials::read_classic(context, name, organization.as_ref(), credentials)?;
+            let organization = login.organization.clone();
+            let (access, requests) = access(context, &base_url, login, headers.clone());
             let api = AnyApi::Classic(Classic::new(access)?);
             Ok(Connection { api, organization, server: base_url, requests, _emulator: None })
         }
         Target::Platform { workspace, base_url, headers, credentials, smoke_phone_number } => {
-            let setting = |file: &Option<String>, variables| setting(context.env, file, variables);
-            let workspace = setting(workspace, WORKSPACE_VARIABLES)
-                .ok_or_else(|| missing_setting(name, "workspace", WORKSPACE_VARIABLES))?;
             let base_url = address(base_url);
-            let names = match &credentials.api_key {
-                Some(name) => vec![name.as_str()],
-                None => vec!["PLATFORM_API_KEY", "AMIGO_API_KEY"],
-            };
-            let key = Credentials::Key(read_hidden_secret(context, name, "API key", &names)?);
-            let (access, requests) = access(context, &base_url, workspace.clone(), key, headers.clone());
+            let login = credentials::read_platform(context, name, workspace.as_ref(), credentials)?;
+            let workspace = login.organization.clone();
+            let (access, requests) = access(context, &base_url, login, headers.clone());
             let api = AnyApi::Platform(Platform::new(access, smoke_phone_number.clone())?);
             Ok(Connection { api, organization: workspace, server: base_url, requests, _emulator: None })
         }
     }
 }
 
-/// The variables that name the workspace; the first one that is set is used.
-pub(super) const WORKSPACE_VARIABLES: &[&str] = &["PLATFORM_WORKSPACE_ID", "AMIGO_WORKSPACE_ID"];
-
-/// Returns the value in the file, or else the first of these variables that is set.
-fn setting(env: &Env, file: &Option<String>, variables: &[&str]) -> Option<String> {
-    file.clone().or_else(|| variables.iter().find_map(|name| env.variable(name)))
-}
-
-/// Returns the failure of an environment in which neither a key nor a variable gives a value.
-fn missing_setting(environment: &str, key: &str, variables: &[&str]) -> Failure {
-    let variables = variables.join(" or ");
-    Failure::other(format!("environment `{environment}` has no {key}"))
-        .hint(format!("set `{key}:` in amigops.yaml, or the variable {variables}"))
-}
-
 fn access(
     context: &Context<'_>,
     base_url: &str,
-    organization: String,
-    credentials: Credentials,
+    Login { organization, credentials }: Login,
     headers: BTreeMap<String, String>,
 ) -> (Access, RequestCount) {
     let requests = RequestCount::default();
@@ -174,60 +148,6 @@ fn access(
         budgets: context.budgets.clone(),
     };
     (access, requests)
-}
-
-/// Reads the Classic credentials from the variables that the environment names, or else the default ones.
-fn read_credentials(
-    context: &Context<'_>,
-    names: &VariableNames,
-    environment: &str,
-) -> Result<Credentials, Failure> {
-    let read = |what, name: &Option<String>, default| {
-        read_hidden_secret(context, environment, what, &[name.as_deref().unwrap_or(default)])
-    };
-    Ok(Credentials::SignIn {
-        api_key: read("API key", &names.api_key, "AMIGO_API_KEY")?,
-        api_key_id: read("API key id", &names.api_key_id, "AMIGO_API_KEY_ID")?,
-        user_id: read("user", &names.user_id, "AMIGO_USER_ID")?,
-    })
-}
-
-/// Reads a secret, and masks it in all output.
-fn read_hidden_secret(
-    context: &Context<'_>,
-    environment: &str,
-    what: &str,
-    names: &[&str],
-) -> Result<SecretString, Failure> {
-    let secret = read_secret(context.env, environment, what, names)?;
-    context.ui.hide(secret.expose_secret());
-    Ok(secret)
-}
-
-/// Reads a secret from the first of these variables that is set, or from the file that its `*_FILE` variable names.
-fn read_secret(env: &Env, environment: &str, what: &str, names: &[&str]) -> Result<SecretString, Failure> {
-    for name in names {
-        let file_name = format!("{name}_FILE");
-        match (env.variable(name), env.variable(&file_name)) {
-            (Some(value), None) => return Ok(value.trim().into()),
-            (None, Some(file)) => {
-                let text = std::fs::read_to_string(&file).map_err(|error| {
-                    Failure::other(format!("can't read the file `{file}`, which {file_name} names: {error}"))
-                })?;
-                return Ok(text.trim().into());
-            }
-            (Some(_), Some(_)) => {
-                return Err(
-                    Failure::other(format!("both {name} and {file_name} are set")).hint("unset one of them")
-                );
-            }
-            (None, None) => {}
-        }
-    }
-    let (all, is) = (names.join(" and "), if names.len() == 1 { "is" } else { "are" });
-    let files = names.iter().map(|name| format!("{name}_FILE")).collect::<Vec<_>>().join(" or ");
-    Err(Failure::other(format!("environment `{environment}` has no {what}: {all} {is} not set"))
-        .hint(format!("set {}, or set {files} to the path of a file with the value", names.join(" or "))))
 }
 
 /// The files of a sandbox, which are part of the project.
@@ -292,7 +212,8 @@ fn start_sandbox(
     options.limits =
         if limits { Limits::Documented { window: Duration::from_secs(60) } } else { Limits::Off };
     let server = start(options)?;
-    let (access, requests) = access(context, &server.url(), home.to_owned(), credentials, BTreeMap::new());
+    let login = Login { organization: home.to_owned(), credentials };
+    let (access, requests) = access(context, &server.url(), login, BTreeMap::new());
     let api = match dialect {
         Api::Classic => AnyApi::Classic(Classic::new(access)?),
         Api::Platform => AnyApi::Platform(Platform::new(access, smoke_phone_number)?),
@@ -334,50 +255,4 @@ fn parse_seed(file: &Path, text: &str) -> Result<Seed, Failure> {
     Seed::from_yaml(text).map_err(|error| {
         Failure::other(format!("{}:{}:{}: {}", file.display(), error.line, error.column, error.message))
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn secret_of(variables: &[(&str, &str)], names: &[&str]) -> Result<String, String> {
-        let env = Env::fixed(variables.iter().copied());
-        match read_secret(&env, "prod", "API key", names) {
-            Ok(secret) => Ok(secret.expose_secret().to_owned()),
-            Err(Failure::Other { message, hints }) => Err(format!("{message}; {}", hints.join("; "))),
-            Err(other) => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_secret_comes_from_the_first_variable_that_is_set() {
-        let names = ["PLATFORM_API_KEY", "AMIGO_API_KEY"];
-        assert_eq!(
-            secret_of(&[("AMIGO_API_KEY", " b "), ("PLATFORM_API_KEY", "a")], &names),
-            Ok("a".to_owned())
-        );
-        assert_eq!(secret_of(&[("AMIGO_API_KEY", " b ")], &names), Ok("b".to_owned()));
-        let file = tempfile::NamedTempFile::new().expect("a file");
-        std::fs::write(file.path(), "c\n").expect("a file to write");
-        let path = file.path().to_str().expect("a path");
-        assert_eq!(
-            secret_of(&[("PLATFORM_API_KEY_FILE", path), ("AMIGO_API_KEY", "b")], &names),
-            Ok("c".to_owned())
-        );
-        let both = secret_of(&[("AMIGO_API_KEY", "b"), ("AMIGO_API_KEY_FILE", path)], &names);
-        assert!(both.is_err_and(|error| error.contains("both AMIGO_API_KEY and AMIGO_API_KEY_FILE are set")));
-        let error = secret_of(&[], &names).expect_err("nothing is set");
-        for part in ["PLATFORM_API_KEY", "AMIGO_API_KEY", "PLATFORM_API_KEY_FILE", "AMIGO_API_KEY_FILE"] {
-            assert!(error.contains(part), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_setting_in_the_file_overrides_variables_and_the_first_variable_overrides_the_second() {
-        let env = Env::fixed([("AMIGO_WORKSPACE_ID", "later"), ("PLATFORM_WORKSPACE_ID", "first")]);
-        assert_eq!(setting(&env, &Some("file".to_owned()), WORKSPACE_VARIABLES).as_deref(), Some("file"));
-        assert_eq!(setting(&env, &None, WORKSPACE_VARIABLES).as_deref(), Some("first"));
-        let env = Env::fixed([("AMIGO_WORKSPACE_ID", "later"), ("PLATFORM_WORKSPACE_ID", "")]);
-        assert_eq!(setting(&env, &None, WORKSPACE_VARIABLES).as_deref(), Some("later"));
-    }
 }

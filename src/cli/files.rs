@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::Context;
+use super::context::Context;
 use crate::checkout::{self, PathError};
 use crate::error::Failure;
 

@@ -3,57 +3,11 @@
 //! Before the first step, each of them ends the run at once. After it, the first one ends waits and lets requests in
 //! flight finish; a signal after that ends the run at once.
 
-use tokio::time::Instant;
-
-use super::Context;
 use super::apply_record::ApplyRecord;
+use super::context::Context;
+use super::signals::{Signals, wait_until};
 use crate::error::Failure;
 use crate::remote::StopReason;
-
-/// The signals that ask a process to end. They are caught from the moment this is created, so that none of them can
-/// kill the process during a request.
-pub(super) struct Signals {
-    #[cfg(unix)]
-    interrupt: tokio::signal::unix::Signal,
-    #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    /// Starts to catch the signals.
-    ///
-    /// # Errors
-    ///
-    /// Errors if the system does not allow it.
-    pub(super) fn catch() -> Result<Self, Failure> {
-        #[cfg(unix)]
-        {
-            use tokio::signal::unix::{SignalKind, signal};
-            let caught =
-                |kind| signal(kind).map_err(|error| Failure::other(format!("can't catch signals: {error}")));
-            Ok(Self {
-                interrupt: caught(SignalKind::interrupt())?,
-                terminate: caught(SignalKind::terminate())?,
-            })
-        }
-        #[cfg(not(unix))]
-        Ok(Self {})
-    }
-
-    /// Waits for the next signal.
-    pub(super) async fn next(&mut self) {
-        #[cfg(unix)]
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-        #[cfg(not(unix))]
-        if tokio::signal::ctrl_c().await.is_err() {
-            // No signal can be caught. That is not an interrupt, so wait forever.
-            std::future::pending::<()>().await;
-        }
-    }
-}
 
 /// The signals during one run.
 pub(super) struct Interrupts {
@@ -123,13 +77,5 @@ impl Interrupts {
         };
         context.stop.cancel(why);
         why
-    }
-}
-
-/// Waits until the deadline; forever if there is none.
-pub(super) async fn wait_until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline).await,
-        None => std::future::pending().await,
     }
 }

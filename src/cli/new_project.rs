@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::connect::WORKSPACE_VARIABLES;
-use super::{Context, files};
+use super::context::Context;
+use super::credentials::WORKSPACE_VARIABLES;
+use super::files;
 use crate::checkout;
 use crate::env::Env;
 use crate::error::Failure;

@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::Context;
+use super::context::Context;
 use super::prepare::Prepared;
 use crate::model::Snapshot;
 use crate::plan::{Origin, Plan};

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
 
+use super::allowlist;
 use super::base::{self, ThreeWay};
 use super::connect::{self, Connection};
-use super::{Context, allowlist};
+use super::context::Context;
 use crate::error::Failure;
-use crate::manifest::{self, Loaded, Places, Target};
+use crate::manifest::{self, LoadOptions, Loaded, Target};
 use crate::model::{Lookups, MaxRemovals, ServiceId, ServiceName, Snapshot};
 use crate::plan::{self, Options, Origin, Plan, PlanError, verify};
 use crate::plan_file::{PlanDocument, RecordedOptions};
@@ -19,22 +20,25 @@ use crate::report::diagnostics;
 /// Arguments that `plan`, `apply` and other planning commands share.
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct PlanArgs {
-    /// Retire owned services that no manifest declares
+    /// Retire the services that this project owns and that no manifest declares
     #[arg(long)]
     prune: bool,
-    /// Take over services whose ownership tag is VALUE: another project's value, or an earlier one of this project
+    /// Take over declared services whose ownership tag is VALUE: the value of another project, or an earlier value of
+    /// this one
     #[arg(long, value_name = "VALUE", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     take_over: Option<String>,
-    /// Retire services tagged `protected`, and retire or replace those in `guardrails.protected`
+    /// Allow retiring services tagged `protected`, and retiring or replacing services in `guardrails.protected`
     #[arg(long)]
     allow_protected: bool,
-    /// Maximum number of removals, a number or a share such as 10%; overrides `guardrails.max_removals`
+    /// Maximum number of retired services and deleted version sets: a number, or a share such as 10%; overrides
+    /// `guardrails.max_removals`
     #[arg(long, value_name = "N|N%")]
     max_removals: Option<MaxRemovals>,
-    /// Plan only this service; may be repeated
+    /// Plan only the service NAME; may be repeated
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
-    /// Show the cause of each change, by comparing with the last commit that HEAD shares with REF
+    /// Show the cause of each change, a commit or a live edit: compare with the last commit that HEAD shares with REF,
+    /// such as origin/main
     #[arg(long, value_name = "REF", allow_hyphen_values = true)]
     pub(super) base: Option<String>,
 }
@@ -54,26 +58,11 @@ impl PlanArgs {
     }
 }
 
-/// Loads the project for this environment, or else the default one, and prints its warnings.
-fn load(context: &Context<'_>, environment: Option<&str>) -> Result<Loaded, Failure> {
-    let loaded = load_silently(context, environment)?;
+/// Loads a project, and prints its warnings.
+pub(super) fn load(context: &Context<'_>, options: &LoadOptions<'_>) -> Result<Loaded, Failure> {
+    let loaded = manifest::load(options)?;
     print_warnings(context, &loaded);
     Ok(loaded)
-}
-
-/// Loads the project for this environment, or else the default one. The caller prints the warnings.
-pub(super) fn load_silently(context: &Context<'_>, environment: Option<&str>) -> Result<Loaded, Failure> {
-    let root = manifest::find_root(&context.global.directory)?;
-    Ok(manifest::load(&root, environment)?)
-}
-
-/// Loads the project for the environment in the global arguments, with the places of its version sets, and prints
-/// its warnings.
-pub(super) fn load_places(context: &Context<'_>) -> Result<(Loaded, Places), Failure> {
-    let root = manifest::find_root(&context.global.directory)?;
-    let (loaded, places) = manifest::load_places(&root, context.global.env.as_deref())?;
-    print_warnings(context, &loaded);
-    Ok((loaded, places))
 }
 
 /// Prints the warnings of a project.
@@ -108,7 +97,8 @@ impl Prepared {
         args: &PlanArgs,
         environment: Option<&str>,
     ) -> Result<Self, Failure> {
-        Self::from_loaded(context, args, load(context, environment)?)
+        let loaded = load(context, &LoadOptions::new(context.project(), environment))?;
+        Self::from_loaded(context, args, loaded)
     }
 
     /// Loads and connects to make a saved plan again, with the options that were given again and only for the services

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::manifest_edits::{ManifestEdits, layer_of};
 use crate::error::Failure;
-use crate::manifest::{Layer, Loaded, Places};
+use crate::manifest::{Layer, Loaded};
 use crate::model::{DesiredPreference, DesiredService, DesiredVersionSet, Pin, ServiceName};
 use crate::report::pins::PinChange;
 use crate::report::text::visible;
@@ -14,7 +14,6 @@ const PREFERENCES: &str = "llm_model_preferences";
 /// The edits that copy pins from one version set to another, and the report on them.
 pub(super) struct Promotion<'a> {
     loaded: &'a Loaded,
-    places: &'a Places,
     from: &'a str,
     to: &'a str,
     pub(super) edits: ManifestEdits,
@@ -32,9 +31,9 @@ struct Pair<'a> {
 
 impl<'a> Promotion<'a> {
     /// Starts a promotion without edits.
-    pub(super) fn new(loaded: &'a Loaded, places: &'a Places, from: &'a str, to: &'a str) -> Self {
+    pub(super) fn new(loaded: &'a Loaded, from: &'a str, to: &'a str) -> Self {
         let edits = ManifestEdits::default();
-        Self { loaded, places, from, to, edits, changes: Vec::new(), notes: Vec::new() }
+        Self { loaded, from, to, edits, changes: Vec::new(), notes: Vec::new() }
     }
 
     /// Copies the pins of a service, and its model preferences if requested. Returns false if it does not have the set.
@@ -90,11 +89,11 @@ impl<'a> Promotion<'a> {
 
     /// Returns the layer in which to write a field of `--to`.
     fn layer(&self, service: &ServiceName, field: &str) -> Layer {
-        layer_of(self.places, service, self.to, field).unwrap_or_else(|| {
+        layer_of(&self.loaded.places, service, self.to, field).unwrap_or_else(|| {
             // A new set goes into the same layer as the set that it copies.
             let fields = ["agent_version", "context_graph_version"];
             let overlay = fields.iter().any(|field| {
-                self.places.layers(service, &[self.from, field]).first() == Some(&Layer::Overlay)
+                self.loaded.places.layers(service, &[self.from, field]).first() == Some(&Layer::Overlay)
             });
             if overlay { Layer::Overlay } else { Layer::Document }
         })
@@ -106,7 +105,7 @@ impl<'a> Promotion<'a> {
         value: Value,
         (before, after): (Option<String>, String),
     ) {
-        let Some(at) = self.places.key_path(service, &[self.to, field], layer) else { return };
+        let Some(at) = self.loaded.places.key_path(service, &[self.to, field], layer) else { return };
         self.changes.push(PinChange {
             file: at.file.clone(),
             service: service.to_string(),
@@ -126,8 +125,9 @@ impl<'a> Promotion<'a> {
             return Ok(());
         };
         let layer = self.layer(service, PREFERENCES);
-        let layers = self.places.layers(service, &[self.to, PREFERENCES]);
-        let is_removed = layers.is_empty() && self.places.is_in_overlay(service, &[self.to, PREFERENCES]);
+        let layers = self.loaded.places.layers(service, &[self.to, PREFERENCES]);
+        let is_removed =
+            layers.is_empty() && self.loaded.places.is_in_overlay(service, &[self.to, PREFERENCES]);
         // Layers are merged, so a value in one layer does not replace the values in another.
         if is_removed || layers.iter().any(|one| *one != layer) {
             let environment = &self.loaded.environment.name;

@@ -5,10 +5,11 @@ use std::io::Read;
 use std::path::Path;
 
 use super::connect::Connection;
+use super::context::Context;
+use super::files;
 use super::prepare::Prepared;
-use super::{Context, files};
 use crate::error::Failure;
-use crate::manifest;
+use crate::manifest::{self, Project};
 use crate::model::{Lookups, Need, ServiceId, ServiceName, Snapshot};
 use crate::plan::{Change, Plan, PlanError, ProblemKind};
 use crate::plan_file::{
@@ -25,6 +26,29 @@ const PLAN_AGAIN: &str = "make a new plan with `amigops plan --out`, and have it
 
 /// The first bytes of every plan file.
 const FILE_START: &str = "{\n  \"format_version\":";
+
+/// Checks that a plan can be saved here without becoming a manifest of the project.
+///
+/// # Errors
+///
+/// Errors if the project's patterns for manifests match the file.
+pub(super) fn check_is_no_manifest(path: &Path, project: &Project) -> Result<(), Failure> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory = std::fs::canonicalize(parent).unwrap_or_default();
+    let Ok(directory) = directory.strip_prefix(&project.root) else { return Ok(()) };
+    let is_manifest = path
+        .file_name()
+        .is_some_and(|name| manifest::globs(&project.manifests).is_match(directory.join(name)));
+    if !is_manifest {
+        return Ok(());
+    }
+    Err(Failure::other(format!(
+        "can't save the plan as `{}`: a pattern under `manifests` in amigops.yaml matches this file, so it would be \
+         read as a manifest",
+        path.display()
+    ))
+    .hint("choose another file, such as plan.json at the top of the project"))
+}
 
 /// Saves a plan. May overwrite another plan, but no other file.
 pub(super) fn write(path: &Path, document: &PlanDocument) -> Result<(), Failure> {
@@ -51,7 +75,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
 ///
 /// # Errors
 ///
-/// Errors if the file is not a plan. A refusal if it was edited or applied since it was saved.
+/// Errors if the file is not a plan. A refusal if it was edited since it was saved, or if an apply of it has begun.
 pub(super) fn read(path: &Path) -> Result<PlanDocument, Failure> {
     let name = path.display();
     let bytes = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
@@ -67,8 +91,13 @@ pub(super) fn read(path: &Path) -> Result<PlanDocument, Failure> {
             .hint("make a new plan with this version of amigops"),
     })?;
     match &document.applied_at {
-        Some(at) => Err(Failure::refused(format!("the plan `{name}` was already applied, at {at}"), "")
-            .hint("run `amigops plan` to see if anything is left to do")),
+        // The file records the start of an apply, not its end.
+        Some(at) => {
+            let message =
+                format!("a saved plan can be applied only once: an apply of `{name}` began at {at}");
+            Err(Failure::refused(message, "")
+                .hint("that apply may have stopped early or failed in part: run `amigops plan` to see what is left to do"))
+        }
         None => Ok(document),
     }
 }
@@ -97,7 +126,7 @@ pub(super) fn lock(path: &Path) -> Result<std::fs::File, Failure> {
     }
 }
 
-/// Records in the file that the plan is applied.
+/// Records in the file that an apply of the plan begins.
 ///
 /// # Errors
 ///
@@ -138,14 +167,18 @@ pub(super) fn check_environment(document: &PlanDocument, context: &Context<'_>) 
             "omit --env, or make a plan for that environment",
         );
     }
-    let Ok(root) = manifest::find_root(&context.global.directory) else {
-        let directory = context.global.directory.display();
-        return refused(
-            format!("to apply a saved plan, its manifests are needed, but `{directory}` is not in a project"),
-            "use -C DIR to name the project that the plan was made in",
-        );
+    let project = match manifest::load_project(context.project()) {
+        Err(problems) if problems.is_project_missing() => {
+            let directory = context.global.directory.display();
+            return refused(
+                format!(
+                    "to apply a saved plan, its manifests are needed, but `{directory}` is not in a project"
+                ),
+                "use -C DIR to name the project that the plan was made in",
+            );
+        }
+        project => project?,
     };
-    let project = manifest::load_project(&root)?;
     if !project.environments.contains_key(planned) {
         return refused(
             format!("the plan is for environment `{planned}`, which this project does not have"),

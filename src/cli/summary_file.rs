@@ -4,8 +4,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::Context;
 use super::apply_record::ApplyRecord;
+use super::context::Context;
 use crate::apply::StopReason;
 use crate::error::{Failure, Success, exit_code};
 use crate::report::markdown::summary::{self, Ended, Verdict};

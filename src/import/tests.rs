@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::{ImportContext, files, select as choose, update};
 use crate::edit::Change;
-use crate::manifest::{self, ProjectDocuments};
+use crate::manifest::{self, LoadOptions, Loaded, ProjectSource};
 use crate::model::*;
 use crate::plan::tests::build::options;
 use crate::plan::tests::generate;
@@ -200,8 +200,13 @@ impl Project {
         Self { directory, _file: file, api }
     }
 
-    fn survey(&self, texts: &BTreeMap<String, String>) -> ProjectDocuments {
-        let read = manifest::load_documents(self.directory.path(), None, texts);
+    fn load(&self, texts: &BTreeMap<String, String>) -> Loaded {
+        let read = manifest::load(&LoadOptions {
+            replacements: texts.clone(),
+            allow_empty: true,
+            keep_documents: true,
+            ..LoadOptions::new(ProjectSource::WorkingDirectory(self.directory.path()), None)
+        });
         read.unwrap_or_else(|problems| {
             let all: Vec<_> =
                 problems.diagnostics.iter().map(|one| format!("{}: {}", one.location, one.message)).collect();
@@ -209,23 +214,23 @@ impl Project {
         })
     }
 
-    fn context<'a>(&self, survey: &'a ProjectDocuments, snapshot: &'a Snapshot) -> ImportContext<'a> {
-        let environments = &survey.loaded.project.environments;
+    fn context<'a>(&self, loaded: &'a Loaded, snapshot: &'a Snapshot) -> ImportContext<'a> {
+        let environments = &loaded.project.environments;
         ImportContext {
             api: self.api,
-            policy: &survey.loaded.project.policy,
+            policy: &loaded.project.policy,
             snapshot,
             environment: "live",
             sole: environments.len() == 1,
             mixed: environments.values().any(|other| other.target.api() != self.api),
-            defaults: &survey.defaults,
+            defaults: &loaded.defaults,
         }
     }
 
     /// Returns the texts of an import into an empty project.
     fn import(&self, snapshot: &Snapshot) -> BTreeMap<String, String> {
-        let survey = self.survey(&BTreeMap::new());
-        let context = self.context(&survey, snapshot);
+        let loaded = self.load(&BTreeMap::new());
+        let context = self.context(&loaded, snapshot);
         let leftovers = snapshot.services.iter().filter(|service| plan::is_leftover(service));
         let leftovers = leftovers.map(|service| service.id.clone()).collect();
         let scope = choose::Scope { leftovers, ..choose::Scope::default() };
@@ -236,8 +241,7 @@ impl Project {
 
     /// Checks that a plan only adopts.
     fn expect_adoption(&self, texts: &BTreeMap<String, String>, snapshot: &Snapshot) {
-        let survey = self.survey(texts);
-        let loaded = &survey.loaded;
+        let loaded = self.load(texts);
         if loaded.desired.services.is_empty() {
             return;
         }
@@ -256,14 +260,13 @@ impl Project {
 
     /// Applies the changes of an update to the documents as values, without the YAML editor.
     fn update(&self, texts: &BTreeMap<String, String>, snapshot: &Snapshot) -> BTreeMap<String, String> {
-        let survey = self.survey(texts);
-        let context = self.context(&survey, snapshot);
-        let loaded = &survey.loaded;
+        let loaded = self.load(texts);
+        let context = self.context(&loaded, snapshot);
         let ids = plan::ids(&loaded.desired, snapshot, context.policy, loaded.environment.target.api())
             .unwrap_or_default();
         let pairs = choose::match_services(&loaded.desired, &ids, &context, &BTreeSet::new());
         let mut after = BTreeMap::new();
-        for document in &survey.documents {
+        for document in &loaded.documents {
             let name = document.service().unwrap_or_default();
             let mut members = document.members.clone();
             if let Some(live) = pairs.get(name) {

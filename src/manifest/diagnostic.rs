@@ -270,6 +270,11 @@ impl Problems {
         self.omitted > 0 || self.diagnostics.iter().any(|problem| problem.severity == Severity::Error)
     }
 
+    /// Returns true if there is no project to load.
+    pub fn is_project_missing(&self) -> bool {
+        self.diagnostics.iter().any(|problem| problem.code == Code::ProjectNotFound)
+    }
+
     /// Returns true if every error comes from a guardrail: the files are valid, but a rule forbids them.
     pub fn is_refusal(&self) -> bool {
         let mut errors =

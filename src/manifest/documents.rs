@@ -1,16 +1,9 @@
-//! A project with its documents as written, for commands that write manifests.
-//!
-//! These commands need to know which layer declares a value. They also load the new texts before they write them.
-
-use std::collections::BTreeMap;
-use std::path::Path;
+//! The documents of a project as written, for commands that need to know which layer declares a value.
 
 use serde_json::{Map, Value as Json};
 
 use super::collector::DiagnosticCollector;
 use super::decode;
-use super::diagnostic::Problems;
-use super::load::{self, LoadOptions, Loaded};
 use super::tree::Node;
 
 /// One document of a manifest file.
@@ -25,55 +18,18 @@ pub struct ManifestDocument {
 }
 
 impl ManifestDocument {
+    pub(super) fn new(file: &str, index: usize, root: &Node) -> Self {
+        Self { file: file.to_owned(), index, members: members(root) }
+    }
+
     /// Returns the name of the service.
     pub fn service(&self) -> Option<&str> {
         self.members.get("service").and_then(Json::as_str).map(str::trim)
     }
 }
 
-/// A project and its documents.
-#[derive(Clone, Debug)]
-pub struct ProjectDocuments {
-    /// The project's desired state.
-    pub loaded: Loaded,
-    /// Every document, ordered by file.
-    pub documents: Vec<ManifestDocument>,
-    /// The project's defaults, which are merged under every document.
-    pub defaults: Map<String, Json>,
-}
-
-/// Loads a project like [`super::load`], and keeps its documents. The project may have no manifests yet.
-/// `replacements` are texts that replace files or add new ones, by name within the project.
-///
-/// # Errors
-///
-/// Errors with every problem in every file.
-pub fn load_documents(
-    root: &Path,
-    environment: Option<&str>,
-    replacements: &BTreeMap<String, String>,
-) -> Result<ProjectDocuments, Problems> {
-    let options = LoadOptions {
-        environment,
-        replacements: replacements.clone(),
-        allow_empty: true,
-        keep_documents: true,
-        ..LoadOptions::default()
-    };
-    let result = load::load_with(root, &options)?;
-    let documents = result.documents.iter();
-    let documents = documents.map(|(file, index, node)| ManifestDocument {
-        file: file.clone(),
-        index: *index,
-        members: members(node),
-    });
-    let documents = documents.collect();
-    let defaults = result.defaults.as_ref().map(members).unwrap_or_default();
-    Ok(ProjectDocuments { loaded: result.into_loaded()?, documents, defaults })
-}
-
-/// Converts a document to JSON. Its problems were reported during the load.
-fn members(node: &Node) -> Map<String, Json> {
+/// Converts a mapping to JSON. Other nodes have no members. The loader has already reported the problems.
+pub(super) fn members(node: &Node) -> Map<String, Json> {
     match decode::json(&mut DiagnosticCollector::default(), node) {
         Json::Object(members) => members,
         _ => Map::new(),

@@ -1,22 +1,56 @@
-//! The entry points of the loader: a project directory to the desired state.
+//! The entry of the loader: a project to the desired state of one environment.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use serde_json::{Map, Value as Json};
 
 use super::collector::{DiagnosticCollector, FileId, Problem, Span};
 use super::decode::or_suggestion;
 use super::diagnostic::{Code, Diagnostic, Problems, Sources};
+use super::documents::{self, ManifestDocument};
 use super::environment::{Environment, Target};
 use super::places::{self, Places};
 use super::project::{self, DecodedProject, PROJECT_FILE, Project};
 use super::service::DecodedService;
-use super::tree::{Node, shortened};
+use super::source::ProjectSource;
+use super::tree::shortened;
 use super::variants::{self, Variants};
 use super::{check, decode, files, yaml};
 use crate::checkout;
 use crate::model::{Desired, did_you_mean};
+
+/// The options of a load: the project, the environment, and what else to return.
+#[derive(Clone, Debug)]
+pub struct LoadOptions<'a> {
+    /// The project.
+    pub source: ProjectSource<'a>,
+    /// The environment to load; without a name, the default one. The overlays of all environments are checked.
+    pub environment: Option<&'a str>,
+    /// Texts that replace files or add new ones, by name within the project.
+    pub replacements: BTreeMap<String, String>,
+    /// Allows a project without manifests.
+    pub allow_empty: bool,
+    /// Returns the documents as written, and the defaults.
+    pub keep_documents: bool,
+    /// Returns the layers that declare version sets.
+    pub keep_places: bool,
+}
+
+impl<'a> LoadOptions<'a> {
+    /// Creates the options for a project's desired state in one environment; without a name, in the default one.
+    pub fn new(source: ProjectSource<'a>, environment: Option<&'a str>) -> Self {
+        Self {
+            source,
+            environment,
+            replacements: BTreeMap::new(),
+            allow_empty: false,
+            keep_documents: false,
+            keep_places: false,
+        }
+    }
+}
 
 /// The desired state of one environment, and the project it comes from.
 #[derive(Clone, Debug)]
@@ -33,35 +67,21 @@ pub struct Loaded {
     pub sources: Sources,
     /// The number of files that were read, `amigops.yaml` included.
     pub files: usize,
+    /// Every document as written, ordered by file. Empty without [`LoadOptions::keep_documents`].
+    pub documents: Vec<ManifestDocument>,
+    /// The defaults that are merged under every document. Empty without [`LoadOptions::keep_documents`].
+    pub defaults: Map<String, Json>,
+    /// The layers that declare version sets. Empty without [`LoadOptions::keep_places`].
+    pub places: Places,
 }
 
-/// Returns the project that a directory belongs to: the nearest directory, upwards, with an `amigops.yaml`.
+/// Loads a project and all its manifests.
 ///
 /// # Errors
 ///
-/// Errors if there is none, or if the directory can't be read.
-pub fn find_root(dir: &Path) -> Result<PathBuf, Problems> {
-    let start = fs::canonicalize(dir).map_err(|error| not_found(dir, &format!("can't be read: {error}")))?;
-    let found = start.ancestors().find(|ancestor| ancestor.join(PROJECT_FILE).symlink_metadata().is_ok());
-    found.map(Path::to_owned).ok_or_else(|| {
-        let reason = format!("has no `{PROJECT_FILE}`, and neither has a parent directory");
-        not_found(dir, &reason)
-    })
-}
-
-fn not_found(dir: &Path, reason: &str) -> Problems {
-    let mut problems = DiagnosticCollector::default();
-    let file = problems.add_file(dir.display().to_string(), Arc::from(""));
-    let message = format!("`{}` {reason}", dir.display());
-    let problem = Problem::error(Code::ProjectNotFound, Span::whole(file), message);
-    let misnamed = dir.join("amigops.yml").exists();
-    problems.push(if misnamed {
-        problem.help("rename `amigops.yml` to `amigops.yaml`")
-    } else {
-        problem
-            .help("use `-C DIR` to select a project's directory, or `amigops init DIR` to create a project")
-    });
-    Problems { files: 0, ..problems.finish() }
+/// Errors with every problem in every file, for every environment.
+pub fn load(options: &LoadOptions<'_>) -> Result<Loaded, Problems> {
+    load_with_problems(options)?.into_loaded()
 }
 
 /// Loads only `amigops.yaml`.
@@ -69,8 +89,8 @@ fn not_found(dir: &Path, reason: &str) -> Problems {
 /// # Errors
 ///
 /// Errors with every problem in the file.
-pub fn load_project(root: &Path) -> Result<Project, Problems> {
-    let root = canonical_root(root)?;
+pub fn load_project(source: ProjectSource<'_>) -> Result<Project, Problems> {
+    let root = source.find_root()?;
     let mut problems = DiagnosticCollector::default();
     match read_project(&mut problems, &root) {
         Some(decoded) if !problems.has_errors() => Ok(decoded.project),
@@ -78,66 +98,29 @@ pub fn load_project(root: &Path) -> Result<Project, Problems> {
     }
 }
 
-/// Loads a project and all its manifests for one environment; without a name, for the default one.
-///
-/// # Errors
-///
-/// Errors with every problem in every file, for every environment.
-pub fn load(root: &Path, environment: Option<&str>) -> Result<Loaded, Problems> {
-    load_with(root, &LoadOptions { environment, ..LoadOptions::default() })?.into_loaded()
-}
-
-/// Like [`load`], but also returns the layers that declare each service's version sets.
-///
-/// # Errors
-///
-/// Errors like [`load`].
-pub fn load_places(root: &Path, environment: Option<&str>) -> Result<(Loaded, Places), Problems> {
-    let options = LoadOptions { environment, keep_places: true, ..LoadOptions::default() };
-    let mut result = load_with(root, &options)?;
-    let places = result.places.take().unwrap_or_default();
-    Ok((result.into_loaded()?, places))
-}
-
-/// The options of a load.
-#[derive(Default)]
-pub(super) struct LoadOptions<'a> {
-    /// The environment to load; without a name, the default one.
-    pub(super) environment: Option<&'a str>,
-    /// Texts that replace files or add new ones, by name within the project.
-    pub(super) replacements: BTreeMap<String, String>,
-    /// Allows a project without manifests.
-    pub(super) allow_empty: bool,
-    /// Keeps the documents and the defaults in the result.
-    pub(super) keep_documents: bool,
-    /// Keeps the layers of version sets in the result.
-    pub(super) keep_places: bool,
-}
-
 /// Everything that a load found, with or without errors.
 #[derive(Default)]
 pub(super) struct LoadResult {
+    /// The project's directory.
+    pub(super) root: PathBuf,
     /// The desired state; incomplete if there are errors.
-    loaded: Option<(Project, Environment, Desired)>,
+    state: Option<(Project, Environment, Desired)>,
     /// Every problem.
     pub(super) problems: Problems,
     /// The number of documents of each manifest, by name. None if `amigops.yaml` can't be read.
     pub(super) manifests: Option<BTreeMap<String, usize>>,
     /// The environments that could be read.
     pub(super) environments: Vec<Environment>,
-    /// The project's defaults.
-    pub(super) defaults: Option<Node>,
-    /// Every document as written: its file, its index in the file, and its content.
-    pub(super) documents: Vec<(String, usize, Node)>,
-    /// The layers that declare version sets.
-    places: Option<Places>,
+    documents: Vec<ManifestDocument>,
+    defaults: Map<String, Json>,
+    places: Places,
 }
 
 impl LoadResult {
     /// Returns the desired state if there is no error.
-    pub(super) fn into_loaded(self) -> Result<Loaded, Problems> {
-        let problems = self.problems;
-        match self.loaded {
+    fn into_loaded(self) -> Result<Loaded, Problems> {
+        let Self { problems, documents, defaults, places, .. } = self;
+        match self.state {
             Some((project, environment, desired)) if !problems.has_errors() => Ok(Loaded {
                 project,
                 environment,
@@ -145,6 +128,9 @@ impl LoadResult {
                 warnings: problems.diagnostics,
                 sources: problems.sources,
                 files: problems.files,
+                documents,
+                defaults,
+                places,
             }),
             _ => Err(problems),
         }
@@ -152,22 +138,12 @@ impl LoadResult {
 }
 
 /// Loads a project and keeps everything it finds, with or without errors. Errors only if there is no project.
-pub(super) fn load_with(root: &Path, options: &LoadOptions<'_>) -> Result<LoadResult, Problems> {
-    let root = canonical_root(root)?;
+pub(super) fn load_with_problems(options: &LoadOptions<'_>) -> Result<LoadResult, Problems> {
     let mut problems = DiagnosticCollector::default();
-    let mut result = LoadResult::default();
-    result.loaded = load_files(&mut problems, &root, options, &mut result);
+    let mut result = LoadResult { root: options.source.find_root()?, ..LoadResult::default() };
+    result.state = load_files(&mut problems, options, &mut result);
     result.problems = problems.finish();
     Ok(result)
-}
-
-/// Returns the root with links resolved, so that paths can be compared.
-fn canonical_root(root: &Path) -> Result<PathBuf, Problems> {
-    let real = fs::canonicalize(root).map_err(|error| not_found(root, &format!("can't be read: {error}")))?;
-    if real.join(PROJECT_FILE).symlink_metadata().is_err() {
-        return Err(not_found(root, &format!("has no `{PROJECT_FILE}`")));
-    }
-    Ok(real)
 }
 
 fn read_project(problems: &mut DiagnosticCollector, root: &Path) -> Option<DecodedProject> {
@@ -214,20 +190,21 @@ fn mask_lines(problems: &mut DiagnosticCollector, file: FileId, text: &str) {
 
 fn load_files(
     problems: &mut DiagnosticCollector,
-    root: &Path,
     options: &LoadOptions<'_>,
     result: &mut LoadResult,
 ) -> Option<(Project, Environment, Desired)> {
-    let decoded = read_project(problems, root)?;
+    let decoded = read_project(problems, &result.root)?;
     result.environments = decoded.project.environments.values().cloned().collect();
     let selected = select_environment(problems, &decoded, options.environment);
     if options.keep_places {
         let environment = selected.as_ref().map(|selected| selected.name.clone()).unwrap_or_default();
         let defaults = places::default_version_sets(decoded.defaults.as_ref());
-        result.places = Some(Places { environment, defaults, ..Places::default() });
+        result.places = Places { environment, defaults, ..Places::default() };
     }
-    let (documents, incomplete) = read_manifests(problems, root, &decoded, options, result);
-    result.defaults.clone_from(&decoded.defaults);
+    if options.keep_documents {
+        result.defaults = decoded.defaults.as_ref().map(documents::members).unwrap_or_default();
+    }
+    let (documents, incomplete) = read_manifests(problems, &decoded, options, result);
     check::check_services(problems, &decoded, &documents, incomplete);
     let selected = selected?;
     let mut desired = Desired::default();
@@ -286,13 +263,12 @@ fn select_environment(
 /// Reads all documents. Returns them, and true if some of them are missing.
 fn read_manifests(
     problems: &mut DiagnosticCollector,
-    root: &Path,
     decoded: &DecodedProject,
     options: &LoadOptions<'_>,
     result: &mut LoadResult,
 ) -> (Vec<Variants>, bool) {
     let before = problems.files();
-    let found = find_manifests(problems, root, decoded, options);
+    let found = find_manifests(problems, decoded, options);
     let mut incomplete = problems.files() > before;
     let mut documents = Vec::new();
     let mut counts: BTreeMap<String, usize> = found.keys().map(|name| (name.clone(), 0)).collect();
@@ -302,7 +278,7 @@ fn read_manifests(
                 let text: Arc<str> = Arc::from(text.as_str());
                 Some((problems.add_file(name.clone(), Arc::clone(&text)), text))
             }
-            None => files::read(problems, root, name, path),
+            None => files::read(problems, &decoded.project.root, name, path),
         };
         let Some((file, text)) = read else {
             incomplete = true;
@@ -312,11 +288,11 @@ fn read_manifests(
         counts.insert(name.clone(), parsed.roots.len());
         incomplete |= !parsed.complete;
         for (root, number) in parsed.roots.into_iter().zip(parsed.numbers) {
-            if let Some(places) = &mut result.places {
-                places.record(name, number, &root);
+            if options.keep_places {
+                result.places.record(name, number, &root);
             }
             if options.keep_documents {
-                result.documents.push((name.clone(), number, root.clone()));
+                result.documents.push(ManifestDocument::new(name, number, &root));
             }
             let variants = variants::decode(problems, decoded, root);
             incomplete |= variants.any().is_none();
@@ -333,10 +309,10 @@ fn read_manifests(
 /// Returns the manifest files by name, with the replacements that would be manifests.
 fn find_manifests(
     problems: &mut DiagnosticCollector,
-    root: &Path,
     decoded: &DecodedProject,
     options: &LoadOptions<'_>,
 ) -> BTreeMap<String, PathBuf> {
+    let root = decoded.project.root.as_path();
     let mut except = vec![root.join(PROJECT_FILE)];
     for environment in decoded.project.environments.values() {
         if let Target::Embedded { seed: Some(seed), .. } = &environment.target {

@@ -1,5 +1,8 @@
 //! Loads the files of a project into the desired state and reports every problem at its location.
 //!
+//! [`load`] is the entry: its [`LoadOptions`] name the project and the environment. [`load_project`] reads
+//! only `amigops.yaml`, and [`validate`] returns the problems of a load instead of its result.
+//!
 //! Loading has two stages. First, `yaml` parses a file's text into a tree whose nodes know their
 //! location, within limits. Then `merge` merges the documents (defaults ← document ← overlay, by JSON Merge
 //! Patch), and `service` and `project` decode them into typed values. Problems are collected instead of
@@ -30,6 +33,7 @@ mod scalar;
 mod service;
 mod settings;
 mod shapes;
+mod source;
 mod tags;
 mod tree;
 mod url;
@@ -41,12 +45,13 @@ mod yaml;
 pub use allowlist::{Allowlist, AllowlistError, AllowlistVariables, CREDENTIALS_VARIABLE, HOSTS_VARIABLE};
 pub use credentials::Credentials;
 pub use diagnostic::{Code, Diagnostic, Location, Problems, Related, Severity, Sources, Spot};
-pub use documents::{ManifestDocument, ProjectDocuments, load_documents};
+pub use documents::ManifestDocument;
 pub use environment::{Environment, EnvironmentPlaces, Target};
 pub use files::globs;
-pub use load::{Loaded, find_root, load, load_places, load_project};
+pub use load::{LoadOptions, Loaded, load, load_project};
 pub use places::{KeyPath, Layer, Places};
 pub use project::{PROJECT_FILE, Project};
 pub use shapes::{KnownMapping, known_mappings};
+pub use source::ProjectSource;
 pub use validate::{Validation, validate};
 pub use yaml::MAX_BYTES;

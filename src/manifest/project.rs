@@ -52,7 +52,7 @@ pub struct Project {
     pub policy: Policy,
 }
 
-/// A project with what only the loader needs of it. Incomplete if there are errors.
+/// The project, and the parts of its file that only the loader needs. Incomplete if there are errors.
 pub(super) struct DecodedProject {
     pub(super) project: Project,
     /// The defaults, which are merged under every service.

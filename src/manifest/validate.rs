@@ -17,6 +17,8 @@ use super::tree::shortened;
 /// The result of a validation.
 #[derive(Clone, Debug, Default)]
 pub struct Validation {
+    /// The project's directory, with links resolved. None if there is no project.
+    pub project: Option<PathBuf>,
     /// The errors and warnings.
     pub problems: Problems,
     /// The number of selected files; without a selection, of all files, `amigops.yaml` included.
@@ -34,7 +36,7 @@ impl Validation {
 
 impl From<Problems> for Validation {
     fn from(problems: Problems) -> Self {
-        Self { files: problems.files, services: 0, problems }
+        Self { project: None, files: problems.files, services: 0, problems }
     }
 }
 
@@ -46,14 +48,8 @@ impl From<Problems> for Validation {
 ///
 /// A host or variable that the allowlist does not allow is a warning: another process may allow it, and
 /// nothing is sent here.
-pub fn validate(
-    root: &Path,
-    environment: Option<&str>,
-    paths: &[PathBuf],
-    allowlist: &Allowlist,
-) -> Validation {
-    let options = LoadOptions { environment, ..LoadOptions::default() };
-    let mut result = match load::load_with(root, &options) {
+pub fn validate(options: &LoadOptions<'_>, paths: &[PathBuf], allowlist: &Allowlist) -> Validation {
+    let mut result = match load::load_with_problems(options) {
         Err(problems) => return problems.into(),
         Ok(result) => result,
     };
@@ -61,15 +57,15 @@ pub fn validate(
     result.problems.diagnostics.extend(warned);
     result.problems.diagnostics.sort_by(Diagnostic::by_place);
     if !paths.is_empty() {
-        return restrict_to_paths(root, result, paths);
+        return restrict_to_paths(result, paths);
     }
     let services = result.manifests.into_iter().flatten().map(|(_, documents)| documents).sum();
-    Validation { services, ..result.problems.into() }
+    Validation { project: Some(result.root), services, ..result.problems.into() }
 }
 
 /// Keeps only the problems of the selected paths.
-fn restrict_to_paths(root: &Path, result: LoadResult, paths: &[PathBuf]) -> Validation {
-    let LoadResult { mut problems, manifests, .. } = result;
+fn restrict_to_paths(result: LoadResult, paths: &[PathBuf]) -> Validation {
+    let LoadResult { root, mut problems, manifests, .. } = result;
     let mut selected = BTreeSet::new();
     let mut unknown = Vec::new();
     // Without a readable `amigops.yaml`, the manifests are not known. Its errors are reported instead.
@@ -77,7 +73,7 @@ fn restrict_to_paths(root: &Path, result: LoadResult, paths: &[PathBuf]) -> Vali
         let with_problems = problems.diagnostics.iter().map(|one| one.location.file.as_str());
         let known = manifests.keys().map(String::as_str).chain([PROJECT_FILE]).chain(with_problems).collect();
         for path in paths {
-            match select_files(root, path, &known) {
+            match select_files(&root, path, &known) {
                 Ok(files) => selected.extend(files.map(str::to_owned)),
                 Err(reason) => unknown.push(not_of_project(path, &reason)),
             }
@@ -94,7 +90,7 @@ fn restrict_to_paths(root: &Path, result: LoadResult, paths: &[PathBuf]) -> Vali
     let services = services.map(|(_, documents)| documents).sum();
     let files = selected.len();
     problems.diagnostics.splice(0..0, unknown);
-    Validation { problems, files, services }
+    Validation { project: Some(root), problems, files, services }
 }
 
 /// Returns the project files that a path selects.
@@ -104,7 +100,6 @@ fn select_files<'a>(
     known: &BTreeSet<&'a str>,
 ) -> Result<impl Iterator<Item = &'a str>, String> {
     let meta = fs::symlink_metadata(path).map_err(|error| format!("can't be read: {error}"))?;
-    let root = fs::canonicalize(root).map_err(|error| format!("can't be resolved: {error}"))?;
     let by_target = fs::canonicalize(path);
     let is_dir = by_target.as_ref().is_ok_and(|path| path.is_dir());
     // A manifest that is a link is known by its own name, not by its target's.
@@ -116,10 +111,10 @@ fn select_files<'a>(
         _ => None,
     };
     for real in by_own_name.into_iter().filter(|_| meta.is_symlink() || !is_dir).chain(by_target) {
-        if !real.starts_with(&root) {
+        if !real.starts_with(root) {
             continue;
         }
-        let name = files::relative(&root, &real);
+        let name = files::relative(root, &real);
         let below: Vec<&str> = known
             .iter()
             .copied()

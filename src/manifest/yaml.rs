@@ -93,10 +93,7 @@ struct Builder<'input, 'problems> {
 impl<'input> Builder<'input, '_> {
     fn next(&mut self) -> Step<(Event<'input>, Span)> {
         match self.events.next_event() {
-            Some(Ok((event, span))) => {
-                let span = self.span(span);
-                Ok((event, span))
-            }
+            Some(Ok((event, span))) => Ok((event, self.span(span))),
             Some(Err(error)) => Err(Box::new(self.syntax_error(&error))),
             None => Ok((Event::StreamEnd, Span::whole(self.file))),
         }

@@ -1,9 +1,9 @@
 //! `amigops completions`: a script with which a shell completes commands and flags.
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 use clap_complete::Shell;
 
-use crate::cli::{Cli, Context};
+use crate::cli::context::Context;
 use crate::error::{Failure, Success};
 
 /// Arguments of `completions`.
@@ -18,7 +18,7 @@ impl Completions {
     /// Prints the script.
     pub(super) fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Cli::command(), "amigops", &mut script);
+        clap_complete::generate(self.shell, &mut (context.definition)(), "amigops", &mut script);
         context.ui.data(&String::from_utf8_lossy(&script));
         Ok(Success::Done)
     }

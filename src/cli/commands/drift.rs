@@ -8,12 +8,12 @@ use std::time::SystemTime;
 
 use clap::Args;
 
-use crate::cli::Context;
+use crate::cli::context::Context;
 use crate::cli::metrics_file::MetricsFile;
 use crate::cli::plan_output::{self, Format, Part, Requested};
 use crate::cli::prepare::{self, PlanArgs, Prepared};
 use crate::error::{self, Failure, Success};
-use crate::manifest;
+use crate::manifest::{self, LoadOptions};
 use crate::model::Api;
 use crate::plan::{Origin, Plan};
 use crate::report::metrics::{Figures, Run};
@@ -22,16 +22,20 @@ use crate::ui;
 
 /// Arguments of `drift`.
 #[derive(Debug, Args)]
-// These options only relax guardrails, which `drift` does not enforce.
+// The hidden options only relax guardrails, which `drift` does not enforce.
 #[command(
     mut_arg("take_over", |arg| arg.hide(true)),
     mut_arg("allow_protected", |arg| arg.hide(true)),
-    mut_arg("prune", |arg| arg.help("Count owned services that no manifest declares as drift"))
+    mut_arg("max_removals", |arg| arg.hide(true)),
+    mut_arg("only", |arg| arg.help("Compare only the service NAME; may be repeated")),
+    mut_arg("prune", |arg| {
+        arg.help("Report orphans as drift: services that this project owns and that no manifest declares")
+    })
 )]
 pub(in crate::cli) struct DriftCommand {
     #[command(flatten)]
     plan: PlanArgs,
-    /// Check every environment in amigops.yaml, one after the other
+    /// Compare every environment in amigops.yaml, one after the other
     #[arg(long)]
     all_environments: bool,
     /// Write the results to FILE as Prometheus metrics
@@ -109,28 +113,30 @@ impl DriftCommand {
     /// Returns the names of the environments to compare.
     fn environments(&self, context: &Context<'_>) -> Result<Vec<String>, Failure> {
         let chosen = context.global.env.as_deref();
-        let root = manifest::find_root(&context.global.directory)?;
+        let project = context.project();
         // If `amigops.yaml` is invalid, load the whole project, so that every problem is reported at once.
-        let load_all = || prepare::load_silently(context, chosen).map(|loaded| vec![loaded.environment.name]);
+        let load_all = || Ok(vec![manifest::load(&LoadOptions::new(project, chosen))?.environment.name]);
         match (self.all_environments, chosen) {
-            (true, _) => match manifest::load_project(&root) {
+            (true, _) => match manifest::load_project(project) {
                 Ok(project) => Ok(project.environments.into_keys().collect()),
                 Err(_) => load_all(),
             },
             (false, Some(name)) => Ok(vec![name.to_owned()]),
-            (false, None) => match manifest::load_project(&root).ok().and_then(|one| one.default_environment)
-            {
-                Some(name) => Ok(vec![name]),
-                None => load_all(),
-            },
+            (false, None) => {
+                match manifest::load_project(project).ok().and_then(|one| one.default_environment) {
+                    Some(name) => Ok(vec![name]),
+                    None => load_all(),
+                }
+            }
         }
     }
 
     /// Compares one environment. Every environment has the same warnings, so they are printed only if `print_warnings`.
     async fn compare(&self, context: &Context<'_>, name: &str, print_warnings: bool) -> Comparison {
         let started = context.env.now();
-        let (origin, outcome, requests) = match prepare::load_silently(context, Some(name)) {
-            Err(failure) => (unknown_origin(context, name, Api::Classic), Err(failure), 0),
+        let loaded = manifest::load(&LoadOptions::new(context.project(), Some(name)));
+        let (origin, outcome, requests) = match loaded {
+            Err(problems) => (unknown_origin(context, name, Api::Classic), Err(problems.into()), 0),
             Ok(loaded) => {
                 if print_warnings {
                     prepare::print_warnings(context, &loaded);

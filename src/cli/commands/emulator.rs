@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use crate::cli::interrupts::{Signals, wait_until};
-use crate::cli::{Context, connect};
+use crate::cli::connect;
+use crate::cli::context::Context;
+use crate::cli::signals::{Signals, wait_until};
 use crate::error::{Failure, Success};
 use crate::report::text;
 use crate::ui::Ui;

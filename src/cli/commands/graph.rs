@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use crate::cli::Context;
+use crate::cli::context::Context;
 use crate::cli::prepare::{PlanArgs, Prepared};
 use crate::error::{Failure, Success};
 use crate::report::graph;

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use crate::cli::Context;
+use crate::cli::context::Context;
 use crate::cli::prepare::{PlanArgs, Prepared};
 use crate::error::{Failure, Success};
 use crate::model::{ServiceId, ServiceName};

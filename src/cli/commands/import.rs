@@ -5,11 +5,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::importer::Importer;
-use crate::cli::{Context, connect};
+use crate::cli::context::Context;
+use crate::cli::importer::{ImportTarget, Importer};
 use crate::error::{Failure, Success};
 use crate::import::select::Scope;
-use crate::manifest;
 use crate::model::ServiceName;
 
 /// Arguments of `import`.
@@ -29,9 +28,7 @@ pub(in crate::cli) struct Import {
 impl Import {
     /// Reads the live services, writes the manifests, and reports what a plan would still change.
     pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
-        let root = manifest::find_root(&context.global.directory)?;
-        let survey = manifest::load_documents(&root, context.global.env.as_deref(), &Default::default())?;
-        let connection = connect::connect(context, &survey.loaded)?;
+        let target = ImportTarget::open(context, context.load_options())?;
         let scope = Scope {
             all: self.all,
             only: self.only.iter().map(ServiceName::new).collect(),
@@ -39,6 +36,6 @@ impl Import {
         };
         // `--out` is relative to `-C`, like every other path.
         let out = context.global.directory.join(&self.out);
-        Importer { context, root, survey, connection, scope, project_files: Vec::new() }.run(&out).await
+        Importer { target, scope, project_files: Vec::new() }.run(&out).await
     }
 }

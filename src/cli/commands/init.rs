@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::cli::importer::Importer;
-use crate::cli::{Context, connect, new_project};
+use crate::cli::context::Context;
+use crate::cli::importer::{ImportTarget, Importer};
+use crate::cli::new_project;
 use crate::error::{Failure, Success};
 use crate::import::select::Scope;
-use crate::manifest;
+use crate::manifest::{LoadOptions, ProjectSource};
 use crate::report::text::visible;
 
 /// Arguments of `init`.
@@ -18,7 +19,8 @@ pub(in crate::cli) struct Init {
     /// Directory of the new project; created if it does not exist
     #[arg(value_name = "DIR", default_value = ".")]
     project: PathBuf,
-    /// Import the organization or workspace that the environment variables name
+    /// Import the organization or workspace that the environment variables name; --env names its environment in
+    /// amigops.yaml [default: live]
     #[arg(long)]
     from_env: bool,
 }
@@ -26,6 +28,12 @@ pub(in crate::cli) struct Init {
 impl Init {
     /// Writes the project, and prints the next commands to run.
     pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
+        if context.global.env.is_some() && !self.from_env {
+            return Err(Failure::other(
+                "--env can't be used without --from-env: the sandbox has its own environment",
+            )
+            .hint("omit --env, or use --from-env to import an organization or workspace"));
+        }
         let root = context.global.directory.join(&self.project);
         let next = next_commands(&root);
         if self.from_env {
@@ -78,9 +86,8 @@ async fn import_services(
     environment: &str,
     project_files: Vec<String>,
 ) -> Result<Success, Failure> {
-    let root = manifest::find_root(root)?;
-    let survey = manifest::load_documents(&root, Some(environment), &Default::default())?;
-    let connection = connect::connect(context, &survey.loaded)?;
-    let out = root.join("services");
-    Importer { context, root, survey, connection, scope: Scope::default(), project_files }.run(&out).await
+    let options = LoadOptions::new(ProjectSource::WorkingDirectory(root), Some(environment));
+    let target = ImportTarget::open(context, options)?;
+    let out = target.root().join("services");
+    Importer { target, scope: Scope::default(), project_files }.run(&out).await
 }

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Command, CommandFactory};
+use clap::{Args, Command};
 
-use crate::cli::{Cli, Context, files};
+use crate::cli::context::Context;
+use crate::cli::files;
 use crate::error::{Failure, Success};
 
 /// Arguments of `man`.
@@ -18,7 +19,7 @@ pub(in crate::cli) struct Man {
 impl Man {
     /// Prints the main page, or writes all pages.
     pub(super) fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
-        let mut command = Cli::command();
+        let mut command = (context.definition)();
         // Gives each subcommand the global flags and its full name.
         command.build();
         let Some(directory) = &self.out else {

@@ -19,7 +19,7 @@ mod validate;
 
 use clap::Subcommand;
 
-use super::Context;
+use super::context::Context;
 use crate::error::{Failure, Success};
 
 /// A command and its arguments.

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
+use crate::cli::context::Context;
 use crate::cli::manifest_edits::{self, select_services, unknown_set};
 use crate::cli::outdated_pins::{OutdatedPin, find_outdated_pins, raise_pins};
-use crate::cli::{Context, connect, prepare};
+use crate::cli::{connect, prepare};
 use crate::error::{Failure, Success};
-use crate::manifest::{Loaded, Places};
+use crate::manifest::{LoadOptions, Loaded};
 use crate::model::{DesiredService, ServiceName};
 use crate::report::pins::{self, Outdated, PinChange};
 
@@ -45,12 +46,13 @@ enum Format {
 impl OutdatedCommand {
     /// Looks the newest versions up, reports outdated pins, and raises them if requested. Writes nothing live.
     pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
-        let (loaded, places) = prepare::load_places(context)?;
+        let options = LoadOptions { keep_places: true, ..context.load_options() };
+        let loaded = prepare::load(context, &options)?;
         let services = select_services(&loaded.desired.services, &self.names)?;
         self.check_sets(&services)?;
         let connection = connect::connect(context, &loaded)?;
         let outdated = find_outdated_pins(connection.read(), &services, &self.set).await?;
-        self.report(context, &loaded, &places, &outdated)
+        self.report(context, &loaded, &outdated)
     }
 
     /// Checks that each version set of `--set` exists.
@@ -68,10 +70,9 @@ impl OutdatedCommand {
         &self,
         context: &Context<'_>,
         loaded: &Loaded,
-        places: &Places,
         outdated: &[OutdatedPin<'_>],
     ) -> Result<Success, Failure> {
-        let (edits, mut changes) = raise_pins(places, outdated);
+        let (edits, mut changes) = raise_pins(&loaded.places, outdated);
         let write = self.write && !outdated.is_empty();
         if write {
             manifest_edits::write(&edits.apply_in_memory(&loaded.project.root)?)?;

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::cli::context::Context;
 use crate::cli::plan_output::{self, Format, Part, Requested};
-use crate::cli::prepare::{PlanArgs, Prepared};
-use crate::cli::{Context, saved_plan};
+use crate::cli::prepare::{self, PlanArgs, Prepared};
+use crate::cli::saved_plan;
 use crate::error::{Failure, Success};
 use crate::model::Snapshot;
 use crate::plan::PlanError;
@@ -30,7 +31,11 @@ pub(in crate::cli) struct PlanCommand {
 impl PlanCommand {
     /// Reads the live state, plans, and prints the plan. Writes nothing live.
     pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
-        let mut prepared = Prepared::new(context, &self.plan)?;
+        let loaded = prepare::load(context, &context.load_options())?;
+        if let Some(path) = &self.out {
+            saved_plan::check_is_no_manifest(path, &loaded.project)?;
+        }
+        let mut prepared = Prepared::from_loaded(context, &self.plan, loaded)?;
         if self.out.is_some() {
             // A saved plan will be applied, so conflicts must be known now.
             prepared.check_base_readable(&self.plan)?;

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 
+use crate::cli::context::Context;
 use crate::cli::manifest_edits::{self, select_services, unknown_set};
+use crate::cli::prepare;
 use crate::cli::promotion::Promotion;
-use crate::cli::{Context, prepare};
 use crate::error::{Failure, Success};
-use crate::manifest::Loaded;
+use crate::manifest::{LoadOptions, Loaded};
 use crate::model::{DesiredService, VersionSetName};
 use crate::report::pins;
 use crate::report::text::visible;
@@ -43,9 +44,10 @@ pub(in crate::cli) struct Promote {
 impl Promote {
     /// Copies the pins. Works offline.
     pub(super) fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
-        let (loaded, places) = prepare::load_places(context)?;
+        let options = LoadOptions { keep_places: true, ..context.load_options() };
+        let loaded = prepare::load(context, &options)?;
         self.check_names(&loaded)?;
-        let mut promotion = Promotion::new(&loaded, &places, &self.from, &self.to);
+        let mut promotion = Promotion::new(&loaded, &self.from, &self.to);
         for (name, service) in select_services(&loaded.desired.services, &self.names)? {
             let has_set = promotion.copy(service, self.preferences)?;
             if !has_set && !self.names.is_empty() {

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
-use crate::cli::{Context, files};
+use crate::cli::context::Context;
+use crate::cli::files;
 use crate::error::{Failure, Success};
 use crate::schema::{SchemaFile, reference};
 

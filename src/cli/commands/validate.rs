@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use crate::cli::{Context, allowlist};
+use crate::cli::allowlist;
+use crate::cli::context::Context;
 use crate::error::{Failure, Success};
 use crate::manifest::{self, Problems, Validation};
 use crate::report::{diagnostics, github, problems_json, sarif, text};
@@ -32,13 +33,8 @@ impl Validate {
     /// Loads the project and reports its problems. Sends nothing.
     pub(super) fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
         let allowlist = allowlist::read(context)?;
-        let (validation, directory) = match manifest::find_root(&context.global.directory) {
-            Ok(root) => {
-                let environment = context.global.env.as_deref();
-                (manifest::validate(&root, environment, &self.paths, &allowlist), path_in_repository(&root))
-            }
-            Err(problems) => (problems.into(), String::new()),
-        };
+        let validation = manifest::validate(&context.load_options(), &self.paths, &allowlist);
+        let directory = validation.project.as_deref().map(path_in_repository).unwrap_or_default();
         let ui = context.ui;
         match self.format {
             Format::Human => {}

@@ -139,7 +139,7 @@ fn line_endings_do_not_count() {
         repository.write("mixed.yml", "a\nb\r\nc\r");
         repository.expect_changed(false, "LF for CRLF");
         repository.write("mixed.yml", "a\nb\nc\n");
-        repository.expect_changed(true, "a lone CR is no end of a line");
+        repository.expect_changed(true, "a CR alone does not end a line");
         repository.write("mixed.yml", "a\nb\r\nc\r");
         repository.write("crlf.yaml", "a: 1\nb: 3\n");
         repository.expect_changed(true, "another value");

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::Importer;
+use super::target::ImportTarget;
 use crate::cli::files;
 use crate::edit::{self, Change};
 use crate::error::Failure;
 use crate::import::{NewFile, Note};
-use crate::manifest::{self, ManifestDocument, Problems, ProjectDocuments, Severity, Target};
+use crate::manifest::{Loaded, ManifestDocument, Problems, Severity, Target};
 use crate::model::{ServiceName, Snapshot};
 use crate::plan::{self, Options, Plan, PlanError, ServiceKind};
 use crate::remote::complete_snapshot;
@@ -20,7 +20,34 @@ pub(super) struct Edit {
     /// Its new text.
     pub(super) text: String,
     /// The services whose manifests change.
-    pub(super) services: Vec<ServiceName>,
+    pub(super) services: Vec<EditedService>,
+}
+
+/// A service whose manifest changes.
+pub(super) struct EditedService {
+    /// Its live name.
+    pub(super) live: ServiceName,
+    /// The name that its manifest declared, if that changes, too.
+    pub(super) renamed_from: Option<ServiceName>,
+}
+
+impl EditedService {
+    /// Returns the service's name, or both names if its manifest is renamed.
+    pub(super) fn describe(&self) -> String {
+        match &self.renamed_from {
+            Some(declared) => format!("{declared} → {}", self.live),
+            None => self.live.to_string(),
+        }
+    }
+
+    /// Returns a note about a renamed manifest. A match by agent and context graph may be wrong, so the user must see it.
+    fn rename_note(&self, file: &str) -> Option<String> {
+        let (live, declared) = (&self.live, self.renamed_from.as_ref()?);
+        Some(format!(
+            "`{live}`: {file} declared `{declared}`; it now declares `{live}`, the live service that it matches. \
+             If `{declared}` is a new service or a new name, undo this change"
+        ))
+    }
 }
 
 /// The files that an import will write.
@@ -44,6 +71,13 @@ pub(super) struct RemainingChanges {
 impl Draft {
     pub(super) fn new(directory: String) -> Self {
         Self { directory, files: Vec::new(), edits: Vec::new(), notes: Vec::new() }
+    }
+
+    /// Returns a note about each manifest that is renamed.
+    pub(super) fn rename_notes(&self) -> impl Iterator<Item = String> {
+        self.edits
+            .iter()
+            .flat_map(|edit| edit.services.iter().filter_map(|service| service.rename_note(&edit.file)))
     }
 
     /// Returns a new file's path in the project.
@@ -72,9 +106,15 @@ impl Draft {
                 .map_err(|error| Failure::other(format!("can't read `{}`: {error}", document.file)))?,
         };
         let mut text = before.clone();
+        let mut edited = EditedService { live: service.clone(), renamed_from: None };
         for change in changes {
             match edit::edit(&text, document.index, std::slice::from_ref(change)) {
-                Ok(changed) => text = changed,
+                Ok(changed) => {
+                    text = changed;
+                    if matches!(change, Change::Set { path, .. } if path[..] == ["service"]) {
+                        edited.renamed_from = document.service().map(ServiceName::new);
+                    }
+                }
                 Err(error) => {
                     let wanted = match change {
                         Change::Set { value, .. } => format!("the live value is {value}"),
@@ -91,11 +131,9 @@ impl Draft {
         match known {
             Some(index) => {
                 self.edits[index].text = text;
-                self.edits[index].services.push(service.clone());
+                self.edits[index].services.push(edited);
             }
-            None => {
-                self.edits.push(Edit { file: document.file.clone(), text, services: vec![service.clone()] })
-            }
+            None => self.edits.push(Edit { file: document.file.clone(), text, services: vec![edited] }),
         }
         Ok(())
     }
@@ -103,25 +141,25 @@ impl Draft {
     /// Loads and plans the project as it will be. Drops each file with which that fails, until it succeeds.
     pub(super) async fn drop_unusable(
         mut self,
-        importer: &Importer<'_>,
+        target: &ImportTarget<'_>,
         snapshot: Snapshot,
     ) -> Result<(Self, RemainingChanges), Failure> {
         let mut snapshot = snapshot;
         loop {
-            let survey = match self.survey(importer) {
-                Ok(survey) => survey,
+            let loaded = match self.load(target) {
+                Ok(loaded) => loaded,
                 Err(problems) => {
                     self.drop_invalid(problems)?;
                     continue;
                 }
             };
-            self.check_globs(&survey)?;
-            if survey.loaded.desired.services.is_empty() {
+            self.check_globs(&loaded)?;
+            if loaded.desired.services.is_empty() {
                 return Ok((self, RemainingChanges::default()));
             }
-            let (desired, policy) = (&survey.loaded.desired, &survey.loaded.project.policy);
-            let options = options(importer, &survey);
-            snapshot = complete_snapshot(importer.api(), snapshot, |snapshot| {
+            let (desired, policy) = (&loaded.desired, &loaded.project.policy);
+            let options = options(target, &loaded);
+            snapshot = complete_snapshot(target.api(), snapshot, |snapshot| {
                 plan::lookups(desired, snapshot, policy, &options)
             })
             .await?;
@@ -140,12 +178,11 @@ impl Draft {
         }
     }
 
-    fn survey(&self, importer: &Importer<'_>) -> Result<ProjectDocuments, Problems> {
+    /// Loads the project as it will be.
+    fn load(&self, target: &ImportTarget<'_>) -> Result<Loaded, Problems> {
         let new = self.files.iter().map(|file| (self.path_of(file), file.text.clone()));
         let changed = self.edits.iter().map(|edit| (edit.file.clone(), edit.text.clone()));
-        let texts: BTreeMap<String, String> = new.chain(changed).collect();
-        let environment = importer.loaded().environment.name.as_str();
-        manifest::load_documents(&importer.root, Some(environment), &texts)
+        target.load_with(new.chain(changed).collect())
     }
 
     /// Drops files that the loader rejects: manifests are stricter than the API in some places.
@@ -171,7 +208,7 @@ impl Draft {
             let reason = reasons.get(&edit.file);
             notes.extend(reason.into_iter().flat_map(|reason| {
                 edit.services.iter().map(move |service| Note {
-                    service: service.clone(),
+                    service: service.live.clone(),
                     message: format!("{} was not updated: {reason}", edit.file),
                 })
             }));
@@ -198,12 +235,12 @@ impl Draft {
     }
 
     /// Checks that the globs of the project match the new files.
-    fn check_globs(&self, survey: &ProjectDocuments) -> Result<(), Failure> {
-        let found = |file: &&NewFile| survey.documents.iter().any(|one| one.file == self.path_of(file));
+    fn check_globs(&self, loaded: &Loaded) -> Result<(), Failure> {
+        let found = |file: &&NewFile| loaded.documents.iter().any(|one| one.file == self.path_of(file));
         if self.files.iter().all(|file| found(&file)) {
             return Ok(());
         }
-        let patterns = survey.loaded.project.manifests.join(", ");
+        let patterns = loaded.project.manifests.join(", ");
         let directory = if self.directory.is_empty() { "." } else { &self.directory };
         Err(Failure::other(format!(
             "no pattern under `manifests` in amigops.yaml matches the new files in {directory}"
@@ -214,16 +251,16 @@ impl Draft {
     }
 }
 
-fn options(importer: &Importer<'_>, survey: &ProjectDocuments) -> Options {
+fn options(target: &ImportTarget<'_>, loaded: &Loaded) -> Options {
     Options {
-        api: importer.connection.kind(),
-        today: importer.context.env.today(),
+        api: target.connection.kind(),
+        today: target.context.env.today(),
         prune: false,
         take_over: None,
         touched: None,
         allow_protected: false,
         max_removals: None,
-        limited: !matches!(survey.loaded.environment.target, Target::Embedded { limits: false, .. }),
+        limited: !matches!(loaded.environment.target, Target::Embedded { limits: false, .. }),
         only: Default::default(),
         enforce_guardrails: true,
     }

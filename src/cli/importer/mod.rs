@@ -4,29 +4,26 @@
 //! will still change.
 
 mod draft;
+mod target;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use self::draft::{Draft, Edit};
-use super::connect::Connection;
-use super::{Context, files};
+use self::draft::{Draft, Edit, EditedService};
+pub(super) use self::target::ImportTarget;
+use super::files;
 use crate::checkout;
 use crate::error::{Failure, Success};
 use crate::import::{self, select};
-use crate::manifest::{Loaded, ProjectDocuments};
 use crate::model::{Lookups, Need, ServiceName, Snapshot};
 use crate::plan;
-use crate::remote::{ReadApi, read_snapshot};
+use crate::remote::read_snapshot;
 use crate::report::text::visible;
 
 /// An import into a project.
 pub(super) struct Importer<'a> {
-    pub(super) context: &'a Context<'a>,
-    pub(super) root: PathBuf,
-    pub(super) survey: ProjectDocuments,
-    pub(super) connection: Connection,
+    pub(super) target: ImportTarget<'a>,
     pub(super) scope: select::Scope,
     /// The files of a new project that are already written, for the report.
     pub(super) project_files: Vec<String>,
@@ -35,20 +32,20 @@ pub(super) struct Importer<'a> {
 impl Importer<'_> {
     /// Runs the import; new manifests go to the directory `out`.
     pub(super) async fn run(mut self, out: &Path) -> Result<Success, Failure> {
-        let out = resolve_directory(&self.root, out)?;
+        let out = resolve_directory(self.target.root(), out)?;
         // The list is read twice: the manifests must not miss a service.
-        let snapshot = read_snapshot(self.connection.read(), missing_lookups, |_| true).await?;
+        let snapshot = read_snapshot(self.target.api(), missing_lookups, |_| true).await?;
         if let Some(name) = select::missing(&self.scope, &snapshot).first() {
             return Err(Failure::other(format!("no live service is named `{name}`")));
         }
         let leftovers = snapshot.services.iter().filter(|service| plan::is_leftover(service));
         self.scope.leftovers = leftovers.map(|service| service.id.clone()).collect();
         let draft = self.draft(&snapshot, &out)?;
-        let (draft, remaining) = draft.drop_unusable(&self, snapshot).await?;
+        let (draft, remaining) = draft.drop_unusable(&self.target, snapshot).await?;
         for edit in &draft.edits {
-            files::replace(&self.root, &edit.file, &edit.text)?;
+            files::replace(self.target.root(), &edit.file, &edit.text)?;
         }
-        files::make_directory(&self.root, &out)?;
+        files::make_directory(self.target.root(), &out)?;
         for file in &draft.files {
             files::create(&out.join(&file.name), &file.text)?;
         }
@@ -56,19 +53,9 @@ impl Importer<'_> {
         Ok(Success::Done)
     }
 
-    /// The project, loaded for the environment.
-    pub(super) fn loaded(&self) -> &Loaded {
-        &self.survey.loaded
-    }
-
-    /// The live API, read-only.
-    pub(super) fn api(&self) -> &impl ReadApi {
-        self.connection.read()
-    }
-
     /// Drafts the changes to existing manifests, and the new manifests.
     fn draft(&self, snapshot: &Snapshot, out: &Path) -> Result<Draft, Failure> {
-        let loaded = &self.survey.loaded;
+        let (loaded, root) = (&self.target.loaded, self.target.root());
         let policy = &loaded.project.policy;
         let environments = &loaded.project.environments;
         let api = loaded.environment.target.api();
@@ -79,14 +66,14 @@ impl Importer<'_> {
             environment: &loaded.environment.name,
             sole: environments.len() == 1,
             mixed: environments.values().any(|other| other.target.api() != api),
-            defaults: &self.survey.defaults,
+            defaults: &loaded.defaults,
         };
         // If the ids can't be determined, because a reference can't be resolved, services are matched by name.
         let ids =
             plan::ids(&loaded.desired, snapshot, policy, loaded.environment.target.api()).unwrap_or_default();
         let pairs = select::match_services(&loaded.desired, &ids, &about, &self.scope.leftovers);
-        let mut draft = Draft::new(relative(&self.root, out));
-        for document in &self.survey.documents {
+        let mut draft = Draft::new(relative(root, out));
+        for document in &loaded.documents {
             let Some(name) = document.service().map(ServiceName::new) else { continue };
             let (Some(wanted), Some(live)) = (loaded.desired.services.get(&name), pairs.get(&name)) else {
                 continue;
@@ -95,7 +82,7 @@ impl Importer<'_> {
             if is_selected && !plan::is_leftover(live) && !live.system {
                 let (changes, notes) = import::update::changes(&about, &document.members, wanted, live);
                 draft.notes.extend(notes);
-                draft.edit(&self.root, document, &live.name, &changes)?;
+                draft.edit(root, document, &live.name, &changes)?;
             }
         }
         let matched: BTreeSet<_> = pairs.values().map(|live| &live.id).collect();
@@ -108,7 +95,7 @@ impl Importer<'_> {
         let notes = notes.into_iter().filter(|note| !is_declared(&note.service));
         draft.notes.extend(notes);
         let taken = file_names(out)?;
-        let (files, notes) = import::files(&about, &new, &taken, schema_path(&self.root, out).as_deref());
+        let (files, notes) = import::files(&about, &new, &taken, schema_path(root, out).as_deref());
         draft.files = files;
         draft.notes.extend(notes);
         Ok(draft)
@@ -126,7 +113,7 @@ impl Importer<'_> {
             line("+", &draft.path_of(file), file.service.as_str());
         }
         for Edit { file, services, .. } in &draft.edits {
-            let names: Vec<&str> = services.iter().map(ServiceName::as_str).collect();
+            let names: Vec<String> = services.iter().map(EditedService::describe).collect();
             line("~", file, &names.join(", "));
         }
         let (created, updated) = (self.project_files.len() + draft.files.len(), draft.edits.len());
@@ -135,13 +122,13 @@ impl Importer<'_> {
         for line in &remaining.result {
             text += &format!("{line}\n");
         }
-        self.context.ui.result(&text);
+        self.target.context.ui.result(&text);
         for note in &draft.notes {
             let (service, message) = (visible(note.service.as_str()), visible(&note.message));
-            self.context.ui.note(&format!("note: `{service}`: {message}"));
+            self.target.context.ui.note(&format!("note: `{service}`: {message}"));
         }
-        for note in &remaining.notes {
-            self.context.ui.note(&format!("note: {}", visible(note)));
+        for note in draft.rename_notes().chain(remaining.notes.iter().cloned()) {
+            self.target.context.ui.note(&format!("note: {}", visible(&note)));
         }
     }
 }

@@ -108,16 +108,18 @@ on_both_apis! {
             command.arg("plan").envs(variables.iter().copied());
             run_command(command)
         };
-        let (missing, complete): (&str, &[(&str, &str)]) = match api {
+        let (missing, complete): (&[&str], &[(&str, &str)]) = match api {
             Api::Classic => (
-                "AMIGO_API_KEY_ID is not set",
+                &["has no API key id and no user", "AMIGO_API_KEY_ID is not set", "AMIGO_USER_ID is not set"],
                 &[("AMIGO_API_KEY_ID", "key-id"), ("AMIGO_USER_ID", "user-1")],
             ),
-            Api::Platform => ("PLATFORM_API_KEY and AMIGO_API_KEY are not set", &[]),
+            Api::Platform => (&["PLATFORM_API_KEY and AMIGO_API_KEY are not set"], &[]),
         };
         let without: &[_] = if api == Api::Classic { &[("AMIGO_API_KEY", "x")] } else { &[] };
         let run = plan(without).expect(1);
-        assert!(run.stderr.contains(missing), "{}", run.stderr);
+        for words in missing {
+            assert!(run.stderr.contains(words), "{words}: {}", run.stderr);
+        }
         plan(&[complete, &[("AMIGO_API_KEY_FILE", "key")]].concat()).expect(0);
         let both = [("AMIGO_API_KEY_FILE", "key"), ("AMIGO_API_KEY", "s3cret-key")];
         let run = plan(&[complete, &both].concat()).expect(1);

@@ -100,8 +100,8 @@ on_both_apis! {
         assert!(text.contains("**Failed.** Exit code 1: nothing was changed.") && text.contains("can't ask for confirmation"), "{text}");
         lab.run(&["apply", "plan.json"]).expect(0);
         let (run, text) = apply_with_summary(&lab, &["plan.json"], 3);
-        assert!(text.contains("**Refused.**") && text.contains("was already applied"), "{text}");
-        assert!(run.stderr.contains("was already applied"), "{}", run.stderr);
+        assert!(text.contains("**Refused.**") && text.contains("can be applied only once"), "{text}");
+        assert!(run.stderr.contains("can be applied only once"), "{}", run.stderr);
     }
 
     fn an_error_before_the_first_request(api: Api) {

@@ -245,11 +245,33 @@ on_both_apis! {
         assert!(text.contains("description: New words."), "{text}");
         assert!(text.contains("release: {agent_version: 4, context_graph_version: 5}"), "{text}");
         assert!(text.contains("service: Late Coach\n"), "a service renamed live keeps its document: {text}");
+        let line = "  ~ services/all.yaml  Health Coach, Night Coach → Late Coach\n";
+        assert!(run.stdout.contains(line), "{}", run.stdout);
+        let words = "`Late Coach`: services/all.yaml declared `Night Coach`; it now declares `Late Coach`";
+        assert!(run.stderr.contains(words), "{}", run.stderr);
         assert!(!text.contains("keyterms"), "what is unmanaged stays out: {text}");
         assert!(lab.path().join("services/late-coach-2.yaml").exists());
         assert!(run.stdout.contains("only tags 1 service as"), "{}\n{}\n{text}", run.stdout, run.stderr);
         lab.apply().expect(0);
         lab.expect_converged();
+    }
+
+    fn rename_of_a_manifest_that_was_not_applied_is_reported(api: Api) {
+        let lab = lab(api);
+        let manifest = |name: &str| {
+            lab.manifests(&format!(
+                "service: {name}\nagent: Coach Maya\ncontext_graph: Coaching Flow\ndescription: One.\n"
+            ));
+        };
+        manifest("Day Coach");
+        lab.apply().expect(0);
+        // A new service with the same agent and context graph; the manifest of the other one is gone.
+        manifest("New Coach");
+        let run = lab.run(&["import", "--out", "services"]).expect(0);
+        assert!(run.stdout.contains("  ~ services/all.yaml  New Coach → Day Coach\n"), "{}", run.stdout);
+        for words in ["declared `New Coach`; it now declares `Day Coach`", "undo this change"] {
+            assert!(run.stderr.contains(words), "{words}: {}", run.stderr);
+        }
     }
 
     fn fields_that_cannot_be_edited_are_reported(api: Api) {
@@ -384,6 +406,11 @@ fn new_project_works_immediately() {
     run(&["init", "--", "-- !"]).expect(0);
     assert!(value("-- !").starts_with("agents_"), "{}", value("-- !"));
     assert!(made.stdout.contains("amigops plan -C new\n  amigops apply -C new"), "{}", made.stdout);
+    for args in [["init", "-e", "staging", "third"], ["init", "third", "--env", "staging"]] {
+        let refused = run(&args).expect(1);
+        assert!(refused.stderr.contains("--env can't be used without --from-env"), "{}", refused.stderr);
+    }
+    assert!(!home.path().join("third").exists());
     run(&["validate", "-C", "new"]).expect(0);
     run(&["apply", "--auto-approve", "-C", "new"]).expect(0);
     run(&["plan", "--prune", "--detailed-exitcode", "-C", "new"]).expect(0);

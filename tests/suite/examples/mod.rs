@@ -8,7 +8,7 @@ mod voice;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use amigops::manifest::{self, Environment, Loaded, Target};
+use amigops::manifest::{Environment, Loaded, Target};
 use amigops::model::{
     Api, DesiredService, DesiredVersionSet, MaxRemovals, OnAgentChange, Pin, Reference, Retire, ServiceName,
     Snapshot,
@@ -21,7 +21,7 @@ fn root(example: &str) -> PathBuf {
 
 /// Loads an environment of an example, and checks that there is no problem or warning.
 fn loaded(example: &str, environment: &str) -> Loaded {
-    let loaded = manifest::load(&root(example), Some(environment))
+    let loaded = crate::manifest::load(&root(example), Some(environment))
         .unwrap_or_else(|problems| panic!("{example}: {:#?}", crate::manifest::listed(&problems)));
     assert!(loaded.warnings.is_empty(), "{example}: {:#?}", loaded.warnings);
     loaded

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use amigops::manifest::{Loaded, Problems, load};
+use amigops::manifest::{Loaded, Problems};
 use serde_json::{Value, json};
 
-use super::{Case, SERVICE, listed};
+use super::{Case, SERVICE, listed, load};
 
 const BOTH: &str = "\
 version: 1

@@ -134,7 +134,7 @@ fn every_key_of_a_service_is_loaded() {
     let warnings: Vec<_> = loaded.warnings.iter().map(|one| one.code.as_str()).collect();
     assert_eq!(warnings, ["AG032"]);
 
-    let production = amigops::manifest::load(case.path(), Some("production")).expect("it is fine, too");
+    let production = super::load(case.path(), Some("production")).expect("it is fine, too");
     let coach = production.desired.services.get("Health Coach").expect("it is there");
     let release = &coach.version_sets.as_ref().expect("declared")["release"];
     assert_eq!(
@@ -150,7 +150,7 @@ fn every_key_of_a_service_is_loaded() {
 fn quickstart_loads_without_problems() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/quickstart");
     for environment in [None, Some("staging")] {
-        let loaded = amigops::manifest::load(&root, environment)
+        let loaded = super::load(&root, environment)
             .unwrap_or_else(|problems| panic!("{:#?}", super::listed(&problems)));
         assert_eq!((loaded.desired.services.len(), loaded.warnings.len()), (4, 0));
     }

@@ -13,9 +13,9 @@ mod settings_rendering;
 mod yaml_limits;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use amigops::manifest::{self, Loaded, Problems};
+use amigops::manifest::{self, Allowlist, LoadOptions, Loaded, Problems, ProjectSource, Validation};
 use amigops::model::DesiredService;
 
 /// The smallest project file.
@@ -42,6 +42,17 @@ guardrails: {require_pins: [release]}
 
 /// A valid service.
 pub(crate) const SERVICE: &str = "service: A\nagent: Greeter\ncontext_graph: Onboarding\n";
+
+/// Loads the project in a directory; without a name, for the default environment.
+pub(crate) fn load(root: &Path, environment: Option<&str>) -> Result<Loaded, Problems> {
+    manifest::load(&LoadOptions::new(ProjectSource::WorkingDirectory(root), environment))
+}
+
+/// Validates these files of the project in a directory; without paths, all of them.
+pub(crate) fn validate(root: &Path, paths: &[PathBuf]) -> Validation {
+    let options = LoadOptions::new(ProjectSource::WorkingDirectory(root), None);
+    manifest::validate(&options, paths, &Allowlist::default())
+}
 
 /// A project in a temporary directory.
 pub(crate) struct Case {
@@ -79,7 +90,7 @@ impl Case {
     }
 
     pub(crate) fn load(&self) -> Result<Loaded, Problems> {
-        manifest::load(self.path(), None)
+        load(self.path(), None)
     }
 
     pub(crate) fn loaded(&self) -> Loaded {

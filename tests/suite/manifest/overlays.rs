@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use amigops::manifest::load;
 use amigops::model::DesiredService;
 
-use super::{Case, PROJECT, SERVICE};
+use super::{Case, PROJECT, SERVICE, load};
 
 fn production(project: &str, document: &str) -> DesiredService {
     let case = Case::new(&[("amigops.yaml", &format!("{PROJECT}{project}")), ("services/a.yaml", document)]);

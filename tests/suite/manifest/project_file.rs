@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use amigops::manifest::{Credentials, Project, Target, find_root, load, load_project};
+use amigops::manifest::{Credentials, Project, ProjectSource, Target, load_project};
 use amigops::model::{Api, Guardrails, MaxRemovals, Ownership};
 
-use super::{Case, SERVICE, listed};
+use super::{Case, SERVICE, listed, load};
 
 const EVERYTHING: &str = r#"
 version: 1
@@ -49,7 +49,8 @@ fn everything() -> (Case, Project) {
         ("sandbox-seed.yaml", "agents: []"),
         ("services/a.yaml", SERVICE),
     ]);
-    let project = load_project(case.path()).unwrap_or_else(|problems| panic!("{:#?}", listed(&problems)));
+    let project = load_project(ProjectSource::WorkingDirectory(case.path()));
+    let project = project.unwrap_or_else(|problems| panic!("{:#?}", listed(&problems)));
     (case, project)
 }
 
@@ -259,15 +260,22 @@ fn root_is_found_upwards() {
         ("services/a.yaml", SERVICE),
     ]);
     let root = case.path().canonicalize().expect("it exists");
-    assert_eq!(find_root(&case.path().join("services")).expect("found upwards"), root);
-    assert_eq!(find_root(case.path()).expect("found"), root);
+    let below = case.path().join("services");
+    let working = |directory| load_project(ProjectSource::WorkingDirectory(directory));
+    assert_eq!(working(&below).expect("found upwards").root, root);
+    assert_eq!(working(case.path()).expect("found").root, root);
+    let at_top = load_project(ProjectSource::CommitTree(case.path()));
+    assert_eq!(at_top.expect("found").root, root);
     let empty = tempfile::tempdir().expect("made");
+    let missing = empty.path().join("none");
     for problems in [
-        find_root(empty.path()).expect_err("nothing there"),
-        find_root(&empty.path().join("none")).expect_err("not there"),
+        working(empty.path()).expect_err("nothing there"),
+        working(&missing).expect_err("not there"),
         load(empty.path(), None).expect_err("nothing there"),
+        load_project(ProjectSource::CommitTree(&below)).expect_err("a commit's project is at its top"),
     ] {
         assert_eq!(problems.diagnostics[0].code.as_str(), "AG001");
+        assert!(problems.is_project_missing());
     }
     let unknown = load(case.path(), Some("t")).expect_err("there is no such environment");
     assert_eq!(unknown.diagnostics[0].code.as_str(), "AG050");

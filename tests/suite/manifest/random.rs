@@ -2,11 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use amigops::manifest::{Allowlist, validate};
 use amigops::report::{diagnostics, github, problems_json, sarif};
 use proptest::prelude::*;
 
-use super::{Case, PLATFORM, PROJECT};
+use super::{Case, PLATFORM, PROJECT, validate};
 use crate::validate::check_places;
 
 const VALID: &str = r#"service: Health Coach
@@ -51,7 +50,7 @@ fn check_loading_does_not_fail(project: &[u8], manifest: &[u8]) {
     case.write("amigops.yaml", project);
     case.write("services/a.yaml", manifest);
     let begun = Instant::now();
-    let validation = validate(case.path(), None, &[], &Allowlist::default());
+    let validation = validate(case.path(), &[]);
     let problems = &validation.problems;
     assert_eq!(case.load().is_ok(), validation.is_valid(), "both ways to read a project agree");
     check_places(problems);

@@ -72,6 +72,12 @@ fn missing_credentials_are_named() {
     {
         assert!(run.stderr.contains(words), "{words}: {}", run.stderr);
     }
+    let run = plan(&lab, &[("PLATFORM_API_URL", &url)]).expect(1);
+    for words in
+        ["environment `lab` has no workspace and no API key", "PLATFORM_WORKSPACE_ID", "AMIGO_API_KEY_FILE"]
+    {
+        assert!(run.stderr.contains(words), "{words}: {}", run.stderr);
+    }
     assert_eq!(lab.server.requests(), [], "nothing is sent");
 }
 

@@ -3,12 +3,14 @@
 mod replanning;
 mod tampering;
 
+use std::sync::Arc;
+
 use amigops::model::Api;
-use amigops_emulator::{Service, World};
+use amigops_emulator::{Fault, Service, World};
 use serde_json::{Value, json};
 
 use crate::apply::replacement;
-use crate::harness::{Lab, ORGANIZATION, WORKSPACE};
+use crate::harness::{Lab, ORGANIZATION, WORKSPACE, is_create};
 use crate::on_both_apis;
 
 const SEED: &str = "
@@ -167,7 +169,7 @@ on_both_apis! {
         lab.expect_converged();
         let writes = lab.writes().len();
         let again = lab.run(&["apply", "plan.json"]).expect(3);
-        assert!(again.stderr.contains("was already applied, at 20"), "{}", again.stderr);
+        assert!(again.stderr.contains("an apply of `plan.json` began at 20"), "{}", again.stderr);
         // A copy that knows nothing of it: the live state tells.
         lab.write("copy.json", std::str::from_utf8(&copy).unwrap());
         let again = lab.run(&["apply", "copy.json"]).expect(3);
@@ -178,6 +180,38 @@ on_both_apis! {
         lab.change(&new, |new| new.is_active = false);
         lab.run(&["apply", "plan.json"]).expect(3);
         assert_eq!(lab.writes().len(), writes);
+    }
+
+    fn a_plan_whose_apply_was_cut_off_is_not_called_applied(api: Api) {
+        let lab = saved(api);
+        let hooks = Arc::clone(&lab.hooks);
+        lab.before(move |request| {
+            if !is_create(request) {
+                return None;
+            }
+            hooks.kill();
+            Some(Fault::LoseRequest)
+        });
+        assert_eq!(lab.run(&["apply", "plan.json"]).code, None, "the run is killed at its first create");
+        lab.unhook();
+        let again = lab.run(&["apply", "plan.json"]).expect(3);
+        for words in ["an apply of `plan.json` began at 20", "stopped early or failed in part", "amigops plan"] {
+            assert!(again.stderr.contains(words), "{words}: {}", again.stderr);
+        }
+        assert!(!again.stderr.contains("already applied"), "{}", again.stderr);
+        assert!(lab.services().iter().all(|service| service.name != "New"));
+    }
+
+    fn a_plan_is_not_saved_as_a_manifest(api: Api) {
+        let lab = Lab::on(api, SEED);
+        lab.manifests(MANIFESTS);
+        for file in ["services/plan.yaml", "./services/../services/plan.yaml"] {
+            let run = lab.run(&["plan", "--out", file]).expect(1);
+            assert!(run.stderr.contains("a pattern under `manifests` in amigops.yaml matches this file"), "{}", run.stderr);
+        }
+        assert_eq!(lab.server.requests(), [], "nothing is read first");
+        assert!(!lab.path().join("services/plan.yaml").exists());
+        lab.run(&["plan", "--out", "services/plan.json"]).expect(0);
     }
 
     fn a_saved_replacement_is_applied_completely(api: Api) {
@@ -336,12 +370,17 @@ fn the_document_has_the_documented_keys() {
 #[test]
 fn saving_a_plan_overwrites_only_plans() {
     let lab = saved(Api::Classic);
-    let before = std::fs::read_to_string(lab.path().join("amigops.yaml")).unwrap();
-    for file in ["amigops.yaml", "services/all.yaml"] {
+    lab.write("services/notes.txt", "Call Kim.");
+    for (file, words) in [
+        ("amigops.yaml", "exists and is not a plan"),
+        ("services/notes.txt", "exists and is not a plan"),
+        ("services/all.yaml", "it would be read as a manifest"),
+    ] {
+        let before = std::fs::read_to_string(lab.path().join(file)).unwrap();
         let refused = lab.run(&["plan", "--out", file]).expect(1);
-        assert!(refused.stderr.contains("exists and is not a plan"), "{}", refused.stderr);
+        assert!(refused.stderr.contains(words), "{file}: {}", refused.stderr);
+        assert_eq!(std::fs::read_to_string(lab.path().join(file)).unwrap(), before, "{file}");
     }
-    assert_eq!(std::fs::read_to_string(lab.path().join("amigops.yaml")).unwrap(), before);
     lab.run(&["plan", "--out", "plan.json"]).expect(0);
     lab.write("empty.json", "");
     lab.run(&["plan", "--out", "empty.json"]).expect(0);

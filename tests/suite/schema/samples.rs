@@ -1,11 +1,11 @@
 //! Compares the schemas with the loader: a value that a schema accepts must load on at least one API, and a value that
 //! it refuses on none.
 
-use amigops::manifest::{self, Code, Problems};
+use amigops::manifest::{Code, Problems};
 use amigops::schema::SchemaFile;
 use serde_json::{Map, Value, json};
 
-use crate::manifest::{Case, listed};
+use crate::manifest::{self, Case, listed};
 
 /// Values that a schema accepts, and values that it refuses by type, enum, limits or pattern.
 #[derive(Default)]

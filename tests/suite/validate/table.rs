@@ -11,10 +11,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use amigops::manifest::{Allowlist, Code, Problems, Spot, validate};
+use amigops::manifest::{Code, Problems, Spot};
 use amigops::report::diagnostics::render_problems;
 
-use crate::manifest::Case;
+use crate::manifest::{Case, validate};
 
 fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/broken")
@@ -92,7 +92,7 @@ fn output_of_each_case_is_as_expected() {
     let cases = cases();
     assert!(cases.len() >= 60, "{} cases", cases.len());
     for (name, case, expected) in &cases {
-        let validation = validate(case.path(), None, &[], &Allowlist::default());
+        let validation = validate(case.path(), &[]);
         let problems = &validation.problems;
         assert!(!problems.diagnostics.is_empty(), "{name}: it has no problem");
         check_places(problems);

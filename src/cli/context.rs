@@ -1,0 +1,72 @@
+//! The surroundings of a run, which every command gets: arguments, terminal, environment and stop signal.
+
+use tokio::time::Instant;
+
+use super::global::Global;
+use super::signals::wait_until;
+use crate::env::Env;
+use crate::error::Failure;
+use crate::manifest::{LoadOptions, ProjectSource};
+use crate::remote::{Budgets, Stop, StopReason};
+use crate::ui::Ui;
+
+/// The global arguments, the terminal, the process environment and the stop signal, for every command.
+pub(super) struct Context<'a> {
+    /// Returns the definition of the whole command line, for completions and manual pages.
+    pub(super) definition: fn() -> clap::Command,
+    pub(super) global: &'a Global,
+    pub(super) ui: &'a Ui,
+    pub(super) env: &'a Env,
+    pub(super) stop: Stop,
+    /// When `--timeout` ends the run.
+    pub(super) deadline: Option<Instant>,
+    pub(super) budgets: Budgets,
+}
+
+impl Context<'_> {
+    /// Returns the project that `--directory` selects.
+    pub(super) fn project(&self) -> ProjectSource<'_> {
+        ProjectSource::WorkingDirectory(&self.global.directory)
+    }
+
+    /// Returns the options to load that project for the environment that `--env` selects.
+    pub(super) fn load_options(&self) -> LoadOptions<'_> {
+        LoadOptions::new(self.project(), self.global.env.as_deref())
+    }
+
+    /// Runs work that changes nothing live, and ends it at once on a signal or at the deadline.
+    pub(super) async fn run_until_stopped<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(self.stop_failure(self.stop.reason().unwrap_or_default())),
+            result = work => result,
+            () = wait_until(self.deadline) => Err(self.timeout_failure()),
+        }
+    }
+
+    /// Returns why no new step may start, or `None` if it may.
+    ///
+    /// Compares the clock with the deadline itself: the task that waits for the deadline may not have been woken yet.
+    pub(super) fn stop_reason(&self) -> Option<StopReason> {
+        if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            self.stop.cancel(StopReason::Timeout);
+        }
+        self.stop.reason()
+    }
+
+    /// Returns the failure of a run that was cancelled.
+    pub(super) fn stop_failure(&self, why: StopReason) -> Failure {
+        match why {
+            StopReason::Interrupt => Failure::Interrupted,
+            StopReason::Timeout => self.timeout_failure(),
+        }
+    }
+
+    /// Returns the failure of a run that `--timeout` ended.
+    pub(super) fn timeout_failure(&self) -> Failure {
+        Failure::OutOfTime { timeout: self.global.timeout.unwrap_or_default() }
+    }
+}

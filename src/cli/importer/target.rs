@@ -1,0 +1,47 @@
+//! The project that an import writes to, and the connection to its environment.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::cli::connect::{self, Connection};
+use crate::cli::context::Context;
+use crate::error::Failure;
+use crate::manifest::{self, LoadOptions, Loaded, Problems, ProjectSource};
+use crate::remote::ReadApi;
+
+/// The project that an import writes to, and the connection to its environment.
+pub(in crate::cli) struct ImportTarget<'a> {
+    pub(super) context: &'a Context<'a>,
+    pub(super) loaded: Loaded,
+    pub(super) connection: Connection,
+}
+
+impl<'a> ImportTarget<'a> {
+    /// Loads the project, which may have no manifests yet, and connects to its environment.
+    pub(in crate::cli) fn open(context: &'a Context<'a>, options: LoadOptions<'_>) -> Result<Self, Failure> {
+        let loaded = manifest::load(&LoadOptions { allow_empty: true, keep_documents: true, ..options })?;
+        let connection = connect::connect(context, &loaded)?;
+        Ok(Self { context, loaded, connection })
+    }
+
+    /// Returns the project's directory.
+    pub(in crate::cli) fn root(&self) -> &Path {
+        &self.loaded.project.root
+    }
+
+    /// Returns the live API, read-only.
+    pub(super) fn api(&self) -> &impl ReadApi {
+        self.connection.read()
+    }
+
+    /// Loads the project as it will be with these texts, by name within the project.
+    pub(super) fn load_with(&self, texts: BTreeMap<String, String>) -> Result<Loaded, Problems> {
+        let source = ProjectSource::WorkingDirectory(self.root());
+        manifest::load(&LoadOptions {
+            replacements: texts,
+            allow_empty: true,
+            keep_documents: true,
+            ..LoadOptions::new(source, Some(&self.loaded.environment.name))
+        })
+    }
+}

@@ -1,0 +1,58 @@
+//! The signals that ask a process to end, and the wait for a deadline.
+
+use tokio::time::Instant;
+
+use crate::error::Failure;
+
+/// The signals that ask a process to end. They are caught from the moment this is created, so that none of them can
+/// kill the process during a request.
+pub(super) struct Signals {
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    /// Starts to catch the signals.
+    ///
+    /// # Errors
+    ///
+    /// Errors if the system does not allow it.
+    pub(super) fn catch() -> Result<Self, Failure> {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            let caught =
+                |kind| signal(kind).map_err(|error| Failure::other(format!("can't catch signals: {error}")));
+            Ok(Self {
+                interrupt: caught(SignalKind::interrupt())?,
+                terminate: caught(SignalKind::terminate())?,
+            })
+        }
+        #[cfg(not(unix))]
+        Ok(Self {})
+    }
+
+    /// Waits for the next signal.
+    pub(super) async fn next(&mut self) {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+        #[cfg(not(unix))]
+        if tokio::signal::ctrl_c().await.is_err() {
+            // No signal can be caught. That is not an interrupt, so wait forever.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Waits until the deadline; forever if there is none.
+pub(super) async fn wait_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
