@@ -155,7 +155,7 @@ async fn disturbed(case: &Case, rules: Rules, expected: &Rows, traced: bool) -> 
         // Of two inactive services that are new and have one name, no plan can choose: it names both
         // (docs/reliability.md).
         let has_twins = sim.state().figures.late_creates > 0 && matches!(ended, Ended::Unplannable(_));
-        if has_twins && in_short(&ended).contains("inactive services of ours are named") {
+        if has_twins && in_short(&ended).contains("inactive services of this project are named") {
             return End::Held(sim.finish());
         }
         if calm >= CALM_RUNS || (!disturbed && (!complete || all_was_done)) {

@@ -108,10 +108,10 @@ async fn work(sim: &Sim, who: usize, api: &AnyApi, desired: &Desired, stop: &Sto
     let prune = sim.case.prune;
     let (policy, options) = (policy(), Options { api: sim.case.api, prune, ..options() });
     let lacking = |snapshot: &Snapshot| plan::lookups(desired, snapshot, policy, &options);
-    let rests_on_absence = |snapshot: &Snapshot| {
-        plan::rests_on_absence(plan::plan(desired, snapshot, policy, &options).as_ref(), snapshot)
+    let depends_on_absence = |snapshot: &Snapshot| {
+        plan::depends_on_absence(plan::plan(desired, snapshot, policy, &options).as_ref(), snapshot)
     };
-    let snapshot = match read_snapshot(api, lacking, rests_on_absence).await {
+    let snapshot = match read_snapshot(api, lacking, depends_on_absence).await {
         Ok(snapshot) => snapshot,
         Err(error) => return Ended::Unread(error),
     };

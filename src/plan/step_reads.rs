@@ -1,0 +1,122 @@
+//! The services that a step reads before it acts, so that it does not undo another user's change since the plan was
+//! made.
+//!
+//! The estimate counts these reads, and an apply makes them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::types::{Action, Step, Target};
+use crate::model::{LiveService, ServiceId, ServiceUpdate, TAG_REPLACES};
+
+/// The services that each step of a plan reads before it acts.
+#[derive(Clone, Debug, Default)]
+pub struct StepReads {
+    /// The successors of each replaced service, by its id.
+    successors: BTreeMap<ServiceId, BTreeSet<Target>>,
+    /// The new services of unfinished replacements, by the id of the old service that gets its name back.
+    unfinished: BTreeMap<ServiceId, BTreeSet<ServiceId>>,
+}
+
+impl StepReads {
+    /// Collects the successors for the steps of a plan that was made from these live services.
+    pub fn new<'a>(steps: &[Step], services: impl IntoIterator<Item = &'a LiveService>) -> Self {
+        let mut successors: BTreeMap<ServiceId, BTreeSet<Target>> = BTreeMap::new();
+        let retired: BTreeSet<&ServiceId> = steps.iter().filter_map(|step| retired(&step.action)).collect();
+        let renamed: BTreeSet<&ServiceId> = steps.iter().filter_map(|step| renamed(&step.action)).collect();
+        let mut unfinished: BTreeMap<ServiceId, BTreeSet<ServiceId>> = BTreeMap::new();
+        for step in steps {
+            if let Action::HandOver { old, new, .. } = &step.action {
+                successors.entry(old.clone()).or_default().insert(new.clone());
+            }
+        }
+        for service in services {
+            let Some(old) = service.tags.get(TAG_REPLACES).and_then(Option::as_deref).map(ServiceId::new)
+            else {
+                continue;
+            };
+            if service.active && retired.contains(&old) {
+                successors.entry(old).or_default().insert(Target::Live(service.id.clone()));
+            } else if !service.active && renamed.contains(&old) {
+                unfinished.entry(old).or_default().insert(service.id.clone());
+            }
+        }
+        Self { successors, unfinished }
+    }
+
+    /// Returns the services that a step reads before it acts. A step reads nothing if it creates something, or if it
+    /// sets fields to the values that a manifest declares.
+    pub fn of(&self, action: &Action) -> BTreeSet<Target> {
+        match action {
+            Action::Update { update, .. } if !affects_others(update) => BTreeSet::new(),
+            // Another run may be finishing the replacement that this one abandons.
+            Action::Update { id, update } if update.name.is_some() => {
+                let unfinished = self.unfinished_replacements_of(id).map(|new| Target::Live(new.clone()));
+                unfinished.chain([Target::Live(id.clone())]).collect()
+            }
+            Action::Update { id, .. }
+            | Action::SetAside { id, .. }
+            | Action::Discard { id, .. }
+            | Action::DeleteVersionSet { id, .. } => BTreeSet::from([Target::Live(id.clone())]),
+            Action::WriteVersionSet { target: target @ Target::Live(_), .. } => {
+                BTreeSet::from([target.clone()])
+            }
+            // Its successor must be active before it is retired.
+            Action::Retire { id, .. } => {
+                let successors = self.successors_of(id).cloned();
+                successors.chain([Target::Live(id.clone())]).collect()
+            }
+            Action::HandOver { old, new, .. } => BTreeSet::from([Target::Live(old.clone()), new.clone()]),
+            Action::Create(_)
+            | Action::WriteVersionSet { target: Target::Created(_), .. }
+            | Action::ApplyBehaviorSet { .. }
+            | Action::Smoke { .. } => BTreeSet::new(),
+        }
+    }
+
+    /// Returns the new services of unfinished replacements of this one, which gets its name back.
+    pub fn unfinished_replacements_of(&self, old: &ServiceId) -> impl Iterator<Item = &ServiceId> {
+        self.unfinished.get(old).into_iter().flatten()
+    }
+
+    /// Returns the services that take the place of this one.
+    pub fn successors_of(&self, old: &ServiceId) -> impl Iterator<Item = &Target> {
+        self.successors.get(old).into_iter().flatten()
+    }
+}
+
+/// Returns the service that a step takes out of use.
+fn retired(action: &Action) -> Option<&ServiceId> {
+    match action {
+        Action::Retire { id, .. } => Some(id),
+        _ => None,
+    }
+}
+
+/// Returns the service that a step gives a name.
+fn renamed(action: &Action) -> Option<&ServiceId> {
+    match action {
+        Action::Update { id, update } if update.name.is_some() => Some(id),
+        _ => None,
+    }
+}
+
+/// Returns true if an update renames, activates or deactivates, or writes a list that another user may have added to.
+fn affects_others(update: &ServiceUpdate) -> bool {
+    let ServiceUpdate {
+        name,
+        description: _,
+        active,
+        tags,
+        keyterms: _,
+        agent,
+        context_graph,
+        version_sets,
+        settings: _,
+    } = update;
+    name.is_some()
+        || active.is_some()
+        || tags.is_some()
+        || agent.is_some()
+        || context_graph.is_some()
+        || !version_sets.is_empty()
+}
