@@ -22,15 +22,9 @@ pub(super) fn draft_services<'a>(
 ) -> (Draft<'a>, Vec<ServiceMatch<'a>>) {
     let mut draft = Draft::new(snapshot, policy, options, desired.services.keys());
     draft.problems = resolved.problems.clone();
-    let identity = identity::match_services(
-        desired,
-        &resolved.references,
-        snapshot,
-        policy,
-        options.api,
-        &mut draft.problems,
-    );
+    let identity = identity::match_services(desired, &resolved.references, snapshot, policy, options.api);
     draft.set_unclaimed(&identity.claimed());
+    draft.problems.extend(identity.problems);
     draft.findings.extend(identity.findings);
     draft.former_services = identity.former;
     for matched in identity.matches.iter().filter(|matched| options.plans(&matched.wanted.name)) {
@@ -113,10 +107,9 @@ pub fn ids(
     policy: &Policy,
     api: Api,
 ) -> Result<BTreeMap<ServiceName, ServiceId>, PlanError> {
-    let mut resolved = resolve::resolve_all(desired, snapshot);
-    let mut problems = std::mem::take(&mut resolved.problems);
-    let identity =
-        identity::match_services(desired, &resolved.references, snapshot, policy, api, &mut problems);
+    let resolved = resolve::resolve_all(desired, snapshot);
+    let identity = identity::match_services(desired, &resolved.references, snapshot, policy, api);
+    let problems: Vec<_> = resolved.problems.iter().cloned().chain(identity.problems).collect();
     if problems.is_empty() { Ok(ids_of(&identity.matches)) } else { Err(PlanError { problems }) }
 }
 

@@ -121,14 +121,8 @@ struct CommitManifests<'a> {
 impl<'a> CommitManifests<'a> {
     fn new(side: Side<'a>, snapshot: &'a Snapshot, api: Api) -> Self {
         let resolved = resolve::resolve_all(side.desired, snapshot);
-        let identity = identity::match_services(
-            side.desired,
-            &resolved.references,
-            snapshot,
-            side.policy,
-            api,
-            &mut Vec::new(),
-        );
+        let identity =
+            identity::match_services(side.desired, &resolved.references, snapshot, side.policy, api);
         let matched = identity
             .matches
             .iter()

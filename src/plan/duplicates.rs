@@ -60,7 +60,7 @@ pub(super) fn find_displaced<'a>(matcher: &Matcher<'a>, displaced: &mut Displace
         if is_renaming && all_matched && is_displaced {
             displaced.renaming.push((wanted, live));
         } else if !find_active_holder(matcher, &wanted.name).is_some_and(|holder| matcher.owns(holder)) {
-            // Any client may have created a service that is not ours. The user must decide which one is meant.
+            // Any client may have created a service that is not owned. The user must decide which one is meant.
             continue;
         }
         let is_of_live = |new: &LiveService| matcher.predecessor_of(new).is_some_and(|old| old.id == live.id);
@@ -86,7 +86,7 @@ fn active<'a>(matcher: &Matcher<'a>, name: &ServiceName) -> Vec<&'a LiveService>
     named.filter(|service| service.active).collect()
 }
 
-/// Returns the active services with a name, and services of ours that an earlier run began to give it.
+/// Returns the active services with a name, and owned services that an earlier run began to rename to it.
 fn candidates<'a>(matcher: &Matcher<'a>, name: &ServiceName) -> Vec<&'a LiveService> {
     let renaming = matcher.by_renaming_target.get(name).into_iter().flatten().copied();
     let mut found = active(matcher, name);
@@ -124,7 +124,7 @@ fn several_problem(wanted: &DesiredService, name: &ServiceName, found: &[&LiveSe
     problem(wanted, name, "services could be the one named", found, &help)
 }
 
-/// Returns the problem that several inactive services of ours have a manifest's name.
+/// Returns the problem that several owned inactive services have a manifest's name.
 pub(super) fn inactive_problem(wanted: &DesiredService, found: &[&LiveService]) -> Problem {
     let help = "activate or rename one of them, so that it is clear which one is meant";
     problem(wanted, &wanted.name, "inactive services of this project are named", found, help)

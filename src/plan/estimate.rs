@@ -33,40 +33,8 @@ pub(super) fn estimate(steps: &[Step], snapshot: &Snapshot, options: &Options) -
             _ if api.reads_services_together() => shared_reads += 1,
             services => add(Endpoint::GetService, services),
         }
-        match &step.action {
-            Action::Create(_) => add(Endpoint::CreateService, 1),
-            Action::Retire { update: None, .. } => add(Endpoint::DeleteService, 1),
-            Action::Update { update, .. } => {
-                let reads = !update.version_sets.is_empty() || update.settings.values().any(Value::is_object);
-                add(Endpoint::GetService, usize::from(reads));
-                add(Endpoint::UpdateService, 1);
-            }
-            Action::SetAside { .. } | Action::Retire { .. } => add(Endpoint::UpdateService, 1),
-            Action::Discard { .. } => {
-                add(Endpoint::UpdateService, 1);
-                // A read afterwards shows whether another run has activated the service at the same moment.
-                let read =
-                    if api.reads_services_together() { Endpoint::ListServices } else { Endpoint::GetService };
-                add(read, 1);
-            }
-            Action::WriteVersionSet { .. } => add(Endpoint::WriteVersionSet, 1),
-            Action::DeleteVersionSet { .. } if api.updates_version_sets() => {
-                add(Endpoint::GetService, 1);
-                add(Endpoint::UpdateService, 1);
-            }
-            Action::DeleteVersionSet { .. } => add(Endpoint::DeleteVersionSet, 1),
-            Action::ApplyBehaviorSet { .. } => {
-                add(Endpoint::ListBehaviorSets, 1);
-                add(Endpoint::UpdateBehaviorSet, 1);
-            }
-            Action::Smoke { .. } if api == Api::Platform => add(Endpoint::TakeTurn, 1),
-            Action::Smoke { .. } => {
-                add(Endpoint::StartConversation, 1);
-                add(Endpoint::FinishConversation, 1);
-            }
-            Action::HandOver { rename, .. } => {
-                add(Endpoint::UpdateService, 1 + usize::from(rename.is_some()))
-            }
+        for (endpoint, count) in requests_of(&step.action, api) {
+            add(endpoint, count);
         }
     }
     let list = pages(snapshot.services.len(), Endpoint::ListServices.page_size(api));
@@ -92,6 +60,36 @@ pub(super) fn estimate(steps: &[Step], snapshot: &Snapshot, options: &Options) -
     let seconds =
         longest.map_or(0, |(seconds, _)| seconds) + (requests as f64 * SECONDS_PER_REQUEST).ceil() as u64;
     Estimate { by_endpoint, requests, seconds, bound_by: longest.map(|(_, endpoint)| endpoint) }
+}
+
+/// Returns the requests of a step, without the reads before it.
+fn requests_of(action: &Action, api: Api) -> Vec<(Endpoint, usize)> {
+    match action {
+        Action::Create(_) => vec![(Endpoint::CreateService, 1)],
+        Action::Retire { update: None, .. } => vec![(Endpoint::DeleteService, 1)],
+        Action::Update { update, .. } => {
+            let merges = !update.version_sets.is_empty() || update.settings.values().any(Value::is_object);
+            vec![(Endpoint::GetService, usize::from(merges)), (Endpoint::UpdateService, 1)]
+        }
+        Action::SetAside { .. } | Action::Retire { .. } => vec![(Endpoint::UpdateService, 1)],
+        Action::Discard { .. } => {
+            // A read afterwards shows if another run has activated the service at the same moment.
+            let read =
+                if api.reads_services_together() { Endpoint::ListServices } else { Endpoint::GetService };
+            vec![(Endpoint::UpdateService, 1), (read, 1)]
+        }
+        Action::WriteVersionSet { .. } => vec![(Endpoint::WriteVersionSet, 1)],
+        Action::DeleteVersionSet { .. } if api.updates_version_sets() => {
+            vec![(Endpoint::GetService, 1), (Endpoint::UpdateService, 1)]
+        }
+        Action::DeleteVersionSet { .. } => vec![(Endpoint::DeleteVersionSet, 1)],
+        Action::ApplyBehaviorSet { .. } => {
+            vec![(Endpoint::ListBehaviorSets, 1), (Endpoint::UpdateBehaviorSet, 1)]
+        }
+        Action::Smoke { .. } if api == Api::Platform => vec![(Endpoint::TakeTurn, 1)],
+        Action::Smoke { .. } => vec![(Endpoint::StartConversation, 1), (Endpoint::FinishConversation, 1)],
+        Action::HandOver { rename, .. } => vec![(Endpoint::UpdateService, 1 + usize::from(rename.is_some()))],
+    }
 }
 
 /// Returns true if the services are listed after this step, to find duplicates.

@@ -11,7 +11,7 @@ use super::matcher::{Matcher, ServiceMatch};
 use super::{diff, names, steps};
 use crate::model::{DesiredService, LiveService, Retire, ServiceId, ServiceName};
 
-/// Returns the former services of each manifest that we own, the latest first.
+/// Returns the owned former services of each manifest, the latest first.
 pub(super) fn find_chains<'a>(matcher: &Matcher<'a>) -> BTreeMap<&'a ServiceName, Vec<&'a LiveService>> {
     let matched = matcher.matched.iter();
     let mut former: BTreeMap<_, _> =

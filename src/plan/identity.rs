@@ -2,10 +2,10 @@
 //!
 //! There is no state file, so the match follows from names, tags and ids, in this order:
 //!
-//! 1. An unfinished replacement: an inactive service that we own, with the tag `replaces: <old id>`. It has the
-//!    manifest's name, or a temporary name made from it.
+//! 1. An unfinished replacement: an owned inactive service with the tag `replaces: <old id>`. It has the manifest's
+//!    name, or a temporary name made from it.
 //! 2. A service that an earlier run gave a temporary name on its way to the manifest's name.
-//! 3. The active service with the name; else the only inactive one that we own.
+//! 3. The active service with the name; else the only inactive one that the project owns.
 //! 4. The service with the name in `renamed_from`, if the manifest's own name is free, or if the service with that name
 //!    is to be renamed, too.
 //!
@@ -33,6 +33,7 @@ pub(super) struct Identity<'a> {
     /// All former services of manifests, and how the manifests retire them.
     pub(super) former: BTreeMap<&'a ServiceId, Retire>,
     pub(super) findings: Vec<Finding>,
+    pub(super) problems: Vec<Problem>,
 }
 
 impl<'a> Identity<'a> {
@@ -51,23 +52,20 @@ pub(super) fn match_services<'a>(
     snapshot: &'a Snapshot,
     policy: &'a Policy,
     api: Api,
-    problems: &mut Vec<Problem>,
 ) -> Identity<'a> {
     let mut displaced = Displaced::default();
     loop {
-        let mut found = Vec::new();
         let mut matcher = Matcher::new(desired, references, snapshot, policy, api);
         exclude_displaced(&mut matcher, &displaced);
         matcher.match_unfinished();
         match_temporary_names(&mut matcher);
         matcher.match_renames_to_free_names();
         matcher.match_rename_circles();
-        match_by_name(&mut matcher, &mut found);
+        let mut problems = match_by_name(&mut matcher);
         // Only a complete match shows which services can't take their names. Then it starts again without those.
         if !duplicates::find_displaced(&matcher, &mut displaced) {
-            problems.extend(found);
             problems.extend(duplicates::check(&matcher));
-            return finish(matcher);
+            return Identity { problems, ..finish(matcher) };
         }
     }
 }
@@ -108,8 +106,9 @@ fn match_temporary_names(matcher: &mut Matcher<'_>) {
     }
 }
 
-/// Step 3: matches the other manifests by name. Those without a service are created.
-fn match_by_name(matcher: &mut Matcher<'_>, problems: &mut Vec<Problem>) {
+/// Step 3: matches the other manifests by name. Those without a service are created. Returns the problems.
+fn match_by_name(matcher: &mut Matcher<'_>) -> Vec<Problem> {
+    let mut problems = Vec::new();
     for (wanted, _) in matcher.unmatched() {
         match matcher.find_holder(&wanted.name) {
             Ok(live) => {
@@ -129,6 +128,7 @@ fn match_by_name(matcher: &mut Matcher<'_>, problems: &mut Vec<Problem>) {
             Err(candidates) => problems.push(duplicates::inactive_problem(wanted, &candidates)),
         }
     }
+    problems
 }
 
 /// Returns the matches, with the former services of each manifest.

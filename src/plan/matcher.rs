@@ -134,7 +134,7 @@ impl<'a> Matcher<'a> {
         self.abandoned.push((wanted, new));
     }
 
-    /// Returns the services that concurrent runs created in the same replacement as an inactive service of ours.
+    /// Returns the services that concurrent runs created in the same replacement as an owned inactive service.
     fn duplicates_of(&self, service: &LiveService) -> Vec<&'a LiveService> {
         let named = self.by_name.get(&service.name).into_iter().flatten().copied();
         named
@@ -148,11 +148,11 @@ impl<'a> Matcher<'a> {
         self.by_id.get(&ServiceId::new(old)).copied().filter(|old| old.id != service.id)
     }
 
-    /// Returns the service with this name: the active one, else the only inactive one that we own.
+    /// Returns the service with this name: the active one, else the only inactive one that the project owns.
     ///
     /// # Errors
     ///
-    /// Several inactive services that we own could be meant; they are returned.
+    /// Several owned inactive services could be meant; they are returned.
     pub(super) fn find_holder(
         &self,
         name: &ServiceName,
@@ -191,8 +191,8 @@ impl<'a> Matcher<'a> {
         !service.active && self.owns(service) && self.predecessor_of(service).is_some_and(has_its_name)
     }
 
-    /// Returns the new services of unfinished replacements that have the name of an inactive service of ours. Those of
-    /// another manifest are left to it.
+    /// Returns the new services of unfinished replacements that have the name of an owned inactive service. Those of another
+    /// manifest don't count.
     fn unfinished_namesakes(&self, wanted: &DesiredService, service: &LiveService) -> Vec<&'a LiveService> {
         let named = self.by_name.get(&service.name).into_iter().flatten().copied();
         let is_anothers = service.name != wanted.name && self.desired.services.contains_key(&service.name);

@@ -124,8 +124,8 @@ fn activations_of_successors(draft: &Draft<'_>, live: &LiveService) -> Vec<usize
     steps.map(|(index, _)| index).collect()
 }
 
-/// Returns true if another service of ours has replaced the same service as this one (two runs at once), or does so in this
-/// plan. Where inactive services hold names, an unfinished replacement has a temporary name, so none is mistaken for one.
+/// Returns true if another owned service has replaced the same service as this one (by a concurrent run), or does so in
+/// this plan. Where inactive services hold names, the answer is no: unfinished replacements have temporary names there.
 fn shares_predecessor(draft: &Draft<'_>, live: &LiveService) -> bool {
     let replaced = live.tags.get(TAG_REPLACES).and_then(Option::as_deref);
     let replaced = replaced.filter(|_| !draft.options.api.inactive_services_hold_names());
@@ -146,13 +146,13 @@ fn shares_predecessor(draft: &Draft<'_>, live: &LiveService) -> bool {
 pub(super) fn note_possible_renames(
     draft: &mut Draft<'_>,
     desired: &Desired,
-    kept: &[(ServiceName, ServiceId)],
+    remaining: &[(ServiceName, ServiceId)],
 ) {
     let retired = draft.services.iter().filter(|service| service.kind == ServiceKind::Retire);
     let retired = retired.filter_map(|service| Some((draft.live(service.id.as_ref()?)?, true)));
-    let kept = kept.iter().filter_map(|(_, id)| Some((draft.live(id)?, false)));
+    let remaining = remaining.iter().filter_map(|(_, id)| Some((draft.live(id)?, false)));
     let mut orphans: BTreeMap<_, Vec<(&LiveService, bool)>> = BTreeMap::new();
-    for (live, is_retired) in retired.chain(kept).filter(|(live, _)| !names::is_leftover(live)) {
+    for (live, is_retired) in retired.chain(remaining).filter(|(live, _)| !names::is_leftover(live)) {
         orphans.entry((&live.agent, &live.context_graph)).or_default().push((live, is_retired));
     }
     let new: BTreeSet<&ServiceName> = draft

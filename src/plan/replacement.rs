@@ -57,8 +57,8 @@ pub(super) fn plan_replacement(
     let mut retirement = None;
     let mut activation = None;
     if active || takes_name {
-        let result = HandOverResult { active, takes_name };
-        let hand_over = hand_over(draft, matched, old, target, &result, first);
+        let hand_over = HandOver { new: target, activates: active, takes_name, first };
+        let hand_over = hand_over.add_step(draft, wanted, old);
         if (active && old.active) || wanted.lifecycle.retire == Retire::Delete {
             retirement = Some(former::retire_one(draft, wanted, old, Some(hand_over)));
         }
@@ -208,47 +208,46 @@ fn apply_behavior_sets(
     }
 }
 
-/// The changes of the new service in a hand-over.
-struct HandOverResult {
-    active: bool,
+/// A hand-over from an old to a new service.
+struct HandOver {
+    new: Target,
+    /// True if the new service is activated. If not, it only gets the name.
+    activates: bool,
+    /// True if the new service has a temporary name.
     takes_name: bool,
+    /// The first step that prepares the new service.
+    first: usize,
 }
 
-/// Adds the step that renames the old service and activates the new one. Returns its index.
-///
-/// An inactive old service is renamed, too, because it could be mistaken for the service otherwise. If the manifest wants
-/// the service inactive, the old one is deactivated with its rename, and the new one only gets the name.
-fn hand_over(
-    draft: &mut Draft<'_>,
-    matched: &ServiceMatch<'_>,
-    old: &LiveService,
-    target: Target,
-    result: &HandOverResult,
-    first: usize,
-) -> usize {
-    let wanted = matched.wanted;
-    let rename =
-        if result.active { steps::rename_old(draft, old) } else { rename_and_deactivate(draft, old) };
-    let holds_name = old.active || draft.options.api.inactive_services_hold_names();
-    let renames = rename.as_ref().is_some_and(|update| update.name.is_some());
-    let activation = ServiceUpdate {
-        active: result.active.then_some(true),
-        name: result.takes_name.then(|| wanted.name.clone()),
-        ..ServiceUpdate::default()
-    };
-    let action = Action::HandOver {
-        old: old.id.clone(),
-        old_name: old.name.clone(),
-        rename: rename.map(Box::new),
-        new: target,
-        activation: Box::new(activation),
-    };
-    let risk = if old.active && !result.active { Risk::Destructive } else { Risk::Disruptive };
-    let mut step = DraftStep::new(&wanted.name, action, risk);
-    step.after.extend(first..draft.steps.len());
-    step.claims_name = Some(wanted.name.clone());
-    step.releases_name = (renames && holds_name).then(|| old.name.clone());
-    draft.push(step)
+impl HandOver {
+    /// Adds the step that renames the old service and activates the new one. Returns its index.
+    ///
+    /// An inactive old service is renamed, too, because it could be mistaken for the service otherwise. If the manifest
+    /// wants the service inactive, the old one is deactivated with its rename.
+    fn add_step(self, draft: &mut Draft<'_>, wanted: &DesiredService, old: &LiveService) -> usize {
+        let rename =
+            if self.activates { steps::rename_old(draft, old) } else { rename_and_deactivate(draft, old) };
+        let holds_name = old.active || draft.options.api.inactive_services_hold_names();
+        let renames = rename.as_ref().is_some_and(|update| update.name.is_some());
+        let activation = ServiceUpdate {
+            active: self.activates.then_some(true),
+            name: self.takes_name.then(|| wanted.name.clone()),
+            ..ServiceUpdate::default()
+        };
+        let action = Action::HandOver {
+            old: old.id.clone(),
+            old_name: old.name.clone(),
+            rename: rename.map(Box::new),
+            new: self.new,
+            activation: Box::new(activation),
+        };
+        let risk = if old.active && !self.activates { Risk::Destructive } else { Risk::Disruptive };
+        let mut step = DraftStep::new(&wanted.name, action, risk);
+        step.after.extend(self.first..draft.steps.len());
+        step.claims_name = Some(wanted.name.clone());
+        step.releases_name = (renames && holds_name).then(|| old.name.clone());
+        draft.push(step)
+    }
 }
 
 /// Returns the update that renames and deactivates the old service; none if both are done.

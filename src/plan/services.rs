@@ -69,8 +69,8 @@ pub(super) fn plan_service(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>) {
     }
 }
 
-/// Returns `renamed` or `inactive` if a service will be so. Then it could be confused with an inactive one of ours that
-/// has the wanted name.
+/// Returns `renamed` or `inactive` if a service will be so. Then it could be confused with an owned inactive
+/// service that has the wanted name.
 fn confusable_state(matched: &ServiceMatch<'_>, content: &Content) -> Option<&'static str> {
     // A name that the tool gave already tells the services apart.
     let is_renamed = matched.live.is_some_and(|live| {
@@ -84,8 +84,8 @@ fn confusable_state(matched: &ServiceMatch<'_>, content: &Content) -> Option<&'s
     }
 }
 
-/// Checks that a service will not have the name of another inactive service of ours, because a later run could not tell
-/// them apart. Returns false if it will.
+/// Checks that a service does not get the name of another owned inactive one, because a later run could not tell them
+/// apart. Returns false if it does.
 fn check_distinguishable(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>, content: &Content) -> bool {
     let Some(what) = confusable_state(matched, content) else { return true };
     let wanted = matched.wanted;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::build::*;
-use super::generate::{config, essence, policy, states};
+use super::generate::{config, final_state, policy, states};
 use super::properties::interruptions;
 use crate::model::*;
 use crate::plan::{self, Options, depends_on_absence, ids_depend_on_absence, verify};
@@ -138,7 +138,7 @@ proptest! {
                 let rest = plan::plan(&desired, &between, &policy(), &options);
                 let Ok(rest) = rest else { panic!("no plan afterwards: {rest:?}\n{}", describe()) };
                 let after = verify::outcome(&between, &rest.steps, api);
-                prop_assert_eq!(essence(&desired, &after), essence(&desired, &end), "{}", describe());
+                prop_assert_eq!(final_state(&desired, &after), final_state(&desired, &end), "{}", describe());
                 prop_assert_eq!(after.services.len(), end.services.len(), "{}", describe());
                 let active = |snapshot: &Snapshot| snapshot.services.iter().filter(|service| service.active).count();
                 prop_assert_eq!(active(&after), active(&end), "{}", describe());

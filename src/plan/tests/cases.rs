@@ -105,18 +105,18 @@ fn a_service_of_another_project_is_refused_unless_taken_over() {
 
 #[test]
 fn too_many_tags_are_a_problem() {
-    let full = |more: &[&str]| {
+    let with_20_tags = |more: &[&str]| {
         let mut existing = live("65f0c1aa0000000000000001", "Coach", "A1");
         existing.tags = (0..20 - more.len()).map(|n| (format!("t{n}"), None)).collect();
         existing.tags.extend(more.iter().map(|key| ((*key).to_owned(), Some("amigops".to_owned()))));
         existing
     };
-    let adopted = try_plan(&desired([wanted("Coach", "A1")]), &snapshot([full(&[])]), &options());
+    let adopted = try_plan(&desired([wanted("Coach", "A1")]), &snapshot([with_20_tags(&[])]), &options());
     let replaced =
-        try_plan(&desired([wanted("Coach", "A2")]), &snapshot([full(&["managed_by"])]), &options());
+        try_plan(&desired([wanted("Coach", "A2")]), &snapshot([with_20_tags(&["managed_by"])]), &options());
     let mut cleared = wanted("Coach", "A2");
     cleared.tags = Some(BTreeMap::new());
-    let renamed_old = try_plan(&desired([cleared]), &snapshot([full(&[])]), &options());
+    let renamed_old = try_plan(&desired([cleared]), &snapshot([with_20_tags(&[])]), &options());
     for refused in [adopted, replaced, renamed_old] {
         let error = refused.expect_err("too many tags");
         assert_eq!(error.problems[0].kind, ProblemKind::Impossible);
@@ -233,9 +233,9 @@ fn a_dependency_against_the_direction_of_a_name_is_solved_by_a_temporary_name() 
 #[test]
 fn orphans_are_listed_and_retired_only_with_prune() {
     let desired = desired([wanted("Coach", "A1")]);
-    let mut foreign = live("3", "Other", "A1");
-    foreign.tags.clear();
-    let snapshot = snapshot([live("1", "Coach", "A1"), live("2", "Summer", "A1"), foreign]);
+    let mut unowned = live("3", "Other", "A1");
+    unowned.tags.clear();
+    let snapshot = snapshot([live("1", "Coach", "A1"), live("2", "Summer", "A1"), unowned]);
     let plan = plan_and_verify(&desired, &snapshot, &options());
     assert!(plan.is_empty());
     assert_eq!(plan.orphans, [("Summer".into(), "2".into())]);

@@ -278,11 +278,11 @@ pub(crate) fn states() -> impl Strategy<Value = (Api, Desired, Snapshot)> {
 }
 
 /// Returns the properties of a final state that tests compare: names, activity, agents, tags and version sets.
-pub(crate) fn essence(
+pub(crate) fn final_state(
     desired: &Desired,
     snapshot: &Snapshot,
 ) -> Vec<(ServiceName, bool, AgentId, usize, Vec<VersionSetName>)> {
-    let mut essence: Vec<_> = snapshot
+    let mut final_state: Vec<_> = snapshot
         .services
         .iter()
         .filter(|service| desired.services.contains_key(&service.name))
@@ -291,8 +291,8 @@ pub(crate) fn essence(
             (service.name.clone(), service.active, service.agent.clone(), service.tags.len(), sets)
         })
         .collect();
-    essence.sort();
-    essence
+    final_state.sort();
+    final_state
 }
 
 /// Returns a configuration with the same cases in every run. `PROPTEST_CASES=20000` makes a run long.

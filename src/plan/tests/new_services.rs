@@ -144,9 +144,9 @@ fn a_rename_is_only_suggested_for_exactly_one_orphan() {
         "",
         "two orphans could be meant"
     );
-    let mut idle = live("1", "Old", "A1");
-    idle.active = false;
-    assert_eq!(with(vec![idle]), "", "it is inactive");
+    let mut inactive = live("1", "Old", "A1");
+    inactive.active = false;
+    assert_eq!(with(vec![inactive]), "", "it is inactive");
     let mut unowned = live("1", "Old", "A1");
     unowned.tags.clear();
     assert_eq!(with(vec![unowned]), "", "no project owns it");

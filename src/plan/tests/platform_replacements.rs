@@ -80,14 +80,14 @@ fn unfinished() -> (Desired, Snapshot) {
     (desired, crate::plan::verify::outcome(&snapshot, &whole.steps[..1], Api::Platform))
 }
 
-fn of(snapshot: &mut Snapshot, active: bool) -> &mut LiveService {
+fn find_by_activity(snapshot: &mut Snapshot, active: bool) -> &mut LiveService {
     snapshot.services.iter_mut().find(|service| service.active == active).expect("it is there")
 }
 
 #[test]
 fn settings_that_changed_meanwhile_are_written_to_an_unfinished_new_service() {
     let (mut desired, mut interrupted) = unfinished();
-    of(&mut interrupted, true).settings.insert("channel_type".to_owned(), json!("voice"));
+    find_by_activity(&mut interrupted, true).settings.insert("channel_type".to_owned(), json!("voice"));
     desired.services.get_mut("Coach").expect("declared").settings = object(json!({"tool_capacity": 7}));
     let plan = show(&desired, &interrupted);
     assert!(
@@ -99,7 +99,9 @@ fn settings_that_changed_meanwhile_are_written_to_an_unfinished_new_service() {
 #[test]
 fn an_unfinished_new_service_with_a_block_that_cannot_be_removed_is_abandoned() {
     let (desired, mut interrupted) = unfinished();
-    of(&mut interrupted, false).settings.insert("voice_config".to_owned(), json!({"max_response_words": 3}));
+    find_by_activity(&mut interrupted, false)
+        .settings
+        .insert("voice_config".to_owned(), json!({"max_response_words": 3}));
     assert_snapshot!(show(&desired, &interrupted), @r#"
     1 create Coach (replacing 65f0c1a) active=false agent=a2 channel_type="text" environment="production" safety_filters_enabled=true tool_capacity=5
     2 hand over 65f0c1aa-0000-4000-8000-000000000001 name=Coach (replaced 2026-11-22 65f0c1) -> #1 name=Coach active=true after 1
@@ -132,7 +134,7 @@ fn an_unfinished_replacement_goes_on_after_a_rename_of_the_manifest() {
 #[test]
 fn an_unfinished_new_service_is_abandoned_if_another_one_replaced_its_old_service() {
     let (_, mut interrupted) = unfinished();
-    let old = of(&mut interrupted, true);
+    let old = find_by_activity(&mut interrupted, true);
     old.active = false;
     old.name = "Coach (replaced 2026-11-22 65f0c1)".into();
     let id = old.id.clone();

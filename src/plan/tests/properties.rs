@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::build::*;
-use super::generate::{config, essence, flags, policies, policy, state, states};
+use super::generate::{config, final_state, flags, policies, policy, state, states};
 use crate::model::*;
 use crate::plan::{self, Action, Options, Plan, PlanError, ProblemKind, Step, StepId, verify};
 
@@ -30,8 +30,8 @@ fn verified_plan(
 fn plan_inputs() -> impl Strategy<Value = (Desired, Snapshot, Policy, Options)> {
     states().prop_flat_map(|(api, desired, mut snapshot)| {
         // Some agents have fewer versions than others.
-        let few = |entry: &mut CatalogEntry| entry.latest = LatestVersion::Number(2);
-        snapshot.agents.entries.get_mut("a3").into_iter().for_each(few);
+        let limit_versions = |entry: &mut CatalogEntry| entry.latest = LatestVersion::Number(2);
+        snapshot.agents.entries.get_mut("a3").into_iter().for_each(limit_versions);
         let options = Options { api, ..options() };
         (Just(desired), Just(snapshot), policies(api), flags(options))
     })
@@ -125,7 +125,7 @@ proptest! {
             };
             let resumed = verify::outcome(&interrupted, &rest.steps, api);
             prop_assert_eq!(
-                essence(&desired, &expected), essence(&desired, &resumed),
+                final_state(&desired, &expected), final_state(&desired, &resumed),
                 "after {} of\n{}\nthe rest was\n{}", done.len(), steps(&plan), steps(&rest)
             );
             prop_assert_eq!(expected.services.len(), resumed.services.len(), "a duplicate after {} of\n{}\nthe rest was\n{}", done.len(), steps(&plan), steps(&rest));
@@ -187,14 +187,14 @@ proptest! {
 #[test]
 fn the_generators_reach_every_kind_of_step() {
     let common = ["create", "update", "rename early", "write", "delete", "hand over", "retire"];
-    reach_every_kind(Api::Classic, &[&common[..], &["behavior"]].concat());
-    reach_every_kind(
+    check_every_kind_is_reached(Api::Classic, &[&common[..], &["behavior"]].concat());
+    check_every_kind_is_reached(
         Api::Platform,
         &[&common[..], &["delete service", "update with sets", "settings"]].concat(),
     );
 }
 
-fn reach_every_kind(api: Api, expected: &[&str]) {
+fn check_every_kind_is_reached(api: Api, expected: &[&str]) {
     use proptest::strategy::ValueTree;
     use proptest::test_runner::TestRunner;
     let mut runner = TestRunner::deterministic();

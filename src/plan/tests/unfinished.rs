@@ -80,7 +80,7 @@ fn an_unfinished_replacement_goes_on_if_the_holder_of_its_new_name_is_renamed() 
 }
 
 /// A rename with a new agent was interrupted before its hand-over, and the next commit reverts the rename. An inactive
-/// service of ours has the name: that one is meant, as before.
+/// owned service has the name: that one is meant, as before.
 #[test]
 fn an_unfinished_replacement_that_no_manifest_continues_is_not_confused_with_a_namesake() {
     let mut able = live(OTHER, "Able", "A3");
@@ -193,7 +193,7 @@ fn an_inactive_namesake_does_not_displace_a_service_in_use_that_has_a_temporary_
 
 /// A run was interrupted between the rename and the activation, and another user has created a service with the name.
 #[test]
-fn a_service_that_is_not_ours_does_not_displace_an_unfinished_replacement() {
+fn an_unowned_service_does_not_displace_an_unfinished_replacement() {
     let mut unowned = live(OTHER, "Carol", "A1");
     unowned.tags.clear();
     let state = snapshot([

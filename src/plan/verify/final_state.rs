@@ -19,20 +19,20 @@ impl Verifier<'_> {
             is_touched(name) && (self.options.only.is_empty() || self.options.only.contains(name))
         };
         let mut violations = Vec::new();
-        let mut ours: BTreeMap<(&ServiceName, bool), Vec<&LiveService>> = BTreeMap::new();
+        let mut owned: BTreeMap<(&ServiceName, bool), Vec<&LiveService>> = BTreeMap::new();
         for service in
             self.state.services.values().filter(|service| self.policy.ownership.owns(&service.tags))
         {
-            ours.entry((&service.name, service.active)).or_default().push(service);
+            owned.entry((&service.name, service.active)).or_default().push(service);
         }
         for wanted in self.desired.services.values().filter(|wanted| is_chosen(&wanted.name)) {
             let before = self.plan.ids.get(&wanted.name).and_then(|id| self.original(id));
-            violations.extend(self.check_declared_service(wanted, before, &ours));
+            violations.extend(self.check_declared_service(wanted, before, &owned));
         }
         if self.options.prune && self.options.only.is_empty() {
             for service in self.state.services.values() {
-                let is_ours = self.policy.ownership.owns(&service.tags);
-                if is_ours
+                let is_owned = self.policy.ownership.owns(&service.tags);
+                if is_owned
                     && !service.system
                     && service.active
                     && is_touched(&service.name)
@@ -53,7 +53,7 @@ impl Verifier<'_> {
         &self,
         wanted: &DesiredService,
         before: Option<&LiveService>,
-        ours: &BTreeMap<(&ServiceName, bool), Vec<&LiveService>>,
+        owned: &BTreeMap<(&ServiceName, bool), Vec<&LiveService>>,
     ) -> Vec<String> {
         let name = &wanted.name;
         let ignored: BTreeSet<&str> = wanted.lifecycle.ignore.iter().map(|path| path.0[0].as_str()).collect();
@@ -62,7 +62,7 @@ impl Verifier<'_> {
         let is_new = before.is_none_or(|live| self.has_lost_predecessor(name, live));
         let active = if is_ignored("active") && !is_new { None } else { wanted.active };
         let active = active.unwrap_or_else(|| is_new || before.is_some_and(|live| live.active));
-        let holders = ours.get(&(name, active)).map(Vec::as_slice).unwrap_or_default();
+        let holders = owned.get(&(name, active)).map(Vec::as_slice).unwrap_or_default();
         let [service] = holders else {
             return vec![format!(
                 "at the end {} services of this project are named `{name}` (active: {active})",

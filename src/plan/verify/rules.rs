@@ -34,11 +34,11 @@ impl<'a> RuleChecker<'a> {
     ) -> Self {
         let manifests: BTreeMap<_, _> = plan.ids.iter().map(|(name, id)| (id, name)).collect();
         let former = former_services(before, &manifests);
-        let owned = |service: &&LiveService| policy.ownership.owns(&service.tags);
-        let mut ours: Vec<&LiveService> = after.services.values().filter(owned).collect();
+        let is_owned = |service: &&LiveService| policy.ownership.owns(&service.tags);
+        let mut owned: Vec<&LiveService> = after.services.values().filter(is_owned).collect();
         // Later entries overwrite earlier ones, so active services win.
-        ours.sort_by_key(|service| service.active);
-        let holders = ours.into_iter().map(|service| (&service.name, service)).collect();
+        owned.sort_by_key(|service| service.active);
+        let holders = owned.into_iter().map(|service| (&service.name, service)).collect();
         Self { policy, options, plan, before, after, manifests, former, holders }
     }
 
@@ -92,12 +92,12 @@ impl<'a> RuleChecker<'a> {
 
     /// Returns the number of removals that a rule allows.
     fn allowed(&self, rule: MaxRemovals) -> usize {
-        let ours =
+        let owned =
             self.before.services.iter().filter(|service| service.active && self.is_owned(service)).count();
         match rule {
             MaxRemovals::Count(count) => count,
             MaxRemovals::Percent(percent) => {
-                (0..=ours).rev().find(|n| *n as f64 * 100.0 <= ours as f64 * percent + 1e-6).unwrap_or(0)
+                (0..=owned).rev().find(|n| *n as f64 * 100.0 <= owned as f64 * percent + 1e-6).unwrap_or(0)
             }
         }
     }

@@ -165,8 +165,8 @@ impl<'a> Verifier<'a> {
                 let may_retire_protected = self.options.allow_protected || !self.options.enforce_guardrails;
                 let is_protected = live.tags.contains_key(TAG_PROTECTED) && !may_retire_protected;
                 let is_shared = !self.policy.ownership.is_written && self.options.enforce_guardrails;
-                let is_ours = self.policy.ownership.owns(&live.tags) && !is_shared;
-                if !self.options.prune || is_declared || is_protected || !is_ours {
+                let is_owned = self.policy.ownership.owns(&live.tags) && !is_shared;
+                if !self.options.prune || is_declared || is_protected || !is_owned {
                     self.report(step, &format!("retires ({}) a service that must stay", how.as_str()));
                 }
                 let inactive = self.state.successors_of(id).into_iter().filter(|new| !new.active);

@@ -122,88 +122,85 @@ impl Server {
     /// Makes an operator's change if the API allows it.
     pub(super) fn edit(&mut self, edit: &Edit) {
         let ids: Vec<ServiceId> = self.state.services.iter().map(|service| service.id.clone()).collect();
-        let former: Vec<ServiceId> = self
-            .state
-            .services
-            .iter()
-            .filter(|service| service.name.as_str().contains('('))
-            .map(|service| service.id.clone())
-            .collect();
         if ids.is_empty() {
             return;
         }
-        let active = |active| ServiceUpdate { active: Some(active), ..ServiceUpdate::default() };
-        let tags = |server: &Self, id: &ServiceId, change: &dyn Fn(&mut Tags)| {
-            let mut tags = server.service(id).map(|service| service.tags.clone()).unwrap_or_default();
-            change(&mut tags);
-            ServiceUpdate { tags: Some(tags), ..ServiceUpdate::default() }
-        };
-        let owner = |value: &'static str| {
-            move |tags: &mut Tags| {
-                tags.insert("managed_by".to_owned(), Some(value.to_owned()));
-            }
-        };
-        let (id, update) = match edit {
-            Edit::Activate(at) => (at.get(&ids), active(true)),
-            Edit::Deactivate(at) => (at.get(&ids), active(false)),
-            Edit::ActivateFormer(_) if former.is_empty() => return,
-            Edit::ActivateFormer(at) => (at.get(&former), active(true)),
-            Edit::Rename(at, to) => {
-                (at.get(&ids), ServiceUpdate { name: Some((*to).into()), ..ServiceUpdate::default() })
-            }
-            Edit::ToolName(at, word, base) => {
-                let id = at.get(&ids);
-                let replaces =
-                    self.service(id).and_then(|service| service.tags.get(TAG_REPLACES)?.as_deref());
-                let id_in_name = replaces.filter(|_| *word == "replacing").unwrap_or(id.as_str());
-                let date = if word.starts_with("re") && *word != "replaced" { "" } else { " 2026-10-01" };
-                let name = format!("{base} ({word}{date} {})", id_in_name.get(..6).unwrap_or(id_in_name));
-                (id, ServiceUpdate { name: Some(name.as_str().into()), ..ServiceUpdate::default() })
-            }
+        match edit {
             Edit::Delete(at) => {
                 let id = at.get(&ids).clone();
                 if self.api.deletes_services() {
                     self.state.services.retain(|service| service.id != id);
                 }
-                return;
             }
-            Edit::RemoveReplaces(at) => {
-                let id = at.get(&ids);
-                (id, tags(self, id, &|tags| drop(tags.remove(TAG_REPLACES))))
-            }
-            Edit::ChangeReplaces(at, to) => {
-                let (id, to) = (at.get(&ids), to.get(&ids).as_str().to_owned());
-                let change = move |tags: &mut Tags| {
-                    tags.insert(TAG_REPLACES.to_owned(), Some(to.clone()));
-                };
-                (id, tags(self, id, &change))
-            }
-            Edit::SetOwner(at) => (at.get(&ids), tags(self, at.get(&ids), &owner("amigops"))),
-            Edit::SetOtherOwner(at) => (at.get(&ids), tags(self, at.get(&ids), &owner("sisters"))),
-            Edit::RemoveOwner(at) => {
-                let id = at.get(&ids);
-                (id, tags(self, id, &|tags| drop(tags.remove("managed_by"))))
-            }
-            Edit::CreateNamesake(at, ours) => {
-                let id = at.get(&ids).clone();
-                let Some(mut namesake) = self.service(&id).cloned() else { return };
+            Edit::CreateNamesake(at, is_owned) => {
+                let Some(mut namesake) = self.service(at.get(&ids)).cloned() else { return };
                 namesake.id = self.new_id();
                 namesake.active = true;
-                if !ours {
+                if !is_owned {
                     namesake.tags.clear();
                 }
                 self.state.services.push(namesake);
-                return;
             }
             Edit::UseInTest(at) => {
                 self.used_in_tests.extend((self.api == Api::Classic).then(|| at.get(&ids).clone()));
-                return;
             }
-            Edit::RemoveTests => return self.used_in_tests.clear(),
+            Edit::RemoveTests => self.used_in_tests.clear(),
+            edit => {
+                if let Some((id, update)) = self.update_of(edit, &ids) {
+                    // If the API refuses the change, nothing happens.
+                    self.update(&id, &update).ok();
+                }
+            }
+        }
+    }
+
+    /// Returns the update that makes an edit, and its service; none if no service fits, or if no update makes the edit.
+    fn update_of(&self, edit: &Edit, ids: &[ServiceId]) -> Option<(ServiceId, ServiceUpdate)> {
+        let active = |active| ServiceUpdate { active: Some(active), ..ServiceUpdate::default() };
+        let rename = |name: &str| ServiceUpdate { name: Some(name.into()), ..ServiceUpdate::default() };
+        let tags = |id: &ServiceId, key: &str, value: Option<&str>| {
+            let mut tags: Tags = self.service(id).map(|service| service.tags.clone()).unwrap_or_default();
+            match value {
+                Some(value) => tags.insert(key.to_owned(), Some(value.to_owned())),
+                None => tags.remove(key),
+            };
+            ServiceUpdate { tags: Some(tags), ..ServiceUpdate::default() }
         };
-        let id = id.clone();
-        // If the API refuses the change, nothing happens.
-        self.update(&id, &update).ok();
+        let (id, update) = match edit {
+            Edit::Activate(at) => (at.get(ids), active(true)),
+            Edit::Deactivate(at) => (at.get(ids), active(false)),
+            Edit::ActivateFormer(at) => {
+                let is_former = |id: &&ServiceId| {
+                    self.service(id).is_some_and(|service| service.name.as_str().contains('('))
+                };
+                let former: Vec<&ServiceId> = ids.iter().filter(is_former).collect();
+                if former.is_empty() {
+                    return None;
+                }
+                (*at.get(&former), active(true))
+            }
+            Edit::Rename(at, to) => (at.get(ids), rename(to)),
+            Edit::ToolName(at, word, base) => {
+                let id = at.get(ids);
+                let replaces =
+                    self.service(id).and_then(|service| service.tags.get(TAG_REPLACES)?.as_deref());
+                let id_in_name = replaces.filter(|_| *word == "replacing").unwrap_or(id.as_str());
+                let date = if word.starts_with("re") && *word != "replaced" { "" } else { " 2026-10-01" };
+                let short = id_in_name.get(..6).unwrap_or(id_in_name);
+                (id, rename(&format!("{base} ({word}{date} {short})")))
+            }
+            Edit::RemoveReplaces(at) => (at.get(ids), tags(at.get(ids), TAG_REPLACES, None)),
+            Edit::ChangeReplaces(at, to) => {
+                (at.get(ids), tags(at.get(ids), TAG_REPLACES, Some(to.get(ids).as_str())))
+            }
+            Edit::SetOwner(at) => (at.get(ids), tags(at.get(ids), "managed_by", Some("amigops"))),
+            Edit::SetOtherOwner(at) => (at.get(ids), tags(at.get(ids), "managed_by", Some("sisters"))),
+            Edit::RemoveOwner(at) => (at.get(ids), tags(at.get(ids), "managed_by", None)),
+            Edit::Delete(_) | Edit::CreateNamesake(..) | Edit::UseInTest(_) | Edit::RemoveTests => {
+                return None;
+            }
+        };
+        Some((id.clone(), update))
     }
 }
 
