@@ -7,7 +7,7 @@
 //! 2. A service that an earlier run gave a temporary name on its way to the manifest's name.
 //! 3. The active service with the name; else the only inactive one that the project owns.
 //! 4. The service with the name in `renamed_from`, if the manifest's own name is free, or if the service with that name
-//!    is to be renamed, too.
+//!    is renamed, too.
 //!
 //! A service with the manifest's name is the match if no manifest renames it. A service from 1 or 2 can't take the name
 //! then. That happens with two runs at the same time, or if a manifest changes before a run is finished.

@@ -269,7 +269,7 @@ fn unbreakable_circle(step: &DraftStep) -> Problem {
         service: Some(step.service.clone()),
         place: None,
         message: format!("the steps of `{}` depend on each other in a circle", step.service),
-        help: vec!["apply a part of it first, with --only".to_owned()],
+        help: vec!["apply some of the services first, with --only".to_owned()],
     }
 }
 

@@ -237,7 +237,7 @@ pub(super) fn check_deprecated(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>
         let Some(name) = name else { continue };
         if matched.live.is_some() {
             let message = format!("`{}` can't be activated: {noun} `{name}` is deprecated", content.name);
-            draft.problem(ProblemKind::Impossible, matched, message, &["name one that is not deprecated"]);
+            draft.problem(ProblemKind::Impossible, matched, message, &["use one that is not deprecated"]);
         } else {
             let message = format!("{noun} `{name}` is deprecated");
             draft.findings.push(Finding { service: content.name.clone(), message });

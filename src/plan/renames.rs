@@ -1,8 +1,8 @@
 //! Step 4 of matching: manifests that say `renamed_from`.
 //!
-//! A circle of renames, such as a swap, has the same names before and after. The agents and context graphs tell which it
-//! is: the services move if each one has those of its new name and none has those of its present name. Afterwards all
-//! of them have those of their names, so a swap never happens twice.
+//! A circle of renames, such as a swap, has the same names before and after. Agents and context graphs tell the two apart:
+//! the services are renamed if each one has those of its new name, and none has those of its present name. Afterwards each
+//! one has those of its present name, so a swap never happens twice.
 
 use super::matcher::Matcher;
 use super::resolve::ResolvedRefs;
@@ -26,8 +26,8 @@ impl<'a> Matcher<'a> {
 
     /// Matches manifests whose name is free with the services that they were renamed from.
     ///
-    /// If such a service's name is declared, too, the manifest with that name must move on in turn. If it can't, it
-    /// keeps the service, and the first manifest gets a new one. That also holds after an interrupted run.
+    /// If such a service's name is declared, too, the manifest with that name must take another service in turn. If it can't,
+    /// it keeps its service, and the first manifest gets a new one. That is also true after an interrupted run.
     pub(super) fn match_renames_to_free_names(&mut self) {
         let heads: Vec<_> = self
             .unmatched()
@@ -62,13 +62,13 @@ impl<'a> Matcher<'a> {
     ///
     /// # Errors
     ///
-    /// A manifest declares one of the names and can't move on; it is returned.
+    /// A manifest declares one of the names and can't take another service; it is returned.
     fn find_moves(&self, head: &'a DesiredService) -> Result<Vec<Move<'a>>, &'a DesiredService> {
         let mut moves: Vec<Move<'_>> = Vec::new();
         let mut wanted = head;
         while let Some(source) = self.find_rename_source(wanted) {
-            // A service whose name is in use moves on only from an active one. An inactive namesake of a service that was
-            // renamed long ago is no reason to.
+            // A manifest whose name is in use takes only an active service. An inactive namesake of a service that was
+            // renamed long ago is not a reason to rename anything.
             if !source.active && wanted.name != head.name {
                 return Err(wanted);
             }

@@ -126,7 +126,7 @@ fn a_plan_with_every_kind_of_change_as_json() {
       {"message":"`Old Name` may be held by others; nothing is lost","service":"New Name"}
     environment: "production"
     estimate: {"bound_by":null,"by_endpoint":{"create_service":2,"delete_version_set":1,"list_behavior_sets":1,"list_services":12,"update_behavior_set":1,"update_service":11,"write_version_set":3},"requests":31,"seconds":5}
-    fingerprint: "988025880a7f97e4a8a86653cb1d2e192b854407d5ddc02b027b3cde3487cb28"
+    fingerprint: "07490e6364521ae68612428d67f775d4ff442e84e14cd5ff58143c6f382bbf7e"
     fingerprints:
       {"name":"Health Coach","of":{"service":"4d1a000000000000000077e0"},"seen":{}}
       {"name":"Half Done","of":{"service":"h1"},"seen":{}}
