@@ -97,7 +97,7 @@ impl<'a, A: WriteApi> Runner<'a, A> {
                     let reserved = self.api.reserve(endpoint(action, self.kind), 1).await?;
                     _locks = self.lock_services(&looks).await;
                     let made = self.look_and_act(step.id, action, &looks, &reserved).await?;
-                    if let Action::Discard { id, .. } = &action {
+                    if let Action::Abandon { id, .. } = &action {
                         self.is_abandoned(step, id).await?;
                     }
                     made
@@ -173,7 +173,7 @@ impl<'a, A: WriteApi> Runner<'a, A> {
                 return Ok(Some(id));
             }
             Action::Update { id, update } => self.update_in_use(api, id, update).await?,
-            Action::SetAside { id, update } | Action::Discard { id, update } => {
+            Action::RenameTemporarily { id, update } | Action::Abandon { id, update } => {
                 self.update(api, id, update).await?;
             }
             Action::Retire { id, update: Some(update), .. } => {

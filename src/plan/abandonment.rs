@@ -25,7 +25,7 @@ pub fn abandonment(
 /// Adds the step that abandons the new service of a replacement.
 pub(super) fn abandon(draft: &mut Draft<'_>, wanted: &DesiredService, service: &LiveService) {
     let update = abandonment(service, &draft.options.today, &|name| draft.is_taken(name));
-    let action = Action::Discard { id: service.id.clone(), update: Box::new(update) };
+    let action = Action::Abandon { id: service.id.clone(), update: Box::new(update) };
     let mut step = DraftStep::new(&wanted.name, action, Risk::Safe);
     step.blocks_dependents = false;
     step.reason = Some("an earlier run began this replacement, and it is no longer wanted".to_owned());
@@ -59,7 +59,7 @@ pub(super) fn abandon_overtaken(draft: &mut Draft<'_>, desired: &Desired, matche
             Action::HandOver { old: id, .. } | Action::Retire { id, update: None, .. } => {
                 replaced.insert(id.clone());
             }
-            Action::Discard { id, .. } => {
+            Action::Abandon { id, .. } => {
                 abandoned.insert(id.clone());
             }
             _ => {}

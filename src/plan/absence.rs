@@ -30,12 +30,12 @@ pub fn depends_on_absence(planned: Result<&Plan, &PlanError>, snapshot: &Snapsho
         }
         Action::WriteVersionSet { target: Target::Created(_), .. }
         | Action::Create(_)
-        | Action::SetAside { .. }
+        | Action::RenameTemporarily { .. }
         | Action::ApplyBehaviorSet { .. }
         | Action::Smoke { .. }
         | Action::HandOver { .. }
         | Action::Retire { .. }
-        | Action::Discard { .. } => false,
+        | Action::Abandon { .. } => false,
     };
     plan.services.iter().any(|service| service.adopted || service.kind != ServiceKind::Update)
         || !plan.steps.iter().all(changes_in_place)

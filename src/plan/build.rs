@@ -142,10 +142,10 @@ fn finish_steps(draft: &Draft<'_>) -> Vec<Step> {
                 | Action::HandOver { new: target, .. } => renumber(target),
                 Action::Create(_)
                 | Action::Update { .. }
-                | Action::SetAside { .. }
+                | Action::RenameTemporarily { .. }
                 | Action::DeleteVersionSet { .. }
                 | Action::Retire { .. }
-                | Action::Discard { .. } => {}
+                | Action::Abandon { .. } => {}
             }
             Step {
                 id: number[&index],

@@ -93,9 +93,9 @@ pub(super) fn check_name_lengths(draft: &mut Draft<'_>) {
     let Some(most) = draft.options.api.max_name() else { return };
     let new_name = |action: &Action| match action {
         Action::Create(new) => Some(new.name.clone()),
-        Action::Update { update, .. } | Action::SetAside { update, .. } | Action::Discard { update, .. } => {
-            update.name.clone()
-        }
+        Action::Update { update, .. }
+        | Action::RenameTemporarily { update, .. }
+        | Action::Abandon { update, .. } => update.name.clone(),
         Action::HandOver { rename: update, .. } | Action::Retire { update, .. } => {
             update.as_ref().and_then(|update| update.name.clone())
         }

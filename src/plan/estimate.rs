@@ -71,8 +71,8 @@ fn requests_of(action: &Action, api: Api) -> Vec<(Endpoint, usize)> {
             let merges = !update.version_sets.is_empty() || update.settings.values().any(Value::is_object);
             vec![(Endpoint::GetService, usize::from(merges)), (Endpoint::UpdateService, 1)]
         }
-        Action::SetAside { .. } | Action::Retire { .. } => vec![(Endpoint::UpdateService, 1)],
-        Action::Discard { .. } => {
+        Action::RenameTemporarily { .. } | Action::Retire { .. } => vec![(Endpoint::UpdateService, 1)],
+        Action::Abandon { .. } => {
             // A read afterwards shows if another run has activated the service at the same moment.
             let read =
                 if api.reads_services_together() { Endpoint::ListServices } else { Endpoint::GetService };

@@ -58,10 +58,10 @@ fn targets(action: &Action) -> Vec<Target> {
     match action {
         Action::Create(_) | Action::ApplyBehaviorSet { .. } | Action::Smoke { .. } => Vec::new(),
         Action::Update { id, .. }
-        | Action::SetAside { id, .. }
+        | Action::RenameTemporarily { id, .. }
         | Action::DeleteVersionSet { id, .. }
         | Action::Retire { id, .. }
-        | Action::Discard { id, .. } => vec![Target::Live(id.clone())],
+        | Action::Abandon { id, .. } => vec![Target::Live(id.clone())],
         Action::WriteVersionSet { target, .. } => vec![target.clone()],
         Action::HandOver { old, new, .. } => vec![Target::Live(old.clone()), new.clone()],
     }
@@ -151,9 +151,9 @@ fn changed_service(action: &Action) -> Option<&ServiceId> {
     match action {
         Action::HandOver { old: id, .. }
         | Action::Update { id, .. }
-        | Action::SetAside { id, .. }
+        | Action::RenameTemporarily { id, .. }
         | Action::Retire { id, .. }
-        | Action::Discard { id, .. } => Some(id),
+        | Action::Abandon { id, .. } => Some(id),
         Action::Create(_)
         | Action::WriteVersionSet { .. }
         | Action::DeleteVersionSet { .. }
@@ -255,8 +255,11 @@ fn rename_early(draft: &mut Draft<'_>, releaser: usize) -> Option<usize> {
     let fits = tags.len() <= draft.options.api.max_tags();
     let tags = (fits && live.tags != tags).then_some(tags);
     let update = ServiceUpdate { name: Some(name), tags, ..ServiceUpdate::default() };
-    let mut step =
-        DraftStep::new(&service, Action::SetAside { id, update: Box::new(update) }, Risk::Disruptive);
+    let mut step = DraftStep::new(
+        &service,
+        Action::RenameTemporarily { id, update: Box::new(update) },
+        Risk::Disruptive,
+    );
     step.releases_name = Some(live.name.clone());
     step.reason = Some(format!("another service gets the name `{}`", live.name));
     Some(draft.push(step))
@@ -303,7 +306,7 @@ pub(super) fn sequence(steps: &[DraftStep]) -> Vec<usize> {
 /// Returns the priority of a step if several are ready: lower ones run first.
 fn rank(action: &Action) -> u8 {
     match action {
-        Action::SetAside { .. } => 0,
+        Action::RenameTemporarily { .. } => 0,
         Action::Create(_) => 1,
         Action::Update { .. } => 2,
         Action::WriteVersionSet { .. } => 3,
@@ -312,6 +315,6 @@ fn rank(action: &Action) -> u8 {
         Action::HandOver { .. } => 6,
         Action::Retire { .. } => 7,
         Action::DeleteVersionSet { .. } => 8,
-        Action::Discard { .. } => 9,
+        Action::Abandon { .. } => 9,
     }
 }

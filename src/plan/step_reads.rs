@@ -54,8 +54,8 @@ impl StepReads {
                 unfinished.chain([Target::Live(id.clone())]).collect()
             }
             Action::Update { id, .. }
-            | Action::SetAside { id, .. }
-            | Action::Discard { id, .. }
+            | Action::RenameTemporarily { id, .. }
+            | Action::Abandon { id, .. }
             | Action::DeleteVersionSet { id, .. } => BTreeSet::from([Target::Live(id.clone())]),
             Action::WriteVersionSet { target: target @ Target::Live(_), .. } => {
                 BTreeSet::from([target.clone()])

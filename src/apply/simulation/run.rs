@@ -236,7 +236,7 @@ pub(super) fn honest(sim: &Sim, before: &Figures, ended: &Ended) {
     let there = rows(sim.case.api, &sim.emulator.world());
     for step in &plan.steps {
         let Action::HandOver { old, old_name, rename: Some(_), .. } = &step.action else { continue };
-        let moves = |step: &Step| matches!(&step.action, Action::SetAside { id, .. } if id == old);
+        let moves = |step: &Step| matches!(&step.action, Action::RenameTemporarily { id, .. } if id == old);
         let has_its_name = match report.outcomes.get(&step.id) {
             Some(Outcome::Failed(StepFailure::HandOver { undo, .. })) => *undo == Undo::Done,
             Some(Outcome::Failed(StepFailure::Request(error))) => !error.may_have_happened(),

@@ -174,8 +174,8 @@ fn given_names(plan: &Plan) -> Vec<(String, String)> {
     let given = |step: &Step| {
         let (id, update) = match &step.action {
             Action::Update { id, update }
-            | Action::SetAside { id, update }
-            | Action::Discard { id, update }
+            | Action::RenameTemporarily { id, update }
+            | Action::Abandon { id, update }
             | Action::Retire { id, update: Some(update), .. }
             | Action::HandOver { old: id, rename: Some(update), .. } => (id, update),
             _ => return None,
@@ -193,10 +193,10 @@ fn subjects(step: &Step, created: &BTreeMap<StepId, ServiceId>) -> Vec<String> {
     };
     let ids: Vec<ServiceId> = match &step.action {
         Action::Update { id, .. }
-        | Action::SetAside { id, .. }
+        | Action::RenameTemporarily { id, .. }
         | Action::Retire { id, .. }
         | Action::DeleteVersionSet { id, .. }
-        | Action::Discard { id, .. } => vec![id.clone()],
+        | Action::Abandon { id, .. } => vec![id.clone()],
         Action::HandOver { old, new, .. } => exists(new).into_iter().chain([old.clone()]).collect(),
         Action::WriteVersionSet { target, .. }
         | Action::ApplyBehaviorSet { target, .. }

@@ -153,7 +153,7 @@ fn action(action: &plan::Action) -> String {
             format!("create {} active={} agent={}{sets}{settings}", new.name, new.active, new.agent)
         }
         Update { id, update } => format!("update {id}{}", fields(update)),
-        SetAside { id, update } => format!("rename early {id}{}", fields(update)),
+        RenameTemporarily { id, update } => format!("rename early {id}{}", fields(update)),
         WriteVersionSet { target, name, content, creates } => {
             let verb = if *creates { "create" } else { "change" };
             format!(
@@ -176,7 +176,7 @@ fn action(action: &plan::Action) -> String {
             let fields = update.as_ref().map(|update| fields(update)).unwrap_or_default();
             format!("retire {id} ({}){fields}", how.as_str())
         }
-        Discard { id, update } => format!("abandon {id}{}", fields(update)),
+        Abandon { id, update } => format!("abandon {id}{}", fields(update)),
     }
 }
 

@@ -210,7 +210,7 @@ fn check_every_kind_is_reached(api: Api, expected: &[&str]) {
                 Action::Update { update, .. } if !update.version_sets.is_empty() => "update with sets",
                 Action::Update { update, .. } if !update.settings.is_empty() => "settings",
                 Action::Update { .. } => "update",
-                Action::SetAside { .. } => "rename early",
+                Action::RenameTemporarily { .. } => "rename early",
                 Action::WriteVersionSet { .. } => "write",
                 Action::DeleteVersionSet { .. } => "delete",
                 Action::ApplyBehaviorSet { .. } => "behavior",
@@ -218,7 +218,7 @@ fn check_every_kind_is_reached(api: Api, expected: &[&str]) {
                 Action::HandOver { .. } => "hand over",
                 Action::Retire { update: None, .. } => "delete service",
                 Action::Retire { .. } => "retire",
-                Action::Discard { .. } => "abandon",
+                Action::Abandon { .. } => "abandon",
             };
             *kinds.entry(kind).or_default() += 1;
         }

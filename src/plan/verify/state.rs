@@ -122,8 +122,8 @@ impl SimulatedState {
                 self.created.insert(step.id, id);
             }
             Action::Update { id, update }
-            | Action::SetAside { id, update }
-            | Action::Discard { id, update } => self.update(id, update),
+            | Action::RenameTemporarily { id, update }
+            | Action::Abandon { id, update } => self.update(id, update),
             Action::Retire { id, update: Some(update), .. } => self.update(id, update),
             Action::Retire { id, update: None, .. } => self.remove(id),
             Action::WriteVersionSet { target, name, content, .. } => {

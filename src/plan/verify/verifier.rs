@@ -90,8 +90,8 @@ impl<'a> Verifier<'a> {
                 }
             }
             Action::Update { id, update }
-            | Action::SetAside { id, update }
-            | Action::Discard { id, update } => {
+            | Action::RenameTemporarily { id, update }
+            | Action::Abandon { id, update } => {
                 self.check_may_change(step, id);
                 if update.is_empty() {
                     self.report(step, "changes nothing");
@@ -322,9 +322,9 @@ fn max_holders(snapshot: &Snapshot, plan: &Plan, options: &Options) -> BTreeMap<
 fn changed_live_services(action: &Action) -> Vec<&ServiceId> {
     match action {
         Action::Update { id, .. }
-        | Action::SetAside { id, .. }
+        | Action::RenameTemporarily { id, .. }
         | Action::Retire { id, .. }
-        | Action::Discard { id, .. } => vec![id],
+        | Action::Abandon { id, .. } => vec![id],
         Action::HandOver { old, new: Target::Live(new), .. } => vec![old, new],
         Action::HandOver { old, new: Target::Created(_), .. } => vec![old],
         Action::Create(_)
