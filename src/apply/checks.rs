@@ -63,8 +63,8 @@ impl<'a> Check<'a> {
                 **update = self.update(id, update, &relies)?;
                 self.state_activity(id, update);
             }
-            Action::SetAside { id, update } => **update = self.update(id, update, &|_| false)?,
-            Action::Discard { id, update } => {
+            Action::RenameTemporarily { id, update } => **update = self.update(id, update, &|_| false)?,
+            Action::Abandon { id, update } => {
                 **update = self.update(id, update, &|path| matches!(path, "name" | "active"))?;
             }
             Action::Retire { id, update, how } => {

@@ -53,10 +53,10 @@ pub(super) fn endpoint(action: &Action, api: Api) -> Endpoint {
         Action::Smoke { .. } => Endpoint::StartConversation,
         Action::Retire { update: None, .. } => Endpoint::DeleteService,
         Action::Update { .. }
-        | Action::SetAside { .. }
+        | Action::RenameTemporarily { .. }
         | Action::HandOver { .. }
         | Action::Retire { .. }
-        | Action::Discard { .. } => Endpoint::UpdateService,
+        | Action::Abandon { .. } => Endpoint::UpdateService,
     }
 }
 

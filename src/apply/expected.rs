@@ -48,8 +48,8 @@ impl<'a> Expected<'a> {
                 }
             }
             Action::Update { id, update }
-            | Action::SetAside { id, update }
-            | Action::Discard { id, update }
+            | Action::RenameTemporarily { id, update }
+            | Action::Abandon { id, update }
             | Action::Retire { id, update: Some(update), .. } => self.update(id, update),
             Action::WriteVersionSet { target: Target::Live(id), name, content, .. } => {
                 self.change(id, |service| {

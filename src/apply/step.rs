@@ -18,7 +18,7 @@ use super::rivals::Seen;
 use crate::model::{
     Api, BehaviorSetId, LiveService, NewService, Ownership, ServiceId, ServiceUpdate, SmokeTest, TAG_REPLACES,
 };
-use crate::plan::{Action, Looks, Plan, Step, StepId, Target};
+use crate::plan::{Action, Plan, Step, StepId, StepReads, Target};
 use crate::remote::{ApiError, Cause, Listing, Reservation, StopReason, WriteApi};
 
 /// The most characters of an agent's answer that an error quotes.
@@ -46,7 +46,7 @@ pub(super) struct Runner<'a, A> {
     /// The date, for names.
     pub(super) today: &'a str,
     /// What each step looks at before it acts.
-    looks: Looks,
+    looks: StepReads,
     pub(super) expected: RefCell<Expected<'a>>,
     pub(super) reads: SharedReads,
     /// One step at a time reads and changes a service.
@@ -67,7 +67,7 @@ impl<'a, A: WriteApi> Runner<'a, A> {
             kind: *kind,
             ownership,
             today,
-            looks: Looks::new(&plan.steps, *services),
+            looks: StepReads::new(&plan.steps, *services),
             expected: RefCell::new(Expected::new(*kind, services)),
             reads: SharedReads::default(),
             locks: RefCell::default(),
@@ -97,7 +97,7 @@ impl<'a, A: WriteApi> Runner<'a, A> {
                     let reserved = self.api.reserve(endpoint(action, self.kind), 1).await?;
                     _locks = self.lock_services(&looks).await;
                     let made = self.look_and_act(step.id, action, &looks, &reserved).await?;
-                    if let Action::Discard { id, .. } = &action {
+                    if let Action::Abandon { id, .. } = &action {
                         self.is_abandoned(step, id).await?;
                     }
                     made
@@ -118,7 +118,9 @@ impl<'a, A: WriteApi> Runner<'a, A> {
     ) -> Result<Option<ServiceId>, StepFailure> {
         let (subject, successors) = match action {
             Action::Retire { id, .. } => (Some(id), self.ids(self.looks.successors_of(id))?),
-            Action::Update { id, .. } => (Some(id), self.looks.given_up_for(id).cloned().collect()),
+            Action::Update { id, .. } => {
+                (Some(id), self.looks.unfinished_replacements_of(id).cloned().collect())
+            }
             Action::DeleteVersionSet { id, .. } => (Some(id), BTreeSet::new()),
             _ => (None, BTreeSet::new()),
         };
@@ -171,7 +173,7 @@ impl<'a, A: WriteApi> Runner<'a, A> {
                 return Ok(Some(id));
             }
             Action::Update { id, update } => self.update_in_use(api, id, update).await?,
-            Action::SetAside { id, update } | Action::Discard { id, update } => {
+            Action::RenameTemporarily { id, update } | Action::Abandon { id, update } => {
                 self.update(api, id, update).await?;
             }
             Action::Retire { id, update: Some(update), .. } => {

@@ -165,9 +165,9 @@ impl Prepared {
                 // Use the plan that would be made if the guardrails were not enforced.
                 Err(refused) if refused.is_refusal() => {
                     let options = Options { enforce_guardrails: false, ..self.options.clone() };
-                    plan::rests_on_absence(self.make_plan(snapshot, &options).as_ref(), snapshot)
+                    plan::depends_on_absence(self.make_plan(snapshot, &options).as_ref(), snapshot)
                 }
-                first => plan::rests_on_absence(first.as_ref(), snapshot),
+                first => plan::depends_on_absence(first.as_ref(), snapshot),
             };
             let depends = depends || needs_second_read(snapshot);
             planned = (!depends).then_some(first);
@@ -265,7 +265,7 @@ impl Prepared {
         let (desired, policy) = (&self.loaded.desired, &self.loaded.project.policy);
         let ids = |snapshot: &Snapshot| plan::ids(desired, snapshot, policy, self.options.api);
         let depends_on_absence =
-            |snapshot: &Snapshot| plan::ids_rest_on_absence(desired, ids(snapshot).as_ref(), snapshot);
+            |snapshot: &Snapshot| plan::ids_depend_on_absence(desired, ids(snapshot).as_ref(), snapshot);
         let snapshot =
             read_snapshot(api, |snapshot| self.missing_lookups(snapshot), depends_on_absence).await?;
         Ok(ids(&snapshot)?)

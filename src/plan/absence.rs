@@ -13,7 +13,7 @@ use crate::model::{Desired, ServiceId, ServiceName, Snapshot};
 ///
 /// That is so if something is created, replaced, adopted, retired, renamed, activated or abandoned, or if an inactive
 /// service is changed (an active one may have its name). Such a plan needs a second reading of the list.
-pub fn rests_on_absence(planned: Result<&Plan, &PlanError>, snapshot: &Snapshot) -> bool {
+pub fn depends_on_absence(planned: Result<&Plan, &PlanError>, snapshot: &Snapshot) -> bool {
     let plan = match planned {
         Ok(plan) => plan,
         // A missing agent or context graph does not depend on services.
@@ -30,12 +30,12 @@ pub fn rests_on_absence(planned: Result<&Plan, &PlanError>, snapshot: &Snapshot)
         }
         Action::WriteVersionSet { target: Target::Created(_), .. }
         | Action::Create(_)
-        | Action::SetAside { .. }
+        | Action::RenameTemporarily { .. }
         | Action::ApplyBehaviorSet { .. }
         | Action::Smoke { .. }
         | Action::HandOver { .. }
         | Action::Retire { .. }
-        | Action::Discard { .. } => false,
+        | Action::Abandon { .. } => false,
     };
     plan.services.iter().any(|service| service.adopted || service.kind != ServiceKind::Update)
         || !plan.steps.iter().all(changes_in_place)
@@ -43,7 +43,7 @@ pub fn rests_on_absence(planned: Result<&Plan, &PlanError>, snapshot: &Snapshot)
 
 /// Returns true if the ids of declared services, or the refusal to give them, depend on services that are absent from
 /// the snapshot: if one has no id, or the id of a service that is inactive or has another name.
-pub fn ids_rest_on_absence(
+pub fn ids_depend_on_absence(
     desired: &Desired,
     ids: Result<&BTreeMap<ServiceName, ServiceId>, &PlanError>,
     snapshot: &Snapshot,

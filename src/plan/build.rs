@@ -1,208 +1,69 @@
-//! Puts a plan together: matching, steps, checks, order, estimate. May import `model` only.
+//! Puts a plan together: matches, steps, checks, order, estimate.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use super::identity::{self, Embodiment};
-use super::pins::PinCheck;
-use super::resolve::{self, Joins};
+use super::draft::Draft;
+use super::identity;
+use super::matcher::ServiceMatch;
+use super::resolve::{self, Resolved};
 use super::types::{
-    Action, Change, Finding, Options, Plan, PlanError, Problem, ProblemKind, Risk, ServiceKind, ServicePlan,
-    Step, StepId, Summary, Target,
+    Action, Options, Plan, PlanError, ServiceKind, ServicePlan, Step, StepId, Summary, Target,
 };
-use super::{estimate, guardrails, half_made, order, orphans, pins, replacement, services};
-use crate::model::{
-    Api, Desired, LiveService, Policy, Retire, ServiceId, ServiceName, Snapshot, VersionSetName,
-};
+use super::{abandonment, checks, estimate, guardrails, order, orphans, pins, services};
+use crate::model::{Api, Desired, Policy, ServiceId, ServiceName, Snapshot, VersionSetName};
 
-/// A step before it has its place in the order. Other steps are named by their index in the draft.
-#[derive(Clone, Debug)]
-pub(super) struct DraftStep {
-    pub(super) service: ServiceName,
-    pub(super) action: Action,
-    pub(super) risk: Risk,
-    pub(super) changes: Vec<Change>,
-    pub(super) reason: Option<String>,
-    pub(super) after: BTreeSet<usize>,
-    /// The name that a service gives up with this step.
-    pub(super) frees: Option<ServiceName>,
-    /// The name that a service takes with this step.
-    pub(super) takes: Option<ServiceName>,
-    /// The name under which an inactive service is made: an inactive namesake must have moved on before, or a
-    /// run that is cut off could not tell the two apart.
-    pub(super) born_as: Option<ServiceName>,
-    /// Whether services that depend on this one wait for it: clearing up is not waited for.
-    pub(super) awaited: bool,
-}
-
-impl DraftStep {
-    pub(super) fn new(service: &ServiceName, action: Action, risk: Risk) -> Self {
-        Self {
-            service: service.clone(),
-            action,
-            risk,
-            changes: Vec::new(),
-            reason: None,
-            after: BTreeSet::new(),
-            frees: None,
-            takes: None,
-            born_as: None,
-            awaited: true,
-        }
-    }
-}
-
-/// What the rooms of planning share while a plan is made.
-pub(super) struct Draft<'a> {
-    pub(super) snapshot: &'a Snapshot,
-    pub(super) policy: &'a Policy,
-    pub(super) options: &'a Options,
-    pub(super) steps: Vec<DraftStep>,
-    pub(super) services: Vec<ServicePlan>,
-    pub(super) problems: Vec<Problem>,
-    pub(super) findings: Vec<Finding>,
-    /// Versions that must exist.
-    pub(super) pin_checks: Vec<PinCheck>,
-    /// Services whose behavior sets must be known.
-    pub(super) replaced: BTreeSet<ServiceId>,
-    /// Version sets of replaced services that the new ones are made without.
-    pub(super) dropped: BTreeSet<(ServiceName, VersionSetName)>,
-    /// Former services of manifests, and how these retire them.
-    pub(super) former: BTreeMap<&'a ServiceId, Retire>,
-    live: BTreeMap<&'a ServiceId, &'a LiveService>,
-    names: BTreeSet<&'a ServiceName>,
-    /// Inactive services of ours that nothing in this plan is about, by name.
-    strays: BTreeMap<&'a ServiceName, &'a ServiceId>,
-}
-
-impl<'a> Draft<'a> {
-    /// Adds a step; gives its index.
-    pub(super) fn push(&mut self, step: DraftStep) -> usize {
-        self.steps.push(step);
-        self.steps.len() - 1
-    }
-
-    /// The live service with this id.
-    pub(super) fn live(&self, id: &ServiceId) -> Option<&'a LiveService> {
-        self.live.get(id).copied()
-    }
-
-    /// An inactive service of ours with this name that no manifest embodies.
-    pub(super) fn stray(&self, name: &ServiceName) -> Option<&'a ServiceId> {
-        self.strays.get(name).copied()
-    }
-
-    /// Whether a live or declared service has this name, so that the tool must not invent it again.
-    pub(super) fn is_taken(&self, name: &ServiceName) -> bool {
-        self.names.contains(name)
-    }
-
-    /// Says that no plan can be made.
-    pub(super) fn problem(
-        &mut self,
-        kind: ProblemKind,
-        embodiment: &Embodiment<'_>,
-        message: String,
-        help: &[&str],
-    ) {
-        self.problems.push(Problem {
-            kind,
-            service: Some(embodiment.wanted.name.clone()),
-            place: Some(embodiment.wanted.place.clone()),
-            message,
-            help: help.iter().map(|text| (*text).to_owned()).collect(),
-        });
-    }
-}
-
-/// The names of what services join, resolved once and kept for the draft's lifetime.
-pub(super) struct Resolved {
-    pub(super) joins: BTreeMap<ServiceName, Joins>,
-    pub(super) problems: Vec<Problem>,
-}
-
-/// Resolves all references.
-pub(super) fn resolved(desired: &Desired, snapshot: &Snapshot) -> Resolved {
-    let mut problems = Vec::new();
-    let joins = resolve::resolve(desired, snapshot, &mut problems);
-    Resolved { joins, problems }
-}
-
-/// The steps of all services, unordered, with what must be known to judge them.
-pub(super) fn draft<'a>(
+/// Makes the steps of all planned manifests, without an order, and collects what must be known to check them.
+pub(super) fn draft_services<'a>(
     desired: &'a Desired,
     resolved: &'a Resolved,
     snapshot: &'a Snapshot,
     policy: &'a Policy,
     options: &'a Options,
-) -> (Draft<'a>, Vec<Embodiment<'a>>) {
-    let mut draft = Draft {
-        snapshot,
-        policy,
-        options,
-        steps: Vec::new(),
-        services: Vec::new(),
-        problems: resolved.problems.clone(),
-        findings: Vec::new(),
-        pin_checks: Vec::new(),
-        replaced: BTreeSet::new(),
-        dropped: BTreeSet::new(),
-        former: BTreeMap::new(),
-        live: snapshot.services.iter().map(|service| (&service.id, service)).collect(),
-        strays: BTreeMap::new(),
-        names: snapshot.services.iter().map(|s| &s.name).chain(desired.services.keys()).collect(),
-    };
-    let identity =
-        identity::identify(desired, &resolved.joins, snapshot, policy, options.api, &mut draft.problems);
+) -> (Draft<'a>, Vec<ServiceMatch<'a>>) {
+    let mut draft = Draft::new(snapshot, policy, options, desired.services.keys());
+    draft.problems = resolved.problems.clone();
+    let identity = identity::match_services(desired, &resolved.references, snapshot, policy, options.api);
+    draft.set_unclaimed(&identity.claimed());
+    draft.problems.extend(identity.problems);
     draft.findings.extend(identity.findings);
-    draft.former = identity.former;
-    let mut about: BTreeSet<&ServiceId> =
-        identity.abandoned.iter().map(|(_, leftover)| &leftover.id).collect();
-    about.extend(identity.embodiments.iter().flat_map(Embodiment::services).map(|service| &service.id));
-    let strays = snapshot.services.iter().filter(|service| {
-        !service.active && policy.ownership.owns(&service.tags) && !about.contains(&service.id)
-    });
-    for stray in strays {
-        let first = draft.strays.entry(&stray.name).or_insert(&stray.id);
-        *first = (*first).min(&stray.id);
-    }
-    for embodiment in identity.embodiments.iter().filter(|embodiment| options.plans(&embodiment.wanted.name))
-    {
-        if guardrails::may_touch(&mut draft, embodiment) {
-            services::steps(&mut draft, embodiment);
+    draft.former_services = identity.former;
+    for matched in identity.matches.iter().filter(|matched| options.plans(&matched.wanted.name)) {
+        if guardrails::check_may_change(&mut draft, matched) {
+            services::plan_service(&mut draft, matched);
         }
     }
-    for (wanted, leftover) in identity.abandoned.iter().filter(|(wanted, _)| options.plans(&wanted.name)) {
-        replacement::discard(&mut draft, wanted, leftover);
+    for (wanted, new) in identity.abandoned.iter().filter(|(wanted, _)| options.plans(&wanted.name)) {
+        abandonment::abandon(&mut draft, wanted, new);
     }
-    (draft, identity.embodiments)
+    (draft, identity.matches)
 }
 
-/// Makes the plan that brings the live state to the desired one.
+/// Makes the plan that turns the live state into the desired state.
 ///
-/// The snapshot must be complete: [`super::lookups()`] says nothing more is needed. A snapshot that
-/// isn't makes agents or context graphs seem to be missing.
+/// The snapshot must be complete: [`super::lookups()`] must return nothing for it. Otherwise agents or context graphs
+/// would be reported as missing.
 ///
 /// # Errors
 ///
-/// All reasons why there is no such plan, ordered by place.
+/// No plan can be made. The error has all reasons, ordered by place.
 pub fn plan(
     desired: &Desired,
     snapshot: &Snapshot,
     policy: &Policy,
     options: &Options,
 ) -> Result<Plan, PlanError> {
-    let resolved = resolved(desired, snapshot);
-    let (mut draft, embodiments) = draft(desired, &resolved, snapshot, policy, options);
-    let leftovers = leftovers(&mut draft, desired, &embodiments);
-    half_made::give_up_overtaken(&mut draft, desired, &embodiments);
-    orphans::renamed(&mut draft, desired, &leftovers.orphans);
-    pins::check(&mut draft);
+    let resolved = resolve::resolve_all(desired, snapshot);
+    let (mut draft, matches) = draft_services(desired, &resolved, snapshot, policy, options);
+    let unmatched = orphans::plan_unmatched(&mut draft, desired, &matches);
+    abandonment::abandon_overtaken(&mut draft, desired, &matches);
+    orphans::note_possible_renames(&mut draft, desired, &unmatched.orphans);
+    pins::check_versions_exist(&mut draft);
     guardrails::check(&mut draft, desired);
     order::connect(&mut draft, desired);
-    names_fit(&mut draft);
-    // What is wrong with services that aren't planned is left for another plan; orphans are no manifest's.
-    let planned = |name: &ServiceName| options.plans(name) || options.prunes(name);
-    draft.problems.retain(|problem| problem.service.as_ref().is_none_or(planned));
+    checks::check_name_lengths(&mut draft);
+    // Problems of services that this plan excludes belong to another plan. Orphans have no manifest, but may be planned.
+    let is_planned = |name: &ServiceName| options.plans(name) || options.prunes(name);
+    draft.problems.retain(|problem| problem.service.as_ref().is_none_or(is_planned));
     guardrails::refusals_to_findings(&mut draft);
     if !draft.problems.is_empty() {
         let mut problems = draft.problems;
@@ -222,111 +83,42 @@ pub fn plan(
         active: snapshot.services.iter().filter(|service| service.active).count(),
         inactive: snapshot.services.iter().filter(|service| !service.active).count(),
         declared,
-        ids: ids_of(&embodiments),
+        ids: ids_of(&matches),
         steps,
         services,
-        orphans: leftovers.orphans,
+        orphans: unmatched.orphans,
         prune: options.prune,
-        unmanaged: leftovers.unmanaged,
+        unmanaged: unmatched.unmanaged,
         findings,
     };
     Ok(plan)
 }
 
-/// The tool's own names are longer than those that people gave: each must be one that the API takes.
-fn names_fit(draft: &mut Draft<'_>) {
-    let Some(most) = draft.options.api.max_name() else { return };
-    let given = |action: &Action| match action {
-        Action::Create(new) => Some(new.name.clone()),
-        Action::Update { update, .. } | Action::SetAside { update, .. } | Action::Discard { update, .. } => {
-            update.name.clone()
-        }
-        Action::HandOver { rename: update, .. } | Action::Retire { update, .. } => {
-            update.as_ref().and_then(|update| update.name.clone())
-        }
-        Action::WriteVersionSet { .. }
-        | Action::DeleteVersionSet { .. }
-        | Action::ApplyBehaviorSet { .. }
-        | Action::Smoke { .. } => None,
-    };
-    for step in &draft.steps {
-        let Some(name) = given(&step.action).filter(|name| name.as_str().chars().count() > most) else {
-            continue;
-        };
-        draft.problems.push(Problem {
-            kind: ProblemKind::Impossible,
-            service: Some(step.service.clone()),
-            place: None,
-            message: format!(
-                "the name `{name}` would be longer than the {most} characters that the API takes"
-            ),
-            help: vec!["give the service a shorter name first".to_owned()],
-        });
-    }
-}
-
-/// The live ids of declared services, by name, whatever else a plan would say: what applications need.
+/// Returns the live ids of declared services, by name. Applications need them, also if no plan can be made.
 ///
-/// The snapshot must hold the catalogs that names need; pins and behavior sets don't matter.
+/// The snapshot must have the lists of agents and context graphs that manifests name. Pins and behavior sets don't matter.
 ///
 /// # Errors
 ///
-/// References that can't be resolved, and names that several services have: no id is better than a wrong one.
+/// A reference can't be resolved, or several services could be meant by a name. No id is better than a wrong one.
 pub fn ids(
     desired: &Desired,
     snapshot: &Snapshot,
     policy: &Policy,
     api: Api,
 ) -> Result<BTreeMap<ServiceName, ServiceId>, PlanError> {
-    let resolved = resolved(desired, snapshot);
-    let mut problems = resolved.problems.clone();
-    let identity = identity::identify(desired, &resolved.joins, snapshot, policy, api, &mut problems);
-    if problems.is_empty() { Ok(ids_of(&identity.embodiments)) } else { Err(PlanError { problems }) }
+    let resolved = resolve::resolve_all(desired, snapshot);
+    let identity = identity::match_services(desired, &resolved.references, snapshot, policy, api);
+    let problems: Vec<_> = resolved.problems.iter().cloned().chain(identity.problems).collect();
+    if problems.is_empty() { Ok(ids_of(&identity.matches)) } else { Err(PlanError { problems }) }
 }
 
-fn ids_of(embodiments: &[Embodiment<'_>]) -> BTreeMap<ServiceName, ServiceId> {
-    let id =
-        |embodiment: &Embodiment<'_>| Some((embodiment.wanted.name.clone(), embodiment.live?.id.clone()));
-    embodiments.iter().filter_map(id).collect()
+fn ids_of(matches: &[ServiceMatch<'_>]) -> BTreeMap<ServiceName, ServiceId> {
+    let id = |matched: &ServiceMatch<'_>| Some((matched.wanted.name.clone(), matched.live?.id.clone()));
+    matches.iter().filter_map(id).collect()
 }
 
-/// Live services that no manifest has to do with.
-#[derive(Default)]
-struct Leftovers {
-    orphans: Vec<(ServiceName, ServiceId)>,
-    unmanaged: Vec<(ServiceName, ServiceId)>,
-}
-
-/// Sorts the services that no manifest embodies: retired with `prune`, listed without.
-fn leftovers(draft: &mut Draft<'_>, desired: &Desired, embodiments: &[Embodiment<'_>]) -> Leftovers {
-    let mut kept = Leftovers::default();
-    // A manifest whose references can't be resolved has no embodiment; its service is no orphan for that.
-    let known: BTreeSet<&ServiceId> =
-        embodiments.iter().flat_map(Embodiment::services).map(|service| &service.id).collect();
-    let mut rest: Vec<&LiveService> = draft
-        .snapshot
-        .services
-        .iter()
-        .filter(|service| !service.system)
-        .filter(|service| !known.contains(&service.id) && !desired.services.contains_key(&service.name))
-        .collect();
-    rest.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
-    for service in rest {
-        let entry = (service.name.clone(), service.id.clone());
-        match (draft.policy.ownership.owns(&service.tags), service.active) {
-            (true, true) if draft.options.prunes(&service.name) => orphans::retire(draft, service),
-            // It would be retired by a plan of its own.
-            (true, true) if draft.options.prune && draft.options.only.is_empty() => {}
-            (true, true) => kept.orphans.push(entry),
-            // Ours and inactive: it has been retired before.
-            (true, false) => {}
-            (false, _) => kept.unmanaged.push(entry),
-        }
-    }
-    kept
-}
-
-/// Numbers the steps in the order they could run in, and rewrites the references between them.
+/// Numbers the steps in an order in which they can run, and replaces indices by these numbers.
 fn finish_steps(draft: &Draft<'_>) -> Vec<Step> {
     let sequence = order::sequence(&draft.steps);
     let number: BTreeMap<usize, StepId> =
@@ -350,10 +142,10 @@ fn finish_steps(draft: &Draft<'_>) -> Vec<Step> {
                 | Action::HandOver { new: target, .. } => renumber(target),
                 Action::Create(_)
                 | Action::Update { .. }
-                | Action::SetAside { .. }
+                | Action::RenameTemporarily { .. }
                 | Action::DeleteVersionSet { .. }
                 | Action::Retire { .. }
-                | Action::Discard { .. } => {}
+                | Action::Abandon { .. } => {}
             }
             Step {
                 id: number[&index],
@@ -394,18 +186,18 @@ fn summarize(draft: &Draft<'_>, services: &[ServicePlan], steps: &[Step], declar
         match &step.action {
             Action::WriteVersionSet { creates: true, .. } => summary.version_sets_created += 1,
             Action::WriteVersionSet { creates: false, .. } => summary.version_sets_updated += 1,
-            // On Classic, `release` is born with the service and is no set that is written.
+            // On Classic every new service has `release`, so it doesn't count as a created version set.
             Action::Create(new) => {
                 let inline =
                     new.version_sets.keys().filter(|name| !name.is_release() || !api.makes_version_sets());
                 summary.version_sets_created += inline.count();
             }
             Action::Update { id, update } => {
-                let there = |name: &VersionSetName| {
+                let exists = |name: &VersionSetName| {
                     draft.live(id).is_some_and(|live| live.version_sets.contains_key(name))
                 };
                 let (updated, created): (Vec<_>, Vec<_>) =
-                    update.version_sets.keys().partition(|name| there(name));
+                    update.version_sets.keys().partition(|name| exists(name));
                 summary.version_sets_updated += updated.len();
                 summary.version_sets_created += created.len();
             }

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::resolve::{self, Joins};
+use super::resolve::{self, ResolvedRefs};
 use super::types::{Cause, Options, Plan, ServiceKind, ServicePlan};
-use super::{build, diff, identity, names, services};
+use super::{diff, identity, names, version_sets};
 use crate::model::{
     Api, Desired, DesiredService, DesiredVersionSet, LiveService, Lookups, Need, Policy, Reference,
     ServiceId, ServiceName, Snapshot, same_json, trimmed,
@@ -120,13 +120,13 @@ struct CommitManifests<'a> {
 
 impl<'a> CommitManifests<'a> {
     fn new(side: Side<'a>, snapshot: &'a Snapshot, api: Api) -> Self {
-        let resolved = build::resolved(side.desired, snapshot);
+        let resolved = resolve::resolve_all(side.desired, snapshot);
         let identity =
-            identity::identify(side.desired, &resolved.joins, snapshot, side.policy, api, &mut Vec::new());
+            identity::match_services(side.desired, &resolved.references, snapshot, side.policy, api);
         let matched = identity
-            .embodiments
+            .matches
             .iter()
-            .filter_map(|embodiment| Some((embodiment.live?.id.clone(), embodiment.wanted.name.clone())));
+            .filter_map(|matched| Some((matched.live?.id.clone(), matched.wanted.name.clone())));
         let former = |service: &'a DesiredService| Some((service.lifecycle.renamed_from.as_ref()?, service));
         Self {
             side,
@@ -315,7 +315,7 @@ impl CauseFinder<'_> {
 /// Returns the changes that a manifest asks for in a live service.
 fn requested_changes(
     wanted: &DesiredService,
-    joins: &Joins,
+    joins: &ResolvedRefs,
     live: &LiveService,
     policy: &Policy,
     api: Api,
@@ -326,7 +326,9 @@ fn requested_changes(
         changes.extend(diff::version_set(name, live.version_sets.get(name), Some(after)));
     }
     for (name, before) in &live.version_sets {
-        if !content.version_sets.contains_key(name) && services::may_go(policy, wanted, name) {
+        if !content.version_sets.contains_key(name)
+            && version_sets::may_delete_version_set(policy, wanted, name)
+        {
             changes.extend(diff::version_set(name, Some(before), None));
         }
     }
@@ -336,10 +338,10 @@ fn requested_changes(
 /// Resolves the references of another commit's manifest. A name that is unknown today asks for no change.
 fn resolve_references(
     theirs: &DesiredService,
-    ours: Option<(&DesiredService, &Joins)>,
+    ours: Option<(&DesiredService, &ResolvedRefs)>,
     live: &LiveService,
     snapshot: &Snapshot,
-) -> Joins {
+) -> ResolvedRefs {
     let agent = match ours {
         Some((ours, joins)) if ours.agent == theirs.agent => Some(joins.agent.clone()),
         _ => resolve::find_id(&theirs.agent, &snapshot.agents),
@@ -350,7 +352,7 @@ fn resolve_references(
         }
         _ => resolve::find_id(&theirs.context_graph, &snapshot.context_graphs),
     };
-    Joins {
+    ResolvedRefs {
         agent: agent.unwrap_or_else(|| live.agent.clone()),
         context_graph: context_graph.unwrap_or_else(|| live.context_graph.clone()),
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::resolve::Joins;
+use super::resolve::ResolvedRefs;
 use super::types::Change;
 use crate::model::{
     AgentId, Api, ContextGraphId, DesiredPreference, DesiredService, DesiredVersionSet, LiveService,
@@ -32,7 +32,7 @@ pub(super) struct Content {
 /// Returns the content that a manifest asks for, given the live service that it changes or replaces.
 pub(super) fn content(
     wanted: &DesiredService,
-    joins: &Joins,
+    joins: &ResolvedRefs,
     base: Option<&LiveService>,
     policy: &Policy,
     api: Api,

@@ -1,123 +1,133 @@
 //! Services that can't be told apart: several with one name, of which a manifest can mean only one.
 //!
-//! The API keeps the names of active services unique, but another client, or two runs at once, can get around that.
+//! The API keeps the names of active services unique. But concurrent runs, or another client, can get around that.
 
 use std::collections::BTreeSet;
 
-use super::identity::{Displaced, Matcher};
+use super::matcher::Matcher;
 use super::names;
 use super::types::{Problem, ProblemKind};
 use crate::model::{DesiredService, LiveService, ServiceName};
 
-/// Reports the manifests of which several active services have the name, or that take one of several active services
-/// with their former name.
+/// The services that can't take a manifest's name, because another service is active with it and no manifest renames that
+/// one. Each is listed with its manifest.
+#[derive(Debug, Default)]
+pub(super) struct Displaced<'a> {
+    /// New services of unfinished replacements.
+    pub(super) unfinished: Vec<(&'a DesiredService, &'a LiveService)>,
+    /// Services that an earlier run gave a temporary name.
+    pub(super) renaming: Vec<(&'a DesiredService, &'a LiveService)>,
+}
+
+/// Reports manifests whose name, or former name, several active services have.
 pub(super) fn check(matcher: &Matcher<'_>) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (name, live) in &matcher.matched {
         let Some(wanted) = matcher.desired.services.get(*name) else { continue };
-        if has_rival(matcher, wanted, *live) {
+        if has_other_candidate(matcher, wanted, *live) {
             let mut found = candidates(matcher, &wanted.name);
             let other = live.filter(|live| found.iter().all(|known| known.id != live.id));
             found.extend(other);
-            problems.push(several(wanted, &wanted.name, &found));
+            problems.push(several_problem(wanted, &wanted.name, &found));
         }
         let from = wanted.lifecycle.renamed_from.as_ref().filter(|from| **from != wanted.name);
         if let Some(from) = from.filter(|from| live.is_some_and(|live| live.name == **from)) {
             let found = active(matcher, from);
             if found.len() > 1 {
-                problems.push(several(wanted, from, &found));
+                problems.push(several_problem(wanted, from, &found));
             }
         }
     }
     problems
 }
 
-/// Adds the services that another one, active under a manifest's name, keeps from it; false where there are none.
-pub(super) fn displace<'a>(matcher: &Matcher<'a>, displaced: &mut Displaced<'a>) -> bool {
-    let before = displaced.half_made.len() + displaced.set_aside.len();
-    let all_matched = matcher.open().is_empty() && matcher.matched.values().all(Option::is_some);
+/// Adds the services that can't take their names, after a complete match. Returns false if there are no new ones.
+pub(super) fn find_displaced<'a>(matcher: &Matcher<'a>, displaced: &mut Displaced<'a>) -> bool {
+    let before = displaced.unfinished.len() + displaced.renaming.len();
+    let all_matched = matcher.unmatched().is_empty() && matcher.matched.values().all(Option::is_some);
     for (name, live) in &matcher.matched {
         let (Some(wanted), Some(live)) = (matcher.desired.services.get(*name), *live) else { continue };
         if live.name == wanted.name {
             continue;
         }
-        let is_aside = names::passing_to(live).as_ref() == Some(&wanted.name);
-        // A service in use gives way only to another one in use.
+        let is_renaming = names::renaming_target(live).as_ref() == Some(&wanted.name);
+        // Only another active service can displace an active one.
         let is_displaced = match live.active {
-            true => holder_in_use(matcher, &wanted.name).is_some(),
-            false => matcher.holder(&wanted.name).is_ok_and(|holder| holder.is_some()),
+            true => find_active_holder(matcher, &wanted.name).is_some(),
+            false => matcher.find_holder(&wanted.name).is_ok_and(|holder| holder.is_some()),
         };
-        // Where a manifest has no service, it may be the one that the service was set aside for: a person must say so.
-        if is_aside && all_matched && is_displaced {
-            displaced.set_aside.push((wanted, live));
-        } else if !holder_in_use(matcher, &wanted.name).is_some_and(|holder| matcher.owns(holder)) {
-            // A service that is not ours may have been created by anybody: a person must say which one is meant.
+        // If a manifest has no service, the service with the temporary name could be its own. The user must decide that.
+        if is_renaming && all_matched && is_displaced {
+            displaced.renaming.push((wanted, live));
+        } else if !find_active_holder(matcher, &wanted.name).is_some_and(|holder| matcher.owns(holder)) {
+            // Any client may have created a service that is not owned. The user must decide which one is meant.
             continue;
         }
-        let is_of_live = |new: &LiveService| matcher.replaced_by(new).is_some_and(|old| old.id == live.id);
+        let is_of_live = |new: &LiveService| matcher.predecessor_of(new).is_some_and(|old| old.id == live.id);
         let unfit = matcher.abandoned.iter().filter(|(of, new)| of.name == wanted.name && is_of_live(new));
-        let half_made = unfit.map(|(_, new)| *new).chain(matcher.half_made.get(*name).copied());
-        let known: BTreeSet<_> = displaced.half_made.iter().map(|(_, new)| &new.id).collect();
-        let more: Vec<_> = half_made.filter(|new| !known.contains(&new.id)).collect();
-        displaced.half_made.extend(more.into_iter().map(|new| (wanted, new)));
+        let unfinished = unfit.map(|(_, new)| *new).chain(matcher.unfinished.get(*name).copied());
+        let known: BTreeSet<_> = displaced.unfinished.iter().map(|(_, new)| &new.id).collect();
+        let more: Vec<_> = unfinished.filter(|new| !known.contains(&new.id)).collect();
+        displaced.unfinished.extend(more.into_iter().map(|new| (wanted, new)));
     }
-    displaced.half_made.len() + displaced.set_aside.len() > before
+    displaced.unfinished.len() + displaced.renaming.len() > before
 }
 
-/// The only active service with a name, if no manifest renames it and no other project owns it.
-fn holder_in_use<'a>(matcher: &Matcher<'a>, name: &ServiceName) -> Option<&'a LiveService> {
+/// Returns the only active service with a name, if it belongs to no manifest and to no other project.
+fn find_active_holder<'a>(matcher: &Matcher<'a>, name: &ServiceName) -> Option<&'a LiveService> {
     let [holder] = active(matcher, name)[..] else { return None };
     let is_anothers = matcher.policy.ownership.other_owner(&holder.tags).is_some();
     (!matcher.claimed.contains(&holder.id) && !is_anothers).then_some(holder)
 }
 
-/// The active services with a name.
+/// Returns the active services with a name.
 fn active<'a>(matcher: &Matcher<'a>, name: &ServiceName) -> Vec<&'a LiveService> {
     let named = matcher.by_name.get(name).into_iter().flatten().copied();
     named.filter(|service| service.active).collect()
 }
 
-/// The active services with a name, and services of ours that an earlier run set aside for it.
+/// Returns the active services with a name, and owned services that an earlier run began to rename to it.
 fn candidates<'a>(matcher: &Matcher<'a>, name: &ServiceName) -> Vec<&'a LiveService> {
-    let aside = matcher.passing_to.get(name).into_iter().flatten().copied();
+    let renaming = matcher.by_renaming_target.get(name).into_iter().flatten().copied();
     let mut found = active(matcher, name);
-    found.extend(aside.filter(|service| matcher.owns(service)));
+    found.extend(renaming.filter(|service| matcher.owns(service)));
     found
 }
 
-/// Whether a service may be meant by a manifest's name that neither this nor another manifest has.
-fn has_rival(matcher: &Matcher<'_>, wanted: &DesiredService, live: Option<&LiveService>) -> bool {
-    let half_made = matcher.half_made.get(&wanted.name);
+/// Returns true if a manifest could also mean a service that belongs to no manifest.
+fn has_other_candidate(matcher: &Matcher<'_>, wanted: &DesiredService, live: Option<&LiveService>) -> bool {
+    let unfinished = matcher.unfinished.get(&wanted.name);
     let is_known = |service: &LiveService| {
         live.is_some_and(|live| live.id == service.id)
-            || half_made.is_some_and(|new| new.id == service.id)
+            || unfinished.is_some_and(|new| new.id == service.id)
             || matcher.claimed.contains(&service.id)
     };
     candidates(matcher, &wanted.name).into_iter().any(|service| !is_known(service))
 }
 
-fn several(wanted: &DesiredService, name: &ServiceName, found: &[&LiveService]) -> Problem {
+/// Returns the problem that a manifest could mean several services.
+fn several_problem(wanted: &DesiredService, name: &ServiceName, found: &[&LiveService]) -> Problem {
     if found.iter().all(|service| service.active && service.name == *name) {
-        let help = "deactivate or rename all but one of them, so that it is clear which is meant";
+        let help = "deactivate or rename all but one of them, so that it is clear which one is meant";
         return problem(wanted, name, "active services are named", found, help);
     }
-    let aside = found.iter().find(|service| names::passing_to(service).is_some());
-    let help = match aside {
-        // Only the manifests of the run that was cut off say where the other service goes.
-        Some(aside) => format!(
-            "a run that renames services was cut off and left `{}`: write `renamed_from` as it was until a run has \
+    let renaming = found.iter().find(|service| names::renaming_target(service).is_some());
+    let help = match renaming {
+        // Only the manifests of the interrupted run say where the other service goes.
+        Some(renaming) => format!(
+            "a run that renames services was interrupted and left `{}`: restore `renamed_from` until a run has \
              finished, or rename the service that is not meant",
-            aside.name
+            renaming.name
         ),
         None => "rename the one that is not meant".to_owned(),
     };
-    problem(wanted, name, "services may be the one named", found, &help)
+    problem(wanted, name, "services could be the one named", found, &help)
 }
 
-/// The problem that several inactive services of ours have a manifest's name.
-pub(super) fn inactive(wanted: &DesiredService, found: &[&LiveService]) -> Problem {
-    let help = "activate or rename one of them, so that it is clear which is meant";
-    problem(wanted, &wanted.name, "inactive services of ours are named", found, help)
+/// Returns the problem that several owned inactive services have a manifest's name.
+pub(super) fn inactive_problem(wanted: &DesiredService, found: &[&LiveService]) -> Problem {
+    let help = "activate or rename one of them, so that it is clear which one is meant";
+    problem(wanted, &wanted.name, "inactive services of this project are named", found, help)
 }
 
 fn problem(

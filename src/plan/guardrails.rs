@@ -4,19 +4,19 @@
 
 use std::collections::BTreeSet;
 
-use super::build::{Draft, DraftStep};
-use super::identity::Embodiment;
+use super::draft::{Draft, DraftStep};
+use super::matcher::ServiceMatch;
 use super::types::{Action, Finding, Options, Problem, ProblemKind, ServiceKind};
 use crate::model::{Desired, MaxRemovals, Retire, ServiceName, TAG_PROTECTED, VersionSetName, did_you_mean};
 
-/// Returns true if the live service may be changed. A service that belongs to the platform itself or to another project
-/// may not, which is reported as a problem.
-pub(super) fn may_touch(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>) -> bool {
-    let Some(live) = embodiment.live else { return true };
+/// Reports a live service that belongs to the platform itself or to another project. Returns true if the live service may
+/// be planned.
+pub(super) fn check_may_change(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>) -> bool {
+    let Some(live) = matched.live else { return true };
     if live.system {
         let message =
             format!("`{}` ({}) belongs to the platform itself and can't be managed", live.name, live.id);
-        draft.problem(ProblemKind::Impossible, embodiment, message, &["choose another name"]);
+        draft.problem(ProblemKind::Impossible, matched, message, &["choose another name"]);
         return false;
     }
     let Some(owner) = draft.policy.ownership.other_owner(&live.tags) else { return true };
@@ -27,9 +27,9 @@ pub(super) fn may_touch(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>) -> b
         "`{}` ({}) belongs to another project: its tag `{}` says `{owner}`",
         live.name, live.id, draft.policy.ownership.tag
     );
-    let help = format!("use `--take-over {}` to make it this project's", quoted(owner));
-    draft.problem(ProblemKind::Refused, embodiment, message, &[&help]);
-    // A drift report shows its differences as those of any other service.
+    let help = format!("use `--take-over {}` to make it a service of this project", quoted(owner));
+    draft.problem(ProblemKind::Refused, matched, message, &[&help]);
+    // A drift report shows the differences of such a service, too.
     !draft.options.enforce_guardrails
 }
 
@@ -79,18 +79,18 @@ pub(super) fn check(draft: &mut Draft<'_>, desired: &Desired) {
         });
     }
     if draft.options.touched.is_none() {
-        draft.problems.extend(not_declared(draft.options, desired));
+        draft.problems.extend(check_only(draft.options, desired));
     }
     check_prune(draft);
-    missing_dependencies(draft, desired);
+    check_dependencies(draft, desired);
     if !draft.options.allow_protected {
-        protected(draft);
+        check_protected(draft);
     }
-    max_removals(draft);
+    check_max_removals(draft);
 }
 
 /// Reports names of `--only` that no manifest declares.
-fn not_declared(options: &Options, desired: &Desired) -> Vec<Problem> {
+fn check_only(options: &Options, desired: &Desired) -> Vec<Problem> {
     let problem = |only: &ServiceName| {
         let meant = did_you_mean(only.as_str(), desired.services.keys().map(ServiceName::as_str));
         Problem {
@@ -105,7 +105,7 @@ fn not_declared(options: &Options, desired: &Desired) -> Vec<Problem> {
 }
 
 /// Notes services that `--only` applies before a service that they depend on.
-fn missing_dependencies(draft: &mut Draft<'_>, desired: &Desired) {
+fn check_dependencies(draft: &mut Draft<'_>, desired: &Desired) {
     let live: BTreeSet<&ServiceName> = draft.snapshot.services.iter().map(|service| &service.name).collect();
     for service in draft.options.only.iter().filter_map(|name| desired.services.get(name)) {
         for other in service.depends_on.iter().filter(|other| !draft.options.only.contains(*other)) {
@@ -142,18 +142,19 @@ fn check_prune(draft: &mut Draft<'_>) {
     draft.problems.push(Problem { kind: ProblemKind::Refused, service: None, place: None, message, help });
 }
 
-fn protected(draft: &mut Draft<'_>) {
-    let rule = |name: &ServiceName| draft.policy.guardrails.protected.contains(name);
+/// Refuses to retire or replace protected services, and to delete their former services.
+fn check_protected(draft: &mut Draft<'_>) {
+    let is_protected = |name: &ServiceName| draft.policy.guardrails.protected.contains(name);
     let mut problems = Vec::new();
     for service in &draft.services {
         let live = service.id.as_ref().and_then(|id| draft.live(id));
-        let named = rule(&service.name) || live.is_some_and(|live| rule(&live.name));
-        let tagged = live.is_some_and(|live| live.tags.contains_key(TAG_PROTECTED));
+        let is_named = is_protected(&service.name) || live.is_some_and(|live| is_protected(&live.name));
+        let is_tagged = live.is_some_and(|live| live.tags.contains_key(TAG_PROTECTED));
         let (what, why) = match service.kind {
-            ServiceKind::Retire if tagged => ("retired", "its tag `protected` forbids that"),
-            ServiceKind::Retire if named => ("retired", "`guardrails.protected` names it"),
-            ServiceKind::Replace if named => ("replaced", "`guardrails.protected` names it"),
-            ServiceKind::Update if named && deletes(draft, &service.name) => {
+            ServiceKind::Retire if is_tagged => ("retired", "its tag `protected` forbids that"),
+            ServiceKind::Retire if is_named => ("retired", "`guardrails.protected` names it"),
+            ServiceKind::Replace if is_named => ("replaced", "`guardrails.protected` names it"),
+            ServiceKind::Update if is_named && deletes_former(draft, &service.name) => {
                 ("deleted as a former service", "`guardrails.protected` names it")
             }
             _ => continue,
@@ -170,7 +171,7 @@ fn protected(draft: &mut Draft<'_>) {
 }
 
 /// Returns true if the plan deletes a former service of this one.
-fn deletes(draft: &Draft<'_>, name: &ServiceName) -> bool {
+fn deletes_former(draft: &Draft<'_>, name: &ServiceName) -> bool {
     let deletes = |step: &DraftStep| {
         step.service == *name && matches!(step.action, Action::Retire { how: Retire::Delete, .. })
     };
@@ -210,19 +211,19 @@ impl Removals {
     }
 
     /// Returns the counts and the first few names as text.
-    fn words(&self) -> String {
+    fn to_text(&self) -> String {
         let services = self.services.iter().map(|name| format!("`{name}`"));
         let sets = self.version_sets.iter().map(|(service, set)| format!("`{set}` of `{service}`"));
         let parts = [
-            listed(self.services.len(), "service", "retired", services),
-            listed(self.version_sets.len(), "version set", "deleted", sets),
+            list_names(self.services.len(), "service", "retired", services),
+            list_names(self.version_sets.len(), "version set", "deleted", sets),
         ];
         parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 }
 
 /// Returns `2 services retired (A, B)`; none if there is nothing to list.
-fn listed(count: usize, noun: &str, what: &str, names: impl Iterator<Item = String>) -> Option<String> {
+fn list_names(count: usize, noun: &str, what: &str, names: impl Iterator<Item = String>) -> Option<String> {
     const MOST: usize = 5;
     let mut shown: Vec<String> = names.take(MOST).collect();
     if count > MOST {
@@ -239,13 +240,14 @@ pub(super) fn lost_version_sets(draft: &Draft<'_>) -> BTreeSet<(ServiceName, Ver
         Action::DeleteVersionSet { name, .. } => Some((step.service.clone(), name.clone())),
         _ => None,
     });
-    deleted.chain(draft.dropped.iter().cloned()).collect()
+    deleted.chain(draft.dropped_version_sets.iter().cloned()).collect()
 }
 
-fn max_removals(draft: &mut Draft<'_>) {
-    let said = draft.options.max_removals.map(|rule| (rule, "--max-removals"));
-    let ruled = draft.policy.guardrails.max_removals.map(|rule| (rule, "guardrails.max_removals"));
-    let Some((rule, rule_name)) = said.or(ruled) else { return };
+/// Refuses a plan with more removals than `max_removals` allows.
+fn check_max_removals(draft: &mut Draft<'_>) {
+    let flag = draft.options.max_removals.map(|rule| (rule, "--max-removals"));
+    let guardrail = draft.policy.guardrails.max_removals.map(|rule| (rule, "guardrails.max_removals"));
+    let Some((rule, rule_name)) = flag.or(guardrail) else { return };
     // Services that were retired earlier can't be removed again, so they don't count.
     let in_use = draft.snapshot.services.iter().filter(|service| service.active);
     let owned = in_use.filter(|service| draft.policy.ownership.owns(&service.tags)).count();
@@ -262,14 +264,15 @@ fn max_removals(draft: &mut Draft<'_>) {
         }
     };
     let message =
-        format!("the plan would remove {count}, but `{rule_name}` allows {allows}: {}", removals.words());
-    let flag = format!("to allow it, use --max-removals {count} for this run");
-    let lasting = "or raise `guardrails.max_removals` in amigops.yaml".to_owned();
+        format!("the plan would remove {count}, but `{rule_name}` allows {allows}: {}", removals.to_text());
+    let help = format!(
+        "to allow it, use --max-removals {count} for this run, or raise `guardrails.max_removals` in amigops.yaml"
+    );
     draft.problems.push(Problem {
         kind: ProblemKind::Refused,
         service: None,
         place: None,
         message,
-        help: vec![format!("{flag}, {lasting}")],
+        help: vec![help],
     });
 }

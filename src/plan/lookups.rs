@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::build;
-use super::pins::Pinned;
+use super::draft::PinTarget;
 use super::types::Options;
+use super::{build, resolve};
 use crate::model::{
-    AgentId, Catalog, ContextGraphId, Desired, LatestVersion, Lookups, Need, Policy, Reference, Snapshot,
+    AgentId, Catalog, ContextGraphId, Desired, DesiredService, LatestVersion, Lookups, Need, Policy,
+    Reference, Snapshot,
 };
 
 /// Returns the data that the snapshot lacks. Read it, add it, and call this again: after at most three rounds nothing is
@@ -15,11 +16,11 @@ use crate::model::{
 /// Lists of agents and context graphs are needed only if a manifest uses a name. Single ones, and their latest
 /// versions, are needed only if a pin changes. Behavior sets are needed only for services that are replaced.
 pub fn lookups(desired: &Desired, snapshot: &Snapshot, policy: &Policy, options: &Options) -> Lookups {
-    let names = |reference: fn(&crate::model::DesiredService) -> &Reference| {
+    let uses_names = |reference: fn(&DesiredService) -> &Reference| {
         desired.services.values().any(|service| matches!(reference(service), Reference::Name(_)))
     };
-    let all_agents = names(|service| &service.agent) && !snapshot.agents.complete;
-    let all_graphs = names(|service| &service.context_graph) && !snapshot.context_graphs.complete;
+    let all_agents = uses_names(|service| &service.agent) && !snapshot.agents.complete;
+    let all_graphs = uses_names(|service| &service.context_graph) && !snapshot.context_graphs.complete;
     if all_agents || all_graphs {
         return Lookups {
             agents: if all_agents { Need::All } else { Need::Nothing },
@@ -29,39 +30,40 @@ pub fn lookups(desired: &Desired, snapshot: &Snapshot, policy: &Policy, options:
             behavior_sets_of: BTreeSet::new(),
         };
     }
-    let resolved = build::resolved(desired, snapshot);
-    let (draft, _) = build::draft(desired, &resolved, snapshot, policy, options);
+    let resolved = resolve::resolve_all(desired, snapshot);
+    let (draft, _) = build::draft_services(desired, &resolved, snapshot, policy, options);
     let mut agents: BTreeSet<AgentId> = BTreeSet::new();
     let mut graphs: BTreeSet<ContextGraphId> = BTreeSet::new();
-    for check in &draft.pin_checks {
-        match &check.pinned {
-            Pinned::Agent(id) => agents.insert(id.clone()),
-            Pinned::ContextGraph(id) => graphs.insert(id.clone()),
+    for required in &draft.required_versions {
+        match &required.target {
+            PinTarget::Agent(id) => agents.insert(id.clone()),
+            PinTarget::ContextGraph(id) => graphs.insert(id.clone()),
         };
     }
     Lookups {
-        versions_of_agents: untold(&agents, &snapshot.agents),
-        versions_of_context_graphs: untold(&graphs, &snapshot.context_graphs),
-        agents: unknown(agents, &snapshot.agents),
-        context_graphs: unknown(graphs, &snapshot.context_graphs),
+        versions_of_agents: without_version(&agents, &snapshot.agents),
+        versions_of_context_graphs: without_version(&graphs, &snapshot.context_graphs),
+        agents: not_read(agents, &snapshot.agents),
+        context_graphs: not_read(graphs, &snapshot.context_graphs),
         behavior_sets_of: draft
-            .replaced
+            .replaced_services
             .into_iter()
             .filter(|id| !snapshot.behavior_sets.contains_key(id))
             .collect(),
     }
 }
 
-/// The entries whose latest version is not known.
-fn untold<Id: Ord + Clone>(ids: &BTreeSet<Id>, catalog: &Catalog<Id>) -> BTreeSet<Id> {
-    let untold =
+/// Returns the entries whose latest version is not known.
+fn without_version<Id: Ord + Clone>(ids: &BTreeSet<Id>, catalog: &Catalog<Id>) -> BTreeSet<Id> {
+    let is_unknown =
         |id: &&Id| catalog.entries.get(*id).is_some_and(|entry| entry.latest == LatestVersion::Unknown);
-    ids.iter().filter(untold).cloned().collect()
+    ids.iter().filter(is_unknown).cloned().collect()
 }
 
-fn unknown<Id: Ord + Clone>(ids: BTreeSet<Id>, catalog: &Catalog<Id>) -> Need<Id> {
-    let asked =
+/// Returns the ids that were not looked up yet.
+fn not_read<Id: Ord + Clone>(ids: BTreeSet<Id>, catalog: &Catalog<Id>) -> Need<Id> {
+    let is_read =
         |id: &Id| catalog.complete || catalog.entries.contains_key(id) || catalog.missing.contains(id);
-    let ids: BTreeSet<Id> = ids.into_iter().filter(|id| !asked(id)).collect();
+    let ids: BTreeSet<Id> = ids.into_iter().filter(|id| !is_read(id)).collect();
     if ids.is_empty() { Need::Nothing } else { Need::Only(ids) }
 }

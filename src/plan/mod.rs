@@ -4,55 +4,66 @@
 //! environment or the network, and nothing depends on the order of a hash map.
 //!
 //! * [`lookups`](fn@lookups): the data that must be read before a plan can be made;
-//! * [`identity`] and [`half_made`]: the live service of each manifest, and unfinished replacements;
-//! * [`duplicates`]: services that can't be told apart;
+//! * [`resolve`]: the ids of agents and context graphs that manifests name;
+//! * [`identity`]: the live service of each manifest. [`matcher`] has the state of that search, and [`unfinished`],
+//!   [`renames`] and [`duplicates`] its parts;
 //! * [`diff`]: differences between the desired and the live state, in normal form;
-//! * [`services`] and [`replacement`]: the steps of one service; [`former`]: of the services that it replaced;
-//!   [`orphans`]: of services that no manifest declares;
-//! * [`order`]: the order of steps, including the order in which names are freed and used;
+//! * [`draft`]: the steps and problems that are collected while a plan is made;
+//! * [`services`] and [`replacement`]: the steps of one service. [`steps`], [`version_sets`] and [`abandonment`] have the
+//!   steps that both need, and [`checks`] and [`pins`] the checks;
+//! * [`former`] and [`orphans`]: the steps of replaced services, and of services that no manifest declares;
+//! * [`order`]: the order of steps, including the order in which names are released and claimed;
 //! * [`guardrails`]: the rules that refuse a plan;
+//! * [`build`]: puts all of that together;
 //! * [`causes`]: the cause of each change, found by the manifests of a base commit;
 //! * [`conflicts`](fn@conflicts): changes that would undo another user's change;
 //! * [`absence`]: plans that depend on services missing from one reading of the list;
-//! * [`looks`]: the services that a step reads before it acts;
+//! * [`step_reads`]: the services that a step reads before it acts;
 //! * [`estimate`]: the number of requests, and the time that the limits impose;
 //! * [`verify`]: an independent verifier of finished plans, which shares no code with the rest.
 
+mod abandonment;
 mod absence;
 mod build;
 mod causes;
+mod checks;
 mod conflicts;
 mod diff;
+mod draft;
 mod duplicates;
 mod estimate;
 mod former;
 mod guardrails;
-mod half_made;
 mod identity;
-mod looks;
 mod lookups;
+mod matcher;
 mod names;
 mod order;
 mod orphans;
 mod pins;
+mod renames;
 mod replacement;
 mod resolve;
 mod services;
+mod step_reads;
+mod steps;
 mod types;
+mod unfinished;
 pub mod verify;
+mod version_sets;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use absence::{ids_rest_on_absence, rests_on_absence};
+pub use abandonment::abandonment;
+pub use absence::{depends_on_absence, ids_depend_on_absence};
 pub use build::{ids, plan};
 pub use causes::{Bases, Side, cause_lookups, with_causes};
 pub use conflicts::{conflicts, conflicts_of, worst};
 pub use diff::differences;
-pub use looks::Looks;
 pub use lookups::lookups;
 pub use names::{is_leftover, without_date_and_id};
-pub use replacement::abandonment;
+pub use step_reads::StepReads;
 pub use types::{
     Action, Base, Cause, Change, Estimate, Finding, LastChange, Options, Origin, Plan, PlanError, Problem,
     ProblemKind, Risk, ServiceKind, ServicePlan, Step, StepId, Summary, Target,

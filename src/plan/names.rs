@@ -1,91 +1,91 @@
-//! The names that the tool itself gives, each ending in the service's own id, so that a run can tell
-//! them from names that people gave. May import `model` only.
+//! The names that the tool itself gives. Each one ends with the service's own id, so that a run can tell them from names
+//! that users gave.
 
 use crate::model::{LiveService, ServiceId, ServiceName, TAG_REPLACES};
 
-/// How many characters of the id a name carries when that is enough to be unique.
+/// The least number of characters of the id in a name. There are more if that is needed to make the name unique.
 const SHORT: usize = 6;
 
-/// `Health Coach (replaced 2026-11-22 4d1a9e)`: the old service of a replacement.
+/// Returns the name of the old service of a replacement: `Health Coach (replaced 2026-11-22 4d1a9e)`.
 pub(super) fn replaced(
     name: &ServiceName,
     today: &str,
     id: &ServiceId,
-    taken: &dyn Fn(&ServiceName) -> bool,
+    is_taken: &dyn Fn(&ServiceName) -> bool,
 ) -> ServiceName {
-    unique(id, taken, |short| format!("{} (replaced {today} {short})", base(name)))
+    unique(id, is_taken, |short| format!("{} (replaced {today} {short})", base_name(name)))
 }
 
-/// `Health Coach (abandoned 2026-11-22 4d1a9e)`: a half-made replacement that was given up.
+/// Returns the name of an abandoned service: `Health Coach (abandoned 2026-11-22 4d1a9e)`.
 pub(super) fn abandoned(
     name: &ServiceName,
     today: &str,
     id: &ServiceId,
-    taken: &dyn Fn(&ServiceName) -> bool,
+    is_taken: &dyn Fn(&ServiceName) -> bool,
 ) -> ServiceName {
-    unique(id, taken, |short| format!("{} (abandoned {today} {short})", base(name)))
+    unique(id, is_taken, |short| format!("{} (abandoned {today} {short})", base_name(name)))
 }
 
-/// `Health Coach (renaming 4d1a9e)`: a service on its way to that name.
-pub(super) fn passing(
+/// Returns the temporary name of a service that is renamed to `name`: `Health Coach (renaming 4d1a9e)`.
+pub(super) fn renaming(
     name: &ServiceName,
     id: &ServiceId,
-    taken: &dyn Fn(&ServiceName) -> bool,
+    is_taken: &dyn Fn(&ServiceName) -> bool,
 ) -> ServiceName {
-    unique(id, taken, |short| format!("{name} (renaming {short})"))
+    unique(id, is_taken, |short| format!("{name} (renaming {short})"))
 }
 
-/// `Health Coach (replacing 4d1a9e)`: the new service of a replacement on its way to that name, where an
-/// inactive one can't have the same name; the id is the old service's.
+/// Returns the temporary name of the new service of a replacement: `Health Coach (replacing 4d1a9e)`. The id is that of the
+/// old service. It is needed where an inactive service can't have a name that is in use.
 pub(super) fn replacing(
     name: &ServiceName,
     old: &ServiceId,
-    taken: &dyn Fn(&ServiceName) -> bool,
+    is_taken: &dyn Fn(&ServiceName) -> bool,
 ) -> ServiceName {
-    unique(old, taken, |short| format!("{name} (replacing {short})"))
+    unique(old, is_taken, |short| format!("{name} (replacing {short})"))
 }
 
-/// The name that the new service of a replacement is on its way to, if it was made under a passing one.
-pub(super) fn replacing_for(service: &LiveService) -> Option<ServiceName> {
+/// Returns the name that the new service of a replacement will get; none if it has no temporary name.
+pub(super) fn replacing_target(service: &LiveService) -> Option<ServiceName> {
     let old = service.tags.get(TAG_REPLACES)?.as_deref()?;
-    let (base, words) = suffix(service.name.as_str(), old)?;
+    let (base, words) = split_suffix(service.name.as_str(), old)?;
     (words == ["replacing"]).then(|| ServiceName::new(base))
 }
 
-/// Returns true if the service has this name or is on its way to it.
-pub(super) fn is_meant_for(service: &LiveService, name: &ServiceName) -> bool {
-    service.name == *name || [replacing_for(service), passing_to(service)].contains(&Some(name.clone()))
-}
-
-/// Whether the service has the name that a replacement gave it.
-pub(super) fn is_replaced(service: &LiveService) -> bool {
-    suffix(service.name.as_str(), service.id.as_str())
-        .is_some_and(|(_, words)| words.len() == 2 && words[0] == "replaced")
-}
-
-/// Whether the service is the leftover of a replacement that was given up.
-pub(super) fn is_given_up(service: &LiveService) -> bool {
-    suffix(service.name.as_str(), service.id.as_str())
-        .is_some_and(|(_, words)| words.len() == 2 && words[0] == "abandoned")
-}
-
-/// The name to which a service is on its way, if it was set aside.
-pub(super) fn passing_to(service: &LiveService) -> Option<ServiceName> {
-    let (base, words) = suffix(service.name.as_str(), service.id.as_str())?;
+/// Returns the name that a service is being renamed to; none if it has no temporary name.
+pub(super) fn renaming_target(service: &LiveService) -> Option<ServiceName> {
+    let (base, words) = split_suffix(service.name.as_str(), service.id.as_str())?;
     (words == ["renaming"]).then(|| ServiceName::new(base))
 }
 
-/// Whether a service is a leftover of a replacement or a rename, under way or done: no manifest speaks of
-/// its present name.
-pub fn is_leftover(service: &LiveService) -> bool {
-    let given = suffix(service.name.as_str(), service.id.as_str())
-        .is_some_and(|(_, words)| matches!(words.as_slice(), ["replaced" | "abandoned", _] | ["renaming"]));
-    // The new service of a replacement is named after the old one's id, or has the final name already.
-    given || (!service.active && service.tags.contains_key(TAG_REPLACES))
+/// Returns true if the service has this name, or a temporary name made from it.
+pub(super) fn is_meant_for(service: &LiveService, name: &ServiceName) -> bool {
+    let targets = [replacing_target(service), renaming_target(service)];
+    service.name == *name || targets.contains(&Some(name.clone()))
 }
 
-/// Splits `Base (word… id)` where the id is this one, or its beginning: the base and the words before it.
-fn suffix<'a>(name: &'a str, id: &str) -> Option<(&'a str, Vec<&'a str>)> {
+/// Returns true if a replacement renamed the service as its old one.
+pub(super) fn has_replaced_name(service: &LiveService) -> bool {
+    split_suffix(service.name.as_str(), service.id.as_str())
+        .is_some_and(|(_, words)| words.len() == 2 && words[0] == "replaced")
+}
+
+/// Returns true if the service was renamed because its replacement was abandoned.
+pub(super) fn has_abandoned_name(service: &LiveService) -> bool {
+    split_suffix(service.name.as_str(), service.id.as_str())
+        .is_some_and(|(_, words)| words.len() == 2 && words[0] == "abandoned")
+}
+
+/// Returns true if a replacement or a rename, finished or not, left the service with a name that no manifest declares.
+pub fn is_leftover(service: &LiveService) -> bool {
+    let has_tool_name = split_suffix(service.name.as_str(), service.id.as_str())
+        .is_some_and(|(_, words)| matches!(words.as_slice(), ["replaced" | "abandoned", _] | ["renaming"]));
+    // The new service of a replacement has the old one's id in its name, or already the final name.
+    has_tool_name || (!service.active && service.tags.contains_key(TAG_REPLACES))
+}
+
+/// Splits `Base (word… id)` into the base and the words before the id, if the id is this one or its beginning.
+fn split_suffix<'a>(name: &'a str, id: &str) -> Option<(&'a str, Vec<&'a str>)> {
     let inner = name.strip_suffix(')')?;
     let (base, inside) = inner.rsplit_once(" (")?;
     let mut words: Vec<&str> = inside.split(' ').collect();
@@ -94,52 +94,56 @@ fn suffix<'a>(name: &'a str, id: &str) -> Option<(&'a str, Vec<&'a str>)> {
 }
 
 /// Returns a name that the tool gave without its date and id: `Coach (replaced 2026-11-22 4d1a9e)` becomes
-/// `Coach (replaced)`. Other names come back as they are.
+/// `Coach (replaced)`. Other names are returned unchanged.
 pub fn without_date_and_id(name: &ServiceName) -> ServiceName {
-    let base = base(name);
-    let given = name.as_str().get(base.len()..).and_then(|rest| rest.strip_prefix(" (")?.split(' ').next());
-    given.map_or_else(|| name.clone(), |word| ServiceName::new(format!("{base} ({word})")))
+    let base = base_name(name);
+    let suffix = name.as_str().get(base.len()..).and_then(|rest| rest.strip_prefix(" (")?.split(' ').next());
+    suffix.map_or_else(|| name.clone(), |word| ServiceName::new(format!("{base} ({word})")))
 }
 
-/// A name without what the tool may have put behind it, so that repeated replacements don't pile up.
-pub(super) fn base(name: &ServiceName) -> &str {
+/// Returns a name without the suffix that the tool gave it, so that repeated replacements don't add one each.
+pub(super) fn base_name(name: &ServiceName) -> &str {
     let text = name.as_str();
     let Some((base, inside)) = text.strip_suffix(')').and_then(|inner| inner.rsplit_once(" (")) else {
         return text;
     };
-    let ours =
+    let has_word =
         ["replaced ", "abandoned ", "renaming ", "replacing "].iter().any(|word| inside.starts_with(word));
     let id = inside.rsplit(' ').next().unwrap_or_default();
-    let ends_in_id = id.len() >= SHORT && id.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
-    if ours && ends_in_id { base } else { text }
+    let ends_with_id = id.len() >= SHORT && id.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
+    if has_word && ends_with_id { base } else { text }
 }
 
+/// Returns the name with the shortest beginning of the id that makes it unique.
 fn unique(
     id: &ServiceId,
-    taken: &dyn Fn(&ServiceName) -> bool,
+    is_taken: &dyn Fn(&ServiceName) -> bool,
     name: impl Fn(&str) -> String,
 ) -> ServiceName {
     let id = id.as_str();
     (SHORT..id.len())
         .filter_map(|length| id.get(..length))
         .map(|short| ServiceName::new(name(short)))
-        .find(|candidate| !taken(candidate))
+        .find(|candidate| !is_taken(candidate))
         .unwrap_or_else(|| ServiceName::new(name(id)))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{ServiceId, ServiceName, abandoned, passing, replaced, without_date_and_id};
+    use super::{ServiceId, ServiceName, abandoned, renaming, replaced, without_date_and_id};
 
     #[test]
-    fn names_that_the_tool_gives_are_the_same_on_another_day() {
+    fn tool_names_without_date_and_id_are_the_same_on_another_day() {
         let (name, id) = (ServiceName::new("Coach (night)"), ServiceId::new("4d1a9e0000000000000077e0"));
-        let free = |_: &ServiceName| false;
-        let given = replaced(&name, "2026-11-22", &id, &free);
+        let is_taken = |_: &ServiceName| false;
+        let given = replaced(&name, "2026-11-22", &id, &is_taken);
         assert_eq!(without_date_and_id(&given).as_str(), "Coach (night) (replaced)");
         let given = abandoned(&name, "2026-11-23", &id, &|name| name.as_str().ends_with(" 4d1a9e)"));
         assert_eq!(without_date_and_id(&given).as_str(), "Coach (night) (abandoned)");
-        assert_eq!(without_date_and_id(&passing(&name, &id, &free)).as_str(), "Coach (night) (renaming)");
+        assert_eq!(
+            without_date_and_id(&renaming(&name, &id, &is_taken)).as_str(),
+            "Coach (night) (renaming)"
+        );
         for own in ["Coach", "Coach (night)", "Coach (replaced 2026-11-22 soon)", "(replaced)"] {
             assert_eq!(without_date_and_id(&ServiceName::new(own)).as_str(), own);
         }

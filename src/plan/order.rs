@@ -1,6 +1,6 @@
 //! The order of steps.
 //!
-//! A step that takes a name runs after the step that frees it. A service comes after those that it `depends_on`. If
+//! A step that claims a name runs after the step that releases it. A service comes after those that it `depends_on`. If
 //! that is a circle (names are swapped, or a dependency goes against the direction of a name), one of the services gets
 //! a temporary name early.
 
@@ -10,39 +10,39 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 
-use super::build::{Draft, DraftStep};
+use super::draft::{Draft, DraftStep};
 use super::names;
 use super::types::{Action, Finding, Problem, ProblemKind, Risk, Target};
 use crate::model::{Desired, LiveService, ServiceId, ServiceName, ServiceUpdate};
 
 /// Adds the dependencies between the steps of different services, and the steps that break circles.
 pub(super) fn connect(draft: &mut Draft<'_>, desired: &Desired) {
-    depend(draft, desired);
+    connect_dependencies(draft, desired);
     let edges = name_edges(draft);
     let mut edges: BTreeSet<(usize, usize)> = edges.into_iter().collect();
-    while let Some((_, freer)) = circular(&draft.steps, &edges) {
-        let Some(aside) = set_aside(draft, freer) else { return };
-        // The steps that needed the name now depend on the early rename; so does the step that had freed it.
+    while let Some((_, releaser)) = find_circular_edge(&draft.steps, &edges) {
+        let Some(rename) = rename_early(draft, releaser) else { return };
+        // The steps that need the name now run after the early rename; so does the step that would have released it.
         let waiting: Vec<usize> =
-            edges.iter().filter(|(_, from)| *from == freer).map(|(to, _)| *to).collect();
+            edges.iter().filter(|(_, from)| *from == releaser).map(|(to, _)| *to).collect();
         for to in waiting {
-            edges.remove(&(to, freer));
-            edges.insert((to, aside));
+            edges.remove(&(to, releaser));
+            edges.insert((to, rename));
         }
-        draft.steps[freer].after.insert(aside);
-        draft.steps[freer].frees = None;
+        draft.steps[releaser].after.insert(rename);
+        draft.steps[releaser].releases_name = None;
     }
-    for (taker, freer) in edges {
-        draft.steps[taker].after.insert(freer);
+    for (claimer, releaser) in edges {
+        draft.steps[claimer].after.insert(releaser);
     }
     if draft.options.api.updates_version_sets() {
-        one_by_one(draft);
+        serialize_steps_of_services(draft);
     }
 }
 
 /// Runs the steps of each service one after the other. On Platform an update is merged by the server, so two at once on
 /// one service could undo each other.
-fn one_by_one(draft: &mut Draft<'_>) {
+fn serialize_steps_of_services(draft: &mut Draft<'_>) {
     let mut last: BTreeMap<Target, usize> = BTreeMap::new();
     for index in sequence(&draft.steps) {
         for target in targets(&draft.steps[index].action) {
@@ -53,22 +53,22 @@ fn one_by_one(draft: &mut Draft<'_>) {
     }
 }
 
-/// The services that a step writes to.
+/// Returns the services that a step writes to.
 fn targets(action: &Action) -> Vec<Target> {
     match action {
         Action::Create(_) | Action::ApplyBehaviorSet { .. } | Action::Smoke { .. } => Vec::new(),
         Action::Update { id, .. }
-        | Action::SetAside { id, .. }
+        | Action::RenameTemporarily { id, .. }
         | Action::DeleteVersionSet { id, .. }
         | Action::Retire { id, .. }
-        | Action::Discard { id, .. } => vec![Target::Live(id.clone())],
+        | Action::Abandon { id, .. } => vec![Target::Live(id.clone())],
         Action::WriteVersionSet { target, .. } => vec![target.clone()],
         Action::HandOver { old, new, .. } => vec![Target::Live(old.clone()), new.clone()],
     }
 }
 
 /// Adds the dependencies of `depends_on`, also through services without steps.
-fn depend(draft: &mut Draft<'_>, desired: &Desired) {
+fn connect_dependencies(draft: &mut Draft<'_>, desired: &Desired) {
     let mut steps_of: BTreeMap<ServiceName, Vec<usize>> = BTreeMap::new();
     for (index, step) in draft.steps.iter().enumerate() {
         steps_of.entry(step.service.clone()).or_default().push(index);
@@ -77,26 +77,25 @@ fn depend(draft: &mut Draft<'_>, desired: &Desired) {
         let Some(service) = desired.services.get(name) else { continue };
         let mut open: Vec<&ServiceName> = service.depends_on.iter().collect();
         let mut seen: BTreeSet<&ServiceName> = BTreeSet::new();
-        let mut awaited = BTreeSet::new();
+        let mut dependencies = BTreeSet::new();
         while let Some(other) = open.pop() {
             if other == name || !seen.insert(other) {
                 continue;
             }
-            let steps =
-                steps_of.get(other).into_iter().flatten().copied().filter(|&step| draft.steps[step].awaited);
-            let before = awaited.len();
-            awaited.extend(steps);
-            if awaited.len() == before {
+            let steps = steps_of.get(other).into_iter().flatten().copied();
+            let before = dependencies.len();
+            dependencies.extend(steps.filter(|&step| draft.steps[step].blocks_dependents));
+            if dependencies.len() == before {
                 open.extend(desired.services.get(other).into_iter().flat_map(|service| &service.depends_on));
             }
         }
         for &step in own {
-            draft.steps[step].after.extend(&awaited);
+            draft.steps[step].after.extend(&dependencies);
         }
     }
 }
 
-/// Returns, for each step that takes a name, the step that frees it.
+/// Returns each step that claims a name with the step that releases it.
 fn name_edges(draft: &mut Draft<'_>) -> Vec<(usize, usize)> {
     let holds = |service: &&LiveService| service.active || draft.options.api.inactive_services_hold_names();
     let mut holders: BTreeMap<&ServiceName, Vec<&LiveService>> = BTreeMap::new();
@@ -106,51 +105,55 @@ fn name_edges(draft: &mut Draft<'_>) -> Vec<(usize, usize)> {
     for holders in holders.values_mut() {
         holders.sort_by(|a, b| (b.active, &a.id).cmp(&(a.active, &b.id)));
     }
-    let mut freers: BTreeMap<&ServiceName, Vec<usize>> = BTreeMap::new();
-    let mut freed: BTreeSet<&ServiceId> = BTreeSet::new();
+    let mut releasers: BTreeMap<&ServiceName, Vec<usize>> = BTreeMap::new();
+    let mut releasing_services: BTreeSet<&ServiceId> = BTreeSet::new();
     for (index, step) in draft.steps.iter().enumerate() {
-        if let Some(name) = &step.frees {
-            freers.entry(name).or_default().push(index);
-            freed.extend(gives_name_up(&step.action));
+        if let Some(name) = &step.releases_name {
+            releasers.entry(name).or_default().push(index);
+            releasing_services.extend(changed_service(&step.action));
         }
     }
     let mut edges = Vec::new();
     let mut problems = Vec::new();
     let mut findings = Vec::new();
-    for (taker, step) in draft.steps.iter().enumerate() {
-        if let Some(name) = &step.born_as {
-            let freers = freers.get(name).into_iter().flatten();
-            edges.extend(freers.filter(|&&freer| frees_inactive(draft, freer)).map(|&freer| (taker, freer)));
+    for (claimer, step) in draft.steps.iter().enumerate() {
+        if let Some(name) = &step.created_name {
+            let releasers = releasers.get(name).into_iter().flatten().copied();
+            let inactive = releasers.filter(|&releaser| renames_inactive(draft, releaser));
+            edges.extend(inactive.map(|releaser| (claimer, releaser)));
         }
-        let Some(name) = &step.takes else { continue };
-        let freers = freers.get(name).into_iter().flatten();
-        edges.extend(freers.filter(|&&freer| freer != taker).map(|&freer| (taker, freer)));
+        let Some(name) = &step.claims_name else { continue };
+        let releasers = releasers.get(name).into_iter().flatten().copied();
+        edges.extend(releasers.filter(|&releaser| releaser != claimer).map(|releaser| (claimer, releaser)));
         let mut holders = holders.get(name).into_iter().flatten();
-        match holders.find(|holder| !freed.contains(&holder.id) && !is_about(&step.action, &holder.id)) {
-            Some(holder) if holder.active => problems.push(held(step, name, holder)),
-            Some(holder) => findings.push(perhaps_held(step, name, holder)),
+        let keeps_name = |holder: &&&LiveService| {
+            !releasing_services.contains(&holder.id) && !updates_or_activates(&step.action, &holder.id)
+        };
+        match holders.find(keeps_name) {
+            Some(holder) if holder.active => problems.push(name_in_use(step, name, holder)),
+            Some(holder) => findings.push(name_maybe_in_use(step, name, holder)),
             None => {}
         }
     }
     // Services that can't be told apart are reported already.
-    problems.retain(|problem| draft.problems.iter().all(|known| !is_same(known, problem)));
+    problems.retain(|problem| draft.problems.iter().all(|known| !is_same_kind(known, problem)));
     draft.problems.extend(problems);
     draft.findings.extend(findings);
     edges
 }
 
-fn is_same(known: &Problem, problem: &Problem) -> bool {
+fn is_same_kind(known: &Problem, problem: &Problem) -> bool {
     known.kind == problem.kind && known.service == problem.service
 }
 
-/// The live service that gives a name up with a step.
-fn gives_name_up(action: &Action) -> Option<&ServiceId> {
+/// Returns the live service that a step renames or takes out of use.
+fn changed_service(action: &Action) -> Option<&ServiceId> {
     match action {
         Action::HandOver { old: id, .. }
         | Action::Update { id, .. }
-        | Action::SetAside { id, .. }
+        | Action::RenameTemporarily { id, .. }
         | Action::Retire { id, .. }
-        | Action::Discard { id, .. } => Some(id),
+        | Action::Abandon { id, .. } => Some(id),
         Action::Create(_)
         | Action::WriteVersionSet { .. }
         | Action::DeleteVersionSet { .. }
@@ -160,21 +163,23 @@ fn gives_name_up(action: &Action) -> Option<&ServiceId> {
 }
 
 /// Returns true if a step renames an inactive service.
-fn frees_inactive(draft: &Draft<'_>, freer: usize) -> bool {
-    match &draft.steps[freer].action {
+fn renames_inactive(draft: &Draft<'_>, releaser: usize) -> bool {
+    match &draft.steps[releaser].action {
         Action::Update { id, .. } => draft.live(id).is_some_and(|live| !live.active),
         _ => false,
     }
 }
 
-fn is_about(action: &Action, id: &ServiceId) -> bool {
+/// Returns true if a step updates this service in place, or activates it in a hand-over.
+fn updates_or_activates(action: &Action, id: &ServiceId) -> bool {
     match action {
         Action::Update { id: own, .. } | Action::HandOver { new: Target::Live(own), .. } => own == id,
         _ => false,
     }
 }
 
-fn held(step: &DraftStep, name: &ServiceName, holder: &LiveService) -> Problem {
+/// Returns the problem that an active service has the name that a step claims.
+fn name_in_use(step: &DraftStep, name: &ServiceName, holder: &LiveService) -> Problem {
     Problem {
         kind: ProblemKind::Ambiguous,
         service: Some(step.service.clone()),
@@ -191,7 +196,7 @@ fn held(step: &DraftStep, name: &ServiceName, holder: &LiveService) -> Problem {
 }
 
 /// Returns the finding that an inactive service has the name. Only the API can tell whether it blocks the name.
-fn perhaps_held(step: &DraftStep, name: &ServiceName, holder: &LiveService) -> Finding {
+fn name_maybe_in_use(step: &DraftStep, name: &ServiceName, holder: &LiveService) -> Finding {
     let message = format!(
         "an inactive service has the name `{name}`, and this plan does not change it: {}; if the API refuses the name, rename or delete that service",
         holder.id
@@ -200,7 +205,7 @@ fn perhaps_held(step: &DraftStep, name: &ServiceName, holder: &LiveService) -> F
 }
 
 /// Returns the first dependency on a name that is part of a circle; none if there is no circle.
-fn circular(steps: &[DraftStep], edges: &BTreeSet<(usize, usize)>) -> Option<(usize, usize)> {
+fn find_circular_edge(steps: &[DraftStep], edges: &BTreeSet<(usize, usize)>) -> Option<(usize, usize)> {
     if edges.is_empty() {
         return None;
     }
@@ -213,8 +218,8 @@ fn circular(steps: &[DraftStep], edges: &BTreeSet<(usize, usize)>) -> Option<(us
             graph.add_edge(NodeIndex::new(before), NodeIndex::new(index), ());
         }
     }
-    for &(taker, freer) in edges {
-        graph.add_edge(NodeIndex::new(freer), NodeIndex::new(taker), ());
+    for &(claimer, releaser) in edges {
+        graph.add_edge(NodeIndex::new(releaser), NodeIndex::new(claimer), ());
     }
     let mut component = vec![0; steps.len()];
     for (number, nodes) in tarjan_scc(&graph).iter().enumerate() {
@@ -222,49 +227,52 @@ fn circular(steps: &[DraftStep], edges: &BTreeSet<(usize, usize)>) -> Option<(us
             component[node.index()] = number;
         }
     }
-    edges.iter().copied().find(|(taker, freer)| component[*taker] == component[*freer])
+    edges.iter().copied().find(|(claimer, releaser)| component[*claimer] == component[*releaser])
 }
 
-/// Adds a step that gives a service a temporary name before the step `freer` runs; returns its index.
+/// Adds a step that gives a service a temporary name before the step `releaser` runs. Returns its index.
 ///
-/// The temporary name tells which manifest the service belongs to, so that a later run finds it.
-fn set_aside(draft: &mut Draft<'_>, freer: usize) -> Option<usize> {
-    let service = draft.steps[freer].service.clone();
-    let id = match &draft.steps[freer].action {
+/// The temporary name contains the final name, so a later run knows which manifest the service belongs to.
+fn rename_early(draft: &mut Draft<'_>, releaser: usize) -> Option<usize> {
+    let service = draft.steps[releaser].service.clone();
+    let id = match &draft.steps[releaser].action {
         Action::HandOver { old: id, .. } | Action::Update { id, .. } | Action::Retire { id, .. } => {
             id.clone()
         }
         _ => {
-            draft.problems.push(circle(&draft.steps[freer]));
+            draft.problems.push(unbreakable_circle(&draft.steps[releaser]));
             return None;
         }
     };
     let live = draft.live(&id)?;
-    let name = names::passing(&service, &id, &|name| draft.is_taken(name));
-    if let Action::HandOver { old_name, .. } = &mut draft.steps[freer].action {
+    let name = names::renaming(&service, &id, &|name| draft.is_taken(name));
+    if let Action::HandOver { old_name, .. } = &mut draft.steps[releaser].action {
         *old_name = name.clone();
     }
     let mut tags = live.tags.clone();
     tags.insert(draft.policy.ownership.tag.clone(), Some(draft.policy.ownership.value.clone()));
-    // Without room for the tag, a run that is interrupted right after this step is not continued.
+    // If there is no room for the tag, the next run can't continue after an interruption right here.
     let fits = tags.len() <= draft.options.api.max_tags();
     let tags = (fits && live.tags != tags).then_some(tags);
     let update = ServiceUpdate { name: Some(name), tags, ..ServiceUpdate::default() };
-    let mut step =
-        DraftStep::new(&service, Action::SetAside { id, update: Box::new(update) }, Risk::Disruptive);
-    step.frees = Some(live.name.clone());
+    let mut step = DraftStep::new(
+        &service,
+        Action::RenameTemporarily { id, update: Box::new(update) },
+        Risk::Disruptive,
+    );
+    step.releases_name = Some(live.name.clone());
     step.reason = Some(format!("another service gets the name `{}`", live.name));
     Some(draft.push(step))
 }
 
 /// Returns the problem of a circle that no early rename can break.
-fn circle(step: &DraftStep) -> Problem {
+fn unbreakable_circle(step: &DraftStep) -> Problem {
     Problem {
         kind: ProblemKind::Impossible,
         service: Some(step.service.clone()),
         place: None,
         message: format!("the steps of `{}` depend on each other in a circle", step.service),
-        help: vec!["apply a part of it first, with --only".to_owned()],
+        help: vec!["apply some of the services first, with --only".to_owned()],
     }
 }
 
@@ -295,10 +303,10 @@ pub(super) fn sequence(steps: &[DraftStep]) -> Vec<usize> {
     sequence
 }
 
-/// The order in which steps begin if several are ready.
+/// Returns the priority of a step if several are ready: lower ones run first.
 fn rank(action: &Action) -> u8 {
     match action {
-        Action::SetAside { .. } => 0,
+        Action::RenameTemporarily { .. } => 0,
         Action::Create(_) => 1,
         Action::Update { .. } => 2,
         Action::WriteVersionSet { .. } => 3,
@@ -307,6 +315,6 @@ fn rank(action: &Action) -> u8 {
         Action::HandOver { .. } => 6,
         Action::Retire { .. } => 7,
         Action::DeleteVersionSet { .. } => 8,
-        Action::Discard { .. } => 9,
+        Action::Abandon { .. } => 9,
     }
 }

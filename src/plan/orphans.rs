@@ -1,25 +1,65 @@
-//! Services of ours that no manifest declares any more, and how they go. May import `model` only.
+//! Orphans: owned, active services that no manifest declares.
 //!
-//! The manifest that could say `lifecycle.retire` is gone; what the project's defaults say of it is all that is
-//! known. One that is inactive was retired before, or switched off by somebody, and is left alone: there is
-//! nothing to take out of use, and to delete what nobody asks about would be more than was asked for.
+//! The manifest with `lifecycle.retire` is gone, so the project's defaults say how they are retired. Inactive services stay
+//! as they are: an earlier run has retired them, or a user has deactivated them. Deleting them would do more than was
+//! asked for.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::build::{Draft, DraftStep};
-use super::names;
-use super::replacement::abandonment;
-use super::services::retirement;
+use super::abandonment::abandonment;
+use super::draft::{Draft, DraftStep};
+use super::matcher::ServiceMatch;
 use super::types::{Action, Change, Finding, LastChange, Problem, ProblemKind, ServiceKind, ServicePlan};
+use super::{names, steps};
 use crate::model::{Desired, LiveService, Retire, ServiceId, ServiceName, TAG_REPLACES};
 
-/// Adds the step that retires an orphan, as the project's defaults say, or the manifest whose former service it is.
-pub(super) fn retire(draft: &mut Draft<'_>, live: &LiveService) {
-    // An operator may have gone back to a former service of a manifest: that says how it is retired.
-    let how = draft.former.get(&live.id).copied().unwrap_or(draft.policy.retire_orphans);
-    if let Some((message, help)) = impossible(draft, live, how) {
+/// The live services that belong to no manifest and that the plan does not change.
+#[derive(Default)]
+pub(super) struct Unmatched {
+    pub(super) orphans: Vec<(ServiceName, ServiceId)>,
+    pub(super) unmanaged: Vec<(ServiceName, ServiceId)>,
+}
+
+/// Retires orphans if the plan prunes them. Returns the other services that belong to no manifest.
+pub(super) fn plan_unmatched(
+    draft: &mut Draft<'_>,
+    desired: &Desired,
+    matches: &[ServiceMatch<'_>],
+) -> Unmatched {
+    let mut unmatched = Unmatched::default();
+    let known: BTreeSet<&ServiceId> =
+        matches.iter().flat_map(ServiceMatch::services).map(|service| &service.id).collect();
+    // A manifest with unresolved references has no match. Its service is not an orphan, so names are compared, too.
+    let mut rest: Vec<&LiveService> = draft
+        .snapshot
+        .services
+        .iter()
+        .filter(|service| !service.system)
+        .filter(|service| !known.contains(&service.id) && !desired.services.contains_key(&service.name))
+        .collect();
+    rest.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
+    for service in rest {
+        let entry = (service.name.clone(), service.id.clone());
+        match (draft.policy.ownership.owns(&service.tags), service.active) {
+            (true, true) if draft.options.prunes(&service.name) => retire(draft, service),
+            // `touched` excludes this orphan.
+            (true, true) if draft.options.prune && draft.options.only.is_empty() => {}
+            (true, true) => unmatched.orphans.push(entry),
+            // It is already retired.
+            (true, false) => {}
+            (false, _) => unmatched.unmanaged.push(entry),
+        }
+    }
+    unmatched
+}
+
+/// Adds the step that retires an orphan.
+fn retire(draft: &mut Draft<'_>, live: &LiveService) {
+    // If an operator has gone back to a former service, the manifest of its successor says how it is retired.
+    let how = draft.former_services.get(&live.id).copied().unwrap_or(draft.policy.retire_orphans);
+    if let Some((message, help)) = find_obstacle(draft, live, how) {
         draft.problems.push(Problem {
             kind: ProblemKind::Impossible,
             service: Some(live.name.clone()),
@@ -30,8 +70,8 @@ pub(super) fn retire(draft: &mut Draft<'_>, live: &LiveService) {
         return;
     }
     let changes = vec![change(draft, live, how)];
-    let mut step = retirement(draft, &live.name, live, how);
-    abandon(draft, live, &mut step);
+    let mut step = steps::retire(draft, &live.name, live, how);
+    abandon_if_unfinished(draft, live, &mut step);
     step.after.extend(activations_of_successors(draft, live));
     step.reason = Some("owned by this project, in no manifest".to_owned());
     step.changes = changes.clone();
@@ -51,20 +91,20 @@ pub(super) fn retire(draft: &mut Draft<'_>, live: &LiveService) {
     });
 }
 
-/// Renames an unfinished replacement, or one of two that took the same service's place, in the request that deactivates
-/// it: inactive, a later run would take it for one that goes on, or have to rename it then.
-fn abandon(draft: &Draft<'_>, live: &LiveService, step: &mut DraftStep) {
+/// Renames an unfinished replacement, or one of two that replaced the same service, in the request that deactivates it.
+/// Otherwise a later run would take the inactive service for a replacement to continue, or would have to rename it then.
+fn abandon_if_unfinished(draft: &Draft<'_>, live: &LiveService, step: &mut DraftStep) {
     let Action::Retire { update: Some(update), how: Retire::Deactivate, .. } = &mut step.action else {
         return;
     };
-    if names::replacing_for(live).is_some() || shares_predecessor(draft, live) {
+    if names::replacing_target(live).is_some() || shares_predecessor(draft, live) {
         let abandoned = abandonment(live, &draft.options.today, &|name| draft.is_taken(name));
         (update.name, update.tags) = (abandoned.name, abandoned.tags);
-        step.frees = Some(live.name.clone());
+        step.releases_name = Some(live.name.clone());
     }
 }
 
-/// Returns the steps that bring services into use which replace this one, directly or through others.
+/// Returns the steps that activate services which replace this one, directly or through others.
 fn activations_of_successors(draft: &Draft<'_>, live: &LiveService) -> Vec<usize> {
     let mut successors: Vec<&str> = vec![live.id.as_str()];
     let mut at = 0;
@@ -84,8 +124,8 @@ fn activations_of_successors(draft: &Draft<'_>, live: &LiveService) -> Vec<usize
     steps.map(|(index, _)| index).collect()
 }
 
-/// Returns true if another service of ours has replaced the same service as this one (two runs at once), or does so in this
-/// plan. Where inactive services hold names, an unfinished replacement has a passing name: it is not mistaken for one.
+/// Returns true if another owned service has replaced the same service as this one (by a concurrent run), or does so in
+/// this plan. Where inactive services hold names, the answer is no: unfinished replacements have temporary names there.
 fn shares_predecessor(draft: &Draft<'_>, live: &LiveService) -> bool {
     let replaced = live.tags.get(TAG_REPLACES).and_then(Option::as_deref);
     let replaced = replaced.filter(|_| !draft.options.api.inactive_services_hold_names());
@@ -101,15 +141,19 @@ fn shares_predecessor(draft: &Draft<'_>, live: &LiveService) -> bool {
     draft.snapshot.services.iter().any(has_replaced) || draft.steps.iter().any(replaces)
 }
 
-/// Says of a new service that it may be an orphan under another name: without a word in the manifest the one is
-/// made and the other left behind, or retired. Told where a single orphan joins the same agent and context graph.
-pub(super) fn renamed(draft: &mut Draft<'_>, desired: &Desired, kept: &[(ServiceName, ServiceId)]) {
+/// Notes new services that may be an orphan under a new name. Without `renamed_from`, the new service is created, and the
+/// orphan stays or is retired. The note needs exactly one orphan with the same agent and context graph.
+pub(super) fn note_possible_renames(
+    draft: &mut Draft<'_>,
+    desired: &Desired,
+    remaining: &[(ServiceName, ServiceId)],
+) {
     let retired = draft.services.iter().filter(|service| service.kind == ServiceKind::Retire);
     let retired = retired.filter_map(|service| Some((draft.live(service.id.as_ref()?)?, true)));
-    let kept = kept.iter().filter_map(|(_, id)| Some((draft.live(id)?, false)));
+    let remaining = remaining.iter().filter_map(|(_, id)| Some((draft.live(id)?, false)));
     let mut orphans: BTreeMap<_, Vec<(&LiveService, bool)>> = BTreeMap::new();
-    for (live, goes) in retired.chain(kept).filter(|(live, _)| !names::is_leftover(live)) {
-        orphans.entry((&live.agent, &live.context_graph)).or_default().push((live, goes));
+    for (live, is_retired) in retired.chain(remaining).filter(|(live, _)| !names::is_leftover(live)) {
+        orphans.entry((&live.agent, &live.context_graph)).or_default().push((live, is_retired));
     }
     let new: BTreeSet<&ServiceName> = draft
         .services
@@ -119,18 +163,17 @@ pub(super) fn renamed(draft: &mut Draft<'_>, desired: &Desired, kept: &[(Service
         .collect();
     let mut findings = Vec::new();
     for step in draft.steps.iter().filter(|step| new.contains(&step.service)) {
-        let Action::Create(made) = &step.action else { continue };
-        let Some([(old, goes)]) = orphans.get(&(&made.agent, &made.context_graph)).map(Vec::as_slice) else {
-            continue;
-        };
-        let said =
+        let Action::Create(created) = &step.action else { continue };
+        let same_content = orphans.get(&(&created.agent, &created.context_graph)).map(Vec::as_slice);
+        let Some([(old, is_retired)]) = same_content else { continue };
+        let declared =
             desired.services.get(&step.service).and_then(|wanted| wanted.lifecycle.renamed_from.as_ref());
-        if said != Some(&old.name) {
-            let goes = if *goes { ", which this plan retires," } else { "" };
+        if declared != Some(&old.name) {
+            let retired = if *is_retired { ", which this plan retires," } else { "" };
             let message = format!(
-                "if this is `{}`{goes} under a new name, say `lifecycle: {{renamed_from: {}}}`: it keeps its id",
+                "if this is `{}`{retired} under a new name, write `lifecycle: {{renamed_from: {}}}` to keep its id",
                 old.name,
-                in_yaml(old.name.as_str())
+                quote_for_yaml(old.name.as_str())
             );
             findings.push(Finding { service: step.service.clone(), message });
         }
@@ -138,31 +181,31 @@ pub(super) fn renamed(draft: &mut Draft<'_>, desired: &Desired, kept: &[(Service
     draft.findings.extend(findings);
 }
 
-/// A name as it can be written into a flow mapping: in quotes where YAML might read it as something else.
-fn in_yaml(name: &str) -> String {
-    let plain = name.starts_with(char::is_alphabetic)
+/// Returns a name for a YAML flow mapping, in quotes if YAML could read it as something else.
+fn quote_for_yaml(name: &str) -> String {
+    let is_plain = name.starts_with(char::is_alphabetic)
         && name.chars().all(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_' | '(' | ')'));
-    let word =
+    let is_keyword =
         matches!(name.to_lowercase().as_str(), "true" | "false" | "null" | "yes" | "no" | "on" | "off");
-    if plain && !word { name.to_owned() } else { json!(name).to_string() }
+    if is_plain && !is_keyword { name.to_owned() } else { json!(name).to_string() }
 }
 
-/// Why an orphan can't go in this way, and what to do about it.
-fn impossible(draft: &Draft<'_>, live: &LiveService, how: Retire) -> Option<(String, &'static str)> {
+/// Returns why an orphan can't be retired in this way, and what to do about it; none if it can.
+fn find_obstacle(draft: &Draft<'_>, live: &LiveService, how: Retire) -> Option<(String, &'static str)> {
     if how == Retire::Delete && !draft.options.api.deletes_services() {
         let message = format!(
-            "`{}` ({}) can't be retired as `defaults.lifecycle.retire: delete` says: the Classic API deletes no services",
+            "`{}` ({}) can't be deleted as `defaults.lifecycle.retire: delete` says: the Classic API can't delete services",
             live.name, live.id
         );
         return Some((
             message,
-            "write `deactivate` or `keep` there, and `delete` in the manifests that mean it",
+            "write `deactivate` or `keep` there, and `delete` only in the manifests of Platform services",
         ));
     }
     if how == Retire::Keep && !live.repeated_tags.is_empty() {
         let keys: Vec<&str> = live.repeated_tags.iter().map(String::as_str).collect();
         let message = format!(
-            "`{}` ({}) has several tags with the key `{}`: to take the ownership tag away would lose all but one of them",
+            "`{}` ({}) has several tags with the key `{}`: removing the ownership tag would lose all but one of them",
             live.name,
             live.id,
             keys.join("`, `")
@@ -172,7 +215,7 @@ fn impossible(draft: &Draft<'_>, live: &LiveService, how: Retire) -> Option<(Str
     None
 }
 
-/// What the step changes, in a line.
+/// Returns the change that shows how an orphan is retired.
 fn change(draft: &Draft<'_>, live: &LiveService, how: Retire) -> Change {
     let ownership = &draft.policy.ownership;
     match how {

@@ -1,32 +1,16 @@
-//! Checks that the versions which a plan pins exist.
+//! Pins: the versions that must exist, the version sets that must be pinned, and pins that move to another agent.
 //!
 //! Only pins that change are checked. Versions that are already in use are not.
 
-use super::build::Draft;
+use std::collections::BTreeMap;
+
 use super::diff::Content;
-use super::identity::Embodiment;
+use super::draft::{Draft, PinTarget, RequiredVersion};
+use super::matcher::ServiceMatch;
 use super::types::{Action, Finding, Problem, ProblemKind};
 use crate::model::{
-    AgentId, Catalog, CatalogEntry, ContextGraphId, DesiredService, LatestVersion, LiveService, Pin, Place,
-    ServiceName, VersionSet, VersionSetName,
+    Catalog, CatalogEntry, DesiredService, LatestVersion, LiveService, Pin, VersionSet, VersionSetName,
 };
-
-/// The agent or context graph of a pin.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Pinned {
-    Agent(AgentId),
-    ContextGraph(ContextGraphId),
-}
-
-/// A version that must exist.
-#[derive(Clone, Debug)]
-pub(super) struct PinCheck {
-    pub(super) service: ServiceName,
-    pub(super) place: Place,
-    pub(super) set: VersionSetName,
-    pub(super) pinned: Pinned,
-    pub(super) version: u32,
-}
 
 /// Collects the versions that a service's content pins and that `current` does not pin yet.
 pub(super) fn collect_required_versions(
@@ -36,48 +20,49 @@ pub(super) fn collect_required_versions(
     current: Option<&LiveService>,
 ) {
     for (name, set) in &content.version_sets {
-        let there = current.and_then(|live| live.version_sets.get(name));
+        let present = current.and_then(|live| live.version_sets.get(name));
         let declared = wanted.version_sets.as_ref().and_then(|sets| sets.get(name));
-        let mut check = |pinned: Pinned, pin: Pin, same: bool| {
-            if let (Pin::Number(version), false) = (pin, same) {
-                draft.pin_checks.push(PinCheck {
+        let mut require = |target: PinTarget, pin: Pin, is_current: bool| {
+            if let (Pin::Number(version), false) = (pin, is_current) {
+                draft.required_versions.push(RequiredVersion {
                     service: wanted.name.clone(),
                     place: declared.map_or_else(|| wanted.place.clone(), |set| set.place.clone()),
                     set: name.clone(),
-                    pinned,
+                    target,
                     version,
                 });
             }
         };
         let same_agent = current.is_some_and(|live| live.agent == content.agent);
         let same_graph = current.is_some_and(|live| live.context_graph == content.context_graph);
-        check(
-            Pinned::Agent(content.agent.clone()),
+        require(
+            PinTarget::Agent(content.agent.clone()),
             set.agent_version,
-            same_agent && there.is_some_and(|there| there.agent_version == set.agent_version),
+            same_agent && present.is_some_and(|present| present.agent_version == set.agent_version),
         );
-        check(
-            Pinned::ContextGraph(content.context_graph.clone()),
+        require(
+            PinTarget::ContextGraph(content.context_graph.clone()),
             set.context_graph_version,
-            same_graph && there.is_some_and(|there| there.context_graph_version == set.context_graph_version),
+            same_graph
+                && present.is_some_and(|present| present.context_graph_version == set.context_graph_version),
         );
     }
 }
 
 /// Reports each required version that does not exist.
-pub(super) fn check(draft: &mut Draft<'_>) {
+pub(super) fn check_versions_exist(draft: &mut Draft<'_>) {
     let mut problems = Vec::new();
-    for check in &draft.pin_checks {
-        let (noun, id, entry) = match &check.pinned {
-            Pinned::Agent(id) => ("agent", id.as_str(), draft.snapshot.agents.entries.get(id)),
-            Pinned::ContextGraph(id) => {
+    for required in &draft.required_versions {
+        let (noun, id, entry) = match &required.target {
+            PinTarget::Agent(id) => ("agent", id.as_str(), draft.snapshot.agents.entries.get(id)),
+            PinTarget::ContextGraph(id) => {
                 ("context graph", id.as_str(), draft.snapshot.context_graphs.entries.get(id))
             }
         };
         let problem = |kind, message, help: Option<String>| Problem {
             kind,
-            service: Some(check.service.clone()),
-            place: Some(check.place.clone()),
+            service: Some(required.service.clone()),
+            place: Some(required.place.clone()),
             message,
             help: help.into_iter().collect(),
         };
@@ -89,7 +74,7 @@ pub(super) fn check(draft: &mut Draft<'_>) {
             ));
             continue;
         };
-        let (set, version, name) = (&check.set, check.version, &entry.name);
+        let (set, version, name) = (&required.set, required.version, &entry.name);
         match entry.latest {
             LatestVersion::Number(latest) if version > latest => problems.push(problem(
                 ProblemKind::Missing,
@@ -108,26 +93,27 @@ pub(super) fn check(draft: &mut Draft<'_>) {
             LatestVersion::Number(_) | LatestVersion::Unknown => {}
         }
     }
-    problems.extend(without_versions(draft));
+    problems.extend(check_targets_have_versions(draft));
     draft.problems.extend(problems);
 }
 
 /// Reports services that would be created with an agent or context graph without any version.
-fn without_versions(draft: &Draft<'_>) -> Vec<Problem> {
+fn check_targets_have_versions(draft: &Draft<'_>) -> Vec<Problem> {
     let mut problems = Vec::new();
     for step in &draft.steps {
         let Action::Create(new) = &step.action else { continue };
-        let agent = named_if(&draft.snapshot.agents, &new.agent, |entry| entry.latest == LatestVersion::None);
-        let graph = named_if(&draft.snapshot.context_graphs, &new.context_graph, |entry| {
+        let agent = name_if(&draft.snapshot.agents, &new.agent, |entry| entry.latest == LatestVersion::None);
+        let graph = name_if(&draft.snapshot.context_graphs, &new.context_graph, |entry| {
             entry.latest == LatestVersion::None
         });
-        let already = |noun: &str| {
-            draft.pin_checks.iter().any(|check| {
-                check.service == step.service && (noun == "agent") == matches!(check.pinned, Pinned::Agent(_))
+        let is_reported = |noun: &str| {
+            draft.required_versions.iter().any(|required| {
+                required.service == step.service
+                    && (noun == "agent") == matches!(required.target, PinTarget::Agent(_))
             })
         };
         for (noun, name) in [("agent", agent), ("context graph", graph)] {
-            if let Some(name) = name.filter(|_| !already(noun)) {
+            if let Some(name) = name.filter(|_| !is_reported(noun)) {
                 problems.push(Problem {
                     kind: ProblemKind::Impossible,
                     service: Some(step.service.clone()),
@@ -143,56 +129,115 @@ fn without_versions(draft: &Draft<'_>) -> Vec<Problem> {
 
 /// Refuses a new service with unpinned version sets that `guardrails.require_pins` names. Version sets that no manifest
 /// declares are created unpinned, but a replacement copies those of the old service, pinned or not.
-pub(super) fn check_new_sets_pinned(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, content: &Content) {
-    let carried =
-        |name: &VersionSetName| embodiment.live.is_some_and(|live| live.version_sets.contains_key(name));
-    let made = |name: &VersionSetName| {
-        let begun = embodiment.half_made.and_then(|new| new.version_sets.get(name));
-        content.version_sets.get(name).or(begun)
+pub(super) fn check_new_sets_pinned(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>, content: &Content) {
+    let is_copied =
+        |name: &VersionSetName| matched.live.is_some_and(|live| live.version_sets.contains_key(name));
+    let new_set = |name: &VersionSetName| {
+        let unfinished = matched.unfinished.and_then(|new| new.version_sets.get(name));
+        content.version_sets.get(name).or(unfinished)
     };
-    let declared =
+    let is_declared_unpinned =
         |name| {
-            embodiment.wanted.version_sets.as_ref().and_then(|sets| sets.get(name)).is_some_and(|set| {
+            matched.wanted.version_sets.as_ref().and_then(|sets| sets.get(name)).is_some_and(|set| {
                 [set.agent_version, set.context_graph_version].contains(&Some(Pin::Latest))
             })
         };
     let required = &draft.policy.guardrails.require_pins;
     for name in required.iter().filter(|name| !name.is_edge()) {
         // A set that doesn't exist needs no pins. But users always get `release`, with or without a set.
-        let follows = || made(name).map_or(name.is_release(), follows_latest);
-        if declared(name) || (!carried(name) && follows()) {
+        let is_unpinned = || new_set(name).map_or(name.is_release(), is_unpinned);
+        if is_declared_unpinned(name) || (!is_copied(name) && is_unpinned()) {
             let message = format!(
                 "version set `{name}` of `{}` would be created unpinned, but `guardrails.require_pins` names it",
-                embodiment.wanted.name
+                matched.wanted.name
             );
             let help = format!(
                 "declare `version_sets: {{{name}: {{agent_version: …, context_graph_version: …}}}}` with versions that exist; no flag allows it"
             );
-            draft.problem(ProblemKind::Refused, embodiment, message, &[&help]);
+            draft.problem(ProblemKind::Refused, matched, message, &[&help]);
         }
     }
 }
 
-fn follows_latest(set: &VersionSet) -> bool {
+/// Returns true if a version set uses a latest version.
+fn is_unpinned(set: &VersionSet) -> bool {
     set.agent_version == Pin::Latest || set.context_graph_version == Pin::Latest
+}
+
+/// Copies pins that no manifest declares from the old agent or context graph to the new one. If the new one has no such
+/// version, the version set becomes unpinned. Both are noted for the reader.
+pub(super) fn carry_pins(
+    draft: &mut Draft<'_>,
+    matched: &ServiceMatch<'_>,
+    old: &LiveService,
+    content: &mut Content,
+) {
+    let declared = matched.wanted.version_sets.clone().unwrap_or_default();
+    let agent = draft.snapshot.agents.entries.get(&content.agent).map(|entry| entry.latest);
+    let graph = draft.snapshot.context_graphs.entries.get(&content.context_graph).map(|entry| entry.latest);
+    let (agent_changes, graph_changes) =
+        (content.agent != old.agent, content.context_graph != old.context_graph);
+    let mut carried: BTreeMap<String, Pin> = BTreeMap::new();
+    let mut refused: Vec<String> = Vec::new();
+    let must_be_pinned = |name: &VersionSetName| draft.policy.guardrails.require_pins.contains(name);
+    for (name, set) in &mut content.version_sets {
+        let declared = declared.get(name);
+        let mut carry = |noun: &str, pin: &mut Pin, latest: Option<LatestVersion>| {
+            let Pin::Number(number) = *pin else { return };
+            if latest.is_some_and(|latest| !has_version(latest, number)) {
+                *pin = Pin::Latest;
+                if must_be_pinned(name) {
+                    refused.push(format!(
+                        "version set `{name}` of `{}` would become unpinned: the new {noun} has no version {number}, but `guardrails.require_pins` names the set",
+                        matched.wanted.name
+                    ));
+                }
+            }
+            carried.insert(format!("{noun} version of version set `{name}`"), *pin);
+        };
+        if agent_changes && declared.is_none_or(|set| set.agent_version.is_none()) {
+            carry("agent", &mut set.agent_version, agent);
+        }
+        if graph_changes && declared.is_none_or(|set| set.context_graph_version.is_none()) {
+            carry("context graph", &mut set.context_graph_version, graph);
+        }
+    }
+    for (what, pin) in carried {
+        draft.findings.push(Finding {
+            service: matched.wanted.name.clone(),
+            message: format!("the {what} is not declared: it is carried over as {pin}"),
+        });
+    }
+    for message in refused {
+        let help = ["declare the version set with a version that exists; no flag allows it"];
+        draft.problem(ProblemKind::Refused, matched, message, &help);
+    }
+}
+
+fn has_version(latest: LatestVersion, number: u32) -> bool {
+    match latest {
+        LatestVersion::Unknown => true,
+        LatestVersion::None => false,
+        LatestVersion::Number(latest) => number <= latest,
+    }
 }
 
 /// Reports a deprecated agent or context graph. It can't be activated: a problem for a live service, and a finding for
 /// a new one.
-pub(super) fn deprecated(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, content: &Content) {
-    let was_active = embodiment.live.is_some_and(|live| {
+pub(super) fn check_deprecated(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>, content: &Content) {
+    let was_active = matched.live.is_some_and(|live| {
         live.active && live.agent == content.agent && live.context_graph == content.context_graph
     });
     if !content.active || was_active {
         return;
     }
-    let agent = named_if(&draft.snapshot.agents, &content.agent, |entry| entry.deprecated);
-    let graph = named_if(&draft.snapshot.context_graphs, &content.context_graph, |entry| entry.deprecated);
+    let agent = name_if(&draft.snapshot.agents, &content.agent, |entry| entry.deprecated);
+    let graph = name_if(&draft.snapshot.context_graphs, &content.context_graph, |entry| entry.deprecated);
     for (noun, name) in [("agent", agent), ("context graph", graph)] {
         let Some(name) = name else { continue };
-        if embodiment.live.is_some() {
+        if matched.live.is_some() {
             let message = format!("`{}` can't be activated: {noun} `{name}` is deprecated", content.name);
-            draft.problem(ProblemKind::Impossible, embodiment, message, &["name one that is in use"]);
+            draft.problem(ProblemKind::Impossible, matched, message, &["use one that is not deprecated"]);
         } else {
             let message = format!("{noun} `{name}` is deprecated");
             draft.findings.push(Finding { service: content.name.clone(), message });
@@ -200,7 +245,8 @@ pub(super) fn deprecated(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, con
     }
 }
 
-fn named_if<Id: Ord>(
+/// Returns the name of an agent or context graph if its entry meets a condition.
+fn name_if<Id: Ord>(
     catalog: &Catalog<Id>,
     id: &Id,
     condition: impl Fn(&CatalogEntry) -> bool,

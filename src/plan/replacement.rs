@@ -1,145 +1,141 @@
-//! Replacement: a changed agent or context graph means a new service and a hand-over. May import `model` only.
+//! Replacement: if the agent or the context graph changes, a new service takes the place of the old one.
 //!
-//! At every moment the old or the new service is active, and the name itself is free for one request:
-//! the new service is made inactive, tagged with the old one's id, and complete before the old one is
-//! renamed; only then the new one is activated and the old one retired. A run that finds a new service
-//! half made goes on from there; what is already right needs no step.
+//! At every moment the old or the new service is active, and the name is free for the time of one request. The new service
+//! is created inactive, with the old one's id in a tag, and completed. Only then the old one is renamed, the new one is
+//! activated, and the old one is retired. The next run continues an unfinished replacement: it plans only the steps that
+//! are missing.
 //!
-//! Where inactive services may hold names, too, the new service is made under a passing name, and gets its
-//! own together with its activation: still one request between the rename and that.
+//! Where inactive services may hold names, the new service is created with a temporary name. It gets its own name together
+//! with its activation, so there is still only one request between the rename and the activation.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::build::{Draft, DraftStep};
 use super::diff::{self, Content};
-use super::identity::Embodiment;
-use super::types::{
-    Action, Finding, LastChange, ProblemKind, Risk, ServiceKind, ServicePlan, StepId, Target,
-};
-use super::{former, names, pins, services};
+use super::draft::{Draft, DraftStep};
+use super::matcher::ServiceMatch;
+use super::types::{Action, Risk, ServiceKind, ServicePlan, StepId, Target};
+use super::{checks, former, names, pins, steps, version_sets};
 use crate::model::{
-    DesiredService, LatestVersion, LiveService, Pin, Retire, ServiceId, ServiceName, ServiceUpdate,
-    TAG_REPLACES, VersionSetName,
+    DesiredService, LiveService, Retire, ServiceId, ServiceUpdate, TAG_REPLACES, VersionSetName,
 };
 
-/// Adds the steps that put a new service in the place of `old`.
-pub(super) fn steps(
+/// Adds the steps that replace the service `old`.
+pub(super) fn plan_replacement(
     draft: &mut Draft<'_>,
-    embodiment: &Embodiment<'_>,
+    matched: &ServiceMatch<'_>,
     old: &LiveService,
     content: &Content,
 ) {
-    let wanted = embodiment.wanted;
+    let wanted = matched.wanted;
     if draft.options.api.has_behavior_sets() {
-        draft.replaced.insert(old.id.clone());
+        draft.replaced_services.insert(old.id.clone());
     }
     let mut content = content.clone();
     content.tags.insert(TAG_REPLACES.to_owned(), Some(old.id.as_str().to_owned()));
-    if !services::tags_fit(draft, embodiment, &content.tags)
-        || rename_old(draft, old)
+    if !checks::check_tag_count(draft, matched, &content.tags)
+        || steps::rename_old(draft, old)
             .and_then(|update| update.tags)
-            .is_some_and(|tags| !services::tags_fit(draft, embodiment, &tags))
+            .is_some_and(|tags| !checks::check_tag_count(draft, matched, &tags))
     {
         return;
     }
-    carry_pins(draft, embodiment, old, &mut content);
-    pins::check_new_sets_pinned(draft, embodiment, &content);
-    drop_sets(draft, wanted, old, &content);
+    pins::carry_pins(draft, matched, old, &mut content);
+    pins::check_new_sets_pinned(draft, matched, &content);
+    collect_dropped_version_sets(draft, wanted, old, &content);
     let active = content.active;
     content.active = false;
-    if let Some(new) = embodiment.half_made {
+    if let Some(new) = matched.unfinished {
         content.name = new.name.clone();
     } else if draft.options.api.inactive_services_hold_names() {
         content.name = names::replacing(&wanted.name, &old.id, &|name| draft.is_taken(name));
     }
 
     let first = draft.steps.len();
-    let Some(target) = make(draft, embodiment, old, &content) else { return };
-    smoke(draft, wanted, &target, first);
+    let Some(target) = prepare(draft, matched, old, &content) else { return };
+    smoke_test(draft, wanted, &target, first);
     let takes_name = content.name != wanted.name;
     let mut retirement = None;
     let mut activation = None;
     if active || takes_name {
-        let hand_over = hand_over(draft, wanted, old, target, &HandOver { active, takes_name }, first);
+        let hand_over = HandOver { new: target, activates: active, takes_name, first };
+        let hand_over = hand_over.add_step(draft, wanted, old);
         if (active && old.active) || wanted.lifecycle.retire == Retire::Delete {
             retirement = Some(former::retire_one(draft, wanted, old, Some(hand_over)));
         }
         activation = (!old.active).then_some(hand_over);
     } else {
-        step_aside(draft, wanted, old, first);
+        retire_without_hand_over(draft, wanted, old, first);
     }
     content.name = wanted.name.clone();
-    former::retire(draft, embodiment, retirement, activation);
-    draft.services.push(show(draft, embodiment, old, &Content { active, ..content }));
+    former::retire_all(draft, matched, retirement, activation);
+    let shown = show(draft, matched, old, &Content { active, ..content });
+    draft.services.push(shown);
 }
 
-/// Makes the new service, or what is lacking of a half-made one, with all that belongs to it; none where it can't
-/// be made.
-fn make(
+/// Creates the new service, or completes one that an earlier run created. Returns none if it can't be created.
+fn prepare(
     draft: &mut Draft<'_>,
-    embodiment: &Embodiment<'_>,
+    matched: &ServiceMatch<'_>,
     old: &LiveService,
     content: &Content,
 ) -> Option<Target> {
-    let (wanted, half_made) = (embodiment.wanted, embodiment.half_made);
-    let target = match half_made {
-        Some(new) => complete(draft, embodiment, new, content),
-        None => create(draft, embodiment, content)?,
+    let (wanted, unfinished) = (matched.wanted, matched.unfinished);
+    let target = match unfinished {
+        Some(new) => complete(draft, matched, new, content),
+        None => create(draft, matched, content)?,
     };
-    pins::collect_required_versions(draft, wanted, content, half_made);
-    let created = match &target {
-        Target::Created(StepId(index)) => Some(*index),
-        Target::Live(_) => None,
-    };
-    behavior_sets(draft, wanted, old, half_made, &target, created);
+    pins::collect_required_versions(draft, wanted, content, unfinished);
+    apply_behavior_sets(draft, matched, old, &target);
     Some(target)
 }
 
-/// Notes the version sets that the old service has and the new one is made without: users lose them as surely as
-/// if they were deleted.
-fn drop_sets(draft: &mut Draft<'_>, wanted: &DesiredService, old: &LiveService, content: &Content) {
-    let servers_own = |name: &VersionSetName| name.is_edge() && draft.options.api.makes_version_sets();
-    let stays = |name: &VersionSetName| content.version_sets.contains_key(name) || servers_own(name);
+/// Collects the version sets that the old service has and the new one does not get. Users lose them just as if they were
+/// deleted.
+fn collect_dropped_version_sets(
+    draft: &mut Draft<'_>,
+    wanted: &DesiredService,
+    old: &LiveService,
+    content: &Content,
+) {
+    let is_servers_own = |name: &VersionSetName| name.is_edge() && draft.options.api.makes_version_sets();
+    let stays = |name: &VersionSetName| content.version_sets.contains_key(name) || is_servers_own(name);
     let lost: Vec<_> = old.version_sets.keys().filter(|name| !stays(name)).collect();
-    draft.dropped.extend(lost.into_iter().map(|name| (wanted.name.clone(), name.clone())));
+    draft.dropped_version_sets.extend(lost.into_iter().map(|name| (wanted.name.clone(), name.clone())));
 }
 
-/// Holds the smoke tests with the new service, after all steps from `first` on.
-fn smoke(draft: &mut Draft<'_>, wanted: &DesiredService, target: &Target, first: usize) {
+/// Adds the smoke tests of the new service, after all steps from `first` on.
+fn smoke_test(draft: &mut Draft<'_>, wanted: &DesiredService, target: &Target, first: usize) {
     let prepared: Vec<usize> = (first..draft.steps.len()).collect();
-    let mut smoked: Vec<usize> = Vec::new();
+    let mut tests: Vec<usize> = Vec::new();
     for test in &wanted.smoke {
         let action = Action::Smoke { target: target.clone(), test: test.clone() };
         let mut step = DraftStep::new(&wanted.name, action, Risk::Safe);
         step.after.extend(&prepared);
-        // A user can hold one conversation with a service at a time.
-        step.after.extend(smoked.last());
-        smoked.push(draft.push(step));
+        // A user can hold only one conversation with a service at a time.
+        step.after.extend(tests.last());
+        tests.push(draft.push(step));
     }
 }
 
-/// Whether this is the new service of a replacement whose old one was deleted before it could hand over: it
-/// was never in use, and nobody else is.
-pub(super) fn is_heir(draft: &Draft<'_>, live: &LiveService) -> bool {
+/// Returns true if this is the new service of a replacement whose old service was deleted before the hand-over. Then no
+/// service with the name is in use.
+pub(super) fn has_lost_predecessor(draft: &Draft<'_>, live: &LiveService) -> bool {
     let is_gone = |old: &str| draft.live(&ServiceId::new(old)).is_none();
     let old = live.tags.get(TAG_REPLACES).and_then(Option::as_deref);
-    !live.active && names::replacing_for(live).is_some() && old.is_some_and(is_gone)
+    !live.active && names::replacing_target(live).is_some() && old.is_some_and(is_gone)
 }
 
-/// What a reader sees of a replacement: what changes from the old to the new service.
-fn show(draft: &Draft<'_>, embodiment: &Embodiment<'_>, old: &LiveService, content: &Content) -> ServicePlan {
-    let mut shown = services::service_plan(embodiment, ServiceKind::Replace);
-    shown.continued = embodiment.half_made.is_some();
+/// Returns the shown changes of a replacement, from the old to the new service.
+fn show(draft: &Draft<'_>, matched: &ServiceMatch<'_>, old: &LiveService, content: &Content) -> ServicePlan {
+    let mut shown = steps::service_plan(matched, ServiceKind::Replace);
+    shown.continued = matched.unfinished.is_some();
     shown.adopted = draft.policy.ownership.is_free(&old.tags);
     let (_, changes) = diff::fields(content, old);
     let own_tag = format!("tags.{TAG_REPLACES}");
     shown.changes.extend(
-        changes
-            .into_iter()
-            .filter(|change| change.path != own_tag)
-            .map(|change| services::named(draft, change)),
+        changes.into_iter().filter(|change| change.path != own_tag).map(|change| steps::named(draft, change)),
     );
-    // What forces the new service comes first.
+    // The changes that require a new service come first.
     shown.changes.sort_by_key(|change| !matches!(change.path.as_str(), "agent" | "context_graph"));
     let names: BTreeSet<_> =
         content.version_sets.keys().chain(old.version_sets.keys()).filter(|name| !name.is_edge()).collect();
@@ -150,115 +146,55 @@ fn show(draft: &Draft<'_>, embodiment: &Embodiment<'_>, old: &LiveService, conte
     shown
 }
 
-/// Pins that no manifest declares come from the old service. Where the new agent or graph has no such
-/// version, the set follows the latest; either way a reader is told.
-pub(super) fn carry_pins(
-    draft: &mut Draft<'_>,
-    embodiment: &Embodiment<'_>,
-    old: &LiveService,
-    content: &mut Content,
-) {
-    let declared = embodiment.wanted.version_sets.clone().unwrap_or_default();
-    let agent = draft.snapshot.agents.entries.get(&content.agent).map(|entry| entry.latest);
-    let graph = draft.snapshot.context_graphs.entries.get(&content.context_graph).map(|entry| entry.latest);
-    let (agent_changes, graph_changes) =
-        (content.agent != old.agent, content.context_graph != old.context_graph);
-    let mut told: BTreeMap<String, Pin> = BTreeMap::new();
-    let mut unpinned: Vec<String> = Vec::new();
-    let pinned = |name: &VersionSetName| draft.policy.guardrails.require_pins.contains(name);
-    for (name, set) in &mut content.version_sets {
-        let declared = declared.get(name);
-        let mut carry = |noun: &str, pin: &mut Pin, latest: Option<LatestVersion>| {
-            let Pin::Number(number) = *pin else { return };
-            if latest.is_some_and(|latest| !has_version(latest, number)) {
-                *pin = Pin::Latest;
-                if pinned(name) {
-                    unpinned.push(format!(
-                        "version set `{name}` of `{}` would follow the latest {noun}, which has no version {number}, but `guardrails.require_pins` names it",
-                        embodiment.wanted.name
-                    ));
-                }
-            }
-            told.insert(format!("{noun} version of version set `{name}`"), *pin);
-        };
-        if agent_changes && declared.is_none_or(|set| set.agent_version.is_none()) {
-            carry("agent", &mut set.agent_version, agent);
-        }
-        if graph_changes && declared.is_none_or(|set| set.context_graph_version.is_none()) {
-            carry("context graph", &mut set.context_graph_version, graph);
-        }
-    }
-    for (what, pin) in told {
-        draft.findings.push(Finding {
-            service: embodiment.wanted.name.clone(),
-            message: format!("the {what} is not declared: it is carried over as {pin}"),
-        });
-    }
-    refuse_unpinned(draft, embodiment, unpinned);
-}
-
-/// A version set that must be pinned is not made to follow the latest, whoever wrote its number.
-fn refuse_unpinned(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, refused: Vec<String>) {
-    for message in refused {
-        let help = ["declare the version set with a version that exists; no flag allows it"];
-        draft.problem(ProblemKind::Refused, embodiment, message, &help);
-    }
-}
-
-fn has_version(latest: LatestVersion, number: u32) -> bool {
-    match latest {
-        LatestVersion::Unknown => true,
-        LatestVersion::None => false,
-        LatestVersion::Number(latest) => number <= latest,
-    }
-}
-
 /// Creates the new service, inactive, and writes its version sets.
-fn create(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, content: &Content) -> Option<Target> {
-    let wanted = embodiment.wanted;
-    let new = services::new_service(draft, embodiment, content)?;
+fn create(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>, content: &Content) -> Option<Target> {
+    let wanted = matched.wanted;
+    let new = steps::new_service(draft, matched, content)?;
     let created = draft.push(DraftStep::new(&wanted.name, Action::Create(Box::new(new)), Risk::Safe));
-    draft.steps[created].born_as = Some(content.name.clone());
+    draft.steps[created].created_name = Some(content.name.clone());
     draft.steps[created].reason =
-        Some("another agent or context graph means a new service, as `on_agent_change` says".to_owned());
+        Some("the agent or context graph changes, and `on_agent_change` is `replace`".to_owned());
     let target = Target::Created(StepId(created));
-    services::write_other_sets(draft, wanted, content, created);
+    version_sets::write_after_create(draft, wanted, content, created);
     Some(target)
 }
 
-/// Brings a new service that an earlier run made up to date.
+/// Updates a new service that an earlier run created.
 fn complete(
     draft: &mut Draft<'_>,
-    embodiment: &Embodiment<'_>,
+    matched: &ServiceMatch<'_>,
     new: &LiveService,
     content: &Content,
 ) -> Target {
-    if let Some(step) = services::update_step(draft, embodiment.wanted, new, content) {
+    if let Some(step) = steps::update(draft, matched.wanted, new, content) {
         draft.push(step);
     }
     let mut content = content.clone();
     for (name, set) in &mut content.version_sets {
-        // What the server has put into the new set meanwhile stays, unless the old one says otherwise.
-        for (key, value) in new.version_sets.get(name).into_iter().flat_map(|there| &there.carried) {
+        // Fields that the server has added to the new service's version set stay, unless the old one has them, too.
+        for (key, value) in new.version_sets.get(name).into_iter().flat_map(|live| &live.carried) {
             set.carried.entry(key).or_insert_with(|| value.clone());
         }
     }
-    services::version_set_steps(draft, embodiment.wanted, new, &content, true);
+    let written = version_sets::write_changed(draft, matched.wanted, new, &content);
+    version_sets::delete_unwanted(draft, matched.wanted, new, &content, &written);
     Target::Live(new.id.clone())
 }
 
 /// Applies the old service's behavior sets to the new one, too.
-fn behavior_sets(
+fn apply_behavior_sets(
     draft: &mut Draft<'_>,
-    wanted: &DesiredService,
+    matched: &ServiceMatch<'_>,
     old: &LiveService,
-    half_made: Option<&LiveService>,
     target: &Target,
-    created: Option<usize>,
 ) {
+    let created = match target {
+        Target::Created(StepId(index)) => Some(*index),
+        Target::Live(_) => None,
+    };
     let sets = draft.snapshot.behavior_sets.get(&old.id).cloned().unwrap_or_default();
     for set in sets {
-        if half_made.is_some_and(|new| set.applied_to.contains(&new.id)) {
+        if matched.unfinished.is_some_and(|new| set.applied_to.contains(&new.id)) {
             continue;
         }
         let action = Action::ApplyBehaviorSet {
@@ -266,118 +202,70 @@ fn behavior_sets(
             behavior_set_name: set.name.clone(),
             target: target.clone(),
         };
-        let mut step = DraftStep::new(&wanted.name, action, Risk::Safe);
+        let mut step = DraftStep::new(&matched.wanted.name, action, Risk::Safe);
         step.after.extend(created);
         draft.push(step);
     }
 }
 
-/// The update by which the old service gives its name up; none if it has done so.
-pub(super) fn rename_old(draft: &Draft<'_>, old: &LiveService) -> Option<ServiceUpdate> {
-    if names::is_replaced(old) {
-        return None;
-    }
-    let name = names::replaced(&old.name, &draft.options.today, &old.id, &|name| draft.is_taken(name));
-    // Ours from now on, so that a run that dies here is continued by one that finds the tag.
-    let mut tags = old.tags.clone();
-    tags.insert(draft.policy.ownership.tag.clone(), Some(draft.policy.ownership.value.clone()));
-    let tags = (tags != old.tags).then_some(tags);
-    Some(ServiceUpdate { name: Some(name), tags, ..ServiceUpdate::default() })
-}
-
-/// What the new service of a hand-over becomes.
+/// A hand-over from an old to a new service.
 struct HandOver {
-    active: bool,
+    new: Target,
+    /// True if the new service is activated. If not, it only gets the name.
+    activates: bool,
+    /// True if the new service has a temporary name.
     takes_name: bool,
-}
-
-/// The old service's rename and the new one's activation, in one step. An old service that is inactive
-/// gives its name up, too: it would be mistaken for the service otherwise. Where nobody is to use the
-/// service, the old one is deactivated with its rename, and the new one takes the name only.
-fn hand_over(
-    draft: &mut Draft<'_>,
-    wanted: &DesiredService,
-    old: &LiveService,
-    target: Target,
-    becomes: &HandOver,
+    /// The first step that prepares the new service.
     first: usize,
-) -> usize {
-    let rename = if becomes.active { rename_old(draft, old) } else { aside(draft, old) };
-    let held = old.active || draft.options.api.inactive_services_hold_names();
-    let renames = rename.as_ref().is_some_and(|update| update.name.is_some());
-    let activation = ServiceUpdate {
-        active: becomes.active.then_some(true),
-        name: becomes.takes_name.then(|| wanted.name.clone()),
-        ..ServiceUpdate::default()
-    };
-    let action = Action::HandOver {
-        old: old.id.clone(),
-        old_name: old.name.clone(),
-        rename: rename.map(Box::new),
-        new: target,
-        activation: Box::new(activation),
-    };
-    let risk = if old.active && !becomes.active { Risk::Destructive } else { Risk::Disruptive };
-    let mut step = DraftStep::new(&wanted.name, action, risk);
-    step.after.extend(first..draft.steps.len());
-    step.takes = Some(wanted.name.clone());
-    step.frees = (renames && held).then(|| old.name.clone());
-    draft.push(step)
 }
 
-/// The update by which an old service gives its name up and goes out of use; none if it has done so.
-fn aside(draft: &Draft<'_>, old: &LiveService) -> Option<ServiceUpdate> {
-    let mut update = rename_old(draft, old).unwrap_or_default();
+impl HandOver {
+    /// Adds the step that renames the old service and activates the new one. Returns its index.
+    ///
+    /// An inactive old service is renamed, too, because it could be mistaken for the service otherwise. If the manifest
+    /// wants the service inactive, the old one is deactivated with its rename.
+    fn add_step(self, draft: &mut Draft<'_>, wanted: &DesiredService, old: &LiveService) -> usize {
+        let rename =
+            if self.activates { steps::rename_old(draft, old) } else { rename_and_deactivate(draft, old) };
+        let holds_name = old.active || draft.options.api.inactive_services_hold_names();
+        let renames = rename.as_ref().is_some_and(|update| update.name.is_some());
+        let activation = ServiceUpdate {
+            active: self.activates.then_some(true),
+            name: self.takes_name.then(|| wanted.name.clone()),
+            ..ServiceUpdate::default()
+        };
+        let action = Action::HandOver {
+            old: old.id.clone(),
+            old_name: old.name.clone(),
+            rename: rename.map(Box::new),
+            new: self.new,
+            activation: Box::new(activation),
+        };
+        let risk = if old.active && !self.activates { Risk::Destructive } else { Risk::Disruptive };
+        let mut step = DraftStep::new(&wanted.name, action, risk);
+        step.after.extend(self.first..draft.steps.len());
+        step.claims_name = Some(wanted.name.clone());
+        step.releases_name = (renames && holds_name).then(|| old.name.clone());
+        draft.push(step)
+    }
+}
+
+/// Returns the update that renames and deactivates the old service; none if both are done.
+fn rename_and_deactivate(draft: &Draft<'_>, old: &LiveService) -> Option<ServiceUpdate> {
+    let mut update = steps::rename_old(draft, old).unwrap_or_default();
     update.active = old.active.then_some(false);
     (!update.is_empty()).then_some(update)
 }
 
-/// Nobody uses the service: the old one leaves its name in one request, and the new one stays inactive.
-fn step_aside(draft: &mut Draft<'_>, wanted: &DesiredService, old: &LiveService, first: usize) {
-    let Some(update) = aside(draft, old) else { return };
-    // The manifest wants the service inactive, so that `keep` has nothing to keep running.
+/// Renames and deactivates the old service in one request. The new one stays inactive, so it needs no hand-over.
+fn retire_without_hand_over(draft: &mut Draft<'_>, wanted: &DesiredService, old: &LiveService, first: usize) {
+    let Some(update) = rename_and_deactivate(draft, old) else { return };
+    // The manifest wants the service inactive, so `retire: keep` has nothing to keep running.
     let how = Retire::Deactivate;
     let action = Action::Retire { id: old.id.clone(), update: Some(Box::new(update)), how };
     let risk = if old.active { Risk::Destructive } else { Risk::Disruptive };
     let mut step = DraftStep::new(&wanted.name, action, risk);
     step.after.extend(first..draft.steps.len());
-    step.frees = old.active.then(|| old.name.clone());
+    step.releases_name = old.active.then(|| old.name.clone());
     draft.push(step);
-}
-
-/// The update that sets a half-made service aside: it stays inactive, and nobody takes it for another again.
-pub fn abandonment(
-    leftover: &LiveService,
-    today: &str,
-    taken: &dyn Fn(&ServiceName) -> bool,
-) -> ServiceUpdate {
-    let name = names::abandoned(&leftover.name, today, &leftover.id, taken);
-    let mut tags = leftover.tags.clone();
-    tags.remove(TAG_REPLACES);
-    ServiceUpdate { name: Some(name), tags: Some(tags), ..ServiceUpdate::default() }
-}
-
-/// Renames a half-made replacement that no longer fits; it stays inactive.
-pub(super) fn discard(draft: &mut Draft<'_>, wanted: &DesiredService, leftover: &LiveService) {
-    let update = abandonment(leftover, &draft.options.today, &|name| draft.is_taken(name));
-    let action = Action::Discard { id: leftover.id.clone(), update: Box::new(update) };
-    let mut step = DraftStep::new(&wanted.name, action, Risk::Safe);
-    step.awaited = false;
-    step.reason = Some("a replacement that an earlier run began and that no longer fits".to_owned());
-    draft.push(step);
-    if !draft.services.iter().any(|service| service.name == wanted.name) {
-        draft.services.push(ServicePlan {
-            name: wanted.name.clone(),
-            kind: ServiceKind::Update,
-            id: Some(leftover.id.clone()),
-            former_name: None,
-            adopted: false,
-            continued: false,
-            joins: None,
-            changes: Vec::new(),
-            cause: None,
-            last_change: LastChange::of(leftover),
-            steps: Vec::new(),
-        });
-    }
 }

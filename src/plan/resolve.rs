@@ -4,27 +4,37 @@ use std::collections::BTreeMap;
 
 use super::types::{Problem, ProblemKind};
 use crate::model::{
-    AgentId, Catalog, ContextGraphId, Desired, DesiredService, Place, Reference, ServiceName, Snapshot,
-    code_point, forbidden_in_name,
+    AgentId, Catalog, ContextGraphId, Desired, DesiredService, LiveService, Place, Reference, ServiceName,
+    Snapshot, code_point, forbidden_in_name,
 };
 
-/// The ids of the agent and the context graph of a service.
+/// The ids of a service's agent and context graph.
 #[derive(Clone, Debug)]
-pub(super) struct Joins {
+pub(super) struct ResolvedRefs {
     pub(super) agent: AgentId,
     pub(super) context_graph: ContextGraphId,
 }
 
+impl ResolvedRefs {
+    /// Returns true if a live service has this agent and this context graph.
+    pub(super) fn fit(&self, live: &LiveService) -> bool {
+        live.agent == self.agent && live.context_graph == self.context_graph
+    }
+}
+
+/// The references of all declared services, and the problems of those that can't be resolved.
+pub(super) struct Resolved {
+    pub(super) references: BTreeMap<ServiceName, ResolvedRefs>,
+    pub(super) problems: Vec<Problem>,
+}
+
 /// Resolves the references of all declared services. Each one that can't be resolved is a problem.
-pub(super) fn resolve(
-    desired: &Desired,
-    snapshot: &Snapshot,
-    problems: &mut Vec<Problem>,
-) -> BTreeMap<ServiceName, Joins> {
-    let mut joins = BTreeMap::new();
+pub(super) fn resolve_all(desired: &Desired, snapshot: &Snapshot) -> Resolved {
+    let mut references = BTreeMap::new();
+    let mut problems = Vec::new();
     for service in desired.services.values() {
-        let agent = one(service, "agent", &service.agent, &service.agent_place, &snapshot.agents);
-        let graph = one(
+        let agent = resolve_one(service, "agent", &service.agent, &service.agent_place, &snapshot.agents);
+        let graph = resolve_one(
             service,
             "context graph",
             &service.context_graph,
@@ -33,12 +43,12 @@ pub(super) fn resolve(
         );
         match (agent, graph) {
             (Ok(agent), Ok(context_graph)) => {
-                joins.insert(service.name.clone(), Joins { agent, context_graph });
+                references.insert(service.name.clone(), ResolvedRefs { agent, context_graph });
             }
             (agent, graph) => problems.extend(agent.err().into_iter().chain(graph.err())),
         }
     }
-    joins
+    Resolved { references, problems }
 }
 
 /// Returns the id that a reference in another commit's manifest means today; none if it is unknown or ambiguous.
@@ -55,7 +65,7 @@ pub(super) fn find_id<Id: Ord + Clone + for<'t> From<&'t str>>(
     }
 }
 
-fn one<Id: Ord + Clone + AsRef<str> + for<'t> From<&'t str>>(
+fn resolve_one<Id: Ord + Clone + AsRef<str> + for<'t> From<&'t str>>(
     service: &DesiredService,
     noun: &str,
     reference: &Reference,
@@ -91,13 +101,14 @@ fn one<Id: Ord + Clone + AsRef<str> + for<'t> From<&'t str>>(
             several => {
                 let ids: Vec<&str> = several.iter().map(|(id, _)| id.as_ref()).collect();
                 let message = format!("{} {noun}s are named `{name}`: {}", ids.len(), ids.join(", "));
-                let help = vec![format!("name it by its id: `{{id: {}}}`", ids[0])];
+                let help = vec![format!("use the id instead of the name: `{{id: {}}}`", ids[0])];
                 Err(problem(ProblemKind::Ambiguous, message, help))
             }
         },
     }
 }
 
+/// Returns a help text with the most similar name, or with some of the names that exist.
 fn nearest<Id: Ord + AsRef<str>>(name: &str, catalog: &Catalog<Id>) -> Vec<String> {
     let near = catalog
         .entries
@@ -120,13 +131,13 @@ fn nearest<Id: Ord + AsRef<str>>(name: &str, catalog: &Catalog<Id>) -> Vec<Strin
             None => vec![format!("did you mean `{name}`?")],
         },
         None if catalog.entries.is_empty() => {
-            vec!["there is none that this user may see".to_owned()]
+            vec!["the API lists none for this user".to_owned()]
         }
         None => {
             let mut names: Vec<&str> = catalog.entries.values().map(|entry| entry.name.as_str()).collect();
             names.sort_unstable();
             names.truncate(5);
-            vec![format!("there are, among others: {}", names.join(", "))]
+            vec![format!("some that exist: {}", names.join(", "))]
         }
     }
 }

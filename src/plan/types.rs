@@ -89,7 +89,8 @@ pub enum Action {
         update: Box<ServiceUpdate>,
     },
     /// Gives a service a temporary name, so that another one can take its name.
-    SetAside {
+    #[serde(rename = "set_aside")]
+    RenameTemporarily {
         /// The service.
         id: ServiceId,
         /// The temporary name, and the ownership tag by which a later run finds the service.
@@ -153,7 +154,8 @@ pub enum Action {
         how: Retire,
     },
     /// Renames the inactive new service of an abandoned replacement, so that it is not mistaken for one in use.
-    Discard {
+    #[serde(rename = "discard")]
+    Abandon {
         /// The abandoned service.
         id: ServiceId,
         /// The rename.

@@ -111,7 +111,9 @@ fn make_stable(action: &mut Action) {
             stable_name(name);
             keyterms.sort();
         }
-        Action::Update { update, .. } | Action::SetAside { update, .. } | Action::Discard { update, .. } => {
+        Action::Update { update, .. }
+        | Action::RenameTemporarily { update, .. }
+        | Action::Abandon { update, .. } => {
             stable_update(update);
         }
         Action::HandOver { old_name, rename, activation, .. } => {

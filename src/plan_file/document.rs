@@ -384,9 +384,9 @@ fn subject(action: &Action) -> (Option<ServiceId>, Option<VersionSetName>) {
     match action {
         Action::Create(_) => (None, None),
         Action::Update { id, .. }
-        | Action::SetAside { id, .. }
+        | Action::RenameTemporarily { id, .. }
         | Action::Retire { id, .. }
-        | Action::Discard { id, .. } => (Some(id.clone()), None),
+        | Action::Abandon { id, .. } => (Some(id.clone()), None),
         Action::WriteVersionSet { target, name, .. } => (live(target), Some(name.clone())),
         Action::DeleteVersionSet { id, name } => (Some(id.clone()), Some(name.clone())),
         Action::ApplyBehaviorSet { target, .. } => (live(target), None),

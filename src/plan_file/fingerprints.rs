@@ -127,8 +127,8 @@ impl Dependencies {
         match &step.action {
             Action::Create(new) => self.add_create(service, new),
             Action::Update { id, update }
-            | Action::SetAside { id, update }
-            | Action::Discard { id, update } => {
+            | Action::RenameTemporarily { id, update }
+            | Action::Abandon { id, update } => {
                 self.add_update(service, id, update);
             }
             Action::WriteVersionSet { target: Target::Live(id), name, .. }

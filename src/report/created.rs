@@ -102,7 +102,7 @@ mod tests {
         let mut new = wanted("New", "A3");
         new.version_sets = sets(&[("release", 2, 5)]);
         change(&mut new);
-        let plan = plan_and_judge(&desired([new]), &snapshot([]), &options());
+        let plan = plan_and_verify(&desired([new]), &snapshot([]), &options());
         let mut out = String::new();
         joins(&mut out, &plan.services[0]);
         of(&mut out, &plan, &plan.services[0], Api::Classic);

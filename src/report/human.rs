@@ -236,7 +236,7 @@ fn replacement_steps(plan: &Plan, shown: &ServicePlan, api: Api) -> String {
                 sets += new.version_sets.len().max(usize::from(api.makes_version_sets()));
             }
             Action::Update { .. } => words.push("complete the new service".to_owned()),
-            Action::SetAside { .. } => words.push("rename old temporarily".to_owned()),
+            Action::RenameTemporarily { .. } => words.push("rename old temporarily".to_owned()),
             Action::WriteVersionSet { .. } => sets += 1,
             Action::ApplyBehaviorSet { .. } => behaviors += 1,
             Action::Smoke { .. } => smokes += 1,
@@ -252,7 +252,7 @@ fn replacement_steps(plan: &Plan, shown: &ServicePlan, api: Api) -> String {
                 after.push("stop managing old (stays active)".to_owned())
             }
             Action::Retire { how: Retire::Delete, .. } => after.push("delete old".to_owned()),
-            Action::Discard { .. } => after.push("mark a leftover abandoned".to_owned()),
+            Action::Abandon { .. } => after.push("mark a leftover abandoned".to_owned()),
             Action::DeleteVersionSet { .. } => after.push("delete a version set".to_owned()),
         }
     }
@@ -290,7 +290,7 @@ fn step_lines(out: &mut String, step: &Step) {
             let cause = cause_note(worst(step.changes.iter().map(|change| change.cause)));
             let _ = writeln!(out, "    {} version set {}{cause}", styled(BAD, "-"), visible(name.as_str()));
         }
-        Action::SetAside { update, .. } => {
+        Action::RenameTemporarily { update, .. } => {
             let name = update.name.as_ref().map_or("", ServiceName::as_str);
             field(
                 out,
@@ -302,7 +302,7 @@ fn step_lines(out: &mut String, step: &Step) {
             let reason = step.reason.as_deref().unwrap_or_default();
             field(out, "retired", &format!("{} ({})", how.as_str(), visible(reason)));
         }
-        Action::Discard { id, .. } => {
+        Action::Abandon { id, .. } => {
             field(
                 out,
                 "leftover",

@@ -102,9 +102,9 @@ pub(super) fn seconds(duration: Duration) -> String {
 pub(super) fn subject(step: &Step) -> Option<&ServiceId> {
     match &step.action {
         Action::Update { id, .. }
-        | Action::SetAside { id, .. }
+        | Action::RenameTemporarily { id, .. }
         | Action::Retire { id, .. }
-        | Action::Discard { id, .. }
+        | Action::Abandon { id, .. }
         | Action::DeleteVersionSet { id, .. }
         | Action::WriteVersionSet { target: Target::Live(id), .. }
         | Action::ApplyBehaviorSet { target: Target::Live(id), .. }
@@ -120,7 +120,7 @@ pub(super) fn action_text(step: &Step) -> String {
         Action::Create(_) => "create, inactive".to_owned(),
         Action::Update { update, .. } if update.name.is_some() => "change and rename".to_owned(),
         Action::Update { .. } => "change".to_owned(),
-        Action::SetAside { .. } => "rename temporarily".to_owned(),
+        Action::RenameTemporarily { .. } => "rename temporarily".to_owned(),
         Action::WriteVersionSet { name, .. } => format!("write version set {}", visible(name.as_str())),
         Action::DeleteVersionSet { name, .. } => format!("delete version set {}", visible(name.as_str())),
         Action::ApplyBehaviorSet { behavior_set_name, .. } => {
@@ -131,7 +131,7 @@ pub(super) fn action_text(step: &Step) -> String {
         Action::Retire { how: Retire::Deactivate, .. } => "deactivate".to_owned(),
         Action::Retire { how: Retire::Keep, .. } => "stop managing".to_owned(),
         Action::Retire { how: Retire::Delete, .. } => "delete".to_owned(),
-        Action::Discard { .. } => "mark leftover abandoned".to_owned(),
+        Action::Abandon { .. } => "mark leftover abandoned".to_owned(),
     }
 }
 

@@ -126,7 +126,7 @@ fn a_plan_with_every_kind_of_change_as_json() {
       {"message":"`Old Name` may be held by others; nothing is lost","service":"New Name"}
     environment: "production"
     estimate: {"bound_by":null,"by_endpoint":{"create_service":2,"delete_version_set":1,"list_behavior_sets":1,"list_services":12,"update_behavior_set":1,"update_service":11,"write_version_set":3},"requests":31,"seconds":5}
-    fingerprint: "988025880a7f97e4a8a86653cb1d2e192b854407d5ddc02b027b3cde3487cb28"
+    fingerprint: "07490e6364521ae68612428d67f775d4ff442e84e14cd5ff58143c6f382bbf7e"
     fingerprints:
       {"name":"Health Coach","of":{"service":"4d1a000000000000000077e0"},"seen":{}}
       {"name":"Half Done","of":{"service":"h1"},"seen":{}}
@@ -166,7 +166,7 @@ fn a_plan_with_every_kind_of_change_as_json() {
       {"adopted":false,"cause":"behind","changes":[{"after":false,"before":true,"cause":null,"path":"active"}],"continued":false,"former_name":null,"id":"s4","joins":null,"kind":"retire","last_change":null,"name":"Summer Campaign","steps":[15]}
       {"adopted":false,"cause":null,"changes":[{"after":false,"before":true,"cause":null,"path":"active"}],"continued":false,"former_name":null,"id":"s7","joins":null,"kind":"update","last_change":null,"name":"Switched Off","steps":[5]}
     steps:
-      {"action":"create","changes":[],"depends_on":[],"does":"active agent context_graph description keyterms name tags version_sets","id":1,"reason":"another agent or context graph means a new service, as `on_agent_change` says","risk":"safe","service":"Health Coach","service_id":null,"version_set":null}
+      {"action":"create","changes":[],"depends_on":[],"does":"active agent context_graph description keyterms name tags version_sets","id":1,"reason":"the agent or context graph changes, and `on_agent_change` is `replace`","risk":"safe","service":"Health Coach","service_id":null,"version_set":null}
       {"action":"update","changes":[{"after":"First line.\nHelps returning members.\nLast line.","before":"First line.\nHelps members.\nLast line.","cause":null,"path":"description"},{"after":"platinum","before":"gold","cause":null,"path":"tags.tier"}],"depends_on":[],"does":"id update","id":2,"reason":null,"risk":"safe","service":"Adaptive Support","service_id":"s2","version_set":null}
       {"action":"update","changes":[{"after":"amigops","before":null,"cause":null,"path":"tags.managed_by"}],"depends_on":[],"does":"id update","id":3,"reason":null,"risk":"safe","service":"Foreign","service_id":"s5","version_set":null}
       {"action":"update","changes":[{"after":"New Name","before":"Old Name","cause":null,"path":"service"}],"depends_on":[],"does":"id update","id":4,"reason":null,"risk":"disruptive","service":"New Name","service_id":"s3","version_set":null}

@@ -1,7 +1,6 @@
 //! Names that look the same: normal forms, white space, and characters that can't be seen.
 
-use crate::apply::EMPTY;
-use crate::harness::Lab;
+use crate::harness::{EMPTY, Lab, service};
 use crate::on_both_apis;
 
 on_both_apis! {
@@ -24,21 +23,21 @@ on_both_apis! {
 
     fn two_manifests_whose_names_look_the_same_are_refused(api: Api) {
         let lab = Lab::on(api, EMPTY);
-        lab.manifests(&[crate::apply::service("Café", ""), crate::apply::service("Cafe\u{301}", "")].join("---\n"));
+        lab.manifests(&[service("Café", ""), service("Cafe\u{301}", "")].join("---\n"));
         let run = lab.run(&["validate"]).expect(1);
         assert!(run.stdout.contains("`Café`") || run.stderr.contains("`Café`"), "{}{}", run.stdout, run.stderr);
     }
 
     fn an_agent_in_another_normal_form_is_found(api: Api) {
         let lab = Lab::on(api, &EMPTY.replace("name: One", "name: \"Ze\u{301}\""));
-        lab.manifests(&crate::apply::service("Desk", "").replace("agent: One", "agent: Zé"));
+        lab.manifests(&service("Desk", "").replace("agent: One", "agent: Zé"));
         lab.apply().expect(0);
         lab.expect_converged();
     }
 
     fn a_live_name_with_a_character_that_looks_like_another_is_explained(api: Api) {
         let lab = Lab::on(api, &EMPTY.replace("name: One", "name: \"Coach\u{a0}Maya\""));
-        let manifest = crate::apply::service("Desk", "").replace("agent: One", "agent: Coach Maya");
+        let manifest = service("Desk", "").replace("agent: One", "agent: Coach Maya");
         lab.manifests(&manifest);
         let run = lab.run(&["plan"]).expect(1);
         let id = lab.agent_id("Coach\u{a0}Maya");

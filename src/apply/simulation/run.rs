@@ -155,7 +155,7 @@ async fn disturbed(case: &Case, rules: Rules, expected: &Rows, traced: bool) -> 
         // Of two inactive services that are new and have one name, no plan can choose: it names both
         // (docs/reliability.md).
         let has_twins = sim.state().figures.late_creates > 0 && matches!(ended, Ended::Unplannable(_));
-        if has_twins && in_short(&ended).contains("inactive services of ours are named") {
+        if has_twins && in_short(&ended).contains("inactive services of this project are named") {
             return End::Held(sim.finish());
         }
         if calm >= CALM_RUNS || (!disturbed && (!complete || all_was_done)) {
@@ -236,7 +236,7 @@ pub(super) fn honest(sim: &Sim, before: &Figures, ended: &Ended) {
     let there = rows(sim.case.api, &sim.emulator.world());
     for step in &plan.steps {
         let Action::HandOver { old, old_name, rename: Some(_), .. } = &step.action else { continue };
-        let moves = |step: &Step| matches!(&step.action, Action::SetAside { id, .. } if id == old);
+        let moves = |step: &Step| matches!(&step.action, Action::RenameTemporarily { id, .. } if id == old);
         let has_its_name = match report.outcomes.get(&step.id) {
             Some(Outcome::Failed(StepFailure::HandOver { undo, .. })) => *undo == Undo::Done,
             Some(Outcome::Failed(StepFailure::Request(error))) => !error.may_have_happened(),

@@ -108,10 +108,10 @@ async fn work(sim: &Sim, who: usize, api: &AnyApi, desired: &Desired, stop: &Sto
     let prune = sim.case.prune;
     let (policy, options) = (policy(), Options { api: sim.case.api, prune, ..options() });
     let lacking = |snapshot: &Snapshot| plan::lookups(desired, snapshot, policy, &options);
-    let rests_on_absence = |snapshot: &Snapshot| {
-        plan::rests_on_absence(plan::plan(desired, snapshot, policy, &options).as_ref(), snapshot)
+    let depends_on_absence = |snapshot: &Snapshot| {
+        plan::depends_on_absence(plan::plan(desired, snapshot, policy, &options).as_ref(), snapshot)
     };
-    let snapshot = match read_snapshot(api, lacking, rests_on_absence).await {
+    let snapshot = match read_snapshot(api, lacking, depends_on_absence).await {
         Ok(snapshot) => snapshot,
         Err(error) => return Ended::Unread(error),
     };
@@ -174,8 +174,8 @@ fn given_names(plan: &Plan) -> Vec<(String, String)> {
     let given = |step: &Step| {
         let (id, update) = match &step.action {
             Action::Update { id, update }
-            | Action::SetAside { id, update }
-            | Action::Discard { id, update }
+            | Action::RenameTemporarily { id, update }
+            | Action::Abandon { id, update }
             | Action::Retire { id, update: Some(update), .. }
             | Action::HandOver { old: id, rename: Some(update), .. } => (id, update),
             _ => return None,
@@ -193,10 +193,10 @@ fn subjects(step: &Step, created: &BTreeMap<StepId, ServiceId>) -> Vec<String> {
     };
     let ids: Vec<ServiceId> = match &step.action {
         Action::Update { id, .. }
-        | Action::SetAside { id, .. }
+        | Action::RenameTemporarily { id, .. }
         | Action::Retire { id, .. }
         | Action::DeleteVersionSet { id, .. }
-        | Action::Discard { id, .. } => vec![id.clone()],
+        | Action::Abandon { id, .. } => vec![id.clone()],
         Action::HandOver { old, new, .. } => exists(new).into_iter().chain([old.clone()]).collect(),
         Action::WriteVersionSet { target, .. }
         | Action::ApplyBehaviorSet { target, .. }

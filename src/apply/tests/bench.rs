@@ -228,11 +228,11 @@ impl Bench {
     ) -> Result<(Snapshot, Plan), PlanError> {
         let (policy, options) = (own_policy(), Options { prune, ..self.options() });
         let lacking = |snapshot: &Snapshot| plan::lookups(desired, snapshot, &policy, &options);
-        let rests_on_absence = |snapshot: &Snapshot| {
-            plan::rests_on_absence(plan::plan(desired, snapshot, &policy, &options).as_ref(), snapshot)
+        let depends_on_absence = |snapshot: &Snapshot| {
+            plan::depends_on_absence(plan::plan(desired, snapshot, &policy, &options).as_ref(), snapshot)
         };
         let snapshot =
-            read_snapshot(api, lacking, rests_on_absence).await.expect("the live state can be read");
+            read_snapshot(api, lacking, depends_on_absence).await.expect("the live state can be read");
         let plan = plan::plan(desired, &snapshot, &policy, &options)?;
         let violations = verify::verify(desired, &snapshot, &policy, &options, &plan);
         assert!(violations.is_empty(), "the verifier refuses: {violations:#?}");

@@ -215,7 +215,7 @@ fn an_abandoned_service_that_somebody_has_activated_is_left_alone() {
             let desired = desired([wanted("Coach", "A1")]);
             let client = bench.connect(Stop::default(), None);
             let (snapshot, plan) = bench.plan(&client, &desired, false).await.expect("a plan");
-            assert!(matches!(plan.steps[0].action, crate::plan::Action::Discard { .. }), "{plan:#?}");
+            assert!(matches!(plan.steps[0].action, crate::plan::Action::Abandon { .. }), "{plan:#?}");
             let done = AtomicUsize::new(0);
             bench.on(move |info, emulator| {
                 if is_look(info) && done.fetch_add(1, Ordering::SeqCst) == 0 {

@@ -13,7 +13,7 @@ use super::super::simulation::world::{ORGANIZATION, beginning, fill, seed};
 use super::super::{Event, Report, Settings, run};
 use crate::model::*;
 use crate::plan::tests::build::options;
-use crate::plan::tests::generate::{essence, policy, state};
+use crate::plan::tests::generate::{final_state, policy, state};
 use crate::plan::{self, Options, Plan, verify};
 use crate::remote::{
     Access, AnyApi, ApiError, Classic, Credentials, Platform, RequestObserver, StopReason, read_snapshot,
@@ -108,7 +108,7 @@ async fn one(kind: Api, desired: &Desired, live: &Snapshot, cut: usize) -> Optio
     let (after, nothing) = planned(&api, desired, &options).await.expect("the end can be planned");
     assert!(nothing.is_empty(), "nothing is left: {nothing:#?}");
     let by_name = |snapshot: &Snapshot| {
-        let mut names: Vec<_> = essence(desired, snapshot);
+        let mut names: Vec<_> = final_state(desired, snapshot);
         names.dedup();
         names
     };

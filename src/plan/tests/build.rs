@@ -1,4 +1,4 @@
-//! Short ways to write desired and live states down.
+//! Short constructors for desired and live states, and a short text form of plans.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ pub(crate) fn options() -> Options {
     }
 }
 
-/// The rules of a project that wrote its ownership value, which is the default one.
+/// Returns the policy of a project whose `ownership.value` is written and equals the default.
 pub(crate) fn own_policy() -> Policy {
     Policy { ownership: Ownership { is_written: true, ..Ownership::default() }, ..Policy::default() }
 }
@@ -29,7 +29,7 @@ pub(crate) fn pin(number: u32) -> Pin {
     if number == 0 { Pin::Latest } else { Pin::Number(number) }
 }
 
-/// A catalog of agents or graphs `X1` to `X4` with 5 versions each; ids are `x1`…
+/// Returns a catalog of the agents or context graphs `X1` to `X4`, with 5 versions each. Their ids are `x1` to `x4`.
 pub(crate) fn catalog<Id: Ord + for<'t> From<&'t str>>(letter: char) -> Catalog<Id> {
     let entry = |n| {
         let name = format!("{}{n}", letter.to_uppercase());
@@ -80,7 +80,7 @@ pub(crate) fn live_set(agent: u32, graph: u32) -> VersionSet {
     VersionSet { agent_version: pin(agent), context_graph_version: pin(graph), ..VersionSet::latest() }
 }
 
-/// An active, owned service with `edge` and `release`.
+/// Returns an active, owned service with `edge` and `release`.
 pub(crate) fn live(id: &str, name: &str, agent: &str) -> LiveService {
     LiveService {
         id: id.into(),
@@ -113,31 +113,31 @@ pub(crate) fn try_plan(desired: &Desired, snapshot: &Snapshot, options: &Options
     plan::plan(desired, snapshot, &own_policy(), options)
 }
 
-/// Plans, has the plan judged, and checks that planning again after it gives nothing.
-pub(crate) fn plan_and_judge(desired: &Desired, snapshot: &Snapshot, options: &Options) -> Plan {
+/// Makes a plan, verifies it, and checks that a second plan after it is empty.
+pub(crate) fn plan_and_verify(desired: &Desired, snapshot: &Snapshot, options: &Options) -> Plan {
     let policy = own_policy();
     let plan = plan::plan(desired, snapshot, &policy, options).expect("a plan can be made");
     let violations = verify::verify(desired, snapshot, &policy, options, &plan);
-    assert!(violations.is_empty(), "the verifier refuses: {violations:#?}\n{}", steps(&plan));
+    assert!(violations.is_empty(), "the verifier refuses the plan: {violations:#?}\n{}", steps(&plan));
     let after = verify::outcome(snapshot, &plan.steps, options.api);
     let again = plan::plan(desired, &after, &policy, options).expect("a plan can be made again");
-    assert!(again.is_empty(), "planning again gives:\n{}\nafter:\n{}", steps(&again), steps(&plan));
+    assert!(again.is_empty(), "the second plan is not empty:\n{}\nafter:\n{}", steps(&again), steps(&plan));
     plan
 }
 
-/// The steps in short, a line each.
+/// Returns the steps of a plan in short form, one per line.
 pub(crate) fn steps(plan: &Plan) -> String {
     let line = |step: &plan::Step| {
-        let waits: Vec<String> = step.depends_on.iter().map(ToString::to_string).collect();
-        let waits = if waits.is_empty() { String::new() } else { format!(" after {}", waits.join(",")) };
-        format!("{} {}{waits}", step.id, action(&step.action))
+        let after: Vec<String> = step.depends_on.iter().map(ToString::to_string).collect();
+        let after = if after.is_empty() { String::new() } else { format!(" after {}", after.join(",")) };
+        format!("{} {}{after}", step.id, action(&step.action))
     };
     plan.steps.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn action(action: &plan::Action) -> String {
     use plan::Action::*;
-    let on = |target: &Target| match target {
+    let service = |target: &Target| match target {
         Target::Live(id) => id.to_string(),
         Target::Created(step) => format!("#{step}"),
     };
@@ -153,28 +153,30 @@ fn action(action: &plan::Action) -> String {
             format!("create {} active={} agent={}{sets}{settings}", new.name, new.active, new.agent)
         }
         Update { id, update } => format!("update {id}{}", fields(update)),
-        SetAside { id, update } => format!("set aside {id}{}", fields(update)),
+        RenameTemporarily { id, update } => format!("rename early {id}{}", fields(update)),
         WriteVersionSet { target, name, content, creates } => {
             let verb = if *creates { "create" } else { "change" };
             format!(
                 "{verb} set {name} of {} ({}, {})",
-                on(target),
+                service(target),
                 content.agent_version,
                 content.context_graph_version
             )
         }
         DeleteVersionSet { id, name } => format!("delete set {name} of {id}"),
-        ApplyBehaviorSet { behavior_set, target, .. } => format!("apply {behavior_set} to {}", on(target)),
-        Smoke { target, test } => format!("smoke {} {}", on(target), test.version_set),
+        ApplyBehaviorSet { behavior_set, target, .. } => {
+            format!("apply {behavior_set} to {}", service(target))
+        }
+        Smoke { target, test } => format!("smoke {} {}", service(target), test.version_set),
         HandOver { old, rename, new, activation, .. } => {
             let rename = rename.as_ref().map(|update| fields(update)).unwrap_or_default();
-            format!("hand over {old}{rename} -> {}{}", on(new), fields(activation))
+            format!("hand over {old}{rename} -> {}{}", service(new), fields(activation))
         }
         Retire { id, update, how } => {
             let fields = update.as_ref().map(|update| fields(update)).unwrap_or_default();
             format!("retire {id} ({}){fields}", how.as_str())
         }
-        Discard { id, update } => format!("discard {id}{}", fields(update)),
+        Abandon { id, update } => format!("abandon {id}{}", fields(update)),
     }
 }
 

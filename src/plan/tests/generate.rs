@@ -1,4 +1,4 @@
-//! Random desired and live states, small enough to collide in every way.
+//! Generators of random desired and live states, small enough that names and agents often coincide.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,7 +27,7 @@ fn max_removals() -> impl Strategy<Value = MaxRemovals> {
     prop_oneof![(0..4_usize).prop_map(MaxRemovals::Count), share]
 }
 
-/// Rules that stand against some plans.
+/// Generates policies that refuse some plans.
 pub(crate) fn policies(api: Api) -> impl Strategy<Value = Policy> {
     let retire = match api.deletes_services() {
         true => vec![Retire::Deactivate, Retire::Keep, Retire::Delete],
@@ -48,7 +48,7 @@ pub(crate) fn policies(api: Api) -> impl Strategy<Value = Policy> {
     )
 }
 
-/// The same options with other flags.
+/// Generates the options with other flags.
 pub(crate) fn flags(options: Options) -> impl Strategy<Value = Options> {
     let max_removals = prop::option::weighted(0.3, max_removals());
     let owner = prop::option::of(select(vec!["sisters", "cousins"]).prop_map(str::to_owned));
@@ -80,7 +80,7 @@ fn tags() -> impl Strategy<Value = Option<BTreeMap<String, Option<String>>>> {
     prop::option::of(tags)
 }
 
-/// Platform's settings as manifests declare them, nulls included.
+/// Generates settings as Platform manifests declare them, including nulls.
 fn wanted_settings() -> impl Strategy<Value = Map<String, Value>> {
     let number = prop_oneof![Just(Value::Null), (1..4).prop_map(|number| json!(number))];
     let voice = (prop::option::of(number), prop::option::of(select(vec!["+12025550100", "+12025550101"])))
@@ -103,7 +103,7 @@ fn wanted_settings() -> impl Strategy<Value = Map<String, Value>> {
     })
 }
 
-/// The same as a server answers them.
+/// Generates settings as Platform returns them.
 fn live_settings() -> impl Strategy<Value = Map<String, Value>> {
     wanted_settings().prop_map(|settings| {
         let mut live = settings::without_nulls(&settings);
@@ -127,8 +127,8 @@ fn lifecycle(api: Api) -> impl Strategy<Value = Lifecycle> {
     let from = prop::option::weighted(0.4, select(NAMES.to_vec()).prop_map(ServiceName::from));
     let retire =
         prop_oneof![3 => Just(Retire::Deactivate), 1 => Just(Retire::Keep), 1 => Just(Retire::Delete)];
-    let how = prop_oneof![1 => Just(None), 1 => Just(Some(OnAgentChange::Update)), 2 => Just(Some(OnAgentChange::Replace))];
-    (from, retire, how, prop::bool::weighted(0.1)).prop_map(
+    let on_agent_change_values = prop_oneof![1 => Just(None), 1 => Just(Some(OnAgentChange::Update)), 2 => Just(Some(OnAgentChange::Replace))];
+    (from, retire, on_agent_change_values, prop::bool::weighted(0.1)).prop_map(
         move |(renamed_from, retire, on_agent_change, prevent_removal)| Lifecycle {
             renamed_from,
             on_agent_change,
@@ -154,7 +154,7 @@ fn one_wanted(api: Api, name: &'static str) -> impl Strategy<Value = DesiredServ
             tags,
             lifecycle,
             active,
-            // Only backwards in the alphabet, as the loader refuses circles.
+            // Only names earlier in the alphabet, because the loader refuses circles.
             depends_on: depends.filter(|other| *other < name).into_iter().map(ServiceName::from).collect(),
             ..wanted(name, agent)
         },
@@ -167,8 +167,8 @@ fn all_wanted(api: Api) -> impl Strategy<Value = Desired> {
             names.into_iter().map(|name| one_wanted(api, name).boxed()).collect::<Vec<_>>()
         })
         .prop_map(|services| {
-            // What the loader promises: no name is renamed from twice, none from itself, and
-            // dependencies are declared.
+            // As the loader guarantees, no two manifests are renamed from one name, none from its own, and dependencies
+            // are declared.
             let names: BTreeSet<ServiceName> = services.iter().map(|service| service.name.clone()).collect();
             let mut used = BTreeSet::new();
             desired(services.into_iter().map(|mut service| {
@@ -218,7 +218,7 @@ fn all_live(api: Api) -> impl Strategy<Value = Snapshot> {
                 .collect::<Vec<_>>()
         })
         .prop_map(move |mut services| {
-            // What the server promises: one active service a name.
+            // As the server guarantees, no two active services have one name.
             let mut active = BTreeSet::new();
             for service in &mut services {
                 service.active = service.active && active.insert(service.name.clone());
@@ -240,8 +240,8 @@ fn all_live(api: Api) -> impl Strategy<Value = Snapshot> {
         })
 }
 
-/// What is wanted on an API, and what is there. Now and then, two services are to swap their names: chance
-/// alone would hardly ever ask for that.
+/// Generates a desired and a live state for an API. Some states swap the names of two services, because chance alone would
+/// hardly ever do so.
 pub(crate) fn state(api: Api) -> impl Strategy<Value = (Desired, Snapshot)> {
     (all_wanted(api), all_live(api), prop::bool::weighted(0.15)).prop_map(|(mut desired, snapshot, swap)| {
         if swap {
@@ -252,8 +252,11 @@ pub(crate) fn state(api: Api) -> impl Strategy<Value = (Desired, Snapshot)> {
 }
 
 fn swap_names(desired: &mut Desired, snapshot: &Snapshot) {
-    let there = |service: &&LiveService| service.active && desired.services.contains_key(&service.name);
-    let [one, other, ..] = snapshot.services.iter().filter(there).collect::<Vec<_>>()[..] else { return };
+    let is_swappable =
+        |service: &&LiveService| service.active && desired.services.contains_key(&service.name);
+    let [one, other, ..] = snapshot.services.iter().filter(is_swappable).collect::<Vec<_>>()[..] else {
+        return;
+    };
     let names = [&one.name, &other.name];
     for service in desired.services.values_mut() {
         let from = &service.lifecycle.renamed_from;
@@ -267,19 +270,19 @@ fn swap_names(desired: &mut Desired, snapshot: &Snapshot) {
     }
 }
 
-/// An API, and a state of it.
+/// Generates an API, a desired state and a live state.
 pub(crate) fn states() -> impl Strategy<Value = (Api, Desired, Snapshot)> {
     select(vec![Api::Classic, Api::Platform])
         .prop_flat_map(|api| (Just(api), state(api)))
         .prop_map(|(api, (desired, snapshot))| (api, desired, snapshot))
 }
 
-/// What counts of a final state: who is there under which name, and with what.
-pub(crate) fn essence(
+/// Returns the properties of a final state that tests compare: names, activity, agents, tags and version sets.
+pub(crate) fn final_state(
     desired: &Desired,
     snapshot: &Snapshot,
 ) -> Vec<(ServiceName, bool, AgentId, usize, Vec<VersionSetName>)> {
-    let mut essence: Vec<_> = snapshot
+    let mut final_state: Vec<_> = snapshot
         .services
         .iter()
         .filter(|service| desired.services.contains_key(&service.name))
@@ -288,11 +291,11 @@ pub(crate) fn essence(
             (service.name.clone(), service.active, service.agent.clone(), service.tags.len(), sets)
         })
         .collect();
-    essence.sort();
-    essence
+    final_state.sort();
+    final_state
 }
 
-/// The same cases on every run. `PROPTEST_CASES=20000` makes a long one of it.
+/// Returns a configuration with the same cases in every run. `PROPTEST_CASES=20000` makes a run long.
 pub(crate) fn config() -> ProptestConfig {
     ProptestConfig {
         rng_seed: RngSeed::Fixed(20_261_122),

@@ -1,5 +1,4 @@
-//! Planning scenarios and properties. Every scenario ends with the verifier's approval and with
-//! "plan again: nothing".
+//! Planning scenarios and properties. The verifier approves the plan of every scenario, and a second plan is empty.
 
 mod absence;
 pub(crate) mod build;
@@ -8,7 +7,6 @@ mod causes;
 mod causes_of_services;
 mod former;
 pub(crate) mod generate;
-mod looking;
 mod new_services;
 mod ownership;
 mod pairs;
@@ -17,4 +15,5 @@ mod platform_replacements;
 mod properties;
 mod replacements;
 mod sequences;
+mod unenforced_guardrails;
 mod unfinished;

@@ -1,4 +1,4 @@
-//! Whose services a plan may take over and prune, and plans that are restricted to what a saved one touches.
+//! The services that a plan may take over and prune, and plans that are limited to the services of a saved one.
 
 use super::build::*;
 use crate::model::*;
@@ -18,18 +18,17 @@ fn pruning_needs_a_written_ownership_value() {
     let shared = Policy::default();
     let error = plan(&desired, &state, &shared, &prune).expect_err("refused");
     assert!(error.is_refusal() && error.problems[0].message.contains("needs `ownership.value`"), "{error:?}");
-    // Also where there is nothing to prune today.
+    // It is refused even if there is nothing to prune.
     assert!(plan(&desired, &snapshot([live("x", "X", "A1")]), &shared, &prune).is_err());
-    // A plan that is only looked at says so where it would retire something.
-    let looked = Options { enforce_guardrails: false, ..prune.clone() };
-    let shown = plan(&desired, &state, &shared, &looked).expect("a plan to look at");
-    assert!(shown.findings.iter().any(|finding| finding.refused().is_some()), "{:?}", shown.findings);
-    let shown =
-        plan(&desired, &snapshot([live("x", "X", "A1")]), &shared, &looked).expect("a plan to look at");
-    assert!(shown.is_empty() && shown.findings.is_empty());
-    // The verifier refuses by itself what the planner should have refused.
-    let made = plan(&desired, &state, &own_policy(), &prune).expect("a plan");
-    let violations = verify::verify(&desired, &state, &shared, &prune, &made);
+    // Without enforced guardrails, it is a finding if the plan would retire something.
+    let unenforced = Options { enforce_guardrails: false, ..prune.clone() };
+    let report = plan(&desired, &state, &shared, &unenforced).expect("a plan");
+    assert!(report.findings.iter().any(|finding| finding.refused().is_some()), "{:?}", report.findings);
+    let report = plan(&desired, &snapshot([live("x", "X", "A1")]), &shared, &unenforced).expect("a plan");
+    assert!(report.is_empty() && report.findings.is_empty());
+    // The verifier refuses such a plan on its own.
+    let made_plan = plan(&desired, &state, &own_policy(), &prune).expect("a plan");
+    let violations = verify::verify(&desired, &state, &shared, &prune, &made_plan);
     assert!(violations.iter().any(|one| one.contains("a service that must stay")), "{violations:?}");
 }
 
@@ -37,22 +36,22 @@ fn pruning_needs_a_written_ownership_value() {
 fn services_are_taken_over_from_one_owner() {
     let desired = desired([wanted("X", "A1"), wanted("Y", "A1")]);
     let state = snapshot([owned_by("x", "X", "sisters"), owned_by("y", "Y", "cousins")]);
-    let take = |owner: &str| Options { take_over: Some(owner.to_owned()), ..options() };
-    let error = try_plan(&desired, &state, &take("sisters")).expect_err("refused");
+    let take_over_from = |owner: &str| Options { take_over: Some(owner.to_owned()), ..options() };
+    let error = try_plan(&desired, &state, &take_over_from("sisters")).expect_err("refused");
     let names: Vec<_> = error.problems.iter().filter_map(|problem| problem.service.as_ref()).collect();
     assert_eq!(names, [&ServiceName::new("Y")]);
-    let only = Options { only: ["X".into()].into(), ..take("sisters") };
-    let made = try_plan(&desired, &state, &only).expect("a plan");
-    assert_eq!(steps(&made), "1 update x tags=managed_by");
-    // The verifier knows whose it may take.
+    let only = Options { only: ["X".into()].into(), ..take_over_from("sisters") };
+    let made_plan = try_plan(&desired, &state, &only).expect("a plan");
+    assert_eq!(steps(&made_plan), "1 update x tags=managed_by");
+    // The verifier knows from which owner services may be taken over.
     let other = Options { take_over: Some("cousins".to_owned()), ..only };
-    let violations = verify::verify(&desired, &state, &own_policy(), &other, &made);
-    assert!(violations.iter().any(|one| one.contains("is not ours")), "{violations:?}");
+    let violations = verify::verify(&desired, &state, &own_policy(), &other, &made_plan);
+    assert!(violations.iter().any(|one| one.contains("does not own")), "{violations:?}");
     assert!(violations.iter().any(|one| one.contains("of another project")), "{violations:?}");
 }
 
 #[test]
-fn services_that_pass_a_name_on_can_only_be_planned_together() {
+fn services_in_a_chain_of_renames_can_only_be_planned_together() {
     let renamed = |from: &str, name: &str| {
         let mut service = wanted(name, "A1");
         service.lifecycle.renamed_from = Some(from.into());
@@ -63,8 +62,8 @@ fn services_that_pass_a_name_on_can_only_be_planned_together() {
     let touched =
         |names: &[&str]| Options { touched: Some(names.iter().map(ServiceName::new).collect()), ..options() };
     let both = try_plan(&desired, &state, &touched(&["Second", "Third"])).expect("a plan");
-    let of: Vec<_> = both.steps.iter().map(|step| step.service.as_str()).collect();
-    assert_eq!(of, ["Third", "Second"], "{}", steps(&both));
+    let services: Vec<_> = both.steps.iter().map(|step| step.service.as_str()).collect();
+    assert_eq!(services, ["Third", "Second"], "{}", steps(&both));
     let error = try_plan(&desired, &state, &touched(&["Second"])).expect_err("the name is not free");
     assert_eq!(error.problems[0].kind, ProblemKind::Ambiguous);
     assert!(try_plan(&desired, &state, &touched(&[])).expect("a plan").is_empty());

@@ -1,20 +1,20 @@
-//! Random desired and live states: renames, swaps, replacements, removals, half-made things.
+//! Properties of plans from random desired and live states: renames, swaps, replacements, removals, unfinished ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
 use super::build::*;
-use super::generate::{config, essence, flags, policies, policy, state, states};
+use super::generate::{config, final_state, flags, policies, policy, state, states};
 use crate::model::*;
 use crate::plan::{self, Action, Options, Plan, PlanError, ProblemKind, Step, StepId, verify};
 
-/// Plans and has the plan judged; none where no plan can be made.
-fn judged(desired: &Desired, snapshot: &Snapshot, options: &Options) -> Option<Plan> {
-    judged_by(desired, snapshot, &policy(), options).ok()
+/// Makes and verifies a plan; none if no plan can be made.
+fn find_verified_plan(desired: &Desired, snapshot: &Snapshot, options: &Options) -> Option<Plan> {
+    verified_plan(desired, snapshot, &policy(), options).ok()
 }
 
-fn judged_by(
+fn verified_plan(
     desired: &Desired,
     snapshot: &Snapshot,
     policy: &Policy,
@@ -22,37 +22,37 @@ fn judged_by(
 ) -> Result<Plan, PlanError> {
     let plan = plan::plan(desired, snapshot, policy, options)?;
     let violations = verify::verify(desired, snapshot, policy, options, &plan);
-    assert!(violations.is_empty(), "the verifier refuses: {violations:#?}\n{}", steps(&plan));
+    assert!(violations.is_empty(), "the verifier refuses the plan: {violations:#?}\n{}", steps(&plan));
     Ok(plan)
 }
 
-/// A state, rules, and how to plan.
-fn runs() -> impl Strategy<Value = (Desired, Snapshot, Policy, Options)> {
+/// Returns random inputs of planning.
+fn plan_inputs() -> impl Strategy<Value = (Desired, Snapshot, Policy, Options)> {
     states().prop_flat_map(|(api, desired, mut snapshot)| {
-        // Not every version that one agent has is there of another.
-        let few = |entry: &mut CatalogEntry| entry.latest = LatestVersion::Number(2);
-        snapshot.agents.entries.get_mut("a3").into_iter().for_each(few);
+        // Some agents have fewer versions than others.
+        let limit_versions = |entry: &mut CatalogEntry| entry.latest = LatestVersion::Number(2);
+        snapshot.agents.entries.get_mut("a3").into_iter().for_each(limit_versions);
         let options = Options { api, ..options() };
         (Just(desired), Just(snapshot), policies(api), flags(options))
     })
 }
 
-/// The same run with every flag that answers a refusal.
+/// Returns the options with every flag that allows a refused plan.
 fn with_all_flags(options: &Options) -> Options {
     let max_removals = Some(MaxRemovals::Count(usize::MAX));
     Options { take_over: Some("sisters".to_owned()), allow_protected: true, max_removals, ..options.clone() }
 }
 
-/// Every state in which a run can be cut off: between steps, and inside each hand-over.
-pub(super) fn cuts(plan: &Plan) -> Vec<Vec<Step>> {
-    let mut cuts = Vec::new();
+/// Returns the steps done at every point where a run can be interrupted: between steps, and inside each hand-over.
+pub(super) fn interruptions(plan: &Plan) -> Vec<Vec<Step>> {
+    let mut interruptions = Vec::new();
     for done in 0..=plan.steps.len() {
-        cuts.push(plan.steps[..done].to_vec());
+        interruptions.push(plan.steps[..done].to_vec());
         if let Some(Step { action: Action::HandOver { old, rename: Some(rename), .. }, service, .. }) =
             plan.steps.get(done)
         {
-            let mut half = plan.steps[..done].to_vec();
-            half.push(Step {
+            let mut inside = plan.steps[..done].to_vec();
+            inside.push(Step {
                 id: StepId(done + 1),
                 service: service.clone(),
                 action: Action::Update { id: old.clone(), update: rename.clone() },
@@ -61,87 +61,86 @@ pub(super) fn cuts(plan: &Plan) -> Vec<Vec<Step>> {
                 changes: Vec::new(),
                 reason: None,
             });
-            cuts.push(half);
+            interruptions.push(inside);
         }
     }
-    cuts
+    interruptions
 }
 
 proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn a_plan_brings_the_desired_state_about_and_planning_again_gives_nothing(
+    fn a_plan_reaches_the_desired_state_and_the_second_plan_is_empty(
         (api, desired, snapshot) in states(), prune: bool,
     ) {
         let options = Options { api, prune, ..options() };
-        let Some(plan) = judged(&desired, &snapshot, &options) else { return Ok(()) };
+        let Some(plan) = find_verified_plan(&desired, &snapshot, &options) else { return Ok(()) };
         let after = verify::outcome(&snapshot, &plan.steps, api);
-        let again = judged(&desired, &after, &options).expect("a plan can be made again");
-        prop_assert!(again.is_empty(), "planning again gives:\n{}\nafter:\n{}", steps(&again), steps(&plan));
+        let again = find_verified_plan(&desired, &after, &options).expect("a plan can be made again");
+        prop_assert!(again.is_empty(), "the second plan is not empty:\n{}\nafter:\n{}", steps(&again), steps(&plan));
     }
 
     #[test]
-    fn no_plan_breaks_a_rule_and_planning_again_gives_nothing((desired, snapshot, policy, options) in runs()) {
-        let Ok(plan) = judged_by(&desired, &snapshot, &policy, &options) else { return Ok(()) };
+    fn no_plan_breaks_a_rule_and_the_second_plan_is_empty((desired, snapshot, policy, options) in plan_inputs()) {
+        let Ok(plan) = verified_plan(&desired, &snapshot, &policy, &options) else { return Ok(()) };
         let after = verify::outcome(&snapshot, &plan.steps, options.api);
-        let again = judged_by(&desired, &after, &policy, &options).expect("a plan can be made again");
-        prop_assert!(again.is_empty(), "planning again gives:\n{}\nafter:\n{}", steps(&again), steps(&plan));
+        let again = verified_plan(&desired, &after, &policy, &options).expect("a plan can be made again");
+        prop_assert!(again.is_empty(), "the second plan is not empty:\n{}\nafter:\n{}", steps(&again), steps(&plan));
     }
 
-    /// What the planner refuses by a rule, the judge refuses, too; and the flags that the refusal names allow it.
+    /// The verifier refuses whatever a guardrail refuses, and the flags that the refusal names allow it.
     #[test]
-    fn flags_answer_refusals_and_the_judge_knows_the_rules((desired, snapshot, policy, options) in runs()) {
-        let Err(refused) = judged_by(&desired, &snapshot, &policy, &options) else { return Ok(()) };
+    fn flags_allow_refused_plans_and_the_verifier_knows_the_rules((desired, snapshot, policy, options) in plan_inputs()) {
+        let Err(refused) = verified_plan(&desired, &snapshot, &policy, &options) else { return Ok(()) };
         let by_a_flag = |problem: &plan::Problem| {
             problem.kind == ProblemKind::Refused && problem.help.iter().any(|help| help.contains("--"))
         };
         if !refused.problems.iter().all(by_a_flag) {
             return Ok(());
         }
-        let allowed = match judged_by(&desired, &snapshot, &policy, &with_all_flags(&options)) {
+        let allowed = match verified_plan(&desired, &snapshot, &policy, &with_all_flags(&options)) {
             Ok(allowed) => allowed,
-            // What is looked at only once a service may be touched can be wrong, too; but no flag is asked for.
+            // Once a service may be changed, other problems can appear. But no other flag may be needed.
             Err(error) => {
                 prop_assert!(!error.problems.iter().any(by_a_flag), "{error:#?}");
                 return Ok(());
             }
         };
         let violations = verify::verify(&desired, &snapshot, &policy, &options, &allowed);
-        prop_assert!(!violations.is_empty(), "{refused:#?}\nis nothing to the judge of\n{}", steps(&allowed));
+        prop_assert!(!violations.is_empty(), "{refused:#?}\nis not refused by the verifier in\n{}", steps(&allowed));
     }
 
     #[test]
-    fn a_run_that_is_cut_off_anywhere_is_continued_to_the_same_end((api, desired, snapshot) in states()) {
+    fn a_run_that_is_interrupted_anywhere_is_continued_to_the_same_state((api, desired, snapshot) in states()) {
         let options = Options { api, ..options() };
-        let Some(plan) = judged(&desired, &snapshot, &options) else { return Ok(()) };
-        let end = verify::outcome(&snapshot, &plan.steps, api);
-        for done in cuts(&plan) {
-            let cut = verify::outcome(&snapshot, &done, api);
-            let rest = judged(&desired, &cut, &options);
+        let Some(plan) = find_verified_plan(&desired, &snapshot, &options) else { return Ok(()) };
+        let expected = verify::outcome(&snapshot, &plan.steps, api);
+        for done in interruptions(&plan) {
+            let interrupted = verify::outcome(&snapshot, &done, api);
+            let rest = find_verified_plan(&desired, &interrupted, &options);
             let Some(rest) = rest else {
-                let error = plan::plan(&desired, &cut, &policy(), &options);
+                let error = plan::plan(&desired, &interrupted, &policy(), &options);
                 panic!("after {} of\n{}\nno plan: {error:#?}", done.len(), steps(&plan));
             };
-            let resumed = verify::outcome(&cut, &rest.steps, api);
+            let resumed = verify::outcome(&interrupted, &rest.steps, api);
             prop_assert_eq!(
-                essence(&desired, &end), essence(&desired, &resumed),
+                final_state(&desired, &expected), final_state(&desired, &resumed),
                 "after {} of\n{}\nthe rest was\n{}", done.len(), steps(&plan), steps(&rest)
             );
-            prop_assert_eq!(end.services.len(), resumed.services.len(), "a duplicate after {} of\n{}\nthe rest was\n{}", done.len(), steps(&plan), steps(&rest));
-            let again = judged(&desired, &resumed, &options).expect("a plan can be made again");
-            prop_assert!(again.is_empty(), "planning again gives:\n{}\nafter:\n{}", steps(&again), steps(&rest));
+            prop_assert_eq!(expected.services.len(), resumed.services.len(), "a duplicate after {} of\n{}\nthe rest was\n{}", done.len(), steps(&plan), steps(&rest));
+            let again = find_verified_plan(&desired, &resumed, &options).expect("a plan can be made again");
+            prop_assert!(again.is_empty(), "the second plan is not empty:\n{}\nafter:\n{}", steps(&again), steps(&rest));
         }
     }
 
-    /// Where a plan is only looked at, rules and other owners hide nothing of it, and change nothing of a plan
-    /// that they don't stand against.
+    /// Without enforced guardrails, refusals hide no changes. A plan that no guardrail refuses is the same either way.
     #[test]
-    fn no_rule_stands_against_looking(
+    fn unenforced_guardrails_hide_nothing(
         (api, desired, mut snapshot) in states(), prune: bool, strict: bool, foreign in 0_usize..8,
     ) {
-        if foreign > 0 && let Some(taken) = snapshot.services.get_mut(foreign - 1) {
-            taken.tags.insert("managed_by".to_owned(), Some("sisters".to_owned()));
+        if foreign > 0 && let Some(anothers) = snapshot.services.get_mut(foreign - 1) {
+            anothers.tags.insert("managed_by".to_owned(), Some("sisters".to_owned()));
         }
         let mut policy = policy();
         if strict {
@@ -149,30 +148,30 @@ proptest! {
             policy.guardrails.protected = desired.services.keys().cloned().collect();
         }
         let enforced = Options { api, prune, ..options() };
-        let looked = Options { enforce_guardrails: false, ..enforced.clone() };
-        let seen = plan::plan(&desired, &snapshot, &policy, &looked);
-        if let Ok(plan) = &seen {
-            let violations = verify::verify(&desired, &snapshot, &policy, &looked, plan);
-            prop_assert!(violations.is_empty(), "the verifier refuses: {violations:#?}\n{}", steps(plan));
+        let unenforced = Options { enforce_guardrails: false, ..enforced.clone() };
+        let report = plan::plan(&desired, &snapshot, &policy, &unenforced);
+        if let Ok(plan) = &report {
+            let violations = verify::verify(&desired, &snapshot, &policy, &unenforced, plan);
+            prop_assert!(violations.is_empty(), "the verifier refuses the plan: {violations:#?}\n{}", steps(plan));
         }
-        match (plan::plan(&desired, &snapshot, &policy, &enforced), seen) {
-            (Ok(plan), seen) => prop_assert_eq!(Ok(plan), seen),
+        match (plan::plan(&desired, &snapshot, &policy, &enforced), report) {
+            (Ok(plan), report) => prop_assert_eq!(Ok(plan), report),
             (Err(error), Ok(plan)) => {
                 let mut refused = error.problems.iter().filter(|one| one.kind == plan::ProblemKind::Refused);
-                // What is taken over counts, too: the number of removals may be another one.
-                let told = |problem: &plan::Problem| {
+                // Services of other projects count, too, so the number of removals may differ.
+                let is_finding = |problem: &plan::Problem| {
                     let words =
                         if problem.service.is_none() { "`guardrails.max_removals` allows 0" } else { &problem.message };
                     plan.findings.iter().any(|finding| finding.message.contains(words))
                 };
-                prop_assert!(refused.all(told), "{:#?}\n{:#?}", error, plan.findings);
+                prop_assert!(refused.all(is_finding), "{:#?}\n{:#?}", error, plan.findings);
             }
             (Err(_), Err(error)) => prop_assert!(!error.is_refusal(), "{:#?}", error),
         }
     }
 
     #[test]
-    fn the_order_of_the_answer_does_not_matter((api, desired, snapshot) in states(), seed: u64) {
+    fn the_order_of_the_listed_services_does_not_matter((api, desired, snapshot) in states(), seed: u64) {
         let options = Options { api, ..options() };
         let mut shuffled = snapshot.clone();
         let len = shuffled.services.len().max(1);
@@ -184,19 +183,18 @@ proptest! {
     }
 }
 
-/// The generators are worth something: most random states have a plan, and every kind of step occurs, on
-/// both APIs.
+/// Tests the generators: many random states have a plan, and every kind of step occurs on both APIs.
 #[test]
 fn the_generators_reach_every_kind_of_step() {
-    let common = ["create", "update", "set aside", "write", "delete", "hand over", "retire"];
-    reach_every_kind(Api::Classic, &[&common[..], &["behavior"]].concat());
-    reach_every_kind(
+    let common = ["create", "update", "rename early", "write", "delete", "hand over", "retire"];
+    check_every_kind_is_reached(Api::Classic, &[&common[..], &["behavior"]].concat());
+    check_every_kind_is_reached(
         Api::Platform,
         &[&common[..], &["delete service", "update with sets", "settings"]].concat(),
     );
 }
 
-fn reach_every_kind(api: Api, expected: &[&str]) {
+fn check_every_kind_is_reached(api: Api, expected: &[&str]) {
     use proptest::strategy::ValueTree;
     use proptest::test_runner::TestRunner;
     let mut runner = TestRunner::deterministic();
@@ -204,7 +202,7 @@ fn reach_every_kind(api: Api, expected: &[&str]) {
     for _ in 0..600 {
         let (desired, snapshot) = state(api).new_tree(&mut runner).expect("a value").current();
         let options = Options { api, prune: true, ..options() };
-        let Some(plan) = judged(&desired, &snapshot, &options) else { continue };
+        let Some(plan) = find_verified_plan(&desired, &snapshot, &options) else { continue };
         plans += 1;
         for step in &plan.steps {
             let kind = match &step.action {
@@ -212,7 +210,7 @@ fn reach_every_kind(api: Api, expected: &[&str]) {
                 Action::Update { update, .. } if !update.version_sets.is_empty() => "update with sets",
                 Action::Update { update, .. } if !update.settings.is_empty() => "settings",
                 Action::Update { .. } => "update",
-                Action::SetAside { .. } => "set aside",
+                Action::RenameTemporarily { .. } => "rename early",
                 Action::WriteVersionSet { .. } => "write",
                 Action::DeleteVersionSet { .. } => "delete",
                 Action::ApplyBehaviorSet { .. } => "behavior",
@@ -220,17 +218,17 @@ fn reach_every_kind(api: Api, expected: &[&str]) {
                 Action::HandOver { .. } => "hand over",
                 Action::Retire { update: None, .. } => "delete service",
                 Action::Retire { .. } => "retire",
-                Action::Discard { .. } => "discard",
+                Action::Abandon { .. } => "abandon",
             };
             *kinds.entry(kind).or_default() += 1;
         }
     }
     assert!(plans > 200, "{api:?}: only {plans} of 600 have a plan");
     let missing: Vec<_> = expected.iter().filter(|kind| !kinds.contains_key(**kind)).collect();
-    assert!(missing.is_empty(), "{api:?}: never seen: {missing:?}; seen: {kinds:?}");
+    assert!(missing.is_empty(), "{api:?}: missing: {missing:?}; found: {kinds:?}");
 }
 
-/// So do they with the rules: each refuses some states, and many states pass all of them.
+/// Tests the generators: each guardrail refuses some states, and many states pass all of them.
 #[test]
 fn the_generators_reach_every_rule() {
     use proptest::strategy::ValueTree;
@@ -247,7 +245,8 @@ fn the_generators_reach_every_rule() {
     ];
     let (mut plans, mut missing) = (0, Vec::from(rules));
     for _ in 0..3_000 {
-        let (desired, snapshot, policy, options) = runs().new_tree(&mut runner).expect("a value").current();
+        let (desired, snapshot, policy, options) =
+            plan_inputs().new_tree(&mut runner).expect("a value").current();
         match plan::plan(&desired, &snapshot, &policy, &options) {
             Ok(plan) => plans += usize::from(!plan.is_empty()),
             Err(error) => {
@@ -256,5 +255,5 @@ fn the_generators_reach_every_rule() {
         }
     }
     assert!(plans > 1_000, "only {plans} of 3000 have a plan");
-    assert!(missing.is_empty(), "never broken: {missing:?}");
+    assert!(missing.is_empty(), "never refused: {missing:?}");
 }

@@ -1,4 +1,4 @@
-//! Replacements: whole, cut off, given up, overtaken.
+//! Replacements: complete, interrupted, abandoned and overtaken ones.
 
 use insta::assert_snapshot;
 
@@ -6,23 +6,23 @@ use super::build::*;
 use crate::model::*;
 use crate::plan::Options;
 
-/// The old service with two more sets and a behavior set; the manifest names another agent.
+/// Returns a manifest with another agent, and the old service with more version sets and a behavior set.
 fn replacement() -> (Desired, Snapshot) {
     let mut coach = wanted("Coach", "A2");
     coach.version_sets = sets(&[("release", 3, 5), ("staging", 1, 1)]);
-    let mut there = live("65f0c1aa0000000000000001", "Coach", "A1");
-    there.version_sets.insert("staging".into(), live_set(1, 1));
-    let mut snapshot = snapshot([there.clone()]);
+    let mut old = live("65f0c1aa0000000000000001", "Coach", "A1");
+    old.version_sets.insert("staging".into(), live_set(1, 1));
+    let mut snapshot = snapshot([old.clone()]);
     let set =
-        BehaviorSet { id: "b1".into(), name: "Escalate".to_owned(), applied_to: [there.id.clone()].into() };
-    snapshot.behavior_sets.insert(there.id, vec![set]);
+        BehaviorSet { id: "b1".into(), name: "Escalate".to_owned(), applied_to: [old.id.clone()].into() };
+    snapshot.behavior_sets.insert(old.id, vec![set]);
     (desired([coach]), snapshot)
 }
 
 #[test]
-fn another_agent_means_a_new_service_and_a_hand_over() {
+fn another_agent_requires_a_new_service_and_a_hand_over() {
     let (desired, snapshot) = replacement();
-    let plan = plan_and_judge(&desired, &snapshot, &options());
+    let plan = plan_and_verify(&desired, &snapshot, &options());
     assert_snapshot!(steps(&plan), @r#"
     1 create Coach active=false agent=a2
     2 create set staging of #1 (1, 1) after 1
@@ -34,12 +34,12 @@ fn another_agent_means_a_new_service_and_a_hand_over() {
 }
 
 #[test]
-fn a_replacement_that_was_cut_off_goes_on_from_there() {
+fn an_interrupted_replacement_is_continued() {
     let (desired, snapshot) = replacement();
-    let whole = plan_and_judge(&desired, &snapshot, &options());
+    let whole = plan_and_verify(&desired, &snapshot, &options());
     let rest = |done: usize| {
         let cut = crate::plan::verify::outcome(&snapshot, &whole.steps[..done], Api::Classic);
-        steps(&plan_and_judge(&desired, &cut, &options()))
+        steps(&plan_and_verify(&desired, &cut, &options()))
     };
     assert_snapshot!(rest(1), @r#"
     1 create set staging of 000000000000cafe00000001 (1, 1)
@@ -52,22 +52,22 @@ fn a_replacement_that_was_cut_off_goes_on_from_there() {
 }
 
 #[test]
-fn a_half_made_replacement_that_no_longer_fits_is_given_up() {
+fn an_unfinished_replacement_that_is_no_longer_wanted_is_abandoned() {
     let (mut desired, snapshot) = replacement();
-    let whole = plan_and_judge(&desired, &snapshot, &options());
+    let whole = plan_and_verify(&desired, &snapshot, &options());
     let cut = crate::plan::verify::outcome(&snapshot, &whole.steps[..2], Api::Classic);
     let coach = desired.services.get_mut("Coach").expect("declared");
     coach.agent = Reference::Name("A1".to_owned());
     coach.version_sets = None;
-    assert_snapshot!(steps(&plan_and_judge(&desired, &cut, &options())), @"1 discard 000000000000cafe00000001 name=Coach (abandoned 2026-11-22 000000) tags=managed_by");
+    assert_snapshot!(steps(&plan_and_verify(&desired, &cut, &options())), @"1 abandon 000000000000cafe00000001 name=Coach (abandoned 2026-11-22 000000) tags=managed_by");
 }
 
 #[test]
-fn of_two_runs_at_once_the_slower_ones_service_is_given_up() {
+fn of_two_concurrent_runs_the_slower_ones_service_is_abandoned() {
     let (desired, snapshot) = replacement();
-    let whole = plan_and_judge(&desired, &snapshot, &options());
-    // The faster run is at its end; the slower one had made a service, failed to hand over, and given the
-    // old service its name back.
+    let whole = plan_and_verify(&desired, &snapshot, &options());
+    // The faster run is finished. The slower one created a service, failed in the hand-over, and gave the old service its
+    // name back.
     let mut after = crate::plan::verify::outcome(&snapshot, &whole.steps, Api::Classic);
     let old = after
         .services
@@ -77,34 +77,34 @@ fn of_two_runs_at_once_the_slower_ones_service_is_given_up() {
     after.services[old].name = "Coach".into();
     let faster = after.services.iter().find(|service| service.active).expect("the faster one").clone();
     after.services.push(LiveService { id: "65f0c1bb0000000000000009".into(), active: false, ..faster });
-    assert_snapshot!(steps(&plan_and_judge(&desired, &after, &options())), @"1 discard 65f0c1bb0000000000000009 name=Coach (abandoned 2026-11-22 65f0c1) tags=managed_by");
+    assert_snapshot!(steps(&plan_and_verify(&desired, &after, &options())), @"1 abandon 65f0c1bb0000000000000009 name=Coach (abandoned 2026-11-22 65f0c1) tags=managed_by");
 }
 
 #[test]
-fn fields_that_a_server_puts_into_a_half_made_service_stop_nothing() {
+fn fields_that_the_server_adds_to_a_new_service_do_not_stop_its_replacement() {
     let (desired, mut snapshot) = replacement();
-    let stamp = |service: &mut LiveService, at: u32| {
+    let add_server_fields = |service: &mut LiveService, at: u32| {
         for set in service.version_sets.values_mut() {
             set.carried.insert("updated_at".to_owned(), at.into());
             set.carried.insert(format!("only_{at}"), true.into());
         }
     };
-    stamp(&mut snapshot.services[0], 1);
-    let whole = plan_and_judge(&desired, &snapshot, &options());
+    add_server_fields(&mut snapshot.services[0], 1);
+    let whole = plan_and_verify(&desired, &snapshot, &options());
     let mut cut = crate::plan::verify::outcome(&snapshot, &whole.steps[..2], Api::Classic);
     let new = cut.services.iter_mut().find(|service| !service.active).expect("the new one");
-    stamp(new, 2);
-    plan_and_judge(&desired, &cut, &options());
+    add_server_fields(new, 2);
+    plan_and_verify(&desired, &cut, &options());
 }
 
 #[test]
-fn an_orphan_is_retired_even_if_a_replacement_of_it_was_begun() {
+fn an_orphan_with_an_unfinished_replacement_is_retired() {
     let (_, snapshot) = replacement();
-    let (desired_then, _) = replacement();
-    let whole = plan_and_judge(&desired_then, &snapshot, &options());
+    let (desired_before, _) = replacement();
+    let whole = plan_and_verify(&desired_before, &snapshot, &options());
     let cut = crate::plan::verify::outcome(&snapshot, &whole.steps[..1], Api::Classic);
     let other = desired([wanted("Other", "A1")]);
-    let plan = plan_and_judge(&other, &cut, &Options { prune: true, ..options() });
+    let plan = plan_and_verify(&other, &cut, &Options { prune: true, ..options() });
     assert_snapshot!(steps(&plan), @r"
     1 create Other active=true agent=a1
     2 retire 65f0c1aa0000000000000001 (deactivate) active=false
@@ -112,15 +112,15 @@ fn an_orphan_is_retired_even_if_a_replacement_of_it_was_begun() {
 }
 
 #[test]
-fn a_half_made_service_keeps_sets_that_are_not_the_manifests_to_delete() {
+fn an_unfinished_new_service_keeps_undeclared_version_sets() {
     let (mut desired, mut snapshot) = replacement();
     desired.services.get_mut("Coach").expect("declared").version_sets = None;
-    let whole = plan_and_judge(&desired, &snapshot, &options());
+    let whole = plan_and_verify(&desired, &snapshot, &options());
     snapshot.services[0].version_sets.remove("staging");
     let mut cut = crate::plan::verify::outcome(&snapshot, &whole.steps[..1], Api::Classic);
     let new = cut.services.iter_mut().find(|service| !service.active).expect("the new one");
     new.version_sets.insert("staging".into(), live_set(1, 1));
-    let plan = plan_and_judge(&desired, &cut, &options());
+    let plan = plan_and_verify(&desired, &cut, &options());
     assert!(!steps(&plan).contains("delete set"), "{}", steps(&plan));
 }
 
@@ -128,28 +128,28 @@ fn a_half_made_service_keeps_sets_that_are_not_the_manifests_to_delete() {
 fn an_inactive_service_is_replaced_without_a_hand_over() {
     let mut coach = wanted("Coach", "A2");
     coach.active = Some(false);
-    let mut there = live("1", "Coach", "A1");
-    there.active = false;
-    assert_snapshot!(steps(&plan_and_judge(&desired([coach]), &snapshot([there]), &options())), @r"
+    let mut old = live("1", "Coach", "A1");
+    old.active = false;
+    assert_snapshot!(steps(&plan_and_verify(&desired([coach]), &snapshot([old]), &options())), @r"
     1 create Coach active=false agent=a2
     2 retire 1 (deactivate) name=Coach (replaced 2026-11-22 1) after 1
     ");
 }
 
-/// Two runs at once, each of which made a new service for the same inactive one.
+/// Two concurrent runs each created a new service for the same inactive one.
 #[test]
-fn of_inactive_twins_the_first_stays_and_the_others_are_given_up() {
+fn of_two_inactive_duplicates_the_second_is_abandoned() {
     let (desired, _) = replacement();
-    let twin = |id: &str| {
-        let mut twin = live(id, "Coach", "A2");
-        twin.active = false;
-        twin.tags.insert(TAG_REPLACES.to_owned(), Some("65f0c1aa0000000000000001".to_owned()));
-        twin.version_sets = [("edge", 0, 0), ("release", 3, 5), ("staging", 1, 1)]
+    let new = |id: &str| {
+        let mut new = live(id, "Coach", "A2");
+        new.active = false;
+        new.tags.insert(TAG_REPLACES.to_owned(), Some("65f0c1aa0000000000000001".to_owned()));
+        new.version_sets = [("edge", 0, 0), ("release", 3, 5), ("staging", 1, 1)]
             .map(|(name, agent, graph)| (name.into(), live_set(agent, graph)))
             .into();
-        twin
+        new
     };
-    let twins = ["65f0c1aa000000000000000b", "65f0c1aa000000000000000c"].map(twin);
-    let plan = plan_and_judge(&desired, &snapshot(twins), &options());
-    assert_snapshot!(steps(&plan), @"1 discard 65f0c1aa000000000000000c name=Coach (abandoned 2026-11-22 65f0c1) tags=managed_by");
+    let duplicates = ["65f0c1aa000000000000000b", "65f0c1aa000000000000000c"].map(new);
+    let plan = plan_and_verify(&desired, &snapshot(duplicates), &options());
+    assert_snapshot!(steps(&plan), @"1 abandon 65f0c1aa000000000000000c name=Coach (abandoned 2026-11-22 65f0c1) tags=managed_by");
 }

@@ -1,4 +1,4 @@
-//! Replacements that a run began, and that the manifests of a later commit do not continue.
+//! Unfinished replacements and renames, after later commits or concurrent runs changed what is wanted.
 
 use insta::assert_snapshot;
 
@@ -8,11 +8,11 @@ use crate::plan::verify;
 
 const OLD: &str = "65f0c1aa0000000000000001";
 const OTHER: &str = "65f0c1bb0000000000000002";
-const BEGUN: &str = "65f0c1cc0000000000000003";
+const NEW: &str = "65f0c1cc0000000000000003";
 
-/// The new service of an unfinished replacement: inactive, with the name that it is to have.
-fn begun(name: &str, agent: &str, old: &str) -> LiveService {
-    let mut new = live(BEGUN, name, agent);
+/// Returns the new service of an unfinished replacement: inactive, with its final name.
+fn unfinished(name: &str, agent: &str, old: &str) -> LiveService {
+    let mut new = live(NEW, name, agent);
     new.active = false;
     new.tags.insert(TAG_REPLACES.to_owned(), Some(old.to_owned()));
     new
@@ -24,76 +24,77 @@ fn renamed(name: &str, from: &str, agent: &str) -> DesiredService {
     service
 }
 
-/// The replacement of Echo was cut off, and the next commit says that Carol was Echo. There is a Carol already: it stays
-/// what it is, as if nothing had been begun.
+/// The replacement of Echo was interrupted, and the next commit renames Echo to Carol. A service named Carol exists
+/// already: it stays as it is.
 #[test]
 fn an_unfinished_replacement_under_the_former_name_does_not_displace_the_holder_of_the_name() {
     let desired = desired([renamed("Carol", "Echo", "A2")]);
     for is_active in [true, false] {
         let mut carol = live(OTHER, "Carol", "A2");
         carol.active = is_active;
-        let state = snapshot([live(OLD, "Echo", "A3"), carol, begun("Echo", "A2", OLD)]);
-        assert_eq!(steps(&plan_and_judge(&desired, &state, &options())), "", "Carol is active: {is_active}");
+        let state = snapshot([live(OLD, "Echo", "A3"), carol, unfinished("Echo", "A2", OLD)]);
+        assert_eq!(steps(&plan_and_verify(&desired, &state, &options())), "", "Carol is active: {is_active}");
     }
 }
 
-/// The hand-over of Echo was cut off after it had given its name up, and Carol is there already.
+/// The hand-over of Echo was interrupted after the rename of the old service, and Carol exists already.
 #[test]
-fn a_hand_over_under_the_former_name_does_not_displace_the_holder_of_the_name() {
+fn an_interrupted_hand_over_under_the_former_name_does_not_displace_the_holder_of_the_name() {
     let old = live(OLD, "Echo (replaced 2026-11-21 65f0c1)", "A3");
-    let state = snapshot([old, live(OTHER, "Carol", "A2"), begun("Echo", "A2", OLD)]);
-    let plan = plan_and_judge(&desired([renamed("Carol", "Echo", "A2")]), &state, &options());
+    let state = snapshot([old, live(OTHER, "Carol", "A2"), unfinished("Echo", "A2", OLD)]);
+    let plan = plan_and_verify(&desired([renamed("Carol", "Echo", "A2")]), &state, &options());
     assert_eq!(steps(&plan), "");
 }
 
-/// A swap was cut off, and the next commit does not speak of it: nothing tells where the service goes that has the name.
+/// A swap was interrupted, and the next commit drops it. No manifest says where the service with the name goes.
 #[test]
-fn a_swap_that_no_manifest_continues_is_a_problem_that_says_how_to_go_on() {
-    let aside = live(OLD, "Delta (renaming 65f0c1)", "A1");
-    let state = snapshot([aside, live(OTHER, "Delta", "A3")]);
-    let without = desired([wanted("Able", "A3"), wanted("Delta", "A1")]);
-    let error = try_plan(&without, &state, &options()).expect_err("a problem");
+fn an_interrupted_swap_that_no_manifest_continues_is_a_problem_with_advice() {
+    let temporary = live(OLD, "Delta (renaming 65f0c1)", "A1");
+    let state = snapshot([temporary, live(OTHER, "Delta", "A3")]);
+    let manifests_without_the_swap = desired([wanted("Able", "A3"), wanted("Delta", "A1")]);
+    let error = try_plan(&manifests_without_the_swap, &state, &options()).expect_err("a problem");
     let [problem] = &error.problems[..] else { panic!("one problem: {error:?}") };
-    assert_snapshot!(problem.message, @"2 services may be the one named `Delta`: 65f0c1aa0000000000000001, 65f0c1bb0000000000000002");
-    assert_snapshot!(problem.help[0], @"a run that renames services was cut off and left `Delta (renaming 65f0c1)`: write `renamed_from` as it was until a run has finished, or rename the service that is not meant");
-    plan_and_judge(
+    assert_snapshot!(problem.message, @"2 services could be the one named `Delta`: 65f0c1aa0000000000000001, 65f0c1bb0000000000000002");
+    assert_snapshot!(problem.help[0], @"a run that renames services was interrupted and left `Delta (renaming 65f0c1)`: restore `renamed_from` until a run has finished, or rename the service that is not meant");
+    plan_and_verify(
         &desired([renamed("Able", "Delta", "A3"), renamed("Delta", "Able", "A1")]),
         &state,
         &options(),
     );
 }
 
-/// The holder of the name moves on in the same plan: the replacement under the former name goes on.
+/// The holder of the name is renamed in the same plan, so the replacement under the former name goes on.
 #[test]
-fn an_unfinished_replacement_goes_on_where_the_holder_of_its_new_name_moves_on() {
+fn an_unfinished_replacement_goes_on_if_the_holder_of_its_new_name_is_renamed() {
     let mut echo = renamed("Carol", "Echo", "A2");
     echo.description = Some("The service Echo".to_owned());
     let mut carol = renamed("Delta", "Carol", "A1");
     carol.description = Some("The service Carol".to_owned());
-    let state = snapshot([live(OLD, "Echo", "A3"), live(OTHER, "Carol", "A1"), begun("Echo", "A2", OLD)]);
-    assert_snapshot!(steps(&plan_and_judge(&desired([echo, carol]), &state, &options())), @r"
+    let state =
+        snapshot([live(OLD, "Echo", "A3"), live(OTHER, "Carol", "A1"), unfinished("Echo", "A2", OLD)]);
+    assert_snapshot!(steps(&plan_and_verify(&desired([echo, carol]), &state, &options())), @r"
     1 update 65f0c1bb0000000000000002 name=Delta
     2 hand over 65f0c1aa0000000000000001 name=Echo (replaced 2026-11-22 65f0c1) -> 65f0c1cc0000000000000003 name=Carol active=true after 1
     3 retire 65f0c1aa0000000000000001 (deactivate) active=false after 2
     ");
 }
 
-/// A rename with a new agent was cut off before its hand-over, and the next commit has taken the rename back. An inactive
-/// service of ours has the name: that one is meant, as before.
+/// A rename with a new agent was interrupted before its hand-over, and the next commit reverts the rename. An inactive
+/// owned service has the name: that one is meant, as before.
 #[test]
-fn an_unfinished_replacement_that_no_manifest_continues_is_not_mixed_up_with_a_namesake() {
+fn an_unfinished_replacement_that_no_manifest_continues_is_not_confused_with_a_namesake() {
     let mut able = live(OTHER, "Able", "A3");
     able.active = false;
-    let state = snapshot([live(OLD, "Delta", "A3"), able, begun("Able", "A1", OLD)]);
-    let plan = plan_and_judge(&desired([wanted("Able", "A3")]), &state, &options());
-    assert_snapshot!(steps(&plan), @"1 discard 65f0c1cc0000000000000003 name=Able (abandoned 2026-11-22 65f0c1) tags=managed_by");
+    let state = snapshot([live(OLD, "Delta", "A3"), able, unfinished("Able", "A1", OLD)]);
+    let plan = plan_and_verify(&desired([wanted("Able", "A3")]), &state, &options());
+    assert_snapshot!(steps(&plan), @"1 abandon 65f0c1cc0000000000000003 name=Able (abandoned 2026-11-22 65f0c1) tags=managed_by");
     let end = verify::outcome(&state, &plan.steps, options().api);
-    assert!(end.services[0].active, "Delta is in no manifest, and is left alone");
+    assert!(end.services[0].active, "Delta is in no manifest, so it does not change");
 }
 
-/// A service that was renamed with a new agent, while that was cut off, is back under its old name in the next commit.
+/// A rename with a new agent was interrupted, and the next commit uses the old name again.
 #[test]
-fn a_pruned_service_is_given_up_by_the_same_step_where_its_predecessor_is_replaced() {
+fn a_pruned_service_is_abandoned_by_the_same_step_if_its_predecessor_is_replaced() {
     let mut foxtrot = live(OTHER, "Foxtrot", "A1");
     foxtrot.tags.insert(TAG_REPLACES.to_owned(), Some(OLD.to_owned()));
     let mut delta = renamed("Delta", "Foxtrot", "A1");
@@ -101,7 +102,7 @@ fn a_pruned_service_is_given_up_by_the_same_step_where_its_predecessor_is_replac
     let mut old = live(OLD, "Delta", "A3");
     old.tags.clear();
     let options = crate::plan::Options { prune: true, ..options() };
-    let plan = plan_and_judge(&desired([delta]), &snapshot([old, foxtrot]), &options);
+    let plan = plan_and_verify(&desired([delta]), &snapshot([old, foxtrot]), &options);
     assert_snapshot!(steps(&plan), @r"
     1 create Delta active=false agent=a1
     2 hand over 65f0c1aa0000000000000001 name=Delta (replaced 2026-11-22 65f0c1) tags=managed_by -> #1 active=true after 1
@@ -110,24 +111,24 @@ fn a_pruned_service_is_given_up_by_the_same_step_where_its_predecessor_is_replac
     ");
 }
 
-/// Echo was to be replaced by Golf, and the next commit renames Golf to Carol: Echo is in no manifest, but in use until Carol
-/// is.
+/// The replacement of Echo by Golf is unfinished, and the next commit renames Golf to Carol. Echo is in no manifest, but must
+/// stay active until Carol is.
 #[test]
 fn a_pruned_service_is_retired_after_its_successor_is_activated() {
     let options = crate::plan::Options { prune: true, ..options() };
-    let state = snapshot([live(OLD, "Echo", "A2"), begun("Golf", "A3", OLD)]);
+    let state = snapshot([live(OLD, "Echo", "A2"), unfinished("Golf", "A3", OLD)]);
     let mut carol = renamed("Carol", "Golf", "A3");
     carol.active = Some(true);
-    let plan = plan_and_judge(&desired([carol]), &state, &options);
+    let plan = plan_and_verify(&desired([carol]), &state, &options);
     assert_snapshot!(steps(&plan), @r"
     1 update 65f0c1cc0000000000000003 name=Carol active=true description
     2 retire 65f0c1aa0000000000000001 (deactivate) active=false after 1
     ");
 }
 
-/// A new Carol has replaced an inactive one, while a replacement of Delta was cut off and Delta was pruned.
+/// A new Carol has replaced an inactive one. A replacement of Delta was interrupted, and Delta was pruned.
 #[test]
-fn a_leftover_under_the_former_name_does_not_displace_a_service_that_was_just_created() {
+fn an_unfinished_service_with_the_former_name_does_not_displace_a_new_service() {
     let mut former = live(OTHER, "Carol (replaced 2026-11-22 65f0c1b)", "A1");
     let mut carol = live("65f0c1dd0000000000000004", "Carol", "A2");
     carol.tags.insert(TAG_REPLACES.to_owned(), Some(OTHER.to_owned()));
@@ -135,25 +136,32 @@ fn a_leftover_under_the_former_name_does_not_displace_a_service_that_was_just_cr
     for service in [&mut former, &mut carol, &mut delta] {
         service.active = false;
     }
-    let state = snapshot([former, carol, delta, begun("Delta", "A2", OLD)]);
-    let plan = plan_and_judge(&desired([renamed("Carol", "Delta", "A2")]), &state, &options());
+    let state = snapshot([former, carol, delta, unfinished("Delta", "A2", OLD)]);
+    let plan = plan_and_verify(&desired([renamed("Carol", "Delta", "A2")]), &state, &options());
     assert_eq!(steps(&plan), "");
 }
 
-/// A chain of renames with new agents, the first of an inactive service: wherever a run is interrupted, the next one goes on.
+/// A chain of renames with new agents, the first one of an inactive service. Wherever a run is interrupted, the next one
+/// continues.
 #[test]
-fn a_chain_of_replacements_under_new_names_goes_on_wherever_it_was_cut_off() {
+fn a_chain_of_replacements_with_new_names_goes_on_wherever_it_was_interrupted() {
     let mut inactive = live(OLD, "Baker", "A1");
     inactive.active = false;
     let before = snapshot([inactive, live(OTHER, "Carol", "A1")]);
     let manifests = desired([renamed("Able", "Baker", "A2"), renamed("Baker", "Carol", "A3")]);
-    let whole = plan_and_judge(&manifests, &before, &options());
+    let whole = plan_and_verify(&manifests, &before, &options());
     for done in 0..=whole.steps.len() {
         let cut = verify::outcome(&before, &whole.steps[..done], options().api);
-        let rest = plan_and_judge(&manifests, &cut, &options());
+        let rest = plan_and_verify(&manifests, &cut, &options());
         let end = verify::outcome(&cut, &rest.steps, options().api);
-        let of = |agent: &str| end.services.iter().filter(|service| service.agent.as_str() == agent).count();
-        assert_eq!((of("a2"), of("a3")), (1, 1), "no second copy after {done} of\n{}", steps(&whole));
+        let count_with_agent =
+            |agent: &str| end.services.iter().filter(|service| service.agent.as_str() == agent).count();
+        assert_eq!(
+            (count_with_agent("a2"), count_with_agent("a3")),
+            (1, 1),
+            "no second copy after {done} of\n{}",
+            steps(&whole)
+        );
         assert!(
             end.services.iter().any(|service| service.active && service.name == "Baker".into()),
             "{done}"
@@ -161,37 +169,37 @@ fn a_chain_of_replacements_under_new_names_goes_on_wherever_it_was_cut_off() {
     }
 }
 
-/// The new service of an unfinished replacement of an inactive one goes on as a replacement: it is not only activated.
+/// An unfinished replacement of an inactive service is continued: its new service is not just activated.
 #[test]
-fn an_unfinished_replacement_of_an_inactive_service_under_a_new_name_goes_on() {
+fn an_unfinished_replacement_of_an_inactive_service_with_a_new_name_goes_on() {
     let mut old = live(OLD, "Baker", "A1");
     old.active = false;
     let mut able = renamed("Able", "Baker", "A2");
     able.active = Some(true);
-    let state = snapshot([old, begun("Able", "A2", OLD)]);
-    assert_snapshot!(steps(&plan_and_judge(&desired([able]), &state, &options())), @"1 hand over 65f0c1aa0000000000000001 name=Baker (replaced 2026-11-22 65f0c1) -> 65f0c1cc0000000000000003 active=true");
+    let state = snapshot([old, unfinished("Able", "A2", OLD)]);
+    assert_snapshot!(steps(&plan_and_verify(&desired([able]), &state, &options())), @"1 hand over 65f0c1aa0000000000000001 name=Baker (replaced 2026-11-22 65f0c1) -> 65f0c1cc0000000000000003 active=true");
 }
 
-/// A swap was interrupted, and an inactive service has the name meanwhile: the one in use is not given up for it.
+/// A swap was interrupted, and an inactive service has the name now. It does not displace the one in use.
 #[test]
 fn an_inactive_namesake_does_not_displace_a_service_in_use_that_has_a_temporary_name() {
-    let mut inactive = live(BEGUN, "Baker", "A2");
+    let mut inactive = live(NEW, "Baker", "A2");
     inactive.active = false;
     let state = snapshot([live(OLD, "Baker (renaming 65f0c1)", "A1"), live(OTHER, "Able", "A2"), inactive]);
     let manifests = desired([renamed("Able", "Baker", "A2"), renamed("Baker", "Able", "A1")]);
     let options = crate::plan::Options { prune: true, ..options() };
-    assert_snapshot!(steps(&plan_and_judge(&manifests, &state, &options)), @"1 update 65f0c1aa0000000000000001 name=Baker description");
+    assert_snapshot!(steps(&plan_and_verify(&manifests, &state, &options)), @"1 update 65f0c1aa0000000000000001 name=Baker description");
 }
 
-/// A run died between the rename and the activation, and another user has created a service with the name.
+/// A run was interrupted between the rename and the activation, and another user has created a service with the name.
 #[test]
-fn a_service_that_is_not_ours_does_not_displace_an_unfinished_replacement() {
-    let mut stranger = live(OTHER, "Carol", "A1");
-    stranger.tags.clear();
+fn an_unowned_service_does_not_displace_an_unfinished_replacement() {
+    let mut unowned = live(OTHER, "Carol", "A1");
+    unowned.tags.clear();
     let state = snapshot([
         live(OLD, "Carol (replaced 2026-11-21 65f0c1)", "A1"),
-        begun("Carol", "A2", OLD),
-        stranger,
+        unfinished("Carol", "A2", OLD),
+        unowned,
     ]);
     for prune in [false, true] {
         let options = crate::plan::Options { prune, ..options() };
@@ -200,18 +208,18 @@ fn a_service_that_is_not_ours_does_not_displace_an_unfinished_replacement() {
     }
 }
 
-/// The service that was replaced first was renamed by hand and is in use again, the others are not.
+/// An operator renamed the service that was replaced first and activated it again. The others are inactive.
 #[test]
-fn a_pruned_service_is_retired_after_any_later_service_of_its_line_is_activated() {
+fn a_pruned_service_is_retired_after_any_of_its_successors_is_activated() {
     let first = live(OLD, "Coach test", "A1");
     let mut second = live(OTHER, "Coach (replaced 2026-11-21 65f0c1b)", "A2");
     second.tags.insert(TAG_REPLACES.to_owned(), Some(OLD.to_owned()));
     second.active = false;
-    let third = begun("Coach", "A3", OTHER);
+    let third = unfinished("Coach", "A3", OTHER);
     let mut coach = wanted("Coach", "A3");
     coach.active = Some(true);
     let options = crate::plan::Options { prune: true, ..options() };
-    let plan = plan_and_judge(&desired([coach]), &snapshot([first, second, third]), &options);
+    let plan = plan_and_verify(&desired([coach]), &snapshot([first, second, third]), &options);
     assert_snapshot!(steps(&plan), @r"
     1 update 65f0c1cc0000000000000003 active=true
     2 retire 65f0c1aa0000000000000001 (deactivate) active=false after 1

@@ -1,68 +1,67 @@
-//! The project's rules, judged by what a plan leaves behind. May import `model` and the plan's types only.
+//! Checks the project's rules by comparing the states before and after a plan.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::types::{Action, Options, Plan};
-use super::world::World;
+use super::state::SimulatedState;
 use crate::model::{
     LiveService, MaxRemovals, Pin, Policy, Retire, ServiceId, ServiceName, Snapshot, TAG_PROTECTED,
     TAG_REPLACES, VersionSetName,
 };
 
-/// The two ends of a plan, and what it was made by.
-pub(super) struct Ends<'a> {
+/// The states before and after a plan, with the rules and options that it was made with.
+pub(super) struct RuleChecker<'a> {
     policy: &'a Policy,
     options: &'a Options,
     plan: &'a Plan,
     before: &'a Snapshot,
-    after: &'a World,
-    /// Which service embodied which manifest at first.
-    embodied: BTreeMap<&'a ServiceId, &'a ServiceName>,
-    /// Services that have a successor which embodies a manifest: the latest one, through any number of others.
-    succeeded: BTreeSet<&'a str>,
-    /// The services of ours by the names that they have in the end; of several with one name, an active one.
+    after: &'a SimulatedState,
+    /// The manifests by the id of the service that they match at first.
+    manifests: BTreeMap<&'a ServiceId, &'a ServiceName>,
+    /// The former services of manifests.
+    former: BTreeSet<&'a str>,
+    /// The owned services by the names that they have after the plan. Of several with one name it is an active one.
     holders: BTreeMap<&'a ServiceName, &'a LiveService>,
 }
 
-impl<'a> Ends<'a> {
+impl<'a> RuleChecker<'a> {
     pub(super) fn new(
         policy: &'a Policy,
         options: &'a Options,
         plan: &'a Plan,
         before: &'a Snapshot,
-        after: &'a World,
+        after: &'a SimulatedState,
     ) -> Self {
-        let embodied: BTreeMap<_, _> = plan.ids.iter().map(|(name, id)| (id, name)).collect();
-        let succeeded = succeeded(before, &embodied);
-        let owned = |service: &&LiveService| policy.ownership.owns(&service.tags);
-        let mut ours: Vec<&LiveService> = after.services.values().filter(owned).collect();
-        // Later ones stay.
-        ours.sort_by_key(|service| service.active);
-        let holders = ours.into_iter().map(|service| (&service.name, service)).collect();
-        Self { policy, options, plan, before, after, embodied, succeeded, holders }
+        let manifests: BTreeMap<_, _> = plan.ids.iter().map(|(name, id)| (id, name)).collect();
+        let former = former_services(before, &manifests);
+        let is_owned = |service: &&LiveService| policy.ownership.owns(&service.tags);
+        let mut owned: Vec<&LiveService> = after.services.values().filter(is_owned).collect();
+        // Later entries overwrite earlier ones, so active services win.
+        owned.sort_by_key(|service| service.active);
+        let holders = owned.into_iter().map(|service| (&service.name, service)).collect();
+        Self { policy, options, plan, before, after, manifests, former, holders }
     }
 
-    /// Every rule that the plan breaks.
+    /// Returns the rules that the plan breaks.
     pub(super) fn violations(&self) -> Vec<String> {
         if !self.options.enforce_guardrails {
-            // A plan that is only looked at keeps no rules: it says which ones an apply would break.
+            // A plan for a drift report keeps no rules. Its findings say which ones an apply would break.
             return Vec::new();
         }
         let mut violations: Vec<String> =
-            self.before.services.iter().flat_map(|service| self.of_one(service)).collect();
+            self.before.services.iter().flat_map(|service| self.check_service(service)).collect();
         let rule = self.options.max_removals.or(self.policy.guardrails.max_removals);
         let removed = self.services_removed() + self.version_sets_lost();
         let allowed = rule.map_or(usize::MAX, |rule| self.allowed(rule));
         if removed > allowed {
-            violations.push(format!("removes {removed}, and {allowed} are allowed"));
+            violations.push(format!("removes {removed}, but only {allowed} are allowed"));
         }
-        violations.extend(self.born_unpinned());
+        violations.extend(self.check_new_sets_pinned());
         violations
     }
 
-    /// Services that the plan makes and whose required pins follow the latest, where those of the service that
-    /// they replace did not.
-    fn born_unpinned(&self) -> Vec<String> {
+    /// Checks that new services have the required pins. A pin may be missing if the replaced service did not have it either.
+    fn check_new_sets_pinned(&self) -> Vec<String> {
         let required = self.policy.guardrails.require_pins.iter().filter(|name| !name.is_edge());
         let required: Vec<&VersionSetName> = required.collect();
         if required.is_empty() {
@@ -70,62 +69,62 @@ impl<'a> Ends<'a> {
         }
         let originals: BTreeMap<&str, &LiveService> =
             self.before.services.iter().map(|service| (service.id.as_str(), service)).collect();
-        let makes = self.plan.steps.iter().filter(|step| matches!(step.action, Action::Create(_)));
-        let made = makes.filter_map(|step| self.after.services.get(self.after.created.get(&step.id)?));
+        let creates = self.plan.steps.iter().filter(|step| matches!(step.action, Action::Create(_)));
+        let created = creates.filter_map(|step| self.after.services.get(self.after.created.get(&step.id)?));
         let mut violations = Vec::new();
-        for new in made {
+        for new in created {
             let old = new.tags.get(TAG_REPLACES).and_then(Option::as_deref).and_then(|id| originals.get(id));
             for name in &required {
-                let was = old.and_then(|old| unpinned(old, name)).unwrap_or_default();
-                // Without `release`, users talk to the latest.
-                let is = unpinned(new, name).unwrap_or([name.is_release(); 2]);
-                if (is[0] && !was[0]) || (is[1] && !was[1]) {
-                    violations.push(format!("makes `{}` with version set `{name}` at latest", new.name));
+                let before = old.and_then(|old| is_unpinned(old, name)).unwrap_or_default();
+                // Without `release`, users get the latest versions.
+                let after = is_unpinned(new, name).unwrap_or([name.is_release(); 2]);
+                if (after[0] && !before[0]) || (after[1] && !before[1]) {
+                    violations.push(format!("creates `{}` with the unpinned version set `{name}`", new.name));
                 }
             }
         }
         violations
     }
 
-    fn owned(&self, service: &LiveService) -> bool {
+    fn is_owned(&self, service: &LiveService) -> bool {
         self.policy.ownership.owns(&service.tags)
     }
 
+    /// Returns the number of removals that a rule allows.
     fn allowed(&self, rule: MaxRemovals) -> usize {
-        let ours =
-            self.before.services.iter().filter(|service| service.active && self.owned(service)).count();
+        let owned =
+            self.before.services.iter().filter(|service| service.active && self.is_owned(service)).count();
         match rule {
             MaxRemovals::Count(count) => count,
             MaxRemovals::Percent(percent) => {
-                (0..=ours).rev().find(|n| *n as f64 * 100.0 <= ours as f64 * percent + 1e-6).unwrap_or(0)
+                (0..=owned).rev().find(|n| *n as f64 * 100.0 <= owned as f64 * percent + 1e-6).unwrap_or(0)
             }
         }
     }
 
-    /// Whether a service was in use and ours, and is one of the two no more.
+    /// Returns true if a service was active and owned before the plan and no longer is both.
     fn is_lost(&self, service: &LiveService) -> bool {
-        let still = |now: &LiveService| now.active && self.owned(now);
-        service.active && self.owned(service) && !self.after.services.get(&service.id).is_some_and(still)
+        let is_kept = |now: &LiveService| now.active && self.is_owned(now);
+        service.active && self.is_owned(service) && !self.after.services.get(&service.id).is_some_and(is_kept)
     }
 
-    /// Services that no manifest embodies and that are lost, but for those whose successor is there; and those
-    /// that were out of use and are gone for good.
+    /// Counts the orphans that go out of use, and the inactive services that are deleted.
     fn services_removed(&self) -> usize {
-        let removed = |service: &&LiveService| {
-            let gone = !service.active && !self.after.services.contains_key(&service.id);
-            let succeeded = self.succeeded.contains(service.id.as_str());
-            !self.embodied.contains_key(&service.id) && (gone || (self.is_lost(service) && !succeeded))
+        let is_removed = |service: &&LiveService| {
+            let is_deleted = !service.active && !self.after.services.contains_key(&service.id);
+            let is_former = self.former.contains(service.id.as_str());
+            !self.manifests.contains_key(&service.id) && (is_deleted || (self.is_lost(service) && !is_former))
         };
-        self.before.services.iter().filter(removed).count()
+        self.before.services.iter().filter(is_removed).count()
     }
 
-    /// Version sets that a declared service had and that the one in its place hasn't.
+    /// Counts the version sets of declared services that are gone after the plan.
     fn version_sets_lost(&self) -> usize {
         let declared = self
             .before
             .services
             .iter()
-            .filter_map(|service| Some((service, *self.embodied.get(&service.id)?)));
+            .filter_map(|service| Some((service, *self.manifests.get(&service.id)?)));
         declared
             .filter_map(|(service, name)| {
                 let after = self.holders.get(name).copied().filter(|_| self.is_chosen(name))?;
@@ -135,80 +134,81 @@ impl<'a> Ends<'a> {
             .sum()
     }
 
+    /// Returns true if the options don't exclude a declared service.
     fn is_chosen(&self, name: &ServiceName) -> bool {
         let touched = self.options.touched.as_ref().is_none_or(|touched| touched.contains(name));
         touched && (self.options.only.is_empty() || self.options.only.contains(name))
     }
 
-    /// What may not become of one service.
-    fn of_one(&self, service: &LiveService) -> Vec<String> {
+    /// Checks that one service is not removed, replaced or changed against a rule.
+    fn check_service(&self, service: &LiveService) -> Vec<String> {
         let id = &service.id;
         let now = self.after.services.get(id);
-        let embodies = self.embodied.get(id).copied();
-        let orphan = embodies.is_none() && !self.succeeded.contains(id.as_str());
+        let manifest = self.manifests.get(id).copied();
+        let is_orphan = manifest.is_none() && !self.former.contains(id.as_str());
         let mut violations = Vec::new();
-        let names = |name: &ServiceName| self.policy.guardrails.protected.contains(name);
-        let ruled = names(&service.name) || embodies.is_some_and(names);
-        let tagged = service.tags.contains_key(TAG_PROTECTED);
+        let is_protected = |name: &ServiceName| self.policy.guardrails.protected.contains(name);
+        let is_named = is_protected(&service.name) || manifest.is_some_and(is_protected);
+        let is_tagged = service.tags.contains_key(TAG_PROTECTED);
         if !self.options.allow_protected {
-            // Switched off by its own manifest is changed, not removed.
-            if (ruled || tagged) && orphan && self.is_lost(service) {
+            // A service that its own manifest deactivates is changed, not removed.
+            if (is_named || is_tagged) && is_orphan && self.is_lost(service) {
                 violations.push(format!("takes the protected service {id} out of use"));
             }
-            let moved =
-                embodies.filter(|name| self.is_chosen(name)).and_then(|name| self.holders.get(name).copied());
-            if ruled && moved.is_some_and(|holder| &holder.id != id) {
+            let chosen = manifest.filter(|name| self.is_chosen(name));
+            let holder = chosen.and_then(|name| self.holders.get(name).copied());
+            if is_named && holder.is_some_and(|holder| &holder.id != id) {
                 violations.push(format!("replaces the protected service {id}"));
             }
         }
         let owner = self.policy.ownership.other_owner(&service.tags);
-        let foreign = owner.is_some() && owner != self.options.take_over.as_deref();
-        if foreign && now != Some(service) {
+        let is_anothers = owner.is_some() && owner != self.options.take_over.as_deref();
+        if is_anothers && now != Some(service) {
             violations.push(format!("changes service {id} of another project"));
         }
-        if orphan && self.is_lost(service) && !self.is_retired_as(now, self.policy.retire_orphans) {
-            violations.push(format!("retires service {id} in another way than the defaults say"));
+        if is_orphan && self.is_lost(service) && !self.is_retired_as(now, self.policy.retire_orphans) {
+            violations.push(format!("retires service {id} in another way than `defaults.lifecycle.retire`"));
         }
         violations
     }
 
-    /// Whether a service that was active and ours has become what this way of retiring makes of it.
+    /// Returns true if a service, which was active and owned, is now as this way of retiring leaves it.
     fn is_retired_as(&self, now: Option<&LiveService>, how: Retire) -> bool {
         match (how, now) {
             (Retire::Delete, now) => now.is_none() && self.options.api.deletes_services(),
-            (Retire::Deactivate, Some(now)) => !now.active && self.owned(now),
-            (Retire::Keep, Some(now)) => now.active && !self.owned(now),
+            (Retire::Deactivate, Some(now)) => !now.active && self.is_owned(now),
+            (Retire::Keep, Some(now)) => now.active && !self.is_owned(now),
             (_, None) => false,
         }
     }
 }
 
-/// The ids of the services that embodied ones have replaced, directly or through others that embody none.
-fn succeeded<'a>(
+/// Returns the ids of the services that matched ones have replaced, directly or through others that match no manifest.
+fn former_services<'a>(
     before: &'a Snapshot,
-    embodied: &BTreeMap<&'a ServiceId, &'a ServiceName>,
+    manifests: &BTreeMap<&'a ServiceId, &'a ServiceName>,
 ) -> BTreeSet<&'a str> {
     let replaced: BTreeMap<&str, &str> = before
         .services
         .iter()
         .filter_map(|service| Some((service.id.as_str(), service.tags.get(TAG_REPLACES)?.as_deref()?)))
         .collect();
-    let embodied: BTreeSet<&str> = embodied.keys().map(|id| id.as_str()).collect();
-    let mut succeeded = BTreeSet::new();
-    for id in &embodied {
+    let matched: BTreeSet<&str> = manifests.keys().map(|id| id.as_str()).collect();
+    let mut former = BTreeSet::new();
+    for id in &matched {
         let mut at = *id;
         while let Some(old) = replaced.get(at).copied() {
             at = old;
-            if embodied.contains(old) || !succeeded.insert(old) {
+            if matched.contains(old) || !former.insert(old) {
                 break;
             }
         }
     }
-    succeeded
+    former
 }
 
-/// Whether a version set follows the latest agent, and the latest context graph; none where there is no such set.
-fn unpinned(service: &LiveService, name: &VersionSetName) -> Option<[bool; 2]> {
+/// Returns whether a version set uses the latest agent, and the latest context graph; none if there is no such set.
+fn is_unpinned(service: &LiveService, name: &VersionSetName) -> Option<[bool; 2]> {
     let set = service.version_sets.get(name)?;
     Some([set.agent_version == Pin::Latest, set.context_graph_version == Pin::Latest])
 }

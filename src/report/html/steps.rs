@@ -106,12 +106,12 @@ pub(super) fn explained(step: &Step) -> String {
             format!("{rename}, and {activation} immediately after. If that fails, the rename is undone.")
         }
         Action::Retire { how, .. } => format!("The old service {}.", retirement_text(*how)),
-        Action::SetAside { update, .. } => {
+        Action::RenameTemporarily { update, .. } => {
             let name = update.name.as_ref().map_or("", ServiceName::as_str);
             format!("The old service gets the temporary name “{name}”.")
         }
         Action::Update { .. } => "The unfinished new service is completed.".to_owned(),
-        Action::Discard { .. } => {
+        Action::Abandon { .. } => {
             "A leftover of an earlier run is renamed to mark it as abandoned.".to_owned()
         }
         Action::DeleteVersionSet { name, .. } => format!("Version set {name} is deleted."),

@@ -118,11 +118,11 @@ impl Diff {
         }
         for step in steps(plan, shown) {
             match &step.action {
-                Action::SetAside { update, .. } => {
+                Action::RenameTemporarily { update, .. } => {
                     let name = update.name.as_ref().map_or("", |name| name.as_str());
                     self.push("!", &format!("temporary name {name}"));
                 }
-                Action::Discard { id, .. } => {
+                Action::Abandon { id, .. } => {
                     self.push("!", &format!("leftover {id} is renamed to mark it as abandoned"))
                 }
                 Action::DeleteVersionSet { name, .. } => {
@@ -361,8 +361,8 @@ fn explain(step: &Step) -> String {
             )
         }
         Action::Update { .. } => "The new service of an earlier run is completed.".to_owned(),
-        Action::SetAside { .. } => "The old service gets a temporary name.".to_owned(),
-        Action::Discard { id, .. } => {
+        Action::RenameTemporarily { .. } => "The old service gets a temporary name.".to_owned(),
+        Action::Abandon { id, .. } => {
             format!(
                 "The leftover {} is renamed to mark it as abandoned. It stays inactive.",
                 code(id.as_str())

@@ -21,7 +21,7 @@ fn one_of_three() -> Plan {
     changed.description = Some("As declared".to_owned());
     let wishes = [changed, wanted("Same", "A1"), wanted("Same, too", "A1")];
     let lives = ["Changed", "Same", "Same, too"].map(|name| live(&name.replace(' ', ""), name, "A1"));
-    plan_and_judge(&desired(wishes), &snapshot(lives), &options())
+    plan_and_verify(&desired(wishes), &snapshot(lives), &options())
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn all_fields_of_a_new_service_are_shown() {
     new.tags = Some([("tier".to_owned(), Some("gold".to_owned())), ("vip".to_owned(), None)].into());
     new.keyterms = Some(["insulin".to_owned()].into_iter().collect());
     new.version_sets = sets(&[("staging", 2, 0)]);
-    let mut plan = plan_and_judge(&desired([new]), &snapshot([]), &options());
+    let mut plan = plan_and_verify(&desired([new]), &snapshot([]), &options());
     let (mut set, none) = (live_set(2, 0), serde_json::Map::new());
     let params = serde_json::json!({"temperature": 0.2}).as_object().unwrap().clone();
     let preference = LlmPreference {

@@ -114,10 +114,10 @@ fn poison(step: &mut crate::plan::Step, text: &str) {
                 update.name = Some(text.into());
             }
         }
-        Action::Retire { id, .. } | Action::Discard { id, .. } | Action::Update { id, .. } => {
+        Action::Retire { id, .. } | Action::Abandon { id, .. } | Action::Update { id, .. } => {
             *id = text.into()
         }
-        Action::SetAside { .. } | Action::Smoke { .. } => {}
+        Action::RenameTemporarily { .. } | Action::Smoke { .. } => {}
     }
 }
 

@@ -68,7 +68,7 @@ pub(crate) fn everything() -> Plan {
         applied_to: ["4d1a000000000000000077e0".into()].into(),
     };
     states.behavior_sets.insert("4d1a000000000000000077e0".into(), vec![behavior]);
-    let plan = plan_and_judge(&desired(wishes()), &states, &Options { prune: true, ..options() });
+    let plan = plan_and_verify(&desired(wishes()), &states, &Options { prune: true, ..options() });
     with_causes(plan)
 }
 

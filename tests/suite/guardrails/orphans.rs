@@ -107,7 +107,7 @@ fn a_default_that_classic_does_not_support_is_an_error_if_used() {
     lab.run(&["plan"]).expect(0);
     let run = lab.run(PRUNE).expect(1);
     assert!(run.stderr.contains("`defaults.lifecycle.retire: delete`"), "{}", run.stderr);
-    assert!(run.stderr.contains("the Classic API deletes no services"), "{}", run.stderr);
+    assert!(run.stderr.contains("the Classic API can't delete services"), "{}", run.stderr);
     assert_eq!(lab.writes(), []);
 }
 

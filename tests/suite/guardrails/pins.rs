@@ -60,7 +60,7 @@ on_both_apis! {
         lab.project(RULE);
         for args in [&["plan"][..], &["apply", "--auto-approve"]] {
             let run = lab.run(args).expect(3);
-            let words = "version set `release` of `Desk` would follow the latest agent, which has no version 2, but `guardrails.require_pins` names it";
+            let words = "version set `release` of `Desk` would become unpinned: the new agent has no version 2, but `guardrails.require_pins` names the set";
             assert!(run.stderr.contains(words), "{}", run.stderr);
         }
         assert_eq!(lab.writes(), []);

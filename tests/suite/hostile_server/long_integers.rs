@@ -1,9 +1,8 @@
 //! Integers that a float can't hold are compared and sent exactly, or not written at all.
 
 use super::server::Request;
-use super::{behind, json, lists_services, page, service};
-use crate::apply::EMPTY;
-use crate::harness::Lab;
+use super::{json, lists_services, page, service, start_hostile_proxy};
+use crate::harness::{self, EMPTY, Lab};
 use crate::on_both_apis;
 
 /// The manifest of a service whose model has this seed.
@@ -12,7 +11,7 @@ fn manifest(seed: &str) -> String {
     let sets = format!(
         "version_sets: {{release: {{agent_version: 1, context_graph_version: 1, llm_model_preferences: {preferences}}}}}\n"
     );
-    crate::apply::service("Desk", &sets)
+    harness::service("Desk", &sets)
 }
 
 on_both_apis! {
@@ -34,8 +33,8 @@ on_both_apis! {
 
     fn longer_live_integers_are_shown_and_never_written_back(api: Api) {
         let lab = Lab::on(api, EMPTY);
-        lab.manifests(&crate::apply::service("Desk", "version_sets: {release: {agent_version: 2}}\n"));
-        behind(&lab, move |request: &Request| {
+        lab.manifests(&harness::service("Desk", "version_sets: {release: {agent_version: 2}}\n"));
+        start_hostile_proxy(&lab, move |request: &Request| {
             let desk = service(1, "Desk", "Helps", "123456789012345678901234");
             let desk = desk.replace("000000000000000000000001", "00000000-0000-4000-8000-000000000001");
             match request.method.as_str() {

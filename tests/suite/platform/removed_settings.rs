@@ -23,19 +23,15 @@ fn a_block_that_the_api_cannot_clear_is_refused_with_its_location() {
     let lab = lab();
     let before = lab.writes().len();
     for (block, hint) in
-        [("voice_config", "leaving it out of the manifest"), ("escalation_policy", "type: operator")]
+        [("voice_config", "remove the block from the manifest"), ("escalation_policy", "type: operator")]
     {
         let kept: String = BLOCKS.lines().filter(|line| !line.starts_with(block)).collect();
         // The fifth line of the manifest.
         lab.manifests(&service("Desk", &format!("{block}: ~\n{kept}\n")));
         for command in [&["plan"][..], &["apply", "--auto-approve"]] {
             let run = lab.run(command).expect(1);
-            assert!(
-                run.stderr.contains(&format!("`{block}` of `Desk` can't be taken away")),
-                "{}",
-                run.stderr
-            );
-            assert!(run.stderr.contains("leaves out nulls"), "the reason: {}", run.stderr);
+            assert!(run.stderr.contains(&format!("`{block}` of `Desk` can't be removed")), "{}", run.stderr);
+            assert!(run.stderr.contains("ignores nulls"), "the reason: {}", run.stderr);
             assert!(run.stderr.contains(hint), "{}", run.stderr);
             assert!(run.stderr.contains("services/all.yaml:5:"), "{}", run.stderr);
         }

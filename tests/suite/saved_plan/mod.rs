@@ -193,7 +193,7 @@ on_both_apis! {
             Some(Fault::LoseRequest)
         });
         assert_eq!(lab.run(&["apply", "plan.json"]).code, None, "the run is killed at its first create");
-        lab.unhook();
+        lab.remove_hooks();
         let again = lab.run(&["apply", "plan.json"]).expect(3);
         for words in ["an apply of `plan.json` began at 20", "stopped early or failed in part", "amigops plan"] {
             assert!(again.stderr.contains(words), "{words}: {}", again.stderr);

@@ -173,7 +173,7 @@ on_both_apis! {
         let today = format!("20{}", &rest[..8]);
         assert!(!before.contains("(replaced "));
         let edited = text.replace(&format!("(replaced {today}"), "(replaced 2026-01-02");
-        crate::edited_plan::seal(&lab, serde_json::from_str(&edited).unwrap());
+        crate::saved_plan::tampering::seal(&lab, serde_json::from_str(&edited).unwrap());
         day(&["apply", "plan.json"]).expect(0);
         let names: Vec<String> = lab.services().into_iter().map(|service| service.name).collect();
         let dated = format!("Health Coach (replaced {today}");

@@ -1,4 +1,4 @@
-//! Random sequences: commits of manifests, operators' edits between them, and runs that are cut off.
+//! Generates random sequences: commits of manifests, operators' edits between them, and interrupted runs.
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -16,14 +16,14 @@ pub(super) enum ManifestChange {
     Add(&'static str),
     /// Removes a manifest.
     Remove(Index),
-    /// Names another agent.
+    /// Changes the agent.
     Agent(Index, &'static str),
     /// Renames a manifest, with or without `renamed_from`.
     Rename(Index, &'static str, bool),
-    /// Two manifests swap their names, each `renamed_from` the other.
+    /// Swaps the names of two manifests, each `renamed_from` the other.
     Swap(Index, Index),
     /// Removes `renamed_from`.
-    Settle(Index),
+    RemoveRenamedFrom(Index),
     /// Sets `active`.
     Active(Index, Option<bool>),
     /// Sets `retire`.
@@ -34,7 +34,7 @@ pub(super) enum ManifestChange {
     Sets(Index, Vec<&'static str>),
 }
 
-/// What an operator, or another tool, does to the live services. Indices choose among them.
+/// A change of the live services by an operator or another tool. Indices choose among them.
 #[derive(Clone, Debug)]
 pub(super) enum Edit {
     Activate(Index),
@@ -42,53 +42,59 @@ pub(super) enum Edit {
     /// Activates a service that the tool renamed.
     ActivateFormer(Index),
     Rename(Index, &'static str),
-    /// Gives a service a name of the form that the tool gives: the word and the name that it is for.
+    /// Gives a service a name like those that the tool gives, from a word and a base name.
     ToolName(Index, &'static str, &'static str),
     /// Deletes a service; Platform only.
     Delete(Index),
-    DropReplaces(Index),
-    Repoint(Index, Index),
-    Own(Index),
-    Disown(Index),
-    GiveAway(Index),
-    /// Makes a second active service with a service's name, past the API's rule.
-    Namesake(Index, bool),
-    /// A unit test uses the service: Classic refuses to deactivate it.
-    Ban(Index),
-    LiftBans,
+    /// Removes the tag `replaces`.
+    RemoveReplaces(Index),
+    /// Lets the tag `replaces` refer to another service.
+    ChangeReplaces(Index, Index),
+    /// Sets this project's ownership tag.
+    SetOwner(Index),
+    /// Removes the ownership tag.
+    RemoveOwner(Index),
+    /// Sets the ownership tag of another project.
+    SetOtherOwner(Index),
+    /// Creates a second active service with a service's name, although the API forbids it.
+    CreateNamesake(Index, bool),
+    /// Lets a unit test use the service, so that Classic refuses to deactivate it.
+    UseInTest(Index),
+    /// Removes all such unit tests.
+    RemoveTests,
 }
 
-/// How a run ends.
+/// The end of a run.
 #[derive(Clone, Debug)]
 pub(super) enum End {
     /// It runs all steps.
     Whole,
-    /// It is killed after some steps; inside a hand-over after the rename, if the next step is one.
-    Cut(Index, bool),
-    /// Activations of new services are refused, and undone.
+    /// It is killed after some steps. If the flag is set and the next step is a hand-over, it is killed after its rename.
+    Killed(Index, bool),
+    /// The API refuses to activate new services, and the hand-overs are undone.
     NoActivation,
 }
 
-/// A commit, what happens to the live services before its run, and the run.
+/// A commit, edits of the live services after it, and a run.
 #[derive(Clone, Debug)]
 pub(super) struct Round {
     pub(super) changes: Vec<ManifestChange>,
     pub(super) edits: Vec<Edit>,
     pub(super) prune: bool,
-    /// Only this manifest's service.
+    /// Limits the run to one service.
     pub(super) only: Option<Index>,
     pub(super) end: End,
-    /// Chooses one of the orders that the plan allows.
+    /// Selects one of the orders that the plan allows.
     pub(super) order: u64,
 }
 
-/// A whole sequence.
+/// A sequence of rounds.
 #[derive(Clone, Debug)]
 pub(super) struct Sequence {
     pub(super) api: Api,
-    /// Whether inactive services keep others from taking their names; on Platform only the server knows.
+    /// True if inactive services hold their names. Platform does not say if they do.
     pub(super) inactive_hold_names: bool,
-    /// How `--prune` retires.
+    /// The way in which `--prune` retires services.
     pub(super) retire_orphans: Retire,
     pub(super) rounds: Vec<Round>,
 }
@@ -129,7 +135,7 @@ fn first_round() -> impl Strategy<Value = Round> {
 fn round(api: Api) -> impl Strategy<Value = Round> {
     let end = prop_oneof![
         3 => Just(End::Whole),
-        2 => (any::<Index>(), any::<bool>()).prop_map(|(at, inside)| End::Cut(at, inside)),
+        2 => (any::<Index>(), any::<bool>()).prop_map(|(at, inside)| End::Killed(at, inside)),
         1 => Just(End::NoActivation),
     ];
     let changes = prop::collection::vec(change(api), 1..=3);
@@ -157,9 +163,10 @@ fn change(api: Api) -> impl Strategy<Value = ManifestChange> {
         2 => name().prop_map(M::Add),
         1 => at().prop_map(M::Remove),
         10 => (at(), select(AGENTS.to_vec())).prop_map(|(which, agent)| M::Agent(which, agent)),
-        2 => (at(), name(), prop::bool::weighted(0.8)).prop_map(|(which, to, said)| M::Rename(which, to, said)),
+        2 => (at(), name(), prop::bool::weighted(0.8))
+            .prop_map(|(which, to, is_declared)| M::Rename(which, to, is_declared)),
         1 => (at(), at()).prop_map(|(one, other)| M::Swap(one, other)),
-        1 => at().prop_map(M::Settle),
+        1 => at().prop_map(M::RemoveRenamedFrom),
         2 => (at(), select(active)).prop_map(|(which, active)| M::Active(which, active)),
         2 => (at(), select(retire)).prop_map(|(which, retire)| M::Retire(which, retire)),
         1 => (at(), select(how)).prop_map(|(which, how)| M::OnAgentChange(which, how)),
@@ -177,18 +184,18 @@ fn edit() -> impl Strategy<Value = Edit> {
         1 => (at(), select(vec!["replaced", "abandoned", "renaming", "replacing"]), select(NAMES.to_vec()))
             .prop_map(|(which, word, name)| Edit::ToolName(which, word, name)),
         1 => at().prop_map(Edit::Delete),
-        1 => at().prop_map(Edit::DropReplaces),
-        1 => (at(), at()).prop_map(|(which, to)| Edit::Repoint(which, to)),
-        1 => at().prop_map(Edit::Own),
-        1 => at().prop_map(Edit::Disown),
-        1 => at().prop_map(Edit::GiveAway),
-        1 => (at(), any::<bool>()).prop_map(|(which, ours)| Edit::Namesake(which, ours)),
-        2 => at().prop_map(Edit::Ban),
-        1 => Just(Edit::LiftBans),
+        1 => at().prop_map(Edit::RemoveReplaces),
+        1 => (at(), at()).prop_map(|(which, to)| Edit::ChangeReplaces(which, to)),
+        1 => at().prop_map(Edit::SetOwner),
+        1 => at().prop_map(Edit::RemoveOwner),
+        1 => at().prop_map(Edit::SetOtherOwner),
+        1 => (at(), any::<bool>()).prop_map(|(which, ours)| Edit::CreateNamesake(which, ours)),
+        2 => at().prop_map(Edit::UseInTest),
+        1 => Just(Edit::RemoveTests),
     ]
 }
 
-/// Changes the manifests. Keeps what the loader promises: no name is renamed from twice, none from itself.
+/// Changes the manifests. As the loader guarantees, no two are renamed from one name, and none from its own.
 pub(super) fn commit(desired: &mut Desired, change: &ManifestChange) {
     use ManifestChange as M;
     match change {
@@ -197,26 +204,26 @@ pub(super) fn commit(desired: &mut Desired, change: &ManifestChange) {
             service.lifecycle.on_agent_change = Some(OnAgentChange::Replace);
             desired.services.entry(service.name.clone()).or_insert(service);
         }
-        // A project without manifests is refused: nothing to learn from it.
+        // The last manifest stays, because a project without manifests is refused.
         M::Remove(which) if desired.services.len() > 1 => {
-            if let Some(name) = chosen(desired, which) {
+            if let Some(name) = choose(desired, which) {
                 desired.services.remove(&name);
             }
         }
         M::Remove(_) => {}
         M::Agent(which, agent) => {
-            with(desired, which, |service| service.agent = Reference::Name((*agent).to_owned()))
+            edit_manifest(desired, which, |service| service.agent = Reference::Name((*agent).to_owned()))
         }
-        M::Rename(which, to, said) => {
+        M::Rename(which, to, is_declared) => {
             let to = ServiceName::from(*to);
-            let Some(from) = chosen(desired, which).filter(|_| !desired.services.contains_key(&to)) else {
+            let Some(from) = choose(desired, which).filter(|_| !desired.services.contains_key(&to)) else {
                 return;
             };
             let Some(service) = desired.services.remove(&from) else { return };
-            put_renamed(desired, service, to, said.then_some(from));
+            insert_renamed(desired, service, to, is_declared.then_some(from));
         }
         M::Swap(one, other) => {
-            let (Some(one), Some(other)) = (chosen(desired, one), chosen(desired, other)) else { return };
+            let (Some(one), Some(other)) = (choose(desired, one), choose(desired, other)) else { return };
             if one == other {
                 return;
             }
@@ -225,35 +232,40 @@ pub(super) fn commit(desired: &mut Desired, change: &ManifestChange) {
             else {
                 return;
             };
-            put_renamed(desired, first, other.clone(), Some(one.clone()));
-            put_renamed(desired, second, one, Some(other));
+            insert_renamed(desired, first, other.clone(), Some(one.clone()));
+            insert_renamed(desired, second, one, Some(other));
         }
-        M::Settle(which) => with(desired, which, |service| service.lifecycle.renamed_from = None),
-        M::Active(which, active) => with(desired, which, |service| service.active = *active),
-        M::Retire(which, retire) => with(desired, which, |service| service.lifecycle.retire = *retire),
+        M::RemoveRenamedFrom(which) => {
+            edit_manifest(desired, which, |service| service.lifecycle.renamed_from = None)
+        }
+        M::Active(which, active) => edit_manifest(desired, which, |service| service.active = *active),
+        M::Retire(which, retire) => {
+            edit_manifest(desired, which, |service| service.lifecycle.retire = *retire)
+        }
         M::OnAgentChange(which, how) => {
-            with(desired, which, |service| service.lifecycle.on_agent_change = *how)
+            edit_manifest(desired, which, |service| service.lifecycle.on_agent_change = *how)
         }
         M::Sets(which, names) => {
             let pins: Vec<_> = names.iter().map(|name| (*name, 2, 1)).collect();
-            with(desired, which, |service| service.version_sets = sets(&pins));
+            edit_manifest(desired, which, |service| service.version_sets = sets(&pins));
         }
     }
 }
 
 /// Changes one declared service.
-fn with(desired: &mut Desired, which: &Index, edit: impl Fn(&mut DesiredService)) {
-    if let Some(service) = chosen(desired, which).and_then(|name| desired.services.get_mut(&name)) {
+fn edit_manifest(desired: &mut Desired, which: &Index, edit: impl Fn(&mut DesiredService)) {
+    if let Some(service) = choose(desired, which).and_then(|name| desired.services.get_mut(&name)) {
         edit(service);
     }
 }
 
-fn chosen(desired: &Desired, which: &Index) -> Option<ServiceName> {
+fn choose(desired: &Desired, which: &Index) -> Option<ServiceName> {
     let names: Vec<ServiceName> = desired.services.keys().cloned().collect();
     (!names.is_empty()).then(|| which.get(&names).clone())
 }
 
-fn put_renamed(
+/// Inserts a manifest with a new name. No other one may be renamed from the same name.
+fn insert_renamed(
     desired: &mut Desired,
     mut service: DesiredService,
     to: ServiceName,

@@ -1,5 +1,5 @@
-//! Random sequences of commits, runs that are cut off, and operators' edits: whatever came before, a plan can be made
-//! and is right, and one undisturbed run is enough.
+//! Random sequences of commits, interrupted runs and operators' edits. After any of them a correct plan can be made, and
+//! one uninterrupted run is enough.
 
 mod generate;
 mod play;
@@ -12,53 +12,53 @@ use proptest::test_runner::{Config, TestRunner};
 
 use crate::model::Api;
 use generate::sequences;
-use play::Fault;
+use play::Failure;
 
-/// Plays four times as many sequences as `PROPTEST_CASES` says (256, if it says nothing); of each kind of fault the first
-/// is shown, made smaller.
-#[allow(clippy::disallowed_macros, reason = "what a test prints is shown with --nocapture only")]
+/// Plays four times as many sequences as `PROPTEST_CASES` says (256 without it). Reports the first failure of each kind,
+/// reduced to a small sequence.
+#[allow(clippy::disallowed_macros, reason = "test output is only shown with --nocapture")]
 fn play_all(api: Api) {
     let count = 4 * Config::default().cases;
     let mut runner = TestRunner::deterministic();
     let strategy = sequences(api);
-    let mut runs = play::Runs::default();
-    // Of each kind of fault, how often it was found and the first, made smaller.
-    let mut faults: BTreeMap<&str, (usize, String)> = BTreeMap::new();
+    let mut counts = play::Counts::default();
+    // The number of failures of each kind, and the first one of it.
+    let mut failures: BTreeMap<&str, (usize, String)> = BTreeMap::new();
     for _ in 0..count {
         let mut tree = strategy.new_tree(&mut runner).expect("a sequence");
-        let Err(fault) = play::play(&tree.current(), &mut runs) else { continue };
-        let (times, _) = faults.entry(fault.kind).or_insert_with(|| (0, smallest(&mut tree, fault)));
+        let Err(failure) = play::play(&tree.current(), &mut counts) else { continue };
+        let (times, _) = failures.entry(failure.kind).or_insert_with(|| (0, shrink(&mut tree, failure)));
         *times += 1;
     }
-    let told = |(kind, (times, first)): (&&str, &(usize, String))| format!("{times} times: {kind}\n{first}");
-    let told: Vec<String> = faults.iter().map(told).collect();
-    let failing: usize = faults.values().map(|(times, _)| times).sum();
+    let line = |(kind, (times, first)): (&&str, &(usize, String))| format!("{times} times: {kind}\n{first}");
+    let messages: Vec<String> = failures.iter().map(line).collect();
+    let failing: usize = failures.values().map(|(times, _)| times).sum();
     assert!(
-        faults.is_empty(),
-        "{failing} of {count} sequences on {api:?} fail ({runs:?})\n{}",
-        told.join("\n\n")
+        failures.is_empty(),
+        "{failing} of {count} sequences on {api:?} fail ({counts:?})\n{}",
+        messages.join("\n\n")
     );
-    println!("{count} sequences on {api:?}: {runs:?}");
-    assert!(runs.planned * 10 > runs.all * 8, "most runs have a plan: {runs:?}");
+    println!("{count} sequences on {api:?}: {counts:?}");
+    assert!(counts.planned * 10 > counts.runs * 8, "too few runs have a plan: {counts:?}");
 }
 
-/// The smallest sequence that fails in the same way, and how it fails.
-fn smallest(tree: &mut impl ValueTree<Value = generate::Sequence>, fault: Fault) -> String {
-    let (mut sequence, mut fault) = (tree.current(), fault);
-    let mut going = tree.simplify();
+/// Returns a smaller sequence that fails in the same way, with its failure.
+fn shrink(tree: &mut impl ValueTree<Value = generate::Sequence>, failure: Failure) -> String {
+    let (mut sequence, mut failure) = (tree.current(), failure);
+    let mut can_shrink = tree.simplify();
     for _ in 0..3_000 {
-        if !going {
+        if !can_shrink {
             break;
         }
-        match play::play(&tree.current(), &mut play::Runs::default()) {
-            Err(same) if same.kind == fault.kind => {
-                (sequence, fault) = (tree.current(), same);
-                going = tree.simplify();
+        match play::play(&tree.current(), &mut play::Counts::default()) {
+            Err(same) if same.kind == failure.kind => {
+                (sequence, failure) = (tree.current(), same);
+                can_shrink = tree.simplify();
             }
-            _ => going = tree.complicate(),
+            _ => can_shrink = tree.complicate(),
         }
     }
-    format!("{sequence:?}\n{}", fault.message)
+    format!("{sequence:?}\n{}", failure.message)
 }
 
 #[test]

@@ -1,63 +1,63 @@
-//! Plays a sequence, and says what went wrong.
+//! Plays a sequence and checks every run.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::generate::{End, Round, Sequence, commit};
-use super::server::{Refusal, Server, resolved};
+use super::server::{Refusal, Server, with_created_ids};
 use crate::model::{
     Desired, LiveService, Policy, Retire, ServiceId, ServiceName, ServiceUpdate, Snapshot, TAG_REPLACES,
 };
 use crate::plan::tests::build::{options, own_policy, steps};
 use crate::plan::{self, Action, Options, Plan, Problem, ProblemKind, Step, StepId, verify};
 
-/// What is wrong with a run.
+/// A broken rule.
 #[derive(Clone, Debug)]
-pub(super) struct Fault {
+pub(super) struct Failure {
     pub(super) kind: &'static str,
     pub(super) message: String,
 }
 
-fn fault<T>(kind: &'static str, message: impl Into<String>) -> Result<T, Fault> {
-    Err(Fault { kind, message: message.into() })
+fn fail<T>(kind: &'static str, message: impl Into<String>) -> Result<T, Failure> {
+    Err(Failure { kind, message: message.into() })
 }
 
-/// How many runs there were, and how they went.
+/// The numbers of runs, by result.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Runs {
-    pub(super) all: usize,
+pub(super) struct Counts {
+    pub(super) runs: usize,
     pub(super) planned: usize,
-    /// Runs that were neither cut off nor refused anything.
-    pub(super) whole: usize,
-    /// Plans that retire a service that was replaced before.
+    /// Runs that were neither killed nor refused by the server.
+    pub(super) complete: usize,
+    /// Plans that retire a former service.
     pub(super) former_retired: usize,
 }
 
-/// Plays a whole sequence: every round, and in the end one undisturbed run.
+/// Plays every round of a sequence, and one uninterrupted run at the end.
 ///
 /// # Errors
 ///
-/// The first rule that is broken.
-pub(super) fn play(sequence: &Sequence, runs: &mut Runs) -> Result<(), Fault> {
+/// The first broken rule.
+pub(super) fn play(sequence: &Sequence, counts: &mut Counts) -> Result<(), Failure> {
     let mut server = Server::new(sequence.api, sequence.inactive_hold_names);
     let mut desired = Desired::default();
-    // What was declared when the last run converged, if nothing has happened since.
-    let mut settled: Option<Desired> = None;
+    // The manifests at the last run, if it converged and nothing has changed since.
+    let mut converged: Option<Desired> = None;
     for (day, round) in sequence.rounds.iter().enumerate() {
         round.changes.iter().for_each(|change| commit(&mut desired, change));
         round.edits.iter().for_each(|edit| server.edit(edit));
-        let settled_now = settled.take().filter(|_| round.edits.is_empty());
-        let run = Run::new(&desired, settled_now.as_ref(), day, round, sequence);
-        if run.go(&mut server, round, runs)? {
-            settled = Some(desired.clone());
+        let converged_now = converged.take().filter(|_| round.edits.is_empty());
+        let run = Run::new(&desired, converged_now.as_ref(), day, round, sequence);
+        if run.execute(&mut server, round, counts)? {
+            converged = Some(desired.clone());
         }
     }
-    server.banned.clear();
+    server.used_in_tests.clear();
     let last =
         Round { changes: Vec::new(), edits: Vec::new(), prune: false, only: None, end: End::Whole, order: 7 };
-    Run::new(&desired, settled.as_ref(), sequence.rounds.len(), &last, sequence).go(
+    Run::new(&desired, converged.as_ref(), sequence.rounds.len(), &last, sequence).execute(
         &mut server,
         &last,
-        runs,
+        counts,
     )?;
     Ok(())
 }
@@ -65,7 +65,7 @@ pub(super) fn play(sequence: &Sequence, runs: &mut Runs) -> Result<(), Fault> {
 /// One run of the tool.
 struct Run<'a> {
     desired: &'a Desired,
-    settled: Option<&'a Desired>,
+    converged: Option<&'a Desired>,
     policy: Policy,
     options: Options,
 }
@@ -73,7 +73,7 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn new(
         desired: &'a Desired,
-        settled: Option<&'a Desired>,
+        converged: Option<&'a Desired>,
         day: usize,
         round: &Round,
         sequence: &Sequence,
@@ -84,10 +84,10 @@ impl<'a> Run<'a> {
         let (prune, only) = (round.prune, only.collect());
         let options = Options { api: sequence.api, prune, only, today, ..options() };
         let policy = Policy { retire_orphans: sequence.retire_orphans, ..own_policy() };
-        Self { desired, settled, policy, options }
+        Self { desired, converged, policy, options }
     }
 
-    fn plan(&self, state: &Snapshot) -> Result<Result<Plan, Vec<Problem>>, Fault> {
+    fn plan(&self, state: &Snapshot) -> Result<Result<Plan, Vec<Problem>>, Failure> {
         let plan = match plan::plan(self.desired, state, &self.policy, &self.options) {
             Ok(plan) => plan,
             Err(error) => return Ok(Err(error.problems)),
@@ -96,74 +96,75 @@ impl<'a> Run<'a> {
         if violations.is_empty() {
             return Ok(Ok(plan));
         }
-        fault("the verifier refuses", format!("{violations:#?}\n{}\n{}", steps(&plan), show(state)))
+        fail("the verifier refuses the plan", format!("{violations:#?}\n{}\n{}", steps(&plan), show(state)))
     }
 
-    /// Runs once; gives whether the live state is now as declared.
-    fn go(&self, server: &mut Server, round: &Round, runs: &mut Runs) -> Result<bool, Fault> {
-        runs.all += 1;
+    /// Runs once. Returns true if the live state has converged.
+    fn execute(&self, server: &mut Server, round: &Round, counts: &mut Counts) -> Result<bool, Failure> {
+        counts.runs += 1;
         let before = server.state.clone();
         let plan = match self.plan(&before)? {
             Ok(plan) => plan,
             Err(problems) => {
-                problems.iter().try_for_each(|problem| can_act_on(problem, &before))?;
+                problems.iter().try_for_each(|problem| check_problem(problem, &before))?;
                 return Ok(false);
             }
         };
-        runs.planned += 1;
+        counts.planned += 1;
         let is_former =
             |id: &ServiceId| server.service(id).is_some_and(|live| live.name.as_str().contains("(replaced"));
-        runs.former_retired += usize::from(
+        counts.former_retired += usize::from(
             plan.steps.iter().any(|step| matches!(&step.action, Action::Retire { id, .. } if is_former(id))),
         );
         let mut apply = Apply::new(server, self, &plan);
-        let told = |message: &str| format!("{message}\n{}\n{}", steps(&plan), show(&before));
-        let refusals = apply.run(round).map_err(|fault| Fault { message: told(&fault.message), ..fault })?;
-        self.leaves_others_alone(&before, &server.state, &plan)
-            .map_err(|fault| Fault { message: told(&fault.message), ..fault })?;
-        let may_be_held = plan.findings.iter().any(|finding| finding.message.contains("has the name"));
-        if let Some(held) = refusals.iter().find(|refusal| matches!(refusal, Refusal::NameHeld(_)))
-            && !may_be_held
+        let describe = |message: &str| format!("{message}\n{}\n{}", steps(&plan), show(&before));
+        let refusals =
+            apply.run(round).map_err(|failure| Failure { message: describe(&failure.message), ..failure })?;
+        self.check_others_unchanged(&before, &server.state, &plan)
+            .map_err(|failure| Failure { message: describe(&failure.message), ..failure })?;
+        let may_be_in_use = plan.findings.iter().any(|finding| finding.message.contains("has the name"));
+        if let Some(refusal) = refusals.iter().find(|refusal| matches!(refusal, Refusal::NameHeld(_)))
+            && !may_be_in_use
         {
-            return fault("a name is held", told(&format!("{held:?}")));
+            return fail("a name is in use", describe(&format!("{refusal:?}")));
         }
         if !refusals.is_empty() {
             return Ok(false);
         }
-        runs.whole += 1;
-        let after = || format!("{}\nafterwards\n{}", told(""), show(&server.state));
+        counts.complete += 1;
+        let after = || format!("{}\nafterwards\n{}", describe(""), show(&server.state));
         match self.plan(&server.state)? {
             Ok(again) if again.is_empty() => {}
             Ok(again) => {
-                return fault("one run is not enough", format!("{}\nthen\n{}", after(), steps(&again)));
+                return fail("one run is not enough", format!("{}\nthen\n{}", after(), steps(&again)));
             }
-            Err(problems) => return fault("a problem after the run", format!("{}\n{problems:#?}", after())),
+            Err(problems) => return fail("a problem after the run", format!("{}\n{problems:#?}", after())),
         }
-        self.former_are_retired(&server.state)
-            .map_err(|fault| Fault { message: fault.message + &after(), ..fault })?;
+        self.check_former_retired(&server.state)
+            .map_err(|failure| Failure { message: failure.message + &after(), ..failure })?;
         Ok(self.options.only.is_empty())
     }
 
-    /// Former services end as `retire` says, where the one in their place is in use.
-    fn former_are_retired(&self, state: &Snapshot) -> Result<(), Fault> {
-        let owned = |service: &LiveService| self.policy.ownership.owns(&service.tags);
-        let declared = |id: &str| {
+    /// Checks that former services are retired as `retire` says, if their successor is active.
+    fn check_former_retired(&self, state: &Snapshot) -> Result<(), Failure> {
+        let is_owned = |service: &LiveService| self.policy.ownership.owns(&service.tags);
+        let is_declared = |id: &str| {
             state.services.iter().any(|s| s.id.as_str() == id && self.desired.services.contains_key(&s.name))
         };
         let mut times: BTreeMap<&str, usize> = BTreeMap::new();
-        for service in state.services.iter().filter(|service| declared(service.id.as_str())) {
+        for service in state.services.iter().filter(|service| is_declared(service.id.as_str())) {
             predecessors(state, service).into_iter().for_each(|id| *times.entry(id).or_default() += 1);
         }
         let chosen = |name: &ServiceName| self.options.only.is_empty() || self.options.only.contains(name);
         for wanted in self.desired.services.values().filter(|wanted| chosen(&wanted.name)) {
-            let holder = state.services.iter().find(|s| s.active && owned(s) && s.name == wanted.name);
+            let holder = state.services.iter().find(|s| s.active && is_owned(s) && s.name == wanted.name);
             let Some(holder) = holder else { continue };
             let mut former = predecessors(state, holder);
-            former.truncate(former.iter().position(|id| declared(id)).unwrap_or(former.len()));
-            // Tags that an operator edited may lead to another manifest's.
+            former.truncate(former.iter().position(|id| is_declared(id)).unwrap_or(former.len()));
+            // A tag that an operator edited may refer to a service of another manifest.
             former.retain(|id| times.get(id) == Some(&1));
             for former in state.services.iter().filter(|service| former.contains(&service.id.as_str())) {
-                if !owned(former) || !former.name.as_str().contains(" (replaced ") {
+                if !is_owned(former) || !former.name.as_str().contains(" (replaced ") {
                     continue;
                 }
                 let retired = match wanted.lifecycle.retire {
@@ -171,15 +172,20 @@ impl<'a> Run<'a> {
                     Retire::Delete => false,
                 };
                 if !retired {
-                    return fault("a former service stays", format!("{} {}", former.id, former.name));
+                    return fail("a former service is not retired", format!("{} {}", former.id, former.name));
                 }
             }
         }
         Ok(())
     }
 
-    /// What is neither ours nor named by a manifest is as it was, and nothing comes into use that no manifest names.
-    fn leaves_others_alone(&self, before: &Snapshot, after: &Snapshot, plan: &Plan) -> Result<(), Fault> {
+    /// Checks that services which are neither owned nor declared are unchanged, and that only declared ones are activated.
+    fn check_others_unchanged(
+        &self,
+        before: &Snapshot,
+        after: &Snapshot,
+        plan: &Plan,
+    ) -> Result<(), Failure> {
         let names: BTreeSet<&ServiceName> = self
             .desired
             .services
@@ -189,34 +195,37 @@ impl<'a> Run<'a> {
             .collect();
         for service in &before.services {
             let ownership = &self.policy.ownership;
-            let foreign = ownership.other_owner(&service.tags).is_some();
-            let unrelated = !ownership.owns(&service.tags) && !names.contains(&service.name);
-            if (foreign || unrelated) && !after.services.contains(service) {
-                return fault("touches others", format!("{} {}", service.id, service.name));
+            let is_anothers = ownership.other_owner(&service.tags).is_some();
+            let is_unrelated = !ownership.owns(&service.tags) && !names.contains(&service.name);
+            if (is_anothers || is_unrelated) && !after.services.contains(service) {
+                return fail("a service of others is changed", format!("{} {}", service.id, service.name));
             }
         }
         let was_active =
             |id: &ServiceId| before.services.iter().any(|service| &service.id == id && service.active);
         for service in after.services.iter().filter(|service| service.active && !was_active(&service.id)) {
             if !self.desired.services.contains_key(&service.name) {
-                return fault("revives", format!("{} {} {:?}", service.id, service.name, plan.ids));
+                return fail(
+                    "an undeclared service is activated",
+                    format!("{} {} {:?}", service.id, service.name, plan.ids),
+                );
             }
         }
         Ok(())
     }
 }
 
-/// A problem says what to do, and names the services that can't be told apart.
-fn can_act_on(problem: &Problem, state: &Snapshot) -> Result<(), Fault> {
+/// Checks that a problem says what to do, and names the services that can't be told apart.
+fn check_problem(problem: &Problem, state: &Snapshot) -> Result<(), Failure> {
     let ids = state.services.iter().filter(|service| problem.message.contains(service.id.as_str())).count();
-    let enough = problem.kind != ProblemKind::Ambiguous || ids > 0;
-    if problem.help.is_empty() || !enough {
-        return fault("a problem without a way out", format!("{problem:#?}\n{}", show(state)));
+    let names_services = problem.kind != ProblemKind::Ambiguous || ids > 0;
+    if problem.help.is_empty() || !names_services {
+        return fail("a problem without advice", format!("{problem:#?}\n{}", show(state)));
     }
     Ok(())
 }
 
-/// The ids of the services that this one replaced, directly or through others, the latest first.
+/// Returns the ids of the services that this one replaced, directly or through others, the latest first.
 fn predecessors<'s>(state: &'s Snapshot, service: &'s LiveService) -> Vec<&'s str> {
     let mut found: Vec<&str> = vec![service.id.as_str()];
     let mut at = Some(service);
@@ -235,44 +244,45 @@ struct Apply<'a> {
     server: &'a mut Server,
     plan: &'a Plan,
     created: BTreeMap<StepId, ServiceId>,
-    /// Services in use that must stay so, themselves or their successors.
+    /// Active services that must stay active, themselves or their successors.
     watched: Vec<(ServiceName, ServiceId)>,
     namesakes: BTreeMap<ServiceName, usize>,
 }
 
 impl<'a> Apply<'a> {
     fn new(server: &'a mut Server, run: &Run<'_>, plan: &'a Plan) -> Self {
-        let in_use = |wanted: &&crate::model::DesiredService| wanted.active != Some(false);
+        let is_wanted_active = |wanted: &&crate::model::DesiredService| wanted.active != Some(false);
         let active = |id: &ServiceId| server.service(id).is_some_and(|service| service.active);
         let mut watched: Vec<(ServiceName, ServiceId)> = run
             .desired
             .services
             .values()
-            .filter(in_use)
+            .filter(is_wanted_active)
             .filter_map(|wanted| Some((wanted.name.clone(), plan.ids.get(&wanted.name)?.clone())))
             .filter(|(_, id)| active(id))
             .collect();
-        // After a run that converged, whoever has the name has it, whatever this plan takes for the service.
-        let moves = |name: &ServiceName| {
+        // After a run that converged, the service with the name is the right one, whichever one this plan matches.
+        let is_renamed = |name: &ServiceName| {
             let from =
                 |wanted: &crate::model::DesiredService| wanted.lifecycle.renamed_from.as_ref() == Some(name);
             run.desired.services.values().any(from)
         };
-        for name in run.settled.into_iter().flat_map(|settled| settled.services.keys()) {
-            let wanted = run.desired.services.get(name).filter(in_use);
-            let keeps = wanted.is_some_and(|wanted| wanted.lifecycle.renamed_from.is_none()) && !moves(name);
+        for name in run.converged.into_iter().flat_map(|converged| converged.services.keys()) {
+            let wanted = run.desired.services.get(name).filter(is_wanted_active);
+            let keeps_name =
+                wanted.is_some_and(|wanted| wanted.lifecycle.renamed_from.is_none()) && !is_renamed(name);
             let holder = server.state.services.iter().find(|service| service.active && &service.name == name);
-            watched.extend(holder.filter(|_| keeps).map(|holder| (name.clone(), holder.id.clone())));
+            watched.extend(holder.filter(|_| keeps_name).map(|holder| (name.clone(), holder.id.clone())));
         }
         let namesakes = server.namesakes();
         Self { server, plan, created: BTreeMap::new(), watched, namesakes }
     }
 
-    /// Runs the steps in an order that the plan allows; gives what was refused.
-    fn run(&mut self, round: &Round) -> Result<Vec<Refusal>, Fault> {
+    /// Runs the steps in an order that the plan allows. Returns what the server refused.
+    fn run(&mut self, round: &Round) -> Result<Vec<Refusal>, Failure> {
         let order = order(self.plan, round.order);
         let (last, inside) = match &round.end {
-            End::Cut(at, inside) => (at.index(order.len() + 1), *inside),
+            End::Killed(at, inside) => (at.index(order.len() + 1), *inside),
             End::Whole | End::NoActivation => (order.len(), false),
         };
         let mut failed: BTreeSet<StepId> = BTreeSet::new();
@@ -293,7 +303,7 @@ impl<'a> Apply<'a> {
             && depends_on.iter().all(|before| !failed.contains(before))
         {
             self.server.update(old, rename).ok();
-            self.moment()?;
+            self.check_invariants()?;
         }
         if last < order.len() {
             refusals.push(Refusal::Killed);
@@ -301,8 +311,8 @@ impl<'a> Apply<'a> {
         Ok(refusals)
     }
 
-    fn step(&mut self, step: &Step, activates: bool) -> Result<Result<(), Refusal>, Fault> {
-        let action = resolved(&step.action, &self.created);
+    fn step(&mut self, step: &Step, activates: bool) -> Result<Result<(), Refusal>, Failure> {
+        let action = with_created_ids(&step.action, &self.created);
         if let Action::HandOver { old, old_name, rename, new: plan::Target::Live(new), activation } = &action
         {
             if let Some(rename) = rename
@@ -310,47 +320,47 @@ impl<'a> Apply<'a> {
             {
                 return Ok(Err(refusal));
             }
-            self.moment()?;
+            self.check_invariants()?;
             let activated =
                 if activates { self.server.update(new, activation) } else { Err(Refusal::NoActivation) };
             if activated.is_err() && rename.is_some() {
                 let undo = ServiceUpdate { name: Some(old_name.clone()), ..ServiceUpdate::default() };
                 self.server.update(old, &undo).ok();
             }
-            self.moment()?;
+            self.check_invariants()?;
             return Ok(activated);
         }
         match self.server.run(&action) {
-            Ok(made) => {
-                self.created.extend(made.map(|id| (step.id, id)));
-                self.moment()?;
+            Ok(created_id) => {
+                self.created.extend(created_id.map(|id| (step.id, id)));
+                self.check_invariants()?;
                 Ok(Ok(()))
             }
             Err(refusal) => Ok(Err(refusal)),
         }
     }
 
-    /// What holds at every moment.
-    fn moment(&self) -> Result<(), Fault> {
+    /// Checks the rules that hold at every moment.
+    fn check_invariants(&self) -> Result<(), Failure> {
         for (name, count) in self.server.namesakes() {
             if count > self.namesakes.get(&name).copied().unwrap_or(1) {
-                return fault("two active services with one name", format!("{name}"));
+                return fail("two active services with one name", format!("{name}"));
             }
         }
         for (name, id) in &self.watched {
             let mut active = self.server.state.services.iter().filter(|service| service.active);
-            let serves = |service: &LiveService| {
+            let is_service_or_successor = |service: &LiveService| {
                 &service.id == id || predecessors(&self.server.state, service).contains(&id.as_str())
             };
-            if !active.any(serves) {
-                return fault("neither old nor new is active", format!("{name} {id}"));
+            if !active.any(is_service_or_successor) {
+                return fail("neither old nor new is active", format!("{name} {id}"));
             }
         }
         Ok(())
     }
 }
 
-/// One of the orders that the plan allows.
+/// Returns one of the orders that the plan allows.
 fn order(plan: &Plan, seed: u64) -> Vec<&Step> {
     let mut open: Vec<&Step> = plan.steps.iter().collect();
     let mut done: BTreeSet<StepId> = BTreeSet::new();
@@ -368,7 +378,7 @@ fn order(plan: &Plan, seed: u64) -> Vec<&Step> {
     order
 }
 
-/// The live services, a line each.
+/// Returns the live services as text, one per line.
 fn show(state: &Snapshot) -> String {
     let line = |service: &LiveService| {
         let tags: Vec<String> = service

@@ -1,5 +1,5 @@
-//! The live services of a sequence, with the API's own rules: it refuses names that are held, and the deactivation of
-//! what a unit test uses.
+//! The live services of a sequence, with rules of the API: it refuses names that are in use, and to deactivate services
+//! that a unit test uses.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,33 +10,33 @@ use crate::plan::{Action, Step, StepId, Target, verify};
 
 type Tags = BTreeMap<String, Option<String>>;
 
-/// Why the server did not do what a step asked for.
+/// The reason why the server did not make a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     /// Another service holds the name.
     NameHeld(ServiceName),
     /// A unit test uses the service.
     InUse,
-    /// The run was to have its activations refused.
+    /// The round refuses activations.
     NoActivation,
     /// The run was killed.
     Killed,
 }
 
-/// The live side of a sequence.
+/// The live state of a sequence.
 #[derive(Clone, Debug)]
 pub(super) struct Server {
     pub(super) api: Api,
     pub(super) inactive_hold_names: bool,
     pub(super) state: Snapshot,
-    pub(super) banned: BTreeSet<ServiceId>,
-    /// How many ids it has given: none is ever given twice.
+    pub(super) used_in_tests: BTreeSet<ServiceId>,
+    /// The number of ids that were used. None is used twice.
     ids: usize,
 }
 
 impl Server {
     pub(super) fn new(api: Api, inactive_hold_names: bool) -> Self {
-        Self { api, inactive_hold_names, state: snapshot([]), banned: BTreeSet::new(), ids: 0 }
+        Self { api, inactive_hold_names, state: snapshot([]), used_in_tests: BTreeSet::new(), ids: 0 }
     }
 
     pub(super) fn service(&self, id: &ServiceId) -> Option<&LiveService> {
@@ -47,7 +47,7 @@ impl Server {
         service.active || self.inactive_hold_names
     }
 
-    /// How many active services have each name that several have.
+    /// Returns the names that several active services have, with their number.
     pub(super) fn namesakes(&self) -> BTreeMap<ServiceName, usize> {
         let mut active: BTreeMap<ServiceName, usize> = BTreeMap::new();
         for service in self.state.services.iter().filter(|service| service.active) {
@@ -59,16 +59,16 @@ impl Server {
 
     fn new_id(&mut self) -> ServiceId {
         self.ids += 1;
-        // Some ids share their first digits, so that short forms of them are not unique.
+        // Some ids have the same first digits, so that their short forms are not unique.
         let first = if self.ids.is_multiple_of(3) { 0x65f0c1 } else { 0x10_0000 + self.ids * 7919 };
         ServiceId::new(format!("{first:06x}{:018x}", self.ids))
     }
 
-    /// Does what one request asks for.
+    /// Makes the change of one request.
     ///
     /// # Errors
     ///
-    /// The rule that forbids it; nothing has changed then.
+    /// A rule forbids it. Then nothing changes.
     fn send(&mut self, action: Action) -> Result<Option<ServiceId>, Refusal> {
         let step = Step {
             id: StepId(1),
@@ -80,11 +80,11 @@ impl Server {
             reason: None,
         };
         let mut after = verify::outcome(&self.state, std::slice::from_ref(&step), self.api);
-        let mut made = None;
+        let mut created = None;
         for service in &mut after.services {
             if self.service(&service.id).is_none() {
                 service.id = self.new_id();
-                made = Some(service.id.clone());
+                created = Some(service.id.clone());
             }
         }
         for service in &after.services {
@@ -93,122 +93,119 @@ impl Server {
                 continue;
             }
             let held_before = before.is_some_and(|old| old.name == service.name && self.holds_name(old));
-            let held = self.holds_name(service) && !held_before;
-            let taken = |other: &LiveService| {
+            let gets_name = self.holds_name(service) && !held_before;
+            let holds_same_name = |other: &LiveService| {
                 other.id != service.id && other.name == service.name && self.holds_name(other)
             };
-            if held && self.state.services.iter().any(taken) {
+            if gets_name && self.state.services.iter().any(holds_same_name) {
                 return Err(Refusal::NameHeld(service.name.clone()));
             }
-            let goes = before.is_some_and(|old| old.active) && !service.active;
-            if goes && self.banned.contains(&service.id) {
+            let is_deactivated = before.is_some_and(|old| old.active) && !service.active;
+            if is_deactivated && self.used_in_tests.contains(&service.id) {
                 return Err(Refusal::InUse);
             }
         }
         self.state = after;
-        Ok(made)
+        Ok(created)
     }
 
-    /// Does what an update asks for.
+    /// Makes an update.
     pub(super) fn update(&mut self, id: &ServiceId, update: &ServiceUpdate) -> Result<(), Refusal> {
         self.send(Action::Update { id: id.clone(), update: Box::new(update.clone()) }).map(|_| ())
     }
 
-    /// Does what a step asks for, where that is one request.
+    /// Makes the change of a step that needs only one request.
     pub(super) fn run(&mut self, action: &Action) -> Result<Option<ServiceId>, Refusal> {
         self.send(action.clone())
     }
 
-    /// Does what an operator asks for, where the API lets them.
+    /// Makes an operator's change if the API allows it.
     pub(super) fn edit(&mut self, edit: &Edit) {
         let ids: Vec<ServiceId> = self.state.services.iter().map(|service| service.id.clone()).collect();
-        let former: Vec<ServiceId> = self
-            .state
-            .services
-            .iter()
-            .filter(|service| service.name.as_str().contains('('))
-            .map(|service| service.id.clone())
-            .collect();
         if ids.is_empty() {
             return;
         }
-        let active = |active| ServiceUpdate { active: Some(active), ..ServiceUpdate::default() };
-        let tags = |server: &Self, id: &ServiceId, change: &dyn Fn(&mut Tags)| {
-            let mut tags = server.service(id).map(|service| service.tags.clone()).unwrap_or_default();
-            change(&mut tags);
-            ServiceUpdate { tags: Some(tags), ..ServiceUpdate::default() }
-        };
-        let owner = |value: &'static str| {
-            move |tags: &mut Tags| {
-                tags.insert("managed_by".to_owned(), Some(value.to_owned()));
-            }
-        };
-        let (id, update) = match edit {
-            Edit::Activate(at) => (at.get(&ids), active(true)),
-            Edit::Deactivate(at) => (at.get(&ids), active(false)),
-            Edit::ActivateFormer(_) if former.is_empty() => return,
-            Edit::ActivateFormer(at) => (at.get(&former), active(true)),
-            Edit::Rename(at, to) => {
-                (at.get(&ids), ServiceUpdate { name: Some((*to).into()), ..ServiceUpdate::default() })
-            }
-            Edit::ToolName(at, word, base) => {
-                let id = at.get(&ids);
-                let replaces =
-                    self.service(id).and_then(|service| service.tags.get(TAG_REPLACES)?.as_deref());
-                let about = replaces.filter(|_| *word == "replacing").unwrap_or(id.as_str());
-                let date = if word.starts_with("re") && *word != "replaced" { "" } else { " 2026-10-01" };
-                let name = format!("{base} ({word}{date} {})", about.get(..6).unwrap_or(about));
-                (id, ServiceUpdate { name: Some(name.as_str().into()), ..ServiceUpdate::default() })
-            }
+        match edit {
             Edit::Delete(at) => {
                 let id = at.get(&ids).clone();
                 if self.api.deletes_services() {
                     self.state.services.retain(|service| service.id != id);
                 }
-                return;
             }
-            Edit::DropReplaces(at) => {
-                let id = at.get(&ids);
-                (id, tags(self, id, &|tags| drop(tags.remove(TAG_REPLACES))))
-            }
-            Edit::Repoint(at, to) => {
-                let (id, to) = (at.get(&ids), to.get(&ids).as_str().to_owned());
-                let change = move |tags: &mut Tags| {
-                    tags.insert(TAG_REPLACES.to_owned(), Some(to.clone()));
-                };
-                (id, tags(self, id, &change))
-            }
-            Edit::Own(at) => (at.get(&ids), tags(self, at.get(&ids), &owner("amigops"))),
-            Edit::GiveAway(at) => (at.get(&ids), tags(self, at.get(&ids), &owner("sisters"))),
-            Edit::Disown(at) => {
-                let id = at.get(&ids);
-                (id, tags(self, id, &|tags| drop(tags.remove("managed_by"))))
-            }
-            Edit::Namesake(at, ours) => {
-                let id = at.get(&ids).clone();
-                let Some(mut twin) = self.service(&id).cloned() else { return };
-                twin.id = self.new_id();
-                twin.active = true;
-                if !ours {
-                    twin.tags.clear();
+            Edit::CreateNamesake(at, is_owned) => {
+                let Some(mut namesake) = self.service(at.get(&ids)).cloned() else { return };
+                namesake.id = self.new_id();
+                namesake.active = true;
+                if !is_owned {
+                    namesake.tags.clear();
                 }
-                self.state.services.push(twin);
-                return;
+                self.state.services.push(namesake);
             }
-            Edit::Ban(at) => {
-                self.banned.extend((self.api == Api::Classic).then(|| at.get(&ids).clone()));
-                return;
+            Edit::UseInTest(at) => {
+                self.used_in_tests.extend((self.api == Api::Classic).then(|| at.get(&ids).clone()));
             }
-            Edit::LiftBans => return self.banned.clear(),
+            Edit::RemoveTests => self.used_in_tests.clear(),
+            edit => {
+                if let Some((id, update)) = self.update_of(edit, &ids) {
+                    // If the API refuses the change, nothing happens.
+                    self.update(&id, &update).ok();
+                }
+            }
+        }
+    }
+
+    /// Returns the update that makes an edit, and its service; none if no service fits, or if no update makes the edit.
+    fn update_of(&self, edit: &Edit, ids: &[ServiceId]) -> Option<(ServiceId, ServiceUpdate)> {
+        let active = |active| ServiceUpdate { active: Some(active), ..ServiceUpdate::default() };
+        let rename = |name: &str| ServiceUpdate { name: Some(name.into()), ..ServiceUpdate::default() };
+        let tags = |id: &ServiceId, key: &str, value: Option<&str>| {
+            let mut tags: Tags = self.service(id).map(|service| service.tags.clone()).unwrap_or_default();
+            match value {
+                Some(value) => tags.insert(key.to_owned(), Some(value.to_owned())),
+                None => tags.remove(key),
+            };
+            ServiceUpdate { tags: Some(tags), ..ServiceUpdate::default() }
         };
-        let id = id.clone();
-        // What the API refuses an operator, does not happen.
-        self.update(&id, &update).ok();
+        let (id, update) = match edit {
+            Edit::Activate(at) => (at.get(ids), active(true)),
+            Edit::Deactivate(at) => (at.get(ids), active(false)),
+            Edit::ActivateFormer(at) => {
+                let is_former = |id: &&ServiceId| {
+                    self.service(id).is_some_and(|service| service.name.as_str().contains('('))
+                };
+                let former: Vec<&ServiceId> = ids.iter().filter(is_former).collect();
+                if former.is_empty() {
+                    return None;
+                }
+                (*at.get(&former), active(true))
+            }
+            Edit::Rename(at, to) => (at.get(ids), rename(to)),
+            Edit::ToolName(at, word, base) => {
+                let id = at.get(ids);
+                let replaces =
+                    self.service(id).and_then(|service| service.tags.get(TAG_REPLACES)?.as_deref());
+                let id_in_name = replaces.filter(|_| *word == "replacing").unwrap_or(id.as_str());
+                let date = if word.starts_with("re") && *word != "replaced" { "" } else { " 2026-10-01" };
+                let short = id_in_name.get(..6).unwrap_or(id_in_name);
+                (id, rename(&format!("{base} ({word}{date} {short})")))
+            }
+            Edit::RemoveReplaces(at) => (at.get(ids), tags(at.get(ids), TAG_REPLACES, None)),
+            Edit::ChangeReplaces(at, to) => {
+                (at.get(ids), tags(at.get(ids), TAG_REPLACES, Some(to.get(ids).as_str())))
+            }
+            Edit::SetOwner(at) => (at.get(ids), tags(at.get(ids), "managed_by", Some("amigops"))),
+            Edit::SetOtherOwner(at) => (at.get(ids), tags(at.get(ids), "managed_by", Some("sisters"))),
+            Edit::RemoveOwner(at) => (at.get(ids), tags(at.get(ids), "managed_by", None)),
+            Edit::Delete(_) | Edit::CreateNamesake(..) | Edit::UseInTest(_) | Edit::RemoveTests => {
+                return None;
+            }
+        };
+        Some((id.clone(), update))
     }
 }
 
-/// The action with the services that earlier steps created, by their ids.
-pub(super) fn resolved(action: &Action, created: &BTreeMap<StepId, ServiceId>) -> Action {
+/// Returns the action with the ids of services that earlier steps created.
+pub(super) fn with_created_ids(action: &Action, created: &BTreeMap<StepId, ServiceId>) -> Action {
     let mut action = action.clone();
     if let Action::WriteVersionSet { target, .. }
     | Action::ApplyBehaviorSet { target, .. }

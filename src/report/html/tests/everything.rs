@@ -166,7 +166,7 @@ fn a_page_with_every_kind_of_change() {
     5
     How the new service takes over
     The new service is created under the same name, inactive, with 1 version set. Users can&#39;t reach it yet.
-    (another agent or context graph means a new service, as `on_agent_change` says)
+    (the agent or context graph changes, and `on_agent_change` is `replace`)
     Version set staging is written.
     after 1
     Behavior set Emergency is applied to the new service, too.
@@ -321,7 +321,7 @@ fn a_page_with_every_kind_of_change() {
     From left to right. ▲ destructive · ◆ disruptive · no mark: safe.
     As a list: 16 steps
     Health Coach: create, inactive
-    (another agent or context graph means a new service, as `on_agent_change` says)
+    (the agent or context graph changes, and `on_agent_change` is `replace`)
     Adaptive Support: change
     Foreign: change
     New Name: change and rename

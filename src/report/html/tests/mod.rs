@@ -55,5 +55,5 @@ fn every_kind() -> Plan {
     stranger.tags.clear();
     let desired = desired([changed, replaced, new]);
     let snapshot = snapshot([with_old_set, live("6", "Replaced", "A1"), live("7", "Orphan", "A1"), stranger]);
-    plan_and_judge(&desired, &snapshot, &crate::plan::Options { prune: true, ..options() })
+    plan_and_verify(&desired, &snapshot, &crate::plan::Options { prune: true, ..options() })
 }

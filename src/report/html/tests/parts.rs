@@ -12,7 +12,7 @@ fn a_changed_service_is_shown_leaf_by_leaf() {
     changed.version_sets = sets(&[("release", 3, 2)]);
     let mut before = live("5", "Front Desk", "A1");
     before.description = "Answers.".to_owned();
-    let mut plan = plan_and_judge(&desired([changed]), &snapshot([before]), &options());
+    let mut plan = plan_and_verify(&desired([changed]), &snapshot([before]), &options());
     plan.services[0].changes[0].cause = Some(Cause::Drift);
     let page = page(&plan);
     tokens(&page);
@@ -234,7 +234,7 @@ fn long_texts_are_shown_side_by_side() {
     changed.description = Some(text("Ask for the member's name."));
     let mut before = live("5", "Front Desk", "A1");
     before.description = text("Ask for the member's number.");
-    let plan = plan_and_judge(&desired([changed]), &snapshot([before]), &options());
+    let plan = plan_and_verify(&desired([changed]), &snapshot([before]), &options());
     let page = page(&plan);
     let rows: Vec<&str> = part(&page, "<tbody>", "</tbody>").split("</tr>").collect();
     assert_eq!(rows.len(), 10, "line 1 and line 9 alone are no gap: {rows:?}");
@@ -249,10 +249,10 @@ fn long_texts_are_shown_side_by_side() {
 fn values_that_take_many_lines_are_folded() {
     let mut new = wanted("New", "A1");
     new.description = Some("A line.\n".repeat(40));
-    let folded = page(&plan_and_judge(&desired([new.clone()]), &snapshot([]), &options()));
+    let folded = page(&plan_and_verify(&desired([new.clone()]), &snapshot([]), &options()));
     assert!(part(&folded, "<article", "</article>").contains("<details><summary>40 lines</summary><ins"));
     new.description = Some("A line.\n".repeat(4));
-    let open = page(&plan_and_judge(&desired([new]), &snapshot([]), &options()));
+    let open = page(&plan_and_verify(&desired([new]), &snapshot([]), &options()));
     assert!(!part(&open, "<article", "</article>").contains("<details>"));
 }
 
@@ -266,7 +266,7 @@ fn steps_are_drawn_in_layers_up_to_a_limit() {
             }
             service
         });
-        plan_and_judge(&desired(services), &snapshot([]), &options())
+        plan_and_verify(&desired(services), &snapshot([]), &options())
     };
     let page = self::page(&chain(4));
     let found = tokens(&page);

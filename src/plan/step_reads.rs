@@ -10,20 +10,20 @@ use crate::model::{LiveService, ServiceId, ServiceUpdate, TAG_REPLACES};
 
 /// The services that each step of a plan reads before it acts.
 #[derive(Clone, Debug, Default)]
-pub struct Looks {
+pub struct StepReads {
     /// The successors of each replaced service, by its id.
     successors: BTreeMap<ServiceId, BTreeSet<Target>>,
     /// The new services of unfinished replacements, by the id of the old service that gets its name back.
-    given_up: BTreeMap<ServiceId, BTreeSet<ServiceId>>,
+    unfinished: BTreeMap<ServiceId, BTreeSet<ServiceId>>,
 }
 
-impl Looks {
+impl StepReads {
     /// Collects the successors for the steps of a plan that was made from these live services.
     pub fn new<'a>(steps: &[Step], services: impl IntoIterator<Item = &'a LiveService>) -> Self {
         let mut successors: BTreeMap<ServiceId, BTreeSet<Target>> = BTreeMap::new();
         let retired: BTreeSet<&ServiceId> = steps.iter().filter_map(|step| retired(&step.action)).collect();
         let renamed: BTreeSet<&ServiceId> = steps.iter().filter_map(|step| renamed(&step.action)).collect();
-        let mut given_up: BTreeMap<ServiceId, BTreeSet<ServiceId>> = BTreeMap::new();
+        let mut unfinished: BTreeMap<ServiceId, BTreeSet<ServiceId>> = BTreeMap::new();
         for step in steps {
             if let Action::HandOver { old, new, .. } = &step.action {
                 successors.entry(old.clone()).or_default().insert(new.clone());
@@ -37,30 +37,30 @@ impl Looks {
             if service.active && retired.contains(&old) {
                 successors.entry(old).or_default().insert(Target::Live(service.id.clone()));
             } else if !service.active && renamed.contains(&old) {
-                given_up.entry(old).or_default().insert(service.id.clone());
+                unfinished.entry(old).or_default().insert(service.id.clone());
             }
         }
-        Self { successors, given_up }
+        Self { successors, unfinished }
     }
 
     /// Returns the services that a step reads before it acts. A step reads nothing if it creates something, or if it
     /// sets fields to the values that a manifest declares.
     pub fn of(&self, action: &Action) -> BTreeSet<Target> {
         match action {
-            Action::Update { update, .. } if !is_about_others(update) => BTreeSet::new(),
-            // Another run may just finish the replacement that this one gives up.
+            Action::Update { update, .. } if !affects_others(update) => BTreeSet::new(),
+            // Another run may be finishing the replacement that this one abandons.
             Action::Update { id, update } if update.name.is_some() => {
-                let given_up = self.given_up_for(id).map(|new| Target::Live(new.clone()));
-                given_up.chain([Target::Live(id.clone())]).collect()
+                let unfinished = self.unfinished_replacements_of(id).map(|new| Target::Live(new.clone()));
+                unfinished.chain([Target::Live(id.clone())]).collect()
             }
             Action::Update { id, .. }
-            | Action::SetAside { id, .. }
-            | Action::Discard { id, .. }
+            | Action::RenameTemporarily { id, .. }
+            | Action::Abandon { id, .. }
             | Action::DeleteVersionSet { id, .. } => BTreeSet::from([Target::Live(id.clone())]),
             Action::WriteVersionSet { target: target @ Target::Live(_), .. } => {
                 BTreeSet::from([target.clone()])
             }
-            // Its successor must be in use when it goes out of use.
+            // Its successor must be active before it is retired.
             Action::Retire { id, .. } => {
                 let successors = self.successors_of(id).cloned();
                 successors.chain([Target::Live(id.clone())]).collect()
@@ -74,8 +74,8 @@ impl Looks {
     }
 
     /// Returns the new services of unfinished replacements of this one, which gets its name back.
-    pub fn given_up_for(&self, old: &ServiceId) -> impl Iterator<Item = &ServiceId> {
-        self.given_up.get(old).into_iter().flatten()
+    pub fn unfinished_replacements_of(&self, old: &ServiceId) -> impl Iterator<Item = &ServiceId> {
+        self.unfinished.get(old).into_iter().flatten()
     }
 
     /// Returns the services that take the place of this one.
@@ -84,7 +84,7 @@ impl Looks {
     }
 }
 
-/// The service that a step takes out of use.
+/// Returns the service that a step takes out of use.
 fn retired(action: &Action) -> Option<&ServiceId> {
     match action {
         Action::Retire { id, .. } => Some(id),
@@ -101,7 +101,7 @@ fn renamed(action: &Action) -> Option<&ServiceId> {
 }
 
 /// Returns true if an update renames, activates or deactivates, or writes a list that another user may have added to.
-fn is_about_others(update: &ServiceUpdate) -> bool {
+fn affects_others(update: &ServiceUpdate) -> bool {
     let ServiceUpdate {
         name,
         description: _,

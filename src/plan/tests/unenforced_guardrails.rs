@@ -1,4 +1,4 @@
-//! Plans that are only looked at: what rules and other owners would refuse is told, and hides nothing.
+//! Plans without enforced guardrails, as in drift reports: refusals become findings and hide no changes.
 
 use insta::assert_snapshot;
 
@@ -6,8 +6,8 @@ use super::build::*;
 use crate::model::*;
 use crate::plan::{LastChange, Options, Plan, PlanError, ProblemKind, plan, verify};
 
-/// Plans with every rule against it, and has the plan judged.
-fn look(desired: &Desired, snapshot: &Snapshot, prune: bool) -> Result<Plan, PlanError> {
+/// Makes and verifies a plan that many guardrails would refuse.
+fn plan_unenforced(desired: &Desired, snapshot: &Snapshot, prune: bool) -> Result<Plan, PlanError> {
     let options = Options { prune, enforce_guardrails: false, ..options() };
     let guardrails = Guardrails {
         max_removals: Some(MaxRemovals::Count(0)),
@@ -26,15 +26,15 @@ fn findings(plan: &Plan) -> String {
 }
 
 #[test]
-fn what_would_be_refused_is_told_beside_all_the_rest() {
+fn refusals_are_findings_beside_all_changes() {
     let mut tagged = live("2", "Summer", "A1");
     tagged.tags.insert(TAG_PROTECTED.to_owned(), Some("true".to_owned()));
-    let mut taken = live("4", "Desk", "A1");
-    taken.tags.insert("managed_by".to_owned(), Some("sisters".to_owned()));
-    taken.description = "theirs".to_owned();
-    let there = snapshot([live("1", "Coach", "A1"), tagged, live("3", "Winter", "A1"), taken]);
+    let mut anothers = live("4", "Desk", "A1");
+    anothers.tags.insert("managed_by".to_owned(), Some("sisters".to_owned()));
+    anothers.description = "theirs".to_owned();
+    let state = snapshot([live("1", "Coach", "A1"), tagged, live("3", "Winter", "A1"), anothers]);
     let wanted = desired([wanted("Coach", "A2"), wanted("Desk", "A1")]);
-    let plan = look(&wanted, &there, true).expect("nothing is refused");
+    let plan = plan_unenforced(&wanted, &state, true).expect("a plan");
     assert_snapshot!(findings(&plan), @r"
     Coach: an apply would be refused: `Coach` would be replaced, but `guardrails.protected` names it
     Desk: an apply would be refused: `Desk` (4) belongs to another project: its tag `managed_by` says `sisters`
@@ -43,39 +43,41 @@ fn what_would_be_refused_is_told_beside_all_the_rest() {
     ");
     let summary = &plan.summary;
     assert_eq!((summary.update, summary.replace, summary.retire, summary.adopt), (1, 1, 2, 0));
-    assert_eq!(summary.unchanged, 0, "what another project has taken is not as declared");
+    assert_eq!(summary.unchanged, 0, "the service of another project differs from its manifest");
 }
 
 #[test]
-fn where_there_is_nothing_to_look_at_that_is_an_error() {
+fn a_project_without_services_and_a_missing_agent_are_still_errors() {
     for prune in [false, true] {
-        let there = snapshot([live("1", "Coach", "A1")]);
-        let error = look(&desired([]), &there, prune).expect_err("no services");
+        let state = snapshot([live("1", "Coach", "A1")]);
+        let error = plan_unenforced(&desired([]), &state, prune).expect_err("no services");
         assert_eq!(error.problems[0].kind, ProblemKind::Impossible, "{error:#?}");
     }
-    let error = look(&desired([wanted("Coach", "A9")]), &snapshot([]), false).expect_err("no agent");
+    let error =
+        plan_unenforced(&desired([wanted("Coach", "A9")]), &snapshot([]), false).expect_err("no agent");
     assert_eq!(error.problems[0].kind, ProblemKind::Missing);
 }
 
 #[test]
-fn who_changed_a_service_last_is_carried_to_those_that_change() {
-    let by = |mut service: LiveService| {
+fn the_last_change_of_each_changed_service_is_in_the_plan() {
+    let changed_by_maya = |mut service: LiveService| {
         service.updated_by = Some("maya".to_owned());
         service.updated_at = Some("2026-11-22T09:57:12Z".to_owned());
         service
     };
-    let there = snapshot([
-        by(live("1", "Coach", "A1")),
-        by(LiveService { description: "old".to_owned(), ..live("2", "Desk", "A1") }),
+    let state = snapshot([
+        changed_by_maya(live("1", "Coach", "A1")),
+        changed_by_maya(LiveService { description: "old".to_owned(), ..live("2", "Desk", "A1") }),
         LiveService { description: "old".to_owned(), ..live("3", "Shop", "A1") },
-        by(live("4", "Summer", "A1")),
+        changed_by_maya(live("4", "Summer", "A1")),
     ]);
     let names = ["Coach", "Desk", "Shop", "New"];
     let agents = ["A2", "A1", "A1", "A1"];
     let wanted = desired(names.iter().zip(agents).map(|(name, agent)| wanted(name, agent)));
-    let plan = look(&wanted, &there, true).expect("a plan");
+    let plan = plan_unenforced(&wanted, &state, true).expect("a plan");
     let maya = LastChange { by: Some("maya".to_owned()), at: Some("2026-11-22T09:57:12Z".to_owned()) };
-    let told: Vec<_> = plan.services.iter().map(|one| (one.name.as_str(), one.last_change.clone())).collect();
+    let last_changes: Vec<_> =
+        plan.services.iter().map(|one| (one.name.as_str(), one.last_change.clone())).collect();
     let expected = [
         ("Coach", Some(maya.clone())),
         ("Desk", Some(maya.clone())),
@@ -83,5 +85,5 @@ fn who_changed_a_service_last_is_carried_to_those_that_change() {
         ("Shop", None),
         ("Summer", Some(maya)),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(last_changes, expected);
 }

@@ -1,5 +1,4 @@
-//! The live side as a plan's steps change it, in the judge's own words. May import `model` and the plan's
-//! types only.
+//! The live state as the steps of a plan change it, simulated by the verifier's own code.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,52 +8,53 @@ use crate::model::{
     TAG_REPLACES, VersionSet, VersionSetName, merged,
 };
 
-/// The live side as steps change it, with the indices that the rules ask for.
-pub(super) struct World {
+/// The live state after some steps, with the indices that the checks need.
+pub(super) struct SimulatedState {
     api: Api,
-    /// Makes ids: no two services have the same, even if one is gone.
+    /// For new ids. No id is used twice, even if its service is gone.
     counter: u64,
     pub(super) services: BTreeMap<ServiceId, LiveService>,
     pub(super) created: BTreeMap<StepId, ServiceId>,
     pub(super) behaviors: BTreeSet<(BehaviorSetId, ServiceId)>,
-    /// How many services hold a name: the active ones, or all where the inactive ones may count.
+    /// How many services hold each name: the active ones, or all where inactive ones may count.
     pub(super) holders: BTreeMap<ServiceName, usize>,
     /// Services by the id in their tag `replaces`.
-    pub(super) replacers: BTreeMap<String, BTreeSet<ServiceId>>,
+    pub(super) replacements: BTreeMap<String, BTreeSet<ServiceId>>,
 }
 
-impl World {
+impl SimulatedState {
     pub(super) fn new(snapshot: &Snapshot, api: Api) -> Self {
         let sets = snapshot.behavior_sets.values().flatten();
         let behaviors =
             sets.flat_map(|set| set.applied_to.iter().map(|id| (set.id.clone(), id.clone()))).collect();
-        let mut world = Self {
+        let mut state = Self {
             api,
             counter: snapshot.services.len() as u64,
             services: BTreeMap::new(),
             created: BTreeMap::new(),
             behaviors,
             holders: BTreeMap::new(),
-            replacers: BTreeMap::new(),
+            replacements: BTreeMap::new(),
         };
         for service in &snapshot.services {
-            world.put(service.clone());
+            state.put(service.clone());
         }
-        world
+        state
     }
 
-    /// Adds or changes a service, and keeps the indices true.
+    /// Adds or changes a service, and updates the indices.
     pub(super) fn put(&mut self, service: LiveService) {
         self.remove(&service.id);
         if self.holds_name(&service) {
             *self.holders.entry(service.name.clone()).or_default() += 1;
         }
         if let Some(Some(old)) = service.tags.get(TAG_REPLACES) {
-            self.replacers.entry(old.clone()).or_default().insert(service.id.clone());
+            self.replacements.entry(old.clone()).or_default().insert(service.id.clone());
         }
         self.services.insert(service.id.clone(), service);
     }
 
+    /// Returns an id that no other service has, and none of the tests uses. All have the same length.
     fn new_id(&mut self) -> ServiceId {
         loop {
             let id = ServiceId::new(format!("{:024x}", 0xcafe_0000_0000_u64 + self.counter));
@@ -69,7 +69,7 @@ impl World {
         service.active || self.api == Api::Platform
     }
 
-    /// Takes a service away.
+    /// Removes a service.
     fn remove(&mut self, id: &ServiceId) {
         if let Some(before) = self.services.remove(id)
             && self.holds_name(&before)
@@ -79,21 +79,21 @@ impl World {
         }
     }
 
-    /// Services tagged as replacing this one.
-    pub(super) fn replacers_of<'a>(&'a self, old: &ServiceId) -> impl Iterator<Item = &'a LiveService> {
+    /// Returns the services whose tag says that they replace this one.
+    pub(super) fn replacements_of<'a>(&'a self, old: &ServiceId) -> impl Iterator<Item = &'a LiveService> {
         let old = old.as_str().to_owned();
-        let ids = self.replacers.get(&old).into_iter().flatten();
+        let ids = self.replacements.get(&old).into_iter().flatten();
         ids.filter_map(|id| self.services.get(id)).filter(move |service| {
             service.tags.get(TAG_REPLACES).and_then(Option::as_deref) == Some(old.as_str())
         })
     }
 
-    /// Services that replaced this one, directly or through others.
+    /// Returns the services that replaced this one, directly or through others.
     pub(super) fn successors_of<'a>(&'a self, old: &ServiceId) -> Vec<&'a LiveService> {
-        let mut found: Vec<&LiveService> = self.replacers_of(old).collect();
+        let mut found: Vec<&LiveService> = self.replacements_of(old).collect();
         let mut at = 0;
         while let Some(service) = found.get(at).copied() {
-            let next = self.replacers_of(&service.id);
+            let next = self.replacements_of(&service.id);
             let next: Vec<_> = next
                 .filter(|next| &next.id != old && found.iter().all(|known| known.id != next.id))
                 .collect();
@@ -103,26 +103,27 @@ impl World {
         found
     }
 
+    /// Returns the id of a step's service. A service that no step has created gets an id that does not exist.
     pub(super) fn id(&self, target: &Target) -> ServiceId {
         match target {
             Target::Live(id) => id.clone(),
             Target::Created(step) => {
-                self.created.get(step).cloned().unwrap_or_else(|| ServiceId::new("nobody"))
+                self.created.get(step).cloned().unwrap_or_else(|| ServiceId::new("none"))
             }
         }
     }
 
+    /// Makes the changes of one step.
     pub(super) fn apply(&mut self, step: &Step) {
         match &step.action {
             Action::Create(new) => {
-                // Ids of one length, unlike any that a test uses, and unique within a run of plans.
                 let id = self.new_id();
-                self.put(born(&id, new, self.api));
+                self.put(created_service(&id, new, self.api));
                 self.created.insert(step.id, id);
             }
             Action::Update { id, update }
-            | Action::SetAside { id, update }
-            | Action::Discard { id, update } => self.update(id, update),
+            | Action::RenameTemporarily { id, update }
+            | Action::Abandon { id, update } => self.update(id, update),
             Action::Retire { id, update: Some(update), .. } => self.update(id, update),
             Action::Retire { id, update: None, .. } => self.remove(id),
             Action::WriteVersionSet { target, name, content, .. } => {
@@ -177,7 +178,8 @@ impl World {
     }
 }
 
-fn born(id: &ServiceId, new: &NewService, api: Api) -> LiveService {
+/// Returns the service that the server makes of a request to create one.
+fn created_service(id: &ServiceId, new: &NewService, api: Api) -> LiveService {
     let NewService {
         name,
         description,

@@ -1,0 +1,121 @@
+//! Checks of what one service would become against the rules of the API. Each violation is a problem.
+
+use std::collections::BTreeMap;
+
+use super::diff::{self, Content};
+use super::draft::Draft;
+use super::matcher::ServiceMatch;
+use super::types::{Action, Problem, ProblemKind};
+use crate::model::{LiveService, settings};
+
+/// Checks the number of tags, including the tool's own. Returns false if there are too many.
+pub(super) fn check_tag_count(
+    draft: &mut Draft<'_>,
+    matched: &ServiceMatch<'_>,
+    tags: &BTreeMap<String, Option<String>>,
+) -> bool {
+    let (count, most) = (tags.len(), draft.options.api.max_tags());
+    if count > most {
+        let name = &matched.wanted.name;
+        let message = format!(
+            "`{name}` would have {count} tags, including those that amigops adds; the API allows {most}"
+        );
+        let help = ["remove tags from the live service, or declare fewer tags in `tags:`"];
+        draft.problem(ProblemKind::Impossible, matched, message, &help);
+    }
+    count <= most
+}
+
+/// Checks that writing tags loses none. The API returns several tags with one key, but takes only one. Returns false if
+/// tags would be lost.
+pub(super) fn check_repeated_tags(
+    draft: &mut Draft<'_>,
+    matched: &ServiceMatch<'_>,
+    live: &LiveService,
+    writes_tags: bool,
+) -> bool {
+    let loses_tags = writes_tags && matched.wanted.tags.is_none() && !live.repeated_tags.is_empty();
+    if loses_tags {
+        let keys: Vec<&str> = live.repeated_tags.iter().map(String::as_str).collect();
+        let message = format!(
+            "`{}` ({}) has several tags with the key `{}`: writing its tags would lose all but one of them",
+            live.name,
+            live.id,
+            keys.join("`, `")
+        );
+        let help = ["remove the others from the live service, or declare `tags:` in the manifest"];
+        draft.problem(ProblemKind::Impossible, matched, message, &help);
+    }
+    !loses_tags
+}
+
+/// Reports required members of settings that neither the manifest nor the live service has.
+pub(super) fn check_required_settings(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>, content: &Content) {
+    for path in settings::missing(settings::SERVICE, &content.settings) {
+        let setting = path.split('.').next().unwrap_or_default();
+        let message = format!("`{}` would lack `{path}`, which the API requires", content.name);
+        draft.problem(ProblemKind::Impossible, matched, message, &["add it to the manifest"]);
+        locate_last_problem(draft, matched, setting);
+    }
+}
+
+/// Reports settings that a manifest sets to null and that the API can't remove from a live service.
+pub(super) fn check_removable_settings(
+    draft: &mut Draft<'_>,
+    matched: &ServiceMatch<'_>,
+    live: &LiveService,
+    content: &Content,
+) {
+    for name in diff::cleared(content, live) {
+        let help = match name {
+            "escalation_policy" => "write `type: operator` for each trigger: it means the same as no policy",
+            _ => "set the single fields, or remove the block from the manifest to leave it unmanaged",
+        };
+        let message = format!(
+            "`{name}` of `{}` can't be removed: the API ignores nulls when it updates a service",
+            live.name
+        );
+        draft.problem(ProblemKind::Impossible, matched, message, &[help]);
+        locate_last_problem(draft, matched, name);
+    }
+}
+
+/// Moves the last problem to the place of a setting in the manifest.
+fn locate_last_problem(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>, name: &str) {
+    let place = matched.wanted.setting_places.get(name).cloned();
+    if let Some(problem) = draft.problems.last_mut() {
+        problem.place = place.or_else(|| problem.place.take());
+    }
+}
+
+/// Reports names that are too long for the API. The tool's own names are longer than those that users give.
+pub(super) fn check_name_lengths(draft: &mut Draft<'_>) {
+    let Some(most) = draft.options.api.max_name() else { return };
+    let new_name = |action: &Action| match action {
+        Action::Create(new) => Some(new.name.clone()),
+        Action::Update { update, .. }
+        | Action::RenameTemporarily { update, .. }
+        | Action::Abandon { update, .. } => update.name.clone(),
+        Action::HandOver { rename: update, .. } | Action::Retire { update, .. } => {
+            update.as_ref().and_then(|update| update.name.clone())
+        }
+        Action::WriteVersionSet { .. }
+        | Action::DeleteVersionSet { .. }
+        | Action::ApplyBehaviorSet { .. }
+        | Action::Smoke { .. } => None,
+    };
+    for step in &draft.steps {
+        let Some(name) = new_name(&step.action).filter(|name| name.as_str().chars().count() > most) else {
+            continue;
+        };
+        draft.problems.push(Problem {
+            kind: ProblemKind::Impossible,
+            service: Some(step.service.clone()),
+            place: None,
+            message: format!(
+                "the name `{name}` would be longer than the {most} characters that the API allows"
+            ),
+            help: vec!["give the service a shorter name first".to_owned()],
+        });
+    }
+}

@@ -1,0 +1,243 @@
+//! The state of matching manifests with live services, and the questions that its steps ask.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::names;
+use super::resolve::ResolvedRefs;
+use super::types::Finding;
+use crate::model::{
+    Api, Desired, DesiredService, LiveService, Policy, ServiceId, ServiceName, Snapshot, TAG_REPLACES,
+};
+
+/// A manifest and the live services that belong to it.
+#[derive(Clone, Debug)]
+pub(super) struct ServiceMatch<'a> {
+    pub(super) wanted: &'a DesiredService,
+    pub(super) references: &'a ResolvedRefs,
+    /// The present service; during a replacement, the old one.
+    pub(super) live: Option<&'a LiveService>,
+    /// The new service of an unfinished replacement.
+    pub(super) unfinished: Option<&'a LiveService>,
+    /// Former services that still have to be retired, the latest first.
+    pub(super) former: Vec<&'a LiveService>,
+}
+
+impl<'a> ServiceMatch<'a> {
+    /// Returns all live services that belong to the manifest.
+    pub(super) fn services(&self) -> impl Iterator<Item = &'a LiveService> + use<'a, '_> {
+        [self.live, self.unfinished].into_iter().flatten().chain(self.former.iter().copied())
+    }
+}
+
+/// The services that are matched so far, with indices of all others.
+pub(super) struct Matcher<'a> {
+    pub(super) api: Api,
+    pub(super) desired: &'a Desired,
+    pub(super) references: &'a BTreeMap<ServiceName, ResolvedRefs>,
+    pub(super) policy: &'a Policy,
+    pub(super) by_id: BTreeMap<&'a ServiceId, &'a LiveService>,
+    pub(super) by_name: BTreeMap<&'a ServiceName, Vec<&'a LiveService>>,
+    /// New services of replacements with a temporary name, by the name that they will get.
+    pub(super) by_replacing_target: BTreeMap<ServiceName, Vec<&'a LiveService>>,
+    /// Services that an earlier run gave a temporary name, by the name that they will get.
+    pub(super) by_renaming_target: BTreeMap<ServiceName, Vec<&'a LiveService>>,
+    /// The services that belong to a manifest or are abandoned.
+    pub(super) claimed: BTreeSet<&'a ServiceId>,
+    /// The live service of each manifest; none if it has to be created.
+    pub(super) matched: BTreeMap<&'a ServiceName, Option<&'a LiveService>>,
+    /// The new service of each unfinished replacement, by its manifest.
+    pub(super) unfinished: BTreeMap<&'a ServiceName, &'a LiveService>,
+    /// The manifests whose replacement an earlier run began.
+    pub(super) replacing: BTreeSet<&'a ServiceName>,
+    /// New services of replacements to abandon, each with its manifest.
+    pub(super) abandoned: Vec<(&'a DesiredService, &'a LiveService)>,
+    pub(super) findings: Vec<Finding>,
+}
+
+impl<'a> Matcher<'a> {
+    pub(super) fn new(
+        desired: &'a Desired,
+        references: &'a BTreeMap<ServiceName, ResolvedRefs>,
+        snapshot: &'a Snapshot,
+        policy: &'a Policy,
+        api: Api,
+    ) -> Self {
+        let mut by_name: BTreeMap<&ServiceName, Vec<&LiveService>> = BTreeMap::new();
+        let mut by_replacing_target: BTreeMap<ServiceName, Vec<&LiveService>> = BTreeMap::new();
+        let mut by_renaming_target: BTreeMap<ServiceName, Vec<&LiveService>> = BTreeMap::new();
+        for service in &snapshot.services {
+            by_name.entry(&service.name).or_default().push(service);
+            if let Some(name) = names::renaming_target(service) {
+                by_renaming_target.entry(name).or_default().push(service);
+            }
+            if let Some(name) = names::replacing_target(service) {
+                by_replacing_target.entry(name).or_default().push(service);
+            }
+        }
+        for services in by_replacing_target.values_mut().chain(by_renaming_target.values_mut()) {
+            services.sort_by(|a, b| a.id.cmp(&b.id));
+        }
+        for services in by_name.values_mut() {
+            services.sort_by(|a, b| a.id.cmp(&b.id));
+        }
+        Self {
+            api,
+            desired,
+            references,
+            policy,
+            by_id: snapshot.services.iter().map(|service| (&service.id, service)).collect(),
+            by_name,
+            by_replacing_target,
+            by_renaming_target,
+            claimed: BTreeSet::new(),
+            matched: BTreeMap::new(),
+            unfinished: BTreeMap::new(),
+            replacing: BTreeSet::new(),
+            abandoned: Vec::new(),
+            findings: Vec::new(),
+        }
+    }
+
+    /// Returns the declared services whose references are resolved and that have no match yet.
+    pub(super) fn unmatched(&self) -> Vec<(&'a DesiredService, &'a ResolvedRefs)> {
+        self.desired
+            .services
+            .values()
+            .filter(|wanted| !self.matched.contains_key(&wanted.name))
+            .filter_map(|wanted| Some((wanted, self.references.get(&wanted.name)?)))
+            .collect()
+    }
+
+    pub(super) fn owns(&self, service: &LiveService) -> bool {
+        self.policy.ownership.owns(&service.tags)
+    }
+
+    /// Returns true if a service is inactive, owned and not claimed yet.
+    pub(super) fn is_free(&self, service: &LiveService) -> bool {
+        !service.active && self.owns(service) && !self.claimed.contains(&service.id)
+    }
+
+    /// Matches a manifest with a live service, and abandons other new services that were created in its place.
+    pub(super) fn set_match(&mut self, wanted: &'a DesiredService, live: Option<&'a LiveService>) {
+        if let Some(live) = live {
+            self.claimed.insert(&live.id);
+            for other in self.duplicates_of(live).into_iter().chain(self.unfinished_namesakes(wanted, live)) {
+                self.abandon(wanted, other);
+            }
+        }
+        self.matched.insert(&wanted.name, live);
+    }
+
+    /// Abandons the new service of a replacement.
+    pub(super) fn abandon(&mut self, wanted: &'a DesiredService, new: &'a LiveService) {
+        self.claimed.insert(&new.id);
+        self.abandoned.push((wanted, new));
+    }
+
+    /// Returns the services that concurrent runs created in the same replacement as an owned inactive service.
+    fn duplicates_of(&self, service: &LiveService) -> Vec<&'a LiveService> {
+        let named = self.by_name.get(&service.name).into_iter().flatten().copied();
+        named
+            .filter(|other| !service.active && self.is_free(other) && replace_the_same(service, other))
+            .collect()
+    }
+
+    /// Returns the service that the tag `replaces` refers to; none if it refers to the tagged service itself.
+    pub(super) fn predecessor_of(&self, service: &LiveService) -> Option<&'a LiveService> {
+        let old = service.tags.get(TAG_REPLACES)?.as_deref()?;
+        self.by_id.get(&ServiceId::new(old)).copied().filter(|old| old.id != service.id)
+    }
+
+    /// Returns the service with this name: the active one, else the only inactive one that the project owns.
+    ///
+    /// # Errors
+    ///
+    /// Several owned inactive services could be meant; they are returned.
+    pub(super) fn find_holder(
+        &self,
+        name: &ServiceName,
+    ) -> Result<Option<&'a LiveService>, Vec<&'a LiveService>> {
+        let named: Vec<&LiveService> = self.by_name.get(name).into_iter().flatten().copied().collect();
+        let is_unclaimed = |service: &LiveService| !self.claimed.contains(&service.id);
+        // If the active one belongs to another manifest, there is no holder. Otherwise a run after an interrupted one
+        // could find an inactive service with the same name instead.
+        if let Some(active) = named.iter().find(|service| service.active) {
+            return Ok(Some(*active).filter(|service| is_unclaimed(service)));
+        }
+        let owned: Vec<&LiveService> =
+            named.into_iter().filter(|service| self.owns(service) && is_unclaimed(service)).collect();
+        match owned.as_slice() {
+            [] => Ok(None),
+            // Concurrent runs may each have created a new service for the same old one. The first one is used.
+            [one, others @ ..] if others.iter().all(|other| replace_the_same(one, other)) => Ok(Some(one)),
+            // The new service of a replacement that no manifest continues is never the one that is meant.
+            several => {
+                match several.iter().filter(|service| !self.is_unfinished(service)).collect::<Vec<_>>()[..] {
+                    [one] => Ok(Some(one)),
+                    _ => Err(owned),
+                }
+            }
+        }
+    }
+
+    /// Returns the service with this name; none if there is none, or if several could be meant.
+    pub(super) fn find_clear_holder(&self, name: &ServiceName) -> Option<&'a LiveService> {
+        self.find_holder(name).ok().flatten()
+    }
+
+    /// Returns true if this is the new service of a replacement whose old service still has its name.
+    pub(super) fn is_unfinished(&self, service: &LiveService) -> bool {
+        let has_its_name = |old: &LiveService| old.active && !names::has_replaced_name(old);
+        !service.active && self.owns(service) && self.predecessor_of(service).is_some_and(has_its_name)
+    }
+
+    /// Returns the new services of unfinished replacements that have the name of an owned inactive service. Those of another
+    /// manifest don't count.
+    fn unfinished_namesakes(&self, wanted: &DesiredService, service: &LiveService) -> Vec<&'a LiveService> {
+        let named = self.by_name.get(&service.name).into_iter().flatten().copied();
+        let is_anothers = service.name != wanted.name && self.desired.services.contains_key(&service.name);
+        let is_meant = !service.active && !is_anothers && !self.is_unfinished(service);
+        named
+            .filter(|other| is_meant && other.id != service.id)
+            .filter(|other| !self.claimed.contains(&other.id) && self.is_unfinished(other))
+            .collect()
+    }
+
+    /// Returns true if a hand-over has renamed an old service that is still active.
+    pub(super) fn has_released_name(&self, old: &LiveService) -> bool {
+        names::has_replaced_name(old) && old.active && self.owns(old)
+    }
+
+    /// Returns true if a hand-over has renamed the service that a manifest is matched with.
+    pub(super) fn match_has_released_name(&self, name: &ServiceName) -> bool {
+        self.matched.get(name).copied().flatten().is_some_and(|old| self.has_released_name(old))
+    }
+
+    /// Returns the name that the new service of a replacement has yet to take although its old service is out of use. None
+    /// if another service has replaced the old one, or has the name.
+    pub(super) fn pending_name(&self, new: &LiveService) -> Option<ServiceName> {
+        let name = names::replacing_target(new).filter(|_| !new.active)?;
+        let is_gone = self
+            .predecessor_of(new)
+            .is_none_or(|old| !old.active && names::has_replaced_name(old) && self.owns(old));
+        (is_gone && !self.was_overtaken(new) && matches!(self.find_holder(&name), Ok(None))).then_some(name)
+    }
+
+    /// Returns true if another service has already replaced the old service of `new`, under any name.
+    pub(super) fn was_overtaken(&self, new: &LiveService) -> bool {
+        let old = new.tags.get(TAG_REPLACES);
+        self.by_id.values().any(|other| {
+            other.id != new.id
+                && other.tags.get(TAG_REPLACES) == old
+                && (other.active || names::replacing_target(other).is_none())
+                && !names::has_abandoned_name(other)
+                && self.owns(other)
+        })
+    }
+}
+
+/// Returns true if two services were created to replace the same one.
+fn replace_the_same(one: &LiveService, other: &LiveService) -> bool {
+    let old = |service: &LiveService| service.tags.get(TAG_REPLACES).cloned().flatten();
+    old(one).is_some() && old(one) == old(other)
+}

@@ -1,0 +1,147 @@
+//! Steps and shown changes of one service that several files of planning need.
+
+use serde_json::Value;
+
+use super::diff::{self, Content};
+use super::draft::{Draft, DraftStep};
+use super::matcher::ServiceMatch;
+use super::names;
+use super::types::{Action, Change, LastChange, ProblemKind, Risk, ServiceKind, ServicePlan};
+use crate::model::{
+    AgentId, ContextGraphId, DesiredService, LiveService, NewService, Retire, ServiceName, ServiceUpdate,
+};
+
+/// Returns the shown changes of one declared service, still empty.
+pub(super) fn service_plan(matched: &ServiceMatch<'_>, kind: ServiceKind) -> ServicePlan {
+    let wanted = matched.wanted;
+    ServicePlan {
+        name: wanted.name.clone(),
+        kind,
+        id: matched.live.map(|live| live.id.clone()),
+        former_name: matched.live.map(|live| live.name.clone()).filter(|name| name != &wanted.name),
+        adopted: false,
+        continued: false,
+        joins: None,
+        changes: Vec::new(),
+        cause: None,
+        last_change: matched.live.and_then(LastChange::of),
+        steps: Vec::new(),
+    }
+}
+
+/// Returns the request that creates a service; none, and a problem, if the description is missing.
+pub(super) fn new_service(
+    draft: &mut Draft<'_>,
+    matched: &ServiceMatch<'_>,
+    content: &Content,
+) -> Option<NewService> {
+    let description = content.description.clone().unwrap_or_default();
+    if description.trim().is_empty() && draft.options.api.wants_description() {
+        let message = format!("`{}` can't be created: the API requires a description", content.name);
+        draft.problem(ProblemKind::Impossible, matched, message, &["add `description:` to the manifest"]);
+        return None;
+    }
+    let all_sets = draft.options.api.creates_with_version_sets();
+    Some(NewService {
+        name: content.name.clone(),
+        description,
+        active: content.active,
+        agent: content.agent.clone(),
+        context_graph: content.context_graph.clone(),
+        tags: content.tags.clone(),
+        keyterms: content.keyterms.clone(),
+        version_sets: content
+            .version_sets
+            .iter()
+            .filter(|(name, _)| all_sets || name.is_release())
+            .map(|(name, set)| (name.clone(), set.clone()))
+            .collect(),
+        settings: content.settings.clone(),
+    })
+}
+
+/// Returns the step that changes fields in place; none if nothing changes.
+pub(super) fn update(
+    draft: &Draft<'_>,
+    wanted: &DesiredService,
+    live: &LiveService,
+    content: &Content,
+) -> Option<DraftStep> {
+    let (update, changes) = diff::fields(content, live);
+    if update.is_empty() {
+        return None;
+    }
+    let risk = match (&update.active, &update.name, &update.agent, &update.context_graph) {
+        (Some(false), ..) => Risk::Destructive,
+        (Some(true), ..) | (_, Some(_), ..) | (_, _, Some(_), _) | (_, _, _, Some(_)) => Risk::Disruptive,
+        _ => Risk::Safe,
+    };
+    // The API allows several inactive services with one name. But after an interrupted run they could not be told apart,
+    // so inactive services, too, get a name only after it is released.
+    let claims_name = update.name.is_some() || (content.active && !live.active);
+    let is_deactivated = live.active && !content.active && !draft.options.api.inactive_services_hold_names();
+    let releases_name = update.name.is_some() || is_deactivated;
+    let action = Action::Update { id: live.id.clone(), update: Box::new(update) };
+    let mut step = DraftStep::new(&wanted.name, action, risk);
+    step.claims_name = claims_name.then(|| content.name.clone());
+    step.releases_name = releases_name.then(|| live.name.clone());
+    step.changes = changes;
+    Some(step)
+}
+
+/// Returns a change with the names of agents and context graphs instead of their ids, if the names are known.
+pub(super) fn named(draft: &Draft<'_>, change: Change) -> Change {
+    let name = |id: &Value| match change.path.as_str() {
+        "agent" => draft.snapshot.agents.name_of(&AgentId::new(id.as_str()?)).map(Value::from),
+        "context_graph" => {
+            draft.snapshot.context_graphs.name_of(&ContextGraphId::new(id.as_str()?)).map(Value::from)
+        }
+        _ => None,
+    };
+    let (before, after) = (name(&change.before), name(&change.after));
+    Change {
+        before: before.unwrap_or(change.before),
+        after: after.unwrap_or(change.after),
+        path: change.path,
+        cause: change.cause,
+    }
+}
+
+/// Returns the step that takes a service out of use.
+pub(super) fn retire(draft: &Draft<'_>, service: &ServiceName, live: &LiveService, how: Retire) -> DraftStep {
+    let update = match how {
+        Retire::Deactivate => Some(ServiceUpdate { active: Some(false), ..ServiceUpdate::default() }),
+        Retire::Keep => {
+            let mut tags = live.tags.clone();
+            tags.remove(&draft.policy.ownership.tag);
+            Some(ServiceUpdate { tags: Some(tags), ..ServiceUpdate::default() })
+        }
+        Retire::Delete => None,
+    };
+    let inactive_hold_names = draft.options.api.inactive_services_hold_names();
+    let releases_name = match how {
+        Retire::Deactivate => !inactive_hold_names,
+        Retire::Keep => false,
+        Retire::Delete => live.active || inactive_hold_names,
+    };
+    let action = Action::Retire { id: live.id.clone(), update: update.map(Box::new), how };
+    // A service that is no longer managed stays in use.
+    let risk = if how == Retire::Keep { Risk::Safe } else { Risk::Destructive };
+    let mut step = DraftStep::new(service, action, risk);
+    step.releases_name = releases_name.then(|| live.name.clone());
+    step.blocks_dependents = false;
+    step
+}
+
+/// Returns the update by which the old service of a replacement gives its name up; none if it is renamed already.
+pub(super) fn rename_old(draft: &Draft<'_>, old: &LiveService) -> Option<ServiceUpdate> {
+    if names::has_replaced_name(old) {
+        return None;
+    }
+    let name = names::replaced(&old.name, &draft.options.today, &old.id, &|name| draft.is_taken(name));
+    // The ownership tag lets the next run find the service if this one is interrupted here.
+    let mut tags = old.tags.clone();
+    tags.insert(draft.policy.ownership.tag.clone(), Some(draft.policy.ownership.value.clone()));
+    let tags = (tags != old.tags).then_some(tags);
+    Some(ServiceUpdate { name: Some(name), tags, ..ServiceUpdate::default() })
+}

@@ -1,0 +1,150 @@
+//! Checks that a plan ends with the state that the manifests declare.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Map;
+
+use super::settings;
+use super::verifier::Verifier;
+use crate::model::{
+    self, Catalog, DesiredService, LiveService, Pin, Reference, ServiceId, ServiceName, TAG_REPLACES,
+    is_same_name,
+};
+
+impl Verifier<'_> {
+    /// Checks the state after all steps.
+    pub(super) fn check_final_state(&mut self) {
+        let is_touched =
+            |name: &ServiceName| self.options.touched.as_ref().is_none_or(|all| all.contains(name));
+        let is_chosen = |name: &ServiceName| {
+            is_touched(name) && (self.options.only.is_empty() || self.options.only.contains(name))
+        };
+        let mut violations = Vec::new();
+        let mut owned: BTreeMap<(&ServiceName, bool), Vec<&LiveService>> = BTreeMap::new();
+        for service in
+            self.state.services.values().filter(|service| self.policy.ownership.owns(&service.tags))
+        {
+            owned.entry((&service.name, service.active)).or_default().push(service);
+        }
+        for wanted in self.desired.services.values().filter(|wanted| is_chosen(&wanted.name)) {
+            let before = self.plan.ids.get(&wanted.name).and_then(|id| self.original(id));
+            violations.extend(self.check_declared_service(wanted, before, &owned));
+        }
+        if self.options.prune && self.options.only.is_empty() {
+            for service in self.state.services.values() {
+                let is_owned = self.policy.ownership.owns(&service.tags);
+                if is_owned
+                    && !service.system
+                    && service.active
+                    && is_touched(&service.name)
+                    && !self.desired.services.contains_key(&service.name)
+                {
+                    violations.push(format!(
+                        "`{}` is owned by this project, in no manifest, and still active",
+                        service.name
+                    ));
+                }
+            }
+        }
+        self.violations.extend(violations);
+    }
+
+    /// Checks that exactly one service has a manifest's name, and that it has the declared values.
+    fn check_declared_service(
+        &self,
+        wanted: &DesiredService,
+        before: Option<&LiveService>,
+        owned: &BTreeMap<(&ServiceName, bool), Vec<&LiveService>>,
+    ) -> Vec<String> {
+        let name = &wanted.name;
+        let ignored: BTreeSet<&str> = wanted.lifecycle.ignore.iter().map(|path| path.0[0].as_str()).collect();
+        let is_ignored = |field: &str| before.is_some() && ignored.contains(field);
+        // The new service of a replacement was never in use if the old service is gone. It is activated like a new one.
+        let is_new = before.is_none_or(|live| self.has_lost_predecessor(name, live));
+        let active = if is_ignored("active") && !is_new { None } else { wanted.active };
+        let active = active.unwrap_or_else(|| is_new || before.is_some_and(|live| live.active));
+        let holders = owned.get(&(name, active)).map(Vec::as_slice).unwrap_or_default();
+        let [service] = holders else {
+            return vec![format!(
+                "at the end {} services of this project are named `{name}` (active: {active})",
+                holders.len()
+            )];
+        };
+        let mut violations = Vec::new();
+        let mut check = |field: &str, is_right: bool| {
+            if !is_right && !is_ignored(field) {
+                violations.push(format!("at the end `{name}` does not have the declared `{field}`"));
+            }
+        };
+        check(
+            "description",
+            wanted.description.as_ref().is_none_or(|text| text.trim() == service.description.trim()),
+        );
+        let set = |terms: &[String]| terms.iter().cloned().collect::<BTreeSet<_>>();
+        check("keyterms", wanted.keyterms.as_ref().is_none_or(|terms| set(terms) == set(&service.keyterms)));
+        check(
+            "tags",
+            wanted.tags.as_ref().is_none_or(|tags| {
+                let mut live = service.tags.clone();
+                live.retain(|key, _| !self.policy.ownership.is_own_tag(key));
+                &live == tags
+            }),
+        );
+        check("version_sets", self.has_declared_version_sets(wanted, service));
+        check("agent", refers_to(&wanted.agent, &service.agent, &self.snapshot.agents));
+        check(
+            "context_graph",
+            refers_to(&wanted.context_graph, &service.context_graph, &self.snapshot.context_graphs),
+        );
+        for (name, value) in &wanted.settings {
+            let setting = Map::from_iter([(name.clone(), value.clone())]);
+            let fields = model::settings::SERVICE;
+            check(name, settings::have_wanted_values(fields, &setting, &service.settings));
+        }
+        check("active", service.active == active);
+        violations
+    }
+
+    /// Returns true if a service has a temporary name for the place of one that does not exist.
+    fn has_lost_predecessor(&self, name: &ServiceName, live: &LiveService) -> bool {
+        let old = live.tags.get(TAG_REPLACES).and_then(Option::as_deref);
+        let is_temporary = live.name.as_str().starts_with(&format!("{name} (replacing "));
+        !live.active && is_temporary && old.is_some_and(|old| self.original(&ServiceId::new(old)).is_none())
+    }
+
+    /// Returns true if a service has the declared version sets, and only others that must stay.
+    fn has_declared_version_sets(&self, wanted: &DesiredService, service: &LiveService) -> bool {
+        let Some(declared) = &wanted.version_sets else { return true };
+        let has_all = declared.iter().all(|(name, set)| {
+            service.version_sets.get(name).is_some_and(|live| {
+                let is_pinned = |wanted: Option<Pin>, live: Pin| wanted.is_none_or(|wanted| wanted == live);
+                let has_models = set.llm_model_preferences.as_ref().is_none_or(|wanted| {
+                    wanted.len() == live.llm_model_preferences.len()
+                        && wanted.iter().all(|(key, one)| {
+                            live.llm_model_preferences.get(key).is_some_and(|live| {
+                                one.llm_name == live.llm_name
+                                    && settings::has_wanted_params(one, live)
+                                    && settings::has_wanted_controls(one, live)
+                            })
+                        })
+                });
+                is_pinned(set.agent_version, live.agent_version)
+                    && is_pinned(set.context_graph_version, live.context_graph_version)
+                    && has_models
+            })
+        });
+        let has_no_other = service
+            .version_sets
+            .keys()
+            .all(|name| declared.contains_key(name) || name.is_release() || self.policy.is_unmanaged(name));
+        has_all && has_no_other
+    }
+}
+
+/// Returns true if a reference means this id.
+fn refers_to<Id: Ord + AsRef<str>>(reference: &Reference, id: &Id, catalog: &Catalog<Id>) -> bool {
+    match reference {
+        Reference::Id(text) => text.as_str() == id.as_ref(),
+        Reference::Name(name) => catalog.name_of(id).is_none_or(|known| is_same_name(known, name)),
+    }
+}

@@ -1,0 +1,110 @@
+//! The steps that write and delete version sets.
+
+use super::diff::{self, Content};
+use super::draft::{Draft, DraftStep};
+use super::types::{Action, Risk, StepId, Target};
+use crate::model::{DesiredService, LiveService, Policy, VersionSet, VersionSetName};
+
+/// Adds the steps that write the version sets that the request to create a service can't contain.
+pub(super) fn write_after_create(
+    draft: &mut Draft<'_>,
+    wanted: &DesiredService,
+    content: &Content,
+    created: usize,
+) {
+    if draft.options.api.creates_with_version_sets() {
+        return;
+    }
+    for (name, set) in content.version_sets.iter().filter(|(name, _)| !name.is_release()) {
+        let mut step = write(wanted, Target::Created(StepId(created)), name, None, set);
+        step.after.insert(created);
+        draft.push(step);
+    }
+}
+
+/// Returns the step that writes one version set, with its changes.
+fn write(
+    wanted: &DesiredService,
+    target: Target,
+    name: &VersionSetName,
+    before: Option<&VersionSet>,
+    after: &VersionSet,
+) -> DraftStep {
+    let action = Action::WriteVersionSet {
+        target,
+        name: name.clone(),
+        content: Box::new(after.clone()),
+        creates: before.is_none(),
+    };
+    let risk = if name.is_release() && before.is_some() { Risk::Disruptive } else { Risk::Safe };
+    let mut step = DraftStep::new(&wanted.name, action, risk);
+    step.changes = diff::version_set(name, before, Some(after));
+    step
+}
+
+/// Adds the steps that write the changed version sets of a live service. Returns their indices.
+pub(super) fn write_changed(
+    draft: &mut Draft<'_>,
+    wanted: &DesiredService,
+    live: &LiveService,
+    content: &Content,
+) -> Vec<usize> {
+    let mut written = Vec::new();
+    for (name, after) in &content.version_sets {
+        let before = live.version_sets.get(name);
+        if before.is_none() || !diff::version_set(name, before, Some(after)).is_empty() {
+            let target = Target::Live(live.id.clone());
+            written.push(draft.push(write(wanted, target, name, before, after)));
+        }
+    }
+    written
+}
+
+/// Adds the steps that delete version sets of a live service, after the steps `written`. Returns their indices.
+pub(super) fn delete_unwanted(
+    draft: &mut Draft<'_>,
+    wanted: &DesiredService,
+    live: &LiveService,
+    content: &Content,
+    written: &[usize],
+) -> Vec<usize> {
+    let mut deleted = Vec::new();
+    for (name, before) in &live.version_sets {
+        let is_unwanted =
+            !content.version_sets.contains_key(name) && may_delete_version_set(draft.policy, wanted, name);
+        if is_unwanted {
+            let action = Action::DeleteVersionSet { id: live.id.clone(), name: name.clone() };
+            let mut step = DraftStep::new(&wanted.name, action, Risk::Destructive);
+            step.changes = diff::version_set(name, Some(before), None);
+            step.blocks_dependents = false;
+            step.after.extend(written);
+            deleted.push(draft.push(step));
+        }
+    }
+    deleted
+}
+
+/// Returns true if a manifest that does not declare a version set deletes it.
+pub(super) fn may_delete_version_set(
+    policy: &Policy,
+    wanted: &DesiredService,
+    name: &VersionSetName,
+) -> bool {
+    let is_ignored = wanted.lifecycle.ignore.iter().any(|path| {
+        path.0[0] == "version_sets" && path.0.get(1).is_none_or(|second| second == name.as_str())
+    });
+    wanted.version_sets.is_some() && !name.is_release() && !policy.is_unmanaged(name) && !is_ignored
+}
+
+/// Puts the changed version sets into the update that changes the agent. Otherwise the service would for a moment have the
+/// pins of one agent and the other agent.
+pub(super) fn include_in_update(step: &mut DraftStep, live: &LiveService, content: &Content) {
+    let Action::Update { update, .. } = &mut step.action else { return };
+    for (name, after) in &content.version_sets {
+        let changes = diff::version_set(name, live.version_sets.get(name), Some(after));
+        if !changes.is_empty() || !live.version_sets.contains_key(name) {
+            update.version_sets.insert(name.clone(), after.clone());
+            step.changes.extend(changes);
+        }
+    }
+}
