@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::changes::ServiceChanges;
 use super::identity::{self, Embodiment};
 use super::pins::PinCheck;
 use super::resolve::{self, Joins};
 use super::types::{
-    Action, Change, Finding, Options, Plan, PlanError, Problem, ProblemKind, Risk, ServiceKind, ServicePlan,
-    Step, StepId, Summary, Target,
+    Action, Finding, Options, Plan, PlanError, Problem, ProblemKind, Risk, ServiceKind, ServicePlan, Step,
+    StepId, Summary, Target,
 };
 use super::{estimate, guardrails, half_made, order, orphans, pins, replacement, services};
 use crate::model::{
@@ -20,7 +21,7 @@ pub(super) struct DraftStep {
     pub(super) service: ServiceName,
     pub(super) action: Action,
     pub(super) risk: Risk,
-    pub(super) changes: Vec<Change>,
+    pub(super) changes: ServiceChanges,
     pub(super) reason: Option<String>,
     pub(super) after: BTreeSet<usize>,
     /// The name that a service gives up with this step.
@@ -40,7 +41,7 @@ impl DraftStep {
             service: service.clone(),
             action,
             risk,
-            changes: Vec::new(),
+            changes: ServiceChanges::default(),
             reason: None,
             after: BTreeSet::new(),
             frees: None,
@@ -214,7 +215,7 @@ pub fn plan(
     attach_steps(&mut services, &steps);
     services.sort_by(|a, b| a.name.cmp(&b.name));
     let mut findings = std::mem::take(&mut draft.findings);
-    findings.sort_by(|a, b| (&a.service, &a.message).cmp(&(&b.service, &b.message)));
+    findings.sort_by(|a, b| (&a.service, a.text()).cmp(&(&b.service, b.text())));
     let declared = if options.only.is_empty() { desired.services.len() } else { options.only.len() };
     let plan = Plan {
         summary: summarize(&draft, &services, &steps, declared),

@@ -174,7 +174,7 @@ impl<'a> Matcher<'a> {
                 "service {} keeps its temporary name `{}`: another service has the name `{}`, and no manifest renames it",
                 service.id, service.name, wanted.name
             );
-            self.findings.push(Finding { service: wanted.name.clone(), message });
+            self.findings.push(Finding::note(wanted.name.clone(), message));
         }
     }
 
@@ -304,15 +304,15 @@ impl<'a> Matcher<'a> {
                         self.claim(mover, Some(source));
                     }
                 }
-                Err(other) => self.findings.push(Finding {
-                    service: head.name.clone(),
-                    message: format!(
+                Err(other) => self.findings.push(Finding::note(
+                    head.name.clone(),
+                    format!(
                         "`renamed_from: {}` is left aside: {} still declares `{}`, so that this is a new service",
                         head.lifecycle.renamed_from.as_ref().map_or("", ServiceName::as_str),
                         other.place,
                         other.name
                     ),
-                }),
+                )),
             }
         }
     }
@@ -410,13 +410,13 @@ impl<'a> Matcher<'a> {
                     if let (Some(_), Some(source)) = (live, self.source(wanted))
                         && !self.desired.services.contains_key(&source.name)
                     {
-                        self.findings.push(Finding {
-                            service: wanted.name.clone(),
-                            message: format!(
+                        self.findings.push(Finding::note(
+                            wanted.name.clone(),
+                            format!(
                                 "`renamed_from: {}` is left aside: services with both names exist ({} has the old name)",
                                 source.name, source.id
                             ),
-                        });
+                        ));
                     }
                     self.claim(wanted, live);
                 }

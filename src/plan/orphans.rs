@@ -9,10 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::build::{Draft, DraftStep};
+use super::changes::{Field, FieldChange, ServiceChanges};
 use super::names;
 use super::replacement::abandonment;
 use super::services::retirement;
-use super::types::{Action, Change, Finding, LastChange, Problem, ProblemKind, ServiceKind, ServicePlan};
+use super::types::{Action, Finding, LastChange, Problem, ProblemKind, ServiceKind, ServicePlan};
 use crate::model::{Desired, LiveService, Retire, ServiceId, ServiceName, TAG_REPLACES};
 
 /// Adds the step that retires an orphan, as the project's defaults say, or the manifest whose former service it is.
@@ -29,7 +30,7 @@ pub(super) fn retire(draft: &mut Draft<'_>, live: &LiveService) {
         });
         return;
     }
-    let changes = vec![change(draft, live, how)];
+    let changes = ServiceChanges::from(change(draft, live, how));
     let mut step = retirement(draft, &live.name, live, how);
     abandon(draft, live, &mut step);
     step.after.extend(activations_of_successors(draft, live));
@@ -132,7 +133,7 @@ pub(super) fn renamed(draft: &mut Draft<'_>, desired: &Desired, kept: &[(Service
                 old.name,
                 in_yaml(old.name.as_str())
             );
-            findings.push(Finding { service: step.service.clone(), message });
+            findings.push(Finding::note(step.service.clone(), message));
         }
     }
     draft.findings.extend(findings);
@@ -173,11 +174,13 @@ fn impossible(draft: &Draft<'_>, live: &LiveService, how: Retire) -> Option<(Str
 }
 
 /// What the step changes, in a line.
-fn change(draft: &Draft<'_>, live: &LiveService, how: Retire) -> Change {
+fn change(draft: &Draft<'_>, live: &LiveService, how: Retire) -> FieldChange {
     let ownership = &draft.policy.ownership;
     match how {
-        Retire::Deactivate => Change::new("active", json!(true), json!(false)),
-        Retire::Keep => Change::new(format!("tags.{}", ownership.tag), json!(ownership.value), Value::Null),
-        Retire::Delete => Change::new("service", json!(live.name), Value::Null),
+        Retire::Deactivate => FieldChange::new(Field::Active, json!(true), json!(false)),
+        Retire::Keep => {
+            FieldChange::new(Field::Tag(ownership.tag.clone()), json!(ownership.value), Value::Null)
+        }
+        Retire::Delete => FieldChange::new(Field::Name, json!(live.name), Value::Null),
     }
 }

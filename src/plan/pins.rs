@@ -195,7 +195,7 @@ pub(super) fn deprecated(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, con
             draft.problem(ProblemKind::Impossible, embodiment, message, &["name one that is in use"]);
         } else {
             let message = format!("{noun} `{name}` is deprecated");
-            draft.findings.push(Finding { service: content.name.clone(), message });
+            draft.findings.push(Finding::note(content.name.clone(), message));
         }
     }
 }

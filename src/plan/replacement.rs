@@ -11,6 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::build::{Draft, DraftStep};
+use super::changes::{Field, ServiceChanges};
 use super::diff::{self, Content};
 use super::identity::Embodiment;
 use super::types::{
@@ -132,20 +133,20 @@ fn show(draft: &Draft<'_>, embodiment: &Embodiment<'_>, old: &LiveService, conte
     shown.continued = embodiment.half_made.is_some();
     shown.adopted = draft.policy.ownership.is_free(&old.tags);
     let (_, changes) = diff::fields(content, old);
-    let own_tag = format!("tags.{TAG_REPLACES}");
-    shown.changes.extend(
+    let own_tag = Field::Tag(TAG_REPLACES.to_owned());
+    shown.changes.fields.extend(
         changes
             .into_iter()
-            .filter(|change| change.path != own_tag)
+            .filter(|change| change.field != own_tag)
             .map(|change| services::named(draft, change)),
     );
     // What forces the new service comes first.
-    shown.changes.sort_by_key(|change| !matches!(change.path.as_str(), "agent" | "context_graph"));
+    shown.changes.fields.sort_by_key(|change| !change.field.is_reference());
     let names: BTreeSet<_> =
         content.version_sets.keys().chain(old.version_sets.keys()).filter(|name| !name.is_edge()).collect();
     for name in names {
         let (before, after) = (old.version_sets.get(name), content.version_sets.get(name));
-        shown.changes.extend(diff::version_set(name, before, after));
+        shown.changes.version_sets.extend(diff::version_set(name, before, after));
     }
     shown
 }
@@ -189,10 +190,10 @@ pub(super) fn carry_pins(
         }
     }
     for (what, pin) in told {
-        draft.findings.push(Finding {
-            service: embodiment.wanted.name.clone(),
-            message: format!("the {what} is not declared: it is carried over as {pin}"),
-        });
+        draft.findings.push(Finding::note(
+            embodiment.wanted.name.clone(),
+            format!("the {what} is not declared: it is carried over as {pin}"),
+        ));
     }
     refuse_unpinned(draft, embodiment, unpinned);
 }
@@ -374,7 +375,7 @@ pub(super) fn discard(draft: &mut Draft<'_>, wanted: &DesiredService, leftover: 
             adopted: false,
             continued: false,
             joins: None,
-            changes: Vec::new(),
+            changes: ServiceChanges::default(),
             cause: None,
             last_change: LastChange::of(leftover),
             steps: Vec::new(),

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::build::{Draft, DraftStep};
+use super::changes::{Field, FieldChange, ServiceChanges, VersionSetChange, VersionSetChangeKind};
 use super::diff::{self, Content};
 use super::identity::Embodiment;
 use super::types::{
-    Action, Change, Finding, LastChange, ProblemKind, Risk, ServiceKind, ServicePlan, StepId, Target,
+    Action, Finding, LastChange, ProblemKind, Risk, ServiceKind, ServicePlan, StepId, Target,
 };
 use super::{former, names, pins, replacement};
 use crate::model::{
@@ -25,7 +26,7 @@ pub(super) fn steps(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>) {
         content.active = true;
         let message =
             "the service that it was to replace is gone, so that it is activated in its place".to_owned();
-        draft.findings.push(Finding { service: wanted.name.clone(), message });
+        draft.findings.push(Finding::note(wanted.name.clone(), message));
     }
     if !tags_fit(draft, embodiment, &content.tags) {
         return;
@@ -42,7 +43,7 @@ pub(super) fn steps(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>) {
     {
         let message =
             "it is inactive, and its manifest does not say `active:`, so that it stays so".to_owned();
-        draft.findings.push(Finding { service: wanted.name.clone(), message });
+        draft.findings.push(Finding::note(wanted.name.clone(), message));
     }
     pins::deprecated(draft, embodiment, &content);
     needs_members(draft, embodiment, &content);
@@ -170,7 +171,7 @@ pub(super) fn service_plan(embodiment: &Embodiment<'_>, kind: ServiceKind) -> Se
         adopted: false,
         continued: false,
         joins: None,
-        changes: Vec::new(),
+        changes: ServiceChanges::default(),
         cause: None,
         last_change: embodiment.live.and_then(LastChange::of),
         steps: Vec::new(),
@@ -237,29 +238,26 @@ pub(super) fn write_other_sets(
     }
     for (name, set) in content.version_sets.iter().filter(|(name, _)| !name.is_release()) {
         let target = Target::Created(StepId(created));
-        draft.push(write_version_set(wanted, target, name, None, set, Some(created)));
+        let Some(change) = diff::version_set(name, None, Some(set)) else { continue };
+        let mut step = write_version_set(wanted, target, change, set);
+        step.after.insert(created);
+        draft.push(step);
     }
 }
 
 /// The step that writes one version set, and what it changes.
-pub(super) fn write_version_set(
+fn write_version_set(
     wanted: &DesiredService,
     target: Target,
-    name: &VersionSetName,
-    before: Option<&VersionSet>,
-    after: &VersionSet,
-    created: Option<usize>,
+    change: VersionSetChange,
+    content: &VersionSet,
 ) -> DraftStep {
-    let action = Action::WriteVersionSet {
-        target,
-        name: name.clone(),
-        content: Box::new(after.clone()),
-        creates: before.is_none(),
-    };
-    let risk = if name.is_release() && before.is_some() { Risk::Disruptive } else { Risk::Safe };
+    let creates = change.kind == VersionSetChangeKind::Created;
+    let risk = if change.name.is_release() && !creates { Risk::Disruptive } else { Risk::Safe };
+    let (name, content) = (change.name.clone(), Box::new(content.clone()));
+    let action = Action::WriteVersionSet { target, name, content, creates };
     let mut step = DraftStep::new(&wanted.name, action, risk);
-    step.changes = diff::version_set(name, before, Some(after));
-    step.after.extend(created);
+    step.changes.version_sets.push(change);
     step
 }
 
@@ -273,10 +271,9 @@ pub(super) fn version_set_steps(
 ) -> (Vec<usize>, Vec<usize>) {
     let mut written = Vec::new();
     for (name, after) in content.version_sets.iter().filter(|_| writes) {
-        let before = live.version_sets.get(name);
-        if before.is_none() || !diff::version_set(name, before, Some(after)).is_empty() {
+        if let Some(change) = diff::version_set(name, live.version_sets.get(name), Some(after)) {
             let target = Target::Live(live.id.clone());
-            written.push(draft.push(write_version_set(wanted, target, name, before, after, None)));
+            written.push(draft.push(write_version_set(wanted, target, change, after)));
         }
     }
     let mut deleted = Vec::new();
@@ -285,7 +282,7 @@ pub(super) fn version_set_steps(
         if goes {
             let action = Action::DeleteVersionSet { id: live.id.clone(), name: name.clone() };
             let mut step = DraftStep::new(&wanted.name, action, Risk::Destructive);
-            step.changes = diff::version_set(name, Some(before), None);
+            step.changes.version_sets.extend(diff::version_set(name, Some(before), None));
             step.awaited = false;
             step.after.extend(&written);
             deleted.push(draft.push(step));
@@ -344,7 +341,7 @@ pub(super) fn update_step(
     let mut step = DraftStep::new(&wanted.name, action, risk);
     step.takes = takes_name.then(|| content.name.clone());
     step.frees = frees_name.then(|| live.name.clone());
-    step.changes = changes;
+    step.changes.fields = changes;
     Some(step)
 }
 
@@ -365,7 +362,8 @@ fn change(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, live: &LiveService
     let mut shown = service_plan(embodiment, ServiceKind::Update);
     let mut activation = None;
     if let Some(mut step) = update_step(draft, wanted, live, content) {
-        shown.changes = step.changes.iter().map(|change| named(draft, change.clone())).collect();
+        shown.changes.fields =
+            step.changes.fields.iter().map(|change| named(draft, change.clone())).collect();
         if at_once {
             with_version_sets(&mut step, live, content);
         }
@@ -402,10 +400,9 @@ fn change(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, live: &LiveService
 fn with_version_sets(step: &mut DraftStep, live: &LiveService, content: &Content) {
     let Action::Update { update, .. } = &mut step.action else { return };
     for (name, after) in &content.version_sets {
-        let changes = diff::version_set(name, live.version_sets.get(name), Some(after));
-        if !changes.is_empty() || !live.version_sets.contains_key(name) {
+        if let Some(change) = diff::version_set(name, live.version_sets.get(name), Some(after)) {
             update.version_sets.insert(name.clone(), after.clone());
-            step.changes.extend(changes);
+            step.changes.version_sets.push(change);
         }
     }
 }
@@ -427,19 +424,19 @@ fn can_clear(draft: &mut Draft<'_>, embodiment: &Embodiment<'_>, live: &LiveServ
 }
 
 /// A change as people read it: agents and context graphs by name, where the name is known.
-pub(super) fn named(draft: &Draft<'_>, change: Change) -> Change {
-    let name = |id: &Value| match change.path.as_str() {
-        "agent" => draft.snapshot.agents.name_of(&AgentId::new(id.as_str()?)).map(Value::from),
-        "context_graph" => {
+pub(super) fn named(draft: &Draft<'_>, change: FieldChange) -> FieldChange {
+    let name = |id: &Value| match change.field {
+        Field::Agent => draft.snapshot.agents.name_of(&AgentId::new(id.as_str()?)).map(Value::from),
+        Field::ContextGraph => {
             draft.snapshot.context_graphs.name_of(&ContextGraphId::new(id.as_str()?)).map(Value::from)
         }
         _ => None,
     };
     let (before, after) = (name(&change.before), name(&change.after));
-    Change {
+    FieldChange {
         before: before.unwrap_or(change.before),
         after: after.unwrap_or(change.after),
-        path: change.path,
+        field: change.field,
         cause: change.cause,
     }
 }

@@ -79,7 +79,7 @@ fn the_judge_finds_a_birth_at_latest_and_looking_tells_of_it() {
     for options in [options(), platform()] {
         let looks = Options { enforce_guardrails: false, ..options.clone() };
         let plan = plan::plan(&desired, &there, &policy, &looks).expect("looked at only");
-        assert!(plan.findings[0].message.starts_with("an apply would be refused: version set `release` of"));
+        assert!(plan.findings[0].text().starts_with("an apply would be refused: version set `release` of"));
         assert_eq!(verify::verify(&desired, &there, &policy, &looks, &plan), Vec::<String>::new());
         let told = verify::verify(&desired, &there, &policy, &options, &plan);
         assert_eq!(told, ["makes `Coach` with version set `release` at latest"]);

@@ -2,7 +2,7 @@
 
 use super::build::*;
 use crate::model::*;
-use crate::plan::{Options, ProblemKind, plan, verify};
+use crate::plan::{Finding, Options, ProblemKind, plan, verify};
 
 fn owned_by(id: &str, name: &str, owner: &str) -> LiveService {
     let mut service = live(id, name, "A1");
@@ -23,7 +23,7 @@ fn pruning_needs_a_written_ownership_value() {
     // A plan that is only looked at says so where it would retire something.
     let looked = Options { enforce_guardrails: false, ..prune.clone() };
     let shown = plan(&desired, &state, &shared, &looked).expect("a plan to look at");
-    assert!(shown.findings.iter().any(|finding| finding.refused().is_some()), "{:?}", shown.findings);
+    assert!(shown.findings.iter().any(Finding::is_refusal), "{:?}", shown.findings);
     let shown =
         plan(&desired, &snapshot([live("x", "X", "A1")]), &shared, &looked).expect("a plan to look at");
     assert!(shown.is_empty() && shown.findings.is_empty());
