@@ -68,3 +68,61 @@ fn created_set(name: &VersionSetName, set: &VersionSet) -> Option<VersionSetChan
     });
     Some(change)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::LlmPreference;
+    use crate::plan::tests::build::*;
+
+    #[test]
+    fn a_new_service_has_all_of_its_content_in_one_order() {
+        let mut new = wanted("New", "A1");
+        new.active = Some(false);
+        new.tags = Some([("a.b".to_owned(), None), ("tier".to_owned(), Some("gold".to_owned()))].into());
+        new.keyterms = Some(vec!["insulin".to_owned()]);
+        new.version_sets = sets(&[("staging", 2, 0)]);
+        let plan = plan_and_judge(&desired([new]), &snapshot([]), &options());
+        let content = created_content(&plan, &plan.services[0], Api::Classic);
+        let shown: Vec<String> =
+            content.values().map(|change| format!("{}: {}", change.path, change.after)).collect();
+        insta::assert_snapshot!(shown.join("\n"), @r#"
+        agent: "A1"
+        context_graph: "G1"
+        description: "The service New"
+        active: false
+        tags.a.b: ""
+        tags.managed_by: "amigops"
+        tags.tier: "gold"
+        keyterms: ["insulin"]
+        version_sets.release.agent_version: "latest"
+        version_sets.release.context_graph_version: "latest"
+        version_sets.staging.agent_version: 2
+        version_sets.staging.context_graph_version: "latest"
+        "#);
+        assert!(content.values().all(|change| change.before.is_null()));
+    }
+
+    #[test]
+    fn the_model_comes_first_in_a_preference() {
+        let values = |value: Value| value.as_object().cloned().unwrap_or_default();
+        let preference = LlmPreference {
+            llm_name: "m-1".to_owned(),
+            params: values(json!({"temperature": 0.2})),
+            experience_controls: values(json!({"style": "calm"})),
+            carried: values(json!({})),
+        };
+        let mut set = live_set(1, 1);
+        set.llm_model_preferences = ["A", "B"].map(|name| (name.to_owned(), preference.clone())).into();
+        let change = created_set(&"staging".into(), &set).expect("a new set is a change");
+        let paths: Vec<String> =
+            change.fields.iter().skip(2).map(|change| change.field.to_string()).collect();
+        let of = |interaction: &str| {
+            ["llm_name", "params.temperature", "experience_controls.style"]
+                .map(|name| format!("llm_model_preferences.{interaction}.{name}"))
+        };
+        assert_eq!(paths, [of("A"), of("B")].concat());
+    }
+}

@@ -21,7 +21,7 @@ fn look(desired: &Desired, snapshot: &Snapshot, prune: bool) -> Result<Plan, Pla
 }
 
 fn findings(plan: &Plan) -> String {
-    let line = |finding: &crate::plan::Finding| format!("{}: {}", finding.service, finding.message);
+    let line = |finding: &crate::plan::Finding| format!("{}: {}", finding.service, finding.text());
     plan.findings.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
