@@ -16,7 +16,7 @@ use crate::model::{ServiceId, ServiceName, Snapshot};
 use crate::plan::{Action, Plan, StepId};
 use crate::plan_file;
 use crate::report::text::{self, count};
-use crate::report::{events, human, progress};
+use crate::report::{Mode, events, human, progress, run_end};
 
 /// The output format of an apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -116,7 +116,7 @@ impl<'a> Execution<'a> {
     /// Prints how the run ended: as an error if a step is left, so that `--quiet` shows it, too.
     fn report_end(&self, report: &Report, end: &End) {
         let ui = self.context.ui;
-        let words = progress::end(self.plan, report, end.converged);
+        let words = run_end::render(self.plan, report, end.converged);
         if report.is_complete() {
             ui.note(words.trim_end())
         } else {
@@ -255,7 +255,7 @@ impl<'a> Execution<'a> {
                 ui.error(
                     "error: every step was applied, but the live state still differs from the manifests:\n\n",
                 );
-                ui.error(&human::plan("plan", &rest, &self.prepared.origin(self.context)));
+                ui.error(&human::plan(Mode::Plan, &rest, &self.prepared.origin(self.context)));
                 Err(Failure::NotConverged)
             }
             // Every step was applied, so the message of the refusal ("nothing was sent") would be wrong.

@@ -8,7 +8,7 @@ use super::prepare::Prepared;
 use crate::model::Snapshot;
 use crate::plan::{Origin, Plan};
 use crate::plan_file::{FORMAT_VERSION, PlanDocument};
-use crate::report::{Planned, Section, html, human, markdown, text};
+use crate::report::{Mode, Planned, Section, html, human, markdown, text};
 
 /// The output format of a plan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -109,20 +109,14 @@ enum Environment<'a> {
 }
 
 /// Prints a report on one or more environments to stdout.
-pub(super) fn print(
-    context: &Context<'_>,
-    format: Format,
-    command: &str,
-    requested: Requested,
-    parts: &[Part],
-) {
+pub(super) fn print(context: &Context<'_>, format: Format, mode: Mode, requested: Requested, parts: &[Part]) {
     let sections: Vec<Section<'_>> = parts.iter().map(Part::section).collect();
     match format {
-        Format::Human => context.ui.result(&human::render(command, &sections)),
+        Format::Human => context.ui.result(&human::render(mode, &sections)),
         Format::Json => context.ui.data(&json_of(requested, parts)),
-        Format::Markdown => context.ui.result(&markdown::render(command, &sections)),
+        Format::Markdown => context.ui.result(&markdown::render(mode, &sections)),
         // Unchanged: the page's security policy holds hashes of its script and style.
-        Format::Html => context.ui.data(&html::render(command, &sections)),
+        Format::Html => context.ui.data(&html::render(mode, &sections)),
     }
 }
 

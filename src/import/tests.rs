@@ -249,7 +249,8 @@ impl Project {
         let plan = plan::plan(&loaded.desired, snapshot, &loaded.project.policy, &options)
             .unwrap_or_else(|error| panic!("{error:#?}\n{texts:#?}"));
         for service in &plan.services {
-            let only_tag = service.changes.iter().all(|change| change.path == "tags.managed_by");
+            let only_tag =
+                service.changes.values().all(|change| change.path.to_string() == "tags.managed_by");
             assert!(
                 service.adopted && only_tag && service.steps.len() == 1,
                 "{service:#?}\n{texts:#?}\n{snapshot:#?}"

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::changes::ServiceChanges;
 use super::draft::{Draft, DraftStep};
 use super::matcher::ServiceMatch;
 use super::names;
@@ -39,7 +40,7 @@ pub(super) fn abandon(draft: &mut Draft<'_>, wanted: &DesiredService, service: &
             adopted: false,
             continued: false,
             joins: None,
-            changes: Vec::new(),
+            changes: ServiceChanges::default(),
             cause: None,
             last_change: LastChange::of(service),
             steps: Vec::new(),

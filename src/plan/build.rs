@@ -75,7 +75,7 @@ pub fn plan(
     attach_steps(&mut services, &steps);
     services.sort_by(|a, b| a.name.cmp(&b.name));
     let mut findings = std::mem::take(&mut draft.findings);
-    findings.sort_by(|a, b| (&a.service, &a.message).cmp(&(&b.service, &b.message)));
+    findings.sort_by(|a, b| (&a.service, a.text()).cmp(&(&b.service, b.text())));
     let declared = if options.only.is_empty() { desired.services.len() } else { options.only.len() };
     let plan = Plan {
         summary: summarize(&draft, &services, &steps, declared),

@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::changes::{Cause, ChangePath, Field, ServiceChanges, VersionSetField};
 use super::resolve::{self, ResolvedRefs};
-use super::types::{Cause, Options, Plan, ServiceKind, ServicePlan};
+use super::types::{Options, Plan, ServiceKind, ServicePlan};
 use super::{diff, identity, names, version_sets};
 use crate::model::{
     Api, Desired, DesiredService, DesiredVersionSet, LiveService, Lookups, Need, Policy, Reference,
@@ -55,13 +56,11 @@ pub fn with_causes(
         let causes = finder.service(&plan.services[index]);
         let service = &mut plan.services[index];
         service.cause = causes.whole;
-        for change in &mut service.changes {
-            change.cause = Some(causes.of(&change.path));
-        }
+        let cause_of = |path: &ChangePath| Some(causes.of(path));
+        service.changes.set_causes(cause_of);
         for id in &service.steps {
-            let step = id.0.checked_sub(1).and_then(|index| plan.steps.get_mut(index));
-            for change in step.into_iter().flat_map(|step| &mut step.changes) {
-                change.cause = Some(causes.of(&change.path));
+            if let Some(step) = id.0.checked_sub(1).and_then(|index| plan.steps.get_mut(index)) {
+                step.changes.set_causes(cause_of);
             }
         }
     }
@@ -84,21 +83,17 @@ pub fn cause_lookups(
         .collect();
     let live: BTreeMap<&ServiceId, &LiveService> =
         snapshot.services.iter().map(|service| (&service.id, service)).collect();
-    let needed = |path: &str, reference: fn(&DesiredService) -> &Reference| {
-        plan.services.iter().filter(|shown| shown.changes.iter().any(|change| change.path == path)).any(
-            |shown| {
-                let Some(ours) = desired.services.get(&shown.name) else { return false };
-                let Some(live) = shown.id.as_ref().and_then(|id| live.get(id)) else { return false };
-                let theirs = sides.iter().filter_map(|side| side.manifest(ours, live));
-                theirs
-                    .map(reference)
-                    .any(|named| matches!(named, Reference::Name(_)) && named != reference(ours))
-            },
-        )
+    let needed = |field: Field, reference: fn(&DesiredService) -> &Reference| {
+        plan.services.iter().filter(|shown| shown.changes.field(&field).is_some()).any(|shown| {
+            let Some(ours) = desired.services.get(&shown.name) else { return false };
+            let Some(live) = shown.id.as_ref().and_then(|id| live.get(id)) else { return false };
+            let theirs = sides.iter().filter_map(|side| side.manifest(ours, live));
+            theirs.map(reference).any(|named| matches!(named, Reference::Name(_)) && named != reference(ours))
+        })
     };
-    let agents = !snapshot.agents.complete && needed("agent", |service| &service.agent);
+    let agents = !snapshot.agents.complete && needed(Field::Agent, |service| &service.agent);
     let graphs =
-        !snapshot.context_graphs.complete && needed("context_graph", |service| &service.context_graph);
+        !snapshot.context_graphs.complete && needed(Field::ContextGraph, |service| &service.context_graph);
     Lookups {
         agents: if agents { Need::All } else { Need::Nothing },
         context_graphs: if graphs { Need::All } else { Need::Nothing },
@@ -172,7 +167,7 @@ impl<'a> CommitManifests<'a> {
 }
 
 /// The values to which a manifest would change a live service, by path.
-type RequestedChanges = BTreeMap<String, Value>;
+type RequestedChanges = BTreeMap<ChangePath, Value>;
 
 /// The other branch's view of a service that the base declares.
 enum Upstream {
@@ -187,7 +182,7 @@ enum Upstream {
 /// The causes of the changes of one service.
 struct ServiceCauses {
     whole: Option<Cause>,
-    by_path: BTreeMap<String, Cause>,
+    by_path: BTreeMap<ChangePath, Cause>,
     /// The cause of changes that no manifest asks for: unfinished work of an earlier run, and copied values.
     rest: Cause,
 }
@@ -197,14 +192,20 @@ impl ServiceCauses {
         Self { whole: Some(cause), by_path: BTreeMap::new(), rest: cause }
     }
 
-    fn of(&self, path: &str) -> Cause {
+    fn of(&self, path: &ChangePath) -> Cause {
         // A pin that is copied to another agent changes because the agent does.
-        let follows = || match path.rsplit('.').next() {
-            Some("agent_version") => self.by_path.get("agent"),
-            Some("context_graph_version") => self.by_path.get("context_graph"),
+        let follows = || match path {
+            ChangePath::VersionSet(_, VersionSetField::AgentVersion) => self.of_field(Field::Agent),
+            ChangePath::VersionSet(_, VersionSetField::ContextGraphVersion) => {
+                self.of_field(Field::ContextGraph)
+            }
             _ => None,
         };
-        self.by_path.get(path).or_else(follows).copied().unwrap_or(self.rest)
+        self.by_path.get(path).copied().or_else(follows).unwrap_or(self.rest)
+    }
+
+    fn of_field(&self, field: Field) -> Option<Cause> {
+        self.by_path.get(&ChangePath::Field(field)).copied()
     }
 }
 
@@ -294,7 +295,7 @@ impl CauseFinder<'_> {
             (true, _) => Cause::Drift,
             (false, _) => Cause::Manifest,
         };
-        let mut by_path: BTreeMap<String, Cause> =
+        let mut by_path: BTreeMap<ChangePath, Cause> =
             requested_changes(ours, &own, live, self.ours.policy, self.api)
                 .into_iter()
                 .map(|(path, after)| {
@@ -304,11 +305,15 @@ impl CauseFinder<'_> {
                 .collect();
         // A temporary name was not asked for: an earlier run was interrupted.
         if names::is_leftover(live) {
-            by_path.remove("service");
+            by_path.remove(&ChangePath::Field(Field::Name));
         }
-        let forced = ["agent", "context_graph"].iter().filter_map(|path| by_path.get(*path)).copied();
-        let whole = replaces.then(|| forced.max_by_key(|cause| weight(*cause)).unwrap_or(rest));
-        ServiceCauses { whole, by_path, rest }
+        let mut causes = ServiceCauses { whole: None, by_path, rest };
+        if replaces {
+            let forcing =
+                [Field::Agent, Field::ContextGraph].into_iter().filter_map(|field| causes.of_field(field));
+            causes.whole = Some(forcing.max_by_key(|cause| weight(*cause)).unwrap_or(rest));
+        }
+        causes
     }
 }
 
@@ -321,18 +326,19 @@ fn requested_changes(
     api: Api,
 ) -> RequestedChanges {
     let content = diff::content(wanted, joins, Some(live), policy, api);
-    let (_, mut changes) = diff::fields(&content, live);
+    let (_, fields) = diff::fields(&content, live);
+    let mut changes = ServiceChanges { fields, version_sets: Vec::new() };
     for (name, after) in &content.version_sets {
-        changes.extend(diff::version_set(name, live.version_sets.get(name), Some(after)));
+        changes.version_sets.extend(diff::version_set(name, live.version_sets.get(name), Some(after)));
     }
     for (name, before) in &live.version_sets {
         if !content.version_sets.contains_key(name)
             && version_sets::may_delete_version_set(policy, wanted, name)
         {
-            changes.extend(diff::version_set(name, Some(before), None));
+            changes.version_sets.extend(diff::version_set(name, Some(before), None));
         }
     }
-    changes.into_iter().map(|change| (change.path, change.after)).collect()
+    changes.values().map(|change| (change.path, change.after.clone())).collect()
 }
 
 /// Resolves the references of another commit's manifest. A name that is unknown today asks for no change.
@@ -366,26 +372,24 @@ enum Standing {
     Neither,
 }
 
-fn standing(path: &str, after: &Value, asked: &RequestedChanges) -> Standing {
+fn standing(path: &ChangePath, after: &Value, asked: &RequestedChanges) -> Standing {
     if let Some(value) = asked.get(path) {
         return if same(path, value, after) { Standing::Wanted } else { Standing::Neither };
     }
-    // One may have a block as a whole and the other its single values. Tags have no parts.
-    let below = format!("{path}.");
-    let mut within = asked.range(below.clone()..);
-    let related = within.next().is_some_and(|(other, _)| other.starts_with(&below))
-        || path.match_indices('.').any(|(end, _)| asked.contains_key(&path[..end]));
-    if related && !path.starts_with("tags.") { Standing::Neither } else { Standing::Live }
+    // One may have a block as a whole and the other its single values.
+    if asked.keys().any(|other| path.overlaps(other)) { Standing::Neither } else { Standing::Live }
 }
 
-fn same(path: &str, one: &Value, other: &Value) -> bool {
-    match (one, other) {
-        (Value::String(one), Value::String(other)) if path == "description" => trimmed(one) == trimmed(other),
+fn same(path: &ChangePath, one: &Value, other: &Value) -> bool {
+    match (path, one, other) {
+        (ChangePath::Field(Field::Description), Value::String(one), Value::String(other)) => {
+            trimmed(one) == trimmed(other)
+        }
         _ => same_json(one, other),
     }
 }
 
-fn cause(path: &str, after: &Value, base: &RequestedChanges, upstream: &Upstream) -> Cause {
+fn cause(path: &ChangePath, after: &Value, base: &RequestedChanges, upstream: &Upstream) -> Cause {
     match (standing(path, after, base), upstream) {
         (Standing::Live, _) => Cause::Manifest,
         (Standing::Neither, _) => Cause::Both,

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::causes::weight;
-use super::types::{Cause, Change, Plan, Problem, ProblemKind, ServiceKind, ServicePlan};
+use super::changes::{Cause, ChangedValue};
+use super::types::{Plan, Problem, ProblemKind, ServiceKind, ServicePlan};
 
 /// The longest value that a message quotes, in characters.
 const LONGEST: usize = 60;
@@ -21,7 +22,7 @@ pub fn conflicts(plan: &Plan) -> Vec<Problem> {
     let mut found: Vec<(Cause, Problem)> = Vec::new();
     for service in &plan.services {
         found.extend(conflicts_of(plan, service).into_iter().map(|(change, cause)| {
-            let message = change.map_or_else(|| whole(service, cause), |change| one(service, change, cause));
+            let message = change.map_or_else(|| whole(service, cause), |change| one(service, &change, cause));
             (cause, problem(service, message))
         }));
     }
@@ -35,16 +36,19 @@ pub fn conflicts(plan: &Plan) -> Vec<Problem> {
 }
 
 /// Returns the conflicts of one service, each once: its changes, or else the service as a whole.
-pub fn conflicts_of<'a>(plan: &'a Plan, service: &'a ServicePlan) -> Vec<(Option<&'a Change>, Cause)> {
+pub fn conflicts_of<'a>(plan: &'a Plan, service: &'a ServicePlan) -> Vec<(Option<ChangedValue<'a>>, Cause)> {
     let mut found = Vec::new();
     // A service that is created or retired is one conflict.
     if service.kind == ServiceKind::Update || service.kind == ServiceKind::Replace {
-        let steps = service.steps.iter().filter_map(|id| plan.step(*id));
-        let mut told = BTreeSet::new();
-        let all = service.changes.iter().chain(steps.flat_map(|step| &step.changes));
-        let conflicting = all.filter_map(|change| Some((change, change.cause.filter(is_conflict)?)));
-        let once = conflicting.filter(|(change, _)| told.insert(change.path.as_str()));
-        found.extend(once.map(|(change, cause)| (Some(change), cause)));
+        let mut seen = BTreeSet::new();
+        let steps = plan.steps_of(service).flat_map(|step| step.changes.values());
+        for change in service.changes.values().chain(steps) {
+            if let Some(cause) = change.cause.filter(is_conflict)
+                && seen.insert(change.path.clone())
+            {
+                found.push((Some(change), cause));
+            }
+        }
     }
     if let Some(cause) = service.cause.filter(is_conflict)
         && found.is_empty()
@@ -68,9 +72,9 @@ fn problem(service: &ServicePlan, message: String) -> Problem {
     }
 }
 
-fn one(service: &ServicePlan, change: &Change, cause: Cause) -> String {
+fn one(service: &ServicePlan, change: &ChangedValue<'_>, cause: Cause) -> String {
     let (name, path) = (&service.name, &change.path);
-    let (live, wanted) = (quoted(&change.before), quoted(&change.after));
+    let (live, wanted) = (quoted(change.before), quoted(change.after));
     match cause {
         Cause::Behind => format!(
             "`{name}`: `{path}` is {live} live and in the base's branch; this branch is behind and would change it to {wanted}"

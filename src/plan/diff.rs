@@ -4,12 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
+use super::changes::{
+    ChangePath, ChangedValue, Field, FieldChange, ServiceChanges, VersionSetChange, VersionSetChangeKind,
+    VersionSetField,
+};
+use super::leaves::{Leaf, leaves};
+use super::merged_sets::version_sets;
+use super::records::Change;
 use super::resolve::ResolvedRefs;
-use super::types::Change;
 use crate::model::{
-    AgentId, Api, ContextGraphId, DesiredPreference, DesiredService, DesiredVersionSet, LiveService,
-    LlmPreference, Pin, Policy, ServiceName, ServiceUpdate, TAG_PROTECTED, TAG_REPLACES, VersionSet,
-    VersionSetName, merged, patch, same_json, settings, trimmed,
+    AgentId, Api, ContextGraphId, DesiredService, LiveService, LlmPreference, Pin, Policy, ServiceName,
+    ServiceUpdate, TAG_PROTECTED, TAG_REPLACES, VersionSet, VersionSetName, merged, patch, same_json,
+    settings, trimmed,
 };
 
 /// The whole content of a service after the plan has run.
@@ -165,150 +171,75 @@ fn tags(
     tags
 }
 
-/// Returns all version sets except the server's own `edge`: declared ones merged into the live ones, and those that stay
-/// as they are.
-fn version_sets(
-    wanted: &DesiredService,
-    base: Option<&LiveService>,
-    policy: &Policy,
-    api: Api,
-) -> BTreeMap<VersionSetName, VersionSet> {
-    let ignored_fields = |name: &VersionSetName| -> Option<BTreeSet<&str>> {
-        let paths = wanted.lifecycle.ignore.iter().map(|path| &path.0).filter(|path| {
-            path[0] == "version_sets" && path.get(1).is_none_or(|second| second == name.as_str())
-        });
-        let fields: BTreeSet<&str> = paths.map(|path| path.get(2).map_or("*", String::as_str)).collect();
-        (!fields.is_empty()).then_some(fields)
-    };
-    // On Classic the server makes `edge`, and it can't be written. On Platform it is a version set like others.
-    let servers_own = |name: &VersionSetName| name.is_edge() && api.makes_version_sets();
-    let mut sets = BTreeMap::new();
-    for (name, live) in
-        base.into_iter().flat_map(|live| &live.version_sets).filter(|(name, _)| !servers_own(name))
-    {
-        let stays = wanted.version_sets.is_none()
-            || name.is_release()
-            || policy.is_unmanaged(name)
-            || ignored_fields(name).is_some_and(|fields| fields.contains("*"));
-        if stays {
-            sets.insert(name.clone(), live.clone());
-        }
-    }
-    for (name, declared) in wanted.version_sets.iter().flatten() {
-        let live = base.and_then(|live| live.version_sets.get(name));
-        let ignored = live.and_then(|_| ignored_fields(name)).unwrap_or_default();
-        if !ignored.contains("*") {
-            sets.insert(name.clone(), merge(declared, live, &ignored));
-        }
-    }
-    sets
-}
-
-/// Merges a declared version set into the live one. Absent fields, and fields that no manifest names, stay.
-fn merge(declared: &DesiredVersionSet, live: Option<&VersionSet>, ignored: &BTreeSet<&str>) -> VersionSet {
-    let latest = VersionSet::latest();
-    let base = live.unwrap_or(&latest);
-    let pin = |field: &str, wanted: Option<Pin>, there: Pin| {
-        if ignored.contains(field) { there } else { wanted.unwrap_or(there) }
-    };
-    let preferences = match &declared.llm_model_preferences {
-        Some(wanted) if !ignored.contains("llm_model_preferences") => wanted
-            .iter()
-            .map(|(interaction, one)| {
-                (interaction.clone(), merge_preference(one, base.llm_model_preferences.get(interaction)))
-            })
-            .collect(),
-        _ => base.llm_model_preferences.clone(),
-    };
-    VersionSet {
-        agent_version: pin("agent_version", declared.agent_version, base.agent_version),
-        context_graph_version: pin(
-            "context_graph_version",
-            declared.context_graph_version,
-            base.context_graph_version,
-        ),
-        llm_model_preferences: preferences,
-        carried: base.carried.clone(),
-    }
-}
-
-fn merge_preference(wanted: &DesiredPreference, live: Option<&LlmPreference>) -> LlmPreference {
-    let same_model = live.filter(|live| live.llm_name == wanted.llm_name);
-    LlmPreference {
-        llm_name: wanted.llm_name.clone(),
-        params: wanted
-            .params
-            .clone()
-            .unwrap_or_else(|| same_model.map_or_else(Map::new, |live| live.params.clone())),
-        experience_controls: match (&wanted.experience_controls, same_model) {
-            (Some(None), _) | (None, None) => Map::new(),
-            (None, Some(live)) => live.experience_controls.clone(),
-            (Some(Some(patch)), live) => {
-                merged(live.map_or(&Map::new(), |live| &live.experience_controls), patch)
-            }
-        },
-        carried: same_model.map_or_else(Map::new, |live| live.carried.clone()),
-    }
-}
-
 /// Returns the update that gives a live service this content, and its changes, without version sets.
-pub(super) fn fields(content: &Content, live: &LiveService) -> (ServiceUpdate, Vec<Change>) {
+pub(super) fn fields(content: &Content, live: &LiveService) -> (ServiceUpdate, Vec<FieldChange>) {
     let mut update = ServiceUpdate::default();
     let mut changes = Vec::new();
-    let mut change = |path: &str, before: Value, after: Value| {
-        changes.push(Change::new(path, before, after));
+    let mut change = |field: Field, before: Value, after: Value| {
+        changes.push(FieldChange::new(field, before, after));
     };
     if content.name != live.name {
         update.name = Some(content.name.clone());
-        change("service", json!(live.name), json!(content.name));
+        change(Field::Name, json!(live.name), json!(content.name));
     }
     if let Some(description) = &content.description
         && trimmed(description) != trimmed(&live.description)
     {
         update.description = Some(description.clone());
-        change("description", text_or_null(&live.description), json!(description));
+        change(Field::Description, text_or_null(&live.description), json!(description));
     }
     if content.active != live.active {
         update.active = Some(content.active);
-        change("active", json!(live.active), json!(content.active));
+        change(Field::Active, json!(live.active), json!(content.active));
     }
     if content.agent != live.agent {
         update.agent = Some(content.agent.clone());
-        change("agent", json!(live.agent), json!(content.agent));
+        change(Field::Agent, json!(live.agent), json!(content.agent));
     }
     if content.context_graph != live.context_graph {
         update.context_graph = Some(content.context_graph.clone());
-        change("context_graph", json!(live.context_graph), json!(content.context_graph));
+        change(Field::ContextGraph, json!(live.context_graph), json!(content.context_graph));
     }
     if !same_keyterms(&content.keyterms, &live.keyterms) {
         update.keyterms = Some(content.keyterms.clone());
-        change("keyterms", json!(sorted(&live.keyterms)), json!(sorted(&content.keyterms)));
+        change(Field::Keyterms, json!(sorted(&live.keyterms)), json!(sorted(&content.keyterms)));
     }
     if content.tags != live.tags {
         update.tags = Some(content.tags.clone());
         for key in live.tags.keys().chain(content.tags.keys()).collect::<BTreeSet<_>>() {
             let (before, after) = (live.tags.get(key), content.tags.get(key));
             if before != after {
-                change(&format!("tags.{key}"), tag_value(before), tag_value(after));
+                change(Field::Tag(key.clone()), tag_value(before), tag_value(after));
             }
         }
     }
-    // They are usually identical, so that no normal forms are needed.
-    if content.settings != live.settings {
-        let (before, after) = (normal_settings(&live.settings), normal_settings(&content.settings));
-        for name in settings::SERVICE.iter().map(|field| field.name) {
-            let known = changes.len();
-            leaves(name, before.get(name), after.get(name), &mut changes);
-            if changes.len() > known
-                && let Some(value) = content.settings.get(name)
-            {
-                let only = |value: Option<&Value>| value.map(|value| (name.to_owned(), value.clone()));
-                let (before, after) = (only(live.settings.get(name)), only(Some(value)));
-                update.settings.extend(patch(&before.into_iter().collect(), &after.into_iter().collect()));
-            }
-        }
-    }
+    changed_settings(content, live, &mut update, &mut changes);
     (update, changes)
+}
+
+/// Adds the changed settings of Platform.
+fn changed_settings(
+    content: &Content,
+    live: &LiveService,
+    update: &mut ServiceUpdate,
+    changes: &mut Vec<FieldChange>,
+) {
+    // They are usually identical, so that no normal forms are needed.
+    if content.settings == live.settings {
+        return;
+    }
+    let (before, after) = (normal_settings(&live.settings), normal_settings(&content.settings));
+    for name in settings::SERVICE.iter().map(|field| field.name) {
+        let leaves = leaves(&[name], before.get(name), after.get(name));
+        if !leaves.is_empty()
+            && let Some(value) = content.settings.get(name)
+        {
+            let only = |value: Option<&Value>| value.map(|value| (name.to_owned(), value.clone()));
+            let (before, after) = (only(live.settings.get(name)), only(Some(value)));
+            update.settings.extend(patch(&before.into_iter().collect(), &after.into_iter().collect()));
+        }
+        changes.extend(leaves.into_iter().map(|leaf| leaf.change(Field::Setting)));
+    }
 }
 
 /// Returns the changes from one state of a service to another, in normal form.
@@ -324,84 +255,82 @@ pub fn differences(before: &LiveService, after: &LiveService) -> Vec<Change> {
         version_sets: BTreeMap::new(),
         settings: after.settings.clone(),
     };
-    let (_, mut changes) = fields(&content, before);
-    for change in changes.iter_mut().filter(|change| change.path == "service") {
-        change.path = "name".to_owned();
-    }
+    let (_, fields) = fields(&content, before);
     let names: BTreeSet<_> = before.version_sets.keys().chain(after.version_sets.keys()).collect();
-    for name in names {
-        changes.extend(version_set(name, before.version_sets.get(name), after.version_sets.get(name)));
-    }
-    changes
+    let version_sets = names
+        .into_iter()
+        .filter_map(|name| version_set(name, before.version_sets.get(name), after.version_sets.get(name)))
+        .collect();
+    let changes = ServiceChanges { fields, version_sets };
+    let change = |value: ChangedValue<'_>| match value.path {
+        ChangePath::Field(Field::Name) => Change { path: "name".to_owned(), ..value.into() },
+        _ => value.into(),
+    };
+    changes.values().map(change).collect()
 }
 
-/// Adds the changed values below a path, one for each value that is not an object.
-fn leaves(path: &str, before: Option<&Value>, after: Option<&Value>, changes: &mut Vec<Change>) {
-    let null = Value::Null;
-    if same_json(before.unwrap_or(&null), after.unwrap_or(&null)) {
-        return;
-    }
-    let members = match (before, after) {
-        (Some(Value::Object(before)), Some(Value::Object(after))) => Some((before.clone(), after.clone())),
-        (None, Some(Value::Object(after))) if !after.is_empty() => Some((Map::new(), after.clone())),
-        (Some(Value::Object(before)), None) if !before.is_empty() => Some((before.clone(), Map::new())),
-        _ => None,
-    };
-    let Some((before_members, after_members)) = members else {
-        let (before, after) = (before.cloned().unwrap_or_default(), after.cloned().unwrap_or_default());
-        changes.push(Change::new(path, before, after));
-        return;
-    };
-    for key in before_members.keys().chain(after_members.keys()).collect::<BTreeSet<_>>() {
-        leaves(&format!("{path}.{key}"), before_members.get(key), after_members.get(key), changes);
-    }
-}
-
-/// Returns the changes from one version set to another.
+/// Returns the change from one version set to another; none if nothing changes.
 pub(super) fn version_set(
     name: &VersionSetName,
     before: Option<&VersionSet>,
     after: Option<&VersionSet>,
-) -> Vec<Change> {
-    let mut changes = Vec::new();
-    let compare = |changes: &mut Vec<Change>, path: String, before: Value, after: Value| {
+) -> Option<VersionSetChange> {
+    let mut fields = Vec::new();
+    let mut compare = |field: VersionSetField, before: Value, after: Value| {
         if !same_json(&before, &after) {
-            changes.push(Change::new(format!("version_sets.{name}.{path}"), before, after));
+            fields.push(FieldChange::new(field, before, after));
         }
     };
     let pin = |set: Option<&VersionSet>, get: fn(&VersionSet) -> Pin| {
         set.map_or(Value::Null, |set| pin_value(get(set)))
     };
     compare(
-        &mut changes,
-        "agent_version".to_owned(),
+        VersionSetField::AgentVersion,
         pin(before, |set| set.agent_version),
         pin(after, |set| set.agent_version),
     );
     compare(
-        &mut changes,
-        "context_graph_version".to_owned(),
+        VersionSetField::ContextGraphVersion,
         pin(before, |set| set.context_graph_version),
         pin(after, |set| set.context_graph_version),
     );
-    let preferences =
-        |set: Option<&VersionSet>| set.map(|set| set.llm_model_preferences.clone()).unwrap_or_default();
-    let (old, new) = (preferences(before), preferences(after));
-    for interaction in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
-        let path = format!("version_sets.{name}.llm_model_preferences.{interaction}");
-        let (before, after) = (old.get(interaction), new.get(interaction));
-        leaves(
-            &path,
-            before.map(preference_value).as_ref(),
-            after.map(preference_value).as_ref(),
-            &mut changes,
-        );
+    for leaf in changed_preferences(before, after) {
+        fields.push(leaf.change(VersionSetField::Preference));
     }
-    let carried = |set: Option<&VersionSet>| set.map(|set| set.carried.clone()).unwrap_or_default();
-    let (old, new) = (carried(before), carried(after));
+    fields.extend(changed_carried_fields(before, after));
+    let kind = match (before, after) {
+        (None, _) => VersionSetChangeKind::Created,
+        (Some(_), Some(_)) => VersionSetChangeKind::Changed,
+        (Some(_), None) => VersionSetChangeKind::Deleted,
+    };
+    (!fields.is_empty()).then(|| VersionSetChange { name: name.clone(), kind, fields })
+}
+
+fn changed_preferences(before: Option<&VersionSet>, after: Option<&VersionSet>) -> Vec<Leaf> {
+    let nothing = BTreeMap::new();
+    let [old, new] = [before, after].map(|set| set.map_or(&nothing, |set| &set.llm_model_preferences));
+    let interactions: BTreeSet<_> = old.keys().chain(new.keys()).collect();
+    interactions
+        .into_iter()
+        .flat_map(|interaction| {
+            let [before, after] = [old, new].map(|all| all.get(interaction).map(preference_value));
+            leaves(&[interaction.as_str()], before.as_ref(), after.as_ref())
+        })
+        .collect()
+}
+
+fn changed_carried_fields(
+    before: Option<&VersionSet>,
+    after: Option<&VersionSet>,
+) -> Vec<FieldChange<VersionSetField>> {
+    let nothing = Map::new();
+    let [old, new] = [before, after].map(|set| set.map_or(&nothing, |set| &set.carried));
+    let mut changes = Vec::new();
     for key in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
-        let value = |map: &Map<String, Value>| map.get(key).cloned().unwrap_or(Value::Null);
-        compare(&mut changes, key.clone(), value(&old), value(&new));
+        let [before, after] = [old, new].map(|all| all.get(key).cloned().unwrap_or_default());
+        if !same_json(&before, &after) {
+            changes.push(FieldChange::new(VersionSetField::Other(key.clone()), before, after));
+        }
     }
     changes
 }
@@ -419,7 +348,7 @@ fn text_or_null(text: &str) -> Value {
 }
 
 /// Returns the value of a tag in a report: null if the tag is absent, an empty text if it has no value.
-fn tag_value(tag: Option<&Option<String>>) -> Value {
+pub(super) fn tag_value(tag: Option<&Option<String>>) -> Value {
     tag.map_or(Value::Null, |value| json!(value.as_deref().unwrap_or_default()))
 }
 

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::changes::ServiceChanges;
 use super::matcher::ServiceMatch;
-use super::types::{Action, Change, Finding, Options, Problem, ProblemKind, Risk, ServicePlan};
+use super::types::{Action, Finding, Options, Problem, ProblemKind, Risk, ServicePlan};
 use crate::model::{
     AgentId, ContextGraphId, LiveService, Place, Policy, Retire, ServiceId, ServiceName, Snapshot,
     VersionSetName,
@@ -15,7 +16,7 @@ pub(super) struct DraftStep {
     pub(super) service: ServiceName,
     pub(super) action: Action,
     pub(super) risk: Risk,
-    pub(super) changes: Vec<Change>,
+    pub(super) changes: ServiceChanges,
     pub(super) reason: Option<String>,
     pub(super) after: BTreeSet<usize>,
     /// The name that a service gives up with this step.
@@ -35,7 +36,7 @@ impl DraftStep {
             service: service.clone(),
             action,
             risk,
-            changes: Vec::new(),
+            changes: ServiceChanges::default(),
             reason: None,
             after: BTreeSet::new(),
             releases_name: None,

@@ -112,7 +112,7 @@ fn check_dependencies(draft: &mut Draft<'_>, desired: &Desired) {
             if !live.contains(other) {
                 let message =
                     format!("it depends on `{other}`, which does not exist yet and which --only excludes");
-                draft.findings.push(Finding { service: service.name.clone(), message });
+                draft.findings.push(Finding::note(service.name.clone(), message));
             }
         }
     }

@@ -81,7 +81,7 @@ fn exclude_displaced<'a>(matcher: &mut Matcher<'a>, displaced: &Displaced<'a>) {
             "service {} keeps its temporary name `{}`: another service has the name `{}`, and no manifest renames it",
             service.id, service.name, wanted.name
         );
-        matcher.findings.push(Finding { service: wanted.name.clone(), message });
+        matcher.findings.push(Finding::note(wanted.name.clone(), message));
     }
 }
 
@@ -115,13 +115,10 @@ fn match_by_name(matcher: &mut Matcher<'_>) -> Vec<Problem> {
                 if let (Some(_), Some(source)) = (live, matcher.find_rename_source(wanted))
                     && !matcher.desired.services.contains_key(&source.name)
                 {
-                    matcher.findings.push(Finding {
-                        service: wanted.name.clone(),
-                        message: format!(
+                    matcher.findings.push(Finding::note(wanted.name.clone(), format!(
                             "`renamed_from: {}` is ignored: services with both names exist ({} has the old name)",
                             source.name, source.id
-                        ),
-                    });
+                        )));
                 }
                 matcher.set_match(wanted, live);
             }

@@ -7,7 +7,9 @@
 //! * [`resolve`]: the ids of agents and context graphs that manifests name;
 //! * [`identity`]: the live service of each manifest. [`matcher`] has the state of that search, and [`unfinished`],
 //!   [`renames`] and [`duplicates`] its parts;
+//! * [`changes`]: the changed values of a service, and [`records`]: their form in documents;
 //! * [`diff`]: differences between the desired and the live state, in normal form;
+//! * [`merged_sets`]: the version sets that a manifest asks for; [`leaves`]: the changed values in a JSON value;
 //! * [`draft`]: the steps and problems that are collected while a plan is made;
 //! * [`services`] and [`replacement`]: the steps of one service. [`steps`], [`version_sets`] and [`abandonment`] have the
 //!   steps that both need, and [`checks`] and [`pins`] the checks;
@@ -19,6 +21,7 @@
 //! * [`conflicts`](fn@conflicts): changes that would undo another user's change;
 //! * [`absence`]: plans that depend on services missing from one reading of the list;
 //! * [`step_reads`]: the services that a step reads before it acts;
+//! * [`created_content`]: the content of a service that a plan creates;
 //! * [`estimate`]: the number of requests, and the time that the limits impose;
 //! * [`verify`]: an independent verifier of finished plans, which shares no code with the rest.
 
@@ -26,8 +29,10 @@ mod abandonment;
 mod absence;
 mod build;
 mod causes;
+mod changes;
 mod checks;
 mod conflicts;
+mod creation;
 mod diff;
 mod draft;
 mod duplicates;
@@ -35,12 +40,15 @@ mod estimate;
 mod former;
 mod guardrails;
 mod identity;
+mod leaves;
 mod lookups;
 mod matcher;
+mod merged_sets;
 mod names;
 mod order;
 mod orphans;
 mod pins;
+mod records;
 mod renames;
 mod replacement;
 mod resolve;
@@ -59,12 +67,18 @@ pub use abandonment::abandonment;
 pub use absence::{depends_on_absence, ids_depend_on_absence};
 pub use build::{ids, plan};
 pub use causes::{Bases, Side, cause_lookups, with_causes};
+pub use changes::{
+    Cause, ChangePath, ChangedValue, Field, FieldChange, ServiceChanges, VersionSetChange,
+    VersionSetChangeKind, VersionSetField,
+};
 pub use conflicts::{conflicts, conflicts_of, worst};
+pub use creation::created_content;
 pub use diff::differences;
 pub use lookups::lookups;
 pub use names::{is_leftover, without_date_and_id};
+pub use records::Change;
 pub use step_reads::StepReads;
 pub use types::{
-    Action, Base, Cause, Change, Estimate, Finding, LastChange, Options, Origin, Plan, PlanError, Problem,
+    Action, Base, Estimate, Finding, FindingKind, LastChange, Options, Origin, Plan, PlanError, Problem,
     ProblemKind, Risk, ServiceKind, ServicePlan, Step, StepId, Summary, Target,
 };

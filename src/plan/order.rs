@@ -201,7 +201,7 @@ fn name_maybe_in_use(step: &DraftStep, name: &ServiceName, holder: &LiveService)
         "an inactive service has the name `{name}`, and this plan does not change it: {}; if the API refuses the name, rename or delete that service",
         holder.id
     );
-    Finding { service: step.service.clone(), message }
+    Finding::note(step.service.clone(), message)
 }
 
 /// Returns the first dependency on a name that is part of a circle; none if there is no circle.

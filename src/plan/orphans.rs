@@ -9,9 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::abandonment::abandonment;
+use super::changes::{Field, FieldChange, ServiceChanges};
 use super::draft::{Draft, DraftStep};
 use super::matcher::ServiceMatch;
-use super::types::{Action, Change, Finding, LastChange, Problem, ProblemKind, ServiceKind, ServicePlan};
+use super::types::{Action, Finding, LastChange, Problem, ProblemKind, ServiceKind, ServicePlan};
 use super::{names, steps};
 use crate::model::{Desired, LiveService, Retire, ServiceId, ServiceName, TAG_REPLACES};
 
@@ -69,7 +70,7 @@ fn retire(draft: &mut Draft<'_>, live: &LiveService) {
         });
         return;
     }
-    let changes = vec![change(draft, live, how)];
+    let changes = ServiceChanges::from(change(draft, live, how));
     let mut step = steps::retire(draft, &live.name, live, how);
     abandon_if_unfinished(draft, live, &mut step);
     step.after.extend(activations_of_successors(draft, live));
@@ -175,7 +176,7 @@ pub(super) fn note_possible_renames(
                 old.name,
                 quote_for_yaml(old.name.as_str())
             );
-            findings.push(Finding { service: step.service.clone(), message });
+            findings.push(Finding::note(step.service.clone(), message));
         }
     }
     draft.findings.extend(findings);
@@ -216,11 +217,13 @@ fn find_obstacle(draft: &Draft<'_>, live: &LiveService, how: Retire) -> Option<(
 }
 
 /// Returns the change that shows how an orphan is retired.
-fn change(draft: &Draft<'_>, live: &LiveService, how: Retire) -> Change {
+fn change(draft: &Draft<'_>, live: &LiveService, how: Retire) -> FieldChange {
     let ownership = &draft.policy.ownership;
     match how {
-        Retire::Deactivate => Change::new("active", json!(true), json!(false)),
-        Retire::Keep => Change::new(format!("tags.{}", ownership.tag), json!(ownership.value), Value::Null),
-        Retire::Delete => Change::new("service", json!(live.name), Value::Null),
+        Retire::Deactivate => FieldChange::new(Field::Active, json!(true), json!(false)),
+        Retire::Keep => {
+            FieldChange::new(Field::Tag(ownership.tag.clone()), json!(ownership.value), Value::Null)
+        }
+        Retire::Delete => FieldChange::new(Field::Name, json!(live.name), Value::Null),
     }
 }

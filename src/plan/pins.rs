@@ -203,10 +203,10 @@ pub(super) fn carry_pins(
         }
     }
     for (what, pin) in carried {
-        draft.findings.push(Finding {
-            service: matched.wanted.name.clone(),
-            message: format!("the {what} is not declared: it is carried over as {pin}"),
-        });
+        draft.findings.push(Finding::note(
+            matched.wanted.name.clone(),
+            format!("the {what} is not declared: it is carried over as {pin}"),
+        ));
     }
     for message in refused {
         let help = ["declare the version set with a version that exists; no flag allows it"];
@@ -240,7 +240,7 @@ pub(super) fn check_deprecated(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>
             draft.problem(ProblemKind::Impossible, matched, message, &["use one that is not deprecated"]);
         } else {
             let message = format!("{noun} `{name}` is deprecated");
-            draft.findings.push(Finding { service: content.name.clone(), message });
+            draft.findings.push(Finding::note(content.name.clone(), message));
         }
     }
 }

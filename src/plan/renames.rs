@@ -45,15 +45,15 @@ impl<'a> Matcher<'a> {
                         self.set_match(wanted, Some(source));
                     }
                 }
-                Err(other) => self.findings.push(Finding {
-                    service: head.name.clone(),
-                    message: format!(
+                Err(other) => self.findings.push(Finding::note(
+                    head.name.clone(),
+                    format!(
                         "`renamed_from: {}` is ignored, and a new service is created: {} still declares `{}`",
                         head.lifecycle.renamed_from.as_ref().map_or("", ServiceName::as_str),
                         other.place,
                         other.name
                     ),
-                }),
+                )),
             }
         }
     }

@@ -10,6 +10,7 @@
 
 use std::collections::BTreeSet;
 
+use super::changes::Field;
 use super::diff::{self, Content};
 use super::draft::{Draft, DraftStep};
 use super::matcher::ServiceMatch;
@@ -131,17 +132,20 @@ fn show(draft: &Draft<'_>, matched: &ServiceMatch<'_>, old: &LiveService, conten
     shown.continued = matched.unfinished.is_some();
     shown.adopted = draft.policy.ownership.is_free(&old.tags);
     let (_, changes) = diff::fields(content, old);
-    let own_tag = format!("tags.{TAG_REPLACES}");
-    shown.changes.extend(
-        changes.into_iter().filter(|change| change.path != own_tag).map(|change| steps::named(draft, change)),
+    let own_tag = Field::Tag(TAG_REPLACES.to_owned());
+    shown.changes.fields.extend(
+        changes
+            .into_iter()
+            .filter(|change| change.field != own_tag)
+            .map(|change| steps::named(draft, change)),
     );
     // The changes that require a new service come first.
-    shown.changes.sort_by_key(|change| !matches!(change.path.as_str(), "agent" | "context_graph"));
+    shown.changes.fields.sort_by_key(|change| !change.field.is_reference());
     let names: BTreeSet<_> =
         content.version_sets.keys().chain(old.version_sets.keys()).filter(|name| !name.is_edge()).collect();
     for name in names {
         let (before, after) = (old.version_sets.get(name), content.version_sets.get(name));
-        shown.changes.extend(diff::version_set(name, before, after));
+        shown.changes.version_sets.extend(diff::version_set(name, before, after));
     }
     shown
 }

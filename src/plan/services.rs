@@ -19,7 +19,7 @@ pub(super) fn plan_service(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>) {
         content.active = true;
         let message =
             "it is activated, because the service that it was created to replace is gone".to_owned();
-        draft.findings.push(Finding { service: wanted.name.clone(), message });
+        draft.findings.push(Finding::note(wanted.name.clone(), message));
     }
     if !checks::check_tag_count(draft, matched, &content.tags)
         || !check_distinguishable(draft, matched, &content)
@@ -34,7 +34,7 @@ pub(super) fn plan_service(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>) {
         && matched.unfinished.is_none()
     {
         let message = "it is inactive and stays inactive: its manifest does not set `active:`".to_owned();
-        draft.findings.push(Finding { service: wanted.name.clone(), message });
+        draft.findings.push(Finding::note(wanted.name.clone(), message));
     }
     pins::check_deprecated(draft, matched, &content);
     checks::check_required_settings(draft, matched, &content);
@@ -162,7 +162,8 @@ fn change(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>, live: &LiveService,
     let mut shown = service_plan(matched, ServiceKind::Update);
     let mut activation = None;
     if let Some(mut step) = steps::update(draft, wanted, live, content) {
-        shown.changes = step.changes.iter().map(|change| named(draft, change.clone())).collect();
+        shown.changes.fields =
+            step.changes.fields.iter().map(|change| named(draft, change.clone())).collect();
         if in_one_request {
             version_sets::include_in_update(&mut step, live, content);
             // A deleted version set may have a pin that the new agent does not have.

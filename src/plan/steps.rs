@@ -2,11 +2,12 @@
 
 use serde_json::Value;
 
+use super::changes::{Field, FieldChange, ServiceChanges};
 use super::diff::{self, Content};
 use super::draft::{Draft, DraftStep};
 use super::matcher::ServiceMatch;
 use super::names;
-use super::types::{Action, Change, LastChange, ProblemKind, Risk, ServiceKind, ServicePlan};
+use super::types::{Action, LastChange, ProblemKind, Risk, ServiceKind, ServicePlan};
 use crate::model::{
     AgentId, ContextGraphId, DesiredService, LiveService, NewService, Retire, ServiceName, ServiceUpdate,
 };
@@ -22,7 +23,7 @@ pub(super) fn service_plan(matched: &ServiceMatch<'_>, kind: ServiceKind) -> Ser
         adopted: false,
         continued: false,
         joins: None,
-        changes: Vec::new(),
+        changes: ServiceChanges::default(),
         cause: None,
         last_change: matched.live.and_then(LastChange::of),
         steps: Vec::new(),
@@ -85,24 +86,24 @@ pub(super) fn update(
     let mut step = DraftStep::new(&wanted.name, action, risk);
     step.claims_name = claims_name.then(|| content.name.clone());
     step.releases_name = releases_name.then(|| live.name.clone());
-    step.changes = changes;
+    step.changes.fields = changes;
     Some(step)
 }
 
 /// Returns a change with the names of agents and context graphs instead of their ids, if the names are known.
-pub(super) fn named(draft: &Draft<'_>, change: Change) -> Change {
-    let name = |id: &Value| match change.path.as_str() {
-        "agent" => draft.snapshot.agents.name_of(&AgentId::new(id.as_str()?)).map(Value::from),
-        "context_graph" => {
+pub(super) fn named(draft: &Draft<'_>, change: FieldChange) -> FieldChange {
+    let name = |id: &Value| match change.field {
+        Field::Agent => draft.snapshot.agents.name_of(&AgentId::new(id.as_str()?)).map(Value::from),
+        Field::ContextGraph => {
             draft.snapshot.context_graphs.name_of(&ContextGraphId::new(id.as_str()?)).map(Value::from)
         }
         _ => None,
     };
     let (before, after) = (name(&change.before), name(&change.after));
-    Change {
+    FieldChange {
         before: before.unwrap_or(change.before),
         after: after.unwrap_or(change.after),
-        path: change.path,
+        field: change.field,
         cause: change.cause,
     }
 }

@@ -1,12 +1,12 @@
-//! The types of a plan: options, steps, changes, findings, problems.
+//! The types of a plan: options, steps, services, problems.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
+use super::changes::{Cause, ServiceChanges, VersionSetChange};
 use crate::model::{
     Api, BehaviorSetId, Endpoint, LiveService, MaxRemovals, NewService, Place, Retire, ServiceId,
     ServiceName, ServiceUpdate, SmokeTest, VersionSet, VersionSetName,
@@ -175,53 +175,6 @@ pub enum Risk {
     Destructive,
 }
 
-/// The cause of a change, found by the manifests at a base commit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Cause {
-    /// The manifests have changed since the base.
-    Manifest,
-    /// The live state has changed since the base, but not by the manifests.
-    Drift,
-    /// Both have changed, and differ.
-    Both,
-    /// This branch is behind the base's branch, which has the live value.
-    Behind,
-}
-
-impl Cause {
-    /// Its name in reports.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Manifest => "manifest",
-            Self::Drift => "drift",
-            Self::Both => "both",
-            Self::Behind => "behind",
-        }
-    }
-}
-
-/// One changed value.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Change {
-    /// The path with dots: `version_sets.release.agent_version`.
-    pub path: String,
-    /// The live value; null if there is none.
-    pub before: Value,
-    /// The wanted value; null if it is removed.
-    pub after: Value,
-    /// The cause; none without a base.
-    pub cause: Option<Cause>,
-}
-
-impl Change {
-    /// Creates a change without a cause.
-    pub fn new(path: impl Into<String>, before: Value, after: Value) -> Self {
-        Self { path: path.into(), before, after, cause: None }
-    }
-}
-
 /// One step of a plan.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
@@ -236,7 +189,7 @@ pub struct Step {
     /// Its risk.
     pub risk: Risk,
     /// The changes that it makes.
-    pub changes: Vec<Change>,
+    pub changes: ServiceChanges,
     /// The reason, if the changes don't show it.
     pub reason: Option<String>,
 }
@@ -255,18 +208,18 @@ pub enum ServiceKind {
     Retire,
 }
 
-/// The last change of a live service, as far as the API tells it.
+/// The last change of a live service, as far as the API reports it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LastChange {
-    /// The user, usually an id. Only Classic tells it.
+    /// The user, usually an id. Only Classic reports it.
     pub by: Option<String>,
-    /// The time, as the API writes it. Only Platform tells it.
+    /// The time, as the API writes it. Only Platform reports it.
     pub at: Option<String>,
 }
 
 impl LastChange {
-    /// The last change of a service; none if the API tells nothing.
+    /// The last change of a service; none if the API reports nothing.
     pub fn of(live: &LiveService) -> Option<Self> {
         let is_known = live.updated_by.is_some() || live.updated_at.is_some();
         is_known.then(|| Self { by: live.updated_by.clone(), at: live.updated_at.clone() })
@@ -292,7 +245,7 @@ pub struct ServicePlan {
     /// The names (or ids) of the agent and the context graph, for new services.
     pub joins: Option<(String, String)>,
     /// Changed fields. In a replacement they include version sets; otherwise those are changes of their own steps.
-    pub changes: Vec<Change>,
+    pub changes: ServiceChanges,
     /// The reason why the service is created, replaced or retired; none without a base, and for changes in place.
     pub cause: Option<Cause>,
     /// The last change of the live service.
@@ -337,28 +290,51 @@ pub struct Estimate {
     pub bound_by: Option<Endpoint>,
 }
 
-/// A note for the reader that refuses nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+/// A note for the reader. It refuses nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// The service it is about.
     pub service: ServiceName,
-    /// The note.
+    /// The kind.
+    pub kind: FindingKind,
+    /// The note, or the reason of the refusal.
     pub message: String,
 }
 
-impl Finding {
-    /// The beginning of a finding about a refusal.
-    const REFUSAL: &str = "an apply would be refused: ";
+/// The kind of a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FindingKind {
+    /// Something that the reader should know.
+    Note,
+    /// An apply would be refused.
+    Refusal,
+}
 
-    /// Creates a finding that an apply would be refused for this reason.
-    pub fn refusal(service: ServiceName, why: &str) -> Self {
-        Self { service, message: format!("{}{why}", Self::REFUSAL) }
+impl Finding {
+    /// The beginning of a refusal's text.
+    pub(super) const REFUSAL: &str = "an apply would be refused: ";
+
+    /// Creates a note.
+    pub fn note(service: ServiceName, message: impl Into<String>) -> Self {
+        Self { service, kind: FindingKind::Note, message: message.into() }
     }
 
-    /// The reason why an apply would be refused; none if the finding is about something else.
-    pub fn refused(&self) -> Option<&str> {
-        self.message.strip_prefix(Self::REFUSAL)
+    /// Creates a finding that an apply would be refused for this reason.
+    pub fn refusal(service: ServiceName, reason: &str) -> Self {
+        Self { service, kind: FindingKind::Refusal, message: reason.to_owned() }
+    }
+
+    /// Returns true if an apply would be refused.
+    pub fn is_refusal(&self) -> bool {
+        self.kind == FindingKind::Refusal
+    }
+
+    /// Returns the whole text.
+    pub fn text(&self) -> String {
+        match self.kind {
+            FindingKind::Note => self.message.clone(),
+            FindingKind::Refusal => format!("{}{}", Self::REFUSAL, self.message),
+        }
     }
 }
 
@@ -431,6 +407,23 @@ impl Plan {
     /// The step with this number.
     pub fn step(&self, id: StepId) -> Option<&Step> {
         self.steps.get(id.0.checked_sub(1)?)
+    }
+
+    /// Returns the steps of a service.
+    pub fn steps_of<'a>(&'a self, service: &'a ServicePlan) -> impl Iterator<Item = &'a Step> {
+        service.steps.iter().filter_map(|id| self.step(*id))
+    }
+
+    /// Returns the changes to a service's version sets. In a replacement they are its own; otherwise they are those of
+    /// its steps.
+    pub fn version_set_changes<'a>(
+        &'a self,
+        service: &'a ServicePlan,
+    ) -> impl Iterator<Item = &'a VersionSetChange> {
+        let replaces = service.kind == ServiceKind::Replace;
+        let own = service.changes.version_sets.iter().filter(move |_| replaces);
+        let steps = self.steps_of(service).filter(move |_| !replaces);
+        own.chain(steps.flat_map(|step| &step.changes.version_sets))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The steps that write and delete version sets.
 
+use super::changes::{VersionSetChange, VersionSetChangeKind};
 use super::diff::{self, Content};
 use super::draft::{Draft, DraftStep};
 use super::types::{Action, Risk, StepId, Target};
@@ -16,7 +17,8 @@ pub(super) fn write_after_create(
         return;
     }
     for (name, set) in content.version_sets.iter().filter(|(name, _)| !name.is_release()) {
-        let mut step = write(wanted, Target::Created(StepId(created)), name, None, set);
+        let Some(change) = diff::version_set(name, None, Some(set)) else { continue };
+        let mut step = write(wanted, Target::Created(StepId(created)), change, set);
         step.after.insert(created);
         draft.push(step);
     }
@@ -26,19 +28,15 @@ pub(super) fn write_after_create(
 fn write(
     wanted: &DesiredService,
     target: Target,
-    name: &VersionSetName,
-    before: Option<&VersionSet>,
-    after: &VersionSet,
+    change: VersionSetChange,
+    content: &VersionSet,
 ) -> DraftStep {
-    let action = Action::WriteVersionSet {
-        target,
-        name: name.clone(),
-        content: Box::new(after.clone()),
-        creates: before.is_none(),
-    };
-    let risk = if name.is_release() && before.is_some() { Risk::Disruptive } else { Risk::Safe };
+    let creates = change.kind == VersionSetChangeKind::Created;
+    let risk = if change.name.is_release() && !creates { Risk::Disruptive } else { Risk::Safe };
+    let (name, content) = (change.name.clone(), Box::new(content.clone()));
+    let action = Action::WriteVersionSet { target, name, content, creates };
     let mut step = DraftStep::new(&wanted.name, action, risk);
-    step.changes = diff::version_set(name, before, Some(after));
+    step.changes.version_sets.push(change);
     step
 }
 
@@ -51,10 +49,9 @@ pub(super) fn write_changed(
 ) -> Vec<usize> {
     let mut written = Vec::new();
     for (name, after) in &content.version_sets {
-        let before = live.version_sets.get(name);
-        if before.is_none() || !diff::version_set(name, before, Some(after)).is_empty() {
+        if let Some(change) = diff::version_set(name, live.version_sets.get(name), Some(after)) {
             let target = Target::Live(live.id.clone());
-            written.push(draft.push(write(wanted, target, name, before, after)));
+            written.push(draft.push(write(wanted, target, change, after)));
         }
     }
     written
@@ -75,7 +72,7 @@ pub(super) fn delete_unwanted(
         if is_unwanted {
             let action = Action::DeleteVersionSet { id: live.id.clone(), name: name.clone() };
             let mut step = DraftStep::new(&wanted.name, action, Risk::Destructive);
-            step.changes = diff::version_set(name, Some(before), None);
+            step.changes.version_sets.extend(diff::version_set(name, Some(before), None));
             step.blocks_dependents = false;
             step.after.extend(written);
             deleted.push(draft.push(step));
@@ -101,10 +98,9 @@ pub(super) fn may_delete_version_set(
 pub(super) fn include_in_update(step: &mut DraftStep, live: &LiveService, content: &Content) {
     let Action::Update { update, .. } = &mut step.action else { return };
     for (name, after) in &content.version_sets {
-        let changes = diff::version_set(name, live.version_sets.get(name), Some(after));
-        if !changes.is_empty() || !live.version_sets.contains_key(name) {
+        if let Some(change) = diff::version_set(name, live.version_sets.get(name), Some(after)) {
             update.version_sets.insert(name.clone(), after.clone());
-            step.changes.extend(changes);
+            step.changes.version_sets.push(change);
         }
     }
 }

@@ -16,7 +16,7 @@ use super::digest;
 use super::document::{PlanDocument, StepDocument, SummaryDocument};
 use super::fingerprints::{Fingerprint, Subject};
 use crate::model::{NewService, ServiceName, ServiceUpdate, same_json};
-use crate::plan::{Action, Change, ServicePlan, without_date_and_id};
+use crate::plan::{Action, ServicePlan, without_date_and_id};
 
 /// A value that differs between the approved plan and the plan made again.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,7 +74,7 @@ impl<'a> ComparableStep<'a> {
     fn of(step: &'a StepDocument) -> Self {
         let mut stable = step.clone();
         make_stable(&mut stable.action);
-        stable.changes.iter_mut().for_each(|change| change.cause = None);
+        stable.changes.set_causes(|_| None);
         stable.reason = None;
         let whole = trimmed(digest::value(&stable));
         let mut content = whole.clone();
@@ -225,9 +225,8 @@ fn names<'a, Name: Ord + ?Sized>(
 /// Compares the changes of services that the reviewer saw.
 fn compare_services(approved: &PlanDocument, current: &PlanDocument) -> Vec<Difference> {
     let stable = |service: &ServicePlan| {
-        let without_cause = |change: &Change| Change { cause: None, ..change.clone() };
-        let changes = service.changes.iter().map(without_cause).collect();
-        let stable = ServicePlan { cause: None, last_change: None, changes, ..service.clone() };
+        let mut stable = ServicePlan { cause: None, last_change: None, ..service.clone() };
+        stable.changes.set_causes(|_| None);
         (service.name.clone(), trimmed(digest::value(&stable)))
     };
     let (approved, current) = (&approved.services, &current.services);

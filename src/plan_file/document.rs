@@ -10,8 +10,8 @@ use super::digest;
 use super::fingerprints::{self, Fingerprint};
 use crate::model::{Api, Desired, Endpoint, Policy, ServiceId, ServiceName, Snapshot, VersionSetName};
 use crate::plan::{
-    Action, Base, Change, Estimate, Finding, Options, Origin, Plan, Risk, ServicePlan, Step, StepId, Summary,
-    Target, verify,
+    Action, Base, Estimate, Finding, Options, Origin, Plan, Risk, ServiceChanges, ServicePlan, Step, StepId,
+    Summary, Target, verify,
 };
 
 /// The format version that this build reads and writes.
@@ -154,7 +154,7 @@ pub struct StepDocument {
     /// The risk for the service's users.
     pub risk: Risk,
     /// The changed values.
-    pub changes: Vec<Change>,
+    pub changes: ServiceChanges,
     /// The reason, if the changes don't show it.
     pub reason: Option<String>,
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::fingerprints::{Fingerprint, LiveValues, Subject};
 use crate::model::{Api, Policy, ServiceName, Snapshot, same_json};
-use crate::plan::{Plan, ServiceKind};
+use crate::plan::{ChangePath, Plan, ServiceKind};
 
 /// A live value that a plan depends on and that has changed since the plan was made.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,16 +54,16 @@ pub fn find_stale_values(
 /// Returns true if a plan made after an apply repeats a change of the applied plan, so that this change was lost.
 pub fn repeats_changes(applied: &Plan, rest: &Plan) -> bool {
     // A service that is created, replaced or retired as a whole has no path.
-    let changes = |plan: &Plan| -> BTreeSet<(ServiceName, Option<String>)> {
+    let changes = |plan: &Plan| -> BTreeSet<(ServiceName, Option<ChangePath>)> {
         let of_services = plan.services.iter().flat_map(|service| {
             let whole = (service.kind != ServiceKind::Update).then(|| (service.name.clone(), None));
-            let fields =
-                service.changes.iter().map(|change| (service.name.clone(), Some(change.path.clone())));
-            whole.into_iter().chain(fields)
+            let changed = service.changes.values().map(|change| (service.name.clone(), Some(change.path)));
+            whole.into_iter().chain(changed)
         });
-        let of_steps = plan.steps.iter().flat_map(|step| {
-            step.changes.iter().map(|change| (step.service.clone(), Some(change.path.clone())))
-        });
+        let of_steps = plan
+            .steps
+            .iter()
+            .flat_map(|step| step.changes.values().map(|change| (step.service.clone(), Some(change.path))));
         of_services.chain(of_steps).collect()
     };
     !changes(applied).is_disjoint(&changes(rest))

@@ -2,9 +2,8 @@
 //!
 //! A change that this branch makes has no text.
 
-use crate::plan::{Base, Cause, Change, ServiceKind, ServicePlan};
-
-use super::text::{short_commit, visible};
+use super::text::{BAD, short_commit, styled, visible};
+use crate::plan::{Base, Cause, FieldChange, ServiceKind, ServicePlan};
 
 /// Returns the base for a heading: `base origin/main (1a2b3c4d5e)`.
 pub(super) fn base(base: &Base) -> String {
@@ -26,6 +25,14 @@ pub(super) fn note(cause: Option<Cause>) -> &'static str {
     }
 }
 
+/// Returns the note on a cause, for the end of a line on a terminal.
+pub(super) fn styled_note(cause: Option<Cause>) -> String {
+    match note(cause) {
+        "" => String::new(),
+        note => format!("   {}", styled(BAD, note)),
+    }
+}
+
 /// Returns the note on a changed value that forces a new service.
 pub(super) fn forcing_note(cause: Option<Cause>) -> &'static str {
     match cause {
@@ -40,9 +47,7 @@ pub(super) fn forcing_note(cause: Option<Cause>) -> &'static str {
 
 /// Returns why a service is created, replaced or retired, if no changed value shows it.
 pub(super) fn of_service(shown: &ServicePlan) -> Option<&'static str> {
-    let is_noted = |change: &Change| {
-        matches!(change.path.as_str(), "agent" | "context_graph") && change.cause == shown.cause
-    };
+    let is_noted = |change: &FieldChange| change.field.is_reference() && change.cause == shown.cause;
     Some(match (shown.kind, shown.cause?) {
         (_, Cause::Manifest) | (ServiceKind::Update, _) => return None,
         (ServiceKind::Create, Cause::Drift) => {
@@ -54,7 +59,7 @@ pub(super) fn of_service(shown: &ServicePlan) -> Option<&'static str> {
         (ServiceKind::Create, Cause::Behind) => "behind: the base branch no longer declares it: merge it",
         (ServiceKind::Retire, Cause::Behind) => "behind: the base branch declares it: merge it first",
         (ServiceKind::Retire, _) => "drift: neither the base nor the base branch declares it",
-        (ServiceKind::Replace, _) if shown.changes.iter().any(is_noted) => return None,
+        (ServiceKind::Replace, _) if shown.changes.fields.iter().any(is_noted) => return None,
         (ServiceKind::Replace, cause) => note(Some(cause)),
     })
 }
@@ -64,11 +69,12 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::plan::{Field, ServiceChanges};
 
-    fn shown(kind: ServiceKind, cause: Option<Cause>, changes: &[(&str, Cause)]) -> ServicePlan {
-        let change = |(path, cause): &(&str, Cause)| Change {
+    fn shown(kind: ServiceKind, cause: Option<Cause>, changes: &[(Field, Cause)]) -> ServicePlan {
+        let change = |(field, cause): &(Field, Cause)| FieldChange {
             cause: Some(*cause),
-            ..Change::new(*path, Value::Null, Value::Null)
+            ..FieldChange::new(field.clone(), Value::Null, Value::Null)
         };
         ServicePlan {
             name: "Desk".into(),
@@ -78,7 +84,10 @@ mod tests {
             adopted: false,
             continued: false,
             joins: None,
-            changes: changes.iter().map(change).collect(),
+            changes: ServiceChanges {
+                fields: changes.iter().map(change).collect(),
+                version_sets: Vec::new(),
+            },
             last_change: None,
             cause,
             steps: Vec::new(),
@@ -96,8 +105,8 @@ mod tests {
             assert_eq!(words.starts_with("behind: "), kind != ServiceKind::Update, "{kind:?}: {words}");
         }
         let replaced = |changes| of_service(&shown(ServiceKind::Replace, Some(Both), changes));
-        assert_eq!(replaced(&[("agent", Both)]), None, "the line of the agent shows it");
-        assert!(replaced(&[("agent", Drift)]).is_some_and(|words| words.starts_with("conflict: ")));
+        assert_eq!(replaced(&[(Field::Agent, Both)]), None, "the line of the agent shows it");
+        assert!(replaced(&[(Field::Agent, Drift)]).is_some_and(|words| words.starts_with("conflict: ")));
         for cause in [Drift, Both, Behind] {
             assert!(forcing_note(Some(cause)).ends_with(note(Some(cause))));
             assert!(note(Some(cause)).len() < 60);

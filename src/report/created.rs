@@ -1,57 +1,69 @@
 //! Renders a new service for a terminal, in a few lines.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
-use super::human::{pins, steps};
 use super::text::{CHANGED, padded, styled, visible, width};
-use super::values::{field, new_settings, short_value};
-use crate::model::{Api, NewService, Ownership};
-use crate::plan::{Action, Plan, ServicePlan};
+use super::values::{field, new_settings, short_value, tag_text};
+use super::version_sets::short_pins;
+use crate::model::Ownership;
+use crate::plan::{Field, ServiceChanges};
 
 /// The maximum length of a description or an item of a list, in characters.
 const LONGEST: usize = 80;
 
-/// Writes its agent and context graph.
-pub(super) fn joins(out: &mut String, shown: &ServicePlan) {
-    if let Some((agent, graph)) = &shown.joins {
+/// Writes the content of a new service.
+pub(super) fn render(out: &mut String, content: &ServiceChanges) {
+    let value = |field: &Field| content.field(field).map(|change| &change.after);
+    let text = |field: &Field| value(field).and_then(Value::as_str);
+    if let (Some(agent), Some(graph)) = (text(&Field::Agent), text(&Field::ContextGraph)) {
         let agent = padded(&visible(agent), 20);
         field(out, "agent", &format!("{agent} context_graph  {}", visible(graph)));
     }
-}
-
-/// Writes its other fields.
-pub(super) fn of(out: &mut String, plan: &Plan, shown: &ServicePlan, api: Api) {
-    let new = steps(plan, shown).find_map(|step| match &step.action {
-        Action::Create(new) => Some(new),
-        _ => None,
-    });
-    if let Some(new) = new {
-        own_fields(out, new);
+    if let Some(active) = value(&Field::Active) {
+        field(out, "active", &styled(CHANGED, &active.to_string()));
     }
-    version_sets(out, plan, shown, api);
-    if let Some(new) = new {
-        new_settings(out, &new.settings);
-    }
-}
-
-fn own_fields(out: &mut String, new: &NewService) {
-    if !new.active {
-        field(out, "active", &styled(CHANGED, "false"));
-    }
-    let mut lines = new.description.lines().filter(|line| !line.trim().is_empty());
+    let mut lines =
+        text(&Field::Description).into_iter().flat_map(str::lines).filter(|line| !line.trim().is_empty());
     if let Some(first) = lines.next() {
         let first = clip(first.trim());
         let more = if lines.next().is_some() && !first.ends_with('…') { " …" } else { "" };
         field(out, "description", &format!("{}{more}", visible(&first)));
     }
-    // Every new service gets the ownership tag, so it is not shown.
+    list(out, "tags", tags(content));
+    let keyterms = value(&Field::Keyterms).and_then(Value::as_array).into_iter().flatten();
+    list(out, "keyterms", keyterms.filter_map(Value::as_str).map(str::to_owned));
+    let sets: Vec<String> = content
+        .version_sets
+        .iter()
+        .map(|set| format!("{} {}", visible(set.name.as_str()), short_pins(set)))
+        .collect();
+    if !sets.is_empty() {
+        field(out, "version sets", &sets.join(" · "));
+    }
+    new_settings(out, &settings(content));
+}
+
+/// Returns the tags, without the ownership tag that every new service gets.
+fn tags(content: &ServiceChanges) -> impl Iterator<Item = String> {
     let usual = Ownership::default();
-    let tags = new.tags.iter().filter(|(name, _)| !usual.is_own_tag(name)).map(|(name, value)| match value {
-        Some(value) => format!("{name}: {value}"),
-        None => name.clone(),
-    });
-    list(out, "tags", tags);
-    list(out, "keyterms", new.keyterms.iter().cloned());
+    content.fields.iter().filter_map(move |change| match &change.field {
+        Field::Tag(key) if !usual.is_own_tag(key) => Some(tag_text(key, &change.after)),
+        _ => None,
+    })
+}
+
+/// Returns the settings by name.
+fn settings(content: &ServiceChanges) -> BTreeMap<&str, &Value> {
+    content
+        .fields
+        .iter()
+        .filter_map(|change| match &change.field {
+            Field::Setting(names) => Some((names.first()?.as_str(), &change.after)),
+            _ => None,
+        })
+        .collect()
 }
 
 fn list(out: &mut String, name: &str, items: impl Iterator<Item = String>) {
@@ -70,32 +82,11 @@ fn clip(text: &str) -> String {
     format!("{}…", head.trim_end())
 }
 
-fn version_sets(out: &mut String, plan: &Plan, shown: &ServicePlan, api: Api) {
-    let mut sets: Vec<String> = Vec::new();
-    for step in steps(plan, shown) {
-        match &step.action {
-            Action::Create(new) if new.version_sets.is_empty() && api.makes_version_sets() => {
-                sets.push("release (the latest)".to_owned());
-            }
-            Action::Create(new) => {
-                let inline = new.version_sets.iter();
-                sets.extend(inline.map(|(name, set)| format!("{} {}", visible(name.as_str()), pins(set))));
-            }
-            Action::WriteVersionSet { name, content, .. } => {
-                sets.push(format!("{} {}", visible(name.as_str()), pins(content)));
-            }
-            _ => {}
-        }
-    }
-    if !sets.is_empty() {
-        field(out, "version sets", &sets.join(" · "));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::DesiredService;
+    use crate::model::{Api, DesiredService};
+    use crate::plan::created_content;
     use crate::plan::tests::build::*;
 
     fn shown(change: impl FnOnce(&mut DesiredService)) -> String {
@@ -104,8 +95,7 @@ mod tests {
         change(&mut new);
         let plan = plan_and_verify(&desired([new]), &snapshot([]), &options());
         let mut out = String::new();
-        joins(&mut out, &plan.services[0]);
-        of(&mut out, &plan, &plan.services[0], Api::Classic);
+        render(&mut out, &created_content(&plan, &plan.services[0], Api::Classic));
         anstream::adapter::strip_str(&out).to_string()
     }
 

@@ -6,9 +6,6 @@ use super::metrics::Figures;
 use super::text::{BAD, CHANGED, GOOD, STRONG, count, styled};
 use crate::plan::Plan;
 
-/// The name of the command.
-pub(super) const COMMAND: &str = "drift";
-
 /// Returns the verdict: "no drift", or the number of differing services.
 pub(super) fn verdict(plan: &Plan) -> String {
     if plan.is_empty() {

@@ -6,32 +6,33 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use super::shown::ShownChange;
 use super::text::{BAD, CHANGED, DIM, GOOD, STRONG, count, padded, short_id, styled, visible};
-use super::values::{FIELDS, VALUE_COLUMN, changes, field};
-use super::{Section, causes, created, drift};
-use crate::model::{Api, Pin, Retire, ServiceId, ServiceName, VersionSet};
+use super::values::{FIELDS, changes, field};
+use super::{Mode, Section, causes, created, drift, replacement, totals, version_sets};
+use crate::model::{Api, ServiceId, ServiceName};
 use crate::plan::{
-    Action, Cause, Change, Estimate, Finding, LastChange, Origin, Plan, PlanError, ProblemKind, ServiceKind,
-    ServicePlan, Step, conflicts, worst,
+    Action, Change, Field, Finding, LastChange, Origin, Plan, PlanError, ProblemKind, ServiceKind,
+    ServicePlan, Step, Target, VersionSetChangeKind, conflicts, created_content,
 };
 
 /// The column of ids.
 const ID_COLUMN: usize = 64;
 
 /// Renders the parts of a report.
-pub fn render(command: &str, sections: &[Section<'_>]) -> String {
+pub fn render(mode: Mode, sections: &[Section<'_>]) -> String {
     let parts = sections.iter().map(|section| match section.outcome {
-        Ok(planned) => plan(command, planned.plan, section.origin),
-        Err(reason) => failed(command, section.origin, reason),
+        Ok(planned) => plan(mode, planned.plan, section.origin),
+        Err(reason) => failed(mode, section.origin, reason),
     });
     parts.collect::<Vec<_>>().join("\n")
 }
 
 /// Renders why an environment has no plan.
-fn failed(command: &str, origin: &Origin, reason: &str) -> String {
+fn failed(mode: Mode, origin: &Origin, reason: &str) -> String {
     let mut out = String::new();
     let name = styled(STRONG, &visible(&origin.environment));
-    let _ = writeln!(out, "amigops {command} · environment {name}\n");
+    let _ = writeln!(out, "amigops {} · environment {name}\n", mode.command());
     let lines = reason.lines().filter(|line| !line.trim().is_empty());
     for (number, line) in lines.enumerate() {
         let mark = if number == 0 { styled(BAD, "✗") } else { " ".to_owned() };
@@ -41,31 +42,33 @@ fn failed(command: &str, origin: &Origin, reason: &str) -> String {
 }
 
 /// Renders a plan.
-pub fn plan(command: &str, plan: &Plan, origin: &Origin) -> String {
+pub fn plan(mode: Mode, plan: &Plan, origin: &Origin) -> String {
     let mut out = String::new();
     let Origin { environment, api, organization, base, .. } = origin;
     let base = base.as_ref().map(|base| format!(" · {}", causes::base(base))).unwrap_or_default();
+    let verdict = if mode.is_drift() { format!(" · {}", drift::verdict(plan)) } else { String::new() };
     let _ = writeln!(
         out,
-        "amigops {command} · environment {} ({}, {}) · {}, {} declared{base}{}\n",
+        "amigops {} · environment {} ({}, {}) · {}, {} declared{base}{verdict}\n",
+        mode.command(),
         styled(STRONG, &visible(environment)),
         api.as_str(),
         visible(organization),
-        live(plan),
+        totals::live(plan),
         plan.declared,
-        if command == drift::COMMAND { format!(" · {}", drift::verdict(plan)) } else { String::new() }
     );
     for shown in &plan.services {
         render_service(&mut out, plan, shown, *api);
         out.push('\n');
     }
     findings(&mut out, plan);
-    match (plan.is_empty(), command == drift::COMMAND) {
+    match (plan.is_empty(), mode.is_drift()) {
         (true, true) => out.push_str(&format!("{}\n", drift::nothing(plan))),
         (true, false) => {
-            let _ = writeln!(out, "Nothing to do: {} as declared.", are(plan.summary.unchanged));
+            let _ =
+                writeln!(out, "Nothing to do: {} as declared.", totals::services_are(plan.summary.unchanged));
         }
-        (false, true) => out.push_str(&drift::summary(plan, &estimate(&plan.estimate, *api))),
+        (false, true) => out.push_str(&drift::summary(plan, &totals::estimate(&plan.estimate, *api))),
         (false, false) => summary(&mut out, plan, *api),
     }
     let conflicts = conflicts(plan).len();
@@ -76,15 +79,6 @@ pub fn plan(command: &str, plan: &Plan, origin: &Origin) -> String {
         let _ = writeln!(out, "  {}", styled(BAD, &line));
     }
     out
-}
-
-pub(super) fn live(plan: &Plan) -> String {
-    let active = format!("{} live", count(plan.active, "service"));
-    if plan.inactive == 0 { active } else { format!("{active} (and {} inactive)", plan.inactive) }
-}
-
-pub(super) fn are(number: usize) -> String {
-    format!("{} {}", count(number, "service"), if number == 1 { "is" } else { "are" })
 }
 
 /// Writes a service's kind of change, name and id.
@@ -118,11 +112,12 @@ fn render_service(out: &mut String, plan: &Plan, shown: &ServicePlan, api: Api) 
     if let Some(last) = &shown.last_change {
         let _ = writeln!(out, "{}{}", " ".repeat(FIELDS), styled(DIM, &last_change(last)));
     }
+    let replaces = shown.kind == ServiceKind::Replace;
     if let Some(former) = &shown.former_name
-        && shown.kind != ServiceKind::Replace
+        && !replaces
     {
-        let renamed = shown.changes.iter().find(|change| change.path == "service");
-        let cause = cause_note(renamed.and_then(|change| change.cause));
+        let renamed = shown.changes.field(&Field::Name);
+        let cause = causes::styled_note(renamed.and_then(|change| change.cause));
         field(out, "renamed from", &format!("{}{cause}", visible(former.as_str())));
     }
     if let Some(cause) = causes::of_service(shown) {
@@ -134,27 +129,21 @@ fn render_service(out: &mut String, plan: &Plan, shown: &ServicePlan, api: Api) 
     if shown.continued {
         field(out, "continues", "the unfinished replacement of an earlier run");
     }
-    created::joins(out, shown);
-    let own = shown.changes.iter().filter(|one| one.path != "service" && set_of(&one.path).is_none());
+    if shown.kind == ServiceKind::Create {
+        created::render(out, &created_content(plan, shown, api));
+    }
+    let own = shown.changes.fields.iter().filter(|change| change.field != Field::Name);
     let noted = own.map(|change| {
-        let forces =
-            shown.kind == ServiceKind::Replace && matches!(change.path.as_str(), "agent" | "context_graph");
+        let forces = replaces && change.field.is_reference();
         let note = if forces { causes::forcing_note } else { causes::note };
-        (change.path.as_str(), change, note(change.cause))
+        ShownChange::of_field(change, note(change.cause))
     });
     changes(out, FIELDS, noted);
-    match shown.kind {
-        ServiceKind::Create => created::of(out, plan, shown, api),
-        ServiceKind::Replace => {
-            version_set_changes(out, &shown.changes);
-            field(out, "steps", &replacement_steps(plan, shown, api));
-        }
-        ServiceKind::Update | ServiceKind::Retire => {}
-    }
-    if shown.kind != ServiceKind::Replace {
-        for step in steps(plan, shown) {
-            step_lines(out, step);
-        }
+    if replaces {
+        shown.changes.version_sets.iter().for_each(|set| version_sets::changed(out, set));
+        field(out, "steps", &replacement::steps(plan, shown, api));
+    } else {
+        plan.steps_of(shown).for_each(|step| step_lines(out, step));
     }
 }
 
@@ -169,127 +158,23 @@ fn last_change(last: &LastChange) -> String {
     text
 }
 
-/// Returns the note on a cause, for the end of a line.
-fn cause_note(cause: Option<Cause>) -> String {
-    match causes::note(cause) {
-        "" => String::new(),
-        note => format!("   {}", styled(BAD, note)),
-    }
-}
-
-pub(super) fn steps<'a>(plan: &'a Plan, shown: &'a ServicePlan) -> impl Iterator<Item = &'a Step> {
-    shown.steps.iter().filter_map(|id| plan.step(*id))
-}
-
-/// Splits a path into its version set and the rest. Returns `None` for other paths.
-pub(super) fn set_of(path: &str) -> Option<(&str, &str)> {
-    path.strip_prefix("version_sets.")?.split_once('.')
-}
-
-pub(super) fn pins(set: &VersionSet) -> String {
-    let pins = if set.agent_version == Pin::Latest && set.context_graph_version == Pin::Latest {
-        "the latest".to_owned()
-    } else {
-        format!("agent {}, graph {}", set.agent_version, set.context_graph_version)
-    };
-    match set.llm_model_preferences.len() {
-        0 => format!("({pins})"),
-        models => format!("({pins}, {})", count(models, "model preference")),
-    }
-}
-
-/// Writes the changes in version sets, set by set. Ignores other changes.
-fn version_set_changes(out: &mut String, all: &[Change]) {
-    let of = |change: &Change| set_of(&change.path).map(|(set, _)| set.to_owned());
-    for group in all.chunk_by(|one, next| of(one) == of(next)) {
-        let Some(set) = group.first().and_then(of) else { continue };
-        // Pins are null on the side that does not have the set.
-        let pin = group.iter().find(|change| change.path.ends_with(".agent_version"));
-        let mark = match pin {
-            Some(pin) if pin.after.is_null() => styled(BAD, "-"),
-            Some(pin) if pin.before.is_null() => styled(GOOD, "+"),
-            _ => styled(CHANGED, "~"),
-        };
-        let _ = writeln!(out, "    {mark} version set {}", visible(&set));
-        set_changes(out, group);
-    }
-}
-
-/// Writes the changes in one version set.
-fn set_changes(out: &mut String, all: &[Change]) {
-    let below =
-        |change: &'_ Change| set_of(&change.path).map_or(0, |(_, rest)| change.path.len() - rest.len());
-    let noted = all.iter().map(|change| (&change.path[below(change)..], change, causes::note(change.cause)));
-    changes(out, FIELDS + 2, noted);
-}
-
-/// Describes the steps of a replacement in one line.
-fn replacement_steps(plan: &Plan, shown: &ServicePlan, api: Api) -> String {
-    let (mut created, mut sets, mut behaviors, mut smokes) = (false, 0, 0, 0);
-    let mut words = Vec::new();
-    let mut after = Vec::new();
-    for step in steps(plan, shown) {
-        match &step.action {
-            Action::Create(new) => {
-                created = true;
-                // The Classic API creates `release` with the service even if none is sent.
-                sets += new.version_sets.len().max(usize::from(api.makes_version_sets()));
-            }
-            Action::Update { .. } => words.push("complete the new service".to_owned()),
-            Action::RenameTemporarily { .. } => words.push("rename old temporarily".to_owned()),
-            Action::WriteVersionSet { .. } => sets += 1,
-            Action::ApplyBehaviorSet { .. } => behaviors += 1,
-            Action::Smoke { .. } => smokes += 1,
-            Action::HandOver { rename, activation, .. } => {
-                if rename.is_some() {
-                    after.push("rename old".to_owned());
-                }
-                let activates = activation.active.is_some();
-                after.push(if activates { "activate new" } else { "rename new" }.to_owned());
-            }
-            Action::Retire { how: Retire::Deactivate, .. } => after.push("deactivate old".to_owned()),
-            Action::Retire { how: Retire::Keep, .. } => {
-                after.push("stop managing old (stays active)".to_owned())
-            }
-            Action::Retire { how: Retire::Delete, .. } => after.push("delete old".to_owned()),
-            Action::Abandon { .. } => after.push("mark a leftover abandoned".to_owned()),
-            Action::DeleteVersionSet { .. } => after.push("delete a version set".to_owned()),
-        }
-    }
-    if created {
-        words.insert(0, "create inactive".to_owned());
-    }
-    for (number, noun) in [(sets, "version set"), (behaviors, "behavior set"), (smokes, "smoke test")] {
-        if number > 0 {
-            words.push(count(number, noun));
-        }
-    }
-    words.extend(after);
-    words.join(" · ")
-}
-
 /// Writes a step that the changes of its service's fields don't show.
 fn step_lines(out: &mut String, step: &Step) {
+    let sets = &step.changes.version_sets;
     match &step.action {
-        Action::WriteVersionSet { name, creates, content, target } => {
-            let is_new_service = matches!(target, crate::plan::Target::Created(_));
-            if is_new_service {
-                return;
+        // The version sets of a new service are among its fields.
+        Action::WriteVersionSet { target: Target::Created(_), .. } => {}
+        Action::WriteVersionSet { .. } => {
+            for set in sets {
+                match set.kind {
+                    VersionSetChangeKind::Created => version_sets::created(out, set),
+                    VersionSetChangeKind::Changed | VersionSetChangeKind::Deleted => {
+                        version_sets::changed(out, set);
+                    }
+                }
             }
-            let mark = if *creates { styled(GOOD, "+") } else { styled(CHANGED, "~") };
-            let line = format!("    {mark} version set {}", visible(name.as_str()));
-            if *creates {
-                let cause = cause_note(worst(step.changes.iter().map(|change| change.cause)));
-                let _ = writeln!(out, "{} {}{cause}", padded(&line, VALUE_COLUMN + 6), pins(content));
-                return;
-            }
-            let _ = writeln!(out, "{line}");
-            set_changes(out, &step.changes);
         }
-        Action::DeleteVersionSet { name, .. } => {
-            let cause = cause_note(worst(step.changes.iter().map(|change| change.cause)));
-            let _ = writeln!(out, "    {} version set {}{cause}", styled(BAD, "-"), visible(name.as_str()));
-        }
+        Action::DeleteVersionSet { .. } => sets.iter().for_each(|set| version_sets::deleted(out, set)),
         Action::RenameTemporarily { update, .. } => {
             let name = update.name.as_ref().map_or("", ServiceName::as_str);
             field(
@@ -309,12 +194,12 @@ fn step_lines(out: &mut String, step: &Step) {
                 &format!(
                     "{} is renamed to mark it as abandoned: {}",
                     short_id(id.as_str()),
-                    step.reason.as_deref().unwrap_or_default()
+                    visible(step.reason.as_deref().unwrap_or_default())
                 ),
             );
         }
         // Version sets can be written together with a changed agent.
-        Action::Update { .. } => version_set_changes(out, &step.changes),
+        Action::Update { .. } => sets.iter().for_each(|set| version_sets::changed(out, set)),
         Action::Create(_)
         | Action::ApplyBehaviorSet { .. }
         | Action::Smoke { .. }
@@ -329,10 +214,9 @@ fn findings(out: &mut String, plan: &Plan) {
         any = true;
     };
     let text =
-        |finding: &Finding| format!("{}: {}", visible(finding.service.as_str()), visible(&finding.message));
+        |finding: &Finding| format!("{}: {}", visible(finding.service.as_str()), visible(&finding.text()));
     // Findings that make `apply` refuse the plan come first, in red.
-    let (refused, others): (Vec<_>, Vec<_>) =
-        plan.findings.iter().partition(|finding| finding.refused().is_some());
+    let (refused, others): (Vec<_>, Vec<_>) = plan.findings.iter().partition(|finding| finding.is_refusal());
     refused.into_iter().for_each(|finding| line(BAD, styled(BAD, &text(finding))));
     others.into_iter().for_each(|finding| line(CHANGED, text(finding)));
     if !plan.orphans.is_empty() {
@@ -388,26 +272,7 @@ fn summary(out: &mut String, plan: &Plan, api: Api) {
         styled(STRONG, "Plan:"),
         number(BAD, summary.version_sets_deleted, "to delete")
     );
-    let _ = writeln!(out, "      {}", estimate(&plan.estimate, api));
-}
-
-/// Describes the cost of an apply in one line.
-pub(super) fn estimate(estimate: &Estimate, api: Api) -> String {
-    let requests = count(estimate.requests, "request");
-    let time = match estimate.seconds {
-        seconds @ 0..=119 => format!("{seconds} s"),
-        seconds => format!("{} min", seconds.div_ceil(60)),
-    };
-    match estimate.bound_by {
-        Some(endpoint) => {
-            format!(
-                "{requests}, about {time} because of rate limits ({}: {}/min)",
-                endpoint.label(),
-                endpoint.per_minute(api).unwrap_or_default()
-            )
-        }
-        None => format!("{requests}, about {time}"),
-    }
+    let _ = writeln!(out, "      {}", totals::estimate(&plan.estimate, api));
 }
 
 /// Renders what has changed since a plan was made, by service: the value then and the value now.
@@ -415,7 +280,7 @@ pub fn stale_services(services: &BTreeMap<ServiceName, Vec<Change>>) -> String {
     let mut out = String::new();
     for (name, stale) in services {
         let _ = writeln!(out, "  {} {}", styled(CHANGED, "~"), styled(STRONG, &visible(name.as_str())));
-        changes(&mut out, FIELDS, stale.iter().map(|change| (change.path.as_str(), change, "")));
+        changes(&mut out, FIELDS, stale.iter().map(ShownChange::of_record));
     }
     out
 }

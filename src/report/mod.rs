@@ -15,17 +15,25 @@ pub mod html;
 pub mod human;
 pub mod markdown;
 pub mod metrics;
+mod mode;
 mod outcomes;
 #[cfg(test)]
 mod outcomes_tests;
 pub mod pins;
 pub mod problems_json;
 pub mod progress;
+mod replacement;
+pub mod run_end;
 pub mod sarif;
+mod shown;
 #[cfg(test)]
 mod tests;
 pub mod text;
+mod totals;
 mod values;
+mod version_sets;
+
+pub use mode::Mode;
 
 use crate::plan::{Origin, Plan};
 

@@ -3,7 +3,7 @@
 use super::markdown::everything;
 use super::markdown::hostile_tests::{HOSTILE, poisoned};
 use super::text::visible;
-use super::{events, progress};
+use super::{events, run_end};
 use crate::apply::{Outcome, Report, StepFailure, StopReason};
 use crate::plan::{Plan, StepId};
 
@@ -32,7 +32,7 @@ pub(super) fn in_every_way(plan: &Plan, text: &str) -> Report {
 }
 
 fn end(plan: &Plan, report: &Report) -> String {
-    anstream::adapter::strip_str(&progress::end(plan, report, None)).to_string()
+    anstream::adapter::strip_str(&run_end::render(plan, report, None)).to_string()
 }
 
 #[test]

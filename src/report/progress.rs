@@ -1,19 +1,16 @@
-//! The lines that an apply prints as it runs and at its end.
+//! The lines that an apply prints as it runs, and the ids that it prints at its end.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::outcomes::{Unfinished, UnfinishedReason, describe, unfinished};
-use super::text::{BAD, CHANGED, DIM, GOOD, STRONG, count, padded, short_id, styled, visible};
-use crate::apply::{Counts, Event, Outcome, Report, StopReason};
+use super::text::{BAD, CHANGED, DIM, GOOD, STRONG, padded, short_id, styled, visible};
+use crate::apply::{Event, Outcome};
 use crate::model::{Endpoint, Retire, ServiceId, ServiceName};
 use crate::plan::{Action, Plan, ServiceKind, Step, Target};
 
 /// The maximum width of the column of names.
 const MAX_NAME: usize = 28;
-/// The maximum number of steps of each kind to list at the end.
-const MAX_LISTED: usize = 20;
 
 /// Renders the lines of a run, in columns that fit the names of the plan.
 #[derive(Debug)]
@@ -133,88 +130,6 @@ pub(super) fn action_text(step: &Step) -> String {
         Action::Retire { how: Retire::Delete, .. } => "delete".to_owned(),
         Action::Abandon { .. } => "mark leftover abandoned".to_owned(),
     }
-}
-
-/// Renders the end of a run: every step that is not done, why, and what to do next. If there are many, lists the first
-/// of each kind and counts the others.
-pub fn end(plan: &Plan, report: &Report, converged: Option<bool>) -> String {
-    let left = unfinished(plan, report);
-    let mut out = String::new();
-    let of = |kind: fn(&UnfinishedReason<'_>) -> bool| -> Vec<Unfinished<'_>> {
-        left.iter().filter(|left| kind(&left.why)).copied().collect()
-    };
-    list(&mut out, &of(|why| matches!(why, UnfinishedReason::Failed(_))), "failed");
-    list(&mut out, &of(|why| matches!(why, UnfinishedReason::Unknown)), "may have been applied");
-    list(&mut out, &of(|why| why.is_not_attempted()), "were not attempted");
-    let _ = writeln!(out, "{}", verdict(plan, report, converged));
-    for line in next_steps(&left, converged) {
-        let _ = writeln!(out, "{line}");
-    }
-    out
-}
-
-fn list(out: &mut String, left: &[Unfinished<'_>], what: &str) {
-    for Unfinished { step, why } in left.iter().take(MAX_LISTED) {
-        let (name, reason) = (describe(step), visible(&why.reason()));
-        let _ = match why {
-            UnfinishedReason::Failed(_) => {
-                writeln!(out, "{} {name}: {}", styled(BAD, "✗"), styled(BAD, &reason))
-            }
-            UnfinishedReason::Unknown => writeln!(out, "{} {name}: unknown: {reason}", styled(BAD, "?")),
-            _ => writeln!(out, "{} {name}: not attempted: {reason}", styled(CHANGED, "·")),
-        };
-        // The help for the other kinds is the same for each step, and printed once at the end.
-        let help = if matches!(why, UnfinishedReason::Failed(_)) { why.help() } else { Vec::new() };
-        for hint in help {
-            let _ = writeln!(out, "    {}", styled(DIM, &format!("→ {}", visible(&hint))));
-        }
-    }
-    let hidden = left.len().saturating_sub(MAX_LISTED);
-    if hidden > 0 {
-        let _ = writeln!(out, "  and {hidden} more {what}");
-    }
-}
-
-fn verdict(plan: &Plan, report: &Report, converged: Option<bool>) -> String {
-    let Counts { done, failed, not_attempted, unknown } = report.counts();
-    let read_back = match converged {
-        Some(true) => "read back: converged",
-        Some(false) => "read back: not converged",
-        None => "not read back",
-    };
-    if report.is_complete() {
-        return format!("{} {} · {read_back}", styled(GOOD.bold(), "Applied:"), count(done, "step"));
-    }
-    let word = match report.stopped {
-        Some(StopReason::Interrupt) => "Interrupted:",
-        Some(StopReason::Timeout) => "Timed out:",
-        None => "Partly applied:",
-    };
-    let word = styled(BAD.bold(), word);
-    let unknown = if unknown == 0 { String::new() } else { format!(", {unknown} unknown") };
-    format!(
-        "{word} {done} of {} done, {failed} failed, {not_attempted} not attempted{unknown} · {read_back}",
-        count(plan.steps.len(), "step")
-    )
-}
-
-/// Returns the next steps for the user.
-fn next_steps(left: &[Unfinished<'_>], converged: Option<bool>) -> Vec<&'static str> {
-    if converged == Some(true) && !left.is_empty() {
-        return vec!["nothing is left to do: the failed steps took effect, or another run applied them"];
-    }
-    let any = |kind: fn(&UnfinishedReason<'_>) -> bool| left.iter().any(|left| kind(&left.why));
-    let mut lines = Vec::new();
-    if any(|why| matches!(why, UnfinishedReason::Blocked(..))) {
-        lines.push("blocked steps run once the step that blocks them succeeds");
-    }
-    if any(|why| matches!(why, UnfinishedReason::Unknown)) {
-        lines.push("run `amigops plan` to see which unknown steps were applied");
-    }
-    if !left.is_empty() {
-        lines.push("finished steps are kept: plan and apply again to continue");
-    }
-    lines
 }
 
 /// Renders the ids of the plan's services, which applications need after a replacement.

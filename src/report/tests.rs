@@ -4,14 +4,14 @@ use serde_json::Value;
 
 use super::markdown::hostile_tests::{HOSTILE, poisoned};
 use super::markdown::tests::{everything, origin};
-use super::{Planned, Section, html, human, text};
+use super::{Mode, Planned, Section, html, human, text};
 use crate::model::{Desired, Policy, Snapshot};
 use crate::plan::tests::build::options;
 use crate::plan::{Finding, Plan};
 use crate::plan_file::PlanDocument;
 
 fn terminal(plan: &Plan) -> String {
-    let colored = human::plan("plan", plan, &origin());
+    let colored = human::plan(Mode::Plan, plan, &origin());
     text::without_commands(&anstream::adapter::strip_str(&colored).to_string())
 }
 
@@ -94,7 +94,7 @@ fn refusals_come_before_other_findings() {
     assert_eq!(warnings[0], "  ⚠ Coach: an apply would be refused: `Coach` would be replaced");
     assert!(warnings[1].starts_with("  ⚠ New Name: ") && warnings.len() == 4, "{warnings:?}");
     let red = text::styled(text::BAD, "Coach: an apply would be refused: `Coach` would be replaced");
-    assert!(human::plan("drift", &plan, &origin()).contains(&red));
+    assert!(human::plan(Mode::Drift, &plan, &origin()).contains(&red));
 }
 
 #[test]
@@ -237,7 +237,7 @@ fn no_line_of_a_page_is_a_workflow_command() {
     for text in HOSTILE {
         let plan = poisoned(&format!("{text}\n::error::boom\n  ##[error]x\n##vso[task.x]"));
         let planned = Planned { plan: &plan, fingerprint: "f00d" };
-        let page = html::render("plan", &[Section { origin: &origin(), outcome: Ok(planned) }]);
+        let page = html::render(Mode::Plan, &[Section { origin: &origin(), outcome: Ok(planned) }]);
         let commands = |line: &&str| {
             line.trim_start().starts_with("::") || line.contains("##[") || line.contains("##vso[")
         };

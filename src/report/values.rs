@@ -1,15 +1,14 @@
 //! Renders values and their changes in lines.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 use similar::{ChangeTag, TextDiff};
 
+use super::shown::ShownChange;
 use super::text::{BAD, DIM, GOOD, padded, styled, visible, width};
-use crate::model::same_json;
-use crate::model::settings::{self, Kind, SERVICE};
-use crate::plan::Change;
+use crate::model::settings::SERVICE;
 
 /// The column of values, relative to the column of fields.
 pub(super) const VALUE_COLUMN: usize = 24;
@@ -28,43 +27,16 @@ const MAX_LINES: usize = 3;
 /// The maximum number of list items in a line.
 const MAX_ITEMS: usize = 8;
 
-/// A changed value with its path.
-pub(super) struct Leaf<'a> {
-    pub(super) path: String,
-    pub(super) before: &'a Value,
-    pub(super) after: &'a Value,
-    pub(super) note: &'static str,
-}
-
-/// Returns the differing leaves of a change, with their paths.
-pub(super) fn leaves<'a>(path: &str, before: &'a Value, after: &'a Value) -> Vec<Leaf<'a>> {
-    let mut leaves = Vec::new();
-    collect(&mut leaves, path.to_owned(), before, after, "");
-    leaves
-}
-
 /// Writes a field: a name and a value.
 pub(super) fn field(out: &mut String, name: &str, value: &str) {
     let _ = writeln!(out, "{}{} {value}", " ".repeat(FIELDS), padded(name, VALUE_COLUMN));
 }
 
 /// Writes changes with their paths and notes. Changes in a block are grouped under the block's name.
-pub(super) fn changes<'a>(
-    out: &mut String,
-    indent: usize,
-    changes: impl Iterator<Item = (&'a str, &'a Change, &'static str)>,
-) {
-    let mut leaves = Vec::new();
-    for (path, change, note) in changes {
-        collect(&mut leaves, path.to_owned(), &change.before, &change.after, note);
-    }
-    let mut rest = leaves.as_slice();
-    while let Some(first) = rest.first() {
-        let block = block(&first.path);
-        let same = rest.iter().take_while(|leaf| self::block(&leaf.path) == block).count();
-        let (group, others) = rest.split_at(same);
-        rest = others;
-        let (indent, cut) = match block {
+pub(super) fn changes<'a>(out: &mut String, indent: usize, changes: impl Iterator<Item = ShownChange<'a>>) {
+    let leaves: Vec<ShownChange<'_>> = changes.flat_map(ShownChange::leaves).collect();
+    for group in leaves.chunk_by(|one, next| one.block() == next.block()) {
+        let (indent, cut) = match group.first().and_then(ShownChange::block) {
             Some(name) => {
                 let _ = writeln!(out, "{}{}", " ".repeat(indent), visible(name));
                 (indent + 2, name.len() + 1)
@@ -82,53 +54,9 @@ pub(super) fn changes<'a>(
     }
 }
 
-/// Collects the differing leaves of two values. Objects are split into members, so that equal members are not shown.
-pub(super) fn collect<'a>(
-    leaves: &mut Vec<Leaf<'a>>,
-    path: String,
-    before: &'a Value,
-    after: &'a Value,
-    note: &'static str,
-) {
-    static NOTHING: Value = Value::Null;
-    let members = |value: &'a Value| value.as_object().filter(|members| !members.is_empty());
-    let (old, new) = (members(before), members(after));
-    let apart = match (old, new) {
-        (None, None) => false,
-        (Some(_), Some(_)) => true,
-        (Some(_), None) => after.is_null() || after.is_object(),
-        (None, Some(_)) => before.is_null() || before.is_object(),
-    };
-    if !apart {
-        if !same_json(before, after) {
-            leaves.push(Leaf { path, before, after, note });
-        }
-        return;
-    }
-    let names: BTreeSet<&String> = old.into_iter().chain(new).flat_map(Map::keys).collect();
-    for name in names {
-        let of = |members: Option<&'a Map<String, Value>>| {
-            members.and_then(|members| members.get(name)).unwrap_or(&NOTHING)
-        };
-        collect(leaves, format!("{path}.{name}"), of(old), of(new), note);
-    }
-}
-
-/// Returns the block of a path: a nested setting of a service, or the model of an interaction.
-fn block(path: &str) -> Option<&str> {
-    let (first, rest) = path.split_once('.')?;
-    let nested = settings::field(SERVICE, first).is_some_and(|field| matches!(field.kind, Kind::Object(_)));
-    if nested {
-        return Some(first);
-    }
-    let interaction = rest.split('.').next().filter(|name| name.len() < rest.len())?;
-    let end = first.len() + 1 + interaction.len();
-    if first == "llm_model_preferences" { path.get(..end) } else { None }
-}
-
-fn line(out: &mut String, indent: usize, path: &str, leaf: &Leaf<'_>) {
+fn line(out: &mut String, indent: usize, path: &str, leaf: &ShownChange<'_>) {
     let blank = " ".repeat(indent);
-    let Leaf { before, after, note, .. } = leaf;
+    let ShownChange { before, after, note, .. } = leaf;
     let note = if note.is_empty() { String::new() } else { format!("   {}", styled(BAD, note)) };
     if let (Value::String(before), Value::String(after)) = (before, after)
         && (is_long(before) || is_long(after))
@@ -223,8 +151,16 @@ pub(super) fn short_value(value: &Value) -> String {
     }
 }
 
+/// Returns a tag as text: its key, and its value if it has one.
+pub(super) fn tag_text(key: &str, value: &Value) -> String {
+    match value.as_str() {
+        None | Some("") => key.to_owned(),
+        Some(value) => format!("{key}: {value}"),
+    }
+}
+
 /// Writes the settings of a new service, in the order of the manual. A block takes a few lines.
-pub(super) fn new_settings(out: &mut String, values: &Map<String, Value>) {
+pub(super) fn new_settings(out: &mut String, values: &BTreeMap<&str, &Value>) {
     for known in SERVICE {
         match values.get(known.name) {
             None => {}
@@ -283,32 +219,33 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::plan::{Field, FieldChange, VersionSetField};
 
     fn plain(text: &str) -> String {
         anstream::adapter::strip_str(text).to_string()
     }
 
-    fn shown(indent: usize, list: &[(&str, Value, Value)]) -> String {
-        let list: Vec<Change> = list
-            .iter()
-            .map(|(path, before, after)| Change::new(*path, before.clone(), after.clone()))
-            .collect();
+    fn shown(list: Vec<(Field, Value, Value)>) -> String {
+        let list: Vec<FieldChange> =
+            list.into_iter().map(|(field, before, after)| FieldChange::new(field, before, after)).collect();
         let mut out = String::new();
-        changes(&mut out, indent, list.iter().map(|change| (change.path.as_str(), change, "")));
+        changes(&mut out, 6, list.iter().map(|change| ShownChange::of_field(change, "")));
         plain(&out)
+    }
+
+    fn setting(names: &[&str]) -> Field {
+        Field::Setting(names.iter().map(|name| (*name).to_owned()).collect())
     }
 
     #[test]
     fn changes_in_a_block_are_grouped_under_its_name() {
-        let text = shown(
-            6,
-            &[
-                ("tool_capacity", json!(3), json!(5)),
-                ("voice_config.eot_timeout_ms", json!(1800), json!(2000)),
-                ("voice_config.language_providers.ht.config.voice", Value::Null, json!("marie")),
-                ("escalation_policy.risk_scorer.type", json!("operator"), json!("hangup")),
-            ],
-        );
+        let voice = setting(&["voice_config", "language_providers", "ht", "config", "voice"]);
+        let text = shown(vec![
+            (setting(&["tool_capacity"]), json!(3), json!(5)),
+            (setting(&["voice_config", "eot_timeout_ms"]), json!(1800), json!(2000)),
+            (voice, Value::Null, json!("marie")),
+            (setting(&["escalation_policy", "risk_scorer", "type"]), json!("operator"), json!("hangup")),
+        ]);
         assert_eq!(
             text,
             "      tool_capacity            3 → 5\n\
@@ -323,12 +260,18 @@ mod tests {
     #[test]
     fn objects_show_only_differing_members() {
         let preference = |temperature: f64| json!({"llm_name": "m", "params": {"max_tokens": 9}, "experience_controls": {"temperature": temperature}});
-        let text = shown(8, &[("llm_model_preferences.Engage", preference(0.3), preference(0.2))]);
+        let shown = |before: Value| {
+            let field = VersionSetField::Preference(vec!["Engage".to_owned()]);
+            let change = FieldChange::new(field, before, preference(0.2));
+            let mut out = String::new();
+            changes(&mut out, 8, std::iter::once(ShownChange::of_set_field(&change, "")));
+            plain(&out)
+        };
         assert_eq!(
-            text,
+            shown(preference(0.3)),
             "        llm_model_preferences.Engage\n          experience_controls.temperature  0.3 → 0.2\n"
         );
-        let text = shown(8, &[("llm_model_preferences.Engage", Value::Null, preference(0.2))]);
+        let text = shown(Value::Null);
         assert!(text.contains("llm_name") && text.contains("none → m\n"), "{text}");
     }
 
@@ -338,16 +281,16 @@ mod tests {
         let long = ["prior authorization", "shortness of breath", "anaphylaxis", "metformin"];
         let mut changed = long.to_vec();
         changed[3] = "insulin";
-        let text = shown(6, &[("keyterms", words(&long), words(&changed))]);
+        let text = shown(vec![(Field::Keyterms, words(&long), words(&changed))]);
         assert_eq!(text, "      keyterms                 - metformin  + insulin\n");
-        let text = shown(6, &[("keyterms", words(&["a"]), words(&["a", "b"]))]);
+        let text = shown(vec![(Field::Keyterms, words(&["a"]), words(&["a", "b"]))]);
         assert_eq!(text, "      keyterms                 a → a, b\n");
         let mut turned = long.to_vec();
         turned.reverse();
-        let text = shown(6, &[("keyterms", words(&long), words(&turned))]);
+        let text = shown(vec![(Field::Keyterms, words(&long), words(&turned))]);
         assert!(text.contains("metformin → metformin"), "{text}");
         let many: Vec<String> = (0..500).map(|number| number.to_string()).collect();
-        let text = shown(6, &[("keyterms", json!([]), json!(many))]);
+        let text = shown(vec![(Field::Keyterms, json!([]), json!(many))]);
         assert!(text.ends_with("none → 0, 1, 2, 3, 4, 5, 6, 7, and 492 more\n"), "{text}");
     }
 
@@ -360,7 +303,8 @@ mod tests {
             "voice_config": many, "channel_type": "voice",
             "escalation_policy": {"risk_scorer": {"type": "forward"}, "conversation_monitor": {"type": "hangup"}},
         });
-        new_settings(&mut out, settings.as_object().unwrap());
+        let settings = settings.as_object().unwrap();
+        new_settings(&mut out, &settings.iter().map(|(name, value)| (name.as_str(), value)).collect());
         let text = plain(&out);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "      channel_type             voice");
@@ -376,16 +320,16 @@ mod tests {
     #[test]
     fn long_texts_have_their_note_beside_their_name() {
         let long = "Helps returning members with questions on their plan.";
-        let change = Change::new("description", json!(long), json!("Short"));
+        let change = FieldChange::new(Field::Description, json!(long), json!("Short"));
         let mut out = String::new();
-        changes(&mut out, 6, [("description", &change, "a note")].into_iter());
+        changes(&mut out, 6, std::iter::once(ShownChange::of_field(&change, "a note")));
         let text = plain(&out);
         assert!(text.starts_with("      description   a note\n        - Helps"), "{text}");
     }
 
     #[test]
     fn no_line_ends_in_blanks() {
-        let text = shown(6, &[("description", json!("One."), json!("One and more.\n\nThree."))]);
+        let text = shown(vec![(Field::Description, json!("One."), json!("One and more.\n\nThree."))]);
         assert!(text.lines().all(|line| line == line.trim_end()), "{text}");
     }
 }

@@ -17,7 +17,7 @@ use crate::error::{Failure, Success};
 use crate::model::Snapshot;
 use crate::plan::{self, Origin, Plan, PlanError};
 use crate::plan_file::PlanDocument;
-use crate::report::{events, human};
+use crate::report::{Mode, events, human};
 
 /// Arguments of `apply`.
 #[derive(Debug, Args)]
@@ -170,7 +170,7 @@ impl Apply {
         document: impl FnOnce() -> PlanDocument,
     ) -> Result<(), Failure> {
         match self.format {
-            Format::Human => context.ui.result(&human::plan("apply", plan, origin)),
+            Format::Human => context.ui.result(&human::plan(Mode::Apply, plan, origin)),
             Format::Json => context.ui.data(&events::plan(&document())),
         }
         if !context.ui.is_broken() {

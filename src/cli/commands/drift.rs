@@ -17,7 +17,7 @@ use crate::manifest::{self, LoadOptions};
 use crate::model::Api;
 use crate::plan::{Origin, Plan};
 use crate::report::metrics::{Figures, Run};
-use crate::report::text;
+use crate::report::{Mode, text};
 use crate::ui;
 
 /// Arguments of `drift`.
@@ -175,7 +175,7 @@ impl DriftCommand {
         let all = comparisons.len();
         let parts: Vec<Part> = comparisons.into_iter().map(Comparison::into_part).collect();
         let requested = if self.all_environments { Requested::All } else { Requested::One };
-        plan_output::print(context, self.format, "drift", requested, &parts);
+        plan_output::print(context, self.format, Mode::Drift, requested, &parts);
         if !failed.is_empty() {
             let what = text::count(failed.len(), "environment");
             let message = format!("{what} of {all} could not be compared: {}", failed.join(", "));

@@ -11,6 +11,7 @@ use crate::cli::saved_plan;
 use crate::error::{Failure, Success};
 use crate::model::Snapshot;
 use crate::plan::PlanError;
+use crate::report::Mode;
 
 /// Arguments of `plan`.
 #[derive(Debug, Args)]
@@ -54,7 +55,7 @@ impl PlanCommand {
             saved_plan::write(path, document)?;
             context.ui.note(&format!("saved the plan to {}", path.display()));
         }
-        plan_output::print(context, self.format, "plan", Requested::One, &[part]);
+        plan_output::print(context, self.format, Mode::Plan, Requested::One, &[part]);
         Ok(if pending { Success::ChangesPending } else { Success::Done })
     }
 
@@ -69,7 +70,7 @@ impl PlanCommand {
         prepared.options.enforce_guardrails = false;
         // If the plan can't be made for another reason, only the refusal is reported.
         if let Ok(part) = self.plan_without_guardrails(context, prepared, snapshot).await {
-            plan_output::print(context, self.format, "plan", Requested::One, &[part]);
+            plan_output::print(context, self.format, Mode::Plan, Requested::One, &[part]);
         }
         Err(refused.into())
     }

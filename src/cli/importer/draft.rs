@@ -10,7 +10,7 @@ use crate::error::Failure;
 use crate::import::{NewFile, Note};
 use crate::manifest::{Loaded, ManifestDocument, Problems, Severity, Target};
 use crate::model::{ServiceName, Snapshot};
-use crate::plan::{self, Options, Plan, PlanError, ServiceKind};
+use crate::plan::{self, Field, Options, Plan, PlanError, ServiceKind};
 use crate::remote::complete_snapshot;
 
 /// An existing file with its new text.
@@ -268,10 +268,10 @@ fn options(target: &ImportTarget<'_>, loaded: &Loaded) -> Options {
 
 /// Describes what a plan would change, besides tagging services as this project's.
 fn remaining(plan: &Plan, tag: &str) -> RemainingChanges {
-    let tag = format!("tags.{tag}");
+    let tag = Field::Tag(tag.to_owned());
     let only_tags = |service: &&plan::ServicePlan| {
         let alone = service.kind == ServiceKind::Update && service.steps.len() == 1;
-        service.adopted && alone && service.changes.iter().all(|change| change.path == tag)
+        service.adopted && alone && service.changes.fields.iter().all(|change| change.field == tag)
     };
     let adopted = plan.services.iter().filter(only_tags).count();
     let rest: Vec<_> = plan.services.iter().filter(|service| !only_tags(service)).collect();
@@ -291,7 +291,8 @@ fn remaining(plan: &Plan, tag: &str) -> RemainingChanges {
             ServiceKind::Replace => "a plan replaces it".to_owned(),
             ServiceKind::Retire => "a plan retires it".to_owned(),
             ServiceKind::Update => {
-                let paths: Vec<&str> = service.changes.iter().map(|change| change.path.as_str()).collect();
+                let paths: Vec<String> =
+                    service.changes.values().map(|change| change.path.to_string()).collect();
                 format!("a plan changes it: {}", paths.join(", "))
             }
         };

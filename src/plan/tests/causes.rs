@@ -1,4 +1,4 @@
-//! Whose doing a change is: every kind of field, with every value at the base, here, live and upstream.
+//! Tests of causes: each kind of field, with each combination of values in the base, in the manifests, live and upstream.
 
 use serde_json::{Value, json};
 
@@ -14,8 +14,8 @@ struct Field {
     values: usize,
     wanted: fn(&mut DesiredService, usize),
     live: fn(&mut LiveService, usize),
-    /// How a manifest leaves it alone, where it can.
-    unsaid: Option<fn(&mut DesiredService)>,
+    /// Takes the field out of a manifest; none if a manifest needs it.
+    undeclared: Option<fn(&mut DesiredService)>,
 }
 
 fn agent(n: usize) -> String {
@@ -30,16 +30,17 @@ fn number(n: usize) -> u32 {
     n as u32 + 1
 }
 
-/// The manifest's version set, made if it isn't there.
+/// Returns a manifest's version set. Adds it if there is none.
 fn wanted_set<'a>(service: &'a mut DesiredService, name: &str) -> &'a mut DesiredVersionSet {
     service.version_sets.get_or_insert_default().entry(name.into()).or_default()
 }
 
-fn live_one<'a>(service: &'a mut LiveService, name: &str) -> &'a mut VersionSet {
+/// Returns a live version set. Adds it if there is none.
+fn live_set_of<'a>(service: &'a mut LiveService, name: &str) -> &'a mut VersionSet {
     service.version_sets.entry(name.into()).or_insert_with(|| live_set(0, 0))
 }
 
-fn prefers(service: &mut DesiredService, model: &str, params: &Value) {
+fn set_wanted_preference(service: &mut DesiredService, model: &str, params: &Value) {
     let preference = DesiredPreference {
         llm_name: model.to_owned(),
         params: params.as_object().cloned(),
@@ -48,43 +49,43 @@ fn prefers(service: &mut DesiredService, model: &str, params: &Value) {
     wanted_set(service, "release").llm_model_preferences = Some([("Engage".to_owned(), preference)].into());
 }
 
-fn has_preference(service: &mut LiveService, model: &str, params: &Value) {
+fn set_live_preference(service: &mut LiveService, model: &str, params: &Value) {
     let preference = LlmPreference {
         llm_name: model.to_owned(),
         params: params.as_object().cloned().unwrap_or_default(),
         experience_controls: Default::default(),
         carried: Default::default(),
     };
-    live_one(service, "release").llm_model_preferences = [("Engage".to_owned(), preference)].into();
+    live_set_of(service, "release").llm_model_preferences = [("Engage".to_owned(), preference)].into();
 }
 
-/// The set `dev`, absent as number 0, with a field that no manifest names.
-fn has_dev(service: &mut LiveService, n: usize) {
+/// Adds the live version set `dev`, with a field that no manifest has; as number 0, adds nothing.
+fn set_live_dev(service: &mut LiveService, n: usize) {
     if n > 0 {
-        *live_one(service, "dev") = live_set(n as u32, 1);
-        live_one(service, "dev").carried =
+        *live_set_of(service, "dev") = live_set(n as u32, 1);
+        live_set_of(service, "dev").carried =
             json!({"applied_behavior_ids": ["b1"]}).as_object().cloned().unwrap();
     }
 }
 
-fn wants_dev(service: &mut DesiredService, n: usize) {
+fn set_wanted_dev(service: &mut DesiredService, n: usize) {
     service.version_sets = if n > 0 { sets(&[("dev", n as u32, 1)]) } else { sets(&[]) };
 }
 
-/// A field of Classic that no manifest can leave alone.
+/// Returns a field of Classic that a manifest needs.
 fn field(
     path: &'static str,
     wanted: fn(&mut DesiredService, usize),
     live: fn(&mut LiveService, usize),
 ) -> Field {
-    Field { path, api: Api::Classic, values: 3, wanted, live, unsaid: None }
+    Field { path, api: Api::Classic, values: 3, wanted, live, undeclared: None }
 }
 
-/// Fields of the service itself, on both APIs.
+/// Returns the fields of services on both APIs.
 fn own_fields() -> Vec<Field> {
     vec![
         Field {
-            unsaid: Some(|service| service.description = None),
+            undeclared: Some(|service| service.description = None),
             ..field(
                 "description",
                 |service, n| service.description = Some(format!(" {}\n", text(n))),
@@ -93,7 +94,7 @@ fn own_fields() -> Vec<Field> {
         },
         Field {
             values: 2,
-            unsaid: Some(|service| service.active = None),
+            undeclared: Some(|service| service.active = None),
             ..field(
                 "active",
                 |service, n| service.active = Some(n == 0),
@@ -114,7 +115,7 @@ fn own_fields() -> Vec<Field> {
             |service, n| service.context_graph = format!("g{}", n + 1).as_str().into(),
         ),
         Field {
-            unsaid: Some(|service| service.keyterms = None),
+            undeclared: Some(|service| service.keyterms = None),
             ..field(
                 "keyterms",
                 |service, n| service.keyterms = Some(vec![text(n), "and".to_owned()]),
@@ -122,7 +123,7 @@ fn own_fields() -> Vec<Field> {
             )
         },
         Field {
-            unsaid: Some(|service| service.tags = None),
+            undeclared: Some(|service| service.tags = None),
             ..field(
                 "tags.tier",
                 |service, n| {
@@ -138,51 +139,51 @@ fn own_fields() -> Vec<Field> {
     ]
 }
 
-/// What version sets hold, and whether they are there.
+/// Returns fields of version sets, and a version set that may be absent.
 fn set_fields() -> Vec<Field> {
     vec![
         Field {
-            unsaid: Some(|service| service.version_sets = None),
+            undeclared: Some(|service| service.version_sets = None),
             ..field(
                 "version_sets.release.agent_version",
                 |service, n| wanted_set(service, "release").agent_version = Some(pin(n as u32)),
-                |service, n| live_one(service, "release").agent_version = pin(n as u32),
+                |service, n| live_set_of(service, "release").agent_version = pin(n as u32),
             )
         },
         Field {
-            unsaid: Some(|service| wanted_set(service, "staging").context_graph_version = None),
+            undeclared: Some(|service| wanted_set(service, "staging").context_graph_version = None),
             ..field(
                 "version_sets.staging.context_graph_version",
                 |service, n| wanted_set(service, "staging").context_graph_version = Some(pin(number(n))),
-                |service, n| live_one(service, "staging").context_graph_version = pin(number(n)),
+                |service, n| live_set_of(service, "staging").context_graph_version = pin(number(n)),
             )
         },
         Field {
-            unsaid: Some(|service| service.version_sets = None),
-            ..field("version_sets.dev.agent_version", wants_dev, has_dev)
+            undeclared: Some(|service| service.version_sets = None),
+            ..field("version_sets.dev.agent_version", set_wanted_dev, set_live_dev)
         },
         field(
             "version_sets.release.llm_model_preferences.Engage.llm_name",
-            |service, n| prefers(service, &text(n), &json!({"temperature": 0.5})),
-            |service, n| has_preference(service, &text(n), &json!({"temperature": 0.5})),
+            |service, n| set_wanted_preference(service, &text(n), &json!({"temperature": 0.5})),
+            |service, n| set_live_preference(service, &text(n), &json!({"temperature": 0.5})),
         ),
         Field {
-            unsaid: Some(|service| prefers(service, "model", &Value::Null)),
+            undeclared: Some(|service| set_wanted_preference(service, "model", &Value::Null)),
             ..field(
                 "version_sets.release.llm_model_preferences.Engage.params.temperature",
-                |service, n| prefers(service, "model", &json!({"temperature": n, "top_p": 1})),
-                |service, n| has_preference(service, "model", &json!({"temperature": n, "top_p": 1})),
+                |service, n| set_wanted_preference(service, "model", &json!({"temperature": n, "top_p": 1})),
+                |service, n| set_live_preference(service, "model", &json!({"temperature": n, "top_p": 1})),
             )
         },
     ]
 }
 
-/// Platform's settings: a scalar, and leaves of blocks.
+/// Returns settings of Platform: a single one, and values in blocks.
 fn platform_fields() -> Vec<Field> {
     vec![
         Field {
             api: Api::Platform,
-            unsaid: Some(|service| service.settings.clear()),
+            undeclared: Some(|service| service.settings.clear()),
             ..field(
                 "tool_capacity",
                 |service, n| drop(service.settings.insert("tool_capacity".to_owned(), json!(n + 1))),
@@ -191,11 +192,11 @@ fn platform_fields() -> Vec<Field> {
         },
         Field {
             api: Api::Platform,
-            unsaid: Some(|service| service.settings.clear()),
+            undeclared: Some(|service| service.settings.clear()),
             ..field(
                 "voice_config.max_response_words",
                 |service, n| {
-                    // Number 0 takes the setting away.
+                    // Number 0 removes the setting.
                     let words = if n == 0 { Value::Null } else { json!(n + 20) };
                     service.settings.insert("voice_config".to_owned(), json!({"max_response_words": words}));
                 },
@@ -207,7 +208,7 @@ fn platform_fields() -> Vec<Field> {
         },
         Field {
             api: Api::Platform,
-            unsaid: Some(|service| service.settings.clear()),
+            undeclared: Some(|service| service.settings.clear()),
             ..field(
                 "voice_config.forwarding.forward_to",
                 |service, n| {
@@ -229,7 +230,8 @@ pub(super) fn manifest(change: impl FnOnce(&mut DesiredService)) -> Desired {
     desired([service])
 }
 
-pub(super) fn told(
+/// Returns a plan with the causes of its changes.
+pub(super) fn plan_with_causes(
     plan: &Plan,
     desired: &Desired,
     base: &Desired,
@@ -247,13 +249,13 @@ pub(super) fn told(
     plan::with_causes(plan.clone(), desired, &bases, snapshot, &policy, options)
 }
 
-/// All causes of the plan: of services, and of changes by path.
+/// Returns all causes of a plan: of services, and of changes by path.
 pub(super) fn causes(plan: &Plan) -> Vec<(String, Option<Cause>)> {
     let services = plan.services.iter().filter(|service| service.kind != ServiceKind::Update);
     let whole = services.map(|service| (format!("{} as a whole", service.name), service.cause));
-    let own = plan.services.iter().flat_map(|service| &service.changes);
-    let of_steps = plan.steps.iter().flat_map(|step| &step.changes);
-    let changes = own.chain(of_steps).map(|change| (change.path.clone(), change.cause));
+    let own = plan.services.iter().flat_map(|service| service.changes.values());
+    let of_steps = plan.steps.iter().flat_map(|step| step.changes.values());
+    let changes = own.chain(of_steps).map(|change| (change.path.to_string(), change.cause));
     whole.chain(changes).collect()
 }
 
@@ -265,18 +267,18 @@ pub(super) fn cause_at(plan: &Plan, path: &str) -> Option<Cause> {
 }
 
 #[test]
-fn every_kind_of_field_is_told_by_its_three_values() {
+fn each_kind_of_field_has_the_cause_that_its_values_show() {
     let mut seen = 0;
     for field in own_fields().into_iter().chain(set_fields()).chain(platform_fields()) {
         let options = Options { api: field.api, ..options() };
-        let unsaid = usize::MAX;
+        let undeclared = usize::MAX;
         let says = |n: usize| {
-            manifest(|service| match field.unsaid {
-                Some(unsay) if n == unsaid => unsay(service),
+            manifest(|service| match field.undeclared {
+                Some(undeclare) if n == undeclared => undeclare(service),
                 _ => (field.wanted)(service, n),
             })
         };
-        let numbers = || (0..field.values).chain(field.unsaid.is_some().then_some(unsaid));
+        let numbers = || (0..field.values).chain(field.undeclared.is_some().then_some(undeclared));
         for (here, there) in (0..field.values).flat_map(|n| (0..field.values).map(move |m| (n, m))) {
             let desired = says(here);
             let mut service = live("s1", "Desk", "A1");
@@ -286,21 +288,29 @@ fn every_kind_of_field_is_told_by_its_three_values() {
                 panic!("{}: {here} over {there}: no plan", field.path)
             };
             for base in numbers() {
-                let plan_told = told(&plan, &desired, &says(base), None, &snapshot, &options);
+                let two_way = plan_with_causes(&plan, &desired, &says(base), None, &snapshot, &options);
                 let expected = match () {
                     () if here == there => None,
-                    () if base == there || base == unsaid => Some(Cause::Manifest),
+                    () if base == there || base == undeclared => Some(Cause::Manifest),
                     () if base == here => Some(Cause::Drift),
                     () => Some(Cause::Both),
                 };
                 let what = format!("{}: base {base}, here {here}, live {there}", field.path);
-                assert_eq!(cause_at(&plan_told, field.path), expected, "{what}");
-                assert_eq!(plan::conflicts(&plan_told).is_empty(), expected != Some(Cause::Both), "{what}");
+                assert_eq!(cause_at(&two_way, field.path), expected, "{what}");
+                assert_eq!(plan::conflicts(&two_way).is_empty(), expected != Some(Cause::Both), "{what}");
                 for upstream in numbers() {
-                    let told = told(&plan, &desired, &says(base), Some(&says(upstream)), &snapshot, &options);
-                    let behind = expected == Some(Cause::Drift) && (upstream == there || upstream == unsaid);
+                    let with_upstream = plan_with_causes(
+                        &plan,
+                        &desired,
+                        &says(base),
+                        Some(&says(upstream)),
+                        &snapshot,
+                        &options,
+                    );
+                    let behind =
+                        expected == Some(Cause::Drift) && (upstream == there || upstream == undeclared);
                     let expected = if behind { Some(Cause::Behind) } else { expected };
-                    assert_eq!(cause_at(&told, field.path), expected, "{what}, upstream {upstream}");
+                    assert_eq!(cause_at(&with_upstream, field.path), expected, "{what}, upstream {upstream}");
                     seen += 1;
                 }
             }

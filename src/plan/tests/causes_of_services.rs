@@ -1,16 +1,16 @@
-//! Whose doing it is that services come, go, move and are replaced; and what holds for all states.
+//! Tests of the causes of created, retired, renamed and replaced services, and of rules for all states.
 
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::build::*;
-use super::causes::{cause_at, causes, manifest, told};
+use super::causes::{cause_at, causes, manifest, plan_with_causes};
 use super::generate::{config, policy, states};
 use crate::model::*;
 use crate::plan::{self, Bases, Cause, Options, Plan, Side, verify};
 
-/// Plans, and tells the causes.
-fn told_plan(
+/// Makes a plan, with the causes of its changes.
+fn make_plan(
     desired: &Desired,
     base: &Desired,
     upstream: Option<&Desired>,
@@ -19,7 +19,7 @@ fn told_plan(
 ) -> Plan {
     let snapshot = snapshot(services);
     let plan = plan::plan(desired, &snapshot, &policy(), options).expect("a plan can be made");
-    told(&plan, desired, base, upstream, &snapshot, options)
+    plan_with_causes(&plan, desired, base, upstream, &snapshot, options)
 }
 
 fn nothing() -> Desired {
@@ -39,7 +39,7 @@ fn described(mut service: LiveService, text: &str) -> LiveService {
 }
 
 #[test]
-fn a_service_that_is_created_is_new_here_or_gone_live() {
+fn a_created_service_is_new_here_or_was_removed_live() {
     let here = manifest(|_| {});
     let changed = manifest(|service| service.description = Some("Before".to_owned()));
     let elsewhere = manifest(|service| service.place.line = 7);
@@ -54,7 +54,7 @@ fn a_service_that_is_created_is_new_here_or_gone_live() {
         (&nothing(), Some(&here), Cause::Manifest),
     ];
     for (number, (base, upstream, expected)) in table.into_iter().enumerate() {
-        let plan = told_plan(&here, base, upstream, [], &options());
+        let plan = make_plan(&here, base, upstream, [], &options());
         assert_eq!(cause_at(&plan, "Desk as a whole"), Some(expected), "row {number}");
         let refused = plan::conflicts(&plan);
         assert_eq!(
@@ -66,14 +66,14 @@ fn a_service_that_is_created_is_new_here_or_gone_live() {
 }
 
 #[test]
-fn the_sets_of_a_new_service_have_its_cause() {
+fn version_sets_of_a_new_service_have_its_cause() {
     let here = manifest(|service| service.version_sets = sets(&[("staging", 1, 1)]));
-    let plan = told_plan(&here, &here, None, [], &options());
+    let plan = make_plan(&here, &here, None, [], &options());
     assert_eq!(cause_at(&plan, "version_sets.staging.agent_version"), Some(Cause::Drift));
 }
 
 #[test]
-fn an_orphan_was_let_go_here_or_added_elsewhere() {
+fn an_orphan_was_removed_here_or_added_elsewhere() {
     let here = manifest(|_| {});
     let with_shop = || desired([wanted("Desk", "A1"), wanted("Shop", "A1")]);
     let with_renamed = || desired([wanted("Desk", "A1"), renamed("Store", "Shop")]);
@@ -88,14 +88,14 @@ fn an_orphan_was_let_go_here_or_added_elsewhere() {
     let options = Options { prune: true, ..options() };
     for (number, (base, upstream, expected)) in table.iter().enumerate() {
         let services = [live("s1", "Desk", "A1"), live("s2", "Shop", "A1")];
-        let plan = told_plan(&here, base, upstream.as_ref(), services, &options);
+        let plan = make_plan(&here, base, upstream.as_ref(), services, &options);
         assert_eq!(cause_at(&plan, "Shop as a whole"), Some(*expected), "row {number}");
         assert_eq!(cause_at(&plan, "active"), Some(*expected), "row {number}");
     }
 }
 
 #[test]
-fn a_replacement_has_the_cause_of_what_forces_it() {
+fn a_replacement_has_the_cause_of_the_change_that_forces_it() {
     let joins = |agent: &str, graph: &str| {
         manifest(|service| {
             service.agent = Reference::Name(agent.to_owned());
@@ -116,26 +116,26 @@ fn a_replacement_has_the_cause_of_what_forces_it() {
     for (number, (base, upstream, expected)) in table.iter().enumerate() {
         let mut service = live("65f0c1", "Desk", "A2");
         service.context_graph = "g2".into();
-        let plan = told_plan(&here, base, upstream.as_ref(), [service], &options());
+        let plan = make_plan(&here, base, upstream.as_ref(), [service], &options());
         assert_eq!(cause_at(&plan, "Desk as a whole"), Some(*expected), "row {number}");
     }
 }
 
 #[test]
-fn what_goes_with_a_version_set_has_its_cause() {
-    let bare = manifest(|service| service.version_sets = sets(&[]));
+fn values_of_a_deleted_version_set_have_its_cause() {
+    let without_dev = manifest(|service| service.version_sets = sets(&[]));
     let with_dev = manifest(|service| service.version_sets = sets(&[("dev", 1, 1)]));
     let table = [
         (&with_dev, None, Cause::Manifest),
-        (&bare, None, Cause::Drift),
-        (&bare, Some(&with_dev), Cause::Behind),
-        (&bare, Some(&bare), Cause::Drift),
+        (&without_dev, None, Cause::Drift),
+        (&without_dev, Some(&with_dev), Cause::Behind),
+        (&without_dev, Some(&without_dev), Cause::Drift),
     ];
     for (number, (base, upstream, expected)) in table.into_iter().enumerate() {
         let mut service = live("s1", "Desk", "A1");
         let carried = json!({"applied_behavior_ids": ["b1"]}).as_object().cloned().unwrap();
         service.version_sets.insert("dev".into(), VersionSet { carried, ..live_set(1, 1) });
-        let plan = told_plan(&bare, base, upstream, [service], &options());
+        let plan = make_plan(&without_dev, base, upstream, [service], &options());
         for path in ["version_sets.dev.applied_behavior_ids", "version_sets.dev.agent_version"] {
             assert_eq!(cause_at(&plan, path), Some(expected), "row {number}, {path}");
         }
@@ -143,7 +143,7 @@ fn what_goes_with_a_version_set_has_its_cause() {
 }
 
 #[test]
-fn a_pin_that_is_carried_over_changes_because_the_agent_does() {
+fn a_copied_pin_has_the_cause_of_the_agents_change() {
     for (agent, expected) in [("A2", Cause::Manifest), ("A1", Cause::Drift), ("A3", Cause::Both)] {
         let in_place = |service: &mut DesiredService| {
             service.lifecycle.on_agent_change = Some(OnAgentChange::Update);
@@ -158,13 +158,13 @@ fn a_pin_that_is_carried_over_changes_because_the_agent_does() {
         let mut snapshot = snapshot([service]);
         snapshot.agents.entries.get_mut(&AgentId::new("a1")).unwrap().latest = LatestVersion::Number(3);
         let plan = plan::plan(&here, &snapshot, &policy(), &options()).expect("a plan");
-        let plan = told(&plan, &here, &base, None, &snapshot, &options());
+        let plan = plan_with_causes(&plan, &here, &base, None, &snapshot, &options());
         assert_eq!(cause_at(&plan, "version_sets.release.agent_version"), Some(expected), "{agent}");
     }
 }
 
 #[test]
-fn a_renamed_service_is_known_by_the_name_it_had() {
+fn a_renamed_service_is_compared_with_the_manifest_of_its_former_name() {
     let here = desired([renamed("Shop", "Desk")]);
     let table = [
         (
@@ -183,27 +183,27 @@ fn a_renamed_service_is_known_by_the_name_it_had() {
     ];
     for (number, (base, name, description)) in table.iter().enumerate() {
         let services = [described(live("s1", "Desk", "A1"), "Changed")];
-        let plan = told_plan(&here, base, None, services, &options());
+        let plan = make_plan(&here, base, None, services, &options());
         assert_eq!(cause_at(&plan, "service"), Some(*name), "row {number}");
         assert_eq!(cause_at(&plan, "description"), Some(*description), "row {number}");
     }
-    // Renamed live already, by hand or by a run that was cut off.
+    // It has been renamed live, by a user or by an interrupted run.
     for name in ["Shop", "Shop (renaming 65f0c1)"] {
         let services = [described(live("65f0c1", name, "A1"), "Changed")];
-        let plan = told_plan(&here, &table[0].0, None, services, &options());
+        let plan = make_plan(&here, &table[0].0, None, services, &options());
         assert_eq!(cause_at(&plan, "description"), Some(Cause::Drift), "{name}");
         assert_eq!(plan::conflicts(&plan), [], "{name}");
     }
 }
 
 #[test]
-fn a_chain_of_names_is_followed() {
+fn a_chain_of_renames_is_followed() {
     let plain =
         |name: &str| DesiredService { description: Some("The same".to_owned()), ..wanted(name, "A1") };
     let here = desired([renamed("Baker", "Able"), renamed("Carol", "Baker")]);
     let base = desired([plain("Able"), plain("Baker")]);
     let services = [described(live("s1", "Able", "A1"), "One"), described(live("s2", "Baker", "A1"), "Two")];
-    let plan = told_plan(&here, &base, None, services, &options());
+    let plan = make_plan(&here, &base, None, services, &options());
     assert_eq!(cause_at(&plan, "service"), Some(Cause::Manifest));
     assert_eq!(cause_at(&plan, "description"), Some(Cause::Drift));
 }
@@ -218,29 +218,29 @@ fn blocks_of_different_shape_are_conflicts() {
     for (base, here, path) in [(&leaf, &block, "voice_config.x.y"), (&block, &leaf, "voice_config.x")] {
         let mut service = live("s1", "Desk", "A1");
         service.settings.insert("voice_config".to_owned(), json!({"x": {"y": 0}}));
-        let plan = told_plan(&says(here), &says(base), None, [service], &options);
+        let plan = make_plan(&says(here), &says(base), None, [service], &options);
         assert_eq!(cause_at(&plan, path), Some(Cause::Both), "{path}");
     }
-    // A tag's name may have dots; that makes it no part of another.
+    // A tag's name may have dots, but it is not part of another tag.
     let tagged = |tags: &[&str]| {
         let tags = tags.iter().map(|tag| ((*tag).to_owned(), None)).collect();
         manifest(|service| service.tags = Some(tags))
     };
-    let plan = told_plan(&tagged(&["a", "a.b"]), &tagged(&["a"]), None, [live("s1", "Desk", "A1")], &options);
+    let plan = make_plan(&tagged(&["a", "a.b"]), &tagged(&["a"]), None, [live("s1", "Desk", "A1")], &options);
     assert_eq!(cause_at(&plan, "tags.a.b"), Some(Cause::Manifest));
     assert_eq!(cause_at(&plan, "tags.a"), Some(Cause::Drift));
 }
 
 #[test]
-fn a_field_that_the_base_ignored_or_another_project_owned_is_a_change_here() {
+fn a_field_that_the_base_ignored_is_changed_by_the_manifest() {
     let here = manifest(|_| {});
     let ignoring = manifest(|service| {
         service.lifecycle.ignore.insert(FieldPath(vec!["description".to_owned()]));
     });
     let services = || [described(live("s1", "Desk", "A1"), "Changed")];
-    let plan = told_plan(&here, &ignoring, None, services(), &options());
+    let plan = make_plan(&here, &ignoring, None, services(), &options());
     assert_eq!(cause_at(&plan, "description"), Some(Cause::Manifest));
-    // The rules of the base are the base's.
+    // The base is read with its own rules.
     let former =
         Policy { ownership: Ownership { value: "former".to_owned(), ..Ownership::default() }, ..policy() };
     let mut owned = live("s1", "Desk", "A1");
@@ -254,7 +254,7 @@ fn a_field_that_the_base_ignored_or_another_project_owned_is_a_change_here() {
 }
 
 #[test]
-fn names_that_only_the_base_uses_are_listed_once_and_only_where_they_matter() {
+fn names_that_only_the_base_uses_are_looked_up_if_they_matter() {
     let by_id = |id: &str| {
         manifest(|service| {
             service.agent = Reference::Id(id.to_owned());
@@ -281,13 +281,13 @@ fn names_that_only_the_base_uses_are_listed_once_and_only_where_they_matter() {
     for (base, expected) in
         [("A1", Cause::Drift), ("A2", Cause::Manifest), ("A3", Cause::Both), ("Unheard", Cause::Manifest)]
     {
-        let plan = told(&plan, &here, &by_name(base), None, &snapshot, &options());
+        let plan = plan_with_causes(&plan, &here, &by_name(base), None, &snapshot, &options());
         assert_eq!(cause_at(&plan, "agent"), Some(expected), "{base}");
     }
 }
 
 #[test]
-fn what_to_do_is_said_once() {
+fn advice_is_given_once() {
     let here = manifest(|service| service.keyterms = Some(vec!["a".to_owned()]));
     let base = manifest(|service| {
         service.keyterms = Some(vec!["b".to_owned()]);
@@ -296,7 +296,7 @@ fn what_to_do_is_said_once() {
     let services = [described(live("s1", "Desk", "A1"), &"Very long. ".repeat(20))];
     let mut service = services[0].clone();
     service.keyterms = vec!["c".to_owned()];
-    let plan = told_plan(&here, &base, None, [service], &options());
+    let plan = make_plan(&here, &base, None, [service], &options());
     let shown: Vec<_> =
         plan::conflicts(&plan).into_iter().map(|problem| (problem.message, problem.help.len())).collect();
     assert_eq!(shown.len(), 2);
@@ -319,13 +319,13 @@ fn what_to_do_is_said_once() {
     );
 }
 
-/// The plan without its causes.
-fn bare(mut plan: Plan) -> Plan {
+/// Returns a plan without its causes.
+fn without_causes(mut plan: Plan) -> Plan {
     for service in &mut plan.services {
         service.cause = None;
-        service.changes.iter_mut().for_each(|change| change.cause = None);
+        service.changes.set_causes(|_| None);
     }
-    plan.steps.iter_mut().flat_map(|step| &mut step.changes).for_each(|change| change.cause = None);
+    plan.steps.iter_mut().for_each(|step| step.changes.set_causes(|_| None));
     plan
 }
 
@@ -333,36 +333,36 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn causes_change_nothing_and_everything_has_one(
+    fn causes_do_not_change_a_plan_and_each_change_has_one(
         (api, desired, snapshot) in states(), (_, base, _) in states(), (_, tip, _) in states(), prune: bool,
     ) {
         let options = Options { api, prune, ..options() };
         let Ok(plan) = plan::plan(&desired, &snapshot, &policy(), &options) else { return Ok(()) };
-        let told = told(&plan, &desired, &base, Some(&tip), &snapshot, &options);
-        prop_assert_eq!(&bare(told.clone()), &plan);
-        for (what, cause) in causes(&told) {
+        let with_causes = plan_with_causes(&plan, &desired, &base, Some(&tip), &snapshot, &options);
+        prop_assert_eq!(&without_causes(with_causes.clone()), &plan);
+        for (what, cause) in causes(&with_causes) {
             prop_assert!(cause.is_some(), "{} has no cause", what);
         }
     }
 
     #[test]
-    fn manifests_that_are_as_in_the_base_have_changed_nothing((api, desired, snapshot) in states(), prune: bool) {
+    fn manifests_equal_to_the_base_cause_only_drift((api, desired, snapshot) in states(), prune: bool) {
         let options = Options { api, prune, ..options() };
         let Ok(plan) = plan::plan(&desired, &snapshot, &policy(), &options) else { return Ok(()) };
-        for (what, cause) in causes(&told(&plan, &desired, &desired, None, &snapshot, &options)) {
+        for (what, cause) in causes(&plan_with_causes(&plan, &desired, &desired, None, &snapshot, &options)) {
             prop_assert_eq!(cause, Some(Cause::Drift), "{} of\n{}", what, steps(&plan));
         }
     }
 
     #[test]
-    fn a_live_state_that_is_as_the_base_says_has_not_drifted(
+    fn a_live_state_equal_to_the_base_has_no_drift(
         (api, base, snapshot) in states(), (_, desired, _) in states(),
     ) {
         let options = Options { api, prune: true, ..options() };
         let Ok(first) = plan::plan(&base, &snapshot, &policy(), &options) else { return Ok(()) };
         let there = verify::outcome(&snapshot, &first.steps, api);
         let Ok(plan) = plan::plan(&desired, &there, &policy(), &options) else { return Ok(()) };
-        for (what, cause) in causes(&told(&plan, &desired, &base, None, &there, &options)) {
+        for (what, cause) in causes(&plan_with_causes(&plan, &desired, &base, None, &there, &options)) {
             prop_assert_eq!(cause, Some(Cause::Manifest), "{} of\n{}", what, steps(&plan));
         }
     }

@@ -79,7 +79,7 @@ fn the_verifier_finds_an_unpinned_new_service_and_a_report_notes_it() {
     for options in [options(), platform()] {
         let unenforced = Options { enforce_guardrails: false, ..options.clone() };
         let plan = plan::plan(&desired, &state, &policy, &unenforced).expect("a plan");
-        assert!(plan.findings[0].message.starts_with("an apply would be refused: version set `release` of"));
+        assert!(plan.findings[0].text().starts_with("an apply would be refused: version set `release` of"));
         assert_eq!(verify::verify(&desired, &state, &policy, &unenforced, &plan), Vec::<String>::new());
         let messages = verify::verify(&desired, &state, &policy, &options, &plan);
         assert_eq!(messages, ["creates `Coach` with the unpinned version set `release`"]);

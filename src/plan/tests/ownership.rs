@@ -23,7 +23,7 @@ fn pruning_needs_a_written_ownership_value() {
     // Without enforced guardrails, it is a finding if the plan would retire something.
     let unenforced = Options { enforce_guardrails: false, ..prune.clone() };
     let report = plan(&desired, &state, &shared, &unenforced).expect("a plan");
-    assert!(report.findings.iter().any(|finding| finding.refused().is_some()), "{:?}", report.findings);
+    assert!(report.findings.iter().any(|finding| finding.is_refusal()), "{:?}", report.findings);
     let report = plan(&desired, &snapshot([live("x", "X", "A1")]), &shared, &unenforced).expect("a plan");
     assert!(report.is_empty() && report.findings.is_empty());
     // The verifier refuses such a plan on its own.

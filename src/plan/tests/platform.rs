@@ -85,9 +85,10 @@ fn only_changed_fields_of_a_block_are_in_the_plan() {
         &platform(),
     );
     assert_snapshot!(steps(&plan), @r#"1 update 1 escalation_policy={"risk_scorer":{"type":"hangup"}} voice_config={"empathy_hold_ms":null,"max_response_words":30,"tts_config":{"voice":"y"}}"#);
-    let change =
-        |change: &crate::plan::Change| format!("{}: {} -> {}", change.path, change.before, change.after);
-    let changes: Vec<String> = plan.services[0].changes.iter().map(change).collect();
+    let change = |change: crate::plan::ChangedValue<'_>| {
+        format!("{}: {} -> {}", change.path, change.before, change.after)
+    };
+    let changes: Vec<String> = plan.services[0].changes.values().map(change).collect();
     assert_snapshot!(changes.join("\n"), @r#"
     voice_config.empathy_hold_ms: 100 -> null
     voice_config.max_response_words: null -> 30

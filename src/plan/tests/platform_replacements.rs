@@ -6,6 +6,7 @@ use serde_json::json;
 use super::build::*;
 use super::platform::*;
 use crate::model::*;
+use crate::plan::Field;
 
 fn replacing(how: Retire) -> (Desired, Snapshot) {
     let mut coach = with_settings(wanted("Coach", "A2"), json!({"tool_capacity": 5}));
@@ -26,8 +27,9 @@ fn the_new_service_is_created_with_a_temporary_name() {
     2 hand over 65f0c1aa-0000-4000-8000-000000000001 name=Coach (replaced 2026-11-22 65f0c1) -> #1 name=Coach active=true after 1
     3 retire 65f0c1aa-0000-4000-8000-000000000001 (deactivate) active=false after 2
     "#);
-    let paths: Vec<&str> = plan.services[0].changes.iter().map(|change| change.path.as_str()).collect();
-    assert!(paths.contains(&"tool_capacity") && !paths.contains(&"service"), "{paths:?}");
+    let changes = &plan.services[0].changes;
+    let capacity = Field::Setting(vec!["tool_capacity".to_owned()]);
+    assert!(changes.field(&capacity).is_some() && changes.field(&Field::Name).is_none(), "{changes:?}");
 }
 
 #[test]

@@ -58,7 +58,7 @@ pub(super) fn interruptions(plan: &Plan) -> Vec<Vec<Step>> {
                 action: Action::Update { id: old.clone(), update: rename.clone() },
                 depends_on: BTreeSet::new(),
                 risk: plan::Risk::Safe,
-                changes: Vec::new(),
+                changes: plan::ServiceChanges::default(),
                 reason: None,
             });
             interruptions.push(inside);

@@ -21,7 +21,7 @@ fn plan_unenforced(desired: &Desired, snapshot: &Snapshot, prune: bool) -> Resul
 }
 
 fn findings(plan: &Plan) -> String {
-    let line = |finding: &crate::plan::Finding| format!("{}: {}", finding.service, finding.message);
+    let line = |finding: &crate::plan::Finding| format!("{}: {}", finding.service, finding.text());
     plan.findings.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 

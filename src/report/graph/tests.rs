@@ -137,7 +137,7 @@ fn waiting(waits: &[Vec<usize>]) -> Plan {
         action: Action::DeleteVersionSet { id: "s".into(), name: "old".into() },
         depends_on: waits.iter().map(|&before| StepId(before)).collect(),
         risk: Risk::Safe,
-        changes: Vec::new(),
+        changes: Default::default(),
         reason: None,
     };
     Plan { steps: waits.iter().enumerate().map(step).collect(), ..Plan::default() }

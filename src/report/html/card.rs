@@ -1,15 +1,13 @@
 //! The card of a service: its kind of change, its changed values, and its steps.
 
-use serde_json::{Value, json};
-
-use super::super::human::set_of;
 use super::super::progress::action_text;
 use super::super::text::count;
-use super::super::values::Leaf;
 use super::markup::{Markup, clip};
+use super::new_service::NewServiceValues;
+use super::values::Leaf;
 use super::{steps, values};
-use crate::model::{Api, NewService, VersionSet};
-use crate::plan::{Action, Cause, Change, Plan, Risk, ServiceKind, ServicePlan, Target};
+use crate::model::{Api, VersionSetName};
+use crate::plan::{Action, Cause, Field, Plan, Risk, ServiceKind, ServicePlan, Target, created_content};
 
 /// The maximum length of a name in a heading.
 const LONGEST_NAME: usize = 200;
@@ -62,11 +60,11 @@ pub(super) struct Flags {
 impl Flags {
     pub(super) fn of(plan: &Plan, service: &ServicePlan) -> Self {
         let mut causes: Vec<Cause> = service.cause.into_iter().collect();
-        causes.extend(service.changes.iter().filter_map(|change| change.cause));
-        causes.extend(steps::of(plan, service).flat_map(|step| &step.changes).filter_map(|one| one.cause));
+        causes.extend(service.changes.causes().flatten());
+        causes.extend(plan.steps_of(service).flat_map(|step| step.changes.causes()).flatten());
         Self {
             destructive: service.kind == ServiceKind::Retire
-                || steps::of(plan, service).any(|step| step.risk == Risk::Destructive),
+                || plan.steps_of(service).any(|step| step.risk == Risk::Destructive),
             drift: causes.iter().any(|cause| matches!(cause, Cause::Drift | Cause::Both)),
             conflict: causes.iter().any(|cause| matches!(cause, Cause::Both | Cause::Behind)),
             adopted: service.adopted,
@@ -119,9 +117,12 @@ fn card(page: &mut Markup, deck: &Deck<'_>, id: &str, service: &ServicePlan) {
     page.element("article", &attributes, |page| {
         head(page, deck, service, &flags);
         notes(page, service, deck.is_drift);
-        let added = added(deck, service);
+        let added = match service.kind {
+            ServiceKind::Create => NewServiceValues::of(created_content(deck.plan, service, deck.api)),
+            _ => NewServiceValues::default(),
+        };
         let groups = groups(deck, service, &added);
-        let lines = groups.iter().flat_map(|(_, leaves)| leaves).map(|(leaf, _)| values::weight(leaf));
+        let lines = groups.iter().flat_map(|group| &group.leaves).map(values::weight);
         folded(page, lines.sum::<usize>() > MOST_LINES, &groups);
         // Steps belong to a plan, not to a drift report.
         if !deck.is_drift {
@@ -190,109 +191,44 @@ fn notes(page: &mut Markup, service: &ServicePlan, is_drift: bool) {
     }
 }
 
-/// Returns the fields of a new service as changes from nothing; empty for other services.
-fn added(deck: &Deck<'_>, service: &ServicePlan) -> Vec<Change> {
-    let mut all = Vec::new();
-    let mut add = |path: &str, value: Value| all.push(Change::new(path, Value::Null, value));
-    if service.kind != ServiceKind::Create {
-        return all;
-    }
-    if let Some((agent, graph)) = &service.joins {
-        add("agent", json!(agent));
-        add("context_graph", json!(graph));
-    }
-    for step in steps::of(deck.plan, service) {
-        match &step.action {
-            Action::Create(new) => new_service(&mut add, new, deck.api),
-            Action::WriteVersionSet { name, content, .. } => new_set(&mut add, name.as_str(), content),
-            _ => {}
-        }
-    }
-    all
+/// Changed values under a title.
+struct Group<'a> {
+    title: Option<String>,
+    leaves: Vec<Leaf<'a>>,
 }
-
-fn new_service(add: &mut impl FnMut(&str, Value), new: &NewService, api: Api) {
-    add("description", json!(new.description));
-    if !new.active {
-        add("active", json!(false));
-    }
-    if !new.keyterms.is_empty() {
-        add("keyterms", json!(new.keyterms));
-    }
-    let tags = new.tags.iter().map(|(name, value)| match value {
-        Some(value) => format!("{name}: {value}"),
-        None => name.clone(),
-    });
-    add("tags", json!(tags.collect::<Vec<_>>()));
-    for (name, value) in &new.settings {
-        add(name, value.clone());
-    }
-    for (name, set) in &new.version_sets {
-        new_set(add, name.as_str(), set);
-    }
-    if new.version_sets.is_empty() && api.makes_version_sets() {
-        new_set(add, "release", &VersionSet::latest());
-    }
-}
-
-fn new_set(add: &mut impl FnMut(&str, Value), name: &str, set: &VersionSet) {
-    let path = format!("version_sets.{name}");
-    let pins = format!("agent {}, context graph {}", set.agent_version, set.context_graph_version);
-    add(&path, json!(pins));
-    for (interaction, preference) in &set.llm_model_preferences {
-        let path = format!("{path}.llm_model_preferences.{interaction}");
-        add(&format!("{path}.llm_name"), json!(preference.llm_name));
-        for (name, block) in
-            [("params", &preference.params), ("experience_controls", &preference.experience_controls)]
-        {
-            if !block.is_empty() {
-                add(&format!("{path}.{name}"), json!(block));
-            }
-        }
-    }
-}
-
-type Leaves<'a> = Vec<(Leaf<'a>, Option<Cause>)>;
 
 /// Returns the changed values in groups: first the service's own fields, then each version set under its name.
-fn groups<'a>(
-    deck: &Deck<'a>,
-    service: &'a ServicePlan,
-    added: &'a [Change],
-) -> Vec<(Option<String>, Leaves<'a>)> {
-    let plan = deck.plan;
+fn groups<'a>(deck: &Deck<'a>, service: &'a ServicePlan, added: &'a NewServiceValues) -> Vec<Group<'a>> {
     // An orphan has no manifest to compare with.
     if deck.is_drift && service.kind == ServiceKind::Retire {
         return Vec::new();
     }
-    let shown = service.changes.iter().chain(added).filter(|change| change.path != "service");
-    let (own, mut sets): (Vec<&Change>, Vec<&Change>) =
-        shown.partition(|change| set_of(&change.path).is_none());
-    // The changes of new and replaced services include version sets. For others, they are in the steps.
-    if matches!(service.kind, ServiceKind::Update | ServiceKind::Retire) {
-        let written = steps::of(plan, service).flat_map(|step| &step.changes);
-        sets.extend(written.filter(|change| set_of(&change.path).is_some()));
+    let changed = service.changes.fields.iter().filter(|change| change.field != Field::Name);
+    let leaves: Vec<Leaf<'_>> = changed.flat_map(Leaf::of_field).chain(added.leaves()).collect();
+    let mut groups = Vec::new();
+    if !leaves.is_empty() {
+        groups.push(Group { title: None, leaves });
     }
-    let name = |change: &Change| set_of(&change.path).map(|(set, _)| set.to_owned());
-    let mut groups = vec![(None, values::leaves(own, 0))];
-    for group in sets.chunk_by(|one, next| name(one) == name(next)) {
-        let Some((set, rest)) = group.first().and_then(|change| set_of(&change.path)) else { continue };
-        let cut = group[0].path.len() - rest.len();
-        groups.push((Some(set_title(deck, service, set)), values::leaves(group.iter().copied(), cut)));
+    if service.kind == ServiceKind::Create {
+        let sets = added.preferences().into_iter();
+        groups
+            .extend(sets.map(|(name, leaves)| Group { title: Some(set_title(deck, service, name)), leaves }));
+    } else {
+        groups.extend(deck.plan.version_set_changes(service).map(|set| Group {
+            title: Some(set_title(deck, service, &set.name)),
+            leaves: set.fields.iter().flat_map(Leaf::of_set_field).collect(),
+        }));
     }
-    groups.retain(|(title, leaves)| title.is_some() || !leaves.is_empty());
     groups
 }
 
 /// Returns a version set's heading, with the kind of its change.
-fn set_title(deck: &Deck<'_>, service: &ServicePlan, set: &str) -> String {
-    let what = steps::of(deck.plan, service).find_map(|step| match &step.action {
-        Action::WriteVersionSet { name, creates: true, target: Target::Live(_), .. }
-            if name.as_str() == set =>
-        {
+fn set_title(deck: &Deck<'_>, service: &ServicePlan, set: &VersionSetName) -> String {
+    let what = deck.plan.steps_of(service).find_map(|step| match &step.action {
+        Action::WriteVersionSet { name, creates: true, target: Target::Live(_), .. } if name == set => {
             Some(if deck.is_drift { " (missing)" } else { " (new)" })
         }
-        Action::DeleteVersionSet { name, .. } if name.as_str() == set => {
+        Action::DeleteVersionSet { name, .. } if name == set => {
             Some(if deck.is_drift { " (undeclared)" } else { " (deleted)" })
         }
         _ => None,
@@ -300,9 +236,9 @@ fn set_title(deck: &Deck<'_>, service: &ServicePlan, set: &str) -> String {
     format!("version set {set}{}", what.unwrap_or_default())
 }
 
-fn folded(page: &mut Markup, folds: bool, groups: &[(Option<String>, Leaves<'_>)]) {
+fn folded(page: &mut Markup, folds: bool, groups: &[Group<'_>]) {
     let inside = |page: &mut Markup| {
-        for (title, leaves) in groups {
+        for Group { title, leaves } in groups {
             if let Some(title) = title {
                 page.leaf("p", &[("class", "set")], title);
             }
@@ -312,7 +248,7 @@ fn folded(page: &mut Markup, folds: bool, groups: &[(Option<String>, Leaves<'_>)
     if !folds {
         return inside(page);
     }
-    let changed: usize = groups.iter().map(|(_, leaves)| leaves.len()).sum();
+    let changed: usize = groups.iter().map(|group| group.leaves.len()).sum();
     page.element("details", &[], |page| {
         page.leaf("summary", &[], &count(changed, "changed value"));
         inside(page);
@@ -322,15 +258,15 @@ fn folded(page: &mut Markup, folds: bool, groups: &[(Option<String>, Leaves<'_>)
 fn service_steps(page: &mut Markup, plan: &Plan, service: &ServicePlan) {
     if service.kind == ServiceKind::Replace {
         page.raw("<p class=\"set\">How the new service takes over</p>");
-        steps::list(page, steps::of(plan, service), steps::explained);
+        steps::list(page, plan.steps_of(service), steps::explained);
         return;
     }
     match service.steps.len() {
         0 => {}
-        1 => steps::list(page, steps::of(plan, service), action_text),
+        1 => steps::list(page, plan.steps_of(service), action_text),
         many => page.element("details", &[], |page| {
             page.leaf("summary", &[], &count(many, "step"));
-            steps::list(page, steps::of(plan, service), action_text);
+            steps::list(page, plan.steps_of(service), action_text);
         }),
     }
 }

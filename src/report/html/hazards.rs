@@ -4,7 +4,9 @@ use super::super::text::count;
 use super::card::{anchor, kind};
 use super::markup::{Markup, clip};
 use super::{steps, values};
-use crate::plan::{Action, Cause, Change, Finding, Plan, Risk, ServiceKind, ServicePlan, Step, conflicts_of};
+use crate::plan::{
+    Action, Cause, ChangedValue, Finding, Plan, Risk, ServiceKind, ServicePlan, Step, conflicts_of,
+};
 
 /// The maximum number of entries of one kind; the cards show all of them.
 const MOST: usize = 40;
@@ -14,7 +16,7 @@ const CONFLICTS_MEAN: &str = "An apply refuses a plan with conflicts unless --ov
 
 /// Writes the part, if it has entries.
 pub(super) fn hazards(page: &mut Markup, heading: &'static str, section: usize, plan: &Plan, is_drift: bool) {
-    let refused: Vec<&Finding> = plan.findings.iter().filter(|one| one.refused().is_some()).collect();
+    let refused: Vec<&Finding> = plan.findings.iter().filter(|finding| finding.is_refusal()).collect();
     let conflicts: Vec<_> = entries(plan, conflicts);
     let removals: Vec<_> = entries(plan, removals);
     let replaced: Vec<_> = entries(plan, |_, service| match service.kind {
@@ -49,7 +51,7 @@ fn refusals(page: &mut Markup, refused: &[&Finding]) {
             page.element("li", &[], |page| {
                 page.leaf("b", &[], &clip(finding.service.as_str(), 120));
                 page.raw(" ");
-                page.text(finding.refused().unwrap_or_default());
+                page.text(&finding.message);
             });
         }
     });
@@ -57,7 +59,7 @@ fn refusals(page: &mut Markup, refused: &[&Finding]) {
 
 /// An entry of a list.
 enum Hazard<'a> {
-    Conflict(Option<&'a Change>, Cause),
+    Conflict(Option<ChangedValue<'a>>, Cause),
     Removed(&'a Step),
     Replaced,
 }
@@ -83,7 +85,7 @@ fn conflicts<'a>(plan: &'a Plan, service: &'a ServicePlan) -> Vec<Hazard<'a>> {
 
 /// Returns the steps that take a service or version set out of use, without the old services of replacements.
 fn removals<'a>(plan: &'a Plan, service: &'a ServicePlan) -> Vec<Hazard<'a>> {
-    let steps = steps::of(plan, service).filter(|step| {
+    let steps = plan.steps_of(service).filter(|step| {
         let is_part = service.kind == ServiceKind::Replace && matches!(step.action, Action::Retire { .. });
         !is_part && (step.risk == Risk::Destructive || matches!(step.action, Action::Retire { .. }))
     });
@@ -101,7 +103,7 @@ fn list(page: &mut Markup, section: usize, plan: &Plan, title: &str, entries: &[
                 let link = format!("#{}", anchor(section, *number));
                 page.leaf("a", &[("href", &link)], &clip(service.name.as_str(), 120));
                 page.raw(" ");
-                said(page, plan, service, hazard);
+                entry(page, plan, service, hazard);
             });
         }
         if entries.len() > MOST {
@@ -110,16 +112,17 @@ fn list(page: &mut Markup, section: usize, plan: &Plan, title: &str, entries: &[
     });
 }
 
-fn said(page: &mut Markup, plan: &Plan, service: &ServicePlan, hazard: &Hazard<'_>) {
+/// Writes an entry after the name of its service.
+fn entry(page: &mut Markup, plan: &Plan, service: &ServicePlan, hazard: &Hazard<'_>) {
     match hazard {
         Hazard::Conflict(change, cause) => {
             values::cause(page, *cause);
             page.raw(" ");
             match change {
                 Some(change) => {
-                    page.leaf("code", &[], &change.path);
+                    page.leaf("code", &[], &change.path.to_string());
                     page.raw(" ");
-                    values::short(page, &change.before, &change.after);
+                    values::short(page, change.before, change.after);
                 }
                 None => page.text(&format!("an apply would {} it", kind(service.kind).0)),
             }
@@ -132,7 +135,7 @@ fn said(page: &mut Markup, plan: &Plan, service: &ServicePlan, hazard: &Hazard<'
                 page.leaf("code", &[], id.as_str());
             }
             page.raw(" → <b>new id</b>: applications that use the old id need the new one. The old service ");
-            let fate = steps::of(plan, service).find_map(|step| match &step.action {
+            let fate = plan.steps_of(service).find_map(|step| match &step.action {
                 Action::Retire { how, .. } => Some(steps::retirement_text(*how)),
                 _ => None,
             });

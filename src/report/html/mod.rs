@@ -8,6 +8,7 @@ mod diff;
 mod graph;
 mod hazards;
 mod markup;
+mod new_service;
 mod overview;
 mod steps;
 mod values;
@@ -16,7 +17,7 @@ mod values;
 mod tests;
 
 use super::text::count;
-use super::{Planned, Section, drift};
+use super::{Mode, Planned, Section};
 use card::Flags;
 use markup::Markup;
 
@@ -37,17 +38,17 @@ struct Layout {
 }
 
 /// Renders a report on one or more environments as a page.
-pub fn render(command: &str, sections: &[Section<'_>]) -> String {
+pub fn render(mode: Mode, sections: &[Section<'_>]) -> String {
     let mut page = Markup::default();
-    let title = title(command, sections);
-    let is_drift = command == drift::COMMAND;
+    let title = title(mode, sections);
+    let is_drift = mode.is_drift();
     page.raw("<!DOCTYPE html>\n");
     page.element("html", &[("lang", "en")], |page| {
         head(page, &title);
         page.element("body", &[], |page| {
             page.raw("<a class=\"skip\" href=\"#main\">Skip to the report</a>\n");
             page.element("header", &[("class", "top")], |page| {
-                page.leaf("p", &[("class", "command")], &format!("amigops {command}"));
+                page.leaf("p", &[("class", "command")], &format!("amigops {}", mode.command()));
                 page.leaf("h1", &[], &environments(sections));
                 if let [section] = sections {
                     overview::origin(page, section, is_drift);
@@ -78,8 +79,8 @@ fn environments(sections: &[Section<'_>]) -> String {
     }
 }
 
-fn title(command: &str, sections: &[Section<'_>]) -> String {
-    format!("amigops {command} · {}", environments(sections))
+fn title(mode: Mode, sections: &[Section<'_>]) -> String {
+    format!("amigops {} · {}", mode.command(), environments(sections))
 }
 
 fn head(page: &mut Markup, title: &str) {

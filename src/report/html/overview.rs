@@ -1,7 +1,7 @@
 //! The overview of a plan: its origin, its totals, warnings, and services that it does not manage.
 
 use super::super::text::count;
-use super::super::{Section, drift, human};
+use super::super::{Section, drift, totals};
 use super::markup::{Markup, clip};
 use crate::model::{Api, ServiceId, ServiceName};
 use crate::plan::{Finding, Plan};
@@ -108,7 +108,7 @@ pub(super) fn verdict(page: &mut Markup, plan: &Plan, api: Api) {
     if plan.is_empty() {
         page.element("p", &[("class", "done")], |page| {
             page.raw("<b>No drift.</b> ");
-            page.text(&format!("{} as declared.", human::are(plan.summary.unchanged)));
+            page.text(&format!("{} as declared.", totals::services_are(plan.summary.unchanged)));
         });
         return;
     }
@@ -117,7 +117,7 @@ pub(super) fn verdict(page: &mut Markup, plan: &Plan, api: Api) {
         page.text(&drift::counts(plan));
     });
     page.element("p", &[("class", "estimate")], |page| {
-        let cost = human::estimate(&plan.estimate, api);
+        let cost = totals::estimate(&plan.estimate, api);
         page.text(&format!("Values are shown as live → declared. Reverting this drift takes {cost}."));
     });
 }
@@ -153,15 +153,14 @@ pub(super) fn tiles(page: &mut Markup, plan: &Plan, api: Api) {
         }
     });
     page.element("p", &[("class", "estimate")], |page| {
-        page.text(&format!("{}: {}", count(plan.steps.len(), "step"), human::estimate(&plan.estimate, api)));
+        page.text(&format!("{}: {}", count(plan.steps.len(), "step"), totals::estimate(&plan.estimate, api)));
     });
 }
 
 /// Writes warnings and orphans.
 pub(super) fn findings(page: &mut Markup, heading: &'static str, plan: &Plan, is_drift: bool) {
     // Refused changes are listed above.
-    let findings: Vec<&Finding> =
-        plan.findings.iter().filter(|finding| finding.refused().is_none()).collect();
+    let findings: Vec<&Finding> = plan.findings.iter().filter(|finding| !finding.is_refusal()).collect();
     if findings.is_empty() && plan.orphans.is_empty() {
         return;
     }

@@ -4,15 +4,10 @@ use super::super::progress::action_text;
 use super::super::text::count;
 use super::markup::Markup;
 use crate::model::{Retire, ServiceName};
-use crate::plan::{Action, Plan, Risk, ServicePlan, Step, StepId};
+use crate::plan::{Action, Risk, Step, StepId};
 
 /// The maximum number of preceding steps to name; the drawing shows all of them.
 const MAX_NUMBERS: usize = 12;
-
-/// Returns a service's steps.
-pub(super) fn of<'a>(plan: &'a Plan, service: &'a ServicePlan) -> impl Iterator<Item = &'a Step> {
-    service.steps.iter().filter_map(|id| plan.step(*id))
-}
 
 /// Writes a list of numbered steps, each with the steps before it.
 pub(super) fn list<'a>(

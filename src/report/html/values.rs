@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use super::super::causes;
+use super::super::shown::ShownChange;
 use super::super::text::count;
-use super::super::values::{Leaf, collect};
 use super::diff::{self, Piece, Row};
 use super::markup::{Markup, clip};
-use crate::plan::{Cause, Change};
+use crate::plan::{Cause, FieldChange, VersionSetField};
 
 /// Longer values are shown side by side.
 const LONG: usize = 72;
@@ -16,24 +16,37 @@ const MOST_LINES: usize = 24;
 /// The same limit for a value that has only one side.
 const LONG_ALONE: usize = 300;
 
-/// Returns the changed leaves, each with its cause. The first `cut` bytes of paths are removed.
-pub(super) fn leaves<'a>(
-    changes: impl IntoIterator<Item = &'a Change>,
-    cut: usize,
-) -> Vec<(Leaf<'a>, Option<Cause>)> {
-    let mut all = Vec::new();
-    for change in changes {
-        let mut leaves = Vec::new();
-        let path = change.path.get(cut..).unwrap_or(&change.path).to_owned();
-        collect(&mut leaves, path, &change.before, &change.after, "");
-        all.extend(leaves.into_iter().map(|leaf| (leaf, change.cause)));
+/// A changed value, and its cause.
+pub(super) struct Leaf<'a> {
+    pub(super) shown: ShownChange<'a>,
+    pub(super) cause: Option<Cause>,
+}
+
+impl<'a> Leaf<'a> {
+    /// Returns the differing leaves of a service's field.
+    pub(super) fn of_field(change: &'a FieldChange) -> impl Iterator<Item = Self> {
+        Self::of(ShownChange::of_field(change, ""), change.cause)
     }
-    all
+
+    /// Returns the differing leaves of a version set's field.
+    pub(super) fn of_set_field(change: &'a FieldChange<VersionSetField>) -> impl Iterator<Item = Self> {
+        Self::of(ShownChange::of_set_field(change, ""), change.cause)
+    }
+
+    /// Returns the leaves of a value that is new.
+    pub(super) fn of_new_value(path: String, value: &'a Value) -> impl Iterator<Item = Self> {
+        static NOTHING: Value = Value::Null;
+        Self::of(ShownChange::of_value(path, &NOTHING, value), None)
+    }
+
+    fn of(change: ShownChange<'a>, cause: Option<Cause>) -> impl Iterator<Item = Self> {
+        change.leaves().into_iter().map(move |shown| Self { shown, cause })
+    }
 }
 
 /// Estimates the number of lines of a value in a card.
 pub(super) fn weight(leaf: &Leaf<'_>) -> usize {
-    let whole = size(leaf.before, leaf.after);
+    let whole = size(leaf.shown.before, leaf.shown.after);
     if whole > MOST_LINES { 1 } else { whole }
 }
 
@@ -47,16 +60,16 @@ fn size(before: &Value, after: &Value) -> usize {
 }
 
 /// Writes values in a list, each with its path.
-pub(super) fn list(page: &mut Markup, leaves: &[(Leaf<'_>, Option<Cause>)]) {
+pub(super) fn list(page: &mut Markup, leaves: &[Leaf<'_>]) {
     if leaves.is_empty() {
         return;
     }
     page.element("dl", &[("class", "values")], |page| {
-        for (leaf, cause) in leaves {
+        for Leaf { shown, cause } in leaves {
             page.element("div", &[], |page| {
-                page.leaf("dt", &[], &leaf.path);
+                page.leaf("dt", &[], &shown.path);
                 page.element("dd", &[], |page| {
-                    value(page, leaf.before, leaf.after);
+                    value(page, shown.before, shown.after);
                     if let Some(cause) = cause {
                         page.raw(" ");
                         self::cause(page, *cause);

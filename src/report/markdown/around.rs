@@ -6,16 +6,16 @@ use super::escape::{code, fence, label, prose, short};
 use super::words::Words;
 use crate::model::{ServiceId, ServiceName};
 use crate::plan::{Finding, Origin, Plan};
-use crate::report::human::{are, estimate, live};
 use crate::report::text::count;
-use crate::report::{Section, drift};
+use crate::report::totals::{estimate, live, services_are};
+use crate::report::{Mode, Section, drift};
 
 /// The maximum number of findings, and of services outside the plan, to list.
 const MOST_ASIDE: usize = 20;
 
 /// Renders the heading of the part.
-pub(super) fn heading(command: &str, section: &Section<'_>) -> String {
-    format!("## amigops {command} · {}\n\n", label(&section.origin.environment))
+pub(super) fn heading(mode: Mode, section: &Section<'_>) -> String {
+    format!("## amigops {} · {}\n\n", mode.command(), label(&section.origin.environment))
 }
 
 /// Renders why there is no plan.
@@ -63,9 +63,11 @@ pub(super) fn introduction(words: &Words, plan: &Plan, origin: &Origin) -> Strin
     let cost = estimate(&plan.estimate, origin.api);
     let _ = match (plan.is_empty(), words.is_drift) {
         (true, false) => {
-            writeln!(out, "**Nothing to do:** {} as declared.\n", are(plan.summary.unchanged))
+            writeln!(out, "**Nothing to do:** {} as declared.\n", services_are(plan.summary.unchanged))
         }
-        (true, true) => writeln!(out, "**No drift:** {} as declared.\n", are(plan.summary.unchanged)),
+        (true, true) => {
+            writeln!(out, "**No drift:** {} as declared.\n", services_are(plan.summary.unchanged))
+        }
         (false, false) => writeln!(out, "{}\n\n{cost}\n", table(plan)),
         (false, true) => writeln!(
             out,
@@ -99,8 +101,7 @@ fn table(plan: &Plan) -> String {
 /// Renders warnings, orphans and unmanaged services. Refusals are not among them: they are in the lists at the top.
 pub(super) fn render_notes(words: &Words, plan: &Plan) -> String {
     let mut out = String::new();
-    let findings: Vec<&Finding> =
-        plan.findings.iter().filter(|finding| finding.refused().is_none()).collect();
+    let findings: Vec<&Finding> = plan.findings.iter().filter(|finding| !finding.is_refusal()).collect();
     if !findings.is_empty() {
         let _ = writeln!(out, "### Warnings: {}\n", findings.len());
         for finding in findings.iter().take(MOST_ASIDE) {

@@ -3,17 +3,21 @@
 //! Each line begins with a mark (`-`, `+`, `!`, `@@` or a space), so that no line of a value can look like another
 //! change.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use similar::ChangeTag;
 
 use super::escape::{code, prose, short};
 use super::words::Words;
-use crate::model::{Api, Retire, VersionSet};
-use crate::plan::{Action, Cause, Change, Plan, ServiceKind, ServicePlan, Step};
+use crate::model::{Api, Retire};
+use crate::plan::{
+    Action, Cause, ChangePath, ChangedValue, Field, FieldChange, Plan, ServiceChanges, ServiceKind,
+    ServicePlan, Step, VersionSetChange, VersionSetField, created_content,
+};
 use crate::report::causes;
-use crate::report::human::{set_of, steps};
+use crate::report::shown::ShownChange;
 use crate::report::text::count;
-use crate::report::values::{is_long, leaves, line_changes, short_value};
+use crate::report::values::{is_long, line_changes, short_value};
+use crate::report::version_sets::pins;
 
 /// The maximum length of a path, in characters.
 const PATH: usize = 200;
@@ -31,12 +35,11 @@ pub(super) fn cause_text(cause: Cause) -> &'static str {
 }
 
 /// Returns all changes of a service and its steps, each once.
-pub(super) fn all<'a>(plan: &'a Plan, shown: &'a ServicePlan) -> impl Iterator<Item = &'a Change> {
+pub(super) fn all<'a>(plan: &'a Plan, shown: &'a ServicePlan) -> impl Iterator<Item = ChangedValue<'a>> {
     let replaces = shown.kind == ServiceKind::Replace;
-    let own = shown.changes.iter().filter(move |change| !(replaces && change.path == "service"));
-    let own = own.filter(move |change| replaces || set_of(&change.path).is_none());
-    let sets = steps(plan, shown).filter(move |_| !replaces).flat_map(|step| &step.changes);
-    own.chain(sets.filter(|change| set_of(&change.path).is_some()))
+    let is_name = |change: &ChangedValue<'_>| change.path == ChangePath::Field(Field::Name);
+    let fields = shown.changes.field_values().filter(move |change| !(replaces && is_name(change)));
+    fields.chain(plan.version_set_changes(shown).flat_map(VersionSetChange::values))
 }
 
 /// A service and its plan.
@@ -63,7 +66,7 @@ impl Diff {
         let mut diff = Self { lines: Vec::new(), most, hidden: 0, width, cause: None };
         diff.remarks(words, plan, shown);
         match (shown.kind, words.is_drift) {
-            (ServiceKind::Create, _) => diff.created(plan, shown, api),
+            (ServiceKind::Create, _) => diff.created(&created_content(plan, shown, api)),
             // An orphan has no manifest to compare with.
             (ServiceKind::Retire, true) => diff.push("!", "in no manifest"),
             _ => diff.changes(words, plan, shown),
@@ -81,8 +84,8 @@ impl Diff {
             self.cause = shown.cause;
         }
         for change in changes {
-            self.change(change);
-            let forces = matches!(change.path.as_str(), "agent" | "context_graph");
+            self.change(&change);
+            let forces = matches!(&change.path, ChangePath::Field(field) if field.is_reference());
             if forces && shown.kind == ServiceKind::Replace {
                 let what = if words.is_drift {
                     "only a new service can revert this"
@@ -116,7 +119,7 @@ impl Diff {
         if shown.continued {
             self.push("!", "continues the unfinished replacement of an earlier run");
         }
-        for step in steps(plan, shown) {
+        for step in plan.steps_of(shown) {
             match &step.action {
                 Action::RenameTemporarily { update, .. } => {
                     let name = update.name.as_ref().map_or("", |name| name.as_str());
@@ -141,7 +144,7 @@ impl Diff {
         if shown.adopted {
             self.push("!", "it has no owner");
         }
-        for step in steps(plan, shown) {
+        for step in plan.steps_of(shown) {
             match &step.action {
                 Action::DeleteVersionSet { name, .. } => {
                     self.push("!", &format!("version set {name} is in no manifest"));
@@ -154,78 +157,42 @@ impl Diff {
         }
     }
 
-    fn created(&mut self, plan: &Plan, shown: &ServicePlan, api: Api) {
-        if let Some((agent, graph)) = &shown.joins {
-            self.push("+", &format!("agent: {agent}"));
-            self.push("+", &format!("context_graph: {graph}"));
-        }
-        for step in steps(plan, shown) {
-            match &step.action {
-                Action::Create(new) => {
-                    self.added("description", &Value::from(new.description.as_str()));
-                    if !new.active {
-                        self.push("+", "active: false");
-                    }
-                    let tags = new
-                        .tags
-                        .iter()
-                        .map(|(tag, value)| (tag.clone(), Value::from(value.as_deref().unwrap_or(""))));
-                    self.added("tags", &Value::Object(tags.collect::<Map<_, _>>()));
-                    self.added("keyterms", &Value::from(new.keyterms.clone()));
-                    for (name, set) in &new.version_sets {
-                        self.added_set(name.as_str(), set);
-                    }
-                    if new.version_sets.is_empty() && api.makes_version_sets() {
-                        self.added_set("release", &VersionSet::latest());
-                    }
-                    self.added_settings(&new.settings);
-                }
-                Action::WriteVersionSet { name, content, .. } => {
-                    self.added_set(name.as_str(), content);
-                }
-                _ => {}
-            }
+    /// Adds the content of a new service, its settings last.
+    fn created(&mut self, content: &ServiceChanges) {
+        let is_setting = |change: &&FieldChange| matches!(change.field, Field::Setting(_));
+        let (settings, fields): (Vec<_>, Vec<_>) = content.fields.iter().partition(is_setting);
+        fields.into_iter().for_each(|change| self.added_field(change));
+        content.version_sets.iter().for_each(|set| self.added_set(set));
+        settings.into_iter().for_each(|change| self.added_field(change));
+    }
+
+    fn added_field(&mut self, change: &FieldChange) {
+        let is_tag = matches!(change.field, Field::Tag(_));
+        // An empty description says nothing, but a tag has a meaning without a value.
+        if is_tag || change.after.as_str() != Some("") {
+            self.leaves(change.field.to_string(), &Value::Null, &change.after);
         }
     }
 
     /// Adds a new version set: its pins in one line, then each model preference.
-    fn added_set(&mut self, name: &str, set: &VersionSet) {
-        let path = format!("version_sets.{name}");
-        self.push("+", &format!("{path}: {}", pins(set)));
-        for (interaction, preference) in &set.llm_model_preferences {
-            let path = format!("{path}.llm_model_preferences.{interaction}");
-            self.push("+", &format!("{path}.llm_name: {}", preference.llm_name));
-            let blocks =
-                [("params", &preference.params), ("experience_controls", &preference.experience_controls)];
-            for (block, values) in blocks.into_iter().filter(|(_, values)| !values.is_empty()) {
-                self.added(&format!("{path}.{block}"), &Value::Object(values.clone()));
-            }
+    fn added_set(&mut self, set: &VersionSetChange) {
+        self.push("+", &format!("{}: {}", set.path(), pins(set)));
+        let is_preference = |change: &&FieldChange<_>| matches!(change.field, VersionSetField::Preference(_));
+        for change in set.fields.iter().filter(is_preference) {
+            self.leaves(format!("{}.{}", set.path(), change.field), &Value::Null, &change.after);
         }
     }
 
-    fn added_settings(&mut self, settings: &Map<String, Value>) {
-        for (name, value) in settings {
-            self.added(name, value);
-        }
-    }
-
-    fn added(&mut self, path: &str, value: &Value) {
-        let empty = value.as_array().is_some_and(Vec::is_empty) || value.as_str().is_some_and(str::is_empty);
-        if !empty {
-            self.leaves(path, &Value::Null, value);
-        }
-    }
-
-    fn change(&mut self, change: &Change) {
+    fn change(&mut self, change: &ChangedValue<'_>) {
         if change.cause != self.cause {
             self.cause = change.cause;
             self.push("!", change.cause.map_or("the cause of the following changes is unknown", cause_text));
         }
-        self.leaves(&change.path, &change.before, &change.after);
+        self.leaves(change.path.to_string(), change.before, change.after);
     }
 
-    fn leaves(&mut self, path: &str, before: &Value, after: &Value) {
-        for mut leaf in leaves(path, before, after) {
+    fn leaves(&mut self, path: String, before: &Value, after: &Value) {
+        for mut leaf in ShownChange::of_value(path, before, after).leaves() {
             leaf.path = short(&leaf.path, PATH);
             match (leaf.before, leaf.after) {
                 (Value::String(before), Value::String(after)) if is_long(before) || is_long(after) => {
@@ -308,14 +275,9 @@ fn from_difference(before: &str, after: &str, width: usize) -> (String, String) 
     (cut(before), cut(after))
 }
 
-/// Returns a version set's pins in one line.
-fn pins(set: &VersionSet) -> String {
-    format!("agent {}, context graph {}", set.agent_version, set.context_graph_version)
-}
-
 /// Explains the steps of a replacement, one per line, in the order of execution.
 pub(super) fn explained(plan: &Plan, shown: &ServicePlan) -> Vec<String> {
-    steps(plan, shown)
+    plan.steps_of(shown)
         .enumerate()
         .map(|(number, step)| format!("{}. {}", number + 1, explain(step)))
         .collect()

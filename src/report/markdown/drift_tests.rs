@@ -10,7 +10,7 @@ use crate::report::Planned;
 
 fn drift(plan: &Plan) -> String {
     let outcome = Ok(Planned { plan, fingerprint: "c0ffee0123456789abcdef" });
-    let text = render("drift", &[Section { origin: &origin(), outcome }]);
+    let text = render(Mode::Drift, &[Section { origin: &origin(), outcome }]);
     check(&text);
     text
 }
@@ -104,7 +104,7 @@ fn the_drift_overview_has_a_verdict_for_each_environment() {
     ];
     let sections: Vec<Section<'_>> =
         origins.iter().zip(outcomes).map(|(origin, outcome)| Section { origin, outcome }).collect();
-    let text = render("drift", &sections);
+    let text = render(Mode::Drift, &sections);
     let (overview, rest) = text.split_once("\n## amigops drift").unwrap();
     insta::assert_snapshot!(overview, @"
     # amigops drift · 3 environments
@@ -122,9 +122,9 @@ fn the_drift_overview_has_a_verdict_for_each_environment() {
 fn a_conflict_is_counted_and_shown_once() {
     let mut plan = everything();
     let orphan = plan.services.iter_mut().find(|shown| shown.name.as_str() == "Summer Campaign").unwrap();
-    orphan.changes.iter_mut().for_each(|change| change.cause = Some(Cause::Behind));
+    orphan.changes.set_causes(|_| Some(Cause::Behind));
     for step in plan.steps.iter_mut().filter(|step| step.service.as_str() == "Summer Campaign") {
-        step.changes.iter_mut().for_each(|change| change.cause = Some(Cause::Behind));
+        step.changes.set_causes(|_| Some(Cause::Behind));
     }
     let text = report(&plan);
     assert_eq!(crate::plan::conflicts(&plan).len(), 2);
@@ -137,9 +137,8 @@ fn a_conflict_is_counted_and_shown_once() {
 }
 
 fn with_refusals(mut plan: Plan, number: usize, why: &str) -> Plan {
-    plan.findings = (0..30)
-        .map(|number| Finding { service: "Other".into(), message: format!("something else, {number}") })
-        .collect();
+    plan.findings =
+        (0..30).map(|number| Finding::note("Other".into(), format!("something else, {number}"))).collect();
     plan.findings
         .extend((0..number).map(|number| Finding::refusal("Coach".into(), &format!("{number} {why}"))));
     plan

@@ -6,7 +6,10 @@ use serde_json::json;
 use super::tests::{everything, origin};
 use super::*;
 use crate::model::{ServiceName, VersionSetName};
-use crate::plan::{Action, Base, Origin, Plan};
+use crate::plan::{
+    Action, Base, Cause, Field, FieldChange, Origin, Plan, ServiceChanges, Step, VersionSetChange,
+    VersionSetChangeKind,
+};
 use crate::report::Planned;
 use crate::report::text::visible;
 
@@ -72,16 +75,18 @@ pub(crate) fn poisoned(text: &str) -> Plan {
             .iter_mut()
             .filter(|step| step.service == former)
             .for_each(|step| step.service = name(number));
-        for change in &mut shown.changes {
+        let ServiceChanges { fields, version_sets } = &mut shown.changes;
+        version_sets.iter_mut().for_each(|set| poison_set(set, text));
+        for change in &mut *fields {
             change.before = json!(text);
         }
-        let path = format!("tags.{text}");
-        shown.changes.push(crate::plan::Change {
-            cause: Some(crate::plan::Cause::Both),
-            ..crate::plan::Change::new(path, json!({text: text}), json!([text, text]))
+        let tag = Field::Tag(text.to_owned());
+        fields.push(FieldChange {
+            cause: Some(Cause::Both),
+            ..FieldChange::new(tag, json!({text: text}), json!([text, text]))
         });
-        shown.changes.push(crate::plan::Change::new(
-            "description",
+        fields.push(FieldChange::new(
+            Field::Description,
             json!(format!("a\n{text}\nb\n{text}")),
             json!(format!("a\nb\n{text}\n{text}")),
         ));
@@ -94,7 +99,16 @@ pub(crate) fn poisoned(text: &str) -> Plan {
     plan
 }
 
-fn poison(step: &mut crate::plan::Step, text: &str) {
+fn poison_set(set: &mut VersionSetChange, text: &str) {
+    set.name = VersionSetName::new(text);
+    // A new version set has no values before.
+    if set.kind == VersionSetChangeKind::Changed {
+        set.fields.iter_mut().for_each(|change| change.before = json!(text));
+    }
+}
+
+fn poison(step: &mut Step, text: &str) {
+    step.changes.version_sets.iter_mut().for_each(|set| poison_set(set, text));
     step.reason = Some(format!("`{text}` {text}"));
     match &mut step.action {
         Action::Create(new) => {
@@ -132,9 +146,9 @@ fn poisoned_report(text: &str) -> String {
     };
     let whole = Section { origin: &origin, outcome: Ok(Planned { plan: &plan, fingerprint: "abc" }) };
     let failed = Section { origin: &origin, outcome: Err(text) };
-    let alone = render("plan", &[whole]);
+    let alone = render(Mode::Plan, &[whole]);
     check(&alone);
-    alone + &render("plan", &[whole, failed])
+    alone + &render(Mode::Plan, &[whole, failed])
 }
 
 /// Returns a line without its code spans, by CommonMark's rule.

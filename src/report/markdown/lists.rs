@@ -8,9 +8,9 @@ use super::changes::{cause_text, retirement_text};
 use super::escape::{code, prose, short};
 use super::words::Words;
 use crate::plan::{
-    Action, Cause, Change, Finding, Plan, Risk, ServiceKind, ServicePlan, Step, StepId, conflicts_of,
+    Action, Cause, ChangedValue, Field, Finding, Plan, Risk, ServiceKind, ServicePlan, Step, StepId,
+    conflicts_of,
 };
-use crate::report::human::steps;
 use crate::report::values::short_value;
 
 /// The maximum length of a value in a sentence, in characters.
@@ -101,11 +101,10 @@ fn replacements(plan: &Plan) -> Vec<Item> {
             if let Some(id) = &shown.id {
                 sentence.push_str(&format!(", {} → a new id", code(id.as_str())));
             }
-            let forcing =
-                shown.changes.iter().filter(|one| matches!(one.path.as_str(), "agent" | "context_graph"));
-            for change in forcing {
-                let noun = if change.path == "agent" { "agent" } else { "context graph" };
-                sentence.push_str(&format!(": the changed {noun} {} forces a new service", from_to(change)));
+            for change in shown.changes.fields.iter().filter(|change| change.field.is_reference()) {
+                let noun = if change.field == Field::Agent { "agent" } else { "context graph" };
+                let values = from_to(&change.before, &change.after);
+                sentence.push_str(&format!(": the changed {noun} {values} forces a new service"));
             }
             if shown.continued {
                 sentence.push_str("; this continues an unfinished replacement");
@@ -118,7 +117,7 @@ fn replacements(plan: &Plan) -> Vec<Item> {
 
 /// Describes the retirement of a replacement's old service.
 fn retirement(plan: &Plan, shown: &ServicePlan) -> String {
-    let retirements = steps(plan, shown).filter_map(|step| match &step.action {
+    let retirements = plan.steps_of(shown).filter_map(|step| match &step.action {
         Action::Retire { id, how, .. } if Some(id) == shown.id.as_ref() => {
             Some(format!("; the old one {}", retirement_text(*how)))
         }
@@ -140,11 +139,12 @@ fn conflicts(plan: &Plan) -> Vec<Item> {
     items.collect()
 }
 
-fn conflict(shown: &ServicePlan, change: Option<&Change>, cause: Cause) -> Item {
+fn conflict(shown: &ServicePlan, change: Option<ChangedValue<'_>>, cause: Cause) -> Item {
     let (name, why) = (code(shown.name.as_str()), cause_text(cause));
     if let Some(change) = change {
-        let names = format!("{name} {}", code(&change.path));
-        return Item { sentence: format!("{names}: {} ({why})", from_to(change)), names };
+        let names = format!("{name} {}", code(&change.path.to_string()));
+        let values = from_to(change.before, change.after);
+        return Item { sentence: format!("{names}: {values} ({why})"), names };
     }
     let fate = match shown.kind {
         ServiceKind::Create => "created",
@@ -157,18 +157,17 @@ fn conflict(shown: &ServicePlan, change: Option<&Change>, cause: Cause) -> Item 
 
 /// Returns the findings that make `apply` refuse the plan.
 fn refusals(plan: &Plan) -> Vec<Item> {
-    let refused = plan.findings.iter().filter_map(|finding| Some((finding, finding.refused()?)));
-    let item = |(finding, why): (&Finding, &str)| {
+    let item = |finding: &Finding| {
         let names = code(finding.service.as_str());
-        Item { sentence: format!("{names}: {}", prose(why)), names }
+        Item { sentence: format!("{names}: {}", prose(&finding.message)), names }
     };
-    refused.map(item).collect()
+    plan.findings.iter().filter(|finding| finding.is_refusal()).map(item).collect()
 }
 
-fn from_to(change: &Change) -> String {
+fn from_to(before: &Value, after: &Value) -> String {
     let value = |value: &Value| match value {
         Value::String(text) if !text.is_empty() => code(&short(text, VALUE)),
         value => code(&short(&short_value(value), VALUE)),
     };
-    format!("{} → {}", value(&change.before), value(&change.after))
+    format!("{} → {}", value(before), value(after))
 }

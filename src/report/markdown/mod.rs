@@ -22,8 +22,8 @@ use std::fmt::Write as _;
 use self::escape::cell;
 use self::section::Part;
 use self::words::Words;
-use super::{Section, drift};
-use crate::plan::{Plan, Risk};
+use super::{Mode, Section, drift};
+use crate::plan::{Finding, Plan, Risk};
 
 /// The maximum size of a report, in bytes. The rest of 65,536 is for the script that posts the comment, for example for
 /// a marker to find the comment again.
@@ -36,19 +36,19 @@ const MOST_PARTS: usize = 20;
 const MOST_ROWS: usize = 80;
 
 /// Renders a report on one environment, or on several with an overview.
-pub fn render(command: &str, sections: &[Section<'_>]) -> String {
+pub fn render(mode: Mode, sections: &[Section<'_>]) -> String {
     match sections {
-        [one] => section::render(command, one, MOST - WARNING).text,
-        several => combined(command, several),
+        [one] => section::render(mode, one, MOST - WARNING).text,
+        several => combined(mode, several),
     }
 }
 
-fn combined(command: &str, sections: &[Section<'_>]) -> String {
-    let words = Words::of(command);
+fn combined(mode: Mode, sections: &[Section<'_>]) -> String {
+    let words = Words::of(mode);
     let table = overview(words, sections);
-    let mut out = format!("# amigops {command} · {} environments\n\n", sections.len());
+    let mut out = format!("# amigops {} · {} environments\n\n", mode.command(), sections.len());
     let room = MOST.saturating_sub(out.len() + table.len() + 2 * WARNING);
-    let parts = parts(command, &choose_environments(sections, MOST_PARTS), room);
+    let parts = parts(mode, &choose_environments(sections, MOST_PARTS), room);
     let unlisted: usize = parts.iter().map(|part| part.unlisted).sum();
     if unlisted > 0 {
         let _ = writeln!(
@@ -85,7 +85,7 @@ fn weight(section: &Section<'_>) -> u8 {
 
 fn must_be_seen(plan: &Plan) -> bool {
     plan.steps.iter().any(|step| step.risk == Risk::Destructive)
-        || plan.findings.iter().any(|finding| finding.refused().is_some())
+        || plan.findings.iter().any(Finding::is_refusal)
 }
 
 /// Chooses the most important environments, and returns them in their order.
@@ -98,16 +98,12 @@ fn choose_environments<'s, 'a>(sections: &'s [Section<'a>], most: usize) -> Vec<
 }
 
 /// Renders the environments' parts: in full if all of them fit, else each in its share of the room.
-fn parts(command: &str, sections: &[&Section<'_>], room: usize) -> Vec<Part> {
-    let whole: Vec<Part> = sections.iter().map(|one| section::render(command, one, room)).collect();
+fn parts(mode: Mode, sections: &[&Section<'_>], room: usize) -> Vec<Part> {
+    let whole: Vec<Part> = sections.iter().map(|one| section::render(mode, one, room)).collect();
     let lengths: Vec<usize> = whole.iter().map(|part| part.text.len() + 2).collect();
     let shares = fit::share(room, &lengths).into_iter();
     let fitted = shares.zip(whole).zip(sections).map(|((share, part), one)| {
-        if part.text.len() + 2 <= share {
-            part
-        } else {
-            section::render(command, one, share.saturating_sub(2))
-        }
+        if part.text.len() + 2 <= share { part } else { section::render(mode, one, share.saturating_sub(2)) }
     });
     fitted.collect()
 }

@@ -8,11 +8,10 @@ use super::escape::{code, fence, html, label};
 use super::fit::{fill, share};
 use super::lists::{self, List};
 use super::words::Words;
-use crate::plan::{Action, Plan, ServiceKind, ServicePlan};
+use crate::plan::{Action, Plan, ServiceKind, ServicePlan, Step};
 use crate::report::graph;
-use crate::report::human::steps;
 use crate::report::text::count;
-use crate::report::{Planned, Section};
+use crate::report::{Mode, Planned, Section};
 
 /// The maximum number of steps in a graph; a larger one is unreadable.
 const MOST_STEPS: usize = 80;
@@ -57,9 +56,9 @@ pub(super) struct Part {
 }
 
 /// Renders an environment's part of a report, if possible in at most `room` bytes.
-pub(super) fn render(command: &str, section: &Section<'_>, room: usize) -> Part {
-    let words = Words::of(command);
-    let mut text = heading(command, section);
+pub(super) fn render(mode: Mode, section: &Section<'_>, room: usize) -> Part {
+    let words = Words::of(mode);
+    let mut text = heading(mode, section);
     let planned = match section.outcome {
         Ok(planned) => planned,
         Err(reason) => return Part { text: text + &failed(words, reason, room), unlisted: 0 },
@@ -251,7 +250,7 @@ impl<'a> Page<'a> {
         for (title, names) in kinds {
             let _ = writeln!(body, "**{title}: {}**, see `{}`\n", names.len(), self.words.command);
         }
-        let warnings = self.plan().findings.iter().filter(|finding| finding.refused().is_none()).count();
+        let warnings = self.plan().findings.iter().filter(|finding| !finding.is_refusal()).count();
         let aside = warnings + self.plan().orphans.len();
         if aside > 0 {
             let _ = writeln!(body, "{} and orphans are not listed here.\n", count(aside, "warning"));
@@ -333,12 +332,12 @@ fn caution(words: &Words, lists: &[List], unlisted: usize) -> String {
 
 /// Lists the changed paths of a service.
 fn paths(plan: &Plan, shown: &ServicePlan) -> String {
-    let mut paths: Vec<&str> = all(plan, shown).map(|change| change.path.as_str()).collect();
+    let mut paths: Vec<String> = all(plan, shown).map(|change| change.path.to_string()).collect();
     if shown.kind == ServiceKind::Create {
         paths.clear();
     }
-    let sets =
-        steps(plan, shown).filter(|step| matches!(step.action, Action::DeleteVersionSet { .. })).count();
+    let is_deletion = |step: &&Step| matches!(step.action, Action::DeleteVersionSet { .. });
+    let sets = plan.steps_of(shown).filter(is_deletion).count();
     let mut words: Vec<String> = paths.iter().take(MOST_PATHS).map(|path| code(path)).collect();
     if paths.len() > MOST_PATHS {
         words.push(format!("{} more", paths.len() - MOST_PATHS));

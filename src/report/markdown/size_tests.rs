@@ -124,7 +124,7 @@ fn environments_share_the_room() {
             origin,
             outcome: Ok(Planned { plan: if number == 1 { &large } else { &small }, fingerprint: "abc" }),
         });
-        let text = render("plan", &plans.collect::<Vec<_>>());
+        let text = render(Mode::Plan, &plans.collect::<Vec<_>>());
         assert!(text.len() <= MOST, "{count}: {}", text.len());
         check(&text);
         assert!(text.contains("replacements or conflicts are not listed here"), "{count}");

@@ -9,7 +9,7 @@ use crate::plan::{Origin, Step, StepId};
 use crate::report::outcomes_tests::in_every_way;
 
 /// Renders the summary of a run, after a change of its result.
-fn told<'a>(change: impl FnOnce(&mut Ended<'a>)) -> String {
+fn summary_of<'a>(change: impl FnOnce(&mut Ended<'a>)) -> String {
     let mut ended = Ended {
         verdict: Verdict::Failed,
         exit_code: 1,
@@ -38,7 +38,7 @@ fn a_summary_with_every_list() {
     let mut report = in_every_way(&plan, "the model is unknown");
     report.outcomes.insert(StepId(11), Outcome::Done(Some("m1".into())));
     let ids = [("Meet & Greet".into(), "m1".into())].into();
-    let text = told(|ended| {
+    let text = summary_of(|ended| {
         (ended.verdict, ended.exit_code) = (Verdict::Interrupted, 130);
         (ended.planned, ended.report) = (Some((&plan, &origin)), &report);
         (ended.ids, ended.requests, ended.took) = (&ids, 42, std::time::Duration::from_secs(12));
@@ -109,7 +109,7 @@ fn a_summary_with_every_list() {
 #[test]
 fn an_error_before_the_first_step() {
     insta::assert_snapshot!(
-        told(|ended| ended.reason = Some("error: environment `production` has no API key\n   = help: set AMIGO_API_KEY\n")),
+        summary_of(|ended| ended.reason = Some("error: environment `production` has no API key\n   = help: set AMIGO_API_KEY\n")),
         @"
         ## amigops apply · `production`
 
@@ -131,7 +131,7 @@ fn a_successful_run() {
     let (plan, origin) = (everything(), origin());
     let outcomes = plan.steps.iter().map(|step| (step.id, Outcome::Done(None))).collect();
     let report = crate::apply::Report { outcomes, stopped: None };
-    let text = told(|ended| {
+    let text = summary_of(|ended| {
         (ended.verdict, ended.exit_code, ended.converged) = (Verdict::Applied, 0, Some(true));
         (ended.planned, ended.report) = (Some((&plan, &origin)), &report);
     });
@@ -171,7 +171,7 @@ fn the_verdict_on_a_stopped_run_depends_on_its_progress() {
     for (verdict, outcome, word, means) in table {
         let outcomes = [(StepId(1), outcome.clone())].into();
         let report = crate::apply::Report { outcomes, stopped: None };
-        let text = told(|ended| (ended.verdict, ended.exit_code, ended.report) = (verdict, 9, &report));
+        let text = summary_of(|ended| (ended.verdict, ended.exit_code, ended.report) = (verdict, 9, &report));
         assert!(text.contains(&format!("> **{word}.** Exit code 9: {means}")), "{text}");
     }
 }
@@ -183,7 +183,7 @@ fn after_the_first_step_no_verdict_says_that_nothing_was_changed() {
         [Verdict::Refused, Verdict::Declined, Verdict::Interrupted, Verdict::OutOfTime, Verdict::Failed]
     {
         let says_nothing = |has_started| {
-            let text = told(|ended| (ended.verdict, ended.has_started) = (verdict, has_started));
+            let text = summary_of(|ended| (ended.verdict, ended.has_started) = (verdict, has_started));
             text.contains("nothing was changed")
         };
         assert_eq!((says_nothing(false), says_nothing(true)), (true, false), "{verdict:?}");
@@ -208,7 +208,7 @@ fn every_verdict_with_its_exit_code() {
     ]
     .map(|(verdict, exit_code, begun)| {
         let origin = origin();
-        let text = told(|ended| {
+        let text = summary_of(|ended| {
             (ended.verdict, ended.exit_code) = (verdict, exit_code);
             if begun {
                 (ended.planned, ended.report) = (Some((&plan, &origin)), &report);
@@ -238,7 +238,7 @@ fn hostile_texts_cannot_break_or_forge_a_summary() {
         let report = in_every_way(&plan, text);
         let origin = Origin { environment: text.to_owned(), organization: text.to_owned(), ..origin() };
         let (ids, differing) = (plan.ids.clone(), [text.into()]);
-        told(|ended| {
+        summary_of(|ended| {
             (ended.verdict, ended.environment, ended.reason) =
                 (Verdict::NotConverged, Some(text), Some(text));
             (ended.planned, ended.report) = (Some((&plan, &origin)), &report);
@@ -262,7 +262,7 @@ fn long_lists_are_shortened_and_counted() {
         stopped: Some(StopReason::Interrupt),
     };
     let reason = "a line\n".repeat(90_000);
-    let text = told(|ended| {
+    let text = summary_of(|ended| {
         (ended.planned, ended.report) = (Some((&plan, &origin)), &report);
         ended.reason = Some(&reason);
     });

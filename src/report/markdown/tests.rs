@@ -26,7 +26,7 @@ pub(crate) fn origin() -> Origin {
 
 pub(super) fn report(plan: &Plan) -> String {
     let planned = Planned { plan, fingerprint: "c0ffee0123456789abcdef" };
-    render("plan", &[Section { origin: &origin(), outcome: Ok(planned) }])
+    render(Mode::Plan, &[Section { origin: &origin(), outcome: Ok(planned) }])
 }
 
 /// A plan with every kind of change.
@@ -92,26 +92,22 @@ fn wishes() -> Vec<DesiredService> {
 
 fn with_causes(mut plan: Plan) -> Plan {
     for shown in &mut plan.services {
-        for change in &mut shown.changes {
-            change.cause = match change.path.as_str() {
-                "tags.tier" => Some(Cause::Both),
-                "service" => Some(Cause::Manifest),
-                _ => None,
-            };
-        }
+        shown.changes.set_causes(|path| match path.to_string().as_str() {
+            "tags.tier" => Some(Cause::Both),
+            "service" => Some(Cause::Manifest),
+            _ => None,
+        });
         if shown.name.as_str() == "Summer Campaign" {
             shown.cause = Some(Cause::Behind);
         }
     }
-    for change in plan.steps.iter_mut().flat_map(|step| &mut step.changes) {
-        if change.path == "version_sets.release.agent_version" {
-            change.cause = Some(Cause::Drift);
-        }
+    for step in &mut plan.steps {
+        step.changes.set_causes(|path| {
+            (path.to_string() == "version_sets.release.agent_version").then_some(Cause::Drift)
+        });
     }
-    plan.findings.push(Finding {
-        service: "New Name".into(),
-        message: "`Old Name` may be held by others; nothing is lost".to_owned(),
-    });
+    let message = "`Old Name` may be held by others; nothing is lost";
+    plan.findings.push(Finding::note("New Name".into(), message));
     plan.orphans.push(("Lost".into(), "o1".into()));
     plan
 }
@@ -347,7 +343,7 @@ fn several_environments_start_with_an_overview() {
     let (one, two, three) = (named("a|b\\|c"), named("staging"), named("sandbox"));
     let planned = |plan| Planned { plan, fingerprint: "" };
     let text = render(
-        "plan",
+        Mode::Plan,
         &[
             Section { origin: &one, outcome: Ok(planned(&plan)) },
             Section { origin: &two, outcome: Err("no plan can be made:\n```\n::error::@team <b>") },

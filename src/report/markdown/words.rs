@@ -4,7 +4,7 @@
 //! anything will be changed.
 
 use crate::plan::ServiceKind;
-use crate::report::drift;
+use crate::report::Mode;
 
 /// The texts of one kind of report.
 pub(super) struct Words {
@@ -51,9 +51,9 @@ static DRIFT: Words = Words {
 };
 
 impl Words {
-    /// Returns the texts for a command.
-    pub(super) fn of(command: &str) -> &'static Self {
-        if command == drift::COMMAND { &DRIFT } else { &PLAN }
+    /// Returns the texts for a kind of report.
+    pub(super) fn of(mode: Mode) -> &'static Self {
+        if mode.is_drift() { &DRIFT } else { &PLAN }
     }
 
     /// Returns the word for a service's kind of change or drift.

@@ -76,7 +76,7 @@ impl Server {
             action,
             depends_on: BTreeSet::new(),
             risk: crate::plan::Risk::Safe,
-            changes: Vec::new(),
+            changes: Default::default(),
             reason: None,
         };
         let mut after = verify::outcome(&self.state, std::slice::from_ref(&step), self.api);

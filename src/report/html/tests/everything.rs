@@ -2,7 +2,7 @@
 
 use super::super::render;
 use crate::report::markdown::tests::{everything, origin};
-use crate::report::{Planned, Section};
+use crate::report::{Mode, Planned, Section};
 
 /// Returns the texts of a page, one line for each text between two tags, without the style and the script.
 fn words_of_page(page: &str) -> String {
@@ -16,7 +16,7 @@ fn words_of_page(page: &str) -> String {
 fn a_page_with_every_kind_of_change() {
     let plan = everything();
     let planned = Planned { plan: &plan, fingerprint: "c0ffee" };
-    let page = render("plan", &[Section { origin: &origin(), outcome: Ok(planned) }]);
+    let page = render(Mode::Plan, &[Section { origin: &origin(), outcome: Ok(planned) }]);
     insta::assert_snapshot!(words_of_page(&page), @r##"
     Skip to the report
     amigops plan

@@ -5,7 +5,9 @@ use serde_json::json;
 
 use super::tokens::{tokens, words};
 use super::*;
-use crate::plan::{Action, Change, Finding};
+use crate::plan::{
+    Action, Field, FieldChange, Finding, VersionSetChange, VersionSetChangeKind, VersionSetField,
+};
 
 const HOSTILE: &[&str] = &[
     "<script>window.__x=1</script>",
@@ -23,6 +25,16 @@ const HOSTILE: &[&str] = &[
     "\n\n\n",
 ];
 
+/// Returns a changed version set in which every text is this one.
+fn changed_set(text: &str) -> VersionSetChange {
+    let field = VersionSetField::Other(text.to_owned());
+    VersionSetChange {
+        name: text.into(),
+        kind: VersionSetChangeKind::Changed,
+        fields: vec![FieldChange::new(field, json!(text), json!(format!("{text}\nx")))],
+    }
+}
+
 /// Returns a plan in which every text is this one.
 fn spoiled(text: &str) -> Plan {
     let mut plan = every_kind();
@@ -32,17 +44,15 @@ fn spoiled(text: &str) -> Plan {
         service.id = Some(text.into());
         service.former_name = Some(name.clone());
         service.joins = Some((text.to_owned(), text.to_owned()));
-        for change in &mut service.changes {
-            change.path = format!("tags.{text}");
+        for change in &mut service.changes.fields {
+            change.field = Field::Tag(text.to_owned());
         }
-        service.changes.push(Change::new(
-            format!("version_sets.{text}.x"),
-            json!(text),
-            json!(format!("{text}\nx")),
-        ));
-        service.changes.push(Change::new(text, json!([text]), json!([text, "x"])));
+        let setting = Field::Setting(vec![text.to_owned()]);
+        service.changes.fields.push(FieldChange::new(setting, json!([text]), json!([text, "x"])));
+        service.changes.version_sets.push(changed_set(text));
     }
     for step in &mut plan.steps {
+        step.changes.version_sets.iter_mut().for_each(|set| *set = changed_set(text));
         step.service = name.clone();
         step.reason = Some(text.to_owned());
         match &mut step.action {
@@ -59,7 +69,7 @@ fn spoiled(text: &str) -> Plan {
             _ => {}
         }
     }
-    plan.findings = vec![Finding { service: name.clone(), message: text.to_owned() }];
+    plan.findings = vec![Finding::note(name.clone(), text)];
     plan.orphans = vec![(name.clone(), text.into())];
     plan.unmanaged = vec![(name, text.into())];
     plan
@@ -75,7 +85,7 @@ fn spoiled_page(text: &str) -> String {
     origin.base = Some(Base { reference: text.to_owned(), commit: text.to_owned(), upstream: None });
     let outcomes = [Ok(Planned { plan: &plan, fingerprint: text }), Err(text)];
     let sections = outcomes.map(|outcome| Section { origin: &origin, outcome });
-    crate::report::html::render(text, &sections)
+    crate::report::html::render(Mode::Plan, &sections)
 }
 
 /// Returns the elements of a page in order, with their classes.

@@ -8,7 +8,7 @@ mod tokens;
 use crate::model::*;
 use crate::plan::tests::build::*;
 use crate::plan::{Base, Origin, Plan};
-use crate::report::{Planned, Section};
+use crate::report::{Mode, Planned, Section};
 
 fn origin(environment: &str) -> Origin {
     Origin {
@@ -28,7 +28,10 @@ fn origin(environment: &str) -> Origin {
 
 fn page(plan: &Plan) -> String {
     let origin = origin("production");
-    super::render("plan", &[Section { origin: &origin, outcome: Ok(Planned { plan, fingerprint: "f00d" }) }])
+    super::render(
+        Mode::Plan,
+        &[Section { origin: &origin, outcome: Ok(Planned { plan, fingerprint: "f00d" }) }],
+    )
 }
 
 /// Returns the part of a page from one text up to and including another.

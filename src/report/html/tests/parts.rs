@@ -2,7 +2,7 @@
 
 use super::tokens::{tokens, tokens_of};
 use super::*;
-use crate::plan::{Cause, Change, Finding, ServiceKind};
+use crate::plan::{Cause, Field, FieldChange, Finding, ServiceKind};
 use serde_json::json;
 
 #[test]
@@ -13,7 +13,7 @@ fn a_changed_service_is_shown_leaf_by_leaf() {
     let mut before = live("5", "Front Desk", "A1");
     before.description = "Answers.".to_owned();
     let mut plan = plan_and_verify(&desired([changed]), &snapshot([before]), &options());
-    plan.services[0].changes[0].cause = Some(Cause::Drift);
+    plan.services[0].changes.fields[0].cause = Some(Cause::Drift);
     let page = page(&plan);
     tokens(&page);
     insta::assert_snapshot!(part(&page, "<article", "</article>").replace("><", ">\n<"), @r##"
@@ -108,9 +108,9 @@ fn cards_are_ordered_by_kind_with_retirements_first() {
 #[test]
 fn conflicts_come_first() {
     let mut plan = every_kind();
-    let mut behind = Change::new("tags.tier", json!("gold"), json!("silver"));
+    let mut behind = FieldChange::new(Field::Tag("tier".to_owned()), json!("gold"), json!("silver"));
     behind.cause = Some(Cause::Behind);
-    plan.services[0].changes.push(behind);
+    plan.services[0].changes.fields.push(behind);
     let new =
         plan.services.iter_mut().find(|service| service.kind == ServiceKind::Create).expect("one is new");
     new.cause = Some(Cause::Both);
@@ -148,7 +148,7 @@ fn several_environments_have_an_overview_and_a_part_each() {
     ];
     let sections: Vec<Section<'_>> =
         origins.iter().zip(outcomes).map(|(origin, outcome)| Section { origin, outcome }).collect();
-    let page = crate::report::html::render("drift", &sections);
+    let page = crate::report::html::render(Mode::Drift, &sections);
     let found = tokens(&page);
     assert_eq!(
         found.all("href"),
@@ -178,7 +178,7 @@ fn several_environments_have_an_overview_and_a_part_each() {
 #[test]
 fn refusals_come_first() {
     let mut plan = every_kind();
-    plan.findings.push(Finding { service: "New".into(), message: "has a namesake".to_owned() });
+    plan.findings.push(Finding::note("New".into(), "has a namesake"));
     let refused = (0..60).map(|n| Finding::refusal("Replaced".into(), &format!("rule {n} protects it")));
     plan.findings.extend(refused);
     let page = page(&plan);
@@ -195,7 +195,7 @@ fn a_conflict_counts_once() {
     let mut plan = every_kind();
     let retired = plan.services.iter_mut().find(|service| service.kind == ServiceKind::Retire).expect("one");
     retired.cause = Some(Cause::Behind);
-    retired.changes.iter_mut().for_each(|change| change.cause = Some(Cause::Behind));
+    retired.changes.set_causes(|_| Some(Cause::Behind));
     let page = page(&plan);
     let hazards = tokens_of(part(&page, "<section class=\"hazards\"", "</section>"));
     assert!(hazards.text.contains("1 conflict Orphan behind an apply would retire it"), "{}", hazards.text);
@@ -203,7 +203,7 @@ fn a_conflict_counts_once() {
 
 #[test]
 fn an_empty_plan_shows_unmanaged_services() {
-    let finding = Finding { service: "Health Coach".into(), message: "has a namesake".to_owned() };
+    let finding = Finding::note("Health Coach".into(), "has a namesake");
     let plan = Plan {
         orphans: vec![("Summer Campaign".into(), "7".into())],
         unmanaged: vec![("Board Demo".into(), "8".into())],

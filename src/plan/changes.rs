@@ -1,0 +1,267 @@
+//! The changed values of a service: its fields, and its version sets.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::model::VersionSetName;
+
+/// The changes to one service, or those that one step makes. Documents have them as a list of [`super::Change`]s.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ServiceChanges {
+    /// The changed values outside version sets.
+    pub fields: Vec<FieldChange>,
+    /// The version sets that are created, changed or deleted.
+    pub version_sets: Vec<VersionSetChange>,
+}
+
+/// The cause of a change, found by the manifests at a base commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// The manifests have changed since the base.
+    Manifest,
+    /// The live state has changed since the base, but not by the manifests.
+    Drift,
+    /// Both have changed, and differ.
+    Both,
+    /// This branch is behind the base's branch, which has the live value.
+    Behind,
+}
+
+impl Cause {
+    /// Returns its name in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Manifest => "manifest",
+            Self::Drift => "drift",
+            Self::Both => "both",
+            Self::Behind => "behind",
+        }
+    }
+}
+
+/// One changed value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FieldChange<F = Field> {
+    /// The field.
+    pub field: F,
+    /// The live value; null if there is none.
+    pub before: Value,
+    /// The wanted value; null if it is removed.
+    pub after: Value,
+    /// The cause; none without a base.
+    pub cause: Option<Cause>,
+}
+
+/// A changed version set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VersionSetChange {
+    /// Its name.
+    pub name: VersionSetName,
+    /// The kind of change.
+    pub kind: VersionSetChangeKind,
+    /// The changed values; never empty.
+    pub fields: Vec<FieldChange<VersionSetField>>,
+}
+
+/// The kind of change to a version set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VersionSetChangeKind {
+    /// The service gets it.
+    Created,
+    /// Its values change.
+    Changed,
+    /// The service loses it.
+    Deleted,
+}
+
+/// A field of a service.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Field {
+    /// Its name.
+    Name,
+    /// Its description.
+    Description,
+    /// True if users can reach it.
+    Active,
+    /// Its agent.
+    Agent,
+    /// Its context graph.
+    ContextGraph,
+    /// Its keyterms.
+    Keyterms,
+    /// The tag with this key.
+    Tag(String),
+    /// A setting of Platform: the names from the outermost object to the value.
+    Setting(Vec<String>),
+}
+
+/// A field of a version set.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum VersionSetField {
+    /// The version of the agent.
+    AgentVersion,
+    /// The version of the context graph.
+    ContextGraphVersion,
+    /// A model preference: the names from the interaction to the value.
+    Preference(Vec<String>),
+    /// A field that manifests don't have.
+    Other(String),
+}
+
+/// The place of a changed value in a service.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ChangePath {
+    /// A field of the service.
+    Field(Field),
+    /// A field of one of its version sets.
+    VersionSet(VersionSetName, VersionSetField),
+}
+
+/// A changed value with its place in the service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChangedValue<'a> {
+    /// The place.
+    pub path: ChangePath,
+    /// The live value; null if there is none.
+    pub before: &'a Value,
+    /// The wanted value; null if it is removed.
+    pub after: &'a Value,
+    /// The cause; none without a base.
+    pub cause: Option<Cause>,
+}
+
+impl ServiceChanges {
+    /// Returns the changed values outside version sets.
+    pub fn field_values(&self) -> impl Iterator<Item = ChangedValue<'_>> {
+        self.fields.iter().map(|change| change.at(ChangePath::Field(change.field.clone())))
+    }
+
+    /// Returns all changed values, those of version sets last.
+    pub fn values(&self) -> impl Iterator<Item = ChangedValue<'_>> {
+        self.field_values().chain(self.version_sets.iter().flat_map(VersionSetChange::values))
+    }
+
+    /// Returns the causes of all changes.
+    pub fn causes(&self) -> impl Iterator<Item = Option<Cause>> {
+        let of_sets = self.version_sets.iter().flat_map(VersionSetChange::causes);
+        self.fields.iter().map(|change| change.cause).chain(of_sets)
+    }
+
+    /// Sets the cause of each change.
+    pub fn set_causes(&mut self, cause_of: impl Fn(&ChangePath) -> Option<Cause>) {
+        for change in &mut self.fields {
+            change.cause = cause_of(&ChangePath::Field(change.field.clone()));
+        }
+        for set in &mut self.version_sets {
+            for change in &mut set.fields {
+                change.cause = cause_of(&ChangePath::VersionSet(set.name.clone(), change.field.clone()));
+            }
+        }
+    }
+
+    /// Returns the change of a field, if it changes.
+    pub fn field(&self, field: &Field) -> Option<&FieldChange> {
+        self.fields.iter().find(|change| change.field == *field)
+    }
+}
+
+impl From<FieldChange> for ServiceChanges {
+    fn from(change: FieldChange) -> Self {
+        Self { fields: vec![change], version_sets: Vec::new() }
+    }
+}
+
+impl<F> FieldChange<F> {
+    /// Creates a change without a cause.
+    pub fn new(field: F, before: Value, after: Value) -> Self {
+        Self { field, before, after, cause: None }
+    }
+
+    fn at(&self, path: ChangePath) -> ChangedValue<'_> {
+        ChangedValue { path, before: &self.before, after: &self.after, cause: self.cause }
+    }
+}
+
+impl VersionSetChange {
+    /// Returns its changed values.
+    pub fn values(&self) -> impl Iterator<Item = ChangedValue<'_>> {
+        let path = |field: &VersionSetField| ChangePath::VersionSet(self.name.clone(), field.clone());
+        self.fields.iter().map(move |change| change.at(path(&change.field)))
+    }
+
+    /// Returns the causes of its changes.
+    pub fn causes(&self) -> impl Iterator<Item = Option<Cause>> {
+        self.fields.iter().map(|change| change.cause)
+    }
+
+    /// Returns the change of a field, if it changes.
+    pub fn field(&self, field: &VersionSetField) -> Option<&FieldChange<VersionSetField>> {
+        self.fields.iter().find(|change| change.field == *field)
+    }
+
+    /// Returns the version set's path in a service: `version_sets.release`.
+    pub fn path(&self) -> String {
+        format!("version_sets.{}", self.name)
+    }
+}
+
+impl Field {
+    /// Returns true for the agent and the context graph: a change of these can require a new service.
+    pub fn is_reference(&self) -> bool {
+        matches!(self, Self::Agent | Self::ContextGraph)
+    }
+}
+
+impl ChangePath {
+    /// Returns true if one of the two values is part of the other one.
+    pub(super) fn overlaps(&self, other: &Self) -> bool {
+        let is_nested = |one: &[String], other: &[String]| one.starts_with(other) || other.starts_with(one);
+        match (self, other) {
+            (Self::Field(Field::Setting(one)), Self::Field(Field::Setting(other))) => is_nested(one, other),
+            (
+                Self::VersionSet(name, VersionSetField::Preference(one)),
+                Self::VersionSet(other_name, VersionSetField::Preference(other)),
+            ) => name == other_name && is_nested(one, other),
+            _ => self == other,
+        }
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name => f.write_str("service"),
+            Self::Description => f.write_str("description"),
+            Self::Active => f.write_str("active"),
+            Self::Agent => f.write_str("agent"),
+            Self::ContextGraph => f.write_str("context_graph"),
+            Self::Keyterms => f.write_str("keyterms"),
+            Self::Tag(key) => write!(f, "tags.{key}"),
+            Self::Setting(names) => f.write_str(&names.join(".")),
+        }
+    }
+}
+
+impl fmt::Display for VersionSetField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AgentVersion => f.write_str("agent_version"),
+            Self::ContextGraphVersion => f.write_str("context_graph_version"),
+            Self::Preference(names) => write!(f, "llm_model_preferences.{}", names.join(".")),
+            Self::Other(name) => f.write_str(name),
+        }
+    }
+}
+
+impl fmt::Display for ChangePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Field(field) => field.fmt(f),
+            Self::VersionSet(name, field) => write!(f, "version_sets.{name}.{field}"),
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The values of a new service, as they are listed in its card.
+
+use serde_json::{Value, json};
+
+use super::super::values::tag_text;
+use super::super::version_sets::pins;
+use super::values::Leaf;
+use crate::model::VersionSetName;
+use crate::plan::{Field, FieldChange, ServiceChanges, VersionSetField};
+
+/// The content of a new service.
+#[derive(Default)]
+pub(super) struct NewServiceValues {
+    content: ServiceChanges,
+    /// The tags, each as one text.
+    tags: Option<Value>,
+    /// The path of each version set, and its pins as one text.
+    pins: Vec<(String, Value)>,
+}
+
+impl NewServiceValues {
+    /// Prepares the content of a new service.
+    pub(super) fn of(content: ServiceChanges) -> Self {
+        let tags: Vec<String> = content.fields.iter().filter_map(tag).collect();
+        let pins = content.version_sets.iter().map(|set| (set.path(), Value::from(pins(set)))).collect();
+        Self { tags: (!tags.is_empty()).then(|| json!(tags)), pins, content }
+    }
+
+    /// Returns the values, without model preferences: tags after other fields, then settings, then pins.
+    pub(super) fn leaves(&self) -> impl Iterator<Item = Leaf<'_>> {
+        let fields = || self.content.fields.iter();
+        let is_setting = |change: &&FieldChange| matches!(change.field, Field::Setting(_));
+        let is_other =
+            move |change: &&FieldChange| !is_setting(change) && !matches!(change.field, Field::Tag(_));
+        let tags = self.tags.iter().map(|tags| ("tags".to_owned(), tags));
+        let pins = self.pins.iter().map(|(path, pins)| (path.clone(), pins));
+        fields()
+            .filter(is_other)
+            .flat_map(Leaf::of_field)
+            .chain(tags.flat_map(|(path, value)| Leaf::of_new_value(path, value)))
+            .chain(fields().filter(is_setting).flat_map(Leaf::of_field))
+            .chain(pins.flat_map(|(path, value)| Leaf::of_new_value(path, value)))
+    }
+
+    /// Returns the model preferences of the version sets that have some.
+    pub(super) fn preferences(&self) -> Vec<(&VersionSetName, Vec<Leaf<'_>>)> {
+        let is_preference = |change: &&FieldChange<_>| matches!(change.field, VersionSetField::Preference(_));
+        let sets = self.content.version_sets.iter().map(|set| {
+            let preferences = set.fields.iter().filter(is_preference);
+            (&set.name, preferences.flat_map(Leaf::of_set_field).collect::<Vec<_>>())
+        });
+        sets.filter(|(_, leaves)| !leaves.is_empty()).collect()
+    }
+}
+
+fn tag(change: &FieldChange) -> Option<String> {
+    let Field::Tag(key) = &change.field else { return None };
+    Some(tag_text(key, &change.after))
+}

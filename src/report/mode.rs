@@ -1,0 +1,28 @@
+//! The kinds of reports on a plan.
+
+/// The command that a plan is reported for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// The report shows what an apply would do.
+    Plan,
+    /// The report shows what is applied next.
+    Apply,
+    /// The report describes the current state, and announces no changes.
+    Drift,
+}
+
+impl Mode {
+    /// Returns the command's name.
+    pub fn command(self) -> &'static str {
+        match self {
+            Self::Plan => "plan",
+            Self::Apply => "apply",
+            Self::Drift => "drift",
+        }
+    }
+
+    /// Returns true for a drift report.
+    pub fn is_drift(self) -> bool {
+        self == Self::Drift
+    }
+}

@@ -1,0 +1,96 @@
+//! A changed value with the text of its path, split into the parts that differ.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use crate::model::same_json;
+use crate::model::settings::{self, Kind, SERVICE};
+use crate::plan::{Change, Field, FieldChange, VersionSetField};
+
+/// A changed value with its path.
+#[derive(Clone)]
+pub(super) struct ShownChange<'a> {
+    pub(super) path: String,
+    /// The length of the name with which the path begins, if values with this beginning are grouped under it.
+    block: Option<usize>,
+    pub(super) before: &'a Value,
+    pub(super) after: &'a Value,
+    pub(super) note: &'static str,
+}
+
+impl<'a> ShownChange<'a> {
+    /// Prepares the change of a service's field.
+    pub(super) fn of_field(change: &'a FieldChange, note: &'static str) -> Self {
+        let nested = match &change.field {
+            Field::Setting(names) => names.first().filter(|name| {
+                settings::field(SERVICE, name).is_some_and(|field| matches!(field.kind, Kind::Object(_)))
+            }),
+            _ => None,
+        };
+        let (path, block) = (change.field.to_string(), nested.map(String::len));
+        Self { path, block, before: &change.before, after: &change.after, note }
+    }
+
+    /// Prepares the change of a version set's field. Its path does not name the set.
+    pub(super) fn of_set_field(change: &'a FieldChange<VersionSetField>, note: &'static str) -> Self {
+        let block = match &change.field {
+            VersionSetField::Preference(names) => {
+                let interaction = VersionSetField::Preference(names.iter().take(1).cloned().collect());
+                Some(interaction.to_string().len())
+            }
+            _ => None,
+        };
+        Self { path: change.field.to_string(), block, before: &change.before, after: &change.after, note }
+    }
+
+    /// Prepares a value of a document.
+    pub(super) fn of_record(change: &'a Change) -> Self {
+        Self::of_value(change.path.clone(), &change.before, &change.after)
+    }
+
+    /// Prepares any value.
+    pub(super) fn of_value(path: String, before: &'a Value, after: &'a Value) -> Self {
+        Self { path, block: None, before, after, note: "" }
+    }
+
+    /// Returns the name under which the value is grouped, if it is.
+    pub(super) fn block(&self) -> Option<&str> {
+        let end = self.block.filter(|end| *end < self.path.len())?;
+        self.path.get(..end)
+    }
+
+    /// Returns the differing leaves. Objects are split into members, so that equal members are not shown.
+    pub(super) fn leaves(self) -> Vec<Self> {
+        let mut leaves = Vec::new();
+        self.collect(&mut leaves);
+        leaves
+    }
+
+    fn collect(self, leaves: &mut Vec<Self>) {
+        static NOTHING: Value = Value::Null;
+        let Self { before, after, .. } = self;
+        let members = |value: &'a Value| value.as_object().filter(|members| !members.is_empty());
+        let (old, new) = (members(before), members(after));
+        let apart = match (old, new) {
+            (None, None) => false,
+            (Some(_), Some(_)) => true,
+            (Some(_), None) => after.is_null() || after.is_object(),
+            (None, Some(_)) => before.is_null() || before.is_object(),
+        };
+        if !apart {
+            if !same_json(before, after) {
+                leaves.push(self);
+            }
+            return;
+        }
+        let names: BTreeSet<&String> = old.into_iter().chain(new).flat_map(Map::keys).collect();
+        for name in names {
+            let of = |members: Option<&'a Map<String, Value>>| {
+                members.and_then(|members| members.get(name)).unwrap_or(&NOTHING)
+            };
+            let path = format!("{}.{name}", self.path);
+            Self { path, before: of(old), after: of(new), ..self }.collect(leaves);
+        }
+    }
+}
