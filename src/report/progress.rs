@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::outcomes::{Unfinished, UnfinishedReason, describe, unfinished};
 use super::text::{BAD, CHANGED, DIM, GOOD, STRONG, count, padded, short_id, styled, visible};
-use crate::apply::{Counts, Event, Outcome, Report, StopReason};
+use crate::apply::{Event, OutcomeCounts, Report, StepOutcome, StopReason};
 use crate::model::{Endpoint, Retire, ServiceId, ServiceName};
 use crate::plan::{Action, Plan, ServiceKind, Step, Target};
 
@@ -37,11 +37,11 @@ impl<'a> Lines<'a> {
     }
 }
 
-fn ended_line(step: &Step, outcome: &Outcome, took: Duration, columns: usize) -> Option<String> {
+fn ended_line(step: &Step, outcome: &StepOutcome, took: Duration, columns: usize) -> Option<String> {
     let name = padded(&visible(step.service.as_str()), columns);
     let what = padded(&action_text(step), 34);
     Some(match outcome {
-        Outcome::Done(created) => {
+        StepOutcome::Done(created) => {
             let mut id =
                 created.as_ref().or(subject(step)).map(|id| short_id(id.as_str())).unwrap_or_default();
             if let Action::HandOver { old, .. } = &step.action {
@@ -50,7 +50,7 @@ fn ended_line(step: &Step, outcome: &Outcome, took: Duration, columns: usize) ->
             let tail = format!("{} {}", padded(&id, 12), seconds(took));
             format!("{} {name}  {what} {}", styled(GOOD, "✓"), styled(DIM, &tail))
         }
-        Outcome::Failed(failure) => {
+        StepOutcome::Failed(failure) => {
             let mut line = format!(
                 "{} {name}  {}: {}",
                 styled(BAD, "✗"),
@@ -62,7 +62,7 @@ fn ended_line(step: &Step, outcome: &Outcome, took: Duration, columns: usize) ->
             }
             line
         }
-        Outcome::Blocked(_) | Outcome::Stopped(_) | Outcome::Unknown => return None,
+        StepOutcome::Blocked(_) | StepOutcome::Stopped(_) | StepOutcome::Unknown => return None,
     })
 }
 
@@ -176,7 +176,7 @@ fn list(out: &mut String, left: &[Unfinished<'_>], what: &str) {
 }
 
 fn verdict(plan: &Plan, report: &Report, converged: Option<bool>) -> String {
-    let Counts { done, failed, not_attempted, unknown } = report.counts();
+    let OutcomeCounts { done, failed, not_attempted, unknown } = report.counts();
     let read_back = match converged {
         Some(true) => "read back: converged",
         Some(false) => "read back: not converged",

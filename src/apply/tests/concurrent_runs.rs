@@ -1,19 +1,20 @@
-//! Two runs at once, of the same or of differing manifests: no service that both want in use goes out of use, nothing
-//! is revived, no two active services have one name, and the next run of either converges.
+//! Two runs at the same time, with the same or with different manifests. No service goes out of use that both want
+//! active, no retired service is activated again, no two active services have the same name, and the next run of either
+//! manifests converges.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::super::simulation::world::ORGANIZATION;
-use super::bench::{Bench, Fate, Info, in_virtual_time};
 use super::operator::{Edit, edit};
+use super::organization::{Handling, SentRequest, TestOrganization, in_virtual_time};
 use crate::model::*;
 use crate::plan::tests::build::{desired, live, live_set, sets, wanted};
 use crate::remote::Stop;
 use amigops_emulator::{InProcess, SANDBOX_WORKSPACE};
 
-/// A service as the rules see it.
+/// The values of a service that the rules compare.
 #[derive(Clone, Debug, PartialEq)]
 struct Row {
     name: String,
@@ -27,7 +28,7 @@ fn rows(api: Api, emulator: &InProcess) -> Rows {
     let world = emulator.world();
     match api {
         Api::Classic => {
-            let home = world.organization(ORGANIZATION).expect("it is there");
+            let home = world.organization(ORGANIZATION).expect("it exists");
             let row = |service: &amigops_emulator::Service| Row {
                 name: service.name.clone(),
                 active: service.is_active,
@@ -36,7 +37,7 @@ fn rows(api: Api, emulator: &InProcess) -> Rows {
             home.services().iter().map(|service| (service.id.clone(), row(service))).collect()
         }
         Api::Platform => {
-            let home = world.workspace(SANDBOX_WORKSPACE).expect("it is there");
+            let home = world.workspace(SANDBOX_WORKSPACE).expect("it exists");
             let row = |service: &amigops_emulator::PlatformService| Row {
                 name: service.name.clone(),
                 active: service.is_active,
@@ -51,18 +52,18 @@ fn rows(api: Api, emulator: &InProcess) -> Rows {
     }
 }
 
-/// Two sets of manifests, and what was there before.
+/// Two sets of manifests, and the live services before both runs.
 #[derive(Clone)]
 struct Pair {
-    what: &'static str,
+    name: &'static str,
     live: Vec<LiveService>,
     manifests: [Desired; 2],
     prune: [bool; 2],
-    /// The services that neither takes out of use, by the name that they have before.
-    stay: Vec<&'static str>,
+    /// The services that neither takes out of use, by their initial names.
+    stay_active: Vec<&'static str>,
 }
 
-/// The values that all manifests share.
+/// The description in all manifests.
 const DESCRIPTION: &str = "A service";
 
 fn coach(agent: &str, change: impl FnOnce(&mut DesiredService)) -> Desired {
@@ -85,40 +86,42 @@ fn renamed(pairs: &[(&str, &str, &str)]) -> Desired {
 fn pairs() -> Vec<Pair> {
     let one = || vec![live("c", "Coach", "A1")];
     let some = || vec![live("a", "Able", "A1"), live("b", "Baker", "A2"), live("c", "Charlie", "A3")];
-    let pair = |what, live, manifests, stay: &[&'static str]| Pair {
-        what,
+    let pair = |name, live, manifests, stay_active: &[&'static str]| Pair {
+        name,
         live,
         manifests,
         prune: [false; 2],
-        stay: stay.to_vec(),
+        stay_active: stay_active.to_vec(),
     };
-    let same = |what, live, manifest: Desired, stay| pair(what, live, [manifest.clone(), manifest], stay);
+    let same = |name, live, manifest: Desired, stay_active| {
+        pair(name, live, [manifest.clone(), manifest], stay_active)
+    };
     let chain =
         || renamed(&[("Charlie", "Delta", "A3"), ("Baker", "Charlie", "A2"), ("Able", "Baker", "A1")]);
     let swap = || renamed(&[("Able", "Baker", "A1"), ("Baker", "Able", "A2")]);
-    let plain = |_: &mut DesiredService| {};
+    let unchanged = |_: &mut DesiredService| {};
     let all = ["Able", "Baker", "Charlie"];
     let mut pairs = vec![
-        same("one replacement twice", one(), coach("A2", plain), &["Coach"]),
+        same("one replacement twice", one(), coach("A2", unchanged), &["Coach"]),
         same("one chain of names twice", some(), chain(), &all),
         same("one swap of names twice", some(), swap(), &all),
-        pair("two agents", one(), [coach("A2", plain), coach("A3", plain)], &["Coach"]),
+        pair("two agents", one(), [coach("A2", unchanged), coach("A3", unchanged)], &["Coach"]),
         pair(
             "a replacement and a rename",
             one(),
-            [coach("A2", plain), renamed(&[("Coach", "Trainer", "A1")])],
+            [coach("A2", unchanged), renamed(&[("Coach", "Trainer", "A1")])],
             &["Coach"],
         ),
         pair(
             "a replacement and a deactivation",
             one(),
-            [coach("A2", plain), coach("A1", |coach| coach.active = Some(false))],
+            [coach("A2", unchanged), coach("A1", |coach| coach.active = Some(false))],
             &[],
         ),
         pair(
             "a replacement and other versions",
             one(),
-            [coach("A2", plain), coach("A1", |coach| coach.version_sets = sets(&[("release", 2, 2)]))],
+            [coach("A2", unchanged), coach("A1", |coach| coach.version_sets = sets(&[("release", 2, 2)]))],
             &["Coach"],
         ),
         pair(
@@ -136,7 +139,7 @@ fn pairs() -> Vec<Pair> {
             one(),
             ["A2", "A3"].map(|agent| {
                 let mut trainer = renamed(&[("Coach", "Trainer", agent)]);
-                trainer.services.values_mut().for_each(replaces);
+                trainer.services.values_mut().for_each(replace_on_agent_change);
                 trainer
             }),
             &["Coach"],
@@ -147,7 +150,7 @@ fn pairs() -> Vec<Pair> {
             [
                 {
                     let mut trainer = renamed(&[("Coach", "Trainer", "A2")]);
-                    trainer.services.values_mut().for_each(replaces);
+                    trainer.services.values_mut().for_each(replace_on_agent_change);
                     trainer
                 },
                 renamed(&[("Trainer", "Trainer", "A2")]),
@@ -176,11 +179,11 @@ fn pairs() -> Vec<Pair> {
     ];
     let declares = |names: &[&str]| desired(names.iter().map(|name| wanted(name, "A1")));
     pairs.push(Pair {
-        what: "an orphan of one that the other declares",
+        name: "an orphan for one that the other declares",
         live: vec![live("c", "Coach", "A1"), live("e", "Extra", "A1")],
         manifests: [declares(&["Coach"]), declares(&["Coach", "Extra"])],
         prune: [true, false],
-        stay: vec!["Coach"],
+        stay_active: vec!["Coach"],
     });
     for pair in &mut pairs {
         for service in &mut pair.live {
@@ -190,36 +193,36 @@ fn pairs() -> Vec<Pair> {
     pairs
 }
 
-fn replaces(wanted: &mut DesiredService) {
+fn replace_on_agent_change(wanted: &mut DesiredService) {
     wanted.lifecycle.on_agent_change = Some(OnAgentChange::Replace);
 }
 
-/// The broken rules of a history of states.
-fn judge(history: &[Rows], stay: &[&str]) -> Option<String> {
+/// Returns the first broken rule in a history of states.
+fn find_violation(history: &[Rows], stay_active: &[&str]) -> Option<String> {
     let start = history.first()?;
-    let mut lines: BTreeMap<&String, BTreeSet<String>> = start
+    let mut chains: BTreeMap<&String, BTreeSet<String>> = start
         .iter()
-        .filter(|(_, row)| stay.contains(&row.name.as_str()))
+        .filter(|(_, row)| stay_active.contains(&row.name.as_str()))
         .map(|(id, _)| (id, BTreeSet::from([id.clone()])))
         .collect();
     let mut retired: BTreeSet<&String> = BTreeSet::new();
     let mut successors: BTreeMap<&String, BTreeSet<&String>> = BTreeMap::new();
     let mut before = start;
     for rows in history {
-        for line in lines.values_mut() {
+        for chain in chains.values_mut() {
             for (id, row) in rows {
-                if row.replaces.as_ref().is_some_and(|old| line.contains(old)) {
-                    line.insert(id.clone());
+                if row.replaces.as_ref().is_some_and(|old| chain.contains(old)) {
+                    chain.insert(id.clone());
                 }
             }
         }
         let mut names = BTreeSet::new();
-        if let Some(twin) = rows.values().find(|row| row.active && !names.insert(&row.name)) {
-            return Some(format!("two active services are called {}", twin.name));
+        if let Some(duplicate) = rows.values().find(|row| row.active && !names.insert(&row.name)) {
+            return Some(format!("two active services have the name {}", duplicate.name));
         }
         let in_use =
-            |line: &BTreeSet<String>| line.iter().any(|id| rows.get(id).is_some_and(|row| row.active));
-        if let Some((old, _)) = lines.iter().find(|(_, line)| !in_use(line)) {
+            |chain: &BTreeSet<String>| chain.iter().any(|id| rows.get(id).is_some_and(|row| row.active));
+        if let Some((old, _)) = chains.iter().find(|(_, chain)| !in_use(chain)) {
             return Some(format!("{} is out of use", start[*old].name));
         }
         for (id, row) in rows {
@@ -228,7 +231,7 @@ fn judge(history: &[Rows], stay: &[&str]) -> Option<String> {
                 retired.insert(id);
             }
             if row.active && !was_active && retired.contains(id) {
-                return Some(format!("{} ({id}) is revived", row.name));
+                return Some(format!("{} ({id}) is active again", row.name));
             }
             if let Some(old) = &row.replaces {
                 successors.entry(old).or_default().insert(id);
@@ -237,9 +240,15 @@ fn judge(history: &[Rows], stay: &[&str]) -> Option<String> {
         for (id, row) in rows {
             let was_replaced = before.get(id).is_some_and(|row| row.name.contains("(replaced "));
             let is_replaced = row.name.contains("(replaced ");
-            let mut later = successors.get(id).into_iter().flatten();
-            if was_replaced && !is_replaced && later.any(|new| rows.get(*new).is_some_and(|new| new.active)) {
-                return Some(format!("{} ({id}) has its name again, and its successor is in use", row.name));
+            let mut own_successors = successors.get(id).into_iter().flatten();
+            if was_replaced
+                && !is_replaced
+                && own_successors.any(|new| rows.get(*new).is_some_and(|new| new.active))
+            {
+                return Some(format!(
+                    "{} ({id}) has its name again, although its successor is in use",
+                    row.name
+                ));
             }
         }
         before = rows;
@@ -247,77 +256,79 @@ fn judge(history: &[Rows], stay: &[&str]) -> Option<String> {
     None
 }
 
-/// Plays both at once, the second one `delay` later; gives what is wrong.
-async fn play(api: Api, pair: &Pair, delay: Duration, plans_late: bool, then: usize) -> Option<String> {
-    let bench = Bench::new(api, pair.live.clone());
-    let history: Arc<Mutex<Vec<Rows>>> = Arc::new(Mutex::new(vec![rows(api, &bench.emulator)]));
-    let seen = Arc::clone(&history);
-    bench.on(move |_, emulator| {
+/// Runs both at the same time, the second one after a delay: before its plan if `plans_late`, or else between its plan and
+/// its steps. Then the manifests with the index `last` must converge. Returns the first problem.
+async fn run_pair(api: Api, pair: &Pair, delay: Duration, plans_late: bool, last: usize) -> Option<String> {
+    let org = TestOrganization::new(api, pair.live.clone());
+    let history: Arc<Mutex<Vec<Rows>>> = Arc::new(Mutex::new(vec![rows(api, &org.emulator)]));
+    let states = Arc::clone(&history);
+    org.on_request(move |_, emulator| {
         let now = rows(api, emulator);
-        let mut seen = seen.lock().expect("no panic");
-        if seen.last() != Some(&now) {
-            seen.push(now);
+        let mut states = states.lock().expect("no panic");
+        if states.last() != Some(&now) {
+            states.push(now);
         }
-        Fate::Proceeds
+        Handling::Process
     });
-    let one = async |who: usize, before: Duration, between: Duration| {
+    let one = async |index: usize, before: Duration, between: Duration| {
         let stop = Stop::default();
-        let client = bench.connect(stop.clone(), None);
+        let client = org.connect(stop.clone(), None);
         tokio::time::sleep(before).await;
-        let planned = bench.plan(&client, &pair.manifests[who], pair.prune[who]).await;
+        let planned = org.plan(&client, &pair.manifests[index], pair.prune[index]).await;
         tokio::time::sleep(between).await;
         match planned {
-            Ok((snapshot, plan)) => bench.run(&client, &snapshot, plan, &stop).await.failures(),
+            Ok((snapshot, plan)) => org.run(&client, &snapshot, plan, &stop).await.failures(),
             Err(error) => vec![format!("{error:?}")],
         }
     };
     let (before, between) = if plans_late { (delay, Duration::ZERO) } else { (Duration::ZERO, delay) };
     let failures = tokio::join!(one(0, Duration::ZERO, Duration::ZERO), one(1, before, between));
-    let end = rows(api, &bench.emulator);
+    let end = rows(api, &org.emulator);
     history.lock().expect("no panic").push(end);
-    let told = |why: String| {
+    let problem = |why: String| {
         let history = history.lock().expect("no panic");
         Some(format!("{why}\nthe runs: {failures:#?}\nat the end: {:#?}", history.last()))
     };
-    if let Some(why) = judge(&history.lock().expect("no panic").clone(), &pair.stay) {
-        return told(why);
+    if let Some(why) = find_violation(&history.lock().expect("no panic").clone(), &pair.stay_active) {
+        return problem(why);
     }
-    bench.calm();
-    let client = bench.connect(Stop::default(), None);
+    org.process_all();
+    let client = org.connect(Stop::default(), None);
     for _ in 0..2 {
-        match bench.plan(&client, &pair.manifests[then], pair.prune[then]).await {
-            Err(error) => return told(format!("the next run of {then} has no plan: {error:?}")),
+        match org.plan(&client, &pair.manifests[last], pair.prune[last]).await {
+            Err(error) => return problem(format!("the next run of {last} has no plan: {error:?}")),
             Ok((_, plan)) if plan.is_empty() => return None,
             Ok((snapshot, plan)) => {
-                let ended = bench.run(&client, &snapshot, plan, &Stop::default()).await;
+                let ended = org.run(&client, &snapshot, plan, &Stop::default()).await;
                 if !ended.is_complete() {
-                    return told(format!("the next run of {then} fails: {:?}", ended.failures()));
+                    return problem(format!("the next run of {last} fails: {:?}", ended.failures()));
                 }
             }
         }
     }
-    match bench.plan(&client, &pair.manifests[then], pair.prune[then]).await {
+    match org.plan(&client, &pair.manifests[last], pair.prune[last]).await {
         Ok((_, plan)) if plan.is_empty() => None,
-        other => told(format!("the next runs of {then} do not converge: {other:?}")),
+        other => problem(format!("the next runs of {last} do not converge: {other:?}")),
     }
 }
 
-/// Delays in steps of half a request's way, far enough for one run to be over before the other begins.
+/// The number of delays. They are a quarter of a request apart, and the longest one lets the first run end before the
+/// second one starts.
 const DELAYS: u64 = 60;
 
-fn all_pairs(api: Api) {
+fn run_all_pairs(api: Api) {
     let mut broken = BTreeMap::new();
-    let mut played = 0;
+    let mut count = 0;
     for pair in pairs() {
         for number in 0..DELAYS {
             for plans_late in [false, true] {
                 let delay = Duration::from_millis(number * 25);
-                let then = (number % 2) as usize;
-                let why = in_virtual_time(play(api, &pair, delay, plans_late, then));
-                played += 1;
+                let last = (number % 2) as usize;
+                let why = in_virtual_time(run_pair(api, &pair, delay, plans_late, last));
+                count += 1;
                 if let Some(why) = why {
-                    let place = format!("{}: {delay:?} later, plans late: {plans_late}", pair.what);
-                    let found: &mut Vec<String> = broken.entry(pair.what).or_default();
+                    let place = format!("{}: {delay:?} later, plans late: {plans_late}", pair.name);
+                    let found: &mut Vec<String> = broken.entry(pair.name).or_default();
                     found.push(format!("{place}: {why}"));
                 }
             }
@@ -325,65 +336,66 @@ fn all_pairs(api: Api) {
     }
     let counts: Vec<String> = broken.iter().map(|(what, found)| format!("{what}: {}", found.len())).collect();
     let examples: Vec<&str> = broken.values().map(|found| found[0].as_str()).collect();
-    assert!(broken.is_empty(), "of {played} pairs: {counts:#?}\n{}", examples.join("\n\n"));
+    assert!(broken.is_empty(), "of {count} pairs: {counts:#?}\n{}", examples.join("\n\n"));
 }
 
 #[test]
 fn no_pair_of_runs_breaks_a_rule_on_classic() {
-    all_pairs(Api::Classic);
+    run_all_pairs(Api::Classic);
 }
 
 #[test]
 fn no_pair_of_runs_breaks_a_rule_on_platform() {
-    all_pairs(Api::Platform);
+    run_all_pairs(Api::Platform);
 }
 
-/// Coach is renamed to Trainer, and just before that another run takes that name. The server is one that lets a rename
-/// through that says nothing of activity.
-fn renamed_onto_a_name_in_use(
-    server: impl Fn(&Info) -> Option<Fate> + Send + 'static,
+/// Renames Coach to Trainer, just after another run has taken that name. The server accepts a rename to a name in use if
+/// the request does not say that the service is active. Returns the failures and the services named Trainer.
+fn rename_to_a_name_in_use(
+    server: impl Fn(&SentRequest) -> Option<Handling> + Send + 'static,
 ) -> (Vec<String>, Vec<LiveService>) {
     in_virtual_time(async move {
-        let bench = Bench::new(Api::Classic, vec![live("c", "Coach", "A1"), live("e", "Extra", "A1")]);
+        let org =
+            TestOrganization::new(Api::Classic, vec![live("c", "Coach", "A1"), live("e", "Extra", "A1")]);
         let stop = Stop::default();
-        let client = bench.connect(stop.clone(), None);
+        let client = org.connect(stop.clone(), None);
         let manifests = renamed(&[("Coach", "Trainer", "A1")]);
-        let (snapshot, plan) = bench.plan(&client, &manifests, false).await.expect("a plan");
-        bench.on(move |info, emulator| {
-            let is_rename = info.is_write() && info.body.contains("\"name\":\"Trainer\"");
+        let (snapshot, plan) = org.plan(&client, &manifests, false).await.expect("there is a plan");
+        org.on_request(move |request, emulator| {
+            let is_rename = request.is_write() && request.body.contains("\"name\":\"Trainer\"");
             if !is_rename {
-                return Fate::Proceeds;
+                return Handling::Process;
             }
-            if let Some(fate) = server(info) {
+            if let Some(fate) = server(request) {
                 return fate;
             }
             edit(Api::Classic, emulator, |name, _| name == "Extra", Edit::Rename("Trainer"));
-            if info.body.contains("is_active") {
-                return Fate::Proceeds;
+            if request.body.contains("is_active") {
+                return Handling::Process;
             }
             edit(Api::Classic, emulator, |name, _| name == "Coach", Edit::Rename("Trainer"));
-            Fate::Answered(200, "done")
+            Handling::Answer(200, "done")
         });
-        let failures = bench.run(&client, &snapshot, plan, &stop).await.failures();
-        bench.calm();
-        (failures, bench.active("Trainer").await)
+        let failures = org.run(&client, &snapshot, plan, &stop).await.failures();
+        org.process_all();
+        (failures, org.active("Trainer").await)
     })
 }
 
 #[test]
-fn a_rename_onto_a_name_that_another_run_has_just_taken_is_refused() {
-    let (failures, trainers) = renamed_onto_a_name_in_use(|_| None);
+fn a_rename_to_a_name_that_another_run_has_just_taken_is_refused() {
+    let (failures, trainers) = rename_to_a_name_in_use(|_| None);
     assert_eq!(trainers.len(), 1, "{failures:?}");
     assert!(failures.iter().any(|failure| failure.contains("409")), "{failures:?}");
 }
 
-/// The Classic API refuses to activate a service with a deprecated agent; one that is in use can be renamed all the same.
+/// The Classic API refuses to activate a service with a deprecated agent, but it can rename an active one.
 #[test]
-fn a_rename_that_the_server_takes_for_an_activation_is_sent_without() {
-    let refuses = |info: &Info| match info.body.contains("is_active") {
-        true => Some(Fate::Answered(400, "the agent is deprecated")),
-        false => Some(Fate::Proceeds),
+fn a_rename_that_is_refused_as_an_activation_is_sent_again_without_it() {
+    let refuses = |request: &SentRequest| match request.body.contains("is_active") {
+        true => Some(Handling::Answer(400, "the agent is deprecated")),
+        false => Some(Handling::Process),
     };
-    let (failures, trainers) = renamed_onto_a_name_in_use(refuses);
+    let (failures, trainers) = rename_to_a_name_in_use(refuses);
     assert_eq!((failures, trainers.len()), (Vec::new(), 1));
 }
