@@ -170,3 +170,35 @@ impl ApplyRecord {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::plan::tests::build::{desired, options, own_policy, snapshot, wanted};
+
+    #[test]
+    fn an_abort_keeps_recorded_outcomes_and_returns_the_steps_without_an_end() {
+        let manifests = desired(["A", "B", "C", "D"].map(|name| wanted(name, "A1")));
+        let plan = crate::plan::plan(&manifests, &snapshot([]), &own_policy(), &options()).expect("a plan");
+        let ids: Vec<StepId> = plan.steps.iter().map(|step| step.id).collect();
+        let [done, ended_unknown, in_progress, waiting] = ids[..] else { panic!("four steps: {ids:?}") };
+        let record = ApplyRecord::new(None);
+        let end = |step, outcome| record.record_event(&Event::Ended { step, outcome, took: Duration::ZERO });
+        [done, ended_unknown, in_progress].map(|step| record.record_event(&Event::Started(step)));
+        end(done, StepOutcome::Done(None));
+        end(ended_unknown, StepOutcome::Unknown);
+        let remaining = record.record_abort(&plan, StopReason::Timeout);
+        // The output already has the end of the step that ended with an unknown outcome.
+        assert_eq!(remaining, BTreeSet::from([in_progress, waiting]));
+        let report = record.report();
+        let expected = BTreeMap::from([
+            (done, StepOutcome::Done(None)),
+            (ended_unknown, StepOutcome::Unknown),
+            (in_progress, StepOutcome::Unknown),
+            (waiting, StepOutcome::Stopped(StopReason::Timeout)),
+        ]);
+        assert_eq!((report.outcomes, report.stopped), (expected, Some(StopReason::Interrupt)));
+    }
+}
