@@ -80,7 +80,7 @@ impl<'a> Check<'a> {
     /// # Errors
     ///
     /// Errors if the service is gone.
-    pub(super) fn states(
+    pub(super) fn states_of(
         &self,
         id: &ServiceId,
     ) -> Result<Option<(&'a LiveService, &'a LiveService)>, StoppingChanges> {
@@ -118,7 +118,7 @@ impl<'a> Check<'a> {
         update: &ServiceUpdate,
         depends_on: &dyn Fn(&str) -> bool,
     ) -> Result<ServiceUpdate, StoppingChanges> {
-        let Some((planned, now)) = self.states(id)? else { return Ok(update.clone()) };
+        let Some((planned, now)) = self.states_of(id)? else { return Ok(update.clone()) };
         if planned == now {
             return Ok(update.clone());
         }
@@ -203,7 +203,7 @@ impl<'a> Check<'a> {
             version_sets: BTreeMap::from([(name.clone(), content.clone())]),
             ..ServiceUpdate::default()
         };
-        let was_deleted = self.states(id)?.is_some_and(|(planned, now)| {
+        let was_deleted = self.states_of(id)?.is_some_and(|(planned, now)| {
             planned.version_sets.contains_key(name) && !now.version_sets.contains_key(name)
         });
         let prefix = format!("version_sets.{name}.");
@@ -219,7 +219,7 @@ impl<'a> Check<'a> {
         id: &ServiceId,
         name: &VersionSetName,
     ) -> Result<(), StoppingChanges> {
-        let Some((planned, now)) = self.states(id)? else { return Ok(()) };
+        let Some((planned, now)) = self.states_of(id)? else { return Ok(()) };
         let exists = now.version_sets.contains_key(name);
         let prefix = format!("version_sets.{name}.");
         let is_stopping = |change: &Change| {
@@ -231,7 +231,7 @@ impl<'a> Check<'a> {
     /// Checks that the successors of a service are still active, if they were active in the plan.
     fn check_successors_active(&self, successors: &BTreeSet<ServiceId>) -> Result<(), StoppingChanges> {
         for id in successors {
-            let Some((planned, now)) = self.states(id)? else { continue };
+            let Some((planned, now)) = self.states_of(id)? else { continue };
             check_activity_unchanged(planned, now, true)?;
         }
         Ok(())

@@ -93,7 +93,7 @@ impl<'a, A: WriteApi> StepContext<'a, A> {
     }
 
     /// Returns the services that this run has created.
-    pub(super) fn created(&self) -> BTreeSet<ServiceId> {
+    pub(super) fn created_ids(&self) -> BTreeSet<ServiceId> {
         self.created.borrow().values().cloned().collect()
     }
 

@@ -62,7 +62,7 @@ impl<A: WriteApi> StepContext<'_, A> {
 
     /// Finds the service of a create with a lost answer.
     async fn find_created(&self, new: &NewService) -> Result<Option<ServiceId>, ApiError> {
-        let created = self.created();
+        let created = self.created_ids();
         let services = self.uninterruptible.services(Listing::All).await?;
         let mut candidates = services.into_iter().filter(|service| self.may_be_created_from(new, service));
         Ok(candidates.find(|service| !created.contains(&service.id)).map(|service| service.id))

@@ -69,7 +69,7 @@ impl<A: WriteApi> StepContext<'_, A> {
         let expected = self.expected.borrow();
         // If this run abandoned a service while another run activated it, the service has lost its tag.
         let was_to_replace = |service: &LiveService| {
-            expected.planned(&service.id).is_some_and(|planned| replaces(planned, plan.old))
+            expected.planned_state(&service.id).is_some_and(|planned| replaces(planned, plan.old))
         };
         holder.or_else(|| others().find(|service| replaces(service, plan.old) || was_to_replace(service)))
     }

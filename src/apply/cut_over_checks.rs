@@ -30,7 +30,7 @@ impl Check<'_> {
         (new, activation): (&ServiceId, &ServiceUpdate),
     ) -> Result<CutOverRequests, StoppingChanges> {
         let mut requests = CutOverRequests { rename: rename.cloned(), activation: activation.clone() };
-        let (old, new) = (self.states(old)?, self.states(new)?);
+        let (old, new) = (self.states_of(old)?, self.states_of(new)?);
         let Some((planned_new, now_new)) = new else { return Ok(requests) };
         let replaces = format!("tags.{TAG_REPLACES}");
         let depends_on =

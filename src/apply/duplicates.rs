@@ -14,9 +14,9 @@ use crate::remote::WriteApi;
 impl<A: WriteApi> StepContext<'_, A> {
     /// Checks that a service that was just created is the only one. If it is not, marks it as abandoned.
     ///
-    /// The server allows no second active service, and two new services of a replacement meet at the cut-over. Only new
-    /// inactive services need this check. Two runs may both find each other's service, and abandon both: the next run
-    /// creates one. Two never stay.
+    /// Only new inactive services need this check. The server refuses a second active service, and a cut-over finds other
+    /// new services of its replacement. If two runs find each other's service, both are abandoned, and the next run
+    /// creates one.
     ///
     /// # Errors
     ///
@@ -44,7 +44,7 @@ impl<A: WriteApi> StepContext<'_, A> {
     /// the first one so late that the check before the second one did not show it.
     pub(super) async fn abandon_duplicates(&self, new: &NewService, id: &ServiceId) {
         let Ok(services) = self.uninterruptible.services_read_twice().await else { return };
-        let created = self.created();
+        let created = self.created_ids();
         let is_duplicate = |service: &&LiveService| {
             self.may_be_created_from(new, service) && &service.id != id && !created.contains(&service.id)
         };

@@ -29,7 +29,7 @@ impl<'a> ExpectedState<'a> {
     }
 
     /// Returns the state that a service had when the plan was made.
-    pub(super) fn planned(&self, id: &ServiceId) -> Option<&'a LiveService> {
+    pub(super) fn planned_state(&self, id: &ServiceId) -> Option<&'a LiveService> {
         self.planned.get(id).copied()
     }
 

@@ -186,7 +186,9 @@ mod tests {
         let [done, ended_unknown, in_progress, waiting] = ids[..] else { panic!("four steps: {ids:?}") };
         let record = ApplyRecord::new(None);
         let end = |step, outcome| record.record_event(&Event::Ended { step, outcome, took: Duration::ZERO });
-        [done, ended_unknown, in_progress].map(|step| record.record_event(&Event::Started(step)));
+        for step in [done, ended_unknown, in_progress] {
+            record.record_event(&Event::Started(step));
+        }
         end(done, StepOutcome::Done(None));
         end(ended_unknown, StepOutcome::Unknown);
         let remaining = record.record_abort(&plan, StopReason::Timeout);

@@ -199,7 +199,7 @@ impl Case {
     }
 
     fn add_commits(&mut self, random: &mut SeededRandom) {
-        self.start_from_nothing_sometimes(random);
+        self.remove_live_services_sometimes(random);
         let count = 2 + random.below(3);
         for number in 1..=count {
             let disturbances = if number < count && random.chance(80) { 1 + random.below(2) } else { 0 };
@@ -213,7 +213,7 @@ impl Case {
     }
 
     fn add_pair(&mut self, random: &mut SeededRandom) {
-        self.start_from_nothing_sometimes(random);
+        self.remove_live_services_sometimes(random);
         self.desired.services.values_mut().for_each(never_inactive);
         self.timeout = None;
         self.second_run = Some(Duration::from_millis(random.below(*random.clone().pick(&[50, 500, 3_000]))));
@@ -244,7 +244,7 @@ impl Case {
     }
 
     /// Removes all live services in some cases, so that all services come from earlier commits.
-    fn start_from_nothing_sometimes(&mut self, random: &mut SeededRandom) {
+    fn remove_live_services_sometimes(&mut self, random: &mut SeededRandom) {
         if random.chance(40) {
             self.live.services.clear();
             self.live.behavior_sets.clear();

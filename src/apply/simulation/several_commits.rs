@@ -55,7 +55,7 @@ async fn finish_pair(sim: &Arc<Simulation>, last: &Stage, runs: &mut usize) -> R
         let others = last.manifests.iter().enumerate().filter(|(other, _)| *other != index);
         let others: Vec<&Desired> = others.map(|(_, other)| other).collect();
         if let Err(why) = converge(&copy, *runs, manifests).await
-            && !is_refused_rightly(&before, sim, manifests, &others).await
+            && !is_refusal_expected(&before, sim, manifests, &others).await
         {
             copy.trace().into_iter().for_each(|line| sim.note(|| line));
             return Err(format!("after two runs at the same time: {why}"));
@@ -91,7 +91,7 @@ async fn finish_commits(
 /// * The manifests are also refused from the state before the two runs, which an earlier run left when it ended early: the
 ///   API can't remove a setting from a service that the run was to replace, `--prune` meets a protected service, or the
 ///   manifests no longer say where the services of an unfinished swap go.
-async fn is_refused_rightly(
+async fn is_refusal_expected(
     before: &Arc<Simulation>,
     after: &Arc<Simulation>,
     manifests: &Desired,
@@ -142,7 +142,7 @@ async fn run_undisturbed(case: &Case, traced: bool) -> Result<bool, CaseOutcome>
     Ok(true)
 }
 
-/// Returns true if the last commit has no plan for want of a disturbed commit before it:
+/// Returns true if the last commit has no plan because an earlier commit was not applied completely:
 ///
 /// * The later commits have no plan without one of the disturbed commits, either.
 /// * None of the last manifests has a protected service: the manifests that renamed or replaced it were not applied

@@ -43,7 +43,7 @@ pub(super) struct State {
     pub(super) figures: Figures,
     /// The first rule that was broken.
     pub(super) violation: Option<String>,
-    /// The lines of the trace, if there is one.
+    /// The trace's lines, if there is a trace.
     trace: Option<Vec<String>>,
 }
 
@@ -163,7 +163,6 @@ impl Simulation {
         }
     }
 
-    /// Returns the lines of the trace.
     pub(super) fn trace(&self) -> Vec<String> {
         self.state().trace.clone().unwrap_or_default()
     }
