@@ -161,8 +161,8 @@ impl LostUpdateCheck {
         }
     }
 
-    /// Returns true if another client has activated, deactivated or deleted a service since the plan, and so late that the
-    /// run could not know it when it sent this write to `target`.
+    /// Returns true if another client has activated, deactivated or deleted a service since the plan, and the run could not
+    /// know that when it sent this write to `target`.
     pub(super) fn is_unseen(&self, number: usize, id: &str, target: &str) -> bool {
         let changed = self.last_changes.get(&(id.to_owned(), Field::Active));
         let (Some(sent), Some((at, author))) = (self.sent.get(&number), changed) else { return false };

@@ -88,9 +88,9 @@ async fn finish_commits(
 ///
 /// * `--prune` would retire a service that the other manifests declare and protect (`prevent_removal`). Each run may
 ///   create the service of its manifests before the other one sees it. Then a person must decide which one goes.
-/// * The manifests are also refused from the state before the two runs, which an earlier run left when it ended early: the
-///   API can't remove a setting from a service that the run was to replace, `--prune` meets a protected service, or the
-///   manifests no longer say where the services of an unfinished swap go.
+/// * The manifests are also refused from the state before the two runs, which an earlier run left when it ended early. For
+///   example, the API can't remove a setting from a service that the run was to replace, or the manifests no longer say
+///   where the services of an unfinished swap go.
 async fn is_refusal_expected(
     before: &Arc<Simulation>,
     after: &Arc<Simulation>,

@@ -27,7 +27,6 @@ use amigops_emulator::{self as emulator, InProcess, Outcome, Reply, Rule, Schedu
 pub(super) struct State {
     schedule: Schedule<Disturbance>,
     random: SeededRandom,
-    /// The current services.
     pub(super) rows: Rows,
     /// The rules; `None` if an undisturbed run determines them.
     rules: Option<Rules>,
@@ -392,7 +391,6 @@ impl Simulation {
         self.note(|| line);
     }
 
-    /// Returns the figures of the simulation.
     pub(super) fn figures(&self) -> Figures {
         let mut figures = self.state().figures.clone();
         figures.virtual_time = self.start.elapsed();

@@ -1,16 +1,17 @@
-//! Two runs at the same time, with the same or with different manifests. No service goes out of use that both want
-//! active, no retired service is activated again, no two active services have the same name, and the next run of either
-//! manifests converges.
+//! Two runs at the same time, with the same or with different manifests. Services that both want stay active, and no
+//! retired service is activated again. No two active services have the same name. The next run of either manifests
+//! converges.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::super::simulation::world::ORGANIZATION;
+use super::manifest_pairs::{Pair, pairs, renamed};
 use super::operator::{Edit, edit};
 use super::organization::{Handling, SentRequest, TestOrganization, in_virtual_time};
 use crate::model::*;
-use crate::plan::tests::build::{desired, live, live_set, sets, wanted};
+use crate::plan::tests::build::live;
 use crate::remote::Stop;
 use amigops_emulator::{InProcess, SANDBOX_WORKSPACE};
 
@@ -50,151 +51,6 @@ fn rows(api: Api, emulator: &InProcess) -> Rows {
             home.services().iter().map(|service| (service.id.clone(), row(service))).collect()
         }
     }
-}
-
-/// Two sets of manifests, and the live services before both runs.
-#[derive(Clone)]
-struct Pair {
-    name: &'static str,
-    live: Vec<LiveService>,
-    manifests: [Desired; 2],
-    prune: [bool; 2],
-    /// The services that neither takes out of use, by their initial names.
-    stay_active: Vec<&'static str>,
-}
-
-/// The description in all manifests.
-const DESCRIPTION: &str = "A service";
-
-fn coach(agent: &str, change: impl FnOnce(&mut DesiredService)) -> Desired {
-    let mut coach = wanted("Coach", agent);
-    coach.description = Some(DESCRIPTION.to_owned());
-    coach.lifecycle.on_agent_change = Some(OnAgentChange::Replace);
-    change(&mut coach);
-    desired([coach])
-}
-
-fn renamed(pairs: &[(&str, &str, &str)]) -> Desired {
-    desired(pairs.iter().map(|(from, to, agent)| {
-        let mut wanted = wanted(to, agent);
-        wanted.description = Some(DESCRIPTION.to_owned());
-        wanted.lifecycle.renamed_from = (from != to).then(|| (*from).into());
-        wanted
-    }))
-}
-
-fn pairs() -> Vec<Pair> {
-    let one = || vec![live("c", "Coach", "A1")];
-    let some = || vec![live("a", "Able", "A1"), live("b", "Baker", "A2"), live("c", "Charlie", "A3")];
-    let pair = |name, live, manifests, stay_active: &[&'static str]| Pair {
-        name,
-        live,
-        manifests,
-        prune: [false; 2],
-        stay_active: stay_active.to_vec(),
-    };
-    let same = |name, live, manifest: Desired, stay_active| {
-        pair(name, live, [manifest.clone(), manifest], stay_active)
-    };
-    let chain =
-        || renamed(&[("Charlie", "Delta", "A3"), ("Baker", "Charlie", "A2"), ("Able", "Baker", "A1")]);
-    let swap = || renamed(&[("Able", "Baker", "A1"), ("Baker", "Able", "A2")]);
-    let unchanged = |_: &mut DesiredService| {};
-    let all = ["Able", "Baker", "Charlie"];
-    let mut pairs = vec![
-        same("one replacement twice", one(), coach("A2", unchanged), &["Coach"]),
-        same("one chain of names twice", some(), chain(), &all),
-        same("one swap of names twice", some(), swap(), &all),
-        pair("two agents", one(), [coach("A2", unchanged), coach("A3", unchanged)], &["Coach"]),
-        pair(
-            "a replacement and a rename",
-            one(),
-            [coach("A2", unchanged), renamed(&[("Coach", "Trainer", "A1")])],
-            &["Coach"],
-        ),
-        pair(
-            "a replacement and a deactivation",
-            one(),
-            [coach("A2", unchanged), coach("A1", |coach| coach.active = Some(false))],
-            &[],
-        ),
-        pair(
-            "a replacement and other versions",
-            one(),
-            [coach("A2", unchanged), coach("A1", |coach| coach.version_sets = sets(&[("release", 2, 2)]))],
-            &["Coach"],
-        ),
-        pair(
-            "a chain of names and other names",
-            some(),
-            [
-                chain(),
-                renamed(&[("Able", "Able", "A1"), ("Baker", "Echo", "A2"), ("Charlie", "Charlie", "A3")]),
-            ],
-            &all,
-        ),
-        pair("a chain of names and a swap", some(), [chain(), swap()], &all),
-        pair(
-            "two replacements under one new name",
-            one(),
-            ["A2", "A3"].map(|agent| {
-                let mut trainer = renamed(&[("Coach", "Trainer", agent)]);
-                trainer.services.values_mut().for_each(replace_on_agent_change);
-                trainer
-            }),
-            &["Coach"],
-        ),
-        pair(
-            "a replacement under a new name, and a new service of that name",
-            one(),
-            [
-                {
-                    let mut trainer = renamed(&[("Coach", "Trainer", "A2")]);
-                    trainer.services.values_mut().for_each(replace_on_agent_change);
-                    trainer
-                },
-                renamed(&[("Trainer", "Trainer", "A2")]),
-            ],
-            &["Coach"],
-        ),
-        pair(
-            "two new names",
-            one(),
-            [renamed(&[("Coach", "Trainer", "A1")]), renamed(&[("Coach", "Mentor", "A1")])],
-            &["Coach"],
-        ),
-        pair(
-            "a replacement in a chain of names",
-            some(),
-            [
-                chain(),
-                desired(["Able", "Baker", "Charlie"].iter().map(|name| {
-                    let mut wanted = wanted(name, "A4");
-                    wanted.lifecycle.on_agent_change = Some(OnAgentChange::Replace);
-                    wanted
-                })),
-            ],
-            &all,
-        ),
-    ];
-    let declares = |names: &[&str]| desired(names.iter().map(|name| wanted(name, "A1")));
-    pairs.push(Pair {
-        name: "an orphan for one that the other declares",
-        live: vec![live("c", "Coach", "A1"), live("e", "Extra", "A1")],
-        manifests: [declares(&["Coach"]), declares(&["Coach", "Extra"])],
-        prune: [true, false],
-        stay_active: vec!["Coach"],
-    });
-    for pair in &mut pairs {
-        for service in &mut pair.live {
-            service.version_sets.insert("release".into(), live_set(1, 1));
-        }
-    }
-    pairs
-}
-
-fn replace_on_agent_change(wanted: &mut DesiredService) {
-    wanted.lifecycle.on_agent_change = Some(OnAgentChange::Replace);
 }
 
 /// Returns the first broken rule in a history of states.

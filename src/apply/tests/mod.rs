@@ -3,6 +3,7 @@
 mod abandoned;
 mod concurrent_runs;
 mod cut_over_deadline;
+mod manifest_pairs;
 mod operator;
 mod operator_edits;
 mod organization;
