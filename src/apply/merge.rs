@@ -1,5 +1,5 @@
-//! Three states made one: what a step wants to change is changed, and what others have changed since the plan was
-//! made stays. Pure.
+//! Three-way merges: the values that a step changes get the step's value, and all others keep their current value,
+//! including changes by other users since the plan was made.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,13 +7,13 @@ use crate::model::{VersionSet, same_json};
 
 type Tags = BTreeMap<String, Option<String>>;
 
-/// The tags to write: the wanted ones where the plan changes them, all others as they are now.
-pub(super) fn tags(planned: &Tags, now: &Tags, wanted: &Tags) -> Tags {
-    map(planned, now, wanted, |one, other| one == other)
+/// Returns the tags to write.
+pub(super) fn merge_tags(planned: &Tags, now: &Tags, wanted: &Tags) -> Tags {
+    merge_map(planned, now, wanted, |one, other| one == other)
 }
 
-/// The version set to write. A set that is not there now is written as it is wanted.
-pub(super) fn version_set(
+/// Returns the version set to write. If it does not exist now, this is the wanted one.
+pub(super) fn merge_version_set(
     planned: Option<&VersionSet>,
     now: Option<&VersionSet>,
     wanted: &VersionSet,
@@ -21,28 +21,28 @@ pub(super) fn version_set(
     let (Some(planned), Some(now)) = (planned, now) else { return wanted.clone() };
     let same = |one: &serde_json::Value, other: &serde_json::Value| same_json(one, other);
     VersionSet {
-        agent_version: value(&planned.agent_version, &now.agent_version, &wanted.agent_version),
-        context_graph_version: value(
+        agent_version: merge_value(&planned.agent_version, &now.agent_version, &wanted.agent_version),
+        context_graph_version: merge_value(
             &planned.context_graph_version,
             &now.context_graph_version,
             &wanted.context_graph_version,
         ),
-        llm_model_preferences: map(
+        llm_model_preferences: merge_map(
             &planned.llm_model_preferences,
             &now.llm_model_preferences,
             &wanted.llm_model_preferences,
             |one, other| one == other,
         ),
-        carried: json_map(&planned.carried, &now.carried, &wanted.carried, same),
+        carried: merge_json_map(&planned.carried, &now.carried, &wanted.carried, same),
     }
 }
 
-fn value<T: Clone + PartialEq>(planned: &T, now: &T, wanted: &T) -> T {
+fn merge_value<T: Clone + PartialEq>(planned: &T, now: &T, wanted: &T) -> T {
     if planned == wanted { now.clone() } else { wanted.clone() }
 }
 
-/// The same of each entry of a map.
-fn map<T: Clone>(
+/// Merges two maps entry by entry.
+fn merge_map<T: Clone>(
     planned: &BTreeMap<String, T>,
     now: &BTreeMap<String, T>,
     wanted: &BTreeMap<String, T>,
@@ -50,12 +50,12 @@ fn map<T: Clone>(
 ) -> BTreeMap<String, T> {
     let keys: BTreeSet<&String> = now.keys().chain(wanted.keys()).collect();
     let entry = |key: &String| {
-        let stays = match (planned.get(key), wanted.get(key)) {
+        let is_unchanged_by_step = match (planned.get(key), wanted.get(key)) {
             (Some(planned), Some(wanted)) => same(planned, wanted),
             (None, None) => true,
             _ => false,
         };
-        let value = if stays { now.get(key) } else { wanted.get(key) };
+        let value = if is_unchanged_by_step { now.get(key) } else { wanted.get(key) };
         value.map(|value| (key.clone(), value.clone()))
     };
     keys.into_iter().filter_map(entry).collect()
@@ -63,14 +63,14 @@ fn map<T: Clone>(
 
 type Json = serde_json::Map<String, serde_json::Value>;
 
-fn json_map(
+fn merge_json_map(
     planned: &Json,
     now: &Json,
     wanted: &Json,
     same: impl Fn(&serde_json::Value, &serde_json::Value) -> bool,
 ) -> Json {
     let tree = |map: &Json| map.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
-    map(&tree(planned), &tree(now), &tree(wanted), same).into_iter().collect()
+    merge_map(&tree(planned), &tree(now), &tree(wanted), same).into_iter().collect()
 }
 
 #[cfg(test)]
@@ -83,22 +83,22 @@ mod tests {
     }
 
     #[test]
-    fn tags_of_others_stay_and_those_that_the_plan_changes_change() {
+    fn tags_that_the_plan_does_not_change_keep_their_current_value() {
         let planned = tag_map(&[("tier", "gold"), ("old", "x"), ("gone", "x")]);
         let now = tag_map(&[("tier", "gold"), ("old", "x"), ("console", "yes")]);
         let wanted = tag_map(&[("tier", "silver"), ("gone", "x"), ("managed_by", "us")]);
-        let merged = tags(&planned, &now, &wanted);
+        let merged = merge_tags(&planned, &now, &wanted);
         assert_eq!(merged, tag_map(&[("tier", "silver"), ("console", "yes"), ("managed_by", "us")]));
     }
 
     #[test]
-    fn fields_of_a_version_set_are_merged_one_by_one() {
+    fn fields_of_a_version_set_are_merged_separately() {
         let set = |agent, graph| VersionSet {
             agent_version: Pin::Number(agent),
             context_graph_version: Pin::Number(graph),
             ..VersionSet::latest()
         };
-        assert_eq!(version_set(Some(&set(1, 1)), Some(&set(1, 2)), &set(3, 1)), set(3, 2));
-        assert_eq!(version_set(Some(&set(1, 1)), None, &set(3, 1)), set(3, 1));
+        assert_eq!(merge_version_set(Some(&set(1, 1)), Some(&set(1, 2)), &set(3, 1)), set(3, 2));
+        assert_eq!(merge_version_set(Some(&set(1, 1)), None, &set(3, 1)), set(3, 1));
     }
 }

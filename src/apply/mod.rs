@@ -1,31 +1,44 @@
-//! Runs an approved plan, step by step, and emits events; knows no terminal. May import `plan`, `remote`
-//! and `model`.
+//! Runs an approved plan step by step, and emits events.
 //!
-//! Steps run side by side as far as the plan's graph allows. A failed step stops only what waits for it.
-//! A plan's steps are final: what a step does is not decided here. A step that renames, activates, takes out of use or
-//! copies state reads first what it is about; if somebody has changed that since the plan was made, it stops.
+//! Steps run in parallel as far as the plan's dependencies allow. A failed step blocks only the steps that depend on
+//! it. A plan's steps are final: execution makes no choices. A step that renames, activates, retires or copies state
+//! first reads the services that it acts on. It stops if another user has changed them since the plan was made.
 //!
-//! * [`engine`]: the order of execution;
-//! * [`step`]: one step; [`hand_over`] and [`undo`]: the one that moves a name from one service to another;
-//! * [`expected`], [`reads`], [`checks`] and [`merge`]: what a step should find, what it finds, and what follows;
-//! * [`rivals`]: another run at the same time.
+//! From the top down; each file uses only those below it:
+//!
+//! * [`engine`] runs the steps that [`queue`] says are ready;
+//! * [`step`] executes one step; [`cut_over`] and [`undo`] execute the step that moves a name to a new service;
+//! * [`create`], [`duplicates`] and [`update`] send the writes, and check whether a write with a lost answer was applied;
+//! * [`context`] has the state that all steps share;
+//! * [`checks`], [`cut_over_checks`] and [`merge`] compare the live state with [`expected_state`], and decide;
+//! * [`reads`] reads services for several steps at once;
+//! * [`event`] and [`failure`] are the results.
 
 mod checks;
+mod context;
+mod create;
+mod cut_over;
+mod cut_over_attempt;
+mod cut_over_checks;
+mod duplicates;
 mod engine;
 mod event;
-mod expected;
-mod hand_over;
+mod expected_state;
+mod failure;
 mod merge;
+mod queue;
 mod reads;
-mod rivals;
 #[cfg(test)]
 mod simulation;
 mod step;
 #[cfg(test)]
 mod tests;
 mod undo;
+mod update;
 
-pub use engine::{Settings, run};
-pub use event::{ChangedSince, Counts, Event, Outcome, Report, StepFailure, Undo};
+pub use context::RunSettings;
+pub use engine::run;
+pub use event::{Event, OutcomeCounts, Report, StepOutcome};
+pub use failure::{LiveChange, StepFailure, UndoOutcome};
 
 pub use crate::remote::StopReason;

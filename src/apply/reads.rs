@@ -1,55 +1,60 @@
-//! Services read by id just before a step acts; steps that read at the same time share a request.
+//! Reads of services that several steps share, to save requests.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use tokio::sync::Mutex;
 
-use super::step::Runner;
 use crate::model::{Endpoint, LiveService, ServiceId};
-use crate::remote::{ApiError, WriteApi};
+use crate::remote::{ApiError, Listing, ReadApi, WriteApi};
 
-/// The services that one request reads at most.
-const IDS_A_REQUEST: usize = 20;
+/// The maximum number of services that one request reads.
+const MAX_IDS_PER_REQUEST: usize = 20;
 
-/// Services by id; those that are gone are not in it.
+/// Services by id. Deleted and hidden services are missing.
 pub(super) type Services = BTreeMap<ServiceId, LiveService>;
 
-/// The reads that wait for the next request.
-#[derive(Default)]
-pub(super) struct SharedReads {
-    /// Held by the step that reads for all that wait.
-    turn: Mutex<()>,
-    waiting: RefCell<Vec<Rc<SharedRead>>>,
+/// Returns services by their id.
+pub(super) fn by_id(services: Vec<LiveService>) -> Services {
+    services.into_iter().map(|service| (service.id.clone(), service)).collect()
 }
 
-/// One step's read.
-struct SharedRead {
+/// Reads services by id. Steps that read at the same time share a request.
+#[derive(Default)]
+pub(super) struct SharedReads {
+    /// Held by the step that reads for all waiting steps.
+    turn: Mutex<()>,
+    waiting: RefCell<Vec<Rc<WaitingRead>>>,
+}
+
+/// The read of one step, waiting for the next request.
+struct WaitingRead {
     ids: BTreeSet<ServiceId>,
     answer: RefCell<Option<Result<Rc<Services>, ApiError>>>,
 }
 
-impl<A: WriteApi> Runner<'_, A> {
-    /// Reads services as they are now.
-    pub(super) async fn read(&self, ids: &BTreeSet<ServiceId>) -> Result<Rc<Services>, ApiError> {
-        if !self.kind.reads_services_together() {
-            return Ok(Rc::new(by_id(self.api.services_by_id(ids).await?)));
-        }
-        let own = Rc::new(SharedRead { ids: ids.clone(), answer: RefCell::default() });
-        self.reads.waiting.borrow_mut().push(Rc::clone(&own));
-        let _turn = self.reads.turn.lock().await;
+impl SharedReads {
+    /// Reads services as they are now. The result may have other services, too.
+    pub(super) async fn read(
+        &self,
+        api: &impl WriteApi,
+        ids: &BTreeSet<ServiceId>,
+    ) -> Result<Rc<Services>, ApiError> {
+        let own = Rc::new(WaitingRead { ids: ids.clone(), answer: RefCell::default() });
+        self.waiting.borrow_mut().push(Rc::clone(&own));
+        let _turn = self.turn.lock().await;
         if let Some(answer) = own.answer.take() {
             return answer;
         }
-        // Steps that ask before the limit has room for the request share it.
-        let reserved = self.api.reserve(Endpoint::ListServices, 1).await;
-        // Steps that have become ready together with this one are about to ask.
+        // Steps that ask before the limit allows the request can still join it.
+        let reservation = api.reserve(Endpoint::ListServices, 1).await;
+        // Lets steps join that became ready together with this one.
         tokio::task::yield_now().await;
         let batch = self.next_batch();
-        let wanted: BTreeSet<ServiceId> = batch.iter().flat_map(|read| read.ids.iter().cloned()).collect();
-        let answer = match reserved {
-            Ok(reserved) => self.api.with_reservation(&reserved).services_by_id(&wanted).await,
+        let ids: BTreeSet<ServiceId> = batch.iter().flat_map(|read| read.ids.iter().cloned()).collect();
+        let answer = match reservation {
+            Ok(reservation) => api.with_reservation(&reservation).services_by_id(&ids).await,
             Err(error) => Err(error),
         };
         let answer = answer.map(|services| Rc::new(by_id(services)));
@@ -59,14 +64,14 @@ impl<A: WriteApi> Runner<'_, A> {
         answer
     }
 
-    /// The reads that fit into one request, in the order in which they were asked for.
-    fn next_batch(&self) -> Vec<Rc<SharedRead>> {
-        let mut waiting = self.reads.waiting.borrow_mut();
+    /// Removes and returns the oldest waiting reads that fit into one request.
+    fn next_batch(&self) -> Vec<Rc<WaitingRead>> {
+        let mut waiting = self.waiting.borrow_mut();
         let mut ids: BTreeSet<&ServiceId> = BTreeSet::new();
         let mut count = 0;
         for read in waiting.iter() {
             ids.extend(&read.ids);
-            if count > 0 && ids.len() > IDS_A_REQUEST {
+            if count > 0 && ids.len() > MAX_IDS_PER_REQUEST {
                 break;
             }
             count += 1;
@@ -75,6 +80,32 @@ impl<A: WriteApi> Runner<'_, A> {
     }
 }
 
-fn by_id(services: Vec<LiveService>) -> Services {
-    services.into_iter().map(|service| (service.id.clone(), service)).collect()
+/// Lists all services. Steps that ask at the same time share a list.
+#[derive(Default)]
+pub(super) struct SharedServiceList {
+    /// The number of lists whose reading has started.
+    started: Cell<u64>,
+    /// The last list that was read, and its number.
+    last: Mutex<Option<(u64, Rc<Vec<LiveService>>)>>,
+}
+
+impl SharedServiceList {
+    /// Returns a list of all services whose reading started after this call.
+    pub(super) async fn list_services_shared(
+        &self,
+        api: &impl ReadApi,
+    ) -> Result<Rc<Vec<LiveService>>, ApiError> {
+        let started_before = self.started.get();
+        let mut last = self.last.lock().await;
+        if let Some((number, services)) = last.as_ref()
+            && *number > started_before
+        {
+            return Ok(Rc::clone(services));
+        }
+        let number = self.started.get() + 1;
+        self.started.set(number);
+        let services = Rc::new(api.services(Listing::All).await?);
+        *last = Some((number, Rc::clone(&services)));
+        Ok(services)
+    }
 }

@@ -1,148 +1,98 @@
-//! Gives the old service of a hand-over its name back when the new one can't become active.
+//! Gives the old service of a cut-over its name back if the new one can't be activated.
 //!
-//! The name is given back only after a look that no other service has taken it. The APIs have no filter by name, and
-//! not every server refuses to rename a service to a name in use, so that the look is a list of all active services: a
-//! name that is missing for some seconds does less harm than two services of one name.
+//! The name is given back only after a check that no other service has taken it. The APIs can't filter by name, and not
+//! every server refuses a rename to a name in use. So the check lists all active services: it does less harm if the name
+//! is missing for some seconds than if two services have it.
 
-use std::time::Duration;
-
-use tokio::time::Instant;
-
-use super::event::{ChangedSince, StepFailure, Undo};
-use super::hand_over::Begun;
-use super::step::Runner;
+use super::context::StepContext;
+use super::cut_over_attempt::{CutOverAttempt, is_transient, retry_delays};
+use super::failure::{LiveChange, StepFailure, UndoOutcome};
 use crate::model::{LiveService, ServiceId, ServiceUpdate};
-use crate::remote::{ApiError, Cause, Listing, WriteApi};
+use crate::remote::{ApiError, Listing, WriteApi};
 
-/// The waits, in seconds, before something is tried once more; the last one again and again.
-const PAUSES: [u64; 6] = [1, 2, 4, 8, 15, 30];
-
-/// So much time must be left for another try.
-const WORTH_A_TRY: Duration = Duration::from_secs(1);
-
-/// What a look around tells of a hand-over whose activation has failed.
-enum Found {
-    /// The new service is in use after all.
+/// The state of the services after a failed activation.
+enum NameState {
+    /// The new service is active, so the cut-over is done.
     Finished,
-    /// The old service has its name.
-    HasItsName,
-    /// The old service is not as the rename has left it.
-    Moved(ChangedSince),
-    /// Another service has the name, or has taken the place of the old one.
+    /// The old service has the name.
+    Restored,
+    /// The old service has neither its old name nor the one that it got in the rename.
+    OldServiceChanged(LiveChange),
+    /// Another service has the name, or has replaced the old one. The list has all active services.
     Taken(ServiceId, Vec<LiveService>),
-    /// Nobody has the name.
-    Nobody,
+    /// No service has the name.
+    Free,
 }
 
-impl<A: WriteApi> Runner<'_, A> {
-    /// Undoes the rename, unless that is not needed any more.
-    pub(super) async fn undo(&self, begun: &Begun<'_>, cause: ApiError) -> Result<(), StepFailure> {
-        if begun.requests.rename.as_ref().is_none_or(|rename| rename.name.is_none()) {
-            // The old service has given its name up before.
+impl<A: WriteApi> StepContext<'_, A> {
+    /// Undoes the rename, unless that is no longer needed. `cause` is why the activation failed.
+    pub(super) async fn undo(
+        &self,
+        attempt: &CutOverAttempt<'_>,
+        cause: ApiError,
+    ) -> Result<(), StepFailure> {
+        if attempt.name_after_rename().is_none() {
+            // An earlier run renamed the old service.
             return match cause.may_have_happened() {
-                true if self.read_in_time(begun).await.is_ok_and(|now| begun.is_finished(&now)) => Ok(()),
+                true if self.read_both(attempt).await.is_ok_and(|now| attempt.is_finished(&now)) => Ok(()),
                 _ => Err(cause.into()),
             };
         }
-        match self.give_back(begun).await {
-            Some(undo) => Err(StepFailure::HandOver { cause, undo }),
+        match self.restore_name(attempt).await {
+            Some(undo) => Err(StepFailure::CutOver { cause, undo }),
             None => Ok(()),
         }
     }
 
-    /// Gives the old service its name back; none where the new one is in use after all.
-    async fn give_back(&self, begun: &Begun<'_>) -> Option<Undo> {
-        let name = begun.plan.old_name;
+    /// Gives the old service its name back. Returns `None` if the new service turns out to be active.
+    async fn restore_name(&self, attempt: &CutOverAttempt<'_>) -> Option<UndoOutcome> {
+        let name = attempt.plan.old_name;
         let restore = ServiceUpdate { name: Some(name.clone()), ..ServiceUpdate::default() };
-        // Each try has a look of its own before it: another run may take the name in between.
-        let api = self.in_time(begun).with_reservation(&begun.reserved).without_retries();
-        for pause in pauses() {
-            match self.look_around(begun).await {
-                Ok(Found::Finished) => return None,
-                Ok(Found::HasItsName) => return Some(Undo::Done),
-                Ok(Found::Moved(changed)) => return Some(Undo::Moved(Box::new(changed))),
-                Ok(Found::Taken(holder, seen)) => {
-                    // What was to have the name is of no use any more; where it can't be set aside, the next run
-                    // does it.
-                    self.set_aside(begun.plan.new, &seen).await.ok();
-                    return Some(Undo::Taken(holder));
+        // No retries without a new check, because another run may take the name between two attempts.
+        let api = self.with_deadline_of(attempt).with_reservation(&attempt.reservation).without_retries();
+        for delay in retry_delays() {
+            match self.read_name_state(attempt).await {
+                Ok(NameState::Finished) => return None,
+                Ok(NameState::Restored) => return Some(UndoOutcome::NameRestored),
+                Ok(NameState::OldServiceChanged(change)) => {
+                    return Some(UndoOutcome::OldServiceChanged(Box::new(change)));
                 }
-                Ok(Found::Nobody) => {}
-                Err(error) => return Some(begun.unseen(error)),
+                Ok(NameState::Taken(holder, services)) => {
+                    // The new service is no longer needed. If it can't be marked as abandoned, the next run does it.
+                    self.abandon(attempt.plan.new, &services).await.ok();
+                    return Some(UndoOutcome::NameTaken(holder));
+                }
+                Ok(NameState::Free) => {}
+                Err(error) => return Some(attempt.holder_unknown(error)),
             }
-            let Err(error) = api.update_service(begun.plan.old, &restore).await else {
-                return Some(Undo::Done);
+            let Err(error) = api.update_service(attempt.plan.old, &restore).await else {
+                return Some(UndoOutcome::NameRestored);
             };
-            let helps = is_passing(&error) || error.status() == Some(409);
-            if !helps || !begun.pause(pause).await {
-                return Some(Undo::Failed { name: name.clone(), error: Box::new(error) });
+            let may_succeed_later = is_transient(&error) || error.status() == Some(409);
+            if !may_succeed_later || !attempt.wait_to_retry(delay).await {
+                return Some(UndoOutcome::Failed { name: name.clone(), error: Box::new(error) });
             }
         }
         None
     }
 
-    /// Looks at both services, and where that leaves the name open, at all that are active.
-    async fn look_around(&self, begun: &Begun<'_>) -> Result<Found, ApiError> {
-        let plan = begun.plan;
-        let now = self.read_in_time(begun).await?;
-        if begun.is_finished(&now) {
-            return Ok(Found::Finished);
+    /// Reads both services, and lists all active ones if that is needed to tell which service has the name.
+    async fn read_name_state(&self, attempt: &CutOverAttempt<'_>) -> Result<NameState, ApiError> {
+        let plan = attempt.plan;
+        let now = self.read_both(attempt).await?;
+        if attempt.is_finished(&now) {
+            return Ok(NameState::Finished);
         }
-        let renamed = begun.requests.rename.as_ref().and_then(|rename| rename.name.as_ref());
         match now.get(plan.old) {
-            Some(old) if &old.name == plan.old_name => return Ok(Found::HasItsName),
-            Some(old) if Some(&old.name) == renamed => {}
-            other => return Ok(Found::Moved(begun.moved(other))),
+            Some(old) if &old.name == plan.old_name => return Ok(NameState::Restored),
+            Some(old) if Some(&old.name) == attempt.name_after_rename() => {}
+            other => return Ok(NameState::OldServiceChanged(attempt.old_service_change(other))),
         }
-        let api = self.in_time(begun);
-        let active = begun.persist(async || api.services(Listing::Active).await).await?;
-        Ok(match self.successor(plan, &active).map(|service| service.id.clone()) {
-            Some(holder) => Found::Taken(holder, active.into_iter().chain(now.into_values()).collect()),
-            None => Found::Nobody,
+        let api = self.with_deadline_of(attempt);
+        let active = attempt.retry_until_deadline(async || api.services(Listing::Active).await).await?;
+        Ok(match self.find_successor(plan, &active).map(|service| service.id.clone()) {
+            Some(holder) => NameState::Taken(holder, active.into_iter().chain(now.into_values()).collect()),
+            None => NameState::Free,
         })
     }
-}
-
-impl Begun<'_> {
-    /// Reads until it succeeds, can't succeed, or the time is over.
-    pub(super) async fn persist<T>(
-        &self,
-        read: impl AsyncFn() -> Result<T, ApiError>,
-    ) -> Result<T, ApiError> {
-        let mut pauses = pauses();
-        loop {
-            let error = match read().await {
-                Ok(read) => return Ok(read),
-                Err(error) => error,
-            };
-            let pause = pauses.next().unwrap_or_default();
-            if !is_passing(&error) || !self.pause(pause).await {
-                return Err(error);
-            }
-        }
-    }
-
-    /// Waits, so that there is time for another try; false where there is none.
-    async fn pause(&self, length: Duration) -> bool {
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        if left < WORTH_A_TRY {
-            return false;
-        }
-        tokio::time::sleep(length.min(left.mul_f64(0.8))).await;
-        true
-    }
-}
-
-/// Whether the same request may succeed a little later.
-fn is_passing(error: &ApiError) -> bool {
-    match error.cause {
-        Cause::Status(status) => matches!(status, 401 | 408 | 429 | 500..),
-        Cause::NotSent | Cause::Lost | Cause::Malformed | Cause::Unexpected | Cause::Interrupted => true,
-        Cause::NotApplied | Cause::Moved | Cause::Setup => false,
-    }
-}
-
-fn pauses() -> impl Iterator<Item = Duration> {
-    let last = PAUSES.last().copied().unwrap_or(1);
-    PAUSES.into_iter().chain(std::iter::repeat(last)).map(Duration::from_secs)
 }

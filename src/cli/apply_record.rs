@@ -1,11 +1,12 @@
-//! The record of an apply, from its start. The summary and the last JSON line are made from it, however the run ends.
+//! The record of an apply, from its start. The summary and the last JSON line are made from it, in every ending of the
+//! run.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use super::prepare::Prepared;
-use crate::apply::{Outcome, Report, StopReason};
+use crate::apply::{Event, Report, StepOutcome, StopReason};
 use crate::error::{self, Failure, Success};
 use crate::model::{ServiceId, ServiceName};
 use crate::plan::{Origin, Plan, StepId};
@@ -22,8 +23,10 @@ pub(super) struct ApplyRecord {
     planned: OnceCell<(Plan, Origin)>,
     /// True once a step has started: then no message may say that nothing was changed.
     has_started: Cell<bool>,
-    /// The outcome of each step that has started: `Unknown` until it ends.
+    /// The outcomes, built from the events of the run.
     report: RefCell<Report>,
+    /// The steps whose last event was recorded.
+    ended: RefCell<BTreeSet<StepId>>,
     end: RefCell<End>,
     /// Why the live state could not be confirmed after the last step.
     reason: Cell<Option<String>>,
@@ -50,6 +53,7 @@ impl ApplyRecord {
             planned: OnceCell::new(),
             has_started: Cell::default(),
             report: RefCell::default(),
+            ended: RefCell::default(),
             end: RefCell::default(),
             reason: Cell::default(),
         }
@@ -77,20 +81,37 @@ impl ApplyRecord {
         self.end.replace(End { converged: Some(true), ids: plan.ids.clone(), differing: Vec::new() });
     }
 
-    /// Records the outcome of a step: `Unknown` when it starts.
-    pub(super) fn record_outcome(&self, step: StepId, outcome: Outcome) {
-        self.has_started.set(true);
-        self.report.borrow_mut().outcomes.insert(step, outcome);
+    /// Records an event of the run.
+    pub(super) fn record_event(&self, event: &Event) {
+        match event {
+            Event::Started(_) => self.has_started.set(true),
+            Event::Ended { step, .. } | Event::NotStarted { step, .. } => {
+                self.ended.borrow_mut().insert(*step);
+            }
+            Event::RunEnded(_) => {}
+        }
+        self.report.borrow_mut().record(event);
+    }
+
+    /// Records that a signal ended the run at once, and returns the steps whose end had not been recorded before. Steps
+    /// in progress stay unknown. The others did not start because of `cancelled`, for which the run was cancelled first.
+    pub(super) fn record_abort(&self, plan: &Plan, cancelled: StopReason) -> BTreeSet<StepId> {
+        let ended = self.ended.borrow().clone();
+        let remaining: BTreeSet<StepId> =
+            plan.steps.iter().map(|step| step.id).filter(|step| !ended.contains(step)).collect();
+        for step in &remaining {
+            if !self.report.borrow().outcomes.contains_key(step) {
+                let outcome = StepOutcome::Stopped(cancelled);
+                self.record_event(&Event::NotStarted { step: *step, outcome });
+            }
+        }
+        self.record_event(&Event::RunEnded(Some(StopReason::Interrupt)));
+        remaining
     }
 
     /// Returns true if a step has started.
     pub(super) fn has_started(&self) -> bool {
         self.has_started.get()
-    }
-
-    /// Replaces the recorded outcomes with a final report, and returns the outcomes recorded before.
-    pub(super) fn replace_report(&self, report: Report) -> Report {
-        self.report.replace(report)
     }
 
     /// Returns the outcomes so far.
@@ -147,5 +168,39 @@ impl ApplyRecord {
             requests: self.prepared.get().map_or(0, |prepared| prepared.connection.requests()),
             took: self.started.elapsed(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::plan::tests::build::{desired, options, own_policy, snapshot, wanted};
+
+    #[test]
+    fn an_abort_keeps_recorded_outcomes_and_returns_the_steps_without_an_end() {
+        let manifests = desired(["A", "B", "C", "D"].map(|name| wanted(name, "A1")));
+        let plan = crate::plan::plan(&manifests, &snapshot([]), &own_policy(), &options()).expect("a plan");
+        let ids: Vec<StepId> = plan.steps.iter().map(|step| step.id).collect();
+        let [done, ended_unknown, in_progress, waiting] = ids[..] else { panic!("four steps: {ids:?}") };
+        let record = ApplyRecord::new(None);
+        let end = |step, outcome| record.record_event(&Event::Ended { step, outcome, took: Duration::ZERO });
+        for step in [done, ended_unknown, in_progress] {
+            record.record_event(&Event::Started(step));
+        }
+        end(done, StepOutcome::Done(None));
+        end(ended_unknown, StepOutcome::Unknown);
+        let remaining = record.record_abort(&plan, StopReason::Timeout);
+        // The output already has the end of the step that ended with an unknown outcome.
+        assert_eq!(remaining, BTreeSet::from([in_progress, waiting]));
+        let report = record.report();
+        let expected = BTreeMap::from([
+            (done, StepOutcome::Done(None)),
+            (ended_unknown, StepOutcome::Unknown),
+            (in_progress, StepOutcome::Unknown),
+            (waiting, StepOutcome::Stopped(StopReason::Timeout)),
+        ]);
+        assert_eq!((report.outcomes, report.stopped), (expected, Some(StopReason::Interrupt)));
     }
 }

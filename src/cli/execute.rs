@@ -1,6 +1,6 @@
 //! Executes an approved plan: runs its steps, reads the live state back, and reports both.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -10,10 +10,10 @@ use super::Context;
 use super::apply_record::{ApplyRecord, End};
 use super::interrupts::Interrupts;
 use super::prepare::Prepared;
-use crate::apply::{self, Counts, Event, Outcome, Report, Settings, StopReason};
+use crate::apply::{self, Event, OutcomeCounts, Report, RunSettings, StepOutcome, StopReason};
 use crate::error::{Failure, Success};
 use crate::model::{ServiceId, ServiceName, Snapshot};
-use crate::plan::{Action, Plan, StepId};
+use crate::plan::{Action, Plan};
 use crate::plan_file;
 use crate::report::text::{self, count};
 use crate::report::{Mode, events, human, progress, run_end};
@@ -46,7 +46,7 @@ pub(super) struct Execution<'a> {
     plan: &'a Plan,
     scope: Scope,
     format: Format,
-    /// Where outcomes are recorded.
+    /// Where the events and the result are recorded.
     record: &'a ApplyRecord,
 }
 
@@ -71,8 +71,8 @@ impl<'a> Execution<'a> {
     ) -> Result<Success, Failure> {
         self.warn_if_too_slow();
         let run = async {
-            let report = self.run_steps(snapshot).await;
-            self.conclude(&report).await
+            self.run_steps(snapshot).await;
+            self.conclude(&self.record.report()).await
         };
         tokio::select! {
             biased;
@@ -97,19 +97,17 @@ impl<'a> Execution<'a> {
         }
     }
 
-    /// Reports a run that was aborted by a signal. `first` is why it had been cancelled before.
+    /// Records and reports that a signal aborted the run. `first` is why it had been cancelled before.
     fn report_abort(&self, first: StopReason) {
-        let mut report = self.record.report();
-        let reported = ended_steps(&report);
-        for step in &self.plan.steps {
-            report.outcomes.entry(step.id).or_insert(Outcome::Stopped(first));
-        }
-        report.stopped = Some(StopReason::Interrupt);
+        let remaining = self.record.record_abort(self.plan, first);
+        let report = self.record.report();
         self.context.ui.error(&abort_message(first, &report));
-        self.report_remaining(&report, &reported);
+        if self.format == Format::Json {
+            let lines = events::remaining(self.plan, &report, &remaining);
+            lines.iter().for_each(|line| self.context.ui.data(line));
+        }
         let end = End { ids: known_ids(self.plan, &report), ..End::default() };
         self.report_end(&report, &end);
-        self.record.replace_report(report);
         self.record.set_end(end);
     }
 
@@ -127,17 +125,10 @@ impl<'a> Execution<'a> {
         }
     }
 
-    /// Prints the steps that the JSON output does not have yet.
-    fn report_remaining(&self, report: &Report, reported: &BTreeSet<StepId>) {
-        if self.format == Format::Json {
-            let lines = events::remaining(self.plan, report, reported);
-            lines.iter().for_each(|line| self.context.ui.data(line));
-        }
-    }
-
-    async fn run_steps(&self, snapshot: &Snapshot) -> Report {
-        let Self { context, plan, format, .. } = *self;
-        let settings = Settings {
+    /// Runs the steps. Their events go into the record, and are shown.
+    async fn run_steps(&self, snapshot: &Snapshot) {
+        let Self { context, plan, .. } = *self;
+        let settings = RunSettings {
             parallelism: context.global.parallelism.into(),
             api: self.prepared.options.api,
             services: &snapshot.services,
@@ -148,33 +139,31 @@ impl<'a> Execution<'a> {
         let lines = progress::Lines::new(plan);
         context.ui.begin_progress(plan.steps.len());
         let mut handle_event = |event: Event| {
-            if let Event::Started(step) = &event
-                && let Some(step) = plan.step(*step)
-            {
-                context.ui.progress_message(&text::visible(step.service.as_str()));
-            }
-            if let Some(line) = lines.event(&event) {
-                context.ui.note(&line);
-            }
-            if format == Format::Json
-                && let Some(line) = events::event(plan, &event)
-            {
-                context.ui.data(&line);
-            }
-            match event {
-                // If the run is aborted now, the outcome stays unknown.
-                Event::Started(step) => self.record.record_outcome(step, Outcome::Unknown),
-                Event::Ended { step, outcome, .. } => {
-                    self.record.record_outcome(step, outcome);
-                    context.ui.advance_progress();
-                }
-            }
+            self.record.record_event(&event);
+            self.show_event(&lines, &event);
         };
-        let report = apply::run(self.prepared.connection.write(), plan, &settings, &mut handle_event).await;
+        apply::run(self.prepared.connection.write(), plan, &settings, &mut handle_event).await;
         context.ui.end_progress();
-        let reported = ended_steps(&self.record.replace_report(report.clone()));
-        self.report_remaining(&report, &reported);
-        report
+    }
+
+    fn show_event(&self, lines: &progress::Lines<'_>, event: &Event) {
+        let Self { context, plan, format, .. } = *self;
+        if let Event::Started(step) = event
+            && let Some(step) = plan.step(*step)
+        {
+            context.ui.progress_message(&text::visible(step.service.as_str()));
+        }
+        if let Some(line) = lines.event(event) {
+            context.ui.note(&line);
+        }
+        if format == Format::Json
+            && let Some(line) = events::event(plan, event)
+        {
+            context.ui.data(&line);
+        }
+        if let Event::Ended { .. } = event {
+            context.ui.advance_progress();
+        }
     }
 
     /// Reads the live state back, and reports how the run ended.
@@ -277,12 +266,6 @@ impl<'a> Execution<'a> {
     }
 }
 
-/// Returns the steps that have ended.
-fn ended_steps(report: &Report) -> BTreeSet<StepId> {
-    let ended = report.outcomes.iter().filter(|(_, outcome)| **outcome != Outcome::Unknown);
-    ended.map(|(step, _)| *step).collect()
-}
-
 /// Returns the message for a run that a signal aborts. `first` is why it had been cancelled before.
 fn abort_message(first: StopReason, report: &Report) -> String {
     let again = match first {
@@ -290,7 +273,7 @@ fn abort_message(first: StopReason, report: &Report) -> String {
         StopReason::Timeout => "",
     };
     let rest = match report.counts() {
-        Counts { unknown: 1.., .. } => {
+        OutcomeCounts { unknown: 1.., .. } => {
             "; requests in flight may have been applied: run `amigops apply` again to continue"
         }
         _ => "",
@@ -307,7 +290,7 @@ fn has_converged(scope: Scope, applied: &Plan, rest: &Plan) -> bool {
 fn known_ids(plan: &Plan, report: &Report) -> BTreeMap<ServiceName, ServiceId> {
     let mut ids = plan.ids.clone();
     for step in &plan.steps {
-        let Some(Outcome::Done(Some(id))) = report.outcomes.get(&step.id) else { continue };
+        let Some(StepOutcome::Done(Some(id))) = report.outcomes.get(&step.id) else { continue };
         let is_active = match &step.action {
             Action::Create(new) => new.active,
             _ => true,

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::outcomes::{self, UnfinishedReason};
 use super::progress::{action_text, subject};
 use super::text;
-use crate::apply::{Counts, Event, Outcome, Report};
+use crate::apply::{Event, OutcomeCounts, Report, StepOutcome};
 use crate::model::{ServiceId, ServiceName};
 use crate::plan::{Plan, Step, StepId};
 
@@ -122,24 +122,25 @@ pub fn plan(document: &impl Serialize) -> String {
     text::json_line(&PlanLine { plan: document })
 }
 
-/// Returns the line for an event.
+/// Returns the line for an event of a step.
 pub fn event(plan: &Plan, event: &Event) -> Option<String> {
     Some(match event {
         Event::Started(id) => line(&Line::StepStarted { step: name(plan.step(*id)?) }),
         Event::Ended { step, outcome, took } => end_line(plan.step(*step)?, outcome, Some(*took)),
+        Event::NotStarted { step, outcome } => end_line(plan.step(*step)?, outcome, None),
+        Event::RunEnded(_) => return None,
     })
 }
 
-/// Returns a line for each step that has no end line yet: steps that were not started, and steps whose outcome is
-/// unknown.
-pub fn remaining(plan: &Plan, report: &Report, reported: &BTreeSet<StepId>) -> Vec<String> {
-    let left = plan.steps.iter().filter(|step| !reported.contains(&step.id));
+/// Returns the end lines of the steps for which an aborted run emitted no last event.
+pub fn remaining(plan: &Plan, report: &Report, remaining: &BTreeSet<StepId>) -> Vec<String> {
+    let left = plan.steps.iter().filter(|step| remaining.contains(&step.id));
     left.filter_map(|step| Some(end_line(step, report.outcomes.get(&step.id)?, None))).collect()
 }
 
 /// Returns the last line: the result, with the exit code of the process.
 pub fn conclusion(report: &Report, end: &End<'_>, exit_code: u8) -> String {
-    let Counts { done, failed, not_attempted, unknown } = report.counts();
+    let OutcomeCounts { done, failed, not_attempted, unknown } = report.counts();
     let End { converged, ids, error, interrupted, timed_out } = *end;
     line(&Line::Result(Conclusion {
         exit_code,
@@ -159,13 +160,13 @@ fn name(step: &Step) -> StepName<'_> {
     StepName { step: step.id, service: &step.service, what: action_text(step) }
 }
 
-fn end_line(step: &Step, outcome: &Outcome, took: Option<Duration>) -> String {
+fn end_line(step: &Step, outcome: &StepOutcome, took: Option<Duration>) -> String {
     let how = match outcome {
-        Outcome::Done(made) => Ending::Done { service_id: made.as_ref().or(subject(step)).cloned() },
-        Outcome::Failed(failure) => {
+        StepOutcome::Done(made) => Ending::Done { service_id: made.as_ref().or(subject(step)).cloned() },
+        StepOutcome::Failed(failure) => {
             Ending::Failed { error: failure.to_string(), help: UnfinishedReason::Failed(failure).help() }
         }
-        Outcome::Blocked(before) => {
+        StepOutcome::Blocked(before) => {
             let reason = "it is blocked by a step that is not done";
             Ending::NotAttempted {
                 reason,
@@ -173,12 +174,12 @@ fn end_line(step: &Step, outcome: &Outcome, took: Option<Duration>) -> String {
                 help: vec![outcomes::BLOCKED_HELP.to_owned()],
             }
         }
-        Outcome::Stopped(reason) => Ending::NotAttempted {
+        StepOutcome::Stopped(reason) => Ending::NotAttempted {
             reason: outcomes::stopped(*reason),
             waits_for: None,
             help: UnfinishedReason::Stopped(*reason).help(),
         },
-        Outcome::Unknown => {
+        StepOutcome::Unknown => {
             Ending::Unknown { reason: outcomes::UNKNOWN, help: UnfinishedReason::Unknown.help() }
         }
     };

@@ -4,7 +4,7 @@
 
 use super::progress::action_text;
 use super::text::visible;
-use crate::apply::{Outcome, Report, StepFailure, StopReason};
+use crate::apply::{Report, StepFailure, StepOutcome, StopReason};
 use crate::plan::{Plan, Step};
 
 /// A step that is not known to be done.
@@ -14,7 +14,7 @@ pub(super) struct Unfinished<'a> {
     pub(super) why: UnfinishedReason<'a>,
 }
 
-/// UnfinishedReason a step is not done.
+/// Why a step is not done.
 #[derive(Clone, Copy)]
 pub(super) enum UnfinishedReason<'a> {
     /// It failed.
@@ -37,21 +37,23 @@ pub(super) fn unfinished<'a>(plan: &'a Plan, report: &'a Report) -> Vec<Unfinish
 }
 
 impl<'a> UnfinishedReason<'a> {
-    fn of(plan: &'a Plan, report: &Report, outcome: &'a Outcome) -> Option<Self> {
+    fn of(plan: &'a Plan, report: &Report, outcome: &'a StepOutcome) -> Option<Self> {
         Some(match outcome {
-            Outcome::Done(_) => return None,
-            Outcome::Failed(failure) => Self::Failed(failure),
-            Outcome::Unknown => Self::Unknown,
+            StepOutcome::Done(_) => return None,
+            StepOutcome::Failed(failure) => Self::Failed(failure),
+            StepOutcome::Unknown => Self::Unknown,
             // The step that blocks this one was not started because of the stop, so the stop is the reason here, too.
-            Outcome::Blocked(before) if let Some(Outcome::Stopped(reason)) = report.outcomes.get(before) => {
+            StepOutcome::Blocked(before)
+                if let Some(StepOutcome::Stopped(reason)) = report.outcomes.get(before) =>
+            {
                 Self::Stopped(*reason)
             }
-            Outcome::Blocked(before) => {
+            StepOutcome::Blocked(before) => {
                 let how = report.outcomes.get(before).map_or("is not done", outcome_text);
                 plan.step(*before)
                     .map_or(Self::Stopped(StopReason::Interrupt), |before| Self::Blocked(before, how))
             }
-            Outcome::Stopped(reason) => Self::Stopped(*reason),
+            StepOutcome::Stopped(reason) => Self::Stopped(*reason),
         })
     }
 
@@ -101,10 +103,10 @@ pub(super) const BLOCKED_HELP: &str = "fix the step that blocks it, then plan an
 /// The help for a step that was not started.
 pub(super) const CONTINUE_HELP: &str = "plan and apply again to continue";
 
-fn outcome_text(outcome: &Outcome) -> &'static str {
+fn outcome_text(outcome: &StepOutcome) -> &'static str {
     match outcome {
-        Outcome::Failed(_) => "failed",
-        Outcome::Unknown => "may or may not have been applied",
+        StepOutcome::Failed(_) => "failed",
+        StepOutcome::Unknown => "may or may not have been applied",
         _ => "was not attempted",
     }
 }

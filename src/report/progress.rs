@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::text::{BAD, CHANGED, DIM, GOOD, STRONG, padded, short_id, styled, visible};
-use crate::apply::{Event, Outcome};
+use crate::apply::{Event, StepOutcome};
 use crate::model::{Endpoint, Retire, ServiceId, ServiceName};
 use crate::plan::{Action, Plan, ServiceKind, Step, Target};
 
@@ -34,11 +34,11 @@ impl<'a> Lines<'a> {
     }
 }
 
-fn ended_line(step: &Step, outcome: &Outcome, took: Duration, columns: usize) -> Option<String> {
+fn ended_line(step: &Step, outcome: &StepOutcome, took: Duration, columns: usize) -> Option<String> {
     let name = padded(&visible(step.service.as_str()), columns);
     let what = padded(&action_text(step), 34);
     Some(match outcome {
-        Outcome::Done(created) => {
+        StepOutcome::Done(created) => {
             let mut id =
                 created.as_ref().or(subject(step)).map(|id| short_id(id.as_str())).unwrap_or_default();
             if let Action::HandOver { old, .. } = &step.action {
@@ -47,7 +47,7 @@ fn ended_line(step: &Step, outcome: &Outcome, took: Duration, columns: usize) ->
             let tail = format!("{} {}", padded(&id, 12), seconds(took));
             format!("{} {name}  {what} {}", styled(GOOD, "✓"), styled(DIM, &tail))
         }
-        Outcome::Failed(failure) => {
+        StepOutcome::Failed(failure) => {
             let mut line = format!(
                 "{} {name}  {}: {}",
                 styled(BAD, "✗"),
@@ -59,7 +59,7 @@ fn ended_line(step: &Step, outcome: &Outcome, took: Duration, columns: usize) ->
             }
             line
         }
-        Outcome::Blocked(_) | Outcome::Stopped(_) | Outcome::Unknown => return None,
+        StepOutcome::Blocked(_) | StepOutcome::Stopped(_) | StepOutcome::Unknown => return None,
     })
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::outcomes::{Unfinished, UnfinishedReason, describe, unfinished};
 use super::text::{BAD, CHANGED, DIM, GOOD, count, styled, visible};
-use crate::apply::{Counts, Report, StopReason};
+use crate::apply::{OutcomeCounts, Report, StopReason};
 use crate::plan::Plan;
 
 /// The maximum number of steps of each kind to list.
@@ -51,7 +51,7 @@ fn list(out: &mut String, left: &[Unfinished<'_>], what: &str) {
 }
 
 fn verdict(plan: &Plan, report: &Report, converged: Option<bool>) -> String {
-    let Counts { done, failed, not_attempted, unknown } = report.counts();
+    let OutcomeCounts { done, failed, not_attempted, unknown } = report.counts();
     let read_back = match converged {
         Some(true) => "read back: converged",
         Some(false) => "read back: not converged",

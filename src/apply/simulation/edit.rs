@@ -1,27 +1,27 @@
-//! Changes that an operator makes in the vendor's console while a run is at work. May import `model` and
-//! `emulator`.
+//! Changes that an operator makes in the vendor's console during a run.
 
 use std::collections::BTreeMap;
 
-use super::trouble::Edit;
+use super::disturbance::Edit;
 use super::world::ORGANIZATION;
 use crate::model::{Api, TAG_REPLACES};
 use amigops_emulator::{self as emulator, PlatformService, SANDBOX_WORKSPACE, ServiceTag, VersionSet, World};
 
 const DESCRIPTION: &str = "Edited in the console";
 const OWNER: &str = "managed_by";
-/// How the names begin that operators give.
-pub(super) const CONSOLE: &str = "Console ";
+/// The prefix of the names that operators give.
+pub(super) const CONSOLE_PREFIX: &str = "Console ";
 
-/// A service of either API, as an operator sees it.
+/// A service of either API, for edits by an operator.
 trait Editable {
-    fn parts(&mut self) -> Parts<'_>;
+    fn fields(&mut self) -> EditableFields<'_>;
     fn set_tag(&mut self, key: &str, value: Option<&str>);
     fn has_tag(&self, key: &str) -> bool;
     fn remove_tag(&mut self, key: &str);
 }
 
-struct Parts<'a> {
+/// The fields that an operator may edit.
+struct EditableFields<'a> {
     name: &'a mut String,
     active: &'a mut bool,
     description: &'a mut String,
@@ -29,8 +29,8 @@ struct Parts<'a> {
 }
 
 impl Editable for emulator::Service {
-    fn parts(&mut self) -> Parts<'_> {
-        Parts {
+    fn fields(&mut self) -> EditableFields<'_> {
+        EditableFields {
             name: &mut self.name,
             active: &mut self.is_active,
             description: &mut self.description,
@@ -52,8 +52,8 @@ impl Editable for emulator::Service {
 }
 
 impl Editable for PlatformService {
-    fn parts(&mut self) -> Parts<'_> {
-        Parts {
+    fn fields(&mut self) -> EditableFields<'_> {
+        EditableFields {
             name: &mut self.name,
             active: &mut self.is_active,
             description: &mut self.description,
@@ -75,31 +75,33 @@ impl Editable for PlatformService {
     }
 }
 
-/// The id, the name and the activity of each service, and whether it carries the tag `replaces` or an owner.
-struct Known {
+/// The values of a service on which the choice of a service depends.
+struct Candidate {
     id: String,
     name: String,
     active: bool,
     system: bool,
+    /// True if it has the tag `replaces`.
     replaces: bool,
+    /// True if it has an owner.
     owned: bool,
 }
 
-/// Changes the world past the API. Returns the id of a service that was changed in place or deleted.
+/// Edits a service directly, without the API's rules.
 pub(super) fn edit(api: Api, world: &mut World, edit: &Edit) {
-    let known = known(api, world);
-    let Some(index) = chosen(edit, &known) else { return };
-    let id = known[index].id.clone();
+    let candidates = candidates(api, world);
+    let Some(index) = choose(edit, &candidates) else { return };
+    let id = candidates[index].id.clone();
     match (edit, api) {
-        (Edit::Delete(_) | Edit::DeleteOther(_), Api::Classic) => {
-            world.organization_mut(ORGANIZATION).expect("it is there").services_mut().remove(&id);
+        (Edit::Delete(_) | Edit::DeleteUnowned(_), Api::Classic) => {
+            world.organization_mut(ORGANIZATION).expect("it exists").services_mut().remove(&id);
         }
-        (Edit::Delete(_) | Edit::DeleteOther(_), Api::Platform) => {
-            world.workspace_mut(SANDBOX_WORKSPACE).expect("it is there").services_mut().remove(&id);
+        (Edit::Delete(_) | Edit::DeleteUnowned(_), Api::Platform) => {
+            world.workspace_mut(SANDBOX_WORKSPACE).expect("it exists").services_mut().remove(&id);
         }
         (_, Api::Classic) => {
-            let home = world.organization_mut(ORGANIZATION).expect("it is there");
-            let service = home.services_mut().get_mut(&id).expect("it is there");
+            let home = world.organization_mut(ORGANIZATION).expect("it exists");
+            let service = home.services_mut().get_mut(&id).expect("it exists");
             if *edit == Edit::Create {
                 let new = emulator::Service {
                     id: String::new(),
@@ -109,12 +111,12 @@ pub(super) fn edit(api: Api, world: &mut World, edit: &Edit) {
                 };
                 world.add_service(ORGANIZATION, new);
             } else {
-                change(service, edit, &known, index);
+                change(service, edit, &candidates, index);
             }
         }
         (_, Api::Platform) => {
-            let home = world.workspace_mut(SANDBOX_WORKSPACE).expect("it is there");
-            let service = home.services_mut().get_mut(&id).expect("it is there");
+            let home = world.workspace_mut(SANDBOX_WORKSPACE).expect("it exists");
+            let service = home.services_mut().get_mut(&id).expect("it exists");
             if *edit == Edit::Create {
                 let new = PlatformService {
                     id: String::new(),
@@ -124,17 +126,17 @@ pub(super) fn edit(api: Api, world: &mut World, edit: &Edit) {
                 };
                 world.add_platform_service(SANDBOX_WORKSPACE, new);
             } else {
-                change(service, edit, &known, index);
+                change(service, edit, &candidates, index);
             }
         }
     }
 }
 
-fn known(api: Api, world: &World) -> Vec<Known> {
+fn candidates(api: Api, world: &World) -> Vec<Candidate> {
     match api {
         Api::Classic => {
-            let home = world.organization(ORGANIZATION).expect("it is there");
-            let known = |row: &emulator::Service| Known {
+            let home = world.organization(ORGANIZATION).expect("it exists");
+            let candidate = |row: &emulator::Service| Candidate {
                 id: row.id.clone(),
                 name: row.name.clone(),
                 active: row.is_active,
@@ -142,11 +144,11 @@ fn known(api: Api, world: &World) -> Vec<Known> {
                 replaces: row.has_tag(TAG_REPLACES),
                 owned: row.has_tag(OWNER),
             };
-            home.services().iter().map(known).collect()
+            home.services().iter().map(candidate).collect()
         }
         Api::Platform => {
-            let home = world.workspace(SANDBOX_WORKSPACE).expect("it is there");
-            let known = |row: &PlatformService| Known {
+            let home = world.workspace(SANDBOX_WORKSPACE).expect("it exists");
+            let candidate = |row: &PlatformService| Candidate {
                 id: row.id.clone(),
                 name: row.name.clone(),
                 active: row.is_active,
@@ -154,48 +156,50 @@ fn known(api: Api, world: &World) -> Vec<Known> {
                 replaces: row.has_tag(TAG_REPLACES),
                 owned: row.has_tag(OWNER),
             };
-            home.services().iter().map(known).collect()
+            home.services().iter().map(candidate).collect()
         }
     }
 }
 
-/// The service that an edit is about: one of those that it can be about.
-fn chosen(edit: &Edit, known: &[Known]) -> Option<usize> {
-    let among = |n: u64, fits: &dyn Fn(&Known) -> bool| {
-        let fitting: Vec<usize> = (0..known.len()).filter(|index| fits(&known[*index])).collect();
+/// Chooses the service for an edit, from those that the edit fits.
+fn choose(edit: &Edit, candidates: &[Candidate]) -> Option<usize> {
+    let choose_where = |n: u64, fits: &dyn Fn(&Candidate) -> bool| {
+        let fitting: Vec<usize> = (0..candidates.len()).filter(|index| fits(&candidates[*index])).collect();
         (!fitting.is_empty()).then(|| fitting[(n % fitting.len() as u64) as usize])
     };
-    let own = |service: &Known| !service.system;
+    let is_no_system_service = |service: &Candidate| !service.system;
     match edit {
-        Edit::Description(n) | Edit::Tag(n) | Edit::Pin(n) => among(*n, &|_| true),
-        Edit::Rename(n) | Edit::Delete(n) | Edit::Switch(n) => among(*n, &own),
-        Edit::Owner(n) => among(*n, &|service| service.owned && !service.system),
-        Edit::Unlink(n) => among(*n, &|service| service.replaces),
-        Edit::Restore(n) => among(*n, &|service| !service.active && service.name.contains("(replaced ")),
-        Edit::DeleteOther(n) => among(*n, &|service| service.name.starts_with("Decoy")),
-        Edit::Deactivate | Edit::Create => among(0, &|service| service.name == "Bystander"),
+        Edit::Description(n) | Edit::Tag(n) | Edit::Pin(n) => choose_where(*n, &|_| true),
+        Edit::Rename(n) | Edit::Delete(n) | Edit::Switch(n) => choose_where(*n, &is_no_system_service),
+        Edit::Owner(n) => choose_where(*n, &|service| service.owned && !service.system),
+        Edit::RemoveReplaces(n) => choose_where(*n, &|service| service.replaces),
+        Edit::Restore(n) => {
+            choose_where(*n, &|service| !service.active && service.name.contains("(replaced "))
+        }
+        Edit::DeleteUnowned(n) => choose_where(*n, &|service| service.name.starts_with("Decoy")),
+        Edit::Deactivate | Edit::Create => choose_where(0, &|service| service.name == "Bystander"),
     }
 }
 
-fn change(service: &mut impl Editable, edit: &Edit, known: &[Known], index: usize) {
-    let is_free = |name: &str| known.iter().all(|other| !other.active || other.name != name);
-    let parts = service.parts();
+fn change(service: &mut impl Editable, edit: &Edit, candidates: &[Candidate], index: usize) {
+    let is_free = |name: &str| candidates.iter().all(|other| !other.active || other.name != name);
+    let fields = service.fields();
     match edit {
-        Edit::Description(_) => *parts.description = DESCRIPTION.to_owned(),
+        Edit::Description(_) => *fields.description = DESCRIPTION.to_owned(),
         Edit::Tag(_) => service.set_tag("console", Some("yes")),
         Edit::Pin(_) => {
-            if let Some(set) = parts.sets.get_mut("release") {
+            if let Some(set) = fields.sets.get_mut("release") {
                 set.agent_version = Some(1);
             }
         }
-        Edit::Deactivate => *parts.active = false,
+        Edit::Deactivate => *fields.active = false,
         Edit::Switch(_) | Edit::Restore(_) => {
-            *parts.active = !known[index].active && is_free(&known[index].name);
+            *fields.active = !candidates[index].active && is_free(&candidates[index].name);
         }
-        Edit::Rename(n) => *parts.name = format!("{CONSOLE}{}", n % 1_000),
+        Edit::Rename(n) => *fields.name = format!("{CONSOLE_PREFIX}{}", n % 1_000),
         Edit::Owner(n) if n % 3 == 0 => service.remove_tag(OWNER),
         Edit::Owner(_) => service.set_tag(OWNER, Some("console")),
-        Edit::Unlink(_) => service.remove_tag(TAG_REPLACES),
-        Edit::Create | Edit::Delete(_) | Edit::DeleteOther(_) => {}
+        Edit::RemoveReplaces(_) => service.remove_tag(TAG_REPLACES),
+        Edit::Create | Edit::Delete(_) | Edit::DeleteUnowned(_) => {}
     }
 }

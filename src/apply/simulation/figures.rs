@@ -7,24 +7,26 @@ use std::time::Duration;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Figures {
     pub(super) requests: usize,
-    /// Writes that the API's rules took.
+    /// Writes that the emulator accepted.
     pub(super) writes: usize,
-    /// Those of them that changed something.
+    /// Accepted writes that changed something.
     pub(super) changes: usize,
-    /// Answers of 429 by the API's own limits.
+    /// Answers of 429 from the emulator's rate limits.
     pub(super) refused: usize,
-    pub(super) troubles: BTreeMap<&'static str, usize>,
-    /// Creates that were carried out after the process that had sent them was dead.
+    /// Disturbances by kind.
+    pub(super) disturbances: BTreeMap<&'static str, usize>,
+    /// Creates that were processed after the process that sent them had crashed.
     pub(super) late_creates: usize,
     /// Changes by operators.
     pub(super) edits: usize,
     pub(super) runs: usize,
     pub(super) virtual_time: Duration,
-    /// Cases by their kind.
+    /// Cases by kind.
     pub(super) kinds: BTreeMap<&'static str, usize>,
 }
 
 impl Figures {
+    /// Adds the figures of another case.
     pub(super) fn add(&mut self, other: &Self) {
         self.requests += other.requests;
         self.writes += other.writes;
@@ -34,15 +36,16 @@ impl Figures {
         self.edits += other.edits;
         self.runs += other.runs;
         self.virtual_time += other.virtual_time;
-        for (kind, count) in &other.troubles {
-            *self.troubles.entry(kind).or_default() += count;
+        for (kind, count) in &other.disturbances {
+            *self.disturbances.entry(kind).or_default() += count;
         }
         for (kind, count) in &other.kinds {
             *self.kinds.entry(kind).or_default() += count;
         }
     }
 
-    pub(super) fn fired(&self) -> usize {
-        self.troubles.values().sum()
+    /// Returns the number of disturbances.
+    pub(super) fn disturbance_count(&self) -> usize {
+        self.disturbances.values().sum()
     }
 }

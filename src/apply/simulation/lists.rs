@@ -1,18 +1,18 @@
-//! Lists as a server may show them while they change: short pages, services left out, pages that overlap.
+//! Lists as a server may return them while services change: short pages, missing services, overlapping pages.
 
 use serde_json::{Value, json};
 
-use super::trouble::ListTrouble;
+use super::disturbance::ListDisturbance;
 use amigops_emulator::Reply;
 
-/// One request for a page.
+/// A request for a page of the list of all services.
 pub(super) struct PageRequest {
     skip: usize,
 }
 
 impl PageRequest {
-    /// Reads the request; none where it does not ask for a list of all services.
-    pub(super) fn read(method: &str, target: &str) -> Option<Self> {
+    /// Parses a request. Returns `None` if it does not ask for a list of all services.
+    pub(super) fn parse(method: &str, target: &str) -> Option<Self> {
         let (path, query) = target.split_once('?')?;
         let is_list = method == "GET" && (path.ends_with("/service/") || path.ends_with("/services"));
         let mut skip = 0;
@@ -26,20 +26,20 @@ impl PageRequest {
         is_list.then_some(Self { skip })
     }
 
-    /// The request for everything on one page.
-    pub(super) fn for_all(target: &str, most: usize) -> String {
+    /// Returns the target of the request for all services on one page.
+    pub(super) fn target_for_all(target: &str, max: usize) -> String {
         let path = target.split('?').next().unwrap_or_default();
-        format!("{path}?limit={most}")
+        format!("{path}?limit={max}")
     }
 }
 
-/// The page that a server shows of everything.
+/// Returns one page of the list of all services.
 pub(super) fn page(
     all: &Reply,
     request: &PageRequest,
     size: usize,
     newest_first: bool,
-    trouble: Option<&ListTrouble>,
+    disturbance: Option<&ListDisturbance>,
 ) -> Reply {
     let Ok(mut document) = serde_json::from_slice::<Value>(&all.body) else { return all.clone() };
     let key = if document.get("items").is_some() { "items" } else { "services" };
@@ -51,26 +51,26 @@ pub(super) fn page(
     let end = (request.skip + size).min(total);
     let next = (end < total).then_some(end);
     let mut shown: Vec<Value> = items.get(request.skip..end).unwrap_or_default().to_vec();
-    let (mut counted, mut token) = (total, next);
-    match trouble {
-        Some(ListTrouble::Hide { which, counted: is_counted }) if !shown.is_empty() => {
+    let (mut count, mut token) = (total, next);
+    match disturbance {
+        Some(ListDisturbance::Hide { which, counted: is_counted }) if !shown.is_empty() => {
             shown.remove((which % shown.len() as u64) as usize);
-            counted -= usize::from(!is_counted);
+            count -= usize::from(!is_counted);
         }
-        // A page of one would be shown for ever.
-        Some(ListTrouble::Overlap) if size > 1 => token = next.map(|next| next - 1),
+        // With pages of one service, the list would never end.
+        Some(ListDisturbance::Overlap) if size > 1 => token = next.map(|next| next - 1),
         _ => {}
     }
     document[key] = Value::Array(shown);
     document["has_more"] = json!(token.is_some());
     document["continuation_token"] = json!(token);
     if document.get("total").is_some() {
-        document["total"] = json!(counted);
+        document["total"] = json!(count);
     }
     Reply { body: document.to_string().into_bytes(), ..all.clone() }
 }
 
-/// The ids of the services in an answer.
+/// Returns the ids of the services in an answer.
 pub(super) fn ids(reply: &Reply) -> Vec<String> {
     let Ok(document) = serde_json::from_slice::<Value>(&reply.body) else { return Vec::new() };
     let listed = document.get("items").or_else(|| document.get("services")).and_then(Value::as_array);

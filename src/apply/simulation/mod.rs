@@ -1,37 +1,45 @@
-//! The deterministic simulation: the real planner, engine and client against the emulator's real rules, under
-//! virtual time, with seeded schedules of faults. May import `plan`, `remote`, `model` and `emulator`.
+//! A deterministic simulation: the real planner, engine and client against the emulator, in virtual time, with
+//! disturbances that a seed decides.
 //!
 //! ```text
-//!  seed ─▶ case (manifests, live state, limits, latency, troubles)
-//!            ├─ one commit ─▶ undisturbed run ─▶ rules ◀─ each request processed
-//!            │                                └▶ runs under troubles, until one has nothing to do
-//!            └─ several ────▶ the same without troubles; each run cut off, or two at once ─▶ one run does the rest
+//!  seed ─▶ case (manifests, live state, limits, latency, disturbances)
+//!            ├─ one_commit ──────▶ undisturbed run ─▶ rules ◀─ each processed request
+//!            │                                      └▶ disturbed runs, until nothing is left to change
+//!            └─ several_commits ─▶ undisturbed runs; then runs that end early, or two at the same time,
+//!                                  and one run that does everything that is left
 //! ```
 //!
-//! The rules: `rules` and `lines` (names, services in use, ownership), `looks` (each step looks before it acts),
-//! `hand_overs` (how long a name is free), `run` (the report tells the truth, and all converges).
+//! The rules:
 //!
-//! A failing seed is made smaller and printed with a trace of its requests. `docs/simulation.md` says how to
-//! run more seeds than the tests do, and how to replay one.
+//! * [`rules`]: names are unique, services stay in use, unowned services stay unchanged;
+//! * [`replacement_chains`]: no service goes out of use unless a plan says so;
+//! * [`lost_updates`]: no write undoes a change by another client that the run could know;
+//! * [`cut_overs`]: no name is free for too long;
+//! * [`case_outcome`]: reports are true; [`one_commit`] and [`several_commits`]: the state converges.
+//!
+//! If a seed fails, the case is made smaller, and printed with a trace of its requests. `docs/simulation.md` says how to
+//! run more seeds, and how to replay one.
 
 mod case;
-mod dice;
+mod case_outcome;
+mod connection;
+mod cut_overs;
+mod disturbance;
 mod edit;
 mod figures;
-mod hand_overs;
 mod limits;
-mod lines;
 mod lists;
-mod looks;
+mod lost_updates;
 mod manifests;
-mod parcel;
+mod message;
+mod one_commit;
+mod replacement_chains;
 mod rules;
 mod run;
+mod seeded_random;
 mod seeds;
+mod several_commits;
 mod shrink;
-pub(super) mod sim;
 mod simulated_process;
-mod stages;
-mod trouble;
-mod wire;
+mod state;
 pub(super) mod world;

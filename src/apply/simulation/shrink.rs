@@ -1,22 +1,23 @@
-//! A failing case made smaller, as long as it fails. May import `model`.
+//! Makes a failing case smaller, as long as it still fails.
 
 use std::collections::BTreeSet;
 
 use super::case::Case;
-use super::run::{End, play};
+use super::case_outcome::CaseOutcome;
+use super::run::run_case;
 use crate::model::ServiceName;
 
-/// The most cases that are tried.
-const MOST_TRIES: usize = 600;
+/// The maximum number of smaller cases to run.
+const MAX_ATTEMPTS: usize = 600;
 
-/// A smaller case that fails, too: troubles, manifests and live services are left out one by one.
+/// Returns a smaller case that fails, too. Removes disturbances, manifests and live services one by one.
 pub(super) fn shrink(case: &Case) -> Case {
     let mut smallest = case.clone();
-    let mut tries = 0;
+    let mut attempts = 0;
     loop {
         let smaller = candidates(&smallest).into_iter().find(|candidate| {
-            tries += 1;
-            tries <= MOST_TRIES && matches!(play(candidate, false), End::Broken { .. })
+            attempts += 1;
+            attempts <= MAX_ATTEMPTS && matches!(run_case(candidate, false), CaseOutcome::Failed { .. })
         });
         match smaller {
             Some(smaller) => smallest = smaller,
@@ -25,16 +26,16 @@ pub(super) fn shrink(case: &Case) -> Case {
     }
 }
 
-/// Every case that is one thing smaller.
+/// Returns all cases that are smaller in one point.
 fn candidates(case: &Case) -> Vec<Case> {
     let mut found = Vec::new();
-    for index in 0..case.troubles.len() {
+    for index in 0..case.disturbances.len() {
         let mut smaller = case.clone();
-        smaller.troubles.remove(index);
+        smaller.disturbances.remove(index);
         found.push(smaller);
-        if case.troubles[index].times > 1 {
+        if case.disturbances[index].times > 1 {
             let mut smaller = case.clone();
-            smaller.troubles[index].times -= 1;
+            smaller.disturbances[index].times -= 1;
             found.push(smaller);
         }
     }
@@ -64,36 +65,36 @@ fn candidates(case: &Case) -> Vec<Case> {
         found.push(smaller);
     }
     let simpler = [
-        Case { second: None, ..case.clone() },
+        Case { second_run: None, ..case.clone() },
         Case { timeout: None, ..case.clone() },
         Case { latency: 0, ..case.clone() },
         Case { parallelism: 1, ..case.clone() },
         Case { limits: amigops_emulator::Limits::Off, ..case.clone() },
         Case { token_lifetime: std::time::Duration::from_secs(3600), ..case.clone() },
         Case { outage: None, ..case.clone() },
-        Case { page: None, ..case.clone() },
+        Case { max_page_size: None, ..case.clone() },
         Case { newest_first: false, ..case.clone() },
-        Case { lax_renames: false, ..case.clone() },
+        Case { accepts_duplicate_names: false, ..case.clone() },
         Case { prune: false, ..case.clone() },
     ];
     found.extend(simpler.into_iter().filter(|other| conditions(other) != conditions(case)));
     found
 }
 
-/// The conditions of a case, as words that can be compared.
+/// Returns the conditions of a case as text that can be compared.
 fn conditions(case: &Case) -> String {
-    let Case { second, timeout, latency, parallelism, limits, token_lifetime, .. } = case;
-    let Case { outage, page, newest_first, lax_renames, prune, .. } = case;
+    let Case { second_run, timeout, latency, parallelism, limits, token_lifetime, .. } = case;
+    let Case { outage, max_page_size, newest_first, accepts_duplicate_names, prune, .. } = case;
     format!(
         "{:?}",
         (
-            (second, timeout, latency, parallelism, limits, token_lifetime),
-            (outage, page, newest_first, lax_renames, prune)
+            (second_run, timeout, latency, parallelism, limits, token_lifetime),
+            (outage, max_page_size, newest_first, accepts_duplicate_names, prune)
         )
     )
 }
 
-/// The same with a commit less, or a trouble of a commit less.
+/// Returns the cases with one commit less, or with one disturbance of a commit less.
 fn fewer_stages(case: &Case) -> Vec<Case> {
     let mut found = Vec::new();
     for index in 0..case.stages.len() {
@@ -102,9 +103,9 @@ fn fewer_stages(case: &Case) -> Vec<Case> {
             smaller.stages.remove(index);
             found.push(smaller);
         }
-        for trouble in 0..case.stages[index].troubles.len() {
+        for disturbance in 0..case.stages[index].disturbances.len() {
             let mut smaller = case.clone();
-            smaller.stages[index].troubles.remove(trouble);
+            smaller.stages[index].disturbances.remove(disturbance);
             found.push(smaller);
         }
     }

@@ -1,13 +1,13 @@
-//! One process of a case: it reads, plans and applies.
+//! A simulated process of a case: reads, plans and applies.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::{Event, Outcome, Report, Settings, run};
-use super::sim::{Sim, policy};
-use super::wire::{Death, Wire};
-use super::world::ORGANIZATION;
+use super::super::{Event, Report, RunSettings, StepOutcome, run};
+use super::connection::{Crash, SimulatedConnection};
+use super::state::Simulation;
+use super::world::{ORGANIZATION, policy};
 use crate::model::*;
 use crate::plan::tests::build::options;
 use crate::plan::{self, Action, Options, Plan, PlanError, Step, StepId, Target, verify};
@@ -16,46 +16,52 @@ use crate::remote::{
 };
 use amigops_emulator::SANDBOX_WORKSPACE;
 
-/// How one process ended.
+/// The end of a process.
 #[derive(Debug)]
-pub(super) enum Ended {
-    /// Nothing was to be done.
+pub(super) enum ProcessEnd {
+    /// The plan was empty.
     Converged,
     Applied(Report, Box<Plan>),
-    Unread(ApiError),
-    Unplannable(PlanError),
-    Died,
+    /// The live state could not be read.
+    ReadFailed(ApiError),
+    PlanRefused(PlanError),
+    Crashed,
 }
 
-/// A line about how a process ended.
-pub(super) fn in_short(ended: &Ended) -> String {
-    match ended {
-        Ended::Applied(report, _) => {
-            let failed = |(step, outcome): (&StepId, &Outcome)| match outcome {
-                Outcome::Failed(failure) => Some(format!("step {step}: {failure}")),
+/// Returns the end of a process as one line.
+pub(super) fn summarize(end: &ProcessEnd) -> String {
+    match end {
+        ProcessEnd::Applied(report, _) => {
+            let failed = |(step, outcome): (&StepId, &StepOutcome)| match outcome {
+                StepOutcome::Failed(failure) => Some(format!("step {step}: {failure}")),
                 _ => None,
             };
             let failures: Vec<_> = report.outcomes.iter().filter_map(failed).collect();
             format!("applied {:?} {failures:?}", report.counts())
         }
-        Ended::Unread(error) => format!("not read: {error}"),
-        Ended::Unplannable(why) => format!("not planned: {why:?}"),
-        Ended::Converged => "nothing to do".to_owned(),
-        Ended::Died => "died".to_owned(),
+        ProcessEnd::ReadFailed(error) => format!("the live state can't be read: {error}"),
+        ProcessEnd::PlanRefused(why) => format!("no plan: {why:?}"),
+        ProcessEnd::Converged => "nothing to do".to_owned(),
+        ProcessEnd::Crashed => "crashed".to_owned(),
     }
 }
 
-struct Deaf;
-impl RequestObserver for Deaf {
+struct SilentObserver;
+impl RequestObserver for SilentObserver {
     fn on_limit_wait(&self, _: Endpoint, _: Duration, _: Option<u32>) {}
     fn on_retry(&self, _: Endpoint, _: Duration, _: &ApiError) {}
     fn on_answer(&self, _: &str, _: &str, _: u16, _: Duration) {}
 }
 
-/// One process: reads, plans, applies; unless it dies.
-pub(super) async fn run_process(sim: &Arc<Sim>, who: usize, desired: &Desired) -> Ended {
-    let (death, stop) = (Arc::new(Death::default()), Stop::default());
-    let wire = Wire { sim: Arc::clone(sim), who, stop: stop.clone(), death: Arc::clone(&death) };
+/// Runs a process until it has applied its plan, or crashes.
+pub(super) async fn run_process(sim: &Arc<Simulation>, run_number: usize, desired: &Desired) -> ProcessEnd {
+    let (crash, stop) = (Arc::new(Crash::default()), Stop::default());
+    let connection = SimulatedConnection {
+        sim: Arc::clone(sim),
+        run_number,
+        stop: stop.clone(),
+        crash: Arc::clone(&crash),
+    };
     let random = std::sync::atomic::AtomicU64::new(0);
     let credentials = match sim.case.api {
         Api::Classic => {
@@ -63,7 +69,7 @@ pub(super) async fn run_process(sim: &Arc<Sim>, who: usize, desired: &Desired) -
         }
         Api::Platform => Credentials::Key("key".into()),
     };
-    let timeout = sim.case.timeout.filter(|_| who == 0 && sim.disturbed);
+    let timeout = sim.case.timeout.filter(|_| run_number == 0 && sim.disturbed);
     let deadline = timeout.map(|timeout| tokio::time::Instant::now() + timeout);
     let access = Access {
         base_url: "http://127.0.0.1:1".to_owned(),
@@ -78,62 +84,68 @@ pub(super) async fn run_process(sim: &Arc<Sim>, who: usize, desired: &Desired) -
         random: Arc::new(move || {
             f64::from(random.fetch_add(37, std::sync::atomic::Ordering::Relaxed) as u8) / 255.0
         }),
-        observer: Arc::new(Deaf),
+        observer: Arc::new(SilentObserver),
         stop: stop.clone(),
         deadline,
         budgets: Budgets::default(),
     };
-    let api = AnyApi::simulated(Arc::new(wire), access);
-    let out_of_time = async {
+    let api = AnyApi::simulated(Arc::new(connection), access);
+    let timeout = async {
         match deadline {
             Some(deadline) => tokio::time::sleep_until(deadline).await,
             None => std::future::pending().await,
         }
         stop.cancel(StopReason::Timeout);
-        sim.out_of_time();
+        sim.record_timeout();
         std::future::pending().await
     };
     tokio::select! {
         biased;
-        () = death.wait() => {
-            sim.state().hand_overs.died(who);
-            Ended::Died
+        () = crash.wait() => {
+            sim.state().cut_overs.remove_run(run_number);
+            ProcessEnd::Crashed
         }
-        ended = out_of_time => ended,
-        ended = work(sim, who, &api, desired, &stop) => ended,
+        end = timeout => end,
+        end = apply(sim, run_number, &api, desired, &stop) => end,
     }
 }
 
-async fn work(sim: &Sim, who: usize, api: &AnyApi, desired: &Desired, stop: &Stop) -> Ended {
+async fn apply(
+    sim: &Simulation,
+    run_number: usize,
+    api: &AnyApi,
+    desired: &Desired,
+    stop: &Stop,
+) -> ProcessEnd {
     let prune = sim.case.prune;
     let (policy, options) = (policy(), Options { api: sim.case.api, prune, ..options() });
-    let lacking = |snapshot: &Snapshot| plan::lookups(desired, snapshot, policy, &options);
-    let depends_on_absence = |snapshot: &Snapshot| {
+    let lookups = |snapshot: &Snapshot| plan::lookups(desired, snapshot, policy, &options);
+    let rests_on_absence = |snapshot: &Snapshot| {
         plan::depends_on_absence(plan::plan(desired, snapshot, policy, &options).as_ref(), snapshot)
     };
-    let snapshot = match read_snapshot(api, lacking, depends_on_absence).await {
+    let snapshot = match read_snapshot(api, lookups, rests_on_absence).await {
         Ok(snapshot) => snapshot,
-        Err(error) => return Ended::Unread(error),
+        Err(error) => return ProcessEnd::ReadFailed(error),
     };
     let plan = match plan::plan(desired, &snapshot, policy, &options) {
         Ok(plan) => plan,
-        Err(error) => return Ended::Unplannable(error),
+        Err(error) => return ProcessEnd::PlanRefused(error),
     };
     let violations = verify::verify(desired, &snapshot, policy, &options, &plan);
     if !violations.is_empty() {
         sim.note(|| format!("the refused plan:\n{}", crate::plan::tests::build::steps(&plan)));
-        sim.fail(|| format!("the verifier refuses the plan: {violations:?}"));
+        sim.fail(|| format!("the verifier found violations in the plan: {violations:?}"));
     }
     if plan.is_empty() {
-        return Ended::Converged;
+        return ProcessEnd::Converged;
     }
-    sim.note(|| format!("run {who} has the plan:\n{}", crate::plan::tests::build::steps(&plan)));
+    sim.note(|| format!("run {run_number} has the plan:\n{}", crate::plan::tests::build::steps(&plan)));
     {
         let mut state = sim.state();
-        state.lines.planned(&snapshot, &verify::outcome(&snapshot, &plan.steps, sim.case.api));
-        state.looks.planned(who, given_names(&plan));
+        state.chains.record_plan(&snapshot, &verify::outcome(&snapshot, &plan.steps, sim.case.api));
+        state.lost_updates.record_plan(run_number, given_names(&plan));
     }
-    let settings = Settings {
+    let settings = RunSettings {
         parallelism: sim.case.parallelism,
         api: sim.case.api,
         services: &snapshot.services,
@@ -142,34 +154,45 @@ async fn work(sim: &Sim, who: usize, api: &AnyApi, desired: &Desired, stop: &Sto
         stop: &|| stop.reason(),
     };
     let mut created = BTreeMap::new();
-    let mut follow = |event: Event| follow(sim, who, &plan, &mut created, event);
-    let report = run(api, &plan, &settings, &mut follow).await;
-    Ended::Applied(report, Box::new(plan))
+    let mut report = Report::default();
+    let mut handle_event = |event: Event| {
+        report.record(&event);
+        record_event(sim, run_number, &plan, &mut created, event);
+    };
+    run(api, &plan, &settings, &mut handle_event).await;
+    ProcessEnd::Applied(report, Box::new(plan))
 }
 
-/// Follows the steps of a run as they begin and end.
-fn follow(sim: &Sim, who: usize, plan: &Plan, created: &mut BTreeMap<StepId, ServiceId>, event: Event) {
+/// Records that a step of a run starts or ends.
+fn record_event(
+    sim: &Simulation,
+    run_number: usize,
+    plan: &Plan,
+    created: &mut BTreeMap<StepId, ServiceId>,
+    event: Event,
+) {
     match event {
         Event::Started(id) => {
             let Some(step) = plan.step(id) else { return };
             let mut state = sim.state();
-            state.hand_overs.begin(who, step);
-            state.looks.step_begins(who, &subjects(step, created));
+            state.cut_overs.start_step(run_number, step);
+            state.lost_updates.start_step(run_number, &subjects(step, created));
         }
         Event::Ended { step, outcome, .. } => {
-            sim.note(|| format!("run {who}: step {step} ends: {outcome:?}"));
-            if let Outcome::Done(Some(id)) = outcome {
+            sim.note(|| format!("run {run_number}: step {step} ends: {outcome:?}"));
+            if let StepOutcome::Done(Some(id)) = outcome {
                 created.insert(step, id);
             }
-            let ended = sim.state().hand_overs.end(who, step, tokio::time::Instant::now());
-            if let Err(broken) = ended {
-                sim.fail(|| broken);
+            let ended = sim.state().cut_overs.end_step(run_number, step, tokio::time::Instant::now());
+            if let Err(violation) = ended {
+                sim.fail(|| violation);
             }
         }
+        Event::NotStarted { .. } | Event::RunEnded(_) => {}
     }
 }
 
-/// The names that a plan gives to services that exist.
+/// Returns the names that a plan gives to existing services.
 fn given_names(plan: &Plan) -> Vec<(String, String)> {
     let given = |step: &Step| {
         let (id, update) = match &step.action {
@@ -185,9 +208,9 @@ fn given_names(plan: &Plan) -> Vec<(String, String)> {
     plan.steps.iter().filter_map(given).collect()
 }
 
-/// The services that a step is about, and that exist.
+/// Returns the existing services that a step acts on.
 fn subjects(step: &Step, created: &BTreeMap<StepId, ServiceId>) -> Vec<String> {
-    let exists = |target: &Target| match target {
+    let existing = |target: &Target| match target {
         Target::Live(id) => Some(id.clone()),
         Target::Created(step) => created.get(step).cloned(),
     };
@@ -197,10 +220,10 @@ fn subjects(step: &Step, created: &BTreeMap<StepId, ServiceId>) -> Vec<String> {
         | Action::Retire { id, .. }
         | Action::DeleteVersionSet { id, .. }
         | Action::Abandon { id, .. } => vec![id.clone()],
-        Action::HandOver { old, new, .. } => exists(new).into_iter().chain([old.clone()]).collect(),
+        Action::HandOver { old, new, .. } => existing(new).into_iter().chain([old.clone()]).collect(),
         Action::WriteVersionSet { target, .. }
         | Action::ApplyBehaviorSet { target, .. }
-        | Action::Smoke { target, .. } => exists(target).into_iter().collect(),
+        | Action::Smoke { target, .. } => existing(target).into_iter().collect(),
         Action::Create(_) => Vec::new(),
     };
     ids.iter().map(|id| id.as_str().to_owned()).collect()

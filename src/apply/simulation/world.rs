@@ -1,24 +1,30 @@
-//! Generated live states in the emulator's words, and the emulator's services in ours. May import `model` and
-//! `emulator`.
+//! Converts generated live states to the emulator's types, and the emulator's services to rows that the rules compare.
 
-use std::collections::BTreeMap;
-use std::sync::OnceLock;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 
-use super::parcel::Parcel;
+use super::message::SimulatedRequest;
 use crate::model::*;
+use crate::plan::tests::generate;
 use amigops_emulator::{
     self as emulator, InProcess, PlatformService, SANDBOX_WORKSPACE, Seed, ServiceTag, World,
 };
 
-/// The organization of both APIs' tests; on Platform, its mirror.
+/// The organization of the tests on Classic. On Platform, a workspace mirrors it.
 pub(in crate::apply) const ORGANIZATION: &str = "lab";
 
-/// When it all begins.
-pub(in crate::apply) fn beginning() -> SystemTime {
+/// Returns the time at which each simulation starts.
+pub(in crate::apply) fn start_time() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+}
+
+/// Returns a clock that follows the runtime's virtual time.
+pub(super) fn virtual_clock(start: Instant) -> Arc<dyn Fn() -> SystemTime + Send + Sync> {
+    Arc::new(move || start_time() + start.elapsed())
 }
 
 const SEED: &str = "
@@ -30,73 +36,77 @@ organizations:
     behavior_sets: [{name: Escalate, applied_to: [first]}]
 ";
 
-/// What is there before the services, the keys included.
+/// Returns the initial state: keys, agents, context graphs, and one service.
 pub(in crate::apply) fn seed() -> Seed {
-    let mut seed = Seed::from_yaml(SEED).expect("a seed");
+    let mut seed = Seed::from_yaml(SEED).expect("the seed is valid");
     seed.ensure_api_key(ORGANIZATION, "id", "key", "user");
     seed.mirror_organization(ORGANIZATION, SANDBOX_WORKSPACE);
     seed.ensure_workspace_key(SANDBOX_WORKSPACE, "key");
     seed
 }
 
-/// The same as a world. It is read once: reading it takes longer than a short simulation.
-pub(super) fn seeded() -> World {
+/// Returns the initial state as a world. It is made once, because that takes longer than a short simulation.
+pub(super) fn seeded_world() -> World {
     static WORLD: OnceLock<World> = OnceLock::new();
     let open = || {
-        let mut options = emulator::Options::new(std::sync::Arc::new(beginning));
+        let mut options = emulator::Options::new(Arc::new(start_time));
         options.seed = Some(seed());
-        InProcess::open(options).expect("an emulator").world()
+        InProcess::open(options).expect("the emulator starts").world()
     };
     WORLD.get_or_init(open).clone()
 }
 
-/// Puts the live services there.
-pub(in crate::apply) fn fill(api: Api, world: &mut World, live: &Snapshot) {
+/// Adds the live services.
+pub(in crate::apply) fn add_live_services(api: Api, world: &mut World, live: &Snapshot) {
     match api {
-        Api::Classic => fill_organization(world, live),
-        Api::Platform => fill_workspace(world, live),
+        Api::Classic => add_to_organization(world, live),
+        Api::Platform => add_to_workspace(world, live),
     }
 }
 
-fn fill_organization(world: &mut World, live: &Snapshot) {
-    let organization = world.organization(ORGANIZATION).expect("it is there").clone();
+fn add_to_organization(world: &mut World, live: &Snapshot) {
+    let organization = world.organization(ORGANIZATION).expect("it exists").clone();
     let mut applied = Vec::new();
     for service in &live.services {
-        let agent = &organization.agent(&service.agent.as_str().to_uppercase()).expect("an agent").id;
-        let graph =
-            &organization.context_graph(&service.context_graph.as_str().to_uppercase()).expect("a graph").id;
+        let agent = &organization.agent(&service.agent.as_str().to_uppercase()).expect("the agent exists").id;
+        let graph = &organization
+            .context_graph(&service.context_graph.as_str().to_uppercase())
+            .expect("the graph exists")
+            .id;
         let mut row = emulator::Service::new(service.name.as_str(), agent, graph);
         row.description.clone_from(&service.description);
         row.is_active = service.active;
         row.tags.clone_from(&service.tags);
-        row.version_sets.extend(sets(service));
-        let id = world.add_service(ORGANIZATION, row).expect("a service");
+        row.version_sets.extend(version_sets(service));
+        let id = world.add_service(ORGANIZATION, row).expect("the service is valid");
         if live.behavior_sets.get(&service.id).is_some_and(|sets| !sets.is_empty()) {
             applied.push(id);
         }
     }
-    let organization = world.organization_mut(ORGANIZATION).expect("it is there");
+    let organization = world.organization_mut(ORGANIZATION).expect("it exists");
     let set = organization.behavior_sets().iter().next().expect("the seed has one").id.clone();
-    organization.behavior_sets_mut().get_mut(&set).expect("it is there").applied_to_services = applied;
+    organization.behavior_sets_mut().get_mut(&set).expect("it exists").applied_to_services = applied;
 }
 
-/// The same for Platform. The generated field that no schema knows is left out: the server would, too.
-fn fill_workspace(world: &mut World, live: &Snapshot) {
-    let workspace = world.workspace_mut(SANDBOX_WORKSPACE).expect("it is there");
+/// Adds the live services on Platform, without the generated field that no schema has. The server would drop it, too.
+fn add_to_workspace(world: &mut World, live: &Snapshot) {
+    let workspace = world.workspace_mut(SANDBOX_WORKSPACE).expect("it exists");
     let seeded: Vec<String> = workspace.services().iter().map(|service| service.id.clone()).collect();
     for id in seeded {
         workspace.services_mut().remove(&id);
     }
     let workspace = workspace.clone();
     for service in &live.services {
-        let agent = &workspace.agent(&service.agent.as_str().to_uppercase()).expect("an agent").id;
-        let graph =
-            &workspace.context_graph(&service.context_graph.as_str().to_uppercase()).expect("a graph").id;
+        let agent = &workspace.agent(&service.agent.as_str().to_uppercase()).expect("the agent exists").id;
+        let graph = &workspace
+            .context_graph(&service.context_graph.as_str().to_uppercase())
+            .expect("the graph exists")
+            .id;
         let mut row = PlatformService::new(service.name.as_str(), agent, graph);
         row.description.clone_from(&service.description);
         row.is_active = service.active;
         row.tags = tag_list(&service.tags);
-        row.version_sets.extend(sets(service));
+        row.version_sets.extend(version_sets(service));
         row.tool_capacity = service.settings["tool_capacity"].as_u64().expect("a number") as u8;
         let block = |name: &str| {
             let normal = settings::normal(settings::SERVICE, &service.settings);
@@ -106,7 +116,7 @@ fn fill_workspace(world: &mut World, live: &Snapshot) {
         };
         row.voice_config = block("voice_config");
         row.escalation_policy = block("escalation_policy");
-        world.add_platform_service(SANDBOX_WORKSPACE, row).expect("a service");
+        world.add_platform_service(SANDBOX_WORKSPACE, row).expect("the service is valid");
     }
 }
 
@@ -114,7 +124,7 @@ pub(super) fn tag_list(tags: &BTreeMap<String, Option<String>>) -> Vec<ServiceTa
     tags.iter().map(|(key, value)| ServiceTag { key: key.clone(), value: value.clone() }).collect()
 }
 
-fn sets(service: &LiveService) -> impl Iterator<Item = (String, emulator::VersionSet)> {
+fn version_sets(service: &LiveService) -> impl Iterator<Item = (String, emulator::VersionSet)> {
     let number = |pin: Pin| match pin {
         Pin::Latest => None,
         Pin::Number(number) => Some(number),
@@ -129,85 +139,89 @@ fn sets(service: &LiveService) -> impl Iterator<Item = (String, emulator::Versio
     })
 }
 
-/// Adds what nobody's business here is: other people's services, and fields of version sets that no manifest
-/// names.
-pub(super) fn add_strangers(api: Api, world: &mut World) {
+/// Adds state that a run must not change: services that the project does not own, and fields of version sets that no
+/// manifest names.
+pub(super) fn add_unowned_services(api: Api, world: &mut World) {
     let owner = |value: &str| BTreeMap::from([("managed_by".to_owned(), Some(value.to_owned()))]);
-    let strangers = [("Bystander", BTreeMap::new()), ("Foreign", owner("terraform"))];
+    let services = [("Bystander", BTreeMap::new()), ("Foreign", owner("terraform"))];
     match api {
         Api::Classic => {
-            let home = world.organization_mut(ORGANIZATION).expect("it is there");
+            let home = world.organization_mut(ORGANIZATION).expect("it exists");
             let (agent, graph) = (home.agent("A1"), home.context_graph("G1"));
-            let (agent, graph) = (agent.expect("an agent").id.clone(), graph.expect("a graph").id.clone());
+            let (agent, graph) =
+                (agent.expect("the agent exists").id.clone(), graph.expect("the graph exists").id.clone());
             let ids: Vec<_> = home.services().iter().map(|service| service.id.clone()).collect();
             for id in &ids {
-                let service = home.services_mut().get_mut(id).expect("it is there");
-                enrich(service.version_sets.iter_mut());
+                let service = home.services_mut().get_mut(id).expect("it exists");
+                add_undeclared_preference(service.version_sets.iter_mut());
                 let named = service.version_sets.iter_mut().filter(|(name, _)| *name != "edge");
                 named.for_each(|(_, set)| {
                     set.extra.insert("applied_behavior_ids".to_owned(), json!([id]));
                 });
             }
-            for (name, tags) in strangers {
+            for (name, tags) in services {
                 let mut row = emulator::Service::new(name, &agent, &graph);
                 row.tags = tags;
                 row.is_active = true;
-                world.add_service(ORGANIZATION, row).expect("a service");
+                world.add_service(ORGANIZATION, row).expect("the service is valid");
             }
         }
         Api::Platform => {
-            let home = world.workspace_mut(SANDBOX_WORKSPACE).expect("it is there");
+            let home = world.workspace_mut(SANDBOX_WORKSPACE).expect("it exists");
             let (agent, graph) = (home.agent("A1"), home.context_graph("G1"));
-            let (agent, graph) = (agent.expect("an agent").id.clone(), graph.expect("a graph").id.clone());
+            let (agent, graph) =
+                (agent.expect("the agent exists").id.clone(), graph.expect("the graph exists").id.clone());
             let ids: Vec<_> = home.services().iter().map(|service| service.id.clone()).collect();
             for id in &ids {
-                enrich(home.services_mut().get_mut(id).expect("it is there").version_sets.iter_mut());
+                add_undeclared_preference(
+                    home.services_mut().get_mut(id).expect("it exists").version_sets.iter_mut(),
+                );
             }
-            for (name, tags) in strangers.into_iter().chain([("System", BTreeMap::new())]) {
+            for (name, tags) in services.into_iter().chain([("System", BTreeMap::new())]) {
                 let mut row = PlatformService::new(name, &agent, &graph);
                 row.tags = tag_list(&tags);
                 row.is_system = name == "System";
-                world.add_platform_service(SANDBOX_WORKSPACE, row).expect("a service");
+                world.add_platform_service(SANDBOX_WORKSPACE, row).expect("the service is valid");
             }
         }
     }
 }
 
-/// Adds services of others that lists begin or end with.
+/// Adds unowned services, with which lists begin or end.
 pub(super) fn add_decoys(api: Api, world: &mut World) {
     for number in 1..=3 {
         let name = format!("Decoy {number}");
         match api {
             Api::Classic => {
-                let home = world.organization(ORGANIZATION).expect("it is there");
+                let home = world.organization(ORGANIZATION).expect("it exists");
                 let (agent, graph) = (home.agent("A1"), home.context_graph("G1"));
-                let (agent, graph) = (agent.expect("an agent"), graph.expect("a graph"));
+                let (agent, graph) = (agent.expect("the agent exists"), graph.expect("the graph exists"));
                 let row = emulator::Service::new(&name, &agent.id, &graph.id);
-                world.add_service(ORGANIZATION, row).expect("a service");
+                world.add_service(ORGANIZATION, row).expect("the service is valid");
             }
             Api::Platform => {
-                let home = world.workspace(SANDBOX_WORKSPACE).expect("it is there");
+                let home = world.workspace(SANDBOX_WORKSPACE).expect("it exists");
                 let (agent, graph) = (home.agent("A1"), home.context_graph("G1"));
-                let (agent, graph) = (agent.expect("an agent"), graph.expect("a graph"));
+                let (agent, graph) = (agent.expect("the agent exists"), graph.expect("the graph exists"));
                 let row = PlatformService::new(&name, &agent.id, &graph.id);
-                world.add_platform_service(SANDBOX_WORKSPACE, row).expect("a service");
+                world.add_platform_service(SANDBOX_WORKSPACE, row).expect("the service is valid");
             }
         }
     }
 }
 
-/// Carries out a rename on Classic that the emulator refuses because an active service has the name; returns whether
-/// the request is one.
-pub(super) fn rename_anyway(emulator: &InProcess, parcel: &Parcel) -> bool {
-    let Ok(Value::Object(body)) = serde_json::from_slice::<Value>(&parcel.body) else { return false };
-    let id = parcel.target.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+/// Applies a rename on Classic that the emulator refused because an active service has the name. Returns false if the
+/// request is not such a rename.
+pub(super) fn rename_without_check(emulator: &InProcess, request: &SimulatedRequest) -> bool {
+    let Ok(Value::Object(body)) = serde_json::from_slice::<Value>(&request.body) else { return false };
+    let id = request.target.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
     let Some(name) = body.get("name").and_then(Value::as_str) else { return false };
-    if body.contains_key("is_active") || parcel.method != "POST" {
+    if body.contains_key("is_active") || request.method != "POST" {
         return false;
     }
     let mut renamed = false;
     let rename = |world: &mut World| {
-        let home = world.organization_mut(ORGANIZATION).expect("it is there");
+        let home = world.organization_mut(ORGANIZATION).expect("it exists");
         let Some(service) = home.services_mut().get_mut(id).filter(|service| service.is_active) else {
             return;
         };
@@ -217,19 +231,19 @@ pub(super) fn rename_anyway(emulator: &InProcess, parcel: &Parcel) -> bool {
         }
         renamed = true;
     };
-    emulator.edit(rename).expect("an edit");
+    emulator.edit(rename).expect("the state can be edited");
     renamed
 }
 
-/// Gives version sets a preference that no generated manifest names.
-fn enrich<'a>(sets: impl Iterator<Item = (&'a String, &'a mut emulator::VersionSet)>) {
+/// Adds a preference that no generated manifest names to version sets.
+fn add_undeclared_preference<'a>(sets: impl Iterator<Item = (&'a String, &'a mut emulator::VersionSet)>) {
     for (_, set) in sets.filter(|(name, _)| *name != "edge") {
         let preference = json!({"llm_name": "openai_gpt-5", "params": {}});
         set.llm_model_preferences.insert("EngageUser".to_owned(), preference);
     }
 }
 
-/// A service as the rules see it, on either API.
+/// A service of either API, with the values that the rules compare.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Row {
     pub(super) name: String,
@@ -245,17 +259,18 @@ pub(super) struct Row {
 }
 
 impl Row {
-    /// A tag's value.
+    /// Returns a tag's value.
     pub(super) fn tag(&self, key: &str) -> Option<&str> {
         self.tags.get(key)?.as_deref()
     }
 
-    pub(super) fn is_ours(&self) -> bool {
+    /// Returns true if the project owns the service.
+    pub(super) fn is_owned(&self) -> bool {
         self.tag("managed_by") == Some("amigops")
     }
 }
 
-/// The id of an agent.
+/// Returns the id of an agent.
 pub(super) fn agent_id(api: Api, world: &World, name: &str) -> String {
     let agent = match api {
         Api::Classic => world.organization(ORGANIZATION).and_then(|home| home.agent(name)),
@@ -264,18 +279,18 @@ pub(super) fn agent_id(api: Api, world: &World, name: &str) -> String {
     agent.map(|agent| agent.id.clone()).unwrap_or_default()
 }
 
-/// All services, by id.
+/// Services by id.
 pub(super) type Rows = BTreeMap<String, Row>;
 
-/// The services of the organization or the workspace.
+/// Returns all services of the organization or the workspace.
 pub(super) fn rows(api: Api, world: &World) -> Rows {
     match api {
         Api::Classic => {
-            let home = world.organization(ORGANIZATION).expect("it is there");
+            let home = world.organization(ORGANIZATION).expect("it exists");
             home.services().iter().map(|service| (service.id.clone(), classic_row(service))).collect()
         }
         Api::Platform => {
-            let home = world.workspace(SANDBOX_WORKSPACE).expect("it is there");
+            let home = world.workspace(SANDBOX_WORKSPACE).expect("it exists");
             home.services().iter().map(|service| (service.id.clone(), platform_row(service))).collect()
         }
     }
@@ -309,4 +324,19 @@ fn platform_row(service: &PlatformService) -> Row {
         blocks: [service.voice_config.clone(), service.escalation_policy.clone()],
         system: service.is_system,
     }
+}
+
+/// Returns the policy of all cases. It is made once, because its patterns take a while.
+pub(super) fn policy() -> &'static Policy {
+    static POLICY: OnceLock<Policy> = OnceLock::new();
+    POLICY.get_or_init(generate::policy)
+}
+
+/// Returns true if the server of a case may refuse the names of inactive services: names are unique, and no unowned
+/// inactive service has a name that a manifest may want.
+pub(in crate::apply) fn may_refuse_inactive_names(live: &Snapshot) -> bool {
+    let names: BTreeSet<&ServiceName> = live.services.iter().map(|service| &service.name).collect();
+    let is_unowned_inactive =
+        |service: &LiveService| !service.active && !policy().ownership.owns(&service.tags);
+    names.len() == live.services.len() && !live.services.iter().any(is_unowned_inactive)
 }

@@ -1,11 +1,12 @@
-//! Steps run for real against the emulator's rules: random plans over HTTP, and single moments under virtual time.
+//! Tests of applies against the emulator: random plans over HTTP, and single situations in virtual time.
 
 mod abandoned;
-mod bench;
-mod deadline;
-mod edits;
+mod concurrent_runs;
+mod cut_over_deadline;
+mod manifest_pairs;
 mod operator;
-mod pairs;
-mod random;
-mod requests;
+mod operator_edits;
+mod organization;
+mod random_plans;
+mod request_counts;
 mod whole_writes;

@@ -4,7 +4,7 @@ use super::super::simulation::world::ORGANIZATION;
 use crate::model::Api;
 use amigops_emulator::{InProcess, PlatformService, SANDBOX_WORKSPACE, ServiceTag, VersionSet, World};
 
-/// An edit in the vendor's console, past all rules.
+/// An edit in the vendor's console. It ignores the API's rules.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Edit {
     Deactivate,
@@ -13,28 +13,28 @@ pub(super) enum Edit {
     Describe(&'static str),
     Tag(&'static str, &'static str),
     Keyterm(&'static str),
-    /// Another agent's version in a version set, new or not.
+    /// Sets the agent version of a version set, and creates the set if it does not exist.
     Pin(&'static str, u32),
     Agent(&'static str),
     Delete,
 }
 
-/// Edits the service that a test chooses, if it is there.
+/// Edits the first service for which `which` (its name, whether it is active) returns true.
 pub(super) fn edit(api: Api, emulator: &InProcess, which: impl Fn(&str, bool) -> bool, edit: Edit) {
     let change = |world: &mut World| match api {
-        Api::Classic => classic(world, which, edit),
-        Api::Platform => platform(world, which, edit),
+        Api::Classic => edit_classic(world, which, edit),
+        Api::Platform => edit_platform(world, which, edit),
     };
-    emulator.edit(change).expect("an edit");
+    emulator.edit(change).expect("the state can be edited");
 }
 
-fn set(version: u32) -> VersionSet {
+fn version_set(version: u32) -> VersionSet {
     VersionSet { agent_version: Some(version), context_graph_version: Some(1), ..VersionSet::default() }
 }
 
-fn classic(world: &mut World, which: impl Fn(&str, bool) -> bool, edit: Edit) {
-    let home = world.organization_mut(ORGANIZATION).expect("it is there");
-    let agent = |name: &str| home.agent(name).expect("an agent").id.clone();
+fn edit_classic(world: &mut World, which: impl Fn(&str, bool) -> bool, edit: Edit) {
+    let home = world.organization_mut(ORGANIZATION).expect("it exists");
+    let agent = |name: &str| home.agent(name).expect("the agent exists").id.clone();
     let agent = if let Edit::Agent(name) = edit { agent(name) } else { String::new() };
     let found = home.services().iter().find(|service| which(&service.name, service.is_active));
     let Some(id) = found.map(|service| service.id.clone()) else { return };
@@ -42,7 +42,7 @@ fn classic(world: &mut World, which: impl Fn(&str, bool) -> bool, edit: Edit) {
         home.services_mut().remove(&id);
         return;
     }
-    let service = home.services_mut().get_mut(&id).expect("it is there");
+    let service = home.services_mut().get_mut(&id).expect("it exists");
     match edit {
         Edit::Deactivate => service.is_active = false,
         Edit::Activate => service.is_active = true,
@@ -53,16 +53,16 @@ fn classic(world: &mut World, which: impl Fn(&str, bool) -> bool, edit: Edit) {
         }
         Edit::Keyterm(term) => service.keyterms.push(term.to_owned()),
         Edit::Pin(name, version) => {
-            service.version_sets.insert(name.to_owned(), set(version));
+            service.version_sets.insert(name.to_owned(), version_set(version));
         }
         Edit::Agent(_) => service.agent_id = agent,
         Edit::Delete => {}
     }
 }
 
-fn platform(world: &mut World, which: impl Fn(&str, bool) -> bool, edit: Edit) {
-    let home = world.workspace_mut(SANDBOX_WORKSPACE).expect("it is there");
-    let agent = |name: &str| home.agent(name).expect("an agent").id.clone();
+fn edit_platform(world: &mut World, which: impl Fn(&str, bool) -> bool, edit: Edit) {
+    let home = world.workspace_mut(SANDBOX_WORKSPACE).expect("it exists");
+    let agent = |name: &str| home.agent(name).expect("the agent exists").id.clone();
     let agent = if let Edit::Agent(name) = edit { agent(name) } else { String::new() };
     let found = home.services().iter().find(|service| which(&service.name, service.is_active));
     let Some(id) = found.map(|service| service.id.clone()) else { return };
@@ -70,7 +70,7 @@ fn platform(world: &mut World, which: impl Fn(&str, bool) -> bool, edit: Edit) {
         home.services_mut().remove(&id);
         return;
     }
-    let service: &mut PlatformService = home.services_mut().get_mut(&id).expect("it is there");
+    let service: &mut PlatformService = home.services_mut().get_mut(&id).expect("it exists");
     match edit {
         Edit::Deactivate => service.is_active = false,
         Edit::Activate => service.is_active = true,
@@ -82,7 +82,7 @@ fn platform(world: &mut World, which: impl Fn(&str, bool) -> bool, edit: Edit) {
         }
         Edit::Keyterm(term) => service.keyterms.push(term.to_owned()),
         Edit::Pin(name, version) => {
-            service.version_sets.insert(name.to_owned(), set(version));
+            service.version_sets.insert(name.to_owned(), version_set(version));
         }
         Edit::Agent(_) => service.agent_id = agent,
         Edit::Delete => {}

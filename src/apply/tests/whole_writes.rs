@@ -1,16 +1,16 @@
-//! On Platform, version sets and settings blocks are written whole, made of one more read of the service: what an operator
-//! changes before that read is compared, too.
+//! Platform replaces version sets and settings as a whole, so such a write is built from one more read of the service.
+//! Changes by an operator before that read are compared, too.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::bench::{Bench, Fate, in_virtual_time};
-use super::edits::{Scene, coach, in_place, is_look, is_old};
 use super::operator::{Edit, edit};
+use super::operator_edits::{EditedRun, coach, in_place, is_old, is_read_by_id};
+use super::organization::{Handling, TestOrganization, in_virtual_time};
 use crate::model::*;
 use crate::plan::tests::build::{live_set, sets};
 
 #[test]
-fn what_an_operator_changes_before_the_read_that_a_write_is_made_of_is_compared_too() {
+fn a_change_before_the_read_that_a_write_is_built_from_is_compared_too() {
     let cases = [
         in_place(|coach| coach.version_sets = sets(&[])),
         in_place(|coach| {
@@ -28,37 +28,37 @@ fn what_an_operator_changes_before_the_read_that_a_write_is_made_of_is_compared_
             in_virtual_time(async {
                 let mut live = coach();
                 live.version_sets.insert("old".into(), live_set(1, 1));
-                let scene = Scene::play(Api::Platform, (vec![live], desired, false), 1, is_old, what).await;
-                let looks = scene.bench.requests().iter().filter(|info| is_look(info)).count();
+                let edited =
+                    EditedRun::run(Api::Platform, (vec![live], desired, false), 1, is_old, what).await;
+                let reads = edited.org.requests().iter().filter(|request| is_read_by_id(request)).count();
                 match path {
-                    Some(path) => scene.stopped_over(path),
-                    None => assert!(looks >= 3, "{what:?}: {:?}", scene.ended.failures()),
+                    Some(path) => edited.check_stopped(path),
+                    None => assert!(reads >= 3, "{what:?}: {:?}", edited.run.failures()),
                 }
             });
         }
     }
 }
 
-/// A server that answers every read in another way does not keep a step from being done.
 #[test]
-fn a_service_that_changes_with_every_read_is_written_after_some_looks() {
+fn a_service_that_changes_with_every_read_is_written_after_some_reads() {
     in_virtual_time(async {
         let mut live = coach();
         live.version_sets.insert("old".into(), live_set(1, 1));
-        let bench = Bench::new(Api::Platform, [live]);
+        let org = TestOrganization::new(Api::Platform, [live]);
         let terms = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
         let reads = AtomicUsize::new(0);
-        bench.on(move |info, emulator| {
-            if is_look(info) {
+        org.on_request(move |request, emulator| {
+            if is_read_by_id(request) {
                 let term = terms[reads.fetch_add(1, Ordering::SeqCst) % terms.len()];
                 edit(Api::Platform, emulator, is_old, Edit::Keyterm(term));
             }
-            Fate::Proceeds
+            Handling::Process
         });
-        let ended = bench.apply(&in_place(|coach| coach.version_sets = sets(&[]))).await;
+        let ended = org.apply(&in_place(|coach| coach.version_sets = sets(&[]))).await;
         assert!(ended.is_complete(), "{:?}", ended.failures());
-        assert!(bench.requests().iter().filter(|info| is_look(info)).count() <= 8);
-        bench.calm();
-        assert!(!bench.active("Coach").await[0].version_sets.contains_key("old"));
+        assert!(org.requests().iter().filter(|request| is_read_by_id(request)).count() <= 8);
+        org.process_all();
+        assert!(!org.active("Coach").await[0].version_sets.contains_key("old"));
     });
 }

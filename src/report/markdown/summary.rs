@@ -12,7 +12,7 @@ use super::around::limit_lines;
 use super::escape::{code, code_within, fence, label, prose};
 use super::fit::{fill, share};
 use super::lists::{removal, removals};
-use crate::apply::{Counts, Outcome, Report};
+use crate::apply::{OutcomeCounts, Report, StepOutcome};
 use crate::model::{ServiceId, ServiceName};
 use crate::plan::{Action, Origin, Plan, ServiceKind, ServicePlan, Step};
 use crate::report::outcomes::{
@@ -149,7 +149,7 @@ fn verdict(ended: &Ended<'_>) -> String {
 /// Returns the table of planned and finished services.
 fn table(plan: &Plan, report: &Report) -> String {
     let is_done = |shown: &&ServicePlan| {
-        shown.steps.iter().all(|step| matches!(report.outcomes.get(step), Some(Outcome::Done(_))))
+        shown.steps.iter().all(|step| matches!(report.outcomes.get(step), Some(StepOutcome::Done(_))))
     };
     let kinds = [ServiceKind::Create, ServiceKind::Update, ServiceKind::Replace, ServiceKind::Retire];
     let row = |done: bool| {
@@ -164,7 +164,7 @@ fn table(plan: &Plan, report: &Report) -> String {
 }
 
 fn steps(plan: &Plan, report: &Report) -> String {
-    let Counts { done, failed, not_attempted, unknown } = report.counts();
+    let OutcomeCounts { done, failed, not_attempted, unknown } = report.counts();
     let unknown = if unknown == 0 { String::new() } else { format!(", {unknown} unknown") };
     let not_attempted = if report.outcomes.is_empty() { plan.steps.len() } else { not_attempted };
     let all = count(plan.steps.len(), "step");
@@ -254,7 +254,7 @@ fn not_attempted(left: &[Unfinished<'_>]) -> List {
 fn replaced(plan: &Plan, ended: &Ended<'_>) -> List {
     let replaced = plan.steps.iter().filter_map(|step| {
         let Action::HandOver { old, .. } = &step.action else { return None };
-        let Some(Outcome::Done(Some(new))) = ended.report.outcomes.get(&step.id) else { return None };
+        let Some(StepOutcome::Done(Some(new))) = ended.report.outcomes.get(&step.id) else { return None };
         Some(format!("{}: {} → {}", code(step.service.as_str()), code(old.as_str()), code(new.as_str())))
     });
     List {
@@ -265,7 +265,7 @@ fn replaced(plan: &Plan, ended: &Ended<'_>) -> List {
 }
 
 fn removed(plan: &Plan, ended: &Ended<'_>) -> List {
-    let is_done = |id| matches!(ended.report.outcomes.get(id), Some(Outcome::Done(_)));
+    let is_done = |id| matches!(ended.report.outcomes.get(id), Some(StepOutcome::Done(_)));
     let removed = removals(plan).filter(|step| is_done(&step.id));
     List {
         title: "Removed",
@@ -277,7 +277,7 @@ fn removed(plan: &Plan, ended: &Ended<'_>) -> List {
 fn created(plan: &Plan, ended: &Ended<'_>) -> List {
     let created =
         plan.services.iter().filter(|shown| shown.kind == ServiceKind::Create).filter_map(|shown| {
-            let made = |step| matches!(ended.report.outcomes.get(step), Some(Outcome::Done(Some(_))));
+            let made = |step| matches!(ended.report.outcomes.get(step), Some(StepOutcome::Done(Some(_))));
             let id = ended.ids.get(&shown.name).filter(|_| shown.steps.iter().any(made))?;
             Some(format!("{}: {}", code(shown.name.as_str()), code(id.as_str())))
         });

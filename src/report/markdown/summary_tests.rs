@@ -4,7 +4,7 @@ use super::hostile_tests::{HOSTILE, check, poisoned};
 use super::summary::{Ended, Verdict, render};
 use super::tests::{everything, origin};
 use super::*;
-use crate::apply::{Outcome, StepFailure, StopReason};
+use crate::apply::{StepFailure, StepOutcome, StopReason};
 use crate::plan::{Origin, Step, StepId};
 use crate::report::outcomes_tests::in_every_way;
 
@@ -36,7 +36,7 @@ fn summary_of<'a>(change: impl FnOnce(&mut Ended<'a>)) -> String {
 fn a_summary_with_every_list() {
     let (plan, origin) = (everything(), origin());
     let mut report = in_every_way(&plan, "the model is unknown");
-    report.outcomes.insert(StepId(11), Outcome::Done(Some("m1".into())));
+    report.outcomes.insert(StepId(11), StepOutcome::Done(Some("m1".into())));
     let ids = [("Meet & Greet".into(), "m1".into())].into();
     let text = summary_of(|ended| {
         (ended.verdict, ended.exit_code) = (Verdict::Interrupted, 130);
@@ -129,7 +129,7 @@ fn an_error_before_the_first_step() {
 #[test]
 fn a_successful_run() {
     let (plan, origin) = (everything(), origin());
-    let outcomes = plan.steps.iter().map(|step| (step.id, Outcome::Done(None))).collect();
+    let outcomes = plan.steps.iter().map(|step| (step.id, StepOutcome::Done(None))).collect();
     let report = crate::apply::Report { outcomes, stopped: None };
     let text = summary_of(|ended| {
         (ended.verdict, ended.exit_code, ended.converged) = (Verdict::Applied, 0, Some(true));
@@ -161,7 +161,7 @@ fn a_successful_run() {
 
 #[test]
 fn the_verdict_on_a_stopped_run_depends_on_its_progress() {
-    let (done, left) = (Outcome::Done(None), Outcome::Stopped(StopReason::Timeout));
+    let (done, left) = (StepOutcome::Done(None), StepOutcome::Stopped(StopReason::Timeout));
     let table = [
         (Verdict::Interrupted, &done, "Interrupted", "every step is done"),
         (Verdict::OutOfTime, &done, "Applied, but timed out", "every step is done, but no time"),
@@ -253,9 +253,9 @@ fn long_lists_are_shortened_and_counted() {
     let one = plan.steps[0].clone();
     plan.steps = (1..=9_000).map(|number| Step { id: StepId(number), ..one.clone() }).collect();
     let outcome = |number: usize| match number % 3 {
-        0 => Outcome::Failed(StepFailure::told(&"no ".repeat(700), &["mend it"])),
-        1 => Outcome::Unknown,
-        _ => Outcome::Blocked(StepId(3)),
+        0 => StepOutcome::Failed(StepFailure::request_failed(&"no ".repeat(700), &["mend it"])),
+        1 => StepOutcome::Unknown,
+        _ => StepOutcome::Blocked(StepId(3)),
     };
     let report = crate::apply::Report {
         outcomes: (1..=9_000).map(|number| (StepId(number), outcome(number))).collect(),

@@ -1,5 +1,4 @@
-//! The live state that a run expects: the snapshot that its plan was made of, and what its own steps have changed
-//! since.
+//! The live state that a run expects: the plan's snapshot, with the changes by the run's own steps.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,43 +7,43 @@ use crate::model::{
 };
 use crate::plan::{Action, Target};
 
-/// The state of each service if only this run changes anything.
-pub(super) struct Expected<'a> {
+/// The state of each service, if no other client changes anything.
+pub(super) struct ExpectedState<'a> {
     api: Api,
-    /// As the plan saw them.
+    /// The services in the plan's snapshot.
     planned: BTreeMap<&'a ServiceId, &'a LiveService>,
-    /// Those that steps of this run have made or changed.
+    /// The services that steps of this run have created or changed.
     changed: BTreeMap<ServiceId, LiveService>,
 }
 
-impl<'a> Expected<'a> {
-    /// The state before the first step.
+impl<'a> ExpectedState<'a> {
+    /// Returns the state before the first step.
     pub(super) fn new(api: Api, services: &'a [LiveService]) -> Self {
         let planned = services.iter().map(|service| (&service.id, service)).collect();
         Self { api, planned, changed: BTreeMap::new() }
     }
 
-    /// Whether a service existed when the plan was made.
-    pub(super) fn is_known(&self, id: &ServiceId) -> bool {
+    /// Returns true if the service existed when the plan was made.
+    pub(super) fn was_planned(&self, id: &ServiceId) -> bool {
         self.planned.contains_key(id)
     }
 
-    /// The state that a service had when the plan was made.
-    pub(super) fn planned(&self, id: &ServiceId) -> Option<&'a LiveService> {
+    /// Returns the state that a service had when the plan was made.
+    pub(super) fn planned_state(&self, id: &ServiceId) -> Option<&'a LiveService> {
         self.planned.get(id).copied()
     }
 
-    /// The state that a service should have now.
+    /// Returns the state that a service should have now.
     pub(super) fn service(&self, id: &ServiceId) -> Option<&LiveService> {
         self.changed.get(id).or_else(|| self.planned.get(id).copied())
     }
 
-    /// Notes what a step has done; `made` is the service that it has created, or put in another's place.
-    pub(super) fn apply(&mut self, action: &Action, made: Option<&ServiceId>) {
+    /// Applies a finished step. `result` is the service that it created or activated in place of another one.
+    pub(super) fn apply(&mut self, action: &Action, result: Option<&ServiceId>) {
         match action {
             Action::Create(new) => {
-                if let Some(id) = made {
-                    self.changed.insert(id.clone(), created(id, new, self.api));
+                if let Some(id) = result {
+                    self.changed.insert(id.clone(), created_service(id, new, self.api));
                 }
             }
             Action::Update { id, update }
@@ -65,11 +64,11 @@ impl<'a> Expected<'a> {
                 if let Some(rename) = rename {
                     self.update(old, rename);
                 }
-                if let Some(new) = made {
+                if let Some(new) = result {
                     self.update(new, activation);
                 }
             }
-            // Nothing that is looked at before a later step.
+            // No later step depends on the effects of these.
             Action::Retire { update: None, .. }
             | Action::WriteVersionSet { target: Target::Created(_), .. }
             | Action::ApplyBehaviorSet { .. }
@@ -78,7 +77,7 @@ impl<'a> Expected<'a> {
     }
 
     fn update(&mut self, id: &ServiceId, update: &ServiceUpdate) {
-        self.change(id, |service| *service = updated(service, update));
+        self.change(id, |service| *service = updated_service(service, update));
     }
 
     fn change(&mut self, id: &ServiceId, change: impl FnOnce(&mut LiveService)) {
@@ -88,8 +87,8 @@ impl<'a> Expected<'a> {
     }
 }
 
-/// A service after an update.
-pub(super) fn updated(service: &LiveService, update: &ServiceUpdate) -> LiveService {
+/// Returns a service after an update.
+pub(super) fn updated_service(service: &LiveService, update: &ServiceUpdate) -> LiveService {
     let ServiceUpdate {
         name,
         description,
@@ -114,8 +113,8 @@ pub(super) fn updated(service: &LiveService, update: &ServiceUpdate) -> LiveServ
     after
 }
 
-/// A service as a create makes it.
-fn created(id: &ServiceId, new: &NewService, api: Api) -> LiveService {
+/// Returns a service as a create request makes it.
+fn created_service(id: &ServiceId, new: &NewService, api: Api) -> LiveService {
     let NewService {
         name,
         description,

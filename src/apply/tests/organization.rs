@@ -1,5 +1,5 @@
-//! One organization in this process, under virtual time: requests take a tenth of a second, and a test decides what a
-//! request meets, and what an operator changes just before it.
+//! An organization in this process, in virtual time. A request takes a tenth of a second. A test decides how each request
+//! is handled, and what an operator changes just before it.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -11,8 +11,8 @@ use std::time::Duration;
 use reqwest::{Request, Response};
 use tokio::time::Instant;
 
-use super::super::simulation::world::{ORGANIZATION, beginning, fill, seed};
-use super::super::{Outcome, Report, Settings, StepFailure, run};
+use super::super::simulation::world::{ORGANIZATION, add_live_services, seed, start_time};
+use super::super::{Report, RunSettings, StepFailure, StepOutcome, run};
 use crate::model::*;
 use crate::plan::tests::build::{options, own_policy};
 use crate::plan::{self, Options, Plan, PlanError, verify};
@@ -22,21 +22,21 @@ use crate::remote::{
 };
 use amigops_emulator::{self as emulator, InProcess, SANDBOX_WORKSPACE, World};
 
-/// How long a request takes there, and its answer back.
-const WAY: Duration = Duration::from_millis(50);
+/// The delay of a request, and of its answer.
+const DELAY: Duration = Duration::from_millis(50);
 
-/// A request that a test may meddle with.
+/// A request that was sent to the organization.
 #[derive(Clone, Debug)]
-pub(super) struct Info {
+pub(super) struct SentRequest {
     pub(super) method: String,
     /// The path and the query.
     pub(super) target: String,
     pub(super) body: String,
-    /// When it was sent.
+    /// When it was sent, since the start of the test.
     pub(super) at: Duration,
 }
 
-impl Info {
+impl SentRequest {
     pub(super) fn is_read(&self) -> bool {
         self.method == "GET"
     }
@@ -45,75 +45,75 @@ impl Info {
         !self.is_read() && !self.target.contains("signin")
     }
 
-    /// Whether it renames the old service of a replacement.
+    /// Returns true if it renames the old service of a replacement.
     pub(super) fn is_rename(&self) -> bool {
         self.body.contains("(replaced ")
     }
 
-    /// Whether it activates the new one.
+    /// Returns true if it activates a service.
     pub(super) fn is_activation(&self) -> bool {
         self.body.contains("\"is_active\":true")
     }
 
-    /// Whether it gives the old one its name back.
+    /// Returns true if it gives the old service its name back.
     pub(super) fn is_undo(&self) -> bool {
         self.is_write() && self.body == "{\"name\":\"Coach\"}"
     }
 }
 
-/// The fate of a request.
-pub(super) enum Fate {
-    Proceeds,
-    /// It is answered with this instead, and not processed.
-    Answered(u16, &'static str),
-    /// The same with a `Retry-After` in seconds.
-    RefusedFor(u16, u64),
-    /// No connection comes about.
-    Unreached,
-    /// It is not processed, and no answer comes.
-    Swallowed,
-    /// It is processed, and the connection dies before the answer.
-    AnswerLost,
+/// How the organization handles a request.
+pub(super) enum Handling {
+    Process,
+    /// Answers with this status and message, without processing it.
+    Answer(u16, &'static str),
+    /// Answers with this status and a `Retry-After` in seconds, without processing it.
+    RefuseFor(u16, u64),
+    /// Fails the connection.
+    Unreachable,
+    /// Never answers, without processing it.
+    NoAnswer,
+    /// Processes it, and closes the connection before the answer.
+    LoseAnswer,
 }
 
-type Hook = dyn FnMut(&Info, &InProcess) -> Fate + Send;
+type Handler = dyn FnMut(&SentRequest, &InProcess) -> Handling + Send;
 
-/// The organization with everything that is asked of it.
-pub(super) struct Bench {
+/// The organization, and the requests that it has received.
+pub(super) struct TestOrganization {
     pub(super) api: Api,
     pub(super) emulator: Arc<InProcess>,
-    hook: Arc<Mutex<Box<Hook>>>,
-    log: Arc<Mutex<Vec<Info>>>,
-    /// Answers of 429 by the emulator's own limits.
+    handler: Arc<Mutex<Box<Handler>>>,
+    log: Arc<Mutex<Vec<SentRequest>>>,
+    /// The number of answers of 429 from the emulator's limits.
     refused: Arc<AtomicUsize>,
     start: Instant,
 }
 
-/// One process's line to it.
-struct Wire {
+/// The connection of one process.
+struct TestConnection {
     emulator: Arc<InProcess>,
-    hook: Arc<Mutex<Box<Hook>>>,
-    log: Arc<Mutex<Vec<Info>>>,
+    handler: Arc<Mutex<Box<Handler>>>,
+    log: Arc<Mutex<Vec<SentRequest>>>,
     refused: Arc<AtomicUsize>,
     start: Instant,
 }
 
-struct Deaf;
-impl RequestObserver for Deaf {
+struct SilentObserver;
+impl RequestObserver for SilentObserver {
     fn on_limit_wait(&self, _: Endpoint, _: Duration, _: Option<u32>) {}
     fn on_retry(&self, _: Endpoint, _: Duration, _: &ApiError) {}
     fn on_answer(&self, _: &str, _: &str, _: u16, _: Duration) {}
 }
 
-/// The end of a run.
+/// A run that has ended.
 #[derive(Debug)]
-pub(super) struct Ended {
+pub(super) struct FinishedRun {
     pub(super) plan: Plan,
     pub(super) report: Report,
 }
 
-impl Ended {
-    /// The failures, in words.
+impl FinishedRun {
+    /// Returns the messages of all failures.
     pub(super) fn failures(&self) -> Vec<String> {
         self.report.outcomes.values().filter_map(failure).map(ToString::to_string).collect()
     }
@@ -123,68 +123,72 @@ impl Ended {
     }
 }
 
-fn failure(outcome: &Outcome) -> Option<&StepFailure> {
+fn failure(outcome: &StepOutcome) -> Option<&StepFailure> {
     match outcome {
-        Outcome::Failed(failure) => Some(failure),
+        StepOutcome::Failed(failure) => Some(failure),
         _ => None,
     }
 }
 
-impl Bench {
-    /// An organization with these services, without limits.
+impl TestOrganization {
+    /// Returns an organization with these services, without rate limits.
     pub(super) fn new(api: Api, live: impl IntoIterator<Item = LiveService>) -> Self {
-        Self::limited(api, live, emulator::Limits::Off)
+        Self::with_limits(api, live, emulator::Limits::Off)
     }
 
-    pub(super) fn limited(
+    /// Returns an organization with these services and rate limits.
+    pub(super) fn with_limits(
         api: Api,
         live: impl IntoIterator<Item = LiveService>,
         limits: emulator::Limits,
     ) -> Self {
         let start = Instant::now();
-        let mut options = emulator::Options::new(Arc::new(move || beginning() + start.elapsed()));
+        let mut options = emulator::Options::new(Arc::new(move || start_time() + start.elapsed()));
         options.limits = limits;
         options.seed = Some(seed());
-        let emulator = InProcess::open(options).expect("an emulator");
+        let emulator = InProcess::open(options).expect("the emulator starts");
         let platform = |service: LiveService| LiveService {
             settings: serde_json::from_value(serde_json::json!({"tool_capacity": 3})).expect("an object"),
             ..service
         };
         let live = plan::tests::build::snapshot(live.into_iter().map(platform));
-        emulator.edit(|world| clear(api, world)).expect("a state");
-        emulator.edit(|world| fill(api, world, &live)).expect("a state");
-        let hook: Box<Hook> = Box::new(|_, _| Fate::Proceeds);
+        emulator.edit(|world| remove_services(api, world)).expect("the state can be edited");
+        emulator.edit(|world| add_live_services(api, world, &live)).expect("the state can be edited");
+        let handler: Box<Handler> = Box::new(|_, _| Handling::Process);
         Self {
             api,
             emulator: Arc::new(emulator),
-            hook: Arc::new(Mutex::new(hook)),
+            handler: Arc::new(Mutex::new(handler)),
             log: Arc::default(),
             refused: Arc::default(),
             start,
         }
     }
 
-    /// The fate of each request from now on.
-    pub(super) fn on(&self, hook: impl FnMut(&Info, &InProcess) -> Fate + Send + 'static) {
-        *self.hook.lock().expect("no panic") = Box::new(hook);
+    /// Handles each request from now on as this function says.
+    pub(super) fn on_request(
+        &self,
+        handler: impl FnMut(&SentRequest, &InProcess) -> Handling + Send + 'static,
+    ) {
+        *self.handler.lock().expect("no panic") = Box::new(handler);
     }
 
-    /// All requests from now on proceed.
-    pub(super) fn calm(&self) {
-        self.on(|_, _| Fate::Proceeds);
+    /// Processes each request from now on.
+    pub(super) fn process_all(&self) {
+        self.on_request(|_, _| Handling::Process);
     }
 
-    /// The requests so far.
-    pub(super) fn requests(&self) -> Vec<Info> {
+    /// Returns the requests so far.
+    pub(super) fn requests(&self) -> Vec<SentRequest> {
         self.log.lock().expect("no panic").clone()
     }
 
-    /// How many requests the limits have refused.
-    pub(super) fn refused(&self) -> usize {
+    /// Returns the number of requests that the limits have refused.
+    pub(super) fn refused_count(&self) -> usize {
         self.refused.load(Ordering::SeqCst)
     }
 
-    /// A connection of a process with its own knowledge of limits.
+    /// Returns the connection of a new process, which has to learn the limits itself.
     pub(super) fn connect(&self, stop: Stop, deadline: Option<Instant>) -> AnyApi {
         let credentials = match self.api {
             Api::Classic => {
@@ -198,28 +202,28 @@ impl Bench {
             organization: if self.api == Api::Classic { ORGANIZATION } else { SANDBOX_WORKSPACE }.to_owned(),
             headers: BTreeMap::new(),
             credentials,
-            now: Arc::new(move || beginning() + start.elapsed()),
+            now: Arc::new(move || start_time() + start.elapsed()),
             random: Arc::new(|| 0.5),
-            observer: Arc::new(Deaf),
+            observer: Arc::new(SilentObserver),
             stop,
             deadline,
             budgets: Budgets::default(),
         };
-        let wire = Wire {
+        let connection = TestConnection {
             emulator: Arc::clone(&self.emulator),
-            hook: Arc::clone(&self.hook),
+            handler: Arc::clone(&self.handler),
             log: Arc::clone(&self.log),
             refused: Arc::clone(&self.refused),
             start,
         };
-        AnyApi::simulated(Arc::new(wire), access)
+        AnyApi::simulated(Arc::new(connection), access)
     }
 
     pub(super) fn options(&self) -> Options {
         Options { api: self.api, ..options() }
     }
 
-    /// Reads and plans.
+    /// Reads the live state and makes a plan.
     pub(super) async fn plan(
         &self,
         api: &AnyApi,
@@ -227,23 +231,30 @@ impl Bench {
         prune: bool,
     ) -> Result<(Snapshot, Plan), PlanError> {
         let (policy, options) = (own_policy(), Options { prune, ..self.options() });
-        let lacking = |snapshot: &Snapshot| plan::lookups(desired, snapshot, &policy, &options);
-        let depends_on_absence = |snapshot: &Snapshot| {
+        let lookups = |snapshot: &Snapshot| plan::lookups(desired, snapshot, &policy, &options);
+        let rests_on_absence = |snapshot: &Snapshot| {
             plan::depends_on_absence(plan::plan(desired, snapshot, &policy, &options).as_ref(), snapshot)
         };
         let snapshot =
-            read_snapshot(api, lacking, depends_on_absence).await.expect("the live state can be read");
+            read_snapshot(api, lookups, rests_on_absence).await.expect("the live state can be read");
         let plan = plan::plan(desired, &snapshot, &policy, &options)?;
         let violations = verify::verify(desired, &snapshot, &policy, &options, &plan);
-        assert!(violations.is_empty(), "the verifier refuses: {violations:#?}");
+        assert!(violations.is_empty(), "the verifier found violations: {violations:#?}");
         Ok((snapshot, plan))
     }
 
-    /// Runs a plan that was made before.
-    pub(super) async fn run(&self, api: &AnyApi, snapshot: &Snapshot, plan: Plan, stop: &Stop) -> Ended {
+    /// Runs a plan, at most four steps at a time.
+    pub(super) async fn run(
+        &self,
+        api: &AnyApi,
+        snapshot: &Snapshot,
+        plan: Plan,
+        stop: &Stop,
+    ) -> FinishedRun {
         self.run_with(api, snapshot, plan, stop, 4).await
     }
 
+    /// Runs a plan.
     pub(super) async fn run_with(
         &self,
         api: &AnyApi,
@@ -251,8 +262,8 @@ impl Bench {
         plan: Plan,
         stop: &Stop,
         parallelism: usize,
-    ) -> Ended {
-        let settings = Settings {
+    ) -> FinishedRun {
+        let settings = RunSettings {
             parallelism,
             api: self.api,
             services: &snapshot.services,
@@ -260,36 +271,41 @@ impl Bench {
             today: "2026-11-22",
             stop: &|| stop.reason(),
         };
-        let report = run(api, &plan, &settings, &mut |_| {}).await;
-        Ended { plan, report }
+        let mut report = Report::default();
+        run(api, &plan, &settings, &mut |event| report.record(&event)).await;
+        FinishedRun { plan, report }
     }
 
-    /// One whole run.
-    pub(super) async fn apply(&self, desired: &Desired) -> Ended {
+    /// Makes a plan and runs it.
+    pub(super) async fn apply(&self, desired: &Desired) -> FinishedRun {
         let stop = Stop::default();
         let api = self.connect(stop.clone(), None);
-        let (snapshot, plan) = self.plan(&api, desired, false).await.expect("a plan");
+        let (snapshot, plan) = self.plan(&api, desired, false).await.expect("there is a plan");
         self.run(&api, &snapshot, plan, &stop).await
     }
 
-    /// Everything that is there.
+    /// Returns all services, without adding to the recorded requests.
     pub(super) async fn services(&self) -> Vec<LiveService> {
         let before = self.requests().len();
-        let services = self.connect(Stop::default(), None).services(Listing::All).await.expect("a list");
+        let services = self
+            .connect(Stop::default(), None)
+            .services(Listing::All)
+            .await
+            .expect("the services can be listed");
         self.log.lock().expect("no panic").truncate(before);
         services
     }
 
-    /// The active services with a name.
+    /// Returns the active services with this name.
     pub(super) async fn active(&self, name: &str) -> Vec<LiveService> {
         let named = |service: &LiveService| service.active && service.name.as_str() == name;
         self.services().await.into_iter().filter(named).collect()
     }
 }
 
-fn clear(api: Api, world: &mut World) {
+fn remove_services(api: Api, world: &mut World) {
     if api == Api::Classic {
-        let home = world.organization_mut(ORGANIZATION).expect("it is there");
+        let home = world.organization_mut(ORGANIZATION).expect("it exists");
         let ids: Vec<String> = home.services().iter().map(|service| service.id.clone()).collect();
         for id in ids {
             home.services_mut().remove(&id);
@@ -297,15 +313,15 @@ fn clear(api: Api, world: &mut World) {
     }
 }
 
-impl RequestHandler for Wire {
+impl RequestHandler for TestConnection {
     fn handle(
         &self,
         request: Request,
     ) -> Pin<Box<dyn Future<Output = Result<Response, TransportError>> + Send + '_>> {
         Box::pin(async move {
-            tokio::time::sleep(WAY).await;
-            let answer = self.meet(&request)?;
-            tokio::time::sleep(WAY).await;
+            tokio::time::sleep(DELAY).await;
+            let answer = self.handle_now(&request)?;
+            tokio::time::sleep(DELAY).await;
             match answer {
                 Some(reply) => Ok(response(reply)),
                 None => std::future::pending().await,
@@ -314,45 +330,45 @@ impl RequestHandler for Wire {
     }
 }
 
-impl Wire {
-    /// The answer; none where it never comes.
-    fn meet(&self, request: &Request) -> Result<Option<emulator::Reply>, TransportError> {
+impl TestConnection {
+    /// Handles a request. Returns `None` if no answer comes.
+    fn handle_now(&self, request: &Request) -> Result<Option<emulator::Reply>, TransportError> {
         let url = request.url();
         let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
         let body = request.body().and_then(|body| body.as_bytes()).unwrap_or_default().to_vec();
-        let info = Info {
+        let sent = SentRequest {
             method: request.method().to_string(),
             target: format!("{}{query}", url.path()),
             body: String::from_utf8_lossy(&body).into_owned(),
-            at: self.start.elapsed().saturating_sub(WAY),
+            at: self.start.elapsed().saturating_sub(DELAY),
         };
-        self.log.lock().expect("no panic").push(info.clone());
-        let fate = (self.hook.lock().expect("no panic"))(&info, &self.emulator);
+        self.log.lock().expect("no panic").push(sent.clone());
+        let handling = (self.handler.lock().expect("no panic"))(&sent, &self.emulator);
         let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let headers = request.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
         let process = || {
-            let reply = self.emulator.answer(&info.method, &info.target, headers, body);
+            let reply = self.emulator.answer(&sent.method, &sent.target, headers, body);
             self.refused.fetch_add(usize::from(reply.status == 429), Ordering::SeqCst);
             reply
         };
-        let broken = |kind| TransportError { kind, details: "by the test".to_owned() };
+        let failed = |kind| TransportError { kind, details: "by the test".to_owned() };
         let reply = |status, headers, body: &str| emulator::Reply {
             status,
             headers,
             body: format!("{{\"detail\":\"{body}\"}}").into_bytes(),
         };
-        match fate {
-            Fate::Proceeds => Ok(Some(process())),
-            Fate::Answered(status, why) => Ok(Some(reply(status, Vec::new(), why))),
-            Fate::RefusedFor(status, seconds) => {
+        match handling {
+            Handling::Process => Ok(Some(process())),
+            Handling::Answer(status, why) => Ok(Some(reply(status, Vec::new(), why))),
+            Handling::RefuseFor(status, seconds) => {
                 let after = vec![("retry-after".to_owned(), seconds.to_string())];
                 Ok(Some(reply(status, after, "later")))
             }
-            Fate::Unreached => Err(broken(TransportErrorKind::NoConnection)),
-            Fate::Swallowed => Ok(None),
-            Fate::AnswerLost => {
+            Handling::Unreachable => Err(failed(TransportErrorKind::NoConnection)),
+            Handling::NoAnswer => Ok(None),
+            Handling::LoseAnswer => {
                 process();
-                Err(broken(TransportErrorKind::ConnectionLost))
+                Err(failed(TransportErrorKind::ConnectionLost))
             }
         }
     }
@@ -363,13 +379,13 @@ fn response(reply: emulator::Reply) -> Response {
     for (name, value) in &reply.headers {
         builder = builder.header(name, value);
     }
-    builder.body(reqwest::Body::from(reply.body)).expect("an answer").into()
+    builder.body(reqwest::Body::from(reply.body)).expect("the answer is valid").into()
 }
 
-/// A runtime whose clock jumps over every wait.
+/// Runs a test with a clock that skips all waits.
 pub(super) fn in_virtual_time<T>(work: impl Future<Output = T>) -> T {
     let mut builder = tokio::runtime::Builder::new_current_thread();
-    builder.enable_time().start_paused(true).build().expect("a runtime").block_on(work)
+    builder.enable_time().start_paused(true).build().expect("the runtime starts").block_on(work)
 }
 
 /// Both APIs.

@@ -1,51 +1,55 @@
-//! How many requests the looks take: what the estimate says, shared where steps look at the same time, and never more
-//! than the limits allow.
+//! The number of reads before writes: as the plan estimates it, shared by steps that read at the same time, and within
+//! the limits.
 
 use std::collections::BTreeMap;
 
 use tokio::time::Instant;
 
-use super::bench::{APIS, Bench, Ended, Info, in_virtual_time};
+use super::organization::{APIS, FinishedRun, SentRequest, TestOrganization, in_virtual_time};
 use crate::model::*;
 use crate::plan::tests::build::{desired, live, live_set, sets, wanted};
 use crate::remote::Stop;
 use amigops_emulator::Limits;
 
-/// The endpoint that a request is counted for.
-fn endpoint(info: &Info) -> Endpoint {
-    let path = info.target.split('?').next().unwrap_or_default().trim_end_matches('/');
+/// Returns the endpoint whose limit a request counts towards.
+fn endpoint(request: &SentRequest) -> Endpoint {
+    let path = request.target.split('?').next().unwrap_or_default().trim_end_matches('/');
     let parts: Vec<&str> = path.split('/').skip(3).collect();
-    match (info.method.as_str(), parts.as_slice()) {
+    match (request.method.as_str(), parts.as_slice()) {
         ("GET", ["service" | "services"]) => Endpoint::ListServices,
         ("GET", ["services", _]) => Endpoint::GetService,
         ("POST", ["service" | "services"]) => Endpoint::CreateService,
         ("POST", ["service", _]) | ("PUT", ["services", _]) => Endpoint::UpdateService,
         ("PUT", [_, _, "version_sets" | "version-sets", _]) => Endpoint::WriteVersionSet,
         ("DELETE", [_, _, "version_sets", _]) => Endpoint::DeleteVersionSet,
-        other => panic!("no such request was expected: {other:?}"),
+        other => panic!("unexpected request: {other:?}"),
     }
 }
 
-/// Runs a plan from its first step on, so many steps at a time; gives the requests by endpoint.
-async fn counted(bench: &Bench, desired: &Desired, parallelism: usize) -> (Ended, BTreeMap<Endpoint, usize>) {
+/// Runs a plan, and returns the number of requests by endpoint.
+async fn run_and_count(
+    org: &TestOrganization,
+    desired: &Desired,
+    parallelism: usize,
+) -> (FinishedRun, BTreeMap<Endpoint, usize>) {
     let stop = Stop::default();
-    let client = bench.connect(stop.clone(), None);
-    let (snapshot, plan) = bench.plan(&client, desired, true).await.expect("a plan");
-    let before = bench.requests().len();
-    let ended = bench.run_with(&client, &snapshot, plan, &stop, parallelism).await;
+    let client = org.connect(stop.clone(), None);
+    let (snapshot, plan) = org.plan(&client, desired, true).await.expect("there is a plan");
+    let before = org.requests().len();
+    let ended = org.run_with(&client, &snapshot, plan, &stop, parallelism).await;
     assert!(ended.is_complete(), "{:?}", ended.failures());
     let mut counts = BTreeMap::new();
-    for info in bench.requests().iter().skip(before).filter(|info| !info.target.contains("signin")) {
-        // An update that only learns the limit changes nothing.
-        if !(info.is_write() && info.body == "{}") {
-            *counts.entry(endpoint(info)).or_default() += 1;
+    for request in org.requests().iter().skip(before).filter(|request| !request.target.contains("signin")) {
+        // Skips the update that only learns the limit.
+        if !(request.is_write() && request.body == "{}") {
+            *counts.entry(endpoint(request)).or_default() += 1;
         }
     }
     (ended, counts)
 }
 
 #[test]
-fn the_estimate_counts_every_look() {
+fn the_estimate_counts_every_read() {
     for api in APIS {
         in_virtual_time(async {
             let with_set = |id: &str, name: &str, agent: &str| {
@@ -53,7 +57,7 @@ fn the_estimate_counts_every_look() {
                 service.version_sets.insert("dev".into(), live_set(1, 1));
                 service
             };
-            let bench = Bench::new(
+            let org = TestOrganization::new(
                 api,
                 [
                     with_set("a", "Able", "A1"),
@@ -72,8 +76,8 @@ fn the_estimate_counts_every_look() {
             let mut delta = wanted("Delta", "A1");
             delta.description = Some("Declared anew".to_owned());
             let desired = desired([able, baker, cesar, delta]);
-            let (ended, mut counts) = counted(&bench, &desired, 1).await;
-            // Reading back is not part of the steps.
+            let (ended, mut counts) = run_and_count(&org, &desired, 1).await;
+            // The estimate includes the read-back, which the steps don't.
             *counts.entry(Endpoint::ListServices).or_default() += 1;
             assert_eq!(counts, ended.plan.estimate.by_endpoint, "{api:?}");
         });
@@ -93,23 +97,23 @@ fn renames(count: usize) -> (Vec<LiveService>, Desired) {
 }
 
 #[test]
-fn steps_that_become_ready_together_share_a_look() {
+fn steps_that_become_ready_together_share_a_read() {
     in_virtual_time(async {
         let (live, desired) = renames(20);
-        let bench = Bench::new(Api::Classic, live);
-        let (_, counts) = counted(&bench, &desired, 10).await;
+        let org = TestOrganization::new(Api::Classic, live);
+        let (_, counts) = run_and_count(&org, &desired, 10).await;
         assert_eq!(counts[&Endpoint::UpdateService], 20);
-        assert_eq!(counts[&Endpoint::ListServices], 2, "ten steps at a time");
+        assert_eq!(counts[&Endpoint::ListServices], 2, "ten steps share a read");
     });
 }
 
-/// Two hundred services under the published limits: none is refused, and it takes what the limits impose.
-fn under_limits(api: Api, (live, desired): (Vec<LiveService>, Desired)) {
+/// Checks that a plan runs without answers of 429 under the published limits, in the minimum time that they allow.
+fn check_time_under_limits(api: Api, (live, desired): (Vec<LiveService>, Desired)) {
     in_virtual_time(async {
-        let bench = Bench::limited(api, live, Limits::PER_MINUTE);
+        let org = TestOrganization::with_limits(api, live, Limits::PER_MINUTE);
         let stop = Stop::default();
-        let client = bench.connect(stop.clone(), None);
-        let (snapshot, plan) = bench.plan(&client, &desired, false).await.expect("a plan");
+        let client = org.connect(stop.clone(), None);
+        let (snapshot, plan) = org.plan(&client, &desired, false).await.expect("there is a plan");
         let limit = |endpoint: Endpoint| endpoint.per_minute(api).unwrap_or(60) as usize;
         let writes = plan
             .estimate
@@ -118,28 +122,31 @@ fn under_limits(api: Api, (live, desired): (Vec<LiveService>, Desired)) {
             .filter(|(endpoint, _)| !(api == Api::Classic && matches!(endpoint, Endpoint::ListServices)));
         let minutes = writes.map(|(endpoint, count)| (count - 1) / limit(*endpoint)).max();
         let bound = 60 * minutes.unwrap_or_default() as u64;
-        let began = Instant::now();
-        let ended = bench.run_with(&client, &snapshot, plan, &stop, 10).await;
-        let took = began.elapsed().as_secs_f64();
+        let start = Instant::now();
+        let ended = org.run_with(&client, &snapshot, plan, &stop, 10).await;
+        let took = start.elapsed().as_secs_f64();
         assert!(ended.is_complete(), "{:?}", ended.failures());
-        assert_eq!(bench.refused(), 0, "no request was one too many");
-        assert!(took <= bound as f64 * 1.05 + 10.0, "{api:?}: {took} s of {bound} s");
+        assert_eq!(org.refused_count(), 0, "no request exceeds a limit");
+        assert!(
+            took <= bound as f64 * 1.05 + 10.0,
+            "{api:?}: {took} s, but the limits require only {bound} s"
+        );
     });
 }
 
 #[test]
-fn looks_never_become_what_two_hundred_renames_wait_for() {
+fn reads_do_not_slow_down_two_hundred_renames() {
     for api in APIS {
-        under_limits(api, renames(200));
+        check_time_under_limits(api, renames(200));
     }
 }
 
 #[test]
-fn looks_never_become_what_replacements_and_version_sets_wait_for() {
+fn reads_do_not_slow_down_replacements_and_version_sets() {
     for api in APIS {
         let mut all = Vec::new();
         let mut manifests = Vec::new();
-        // A hand-over keeps room for its undo, so that a minute has room for 18 updates of 20.
+        // A cut-over reserves a request for its undo, so that only 18 of 20 updates per minute are used.
         for n in 0..36 {
             let name = format!("Replaced {n:02}");
             all.push(live(&format!("r{n}"), &name, "A1"));
@@ -154,6 +161,6 @@ fn looks_never_become_what_replacements_and_version_sets_wait_for() {
             wanted.version_sets = sets(&[("release", 2, 2), ("dev", 1, 1)]);
             manifests.push(wanted);
         }
-        under_limits(api, (all, desired(manifests)));
+        check_time_under_limits(api, (all, desired(manifests)));
     }
 }

@@ -1,0 +1,143 @@
+//! The settings of a run, and the state that its steps share.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use super::checks::{Check, StoppingChanges};
+use super::expected_state::ExpectedState;
+use super::reads::{Services, SharedReads, SharedServiceList, by_id};
+use crate::model::{Api, Endpoint, LiveService, Ownership, ServiceId};
+use crate::plan::{Action, StepId, Target};
+use crate::remote::{ApiError, StopReason, WriteApi};
+
+/// The settings of a run.
+pub struct RunSettings<'a> {
+    /// The maximum number of concurrent steps.
+    pub parallelism: usize,
+    /// The API.
+    pub api: Api,
+    /// The live services from which the plan was made. Steps compare the current state with them. A create with a lost
+    /// answer looks for a service that is not among them.
+    pub services: &'a [LiveService],
+    /// The project's ownership of services.
+    pub ownership: &'a Ownership,
+    /// The date, for the names of abandoned services.
+    pub today: &'a str,
+    /// Returns why the run is cancelled, if it is. A cancelled run starts no more steps.
+    pub stop: &'a dyn Fn() -> Option<StopReason>,
+}
+
+/// Returns the endpoint that an action sends most of its requests to.
+pub(super) fn endpoint(action: &Action, api: Api) -> Endpoint {
+    match action {
+        Action::Create(_) => Endpoint::CreateService,
+        Action::WriteVersionSet { .. } => Endpoint::WriteVersionSet,
+        Action::DeleteVersionSet { .. } if api.updates_version_sets() => Endpoint::UpdateService,
+        Action::DeleteVersionSet { .. } => Endpoint::DeleteVersionSet,
+        Action::ApplyBehaviorSet { .. } => Endpoint::UpdateBehaviorSet,
+        Action::Smoke { .. } => Endpoint::StartConversation,
+        Action::Retire { update: None, .. } => Endpoint::DeleteService,
+        Action::Update { .. }
+        | Action::RenameTemporarily { .. }
+        | Action::HandOver { .. }
+        | Action::Retire { .. }
+        | Action::Abandon { .. } => Endpoint::UpdateService,
+    }
+}
+
+/// The connection of a run, and the state that its steps share.
+pub(super) struct StepContext<'a, A> {
+    pub(super) api: &'a A,
+    /// The same connection for work that a cancelled run must still complete.
+    pub(super) uninterruptible: A,
+    /// Which API it is.
+    pub(super) kind: Api,
+    /// The date, for names.
+    pub(super) today: &'a str,
+    pub(super) expected: RefCell<ExpectedState<'a>>,
+    pub(super) service_list: SharedServiceList,
+    reads: SharedReads,
+    ownership: &'a Ownership,
+    stop: &'a dyn Fn() -> Option<StopReason>,
+    /// The services that steps of this run have created.
+    created: RefCell<BTreeMap<StepId, ServiceId>>,
+}
+
+impl<'a, A: WriteApi> StepContext<'a, A> {
+    /// Returns the state before the first step.
+    pub(super) fn new(api: &'a A, settings: &'a RunSettings<'_>) -> Self {
+        let RunSettings { parallelism: _, api: kind, services, ownership, today, stop } = settings;
+        Self {
+            api,
+            uninterruptible: api.uninterruptible(),
+            kind: *kind,
+            today,
+            expected: RefCell::new(ExpectedState::new(*kind, services)),
+            service_list: SharedServiceList::default(),
+            reads: SharedReads::default(),
+            ownership,
+            stop: *stop,
+            created: RefCell::default(),
+        }
+    }
+
+    /// Returns true if the run is cancelled.
+    pub(super) fn is_cancelled(&self) -> bool {
+        (self.stop)().is_some()
+    }
+
+    /// Records the service that a step has created.
+    pub(super) fn record_created(&self, step: StepId, id: ServiceId) {
+        self.created.borrow_mut().insert(step, id);
+    }
+
+    /// Returns the services that this run has created.
+    pub(super) fn created_ids(&self) -> BTreeSet<ServiceId> {
+        self.created.borrow().values().cloned().collect()
+    }
+
+    /// Returns the service's id.
+    ///
+    /// # Errors
+    ///
+    /// Errors if the step that creates the service is not done.
+    pub(super) fn id(&self, target: &Target) -> Result<ServiceId, ApiError> {
+        match target {
+            Target::Live(id) => Ok(id.clone()),
+            Target::Created(step) => self.created.borrow().get(step).cloned().ok_or_else(|| {
+                ApiError::setup(format!("internal error: step {step} has not created its service yet"))
+            }),
+        }
+    }
+
+    /// Returns the services' ids.
+    ///
+    /// # Errors
+    ///
+    /// Errors if a step that creates one of the services is not done.
+    pub(super) fn ids<'t>(
+        &self,
+        targets: impl Iterator<Item = &'t Target>,
+    ) -> Result<BTreeSet<ServiceId>, ApiError> {
+        targets.map(|target| self.id(target)).collect()
+    }
+
+    /// Reads services as they are now. The result may have other services, too.
+    pub(super) async fn read(&self, ids: &BTreeSet<ServiceId>) -> Result<Rc<Services>, ApiError> {
+        match self.kind.reads_services_together() {
+            true => self.reads.read(self.api, ids).await,
+            false => Ok(Rc::new(by_id(self.api.services_by_id(ids).await?))),
+        }
+    }
+
+    /// Compares a step with the current state of its services.
+    pub(super) fn check<T>(
+        &self,
+        now: &Services,
+        check: impl FnOnce(&Check<'_>) -> Result<T, StoppingChanges>,
+    ) -> Result<T, StoppingChanges> {
+        let (api, ownership, expected) = (self.kind, self.ownership, &*self.expected.borrow());
+        check(&Check { api, ownership, expected, now })
+    }
+}

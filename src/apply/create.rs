@@ -1,0 +1,70 @@
+//! Creates services. After a lost answer, all services are listed to see whether the create was applied.
+
+use std::time::Duration;
+
+use super::context::StepContext;
+use crate::model::{NewService, ServiceId};
+use crate::remote::{ApiError, Cause, Listing, WriteApi};
+
+/// The maximum number of times that a create is sent if its answer is lost and the service is not found.
+const CREATE_ATTEMPTS: u32 = 3;
+
+impl<A: WriteApi> StepContext<'_, A> {
+    /// Creates a service. If the answer is lost, looks for the service before it sends the create again.
+    pub(super) async fn create(&self, new: &NewService) -> Result<ServiceId, ApiError> {
+        let mut attempt = 1;
+        loop {
+            let error = match self.api.create_service(new).await {
+                Ok(id) if attempt > 1 => {
+                    self.abandon_duplicates(new, &id).await;
+                    return Ok(id);
+                }
+                Ok(id) => return Ok(id),
+                Err(error) => error,
+            };
+            if !error.may_have_happened() {
+                return Err(error);
+            }
+            match self.wait_for_created(new, &error).await {
+                Ok(Some(id)) => return Ok(id),
+                Ok(None) if attempt < CREATE_ATTEMPTS => attempt += 1,
+                Ok(None) => return Err(error),
+                Err(unread) => {
+                    return Err(error.hint(format!(
+                        "can't check whether it was applied ({unread}): run `amigops plan` to see"
+                    )));
+                }
+            }
+        }
+    }
+
+    /// StepReads several times for the service of a create with a lost answer. If a gateway may have given up before the
+    /// server was done, looks once more, some seconds later.
+    async fn wait_for_created(
+        &self,
+        new: &NewService,
+        error: &ApiError,
+    ) -> Result<Option<ServiceId>, ApiError> {
+        let may_be_late = matches!(error.cause, Cause::Lost | Cause::Status(408 | 504));
+        let delays: &[u64] = if may_be_late { &[0, 1, 3] } else { &[0, 1] };
+        for seconds in delays {
+            tokio::time::sleep(Duration::from_secs(*seconds)).await;
+            if let Some(id) = self.find_created(new).await? {
+                return Ok(Some(id));
+            }
+            // A cancelled run does not send the create again.
+            if self.is_cancelled() {
+                break;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Finds the service of a create with a lost answer.
+    async fn find_created(&self, new: &NewService) -> Result<Option<ServiceId>, ApiError> {
+        let created = self.created_ids();
+        let services = self.uninterruptible.services(Listing::All).await?;
+        let mut candidates = services.into_iter().filter(|service| self.may_be_created_from(new, service));
+        Ok(candidates.find(|service| !created.contains(&service.id)).map(|service| service.id))
+    }
+}

@@ -1,0 +1,189 @@
+//! The cut-over: moves a name from the old service of a replacement to the new one. Renames the old service and
+//! activates the new one, with nothing between the two requests.
+//!
+//! Both services are read before the rename. After the rename, no request waits for a rate limit, and everything ends
+//! within [`MAX_CUT_OVER_TIME`]. The name is then with the new service, or with the old one again, or the error says
+//! that no service has it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::context::StepContext;
+use super::cut_over_attempt::{CutOver, CutOverAttempt, MAX_CUT_OVER_TIME};
+use super::failure::{LiveChange, StepFailure, UndoOutcome};
+use super::reads::Services;
+use super::update::is_applied;
+use crate::model::{Endpoint, LiveService, ServiceUpdate};
+use crate::remote::{Cause, Listing, WriteApi};
+
+/// The maximum number of times that a request is sent if its answer is lost and it was not applied.
+const ATTEMPTS: u32 = 3;
+/// The delay before the second attempt; later delays are longer.
+const RETRY_DELAY: Duration = Duration::from_millis(500);
+
+/// The maximum number of times that a cut-over is started if the API is busy or under maintenance.
+const ROUNDS: u32 = 3;
+/// The delay between two rounds. Meanwhile the old service is in use under its name.
+const ROUND_DELAY: Duration = Duration::from_secs(10);
+/// How often the delay checks whether the run is cancelled.
+const STOP_POLL_INTERVAL: Duration = Duration::from_millis(250);
+
+impl<A: WriteApi> StepContext<'_, A> {
+    /// Executes a cut-over. If the new service can't be activated, gives the old one its name back, and starts again if
+    /// the API was only busy.
+    pub(super) async fn cut_over(&self, plan: &CutOver<'_>) -> Result<(), StepFailure> {
+        let mut earlier: Option<StepFailure> = None;
+        for round in 1..=ROUNDS {
+            let failure = match self.cut_over_once(plan).await {
+                Ok(()) => return Ok(()),
+                // A cancelled wait does not explain why the earlier round failed.
+                Err(StepFailure::Request(error)) if error.cause == Cause::Interrupted => {
+                    return Err(earlier.unwrap_or(error.into()));
+                }
+                Err(failure) => failure,
+            };
+            let is_busy = match &failure {
+                StepFailure::CutOver { cause, undo: UndoOutcome::NameRestored } => {
+                    matches!(cause.status(), Some(429 | 503))
+                }
+                _ => false,
+            };
+            if !is_busy || round == ROUNDS || !self.wait_for_next_round().await {
+                return Err(failure);
+            }
+            earlier = Some(failure);
+        }
+        earlier.map_or(Ok(()), Err)
+    }
+
+    /// Waits until the next round. Returns false if the run is cancelled meanwhile.
+    async fn wait_for_next_round(&self) -> bool {
+        let until = Instant::now() + ROUND_DELAY;
+        while Instant::now() < until && !self.is_cancelled() {
+            tokio::time::sleep(STOP_POLL_INTERVAL).await;
+        }
+        !self.is_cancelled()
+    }
+
+    async fn cut_over_once(&self, plan: &CutOver<'_>) -> Result<(), StepFailure> {
+        // Wait for the limit before the first request: for the rename, the activation, and an undo.
+        let count = if plan.rename.is_some() { 3 } else { 1 };
+        let mut reservation = self.api.reserve(Endpoint::UpdateService, count).await?;
+        if reservation.is_limit_unknown() {
+            // There is no time to learn the limit between the rename and the activation. An update that changes nothing
+            // shows it.
+            let api = self.api.with_reservation(&reservation);
+            api.update_service(plan.new, &ServiceUpdate::default()).await?;
+            drop(reservation);
+            reservation = self.api.reserve(Endpoint::UpdateService, count).await?;
+        }
+        let now = self.read(&BTreeSet::from([plan.old.clone(), plan.new.clone()])).await?;
+        if self.is_done_by_other_run(plan, &now) {
+            return Ok(());
+        }
+        let (old, new) = ((plan.old, plan.rename), (plan.new, plan.activation));
+        let requests = match self.check(&now, |check| check.check_cut_over(old, new)) {
+            Ok(requests) => requests,
+            Err(changes) => return Err(self.changed_since_plan(plan, changes, &now).await),
+        };
+        // From here on, a cancelled run completes the cut-over.
+        let deadline = Instant::now() + MAX_CUT_OVER_TIME;
+        let mut attempt = CutOverAttempt { plan, requests, reservation, deadline };
+        self.rename_old(&mut attempt).await?;
+        self.activate_new(&attempt).await
+    }
+
+    /// Returns true if another run has done the same: the new service is active under its name, and the old one no longer
+    /// has it.
+    fn is_done_by_other_run(&self, plan: &CutOver<'_>, now: &Services) -> bool {
+        let (Some(new), true) = (now.get(plan.new), plan.activation.active == Some(true)) else {
+            return false;
+        };
+        let expected = self.expected.borrow();
+        let planned = expected.service(plan.new).map(|planned| &planned.name);
+        let name = plan.activation.name.as_ref().or(planned);
+        new.active
+            && Some(&new.name) == name
+            && now.get(plan.old).is_none_or(|old| &old.name != plan.old_name)
+    }
+
+    /// Renames the old service.
+    async fn rename_old(&self, attempt: &mut CutOverAttempt<'_>) -> Result<(), StepFailure> {
+        let Some(rename) = attempt.requests.rename.clone() else { return Ok(()) };
+        let old = attempt.plan.old;
+        let mut number = 1;
+        loop {
+            // The old service has the name until the rename is applied, so the time starts again.
+            attempt.deadline = Instant::now() + MAX_CUT_OVER_TIME;
+            let api = self.with_deadline_of(attempt).with_reservation(&attempt.reservation);
+            let Err(error) = api.update_service(old, &rename).await else { return Ok(()) };
+            if !error.may_have_happened() {
+                return Err(error.into());
+            }
+            let failed = |undo| StepFailure::CutOver { cause: error.clone(), undo };
+            let now = match self.read_both(attempt).await {
+                Ok(now) => now,
+                Err(unread) => return Err(failed(attempt.holder_unknown(unread))),
+            };
+            match now.get(old) {
+                Some(now) if is_applied(now, &rename) => return Ok(()),
+                Some(now) if rename.name.is_none() || &now.name == attempt.plan.old_name => {
+                    if number == ATTEMPTS || self.is_cancelled() || error.cause == Cause::NotApplied {
+                        return Err(failed(UndoOutcome::NameRestored));
+                    }
+                }
+                now => {
+                    let change = Box::new(attempt.old_service_change(now));
+                    return Err(failed(UndoOutcome::OldServiceChanged(change)));
+                }
+            }
+            tokio::time::sleep(RETRY_DELAY * number).await;
+            number += 1;
+        }
+    }
+
+    /// Activates the new service, after the rename of the old one.
+    async fn activate_new(&self, attempt: &CutOverAttempt<'_>) -> Result<(), StepFailure> {
+        let api = self.with_deadline_of(attempt).with_reservation(&attempt.reservation);
+        let mut number = 1;
+        loop {
+            let activated = api.update_service(attempt.plan.new, &attempt.requests.activation).await;
+            let Err(error) = activated else { return Ok(()) };
+            if !error.may_have_happened() || number == ATTEMPTS {
+                return self.undo(attempt, error).await;
+            }
+            match self.read_both(attempt).await {
+                Ok(now) if attempt.is_finished(&now) => return Ok(()),
+                Ok(now) if attempt.may_activate_again(&now) && error.cause != Cause::NotApplied => {}
+                Ok(_) | Err(_) => return self.undo(attempt, error).await,
+            }
+            tokio::time::sleep(RETRY_DELAY * number).await;
+            number += 1;
+        }
+    }
+
+    /// Returns the failure of a cut-over whose services other users have changed. If another service has taken the old
+    /// one's place, also marks the new service as abandoned. If that fails, the next run does it.
+    async fn changed_since_plan(
+        &self,
+        plan: &CutOver<'_>,
+        changes: Vec<LiveChange>,
+        now: &Services,
+    ) -> StepFailure {
+        let may_have_successor = changes.iter().any(|changed| {
+            let path = changed.change.as_ref().map(|change| change.path.as_str());
+            &changed.id == plan.old && matches!(path, None | Some("name" | "active"))
+        });
+        let mut successor = None;
+        if may_have_successor && let Ok(active) = self.uninterruptible.services(Listing::Active).await {
+            successor = self.find_successor(plan, &active).map(|service| service.id.clone());
+            if successor.is_some() {
+                let services: Vec<LiveService> = active.into_iter().chain(now.values().cloned()).collect();
+                self.abandon(plan.new, &services).await.ok();
+            }
+        }
+        StepFailure::ChangedSincePlan { changes, successor }
+    }
+}

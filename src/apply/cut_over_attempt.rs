@@ -1,0 +1,166 @@
+//! A cut-over in progress: its requests, its deadline, and the reads that its decisions need.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::context::StepContext;
+use super::cut_over_checks::CutOverRequests;
+use super::failure::{LiveChange, UndoOutcome};
+use super::reads::{Services, by_id};
+use super::update::is_applied;
+use crate::model::{LiveService, ServiceId, ServiceName, ServiceUpdate, TAG_REPLACES};
+use crate::plan::Change;
+use crate::remote::{ApiError, Cause, Reservation, WriteApi};
+
+/// The maximum time from the rename to the activation, or to the end of the undo.
+pub(super) const MAX_CUT_OVER_TIME: Duration = Duration::from_secs(180);
+
+/// The delays between retries, in seconds. The last one repeats.
+const RETRY_DELAYS: [u64; 6] = [1, 2, 4, 8, 15, 30];
+/// The minimum time that a retry needs.
+const MIN_RETRY_TIME: Duration = Duration::from_secs(1);
+
+/// A cut-over as planned.
+pub(super) struct CutOver<'a> {
+    pub(super) old: &'a ServiceId,
+    /// The name that moves from the old service to the new one.
+    pub(super) old_name: &'a ServiceName,
+    pub(super) rename: Option<&'a ServiceUpdate>,
+    pub(super) new: &'a ServiceId,
+    pub(super) activation: &'a ServiceUpdate,
+}
+
+/// A cut-over in progress.
+pub(super) struct CutOverAttempt<'a> {
+    pub(super) plan: &'a CutOver<'a>,
+    pub(super) requests: CutOverRequests,
+    /// Capacity for the rename, the activation and the undo.
+    pub(super) reservation: Arc<Reservation>,
+    /// The time by which all of it must be over.
+    pub(super) deadline: Instant,
+}
+
+impl<A: WriteApi> StepContext<'_, A> {
+    /// Returns the connection for requests that must end before the attempt's deadline.
+    pub(super) fn with_deadline_of(&self, attempt: &CutOverAttempt<'_>) -> A {
+        self.uninterruptible.with_deadline(attempt.deadline)
+    }
+
+    /// Reads both services. Retries until the deadline.
+    pub(super) async fn read_both(&self, attempt: &CutOverAttempt<'_>) -> Result<Services, ApiError> {
+        let ids = BTreeSet::from([attempt.plan.old.clone(), attempt.plan.new.clone()]);
+        let api = self.with_deadline_of(attempt);
+        Ok(by_id(attempt.retry_until_deadline(async || api.services_by_id(&ids).await).await?))
+    }
+
+    /// Returns the active service, other than the two of the cut-over, that has the name, or that has replaced the old
+    /// service under another name.
+    pub(super) fn find_successor<'s>(
+        &self,
+        plan: &CutOver<'_>,
+        active: &'s [LiveService],
+    ) -> Option<&'s LiveService> {
+        let others = || active.iter().filter(|service| &service.id != plan.old && &service.id != plan.new);
+        let holder = others().find(|service| &service.name == plan.old_name);
+        let expected = self.expected.borrow();
+        // If this run abandoned a service while another run activated it, the service has lost its tag.
+        let was_to_replace = |service: &LiveService| {
+            expected.planned_state(&service.id).is_some_and(|planned| replaces(planned, plan.old))
+        };
+        holder.or_else(|| others().find(|service| replaces(service, plan.old) || was_to_replace(service)))
+    }
+}
+
+/// Returns true if a service was created to replace this one.
+fn replaces(service: &LiveService, old: &ServiceId) -> bool {
+    let replaced = service.tags.get(TAG_REPLACES).and_then(Option::as_deref);
+    replaced == Some(old.as_str())
+}
+
+impl CutOverAttempt<'_> {
+    /// Returns the name that the old service gets.
+    pub(super) fn name_after_rename(&self) -> Option<&ServiceName> {
+        self.requests.rename.as_ref().and_then(|rename| rename.name.as_ref())
+    }
+
+    /// Returns true if the new service is active. If the plan leaves it inactive, returns true if it has its name.
+    pub(super) fn is_finished(&self, now: &Services) -> bool {
+        let activation = &self.requests.activation;
+        now.get(self.plan.new).is_some_and(|new| match activation.active {
+            // Another client may have renamed it since.
+            Some(true) => new.active,
+            _ => is_applied(new, activation),
+        })
+    }
+
+    /// Returns how the old service differs from its state after the rename.
+    pub(super) fn old_service_change(&self, now: Option<&LiveService>) -> LiveChange {
+        let before = self.name_after_rename().unwrap_or(self.plan.old_name);
+        LiveChange {
+            service: self.plan.old_name.clone(),
+            id: self.plan.old.clone(),
+            change: now.map(|now| Change::new("name", json!(before), json!(now.name))),
+        }
+    }
+
+    /// Returns the outcome of an undo whose reads did not succeed in time.
+    pub(super) fn holder_unknown(&self, error: ApiError) -> UndoOutcome {
+        UndoOutcome::HolderUnknown { name: self.plan.old_name.clone(), error: Box::new(error) }
+    }
+
+    /// Returns true if both services are as they were after the rename, and there is time for another activation and for
+    /// an undo.
+    pub(super) fn may_activate_again(&self, now: &Services) -> bool {
+        let is_renamed = |old: &LiveService| self.name_after_rename().is_none_or(|name| &old.name == name);
+        now.get(self.plan.old).is_some_and(is_renamed)
+            && now.contains_key(self.plan.new)
+            && self.deadline.saturating_duration_since(Instant::now()) > MAX_CUT_OVER_TIME / 2
+    }
+
+    /// Reads until it succeeds, until a retry can't help, or until the deadline.
+    pub(super) async fn retry_until_deadline<T>(
+        &self,
+        read: impl AsyncFn() -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
+        let mut delays = retry_delays();
+        loop {
+            let error = match read().await {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            let delay = delays.next().unwrap_or_default();
+            if !is_transient(&error) || !self.wait_to_retry(delay).await {
+                return Err(error);
+            }
+        }
+    }
+
+    /// Waits, but leaves time for a retry. Returns false if there is no time for one.
+    pub(super) async fn wait_to_retry(&self, delay: Duration) -> bool {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left < MIN_RETRY_TIME {
+            return false;
+        }
+        tokio::time::sleep(delay.min(left.mul_f64(0.8))).await;
+        true
+    }
+}
+
+/// Returns true if the same request may succeed later.
+pub(super) fn is_transient(error: &ApiError) -> bool {
+    match error.cause {
+        Cause::Status(status) => matches!(status, 401 | 408 | 429 | 500..),
+        Cause::NotSent | Cause::Lost | Cause::Malformed | Cause::Unexpected | Cause::Interrupted => true,
+        Cause::NotApplied | Cause::Moved | Cause::Setup => false,
+    }
+}
+
+/// Returns the delays between retries, without end.
+pub(super) fn retry_delays() -> impl Iterator<Item = Duration> {
+    let last = RETRY_DELAYS.last().copied().unwrap_or(1);
+    RETRY_DELAYS.into_iter().chain(std::iter::repeat(last)).map(Duration::from_secs)
+}

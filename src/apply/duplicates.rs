@@ -1,0 +1,102 @@
+//! Services that two runs created at the same time. The losing run marks its own as abandoned, and reports it.
+//!
+//! The APIs have no locks. They only refuse a second *active* service with the same name. For everything else that two
+//! runs could create twice, a run checks after it has created it.
+
+use serde_json::json;
+
+use super::context::StepContext;
+use super::failure::{LiveChange, StepFailure};
+use crate::model::{Api, LiveService, NewService, ServiceId, ServiceName, ServiceUpdate, TAG_REPLACES};
+use crate::plan::{Change, without_date_and_id};
+use crate::remote::WriteApi;
+
+impl<A: WriteApi> StepContext<'_, A> {
+    /// Checks that a service that was just created is the only one. If it is not, marks it as abandoned.
+    ///
+    /// Only new inactive services need this check. The server refuses a second active service, and a cut-over finds other
+    /// new services of its replacement. If two runs find each other's service, both are abandoned, and the next run
+    /// creates one.
+    ///
+    /// # Errors
+    ///
+    /// Errors if another run has created the same service.
+    pub(super) async fn abort_if_duplicate(
+        &self,
+        new: &NewService,
+        id: &ServiceId,
+    ) -> Result<(), StepFailure> {
+        if new.active || new.tags.contains_key(TAG_REPLACES) {
+            return Ok(());
+        }
+        // The service is created. If the list can't be read, the next plan reports a duplicate.
+        let list = self.service_list.list_services_shared(&self.uninterruptible).await;
+        let Ok(services) = list else { return Ok(()) };
+        let is_duplicate = |service: &&LiveService| {
+            &service.id != id && service.name == new.name && !self.expected.borrow().was_planned(&service.id)
+        };
+        let Some(other) = services.iter().find(is_duplicate) else { return Ok(()) };
+        self.abandon(id, &services).await.ok();
+        Err(StepFailure::Duplicate { other: other.id.clone(), own: id.clone() })
+    }
+
+    /// Marks all copies of a created service as abandoned. A create that was sent twice may have been applied twice, and
+    /// the first one so late that the check before the second one did not show it.
+    pub(super) async fn abandon_duplicates(&self, new: &NewService, id: &ServiceId) {
+        let Ok(services) = self.uninterruptible.services_read_twice().await else { return };
+        let created = self.created_ids();
+        let is_duplicate = |service: &&LiveService| {
+            self.may_be_created_from(new, service) && &service.id != id && !created.contains(&service.id)
+        };
+        for duplicate in services.iter().filter(is_duplicate) {
+            self.abandon(&duplicate.id, &services).await.ok();
+        }
+    }
+
+    /// Returns true if a create may have made this service: it has the same values and tags, including the ownership tag,
+    /// and did not exist when the plan was made. Other users' services with the same name are not touched.
+    pub(super) fn may_be_created_from(&self, new: &NewService, service: &LiveService) -> bool {
+        service.name == new.name
+            && service.active == new.active
+            && service.agent == new.agent
+            && service.context_graph == new.context_graph
+            && service.tags.get(TAG_REPLACES) == new.tags.get(TAG_REPLACES)
+            && new.tags.iter().all(|(key, value)| service.tags.get(key) == Some(value))
+            && !self.expected.borrow().was_planned(&service.id)
+    }
+
+    /// Checks that no other run activated a service while this one marked it as abandoned. If one did, the service is in
+    /// use, so gives it back its name and its tag.
+    ///
+    /// # Errors
+    ///
+    /// Errors if another run activated it.
+    pub(super) async fn restore_if_activated(
+        &self,
+        id: &ServiceId,
+        final_name: &ServiceName,
+    ) -> Result<(), StepFailure> {
+        // If the service can't be read, the next plan shows it.
+        let Ok(Some(now)) = self.uninterruptible.service(id).await else { return Ok(()) };
+        let planned = self.expected.borrow().service(id).cloned();
+        let Some(planned) = planned.filter(|planned| now.active && !planned.active) else { return Ok(()) };
+        let mut tags = now.tags;
+        if let Some(old) = planned.tags.get(TAG_REPLACES) {
+            tags.insert(TAG_REPLACES.to_owned(), old.clone());
+        }
+        // If the service had a temporary name, the other run gave it the final one.
+        let had_temporary_name = without_date_and_id(&planned.name) != planned.name;
+        let name = if had_temporary_name { final_name.clone() } else { planned.name.clone() };
+        // Another service may have taken the name. Classic surely refuses a name in use only for an activation.
+        let restore = ServiceUpdate {
+            name: Some(name),
+            active: (self.kind == Api::Classic).then_some(true),
+            tags: Some(tags),
+            ..ServiceUpdate::default()
+        };
+        self.update(&self.uninterruptible, id, &restore).await?;
+        let change = Some(Change::new("active", json!(false), json!(true)));
+        let changes = vec![LiveChange { service: planned.name, id: id.clone(), change }];
+        Err(StepFailure::ChangedSincePlan { changes, successor: None })
+    }
+}

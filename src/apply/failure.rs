@@ -1,0 +1,155 @@
+//! The reasons why a step fails, with their messages.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::model::{ServiceId, ServiceName};
+use crate::plan::Change;
+use crate::remote::ApiError;
+
+/// Why a step failed.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum StepFailure {
+    /// A request failed.
+    #[error("{0}")]
+    Request(#[from] ApiError),
+    /// Since the plan was made, another user changed a value that the step would overwrite or depends on. The step sent
+    /// nothing.
+    #[error("changed since the plan was made: {}{}", list_changes(changes), describe_successor(successor.as_ref()))]
+    ChangedSincePlan {
+        /// The changes; at least one.
+        changes: Vec<LiveChange>,
+        /// The service that has replaced the one that this step was to replace, if there is one.
+        successor: Option<ServiceId>,
+    },
+    /// A cut-over failed after its first request.
+    #[error("{cause}; {undo}")]
+    CutOver {
+        /// The error of the rename of the old service, or of the activation of the new one.
+        cause: ApiError,
+        /// The result of the undo.
+        undo: UndoOutcome,
+    },
+    /// Another run created the same service at the same time.
+    #[error("a concurrent apply created {other}; our copy {own} was marked abandoned; plan again")]
+    Duplicate {
+        /// The other run's service.
+        other: ServiceId,
+        /// This run's service.
+        own: ServiceId,
+    },
+    /// The agent's answer in a smoke test is not the expected one.
+    #[error("the agent's answer does not match `{expected}`: {answer}")]
+    Unexpected {
+        /// The regular expression that the answer must match.
+        expected: String,
+        /// The agent's answer.
+        answer: String,
+    },
+}
+
+/// A value of a service that differs from the plan's snapshot, or from what this run wrote.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LiveChange {
+    /// The service's expected name.
+    pub service: ServiceName,
+    /// The service's id.
+    pub id: ServiceId,
+    /// The expected value and the current one; `None` if the service is gone.
+    pub change: Option<Change>,
+}
+
+/// The maximum number of changes that a message lists.
+const MAX_LISTED_CHANGES: usize = 5;
+/// The maximum length of a value in a message, in characters.
+const MAX_VALUE_LENGTH: usize = 80;
+
+impl fmt::Display for LiveChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { service, id, change } = self;
+        let Some(Change { path, before, after, .. }) = change else {
+            return write!(f, "service `{service}` ({id}) was deleted, or is hidden from the API key's user");
+        };
+        let (before, after) = (shorten(before), shorten(after));
+        write!(f, "`{path}` of `{service}` ({id}) was {before} when planned, now {after}")
+    }
+}
+
+/// Returns a value as text, shortened if it is long.
+fn shorten(value: &Value) -> String {
+    if value.is_null() {
+        return "nothing".to_owned();
+    }
+    let text = value.to_string();
+    let mut shortened: String = text.chars().take(MAX_VALUE_LENGTH).collect();
+    if shortened.len() < text.len() {
+        shortened.push('…');
+    }
+    shortened
+}
+
+fn list_changes(changes: &[LiveChange]) -> String {
+    let mut items: Vec<String> = changes.iter().take(MAX_LISTED_CHANGES).map(ToString::to_string).collect();
+    if changes.len() > MAX_LISTED_CHANGES {
+        items.push(format!("and {} more", changes.len() - MAX_LISTED_CHANGES));
+    }
+    items.join("; ")
+}
+
+fn describe_successor(successor: Option<&ServiceId>) -> String {
+    successor.map_or_else(String::new, |id| {
+        format!("; service {id} has taken its place, perhaps because of another run")
+    })
+}
+
+/// The result of the undo after a failed cut-over.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum UndoOutcome {
+    /// The old service has its name, because the rename was undone or never applied.
+    #[error("the old service has its name back")]
+    NameRestored,
+    /// Another active service has the name, so nothing was undone.
+    #[error("service {0} has taken the name meanwhile, perhaps because of another run; plan again")]
+    NameTaken(ServiceId),
+    /// The old service was renamed or deleted after the rename of this run, so nothing was undone.
+    #[error("the old service has changed since it was renamed ({0}), so it was not renamed back; plan again")]
+    OldServiceChanged(Box<LiveChange>),
+    /// The services could not be read in time, so nothing was undone.
+    #[error(
+        "can't tell which service has the name ({error}), so nothing was undone; unless the new service is active, no service has the name `{name}` now: apply again as soon as possible to finish the replacement"
+    )]
+    HolderUnknown {
+        /// The name.
+        name: ServiceName,
+        /// Why the services could not be read.
+        error: Box<ApiError>,
+    },
+    /// The old service could not be renamed back in time.
+    #[error(
+        "can't give the old service its name back ({error}), so no service has the name `{name}` now: apply again as soon as possible to finish the replacement"
+    )]
+    Failed {
+        /// The name.
+        name: ServiceName,
+        /// Why the rename failed.
+        error: Box<ApiError>,
+    },
+}
+
+impl StepFailure {
+    /// Creates a failed request with this message and these hints, for tests of reports.
+    #[cfg(test)]
+    pub(crate) fn request_failed(message: &str, hints: &[&str]) -> Self {
+        let error = ApiError::setup(message);
+        Self::Request(hints.iter().fold(error, |error, hint| error.hint(*hint)))
+    }
+
+    /// Returns the next steps for the user.
+    pub fn hints(&self) -> &[String] {
+        match self {
+            Self::Request(error) | Self::CutOver { cause: error, .. } => &error.hints,
+            Self::ChangedSincePlan { .. } | Self::Duplicate { .. } | Self::Unexpected { .. } => &[],
+        }
+    }
+}

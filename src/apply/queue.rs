@@ -1,0 +1,102 @@
+//! The queue of steps: which ones can start, and which ones a failed step blocks.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::context::endpoint;
+use crate::model::{Api, Endpoint};
+use crate::plan::{Plan, Step, StepId};
+
+/// Returns the number of requests that a plan's steps send to each endpoint at least.
+pub(super) fn requests_by_endpoint(plan: &Plan, api: Api) -> BTreeMap<Endpoint, u32> {
+    let mut counts = BTreeMap::new();
+    for step in &plan.steps {
+        *counts.entry(endpoint(&step.action, api)).or_default() += 1;
+    }
+    counts
+}
+
+/// The steps of a plan that have not started, by what they depend on.
+pub(super) struct StepQueue<'a> {
+    api: Api,
+    plan: &'a Plan,
+    /// The number of unfinished steps that each step depends on.
+    unfinished_dependencies: BTreeMap<StepId, usize>,
+    dependents: BTreeMap<StepId, Vec<StepId>>,
+    /// The steps that can start, by endpoint. Steps that wait for the limit of one endpoint must not keep those of
+    /// another one from starting.
+    ready: BTreeMap<Endpoint, BTreeSet<StepId>>,
+    /// The number of running steps, by endpoint.
+    running: BTreeMap<Endpoint, usize>,
+}
+
+impl<'a> StepQueue<'a> {
+    /// Creates the queue of all steps of a plan.
+    pub(super) fn new(plan: &'a Plan, api: Api) -> Self {
+        let unfinished_dependencies: BTreeMap<StepId, usize> =
+            plan.steps.iter().map(|step| (step.id, step.depends_on.len())).collect();
+        let mut dependents: BTreeMap<StepId, Vec<StepId>> = BTreeMap::new();
+        for step in &plan.steps {
+            for dependency in &step.depends_on {
+                dependents.entry(*dependency).or_default().push(step.id);
+            }
+        }
+        let independent = unfinished_dependencies.iter().filter(|(_, count)| **count == 0);
+        let independent: Vec<StepId> = independent.map(|(id, _)| *id).collect();
+        let (ready, running) = (BTreeMap::new(), BTreeMap::new());
+        let mut queue = Self { api, plan, unfinished_dependencies, dependents, ready, running };
+        independent.into_iter().for_each(|id| queue.mark_ready(id));
+        queue
+    }
+
+    fn mark_ready(&mut self, id: StepId) {
+        if let Some(step) = self.plan.step(id) {
+            self.ready.entry(endpoint(&step.action, self.api)).or_default().insert(id);
+        }
+    }
+
+    /// Starts the next step: the first one of the endpoint with the fewest running steps.
+    pub(super) fn start_next(&mut self) -> Option<&'a Step> {
+        let first = |(endpoint, ready): (&Endpoint, &BTreeSet<StepId>)| {
+            let running = self.running.get(endpoint).copied().unwrap_or_default();
+            Some((running, *ready.first()?, *endpoint))
+        };
+        let (_, id, endpoint) = self.ready.iter().filter_map(first).min()?;
+        self.ready.get_mut(&endpoint)?.remove(&id);
+        *self.running.entry(endpoint).or_default() += 1;
+        self.plan.step(id)
+    }
+
+    /// Records that a step no longer runs. If it is done, its dependents may become ready.
+    pub(super) fn finish(&mut self, step: &Step, is_done: bool) {
+        if let Some(running) = self.running.get_mut(&endpoint(&step.action, self.api)) {
+            *running -= 1;
+        }
+        if !is_done {
+            return;
+        }
+        let mut ready = Vec::new();
+        for dependent in self.dependents.get(&step.id).into_iter().flatten() {
+            if let Some(count) = self.unfinished_dependencies.get_mut(dependent) {
+                *count -= 1;
+                if *count == 0 {
+                    ready.push(*dependent);
+                }
+            }
+        }
+        ready.into_iter().for_each(|id| self.mark_ready(id));
+    }
+
+    /// Returns the steps that depend on this one, directly or indirectly.
+    pub(super) fn blocked_by(&self, id: StepId) -> BTreeSet<StepId> {
+        let mut open = vec![id];
+        let mut blocked = BTreeSet::new();
+        while let Some(step) = open.pop() {
+            for dependent in self.dependents.get(&step).into_iter().flatten() {
+                if blocked.insert(*dependent) {
+                    open.push(*dependent);
+                }
+            }
+        }
+        blocked
+    }
+}

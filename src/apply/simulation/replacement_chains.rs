@@ -1,0 +1,186 @@
+//! Services that must stay in use, themselves or through their replacements.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::world::Rows;
+use crate::model::{LiveService, Snapshot, TAG_REPLACES};
+
+/// A replacement chain for each service that has been active: the service, its replacement, the replacement's
+/// replacement, and so on.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ReplacementChains {
+    /// The chains, by the id of their first service.
+    chains: BTreeMap<String, BTreeSet<String>>,
+    /// The chains that a plan of the current stage takes out of use.
+    retired: BTreeSet<String>,
+}
+
+impl ReplacementChains {
+    /// Starts the next stage: earlier plans no longer allow to take a chain out of use.
+    pub(super) fn start_stage(&mut self) {
+        self.retired.clear();
+    }
+
+    /// Records which services are active, and which ones replace others.
+    pub(super) fn record_state(&mut self, rows: &Rows) {
+        for (id, _) in rows.iter().filter(|(_, row)| row.active) {
+            self.chains.entry(id.clone()).or_insert_with(|| BTreeSet::from([id.clone()]));
+        }
+        let links = rows.iter().filter_map(|(id, row)| Some((row.tag("replaces")?.to_owned(), id.clone())));
+        self.add_links(&links.collect::<Vec<_>>());
+    }
+
+    /// Adds replacements to the chains: pairs of an old service and its new one.
+    fn add_links(&mut self, links: &[(String, String)]) {
+        for chain in self.chains.values_mut() {
+            loop {
+                let is_next = |(old, new): &&(String, String)| chain.contains(old) && !chain.contains(new);
+                let Some((_, new)) = links.iter().find(is_next) else { break };
+                chain.insert(new.clone());
+            }
+        }
+    }
+
+    /// Records which chains a plan takes out of use, by the snapshot that it was made from and the state after it.
+    pub(super) fn record_plan(&mut self, before: &Snapshot, after: &Snapshot) {
+        let mut planned = self.clone();
+        let link = |service: &LiveService| {
+            let old = service.tags.get(TAG_REPLACES)?.clone()?;
+            Some((old, service.id.as_str().to_owned()))
+        };
+        planned.add_links(&after.services.iter().filter_map(link).collect::<Vec<_>>());
+        let active = |snapshot: &Snapshot| -> BTreeSet<String> {
+            let active = snapshot.services.iter().filter(|service| service.active);
+            active.map(|service| service.id.as_str().to_owned()).collect()
+        };
+        let (before, after) = (active(before), active(after));
+        let retired = planned
+            .chains
+            .into_iter()
+            .filter(|(_, chain)| !chain.is_disjoint(&before) && chain.is_disjoint(&after));
+        self.retired.extend(retired.map(|(first, _)| first));
+    }
+
+    /// Checks that a request did not take a chain out of use without a plan that does so.
+    ///
+    /// `is_unseen(id, target)` returns true if another client activated, deactivated or deleted the service `id` so late
+    /// that the run could not know it when it wrote to `target`. An operator may deactivate or delete the new service, or
+    /// activate the old one again, between a step's read and its write. The write may then take the last service of the
+    /// chain out of use; docs/reliability.md documents that.
+    ///
+    /// # Errors
+    ///
+    /// The rule that the request broke.
+    pub(super) fn check(
+        &mut self,
+        before: &Rows,
+        after: &Rows,
+        is_unseen: &dyn Fn(&str, &str) -> bool,
+    ) -> Result<(), String> {
+        self.record_state(after);
+        let is_in_use = |chain: &BTreeSet<String>, rows: &Rows| {
+            chain.iter().any(|id| rows.get(id).is_some_and(|row| row.active))
+        };
+        let lost = self
+            .chains
+            .iter()
+            .filter(|(first, _)| !self.retired.contains(*first))
+            .filter(|(_, chain)| is_in_use(chain, before) && !is_in_use(chain, after))
+            .find(|(_, chain)| {
+                let was_active = |id: &&String| before.get(*id).is_some_and(|row| row.active);
+                let last: Vec<&String> = chain.iter().filter(was_active).collect();
+                let changed_too_late = |target: &String| chain.iter().any(|id| is_unseen(id, target));
+                !matches!(last.as_slice(), [target] if changed_too_late(target))
+            });
+        if let Some((first, chain)) = lost {
+            return Err(format!(
+                "{first} went out of use, and no manifests ask for that; its chain is {chain:?}"
+            ));
+        }
+        self.check_former_names(before, after)
+    }
+
+    /// Checks that no former service gets a name back while a service that replaces it is active.
+    fn check_former_names(&self, before: &Rows, after: &Rows) -> Result<(), String> {
+        for (id, row) in after {
+            let was_former = before.get(id).is_some_and(|was| was.name.contains("(replaced "));
+            if !was_former || row.name.contains("(replaced ") {
+                continue;
+            }
+            let chain = self.chains.get(id).into_iter().flatten();
+            let is_successor =
+                |other: &&String| *other != id && after.get(*other).is_some_and(|row| row.active);
+            if let Some(successor) = chain.clone().find(is_successor) {
+                return Err(format!(
+                    "{id} has the name {:?} again, although {successor} is in use",
+                    row.name
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::lost_updates::{Author, LostUpdateCheck};
+    use super::super::world::{Row, Rows};
+    use super::ReplacementChains;
+
+    fn row(active: bool, replaces: Option<&str>) -> Row {
+        let tags = replaces.map(|old| ("replaces".to_owned(), Some(old.to_owned())));
+        Row {
+            name: "Coach".to_owned(),
+            active,
+            description: String::new(),
+            agent: String::new(),
+            graph: String::new(),
+            tags: tags.into_iter().collect(),
+            keyterms: Vec::new(),
+            sets: BTreeMap::new(),
+            blocks: [None, None],
+            system: false,
+        }
+    }
+
+    fn rows(old: bool, new: Option<bool>) -> Rows {
+        let new = new.map(|active| ("new".to_owned(), row(active, Some("old"))));
+        Rows::from_iter([("old".to_owned(), row(old, None))].into_iter().chain(new))
+    }
+
+    /// A retirement takes the old service out of use. An operator takes the new one out of use before the read, before
+    /// another write of the run, or just before the retirement.
+    #[test]
+    fn only_an_edit_between_a_read_and_its_write_is_excused() {
+        for edited in [rows(true, Some(false)), rows(true, None)] {
+            for (moment, excused) in [(0, false), (1, false), (2, true)] {
+                let (both, ids) = (rows(true, Some(true)), vec!["old".to_owned(), "new".to_owned()]);
+                let mut lost_updates = LostUpdateCheck::new(true, false);
+                let read = |lost_updates: &mut LostUpdateCheck, number| {
+                    lost_updates.process_read(number, ids.clone());
+                    lost_updates.receive_answer(0, number);
+                };
+                read(&mut lost_updates, 1);
+                lost_updates.record_plan(0, Vec::new());
+                let steps: [&dyn Fn(&mut LostUpdateCheck); 3] = [
+                    &|lost_updates| read(lost_updates, 2),
+                    &|lost_updates| lost_updates.send_write(0, 3, "another write".to_owned()),
+                    &|lost_updates| lost_updates.send_write(0, 4, "the retirement".to_owned()),
+                ];
+                for (at, step) in steps.into_iter().enumerate() {
+                    if at == moment {
+                        lost_updates.record_change(Author::Operator, &both, &edited);
+                    }
+                    step(&mut lost_updates);
+                }
+                let mut chains = ReplacementChains::default();
+                chains.record_state(&both);
+                let after = rows(false, edited.get("new").map(|new| new.active));
+                let result =
+                    chains.check(&edited, &after, &|id, target| lost_updates.is_unseen(4, id, target));
+                assert_eq!(result.is_ok(), excused, "{moment}: {result:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Updates of services. After a lost answer, the service is read to see whether the update was applied.
+
+use std::time::Duration;
+
+use super::context::StepContext;
+use crate::model::{LiveService, ServiceId, ServiceUpdate};
+use crate::plan::abandonment;
+use crate::remote::{ApiError, Cause, WriteApi};
+
+/// The maximum number of times that a rename is sent if its answer is lost and the service does not have the name.
+const RENAME_ATTEMPTS: u32 = 3;
+/// The delay before the second attempt of a rename; later delays are longer.
+const RENAME_RETRY_DELAY: Duration = Duration::from_millis(500);
+
+impl<A: WriteApi> StepContext<'_, A> {
+    /// Updates a service in place.
+    ///
+    /// The rename of an active service also says that it is active, so that the server refuses a name in use. If the
+    /// server refuses that as an activation (for example because the agent is deprecated), sends the rename without it.
+    pub(super) async fn update_in_place(
+        &self,
+        api: &A,
+        id: &ServiceId,
+        update: &ServiceUpdate,
+    ) -> Result<(), ApiError> {
+        let was_active = self.expected.borrow().service(id).is_some_and(|service| service.active);
+        match self.update(api, id, update).await {
+            Err(error) if error.status() == Some(400) && was_active && update.active == Some(true) => {
+                let without_active = ServiceUpdate { active: None, ..update.clone() };
+                self.update(api, id, &without_active).await
+            }
+            result => result,
+        }
+    }
+
+    /// Updates a service. If the answer to a rename is lost, reads the service, and sends the rename again only if it was
+    /// not applied.
+    pub(super) async fn update(
+        &self,
+        api: &A,
+        id: &ServiceId,
+        update: &ServiceUpdate,
+    ) -> Result<(), ApiError> {
+        let mut attempt = 1;
+        loop {
+            let Err(error) = api.update_service(id, update).await else { return Ok(()) };
+            // An update that the server applies only in part has the same result when it is sent again.
+            if update.name.is_none() || !error.may_have_happened() || error.cause == Cause::NotApplied {
+                return Err(error);
+            }
+            match self.uninterruptible.service(id).await {
+                Ok(Some(now)) if is_applied(&now, update) => return Ok(()),
+                Ok(Some(_)) if attempt < RENAME_ATTEMPTS => {
+                    tokio::time::sleep(RENAME_RETRY_DELAY * attempt).await;
+                    attempt += 1;
+                }
+                Ok(_) | Err(_) => return Err(error),
+            }
+        }
+    }
+
+    /// Marks an inactive service that is no longer needed as abandoned. Does nothing if the service is active, or is not
+    /// among `services`. Names of `services` are not used again.
+    pub(super) async fn abandon(&self, id: &ServiceId, services: &[LiveService]) -> Result<(), ApiError> {
+        let Some(leftover) = services.iter().find(|service| &service.id == id && !service.active) else {
+            return Ok(());
+        };
+        let is_taken = |name: &_| services.iter().any(|service| &service.name == name);
+        let update = abandonment(leftover, self.today, &is_taken);
+        self.update(&self.uninterruptible, &leftover.id, &update).await
+    }
+}
+
+/// Returns true if a service has the name and the activity that an update sets.
+pub(super) fn is_applied(service: &LiveService, update: &ServiceUpdate) -> bool {
+    update.active.is_none_or(|active| service.active == active)
+        && update.name.as_ref().is_none_or(|name| &service.name == name)
+}
