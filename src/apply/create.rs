@@ -38,7 +38,7 @@ impl<A: WriteApi> StepContext<'_, A> {
         }
     }
 
-    /// StepReads several times for the service of a create with a lost answer. If a gateway may have given up before the
+    /// Looks several times for the service of a create with a lost answer. If a gateway may have given up before the
     /// server was done, looks once more, some seconds later.
     async fn wait_for_created(
         &self,

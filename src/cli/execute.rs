@@ -41,28 +41,16 @@ pub(super) enum Scope {
 
 /// The execution of an approved plan.
 pub(super) struct Execution<'a> {
-    context: &'a Context<'a>,
-    prepared: &'a Prepared,
-    plan: &'a Plan,
-    scope: Scope,
-    format: Format,
+    pub(super) context: &'a Context<'a>,
+    pub(super) prepared: &'a Prepared,
+    pub(super) plan: &'a Plan,
+    pub(super) scope: Scope,
+    pub(super) format: Format,
     /// Where the events and the result are recorded.
-    record: &'a ApplyRecord,
+    pub(super) record: &'a ApplyRecord,
 }
 
-impl<'a> Execution<'a> {
-    /// Prepares to execute a plan.
-    pub(super) fn new(
-        context: &'a Context<'a>,
-        prepared: &'a Prepared,
-        plan: &'a Plan,
-        scope: Scope,
-        format: Format,
-        record: &'a ApplyRecord,
-    ) -> Self {
-        Self { context, prepared, plan, scope, format, record }
-    }
-
+impl Execution<'_> {
     /// Runs the plan, and reports how it ended.
     pub(super) async fn execute(
         &self,

@@ -169,7 +169,7 @@ impl LostUpdateCheck {
         let planned =
             self.plan_reads.get(&sent.run).and_then(|read| read.get(id)).copied().unwrap_or_default();
         let is_new = *author != Author::Run(sent.run) && *at > planned;
-        is_new && self.check_change_unseen(sent, id, target, Field::Active, 0).is_ok()
+        is_new && self.check_change_unseen(sent, (id, Field::Active), target, 0).is_ok()
     }
 
     /// Checks the effect of a write, and records it.
@@ -185,7 +185,7 @@ impl LostUpdateCheck {
             if is == Some(was) {
                 continue;
             }
-            result = result.and_then(|()| self.check_service(&sent, id, was, is, before));
+            result = result.and_then(|()| self.check_service(&sent, id, before, after));
         }
         self.record_change(Author::Run(sent.run), before, after);
         // Keeps the write, because `writes_between` counts it.
@@ -193,14 +193,9 @@ impl LostUpdateCheck {
         result
     }
 
-    fn check_service(
-        &self,
-        sent: &SentWrite,
-        id: &str,
-        was: &Row,
-        is: Option<&Row>,
-        rows: &Rows,
-    ) -> Result<(), String> {
+    fn check_service(&self, sent: &SentWrite, id: &str, before: &Rows, after: &Rows) -> Result<(), String> {
+        let Some(was) = before.get(id) else { return Ok(()) };
+        let is = after.get(id);
         let changes = |field| is.is_none_or(|is| value(was, field) != value(is, field));
         let activates = is.is_some_and(|is| is.active && !was.active);
         let acts = is.is_none() || changes(Field::Active) || changes(Field::Name);
@@ -221,17 +216,17 @@ impl LostUpdateCheck {
             };
             let is_checked_in_pairs = matches!(field, Field::Active | Field::Name);
             if is_relevant && (!self.pair || is_checked_in_pairs) {
-                self.check_change_unseen(sent, id, id, field, u64::from(activates))?;
+                self.check_change_unseen(sent, (id, field), id, u64::from(activates))?;
             }
         }
         let old = self.replaces.get(id).filter(|_| activates && !self.pair);
-        let Some((old, old_row)) = old.and_then(|old| Some((old, rows.get(old)?))) else { return Ok(()) };
+        let Some((old, old_row)) = old.and_then(|old| Some((old, before.get(old)?))) else { return Ok(()) };
         let new = is.unwrap_or(was);
         let copied =
             [Field::Active, Field::Description, Field::ReleasedAgent, Field::ReleasedGraph, Field::Owner];
         for field in copied {
             if value(old_row, field) != value(new, field) {
-                self.check_change_unseen(sent, old, id, field, 1)?;
+                self.check_change_unseen(sent, (old, field), id, 1)?;
             }
         }
         Ok(())
@@ -242,9 +237,8 @@ impl LostUpdateCheck {
     fn check_change_unseen(
         &self,
         sent: &SentWrite,
-        id: &str,
+        (id, field): (&str, Field),
         target: &str,
-        field: Field,
         allowed_writes: u64,
     ) -> Result<(), String> {
         let Some((at, author)) = self.last_changes.get(&(id.to_owned(), field)) else { return Ok(()) };

@@ -11,7 +11,7 @@ use super::simulated_process::{ProcessEnd, run_process, summarize};
 use super::state::Simulation;
 use super::world::{Rows, rows};
 use crate::model::*;
-use crate::plan::{Plan, Step};
+use crate::plan::{Plan, Problem, ProblemKind, Step};
 use amigops_emulator::Limits;
 
 /// The maximum number of runs after the last disturbance: one does everything that is left, and one finds nothing.
@@ -126,9 +126,12 @@ pub(super) async fn run_disturbed(case: &Case, rules: Rules, expected: &Rows, tr
 /// Returns true if a late create has left two new inactive services with the same name. The plan names both and is
 /// refused, because it can't choose (docs/reliability.md).
 fn is_refused_for_duplicates(sim: &Simulation, end: &ProcessEnd) -> bool {
-    sim.state().figures.late_creates > 0
-        && matches!(end, ProcessEnd::PlanRefused(_))
-        && summarize(end).contains("inactive services of ours are named")
+    let ProcessEnd::PlanRefused(error) = end else { return false };
+    let is_duplicate = |problem: &Problem| {
+        problem.kind == ProblemKind::Ambiguous
+            && problem.message.contains("inactive services of this project")
+    };
+    sim.state().figures.late_creates > 0 && error.problems.iter().any(is_duplicate)
 }
 
 /// Returns true if a run reports that an operator has made a state that no run can repair: for example, a service with

@@ -48,7 +48,7 @@ impl EditedRun {
             }
             Handling::Process
         });
-        let run = org.run_with(&client, &snapshot, plan, &stop, 1).await;
+        let run = org.run_with(&client, (&snapshot, plan), &stop, 1).await;
         org.process_all();
         assert!(org.requests().iter().any(is_read_by_id), "{api:?}: a step reads its services");
         Self { org, run, writes_after_edit: written.load(Ordering::SeqCst) }

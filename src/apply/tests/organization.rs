@@ -251,15 +251,14 @@ impl TestOrganization {
         plan: Plan,
         stop: &Stop,
     ) -> FinishedRun {
-        self.run_with(api, snapshot, plan, stop, 4).await
+        self.run_with(api, (snapshot, plan), stop, 4).await
     }
 
     /// Runs a plan.
     pub(super) async fn run_with(
         &self,
         api: &AnyApi,
-        snapshot: &Snapshot,
-        plan: Plan,
+        (snapshot, plan): (&Snapshot, Plan),
         stop: &Stop,
         parallelism: usize,
     ) -> FinishedRun {

@@ -36,7 +36,7 @@ async fn run_and_count(
     let client = org.connect(stop.clone(), None);
     let (snapshot, plan) = org.plan(&client, desired, true).await.expect("there is a plan");
     let before = org.requests().len();
-    let ended = org.run_with(&client, &snapshot, plan, &stop, parallelism).await;
+    let ended = org.run_with(&client, (&snapshot, plan), &stop, parallelism).await;
     assert!(ended.is_complete(), "{:?}", ended.failures());
     let mut counts = BTreeMap::new();
     for request in org.requests().iter().skip(before).filter(|request| !request.target.contains("signin")) {
@@ -123,7 +123,7 @@ fn check_time_under_limits(api: Api, (live, desired): (Vec<LiveService>, Desired
         let minutes = writes.map(|(endpoint, count)| (count - 1) / limit(*endpoint)).max();
         let bound = 60 * minutes.unwrap_or_default() as u64;
         let start = Instant::now();
-        let ended = org.run_with(&client, &snapshot, plan, &stop, 10).await;
+        let ended = org.run_with(&client, (&snapshot, plan), &stop, 10).await;
         let took = start.elapsed().as_secs_f64();
         assert!(ended.is_complete(), "{:?}", ended.failures());
         assert_eq!(org.refused_count(), 0, "no request exceeds a limit");

@@ -99,7 +99,7 @@ impl Apply {
             }
             None => None,
         };
-        let execution = Execution::new(context, prepared, plan, scope, self.format, record);
+        let execution = Execution { context, prepared, plan, scope, format: self.format, record };
         execution.execute(&snapshot, &mut interrupts).await
     }
 
