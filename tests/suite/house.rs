@@ -74,12 +74,22 @@ const SHARED_NAMES: &[(&str, &str)] = &[
     ("VersionSet", "a word of the API, of which client and emulator have separate models"),
 ];
 
-/// TEMPORARY: files that have been changed in branches that are not merged yet. Circles, banned phrases and long
-/// functions are allowed there. Remove this list, and its uses, after the merge.
-const UNMERGED: &[&str] =
-    &["src/plan/", "src/apply/", "src/report/", "src/cli/", "src/manifest/", "src/plan_file/", "src/import/"];
-/// TEMPORARY: names that types of those rooms share.
-const UNMERGED_NAMES: &[&str] = &["Cause", "Change", "Counts", "Credentials", "Outcome", "Target"];
+/// TEMPORARY: files with long functions or banned phrases. Remove each when it is mended, and then the list.
+const UNMENDED: &[&str] = &[
+    "src/cli/execute.rs",
+    "src/manifest/version_set.rs",
+    "src/plan/causes.rs",
+    "src/plan/tests/",
+    "src/plan_file/document.rs",
+    "src/plan_file/tests.rs",
+    "src/report/diagnostics.rs",
+    "src/report/html/tests/",
+    "src/report/markdown/summary_tests.rs",
+    "src/report/markdown/tests.rs",
+    "src/report/tests.rs",
+];
+/// TEMPORARY: names that types of several rooms share and that can still be changed.
+const UNMENDED_NAMES: &[&str] = &["Cause", "Change", "Counts", "Credentials", "Field", "Outcome", "Target"];
 
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Imports {
@@ -123,9 +133,9 @@ fn sources(top: &[&str]) -> Vec<Source> {
     found
 }
 
-/// TEMPORARY: see [`UNMERGED`].
-fn is_unmerged(name: &str) -> bool {
-    UNMERGED.iter().any(|prefix| name.starts_with(prefix))
+/// TEMPORARY: see [`UNMENDED`].
+fn is_unmended(name: &str) -> bool {
+    UNMENDED.iter().any(|prefix| name.starts_with(prefix))
 }
 
 #[track_caller]
@@ -167,7 +177,6 @@ fn files_import_each_other_without_circles() {
             let known = allowed.iter().position(|files| *files == names);
             match known {
                 Some(at) => drop(allowed.remove(at)),
-                None if names.iter().all(|name| is_unmerged(name)) => {}
                 None => violations.push(format!("a circle of imports: {}", names.join(", "))),
             }
         }
@@ -191,7 +200,7 @@ fn texts_contain_no_banned_phrases() {
     ]);
     let violations: Vec<_> = all
         .iter()
-        .filter(|(name, _)| !is_unmerged(name) && !name.starts_with("tests/suite/house"))
+        .filter(|(name, _)| !is_unmended(name) && !name.starts_with("tests/suite/house"))
         .filter_map(|(name, bytes)| Some((name, std::str::from_utf8(bytes).ok()?)))
         .flat_map(|(name, text)| phrases::find_phrases(name, text))
         .collect();
@@ -201,9 +210,9 @@ fn texts_contain_no_banned_phrases() {
 #[test]
 fn functions_are_short_and_have_few_parameters() {
     let all = sources(&["src", "tests", "emulator"]);
-    let merged = all.iter().filter(|file| !is_unmerged(&file.name));
+    let checked = all.iter().filter(|file| !is_unmended(&file.name));
     let violations: Vec<_> =
-        merged.flat_map(|file| lengths::find_long_functions(&file.name, &file.text)).collect();
+        checked.flat_map(|file| lengths::find_long_functions(&file.name, &file.text)).collect();
     assert_none(&violations);
 }
 
@@ -211,7 +220,7 @@ fn functions_are_short_and_have_few_parameters() {
 fn public_types_of_different_rooms_have_different_names() {
     let shared = names::find_shared_names(&sources(SOURCES));
     let is_listed =
-        |name: &str| SHARED_NAMES.iter().any(|(known, _)| *known == name) || UNMERGED_NAMES.contains(&name);
+        |name: &str| SHARED_NAMES.iter().any(|(known, _)| *known == name) || UNMENDED_NAMES.contains(&name);
     let new: Vec<_> = shared
         .iter()
         .filter(|(name, _)| !is_listed(name))

@@ -14,7 +14,6 @@ mod hostile_server;
 mod house;
 mod list_consistency;
 mod manifest;
-mod names;
 mod plan;
 mod platform;
 mod saved_plan;
