@@ -16,7 +16,7 @@ use crate::model::{
     Api, LiveService, Ownership, Retire, ServiceId, ServiceName, ServiceUpdate, TAG_PROTECTED, VersionSet,
     VersionSetName,
 };
-use crate::plan::{Action, Change, Target, differences};
+use crate::plan::{Action, ChangeRecord, Target, differences};
 
 /// The states that a step is compared with.
 pub(super) struct Check<'a> {
@@ -94,7 +94,7 @@ impl<'a> Check<'a> {
     }
 
     /// Returns the changes of a service, except those that the server makes on its own.
-    pub(super) fn changes_by_users(&self, planned: &LiveService, now: &LiveService) -> Vec<Change> {
+    pub(super) fn changes_by_users(&self, planned: &LiveService, now: &LiveService) -> Vec<ChangeRecord> {
         let mut changes = differences(planned, now);
         if self.api.makes_version_sets() {
             let edge = format!("version_sets.{}.", VersionSetName::EDGE);
@@ -126,15 +126,15 @@ impl<'a> Check<'a> {
         }
         let wanted = updated_service(planned, update);
         let (written, remaining) = (paths(&differences(planned, &wanted)), paths(&differences(now, &wanted)));
-        let is_stopping = |change: &Change| {
+        let is_stopping = |change: &ChangeRecord| {
             let path = change.path.as_str();
             let matters = self.is_lost_ownership(path, now) || depends_on(path) || overlaps(&written, path);
             matters && overlaps(&remaining, path)
         };
         let repeated = update.tags.iter().flat_map(|_| now.repeated_tags.difference(&planned.repeated_tags));
         // Another user has added a second tag with the same key: writing the tags would lose one of them.
-        let repeated =
-            repeated.map(|key| Change::new(format!("tags.{key}"), json!("one tag"), json!("several tags")));
+        let repeated = repeated
+            .map(|key| ChangeRecord::new(format!("tags.{key}"), json!("one tag"), json!("several tags")));
         let changes = self.changes_by_users(planned, now).into_iter().filter(is_stopping).chain(repeated);
         error_if_any(planned, changes)?;
         let mut merged = update.clone();
@@ -224,7 +224,7 @@ impl<'a> Check<'a> {
         let Some((planned, now)) = self.states_of(id)? else { return Ok(()) };
         let exists = now.version_sets.contains_key(name);
         let prefix = format!("version_sets.{name}.");
-        let is_stopping = |change: &Change| {
+        let is_stopping = |change: &ChangeRecord| {
             self.is_lost_ownership(&change.path, now) || (exists && change.path.starts_with(&prefix))
         };
         error_if_any(planned, self.changes_by_users(planned, now).into_iter().filter(is_stopping))
@@ -260,7 +260,7 @@ fn check_activity_unchanged(
 }
 
 /// Returns the paths of changes.
-pub(super) fn paths(changes: &[Change]) -> BTreeSet<String> {
+pub(super) fn paths(changes: &[ChangeRecord]) -> BTreeSet<String> {
     changes.iter().map(|change| change.path.clone()).collect()
 }
 
@@ -274,7 +274,7 @@ pub(super) fn overlaps(paths: &BTreeSet<String>, path: &str) -> bool {
 /// Errors with the changes, if there are any.
 pub(super) fn error_if_any(
     planned: &LiveService,
-    changes: impl Iterator<Item = Change>,
+    changes: impl Iterator<Item = ChangeRecord>,
 ) -> Result<(), StoppingChanges> {
     let live_change = |change| LiveChange {
         service: ServiceName::clone(&planned.name),

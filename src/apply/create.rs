@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::context::StepContext;
 use crate::model::{NewService, ServiceId};
-use crate::remote::{ApiError, Cause, Listing, WriteApi};
+use crate::remote::{ApiError, FailureCause, Listing, WriteApi};
 
 /// The maximum number of times that a create is sent if its answer is lost and the service is not found.
 const CREATE_ATTEMPTS: u32 = 3;
@@ -45,7 +45,7 @@ impl<A: WriteApi> StepContext<'_, A> {
         new: &NewService,
         error: &ApiError,
     ) -> Result<Option<ServiceId>, ApiError> {
-        let may_be_late = matches!(error.cause, Cause::Lost | Cause::Status(408 | 504));
+        let may_be_late = matches!(error.cause, FailureCause::Lost | FailureCause::Status(408 | 504));
         let delays: &[u64] = if may_be_late { &[0, 1, 3] } else { &[0, 1] };
         for seconds in delays {
             tokio::time::sleep(Duration::from_secs(*seconds)).await;

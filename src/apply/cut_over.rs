@@ -16,7 +16,7 @@ use super::failure::{LiveChange, StepFailure, UndoOutcome};
 use super::reads::Services;
 use super::update::is_applied;
 use crate::model::{Endpoint, LiveService, ServiceUpdate};
-use crate::remote::{Cause, Listing, WriteApi};
+use crate::remote::{FailureCause, Listing, WriteApi};
 
 /// The maximum number of times that a request is sent if its answer is lost and it was not applied.
 const ATTEMPTS: u32 = 3;
@@ -39,7 +39,7 @@ impl<A: WriteApi> StepContext<'_, A> {
             let failure = match self.cut_over_once(plan).await {
                 Ok(()) => return Ok(()),
                 // A cancelled wait does not explain why the earlier round failed.
-                Err(StepFailure::Request(error)) if error.cause == Cause::Interrupted => {
+                Err(StepFailure::Request(error)) if error.cause == FailureCause::Interrupted => {
                     return Err(earlier.unwrap_or(error.into()));
                 }
                 Err(failure) => failure,
@@ -130,7 +130,7 @@ impl<A: WriteApi> StepContext<'_, A> {
             match now.get(old) {
                 Some(now) if is_applied(now, &rename) => return Ok(()),
                 Some(now) if rename.name.is_none() || &now.name == attempt.plan.old_name => {
-                    if number == ATTEMPTS || self.is_cancelled() || error.cause == Cause::NotApplied {
+                    if number == ATTEMPTS || self.is_cancelled() || error.cause == FailureCause::NotApplied {
                         return Err(failed(UndoOutcome::NameRestored));
                     }
                 }
@@ -156,7 +156,7 @@ impl<A: WriteApi> StepContext<'_, A> {
             }
             match self.read_both(attempt).await {
                 Ok(now) if attempt.is_finished(&now) => return Ok(()),
-                Ok(now) if attempt.may_activate_again(&now) && error.cause != Cause::NotApplied => {}
+                Ok(now) if attempt.may_activate_again(&now) && error.cause != FailureCause::NotApplied => {}
                 Ok(_) | Err(_) => return self.undo(attempt, error).await,
             }
             tokio::time::sleep(RETRY_DELAY * number).await;

@@ -13,8 +13,8 @@ use super::failure::{LiveChange, UndoOutcome};
 use super::reads::{Services, by_id};
 use super::update::is_applied;
 use crate::model::{LiveService, ServiceId, ServiceName, ServiceUpdate, TAG_REPLACES};
-use crate::plan::Change;
-use crate::remote::{ApiError, Cause, Reservation, WriteApi};
+use crate::plan::ChangeRecord;
+use crate::remote::{ApiError, FailureCause, Reservation, WriteApi};
 
 /// The maximum time from the rename to the activation, or to the end of the undo.
 pub(super) const MAX_CUT_OVER_TIME: Duration = Duration::from_secs(180);
@@ -103,7 +103,7 @@ impl CutOverAttempt<'_> {
         LiveChange {
             service: self.plan.old_name.clone(),
             id: self.plan.old.clone(),
-            change: now.map(|now| Change::new("name", json!(before), json!(now.name))),
+            change: now.map(|now| ChangeRecord::new("name", json!(before), json!(now.name))),
         }
     }
 
@@ -153,9 +153,13 @@ impl CutOverAttempt<'_> {
 /// Returns true if the same request may succeed later.
 pub(super) fn is_transient(error: &ApiError) -> bool {
     match error.cause {
-        Cause::Status(status) => matches!(status, 401 | 408 | 429 | 500..),
-        Cause::NotSent | Cause::Lost | Cause::Malformed | Cause::Unexpected | Cause::Interrupted => true,
-        Cause::NotApplied | Cause::Moved | Cause::Setup => false,
+        FailureCause::Status(status) => matches!(status, 401 | 408 | 429 | 500..),
+        FailureCause::NotSent
+        | FailureCause::Lost
+        | FailureCause::Malformed
+        | FailureCause::Unexpected
+        | FailureCause::Interrupted => true,
+        FailureCause::NotApplied | FailureCause::Moved | FailureCause::Setup => false,
     }
 }
 

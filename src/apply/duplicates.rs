@@ -8,7 +8,7 @@ use serde_json::json;
 use super::context::StepContext;
 use super::failure::{LiveChange, StepFailure};
 use crate::model::{Api, LiveService, NewService, ServiceId, ServiceName, ServiceUpdate, TAG_REPLACES};
-use crate::plan::{Change, without_date_and_id};
+use crate::plan::{ChangeRecord, without_date_and_id};
 use crate::remote::WriteApi;
 
 impl<A: WriteApi> StepContext<'_, A> {
@@ -95,7 +95,7 @@ impl<A: WriteApi> StepContext<'_, A> {
             ..ServiceUpdate::default()
         };
         self.update(&self.uninterruptible, id, &restore).await?;
-        let change = Some(Change::new("active", json!(false), json!(true)));
+        let change = Some(ChangeRecord::new("active", json!(false), json!(true)));
         let changes = vec![LiveChange { service: planned.name, id: id.clone(), change }];
         Err(StepFailure::ChangedSincePlan { changes, successor: None })
     }

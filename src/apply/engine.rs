@@ -13,7 +13,7 @@ use super::queue::{StepQueue, requests_by_endpoint};
 use super::step::StepRunner;
 use crate::model::ServiceId;
 use crate::plan::{Plan, StepId};
-use crate::remote::{Cause, WriteApi};
+use crate::remote::{FailureCause, WriteApi};
 
 /// Runs a plan to its end, and emits an event when a step starts or ends.
 ///
@@ -62,7 +62,7 @@ pub async fn run<A: WriteApi>(api: &A, plan: &Plan, settings: &RunSettings<'_>, 
 fn outcome(result: Result<Option<ServiceId>, StepFailure>, settings: &RunSettings<'_>) -> StepOutcome {
     match result {
         Ok(id) => StepOutcome::Done(id),
-        Err(StepFailure::Request(error)) if error.cause == Cause::Interrupted => {
+        Err(StepFailure::Request(error)) if error.cause == FailureCause::Interrupted => {
             // An earlier attempt of the request may have been applied.
             if error.ambiguous { StepOutcome::Unknown } else { stopped(settings) }
         }

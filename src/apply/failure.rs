@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::model::{ServiceId, ServiceName};
-use crate::plan::Change;
+use crate::plan::ChangeRecord;
 use crate::remote::ApiError;
 
 /// Why a step failed.
@@ -57,7 +57,7 @@ pub struct LiveChange {
     /// The service's id.
     pub id: ServiceId,
     /// The expected value and the current one; `None` if the service is gone.
-    pub change: Option<Change>,
+    pub change: Option<ChangeRecord>,
 }
 
 /// The maximum number of changes that a message lists.
@@ -68,7 +68,7 @@ const MAX_VALUE_LENGTH: usize = 80;
 impl fmt::Display for LiveChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { service, id, change } = self;
-        let Some(Change { path, before, after, .. }) = change else {
+        let Some(ChangeRecord { path, before, after, .. }) = change else {
             return write!(f, "service `{service}` ({id}) was deleted, or is hidden from the API key's user");
         };
         let (before, after) = (shorten(before), shorten(after));

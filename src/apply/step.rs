@@ -12,7 +12,7 @@ use super::cut_over_attempt::CutOver;
 use super::failure::StepFailure;
 use crate::model::{BehaviorSetId, ServiceId, SmokeTest};
 use crate::plan::{Action, Plan, Step, StepId, StepReads};
-use crate::remote::{ApiError, Cause, Reservation, WriteApi};
+use crate::remote::{ApiError, FailureCause, Reservation, WriteApi};
 
 /// The maximum length of an agent's answer in an error, in characters.
 const MAX_QUOTED_ANSWER: usize = 2_000;
@@ -101,7 +101,7 @@ impl<'a, A: WriteApi> StepRunner<'a, A> {
                 api = api.decided_on(seen);
             }
             match self.send(&api, step, &checked).await {
-                Err(StepFailure::Request(error)) if error.cause == Cause::Moved => reads += 1,
+                Err(StepFailure::Request(error)) if error.cause == FailureCause::Moved => reads += 1,
                 result => return result,
             }
         }

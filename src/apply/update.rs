@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::context::StepContext;
 use crate::model::{LiveService, ServiceId, ServiceUpdate};
 use crate::plan::abandonment;
-use crate::remote::{ApiError, Cause, WriteApi};
+use crate::remote::{ApiError, FailureCause, WriteApi};
 
 /// The maximum number of times that a rename is sent if its answer is lost and the service does not have the name.
 const RENAME_ATTEMPTS: u32 = 3;
@@ -45,7 +45,8 @@ impl<A: WriteApi> StepContext<'_, A> {
         loop {
             let Err(error) = api.update_service(id, update).await else { return Ok(()) };
             // An update that the server applies only in part has the same result when it is sent again.
-            if update.name.is_none() || !error.may_have_happened() || error.cause == Cause::NotApplied {
+            if update.name.is_none() || !error.may_have_happened() || error.cause == FailureCause::NotApplied
+            {
                 return Err(error);
             }
             match self.uninterruptible.service(id).await {

@@ -9,7 +9,7 @@ use super::git::{Entry, Git};
 use crate::env::Env;
 use crate::error::Failure;
 use crate::manifest::{
-    self, Environment, LoadOptions, Loaded, PROJECT_FILE, Problems, ProjectSource, Target,
+    self, Environment, EnvironmentTarget, LoadOptions, Loaded, PROJECT_FILE, Problems, ProjectSource,
 };
 use crate::model::{Desired, Policy};
 use crate::plan::{self, Bases, Side};
@@ -211,13 +211,18 @@ fn is_same_target(one: &Environment, other: &Environment) -> bool {
     let same =
         |one: &Option<String>, other: &Option<String>| one.is_none() || other.is_none() || one == other;
     match (&one.target, &other.target) {
-        (Target::Classic { organization: one, .. }, Target::Classic { organization: other, .. }) => {
-            same(one, other)
-        }
-        (Target::Platform { workspace: one, .. }, Target::Platform { workspace: other, .. }) => {
-            same(one, other)
-        }
-        (Target::Embedded { dialect: one, .. }, Target::Embedded { dialect: other, .. }) => one == other,
+        (
+            EnvironmentTarget::Classic { organization: one, .. },
+            EnvironmentTarget::Classic { organization: other, .. },
+        ) => same(one, other),
+        (
+            EnvironmentTarget::Platform { workspace: one, .. },
+            EnvironmentTarget::Platform { workspace: other, .. },
+        ) => same(one, other),
+        (
+            EnvironmentTarget::Embedded { dialect: one, .. },
+            EnvironmentTarget::Embedded { dialect: other, .. },
+        ) => one == other,
         _ => false,
     }
 }
@@ -238,7 +243,7 @@ fn export(git: &Git, commit: &str) -> Result<Option<tempfile::TempDir>, Failure>
         .environments
         .values()
         .filter_map(|environment| match &environment.target {
-            Target::Embedded { seed: Some(seed), .. } => {
+            EnvironmentTarget::Embedded { seed: Some(seed), .. } => {
                 seed.strip_prefix(&project.root).ok().map(Path::to_owned)
             }
             _ => None,

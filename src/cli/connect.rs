@@ -12,7 +12,7 @@ use super::context::Context;
 use super::credentials::{self, Login};
 use crate::checkout;
 use crate::error::Failure;
-use crate::manifest::{Environment, Loaded, Target};
+use crate::manifest::{Environment, EnvironmentTarget, Loaded};
 use crate::model::{Api, Endpoint};
 use crate::remote::{
     Access, AnyApi, ApiError, Classic, Credentials, Platform, ReadApi, RequestObserver, WriteApi,
@@ -102,12 +102,12 @@ pub(super) fn connect(context: &Context<'_>, loaded: &Loaded) -> Result<Connecti
         None => allowlist.default_address(target.api()).to_owned(),
     };
     match target {
-        Target::Embedded { dialect, state, seed, limits, smoke_phone_number } => {
+        EnvironmentTarget::Embedded { dialect, state, seed, limits, smoke_phone_number } => {
             let number = smoke_phone_number.clone();
             let files = SandboxFiles { root: &loaded.project.root, state, seed: seed.as_deref() };
             start_sandbox(context, *dialect, &files, *limits, number)
         }
-        Target::Classic { organization, base_url, headers, credentials } => {
+        EnvironmentTarget::Classic { organization, base_url, headers, credentials } => {
             let base_url = address(base_url);
             let login = credentials::read_classic(context, name, organization.as_ref(), credentials)?;
             let organization = login.organization.clone();
@@ -115,7 +115,7 @@ pub(super) fn connect(context: &Context<'_>, loaded: &Loaded) -> Result<Connecti
             let api = AnyApi::Classic(Classic::new(access)?);
             Ok(Connection { api, organization, server: base_url, requests, _emulator: None })
         }
-        Target::Platform { workspace, base_url, headers, credentials, smoke_phone_number } => {
+        EnvironmentTarget::Platform { workspace, base_url, headers, credentials, smoke_phone_number } => {
             let base_url = address(base_url);
             let login = credentials::read_platform(context, name, workspace.as_ref(), credentials)?;
             let workspace = login.organization.clone();

@@ -5,7 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::context::Context;
 use crate::env::Env;
 use crate::error::Failure;
-use crate::manifest::Credentials as VariableNames;
+use crate::manifest::CredentialVariables;
 use crate::remote::Credentials;
 
 /// The variables that name the organization.
@@ -29,7 +29,7 @@ pub(super) fn read_classic(
     context: &Context<'_>,
     environment: &str,
     organization: Option<&String>,
-    names: &VariableNames,
+    names: &CredentialVariables,
 ) -> Result<Login, Failure> {
     let mut missing = MissingSettings::default();
     let organization =
@@ -58,7 +58,7 @@ pub(super) fn read_platform(
     context: &Context<'_>,
     environment: &str,
     workspace: Option<&String>,
-    names: &VariableNames,
+    names: &CredentialVariables,
 ) -> Result<Login, Failure> {
     let mut missing = MissingSettings::default();
     let workspace = missing.check(setting(context.env, workspace, "workspace", WORKSPACE_VARIABLES));

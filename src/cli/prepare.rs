@@ -10,10 +10,10 @@ use super::base::{self, ThreeWay};
 use super::connect::{self, Connection};
 use super::context::Context;
 use crate::error::Failure;
-use crate::manifest::{self, LoadOptions, Loaded, Target};
+use crate::manifest::{self, EnvironmentTarget, LoadOptions, Loaded};
 use crate::model::{Lookups, MaxRemovals, ServiceId, ServiceName, Snapshot};
-use crate::plan::{self, Options, Origin, Plan, PlanError, verify};
-use crate::plan_file::{PlanDocument, RecordedOptions};
+use crate::plan::{self, Options, Origin, Plan, PlanError, Side, verify};
+use crate::plan_file::{PlanDocument, PlanInputs, RecordedOptions};
 use crate::remote::{ReadApi, complete_snapshot, read_snapshot};
 use crate::report::diagnostics;
 
@@ -135,7 +135,7 @@ impl Prepared {
             take_over: args.take_over.clone(),
             allow_protected: args.allow_protected,
             max_removals: args.max_removals,
-            limited: !matches!(loaded.environment.target, Target::Embedded { limits: false, .. }),
+            limited: !matches!(loaded.environment.target, EnvironmentTarget::Embedded { limits: false, .. }),
             only: args.only.iter().map(ServiceName::new).collect::<BTreeSet<_>>(),
             touched: None,
             enforce_guardrails: true,
@@ -238,7 +238,7 @@ impl Prepared {
     /// Returns the document of a plan that was made from a snapshot.
     pub(super) fn document(&self, origin: &Origin, snapshot: &Snapshot, plan: &Plan) -> PlanDocument {
         let (desired, policy) = (&self.loaded.desired, &self.loaded.project.policy);
-        PlanDocument::new(plan, origin, &self.options, desired, snapshot, policy)
+        PlanDocument::new(plan, origin, &PlanInputs { options: &self.options, desired, snapshot, policy })
     }
 
     /// Adds the causes of changes, if a base is known. Live values that only the base refers to are read separately, so
@@ -256,7 +256,7 @@ impl Prepared {
             plan::cause_lookups(&plan, desired, &bases, snapshot, self.options.api)
         });
         let known = known.await?;
-        Ok(plan::with_causes(plan, desired, &bases, &known, policy, &self.options))
+        Ok(plan::with_causes(plan, Side { desired, policy }, &bases, &known, self.options.api))
     }
 
     /// Reads the live state, and returns the ids of the declared services, even if no plan can be made. The list of

@@ -11,7 +11,7 @@ use super::prepare::Prepared;
 use crate::error::Failure;
 use crate::manifest::{self, Project};
 use crate::model::{Lookups, Need, ServiceId, ServiceName, Snapshot};
-use crate::plan::{Change, Plan, PlanError, ProblemKind};
+use crate::plan::{ChangeRecord, Plan, PlanError, ProblemKind};
 use crate::plan_file::{
     self, Difference, OptionMismatch, PlanDocument, ReadError, RecordedOptions, StaleValue,
 };
@@ -295,7 +295,7 @@ fn check_not_stale(document: &PlanDocument, prepared: &Prepared, snapshot: &Snap
     );
     let changes = changes
         .into_iter()
-        .map(|StaleValue { service, what, before, now }| (service, Change::new(what, before, now)));
+        .map(|StaleValue { service, what, before, now }| (service, ChangeRecord::new(what, before, now)));
     Err(Failure::refused(message, human::stale_services(&by_service(changes))).hint(PLAN_AGAIN).hint(
         "a plan that was already applied, even in part, is stale: make a new plan for what is left to do",
     ))
@@ -327,15 +327,17 @@ pub(super) fn check_same(document: &PlanDocument, current: &PlanDocument) -> Res
     );
     let changes = differences.into_iter().map(|Difference { service, what, approved, current }| {
         let service = service.unwrap_or_else(|| ServiceName::new("the plan as a whole"));
-        (service, Change::new(what, approved, current))
+        (service, ChangeRecord::new(what, approved, current))
     });
     Err(Failure::refused(message, human::stale_services(&by_service(changes)))
         .hint("each line shows the approved value, then the value now")
         .hint(PLAN_AGAIN))
 }
 
-fn by_service(changes: impl Iterator<Item = (ServiceName, Change)>) -> BTreeMap<ServiceName, Vec<Change>> {
-    let mut services: BTreeMap<ServiceName, Vec<Change>> = BTreeMap::new();
+fn by_service(
+    changes: impl Iterator<Item = (ServiceName, ChangeRecord)>,
+) -> BTreeMap<ServiceName, Vec<ChangeRecord>> {
+    let mut services: BTreeMap<ServiceName, Vec<ChangeRecord>> = BTreeMap::new();
     for (service, change) in changes {
         services.entry(service).or_default().push(change);
     }

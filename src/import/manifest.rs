@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::context::{ImportContext, Note};
 use super::layers;
-use crate::model::settings::{self, EXPERIENCE_CONTROLS, Field, Kind, SERVICE};
+use crate::model::settings::{self, EXPERIENCE_CONTROLS, Kind, SERVICE, SettingField};
 use crate::model::{
     Catalog, LiveService, LlmPreference, Pin, TAG_PROTECTED, VersionSet, VersionSetName, forbidden_in_name,
 };
@@ -201,7 +201,7 @@ fn service_settings(context: &ImportContext<'_>, live: &LiveService) -> Map<Stri
 }
 
 /// Removes the server's defaults from a value. None if nothing is left.
-fn without_defaults(field: &Field, value: &Value) -> Option<Value> {
+fn without_defaults(field: &SettingField, value: &Value) -> Option<Value> {
     use settings::Default;
     match field.default {
         Default::Boolean(default) if *value == json!(default) => return None,
@@ -217,8 +217,8 @@ fn without_defaults(field: &Field, value: &Value) -> Option<Value> {
     (!empty || field.required).then_some(value)
 }
 
-fn all_without_defaults(fields: &[Field], values: &Map<String, Value>) -> Map<String, Value> {
-    let member = |field: &Field| {
+fn all_without_defaults(fields: &[SettingField], values: &Map<String, Value>) -> Map<String, Value> {
+    let member = |field: &SettingField| {
         let value = values.get(field.name).filter(|value| is_declarable(&field.kind, value))?;
         Some((field.name.to_owned(), without_defaults(field, value)?))
     };
@@ -227,8 +227,8 @@ fn all_without_defaults(fields: &[Field], values: &Map<String, Value>) -> Map<St
 
 /// Returns the members that manifests can declare. The others stay unchanged whatever a manifest declares, so that a
 /// new value of the vendor's does not prevent an import.
-pub(super) fn known(fields: &[Field], values: &Map<String, Value>) -> Map<String, Value> {
-    let known = |field: &Field| {
+pub(super) fn known(fields: &[SettingField], values: &Map<String, Value>) -> Map<String, Value> {
+    let known = |field: &SettingField| {
         let value = values.get(field.name).filter(|value| is_declarable(&field.kind, value))?;
         Some((field.name.to_owned(), known_value(&field.kind, value)))
     };

@@ -5,9 +5,9 @@
 
 use std::collections::BTreeSet;
 
-use super::credentials::Credentials;
+use super::credentials::CredentialVariables;
 use super::diagnostic::{Code, Diagnostic, Location, Problems, Severity};
-use super::environment::{Environment, Target};
+use super::environment::{Environment, EnvironmentTarget};
 use super::load::Loaded;
 use super::url::{self, Host};
 use crate::model::Api;
@@ -138,9 +138,9 @@ impl Allowlist {
     /// Returns a diagnostic for each host and variable of an environment that is not allowed.
     pub(super) fn problems(&self, environment: &Environment, severity: Severity) -> Vec<Diagnostic> {
         let (base_url, credentials) = match &environment.target {
-            Target::Classic { base_url, credentials, .. }
-            | Target::Platform { base_url, credentials, .. } => (base_url.as_deref(), credentials),
-            Target::Embedded { .. } => return Vec::new(),
+            EnvironmentTarget::Classic { base_url, credentials, .. }
+            | EnvironmentTarget::Platform { base_url, credentials, .. } => (base_url.as_deref(), credentials),
+            EnvironmentTarget::Embedded { .. } => return Vec::new(),
         };
         let address = self.address_problem(environment, base_url, severity);
         address.into_iter().chain(self.variable_problems(environment, credentials, severity)).collect()
@@ -184,7 +184,7 @@ impl Allowlist {
     fn variable_problems<'a>(
         &'a self,
         environment: &'a Environment,
-        credentials: &'a Credentials,
+        credentials: &'a CredentialVariables,
         severity: Severity,
     ) -> impl Iterator<Item = Diagnostic> + 'a {
         let named = credentials.names().zip(&environment.places.credentials);

@@ -7,7 +7,7 @@ use super::tree::{Node, Value};
 
 /// The names of the environment variables that hold credentials. None means the default variables.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Credentials {
+pub struct CredentialVariables {
     /// The variable of the API key.
     pub api_key: Option<String>,
     /// The variable of the API key's id.
@@ -16,7 +16,7 @@ pub struct Credentials {
     pub user_id: Option<String>,
 }
 
-impl Credentials {
+impl CredentialVariables {
     /// Returns the names that are set, in the order API key, API key id, user id.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let Self { api_key, api_key_id, user_id } = self;
@@ -31,15 +31,19 @@ pub(super) const CLASSIC_CREDENTIALS: Shape =
 pub(super) const PLATFORM_CREDENTIALS: Shape = Shape { what: "`credentials`", keys: &["api_key"], help: "" };
 
 /// Decodes the names of the variables that hold an environment's credentials.
-pub(super) fn decode(problems: &mut DiagnosticCollector, fields: Fields<'_>, shape: &Shape) -> Credentials {
-    let Some(node) = fields.get(problems, "credentials") else { return Credentials::default() };
+pub(super) fn decode(
+    problems: &mut DiagnosticCollector,
+    fields: Fields<'_>,
+    shape: &Shape,
+) -> CredentialVariables {
+    let Some(node) = fields.get(problems, "credentials") else { return CredentialVariables::default() };
     mask(problems, node);
     // Don't describe a value of the wrong type: the description would show it.
     if !matches!(node.value, Value::Map(_)) {
         problems.push(bad_credential(node.span, "credentials"));
-        return Credentials::default();
+        return CredentialVariables::default();
     }
-    let Some(fields) = Fields::open(problems, node, shape) else { return Credentials::default() };
+    let Some(fields) = Fields::open(problems, node, shape) else { return CredentialVariables::default() };
     let mut part = |name: &str| {
         let node = fields.get(problems, name)?;
         match &node.value {
@@ -54,18 +58,18 @@ pub(super) fn decode(problems: &mut DiagnosticCollector, fields: Fields<'_>, sha
             }
         }
     };
-    Credentials { api_key: part("api_key"), api_key_id: part("api_key_id"), user_id: part("user_id") }
+    CredentialVariables { api_key: part("api_key"), api_key_id: part("api_key_id"), user_id: part("user_id") }
 }
 
-/// Returns the locations of the names that are set, in the order of [`Credentials::names`].
+/// Returns the locations of the names that are set, in the order of [`CredentialVariables::names`].
 pub(super) fn places(
     problems: &DiagnosticCollector,
     fields: Fields<'_>,
-    credentials: &Credentials,
+    credentials: &CredentialVariables,
 ) -> Vec<Location> {
     let Some(Value::Map(map)) = fields.raw("credentials").map(|node| &node.value) else { return Vec::new() };
-    let Credentials { api_key, api_key_id, user_id } = credentials;
-    let named = Credentials::KEYS.into_iter().zip([api_key, api_key_id, user_id]);
+    let CredentialVariables { api_key, api_key_id, user_id } = credentials;
+    let named = CredentialVariables::KEYS.into_iter().zip([api_key, api_key_id, user_id]);
     let named = named.filter(|(_, variable)| variable.is_some());
     named.filter_map(|(key, _)| map.get(key)).map(|node| problems.location(node.span)).collect()
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::collector::{DiagnosticCollector, Problem};
-use super::credentials::{self, CLASSIC_CREDENTIALS, Credentials, PLATFORM_CREDENTIALS};
+use super::credentials::{self, CLASSIC_CREDENTIALS, CredentialVariables, PLATFORM_CREDENTIALS};
 use super::decode::{self, Fields, Shape};
 use super::diagnostic::{Code, Location};
 use super::tree::{Key, Node, Value};
@@ -20,7 +20,7 @@ pub struct Environment {
     /// The name.
     pub name: String,
     /// The API and address of the environment.
-    pub target: Target,
+    pub target: EnvironmentTarget,
     /// The locations in `amigops.yaml` that decide where credentials are sent.
     pub places: EnvironmentPlaces,
 }
@@ -32,13 +32,13 @@ pub struct EnvironmentPlaces {
     pub name: Location,
     /// The location of `base_url`, if the file has one.
     pub base_url: Option<Location>,
-    /// The locations of the credentials' variables, in the order of [`Credentials::names`].
+    /// The locations of the credentials' variables, in the order of [`CredentialVariables::names`].
     pub credentials: Vec<Location>,
 }
 
 /// The API and address of an environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
+pub enum EnvironmentTarget {
     /// An organization on the Classic API.
     Classic {
         /// The organization. Without it, it comes from the environment variable.
@@ -48,7 +48,7 @@ pub enum Target {
         /// The headers to send with every request.
         headers: BTreeMap<String, String>,
         /// The variables that hold the credentials.
-        credentials: Credentials,
+        credentials: CredentialVariables,
     },
     /// An emulator inside the process.
     Embedded {
@@ -72,13 +72,13 @@ pub enum Target {
         /// The headers to send with every request.
         headers: BTreeMap<String, String>,
         /// The variables that hold the credentials.
-        credentials: Credentials,
+        credentials: CredentialVariables,
         /// The phone number that smoke tests call from. Without it, a fictional one.
         smoke_phone_number: Option<String>,
     },
 }
 
-impl Target {
+impl EnvironmentTarget {
     /// Returns the API of the environment.
     pub fn api(&self) -> Api {
         match self {
@@ -147,13 +147,13 @@ pub(super) fn decode(
     };
     let fields = Fields::open_with(problems, node, shape, report_foreign_key)?;
     let target = match api? {
-        "classic" => Target::Classic {
+        "classic" => EnvironmentTarget::Classic {
             organization: organization(problems, fields),
             base_url: base_url(problems, fields),
             headers: headers(problems, fields),
             credentials: credentials::decode(problems, fields, &CLASSIC_CREDENTIALS),
         },
-        "platform" => Target::Platform {
+        "platform" => EnvironmentTarget::Platform {
             workspace: workspace(problems, fields),
             base_url: base_url(problems, fields),
             headers: headers(problems, fields),
@@ -170,13 +170,14 @@ fn places(
     problems: &DiagnosticCollector,
     key: &Key,
     fields: Fields<'_>,
-    target: &Target,
+    target: &EnvironmentTarget,
 ) -> EnvironmentPlaces {
     let (base_url, credentials) = match target {
-        Target::Classic { base_url, credentials, .. } | Target::Platform { base_url, credentials, .. } => {
+        EnvironmentTarget::Classic { base_url, credentials, .. }
+        | EnvironmentTarget::Platform { base_url, credentials, .. } => {
             (base_url.as_ref(), credentials::places(problems, fields, credentials))
         }
-        Target::Embedded { .. } => (None, Vec::new()),
+        EnvironmentTarget::Embedded { .. } => (None, Vec::new()),
     };
     EnvironmentPlaces {
         name: problems.location(key.span),
@@ -213,7 +214,12 @@ fn report_foreign_key(problems: &mut DiagnosticCollector, key: &Key, value: &Nod
     true
 }
 
-fn embedded(problems: &mut DiagnosticCollector, root: &Path, name: &str, fields: Fields<'_>) -> Target {
+fn embedded(
+    problems: &mut DiagnosticCollector,
+    root: &Path,
+    name: &str,
+    fields: Fields<'_>,
+) -> EnvironmentTarget {
     let dialect = match fields.get(problems, "dialect") {
         Some(node) => decode::word(problems, node, "`dialect`", &["classic", "platform"]),
         None => None,
@@ -249,7 +255,7 @@ fn embedded(problems: &mut DiagnosticCollector, root: &Path, name: &str, fields:
         );
     }
     let dialect = api.unwrap_or(Api::Classic);
-    Target::Embedded { dialect, state, seed, limits, smoke_phone_number: number }
+    EnvironmentTarget::Embedded { dialect, state, seed, limits, smoke_phone_number: number }
 }
 
 fn workspace(problems: &mut DiagnosticCollector, fields: Fields<'_>) -> Option<String> {

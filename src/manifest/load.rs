@@ -10,7 +10,7 @@ use super::collector::{DiagnosticCollector, FileId, Problem, Span};
 use super::decode::or_suggestion;
 use super::diagnostic::{Code, Diagnostic, Problems, Sources};
 use super::documents::{self, ManifestDocument};
-use super::environment::{Environment, Target};
+use super::environment::{Environment, EnvironmentTarget};
 use super::places::{self, Places};
 use super::project::{self, DecodedProject, PROJECT_FILE, Project};
 use super::service::DecodedService;
@@ -251,7 +251,7 @@ fn select_environment(
         return None;
     };
     let at = decoded.places.get(name).copied().unwrap_or(decoded.environments);
-    if let Target::Embedded { seed: Some(seed), .. } = &environment.target
+    if let EnvironmentTarget::Embedded { seed: Some(seed), .. } = &environment.target
         && let Err(error) = checkout::resolve_file(&decoded.project.root, seed)
     {
         let name = files::relative(&decoded.project.root, seed);
@@ -315,7 +315,7 @@ fn find_manifests(
     let root = decoded.project.root.as_path();
     let mut except = vec![root.join(PROJECT_FILE)];
     for environment in decoded.project.environments.values() {
-        if let Target::Embedded { seed: Some(seed), .. } = &environment.target {
+        if let EnvironmentTarget::Embedded { seed: Some(seed), .. } = &environment.target {
             except.push(seed.clone());
         }
     }

@@ -43,10 +43,10 @@ mod version_set;
 mod yaml;
 
 pub use allowlist::{Allowlist, AllowlistError, AllowlistVariables, CREDENTIALS_VARIABLE, HOSTS_VARIABLE};
-pub use credentials::Credentials;
+pub use credentials::CredentialVariables;
 pub use diagnostic::{Code, Diagnostic, Location, Problems, Related, Severity, Sources, Spot};
 pub use documents::ManifestDocument;
-pub use environment::{Environment, EnvironmentPlaces, Target};
+pub use environment::{Environment, EnvironmentPlaces, EnvironmentTarget};
 pub use files::globs;
 pub use load::{LoadOptions, Loaded, load, load_project};
 pub use places::{KeyPath, Layer, Places};

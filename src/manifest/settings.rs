@@ -12,7 +12,7 @@ use super::decode::{self, Fields, Shape};
 use super::diagnostic::Code;
 use super::tree::{Key, Node, Value};
 use super::{id, scalar};
-use crate::model::settings::{self, Default, EXPERIENCE_CONTROLS, Field, Kind, SERVICE, VOICE_CONFIG};
+use crate::model::settings::{self, Default, EXPERIENCE_CONTROLS, Kind, SERVICE, SettingField, VOICE_CONFIG};
 use crate::model::{Place, did_you_mean};
 
 /// Returns true if a service has a setting with this name on the Platform API.
@@ -54,7 +54,7 @@ pub(super) fn experience_controls(
 fn member(
     problems: &mut DiagnosticCollector,
     path: &str,
-    field: &Field,
+    field: &SettingField,
     key: &Key,
     node: &Node,
 ) -> Option<Json> {
@@ -77,7 +77,7 @@ fn member(
     Some(value)
 }
 
-fn not_nullable(path: &str, field: &Field, span: Span) -> Problem {
+fn not_nullable(path: &str, field: &SettingField, span: Span) -> Problem {
     let default = match field.default {
         Default::Nothing => None,
         Default::Boolean(value) => Some(value.to_string()),
@@ -165,7 +165,7 @@ fn object(
     problems: &mut DiagnosticCollector,
     path: &str,
     node: &Node,
-    fields: &[Field],
+    fields: &[SettingField],
 ) -> Option<JsonMap<String, Json>> {
     let names: Vec<&str> = fields.iter().map(|field| field.name).collect();
     let what = format!("`{path}`");
@@ -242,7 +242,11 @@ pub(super) fn check_path(parts: &[&str]) -> Result<(), Option<String>> {
     check_path_in_fields(SERVICE, parts, &[])
 }
 
-fn check_path_in_fields(fields: &[Field], parts: &[&str], before: &[&str]) -> Result<(), Option<String>> {
+fn check_path_in_fields(
+    fields: &[SettingField],
+    parts: &[&str],
+    before: &[&str],
+) -> Result<(), Option<String>> {
     let [name, rest @ ..] = parts else { return Ok(()) };
     match settings::field(fields, name) {
         Some(field) => check_path_in_kind(&field.kind, rest, &[before, &[*name]].concat()),

@@ -103,38 +103,42 @@ fn check_declarable(problems: &mut DiagnosticCollector, key: &Key, rules: &Rules
     true
 }
 
+/// Reports a key of a version set that users mistake for another one. Returns false for all other unknown keys.
+fn report_mistaken_key(problems: &mut DiagnosticCollector, key: &Key) -> bool {
+    let meant = match key.name.as_str() {
+        "gate" => {
+            problems.push(not_yet(key.span, "`gate` on a version set"));
+            return true;
+        }
+        "experience_controls" => {
+            let problem = Problem::error(Code::UnknownKey, key.span, "unknown key `experience_controls`");
+            problems.push(
+                problem
+                    .label("it belongs to a model preference")
+                    .help("put it next to `llm_name`, under `llm_model_preferences:`"),
+            );
+            return true;
+        }
+        // The API's names of these keys.
+        "agent_version_number" => "agent_version",
+        "context_graph_version_number" | "service_hierarchical_state_machine_version_number" => {
+            "context_graph_version"
+        }
+        _ => return false,
+    };
+    let problem = Problem::error(Code::UnknownKey, key.span, format!("unknown key `{}`", key.name));
+    problems.push(problem.label(format!("did you mean `{meant}`?")));
+    true
+}
+
 fn decode(
     problems: &mut DiagnosticCollector,
     key: &Key,
     node: &Node,
     rules: &Rules<'_>,
 ) -> Option<DesiredVersionSet> {
-    let fields = Fields::open_with(problems, node, &SHAPE, |problems, key, _| {
-        let meant = match key.name.as_str() {
-            "gate" => {
-                problems.push(not_yet(key.span, "`gate` on a version set"));
-                return true;
-            }
-            "experience_controls" => {
-                let problem = Problem::error(Code::UnknownKey, key.span, "unknown key `experience_controls`");
-                problems.push(
-                    problem
-                        .label("it belongs to a model preference")
-                        .help("put it next to `llm_name`, under `llm_model_preferences:`"),
-                );
-                return true;
-            }
-            // The API's names of these keys.
-            "agent_version_number" => "agent_version",
-            "context_graph_version_number" | "service_hierarchical_state_machine_version_number" => {
-                "context_graph_version"
-            }
-            _ => return false,
-        };
-        let problem = Problem::error(Code::UnknownKey, key.span, format!("unknown key `{}`", key.name));
-        problems.push(problem.label(format!("did you mean `{meant}`?")));
-        true
-    })?;
+    let fields =
+        Fields::open_with(problems, node, &SHAPE, |problems, key, _| report_mistaken_key(problems, key))?;
     let mut pin = |name: &str| {
         let pin = fields.get(problems, name).and_then(|node| pin(problems, node, name));
         let required = rules.policy.guardrails.require_pins.contains(key.name.as_str());

@@ -49,7 +49,7 @@ pub enum Kind {
     /// Any JSON value.
     Any,
     /// An object of known fields.
-    Object(&'static [Field]),
+    Object(&'static [SettingField]),
 }
 
 /// The server's default for a missing field.
@@ -69,7 +69,7 @@ pub enum Default {
 
 /// One field of an object.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Field {
+pub struct SettingField {
     /// The API's name of the field.
     pub name: &'static str,
     /// The type of its value.
@@ -90,25 +90,25 @@ const TEXT: Kind = Kind::Text { min: 0, max: usize::MAX };
 const FREE: Kind = Kind::Map { of: &Kind::Any, most: usize::MAX };
 
 /// Creates a field that may be null. Then the workspace's setting applies.
-const fn optional(name: &'static str, kind: Kind, about: &'static str) -> Field {
-    Field { name, kind, nullable: true, required: false, default: Default::Nothing, about }
+const fn optional(name: &'static str, kind: Kind, about: &'static str) -> SettingField {
+    SettingField { name, kind, nullable: true, required: false, default: Default::Nothing, about }
 }
 
 /// Creates a field that always has a value.
-const fn always(name: &'static str, kind: Kind, default: Default, about: &'static str) -> Field {
-    Field { name, kind, nullable: false, required: false, default, about }
+const fn always(name: &'static str, kind: Kind, default: Default, about: &'static str) -> SettingField {
+    SettingField { name, kind, nullable: false, required: false, default, about }
 }
 
 /// Creates a field that the object requires.
-const fn required(name: &'static str, kind: Kind, about: &'static str) -> Field {
-    Field { name, kind, nullable: false, required: true, default: Default::Nothing, about }
+const fn required(name: &'static str, kind: Kind, about: &'static str) -> SettingField {
+    SettingField { name, kind, nullable: false, required: true, default: Default::Nothing, about }
 }
 
 const TTS_PROVIDERS: Kind = Kind::OneOf(&["cartesia", "elevenlabs", "groq"]);
 
-const LANGUAGE_PROVIDER: &[Field] = &[
+const LANGUAGE_PROVIDER: &[SettingField] = &[
     required("provider", TTS_PROVIDERS, "the provider that speaks this language"),
-    Field {
+    SettingField {
         name: "config",
         kind: Kind::Map { of: &Kind::Any, most: 20 },
         nullable: false,
@@ -118,7 +118,7 @@ const LANGUAGE_PROVIDER: &[Field] = &[
     },
 ];
 
-const FORWARDING: &[Field] = &[
+const FORWARDING: &[SettingField] = &[
     required(
         "forward_to",
         Kind::Text { min: 2, max: 16 },
@@ -139,7 +139,7 @@ const FORWARDING: &[Field] = &[
 ];
 
 /// The fields of `voice_config`: the voice pipeline of one service, which overrides the workspace's settings.
-pub const VOICE_CONFIG: &[Field] = &[
+pub const VOICE_CONFIG: &[SettingField] = &[
     optional("tts_model", Kind::OneOf(&["sonic-turbo", "sonic-3"]), "the text-to-speech model"),
     optional("max_buffer_delay_ms", INTEGER, "the maximum time to buffer speech, in milliseconds"),
     optional("eager_eot_threshold", NUMBER, "the confidence at which a turn counts as finished early"),
@@ -192,7 +192,7 @@ const ESCALATION: Kind = Kind::Object(&[always(
 )]);
 
 /// The fields of `escalation_policy`: the actions when the engine stops a conversation.
-pub const ESCALATION_POLICY: &[Field] = &[
+pub const ESCALATION_POLICY: &[SettingField] = &[
     always(
         "context_window_exhaustion",
         ESCALATION,
@@ -211,7 +211,7 @@ pub const ESCALATION_POLICY: &[Field] = &[
 const PENALTY: Kind = Kind::Number { min: -2.0, max: 2.0 };
 
 /// The fields of `experience_controls` of a model preference. No other key is allowed.
-pub const EXPERIENCE_CONTROLS: &[Field] = &[
+pub const EXPERIENCE_CONTROLS: &[SettingField] = &[
     optional("verbosity", Kind::OneOf(&["low", "medium", "high"]), "the length of the model's answers"),
     optional(
         "reasoning_effort",
@@ -250,7 +250,7 @@ pub const EXPERIENCE_CONTROLS: &[Field] = &[
 ];
 
 /// The settings of a service that only the Platform API has.
-pub const SERVICE: &[Field] = &[
+pub const SERVICE: &[SettingField] = &[
     always(
         "channel_type",
         Kind::OneOf(&["voice", "text"]),
@@ -276,7 +276,7 @@ pub const SERVICE: &[Field] = &[
         "the voice pipeline; overrides the workspace's settings",
     ),
     // Without a policy, every action is the operator, so no policy equals a policy of defaults.
-    Field {
+    SettingField {
         name: "escalation_policy",
         kind: Kind::Object(ESCALATION_POLICY),
         nullable: true,
@@ -287,12 +287,12 @@ pub const SERVICE: &[Field] = &[
 ];
 
 /// Finds the field with this name.
-pub fn field<'a>(fields: &'a [Field], name: &str) -> Option<&'a Field> {
+pub fn field<'a>(fields: &'a [SettingField], name: &str) -> Option<&'a SettingField> {
     fields.iter().find(|field| field.name == name)
 }
 
 /// Normalizes values for comparison: removes nulls at every depth, and fills in the server's defaults.
-pub fn normal(fields: &[Field], values: &Map<String, Value>) -> Map<String, Value> {
+pub fn normal(fields: &[SettingField], values: &Map<String, Value>) -> Map<String, Value> {
     let mut result = without_nulls(values);
     for field in fields {
         let value = match (result.remove(field.name), field.default) {
@@ -321,7 +321,7 @@ fn normal_value(kind: &Kind, value: Value) -> Value {
 }
 
 /// Returns the paths of required members that are missing.
-pub fn missing(fields: &[Field], values: &Map<String, Value>) -> Vec<String> {
+pub fn missing(fields: &[SettingField], values: &Map<String, Value>) -> Vec<String> {
     let mut paths = Vec::new();
     for field in fields {
         match values.get(field.name) {
@@ -350,7 +350,7 @@ fn missing_in(kind: &Kind, value: &Value) -> Vec<String> {
 }
 
 /// Removes known fields that are null, as in requests and responses. Below the user's own keys, null is a value.
-pub fn without_unset(fields: &[Field], values: &Map<String, Value>) -> Map<String, Value> {
+pub fn without_unset(fields: &[SettingField], values: &Map<String, Value>) -> Map<String, Value> {
     let mut result = Map::new();
     for (key, value) in values {
         match (field(fields, key).map(|field| &field.kind), value) {

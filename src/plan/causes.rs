@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::changes::{Cause, ChangePath, Field, ServiceChanges, VersionSetField};
 use super::resolve::{self, ResolvedRefs};
-use super::types::{Options, Plan, ServiceKind, ServicePlan};
+use super::types::{Plan, ServiceKind, ServicePlan};
 use super::{diff, identity, names, version_sets};
 use crate::model::{
     Api, Desired, DesiredService, DesiredVersionSet, LiveService, Lookups, Need, Policy, Reference,
@@ -36,21 +36,14 @@ pub struct Bases<'a> {
 }
 
 /// Sets the cause of each change of a finished plan. The steps stay as they are.
-pub fn with_causes(
-    mut plan: Plan,
-    desired: &Desired,
-    bases: &Bases<'_>,
-    snapshot: &Snapshot,
-    policy: &Policy,
-    options: &Options,
-) -> Plan {
+pub fn with_causes(mut plan: Plan, ours: Side<'_>, bases: &Bases<'_>, snapshot: &Snapshot, api: Api) -> Plan {
     let finder = CauseFinder {
-        ours: Side { desired, policy },
-        base: CommitManifests::new(bases.base, snapshot, options.api),
-        upstream: bases.upstream.map(|side| CommitManifests::new(side, snapshot, options.api)),
+        ours,
+        base: CommitManifests::new(bases.base, snapshot, api),
+        upstream: bases.upstream.map(|side| CommitManifests::new(side, snapshot, api)),
         snapshot,
         live: snapshot.services.iter().map(|service| (&service.id, service)).collect(),
-        api: options.api,
+        api,
     };
     for index in 0..plan.services.len() {
         let causes = finder.service(&plan.services[index]);

@@ -10,7 +10,7 @@ use super::changes::{
 };
 use super::leaves::{Leaf, leaves};
 use super::merged_sets::version_sets;
-use super::records::Change;
+use super::records::ChangeRecord;
 use super::resolve::ResolvedRefs;
 use crate::model::{
     AgentId, Api, ContextGraphId, DesiredService, LiveService, LlmPreference, Pin, Policy, ServiceName,
@@ -243,7 +243,7 @@ fn changed_settings(
 }
 
 /// Returns the changes from one state of a service to another, in normal form.
-pub fn differences(before: &LiveService, after: &LiveService) -> Vec<Change> {
+pub fn differences(before: &LiveService, after: &LiveService) -> Vec<ChangeRecord> {
     let content = Content {
         name: after.name.clone(),
         description: Some(after.description.clone()),
@@ -263,7 +263,7 @@ pub fn differences(before: &LiveService, after: &LiveService) -> Vec<Change> {
         .collect();
     let changes = ServiceChanges { fields, version_sets };
     let change = |value: ChangedValue<'_>| match value.path {
-        ChangePath::Field(Field::Name) => Change { path: "name".to_owned(), ..value.into() },
+        ChangePath::Field(Field::Name) => ChangeRecord { path: "name".to_owned(), ..value.into() },
         _ => value.into(),
     };
     changes.values().map(change).collect()

@@ -76,7 +76,7 @@ pub use creation::created_content;
 pub use diff::differences;
 pub use lookups::lookups;
 pub use names::{is_leftover, without_date_and_id};
-pub use records::Change;
+pub use records::ChangeRecord;
 pub use step_reads::StepReads;
 pub use types::{
     Action, Base, Estimate, Finding, FindingKind, LastChange, Options, Origin, Plan, PlanError, Problem,

@@ -18,7 +18,7 @@ use crate::model::{ServiceName, VersionSetName};
 /// One changed value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Change {
+pub struct ChangeRecord {
     /// The path with dots: `version_sets.release.agent_version`.
     pub path: String,
     /// The live value; null if there is none.
@@ -29,29 +29,29 @@ pub struct Change {
     pub cause: Option<Cause>,
 }
 
-impl Change {
+impl ChangeRecord {
     /// Creates a change without a cause.
     pub fn new(path: impl Into<String>, before: Value, after: Value) -> Self {
         Self { path: path.into(), before, after, cause: None }
     }
 }
 
-impl From<ChangedValue<'_>> for Change {
+impl From<ChangedValue<'_>> for ChangeRecord {
     fn from(ChangedValue { path, before, after, cause }: ChangedValue<'_>) -> Self {
         Self { path: path.to_string(), before: before.clone(), after: after.clone(), cause }
     }
 }
 
-impl From<&ServiceChanges> for Vec<Change> {
+impl From<&ServiceChanges> for Vec<ChangeRecord> {
     fn from(changes: &ServiceChanges) -> Self {
-        changes.values().map(Change::from).collect()
+        changes.values().map(ChangeRecord::from).collect()
     }
 }
 
-impl From<Vec<Change>> for ServiceChanges {
-    fn from(list: Vec<Change>) -> Self {
+impl From<Vec<ChangeRecord>> for ServiceChanges {
+    fn from(list: Vec<ChangeRecord>) -> Self {
         let mut changes = Self::default();
-        for Change { path, before, after, cause } in list {
+        for ChangeRecord { path, before, after, cause } in list {
             match ChangePath::from(path.as_str()) {
                 ChangePath::Field(field) => {
                     changes.fields.push(FieldChange { field, before, after, cause });
@@ -78,27 +78,27 @@ impl From<Vec<Change>> for ServiceChanges {
 
 impl Serialize for ServiceChanges {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.values().map(Change::from))
+        serializer.collect_seq(self.values().map(ChangeRecord::from))
     }
 }
 
 impl<'de> Deserialize<'de> for ServiceChanges {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Vec::<Change>::deserialize(deserializer).map(Self::from)
+        Vec::<ChangeRecord>::deserialize(deserializer).map(Self::from)
     }
 }
 
 impl JsonSchema for ServiceChanges {
     fn inline_schema() -> bool {
-        Vec::<Change>::inline_schema()
+        Vec::<ChangeRecord>::inline_schema()
     }
 
     fn schema_name() -> Cow<'static, str> {
-        Vec::<Change>::schema_name()
+        Vec::<ChangeRecord>::schema_name()
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        Vec::<Change>::json_schema(generator)
+        Vec::<ChangeRecord>::json_schema(generator)
     }
 }
 
@@ -275,8 +275,8 @@ mod tests {
             ("version_sets.release.agent_version", json!("latest"), json!(2)),
             ("version_sets.release.applied_behavior_ids", json!([]), json!(["b"])),
         ];
-        let list: Vec<Change> =
-            values.into_iter().map(|(path, before, after)| Change::new(path, before, after)).collect();
+        let list: Vec<ChangeRecord> =
+            values.into_iter().map(|(path, before, after)| ChangeRecord::new(path, before, after)).collect();
         let changes = ServiceChanges::from(list.clone());
         let kinds: Vec<_> = changes.version_sets.iter().map(|set| (set.name.as_str(), set.kind)).collect();
         assert_eq!(

@@ -198,16 +198,23 @@ pub enum ReadError {
     Inconsistent(String),
 }
 
+/// The input that a plan was made from.
+#[derive(Clone, Copy, Debug)]
+pub struct PlanInputs<'a> {
+    /// The options.
+    pub options: &'a Options,
+    /// The desired state.
+    pub desired: &'a Desired,
+    /// The live state.
+    pub snapshot: &'a Snapshot,
+    /// The project's rules.
+    pub policy: &'a Policy,
+}
+
 impl PlanDocument {
     /// Creates the document of a plan that was made from a snapshot.
-    pub fn new(
-        plan: &Plan,
-        origin: &Origin,
-        options: &Options,
-        desired: &Desired,
-        snapshot: &Snapshot,
-        policy: &Policy,
-    ) -> Self {
+    pub fn new(plan: &Plan, origin: &Origin, inputs: &PlanInputs<'_>) -> Self {
+        let PlanInputs { options, desired, snapshot, policy } = inputs;
         let Origin { environment, api, organization, server, created_at, commit, base } = origin.clone();
         let Plan {
             steps,

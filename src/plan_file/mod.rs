@@ -22,7 +22,7 @@ mod staleness;
 mod tests;
 
 pub use differences::{Difference, differences};
-pub use document::{FORMAT_VERSION, PlanDocument, ReadError, RecordedOptions, fingerprint_of};
+pub use document::{FORMAT_VERSION, PlanDocument, PlanInputs, ReadError, RecordedOptions, fingerprint_of};
 pub use fingerprints::{Fingerprint, Subject, behavior_sets_of};
 pub use option_mismatch::OptionMismatch;
 pub use staleness::{StaleValue, find_stale_values, repeats_changes};

@@ -30,7 +30,8 @@ pub(super) fn document(
     policy: &Policy,
 ) -> Option<(Plan, PlanDocument)> {
     let plan = plan::plan(desired, snapshot, policy, options).ok()?;
-    let document = PlanDocument::new(&plan, &origin(options.api), options, desired, snapshot, policy);
+    let document =
+        PlanDocument::new(&plan, &origin(options.api), &PlanInputs { options, desired, snapshot, policy });
     Some((plan, document))
 }
 
@@ -63,8 +64,8 @@ proptest! {
 /// A change of a live service.
 type Interference = fn(&mut LiveService);
 
-#[test]
-fn values_that_a_plan_does_not_depend_on_may_change() {
+/// Returns a live state, and the document of a plan that changes one of its services.
+fn changed_service() -> (Snapshot, PlanDocument) {
     let mut changed = wanted("X", "A1");
     changed.description = Some("New".to_owned());
     changed.version_sets = sets(&[("release", 2, 2), ("dev", 1, 1)]);
@@ -73,6 +74,12 @@ fn values_that_a_plan_does_not_depend_on_may_change() {
     there.version_sets.insert("dev".into(), live_set(1, 1));
     let (desired, state) = (desired([changed]), snapshot([there, live("y", "Y", "A1")]));
     let (_, document) = document(&desired, &state, &options(), &own_policy()).expect("a plan");
+    (state, document)
+}
+
+#[test]
+fn values_that_a_plan_does_not_depend_on_may_change() {
+    let (state, document) = changed_service();
     let table: [(&str, Interference, &[&str]); 14] = [
         ("a touched field", |x| x.description = "Other".to_owned(), &["description"]),
         ("only blanks", |x| x.description.push('\n'), &[]),
@@ -115,7 +122,11 @@ fn values_that_a_plan_does_not_depend_on_may_change() {
         let paths: Vec<&str> = found.iter().map(|one| one.what.as_str()).collect();
         assert_eq!(paths, expected, "{what}");
     }
-    let mut others = state;
+}
+
+#[test]
+fn services_that_a_plan_does_not_touch_may_change() {
+    let (mut others, document) = changed_service();
     others.services[1].description = "Other".to_owned();
     others.services.push(live("n", "New", "A1"));
     assert_eq!(find_stale_values(&document.fingerprints, &others, &own_policy(), Api::Classic), vec![]);

@@ -103,7 +103,7 @@ pub trait WriteApi: ReadApi + Sized {
     /// Returns the same connection for writes that depend on this state of a service.
     ///
     /// The API replaces some values as a whole, so such a write is built from one more read. If that read differs from
-    /// `seen`, nothing is sent ([`Cause::Moved`](super::Cause::Moved)).
+    /// `seen`, nothing is sent ([`FailureCause::Moved`](super::FailureCause::Moved)).
     fn decided_on(&self, seen: &LiveService) -> Self;
 
     /// Creates a service and returns its id.

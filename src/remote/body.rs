@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::bounds::{MAX_ANSWER_MEMORY, MAX_ERROR, bound_exceeded, estimate_memory, human_size};
 use super::call::Call;
-use super::failure::{ApiError, Cause, ErrorAnswer, MAX_PATH, truncate};
+use super::failure::{ApiError, ErrorAnswer, FailureCause, MAX_PATH, truncate};
 use super::long_integers::long_integers_as_texts;
 use super::mask::mask_secrets;
 use super::transport::chain;
@@ -47,7 +47,7 @@ impl Answer {
     ///
     /// A body that is cut off, or that does not end before the timeout.
     pub(super) async fn chunk(&mut self, method: &Method, path: &str) -> Result<Option<Vec<u8>>, ApiError> {
-        let lost = |message| ApiError::new(method, path, Cause::Lost, message);
+        let lost = |message| ApiError::new(method, path, FailureCause::Lost, message);
         let deadline = self.sent + self.timeout;
         let chunk = tokio::time::timeout_at(deadline, self.response.chunk()).await.map_err(|_| {
             let seconds = self.timeout.as_secs();
@@ -124,7 +124,7 @@ impl Answer {
         let message =
             format!("the answer is compressed ({how}), although amigops asks for uncompressed answers");
         let hint = "a proxy may be compressing answers: turn that off, or check `base_url:`";
-        Err(ApiError::new(method, path, Cause::Unexpected, message).hint(hint))
+        Err(ApiError::new(method, path, FailureCause::Unexpected, message).hint(hint))
     }
 }
 
@@ -163,7 +163,7 @@ pub(super) fn parse_error(call: &Call, error: &serde_json::Error) -> ApiError {
     };
     // Well-formed JSON without the expected fields will be the same the next time.
     let is_reproducible = error.is_data() || is_deep;
-    let cause = if is_reproducible { Cause::Unexpected } else { Cause::Malformed };
+    let cause = if is_reproducible { FailureCause::Unexpected } else { FailureCause::Malformed };
     let message = format!("the answer can't be read: {what}");
     ApiError::new(&call.method, &call.path, cause, message).hint(hint)
 }
@@ -248,7 +248,7 @@ mod tests {
             assert_eq!(error.is_some(), depth > 127, "{depth}");
             if let Some(error) = error {
                 assert!(error.message.contains("more than 128 levels"), "{error}");
-                assert_eq!(error.cause, Cause::Unexpected, "not retried: it would be as deep again");
+                assert_eq!(error.cause, FailureCause::Unexpected, "not retried: it would be as deep again");
             }
         }
     }

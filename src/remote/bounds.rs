@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 
-use super::failure::{ApiError, Cause};
+use super::failure::{ApiError, FailureCause};
 
 const MEGABYTE: usize = 1 << 20;
 
@@ -46,7 +46,7 @@ pub(super) const MAX_EVENTS: usize = 100_000;
 
 /// Returns the error of an answer that exceeds a bound.
 pub(super) fn bound_exceeded(method: &Method, path: &str, message: impl Into<String>) -> ApiError {
-    ApiError::new(method, path, Cause::Unexpected, message).hint(
+    ApiError::new(method, path, FailureCause::Unexpected, message).hint(
         "no known organization comes near this limit: the server may be faulty, or another server may be answering; check `base_url:` of the environment",
     )
 }

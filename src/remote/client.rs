@@ -10,7 +10,7 @@ use super::access::Access;
 use super::body::{Answer, parse_error, parse_nothing};
 use super::bounds::MAX_ANSWER;
 use super::call::{Call, segment};
-use super::failure::{ApiError, Cause};
+use super::failure::{ApiError, FailureCause};
 use super::limits::Reservation;
 use super::retry_loop::{RetryState, wait_before_retry};
 use super::send::{FailedAttempt, Sender};
@@ -170,7 +170,10 @@ impl Client {
                 Err(failed) => failed,
             };
             // Only a token can be renewed. A refused key stays refused.
-            if failed.error.cause != Cause::Status(401) || state.token_renewed || self.api() != Api::Classic {
+            if failed.error.cause != FailureCause::Status(401)
+                || state.token_renewed
+                || self.api() != Api::Classic
+            {
                 return Err(failed);
             }
             state.token_renewed = true;

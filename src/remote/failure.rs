@@ -9,7 +9,7 @@ use crate::model::{Api, Secrets};
 
 /// Why a request failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cause {
+pub enum FailureCause {
     /// The server answered with an error status.
     Status(u16),
     /// There was no connection, or no time left: the request was not sent.
@@ -30,7 +30,7 @@ pub enum Cause {
     Setup,
 }
 
-impl Cause {
+impl FailureCause {
     /// Returns true if the server may have carried out a request that failed like this.
     fn is_ambiguous(&self) -> bool {
         match self {
@@ -56,7 +56,7 @@ pub struct ApiError {
     /// The path, or empty if nothing was sent.
     pub path: String,
     /// Why it failed.
-    pub cause: Cause,
+    pub cause: FailureCause,
     /// The server's message, or ours. Untrusted text: it is sanitized only when it is shown.
     pub message: String,
     /// The next steps for the user.
@@ -71,7 +71,7 @@ impl fmt::Display for ApiError {
             write!(f, "{} {}: ", self.method, self.path)?;
         }
         match self.cause {
-            Cause::Status(status) => write!(f, "{status} {}", self.message),
+            FailureCause::Status(status) => write!(f, "{status} {}", self.message),
             _ => f.write_str(&self.message),
         }
     }
@@ -79,7 +79,7 @@ impl fmt::Display for ApiError {
 
 impl ApiError {
     /// Creates the error of a request.
-    pub(super) fn new(method: &Method, path: &str, cause: Cause, message: impl Into<String>) -> Self {
+    pub(super) fn new(method: &Method, path: &str, cause: FailureCause, message: impl Into<String>) -> Self {
         let ambiguous = cause.is_ambiguous();
         Self {
             method: method.to_string(),
@@ -96,7 +96,7 @@ impl ApiError {
         Self {
             method: String::new(),
             path: String::new(),
-            cause: Cause::Setup,
+            cause: FailureCause::Setup,
             message: message.into(),
             hints: Vec::new(),
             ambiguous: false,
@@ -113,7 +113,7 @@ impl ApiError {
     /// Returns the status if the server answered with an error status.
     pub fn status(&self) -> Option<u16> {
         match self.cause {
-            Cause::Status(status) => Some(status),
+            FailureCause::Status(status) => Some(status),
             _ => None,
         }
     }
@@ -136,7 +136,8 @@ impl ApiError {
     ) -> Self {
         let text = String::from_utf8_lossy(body);
         let text = secrets.iter().collect::<Secrets>().mask(&text).into_owned();
-        let error = Self::new(method, path, Cause::Status(status), parse_server_message(status, &text));
+        let error =
+            Self::new(method, path, FailureCause::Status(status), parse_server_message(status, &text));
         match status_hint(api, method, path, status) {
             Some(hint) => error.hint(hint),
             None => error,
@@ -327,16 +328,19 @@ mod tests {
         let error = |cause| ApiError::new(&Method::POST, "/", cause, "");
         let of = |cause| error(cause).may_have_happened();
         assert!(
-            of(Cause::Lost)
-                && of(Cause::Malformed)
-                && of(Cause::Unexpected)
-                && of(Cause::Status(504))
-                && of(Cause::Status(408))
+            of(FailureCause::Lost)
+                && of(FailureCause::Malformed)
+                && of(FailureCause::Unexpected)
+                && of(FailureCause::Status(504))
+                && of(FailureCause::Status(408))
         );
         assert!(
-            !of(Cause::NotSent) && !of(Cause::Status(503)) && !of(Cause::Status(409)) && !of(Cause::Setup)
+            !of(FailureCause::NotSent)
+                && !of(FailureCause::Status(503))
+                && !of(FailureCause::Status(409))
+                && !of(FailureCause::Setup)
         );
-        let after_a_lost_attempt = ApiError { ambiguous: true, ..error(Cause::Status(503)) };
+        let after_a_lost_attempt = ApiError { ambiguous: true, ..error(FailureCause::Status(503)) };
         assert!(after_a_lost_attempt.may_have_happened());
     }
 

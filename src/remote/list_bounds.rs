@@ -10,7 +10,7 @@ use super::bounds::{
     MAX_CONTINUATION, MAX_EMPTY_PAGES, MAX_ENTRIES, MAX_LIST_MEMORY, MAX_LIST_TIME, MAX_PAGES,
     bound_exceeded, human_size,
 };
-use super::failure::{ApiError, Cause};
+use super::failure::{ApiError, FailureCause};
 
 /// The part of a list that was read so far.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ impl<'a> ListBounds<'a> {
     /// A missing token, or one that an earlier page had. A part of a list is never used as the whole.
     pub(super) fn next_token(&mut self, token: Option<&Value>) -> Result<String, ApiError> {
         let wrong = |message: &str| {
-            ApiError::new(&Method::GET, self.path, Cause::Unexpected, message)
+            ApiError::new(&Method::GET, self.path, FailureCause::Unexpected, message)
                 .hint("the server does not page as the API specifies: try again later, and check `base_url:` of the environment")
         };
         let Some(token) = token.filter(|token| !token.is_null()) else {

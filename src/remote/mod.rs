@@ -44,7 +44,7 @@ pub use access::{Access, Credentials, RequestObserver, Stop, StopReason};
 pub use any::AnyApi;
 pub use api::{ReadApi, WriteApi, read_services_again};
 pub use classic::Classic;
-pub use failure::{ApiError, Cause};
+pub use failure::{ApiError, FailureCause};
 pub use limits::{Budgets, Reservation};
 pub use platform::Platform;
 pub use service_list::{Listing, ServiceList};

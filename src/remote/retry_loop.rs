@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::call::Call;
-use super::failure::{ApiError, Cause};
+use super::failure::{ApiError, FailureCause};
 use super::retry_policy::{self, Attempt, RetryBudget};
 use super::send::{FailedAttempt, SendLog, Sender};
 
@@ -82,7 +82,8 @@ impl RetryState {
     /// Returns true if this attempt does not count: the server refused it, but has accepted other requests to the same
     /// endpoint since it was sent, or refused, the last time. Its turn will come.
     fn is_uncounted(&mut self, sender: &Sender, call: &Call, error: &ApiError) -> bool {
-        let is_refused = error.cause == Cause::Status(429) && !sender.has_reservation_for(call.endpoint);
+        let is_refused =
+            error.cause == FailureCause::Status(429) && !sender.has_reservation_for(call.endpoint);
         let Some(sent) = self.log.last_sent.filter(|_| is_refused) else { return false };
         let now = Instant::now();
         let (first, last) = self.refused.unwrap_or((now, sent));

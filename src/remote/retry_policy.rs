@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::failure::Cause;
+use super::failure::FailureCause;
 
 /// The facts about a request that has failed.
 #[derive(Clone, Copy, Debug)]
@@ -10,7 +10,7 @@ pub(super) struct Attempt<'a> {
     /// True if sending the request twice has the same effect as sending it once.
     pub(super) repeatable: bool,
     /// Why it failed.
-    pub(super) cause: &'a Cause,
+    pub(super) cause: &'a FailureCause,
     /// The number of this attempt, from 1.
     pub(super) number: u32,
     /// The server's `Retry-After`.
@@ -54,20 +54,22 @@ const MAX_BACKOFF: Duration = Duration::from_secs(20);
 /// repeatable requests may be.
 pub(super) fn retry_delay(attempt: Attempt<'_>) -> Option<Duration> {
     let allowed = match attempt.cause {
-        Cause::NotSent | Cause::Status(429 | 503) => true,
-        Cause::Status(501 | 505) => false,
-        Cause::Lost | Cause::Malformed | Cause::Status(408 | 500..=599) => attempt.repeatable,
-        Cause::Status(_)
-        | Cause::Unexpected
-        | Cause::NotApplied
-        | Cause::Moved
-        | Cause::Interrupted
-        | Cause::Setup => false,
+        FailureCause::NotSent | FailureCause::Status(429 | 503) => true,
+        FailureCause::Status(501 | 505) => false,
+        FailureCause::Lost | FailureCause::Malformed | FailureCause::Status(408 | 500..=599) => {
+            attempt.repeatable
+        }
+        FailureCause::Status(_)
+        | FailureCause::Unexpected
+        | FailureCause::NotApplied
+        | FailureCause::Moved
+        | FailureCause::Interrupted
+        | FailureCause::Setup => false,
     };
-    let is_unreached = *attempt.cause == Cause::NotSent && !attempt.server_reached;
+    let is_unreached = *attempt.cause == FailureCause::NotSent && !attempt.server_reached;
     let max_attempts = match attempt.budget {
         _ if is_unreached => MAX_CONNECTS,
-        _ if *attempt.cause == Cause::Malformed => MAX_MALFORMED,
+        _ if *attempt.cause == FailureCause::Malformed => MAX_MALFORMED,
         RetryBudget::PerRequest(_) => MAX_ATTEMPTS,
         RetryBudget::UntilDeadline(_) => u32::MAX,
     };
@@ -96,7 +98,7 @@ mod tests {
 
     #[test]
     fn failures_that_are_retried() {
-        let first = |cause: &Cause, repeatable| {
+        let first = |cause: &FailureCause, repeatable| {
             let attempt = Attempt {
                 repeatable,
                 cause,
@@ -110,16 +112,16 @@ mod tests {
             retry_delay(attempt).is_some()
         };
         let table = [
-            (Cause::Status(429), true, true),
-            (Cause::Status(503), true, true),
-            (Cause::NotSent, true, true),
-            (Cause::Lost, true, false),
-            (Cause::Status(500), true, false),
-            (Cause::Status(504), true, false),
-            (Cause::Status(400), false, false),
-            (Cause::Status(409), false, false),
-            (Cause::Malformed, true, false),
-            (Cause::Unexpected, false, false),
+            (FailureCause::Status(429), true, true),
+            (FailureCause::Status(503), true, true),
+            (FailureCause::NotSent, true, true),
+            (FailureCause::Lost, true, false),
+            (FailureCause::Status(500), true, false),
+            (FailureCause::Status(504), true, false),
+            (FailureCause::Status(400), false, false),
+            (FailureCause::Status(409), false, false),
+            (FailureCause::Malformed, true, false),
+            (FailureCause::Unexpected, false, false),
         ];
         for (cause, repeatable, create) in table {
             assert_eq!(first(&cause, true), repeatable, "{cause:?} of a repeatable request");
@@ -129,7 +131,7 @@ mod tests {
 
     #[test]
     fn delays_grow_until_the_last_attempt() {
-        let cause = Cause::Status(503);
+        let cause = FailureCause::Status(503);
         let at = |number, retry_after, elapsed| {
             retry_delay(Attempt {
                 repeatable: true,
@@ -157,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_run_with_a_deadline_retries_until_then() {
-        let at = |number, retry_after, left, cause: &Cause| {
+        let at = |number, retry_after, left, cause: &FailureCause| {
             retry_delay(Attempt {
                 repeatable: true,
                 cause,
@@ -170,13 +172,13 @@ mod tests {
             })
             .map(|wait| wait.as_secs())
         };
-        let maintenance = Cause::Status(503);
+        let maintenance = FailureCause::Status(503);
         assert_eq!(at(1, 3_600, 3_600, &maintenance), Some(3_600));
         assert_eq!(at(1, 3_600, 3_599, &maintenance), None);
         assert_eq!(at(100, 0, 60, &maintenance), Some(20));
         assert_eq!(at(100, 0, 10, &maintenance), Some(8), "one more attempt before the deadline");
         assert_eq!(at(100, 0, 0, &maintenance), None);
-        assert_eq!(at(100, 0, 60, &Cause::Status(400)), None, "permanent failures are not retried");
-        assert_eq!(at(3, 0, 60, &Cause::NotSent), None, "a wrong address is reported soon");
+        assert_eq!(at(100, 0, 60, &FailureCause::Status(400)), None, "permanent failures are not retried");
+        assert_eq!(at(3, 0, 60, &FailureCause::NotSent), None, "a wrong address is reported soon");
     }
 }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::access::Access;
 use super::body::Answer;
 use super::call::Call;
-use super::failure::{ApiError, Cause};
+use super::failure::{ApiError, FailureCause};
 use super::headers::{parse_rate_limit, retry_after, server_time};
 use super::limits::{Limiter, MAX_REFUSING_TIME, RequestOutcome, Reservation};
 use super::long_integers::contains_long_integer;
@@ -178,7 +178,7 @@ impl Sender {
         (sent, timeout): (Instant, Duration),
     ) -> FailedAttempt {
         let cause = error.cause();
-        let was_sent = cause != Cause::NotSent;
+        let was_sent = cause != FailureCause::NotSent;
         if was_sent {
             self.limiter.record_outcome(call.endpoint, RequestOutcome::Lost, None, sent);
         } else {
@@ -264,10 +264,10 @@ impl Sender {
     /// Returns the error of a request that was not sent: the deadline has passed, or the run was cancelled.
     pub(super) fn not_sent_error(&self, method: &Method, path: &str) -> ApiError {
         if self.deadline.is_some() {
-            return ApiError::new(method, path, Cause::NotSent, "not sent: its deadline had passed");
+            return ApiError::new(method, path, FailureCause::NotSent, "not sent: its deadline had passed");
         }
         let reason = self.access.stop.reason().unwrap_or_default();
-        ApiError::new(method, path, Cause::Interrupted, format!("not sent: {reason}"))
+        ApiError::new(method, path, FailureCause::Interrupted, format!("not sent: {reason}"))
     }
 
     /// Remembers an issued token, so that it is masked in answers.
@@ -295,7 +295,7 @@ fn always_refused_error(call: &Call) -> ApiError {
     let message = format!(
         "not sent: for {minutes} minutes, the server has refused every request of this kind as one too many"
     );
-    ApiError::new(&call.method, &call.path, Cause::Status(429), message).hint(
+    ApiError::new(&call.method, &call.path, FailureCause::Status(429), message).hint(
         "another client may be using up the limit: run it again later, or with `--timeout` to retry until then",
     )
 }
@@ -303,7 +303,7 @@ fn always_refused_error(call: &Call) -> ApiError {
 /// The error of a request that would write a mask over the secret that it stands for.
 fn masked_write_error(call: &Call) -> ApiError {
     let message = "not sent: the live service contains this run's API key or token, and writing it back would replace that with a mask";
-    ApiError { ambiguous: false, ..ApiError::new(&call.method, &call.path, Cause::Setup, message) }.hint(
+    ApiError { ambiguous: false, ..ApiError::new(&call.method, &call.path, FailureCause::Setup, message) }.hint(
         "remove the credential from the service and replace the key: everyone who can read the service can read it",
     )
 }
@@ -312,7 +312,7 @@ fn masked_write_error(call: &Call) -> ApiError {
 fn long_integer_error(call: &Call) -> ApiError {
     let message =
         "not sent: the live service has an integer of more than 64 bits, and writing it back would change it";
-    ApiError { ambiguous: false, ..ApiError::new(&call.method, &call.path, Cause::Setup, message) }
+    ApiError { ambiguous: false, ..ApiError::new(&call.method, &call.path, FailureCause::Setup, message) }
         .hint("declare the value in the manifest, as a text or as an integer of at most 64 bits")
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use reqwest::Method;
 
-use super::failure::{ApiError, Cause};
+use super::failure::{ApiError, FailureCause};
 use super::pages::Reading;
 use crate::model::{LiveService, ServiceId};
 
@@ -86,7 +86,7 @@ impl ServiceList {
             "the list of services changed while it was read, twice: the server counts {}, but {known} were found",
             self.total.unwrap_or_default(),
         );
-        let error = ApiError::new(&Method::GET, &self.path, Cause::Unexpected, message);
+        let error = ApiError::new(&Method::GET, &self.path, FailureCause::Unexpected, message);
         Err(error.hint("run it again while no other client creates, deletes or renames services"))
     }
 }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::access::Credentials;
 use super::bounds::{MAX_SIGN_IN, MAX_TOKEN, bound_exceeded};
 use super::call::{Call, segment};
-use super::failure::{ApiError, Cause};
+use super::failure::{ApiError, FailureCause};
 use super::retry_loop::RetryState;
 use super::send::{FailedAttempt, Sender};
 use crate::model::Endpoint;
@@ -85,7 +85,7 @@ impl TokenStore {
         // The request that needed the token was not sent, so its outcome is not ambiguous.
         let token = token.map_err(|error| ApiError { ambiguous: false, ..error });
         state.failed = match &token {
-            Err(error) if error.cause != Cause::Interrupted => Some((Instant::now(), error.clone())),
+            Err(error) if error.cause != FailureCause::Interrupted => Some((Instant::now(), error.clone())),
             _ => None,
         };
         let token = Arc::new(token?);
@@ -138,7 +138,7 @@ async fn attempt_sign_in(
         // The parser's own message could quote the token, so it is left out.
         serde_json::from_slice::<SignedIn>(&body).map_err(|_| {
             let message = "the answer to the sign-in can't be read";
-            ApiError::new(&call.method, &call.path, Cause::Malformed, message).hint(OTHER_SERVER)
+            ApiError::new(&call.method, &call.path, FailureCause::Malformed, message).hint(OTHER_SERVER)
         })
     });
     signed_in.map_err(|error| FailedAttempt::new(error, None))
@@ -153,7 +153,7 @@ fn check_token(call: &Call, token: &str) -> Result<(), ApiError> {
     if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         let message =
             "the token can't be sent in a header: it is empty, or contains spaces or non-ASCII characters";
-        let error = ApiError::new(&call.method, &call.path, Cause::Unexpected, message);
+        let error = ApiError::new(&call.method, &call.path, FailureCause::Unexpected, message);
         return Err(error.hint(OTHER_SERVER));
     }
     Ok(())

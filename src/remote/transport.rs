@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::{Client, Method, RequestBuilder, Response};
 use tokio::time::Instant;
 
-use super::failure::{ApiError, Cause};
+use super::failure::{ApiError, FailureCause};
 
 /// Carries requests to a server.
 #[derive(Clone, Debug)]
@@ -40,10 +40,10 @@ pub(crate) enum TransportErrorKind {
 
 impl TransportError {
     /// Returns the cause: the request was not sent, or its answer was lost.
-    pub(super) fn cause(&self) -> Cause {
+    pub(super) fn cause(&self) -> FailureCause {
         match self.kind {
-            TransportErrorKind::NoConnection | TransportErrorKind::InvalidRequest => Cause::NotSent,
-            TransportErrorKind::TimedOut | TransportErrorKind::ConnectionLost => Cause::Lost,
+            TransportErrorKind::NoConnection | TransportErrorKind::InvalidRequest => FailureCause::NotSent,
+            TransportErrorKind::TimedOut | TransportErrorKind::ConnectionLost => FailureCause::Lost,
         }
     }
 

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
 use super::text::{push_visible, visible};
-use crate::manifest::{Diagnostic, Location, Problems, Severity, Sources, Spot};
+use crate::manifest::{Diagnostic, Location, Problems, Related, Severity, Sources, Spot};
 
 /// The number of characters of a line shown before the place, and in total.
 const BEFORE: usize = 60;
@@ -73,11 +73,11 @@ fn group<'a>(diagnostic: &Diagnostic, sources: &Sources, headers: &mut Vec<Heade
         Severity::Warning => Level::WARNING,
     };
     let title = level.primary_title(visible(&diagnostic.message)).id(diagnostic.code.as_str());
-    let primary = AnnotationKind::Primary;
+    let Diagnostic { location, label, .. } = diagnostic;
     let mut group = Group::with_title(title);
-    group = place(group, &diagnostic.location, &diagnostic.label, sources, primary, headers);
-    for related in &diagnostic.related {
-        group = place(group, &related.location, &related.label, sources, AnnotationKind::Context, headers);
+    group = add_place(group, &Place { location, label, kind: AnnotationKind::Primary }, sources, headers);
+    for Related { location, label } in &diagnostic.related {
+        group = add_place(group, &Place { location, label, kind: AnnotationKind::Context }, sources, headers);
     }
     for help in &diagnostic.help {
         group = group.element(Level::HELP.message(visible(help)));
@@ -85,14 +85,20 @@ fn group<'a>(diagnostic: &Diagnostic, sources: &Sources, headers: &mut Vec<Heade
     group
 }
 
-fn place<'a>(
-    group: Group<'a>,
-    location: &Location,
-    label: &str,
-    sources: &Sources,
+/// A place that a diagnostic shows.
+struct Place<'a> {
+    location: &'a Location,
+    label: &'a str,
     kind: AnnotationKind,
+}
+
+fn add_place<'a>(
+    group: Group<'a>,
+    place: &Place<'_>,
+    sources: &Sources,
     headers: &mut Vec<Header>,
 ) -> Group<'a> {
+    let Place { location, label, kind } = place;
     let file = visible(&location.file);
     let Some(spot) = location.spot else {
         let group = group.element(Origin::path(file));

@@ -12,7 +12,7 @@ use super::values::{FIELDS, changes, field};
 use super::{Mode, Section, causes, created, drift, replacement, totals, version_sets};
 use crate::model::{Api, ServiceId, ServiceName};
 use crate::plan::{
-    Action, Change, Field, Finding, LastChange, Origin, Plan, PlanError, ProblemKind, ServiceKind,
+    Action, ChangeRecord, Field, Finding, LastChange, Origin, Plan, PlanError, ProblemKind, ServiceKind,
     ServicePlan, Step, Target, VersionSetChangeKind, conflicts, created_content,
 };
 
@@ -276,7 +276,7 @@ fn summary(out: &mut String, plan: &Plan, api: Api) {
 }
 
 /// Renders what has changed since a plan was made, by service: the value then and the value now.
-pub fn stale_services(services: &BTreeMap<ServiceName, Vec<Change>>) -> String {
+pub fn stale_services(services: &BTreeMap<ServiceName, Vec<ChangeRecord>>) -> String {
     let mut out = String::new();
     for (name, stale) in services {
         let _ = writeln!(out, "  {} {}", styled(CHANGED, "~"), styled(STRONG, &visible(name.as_str())));

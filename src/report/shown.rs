@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::model::same_json;
 use crate::model::settings::{self, Kind, SERVICE};
-use crate::plan::{Change, Field, FieldChange, VersionSetField};
+use crate::plan::{ChangeRecord, Field, FieldChange, VersionSetField};
 
 /// A changed value with its path.
 #[derive(Clone)]
@@ -45,7 +45,7 @@ impl<'a> ShownChange<'a> {
     }
 
     /// Prepares a value of a document.
-    pub(super) fn of_record(change: &'a Change) -> Self {
+    pub(super) fn of_record(change: &'a ChangeRecord) -> Self {
         Self::of_value(change.path.clone(), &change.before, &change.after)
     }
 

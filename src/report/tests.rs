@@ -8,7 +8,7 @@ use super::{Mode, Planned, Section, html, human, text};
 use crate::model::{Desired, Policy, Snapshot};
 use crate::plan::tests::build::options;
 use crate::plan::{Finding, Plan};
-use crate::plan_file::PlanDocument;
+use crate::plan_file::{PlanDocument, PlanInputs};
 
 fn terminal(plan: &Plan) -> String {
     let colored = human::plan(Mode::Plan, plan, &origin());
@@ -19,10 +19,12 @@ fn document(plan: &Plan) -> PlanDocument {
     PlanDocument::new(
         plan,
         &origin(),
-        &options(),
-        &Desired::default(),
-        &Snapshot::default(),
-        &Policy::default(),
+        &PlanInputs {
+            options: &options(),
+            desired: &Desired::default(),
+            snapshot: &Snapshot::default(),
+            policy: &Policy::default(),
+        },
     )
 }
 
@@ -98,6 +100,7 @@ fn refusals_come_before_other_findings() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a snapshot of a whole document")]
 fn a_plan_with_every_kind_of_change_as_json() {
     let document = serde_json::to_value(document(&everything())).expect("JSON");
     // The steps are shortened: the schema and the tests of plan files check their content.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::file::SchemaFile;
 use super::settings::NULLABLE;
-use crate::model::settings::{ESCALATION_POLICY, EXPERIENCE_CONTROLS, Field, SERVICE, VOICE_CONFIG};
+use crate::model::settings::{ESCALATION_POLICY, EXPERIENCE_CONTROLS, SERVICE, SettingField, VOICE_CONFIG};
 
 const BEGIN: &str = "<!-- keys of ";
 const END: &str = "<!-- end -->";
@@ -100,7 +100,7 @@ const TABLES: [Table; 7] = [
 ];
 
 /// Returns the names of fields, in the API's order.
-fn names(fields: &[Field]) -> Vec<&'static str> {
+fn names(fields: &[SettingField]) -> Vec<&'static str> {
     fields.iter().map(|field| field.name).collect()
 }
 

@@ -4,14 +4,14 @@ use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::tidy;
-use crate::model::settings::{Default, EXPERIENCE_CONTROLS, Field, Kind, normal};
+use crate::model::settings::{Default, EXPERIENCE_CONTROLS, Kind, SettingField, normal};
 
 /// The sentence that is added to the description of a nullable field.
 pub(super) const NULLABLE: &str = " `~` removes it.";
 
 /// Returns the schemas of an object's members. Each may be null, which removes the value of the layer below, even
 /// if the API has no null.
-pub(super) fn properties(fields: &[Field]) -> Map<String, Value> {
+pub(super) fn properties(fields: &[SettingField]) -> Map<String, Value> {
     fields.iter().map(|field| (field.name.to_owned(), member(field))).collect()
 }
 
@@ -22,7 +22,7 @@ pub(super) fn experience_controls(_: &mut SchemaGenerator) -> Schema {
     Schema::try_from(schema).unwrap_or_default()
 }
 
-fn member(field: &Field) -> Value {
+fn member(field: &SettingField) -> Value {
     let mut schema = kind(&field.kind);
     tidy::nullable(&mut schema);
     schema["description"] = json!(describe(field));
@@ -33,7 +33,7 @@ fn member(field: &Field) -> Value {
 }
 
 /// Returns a field's description: its effect, whether it is required, and the meaning of null.
-fn describe(field: &Field) -> String {
+fn describe(field: &SettingField) -> String {
     let mut text = String::new();
     let mut letters = field.about.chars();
     text.extend(letters.next().map(|first| first.to_ascii_uppercase()));
@@ -48,7 +48,7 @@ fn describe(field: &Field) -> String {
     text
 }
 
-fn default(field: &Field) -> Option<Value> {
+fn default(field: &SettingField) -> Option<Value> {
     match field.default {
         Default::Nothing => None,
         Default::Boolean(value) => Some(json!(value)),

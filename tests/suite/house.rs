@@ -74,23 +74,6 @@ const SHARED_NAMES: &[(&str, &str)] = &[
     ("VersionSet", "a word of the API, of which client and emulator have separate models"),
 ];
 
-/// TEMPORARY: files with long functions or banned phrases. Remove each when it is mended, and then the list.
-const UNMENDED: &[&str] = &[
-    "src/cli/execute.rs",
-    "src/manifest/version_set.rs",
-    "src/plan/causes.rs",
-    "src/plan/tests/",
-    "src/plan_file/document.rs",
-    "src/plan_file/tests.rs",
-    "src/report/diagnostics.rs",
-    "src/report/html/tests/",
-    "src/report/markdown/summary_tests.rs",
-    "src/report/markdown/tests.rs",
-    "src/report/tests.rs",
-];
-/// TEMPORARY: names that types of several rooms share and that can still be changed.
-const UNMENDED_NAMES: &[&str] = &["Cause", "Change", "Counts", "Credentials", "Field", "Outcome", "Target"];
-
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Imports {
     Only(&'static [&'static str]),
@@ -131,11 +114,6 @@ fn sources(top: &[&str]) -> Vec<Source> {
         .collect();
     assert!(found.len() > 5, "these are not the sources: {top:?}");
     found
-}
-
-/// TEMPORARY: see [`UNMENDED`].
-fn is_unmended(name: &str) -> bool {
-    UNMENDED.iter().any(|prefix| name.starts_with(prefix))
 }
 
 #[track_caller]
@@ -200,7 +178,7 @@ fn texts_contain_no_banned_phrases() {
     ]);
     let violations: Vec<_> = all
         .iter()
-        .filter(|(name, _)| !is_unmended(name) && !name.starts_with("tests/suite/house"))
+        .filter(|(name, _)| !name.starts_with("tests/suite/house"))
         .filter_map(|(name, bytes)| Some((name, std::str::from_utf8(bytes).ok()?)))
         .flat_map(|(name, text)| phrases::find_phrases(name, text))
         .collect();
@@ -210,17 +188,15 @@ fn texts_contain_no_banned_phrases() {
 #[test]
 fn functions_are_short_and_have_few_parameters() {
     let all = sources(&["src", "tests", "emulator"]);
-    let checked = all.iter().filter(|file| !is_unmended(&file.name));
     let violations: Vec<_> =
-        checked.flat_map(|file| lengths::find_long_functions(&file.name, &file.text)).collect();
+        all.iter().flat_map(|file| lengths::find_long_functions(&file.name, &file.text)).collect();
     assert_none(&violations);
 }
 
 #[test]
 fn public_types_of_different_rooms_have_different_names() {
     let shared = names::find_shared_names(&sources(SOURCES));
-    let is_listed =
-        |name: &str| SHARED_NAMES.iter().any(|(known, _)| *known == name) || UNMENDED_NAMES.contains(&name);
+    let is_listed = |name: &str| SHARED_NAMES.iter().any(|(known, _)| *known == name);
     let new: Vec<_> = shared
         .iter()
         .filter(|(name, _)| !is_listed(name))

@@ -8,7 +8,7 @@ use crate::cli::files;
 use crate::edit::{self, Change};
 use crate::error::Failure;
 use crate::import::{NewFile, Note};
-use crate::manifest::{Loaded, ManifestDocument, Problems, Severity, Target};
+use crate::manifest::{EnvironmentTarget, Loaded, ManifestDocument, Problems, Severity};
 use crate::model::{ServiceName, Snapshot};
 use crate::plan::{self, Field, Options, Plan, PlanError, ServiceKind};
 use crate::remote::complete_snapshot;
@@ -260,7 +260,7 @@ fn options(target: &ImportTarget<'_>, loaded: &Loaded) -> Options {
         touched: None,
         allow_protected: false,
         max_removals: None,
-        limited: !matches!(loaded.environment.target, Target::Embedded { limits: false, .. }),
+        limited: !matches!(loaded.environment.target, EnvironmentTarget::Embedded { limits: false, .. }),
         only: Default::default(),
         enforce_guardrails: true,
     }

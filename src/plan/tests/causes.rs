@@ -234,8 +234,7 @@ pub(super) fn manifest(change: impl FnOnce(&mut DesiredService)) -> Desired {
 pub(super) fn plan_with_causes(
     plan: &Plan,
     desired: &Desired,
-    base: &Desired,
-    upstream: Option<&Desired>,
+    (base, upstream): (&Desired, Option<&Desired>),
     snapshot: &Snapshot,
     options: &Options,
 ) -> Plan {
@@ -246,7 +245,7 @@ pub(super) fn plan_with_causes(
         plan::cause_lookups(plan, desired, &bases, snapshot, options.api).is_nothing(),
         "all names are known"
     );
-    plan::with_causes(plan.clone(), desired, &bases, snapshot, &policy, options)
+    plan::with_causes(plan.clone(), side(desired), &bases, snapshot, options.api)
 }
 
 /// Returns all causes of a plan: of services, and of changes by path.
@@ -288,7 +287,7 @@ fn each_kind_of_field_has_the_cause_that_its_values_show() {
                 panic!("{}: {here} over {there}: no plan", field.path)
             };
             for base in numbers() {
-                let two_way = plan_with_causes(&plan, &desired, &says(base), None, &snapshot, &options);
+                let two_way = plan_with_causes(&plan, &desired, (&says(base), None), &snapshot, &options);
                 let expected = match () {
                     () if here == there => None,
                     () if base == there || base == undeclared => Some(Cause::Manifest),
@@ -302,8 +301,7 @@ fn each_kind_of_field_has_the_cause_that_its_values_show() {
                     let with_upstream = plan_with_causes(
                         &plan,
                         &desired,
-                        &says(base),
-                        Some(&says(upstream)),
+                        (&says(base), Some(&says(upstream))),
                         &snapshot,
                         &options,
                     );

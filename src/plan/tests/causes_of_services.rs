@@ -19,7 +19,7 @@ fn make_plan(
 ) -> Plan {
     let snapshot = snapshot(services);
     let plan = plan::plan(desired, &snapshot, &policy(), options).expect("a plan can be made");
-    plan_with_causes(&plan, desired, base, upstream, &snapshot, options)
+    plan_with_causes(&plan, desired, (base, upstream), &snapshot, options)
 }
 
 fn nothing() -> Desired {
@@ -158,7 +158,7 @@ fn a_copied_pin_has_the_cause_of_the_agents_change() {
         let mut snapshot = snapshot([service]);
         snapshot.agents.entries.get_mut(&AgentId::new("a1")).unwrap().latest = LatestVersion::Number(3);
         let plan = plan::plan(&here, &snapshot, &policy(), &options()).expect("a plan");
-        let plan = plan_with_causes(&plan, &here, &base, None, &snapshot, &options());
+        let plan = plan_with_causes(&plan, &here, (&base, None), &snapshot, &options());
         assert_eq!(cause_at(&plan, "version_sets.release.agent_version"), Some(expected), "{agent}");
     }
 }
@@ -249,7 +249,8 @@ fn a_field_that_the_base_ignored_is_changed_by_the_manifest() {
         (snapshot([owned]), Options { take_over: Some("former".to_owned()), ..options() });
     let plan = plan::plan(&here, &snapshot, &policy(), &options).expect("a plan");
     let bases = Bases { base: Side { desired: &here, policy: &former }, upstream: None };
-    let plan = plan::with_causes(plan, &here, &bases, &snapshot, &policy(), &options);
+    let plan =
+        plan::with_causes(plan, Side { desired: &here, policy: &policy() }, &bases, &snapshot, options.api);
     assert_eq!(cause_at(&plan, "tags.managed_by"), Some(Cause::Manifest));
 }
 
@@ -281,7 +282,7 @@ fn names_that_only_the_base_uses_are_looked_up_if_they_matter() {
     for (base, expected) in
         [("A1", Cause::Drift), ("A2", Cause::Manifest), ("A3", Cause::Both), ("Unheard", Cause::Manifest)]
     {
-        let plan = plan_with_causes(&plan, &here, &by_name(base), None, &snapshot, &options());
+        let plan = plan_with_causes(&plan, &here, (&by_name(base), None), &snapshot, &options());
         assert_eq!(cause_at(&plan, "agent"), Some(expected), "{base}");
     }
 }
@@ -338,7 +339,7 @@ proptest! {
     ) {
         let options = Options { api, prune, ..options() };
         let Ok(plan) = plan::plan(&desired, &snapshot, &policy(), &options) else { return Ok(()) };
-        let with_causes = plan_with_causes(&plan, &desired, &base, Some(&tip), &snapshot, &options);
+        let with_causes = plan_with_causes(&plan, &desired, (&base, Some(&tip)), &snapshot, &options);
         prop_assert_eq!(&without_causes(with_causes.clone()), &plan);
         for (what, cause) in causes(&with_causes) {
             prop_assert!(cause.is_some(), "{} has no cause", what);
@@ -349,7 +350,7 @@ proptest! {
     fn manifests_equal_to_the_base_cause_only_drift((api, desired, snapshot) in states(), prune: bool) {
         let options = Options { api, prune, ..options() };
         let Ok(plan) = plan::plan(&desired, &snapshot, &policy(), &options) else { return Ok(()) };
-        for (what, cause) in causes(&plan_with_causes(&plan, &desired, &desired, None, &snapshot, &options)) {
+        for (what, cause) in causes(&plan_with_causes(&plan, &desired, (&desired, None), &snapshot, &options)) {
             prop_assert_eq!(cause, Some(Cause::Drift), "{} of\n{}", what, steps(&plan));
         }
     }
@@ -362,7 +363,7 @@ proptest! {
         let Ok(first) = plan::plan(&base, &snapshot, &policy(), &options) else { return Ok(()) };
         let there = verify::outcome(&snapshot, &first.steps, api);
         let Ok(plan) = plan::plan(&desired, &there, &policy(), &options) else { return Ok(()) };
-        for (what, cause) in causes(&plan_with_causes(&plan, &desired, &base, None, &there, &options)) {
+        for (what, cause) in causes(&plan_with_causes(&plan, &desired, (&base, None), &there, &options)) {
             prop_assert_eq!(cause, Some(Cause::Manifest), "{} of\n{}", what, steps(&plan));
         }
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::model::settings::{self, Field};
+use crate::model::settings::{self, SettingField};
 use crate::model::{DesiredPreference, LlmPreference, same_json};
 
 /// Returns the path of a written value that no manifest names and that differs from the replaced service's.
@@ -32,7 +32,7 @@ pub(super) fn undeclared(
 
 /// Returns true if live values are as a manifest wants them. Values that it does not name don't count.
 pub(super) fn have_wanted_values(
-    fields: &[Field],
+    fields: &[SettingField],
     wanted: &Map<String, Value>,
     live: &Map<String, Value>,
 ) -> bool {

@@ -10,7 +10,7 @@ use super::super::body::Answer;
 use super::super::bounds::{MAX_CONVERSATION, MAX_EVENTS, MAX_LINE, bound_exceeded, human_size};
 use super::super::call::{Call, segment};
 use super::super::client::Client;
-use super::super::failure::{ApiError, Cause};
+use super::super::failure::{ApiError, FailureCause};
 use super::super::pages::page;
 use super::wire;
 use crate::model::{Endpoint, ServiceId, SmokeTest};
@@ -102,11 +102,11 @@ pub(super) async fn hold_conversation(
     };
     stream?;
     if let Some((status, message)) = state.error {
-        return Err(failed(Cause::Status(status), message));
+        return Err(failed(FailureCause::Status(status), message));
     }
     if !state.complete {
         return Err(failed(
-            Cause::Unexpected,
+            FailureCause::Unexpected,
             "the conversation ended before the agent's answer was complete".to_owned(),
         ));
     }

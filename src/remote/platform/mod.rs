@@ -20,7 +20,7 @@ use super::api::{ReadApi, WriteApi};
 use super::body::parse_error;
 use super::call::{Call, segment};
 use super::client::Client;
-use super::failure::{ApiError, Cause};
+use super::failure::{ApiError, FailureCause};
 use super::limits::Reservation;
 use super::pages::{VersionEntry, add_to_catalog, page};
 use super::service_list::{Listing, ServiceList};
@@ -152,7 +152,7 @@ impl Platform {
         }
         let call = self.update_call(id, None);
         let message = "not sent: another client is changing the service";
-        Err(ApiError::new(&call.method, &call.path, Cause::Moved, message))
+        Err(ApiError::new(&call.method, &call.path, FailureCause::Moved, message))
     }
 
     /// Converts a service's JSON into the model.
@@ -197,7 +197,7 @@ impl Platform {
     /// Returns the error of an update that the server accepted but did not apply.
     fn not_applied_error(&self, id: &ServiceId, message: String) -> ApiError {
         let call = self.update_call(id, None);
-        ApiError::new(&call.method, &call.path, Cause::NotApplied, message)
+        ApiError::new(&call.method, &call.path, FailureCause::NotApplied, message)
     }
 }
 

@@ -10,7 +10,7 @@ use super::super::body::parse_error;
 use super::super::bounds::MAX_TURN;
 use super::super::call::Call;
 use super::super::client::Client;
-use super::super::failure::{ApiError, Cause};
+use super::super::failure::{ApiError, FailureCause};
 use crate::model::{Endpoint, SmokeTest};
 
 /// The most attempts of a turn while another one with the same phone number is in progress.
@@ -62,7 +62,7 @@ pub(super) async fn take_turn(client: &Client, service_path: &str, body: Value) 
     };
     if answer.status().as_u16() == SILENCE {
         let message = "the agent did not answer";
-        return Err(ApiError::new(&call.method, &call.path, Cause::Status(SILENCE), message)
+        return Err(ApiError::new(&call.method, &call.path, FailureCause::Status(SILENCE), message)
             .hint("change `say` to something that the agent answers"));
     }
     #[derive(Deserialize)]

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::wire::trim_text;
 use super::wire;
-use crate::model::settings::{Field, Kind, SERVICE, field, normal};
+use crate::model::settings::{Kind, SERVICE, SettingField, field, normal};
 use crate::model::{LiveService, ServiceUpdate, VersionSet, same_json};
 
 /// A field that the server did not apply, and its value after the update.
@@ -60,9 +60,9 @@ pub(super) fn find_unapplied(update: &ServiceUpdate, answer: &LiveService) -> Ve
             }
         }
     }
-    let known: Vec<&Field> = settings.keys().filter_map(|name| field(SERVICE, name)).collect();
+    let known: Vec<&SettingField> = settings.keys().filter_map(|name| field(SERVICE, name)).collect();
     let (sent, answered) = (normal(SERVICE, settings), normal(SERVICE, &answer.settings));
-    for Field { name, kind, .. } in known {
+    for SettingField { name, kind, .. } in known {
         // A null that was sent clears the field. The normal form then has the default, if there is one.
         let value = |values: &Map<String, Value>| values.get(*name).cloned().unwrap_or_default();
         collect_differences(kind, name, &value(&sent), &value(&answered), &mut found);

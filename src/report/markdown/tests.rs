@@ -113,6 +113,7 @@ fn with_causes(mut plan: Plan) -> Plan {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a snapshot of a whole report")]
 fn a_report_with_every_kind_of_change() {
     insta::assert_snapshot!(report(&everything()), @r##"
     ## amigops plan · `production`

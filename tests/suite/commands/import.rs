@@ -1,7 +1,7 @@
 //! `import` and `init` with the real binary, on both APIs.
 
 use amigops::model::Api;
-use amigops::model::settings::{self, Field, Kind};
+use amigops::model::settings::{self, Kind, SettingField};
 use amigops_emulator::{CatalogItem, Service};
 use serde_json::{Map, Value, json};
 
@@ -59,8 +59,8 @@ fn graph_id(lab: &Lab) -> String {
 }
 
 /// Returns a value for each field.
-fn sample(fields: &[Field]) -> Map<String, Value> {
-    let value = |field: &Field| match field.name {
+fn sample(fields: &[SettingField]) -> Map<String, Value> {
+    let value = |field: &SettingField| match field.name {
         "forward_to" => json!("+12025550100"),
         _ => sample_of(&field.kind),
     };

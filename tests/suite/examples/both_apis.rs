@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use amigops::manifest::Target;
+use amigops::manifest::EnvironmentTarget;
 use amigops::model::{DesiredService, Reference};
 use amigops_emulator::{Limits, Options, Seed, Server};
 
@@ -43,7 +43,8 @@ struct Production {
 impl Production {
     fn start() -> Self {
         let clinic = loaded("clinic", "production");
-        let Target::Platform { workspace: Some(workspace), .. } = &clinic.environment.target else {
+        let EnvironmentTarget::Platform { workspace: Some(workspace), .. } = &clinic.environment.target
+        else {
             panic!("production is on Platform: {:?}", clinic.environment);
         };
         let platform = ids_of(&clinic.desired.services["Emergency Line"]);

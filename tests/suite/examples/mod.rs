@@ -8,7 +8,7 @@ mod voice;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use amigops::manifest::{Environment, Loaded, Target};
+use amigops::manifest::{Environment, EnvironmentTarget, Loaded};
 use amigops::model::{
     Api, DesiredService, DesiredVersionSet, MaxRemovals, OnAgentChange, Pin, Reference, Retire, ServiceName,
     Snapshot,
@@ -28,14 +28,14 @@ fn loaded(example: &str, environment: &str) -> Loaded {
 }
 
 fn seed_of(environment: &Environment) -> String {
-    let Target::Embedded { seed: Some(seed), .. } = &environment.target else {
+    let EnvironmentTarget::Embedded { seed: Some(seed), .. } = &environment.target else {
         panic!("{} has no seed", environment.name);
     };
     std::fs::read_to_string(seed).expect("the seed can be read")
 }
 
 fn state_of(environment: &Environment) -> &Path {
-    let Target::Embedded { state, .. } = &environment.target else {
+    let EnvironmentTarget::Embedded { state, .. } = &environment.target else {
         panic!("{} is not embedded", environment.name);
     };
     state
@@ -182,9 +182,9 @@ fn the_clinic_shows_every_feature_of_a_project() {
     assert!(clinic.project.manifests.len() > 2, "several patterns");
     assert_eq!(clinic.project.default_environment.as_deref(), Some("sandbox"));
     let credentials = |name: &str| match &clinic.project.environments[name].target {
-        Target::Classic { credentials, .. } => (Api::Classic, credentials.api_key.is_some()),
-        Target::Platform { credentials, .. } => (Api::Platform, credentials.api_key.is_some()),
-        Target::Embedded { .. } => panic!("{name} is embedded"),
+        EnvironmentTarget::Classic { credentials, .. } => (Api::Classic, credentials.api_key.is_some()),
+        EnvironmentTarget::Platform { credentials, .. } => (Api::Platform, credentials.api_key.is_some()),
+        EnvironmentTarget::Embedded { .. } => panic!("{name} is embedded"),
     };
     assert_eq!(credentials("staging"), (Api::Classic, true), "variables of one's own");
     assert_eq!(credentials("production"), (Api::Platform, true), "variables of one's own");

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use amigops::model::settings::{EXPERIENCE_CONTROLS, Field, Kind, SERVICE};
+use amigops::model::settings::{EXPERIENCE_CONTROLS, Kind, SERVICE, SettingField};
 use amigops::model::{DesiredService, OnAgentChange, Retire};
 use serde_json::{Map, Value};
 
@@ -21,7 +21,7 @@ fn services(environment: &str) -> Vec<DesiredService> {
 }
 
 /// Returns the fields that none of the values has, at every depth.
-fn missing(fields: &[Field], values: &[&Map<String, Value>]) -> Vec<String> {
+fn missing(fields: &[SettingField], values: &[&Map<String, Value>]) -> Vec<String> {
     let mut paths = Vec::new();
     for field in fields {
         let there: Vec<&Value> = values.iter().filter_map(|value| value.get(field.name)).collect();

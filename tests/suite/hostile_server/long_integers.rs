@@ -1,5 +1,7 @@
 //! Integers that a float can't hold are compared and sent exactly, or not written at all.
 
+use amigops::model::Api;
+
 use super::server::Request;
 use super::{json, lists_services, page, service, start_hostile_proxy};
 use crate::harness::{self, EMPTY, Lab};
@@ -24,9 +26,11 @@ on_both_apis! {
             lab.apply().expect(0);
             lab.run(&["plan", "--detailed-exitcode"]).expect(0);
             lab.run(&["drift"]).expect(0);
-            let imported = lab.run(&["import", "--all", "--out", &format!("imported{seed}")]).expect(0);
-            drop(imported);
-            let text = std::fs::read_to_string(lab.path().join(format!("imported{seed}/desk.yaml"))).unwrap();
+            let directory = format!("imported{seed}");
+            lab.run(&["import", "--all", "--out", &directory]).expect(0);
+            let files = walkdir::WalkDir::new(lab.path().join(&directory)).into_iter().map(Result::unwrap);
+            let files = files.filter(|file| file.file_type().is_file());
+            let text: String = files.map(|file| std::fs::read_to_string(file.path()).unwrap()).collect();
             assert!(text.contains(&format!("seed: {seed}")), "{text}");
         }
     }
@@ -36,7 +40,10 @@ on_both_apis! {
         lab.manifests(&harness::service("Desk", "version_sets: {release: {agent_version: 2}}\n"));
         start_hostile_proxy(&lab, move |request: &Request| {
             let desk = service(1, "Desk", "Helps", "123456789012345678901234");
-            let desk = desk.replace("000000000000000000000001", "00000000-0000-4000-8000-000000000001");
+            let desk = match api {
+                Api::Classic => desk,
+                Api::Platform => desk.replace("000000000000000000000001", "00000000-0000-4000-8000-000000000001"),
+            };
             match request.method.as_str() {
                 "GET" if lists_services(request) => page(api, &desk, None),
                 "GET" if request.target.contains("/services/0000") => json(desk),

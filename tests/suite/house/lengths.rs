@@ -1,8 +1,10 @@
 //! Finds functions that are too long, or have too many parameters.
 
+use std::collections::BTreeSet;
+
 use super::source::{Token, closing, tokens};
 
-/// The most lines of a function, with its signature.
+/// The most lines of code in a function, with its signature. Comments and the lines of a long text don't count.
 const MAX_LINES: usize = 60;
 /// The most parameters of a function, without `self`.
 const MAX_PARAMETERS: usize = 5;
@@ -24,8 +26,8 @@ pub(super) fn find_long_functions(name: &str, text: &str) -> Vec<String> {
         }
         let body = (end..tokens.len()).find(|at| matches!(word(*at), "{" | ";"));
         let Some(body) = body.filter(|at| word(*at) == "{") else { continue };
-        let last = tokens.get(closing(&tokens, body)).map_or(line, |token| token.line);
-        let lines = last - line + 1;
+        let last = closing(&tokens, body).min(tokens.len() - 1);
+        let lines = tokens[i..=last].iter().map(|token| token.line).collect::<BTreeSet<_>>().len();
         if lines > MAX_LINES {
             found.push(format!("{name}:{line}: `{function}` has {lines} lines; {MAX_LINES} are the limit"));
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use amigops::manifest::{Credentials, Project, ProjectSource, Target, load_project};
+use amigops::manifest::{CredentialVariables, EnvironmentTarget, Project, ProjectSource, load_project};
 use amigops::model::{Api, Guardrails, MaxRemovals, Ownership};
 
 use super::{Case, SERVICE, listed, load};
@@ -91,7 +91,7 @@ fn every_key_of_a_project_is_loaded() {
 fn every_key_of_an_embedded_environment_is_loaded() {
     let (_case, project) = everything();
     let embedded = |name: &str, dialect, seed: Option<&str>, limits, number: Option<&str>| {
-        let target = Target::Embedded {
+        let target = EnvironmentTarget::Embedded {
             dialect,
             state: project.root.join(format!(".amigops/{name}.redb")),
             seed: seed.map(|seed| project.root.join(seed)),
@@ -110,11 +110,11 @@ fn every_key_of_a_remote_environment_is_loaded() {
     let (_case, project) = everything();
     assert_eq!(
         project.environments["staging"].target,
-        Target::Classic {
+        EnvironmentTarget::Classic {
             organization: Some("acme-staging".to_owned()),
             base_url: Some("https://proxy.example/amigo".to_owned()),
             headers: BTreeMap::from([("x-mongo-cluster-name".to_owned(), "blue".to_owned())]),
-            credentials: Credentials {
+            credentials: CredentialVariables {
                 api_key: Some("STAGING_KEY".to_owned()),
                 api_key_id: Some("STAGING_KEY_ID".to_owned()),
                 user_id: Some("STAGING_USER".to_owned()),
@@ -123,11 +123,14 @@ fn every_key_of_a_remote_environment_is_loaded() {
     );
     assert_eq!(
         project.environments["production"].target,
-        Target::Platform {
+        EnvironmentTarget::Platform {
             workspace: Some("3fa85f64-5717-4562-b3fc-2c963f66afa6".to_owned()),
             base_url: Some("https://proxy.example/platform".to_owned()),
             headers: BTreeMap::from([("x-team".to_owned(), "care".to_owned())]),
-            credentials: Credentials { api_key: Some("PLATFORM_KEY".to_owned()), ..Credentials::default() },
+            credentials: CredentialVariables {
+                api_key: Some("PLATFORM_KEY".to_owned()),
+                ..CredentialVariables::default()
+            },
             smoke_phone_number: Some("+12025550100".to_owned()),
         }
     );

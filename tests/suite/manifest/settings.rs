@@ -1,7 +1,7 @@
 //! Platform settings: the values of each kind of field, the effect of nulls, and the loaded result.
 
 use amigops::model::Place;
-use amigops::model::settings::{self, Field, Kind, SERVICE};
+use amigops::model::settings::{self, Kind, SERVICE, SettingField};
 use serde_json::{Value, json};
 
 use super::{expect_on_platform as expect, on_platform};
@@ -211,7 +211,10 @@ fn values_of_controls_are_checked() {
 }
 
 /// Returns every field of the tables at every depth, as `path → field`.
-fn every_field(fields: &'static [Field], path: &[String]) -> Vec<(Vec<String>, &'static Field)> {
+fn every_field(
+    fields: &'static [SettingField],
+    path: &[String],
+) -> Vec<(Vec<String>, &'static SettingField)> {
     let mut found = Vec::new();
     for field in fields {
         let path = [path, &[field.name.to_owned()]].concat();

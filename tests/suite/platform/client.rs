@@ -11,7 +11,7 @@ use amigops::model::{
     SmokeTest, VersionSet,
 };
 use amigops::remote::{
-    Access, ApiError, Budgets, Cause, Credentials, Listing, Platform, ReadApi, RequestObserver, Stop,
+    Access, ApiError, Budgets, Credentials, FailureCause, Listing, Platform, ReadApi, RequestObserver, Stop,
     WriteApi,
 };
 use amigops_emulator::{
@@ -257,7 +257,7 @@ fn an_update_that_is_accepted_but_not_applied_is_an_error() {
     let cleared =
         ServiceUpdate { settings: settings(json!({"voice_config": null})), ..ServiceUpdate::default() };
     let error = bench.run(bench.api.update_service(&coach(), &cleared)).unwrap_err();
-    assert_eq!(error.cause, Cause::NotApplied);
+    assert_eq!(error.cause, FailureCause::NotApplied);
     assert!(error.message.contains("`voice_config` is {"), "{error}");
     assert!(error.may_have_happened() && !error.hints.is_empty());
 
@@ -292,7 +292,7 @@ fn a_version_set_is_deleted_by_leaving_it_out() {
 fn a_version_set_that_the_api_keeps_is_an_error() {
     let bench = Bench::with(|options| options.platform.keeps_version_sets = true);
     let error = bench.run(bench.api.delete_version_set(&coach(), &"staging".into())).unwrap_err();
-    assert_eq!(error.cause, Cause::NotApplied);
+    assert_eq!(error.cause, FailureCause::NotApplied);
     assert!(error.message.starts_with("version set `staging` was not deleted"), "{error}");
     assert!(error.hints[0].contains("unmanaged_version_sets"), "{error:?}");
 }
@@ -351,7 +351,7 @@ fn turns_succeed_and_failures_are_reported() {
     assert_eq!((silent.status(), silent.message.as_str()), (Some(204), "the agent did not answer"));
     let sent = bench.log().len();
     for test in [smoke("release", None), smoke("staging", Some("Hello"))] {
-        assert_eq!(talk(test).unwrap_err().cause, Cause::Setup);
+        assert_eq!(talk(test).unwrap_err().cause, FailureCause::Setup);
     }
     assert_eq!(bench.log().len(), sent, "what can't be held is not begun");
 }
@@ -394,7 +394,7 @@ fn there_are_no_behavior_sets() {
     assert!(bench.run(bench.api.behavior_sets(&services)).unwrap().is_empty());
     assert_eq!(bench.run(bench.api.behavior_set(&"b".into())).unwrap(), None);
     let error = bench.run(bench.api.apply_behavior_set(&"b".into(), &"s".into())).unwrap_err();
-    assert_eq!(error.cause, Cause::Setup);
+    assert_eq!(error.cause, FailureCause::Setup);
     assert!(bench.log().is_empty());
 }
 

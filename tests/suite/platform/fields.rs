@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use amigops::model::Api;
-use amigops::model::settings::{self, Default, Field, Kind};
+use amigops::model::settings::{self, Default, Kind, SettingField};
 use serde_json::{Map, Value, json};
 
 use crate::harness::Lab;
@@ -302,7 +302,7 @@ fn the_tables_match_the_schemas() {
     }
 }
 
-fn compare(schemas: &Schemas, path: &str, schema: &Value, table: &[Field]) {
+fn compare(schemas: &Schemas, path: &str, schema: &Value, table: &[SettingField]) {
     let properties = schema["properties"].as_object().unwrap();
     let names: BTreeSet<&str> = properties.keys().map(String::as_str).collect();
     assert_eq!(names, table.iter().map(|field| field.name).collect(), "{path}");

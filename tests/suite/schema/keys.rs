@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use amigops::manifest;
 use amigops::model::settings::{
-    ESCALATION_POLICY, EXPERIENCE_CONTROLS, Field, Kind, SERVICE, VOICE_CONFIG, field,
+    ESCALATION_POLICY, EXPERIENCE_CONTROLS, Kind, SERVICE, SettingField, VOICE_CONFIG, field,
 };
 use amigops::schema::SchemaFile;
 use serde_json::Value;
@@ -97,13 +97,13 @@ fn schemas_have_the_settings_of_the_tables() {
     assert!(seen > 50, "{seen} fields");
 }
 
-fn compare(fields: &[Field], schema: &Value) -> usize {
+fn compare(fields: &[SettingField], schema: &Value) -> usize {
     let expected: BTreeSet<&str> = fields.iter().map(|field| field.name).collect();
     assert_eq!(keys(schema), expected);
     fields.iter().map(|field| compare_field(field, &schema["properties"][field.name])).sum()
 }
 
-fn compare_field(field: &Field, schema: &Value) -> usize {
+fn compare_field(field: &SettingField, schema: &Value) -> usize {
     let types = |name: &str| schema["type"] == serde_json::json!([name, "null"]);
     let bound = |key: &str| schema[key].as_f64();
     let right = match field.kind {

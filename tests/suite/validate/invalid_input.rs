@@ -101,7 +101,7 @@ fn cases_of(api: Api) -> Vec<Case> {
                 "bad set name",
                 with("version_sets: {\" a\": {}}\n"),
                 "services/all.yaml:5:16",
-                &["AG025", "1 to 40 characters"],
+                &["AG025", "1 to 40 visible characters"],
             ),
             case("out of bounds", with(capacity), "services/all.yaml:5:16", &["error[AG", "10"]),
             case(

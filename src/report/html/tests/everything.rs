@@ -13,6 +13,7 @@ fn words_of_page(page: &str) -> String {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a snapshot of a whole page")]
 fn a_page_with_every_kind_of_change() {
     let plan = everything();
     let planned = Planned { plan: &plan, fingerprint: "c0ffee" };

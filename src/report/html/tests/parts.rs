@@ -6,6 +6,7 @@ use crate::plan::{Cause, Field, FieldChange, Finding, ServiceKind};
 use serde_json::json;
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "snapshots of parts of a page")]
 fn a_changed_service_is_shown_leaf_by_leaf() {
     let mut changed = wanted("Front Desk", "A1");
     changed.description = Some("Answers the main number.".to_owned());
