@@ -136,7 +136,7 @@ fn an_inactive_service_is_noted() {
 fn only_ignores_problems_of_other_manifests() {
     let mut coach = wanted("Coach", "A1");
     coach.depends_on = ["Other".into()].into();
-    let services = [coach, wanted("Other", "Nobody")];
+    let services = [coach, wanted("Other", "Zed")];
     let only = Options { only: ["Coach".into()].into(), ..options() };
     let plan = crate::plan::plan(&desired(services), &snapshot([]), &own_policy(), &only).expect("a plan");
     assert_snapshot!(steps(&plan), @"1 create Coach active=true agent=a1");

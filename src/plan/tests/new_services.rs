@@ -154,7 +154,7 @@ fn a_rename_is_only_suggested_for_exactly_one_orphan() {
 
 #[test]
 fn an_unknown_name_in_only_is_reported_with_a_similar_one() {
-    let only = Options { only: ["Helth Coach".into(), "Nobody".into()].into(), ..options() };
+    let only = Options { only: ["Helth Coach".into(), "Zed".into()].into(), ..options() };
     let error =
         try_plan(&desired([wanted("Health Coach", "A1")]), &snapshot([]), &only).expect_err("not declared");
     assert!(error.problems.iter().all(|problem| problem.kind == ProblemKind::Missing));
@@ -162,6 +162,6 @@ fn an_unknown_name_in_only_is_reported_with_a_similar_one() {
         error.problems.iter().map(|p| format!("{} | {}", p.message, p.help.join(" "))).collect();
     assert_snapshot!(messages.join("\n"), @r"
     --only names `Helth Coach`, which no manifest declares | did you mean `Health Coach`?
-    --only names `Nobody`, which no manifest declares |
+    --only names `Zed`, which no manifest declares |
     ");
 }
