@@ -28,11 +28,7 @@ mod failure;
 mod merge;
 mod queue;
 mod reads;
-#[cfg(test)]
-mod simulation;
 mod step;
-#[cfg(test)]
-mod tests;
 mod undo;
 mod update;
 

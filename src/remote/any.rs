@@ -27,8 +27,8 @@ pub enum AnyApi {
 
 impl AnyApi {
     /// Returns a connection to a handler in this process, for simulations.
-    #[cfg(test)]
-    pub(crate) fn simulated(
+    #[cfg(any(test, feature = "test-support"))]
+    pub fn simulated(
         handler: std::sync::Arc<dyn super::transport::simulated::RequestHandler>,
         access: super::access::Access,
     ) -> Self {

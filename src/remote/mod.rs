@@ -49,5 +49,5 @@ pub use limits::{Budgets, Reservation};
 pub use platform::Platform;
 pub use service_list::{Listing, ServiceList};
 pub use snapshot::{complete_snapshot, read_snapshot};
-#[cfg(test)]
-pub(crate) use transport::{TransportError, TransportErrorKind, simulated::RequestHandler};
+#[cfg(any(test, feature = "test-support"))]
+pub use transport::{TransportError, TransportErrorKind, simulated::RequestHandler};

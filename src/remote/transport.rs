@@ -13,21 +13,30 @@ pub(super) enum Transport {
     /// Network connections, which clones share.
     Network(Client),
     /// A handler in this process.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "test-support"))]
     Simulated(simulated::SimulatedTransport),
 }
 
 /// A request without an answer.
+#[cfg_attr(
+    not(any(test, feature = "test-support")),
+    allow(unreachable_pub, reason = "only a simulation makes it")
+)]
 #[derive(Clone, Debug)]
-pub(crate) struct TransportError {
-    pub(crate) kind: TransportErrorKind,
+pub struct TransportError {
+    /// How the request failed.
+    pub kind: TransportErrorKind,
     /// The causes, from the outermost to the innermost.
-    pub(crate) details: String,
+    pub details: String,
 }
 
 /// How a request failed.
+#[cfg_attr(
+    not(any(test, feature = "test-support")),
+    allow(unreachable_pub, reason = "only a simulation makes it")
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TransportErrorKind {
+pub enum TransportErrorKind {
     /// There was no connection.
     NoConnection,
     /// The request could not be built.
@@ -88,7 +97,7 @@ impl Transport {
     pub(super) fn request(&self, method: Method, url: String) -> RequestBuilder {
         match self {
             Self::Network(client) => client.request(method, url),
-            #[cfg(test)]
+            #[cfg(any(test, feature = "test-support"))]
             Self::Simulated(simulated) => simulated.client.request(method, url),
         }
     }
@@ -102,7 +111,7 @@ impl Transport {
         let answer = async {
             match self {
                 Self::Network(_) => request.send().await.map_err(TransportError::from),
-                #[cfg(test)]
+                #[cfg(any(test, feature = "test-support"))]
                 Self::Simulated(simulated) => simulated.send(request.build()?).await,
             }
         };
@@ -142,8 +151,8 @@ pub(super) fn chain(error: &reqwest::Error) -> String {
 }
 
 /// A transport to a handler in this process. Its time is the runtime's, which tests can pause.
-#[cfg(test)]
-pub(crate) mod simulated {
+#[cfg(any(test, feature = "test-support"))]
+pub(super) mod simulated {
     use std::fmt;
     use std::future::Future;
     use std::pin::Pin;
@@ -154,7 +163,7 @@ pub(crate) mod simulated {
     use super::{Transport, TransportError};
 
     /// A server in this process.
-    pub(crate) trait RequestHandler: Send + Sync {
+    pub trait RequestHandler: Send + Sync {
         /// Answers a request.
         fn handle(
             &self,

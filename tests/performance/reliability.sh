@@ -28,11 +28,11 @@ cargo build --quiet --release
 printf '\n## Simulated, %s schedules an API\n\n' "$schedules"
 SECONDS=0
 export AMIGOPS_SEEDS=$schedules
-figures '^(classic|platform): |^ +[0-9]+ |^test result' cargo test --lib simulation::seeds -- --nocapture
+figures '^(classic|platform): |^ +[0-9]+ |^test result' cargo test --test simulation seeds -- --nocapture
 printf 'took %s s\n' "$SECONDS"
 
 printf '\n## Limits, in virtual time and by the clock\n\n'
-figures '^(classic|platform): ' cargo test --lib simulation::limits -- --nocapture
+figures '^(classic|platform): ' cargo test --test simulation schedules::limits -- --nocapture
 bash tests/performance/limits.sh "${CARGO_TARGET_DIR:-target}/release/amigops"
 
 printf '\n## SIGKILL at every request, before and after it is processed\n\n'

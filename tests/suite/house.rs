@@ -41,8 +41,6 @@ const ROOMS: &[(&str, Imports)] = &[
 
 /// Unit tests, as files or directories, that import another room.
 const TESTS: &[(&str, &str)] = &[
-    ("src/apply/simulation/", EMULATOR),
-    ("src/apply/tests/", EMULATOR),
     ("src/import/tests.rs", "manifest"),
     ("src/import/tests.rs", "plan"),
     ("src/report/tests.rs", "plan_file"),

@@ -47,7 +47,7 @@ impl Classic {
     }
 
     /// Prepares a connection over a given transport, for simulations.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "test-support"))]
     pub(super) fn over(transport: super::transport::Transport, access: Access) -> Self {
         Self { client: Client::over(transport, access, Api::Classic) }
     }

@@ -76,7 +76,7 @@ impl Platform {
     }
 
     /// Prepares a connection over a given transport, for simulations.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "test-support"))]
     pub(super) fn over(transport: super::transport::Transport, access: Access) -> Self {
         Self::with_client(Client::over(transport, access, Api::Platform), None)
     }

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::operator::{Edit, edit};
 use super::organization::{APIS, FinishedRun, Handling, SentRequest, TestOrganization, in_virtual_time};
+use crate::build::{desired, live, live_set, sets, wanted};
 use crate::model::*;
-use crate::plan::tests::build::{desired, live, live_set, sets, wanted};
 use crate::remote::Stop;
 
 /// Returns true if a request reads services by id.

@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::super::simulation::world::ORGANIZATION;
 use super::manifest_pairs::{Pair, pairs, renamed};
 use super::operator::{Edit, edit};
 use super::organization::{Handling, SentRequest, TestOrganization, in_virtual_time};
+use crate::build::live;
 use crate::model::*;
-use crate::plan::tests::build::live;
 use crate::remote::Stop;
+use crate::schedules::world::ORGANIZATION;
 use amigops_emulator::{InProcess, SANDBOX_WORKSPACE};
 
 /// The values of a service that the rules compare.

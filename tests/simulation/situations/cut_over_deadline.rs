@@ -7,8 +7,8 @@ use tokio::time::Instant;
 
 use super::operator::{Edit, edit};
 use super::organization::{APIS, FinishedRun, Handling, SentRequest, TestOrganization, in_virtual_time};
+use crate::build::{desired, live, wanted};
 use crate::model::*;
-use crate::plan::tests::build::{desired, live, wanted};
 use crate::remote::{Stop, StopReason};
 use amigops_emulator::InProcess;
 
@@ -217,7 +217,7 @@ fn the_old_service_does_not_get_its_name_back_if_its_successor_has_another_name(
 
 /// Returns the id of the old service after its rename.
 fn id_of_old(api: Api, emulator: &InProcess) -> String {
-    use super::super::simulation::world::ORGANIZATION;
+    use crate::schedules::world::ORGANIZATION;
     use amigops_emulator::SANDBOX_WORKSPACE;
     let world = emulator.world();
     let ids: Vec<(String, String)> = match api {

@@ -11,15 +11,15 @@ use std::time::Duration;
 use reqwest::{Request, Response};
 use tokio::time::Instant;
 
-use super::super::simulation::world::{ORGANIZATION, add_live_services, seed, start_time};
-use super::super::{Report, RunSettings, StepFailure, StepOutcome, run};
+use crate::apply::{Report, RunSettings, StepFailure, StepOutcome, run};
+use crate::build::{options, own_policy};
 use crate::model::*;
-use crate::plan::tests::build::{options, own_policy};
 use crate::plan::{self, Options, Plan, PlanError, verify};
 use crate::remote::{
     Access, AnyApi, ApiError, Budgets, Credentials, Listing, ReadApi, RequestHandler, RequestObserver, Stop,
     TransportError, TransportErrorKind, read_snapshot,
 };
+use crate::schedules::world::{ORGANIZATION, add_live_services, seed, start_time};
 use amigops_emulator::{self as emulator, InProcess, SANDBOX_WORKSPACE, World};
 
 /// The delay of a request, and of its answer.
@@ -151,7 +151,7 @@ impl TestOrganization {
             settings: serde_json::from_value(serde_json::json!({"tool_capacity": 3})).expect("an object"),
             ..service
         };
-        let live = plan::tests::build::snapshot(live.into_iter().map(platform));
+        let live = crate::build::snapshot(live.into_iter().map(platform));
         emulator.edit(|world| remove_services(api, world)).expect("the state can be edited");
         emulator.edit(|world| add_live_services(api, world, &live)).expect("the state can be edited");
         let handler: Box<Handler> = Box::new(|_, _| Handling::Process);

@@ -10,8 +10,8 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use super::disturbance::{self, Disturbance, Outage};
 use super::manifests;
 use super::seeded_random::SeededRandom;
+use crate::generate::state;
 use crate::model::*;
-use crate::plan::tests::generate::state;
 use amigops_emulator::{Limits, Rule};
 
 /// The question that a case answers.
@@ -254,7 +254,7 @@ impl Case {
     /// Returns the command that runs the case again.
     pub(super) fn replay_command(&self) -> String {
         let (api, seed) = (self.api.as_str(), self.seed);
-        format!("AMIGOPS_SEED={api}:{seed} cargo test --lib simulation::seeds::replay -- --nocapture")
+        format!("AMIGOPS_SEED={api}:{seed} cargo test --test simulation seeds::replay -- --nocapture")
     }
 }
 

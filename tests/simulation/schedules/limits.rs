@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::case::Case;
 use super::run::run_completely;
+use crate::build::{desired, sets, snapshot, wanted};
 use crate::model::{Api, Endpoint};
-use crate::plan::tests::build::{desired, sets, snapshot, wanted};
 use amigops_emulator::{Limits, WindowEnd};
 
 const SERVICES: usize = 200;

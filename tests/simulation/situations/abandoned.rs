@@ -2,8 +2,8 @@
 
 use super::operator::{Edit, edit};
 use super::organization::{Handling, TestOrganization, in_virtual_time};
+use crate::build::{desired, live, wanted};
 use crate::model::*;
-use crate::plan::tests::build::{desired, live, wanted};
 use crate::remote::Stop;
 
 /// The server accepts a rename to a name in use if the request does not say that the service is active.

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::operator::{Edit, edit};
 use super::operator_edits::{EditedRun, coach, in_place, is_old, is_read_by_id};
 use super::organization::{Handling, TestOrganization, in_virtual_time};
+use crate::build::{live_set, sets};
 use crate::model::*;
-use crate::plan::tests::build::{live_set, sets};
 
 #[test]
 fn a_change_before_the_read_that_a_write_is_built_from_is_compared_too() {

@@ -1,7 +1,7 @@
 //! Pairs of manifests that two runs apply at the same time.
 
+use crate::build::{desired, live, live_set, sets, wanted};
 use crate::model::*;
-use crate::plan::tests::build::{desired, live, live_set, sets, wanted};
 
 /// Two sets of manifests, and the live services before both runs.
 #[derive(Clone)]

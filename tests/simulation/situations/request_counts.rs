@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use tokio::time::Instant;
 
 use super::organization::{APIS, FinishedRun, SentRequest, TestOrganization, in_virtual_time};
+use crate::build::{desired, live, live_set, sets, wanted};
 use crate::model::*;
-use crate::plan::tests::build::{desired, live, live_set, sets, wanted};
 use crate::remote::Stop;
 use amigops_emulator::Limits;
 

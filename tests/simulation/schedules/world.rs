@@ -8,17 +8,17 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::message::SimulatedRequest;
+use crate::generate;
 use crate::model::*;
-use crate::plan::tests::generate;
 use amigops_emulator::{
     self as emulator, InProcess, PlatformService, SANDBOX_WORKSPACE, Seed, ServiceTag, World,
 };
 
 /// The organization of the tests on Classic. On Platform, a workspace mirrors it.
-pub(in crate::apply) const ORGANIZATION: &str = "lab";
+pub(crate) const ORGANIZATION: &str = "lab";
 
 /// Returns the time at which each simulation starts.
-pub(in crate::apply) fn start_time() -> SystemTime {
+pub(crate) fn start_time() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
 }
 
@@ -37,7 +37,7 @@ organizations:
 ";
 
 /// Returns the initial state: keys, agents, context graphs, and one service.
-pub(in crate::apply) fn seed() -> Seed {
+pub(crate) fn seed() -> Seed {
     let mut seed = Seed::from_yaml(SEED).expect("the seed is valid");
     seed.ensure_api_key(ORGANIZATION, "id", "key", "user");
     seed.mirror_organization(ORGANIZATION, SANDBOX_WORKSPACE);
@@ -57,7 +57,7 @@ pub(super) fn seeded_world() -> World {
 }
 
 /// Adds the live services.
-pub(in crate::apply) fn add_live_services(api: Api, world: &mut World, live: &Snapshot) {
+pub(crate) fn add_live_services(api: Api, world: &mut World, live: &Snapshot) {
     match api {
         Api::Classic => add_to_organization(world, live),
         Api::Platform => add_to_workspace(world, live),
@@ -334,7 +334,7 @@ pub(super) fn policy() -> &'static Policy {
 
 /// Returns true if the server of a case may refuse the names of inactive services: names are unique, and no unowned
 /// inactive service has a name that a manifest may want.
-pub(in crate::apply) fn may_refuse_inactive_names(live: &Snapshot) -> bool {
+pub(crate) fn may_refuse_inactive_names(live: &Snapshot) -> bool {
     let names: BTreeSet<&ServiceName> = live.services.iter().map(|service| &service.name).collect();
     let is_unowned_inactive =
         |service: &LiveService| !service.active && !policy().ownership.owns(&service.tags);

@@ -8,17 +8,15 @@ use std::time::Duration;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
-use super::super::simulation::world::{
-    ORGANIZATION, add_live_services, may_refuse_inactive_names, seed, start_time,
-};
-use super::super::{Event, Report, RunSettings, run};
+use crate::apply::{Event, Report, RunSettings, run};
+use crate::build::options;
+use crate::generate::{final_state, policy, state};
 use crate::model::*;
-use crate::plan::tests::build::options;
-use crate::plan::tests::generate::{final_state, policy, state};
 use crate::plan::{self, Options, Plan, verify};
 use crate::remote::{
     Access, AnyApi, ApiError, Classic, Credentials, Platform, RequestObserver, StopReason, read_snapshot,
 };
+use crate::schedules::world::{ORGANIZATION, add_live_services, may_refuse_inactive_names, seed, start_time};
 use amigops_emulator::{self as emulator, SANDBOX_WORKSPACE, Server};
 
 struct SilentObserver;

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::{Event, Report, RunSettings, StepOutcome, run};
 use super::connection::{Crash, SimulatedConnection};
 use super::state::Simulation;
 use super::world::{ORGANIZATION, policy};
+use crate::apply::{Event, Report, RunSettings, StepOutcome, run};
+use crate::build::options;
 use crate::model::*;
-use crate::plan::tests::build::options;
 use crate::plan::{self, Action, Options, Plan, PlanError, Step, StepId, Target, verify};
 use crate::remote::{
     Access, AnyApi, ApiError, Budgets, Credentials, RequestObserver, Stop, StopReason, read_snapshot,
@@ -133,13 +133,13 @@ async fn apply(
     };
     let violations = verify::verify(desired, &snapshot, policy, &options, &plan);
     if !violations.is_empty() {
-        sim.note(|| format!("the refused plan:\n{}", crate::plan::tests::build::steps(&plan)));
+        sim.note(|| format!("the refused plan:\n{}", crate::build::steps(&plan)));
         sim.fail(|| format!("the verifier found violations in the plan: {violations:?}"));
     }
     if plan.is_empty() {
         return ProcessEnd::Converged;
     }
-    sim.note(|| format!("run {run_number} has the plan:\n{}", crate::plan::tests::build::steps(&plan)));
+    sim.note(|| format!("run {run_number} has the plan:\n{}", crate::build::steps(&plan)));
     {
         let mut state = sim.state();
         state.chains.record_plan(&snapshot, &verify::outcome(&snapshot, &plan.steps, sim.case.api));

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::super::{OutcomeCounts, StepFailure, StepOutcome, UndoOutcome};
 use super::edit::CONSOLE_PREFIX;
 use super::figures::Figures;
 use super::simulated_process::{ProcessEnd, run_process, summarize};
 use super::state::Simulation;
 use super::world::rows;
+use crate::apply::{OutcomeCounts, StepFailure, StepOutcome, UndoOutcome};
 use crate::model::Desired;
 use crate::plan::{Action, Step};
 

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::super::{Report, StepFailure, StepOutcome};
 use super::case::{Case, CaseKind};
 use super::case_outcome::{CaseOutcome, check_report, run_two_processes};
 use super::rules::Rules;
 use super::simulated_process::{ProcessEnd, run_process, summarize};
 use super::state::Simulation;
 use super::world::{Rows, rows};
+use crate::apply::{Report, StepFailure, StepOutcome};
 use crate::model::*;
 use crate::plan::{Plan, Problem, ProblemKind, Step};
 use amigops_emulator::Limits;

@@ -1,7 +1,7 @@
 //! Edits that an operator makes in the vendor's console.
 
-use super::super::simulation::world::ORGANIZATION;
 use crate::model::Api;
+use crate::schedules::world::ORGANIZATION;
 use amigops_emulator::{InProcess, PlatformService, SANDBOX_WORKSPACE, ServiceTag, VersionSet, World};
 
 /// An edit in the vendor's console. It ignores the API's rules.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::seeded_random::SeededRandom;
+use crate::build::{desired, sets, wanted};
 use crate::model::*;
-use crate::plan::tests::build::{desired, sets, wanted};
 
 const NAMES: [&str; 7] = ["Able", "Baker", "Carol", "Delta", "Echo", "Foxtrot", "Golf"];
 const AGENTS: [&str; 3] = ["A1", "A2", "A3"];
