@@ -24,7 +24,7 @@ const RETRY_DELAYS: [u64; 6] = [1, 2, 4, 8, 15, 30];
 /// The minimum time that a retry needs.
 const MIN_RETRY_TIME: Duration = Duration::from_secs(1);
 
-/// A cut-over as planned.
+/// The planned steps of one cut-over.
 pub(super) struct CutOver<'a> {
     pub(super) old: &'a ServiceId,
     /// The name that moves from the old service to the new one.

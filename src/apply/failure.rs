@@ -103,7 +103,7 @@ fn describe_successor(successor: Option<&ServiceId>) -> String {
     })
 }
 
-/// The result of the undo after a failed cut-over.
+/// The result of undoing a failed cut-over.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum UndoOutcome {
     /// The old service has its name, because the rename was undone or never applied.

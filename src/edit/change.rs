@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 pub enum Change {
     /// Sets a key to a value. Keys on the path that are missing, or have no value, become mappings.
     Set {
-        /// The keys from the document's root.
+        /// The keys that lead from the document's root to the changed value.
         path: Vec<String>,
         /// The new value. If it and the old value are mappings, only the members that differ change.
         value: Json,

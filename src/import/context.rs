@@ -19,7 +19,7 @@ pub struct ImportContext<'a> {
     pub sole: bool,
     /// True if other environments are on the other API, so that documents can't contain what only this API has.
     pub mixed: bool,
-    /// The project's defaults, which are merged under every document.
+    /// The project's defaults. They apply to every document that does not say otherwise.
     pub defaults: &'a Map<String, Value>,
 }
 

@@ -72,12 +72,12 @@ fn fields(context: &ImportContext<'_>, live: &LiveService, notes: &mut Vec<Note>
     all
 }
 
-/// Returns true if the live service has the tag of `prevent_removal`.
+/// Returns true if the live service has the tag that `prevent_removal` sets.
 pub(super) fn is_protected(live: &LiveService) -> bool {
     live.tags.get(TAG_PROTECTED).is_some_and(|value| value.as_deref() == Some("true"))
 }
 
-/// Returns an agent or context graph by its name if that is unique, else by its id.
+/// Returns a reference to an agent or context graph: its name if that is unique, else its id.
 pub(super) fn reference<Id: Ord + AsRef<str>>(id: &Id, catalog: &Catalog<Id>) -> Value {
     let name = catalog.name_of(id).and_then(declarable);
     let unique = |name: &&str| matches!(catalog.named(name).as_slice(), [(only, _)] if *only == id);

@@ -12,7 +12,7 @@ use super::tree::shortened;
 use super::variants::Variants;
 use crate::model::{ServiceName, did_you_mean};
 
-/// The most suggestions of a load: each one compares a name with every other name.
+/// The maximum number of suggestions in one load. Each suggestion compares a name with all others, which takes time.
 const MAX_SUGGESTIONS: usize = 100;
 
 /// Checks all services against one another, for every environment. If documents are missing (`incomplete`),

@@ -73,7 +73,7 @@ pub enum EnvironmentTarget {
         headers: BTreeMap<String, String>,
         /// The variables that hold the credentials.
         credentials: CredentialVariables,
-        /// The phone number that smoke tests call from. Without it, a fictional one.
+        /// The phone number that smoke tests call from. If absent, a fictional number is used.
         smoke_phone_number: Option<String>,
     },
 }

@@ -144,8 +144,8 @@ fn defaults(problems: &mut DiagnosticCollector, fields: Fields<'_>) -> Option<No
     Some(Node { span: node.span, value: Value::Map(allowed) })
 }
 
-/// Decodes `lifecycle.retire` of the defaults, which applies to services whose manifests are gone. Each manifest
-/// is checked for whether its API supports `delete`.
+/// Decodes `lifecycle.retire` of the defaults, which applies to services whose manifests are gone. That the API supports
+/// `delete` is checked later, for each manifest.
 fn retire_orphans(problems: &mut DiagnosticCollector, defaults: Option<&Node>) -> Retire {
     let member = |node: &Node, name: &str| match &node.value {
         Value::Map(map) => map.get(name).filter(|node| node.value != Value::Null).cloned(),

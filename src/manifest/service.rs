@@ -140,7 +140,7 @@ fn misplaced_key(key: &Key) -> Option<Problem> {
             return Some(
                 problem
                     .label("it belongs to a version set")
-                    .help("put it under `version_sets:` and the version set's name, such as `release`"),
+                    .help("put it in a version set, such as `version_sets.release`"),
             );
         }
         "experience_controls" => {

@@ -57,9 +57,9 @@ pub struct BehaviorSet {
 pub struct Snapshot {
     /// All services that the user can access, active or not.
     pub services: Vec<LiveService>,
-    /// The agents that were needed.
+    /// The agents that were looked up: all of them, or only the requested ones.
     pub agents: Catalog<AgentId>,
-    /// The context graphs that were needed.
+    /// The context graphs that were looked up: all of them, or only the requested ones.
     pub context_graphs: Catalog<ContextGraphId>,
     /// The behavior sets by service. A service without an entry was not looked up.
     pub behavior_sets: BTreeMap<ServiceId, Vec<BehaviorSet>>,

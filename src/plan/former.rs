@@ -90,7 +90,7 @@ pub(super) fn retire_one(
 ) -> usize {
     let mut step = steps::retire(draft, &wanted.name, former, wanted.lifecycle.retire);
     step.after.extend(after);
-    // A hand-over has already released the name.
+    // A cut-over has already released the name.
     step.releases_name = None;
     step.reason = Some(format!("`{}` has a new service", wanted.name));
     draft.push(step)

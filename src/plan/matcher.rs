@@ -203,12 +203,12 @@ impl<'a> Matcher<'a> {
             .collect()
     }
 
-    /// Returns true if a hand-over has renamed an old service that is still active.
+    /// Returns true if a cut-over has renamed an old service that is still active.
     pub(super) fn has_released_name(&self, old: &LiveService) -> bool {
         names::has_replaced_name(old) && old.active && self.owns(old)
     }
 
-    /// Returns true if a hand-over has renamed the service that a manifest is matched with.
+    /// Returns true if a cut-over has renamed the service that a manifest is matched with.
     pub(super) fn match_has_released_name(&self, name: &ServiceName) -> bool {
         self.matched.get(name).copied().flatten().is_some_and(|old| self.has_released_name(old))
     }

@@ -84,7 +84,8 @@ pub fn is_leftover(service: &LiveService) -> bool {
     has_tool_name || (!service.active && service.tags.contains_key(TAG_REPLACES))
 }
 
-/// Splits `Base (word… id)` into the base and the words before the id, if the id is this one or its beginning.
+/// Splits `Base (word… id)` into the base and the words before the id. Returns `None` unless the id in the name is `id` or
+/// its beginning.
 fn split_suffix<'a>(name: &'a str, id: &str) -> Option<(&'a str, Vec<&'a str>)> {
     let inner = name.strip_suffix(')')?;
     let (base, inside) = inner.rsplit_once(" (")?;

@@ -170,7 +170,7 @@ fn renames_inactive(draft: &Draft<'_>, releaser: usize) -> bool {
     }
 }
 
-/// Returns true if a step updates this service in place, or activates it in a hand-over.
+/// Returns true if a step updates this service in place, or activates it in a cut-over.
 fn updates_or_activates(action: &Action, id: &ServiceId) -> bool {
     match action {
         Action::Update { id: own, .. } | Action::HandOver { new: Target::Live(own), .. } => own == id,
@@ -230,7 +230,8 @@ fn find_circular_edge(steps: &[DraftStep], edges: &BTreeSet<(usize, usize)>) -> 
     edges.iter().copied().find(|(claimer, releaser)| component[*claimer] == component[*releaser])
 }
 
-/// Adds a step that gives a service a temporary name before the step `releaser` runs. Returns its index.
+/// Adds a step that gives the service of the step `releaser` a temporary name, before that step runs. Returns the new step's
+/// index, or `None` if no temporary name is possible.
 ///
 /// The temporary name contains the final name, so a later run knows which manifest the service belongs to.
 fn rename_early(draft: &mut Draft<'_>, releaser: usize) -> Option<usize> {

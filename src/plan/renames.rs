@@ -17,7 +17,7 @@ impl<'a> Matcher<'a> {
     pub(super) fn find_rename_source(&self, wanted: &DesiredService) -> Option<&'a LiveService> {
         let from = wanted.lifecycle.renamed_from.as_ref()?;
         let source = self.find_clear_holder(from)?;
-        // During a hand-over, no active service may have the name. Then an inactive namesake is not meant, unless new
+        // During a cut-over, no active service may have the name. Then an inactive namesake is not meant, unless new
         // services have a temporary name, so that it can't be one of them, and the old service still has its own.
         let is_distinct =
             source.active || (self.api.inactive_services_hold_names() && !self.match_has_released_name(from));

@@ -118,7 +118,7 @@ fn smoke_test(draft: &mut Draft<'_>, wanted: &DesiredService, target: &Target, f
     }
 }
 
-/// Returns true if this is the new service of a replacement whose old service was deleted before the hand-over. Then no
+/// Returns true if this is the new service of a replacement whose old service was deleted before the cut-over. Then no
 /// service with the name is in use.
 pub(super) fn has_lost_predecessor(draft: &Draft<'_>, live: &LiveService) -> bool {
     let is_gone = |old: &str| draft.live(&ServiceId::new(old)).is_none();
@@ -212,7 +212,7 @@ fn apply_behavior_sets(
     }
 }
 
-/// A hand-over from an old to a new service.
+/// A cut-over from an old to a new service.
 struct HandOver {
     new: Target,
     /// True if the new service is activated. If not, it only gets the name.
@@ -261,7 +261,7 @@ fn rename_and_deactivate(draft: &Draft<'_>, old: &LiveService) -> Option<Service
     (!update.is_empty()).then_some(update)
 }
 
-/// Renames and deactivates the old service in one request. The new one stays inactive, so it needs no hand-over.
+/// Renames and deactivates the old service in one request. The new one stays inactive, so it needs no cut-over.
 fn retire_without_hand_over(draft: &mut Draft<'_>, wanted: &DesiredService, old: &LiveService, first: usize) {
     let Some(update) = rename_and_deactivate(draft, old) else { return };
     // The manifest wants the service inactive, so `retire: keep` has nothing to keep running.

@@ -50,8 +50,8 @@ const MAX_BACKOFF: Duration = Duration::from_secs(20);
 
 /// Returns how long to wait before the next attempt, or `None` to give up.
 ///
-/// 429 and 503 mean that nothing was done, so every request may be repeated. After a lost answer or another 5xx, only
-/// repeatable requests may be.
+/// After 429 or 503 every request is retried, because the server did nothing. After a lost answer or another 5xx, only
+/// requests that are safe to send twice are retried.
 pub(super) fn retry_delay(attempt: Attempt<'_>) -> Option<Duration> {
     let allowed = match attempt.cause {
         FailureCause::NotSent | FailureCause::Status(429 | 503) => true,

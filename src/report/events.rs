@@ -15,7 +15,7 @@ use crate::apply::{Event, OutcomeCounts, Report, StepOutcome};
 use crate::model::{ServiceId, ServiceName};
 use crate::plan::{Plan, Step, StepId};
 
-/// The first line: the plan, with the keys in the order of its document.
+/// The first line of the JSON output: the plan. Its keys keep the order that they have in a plan file.
 #[derive(Serialize)]
 #[serde(tag = "type", rename = "plan")]
 struct PlanLine<'a, Document> {
@@ -117,7 +117,7 @@ pub struct End<'a> {
     pub timed_out: bool,
 }
 
-/// Returns the first line: the plan, as in a plan file.
+/// Returns the first line of the JSON output: the plan, in the format of a plan file.
 pub fn plan(document: &impl Serialize) -> String {
     text::json_line(&PlanLine { plan: document })
 }

@@ -183,7 +183,7 @@ pub struct Conversation {
     pub id: String,
     /// The number in the order of creation.
     pub sequence: u64,
-    /// The user who takes part.
+    /// The user who takes part in the conversation.
     pub user_id: String,
     /// The id of the service.
     pub service_id: String,

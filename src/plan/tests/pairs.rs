@@ -54,7 +54,7 @@ fn plan_verified(manifests: &[DesiredService], services: &[LiveService], options
 fn an_unfinished_replacement_is_abandoned_if_another_active_service_has_the_name() {
     for api in [Api::Classic, Api::Platform] {
         let delta = || live(OLD, "Delta", "A1");
-        // Unchanged; retired by the other run; renamed by a hand-over that was neither finished nor undone.
+        // Unchanged; retired by the other run; renamed by a cut-over that was neither finished nor undone.
         let olds = [
             delta(),
             inactive(delta()),

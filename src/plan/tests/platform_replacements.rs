@@ -171,7 +171,7 @@ fn a_later_deletion_of_a_former_service_counts_as_a_removal() {
     let mut interrupted = crate::plan::verify::outcome(&snapshot, &whole.steps[..2], Api::Platform);
     let guardrails = Guardrails { max_removals: Some(MaxRemovals::Count(0)), ..Guardrails::default() };
     let policy = Policy { guardrails, ..own_policy() };
-    // A run that was interrupted between the hand-over and the deletion goes on: the replacement was allowed.
+    // A run that was interrupted between the cut-over and the deletion goes on: the replacement was allowed.
     let rest = crate::plan::plan(&desired, &interrupted, &policy, &platform()).expect("allowed");
     assert_snapshot!(steps(&rest), @"1 retire 65f0c1aa-0000-4000-8000-000000000001 (delete)");
     // A service that was deactivated earlier, and that a changed manifest now deletes, does count.
@@ -237,7 +237,7 @@ fn an_inactive_namesake_is_not_confused_with_a_service_that_is_being_replaced() 
     let (desired, before) = (desired([carol, echo]), snapshot([inactive, in_use.clone()]));
     let whole = plan_and_verify(&desired, &before, &platform());
     assert!(steps(&whole).contains("create Echo active=true"), "{}", steps(&whole));
-    // The run was interrupted between the rename and the activation of its hand-over.
+    // The run was interrupted between the rename and the activation of its cut-over.
     let mut interrupted = crate::plan::verify::outcome(&before, &whole.steps[..1], Api::Platform);
     let old = interrupted.services.iter_mut().find(|service| service.id == in_use.id).expect("it is there");
     old.name = "Carol (replaced 2026-11-22 65f0c1)".into();

@@ -43,7 +43,7 @@ fn with_all_flags(options: &Options) -> Options {
     Options { take_over: Some("sisters".to_owned()), allow_protected: true, max_removals, ..options.clone() }
 }
 
-/// Returns the steps done at every point where a run can be interrupted: between steps, and inside each hand-over.
+/// Returns the steps done at every point where a run can be interrupted: between steps, and inside each cut-over.
 pub(super) fn interruptions(plan: &Plan) -> Vec<Vec<Step>> {
     let mut interruptions = Vec::new();
     for done in 0..=plan.steps.len() {

@@ -66,7 +66,7 @@ fn an_unfinished_replacement_that_is_no_longer_wanted_is_abandoned() {
 fn of_two_concurrent_runs_the_slower_ones_service_is_abandoned() {
     let (desired, snapshot) = replacement();
     let whole = plan_and_verify(&desired, &snapshot, &options());
-    // The faster run is finished. The slower one created a service, failed in the hand-over, and gave the old service its
+    // The faster run is finished. The slower one created a service, failed in the cut-over, and gave the old service its
     // name back.
     let mut after = crate::plan::verify::outcome(&snapshot, &whole.steps, Api::Classic);
     let old = after

@@ -37,7 +37,7 @@ fn an_unfinished_replacement_under_the_former_name_does_not_displace_the_holder_
     }
 }
 
-/// The hand-over of Echo was interrupted after the rename of the old service, and Carol exists already.
+/// The cut-over of Echo was interrupted after the rename of the old service, and Carol exists already.
 #[test]
 fn an_interrupted_hand_over_under_the_former_name_does_not_displace_the_holder_of_the_name() {
     let old = live(OLD, "Echo (replaced 2026-11-21 65f0c1)", "A3");
@@ -79,7 +79,7 @@ fn an_unfinished_replacement_goes_on_if_the_holder_of_its_new_name_is_renamed() 
     ");
 }
 
-/// A rename with a new agent was interrupted before its hand-over, and the next commit reverts the rename. An inactive
+/// A rename with a new agent was interrupted before its cut-over, and the next commit reverts the rename. An inactive
 /// owned service has the name: that one is meant, as before.
 #[test]
 fn an_unfinished_replacement_that_no_manifest_continues_is_not_confused_with_a_namesake() {

@@ -177,13 +177,13 @@ impl<'a> Verifier<'a> {
         }
     }
 
-    /// Returns true if the plan activates this service without a hand-over.
+    /// Returns true if the plan activates this service without a cut-over.
     fn activates(&self, id: &ServiceId) -> bool {
         let is_activation = |action: &Action| matches!(action, Action::Update { id: other, update } if other == id && update.active == Some(true));
         self.plan.steps.iter().any(|step| is_activation(&step.action))
     }
 
-    /// Checks that the new service has all version sets and behavior sets that it needs before the hand-over.
+    /// Checks that the new service has all version sets and behavior sets that it needs before the cut-over.
     fn check_new_is_complete(&mut self, step: &Step, old: &ServiceId, new: &ServiceId) {
         let (Some(old_service), Some(new_service)) =
             (self.original(old).cloned(), self.state.services.get(new).cloned())

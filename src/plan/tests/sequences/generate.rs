@@ -69,9 +69,9 @@ pub(super) enum Edit {
 pub(super) enum End {
     /// It runs all steps.
     Whole,
-    /// It is killed after some steps. If the flag is set and the next step is a hand-over, it is killed after its rename.
+    /// It is killed after some steps. If the flag is set and the next step is a cut-over, it is killed after its rename.
     Killed(Index, bool),
-    /// The API refuses to activate new services, and the hand-overs are undone.
+    /// The API refuses to activate new services, and the cut-overs are undone.
     NoActivation,
 }
 
