@@ -134,7 +134,7 @@ impl<'input> Builder<'input, '_> {
             Kind::RecursionLimitExceeded => self.too_deep(span),
             _ if about_tabs => problem.help("indent YAML with spaces, not tabs"),
             Kind::MappingValueNotAllowed => {
-                problem.help("put a text that contains `: ` in quotes; indent all keys of a mapping alike")
+                problem.help("put a value that contains `: ` in quotes, and give all keys of a mapping the same indentation")
             }
             Kind::UnexpectedCharacter { character: '@' | '`' | '%' } => {
                 problem.help("put a text that begins with this character in quotes")

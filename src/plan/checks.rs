@@ -43,7 +43,7 @@ pub(super) fn check_repeated_tags(
             live.id,
             keys.join("`, `")
         );
-        let help = ["remove the others from the live service, or declare `tags:` in the manifest"];
+        let help = ["remove all but one of them from the live service, or declare `tags:` in the manifest"];
         draft.problem(ProblemKind::Impossible, matched, message, &help);
     }
     !loses_tags

@@ -118,7 +118,7 @@ fn advice(cause: Cause) -> [&'static str; 2] {
             ["merge the base's branch into this one and plan again", "or apply anyway with --overwrite-drift"]
         }
         _ => [
-            "take the live values into the manifests with `amigops import`, or change them back live",
+            "copy the live values into the manifests with `amigops import`, or undo the change of the live service",
             "or overwrite them with --overwrite-drift",
         ],
     }

@@ -77,8 +77,8 @@ fn missing_service(fingerprint: &Fingerprint, live: &LiveValues<'_>) -> StaleVal
     };
     let successor = live.active_id(&fingerprint.name);
     let what = match successor {
-        Some(_) => "the service: it no longer exists, and another one has its name",
-        None => "the service: it no longer exists",
+        Some(_) => "the service no longer exists, and another one has its name",
+        None => "the service no longer exists",
     };
     StaleValue {
         service: fingerprint.name.clone(),

@@ -134,7 +134,7 @@ fn services_that_a_plan_does_not_touch_may_change() {
     let gone = find_stale_values(&document.fingerprints, &others, &own_policy(), Api::Classic);
     assert_eq!(
         (gone.len(), gone[0].what.as_str(), &gone[0].now),
-        (2, "the service: it no longer exists", &Value::Null)
+        (2, "the service no longer exists", &Value::Null)
     );
     others.services.push(live("again", "X", "A1"));
     let gone = find_stale_values(&document.fingerprints, &others, &own_policy(), Api::Classic);

@@ -235,7 +235,9 @@ fn parse_server_message(status: u16, text: &str) -> String {
         },
         None => match &json {
             Some(json) => json.to_string(),
-            None if text.trim_start().starts_with('<') => "an HTML page instead of an answer".to_owned(),
+            None if text.trim_start().starts_with('<') => {
+                "an HTML page instead of an API response".to_owned()
+            }
             None => text.trim().to_owned(),
         },
     };
@@ -314,7 +316,7 @@ mod tests {
             (r#"{"detail":"","request_id":7}"#, "Bad Gateway (request id 7)"),
             (r#"{"request_id":"r-1"}"#, r#"{"request_id":"r-1"}"#),
             ("[1", "[1"),
-            ("<html><body>nginx</body></html>", "an HTML page instead of an answer"),
+            ("<html><body>nginx</body></html>", "an HTML page instead of an API response"),
             ("", "Bad Gateway"),
             ("plain", "plain"),
         ];

@@ -90,7 +90,7 @@ const METRICS: &[Metric] = &[
     ("amigops_drift_duration_seconds", "Duration of the last run.", |run| {
         Some(format!("{:.3}", run.duration))
     }),
-    ("amigops_drift_requests", "Requests that the last run sent, with sign-ins and retries.", |run| {
+    ("amigops_drift_requests", "Requests that the last run sent, including sign-ins and retries.", |run| {
         Some(run.requests.to_string())
     }),
 ];
@@ -98,7 +98,7 @@ const METRICS: &[Metric] = &[
 /// Renders a metrics file.
 pub fn render(version: &str, runs: &[Run<'_>]) -> String {
     let mut out = String::new();
-    head(&mut out, "amigops_build_info", "The version of amigops; always 1.");
+    head(&mut out, "amigops_build_info", "The version of amigops, as a label. The value is always 1.");
     let _ = writeln!(out, "amigops_build_info{{version=\"{}\"}} 1", escaped(version));
     for (name, help, value) in METRICS {
         let mut samples = runs.iter().filter_map(|run| Some((run.environment, value(run)?))).peekable();
@@ -158,7 +158,7 @@ mod tests {
     fn a_file_has_every_metric_with_its_help_and_type() {
         let figures = Figures { drifted: 1, orphans: 2, unmanaged: 3, declared: 4, live: 5 };
         assert_snapshot!(render("1.2.3", &[run("lab", Some(figures)), run("prod", None)]), @r#"
-        # HELP amigops_build_info The version of amigops; always 1.
+        # HELP amigops_build_info The version of amigops, as a label. The value is always 1.
         # TYPE amigops_build_info gauge
         amigops_build_info{version="1.2.3"} 1
         # HELP amigops_drift_services Declared services that differ from their manifests.
@@ -192,7 +192,7 @@ mod tests {
         # TYPE amigops_drift_duration_seconds gauge
         amigops_drift_duration_seconds{environment="lab"} 0.250
         amigops_drift_duration_seconds{environment="prod"} 0.250
-        # HELP amigops_drift_requests Requests that the last run sent, with sign-ins and retries.
+        # HELP amigops_drift_requests Requests that the last run sent, including sign-ins and retries.
         # TYPE amigops_drift_requests gauge
         amigops_drift_requests{environment="lab"} 4
         amigops_drift_requests{environment="prod"} 4

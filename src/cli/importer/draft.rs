@@ -246,7 +246,7 @@ impl Draft {
             "no pattern under `manifests` in amigops.yaml matches the new files in {directory}"
         ))
         .hint(format!(
-            "choose another directory with `--out`, or add a pattern; the patterns are {patterns}"
+            "choose a directory that a pattern under `manifests:` in amigops.yaml covers, or add a pattern for it; the patterns are {patterns}"
         )))
     }
 }

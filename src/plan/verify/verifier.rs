@@ -188,7 +188,7 @@ impl<'a> Verifier<'a> {
         let (Some(old_service), Some(new_service)) =
             (self.original(old).cloned(), self.state.services.get(new).cloned())
         else {
-            return self.report(step, "hands over to a service that does not exist");
+            return self.report(step, "activates a new service that does not exist");
         };
         let declared =
             self.desired.services.get(&step.service).and_then(|wanted| wanted.version_sets.as_ref());

@@ -105,7 +105,7 @@ on_both_apis! {
         let before = now().floor();
         let text = drift_metrics(&lab, &[], 2);
         let expected = format!(
-            r#"# HELP amigops_build_info The version of amigops; always 1.
+            r#"# HELP amigops_build_info The version of amigops, as a label. The value is always 1.
 # TYPE amigops_build_info gauge
 amigops_build_info{{version="{}"}} 1
 # HELP amigops_drift_services Declared services that differ from their manifests.
@@ -135,7 +135,7 @@ amigops_drift_last_success_timestamp_seconds{{environment="lab"}} …
 # HELP amigops_drift_duration_seconds Duration of the last run.
 # TYPE amigops_drift_duration_seconds gauge
 amigops_drift_duration_seconds{{environment="lab"}} …
-# HELP amigops_drift_requests Requests that the last run sent, with sign-ins and retries.
+# HELP amigops_drift_requests Requests that the last run sent, including sign-ins and retries.
 # TYPE amigops_drift_requests gauge
 amigops_drift_requests{{environment="lab"}} {}
 "#,

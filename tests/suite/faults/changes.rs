@@ -20,8 +20,16 @@ const CASES: &[Case] = &[
     slow("answer, status: 503, retry_after: 1", 2, "503 Service Unavailable; retrying in 1.0 s", 1_000),
     case("answer, status: 500", 2, "500 Internal Server Error; retrying in "),
     case("answer, status: 500, processed: true", 2, "500 Internal Server Error; retrying in "),
-    case("answer, status: 502, body: <html>Bad Gateway</html>", 2, "502 an HTML page instead of an answer"),
-    case("answer, status: 502, body: <html>, processed: true", 2, "502 an HTML page instead of an answer"),
+    case(
+        "answer, status: 502, body: <html>Bad Gateway</html>",
+        2,
+        "502 an HTML page instead of an API response",
+    ),
+    case(
+        "answer, status: 502, body: <html>, processed: true",
+        2,
+        "502 an HTML page instead of an API response",
+    ),
     case("answer, status: 200, body: <html>Sign in to the guest network</html>", 2, "it is not JSON"),
     case("answer, status: 200, body: '%PDF-1.7', processed: true", 2, "it is not JSON"),
     case("garble", 2, "it ends too early"),

@@ -19,7 +19,11 @@ const CASES: &[Case] = &[
     case("answer, status: 429, retry_after_date: 2", 2, "429 Too Many Requests; retrying in "),
     slow("answer, status: 503, retry_after: 1", 2, "503 Service Unavailable; retrying in 1.0 s", 1_000),
     case("answer, status: 500", 2, "500 Internal Server Error; retrying in "),
-    case("answer, status: 502, body: <html>Bad Gateway</html>", 2, "502 an HTML page instead of an answer"),
+    case(
+        "answer, status: 502, body: <html>Bad Gateway</html>",
+        2,
+        "502 an HTML page instead of an API response",
+    ),
     case("garble", 2, "it ends too early (EOF while parsing"),
     case("answer, status: 200, body: <html>Sign in</html>", 2, "it is not JSON"),
 ];

@@ -60,7 +60,7 @@ fn a_failed_sign_in_is_retried() {
     for (fault, words) in [
         ("lose_answer", "the connection closed before the answer arrived"),
         ("answer, status: 503, retry_after: 1", "503 Service Unavailable; retrying in 1.0 s"),
-        ("answer, status: 502, body: <html>", "502 an HTML page instead of an answer"),
+        ("answer, status: 502, body: <html>", "502 an HTML page instead of an API response"),
         ("garble", "the answer to the sign-in can't be read; retrying in"),
     ] {
         let lab = Lab::with_faults(Api::Classic, EMPTY, &format!("{{path: signin, fault: {fault}}}"));

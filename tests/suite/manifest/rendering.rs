@@ -172,7 +172,7 @@ fn unquoted_colon() {
     4 | description: note: this
       |                  ^
       |
-      = help: put a text that contains `: ` in quotes; indent all keys of a mapping alike
+      = help: put a value that contains `: ` in quotes, and give all keys of a mapping the same indentation
 
     error: 1 problem in 1 file; nothing was sent
     ");

@@ -96,7 +96,7 @@ const TABLE: &[(&str, Interference, &[&str])] = &[
         },
         &[FITS, "Desk", "version_sets.release.agent_version", "1 → 3"],
     ),
-    ("a deleted service", |lab| remove(lab, "Desk"), &[FITS, "Desk", "the service: it no longer exists"]),
+    ("a deleted service", |lab| remove(lab, "Desk"), &[FITS, "Desk", "the service no longer exists"]),
     (
         "a re-created service",
         |lab| {
@@ -105,7 +105,7 @@ const TABLE: &[(&str, Interference, &[&str])] = &[
             again.id = String::new();
             lab.add(again);
         },
-        &[FITS, "Desk", "the service: it no longer exists, and another one has its name"],
+        &[FITS, "Desk", "the service no longer exists, and another one has its name"],
     ),
     (
         "a new namesake",
