@@ -126,7 +126,8 @@ fn description(problems: &mut DiagnosticCollector, node: &Node, rules: &Rules<'_
     Some(text.to_owned())
 }
 
-/// Returns the problem for a key that is spelled as in the API, or that belongs into a nested mapping. Returns `None` for others.
+/// Returns the problem for a key that is spelled as in the API, or that belongs in a nested mapping. Returns `None` for
+/// all other keys.
 fn misplaced_key(key: &Key) -> Option<Problem> {
     let problem =
         Problem::error(Code::UnknownKey, key.span, format!("unknown key `{}`", shortened(&key.name)));
