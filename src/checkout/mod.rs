@@ -173,7 +173,7 @@ pub fn open_own(root: &Path, path: &Path) -> Result<File, PathError> {
     Ok(file)
 }
 
-/// Makes the checks of [`open_own`] for the part of a path that exists.
+/// Checks the part of a path that exists, as [`open_own`] does.
 ///
 /// # Errors
 ///

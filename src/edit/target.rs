@@ -9,7 +9,7 @@ use super::tree::{Node, Value};
 pub(super) struct Target<'a> {
     /// The index of an entry in each mapping on the way from the root to the mapping `holder`.
     pub(super) steps: Vec<usize>,
-    /// The mapping that has the key, or that gets it.
+    /// The mapping that contains the key, or to which the key is added.
     pub(super) holder: &'a Node,
     /// The index of the key's entry in `holder`, if the key exists.
     pub(super) found: Option<usize>,

@@ -17,7 +17,8 @@ pub struct ImportContext<'a> {
     pub environment: &'a str,
     /// True if the project has no other environment, so that its documents apply to this environment only.
     pub sole: bool,
-    /// True if another environment is on another API, so that documents can't contain what only this API supports.
+    /// True if another environment is on another API, so that documents can't contain fields that only this API
+    /// supports.
     pub mixed: bool,
     /// The project's defaults. They apply to every document that does not declare another value.
     pub defaults: &'a Map<String, Value>,

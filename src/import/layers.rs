@@ -102,8 +102,8 @@ impl<'a> Layers<'a> {
         [&["environments", self.environment], path].concat()
     }
 
-    /// Returns true if a value belongs in the environment's overlay. That is always so if there are other environments.
-    /// Otherwise, it is so if the overlay has the value, or has a parent of the value that is not a mapping.
+    /// Returns true if a value belongs in the environment's overlay. With several environments, every value does. With
+    /// one environment, a value does if the overlay has it, or if one of its parents in the overlay is not a mapping.
     fn belongs_in_overlay(&self, path: &[&str]) -> bool {
         let overlay = self.overlay_path(path);
         !self.sole

@@ -162,8 +162,8 @@ pub(super) fn preference(one: &LlmPreference) -> Value {
     Value::Object(value)
 }
 
-/// Removes the `experience_controls` of all model preferences from the version sets. Returns them in the same
-/// structure.
+/// Removes the `experience_controls` of all model preferences from the version sets. Returns a mapping with the same
+/// structure that has only these controls, or `None` if there are none.
 fn take_controls(all: &mut Map<String, Value>) -> Option<Value> {
     const PREFERENCES: &str = "llm_model_preferences";
     const CONTROLS: &str = "experience_controls";
@@ -182,7 +182,8 @@ fn take_controls(all: &mut Map<String, Value>) -> Option<Value> {
     (!taken.is_empty()).then_some(Value::Object(taken))
 }
 
-/// Returns the settings that differ from the server's defaults. A setting with a project default is complete.
+/// Returns the settings that differ from the server's defaults. A setting for which the project has a default is
+/// returned with all its members.
 fn service_settings(context: &ImportContext<'_>, live: &LiveService) -> Map<String, Value> {
     let values = settings::normal(SERVICE, &live.settings);
     let mut found = Map::new();
@@ -201,7 +202,7 @@ fn service_settings(context: &ImportContext<'_>, live: &LiveService) -> Map<Stri
     if live.settings.is_empty() && context.defaults.is_empty() { Map::new() } else { found }
 }
 
-/// Removes the server's defaults from a value. None if nothing is left.
+/// Removes the server's defaults from a value. Returns `None` if nothing is left.
 fn without_defaults(field: &SettingField, value: &Value) -> Option<Value> {
     use settings::Default;
     match field.default {
@@ -226,8 +227,8 @@ fn all_without_defaults(fields: &[SettingField], values: &Map<String, Value>) ->
     fields.iter().filter_map(member).collect()
 }
 
-/// Returns the members that manifests can declare. The others stay unchanged whatever a manifest declares, so that a
-/// new value of the vendor's does not prevent an import.
+/// Returns the members that manifests can declare. The other members stay unchanged whatever a manifest declares, so an
+/// unknown value of the vendor does not prevent an import.
 pub(super) fn known(fields: &[SettingField], values: &Map<String, Value>) -> Map<String, Value> {
     let known = |field: &SettingField| {
         let value = values.get(field.name).filter(|value| is_declarable(&field.kind, value))?;
@@ -236,7 +237,7 @@ pub(super) fn known(fields: &[SettingField], values: &Map<String, Value>) -> Map
     fields.iter().filter_map(known).collect()
 }
 
-/// Returns true if a manifest may declare this value. Members of objects are checked one by one.
+/// Returns true if a manifest may declare a value of this kind. The members of an object are checked separately.
 fn is_declarable(kind: &Kind, value: &Value) -> bool {
     match (kind, value) {
         (Kind::OneOf(words), Value::String(text)) => words.contains(&text.as_str()),

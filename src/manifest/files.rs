@@ -263,8 +263,8 @@ fn count_hits(patterns: &mut [Pattern<'_>], name: &str, is_dir: bool) -> bool {
     matched
 }
 
-/// Returns the reason why a directory entry must not be followed, if there is one. Only a link, or the path to the
-/// base, can leave the project.
+/// Returns the reason why a directory entry must not be followed, if there is one. Only a link, or the directory where
+/// the search starts (`base`), can lead out of the project.
 fn find_unsafe_link(root: &Path, entry: &walkdir::DirEntry, base: &Path) -> Option<PathError> {
     if !entry.path_is_symlink() && entry.path() != base {
         return None;

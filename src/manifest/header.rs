@@ -35,7 +35,7 @@ const OVERRIDES: &[&str] = &[
     "x-rewrite-url",
 ];
 
-/// Words in a header's name, separated by dashes, that show that the header carries a credential.
+/// Words that show that a header carries a credential, if they occur between the dashes of its name.
 const CREDENTIAL_WORDS: &[&str] = &["auth", "bearer", "jwt", "key", "keys", "pass", "session", "signature"];
 
 /// Returns true if a header's name suggests that it carries a credential.

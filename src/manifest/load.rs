@@ -21,7 +21,7 @@ use super::{check, decode, files, yaml};
 use crate::checkout;
 use crate::model::{Desired, did_you_mean};
 
-/// The options of a load: the project, the environment, and what else to return.
+/// The options of a load: the project, the environment, and which additional results to return.
 #[derive(Clone, Debug)]
 pub struct LoadOptions<'a> {
     /// The project.

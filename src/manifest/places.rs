@@ -1,6 +1,6 @@
 //! The layers that declare version sets, for commands that edit the files.
 //!
-//! A merged value knows the place it came from, but not the place where a new value belongs. So this module keeps
+//! A merged value has the place that it came from, but not the place where a new value belongs. So this module keeps
 //! the layers of each document apart: the overlay of the selected environment, the document, and the defaults.
 
 use std::collections::BTreeMap;
@@ -103,7 +103,7 @@ impl Places {
     }
 
     /// Returns the key of a version set (or of a field of it) in the document or its overlay, even if the key does not
-    /// exist yet. Defaults can't be edited for one service, so the key is in the document for them, too.
+    /// exist yet. Defaults can't be edited for one service, so [`Layer::Defaults`] gives the key in the document.
     pub fn key_path(&self, service: &ServiceName, path: &[&str], layer: Layer) -> Option<KeyPath> {
         let ServiceLayers { file, document, .. } = self.services.get(service)?;
         let above: &[&str] = match layer {

@@ -20,7 +20,7 @@ fn max_keyterms(api: Api) -> usize {
     }
 }
 
-/// Returns true if Classic accepts a tag's key or value: `^[\w\s]+$`, and not only white space.
+/// Returns true if Classic accepts a tag's key or value. It must match `^[\w\s]+$` and must not be only white space.
 pub(super) fn is_valid(text: &str) -> bool {
     !text.trim().is_empty() && text.chars().all(|c| c.is_alphanumeric() || c == '_' || c.is_whitespace())
 }
@@ -162,8 +162,8 @@ fn bad_keyterm(span: Span, term: &str) -> Problem {
     }
 }
 
-/// Returns the problem that the Platform API does not allow the length of a key term, if so. That API limits only the
-/// length.
+/// Returns the problem that a key term is too short or too long for the Platform API. Returns `None` if its length is
+/// allowed. That API limits only the length.
 fn bad_length(span: Span, term: &str) -> Option<Problem> {
     let length = term.chars().count();
     let message = format!("the API rejects the key term `{}`", shortened(term));

@@ -16,7 +16,8 @@ use crate::model::{Api, did_you_mean};
 /// A manifest's document, decoded once for each API and once for each overlay.
 #[derive(Default)]
 pub(super) struct Variants {
-    /// The document without an overlay, by API. It is decoded for each API of an environment that has no overlay.
+    /// The document without an overlay, by API. There is one for each API that is used by an environment without an
+    /// overlay.
     base: BTreeMap<Api, DecodedService>,
     /// The document merged with an overlay, by the name of the overlay's environment.
     pub(super) overlays: BTreeMap<String, DecodedService>,

@@ -190,8 +190,7 @@ impl<'input> Builder<'input, '_> {
         Ok(())
     }
 
-    /// Counts the values and bytes that an anchor or alias copies. Errors above the limit, so that a small file can't
-    /// expand to a huge one.
+    /// Counts the values and text that an anchor or alias copies, so that a small file can't expand to a huge one.
     fn charge(&mut self, span: Span, weight: Weight) -> Step<()> {
         self.copied.nodes += weight.nodes;
         self.copied.bytes += weight.bytes;
@@ -233,8 +232,7 @@ impl<'input> Builder<'input, '_> {
         Ok(node)
     }
 
-    /// Reads a collection, and keeps its opening bracket in `open` until its end. An error ends the parsing, so the
-    /// bracket stays in `open`.
+    /// Reads a collection. Keeps its opening bracket in `open` until the collection ends or the parsing fails.
     fn within(
         &mut self,
         style: StructureStyle,

@@ -72,7 +72,8 @@ fn property(text: &str) -> String {
 mod tests {
     use super::{data, property};
 
-    /// The table of `@actions/core`: `%` first, or the other escapes would be escaped again.
+    /// Checks that the escapes are those of `@actions/core`. `%` is escaped first, or the other escapes would be
+    /// escaped again.
     #[test]
     fn escapes_match_the_toolkit() {
         assert_eq!(data("100%\r\n%0A::x,y"), "100%25%0D%0A%250A::x,y");

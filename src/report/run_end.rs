@@ -1,4 +1,4 @@
-//! The lines that an apply prints at its end.
+//! The lines that an apply prints at the end.
 
 use std::fmt::Write as _;
 

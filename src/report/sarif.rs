@@ -130,7 +130,7 @@ fn location(location: &Location, directory: &str) -> Value {
     json!({"physicalLocation": place})
 }
 
-/// Returns a path as a relative URI. Escapes all characters except `/` and those that URIs don't reserve.
+/// Returns a path as a relative URI. Escapes all characters except ASCII letters, digits, `/`, `-`, `.`, `_` and `~`.
 fn uri(path: &str) -> String {
     path.bytes()
         .map(|byte| match byte {

@@ -22,7 +22,7 @@ const CONTEXT: usize = 2;
 const MOST_COMPARED: usize = 1_000_000;
 /// The maximum length of a line with several values.
 const LINE: usize = 100;
-/// The maximum number of lines for the settings in a new block.
+/// The maximum number of lines for one block of a new service's settings.
 const MAX_LINES: usize = 3;
 /// The maximum number of list items in a line.
 const MAX_ITEMS: usize = 8;

@@ -99,7 +99,7 @@ fn take<'a>(pieces: &mut Vec<Piece<'a>>, line: &'a str, length: usize, differs: 
     }
 }
 
-/// Splits a line into words, and the characters between them, each on its own.
+/// Splits a line into words and other characters. Each of the other characters is a piece of its own.
 fn words(line: &str) -> Vec<&str> {
     let mut words = Vec::new();
     let mut rest = line;

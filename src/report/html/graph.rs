@@ -1,7 +1,7 @@
 //! Draws the steps of a plan from left to right, in the order of their dependencies.
 //!
-//! Each group of steps that depend on one another has its own block. In a block, the column of a step is the length of
-//! the longest path to it. Steps without dependencies fill a grid.
+//! Steps that are connected by dependencies form a group, and each group has its own block. In a block, the column of a
+//! step is the length of the longest path to it. Steps without dependencies fill a grid.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -33,7 +33,7 @@ const AROUND: usize = 6_000;
 pub enum Verdict {
     /// Every step is done.
     Applied,
-    /// Nothing was to be done, because the live state matched the manifests.
+    /// There was nothing to do, because the live state matched the manifests.
     NothingToDo,
     /// Some steps failed, and the others are done.
     InPart,
