@@ -120,7 +120,7 @@ fn check_regular(about: &Metadata) -> Result<(), PathError> {
 ///
 /// # Errors
 ///
-/// Errors like [`resolve_file`]. Nothing is read then.
+/// Errors like [`resolve_file`]. After such an error, nothing has been read.
 pub fn read(root: &Path, path: &Path, most: u64) -> Result<Vec<u8>, PathError> {
     let mut bytes = Vec::new();
     open(root, path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
