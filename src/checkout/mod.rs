@@ -1,8 +1,9 @@
-//! Safe access to files of a checkout: inside its root, regular, and opened without following a link.
+//! Safe access to files of a checkout. A file must be inside the root of the checkout, regular, and opened without
+//! following a link.
 //!
-//! A pull request controls the content of a checkout. A path in it may be a link to a secret outside, a pipe that
-//! blocks its reader, or a device. So every path from a project's files goes through this module. Paths from the
-//! command line don't: the user chose them.
+//! A pull request controls the content of a checkout. A path in it may be a link to a secret outside the checkout, a
+//! pipe that blocks its reader, or a device. So every path that a project's files name goes through this module. Paths
+//! from the command line don't, because the user chose them.
 //!
 //! A file that is read or changed may be a link to another file of the same checkout. A file that amigops creates
 //! for itself (the sandbox's state) must not be a link. Files below a directory named `.git` are never used: they
@@ -26,13 +27,13 @@ pub enum PathError {
     Outside,
     /// The path leads into a directory named `.git`.
     InGitDirectory,
-    /// This part of the path is a link where links are not allowed.
+    /// This part of the path is a link, but links are not allowed.
     Link(PathBuf),
     /// The path names a directory.
     IsDirectory,
     /// The path names a pipe, a socket or a device.
     NotRegular,
-    /// The file is larger than this many bytes.
+    /// The file is larger than this maximum, in bytes.
     TooLarge(u64),
     /// The file is not UTF-8.
     NotUtf8,
@@ -41,7 +42,7 @@ pub enum PathError {
 }
 
 impl PathError {
-    /// Returns true if the path leads to a place where no project file may be.
+    /// Returns true if the path leads out of the checkout, into a `.git` directory, or through a forbidden link.
     pub fn is_unsafe(&self) -> bool {
         matches!(self, Self::Outside | Self::InGitDirectory | Self::Link(_))
     }
@@ -72,7 +73,7 @@ impl From<io::Error> for PathError {
     }
 }
 
-/// Returns true if a part of the path is `.git`, in any case.
+/// Returns true if a part of the path is `.git`, in upper or lower case.
 pub fn names_git(path: &Path) -> bool {
     path.components().any(|part| part.as_os_str().eq_ignore_ascii_case(".git"))
 }
@@ -88,7 +89,7 @@ pub fn resolve(root: &Path, path: &Path) -> Result<PathBuf, PathError> {
     Ok(real)
 }
 
-/// Returns the part of a real path below the root.
+/// Returns the part of a real path that is below the root. Errors if there is none, or if it contains `.git`.
 fn below<'p>(root: &Path, real: &'p Path) -> Result<&'p Path, PathError> {
     let inside = real.strip_prefix(root).map_err(|_| PathError::Outside)?;
     if inside.components().any(|part| !matches!(part, Component::Normal(_))) {
@@ -101,7 +102,7 @@ fn below<'p>(root: &Path, real: &'p Path) -> Result<&'p Path, PathError> {
 ///
 /// # Errors
 ///
-/// Errors like [`resolve`], and if the path is not a regular file.
+/// Errors like [`resolve`], and also if the path is not a regular file.
 pub fn resolve_file(root: &Path, path: &Path) -> Result<PathBuf, PathError> {
     let real = resolve(root, path)?;
     check_regular(&fs::symlink_metadata(&real)?)?;
@@ -115,11 +116,11 @@ fn check_regular(about: &Metadata) -> Result<(), PathError> {
     if about.is_file() { Ok(()) } else { Err(PathError::NotRegular) }
 }
 
-/// Reads at most one byte more than `most` of a file, so that the caller can detect a larger file.
+/// Reads a file, but at most one byte more than `most`, so that the caller can detect a larger file.
 ///
 /// # Errors
 ///
-/// Errors like [`resolve_file`], before anything is read.
+/// Errors like [`resolve_file`]. After such an error, nothing has been read.
 pub fn read(root: &Path, path: &Path, most: u64) -> Result<Vec<u8>, PathError> {
     let mut bytes = Vec::new();
     open(root, path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
@@ -130,7 +131,7 @@ pub fn read(root: &Path, path: &Path, most: u64) -> Result<Vec<u8>, PathError> {
 ///
 /// # Errors
 ///
-/// Errors like [`read`], and if the file is larger or not UTF-8.
+/// Errors like [`read`], and also if the file is larger or is not UTF-8.
 pub fn read_text(root: &Path, path: &Path, most: u64) -> Result<String, PathError> {
     let bytes = read(root, path, most)?;
     if bytes.len() as u64 > most {
@@ -139,8 +140,8 @@ pub fn read_text(root: &Path, path: &Path, most: u64) -> Result<String, PathErro
     String::from_utf8(bytes).map_err(|_| PathError::NotUtf8)
 }
 
-/// Opens a file for reading. Walks the resolved path again without following links, so that nothing can be swapped
-/// between the check and the opening.
+/// Opens a file for reading. Opens each part of the resolved path without following links, so that a part that becomes
+/// a link after the check is not followed.
 fn open(root: &Path, path: &Path) -> Result<File, PathError> {
     let real = resolve_file(root, path)?;
     let (parents, name) = split(root, &real)?;
@@ -153,8 +154,8 @@ fn open(root: &Path, path: &Path) -> Result<File, PathError> {
     Ok(file)
 }
 
-/// Opens a file for reading and writing. Creates it and its directories if necessary. No part of the path may be a
-/// link.
+/// Opens a file for reading and writing. Creates the file and its directories if necessary. No part of the path may be
+/// a link.
 ///
 /// # Errors
 ///
@@ -172,7 +173,7 @@ pub fn open_own(root: &Path, path: &Path) -> Result<File, PathError> {
     Ok(file)
 }
 
-/// Checks the existing part of a path like [`open_own`].
+/// Checks the part of a path that exists, as [`open_own`] does.
 ///
 /// # Errors
 ///
@@ -195,11 +196,12 @@ pub fn check_own(root: &Path, path: &Path) -> Result<(), PathError> {
     Ok(())
 }
 
-/// Returns the real path of a directory. Creates it if necessary. Links may lead to other directories of the checkout.
+/// Returns the real path of a directory. Creates the directory if necessary. Links may lead to other directories of the
+/// checkout.
 ///
 /// # Errors
 ///
-/// Errors like [`check_directory`], and if a directory can't be created.
+/// Errors like [`check_directory`], and also if a directory can't be created.
 pub fn make_directory(root: &Path, path: &Path) -> Result<PathBuf, PathError> {
     let real = check_directory(root, path)?;
     fs::create_dir_all(&real)?;
@@ -207,7 +209,7 @@ pub fn make_directory(root: &Path, path: &Path) -> Result<PathBuf, PathError> {
     Ok(real)
 }
 
-/// Returns the real path of a directory, existing or not. Resolves the part that exists.
+/// Returns the real path of a directory, which may not exist yet. Resolves the part of the path that exists.
 ///
 /// # Errors
 ///
@@ -235,7 +237,7 @@ pub fn check_directory(root: &Path, path: &Path) -> Result<PathBuf, PathError> {
     Ok(real)
 }
 
-/// Splits the path of a file into its directories below the root and its name.
+/// Splits the path of a file into the directories below the root and the file's name.
 fn split<'p>(root: &Path, real: &'p Path) -> Result<(Vec<Component<'p>>, Component<'p>), PathError> {
     let mut parents: Vec<_> = below(root, real)?.components().collect();
     let name = parents.pop().ok_or(PathError::IsDirectory)?;

@@ -1,4 +1,5 @@
-//! Directories on systems that can't open one without following links. Each part is checked before it is opened.
+//! Directories on systems that can't open a directory without following links. Each part of a path is checked before it
+//! is opened.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -8,17 +9,17 @@ use std::path::{Path, PathBuf};
 pub(super) struct Directory(PathBuf);
 
 impl Directory {
-    /// Opens the root, whose own path is not part of the checkout.
+    /// Opens the root. Follows links in the path of the root, because that path is not part of the checkout.
     pub(super) fn open(root: &Path) -> io::Result<Self> {
         Ok(Self(root.to_owned()))
     }
 
-    /// Opens a directory in this one.
+    /// Opens a subdirectory.
     pub(super) fn enter(&self, name: &Path) -> io::Result<Self> {
         Ok(Self(self.without_link(name)?))
     }
 
-    /// Opens a directory in this one, and creates it if necessary.
+    /// Opens a subdirectory. Creates the subdirectory if necessary.
     pub(super) fn enter_or_make(&self, name: &Path) -> io::Result<Self> {
         match fs::create_dir(self.0.join(name)) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
@@ -31,7 +32,7 @@ impl Directory {
         File::open(self.without_link(name)?)
     }
 
-    /// Opens a file in this directory for reading and writing, and creates it if necessary.
+    /// Opens a file in this directory for reading and writing. Creates the file if necessary.
     pub(super) fn open_to_write(&self, name: &Path) -> io::Result<File> {
         let path = self.without_link(name)?;
         OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)

@@ -1,4 +1,4 @@
-//! Directories on Unix, opened one by one without following links.
+//! Directories on Unix. Each directory of a path is opened in its parent, without following links.
 
 use std::fs::File;
 use std::io;
@@ -10,23 +10,23 @@ use rustix::fs::{Mode, OFlags};
 /// An open directory.
 pub(super) struct Directory(OwnedFd);
 
-/// Flags that neither follow a link nor wait for a pipe without a writer.
+/// Flags that neither follow a link nor wait at a pipe that has no writer.
 const SAFE: OFlags = OFlags::CLOEXEC.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK);
 
 impl Directory {
-    /// Opens the root, whose own path is not part of the checkout.
+    /// Opens the root. Follows links in the path of the root, because that path is not part of the checkout.
     pub(super) fn open(root: &Path) -> io::Result<Self> {
         let flags = OFlags::CLOEXEC | OFlags::DIRECTORY | OFlags::RDONLY;
         Ok(Self(rustix::fs::open(root, flags, Mode::empty())?))
     }
 
-    /// Opens a directory in this one.
+    /// Opens a subdirectory.
     pub(super) fn enter(&self, name: &Path) -> io::Result<Self> {
         let flags = SAFE | OFlags::DIRECTORY | OFlags::RDONLY;
         Ok(Self(rustix::fs::openat(&self.0, name, flags, Mode::empty())?))
     }
 
-    /// Opens a directory in this one, and creates it if necessary.
+    /// Opens a subdirectory. Creates the subdirectory if necessary.
     pub(super) fn enter_or_make(&self, name: &Path) -> io::Result<Self> {
         match rustix::fs::mkdirat(&self.0, name, Mode::from_raw_mode(0o777)) {
             Ok(()) | Err(rustix::io::Errno::EXIST) => self.enter(name),
@@ -39,7 +39,7 @@ impl Directory {
         Ok(rustix::fs::openat(&self.0, name, SAFE | OFlags::RDONLY, Mode::empty())?.into())
     }
 
-    /// Opens a file in this directory for reading and writing, and creates it if necessary.
+    /// Opens a file in this directory for reading and writing. Creates the file if necessary.
     pub(super) fn open_to_write(&self, name: &Path) -> io::Result<File> {
         let flags = SAFE | OFlags::RDWR | OFlags::CREATE;
         Ok(rustix::fs::openat(&self.0, name, flags, Mode::from_raw_mode(0o666))?.into())

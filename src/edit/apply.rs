@@ -1,7 +1,8 @@
-//! Makes one change with `yaml-edit`.
+//! Makes one change of a YAML text with `yaml-edit`.
 //!
-//! Handles three layouts that `yaml-edit` does not: a new member of a flow mapping over several lines gets its
-//! own line, a new mapping among flow mappings becomes one, and blank lines after a replaced block scalar stay.
+//! Handles three layouts that `yaml-edit` does not handle. A new member of a flow mapping over several lines gets its
+//! own line. A new mapping next to flow mappings becomes a flow mapping. Blank lines after a replaced block scalar
+//! stay.
 
 use std::str::FromStr;
 
@@ -14,7 +15,7 @@ use super::tree::{self, Node, Style, Value, parse_single};
 use super::value::{self, Texts};
 use super::{check, lines};
 
-/// Makes one change of a text with one document. Returns the new text and its tree.
+/// Makes one change of a text that has one document. Returns the new text and its tree.
 pub(super) fn apply(text: &str, root: Node, change: &Change) -> Result<(String, Node), Refusal> {
     let target = locate(&root, change)?;
     let done = match (change, target.found) {
@@ -56,7 +57,8 @@ pub(super) fn apply(text: &str, root: Node, change: &Change) -> Result<(String, 
     Err(refusal(reason))
 }
 
-/// Tries one edit. None if the editor parses the text differently than the loader.
+/// Makes the change once, with one style of strings. Returns `None` if the editor can't do it, because it parses the
+/// text differently than the loader.
 fn attempt(text: &str, target: &Target<'_>, change: &Change, texts: Texts) -> Option<String> {
     let key = change.path().get(target.depth.checked_sub(1)?)?;
     let value = whole_value(change, target.depth);
@@ -94,7 +96,7 @@ fn attempt(text: &str, target: &Target<'_>, change: &Change, texts: Texts) -> Op
     }
 }
 
-/// Returns true if all mappings next to a new one are in flow style.
+/// Returns true if all mappings in `holder` are in flow style, so that a new mapping next to them should be, too.
 fn wants_flow(holder: &Node) -> bool {
     let Value::Map(map) = &holder.value else { return false };
     let mut siblings = map.entries.iter().filter_map(|(_, value)| match &value.value {
@@ -104,7 +106,7 @@ fn wants_flow(holder: &Node) -> bool {
     siblings.next() == Some(true) && siblings.all(|flow| flow)
 }
 
-/// Creates a mapping in flow style: `{a: 1, b: 2}`.
+/// Creates a mapping in flow style, such as `{a: 1, b: 2}`.
 fn flow_mapping(value: &Json, texts: Texts) -> Option<Mapping> {
     let Json::Object(members) = value else { return None };
     let map = Document::from_str("{}").ok()?.as_mapping()?;
@@ -114,8 +116,8 @@ fn flow_mapping(value: &Json, texts: Texts) -> Option<Mapping> {
     Some(map)
 }
 
-/// Adds a member to a flow mapping whose closing brace is on its own line. The editor would put it at the
-/// margin, before the brace.
+/// Adds a member to a flow mapping whose closing brace is on its own line. The editor would put the member before the
+/// brace, without indentation.
 fn add_on_own_line(text: &str, holder: &Node, key: &str, value: &Json, texts: Texts) -> Option<String> {
     let Value::Map(map) = &holder.value else { return None };
     let (last_key, last) = map.entries.last().filter(|_| map.flow)?;
@@ -143,7 +145,7 @@ fn add_on_own_line(text: &str, holder: &Node, key: &str, value: &Json, texts: Te
     ))
 }
 
-/// Restores blank lines after a replaced block scalar. The editor removes them as part of it.
+/// Restores the blank lines after a replaced block scalar. The editor removes them as if they were part of the scalar.
 fn restore_blank_lines(before: &str, old: &Node, edited: String) -> String {
     if !matches!(old.value, Value::Scalar { style: Style::Block, .. }) {
         return edited;

@@ -1,26 +1,26 @@
-//! A change of a document, and its refusal.
+//! A change of a document, and the reason why a change is refused.
 
 use serde_json::Value as Json;
 
 /// One change of one document.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
-    /// Sets a key to a value. Keys on the path that are missing, or have no value, become mappings.
+    /// Sets a key to a value. A key on the path that is missing, or that has no value, becomes a mapping.
     Set {
         /// The keys that lead from the document's root to the changed value.
         path: Vec<String>,
-        /// The new value. If it and the old value are mappings, only the members that differ change.
+        /// The new value. If the new and the old value are mappings, only the members that differ are changed.
         value: Json,
     },
     /// Removes a key and its value. A missing key is not an error.
     Remove {
-        /// The keys from the document's root.
+        /// The keys that lead from the document's root to the removed key.
         path: Vec<String>,
     },
 }
 
 impl Change {
-    /// Returns the keys from the document's root.
+    /// Returns the keys that lead from the document's root to the changed key.
     pub(super) fn path(&self) -> &[String] {
         match self {
             Self::Set { path, .. } | Self::Remove { path } => path,
@@ -28,7 +28,7 @@ impl Change {
     }
 }
 
-/// The reason why a change is refused, and the byte offset that it is about.
+/// The reason why a change is refused, and the byte offset of the cause in the text.
 pub(super) struct Refusal {
     pub(super) at: usize,
     pub(super) reason: String,

@@ -1,11 +1,11 @@
-//! Checks that an edit made the intended change and no other, as trees and as bytes.
+//! Checks that an edit made the intended change and no other change. Compares the trees, and the bytes.
 
 use super::change::Change;
 use super::target::{Target, entry, whole_value};
 use super::tree::{Map, Node, Value, line_after, line_start};
 use super::value;
 
-/// Returns true if the new tree is the old one with the change.
+/// Returns true if the new tree is the old tree with the intended change and no other.
 pub(super) fn is_intended(before: &Node, after: &Node, target: &Target<'_>, change: &Change) -> bool {
     let (mut before, mut after) = (before, after);
     for step in &target.steps {
@@ -47,7 +47,7 @@ fn same_properties(before: &Node, after: &Node) -> bool {
     before.anchor == after.anchor && before.tag == after.tag
 }
 
-/// Returns true if two mappings differ at most in the value of one entry.
+/// Returns true if two mappings are equal, except perhaps in the value of the entry at index `at`.
 fn same_except(before: &Node, after: &Node, old: &Map, new: &Map, at: usize) -> bool {
     same_properties(before, after)
         && old.entries.len() == new.entries.len()
@@ -92,12 +92,13 @@ fn is_replaced(before: &str, after: &str, key: &Node, old: &Node) -> bool {
         .is_some_and(|middle| between.lines().chain([rest]).all(|line| middle.contains(line.trim())))
 }
 
-/// Returns the text between a required beginning and end.
+/// Returns the text between `head` and `tail`, or `None` if the text does not begin and end with them.
 fn middle<'a>(text: &'a str, head: &str, tail: &str) -> Option<&'a str> {
     text.strip_prefix(head)?.strip_suffix(tail)
 }
 
-/// Returns true if the new text only adds to the old: in one place, or in two of which the first is a comma.
+/// Returns true if the new text is the old text with an addition in one place, or with a comma and an addition in a
+/// second place.
 fn is_added(before: &str, after: &str) -> bool {
     let (old, new) = (before.as_bytes(), after.as_bytes());
     let common = |a: &[u8], b: &[u8]| a.iter().zip(b).take_while(|(a, b)| a == b).count();

@@ -1,6 +1,6 @@
 //! Line breaks and the byte-order mark, which an edit must preserve.
 
-/// Splits a text into its byte-order mark, if any, and the rest.
+/// Splits a text into its byte-order mark, if it has one, and the rest.
 pub(super) fn split_mark(text: &str) -> (&str, &str) {
     match text.strip_prefix('\u{feff}') {
         Some(rest) => ("\u{feff}", rest),
@@ -8,7 +8,7 @@ pub(super) fn split_mark(text: &str) -> (&str, &str) {
     }
 }
 
-/// Returns the line of a byte offset, from 1.
+/// Returns the number of the line that contains a byte offset, from 1.
 pub(super) fn line_of(text: &str, at: usize) -> usize {
     let before = text.as_bytes().get(..at).unwrap_or(text.as_bytes());
     before.iter().filter(|byte| **byte == b'\n').count() + 1
@@ -19,7 +19,8 @@ pub(super) fn to_unix(text: &str) -> String {
     text.replace("\r\n", "\n")
 }
 
-/// Restores the line breaks of an edited text: unchanged lines keep theirs, new lines get those of the line before.
+/// Restores the line breaks of an edited text. An unchanged line keeps its line break, and a new line gets the same
+/// line break as the line before it.
 pub(super) fn restore_line_breaks(before: &str, edited: &str) -> String {
     if !before.contains("\r\n") {
         return edited.to_owned();

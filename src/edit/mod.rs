@@ -1,8 +1,8 @@
-//! Edits a YAML file and keeps everything else byte for byte.
+//! Edits a value in a YAML file and keeps everything else byte for byte.
 //!
-//! `yaml-edit` makes the change; `apply` and `lines` handle layouts that it can't. After each change, the file is
-//! parsed again, by the parser that the manifest loader uses, and compared with the intended result, both as
-//! trees and as bytes (`check`). An edit that fails this check is refused, with the line to edit by hand.
+//! `yaml-edit` makes the change. `apply` and `lines` handle layouts that it can't handle. After each change, the
+//! manifest loader's parser reads the new text. `check` compares it with the intended result, as trees and as bytes. An
+//! edit that fails this check is refused, with the line to edit by hand.
 
 mod apply;
 mod change;
@@ -22,11 +22,11 @@ use tree::{Node, parse_single};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.sentence())]
 pub struct EditError {
-    /// The keys from the document's root to the value that could not be changed.
+    /// The keys that lead from the document's root to the value that could not be changed.
     pub path: Vec<String>,
     /// The line to edit by hand, from 1.
     pub line: usize,
-    /// The reason.
+    /// The reason why the value could not be changed.
     pub reason: String,
 }
 
@@ -40,7 +40,8 @@ impl EditError {
     }
 }
 
-/// Changes one document of a file. `document` counts from 0, empty documents included.
+/// Changes one document of a file, and returns the new text. `document` is the document's index from 0, and empty
+/// documents count.
 ///
 /// # Errors
 ///
@@ -49,7 +50,7 @@ pub fn edit(text: &str, document: usize, changes: &[Change]) -> Result<String, E
     edit_documents(text, &BTreeMap::from([(document, changes.to_vec())]))
 }
 
-/// Changes several documents of a file. Makes all changes, or none.
+/// Changes several documents of a file, and returns the new text. Makes either all changes or none.
 ///
 /// # Errors
 ///
@@ -98,7 +99,7 @@ pub fn edit_documents(text: &str, changes: &BTreeMap<usize, Vec<Change>>) -> Res
     Ok(format!("{mark}{out}"))
 }
 
-/// Changes a text with one document, and returns its new tree.
+/// Changes a text that has one document. Returns the new text, and its tree if a change was made.
 fn edit_slice(text: &str, line: usize, changes: &[Change]) -> Result<(String, Option<Node>), EditError> {
     let mut text = text.to_owned();
     let mut tree = None;

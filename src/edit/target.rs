@@ -7,17 +7,17 @@ use super::tree::{Node, Value};
 
 /// The place of a change in a document.
 pub(super) struct Target<'a> {
-    /// The entries from the root to the mapping that holds the key.
+    /// The index of an entry in each mapping on the way from the root to the mapping `holder`.
     pub(super) steps: Vec<usize>,
-    /// The mapping that holds the key.
+    /// The mapping that contains the key, or to which the key is added.
     pub(super) holder: &'a Node,
-    /// The key's entry in it, if there is one.
+    /// The index of the key's entry in `holder`, if the key exists.
     pub(super) found: Option<usize>,
-    /// The number of keys of the path up to this one, itself included.
+    /// The number of keys of the path up to this key, including it.
     pub(super) depth: usize,
 }
 
-/// Returns a mapping's entry by index.
+/// Returns the entry of a mapping at an index.
 pub(super) fn entry(node: &Node, at: usize) -> Option<&(Node, Node)> {
     match &node.value {
         Value::Map(map) => map.entries.get(at),
@@ -25,7 +25,8 @@ pub(super) fn entry(node: &Node, at: usize) -> Option<&(Node, Node)> {
     }
 }
 
-/// Returns the value to write at the target: the new value, below the missing keys of the path.
+/// Returns the value to write at the target. The keys of the path that are missing become mappings around the new
+/// value.
 pub(super) fn whole_value(change: &Change, depth: usize) -> Json {
     match change {
         Change::Remove { .. } => Json::Null,
@@ -35,7 +36,7 @@ pub(super) fn whole_value(change: &Change, depth: usize) -> Json {
     }
 }
 
-/// Finds the target of a change. Refuses a target that an anchor, alias or merge key shares.
+/// Finds the target of a change. Refuses a target that is also used elsewhere, by an anchor, an alias or a merge key.
 pub(super) fn locate<'a>(root: &'a Node, change: &Change) -> Result<Target<'a>, Refusal> {
     let path = change.path();
     let mut target = Target { steps: Vec::new(), holder: root, found: None, depth: 0 };
@@ -85,7 +86,7 @@ pub(super) fn locate<'a>(root: &'a Node, change: &Change) -> Result<Target<'a>, 
     Ok(target)
 }
 
-/// Refuses a change inside an anchored value, which would also change its aliases.
+/// Refuses a change inside a value that has an anchor, because the change would also affect its aliases.
 fn check_not_shared(root: &Node, node: &Node) -> Result<(), Refusal> {
     let Some(anchor) = &node.anchor else { return Ok(()) };
     match aliases(root, anchor).first() {
@@ -98,7 +99,7 @@ fn check_not_shared(root: &Node, node: &Node) -> Result<(), Refusal> {
     }
 }
 
-/// Refuses to remove a value that contains an anchor with aliases outside the value.
+/// Refuses to remove a value that contains an anchor, if an alias outside the value refers to it.
 fn check_no_outside_alias(root: &Node, removed: &Node) -> Result<(), Refusal> {
     let mut anchors = Vec::new();
     removed.walk(&mut |node| anchors.extend(node.anchor.as_deref().map(|anchor| (anchor, node.start))));

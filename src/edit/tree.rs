@@ -1,7 +1,7 @@
 //! Parses a YAML file into one tree per document, with the byte range of each node.
 //!
-//! Uses the manifest loader's parser, `granit-parser`, but resolves nothing: anchors, aliases, tags and quotes
-//! are compared as written. So two trees are equal only if every YAML parser reads them alike.
+//! Uses `granit-parser`, as the manifest loader does, but resolves nothing: anchors, aliases, tags and quotes are
+//! compared as they are written. So two trees are equal only if every YAML parser reads them alike.
 
 use granit_parser::{Event, Options, Parser, ScalarStyle, Span, StrInput, StructureStyle};
 
@@ -13,7 +13,7 @@ const MAX_DEPTH: usize = 96;
 /// One document of a file.
 #[derive(Debug)]
 pub(super) struct Document {
-    /// The offset of its text: at its `---`, or at the end of the document before it.
+    /// The offset of the document's text: at its `---`, or at the end of the document before it.
     pub(super) start: usize,
     pub(super) root: Node,
 }
@@ -36,7 +36,7 @@ pub(super) enum Value {
         text: String,
         style: Style,
     },
-    /// The anchor's name, without the asterisk.
+    /// An alias, with the anchor's name without the asterisk.
     Alias(String),
     List(Vec<Node>),
     Map(Map),
@@ -73,14 +73,14 @@ impl PartialEq for Node {
 }
 
 impl Map {
-    /// Finds the index of the entry with this key.
+    /// Returns the index of the entry with this key, if there is one.
     pub(super) fn find(&self, name: &str) -> Option<usize> {
         self.entries.iter().position(|(key, _)| key.text() == Some(name))
     }
 }
 
 impl Node {
-    /// Returns a scalar's text.
+    /// Returns the text of a scalar. Returns `None` for other values.
     pub(super) fn text(&self) -> Option<&str> {
         match &self.value {
             Value::Scalar { text, .. } => Some(text),
@@ -94,7 +94,7 @@ impl Node {
             if self.tag.is_none() && matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
     }
 
-    /// Calls `f` for this node and all below it, keys included.
+    /// Calls `f` for this node and all nodes below it, including keys.
     pub(super) fn walk<'a>(&'a self, f: &mut dyn FnMut(&'a Node)) {
         f(self);
         match &self.value {
@@ -115,7 +115,7 @@ pub(super) struct ParseError {
     pub(super) reason: String,
 }
 
-/// Parses every document of a text without a byte-order mark, empty ones included.
+/// Parses every document of a text without a byte-order mark. Empty documents are included.
 pub(super) fn read(text: &str) -> Result<Vec<Document>, ParseError> {
     let mut options = Options::default();
     options.set_emit_comments(false);
@@ -146,7 +146,7 @@ pub(super) fn read(text: &str) -> Result<Vec<Document>, ParseError> {
     }
 }
 
-/// Parses the only document of a text.
+/// Parses a text that has exactly one document. Errors if the text has several documents.
 pub(super) fn parse_single(text: &str) -> Result<Node, Refusal> {
     let mut documents = read(text).map_err(|ParseError { at, reason }| Refusal::new(at, reason))?;
     match (documents.pop(), documents.is_empty()) {
@@ -159,12 +159,12 @@ fn blank(text: &str) -> bool {
     text.trim().is_empty()
 }
 
-/// Returns the offset of the next line.
+/// Returns the offset at which the next line starts.
 pub(super) fn line_after(text: &str, at: usize) -> usize {
     text.get(at..).and_then(|rest| rest.find('\n')).map_or(text.len(), |found| at + found + 1)
 }
 
-/// Returns the offset of the start of the line.
+/// Returns the offset at which the line that contains `at` starts.
 pub(super) fn line_start(text: &str, at: usize) -> usize {
     text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |found| found + 1)
 }
@@ -285,7 +285,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Returns the offset of the value of a key that ends here.
+    /// Returns the offset at which a key's value starts. `key_end` is the offset after the key.
     fn after_colon(&self, key_end: usize) -> usize {
         let rest = self.text.get(key_end..).unwrap_or_default();
         let colon = rest.find(':').map_or(0, |colon| colon + 1);
@@ -293,7 +293,7 @@ impl<'a> Reader<'a> {
         key_end + colon + blanks
     }
 
-    /// Sets the end of a collection: its closing bracket, or its last member.
+    /// Sets the end of a collection, which is its closing bracket or the end of its last member.
     fn close(&self, node: &mut Node, span: &Span, last: Option<&Node>) {
         let (start, end) = span_of(span);
         let bracket = self.text.get(start..end).is_some_and(|text| matches!(text, "}" | "]"));

@@ -11,13 +11,14 @@ use super::tree::{Node, Style, Value};
 /// The style of new strings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Texts {
-    /// Plain; quoted if needed; a block scalar for several lines.
+    /// Plain if possible, else in double quotes. A string of several lines becomes a block scalar.
     Natural,
-    /// Double quotes, which can represent every string.
+    /// In double quotes, which can represent every string.
     Quoted,
 }
 
-/// Splits a change of a mapping into one change for each member that differs. None if it can't be split.
+/// Splits a change of a mapping into one change for each member that differs. Returns `None` if the change can't be
+/// split.
 pub(super) fn split(root: &Node, change: &Change) -> Option<Vec<Change>> {
     let Change::Set { path, value: Json::Object(members) } = change else { return None };
     let node = path.iter().try_fold(root, |node, key| match &node.value {
@@ -43,7 +44,7 @@ pub(super) fn split(root: &Node, change: &Change) -> Option<Vec<Change>> {
     Some(parts)
 }
 
-/// Returns true if every YAML parser reads a node as this value.
+/// Returns true if every YAML parser reads a node as the given value.
 pub(super) fn is_value(node: &Node, value: &Json) -> bool {
     match (&node.value, value) {
         (Value::Scalar { text, style: Style::Plain }, Json::String(wanted)) => {
@@ -67,7 +68,7 @@ pub(super) fn is_value(node: &Node, value: &Json) -> bool {
     }
 }
 
-/// Returns true if every version of YAML reads a plain scalar as a string.
+/// Returns true if every version of YAML reads a plain scalar with this text as a string.
 fn is_always_string(text: &str) -> bool {
     const WORDS: [&str; 11] = ["null", "true", "false", "yes", "no", "on", "off", "y", "n", "~", "<<"];
     let numeric = |c: char| c.is_ascii_hexdigit() || "+-._:xXoOinfINFaAtTzZ ".contains(c);
@@ -77,7 +78,7 @@ fn is_always_string(text: &str) -> bool {
     !(text.is_empty() || word || number_like || text.starts_with('='))
 }
 
-/// Converts a value for `yaml-edit`.
+/// Converts a value to the type that `yaml-edit` uses.
 pub(super) fn yaml(value: &Json, texts: Texts) -> YamlValue {
     match value {
         Json::Null => YamlValue::Scalar(ScalarValue::null()),
@@ -95,7 +96,8 @@ pub(super) fn yaml(value: &Json, texts: Texts) -> YamlValue {
     }
 }
 
-/// Returns true if a value has nothing nested, so that it fits on one line in flow style.
+/// Returns true if a value is a mapping without nested values and long texts, so that it fits on one line in flow
+/// style.
 pub(super) fn is_flat(value: &Json) -> bool {
     match value {
         Json::Object(members) => members.values().all(|member| match member {

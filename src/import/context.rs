@@ -15,11 +15,12 @@ pub struct ImportContext<'a> {
     pub snapshot: &'a Snapshot,
     /// The environment's name.
     pub environment: &'a str,
-    /// True if the project has no other environment, so that documents apply to this one only.
+    /// True if the project has no other environment, so that its documents apply to this environment only.
     pub sole: bool,
-    /// True if other environments are on the other API, so that documents can't contain what only this API has.
+    /// True if another environment is on another API, so that documents can't contain fields that only this API
+    /// supports.
     pub mixed: bool,
-    /// The project's defaults. They apply to every document that does not say otherwise.
+    /// The project's defaults. They apply to every document that does not declare another value.
     pub defaults: &'a Map<String, Value>,
 }
 

@@ -1,15 +1,15 @@
-//! The layers of a document that an import changes: the document itself, over the project's defaults, and the
-//! overlay of one environment.
+//! The layers of a document that an import changes: the document itself, which is merged over the project's defaults,
+//! and the overlay of one environment.
 //!
-//! In a project with one environment, the document changes. With several, only the overlay of the imported
-//! environment changes, because the others may differ. A value that is already in the overlay changes there in
-//! either case.
+//! In a project with one environment, the document changes. In a project with several, only the overlay of the imported
+//! environment changes, because the other environments may differ. A value that the overlay already has is changed
+//! there in either case.
 
 use serde_json::{Map, Value, json};
 
 use crate::edit::Change;
 
-/// The layers of a document while it is changed.
+/// The layers of a document that is being changed.
 pub(super) struct Layers<'a> {
     defaults: &'a Map<String, Value>,
     document: Map<String, Value>,
@@ -38,7 +38,7 @@ impl<'a> Layers<'a> {
         self.document
     }
 
-    /// Sets a value for the environment.
+    /// Sets a value for the environment, in the layer where the value belongs.
     pub(super) fn set(&mut self, path: &[&str], value: &Value) -> Result<(), Reason> {
         if self.belongs_in_overlay(path) {
             return self.set_in_overlay(path, value);
@@ -73,7 +73,7 @@ impl<'a> Layers<'a> {
         Ok(())
     }
 
-    /// Removes a value for the environment.
+    /// Removes a value for the environment, in the layer where the value belongs.
     pub(super) fn unset(&mut self, path: &[&str]) -> Result<(), Reason> {
         let overlay = self.overlay_path(path);
         if self.belongs_in_overlay(path) && !self.sole {
@@ -102,8 +102,8 @@ impl<'a> Layers<'a> {
         [&["environments", self.environment], path].concat()
     }
 
-    /// Returns true if a value belongs in the environment's overlay: always if there are other environments, else if
-    /// the overlay has the value, or a parent of it that is not a mapping.
+    /// Returns true if a value belongs in the environment's overlay. With several environments, every value does. With
+    /// one environment, a value does if the overlay has it, or if one of its parents in the overlay is not a mapping.
     fn belongs_in_overlay(&self, path: &[&str]) -> bool {
         let overlay = self.overlay_path(path);
         !self.sole
@@ -112,7 +112,7 @@ impl<'a> Layers<'a> {
                 .any(|end| get(&self.document, &overlay[..end]).is_some_and(|value| !value.is_object()))
     }
 
-    /// Returns the environment's value without its overlay.
+    /// Returns the value that the environment would have without its overlay.
     fn without_overlay(&self, path: &[&str]) -> Option<Value> {
         let (default, own) = (get(self.defaults, path), get(&self.document, path));
         match (default, own) {
@@ -132,7 +132,7 @@ impl<'a> Layers<'a> {
     }
 }
 
-/// Returns the value at a path.
+/// Returns the value at a path, if there is one.
 pub(super) fn get<'v>(members: &'v Map<String, Value>, path: &[&str]) -> Option<&'v Value> {
     let (first, rest) = path.split_first()?;
     let value = members.get(*first)?;
@@ -168,7 +168,7 @@ fn take(members: &mut Map<String, Value>, path: &[&str]) {
     }
 }
 
-/// Returns the merge patch (RFC 7396) from one value to another. None if they are equal.
+/// Returns the merge patch (RFC 7396) that turns one value into another. Returns `None` if they are equal.
 fn patch(from: &Value, to: &Value) -> Option<Value> {
     let (Value::Object(from), Value::Object(members)) = (from, to) else {
         return (from != to).then(|| to.clone());
@@ -183,12 +183,12 @@ fn patch(from: &Value, to: &Value) -> Option<Value> {
     (!patched.is_empty()).then_some(Value::Object(patched))
 }
 
-/// Returns the document that, merged over the defaults, gives the wanted members.
+/// Returns the document that results in the wanted members when it is merged over the defaults.
 pub(super) fn over_defaults(
     defaults: &Map<String, Value>,
     wanted: &Map<String, Value>,
 ) -> Map<String, Value> {
-    /// Members of the defaults that apply to every service and stay.
+    /// Members of the defaults that are never removed, because they apply to every service.
     const KEPT: &[&str] = &["lifecycle", "smoke", "depends_on"];
     let mut document = Map::new();
     for (key, value) in wanted {
@@ -216,7 +216,7 @@ pub(super) fn over_defaults(
     document
 }
 
-/// Returns the changes from one document to another, each as deep as possible.
+/// Returns the changes that turn one document into another. Each change is as deep in the document as possible.
 pub(super) fn changes(before: &Map<String, Value>, after: &Map<String, Value>) -> Vec<Change> {
     let mut changes = Vec::new();
     compare(before, after, &mut Vec::new(), &mut changes);

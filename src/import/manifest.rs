@@ -1,4 +1,4 @@
-//! Converts a live service to a document: everything that a manifest can declare, without defaults.
+//! Converts a live service to a document that has everything that a manifest can declare. The defaults are not in it.
 
 use serde_json::{Map, Value, json};
 
@@ -87,7 +87,7 @@ pub(super) fn reference<Id: Ord + AsRef<str>>(id: &Id, catalog: &Catalog<Id>) ->
     }
 }
 
-/// Returns a name if a manifest can contain it.
+/// Returns the trimmed name if a manifest can contain it.
 fn declarable(name: &str) -> Option<&str> {
     Some(name.trim()).filter(|name| !name.is_empty() && forbidden_in_name(name).is_none())
 }
@@ -98,7 +98,7 @@ pub(super) fn tags(context: &ImportContext<'_>, live: &LiveService) -> Map<Strin
     live.tags.iter().filter(|(key, _)| !own(key)).map(|(key, value)| (key.clone(), json!(value))).collect()
 }
 
-/// Returns all managed version sets. None if the service only has its initial `release`.
+/// Returns all managed version sets. Returns `None` if the service has only its initial `release`.
 fn version_sets(
     context: &ImportContext<'_>,
     live: &LiveService,
@@ -128,7 +128,7 @@ fn version_sets(
     (!sets.is_empty()).then_some(sets)
 }
 
-/// Converts one version set.
+/// Converts one version set to its form in a manifest.
 pub(super) fn version_set(set: &VersionSet) -> Value {
     let mut value = Map::new();
     value.insert("agent_version".to_owned(), pin(set.agent_version));
@@ -140,7 +140,7 @@ pub(super) fn version_set(set: &VersionSet) -> Value {
     Value::Object(value)
 }
 
-/// Converts a version.
+/// Converts the version of a pin to its form in a manifest.
 pub(super) fn pin(pin: Pin) -> Value {
     match pin {
         Pin::Latest => json!("latest"),
@@ -148,7 +148,7 @@ pub(super) fn pin(pin: Pin) -> Value {
     }
 }
 
-/// Converts one model preference, without controls that manifests can't declare.
+/// Converts one model preference to its form in a manifest. Omits controls that manifests can't declare.
 pub(super) fn preference(one: &LlmPreference) -> Value {
     let mut value = Map::new();
     value.insert("llm_name".to_owned(), json!(one.llm_name));
@@ -162,7 +162,8 @@ pub(super) fn preference(one: &LlmPreference) -> Value {
     Value::Object(value)
 }
 
-/// Moves the controls of all preferences out of the version sets, into the same structure.
+/// Removes the `experience_controls` of all model preferences from the version sets. Returns a mapping with the same
+/// structure that has only these controls, or `None` if there are none.
 fn take_controls(all: &mut Map<String, Value>) -> Option<Value> {
     const PREFERENCES: &str = "llm_model_preferences";
     const CONTROLS: &str = "experience_controls";
@@ -181,7 +182,8 @@ fn take_controls(all: &mut Map<String, Value>) -> Option<Value> {
     (!taken.is_empty()).then_some(Value::Object(taken))
 }
 
-/// Returns the settings that differ from the server's defaults. A setting with a project default is complete.
+/// Returns the settings that differ from the server's defaults. A setting for which the project has a default is
+/// returned with all its members.
 fn service_settings(context: &ImportContext<'_>, live: &LiveService) -> Map<String, Value> {
     let values = settings::normal(SERVICE, &live.settings);
     let mut found = Map::new();
@@ -200,7 +202,7 @@ fn service_settings(context: &ImportContext<'_>, live: &LiveService) -> Map<Stri
     if live.settings.is_empty() && context.defaults.is_empty() { Map::new() } else { found }
 }
 
-/// Removes the server's defaults from a value. None if nothing is left.
+/// Removes the server's defaults from a value. Returns `None` if nothing is left.
 fn without_defaults(field: &SettingField, value: &Value) -> Option<Value> {
     use settings::Default;
     match field.default {
@@ -225,8 +227,8 @@ fn all_without_defaults(fields: &[SettingField], values: &Map<String, Value>) ->
     fields.iter().filter_map(member).collect()
 }
 
-/// Returns the members that manifests can declare. The others stay unchanged whatever a manifest declares, so that a
-/// new value of the vendor's does not prevent an import.
+/// Returns the members that manifests can declare. The other members stay unchanged whatever a manifest declares, so an
+/// unknown value of the vendor does not prevent an import.
 pub(super) fn known(fields: &[SettingField], values: &Map<String, Value>) -> Map<String, Value> {
     let known = |field: &SettingField| {
         let value = values.get(field.name).filter(|value| is_declarable(&field.kind, value))?;
@@ -235,7 +237,7 @@ pub(super) fn known(fields: &[SettingField], values: &Map<String, Value>) -> Map
     fields.iter().filter_map(known).collect()
 }
 
-/// Returns true if a manifest may declare this value. Members of objects are checked one by one.
+/// Returns true if a manifest may declare a value of this kind. The members of an object are checked separately.
 fn is_declarable(kind: &Kind, value: &Value) -> bool {
     match (kind, value) {
         (Kind::OneOf(words), Value::String(text)) => words.contains(&text.as_str()),

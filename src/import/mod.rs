@@ -1,13 +1,13 @@
 //! Imports live services into manifests: new files, and changes of existing ones.
 //!
-//! Pure: takes a snapshot and the current manifests, returns texts and changes. The caller loads every new text
-//! and plans with it before it writes anything.
+//! This module is pure: it takes a snapshot and the current manifests, and returns texts and changes. The caller loads
+//! every new text and makes a plan with it before it writes a file.
 //!
 //! * [`select`]: selects the live services to import.
-//! * [`manifest`]: converts a live service to a document without defaults.
+//! * [`manifest`]: converts a live service to a document, without the project's defaults.
 //! * [`update`]: finds the changes that an existing document needs.
-//! * `layers`: chooses the layer of each change: the document, or one environment's overlay.
-//! * `yaml` and `slug`: write and name a new file.
+//! * `layers`: chooses the layer of each change: the document, or the overlay of one environment.
+//! * `yaml` and `slug`: write the text of a new file, and choose its name.
 
 mod context;
 mod layers;
@@ -32,12 +32,12 @@ pub struct NewFile {
     pub name: String,
     /// The file's text.
     pub text: String,
-    /// The service.
+    /// The service that the file declares.
     pub service: ServiceName,
 }
 
-/// Creates a file for each of these services, under names that are not taken. `schema` is the path from the file
-/// to the schema for editors, if there is one.
+/// Creates a file for each service, with a name that is not in `taken`. `schema` is the path from the file to the
+/// schema that editors use, if there is one.
 pub fn files(
     context: &ImportContext<'_>,
     services: &[&LiveService],

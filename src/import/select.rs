@@ -5,18 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::context::{ImportContext, Note};
 use crate::model::{Catalog, Desired, LiveService, Reference, ServiceId, ServiceName, Snapshot};
 
-/// The services that an import should include.
+/// The choice of services that an import includes.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
-    /// Includes inactive services without an owner.
+    /// True to include inactive services without an owner.
     pub all: bool,
-    /// The only services to include. Empty means all.
+    /// The names of the only services to include. Empty means all services.
     pub only: BTreeSet<ServiceName>,
-    /// Services that amigops renamed: replaced, unfinished and abandoned ones.
+    /// Services that amigops has renamed: former services, and new services of unfinished or abandoned replacements.
     pub leftovers: BTreeSet<ServiceId>,
 }
 
-/// Returns the services to import, ordered by name, and a note for each skipped one.
+/// Returns the services to import, ordered by name, and a note for each service that is skipped.
 pub fn services<'a>(context: &ImportContext<'a>, scope: &Scope) -> (Vec<&'a LiveService>, Vec<Note>) {
     let mut by_name: BTreeMap<&ServiceName, Vec<&LiveService>> = BTreeMap::new();
     let wanted = |service: &&LiveService| {
@@ -37,8 +37,8 @@ pub fn services<'a>(context: &ImportContext<'a>, scope: &Scope) -> (Vec<&'a Live
     (chosen, notes)
 }
 
-/// Selects the service among namesakes that planning would match with a manifest: the active one, else the only
-/// inactive one that the project owns.
+/// Selects one of several services with the same name: the one that planning would match with a manifest. That is the
+/// active one, or else the only inactive one that the project owns.
 fn select_one<'a>(
     context: &ImportContext<'_>,
     scope: &Scope,
@@ -69,9 +69,9 @@ fn select_one<'a>(
     }
 }
 
-/// Returns the live service of each declared service. That is the one that planning matched (`ids`), else the active
-/// one with its name, else one that was renamed live. A renamed service is the only owned one that no manifest
-/// declares and that has the same agent and context graph.
+/// Returns the live service of each declared service. It is the service that planning matched (`ids`), or else the
+/// active service with the declared name. Otherwise, it is a service that was renamed live: the only owned service that
+/// no manifest declares and that has the same agent and context graph.
 pub fn match_services<'a>(
     desired: &Desired,
     ids: &BTreeMap<ServiceName, ServiceId>,
@@ -112,7 +112,7 @@ pub fn match_services<'a>(
     pairs
 }
 
-/// Returns true if a reference refers to this agent or context graph.
+/// Returns true if a reference refers to the agent or context graph with this id.
 pub(super) fn refers_to<Id: Ord + AsRef<str>>(reference: &Reference, id: &Id, catalog: &Catalog<Id>) -> bool {
     match reference {
         Reference::Id(text) => text == id.as_ref(),

@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 
 use crate::model::{ServiceId, ServiceName};
 
-/// The maximum number of characters from a service's name. With four bytes each, the file name stays below the
-/// limit of file systems.
+/// The maximum number of characters that a file name takes from a service's name. Even if each has four bytes, the file
+/// name is shorter than the limit of file systems.
 const MAX_CHARACTERS: usize = 48;
 
 /// Names that Windows reserves for devices.
 const DEVICES: &[&str] = &["con", "prn", "aux", "nul"];
 
-/// Returns a name in lower case with `-` for everything but letters and digits of any script. The result is never a
-/// path, and always the same for the same name.
+/// Returns a name in lower case, in which `-` replaces everything except letters and digits of any script. The result
+/// is never a path, and is always the same for the same name.
 pub(super) fn slug(name: &str) -> String {
     let mut slug = String::new();
     for c in name.chars().flat_map(char::to_lowercase) {
@@ -34,7 +34,7 @@ pub(super) fn slug(name: &str) -> String {
     }
 }
 
-/// Returns the file name of a service: its slug, followed by the end of its id if the slug is taken.
+/// Returns the file name for a service: its slug, followed by the end of the service's id if the slug is taken.
 pub(super) fn file_name(name: &ServiceName, id: &ServiceId, taken: &BTreeSet<String>) -> String {
     let slug = slug(name.as_str());
     let id: String =

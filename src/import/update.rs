@@ -1,7 +1,6 @@
 //! Finds the changes that bring an existing document up to date with the live service.
 //!
-//! Only fields that the document manages change. Absent fields stay absent, and so do fields in
-//! `lifecycle.ignore`.
+//! Only fields that the document manages are changed. Absent fields and fields in `lifecycle.ignore` stay as they are.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +16,7 @@ use crate::model::{
     same_json, trimmed,
 };
 
-/// Returns the changes that one document needs.
+/// Returns the changes that one document needs, and notes for the user.
 pub fn changes(
     context: &ImportContext<'_>,
     document: &Map<String, Value>,
@@ -45,7 +44,8 @@ pub fn changes(
     (layers::changes(document, &layers.into_document()), notes)
 }
 
-/// Takes over a live name, unless other environments may still have the service under its present name.
+/// Changes the declared name to the live name. In a project with several environments, only notes the difference,
+/// because the others may still have the old name.
 fn name(
     pending: &mut PendingChanges<'_>,
     context: &ImportContext<'_>,
@@ -105,7 +105,7 @@ fn fields(pending: &mut PendingChanges<'_>, context: &ImportContext<'_>, live: &
     }
 }
 
-/// The values to set in one document. An operation without a value removes a key.
+/// The pending changes of one document: values to set, and keys to remove (operations without a value).
 struct PendingChanges<'a> {
     wanted: &'a DesiredService,
     operations: Vec<(Vec<String>, Option<Value>)>,
@@ -214,7 +214,7 @@ impl PendingChanges<'_> {
         self.patch(&[], &self.wanted.settings.clone(), &values);
     }
 
-    /// Sets every value in which the live state differs from a declared patch, at every depth.
+    /// Sets every declared value that differs from the live value, at every depth.
     fn patch(&mut self, at: &[&str], patch: &Map<String, Value>, live: &Map<String, Value>) {
         for (key, declared) in patch {
             let path = [at, &[key.as_str()]].concat();

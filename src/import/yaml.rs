@@ -1,14 +1,14 @@
 //! Writes a document of JSON values as readable YAML.
 //!
-//! Knows only service documents: keys in the order of the documentation, small mappings and lists on one line, long
-//! texts as block scalars. Quotes every text that YAML 1.2 or 1.1 could read as another type. The caller parses
-//! the text again before it uses it.
+//! Supports only service documents. Keys are in the order of the documentation, small mappings and lists are on one
+//! line, and long texts are block scalars. A text that YAML 1.2 or 1.1 could read as another type is quoted. The caller
+//! parses the text again before it uses it.
 
 use serde_json::{Map, Value};
 
 use crate::model::is_hidden;
 
-/// The maximum line width, if a line can be broken.
+/// The maximum line width. A line that can't be broken may be longer.
 const WIDTH: usize = 100;
 
 /// The order of keys at the top level.
@@ -32,7 +32,7 @@ const TOP: &[&str] = &[
     "smoke",
     "environments",
 ];
-/// The order of keys in a version set and in a preference.
+/// The order of keys in a version set and in a model preference.
 const INNER: &[&str] = &[
     "release",
     "agent_version",
@@ -76,7 +76,7 @@ fn mapping(out: &mut String, members: &Map<String, Value>, path: &[&str], indent
     }
 }
 
-/// Writes a member's value, after its colon.
+/// Writes the value of a member. The key and the colon are already written.
 fn member(out: &mut String, value: &Value, path: &[&str], indent: usize, column: usize) {
     let below = indent + 2;
     match value {
@@ -98,7 +98,7 @@ fn member(out: &mut String, value: &Value, path: &[&str], indent: usize, column:
     }
 }
 
-/// Returns true if a mapping gets several lines even if it would fit on one.
+/// Returns true if a mapping is written on several lines even if it would fit on one line.
 fn is_always_spread(path: &[&str], members: &Map<String, Value>) -> bool {
     let overlay = path.first() == Some(&"environments") && path.len() <= 2;
     let last = path.last().copied().unwrap_or_default();
@@ -107,7 +107,7 @@ fn is_always_spread(path: &[&str], members: &Map<String, Value>) -> bool {
         || members.contains_key("llm_model_preferences")
 }
 
-/// Returns true if a value fits on the line.
+/// Returns true if a value that starts at `column` fits on the line.
 fn fits(value: &Value, column: usize) -> bool {
     !has_lines(value) && column + flow(value).chars().count() <= WIDTH
 }
@@ -138,7 +138,7 @@ fn flow(value: &Value) -> String {
     }
 }
 
-/// Formats a string on one line: plain if it is unambiguous, else in double quotes.
+/// Formats a string on one line: plain if every YAML parser reads it as a string, else in double quotes.
 fn text(text: &str) -> String {
     if is_plain(text) { text.to_owned() } else { quoted(text) }
 }
@@ -181,7 +181,7 @@ fn quoted(text: &str) -> String {
     out
 }
 
-/// Returns true if a text of several lines can be a literal block without loss.
+/// Returns true if a text of several lines can be written as a literal block without loss.
 fn literal_fits(text: &str) -> bool {
     let shown = |c: char| is_printable(c) || matches!(c, '\n' | '\t' | '\u{200d}');
     // A first line that begins with white space would need an indentation indicator.
@@ -203,7 +203,7 @@ fn literal(out: &mut String, text: &str, indent: usize) {
     }
 }
 
-/// Returns true if a long text of one line can be folded at spaces without loss.
+/// Returns true if a long text of one line can be written as a block that is folded at spaces, without loss.
 fn can_fold(text: &str) -> bool {
     let shown = |c: char| is_printable(c) || c == '\u{200d}';
     let edge = |c: char| c.is_whitespace();

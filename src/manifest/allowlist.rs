@@ -12,7 +12,7 @@ use super::load::Loaded;
 use super::url::{self, Host};
 use crate::model::Api;
 
-/// The vendor's hosts: those in its API descriptions, and those of its regions.
+/// The vendor's hosts, as its API descriptions name them, and the hosts of its regions.
 const VENDOR_HOSTS: &[&str] = &[
     "api.amigo.ai",
     "internal-api.amigo.ai",
@@ -29,24 +29,24 @@ pub const HOSTS_VARIABLE: &str = "AMIGOPS_ALLOWED_HOSTS";
 /// The variable that lists the allowed credential variables.
 pub const CREDENTIALS_VARIABLE: &str = "AMIGOPS_ALLOWED_CREDENTIALS";
 
-/// The values of the variables that define the allowlist. None means that a variable is not set.
+/// The values of the variables that define the allowlist. `None` means that a variable is not set.
 #[derive(Clone, Debug, Default)]
 pub struct AllowlistVariables {
-    /// `AMIGOPS_ALLOWED_HOSTS`.
+    /// The value of `AMIGOPS_ALLOWED_HOSTS`.
     pub hosts: Option<String>,
-    /// `AMIGOPS_ALLOWED_CREDENTIALS`.
+    /// The value of `AMIGOPS_ALLOWED_CREDENTIALS`.
     pub credentials: Option<String>,
-    /// `AMIGO_BASE_URL`.
+    /// The value of `AMIGO_BASE_URL`.
     pub amigo_base_url: Option<String>,
-    /// `PLATFORM_API_URL`.
+    /// The value of `PLATFORM_API_URL`.
     pub platform_api_url: Option<String>,
 }
 
-/// An invalid entry in one of the lists.
+/// An invalid entry in the list of allowed hosts or in the list of allowed credential variables.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{variable}: `{entry}` is not {expected}")]
 pub struct AllowlistError {
-    /// The variable that holds the list.
+    /// The variable that contains the list.
     pub variable: &'static str,
     /// The invalid entry.
     pub entry: String,
@@ -54,15 +54,15 @@ pub struct AllowlistError {
     pub expected: &'static str,
 }
 
-/// An allowed host, with any port or one port.
+/// An allowed host and its allowed port. `None` allows every port.
 type Entry = (Host, Option<u16>);
 
 /// The allowlist of hosts that may receive credentials and of variables that may hold them.
 #[derive(Clone, Debug, Default)]
 pub struct Allowlist {
-    /// The listed hosts. None means the vendor's hosts and loopback addresses.
+    /// The listed hosts. `None` means that the vendor's hosts and loopback addresses are allowed.
     hosts: Option<Vec<Entry>>,
-    /// The servers of `AMIGO_BASE_URL` and `PLATFORM_API_URL`.
+    /// The hosts and ports of the addresses in `AMIGO_BASE_URL` and `PLATFORM_API_URL`. They are always allowed.
     from_variables: Vec<Entry>,
     variables: BTreeSet<String>,
     amigo_base_url: Option<String>,
@@ -70,11 +70,11 @@ pub struct Allowlist {
 }
 
 impl Allowlist {
-    /// Parses the lists.
+    /// Creates the allowlist from the values of the variables.
     ///
     /// # Errors
     ///
-    /// Errors with the first entry that is not a host or not the name of a variable.
+    /// Errors with the first entry that is not a valid host or not a valid name of a variable.
     pub fn new(variables: AllowlistVariables) -> Result<Self, AllowlistError> {
         let AllowlistVariables { hosts, credentials, amigo_base_url, platform_api_url } = variables;
         let hosts = hosts.map(|list| entries(&list).map(host).collect::<Result<_, _>>()).transpose()?;
@@ -86,7 +86,7 @@ impl Allowlist {
         Ok(Self { hosts, from_variables, variables, amigo_base_url, platform_api_url })
     }
 
-    /// Returns the address to use when `amigops.yaml` has none.
+    /// Returns the address of an API, for an environment that has no `base_url` in `amigops.yaml`.
     pub fn default_address(&self, api: Api) -> &str {
         self.address_from_variables(api).unwrap_or(api.base_url())
     }
@@ -99,7 +99,7 @@ impl Allowlist {
         address.map(String::as_str)
     }
 
-    /// Errors if a base URL may not receive credentials, with the host and port to add to the list.
+    /// Checks that a base URL may receive credentials. If not, the error is the host and port to add to the list.
     pub fn check_address(&self, address: &str) -> Result<(), String> {
         let server = url::server(address).map_err(|_| address.to_owned())?;
         let is_listed =
@@ -126,7 +126,7 @@ impl Allowlist {
     ///
     /// # Errors
     ///
-    /// Errors with the host and variables that are not allowed, each at its location in `amigops.yaml`.
+    /// Errors with each host and each variable that is not allowed, at its location in `amigops.yaml`.
     pub fn check(&self, loaded: &Loaded) -> Result<(), Problems> {
         let diagnostics = self.problems(&loaded.environment, Severity::Error);
         if diagnostics.is_empty() {
@@ -203,7 +203,7 @@ impl Allowlist {
     }
 }
 
-/// Splits a comma-separated list, without empty entries.
+/// Returns the entries of a comma-separated list. Empty entries are skipped.
 fn entries(list: &str) -> impl Iterator<Item = &str> {
     list.split(',').map(str::trim).filter(|entry| !entry.is_empty())
 }

@@ -1,4 +1,4 @@
-//! Checks across services: unique names, dependencies, renames, protection.
+//! Checks that compare services with one another: unique names, dependencies, renames and protection.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -15,8 +15,8 @@ use crate::model::{ServiceName, did_you_mean};
 /// The maximum number of suggestions in one load. Each suggestion compares a name with all others, which takes time.
 const MAX_SUGGESTIONS: usize = 100;
 
-/// Checks all services against one another, for every environment. If documents are missing (`incomplete`),
-/// unknown names are not reported.
+/// Checks all services against one another, for every environment. If documents are missing (`incomplete`), unknown
+/// names are not reported, because a missing document may declare them.
 pub(super) fn check_services(
     problems: &mut DiagnosticCollector,
     project: &DecodedProject,
@@ -108,8 +108,8 @@ enum Mark {
     Done,
 }
 
-/// Reports every dependency that closes a cycle, with the path around it. Not recursive, because a chain may be
-/// as long as the number of services.
+/// Reports every dependency that closes a cycle, with the path of the cycle. The search is not recursive, because a
+/// chain of dependencies may be as long as the number of services.
 fn check_cycles(problems: &mut DiagnosticCollector, services: &BTreeMap<&ServiceName, &DecodedService>) {
     let mut marks: HashMap<&ServiceName, Mark> = HashMap::new();
     for start in services.values() {

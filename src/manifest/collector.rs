@@ -6,22 +6,23 @@ use std::sync::Arc;
 use super::diagnostic::{Code, Diagnostic, Location, Problems, Related, Severity, Sources, Spot};
 use crate::model::Place;
 
-/// The most problems that are kept; more are only counted, so that a hostile file can't exhaust memory.
+/// The maximum number of problems to keep. Further problems are only counted, so that a hostile file can't exhaust
+/// memory.
 const MAX_KEPT: usize = 2_000;
 
-/// The index of a file of this load.
+/// The index of a file among the files of one load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct FileId(u32);
 
-/// A range of a file. Small, because every node of every tree has one.
+/// A range in a file. The type is small, because every node of every tree has a span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Span {
     pub(super) file: FileId,
     pub(super) start: u32,
     pub(super) end: u32,
-    /// From 1. 0 means the whole file.
+    /// The line, from 1. 0 means the whole file.
     pub(super) line: u32,
-    /// From 1, in characters.
+    /// The column, from 1, in characters.
     pub(super) column: u32,
 }
 
@@ -37,7 +38,7 @@ struct Source {
     text: Arc<str>,
 }
 
-/// A problem under construction; [`DiagnosticCollector::push`] reports it.
+/// A problem that is being built. [`DiagnosticCollector::push`] reports it.
 pub(super) struct Problem {
     code: Code,
     severity: Severity,
@@ -111,8 +112,8 @@ impl DiagnosticCollector {
         self.errors > 0
     }
 
-    /// Reports a problem unless the same problem was reported for the same span. Overlays and defaults make
-    /// several checks see one span.
+    /// Reports a problem, unless the same problem was already reported for the same span. Values of the defaults and of
+    /// documents are checked several times, because they are merged with each overlay.
     pub(super) fn push(&mut self, problem: Problem) {
         if self.diagnostics.len() >= MAX_KEPT {
             let error = usize::from(problem.severity == Severity::Error);
@@ -138,17 +139,17 @@ impl DiagnosticCollector {
         self.diagnostics.push(diagnostic);
     }
 
-    /// Keeps a file's text for the report even if there is no problem in it.
+    /// Includes a file's text in the result even if there is no problem in the file.
     pub(super) fn quote(&mut self, file: FileId) {
         self.quoted.insert(self.name(file));
     }
 
-    /// Masks a span in every report.
+    /// Marks a span as secret, so that every report shows asterisks instead of its text.
     pub(super) fn mask(&mut self, span: Span) {
         self.secrets.push(span);
     }
 
-    /// Converts a span to a place in the desired state.
+    /// Converts a span to a `Place`, which the desired state uses.
     pub(super) fn place(&self, span: Span) -> Place {
         Place { file: self.name(span.file), line: span.line as usize, column: span.column as usize }
     }
@@ -157,7 +158,7 @@ impl DiagnosticCollector {
         self.sources.get(file.0 as usize).map(|source| source.name.clone()).unwrap_or_default()
     }
 
-    /// Converts a span to a location in a report.
+    /// Converts a span to a `Location`, which reports use.
     pub(super) fn location(&self, span: Span) -> Location {
         let spot = (span.line > 0).then(|| {
             // Computed here, because a masked text may have more characters than the file.
@@ -176,7 +177,7 @@ impl DiagnosticCollector {
         Location { file: self.name(span.file), spot }
     }
 
-    /// Returns all problems in order, and the texts they refer to with secrets masked.
+    /// Returns all problems in order, and the texts of the files that they refer to, with secrets masked.
     pub(super) fn finish(self) -> Problems {
         let mut diagnostics = self.diagnostics;
         diagnostics.sort_by(Diagnostic::by_place);
@@ -200,7 +201,8 @@ impl DiagnosticCollector {
     }
 }
 
-/// Returns the line and column after a text that starts at `line` and `column`. As in YAML, `\r\n` is one line break.
+/// Returns the line and column at the end of a text that starts at `line` and `column`. As in YAML, `\r\n` counts as
+/// one line break.
 pub(super) fn end_of(text: &str, line: usize, column: usize) -> (usize, usize) {
     let (mut line, mut column) = (line, column);
     let mut characters = text.chars().peekable();
@@ -214,7 +216,7 @@ pub(super) fn end_of(text: &str, line: usize, column: usize) -> (usize, usize) {
     (line, column)
 }
 
-/// Replaces each span by as many asterisks as it has bytes, so that all offsets stay valid.
+/// Replaces each secret span by asterisks. Keeps line breaks and the number of bytes, so that all offsets stay valid.
 fn masked<'a>(text: &Arc<str>, secrets: impl Iterator<Item = &'a Span>) -> Arc<str> {
     let mut masked = None;
     for span in secrets {

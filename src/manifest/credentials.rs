@@ -1,23 +1,23 @@
-//! Decodes `credentials:` of an environment: names of variables, never secrets.
+//! Decodes `credentials:` of an environment, which contains names of variables and never secrets.
 
 use super::collector::{DiagnosticCollector, Problem, Span};
 use super::decode::{Fields, Shape};
 use super::diagnostic::{Code, Location};
 use super::tree::{Node, Value};
 
-/// The names of the environment variables that hold credentials. None means the default variables.
+/// The names of the environment variables that contain credentials. `None` means the default variable.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CredentialVariables {
-    /// The variable of the API key.
+    /// The name of the variable that contains the API key.
     pub api_key: Option<String>,
-    /// The variable of the API key's id.
+    /// The name of the variable that contains the id of the API key.
     pub api_key_id: Option<String>,
-    /// The variable of the user's id.
+    /// The name of the variable that contains the user's id.
     pub user_id: Option<String>,
 }
 
 impl CredentialVariables {
-    /// Returns the names that are set, in the order API key, API key id, user id.
+    /// Returns the names that are set, in this order: API key, API key id, user id.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let Self { api_key, api_key_id, user_id } = self;
         [api_key, api_key_id, user_id].into_iter().flatten().map(String::as_str)
@@ -30,7 +30,7 @@ pub(super) const CLASSIC_CREDENTIALS: Shape =
     Shape { what: "`credentials`", keys: &["api_key", "api_key_id", "user_id"], help: "" };
 pub(super) const PLATFORM_CREDENTIALS: Shape = Shape { what: "`credentials`", keys: &["api_key"], help: "" };
 
-/// Decodes the names of the variables that hold an environment's credentials.
+/// Decodes the names of the variables that contain an environment's credentials.
 pub(super) fn decode(
     problems: &mut DiagnosticCollector,
     fields: Fields<'_>,
@@ -74,7 +74,7 @@ pub(super) fn places(
     named.filter_map(|(key, _)| map.get(key)).map(|node| problems.location(node.span)).collect()
 }
 
-/// Masks every value, under any key, that is not clearly a variable's name.
+/// Masks every value of a tree that is not clearly the name of a variable.
 pub(super) fn mask(problems: &mut DiagnosticCollector, node: &Node) {
     match &node.value {
         Value::Map(map) => map.entries.iter().for_each(|(_, value)| mask(problems, value)),
@@ -91,15 +91,15 @@ fn bad_credential(span: Span, name: &str) -> Problem {
         .help("use an upper-case name such as AMIGO_ACME_API_KEY; if this was a real credential, revoke it")
 }
 
-/// Creates the problem that a variable holds the name of a file instead of a credential.
+/// Creates the problem that a variable, such as `AMIGO_API_KEY_FILE`, contains a file's name instead of a credential.
 fn names_a_file(span: Span, name: &str) -> Problem {
     let credential = name.trim_end_matches("_FILE");
     Problem::error(Code::BadCredential, span, format!("`{name}` names a file, not a credential"))
         .label(format!("write `{credential}`: amigops also reads the file that `{name}` names"))
 }
 
-/// Returns true if a text is the name of a variable rather than a secret: upper case with digits and
-/// underscores, without a long part that mixes letters and digits.
+/// Returns true if a text looks like the name of a variable and not like a secret. A name has upper-case letters,
+/// digits and underscores, but no long part with digits.
 fn is_variable(text: &str) -> bool {
     let starts_well = text.starts_with(|c: char| c.is_ascii_uppercase() || c == '_');
     let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';

@@ -9,23 +9,23 @@ use super::diagnostic::Code;
 use super::tree::{Key, Map, Node, Value, shortened};
 use crate::model::{code_point, did_you_mean, forbidden_in_name};
 
-/// The description of a mapping and the keys that it may have.
+/// A kind of mapping: its name, the keys that it may have, and a hint.
 pub(super) struct Shape<'s> {
-    /// The mapping with its article, such as "a service".
+    /// The kind of mapping with its article, such as "a service".
     pub(super) what: &'s str,
     pub(super) keys: &'s [&'s str],
     /// The hint for an unknown key. May be empty.
     pub(super) help: &'s str,
 }
 
-/// A mapping whose keys are checked.
+/// A mapping whose keys were checked.
 #[derive(Clone, Copy)]
 pub(super) struct Fields<'a> {
     pub(super) map: &'a Map,
 }
 
 impl<'a> Fields<'a> {
-    /// Returns the members of a mapping. Reports other values and unknown keys.
+    /// Returns the members of a mapping. Reports each unknown key, and any value that is not a mapping.
     pub(super) fn open(
         problems: &mut DiagnosticCollector,
         node: &'a Node,
@@ -34,7 +34,8 @@ impl<'a> Fields<'a> {
         Self::open_with(problems, node, shape, |_, _, _| false)
     }
 
-    /// Like [`Self::open`], but `special` may report an unknown key itself and then returns true.
+    /// Like [`Self::open`], but calls `special` for each unknown key. If `special` returns true, it has reported the
+    /// key itself.
     pub(super) fn open_with(
         problems: &mut DiagnosticCollector,
         node: &'a Node,
@@ -66,7 +67,7 @@ impl<'a> Fields<'a> {
         self.map.entry(name).map(|(key, _)| key)
     }
 
-    /// Returns a member's value. Reports a key without a value.
+    /// Returns a member's value. Reports a key that has no value.
     pub(super) fn get(&self, problems: &mut DiagnosticCollector, name: &str) -> Option<&'a Node> {
         let (key, node) = self.map.entry(name)?;
         if node.value == Value::Null {
@@ -79,7 +80,7 @@ impl<'a> Fields<'a> {
         Some(node)
     }
 
-    /// Returns a required member's value. Reports a missing key.
+    /// Returns a required member's value. Reports a missing key, and a key that has no value.
     pub(super) fn require(
         &self,
         problems: &mut DiagnosticCollector,
@@ -110,7 +111,7 @@ fn unknown_key(key: &Key, shape: &Shape<'_>) -> Problem {
     if shape.help.is_empty() { problem } else { problem.help(shape.help) }
 }
 
-/// Returns "did you mean …?" if there is a suggestion, else the other text.
+/// Returns "did you mean …?" if there is a suggestion, or else the text `otherwise`.
 pub(super) fn or_suggestion(suggestion: Option<&str>, otherwise: &str) -> String {
     suggestion.map_or_else(|| otherwise.to_owned(), |known| format!("did you mean `{known}`?"))
 }
@@ -123,7 +124,7 @@ pub(super) fn wrong_type(node: &Node, expected: &str) -> Problem {
         .label(format!("expected {expected}"))
 }
 
-/// Decodes a mapping.
+/// Returns the mapping in a node. Reports any other value.
 pub(super) fn mapping<'a>(problems: &mut DiagnosticCollector, node: &'a Node, what: &str) -> Option<&'a Map> {
     match &node.value {
         Value::Map(map) => Some(map),
@@ -134,7 +135,7 @@ pub(super) fn mapping<'a>(problems: &mut DiagnosticCollector, node: &'a Node, wh
     }
 }
 
-/// Decodes a list.
+/// Returns the items of the list in a node. Reports any other value.
 pub(super) fn list<'a>(problems: &mut DiagnosticCollector, node: &'a Node, what: &str) -> Option<&'a [Node]> {
     match &node.value {
         Value::List(items) => Some(items),
@@ -145,7 +146,7 @@ pub(super) fn list<'a>(problems: &mut DiagnosticCollector, node: &'a Node, what:
     }
 }
 
-/// Decodes a string. For a number or boolean, the hint is to quote it.
+/// Returns the string in a node. Reports any other value; for a number or boolean, the hint is to quote it.
 pub(super) fn text<'a>(problems: &mut DiagnosticCollector, node: &'a Node) -> Option<&'a str> {
     let written = match &node.value {
         Value::Text(text) => return Some(text),
@@ -161,7 +162,7 @@ pub(super) fn text<'a>(problems: &mut DiagnosticCollector, node: &'a Node) -> Op
     None
 }
 
-/// Decodes a name: a non-empty string of one line, trimmed as the servers do.
+/// Decodes a name: a non-empty string of one line. Removes white space at both ends, as the servers do.
 pub(super) fn name<'a>(problems: &mut DiagnosticCollector, node: &'a Node, what: &str) -> Option<&'a str> {
     let trimmed = prose(problems, node, what)?;
     if let Some(c) = forbidden_in_name(trimmed) {
@@ -186,7 +187,7 @@ pub(super) fn names_credential(key: &str) -> bool {
         .any(|part| key.contains(part))
 }
 
-/// Masks every value of a tree in reports. A collection's own span is only its bracket, so its members are masked.
+/// Masks every value of a tree in reports. The span of a collection covers only its bracket, so its members are masked.
 pub(super) fn mask(problems: &mut DiagnosticCollector, node: &Node) {
     match &node.value {
         Value::Map(map) => map.entries.iter().for_each(|(_, value)| mask(problems, value)),
@@ -216,7 +217,7 @@ pub(super) fn check_length(
     fits
 }
 
-/// Decodes a non-empty string of any number of lines, trimmed.
+/// Decodes a non-empty string of any number of lines. Removes white space at both ends.
 pub(super) fn prose<'a>(problems: &mut DiagnosticCollector, node: &'a Node, what: &str) -> Option<&'a str> {
     let trimmed = text(problems, node)?.trim();
     if trimmed.is_empty() {
@@ -248,7 +249,7 @@ fn is_yaml_1_1_boolean(text: &str) -> bool {
     ["yes", "no", "on", "off", "y", "n", "true", "false"].contains(&text.to_lowercase().as_str())
 }
 
-/// Decodes one of a few words.
+/// Decodes a string that must be one of a few words.
 pub(super) fn word<'a>(
     problems: &mut DiagnosticCollector,
     node: &'a Node,
@@ -278,7 +279,7 @@ pub(super) fn is_ambiguous(raw: &str) -> bool {
     digits.len() > 1 && digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Converts a node to JSON, for values that are passed through.
+/// Converts a node to JSON, for values that the loader does not interpret.
 pub(super) fn json(problems: &mut DiagnosticCollector, node: &Node) -> Json {
     match &node.value {
         Value::Null => Json::Null,
@@ -316,7 +317,7 @@ pub(super) fn json(problems: &mut DiagnosticCollector, node: &Node) -> Json {
     }
 }
 
-/// Decodes a list of strings, with their spans.
+/// Decodes a list of strings. Returns each string with its span.
 pub(super) fn texts<'a>(
     problems: &mut DiagnosticCollector,
     node: &'a Node,
@@ -332,7 +333,7 @@ pub(super) fn texts<'a>(
     found
 }
 
-/// Decodes a mapping of names to strings. Each entry has the spans of its key and value.
+/// Decodes a mapping of names to strings. Returns each string with the spans of its key and of its value.
 pub(super) fn text_map(
     problems: &mut DiagnosticCollector,
     node: &Node,

@@ -145,7 +145,8 @@ codes! {
 }
 
 impl Code {
-    /// Returns true if valid files break a rule: one of the project's, or the rule against empty projects.
+    /// Returns true if the code means that valid files break a rule: a rule of the project, or the rule against empty
+    /// projects.
     pub fn is_guardrail(self) -> bool {
         matches!(self, Self::NoManifests | Self::PinRequired)
     }
@@ -183,12 +184,12 @@ pub struct Spot {
     pub end_column: usize,
 }
 
-/// A file and a range in it. No range means the whole file.
+/// A file and a range in the file. Without a range, the whole file is meant.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Location {
     /// The file's path relative to the project, with `/` separators.
     pub file: String,
-    /// The range in the file.
+    /// The range in the file. `None` means the whole file.
     pub spot: Option<Spot>,
 }
 
@@ -217,7 +218,7 @@ pub struct Diagnostic {
     pub code: Code,
     /// The severity.
     pub severity: Severity,
-    /// The problem, as one lower-case fragment.
+    /// The message: a phrase that begins with a lower-case letter.
     pub message: String,
     /// The location.
     pub location: Location,
@@ -236,10 +237,10 @@ impl Diagnostic {
     }
 }
 
-/// The texts of the files with problems, secrets masked, by [`Location::file`].
+/// The texts of the files that have problems. Secrets are masked.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
-    /// The texts by file name.
+    /// The texts, by the file names of [`Location::file`].
     pub texts: BTreeMap<String, Arc<str>>,
 }
 
@@ -254,9 +255,9 @@ impl Sources {
 #[derive(Clone, Debug, Default, thiserror::Error)]
 #[error("{}", self.summary())]
 pub struct Problems {
-    /// The problems, ordered.
+    /// The problems, ordered by file and position.
     pub diagnostics: Vec<Diagnostic>,
-    /// The texts of the files that they refer to.
+    /// The texts of the files that the problems refer to.
     pub sources: Sources,
     /// The number of files that were read.
     pub files: usize,
@@ -270,7 +271,7 @@ impl Problems {
         self.omitted > 0 || self.diagnostics.iter().any(|problem| problem.severity == Severity::Error)
     }
 
-    /// Returns true if there is no project to load.
+    /// Returns true if the problem is that there is no project to load.
     pub fn is_project_missing(&self) -> bool {
         self.diagnostics.iter().any(|problem| problem.code == Code::ProjectNotFound)
     }

@@ -1,4 +1,4 @@
-//! The documents of a project as written, for commands that need to know which layer declares a value.
+//! The documents of a project as they are in the files, for commands that need to know which layer declares a value.
 
 use serde_json::{Map, Value as Json};
 
@@ -13,7 +13,7 @@ pub struct ManifestDocument {
     pub file: String,
     /// The document's index in the file, from 0, counting empty documents.
     pub index: usize,
-    /// The document's own members: with its overlays, without the defaults.
+    /// The members that the document itself has, including its overlays. The defaults are not merged into them.
     pub members: Map<String, Json>,
 }
 
@@ -28,7 +28,7 @@ impl ManifestDocument {
     }
 }
 
-/// Converts a mapping to JSON. Other nodes have no members. The loader has already reported the problems.
+/// Converts a mapping to JSON. Returns no members for other nodes, because the loader has already reported them.
 pub(super) fn members(node: &Node) -> Map<String, Json> {
     match decode::json(&mut DiagnosticCollector::default(), node) {
         Json::Object(members) => members,

@@ -25,14 +25,14 @@ pub struct Environment {
     pub places: EnvironmentPlaces,
 }
 
-/// The locations in `amigops.yaml` that decide where credentials are sent, and which ones.
+/// The locations in `amigops.yaml` that decide which credentials are sent, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnvironmentPlaces {
     /// The location of the environment's name.
     pub name: Location,
     /// The location of `base_url`, if the file has one.
     pub base_url: Option<Location>,
-    /// The locations of the credentials' variables, in the order of [`CredentialVariables::names`].
+    /// The locations of the names of credential variables, in the order of [`CredentialVariables::names`].
     pub credentials: Vec<Location>,
 }
 
@@ -41,37 +41,37 @@ pub struct EnvironmentPlaces {
 pub enum EnvironmentTarget {
     /// An organization on the Classic API.
     Classic {
-        /// The organization. Without it, it comes from the environment variable.
+        /// The organization. If absent, it comes from an environment variable.
         organization: Option<String>,
-        /// A server other than the vendor's.
+        /// The address of the server, if it is not the vendor's.
         base_url: Option<String>,
         /// The headers to send with every request.
         headers: BTreeMap<String, String>,
-        /// The variables that hold the credentials.
+        /// The names of the variables that contain the credentials.
         credentials: CredentialVariables,
     },
-    /// An emulator inside the process.
+    /// An emulator that runs inside the process.
     Embedded {
-        /// The API that it emulates.
+        /// The API that is emulated.
         dialect: Api,
         /// The absolute path of the state file.
         state: PathBuf,
-        /// The absolute path of the seed file, which holds the initial state.
+        /// The absolute path of the seed file, which contains the initial state.
         seed: Option<PathBuf>,
-        /// True if it enforces the published rate limits.
+        /// True if the emulator enforces the published rate limits.
         limits: bool,
-        /// The phone number that smoke tests call from, if it emulates Platform. Without it, a fictional one.
+        /// The phone number that smoke tests call from on the Platform API. If absent, a fictional number is used.
         smoke_phone_number: Option<String>,
     },
     /// A workspace on the Platform API.
     Platform {
-        /// The workspace's id. Without it, it comes from the environment variable.
+        /// The workspace's id. If absent, it comes from an environment variable.
         workspace: Option<String>,
-        /// A server other than the vendor's.
+        /// The address of the server, if it is not the vendor's.
         base_url: Option<String>,
         /// The headers to send with every request.
         headers: BTreeMap<String, String>,
-        /// The variables that hold the credentials.
+        /// The names of the variables that contain the credentials.
         credentials: CredentialVariables,
         /// The phone number that smoke tests call from. If absent, a fictional number is used.
         smoke_phone_number: Option<String>,

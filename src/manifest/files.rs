@@ -1,5 +1,4 @@
-//! The files of a project: finds them by patterns and reads them within limits. Never leaves the project
-//! directory.
+//! The files of a project. Finds files by patterns, and reads them within limits. Never leaves the project directory.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,7 +16,7 @@ use super::tree::{Node, shortened};
 use super::yaml::MAX_BYTES;
 use crate::checkout::{self, PathError};
 
-/// Decodes the path of a file to read. Returns it absolute.
+/// Decodes the path of a file that amigops reads. Returns the absolute path.
 pub(super) fn path_to_read(problems: &mut DiagnosticCollector, root: &Path, node: &Node) -> Option<PathBuf> {
     checked_path(problems, root, node, |path| match checkout::resolve(root, path) {
         // A missing file is reported when it is read.
@@ -26,7 +25,7 @@ pub(super) fn path_to_read(problems: &mut DiagnosticCollector, root: &Path, node
     })
 }
 
-/// Decodes the path of a file that amigops creates. Returns it absolute. No part of the path may be a link.
+/// Decodes the path of a file that amigops creates. Returns the absolute path. No part of the path may be a link.
 pub(super) fn path_to_create(
     problems: &mut DiagnosticCollector,
     root: &Path,
@@ -66,7 +65,7 @@ fn leaves_project(text: &str) -> bool {
     path.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir))
 }
 
-/// Creates the problem that a path leads to a place where no project file may be.
+/// Creates the problem that a path leads out of the project, into a `.git` directory, or through a link.
 fn unsafe_path(span: Span, text: &str, error: &PathError) -> Problem {
     let text = shortened(text);
     let (message, label) = match error {
@@ -96,7 +95,7 @@ pub(super) fn relative(root: &Path, path: &Path) -> String {
     parts.join("/")
 }
 
-/// Compiles a pattern of `amigops.yaml`. `*` does not cross directories.
+/// Compiles a glob pattern of `amigops.yaml`, in which `*` does not match `/`.
 fn glob(pattern: &str) -> Result<Glob, globset::Error> {
     GlobBuilder::new(pattern).literal_separator(true).build()
 }
@@ -107,7 +106,7 @@ pub(super) fn bad_glob(span: Span, pattern: &str, error: &globset::Error) -> Pro
     Problem::error(Code::BadGlob, span, message).label(error.kind().to_string())
 }
 
-/// Compiles the manifest patterns of a project. Invalid ones match nothing; the loader reports them.
+/// Compiles the manifest patterns of a project. Ignores invalid patterns, because the loader reports them.
 pub fn globs(patterns: &[String]) -> GlobSet {
     let mut set = GlobSetBuilder::new();
     for glob in patterns.iter().filter_map(|pattern| glob(pattern.trim_start_matches("./")).ok()) {
@@ -121,12 +120,12 @@ struct Pattern<'a> {
     span: Span,
     matcher: GlobMatcher,
     base: PathBuf,
-    /// The deepest level below the root that the pattern can match. None means any level.
+    /// The deepest level below the root that the pattern can match. `None` means any level.
     depth: Option<usize>,
     hits: usize,
 }
 
-/// Finds the manifest files that the patterns match, ordered by name. `except` lists files that are not
+/// Returns the manifest files that the patterns match, ordered by name. Skips the files in `except`, which are not
 /// manifests.
 pub(super) fn find(
     problems: &mut DiagnosticCollector,
@@ -186,8 +185,8 @@ fn pattern<'a>(
     Some(Pattern { text, span, matcher: glob.compile_matcher(), base, depth, hits: 0 })
 }
 
-/// Returns true if a file with this name within the project would be a manifest. Invalid patterns are already
-/// reported.
+/// Returns true if a file with this name in the project would be a manifest. Ignores invalid patterns, which are
+/// already reported.
 pub(super) fn matches(globs: &[(String, Span)], name: &str) -> bool {
     globs.iter().any(|(text, _)| {
         glob(text.trim_start_matches("./")).is_ok_and(|glob| glob.compile_matcher().is_match(name))
@@ -248,8 +247,8 @@ fn walk(
     }
 }
 
-/// Counts the patterns that match a path, and returns true if there is one. A directory matches only if it is
-/// named like a YAML file.
+/// Increments the count of each pattern that matches a path, and returns true if at least one matches. A directory
+/// matches only if its name ends like the name of a YAML file.
 fn count_hits(patterns: &mut [Pattern<'_>], name: &str, is_dir: bool) -> bool {
     if is_dir && !(name.ends_with(".yaml") || name.ends_with(".yml")) {
         return false;
@@ -264,7 +263,8 @@ fn count_hits(patterns: &mut [Pattern<'_>], name: &str, is_dir: bool) -> bool {
     matched
 }
 
-/// Returns the reason not to follow an entry. Only a link, or the path to the base, can leave the project.
+/// Returns the reason why a directory entry must not be followed, if there is one. Only a link, or the directory where
+/// the search starts (`base`), can lead out of the project.
 fn find_unsafe_link(root: &Path, entry: &walkdir::DirEntry, base: &Path) -> Option<PathError> {
     if !entry.path_is_symlink() && entry.path() != base {
         return None;
@@ -290,7 +290,7 @@ pub(super) fn unreadable(problems: &mut DiagnosticCollector, name: &str, reason:
     ));
 }
 
-/// Reads a file of the project within limits, without its byte-order mark. Reports a failure.
+/// Reads a file of the project within limits, and returns its text without a byte-order mark. Reports a failure.
 pub(super) fn read(
     problems: &mut DiagnosticCollector,
     root: &Path,

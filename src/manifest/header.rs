@@ -22,8 +22,8 @@ const RESERVED: &[&str] = &[
     "user-agent",
 ];
 
-/// Headers that make a server treat a request as another one: a `GET` as a `DELETE`, or one path as another.
-/// Without them, a command that only reads can't write.
+/// Headers that make a server treat a request as a different one, such as a `GET` as a `DELETE`. They are refused, so
+/// that a command that only reads can't write.
 const OVERRIDES: &[&str] = &[
     "forwarded",
     "x-forwarded-host",
@@ -35,7 +35,7 @@ const OVERRIDES: &[&str] = &[
     "x-rewrite-url",
 ];
 
-/// Words in a header's name, between dashes, that mark it as carrying a credential.
+/// Words that show that a header carries a credential, if they occur between the dashes of its name.
 const CREDENTIAL_WORDS: &[&str] = &["auth", "bearer", "jwt", "key", "keys", "pass", "session", "signature"];
 
 /// Returns true if a header's name suggests that it carries a credential.
@@ -44,7 +44,7 @@ pub(super) fn carries_credential(name: &str) -> bool {
     decode::names_credential(&name) || name.split('-').any(|word| CREDENTIAL_WORDS.contains(&word))
 }
 
-/// Returns the reason why a header can't be set. Headers that carry credentials are checked elsewhere.
+/// Returns the reason why a header can't be set, if there is one. Headers that carry credentials are checked elsewhere.
 pub(super) fn refusal(name: &str) -> Option<&'static str> {
     let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     if name.is_empty() || !name.chars().all(token) {

@@ -60,7 +60,7 @@ pub(super) fn decode(
     (lifecycle, span)
 }
 
-/// Decodes `retire` without checking that the API supports it.
+/// Decodes `retire`. Does not check that the API supports the value.
 pub(super) fn parse_retire(problems: &mut DiagnosticCollector, node: &Node) -> Option<Retire> {
     Some(match decode::word(problems, node, "`retire`", &["deactivate", "keep", "delete"])? {
         "keep" => Retire::Keep,
@@ -83,7 +83,7 @@ fn retire(problems: &mut DiagnosticCollector, node: &Node, rules: &Rules<'_>) ->
     }
 }
 
-/// Decodes `ignore`. Accepts Platform's settings on Classic, too, so that one list works for both APIs.
+/// Decodes `ignore`. Accepts the settings of the Platform API on Classic, too, so that one list works for both APIs.
 fn ignore(problems: &mut DiagnosticCollector, node: &Node) -> BTreeSet<FieldPath> {
     let mut paths = BTreeSet::new();
     for (text, span) in decode::texts(problems, node, "fields to leave alone") {
@@ -130,7 +130,7 @@ fn bad_path(span: Span, text: &str, parts: &[&str]) -> Problem {
     )
 }
 
-/// Decodes `smoke`. `declared` are the service's version sets, or none if they are not managed.
+/// Decodes `smoke`. `declared` has the names of the service's version sets, or is `None` if they are not managed.
 pub(super) fn smoke(
     problems: &mut DiagnosticCollector,
     node: &Node,
@@ -170,8 +170,8 @@ fn smoke_test(
     run.then_some(test)
 }
 
-/// Returns true if the Platform API can run a smoke test. If not, warns and skips it, so that one manifest works for
-/// both APIs.
+/// Returns true if the Platform API can run a smoke test. If not, warns that the test is skipped. So one manifest works
+/// for both APIs.
 fn can_run_on_platform(
     problems: &mut DiagnosticCollector,
     node: &Node,

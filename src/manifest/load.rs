@@ -1,4 +1,4 @@
-//! The entry of the loader: a project to the desired state of one environment.
+//! The entry point of the loader, which turns a project into the desired state of one environment.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,25 +21,27 @@ use super::{check, decode, files, yaml};
 use crate::checkout;
 use crate::model::{Desired, did_you_mean};
 
-/// The options of a load: the project, the environment, and what else to return.
+/// The options of a load: the project, the environment, and which additional results to return.
 #[derive(Clone, Debug)]
 pub struct LoadOptions<'a> {
     /// The project.
     pub source: ProjectSource<'a>,
-    /// The environment to load; without a name, the default one. The overlays of all environments are checked.
+    /// The name of the environment to load. `None` selects the default environment. The overlays of all environments
+    /// are checked.
     pub environment: Option<&'a str>,
-    /// Texts that replace files or add new ones, by name within the project.
+    /// Texts that replace files or add new files, by file name within the project.
     pub replacements: BTreeMap<String, String>,
-    /// Allows a project without manifests.
+    /// True to allow a project without manifests.
     pub allow_empty: bool,
-    /// Returns the documents as written, and the defaults.
+    /// True to return the documents as they are in the files, and the defaults.
     pub keep_documents: bool,
-    /// Returns the layers that declare version sets.
+    /// True to return the layers that declare version sets.
     pub keep_places: bool,
 }
 
 impl<'a> LoadOptions<'a> {
-    /// Creates the options for a project's desired state in one environment; without a name, in the default one.
+    /// Creates the options to load a project's desired state in one environment. `None` selects the default
+    /// environment.
     pub fn new(source: ProjectSource<'a>, environment: Option<&'a str>) -> Self {
         Self {
             source,
@@ -67,9 +69,9 @@ pub struct Loaded {
     pub sources: Sources,
     /// The number of files that were read, `amigops.yaml` included.
     pub files: usize,
-    /// Every document as written, ordered by file. Empty without [`LoadOptions::keep_documents`].
+    /// Every document as it is in its file, ordered by file. Empty without [`LoadOptions::keep_documents`].
     pub documents: Vec<ManifestDocument>,
-    /// The defaults that are merged under every document. Empty without [`LoadOptions::keep_documents`].
+    /// The defaults, which apply to every document. Empty without [`LoadOptions::keep_documents`].
     pub defaults: Map<String, Json>,
     /// The layers that declare version sets. Empty without [`LoadOptions::keep_places`].
     pub places: Places,
@@ -98,16 +100,16 @@ pub fn load_project(source: ProjectSource<'_>) -> Result<Project, Problems> {
     }
 }
 
-/// Everything that a load found, with or without errors.
+/// Everything that a load found, even if there are errors.
 #[derive(Default)]
 pub(super) struct LoadResult {
     /// The project's directory.
     pub(super) root: PathBuf,
-    /// The desired state; incomplete if there are errors.
+    /// The desired state. It is incomplete if there are errors.
     state: Option<(Project, Environment, Desired)>,
     /// Every problem.
     pub(super) problems: Problems,
-    /// The number of documents of each manifest, by name. None if `amigops.yaml` can't be read.
+    /// The number of documents in each manifest, by file name. `None` if `amigops.yaml` can't be read.
     pub(super) manifests: Option<BTreeMap<String, usize>>,
     /// The environments that could be read.
     pub(super) environments: Vec<Environment>,
@@ -117,7 +119,7 @@ pub(super) struct LoadResult {
 }
 
 impl LoadResult {
-    /// Returns the desired state if there is no error.
+    /// Returns the desired state, or the problems if one of them is an error.
     fn into_loaded(self) -> Result<Loaded, Problems> {
         let Self { problems, documents, defaults, places, .. } = self;
         match self.state {
@@ -137,7 +139,8 @@ impl LoadResult {
     }
 }
 
-/// Loads a project and keeps everything it finds, with or without errors. Errors only if there is no project.
+/// Loads a project and returns everything that it finds, even if there are errors in files. Errors only if there is no
+/// project.
 pub(super) fn load_with_problems(options: &LoadOptions<'_>) -> Result<LoadResult, Problems> {
     let mut problems = DiagnosticCollector::default();
     let mut result = LoadResult { root: options.source.find_root()?, ..LoadResult::default() };
@@ -171,7 +174,7 @@ fn read_project(problems: &mut DiagnosticCollector, root: &Path) -> Option<Decod
     project::decode(problems, root, &first)
 }
 
-/// Masks the text after the colon in every line whose start names a credential.
+/// Masks the rest of each line after a colon, if the text before the colon names a credential.
 fn mask_lines(problems: &mut DiagnosticCollector, file: FileId, text: &str) {
     let mut start = 0;
     for line in text.split_inclusive('\n') {
@@ -260,7 +263,7 @@ fn select_environment(
     Some(environment.clone())
 }
 
-/// Reads all documents. Returns them, and true if some of them are missing.
+/// Reads and decodes all documents. Returns them, and a flag that is true if some documents are missing.
 fn read_manifests(
     problems: &mut DiagnosticCollector,
     decoded: &DecodedProject,
@@ -306,7 +309,7 @@ fn read_manifests(
     (documents, incomplete)
 }
 
-/// Returns the manifest files by name, with the replacements that would be manifests.
+/// Returns the manifest files by name. Includes the replacements whose names match a manifest pattern.
 fn find_manifests(
     problems: &mut DiagnosticCollector,
     decoded: &DecodedProject,

@@ -1,7 +1,7 @@
 //! Merges trees by JSON Merge Patch (RFC 7396): `defaults` ← document ← overlay.
 //!
-//! Platform's settings are themselves a patch over the live values, in which null means "remove". So a null in
-//! them removes the value of the layer below, and stays if the layer below has none.
+//! The settings of the Platform API are themselves a patch over the live values, in which null means "remove". So a
+//! null in a setting removes the value of the layer below. If the layer below has no value, the null is kept.
 //!
 //! Every node keeps its span, so that a problem in a merged value points to the line that set it.
 
@@ -13,35 +13,35 @@ use crate::model::settings::{self, SERVICE};
 /// The fields of a document in which null is a value.
 const NULL_IS_A_VALUE: &[&str] = &["tags"];
 
-/// Merges an overlay over a document by RFC 7396: null removes. Among settings, a null stays if there is nothing
-/// to remove.
+/// Merges an overlay over a document by RFC 7396, so a null removes a value. A null in a setting is kept if there is
+/// nothing to remove.
 pub(super) fn overlay(target: Node, patch: &Node) -> Node {
     apply(Some(target), patch, Nulls::Overlay)
 }
 
-/// Merges a document over the project's defaults. Null removes a default. If there is nothing to remove, it stays,
-/// so that a key without a value can be reported. Among tags, null is a value.
+/// Merges a document over the project's defaults. A null removes a default. A null that has nothing to remove is kept,
+/// so that a key without a value can be reported. In `tags`, null is a value.
 pub(super) fn document(defaults: &Node, document: &Node) -> Node {
     apply(Some(defaults.clone()), document, Nulls::RemoveDeclared)
 }
 
-/// The effect of nulls in a mapping of the patch.
+/// The rule for nulls in a mapping of the patch.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Nulls {
-    /// A null removes the target's value, and is dropped.
+    /// A null removes the target's value, and is not kept.
     Remove,
-    /// A null removes the target's value; if there is none, it stays.
+    /// A null removes the target's value. If the target has no value, the null is kept.
     RemoveDeclared,
-    /// A null stays.
+    /// A null is kept.
     Keep,
-    /// The top level of an overlay: the effect depends on the member.
+    /// The top level of an overlay, where the rule depends on the member.
     Overlay,
-    /// The version sets of an overlay: as `Remove`, except in `experience_controls`.
+    /// The version sets of an overlay. `Remove` applies, except in `experience_controls`.
     VersionSets,
 }
 
 impl Nulls {
-    /// Returns the effect for a member itself, and for the members below it.
+    /// Returns the rule for a member itself, and the rule for the members below it.
     fn of_member(self, name: &str) -> (Self, Self) {
         match self {
             Self::Overlay if settings::field(SERVICE, name).is_some() => {

@@ -1,7 +1,7 @@
 //! Loads the files of a project into the desired state and reports every problem at its location.
 //!
-//! [`load`] is the entry: its [`LoadOptions`] name the project and the environment. [`load_project`] reads
-//! only `amigops.yaml`, and [`validate`] returns the problems of a load instead of its result.
+//! [`load`] is the entry point: its [`LoadOptions`] name the project and the environment. [`load_project`] reads only
+//! `amigops.yaml`, and [`validate`] returns the problems of a load instead of its result.
 //!
 //! Loading has two stages. First, `yaml` parses a file's text into a tree whose nodes know their
 //! location, within limits. Then `merge` merges the documents (defaults ← document ← overlay, by JSON Merge

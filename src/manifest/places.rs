@@ -1,6 +1,6 @@
 //! The layers that declare version sets, for commands that edit the files.
 //!
-//! A merged value knows the place it came from, but not the place where a new value belongs. So this module keeps
+//! A merged value has the place that it came from, but not the place where a new value belongs. So this module keeps
 //! the layers of each document apart: the overlay of the selected environment, the document, and the defaults.
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::tree::{Map, Node, Value};
 use crate::model::ServiceName;
 
-/// The key that holds version sets.
+/// The key of the version sets in a document.
 const SETS: &str = "version_sets";
 
 /// A layer that can declare a value.
@@ -30,7 +30,7 @@ pub struct KeyPath {
     pub file: String,
     /// The document's index in the file, from 0, counting empty documents.
     pub document: usize,
-    /// The keys from the document's root.
+    /// The keys that lead from the document's root to the value.
     pub path: Vec<String>,
 }
 
@@ -42,7 +42,7 @@ pub struct Places {
     pub(super) services: BTreeMap<ServiceName, ServiceLayers>,
 }
 
-/// The layers of one service that can be edited.
+/// The version sets of one service, in each layer that can be edited.
 #[derive(Clone, Debug)]
 pub(super) struct ServiceLayers {
     file: String,
@@ -55,7 +55,7 @@ pub(super) struct ServiceLayers {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Entry {
     Absent,
-    /// The key or a parent is null, which removes the value of the layers below.
+    /// The key or a parent of the key is null, which removes the value of the layers below.
     Removed,
     Present,
 }
@@ -76,7 +76,8 @@ impl Places {
         self.services.insert(ServiceName::new(name), layers);
     }
 
-    /// Returns the layers that give a version set (or a field of it) a value, the highest first.
+    /// Returns the layers that give a value to a version set (or to a field of it). The layer with the highest
+    /// precedence is first.
     pub fn layers(&self, service: &ServiceName, path: &[&str]) -> Vec<Layer> {
         let Some(sets) = self.services.get(service) else { return Vec::new() };
         let mut found = Vec::new();
@@ -94,15 +95,15 @@ impl Places {
         found
     }
 
-    /// Returns true if the environment's overlay sets or removes a version set (or a field of it). Then the
-    /// document's value has no effect there.
+    /// Returns true if the environment's overlay sets or removes a version set (or a field of it). If so, the
+    /// document's value has no effect in that environment.
     pub fn is_in_overlay(&self, service: &ServiceName, path: &[&str]) -> bool {
         let overlay = self.services.get(service).and_then(|sets| sets.overlay.as_ref());
         overlay.is_some_and(|node| find_entry(node, path) != Entry::Absent)
     }
 
-    /// Returns the key of a version set (or a field of it) in the document or its overlay, existing or not.
-    /// Defaults can't be edited for one service, so their values belong into the document.
+    /// Returns the key of a version set (or of a field of it) in the document or its overlay, even if the key does not
+    /// exist yet. Defaults can't be edited for one service, so [`Layer::Defaults`] gives the key in the document.
     pub fn key_path(&self, service: &ServiceName, path: &[&str], layer: Layer) -> Option<KeyPath> {
         let ServiceLayers { file, document, .. } = self.services.get(service)?;
         let above: &[&str] = match layer {

@@ -14,7 +14,7 @@ use crate::model::{
     VersionSetName, VersionSetPatterns, did_you_mean,
 };
 
-/// The file at the root of every project.
+/// The name of the file at the root of every project.
 pub const PROJECT_FILE: &str = "amigops.yaml";
 
 pub(super) const SHAPE: Shape = Shape {
@@ -52,10 +52,10 @@ pub struct Project {
     pub policy: Policy,
 }
 
-/// The project, and the parts of its file that only the loader needs. Incomplete if there are errors.
+/// The project, and the parts of `amigops.yaml` that only the loader needs. Incomplete if there are errors.
 pub(super) struct DecodedProject {
     pub(super) project: Project,
-    /// The defaults, which are merged under every service.
+    /// The defaults, which apply to every service.
     pub(super) defaults: Option<Node>,
     /// The manifest patterns and their spans.
     pub(super) globs: Vec<(String, Span)>,
@@ -144,8 +144,8 @@ fn defaults(problems: &mut DiagnosticCollector, fields: Fields<'_>) -> Option<No
     Some(Node { span: node.span, value: Value::Map(allowed) })
 }
 
-/// Decodes `lifecycle.retire` of the defaults, which applies to services whose manifests are gone. That the API supports
-/// `delete` is checked later, for each manifest.
+/// Decodes `lifecycle.retire` of the defaults, which applies to services whose manifests are gone. Does not check that
+/// the API supports `delete`, because that is checked later for each manifest.
 fn retire_orphans(problems: &mut DiagnosticCollector, defaults: Option<&Node>) -> Retire {
     let member = |node: &Node, name: &str| match &node.value {
         Value::Map(map) => map.get(name).filter(|node| node.value != Value::Null).cloned(),

@@ -1,4 +1,4 @@
-//! The policy and the API that a service is checked against, and the problems that they have in common.
+//! The policy and the API that a service is checked against, and problems that several checks report.
 
 use super::collector::{Problem, Span};
 use super::diagnostic::Code;
@@ -7,18 +7,18 @@ use crate::model::{Api, Policy};
 /// The policy and the API that a service is checked against.
 pub(super) struct Rules<'a> {
     pub(super) policy: &'a Policy,
-    /// The API of the environment. Every bound comes from it.
+    /// The API of the environment. All limits depend on it.
     pub(super) api: Api,
 }
 
-/// The problem that a key exists only on the Platform API.
+/// Creates the problem that a key exists only on the Platform API.
 pub(super) fn platform_only(span: Span, name: &str) -> Problem {
     Problem::error(Code::PlatformOnly, span, format!("`{name}` exists only on the Platform API"))
         .label("this environment is on the Classic API")
         .help("move it to the overlay of an environment on the Platform API")
 }
 
-/// The problem that a feature is reserved for a later version.
+/// Creates the problem that a feature is not supported yet.
 pub(super) fn not_yet(span: Span, what: &str) -> Problem {
     Problem::error(Code::NotYet, span, format!("{what} is not supported yet"))
         .label("remove it: it would have no effect")

@@ -1,6 +1,6 @@
 //! Resolves plain scalars by YAML 1.2's core schema.
 //!
-//! `NO`, `on` and `yes` are strings, as in 1.2. Only YAML 1.1 makes them booleans.
+//! `NO`, `on` and `yes` are strings, as in YAML 1.2. Only YAML 1.1 reads them as booleans.
 
 use super::tree::{Number, Value};
 
@@ -18,7 +18,8 @@ pub(super) fn resolve(text: &str) -> Value {
     }
 }
 
-/// Parses a number. The outer none means that the text is not a number, the inner none that JSON can't express it.
+/// Parses a number. The outer `None` means that the text is not a number. The inner `None` means that JSON can't
+/// express the number.
 fn number(text: &str) -> Option<Option<serde_json::Number>> {
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     if matches!(unsigned, ".inf" | ".Inf" | ".INF") || matches!(text, ".nan" | ".NaN" | ".NAN") {

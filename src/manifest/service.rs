@@ -11,7 +11,7 @@ use super::{id, lifecycle, settings, tags, version_set};
 use crate::model::settings::SERVICE;
 use crate::model::{Api, DesiredService, Place, Reference, ServiceName};
 
-/// A service, and the spans of the members that other services refer to.
+/// A decoded service, and the spans of the members that other services refer to.
 #[derive(Clone)]
 pub(super) struct DecodedService {
     pub(super) service: DesiredService,
@@ -43,7 +43,7 @@ const MAX_DESCRIPTION: usize = 2_000;
 pub(super) const REFERENCE: Shape =
     Shape { what: "a reference", keys: &["id"], help: "write the name as a string, or `{id: …}`" };
 
-/// Decodes one service and reports every problem. None if its name is missing or invalid.
+/// Decodes one service and reports every problem. Returns `None` if the service's name is missing or invalid.
 pub(super) fn decode(
     problems: &mut DiagnosticCollector,
     node: &Node,
@@ -91,7 +91,7 @@ pub(super) fn decode(
     Some(DecodedService { service, name: name?.1, depends_on, renamed_from })
 }
 
-/// Opens a service's mapping, with the keys that the API has.
+/// Returns the members of a service's mapping. Reports each key that the API does not have.
 fn open<'a>(problems: &mut DiagnosticCollector, node: &'a Node, rules: &Rules<'_>) -> Option<Fields<'a>> {
     let mut keys = SHAPE.keys.to_vec();
     if rules.api == Api::Platform {
@@ -126,7 +126,8 @@ fn description(problems: &mut DiagnosticCollector, node: &Node, rules: &Rules<'_
     Some(text.to_owned())
 }
 
-/// Returns the problem for a key that is spelled as in the API, or is one level too high.
+/// Returns the problem for a key that is spelled as in the API, or that belongs in a nested mapping. Returns `None` for
+/// all other keys.
 fn misplaced_key(key: &Key) -> Option<Problem> {
     let problem =
         Problem::error(Code::UnknownKey, key.span, format!("unknown key `{}`", shortened(&key.name)));
@@ -177,8 +178,8 @@ fn smoke(
     }
 }
 
-/// Decodes an agent or context graph: a name, or `{id: …}`. An invalid one becomes an empty name, which never
-/// leaves the loader, because a problem is reported.
+/// Decodes a reference to an agent or context graph: a name, or `{id: …}`. An invalid reference is reported and becomes
+/// an empty name, which never leaves the loader.
 fn reference(
     problems: &mut DiagnosticCollector,
     fields: Fields<'_>,

@@ -1,7 +1,7 @@
 //! Decodes Platform's nested settings and checks them against the tables in `model::settings`.
 //!
-//! The result is a JSON merge patch over the live values: an absent member stays unchanged, and a null removes a
-//! member if the API can do that. Required members may be absent, because the live value may have them.
+//! The result is a JSON merge patch over the live values: an absent member stays unchanged, and a null removes a member
+//! if the API allows it. Required members may be absent, because the live value may have them.
 
 use std::collections::BTreeMap;
 
@@ -20,12 +20,12 @@ pub(super) fn is_setting(name: &str) -> bool {
     settings::field(SERVICE, name).is_some()
 }
 
-/// Returns true if this is a member of `voice_config`.
+/// Returns true if `voice_config` has a member with this name.
 pub(super) fn is_voice_setting(name: &str) -> bool {
     settings::field(VOICE_CONFIG, name).is_some()
 }
 
-/// Decodes a service's settings, and returns the place of each.
+/// Decodes a service's settings. Returns the values, and the place of each setting.
 pub(super) fn decode(
     problems: &mut DiagnosticCollector,
     fields: Fields<'_>,
@@ -50,7 +50,7 @@ pub(super) fn experience_controls(
     object(problems, "experience_controls", node, EXPERIENCE_CONTROLS)
 }
 
-/// Decodes one field. Keeps a null that removes the field, and reports a null where a value is required.
+/// Decodes one field. Keeps a null if it removes the field, and reports a null if a value is required.
 fn member(
     problems: &mut DiagnosticCollector,
     path: &str,
@@ -96,7 +96,7 @@ fn not_nullable(path: &str, field: &SettingField, span: Span) -> Problem {
         .help("remove the key to keep the live value")
 }
 
-/// Formats a default as YAML in flow style.
+/// Formats a default value as YAML in flow style.
 fn flow(values: &JsonMap<String, Json>) -> String {
     let members = values.iter().map(|(key, value)| match value {
         Json::Object(inner) => format!("{key}: {}", flow(inner)),
@@ -181,7 +181,7 @@ fn object(
     Some(values)
 }
 
-/// Decodes a whole number. `3.0` is one.
+/// Decodes a whole number. Accepts `3.0` as 3.
 fn integer(problems: &mut DiagnosticCollector, path: &str, node: &Node, min: i64, max: i64) -> Option<Json> {
     /// The limit above which floating-point numbers can't represent every whole number.
     const EXACT: f64 = 9_007_199_254_740_992.0;
@@ -217,7 +217,7 @@ fn out_of_bounds(path: &str, node: &Node, expected: &str) -> Problem {
     Problem::error(Code::BadValue, node.span, message).label(format!("expected {expected}"))
 }
 
-/// Decodes a number that JSON can express, without limits.
+/// Decodes a number of any size that JSON can express.
 fn any_number(problems: &mut DiagnosticCollector, node: &Node, expected: &str) -> Option<serde_json::Number> {
     match &node.value {
         Value::Number(_) => match decode::json(problems, node) {
@@ -237,7 +237,7 @@ fn any_number(problems: &mut DiagnosticCollector, node: &Node, expected: &str) -
     }
 }
 
-/// Errors if a path does not lead to a setting, with the path that was probably meant.
+/// Checks that a path leads to a setting. If not, the error is the path that was probably meant, if there is one.
 pub(super) fn check_path(parts: &[&str]) -> Result<(), Option<String>> {
     check_path_in_fields(SERVICE, parts, &[])
 }

@@ -1,4 +1,4 @@
-//! The keys that the loader accepts in each mapping, for the tests that compare the schemas with it.
+//! The keys that the loader accepts in each mapping. Tests compare the schemas with them.
 
 use super::decode::Shape;
 use super::{credentials, environment, lifecycle, project, service, version_set};
@@ -8,11 +8,11 @@ use super::{credentials, environment, lifecycle, project, service, version_set};
 pub struct KnownMapping {
     /// The mapping's name, such as `service` or `lifecycle`.
     pub name: &'static str,
-    /// Its keys. Keys that only the Platform API has are in `model::settings`.
+    /// The accepted keys. Keys that only the Platform API has are in `model::settings`.
     pub keys: &'static [&'static str],
 }
 
-/// Returns every mapping with keys of its own that the loader knows.
+/// Returns every kind of mapping that the loader knows, with the keys that it accepts.
 pub fn known_mappings() -> Vec<KnownMapping> {
     let mapping = |name, shape: &Shape<'static>| KnownMapping { name, keys: shape.keys };
     vec![

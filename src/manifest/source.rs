@@ -12,7 +12,8 @@ use super::project::PROJECT_FILE;
 /// The place of a project's files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProjectSource<'a> {
-    /// The project that a directory belongs to: the nearest directory, upwards, with an `amigops.yaml`.
+    /// The project that a directory belongs to: the nearest directory with an `amigops.yaml`, among the directory and
+    /// its parents.
     WorkingDirectory(&'a Path),
     /// The project in the tree of a commit, which the caller has written to this directory.
     CommitTree(&'a Path),

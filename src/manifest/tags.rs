@@ -20,7 +20,7 @@ fn max_keyterms(api: Api) -> usize {
     }
 }
 
-/// Returns true if Classic accepts a tag's key or value: `^[\w\s]+$`, and not only white space.
+/// Returns true if Classic accepts a tag's key or value. It must match `^[\w\s]+$` and must not be only white space.
 pub(super) fn is_valid(text: &str) -> bool {
     !text.trim().is_empty() && text.chars().all(|c| c.is_alphanumeric() || c == '_' || c.is_whitespace())
 }
@@ -31,7 +31,7 @@ pub(super) fn bad_tag(span: Span, text: &str, what: &str) -> Problem {
     Problem::error(Code::BadTag, span, message).label("use letters, digits, underscores and spaces")
 }
 
-/// Decodes the tags, trimmed.
+/// Decodes the tags. Removes white space at both ends of keys and values.
 pub(super) fn decode(
     problems: &mut DiagnosticCollector,
     node: &Node,
@@ -104,7 +104,7 @@ fn value_of(problems: &mut DiagnosticCollector, node: &Node, rules: &Rules<'_>) 
     Some(text.trim().to_owned())
 }
 
-/// Decodes the key terms, trimmed, without duplicates.
+/// Decodes the key terms. Removes white space at both ends, and duplicates.
 pub(super) fn keyterms(
     problems: &mut DiagnosticCollector,
     node: &Node,
@@ -144,7 +144,7 @@ pub(super) fn keyterms(
     Some(terms)
 }
 
-/// Returns true if a term matches `^[a-z-]+( [a-z-]+){0,2}$`.
+/// Returns true if Classic accepts a key term, which must match `^[a-z-]+( [a-z-]+){0,2}$`.
 fn is_keyterm(term: &str) -> bool {
     let word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
     term.split(' ').count() <= 3 && term.split(' ').all(word)
@@ -162,7 +162,8 @@ fn bad_keyterm(span: Span, term: &str) -> Problem {
     }
 }
 
-/// Checks a key term on Platform, where only its length is limited.
+/// Returns the problem that a key term is too short or too long for the Platform API. Returns `None` if its length is
+/// allowed. That API limits only the length.
 fn bad_length(span: Span, term: &str) -> Option<Problem> {
     let length = term.chars().count();
     let message = format!("the API rejects the key term `{}`", shortened(term));

@@ -9,7 +9,7 @@ pub(super) struct Node {
     pub(super) value: Value,
 }
 
-/// A value by YAML 1.2's core schema.
+/// A value with a type of YAML 1.2's core schema.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Value {
     Null,
@@ -20,16 +20,16 @@ pub(super) enum Value {
     Map(Map),
 }
 
-/// A number and its spelling, which tells `0123` and `1.0` from `123` and `1`.
+/// A number and its spelling, which distinguishes `0123` from `123`, and `1.0` from `1`.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Number {
     pub(super) raw: String,
-    /// None for infinities, NaN, and integers of more than 64 bits, which can't be sent exactly.
+    /// The number in JSON. `None` for infinities, NaN, and integers of more than 64 bits, which can't be sent exactly.
     pub(super) json: Option<serde_json::Number>,
 }
 
 impl Number {
-    /// Returns true if it is written as an integer.
+    /// Returns true if the number is written as an integer.
     pub(super) fn is_integer(&self) -> bool {
         let digits = self.raw.strip_prefix(['-', '+']).unwrap_or(&self.raw);
         digits.bytes().all(|byte| byte.is_ascii_digit())
@@ -38,14 +38,14 @@ impl Number {
     }
 }
 
-/// A member's key and its span.
+/// The key of a member, and the span of the key.
 #[derive(Clone, Debug)]
 pub(super) struct Key {
     pub(super) name: String,
     pub(super) span: Span,
 }
 
-/// A mapping in file order. Keys are unique.
+/// A mapping. The members are in the order of the file, and the keys are unique.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Map {
     pub(super) entries: Vec<(Key, Node)>,
@@ -85,7 +85,7 @@ impl Map {
 }
 
 impl Node {
-    /// Describes the node for "expected …, found …".
+    /// Describes the node for a message of the form "expected …, found …".
     pub(super) fn describe(&self) -> String {
         match &self.value {
             Value::Null => "nothing".to_owned(),
@@ -98,7 +98,7 @@ impl Node {
     }
 }
 
-/// Shortens a text so that it fits into a sentence.
+/// Shortens a text so that it fits into a message.
 pub(super) fn shortened(text: &str) -> String {
     const LONGEST: usize = 60;
     match text.char_indices().nth(LONGEST) {

@@ -1,4 +1,4 @@
-//! Base URLs: checks that one is safe to send credentials to, and parses its host.
+//! Checks that a base URL is safe to send credentials to, and parses its host and port.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -23,14 +23,14 @@ impl fmt::Display for Reason {
     }
 }
 
-/// The server of a base URL.
+/// The host and port of a base URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Server {
     pub(super) host: Host,
     pub(super) port: u16,
 }
 
-/// A host as written, not resolved. Names are in lower case.
+/// A host as it is written, without name resolution. Names are in lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Host {
     Name(String),
@@ -38,7 +38,7 @@ pub(super) enum Host {
 }
 
 impl Host {
-    /// Parses `name`, `1.2.3.4` or `[::1]`.
+    /// Parses a host: `name`, `1.2.3.4` or `[::1]`.
     fn parse(text: &str) -> Option<Self> {
         if let Some(address) = text.strip_prefix('[') {
             return address.strip_suffix(']')?.parse().ok().map(Self::Ipv6);
@@ -47,7 +47,7 @@ impl Host {
         (!text.is_empty() && text.chars().all(fits)).then(|| Self::Name(text.to_ascii_lowercase()))
     }
 
-    /// Returns true if the host is this machine.
+    /// Returns true if the host is this machine: `localhost` or a loopback address.
     pub(super) fn is_loopback(&self) -> bool {
         match self {
             Self::Name(name) => {
@@ -67,13 +67,13 @@ impl fmt::Display for Host {
     }
 }
 
-/// Accepts `https` to any host and `http` to loopback addresses. Strict on purpose: refuses a URL that the
-/// HTTP client could parse differently.
+/// Checks a base URL. Accepts `https` to any host, and `http` to loopback addresses. It is strict on purpose, and
+/// refuses every URL that the HTTP client could parse differently.
 pub(super) fn check(text: &str) -> Result<(), Reason> {
     server(text).map(|_| ())
 }
 
-/// Parses the server of a base URL. Errors if the URL is not safe.
+/// Returns the host and port of a base URL. Errors if the URL is not safe.
 pub(super) fn server(text: &str) -> Result<Server, Reason> {
     let (scheme, rest) = text.split_once("://").ok_or(Reason::NotAUrl)?;
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len()));
@@ -97,7 +97,7 @@ pub(super) fn server(text: &str) -> Result<Server, Reason> {
     Ok(Server { host, port: port.unwrap_or(default) })
 }
 
-/// Parses `host`, `host:port`, `[v6]` or `[v6]:port`.
+/// Parses a host and an optional port: `host`, `host:port`, `[v6]` or `[v6]:port`.
 pub(super) fn host_and_port(authority: &str) -> Option<(Host, Option<u16>)> {
     let end = if authority.starts_with('[') { authority.find(']')? + 1 } else { 0 };
     let (host, port) = match authority.get(end..)?.find(':') {

@@ -17,13 +17,13 @@ use super::tree::shortened;
 /// The result of a validation.
 #[derive(Clone, Debug, Default)]
 pub struct Validation {
-    /// The project's directory, with links resolved. None if there is no project.
+    /// The project's directory, with links resolved. `None` if there is no project.
     pub project: Option<PathBuf>,
     /// The errors and warnings.
     pub problems: Problems,
-    /// The number of selected files; without a selection, of all files, `amigops.yaml` included.
+    /// The number of selected files. Without a selection, the number of all files, `amigops.yaml` included.
     pub files: usize,
-    /// The number of documents in those files. Each declares one service.
+    /// The number of documents in the selected files. Each document declares one service.
     pub services: usize,
 }
 
@@ -40,14 +40,14 @@ impl From<Problems> for Validation {
     }
 }
 
-/// Validates a project, and returns the problems of these files and of the files below these directories.
-/// Without paths, returns the problems of every file.
+/// Validates a project. Returns the problems of the files in `paths`, and of the files below the directories in
+/// `paths`. Without paths, returns the problems of every file.
 ///
-/// Errors in `amigops.yaml` are always returned, because they affect every file. So are problems in other
-/// files that refer to a selected file, such as a duplicate name.
+/// Errors in `amigops.yaml` are always returned, because they affect every file. Problems in files that refer to a
+/// selected file, such as a duplicate name, are returned, too.
 ///
-/// A host or variable that the allowlist does not allow is a warning: another process may allow it, and
-/// nothing is sent here.
+/// A host or variable that the allowlist does not allow is only a warning, because another process may allow it, and a
+/// validation sends nothing.
 pub fn validate(options: &LoadOptions<'_>, paths: &[PathBuf], allowlist: &Allowlist) -> Validation {
     let mut result = match load::load_with_problems(options) {
         Err(problems) => return problems.into(),

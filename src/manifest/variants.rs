@@ -1,4 +1,4 @@
-//! A manifest document, decoded for each environment that it differs in.
+//! A manifest's document, decoded once for each API and once for each overlay.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,28 +13,28 @@ use super::service::{self, DecodedService};
 use super::tree::{Key, Map, Node, Value, shortened};
 use crate::model::{Api, did_you_mean};
 
-/// A document, decoded for each environment that it differs in.
+/// A manifest's document, decoded once for each API and once for each overlay.
 #[derive(Default)]
 pub(super) struct Variants {
-    /// The document without an overlay, by API: one for each API that an environment without an overlay
-    /// is on.
+    /// The document without an overlay, by API. There is one for each API that is used by an environment without an
+    /// overlay.
     base: BTreeMap<Api, DecodedService>,
-    /// The document with an overlay, by environment.
+    /// The document merged with an overlay, by the name of the overlay's environment.
     pub(super) overlays: BTreeMap<String, DecodedService>,
 }
 
 impl Variants {
-    /// Returns the document for this environment.
+    /// Returns the decoded document for an environment.
     pub(super) fn get(&self, environment: &Environment) -> Option<&DecodedService> {
         self.overlays.get(&environment.name).or_else(|| self.base.get(&environment.target.api()))
     }
 
-    /// Returns the document for any environment, for members that no overlay can change.
+    /// Returns the document for any of the environments, to read members that no overlay can change.
     pub(super) fn any(&self) -> Option<&DecodedService> {
         self.base.values().next().or_else(|| self.overlays.values().next())
     }
 
-    /// Takes the document for this environment.
+    /// Removes and returns the decoded document for an environment.
     pub(super) fn take(mut self, environment: &Environment) -> Option<DecodedService> {
         self.overlays.remove(&environment.name).or_else(|| self.base.remove(&environment.target.api()))
     }
@@ -73,7 +73,7 @@ pub(super) fn decode(
     variants
 }
 
-/// Returns a document merged with the defaults, and its overlays by environment.
+/// Merges a document with the defaults. Returns the result, and the overlays by environment.
 fn split(
     problems: &mut DiagnosticCollector,
     project: &DecodedProject,

@@ -27,10 +27,11 @@ pub(super) const PLATFORM_PREFERENCE: Shape = Shape {
     help: "put parameters under `params` or `experience_controls`",
     ..PREFERENCE
 };
-/// The prefixes of known models' names, which name the provider.
+/// The prefixes in the names of known models. Each prefix stands for a provider.
 const MODEL_FAMILIES: &[&str] = &["openai_", "azure_", "google_", "aws_", "anthropic_"];
 
-/// Checks a version set's name: `^[A-Za-z0-9_-]{1,40}$` on Classic, any 1 to 40 visible characters on Platform.
+/// Returns true if a version set's name is valid: `^[A-Za-z0-9_-]{1,40}$` on Classic, any 1 to 40 visible characters on
+/// Platform. Reports any other name.
 pub(super) fn check_name(problems: &mut DiagnosticCollector, name: &str, span: Span, api: Api) -> bool {
     let length = (1..=40).contains(&name.chars().count());
     let (valid, expected) = match api {
@@ -74,7 +75,7 @@ pub(super) fn decode_all(
     Some(sets)
 }
 
-/// Returns true if a manifest may declare this version set. Reports it otherwise.
+/// Returns true if a manifest may declare this version set. If not, reports why.
 fn check_declarable(problems: &mut DiagnosticCollector, key: &Key, rules: &Rules<'_>) -> bool {
     if !check_name(problems, &key.name, key.span, rules.api) {
         return false;
@@ -103,7 +104,8 @@ fn check_declarable(problems: &mut DiagnosticCollector, key: &Key, rules: &Rules
     true
 }
 
-/// Reports a key of a version set that users mistake for another one. Returns false for all other unknown keys.
+/// Reports an unknown key of a version set for which there is a specific message. Returns false for all other unknown
+/// keys.
 fn report_mistaken_key(problems: &mut DiagnosticCollector, key: &Key) -> bool {
     let meant = match key.name.as_str() {
         "gate" => {

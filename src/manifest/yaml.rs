@@ -21,14 +21,14 @@ const MAX_NODES: usize = 1_000_000;
 /// The maximum number of values, and of bytes of text, that anchors and aliases may copy in one file.
 const MAX_COPIED_NODES: usize = 100_000;
 const MAX_COPIED_BYTES: usize = 8 * 1024 * 1024;
-/// The number of keys from which duplicates are found by hashing.
+/// Duplicate keys are found by hashing in a mapping with at least this number of keys.
 const FEW_KEYS: usize = 16;
 
 /// The documents of a file.
 pub(super) struct Documents {
     /// The documents that could be parsed, without empty ones.
     pub(super) roots: Vec<Node>,
-    /// The index of each of them in the file, from 0.
+    /// The index in the file of each document of `roots`, from 0.
     pub(super) numbers: Vec<usize>,
     /// True if the file was parsed to its end.
     pub(super) complete: bool,
@@ -69,7 +69,7 @@ pub(super) fn parse(problems: &mut DiagnosticCollector, file: FileId, text: &str
     Documents { roots, numbers, complete }
 }
 
-/// The size of a tree.
+/// The size of a tree: its number of nodes and of bytes of text.
 #[derive(Clone, Copy, Default)]
 struct Weight {
     nodes: usize,
@@ -144,7 +144,7 @@ impl<'input> Builder<'input, '_> {
         }
     }
 
-    /// Moves a span to the tab that the error is about: one at the start of this line or the next.
+    /// Moves the span of an error to the tab that caused it, if that tab is at the start of a later line.
     fn find_tab(&self, span: &mut Span) {
         let start = span.start as usize;
         let rest = self.text.get(start..).unwrap_or_default();
@@ -160,7 +160,7 @@ impl<'input> Builder<'input, '_> {
         }
     }
 
-    /// Parses the next document's root. None at the end of the file.
+    /// Parses the root of the next document. Returns `None` at the end of the file.
     fn document(&mut self) -> Step<Option<Node>> {
         loop {
             match self.next()? {
@@ -190,7 +190,7 @@ impl<'input> Builder<'input, '_> {
         Ok(())
     }
 
-    /// Counts a copy that an anchor or alias makes, so that a small file can't expand to a huge one.
+    /// Counts the values and text that an anchor or alias copies, so that a small file can't expand to a huge one.
     fn charge(&mut self, span: Span, weight: Weight) -> Step<()> {
         self.copied.nodes += weight.nodes;
         self.copied.bytes += weight.bytes;
@@ -232,7 +232,7 @@ impl<'input> Builder<'input, '_> {
         Ok(node)
     }
 
-    /// Reads a collection and remembers its opening bracket meanwhile. After an error, nothing more is read.
+    /// Reads a collection. Keeps its opening bracket in `open` until the collection ends or the parsing fails.
     fn within(
         &mut self,
         style: StructureStyle,
@@ -323,7 +323,7 @@ impl<'input> Builder<'input, '_> {
         }
     }
 
-    /// Reads a member's key. Reports a key that is not a string, and returns none.
+    /// Reads a member's key. Reports a key that is not a string, and returns `None` for it.
     fn key(&mut self, event: Event<'input>, span: Span, depth: usize) -> Step<Option<Key>> {
         // An unquoted `NO`, `1` or `true` is meant as a name, so the text is used, not its type.
         let plain = match &event {
@@ -348,7 +348,7 @@ impl<'input> Builder<'input, '_> {
     }
 }
 
-/// Returns the span of an earlier entry with the same key.
+/// Returns the span of an earlier entry with the same key, if there is one.
 fn find_duplicate(map: &Map, index: &mut HashMap<String, Span>, key: &Key) -> Option<Span> {
     if map.entries.len() < FEW_KEYS {
         return map.entry(&key.name).map(|(first, _)| first.span);
@@ -370,7 +370,7 @@ fn duplicate_key(key: &Key, first: Span) -> Problem {
     .related(first, "first defined here")
 }
 
-/// Counts the nodes and bytes of a tree.
+/// Returns the size of a tree.
 fn weigh(node: &Node) -> Weight {
     let mut total = Weight::default();
     let mut open = vec![node];

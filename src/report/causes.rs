@@ -1,6 +1,6 @@
-//! Short texts on the cause of a change, for a plan with a base.
+//! Short texts about the cause of a change, for a plan with a base.
 //!
-//! A change that this branch makes has no text.
+//! There is no text for a change that this branch itself makes.
 
 use super::text::{BAD, short_commit, styled, visible};
 use crate::plan::{Base, Cause, FieldChange, ServiceKind, ServicePlan};
@@ -10,12 +10,12 @@ pub(super) fn base(base: &Base) -> String {
     format!("base {} ({})", visible(&base.reference), short_commit(&base.commit))
 }
 
-/// The meaning of `behind`, as a sentence. It holds both if the base branch declares the live value and if it does not
-/// mention it.
+/// The meaning of `behind`, as a sentence. It is true if the base branch declares the live value, and also if the base
+/// branch does not declare the value at all.
 pub(super) const BEHIND: &str =
     "behind: the base branch does not revert the live value, but this branch would: merge or rebase";
 
-/// Returns the note on a changed value; empty if this branch changes it.
+/// Returns the note on a changed value. The note is empty if this branch makes the change.
 pub(super) fn note(cause: Option<Cause>) -> &'static str {
     match cause {
         None | Some(Cause::Manifest) => "",
@@ -25,7 +25,7 @@ pub(super) fn note(cause: Option<Cause>) -> &'static str {
     }
 }
 
-/// Returns the note on a cause, for the end of a line on a terminal.
+/// Returns the note on a cause, with a style, for the end of a line on a terminal.
 pub(super) fn styled_note(cause: Option<Cause>) -> String {
     match note(cause) {
         "" => String::new(),
@@ -45,7 +45,8 @@ pub(super) fn forcing_note(cause: Option<Cause>) -> &'static str {
     }
 }
 
-/// Returns why a service is created, replaced or retired, if no changed value shows it.
+/// Returns the reason why a service is created, replaced or retired. Returns `None` if a changed value shows the
+/// reason.
 pub(super) fn of_service(shown: &ServicePlan) -> Option<&'static str> {
     let is_noted = |change: &FieldChange| change.field.is_reference() && change.cause == shown.cause;
     Some(match (shown.kind, shown.cause?) {

@@ -1,4 +1,4 @@
-//! Renders a new service for a terminal, in a few lines.
+//! Renders the content of a new service for a terminal, in a few lines.
 
 use std::collections::BTreeMap;
 
@@ -45,7 +45,7 @@ pub(super) fn render(out: &mut String, content: &ServiceChanges) {
     new_settings(out, &settings(content));
 }
 
-/// Returns the tags, without the ownership tag that every new service gets.
+/// Returns the tags as texts. Omits the ownership tag, because every new service gets it.
 fn tags(content: &ServiceChanges) -> impl Iterator<Item = String> {
     let usual = Ownership::default();
     content.fields.iter().filter_map(move |change| match &change.field {
@@ -54,7 +54,7 @@ fn tags(content: &ServiceChanges) -> impl Iterator<Item = String> {
     })
 }
 
-/// Returns the settings by name.
+/// Returns the settings, by the name of the setting.
 fn settings(content: &ServiceChanges) -> BTreeMap<&str, &Value> {
     content
         .fields

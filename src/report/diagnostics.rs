@@ -1,7 +1,7 @@
 //! Renders problems in files in the style of rustc.
 //!
-//! Text from files is untrusted: control characters, terminal escapes and hidden characters are made visible. Long
-//! lines are cut to a window around the place.
+//! Text from files is untrusted: control characters, terminal escapes and hidden characters are made visible. Of a long
+//! line, only a window around the problem is shown.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 use super::text::{push_visible, visible};
 use crate::manifest::{Diagnostic, Location, Problems, Related, Severity, Sources, Spot};
 
-/// The number of characters of a line shown before the place, and in total.
+/// The number of characters shown before the problem in a long line, and the number shown in total.
 const BEFORE: usize = 60;
 const WINDOW: usize = 120;
 
@@ -26,7 +26,7 @@ pub fn render_problems(problems: &Problems, color: bool) -> String {
     out
 }
 
-/// Renders problems with their places, separated by blank lines.
+/// Renders problems, each with the lines of the file that it is about. Blank lines separate the problems.
 pub fn render(diagnostics: &[Diagnostic], sources: &Sources, color: bool) -> String {
     let renderer = renderer(color);
     let mut out = String::new();
@@ -45,13 +45,14 @@ fn renderer(color: bool) -> Renderer {
     if color { Renderer::styled() } else { Renderer::plain() }
 }
 
-/// A place as the renderer prints it, with the column in the window, and as it must be, with the real column.
+/// A location in two forms: as the renderer prints it, with the column in the window, and with the real column in the
+/// file.
 struct Header {
     drawn: String,
     meant: String,
 }
 
-/// Replaces the columns, which the renderer counts in the window, with the real ones.
+/// Replaces the columns that the renderer prints, which count from the start of the window, by the real columns.
 fn with_headers(rendered: &str, headers: &[Header]) -> String {
     let mut out = String::with_capacity(rendered.len());
     // Skip the first line: it is the message, which may contain the same text.
@@ -85,7 +86,7 @@ fn group<'a>(diagnostic: &Diagnostic, sources: &Sources, headers: &mut Vec<Heade
     group
 }
 
-/// A place that a diagnostic shows.
+/// A location that a diagnostic shows, and its label.
 struct Place<'a> {
     location: &'a Location,
     label: &'a str,
@@ -116,7 +117,7 @@ fn add_place<'a>(
     group.element(Snippet::source(window.text).path(file).line_start(spot.line).annotation(annotation))
 }
 
-/// The visible part of a line, sanitized, and the place in it.
+/// The window: the visible part of a line, sanitized, and the range of the problem in it.
 struct Window {
     text: String,
     start: usize,

@@ -1,12 +1,13 @@
-//! The texts of a drift report that differ from those of a plan.
+//! The texts of a drift report that differ from the texts of a plan.
 //!
-//! Drift is a plan that would revert the live state. The report describes the current state and announces no changes.
+//! A drift report is rendered from a plan that would revert the drift. It describes the current state and announces no
+//! changes.
 
 use super::metrics::Figures;
 use super::text::{BAD, CHANGED, GOOD, STRONG, count, styled};
 use crate::plan::Plan;
 
-/// Returns the verdict: "no drift", or the number of differing services.
+/// Returns the verdict: "no drift", or the number of services that differ from their manifests.
 pub(super) fn verdict(plan: &Plan) -> String {
     if plan.is_empty() {
         return styled(GOOD, "no drift");
@@ -22,14 +23,14 @@ pub(super) fn verdict(plan: &Plan) -> String {
     styled(BAD, &format!("drift: {}", parts.join(", ")))
 }
 
-/// Returns the text for no drift.
+/// Returns the text for a plan that shows no drift.
 pub(super) fn nothing(plan: &Plan) -> String {
     let number = plan.summary.unchanged;
     let is = if number == 1 { "is" } else { "are" };
     format!("{}: {} {is} as declared.", styled(GOOD, "No drift"), count(number, "service"))
 }
 
-/// Returns the counts of differences, and the cost of reverting them.
+/// Returns the numbers of differences, and the cost of an apply that reverts them, for a terminal.
 pub(super) fn summary(plan: &Plan, estimate: &str) -> String {
     let Counts { head, kinds, sets, orphans } = Counts::of(plan);
     let mut line = format!("{} {head}", styled(STRONG, "Drift:"));
@@ -45,7 +46,7 @@ pub(super) fn summary(plan: &Plan, estimate: &str) -> String {
     format!("{line}\n       values are shown as live → declared; reverting this drift takes {estimate}\n")
 }
 
-/// Returns the counts of differences, without styles.
+/// Returns the numbers of differences, without styles.
 pub(super) fn counts(plan: &Plan) -> String {
     let Counts { head, kinds, sets, orphans } = Counts::of(plan);
     let kinds = if kinds.is_empty() { kinds } else { format!(" ({kinds})") };
@@ -54,7 +55,7 @@ pub(super) fn counts(plan: &Plan) -> String {
     format!("{head}{kinds}{sets}{orphans}")
 }
 
-/// Returns the verdict for a cell of a table.
+/// Returns the verdict for a cell of the table of environments.
 pub(super) fn cell(plan: &Plan) -> String {
     if plan.is_empty() {
         return "no drift".to_owned();
@@ -68,7 +69,7 @@ pub(super) fn cell(plan: &Plan) -> String {
     format!("drift: {differing} of {} {verb}{orphans}", plan.declared)
 }
 
-/// The parts of a sentence that counts differences; a part is empty if its count is 0.
+/// The parts of a sentence that counts the differences. A part is empty if its count is 0.
 struct Counts {
     head: String,
     kinds: String,
@@ -103,7 +104,7 @@ impl Counts {
     }
 }
 
-/// Joins the parts that are not 0: `1 missing, 2 changed`.
+/// Joins the counts that are not 0, such as `1 missing, 2 changed`.
 fn counted(parts: &[(usize, &str)]) -> String {
     let some = parts.iter().filter(|(number, _)| *number > 0);
     some.map(|(number, words)| format!("{number} {words}")).collect::<Vec<_>>().join(", ")

@@ -1,7 +1,7 @@
-//! The JSON lines of an apply, for programs that follow it.
+//! The output of an apply as JSON lines, for programs that follow the run.
 //!
-//! The first line is the plan. Then each step has a line when it starts and one when it ends, and the last line has the
-//! result. Every step ends exactly once, also a step that was never started.
+//! The first line is the plan. Then each step has a line when it starts and a line when it ends. The last line has the
+//! result. Every step has exactly one end line, even if the step was never started.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -22,7 +22,7 @@ struct PlanLine<'a, Document> {
     plan: &'a Document,
 }
 
-/// Any other line.
+/// Any line after the first line.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Line<'a> {
@@ -35,7 +35,7 @@ enum Line<'a> {
         step: StepName<'a>,
         #[serde(flatten)]
         how: Ending,
-        /// The duration with waits; `None` if the step was not started.
+        /// The duration of the step, including waits; `None` if the step was not started.
         seconds: Option<f64>,
     },
     Result(Conclusion<'a>),
@@ -54,25 +54,26 @@ struct StepName<'a> {
 #[serde(tag = "outcome", rename_all = "snake_case")]
 enum Ending {
     Done {
-        /// The service that was created or has taken over, or else the existing service that the step acted on.
+        /// The id of the service that the step created or activated as a replacement. For other steps, the id of the
+        /// existing service that the step acted on.
         service_id: Option<ServiceId>,
     },
     Failed {
         error: String,
-        /// The next steps for the user.
+        /// Hints on what the user can do next.
         help: Vec<String>,
     },
     NotAttempted {
         reason: &'static str,
-        /// The step that blocks this one: it failed, or was not attempted either.
+        /// The step that blocks this step. It failed, or was not attempted either.
         waits_for: Option<StepId>,
-        /// The next steps for the user.
+        /// Hints on what the user can do next.
         help: Vec<String>,
     },
-    /// It was in progress when the run was stopped, so it may have been applied.
+    /// The step was in progress when the run was stopped, so it may have been applied.
     Unknown {
         reason: &'static str,
-        /// The next steps for the user.
+        /// Hints on what the user can do next.
         help: Vec<String>,
     },
 }
@@ -82,32 +83,32 @@ enum Ending {
 struct Conclusion<'a> {
     /// The exit code of the process.
     exit_code: u8,
-    /// Steps that are done.
+    /// The number of steps that are done.
     done: usize,
-    /// Steps that failed.
+    /// The number of steps that failed.
     failed: usize,
-    /// Steps that were not started.
+    /// The number of steps that were not started.
     not_attempted: usize,
-    /// Steps that were started, and whose outcome is unknown.
+    /// The number of steps that were started, and whose outcome is unknown.
     unknown: usize,
     /// True if a signal stopped the run.
     interrupted: bool,
     /// True if `--timeout` ended the run.
     timed_out: bool,
-    /// True if the live state matches the plan; `None` if it was not read back.
+    /// True if the live state matches the plan; `None` if the live state was not read back.
     converged: Option<bool>,
-    /// The known ids of the declared services, by name.
+    /// The known ids of the declared services, by service name.
     ids: &'a BTreeMap<ServiceName, ServiceId>,
     /// The error that ended the run, if there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a str>,
 }
 
-/// The result of a run besides its steps.
+/// The result of a run, except the outcomes of its steps.
 pub struct End<'a> {
-    /// True if the live state matches the plan; `None` if it was not read back.
+    /// True if the live state matches the plan; `None` if the live state was not read back.
     pub converged: Option<bool>,
-    /// The known ids of the declared services, by name.
+    /// The known ids of the declared services, by service name.
     pub ids: &'a BTreeMap<ServiceName, ServiceId>,
     /// The error that ended the run, if there was one.
     pub error: Option<&'a str>,
@@ -122,7 +123,7 @@ pub fn plan(document: &impl Serialize) -> String {
     text::json_line(&PlanLine { plan: document })
 }
 
-/// Returns the line for an event of a step.
+/// Returns the line for an event of a step. Returns `None` for the end of the run.
 pub fn event(plan: &Plan, event: &Event) -> Option<String> {
     Some(match event {
         Event::Started(id) => line(&Line::StepStarted { step: name(plan.step(*id)?) }),
@@ -132,13 +133,14 @@ pub fn event(plan: &Plan, event: &Event) -> Option<String> {
     })
 }
 
-/// Returns the end lines of the steps for which an aborted run emitted no last event.
+/// Returns the end lines of the steps in `remaining`. For these, an aborted run emitted no event that says how they
+/// ended.
 pub fn remaining(plan: &Plan, report: &Report, remaining: &BTreeSet<StepId>) -> Vec<String> {
     let left = plan.steps.iter().filter(|step| remaining.contains(&step.id));
     left.filter_map(|step| Some(end_line(step, report.outcomes.get(&step.id)?, None))).collect()
 }
 
-/// Returns the last line: the result, with the exit code of the process.
+/// Returns the last line of the JSON output: the result, with the exit code of the process.
 pub fn conclusion(report: &Report, end: &End<'_>, exit_code: u8) -> String {
     let OutcomeCounts { done, failed, not_attempted, unknown } = report.counts();
     let End { converged, ids, error, interrupted, timed_out } = *end;

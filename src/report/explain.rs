@@ -1,6 +1,6 @@
 //! The manual's explanation of each diagnostic code.
 //!
-//! `docs/diagnostics.md` is built in, so that a report always has the explanation of this version.
+//! `docs/diagnostics.md` is built into the program, so that a report always has the explanations of the same version.
 
 use crate::manifest::Code;
 
@@ -11,12 +11,13 @@ pub fn link(code: Code) -> String {
     format!("docs/diagnostics.md#{}", code.as_str().to_lowercase())
 }
 
-/// Returns the manual's explanation of a code, as Markdown without its heading; empty if there is none.
+/// Returns the manual's explanation of a code, as Markdown without its heading. Returns an empty text if there is no
+/// explanation.
 pub fn section(code: Code) -> &'static str {
     sections().find(|(name, _)| *name == code.as_str()).map_or("", |(_, text)| text)
 }
 
-/// Returns the manual's sections with their headings, in order.
+/// Returns the heading and the text of each section of the manual, in order.
 pub fn sections() -> impl Iterator<Item = (&'static str, &'static str)> {
     let parts = MANUAL.split("\n## ").skip(1);
     parts.map(|part| part.split_once('\n').map_or((part, ""), |(name, text)| (name.trim(), text.trim())))

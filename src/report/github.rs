@@ -6,8 +6,8 @@
 use super::text::visible;
 use crate::manifest::{Code, Diagnostic, Severity, Validation};
 
-/// Renders one command for each problem. `directory` is the project's path in the repository, such as `infra/agents`;
-/// empty if the project is at its top.
+/// Renders one command for each problem. `directory` is the project's path in the repository, such as `infra/agents`.
+/// It is empty if the project is at the root of the repository.
 pub fn render(validation: &Validation, directory: &str) -> String {
     validation.problems.diagnostics.iter().map(|one| command(one, directory)).collect()
 }
@@ -37,12 +37,13 @@ fn command(problem: &Diagnostic, directory: &str) -> String {
     format!("::{level} {}::{}\n", properties.join(","), data(&problem_text(problem)))
 }
 
-/// Returns true if a problem's file belongs to the project. Otherwise, it is a path from the command line.
+/// Returns true if a problem with this code is about a file of the project. Otherwise, it is about a path from the
+/// command line.
 pub(super) fn is_of_project(code: Code) -> bool {
     !matches!(code, Code::ProjectNotFound | Code::NotOfProject)
 }
 
-/// Returns a file's path from the top of the repository.
+/// Returns a file's path relative to the root of the repository.
 pub(super) fn in_repository(directory: &str, file: &str) -> String {
     if directory.is_empty() { file.to_owned() } else { format!("{directory}/{file}") }
 }
@@ -71,7 +72,8 @@ fn property(text: &str) -> String {
 mod tests {
     use super::{data, property};
 
-    /// The table of `@actions/core`: `%` first, or the other escapes would be escaped again.
+    /// Checks that the escapes are those of `@actions/core`. `%` is escaped first, or the other escapes would be
+    /// escaped again.
     #[test]
     fn escapes_match_the_toolkit() {
         assert_eq!(data("100%\r\n%0A::x,y"), "100%25%0D%0A%250A::x,y");

@@ -15,7 +15,8 @@ const NAME: usize = 48;
 /// The maximum length of a step's action in a label, in characters.
 const WHAT: usize = 64;
 
-/// Returns the edges of a plan, from a step to one that depends on it, without edges that others imply.
+/// Returns the edges of a plan: each edge leads from a step to a step that depends on it. Omits edges that other edges
+/// imply.
 pub(super) fn edges(plan: &Plan) -> Vec<(StepId, StepId)> {
     plan.steps
         .iter()
@@ -23,7 +24,7 @@ pub(super) fn edges(plan: &Plan) -> Vec<(StepId, StepId)> {
         .collect()
 }
 
-/// Returns a step's direct predecessors in order, without those that another predecessor implies.
+/// Returns a step's direct predecessors in order. Omits a predecessor that another predecessor depends on.
 fn needed(plan: &Plan, step: &Step) -> Vec<StepId> {
     let Some(first) = step.depends_on.first() else { return Vec::new() };
     let mut needed: Vec<StepId> = Vec::new();
@@ -48,7 +49,7 @@ fn needed(plan: &Plan, step: &Step) -> Vec<StepId> {
     needed
 }
 
-/// Groups the steps by service, in the order of each service's first step.
+/// Groups the steps by service. The groups are in the order of their first steps.
 fn groups(plan: &Plan) -> Vec<Vec<&Step>> {
     let mut index = BTreeMap::new();
     let mut groups: Vec<Vec<&Step>> = Vec::new();
@@ -110,7 +111,8 @@ pub fn mermaid(plan: &Plan) -> String {
     out
 }
 
-/// Writes a node. Its shape shows the risk of the step: rectangle, rounded, hexagon.
+/// Writes a node. Its shape shows the risk of the step: rectangle for safe, rounded for disruptive, hexagon for
+/// destructive.
 fn mermaid_node(out: &mut String, indent: &str, step: &Step, label: &str) {
     let (open, close) = match step.risk {
         Risk::Safe => ("[", "]"),
@@ -134,7 +136,7 @@ fn mermaid_colours(out: &mut String, plan: &Plan) {
     }
 }
 
-/// Escapes all characters that could be Mermaid syntax.
+/// Returns a text in which all characters that could be Mermaid syntax are numeric entities.
 fn entities(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -184,7 +186,7 @@ fn dot_node(out: &mut String, indent: &str, step: &Step, label: &str) {
     let _ = writeln!(out, "{indent}n{} [label={}{look}];", step.id, quoted(label));
 }
 
-/// Quotes a text for DOT. Backslashes and `&` are escaped, because `\N` and entities have meanings in labels.
+/// Quotes a text for DOT. Escapes backslashes and `&`, because `\N` and entities have a meaning in labels.
 fn quoted(text: &str) -> String {
     let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('&', "&amp;");
     format!("\"{text}\"")

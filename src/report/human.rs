@@ -16,10 +16,10 @@ use crate::plan::{
     ServicePlan, Step, Target, VersionSetChangeKind, conflicts, created_content,
 };
 
-/// The column of ids.
+/// The column in which ids start.
 const ID_COLUMN: usize = 64;
 
-/// Renders the parts of a report.
+/// Renders a report with one part for each environment.
 pub fn render(mode: Mode, sections: &[Section<'_>]) -> String {
     let parts = sections.iter().map(|section| match section.outcome {
         Ok(planned) => plan(mode, planned.plan, section.origin),
@@ -28,7 +28,7 @@ pub fn render(mode: Mode, sections: &[Section<'_>]) -> String {
     parts.collect::<Vec<_>>().join("\n")
 }
 
-/// Renders why an environment has no plan.
+/// Renders the reason why an environment has no plan.
 fn failed(mode: Mode, origin: &Origin, reason: &str) -> String {
     let mut out = String::new();
     let name = styled(STRONG, &visible(&origin.environment));
@@ -81,7 +81,7 @@ pub fn plan(mode: Mode, plan: &Plan, origin: &Origin) -> String {
     out
 }
 
-/// Writes a service's kind of change, name and id.
+/// Writes the heading of a service: its kind of change, name and id.
 fn heading(out: &mut String, shown: &ServicePlan) {
     let (mark, style) = match shown.kind {
         ServiceKind::Create => ("  +", GOOD),
@@ -147,7 +147,7 @@ fn render_service(out: &mut String, plan: &Plan, shown: &ServicePlan, api: Api) 
     }
 }
 
-/// Describes the last change of the live service.
+/// Describes the last change of the live service: who made it, and when.
 fn last_change(last: &LastChange) -> String {
     let mut text = "last changed".to_owned();
     for (word, value) in [("by", &last.by), ("at", &last.at)] {
@@ -158,7 +158,7 @@ fn last_change(last: &LastChange) -> String {
     text
 }
 
-/// Writes a step that the changes of its service's fields don't show.
+/// Writes a step, unless the changed fields of its service already show it.
 fn step_lines(out: &mut String, step: &Step) {
     let sets = &step.changes.version_sets;
     match &step.action {
@@ -275,7 +275,8 @@ fn summary(out: &mut String, plan: &Plan, api: Api) {
     let _ = writeln!(out, "      {}", totals::estimate(&plan.estimate, api));
 }
 
-/// Renders what has changed since a plan was made, by service: the value then and the value now.
+/// Renders the changes that were made to services since a plan was made. Each change has the value then and the value
+/// now.
 pub fn stale_services(services: &BTreeMap<ServiceName, Vec<ChangeRecord>>) -> String {
     let mut out = String::new();
     for (name, stale) in services {
@@ -285,7 +286,7 @@ pub fn stale_services(services: &BTreeMap<ServiceName, Vec<ChangeRecord>>) -> St
     out
 }
 
-/// Renders why no plan can be made: errors before refusals, each with its place.
+/// Renders the reasons why no plan can be made. Errors come before refusals, and each has its place in a file.
 pub fn plan_error(error: &PlanError) -> String {
     let mut out = String::new();
     let (refusals, errors): (Vec<_>, Vec<_>) =

@@ -1,35 +1,35 @@
 //! Metrics of drift runs in the Prometheus text format, for node_exporter's textfile collector.
 //!
 //! A metric that a run could not measure is omitted, because an old value would be misleading. The time of the last
-//! success is read back from the previous file.
+//! success is an exception: it is read from the previous file and kept.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::plan::Plan;
 
-/// The first text of every metrics file.
+/// The text at the beginning of every metrics file.
 pub const BEGINNING: &str = "# HELP amigops_";
-/// The metric whose value is kept when a run fails.
+/// The metric that keeps its previous value when a run fails.
 const LAST_SUCCESS: &str = "amigops_drift_last_success_timestamp_seconds";
 
-/// The results of comparing one environment.
+/// The results of comparing one environment with its manifests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Figures {
-    /// Declared services that differ from their manifests.
+    /// The number of declared services that differ from their manifests.
     pub drifted: usize,
-    /// Owned, active services that no manifest declares, whether or not the plan retires them.
+    /// The number of owned, active services that no manifest declares, including services that the plan retires.
     pub orphans: usize,
-    /// Live services that are neither declared nor owned.
+    /// The number of live services that are neither declared nor owned.
     pub unmanaged: usize,
-    /// Declared services.
+    /// The number of declared services.
     pub declared: usize,
-    /// Active live services.
+    /// The number of active live services.
     pub live: usize,
 }
 
 impl Figures {
-    /// Counts the results in a plan.
+    /// Counts the services in a plan.
     pub fn of(plan: &Plan) -> Self {
         let summary = &plan.summary;
         Self {
@@ -42,24 +42,24 @@ impl Figures {
     }
 }
 
-/// The run for one environment.
+/// A drift run for one environment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run<'a> {
-    /// The environment.
+    /// The environment's name.
     pub environment: &'a str,
     /// The results; `None` if the run failed.
     pub figures: Option<Figures>,
-    /// The end of the run, in seconds since 1970.
+    /// The time at which the run ended, in seconds since 1970.
     pub ended: u64,
-    /// The end of the last successful run, maybe this one; 0 if there was none.
+    /// The time at which the last successful run ended, which may be this run. 0 if there was none.
     pub last_success: u64,
-    /// The duration, in seconds.
+    /// The duration of the run, in seconds.
     pub duration: f64,
-    /// Requests sent, with sign-ins and retries.
+    /// The number of requests that were sent, including sign-ins and retries.
     pub requests: u64,
 }
 
-/// A metric: its name, its help text, and its value for a run, if it has one.
+/// A metric: its name, its help text, and a function that returns its value for a run, if there is one.
 type Metric = (&'static str, &'static str, fn(&Run<'_>) -> Option<String>);
 
 const METRICS: &[Metric] = &[
@@ -95,7 +95,7 @@ const METRICS: &[Metric] = &[
     }),
 ];
 
-/// Renders a metrics file.
+/// Renders the text of a metrics file.
 pub fn render(version: &str, runs: &[Run<'_>]) -> String {
     let mut out = String::new();
     head(&mut out, "amigops_build_info", "The version of amigops, as a label. The value is always 1.");
@@ -116,7 +116,7 @@ fn head(out: &mut String, name: &str, help: &str) {
     let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} gauge");
 }
 
-/// Escapes a label's value.
+/// Escapes the value of a label.
 fn escaped(text: &str) -> String {
     text.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n")
 }

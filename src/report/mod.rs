@@ -37,12 +37,12 @@ pub use mode::Mode;
 
 use crate::plan::{Origin, Plan};
 
-/// One environment's part of a report; most reports have only one.
+/// The part of a report for one environment. Most reports have only one part.
 #[derive(Clone, Copy, Debug)]
 pub struct Section<'a> {
     /// Where and when the plan was made.
     pub origin: &'a Origin,
-    /// The plan, or why there is none, as text of several lines.
+    /// The plan, or the reason why there is no plan, as text of several lines.
     pub outcome: Result<Planned<'a>, &'a str>,
 }
 
@@ -51,6 +51,6 @@ pub struct Section<'a> {
 pub struct Planned<'a> {
     /// The plan.
     pub plan: &'a Plan,
-    /// The fingerprint of its whole content, in hexadecimal digits. Equal plans have equal fingerprints.
+    /// The fingerprint of the plan's whole content, in hexadecimal digits. Equal plans have equal fingerprints.
     pub fingerprint: &'a str,
 }

@@ -1,11 +1,11 @@
 //! The kinds of reports on a plan.
 
-/// The command that a plan is reported for.
+/// The command whose report is rendered from a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// The report shows what an apply would do.
     Plan,
-    /// The report shows what is applied next.
+    /// The report shows the changes that the run is about to make.
     Apply,
     /// The report describes the current state, and announces no changes.
     Drift,

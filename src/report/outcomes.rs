@@ -1,4 +1,4 @@
-//! The unfinished steps of a run: why each is not done, and what to do about it.
+//! The unfinished steps of a run: the reason why each step is not done, and what the user can do about it.
 //!
 //! Every report of a run uses these texts, so that all reports agree.
 
@@ -7,27 +7,27 @@ use super::text::visible;
 use crate::apply::{Report, StepFailure, StepOutcome, StopReason};
 use crate::plan::{Plan, Step};
 
-/// A step that is not known to be done.
+/// A step that failed, was not started, or has an unknown outcome.
 #[derive(Clone, Copy)]
 pub(super) struct Unfinished<'a> {
     pub(super) step: &'a Step,
     pub(super) why: UnfinishedReason<'a>,
 }
 
-/// Why a step is not done.
+/// The reason why a step is not done.
 #[derive(Clone, Copy)]
 pub(super) enum UnfinishedReason<'a> {
-    /// It failed.
+    /// The step failed.
     Failed(&'a StepFailure),
-    /// It was in progress when the run was stopped, so its outcome is unknown.
+    /// The step was in progress when the run was stopped, so its outcome is unknown.
     Unknown,
-    /// It was not started, because this step is not done. The text says how that step ended.
+    /// The step was not started, because the step given here is not done. The text says how that other step ended.
     Blocked(&'a Step, &'static str),
-    /// It was not started, because the run was cancelled.
+    /// The step was not started, because the run was cancelled.
     Stopped(StopReason),
 }
 
-/// Returns the steps that are not done, in the plan's order.
+/// Returns the steps that are not done, in the order of the plan, each with the reason.
 pub(super) fn unfinished<'a>(plan: &'a Plan, report: &'a Report) -> Vec<Unfinished<'a>> {
     let of = |step: &'a Step| {
         let outcome = report.outcomes.get(&step.id)?;
@@ -62,7 +62,7 @@ impl<'a> UnfinishedReason<'a> {
         matches!(self, Self::Blocked(..) | Self::Stopped(_))
     }
 
-    /// Returns the reason as text. Only the names of steps in it are sanitized.
+    /// Returns the reason as text. Only the names of steps in the text are sanitized.
     pub(super) fn reason(&self) -> String {
         match self {
             Self::Failed(failure) => failure.to_string(),
@@ -72,7 +72,7 @@ impl<'a> UnfinishedReason<'a> {
         }
     }
 
-    /// Returns the next steps for the user; never empty.
+    /// Returns hints on what the user can do next. There is at least one hint.
     pub(super) fn help(&self) -> Vec<String> {
         match self {
             Self::Failed(failure) if failure.hints().is_empty() => {
@@ -86,21 +86,21 @@ impl<'a> UnfinishedReason<'a> {
     }
 }
 
-/// The reason of a step whose outcome is unknown.
+/// The reason text for a step whose outcome is unknown.
 pub(super) const UNKNOWN: &str = "it was in progress when the run was stopped, so it may have been applied";
-/// Returns the reason of a step that was not started because the run was cancelled.
+/// Returns the reason text for a step that was not started because the run was cancelled.
 pub(super) fn stopped(reason: StopReason) -> &'static str {
     match reason {
         StopReason::Interrupt => "the run was interrupted",
         StopReason::Timeout => "the run reached its --timeout",
     }
 }
-/// The help for a step whose outcome is unknown.
+/// The hint for a step whose outcome is unknown.
 pub(super) const UNKNOWN_HELP: &str =
     "run `amigops plan` to see if it was applied, then apply again to continue";
-/// The help for a blocked step.
+/// The hint for a blocked step.
 pub(super) const BLOCKED_HELP: &str = "fix the step that blocks it, then plan and apply again";
-/// The help for a step that was not started.
+/// The hint for a step that was not started because the run was cancelled.
 pub(super) const CONTINUE_HELP: &str = "plan and apply again to continue";
 
 fn outcome_text(outcome: &StepOutcome) -> &'static str {

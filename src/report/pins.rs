@@ -4,26 +4,26 @@ use std::fmt::Write as _;
 
 use super::text::{BAD, CHANGED, DIM, GOOD, STRONG, count, padded, styled, visible, width};
 
-/// One changed value of a version set.
+/// A changed value of a version set in a manifest.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PinChange {
-    /// The file, relative to the project.
+    /// The path of the manifest file, relative to the project.
     pub file: String,
     /// The service.
     pub service: String,
     /// The version set.
     pub set: String,
-    /// The field.
+    /// The name of the field.
     pub field: String,
     /// The old value, if there was one.
     pub before: Option<String>,
     /// The new value.
     pub after: String,
-    /// The environment whose overlay has the value; `None` if the document has it.
+    /// The environment whose overlay has the value. `None` if the value is in the document itself.
     pub overlay: Option<String>,
 }
 
-/// Renders the changes by file. With `dry_run`, they have not been made.
+/// Renders the changes, grouped by file. With `dry_run`, the text says that the files are not changed.
 pub fn changes(changes: &[PinChange], dry_run: bool) -> String {
     let mut out = String::new();
     let columns = widths(changes.iter().map(|one| [one.service.as_str(), &one.set, &one.field]));
@@ -49,16 +49,16 @@ pub fn changes(changes: &[PinChange], dry_run: bool) -> String {
     out
 }
 
-/// A pin that is not the newest version.
+/// A pin to a version that is not the newest one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outdated {
     /// The service.
     pub service: String,
     /// The version set.
     pub set: String,
-    /// `agent` or `context graph`.
+    /// The kind of thing that is pinned: `agent` or `context graph`.
     pub what: &'static str,
-    /// Its name, or id.
+    /// The name of the agent or context graph, or its id.
     pub name: String,
     /// The pinned version.
     pub pin: u32,

@@ -1,4 +1,4 @@
-//! The lines that an apply prints as it runs, and the ids that it prints at its end.
+//! The lines that an apply prints while it runs, and the ids that it prints at the end.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,10 +9,10 @@ use crate::apply::{Event, StepOutcome};
 use crate::model::{Endpoint, Retire, ServiceId, ServiceName};
 use crate::plan::{Action, Plan, ServiceKind, Step, Target};
 
-/// The maximum width of the column of names.
+/// The maximum width of the column of service names.
 const MAX_NAME: usize = 28;
 
-/// Renders the lines of a run, in columns that fit the names of the plan.
+/// Renders the lines that a run prints. The columns are as wide as the names in the plan need.
 #[derive(Debug)]
 pub struct Lines<'a> {
     plan: &'a Plan,
@@ -20,7 +20,7 @@ pub struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    /// Prepares the lines for a plan.
+    /// Prepares the lines for the steps of a plan.
     pub fn new(plan: &'a Plan) -> Self {
         let widths = plan.steps.iter().map(|step| step.service.as_str().chars().count());
         Self { plan, columns: widths.max().unwrap_or(0).min(MAX_NAME) }
@@ -63,7 +63,7 @@ fn ended_line(step: &Step, outcome: &StepOutcome, took: Duration, columns: usize
     })
 }
 
-/// Renders a wait for a rate limit.
+/// Renders the message that a request waits because of a rate limit.
 pub fn waiting(endpoint: Endpoint, wait: Duration, limit: Option<u32>) -> String {
     let why = match limit {
         Some(limit) => format!("is limited to {limit} a minute"),
@@ -74,13 +74,13 @@ pub fn waiting(endpoint: Endpoint, wait: Duration, limit: Option<u32>) -> String
     format!("{} {words}", styled(CHANGED, "⏳"))
 }
 
-/// Renders a retry.
+/// Renders the message that a request is retried.
 pub fn retrying(endpoint: Endpoint, wait: Duration, error: &str) -> String {
     let words = format!("{}: {}; retrying in {}", endpoint.label(), visible(error), seconds(wait));
     format!("{} {words}", styled(CHANGED, "↻"))
 }
 
-/// Renders the check of a request whose outcome is unknown.
+/// Renders the message that amigops checks whether a request with an unknown outcome was applied.
 pub fn looking(endpoint: Endpoint, error: &str) -> String {
     let words = format!("{}: {}; checking whether it was applied", endpoint.label(), visible(error));
     format!("{} {words}", styled(CHANGED, "↻"))
@@ -95,7 +95,7 @@ pub(super) fn seconds(duration: Duration) -> String {
     }
 }
 
-/// Returns the existing service that a step acts on.
+/// Returns the id of the existing service that a step acts on, if there is one.
 pub(super) fn subject(step: &Step) -> Option<&ServiceId> {
     match &step.action {
         Action::Update { id, .. }
@@ -132,7 +132,7 @@ pub(super) fn action_text(step: &Step) -> String {
     }
 }
 
-/// Renders the ids of the plan's services, which applications need after a replacement.
+/// Renders the ids of the plan's services, because applications need the new ids after a replacement.
 pub fn ids(plan: &Plan, ids: &BTreeMap<ServiceName, ServiceId>) -> String {
     let mut rows = Vec::new();
     for service in plan.services.iter().filter(|service| service.kind != ServiceKind::Retire) {

@@ -4,7 +4,7 @@ use super::text::count;
 use crate::model::{Api, Retire};
 use crate::plan::{Action, Plan, ServicePlan};
 
-/// Returns the steps in the order of their execution; equal ones are counted.
+/// Returns the steps of a replacement as text, in the order of their execution. Steps of the same kind are counted.
 pub(super) fn steps(plan: &Plan, shown: &ServicePlan, api: Api) -> String {
     let (mut created, mut sets, mut behaviors, mut smokes) = (false, 0, 0, 0);
     let mut words = Vec::new();

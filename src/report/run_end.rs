@@ -1,4 +1,4 @@
-//! The lines that an apply prints at its end.
+//! The lines that an apply prints at the end.
 
 use std::fmt::Write as _;
 
@@ -10,8 +10,8 @@ use crate::plan::Plan;
 /// The maximum number of steps of each kind to list.
 const MAX_LISTED: usize = 20;
 
-/// Renders the end of a run: every step that is not done, why, and what to do next. If there are many, lists the first
-/// of each kind and counts the others.
+/// Renders the end of a run: every step that is not done, the reason, and what to do next. If there are many such
+/// steps, lists the first of each kind and counts the others.
 pub fn render(plan: &Plan, report: &Report, converged: Option<bool>) -> String {
     let left = unfinished(plan, report);
     let mut out = String::new();
@@ -73,7 +73,7 @@ fn verdict(plan: &Plan, report: &Report, converged: Option<bool>) -> String {
     )
 }
 
-/// Returns the next steps for the user.
+/// Returns hints on what the user can do next.
 fn next_steps(left: &[Unfinished<'_>], converged: Option<bool>) -> Vec<&'static str> {
     if converged == Some(true) && !left.is_empty() {
         return vec!["nothing is left to do: the failed steps took effect, or another run applied them"];

@@ -13,13 +13,13 @@ use crate::manifest::{Code, Diagnostic, Location, Severity, Sources, Validation}
 
 const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
-/// The base of file names.
+/// The name of the directory that file paths are relative to.
 const BASE: &str = "%SRCROOT%";
-/// The name of the fingerprint algorithm; a different algorithm needs a different name.
+/// The name of the fingerprint algorithm. A different algorithm needs a different name.
 const FINGERPRINT: &str = "amigops/v1";
 
-/// Renders the document, with a final line break. `directory` is the project's path in the repository; empty if the
-/// project is at its top.
+/// Renders a validation as a SARIF document, with a final line break. `directory` is the project's path in the
+/// repository. It is empty if the project is at the root of the repository.
 pub fn render(validation: &Validation, directory: &str) -> String {
     let problems = &validation.problems;
     let codes: BTreeSet<Code> = problems.diagnostics.iter().map(|one| one.code).collect();
@@ -130,7 +130,7 @@ fn location(location: &Location, directory: &str) -> Value {
     json!({"physicalLocation": place})
 }
 
-/// Returns a path as a relative URI: all but unreserved characters and `/` are escaped.
+/// Returns a path as a relative URI. Escapes all characters except ASCII letters, digits, `/`, `-`, `.`, `_` and `~`.
 fn uri(path: &str) -> String {
     path.bytes()
         .map(|byte| match byte {
@@ -141,8 +141,8 @@ fn uri(path: &str) -> String {
         .collect()
 }
 
-/// Returns a fingerprint that stays the same when lines move: from the code, the file, the marked text, and the number
-/// of equal problems before this one.
+/// Returns a fingerprint that stays the same when lines move. It depends on the code, the file, the marked text, and
+/// the number of equal problems before this problem.
 fn fingerprint(
     problem: &Diagnostic,
     sources: &Sources,
@@ -159,7 +159,7 @@ fn fingerprint(
     format!("{hash:016x}:{count}")
 }
 
-/// 64-bit FNV-1a. Unlike the standard library's hashes, it never changes.
+/// Returns the 64-bit FNV-1a hash of some bytes. Unlike the hashes of the standard library, it never changes.
 fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)

@@ -1,4 +1,4 @@
-//! A changed value with the text of its path, split into the parts that differ.
+//! A changed value with the text of its path. It can be split into the parts that differ.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,8 @@ use crate::plan::{ChangeRecord, Field, FieldChange, VersionSetField};
 #[derive(Clone)]
 pub(super) struct ShownChange<'a> {
     pub(super) path: String,
-    /// The length of the name with which the path begins, if values with this beginning are grouped under it.
+    /// The length of the block's name, with which the path begins. A block groups the values whose paths begin with its
+    /// name.
     block: Option<usize>,
     pub(super) before: &'a Value,
     pub(super) after: &'a Value,
@@ -44,23 +45,23 @@ impl<'a> ShownChange<'a> {
         Self { path: change.field.to_string(), block, before: &change.before, after: &change.after, note }
     }
 
-    /// Prepares a value of a document.
+    /// Prepares a change that a document records.
     pub(super) fn of_record(change: &'a ChangeRecord) -> Self {
         Self::of_value(change.path.clone(), &change.before, &change.after)
     }
 
-    /// Prepares any value.
+    /// Prepares the change of any value.
     pub(super) fn of_value(path: String, before: &'a Value, after: &'a Value) -> Self {
         Self { path, block: None, before, after, note: "" }
     }
 
-    /// Returns the name under which the value is grouped, if it is.
+    /// Returns the name of the block in which the value is grouped, if there is one.
     pub(super) fn block(&self) -> Option<&str> {
         let end = self.block.filter(|end| *end < self.path.len())?;
         self.path.get(..end)
     }
 
-    /// Returns the differing leaves. Objects are split into members, so that equal members are not shown.
+    /// Returns the parts that differ. Objects are split into their members, so that equal members are not shown.
     pub(super) fn leaves(self) -> Vec<Self> {
         let mut leaves = Vec::new();
         self.collect(&mut leaves);

@@ -17,7 +17,7 @@ pub(super) const DIM: Style = Style::new().dimmed();
 /// The style of names and totals.
 pub(super) const STRONG: Style = Style::new().bold();
 
-/// Returns a text in a style.
+/// Returns a text with a style for terminals.
 pub(super) fn styled(style: Style, text: &str) -> String {
     format!("{style}{text}{style:#}")
 }
@@ -48,7 +48,7 @@ pub fn json(value: &impl serde::Serialize) -> String {
     harmless(&serde_json::to_string_pretty(value).unwrap_or_default())
 }
 
-/// Returns a value as JSON in one line, made safe as by [`json`].
+/// Returns a value as JSON in one line. It is safe to show on a terminal, as with [`json`].
 pub fn json_line(value: &impl serde::Serialize) -> String {
     harmless(&serde_json::to_string(value).unwrap_or_default())
 }
@@ -73,7 +73,7 @@ fn harmless(plain: &str) -> String {
     out
 }
 
-/// Returns the first and last four characters of an id, for a column.
+/// Returns a short form of an id: its first and last four characters. An id of at most 12 characters stays whole.
 pub fn short_id(id: &str) -> String {
     let id = visible(id);
     let characters: Vec<char> = id.chars().collect();
@@ -89,12 +89,12 @@ pub(super) fn short_commit(id: &str) -> String {
     visible(id).chars().take(10).collect()
 }
 
-/// Returns the number of characters of a text, as an estimate of its columns.
+/// Returns the number of characters of a text, as an estimate of its width in columns.
 pub(super) fn width(text: &str) -> usize {
     text.chars().count()
 }
 
-/// Returns a text padded with spaces to a number of columns.
+/// Returns a text, padded with spaces to a number of columns.
 pub(super) fn padded(text: &str, columns: usize) -> String {
     format!("{text}{}", " ".repeat(columns.saturating_sub(width(text))))
 }
@@ -125,8 +125,8 @@ pub fn refusal(message: &str, details: &str, hints: &[String]) -> String {
     out
 }
 
-/// Breaks every workflow command that a CI system would run if it read the text: `::add-mask::`, `##[error]`,
-/// `##vso[…]`, `##teamcity[…]`.
+/// Changes every workflow command that a CI system would run if it read the text, so that it is not run. Such commands
+/// are `::add-mask::`, `##[error]`, `##vso[…]` and `##teamcity[…]`.
 pub fn without_commands(text: &str) -> String {
     let harmless = |line: &str| {
         let blanks = line.len() - line.trim_start().len();

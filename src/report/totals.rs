@@ -4,7 +4,7 @@ use super::text::count;
 use crate::model::Api;
 use crate::plan::{Estimate, Plan};
 
-/// Returns the number of live services.
+/// Returns a text with the number of live services.
 pub(super) fn live(plan: &Plan) -> String {
     let active = format!("{} live", count(plan.active, "service"));
     if plan.inactive == 0 { active } else { format!("{active} (and {} inactive)", plan.inactive) }

@@ -10,29 +10,29 @@ use super::shown::ShownChange;
 use super::text::{BAD, DIM, GOOD, padded, styled, visible, width};
 use crate::model::settings::SERVICE;
 
-/// The column of values, relative to the column of fields.
+/// The column in which values start, relative to the column of fields.
 pub(super) const VALUE_COLUMN: usize = 24;
-/// The column of a service's fields.
+/// The column in which a service's fields start.
 pub(super) const FIELDS: usize = 6;
-/// Longer texts and lists are shown as a diff.
+/// The maximum length of a text or list in one line. A longer text or list is shown as a diff.
 const LONG_TEXT: usize = 48;
 /// The number of equal lines shown around a changed line.
 const CONTEXT: usize = 2;
-/// The maximum number of line comparisons.
+/// The maximum number of line comparisons. Beyond it, all lines count as changed.
 const MOST_COMPARED: usize = 1_000_000;
 /// The maximum length of a line with several values.
 const LINE: usize = 100;
-/// The maximum number of lines for a new block.
+/// The maximum number of lines for one block of a new service's settings.
 const MAX_LINES: usize = 3;
 /// The maximum number of list items in a line.
 const MAX_ITEMS: usize = 8;
 
-/// Writes a field: a name and a value.
+/// Writes a field with its name and value.
 pub(super) fn field(out: &mut String, name: &str, value: &str) {
     let _ = writeln!(out, "{}{} {value}", " ".repeat(FIELDS), padded(name, VALUE_COLUMN));
 }
 
-/// Writes changes with their paths and notes. Changes in a block are grouped under the block's name.
+/// Writes changes with their paths and notes. Changes in the same block are grouped under the block's name.
 pub(super) fn changes<'a>(out: &mut String, indent: usize, changes: impl Iterator<Item = ShownChange<'a>>) {
     let leaves: Vec<ShownChange<'_>> = changes.flat_map(ShownChange::leaves).collect();
     for group in leaves.chunk_by(|one, next| one.block() == next.block()) {
@@ -79,7 +79,8 @@ pub(super) fn is_long(text: &str) -> bool {
     width(text) > LONG_TEXT || text.contains('\n')
 }
 
-/// Returns the removed and added items of a long list. Returns `None` if it is short, or only its order changes.
+/// Returns the removed and added items of a long list. Returns `None` if the list is short, or if only its order
+/// changes.
 fn list_diff(before: &[Value], after: &[Value]) -> Option<String> {
     let short = |list: &[Value]| list.is_empty() || !is_long(&join_items(list, ", "));
     let without = |list: &[Value], other: &[Value]| -> Vec<Value> {
@@ -139,7 +140,7 @@ fn text_diff(out: &mut String, blank: &str, before: &str, after: &str) {
     }
 }
 
-/// Returns a value in one line: strings without quotes, null as `none`.
+/// Returns a value in one line. Strings are not quoted, and null is written as `none`.
 pub(super) fn short_value(value: &Value) -> String {
     match value {
         Value::Null => "none".to_owned(),
@@ -151,7 +152,7 @@ pub(super) fn short_value(value: &Value) -> String {
     }
 }
 
-/// Returns a tag as text: its key, and its value if it has one.
+/// Returns a tag as text: the key, and the value if there is one.
 pub(super) fn tag_text(key: &str, value: &Value) -> String {
     match value.as_str() {
         None | Some("") => key.to_owned(),
@@ -159,7 +160,8 @@ pub(super) fn tag_text(key: &str, value: &Value) -> String {
     }
 }
 
-/// Writes the settings of a new service, in the order of the manual. A block takes a few lines.
+/// Writes the settings of a new service, in the order of the manual. The settings of a block are written in a few
+/// lines.
 pub(super) fn new_settings(out: &mut String, values: &BTreeMap<&str, &Value>) {
     for known in SERVICE {
         match values.get(known.name) {
@@ -176,7 +178,7 @@ pub(super) fn new_settings(out: &mut String, values: &BTreeMap<&str, &Value>) {
     }
 }
 
-/// Returns each leaf as a path and a value. The path of a `type` is that of its parent.
+/// Adds each value in `members` to `parts`, as a text with its path. The path of a `type` is the path of its parent.
 pub(super) fn describe(parts: &mut Vec<String>, before: &str, members: &Map<String, Value>) {
     for (name, value) in members {
         match value {
@@ -192,7 +194,7 @@ pub(super) fn describe(parts: &mut Vec<String>, before: &str, members: &Map<Stri
     }
 }
 
-/// Writes parts beside a name, in a few lines with as many parts as fit.
+/// Writes parts beside a name. Each line has as many parts as fit, and the last line counts the parts that are hidden.
 fn block_lines(out: &mut String, name: &str, parts: &[String]) {
     let room = LINE - FIELDS - VALUE_COLUMN;
     let mut lines: Vec<(String, usize)> = Vec::new();

@@ -1,4 +1,4 @@
-//! Renders changed version sets for a terminal, and the pins of new ones for all reports.
+//! Renders changed version sets for a terminal, and the pins of new version sets for all reports.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -37,7 +37,7 @@ fn heading(set: &VersionSetChange) -> String {
     format!("    {mark} version set {}", visible(set.name.as_str()))
 }
 
-/// Returns the pins of a new version set, and the number of its model preferences, in brackets.
+/// Returns a text in brackets with the pins of a new version set and the number of its model preferences.
 pub(super) fn short_pins(set: &VersionSetChange) -> String {
     let [agent, graph] = versions(set);
     let pins = if agent == "latest" && graph == "latest" {
@@ -59,7 +59,7 @@ pub(super) fn short_pins(set: &VersionSetChange) -> String {
     }
 }
 
-/// Returns the pins of a new version set.
+/// Returns a text with the pins of a new version set.
 pub(super) fn pins(set: &VersionSetChange) -> String {
     let [agent, graph] = versions(set);
     format!("agent {agent}, context graph {graph}")

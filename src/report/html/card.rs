@@ -9,16 +9,16 @@ use super::{steps, values};
 use crate::model::{Api, VersionSetName};
 use crate::plan::{Action, Cause, Field, Plan, Risk, ServiceKind, ServicePlan, Target, created_content};
 
-/// The maximum length of a name in a heading.
+/// The maximum length of a name in a heading, in characters.
 const LONGEST_NAME: usize = 200;
-/// Cards with more lines are folded.
+/// The maximum number of lines of a card that is not folded.
 const MOST_LINES: usize = 30;
 
-/// All kinds, in the order of the filters.
+/// All kinds of changes, in the order of the filters.
 pub(super) const KINDS: [ServiceKind; 4] =
     [ServiceKind::Create, ServiceKind::Update, ServiceKind::Replace, ServiceKind::Retire];
 
-/// Returns the word for a service's kind of change, or for its kind of drift.
+/// Returns the word for a service's kind of change or, in a drift report, for its kind of drift.
 pub(super) fn word(kind: ServiceKind, is_drift: bool) -> &'static str {
     match (is_drift, kind) {
         (false, kind) => self::kind(kind).0,
@@ -29,7 +29,7 @@ pub(super) fn word(kind: ServiceKind, is_drift: bool) -> &'static str {
     }
 }
 
-/// Returns a kind's name, which the page's script uses, and its mark.
+/// Returns the name of a kind of change, which the page's script uses, and the mark of that kind.
 pub(super) fn kind(kind: ServiceKind) -> (&'static str, &'static str) {
     match kind {
         ServiceKind::Create => ("create", "+"),
@@ -48,7 +48,7 @@ fn kind_classes(kind: ServiceKind) -> (&'static str, &'static str) {
     }
 }
 
-/// The properties of a service that can be filtered, besides its kind.
+/// The properties of a service that the page can filter by, besides the kind of change.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Flags {
     pub(super) destructive: bool,
@@ -71,19 +71,19 @@ impl Flags {
         }
     }
 
-    /// Returns the flags with their names in the page.
+    /// Returns each flag with its name in the page.
     pub(super) fn named(self) -> [(&'static str, bool); 4] {
         let Self { destructive, drift, conflict, adopted } = self;
         [("destructive", destructive), ("drift", drift), ("conflict", conflict), ("adopted", adopted)]
     }
 }
 
-/// Returns the anchor of a card.
+/// Returns the HTML anchor of a service's card.
 pub(super) fn anchor(section: usize, number: usize) -> String {
     format!("s{section}-{number}")
 }
 
-/// The cards of one environment; `section` is its number in the page.
+/// The values that all cards of one environment need. `section` is the number of the environment in the page.
 #[derive(Clone, Copy)]
 pub(super) struct Deck<'a> {
     pub(super) plan: &'a Plan,
@@ -93,7 +93,7 @@ pub(super) struct Deck<'a> {
     pub(super) is_drift: bool,
 }
 
-/// Writes the cards of all services. Retired and replaced services come first.
+/// Writes the cards of all services. The cards of retired and replaced services come first.
 pub(super) fn cards(page: &mut Markup, deck: Deck<'_>) {
     let order = [ServiceKind::Retire, ServiceKind::Replace, ServiceKind::Update, ServiceKind::Create];
     for kind in order {
@@ -191,7 +191,7 @@ fn notes(page: &mut Markup, service: &ServicePlan, is_drift: bool) {
     }
 }
 
-/// Changed values under a title.
+/// A group of changed values under a title.
 struct Group<'a> {
     title: Option<String>,
     leaves: Vec<Leaf<'a>>,

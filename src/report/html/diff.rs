@@ -1,26 +1,27 @@
-//! Compares two texts line by line, and the words within two changed lines.
+//! Compares two texts line by line, and two changed lines word by word.
 
 use similar::{Algorithm, DiffOp, DiffTag, capture_diff_slices};
 
 /// The number of equal lines shown around changed ones.
 const CONTEXT: usize = 3;
-/// The maximum number of line comparisons. Beyond it, all lines between the equal beginning and end count as changed.
+/// The maximum number of line comparisons. Beyond it, all lines between the equal beginning and the equal end of the
+/// texts count as changed.
 const MOST_WORK: usize = 4_000_000;
 /// The maximum length of a line whose words are compared, in bytes.
 const LONGEST_LINE: usize = 2_000;
 
-/// A row of the comparison.
+/// A row of the comparison, which shows the two texts side by side.
 #[derive(Debug, PartialEq)]
 pub(super) enum Row<'a> {
-    /// A line in both texts.
+    /// A line that is in both texts.
     Same(&'a str),
-    /// A removed line, an added line, or a changed line.
+    /// The line before and after the change. A removed line has only the first, and an added line only the second.
     Changed(Option<&'a str>, Option<&'a str>),
-    /// A number of hidden equal lines.
+    /// A number of equal lines that are hidden.
     Gap(usize),
 }
 
-/// A piece of a line; true if it differs.
+/// A piece of a line, and a flag that is true if the piece differs.
 pub(super) type Piece<'a> = (&'a str, bool);
 
 /// Returns the changed rows of two texts, with a few equal lines around them.
@@ -70,8 +71,8 @@ fn operations(old: &[&str], new: &[&str]) -> Vec<DiffOp> {
     ]
 }
 
-/// Splits two changed lines into equal and differing pieces. Returns whole lines if they are too long or have little in
-/// common.
+/// Splits two changed lines into equal and differing pieces. Returns each line as one piece if a line is too long, or
+/// if the lines have little in common.
 pub(super) fn within<'a>(before: &'a str, after: &'a str) -> (Vec<Piece<'a>>, Vec<Piece<'a>>) {
     let whole = (vec![(before, false)], vec![(after, false)]);
     if before.len().max(after.len()) > LONGEST_LINE {
@@ -90,7 +91,7 @@ pub(super) fn within<'a>(before: &'a str, after: &'a str) -> (Vec<Piece<'a>>, Ve
     if shared * 3 < before.len().min(after.len()) { whole } else { (left, right) }
 }
 
-/// Appends the next bytes of a line to its pieces.
+/// Appends the next `length` bytes of a line to the pieces of that line.
 fn take<'a>(pieces: &mut Vec<Piece<'a>>, line: &'a str, length: usize, differs: bool) {
     let begin: usize = pieces.iter().map(|(piece, _)| piece.len()).sum();
     if let Some(piece) = line.get(begin..begin + length).filter(|piece| !piece.is_empty()) {
@@ -98,7 +99,7 @@ fn take<'a>(pieces: &mut Vec<Piece<'a>>, line: &'a str, length: usize, differs: 
     }
 }
 
-/// Splits a line into words and single other characters.
+/// Splits a line into words and other characters. Each of the other characters is a piece of its own.
 fn words(line: &str) -> Vec<&str> {
     let mut words = Vec::new();
     let mut rest = line;

@@ -1,7 +1,7 @@
-//! Draws the order of the steps from left to right.
+//! Draws the steps of a plan from left to right, in the order of their dependencies.
 //!
-//! Each connected group of steps gets its own block, in layers by the longest path to a step. Unconnected steps fill a
-//! grid.
+//! Steps that are connected by dependencies form a group, and each group has its own block. In a block, the column of a
+//! step is the length of the longest path to it. Steps without dependencies fill a grid.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,16 +11,16 @@ use super::markup::{Markup, clip};
 use super::steps;
 use crate::plan::{Plan, Risk, Step};
 
-/// The maximum number of steps to draw; a larger drawing would be unreadable.
+/// The maximum number of steps to draw. A larger drawing would be unreadable.
 const MOST_STEPS: usize = 300;
 const WIDTH: usize = 216;
 const HEIGHT: usize = 46;
 const ACROSS: usize = 48;
 const DOWN: usize = 12;
-/// The number of columns of the grid of unconnected steps.
+/// The number of columns of the grid of steps without dependencies.
 const COLUMNS: usize = 4;
 
-/// Writes the drawing, and the same steps as a list.
+/// Writes the drawing of a plan's steps, and the same steps as a list.
 pub(super) fn graph(page: &mut Markup, heading: &'static str, section: usize, plan: &Plan) {
     page.element("section", &[("class", "graph")], |page| {
         page.leaf(heading, &[], "Order of the steps");
@@ -49,10 +49,10 @@ pub(super) fn graph(page: &mut Markup, heading: &'static str, section: usize, pl
     });
 }
 
-/// The column and row of a step.
+/// The column and the row of a step in the drawing.
 type Place = (usize, usize);
 
-/// Returns the group of each step, as the number of the group's first step.
+/// Returns the group of each step. A group is the index of its first step.
 fn groups(steps: &[Step]) -> Vec<usize> {
     let mut group: Vec<usize> = (0..steps.len()).collect();
     fn root(group: &mut [usize], mut at: usize) -> usize {
@@ -72,7 +72,7 @@ fn groups(steps: &[Step]) -> Vec<usize> {
     (0..steps.len()).map(|index| root(&mut group, index)).collect()
 }
 
-/// Returns the indices of the steps that must end before this one.
+/// Returns the indices of the steps that must end before `step` starts.
 fn predecessors(step: &Step, total: usize) -> impl Iterator<Item = usize> {
     step.depends_on.iter().filter_map(|id| id.0.checked_sub(1)).filter(move |index| *index < total)
 }
@@ -95,7 +95,7 @@ fn places(steps: &[Step]) -> Vec<Place> {
     places
 }
 
-/// Places a group below the previous ones, and returns the next free row.
+/// Places a group of steps below the previous groups, and returns the next free row.
 fn place_block(steps: &[Step], block: &[usize], places: &mut [Place], top: usize) -> usize {
     // The next free row of each column. Steps are in a valid order of execution.
     let mut free: BTreeMap<usize, usize> = BTreeMap::new();
@@ -111,7 +111,7 @@ fn place_block(steps: &[Step], block: &[usize], places: &mut [Place], top: usize
     free.into_values().max().unwrap_or(top)
 }
 
-/// Returns a step's direct predecessors, without those that another predecessor implies.
+/// Returns the direct predecessors of each step. Omits a predecessor that another predecessor depends on.
 fn direct(steps: &[Step]) -> Vec<Vec<usize>> {
     let mut all: Vec<BTreeSet<usize>> = Vec::with_capacity(steps.len());
     let mut direct = Vec::with_capacity(steps.len());
@@ -146,7 +146,7 @@ fn svg(page: &mut Markup, plan: &Plan, places: &[Place]) {
     });
 }
 
-/// Returns the upper left corner of a position.
+/// Returns the upper left corner of a step's place in the drawing.
 fn corner((column, row): Place) -> (usize, usize) {
     (column * (WIDTH + ACROSS) + ACROSS / 2, row * (HEIGHT + DOWN) + DOWN)
 }

@@ -1,4 +1,4 @@
-//! The most important part of a report: refusals, conflicts, removals and replacements.
+//! The part of a report that needs the most attention: refusals, conflicts, removals and replacements.
 
 use super::super::text::count;
 use super::card::{anchor, kind};
@@ -8,13 +8,13 @@ use crate::plan::{
     Action, Cause, ChangedValue, Finding, Plan, Risk, ServiceKind, ServicePlan, Step, conflicts_of,
 };
 
-/// The maximum number of entries of one kind; the cards show all of them.
+/// The maximum number of entries of each kind. The cards show all of them.
 const MOST: usize = 40;
-/// The meaning of conflicts.
+/// The explanation of conflicts.
 const CONFLICTS_MEAN: &str = "An apply refuses a plan with conflicts unless --overwrite-drift is given. Without --base, \
     it can't detect conflicts and overwrites live changes.";
 
-/// Writes the part, if it has entries.
+/// Writes this part of the report, unless it has no entries.
 pub(super) fn hazards(page: &mut Markup, heading: &'static str, section: usize, plan: &Plan, is_drift: bool) {
     let refused: Vec<&Finding> = plan.findings.iter().filter(|finding| finding.is_refusal()).collect();
     let conflicts: Vec<_> = entries(plan, conflicts);
@@ -57,7 +57,7 @@ fn refusals(page: &mut Markup, refused: &[&Finding]) {
     });
 }
 
-/// An entry of a list.
+/// An entry in one of the lists.
 enum Hazard<'a> {
     Conflict(Option<ChangedValue<'a>>, Cause),
     Removed(&'a Step),
@@ -83,7 +83,8 @@ fn conflicts<'a>(plan: &'a Plan, service: &'a ServicePlan) -> Vec<Hazard<'a>> {
     found.map(|(change, cause)| Hazard::Conflict(change, cause)).collect()
 }
 
-/// Returns the steps that take a service or version set out of use, without the old services of replacements.
+/// Returns the steps that take a service or version set out of use. Omits the steps that retire the old services of
+/// replacements.
 fn removals<'a>(plan: &'a Plan, service: &'a ServicePlan) -> Vec<Hazard<'a>> {
     let steps = plan.steps_of(service).filter(|step| {
         let is_part = service.kind == ServiceKind::Replace && matches!(step.action, Action::Retire { .. });
@@ -112,7 +113,7 @@ fn list(page: &mut Markup, section: usize, plan: &Plan, title: &str, entries: &[
     });
 }
 
-/// Writes an entry after the name of its service.
+/// Writes the text of an entry. The name of its service is already written.
 fn entry(page: &mut Markup, plan: &Plan, service: &ServicePlan, hazard: &Hazard<'_>) {
     match hazard {
         Hazard::Conflict(change, cause) => {

@@ -2,10 +2,10 @@
 
 use super::super::text::push_visible;
 
-/// Attribute names and values; the values are escaped.
+/// The names and values of attributes. The values are escaped when they are written.
 pub(super) type Attributes<'a> = &'a [(&'static str, &'a str)];
 
-/// An HTML document being built. Every element is closed.
+/// An HTML document that is being built. Every element is closed.
 #[derive(Debug, Default)]
 pub(super) struct Markup {
     out: String,
@@ -36,14 +36,14 @@ impl Markup {
         self.begin(name, attributes);
     }
 
-    /// Writes a text in one line.
+    /// Writes a text in one line, escaped.
     pub(super) fn text(&mut self, text: &str) {
         for c in text.chars() {
             self.push(if c == '\n' { ' ' } else { c });
         }
     }
 
-    /// Writes a text with its line breaks.
+    /// Writes a text with its line breaks, escaped.
     pub(super) fn lines(&mut self, text: &str) {
         for c in text.chars() {
             if c == '\n' { self.out.push(c) } else { self.push(c) }
@@ -55,7 +55,7 @@ impl Markup {
         self.out.push_str(markup);
     }
 
-    /// Returns the document.
+    /// Returns the complete document.
     pub(super) fn finish(self) -> String {
         self.out
     }
@@ -94,7 +94,7 @@ impl Markup {
     }
 }
 
-/// Returns a text, clipped to a maximum number of characters.
+/// Returns a text, clipped to at most `most` characters.
 pub(super) fn clip(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         Some((end, _)) => format!("{}…", &text[..end]),

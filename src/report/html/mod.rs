@@ -26,12 +26,12 @@ const SCRIPT: &str = include_str!("page.js");
 /// The Content-Security-Policy, with the hashes of the style and the script. A test checks the hashes.
 const POLICY: &str = include_str!("page.policy");
 
-/// The layout of an environment's part.
+/// The heading levels of an environment's part, and the kind of the report.
 #[derive(Clone, Copy)]
 struct Layout {
-    /// The heading level of its parts.
+    /// The heading element of the sections in the part, such as `h2`.
     part: &'static str,
-    /// The heading level of its services.
+    /// The heading element of the services, such as `h3`.
     service: &'static str,
     /// True for a drift report. It describes the current state and announces no changes.
     is_drift: bool,
@@ -96,7 +96,7 @@ fn head(page: &mut Markup, title: &str) {
     page.raw("\n");
 }
 
-/// Writes the search and the filters, which the script makes visible.
+/// Writes the search field and the filters. The page's script makes them visible.
 fn find(page: &mut Markup, sections: &[Section<'_>], is_drift: bool) {
     let plans: Vec<Planned<'_>> = sections.iter().filter_map(|section| section.outcome.ok()).collect();
     let services =
@@ -124,10 +124,10 @@ fn find(page: &mut Markup, sections: &[Section<'_>], is_drift: bool) {
     page.raw("<button type=\"reset\">Clear</button></form>\n");
 }
 
-/// A checkbox: its value, its label, and the number of matching services.
+/// A checkbox of a filter: its value, its label, and the number of services that it matches.
 type Choice = (&'static str, &'static str, usize);
 
-/// Writes the checkboxes that match at least one service.
+/// Writes a checkbox for each choice that matches at least one service.
 fn choices(page: &mut Markup, name: &'static str, legend: &'static str, all: &[Choice]) {
     let there: Vec<_> = all.iter().filter(|(_, _, number)| *number > 0).collect();
     if there.is_empty() {
@@ -160,7 +160,7 @@ fn parts(page: &mut Markup, sections: &[Section<'_>], is_drift: bool) {
     }
 }
 
-/// Writes one environment's part.
+/// Writes the part of one environment.
 fn part(page: &mut Markup, number: usize, section: &Section<'_>, manner: Layout) {
     let Layout { part: heading, is_drift, .. } = manner;
     let plan = match section.outcome {

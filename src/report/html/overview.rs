@@ -1,4 +1,4 @@
-//! The overview of a plan: its origin, its totals, warnings, and services that it does not manage.
+//! The overview of a plan: its origin, totals and warnings, and the services that the plan does not manage.
 
 use super::super::text::count;
 use super::super::{Section, drift, totals};
@@ -6,12 +6,12 @@ use super::markup::{Markup, clip};
 use crate::model::{Api, ServiceId, ServiceName};
 use crate::plan::{Finding, Plan};
 
-/// Returns the anchor of an environment's part.
+/// Returns the HTML anchor of an environment's part.
 pub(super) fn anchor(section: usize) -> String {
     format!("environment-{section}")
 }
 
-/// Writes the origin of a plan.
+/// Writes the origin of a plan: the API, the organization, the time, and the commits and services that it is made from.
 pub(super) fn origin(page: &mut Markup, section: &Section<'_>, is_drift: bool) {
     let origin = section.origin;
     page.element("dl", &[("class", "origin")], |page| {
@@ -91,7 +91,7 @@ fn row(page: &mut Markup, number: usize, section: &Section<'_>, is_drift: bool) 
     }
 }
 
-/// Writes why an environment has no plan.
+/// Writes the reason why an environment has no plan.
 pub(super) fn failed(page: &mut Markup, heading: &'static str, reason: &str, is_drift: bool) {
     page.element("section", &[("class", "hazards")], |page| {
         page.leaf(
@@ -103,7 +103,7 @@ pub(super) fn failed(page: &mut Markup, heading: &'static str, reason: &str, is_
     });
 }
 
-/// Writes the result of a drift comparison.
+/// Writes the verdict of a drift report.
 pub(super) fn verdict(page: &mut Markup, plan: &Plan, api: Api) {
     if plan.is_empty() {
         page.element("p", &[("class", "done")], |page| {

@@ -1,4 +1,4 @@
-//! Changed values: short ones in one line, long ones side by side.
+//! Changed values. Short values are shown in one line, long values side by side.
 
 use serde_json::Value;
 
@@ -9,31 +9,31 @@ use super::diff::{self, Piece, Row};
 use super::markup::{Markup, clip};
 use crate::plan::{Cause, FieldChange, VersionSetField};
 
-/// Longer values are shown side by side.
+/// The maximum length of a value that is shown in one line. Longer values are shown side by side.
 const LONG: usize = 72;
-/// Values with more lines are folded.
+/// The maximum number of lines of a value that is not folded.
 const MOST_LINES: usize = 24;
-/// The same limit for a value that has only one side.
+/// The same limit as `LONG`, for a value that was added or removed, so that only one side exists.
 const LONG_ALONE: usize = 300;
 
-/// A changed value, and its cause.
+/// A changed value with its path, and the cause of the change.
 pub(super) struct Leaf<'a> {
     pub(super) shown: ShownChange<'a>,
     pub(super) cause: Option<Cause>,
 }
 
 impl<'a> Leaf<'a> {
-    /// Returns the differing leaves of a service's field.
+    /// Returns the parts of a service's field that differ.
     pub(super) fn of_field(change: &'a FieldChange) -> impl Iterator<Item = Self> {
         Self::of(ShownChange::of_field(change, ""), change.cause)
     }
 
-    /// Returns the differing leaves of a version set's field.
+    /// Returns the parts of a version set's field that differ.
     pub(super) fn of_set_field(change: &'a FieldChange<VersionSetField>) -> impl Iterator<Item = Self> {
         Self::of(ShownChange::of_set_field(change, ""), change.cause)
     }
 
-    /// Returns the leaves of a value that is new.
+    /// Returns the parts of a new value.
     pub(super) fn of_new_value(path: String, value: &'a Value) -> impl Iterator<Item = Self> {
         static NOTHING: Value = Value::Null;
         Self::of(ShownChange::of_value(path, &NOTHING, value), None)
@@ -44,7 +44,7 @@ impl<'a> Leaf<'a> {
     }
 }
 
-/// Estimates the number of lines of a value in a card.
+/// Estimates the number of lines that a value needs in a card.
 pub(super) fn weight(leaf: &Leaf<'_>) -> usize {
     let whole = size(leaf.shown.before, leaf.shown.after);
     if whole > MOST_LINES { 1 } else { whole }
@@ -59,7 +59,7 @@ fn size(before: &Value, after: &Value) -> usize {
     1 + lines(before).max(lines(after))
 }
 
-/// Writes values in a list, each with its path.
+/// Writes a list of changed values, each with its path.
 pub(super) fn list(page: &mut Markup, leaves: &[Leaf<'_>]) {
     if leaves.is_empty() {
         return;
@@ -93,7 +93,7 @@ pub(super) fn cause(page: &mut Markup, cause: Cause) {
     page.leaf("span", &[("class", class), ("title", title)], cause.as_str());
 }
 
-/// Writes a value before and after.
+/// Writes a value before and after its change.
 pub(super) fn value(page: &mut Markup, before: &Value, after: &Value) {
     let (old, new) = (text(before), text(after));
     let most = if before.is_null() || after.is_null() { LONG_ALONE } else { LONG };
@@ -121,13 +121,13 @@ fn long(page: &mut Markup, before: &Value, after: &Value, old: &str, new: &str) 
     }
 }
 
-/// Returns the length of a folded value, in lines.
+/// Returns a text with the number of lines of a folded value.
 fn lines(before: &Value, old: &str, new: &str) -> String {
     let lines = |text: &str| count(text.lines().count(), "line");
     if before.is_null() { lines(new) } else { format!("{} → {}", lines(old), lines(new)) }
 }
 
-/// Writes a value before and after in one line, clipped if it is long.
+/// Writes a value before and after its change in one line, clipped if it is long.
 pub(super) fn short(page: &mut Markup, before: &Value, after: &Value) {
     one_line(page, before, after, LONG);
 }
@@ -140,7 +140,7 @@ fn one_line(page: &mut Markup, before: &Value, after: &Value, most: usize) {
     page.leaf("ins", &[], &clip(&text(after), most));
 }
 
-/// Returns a value in one line; strings have no quotes.
+/// Returns a value in one line. Strings are not quoted.
 fn text(value: &Value) -> String {
     match value {
         Value::Null => "none".to_owned(),
@@ -152,7 +152,7 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// Returns a long value in lines, one for each item.
+/// Returns a long value as text of several lines. A list has one line for each item.
 fn whole(value: &Value) -> String {
     match value {
         Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join("\n"),
@@ -160,7 +160,7 @@ fn whole(value: &Value) -> String {
     }
 }
 
-/// Writes two long values side by side.
+/// Writes two long values side by side, and marks the lines and words that differ.
 fn side_by_side(page: &mut Markup, before: &str, after: &str) {
     page.element("table", &[("class", "beside")], |page| {
         page.raw("<thead><tr><th scope=\"col\">Live now</th><th scope=\"col\">As declared</th></tr></thead>");

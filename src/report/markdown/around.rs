@@ -1,4 +1,4 @@
-//! The introduction of an environment's part, its warnings, orphans and unmanaged services.
+//! Renders the texts around the changes of an environment: introduction, warnings, orphans and unmanaged services.
 
 use std::fmt::Write as _;
 
@@ -10,15 +10,15 @@ use crate::report::text::count;
 use crate::report::totals::{estimate, live, services_are};
 use crate::report::{Mode, Section, drift};
 
-/// The maximum number of findings, and of services outside the plan, to list.
+/// The maximum number of warnings to list, and of services that are not in the plan.
 const MOST_ASIDE: usize = 20;
 
-/// Renders the heading of the part.
+/// Renders the heading of an environment's part.
 pub(super) fn heading(mode: Mode, section: &Section<'_>) -> String {
     format!("## amigops {} · {}\n\n", mode.command(), label(&section.origin.environment))
 }
 
-/// Renders why there is no plan.
+/// Renders the reason why there is no plan.
 pub(super) fn failed(words: &Words, reason: &str, room: usize) -> String {
     let lines = limit_lines(reason, room.saturating_sub(1_000));
     let what =
@@ -26,7 +26,7 @@ pub(super) fn failed(words: &Words, reason: &str, room: usize) -> String {
     format!("> [!CAUTION]\n> **{what}.**\n\n{}", fence("text", &lines))
 }
 
-/// Returns as many lines of a text as fit, and a line that counts the others.
+/// Returns the lines of a text that fit into `room` bytes. If some don't fit, the last line counts them.
 pub(super) fn limit_lines(reason: &str, room: usize) -> Vec<String> {
     let mut lines: Vec<String> = reason.lines().map(|line| short(line, 1_000)).collect();
     let all = lines.len();
@@ -50,7 +50,7 @@ pub(super) fn limit_lines(reason: &str, room: usize) -> Vec<String> {
     lines
 }
 
-/// Renders the introduction: the organization, the totals and the cost.
+/// Renders the introduction of an environment's part: the organization, the totals and the cost.
 pub(super) fn introduction(words: &Words, plan: &Plan, origin: &Origin) -> String {
     let mut out = format!(
         "{} · {} {} · {}, {} declared\n\n",
@@ -78,7 +78,7 @@ pub(super) fn introduction(words: &Words, plan: &Plan, origin: &Origin) -> Strin
     out
 }
 
-/// Renders the totals of a plan.
+/// Renders the totals of a plan as a table.
 fn table(plan: &Plan) -> String {
     let sum = &plan.summary;
     let row = [
@@ -98,7 +98,8 @@ fn table(plan: &Plan) -> String {
     )
 }
 
-/// Renders warnings, orphans and unmanaged services. Refusals are not among them: they are in the lists at the top.
+/// Renders warnings, orphans and unmanaged services. Refusals are not repeated here, because a list at the top shows
+/// them.
 pub(super) fn render_notes(words: &Words, plan: &Plan) -> String {
     let mut out = String::new();
     let findings: Vec<&Finding> = plan.findings.iter().filter(|finding| !finding.is_refusal()).collect();
@@ -125,7 +126,7 @@ pub(super) fn render_notes(words: &Words, plan: &Plan) -> String {
     out
 }
 
-/// Lists some names, and counts the others.
+/// Returns the first names of a list of services, and the number of the other services.
 fn some(services: &[(ServiceName, ServiceId)]) -> String {
     let mut names: Vec<String> =
         services.iter().take(MOST_ASIDE).map(|(name, _)| code(name.as_str())).collect();

@@ -19,7 +19,7 @@ use crate::report::text::count;
 use crate::report::values::{is_long, line_changes, short_value};
 use crate::report::version_sets::pins;
 
-/// The maximum length of a path, in characters.
+/// The maximum length of a value's path, in characters.
 const PATH: usize = 200;
 /// The number of equal characters shown before the difference in a long line.
 const BEFORE: usize = 40;
@@ -34,7 +34,7 @@ pub(super) fn cause_text(cause: Cause) -> &'static str {
     }
 }
 
-/// Returns all changes of a service and its steps, each once.
+/// Returns all changes of a service and its steps. Each change is returned once.
 pub(super) fn all<'a>(plan: &'a Plan, shown: &'a ServicePlan) -> impl Iterator<Item = ChangedValue<'a>> {
     let replaces = shown.kind == ServiceKind::Replace;
     let is_name = |change: &ChangedValue<'_>| change.path == ChangePath::Field(Field::Name);
@@ -42,7 +42,7 @@ pub(super) fn all<'a>(plan: &'a Plan, shown: &'a ServicePlan) -> impl Iterator<I
     fields.chain(plan.version_set_changes(shown).flat_map(VersionSetChange::values))
 }
 
-/// A service and its plan.
+/// A service whose changes are rendered, and its plan.
 #[derive(Clone, Copy)]
 pub(super) struct Shown<'a> {
     pub(super) plan: &'a Plan,
@@ -50,7 +50,7 @@ pub(super) struct Shown<'a> {
     pub(super) service: &'a ServicePlan,
 }
 
-/// The lines of a diff, limited in width and number.
+/// The lines of a `diff` block. Their width and number are limited.
 pub(super) struct Diff {
     pub(super) lines: Vec<String>,
     most: usize,
@@ -60,7 +60,7 @@ pub(super) struct Diff {
 }
 
 impl Diff {
-    /// Renders the changes of a service. If they don't fit, the last line counts the hidden ones.
+    /// Renders the changes of a service. If they don't fit, the last line counts the hidden lines.
     pub(super) fn of(words: &Words, shown: Shown<'_>, width: usize, most: usize) -> Self {
         let Shown { plan, api, service: shown } = shown;
         let mut diff = Self { lines: Vec::new(), most, hidden: 0, width, cause: None };
@@ -139,7 +139,7 @@ impl Diff {
         }
     }
 
-    /// Adds notes on the owner and on missing or undeclared version sets.
+    /// Adds a note if the service has no owner, and a note for each version set that is missing or not declared.
     fn differing(&mut self, plan: &Plan, shown: &ServicePlan) {
         if shown.adopted {
             self.push("!", "it has no owner");
@@ -157,7 +157,7 @@ impl Diff {
         }
     }
 
-    /// Adds the content of a new service, its settings last.
+    /// Adds the content of a new service. Its settings come last.
     fn created(&mut self, content: &ServiceChanges) {
         let is_setting = |change: &&FieldChange| matches!(change.field, Field::Setting(_));
         let (settings, fields): (Vec<_>, Vec<_>) = content.fields.iter().partition(is_setting);
@@ -224,7 +224,7 @@ impl Diff {
         }
     }
 
-    /// Adds the changed lines of a long text.
+    /// Adds the lines of a long text that have changed.
     fn text(&mut self, path: &str, before: &str, after: &str) {
         if !before.contains('\n') && !after.contains('\n') {
             let (before, after) = from_difference(before, after, self.width);
@@ -245,7 +245,7 @@ impl Diff {
         }
     }
 
-    /// Adds the removed and added items of a list, or the whole list if only its order changes.
+    /// Adds the removed and added items of a list. If only the order has changed, adds the whole list.
     fn list(&mut self, path: &str, before: &[Value], after: &[Value]) {
         let key = |item: &Value| item.to_string();
         let (old, new) = (
@@ -261,7 +261,7 @@ impl Diff {
     }
 }
 
-/// Clips two long lines to start shortly before their first difference.
+/// Shortens two long lines, so that they start shortly before their first difference.
 fn from_difference(before: &str, after: &str, width: usize) -> (String, String) {
     let same = before.chars().zip(after.chars()).take_while(|(old, new)| old == new).count();
     let short = before.chars().count().max(after.chars().count()) <= width;
@@ -336,7 +336,7 @@ fn explain(step: &Step) -> String {
     }
 }
 
-/// Describes the retirement of a service.
+/// Returns the words that say how a service is retired.
 pub(super) fn retirement_text(how: Retire) -> &'static str {
     match how {
         Retire::Deactivate => "is deactivated",

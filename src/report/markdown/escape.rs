@@ -1,7 +1,8 @@
 //! Escapes untrusted text for Markdown.
 //!
-//! In code spans and fences, GitHub links no mentions, references or URLs, and renders no markup. So untrusted text
-//! always goes there. Only text without any special character passes through [`prose`] unchanged.
+//! In code spans and fences, GitHub does not link mentions, references or URLs, and does not render markup. So
+//! untrusted text is always written in them. Only text without any special character passes through [`prose`]
+//! unchanged.
 
 use crate::report::text::{visible, width, without_commands};
 
@@ -17,8 +18,8 @@ pub(super) fn clean(text: &str) -> String {
     without_commands(&visible(text))
 }
 
-/// Returns a text in one line, clipped to a maximum length, with the number of hidden characters. The hidden part is
-/// only counted, so that a huge text costs little.
+/// Returns a text in one line. If the text is longer than `most` characters, the rest is replaced by the number of
+/// hidden characters. The hidden part is only counted, so that a huge text costs little.
 pub(super) fn short(text: &str, most: usize) -> String {
     let all = width(text);
     if all <= most {
@@ -33,7 +34,7 @@ pub(super) fn code(text: &str) -> String {
     code_within(text, NAME)
 }
 
-/// Returns a text as a code span, clipped to a maximum length.
+/// Returns a text as a code span, clipped to at most `most` characters.
 pub(super) fn code_within(text: &str, most: usize) -> String {
     let text = short(text, most);
     if text.trim().is_empty() {
@@ -45,20 +46,20 @@ pub(super) fn code_within(text: &str, most: usize) -> String {
     format!("{marks}{blank}{text}{blank}{marks}")
 }
 
-/// Returns a short name as a code span, for text that every report has.
+/// Returns a name as a code span. It is clipped more than others, because every report must have room for it.
 pub(super) fn label(text: &str) -> String {
     let text = short(text, 4 * LABEL);
     let end = (0..=text.len().min(LABEL)).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
     code(&short(&text, text.get(..end).map_or(0, width)))
 }
 
-/// Returns a text as a code span for a table cell. Pipes are replaced, because renderers disagree on pipes after a
-/// backslash.
+/// Returns a text as a code span for a table cell. Replaces pipes, because renderers disagree on the meaning of a pipe
+/// after a backslash.
 pub(super) fn cell(text: &str) -> String {
     label(&text.replace('|', "¦"))
 }
 
-/// Returns a text as an HTML code element, for places without Markdown.
+/// Returns a text as an HTML code element, for places where Markdown is not rendered.
 pub(super) fn html(text: &str) -> String {
     let mut out = String::from("<code>");
     for c in short(text, NAME).chars() {
@@ -77,8 +78,8 @@ pub(super) fn html(text: &str) -> String {
     out
 }
 
-/// Renders a sentence with untrusted text between backticks, which becomes code spans. If anything outside them could
-/// be markup, the whole sentence becomes code.
+/// Renders a sentence in which backticks enclose untrusted text. That text becomes code spans. If anything outside the
+/// backticks could be markup, the whole sentence becomes a code span.
 pub(super) fn prose(text: &str) -> String {
     let parts: Vec<&str> = text.split('`').collect();
     let balanced = parts.len() % 2 == 1;
@@ -90,14 +91,15 @@ pub(super) fn prose(text: &str) -> String {
     shown.collect()
 }
 
-/// Returns true if a text has nothing that Markdown or GitHub gives a meaning.
+/// Returns true if nothing in a text has a meaning in Markdown or on GitHub.
 fn is_plain(text: &str) -> bool {
     let harmless = |c: char| c.is_alphanumeric() || " .,;:'\"()-/=%…—→·“”‘’".contains(c);
     let lower = text.to_lowercase();
     text.chars().all(harmless) && !["//", "www.", "gh-"].iter().any(|link| lower.contains(link))
 }
 
-/// Returns lines in a fence that none of them can close.
+/// Returns lines in a fenced code block. The fence is longer than any row of backticks in the lines, so no line can
+/// close it.
 pub(super) fn fence(info: &str, lines: &[String]) -> String {
     let longest = lines.iter().map(|line| longest_run(line, '`')).max().unwrap_or_default();
     let marks = "`".repeat(longest.max(2) + 1);

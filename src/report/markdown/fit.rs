@@ -1,6 +1,7 @@
-//! Divides the room of a report among its parts.
+//! Divides the available room of a report among its parts.
 
-/// Divides room among parts of these lengths. Room that a part does not need goes to the others.
+/// Divides room among parts that want these lengths, and returns each part's share. Room that a part does not need goes
+/// to the other parts.
 pub(super) fn share(room: usize, wanted: &[usize]) -> Vec<usize> {
     let mut shares = vec![0; wanted.len()];
     let mut order: Vec<usize> = (0..wanted.len()).collect();
@@ -13,7 +14,7 @@ pub(super) fn share(room: usize, wanted: &[usize]) -> Vec<usize> {
     shares
 }
 
-/// Joins as many items as fit, and returns the number of the others.
+/// Joins as many items as fit. Returns the text, and the number of items that did not fit.
 pub(super) fn fill(
     items: impl ExactSizeIterator<Item = impl AsRef<str>>,
     between: &str,

@@ -16,22 +16,22 @@ use crate::report::values::short_value;
 /// The maximum length of a value in a sentence, in characters.
 const VALUE: usize = 60;
 
-/// An entry: as a sentence, and as names only.
+/// An entry of a list, in two forms: as a sentence, and with only the names if there is little room.
 pub(super) struct Item {
     pub(super) sentence: String,
     pub(super) names: String,
 }
 
-/// The entries of one kind.
+/// A list of the entries of one kind.
 pub(super) struct List {
     pub(super) title: &'static str,
     pub(super) noun: &'static str,
-    /// The meaning of the entries; may be empty.
+    /// The sentence above the entries that explains them. May be empty.
     pub(super) meaning: &'static str,
     pub(super) items: Vec<Item>,
 }
 
-/// Returns all lists, the most serious first.
+/// Returns all lists. The most serious kind comes first.
 pub(super) fn of(words: &Words, plan: &Plan) -> [List; 4] {
     [
         List {
@@ -62,7 +62,8 @@ pub(super) fn of(words: &Words, plan: &Plan) -> [List; 4] {
     ]
 }
 
-/// Returns the steps that take services or version sets out of use, without the old services of replacements.
+/// Returns the steps that take services or version sets out of use. Omits the steps that retire the old services of
+/// replacements.
 pub(super) fn removals(plan: &Plan) -> impl Iterator<Item = &Step> {
     let replaced = plan.services.iter().filter(|shown| shown.kind == ServiceKind::Replace);
     let covered: BTreeSet<StepId> = replaced.flat_map(|shown| &shown.steps).copied().collect();
@@ -74,7 +75,7 @@ pub(super) fn removals(plan: &Plan) -> impl Iterator<Item = &Step> {
     plan.steps.iter().filter(apart)
 }
 
-/// Describes a step that takes something out of use.
+/// Returns the entry for a step that takes something out of use.
 pub(super) fn removal(step: &Step) -> Item {
     let service = code(step.service.as_str());
     let reason = step.reason.as_deref().map_or(String::new(), |reason| format!(" ({})", prose(reason)));
@@ -115,7 +116,7 @@ fn replacements(plan: &Plan) -> Vec<Item> {
         .collect()
 }
 
-/// Describes the retirement of a replacement's old service.
+/// Describes how the old service of a replacement is retired.
 fn retirement(plan: &Plan, shown: &ServicePlan) -> String {
     let retirements = plan.steps_of(shown).filter_map(|step| match &step.action {
         Action::Retire { id, how, .. } if Some(id) == shown.id.as_ref() => {
@@ -130,7 +131,7 @@ fn retirement(plan: &Plan, shown: &ServicePlan) -> String {
     retirements.collect()
 }
 
-/// Returns the changes that would undo live changes or newer commits.
+/// Returns an entry for each change that would undo a live change or a newer commit.
 fn conflicts(plan: &Plan) -> Vec<Item> {
     let items = plan.services.iter().flat_map(|shown| {
         let found = conflicts_of(plan, shown).into_iter();
@@ -155,7 +156,7 @@ fn conflict(shown: &ServicePlan, change: Option<ChangedValue<'_>>, cause: Cause)
     Item { sentence: format!("{name} would be {fate} ({why})"), names: name }
 }
 
-/// Returns the findings that make `apply` refuse the plan.
+/// Returns an entry for each finding that makes `apply` refuse the plan.
 fn refusals(plan: &Plan) -> Vec<Item> {
     let item = |finding: &Finding| {
         let names = code(finding.service.as_str());

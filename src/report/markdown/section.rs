@@ -1,4 +1,4 @@
-//! One environment's part of a report, in as much detail as fits.
+//! The part of a report for one environment, in as much detail as fits.
 
 use std::fmt::Write as _;
 
@@ -13,27 +13,28 @@ use crate::report::graph;
 use crate::report::text::count;
 use crate::report::{Mode, Planned, Section};
 
-/// The maximum number of steps in a graph; a larger one is unreadable.
+/// The maximum number of steps in a graph. A larger graph is unreadable.
 const MOST_STEPS: usize = 80;
-/// The maximum number of edges: GitHub renders no Mermaid graph with 500.
+/// The maximum number of edges in a graph. GitHub does not render a Mermaid graph with 500 edges.
 const MOST_EDGES: usize = 400;
-/// The maximum size of a graph: GitHub renders none with 50,000 characters.
+/// The maximum size of a graph. GitHub does not render a graph with 50,000 characters.
 const MOST_GRAPH: usize = 40_000;
-/// The maximum number of lines of a service's changes: more than any report has room for.
+/// The maximum number of lines for a service's changes. No report has room for more.
 const MOST_LINES: usize = 4_000;
-/// The maximum number of paths in a service's line.
+/// The maximum number of paths in the line of a service.
 const MOST_PATHS: usize = 4;
-/// The bytes reserved for the sentence on unlisted entries.
+/// The bytes reserved for the sentence that counts unlisted entries.
 const LOUD: usize = 400;
 
-/// The level of detail of changes. Refusals, removals, replacements and conflicts are complete at each level.
+/// The level of detail of changes. The lists of refusals, removals, replacements and conflicts are complete at each
+/// level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Level {
-    /// Each service's changes, limited in width and number of lines.
+    /// The changes of each service, limited in width and number of lines.
     Diffs { width: usize, lines: usize, graph: bool },
     /// One line for each service.
     Lines,
-    /// The names of services, as many as fit.
+    /// Only the names of services, as many as fit.
     Counts,
 }
 
@@ -55,7 +56,7 @@ pub(super) struct Part {
     pub(super) unlisted: usize,
 }
 
-/// Renders an environment's part of a report, if possible in at most `room` bytes.
+/// Renders an environment's part of a report. If possible, the part has at most `room` bytes.
 pub(super) fn render(mode: Mode, section: &Section<'_>, room: usize) -> Part {
     let words = Words::of(mode);
     let mut text = heading(mode, section);
@@ -76,7 +77,7 @@ pub(super) fn render(mode: Mode, section: &Section<'_>, room: usize) -> Part {
     page.names()
 }
 
-/// A part being rendered.
+/// A part that is being rendered.
 struct Page<'a> {
     section: &'a Section<'a>,
     planned: Planned<'a>,
@@ -92,7 +93,7 @@ impl<'a> Page<'a> {
         self.planned.plan
     }
 
-    /// Writes everything after the introduction. Returns `None` if it does not fit.
+    /// Writes everything after the introduction. Returns `None` if the part does not fit.
     fn body(&mut self, level: Level) -> Option<()> {
         self.shortened = !matches!(level, Level::Diffs { lines: MOST_LINES, .. });
         self.text.push_str(&self.lists_text());
@@ -120,7 +121,7 @@ impl<'a> Page<'a> {
         (self.text.len() <= self.room).then_some(())
     }
 
-    /// Renders the complete lists of important entries.
+    /// Renders the lists of important entries, which are complete.
     fn lists_text(&self) -> String {
         let mut out = caution(self.words, &self.lists, 0);
         for list in self.lists.iter().filter(|list| !list.items.is_empty()) {
@@ -139,7 +140,7 @@ impl<'a> Page<'a> {
         out
     }
 
-    /// Writes a service's changes, folded.
+    /// Writes the changes of a service in a folded block.
     fn service(&mut self, shown: &ServicePlan, width: usize, lines: usize) {
         let in_plan = Shown { plan: self.plan(), api: self.section.origin.api, service: shown };
         let diff = Diff::of(self.words, in_plan, width, lines);
@@ -169,7 +170,7 @@ impl<'a> Page<'a> {
         self.text.push_str("</details>\n\n");
     }
 
-    /// Writes one line for each service, folded.
+    /// Writes one line for each service in a folded block.
     fn lines(&mut self) {
         let plan = self.plan();
         let services = count(plan.services.len(), "service");
@@ -225,7 +226,8 @@ impl<'a> Page<'a> {
         kinds.into_iter().filter(|(_, names)| !names.is_empty()).collect()
     }
 
-    /// Writes only names, first those of important entries. The caution at the top counts those that do not fit.
+    /// Writes only names. The names of important entries come first, and the caution at the top counts those that do
+    /// not fit.
     fn names(mut self) -> Part {
         self.shortened = true;
         let foot = {
@@ -262,7 +264,7 @@ impl<'a> Page<'a> {
         Part { text: self.text, unlisted }
     }
 
-    /// Writes the graph of the steps, or how to see it.
+    /// Writes the graph of the steps, or the command that shows it.
     fn graph(&mut self, wanted: bool) {
         let plan = self.plan();
         let steps = plan.steps.len();
@@ -330,7 +332,7 @@ fn caution(words: &Words, lists: &[List], unlisted: usize) -> String {
     out
 }
 
-/// Lists the changed paths of a service.
+/// Returns the paths of a service's changed values, as text.
 fn paths(plan: &Plan, shown: &ServicePlan) -> String {
     let mut paths: Vec<String> = all(plan, shown).map(|change| change.path.to_string()).collect();
     if shown.kind == ServiceKind::Create {

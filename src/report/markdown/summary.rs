@@ -1,7 +1,7 @@
-//! The summary of an apply as Markdown, for the page of a CI job.
+//! The summary of an apply as Markdown, for the summary page of a CI job.
 //!
-//! First comes the verdict, then the problems to act on, then the changes that were made. If the page has no room for
-//! all of them, each list counts its hidden entries.
+//! The verdict comes first, then the problems that need an action, then the changes that were made. If the page has no
+//! room for all of them, each list counts its hidden entries.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -21,11 +21,11 @@ use crate::report::outcomes::{
 use crate::report::progress::seconds;
 use crate::report::text::count;
 
-/// The maximum size of the reason of a failure, in bytes.
+/// The maximum size of the text that says why a run failed, in bytes.
 const REASON: usize = 16_000;
 /// The maximum length of a step's error, in characters.
 const ERROR: usize = 1_000;
-/// The bytes reserved for text around the lists.
+/// The bytes reserved for the text around the lists.
 const AROUND: usize = 6_000;
 
 /// The verdict on an apply.
@@ -33,7 +33,7 @@ const AROUND: usize = 6_000;
 pub enum Verdict {
     /// Every step is done.
     Applied,
-    /// The live state matched the manifests.
+    /// There was nothing to do, because the live state matched the manifests.
     NothingToDo,
     /// Some steps failed, and the others are done.
     InPart,
@@ -41,9 +41,9 @@ pub enum Verdict {
     Refused,
     /// The user did not approve the plan.
     Declined,
-    /// A signal stopped it.
+    /// A signal stopped the run.
     Interrupted,
-    /// `--timeout` ended it, before or after its first step.
+    /// `--timeout` ended the run, before or after its first step.
     OutOfTime,
     /// Every step is done, but the live state differs from the manifests.
     NotConverged,
@@ -63,13 +63,13 @@ pub struct Ended<'a> {
     pub planned: Option<(&'a Plan, &'a Origin)>,
     /// True if a step was started.
     pub has_started: bool,
-    /// The outcome of each step; empty if none was started.
+    /// The outcome of each step; empty if no step was started.
     pub report: &'a Report,
-    /// True if the live state matches the plan; `None` if it was not read back.
+    /// True if the live state matches the plan; `None` if the live state was not read back.
     pub converged: Option<bool>,
-    /// The known ids of the declared services, by name.
+    /// The known ids of the declared services, by service name.
     pub ids: &'a BTreeMap<ServiceName, ServiceId>,
-    /// The services that still differ after every step was applied.
+    /// The services that still differ from their manifests after every step was applied.
     pub differing: &'a [ServiceName],
     /// The error that ended the run, if there was one, as text of several lines.
     pub reason: Option<&'a str>,
@@ -82,7 +82,7 @@ pub struct Ended<'a> {
 /// A list with a title.
 struct List {
     title: &'static str,
-    /// The meaning of all items, or what to do about them.
+    /// The meaning of all items, or what the user can do about them.
     meaning: Vec<String>,
     items: Vec<String>,
 }
@@ -146,7 +146,7 @@ fn verdict(ended: &Ended<'_>) -> String {
     }
 }
 
-/// Returns the table of planned and finished services.
+/// Returns a table with the numbers of planned and of finished services.
 fn table(plan: &Plan, report: &Report) -> String {
     let is_done = |shown: &&ServicePlan| {
         shown.steps.iter().all(|step| matches!(report.outcomes.get(step), Some(StepOutcome::Done(_))))
@@ -181,7 +181,7 @@ fn cost(ended: &Ended<'_>) -> String {
     format!("{read_back} · {requests} · {}", seconds(ended.took))
 }
 
-/// Returns all lists, first those that need action.
+/// Returns all lists. The lists that need an action come first.
 fn all(ended: &Ended<'_>) -> Vec<List> {
     let differing = ended.differing.iter().map(|name| code(name.as_str())).collect();
     let mut lists = vec![List {
@@ -250,7 +250,7 @@ fn not_attempted(left: &[Unfinished<'_>]) -> List {
     List { title: "Not attempted", meaning, items: not_attempted.iter().map(item).collect() }
 }
 
-/// Returns the services that have a new id.
+/// Returns the list of services that have a new id, with the old and the new ids.
 fn replaced(plan: &Plan, ended: &Ended<'_>) -> List {
     let replaced = plan.steps.iter().filter_map(|step| {
         let Action::HandOver { old, .. } = &step.action else { return None };
@@ -284,7 +284,7 @@ fn created(plan: &Plan, ended: &Ended<'_>) -> List {
     List { title: "Created", meaning: Vec::new(), items: created.collect() }
 }
 
-/// Writes the lists, each in its share of the room.
+/// Writes the lists, each limited to its share of the room.
 fn lists(out: &mut String, lists: &[List]) {
     let room = MOST.saturating_sub(out.len() + AROUND);
     let lengths: Vec<usize> =
@@ -305,8 +305,8 @@ fn lists(out: &mut String, lists: &[List]) {
     }
 }
 
-/// Returns the id of the service that replaced a retired one, also if an earlier run created it: applications that use
-/// the old id need the new one.
+/// Returns an arrow and the id of the service that replaced a retired one, even if an earlier run created it.
+/// Applications that use the old id need the new one. The text is empty if there is no such service.
 fn successor(step: &Step, ids: &BTreeMap<ServiceName, ServiceId>) -> String {
     let Action::Retire { id: old, .. } = &step.action else { return String::new() };
     match ids.get(&step.service) {

@@ -9,9 +9,9 @@ use crate::report::Mode;
 /// The texts of one kind of report.
 pub(super) struct Words {
     pub(super) is_drift: bool,
-    /// The command that shows everything.
+    /// The command that shows the complete report.
     pub(super) command: &'static str,
-    /// The start of the caution that counts refusals, removals, replacements and conflicts.
+    /// The beginning of the caution that counts refusals, removals, replacements and conflicts.
     pub(super) alarm: &'static str,
     pub(super) removals: &'static str,
     pub(super) replacements: &'static str,
@@ -56,7 +56,7 @@ impl Words {
         if mode.is_drift() { &DRIFT } else { &PLAN }
     }
 
-    /// Returns the word for a service's kind of change or drift.
+    /// Returns the word for a service's kind of change or, in a drift report, for its kind of drift.
     pub(super) fn kind(&self, kind: ServiceKind) -> &'static str {
         match (self.is_drift, kind) {
             (false, ServiceKind::Create) => "create",
