@@ -30,7 +30,7 @@ impl Sessions {
         Self { lifetime, tokens: HashMap::new(), given: 0 }
     }
 
-    /// Handles the sign-in request.
+    /// Answers a sign-in request with a new token, or refuses it if the key, its id or the user is wrong.
     pub(super) fn sign_in(&mut self, request: &Request, home: &Organization) -> Result<Answer, Refusal> {
         let mut problems = RequestProblems::default();
         let mut header = |name: &str| {
@@ -58,7 +58,8 @@ impl Sessions {
         ))
     }
 
-    /// Returns the key that the request's token was issued for.
+    /// Returns the API key with which the request's token was obtained. Refuses the request if the token is missing,
+    /// wrong or expired.
     pub(super) fn authenticate(
         &self,
         request: &Request,
