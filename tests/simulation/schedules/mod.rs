@@ -17,8 +17,8 @@
 //! * [`cut_overs`]: no name is free for too long;
 //! * [`case_outcome`]: reports are true; [`one_commit`] and [`several_commits`]: the state converges.
 //!
-//! If a seed fails, the case is made smaller, and printed with a trace of its requests. `docs/simulation.md` says how to
-//! run more seeds, and how to replay one.
+//! If the case of a seed fails, the simulation looks for a smaller case that fails, too. It prints that case with a
+//! trace of the requests. `docs/simulation.md` says how to run more seeds, and how to replay one.
 
 mod case;
 mod case_outcome;
