@@ -24,7 +24,7 @@ pub trait Observer: Send + Sync {
 pub struct RequestInfo {
     /// The number of the request in the order of arrival. The first one has the number 1.
     pub number: u64,
-    /// `GET`, `POST`, …
+    /// The HTTP method, such as `GET`.
     pub method: String,
     /// The path and query, as the client sent them.
     pub path: String,
@@ -41,7 +41,7 @@ pub struct RequestInfo {
 pub struct RequestRecord {
     /// The number of the request in the order of arrival. The first one has the number 1.
     pub number: u64,
-    /// `GET`, `POST`, …
+    /// The HTTP method, such as `GET`.
     pub method: String,
     /// The path and query, as the client sent them.
     pub path: String,

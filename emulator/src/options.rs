@@ -22,9 +22,9 @@ pub struct Options {
     pub opened_state: Option<File>,
     /// The initial organizations and workspaces.
     pub seed: Option<Seed>,
-    /// The rate limits to enforce.
+    /// The rate limits that the emulator enforces.
     pub limits: Limits,
-    /// The lifetime of a token.
+    /// The time after which a sign-in token of the Classic API expires.
     pub token_lifetime: Duration,
     /// Settings for questions that the Platform API's contract leaves open.
     pub platform: PlatformOptions,
@@ -32,8 +32,8 @@ pub struct Options {
     pub clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
     /// A hook that is called before and after each request.
     pub observer: Option<Arc<dyn Observer>>,
-    /// Faults to inject. Only [`Server`](crate::Server) uses them: callers of [`InProcess`](crate::InProcess) inject their
-    /// own.
+    /// The rules for injecting faults. Only [`Server`](crate::Server) uses them. Code that calls
+    /// [`InProcess`](crate::InProcess) must inject faults itself.
     pub faults: Vec<Rule>,
 }
 

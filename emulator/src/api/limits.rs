@@ -49,7 +49,7 @@ pub(crate) fn later(now: SystemTime, by: Duration) -> SystemTime {
     now + by.min(Duration::from_secs(100 * 365 * 24 * 3600))
 }
 
-/// A limit that is never reached.
+/// The limit in the headers if there are no rate limits. No client reaches it.
 const UNLIMITED: u32 = 1_000_000_000;
 
 /// The values of the rate limit headers for one request. The request is refused if `retry_after` has a value.

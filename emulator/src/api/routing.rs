@@ -18,7 +18,7 @@ pub(crate) enum Routed<Endpoint> {
         /// The parameters of the path. The first one is the organization or workspace.
         parameters: Vec<String>,
     },
-    /// The path does not exist, but this one does. It differs only in its trailing slash.
+    /// The requested path does not exist. The path given here exists, and differs only in the trailing slash.
     Redirect(String),
     WrongMethod(String),
     Unknown,

@@ -1,4 +1,4 @@
-//! Sign-in and tokens.
+//! Sign-in to the Classic API, and the tokens that it issues.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -12,7 +12,7 @@ use crate::api::problems::{At, RequestProblems};
 use crate::api::refusal::Refusal;
 use crate::state::{ApiKey, Organization, World};
 
-/// The tokens that were issued. They are kept in memory only, so a restart signs out every user.
+/// The tokens that were issued to users. They are in memory only, so a restart of the emulator signs out every user.
 pub(super) struct Sessions {
     lifetime: Duration,
     tokens: HashMap<String, Session>,

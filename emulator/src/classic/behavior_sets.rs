@@ -1,4 +1,4 @@
-//! Dynamic behavior sets: listing and updating.
+//! The endpoints that list and update behavior sets.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;

@@ -1,4 +1,4 @@
-//! Agents, context graphs and their versions.
+//! The endpoints that return agents, context graphs and their versions.
 
 use serde_json::{Value, json};
 

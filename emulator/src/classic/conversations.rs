@@ -1,4 +1,4 @@
-//! Starting, listing and finishing conversations.
+//! The endpoints that start, list and finish conversations.
 
 use std::collections::BTreeMap;
 
@@ -45,7 +45,7 @@ pub(super) fn list(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
     Ok(Answer::json(200, &slice.document("conversations", wire::conversation)))
 }
 
-/// The parameters of a new conversation.
+/// The values in a request that starts a conversation.
 struct Start {
     service_id: String,
     version_set: String,

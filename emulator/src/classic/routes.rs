@@ -2,7 +2,7 @@
 
 use crate::api::routing::Routes;
 
-/// An endpoint of the API.
+/// An endpoint of the Classic API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Endpoint {
     SignIn,

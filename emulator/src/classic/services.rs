@@ -1,4 +1,4 @@
-//! Listing, creating and updating services.
+//! The endpoints that list, create and update services.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;

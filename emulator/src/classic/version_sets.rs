@@ -1,4 +1,4 @@
-//! Reading, replacing and deleting version sets.
+//! The endpoints that return, replace and delete version sets.
 
 use serde_json::{Map, Value, json};
 
@@ -66,7 +66,7 @@ fn exists(number: u32, item: &CatalogItem) -> bool {
     (1..=item.versions).contains(&number)
 }
 
-/// Checks that a stored version set's pinned versions exist.
+/// Checks that the agent and the context graph have the versions that a stored version set pins.
 pub(super) fn check_pins_exist(
     set: &VersionSet,
     agent: &CatalogItem,

@@ -47,7 +47,7 @@ pub enum Fault {
         headers: BTreeMap<String, String>,
         /// The `Retry-After` header, if any.
         retry_after: Option<RetryAfter>,
-        /// The body.
+        /// The body of the answer.
         body: String,
     },
 }

@@ -1,4 +1,4 @@
-//! The HTTP server: a thread with its own async runtime.
+//! The HTTP server. It runs in a thread of its own, with an async runtime.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -40,12 +40,12 @@ pub enum StartError {
     /// The server can't listen on the address.
     #[error("can't listen on {address}: {source}")]
     Listen {
-        /// The address.
+        /// The address on which the server should listen.
         address: SocketAddr,
         /// The error from the operating system.
         source: std::io::Error,
     },
-    /// The thread or its runtime can't be started.
+    /// The server's thread or its async runtime can't be started.
     #[error("can't run the server: {0}")]
     Run(std::io::Error),
 }

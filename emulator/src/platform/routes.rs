@@ -3,7 +3,7 @@
 use crate::api::routing::{Routes, second_segment};
 use crate::state::WorkspacePermission;
 
-/// An endpoint of the API.
+/// An endpoint of the Platform API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Endpoint {
     ListServices,

@@ -1,4 +1,4 @@
-//! Listing, reading, creating, updating and deleting services.
+//! The endpoints that list, return, create, update and delete services.
 
 use std::collections::BTreeMap;
 

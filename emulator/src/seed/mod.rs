@@ -19,7 +19,7 @@ use self::workspace::{SeedWorkspace, SeedWorkspaceKey, check_all, workspace_id};
 use crate::file_error::FileError;
 use crate::state::World;
 
-/// The initial organizations and workspaces of a server.
+/// The initial organizations and workspaces of an emulator, as a seed file defines them.
 ///
 /// ```
 /// let seed = amigops_emulator::Seed::from_yaml(

@@ -24,7 +24,7 @@ pub struct Organization {
     pub(crate) conversations: Table<Conversation>,
 }
 
-/// A permission that a user of the Classic API can have.
+/// A permission of a key's user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs)] // each is documented by its name on the wire
 pub enum Permission {

@@ -1,4 +1,4 @@
-//! Parts of the state that organizations and workspaces share.
+//! The types of rows and settings that organizations and workspaces have in common.
 
 use std::collections::BTreeSet;
 

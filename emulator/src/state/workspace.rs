@@ -79,7 +79,7 @@ impl WorkspacePermission {
     }
 }
 
-/// A service of a workspace.
+/// A service of the Platform API.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlatformService {
     /// The id, a UUID.
@@ -126,7 +126,7 @@ pub struct PlatformService {
 /// A tag of a service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceTag {
-    /// The key.
+    /// The name of the tag.
     pub key: String,
     /// The value. `None` if the tag has no value.
     #[serde(default)]

@@ -261,8 +261,8 @@ impl Case {
 
 /// Removes `active: false` from a manifest.
 ///
-/// If a run ends before its check for duplicates, it may leave an inactive service that another run has created, too.
-/// Then later plans are refused until a person chooses one of the two services.
+/// If a run ends before its check for duplicates, it may leave an inactive service, although another run has created
+/// the same one. Then later plans are refused until a person chooses one of the two services.
 fn never_inactive(service: &mut DesiredService) {
     service.active = service.active.filter(|active| *active);
 }

@@ -7,8 +7,8 @@ use tokio::time::Instant;
 use super::world::Rows;
 use crate::plan::{Action, Step, StepId};
 
-/// The maximum time during which no service may have the name. It begins with the rename of the old service and ends
-/// with the activation of the new one, with the undo, or with the step.
+/// The maximum time for which a cut-over may leave its name without a service. The time begins with the rename of the
+/// old service. It ends with the activation of the new one, with the completed undo, or with the end of the step.
 const MAX_FREE_TIME: Duration = Duration::from_secs(180);
 
 /// A cut-over step that is in progress.
@@ -44,7 +44,7 @@ impl CutOvers {
     ///
     /// # Errors
     ///
-    /// Errors if no service had a name for too long.
+    /// Errors if a cut-over left its name without a service for too long.
     pub(super) fn record_change(
         &mut self,
         before: &Rows,
@@ -74,7 +74,7 @@ impl CutOvers {
     ///
     /// # Errors
     ///
-    /// Errors if the step ended too long after its rename, and no service has the name.
+    /// Errors if no service has the name when the step ends, and too much time has passed since the rename.
     pub(super) fn end_step(&mut self, run_number: usize, step: StepId, now: Instant) -> Result<(), String> {
         let is_step = |running: &RunningCutOver| (running.run_number, running.step) == (run_number, step);
         let Some(index) = self.0.iter().position(is_step) else { return Ok(()) };

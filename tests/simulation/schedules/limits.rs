@@ -13,7 +13,7 @@ const SERVICES: usize = 200;
 /// The emulator's limit of requests per minute for endpoints for which the vendor publishes none. The client does not
 /// know it at the start.
 const UNPUBLISHED_LIMIT: u32 = 60;
-/// The time that a run takes in addition to that for the limits: the time of reads, and of the last requests.
+/// The time that a run may take in addition to the time that the limits require: for reads, and for the last requests.
 const FIXED_TIME: Duration = Duration::from_secs(10);
 
 /// Creates services under the published limits. Each has a version set of its own. Returns the number of requests,

@@ -86,7 +86,7 @@ pub(super) struct LostUpdateCheck {
     reads_in_flight: BTreeMap<usize, (u64, Vec<String>)>,
     /// The time of the last read of a service by a run. The key is the run and the service.
     read: BTreeMap<(usize, String), u64>,
-    /// For each run: the times of the reads, by service, that its plan was made from.
+    /// For each run, the times of the reads that its plan was made from. They are sorted by the id of the service.
     plan_reads: BTreeMap<usize, BTreeMap<String, u64>>,
     /// The names that the plans give to services: the run, the service and the name. Another run may give the same
     /// name first.

@@ -1,4 +1,5 @@
-//! Cases of one commit: an undisturbed run, then runs with disturbances until nothing is left to change.
+//! Simulates cases of one commit: first a run without disturbances, then runs with disturbances until the live state
+//! converges.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -54,7 +55,7 @@ pub(super) async fn run_undisturbed(case: &Case, traced: bool) -> Result<Option<
     Ok(Some(history))
 }
 
-/// Returns the number of writes in a plan.
+/// Returns the number of write requests that a plan needs.
 fn planned_writes(plan: &Plan) -> usize {
     let is_read = |endpoint: Endpoint| {
         matches!(endpoint, Endpoint::ListServices | Endpoint::GetService | Endpoint::ListBehaviorSets)

@@ -10,15 +10,17 @@ use super::world::{Row, Rows};
 pub(super) struct Rules {
     /// The names of all services that the manifests declare or rename. Runs may adopt services with these names.
     declared_names: BTreeSet<String>,
-    /// The ids of the services that the project has owned at any time. A run that has read an older state may still
+    /// The ids of the services that the project has owned at some time. A run that has read an older state may still
     /// change them.
     ever_owned: BTreeSet<String>,
-    /// The services that were active at the start. Each has the set of ids of itself and its replacements.
+    /// A replacement chain for each service that was active at the start: the ids of the service itself and of its
+    /// replacements. The key is the service's id.
     chains: BTreeMap<String, BTreeSet<String>>,
-    /// The chains that are in use after an undisturbed run. One service of each must be active at all times.
+    /// The chains that are in use after an undisturbed run. One service of each chain must be active at
+    /// all times.
     always_in_use: BTreeSet<String>,
-    /// True if changes of version sets are checked. If a server writes all version sets at once, one of two runs
-    /// overwrites those of the other, and they are not checked.
+    /// True if changes of version sets are checked. They are not checked if two runs work at the same time and the
+    /// server writes all version sets at once, because then one run overwrites the sets of the other.
     checks_version_sets: bool,
     /// The maximum number of services that may exist.
     max_services: usize,
