@@ -8,7 +8,7 @@ use crate::options::Options;
 use crate::platform::{Platform, is_platform};
 use crate::state::{Store, StoreError, World};
 
-/// Both APIs, and the world with the state of both.
+/// Both APIs, and the [`World`] that contains their state.
 pub(super) struct Core {
     pub(super) world: World,
     store: Store,

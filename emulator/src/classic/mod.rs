@@ -24,7 +24,8 @@ use crate::state::{ApiKey, Organization, Permission, World};
 use auth::Sessions;
 use routes::{Endpoint, ROUTES};
 
-/// The Classic API, with the state that is not part of the world: request counts and tokens. A restart loses both.
+/// The Classic API, with the part of its state that is not in [`World`]: request counts and tokens. A restart loses
+/// both.
 pub(super) struct Classic {
     limiter: Limiter<Endpoint>,
     sessions: Sessions,

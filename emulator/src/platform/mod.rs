@@ -46,7 +46,7 @@ impl Default for PlatformOptions {
     }
 }
 
-/// The Platform API, with the state that is not part of the world: request counts. A restart loses them.
+/// The Platform API, with the part of its state that is not in [`World`]: request counts. A restart loses them.
 pub(super) struct Platform {
     limiter: Limiter<Endpoint>,
     options: PlatformOptions,

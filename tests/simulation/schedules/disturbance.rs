@@ -251,8 +251,8 @@ pub(super) fn wrong_lists(api: Api, random: &mut SeededRandom) -> Vec<Rule<Distu
     rules
 }
 
-/// Chooses an outage at random. A cut-over may leave its name without a service for a
-/// limited time, and an outage may last longer than that.
+/// Chooses an outage at random. A cut-over may leave its name without a service for a limited time, and an outage may
+/// last longer than that.
 pub(super) fn outage(random: &mut SeededRandom) -> Outage {
     let length = Duration::from_secs(*random.pick(&[60, 170, 200, 400, 900, 2_700]));
     let answer = |status, retry_after: &str| Fault::Answer {
