@@ -1,19 +1,19 @@
-//! Errors in seeds and fault files, with their line and column.
+//! Errors in seeds and fault files, with the line and the column.
 
-/// An error in a file.
+/// An error in a seed or a fault file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{line}:{column}: {message}")]
 pub struct FileError {
-    /// The line, from 1. 0 if it is not known.
+    /// The line, counted from 1. It is 0 if the line is unknown.
     pub line: u64,
-    /// The column, from 1. 0 if it is not known.
+    /// The column, counted from 1. It is 0 if the column is unknown.
     pub column: u64,
     /// A description of the error.
     pub message: String,
 }
 
 impl FileError {
-    /// Converts an error of the YAML parser.
+    /// Converts an error of the YAML parser to a [`FileError`].
     pub(super) fn of_yaml(error: &serde_saphyr::Error) -> Self {
         let place = error.location();
         let (line, column) = place.map_or((0, 0), |place| (place.line(), place.column()));

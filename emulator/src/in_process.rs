@@ -1,4 +1,5 @@
-//! The emulator without sockets or threads: takes a request and returns the answer by the same rules.
+//! The emulator without sockets or threads. A function call with a request returns the answer, by the same rules as
+//! the server.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -8,14 +9,14 @@ use crate::core::Core;
 use crate::options::Options;
 use crate::state::{StoreError, World};
 
-/// Both APIs, called directly. Simulations with virtual time use this.
+/// An emulator that is called directly, without a network. Simulations in virtual time use it.
 pub struct InProcess {
     core: Mutex<Core>,
     clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
 }
 
 impl InProcess {
-    /// Opens the state file and applies the seed. Ignores the address, the observer and the faults.
+    /// Opens the state file and applies the seed. Ignores the address, the observer and the faults in `options`.
     ///
     /// # Errors
     ///
@@ -30,7 +31,8 @@ impl InProcess {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Answers a request. `target` is the path with its query as sent; header names are in lower case.
+    /// Answers a request. `target` is the path and query as a client would send them. The header names must be in
+    /// lower case.
     pub fn answer(&self, method: &str, target: &str, headers: Vec<(String, String)>, body: Vec<u8>) -> Reply {
         let (path, query) = match target.split_once('?') {
             Some((path, query)) => (path, Some(query.to_owned())),
@@ -41,16 +43,16 @@ impl InProcess {
         self.core().answer(&request).into()
     }
 
-    /// Returns a copy of the current world.
+    /// Returns a copy of the current state.
     pub fn world(&self) -> World {
         self.core().world.clone()
     }
 
-    /// Changes the world as an operator would, without the API's rules.
+    /// Changes the state as an operator would, without the API's rules.
     ///
     /// # Errors
     ///
-    /// Errors if the state file can't be written. Nothing is changed then.
+    /// Errors if the state file can't be written. Then nothing is changed.
     pub fn edit(&self, change: impl FnOnce(&mut World)) -> Result<(), StoreError> {
         self.core().edit(change)
     }

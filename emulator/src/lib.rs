@@ -1,8 +1,8 @@
 //! An emulator of the Classic API and the Platform API.
 //!
-//! It stands in for the vendor in the embedded sandbox, in rehearsals and in tests. It implements the
-//! contract independently of the client, so that the emulator refuses what the client misreads. It depends on
-//! no other package of this workspace.
+//! It replaces the vendor's servers in the embedded sandbox, in rehearsals and in tests. It implements the vendor's
+//! contract independently of the client. If the client misunderstands the contract, the emulator refuses its
+//! requests. It depends on no other package of this workspace.
 //!
 //! ```text
 //!  TCP ─ server ─▶ observer.before ─┬▶ classic (limits, sign-in, rules) ─┬▶ store ─▶ observer.after ─▶ answer
@@ -16,10 +16,10 @@
 //! | `state` | [`World`]: all organizations and workspaces, and the state file. A request works on a cheap copy, and each changed world is one durable transaction. |
 //! | `api` | shared by both APIs: requests and answers, routing, query parameters, problems, rate limits |
 //! | `classic` | paths, limits, sign-in and rules of the Classic API |
-//! | `platform` | the same for the Platform API; the shape of a path tells the APIs apart |
+//! | `platform` | the same for the Platform API; the form of a path shows which API a request is for |
 //! | `seed` | [`Seed`]: the initial organizations and workspaces |
 //! | `faults` | [`Fault`], [`Schedule`], [`Faults`]: faults, the requests that they apply to, and fault files |
-//! | `core` | the state and both APIs' rules, without sockets |
+//! | `core` | the state and the rules of both APIs, without sockets |
 //! | `http` | [`Server`]: sockets in front of `core` |
 //! | `in_process` | [`InProcess`]: calls `core` directly |
 //! | `observer` | [`Observer`]: a hook for each request, which can inject faults |

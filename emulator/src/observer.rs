@@ -3,49 +3,49 @@
 use crate::faults::Fault;
 use crate::state::World;
 
-/// Is called for each request. Tests and fault rehearsals implement it.
+/// A hook that is called for each request. Tests and fault rehearsals implement it.
 pub trait Observer: Send + Sync {
-    /// Is called before the rules run, in order of arrival. Returns the fault to inject. Without one, the
-    /// server's schedule decides.
+    /// Called for each request in the order of arrival, before the API processes it. Returns the fault to inject. If
+    /// it returns `None`, the server's own fault rules decide.
     fn before(&self, _request: &RequestInfo) -> Option<Fault> {
         None
     }
 
-    /// Is called when a fault of the schedule or of this observer is injected.
+    /// Called when a fault is injected, no matter if this observer or a fault rule of the server has chosen it.
     fn fault_injected(&self, _request: &RequestInfo, _fault: &Fault) {}
 
-    /// Is called after the rules ran and the state is stored, before the answer is sent. Is called only for
-    /// requests that the rules process ([`Fault::is_processed`]).
+    /// Called after the API has processed a request and the state is stored, but before the answer is sent. It is not
+    /// called if a fault prevents the processing ([`Fault::is_processed`]).
     fn after(&self, _request: &RequestInfo, _status: u16, _world: &World) {}
 }
 
-/// A request as observers see it.
+/// The data of a request that observers get.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestInfo {
-    /// The request's number in order of arrival, from 1.
+    /// The number of the request in the order of arrival. The first one has the number 1.
     pub number: u64,
-    /// `GET`, `POST`, …
+    /// The HTTP method, such as `GET`.
     pub method: String,
-    /// The path with its query, as sent.
+    /// The path and query, as the client sent them.
     pub path: String,
-    /// The organization or workspace in the path, if any.
+    /// The organization or workspace in the path. `None` if the path has none.
     pub organization: Option<String>,
-    /// The body. Bytes that are not UTF-8 are replaced.
+    /// The body as text. Bytes that are not UTF-8 are replaced.
     pub body: String,
-    /// The `user-agent` header.
+    /// The value of the `user-agent` header. `None` if there is no such header.
     pub user_agent: Option<String>,
 }
 
-/// A request that arrived, and the status of its answer.
+/// A request that the server has received, and the status of its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestRecord {
-    /// The request's number in order of arrival, from 1.
+    /// The number of the request in the order of arrival. The first one has the number 1.
     pub number: u64,
-    /// `GET`, `POST`, …
+    /// The HTTP method, such as `GET`.
     pub method: String,
-    /// The path with its query, as sent.
+    /// The path and query, as the client sent them.
     pub path: String,
-    /// The status of the answer. `None` if the connection was closed before the rules ran. If a processed
-    /// request's answer was lost, this is the status of the lost answer.
+    /// The status of the answer, even if the answer was lost on the way. `None` if the connection was closed before
+    /// the API processed the request.
     pub status: Option<u16>,
 }

@@ -12,33 +12,34 @@ use crate::observer::Observer;
 use crate::platform::PlatformOptions;
 use crate::seed::Seed;
 
-/// The settings of a server.
+/// The settings of an emulator.
 pub struct Options {
     /// The address to listen on. Port 0 picks a free port.
     pub listen: SocketAddr,
     /// The state file. `None` keeps the state in memory.
     pub state: Option<PathBuf>,
-    /// The open file that `state` names, if the caller has opened it already.
+    /// The state file, if the caller has opened it already. `state` still has its path.
     pub opened_state: Option<File>,
     /// The initial organizations and workspaces.
     pub seed: Option<Seed>,
-    /// The rate limits to enforce.
+    /// The rate limits that the emulator enforces.
     pub limits: Limits,
-    /// The lifetime of a token.
+    /// The time after which a sign-in token of the Classic API expires.
     pub token_lifetime: Duration,
-    /// Choices where the Platform API's contract is open.
+    /// Settings for questions that the Platform API's contract leaves open.
     pub platform: PlatformOptions,
-    /// The source of the current time.
+    /// The clock: a function that returns the current time.
     pub clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
-    /// A hook that is called for each request.
+    /// A hook that is called before and after each request.
     pub observer: Option<Arc<dyn Observer>>,
-    /// Faults to inject. Only [`Server`](crate::Server) uses them: callers of [`InProcess`](crate::InProcess) inject their
-    /// own.
+    /// The rules for injecting faults. Only [`Server`](crate::Server) uses them. Code that calls
+    /// [`InProcess`](crate::InProcess) must inject faults itself.
     pub faults: Vec<Rule>,
 }
 
 impl Options {
-    /// A server in memory on a free loopback port, without limits and without an observer.
+    /// Returns the settings of an emulator that listens on a free loopback port and keeps its state in memory. It has
+    /// no limits and no observer.
     pub fn new(clock: Arc<dyn Fn() -> SystemTime + Send + Sync>) -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),

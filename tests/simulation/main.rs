@@ -1,5 +1,5 @@
-//! System tests of the planner, the engine and the client against the emulator, in one process and in virtual time:
-//! thousands of schedules of disturbances, and single situations.
+//! Tests of the planner, the apply engine and the client together. They run against the emulator, in one process and
+//! in virtual time. Some simulate thousands of runs with random disturbances, others test single situations.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic as tests do; clippy knows tests only")]
 

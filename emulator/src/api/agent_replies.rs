@@ -2,26 +2,26 @@
 
 use crate::state::{CannedReply, Replies};
 
-/// An agent's turn.
+/// The reply of an agent in a conversation: a message or an error.
 #[derive(Debug, PartialEq)]
 pub(crate) enum AgentReply {
     Message { text: String, finishes: bool },
     Error { code: u16, description: String },
 }
 
-/// A turn in which an agent is about to reply.
+/// A point in a conversation at which the agent must reply, with all values on which its reply depends.
 pub(crate) struct Turn<'a> {
     pub(crate) agent: &'a str,
     pub(crate) service: &'a str,
     pub(crate) version_set: &'a str,
     pub(crate) agent_version: u32,
     pub(crate) context_graph_version: u32,
-    /// The user's message. `None` if the agent speaks first.
+    /// The user's message. `None` if the agent begins the conversation.
     pub(crate) said: Option<&'a str>,
 }
 
 impl Turn<'_> {
-    /// Returns the first canned reply whose conditions all match.
+    /// Returns the first canned reply whose conditions are all true for this turn.
     pub(crate) fn canned<'r>(&self, replies: &'r Replies) -> Option<&'r CannedReply> {
         replies.canned.iter().find(|canned| self.fits(canned))
     }
@@ -35,7 +35,8 @@ impl Turn<'_> {
             && canned.says.as_ref().is_none_or(part_said)
     }
 
-    /// Chooses the reply: the first matching canned reply, else the greeting or an echo.
+    /// Returns the agent's reply: the first canned reply that matches. If there is none, the greeting or a repetition
+    /// of the user's message.
     pub(crate) fn reply(&self, replies: &Replies) -> AgentReply {
         let agent = self.agent;
         let fill = |text: &str| text.replace("{agent}", agent).replace("{service}", self.service);

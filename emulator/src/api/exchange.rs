@@ -1,22 +1,22 @@
-//! Requests and answers without any HTTP library, so that the rules can be tested without one.
+//! Requests and answers as types that need no HTTP library, so that the rules can be tested without a server.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// A request with its whole body.
+/// A request with its complete body.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) method: String,
-    /// As sent, percent-encoded.
+    /// The path as it was sent, still percent-encoded.
     pub(crate) path: String,
     pub(crate) query: Option<String>,
-    /// Header names are in lower case.
+    /// The names and values of the headers. The names are in lower case.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
     pub(crate) now: SystemTime,
 }
 
 impl Request {
-    /// Returns the first header with this name, given in lower case.
+    /// Returns the value of the first header with this name. The name must be in lower case.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
@@ -35,19 +35,19 @@ pub(crate) struct Answer {
 pub(crate) enum Payload {
     Empty,
     Json(Vec<u8>),
-    /// Bytes with this content type.
+    /// Bytes, with their content type.
     Bytes(&'static str, Vec<u8>),
-    /// NDJSON whose chunks are sent one at a time.
+    /// NDJSON (one JSON document per line) that is sent in chunks.
     Stream(Vec<Vec<u8>>),
 }
 
 impl Answer {
-    /// An answer without a body.
+    /// Returns an answer without a body.
     pub(crate) fn empty(status: u16) -> Self {
         Self { status, headers: Vec::new(), body: Payload::Empty }
     }
 
-    /// An answer with a JSON body.
+    /// Returns an answer with a JSON body.
     pub(crate) fn json(status: u16, document: &impl serde::Serialize) -> Self {
         match serde_json::to_vec(document) {
             Ok(body) => Self { status, headers: Vec::new(), body: Payload::Json(body) },
@@ -55,24 +55,24 @@ impl Answer {
         }
     }
 
-    /// An error with the reason as its `detail`.
+    /// Returns an error answer whose `detail` field has this text.
     pub(crate) fn detail(status: u16, text: &str) -> Self {
         Self::json(status, &serde_json::json!({ "detail": text }))
     }
 
-    /// Adds a header.
+    /// Adds a header and returns the answer.
     pub(crate) fn with(mut self, name: &str, value: impl std::fmt::Display) -> Self {
         self.headers.push((name.to_owned(), value.to_string()));
         self
     }
 }
 
-/// An answer as it would be sent over the network.
+/// An answer in the form in which it would be sent over the network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// The status.
+    /// The HTTP status.
     pub status: u16,
-    /// The headers, with names in lower case.
+    /// The names and values of the headers. The names are in lower case.
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
@@ -101,13 +101,13 @@ impl From<Answer> for Reply {
     }
 }
 
-/// Milliseconds since the epoch.
+/// Converts a time to milliseconds since the epoch.
 pub(crate) fn millis(time: SystemTime) -> i64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Formats a time as ISO 8601.
+/// Formats a time, given in milliseconds since the epoch, as ISO 8601.
 pub(crate) fn iso(millis: i64) -> String {
     jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX).to_string()
 }

@@ -1,4 +1,4 @@
-//! Rate limits: fixed windows per organization and endpoint.
+//! Rate limits. Each organization has its own count of requests for each endpoint in a time window.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -8,63 +8,65 @@ use crate::api::exchange::Answer;
 /// The rate limits that the server enforces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limits {
-    /// No limits. Answers still carry the headers, with a limit that is never reached.
+    /// No limits. The answers still have rate limit headers, with a limit so high that no client reaches it.
     Off,
-    /// The published limits, in windows of this length: one minute, or less in tests.
+    /// The published limits. The length of the time windows is one minute, or less in tests.
     Documented {
         /// The length of a window.
         window: Duration,
     },
-    /// The published or other limits, in windows that begin with their first request.
+    /// The published limits or another one. Each time window begins with its first request.
     FromFirstRequest {
         /// The length of a window.
         window: Duration,
-        /// The limit of each endpoint. `None` uses the published limits.
+        /// The limit of every endpoint. `None` means the published limits.
         requests: Option<u32>,
-        /// The way in which answers report the end of a window.
+        /// The way in which the answers tell the client when a window ends.
         window_end: WindowEnd,
     },
 }
 
-/// How answers report the end of a window. The header holds whole seconds, so a fraction must be rounded.
+/// The way in which the answers tell the client when a window ends. The header has whole seconds, so fractions are
+/// rounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WindowEnd {
     /// Rounded up to the next second.
     RoundedUp,
     /// Rounded down to the previous second.
     RoundedDown,
-    /// Not reported: answers have no rate limit headers, and a 429 has no `Retry-After`.
+    /// No information: answers have no rate limit headers, and a 429 has no `Retry-After`.
     NotReported,
 }
 
 impl Limits {
-    /// The published limits per minute.
+    /// The published limits, in windows of one minute.
     pub const PER_MINUTE: Self = Self::Documented { window: Duration::from_secs(60) };
 }
 
-/// Adds a duration to a time, at most a century, so that the time does not overflow.
+/// Returns the time that is `by` after `now`. A duration of more than a century is shortened to it, to prevent an
+/// overflow.
 pub(crate) fn later(now: SystemTime, by: Duration) -> SystemTime {
     now + by.min(Duration::from_secs(100 * 365 * 24 * 3600))
 }
 
-/// A limit that is never reached.
+/// The limit in the headers if there are no rate limits. No client reaches it.
 const UNLIMITED: u32 = 1_000_000_000;
 
-/// The values of an answer's rate limit headers, and whether the request is allowed.
+/// The values of the rate limit headers for one request. The request is refused if `retry_after` has a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Allowance {
     pub(crate) limit: u32,
     pub(crate) remaining: u32,
-    /// Seconds since the epoch.
+    /// The time at which the window ends, in seconds since the epoch.
     pub(crate) reset: u64,
-    /// Seconds to wait if the request exceeds the limit.
+    /// The seconds until the window ends, if the request exceeds the limit. `None` if the request is allowed.
     pub(crate) retry_after: Option<u64>,
-    /// True if the answer carries the rate limit headers.
+    /// True if the answer has rate limit headers.
     has_headers: bool,
 }
 
 impl Allowance {
-    /// Adds the rate limit headers to an answer.
+    /// Adds the rate limit headers to an answer, if the server sends such headers.
     pub(crate) fn add_headers(self, mut answer: Answer) -> Answer {
         if !self.has_headers {
             answer.headers.retain(|(name, _)| name != "retry-after");
@@ -83,7 +85,7 @@ struct Window {
     used: u32,
 }
 
-/// Counts requests per window.
+/// Counts the requests in each window.
 pub(crate) struct Limiter<Endpoint> {
     limits: Limits,
     windows: HashMap<(String, Endpoint), Window>,
@@ -94,7 +96,7 @@ impl<Endpoint: Copy + Eq + std::hash::Hash> Limiter<Endpoint> {
         Self { limits, windows: HashMap::new() }
     }
 
-    /// Returns the headers of a window without any request.
+    /// Returns the header values for a window in which no request has been counted.
     pub(crate) fn unused(&self, limit: u32, now: SystemTime) -> Allowance {
         let (limit, length) = match self.limits {
             Limits::Off => (UNLIMITED, Duration::from_secs(60)),
@@ -109,7 +111,7 @@ impl<Endpoint: Copy + Eq + std::hash::Hash> Limiter<Endpoint> {
         !matches!(self.limits, Limits::FromFirstRequest { window_end: WindowEnd::NotReported, .. })
     }
 
-    /// The end of a window as the header reports it, in seconds since the epoch.
+    /// Returns the end of a window in seconds since the epoch, rounded as in the header.
     fn reset(&self, end: SystemTime) -> u64 {
         match self.limits {
             Limits::FromFirstRequest { window_end: WindowEnd::RoundedDown, .. } => {
@@ -119,15 +121,16 @@ impl<Endpoint: Copy + Eq + std::hash::Hash> Limiter<Endpoint> {
         }
     }
 
-    /// Returns the end of a window that begins now. Documented windows of whole seconds begin on a whole
-    /// second, so that the reported end is exact.
+    /// Returns the end of a window that begins now. If a published window lasts whole seconds, its start is rounded
+    /// down to a whole second. Then the reported end is exact.
     fn end(&self, now: SystemTime, length: Duration) -> SystemTime {
         let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let whole = matches!(self.limits, Limits::Documented { .. }) && length.subsec_nanos() == 0;
         later(if whole { UNIX_EPOCH + Duration::from_secs(since.as_secs()) } else { now }, length)
     }
 
-    /// Counts one request. A window begins with its first request.
+    /// Counts a request and returns the header values for its answer. The first request of a window starts the
+    /// window.
     pub(crate) fn take(
         &mut self,
         organization: &str,
@@ -167,7 +170,8 @@ impl<Endpoint: Copy + Eq + std::hash::Hash> Limiter<Endpoint> {
     }
 }
 
-/// Seconds since the epoch, rounded up, so that waiting until then is always enough.
+/// Converts a time to seconds since the epoch. The result is rounded up, so that a client that waits until then waits
+/// long enough.
 fn seconds(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     since.as_secs() + u64::from(since.subsec_nanos() > 0)

@@ -1,4 +1,4 @@
-//! The parts that both APIs share: requests and answers, routing, query parameters, problems and limits.
+//! The code that both APIs share: requests and answers, routing, query parameters, validation errors and rate limits.
 
 pub(crate) mod agent_replies;
 pub(crate) mod exchange;

@@ -1,19 +1,20 @@
-//! Validation errors of a request in pydantic's form. All are reported at once, each with its location.
+//! The validation errors of a request, in pydantic's format. An answer lists all of them, each with its location in
+//! the request.
 
 use serde_json::{Map, Value, json};
 
 use crate::api::refusal::Refusal;
 
-/// The deepest nesting of a body. JSON parsers stop at 128 levels, and a stored value must still be readable
-/// inside its row.
+/// The maximum nesting of a body. JSON parsers accept at most 128 levels, and a stored row has a few more levels than
+/// the body.
 const DEEPEST: usize = 100;
 
-/// A location in a request: `["body", "tags", "team"]`.
+/// The location of a value in a request, such as `["body", "tags", "team"]`.
 #[derive(Clone, Debug)]
 pub(crate) struct At(Vec<Value>);
 
 impl At {
-    /// The empty location, for a value that is checked on its own.
+    /// Returns an empty location, for a value that does not come from a request.
     pub(crate) fn nowhere() -> Self {
         Self(Vec::new())
     }
@@ -41,17 +42,17 @@ impl At {
     }
 }
 
-/// The validation errors of a request so far.
+/// The validation errors that were found in a request.
 #[derive(Debug, Default)]
 pub(crate) struct RequestProblems(Vec<Value>);
 
 impl RequestProblems {
-    /// Adds an error.
+    /// Adds an error. `kind` is pydantic's name for this kind of error.
     pub(crate) fn add(&mut self, kind: &str, at: &At, message: impl Into<String>, input: &Value) {
         self.0.push(json!({"type": kind, "loc": at.0, "msg": message.into(), "input": input}));
     }
 
-    /// Adds an error with the `ctx` that its message was made from.
+    /// Adds an error whose `ctx` field has the values that its message contains.
     pub(crate) fn add_with(
         &mut self,
         kind: &str,
@@ -64,12 +65,12 @@ impl RequestProblems {
             .push(json!({"type": kind, "loc": at.0, "msg": message.into(), "input": input, "ctx": context}));
     }
 
-    /// Adds the errors of another list.
+    /// Adds all errors of another list.
     pub(crate) fn extend(&mut self, others: Self) {
         self.0.extend(others.0);
     }
 
-    /// The first error as text: its location and its message.
+    /// Returns the location and the message of the first error as text.
     pub(crate) fn first(&self) -> String {
         let Some(problem) = self.0.first() else { return String::new() };
         let steps = problem["loc"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -78,18 +79,18 @@ impl RequestProblems {
         format!("{}: {}", place.join("."), problem["msg"].as_str().unwrap_or_default())
     }
 
-    /// Returns the refusal that lists all errors, or `Ok` if there are none.
+    /// Returns `Ok` if there are no errors. Otherwise returns the refusal that lists all of them.
     pub(crate) fn done(&mut self) -> Result<(), Refusal> {
         if self.0.is_empty() { Ok(()) } else { Err(self.refusal()) }
     }
 
-    /// The refusal that lists all errors.
+    /// Returns the refusal that lists all errors, and empties the list.
     pub(crate) fn refusal(&mut self) -> Refusal {
         Refusal::Invalid(std::mem::take(&mut self.0))
     }
 }
 
-/// Parses a body that must be a JSON object.
+/// Parses a body, which must be a JSON object, and returns its fields.
 pub(crate) fn object(content_type: Option<&str>, body: &[u8]) -> Result<Map<String, Value>, Refusal> {
     let mut problems = RequestProblems::default();
     if body.is_empty() {
@@ -144,10 +145,10 @@ fn is_shallow(value: &Value, levels: usize) -> bool {
     }
 }
 
-/// Reads one value. On errors, adds them to the problems and returns `None`.
+/// A function that reads one value. If the value is invalid, it adds problems and returns `None`.
 pub(crate) type Read<T> = fn(&mut RequestProblems, &At, &Value) -> Option<T>;
 
-/// Reads a required field.
+/// Reads a required field with the function `read`. Adds a problem if the field is missing.
 pub(crate) fn required<T>(
     problems: &mut RequestProblems,
     at: &At,
@@ -164,7 +165,7 @@ pub(crate) fn required<T>(
     }
 }
 
-/// Reads a field that may be missing or null.
+/// Reads a field with the function `read`, unless it is missing or null.
 pub(crate) fn optional<T>(
     problems: &mut RequestProblems,
     at: &At,

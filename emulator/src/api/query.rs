@@ -1,15 +1,15 @@
-//! Query strings, filters, sorting and pagination.
+//! Query strings: parameters, sort orders and pages.
 
 use serde_json::{Value, json};
 
 use crate::api::problems::{At, RequestProblems};
 
-/// The decoded parameters of a query, in order.
+/// The decoded parameters of a query string, in the order in which they were sent.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
-    /// Decodes a query as a form: `+` is a space.
+    /// Decodes a query string in the format of HTML forms, in which `+` stands for a space.
     pub(crate) fn parse(query: Option<&str>) -> Self {
         let pairs = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
         let decoded = |text: &str| percent_decode(&text.replace('+', " "));
@@ -25,12 +25,12 @@ impl Query {
         self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// Returns the last value of a parameter, which wins if only one is expected.
+    /// Returns a parameter's value. If the parameter was sent several times, the last value counts.
     pub(crate) fn one(&self, name: &str) -> Option<&str> {
         self.0.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// Reads a boolean parameter.
+    /// Reads a boolean parameter. Adds a problem if its value is not a boolean.
     pub(crate) fn boolean(&self, problems: &mut RequestProblems, name: &str) -> Option<bool> {
         let value = self.one(name)?;
         match value.to_ascii_lowercase().as_str() {
@@ -53,7 +53,7 @@ impl Query {
         })
     }
 
-    /// Reads `limit` and `continuation_token`.
+    /// Reads the parameters `limit` and `continuation_token`, which select a page of a list.
     pub(crate) fn page(&self, problems: &mut RequestProblems, bounds: PageBounds) -> Page {
         let PageBounds { default, least, most } = bounds;
         let limit = self.integer(problems, "limit", default);
@@ -72,13 +72,14 @@ impl Query {
         Page { limit: usize::try_from(limit).unwrap_or(0), skip }
     }
 
-    /// Reads `continuation_token`. The schemas give it no bounds, so a value that was never returned leads to
-    /// the first page or past the last one.
+    /// Reads the parameter `continuation_token`, which is a number of items to skip. The vendor's schema gives it no
+    /// bounds. So any number is accepted, and may select the first page or an empty page after the last one.
     pub(crate) fn token(&self, problems: &mut RequestProblems) -> usize {
         usize::try_from(self.integer(problems, "continuation_token", 0).max(0)).unwrap_or(usize::MAX)
     }
 
-    /// Reads `sort_by`: a sign followed by one of the fields, once or more.
+    /// Reads the parameter `sort_by`, which may occur several times. Each value is a sign followed by one of these
+    /// fields.
     pub(crate) fn sort(&self, problems: &mut RequestProblems, fields: &[&'static str]) -> Vec<Sort> {
         let mut sorts = Vec::new();
         for (n, text) in self.all("sort_by").enumerate() {
@@ -96,8 +97,8 @@ impl Query {
     }
 }
 
-/// Reads an integer. One out of range becomes the largest or smallest number, since the schemas have no such
-/// bounds.
+/// Reads an integer. Returns the largest or smallest `i64` if the number is out of range, because the vendor's
+/// schemas have no such bounds.
 fn whole(text: &str) -> Option<i64> {
     use std::num::IntErrorKind::{NegOverflow, PosOverflow};
     text.parse().map_or_else(
@@ -110,7 +111,7 @@ fn whole(text: &str) -> Option<i64> {
     )
 }
 
-/// The bounds of `limit`.
+/// The default, the minimum and the maximum of the parameter `limit`.
 #[derive(Clone, Copy)]
 pub(crate) struct PageBounds {
     pub(crate) default: i64,
@@ -118,7 +119,7 @@ pub(crate) struct PageBounds {
     pub(crate) most: i64,
 }
 
-/// The requested part of a list.
+/// The part of a list that a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Page {
     pub(crate) limit: usize,
@@ -126,12 +127,12 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// Returns true for the first page.
+    /// Returns true if this is the first page.
     pub(crate) fn is_first(self) -> bool {
         self.skip == 0
     }
 
-    /// Takes the page's items. Reads at most one item past them.
+    /// Returns the items of this page. To find out if there is a next page, it reads one more item.
     pub(crate) fn cut<T>(self, items: impl Iterator<Item = T>) -> Slice<T> {
         let mut items = items.skip(self.skip);
         let taken: Vec<T> = items.by_ref().take(self.limit).collect();
@@ -140,7 +141,7 @@ impl Page {
     }
 }
 
-/// A page's items, and the start of the next page.
+/// The items of a page, and the position at which the next page starts. The position is `None` for the last page.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Slice<T> {
     pub(crate) items: Vec<T>,
@@ -148,7 +149,7 @@ pub(crate) struct Slice<T> {
 }
 
 impl<T> Slice<T> {
-    /// Builds the answer: the items under `name`, and how to continue.
+    /// Returns the JSON of the answer: the items in the field `name`, and the token for the next page.
     pub(crate) fn document(self, name: &str, show: impl FnMut(T) -> Value) -> Value {
         let has_more = self.next.is_some();
         let items: Vec<Value> = self.items.into_iter().map(show).collect();
@@ -156,7 +157,7 @@ impl<T> Slice<T> {
     }
 }
 
-/// A field to sort by, and the direction.
+/// A field to sort by, and its direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sort {
     pub(crate) field: &'static str,
@@ -164,13 +165,14 @@ pub(crate) struct Sort {
 }
 
 impl Sort {
-    /// Reverses an order if the sort is descending.
+    /// Returns the order unchanged for an ascending sort, and reversed for a descending one.
     pub(crate) fn apply(self, order: std::cmp::Ordering) -> std::cmp::Ordering {
         if self.descending { order.reverse() } else { order }
     }
 }
 
-/// Decodes `%41`. Replaces bytes that are not UTF-8, and keeps a stray `%`.
+/// Decodes percent-encoding: `%41` becomes `A`. A `%` without two digits stays, and bytes that are not UTF-8 are
+/// replaced.
 pub(crate) fn percent_decode(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());

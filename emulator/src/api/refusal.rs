@@ -1,4 +1,4 @@
-//! Errors in the forms of FastAPI and pydantic.
+//! Refusals of requests, and their answers in the format of FastAPI and pydantic.
 
 use serde_json::{Value, json};
 
@@ -17,12 +17,12 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    /// The refusal for a user without this permission.
+    /// Returns the refusal for a user who does not have this permission.
     pub(crate) fn lacks(permission: &str) -> Self {
         Self::Forbidden(format!("missing permission {permission}"))
     }
 
-    /// The refusal's HTTP status.
+    /// Returns the HTTP status of the refusal.
     pub(crate) fn status(&self) -> u16 {
         match self {
             Self::BadRequest(_) => 400,
@@ -35,7 +35,7 @@ impl Refusal {
         }
     }
 
-    /// Builds the answer for the client.
+    /// Returns the answer that reports this refusal to the client.
     pub(crate) fn answer(&self) -> Answer {
         let detail = match self {
             Self::BadRequest(text) | Self::NotFound(text) | Self::Conflict(text) => json!(text),

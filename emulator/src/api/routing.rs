@@ -1,29 +1,30 @@
-//! Maps paths to endpoints. Handles parameters, wrong methods and wrong trailing slashes.
+//! Finds the endpoint for a path and a method. Handles path parameters, wrong methods, and missing or extra trailing
+//! slashes.
 
 use crate::api::exchange::{Answer, Request};
 use crate::api::query::percent_decode;
 
-/// A path's methods, each with its endpoint.
+/// The methods that a path allows, each with its endpoint.
 pub(crate) type Methods<Endpoint> = &'static [(&'static str, Endpoint)];
 
-/// All paths with their methods. `{}` is a parameter. A trailing slash is significant.
+/// All paths with their methods. `{}` stands for a parameter. A path with a trailing slash differs from one without.
 pub(crate) type Routes<Endpoint> = &'static [(&'static str, Methods<Endpoint>)];
 
-/// The result of looking up a path and method.
+/// The result of the search for an endpoint.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Routed<Endpoint> {
     Found {
         endpoint: Endpoint,
-        /// The parameters, beginning with the organization or workspace.
+        /// The parameters of the path. The first one is the organization or workspace.
         parameters: Vec<String>,
     },
-    /// The path exists with its trailing slash added or removed.
+    /// The requested path does not exist. The path given here exists, and differs only in the trailing slash.
     Redirect(String),
     WrongMethod(String),
     Unknown,
 }
 
-/// Looks up a request's endpoint.
+/// Finds the endpoint for a request's method and path.
 pub(crate) fn route<Endpoint: Copy>(
     routes: Routes<Endpoint>,
     method: &str,
@@ -51,7 +52,7 @@ pub(crate) fn route<Endpoint: Copy>(
     Routed::Unknown
 }
 
-/// Returns the organization or workspace in a path, even if the path does not exist.
+/// Returns the organization or workspace in a path, even if no endpoint has this path.
 pub(crate) fn organization_of(raw_path: &str) -> Option<String> {
     let path = percent_decode(raw_path);
     let name = path.strip_prefix("/v1/")?.split('/').next()?;
@@ -72,14 +73,14 @@ fn parameters(pattern: &str, path: &str) -> Option<Vec<String>> {
     segments.next().is_none().then_some(found)
 }
 
-/// Builds the answer that redirects a client to the right path.
+/// Returns the answer that redirects a client to the correct path.
 pub(crate) fn redirect(request: &Request, path: &str) -> Answer {
     let query = request.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
     let host = request.header("host").map(|host| format!("http://{host}")).unwrap_or_default();
     Answer::empty(307).with("location", format!("{host}{path}{query}"))
 }
 
-/// Returns the segment after the organization or workspace, which tells the two APIs apart.
+/// Returns the path segment after the organization or workspace. It shows which of the two APIs the request is for.
 pub(crate) fn second_segment(raw_path: &str) -> Option<String> {
     let path = percent_decode(raw_path);
     let (home, rest) = path.strip_prefix("/v1/")?.split_once('/')?;

@@ -1,4 +1,4 @@
-//! Sign-in and tokens.
+//! Sign-in to the Classic API, and the tokens that it issues.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -12,7 +12,7 @@ use crate::api::problems::{At, RequestProblems};
 use crate::api::refusal::Refusal;
 use crate::state::{ApiKey, Organization, World};
 
-/// The tokens that were issued. They are kept in memory only, so a restart signs out every user.
+/// The tokens that were issued to users. They are in memory only, so a restart of the emulator signs out every user.
 pub(super) struct Sessions {
     lifetime: Duration,
     tokens: HashMap<String, Session>,
@@ -30,7 +30,7 @@ impl Sessions {
         Self { lifetime, tokens: HashMap::new(), given: 0 }
     }
 
-    /// Handles the sign-in request.
+    /// Answers a sign-in request with a new token, or refuses it if the key, its id or the user is wrong.
     pub(super) fn sign_in(&mut self, request: &Request, home: &Organization) -> Result<Answer, Refusal> {
         let mut problems = RequestProblems::default();
         let mut header = |name: &str| {
@@ -58,7 +58,8 @@ impl Sessions {
         ))
     }
 
-    /// Returns the key that the request's token was issued for.
+    /// Returns the API key with which the request's token was obtained. Refuses the request if the token is missing,
+    /// wrong or expired.
     pub(super) fn authenticate(
         &self,
         request: &Request,

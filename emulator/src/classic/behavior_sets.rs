@@ -1,4 +1,4 @@
-//! Dynamic behavior sets: listing and updating.
+//! The endpoints that list and update behavior sets.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -16,7 +16,7 @@ use crate::state::{BehaviorSet, Organization, Permission, World};
 
 const PAGE: PageBounds = PageBounds { default: 50, least: 0, most: 50 };
 
-/// GET `/dynamic_behavior_set/`.
+/// Answers `GET /dynamic_behavior_set/`: lists behavior sets.
 pub(super) fn list(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
     let mut problems = RequestProblems::default();
     let ids = filters::ids(&call.query, &mut problems, "id");
@@ -61,7 +61,7 @@ fn filter_values(home: &Organization, sets: &[&BehaviorSet]) -> Value {
     json!({"applied_to_services_ids": services, "creators": creators, "tags": tags})
 }
 
-/// POST `/dynamic_behavior_set/{id}/`.
+/// Answers `POST /dynamic_behavior_set/{id}/`: updates a behavior set.
 pub(super) fn update(call: &Call<'_>, world: &mut World) -> Result<Answer, Refusal> {
     let id = validate::path_id("dynamic_behavior_set_id", call.parameter(0))?;
     let fields = call.fields()?;

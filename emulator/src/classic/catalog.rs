@@ -1,4 +1,4 @@
-//! Agents, context graphs and their versions.
+//! The endpoints that return agents, context graphs and their versions.
 
 use serde_json::{Value, json};
 
@@ -16,13 +16,13 @@ const AGENT_PAGE: PageBounds = PageBounds { default: 10, least: 1, most: 20 };
 const GRAPH_PAGE: PageBounds = PageBounds { default: 50, least: 0, most: 50 };
 const VERSION_PAGE: PageBounds = PageBounds { default: 10, least: 1, most: 10 };
 
-/// GET `/organization/agent`.
+/// Answers `GET /organization/agent`: lists agents.
 pub(super) fn agents(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
     let permitted = call.key.may(Permission::GetAgent);
     items(call, call.home(world)?.agents(), "agents", AGENT_PAGE, permitted)
 }
 
-/// GET `/organization/service_hierarchical_state_machine`.
+/// Answers `GET /organization/service_hierarchical_state_machine`: lists context graphs.
 pub(super) fn context_graphs(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
     let permitted = call.key.may(Permission::GetContextGraph);
     let graphs = call.home(world)?.context_graphs();
@@ -57,7 +57,7 @@ fn items(
     Ok(Answer::json(200, &page.cut(seen).document(name, show)))
 }
 
-/// GET `/organization/agent/{id}/version`.
+/// Answers `GET /organization/agent/{id}/version`: lists the versions of an agent.
 pub(super) fn agent_versions(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
     let id = validate::path_id("agent_id", call.parameter(0))?;
     let wanted = VersionQuery::read(call)?;
@@ -68,7 +68,8 @@ pub(super) fn agent_versions(call: &Call<'_>, world: &World) -> Result<Answer, R
     Ok(wanted.answer(agent, "agent_versions", |version| agent_version(home.name(), agent, version)))
 }
 
-/// GET `/organization/service_hierarchical_state_machine/{id}/version`.
+/// Answers `GET /organization/service_hierarchical_state_machine/{id}/version`: lists the versions of a context
+/// graph.
 pub(super) fn context_graph_versions(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
     let id = validate::path_id("service_hierarchical_state_machine_id", call.parameter(0))?;
     let wanted = VersionQuery::read(call)?;
@@ -81,21 +82,21 @@ pub(super) fn context_graph_versions(call: &Call<'_>, world: &World) -> Result<A
     }))
 }
 
-/// The requested versions.
+/// The versions that a request asks for, with their order and page.
 struct VersionQuery {
     range: Range,
     descending: bool,
     page: crate::api::query::Page,
 }
 
-/// One end of a range of versions.
+/// The first or last version of a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     Number(u32),
     Latest,
 }
 
-/// A range of versions, both ends included.
+/// A range of versions, from the first to the last. Both are included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Range(End, End);
 
@@ -156,12 +157,12 @@ impl VersionQuery {
     }
 }
 
-/// The time at which a version was created: one minute after the previous version.
+/// Returns the time at which a version was created. Each version is one minute younger than the previous one.
 fn version_created_at(item: &CatalogItem, version: u32) -> String {
     iso(item.created_at + i64::from(version - 1) * 60_000)
 }
 
-/// A version's own id. It differs from the item's id in the last digits.
+/// Returns the id of a version. It is the id of the agent or context graph, except for the last eight digits.
 fn version_id(item: &CatalogItem, version: u32) -> String {
     let head = item.id.get(..16).unwrap_or_default();
     format!("{head}{version:08x}")

@@ -1,4 +1,4 @@
-//! Starting, listing and finishing conversations.
+//! The endpoints that start, list and finish conversations.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use crate::state::{Conversation, Organization, Permission, Service, VersionSet, 
 
 const PAGE: PageBounds = PageBounds { default: 150, least: 1, most: 150 };
 
-/// GET `/conversation/`.
+/// Answers `GET /conversation/`: lists conversations.
 pub(super) fn list(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
     let mut problems = RequestProblems::default();
     let ids = filters::ids(&call.query, &mut problems, "id");
@@ -45,7 +45,7 @@ pub(super) fn list(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
     Ok(Answer::json(200, &slice.document("conversations", wire::conversation)))
 }
 
-/// The parameters of a new conversation.
+/// The values in a request that starts a conversation.
 struct Start {
     service_id: String,
     version_set: String,
@@ -89,7 +89,7 @@ impl Start {
     }
 }
 
-/// Returns true for a user's message, and false for an external event.
+/// Reads the type of the first message. Returns true for a user's message, and false for an external event.
 fn message_type(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<bool> {
     match value.as_str() {
         Some("user-message") => Some(true),
@@ -129,7 +129,7 @@ fn action_filter(problems: &mut RequestProblems, call: &Call<'_>) -> Option<Rege
     regex.ok()
 }
 
-/// POST `/conversation/`.
+/// Answers `POST /conversation/`: starts a conversation.
 pub(super) fn start(call: &Call<'_>, world: &mut World) -> Result<Answer, Refusal> {
     let start = Start::read(call)?;
     call.require(Permission::CreateConversation)?;
@@ -212,7 +212,7 @@ fn line(event: &Value) -> Vec<u8> {
     format!("{event}\n").into_bytes()
 }
 
-/// The events that the agent sends before its message.
+/// Returns the events that the stream contains before the agent's message.
 fn actions() -> [Value; 3] {
     [
         json!({"type": "select-dynamic-behavior-vector-generated"}),
@@ -266,7 +266,7 @@ fn pieces(text: &str) -> Vec<String> {
     if pieces.is_empty() { vec![String::new()] } else { pieces }
 }
 
-/// POST `/conversation/{id}/finish/`.
+/// Answers `POST /conversation/{id}/finish/`: finishes a conversation.
 pub(super) fn finish(call: &Call<'_>, world: &mut World) -> Result<Answer, Refusal> {
     let id = validate::path_id("conversation_id", call.parameter(0))?;
     call.require(Permission::FinishConversation)?;

@@ -1,4 +1,4 @@
-//! Filters by id and by tag.
+//! Reads filters by id and by tag from query parameters.
 
 use std::collections::BTreeMap;
 
@@ -8,13 +8,13 @@ use super::validate::id;
 use crate::api::problems::{At, RequestProblems};
 use crate::api::query::Query;
 
-/// Reads a parameter that holds ids.
+/// Reads a query parameter whose values are ids. Adds a problem for each invalid id.
 pub(super) fn ids(query: &Query, problems: &mut RequestProblems, name: &str) -> Vec<String> {
     let at = At::query(name);
     query.all(name).enumerate().filter_map(|(n, value)| id(problems, &at.then(n), &json!(value))).collect()
 }
 
-/// Reads filters by tag.
+/// Reads a query parameter whose values are tag filters. Adds a problem for each invalid filter.
 pub(super) fn tags(query: &Query, problems: &mut RequestProblems, name: &str) -> Vec<TagFilter> {
     let mut filters = Vec::new();
     for (n, text) in query.all(name).enumerate() {
@@ -29,7 +29,7 @@ pub(super) fn tags(query: &Query, problems: &mut RequestProblems, name: &str) ->
     filters
 }
 
-/// `key:value`, `key:*` or `key:`.
+/// A filter by tag: `key:value` for this value, `key:*` for any value, or `key:` for no value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TagFilter {
     key: String,
@@ -54,7 +54,7 @@ impl TagFilter {
         (!key.is_empty()).then(|| Self { key: key.to_owned(), value })
     }
 
-    /// Returns true if one of the tags matches.
+    /// Returns true if the tags contain one that matches the filter.
     pub(super) fn fits(&self, tags: &BTreeMap<String, Option<String>>) -> bool {
         tags.get(&self.key).is_some_and(|found| match &self.value {
             VersionQuery::Anything => true,

@@ -24,49 +24,51 @@ use crate::state::{ApiKey, Organization, Permission, World};
 use auth::Sessions;
 use routes::{Endpoint, ROUTES};
 
-/// The API with its state outside of the world: request counts and tokens. Both are lost on a restart.
+/// The Classic API, with the part of its state that is not in [`World`]: request counts and tokens. A restart loses
+/// both.
 pub(super) struct Classic {
     limiter: Limiter<Endpoint>,
     sessions: Sessions,
 }
 
-/// A request that was routed and whose user is signed in.
+/// A request whose endpoint is known and whose user is signed in.
 struct Call<'a> {
     request: &'a Request,
     query: Query,
     organization: String,
-    /// The path's parameters after the organization.
+    /// The parameters in the path that follow the organization.
     parameters: Vec<String>,
     key: ApiKey,
 }
 
 impl Call<'_> {
-    /// Returns the user's organization, which was found before the rules run.
+    /// Returns the request's organization. It exists: that was checked before the call was created.
     fn home<'w>(&self, world: &'w World) -> Result<&'w Organization, Refusal> {
         world.organization(&self.organization).ok_or_else(|| no_organization(&self.organization))
     }
 
-    /// Like [`Call::home`], for changes.
+    /// Like [`Call::home`], but the organization can be changed.
     fn home_mut<'w>(&self, world: &'w mut World) -> Result<&'w mut Organization, Refusal> {
         world.organization_mut(&self.organization).ok_or_else(|| no_organization(&self.organization))
     }
 
-    /// Returns a parameter of the path.
+    /// Returns the `n`-th parameter of the path, counted from 0. Returns an empty string if there is no such
+    /// parameter.
     fn parameter(&self, n: usize) -> &str {
         self.parameters.get(n).map_or("", String::as_str)
     }
 
-    /// Returns a refusal that names the permission if the user lacks it.
+    /// Returns `Ok` if the user has the permission, and otherwise a refusal that names it.
     fn require(&self, permission: Permission) -> Result<(), Refusal> {
         if self.key.may(permission) { Ok(()) } else { Err(Refusal::lacks(permission.name())) }
     }
 
-    /// Reads the fields of the body.
+    /// Parses the body and returns its fields.
     fn fields(&self) -> Result<serde_json::Map<String, serde_json::Value>, Refusal> {
         problems::object(self.request.header("content-type"), &self.request.body)
     }
 
-    /// The current time in milliseconds since the epoch.
+    /// Returns the time of the request, in milliseconds since the epoch.
     fn millis(&self) -> i64 {
         exchange::millis(self.request.now)
     }
@@ -87,7 +89,7 @@ impl Classic {
         Self { limiter: Limiter::new(limits), sessions: Sessions::new(token_lifetime) }
     }
 
-    /// Answers a request. Changes `world` either completely or not at all.
+    /// Answers a request. Changes `world` completely, or not at all if the request is refused.
     pub(super) fn handle(&mut self, request: &Request, world: &mut World) -> Answer {
         let (endpoint, mut parameters) = match route(ROUTES, &request.method, &request.path) {
             Routed::Found { endpoint, parameters } => (endpoint, parameters),

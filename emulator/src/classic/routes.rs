@@ -1,8 +1,8 @@
-//! Paths, methods and published limits of the Classic API.
+//! The paths and methods of the Classic API, and its published rate limits.
 
 use crate::api::routing::Routes;
 
-/// An endpoint of the API.
+/// An endpoint of the Classic API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Endpoint {
     SignIn,
@@ -24,7 +24,7 @@ pub(super) enum Endpoint {
 }
 
 impl Endpoint {
-    /// The published limit of requests per minute.
+    /// Returns the vendor's published limit of requests per minute.
     pub(super) fn limit(self) -> u32 {
         match self {
             Self::SignIn | Self::StartConversation | Self::FinishConversation => 5,
@@ -40,7 +40,7 @@ impl Endpoint {
     }
 }
 
-/// All paths with their methods. `{}` is a parameter. A trailing slash is significant.
+/// All paths with their methods. `{}` stands for a parameter. A path with a trailing slash differs from one without.
 pub(super) const ROUTES: Routes<Endpoint> = &[
     ("/v1/{}/user/signin_with_api_key", &[("POST", Endpoint::SignIn)]),
     ("/v1/{}/service/", &[("GET", Endpoint::ListServices), ("POST", Endpoint::CreateService)]),

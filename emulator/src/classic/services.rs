@@ -1,4 +1,4 @@
-//! Listing, creating and updating services.
+//! The endpoints that list, create and update services.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -17,7 +17,7 @@ use crate::state::{CatalogItem, Organization, Permission, Service, VersionSet, W
 
 const PAGE: PageBounds = PageBounds { default: 10, least: 1, most: 20 };
 
-/// GET `/service/`.
+/// Answers `GET /service/`: lists services.
 pub(super) fn list(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
     let mut problems = RequestProblems::default();
     let ids = filters::ids(&call.query, &mut problems, "id");
@@ -64,7 +64,7 @@ fn compare(sorts: &[Sort], a: &Service, b: &Service) -> Ordering {
     sorts.iter().map(by).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
 }
 
-/// POST `/service/`.
+/// Answers `POST /service/`: creates a service.
 pub(super) fn create(call: &Call<'_>, world: &mut World) -> Result<Answer, Refusal> {
     let fields = call.fields()?;
     let mut problems = RequestProblems::default();
@@ -118,7 +118,7 @@ pub(super) fn create(call: &Call<'_>, world: &mut World) -> Result<Answer, Refus
     Ok(Answer::json(201, &json!({ "id": id })))
 }
 
-/// POST `/service/{id}/`.
+/// Answers `POST /service/{id}/`: updates a service.
 pub(super) fn update(call: &Call<'_>, world: &mut World) -> Result<Answer, Refusal> {
     let id = validate::path_id("service_id", call.parameter(0))?;
     let fields = call.fields()?;
@@ -189,7 +189,7 @@ fn check_update(home: &Organization, old: &Service, new: &Service) -> Result<(),
     Ok(())
 }
 
-/// A kind of item that a service refers to.
+/// The kind of object that an id in a service refers to.
 #[derive(Clone, Copy)]
 enum Kind {
     Agent,

@@ -1,4 +1,4 @@
-//! Tags in request bodies.
+//! Reads tags from request bodies.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -12,18 +12,18 @@ use crate::api::problems::{At, Read, RequestProblems};
 static TAG: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(TAG_PATTERN).ok());
 const TAG_PATTERN: &str = r"^[\w\s]+$";
 
-/// The longest value of a conversation's tag, in characters.
+/// The maximum length of a tag's value in a conversation, in characters.
 const LONGEST_TAG: usize = 100;
 
-/// Tags as they are stored.
+/// Tags in the form in which they are stored: each key with its value, or with `None` if the value is null.
 type Tags = BTreeMap<String, Option<String>>;
 
-/// Reads tags: a map from keys to values or null.
+/// Reads a service's or behavior set's tags: a map in which each value is a text or null.
 pub(super) fn tags(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<Tags> {
     tags_with(problems, at, value, tag)
 }
 
-/// Reads a conversation's tags. Their values may be any text up to the longest length.
+/// Reads a conversation's tags. A value may be any text of at most [`LONGEST_TAG`] characters.
 pub(super) fn conversation_tags(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<Tags> {
     tags_with(problems, at, value, |problems, at, value| {
         let text = text(problems, at, value)?;

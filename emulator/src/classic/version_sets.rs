@@ -1,4 +1,4 @@
-//! Reading, replacing and deleting version sets.
+//! The endpoints that return, replace and delete version sets.
 
 use serde_json::{Map, Value, json};
 
@@ -12,7 +12,7 @@ use crate::state::{CatalogItem, Organization, Permission, Service, VersionSet, W
 const AGENT: &str = "agent_version_number";
 const GRAPH: &str = "service_hierarchical_state_machine_version_number";
 const LLMS: &str = "llm_model_preferences";
-/// Other spellings of the same fields, and fields of the service. They are never stored as extra fields.
+/// Field names that are never stored as extra fields: those of version sets, in all spellings, and those of services.
 const NOT_EXTRA: &[&str] = &[
     AGENT,
     GRAPH,
@@ -32,11 +32,11 @@ pub(super) struct VersionSetDraft {
     extra: Map<String, Value>,
 }
 
-/// A version in a request: any integer.
+/// A version number as a request contains it. It may be any integer.
 type Pin = Value;
 
 impl VersionSetDraft {
-    /// Checks the versions and LLMs, and returns the version set to store.
+    /// Checks that the versions exist and that the organization accepts the LLMs. Returns the version set to store.
     pub(super) fn resolve(
         self,
         home: &Organization,
@@ -66,7 +66,7 @@ fn exists(number: u32, item: &CatalogItem) -> bool {
     (1..=item.versions).contains(&number)
 }
 
-/// Checks that a stored version set's pinned versions exist.
+/// Checks that the agent and the context graph have the versions that a stored version set pins.
 pub(super) fn check_pins_exist(
     set: &VersionSet,
     agent: &CatalogItem,
@@ -143,7 +143,7 @@ fn extra_of(fields: &Map<String, Value>) -> Map<String, Value> {
     unknown.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-/// Reads a version set in the documented form, with all three fields.
+/// Reads a version set in the documented form, which has all three fields.
 pub(super) fn wrapped(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<VersionSetDraft> {
     let fields = validate::map(problems, at, value)?;
     let agent = required(problems, at, &fields, AGENT, pin);
@@ -157,13 +157,14 @@ pub(super) fn wrapped(problems: &mut RequestProblems, at: &At, value: &Value) ->
     })
 }
 
-/// The ids that the flat form may repeat.
+/// The agent's id and the context graph's id, which a version set in the flat form may repeat.
 struct Repeated {
     agent: Option<String>,
     graph: Option<String>,
 }
 
-/// Reads the flat form, which one page of the documentation shows.
+/// Reads a version set in the flat form, which only one page of the vendor's documentation shows. Also returns the
+/// repeated ids.
 fn flat(problems: &mut RequestProblems, fields: &Map<String, Value>) -> (Option<VersionSetDraft>, Repeated) {
     let at = At::body();
     let repeated = Repeated {
@@ -210,7 +211,7 @@ fn no_set(name: &str) -> Refusal {
     Refusal::NotFound(format!("version set {name:?} does not exist"))
 }
 
-/// GET `/service/{id}/version_sets/{name}/`.
+/// Answers `GET /service/{id}/version_sets/{name}/`: returns a version set.
 pub(super) fn get(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
     let (_, service, name) = locate(call, world)?;
     call.require(Permission::GetService)?;
@@ -221,7 +222,7 @@ pub(super) fn get(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
     Ok(Answer::json(200, &wire::version_set_both_ways(set)))
 }
 
-/// PUT of the same path: replaces the whole version set.
+/// Answers `PUT /service/{id}/version_sets/{name}/`: creates a version set, or replaces all of an existing one.
 pub(super) fn put(call: &Call<'_>, world: &mut World) -> Result<Answer, Refusal> {
     let fields = call.fields()?;
     let (draft, repeated) = body(&fields)?;
@@ -253,7 +254,8 @@ pub(super) fn put(call: &Call<'_>, world: &mut World) -> Result<Answer, Refusal>
     Ok(Answer::empty(204))
 }
 
-/// DELETE of the same path. The schema allows any text as a name here, so an impossible name is a 404.
+/// Answers `DELETE /service/{id}/version_sets/{name}/`: deletes a version set. The vendor's schema allows any text as
+/// a name here, so the answer to an invalid name is 404.
 pub(super) fn delete(call: &Call<'_>, world: &mut World) -> Result<Answer, Refusal> {
     let id = validate::path_id("service_id", call.parameter(0))?;
     let name = call.parameter(1).to_owned();

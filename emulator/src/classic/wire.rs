@@ -1,4 +1,4 @@
-//! JSON forms of rows in answers.
+//! Converts rows of the state to the JSON of answers.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,12 @@ use serde_json::{Map, Value, json};
 use crate::api::exchange::iso;
 use crate::state::{BehaviorSet, Conversation, Service, VersionSet};
 
-/// A user of an organization.
+/// Returns the JSON that stands for a user in answers.
 pub(super) fn user(organization: &str, user: &str) -> Value {
     json!({"org_id": organization, "user_id": user})
 }
 
-/// A service in a list.
+/// Returns the JSON of a service in a list.
 pub(super) fn service(organization: &str, service: &Service) -> Value {
     let sets: Map<String, Value> = service
         .version_sets
@@ -34,13 +34,13 @@ pub(super) fn service(organization: &str, service: &Service) -> Value {
     })
 }
 
-/// Tags as a list, in reverse order. The contract promises no order, and this order reveals clients that rely
-/// on one.
+/// Returns the tags as a JSON list, in reverse order. The contract promises no order, and this one reveals clients
+/// that rely on an order.
 fn tag_list(tags: &BTreeMap<String, Option<String>>) -> Vec<Value> {
     tags.iter().rev().map(|(key, value)| json!({"key": key, "value": value})).collect()
 }
 
-/// A version set in a list answer.
+/// Returns the JSON of a version set in a list of services.
 pub(super) fn version_set(set: &VersionSet) -> Map<String, Value> {
     let mut fields = set.extra.clone();
     fields.insert("agent_version_number".to_owned(), json!(set.agent_version));
@@ -52,7 +52,8 @@ pub(super) fn version_set(set: &VersionSet) -> Map<String, Value> {
     fields
 }
 
-/// A version set on its own. It also has the field names that some of the documentation shows.
+/// Returns the JSON of a version set that is the whole answer. It also has the field names that some pages of the
+/// documentation show.
 pub(super) fn version_set_both_ways(set: &VersionSet) -> Map<String, Value> {
     let mut fields = version_set(set);
     fields.insert("agent_version".to_owned(), json!(set.agent_version));
@@ -60,7 +61,7 @@ pub(super) fn version_set_both_ways(set: &VersionSet) -> Map<String, Value> {
     fields
 }
 
-/// A behavior set in a list.
+/// Returns the JSON of a behavior set in a list.
 pub(super) fn behavior_set(organization: &str, set: &BehaviorSet) -> Value {
     json!({
         "id": set.id,
@@ -75,7 +76,7 @@ pub(super) fn behavior_set(organization: &str, set: &BehaviorSet) -> Value {
     })
 }
 
-/// A conversation in a list.
+/// Returns the JSON of a conversation in a list.
 pub(super) fn conversation(conversation: &Conversation) -> Value {
     json!({
         "id": conversation.id,

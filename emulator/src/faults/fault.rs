@@ -7,44 +7,47 @@ use std::time::{Duration, SystemTime};
 /// A fault that is injected into one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The connection is refused. A server that was reached can't do this, and treats it as `LoseRequest`.
+    /// The connection is refused. The embedded HTTP server can't do this for a request that has arrived, so it
+    /// handles this fault like `LoseRequest`.
     Refuse,
-    /// The connection is aborted before the rules run. The client can't know that they did not.
+    /// The connection is aborted before the request is processed. The client can't know that it was not processed.
     LoseRequest,
-    /// The rules run and their changes are stored. Then the connection is aborted without an answer.
+    /// The request is processed and its changes are stored. Then the connection is aborted without an answer.
     LoseAnswer,
-    /// The rules run. The connection is aborted in the middle of the answer's body.
+    /// The request is processed. The connection is aborted in the middle of the answer's body.
     CutAnswer,
-    /// The rules run. Only the first half of the answer's body is sent, as if it were complete.
+    /// The request is processed. Only the first half of the answer's body is sent, as if it were complete.
     Garble,
-    /// The rules run after a delay.
+    /// The request is processed after a delay.
     Delay {
-        /// The delay.
+        /// The delay, in milliseconds.
         millis: u64,
     },
-    /// The rules run. The answer's body is sent slowly, in chunks. A simulation sends it at once.
+    /// The request is processed. The answer's body is sent slowly, in chunks. A simulation sends the whole body at
+    /// once.
     SlowBody {
-        /// The time for the whole body.
+        /// The time in which the whole body is sent, in milliseconds.
         millis: u64,
     },
-    /// The rules run. The server closes the connection after the answer.
+    /// The request is processed. The server closes the connection after the answer.
     Close,
-    /// The rules run. The list in the answer omits one service, as if the list had shifted while it was read.
+    /// The request is processed. One service is missing from the list in the answer, as if the list had changed while
+    /// the client read it.
     Hide {
-        /// The service's name or id.
+        /// The name or id of the missing service.
         service: String,
     },
-    /// This answer is sent instead of the rules' own.
+    /// This answer is sent instead of the API's own answer.
     Answer {
-        /// The status.
+        /// The HTTP status.
         status: u16,
-        /// True if the rules run first. Their own answer is discarded.
+        /// True if the request is processed first. The API's own answer is discarded.
         processed: bool,
-        /// Headers, except for the length. A server omits those that HTTP does not allow.
+        /// The headers, without the content length. The server omits headers that HTTP does not allow.
         headers: BTreeMap<String, String>,
         /// The `Retry-After` header, if any.
         retry_after: Option<RetryAfter>,
-        /// The body.
+        /// The body of the answer.
         body: String,
     },
 }
@@ -54,12 +57,12 @@ pub enum Fault {
 pub enum RetryAfter {
     /// A number of seconds.
     Seconds(u64),
-    /// The date that is this many seconds from now.
+    /// The date that is this many seconds after the answer.
     Date(u64),
 }
 
 impl RetryAfter {
-    /// Formats the header's value.
+    /// Returns the text of the header's value.
     pub(crate) fn header(self, now: SystemTime) -> String {
         match self {
             Self::Seconds(seconds) => seconds.to_string(),
@@ -69,13 +72,13 @@ impl RetryAfter {
 }
 
 impl Fault {
-    /// A fault that answers with this status and body before the rules run.
+    /// Returns a fault that sends an answer with this status and body. The request is not processed.
     pub fn answer(status: u16, body: impl Into<String>) -> Self {
         let (headers, body) = (BTreeMap::new(), body.into());
         Self::Answer { status, processed: false, headers, retry_after: None, body }
     }
 
-    /// Returns true if the rules run.
+    /// Returns true if the request is processed in spite of the fault.
     pub fn is_processed(&self) -> bool {
         match self {
             Self::Refuse | Self::LoseRequest => false,
@@ -84,7 +87,7 @@ impl Fault {
         }
     }
 
-    /// A short name for the kind of fault.
+    /// Returns a short name for this kind of fault.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Refuse => "connection refused",
@@ -132,14 +135,15 @@ impl fmt::Display for Fault {
     }
 }
 
-/// A rule that selects requests: the matching ones from the `nth` on, `times` in a row.
+/// A rule that selects some requests and has an effect on them. Of all matching requests, it selects those from the
+/// `nth` on, `times` in a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule<T = Fault> {
-    /// The method. `None` matches any.
+    /// The method that a request must have. `None` matches every method.
     pub method: Option<String>,
-    /// A part of the path with its query. `None` matches any.
+    /// A text that the path with its query must contain. `None` matches every path.
     pub path: Option<String>,
-    /// The number of the first matching request to select, from 1.
+    /// The number of the first selected request among the matching ones. 1 is the first one.
     pub nth: u64,
     /// The number of requests to select.
     pub times: u64,
@@ -154,19 +158,19 @@ impl<T> Rule<T> {
     }
 }
 
-/// Rules, each with the number of matching requests so far.
+/// A list of rules. For each rule, it counts the matching requests.
 #[derive(Clone, Debug)]
 pub struct Schedule<T = Fault> {
     rules: Vec<(Rule<T>, u64)>,
 }
 
 impl<T: Clone> Schedule<T> {
-    /// A schedule that has not counted any request yet.
+    /// Creates a schedule in which no request has been counted.
     pub fn new(rules: impl IntoIterator<Item = Rule<T>>) -> Self {
         Self { rules: rules.into_iter().map(|rule| (rule, 0)).collect() }
     }
 
-    /// Counts a request, and returns the effect of the first rule that selects it.
+    /// Counts a request. Returns the effect of the first rule that selects it, or `None` if no rule does.
     pub fn next(&mut self, method: &str, path: &str) -> Option<T> {
         let mut due = None;
         for (rule, seen) in self.rules.iter_mut().filter(|(rule, _)| rule.fits(method, path)) {

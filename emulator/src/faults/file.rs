@@ -13,7 +13,7 @@ use super::fault::{Fault, RetryAfter, Rule};
 use super::kinds::{FaultKind, KINDS, MAX_MILLIS, MAX_SECONDS, METHODS, WHEN};
 use crate::file_error::FileError;
 
-/// The fault rules of a file.
+/// The rules of a fault file.
 ///
 /// ```
 /// let faults = amigops_emulator::Faults::from_yaml(
@@ -28,7 +28,7 @@ use crate::file_error::FileError;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Faults(pub Vec<Rule>);
 
-/// The whole file: its only key, and unknown keys to report.
+/// The content of a fault file: its only key `faults`, and all unknown keys, which are reported as errors.
 #[derive(Default)]
 struct FaultDocument {
     faults: Option<Vec<Spanned<Entries>>>,
@@ -62,7 +62,7 @@ impl<'de> Deserialize<'de> for FaultDocument {
     }
 }
 
-/// A mapping in file order, with the location of each key and value.
+/// The keys and values of a YAML mapping, in the order of the file. Each has its location.
 struct Entries(Vec<(Spanned<String>, Spanned<Value>)>);
 
 impl<'de> Deserialize<'de> for Entries {
@@ -88,11 +88,11 @@ impl<'de> Deserialize<'de> for Entries {
 }
 
 impl Faults {
-    /// Reads a fault file in YAML, or in JSON, which is a subset of YAML.
+    /// Reads a fault file. It may be in YAML or in JSON, because JSON is a subset of YAML.
     ///
     /// # Errors
     ///
-    /// Returns every error in the file. If the file is not a list of rules at all, returns only the first
+    /// Returns all errors in the file. If the file does not have the form of a list of rules, returns only the first
     /// error.
     pub fn from_yaml(text: &str) -> Result<Self, Vec<FileError>> {
         let is_said = |line: &str| !matches!(line.trim_start().chars().next(), None | Some('#'));
@@ -125,7 +125,7 @@ fn nothing(what: &str) -> Vec<FileError> {
     vec![FileError { line: 1, column: 1, message }]
 }
 
-/// Reads one rule.
+/// Reads one rule of a fault file and collects the problems in it.
 struct Reader<'a> {
     entries: &'a [(Spanned<String>, Spanned<Value>)],
     place: Location,
@@ -158,7 +158,7 @@ impl<'a> Reader<'a> {
         KINDS.iter().find(|kind| kind.name == name)
     }
 
-    /// Reads a value that must be one of these words.
+    /// Reads the value of a key, which must be one of these words. Reports any other value.
     fn word<'w>(&mut self, key: &str, words: &[&'w str]) -> Option<&'w str> {
         let value = self.find(key)?;
         let text = value.value.as_str();
@@ -169,7 +169,7 @@ impl<'a> Reader<'a> {
         word
     }
 
-    /// Reports keys that this kind of fault does not have, and a required key that is missing.
+    /// Reports each key that this kind of fault does not allow, and its required key if it is missing.
     fn check_keys(&mut self, kind: &FaultKind) {
         let known: Vec<_> = ["fault"].iter().chain(WHEN).chain(kind.takes).copied().collect();
         let all: Vec<_> = known.iter().chain(KINDS.iter().flat_map(|kind| kind.takes)).copied().collect();
@@ -256,7 +256,7 @@ impl<'a> Reader<'a> {
         self.read(key, &expected, |value| value.as_u64().filter(|number| (least..=most).contains(number)))
     }
 
-    /// Reads an optional value.
+    /// Reads the value of an optional key. Reports a value that `take` does not accept.
     fn read<T>(&mut self, key: &str, expected: &str, take: impl Fn(&Value) -> Option<T>) -> Option<T> {
         let value = self.find(key)?;
         let taken = take(&value.value);
@@ -273,7 +273,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Checks a header: HTTP must allow it, and it must not change the length of the answer.
+/// Checks the name and value of a header, and returns the value. HTTP must allow both, and the header must not change
+/// the length of the answer.
 fn header(name: &str, text: &Value) -> Result<String, &'static str> {
     let name = HeaderName::try_from(name).map_err(|_| "HTTP does not allow this name")?;
     if matches!(name.as_str(), "content-length" | "transfer-encoding") {
@@ -294,7 +295,7 @@ fn word_list(words: &[&str]) -> String {
     words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// Builds the message about an unknown word.
+/// Returns the message about an unknown word, with a suggestion or with all known words.
 fn unknown_word(what: &str, word: &str, words: &[&str]) -> String {
     let word = shortened(&Value::from(word));
     match closest_word(word.trim_matches('"'), words) {
@@ -303,7 +304,7 @@ fn unknown_word(what: &str, word: &str, words: &[&str]) -> String {
     }
 }
 
-/// Finds the word that the author of the file probably meant.
+/// Returns the word that is most similar to `text`, if one is similar enough to be suggested.
 fn closest_word<'a>(text: &str, words: &[&'a str]) -> Option<&'a str> {
     let plain = |text: &str| text.to_lowercase().replace(['-', ' '], "_");
     let distances = words.iter().map(|word| (strsim::osa_distance(&plain(text), &plain(word)), *word));

@@ -1,4 +1,4 @@
-//! Injects a fault into a request, without a network.
+//! The effect of a fault on a request, without a network.
 
 use std::time::SystemTime;
 
@@ -14,15 +14,15 @@ pub enum Outcome {
     Refused,
     /// The connection was aborted without an answer.
     Lost,
-    /// The connection was aborted in the middle of the body. The reply holds what was sent before.
+    /// The connection was aborted in the middle of the body. The reply has the part of the body that was sent.
     CutOff(Reply),
     /// The client received this answer.
     Answered(Reply),
 }
 
 impl Fault {
-    /// Injects this fault into a request, and returns what the client sees. `process` runs the rules. The
-    /// caller itself must apply delays and the speed of a slow body.
+    /// Injects this fault into a request, and returns the result that the client sees. `process` processes the
+    /// request. The caller must implement delays and slow bodies itself.
     pub fn inject(&self, now: SystemTime, process: impl FnOnce() -> Reply) -> Outcome {
         let reply = self.is_processed().then(process);
         match (self, reply) {
@@ -53,7 +53,7 @@ fn halved(mut reply: Reply) -> Reply {
     reply
 }
 
-/// Removes a service from a list of services. Leaves any other answer unchanged.
+/// Removes a service from the list of services in an answer. Returns any other answer unchanged.
 fn without_service(mut reply: Reply, service: &str) -> Reply {
     let Ok(mut document) = serde_json::from_slice::<Value>(&reply.body) else { return reply };
     let is_hidden = |item: &Value| item["name"] == service || item["id"] == service;

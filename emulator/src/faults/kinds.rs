@@ -1,21 +1,22 @@
-//! The kinds and keys of fault files, defined once for the reader and for the JSON Schema.
+//! The kinds of faults and the keys of fault files. Both the reader of fault files and their JSON Schema use these
+//! definitions.
 
-/// The longest delay and the longest time for a slow body.
+/// The maximum delay, and the maximum time for a slow body, in milliseconds.
 pub(crate) const MAX_MILLIS: u64 = 600_000;
-/// The longest `Retry-After`: one year.
+/// The maximum `Retry-After` in seconds: one year.
 pub(crate) const MAX_SECONDS: u64 = 31_536_000;
-/// The methods of both APIs.
+/// The HTTP methods that the two APIs use.
 pub(crate) const METHODS: &[&str] = &["DELETE", "GET", "PATCH", "POST", "PUT"];
-/// The keys that select requests. Every kind of fault has them.
+/// The keys that select requests. They are allowed for every kind of fault.
 pub(crate) const WHEN: &[&str] = &["method", "path", "nth", "times"];
 
-/// A kind of fault, by its name in fault files.
+/// A kind of fault in a fault file.
 pub(crate) struct FaultKind {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
-    /// The keys of this kind, in addition to [`WHEN`].
+    /// The keys that this kind allows in addition to [`WHEN`].
     pub(crate) takes: &'static [&'static str],
-    /// The key that is required.
+    /// The key that this kind requires, if there is one.
     pub(crate) needs: Option<&'static str>,
 }
 

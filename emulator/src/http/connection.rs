@@ -12,7 +12,7 @@ use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Aborts one connection: every later read or write on it fails.
+/// Aborts one connection. After that, every read and write on the connection fails.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ConnectionAborter(Arc<AtomicBool>);
 
@@ -32,7 +32,7 @@ pub(crate) struct AbortableConnection {
     aborter: ConnectionAborter,
 }
 
-/// Accepts [`AbortableConnection`]s.
+/// A TCP listener whose connections are [`AbortableConnection`]s.
 pub(crate) struct AbortableListener(pub(crate) TcpListener);
 
 impl Listener for AbortableListener {

@@ -1,4 +1,4 @@
-//! The HTTP server in front of both APIs.
+//! The HTTP server, through which clients reach both APIs.
 
 mod connection;
 mod response;

@@ -1,4 +1,4 @@
-//! HTTP responses: answers of the rules, and answers with a fault.
+//! Builds HTTP responses, with and without the effects of a fault.
 
 use std::io;
 use std::time::Duration;
@@ -13,12 +13,12 @@ use super::connection::ConnectionAborter;
 use crate::api::exchange::{Answer, Payload, Reply};
 use crate::faults::{Fault, Outcome};
 
-/// The most chunks that a slow body is sent in.
+/// The maximum number of chunks in which a slow body is sent.
 const MAX_CHUNKS: usize = 20;
-/// The time for the first half of an answer to be sent before the connection is aborted.
+/// The time that the server waits before it aborts a connection, so that the first half of the answer is sent.
 const FLUSH_TIME: Duration = Duration::from_millis(20);
 
-/// Builds the response to a request that a fault applies to.
+/// Returns the response to a request, with the effect of the fault.
 pub(crate) fn respond_to_fault(fault: &Fault, outcome: Outcome, aborter: &ConnectionAborter) -> Response {
     // A response without a body can be neither cut off in it nor slowed down.
     match (outcome, fault) {
@@ -34,7 +34,7 @@ pub(crate) fn respond_to_fault(fault: &Fault, outcome: Outcome, aborter: &Connec
     }
 }
 
-/// Announces one byte more than it sends, then aborts the connection.
+/// Returns a response that announces one byte more than it sends. Then the connection is aborted.
 fn cut_off_body(Reply { status, headers, body }: Reply) -> Response {
     let length = body.len() + 1;
     let death = async {
@@ -45,7 +45,7 @@ fn cut_off_body(Reply { status, headers, body }: Reply) -> Response {
     with_length(with_head(status, headers, Body::from_stream(pieces)), length)
 }
 
-/// Sends the body in chunks spread evenly over `time`.
+/// Returns a response whose body is sent in chunks, evenly spread over `time`.
 fn slow_body(Reply { status, headers, body }: Reply, time: Duration) -> Response {
     let body = Bytes::from(body);
     let (length, bit) = (body.len(), body.len().div_ceil(MAX_CHUNKS));
@@ -67,7 +67,7 @@ fn with_length(mut response: Response, length: usize) -> Response {
     response
 }
 
-/// Builds the response to a request without a fault.
+/// Returns the response for an answer without a fault.
 pub(super) fn respond(answer: Answer) -> Response {
     let (kind, body) = match answer.body {
         Payload::Empty => (None, Body::empty()),
@@ -82,7 +82,7 @@ pub(super) fn respond(answer: Answer) -> Response {
     response
 }
 
-/// Builds a response with this status and these headers. Omits headers that HTTP does not allow.
+/// Returns a response with this status, headers and body. Omits headers that HTTP does not allow.
 fn with_head(status: u16, headers: Vec<(String, String)>, body: Body) -> Response {
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
@@ -94,7 +94,7 @@ fn with_head(status: u16, headers: Vec<(String, String)>, body: Body) -> Respons
     response
 }
 
-/// Sends each chunk separately, as an LLM's tokens are sent.
+/// Returns a body that sends each chunk separately, like the tokens of an LLM.
 fn piece_by_piece(pieces: Vec<Vec<u8>>) -> Body {
     let stream = stream::unfold(pieces.into_iter(), |mut pieces| async {
         let piece = pieces.next()?;

@@ -1,4 +1,4 @@
-//! The HTTP server: a thread with its own async runtime.
+//! The HTTP server. It runs in a thread of its own, with an async runtime.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -23,33 +23,34 @@ use crate::observer::{Observer, RequestInfo, RequestRecord};
 use crate::options::Options;
 use crate::state::{StoreError, World};
 
-/// The largest body that is accepted.
+/// The maximum size of a body that the server accepts.
 const MAX_BODY_BYTES: usize = 4 << 20;
-/// Larger bodies are read and discarded up to this size, so that the client receives the refusal.
+/// The maximum size of a larger body that the server reads before it refuses the request. Otherwise the client would
+/// not receive the refusal.
 const MAX_DRAINED_BYTES: usize = 64 << 20;
-/// The number of requests that are remembered.
+/// The maximum number of recorded requests. Older ones are forgotten.
 const MAX_RECORDS: usize = 100_000;
 
-/// The reason why a server did not start.
+/// The reason why the server could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The state file can't be used.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The address can't be listened on.
+    /// The server can't listen on the address.
     #[error("can't listen on {address}: {source}")]
     Listen {
-        /// The address.
+        /// The address on which the server should listen.
         address: SocketAddr,
-        /// The system's error.
+        /// The error from the operating system.
         source: std::io::Error,
     },
-    /// The thread or its runtime can't be started.
+    /// The server's thread or its async runtime can't be started.
     #[error("can't run the server: {0}")]
     Run(std::io::Error),
 }
 
-/// A running server. Dropping it stops the server.
+/// A running server. It stops when this value is dropped.
 pub struct Server {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -91,13 +92,15 @@ impl Log {
     }
 }
 
-/// Locks a mutex even after a panic in another thread: guarded values are replaced whole, never in part.
+/// Locks a mutex, even if another thread has panicked. That is safe, because the guarded values are never changed in
+/// part.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Server {
-    /// Opens the state file, applies the seed, and serves until the server is stopped.
+    /// Opens the state file, applies the seed, and starts to serve requests. Returns when the server accepts
+    /// connections.
     pub fn start(mut options: Options) -> Result<Self, StartError> {
         let now = (options.clock)();
         let core = Core::open(&mut options, now)?;
@@ -119,33 +122,33 @@ impl Server {
         Ok(Self { address, shared, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// The address that the server listens on.
+    /// Returns the address on which the server listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The base URL, without a trailing slash.
+    /// Returns the server's base URL, without a trailing slash.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The newest 100,000 requests.
+    /// Returns the recorded requests: the newest 100,000.
     pub fn requests(&self) -> Vec<RequestRecord> {
         lock(&self.shared.log).records.iter().cloned().collect()
     }
 
-    /// Returns a copy of the current world.
+    /// Returns a copy of the current state.
     pub fn world(&self) -> World {
         lock(&self.shared.core).world.clone()
     }
 
-    /// Changes the world durably, as an operator would, without the API's rules. Changes nothing if the new
+    /// Changes the state as an operator would, without the API's rules, and stores it. Changes nothing if the new
     /// state can't be stored.
     pub fn edit(&self, change: impl FnOnce(&mut World)) -> Result<(), StoreError> {
         lock(&self.shared.core).edit(change)
     }
 
-    /// Stops the server. The state file is closed when this returns.
+    /// Stops the server. Returns after the state file is closed.
     pub fn stop(self) {
         drop(self);
     }
@@ -222,8 +225,8 @@ async fn receive(
     }
 }
 
-/// Returns the fault to inject: the observer's, or else the schedule's. The schedule counts the request in
-/// any case.
+/// Returns the fault to inject into a request. The observer's fault comes before one from the fault rules, which
+/// count the request in either case.
 fn fault(shared: &Shared, info: &RequestInfo) -> Option<Fault> {
     let scheduled = lock(&shared.faults).next(&info.method, &info.path);
     let fault = shared.observer.as_ref().and_then(|observer| observer.before(info)).or(scheduled)?;
@@ -233,7 +236,7 @@ fn fault(shared: &Shared, info: &RequestInfo) -> Option<Fault> {
     Some(fault)
 }
 
-/// Answers a request, and calls the observer.
+/// Processes a request, then calls the observer. Returns the answer.
 fn process(shared: &Shared, request: &Request, info: &RequestInfo) -> Answer {
     let mut core = lock(&shared.core);
     let answer = core.answer(request);
@@ -246,7 +249,7 @@ fn process(shared: &Shared, request: &Request, info: &RequestInfo) -> Answer {
     answer
 }
 
-/// Reads a body. Returns `None` if it is too large or incomplete.
+/// Reads a request's body. Returns `None` if the body is too large or incomplete.
 async fn read(body: Body) -> Option<Vec<u8>> {
     let mut stream = body.into_data_stream();
     let mut bytes = Vec::new();

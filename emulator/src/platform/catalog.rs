@@ -1,4 +1,4 @@
-//! Agents, context graphs and their versions.
+//! The endpoints that return agents, context graphs and their versions.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ use crate::state::{CatalogItem, World};
 
 const PAGE_MAX: u32 = 20;
 
-/// The differences between agents and context graphs.
+/// The values in which the endpoints for agents differ from those for context graphs.
 pub(super) struct Catalog {
     what: &'static str,
     id: &'static str,
@@ -38,7 +38,7 @@ pub(super) const CONTEXT_GRAPHS: Catalog = Catalog {
     show_version: context_graph_version,
 };
 
-/// GET `/agents` and `/context-graphs`.
+/// Answers `GET /agents` and `GET /context-graphs`: lists agents or context graphs.
 pub(super) fn list(call: &Call<'_>, world: &World, catalog: &Catalog) -> Result<Answer, Refusal> {
     let mut problems = RequestProblems::default();
     let wanted = ListQuery::read(call, &mut problems, PAGE_MAX, &["name", "created_at", "updated_at"]);
@@ -60,13 +60,13 @@ fn find<'w>(call: &Call<'_>, home: &'w Workspace, catalog: &Catalog) -> Result<&
     (catalog.table)(home).get(&id).ok_or_else(missing)
 }
 
-/// GET `/agents/{id}` and `/context-graphs/{id}`.
+/// Answers `GET /agents/{id}` and `GET /context-graphs/{id}`: returns one agent or context graph.
 pub(super) fn get(call: &Call<'_>, world: &World, catalog: &Catalog) -> Result<Answer, Refusal> {
     let home = call.home(world)?;
     Ok(Answer::json(200, &(catalog.show)(home, find(call, home, catalog)?)))
 }
 
-/// GET `/agents/{id}/versions` and `/context-graphs/{id}/versions`.
+/// Answers `GET /agents/{id}/versions` and `GET /context-graphs/{id}/versions`: lists versions.
 pub(super) fn versions(call: &Call<'_>, world: &World, catalog: &Catalog) -> Result<Answer, Refusal> {
     let mut problems = RequestProblems::default();
     call.id(&mut problems, catalog.id);
@@ -83,12 +83,12 @@ pub(super) fn versions(call: &Call<'_>, world: &World, catalog: &Catalog) -> Res
     Ok(Answer::json(200, &document))
 }
 
-/// The time at which a version was created: one minute after the previous version.
+/// Returns the time at which a version was created. Each version is one minute younger than the previous one.
 fn version_created_at(item: &CatalogItem, version: u32) -> i64 {
     item.created_at + i64::from(version.saturating_sub(1)) * 60_000
 }
 
-/// A version's own id. It differs from the item's id in the last digits.
+/// Returns the id of a version. It is the id of the agent or context graph, except for the last eight digits.
 fn version_id(item: &CatalogItem, version: u32) -> String {
     let head = item.id.get(..28).unwrap_or_default();
     format!("{head}{version:08x}")

@@ -1,4 +1,4 @@
-//! Parameters of lists: pages, searches and sort orders.
+//! Reads the query parameters of list requests: the page, the search text and the sort order.
 
 use std::cmp::Ordering;
 
@@ -10,7 +10,7 @@ use super::{Call, scalars};
 use crate::api::problems::{At, RequestProblems};
 use crate::api::query::{Page, Sort};
 
-/// The requested rows and their order.
+/// The rows that a list request asks for, and their order.
 pub(super) struct ListQuery {
     search: Option<String>,
     sort: Option<Sort>,
@@ -18,7 +18,8 @@ pub(super) struct ListQuery {
 }
 
 impl ListQuery {
-    /// Reads the parameters that all lists have.
+    /// Reads the query parameters that all list requests have. `most` is the maximum page size, and `fields` are the
+    /// fields to sort by.
     pub(super) fn read(
         call: &Call<'_>,
         problems: &mut RequestProblems,
@@ -33,12 +34,13 @@ impl ListQuery {
         Self { search, sort, page }
     }
 
-    /// Returns true if a name matches the search.
+    /// Returns true if the name contains the search text, or if there is no search text.
     pub(super) fn matches(&self, name: &str) -> bool {
         self.search.as_ref().is_none_or(|part| name.to_lowercase().contains(part))
     }
 
-    /// Builds the answer. Rows come in order of creation, which is kept among equal rows.
+    /// Returns the JSON of the answer. `rows` must be in the order of creation. Rows that compare as equal stay in
+    /// that order.
     pub(super) fn document<T>(
         &self,
         mut rows: Vec<T>,
@@ -55,7 +57,7 @@ impl ListQuery {
     }
 }
 
-/// Reads the page size.
+/// Reads the page size from the parameter `limit`. The default is 10.
 fn limit(call: &Call<'_>, problems: &mut RequestProblems, most: u32) -> usize {
     let Some(text) = call.query.one("limit") else { return 10 };
     let (at, sent) = (At::query("limit"), json!(text));
@@ -87,7 +89,7 @@ fn sort(problems: &mut RequestProblems, text: &str, fields: &[&'static str]) -> 
     None
 }
 
-/// Reads a boolean parameter.
+/// Reads a boolean query parameter.
 pub(super) fn truth(call: &Call<'_>, problems: &mut RequestProblems, name: &str) -> Option<bool> {
     let text = call.query.one(name)?;
     scalars::boolean(problems, &At::query(name), &json!(text))

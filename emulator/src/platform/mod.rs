@@ -27,14 +27,16 @@ use crate::state::{Workspace, WorkspaceKey};
 pub(super) use routes::is_platform;
 use routes::{Endpoint, ROUTES};
 
-/// Behaviour that the vendor does not specify or may change.
+/// Settings for behavior that the vendor does not specify, or may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlatformOptions {
-    /// True if the names of inactive services are taken, too.
+    /// True if no service may have the name of an inactive service. If false, only the names of active services are
+    /// taken.
     pub inactive_names_taken: bool,
-    /// The largest page of services.
+    /// The maximum number of services on a page.
     pub services_page_max: u32,
-    /// True if an update keeps version sets that it does not name, instead of replacing them all.
+    /// True if an update of a service keeps the version sets that the request does not name. If false, the update
+    /// removes them.
     pub keeps_version_sets: bool,
 }
 
@@ -44,52 +46,54 @@ impl Default for PlatformOptions {
     }
 }
 
-/// The API with its state outside of the world.
+/// The Platform API, with the part of its state that is not in [`World`]: request counts. A restart loses them.
 pub(super) struct Platform {
     limiter: Limiter<Endpoint>,
     options: PlatformOptions,
-    /// The number of requests so far. It gives each conflict its reference number.
+    /// The number of requests so far. The reference numbers in conflict answers are made from it.
     seen: u64,
 }
 
-/// A request that was routed and whose key is known.
+/// A request whose endpoint and key are known.
 struct Call<'a> {
     request: &'a Request,
     options: PlatformOptions,
     query: Query,
     workspace: String,
-    /// The path's parameters after the workspace.
+    /// The parameters in the path that follow the workspace.
     parameters: Vec<String>,
 }
 
 impl Call<'_> {
-    /// Returns the workspace, which was found before the rules run.
+    /// Returns the request's workspace. It exists: that was checked before the call was created.
     fn home<'w>(&self, world: &'w World) -> Result<&'w Workspace, Refusal> {
         world.workspace(&self.workspace).ok_or_else(|| no_workspace(&self.workspace))
     }
 
-    /// Like [`Call::home`], for changes.
+    /// Like [`Call::home`], but the workspace can be changed.
     fn home_mut<'w>(&self, world: &'w mut World) -> Result<&'w mut Workspace, Refusal> {
         world.workspace_mut(&self.workspace).ok_or_else(|| no_workspace(&self.workspace))
     }
 
-    /// Returns a parameter of the path.
+    /// Returns the `n`-th parameter of the path, counted from 0. Returns an empty string if there is no such
+    /// parameter.
     fn parameter(&self, n: usize) -> &str {
         self.parameters.get(n).map_or("", String::as_str)
     }
 
-    /// Reads the id at the start of the path.
+    /// Reads the id in the path: the first parameter after the workspace. `name` is its name in the error message.
     fn id(&self, problems: &mut RequestProblems, name: &str) -> Option<String> {
         scalars::uuid(problems, &At::path(name), &json!(self.parameter(0)))
     }
 
-    /// Like [`Call::id`], for requests where nothing else can be invalid.
+    /// Like [`Call::id`], but refuses the request at once. It is for requests in which nothing except the id can be
+    /// invalid.
     fn only_id(&self, name: &str) -> Result<String, Refusal> {
         let mut problems = RequestProblems::default();
         self.id(&mut problems, name).ok_or_else(|| problems.refusal())
     }
 
-    /// Reads the body according to its model.
+    /// Parses the body and reads its fields by the rules of this model.
     fn body(
         &self,
         problems: &mut RequestProblems,
@@ -99,7 +103,7 @@ impl Call<'_> {
         Ok(model.read(problems, &At::body(), &Value::Object(fields)))
     }
 
-    /// The current time in milliseconds since the epoch.
+    /// Returns the time of the request, in milliseconds since the epoch.
     fn millis(&self) -> i64 {
         crate::api::exchange::millis(self.request.now)
     }
@@ -114,7 +118,7 @@ impl Platform {
         Self { limiter: Limiter::new(limits), options, seen: 0 }
     }
 
-    /// Answers a request. Changes `world` either completely or not at all.
+    /// Answers a request. Changes `world` completely, or not at all if the request is refused.
     pub(super) fn handle(&mut self, request: &Request, world: &mut World) -> Answer {
         self.seen += 1;
         let (endpoint, mut parameters) = match route(ROUTES, &request.method, &request.path) {
@@ -149,7 +153,8 @@ impl Platform {
         allowance.add_headers(answer)
     }
 
-    /// Adds the error code and the reference number for the support to a conflict.
+    /// Returns the answer for a refusal. If it is a conflict, adds an error code, and a reference number for the
+    /// vendor's support.
     fn refuse(&self, refusal: &Refusal) -> Answer {
         match refusal {
             Refusal::Conflict(detail) => {
@@ -204,7 +209,8 @@ fn find_workspace(world: &World, named: &str) -> Result<String, Refusal> {
     if world.workspace(&id).is_some() { Ok(id) } else { Err(no_workspace(&id)) }
 }
 
-/// Finds the request's key in this workspace. Returns `None` if only another workspace has it.
+/// Returns the key with which the request was sent. Returns `None` if only another workspace has the key, and a
+/// refusal if no workspace has it.
 fn known_key<'w>(
     request: &Request,
     world: &'w World,

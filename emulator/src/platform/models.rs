@@ -1,4 +1,5 @@
-//! The models of the Platform API's requests and of their nested objects.
+//! Models of request bodies on the Platform API, and of the objects in them. A model defines the fields and their
+//! allowed values.
 
 use std::sync::LazyLock;
 
@@ -13,13 +14,13 @@ static PHONE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(PHONE_PATTER
 const PHONE_PATTERN: &str = r"^\+[1-9]\d{1,14}$";
 const E164: Pattern = (&PHONE, PHONE_PATTERN);
 
-/// A speaker's phone number.
+/// The phone number of the user who speaks.
 pub(super) const PHONE_NUMBER: ValueKind = ValueKind::Text { least: 0, most: 16, pattern: Some(E164) };
-/// The longest text of a turn in either direction, in characters.
+/// The maximum length of a message from the user or the agent, in characters.
 pub(super) const MAX_TURN_CHARS: usize = 8192;
-/// A version set's name in a path.
+/// The name of a version set in a path.
 pub(super) const SET_NAME: ValueKind = text(1, 40);
-/// A search text.
+/// The search text of a list request.
 pub(super) const SEARCH: ValueKind = text(1, 200);
 
 const ANY: usize = usize::MAX;
@@ -49,7 +50,7 @@ const fn open(fields: &'static [ModelField]) -> Model {
     Model { fields, closed: false }
 }
 
-/// The body that creates a service.
+/// The body of a request that creates a service.
 pub(super) static CREATE: Model = open(&[
     field("name", NAME, Refused),
     field("description", DESCRIPTION, Means(|| json!(""))),
@@ -67,7 +68,7 @@ pub(super) static CREATE: Model = open(&[
     field("escalation_policy", ValueKind::Model(&ESCALATION_POLICY), Nothing),
 ]);
 
-/// The body that updates a service. Fields that are absent or null stay unchanged.
+/// The body of a request that updates a service. Fields that are absent or null do not change.
 pub(super) static UPDATE: Model = open(&[
     field("name", NAME, Nothing),
     field("description", DESCRIPTION, Nothing),
@@ -85,23 +86,23 @@ pub(super) static UPDATE: Model = open(&[
     field("escalation_policy", ValueKind::Model(&ESCALATION_POLICY), Nothing),
 ]);
 
-/// The body that replaces a version set.
+/// The body of a request that creates or replaces a version set.
 pub(super) static UPSERT: Model = open(&[field("version_set", ValueKind::Model(&VERSION_SET), Refused)]);
 
-/// The body of a text turn.
+/// The body of a request with a text message from the user.
 pub(super) static TEXT_TURN: Model =
     open(&[field("phone_number", PHONE_NUMBER, Refused), field("text", text(1, MAX_TURN_CHARS), Refused)]);
 
 static TAG: Model = open(&[field("key", TEXT, Refused), field("value", TEXT, Nothing)]);
 
-/// A version set.
+/// A version set in a request.
 pub(crate) static VERSION_SET: Model = open(&[
     field("agent_version_number", INTEGER, Nothing),
     field("context_graph_version_number", INTEGER, Nothing),
     field("llm_model_preferences", PREFERENCES, Means(|| json!({}))),
 ]);
 
-/// The LLM of each interaction.
+/// The LLM preferences of a version set: the LLM for each kind of interaction.
 pub(crate) const PREFERENCES: ValueKind = ValueKind::Map { of: &ValueKind::Model(&LLM_CONFIG), most: ANY };
 
 static LLM_CONFIG: Model = open(&[
@@ -141,7 +142,7 @@ static EXPERIENCE_CONTROLS: Model = Model {
 
 const EFFORT: ValueKind = ValueKind::Literal(&["none", "minimal", "low", "medium", "high", "xhigh"]);
 
-/// The voice pipeline's settings.
+/// The settings of the voice pipeline.
 pub(crate) static VOICE_CONFIG: Model = open(&[
     field("tts_model", ValueKind::Literal(&["sonic-turbo", "sonic-3"]), Nothing),
     field("max_buffer_delay_ms", INTEGER, Nothing),
@@ -187,7 +188,7 @@ static FORWARDING: Model = open(&[
     field("warm_transfer", ValueKind::Boolean, Means(|| json!(true))),
 ]);
 
-/// The escalation policy: an action for each engine trigger.
+/// The escalation policy. It has an action for each trigger.
 pub(crate) static ESCALATION_POLICY: Model = open(&[
     field("context_window_exhaustion", ACTION, OPERATOR),
     field("risk_scorer", ACTION, OPERATOR),

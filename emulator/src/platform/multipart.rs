@@ -1,15 +1,15 @@
-//! Multipart forms with files.
+//! Parses multipart forms, which may contain files.
 
-/// A field of a form.
+/// One field of a multipart form.
 #[derive(Debug, PartialEq)]
 pub(super) struct Part<'b> {
     pub(super) name: String,
-    /// True if it was sent with a file name.
+    /// True if the field was sent with a file name.
     pub(super) is_file: bool,
     pub(super) content: &'b [u8],
 }
 
-/// Parses a form. A body of another content type is an empty form.
+/// Parses a body and returns the fields of the form. Returns no fields if the body has another content type.
 pub(super) fn parse<'b>(content_type: Option<&str>, body: &'b [u8]) -> Result<Vec<Part<'b>>, ()> {
     let content_type = content_type.unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
@@ -47,7 +47,7 @@ fn read(part: &[u8]) -> Result<Part<'_>, ()> {
     })
 }
 
-/// Returns a parameter of a header's value.
+/// Returns the value of a parameter in a header, such as `boundary`.
 fn parameter(value: &str, name: &str) -> Option<String> {
     value.split(';').skip(1).find_map(|pair| {
         let (known, value) = pair.split_once('=')?;

@@ -1,11 +1,11 @@
-//! Writes a very short OGG Opus file that carries the agent's text as a comment.
+//! Writes a very short Ogg Opus audio file that contains the agent's text as a comment.
 
-/// One frame of silence.
+/// An Opus frame of silence.
 const SILENCE: [u8; 3] = [0xf8, 0xff, 0xfe];
 const FIRST: u8 = 2;
 const LAST: u8 = 4;
 
-/// Builds a file of silence with the text among its tags. The same text always makes the same file.
+/// Returns an audio file of silence that has the text in a comment. The same text always gives the same file.
 pub(super) fn spoken(text: &str) -> Vec<u8> {
     let mut head = b"OpusHead\x01\x01\x00\x00".to_vec();
     head.extend(48_000_u32.to_le_bytes());
@@ -17,13 +17,13 @@ pub(super) fn spoken(text: &str) -> Vec<u8> {
     [page(FIRST, 0, 0, &head), page(0, 0, 1, &tags), page(LAST, 960, 2, &SILENCE)].concat()
 }
 
-/// Appends a text with its length in front.
+/// Returns the text with its length before it.
 fn counted(text: &str) -> Vec<u8> {
     let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
     [length.to_le_bytes().as_slice(), text.as_bytes()].concat()
 }
 
-/// Builds a page with one packet.
+/// Returns an Ogg page that contains one packet.
 fn page(flags: u8, position: u64, number: u32, packet: &[u8]) -> Vec<u8> {
     let mut page = b"OggS\x00".to_vec();
     page.push(flags);

@@ -1,9 +1,9 @@
-//! Paths, methods, permissions and limits of the Platform API.
+//! The paths and methods of the Platform API, the permissions that they require, and the rate limits.
 
 use crate::api::routing::{Routes, second_segment};
 use crate::state::WorkspacePermission;
 
-/// An endpoint of the API.
+/// An endpoint of the Platform API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Endpoint {
     ListServices,
@@ -23,8 +23,8 @@ pub(super) enum Endpoint {
 }
 
 impl Endpoint {
-    /// The limit of requests per minute. The vendor publishes none for this API, so these are the emulator's
-    /// own.
+    /// Returns the limit of requests per minute. The vendor does not publish limits for this API, so the emulator has
+    /// its own.
     pub(super) fn limit(self) -> u32 {
         match self {
             Self::TextTurn | Self::VoiceTurn => 20,
@@ -32,7 +32,7 @@ impl Endpoint {
         }
     }
 
-    /// The permission that a key needs.
+    /// Returns the permission that a key needs for this endpoint.
     pub(super) fn permission(self) -> WorkspacePermission {
         match self {
             Self::ListServices | Self::GetService => WorkspacePermission::ViewService,
@@ -48,7 +48,7 @@ impl Endpoint {
     }
 }
 
-/// All paths with their methods. None has a trailing slash.
+/// All paths with their methods. `{}` stands for a parameter. No path has a trailing slash.
 pub(super) const ROUTES: Routes<Endpoint> = &[
     ("/v1/{}/services", &[("GET", Endpoint::ListServices), ("POST", Endpoint::CreateService)]),
     (
@@ -70,7 +70,7 @@ pub(super) const ROUTES: Routes<Endpoint> = &[
     ("/v1/{}/context-graphs/{}/versions", &[("GET", Endpoint::ListContextGraphVersions)]),
 ];
 
-/// Returns true if a path has the shape of this API's paths, even if it does not exist.
+/// Returns true if a path has the form of the Platform API's paths, even if no endpoint has this path.
 pub(crate) fn is_platform(raw_path: &str) -> bool {
     second_segment(raw_path)
         .is_some_and(|segment| matches!(segment.as_str(), "services" | "agents" | "context-graphs"))

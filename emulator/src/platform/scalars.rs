@@ -1,4 +1,4 @@
-//! Reads texts, numbers, booleans and UUIDs as pydantic does in lax mode.
+//! Reads texts, numbers, booleans and UUIDs with the rules of pydantic's lax mode.
 
 use std::sync::LazyLock;
 
@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use crate::api::problems::{At, RequestProblems};
 
-/// A pattern, and its form in messages.
+/// A regular expression, and the text that stands for it in error messages.
 pub(super) type Pattern = (&'static LazyLock<Option<Regex>>, &'static str);
 
-/// Reads a text of `least` to `most` characters.
+/// Reads a text that has from `least` to `most` characters and matches the pattern.
 pub(super) fn text(
     problems: &mut RequestProblems,
     at: &At,
@@ -44,7 +44,7 @@ pub(super) fn text(
     Some(text.to_owned())
 }
 
-/// Reads a whole number. It may also be a text, a float or a boolean.
+/// Reads a whole number from `least` to `most`. It may be given as a number, a text or a boolean.
 pub(super) fn integer(
     problems: &mut RequestProblems,
     at: &At,
@@ -103,8 +103,8 @@ fn below(problems: &mut RequestProblems, at: &At, value: &Value, bound: &str, co
     problems.add_with("greater_than_equal", at, message, value, &json!({ "ge": context }));
 }
 
-/// Reads a whole number from a text. Spaces around it, single underscores within it and zeros after a point
-/// are allowed.
+/// Reads a whole number from a text. The text may have spaces around the number, single underscores in it, and a
+/// decimal point with zeros.
 fn whole(text: &str) -> Option<i128> {
     let text = without_underscores(text)?;
     let digits = match text.split_once('.') {
@@ -123,7 +123,7 @@ fn without_underscores(text: &str) -> Option<String> {
     Some(text.replace('_', ""))
 }
 
-/// Reads a number. It may also be a text or a boolean.
+/// Reads a number within bounds. It may be given as a number, a text or a boolean.
 pub(super) fn number(
     problems: &mut RequestProblems,
     at: &At,
@@ -161,7 +161,7 @@ pub(super) fn number(
     Some(json!(number))
 }
 
-/// Reads a boolean. It may also be a word, 0 or 1.
+/// Reads a boolean. It may be given as a boolean, as a word such as `yes`, or as 0 or 1.
 pub(super) fn boolean(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<bool> {
     let read = match value {
         Value::Bool(truth) => return Some(*truth),
@@ -194,7 +194,7 @@ fn truth(text: &str) -> Option<bool> {
     }
 }
 
-/// Reads one of a few texts.
+/// Reads a text that must be one of the texts in `known`.
 pub(super) fn literal(
     problems: &mut RequestProblems,
     at: &At,
@@ -215,7 +215,7 @@ pub(super) fn literal(
     found.map(str::to_owned)
 }
 
-/// Reads a UUID, and returns it in lower case with hyphens.
+/// Reads a UUID. Returns it in lower case with hyphens.
 pub(super) fn uuid(problems: &mut RequestProblems, at: &At, value: &Value) -> Option<String> {
     let Some(text) = value.as_str() else {
         let message = "UUID input should be a string, bytes or UUID object";

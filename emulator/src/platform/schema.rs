@@ -1,16 +1,17 @@
-//! Models of JSON values, and reading values by them as pydantic does in lax mode.
+//! Models of JSON values: which fields and values are valid. Values are read by these models with the rules of
+//! pydantic's lax mode.
 //!
-//! A value that was read is normalized: coerced, without unknown keys, and with defaults filled in. It has no
-//! nulls except within free-form objects.
+//! A value that was read is normalized: it has the model's types, no unknown keys, and defaults for missing keys. It
+//! contains no nulls, except in objects whose content is free.
 
 use serde_json::{Map, Value, json};
 
 use super::scalars::{self, Pattern};
 use crate::api::problems::{At, RequestProblems};
 
-/// A kind of JSON value.
+/// A kind of JSON value, with the conditions that values of this kind must meet.
 pub(crate) enum ValueKind {
-    /// A text with a length within bounds.
+    /// A text whose length is within bounds, and that matches the pattern if there is one.
     Text {
         least: usize,
         most: usize,
@@ -24,61 +25,61 @@ pub(crate) enum ValueKind {
     /// A number within bounds.
     Number(Option<(f64, f64)>),
     Boolean,
-    /// One of these texts.
+    /// One of these texts, and no other.
     Literal(&'static [&'static str]),
     Uuid,
-    /// A list with at most this many items.
+    /// A list with at most `most` items of one kind.
     List {
         of: &'static ValueKind,
         most: usize,
     },
-    /// An object with any keys, at most this many.
+    /// An object with at most `most` keys, whose names are free. All values are of one kind.
     Map {
         of: &'static ValueKind,
         most: usize,
     },
-    /// Any object, kept unchanged.
+    /// Any object. It is stored unchanged.
     Free,
-    /// Any object with at most this many keys, kept unchanged.
+    /// Any object that has at most this many keys. It is stored unchanged.
     FreeUpTo(usize),
     Model(&'static Model),
-    /// A text or a list of texts.
+    /// A text, or a list of texts.
     TextOrTexts,
-    /// An object whose only key, `type`, is one of these texts.
+    /// An object with the only key `type`. Its value is one of these texts.
     Tagged(&'static [&'static str]),
 }
 
-/// Any text.
+/// A text of any length.
 pub(super) const TEXT: ValueKind = ValueKind::Text { least: 0, most: usize::MAX, pattern: None };
-/// Any whole number.
+/// A whole number without bounds.
 pub(super) const INTEGER: ValueKind = ValueKind::Integer { least: None, most: None };
 
-/// An object with known keys.
+/// An object with known keys. A model defines them.
 pub(crate) struct Model {
     pub(super) fields: &'static [ModelField],
-    /// True if unknown keys are refused. Otherwise they are dropped.
+    /// True if objects with unknown keys are refused. If false, unknown keys are dropped.
     pub(super) closed: bool,
 }
 
-/// A known key.
+/// A known key of an object.
 pub(crate) struct ModelField {
     pub(super) name: &'static str,
     pub(super) kind: ValueKind,
     pub(super) absent: Absent,
 }
 
-/// The meaning of a missing key.
+/// The meaning of a key that is missing.
 pub(super) enum Absent {
     /// The key is required.
     Refused,
-    /// The same as null: no value.
+    /// A missing key means the same as null: there is no value.
     Nothing,
-    /// This default value. Null is refused.
+    /// A missing key means this default value. Null is refused.
     Means(fn() -> Value),
 }
 
 impl ValueKind {
-    /// Reads a value. On errors, adds them to the problems and returns `None`.
+    /// Reads a value of this kind. If it is invalid, adds problems and returns `None`.
     pub(crate) fn read(&self, problems: &mut RequestProblems, at: &At, value: &Value) -> Option<Value> {
         match self {
             Self::Text { least, most, pattern } => {
@@ -99,7 +100,7 @@ impl ValueKind {
         }
     }
 
-    /// Returns a stored value with every key that answers show.
+    /// Returns a stored value in the form that answers contain: with every key of the model.
     pub(super) fn show(&self, stored: &Value) -> Value {
         match (self, stored) {
             (Self::Model(model), Value::Object(fields)) => model.show(fields),
@@ -113,7 +114,7 @@ impl ValueKind {
 }
 
 impl Model {
-    /// Reads an object.
+    /// Reads an object. If it is invalid, adds problems and returns `None`.
     pub(crate) fn read(
         &self,
         problems: &mut RequestProblems,
@@ -145,7 +146,8 @@ impl Model {
         sound.then_some(result)
     }
 
-    /// Returns a stored object with every key. Missing values become the default, or null.
+    /// Returns a stored object with every key of the model. The value of a key that is not stored is its default or
+    /// null.
     pub(super) fn show(&self, stored: &Map<String, Value>) -> Value {
         let show = |field: &ModelField| {
             let value = match (stored.get(field.name), &field.absent) {
@@ -160,7 +162,7 @@ impl Model {
 }
 
 impl ModelField {
-    /// Reads the field. Returns null if it is absent and has no default.
+    /// Reads this field of an object. Returns null if the field is missing and has no default.
     fn read(&self, problems: &mut RequestProblems, at: &At, sent: &Map<String, Value>) -> Option<Value> {
         match (sent.get(self.name), &self.absent) {
             (None, Absent::Nothing) | (Some(Value::Null), Absent::Nothing) => Some(Value::Null),
@@ -175,7 +177,7 @@ impl ModelField {
     }
 }
 
-/// Reports a list or an object with too many items.
+/// Adds the problem that a list or an object has too many items.
 fn too_long(
     problems: &mut RequestProblems,
     at: &At,

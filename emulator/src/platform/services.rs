@@ -1,4 +1,4 @@
-//! Listing, reading, creating, updating and deleting services.
+//! The endpoints that list, return, create, update and delete services.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::api::refusal::Refusal;
 use crate::state::World;
 use crate::state::{PlatformService, ServiceTag, Workspace};
 
-/// The fields of a service in a request, read by their model.
+/// The fields of a service in a request. A model has checked and normalized them.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct ServiceBody {
@@ -35,7 +35,8 @@ struct ServiceBody {
 }
 
 impl ServiceBody {
-    /// Returns the service with the fields of the request replaced. Version sets are handled separately.
+    /// Returns a copy of the service with the fields that the request has. The copy's version sets are those of
+    /// `old`.
     fn merged_with(&self, old: &PlatformService) -> PlatformService {
         fn take<T: Clone>(sent: &Option<T>, old: &T) -> T {
             sent.as_ref().unwrap_or(old).clone()
@@ -58,7 +59,7 @@ impl ServiceBody {
         }
     }
 
-    /// Checks that the agent and the context graph of the request exist.
+    /// Checks that the agent and the context graph exist, if the request names them.
     fn check_refs(&self, home: &Workspace) -> Result<(), Refusal> {
         if let Some(id) = self.agent_id.as_ref().filter(|id| home.agents().get(id).is_none()) {
             return Err(Refusal::NotFound(format!("agent {id} does not exist")));
@@ -71,7 +72,8 @@ impl ServiceBody {
     }
 }
 
-/// Converts fields that were read by a model. The model is stricter than the type.
+/// Converts fields that a model has read to a type. The model has stricter rules than the type, so the conversion
+/// does not fail.
 fn typed<T: serde::de::DeserializeOwned>(
     problems: &mut RequestProblems,
     fields: Option<Map<String, Value>>,
@@ -80,7 +82,7 @@ fn typed<T: serde::de::DeserializeOwned>(
     serde_json::from_value(Value::Object(fields)).map_err(|error| Refusal::BadRequest(error.to_string()))
 }
 
-/// GET `/services`.
+/// Answers `GET /services`: lists services.
 pub(super) fn list(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
     let mut problems = RequestProblems::default();
     let active = listing::truth(call, &mut problems, "is_active");
@@ -104,7 +106,7 @@ fn find<'w>(home: &'w Workspace, id: &str) -> Result<&'w PlatformService, Refusa
     home.services().get(id).ok_or_else(|| Refusal::NotFound(format!("service {id} does not exist")))
 }
 
-/// Returns the service, or a refusal if it can't be changed.
+/// Returns the service with this id. Refuses the request if the service does not exist or can't be changed.
 fn find_changeable<'w>(home: &'w Workspace, id: &str) -> Result<&'w PlatformService, Refusal> {
     let service = find(home, id)?;
     if service.is_system {
@@ -114,19 +116,19 @@ fn find_changeable<'w>(home: &'w Workspace, id: &str) -> Result<&'w PlatformServ
     Ok(service)
 }
 
-/// Returns the service of a turn.
+/// Returns the service that a user's message is for. Refuses the request if the service does not exist.
 pub(super) fn find_for_turn<'w>(home: &'w Workspace, id: &str) -> Result<&'w PlatformService, Refusal> {
     find(home, id)
 }
 
-/// GET `/services/{id}`.
+/// Answers `GET /services/{id}`: returns one service.
 pub(super) fn get(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
     let id = call.only_id("service_id")?;
     let home = call.home(world)?;
     Ok(Answer::json(200, &wire::service(home, find(home, &id)?)))
 }
 
-/// POST `/services`.
+/// Answers `POST /services`: creates a service.
 pub(super) fn create(call: &Call<'_>, world: &mut World) -> Result<Answer, Refusal> {
     let mut problems = RequestProblems::default();
     let fields = call.body(&mut problems, &models::CREATE)?;
@@ -149,7 +151,7 @@ pub(super) fn create(call: &Call<'_>, world: &mut World) -> Result<Answer, Refus
     Ok(Answer::json(201, &document))
 }
 
-/// PUT `/services/{id}`.
+/// Answers `PUT /services/{id}`: updates a service.
 pub(super) fn update(call: &Call<'_>, world: &mut World) -> Result<Answer, Refusal> {
     let mut problems = RequestProblems::default();
     let id = call.id(&mut problems, "service_id");
@@ -181,7 +183,7 @@ pub(super) fn update(call: &Call<'_>, world: &mut World) -> Result<Answer, Refus
     Ok(Answer::json(200, &document))
 }
 
-/// DELETE `/services/{id}`.
+/// Answers `DELETE /services/{id}`: deletes a service.
 pub(super) fn delete(call: &Call<'_>, world: &mut World) -> Result<Answer, Refusal> {
     let id = call.only_id("service_id")?;
     find_changeable(call.home(world)?, &id)?;
@@ -189,7 +191,7 @@ pub(super) fn delete(call: &Call<'_>, world: &mut World) -> Result<Answer, Refus
     Ok(Answer::empty(204))
 }
 
-/// PUT `/services/{id}/version-sets/{name}`: replaces the whole set.
+/// Answers `PUT /services/{id}/version-sets/{name}`: creates a version set, or replaces all of an existing one.
 pub(super) fn put_version_set(call: &Call<'_>, world: &mut World) -> Result<Answer, Refusal> {
     #[derive(Deserialize)]
     struct Upsert {
@@ -216,8 +218,9 @@ pub(super) fn put_version_set(call: &Call<'_>, world: &mut World) -> Result<Answ
     Ok(Answer::empty(204))
 }
 
-/// Checks that a name is free. It is checked only if it is new for this service or the service begins to
-/// count.
+/// Checks that no other service has the name of the new or updated service. Names of inactive services count only if
+/// [`PlatformOptions`](super::PlatformOptions) say so. A name that the service had before, and that counted before,
+/// is not checked.
 fn check_name_is_free(
     call: &Call<'_>,
     home: &Workspace,

@@ -1,4 +1,4 @@
-//! Text turns and voice turns of a conversation.
+//! Conversations: answers to a user's text message (a text turn) and to a user's voice message (a voice turn).
 
 use serde_json::{Value, json};
 
@@ -12,10 +12,10 @@ use crate::api::refusal::Refusal;
 use crate::state::World;
 use crate::state::{PlatformService, Workspace};
 
-/// The version set that turns run on.
+/// The version set that all turns use.
 const RELEASE: &str = "release";
 
-/// POST `/services/{id}/text-turn`.
+/// Answers `POST /services/{id}/text-turn`: replies to a text message from a user.
 pub(super) fn text(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
     let mut problems = RequestProblems::default();
     let id = call.id(&mut problems, "service_id");
@@ -31,7 +31,7 @@ pub(super) fn text(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
     })
 }
 
-/// POST `/services/{id}/voice-turn`.
+/// Answers `POST /services/{id}/voice-turn`: replies to a voice message from a user.
 pub(super) fn voice(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
     let mut problems = RequestProblems::default();
     let id = call.id(&mut problems, "service_id");
@@ -59,7 +59,7 @@ pub(super) fn voice(call: &Call<'_>, world: &World) -> Result<Answer, Refusal> {
     })
 }
 
-/// Returns the last part with this name, which wins over earlier ones.
+/// Returns the last part of the form with this name. It replaces earlier parts with the same name.
 fn part<'f, 'b>(form: &'f [Part<'b>], name: &str) -> Option<&'f Part<'b>> {
     form.iter().rev().find(|part| part.name == name)
 }

@@ -1,9 +1,10 @@
-//! Parses UUIDs as pydantic does, with the same error messages.
+//! Parses UUIDs with the rules and error messages of pydantic.
 
-/// The length of each group.
+/// The number of digits in each group of a UUID.
 const GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
 
-/// Parses a UUID in any of its spellings. Returns it in lower case with hyphens, or an error message.
+/// Parses a UUID in any of its spellings. Returns it in lower case with hyphens. Errors with a message if the text is
+/// not a UUID.
 pub(crate) fn parse(text: &str) -> Result<String, String> {
     let braced = text.strip_prefix('{').and_then(|text| text.strip_suffix('}'));
     let (inner, offset) = match (braced, text.strip_prefix("urn:uuid:")) {

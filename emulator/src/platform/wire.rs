@@ -1,4 +1,4 @@
-//! JSON forms of rows in answers.
+//! Converts rows of the state to the JSON of answers.
 
 use serde_json::{Map, Value, json};
 
@@ -7,7 +7,7 @@ use crate::api::exchange::iso;
 use crate::state::VersionSet;
 use crate::state::{PlatformService, Workspace};
 
-/// A service.
+/// Returns the JSON of a service in answers.
 pub(super) fn service(home: &Workspace, service: &PlatformService) -> Value {
     let sets: Map<String, Value> =
         service.version_sets.iter().map(|(name, set)| (name.clone(), version_set(set))).collect();

@@ -1,4 +1,5 @@
-//! Adds a seed's organization to the state: everything the first time, later only additions.
+//! Applies an organization of a seed to the state. Keys, agents and context graphs are added or updated. Services,
+//! behavior sets and unit tests are only added if the organization is new.
 
 use std::sync::Arc;
 
@@ -6,10 +7,11 @@ use super::items::{SeedItem, known_item, new_item, renewed_item, version_set};
 use super::organization::{SeedBehaviorSet, SeedKey, SeedOrganization, SeedService};
 use crate::state::{AgentSettings, ApiKey, BehaviorSet, CatalogItem, Organization, Service, Table, World};
 
-/// The creator of all seeded services and sets.
+/// The user who has created all services and behavior sets of seeds.
 const OPERATOR: &str = "operator";
 
-/// Adds to an organization what the seed has and the organization lacks. Applying a seed twice changes nothing.
+/// Applies a seed to an organization, and creates the organization if it does not exist. Applying the same seed again
+/// changes nothing.
 pub(super) fn apply_to_organization(world: &mut World, name: &str, seed: &SeedOrganization, millis: i64) {
     let is_new = world.organization(name).is_none();
     world.organization_or_new(name);

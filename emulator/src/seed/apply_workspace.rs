@@ -1,4 +1,5 @@
-//! Adds a seed's workspace to the state: everything the first time, later only additions.
+//! Applies a workspace of a seed to the state. Keys, agents and context graphs are added or updated. Services are
+//! only added if the workspace is new.
 
 use std::sync::Arc;
 
@@ -12,7 +13,8 @@ use crate::state::{
     AgentSettings, CatalogItem, PlatformService, Table, VersionSet, Workspace, WorkspaceKey, World,
 };
 
-/// Adds to a workspace what the seed has and the workspace lacks. Applying a seed twice changes nothing.
+/// Applies a seed to a workspace, and creates the workspace if it does not exist. Applying the same seed again
+/// changes nothing.
 pub(crate) fn apply_to_workspace(world: &mut World, id: &str, seed: &SeedWorkspace, millis: i64) {
     let is_new = world.workspace(id).is_none();
     let home = world.workspace_or_new(id);
@@ -106,8 +108,8 @@ fn add_missing_service(world: &mut World, workspace: &str, seed: &SeedPlatformSe
     world.add_platform_service(workspace, service);
 }
 
-/// Reads a version set. Drops the preferences of one that was copied from an organization and that workspaces
-/// do not support.
+/// Reads a version set of a seed. It may be copied from an organization and have preferences that workspaces do not
+/// support. Then all its preferences are omitted.
 fn any_set(fields: &Map<String, Value>) -> Option<VersionSet> {
     let without = || {
         let set = version_set(fields).ok()?;

@@ -1,4 +1,4 @@
-//! Agents, context graphs and version sets, which organizations and workspaces of a seed share.
+//! Parts of a seed that organizations and workspaces have in common: agents, context graphs and version sets.
 
 use std::collections::BTreeSet;
 
@@ -39,7 +39,7 @@ pub(crate) fn wrong<T>(place: Location, message: impl Into<String>) -> Result<T,
     Err(FileError { line: place.line(), column: place.column(), message: message.into() })
 }
 
-/// Finds an item by name.
+/// Returns the agent or context graph with this name. Errors if the seed does not define it.
 pub(crate) fn named<'a>(
     items: &'a [SeedItem],
     name: &Spanned<String>,
@@ -70,7 +70,7 @@ pub(crate) fn check_unique<'a>(
     Ok(())
 }
 
-/// Checks that a version set's pinned versions exist.
+/// Checks that the agent and the context graph have the versions that a version set pins.
 pub(crate) fn check_pins(
     place: Location,
     name: &str,
@@ -87,7 +87,7 @@ pub(crate) fn check_pins(
     Ok(())
 }
 
-/// Reads a version set: its pins, its preferences and any further fields.
+/// Reads a version set: its pinned versions, its LLM preferences and any other fields.
 pub(crate) fn version_set(fields: &Map<String, Value>) -> Result<VersionSet, String> {
     let mut extra = fields.clone();
     let mut pin = |name: &str| match extra.remove(name) {
@@ -107,7 +107,8 @@ pub(crate) fn version_set(fields: &Map<String, Value>) -> Result<VersionSet, Str
     Ok(VersionSet { agent_version, context_graph_version, llm_model_preferences, extra })
 }
 
-/// Finds the item that a seed means by its id, or else by its name.
+/// Returns the existing agent or context graph that a seed refers to: the one with the seed's id. If the seed has no
+/// id, the one with the seed's name.
 pub(crate) fn known_item<'t>(table: &'t Table<CatalogItem>, seed: &SeedItem) -> Option<&'t CatalogItem> {
     table.iter().find(|item| match &seed.id {
         Some(id) => item.id == id.value,
@@ -115,7 +116,7 @@ pub(crate) fn known_item<'t>(table: &'t Table<CatalogItem>, seed: &SeedItem) -> 
     })
 }
 
-/// Creates an item that does not exist yet.
+/// Creates a new agent or context graph from a seed.
 pub(crate) fn new_item(seed: &SeedItem, sequence: u64, id: String, millis: i64) -> CatalogItem {
     CatalogItem {
         id: seed.id.as_ref().map_or(id, |id| id.value.clone()),
@@ -127,7 +128,7 @@ pub(crate) fn new_item(seed: &SeedItem, sequence: u64, id: String, millis: i64) 
     }
 }
 
-/// Updates an existing item from the seed.
+/// Returns an existing agent or context graph with the name, the versions and the deprecation from the seed.
 pub(crate) fn renewed_item(seed: &SeedItem, known: &CatalogItem) -> CatalogItem {
     CatalogItem {
         name: seed.name.value.clone(),

@@ -19,7 +19,7 @@ use self::workspace::{SeedWorkspace, SeedWorkspaceKey, check_all, workspace_id};
 use crate::file_error::FileError;
 use crate::state::World;
 
-/// The initial organizations and workspaces of a server.
+/// The initial organizations and workspaces of an emulator, as a seed file defines them.
 ///
 /// ```
 /// let seed = amigops_emulator::Seed::from_yaml(
@@ -67,7 +67,7 @@ use crate::state::World;
 #[derive(Clone, Debug, Default)]
 pub struct Seed {
     pub(crate) organizations: BTreeMap<String, SeedOrganization>,
-    /// By id.
+    /// The workspaces, by id.
     pub(crate) workspaces: BTreeMap<String, SeedWorkspace>,
 }
 
@@ -98,7 +98,7 @@ struct SeedDocument {
 }
 
 impl Seed {
-    /// Reads a seed, and checks that every name in it refers to something that the seed defines.
+    /// Reads a seed. Checks that every name that the seed refers to is defined in the seed.
     pub fn from_yaml(text: &str) -> Result<Self, FileError> {
         let document: SeedDocument =
             serde_saphyr::from_str(text).map_err(|error| FileError::of_yaml(&error))?;
@@ -114,8 +114,8 @@ impl Seed {
         Ok(Self { organizations: document.organizations, workspaces })
     }
 
-    /// Adds a key with all permissions, unless the organization has a key with this id. Creates the
-    /// organization if it is missing.
+    /// Adds a key with all permissions to an organization, unless it already has a key with this id. Creates the
+    /// organization if it does not exist.
     pub fn ensure_api_key(&mut self, organization: &str, id: &str, key: &str, user: &str) {
         let keys = &mut self.organizations.entry(organization.to_owned()).or_default().api_keys;
         if keys.iter().any(|known| known.id == id) {
@@ -130,8 +130,8 @@ impl Seed {
         });
     }
 
-    /// Adds a key with all permissions, unless the workspace has it. Creates the workspace (a UUID, or
-    /// `sandbox`) if it is missing.
+    /// Adds a key with all permissions to a workspace, unless it already has this key. Creates the workspace if it
+    /// does not exist. `workspace` is a UUID or `sandbox`.
     pub fn ensure_workspace_key(&mut self, workspace: &str, key: &str) {
         let id = workspace_id(workspace).unwrap_or_else(|_| workspace.to_owned());
         let keys = &mut self.workspaces.entry(id).or_default().api_keys;
@@ -140,16 +140,17 @@ impl Seed {
         }
     }
 
-    /// Copies an organization into a workspace (a UUID, or `sandbox`), as far as the Platform API supports
-    /// it: agents, context graphs, services, LLMs and replies, all with new ids. Does nothing if the seed has
-    /// that workspace, or lacks the organization.
+    /// Copies an organization into a workspace: agents, context graphs, services, LLMs and replies, as far as the
+    /// Platform API supports them. The copies get new ids. `workspace` is a UUID or `sandbox`. Does nothing if the
+    /// seed already has the workspace, or does not have the organization.
     pub fn mirror_organization(&mut self, organization: &str, workspace: &str) {
         let id = workspace_id(workspace).unwrap_or_else(|_| workspace.to_owned());
         let Some(organization) = self.organizations.get(organization) else { return };
         self.workspaces.entry(id).or_insert_with(|| SeedWorkspace::mirror(organization));
     }
 
-    /// Adds to the world what the seed has and the world lacks. Applying a seed twice changes nothing.
+    /// Applies the seed to the world: creates and updates organizations and workspaces. Applying the same seed again
+    /// changes nothing.
     pub(crate) fn apply(&self, world: &mut World, now: SystemTime) {
         let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let millis = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);

@@ -45,7 +45,7 @@ pub(crate) struct SeedWorkspaceKey {
     pub(crate) permissions: Option<BTreeSet<WorkspacePermission>>,
 }
 
-/// Adds the alias `name` to the schema, which schemars does not derive.
+/// Adds the key `name` to the JSON Schema. It is an alias of `id`, and schemars does not add aliases itself.
 fn with_alias(schema: &mut schemars::Schema) {
     if let Some(Value::Object(members)) = schema.get_mut("properties")
         && let Some(id) = members.get("id").cloned()
@@ -55,7 +55,7 @@ fn with_alias(schema: &mut schemars::Schema) {
 }
 
 impl SeedWorkspaceKey {
-    /// The key's id.
+    /// Returns the key's id. If the seed has no id for it, returns the key itself.
     pub(crate) fn identity(&self) -> &str {
         self.id.as_ref().unwrap_or(&self.key)
     }
@@ -149,12 +149,12 @@ impl ServiceEnvironment {
     }
 }
 
-/// Reads a workspace id: `sandbox`, or a UUID in any spelling.
+/// Reads the id of a workspace, which is `sandbox` or a UUID in any spelling.
 pub(super) fn workspace_id(named: &str) -> Result<String, String> {
     if named == "sandbox" { Ok(SANDBOX_WORKSPACE.to_owned()) } else { uuid::parse(named) }
 }
 
-/// Checks the workspaces of a document, and keys them by id.
+/// Checks the workspaces of a seed, and returns them by id.
 pub(crate) fn check_all(
     workspaces: BTreeMap<String, SeedWorkspace>,
 ) -> Result<BTreeMap<String, SeedWorkspace>, FileError> {
@@ -227,7 +227,7 @@ impl SeedWorkspace {
         Ok(())
     }
 
-    /// Normalizes the spelling of ids.
+    /// Changes all ids to the same spelling: lower case with hyphens. Errors if an id is not a UUID.
     fn read_ids(&mut self) -> Result<(), FileError> {
         let items =
             self.agents.iter_mut().chain(&mut self.context_graphs).filter_map(|item| item.id.as_mut());
@@ -270,7 +270,7 @@ impl SeedPlatformService {
         }
     }
 
-    /// Returns the tags as service rows have them.
+    /// Returns the tags in the form in which the state stores them.
     pub(crate) fn tag_list(&self) -> Vec<ServiceTag> {
         let tag =
             |(key, value): (&String, &Option<String>)| ServiceTag { key: key.clone(), value: value.clone() };
@@ -278,7 +278,7 @@ impl SeedPlatformService {
     }
 }
 
-/// Reads a version set. Omits fields that only the Classic API has.
+/// Reads a version set of a workspace. Omits fields that only the Classic API has.
 pub(crate) fn platform_set(fields: &Map<String, Value>) -> Result<VersionSet, String> {
     let set = version_set(fields)?;
     let preferences = Value::Object(set.llm_model_preferences);

@@ -1,14 +1,15 @@
-//! Ids that are made from a counter.
+//! Makes ids from a counter.
 
-/// Returns the n-th id. Mixing the counter keeps ids unique and makes them look like the vendor's.
-/// Neighbouring ids differ in their first and last characters, which abbreviated reports show.
+/// Returns the id for the counter value `n`. The counter is mixed, so ids are unique and look like the vendor's.
+/// Consecutive ids differ in their first and last characters, which are the ones that shortened ids in reports show.
 pub(super) fn object_id(n: u64) -> String {
     let high = mix(n);
     let low = mix(high ^ 0x5bf0_3635_dcb2_a5d1) >> 32;
     format!("{high:016x}{low:08x}")
 }
 
-/// One step of SplitMix64. It is a bijection, so two counters never share an id.
+/// Returns a number that looks random: one step of the SplitMix64 generator. Different inputs always give different
+/// results, so two counter values never give the same id.
 fn mix(n: u64) -> u64 {
     let n = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let n = (n ^ (n >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -16,7 +17,7 @@ fn mix(n: u64) -> u64 {
     n ^ (n >> 31)
 }
 
-/// Returns the n-th UUID, which looks like a random one.
+/// Returns the UUID for the counter value `n`. It looks like a random UUID.
 pub(super) fn uuid(n: u64) -> String {
     let high = mix(n);
     let low = mix(high ^ 0x27d4_eb2f_1656_67c5);

@@ -1,4 +1,4 @@
-//! The state of the emulated servers: organizations, workspaces and their rows, and the state file.
+//! The state of the emulator: organizations, workspaces, the rows in them, and the state file.
 
 mod ids;
 mod organization;

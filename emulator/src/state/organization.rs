@@ -1,4 +1,4 @@
-//! Organizations, the Classic API's part of the state, and their rows.
+//! Organizations (the Classic API's part of the state) and the rows in them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::rows::{AgentSettings, CatalogItem, VersionSet, row};
 use super::table::{Row, Table};
 
-/// An organization and everything in it.
+/// An organization with all its rows.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Organization {
     pub(crate) name: String,
@@ -80,20 +80,20 @@ impl Permission {
     }
 }
 
-/// An API key for signing in.
+/// An API key with which a user signs in to the Classic API.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ApiKey {
     /// The key's id.
     pub id: String,
-    /// The number in the order of creation.
+    /// The number of the key in the order of creation.
     pub sequence: u64,
-    /// The secret.
+    /// The secret text of the key.
     pub key: String,
-    /// The only user that can sign in with it.
+    /// The only user who can sign in with this key.
     pub user: String,
     /// The user's permissions. `None` means all.
     pub permissions: Option<BTreeSet<Permission>>,
-    /// Names of services that the user can't see.
+    /// The names of the services that the user can't see.
     pub hidden_services: BTreeSet<String>,
 }
 
@@ -109,53 +109,53 @@ impl ApiKey {
     }
 }
 
-/// A service.
+/// A service of the Classic API.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Service {
-    /// 24 hexadecimal digits.
+    /// The id, 24 hexadecimal digits.
     pub id: String,
-    /// The number in the order of creation.
+    /// The number of the service in the order of creation.
     pub sequence: u64,
-    /// The name, unique among active services.
+    /// The name. It is unique among active services.
     pub name: String,
     /// The description.
     pub description: String,
-    /// True if it is active.
+    /// True if the service is active.
     pub is_active: bool,
-    /// The id of its agent.
+    /// The id of the service's agent.
     pub agent_id: String,
-    /// The id of its context graph.
+    /// The id of the service's context graph.
     pub context_graph_id: String,
-    /// The tags. A value may be null.
+    /// The tags. The value of a tag is `None` if the API shows it as null.
     pub tags: BTreeMap<String, Option<String>>,
     /// Words that speech recognition should know.
     pub keyterms: Vec<String>,
     /// The version sets, including `edge` and `release`.
     pub version_sets: BTreeMap<String, VersionSet>,
-    /// The user who created it.
+    /// The user who created the service.
     pub creator: String,
-    /// The user who changed it last.
+    /// The user who changed the service last.
     pub updated_by: String,
 }
 
-/// A dynamic behavior set.
+/// A behavior set, which applies to a list of services.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BehaviorSet {
-    /// 24 hexadecimal digits.
+    /// The id, 24 hexadecimal digits.
     pub id: String,
-    /// The number in the order of creation.
+    /// The number of the behavior set in the order of creation.
     pub sequence: u64,
-    /// The name, unique among active sets.
+    /// The name. It is unique among active behavior sets.
     pub name: String,
-    /// True if it is active.
+    /// True if the behavior set is active.
     pub is_active: bool,
-    /// The ids of the services it applies to.
+    /// The ids of the services that the behavior set applies to.
     pub applied_to_services: Vec<String>,
-    /// The tags.
+    /// The tags. The value of a tag is `None` if the API shows it as null.
     pub tags: BTreeMap<String, Option<String>>,
-    /// The user who created it.
+    /// The user who created the behavior set.
     pub creator: String,
-    /// The user who changed it last.
+    /// The user who changed the behavior set last.
     pub updated_by: String,
     /// The time of creation, in milliseconds since the epoch.
     pub created_at: i64,
@@ -163,43 +163,44 @@ pub struct BehaviorSet {
     pub updated_at: i64,
 }
 
-/// A simulation unit test that uses a version set of a service.
+/// A simulation unit test of the vendor's platform. It uses a version set of a service, which therefore can't be
+/// deleted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UnitTest {
-    /// 24 hexadecimal digits.
+    /// The id, 24 hexadecimal digits.
     pub id: String,
-    /// The number in the order of creation.
+    /// The number of the unit test in the order of creation.
     pub sequence: u64,
-    /// The service's id.
+    /// The id of the service that the test uses.
     pub service_id: String,
-    /// The version set's name.
+    /// The name of the version set that the test uses.
     pub version_set: String,
 }
 
-/// A conversation.
+/// A conversation between a user and a service.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Conversation {
-    /// 24 hexadecimal digits.
+    /// The id, 24 hexadecimal digits.
     pub id: String,
-    /// The number in the order of creation.
+    /// The number of the conversation in the order of creation.
     pub sequence: u64,
     /// The user who takes part in the conversation.
     pub user_id: String,
-    /// The id of the service.
+    /// The id of the service that the user talks to.
     pub service_id: String,
-    /// The name of the version set.
+    /// The name of the version set that the conversation uses.
     pub version_set: String,
-    /// The agent and its version at the start.
+    /// The agent's id and its version at the start of the conversation.
     pub agent: (String, u32),
-    /// The context graph and its version at the start.
+    /// The context graph's id and its version at the start of the conversation.
     pub context_graph: (String, u32),
-    /// The preferences at the start.
+    /// The LLM preferences at the start of the conversation.
     pub llm_model_preferences: Map<String, Value>,
     /// The tags.
     pub tags: BTreeMap<String, Option<String>>,
     /// The messages, oldest first.
     pub messages: Vec<String>,
-    /// True if it is finished.
+    /// True if the conversation is finished.
     pub is_finished: bool,
     /// The time of creation, in milliseconds since the epoch.
     pub created_at: i64,
@@ -208,32 +209,32 @@ pub struct Conversation {
 row!(ApiKey, Service, BehaviorSet, UnitTest, Conversation);
 
 impl Organization {
-    /// The organization's name.
+    /// Returns the organization's name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The accepted LLMs and the canned replies.
+    /// Returns the settings: the accepted LLMs and the agents' replies.
     pub fn settings(&self) -> &AgentSettings {
         &self.settings
     }
 
-    /// The accepted LLMs and the canned replies, for changes.
+    /// Returns a mutable reference to the settings: the accepted LLMs and the agents' replies.
     pub fn settings_mut(&mut self) -> &mut AgentSettings {
         Arc::make_mut(&mut self.settings)
     }
 
-    /// The keys that can sign in.
+    /// Returns the keys that can sign in.
     pub fn api_keys(&self) -> &Table<ApiKey> {
         &self.api_keys
     }
 
-    /// The agents.
+    /// Returns the agents.
     pub fn agents(&self) -> &Table<CatalogItem> {
         &self.agents
     }
 
-    /// The agents, for changes.
+    /// Returns a mutable reference to the agents.
     pub fn agents_mut(&mut self) -> &mut Table<CatalogItem> {
         &mut self.agents
     }
@@ -243,12 +244,12 @@ impl Organization {
         self.agents.iter().find(|agent| agent.name == name)
     }
 
-    /// The context graphs.
+    /// Returns the context graphs.
     pub fn context_graphs(&self) -> &Table<CatalogItem> {
         &self.context_graphs
     }
 
-    /// The context graphs, for changes.
+    /// Returns a mutable reference to the context graphs.
     pub fn context_graphs_mut(&mut self) -> &mut Table<CatalogItem> {
         &mut self.context_graphs
     }
@@ -258,18 +259,19 @@ impl Organization {
         self.context_graphs.iter().find(|graph| graph.name == name)
     }
 
-    /// The services.
+    /// Returns the services.
     pub fn services(&self) -> &Table<Service> {
         &self.services
     }
 
-    /// The services, for changes: `services_mut().get_mut(id)`, `.remove(id)`.
+    /// Returns a mutable reference to the services. Use it for `services_mut().get_mut(id)` or
+    /// `services_mut().remove(id)`.
     pub fn services_mut(&mut self) -> &mut Table<Service> {
         &mut self.services
     }
 
-    /// Returns the service with this id or name. If several have the name, the active one wins, else the
-    /// oldest.
+    /// Returns the service with this id or name. If several services have the name, returns the active one, or else
+    /// the oldest.
     pub fn service(&self, id_or_name: &str) -> Option<&Service> {
         let named = || self.services.iter().filter(|service| service.name == id_or_name);
         self.services
@@ -278,7 +280,7 @@ impl Organization {
             .or_else(|| named().next())
     }
 
-    /// Like [`Organization::service`], for changes.
+    /// Like [`Organization::service`], but returns a mutable reference.
     pub fn service_mut(&mut self, id_or_name: &str) -> Option<&mut Service> {
         let id = self.service(id_or_name)?.id.clone();
         self.services.get_mut(&id)
@@ -289,34 +291,35 @@ impl Organization {
         self.services.iter().find(|service| service.is_active && service.name == name)
     }
 
-    /// The behavior sets.
+    /// Returns the behavior sets.
     pub fn behavior_sets(&self) -> &Table<BehaviorSet> {
         &self.behavior_sets
     }
 
-    /// The behavior sets, for changes.
+    /// Returns a mutable reference to the behavior sets.
     pub fn behavior_sets_mut(&mut self) -> &mut Table<BehaviorSet> {
         &mut self.behavior_sets
     }
 
-    /// The version sets that simulation unit tests use.
+    /// Returns the simulation unit tests, which name the version sets that they use.
     pub fn unit_tests(&self) -> &Table<UnitTest> {
         &self.unit_tests
     }
 
-    /// The version sets that simulation unit tests use, for changes.
+    /// Returns a mutable reference to the simulation unit tests.
     pub fn unit_tests_mut(&mut self) -> &mut Table<UnitTest> {
         &mut self.unit_tests
     }
 
-    /// The conversations.
+    /// Returns the conversations.
     pub fn conversations(&self) -> &Table<Conversation> {
         &self.conversations
     }
 }
 
 impl Service {
-    /// An active service for [`World::add_service`](super::World::add_service), with only the required fields set.
+    /// Creates an active service with only the required fields. [`World::add_service`](super::World::add_service) can
+    /// add it.
     pub fn new(name: &str, agent_id: &str, context_graph_id: &str) -> Self {
         Self {
             id: String::new(),

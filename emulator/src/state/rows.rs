@@ -1,4 +1,4 @@
-//! Parts of the state that organizations and workspaces share.
+//! The types of rows and settings that organizations and workspaces have in common.
 
 use std::collections::BTreeSet;
 
@@ -8,12 +8,12 @@ use serde_json::{Map, Value};
 
 use super::table::Row;
 
-/// The settings of an organization or workspace.
+/// The agents' settings in an organization or workspace.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct AgentSettings {
-    /// The accepted LLM names. `None` accepts any.
+    /// The names of the LLMs that version sets may use. `None` accepts every name.
     pub llms: Option<BTreeSet<String>>,
-    /// The agents' replies.
+    /// The settings for the agents' replies.
     pub replies: Replies,
 }
 
@@ -63,37 +63,38 @@ pub struct ReplyError {
     pub description: String,
 }
 
-/// An agent or a context graph. Services pin versions of both.
+/// An agent or a context graph. Version sets pin versions of both.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CatalogItem {
-    /// 24 hexadecimal digits.
+    /// The id: 24 hexadecimal digits in an organization, a UUID in a workspace.
     pub id: String,
-    /// The number in the order of creation.
+    /// The number of the agent or context graph in the order of creation.
     pub sequence: u64,
     /// The name.
     pub name: String,
-    /// The latest version. Versions 1 to this one exist; 0 means none.
+    /// The number of the latest version. The versions from 1 to this number exist. 0 means that there are no
+    /// versions.
     pub versions: u32,
-    /// True if it is deprecated. A service that uses it can't be activated.
+    /// True if the agent or context graph is deprecated. A service that uses a deprecated one can't be activated.
     pub deprecated: bool,
     /// The time of creation, in milliseconds since the epoch.
     pub created_at: i64,
 }
 
-/// A named set of pinned versions and LLM preferences.
+/// A version set of a service: pinned versions and LLM preferences. The service stores it under its name.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct VersionSet {
-    /// The agent's version. `None` means the latest.
+    /// The pinned version of the agent. `None` means the latest version.
     pub agent_version: Option<u32>,
-    /// The context graph's version. `None` means the latest.
+    /// The pinned version of the context graph. `None` means the latest version.
     pub context_graph_version: Option<u32>,
-    /// Interaction name → `{llm_name, params}`, as sent.
+    /// For each interaction, the preferred LLM and its parameters, as the client sent them: `{llm_name, params}`.
     pub llm_model_preferences: Map<String, Value>,
-    /// All other fields as sent, such as `applied_behavior_ids`.
+    /// All other fields, as the client sent them. An example is `applied_behavior_ids`.
     pub extra: Map<String, Value>,
 }
 
-/// Implements [`Row`] for rows with the fields `id` and `sequence`.
+/// Implements [`Row`] for types with the fields `id` and `sequence`.
 macro_rules! row {
     ($($type:ident),* $(,)?) => {$(
         impl Row for $type {

@@ -1,6 +1,8 @@
-//! The state file: each changed world is one redb transaction, durable when `save` returns.
+//! The state file. Each change of the world is one transaction of the redb database, and is durable when `save`
+//! returns.
 //!
-//! Rows are JSON under (organization or workspace, kind, id). Only rows that differ by pointer are written.
+//! Rows are stored as JSON. Their key is the organization or workspace, the kind and the id. Unchanged rows are
+//! shared between copies of the world, so only rows with a different pointer are written.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -20,7 +22,7 @@ use super::world::World;
 
 const META: TableDefinition<&str, u64> = TableDefinition::new("amigops_emulator_meta");
 const ROWS: TableDefinition<(&str, &str, &str), &[u8]> = TableDefinition::new("amigops_emulator_rows");
-/// Older files have no table of workspaces. They are read as files without workspaces.
+/// The table of workspaces. State files from older versions don't have it, and are read as files without workspaces.
 const WORKSPACE_ROWS: TableDefinition<(&str, &str, &str), &[u8]> =
     TableDefinition::new("amigops_emulator_workspace_rows");
 const FORMAT: u64 = 1;
@@ -28,7 +30,7 @@ const SETTINGS: &str = "settings";
 
 type RowTable<'t> = redb::Table<'t, (&'static str, &'static str, &'static str), &'static [u8]>;
 
-/// An error of the state file.
+/// An error when the state file is opened, read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another process has the file open.
@@ -37,45 +39,46 @@ pub enum StoreError {
     /// The file is not a state file.
     #[error("{} is not a state file of the emulator: {reason}", path.display())]
     Foreign {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// The reason.
+        /// The reason why the file is not a state file.
         reason: String,
     },
     /// The file is a state file, but its contents can't be read.
     #[error("state file {} is damaged: {reason}", path.display())]
     Damaged {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// The reason.
+        /// The reason why the contents can't be read.
         reason: String,
     },
     /// The file has the format of another version of the emulator.
     #[error("state file {} has format {found}, this version reads format {FORMAT}", path.display())]
     Format {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Its format.
+        /// The number of the file's format.
         found: u64,
     },
     /// The file can't be read or written.
     #[error("state file {}: {reason}", path.display())]
     Failed {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// The error.
+        /// The system's or the database's error.
         reason: String,
     },
 }
 
-/// The place where the world is stored.
+/// The place where the world is stored: only in memory, or in a file.
 pub(crate) enum Store {
     Memory,
     File { path: PathBuf, database: Box<Database> },
 }
 
 impl Store {
-    /// Opens or creates the file, and reads the world from it. Uses the caller's open file if there is one.
+    /// Opens the state file, or creates it if it does not exist, and reads the world from it. If `opened` is a file,
+    /// uses that instead of opening `path`.
     pub(crate) fn open(path: Option<&Path>, opened: Option<File>) -> Result<(Self, World), StoreError> {
         let Some(path) = path else { return Ok((Self::Memory, World::default())) };
         // In debug builds, redb panics on some kinds of damage. The error must still name the damaged file.
@@ -111,7 +114,7 @@ impl Store {
         Ok((store, world))
     }
 
-    /// Updates the stored world from `before` to `after`. The change is durable when this returns.
+    /// Stores the differences between the worlds `before` and `after`. They are durable when this returns.
     pub(crate) fn save(&self, before: &World, after: &World) -> Result<(), StoreError> {
         let Self::File { path, database } = self else { return Ok(()) };
         write(database, before, after)
@@ -188,7 +191,7 @@ fn write(database: &Database, before: &World, after: &World) -> Result<(), Failu
 
 type Failure = Box<dyn std::error::Error>;
 
-/// An organization or workspace: settings and tables of rows.
+/// An organization or a workspace, which has settings and tables of rows.
 trait Home: Default {
     fn settings(&self) -> &Arc<AgentSettings>;
     fn write(rows: &mut RowTable<'_>, name: &str, old: &Self, new: &Self) -> Result<(), Failure>;
@@ -300,7 +303,7 @@ fn put(rows: &mut RowTable<'_>, key: (&str, &str, &str), row: &impl Serialize) -
     Ok(())
 }
 
-/// Stored rows of one organization or workspace, by kind.
+/// The stored rows of one organization or workspace. The key is the kind of the rows.
 #[derive(Default)]
 struct RowsByKind(BTreeMap<String, Vec<Vec<u8>>>);
 

@@ -1,20 +1,20 @@
-//! Tables of rows in order of creation. Copies share rows until they change.
+//! Tables of rows in the order of their creation. Copies of a table share all rows that have not changed.
 
 use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// A row that is stored on its own.
+/// A row of a table, which the state file stores as one entry.
 pub trait Row: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
-    /// The id, unique among rows of this kind in an organization or workspace.
+    /// Returns the id. It is unique among the rows of this kind in the same organization or workspace.
     fn id(&self) -> &str;
 
-    /// The number in the order of creation. It is never reused.
+    /// Returns the number of the row in the order of creation. A number is never used twice.
     fn sequence(&self) -> u64;
 }
 
-/// All rows of a kind. Copies share rows, so only changed rows differ by pointer.
+/// All rows of one kind. Copies share their rows, so a row has a different pointer only if it has changed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table<T> {
     rows: Arc<Vec<Arc<T>>>,
@@ -35,25 +35,25 @@ impl<'a, T> IntoIterator for &'a Table<T> {
     }
 }
 
-/// A difference between two copies of a table.
+/// A difference between two copies of a table: a new or changed row, or a removed row.
 pub(crate) enum RowChange<'a, T> {
     Put(&'a T),
     Remove(&'a T),
 }
 
 impl<T: Row> Table<T> {
-    /// Builds a table from stored rows in any order.
+    /// Creates a table from rows in any order, and sorts them by creation.
     pub(crate) fn from_rows(mut rows: Vec<T>) -> Self {
         rows.sort_by_key(Row::sequence);
         Self { rows: Arc::new(rows.into_iter().map(Arc::new).collect()) }
     }
 
-    /// Iterates over the rows, oldest first.
+    /// Returns an iterator over the rows, from the oldest to the newest.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &T> + ExactSizeIterator {
         self.rows.iter().map(AsRef::as_ref)
     }
 
-    /// The number of rows.
+    /// Returns the number of rows.
     pub fn len(&self) -> usize {
         self.rows.len()
     }
@@ -68,13 +68,13 @@ impl<T: Row> Table<T> {
         self.iter().find(|row| row.id() == id)
     }
 
-    /// Returns the row with this id, for changes.
+    /// Returns a mutable reference to the row with this id.
     pub fn get_mut(&mut self, id: &str) -> Option<&mut T> {
         let place = self.rows.iter().position(|row| row.id() == id)?;
         Arc::make_mut(&mut self.rows).get_mut(place).map(Arc::make_mut)
     }
 
-    /// Adds a row. Its sequence number must be the highest.
+    /// Adds a row at the end. Its sequence number must be higher than that of every other row.
     pub(crate) fn push(&mut self, row: T) {
         Arc::make_mut(&mut self.rows).push(Arc::new(row));
     }
@@ -90,7 +90,8 @@ impl<T: Row> Table<T> {
         }
     }
 
-    /// Returns the changes from `before` to this table. Both are in order of creation, so one pass is enough.
+    /// Returns the differences between `before` and this table. Compares both tables in one pass, because both are in
+    /// the order of creation.
     pub(crate) fn changes_since<'a>(&'a self, before: &'a Self) -> Vec<RowChange<'a, T>> {
         if Arc::ptr_eq(&self.rows, &before.rows) {
             return Vec::new();

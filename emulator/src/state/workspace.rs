@@ -1,4 +1,4 @@
-//! Workspaces, the Platform API's part of the state, and their rows.
+//! Workspaces (the Platform API's part of the state) and the rows in them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use serde_json::{Map, Value};
 use super::rows::{AgentSettings, CatalogItem, VersionSet, row};
 use super::table::{Row, Table};
 
-/// The id of the workspace that seeds call `sandbox`.
+/// The id of the workspace that seeds can call `sandbox`.
 pub const SANDBOX_WORKSPACE: &str = "5a4db0c5-0000-4000-8000-000000000000";
 
-/// A workspace and everything in it.
+/// A workspace with all its rows.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Workspace {
     pub(crate) id: String,
@@ -24,16 +24,16 @@ pub struct Workspace {
     pub(crate) services: Table<PlatformService>,
 }
 
-/// A bearer key.
+/// A key that clients send with each request to the Platform API, as a bearer token.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WorkspaceKey {
     /// The key's id.
     pub id: String,
-    /// The number in the order of creation.
+    /// The number of the key in the order of creation.
     pub sequence: u64,
-    /// The secret.
+    /// The secret text of the key.
     pub key: String,
-    /// The permissions. `None` means all.
+    /// The permissions of clients that use the key. `None` means all permissions.
     pub permissions: Option<BTreeSet<WorkspacePermission>>,
 }
 
@@ -65,7 +65,7 @@ pub enum WorkspacePermission {
 }
 
 impl WorkspacePermission {
-    /// The permission's name in the API.
+    /// Returns the permission's name in the API.
     pub fn name(self) -> &'static str {
         match self {
             Self::ViewService => "Service.view",
@@ -79,42 +79,43 @@ impl WorkspacePermission {
     }
 }
 
-/// A service of a workspace.
+/// A service of the Platform API.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlatformService {
-    /// A UUID.
+    /// The id, a UUID.
     pub id: String,
-    /// The number in the order of creation.
+    /// The number of the service in the order of creation.
     pub sequence: u64,
     /// The name.
     pub name: String,
     /// The description.
     pub description: String,
-    /// True if it is active.
+    /// True if the service is active.
     pub is_active: bool,
-    /// The id of its agent.
+    /// The id of the service's agent.
     pub agent_id: String,
-    /// The id of its context graph.
+    /// The id of the service's context graph.
     pub context_graph_id: String,
     /// The tags, in the order in which they were sent.
     pub tags: Vec<ServiceTag>,
     /// Words that speech recognition should know.
     pub keyterms: Vec<String>,
-    /// The version sets. Unlike on the Classic API, none exists by default.
+    /// The version sets. A new service has none by default, unlike on the Classic API.
     pub version_sets: BTreeMap<String, VersionSet>,
-    /// The number of tools that may run at once.
+    /// The maximum number of tools that may run at the same time.
     pub tool_capacity: u8,
-    /// True if safety filters are on.
+    /// True if the service uses safety filters.
     pub safety_filters_enabled: bool,
-    /// `voice` or `text`.
+    /// The channel through which users talk to the service: `voice` or `text`.
     pub channel_type: String,
-    /// `sandbox` or `production`.
+    /// The vendor's environment that runs the service: `sandbox` or `production`.
     pub environment: String,
-    /// The voice pipeline's settings: those that were set and those with a default, without nulls.
+    /// The settings of the voice pipeline: those that a client has set, and those that have a default. Nulls are not
+    /// stored.
     pub voice_config: Option<Map<String, Value>>,
-    /// The escalation policy: an action for each of the three engine triggers, as `{type}`.
+    /// The escalation policy. It has an action, in the form `{type}`, for each of the three triggers.
     pub escalation_policy: Option<Map<String, Value>>,
-    /// True if it is a system service, which can't be changed.
+    /// True if this is a system service. Clients can't change it.
     pub is_system: bool,
     /// The time of creation, in milliseconds since the epoch.
     pub created_at: i64,
@@ -125,15 +126,16 @@ pub struct PlatformService {
 /// A tag of a service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceTag {
-    /// The key.
+    /// The name of the tag.
     pub key: String,
-    /// The value, if any.
+    /// The value. `None` if the tag has no value.
     #[serde(default)]
     pub value: Option<String>,
 }
 
 impl PlatformService {
-    /// An active service for [`World::add_platform_service`](super::World::add_platform_service), with only the required fields set.
+    /// Creates an active service with only the required fields.
+    /// [`World::add_platform_service`](super::World::add_platform_service) can add it.
     pub fn new(name: &str, agent_id: &str, context_graph_id: &str) -> Self {
         Self {
             id: String::new(),
@@ -167,37 +169,37 @@ impl PlatformService {
 row!(PlatformService, WorkspaceKey);
 
 impl Workspace {
-    /// The workspace's id.
+    /// Returns the workspace's id.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// The accepted LLMs and the canned replies.
+    /// Returns the settings: the accepted LLMs and the agents' replies.
     pub fn settings(&self) -> &AgentSettings {
         &self.settings
     }
 
-    /// The accepted LLMs and the canned replies, for changes.
+    /// Returns a mutable reference to the settings: the accepted LLMs and the agents' replies.
     pub fn settings_mut(&mut self) -> &mut AgentSettings {
         Arc::make_mut(&mut self.settings)
     }
 
-    /// The bearer keys.
+    /// Returns the keys of the workspace.
     pub fn api_keys(&self) -> &Table<WorkspaceKey> {
         &self.api_keys
     }
 
-    /// The bearer keys, for changes.
+    /// Returns a mutable reference to the keys of the workspace.
     pub fn api_keys_mut(&mut self) -> &mut Table<WorkspaceKey> {
         &mut self.api_keys
     }
 
-    /// The agents.
+    /// Returns the agents.
     pub fn agents(&self) -> &Table<CatalogItem> {
         &self.agents
     }
 
-    /// The agents, for changes. To add a version, add one to `versions`.
+    /// Returns a mutable reference to the agents. To add a version to an agent, increase its field `versions` by one.
     pub fn agents_mut(&mut self) -> &mut Table<CatalogItem> {
         &mut self.agents
     }
@@ -207,12 +209,12 @@ impl Workspace {
         self.agents.iter().find(|agent| agent.name == name)
     }
 
-    /// The context graphs.
+    /// Returns the context graphs.
     pub fn context_graphs(&self) -> &Table<CatalogItem> {
         &self.context_graphs
     }
 
-    /// The context graphs, for changes.
+    /// Returns a mutable reference to the context graphs.
     pub fn context_graphs_mut(&mut self) -> &mut Table<CatalogItem> {
         &mut self.context_graphs
     }
@@ -222,18 +224,19 @@ impl Workspace {
         self.context_graphs.iter().find(|graph| graph.name == name)
     }
 
-    /// The services.
+    /// Returns the services.
     pub fn services(&self) -> &Table<PlatformService> {
         &self.services
     }
 
-    /// The services, for changes: `services_mut().get_mut(id)`, `.remove(id)`.
+    /// Returns a mutable reference to the services. Use it for `services_mut().get_mut(id)` or
+    /// `services_mut().remove(id)`.
     pub fn services_mut(&mut self) -> &mut Table<PlatformService> {
         &mut self.services
     }
 
-    /// Returns the service with this id or name. If several have the name, the active one wins, else the
-    /// oldest.
+    /// Returns the service with this id or name. If several services have the name, returns the active one, or else
+    /// the oldest.
     pub fn service(&self, id_or_name: &str) -> Option<&PlatformService> {
         let named = || self.services.iter().filter(|service| service.name == id_or_name);
         self.services
@@ -242,7 +245,7 @@ impl Workspace {
             .or_else(|| named().next())
     }
 
-    /// Like [`Workspace::service`], for changes.
+    /// Like [`Workspace::service`], but returns a mutable reference.
     pub fn service_mut(&mut self, id_or_name: &str) -> Option<&mut PlatformService> {
         let id = self.service(id_or_name)?.id.clone();
         self.services.get_mut(&id)

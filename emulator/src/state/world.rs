@@ -1,4 +1,4 @@
-//! The whole state, and its changes by tests and operators.
+//! The complete state of the emulator, and functions with which tests and operators change it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use super::rows::CatalogItem;
 use super::table::Table;
 use super::workspace::{PlatformService, Workspace};
 
-/// All organizations and workspaces. A copy is cheap, since copies share what has not changed.
+/// All organizations and workspaces. Copies are cheap, because they share everything that has not changed.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct World {
     pub(crate) organizations: BTreeMap<String, Arc<Organization>>,
@@ -18,43 +18,44 @@ pub struct World {
 }
 
 impl World {
-    /// The organizations, by name.
+    /// Returns the organizations, sorted by name.
     pub fn organizations(&self) -> impl Iterator<Item = &Organization> {
         self.organizations.values().map(AsRef::as_ref)
     }
 
-    /// Returns one organization.
+    /// Returns the organization with this name.
     pub fn organization(&self, name: &str) -> Option<&Organization> {
         self.organizations.get(name).map(AsRef::as_ref)
     }
 
-    /// Returns one organization for changes.
+    /// Returns a mutable reference to the organization with this name.
     pub fn organization_mut(&mut self, name: &str) -> Option<&mut Organization> {
         self.organizations.get_mut(name).map(Arc::make_mut)
     }
 
-    /// Returns true if nothing changed between two copies of a world. Compares pointers, not contents.
+    /// Returns true if this world and `other` are copies without any difference. Compares pointers instead of
+    /// contents.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.counter == other.counter
             && same_homes(&self.organizations, &other.organizations)
             && same_homes(&self.workspaces, &other.workspaces)
     }
 
-    /// Returns one organization, and creates it if it is missing.
+    /// Returns the organization with this name. Creates it if it does not exist.
     pub(crate) fn organization_or_new(&mut self, name: &str) -> &mut Organization {
         let fresh = || Arc::new(Organization { name: name.to_owned(), ..Organization::default() });
         Arc::make_mut(self.organizations.entry(name.to_owned()).or_insert_with(fresh))
     }
 
-    /// Returns the next sequence number and the id made from it.
+    /// Returns the next sequence number, and an id that is made from it.
     pub(crate) fn next_id(&mut self) -> (u64, String) {
         self.counter += 1;
         (self.counter, object_id(self.counter))
     }
 
-    /// Adds a service as an operator would, without the API's rules. Sets only its id, its sequence number
-    /// and, if missing, the version sets `edge` and `release`. Returns the id, which is a new one if the
-    /// service's own is empty or taken. Returns `None` if the organization does not exist.
+    /// Adds a service as an operator would, without the API's rules. Sets its sequence number, and adds the version
+    /// sets `edge` and `release` if they are missing. If the service's id is empty or already used, gives it a new
+    /// id. Returns the id, or `None` if the organization does not exist.
     pub fn add_service(&mut self, organization: &str, mut service: Service) -> Option<String> {
         let (sequence, id) = self.next_id();
         let home = self.organization_mut(organization)?;
@@ -70,14 +71,14 @@ impl World {
         Some(id)
     }
 
-    /// Adds an agent with versions 1 to `versions`. Returns its id, or `None` if the organization does not
-    /// exist.
+    /// Adds an agent that has the versions from 1 to `versions`. Returns the agent's id, or `None` if the
+    /// organization does not exist.
     pub fn add_agent(&mut self, organization: &str, name: &str, versions: u32) -> Option<String> {
         self.add_item(organization, name, versions, |home| &mut home.agents)
     }
 
-    /// Adds a context graph with versions 1 to `versions`. Returns its id, or `None` if the organization does
-    /// not exist.
+    /// Adds a context graph that has the versions from 1 to `versions`. Returns the context graph's id, or `None` if
+    /// the organization does not exist.
     pub fn add_context_graph(&mut self, organization: &str, name: &str, versions: u32) -> Option<String> {
         self.add_item(organization, name, versions, |home| &mut home.context_graphs)
     }
@@ -97,8 +98,8 @@ impl World {
         Some(id)
     }
 
-    /// Adds an active behavior set that applies to these services, given by id. Returns its id, or `None` if
-    /// the organization does not exist.
+    /// Adds an active behavior set that applies to the services with these ids. Returns the behavior set's id, or
+    /// `None` if the organization does not exist.
     pub fn add_behavior_set(
         &mut self,
         organization: &str,
@@ -122,8 +123,7 @@ impl World {
         Some(id)
     }
 
-    /// Marks a version set as used by a simulation unit test. Returns false if the organization does not
-    /// exist.
+    /// Records that a simulation unit test uses this version set. Returns false if the organization does not exist.
     pub fn add_unit_test(&mut self, organization: &str, service_id: &str, version_set: &str) -> bool {
         let (sequence, id) = self.next_id();
         let Some(home) = self.organization_mut(organization) else { return false };
@@ -134,36 +134,35 @@ impl World {
 }
 
 impl World {
-    /// The workspaces, by id.
+    /// Returns the workspaces, sorted by id.
     pub fn workspaces(&self) -> impl Iterator<Item = &Workspace> {
         self.workspaces.values().map(AsRef::as_ref)
     }
 
-    /// Returns the workspace with this id, in lower case with hyphens.
+    /// Returns the workspace with this id. The id must be in lower case with hyphens.
     pub fn workspace(&self, id: &str) -> Option<&Workspace> {
         self.workspaces.get(id).map(AsRef::as_ref)
     }
 
-    /// Returns one workspace for changes.
+    /// Returns a mutable reference to the workspace with this id.
     pub fn workspace_mut(&mut self, id: &str) -> Option<&mut Workspace> {
         self.workspaces.get_mut(id).map(Arc::make_mut)
     }
 
-    /// Returns one workspace, and creates it if it is missing.
+    /// Returns the workspace with this id. Creates it if it does not exist.
     pub(crate) fn workspace_or_new(&mut self, id: &str) -> &mut Workspace {
         let fresh = || Arc::new(Workspace { id: id.to_owned(), ..Workspace::default() });
         Arc::make_mut(self.workspaces.entry(id.to_owned()).or_insert_with(fresh))
     }
 
-    /// Returns the next sequence number and the UUID made from it.
+    /// Returns the next sequence number, and a UUID that is made from it.
     pub(crate) fn next_uuid(&mut self) -> (u64, String) {
         let (sequence, _) = self.next_id();
         (sequence, uuid(sequence))
     }
 
-    /// Adds a service as an operator would, without the API's rules. Sets only its id and its sequence
-    /// number. Returns the id, which is a new one if the service's own is empty or taken. Returns `None` if
-    /// the workspace does not exist.
+    /// Adds a service as an operator would, without the API's rules. Sets its sequence number. If the service's id is
+    /// empty or already used, gives it a new id. Returns the id, or `None` if the workspace does not exist.
     pub fn add_platform_service(&mut self, workspace: &str, mut service: PlatformService) -> Option<String> {
         let (sequence, id) = self.next_uuid();
         let home = self.workspace_mut(workspace)?;
@@ -176,14 +175,14 @@ impl World {
         Some(id)
     }
 
-    /// Adds an agent with versions 1 to `versions`. Returns its id, or `None` if the workspace does not
-    /// exist.
+    /// Adds an agent that has the versions from 1 to `versions`. Returns the agent's id, or `None` if the workspace
+    /// does not exist.
     pub fn add_workspace_agent(&mut self, workspace: &str, name: &str, versions: u32) -> Option<String> {
         self.add_workspace_item(workspace, name, versions, |home| &mut home.agents)
     }
 
-    /// Adds a context graph with versions 1 to `versions`. Returns its id, or `None` if the workspace does
-    /// not exist.
+    /// Adds a context graph that has the versions from 1 to `versions`. Returns the context graph's id, or `None` if
+    /// the workspace does not exist.
     pub fn add_workspace_context_graph(
         &mut self,
         workspace: &str,

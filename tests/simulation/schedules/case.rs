@@ -1,4 +1,4 @@
-//! The case of a seed: manifests, a live state, and all disturbances.
+//! A case is everything that a seed decides about a simulation: the manifests, the live state and all disturbances.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,25 +14,25 @@ use crate::generate::state;
 use crate::model::*;
 use amigops_emulator::{Limits, Rule};
 
-/// The question that a case answers.
+/// The kind of a case: which disturbances it simulates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum CaseKind {
-    /// Faults of requests, crashes, and a second run of the same manifests.
+    /// Requests fail, processes crash, or a second run applies the same manifests at the same time.
     Faults,
-    /// Wrong lists.
+    /// The server returns wrong lists of services.
     Lists,
-    /// An operator changes services during an apply.
+    /// An operator changes services while a run applies a plan.
     Edits,
     /// The server fails for a long time during a cut-over.
     Deadlines,
-    /// Several commits, whose runs may end early.
+    /// Several commits are applied one after the other. Their runs may end early.
     Commits,
-    /// Two runs of different manifests at the same time.
+    /// Two runs apply different manifests at the same time.
     Pairs,
 }
 
 impl CaseKind {
-    /// The kinds of ten consecutive seeds.
+    /// The kinds of the cases of ten consecutive seeds.
     const PATTERN: [Self; 10] = [
         Self::Faults,
         Self::Commits,
@@ -46,7 +46,7 @@ impl CaseKind {
         Self::Pairs,
     ];
 
-    /// Returns the kind of a seed.
+    /// Returns the kind of the case of a seed.
     pub(super) fn of_seed(seed: u64) -> Self {
         Self::PATTERN[(seed % 10) as usize]
     }
@@ -63,14 +63,14 @@ impl CaseKind {
     }
 }
 
-/// A commit, or two that are applied at the same time.
+/// One step of a case with several commits: a commit, or two commits that are applied at the same time.
 #[derive(Clone, Debug)]
 pub(super) struct Stage {
     pub(super) manifests: Vec<Desired>,
     pub(super) disturbances: Vec<Rule<Disturbance>>,
 }
 
-/// A case to simulate.
+/// Everything that a simulation needs: the manifests, the live state, and the disturbances.
 #[derive(Clone, Debug)]
 pub(super) struct Case {
     pub(super) api: Api,
@@ -82,28 +82,29 @@ pub(super) struct Case {
     pub(super) limits: Limits,
     pub(super) token_lifetime: Duration,
     pub(super) parallelism: usize,
-    /// The maximum delay of a request or an answer, in milliseconds.
+    /// The maximum delay of each request and of each answer, in milliseconds.
     pub(super) latency: u64,
-    /// The delay after which a second run starts at the same time as the first one.
+    /// The time between the start of the first run and that of the second run. `None` if there is no second run.
     pub(super) second_run: Option<Duration>,
-    /// The timeout of the first run.
+    /// The timeout of the first run. `None` if it has none.
     pub(super) timeout: Option<Duration>,
     pub(super) disturbances: Vec<Rule<Disturbance>>,
-    /// The maximum number of services on a page, if the server returns fewer than requested.
+    /// The maximum number of services that the server returns on a page, even if a request asks for more. `None` if
+    /// there is no such maximum.
     pub(super) max_page_size: Option<usize>,
-    /// True if lists begin with the newest service.
+    /// True if the server lists the newest service first.
     pub(super) newest_first: bool,
-    /// True if the server lets an active service take another one's name in a rename. Classic's documentation forbids it
-    /// only in an activation.
+    /// True if the server accepts a rename of an active service to a name that another active service has. The
+    /// documentation of Classic forbids that only for activations.
     pub(super) accepts_duplicate_names: bool,
-    /// The outage that begins once the first cut-over has renamed the old service.
+    /// A long failure of the server, which begins after the first cut-over has renamed the old service.
     pub(super) outage: Option<Outage>,
-    /// The commits, if there are several. The live state must end as the last one declares.
+    /// The stages, if there are several commits. At the end, the live state must be as the last stage declares.
     pub(super) stages: Vec<Stage>,
 }
 
 impl Case {
-    /// Returns the case of a seed.
+    /// Creates the case of a seed. The same seed always gives the same case.
     pub(super) fn from_seed(api: Api, seed: u64) -> Self {
         let mut random =
             SeededRandom::new(seed.wrapping_mul(2).wrapping_add(u64::from(api == Api::Platform)));
@@ -146,7 +147,7 @@ impl Case {
         case
     }
 
-    /// Adds a second run, or disturbances, or both.
+    /// Adds a second run, or disturbances, or both to the case.
     fn add_faults(&mut self, random: &mut SeededRandom) {
         let only_second_run = random.chance(3);
         self.second_run =
@@ -243,7 +244,7 @@ impl Case {
         self.stages.push(Stage { manifests, disturbances });
     }
 
-    /// Removes all live services in some cases, so that all services come from earlier commits.
+    /// Removes all live services in some of the cases. Then every service was created by an earlier commit.
     fn remove_live_services_sometimes(&mut self, random: &mut SeededRandom) {
         if random.chance(40) {
             self.live.services.clear();
@@ -251,17 +252,17 @@ impl Case {
         }
     }
 
-    /// Returns the command that runs the case again.
+    /// Returns the shell command that simulates this case again.
     pub(super) fn replay_command(&self) -> String {
         let (api, seed) = (self.api.as_str(), self.seed);
         format!("AMIGOPS_SEED={api}:{seed} cargo test --test simulation seeds::replay -- --nocapture")
     }
 }
 
-/// Changes a manifest that wants its service inactive.
+/// Removes `active: false` from a manifest.
 ///
-/// A run that ends before its check for duplicates may leave an inactive service that another run has created, too. Later
-/// plans are then refused until a person says which one to keep.
+/// If a run ends before its check for duplicates, it may leave an inactive service, although another run has created
+/// the same one. Then later plans are refused until a person chooses one of the two services.
 fn never_inactive(service: &mut DesiredService) {
     service.active = service.active.filter(|active| *active);
 }

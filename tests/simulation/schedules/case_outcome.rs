@@ -1,4 +1,4 @@
-//! The outcome of a case, and the work that all kinds of cases share.
+//! The outcome of a simulated case, and functions that all kinds of cases use.
 
 use std::sync::Arc;
 
@@ -11,17 +11,18 @@ use crate::apply::{OutcomeCounts, StepFailure, StepOutcome, UndoOutcome};
 use crate::model::Desired;
 use crate::plan::{Action, Step};
 
-/// The outcome of a case.
+/// The outcome of a simulated case.
 pub(super) enum CaseOutcome {
-    /// There is no plan, because the generated states contradict each other.
+    /// The planner refuses to make a plan, because the random manifests and live state contradict each other.
     Unplannable,
     /// No rule was broken.
     Passed(Figures),
-    /// A rule was broken.
+    /// A rule was broken. `why` says which rule, and `trace` has the requests.
     Failed { why: String, trace: Vec<String> },
 }
 
-/// Runs two processes at the same time, the second one after a delay. Returns the end of the first one.
+/// Runs two processes at the same time. The second one starts after the delay of the case. Returns how the first one
+/// ended.
 pub(super) async fn run_two_processes(
     sim: &Arc<Simulation>,
     [first, second]: [(usize, &Desired); 2],
@@ -33,8 +34,8 @@ pub(super) async fn run_two_processes(
     tokio::join!(run_process(sim, first.0, first.1), delayed).0
 }
 
-/// Checks the report of a run. If it says that no step started, nothing may have changed. If it says that the old service
-/// of a cut-over has its name, a service must have that name.
+/// Checks that the report of a run is true. If the report says that no step started, nothing may have changed. If it
+/// says that the old service of a cut-over has its name, a service must have that name.
 pub(super) fn check_report(sim: &Simulation, before: &Figures, end: &ProcessEnd) {
     let ProcessEnd::Applied(report, plan) = end else { return };
     let OutcomeCounts { done, failed, unknown, .. } = report.counts();

@@ -1,4 +1,4 @@
-//! The connection between one simulated process and the emulator: messages take time, and disturbances happen.
+//! The connection between a simulated process and the emulator. Messages take time, and disturbances happen to them.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -17,17 +17,17 @@ use super::state::Simulation;
 use crate::remote::{RequestHandler, Stop, StopReason, TransportError, TransportErrorKind};
 use amigops_emulator::{Fault, Outcome, Reply};
 
-/// The connection of one process.
+/// The connection of one simulated process.
 pub(super) struct SimulatedConnection {
     pub(super) sim: Arc<Simulation>,
-    /// The number of the process's run.
+    /// The number of the run that the process executes.
     pub(super) run_number: usize,
-    /// Cancels the run at Ctrl-C.
+    /// Cancels the run when Ctrl-C is simulated.
     pub(super) stop: Stop,
     pub(super) crash: Arc<Crash>,
 }
 
-/// Tells a process that it crashes.
+/// A signal that tells a process to crash.
 #[derive(Default)]
 pub(super) struct Crash {
     crashed: AtomicBool,
@@ -40,7 +40,7 @@ impl Crash {
         self.notify.notify_one();
     }
 
-    /// Waits until the process crashes.
+    /// Waits until the process has been told to crash.
     pub(super) async fn wait(&self) {
         while !self.crashed.load(Ordering::SeqCst) {
             self.notify.notified().await;
@@ -130,7 +130,7 @@ fn response(reply: Reply, is_cut_off: bool) -> Response {
     builder.body(body).expect("the answer is valid").into()
 }
 
-/// A body whose connection breaks after its only chunk.
+/// The body of an answer. It sends its only chunk, and then the connection breaks.
 struct CutOffBody(Option<Bytes>);
 
 impl http_body::Body for CutOffBody {

@@ -1,4 +1,4 @@
-//! The time that a name is free during a cut-over, in virtual time.
+//! Checks how long no service has the name during a cut-over, in virtual time.
 
 use std::time::Duration;
 
@@ -7,26 +7,27 @@ use tokio::time::Instant;
 use super::world::Rows;
 use crate::plan::{Action, Step, StepId};
 
-/// The maximum time from the rename to the activation, to the completed undo, or to the end of the step.
+/// The maximum time for which a cut-over may leave its name without a service. The time begins with the rename of the
+/// old service. It ends with the activation of the new one, with the completed undo, or with the end of the step.
 const MAX_FREE_TIME: Duration = Duration::from_secs(180);
 
-/// A cut-over step in progress.
+/// A cut-over step that is in progress.
 #[derive(Clone, Debug)]
 struct RunningCutOver {
     run_number: usize,
     step: StepId,
     old: String,
     name: String,
-    /// The time of the rename, while no service has the name.
+    /// The time of the rename, if no service has had the name since then.
     free_since: Option<Instant>,
 }
 
-/// The cut-overs in progress, of all runs.
+/// The cut-over steps of all runs that are in progress.
 #[derive(Clone, Debug, Default)]
 pub(super) struct CutOvers(Vec<RunningCutOver>);
 
 impl CutOvers {
-    /// Records that a step starts.
+    /// Records that a step of a run has started. Steps without a cut-over are ignored.
     pub(super) fn start_step(&mut self, run_number: usize, step: &Step) {
         let Action::HandOver { old, old_name, rename: Some(rename), activation, .. } = &step.action else {
             return;
@@ -38,11 +39,12 @@ impl CutOvers {
         self.0.push(RunningCutOver { run_number, step: step.id, old, name, free_since: None });
     }
 
-    /// Records a change of the services. Returns true if it was the rename of a cut-over.
+    /// Records that a request has changed services. Returns true if it was the rename of the old service in a
+    /// cut-over.
     ///
     /// # Errors
     ///
-    /// Errors if a name was free for too long.
+    /// Errors if a cut-over left its name without a service for too long.
     pub(super) fn record_change(
         &mut self,
         before: &Rows,
@@ -68,11 +70,11 @@ impl CutOvers {
         Ok(is_rename)
     }
 
-    /// Records that a step ends.
+    /// Records that a step of a run has ended.
     ///
     /// # Errors
     ///
-    /// Errors if it ends too late after its rename.
+    /// Errors if no service has the name when the step ends, and too much time has passed since the rename.
     pub(super) fn end_step(&mut self, run_number: usize, step: StepId, now: Instant) -> Result<(), String> {
         let is_step = |running: &RunningCutOver| (running.run_number, running.step) == (run_number, step);
         let Some(index) = self.0.iter().position(is_step) else { return Ok(()) };
@@ -80,7 +82,7 @@ impl CutOvers {
         running.free_since.map_or(Ok(()), |since| check_free_time(&running.name, now - since))
     }
 
-    /// Removes the cut-overs of a process that crashed.
+    /// Removes all steps of a run whose process has crashed.
     pub(super) fn remove_run(&mut self, run_number: usize) {
         self.0.retain(|running| running.run_number != run_number);
     }

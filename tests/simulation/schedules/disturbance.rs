@@ -1,4 +1,4 @@
-//! Everything that can go wrong in a simulation, and how a seed chooses from it.
+//! The kinds of disturbances in simulations, and their random choice.
 
 use std::time::Duration;
 
@@ -6,46 +6,47 @@ use super::seeded_random::SeededRandom;
 use crate::model::Api;
 use amigops_emulator::{Fault, Rule};
 
-/// One disturbance of a run.
+/// A disturbance: something that goes wrong at one request of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Disturbance {
-    /// A fault of the server or the connection, for one request.
+    /// The server or the connection fails at this request.
     Fault(Fault),
-    /// The process crashes during this request, before or after the server processes it.
+    /// The process crashes at this request. The server has processed the request if `processed` is true.
     Crash { processed: bool },
-    /// Ctrl-C.
+    /// The user presses Ctrl-C.
     Interrupt,
-    /// An operator changes something when this request is sent.
+    /// An operator changes a service when this request is sent.
     Edit(Edit),
-    /// The answer to a list request is wrong.
+    /// The answer to this list request is wrong.
     List(ListDisturbance),
-    /// The server starts to fail for a long time.
+    /// The server begins to fail for a long time.
     Outage(Outage),
 }
 
-/// A change that an operator makes in the vendor's console. The numbers choose one of the existing services.
+/// A change that an operator makes in the vendor's console. The number in a variant selects one of the existing
+/// services.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Edit {
     Description(u64),
     Tag(u64),
-    /// `release` gets another agent version.
+    /// The agent version in the version set `release` changes.
     Pin(u64),
-    /// An unowned service is deactivated.
+    /// A service that no project owns is deactivated.
     Deactivate,
-    /// An unowned service is created.
+    /// A service that no project owns is created.
     Create,
-    /// An active service is deactivated, an inactive one activated.
+    /// An active service is deactivated, or an inactive service is activated.
     Switch(u64),
     /// A former service is activated again.
     Restore(u64),
     Rename(u64),
-    /// The ownership tag gets another value, or is removed.
+    /// The ownership tag is removed, or its value changes.
     Owner(u64),
-    /// The tag `replaces` is removed.
+    /// The tag `replaces` is removed from a service.
     RemoveReplaces(u64),
-    /// Any service is deleted. Platform only.
+    /// A service is deleted. This is possible on Platform only.
     Delete(u64),
-    /// An unowned service is deleted.
+    /// A service that no project owns is deleted.
     DeleteUnowned(u64),
 }
 
@@ -68,24 +69,24 @@ impl Edit {
     }
 }
 
-/// A way in which the answer to a list request is wrong.
+/// The way in which a list of services is wrong.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum ListDisturbance {
-    /// One service is missing. If `counted`, the total includes it.
+    /// One service is missing from the list. If `counted` is true, the total number of services still includes it.
     Hide { which: u64, counted: bool },
-    /// The next page begins with the last service of this one.
+    /// The last service of this page is also the first service of the next page.
     Overlap,
-    /// An operator changes something just before this page is read.
+    /// An operator changes a service just before this page is read.
     Shift(Edit),
 }
 
-/// A long failure of the server.
+/// A failure of the server that lasts for a long time.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Outage {
     pub(super) length: Duration,
-    /// The fault of each request during the outage.
+    /// The fault that each request gets during the outage.
     pub(super) fault: Fault,
-    /// True if only reads fail.
+    /// True if the server still processes writes, and only reads fail.
     pub(super) reads_only: bool,
 }
 
@@ -99,7 +100,7 @@ impl Outage {
 }
 
 impl Disturbance {
-    /// Returns the kind, for counts.
+    /// Returns the name of this kind of disturbance, under which it is counted.
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Fault(fault) => fault.kind(),
@@ -115,7 +116,7 @@ impl Disturbance {
     }
 }
 
-/// Returns the kinds of disturbances that occur in any long run of an API's seeds.
+/// Returns the names of all kinds of disturbances that many seeds together must produce on this API.
 pub(super) fn kinds(api: Api) -> Vec<&'static str> {
     let mut kinds = vec![
         "401",
@@ -159,7 +160,7 @@ pub(super) fn kinds(api: Api) -> Vec<&'static str> {
     kinds
 }
 
-/// Chooses any disturbance, at the nth request or the nth write.
+/// Chooses any disturbance at random, and the request or write at which it happens.
 pub(super) fn any(random: &mut SeededRandom) -> Rule<Disturbance> {
     let (method, nth) = match random.below(5) {
         0 => (Some("POST"), 1 + random.below(8)),
@@ -177,7 +178,8 @@ pub(super) fn any(random: &mut SeededRandom) -> Rule<Disturbance> {
     Rule { method: method.map(str::to_owned), path: None, nth, times, what }
 }
 
-/// Chooses a disturbance that ends a run early, or makes one of its steps fail.
+/// Chooses a disturbance at random that ends a run early or makes one of its steps fail, and the request at which it
+/// happens.
 pub(super) fn interruption(api: Api, random: &mut SeededRandom) -> Rule<Disturbance> {
     let (method, nth) = match random.below(3) {
         0 => (Some("POST"), 1 + random.below(8)),
@@ -200,7 +202,7 @@ pub(super) fn interruption(api: Api, random: &mut SeededRandom) -> Rule<Disturba
     Rule { method: method.map(str::to_owned), path: None, nth, times: 1, what }
 }
 
-/// Chooses an operator's edit of any service at any request.
+/// Chooses at random an edit that an operator makes to a service during the run, and the request at which it happens.
 pub(super) fn operator_edit(api: Api, random: &mut SeededRandom) -> Rule<Disturbance> {
     let (method, nth) = match random.below(3) {
         0 => (Some("POST"), 1 + random.below(8)),
@@ -223,7 +225,8 @@ pub(super) fn operator_edit(api: Api, random: &mut SeededRandom) -> Rule<Disturb
     Rule { method: method.map(str::to_owned), path: None, nth, times: 1, what }
 }
 
-/// Chooses wrong lists. At most one service is missing: if it were missing from both readings, nothing could show that.
+/// Chooses at random how lists of services are wrong. At most one service is missing, and only from one answer. Runs
+/// read the list twice, and if a service were missing from both readings, no run could notice that.
 pub(super) fn wrong_lists(api: Api, random: &mut SeededRandom) -> Vec<Rule<Disturbance>> {
     let path = if api == Api::Classic { "/service/?limit" } else { "/services?limit" };
     let rule = |path: &str, nth, what| Rule {
@@ -248,7 +251,8 @@ pub(super) fn wrong_lists(api: Api, random: &mut SeededRandom) -> Vec<Rule<Distu
     rules
 }
 
-/// Chooses an outage. It may last longer than a name may be free.
+/// Chooses an outage at random. A cut-over may leave its name without a service for a limited time, and an outage may
+/// last longer than that.
 pub(super) fn outage(random: &mut SeededRandom) -> Outage {
     let length = Duration::from_secs(*random.pick(&[60, 170, 200, 400, 900, 2_700]));
     let answer = |status, retry_after: &str| Fault::Answer {
@@ -270,7 +274,7 @@ pub(super) fn outage(random: &mut SeededRandom) -> Outage {
     Outage { length, fault, reads_only: random.chance(40) }
 }
 
-/// Chooses an edit because of which no later plan is refused.
+/// Chooses at random an edit after which plans can still be made.
 fn harmless_edit(random: &mut SeededRandom) -> Edit {
     match random.below(5) {
         0 => Edit::Description(random.next()),

@@ -1,4 +1,4 @@
-//! Changes that an operator makes in the vendor's console during a run.
+//! Changes of services that an operator makes in the vendor's console during a run.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use amigops_emulator::{self as emulator, PlatformService, SANDBOX_WORKSPACE, Ser
 
 const DESCRIPTION: &str = "Edited in the console";
 const OWNER: &str = "managed_by";
-/// The prefix of the names that operators give.
+/// The beginning of all names that operators give to services.
 pub(super) const CONSOLE_PREFIX: &str = "Console ";
 
-/// A service of either API, for edits by an operator.
+/// A service of either API that an operator can edit.
 trait Editable {
     fn fields(&mut self) -> EditableFields<'_>;
     fn set_tag(&mut self, key: &str, value: Option<&str>);
@@ -20,7 +20,7 @@ trait Editable {
     fn remove_tag(&mut self, key: &str);
 }
 
-/// The fields that an operator may edit.
+/// References to the fields of a service that an operator can edit.
 struct EditableFields<'a> {
     name: &'a mut String,
     active: &'a mut bool,
@@ -75,19 +75,20 @@ impl Editable for PlatformService {
     }
 }
 
-/// The values of a service on which the choice of a service depends.
+/// A service that may be chosen for an edit, with the values that the choice depends on.
 struct Candidate {
     id: String,
     name: String,
     active: bool,
     system: bool,
-    /// True if it has the tag `replaces`.
+    /// True if the service has the tag `replaces`.
     replaces: bool,
-    /// True if it has an owner.
+    /// True if the service has an ownership tag.
     owned: bool,
 }
 
-/// Edits a service directly, without the API's rules.
+/// Makes the edit to a service of the emulator, without the API's rules. Does nothing if the edit is possible for no
+/// service.
 pub(super) fn edit(api: Api, world: &mut World, edit: &Edit) {
     let candidates = candidates(api, world);
     let Some(index) = choose(edit, &candidates) else { return };
@@ -161,7 +162,8 @@ fn candidates(api: Api, world: &World) -> Vec<Candidate> {
     }
 }
 
-/// Chooses the service for an edit, from those that the edit fits.
+/// Returns the index of the service to edit, among those for which the edit is possible. Returns `None` if it is
+/// possible for no service.
 fn choose(edit: &Edit, candidates: &[Candidate]) -> Option<usize> {
     let choose_where = |n: u64, fits: &dyn Fn(&Candidate) -> bool| {
         let fitting: Vec<usize> = (0..candidates.len()).filter(|index| fits(&candidates[*index])).collect();

@@ -1,32 +1,32 @@
-//! Counts of what happened in simulations.
+//! Counts events in simulations, such as requests and disturbances.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The figures of one case, or of many.
+/// The counts of one case, or the sums over many cases.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Figures {
     pub(super) requests: usize,
-    /// Writes that the emulator accepted.
+    /// The number of writes that the emulator accepted.
     pub(super) writes: usize,
-    /// Accepted writes that changed something.
+    /// The number of accepted writes that changed something.
     pub(super) changes: usize,
-    /// Answers of 429 from the emulator's rate limits.
+    /// The number of requests that the emulator refused with 429, because of its rate limits.
     pub(super) refused: usize,
-    /// Disturbances by kind.
+    /// The number of disturbances of each kind.
     pub(super) disturbances: BTreeMap<&'static str, usize>,
-    /// Creates that were processed after the process that sent them had crashed.
+    /// The number of requests that created a service after the process that had sent them crashed.
     pub(super) late_creates: usize,
-    /// Changes by operators.
+    /// The number of changes by operators.
     pub(super) edits: usize,
     pub(super) runs: usize,
     pub(super) virtual_time: Duration,
-    /// Cases by kind.
+    /// The number of cases of each kind.
     pub(super) kinds: BTreeMap<&'static str, usize>,
 }
 
 impl Figures {
-    /// Adds the figures of another case.
+    /// Adds the counts of another case to these.
     pub(super) fn add(&mut self, other: &Self) {
         self.requests += other.requests;
         self.writes += other.writes;
@@ -44,7 +44,7 @@ impl Figures {
         }
     }
 
-    /// Returns the number of disturbances.
+    /// Returns the number of disturbances of all kinds together.
     pub(super) fn disturbance_count(&self) -> usize {
         self.disturbances.values().sum()
     }

@@ -1,4 +1,5 @@
-//! Creates many services under rate limits: without an answer of 429, and in the minimum time that the limits allow.
+//! Tests that create many services under rate limits. No request is answered with 429, and the time is the minimum
+//! that the limits allow.
 
 use std::time::Duration;
 
@@ -9,13 +10,14 @@ use crate::model::{Api, Endpoint};
 use amigops_emulator::{Limits, WindowEnd};
 
 const SERVICES: usize = 200;
-/// The emulator's limit per minute for endpoints without a published limit. The client has to learn it.
+/// The emulator's limit of requests per minute for endpoints for which the vendor publishes none. The client does not
+/// know it at the start.
 const UNPUBLISHED_LIMIT: u32 = 60;
-/// The time that does not depend on limits: for reads, and for the latency of the last requests.
+/// The time that a run may take in addition to the time that the limits require: for reads, and for the last requests.
 const FIXED_TIME: Duration = Duration::from_secs(10);
 
-/// Creates services, each with a version set of its own, under the published limits. Returns the number of requests, the
-/// time, and the minimum time that the limits allow.
+/// Creates services under the published limits. Each has a version set of its own. Returns the number of requests,
+/// the time that they took, and the minimum time that the limits allow.
 fn create_many(api: Api) -> (usize, Duration, Duration) {
     let case = case(api, Limits::PER_MINUTE);
     let (figures, plan) = run_completely(&case).expect("the plan can be applied");
@@ -28,7 +30,7 @@ fn create_many(api: Api) -> (usize, Duration, Duration) {
     (figures.requests, figures.virtual_time, bound)
 }
 
-/// Returns the case in which all services are created, and nothing else happens.
+/// Returns a case in which a plan creates all services, without any disturbance.
 fn case(api: Api, limits: Limits) -> Case {
     let services = (0..SERVICES).map(|n| {
         let mut service = wanted(&format!("Service {n:03}"), "A1");
@@ -70,8 +72,8 @@ fn creations_on_platform_take_the_minimum_time_under_its_limits() {
     check_creation_time(Api::Platform, Duration::from_secs(180));
 }
 
-/// Creates many services under limits whose windows begin with the first request. Returns the time, the minimum time that
-/// the limit of creates allows, and the number of answers of 429.
+/// Creates services under limits whose windows begin with the first request. Returns the time that it took, the
+/// minimum time that the limit for creates allows, and the number of answers with 429.
 fn create_from_first_request(
     api: Api,
     (requests, window): (Option<u32>, u64),

@@ -1,17 +1,18 @@
-//! Lists as a server may return them while services change: short pages, missing services, overlapping pages.
+//! Lists that a server may return while services change: pages with too few services, missing services, and pages
+//! that overlap.
 
 use serde_json::{Value, json};
 
 use super::disturbance::ListDisturbance;
 use amigops_emulator::Reply;
 
-/// A request for a page of the list of all services.
+/// A request for one page of the list of all services.
 pub(super) struct PageRequest {
     skip: usize,
 }
 
 impl PageRequest {
-    /// Parses a request. Returns `None` if it does not ask for a list of all services.
+    /// Parses a request. Returns `None` if it is not for the list of all services.
     pub(super) fn parse(method: &str, target: &str) -> Option<Self> {
         let (path, query) = target.split_once('?')?;
         let is_list = method == "GET" && (path.ends_with("/service/") || path.ends_with("/services"));
@@ -26,14 +27,14 @@ impl PageRequest {
         is_list.then_some(Self { skip })
     }
 
-    /// Returns the target of the request for all services on one page.
+    /// Returns the path and query of the request that returns all services on one page.
     pub(super) fn target_for_all(target: &str, max: usize) -> String {
         let path = target.split('?').next().unwrap_or_default();
         format!("{path}?limit={max}")
     }
 }
 
-/// Returns one page of the list of all services.
+/// Returns the answer with the requested page. `all` is the answer with all services.
 pub(super) fn page(
     all: &Reply,
     request: &PageRequest,
@@ -70,7 +71,7 @@ pub(super) fn page(
     Reply { body: document.to_string().into_bytes(), ..all.clone() }
 }
 
-/// Returns the ids of the services in an answer.
+/// Returns the ids of the services in an answer, which has a list of services or one service.
 pub(super) fn ids(reply: &Reply) -> Vec<String> {
     let Ok(document) = serde_json::from_slice::<Value>(&reply.body) else { return Vec::new() };
     let listed = document.get("items").or_else(|| document.get("services")).and_then(Value::as_array);

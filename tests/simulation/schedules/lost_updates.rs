@@ -1,19 +1,21 @@
-//! Finds lost updates: writes that undo another client's change that the run had read, or could have read just before.
+//! Finds lost updates: writes that undo another client's change, although the run had read that change or could have
+//! read it.
 //!
-//! The simulation knows the order of all requests. If a write changes a value that another client has changed since the
-//! plan, the check is whether the run could know that when it sent the write:
+//! The simulation knows the order of all requests. If a write changes a value that another client has changed since
+//! the plan was made, this module checks that the run could not know the change:
 //!
-//! * Sequential steps: the run had read the change, or had sent another write since the change. (Two other writes before
-//!   an activation, because a cut-over reads before its rename.) Reads in between don't count.
-//! * Concurrent steps: the change came before the step started.
+//! * Steps that run one at a time: the run could know the change if it had read it, or if it had sent another write
+//!   since the change. For an activation, two other writes are needed, because a cut-over reads the services before its
+//!   rename. Reads of other services don't count.
+//! * Steps that run at the same time: the run could know the change if it came before the step started.
 //!
-//! A step can't see a change between its read and its write, so such a change is excused.
+//! A step can't see a change between its read and its write, so such a change is allowed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::world::{Row, Rows};
 
-/// A value of a service that can change.
+/// A value of a service for which lost updates are checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Field {
     Name,
@@ -37,7 +39,7 @@ const FIELDS: [Field; 8] = [
     Field::Tags,
 ];
 
-/// The author of a change.
+/// The author of a change: an operator or a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Author {
     Operator,
@@ -64,34 +66,37 @@ fn value(row: &Row, field: Field) -> String {
 struct SentWrite {
     at: u64,
     run: usize,
-    /// The method, the target and the body: equal for a retry.
+    /// The method, the target and the body of the request. Retries of the same write have the same content.
     content: String,
-    /// The time of the last read of each service whose answer had arrived.
+    /// For each service, the time of the last read whose answer had arrived before this write was sent.
     read: BTreeMap<String, u64>,
 }
 
-/// All reads, writes and changes so far. Times are numbers in the order of events.
+/// The reads, writes and changes so far. A time is the position of an event in the order of all events.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LostUpdateCheck {
     now: u64,
-    /// True if a run executes one step at a time.
+    /// True if each run executes one step at a time.
     sequential: bool,
-    /// True if two runs work at the same time. Then only activity and names are checked.
+    /// True if two runs with different manifests work at the same time. Then only the activity and the names of
+    /// services are checked.
     pair: bool,
-    /// The reads whose answers have not arrived, by the number of the request: their time and the services.
+    /// The reads whose answers have not arrived yet, by the number of the request: the time of the read, and the ids
+    /// of the services.
     reads_in_flight: BTreeMap<usize, (u64, Vec<String>)>,
-    /// The time of the last read, by run and service.
+    /// The time of the last read of a service by a run. The key is the run and the service.
     read: BTreeMap<(usize, String), u64>,
-    /// The times of the reads on which a run's plan depends, by service.
+    /// For each run, the times of the reads that its plan was made from. They are sorted by the id of the service.
     plan_reads: BTreeMap<usize, BTreeMap<String, u64>>,
-    /// The names that a run's plan gives. Another run may give them first.
+    /// The names that the plans give to services: the run, the service and the name. Another run may give the same
+    /// name first.
     given_names: BTreeSet<(usize, String, String)>,
-    /// The start of the last step, by run and service.
+    /// The start time of the last step of a run that acts on a service. The key is the run and the service.
     step_started: BTreeMap<(usize, String), u64>,
     sent: BTreeMap<usize, SentWrite>,
-    /// The time and author of the last change.
+    /// The time and the author of the last change, for each field of each service.
     last_changes: BTreeMap<(String, Field), (u64, Author)>,
-    /// The service that each one replaces.
+    /// For each new service of a replacement: the id of the service that it replaces.
     replaces: BTreeMap<String, String>,
 }
 
@@ -105,7 +110,7 @@ impl LostUpdateCheck {
         self.now
     }
 
-    /// Records that a run sends a write.
+    /// Records that a run has sent a write.
     pub(super) fn send_write(&mut self, run: usize, number: usize, content: String) {
         let at = self.next_time();
         let of_run = self.read.iter().filter(|((reader, _), _)| *reader == run);
@@ -113,13 +118,13 @@ impl LostUpdateCheck {
         self.sent.insert(number, SentWrite { at, run, content, read });
     }
 
-    /// Records that the server has read these services for a request.
+    /// Records that the server has read services in order to answer a request.
     pub(super) fn process_read(&mut self, number: usize, ids: Vec<String>) {
         let at = self.next_time();
         self.reads_in_flight.insert(number, (at, ids));
     }
 
-    /// Records that an answer has arrived.
+    /// Records that the answer to a request has reached the run.
     pub(super) fn receive_answer(&mut self, run: usize, number: usize) {
         let Some((at, ids)) = self.reads_in_flight.remove(&number) else { return };
         for id in ids {
@@ -128,7 +133,8 @@ impl LostUpdateCheck {
         }
     }
 
-    /// Records that a run has made a plan from its reads so far. The plan gives services these names.
+    /// Records that a run has made a plan from what it has read so far. `names` are the names that the plan gives to
+    /// services.
     pub(super) fn record_plan(&mut self, run: usize, names: Vec<(String, String)>) {
         self.given_names.extend(names.into_iter().map(|(id, name)| (run, id, name)));
         let of_run = self.read.iter().filter(|((reader, _), _)| *reader == run);
@@ -136,7 +142,7 @@ impl LostUpdateCheck {
         self.plan_reads.insert(run, read);
     }
 
-    /// Records that a step starts that acts on these services.
+    /// Records that a run has started a step that acts on these services.
     pub(super) fn start_step(&mut self, run: usize, ids: &[String]) {
         let at = self.next_time();
         for id in ids {
@@ -144,7 +150,7 @@ impl LostUpdateCheck {
         }
     }
 
-    /// Records a change.
+    /// Records the differences between two states, and their author.
     pub(super) fn record_change(&mut self, author: Author, before: &Rows, after: &Rows) {
         let at = self.next_time();
         for (id, row) in after {
@@ -161,8 +167,8 @@ impl LostUpdateCheck {
         }
     }
 
-    /// Returns true if another client has activated, deactivated or deleted a service since the plan, and the run could not
-    /// know that when it sent this write to `target`.
+    /// Returns true if another client has activated, deactivated or deleted a service since the plan, and the run
+    /// could not know that when it sent its write to `target`.
     pub(super) fn is_unseen(&self, number: usize, id: &str, target: &str) -> bool {
         let changed = self.last_changes.get(&(id.to_owned(), Field::Active));
         let (Some(sent), Some((at, author))) = (self.sent.get(&number), changed) else { return false };
@@ -172,11 +178,11 @@ impl LostUpdateCheck {
         is_new && self.check_change_unseen(sent, (id, Field::Active), target, 0).is_ok()
     }
 
-    /// Checks the effect of a write, and records it.
+    /// Checks that a write of a run undid no change that the run could know, and records what the write changed.
     ///
     /// # Errors
     ///
-    /// Errors if the write undoes a change that the run could know.
+    /// Errors if the write undid such a change.
     pub(super) fn check_write(&mut self, number: usize, before: &Rows, after: &Rows) -> Result<(), String> {
         let Some(sent) = self.sent.remove(&number) else { return Ok(()) };
         let mut result = Ok(());
@@ -232,8 +238,8 @@ impl LostUpdateCheck {
         Ok(())
     }
 
-    /// Errors if another client has changed this field of a service since the plan, and the run could know it when it sent
-    /// a write to `target`. `allowed_writes` is the number of writes that may come between the step's read and this write.
+    /// Errors if another client has changed this field since the plan, and the run could know that when it sent a
+    /// write to `target`. `allowed_writes` is the number of writes that may come between the change and this write.
     fn check_change_unseen(
         &self,
         sent: &SentWrite,
@@ -265,7 +271,7 @@ impl LostUpdateCheck {
         ))
     }
 
-    /// Returns the number of other writes that a run has sent since a time.
+    /// Returns the number of other writes that the same run has sent between the time `since` and this write.
     fn writes_between(&self, sent: &SentWrite, since: u64) -> u64 {
         let others = self.sent.values().filter(|other| {
             other.run == sent.run && other.at > since && other.at < sent.at && other.content != sent.content

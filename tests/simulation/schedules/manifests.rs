@@ -1,4 +1,4 @@
-//! The manifests of a later commit: those of an earlier one with a few changes.
+//! Makes the manifests of a commit from those of the commit before it, by a few random changes.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::model::*;
 const NAMES: [&str; 7] = ["Able", "Baker", "Carol", "Delta", "Echo", "Foxtrot", "Golf"];
 const AGENTS: [&str; 3] = ["A1", "A2", "A3"];
 
-/// Returns the manifests of the next commit.
+/// Returns the manifests of the next commit, which differ from `before` in a few random changes.
 pub(super) fn next_commit(api: Api, before: &Desired, random: &mut SeededRandom) -> Desired {
     let mut services = before.services.clone();
     // The commit after a rename usually removes `renamed_from`.
@@ -23,7 +23,7 @@ pub(super) fn next_commit(api: Api, before: &Desired, random: &mut SeededRandom)
     desired(services.into_values())
 }
 
-/// Returns manifests in which one service gets another name and is replaced.
+/// Returns manifests that rename one service and also replace it.
 pub(super) fn replace_and_rename(before: &Desired, random: &mut SeededRandom) -> Desired {
     let mut services = before.services.clone();
     let names: Vec<ServiceName> = services.keys().cloned().collect();
@@ -43,7 +43,8 @@ pub(super) fn replace_and_rename(before: &Desired, random: &mut SeededRandom) ->
     desired(services.into_values())
 }
 
-/// Restores what the loader guarantees: dependencies are declared and have no circles, and no name is renamed twice.
+/// Restores the properties that manifests have after loading: dependencies are declared and have no circles, and no
+/// name is renamed twice.
 fn restore_guarantees(services: &mut BTreeMap<ServiceName, DesiredService>) {
     let names: Vec<ServiceName> = services.keys().cloned().collect();
     let mut renamed: Vec<ServiceName> = Vec::new();

@@ -1,5 +1,5 @@
-//! A deterministic simulation: the real planner, engine and client against the emulator, in virtual time, with
-//! disturbances that a seed decides.
+//! A deterministic simulation of runs. The real planner, apply engine and client work with the emulator, in virtual
+//! time. A number, the seed, decides which disturbances happen. The same seed always gives the same simulation.
 //!
 //! ```text
 //!  seed ─▶ case (manifests, live state, limits, latency, disturbances)
@@ -9,16 +9,17 @@
 //!                                  and one run that does everything that is left
 //! ```
 //!
-//! The rules:
+//! These modules check the rules:
 //!
-//! * [`rules`]: names are unique, services stay in use, unowned services stay unchanged;
-//! * [`replacement_chains`]: no service goes out of use unless a plan says so;
-//! * [`lost_updates`]: no write undoes a change by another client that the run could know;
-//! * [`cut_overs`]: no name is free for too long;
-//! * [`case_outcome`]: reports are true; [`one_commit`] and [`several_commits`]: the state converges.
+//! * [`rules`]: names are unique, services stay in use, and services that the project does not own stay unchanged.
+//! * [`replacement_chains`]: no service goes out of use unless a plan says so.
+//! * [`lost_updates`]: no write undoes a change by another client that the run could know.
+//! * [`cut_overs`]: during a cut-over, the time in which no service has the name is short.
+//! * [`case_outcome`]: the reports of runs are true.
+//! * [`one_commit`] and [`several_commits`]: the live state converges.
 //!
-//! If a seed fails, the case is made smaller, and printed with a trace of its requests. `docs/simulation.md` says how to
-//! run more seeds, and how to replay one.
+//! If the case of a seed fails, the simulation looks for a smaller case that fails, too. It prints that case with a
+//! trace of the requests. `docs/simulation.md` says how to run more seeds, and how to replay one.
 
 mod case;
 mod case_outcome;

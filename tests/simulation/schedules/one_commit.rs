@@ -1,4 +1,5 @@
-//! Cases of one commit: an undisturbed run, then runs with disturbances until nothing is left to change.
+//! Simulates cases of one commit: first a run without disturbances, then runs with disturbances until the live state
+//! converges.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,10 +15,12 @@ use crate::model::*;
 use crate::plan::{Plan, Problem, ProblemKind, Step};
 use amigops_emulator::Limits;
 
-/// The maximum number of runs after the last disturbance: one does everything that is left, and one finds nothing.
+/// The maximum number of runs after the last disturbance. The first of them makes all remaining changes, and the
+/// second one finds nothing to change.
 const MAX_CALM_RUNS: usize = 2;
 
-/// Runs a case without disturbances. Returns every state that it goes through, or `None` if there is no plan.
+/// Runs a case without disturbances. Returns all states of the services, in order, or `None` if the planner refuses
+/// to make a plan.
 pub(super) async fn run_undisturbed(case: &Case, traced: bool) -> Result<Option<Vec<Rows>>, CaseOutcome> {
     let sim = Simulation::new(case, false, None, traced);
     let failed = |why: String| CaseOutcome::Failed { why: format!("undisturbed: {why}"), trace: sim.trace() };
@@ -52,7 +55,7 @@ pub(super) async fn run_undisturbed(case: &Case, traced: bool) -> Result<Option<
     Ok(Some(history))
 }
 
-/// Returns the number of writes in a plan.
+/// Returns the number of write requests that a plan needs.
 fn planned_writes(plan: &Plan) -> usize {
     let is_read = |endpoint: Endpoint| {
         matches!(endpoint, Endpoint::ListServices | Endpoint::GetService | Endpoint::ListBehaviorSets)
@@ -61,7 +64,8 @@ fn planned_writes(plan: &Plan) -> usize {
     writes.map(|(_, count)| count).sum()
 }
 
-/// Runs a case with its disturbances until it converges, and compares the end with that of the undisturbed run.
+/// Runs a case with its disturbances until the live state converges. Compares the final state with that of the
+/// undisturbed run.
 pub(super) async fn run_disturbed(case: &Case, rules: Rules, expected: &Rows, traced: bool) -> CaseOutcome {
     let sim = Simulation::new(case, true, Some(rules), traced);
     let mut runs = 0;
@@ -123,8 +127,9 @@ pub(super) async fn run_disturbed(case: &Case, rules: Rules, expected: &Rows, tr
     }
 }
 
-/// Returns true if a late create has left two new inactive services with the same name. The plan names both and is
-/// refused, because it can't choose (docs/reliability.md).
+/// Returns true if the planner must refuse the manifests, because two new inactive services have the same name. A
+/// create that was processed after a crash can cause that. The plan can't choose between the services
+/// (docs/reliability.md).
 fn is_refused_for_duplicates(sim: &Simulation, end: &ProcessEnd) -> bool {
     let ProcessEnd::PlanRefused(error) = end else { return false };
     let is_duplicate = |problem: &Problem| {
@@ -134,8 +139,8 @@ fn is_refused_for_duplicates(sim: &Simulation, end: &ProcessEnd) -> bool {
     sim.state().figures.late_creates > 0 && error.problems.iter().any(is_duplicate)
 }
 
-/// Returns true if a run reports that an operator has made a state that no run can repair: for example, a service with
-/// the name of a manifest has another owner.
+/// Returns true if an operator has caused a state that no run can repair, and the run reports that. For example, a
+/// service with the name of a manifest may have another owner.
 fn is_stuck_after_edit(sim: &Simulation, end: &ProcessEnd) -> bool {
     let disturbances = sim.state().figures.disturbances.clone();
     let edits = ["edit: owner", "edit: name", "edit: replaces", "edit: deleted"];
@@ -150,9 +155,9 @@ fn is_stuck_after_edit(sim: &Simulation, end: &ProcessEnd) -> bool {
     }
 }
 
-/// Returns true if the only failed steps are those for which the plan had warned that an inactive service has the name.
-/// Only the API can tell if it refuses such a name: here an operator has deactivated a service that the manifest would
-/// have adopted.
+/// Returns true if every failed step failed because an inactive service has the name, and the plan had warned about
+/// each of them. Only the API knows if it refuses such a name. Here, an operator has deactivated a service that the
+/// plan would otherwise have adopted.
 fn only_names_were_refused(report: &Report, plan: &Plan) -> bool {
     let was_warned = |step: &Step| {
         let words = "an inactive service has the name";
@@ -167,10 +172,10 @@ fn only_names_were_refused(report: &Report, plan: &Plan) -> bool {
     })
 }
 
-/// The number of services with the same name, activity, agent and context graph.
+/// The number of services for each combination of name, activity, agent and context graph.
 type ServiceCounts<'a> = BTreeMap<(&'a str, bool, &'a str, &'a str), usize>;
 
-/// Counts the services that have names of manifests.
+/// Counts the services that have the name of a manifest.
 fn count_declared<'a>(desired: &Desired, rows: &'a Rows) -> ServiceCounts<'a> {
     let mut counts = ServiceCounts::new();
     for row in rows.values() {
@@ -182,8 +187,8 @@ fn count_declared<'a>(desired: &Desired, rows: &'a Rows) -> ServiceCounts<'a> {
     counts
 }
 
-/// Compares the final state with that of an undisturbed run: the services with names of manifests, and the number of all
-/// services.
+/// Compares the final state with that of an undisturbed run: the services that have the name of a manifest, and the
+/// number of all services.
 fn compare(case: &Case, expected: &Rows, found: &Rows, late_creates: usize) -> Result<(), String> {
     let (wanted, current) = (count_declared(&case.desired, expected), count_declared(&case.desired, found));
     if wanted != current {

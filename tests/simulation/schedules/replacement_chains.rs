@@ -1,27 +1,27 @@
-//! Services that must stay in use, themselves or through their replacements.
+//! Checks that services stay in use. A service is in use if it is active, or if a replacement of it is active.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::world::Rows;
 use crate::model::{LiveService, Snapshot, TAG_REPLACES};
 
-/// A replacement chain for each service that has been active: the service, its replacement, the replacement's
-/// replacement, and so on.
+/// The replacement chains. A chain has a service that was active at some time, the service that replaces it, the
+/// service that replaces that one, and so on.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ReplacementChains {
-    /// The chains, by the id of their first service.
+    /// The members of each chain. The key is the id of its first service.
     chains: BTreeMap<String, BTreeSet<String>>,
-    /// The chains that a plan of the current stage takes out of use.
+    /// The chains that a plan in the current stage takes out of use. They are named by their first service.
     retired: BTreeSet<String>,
 }
 
 impl ReplacementChains {
-    /// Starts the next stage: earlier plans no longer allow to take a chain out of use.
+    /// Starts the next stage. From now on, plans of earlier stages no longer allow any chain to go out of use.
     pub(super) fn start_stage(&mut self) {
         self.retired.clear();
     }
 
-    /// Records which services are active, and which ones replace others.
+    /// Records which services are active, and which services replace others.
     pub(super) fn record_state(&mut self, rows: &Rows) {
         for (id, _) in rows.iter().filter(|(_, row)| row.active) {
             self.chains.entry(id.clone()).or_insert_with(|| BTreeSet::from([id.clone()]));
@@ -30,7 +30,7 @@ impl ReplacementChains {
         self.add_links(&links.collect::<Vec<_>>());
     }
 
-    /// Adds replacements to the chains: pairs of an old service and its new one.
+    /// Adds replacements to the chains. Each link is an old service and the service that replaces it.
     fn add_links(&mut self, links: &[(String, String)]) {
         for chain in self.chains.values_mut() {
             loop {
@@ -41,7 +41,8 @@ impl ReplacementChains {
         }
     }
 
-    /// Records which chains a plan takes out of use, by the snapshot that it was made from and the state after it.
+    /// Records the chains that a plan takes out of use. `before` is the state that the plan was made from, and
+    /// `after` is the planned state.
     pub(super) fn record_plan(&mut self, before: &Snapshot, after: &Snapshot) {
         let mut planned = self.clone();
         let link = |service: &LiveService| {
@@ -61,16 +62,18 @@ impl ReplacementChains {
         self.retired.extend(retired.map(|(first, _)| first));
     }
 
-    /// Checks that a request did not take a chain out of use without a plan that does so.
+    /// Checks that a request took no chain out of use, unless a plan does that.
     ///
-    /// `is_unseen(id, target)` returns true if another client activated, deactivated or deleted the service `id` so late
-    /// that the run could not know it when it wrote to `target`. An operator may deactivate or delete the new service, or
-    /// activate the old one again, between a step's read and its write. The write may then take the last service of the
-    /// chain out of use; docs/reliability.md documents that.
+    /// `is_unseen(id, target)` returns true if another client activated, deactivated or deleted the service `id`, and
+    /// the run could not know that when it wrote to `target`.
+    ///
+    /// An operator may change a service between a step's read and its write: deactivate or delete the new service, or
+    /// activate the old one again. The write may then take the last service of the chain out of use.
+    /// `docs/reliability.md` documents that.
     ///
     /// # Errors
     ///
-    /// The rule that the request broke.
+    /// Errors with the rule that the request broke.
     pub(super) fn check(
         &mut self,
         before: &Rows,
@@ -100,7 +103,7 @@ impl ReplacementChains {
         self.check_former_names(before, after)
     }
 
-    /// Checks that no former service gets a name back while a service that replaces it is active.
+    /// Checks that no former service gets its name back while a service of its chain that replaces it is active.
     fn check_former_names(&self, before: &Rows, after: &Rows) -> Result<(), String> {
         for (id, row) in after {
             let was_former = before.get(id).is_some_and(|was| was.name.contains("(replaced "));
@@ -149,7 +152,7 @@ mod tests {
         Rows::from_iter([("old".to_owned(), row(old, None))].into_iter().chain(new))
     }
 
-    /// A retirement takes the old service out of use. An operator takes the new one out of use before the read, before
+    /// A step retires the old service. An operator takes the new service out of use before the step's read, before
     /// another write of the run, or just before the retirement.
     #[test]
     fn only_an_edit_between_a_read_and_its_write_is_excused() {

@@ -1,31 +1,35 @@
-//! The rules that must hold after every processed request.
+//! The rules that the services must obey after every request that the server has processed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::case::{Case, CaseKind};
 use super::world::{Row, Rows};
 
-/// The rules of one case, and the history that they need.
+/// The rules of one case, and the data from earlier states that they need.
 #[derive(Clone, Debug)]
 pub(super) struct Rules {
-    /// The names in manifests. Services with these names may be adopted.
+    /// The names of all services that the manifests declare or rename. Runs may adopt services with these names.
     declared_names: BTreeSet<String>,
-    /// The services that the project has owned at some time. A run that knows an older state may still change them.
+    /// The ids of the services that the project has owned at some time. A run that has read an older state may still
+    /// change them.
     ever_owned: BTreeSet<String>,
-    /// For each service that was active at the start: the service and its replacements.
+    /// A replacement chain for each service that was active at the start: the ids of the service itself and of its
+    /// replacements. The key is the service's id.
     chains: BTreeMap<String, BTreeSet<String>>,
-    /// The chains that an undisturbed run keeps in use. They must never be out of use.
+    /// The chains that are in use after an undisturbed run. One service of each chain must be active at
+    /// all times.
     always_in_use: BTreeSet<String>,
-    /// True if version sets are checked. If a server writes all sets as one, the last of two runs wins.
+    /// True if changes of version sets are checked. They are not checked if two runs work at the same time and the
+    /// server writes all version sets at once, because then one run overwrites the sets of the other.
     checks_version_sets: bool,
-    /// The maximum number of services.
+    /// The maximum number of services that may exist.
     max_services: usize,
-    /// True if an operator may change an owner while a request is in flight.
+    /// True if an operator may change the owner of a service while a request is on its way.
     owners_change: bool,
 }
 
 impl Rules {
-    /// Returns the rules of a case. `history` has every state of an undisturbed run, the first one included.
+    /// Creates the rules of a case. `history` has all states of an undisturbed run, beginning with the initial state.
     pub(super) fn new(case: &Case, history: &[Rows]) -> Self {
         let declared = case.desired.services.values();
         let declared_names = declared
@@ -63,7 +67,8 @@ impl Rules {
         Self { always_in_use, max_services, ..at_start }
     }
 
-    /// Allows the effects of an operator's edit: more services, and a chain that the edit took out of use.
+    /// Changes the rules after an operator's edit: more services may exist, and a chain that the edit took out of use
+    /// may stay so.
     pub(super) fn record_edit(&mut self, before: &Rows, after: &Rows) {
         self.record_owned(before);
         // If a service lost its name or its owner, the next run may create it again, and replace it.
@@ -71,7 +76,7 @@ impl Rules {
         self.always_in_use.retain(|old| is_in_use(&self.chains[old], after));
     }
 
-    /// Allows one more service than the plan needs.
+    /// Allows one service more than before.
     pub(super) fn allow_one_more(&mut self) {
         self.max_services += 1;
     }
@@ -96,11 +101,11 @@ impl Rules {
         }
     }
 
-    /// Checks the effect of one request.
+    /// Checks the differences that one request has caused.
     ///
     /// # Errors
     ///
-    /// The rule that it broke.
+    /// Errors with the rule that the request broke.
     pub(super) fn check(&mut self, before: &Rows, after: &Rows) -> Result<(), String> {
         self.extend_chains(after);
         self.record_owned(before);

@@ -1,4 +1,4 @@
-//! Runs one case in virtual time.
+//! Simulates one case in virtual time.
 
 use super::case::Case;
 use super::case_outcome::CaseOutcome;
@@ -9,17 +9,17 @@ use super::state::Simulation;
 use super::{one_commit, several_commits};
 use crate::plan::Plan;
 
-/// Returns a runtime whose clock skips all waits.
+/// Returns an async runtime with a virtual clock, which skips all waiting time.
 fn runtime() -> tokio::runtime::Runtime {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_time().start_paused(true).build().expect("the runtime starts")
 }
 
-/// Runs one process of a case, without disturbances and rules.
+/// Runs one process of a case, without disturbances and without rules.
 ///
 /// # Errors
 ///
-/// The end of the process, if it did not apply the whole plan.
+/// Errors with a description of how the process ended, if it did not apply the whole plan.
 pub(super) fn run_completely(case: &Case) -> Result<(Figures, Plan), String> {
     runtime().block_on(async {
         let sim = Simulation::new(case, false, None, false);
@@ -30,7 +30,7 @@ pub(super) fn run_completely(case: &Case) -> Result<(Figures, Plan), String> {
     })
 }
 
-/// Runs a case: first without its disturbances, and then with them.
+/// Simulates a case twice: first without its disturbances, and then with them.
 pub(super) fn run_case(case: &Case, traced: bool) -> CaseOutcome {
     if !case.stages.is_empty() {
         return runtime().block_on(several_commits::run(case, traced));

@@ -1,6 +1,6 @@
-//! Random numbers that depend only on a seed.
+//! A generator of random numbers. The same seed always gives the same numbers.
 
-/// A SplitMix64 generator: short, fast, and the same on every machine.
+/// A generator that uses the SplitMix64 algorithm. It is short and fast, and gives the same numbers on every machine.
 #[derive(Clone, Debug)]
 pub(super) struct SeededRandom(u64);
 
@@ -22,12 +22,12 @@ impl SeededRandom {
         if end == 0 { 0 } else { self.next() % end }
     }
 
-    /// Returns true with a probability of `percent` in 100.
+    /// Returns true with a probability of `percent` percent.
     pub(super) fn chance(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 
-    /// Returns one of the values.
+    /// Returns one of the values at random.
     pub(super) fn pick<'a, T>(&mut self, values: &'a [T]) -> &'a T {
         let index = self.below(values.len() as u64) as usize;
         &values[index]

@@ -1,4 +1,4 @@
-//! Runs the cases of many seeds, or replays one.
+//! Simulates the cases of many seeds, or replays the case of one seed.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -13,18 +13,19 @@ use super::run::run_case;
 use super::shrink::shrink;
 use crate::model::Api;
 
-/// The number of schedules in each API's test. Both tests together take about a minute on two processors.
+/// The number of seeds in the test of each API. The tests of both APIs together take about a minute on two
+/// processors.
 const SEEDS: usize = 5_000;
 
-/// The number of kinds of cases.
+/// The number of kinds that a case can have.
 const KINDS: usize = 6;
 
-/// Reads an environment variable:
+/// Reads one of these environment variables:
 ///
-/// * `AMIGOPS_SEEDS`: the number of schedules;
-/// * `AMIGOPS_SEED`: the schedule to replay;
-/// * `AMIGOPS_SIMULATION`: the kinds of cases to run, separated by commas;
-/// * `AMIGOPS_SURVEY`: set to continue after a failure, and to count failures by cause.
+/// * `AMIGOPS_SEEDS`: the number of seeds to simulate;
+/// * `AMIGOPS_SEED`: the seed to replay;
+/// * `AMIGOPS_SIMULATION`: the kinds of cases to simulate, separated by commas;
+/// * `AMIGOPS_SURVEY`: if set, the test continues after a failure, and counts failures by cause.
 #[allow(
     clippy::disallowed_methods,
     reason = "a test has no `Env`; proptest reads PROPTEST_CASES in the same way"
@@ -33,15 +34,16 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// The results of many schedules.
+/// The results of the simulated seeds.
 #[derive(Default)]
 struct Results {
     figures: Figures,
-    /// The seeds that broke a rule, and the rule.
+    /// The seeds whose case broke a rule, each with that rule.
     failed: BTreeMap<u64, String>,
 }
 
-/// Runs seeds of these kinds on all processors, until `count` of them had a plan, or until one fails.
+/// Simulates seeds of these kinds on all processors, until `count` of them had a plan. Stops at the first failure,
+/// unless `continues_after_failure` is true.
 fn run_seeds(api: Api, count: usize, kinds: Option<&str>, continues_after_failure: bool) -> Results {
     let (next, done) = (AtomicU64::new(0), AtomicUsize::new(0));
     let all: Mutex<Results> = Mutex::default();
@@ -76,7 +78,7 @@ fn run_seeds(api: Api, count: usize, kinds: Option<&str>, continues_after_failur
     all.into_inner().expect("no panic")
 }
 
-/// Describes a failing seed: the rule, the smallest case, and the trace of its requests.
+/// Describes a failed seed: the broken rule, the smallest case that fails, and the trace of its requests.
 fn describe_failure(case: &Case) -> String {
     let small = shrink(case);
     let CaseOutcome::Failed { why, trace } = run_case(&small, true) else {
@@ -88,7 +90,8 @@ fn describe_failure(case: &Case) -> String {
     format!("{why}\n\n{small}\n{}\n\n{why}\nto run it again: {}\n", trace.join("\n"), case.replay_command())
 }
 
-/// Counts failures by cause, with some seeds each. The cause is the rule's text without ids, names and numbers.
+/// Counts failures by cause, and lists some seeds for each cause. The cause is the message of the rule without ids,
+/// names and numbers.
 fn count_causes(failed: &BTreeMap<u64, String>) -> String {
     let mut causes: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     for (seed, why) in failed {
@@ -150,7 +153,7 @@ fn no_schedule_of_faults_breaks_a_rule_on_platform() {
     run_schedules(Api::Platform);
 }
 
-/// Runs one seed twice, and checks that both runs are the same. `AMIGOPS_SEED=classic:1234` chooses the seed.
+/// Simulates one seed twice, and checks that both results are the same. `AMIGOPS_SEED=classic:1234` selects the seed.
 #[test]
 fn replay() {
     let requested = variable("AMIGOPS_SEED");

@@ -1,4 +1,5 @@
-//! Cases of several commits, whose runs may end early, and cases of two runs of different manifests at the same time.
+//! Simulates cases of several commits, whose runs may end early, and cases in which two runs apply different
+//! manifests at the same time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use crate::model::{Api, Desired, Reference};
 use crate::plan::{Problem, ProblemKind};
 use amigops_emulator::{Limits, World};
 
-/// Runs all stages without disturbances, and then with them.
+/// Runs all stages of a case without disturbances, and then with them.
 pub(super) async fn run(case: &Case, traced: bool) -> CaseOutcome {
     match run_undisturbed(case, traced).await {
         Ok(true) => {}
@@ -45,7 +46,8 @@ pub(super) async fn run(case: &Case, traced: bool) -> CaseOutcome {
     CaseOutcome::Passed(figures)
 }
 
-/// Runs the last stage of a pair: two runs at the same time. Then one run of either manifests must converge.
+/// Runs the last stage of a pair, in which two runs work at the same time. After that, the manifests of each of them
+/// must converge in one run.
 async fn finish_pair(sim: &Arc<Simulation>, last: &Stage, runs: &mut usize) -> Result<(), String> {
     let before = sim.undisturbed_copy();
     run_stage(sim, last, runs).await?;
@@ -64,7 +66,7 @@ async fn finish_pair(sim: &Arc<Simulation>, last: &Stage, runs: &mut usize) -> R
     Ok(())
 }
 
-/// Runs the last commit until it converges, and checks that its services exist.
+/// Runs the last commit until it converges, and checks that the services exist as it declares.
 async fn finish_commits(
     sim: &Arc<Simulation>,
     case: &Case,
@@ -84,13 +86,15 @@ async fn finish_commits(
     result.map_err(|why| format!("after all commits: {why}"))
 }
 
-/// Returns true if the manifests are refused after two runs, for a reason that runs can't repair:
+/// Returns true if the planner refuses the manifests after two runs at the same time, for a reason that no run can
+/// repair:
 ///
 /// * `--prune` would retire a service that the other manifests declare and protect (`prevent_removal`). Each run may
-///   create the service of its manifests before the other one sees it. Then a person must decide which one goes.
-/// * The manifests are also refused from the state before the two runs, which an earlier run left when it ended early. For
-///   example, the API can't remove a setting from a service that the run was to replace, or the manifests no longer say
-///   where the services of an unfinished swap go.
+///   create the services of its manifests before it sees those of the other run. Then a person must decide which
+///   service to remove.
+/// * The planner refuses the manifests also from the state before the two runs, because an earlier run had ended early.
+///   For example, the API can't remove a setting from a service that the earlier run should have replaced. Or the
+///   manifests no longer say which name each service of an unfinished swap gets.
 async fn is_refusal_expected(
     before: &Arc<Simulation>,
     after: &Arc<Simulation>,
@@ -123,7 +127,8 @@ async fn is_refusal_expected(
     problems.iter().all(may_stay_refused) && refusal(before).await == problems
 }
 
-/// Runs all stages without disturbances, one after the other. Returns false if one of them has no plan.
+/// Runs all stages without disturbances, one after the other. Returns false if the planner refuses to make a plan for
+/// one of them.
 async fn run_undisturbed(case: &Case, traced: bool) -> Result<bool, CaseOutcome> {
     let sim = Simulation::new(case, false, None, traced);
     // Either of two runs may be the last, so the first manifests must also converge after the second ones.
@@ -142,12 +147,13 @@ async fn run_undisturbed(case: &Case, traced: bool) -> Result<bool, CaseOutcome>
     Ok(true)
 }
 
-/// Returns true if the last commit has no plan because an earlier commit was not applied completely:
+/// Returns true if the planner refuses the last commit, because an earlier commit was not applied completely.
+/// One of these conditions shows that:
 ///
-/// * The later commits have no plan without one of the disturbed commits, either.
-/// * None of the last manifests has a protected service: the manifests that renamed or replaced it were not applied
-///   completely, or an operator activated it again.
-/// * A rename ended early, and the manifests that said where each service goes are gone.
+/// * Without one of the disturbed commits, the planner refuses the later commits also in an undisturbed run.
+/// * A service is protected, but the last manifests don't declare it. Either the manifests that renamed or replaced it
+///   were not applied completely, or an operator activated it again.
+/// * A rename ended early, and no manifest says any more which name each service gets.
 async fn needs_missing_commit(case: &Case, disturbed: &[(usize, Arc<Simulation>)], why: &str) -> bool {
     let is_protected =
         case.prune && why.contains("kind: Refused") && why.contains("its tag `protected` forbids");
@@ -168,7 +174,7 @@ async fn needs_missing_commit(case: &Case, disturbed: &[(usize, Arc<Simulation>)
     false
 }
 
-/// Applies the commits again, from the first one that was disturbed.
+/// Applies all commits again, beginning with the one at index `first`, which was the first disturbed one.
 async fn repeat_commits(sim: &Arc<Simulation>, case: &Case, first: usize) -> Result<(), String> {
     let copy = sim.undisturbed_copy();
     for (number, stage) in case.stages.iter().enumerate().skip(first) {
@@ -179,8 +185,8 @@ async fn repeat_commits(sim: &Arc<Simulation>, case: &Case, first: usize) -> Res
     Ok(())
 }
 
-/// Runs one or two processes with the disturbances of their stage. Returns true if no disturbance happened and everything
-/// was applied.
+/// Runs the one or two processes of a stage, with its disturbances. Returns true if no disturbance happened and all
+/// changes were applied.
 async fn run_stage(sim: &Arc<Simulation>, stage: &Stage, runs: &mut usize) -> Result<bool, String> {
     sim.start_stage(&stage.disturbances);
     let before = sim.state().figures.clone();
@@ -209,7 +215,7 @@ async fn run_stage(sim: &Arc<Simulation>, stage: &Stage, runs: &mut usize) -> Re
     violation.map_or(Ok(is_complete && is_undisturbed), Err)
 }
 
-/// Runs a process without disturbances, and checks that it applies everything and that the next plan is empty.
+/// Runs a process without disturbances. Checks that it applies all changes, and that the next plan is empty.
 async fn converge(sim: &Arc<Simulation>, run_number: usize, desired: &Desired) -> Result<(), String> {
     if sim.case.limits != Limits::Off {
         // This process does not know how many requests the run before it has sent in this minute.
@@ -235,7 +241,7 @@ async fn converge(sim: &Arc<Simulation>, run_number: usize, desired: &Desired) -
     }
 }
 
-/// Checks that each manifest has a service as it declares it.
+/// Checks that a service exists for each manifest, with the values that the manifest declares.
 fn check_services(api: Api, desired: &Desired, world: &World) -> Result<(), String> {
     let rows = rows(api, world);
     for wanted in desired.services.values() {

@@ -1,4 +1,4 @@
-//! Makes a failing case smaller, as long as it still fails.
+//! Searches for a smaller case that fails like a given case.
 
 use std::collections::BTreeSet;
 
@@ -7,10 +7,11 @@ use super::case_outcome::CaseOutcome;
 use super::run::run_case;
 use crate::model::ServiceName;
 
-/// The maximum number of smaller cases to run.
+/// The maximum number of smaller cases that are tried.
 const MAX_ATTEMPTS: usize = 600;
 
-/// Returns a smaller case that fails, too. Removes disturbances, manifests and live services one by one.
+/// Returns the smallest failing case that it finds. It removes disturbances, manifests and live services one by one,
+/// as long as the case still fails.
 pub(super) fn shrink(case: &Case) -> Case {
     let mut smallest = case.clone();
     let mut attempts = 0;
@@ -26,7 +27,7 @@ pub(super) fn shrink(case: &Case) -> Case {
     }
 }
 
-/// Returns all cases that are smaller in one point.
+/// Returns all cases that differ from this one in one point and are smaller.
 fn candidates(case: &Case) -> Vec<Case> {
     let mut found = Vec::new();
     for index in 0..case.disturbances.len() {
@@ -81,7 +82,7 @@ fn candidates(case: &Case) -> Vec<Case> {
     found
 }
 
-/// Returns the conditions of a case as text that can be compared.
+/// Returns the settings of a case, such as timeouts and limits, as a text that can be compared.
 fn conditions(case: &Case) -> String {
     let Case { second_run, timeout, latency, parallelism, limits, token_lifetime, .. } = case;
     let Case { outage, max_page_size, newest_first, accepts_duplicate_names, prune, .. } = case;
@@ -94,7 +95,7 @@ fn conditions(case: &Case) -> String {
     )
 }
 
-/// Returns the cases with one commit less, or with one disturbance of a commit less.
+/// Returns smaller cases. Each leaves out one commit, or one disturbance of one commit.
 fn fewer_stages(case: &Case) -> Vec<Case> {
     let mut found = Vec::new();
     for index in 0..case.stages.len() {

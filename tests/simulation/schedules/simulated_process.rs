@@ -1,4 +1,4 @@
-//! A simulated process of a case: reads, plans and applies.
+//! A simulated process of `amigops apply`: it reads the live state, makes a plan and applies it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use crate::remote::{
 };
 use amigops_emulator::SANDBOX_WORKSPACE;
 
-/// The end of a process.
+/// The way in which a process ended.
 #[derive(Debug)]
 pub(super) enum ProcessEnd {
-    /// The plan was empty.
+    /// The plan was empty, so nothing had to be changed.
     Converged,
     Applied(Report, Box<Plan>),
     /// The live state could not be read.
@@ -28,7 +28,7 @@ pub(super) enum ProcessEnd {
     Crashed,
 }
 
-/// Returns the end of a process as one line.
+/// Describes the end of a process in one line.
 pub(super) fn summarize(end: &ProcessEnd) -> String {
     match end {
         ProcessEnd::Applied(report, _) => {
@@ -53,7 +53,7 @@ impl RequestObserver for SilentObserver {
     fn on_answer(&self, _: &str, _: &str, _: u16, _: Duration) {}
 }
 
-/// Runs a process until it has applied its plan, or crashes.
+/// Runs a process until it has applied its plan, ended with an error, or crashed.
 pub(super) async fn run_process(sim: &Arc<Simulation>, run_number: usize, desired: &Desired) -> ProcessEnd {
     let (crash, stop) = (Arc::new(Crash::default()), Stop::default());
     let connection = SimulatedConnection {
@@ -163,7 +163,7 @@ async fn apply(
     ProcessEnd::Applied(report, Box::new(plan))
 }
 
-/// Records that a step of a run starts or ends.
+/// Records an event of a run: that a step has started or ended.
 fn record_event(
     sim: &Simulation,
     run_number: usize,
@@ -192,7 +192,7 @@ fn record_event(
     }
 }
 
-/// Returns the names that a plan gives to existing services.
+/// Returns the names that a plan gives to existing services, each with the service's id.
 fn given_names(plan: &Plan) -> Vec<(String, String)> {
     let given = |step: &Step| {
         let (id, update) = match &step.action {
@@ -208,7 +208,7 @@ fn given_names(plan: &Plan) -> Vec<(String, String)> {
     plan.steps.iter().filter_map(given).collect()
 }
 
-/// Returns the existing services that a step acts on.
+/// Returns the ids of the existing services that a step acts on.
 fn subjects(step: &Step, created: &BTreeMap<StepId, ServiceId>) -> Vec<String> {
     let existing = |target: &Target| match target {
         Target::Live(id) => Some(id.clone()),

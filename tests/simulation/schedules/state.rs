@@ -1,4 +1,5 @@
-//! The state of one simulation: the emulator, the disturbances to come, and the history that the rules check.
+//! The state of a simulation: the emulator, the disturbances that have not happened yet, and the history that the
+//! rules need.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -23,30 +24,30 @@ use super::world::{
 use crate::model::Api;
 use amigops_emulator::{self as emulator, InProcess, Outcome, Reply, Rule, Schedule, World};
 
-/// The part of a simulation that changes.
+/// The part of a simulation that changes while it runs.
 pub(super) struct State {
     schedule: Schedule<Disturbance>,
     random: SeededRandom,
     pub(super) rows: Rows,
-    /// The rules; `None` if an undisturbed run determines them.
+    /// The rules. `None` during an undisturbed run, because the rules are made from its states.
     rules: Option<Rules>,
     pub(super) chains: ReplacementChains,
     pub(super) lost_updates: LostUpdateCheck,
     pub(super) cut_overs: CutOvers,
-    /// The outage that begins with the next rename of a cut-over.
+    /// The outage that begins when the next cut-over renames its old service.
     next_outage: Option<Outage>,
-    /// The current outage and its end.
+    /// The current outage, and the time at which it ends.
     outage: Option<(Instant, Outage)>,
-    /// Every state so far, if there are no rules yet.
+    /// All states so far, beginning with the initial one. They are only recorded if there are no rules yet.
     pub(super) history: Vec<Rows>,
     pub(super) figures: Figures,
-    /// The first rule that was broken.
+    /// The message of the first rule that was broken.
     pub(super) violation: Option<String>,
-    /// The trace's lines, if there is a trace.
+    /// The lines of the trace. `None` if no trace is wanted.
     trace: Option<Vec<String>>,
 }
 
-/// One simulated organization or workspace.
+/// A simulation of one organization or workspace.
 pub(super) struct Simulation {
     pub(super) case: Case,
     pub(super) emulator: InProcess,
@@ -57,7 +58,8 @@ pub(super) struct Simulation {
 }
 
 impl Simulation {
-    /// Creates a simulation of a case. If it is not disturbed, it records every state instead of checking rules.
+    /// Creates the simulation of a case. If `disturbed` is false, the simulation records all states and checks no
+    /// rules.
     pub(super) fn new(case: &Case, disturbed: bool, rules: Option<Rules>, traced: bool) -> Arc<Self> {
         let set_up = |world: &mut World| {
             *world = seeded_world();
@@ -79,7 +81,7 @@ impl Simulation {
         Arc::new(sim)
     }
 
-    /// Returns a copy with the current services, without disturbances.
+    /// Returns a copy of the simulation with its current services. No disturbances happen in the copy.
     pub(super) fn undisturbed_copy(&self) -> Arc<Self> {
         let world = self.emulator.world();
         let traced = self.state().trace.is_some();
@@ -129,32 +131,33 @@ impl Simulation {
         virtual_clock(self.start)
     }
 
-    /// Starts the next commit with its disturbances.
+    /// Starts the next stage, in which these disturbances happen.
     pub(super) fn start_stage(&self, disturbances: &[Rule<Disturbance>]) {
         let mut state = self.state();
         state.schedule = Schedule::new(disturbances.to_vec());
         state.chains.start_stage();
     }
 
-    /// Starts another run of the same manifests: earlier plans no longer allow to take a service out of use.
+    /// Starts another run of the same manifests. From now on, earlier plans no longer allow any service to go out of
+    /// use.
     pub(super) fn start_run(&self) {
         self.state().chains.start_stage();
     }
 
-    /// Records that a run has timed out.
+    /// Records that a run has been stopped by its timeout.
     pub(super) fn record_timeout(&self) {
         self.note(|| "timeout".to_owned());
         *self.state().figures.disturbances.entry("timeout").or_default() += 1;
     }
 
-    /// Returns how long the current outage still lasts.
+    /// Returns the time until the current outage ends.
     pub(super) fn remaining_outage(&self) -> Duration {
         let state = self.state();
         let until = state.outage.as_ref().map(|(until, _)| *until);
         until.map(|until| until.saturating_duration_since(Instant::now())).unwrap_or_default()
     }
 
-    /// Adds a line to the trace, if there is one.
+    /// Adds a line to the trace, if a trace is wanted.
     pub(super) fn note(&self, line: impl FnOnce() -> String) {
         let at = self.start.elapsed().as_secs_f64();
         if let Some(trace) = &mut self.state().trace {
@@ -166,29 +169,30 @@ impl Simulation {
         self.state().trace.clone().unwrap_or_default()
     }
 
-    /// Records that a create was processed after its process had crashed.
+    /// Records that a request has created a service after the process that had sent it crashed.
     ///
-    /// The next run may have read the lists before that, and created the same service. Nothing can prevent two services
-    /// then, so the rules allow one more.
+    /// The next run may have read the list of services before that, and created the same service. No run can prevent
+    /// that, so the rules allow one more service.
     pub(super) fn record_late_create(&self) {
         let mut state = self.state();
         state.figures.late_creates += 1;
         state.rules.iter_mut().for_each(Rules::allow_one_more);
     }
 
-    /// Records a broken rule, if it is the first one.
+    /// Records that a rule was broken. Only the first broken rule is kept.
     pub(super) fn fail(&self, why: impl FnOnce() -> String) {
         let why = why();
         self.note(|| format!("BROKEN RULE: {why}"));
         self.state().violation.get_or_insert(why);
     }
 
-    /// Returns true if lost updates are checked: an operator edits services, or two runs work at the same time.
+    /// Returns true if lost updates are checked. They can happen if an operator edits services, or if two runs work
+    /// at the same time.
     pub(super) fn checks_lost_updates(&self) -> bool {
         self.disturbed && matches!(self.case.kind, CaseKind::Edits | CaseKind::Pairs | CaseKind::Commits)
     }
 
-    /// Records that a run sends a request, and decides how it is delivered.
+    /// Records that a run has sent a request, and decides how the request is delivered.
     pub(super) fn send(&self, run_number: usize, request: &SimulatedRequest) -> Delivery {
         let mut state = self.state();
         let mut disturbance = state.schedule.next(&request.method, &request.target);
@@ -229,7 +233,8 @@ impl Simulation {
         }
     }
 
-    /// Returns the fault of a request during an outage.
+    /// Returns the fault that a request gets because of the current outage. Returns `None` if there is no outage, or
+    /// if it does not affect the request.
     fn outage_fault(&self, request: &SimulatedRequest) -> Option<Disturbance> {
         let mut state = self.state();
         let (until, outage) = state.outage.clone()?;
@@ -241,7 +246,7 @@ impl Simulation {
         Some(Disturbance::Fault(outage.fault))
     }
 
-    /// Processes a request that has arrived at the server, and checks its effect.
+    /// Processes a request that has reached the server, and checks what it has changed.
     pub(super) fn process(
         &self,
         number: usize,
@@ -293,7 +298,8 @@ impl Simulation {
         reply
     }
 
-    /// Returns the page for a request of the list of all services, if the case has small or wrong pages.
+    /// Returns the page that a request asks for, if the case has short or wrong pages. Returns `None` if the emulator
+    /// should answer the request.
     fn page(&self, request: &SimulatedRequest, disturbance: Option<&Disturbance>) -> Option<Reply> {
         let size = self.case.max_page_size?;
         let page_request = PageRequest::parse(&request.method, &request.target)?;
@@ -313,14 +319,14 @@ impl Simulation {
         Some(lists::page(&all, &page_request, size, self.case.newest_first, disturbance))
     }
 
-    /// Records that an answer has reached the run.
+    /// Records that the answer to a request has reached the run.
     pub(super) fn receive(&self, run_number: usize, number: usize) {
         if self.checks_lost_updates() {
             self.state().lost_updates.receive_answer(run_number, number);
         }
     }
 
-    /// Checks the effect of a write.
+    /// Checks what a write has changed.
     fn check_write(&self, number: usize, target: &str) {
         let after = rows(self.case.api, &self.emulator.world());
         let mut guard = self.state();
@@ -351,7 +357,7 @@ impl Simulation {
         }
     }
 
-    /// Checks a change against the rules and the replacement chains. If there are no rules yet, records the state.
+    /// Checks a change by the rules and the replacement chains. If there are no rules yet, records the state instead.
     fn check_rules(&self, state: &mut State, number: usize, before: &Rows) -> Result<(), String> {
         let State { rules, chains, lost_updates, rows, history, .. } = state;
         let is_unseen = |id: &str, target: &str| lost_updates.is_unseen(number, id, target);
@@ -371,7 +377,7 @@ impl Simulation {
         chains.check(before, rows, &may_be_unseen)
     }
 
-    /// Lets an operator edit a service.
+    /// Makes an operator's edit to a service of the emulator.
     fn edit(&self, change: &Edit) {
         let api = self.case.api;
         self.emulator.edit(|world| edit(api, world, change)).expect("the state can be edited");

@@ -1,4 +1,5 @@
-//! Converts generated live states to the emulator's types, and the emulator's services to rows that the rules compare.
+//! Converts random live states to the emulator's types, and the emulator's services to rows that the rules can
+//! compare.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
@@ -14,10 +15,10 @@ use amigops_emulator::{
     self as emulator, InProcess, PlatformService, SANDBOX_WORKSPACE, Seed, ServiceTag, World,
 };
 
-/// The organization of the tests on Classic. On Platform, a workspace mirrors it.
+/// The name of the organization in tests on Classic. Tests on Platform use a workspace with the same content.
 pub(crate) const ORGANIZATION: &str = "lab";
 
-/// Returns the time at which each simulation starts.
+/// Returns the time that the virtual clock shows at the start of each simulation.
 pub(crate) fn start_time() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
 }
@@ -36,7 +37,7 @@ organizations:
     behavior_sets: [{name: Escalate, applied_to: [first]}]
 ";
 
-/// Returns the initial state: keys, agents, context graphs, and one service.
+/// Returns the seed of the emulator in all tests: keys, agents, context graphs, and one service.
 pub(crate) fn seed() -> Seed {
     let mut seed = Seed::from_yaml(SEED).expect("the seed is valid");
     seed.ensure_api_key(ORGANIZATION, "id", "key", "user");
@@ -45,7 +46,8 @@ pub(crate) fn seed() -> Seed {
     seed
 }
 
-/// Returns the initial state as a world. It is made once, because that takes longer than a short simulation.
+/// Returns the emulator's state after the seed was applied. It is made only once, because that takes longer than a
+/// short simulation.
 pub(super) fn seeded_world() -> World {
     static WORLD: OnceLock<World> = OnceLock::new();
     let open = || {
@@ -56,7 +58,7 @@ pub(super) fn seeded_world() -> World {
     WORLD.get_or_init(open).clone()
 }
 
-/// Adds the live services.
+/// Adds the live services of a case to the emulator's state.
 pub(crate) fn add_live_services(api: Api, world: &mut World, live: &Snapshot) {
     match api {
         Api::Classic => add_to_organization(world, live),
@@ -88,7 +90,8 @@ fn add_to_organization(world: &mut World, live: &Snapshot) {
     organization.behavior_sets_mut().get_mut(&set).expect("it exists").applied_to_services = applied;
 }
 
-/// Adds the live services on Platform, without the generated field that no schema has. The server would drop it, too.
+/// Adds the live services of a case on Platform. Omits a random setting that no schema has, because the server would
+/// drop it, too.
 fn add_to_workspace(world: &mut World, live: &Snapshot) {
     let workspace = world.workspace_mut(SANDBOX_WORKSPACE).expect("it exists");
     let seeded: Vec<String> = workspace.services().iter().map(|service| service.id.clone()).collect();
@@ -139,7 +142,7 @@ fn version_sets(service: &LiveService) -> impl Iterator<Item = (String, emulator
     })
 }
 
-/// Adds state that a run must not change: services that the project does not own, and fields of version sets that no
+/// Adds data that no run may change: services that the project does not own, and fields of version sets that no
 /// manifest names.
 pub(super) fn add_unowned_services(api: Api, world: &mut World) {
     let owner = |value: &str| BTreeMap::from([("managed_by".to_owned(), Some(value.to_owned()))]);
@@ -187,7 +190,7 @@ pub(super) fn add_unowned_services(api: Api, world: &mut World) {
     }
 }
 
-/// Adds unowned services, with which lists begin or end.
+/// Adds services that the project does not own, so that lists do not begin and end with its services.
 pub(super) fn add_decoys(api: Api, world: &mut World) {
     for number in 1..=3 {
         let name = format!("Decoy {number}");
@@ -210,8 +213,8 @@ pub(super) fn add_decoys(api: Api, world: &mut World) {
     }
 }
 
-/// Applies a rename on Classic that the emulator refused because an active service has the name. Returns false if the
-/// request is not such a rename.
+/// Carries out a rename on Classic that the emulator has refused, because an active service already has the name.
+/// Returns false if the request is not such a rename.
 pub(super) fn rename_without_check(emulator: &InProcess, request: &SimulatedRequest) -> bool {
     let Ok(Value::Object(body)) = serde_json::from_slice::<Value>(&request.body) else { return false };
     let id = request.target.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
@@ -235,7 +238,7 @@ pub(super) fn rename_without_check(emulator: &InProcess, request: &SimulatedRequ
     renamed
 }
 
-/// Adds a preference that no generated manifest names to version sets.
+/// Adds an LLM preference to each version set. No manifest names it.
 fn add_undeclared_preference<'a>(sets: impl Iterator<Item = (&'a String, &'a mut emulator::VersionSet)>) {
     for (_, set) in sets.filter(|(name, _)| *name != "edge") {
         let preference = json!({"llm_name": "openai_gpt-5", "params": {}});
@@ -243,7 +246,7 @@ fn add_undeclared_preference<'a>(sets: impl Iterator<Item = (&'a String, &'a mut
     }
 }
 
-/// A service of either API, with the values that the rules compare.
+/// A service of either API, with only the values that the rules compare.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Row {
     pub(super) name: String,
@@ -259,7 +262,7 @@ pub(super) struct Row {
 }
 
 impl Row {
-    /// Returns a tag's value.
+    /// Returns the value of a tag. Returns `None` if the service has no such tag, or if the tag has no value.
     pub(super) fn tag(&self, key: &str) -> Option<&str> {
         self.tags.get(key)?.as_deref()
     }
@@ -270,7 +273,7 @@ impl Row {
     }
 }
 
-/// Returns the id of an agent.
+/// Returns the id of the agent with this name.
 pub(super) fn agent_id(api: Api, world: &World, name: &str) -> String {
     let agent = match api {
         Api::Classic => world.organization(ORGANIZATION).and_then(|home| home.agent(name)),
@@ -279,7 +282,7 @@ pub(super) fn agent_id(api: Api, world: &World, name: &str) -> String {
     agent.map(|agent| agent.id.clone()).unwrap_or_default()
 }
 
-/// Services by id.
+/// All services, by their ids.
 pub(super) type Rows = BTreeMap<String, Row>;
 
 /// Returns all services of the organization or the workspace.
@@ -326,14 +329,14 @@ fn platform_row(service: &PlatformService) -> Row {
     }
 }
 
-/// Returns the policy of all cases. It is made once, because its patterns take a while.
+/// Returns the policy that all cases use. It is made only once, because compiling its patterns takes time.
 pub(super) fn policy() -> &'static Policy {
     static POLICY: OnceLock<Policy> = OnceLock::new();
     POLICY.get_or_init(generate::policy)
 }
 
-/// Returns true if the server of a case may refuse the names of inactive services: names are unique, and no unowned
-/// inactive service has a name that a manifest may want.
+/// Returns true if the server of a case may refuse names that inactive services have. For that, all names must be
+/// unique, and every inactive service must be owned by the project.
 pub(crate) fn may_refuse_inactive_names(live: &Snapshot) -> bool {
     let names: BTreeSet<&ServiceName> = live.services.iter().map(|service| &service.name).collect();
     let is_unowned_inactive =

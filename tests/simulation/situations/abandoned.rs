@@ -1,4 +1,4 @@
-//! An unfinished replacement that another run activates while this one abandons it.
+//! Tests in which a run abandons the new service of an unfinished replacement while another run activates it.
 
 use super::operator::{Edit, edit};
 use super::organization::{Handling, TestOrganization, in_virtual_time};
@@ -6,7 +6,8 @@ use crate::build::{desired, live, wanted};
 use crate::model::*;
 use crate::remote::Stop;
 
-/// The server accepts a rename to a name in use if the request does not say that the service is active.
+/// The server accepts a rename to a name that another service has, if the request does not activate the service at
+/// the same time.
 #[test]
 fn an_abandoned_service_that_is_active_gets_its_name_back_only_if_the_name_is_free() {
     for is_taken in [false, true] {

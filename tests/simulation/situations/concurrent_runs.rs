@@ -1,6 +1,6 @@
-//! Two runs at the same time, with the same or with different manifests. Services that both want stay active, and no
-//! retired service is activated again. No two active services have the same name. The next run of either manifests
-//! converges.
+//! Tests of two runs at the same time, with the same or with different manifests. Services that the manifests of both
+//! declare stay active, and no retired service is activated again. No two active services have the same name. The
+//! next run of either manifests converges.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,7 @@ use crate::remote::Stop;
 use crate::schedules::world::ORGANIZATION;
 use amigops_emulator::{InProcess, SANDBOX_WORKSPACE};
 
-/// The values of a service that the rules compare.
+/// The values of a service that the tests compare.
 #[derive(Clone, Debug, PartialEq)]
 struct Row {
     name: String,
@@ -53,7 +53,8 @@ fn rows(api: Api, emulator: &InProcess) -> Rows {
     }
 }
 
-/// Returns the first broken rule in a history of states.
+/// Returns a message about the first rule that a state in the history breaks. The services named in `stay_active`
+/// must stay active or be replaced.
 fn find_violation(history: &[Rows], stay_active: &[&str]) -> Option<String> {
     let start = history.first()?;
     let mut chains: BTreeMap<&String, BTreeSet<String>> = start
@@ -112,8 +113,10 @@ fn find_violation(history: &[Rows], stay_active: &[&str]) -> Option<String> {
     None
 }
 
-/// Runs both at the same time, the second one after a delay: before its plan if `plans_late`, or else between its plan and
-/// its steps. Then the manifests with the index `last` must converge. Returns the first problem.
+/// Runs both manifests of a pair at the same time, then checks that those with the index `last` converge.
+///
+/// The second run waits for `delay`: before it plans if `plans_late` is true, and otherwise between its plan and its
+/// steps. Returns a message about the first problem.
 async fn run_pair(api: Api, pair: &Pair, delay: Duration, plans_late: bool, last: usize) -> Option<String> {
     let org = TestOrganization::new(api, pair.live.clone());
     let history: Arc<Mutex<Vec<Rows>>> = Arc::new(Mutex::new(vec![rows(api, &org.emulator)]));
@@ -168,8 +171,8 @@ async fn run_pair(api: Api, pair: &Pair, delay: Duration, plans_late: bool, last
     }
 }
 
-/// The number of delays. They are a quarter of a request apart, and the longest one lets the first run end before the
-/// second one starts.
+/// The number of delays that are tested. They differ by a quarter of a request's time. With the longest delay, the
+/// first run ends before the second one starts.
 const DELAYS: u64 = 60;
 
 fn run_all_pairs(api: Api) {
@@ -205,8 +208,8 @@ fn no_pair_of_runs_breaks_a_rule_on_platform() {
     run_all_pairs(Api::Platform);
 }
 
-/// Renames Coach to Trainer, just after another run has taken that name. The server accepts a rename to a name in use if
-/// the request does not say that the service is active. Returns the failures and the services named Trainer.
+/// Renames Coach to Trainer, just after another run has taken that name. The server accepts a rename to a name in use
+/// if the request does not activate the service. Returns the failures, and the services named Trainer.
 fn rename_to_a_name_in_use(
     server: impl Fn(&SentRequest) -> Option<Handling> + Send + 'static,
 ) -> (Vec<String>, Vec<LiveService>) {
@@ -245,7 +248,7 @@ fn a_rename_to_a_name_that_another_run_has_just_taken_is_refused() {
     assert!(failures.iter().any(|failure| failure.contains("409")), "{failures:?}");
 }
 
-/// The Classic API refuses to activate a service with a deprecated agent, but it can rename an active one.
+/// The Classic API refuses to activate a service with a deprecated agent, but it accepts a rename of an active one.
 #[test]
 fn a_rename_that_is_refused_as_an_activation_is_sent_again_without_it() {
     let refuses = |request: &SentRequest| match request.body.contains("is_active") {

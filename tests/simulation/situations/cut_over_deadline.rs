@@ -1,4 +1,4 @@
-//! A cut-over always ends in time, and an undo never happens without a check.
+//! Tests that a cut-over always ends in time, and that a run never undoes one without checking the live state first.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,14 +12,14 @@ use crate::model::*;
 use crate::remote::{Stop, StopReason};
 use amigops_emulator::InProcess;
 
-/// The documented maximum, and a second for the last answer.
+/// The maximum time that is documented, plus one second for the last answer.
 const MAX_TIME: Duration = Duration::from_secs(181);
 
-/// A run with a cut-over.
+/// A finished run that included a cut-over.
 struct CutOverRun {
     org: TestOrganization,
     run: FinishedRun,
-    /// The time from the first rename to the end of the run.
+    /// The time from the first rename of the old service to the end of the run.
     took: Duration,
 }
 
@@ -29,8 +29,8 @@ fn replacement() -> Desired {
     desired([coach])
 }
 
-/// Replaces Coach. From the rename on, `handle` decides how each request is handled; its last argument is true for the
-/// rename itself.
+/// Replaces Coach. `handle` decides how requests are handled, beginning with the rename of the old service. Its last
+/// argument is true for that rename, and false for later requests.
 async fn run_cut_over(
     api: Api,
     stop: &Stop,
@@ -72,7 +72,7 @@ impl CutOverRun {
         self.org.requests().iter().filter(|request| request.is_undo()).count()
     }
 
-    /// Checks that the run reports these words, and that it ended in time.
+    /// Checks that the run has failed with a message that contains `words`, and that it ended in time.
     #[track_caller]
     fn check_failure(&self, words: &str) {
         let failures = self.run.failures();
@@ -80,7 +80,7 @@ impl CutOverRun {
         assert!(self.took <= MAX_TIME, "{:?}: {failures:?}", self.took);
     }
 
-    /// Checks that the next run finishes the replacement.
+    /// Checks that the next run completes the replacement.
     async fn check_next_run_finishes(&self) {
         let next = self.org.apply(&replacement_and_other()).await;
         assert!(next.is_complete(), "{:?}", next.failures());
@@ -215,7 +215,7 @@ fn the_old_service_does_not_get_its_name_back_if_its_successor_has_another_name(
     }
 }
 
-/// Returns the id of the old service after its rename.
+/// Returns the id of the old service, which the cut-over has renamed.
 fn id_of_old(api: Api, emulator: &InProcess) -> String {
     use crate::schedules::world::ORGANIZATION;
     use amigops_emulator::SANDBOX_WORKSPACE;

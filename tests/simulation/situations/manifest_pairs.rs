@@ -1,26 +1,26 @@
-//! Pairs of manifests that two runs apply at the same time.
+//! Pairs of manifests for tests in which two runs apply them at the same time.
 
 use crate::build::{desired, live, live_set, sets, wanted};
 use crate::model::*;
 
-/// Two sets of manifests, and the live services before both runs.
+/// Two sets of manifests, and the live services before the two runs.
 #[derive(Clone)]
 pub(super) struct Pair {
     pub(super) name: &'static str,
     pub(super) live: Vec<LiveService>,
     pub(super) manifests: [Desired; 2],
     pub(super) prune: [bool; 2],
-    /// The services that neither takes out of use, by their initial names.
+    /// The services that neither set of manifests takes out of use, by the names that they have before the runs.
     pub(super) stay_active: Vec<&'static str>,
 }
 
-/// The description in all manifests.
+/// The description of each service in all manifests.
 const DESCRIPTION: &str = "A service";
 
-/// The names of `three_services`.
+/// The names of the services that `three_services` returns.
 const NAMES: [&str; 3] = ["Able", "Baker", "Charlie"];
 
-/// Returns the pairs of all tests.
+/// Returns all pairs that the tests use.
 pub(super) fn pairs() -> Vec<Pair> {
     let mut pairs = equal_manifests();
     pairs.extend(replacements_of_coach());
@@ -147,7 +147,7 @@ fn replace_on_agent_change(wanted: &mut DesiredService) {
     wanted.lifecycle.on_agent_change = Some(OnAgentChange::Replace);
 }
 
-/// Returns manifests that rename services: the old name, the new one, and the agent of each.
+/// Returns manifests that rename services. Each element has the old name, the new name and the agent.
 pub(super) fn renamed(names: &[(&str, &str, &str)]) -> Desired {
     desired(names.iter().map(|(from, to, agent)| {
         let mut wanted = wanted(to, agent);

@@ -1,4 +1,4 @@
-//! Tests of applies against the emulator: random plans over HTTP, and single situations in virtual time.
+//! Tests that apply plans to the emulator: random plans over HTTP, and single situations in virtual time.
 
 mod abandoned;
 mod concurrent_runs;

@@ -1,10 +1,10 @@
-//! Edits that an operator makes in the vendor's console.
+//! Edits of services that an operator makes in the vendor's console.
 
 use crate::model::Api;
 use crate::schedules::world::ORGANIZATION;
 use amigops_emulator::{InProcess, PlatformService, SANDBOX_WORKSPACE, ServiceTag, VersionSet, World};
 
-/// An edit in the vendor's console. It ignores the API's rules.
+/// An edit in the vendor's console. The rules of the API do not apply to it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Edit {
     Deactivate,
@@ -13,13 +13,14 @@ pub(super) enum Edit {
     Describe(&'static str),
     Tag(&'static str, &'static str),
     Keyterm(&'static str),
-    /// Sets the agent version of a version set, and creates the set if it does not exist.
+    /// Sets the agent version in a version set. Creates the version set if it does not exist.
     Pin(&'static str, u32),
     Agent(&'static str),
     Delete,
 }
 
-/// Edits the first service for which `which` (its name, whether it is active) returns true.
+/// Makes an edit to the first service for which `which` returns true. Its arguments are the service's name, and true
+/// if the service is active.
 pub(super) fn edit(api: Api, emulator: &InProcess, which: impl Fn(&str, bool) -> bool, edit: Edit) {
     let change = |world: &mut World| match api {
         Api::Classic => edit_classic(world, which, edit),

@@ -1,4 +1,5 @@
-//! Changes by another user between the plan and a step: no step undoes one silently.
+//! Tests in which another user changes a service after the plan was made. No step may undo the change without
+//! reporting it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,23 +10,24 @@ use crate::build::{desired, live, live_set, sets, wanted};
 use crate::model::*;
 use crate::remote::Stop;
 
-/// Returns true if a request reads services by id.
+/// Returns true if the request reads one or several services by their ids.
 pub(super) fn is_read_by_id(request: &SentRequest) -> bool {
     let by_id = request.target.split("/services/").nth(1).is_some_and(|rest| !rest.is_empty());
     request.is_read() && (request.target.contains("/service/?id=") || by_id)
 }
 
-/// A run during which an operator edits a service just before a read by id.
+/// A finished run, during which an operator has edited a service just before a read by id.
 pub(super) struct EditedRun {
     pub(super) org: TestOrganization,
     pub(super) run: FinishedRun,
-    /// The number of writes after the edit.
+    /// The number of writes that the run sent after the edit.
     writes_after_edit: usize,
 }
 
 impl EditedRun {
-    /// Runs a plan one step at a time. Before the read by id with this index, edits the first service for which `which` (its
-    /// name, whether it is active) returns true.
+    /// Runs a plan, one step at a time. Makes an edit just before the read by id with the index `read`. The edited
+    /// service is the first one for which `which` returns true. The arguments of `which` are the service's name, and
+    /// true if the service is active.
     pub(super) async fn run(
         api: Api,
         (live, desired, prune): (Vec<LiveService>, &Desired, bool),
@@ -54,7 +56,8 @@ impl EditedRun {
         Self { org, run, writes_after_edit: written.load(Ordering::SeqCst) }
     }
 
-    /// Checks that the step stopped, reports this path, and wrote nothing.
+    /// Checks that the step stopped with a message that contains `path`, and that the run sent no write after the
+    /// edit.
     #[track_caller]
     pub(super) fn check_stopped(&self, path: &str) {
         let failures = self.run.failures();
@@ -72,7 +75,7 @@ pub(super) fn coach() -> LiveService {
     coach
 }
 
-/// Returns a minimal manifest that replaces Coach, because its agent changes.
+/// Returns a minimal manifest of Coach with a new agent, so that Coach must be replaced.
 fn replacement() -> DesiredService {
     let mut coach = wanted("Coach", "A2");
     coach.description = None;
@@ -193,7 +196,7 @@ fn an_edit_of_the_new_service_stops_the_cut_over() {
     }
 }
 
-/// Returns the new service of an unfinished replacement whose agent is no longer wanted.
+/// Returns the new service of an unfinished replacement. Its agent is not the one that the manifest declares now.
 fn leftover(api: Api) -> LiveService {
     let mut leftover = live("n", "Coach", "A3");
     leftover.active = false;
@@ -286,7 +289,7 @@ fn an_orphan_is_retired_unless_a_relevant_value_has_changed() {
     }
 }
 
-/// Returns a manifest that changes Coach in place.
+/// Returns a manifest of Coach with one change, which is possible without a replacement.
 pub(super) fn in_place(change: impl FnOnce(&mut DesiredService)) -> Desired {
     let mut coach = wanted("Coach", "A1");
     coach.description = None;

@@ -1,5 +1,5 @@
-//! An organization in this process, in virtual time. A request takes a tenth of a second. A test decides how each request
-//! is handled, and what an operator changes just before it.
+//! An organization for tests in virtual time, without a network. A request takes a tenth of a second. The test
+//! decides how each request is handled, and what an operator changes just before it.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -22,17 +22,17 @@ use crate::remote::{
 use crate::schedules::world::{ORGANIZATION, add_live_services, seed, start_time};
 use amigops_emulator::{self as emulator, InProcess, SANDBOX_WORKSPACE, World};
 
-/// The delay of a request, and of its answer.
+/// The delay of each request, and of each answer.
 const DELAY: Duration = Duration::from_millis(50);
 
-/// A request that was sent to the organization.
+/// A request that a run has sent to the organization.
 #[derive(Clone, Debug)]
 pub(super) struct SentRequest {
     pub(super) method: String,
     /// The path and the query.
     pub(super) target: String,
     pub(super) body: String,
-    /// When it was sent, since the start of the test.
+    /// The time between the start of the test and the request.
     pub(super) at: Duration,
 }
 
@@ -45,51 +45,52 @@ impl SentRequest {
         !self.is_read() && !self.target.contains("signin")
     }
 
-    /// Returns true if it renames the old service of a replacement.
+    /// Returns true if the request renames the old service of a replacement.
     pub(super) fn is_rename(&self) -> bool {
         self.body.contains("(replaced ")
     }
 
-    /// Returns true if it activates a service.
+    /// Returns true if the request activates a service.
     pub(super) fn is_activation(&self) -> bool {
         self.body.contains("\"is_active\":true")
     }
 
-    /// Returns true if it gives the old service its name back.
+    /// Returns true if the request undoes a cut-over: it gives the old service its name back.
     pub(super) fn is_undo(&self) -> bool {
         self.is_write() && self.body == "{\"name\":\"Coach\"}"
     }
 }
 
-/// How the organization handles a request.
+/// The way in which the organization handles a request.
 pub(super) enum Handling {
     Process,
-    /// Answers with this status and message, without processing it.
+    /// The request is not processed. The answer has this status and message.
     Answer(u16, &'static str),
-    /// Answers with this status and a `Retry-After` in seconds, without processing it.
+    /// The request is not processed. The answer has this status, and a `Retry-After` header with this number of
+    /// seconds.
     RefuseFor(u16, u64),
-    /// Fails the connection.
+    /// The request is not processed, because the connection fails.
     Unreachable,
-    /// Never answers, without processing it.
+    /// The request is not processed, and no answer is ever sent.
     NoAnswer,
-    /// Processes it, and closes the connection before the answer.
+    /// The request is processed, but the connection is closed before the answer is sent.
     LoseAnswer,
 }
 
 type Handler = dyn FnMut(&SentRequest, &InProcess) -> Handling + Send;
 
-/// The organization, and the requests that it has received.
+/// An organization, and the requests that it has received.
 pub(super) struct TestOrganization {
     pub(super) api: Api,
     pub(super) emulator: Arc<InProcess>,
     handler: Arc<Mutex<Box<Handler>>>,
     log: Arc<Mutex<Vec<SentRequest>>>,
-    /// The number of answers of 429 from the emulator's limits.
+    /// The number of requests that were answered with 429, because of the emulator's rate limits.
     refused: Arc<AtomicUsize>,
     start: Instant,
 }
 
-/// The connection of one process.
+/// The connection of one process to the organization.
 struct TestConnection {
     emulator: Arc<InProcess>,
     handler: Arc<Mutex<Box<Handler>>>,
@@ -105,7 +106,7 @@ impl RequestObserver for SilentObserver {
     fn on_answer(&self, _: &str, _: &str, _: u16, _: Duration) {}
 }
 
-/// A run that has ended.
+/// The plan and the report of a run that has ended.
 #[derive(Debug)]
 pub(super) struct FinishedRun {
     pub(super) plan: Plan,
@@ -113,7 +114,7 @@ pub(super) struct FinishedRun {
 }
 
 impl FinishedRun {
-    /// Returns the messages of all failures.
+    /// Returns the messages of all steps that have failed.
     pub(super) fn failures(&self) -> Vec<String> {
         self.report.outcomes.values().filter_map(failure).map(ToString::to_string).collect()
     }
@@ -131,12 +132,12 @@ fn failure(outcome: &StepOutcome) -> Option<&StepFailure> {
 }
 
 impl TestOrganization {
-    /// Returns an organization with these services, without rate limits.
+    /// Creates an organization with these services. It has no rate limits.
     pub(super) fn new(api: Api, live: impl IntoIterator<Item = LiveService>) -> Self {
         Self::with_limits(api, live, emulator::Limits::Off)
     }
 
-    /// Returns an organization with these services and rate limits.
+    /// Creates an organization with these services and these rate limits.
     pub(super) fn with_limits(
         api: Api,
         live: impl IntoIterator<Item = LiveService>,
@@ -165,7 +166,7 @@ impl TestOrganization {
         }
     }
 
-    /// Handles each request from now on as this function says.
+    /// Sets the function that decides how each later request is handled.
     pub(super) fn on_request(
         &self,
         handler: impl FnMut(&SentRequest, &InProcess) -> Handling + Send + 'static,
@@ -173,22 +174,22 @@ impl TestOrganization {
         *self.handler.lock().expect("no panic") = Box::new(handler);
     }
 
-    /// Processes each request from now on.
+    /// Processes all later requests without disturbances.
     pub(super) fn process_all(&self) {
         self.on_request(|_, _| Handling::Process);
     }
 
-    /// Returns the requests so far.
+    /// Returns all requests that the organization has received so far.
     pub(super) fn requests(&self) -> Vec<SentRequest> {
         self.log.lock().expect("no panic").clone()
     }
 
-    /// Returns the number of requests that the limits have refused.
+    /// Returns the number of requests that were refused because of the rate limits.
     pub(super) fn refused_count(&self) -> usize {
         self.refused.load(Ordering::SeqCst)
     }
 
-    /// Returns the connection of a new process, which has to learn the limits itself.
+    /// Returns a client with a new connection. It does not know the rate limits that earlier clients have learned.
     pub(super) fn connect(&self, stop: Stop, deadline: Option<Instant>) -> AnyApi {
         let credentials = match self.api {
             Api::Classic => {
@@ -223,7 +224,7 @@ impl TestOrganization {
         Options { api: self.api, ..options() }
     }
 
-    /// Reads the live state and makes a plan.
+    /// Reads the live state and makes a plan. Returns both.
     pub(super) async fn plan(
         &self,
         api: &AnyApi,
@@ -243,7 +244,7 @@ impl TestOrganization {
         Ok((snapshot, plan))
     }
 
-    /// Runs a plan, at most four steps at a time.
+    /// Runs a plan, with at most four steps at the same time.
     pub(super) async fn run(
         &self,
         api: &AnyApi,
@@ -254,7 +255,7 @@ impl TestOrganization {
         self.run_with(api, (snapshot, plan), stop, 4).await
     }
 
-    /// Runs a plan.
+    /// Runs a plan, with at most `parallelism` steps at the same time.
     pub(super) async fn run_with(
         &self,
         api: &AnyApi,
@@ -275,7 +276,7 @@ impl TestOrganization {
         FinishedRun { plan, report }
     }
 
-    /// Makes a plan and runs it.
+    /// Makes a plan and runs it without disturbances by the caller.
     pub(super) async fn apply(&self, desired: &Desired) -> FinishedRun {
         let stop = Stop::default();
         let api = self.connect(stop.clone(), None);
@@ -283,7 +284,7 @@ impl TestOrganization {
         self.run(&api, &snapshot, plan, &stop).await
     }
 
-    /// Returns all services, without adding to the recorded requests.
+    /// Returns all services. The requests for that are not recorded.
     pub(super) async fn services(&self) -> Vec<LiveService> {
         let before = self.requests().len();
         let services = self
@@ -330,7 +331,7 @@ impl RequestHandler for TestConnection {
 }
 
 impl TestConnection {
-    /// Handles a request. Returns `None` if no answer comes.
+    /// Handles a request. Returns `None` if no answer is ever sent.
     fn handle_now(&self, request: &Request) -> Result<Option<emulator::Reply>, TransportError> {
         let url = request.url();
         let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
@@ -381,11 +382,11 @@ fn response(reply: emulator::Reply) -> Response {
     builder.body(reqwest::Body::from(reply.body)).expect("the answer is valid").into()
 }
 
-/// Runs a test with a clock that skips all waits.
+/// Runs an async test with a virtual clock, which skips all waiting time.
 pub(super) fn in_virtual_time<T>(work: impl Future<Output = T>) -> T {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_time().start_paused(true).build().expect("the runtime starts").block_on(work)
 }
 
-/// Both APIs.
+/// Both APIs, so that a test can run on each of them.
 pub(super) const APIS: [Api; 2] = [Api::Classic, Api::Platform];

@@ -1,4 +1,5 @@
-//! Random plans, applied over HTTP against the emulator: completely, and in two parts.
+//! Tests that apply random plans to the emulator over HTTP: in one run, and in two runs of which the first is
+//! cancelled.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -60,7 +61,7 @@ fn connect(api: Api, server: &Server) -> AnyApi {
     }
 }
 
-/// Reads the live state and makes a plan, or returns `None` if there is no plan.
+/// Reads the live state and makes a plan. Returns `None` if the planner refuses to make one.
 async fn make_plan(api: &AnyApi, desired: &Desired, options: &Options) -> Option<(Snapshot, Plan)> {
     let policy = policy();
     let snapshot =
@@ -73,7 +74,7 @@ async fn make_plan(api: &AnyApi, desired: &Desired, options: &Options) -> Option
     Some((snapshot, plan))
 }
 
-/// Runs a plan, and cancels it after this number of steps.
+/// Runs a plan, and cancels the run after `steps` steps.
 async fn apply(api: &AnyApi, snapshot: &Snapshot, plan: &Plan, steps: usize) -> Report {
     let (left, ownership) = (Cell::new(steps), policy().ownership);
     let settings = RunSettings {
@@ -95,8 +96,8 @@ async fn apply(api: &AnyApi, snapshot: &Snapshot, plan: &Plan, steps: usize) -> 
     report
 }
 
-/// Applies a plan in two parts: the first run is cancelled after `first_steps` steps. Returns the number of steps of the
-/// plan, or `None` if there is no plan.
+/// Applies a plan in two runs, of which the first is cancelled after `first_steps` steps. Returns the number of steps
+/// of the plan, or `None` if the planner refuses to make one.
 async fn apply_in_two_parts(
     kind: Api,
     desired: &Desired,

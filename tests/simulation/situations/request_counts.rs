@@ -1,5 +1,5 @@
-//! The number of reads before writes: as the plan estimates it, shared by steps that read at the same time, and within
-//! the limits.
+//! Tests of the number of reads that steps send before they write. It is the number that the plan estimates, steps
+//! share reads, and the rate limits are kept.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::model::*;
 use crate::remote::Stop;
 use amigops_emulator::Limits;
 
-/// Returns the endpoint whose limit a request counts towards.
+/// Returns the endpoint under whose rate limit a request is counted.
 fn endpoint(request: &SentRequest) -> Endpoint {
     let path = request.target.split('?').next().unwrap_or_default().trim_end_matches('/');
     let parts: Vec<&str> = path.split('/').skip(3).collect();
@@ -26,7 +26,7 @@ fn endpoint(request: &SentRequest) -> Endpoint {
     }
 }
 
-/// Runs a plan, and returns the number of requests by endpoint.
+/// Runs a plan. Returns the finished run, and the number of its requests to each endpoint.
 async fn run_and_count(
     org: &TestOrganization,
     desired: &Desired,
@@ -107,7 +107,8 @@ fn steps_that_become_ready_together_share_a_read() {
     });
 }
 
-/// Checks that a plan runs without answers of 429 under the published limits, in the minimum time that they allow.
+/// Checks that a plan runs under the published limits without any answer of 429, and that it takes the minimum time
+/// that the limits allow.
 fn check_time_under_limits(api: Api, (live, desired): (Vec<LiveService>, Desired)) {
     in_virtual_time(async {
         let org = TestOrganization::with_limits(api, live, Limits::PER_MINUTE);

@@ -1,5 +1,5 @@
-//! Platform replaces version sets and settings as a whole, so such a write is built from one more read of the service.
-//! Changes by an operator before that read are compared, too.
+//! Tests of writes that replace all version sets or settings of a service at once, as Platform does. The run reads
+//! the service again before such a write, and also finds changes that an operator made before that read.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -1,4 +1,4 @@
-//! Seeds, manifests and repositories that tests of several capabilities start from.
+//! Seeds, manifests and Git repositories that many tests use.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,18 +11,19 @@ organizations:
     context_graphs: [{name: Flow, versions: 3}]
 ";
 
-/// Returns the manifest of a service, with additional lines.
+/// Returns the manifest of a service. The lines in `more` are added at its end.
 pub(crate) fn service(name: &str, more: &str) -> String {
     format!("service: {name}\ndescription: The {name}\nagent: One\ncontext_graph: Flow\n{more}")
 }
 
-/// Returns the manifests of this many services, named by number.
+/// Returns the manifests of `count` services. Their names have numbers.
 pub(crate) fn services(count: usize, more: &str) -> String {
     let one = |n: usize| service(&format!("Desk {n:03}"), more);
     (0..count).map(one).collect::<Vec<_>>().join("---\n")
 }
 
-/// Runs git in a directory, without the variables of this process.
+/// Runs git in a directory, without the environment variables of this process. Panics if git fails. Returns its
+/// output.
 #[track_caller]
 pub(crate) fn run_git(directory: &Path, args: &[&str]) -> String {
     let output = Command::new("git")

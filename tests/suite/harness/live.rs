@@ -1,4 +1,4 @@
-//! The emulator's live state, and the requests that change it, in one form for both APIs.
+//! The emulator's live state, and the requests that change it. Tests use the same types and functions for both APIs.
 
 use amigops::model::Api;
 use amigops_emulator::{PlatformService, RequestInfo, Service, ServiceTag, World};
@@ -28,9 +28,9 @@ pub(crate) fn is_rename(request: &RequestInfo) -> bool {
     is_update(request) && request.body.contains("(replaced ")
 }
 
-/// Questions about the path of a request, with its query.
+/// Functions that classify a request by its path and query.
 pub(crate) trait RequestPath {
-    /// Returns true for a page of the list of all services.
+    /// Returns true if the request is for a page of the list of all services.
     fn is_list_of_services(&self) -> bool;
 }
 
@@ -42,7 +42,8 @@ impl RequestPath for str {
     }
 }
 
-/// Returns all services of a lab in creation order, without their Platform settings.
+/// Returns all services of the organization or workspace, in the order of creation. Settings that only Platform has
+/// are left out.
 pub(crate) fn services_of(api: Api, world: &World) -> Vec<Service> {
     match api {
         Api::Classic => world.organization(ORGANIZATION).unwrap().services().iter().cloned().collect(),
@@ -50,7 +51,7 @@ pub(crate) fn services_of(api: Api, world: &World) -> Vec<Service> {
     }
 }
 
-/// Returns the fields of a Platform service that Classic has as well.
+/// Converts a Platform service to a Classic service. Only the fields that both have are kept.
 fn common(service: &PlatformService) -> Service {
     let PlatformService {
         id,
@@ -76,7 +77,7 @@ fn common(service: &PlatformService) -> Service {
     common
 }
 
-/// Sets the fields of a Platform service that Classic has as well.
+/// Sets the fields of a Platform service that Classic services have as well.
 fn copy_common_fields(service: &mut PlatformService, common: Service) {
     service.name = common.name;
     service.description = common.description;
@@ -89,18 +90,18 @@ fn copy_common_fields(service: &mut PlatformService, common: Service) {
 }
 
 impl Lab {
-    /// Returns all services in creation order.
+    /// Returns all services, in the order of creation.
     pub(crate) fn services(&self) -> Vec<Service> {
         services_of(self.api, &self.server.world())
     }
 
-    /// Returns a service by its id.
+    /// Returns the service with this id.
     #[track_caller]
     pub(crate) fn service(&self, id: &str) -> Service {
         self.services().into_iter().find(|service| service.id == id).unwrap_or_else(|| panic!("no {id}"))
     }
 
-    /// Returns the only active service with this name.
+    /// Returns the active service with this name. Panics if there is none, or more than one.
     #[track_caller]
     pub(crate) fn active(&self, name: &str) -> Service {
         let services = self.services();
@@ -110,7 +111,7 @@ impl Lab {
         one
     }
 
-    /// Returns the settings of a service that only Platform has.
+    /// Returns those settings of a service that only Platform has. The result is empty on Classic.
     pub(crate) fn settings(&self, id: &str) -> Map<String, Value> {
         let world = self.server.world();
         let Some(service) = world.workspace(WORKSPACE).and_then(|home| home.services().get(id)) else {
@@ -121,7 +122,7 @@ impl Lab {
         names.filter_map(|name| fields.remove_entry(name)).collect()
     }
 
-    /// Returns the Platform API's response to a GET request below the workspace.
+    /// Sends a GET request to the Platform API and returns the body of the answer. `path` begins after the workspace.
     pub(crate) fn get(&self, path: &str) -> Value {
         let url = format!("{}/v1/{WORKSPACE}{path}", self.server.url());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -135,7 +136,7 @@ impl Lab {
         })
     }
 
-    /// Returns the id of an agent.
+    /// Returns the id of the agent with this name.
     pub(crate) fn agent_id(&self, name: &str) -> String {
         let world = self.server.world();
         let agent = match self.api {
@@ -145,7 +146,7 @@ impl Lab {
         agent.unwrap_or_else(|| panic!("no agent {name}")).id.clone()
     }
 
-    /// Changes a service directly in the emulator's state, as an operator could.
+    /// Changes a service directly in the emulator's state, as an operator would in the vendor's console.
     pub(crate) fn change(&self, id: &str, change: impl FnOnce(&mut Service)) {
         let mut service = self.service(id);
         change(&mut service);
@@ -163,7 +164,7 @@ impl Lab {
             .unwrap();
     }
 
-    /// Adds a service directly to the emulator's state; returns its id.
+    /// Adds a service directly to the emulator's state. Returns its id.
     pub(crate) fn add(&self, service: Service) -> String {
         let mut id = None;
         self.server
@@ -181,7 +182,7 @@ impl Lab {
         id.unwrap()
     }
 
-    /// Returns the live state in a comparable form: sorted, without ids and authors.
+    /// Returns the live state as sorted lines, without ids and authors, so that two states can be compared.
     pub(crate) fn comparable_state(&self) -> Vec<String> {
         let world = self.server.world();
         let mut lines: Vec<String> = self

@@ -1,5 +1,7 @@
-//! A test lab for the real binary: a project in a temporary directory, an emulator in this process, and hooks that see
-//! every request and can kill the binary. `live` hides the differences between the APIs.
+//! The test lab for the real binary. It has a project in a temporary directory, an emulator in this process, and
+//! hooks that see every request and can kill the binary.
+//!
+//! `live` has functions that hide the differences between the APIs.
 
 mod fixtures;
 mod live;
@@ -18,15 +20,15 @@ use amigops_emulator::{
 pub(crate) use fixtures::{EMPTY, run_git, service, services};
 pub(crate) use live::{RequestPath, is_activation, is_create, is_rename, is_update, services_of};
 
-/// The organization of every lab on Classic.
+/// The organization that labs on Classic use.
 pub(crate) const ORGANIZATION: &str = "acme";
-/// The workspace of every lab on Platform.
+/// The workspace that labs on Platform use.
 pub(crate) const WORKSPACE: &str = "11111111-2222-4333-8444-555555555555";
 
-/// Commands that never change the live state.
+/// The commands that never change the live state.
 const READ_ONLY_COMMANDS: &[&str] = &["plan", "drift", "graph", "ids", "outdated", "validate", "import"];
 
-/// Makes two tests of each function: one for each API.
+/// Defines two tests for each function: one on Classic and one on Platform.
 #[macro_export]
 macro_rules! on_both_apis {
     ($($(#[$meta:meta])* fn $name:ident($api:ident: Api) $body:block)+) => {$(
@@ -50,7 +52,7 @@ macro_rules! on_both_apis {
     )+};
 }
 
-/// The outcome of one run of the binary.
+/// The exit code and the output of the binary after it has ended.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) code: Option<i32>,
@@ -59,7 +61,7 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Checks the exit code; shows the output if it is wrong.
+    /// Checks the exit code. Panics with the output if the exit code is wrong. Returns the run.
     #[track_caller]
     pub(crate) fn expect(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
@@ -70,13 +72,13 @@ impl Run {
 type Before = dyn Fn(&RequestInfo) -> Option<Fault> + Send + Sync;
 type After = dyn Fn(&RequestInfo, u16, &World) + Send + Sync;
 
-/// Calls the test's hooks for each request.
+/// The hooks of a test, which are called before and after each request.
 #[derive(Default)]
 pub(crate) struct Hooks {
     before: Mutex<Option<Arc<Before>>>,
     after: Mutex<Option<Arc<After>>>,
     child: Mutex<Option<Child>>,
-    /// The number of requests since the last run started.
+    /// The number of requests since the binary was last started.
     count: AtomicU64,
 }
 
@@ -96,19 +98,19 @@ impl Observer for Hooks {
 }
 
 impl Hooks {
-    /// Returns the number of requests of the current run.
+    /// Returns the number of requests that the current run of the binary has sent.
     pub(crate) fn count(&self) -> u64 {
         self.count.load(Ordering::SeqCst)
     }
 
-    /// Sends SIGKILL to the binary if it still runs.
+    /// Kills the binary with SIGKILL if it is still running.
     pub(crate) fn kill(&self) {
         if let Some(child) = self.child.lock().unwrap().as_mut() {
             child.kill().unwrap();
         }
     }
 
-    /// Sends a signal to the binary, by the signal's name.
+    /// Sends the signal with this name to the binary, such as `INT`.
     pub(crate) fn signal(&self, name: &str) {
         let id = self.child.lock().unwrap().as_ref().map(Child::id);
         if let Some(id) = id {
@@ -117,17 +119,17 @@ impl Hooks {
     }
 }
 
-/// Sends a signal to a process that a test started.
+/// Sends the signal with this name to the process with this id.
 pub(crate) fn signal(id: u32, name: &str) {
     Command::new("kill").arg(format!("-{name}")).arg(id.to_string()).status().unwrap();
 }
 
-/// A response without headers that replaces the server's.
+/// Returns a fault that replaces the server's answer by one with this status and body, without headers.
 pub(crate) fn answer(status: u16, body: impl Into<String>) -> Option<Fault> {
     Some(Fault::answer(status, body))
 }
 
-/// Like [`answer`], with a header.
+/// Like [`answer`], but the answer also has one header.
 pub(crate) fn answer_with(
     status: u16,
     name: &str,
@@ -141,7 +143,7 @@ pub(crate) fn answer_with(
     Some(fault)
 }
 
-/// Returns a hook that applies a fault to the first request of a kind.
+/// Returns a hook that applies a fault to the first request for which `kind` returns true.
 pub(crate) fn on_first(
     kind: impl Fn(&RequestInfo) -> bool + Send + Sync + 'static,
     fault: Option<Fault>,
@@ -153,14 +155,14 @@ pub(crate) fn on_first(
     }
 }
 
-/// Reads fault rules, one per line, as in a fault file.
+/// Reads fault rules in the format of fault files. Each line has one rule.
 pub(crate) fn faults(rules: &str) -> Vec<Rule> {
     let lines: Vec<_> = rules.lines().map(|rule| format!("  - {rule}\n")).collect();
     let none = if lines.is_empty() { " []" } else { "" };
     Faults::from_yaml(&format!("faults:{none}\n{}", lines.concat())).unwrap().0
 }
 
-/// A project, an emulator, and the binary that runs in the project.
+/// A project in a temporary directory, an emulator, and the binary, which runs in the project.
 pub(crate) struct Lab {
     pub(crate) api: Api,
     directory: tempfile::TempDir,
@@ -168,30 +170,30 @@ pub(crate) struct Lab {
     pub(crate) hooks: Arc<Hooks>,
 }
 
-/// The wall clock, for the emulators of tests.
+/// Returns a clock with the real time, for the emulators of tests.
 #[allow(clippy::disallowed_methods, reason = "a test's emulator runs in real time")]
 pub(crate) fn wall_clock() -> Arc<dyn Fn() -> SystemTime + Send + Sync> {
     Arc::new(SystemTime::now)
 }
 
 impl Lab {
-    /// Creates a lab on Classic with this seed and without rate limits.
+    /// Creates a lab on Classic with this seed. It has no rate limits.
     pub(crate) fn new(seed: &str) -> Self {
         Self::on(Api::Classic, seed)
     }
 
-    /// Creates a lab on Classic with changed options.
+    /// Creates a lab on Classic with this seed. `change` changes the options of the emulator.
     pub(crate) fn with(seed: &str, change: impl FnOnce(&mut Options)) -> Self {
         Self::on_with(Api::Classic, seed, change)
     }
 
-    /// Creates a lab on this API. On Platform, the workspace gets the seed's organization,
-    /// unless the seed has the workspace itself.
+    /// Creates a lab on this API. On Platform, the organization of the seed is copied to the workspace, unless the
+    /// seed defines the workspace itself.
     pub(crate) fn on(api: Api, seed: &str) -> Self {
         Self::on_with(api, seed, |_| {})
     }
 
-    /// Like [`Lab::on`], with changed options.
+    /// Like [`Lab::on`], but `change` changes the options of the emulator.
     pub(crate) fn on_with(api: Api, seed: &str, change: impl FnOnce(&mut Options)) -> Self {
         let hooks = Arc::new(Hooks::default());
         let mut seed = Seed::from_yaml(seed).unwrap();
@@ -217,18 +219,18 @@ impl Lab {
         lab
     }
 
-    /// Like [`Lab::on`], with fault rules, one per line.
+    /// Like [`Lab::on`], but the emulator injects faults by these rules. Each line has one rule.
     pub(crate) fn with_faults(api: Api, seed: &str, rules: &str) -> Self {
         Self::on_with(api, seed, |options| options.faults = faults(rules))
     }
 
-    /// Writes amigops.yaml: one environment on the emulator, the given lines, and an ownership value unless the
-    /// lines have one.
+    /// Writes `amigops.yaml` with one environment, whose address is the emulator's, and with the lines in `more`.
+    /// Adds an ownership value if `more` has none.
     pub(crate) fn project(&self, more: &str) {
         self.project_at(&self.server.url(), more);
     }
 
-    /// Like [`Lab::project`], with another address of the emulator.
+    /// Like [`Lab::project`], but the environment has the address `url`.
     pub(crate) fn project_at(&self, url: &str, more: &str) {
         let home = match self.api {
             Api::Classic => format!("api: classic, organization: {ORGANIZATION}"),
@@ -243,38 +245,38 @@ impl Lab {
         );
     }
 
-    /// Writes a file in the project.
+    /// Writes a file in the project. Creates its directory if that does not exist.
     pub(crate) fn write(&self, path: &str, text: &str) {
         let path = self.directory.path().join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     }
 
-    /// Writes the manifests of the project, in one file.
+    /// Writes all manifests of the project to one file.
     pub(crate) fn manifests(&self, text: &str) {
         self.write("services/all.yaml", text);
     }
 
-    /// Returns the project's directory.
+    /// Returns the path of the project's directory.
     pub(crate) fn path(&self) -> PathBuf {
         self.directory.path().to_path_buf()
     }
 
-    /// Runs the binary in the project, without the variables of this process. Checks that read-only commands
-    /// send no write request.
+    /// Runs the binary in the project, without the environment variables of this process. If the command is
+    /// read-only, checks that it sends no write request.
     #[track_caller]
     pub(crate) fn run(&self, args: &[&str]) -> Run {
         self.run_with(args, &[])
     }
 
-    /// Like [`Lab::run`], with additional variables.
+    /// Like [`Lab::run`], but with these additional environment variables.
     #[track_caller]
     pub(crate) fn run_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Run {
         let looks = args.first().is_some_and(|command| READ_ONLY_COMMANDS.contains(command));
         if looks { self.run_read_only(args, variables) } else { self.run_unchecked(args, variables) }
     }
 
-    /// Runs a command and checks that it sends no write request.
+    /// Runs a command, and checks that it sends no write request.
     #[track_caller]
     pub(crate) fn run_read_only(&self, args: &[&str], variables: &[(&str, &str)]) -> Run {
         let before = self.writes().len();
@@ -283,7 +285,7 @@ impl Lab {
         run
     }
 
-    /// Returns the command for the binary in the project, with credentials.
+    /// Returns a command that runs the binary in the project, with credentials in its environment.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = amigops(&self.path());
         command.args(args).envs([
@@ -315,35 +317,35 @@ impl Lab {
         Run { code: status.code(), stdout, stderr }
     }
 
-    /// Runs `apply --auto-approve`.
+    /// Runs `amigops apply --auto-approve`.
     pub(crate) fn apply(&self) -> Run {
         self.run(&["apply", "--auto-approve"])
     }
 
-    /// Checks that a plan finds nothing to do.
+    /// Checks that `amigops plan` finds nothing to change.
     #[track_caller]
     pub(crate) fn expect_converged(&self) {
         let run = self.run(&["plan", "--detailed-exitcode"]).expect(0);
         assert!(run.stdout.contains("Nothing to do"), "{}", run.stdout);
     }
 
-    /// Sets the hook that runs before each request.
+    /// Sets the hook that is called before each request.
     pub(crate) fn before(&self, hook: impl Fn(&RequestInfo) -> Option<Fault> + Send + Sync + 'static) {
         *self.hooks.before.lock().unwrap() = Some(Arc::new(hook));
     }
 
-    /// Sets the hook that runs after each request.
+    /// Sets the hook that is called after each request.
     pub(crate) fn after(&self, hook: impl Fn(&RequestInfo, u16, &World) + Send + Sync + 'static) {
         *self.hooks.after.lock().unwrap() = Some(Arc::new(hook));
     }
 
-    /// Removes both hooks.
+    /// Removes the hooks that are called before and after each request.
     pub(crate) fn remove_hooks(&self) {
         *self.hooks.before.lock().unwrap() = None;
         *self.hooks.after.lock().unwrap() = None;
     }
 
-    /// Returns all write requests so far.
+    /// Returns all write requests that the server has received so far.
     pub(crate) fn writes(&self) -> Vec<RequestRecord> {
         let is_write =
             |record: &RequestRecord| record.method != "GET" && !record.path.contains("signin_with_api_key");
@@ -351,7 +353,8 @@ impl Lab {
     }
 }
 
-/// Returns a command for the binary, with an empty environment and captured output.
+/// Returns a command that runs the binary in this directory. The environment is empty except for `HOME`, and the
+/// output is captured.
 pub(crate) fn amigops(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_amigops"));
     command
@@ -364,7 +367,7 @@ pub(crate) fn amigops(directory: &Path) -> Command {
     command
 }
 
-/// Runs a command and returns its outcome.
+/// Runs a command until it ends. Returns its exit code and output.
 pub(crate) fn run_command(mut command: Command) -> Run {
     let output = command.output().unwrap();
     Run {
@@ -382,7 +385,7 @@ fn read_in_background(mut pipe: impl std::io::Read + Send + 'static) -> std::thr
     })
 }
 
-/// Copies an example into a temporary directory.
+/// Copies an example to a temporary directory. Returns that directory.
 pub(crate) fn copy_example(name: &str) -> tempfile::TempDir {
     let target = tempfile::tempdir().unwrap();
     copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name), target.path());
