@@ -13,14 +13,14 @@ use super::super::client::Client;
 use super::super::failure::{ApiError, FailureCause};
 use crate::model::{Endpoint, SmokeTest};
 
-/// The most attempts of a turn while another one with the same phone number is in progress.
+/// The maximum number of attempts of a turn while another turn with the same phone number is in progress.
 const MAX_ATTEMPTS: u32 = 4;
-/// The wait before the second attempt. It doubles before each further one.
+/// The wait before the second attempt. It doubles before each further attempt.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
-/// The status of the answer if the agent says nothing.
+/// The status code of the answer if the agent says nothing.
 const SILENCE: u16 = 204;
 
-/// Returns the body of a smoke test's turn.
+/// Returns the body of the request for a smoke test's turn.
 ///
 /// # Errors
 ///
@@ -40,7 +40,7 @@ pub(super) fn turn_body(test: &SmokeTest, phone_number: &str) -> Result<Value, A
     Ok(json!({ "phone_number": phone_number, "text": say }))
 }
 
-/// Takes one turn with a service and returns the agent's answer.
+/// Sends one turn to a service and returns the agent's answer.
 ///
 /// # Errors
 ///
