@@ -44,7 +44,7 @@ const MAX_CONNECTS: u32 = 3;
 const MAX_MALFORMED: u32 = 3;
 /// The longest time that one request may take in a run without a deadline, including delays.
 pub(super) const MAX_RETRY_TIME: Duration = Duration::from_secs(300);
-/// The minimum time that must be left before the deadline to shorten a delay for another attempt.
+/// If at least this much time is left before the deadline, a delay is shortened so that another attempt is possible.
 const MIN_TIME_TO_RETRY: Duration = Duration::from_secs(1);
 /// The longest delay if the answer has no `Retry-After`.
 const MAX_BACKOFF: Duration = Duration::from_secs(20);

@@ -1,11 +1,11 @@
 //! The rate limit of an endpoint whose answers have no rate-limit headers. It is learned from refusals.
 //!
 //! 1. At first few requests are in flight, and more after each acceptance. At the limit, only the requests in flight
-//! are refused.
+//!    are refused.
 //! 2. A refusal halves the number in flight. Then single requests test whether the server accepts requests again. The
-//! pauses between them double.
+//!    pauses between them double.
 //! 3. The first acceptance gives a rate that works: as many requests as were accepted before the refusal, in the time
-//! from the first of them until now.
+//!    from the first of them until now.
 //! 4. From then on, that rate is used. From time to time it is raised a little.
 
 use std::collections::VecDeque;
