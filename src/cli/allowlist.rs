@@ -1,14 +1,14 @@
-//! Reads the allowlist of hosts and credential variables from the process's environment.
+//! Reads the allowlist (the hosts and credential variables that are allowed) from the environment of the process.
 
 use super::context::Context;
 use crate::error::Failure;
 use crate::manifest::{Allowlist, AllowlistVariables, CREDENTIALS_VARIABLE, HOSTS_VARIABLE, Loaded};
 
-/// Reads the lists of hosts that may receive credentials, and of variables that may hold them.
+/// Reads the list of hosts that may receive credentials, and the list of variables that may contain credentials.
 ///
 /// # Errors
 ///
-/// Errors if a list holds something other than names.
+/// Fails if a list contains anything other than names.
 pub(super) fn read(context: &Context<'_>) -> Result<Allowlist, Failure> {
     let variable = |name| context.env.variable(name);
     let variables = AllowlistVariables {
@@ -23,8 +23,8 @@ pub(super) fn read(context: &Context<'_>) -> Result<Allowlist, Failure> {
     })
 }
 
-/// Checks that the loaded environment may receive credentials, and that the variables it names may hold them. No
-/// credential is read.
+/// Checks that the loaded environment may receive credentials, and that the variables that it names may contain them.
+/// Reads no credential.
 ///
 /// # Errors
 ///
