@@ -1,4 +1,4 @@
-//! `amigops completions`: a script with which a shell completes commands and flags.
+//! `amigops completions`: prints the script that lets a shell complete commands and options.
 
 use clap::Args;
 use clap_complete::Shell;
