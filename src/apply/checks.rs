@@ -39,7 +39,7 @@ impl<'a> Check<'a> {
     ///
     /// # Errors
     ///
-    /// The changes since the plan that the action would overwrite, or on which it depends.
+    /// Returns the changes since the plan that the action would overwrite, or on which it depends.
     pub(super) fn check_action(
         &self,
         action: &Action,
@@ -114,7 +114,7 @@ impl<'a> Check<'a> {
     ///
     /// # Errors
     ///
-    /// The changes that the update would overwrite, or on which it depends.
+    /// Returns the changes that the update would overwrite, or on which it depends.
     pub(super) fn check_update(
         &self,
         id: &ServiceId,

@@ -23,8 +23,8 @@ impl Check<'_> {
     ///
     /// # Errors
     ///
-    /// The changes since the plan that prevent the cut-over: changes of the old service that the new one would lose,
-    /// and changes of the new service on which its activation depends.
+    /// Returns the changes since the plan that prevent the cut-over: changes of the old service that the new one would
+    /// lose, and changes of the new service on which its activation depends.
     pub(super) fn check_cut_over(
         &self,
         (old, rename): (&ServiceId, Option<&ServiceUpdate>),

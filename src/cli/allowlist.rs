@@ -28,7 +28,7 @@ pub(super) fn read(context: &Context<'_>) -> Result<Allowlist, Failure> {
 ///
 /// # Errors
 ///
-/// A refusal that names the host or variable, and its place in `amigops.yaml`.
+/// Returns a refusal that names the host or variable, and its place in `amigops.yaml`.
 pub(super) fn check(context: &Context<'_>, loaded: &Loaded) -> Result<Allowlist, Failure> {
     let allowlist = read(context)?;
     allowlist.check(loaded).map_err(|problems| Failure::NotAllowed(Box::new(problems)))?;

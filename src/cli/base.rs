@@ -101,7 +101,7 @@ pub(super) fn read(
 ///
 /// # Errors
 ///
-/// A refusal if this clone does not have one of the commits, or if the manifests at a commit are invalid.
+/// Returns a refusal if this clone does not have one of the commits, or if the manifests at a commit are invalid.
 pub(super) fn read_recorded(
     context: &Context<'_>,
     loaded: &Loaded,

@@ -25,7 +25,7 @@ pub(super) struct Login {
 ///
 /// # Errors
 ///
-/// An error that lists everything that is missing.
+/// Returns an error that lists everything that is missing.
 pub(super) fn read_classic(
     context: &Context<'_>,
     environment: &str,
@@ -55,7 +55,7 @@ pub(super) fn read_classic(
 ///
 /// # Errors
 ///
-/// An error that lists everything that is missing.
+/// Returns an error that lists everything that is missing.
 pub(super) fn read_platform(
     context: &Context<'_>,
     environment: &str,

@@ -28,7 +28,7 @@ impl Interrupts {
     ///
     /// # Errors
     ///
-    /// The error of the work, or an error that says why it was ended.
+    /// Returns the error of the work, or an error that says why the work was ended.
     pub(super) async fn run_until_stopped<T>(
         &mut self,
         context: &Context<'_>,

@@ -48,7 +48,7 @@ impl ManifestEdits {
     ///
     /// # Errors
     ///
-    /// An error that names every file in which a change is not possible without changing anything else.
+    /// Returns an error that names every file in which a change is not possible without changing anything else.
     pub(super) fn apply_in_memory(&self, root: &Path) -> Result<Vec<NewText>, Failure> {
         let mut texts = Vec::new();
         let mut refusals = Vec::new();
@@ -83,7 +83,7 @@ pub(super) struct NewText {
 ///
 /// # Errors
 ///
-/// An error that names the first file that can't be written. No manifest is changed before the renames.
+/// Returns an error that names the first file that can't be written. No manifest is changed before the renames.
 pub(super) fn write(files: &[NewText]) -> Result<(), Failure> {
     let mut temporary_paths = Vec::new();
     let written = files.iter().try_for_each(|file| {

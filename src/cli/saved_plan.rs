@@ -75,8 +75,8 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
 ///
 /// # Errors
 ///
-/// Fails if the file is not a plan. A refusal if it was edited since it was saved, or if an apply of it has already
-/// begun.
+/// Fails if the file is not a plan. Returns a refusal if it was edited since it was saved, or if an apply of it has
+/// already begun.
 pub(super) fn read(path: &Path) -> Result<PlanDocument, Failure> {
     let name = path.display();
     let bytes = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
@@ -108,7 +108,7 @@ pub(super) fn read(path: &Path) -> Result<PlanDocument, Failure> {
 ///
 /// # Errors
 ///
-/// Fails if it is not a regular file or can't be opened. A refusal if another process has locked it.
+/// Fails if it is not a regular file or can't be opened. Returns a refusal if another process has locked it.
 pub(super) fn lock(path: &Path) -> Result<std::fs::File, Failure> {
     let name = path.display();
     // Check before opening: opening a pipe without a writer would block forever.
@@ -152,7 +152,7 @@ pub(super) fn mark_applied(
 ///
 /// # Errors
 ///
-/// A refusal that names what differs.
+/// Returns a refusal that says what differs.
 pub(super) fn check_environment(document: &PlanDocument, context: &Context<'_>) -> Result<(), Failure> {
     let refused = |message: String, hint: &str| Err(Failure::refused(message, "").hint(hint));
     if !document.options.guardrails {
@@ -195,7 +195,8 @@ pub(super) fn check_environment(document: &PlanDocument, context: &Context<'_>) 
 ///
 /// # Errors
 ///
-/// A refusal that names the options that are missing, and those with which the plan was not made.
+/// Returns a refusal that names the options that are missing, or that were given although the plan was made without
+/// them.
 pub(super) fn check_options(
     document: &PlanDocument,
     path: &Path,
@@ -223,7 +224,7 @@ pub(super) fn check_options(
 ///
 /// # Errors
 ///
-/// A refusal that names both organizations.
+/// Returns a refusal that names both organizations.
 pub(super) fn check_organization(document: &PlanDocument, prepared: &Prepared) -> Result<(), Failure> {
     let environment = &prepared.loaded.environment.name;
     let Connection { organization, server, .. } = &prepared.connection;
@@ -245,7 +246,7 @@ pub(super) fn check_organization(document: &PlanDocument, prepared: &Prepared) -
 ///
 /// # Errors
 ///
-/// A refusal that shows each changed field if the plan is stale, or the reason why the plan can't be made.
+/// Returns a refusal. It shows each changed field if the plan is stale, or else the reason why the plan can't be made.
 pub(super) async fn plan_again(
     document: &PlanDocument,
     prepared: &Prepared,
@@ -316,7 +317,7 @@ fn into_refusal(mut error: PlanError) -> PlanError {
 ///
 /// # Errors
 ///
-/// A refusal that shows both values of each difference.
+/// Returns a refusal that shows both values of each difference.
 pub(super) fn check_same(document: &PlanDocument, current: &PlanDocument) -> Result<(), Failure> {
     let differences = plan_file::differences(document, current);
     if differences.is_empty() {

@@ -175,8 +175,8 @@ impl Access {
     ///
     /// # Errors
     ///
-    /// A scheme other than `https://`, or than `http://` to this machine; an address with a user, a password, a query
-    /// or a fragment; credentials of the other API.
+    /// Fails if the scheme of the address is not `https://` (or `http://` to this machine). Also fails if the address
+    /// has a user, a password, a query or a fragment, or if the credentials belong to the other API.
     pub(super) fn check(&self, api: Api) -> Result<(), ApiError> {
         if self.credentials.api() != api {
             let (other, api) = (self.credentials.api().as_str(), api.as_str());

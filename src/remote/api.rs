@@ -170,8 +170,8 @@ pub trait WriteApi: ReadApi + Sized {
 ///
 /// # Errors
 ///
-/// The first request that failed permanently; a list that changed during both readings, so that services are still
-/// missing.
+/// Fails if a request fails permanently. Also fails if the list changed during both readings, so that services are
+/// still missing.
 pub async fn read_services_again(
     api: &impl ReadApi,
     first: &ServiceList,

@@ -45,7 +45,7 @@ impl Answer {
     ///
     /// # Errors
     ///
-    /// A body that is cut off, or that does not end before the timeout.
+    /// Fails if the body is cut off, or does not end before the timeout.
     pub(super) async fn chunk(&mut self, method: &Method, path: &str) -> Result<Option<Vec<u8>>, ApiError> {
         let lost = |message| ApiError::new(method, path, FailureCause::Lost, message);
         let deadline = self.sent + self.timeout;
@@ -61,7 +61,7 @@ impl Answer {
     ///
     /// # Errors
     ///
-    /// A body that is cut off, too slow, too long, compressed, or too large in memory.
+    /// Fails if the body is cut off, too slow, too long, compressed, or too large in memory.
     pub(super) async fn read(mut self, call: &Call, max: usize) -> Result<Vec<u8>, ApiError> {
         let (method, path) = (&call.method, call.path.as_str());
         self.check_encoding(method, path)?;

@@ -30,8 +30,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// An address to which credentials must not be sent; credentials of the other API; a machine on which TLS can't be
-    /// set up.
+    /// Fails if credentials must not be sent to the address, if they belong to the other API, or if TLS can't be set up
+    /// on this machine.
     pub(super) fn new(access: Access, api: Api) -> Result<Self, ApiError> {
         access.check(api)?;
         let transport = Transport::network(access.is_loopback())?;

@@ -35,7 +35,7 @@ impl<'a> ListBounds<'a> {
     ///
     /// # Errors
     ///
-    /// A list that exceeds a limit.
+    /// Fails if the list exceeds a limit.
     pub(super) fn count_page(&mut self, entries: usize, memory: usize) -> Result<(), ApiError> {
         self.pages += 1;
         self.empty_pages = if entries == 0 { self.empty_pages + 1 } else { 0 };
@@ -61,7 +61,8 @@ impl<'a> ListBounds<'a> {
     ///
     /// # Errors
     ///
-    /// A missing token, or one that an earlier page had. An incomplete list is never used as if it were complete.
+    /// Fails if the token is missing, or if an earlier page had the same token. An incomplete list is never used as if
+    /// it were complete.
     pub(super) fn next_token(&mut self, token: Option<&Value>) -> Result<String, ApiError> {
         let wrong = |message: &str| {
             ApiError::new(&Method::GET, self.path, FailureCause::Unexpected, message)

@@ -120,7 +120,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// The errors of [`Self::read_pages`].
+    /// Fails if [`Self::read_pages`] fails.
     pub(super) async fn pages<T: Page>(
         &self,
         endpoint: Endpoint,
@@ -142,7 +142,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// The first page that can't be read; a page without the token of the next one; a list that does not end.
+    /// Fails if a page can't be read, if a page lacks the token of the next one, or if the list does not end.
     pub(super) async fn read_pages<T: Page>(
         &self,
         endpoint: Endpoint,
@@ -186,7 +186,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// A failed request; an answer without a list, or with a version that is not a number.
+    /// Fails if the request fails, or if the answer has no list, or a version that is not a number.
     pub(super) async fn newest_version<T: Page<Item = VersionEntry>>(
         &self,
         endpoint: Endpoint,

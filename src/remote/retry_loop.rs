@@ -40,7 +40,7 @@ impl RetryState {
     ///
     /// # Errors
     ///
-    /// The error of the request if it must not be sent again, or if the run is cancelled.
+    /// Returns the error of the request if it must not be sent again, or if the run is cancelled.
     pub(super) async fn wait_to_retry(
         &mut self,
         sender: &Sender,
@@ -98,7 +98,7 @@ impl RetryState {
 ///
 /// # Errors
 ///
-/// The error of the request if the run is cancelled during the wait.
+/// Returns the error of the request if the run is cancelled during the wait.
 pub(super) async fn wait_before_retry(
     sender: &Sender,
     call: &Call,

@@ -203,8 +203,8 @@ impl Sender {
     ///
     /// # Errors
     ///
-    /// A cancelled run; a passed deadline; an endpoint that has refused all requests for minutes, in a run without a
-    /// deadline.
+    /// Fails if the run is cancelled, or if the deadline has passed. In a run without a deadline, also fails if the
+    /// endpoint has refused all requests for minutes.
     async fn acquire(&self, endpoint: Endpoint, count: u32, call: &Call) -> Result<Reservation, ApiError> {
         let on_wait = |wait, limit| self.access.observer.on_limit_wait(endpoint, wait, limit);
         let max_refusing = if self.access.deadline.is_some() { None } else { Some(MAX_REFUSING_TIME) };

@@ -16,7 +16,7 @@ use crate::model::{BehaviorSet, Catalog, LatestVersion, Lookups, Need, ServiceId
 ///
 /// # Errors
 ///
-/// The first request that failed permanently; a list of services that changed during both readings.
+/// Fails if a request fails permanently, or if the list of services changed during both readings.
 pub async fn read_snapshot(
     api: &impl ReadApi,
     mut find_missing: impl FnMut(&Snapshot) -> Lookups,
@@ -41,7 +41,7 @@ pub async fn read_snapshot(
 ///
 /// # Errors
 ///
-/// The first request that failed permanently.
+/// Fails if a request fails permanently.
 pub async fn complete_snapshot(
     api: &impl ReadApi,
     mut snapshot: Snapshot,

@@ -25,7 +25,7 @@ pub(super) struct Place {
 ///
 /// # Errors
 ///
-/// The reason why there is no repository, or why its `.git` can't be used.
+/// Returns the reason why there is no repository, or why its `.git` can't be used.
 pub(super) fn find(directory: &Path) -> Result<Place, String> {
     let directory = canonicalize(directory).map_err(|error| format!("can't read it: {error}"))?;
     for top in directory.ancestors() {

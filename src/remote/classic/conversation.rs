@@ -140,7 +140,7 @@ impl Lines {
     ///
     /// # Errors
     ///
-    /// A message that names the limit that is exceeded.
+    /// Returns a message that names the limit that is exceeded.
     fn add(&mut self, chunk: &[u8], mut handle: impl FnMut(&[u8])) -> Result<(), String> {
         self.bytes += chunk.len();
         if self.bytes > MAX_CONVERSATION {

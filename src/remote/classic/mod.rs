@@ -40,8 +40,8 @@ impl Classic {
     ///
     /// # Errors
     ///
-    /// An address to which credentials must not be sent; credentials of the other API; a machine on which TLS can't be
-    /// set up.
+    /// Fails if credentials must not be sent to the address, if they belong to the other API, or if TLS can't be set up
+    /// on this machine.
     pub fn new(access: Access) -> Result<Self, ApiError> {
         Ok(Self { client: Client::new(access, Api::Classic)? })
     }

@@ -1,33 +1,35 @@
-//! Rate-limit windows, whose ends the server returns in whole seconds.
+//! Rate-limit windows. The server returns their ends in whole seconds.
 //!
 //! # When the next window begins
 //!
-//! `X-RateLimit-Reset` is a whole second, R. Servers differ in when a window really ends:
+//! The header `X-RateLimit-Reset` contains a whole second, R. Servers differ in the time when a window really ends:
 //!
 //! 1. Clock windows, such as a minute that begins at :00, end exactly at R.
-//! 2. Windows of length L that begin with their first request, at s, end at s + L, between two whole seconds. R is the
-//!    next whole second if the server rounds up, and the one before if it rounds down.
+//! 2. Other windows begin with their first request. If a window has length L and begins at s, it ends at s + L, which
+//!    lies between two whole seconds. R is the next whole second if the server rounds up, and the previous one if it
+//!    rounds down.
 //!
-//! A client that always waits for R is as fast as the limits allow with servers of the first kind. With a server that
+//! With servers of the first kind, a client that always waits for R is as fast as the limits allow. With a server that
 //! rounds up, it loses a second in each window: the next window begins just after R, so its end is again rounded up by
-//! almost a second. With a server that rounds down, its first request after each R is refused.
+//! almost a second. With a server that rounds down, the client's first request after each R is refused.
 //!
-//! The headers can't tell these servers apart. For a window that begins between two whole seconds, a length of L - 1
-//! rounded up, of L rounded down, and of L clock seconds give the same R. Only a request at the time in question can tell.
-//! If the old window is not over, that request is refused, unless the old window has a request left. So if other requests
-//! wait as well, one request of a window is held back as a probe. It is sent at the earliest time at which the window can
-//! be over:
+//! The headers do not show which kind a server is. For a window that begins between two whole seconds, three cases give
+//! the same R: a length of L - 1 rounded up, a length of L rounded down, and clock windows of L. Only a request just
+//! before or after R can show it. If the old window is not over, that request is refused, unless the old window has a
+//! request left. So if other requests wait as well, one request of a window is held back as a probe. It is sent at the
+//! earliest time at which the window can be over:
 //!
-//! * The answer has another R: the window was over. From then on, each window is expected to begin as long after the first
-//!   answer of the last one, whatever R is. This costs one unused request of one window.
-//! * The answer has the same R: the window was not over, and the probe was within its limit.
+//! * If the answer has another R, the window was over. From then on, the time between the first answer of a window and
+//!   the beginning of the next one is taken from this measurement, whatever R is. This costs one unused request of one
+//!   window.
+//! * If the answer has the same R, the window was not over, and the probe was within its limit.
 //!
-//! At the first R, one request goes alone. A server that rounds down refuses it. Then each window counts as over one second
-//! after R, unless a probe shows that it ends earlier.
+//! At the first R, only one request is sent. A server that rounds down refuses it. From then on, each window counts as
+//! over one second after R, unless a probe shows that it ends earlier.
 //!
-//! So a server that rounds up or has clock windows refuses nothing, and one that rounds down refuses one request. What
-//! remains is one round trip in each window. For windows of 20 seconds and more there is no probe: waiting for R costs
-//! less than a twentieth.
+//! So a server that rounds up or has clock windows refuses no request, and one that rounds down refuses one. The only
+//! time that is lost is one round trip in each window. For windows of 20 seconds and more there is no probe, because
+//! waiting for R costs less than a twentieth of the window.
 
 use std::time::Duration;
 

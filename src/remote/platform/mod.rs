@@ -72,8 +72,8 @@ impl Platform {
     ///
     /// # Errors
     ///
-    /// An address to which credentials must not be sent; credentials of the other API; a machine on which TLS can't be
-    /// set up.
+    /// Fails if credentials must not be sent to the address, if they belong to the other API, or if TLS can't be set up
+    /// on this machine.
     pub fn new(access: Access, phone_number: Option<String>) -> Result<Self, ApiError> {
         Ok(Self::with_client(Client::new(access, Api::Platform)?, phone_number))
     }
@@ -146,7 +146,7 @@ impl Platform {
     ///
     /// # Errors
     ///
-    /// A failed request; a service that differs from the state for which the write was planned.
+    /// Fails if the request fails, or if the service differs from the state for which the write was planned.
     async fn get_unchanged(&self, id: &ServiceId) -> Result<RawService, ApiError> {
         let live = self.get(id).await?;
         let Some(seen) = self.seen.as_deref().filter(|seen| seen.id == *id) else { return Ok(live) };

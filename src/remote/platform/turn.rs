@@ -24,7 +24,7 @@ const SILENCE: u16 = 204;
 ///
 /// # Errors
 ///
-/// A test that the Platform API can't run.
+/// Fails if the Platform API can't run the test.
 pub(super) fn turn_body(test: &SmokeTest, phone_number: &str) -> Result<Value, ApiError> {
     let Some(say) = &test.say else {
         return Err(ApiError::setup("a smoke test on the Platform API needs `say`: the user speaks first"));
@@ -44,7 +44,7 @@ pub(super) fn turn_body(test: &SmokeTest, phone_number: &str) -> Result<Value, A
 ///
 /// # Errors
 ///
-/// A failed request; no answer from the agent; another turn in progress that does not end.
+/// Fails if the request fails, if the agent does not answer, or if another turn is in progress and does not end.
 pub(super) async fn take_turn(client: &Client, service_path: &str, body: Value) -> Result<String, ApiError> {
     let path = format!("{service_path}/text-turn");
     // A turn has effects, so repeating it is not the same as sending it once. But no person has the phone number: at
