@@ -119,7 +119,8 @@ impl ApiError {
         }
     }
 
-    /// Returns true if the server may have carried out the request, in this attempt or an earlier one, although it failed.
+    /// Returns true if the server may have carried out the request, in this attempt or an earlier one, although the
+    /// request failed.
     pub fn may_have_happened(&self) -> bool {
         self.ambiguous
     }
