@@ -25,7 +25,7 @@ impl Env {
         Self { variables: Variables::Process }
     }
 
-    /// Returns a fixed environment, for tests.
+    /// Returns an environment that has only these variables, for tests. Clock and randomness are those of the process.
     pub fn fixed<K: Into<String>, V: Into<String>>(variables: impl IntoIterator<Item = (K, V)>) -> Self {
         let variables = variables.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
         Self { variables: Variables::Fixed(variables) }

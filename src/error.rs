@@ -61,7 +61,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Creates an error with a message.
+    /// Creates an [`Other`](Self::Other) failure with a message.
     pub fn other(message: impl Into<String>) -> Self {
         Self::Other { message: message.into(), hints: Vec::new() }
     }

@@ -156,7 +156,7 @@ impl Ui {
         }
     }
 
-    /// Counts one more finished step.
+    /// Advances the progress bar by one finished step.
     pub fn advance_progress(&self) {
         if let Some(bar) = self.bar() {
             bar.inc(1);

@@ -60,7 +60,7 @@ pub(super) struct StepContext<'a, A> {
     reads: SharedReads,
     ownership: &'a Ownership,
     stop: &'a dyn Fn() -> Option<StopReason>,
-    /// The services that steps of this run have created.
+    /// The service that each step of this run has created, by the id of the step.
     created: RefCell<BTreeMap<StepId, ServiceId>>,
 }
 

@@ -18,7 +18,7 @@ use super::update::is_applied;
 use crate::model::{Endpoint, LiveService, ServiceUpdate};
 use crate::remote::{FailureCause, Listing, WriteApi};
 
-/// The maximum number of times that a request is sent if its answer is lost and it was not applied.
+/// The maximum number of times that a request is sent if its answer is lost and the server did not apply it.
 const ATTEMPTS: u32 = 3;
 /// The delay before the second attempt. Later delays are longer.
 const RETRY_DELAY: Duration = Duration::from_millis(500);

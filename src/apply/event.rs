@@ -33,7 +33,7 @@ pub enum Event {
     Started(StepId),
     /// A step that had started has ended.
     Ended {
-        /// The step.
+        /// The id of the step.
         step: StepId,
         /// The outcome of the step.
         outcome: StepOutcome,
@@ -42,7 +42,7 @@ pub enum Event {
     },
     /// A step will not be started, because the run ends.
     NotStarted {
-        /// The step.
+        /// The id of the step.
         step: StepId,
         /// The outcome of the step: blocked or stopped.
         outcome: StepOutcome,

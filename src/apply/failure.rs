@@ -77,7 +77,7 @@ impl fmt::Display for LiveChange {
     }
 }
 
-/// Returns a value as text, shortened if it is long.
+/// Formats a value for a message. Shortens it if it is long.
 fn shorten(value: &Value) -> String {
     if value.is_null() {
         return "nothing".to_owned();

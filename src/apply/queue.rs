@@ -19,7 +19,7 @@ pub(super) fn requests_by_endpoint(plan: &Plan, api: Api) -> BTreeMap<Endpoint, 
 pub(super) struct StepQueue<'a> {
     api: Api,
     plan: &'a Plan,
-    /// The number of unfinished steps that each step depends on.
+    /// For each step, the number of unfinished steps on which it depends.
     unfinished_dependencies: BTreeMap<StepId, usize>,
     dependents: BTreeMap<StepId, Vec<StepId>>,
     /// The steps that can start, by endpoint. They are kept apart, so that steps that wait for one endpoint's limit do

@@ -38,7 +38,7 @@ pub(super) struct Connection {
 /// The number of requests that were sent. Clones share it.
 type RequestCount = Arc<AtomicU64>;
 
-/// Reports requests to the terminal, and counts them.
+/// Shows notifications about requests on the terminal, and counts the requests.
 struct CountingObserver {
     ui: Ui,
     requests: RequestCount,

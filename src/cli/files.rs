@@ -43,7 +43,7 @@ pub(super) fn replace(root: &Path, name: &str, text: &str) -> Result<(), Failure
     written().map_err(|error: PathError| Failure::other(format!("can't write `{name}`: {error}")))
 }
 
-/// Reads a manifest for editing.
+/// Reads the text of a manifest that will be edited.
 pub(super) fn read_manifest(root: &Path, name: &str) -> Result<String, PathError> {
     checkout::read_text(root, Path::new(name), MAX_MANIFEST_BYTES)
 }

@@ -51,7 +51,7 @@ enum PinTarget<'a> {
     Id(&'a str),
 }
 
-/// A version that a manifest pins.
+/// A version that is pinned in a version set of a manifest.
 struct PinnedVersion<'a> {
     service: &'a ServiceName,
     set: &'a str,

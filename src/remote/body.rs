@@ -20,7 +20,7 @@ use crate::model::{Api, Secrets};
 #[derive(Debug)]
 pub(super) struct Answer {
     response: Response,
-    /// When the request was sent.
+    /// The time when the request was sent.
     sent: Instant,
     /// The maximum time for the request, including its answer.
     timeout: Duration,

@@ -16,7 +16,7 @@ pub(super) struct Call {
     pub(super) body: Option<Value>,
     /// True if sending the request twice has the same effect as sending it once.
     pub(super) repeatable: bool,
-    /// True if the caller checks whether the request was applied when its answer is lost.
+    /// True if, after a lost answer, the caller checks whether the request was applied.
     pub(super) is_checked_by_caller: bool,
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::model::{Api, Secrets};
 
-/// Why a request failed.
+/// The reason why a request failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FailureCause {
     /// The server answered with an error status.

@@ -1,4 +1,5 @@
-//! Reads lists page by page, and detects lists that shifted while they were read.
+//! Reads lists page by page. Detects if a list shifted while it was read: entries moved to other pages, because another
+//! client changed the list.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -65,13 +66,14 @@ pub(super) use page;
 pub(super) struct Reading<T> {
     /// The items in the order of the pages. An item may occur more than once.
     pub(super) items: Vec<T>,
-    /// True if the list shifted while it was read.
+    /// True if the list shifted while it was read, so that entries may be missing.
     pub(super) has_shifted: bool,
     /// The number of items in the list, according to the last page.
     pub(super) total: Option<u64>,
 }
 
-/// Detects a list that shifts while its pages are read.
+/// Detects that a list shifts while its pages are read: entries move to other pages, because another client changes
+/// the list. Then an entry may be missed or read twice.
 #[derive(Default)]
 struct ShiftDetector {
     ids: BTreeSet<String>,

@@ -12,7 +12,7 @@ use super::send::{FailedAttempt, SendLog, Sender};
 /// How long a request that uses a reservation is retried. It is short, because the steps after it use the same
 /// reservation.
 const RESERVED_RETRY_TIME: Duration = Duration::from_secs(5);
-/// How long an uninterruptible request is retried once the run is cancelled or has a deadline.
+/// How long an uninterruptible request is retried if the run is cancelled or has a deadline.
 const CANCELLED_RETRY_TIME: Duration = Duration::from_secs(60);
 /// How long answers with status 429 to one request are not counted as attempts while other requests to its endpoint are
 /// accepted.

@@ -11,13 +11,13 @@ pub(super) struct Attempt<'a> {
     pub(super) repeatable: bool,
     /// The reason of the failure.
     pub(super) cause: &'a FailureCause,
-    /// The number of this attempt, from 1.
+    /// The number of this attempt. The first attempt has number 1.
     pub(super) number: u32,
     /// How long the server asked to wait (`Retry-After`), if it did.
     pub(super) retry_after: Option<Duration>,
     /// The time spent on the request so far, including delays.
     pub(super) elapsed: Duration,
-    /// A random number from 0 to 1.
+    /// A random number from 0 to 1, for jitter.
     pub(super) random: f64,
     /// True if the server has answered any request of this run. Until then, a wrong address is likelier than an outage.
     pub(super) server_reached: bool,

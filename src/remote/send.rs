@@ -67,7 +67,7 @@ pub(super) struct Sender {
     pub(super) api: Api,
     pub(super) access: Access,
     limiter: Limiter,
-    /// The last tokens that the server issued.
+    /// The most recent tokens that the server issued, which are masked in answers.
     issued_tokens: Arc<Mutex<VecDeque<SecretString>>>,
     /// True once the server has answered any request.
     server_reached: Arc<AtomicBool>,
@@ -270,7 +270,7 @@ impl Sender {
         ApiError::new(method, path, FailureCause::Interrupted, format!("not sent: {reason}"))
     }
 
-    /// Remembers an issued token, so that it is masked in answers.
+    /// Remembers a token that the server issued, so that it is masked in answers.
     pub(super) fn remember_token(&self, token: SecretString) {
         let mut issued = self.issued_tokens.lock().unwrap_or_else(PoisonError::into_inner);
         issued.push_front(token);

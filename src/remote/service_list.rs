@@ -34,7 +34,7 @@ impl Listing {
     }
 }
 
-/// The services that one reading of the list shows.
+/// The services that one reading of the list returned.
 #[derive(Clone, Debug, Default)]
 pub struct ServiceList {
     /// The services, ordered by id.
@@ -43,9 +43,9 @@ pub struct ServiceList {
     pub has_shifted: bool,
     /// The number of services that the server counts, if it returns one.
     total: Option<u64>,
-    /// The filter of the list.
+    /// The filter with which the list was read.
     pub(super) listing: Listing,
-    /// The path of the request.
+    /// The path of the request that read the list.
     path: String,
 }
 

@@ -24,13 +24,13 @@ pub(super) enum Transport {
 )]
 #[derive(Clone, Debug)]
 pub struct TransportError {
-    /// How the request failed.
+    /// The kind of the failure.
     pub kind: TransportErrorKind,
     /// The causes of the error, from the outermost to the innermost.
     pub details: String,
 }
 
-/// How a request failed.
+/// The ways in which a request can fail without an answer.
 #[cfg_attr(
     not(any(test, feature = "test-support")),
     allow(unreachable_pub, reason = "only a simulation makes it")

@@ -15,7 +15,7 @@ pub(in crate::cli) struct Completions {
 }
 
 impl Completions {
-    /// Prints the script.
+    /// Prints the script to stdout.
     pub(super) fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut (context.definition)(), "amigops", &mut script);

@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 /// The maximum size of a `.git` file, in bytes. Such a file contains one path.
 const MAX_LINK_BYTES: u64 = 64 * 1024;
 
-/// A repository, and a directory in its work tree.
+/// The location of a repository, and of a directory in its work tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     /// The top of the work tree: the directory that contains `.git`.

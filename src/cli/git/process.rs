@@ -36,7 +36,7 @@ const SETTINGS: &[(&str, &str)] = &[
 const NO_CONFIGURATION: &[(&str, &str)] =
     &[("GIT_CONFIG_NOSYSTEM", "1"), ("GIT_CONFIG_SYSTEM", "/dev/null"), ("GIT_CONFIG_GLOBAL", "/dev/null")];
 
-/// The settings that override the repository's configuration.
+/// The git settings that override the configuration of the repository, so that it can't make git start a program.
 const OVERRIDES: &[&str] =
     &["core.fsmonitor=false", "core.hooksPath=/dev/null", "credential.helper=", "protocol.allow=never"];
 

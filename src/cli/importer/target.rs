@@ -1,4 +1,4 @@
-//! The project that an import writes to, and the connection to its environment.
+//! The project to which an import writes, and the connection to its environment.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::error::Failure;
 use crate::manifest::{self, LoadOptions, Loaded, Problems, ProjectSource};
 use crate::remote::ReadApi;
 
-/// The project that an import writes to, and the connection to its environment.
+/// The project to which an import writes, and the connection to its environment.
 pub(in crate::cli) struct ImportTarget<'a> {
     pub(super) context: &'a Context<'a>,
     pub(super) loaded: Loaded,

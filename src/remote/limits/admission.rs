@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The length of a window if the server does not return its end.
+/// The length of a rate-limit window if the server does not return its end.
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 
 /// The answer of a budget to a caller that wants to send requests.

@@ -58,7 +58,7 @@ enum Ends {
     AfterReset,
 }
 
-/// The current window.
+/// The current rate-limit window of an endpoint.
 #[derive(Debug)]
 struct Window {
     /// R as the header states it.
@@ -75,7 +75,7 @@ struct Window {
     probe_sent_at: Option<Instant>,
 }
 
-/// The windows of one endpoint.
+/// The rate-limit windows of one endpoint.
 #[derive(Debug)]
 pub(super) struct Windows {
     current: Option<Window>,

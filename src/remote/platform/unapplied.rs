@@ -12,7 +12,7 @@ use super::wire;
 use crate::model::settings::{Kind, SERVICE, SettingField, field, normal};
 use crate::model::{LiveService, ServiceUpdate, VersionSet, same_json};
 
-/// A field that the server did not apply, and its value after the update.
+/// A field of an update that the server did not apply, and the field's value after the update.
 #[derive(Debug, PartialEq)]
 pub(super) struct UnappliedField {
     path: String,

@@ -34,7 +34,7 @@ pub(super) struct Service {
     updated_by: Option<Value>,
     #[serde(default)]
     updated_at: Option<Value>,
-    /// The settings and the unknown fields.
+    /// The settings of the service, and its unknown fields.
     #[serde(flatten)]
     rest: Map<String, Value>,
 }
