@@ -82,7 +82,7 @@ struct MissingSetting {
     what: &'static str,
     /// Says which variables are not set. `None` if the setting can also be written into the project file.
     unset: Option<String>,
-    /// How the user can set it.
+    /// A hint on how the user can set it.
     hint: String,
 }
 

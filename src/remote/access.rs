@@ -17,11 +17,11 @@ use crate::model::{Api, Endpoint};
 pub enum Credentials {
     /// Classic: an API key with its id and its user, for the sign-in.
     SignIn {
-        /// The key.
+        /// The API key.
         api_key: SecretString,
-        /// The key's id.
+        /// The id of the API key.
         api_key_id: SecretString,
-        /// The user to act as.
+        /// The id of the user for whom requests are sent.
         user_id: SecretString,
     },
     /// Platform: an API key that each request carries.

@@ -61,9 +61,9 @@ enum Ends {
 /// The current rate-limit window of an endpoint.
 #[derive(Debug)]
 struct Window {
-    /// R as the header states it.
+    /// The end of the window as the header states it: R in the comment above.
     reset: Duration,
-    /// R converted to our clock.
+    /// The same end, converted to our clock.
     end: Instant,
     /// The number of requests left.
     left: u32,
