@@ -25,13 +25,13 @@ impl Env {
         Self { variables: Variables::Process }
     }
 
-    /// Returns a fixed environment, for tests.
+    /// Returns an environment that has only these variables, for tests. Clock and randomness are those of the process.
     pub fn fixed<K: Into<String>, V: Into<String>>(variables: impl IntoIterator<Item = (K, V)>) -> Self {
         let variables = variables.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
         Self { variables: Variables::Fixed(variables) }
     }
 
-    /// Returns a variable's value. None if it is unset, empty, or not Unicode.
+    /// Returns the value of a variable, or `None` if it is unset, empty, or not Unicode.
     pub fn variable(&self, name: &str) -> Option<String> {
         let value = match &self.variables {
             Variables::Process => std::env::var(name).ok(),
@@ -40,7 +40,7 @@ impl Env {
         value.filter(|value| !value.is_empty())
     }
 
-    /// Returns a variable's value, Unicode or not. None if it is unset or empty.
+    /// Returns the value of a variable, which need not be Unicode, or `None` if it is unset or empty.
     pub fn variable_os(&self, name: &str) -> Option<OsString> {
         let value = match &self.variables {
             Variables::Process => std::env::var_os(name),
@@ -49,7 +49,7 @@ impl Env {
         value.filter(|value| !value.is_empty())
     }
 
-    /// Returns the names of the variables that begin with this text.
+    /// Returns the names of the variables that begin with `start`.
     pub fn names_beginning(&self, start: &str) -> Vec<OsString> {
         let begins = |name: &OsString| name.as_encoded_bytes().starts_with(start.as_bytes());
         match &self.variables {
@@ -70,8 +70,8 @@ impl Env {
         SystemTime::now()
     }
 
-    /// Returns the creation time for documents: `SOURCE_DATE_EPOCH` (seconds since 1970, as in reproducible builds)
-    /// if it is set, else now.
+    /// Returns the time that documents contain as their creation time. It is `SOURCE_DATE_EPOCH` (seconds since 1970,
+    /// used for reproducible builds) if that is set, otherwise the current time.
     fn document_time(&self) -> jiff::Timestamp {
         let fixed = self.variable("SOURCE_DATE_EPOCH").and_then(|seconds| seconds.trim().parse().ok());
         fixed
@@ -83,18 +83,18 @@ impl Env {
         jiff::Timestamp::try_from(self.now()).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
     }
 
-    /// Returns today's date in UTC, such as `2026-11-22`. Names of live services contain it, so it is always the real
-    /// date: build systems set `SOURCE_DATE_EPOCH` to 1980.
+    /// Returns today's date in UTC, such as `2026-11-22`. It is always the real date, because names of live services
+    /// contain it, and build systems set `SOURCE_DATE_EPOCH` to 1980.
     pub fn today(&self) -> String {
         self.timestamp_now().strftime("%Y-%m-%d").to_string()
     }
 
-    /// Returns the creation time for documents in UTC, to the second, such as `2026-11-22T09:57:12Z`.
+    /// Returns the creation time for documents in UTC, in whole seconds, such as `2026-11-22T09:57:12Z`.
     pub fn timestamp(&self) -> String {
         self.document_time().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
     }
 
-    /// Returns a random number from 0 to 1, for the jitter of retries. Not for secrets.
+    /// Returns a random number from 0 to 1, for the jitter of retries. It must not be used for secrets.
     pub fn random(&self) -> f64 {
         use std::hash::{BuildHasher, Hasher};
         // The standard library seeds each `RandomState` from the system's randomness.

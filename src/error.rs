@@ -7,13 +7,13 @@ use crate::remote::ApiError;
 /// The result of a command that succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Success {
-    /// Done, or nothing to do.
+    /// The command is done, or there was nothing to do.
     Done,
-    /// Changes are pending, and `--detailed-exitcode` was given; or there is drift.
+    /// There are changes and `--detailed-exitcode` was given, or there is drift.
     ChangesPending,
 }
 
-/// Why a command failed.
+/// The reason why a command failed.
 #[derive(Debug)]
 pub enum Failure {
     /// The manifests or the project file are invalid.
@@ -22,22 +22,22 @@ pub enum Failure {
     NotAllowed(Box<Problems>),
     /// A plan can't be made, or a guardrail refuses it.
     Plan(PlanError),
-    /// A request failed, and retries did not help.
+    /// A request failed, also after retries.
     Request(Box<ApiError>),
-    /// Another error, with hints.
+    /// Any other error, with hints.
     Other {
-        /// The error: what happened, to what, and why.
+        /// The error message: what happened, to what, and why.
         message: String,
-        /// The next steps for the user.
+        /// Hints on what the user can do next.
         hints: Vec<String>,
     },
-    /// A saved plan is refused because it is stale, edited or for something else.
+    /// A saved plan is refused, because it is stale, was edited, or is for another environment.
     Refused {
-        /// The refusal and its reason.
+        /// The message: that the plan is refused, and why.
         message: String,
         /// The changed values, one per line.
         details: String,
-        /// The next steps for the user.
+        /// Hints on what the user can do next.
         hints: Vec<String>,
     },
     /// The manifests or the project file are invalid. The problems have been printed.
@@ -47,7 +47,7 @@ pub enum Failure {
     },
     /// The user did not approve the plan.
     Declined,
-    /// Some steps failed, and the others are done. The outcome has been printed.
+    /// Some steps failed or were not started. The outcome has been printed.
     InPart,
     /// Every step is done, but the live state differs from the manifests. The differences have been printed.
     NotConverged,
@@ -61,17 +61,17 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Creates an error with a message.
+    /// Creates an [`Other`](Self::Other) failure with a message.
     pub fn other(message: impl Into<String>) -> Self {
         Self::Other { message: message.into(), hints: Vec::new() }
     }
 
-    /// Creates a refusal with a message and details.
+    /// Creates a refusal of a saved plan, with a message and details.
     pub fn refused(message: impl Into<String>, details: impl Into<String>) -> Self {
         Self::Refused { message: message.into(), details: details.into(), hints: Vec::new() }
     }
 
-    /// Adds a hint: what to do next.
+    /// Adds a hint on what the user can do next.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         if let Self::Other { hints, .. } | Self::Refused { hints, .. } = &mut self {
@@ -99,23 +99,23 @@ impl From<ApiError> for Failure {
     }
 }
 
-/// The exit codes. Scripts rely on them.
+/// The exit codes of the command. Scripts rely on them.
 pub mod exit_code {
-    /// Done, or nothing to do.
+    /// The command is done, or there was nothing to do.
     pub const DONE: u8 = 0;
-    /// An error.
+    /// The command failed.
     pub const ERROR: u8 = 1;
-    /// Changes are pending, or there is drift.
+    /// There are changes, or there is drift.
     pub const CHANGES: u8 = 2;
     /// A guardrail refused the plan, or a saved plan is stale.
     pub const REFUSED: u8 = 3;
-    /// Some steps failed, and the others are done.
+    /// Some steps failed or were not started.
     pub const IN_PART: u8 = 4;
     /// A signal stopped the run.
     pub const INTERRUPTED: u8 = 130;
 }
 
-/// Returns the exit code of a result. No other code chooses an exit code, except for invalid arguments.
+/// Returns the exit code for a result. All exit codes are chosen here, except the one for invalid arguments.
 pub fn exit_code(result: &Result<Success, Failure>) -> u8 {
     match result {
         Ok(Success::Done) => exit_code::DONE,

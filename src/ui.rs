@@ -1,8 +1,8 @@
-//! Writes to stdout and stderr; no other module does.
+//! Writes to stdout and stderr. No other module does.
 //!
-//! Results go to stdout, everything else to stderr. Renderers return coloured text. This module removes the colours
-//! if they are not wanted, and masks every known secret. A pipe that is closed early (`| head`) is not an error. Any
-//! other failed write of a result is one, and makes [`Ui::is_broken`] true.
+//! Results go to stdout, everything else to stderr. Renderers return coloured text. This module removes the colours if
+//! they are not wanted, and masks every known secret. A pipe that is closed early (`| head`) is not an error. If a
+//! result can't be written for another reason, [`Ui::is_broken`] returns true.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,11 +20,11 @@ use crate::report::{diagnostics, human, progress, text};
 /// How much is printed on stderr.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verbosity {
-    /// Errors only.
+    /// Only errors are printed.
     Quiet,
-    /// Errors and progress.
+    /// Errors and progress are printed.
     Normal,
-    /// Errors, progress and requests.
+    /// Errors, progress and requests are printed.
     Verbose,
 }
 
@@ -37,14 +37,14 @@ struct Shared {
     secrets: Mutex<Secrets>,
 }
 
-/// The terminal, or the files and pipes in its place; clones share it.
+/// The terminal, or the files and pipes that replace it. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Ui {
     shared: Arc<Shared>,
 }
 
 impl Ui {
-    /// Creates the terminal output.
+    /// Creates the output for the terminal of this process.
     pub fn new(color: ColorChoice, verbosity: Verbosity) -> Self {
         Self {
             shared: Arc::new(Shared {
@@ -57,22 +57,22 @@ impl Ui {
         }
     }
 
-    /// Masks a secret in all output from now on.
+    /// Masks a secret in all further output.
     pub fn hide(&self, secret: &str) {
         self.shared.secrets.lock().unwrap_or_else(PoisonError::into_inner).add(secret);
     }
 
-    /// Returns a text with all known secrets masked, for files that repeat the output.
+    /// Returns a text with all known secrets masked, for files that contain the same text as the output.
     pub fn masked(&self, text: &str) -> String {
         self.shared.secrets.lock().unwrap_or_else(PoisonError::into_inner).mask(text).into_owned()
     }
 
-    /// Writes a result for people to stdout, without workflow commands that a CI system would run.
+    /// Writes a result for people to stdout. Makes workflow commands harmless, which a CI system would run.
     pub fn result(&self, text: &str) {
         self.data(&text::without_commands(text));
     }
 
-    /// Writes a result for programs to stdout, unchanged except for secrets.
+    /// Writes a result for programs to stdout. The result is unchanged, except that secrets are masked.
     pub fn data(&self, text: &str) {
         let text = self.masked(text);
         let write = || {
@@ -89,7 +89,7 @@ impl Ui {
         }
     }
 
-    /// Writes progress or a note to stderr, unless quiet.
+    /// Writes progress or a note to stderr, unless `--quiet` is given.
     pub fn note(&self, line: &str) {
         if self.shared.verbosity >= Verbosity::Normal {
             self.write_stderr(&format!("{line}\n"));
@@ -111,7 +111,7 @@ impl Ui {
         let _ = self.with_hidden_bar(write);
     }
 
-    /// Returns a writer for logs, which writes whole events to stderr.
+    /// Returns a writer for logs, which writes each log event as a whole to stderr.
     pub fn log_writer(&self) -> impl Write + use<> {
         LogWriter(self.clone())
     }
@@ -127,7 +127,7 @@ impl Ui {
         self.shared.bar.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Returns true if a result could not be written. The exit code must then be an error.
+    /// Returns true if a result could not be written. Then the exit code must be that of an error.
     pub fn is_broken(&self) -> bool {
         self.shared.broken.load(Ordering::Relaxed)
     }
@@ -137,7 +137,7 @@ impl Ui {
         AutoStream::new(io::stderr(), self.shared.color).current_choice() != ColorChoice::Never
     }
 
-    /// Starts a progress bar with a number of steps, if stderr is a terminal.
+    /// Starts a progress bar with `steps` steps, if stderr is a terminal.
     pub fn begin_progress(&self, steps: usize) {
         if self.shared.verbosity != Verbosity::Normal || !io::stderr().is_terminal() {
             return;
@@ -149,14 +149,14 @@ impl Ui {
         *self.shared.bar.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar);
     }
 
-    /// Shows a message beside the progress bar.
+    /// Shows a message next to the progress bar.
     pub fn progress_message(&self, message: &str) {
         if let Some(bar) = self.bar() {
             bar.set_message(self.masked(message));
         }
     }
 
-    /// Counts one more finished step.
+    /// Advances the progress bar by one finished step.
     pub fn advance_progress(&self) {
         if let Some(bar) = self.bar() {
             bar.inc(1);
@@ -171,7 +171,7 @@ impl Ui {
         }
     }
 
-    /// Asks a question to which only `yes` is a yes. Returns `None` if stdin is not a terminal.
+    /// Asks a question to which only the answer `yes` counts as yes. Returns `None` if stdin is not a terminal.
     ///
     /// The returned future can be dropped, and the process can end, without waiting for input.
     pub fn ask(&self, question: &str) -> Option<impl Future<Output = bool> + use<>> {
@@ -193,7 +193,7 @@ impl Ui {
         })
     }
 
-    /// Prints why a command failed.
+    /// Prints the reason why a command failed.
     pub fn failure(&self, failure: &Failure) {
         let message = message(failure, self.colors_errors());
         if !message.is_empty() {
@@ -202,7 +202,7 @@ impl Ui {
     }
 }
 
-/// Writes each log event with one write, so that no secret is split between two writes and thus not masked.
+/// A writer that writes each log event at once. So no secret is split between two writes, where it would not be masked.
 struct LogWriter(Ui);
 
 impl Write for LogWriter {
@@ -217,11 +217,12 @@ impl Write for LogWriter {
     }
 }
 
-/// The open line of a question. The user's answer ends it; without an answer, dropping this does.
+/// The line of a question that has no answer yet. The answer of the user ends the line. If there is no answer, the line
+/// is ended on drop.
 struct OpenLine(Option<Ui>);
 
 impl OpenLine {
-    /// Records that the answer has ended the line.
+    /// Records that the answer of the user has ended the line.
     fn was_ended(mut self) {
         self.0 = None;
     }
@@ -235,7 +236,7 @@ impl Drop for OpenLine {
     }
 }
 
-/// Returns why a command failed; empty if that has been printed already.
+/// Returns the reason why a command failed. It is empty if it was already printed.
 fn message(failure: &Failure, colors: bool) -> String {
     match failure {
         Failure::Manifests(problems) | Failure::NotAllowed(problems) => {
@@ -256,7 +257,7 @@ fn message(failure: &Failure, colors: bool) -> String {
     }
 }
 
-/// Returns why a command failed, without colours; empty if that has been printed already.
+/// Returns the reason why a command failed, without colours. It is empty if it was already printed.
 pub fn plain_message(failure: &Failure) -> String {
     anstream::adapter::strip_str(&message(failure, false)).to_string()
 }

@@ -1,8 +1,9 @@
-//! Compares a step with changes that other users made since the plan: pure decisions.
+//! Compares a step with changes that other users made since the plan was made. These functions decide, but send
+//! nothing.
 //!
 //! A service has three states: the expected one (the plan's snapshot with this run's own changes), the current one, and
-//! the one that the step wants. A change by another user stops a step that would overwrite it or that depends on the
-//! value. The step keeps all other changes.
+//! the one that the step wants. A step does not start if it would overwrite a change by another user, or if it depends
+//! on the changed value. The step keeps all other changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,27 +19,27 @@ use crate::model::{
 };
 use crate::plan::{Action, ChangeRecord, Target, differences};
 
-/// The states that a step is compared with.
+/// The states with which a step is compared.
 pub(super) struct Check<'a> {
     pub(super) api: Api,
     pub(super) ownership: &'a Ownership,
     pub(super) expected: &'a ExpectedState<'a>,
-    /// The current state of the services that the step is about.
+    /// The current state of the services that the step acts on.
     pub(super) now: &'a Services,
 }
 
-/// The changes by other users that stop a step.
+/// The changes by other users because of which a step does not start.
 pub(super) type StoppingChanges = Vec<LiveChange>;
 
 impl<'a> Check<'a> {
     /// Returns the action, adapted so that it keeps changes by other users.
     ///
-    /// `successors` take the place of the service that the action retires, or were to take the place of the service that
-    /// it renames.
+    /// `successors` are the services that replace the service that the action retires, or that were planned to replace
+    /// the service that it renames.
     ///
     /// # Errors
     ///
-    /// The changes since the plan that the action would overwrite or depends on.
+    /// Returns the changes since the plan that the action would overwrite, or on which it depends.
     pub(super) fn check_action(
         &self,
         action: &Action,
@@ -81,7 +82,7 @@ impl<'a> Check<'a> {
     ///
     /// # Errors
     ///
-    /// Errors if the service is gone.
+    /// Fails if the service no longer exists.
     pub(super) fn states_of(
         &self,
         id: &ServiceId,
@@ -93,7 +94,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Returns the changes of a service, except those that the server makes on its own.
+    /// Returns the changes of a service, without those that the server makes on its own.
     pub(super) fn changes_by_users(&self, planned: &LiveService, now: &LiveService) -> Vec<ChangeRecord> {
         let mut changes = differences(planned, now);
         if self.api.makes_version_sets() {
@@ -103,17 +104,17 @@ impl<'a> Check<'a> {
         changes
     }
 
-    /// Returns true if the path is the ownership tag, and this project does not own the service now.
+    /// Returns true if the path is that of the ownership tag, and this project no longer owns the service.
     pub(super) fn is_lost_ownership(&self, path: &str, now: &LiveService) -> bool {
         path.strip_prefix("tags.") == Some(&self.ownership.tag) && !self.ownership.owns(&now.tags)
     }
 
-    /// Returns an update with the current value of everything that it does not change. `depends_on` says for a path
-    /// whether the update depends on its value.
+    /// Returns the update, extended by the current value of everything that it does not change. `depends_on` returns
+    /// true for the paths on whose values the update depends.
     ///
     /// # Errors
     ///
-    /// The changes that the update would overwrite or depends on.
+    /// Returns the changes that the update would overwrite, or on which it depends.
     pub(super) fn check_update(
         &self,
         id: &ServiceId,
@@ -183,10 +184,10 @@ impl<'a> Check<'a> {
         Ok(())
     }
 
-    /// Adds `active: true` to the rename of an active service.
+    /// Adds `active: true` to an update that renames an active service.
     ///
-    /// The Classic API promises to refuse a name in use only for requests that activate a service. It may accept a plain
-    /// rename, so that two active services would have one name.
+    /// The Classic API promises to refuse a name in use only for requests that activate a service. It may accept a
+    /// plain rename, and then two active services would have the same name.
     fn state_activity(&self, id: &ServiceId, update: &mut ServiceUpdate) {
         let is_active = |service: Option<&LiveService>| service.is_some_and(|service| service.active);
         let stays_active = is_active(self.expected.service(id)) && is_active(self.now.get(id));
@@ -230,7 +231,7 @@ impl<'a> Check<'a> {
         error_if_any(planned, self.changes_by_users(planned, now).into_iter().filter(is_stopping))
     }
 
-    /// Checks that the successors of a service are still active, if they were active in the plan.
+    /// Checks that the services that replace another one are still active, if they were active in the plan.
     fn check_successors_active(&self, successors: &BTreeSet<ServiceId>) -> Result<(), StoppingChanges> {
         for id in successors {
             let Some((planned, now)) = self.states_of(id)? else { continue };
@@ -249,7 +250,7 @@ impl<'a> Check<'a> {
     }
 }
 
-/// Checks that a service is still active, or still inactive, if the plan saw it so.
+/// Checks that a service has not been activated or deactivated since the plan was made.
 fn check_activity_unchanged(
     planned: &LiveService,
     now: &LiveService,
@@ -259,19 +260,19 @@ fn check_activity_unchanged(
     error_if_any(planned, changes.filter(|_| planned.active == active))
 }
 
-/// Returns the paths of changes.
+/// Returns the paths at which the changes were made.
 pub(super) fn paths(changes: &[ChangeRecord]) -> BTreeSet<String> {
     changes.iter().map(|change| change.path.clone()).collect()
 }
 
-/// Returns true if a path is one of these, or contains one of them, or is inside one of them.
+/// Returns true if `path` is one of `paths`, or contains one of them, or is inside one of them.
 pub(super) fn overlaps(paths: &BTreeSet<String>, path: &str) -> bool {
     let is_inside =
         |path: &str, outer: &str| path.strip_prefix(outer).is_some_and(|rest| rest.starts_with('.'));
     paths.iter().any(|other| other == path || is_inside(path, other) || is_inside(other, path))
 }
 
-/// Errors with the changes, if there are any.
+/// Returns the changes as an error, or `Ok` if there are none.
 pub(super) fn error_if_any(
     planned: &LiveService,
     changes: impl Iterator<Item = ChangeRecord>,

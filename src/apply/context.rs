@@ -15,20 +15,20 @@ use crate::remote::{ApiError, StopReason, WriteApi};
 pub struct RunSettings<'a> {
     /// The maximum number of concurrent steps.
     pub parallelism: usize,
-    /// The API.
+    /// The API that the run uses.
     pub api: Api,
-    /// The live services from which the plan was made. Steps compare the current state with them. A create with a lost
-    /// answer looks for a service that is not among them.
+    /// The live services from which the plan was made. Steps compare the current state with them. After a create with a
+    /// lost answer, the run looks for a service that is not among them.
     pub services: &'a [LiveService],
-    /// The project's ownership of services.
+    /// How to recognize the services that this project owns.
     pub ownership: &'a Ownership,
-    /// The date, for the names of abandoned services.
+    /// Today's date, which becomes part of the names of abandoned services.
     pub today: &'a str,
-    /// Returns why the run is cancelled, if it is. A cancelled run starts no more steps.
+    /// Returns the reason if the run is cancelled, otherwise `None`. A cancelled run starts no more steps.
     pub stop: &'a dyn Fn() -> Option<StopReason>,
 }
 
-/// Returns the endpoint that an action sends most of its requests to.
+/// Returns the endpoint to which an action sends most of its requests.
 pub(super) fn endpoint(action: &Action, api: Api) -> Endpoint {
     match action {
         Action::Create(_) => Endpoint::CreateService,
@@ -49,23 +49,23 @@ pub(super) fn endpoint(action: &Action, api: Api) -> Endpoint {
 /// The connection of a run, and the state that its steps share.
 pub(super) struct StepContext<'a, A> {
     pub(super) api: &'a A,
-    /// The same connection for work that a cancelled run must still complete.
+    /// The same connection for requests that are sent even if the run is cancelled.
     pub(super) uninterruptible: A,
-    /// Which API it is.
+    /// The API that the connection uses.
     pub(super) kind: Api,
-    /// The date, for names.
+    /// Today's date, for names.
     pub(super) today: &'a str,
     pub(super) expected: RefCell<ExpectedState<'a>>,
     pub(super) service_list: SharedServiceList,
     reads: SharedReads,
     ownership: &'a Ownership,
     stop: &'a dyn Fn() -> Option<StopReason>,
-    /// The services that steps of this run have created.
+    /// The service that each step of this run has created, by the id of the step.
     created: RefCell<BTreeMap<StepId, ServiceId>>,
 }
 
 impl<'a, A: WriteApi> StepContext<'a, A> {
-    /// Returns the state before the first step.
+    /// Returns the context at the beginning of a run, before its first step.
     pub(super) fn new(api: &'a A, settings: &'a RunSettings<'_>) -> Self {
         let RunSettings { parallelism: _, api: kind, services, ownership, today, stop } = settings;
         Self {
@@ -97,11 +97,11 @@ impl<'a, A: WriteApi> StepContext<'a, A> {
         self.created.borrow().values().cloned().collect()
     }
 
-    /// Returns the service's id.
+    /// Returns the id of the service that a step acts on.
     ///
     /// # Errors
     ///
-    /// Errors if the step that creates the service is not done.
+    /// Fails if the step that creates the service is not done.
     pub(super) fn id(&self, target: &Target) -> Result<ServiceId, ApiError> {
         match target {
             Target::Live(id) => Ok(id.clone()),
@@ -111,11 +111,11 @@ impl<'a, A: WriteApi> StepContext<'a, A> {
         }
     }
 
-    /// Returns the services' ids.
+    /// Returns the ids of the services that a step acts on.
     ///
     /// # Errors
     ///
-    /// Errors if a step that creates one of the services is not done.
+    /// Fails if a step that creates one of the services is not done.
     pub(super) fn ids<'t>(
         &self,
         targets: impl Iterator<Item = &'t Target>,
@@ -123,7 +123,7 @@ impl<'a, A: WriteApi> StepContext<'a, A> {
         targets.map(|target| self.id(target)).collect()
     }
 
-    /// Reads services as they are now. The result may have other services, too.
+    /// Reads the current state of services. The result may contain other services, too.
     pub(super) async fn read(&self, ids: &BTreeSet<ServiceId>) -> Result<Rc<Services>, ApiError> {
         match self.kind.reads_services_together() {
             true => self.reads.read(self.api, ids).await,
@@ -131,7 +131,7 @@ impl<'a, A: WriteApi> StepContext<'a, A> {
         }
     }
 
-    /// Compares a step with the current state of its services.
+    /// Compares a step with the current state of its services. `check` makes the comparison.
     pub(super) fn check<T>(
         &self,
         now: &Services,

@@ -1,4 +1,4 @@
-//! Creates services. After a lost answer, all services are listed to see whether the create was applied.
+//! Creates services. After a lost answer, lists all services to see whether the create was applied.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::context::StepContext;
 use crate::model::{NewService, ServiceId};
 use crate::remote::{ApiError, FailureCause, Listing, WriteApi};
 
-/// The maximum number of times that a create is sent if its answer is lost and the service is not found.
+/// The maximum number of times that a create is sent if its answer is lost and the new service is not found.
 const CREATE_ATTEMPTS: u32 = 3;
 
 impl<A: WriteApi> StepContext<'_, A> {
@@ -38,8 +38,8 @@ impl<A: WriteApi> StepContext<'_, A> {
         }
     }
 
-    /// Looks several times for the service of a create with a lost answer. If a gateway may have given up before the
-    /// server was done, looks once more, some seconds later.
+    /// After a create with a lost answer, looks several times for the new service. If a gateway may have given up
+    /// before the server was done, looks once more some seconds later.
     async fn wait_for_created(
         &self,
         new: &NewService,
@@ -60,7 +60,7 @@ impl<A: WriteApi> StepContext<'_, A> {
         Ok(None)
     }
 
-    /// Finds the service of a create with a lost answer.
+    /// Returns the service that a create with a lost answer made, or `None` if there is no such service.
     async fn find_created(&self, new: &NewService) -> Result<Option<ServiceId>, ApiError> {
         let created = self.created_ids();
         let services = self.uninterruptible.services(Listing::All).await?;

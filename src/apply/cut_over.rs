@@ -1,9 +1,9 @@
-//! The cut-over: moves a name from the old service of a replacement to the new one. Renames the old service and
-//! activates the new one, with nothing between the two requests.
+//! The cut-over: moves a name from the old service of a replacement to the new service. It renames the old service and
+//! then activates the new one. There are no other requests between these two.
 //!
 //! Both services are read before the rename. After the rename, no request waits for a rate limit, and everything ends
-//! within [`MAX_CUT_OVER_TIME`]. The name is then with the new service, or with the old one again, or the error says
-//! that no service has it.
+//! within [`MAX_CUT_OVER_TIME`]. At the end, either the new or the old service has the name, or the error says that no
+//! service has it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,21 +18,21 @@ use super::update::is_applied;
 use crate::model::{Endpoint, LiveService, ServiceUpdate};
 use crate::remote::{FailureCause, Listing, WriteApi};
 
-/// The maximum number of times that a request is sent if its answer is lost and it was not applied.
+/// The maximum number of times that a request is sent if its answer is lost and the server did not apply it.
 const ATTEMPTS: u32 = 3;
-/// The delay before the second attempt; later delays are longer.
+/// The delay before the second attempt. Later delays are longer.
 const RETRY_DELAY: Duration = Duration::from_millis(500);
 
-/// The maximum number of times that a cut-over is started if the API is busy or under maintenance.
+/// The maximum number of times that a cut-over is attempted if the API is busy or under maintenance.
 const ROUNDS: u32 = 3;
-/// The delay between two rounds. Meanwhile the old service is in use under its name.
+/// The delay between two attempts of a cut-over. During the delay, the old service is in use under its name.
 const ROUND_DELAY: Duration = Duration::from_secs(10);
-/// How often the delay checks whether the run is cancelled.
+/// How often the run checks during a delay whether it is cancelled.
 const STOP_POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 impl<A: WriteApi> StepContext<'_, A> {
-    /// Executes a cut-over. If the new service can't be activated, gives the old one its name back, and starts again if
-    /// the API was only busy.
+    /// Executes a cut-over. If the new service can't be activated, renames the old service back. If the reason was only
+    /// that the API was busy, tries the cut-over again.
     pub(super) async fn cut_over(&self, plan: &CutOver<'_>) -> Result<(), StepFailure> {
         let mut earlier: Option<StepFailure> = None;
         for round in 1..=ROUNDS {
@@ -58,7 +58,7 @@ impl<A: WriteApi> StepContext<'_, A> {
         earlier.map_or(Ok(()), Err)
     }
 
-    /// Waits until the next round. Returns false if the run is cancelled meanwhile.
+    /// Waits until the next attempt of the cut-over. Returns false if the run is cancelled during the wait.
     async fn wait_for_next_round(&self) -> bool {
         let until = Instant::now() + ROUND_DELAY;
         while Instant::now() < until && !self.is_cancelled() {
@@ -95,8 +95,8 @@ impl<A: WriteApi> StepContext<'_, A> {
         self.activate_new(&attempt).await
     }
 
-    /// Returns true if another run has done the same: the new service is active under its name, and the old one no longer
-    /// has it.
+    /// Returns true if another run has already made this cut-over: the new service is active under its name, and the
+    /// old service no longer has that name.
     fn is_done_by_other_run(&self, plan: &CutOver<'_>, now: &Services) -> bool {
         let (Some(new), true) = (now.get(plan.new), plan.activation.active == Some(true)) else {
             return false;
@@ -109,7 +109,7 @@ impl<A: WriteApi> StepContext<'_, A> {
             && now.get(plan.old).is_none_or(|old| &old.name != plan.old_name)
     }
 
-    /// Renames the old service.
+    /// Renames the old service. If the answer is lost, checks whether the rename was applied.
     async fn rename_old(&self, attempt: &mut CutOverAttempt<'_>) -> Result<(), StepFailure> {
         let Some(rename) = attempt.requests.rename.clone() else { return Ok(()) };
         let old = attempt.plan.old;
@@ -144,7 +144,7 @@ impl<A: WriteApi> StepContext<'_, A> {
         }
     }
 
-    /// Activates the new service, after the rename of the old one.
+    /// Activates the new service, after the old service was renamed. If that fails, undoes the rename.
     async fn activate_new(&self, attempt: &CutOverAttempt<'_>) -> Result<(), StepFailure> {
         let api = self.with_deadline_of(attempt).with_reservation(&attempt.reservation);
         let mut number = 1;
@@ -164,8 +164,8 @@ impl<A: WriteApi> StepContext<'_, A> {
         }
     }
 
-    /// Returns the failure of a cut-over whose services other users have changed. If another service has taken the old
-    /// one's place, also marks the new service as abandoned. If that fails, the next run does it.
+    /// Returns the failure of a cut-over whose services other users have changed. If another service has replaced the
+    /// old one, also marks the new service as abandoned. If that fails, the next run does it.
     async fn changed_since_plan(
         &self,
         plan: &CutOver<'_>,

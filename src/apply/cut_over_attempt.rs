@@ -1,4 +1,4 @@
-//! A cut-over in progress: its requests, its deadline, and the reads that its decisions need.
+//! One attempt of a cut-over: its requests, its deadline, and the reads on which its decisions are based.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,9 +19,9 @@ use crate::remote::{ApiError, FailureCause, Reservation, WriteApi};
 /// The maximum time from the rename to the activation, or to the end of the undo.
 pub(super) const MAX_CUT_OVER_TIME: Duration = Duration::from_secs(180);
 
-/// The delays between retries, in seconds. The last one repeats.
+/// The delays between retries, in seconds. The last delay is used again for all further retries.
 const RETRY_DELAYS: [u64; 6] = [1, 2, 4, 8, 15, 30];
-/// The minimum time that a retry needs.
+/// A retry is made only if at least this much time is left.
 const MIN_RETRY_TIME: Duration = Duration::from_secs(1);
 
 /// The planned steps of one cut-over.
@@ -34,13 +34,13 @@ pub(super) struct CutOver<'a> {
     pub(super) activation: &'a ServiceUpdate,
 }
 
-/// A cut-over in progress.
+/// One attempt of a cut-over.
 pub(super) struct CutOverAttempt<'a> {
     pub(super) plan: &'a CutOver<'a>,
     pub(super) requests: CutOverRequests,
-    /// Capacity for the rename, the activation and the undo.
+    /// The reserved requests: the rename, the activation and the undo.
     pub(super) reservation: Arc<Reservation>,
-    /// The time by which all of it must be over.
+    /// The time when the attempt must be over, including an undo.
     pub(super) deadline: Instant,
 }
 
@@ -50,15 +50,15 @@ impl<A: WriteApi> StepContext<'_, A> {
         self.uninterruptible.with_deadline(attempt.deadline)
     }
 
-    /// Reads both services. Retries until the deadline.
+    /// Reads the old and the new service. Retries until the attempt's deadline.
     pub(super) async fn read_both(&self, attempt: &CutOverAttempt<'_>) -> Result<Services, ApiError> {
         let ids = BTreeSet::from([attempt.plan.old.clone(), attempt.plan.new.clone()]);
         let api = self.with_deadline_of(attempt);
         Ok(by_id(attempt.retry_until_deadline(async || api.services_by_id(&ids).await).await?))
     }
 
-    /// Returns the active service, other than the two of the cut-over, that has the name, or that has replaced the old
-    /// service under another name.
+    /// Returns another active service that has the name, or that has replaced the old service under a different name.
+    /// Neither of the two services of the cut-over is meant.
     pub(super) fn find_successor<'s>(
         &self,
         plan: &CutOver<'_>,
@@ -75,19 +75,20 @@ impl<A: WriteApi> StepContext<'_, A> {
     }
 }
 
-/// Returns true if a service was created to replace this one.
+/// Returns true if `service` was created to replace `old`.
 fn replaces(service: &LiveService, old: &ServiceId) -> bool {
     let replaced = service.tags.get(TAG_REPLACES).and_then(Option::as_deref);
     replaced == Some(old.as_str())
 }
 
 impl CutOverAttempt<'_> {
-    /// Returns the name that the old service gets.
+    /// Returns the name that the rename gives to the old service, or `None` if it is not renamed.
     pub(super) fn name_after_rename(&self) -> Option<&ServiceName> {
         self.requests.rename.as_ref().and_then(|rename| rename.name.as_ref())
     }
 
-    /// Returns true if the new service is active. If the plan leaves it inactive, returns true if it has its name.
+    /// Returns true if the new service is active. If the plan leaves it inactive, returns true if it has its planned
+    /// name.
     pub(super) fn is_finished(&self, now: &Services) -> bool {
         let activation = &self.requests.activation;
         now.get(self.plan.new).is_some_and(|new| match activation.active {
@@ -97,7 +98,7 @@ impl CutOverAttempt<'_> {
         })
     }
 
-    /// Returns how the old service differs from its state after the rename.
+    /// Returns the difference between the old service and its state after the rename.
     pub(super) fn old_service_change(&self, now: Option<&LiveService>) -> LiveChange {
         let before = self.name_after_rename().unwrap_or(self.plan.old_name);
         LiveChange {
@@ -107,13 +108,13 @@ impl CutOverAttempt<'_> {
         }
     }
 
-    /// Returns the outcome of an undo whose reads did not succeed in time.
+    /// Returns the outcome for an undo that could not read the services in time.
     pub(super) fn holder_unknown(&self, error: ApiError) -> UndoOutcome {
         UndoOutcome::HolderUnknown { name: self.plan.old_name.clone(), error: Box::new(error) }
     }
 
-    /// Returns true if both services are as they were after the rename, and there is time for another activation and for
-    /// an undo.
+    /// Returns true if both services are unchanged since the rename, and there is time for another activation and an
+    /// undo.
     pub(super) fn may_activate_again(&self, now: &Services) -> bool {
         let is_renamed = |old: &LiveService| self.name_after_rename().is_none_or(|name| &old.name == name);
         now.get(self.plan.old).is_some_and(is_renamed)
@@ -121,7 +122,7 @@ impl CutOverAttempt<'_> {
             && self.deadline.saturating_duration_since(Instant::now()) > MAX_CUT_OVER_TIME / 2
     }
 
-    /// Reads until it succeeds, until a retry can't help, or until the deadline.
+    /// Repeats a read until it succeeds, until a retry can't help, or until the deadline.
     pub(super) async fn retry_until_deadline<T>(
         &self,
         read: impl AsyncFn() -> Result<T, ApiError>,
@@ -139,7 +140,8 @@ impl CutOverAttempt<'_> {
         }
     }
 
-    /// Waits, but leaves time for a retry. Returns false if there is no time for one.
+    /// Waits for a delay, or less if otherwise no time would be left for a retry. Returns false if there is no time for
+    /// a retry.
     pub(super) async fn wait_to_retry(&self, delay: Duration) -> bool {
         let left = self.deadline.saturating_duration_since(Instant::now());
         if left < MIN_RETRY_TIME {
@@ -150,7 +152,7 @@ impl CutOverAttempt<'_> {
     }
 }
 
-/// Returns true if the same request may succeed later.
+/// Returns true if the request may succeed when it is sent again later.
 pub(super) fn is_transient(error: &ApiError) -> bool {
     match error.cause {
         FailureCause::Status(status) => matches!(status, 401 | 408 | 429 | 500..),
@@ -163,7 +165,7 @@ pub(super) fn is_transient(error: &ApiError) -> bool {
     }
 }
 
-/// Returns the delays between retries, without end.
+/// Returns the delays between retries, as an endless sequence.
 pub(super) fn retry_delays() -> impl Iterator<Item = Duration> {
     let last = RETRY_DELAYS.last().copied().unwrap_or(1);
     RETRY_DELAYS.into_iter().chain(std::iter::repeat(last)).map(Duration::from_secs)

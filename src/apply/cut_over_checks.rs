@@ -1,4 +1,5 @@
-//! Compares a cut-over with changes that other users made since the plan: pure decisions.
+//! Compares a cut-over with changes that other users made since the plan was made. These functions decide, but send
+//! nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +11,7 @@ use crate::plan::differences;
 /// The two requests of a cut-over.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct CutOverRequests {
-    /// The rename of the old service; `None` if an earlier run did it.
+    /// The rename of the old service, or `None` if an earlier run has renamed it.
     pub(super) rename: Option<ServiceUpdate>,
     /// The activation of the new service.
     pub(super) activation: ServiceUpdate,
@@ -18,12 +19,12 @@ pub(super) struct CutOverRequests {
 
 impl Check<'_> {
     /// Returns the requests of a cut-over. The activation copies changes by other users from the old service to the new
-    /// one.
+    /// service.
     ///
     /// # Errors
     ///
-    /// Changes since the plan: of the old service, those that the new one would lose; of the new service, those that its
-    /// activation depends on.
+    /// Returns the changes since the plan that prevent the cut-over: changes of the old service that the new one would
+    /// lose, and changes of the new service on which its activation depends.
     pub(super) fn check_cut_over(
         &self,
         (old, rename): (&ServiceId, Option<&ServiceUpdate>),
@@ -75,26 +76,26 @@ impl Check<'_> {
     }
 }
 
-/// The decision on one change of the old service.
+/// The decision on a change that another user made to the old service.
 enum CopyDecision {
-    /// The new service has the same value, or the step writes it.
+    /// The change needs no action: the new service has the same value, or the step writes it.
     Ignore,
-    /// The activation copies it to the new service.
+    /// The activation copies the changed value to the new service.
     Copy,
-    /// It would be lost, so the step stops.
+    /// The change would be lost, so the cut-over does not start.
     Stop,
 }
 
-/// The paths that decide on the changes of the old service.
+/// The paths by which [`CopyDecision`] is chosen for each change of the old service.
 struct CopyRules<'c, 'a> {
     check: &'c Check<'a>,
-    /// Where the old service differs from its state after the rename.
+    /// The paths at which the old service differs from its state after the rename.
     not_renamed_yet: BTreeSet<String>,
-    /// Where the new service differs from the old one in the plan.
+    /// The paths at which the plan has different values for the new and the old service.
     planned_differences: BTreeSet<String>,
-    /// Where the new service differs from the current old one.
+    /// The paths at which the current old service differs from the plan's new service.
     current_differences: BTreeSet<String>,
-    /// Changes by other users to the new service.
+    /// The paths at which other users have changed the new service.
     changes_of_new: BTreeSet<String>,
 }
 
@@ -116,13 +117,14 @@ impl CopyRules<'_, '_> {
         }
     }
 
-    /// Copies a value that the plan copies from the old service. Stops if the plan gives the new service its own value.
+    /// Decides to copy a value if the plan copies it from the old service. If the plan has another value for the new
+    /// service, decides to stop.
     fn copy_unless_declared(&self, path: &str) -> CopyDecision {
         if overlaps(&self.planned_differences, path) { CopyDecision::Stop } else { CopyDecision::Copy }
     }
 }
 
-/// Adds changed values of the old service to the activation, so that the new service has them from the first moment.
+/// Adds changed values of the old service to the activation, so that the new service has them as soon as it is active.
 fn copy_changes(
     activation: &mut ServiceUpdate,
     copied: &BTreeSet<String>,

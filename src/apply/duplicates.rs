@@ -1,7 +1,8 @@
-//! Services that two runs created at the same time. The losing run marks its own as abandoned, and reports it.
+//! Finds services that two runs created at the same time. The losing run marks its own service as abandoned, and
+//! reports it.
 //!
-//! The APIs have no locks. They only refuse a second *active* service with the same name. For everything else that two
-//! runs could create twice, a run checks after it has created it.
+//! The APIs have no locks. They only refuse a second *active* service with the same name. Two runs could create other
+//! things twice, so a run checks for duplicates after each create.
 
 use serde_json::json;
 
@@ -12,15 +13,16 @@ use crate::plan::{ChangeRecord, without_date_and_id};
 use crate::remote::WriteApi;
 
 impl<A: WriteApi> StepContext<'_, A> {
-    /// Checks that a service that was just created is the only one. If it is not, marks it as abandoned.
+    /// Checks that no other run has created the same service as this one. If another run has, marks the new service as
+    /// abandoned.
     ///
-    /// Only new inactive services need this check. The server refuses a second active service, and a cut-over finds other
-    /// new services of its replacement. If two runs find each other's service, both are abandoned, and the next run
-    /// creates one.
+    /// Only new inactive services need this check. The server refuses a second active service, and a cut-over finds
+    /// other services that replace the same one. If two runs find each other's service, both services are abandoned,
+    /// and the next run creates one.
     ///
     /// # Errors
     ///
-    /// Errors if another run has created the same service.
+    /// Fails if another run has created the same service.
     pub(super) async fn abort_if_duplicate(
         &self,
         new: &NewService,
@@ -40,8 +42,8 @@ impl<A: WriteApi> StepContext<'_, A> {
         Err(StepFailure::Duplicate { other: other.id.clone(), own: id.clone() })
     }
 
-    /// Marks all copies of a created service as abandoned. A create that was sent twice may have been applied twice, and
-    /// the first one so late that the check before the second one did not show it.
+    /// Marks the duplicates of a service as abandoned, after its create was sent more than once. An earlier request may
+    /// have been applied too late to be found before the next one was sent.
     pub(super) async fn abandon_duplicates(&self, new: &NewService, id: &ServiceId) {
         let Ok(services) = self.uninterruptible.services_read_twice().await else { return };
         let created = self.created_ids();
@@ -53,8 +55,9 @@ impl<A: WriteApi> StepContext<'_, A> {
         }
     }
 
-    /// Returns true if a create may have made this service: it has the same values and tags, including the ownership tag,
-    /// and did not exist when the plan was made. Other users' services with the same name are not touched.
+    /// Returns true if the create request may have made this service. Then it has the same values and tags, including
+    /// the ownership tag, and did not exist when the plan was made. So services of other users with the same name are
+    /// not changed.
     pub(super) fn may_be_created_from(&self, new: &NewService, service: &LiveService) -> bool {
         service.name == new.name
             && service.active == new.active
@@ -65,12 +68,12 @@ impl<A: WriteApi> StepContext<'_, A> {
             && !self.expected.borrow().was_planned(&service.id)
     }
 
-    /// Checks that no other run activated a service while this one marked it as abandoned. If one did, the service is in
-    /// use, so gives it back its name and its tag.
+    /// Checks that no other run activated a service while this run marked it as abandoned. If another run did, the
+    /// service is in use, so this function restores its name and its tag.
     ///
     /// # Errors
     ///
-    /// Errors if another run activated it.
+    /// Fails if another run activated the service.
     pub(super) async fn restore_if_activated(
         &self,
         id: &ServiceId,

@@ -1,4 +1,4 @@
-//! Runs the steps of a plan in the order of their dependencies, in parallel up to a limit.
+//! Runs the steps of a plan in the order of their dependencies. Steps run in parallel, up to a maximum number.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use crate::model::ServiceId;
 use crate::plan::{Plan, StepId};
 use crate::remote::{FailureCause, WriteApi};
 
-/// Runs a plan to its end, and emits an event when a step starts or ends.
+/// Runs all steps of a plan, and emits an event when a step starts or ends.
 ///
 /// Steps that did not start get their events at the end, in the plan's order. [`Report::record`](super::Report::record)
 /// builds the report of a run from its events.

@@ -11,71 +11,71 @@ use crate::remote::StopReason;
 /// The outcome of a step.
 #[derive(Clone, Debug, PartialEq)]
 pub enum StepOutcome {
-    /// It is done. If it created a service or moved a name to one, this is the service's id.
+    /// The step is done. If it created a service or moved a name to one, this is the service's id.
     Done(Option<ServiceId>),
-    /// It failed.
+    /// The step failed.
     Failed(StepFailure),
-    /// It was not started, because this step failed or was not started either.
+    /// The step was not started, because the step with this id failed or was not started either.
     Blocked(StepId),
-    /// It was not started, because the run was cancelled.
+    /// The step was not started, because the run was cancelled.
     Stopped(StopReason),
-    /// It was started, but the run was cancelled before its outcome was known: it may have been applied.
+    /// The step was started, but the run was cancelled before the outcome was known. The step may have been applied.
     Unknown,
 }
 
 /// An event of a run.
 ///
-/// Each step of the plan either starts and ends, or gets one [`NotStarted`](Self::NotStarted). The last event is
+/// Each step of the plan either starts and ends, or gets one [`NotStarted`](Self::NotStarted) event. The last event is
 /// [`RunEnded`](Self::RunEnded).
 #[derive(Clone, Debug)]
 pub enum Event {
     /// A step has started.
     Started(StepId),
-    /// A started step has ended.
+    /// A step that had started has ended.
     Ended {
-        /// The step.
+        /// The id of the step.
         step: StepId,
-        /// Its outcome.
+        /// The outcome of the step.
         outcome: StepOutcome,
-        /// The duration, waits included.
+        /// The duration of the step, including waits.
         took: Duration,
     },
-    /// The run ends without this step.
+    /// A step will not be started, because the run ends.
     NotStarted {
-        /// The step.
+        /// The id of the step.
         step: StepId,
-        /// Its outcome: blocked or stopped.
+        /// The outcome of the step: blocked or stopped.
         outcome: StepOutcome,
     },
-    /// The run has ended. The reason says why it was cancelled, if it was.
+    /// The run has ended. If it was cancelled, this is the reason.
     RunEnded(Option<StopReason>),
 }
 
-/// The number of steps by outcome.
+/// The number of steps with each outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OutcomeCounts {
-    /// Steps that are done.
+    /// The number of steps that are done.
     pub done: usize,
-    /// Steps that failed.
+    /// The number of steps that failed.
     pub failed: usize,
-    /// Steps that were not started.
+    /// The number of steps that were not started.
     pub not_attempted: usize,
-    /// Steps that were started, and whose outcome is unknown.
+    /// The number of steps that were started, and whose outcome is unknown.
     pub unknown: usize,
 }
 
-/// The outcomes of a run, recorded from its events.
+/// The outcomes of a run's steps, recorded from its events.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// The outcome of each step that has started, and of every step once the run has ended. A step in progress is
-    /// [`Unknown`](StepOutcome::Unknown).
+    /// The outcome of each step that has started, and of every step once the run has ended. The outcome of a step in
+    /// progress is [`Unknown`](StepOutcome::Unknown).
     pub outcomes: BTreeMap<StepId, StepOutcome>,
-    /// Why the run was cancelled, if it was.
+    /// The reason why the run was cancelled, or `None` if it was not.
     pub stopped: Option<StopReason>,
 }
 
 impl Report {
-    /// Records an event.
+    /// Adds an event to the report.
     pub fn record(&mut self, event: &Event) {
         match event {
             Event::Started(step) => {
@@ -88,7 +88,7 @@ impl Report {
         }
     }
 
-    /// Returns the number of steps by outcome.
+    /// Returns the number of steps with each outcome.
     pub fn counts(&self) -> OutcomeCounts {
         let mut counts = OutcomeCounts::default();
         for outcome in self.outcomes.values() {

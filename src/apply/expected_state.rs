@@ -1,4 +1,4 @@
-//! The live state that a run expects: the plan's snapshot, with the changes by the run's own steps.
+//! The live state that a run expects: the plan's snapshot, changed by the steps that this run has done.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use crate::model::{
 };
 use crate::plan::{Action, Target};
 
-/// The state of each service, if no other client changes anything.
+/// The state that each service should have if no other client changes anything.
 pub(super) struct ExpectedState<'a> {
     api: Api,
     /// The services in the plan's snapshot.
@@ -17,7 +17,7 @@ pub(super) struct ExpectedState<'a> {
 }
 
 impl<'a> ExpectedState<'a> {
-    /// Returns the state before the first step.
+    /// Returns the expected state before the first step.
     pub(super) fn new(api: Api, services: &'a [LiveService]) -> Self {
         let planned = services.iter().map(|service| (&service.id, service)).collect();
         Self { api, planned, changed: BTreeMap::new() }
@@ -38,7 +38,8 @@ impl<'a> ExpectedState<'a> {
         self.changed.get(id).or_else(|| self.planned.get(id).copied())
     }
 
-    /// Applies a finished step. `result` is the service that it created or activated in place of another one.
+    /// Changes the expected state as a finished step did. `result` is the service that the step created, or activated
+    /// in place of another one.
     pub(super) fn apply(&mut self, action: &Action, result: Option<&ServiceId>) {
         match action {
             Action::Create(new) => {
@@ -87,7 +88,7 @@ impl<'a> ExpectedState<'a> {
     }
 }
 
-/// Returns a service after an update.
+/// Returns the state of a service after an update.
 pub(super) fn updated_service(service: &LiveService, update: &ServiceUpdate) -> LiveService {
     let ServiceUpdate {
         name,
@@ -113,7 +114,7 @@ pub(super) fn updated_service(service: &LiveService, update: &ServiceUpdate) -> 
     after
 }
 
-/// Returns a service as a create request makes it.
+/// Returns the state of a service after the request that creates it.
 fn created_service(id: &ServiceId, new: &NewService, api: Api) -> LiveService {
     let NewService {
         name,

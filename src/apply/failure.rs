@@ -8,22 +8,22 @@ use crate::model::{ServiceId, ServiceName};
 use crate::plan::ChangeRecord;
 use crate::remote::ApiError;
 
-/// Why a step failed.
+/// The reason why a step failed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum StepFailure {
     /// A request failed.
     #[error("{0}")]
     Request(#[from] ApiError),
-    /// Since the plan was made, another user changed a value that the step would overwrite or depends on. The step sent
-    /// nothing.
+    /// Since the plan was made, another user changed a value that the step would overwrite, or on which it depends. The
+    /// step sent nothing.
     #[error("changed since the plan was made: {}{}", list_changes(changes), describe_successor(successor.as_ref()))]
     ChangedSincePlan {
-        /// The changes; at least one.
+        /// The changes. There is at least one.
         changes: Vec<LiveChange>,
-        /// The service that has replaced the one that this step was to replace, if there is one.
+        /// Another service that has already replaced the service that this step should replace, if there is one.
         successor: Option<ServiceId>,
     },
-    /// A cut-over failed after its first request.
+    /// A cut-over failed after its first request was sent.
     #[error("{cause}; {undo}")]
     CutOver {
         /// The error of the rename of the old service, or of the activation of the new one.
@@ -34,9 +34,9 @@ pub enum StepFailure {
     /// Another run created the same service at the same time.
     #[error("a concurrent apply created {other}; our copy {own} was marked abandoned; plan again")]
     Duplicate {
-        /// The other run's service.
+        /// The service that the other run created.
         other: ServiceId,
-        /// This run's service.
+        /// The service that this run created.
         own: ServiceId,
     },
     /// The agent's answer in a smoke test is not the expected one.
@@ -49,14 +49,15 @@ pub enum StepFailure {
     },
 }
 
-/// A value of a service that differs from the plan's snapshot, or from what this run wrote.
+/// A value of a service that differs from the expected one, which comes from the plan's snapshot or was written by this
+/// run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LiveChange {
-    /// The service's expected name.
+    /// The name that the service should have.
     pub service: ServiceName,
     /// The service's id.
     pub id: ServiceId,
-    /// The expected value and the current one; `None` if the service is gone.
+    /// The expected and the current value, or `None` if the service no longer exists.
     pub change: Option<ChangeRecord>,
 }
 
@@ -76,7 +77,7 @@ impl fmt::Display for LiveChange {
     }
 }
 
-/// Returns a value as text, shortened if it is long.
+/// Formats a value for a message. Shortens it if it is long.
 fn shorten(value: &Value) -> String {
     if value.is_null() {
         return "nothing".to_owned();
@@ -106,13 +107,13 @@ fn describe_successor(successor: Option<&ServiceId>) -> String {
 /// The result of undoing a failed cut-over.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum UndoOutcome {
-    /// The old service has its name, because the rename was undone or never applied.
+    /// The old service has its name, because the rename was undone or was never applied.
     #[error("the old service has its name back")]
     NameRestored,
     /// Another active service has the name, so nothing was undone.
     #[error("service {0} has taken the name meanwhile, perhaps because of another run; plan again")]
     NameTaken(ServiceId),
-    /// The old service was renamed or deleted after the rename of this run, so nothing was undone.
+    /// Another client renamed or deleted the old service after this run renamed it, so nothing was undone.
     #[error("the old service has changed since it was renamed ({0}), so it was not renamed back; plan again")]
     OldServiceChanged(Box<LiveChange>),
     /// The services could not be read in time, so nothing was undone.
@@ -120,9 +121,9 @@ pub enum UndoOutcome {
         "can't tell which service has the name ({error}), so nothing was undone; unless the new service is active, no service has the name `{name}` now: apply again as soon as possible to finish the replacement"
     )]
     HolderUnknown {
-        /// The name.
+        /// The name that the cut-over should move.
         name: ServiceName,
-        /// Why the services could not be read.
+        /// The reason why the services could not be read.
         error: Box<ApiError>,
     },
     /// The old service could not be renamed back in time.
@@ -130,22 +131,22 @@ pub enum UndoOutcome {
         "can't give the old service its name back ({error}), so no service has the name `{name}` now: apply again as soon as possible to finish the replacement"
     )]
     Failed {
-        /// The name.
+        /// The name that the cut-over should move.
         name: ServiceName,
-        /// Why the rename failed.
+        /// The reason why the rename failed.
         error: Box<ApiError>,
     },
 }
 
 impl StepFailure {
-    /// Creates a failed request with this message and these hints, for tests of reports.
+    /// Returns the failure of a request with this message and these hints, for tests of reports.
     #[cfg(test)]
     pub(crate) fn request_failed(message: &str, hints: &[&str]) -> Self {
         let error = ApiError::setup(message);
         Self::Request(hints.iter().fold(error, |error, hint| error.hint(*hint)))
     }
 
-    /// Returns the next steps for the user.
+    /// Returns the hints on what the user can do next.
     pub fn hints(&self) -> &[String] {
         match self {
             Self::Request(error) | Self::CutOver { cause: error, .. } => &error.hints,

@@ -1,4 +1,4 @@
-//! Three-way merges: the values that a step changes get the step's value, and all others keep their current value,
+//! Three-way merges: a value that a step changes becomes the step's value. All other values stay as they are now,
 //! including changes by other users since the plan was made.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,12 +7,13 @@ use crate::model::{VersionSet, same_json};
 
 type Tags = BTreeMap<String, Option<String>>;
 
-/// Returns the tags to write.
+/// Returns the tags to write: the step's changes, merged into the current tags.
 pub(super) fn merge_tags(planned: &Tags, now: &Tags, wanted: &Tags) -> Tags {
     merge_map(planned, now, wanted, |one, other| one == other)
 }
 
-/// Returns the version set to write. If it does not exist now, this is the wanted one.
+/// Returns the version set to write: the step's changes, merged into the current version set. If there is none now,
+/// returns `wanted`.
 pub(super) fn merge_version_set(
     planned: Option<&VersionSet>,
     now: Option<&VersionSet>,
@@ -41,7 +42,7 @@ fn merge_value<T: Clone + PartialEq>(planned: &T, now: &T, wanted: &T) -> T {
     if planned == wanted { now.clone() } else { wanted.clone() }
 }
 
-/// Merges two maps entry by entry.
+/// Merges two maps entry by entry. `same` compares two values.
 fn merge_map<T: Clone>(
     planned: &BTreeMap<String, T>,
     now: &BTreeMap<String, T>,

@@ -1,4 +1,4 @@
-//! The queue of steps: which ones can start, and which ones a failed step blocks.
+//! The queue of steps. It knows which steps can start, and which steps a failed step blocks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use super::context::endpoint;
 use crate::model::{Api, Endpoint};
 use crate::plan::{Plan, Step, StepId};
 
-/// Returns the number of requests that a plan's steps send to each endpoint at least.
+/// Returns the minimum number of requests that the steps of a plan send to each endpoint.
 pub(super) fn requests_by_endpoint(plan: &Plan, api: Api) -> BTreeMap<Endpoint, u32> {
     let mut counts = BTreeMap::new();
     for step in &plan.steps {
@@ -15,22 +15,22 @@ pub(super) fn requests_by_endpoint(plan: &Plan, api: Api) -> BTreeMap<Endpoint, 
     counts
 }
 
-/// The steps of a plan that have not started, by what they depend on.
+/// The steps of a plan that have not started, with their dependencies.
 pub(super) struct StepQueue<'a> {
     api: Api,
     plan: &'a Plan,
-    /// The number of unfinished steps that each step depends on.
+    /// For each step, the number of unfinished steps on which it depends.
     unfinished_dependencies: BTreeMap<StepId, usize>,
     dependents: BTreeMap<StepId, Vec<StepId>>,
-    /// The steps that can start, by endpoint. Steps that wait for the limit of one endpoint must not keep those of
-    /// another one from starting.
+    /// The steps that can start, by endpoint. They are kept apart, so that steps that wait for one endpoint's limit do
+    /// not delay steps that use another endpoint.
     ready: BTreeMap<Endpoint, BTreeSet<StepId>>,
     /// The number of running steps, by endpoint.
     running: BTreeMap<Endpoint, usize>,
 }
 
 impl<'a> StepQueue<'a> {
-    /// Creates the queue of all steps of a plan.
+    /// Creates a queue with all steps of a plan.
     pub(super) fn new(plan: &'a Plan, api: Api) -> Self {
         let unfinished_dependencies: BTreeMap<StepId, usize> =
             plan.steps.iter().map(|step| (step.id, step.depends_on.len())).collect();
@@ -54,7 +54,8 @@ impl<'a> StepQueue<'a> {
         }
     }
 
-    /// Starts the next step: the first one of the endpoint with the fewest running steps.
+    /// Removes the next step from the queue and returns it. It is the first step of the endpoint with the fewest
+    /// running steps.
     pub(super) fn start_next(&mut self) -> Option<&'a Step> {
         let first = |(endpoint, ready): (&Endpoint, &BTreeSet<StepId>)| {
             let running = self.running.get(endpoint).copied().unwrap_or_default();
@@ -66,7 +67,7 @@ impl<'a> StepQueue<'a> {
         self.plan.step(id)
     }
 
-    /// Records that a step no longer runs. If it is done, its dependents may become ready.
+    /// Records that a step has ended. If it is done, steps that depend on it may become ready.
     pub(super) fn finish(&mut self, step: &Step, is_done: bool) {
         if let Some(running) = self.running.get_mut(&endpoint(&step.action, self.api)) {
             *running -= 1;
@@ -86,7 +87,7 @@ impl<'a> StepQueue<'a> {
         ready.into_iter().for_each(|id| self.mark_ready(id));
     }
 
-    /// Returns the steps that depend on this one, directly or indirectly.
+    /// Returns the steps that depend on a step, directly or indirectly.
     pub(super) fn blocked_by(&self, id: StepId) -> BTreeSet<StepId> {
         let mut open = vec![id];
         let mut blocked = BTreeSet::new();

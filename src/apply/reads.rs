@@ -1,4 +1,4 @@
-//! Reads of services that several steps share, to save requests.
+//! Reads services for several steps at once, to save requests.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,30 +12,30 @@ use crate::remote::{ApiError, Listing, ReadApi, WriteApi};
 /// The maximum number of services that one request reads.
 const MAX_IDS_PER_REQUEST: usize = 20;
 
-/// Services by id. Deleted and hidden services are missing.
+/// Services by id. Deleted and hidden services are not included.
 pub(super) type Services = BTreeMap<ServiceId, LiveService>;
 
-/// Returns services by their id.
+/// Converts a list of services into a map by id.
 pub(super) fn by_id(services: Vec<LiveService>) -> Services {
     services.into_iter().map(|service| (service.id.clone(), service)).collect()
 }
 
-/// Reads services by id. Steps that read at the same time share a request.
+/// Reads services by id. Steps that read at the same time share one request.
 #[derive(Default)]
 pub(super) struct SharedReads {
-    /// Held by the step that reads for all waiting steps.
+    /// The lock of the step that currently reads for all waiting steps.
     turn: Mutex<()>,
     waiting: RefCell<Vec<Rc<WaitingRead>>>,
 }
 
-/// The read of one step, waiting for the next request.
+/// A read that one step has requested, and that waits for the next request.
 struct WaitingRead {
     ids: BTreeSet<ServiceId>,
     answer: RefCell<Option<Result<Rc<Services>, ApiError>>>,
 }
 
 impl SharedReads {
-    /// Reads services as they are now. The result may have other services, too.
+    /// Reads the current state of services. The result may contain other services, too.
     pub(super) async fn read(
         &self,
         api: &impl WriteApi,
@@ -64,7 +64,7 @@ impl SharedReads {
         answer
     }
 
-    /// Removes and returns the oldest waiting reads that fit into one request.
+    /// Removes the oldest waiting reads that fit into one request, and returns them.
     fn next_batch(&self) -> Vec<Rc<WaitingRead>> {
         let mut waiting = self.waiting.borrow_mut();
         let mut ids: BTreeSet<&ServiceId> = BTreeSet::new();
@@ -80,17 +80,17 @@ impl SharedReads {
     }
 }
 
-/// Lists all services. Steps that ask at the same time share a list.
+/// Lists all services. Steps that need the list at the same time share one reading.
 #[derive(Default)]
 pub(super) struct SharedServiceList {
-    /// The number of lists whose reading has started.
+    /// The number of readings of the list that have started.
     started: Cell<u64>,
-    /// The last list that was read, and its number.
+    /// The number and the result of the last reading of the list.
     last: Mutex<Option<(u64, Rc<Vec<LiveService>>)>>,
 }
 
 impl SharedServiceList {
-    /// Returns a list of all services whose reading started after this call.
+    /// Returns a list of all services. Its reading started after this call.
     pub(super) async fn list_services_shared(
         &self,
         api: &impl ReadApi,

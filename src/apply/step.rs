@@ -14,7 +14,7 @@ use crate::model::{BehaviorSetId, ServiceId, SmokeTest};
 use crate::plan::{Action, Plan, Step, StepId, StepReads};
 use crate::remote::{ApiError, FailureCause, Reservation, WriteApi};
 
-/// The maximum length of an agent's answer in an error, in characters.
+/// The maximum length of an agent's answer in an error message, in characters.
 const MAX_QUOTED_ANSWER: usize = 2_000;
 /// The maximum number of times that a step reads a service that changes between the read and the write.
 const MAX_READS: u32 = 4;
@@ -22,16 +22,17 @@ const MAX_READS: u32 = 4;
 /// Executes the steps of one plan.
 pub(super) struct StepRunner<'a, A> {
     context: StepContext<'a, A>,
-    /// The services that each step reads before it acts.
+    /// The services that each step reads before it sends requests.
     reads: StepReads,
-    /// One lock per service, so that one step at a time reads and changes it.
+    /// One lock for each service, so that only one step at a time reads and changes it.
     locks: RefCell<BTreeMap<ServiceId, Arc<Mutex<()>>>>,
-    /// One lock per behavior set. Its list of services is read and written as a whole, by one step at a time.
+    /// One lock for each behavior set, so that only one step at a time changes it. Its list of services is read and
+    /// written as a whole.
     behavior_sets: RefCell<BTreeMap<BehaviorSetId, Rc<Mutex<()>>>>,
 }
 
 impl<'a, A: WriteApi> StepRunner<'a, A> {
-    /// Prepares to execute the steps of a plan.
+    /// Creates a runner for the steps of a plan. Executes nothing yet.
     pub(super) fn new(api: &'a A, plan: &Plan, settings: &'a RunSettings<'_>) -> Self {
         Self {
             context: StepContext::new(api, settings),
@@ -41,7 +42,7 @@ impl<'a, A: WriteApi> StepRunner<'a, A> {
         }
     }
 
-    /// Executes a step. Returns the service that it created, or activated in place of another one.
+    /// Executes a step. If it created a service, or activated one in place of another, returns that service's id.
     pub(super) async fn run(&self, step: &Step) -> Result<Option<ServiceId>, StepFailure> {
         // Held until the effect of the step is part of the expected state.
         let mut _locks = Vec::new();
@@ -73,7 +74,7 @@ impl<'a, A: WriteApi> StepRunner<'a, A> {
         Ok(result)
     }
 
-    /// Reads the services of a step, compares them with the action, and sends its requests.
+    /// Reads the services of a step, compares them with the action, and sends the action's requests.
     async fn check_and_send(
         &self,
         step: StepId,
@@ -107,8 +108,8 @@ impl<'a, A: WriteApi> StepRunner<'a, A> {
         }
     }
 
-    /// Locks services for one step. Without a lock, the step could take another step's write for a change by another
-    /// user.
+    /// Locks services for one step. Without the locks, the step could mistake another step's write for a change by
+    /// another user.
     async fn lock_services(&self, ids: &BTreeSet<ServiceId>) -> Vec<OwnedMutexGuard<()>> {
         let mut locks = Vec::new();
         // All steps lock in the order of the ids, so that they can't deadlock.
@@ -119,7 +120,7 @@ impl<'a, A: WriteApi> StepRunner<'a, A> {
         locks
     }
 
-    /// Sends the requests of an action.
+    /// Sends the requests of an action. If it created or activated a service, returns that service's id.
     async fn send(&self, api: &A, step: StepId, action: &Action) -> Result<Option<ServiceId>, StepFailure> {
         let context = &self.context;
         match action {
@@ -165,7 +166,7 @@ impl<'a, A: WriteApi> StepRunner<'a, A> {
     }
 }
 
-/// Adds what to do if a service can't be retired.
+/// Adds a hint on what to do if a service can't be retired.
 fn add_retire_hint(error: ApiError) -> ApiError {
     if error.status() == Some(400) {
         return error.hint(

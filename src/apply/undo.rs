@@ -1,8 +1,8 @@
-//! Gives the old service of a cut-over its name back if the new one can't be activated.
+//! Gives the old service of a cut-over its name back if the new service can't be activated.
 //!
-//! The name is given back only after a check that no other service has taken it. The APIs can't filter by name, and not
-//! every server refuses a rename to a name in use. So the check lists all active services: it does less harm if the name
-//! is missing for some seconds than if two services have it.
+//! The old service is renamed back only if no other service has taken the name. The APIs can't filter by name, and not
+//! every server refuses a rename to a name in use. So all active services are listed first. That takes some seconds,
+//! but a missing name does less harm than two services with the same name.
 
 use super::context::StepContext;
 use super::cut_over_attempt::{CutOverAttempt, is_transient, retry_delays};
@@ -10,22 +10,22 @@ use super::failure::{LiveChange, StepFailure, UndoOutcome};
 use crate::model::{LiveService, ServiceId, ServiceUpdate};
 use crate::remote::{ApiError, Listing, WriteApi};
 
-/// The state of the services after a failed activation.
+/// The services after a failed activation: which of them has the name.
 enum NameState {
     /// The new service is active, so the cut-over is done.
     Finished,
     /// The old service has the name.
     Restored,
-    /// The old service has neither its old name nor the one that it got in the rename.
+    /// The old service has neither its old name nor the name that the rename gave it.
     OldServiceChanged(LiveChange),
-    /// Another service has the name, or has replaced the old one. The list has all active services.
+    /// Another service has the name, or has replaced the old one. The list contains all active services.
     Taken(ServiceId, Vec<LiveService>),
     /// No service has the name.
     Free,
 }
 
 impl<A: WriteApi> StepContext<'_, A> {
-    /// Undoes the rename, unless that is no longer needed. `cause` is why the activation failed.
+    /// Undoes the rename, unless that is no longer necessary. `cause` is the error of the activation.
     pub(super) async fn undo(
         &self,
         attempt: &CutOverAttempt<'_>,
@@ -44,7 +44,7 @@ impl<A: WriteApi> StepContext<'_, A> {
         }
     }
 
-    /// Gives the old service its name back. Returns `None` if the new service turns out to be active.
+    /// Gives the old service its name back. Returns `None` if the new service is active after all.
     async fn restore_name(&self, attempt: &CutOverAttempt<'_>) -> Option<UndoOutcome> {
         let name = attempt.plan.old_name;
         let restore = ServiceUpdate { name: Some(name.clone()), ..ServiceUpdate::default() };
@@ -76,7 +76,7 @@ impl<A: WriteApi> StepContext<'_, A> {
         None
     }
 
-    /// Reads both services, and lists all active ones if that is needed to tell which service has the name.
+    /// Reads both services. If they do not show which service has the name, also lists all active services.
     async fn read_name_state(&self, attempt: &CutOverAttempt<'_>) -> Result<NameState, ApiError> {
         let plan = attempt.plan;
         let now = self.read_both(attempt).await?;

@@ -1,4 +1,4 @@
-//! Updates of services. After a lost answer, the service is read to see whether the update was applied.
+//! Updates services. After a lost answer, reads the service to see whether the update was applied.
 
 use std::time::Duration;
 
@@ -7,16 +7,17 @@ use crate::model::{LiveService, ServiceId, ServiceUpdate};
 use crate::plan::abandonment;
 use crate::remote::{ApiError, FailureCause, WriteApi};
 
-/// The maximum number of times that a rename is sent if its answer is lost and the service does not have the name.
+/// The maximum number of times that a rename is sent if its answer is lost and the service does not have the new name.
 const RENAME_ATTEMPTS: u32 = 3;
-/// The delay before the second attempt of a rename; later delays are longer.
+/// The delay before the second attempt of a rename. Later delays are longer.
 const RENAME_RETRY_DELAY: Duration = Duration::from_millis(500);
 
 impl<A: WriteApi> StepContext<'_, A> {
-    /// Updates a service in place.
+    /// Updates a service that is not replaced.
     ///
-    /// The rename of an active service also says that it is active, so that the server refuses a name in use. If the
-    /// server refuses that as an activation (for example because the agent is deprecated), sends the rename without it.
+    /// The rename of an active service also sends `active: true`, so that the server refuses a name in use. If the
+    /// server refuses to activate the service (for example because the agent is deprecated), the rename is sent without
+    /// `active`.
     pub(super) async fn update_in_place(
         &self,
         api: &A,
@@ -33,7 +34,7 @@ impl<A: WriteApi> StepContext<'_, A> {
         }
     }
 
-    /// Updates a service. If the answer to a rename is lost, reads the service, and sends the rename again only if it was
+    /// Updates a service. If the answer to a rename is lost, reads the service. Sends the rename again only if it was
     /// not applied.
     pub(super) async fn update(
         &self,
@@ -60,8 +61,8 @@ impl<A: WriteApi> StepContext<'_, A> {
         }
     }
 
-    /// Marks an inactive service that is no longer needed as abandoned. Does nothing if the service is active, or is not
-    /// among `services`. Names of `services` are not used again.
+    /// Marks an inactive service that is no longer needed as abandoned. Does nothing if the service is active, or is
+    /// not among `services`. Gives it a name that none of `services` has.
     pub(super) async fn abandon(&self, id: &ServiceId, services: &[LiveService]) -> Result<(), ApiError> {
         let Some(leftover) = services.iter().find(|service| &service.id == id && !service.active) else {
             return Ok(());
@@ -72,7 +73,7 @@ impl<A: WriteApi> StepContext<'_, A> {
     }
 }
 
-/// Returns true if a service has the name and the activity that an update sets.
+/// Returns true if a service has the name and the active state that an update sets.
 pub(super) fn is_applied(service: &LiveService, update: &ServiceUpdate) -> bool {
     update.active.is_none_or(|active| service.active == active)
         && update.name.as_ref().is_none_or(|name| &service.name == name)

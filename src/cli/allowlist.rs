@@ -1,14 +1,14 @@
-//! Reads the allowlist of hosts and credential variables from the process's environment.
+//! Reads the allowlist (the hosts and credential variables that are allowed) from the environment of the process.
 
 use super::context::Context;
 use crate::error::Failure;
 use crate::manifest::{Allowlist, AllowlistVariables, CREDENTIALS_VARIABLE, HOSTS_VARIABLE, Loaded};
 
-/// Reads the lists of hosts that may receive credentials, and of variables that may hold them.
+/// Reads the list of hosts that may receive credentials, and the list of variables that may contain credentials.
 ///
 /// # Errors
 ///
-/// Errors if a list holds something other than names.
+/// Fails if a list contains anything other than names.
 pub(super) fn read(context: &Context<'_>) -> Result<Allowlist, Failure> {
     let variable = |name| context.env.variable(name);
     let variables = AllowlistVariables {
@@ -23,12 +23,12 @@ pub(super) fn read(context: &Context<'_>) -> Result<Allowlist, Failure> {
     })
 }
 
-/// Checks that the loaded environment may receive credentials, and that the variables it names may hold them. No
-/// credential is read.
+/// Checks that the loaded environment may receive credentials, and that the variables that it names may contain them.
+/// Reads no credential.
 ///
 /// # Errors
 ///
-/// A refusal that names the host or variable, and its place in `amigops.yaml`.
+/// Returns a refusal that names the host or variable, and its place in `amigops.yaml`.
 pub(super) fn check(context: &Context<'_>, loaded: &Loaded) -> Result<Allowlist, Failure> {
     let allowlist = read(context)?;
     allowlist.check(loaded).map_err(|problems| Failure::NotAllowed(Box::new(problems)))?;

@@ -1,5 +1,5 @@
-//! The record of an apply, from its start. The summary and the last JSON line are made from it, in every ending of the
-//! run.
+//! The record of an apply, from its start to its end. Whichever way the run ends, its summary and its last JSON line
+//! are made from this record.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,37 +14,37 @@ use crate::report::events;
 use crate::report::markdown::summary::{Ended, Verdict};
 use crate::ui;
 
-/// An apply and its results so far.
+/// The record of an apply: its plan, and its results so far.
 pub(super) struct ApplyRecord {
     started: Instant,
-    /// The name of the environment; `None` until the default one is known.
+    /// The name of the environment, or `None` until the name of the default environment is known.
     environment: RefCell<Option<String>>,
     prepared: OnceCell<Prepared>,
     planned: OnceCell<(Plan, Origin)>,
-    /// True once a step has started: then no message may say that nothing was changed.
+    /// True once a step has started. From then on, no message may say that nothing was changed.
     has_started: Cell<bool>,
-    /// The outcomes, built from the events of the run.
+    /// The outcomes of the steps, recorded from the events of the run.
     report: RefCell<Report>,
-    /// The steps whose last event was recorded.
+    /// The steps for which the last event has been recorded.
     ended: RefCell<BTreeSet<StepId>>,
     end: RefCell<End>,
-    /// Why the live state could not be confirmed after the last step.
+    /// The reason why the live state could not be confirmed after the last step, if it could not.
     reason: Cell<Option<String>>,
 }
 
-/// The result of reading the live state back after the last step.
+/// The result of the read-back after the last step.
 #[derive(Clone, Debug, Default)]
 pub(super) struct End {
-    /// True if the live state matches the plan; `None` if it was not read back.
+    /// True if the live state matches the plan, or `None` if it was not read back.
     pub(super) converged: Option<bool>,
-    /// The known ids of the declared services, by name.
+    /// The ids of the declared services, as far as they are known, by name.
     pub(super) ids: BTreeMap<ServiceName, ServiceId>,
-    /// The services that still differ.
+    /// The services that still differ from the plan.
     pub(super) differing: Vec<ServiceName>,
 }
 
 impl ApplyRecord {
-    /// Starts a record, for this environment or else the default one.
+    /// Starts a record for the environment with this name, or for the default environment if it is `None`.
     pub(super) fn new(environment: Option<&str>) -> Self {
         Self {
             started: Instant::now(),
@@ -59,7 +59,7 @@ impl ApplyRecord {
         }
     }
 
-    /// Records the environment's name.
+    /// Records the name of the environment.
     pub(super) fn set_environment(&self, environment: &str) {
         self.environment.replace(Some(environment.to_owned()));
     }
@@ -76,7 +76,7 @@ impl ApplyRecord {
         (plan, origin)
     }
 
-    /// Records that the plan has no steps.
+    /// Records that there is nothing to apply, because the plan has no steps.
     pub(super) fn set_nothing_to_do(&self, plan: &Plan) {
         self.end.replace(End { converged: Some(true), ids: plan.ids.clone(), differing: Vec::new() });
     }
@@ -93,8 +93,9 @@ impl ApplyRecord {
         self.report.borrow_mut().record(event);
     }
 
-    /// Records that a signal ended the run at once, and returns the steps whose end had not been recorded before. Steps
-    /// in progress stay unknown. The others did not start because of `cancelled`, for which the run was cancelled first.
+    /// Records that a signal aborted the run. Returns the steps that had not ended yet. For steps in progress, the
+    /// outcome is unknown. The others did not start because of `cancelled`, the reason why the run was cancelled
+    /// before.
     pub(super) fn record_abort(&self, plan: &Plan, cancelled: StopReason) -> BTreeSet<StepId> {
         let ended = self.ended.borrow().clone();
         let remaining: BTreeSet<StepId> =
@@ -109,27 +110,27 @@ impl ApplyRecord {
         remaining
     }
 
-    /// Returns true if a step has started.
+    /// Returns true if any step has started.
     pub(super) fn has_started(&self) -> bool {
         self.has_started.get()
     }
 
-    /// Returns the outcomes so far.
+    /// Returns the outcomes of the steps so far.
     pub(super) fn report(&self) -> Report {
         self.report.borrow().clone()
     }
 
-    /// Records the result of reading the live state back.
+    /// Records the result of the read-back.
     pub(super) fn set_end(&self, end: End) {
         self.end.replace(end);
     }
 
-    /// Records why the live state could not be confirmed.
+    /// Records the reason why the live state could not be confirmed.
     pub(super) fn set_reason(&self, reason: String) {
         self.reason.set(Some(reason));
     }
 
-    /// Returns the last line of the JSON output. `cancelled` is why the run was cancelled, if it was.
+    /// Returns the last line of the JSON output. `cancelled` is the reason why the run was cancelled, if it was.
     pub(super) fn conclusion(
         &self,
         result: &Result<Success, Failure>,
@@ -150,7 +151,7 @@ impl ApplyRecord {
         events::conclusion(&self.report.borrow(), &end, error::exit_code(result))
     }
 
-    /// Passes the record to a function that renders its summary. The caller sets the verdict and the exit code.
+    /// Calls `render` with the data for a summary of the run. The caller sets the verdict and the exit code.
     pub(super) fn summarize<T>(&self, render: impl FnOnce(Ended<'_>) -> T) -> T {
         let (report, end, environment) = (self.report.borrow(), self.end.borrow(), self.environment.borrow());
         let reason = self.reason.take();

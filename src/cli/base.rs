@@ -1,4 +1,4 @@
-//! Reads the manifests at the base commit, with which `--base` compares.
+//! Reads the manifests at the base commit, with which `--base` compares the current manifests.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,15 +16,15 @@ use crate::plan::{self, Bases, Side};
 use crate::report::diagnostics;
 use crate::report::text::visible;
 
-/// The manifests at the base commit, from which the causes of changes are found.
+/// The manifests at the base commit. The causes of changes are found by comparing with them.
 pub(super) struct ThreeWay {
-    /// The reference and the commits.
+    /// The reference that `--base` names, and the commits that were found for it.
     pub(super) origin: plan::Base,
     base: CommitState,
     upstream: Option<CommitState>,
 }
 
-/// The desired state at one commit.
+/// The desired state that the manifests of one commit declare.
 #[derive(Default)]
 struct CommitState {
     desired: Desired,
@@ -38,14 +38,14 @@ impl CommitState {
 }
 
 impl ThreeWay {
-    /// Returns the desired states for the planner.
+    /// Returns the desired states at the base commit and at the reference, for the planner.
     pub(super) fn bases(&self) -> Bases<'_> {
         Bases { base: self.base.side(), upstream: self.upstream.as_ref().map(CommitState::side) }
     }
 }
 
-/// Returns the commit that is checked out, with `+` if files have changed since or can't be compared. Returns `None` if
-/// there is no commit or it can't be read.
+/// Returns the commit that is checked out. Appends `+` if files have changed since then, or can't be compared. Returns
+/// `None` if there is no commit, or if it can't be read.
 pub(super) fn checked_out_commit(env: &Env, root: &Path) -> Option<String> {
     let git = Git::open(root, env).ok()?;
     let head = git.head().ok()??;
@@ -53,12 +53,12 @@ pub(super) fn checked_out_commit(env: &Env, root: &Path) -> Option<String> {
     Some(if changed { head + "+" } else { head })
 }
 
-/// Reads the manifests at the base commit and, if HEAD is behind the reference, at the reference. Prints a warning and
-/// returns `None` if the manifests are invalid.
+/// Reads the manifests at the base commit. If HEAD is behind the reference, also reads those at the reference. Prints a
+/// warning and returns `None` if the manifests are invalid.
 ///
 /// # Errors
 ///
-/// Errors if a commit does not exist, or git can't read it.
+/// Fails if a commit does not exist, or if git can't read it.
 pub(super) fn read(
     context: &Context<'_>,
     loaded: &Loaded,
@@ -97,11 +97,11 @@ pub(super) fn read(
     Ok(Some(ThreeWay { origin, base, upstream }))
 }
 
-/// Reads the manifests at the commits that a saved plan was compared with, so that its conflicts can be checked again.
+/// Reads the manifests at the commits with which a saved plan was compared, so that its conflicts can be checked again.
 ///
 /// # Errors
 ///
-/// A refusal if this clone lacks a commit, or the manifests at it are invalid.
+/// Returns a refusal if this clone does not have one of the commits, or if the manifests at a commit are invalid.
 pub(super) fn read_recorded(
     context: &Context<'_>,
     loaded: &Loaded,
@@ -155,8 +155,8 @@ fn unrelated(reference: &str) -> Failure {
         .hint("use the branch that this one will be merged into")
 }
 
-/// Reads the manifests at one commit. Prints a warning and returns `None` if they are invalid. Prints a note and
-/// returns an empty state if the commit does not have this environment.
+/// Reads the manifests at one commit. Prints a warning and returns `None` if they are invalid. If the commit does not
+/// have this environment, prints a note and returns an empty state.
 fn read_commit(
     context: &Context<'_>,
     git: &Git,
@@ -205,8 +205,8 @@ fn warn(context: &Context<'_>, reference: &str, short: &str, problems: &Problems
     ));
 }
 
-/// Returns true if an environment has the same organization or workspace at two commits. A value that comes from a
-/// variable counts as the same.
+/// Returns true if an environment has the same organization or workspace at two commits. Values that come from
+/// variables count as equal.
 fn is_same_target(one: &Environment, other: &Environment) -> bool {
     let same =
         |one: &Option<String>, other: &Option<String>| one.is_none() || other.is_none() || one == other;
@@ -227,7 +227,7 @@ fn is_same_target(one: &Environment, other: &Environment) -> bool {
     }
 }
 
-/// Writes a commit's project to a temporary directory. Returns `None` if the commit has no project.
+/// Writes the project as it is at a commit into a temporary directory. Returns `None` if the commit has no project.
 fn export(git: &Git, commit: &str) -> Result<Option<tempfile::TempDir>, Failure> {
     let Some(entries) = git.entries(commit, PROJECT_FILE)? else { return Ok(None) };
     let directory = tempfile::Builder::new()
@@ -266,7 +266,7 @@ fn export(git: &Git, commit: &str) -> Result<Option<tempfile::TempDir>, Failure>
     Ok(Some(directory))
 }
 
-/// Returns the targets of the project's symbolic links, as paths in the project.
+/// Returns the targets of the symbolic links of the project, as paths inside the project.
 fn link_targets(git: &Git, entries: &[Entry]) -> Result<BTreeSet<PathBuf>, Failure> {
     let links: Vec<&Entry> = entries.iter().filter(|entry| entry.is_link).collect();
     if links.is_empty() {
@@ -313,7 +313,8 @@ fn link(target: &[u8], path: &Path) -> std::io::Result<()> {
     std::os::unix::fs::symlink(std::ffi::OsStr::from_bytes(target), path)
 }
 
-/// Writes the target into a plain file, as git does on systems where links need a privilege.
+/// Writes the target of a link into an ordinary file. Git does the same on systems where symbolic links need a
+/// privilege.
 #[cfg(not(unix))]
 fn link(target: &[u8], path: &Path) -> std::io::Result<()> {
     fs::write(path, target)

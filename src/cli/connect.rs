@@ -20,25 +20,25 @@ use crate::remote::{
 use crate::ui::Ui;
 use amigops_emulator::{Limits, Options, SANDBOX_WORKSPACE, Seed, Server, StartError, StoreError};
 
-/// The organization (on the Classic API) and the credentials of the sandbox. It listens on a loopback port of this
-/// process, so they protect nothing.
+/// The name of the sandbox's organization (on the Classic API), and its credentials. They protect nothing, because the
+/// sandbox listens on a loopback port of this process.
 const SANDBOX: &str = "sandbox";
 
-/// A connection to an environment, and the emulator that it may need to keep running.
+/// A connection to an environment. If its server is the embedded emulator, also keeps the emulator running.
 pub(super) struct Connection {
     api: AnyApi,
-    /// The organization, or the workspace's id.
+    /// The name of the organization, or the id of the workspace.
     pub(super) organization: String,
-    /// The server's address, or `embedded`: a sandbox has a new port each time.
+    /// The address of the server, or `embedded` for a sandbox, because a sandbox has a new port each time.
     pub(super) server: String,
     requests: RequestCount,
     _emulator: Option<Server>,
 }
 
-/// The number of requests sent; clones share it.
+/// The number of requests that were sent. Clones share it.
 type RequestCount = Arc<AtomicU64>;
 
-/// Reports requests to the terminal, and counts them.
+/// Shows notifications about requests on the terminal, and counts the requests.
 struct CountingObserver {
     ui: Ui,
     requests: RequestCount,
@@ -71,28 +71,28 @@ impl RequestObserver for CountingObserver {
 }
 
 impl Connection {
-    /// Returns the API for commands that only plan: its type has no writes.
+    /// Returns the read operations of the API, for commands that only plan.
     pub(super) fn read(&self) -> &impl ReadApi {
         &self.api
     }
 
-    /// Returns the API for `apply`.
+    /// Returns the read and write operations of the API, for `apply`.
     pub(super) fn write(&self) -> &impl WriteApi {
         &self.api
     }
 
-    /// Returns the number of requests sent so far, with sign-ins and retries.
+    /// Returns the number of requests sent so far, including sign-ins and retries.
     pub(super) fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
     }
 
-    /// Returns the kind of API.
+    /// Returns which of the two APIs the connection uses.
     pub(super) fn kind(&self) -> Api {
         self.api.kind()
     }
 }
 
-/// Connects to the loaded environment. Every connection is made here, so that no credential is read before the
+/// Connects to the loaded environment. All connections are made here, so that no credential is read before the
 /// allowlist has been checked.
 pub(super) fn connect(context: &Context<'_>, loaded: &Loaded) -> Result<Connection, Failure> {
     let allowlist = allowlist::check(context, loaded)?;
@@ -150,7 +150,7 @@ fn access(
     (access, requests)
 }
 
-/// The files of a sandbox, which are part of the project.
+/// The files of a sandbox. They belong to the project.
 struct SandboxFiles<'a> {
     /// The project's directory.
     root: &'a Path,
@@ -179,11 +179,11 @@ impl SandboxFiles<'_> {
     }
 }
 
-/// The size limit of a project's seed.
+/// The maximum size of a project's seed file, in bytes.
 const MAX_SEED_BYTES: u64 = 64 << 20;
 
-/// Starts the emulator in this process, on a free loopback port, and connects to it. On the Platform API, a missing
-/// workspace `sandbox` is filled from the seed's organization `sandbox`.
+/// Starts the emulator in this process on a free loopback port, and connects to it. On the Platform API, if the
+/// workspace `sandbox` is missing, it is filled from the organization `sandbox` of the seed.
 fn start_sandbox(
     context: &Context<'_>,
     dialect: Api,
@@ -222,7 +222,7 @@ fn start_sandbox(
     Ok(Connection { api, organization, server: address, requests, _emulator: Some(server) })
 }
 
-/// Starts an emulator. The error message includes every cause.
+/// Starts an emulator. The error message includes all causes.
 pub(super) fn start(options: Options) -> Result<Server, Failure> {
     Server::start(options).map_err(|error| {
         let mut message = error.to_string();

@@ -1,4 +1,4 @@
-//! The surroundings of a run, which every command gets: arguments, terminal, environment and stop signal.
+//! The context of a run, which every command gets: arguments, terminal, environment variables and stop signal.
 
 use tokio::time::Instant;
 
@@ -10,31 +10,31 @@ use crate::manifest::{LoadOptions, ProjectSource};
 use crate::remote::{Budgets, Stop, StopReason};
 use crate::ui::Ui;
 
-/// The global arguments, the terminal, the process environment and the stop signal, for every command.
+/// The context of a run: its global arguments, the terminal, the environment of the process, and the stop signal.
 pub(super) struct Context<'a> {
-    /// Returns the definition of the whole command line, for completions and manual pages.
+    /// Returns the definition of the whole command line. Completions and manual pages are made from it.
     pub(super) definition: fn() -> clap::Command,
     pub(super) global: &'a Global,
     pub(super) ui: &'a Ui,
     pub(super) env: &'a Env,
     pub(super) stop: Stop,
-    /// When `--timeout` ends the run.
+    /// The time when `--timeout` ends the run, if it is given.
     pub(super) deadline: Option<Instant>,
     pub(super) budgets: Budgets,
 }
 
 impl Context<'_> {
-    /// Returns the project that `--directory` selects.
+    /// Returns the project in the directory that `--directory` selects.
     pub(super) fn project(&self) -> ProjectSource<'_> {
         ProjectSource::WorkingDirectory(&self.global.directory)
     }
 
-    /// Returns the options to load that project for the environment that `--env` selects.
+    /// Returns the options for loading that project for the environment that `--env` selects.
     pub(super) fn load_options(&self) -> LoadOptions<'_> {
         LoadOptions::new(self.project(), self.global.env.as_deref())
     }
 
-    /// Runs work that changes nothing live, and ends it at once on a signal or at the deadline.
+    /// Runs work that changes nothing live. A signal or the deadline ends it at once.
     pub(super) async fn run_until_stopped<T>(
         &self,
         work: impl Future<Output = Result<T, Failure>>,
@@ -47,9 +47,9 @@ impl Context<'_> {
         }
     }
 
-    /// Returns why no new step may start, or `None` if it may.
+    /// Returns the reason why no new step may start, or `None` if a step may start.
     ///
-    /// Compares the clock with the deadline itself: the task that waits for the deadline may not have been woken yet.
+    /// Compares the clock with the deadline, because the task that waits for the deadline may not have been woken yet.
     pub(super) fn stop_reason(&self) -> Option<StopReason> {
         if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             self.stop.cancel(StopReason::Timeout);
@@ -57,7 +57,7 @@ impl Context<'_> {
         self.stop.reason()
     }
 
-    /// Returns the failure of a run that was cancelled.
+    /// Returns the failure for a run that was cancelled.
     pub(super) fn stop_failure(&self, why: StopReason) -> Failure {
         match why {
             StopReason::Interrupt => Failure::Interrupted,
@@ -65,7 +65,7 @@ impl Context<'_> {
         }
     }
 
-    /// Returns the failure of a run that `--timeout` ended.
+    /// Returns the failure for a run that `--timeout` ended.
     pub(super) fn timeout_failure(&self) -> Failure {
         Failure::OutOfTime { timeout: self.global.timeout.unwrap_or_default() }
     }

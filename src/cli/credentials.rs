@@ -1,4 +1,4 @@
-//! The settings of an environment that come from variables: its credentials, and the organization or workspace.
+//! The settings of an environment that can come from variables: its credentials, and its organization or workspace.
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -8,23 +8,24 @@ use crate::error::Failure;
 use crate::manifest::CredentialVariables;
 use crate::remote::Credentials;
 
-/// The variables that name the organization.
+/// The variables that can contain the name of the organization.
 const ORGANIZATION_VARIABLES: &[&str] = &["AMIGO_ORGANIZATION_ID"];
-/// The variables that name the workspace; the first one that is set is used.
+/// The variables that can contain the id of the workspace. The first one that is set is used.
 pub(super) const WORKSPACE_VARIABLES: &[&str] = &["PLATFORM_WORKSPACE_ID", "AMIGO_WORKSPACE_ID"];
 
 /// The organization or workspace of an environment, and the credentials to sign in with.
 pub(super) struct Login {
-    /// The organization, or the workspace's id.
+    /// The name of the organization, or the id of the workspace.
     pub(super) organization: String,
     pub(super) credentials: Credentials,
 }
 
-/// Returns the organization in the file and the Classic credentials, or else what their variables name.
+/// Returns the organization and the Classic credentials. The organization comes from the project file, or else from a
+/// variable. The credentials come from variables.
 ///
 /// # Errors
 ///
-/// Errors with everything that is missing.
+/// Returns an error that lists everything that is missing.
 pub(super) fn read_classic(
     context: &Context<'_>,
     environment: &str,
@@ -49,11 +50,12 @@ pub(super) fn read_classic(
     }
 }
 
-/// Returns the workspace in the file and the Platform key, or else what their variables name.
+/// Returns the workspace and the Platform key. The workspace comes from the project file, or else from a variable. The
+/// key comes from a variable.
 ///
 /// # Errors
 ///
-/// Errors with everything that is missing.
+/// Returns an error that lists everything that is missing.
 pub(super) fn read_platform(
     context: &Context<'_>,
     environment: &str,
@@ -73,28 +75,28 @@ pub(super) fn read_platform(
     }
 }
 
-/// A setting that neither the file nor a variable gives.
+/// A setting that is neither in the project file nor in a variable.
 #[derive(Debug)]
 struct MissingSetting {
-    /// The setting, such as "API key".
+    /// The name of the setting, such as "API key".
     what: &'static str,
-    /// The variables that are not set, if the setting can't stand in the file.
+    /// Says which variables are not set. `None` if the setting can also be written into the project file.
     unset: Option<String>,
-    /// The ways to set it.
+    /// A hint on how the user can set it.
     hint: String,
 }
 
-/// Everything that is missing, so that it is reported at once.
+/// All settings that are missing, so that one error reports them together.
 #[derive(Default)]
 struct MissingSettings(Vec<MissingSetting>);
 
 impl MissingSettings {
-    /// Returns a setting that was found; records one that is missing.
+    /// Returns a setting that was found. Records it as missing if it was not found.
     fn check<T>(&mut self, setting: Result<T, MissingSetting>) -> Option<T> {
         setting.map_err(|missing| self.0.push(missing)).ok()
     }
 
-    /// Returns the failure of an environment without these settings.
+    /// Returns the failure for an environment that lacks these settings.
     fn failure(self, environment: &str) -> Failure {
         if let [MissingSetting { what, unset, hint }] = self.0.as_slice() {
             let reason = unset.as_ref().map_or_else(String::new, |unset| format!(": {unset}"));
@@ -112,7 +114,7 @@ impl MissingSettings {
     }
 }
 
-/// Returns the value in the file, or else the first of these variables that is set.
+/// Returns the value from the project file, or else the value of the first of these variables that is set.
 fn setting(
     env: &Env,
     file: Option<&String>,
@@ -126,7 +128,7 @@ fn setting(
     })
 }
 
-/// Masks a secret in all output.
+/// Returns a secret, after hiding it from all further output.
 fn hidden(
     context: &Context<'_>,
     secret: Result<SecretString, MissingSetting>,
@@ -134,11 +136,12 @@ fn hidden(
     secret.inspect(|secret| context.ui.hide(secret.expose_secret()))
 }
 
-/// Reads a secret from the first of these variables that is set, or from the file that its `*_FILE` variable names.
+/// Reads a secret from the first of these variables that is set, or from the file that the variable with the suffix
+/// `_FILE` names.
 ///
 /// # Errors
 ///
-/// Errors if both are set, or if the file can't be read.
+/// Fails if both variables are set, or if the file can't be read.
 fn read_secret(
     env: &Env,
     what: &'static str,

@@ -1,4 +1,4 @@
-//! Executes an approved plan: runs its steps, reads the live state back, and reports both.
+//! Executes an approved plan: runs its steps, reads the live state back, and reports the result.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -27,15 +27,16 @@ pub(super) enum Format {
     Json,
 }
 
-/// The delay before a second read, if the first one does not show the changes yet.
+/// The delay before the live state is read back a second time, if the first reading does not show the changes yet.
 const SECOND_READ_DELAY: Duration = Duration::from_secs(2);
 
-/// The part of the live state that must match once all steps are done.
+/// The part of the live state that must match the plan once all steps are done.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
-    /// Everything that was planned: the plan was made just before the apply.
+    /// All services. Used if the plan was made just before the apply.
     Everything,
-    /// Only what the plan changes: it was saved earlier, and other services may have changed since.
+    /// Only the services that the plan changes. Used for a saved plan, because other services may have changed since it
+    /// was saved.
     ThePlan,
 }
 
@@ -46,12 +47,12 @@ pub(super) struct Execution<'a> {
     pub(super) plan: &'a Plan,
     pub(super) scope: Scope,
     pub(super) format: Format,
-    /// Where the events and the result are recorded.
+    /// The record of the run's events and result.
     pub(super) record: &'a ApplyRecord,
 }
 
 impl Execution<'_> {
-    /// Runs the plan, and reports how it ended.
+    /// Runs the steps of the plan, and reports how the run ended.
     pub(super) async fn execute(
         &self,
         snapshot: &Snapshot,
@@ -73,7 +74,7 @@ impl Execution<'_> {
         }
     }
 
-    /// Warns if the rate limits alone make the plan take longer than `--timeout` allows.
+    /// Prints a warning if the rate limits alone make the run longer than `--timeout` allows.
     fn warn_if_too_slow(&self) {
         let Some(deadline) = self.context.deadline else { return };
         let left = deadline.saturating_duration_since(Instant::now()).as_secs();
@@ -85,7 +86,7 @@ impl Execution<'_> {
         }
     }
 
-    /// Records and reports that a signal aborted the run. `first` is why it had been cancelled before.
+    /// Records and reports that a signal aborted the run. `first` is the reason why the run had been cancelled before.
     fn report_abort(&self, first: StopReason) {
         let remaining = self.record.record_abort(self.plan, first);
         let report = self.record.report();
@@ -99,7 +100,7 @@ impl Execution<'_> {
         self.record.set_end(end);
     }
 
-    /// Prints how the run ended: as an error if a step is left, so that `--quiet` shows it, too.
+    /// Prints how the run ended. If a step is left, prints it as an error, which `--quiet` does not suppress.
     fn report_end(&self, report: &Report, end: &End) {
         let ui = self.context.ui;
         let words = run_end::render(self.plan, report, end.converged);
@@ -113,7 +114,7 @@ impl Execution<'_> {
         }
     }
 
-    /// Runs the steps. Their events go into the record, and are shown.
+    /// Runs the steps. Records their events, and shows them to the user.
     async fn run_steps(&self, snapshot: &Snapshot) {
         let Self { context, plan, .. } = *self;
         let settings = RunSettings {
@@ -184,8 +185,8 @@ impl Execution<'_> {
         self.result(report, read_back)
     }
 
-    /// Reads the live state and plans again. If all steps are done and something differs, reads once more after a
-    /// delay: another run may be cleaning up, or the API may show the changes late.
+    /// Reads the live state and makes a plan again. If all steps are done and something still differs, reads once more
+    /// after a delay. Another run may be cleaning up, or the API may show the changes late.
     async fn read_back(&self, report: &Report) -> Result<(Snapshot, Plan), Failure> {
         let read = || self.prepared.plan(self.prepared.connection.read());
         let first = read().await;
@@ -200,7 +201,7 @@ impl Execution<'_> {
         read().await
     }
 
-    /// Returns the result of the run, after the last messages.
+    /// Prints the last messages, and returns the result of the run.
     fn result(
         &self,
         report: &Report,
@@ -254,7 +255,7 @@ impl Execution<'_> {
     }
 }
 
-/// Returns the message for a run that a signal aborts. `first` is why it had been cancelled before.
+/// Returns the message for a run that a signal aborts. `first` is the reason why the run had been cancelled before.
 fn abort_message(first: StopReason, report: &Report) -> String {
     let again = match first {
         StopReason::Interrupt => " again",
@@ -269,12 +270,13 @@ fn abort_message(first: StopReason, report: &Report) -> String {
     format!("interrupted{again}: stopped immediately{rest}\n")
 }
 
-/// Returns true if no change in scope is left after a plan was applied.
+/// Returns true if, after a plan was applied, no change is left in the scope. `rest` is the plan that was made
+/// afterwards.
 fn has_converged(scope: Scope, applied: &Plan, rest: &Plan) -> bool {
     rest.is_empty() || (scope == Scope::ThePlan && !plan_file::repeats_changes(applied, rest))
 }
 
-/// Returns the ids that the run itself reported.
+/// Returns the ids that are known without another read: those in the plan, and those that its steps returned.
 fn known_ids(plan: &Plan, report: &Report) -> BTreeMap<ServiceName, ServiceId> {
     let mut ids = plan.ids.clone();
     for step in &plan.steps {

@@ -1,4 +1,4 @@
-//! Writes files: completely or not at all, and never over a file of another origin.
+//! Writes files completely or not at all, and never over a file of another origin.
 
 use std::fs;
 use std::io::{self, Write};
@@ -8,15 +8,15 @@ use super::context::Context;
 use crate::checkout::{self, PathError};
 use crate::error::Failure;
 
-/// The loader rejects larger manifests, too.
+/// The maximum size of a manifest, in bytes. The loader has the same limit.
 const MAX_MANIFEST_BYTES: u64 = crate::manifest::MAX_BYTES;
 
-/// Writes a new file. Errors if the file exists.
+/// Writes a new file. Fails if the file exists.
 pub(super) fn create(path: &Path, text: &str) -> Result<(), Failure> {
     write(path, text, Over::Nothing).map_err(|error| failure(path, &error))
 }
 
-/// Writes or replaces a file, readable only by its owner.
+/// Writes or replaces a file that only its owner can read.
 pub(super) fn write_private(path: &Path, text: &str) -> Result<(), Failure> {
     let written = || {
         if fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
@@ -32,8 +32,8 @@ pub(super) fn write_private(path: &Path, text: &str) -> Result<(), Failure> {
     written().map_err(|error: io::Error| failure(path, &error))
 }
 
-/// Replaces the text of a file of the project and keeps its permissions. If it is a symbolic link, writes the file
-/// it leads to.
+/// Replaces the text of a file of the project, and keeps its permissions. If the file is a symbolic link, replaces the
+/// text of its target.
 pub(super) fn replace(root: &Path, name: &str, text: &str) -> Result<(), Failure> {
     let written = || {
         let real = checkout::resolve_file(root, Path::new(name))?;
@@ -43,23 +43,24 @@ pub(super) fn replace(root: &Path, name: &str, text: &str) -> Result<(), Failure
     written().map_err(|error: PathError| Failure::other(format!("can't write `{name}`: {error}")))
 }
 
-/// Reads a manifest for editing.
+/// Reads the text of a manifest that will be edited.
 pub(super) fn read_manifest(root: &Path, name: &str) -> Result<String, PathError> {
     checkout::read_text(root, Path::new(name), MAX_MANIFEST_BYTES)
 }
 
-/// Creates a directory of a project, and returns its real path.
+/// Creates a directory in a project, and returns its real path.
 pub(super) fn make_directory(root: &Path, path: &Path) -> Result<PathBuf, Failure> {
     checkout::make_directory(root, path)
         .map_err(|error| Failure::other(format!("can't create the directory `{}`: {error}", path.display())))
 }
 
-/// Writes or replaces a file that every user may read. Readers see the old or the new text, never a part.
+/// Writes or replaces a file that every user may read. Other processes see either the old or the new text, never a
+/// part.
 pub(super) fn publish(path: &Path, text: &str) -> Result<(), Failure> {
     write(path, text, Over::Anything(readable())).map_err(|error| failure(path, &error))
 }
 
-/// Writes a generated file into a directory, which is created if it is missing, and prints the file's path.
+/// Writes a generated file into a directory, and prints the path of the file. Creates the directory if it is missing.
 pub(super) fn write_generated(
     context: &Context<'_>,
     directory: &Path,
@@ -85,10 +86,11 @@ fn readable() -> Option<fs::Permissions> {
     None
 }
 
-/// Decides if a write may replace an existing file.
+/// Says if a write may replace an existing file.
 enum Over {
     Nothing,
-    /// Replace it; these permissions, if any, are set instead of a new file's.
+    /// An existing file is replaced. The new file gets these permissions if there are any, otherwise those of any new
+    /// file.
     Anything(Option<fs::Permissions>),
 }
 
@@ -118,7 +120,8 @@ fn write(path: &Path, text: &str, over: Over) -> io::Result<()> {
     Ok(())
 }
 
-/// Creates a temporary file in the same directory. The error names only the reason, not the temporary file.
+/// Creates a temporary file in the directory of `path`. The error contains only the reason, not the name of the
+/// temporary file.
 fn temporary(path: &Path, builder: &tempfile::Builder<'_, '_>) -> io::Result<tempfile::NamedTempFile> {
     if let Some(problem) = check_directory(path) {
         return Err(io::Error::other(problem));
@@ -126,7 +129,7 @@ fn temporary(path: &Path, builder: &tempfile::Builder<'_, '_>) -> io::Result<tem
     builder.tempfile_in(directory_of(path)).map_err(|error| io::Error::from(error.kind()))
 }
 
-/// Returns what is wrong with the directory of a file; `None` if it is usable.
+/// Returns the problem with the directory of a file, or `None` if the directory is usable.
 fn check_directory(path: &Path) -> Option<String> {
     let directory = directory_of(path);
     let name = directory.display();

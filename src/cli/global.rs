@@ -67,7 +67,7 @@ enum LogFormat {
 }
 
 impl Global {
-    /// Returns when to use colours.
+    /// Returns when to use colours in the output.
     pub(super) fn color_choice(&self) -> ColorChoice {
         match self.color {
             Color::Auto => ColorChoice::Auto,

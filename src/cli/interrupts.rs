@@ -1,7 +1,7 @@
-//! Ctrl-C, SIGTERM and `--timeout`.
+//! Handles Ctrl-C, SIGTERM and `--timeout`.
 //!
-//! Before the first step, each of them ends the run at once. After it, the first one ends waits and lets requests in
-//! flight finish; a signal after that ends the run at once.
+//! Before the first step, each of them ends the run at once. Later, the first of them cancels the run: waits end, and
+//! requests in flight are completed. One more signal ends the run at once.
 
 use super::apply_record::ApplyRecord;
 use super::context::Context;
@@ -9,7 +9,7 @@ use super::signals::{Signals, wait_until};
 use crate::error::Failure;
 use crate::remote::StopReason;
 
-/// The signals during one run.
+/// Catches the signals during one run.
 pub(super) struct Interrupts {
     signals: Signals,
 }
@@ -19,7 +19,7 @@ impl Interrupts {
     ///
     /// # Errors
     ///
-    /// Errors if signals can't be caught: an apply that can't be stopped safely must not start.
+    /// Fails if signals can't be caught, because an apply that can't be stopped safely must not start.
     pub(super) fn catch() -> Result<Self, Failure> {
         Ok(Self { signals: Signals::catch()? })
     }
@@ -28,7 +28,7 @@ impl Interrupts {
     ///
     /// # Errors
     ///
-    /// Errors if the work does, or if it was ended.
+    /// Returns the error of the work, or an error that says why the work was ended.
     pub(super) async fn run_until_stopped<T>(
         &mut self,
         context: &Context<'_>,
@@ -52,8 +52,8 @@ impl Interrupts {
         }
     }
 
-    /// Cancels the run at the first signal or at the timeout, then waits for one more signal. Returns why the run was
-    /// cancelled.
+    /// Cancels the run at the first signal or at the timeout. Then waits for one more signal, and returns the reason
+    /// why the run was cancelled.
     pub(super) async fn wait_for_second(
         &mut self,
         context: &Context<'_>,
@@ -68,7 +68,7 @@ impl Interrupts {
         why
     }
 
-    /// Waits for the first signal or the timeout, and cancels the run.
+    /// Waits for the first signal or for the timeout, and cancels the run.
     async fn wait_for_first(&mut self, context: &Context<'_>) -> StopReason {
         let why = tokio::select! {
             biased;

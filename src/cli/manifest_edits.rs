@@ -1,4 +1,4 @@
-//! Edits manifests on disk, for `promote` and `outdated --write`: writes all files or none.
+//! Edits manifests on disk, for `promote` and `outdated --write`. Writes either all files or none.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,8 +14,8 @@ use crate::error::Failure;
 use crate::manifest::{KeyPath, Layer, Places};
 use crate::model::{ServiceName, VersionSetName};
 
-/// Returns the layer in which to write a field of a version set so that it takes effect in the environment. Returns
-/// `None` if no layer has the set.
+/// Returns the layer of the manifest in which a field of a version set must be written to take effect in the
+/// environment. Returns `None` if no layer contains the version set.
 pub(super) fn layer_of(places: &Places, service: &ServiceName, set: &str, field: &str) -> Option<Layer> {
     if places.is_in_overlay(service, &[set, field]) {
         return Some(Layer::Overlay);
@@ -30,25 +30,25 @@ pub(super) fn layer_of(places: &Places, service: &ServiceName, set: &str, field:
     }
 }
 
-/// Changes to manifests, by file.
+/// The changes to manifests, grouped by file.
 #[derive(Default)]
 pub(super) struct ManifestEdits {
     files: BTreeMap<String, BTreeMap<usize, Vec<Change>>>,
 }
 
 impl ManifestEdits {
-    /// Adds a change that sets a value.
+    /// Adds a change that sets a value. `at` is the file and the path of the key.
     pub(super) fn set(&mut self, at: KeyPath, value: Value) {
         let KeyPath { file, document, path } = at;
         let changes = self.files.entry(file).or_default().entry(document).or_default();
         changes.push(Change::Set { path, value });
     }
 
-    /// Makes every change in memory, and returns the new texts.
+    /// Makes all changes in memory, and returns the new texts of the files.
     ///
     /// # Errors
     ///
-    /// Names every file in which a change can't be made without changing anything else.
+    /// Returns an error that names every file in which a change is not possible without changing anything else.
     pub(super) fn apply_in_memory(&self, root: &Path) -> Result<Vec<NewText>, Failure> {
         let mut texts = Vec::new();
         let mut refusals = Vec::new();
@@ -72,18 +72,18 @@ impl ManifestEdits {
     }
 }
 
-/// The new text of a file.
+/// A file of the project, and its new text.
 pub(super) struct NewText {
     name: String,
     path: PathBuf,
     text: String,
 }
 
-/// Writes all files: first as temporary files in the same directories, then renamed into place.
+/// Writes all files. Each is first written as a temporary file in the same directory, and then renamed.
 ///
 /// # Errors
 ///
-/// Names the first file that can't be written. No manifest is touched before the renames.
+/// Returns an error that names the first file that can't be written. No manifest is changed before the renames.
 pub(super) fn write(files: &[NewText]) -> Result<(), Failure> {
     let mut temporary_paths = Vec::new();
     let written = files.iter().try_for_each(|file| {
@@ -121,11 +121,11 @@ fn write_temporary(file: &NewText, path: &Path) -> io::Result<()> {
     new.sync_all()
 }
 
-/// Returns the services that the arguments name, or all services if there are no names.
+/// Returns the services with these names, or all services if `names` is empty.
 ///
 /// # Errors
 ///
-/// Errors if no service has one of the names.
+/// Fails if no service has one of the names.
 pub(super) fn select_services<'a, T>(
     services: &'a BTreeMap<ServiceName, T>,
     names: &[String],
@@ -144,7 +144,8 @@ pub(super) fn select_services<'a, T>(
     Ok(found.into_iter().collect())
 }
 
-/// Returns the failure for a version set that does not exist. `subject` begins the message, such as "no service has a".
+/// Returns the failure for a version set that does not exist. `subject` is the beginning of the message, such as "no
+/// service has a".
 pub(super) fn unknown_set<'a>(
     set: &str,
     subject: &str,
@@ -154,7 +155,7 @@ pub(super) fn unknown_set<'a>(
     suggest(failure, set, known.map(VersionSetName::as_str))
 }
 
-/// Adds the hint "did you mean …?", or else a list of known names.
+/// Adds a hint to a failure: "did you mean …?" if a similar name is known, otherwise a list of known names.
 pub(super) fn suggest<'a>(
     failure: Failure,
     name: &str,

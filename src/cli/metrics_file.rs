@@ -1,4 +1,4 @@
-//! The metrics file of `drift --metrics`: reads the previous one, and writes the new one.
+//! The metrics file of `drift --metrics`. Reads the file of the previous run, and writes a new one.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,16 +12,16 @@ use crate::report::metrics::{self, Run};
 /// A metrics file that a run will replace.
 pub(super) struct MetricsFile {
     path: PathBuf,
-    /// The time of the last successful run by environment, from the previous file.
+    /// The time of the last successful run of each environment, according to the previous file.
     previous: BTreeMap<String, u64>,
 }
 
 impl MetricsFile {
-    /// Reads the previous file, if there is one.
+    /// Reads the file of the previous run, if there is one.
     ///
     /// # Errors
     ///
-    /// Errors if the file is not a metrics file that an earlier run wrote: it must not be overwritten.
+    /// Fails if the file is not a metrics file that an earlier run wrote, because such a file must not be overwritten.
     pub(super) fn open(path: &Path) -> Result<Self, Failure> {
         let refuse = |why: &str| {
             Failure::other(format!("can't write metrics to `{}`: {why}", path.display()))
@@ -46,17 +46,18 @@ impl MetricsFile {
         Ok(Self { path: real, previous: metrics::last_successes(&text) })
     }
 
-    /// Returns the environments in the previous file.
+    /// Returns the environments that the previous file contains.
     pub(super) fn environments(&self) -> Vec<String> {
         self.previous.keys().cloned().collect()
     }
 
-    /// Returns the time of the environment's last successful run in the previous file; 0 if there was none.
+    /// Returns the time of the environment's last successful run according to the previous file, or 0 if there was
+    /// none.
     pub(super) fn last_success(&self, environment: &str) -> u64 {
         self.previous.get(environment).copied().unwrap_or_default()
     }
 
-    /// Replaces the file with the figures of these runs.
+    /// Replaces the file with the metrics of these runs.
     pub(super) fn write(&self, runs: &[Run<'_>]) -> Result<(), Failure> {
         files::publish(&self.path, &metrics::render(env!("CARGO_PKG_VERSION"), runs))
     }

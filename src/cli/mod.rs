@@ -1,6 +1,6 @@
 //! The command line: parses the arguments and runs the command that they name.
 //!
-//! The modules beside `commands` are what the commands share.
+//! Code that several commands share is in the modules next to `commands`.
 
 mod allowlist;
 mod apply_record;

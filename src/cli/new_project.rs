@@ -14,26 +14,26 @@ use crate::env::Env;
 use crate::error::Failure;
 use crate::manifest::PROJECT_FILE;
 
-/// The files of a new project on the sandbox, besides the project file.
+/// The files that a new project on the sandbox has in addition to the project file.
 const SANDBOX_FILES: &[(&str, &str)] = &[
     ("sandbox-seed.yaml", include_str!("new_project/sandbox-seed.yaml")),
     ("services/meet-and-greet.yaml", include_str!("new_project/meet-and-greet.yaml")),
     ("services/health-coach.yaml", include_str!("new_project/health-coach.yaml")),
 ];
-/// The placeholder for the ownership value in the project file.
+/// The placeholder in the project file that is replaced by the ownership value.
 const OWNER: &str = "OWNER";
 const IGNORE_FILE: (&str, &str) = (".gitignore", ".amigops/\n");
 const MAX_IGNORE_BYTES: u64 = 1 << 20;
 
-/// Writes a project on the sandbox, and returns the names of its files.
+/// Writes a project that uses the sandbox, and returns the names of its files.
 pub(super) fn write_sandbox_project(context: &Context<'_>, root: &Path) -> Result<Vec<String>, Failure> {
     let owner = new_ownership_value(context.env, root);
     let project = include_str!("new_project/amigops.yaml").replace(OWNER, &owner);
     write_project(context, root, &project, SANDBOX_FILES)
 }
 
-/// Writes the project file for the organization or workspace that the environment variables name, and returns the
-/// names of the files.
+/// Writes the project file for the organization or workspace that the environment variables name. Returns the names of
+/// the files that were written.
 pub(super) fn write_live_project(
     context: &Context<'_>,
     root: &Path,
@@ -57,8 +57,8 @@ fn write_project(
     Ok(files.iter().map(|(name, _)| (*name).to_owned()).collect())
 }
 
-/// Returns the project file for the organization or workspace that the variables name. It holds no credentials:
-/// they stay in their variables.
+/// Returns the text of the project file for the organization or workspace that the variables name. It contains no
+/// credentials, which stay in their variables.
 fn live_project_file(env: &Env, environment: &str, owner: &str) -> Result<String, Failure> {
     let first = |names: &[&str]| names.iter().find_map(|name| env.variable(name));
     let organization = env.variable("AMIGO_ORGANIZATION_ID");
@@ -92,7 +92,7 @@ fn live_project_file(env: &Env, environment: &str, owner: &str) -> Result<String
     ))
 }
 
-/// Returns an ownership value for a new project: the name of its directory and six random hex digits. Both APIs
+/// Returns an ownership value for a new project: the name of its directory and six random hexadecimal digits. Both APIs
 /// accept it as a tag.
 fn new_ownership_value(env: &Env, root: &Path) -> String {
     const MAX_NAME_LENGTH: usize = 30;
@@ -105,7 +105,7 @@ fn new_ownership_value(env: &Env, root: &Path) -> String {
     format!("{name}_{:06x}", (env.random() * f64::from(1 << 24)) as u32)
 }
 
-/// Returns the `.gitignore` that keeps the sandbox's state out of Git; `None` if the directory already has one.
+/// Returns a `.gitignore` that keeps the sandbox's state out of Git, or `None` if the directory already has one.
 fn ignore_file(context: &Context<'_>, root: &Path) -> Option<(&'static str, &'static str)> {
     let (name, text) = IGNORE_FILE;
     let read = |root: PathBuf| checkout::read_text(&root, Path::new(name), MAX_IGNORE_BYTES).ok();

@@ -1,4 +1,4 @@
-//! Finds pinned versions that are not the newest, and the edits that raise them.
+//! Finds pinned versions that are not the newest, and makes the edits that raise them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use crate::model::{
 use crate::remote::ReadApi;
 use crate::report::pins::{Outdated, PinChange};
 
-/// The kind of thing whose version is pinned.
+/// The kind of a pin: it is a version of an agent or of a context graph.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum PinKind {
     Agent,
@@ -28,7 +28,7 @@ impl PinKind {
         }
     }
 
-    /// Returns the key of the pin in a version set.
+    /// Returns the key that the pin has in a version set.
     pub(super) fn field(self) -> &'static str {
         match self {
             Self::Agent => "agent_version",
@@ -44,38 +44,38 @@ impl PinKind {
     }
 }
 
-/// A reference in a manifest to what a pin is a version of.
+/// The agent or context graph to which a pin belongs, as a manifest refers to it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum PinTarget<'a> {
     Name(&'a str),
     Id(&'a str),
 }
 
-/// A version that a manifest pins.
+/// A version that is pinned in a version set of a manifest.
 struct PinnedVersion<'a> {
     service: &'a ServiceName,
     set: &'a str,
     version: u32,
 }
 
-/// The pins of one kind, by target.
+/// The pins of one kind, grouped by the agent or context graph to which they belong.
 type Pins<'a> = BTreeMap<PinTarget<'a>, Vec<PinnedVersion<'a>>>;
 
-/// The name and the newest version of each target.
+/// The name and the newest version of each agent or context graph.
 type Newest<'a> = BTreeMap<PinTarget<'a>, (String, LatestVersion)>;
 
-/// A pinned version that is not the newest.
+/// A pin whose version is not the newest.
 pub(super) struct OutdatedPin<'a> {
     pub(super) service: &'a ServiceName,
     pub(super) kind: PinKind,
     pub(super) row: Outdated,
 }
 
-/// Returns the outdated pins of services, in the version sets named `sets`, or in all of them if there are no names.
+/// Returns the outdated pins of services. Checks the version sets in `sets`, or all version sets if `sets` is empty.
 ///
 /// # Errors
 ///
-/// Errors if a request fails, or if a reference can't be resolved.
+/// Fails if a request fails, or if a reference can't be resolved.
 pub(super) async fn find_outdated_pins<'a>(
     api: &impl ReadApi,
     services: &[(&'a ServiceName, &'a DesiredService)],
@@ -104,7 +104,7 @@ pub(super) async fn find_outdated_pins<'a>(
     Ok(outdated)
 }
 
-/// Returns the edits that raise every outdated pin, and the changes in the same order.
+/// Returns the edits that raise every outdated pin, and the changes in the same order for the report.
 pub(super) fn raise_pins(places: &Places, outdated: &[OutdatedPin<'_>]) -> (ManifestEdits, Vec<PinChange>) {
     let mut edits = ManifestEdits::default();
     let mut changes = Vec::new();
@@ -151,8 +151,8 @@ fn collect_pins<'a>(
     pins
 }
 
-/// Looks up the name and the newest version of each target. References by name need the whole list. A version is looked
-/// up separately only if the list does not have it.
+/// Returns the name and the newest version of each pin's target. References by name need the whole list. A version is
+/// read separately only if the list does not contain it.
 async fn find_newest<'a>(api: &impl ReadApi, kind: PinKind, pins: &Pins<'a>) -> Result<Newest<'a>, Failure> {
     let mut found = BTreeMap::new();
     match kind {
@@ -180,7 +180,7 @@ async fn find_newest<'a>(api: &impl ReadApi, kind: PinKind, pins: &Pins<'a>) -> 
     Ok(found)
 }
 
-/// Returns the entries of the list that must be read: all of them if a reference is by name.
+/// Returns which entries of the list must be read. If any reference is by name, these are all entries.
 fn needed_entries<Id: Ord + for<'t> From<&'t str>>(pins: &Pins<'_>) -> Need<Id> {
     if pins.is_empty() {
         return Need::Nothing;

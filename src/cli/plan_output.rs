@@ -25,29 +25,31 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// Returns true if the format needs the plan's document, at least for its fingerprint. The document is not made
-    /// otherwise, because it holds the whole plan.
+    /// Returns true if the format needs the plan's document, at least for the fingerprint. Otherwise the document is
+    /// not made, because it contains the whole plan.
     pub(super) fn needs_document(self) -> bool {
         self != Self::Human
     }
 }
 
-/// The request: one environment, or all of them. The form of the JSON depends on this, not on how many there are.
+/// The environments that the user requested: one, or all of them. The structure of the JSON depends on this, even if
+/// there is only one environment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Requested {
     One,
     All,
 }
 
-/// One environment's part of the output.
+/// The part of the output that is about one environment.
 pub(super) struct Part {
     origin: Origin,
-    /// The plan, with its document if one was requested; or why there is no plan.
+    /// The plan, with its document if that was requested, or the reason why there is no plan.
     outcome: Result<(Plan, Option<PlanDocument>), String>,
 }
 
 impl Part {
-    /// Creates the part of a plan that was made from a snapshot, with its document if that is requested.
+    /// Creates the part for a plan that was made from a snapshot. Includes the plan's document if `with_document` is
+    /// true.
     pub(super) fn new(
         prepared: &Prepared,
         origin: Origin,
@@ -59,17 +61,17 @@ impl Part {
         Self { origin, outcome: Ok((plan, document)) }
     }
 
-    /// Creates the part of an environment that has no plan, with the reason.
+    /// Creates the part for an environment without a plan, with the reason why there is none.
     pub(super) fn failed(origin: Origin, reason: String) -> Self {
         Self { origin, outcome: Err(reason) }
     }
 
-    /// Returns the plan, if there is one.
+    /// Returns the plan, or `None` if there is no plan.
     pub(super) fn plan(&self) -> Option<&Plan> {
         self.outcome.as_ref().ok().map(|(plan, _)| plan)
     }
 
-    /// Returns the plan's document, if there is a plan and its document was requested.
+    /// Returns the plan's document, or `None` if there is no plan or its document was not requested.
     pub(super) fn document(&self) -> Option<&PlanDocument> {
         self.outcome.as_ref().ok().and_then(|(_, document)| document.as_ref())
     }
@@ -93,14 +95,14 @@ impl Part {
     }
 }
 
-/// The JSON of several environments.
+/// The JSON output for several environments.
 #[derive(Serialize)]
 struct Environments<'a> {
     format_version: u32,
     environments: Vec<Environment<'a>>,
 }
 
-/// The JSON of one environment: its document, or why there is no plan.
+/// The JSON output for one environment: the document of its plan, or the reason why there is no plan.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Environment<'a> {
@@ -108,7 +110,7 @@ enum Environment<'a> {
     Failed { environment: &'a str, error: &'a str },
 }
 
-/// Prints a report on one or more environments to stdout.
+/// Prints a report about one or more environments to stdout.
 pub(super) fn print(context: &Context<'_>, format: Format, mode: Mode, requested: Requested, parts: &[Part]) {
     let sections: Vec<Section<'_>> = parts.iter().map(Part::section).collect();
     match format {
@@ -120,7 +122,7 @@ pub(super) fn print(context: &Context<'_>, format: Format, mode: Mode, requested
     }
 }
 
-/// Returns the document of one environment, or a list if all environments were requested.
+/// Returns the JSON of one environment's document, or of a list if all environments were requested.
 fn json_of(requested: Requested, parts: &[Part]) -> String {
     if let ([part], Requested::One) = (parts, requested)
         && let Some(document) = part.document()

@@ -1,4 +1,4 @@
-//! Loads the project, connects, reads the live state, plans and verifies, for every command that plans.
+//! For every command that plans: loads the project, connects, reads the live state, makes a plan and verifies it.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,7 +44,7 @@ pub(super) struct PlanArgs {
 }
 
 impl PlanArgs {
-    /// Returns the options as a saved plan records them.
+    /// Returns the options in the form in which a saved plan records them.
     pub(super) fn chosen(&self) -> RecordedOptions {
         let Self { prune, take_over, allow_protected, max_removals, only, base: _ } = self;
         RecordedOptions {
@@ -74,24 +74,24 @@ pub(super) fn print_warnings(context: &Context<'_>, loaded: &Loaded) {
     }
 }
 
-/// A loaded project, a connection to its environment, and the options to plan with.
+/// A loaded project, a connection to its environment, and the options for planning.
 pub(super) struct Prepared {
     pub(super) loaded: Loaded,
     pub(super) connection: Connection,
     pub(super) options: Options,
-    /// The commit of the manifests, read when first needed because running git is slow.
+    /// The commit of the manifests. It is read only when it is needed, because running git is slow.
     commit: OnceCell<Option<String>>,
-    /// The manifests at the base commit, if `--base` is given and they can be read.
+    /// The manifests at the base commit. `None` if `--base` is not given, or if they can't be read.
     pub(super) three_way: Option<ThreeWay>,
 }
 
 impl Prepared {
-    /// Loads and connects, for the environment in the global arguments.
+    /// Loads the project and connects to the environment that the global arguments select.
     pub(super) fn new(context: &Context<'_>, args: &PlanArgs) -> Result<Self, Failure> {
         Self::for_environment(context, args, context.global.env.as_deref())
     }
 
-    /// Loads and connects, for this environment, or else the default one.
+    /// Loads the project and connects to the environment with this name, or to the default one if it is `None`.
     pub(super) fn for_environment(
         context: &Context<'_>,
         args: &PlanArgs,
@@ -101,8 +101,8 @@ impl Prepared {
         Self::from_loaded(context, args, loaded)
     }
 
-    /// Loads and connects to make a saved plan again, with the options that were given again and only for the services
-    /// that the plan changes.
+    /// Prepares to make a saved plan again: only for the services that the plan changes, and with the options that the
+    /// user has repeated.
     pub(super) fn for_saved(
         context: &Context<'_>,
         args: &PlanArgs,
@@ -115,7 +115,7 @@ impl Prepared {
         Ok(prepared)
     }
 
-    /// Connects to the loaded environment.
+    /// Connects to the environment of a project that is already loaded.
     pub(super) fn from_loaded(
         context: &Context<'_>,
         args: &PlanArgs,
@@ -143,16 +143,17 @@ impl Prepared {
         Ok(Self { loaded, connection, options, commit: OnceCell::new(), three_way })
     }
 
-    /// Reads the live state, and returns it with a verified plan.
+    /// Reads the live state, and makes and verifies a plan. Returns both.
     pub(super) async fn plan(&self, api: &impl ReadApi) -> Result<(Snapshot, Plan), Failure> {
         let (snapshot, plan) = self.read_and_plan(api, |_| false).await?;
         Ok((snapshot, plan?))
     }
 
-    /// Reads the live state, and returns it with a verified plan or the reason why there is none.
+    /// Reads the live state and makes a plan. Returns the live state with the verified plan, or with the reason why
+    /// there is no plan.
     ///
-    /// The list of services is read twice if the plan depends on a service missing from it, or if `needs_second_read`
-    /// returns true: one reading of the list may miss a service.
+    /// One reading of the list of services may miss a service. So the list is read twice if the plan depends on a
+    /// service missing from it, or if `needs_second_read` returns true.
     pub(super) async fn read_and_plan(
         &self,
         api: &impl ReadApi,
@@ -180,7 +181,7 @@ impl Prepared {
         Ok((snapshot, plan))
     }
 
-    /// Reads what these options need and the given live state lacks.
+    /// Completes a live state that was read before: reads what the options of this plan need in addition.
     pub(super) async fn complete(&self, api: &impl ReadApi, snapshot: Snapshot) -> Result<Snapshot, Failure> {
         Ok(complete_snapshot(api, snapshot, |snapshot| self.missing_lookups(snapshot)).await?)
     }
@@ -193,7 +194,7 @@ impl Prepared {
         plan::plan(&self.loaded.desired, snapshot, &self.loaded.project.policy, options)
     }
 
-    /// Plans from a live state that was read before, and verifies the plan.
+    /// Makes a plan from a live state that was read before, and verifies it.
     pub(super) async fn plan_from(&self, api: &impl ReadApi, snapshot: &Snapshot) -> Result<Plan, Failure> {
         self.verify(api, snapshot, self.make_plan(snapshot, &self.options)).await
     }
@@ -223,7 +224,7 @@ impl Prepared {
     ///
     /// # Errors
     ///
-    /// Errors if the manifests at the base commit can't be read.
+    /// Fails if the manifests at the base commit can't be read.
     pub(super) fn check_base_readable(&self, args: &PlanArgs) -> Result<(), Failure> {
         match &args.base {
             Some(reference) if self.three_way.is_none() => Err(Failure::other(format!(
@@ -241,8 +242,8 @@ impl Prepared {
         PlanDocument::new(plan, origin, &PlanInputs { options: &self.options, desired, snapshot, policy })
     }
 
-    /// Adds the causes of changes, if a base is known. Live values that only the base refers to are read separately, so
-    /// that they can't change the plan.
+    /// Adds the causes of changes to a plan, if there is a base. Live values to which only the base refers are read
+    /// into a separate snapshot, so that they can't change the plan.
     async fn with_causes(
         &self,
         api: &impl ReadApi,
@@ -259,7 +260,7 @@ impl Prepared {
         Ok(plan::with_causes(plan, Side { desired, policy }, &bases, &known, self.options.api))
     }
 
-    /// Reads the live state, and returns the ids of the declared services, even if no plan can be made. The list of
+    /// Reads the live state and returns the ids of the declared services, even if no plan can be made. The list of
     /// services is read twice if an id depends on a service missing from it.
     pub(super) async fn ids(&self, api: &impl ReadApi) -> Result<BTreeMap<ServiceName, ServiceId>, Failure> {
         let (desired, policy) = (&self.loaded.desired, &self.loaded.project.policy);
@@ -271,7 +272,7 @@ impl Prepared {
         Ok(ids(&snapshot)?)
     }
 
-    /// Returns where and when a plan was made.
+    /// Returns the origin of a plan: the environment, the time and the commit for which it is made.
     pub(super) fn origin(&self, context: &Context<'_>) -> Origin {
         let commit =
             self.commit.get_or_init(|| base::checked_out_commit(context.env, &self.loaded.project.root));

@@ -1,4 +1,4 @@
-//! Copies the pins of one version set to another, for one service after the other.
+//! Copies the pins of one version set to another version set, one service at a time.
 
 use serde_json::{Map, Value, json};
 
@@ -11,18 +11,18 @@ use crate::report::text::visible;
 
 const PREFERENCES: &str = "llm_model_preferences";
 
-/// The edits that copy pins from one version set to another, and the report on them.
+/// The edits that copy pins from one version set to another, and the report about them.
 pub(super) struct Promotion<'a> {
     loaded: &'a Loaded,
     from: &'a str,
     to: &'a str,
     pub(super) edits: ManifestEdits,
     pub(super) changes: Vec<PinChange>,
-    /// Notes on pins that are not copied.
+    /// Notes about pins that are not copied.
     pub(super) notes: Vec<String>,
 }
 
-/// A service and its two version sets.
+/// A service and its two version sets: the one to copy from and the one to copy to.
 struct Pair<'a> {
     service: &'a ServiceName,
     from: &'a DesiredVersionSet,
@@ -30,17 +30,18 @@ struct Pair<'a> {
 }
 
 impl<'a> Promotion<'a> {
-    /// Starts a promotion without edits.
+    /// Creates a promotion that has no edits yet.
     pub(super) fn new(loaded: &'a Loaded, from: &'a str, to: &'a str) -> Self {
         let edits = ManifestEdits::default();
         Self { loaded, from, to, edits, changes: Vec::new(), notes: Vec::new() }
     }
 
-    /// Copies the pins of a service, and its model preferences if requested. Returns false if it does not have the set.
+    /// Copies the pins of a service, and its model preferences if requested. Returns false if the service does not have
+    /// the version set to copy from.
     ///
     /// # Errors
     ///
-    /// Errors if a pin that `guardrails.require_pins` requires is missing, or if preferences can't be copied.
+    /// Fails if a pin that `guardrails.require_pins` requires is missing, or if preferences can't be copied.
     pub(super) fn copy(&mut self, service: &DesiredService, preferences: bool) -> Result<bool, Failure> {
         let sets = service.version_sets.as_ref();
         let Some(from) = sets.and_then(|sets| sets.get(self.from)) else { return Ok(false) };
@@ -87,7 +88,7 @@ impl<'a> Promotion<'a> {
         Ok(())
     }
 
-    /// Returns the layer in which to write a field of `--to`.
+    /// Returns the layer of the manifest in which to write a field of the version set that `--to` names.
     fn layer(&self, service: &ServiceName, field: &str) -> Layer {
         layer_of(&self.loaded.places, service, self.to, field).unwrap_or_else(|| {
             // A new set goes into the same layer as the set that it copies.

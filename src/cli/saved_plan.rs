@@ -1,4 +1,4 @@
-//! Saved plans: writes and reads them, makes them again, and compares the result with the approved plan.
+//! Saves plans and reads them. Makes a saved plan again, and compares the result with the approved plan.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -18,20 +18,20 @@ use crate::plan_file::{
 use crate::remote::complete_snapshot;
 use crate::report::{human, text};
 
-/// The size limit of a plan file, in bytes.
+/// The maximum size of a plan file, in bytes.
 const MAX_BYTES: u64 = 512 * 1024 * 1024;
 
-/// The hint for a plan that can no longer be applied.
+/// The hint for a saved plan that can no longer be applied.
 const PLAN_AGAIN: &str = "make a new plan with `amigops plan --out`, and have it reviewed";
 
-/// The first bytes of every plan file.
+/// The text with which every plan file begins.
 const FILE_START: &str = "{\n  \"format_version\":";
 
-/// Checks that a plan can be saved here without becoming a manifest of the project.
+/// Checks that a plan can be saved to a path without becoming a manifest of the project.
 ///
 /// # Errors
 ///
-/// Errors if the project's patterns for manifests match the file.
+/// Fails if the path matches one of the project's patterns for manifests.
 pub(super) fn check_is_no_manifest(path: &Path, project: &Project) -> Result<(), Failure> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let directory = std::fs::canonicalize(parent).unwrap_or_default();
@@ -50,7 +50,7 @@ pub(super) fn check_is_no_manifest(path: &Path, project: &Project) -> Result<(),
     .hint("choose another file, such as plan.json at the top of the project"))
 }
 
-/// Saves a plan. May overwrite another plan, but no other file.
+/// Saves a plan. May overwrite another saved plan, but no other file.
 pub(super) fn write(path: &Path, document: &PlanDocument) -> Result<(), Failure> {
     let is_other = std::fs::File::open(path).is_ok_and(|file| {
         let mut start = Vec::new();
@@ -71,11 +71,12 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
     Failure::other(format!("can't read the plan `{}`: {error}", path.display()))
 }
 
-/// Reads a saved plan that this process has locked.
+/// Reads a saved plan. This process must have locked its file.
 ///
 /// # Errors
 ///
-/// Errors if the file is not a plan. A refusal if it was edited since it was saved, or if an apply of it has begun.
+/// Fails if the file is not a plan. Returns a refusal if it was edited since it was saved, or if an apply of it has
+/// already begun.
 pub(super) fn read(path: &Path) -> Result<PlanDocument, Failure> {
     let name = path.display();
     let bytes = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
@@ -102,11 +103,12 @@ pub(super) fn read(path: &Path) -> Result<PlanDocument, Failure> {
     }
 }
 
-/// Locks a plan file, so that no other process applies it at the same time. The lock ends when the file is dropped.
+/// Locks a plan file, so that no other process applies it at the same time. The lock ends when the returned file is
+/// dropped.
 ///
 /// # Errors
 ///
-/// Errors if it is not a regular file or can't be opened. A refusal if another process holds the lock.
+/// Fails if it is not a regular file or can't be opened. Returns a refusal if another process has locked it.
 pub(super) fn lock(path: &Path) -> Result<std::fs::File, Failure> {
     let name = path.display();
     // Check before opening: opening a pipe without a writer would block forever.
@@ -126,11 +128,11 @@ pub(super) fn lock(path: &Path) -> Result<std::fs::File, Failure> {
     }
 }
 
-/// Records in the file that an apply of the plan begins.
+/// Records in the plan's file that an apply of the plan has begun.
 ///
 /// # Errors
 ///
-/// Errors if the file can't be written, because the plan could then be applied twice.
+/// Fails if the file can't be written, because the plan could then be applied twice.
 pub(super) fn mark_applied(
     context: &Context<'_>,
     path: &Path,
@@ -146,11 +148,11 @@ pub(super) fn mark_applied(
     })
 }
 
-/// Checks that the plan can be applied, and is for the requested environment. Needs no connection.
+/// Checks that the plan may be applied and is for the requested environment. Needs no connection.
 ///
 /// # Errors
 ///
-/// A refusal that names what differs.
+/// Returns a refusal that says what differs.
 pub(super) fn check_environment(document: &PlanDocument, context: &Context<'_>) -> Result<(), Failure> {
     let refused = |message: String, hint: &str| Err(Failure::refused(message, "").hint(hint));
     if !document.options.guardrails {
@@ -188,11 +190,13 @@ pub(super) fn check_environment(document: &PlanDocument, context: &Context<'_>) 
     Ok(())
 }
 
-/// Checks that options which relax a guardrail are given again: the file records them, but can't grant them.
+/// Checks that the user has repeated the options that relax a guardrail. The file records these options, but that alone
+/// does not permit them.
 ///
 /// # Errors
 ///
-/// A refusal that names the options that are missing, or that the plan was made without.
+/// Returns a refusal that names the options that are missing, or that were given although the plan was made without
+/// them.
 pub(super) fn check_options(
     document: &PlanDocument,
     path: &Path,
@@ -216,11 +220,11 @@ pub(super) fn check_options(
     Ok(())
 }
 
-/// Checks that the plan is for the organization that the environment names now.
+/// Checks that the plan is for the same organization that the environment names now.
 ///
 /// # Errors
 ///
-/// A refusal that names both.
+/// Returns a refusal that names both organizations.
 pub(super) fn check_organization(document: &PlanDocument, prepared: &Prepared) -> Result<(), Failure> {
     let environment = &prepared.loaded.environment.name;
     let Connection { organization, server, .. } = &prepared.connection;
@@ -238,11 +242,11 @@ pub(super) fn check_organization(document: &PlanDocument, prepared: &Prepared) -
     Err(Failure::refused(message, "").hint(PLAN_AGAIN))
 }
 
-/// Reads the live state, makes the plan again for the services that the saved plan changes, and returns both.
+/// Reads the live state, and makes the plan again for the services that the saved plan changes. Returns both.
 ///
 /// # Errors
 ///
-/// A refusal that shows each changed field if the plan is stale, or why the plan can't be made.
+/// Returns a refusal. It shows each changed field if the plan is stale, or else the reason why the plan can't be made.
 pub(super) async fn plan_again(
     document: &PlanDocument,
     prepared: &Prepared,
@@ -262,13 +266,13 @@ pub(super) async fn plan_again(
     Ok((snapshot, plan?))
 }
 
-/// Returns what has changed in the plan's services since it was made.
+/// Returns the values of the plan's services that have changed since the plan was made.
 fn find_changes(document: &PlanDocument, prepared: &Prepared, snapshot: &Snapshot) -> Vec<StaleValue> {
     let policy = &prepared.loaded.project.policy;
     plan_file::find_stale_values(&document.fingerprints, snapshot, policy, prepared.connection.kind())
 }
 
-/// Returns what must still be read to compare the live state with the plan's fingerprints.
+/// Returns what must still be read, so that the live state can be compared with the plan's fingerprints.
 fn missing_lookups(document: &PlanDocument, snapshot: &Snapshot) -> Lookups {
     let exists = |id: &ServiceId| snapshot.services.iter().any(|service| service.id == *id);
     Lookups {
@@ -283,7 +287,7 @@ fn missing_lookups(document: &PlanDocument, snapshot: &Snapshot) -> Lookups {
     }
 }
 
-/// Checks that the plan's services have not changed since it was made.
+/// Checks that the plan's services have not changed since the plan was made.
 fn check_not_stale(document: &PlanDocument, prepared: &Prepared, snapshot: &Snapshot) -> Result<(), Failure> {
     let changes = find_changes(document, prepared, snapshot);
     if changes.is_empty() {
@@ -301,7 +305,7 @@ fn check_not_stale(document: &PlanDocument, prepared: &Prepared, snapshot: &Snap
     ))
 }
 
-/// Turns an error in making a saved plan again into a refusal.
+/// Converts an error that occurred when a saved plan was made again into a refusal.
 fn into_refusal(mut error: PlanError) -> PlanError {
     for problem in &mut error.problems {
         problem.kind = ProblemKind::Refused;
@@ -309,11 +313,11 @@ fn into_refusal(mut error: PlanError) -> PlanError {
     error
 }
 
-/// Checks that the plan made again equals the approved plan.
+/// Checks that the plan that was made again equals the approved plan.
 ///
 /// # Errors
 ///
-/// A refusal that shows both values of each difference.
+/// Returns a refusal that shows both values of each difference.
 pub(super) fn check_same(document: &PlanDocument, current: &PlanDocument) -> Result<(), Failure> {
     let differences = plan_file::differences(document, current);
     if differences.is_empty() {

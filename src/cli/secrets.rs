@@ -6,15 +6,15 @@ use std::io::Read;
 use crate::env::Env;
 use crate::manifest::CREDENTIALS_VARIABLE;
 
-/// The prefixes of variables that may hold credentials.
+/// The prefixes of variables that may contain credentials.
 const PREFIXES: &[&str] = &["AMIGO_", "PLATFORM_"];
-/// Parts of the names of variables that hold secrets.
+/// A variable contains a secret if its name contains one of these words.
 const SECRET_PARTS: &[&str] = &["KEY", "TOKEN", "SECRET", "PASSWORD"];
-/// The size limit of a file with a credential.
+/// The maximum size of a file that contains a credential, in bytes.
 const MAX_BYTES: u64 = 64 << 10;
 
-/// Returns the values of all variables that hold credentials, and the contents of the files that `_FILE` variables
-/// name.
+/// Returns the values of all variables that contain credentials, and the contents of the files that variables with the
+/// suffix `_FILE` name.
 pub(super) fn read_secrets(env: &Env) -> Vec<String> {
     let mut names: Vec<String> = PREFIXES
         .iter()
@@ -32,7 +32,7 @@ pub(super) fn read_secrets(env: &Env) -> Vec<String> {
     names.iter().filter_map(secret).collect()
 }
 
-/// Reads a regular file. A pipe is not read: it can be read only once, when the credential is used.
+/// Reads a regular file. Does not read pipes, because a pipe can be read only once, when the credential is used.
 fn read(path: &str) -> Option<String> {
     fs::metadata(path).ok().filter(|about| about.is_file())?;
     let mut text = String::new();

@@ -1,11 +1,11 @@
-//! The signals that ask a process to end, and the wait for a deadline.
+//! Catches the signals that ask a process to end, and waits for a deadline.
 
 use tokio::time::Instant;
 
 use crate::error::Failure;
 
-/// The signals that ask a process to end. They are caught from the moment this is created, so that none of them can
-/// kill the process during a request.
+/// The signals that ask a process to end. They are caught from the creation of this value on, so that they can't kill
+/// the process during a request.
 pub(super) struct Signals {
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
@@ -18,7 +18,7 @@ impl Signals {
     ///
     /// # Errors
     ///
-    /// Errors if the system does not allow it.
+    /// Fails if the operating system does not allow it.
     pub(super) fn catch() -> Result<Self, Failure> {
         #[cfg(unix)]
         {
@@ -49,7 +49,7 @@ impl Signals {
     }
 }
 
-/// Waits until the deadline; forever if there is none.
+/// Waits until the deadline, or forever if there is none.
 pub(super) async fn wait_until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline).await,

@@ -1,4 +1,4 @@
-//! The file of `apply --summary`: appends a report of the run, for the page of a CI job.
+//! The file of `apply --summary`. Appends a report of the run to it, for the page of a CI job.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -11,18 +11,18 @@ use crate::error::{Failure, Success, exit_code};
 use crate::report::markdown::summary::{self, Ended, Verdict};
 use crate::ui;
 
-/// A file that is open for appending; its existing text is kept.
+/// A file that is open for appending. Its existing text is kept.
 pub(super) struct SummaryFile {
     path: PathBuf,
     file: File,
 }
 
 impl SummaryFile {
-    /// Opens or creates the file, with the permissions of any new file.
+    /// Opens the file, or creates it with the usual permissions of a new file.
     ///
     /// # Errors
     ///
-    /// Errors if the file can't be opened for appending.
+    /// Fails if the file can't be opened for appending.
     pub(super) fn open(path: &Path) -> Result<Self, Failure> {
         match OpenOptions::new().append(true).create(true).open(path) {
             Ok(file) => Ok(Self { path: path.to_owned(), file }),
@@ -34,8 +34,8 @@ impl SummaryFile {
         }
     }
 
-    /// Appends the summary of a run, and returns the result of the process. If the summary can't be written, a
-    /// successful run becomes an error; a failed run keeps its own failure.
+    /// Appends the summary of a run, and returns the result of the command. If the summary can't be written, a
+    /// successful run becomes an error, and a failed run keeps its own failure.
     pub(super) fn append(
         &mut self,
         context: &Context<'_>,

@@ -17,11 +17,11 @@ use crate::model::{Api, Endpoint};
 pub enum Credentials {
     /// Classic: an API key with its id and its user, for the sign-in.
     SignIn {
-        /// The key.
+        /// The API key.
         api_key: SecretString,
-        /// The key's id.
+        /// The id of the API key.
         api_key_id: SecretString,
-        /// The user to act as.
+        /// The id of the user for whom requests are sent.
         user_id: SecretString,
     },
     /// Platform: an API key that each request carries.
@@ -45,29 +45,31 @@ impl Credentials {
     }
 }
 
-/// Receives events of requests, for progress and logs.
+/// Receives notifications about requests, for progress and logs.
 pub trait RequestObserver: Send + Sync {
-    /// A request waits for its endpoint's limit, in requests a minute if the server returns it.
+    /// Called when a request waits for the limit of its endpoint. `limit` is the number of requests a minute, if the
+    /// server returns it.
     fn on_limit_wait(&self, endpoint: Endpoint, wait: Duration, limit: Option<u32>);
-    /// A failed request is sent again after this wait.
+    /// Called when a request failed and will be sent again after `wait`.
     fn on_retry(&self, endpoint: Endpoint, wait: Duration, error: &ApiError);
-    /// The outcome of a request is unknown, and its caller checks whether it was applied before sending it again.
+    /// Called when the outcome of a request is unknown. The caller of the request checks whether it was applied before
+    /// sending it again.
     fn on_ambiguous(&self, _endpoint: Endpoint, _error: &ApiError) {}
-    /// The server issued a token, which no output may show.
+    /// Called when the server has issued a token. No output may show the token.
     fn on_sign_in(&self, _token: &str) {}
-    /// A request is sent, for the first time or again.
+    /// Called when a request is sent, for the first time or again.
     fn on_send(&self) {}
-    /// The server answered a request.
+    /// Called when the server has answered a request.
     fn on_answer(&self, method: &str, path: &str, status: u16, took: Duration);
 }
 
-/// Why a run was cancelled.
+/// The reason why a run was cancelled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StopReason {
-    /// A signal: Ctrl-C, SIGTERM.
+    /// The process got a signal: Ctrl-C or SIGTERM.
     #[default]
     Interrupt,
-    /// The time of `--timeout` is over.
+    /// The time that `--timeout` allows is over.
     Timeout,
 }
 
@@ -80,7 +82,7 @@ impl fmt::Display for StopReason {
     }
 }
 
-/// The cancellation of a run. Waits end at once; requests in flight are completed.
+/// Cancels a run. When the run is cancelled, waits end at once, and requests in flight are completed.
 #[derive(Clone, Debug, Default)]
 pub struct Stop {
     reason: Arc<OnceLock<StopReason>>,
@@ -88,7 +90,7 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// Cancels the run. The first reason counts.
+    /// Cancels the run. Later calls do not change the reason.
     pub fn cancel(&self, reason: StopReason) {
         let _ = self.reason.set(reason);
         self.changed.notify_waiters();
@@ -119,22 +121,22 @@ impl Stop {
 pub struct Access {
     /// The API's base URL, without a trailing slash.
     pub base_url: String,
-    /// The organization, or the workspace's id on Platform.
+    /// The name of the organization (Classic), or the id of the workspace (Platform).
     pub organization: String,
-    /// Additional headers of each request.
+    /// Additional headers that each request carries.
     pub headers: BTreeMap<String, String>,
-    /// The credentials, for the same API as the client.
+    /// The credentials. They must be for the same API as the client.
     pub credentials: Credentials,
-    /// The wall clock.
+    /// Returns the time of the wall clock.
     pub now: Arc<dyn Fn() -> SystemTime + Send + Sync>,
-    /// A random number from 0 to 1, for jitter.
+    /// Returns a random number from 0 to 1, for jitter.
     pub random: Arc<dyn Fn() -> f64 + Send + Sync>,
-    /// Receives events of requests.
+    /// Receives notifications about requests.
     pub observer: Arc<dyn RequestObserver>,
     /// Cancels the run.
     pub stop: Stop,
-    /// When the run must end: temporary failures are retried until then. Without it, each request has a retry budget of
-    /// its own.
+    /// The time when the run must end: temporary failures are retried until then. If there is no deadline, each request
+    /// has a retry budget of its own.
     pub deadline: Option<Instant>,
     /// The request budgets, shared by all connections of the process.
     pub budgets: Budgets,
@@ -168,13 +170,13 @@ impl Access {
         host == "localhost" || address.is_ok_and(|address| address.is_loopback())
     }
 
-    /// Checks that the credentials fit the API, and that they may be sent to the address. Errors do not repeat the
-    /// address, which may contain a secret.
+    /// Checks that the credentials belong to the API, and that they may be sent to the address. The errors do not
+    /// repeat the address, which may contain a secret.
     ///
     /// # Errors
     ///
-    /// Any scheme but `https://`, or `http://` to this machine; an address with a user, a password, a query or a
-    /// fragment; credentials of the other API.
+    /// Fails if the scheme of the address is not `https://` (or `http://` to this machine). Also fails if the address
+    /// has a user, a password, a query or a fragment, or if the credentials belong to the other API.
     pub(super) fn check(&self, api: Api) -> Result<(), ApiError> {
         if self.credentials.api() != api {
             let (other, api) = (self.credentials.api().as_str(), api.as_str());

@@ -1,4 +1,4 @@
-//! Either API behind one type, for callers that learn only at run time which one it is.
+//! One type for both APIs, for callers that learn only at run time which API they use.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::model::{
     Need, NewService, ServiceId, ServiceUpdate, SmokeTest, VersionSet, VersionSetName,
 };
 
-/// A connection to either API.
+/// A connection to one of the two APIs.
 #[derive(Clone, Debug)]
 pub enum AnyApi {
     /// An organization of the Classic API.
@@ -26,7 +26,7 @@ pub enum AnyApi {
 }
 
 impl AnyApi {
-    /// Returns a connection to a handler in this process, for simulations.
+    /// Returns a connection to a request handler in this process, for simulations.
     #[cfg(any(test, feature = "test-support"))]
     pub fn simulated(
         handler: std::sync::Arc<dyn super::transport::simulated::RequestHandler>,
@@ -39,7 +39,7 @@ impl AnyApi {
         }
     }
 
-    /// Returns which API it is.
+    /// Returns which of the two APIs this connection uses.
     pub fn kind(&self) -> Api {
         match self {
             Self::Classic(_) => Api::Classic,
@@ -48,7 +48,7 @@ impl AnyApi {
     }
 }
 
-/// Calls the method of the API that it is.
+/// Calls a method of the connection inside, whichever API it uses.
 macro_rules! delegate {
     ($self:ident.$method:ident($($argument:expr),*)) => {
         match $self {

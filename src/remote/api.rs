@@ -17,10 +17,11 @@ use crate::model::{
 
 /// The read operations of an API.
 pub trait ReadApi {
-    /// Reads the list of services that the API key's user can see, once.
+    /// Reads the list of the services that the API key's user can see, without reading it again if it shifted.
     fn list_services(&self, listing: Listing) -> impl Future<Output = Result<ServiceList, ApiError>>;
 
-    /// Returns the services that the API key's user can see. Reads the list again if it shifted during the reading.
+    /// Returns the services that the API key's user can see. Reads the list a second time if it changed while it was
+    /// read.
     fn services(&self, listing: Listing) -> impl Future<Output = Result<Vec<LiveService>, ApiError>>
     where
         Self: Sized,
@@ -31,7 +32,7 @@ pub trait ReadApi {
         }
     }
 
-    /// Returns all services after two readings of the list, for decisions that depend on a service being absent.
+    /// Reads the list of services twice and returns all services, for decisions that depend on a service being absent.
     fn services_read_twice(&self) -> impl Future<Output = Result<Vec<LiveService>, ApiError>>
     where
         Self: Sized,
@@ -42,27 +43,27 @@ pub trait ReadApi {
     /// Returns one service, or `None` if it is deleted or hidden from the API key's user.
     fn service(&self, id: &ServiceId) -> impl Future<Output = Result<Option<LiveService>, ApiError>>;
 
-    /// Returns several services by id, without those that are deleted or hidden from the API key's user.
+    /// Returns several services by id. Leaves out services that are deleted or hidden from the API key's user.
     ///
-    /// Needs one request for 20 services on Classic, and one for each service on Platform.
+    /// Sends one request for every 20 services on Classic, and one for each service on Platform.
     fn services_by_id(
         &self,
         ids: &BTreeSet<ServiceId>,
     ) -> impl Future<Output = Result<Vec<LiveService>, ApiError>>;
 
-    /// Returns all agents, or some by id.
+    /// Returns all agents, or those with the ids in `need`.
     fn agents(&self, need: &Need<AgentId>) -> impl Future<Output = Result<Catalog<AgentId>, ApiError>>;
 
-    /// Returns all context graphs, or some by id.
+    /// Returns all context graphs, or those with the ids in `need`.
     fn context_graphs(
         &self,
         need: &Need<ContextGraphId>,
     ) -> impl Future<Output = Result<Catalog<ContextGraphId>, ApiError>>;
 
-    /// Returns the newest version of an agent, if the list of agents does not include it.
+    /// Reads the newest version of an agent, for servers whose list of agents does not include it.
     fn latest_agent_version(&self, id: &AgentId) -> impl Future<Output = Result<LatestVersion, ApiError>>;
 
-    /// Returns the newest version of a context graph, if the list of context graphs does not include it.
+    /// Reads the newest version of a context graph, for servers whose list of context graphs does not include it.
     fn latest_context_graph_version(
         &self,
         id: &ContextGraphId,
@@ -81,40 +82,40 @@ pub trait ReadApi {
 
 /// The write operations of an API.
 pub trait WriteApi: ReadApi + Sized {
-    /// Returns the same connection for requests that a cancelled run still sends. Once the run is cancelled, each is
-    /// retried for a minute at most.
+    /// Returns the same connection for requests that are sent even if the run is cancelled. Once the run is cancelled,
+    /// each is retried for at most a minute.
     fn uninterruptible(&self) -> Self;
 
-    /// Returns the same connection for uninterruptible requests before a deadline. No request, wait or retry goes
-    /// beyond it. Requests that a reservation covers are retried for a few seconds only.
+    /// Returns the same connection for uninterruptible requests that must end before a deadline. No request, wait or
+    /// retry lasts longer. Requests that use a reservation are retried for only a few seconds.
     fn with_deadline(&self, deadline: Instant) -> Self;
 
-    /// Returns the same connection, whose requests to the reserved endpoint use up the reservation before they wait for
-    /// the limit.
+    /// Returns the same connection with a reservation. Requests to the reserved endpoint first use up the reservation,
+    /// and then wait for the limit.
     fn with_reservation(&self, reservation: &Arc<Reservation>) -> Self;
 
-    /// Announces that so many requests to an endpoint will follow. Then they are spread better over the windows of its
-    /// limit; nothing depends on the number.
+    /// Announces that `count` requests to an endpoint will follow, so that they can be spread better over the windows
+    /// of the limit. The number may be wrong.
     fn expect_requests(&self, endpoint: Endpoint, count: u32);
 
-    /// Returns the same connection without retries, for a caller that checks the live state after a failure.
+    /// Returns the same connection without retries, for a caller that checks the live state itself after a failure.
     fn without_retries(&self) -> Self;
 
-    /// Returns the same connection for writes that depend on this state of a service.
+    /// Returns the same connection for writes that were planned for the state `seen` of a service.
     ///
-    /// The API replaces some values as a whole, so such a write is built from one more read. If that read differs from
+    /// The API replaces some values as a whole, so the service is read again before such a write. If it differs from
     /// `seen`, nothing is sent ([`FailureCause::Moved`](super::FailureCause::Moved)).
     fn decided_on(&self, seen: &LiveService) -> Self;
 
     /// Creates a service and returns its id.
     ///
-    /// Not repeated after a lost answer: the caller checks first whether it was applied
+    /// The request is not sent again after a lost answer: the caller first checks whether it was applied
     /// ([`ApiError::may_have_happened`]).
     fn create_service(&self, new: &NewService) -> impl Future<Output = Result<ServiceId, ApiError>>;
 
     /// Changes a service.
     ///
-    /// A change of the name is not repeated after a lost answer: the caller checks first whether it was applied
+    /// A change of the name is not sent again after a lost answer: the caller first checks whether it was applied
     /// ([`ApiError::may_have_happened`]).
     fn update_service(
         &self,
@@ -122,10 +123,10 @@ pub trait WriteApi: ReadApi + Sized {
         update: &ServiceUpdate,
     ) -> impl Future<Output = Result<(), ApiError>>;
 
-    /// Deletes a service (Platform only). A service that is already deleted is no error.
+    /// Deletes a service (Platform only). Succeeds if the service is already deleted.
     fn delete_service(&self, id: &ServiceId) -> impl Future<Output = Result<(), ApiError>>;
 
-    /// Writes a whole version set.
+    /// Writes a whole version set, and replaces an existing one.
     fn write_version_set(
         &self,
         id: &ServiceId,
@@ -133,30 +134,30 @@ pub trait WriteApi: ReadApi + Sized {
         content: &VersionSet,
     ) -> impl Future<Output = Result<(), ApiError>>;
 
-    /// Deletes a version set. A version set that is already deleted is no error.
+    /// Deletes a version set. Succeeds if the version set is already deleted.
     fn delete_version_set(
         &self,
         id: &ServiceId,
         name: &VersionSetName,
     ) -> impl Future<Output = Result<(), ApiError>>;
 
-    /// Adds a service to those that a behavior set applies to. A deleted behavior set is no error.
+    /// Adds a service to those that a behavior set applies to. Succeeds if the behavior set is deleted.
     ///
-    /// Keeps other services that another client adds or removes meanwhile.
+    /// Does not undo what another client changes in the list of services meanwhile.
     fn apply_behavior_set(
         &self,
         id: &BehaviorSetId,
         service: &ServiceId,
     ) -> impl Future<Output = Result<(), ApiError>>;
 
-    /// Holds a conversation with a service, ends it, and returns the agent's answer.
+    /// Starts a conversation with a service, ends it, and returns the agent's answer.
     fn converse(&self, id: &ServiceId, test: &SmokeTest) -> impl Future<Output = Result<String, ApiError>>;
 
-    /// Waits until `count` requests to an endpoint can be sent without a wait between them.
+    /// Waits until `count` requests to an endpoint can be sent without a wait between them, and reserves them.
     ///
     /// # Errors
     ///
-    /// Errors only if the run is cancelled during the wait.
+    /// Fails only if the run is cancelled during the wait.
     fn reserve(
         &self,
         endpoint: Endpoint,
@@ -164,12 +165,13 @@ pub trait WriteApi: ReadApi + Sized {
     ) -> impl Future<Output = Result<Arc<Reservation>, ApiError>>;
 }
 
-/// Reads the list of services again, and returns the services of both readings. Services that only the first reading
-/// shows are read by id.
+/// Reads the list of services again, and returns the services of both readings. A service that only the first reading
+/// has is read by id.
 ///
 /// # Errors
 ///
-/// The first request that failed for good; a list that shifted both times, so that services are still missing.
+/// Fails if a request fails permanently. Also fails if the list changed during both readings, so that services are
+/// still missing.
 pub async fn read_services_again(
     api: &impl ReadApi,
     first: &ServiceList,

@@ -1,4 +1,4 @@
-//! Reads the bodies of answers, within bounds of size and time, and masks our secrets in them.
+//! Reads the bodies of answers, limits their size and time, and masks our secrets in them.
 
 use std::time::Duration;
 
@@ -16,13 +16,13 @@ use super::mask::mask_secrets;
 use super::transport::chain;
 use crate::model::{Api, Secrets};
 
-/// An answer with an unread body.
+/// An answer whose body has not been read yet.
 #[derive(Debug)]
 pub(super) struct Answer {
     response: Response,
-    /// When the request was sent.
+    /// The time when the request was sent.
     sent: Instant,
-    /// How long the request may take, its answer included.
+    /// The maximum time for the request, including its answer.
     timeout: Duration,
     /// The secrets to mask, in case the server repeats them.
     secrets: Vec<SecretString>,
@@ -45,7 +45,7 @@ impl Answer {
     ///
     /// # Errors
     ///
-    /// A body that is cut off, or that does not end before the timeout.
+    /// Fails if the body is cut off, or does not end before the timeout.
     pub(super) async fn chunk(&mut self, method: &Method, path: &str) -> Result<Option<Vec<u8>>, ApiError> {
         let lost = |message| ApiError::new(method, path, FailureCause::Lost, message);
         let deadline = self.sent + self.timeout;
@@ -57,11 +57,11 @@ impl Answer {
         Ok(chunk.map(|chunk| chunk.to_vec()))
     }
 
-    /// Reads the whole body of at most `max` bytes.
+    /// Reads the whole body, which may have at most `max` bytes.
     ///
     /// # Errors
     ///
-    /// A body that is cut off, too slow, too long, compressed, or too large in memory.
+    /// Fails if the body is cut off, too slow, too long, compressed, or too large in memory.
     pub(super) async fn read(mut self, call: &Call, max: usize) -> Result<Vec<u8>, ApiError> {
         let (method, path) = (&call.method, call.path.as_str());
         self.check_encoding(method, path)?;
@@ -84,12 +84,12 @@ impl Answer {
         Ok(long_integers_as_texts(self.without_secrets(body)))
     }
 
-    /// Masks our secrets in a part of the body.
+    /// Returns a part of the body with our secrets masked.
     pub(super) fn without_secrets(&self, part: Vec<u8>) -> Vec<u8> {
         mask_secrets(part, &exposed(&self.secrets))
     }
 
-    /// Converts an answer with an error status into an error, from the beginning of its body.
+    /// Reads the beginning of the body of an answer with an error status, and converts the answer into an error.
     pub(super) async fn into_error(mut self, api: Api, call: &Call) -> ApiError {
         let (method, path, status) = (&call.method, call.path.as_str(), self.status().as_u16());
         let mut body = Vec::new();
@@ -111,7 +111,7 @@ impl Answer {
         }
     }
 
-    /// Checks that the answer is not compressed. We never ask for compression and never decode it: a few bytes could
+    /// Checks that the answer is not compressed. We never ask for compression and never decompress: a few bytes could
     /// become gigabytes.
     fn check_encoding(&self, method: &Method, path: &str) -> Result<(), ApiError> {
         const KNOWN: [&str; 5] = ["gzip", "br", "zstd", "deflate", "compress"];
@@ -132,7 +132,7 @@ fn exposed(secrets: &[SecretString]) -> Vec<&str> {
     secrets.iter().map(ExposeSecret::expose_secret).collect()
 }
 
-/// Parses an answer whose content is not used: JSON, or nothing.
+/// Checks that an answer whose content is not used is empty or valid JSON.
 pub(super) fn parse_nothing(body: &[u8]) -> Result<(), serde_json::Error> {
     match body.trim_ascii() {
         [] => Ok(()),
@@ -140,7 +140,7 @@ pub(super) fn parse_nothing(body: &[u8]) -> Result<(), serde_json::Error> {
     }
 }
 
-/// Returns the error of an answer that can't be parsed.
+/// Returns the error for an answer that can't be parsed.
 pub(super) fn parse_error(call: &Call, error: &serde_json::Error) -> ApiError {
     let text = error.to_string();
     let is_deep = text.starts_with("recursion limit exceeded");
@@ -183,7 +183,7 @@ mod tests {
     use crate::model::Endpoint;
     use crate::remote::send::REQUEST_TIMEOUT;
 
-    /// An endless body of one byte a second.
+    /// A body that sends one byte a second and never ends.
     struct SlowBody(Pin<Box<Sleep>>);
 
     const SECOND: Duration = Duration::from_secs(1);

@@ -1,7 +1,7 @@
-//! The bounds on the answers that are read, and the errors for answers beyond them.
+//! The limits for the answers that are read, and the errors for answers that exceed them.
 //!
-//! A server can be faulty, compromised, or not the API at all. Whatever it sends, a run ends, and its memory fits a small
-//! machine. Each bound is far beyond any known organization: the largest has about 50,000 services.
+//! A server can be faulty, compromised, or not the API at all. Whatever it sends, a run ends, and its memory fits a
+//! small machine. Each limit is far above the needs of any known organization: the largest has about 50,000 services.
 
 use std::time::Duration;
 
@@ -11,40 +11,41 @@ use super::failure::{ApiError, FailureCause};
 
 const MEGABYTE: usize = 1 << 20;
 
-/// The most bytes of one answer. A page has at most 100 services, so each may have 160 kB.
+/// The maximum number of bytes of one answer. A page has at most 100 services, so each may have 160 kB.
 pub(super) const MAX_ANSWER: usize = 16 * MEGABYTE;
-/// The most bytes of the answer to a sign-in. A real one has about 2,000.
+/// The maximum number of bytes of the answer to a sign-in. A real one has about 2,000.
 pub(super) const MAX_SIGN_IN: usize = 64 << 10;
-/// The most bytes of a token. Servers refuse longer headers.
+/// The maximum number of bytes of a token. Servers refuse longer headers.
 pub(super) const MAX_TOKEN: usize = 16 << 10;
-/// The most bytes that are read of an error answer. Messages are cut far below this.
+/// The maximum number of bytes that are read of an error answer. Messages are cut to far fewer.
 pub(super) const MAX_ERROR: usize = 64 << 10;
-/// The most bytes of the answer to one turn of a conversation.
+/// The maximum number of bytes of the answer to one turn of a conversation.
 pub(super) const MAX_TURN: usize = MEGABYTE;
 
-/// The most memory of one parsed answer. 100 services of 100 kB take a fifth of it.
+/// The maximum memory of one parsed answer. 100 services of 100 kB use a fifth of it.
 pub(super) const MAX_ANSWER_MEMORY: usize = 256 * MEGABYTE;
-/// The most memory of one list. 50,000 services of 5 kB take half of it.
+/// The maximum memory of one list. 50,000 services of 5 kB use half of it.
 pub(super) const MAX_LIST_MEMORY: usize = 1024 * MEGABYTE;
-/// The most entries of one list: twice the number in the largest organization.
+/// The maximum number of entries in one list: twice the number in the largest organization.
 pub(super) const MAX_ENTRIES: usize = 100_000;
-/// The most pages of one list. 50,000 services on pages of five fit.
+/// The maximum number of pages of one list. It is enough for 50,000 services with five on each page.
 pub(super) const MAX_PAGES: usize = 10_000;
-/// The most empty pages in a row. A server that filters its pages after cutting them has a few.
+/// The maximum number of empty pages in a row. A server that first cuts a list into pages and then filters them returns
+/// a few.
 pub(super) const MAX_EMPTY_PAGES: usize = 100;
-/// The most bytes of a `continuation_token`, which becomes part of a URL. Servers refuse longer URLs.
+/// The maximum number of bytes of a `continuation_token`, which becomes part of a URL. Servers refuse longer URLs.
 pub(super) const MAX_CONTINUATION: usize = 4 << 10;
-/// The longest time for reading one list. At the published 50 requests a minute, 50,000 services take 50 minutes.
+/// The maximum time for reading one list. At the published 50 requests a minute, 50,000 services take 50 minutes.
 pub(super) const MAX_LIST_TIME: Duration = Duration::from_secs(2 * 60 * 60);
 
-/// The most bytes of a conversation. A smoke test needs one answer.
+/// The maximum number of bytes of a conversation. A smoke test needs one answer.
 pub(super) const MAX_CONVERSATION: usize = 16 * MEGABYTE;
-/// The most bytes of one event of a conversation.
+/// The maximum number of bytes of one event of a conversation.
 pub(super) const MAX_LINE: usize = MEGABYTE;
-/// The most events of a conversation. An answer comes in about a hundred.
+/// The maximum number of events in a conversation. An answer consists of about a hundred.
 pub(super) const MAX_EVENTS: usize = 100_000;
 
-/// Returns the error of an answer that exceeds a bound.
+/// Returns the error for an answer that exceeds a limit.
 pub(super) fn bound_exceeded(method: &Method, path: &str, message: impl Into<String>) -> ApiError {
     ApiError::new(method, path, FailureCause::Unexpected, message).hint(
         "no known organization comes near this limit: the server may be faulty, or another server may be answering; check `base_url:` of the environment",
@@ -56,8 +57,8 @@ pub(super) fn human_size(bytes: usize) -> String {
     if bytes < MEGABYTE { format!("{} kB", bytes >> 10) } else { format!("{} MB", bytes >> 20) }
 }
 
-/// Estimates the memory of a parsed JSON document: about 700 bytes for an object with one entry, and up to 64 for a value
-/// in a list.
+/// Estimates how much memory a parsed JSON document needs: about 700 bytes for an object with one entry, and up to 64
+/// for a value in a list.
 pub(super) fn estimate_memory(document: &[u8]) -> usize {
     let count = |byte| memchr::memchr_iter(byte, document).count();
     document.len() + 700 * count(b'{') + 64 * (count(b',') + count(b'['))

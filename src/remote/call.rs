@@ -10,13 +10,13 @@ use crate::model::Endpoint;
 pub(super) struct Call {
     pub(super) endpoint: Endpoint,
     pub(super) method: Method,
-    /// The path below the base URL. A trailing slash matters.
+    /// The path below the base URL. A slash at its end is significant.
     pub(super) path: String,
     pub(super) query: Vec<(&'static str, String)>,
     pub(super) body: Option<Value>,
     /// True if sending the request twice has the same effect as sending it once.
     pub(super) repeatable: bool,
-    /// True if the caller checks whether the request was applied when its answer is lost.
+    /// True if, after a lost answer, the caller checks whether the request was applied.
     pub(super) is_checked_by_caller: bool,
 }
 
@@ -26,7 +26,7 @@ impl Call {
         Self { query, ..Self::new(endpoint, Method::GET, path, None) }
     }
 
-    /// Creates a request that may be repeated.
+    /// Creates a request that may be sent twice.
     pub(super) fn new(endpoint: Endpoint, method: Method, path: String, body: Option<Value>) -> Self {
         Self {
             endpoint,
@@ -39,13 +39,13 @@ impl Call {
         }
     }
 
-    /// Marks the request as one that must not be repeated until the caller has checked whether it was applied.
+    /// Marks the request as one that must not be sent again before the caller has checked whether it was applied.
     pub(super) fn checked_by_caller(self) -> Self {
         Self { repeatable: false, is_checked_by_caller: true, ..self }
     }
 }
 
-/// Returns the text percent-encoded as one path segment.
+/// Percent-encodes a text, so that it can be one segment of a path.
 pub(super) fn segment(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {

@@ -30,15 +30,15 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// An address to which credentials must not be sent; credentials of the other API; a machine on which TLS can't
-    /// be set up.
+    /// Fails if credentials must not be sent to the address, if they belong to the other API, or if TLS can't be set up
+    /// on this machine.
     pub(super) fn new(access: Access, api: Api) -> Result<Self, ApiError> {
         access.check(api)?;
         let transport = Transport::network(access.is_loopback())?;
         Ok(Self::over(transport, access, api))
     }
 
-    /// Prepares a connection over a given transport.
+    /// Prepares a connection that uses the given transport.
     pub(super) fn over(transport: Transport, access: Access, api: Api) -> Self {
         Self { sender: Sender::new(transport, access, api), tokens: TokenStore::default() }
     }
@@ -49,12 +49,12 @@ impl Client {
         client
     }
 
-    /// Returns the same connection for requests that a cancelled run still sends.
+    /// Returns the same connection for requests that are sent even if the run is cancelled.
     pub(super) fn uninterruptible(&self) -> Self {
         self.with(|sender| sender.uninterruptible = true)
     }
 
-    /// Returns the same connection for uninterruptible requests before a deadline.
+    /// Returns the same connection for uninterruptible requests that must end before a deadline.
     pub(super) fn with_deadline(&self, deadline: Instant) -> Self {
         self.with(|sender| {
             sender.uninterruptible = true;
@@ -62,12 +62,12 @@ impl Client {
         })
     }
 
-    /// Returns the same connection, whose requests use the reservation first.
+    /// Returns the same connection, whose requests first use up the reservation.
     pub(super) fn with_reservation(&self, reservation: &Arc<Reservation>) -> Self {
         self.with(|sender| sender.reservation = Some(Arc::clone(reservation)))
     }
 
-    /// Announces that so many requests to an endpoint will follow.
+    /// Announces that `count` requests to an endpoint will follow.
     pub(super) fn expect_requests(&self, endpoint: Endpoint, count: u32) {
         self.sender.expect_requests(endpoint, count);
     }
@@ -85,13 +85,13 @@ impl Client {
         &self.sender.access
     }
 
-    /// Returns a path of the organization or workspace.
+    /// Returns the path of the organization or workspace, followed by `rest`.
     pub(super) fn path(&self, rest: &str) -> String {
         format!("/v1/{}/{rest}", segment(&self.access().organization))
     }
 
-    /// Sends a request whose answer may be empty. An answer that is not JSON, such as an HTML page, is an error: it
-    /// does not come from the API.
+    /// Sends a request whose answer may be empty. An answer that is not JSON, such as an HTML page, is an error,
+    /// because it does not come from the API.
     pub(super) async fn call_unit(&self, call: &Call) -> Result<(), ApiError> {
         self.call(call, parse_nothing).await
     }
@@ -101,7 +101,7 @@ impl Client {
         self.call(call, |body| serde_json::from_slice(body)).await
     }
 
-    /// Sends a request, with retries, and returns its answer with the body unread.
+    /// Sends a request, with retries, and returns its answer. The body of the answer has not been read yet.
     pub(super) async fn call_unread(&self, call: &Call) -> Result<Answer, ApiError> {
         let mut state = RetryState::default();
         loop {
@@ -112,7 +112,7 @@ impl Client {
         }
     }
 
-    /// Sends a request, with retries, until its answer can be parsed.
+    /// Sends a request and parses its answer. Retries if the request fails or its answer can't be parsed.
     pub(super) async fn call<T>(
         &self,
         call: &Call,
@@ -127,8 +127,8 @@ impl Client {
         }
     }
 
-    /// Like [`Self::call`], but builds the request again for each attempt, because the state that it is built from may
-    /// have changed. Returns `None` if `build` finds nothing to send.
+    /// Like [`Self::call`], but builds the request again for each attempt, because the state on which it is based may
+    /// have changed. Returns `None` if `build` returns no request.
     pub(super) async fn call_rebuilding_request<T>(
         &self,
         build: impl AsyncFn() -> Result<Option<Call>, ApiError>,
@@ -145,7 +145,7 @@ impl Client {
         }
     }
 
-    /// Makes one attempt, and parses its answer.
+    /// Sends the request once, and parses its answer.
     async fn attempt_call<T>(
         &self,
         call: &Call,
@@ -160,7 +160,7 @@ impl Client {
         parsed.map_err(|error| FailedAttempt::new(error, None))
     }
 
-    /// Makes one attempt, or two if the token has expired.
+    /// Sends the request once. If the server refuses the token, renews the token and sends the request again.
     async fn attempt(&self, call: &Call, state: &mut RetryState) -> Result<Answer, FailedAttempt> {
         loop {
             let token = self.token(call, None).await?;
@@ -181,7 +181,8 @@ impl Client {
         }
     }
 
-    /// Returns a token, or fails if the sign-in (this request's or another's) does not end before the deadline.
+    /// Returns a token. Fails if no sign-in has ended before the deadline, whether this request or another one began
+    /// it.
     async fn token(&self, call: &Call, refused: Option<&Arc<Token>>) -> Result<Arc<Token>, FailedAttempt> {
         let token = self.tokens.token(&self.sender, refused);
         let token = match self.sender.deadline {
@@ -193,7 +194,7 @@ impl Client {
         token.map_err(FailedAttempt::permanent)
     }
 
-    /// Waits before a caller sends a failed request again.
+    /// Waits before the caller sends a failed request again.
     pub(super) async fn wait_before_retry(
         &self,
         call: &Call,

@@ -7,14 +7,14 @@ use serde_json::Value;
 
 use crate::model::{Api, Secrets};
 
-/// Why a request failed.
+/// The reason why a request failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FailureCause {
     /// The server answered with an error status.
     Status(u16),
-    /// There was no connection, or no time left: the request was not sent.
+    /// The request was not sent, because there was no connection or no time left.
     NotSent,
-    /// The request was sent, but its answer was lost: it may have been carried out.
+    /// The request was sent, but its answer was lost. The server may have carried it out.
     Lost,
     /// The answer is not JSON, or is cut off.
     Malformed,
@@ -26,12 +26,12 @@ pub enum FailureCause {
     Moved,
     /// The request was not sent, because the run was cancelled.
     Interrupted,
-    /// A problem on our side before anything was sent (credentials, addresses).
+    /// A problem on our side, such as wrong credentials or a wrong address. Nothing was sent.
     Setup,
 }
 
 impl FailureCause {
-    /// Returns true if the server may have carried out a request that failed like this.
+    /// Returns true if a request that failed for this reason may have been carried out by the server.
     fn is_ambiguous(&self) -> bool {
         match self {
             Self::Lost | Self::Malformed | Self::Unexpected | Self::NotApplied => true,
@@ -51,15 +51,16 @@ pub(super) struct ErrorAnswer<'a> {
 /// A failed request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct ApiError {
-    /// The HTTP method, or empty if nothing was sent.
+    /// The HTTP method. Empty if nothing was sent.
     pub method: String,
-    /// The path, or empty if nothing was sent.
+    /// The path. Empty if nothing was sent.
     pub path: String,
-    /// Why it failed.
+    /// The reason of the failure.
     pub cause: FailureCause,
-    /// The server's message, or ours. Untrusted text: it is sanitized only when it is shown.
+    /// The message of the server, or our own. A server's message is untrusted, and it is sanitized only when it is
+    /// displayed.
     pub message: String,
-    /// The next steps for the user.
+    /// Hints on what the user can do next.
     pub hints: Vec<String>,
     /// True if the server may have carried out the request, in this attempt or an earlier one.
     pub ambiguous: bool,
@@ -78,7 +79,7 @@ impl fmt::Display for ApiError {
 }
 
 impl ApiError {
-    /// Creates the error of a request.
+    /// Creates the error for a request.
     pub(super) fn new(method: &Method, path: &str, cause: FailureCause, message: impl Into<String>) -> Self {
         let ambiguous = cause.is_ambiguous();
         Self {
@@ -91,7 +92,7 @@ impl ApiError {
         }
     }
 
-    /// Creates an error that occurred before any request.
+    /// Creates the error for a problem that occurred before any request was sent.
     pub fn setup(message: impl Into<String>) -> Self {
         Self {
             method: String::new(),
@@ -110,7 +111,7 @@ impl ApiError {
         self
     }
 
-    /// Returns the status if the server answered with an error status.
+    /// Returns the status code, or `None` if the server did not answer with an error status.
     pub fn status(&self) -> Option<u16> {
         match self.cause {
             FailureCause::Status(status) => Some(status),
@@ -118,15 +119,16 @@ impl ApiError {
         }
     }
 
-    /// Returns true if the server may have carried out the request, in this attempt or an earlier one, although it failed.
+    /// Returns true if the server may have carried out the request, in this attempt or an earlier one, although the
+    /// request failed.
     pub fn may_have_happened(&self) -> bool {
         self.ambiguous
     }
 
     /// Creates an error from an answer with an error status.
     ///
-    /// Masks `secrets`, which a server or a proxy may have repeated, before the text is cut: a cut could leave a part
-    /// of one.
+    /// Masks `secrets`, which a server or a proxy may have repeated. They are masked before the text is cut, because a
+    /// part of a secret could not be found any more.
     pub(super) fn from_answer(
         api: Api,
         method: &Method,
@@ -145,7 +147,7 @@ impl ApiError {
     }
 }
 
-/// Returns the hint for a status.
+/// Returns the hint for an error status, or `None` if there is no hint for it.
 fn status_hint(api: Api, method: &Method, path: &str, status: u16) -> Option<String> {
     let home = api.home_noun();
     // A request about the whole organization or workspace, not about one service: a list, or the sign-in.
@@ -188,7 +190,7 @@ fn status_hint(api: Api, method: &Method, path: &str, status: u16) -> Option<Str
     Some(hint.to_owned())
 }
 
-/// Returns the hint for 409, which usually means that another service has the name.
+/// Returns the hint for status 409, which usually means that another service already has the name.
 fn name_taken_hint(api: Api, is_create: bool, is_turn: bool) -> &'static str {
     match api {
         Api::Platform if is_turn => "another turn with this phone number is in progress: try again later",
@@ -207,12 +209,12 @@ fn name_taken_hint(api: Api, is_create: bool, is_turn: bool) -> &'static str {
     }
 }
 
-/// The most characters of a message, which may quote a server.
+/// The maximum number of characters of a message, which may quote a server.
 const MAX_MESSAGE: usize = 2_000;
-/// The most characters of a path, which may contain an id from the server.
+/// The maximum number of characters of a path, which may contain an id from the server.
 pub(super) const MAX_PATH: usize = 500;
 
-/// Returns the text, cut after so many characters.
+/// Returns the text, cut to at most `max` characters.
 pub(super) fn truncate(text: &str, max: usize) -> String {
     match text.char_indices().nth(max) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -222,7 +224,8 @@ pub(super) fn truncate(text: &str, max: usize) -> String {
 
 /// Returns the message of an error answer, with its error code and request id.
 ///
-/// FastAPI puts the message into `detail`: a text, or a list of places and messages.
+/// The framework of the servers (FastAPI) writes the message into `detail`. It is a text, or a list of places and
+/// messages.
 fn parse_server_message(status: u16, text: &str) -> String {
     let json: Option<Value> = serde_json::from_str(text).ok();
     let detail = json.as_ref().and_then(|json| json.get("detail"));
@@ -259,10 +262,10 @@ fn parse_server_message(status: u16, text: &str) -> String {
     message
 }
 
-/// The most characters of a request id or an error code.
+/// The maximum number of characters of a request id or an error code.
 const MAX_ID: usize = 100;
 
-/// Returns the `error_code` and `request_id` of an error, if it has them.
+/// Returns the `error_code` and `request_id` of an error answer, as far as it has them.
 fn error_ids(error: &Value) -> Vec<String> {
     let text = |key: &str| -> Option<String> {
         match error.get(key)? {
@@ -276,7 +279,7 @@ fn error_ids(error: &Value) -> Vec<String> {
     code.into_iter().chain(request).collect()
 }
 
-/// Formats one entry of a 422 as `tags.0: too long`, without the leading `body` or `query`.
+/// Formats one entry of an answer with status 422 as `tags.0: too long`. Leaves out `body` or `query` at its beginning.
 fn field_problem(problem: &Value) -> String {
     let message = problem.get("msg").and_then(Value::as_str).unwrap_or("invalid");
     let place: Vec<String> = problem

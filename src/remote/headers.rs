@@ -1,4 +1,4 @@
-//! The headers of an answer that tell about limits and times.
+//! Reads the headers of an answer that contain rate limits and times.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,21 +6,21 @@ use reqwest::header::HeaderMap;
 
 use super::limits::RateLimitHeaders;
 
-/// The largest difference between the two clocks that is ignored. `Date` has whole seconds only.
+/// The largest difference between our clock and the server's that is ignored. `Date` has only whole seconds.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(3);
-/// The longest time until a reset that is believed. A wrong clock must not stop the run for long.
+/// The longest time until a reset of the limit that is accepted. A wrong clock must not delay the run for long.
 const MAX_RESET: Duration = Duration::from_secs(120);
-/// The longest `Retry-After` that is believed.
+/// The longest `Retry-After` that is accepted, in seconds.
 const MAX_RETRY_AFTER_SECONDS: f64 = 86_400.0;
 
-/// Returns a header's value if it is visible ASCII.
+/// Returns the value of a header, or `None` if it is missing or not visible ASCII.
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// Returns the server's time if our clock differs from it, else ours.
+/// Returns the time by the server's clock if it differs from ours, otherwise our time.
 ///
-/// The server's limits refer to its own clock.
+/// The times in the server's limits refer to the server's clock.
 pub(super) fn server_time(headers: &HeaderMap, ours: SystemTime) -> SystemTime {
     let Some(date) = header(headers, "date").and_then(|text| httpdate::parse_http_date(text).ok()) else {
         return ours;
@@ -29,7 +29,7 @@ pub(super) fn server_time(headers: &HeaderMap, ours: SystemTime) -> SystemTime {
     if difference > CLOCK_TOLERANCE { date } else { ours }
 }
 
-/// Returns the rate limit of an answer, or `None` if its headers are missing or make no sense.
+/// Returns the rate limit that an answer's headers contain, or `None` if they are missing or make no sense.
 pub(super) fn parse_rate_limit(headers: &HeaderMap, now: SystemTime) -> Option<RateLimitHeaders> {
     let number =
         |name: &str| header(headers, name)?.trim().parse::<f64>().ok().filter(|number| number.is_finite());
@@ -44,12 +44,12 @@ pub(super) fn parse_rate_limit(headers: &HeaderMap, now: SystemTime) -> Option<R
     })
 }
 
-/// Returns the wait that `Retry-After` asks for, if any.
+/// Returns how long the `Retry-After` header asks to wait, or `None` if there is none.
 pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     parse_retry_after(header(headers, "retry-after")?, now)
 }
 
-/// Parses a `Retry-After`: a number of seconds, or an HTTP date.
+/// Parses the value of `Retry-After`, which is a number of seconds or an HTTP date.
 fn parse_retry_after(header: &str, now: SystemTime) -> Option<Duration> {
     let header = header.trim();
     if let Ok(seconds) = header.parse::<f64>() {

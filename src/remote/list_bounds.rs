@@ -1,4 +1,4 @@
-//! Bounds on a list that is read page by page: notices a list that does not end.
+//! Limits for a list that is read page by page, so that a list that never ends is noticed.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use super::bounds::{
 };
 use super::failure::{ApiError, FailureCause};
 
-/// The part of a list that was read so far.
+/// Counts how much of a list was read so far.
 #[derive(Debug)]
 pub(super) struct ListBounds<'a> {
     path: &'a str,
@@ -21,7 +21,7 @@ pub(super) struct ListBounds<'a> {
     empty_pages: usize,
     entries: usize,
     memory: usize,
-    /// Every token so far: at most [`MAX_PAGES`], each of at most [`MAX_CONTINUATION`] bytes.
+    /// The tokens of all pages so far: at most [`MAX_PAGES`], each of at most [`MAX_CONTINUATION`] bytes.
     tokens: BTreeSet<String>,
 }
 
@@ -31,11 +31,11 @@ impl<'a> ListBounds<'a> {
         Self { path, began: Instant::now(), pages, empty_pages, entries, memory, tokens: BTreeSet::new() }
     }
 
-    /// Counts a page with its entries and its memory.
+    /// Counts one page, its entries and its memory.
     ///
     /// # Errors
     ///
-    /// A list that exceeds a bound.
+    /// Fails if the list exceeds a limit.
     pub(super) fn count_page(&mut self, entries: usize, memory: usize) -> Result<(), ApiError> {
         self.pages += 1;
         self.empty_pages = if entries == 0 { self.empty_pages + 1 } else { 0 };
@@ -57,11 +57,12 @@ impl<'a> ListBounds<'a> {
         Err(bound_exceeded(&Method::GET, self.path, format!("{problem}; {} pages were read", self.pages)))
     }
 
-    /// Returns the token of the next page, as it is sent.
+    /// Converts the token of the next page into the text that is sent.
     ///
     /// # Errors
     ///
-    /// A missing token, or one that an earlier page had. A part of a list is never used as the whole.
+    /// Fails if the token is missing, or if an earlier page had the same token. An incomplete list is never used as if
+    /// it were complete.
     pub(super) fn next_token(&mut self, token: Option<&Value>) -> Result<String, ApiError> {
         let wrong = |message: &str| {
             ApiError::new(&Method::GET, self.path, FailureCause::Unexpected, message)

@@ -1,25 +1,25 @@
 //! Keeps integers of more than 64 bits apart from other numbers.
 //!
-//! JSON allows integers of any length, and servers in Python keep them. Parsed here, they would become the nearest float,
-//! and a write that carries over the whole version set would change them. So they become texts before they are parsed, and
-//! a request that contains such a text is not sent.
+//! JSON allows integers of any length, and servers in Python keep them. If they were parsed here, they would become the
+//! nearest float. A write that contains the whole version set would then change them. So they are replaced by texts
+//! before they are parsed, and a request that contains such a text is not sent.
 
 use memchr::memmem::find;
 
 /// The beginning of the text that stands for an integer of more than 64 bits.
 const MARK: &str = "***integer of more than 64 bits: ";
-/// Its end.
+/// The end of that text.
 const END: &str = "***";
-/// The number of digits from which an integer may have more than 64 bits.
+/// The number of digits from which on an integer may need more than 64 bits.
 const MIN_DIGITS: usize = 19;
 
-/// Returns true if a request's body contains an integer that was too long to be read.
+/// Returns true if the body of a request contains a text that stands for an integer of more than 64 bits.
 pub(super) fn contains_long_integer(body: &serde_json::Value) -> bool {
     find(body.to_string().as_bytes(), MARK.as_bytes()).is_some()
 }
 
-/// Turns the integers of a JSON document that have more than 64 bits into texts. Leaves all else as it is, also a document
-/// that is not JSON.
+/// Replaces the integers of a JSON document that have more than 64 bits by texts. Changes nothing else, and nothing in
+/// a document that is not JSON.
 pub(super) fn long_integers_as_texts(document: Vec<u8>) -> Vec<u8> {
     let mut found = Vec::new();
     let mut at = 0;
@@ -53,7 +53,7 @@ pub(super) fn long_integers_as_texts(document: Vec<u8>) -> Vec<u8> {
     out
 }
 
-/// Returns the position after a text that begins here, without its first quote.
+/// Returns the position after the end of a JSON string. `at` is the position after its first quote.
 fn end_of_text(document: &[u8], mut at: usize) -> usize {
     while let Some(next) = memchr::memchr2(b'"', b'\\', document.get(at..).unwrap_or_default()) {
         at += next;
@@ -69,7 +69,7 @@ fn is_of_number(byte: u8) -> bool {
     byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E')
 }
 
-/// Returns true if a number's text is an integer that neither `i64` nor `u64` can hold.
+/// Returns true if the text is an integer that fits neither `i64` nor `u64`.
 fn is_long_integer(text: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(text) else { return false };
     let digits = text.strip_prefix('-').unwrap_or(text);

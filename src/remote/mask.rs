@@ -1,19 +1,19 @@
 //! Masks our own secrets in answers.
 //!
-//! A server or a proxy may repeat the token or key of a request in any field of its answer. It is masked in the bytes
-//! before they are parsed, so that later code (reports, plan files, logs) need not care.
+//! A server or a proxy may repeat the token or key of a request in any field of its answer. Secrets are masked in the
+//! bytes of the answer before they are parsed. So later code (reports, plan files, logs) never sees them.
 
 use memchr::memmem::{find, find_iter};
 
-/// The text that replaces a secret in data. A request that contains it is not sent ([`contains_mask`]): it would
-/// overwrite the value that the mask stands for.
+/// The text that replaces a secret in an answer. A request that contains it is not sent ([`contains_mask`]), because it
+/// would overwrite the value that was masked.
 const DATA_MASK: &str = "***credential***";
 
-/// The length from which a secret is masked. Shorter keys are made up (the sandbox's is a word), and masking them would
-/// mask words.
+/// The minimum length of a secret that is masked. Shorter keys are not real (the sandbox's key is a word), and masking
+/// them would mask ordinary words.
 const MIN_SECRET_LENGTH: usize = 12;
 
-/// Returns true if a request's body contains a mask.
+/// Returns true if the body of a request contains the text that replaces a secret.
 pub(super) fn contains_mask(body: &serde_json::Value) -> bool {
     find(body.to_string().as_bytes(), DATA_MASK.as_bytes()).is_some()
 }
@@ -52,7 +52,7 @@ fn replace(text: Vec<u8>, part: &[u8], by: &[u8]) -> Vec<u8> {
     replaced
 }
 
-/// Returns a JSON document without needless escapes of visible ASCII characters.
+/// Returns a JSON document in which visible ASCII characters are not escaped, except where JSON requires it.
 fn unescaped(text: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -75,7 +75,7 @@ fn unescaped(text: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// Returns the visible ASCII character of four hexadecimal digits, or `None` if it must stay escaped.
+/// Returns the visible ASCII character that four hexadecimal digits stand for, or `None` if it must stay escaped.
 fn needless_escape(digits: &[u8]) -> Option<u8> {
     let digits = std::str::from_utf8(digits.get(..4)?).ok()?;
     let code = u8::try_from(u16::from_str_radix(digits, 16).ok()?).ok()?;

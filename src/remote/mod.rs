@@ -1,11 +1,11 @@
 //! The two APIs over HTTP: reading, writing, sign-in, limits, retries.
 //!
-//! A command that plans holds a [`ReadApi`], which can't write. Only `apply` is given a [`WriteApi`].
+//! A command that only plans gets a [`ReadApi`], which can't write. Only `apply` gets a [`WriteApi`].
 //!
 //! Each layer uses only those below it:
 //!
 //! ```text
-//! any                      either API behind one type
+//! any                      one type for both APIs
 //! classic, platform        the requests of each API, and their JSON (`wire`)
 //! snapshot, pages          several requests: the whole live state, lists in pages
 //! client                   one request with a token and retries

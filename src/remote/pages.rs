@@ -1,4 +1,5 @@
-//! Reads lists page by page, and detects lists that shifted while they were read.
+//! Reads lists page by page. Detects if a list shifted while it was read: entries moved to other pages, because another
+//! client changed the list.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,19 +19,19 @@ pub(super) trait Page: serde::de::DeserializeOwned {
     type Item: ListItem;
     /// Returns the items of the page.
     fn items(self) -> Vec<Self::Item>;
-    /// Returns `has_more` and the token of the next page.
+    /// Returns `has_more`, and the token of the next page if there is one.
     fn next(&self) -> (bool, Option<Value>);
-    /// Returns the number of items in the whole list, if the server returns it.
+    /// Returns the number of items in the whole list, or `None` if the server does not return it.
     fn total(&self) -> Option<u64>;
 }
 
 /// An entry of a list.
 pub(super) trait ListItem {
-    /// Returns the id that tells entries apart.
+    /// Returns the id of the entry, which no other entry has.
     fn id(&self) -> &str;
 }
 
-/// Defines a page type, with the JSON key of its items.
+/// Defines a type for the pages of a list. Takes the JSON key of the items.
 macro_rules! page {
     ($name:ident, $field:ident, $item:ty) => {
         #[derive(serde::Deserialize)]
@@ -63,15 +64,16 @@ pub(super) use page;
 /// One reading of a list, from its first page to its last.
 #[derive(Debug)]
 pub(super) struct Reading<T> {
-    /// The items in the order of the pages, with repetitions.
+    /// The items in the order of the pages. An item may occur more than once.
     pub(super) items: Vec<T>,
-    /// True if the list shifted while it was read.
+    /// True if the list shifted while it was read, so that entries may be missing.
     pub(super) has_shifted: bool,
     /// The number of items in the list, according to the last page.
     pub(super) total: Option<u64>,
 }
 
-/// Detects a list that shifts while its pages are read.
+/// Detects that a list shifts while its pages are read: entries move to other pages, because another client changes
+/// the list. Then an entry may be missed or read twice.
 #[derive(Default)]
 struct ShiftDetector {
     ids: BTreeSet<String>,
@@ -83,7 +85,7 @@ struct ShiftDetector {
 }
 
 impl ShiftDetector {
-    /// Adds a page that was requested with this limit.
+    /// Adds a page that was requested with `limit` as its maximum number of items.
     fn add(
         &mut self,
         ids: Vec<String>,
@@ -103,8 +105,9 @@ impl ShiftDetector {
         }
     }
 
-    /// Returns true if the list shifted: pages overlap, the total changed or differs from the items read, a token
-    /// decreased, or a page was too short. (Short pages are fine from a server that returns the right total.)
+    /// Returns true if the list shifted while it was read: pages overlap, the total changed or differs from the number
+    /// of items, a token decreased, or a page was too short. A server that returns the right total may have short
+    /// pages.
     fn has_shifted(&self) -> bool {
         let overlaps = self.ids.len() < self.items;
         let miscounts =
@@ -114,12 +117,12 @@ impl ShiftDetector {
 }
 
 impl Client {
-    /// Reads all pages of a list. Reads a list that shifted once more, and returns the items of both readings; of an item
-    /// in both, the later one counts.
+    /// Reads all pages of a list. If the list shifted, reads it once more and returns the items of both readings. Of an
+    /// item in both readings, the later version is returned.
     ///
     /// # Errors
     ///
-    /// Those of [`Self::read_pages`].
+    /// Fails if [`Self::read_pages`] fails.
     pub(super) async fn pages<T: Page>(
         &self,
         endpoint: Endpoint,
@@ -137,11 +140,11 @@ impl Client {
         Ok(by_id.into_values().collect())
     }
 
-    /// Reads all pages of a list once, with `size` items a page.
+    /// Reads all pages of a list once, with `size` items on each page.
     ///
     /// # Errors
     ///
-    /// The first page that can't be read; a page without the token of the next one; a list that does not end.
+    /// Fails if a page can't be read, if a page lacks the token of the next one, or if the list does not end.
     pub(super) async fn read_pages<T: Page>(
         &self,
         endpoint: Endpoint,
@@ -173,18 +176,19 @@ impl Client {
         }
     }
 
-    /// Reads one page, and estimates its memory.
+    /// Reads one page, and returns it with an estimate of its memory.
     async fn page<T: Page>(&self, call: &Call) -> Result<(T, usize), ApiError> {
         self.call(call, |body| Ok((serde_json::from_slice(body)?, estimate_memory(body)))).await
     }
 }
 
 impl Client {
-    /// Returns the newest version of an agent or context graph: the first entry of a list that is sorted so.
+    /// Returns the newest version of an agent or context graph. It is the first entry of a list that begins with the
+    /// newest version.
     ///
     /// # Errors
     ///
-    /// A failed request; an answer without a list, or with a version that is not a number.
+    /// Fails if the request fails, or if the answer has no list, or a version that is not a number.
     pub(super) async fn newest_version<T: Page<Item = VersionEntry>>(
         &self,
         endpoint: Endpoint,
@@ -204,7 +208,7 @@ pub(super) struct VersionEntry {
 }
 
 impl ListItem for VersionEntry {
-    /// Not used: only the first page of such a list is read.
+    /// Not used, because only the first page of a list of versions is read.
     fn id(&self) -> &str {
         ""
     }
@@ -216,7 +220,7 @@ impl ListItem for CatalogItem {
     }
 }
 
-/// Adds agents or context graphs to a catalog.
+/// Adds the agents or context graphs of a list to a catalog.
 pub(super) fn add_to_catalog<Id: Ord + for<'t> From<&'t str>>(
     catalog: &mut Catalog<Id>,
     read: Vec<CatalogItem>,
@@ -237,7 +241,8 @@ mod tests {
 
     use super::*;
 
-    /// Checks pages of up to two items, such as `a b →2 /5`: the items, the token of the next page, the total.
+    /// Returns true if the pages show that the list shifted. A page of at most two items is written as `a b →2 /5`: the
+    /// items, the token of the next page, the total.
     fn has_shifted(pages: &[&str]) -> bool {
         let mut check = ShiftDetector::default();
         for page in pages {

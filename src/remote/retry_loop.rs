@@ -1,4 +1,4 @@
-//! The state of one request over all its attempts, and the waits between them.
+//! The state of a request over all its attempts, and the waits between them.
 
 use std::time::Duration;
 
@@ -9,27 +9,29 @@ use super::failure::{ApiError, FailureCause};
 use super::retry_policy::{self, Attempt, RetryBudget};
 use super::send::{FailedAttempt, SendLog, Sender};
 
-/// How long a request with a reservation is retried: the reserved steps after it can't wait long.
+/// How long a request that uses a reservation is retried. It is short, because the steps after it use the same
+/// reservation.
 const RESERVED_RETRY_TIME: Duration = Duration::from_secs(5);
-/// How long an uninterruptible request is retried once the run is cancelled or has a deadline.
+/// How long an uninterruptible request is retried if the run is cancelled or has a deadline.
 const CANCELLED_RETRY_TIME: Duration = Duration::from_secs(60);
-/// How long refusals (429) of one request are not counted while other requests to its endpoint are accepted.
+/// How long answers with status 429 to one request are not counted as attempts while other requests to its endpoint are
+/// accepted.
 const MAX_UNCOUNTED_TIME: Duration = Duration::from_secs(30 * 60);
 
 /// The state of one request over all its attempts.
 #[derive(Debug, Default)]
 pub(super) struct RetryState {
     pub(super) log: SendLog,
-    /// When the request was refused with 429: the first time, and the last.
+    /// The times of the first and the last answer with status 429.
     refused: Option<(Instant, Instant)>,
     /// True if the token was renewed for this request.
     pub(super) token_renewed: bool,
-    /// True if an attempt may have been carried out, whatever later attempts return.
+    /// True if the server may have carried out an attempt, whatever later attempts return.
     ambiguous: bool,
 }
 
 impl RetryState {
-    /// Marks an error as ambiguous if any attempt may have been carried out.
+    /// Returns the error, marked as ambiguous if the server may have carried out any attempt.
     pub(super) fn with_ambiguity(&self, error: ApiError) -> ApiError {
         ApiError { ambiguous: self.ambiguous || error.ambiguous, ..error }
     }
@@ -38,7 +40,7 @@ impl RetryState {
     ///
     /// # Errors
     ///
-    /// The error of the request if it must not be sent again, or if the run is cancelled.
+    /// Returns the error of the request if it must not be sent again, or if the run is cancelled.
     pub(super) async fn wait_to_retry(
         &mut self,
         sender: &Sender,
@@ -79,8 +81,8 @@ impl RetryState {
         }
     }
 
-    /// Returns true if this attempt does not count: the server refused it, but has accepted other requests to the same
-    /// endpoint since it was sent, or refused, the last time. Its turn will come.
+    /// Returns true if this attempt does not count. That is so if the server refused it with 429, but has meanwhile
+    /// accepted other requests to the same endpoint.
     fn is_uncounted(&mut self, sender: &Sender, call: &Call, error: &ApiError) -> bool {
         let is_refused =
             error.cause == FailureCause::Status(429) && !sender.has_reservation_for(call.endpoint);
@@ -96,7 +98,7 @@ impl RetryState {
 ///
 /// # Errors
 ///
-/// The error of the request if the run is cancelled during the wait.
+/// Returns the error of the request if the run is cancelled during the wait.
 pub(super) async fn wait_before_retry(
     sender: &Sender,
     call: &Call,
@@ -110,7 +112,7 @@ pub(super) async fn wait_before_retry(
     }
 }
 
-/// Returns how long a request may be retried.
+/// Returns the time for which a request may be retried.
 fn retry_budget(sender: &Sender, call: &Call, elapsed: Duration) -> RetryBudget {
     let time_left = |deadline: Instant| deadline.saturating_duration_since(Instant::now());
     if let Some(deadline) = sender.deadline {

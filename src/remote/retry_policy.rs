@@ -1,4 +1,4 @@
-//! Decides whether and when a failed request is sent again. Pure: it does not wait.
+//! Decides whether and when a failed request is sent again. These functions compute, but do not wait.
 
 use std::time::Duration;
 
@@ -9,18 +9,17 @@ use super::failure::FailureCause;
 pub(super) struct Attempt<'a> {
     /// True if sending the request twice has the same effect as sending it once.
     pub(super) repeatable: bool,
-    /// Why it failed.
+    /// The reason of the failure.
     pub(super) cause: &'a FailureCause,
-    /// The number of this attempt, from 1.
+    /// The number of this attempt. The first attempt has number 1.
     pub(super) number: u32,
-    /// The server's `Retry-After`.
+    /// How long the server asked to wait (`Retry-After`), if it did.
     pub(super) retry_after: Option<Duration>,
-    /// The time spent on the request so far, delays included.
+    /// The time spent on the request so far, including delays.
     pub(super) elapsed: Duration,
-    /// A random number from 0 to 1.
+    /// A random number from 0 to 1, for jitter.
     pub(super) random: f64,
-    /// True if the server has answered any request of this run. Before that, a wrong address is likelier than an
-    /// outage.
+    /// True if the server has answered any request of this run. Until then, a wrong address is likelier than an outage.
     pub(super) server_reached: bool,
     /// How long the request may be retried.
     pub(super) budget: RetryBudget,
@@ -35,20 +34,22 @@ pub(super) enum RetryBudget {
     UntilDeadline(Duration),
 }
 
-/// The most attempts of one request in a run without a deadline.
+/// The maximum number of attempts of one request in a run without a deadline.
 const MAX_ATTEMPTS: u32 = 6;
-/// The most attempts to reach a server at all: a wrong address is reported soon.
+/// The maximum number of attempts to connect to a server that was never reached, so that a wrong address is reported
+/// soon.
 const MAX_CONNECTS: u32 = 3;
-/// The most attempts to get JSON: a proxy that answers in place of the API will do so again.
+/// The maximum number of attempts if the answers are not JSON. A proxy that answers in place of the API will do so
+/// again.
 const MAX_MALFORMED: u32 = 3;
-/// The longest time that one request may take, delays included, in a run without a deadline.
+/// The longest time that one request may take in a run without a deadline, including delays.
 pub(super) const MAX_RETRY_TIME: Duration = Duration::from_secs(300);
-/// The shortest time before the deadline in which another attempt is worth a shorter delay.
+/// If at least this much time is left before the deadline, a delay is shortened so that another attempt is possible.
 const MIN_TIME_TO_RETRY: Duration = Duration::from_secs(1);
-/// The longest delay without a `Retry-After`.
+/// The longest delay if the answer has no `Retry-After`.
 const MAX_BACKOFF: Duration = Duration::from_secs(20);
 
-/// Returns how long to wait before the next attempt, or `None` to give up.
+/// Returns how long to wait before the next attempt, or `None` if there is no further attempt.
 ///
 /// After 429 or 503 every request is retried, because the server did nothing. After a lost answer or another 5xx, only
 /// requests that are safe to send twice are retried.

@@ -20,21 +20,21 @@ use super::mask::contains_mask;
 use super::transport::{Transport, TransportError};
 use crate::model::{Api, Endpoint};
 
-/// The longest time that one request may take, its whole answer included. After that it counts as lost.
+/// The longest time that one request may take, including its whole answer. After that, the answer counts as lost.
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
-/// The longest time that a read may take before a deadline: a read that hangs leaves time for another one.
+/// The longest time that a read may take in a run with a deadline, so that there is time to repeat a read that hangs.
 const READ_TIMEOUT_BEFORE_DEADLINE: Duration = Duration::from_secs(20);
-/// The number of tokens that are remembered in order to mask them. An hour's run has one or two.
+/// The maximum number of tokens that are remembered in order to mask them. A run of an hour has one or two.
 const MAX_ISSUED_TOKENS: usize = 8;
 
-/// The sends of one request so far.
+/// The attempts to send one request so far.
 #[derive(Debug, Default)]
 pub(super) struct SendLog {
-    /// How often the request was sent.
+    /// The number of times that the request was sent.
     pub(super) attempts: u32,
-    /// The time spent on it, without waits for limits.
+    /// The time spent on the request, without waits for limits.
     pub(super) elapsed: Duration,
-    /// When it was last sent.
+    /// The time when the request was last sent.
     pub(super) last_sent: Option<Instant>,
 }
 
@@ -42,19 +42,19 @@ pub(super) struct SendLog {
 #[derive(Debug)]
 pub(super) struct FailedAttempt {
     pub(super) error: ApiError,
-    /// The server's `Retry-After`.
+    /// How long the server asked to wait (`Retry-After`), if it did.
     pub(super) retry_after: Option<Duration>,
     /// True if another attempt can't help.
     pub(super) permanent: bool,
 }
 
 impl FailedAttempt {
-    /// A failure after which another attempt may help.
+    /// Creates a failure after which another attempt may help.
     pub(super) fn new(error: ApiError, retry_after: Option<Duration>) -> Self {
         Self { error, retry_after, permanent: false }
     }
 
-    /// A failure after which another attempt can't help.
+    /// Creates a failure after which another attempt can't help.
     pub(super) fn permanent(error: ApiError) -> Self {
         Self { error, retry_after: None, permanent: true }
     }
@@ -67,22 +67,22 @@ pub(super) struct Sender {
     pub(super) api: Api,
     pub(super) access: Access,
     limiter: Limiter,
-    /// The last tokens that the server issued.
+    /// The most recent tokens that the server issued, which are masked in answers.
     issued_tokens: Arc<Mutex<VecDeque<SecretString>>>,
     /// True once the server has answered any request.
     server_reached: Arc<AtomicBool>,
-    /// True if a cancelled run still sends these requests.
+    /// True if the requests are sent even if the run is cancelled.
     pub(super) uninterruptible: bool,
-    /// The time after which nothing is sent, awaited or retried.
+    /// The time after which nothing is sent, retried or waited for.
     pub(super) deadline: Option<Instant>,
-    /// Requests to one endpoint that need not wait for its limit.
+    /// A number of requests to one endpoint that need not wait for its limit.
     pub(super) reservation: Option<Arc<Reservation>>,
     /// True if failed requests are not sent again.
     pub(super) without_retries: bool,
 }
 
 impl Sender {
-    /// Prepares a connection over a transport. Nothing is sent yet.
+    /// Prepares a connection that uses the given transport. Nothing is sent yet.
     pub(super) fn new(transport: Transport, access: Access, api: Api) -> Self {
         Self {
             transport,
@@ -170,7 +170,7 @@ impl Sender {
         Err(FailedAttempt::new(answer.into_error(self.api, call).await, retry_after))
     }
 
-    /// Records that no answer came, and returns the failure.
+    /// Records that a request got no answer, and returns the failure.
     fn handle_transport_error(
         &self,
         call: &Call,
@@ -190,7 +190,7 @@ impl Sender {
         FailedAttempt::new(error, None)
     }
 
-    /// Takes a reserved request, or waits for the endpoint's limit.
+    /// Uses a reserved request, or waits for the endpoint's limit if there is none.
     async fn wait_for_limit(&self, call: &Call) -> Result<(), ApiError> {
         let reservation = self.reservation.as_ref().filter(|_| self.has_reservation_for(call.endpoint));
         if !reservation.is_some_and(|reservation| reservation.take()) {
@@ -203,8 +203,8 @@ impl Sender {
     ///
     /// # Errors
     ///
-    /// A cancelled run; a passed deadline; an endpoint that has refused all requests for minutes, in a run without a
-    /// deadline.
+    /// Fails if the run is cancelled, or if the deadline has passed. In a run without a deadline, also fails if the
+    /// endpoint has refused all requests for minutes.
     async fn acquire(&self, endpoint: Endpoint, count: u32, call: &Call) -> Result<Reservation, ApiError> {
         let on_wait = |wait, limit| self.access.observer.on_limit_wait(endpoint, wait, limit);
         let max_refusing = if self.access.deadline.is_some() { None } else { Some(MAX_REFUSING_TIME) };
@@ -220,7 +220,7 @@ impl Sender {
         }
     }
 
-    /// Announces that so many requests to an endpoint will follow.
+    /// Announces that `count` requests to an endpoint will follow.
     pub(super) fn expect_requests(&self, endpoint: Endpoint, count: u32) {
         self.limiter.expect(endpoint, count);
     }
@@ -246,7 +246,7 @@ impl Sender {
         self.server_reached.load(Ordering::Relaxed)
     }
 
-    /// Waits for the deadline, or for ever if there is none.
+    /// Waits until the deadline, or forever if there is none.
     async fn deadline_passed(&self) {
         match self.deadline {
             Some(deadline) => tokio::time::sleep_until(deadline).await,
@@ -254,7 +254,7 @@ impl Sender {
         }
     }
 
-    /// Returns how long one request may take.
+    /// Returns the maximum time for one request.
     fn timeout(&self, call: &Call) -> Duration {
         let Some(deadline) = self.deadline else { return REQUEST_TIMEOUT };
         let most = if call.method == Method::GET { READ_TIMEOUT_BEFORE_DEADLINE } else { REQUEST_TIMEOUT };
@@ -270,14 +270,14 @@ impl Sender {
         ApiError::new(method, path, FailureCause::Interrupted, format!("not sent: {reason}"))
     }
 
-    /// Remembers an issued token, so that it is masked in answers.
+    /// Remembers a token that the server issued, so that it is masked in answers.
     pub(super) fn remember_token(&self, token: SecretString) {
         let mut issued = self.issued_tokens.lock().unwrap_or_else(PoisonError::into_inner);
         issued.push_front(token);
         issued.truncate(MAX_ISSUED_TOKENS);
     }
 
-    /// Returns the secrets that are masked in the answer to a request.
+    /// Returns the secrets to mask in the answer to a request.
     fn secrets(&self, call: &Call) -> Vec<SecretString> {
         let key = self.access.credentials.secret().clone();
         // A sign-in may return the same token again, which must not be masked.
@@ -289,7 +289,7 @@ impl Sender {
     }
 }
 
-/// The error of a request that was not sent because its endpoint refuses all requests.
+/// Returns the error for a request that was not sent because its endpoint refuses all requests.
 fn always_refused_error(call: &Call) -> ApiError {
     let minutes = MAX_REFUSING_TIME.as_secs() / 60;
     let message = format!(
@@ -300,7 +300,7 @@ fn always_refused_error(call: &Call) -> ApiError {
     )
 }
 
-/// The error of a request that would write a mask over the secret that it stands for.
+/// Returns the error for a request that would overwrite a secret with the text that masks it.
 fn masked_write_error(call: &Call) -> ApiError {
     let message = "not sent: the live service contains this run's API key or token, and writing it back would replace that with a mask";
     ApiError { ambiguous: false, ..ApiError::new(&call.method, &call.path, FailureCause::Setup, message) }.hint(
@@ -308,7 +308,7 @@ fn masked_write_error(call: &Call) -> ApiError {
     )
 }
 
-/// The error of a write that would change an integer that can't be read exactly.
+/// Returns the error for a write that would change an integer that is too long to be read exactly.
 fn long_integer_error(call: &Call) -> ApiError {
     let message =
         "not sent: the live service has an integer of more than 64 bits, and writing it back would change it";
@@ -316,7 +316,7 @@ fn long_integer_error(call: &Call) -> ApiError {
         .hint("declare the value in the manifest, as a text or as an integer of at most 64 bits")
 }
 
-/// The hint for a failed connection.
+/// Returns the hint for a connection that failed.
 fn connection_hint(api: Api) -> String {
     let variables = match api {
         Api::Classic => "AMIGO_BASE_URL",

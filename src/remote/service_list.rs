@@ -1,4 +1,4 @@
-//! One reading of the list of services.
+//! The list of services, as one reading returned it.
 
 use std::collections::BTreeMap;
 
@@ -14,12 +14,12 @@ pub enum Listing {
     /// All services that the API key's user can see.
     #[default]
     All,
-    /// The active services among them.
+    /// Those of them that are active.
     Active,
 }
 
 impl Listing {
-    /// Returns the query parameters, which are the same on both APIs.
+    /// Returns the filter as query parameters, which are the same on both APIs.
     pub(super) fn filter(self) -> Vec<(&'static str, String)> {
         match self {
             Self::All => Vec::new(),
@@ -27,29 +27,31 @@ impl Listing {
         }
     }
 
-    /// Returns true if the filter lets a service through. A server that ignores the filter returns all services.
+    /// Returns true if the filter allows a service. It is checked here too, because a server that ignores the filter
+    /// returns all services.
     pub(super) fn shows(self, service: &LiveService) -> bool {
         self == Self::All || service.active
     }
 }
 
-/// The services that one reading of the list shows.
+/// The services that one reading of the list returned.
 #[derive(Clone, Debug, Default)]
 pub struct ServiceList {
     /// The services, ordered by id.
     pub services: Vec<LiveService>,
     /// True if the list shifted while it was read, so that services may be missing.
     pub has_shifted: bool,
-    /// The number of services according to the server, if it returns one.
+    /// The number of services that the server counts, if it returns one.
     total: Option<u64>,
-    /// The filter of the list.
+    /// The filter with which the list was read.
     pub(super) listing: Listing,
-    /// The path of the request.
+    /// The path of the request that read the list.
     path: String,
 }
 
 impl ServiceList {
-    /// Converts a reading. A list that changes during the reading may show a service twice: the later entry counts.
+    /// Converts a reading of the list. If the list changed meanwhile, it may contain a service twice. Then the later
+    /// entry is used.
     pub(super) fn new<T>(
         listing: Listing,
         path: String,
@@ -63,21 +65,22 @@ impl ServiceList {
         Self { services: by_id.into_values().collect(), has_shifted, total, listing, path }
     }
 
-    /// Returns how many services the server counts beyond those in the list.
+    /// Returns how many more services the server counts than the list contains.
     fn missing_count(&self) -> i128 {
         self.total.map_or(0, |total| i128::from(total) - self.services.len() as i128)
     }
 
-    /// Returns true if services are missing after two readings.
+    /// Returns true if services are still missing after two readings.
     ///
-    /// A server that counts the same number too many both times counts services that it hides from this user.
+    /// If both readings lack the same number of services, the server counts services that it hides from this user. Then
+    /// none is missing.
     fn is_incomplete(first: &Self, second: &Self, merged: usize) -> bool {
         let is_less = second.total.is_some_and(|total| (merged as u64) < total);
         is_less && first.missing_count() != second.missing_count()
     }
 
-    /// Checks that no services are missing after this reading, the second one. `known` is the number of services that
-    /// both readings show.
+    /// Checks, after the second reading, that no services are missing. `known` is the number of services that the two
+    /// readings show together.
     pub(super) fn check_complete(&self, first: &Self, known: usize) -> Result<(), ApiError> {
         if !Self::is_incomplete(first, self, known) {
             return Ok(());

@@ -8,14 +8,15 @@ use super::failure::ApiError;
 use super::service_list::Listing;
 use crate::model::{BehaviorSet, Catalog, LatestVersion, Lookups, Need, ServiceId, Snapshot};
 
-/// Reads the services, then the lookups that `find_missing` returns, until there are none.
+/// Reads the services. Then reads everything that `find_missing` returns, until it returns nothing.
 ///
-/// Reads the list of services a second time if it shifted, or if `depends_on_absence` returns true: the plan would depend
-/// on a service being absent. Services that only the first reading shows are read by id. There is no third reading.
+/// Reads the list of services a second time if it changed meanwhile. Also does so if `depends_on_absence` returns true,
+/// because the plan then depends on a service being absent. Services that only the first reading shows are read by id.
+/// There is no third reading.
 ///
 /// # Errors
 ///
-/// The first request that failed for good; a list of services that shifted both times.
+/// Fails if a request fails permanently, or if the list of services changed during both readings.
 pub async fn read_snapshot(
     api: &impl ReadApi,
     mut find_missing: impl FnMut(&Snapshot) -> Lookups,
@@ -36,11 +37,11 @@ pub async fn read_snapshot(
     complete_snapshot(api, Snapshot { services, ..snapshot }, find_missing).await
 }
 
-/// Reads the lookups that `find_missing` returns into a snapshot, until there are none.
+/// Reads everything that `find_missing` returns into a snapshot, until it returns nothing.
 ///
 /// # Errors
 ///
-/// The first request that failed for good.
+/// Fails if a request fails permanently.
 pub async fn complete_snapshot(
     api: &impl ReadApi,
     mut snapshot: Snapshot,
@@ -78,7 +79,8 @@ async fn read_behavior_sets(
     if services.is_empty() { Ok(Vec::new()) } else { api.behavior_sets(services).await }
 }
 
-/// Sets the newest version of an entry. An unknown version counts as none: reading it again would not help.
+/// Sets the newest version of an agent or context graph. An unknown version is stored as `None`, because reading it
+/// again would not help.
 fn set_latest_version<Id: Ord>(catalog: &mut Catalog<Id>, id: &Id, latest: LatestVersion) {
     let latest = if latest == LatestVersion::Unknown { LatestVersion::None } else { latest };
     if let Some(entry) = catalog.entries.get_mut(id) {
@@ -86,7 +88,7 @@ fn set_latest_version<Id: Ord>(catalog: &mut Catalog<Id>, id: &Id, latest: Lates
     }
 }
 
-/// Adds the entries that were read, and marks those that were asked for and not found as missing.
+/// Adds the entries that were read. Marks those that were requested but not found as missing.
 fn merge<Id: Ord + Clone>(known: &mut Catalog<Id>, read: Catalog<Id>, need: &Need<Id>) {
     known.complete |= read.complete;
     known.entries.extend(read.entries);

@@ -1,4 +1,4 @@
-//! The token or key that authenticates each request, and the sign-in that gets the token.
+//! The token or key that authenticates each request, and the sign-in that returns the token.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -16,21 +16,22 @@ use super::retry_loop::RetryState;
 use super::send::{FailedAttempt, Sender};
 use crate::model::Endpoint;
 
-/// A token is renewed when it has less time left than this, or than a tenth of its lifetime if that is shorter.
+/// A token is renewed when this much of its lifetime is left, or a tenth of its lifetime if that is shorter.
 const RENEW_BEFORE: Duration = Duration::from_secs(60);
-/// The lifetime of a token whose expiry is unknown, or past by our clock. If the server refuses it, it is renewed.
+/// The lifetime that is assumed if a token's expiry is unknown, or in the past by our clock. If the server refuses the
+/// token earlier, it is renewed.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(300);
-/// How long a failed sign-in is not tried again.
+/// How long to wait before a failed sign-in is attempted again. Until then its error is returned.
 const FAILURE_REUSED_FOR: Duration = Duration::from_secs(30);
-/// The hint for a sign-in answer that is not the API's.
+/// The hint for an answer to a sign-in that does not come from the API.
 const OTHER_SERVER: &str =
     "another server may be answering at this address: check `base_url:` and the network";
 
-/// The text of the `Authorization: Bearer` header.
+/// A token, as the text of the `Authorization: Bearer` header.
 #[derive(Debug)]
 pub(super) struct Token {
     pub(super) text: SecretString,
-    /// When to renew it, or `None` if it does not expire.
+    /// The time when the token is renewed, or `None` if it does not expire.
     renew_at: Option<SystemTime>,
 }
 
@@ -43,14 +44,14 @@ pub(super) struct TokenStore {
 #[derive(Debug, Default)]
 struct TokenState {
     token: Option<Arc<Token>>,
-    /// The last sign-in, if it failed, and when.
+    /// The time and the error of the last sign-in, if it failed.
     failed: Option<(Instant, ApiError)>,
 }
 
 impl TokenState {
-    /// Returns the last failure if another sign-in would fail as well.
+    /// Returns the error of the last sign-in if another sign-in would fail as well.
     ///
-    /// All requests that wait for one sign-in share its failure. A refused key stays refused.
+    /// All requests that wait for one sign-in get the same error. A key that the server refused is not tried again.
     fn failure(&self) -> Option<ApiError> {
         let (at, error) = self.failed.as_ref()?;
         let is_refused = matches!(error.status(), Some(401 | 403));
@@ -59,7 +60,8 @@ impl TokenState {
 }
 
 impl TokenStore {
-    /// Returns the current token. Signs in if there is none, if it is about to expire, or if it is the refused one.
+    /// Returns the current token. Signs in if there is no token, or if it is about to expire, or if it is the one that
+    /// the server refused.
     pub(super) async fn token(
         &self,
         sender: &Sender,
@@ -100,7 +102,7 @@ struct SignedIn {
     expires_at: Option<String>,
 }
 
-/// Signs in with the headers of an API key.
+/// Signs in with the headers that contain the API key, and returns the new token.
 async fn sign_in(sender: &Sender, key: [(&'static str, &SecretString); 3]) -> Result<Token, ApiError> {
     let path = format!("/v1/{}/user/signin_with_api_key", segment(&sender.access.organization));
     let call = Call::new(Endpoint::SignIn, Method::POST, path, None);

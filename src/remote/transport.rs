@@ -10,27 +10,27 @@ use super::failure::{ApiError, FailureCause};
 /// Carries requests to a server.
 #[derive(Clone, Debug)]
 pub(super) enum Transport {
-    /// Network connections, which clones share.
+    /// Uses network connections, which clones share.
     Network(Client),
-    /// A handler in this process.
+    /// Uses a request handler in this process.
     #[cfg(any(test, feature = "test-support"))]
     Simulated(simulated::SimulatedTransport),
 }
 
-/// A request without an answer.
+/// The error of a request that got no answer.
 #[cfg_attr(
     not(any(test, feature = "test-support")),
     allow(unreachable_pub, reason = "only a simulation makes it")
 )]
 #[derive(Clone, Debug)]
 pub struct TransportError {
-    /// How the request failed.
+    /// The kind of the failure.
     pub kind: TransportErrorKind,
-    /// The causes, from the outermost to the innermost.
+    /// The causes of the error, from the outermost to the innermost.
     pub details: String,
 }
 
-/// How a request failed.
+/// The ways in which a request can fail without an answer.
 #[cfg_attr(
     not(any(test, feature = "test-support")),
     allow(unreachable_pub, reason = "only a simulation makes it")
@@ -48,7 +48,7 @@ pub enum TransportErrorKind {
 }
 
 impl TransportError {
-    /// Returns the cause: the request was not sent, or its answer was lost.
+    /// Returns the cause for the error of the request: it was not sent, or its answer was lost.
     pub(super) fn cause(&self) -> FailureCause {
         match self.kind {
             TransportErrorKind::NoConnection | TransportErrorKind::InvalidRequest => FailureCause::NotSent,
@@ -84,7 +84,7 @@ impl From<reqwest::Error> for TransportError {
 }
 
 impl Transport {
-    /// Returns a transport over the network. A proxy is used only for other machines.
+    /// Returns a transport that uses the network. A proxy is used only to reach other machines.
     pub(super) fn network(is_loopback: bool) -> Result<Self, ApiError> {
         // Fails if it is already installed, which is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -102,7 +102,7 @@ impl Transport {
         }
     }
 
-    /// Sends a request once. The head of the answer must arrive before the deadline.
+    /// Sends a request once. The status and headers of the answer must arrive before the deadline.
     pub(super) async fn send(
         &self,
         request: RequestBuilder,
@@ -120,7 +120,7 @@ impl Transport {
     }
 }
 
-/// Builds a client that follows no redirects. Uses the bundled certificates if the system has none.
+/// Builds an HTTP client that follows no redirects. It uses the bundled certificates if the system has none.
 fn client(is_loopback: bool) -> Result<Client, reqwest::Error> {
     let builder = || {
         let builder = Client::builder()
@@ -136,7 +136,7 @@ fn client(is_loopback: bool) -> Result<Client, reqwest::Error> {
     })
 }
 
-/// Formats the causes of an error, without the URL, which may contain a secret.
+/// Formats the causes of an error. Leaves out the URL, which may contain a secret.
 pub(super) fn chain(error: &reqwest::Error) -> String {
     let mut parts = Vec::new();
     let mut source: Option<&dyn std::error::Error> = std::error::Error::source(error);
@@ -150,7 +150,7 @@ pub(super) fn chain(error: &reqwest::Error) -> String {
     if parts.is_empty() { "no details".to_owned() } else { parts.join(": ") }
 }
 
-/// A transport to a handler in this process. Its time is the runtime's, which tests can pause.
+/// A transport to a request handler in this process. It uses the clock of the async runtime, which tests can pause.
 #[cfg(any(test, feature = "test-support"))]
 pub(super) mod simulated {
     use std::fmt;
@@ -162,7 +162,7 @@ pub(super) mod simulated {
 
     use super::{Transport, TransportError};
 
-    /// A server in this process.
+    /// A server in this process, which answers requests.
     pub trait RequestHandler: Send + Sync {
         /// Answers a request.
         fn handle(
@@ -171,10 +171,10 @@ pub(super) mod simulated {
         ) -> Pin<Box<dyn Future<Output = Result<Response, TransportError>> + Send + '_>>;
     }
 
-    /// A transport to a handler.
+    /// A transport to a request handler in this process.
     #[derive(Clone)]
     pub(in crate::remote) struct SimulatedTransport {
-        /// Builds requests. Shared, because building a client takes milliseconds.
+        /// Builds requests. It is shared, because building an HTTP client takes milliseconds.
         pub(in crate::remote) client: Client,
         handler: Arc<dyn RequestHandler>,
     }

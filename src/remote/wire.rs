@@ -1,7 +1,7 @@
-//! The JSON that both APIs share: tags, version sets, model preferences, names.
+//! The JSON that both APIs have in common: tags, version sets, model preferences, names.
 //!
-//! Reading is tolerant: missing fields get a default, and unknown fields are kept where a write would destroy them.
-//! Writing is exact.
+//! Reading is tolerant: missing fields get a default, and unknown fields are kept where a write would otherwise destroy
+//! them. Writing is exact.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::model::{LatestVersion, LlmPreference, Pin, VersionSet, VersionSetName, trimmed};
 
-/// Tags: a list in answers. A map is accepted as well.
+/// Tags in an answer: usually a list, but a map is accepted as well.
 #[derive(Deserialize)]
 #[serde(untagged)]
 pub(super) enum Tags {
@@ -43,17 +43,17 @@ impl Tags {
     }
 }
 
-/// Returns the text without surrounding white space, as the servers store it.
+/// Returns the text without white space at its beginning and end, as the servers store it.
 pub(super) fn trim_text(text: &str) -> String {
     trimmed(text).to_owned()
 }
 
-/// Returns the id of the user who changed a service. It is in an object, or is the value itself.
+/// Returns the id of the user who changed a service. The JSON value is the id, or an object that contains it.
 pub(super) fn user_id(by: &Value) -> Option<String> {
     by.get("user_id").unwrap_or(by).as_str().map(str::to_owned)
 }
 
-/// The keys of each pin over both APIs. The later ones are from early versions of the documentation.
+/// The keys that the two APIs use for each pin. The later ones are from early versions of the documentation.
 const AGENT_VERSION: [&str; 2] = ["agent_version_number", "agent_version"];
 const CONTEXT_GRAPH_VERSION: [&str; 4] = [
     "service_hierarchical_state_machine_version_number",
@@ -61,7 +61,7 @@ const CONTEXT_GRAPH_VERSION: [&str; 4] = [
     "service_hierarchical_state_machine_version",
     "context_graph_version",
 ];
-/// Fields of the service that some answers repeat in each version set.
+/// The fields of a service that some answers repeat in each version set.
 const SERVICE_KEYS: [&str; 3] = ["agent_id", "service_hierarchical_state_machine_id", "context_graph_id"];
 
 /// The version sets in a service's JSON, by name.
@@ -73,7 +73,7 @@ pub(super) fn parse_version_sets(sets: Option<RawVersionSets>) -> BTreeMap<Versi
     sets.map(|(name, set)| (VersionSetName::new(name), parse_version_set(set.unwrap_or_default()))).collect()
 }
 
-/// Parses a version set. Unknown fields are carried along.
+/// Parses a version set. Unknown fields are kept, so that a write does not destroy them.
 pub(super) fn parse_version_set(mut set: Map<String, Value>) -> VersionSet {
     let preferences = match set.remove("llm_model_preferences") {
         Some(Value::Object(preferences)) => preferences,
@@ -104,13 +104,13 @@ fn take_pin(set: &mut Map<String, Value>, spellings: &[&str]) -> Pin {
     pin
 }
 
-/// Parses a version number: `3`, `3.0` or `"3"`.
+/// Parses a version number, written as `3`, `3.0` or `"3"`.
 fn parse_version_number(value: &Value) -> Option<u32> {
     let number = value.as_f64().or_else(|| value.as_str()?.parse().ok())?;
     (number >= 0.0 && number.fract() == 0.0 && number <= f64::from(u32::MAX)).then_some(number as u32)
 }
 
-/// Parameters that older answers put beside the model's name instead of under `params`.
+/// The parameters that older answers have beside the model's name instead of under `params`.
 const OLD_PARAMS: [&str; 3] = ["temperature", "top_k", "top_p"];
 
 fn parse_preference(value: Value) -> Option<LlmPreference> {
@@ -137,8 +137,8 @@ fn pin_value(pin: Pin) -> Value {
     }
 }
 
-/// Returns a version set as it is written: all three fields, and the unknown ones. The context graph's version has
-/// another key on each API.
+/// Returns the JSON of a version set that is written: its three fields, and the unknown fields. `context_graph_key` is
+/// the API's key for the version of the context graph.
 pub(super) fn version_set_body(set: &VersionSet, context_graph_key: &str) -> Map<String, Value> {
     let VersionSet { agent_version, context_graph_version, llm_model_preferences, carried } = set;
     let preferences: Map<String, Value> = llm_model_preferences
@@ -172,12 +172,12 @@ pub(super) struct CatalogItem {
     pub(super) name: String,
     #[serde(default)]
     pub(super) deprecated: Option<bool>,
-    /// Missing means unknown; null means that there is no version.
+    /// The newest version. If the field is missing, it is unknown; if it is null, there is no version.
     #[serde(default, deserialize_with = "deserialize_present")]
     pub(super) latest_version: Option<Value>,
 }
 
-/// Deserializes a present value, so that null differs from a missing one.
+/// Deserializes a field that is present, so that null differs from a missing field.
 fn deserialize_present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
 }

@@ -1,4 +1,4 @@
-//! `amigops apply`: plans, shows the plan, asks for confirmation, executes it, and reads the result back.
+//! `amigops apply`: makes a plan, shows it, asks for confirmation, executes the plan, and reads the live state back.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -42,17 +42,17 @@ pub(in crate::cli) struct Apply {
     summary: Option<PathBuf>,
 }
 
-/// An approved plan, ready to execute.
+/// An approved plan that is ready to execute.
 struct Approved<'s> {
     prepared: &'s Prepared,
     plan: &'s Plan,
     snapshot: Snapshot,
     scope: Scope,
-    /// The plan's file, if it was saved.
+    /// The saved plan, if the plan comes from a file.
     saved: Option<Saved<'s>>,
 }
 
-/// A saved plan and its locked file.
+/// A saved plan, and its file, which is locked.
 struct Saved<'s> {
     lock: File,
     path: &'s Path,
@@ -60,7 +60,7 @@ struct Saved<'s> {
 }
 
 impl Apply {
-    /// Runs the command, and reports the result in the summary and the JSON output.
+    /// Runs the command, and reports the result in the summary file and in the JSON output.
     pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
         let record = ApplyRecord::new(context.global.env.as_deref());
         // Open the summary before anything is sent, so that an unusable path stops the run early.
@@ -103,7 +103,7 @@ impl Apply {
         execution.execute(&snapshot, &mut interrupts).await
     }
 
-    /// Makes a plan, and asks for confirmation. Returns `None` if there is nothing to do.
+    /// Makes a plan, and asks the user for confirmation. Returns `None` if there is nothing to do.
     async fn prepare_new_plan<'s>(
         &self,
         context: &Context<'_>,
@@ -125,10 +125,10 @@ impl Apply {
         Ok(Some(Approved { prepared, plan, snapshot, scope: Scope::Everything, saved: None }))
     }
 
-    /// Makes a saved plan again, and checks that it equals the approved one. Returns `None` if there is nothing to do.
+    /// Makes a saved plan again, and checks that it equals the approved plan. Returns `None` if there is nothing to do.
     ///
-    /// The plan made again is executed, because it has been verified. The file is only compared with it: anyone could
-    /// have edited the file.
+    /// The plan that was made again is executed, because it has been verified. The file is only compared with it,
+    /// because anyone could have edited the file.
     async fn prepare_saved_plan<'s>(
         &self,
         context: &Context<'_>,
@@ -161,7 +161,7 @@ impl Apply {
         Ok(Some(Approved { prepared, plan, snapshot, scope: Scope::ThePlan, saved }))
     }
 
-    /// Prints the plan. Errors if it can't be printed, because an unseen plan must not be applied.
+    /// Prints the plan. Fails if it can't be printed, because a plan that the user has not seen must not be applied.
     fn show(
         &self,
         context: &Context<'_>,
@@ -179,7 +179,7 @@ impl Apply {
         Err(Failure::other("can't show the plan, because stdout can't be written; nothing was changed"))
     }
 
-    /// Refuses a plan that would undo live changes or newer commits since the base.
+    /// Refuses a plan that would undo live changes or newer commits that were found by `--base`.
     fn refuse_conflicts(&self, plan: &Plan) -> Result<(), Failure> {
         let problems = if self.overwrite_drift { Vec::new() } else { plan::conflicts(plan) };
         if problems.is_empty() { Ok(()) } else { Err(PlanError { problems }.into()) }

@@ -1,4 +1,4 @@
-//! `amigops completions`: a script with which a shell completes commands and flags.
+//! `amigops completions`: prints the script that lets a shell complete commands and options.
 
 use clap::Args;
 use clap_complete::Shell;
@@ -15,7 +15,7 @@ pub(in crate::cli) struct Completions {
 }
 
 impl Completions {
-    /// Prints the script.
+    /// Prints the script to stdout.
     pub(super) fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut (context.definition)(), "amigops", &mut script);

@@ -1,7 +1,7 @@
-//! `amigops drift`: reports where live services differ from the manifests.
+//! `amigops drift`: reports the differences between the live services and the manifests.
 //!
-//! It plans as `plan` does, through the same read-only API, but enforces no guardrails: drift must be visible even if
-//! an apply would be refused.
+//! It makes a plan as `plan` does, through the same read-only API. But it enforces no guardrails, because drift must be
+//! visible even if an apply would be refused.
 
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -46,7 +46,7 @@ pub(in crate::cli) struct DriftCommand {
     format: Format,
 }
 
-/// The comparison of one environment.
+/// The result of comparing one environment with the manifests.
 struct Comparison {
     origin: Origin,
     outcome: Result<Part, Failure>,
@@ -67,9 +67,10 @@ impl Comparison {
 }
 
 impl DriftCommand {
-    /// Compares, prints the report, and writes the metrics. Writes nothing live.
+    /// Compares the environments, prints the report, and writes the metrics. Changes nothing live.
     ///
-    /// A guardrail that the project file breaks is an error here and not a refusal, because `drift` changes nothing.
+    /// If the project file breaks a guardrail, that is an error here and not a refusal, because `drift` changes
+    /// nothing.
     pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
         let result = self.compare_all(context).await;
         // A host or variable that is not on the allowlist stays a refusal.
@@ -131,7 +132,8 @@ impl DriftCommand {
         }
     }
 
-    /// Compares one environment. Every environment has the same warnings, so they are printed only if `print_warnings`.
+    /// Compares one environment with the manifests. Prints warnings only if `print_warnings` is true, because they are
+    /// the same for every environment.
     async fn compare(&self, context: &Context<'_>, name: &str, print_warnings: bool) -> Comparison {
         let started = context.env.now();
         let loaded = manifest::load(&LoadOptions::new(context.project(), Some(name)));
@@ -161,7 +163,7 @@ impl DriftCommand {
         Comparison { origin, outcome, started, ended: context.env.now(), requests }
     }
 
-    /// Prints the report, and returns the result of the run.
+    /// Prints the report, and returns the result of the command.
     fn report(&self, context: &Context<'_>, mut comparisons: Vec<Comparison>) -> Result<Success, Failure> {
         if let Some(failure) = self.only_failure(&mut comparisons) {
             return Err(failure);
@@ -185,8 +187,8 @@ impl DriftCommand {
         Ok(if drifted { Success::ChangesPending } else { Success::Done })
     }
 
-    /// Returns the failure to report instead of a report: that of the only environment, or invalid manifests, which are
-    /// the same for every environment.
+    /// Returns a failure that replaces the report, if there is one. It is the failure of the only environment, or
+    /// invalid manifests, which are the same for every environment.
     fn only_failure(&self, comparisons: &mut Vec<Comparison>) -> Option<Failure> {
         let is_invalid = |comparison: &Comparison| matches!(comparison.outcome, Err(Failure::Manifests(_)));
         if self.all_environments && !comparisons.iter().all(is_invalid) {
@@ -197,7 +199,7 @@ impl DriftCommand {
     }
 }
 
-/// Returns the origin of an environment to which no connection was made.
+/// Returns the origin for an environment to which no connection was made.
 fn unknown_origin(context: &Context<'_>, name: &str, api: Api) -> Origin {
     Origin {
         environment: name.to_owned(),
@@ -210,7 +212,7 @@ fn unknown_origin(context: &Context<'_>, name: &str, api: Api) -> Origin {
     }
 }
 
-/// Returns the first failure, after printing the second one.
+/// Returns the first failure. Prints the second one, if there is one.
 fn first_failure(first: Failure, second: Option<Failure>, context: &Context<'_>) -> Failure {
     if let Some(second) = second {
         context.ui.failure(&second);
@@ -237,7 +239,8 @@ fn metrics_of<'a>(file: &MetricsFile, comparison: &'a Comparison) -> Run<'a> {
     }
 }
 
-/// Writes the metrics of a run that failed before it knew its environments: those in the previous file count as failed.
+/// Writes the metrics of a run that failed before it knew its environments. The environments in the previous file count
+/// as failed.
 fn write_failed_metrics(
     context: &Context<'_>,
     file: &MetricsFile,
@@ -260,7 +263,7 @@ fn write_failed_metrics(
     write_metrics(file, &names.into_iter().map(failed).collect::<Vec<_>>())
 }
 
-/// Returns the seconds since 1970.
+/// Returns a time as seconds since 1970.
 fn seconds(time: SystemTime) -> u64 {
     time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }

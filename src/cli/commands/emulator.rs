@@ -63,7 +63,7 @@ enum LimitEnd {
 }
 
 impl LimitEnd {
-    /// Returns the documented limits, with windows of this length.
+    /// Returns the documented rate limits, with windows of this length.
     fn limits(self, window: Duration) -> Limits {
         let window_end = match self {
             Self::Exact => return Limits::Documented { window },
@@ -76,7 +76,7 @@ impl LimitEnd {
 }
 
 impl Emulator {
-    /// Serves until a signal or the timeout. Prints the address to stdout once it accepts requests.
+    /// Runs the emulator until a signal or the timeout. Prints its address to stdout as soon as it accepts requests.
     pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
         let window = Duration::try_from_secs_f64(self.limit_window)
             .ok()
@@ -111,7 +111,7 @@ impl Emulator {
     }
 }
 
-/// Logs each injected fault.
+/// Logs each fault that the emulator injects.
 struct FaultLogger(Ui);
 
 impl Observer for FaultLogger {
@@ -121,7 +121,7 @@ impl Observer for FaultLogger {
     }
 }
 
-/// Reads a file of faults. Reports every problem with it.
+/// Reads a file with faults to inject. If it is invalid, the error lists every problem.
 fn read_faults(context: &Context<'_>, file: &Path) -> Result<Vec<Rule>, Failure> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| Failure::other(format!("can't read the faults `{}`: {error}", file.display())))?;

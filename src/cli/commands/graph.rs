@@ -1,4 +1,4 @@
-//! `amigops graph`: the order of a plan's steps.
+//! `amigops graph`: prints the steps of a plan and their order as a graph.
 
 use clap::{Args, ValueEnum};
 
@@ -27,7 +27,7 @@ enum Language {
 }
 
 impl GraphCommand {
-    /// Reads the live state, plans, and prints the graph. Writes nothing.
+    /// Reads the live state, makes a plan, and prints its graph. Changes nothing live.
     pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
         let prepared = Prepared::new(context, &self.plan)?;
         let (_, plan) = prepared.plan(prepared.connection.read()).await?;

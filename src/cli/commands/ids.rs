@@ -1,4 +1,4 @@
-//! `amigops ids`: the id of each declared service, which applications need.
+//! `amigops ids`: prints the id of each declared service, which applications need.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use crate::error::{Failure, Success};
 use crate::model::{ServiceId, ServiceName};
 use crate::report::text::visible;
 
-/// The prefix of every variable.
+/// The beginning of the name of every variable.
 const PREFIX: &str = "AMIGO_SERVICE";
 
 type Ids = BTreeMap<ServiceName, ServiceId>;
@@ -33,7 +33,7 @@ enum Format {
 }
 
 impl IdsCommand {
-    /// Reads the live services, and prints the ids of those that the manifests declare.
+    /// Reads the live services, and prints the ids of the declared services.
     pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
         let prepared = Prepared::new(context, &PlanArgs::default())?;
         let ids = prepared.ids(prepared.connection.read()).await?;
@@ -64,11 +64,11 @@ impl IdsCommand {
     }
 }
 
-/// Returns a variable for each service.
+/// Returns one variable for each service.
 ///
 /// # Errors
 ///
-/// Errors if a name has no usable characters, or if two names give the same variable.
+/// Fails if a service's name has no usable characters, or if two names result in the same variable.
 fn variables(ids: &Ids) -> Result<BTreeMap<String, (&ServiceName, &ServiceId)>, Failure> {
     let mut variables: BTreeMap<String, (&ServiceName, &ServiceId)> = BTreeMap::new();
     for (name, id) in ids {
@@ -90,7 +90,7 @@ fn variables(ids: &Ids) -> Result<BTreeMap<String, (&ServiceName, &ServiceId)>, 
     Ok(variables)
 }
 
-/// Returns the variable for a service's name: `Meet & Greet` → `AMIGO_SERVICE_MEET_GREET`.
+/// Returns the name of the variable for a service's name: `Meet & Greet` → `AMIGO_SERVICE_MEET_GREET`.
 fn variable_name(name: &str) -> String {
     let mut out = PREFIX.to_owned();
     for word in name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()) {

@@ -26,7 +26,7 @@ pub(in crate::cli) struct Import {
 }
 
 impl Import {
-    /// Reads the live services, writes the manifests, and reports what a plan would still change.
+    /// Reads the live services, writes the manifests, and reports the changes that a plan would still make.
     pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
         let target = ImportTarget::open(context, context.load_options())?;
         let scope = Scope {

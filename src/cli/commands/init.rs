@@ -1,4 +1,4 @@
-//! `amigops init`: creates a project, on the sandbox or from an existing organization.
+//! `amigops init`: creates a project that uses the sandbox or an existing organization.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ pub(in crate::cli) struct Init {
 }
 
 impl Init {
-    /// Writes the project, and prints the next commands to run.
+    /// Writes the project, and prints the commands that the user can run next.
     pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
         if context.global.env.is_some() && !self.from_env {
             return Err(Failure::other(
@@ -56,7 +56,8 @@ fn next_commands(root: &Path) -> String {
     format!("  amigops plan{option}\n  amigops apply{option}\n")
 }
 
-/// Returns the `-C` option with which later commands find the project; empty if it is the working directory.
+/// Returns the `-C` option that the user needs in later commands. It is empty if the project is in the working
+/// directory.
 fn directory_option(root: &Path) -> String {
     let path: PathBuf = root.components().filter(|part| *part != std::path::Component::CurDir).collect();
     match path.to_str() {

@@ -1,4 +1,4 @@
-//! `amigops man`: manual pages, for packagers.
+//! `amigops man`: prints or writes manual pages, for packagers.
 
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ pub(in crate::cli) struct Man {
 }
 
 impl Man {
-    /// Prints the main page, or writes all pages.
+    /// Prints the main page, or writes all pages into a directory.
     pub(super) fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
         let mut command = (context.definition)();
         // Gives each subcommand the global flags and its full name.

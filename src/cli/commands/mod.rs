@@ -1,6 +1,6 @@
-//! The commands, one a file: each has its arguments and a `run`.
+//! The commands. Each file contains one command: its arguments and its `run` function.
 //!
-//! Code that several commands share stands beside this directory, in modules named after their jobs.
+//! Code that several commands share is in modules next to this directory. Each is named after its purpose.
 
 mod apply;
 mod completions;

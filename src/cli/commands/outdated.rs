@@ -1,4 +1,4 @@
-//! `amigops outdated`: lists pinned versions that are not the newest, and raises them.
+//! `amigops outdated`: lists pinned versions that are not the newest, and raises them if requested.
 
 use std::collections::BTreeMap;
 
@@ -44,7 +44,7 @@ enum Format {
 }
 
 impl OutdatedCommand {
-    /// Looks the newest versions up, reports outdated pins, and raises them if requested. Writes nothing live.
+    /// Reads the newest versions, reports outdated pins, and raises them if requested. Changes nothing live.
     pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
         let options = LoadOptions { keep_places: true, ..context.load_options() };
         let loaded = prepare::load(context, &options)?;
@@ -55,7 +55,7 @@ impl OutdatedCommand {
         self.report(context, &loaded, &outdated)
     }
 
-    /// Checks that each version set of `--set` exists.
+    /// Checks that each version set that `--set` names exists.
     fn check_sets(&self, services: &[(&ServiceName, &DesiredService)]) -> Result<(), Failure> {
         let known = services.iter().filter_map(|(_, service)| service.version_sets.as_ref());
         let known = known.flat_map(BTreeMap::keys);
@@ -65,7 +65,7 @@ impl OutdatedCommand {
         }
     }
 
-    /// Writes the raised pins if requested, and prints the result.
+    /// Writes the raised pins into the manifests if requested, and prints the result.
     fn report(
         &self,
         context: &Context<'_>,

@@ -30,7 +30,7 @@ pub(in crate::cli) struct PlanCommand {
 }
 
 impl PlanCommand {
-    /// Reads the live state, plans, and prints the plan. Writes nothing live.
+    /// Reads the live state, makes a plan, and prints it. Changes nothing live.
     pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
         let loaded = prepare::load(context, &context.load_options())?;
         if let Some(path) = &self.out {
@@ -59,7 +59,7 @@ impl PlanCommand {
         Ok(if pending { Success::ChangesPending } else { Success::Done })
     }
 
-    /// Prints the plan that a guardrail refuses, then returns the refusal. The plan is not saved.
+    /// Prints a plan that a guardrail refuses, and returns the refusal. The plan is not saved.
     async fn show_refused(
         &self,
         context: &Context<'_>,

@@ -42,7 +42,7 @@ pub(in crate::cli) struct Promote {
 }
 
 impl Promote {
-    /// Copies the pins. Works offline.
+    /// Copies the pins in the manifests. Sends no requests.
     pub(super) fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
         let options = LoadOptions { keep_places: true, ..context.load_options() };
         let loaded = prepare::load(context, &options)?;
@@ -87,7 +87,7 @@ impl Promote {
         unknown_set(&self.from, subject, known)
     }
 
-    /// Checks the names of the version sets before their content is read.
+    /// Checks that the names in `--from` and `--to` are usable, before the content of the version sets is read.
     fn check_names(&self, loaded: &Loaded) -> Result<(), Failure> {
         let to = VersionSetName::new(&self.to);
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');

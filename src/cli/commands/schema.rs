@@ -1,4 +1,4 @@
-//! `amigops schema`: JSON Schemas for editors and validators.
+//! `amigops schema`: prints or writes JSON Schemas for editors and validators.
 
 use std::path::{Path, PathBuf};
 

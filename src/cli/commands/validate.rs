@@ -1,4 +1,4 @@
-//! `amigops validate`: checks manifests offline.
+//! `amigops validate`: checks the manifests offline.
 
 use std::path::{Path, PathBuf};
 
@@ -30,7 +30,7 @@ enum Format {
 }
 
 impl Validate {
-    /// Loads the project and reports its problems. Sends nothing.
+    /// Loads the project and reports its problems. Sends no requests.
     pub(super) fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
         let allowlist = allowlist::read(context)?;
         let validation = manifest::validate(&context.load_options(), &self.paths, &allowlist);
@@ -79,8 +79,8 @@ fn verdict(validation: &Validation) -> String {
     format!("valid{word}: {services} in {}", text::count(validation.files, "file"))
 }
 
-/// Returns the project's path in its Git repository; empty if there is no repository. Annotations and code scanning
-/// need paths from the top of the repository.
+/// Returns the path of the project in its Git repository, or an empty text if there is no repository. Annotations and
+/// code scanning need paths that begin at the top of the repository.
 fn path_in_repository(root: &Path) -> String {
     let top = root.ancestors().find(|directory| directory.join(".git").exists());
     let path = top.and_then(|top| root.strip_prefix(top).ok()).unwrap_or(Path::new(""));

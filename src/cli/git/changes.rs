@@ -1,8 +1,8 @@
 //! Compares the YAML files of a project with those of a commit, byte by byte.
 //!
 //! `git status` is not used, because it runs the filters that `.gitattributes` names. So files that git converts on
-//! check-out (filters such as LFS or git-crypt, `working-tree-encoding`, `ident`) count as changed. Line endings don't
-//! count.
+//! check-out (filters such as LFS or git-crypt, `working-tree-encoding`, `ident`) count as changed. Different line
+//! endings do not count as a change.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -15,31 +15,32 @@ use walkdir::WalkDir;
 use super::{Entry, Git};
 use crate::error::Failure;
 
-/// The size limit of a compared file. Manifests are smaller, so a larger file counts as changed.
+/// The maximum size of a file that is compared, in bytes. Manifests are smaller, so a larger file counts as changed.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
-/// A file of the work tree.
+/// A file that was found in the work tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Found {
     File,
-    /// A symbolic link. Its target path is compared, not the target's content.
+    /// A symbolic link. The path that it contains is compared, not the content of the file to which it leads.
     Link,
-    /// A file that can't be compared, such as a pipe or a file with a non-Unicode name.
+    /// A file that can't be compared, such as a pipe, or a file whose name is not Unicode.
     Other,
 }
 
-/// The result of comparing a file with the id of a commit's file.
+/// The result of comparing a file in the work tree with the id of the same file in a commit.
 #[derive(Debug, PartialEq, Eq)]
 enum Comparison {
     Same,
     Different,
-    /// Equal only if the commit's file has other line endings. Holds the file's bytes, with LF.
+    /// The files are equal only if they differ in nothing but line endings. Contains the bytes of the file in the work
+    /// tree, with LF as line ending.
     Undecided(Vec<u8>),
 }
 
 impl Git {
-    /// Returns true if a YAML file below the directory was changed, added or deleted since the commit. An added file
-    /// that git ignores doesn't count.
+    /// Returns true if a YAML file in the directory was changed, added or deleted since the commit. An added file that
+    /// git ignores does not count.
     pub(in crate::cli) fn is_changed(&self, commit: &str) -> Result<bool, Failure> {
         let mut committed = self.list(commit)?;
         committed.retain(|entry| is_yaml(&entry.path));
@@ -65,7 +66,7 @@ impl Git {
             || !self.differ_only_in_line_ends(&undecided)?)
     }
 
-    /// Returns true if a sparse checkout excludes all of these files.
+    /// Returns true if all of these files are missing because a sparse checkout excludes them.
     fn are_left_out(&self, missing: &[&Entry]) -> Result<bool, Failure> {
         if missing.is_empty() {
             return Ok(true);
@@ -104,7 +105,7 @@ impl Git {
     }
 }
 
-/// Returns true if a path could be a YAML file of the project. Hidden directories are not part of it.
+/// Returns true if a path could be that of a YAML file of the project. Files in hidden directories are not part of it.
 fn is_yaml(path: &str) -> bool {
     let hidden = path
         .rsplit_once('/')
@@ -112,8 +113,8 @@ fn is_yaml(path: &str) -> bool {
     !hidden && (path.ends_with(".yaml") || path.ends_with(".yml"))
 }
 
-/// Returns the YAML files below a directory, by relative path. Does not follow links, and skips other repositories
-/// (submodules).
+/// Returns the YAML files in a directory and its subdirectories, by relative path. Does not follow links, and skips
+/// other repositories (submodules).
 fn yaml_files(directory: &Path) -> BTreeMap<String, Found> {
     let is_ours = |entry: &walkdir::DirEntry| {
         entry.depth() == 0
@@ -171,7 +172,8 @@ fn compare_bytes(entry: &Entry, bytes: &[u8]) -> Comparison {
     }
 }
 
-/// Returns true if the id is git's blob id of these bytes: SHA-1, or SHA-256 for a longer id.
+/// Returns true if the id is the one that git computes for a file with these bytes. It uses SHA-1, or SHA-256 for
+/// longer ids.
 fn is_id_of(id: &str, bytes: &[u8]) -> bool {
     use ring::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, SHA256};
     let algorithm = if id.len() == 40 { &SHA1_FOR_LEGACY_USE_ONLY } else { &SHA256 };
@@ -182,7 +184,7 @@ fn is_id_of(id: &str, bytes: &[u8]) -> bool {
     digest == id
 }
 
-/// Replaces CRLF with LF.
+/// Returns the bytes with every CRLF replaced by LF.
 fn with_lf(bytes: &[u8]) -> Cow<'_, [u8]> {
     if !bytes.windows(2).any(|pair| pair == b"\r\n") {
         return Cow::Borrowed(bytes);

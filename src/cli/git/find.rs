@@ -1,31 +1,31 @@
 //! Finds the repository of a directory by its `.git`, so that git need not search for it.
 //!
 //! Git also accepts any directory that looks like a repository (`HEAD`, `objects`, `refs`). A pull request can add such
-//! a directory with its own `config`. It can't add a `.git`, because git refuses to check out that name.
+//! a directory, with its own `config`. But it can't add a `.git`, because git refuses to check out a file of that name.
 
 use std::fs;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
-/// The size limit of a `.git` file, which holds one path.
+/// The maximum size of a `.git` file, in bytes. Such a file contains one path.
 const MAX_LINK_BYTES: u64 = 64 * 1024;
 
-/// A repository, and a directory in its work tree.
+/// The location of a repository, and of a directory in its work tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Place {
-    /// The top of the work tree: the directory that holds `.git`.
+    /// The top of the work tree: the directory that contains `.git`.
     pub(super) top: PathBuf,
-    /// The directory with the repository's own files.
+    /// The directory that contains the repository's own files.
     pub(super) git_dir: PathBuf,
-    /// The directory's path from the top, with a final slash; empty at the top.
+    /// The path of the directory from the top of the work tree, with a slash at its end. Empty for the top itself.
     pub(super) prefix: String,
 }
 
-/// Finds the repository of a directory.
+/// Finds the repository to which a directory belongs.
 ///
 /// # Errors
 ///
-/// Returns the reason if there is no repository, or its `.git` can't be used.
+/// Returns the reason why there is no repository, or why its `.git` can't be used.
 pub(super) fn find(directory: &Path) -> Result<Place, String> {
     let directory = canonicalize(directory).map_err(|error| format!("can't read it: {error}"))?;
     for top in directory.ancestors() {
@@ -36,8 +36,8 @@ pub(super) fn find(directory: &Path) -> Result<Place, String> {
     Err("neither it nor a parent directory has a `.git`".to_owned())
 }
 
-/// Returns the repository's own directory, if this directory has a `.git`. That is a directory, or a file that names
-/// one, as in work trees and submodules.
+/// Returns the directory of the repository's own files, or `None` if the directory `top` has no `.git`. A `.git` is
+/// that directory itself, or a file that contains its path, as in work trees and submodules.
 fn git_dir(top: &Path) -> Result<Option<PathBuf>, String> {
     let path = top.join(".git");
     let Ok(meta) = fs::metadata(&path) else { return Ok(None) };
@@ -66,13 +66,13 @@ fn git_dir(top: &Path) -> Result<Option<PathBuf>, String> {
     Ok(Some(real))
 }
 
-/// Returns true if a directory looks like a repository. Git checks the rest when it uses the directory.
+/// Returns true if a directory looks like a repository. Git makes further checks when it uses the directory.
 fn is_repository(directory: &Path) -> bool {
     // In some old repositories, HEAD is a symbolic link to a branch that may not exist yet.
     fs::symlink_metadata(directory.join("HEAD")).is_ok()
 }
 
-/// Returns true if a checkout can write to a path: it is in the work tree, but not in a `.git`.
+/// Returns true if a checkout can write to a path. Such a path is in the work tree, but not in a `.git`.
 fn is_checked_out(path: &Path, top: &Path) -> bool {
     path.strip_prefix(top)
         .is_ok_and(|inside| !inside.components().any(|part| part == Component::Normal(".git".as_ref())))
@@ -87,7 +87,7 @@ fn prefix(inside: &Path) -> Result<String, String> {
     Ok(prefix)
 }
 
-/// Returns the real path. On Windows, removes the prefix `\\?\`, which git does not understand.
+/// Returns the real path of a file or directory. On Windows, removes the prefix `\\?\`, which git does not understand.
 pub(super) fn canonicalize(path: &Path) -> std::io::Result<PathBuf> {
     let real = fs::canonicalize(path)?;
     if cfg!(windows)

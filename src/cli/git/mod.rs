@@ -5,7 +5,7 @@
 //! `merge-base`, `ls-tree`, `cat-file --batch`, and for files that differ from the commit `ls-files -t` and
 //! `check-ignore`. They run no hooks, filters, diff programs or pagers, and change neither the index nor the work tree.
 //! Changed files are found by comparing bytes (`changes`), not with `git status`, which runs filters. The name of a
-//! commit can't be taken for an option.
+//! commit can't be mistaken for an option.
 
 mod changes;
 mod find;
@@ -23,7 +23,7 @@ use process::Program;
 use crate::env::Env;
 use crate::error::Failure;
 
-/// A repository, seen from a directory in its work tree.
+/// A repository, and the directory in its work tree that contains the project.
 pub(super) struct Git {
     program: Program,
     place: Place,
@@ -32,19 +32,19 @@ pub(super) struct Git {
 /// A file of a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
-    /// Its path relative to the project's directory.
+    /// The path of the file, relative to the project's directory.
     pub(super) path: String,
-    /// True if it is a symbolic link.
+    /// True if the file is a symbolic link.
     pub(super) is_link: bool,
     id: String,
 }
 
 impl Git {
-    /// Opens the repository that a directory is in.
+    /// Opens the repository to which a directory belongs.
     ///
     /// # Errors
     ///
-    /// Errors if there is none, if git does not trust its owner, or if git can't be run.
+    /// Fails if there is no repository, if git does not trust its owner, or if git can't be run.
     pub(super) fn open(root: &Path, env: &Env) -> Result<Self, Failure> {
         let refused = |reason: &str| {
             Failure::other(format!("`{}` is not in a readable Git work tree: {reason}", root.display())).hint(
@@ -65,12 +65,12 @@ impl Git {
         Err(refused(&format!("git does not accept `{}` as a repository", place.git_dir.display())))
     }
 
-    /// Returns the commit that is checked out; `None` if there is no commit yet.
+    /// Returns the commit that is checked out, or `None` if there is no commit yet.
     pub(super) fn head(&self) -> Result<Option<String>, Failure> {
         self.commit("HEAD")
     }
 
-    /// Returns the commit that a reference names; `None` if this clone has none.
+    /// Returns the id of the commit that a reference names, or `None` if this clone has no such commit.
     pub(super) fn commit(&self, reference: &str) -> Result<Option<String>, Failure> {
         // The name must not be taken for an option.
         if reference.starts_with('-') {
@@ -84,7 +84,7 @@ impl Git {
         Ok((output.status.success() && is_id).then(|| id.to_owned()))
     }
 
-    /// Returns the last commit that two commits share; `None` if this clone has none.
+    /// Returns the last commit that two commits have in common, or `None` if this clone has no such commit.
     pub(super) fn merge_base(&self, one: &str, other: &str) -> Result<Option<String>, Failure> {
         let output = self.run(&["merge-base", one, other], None)?;
         match output.status.code() {
@@ -94,19 +94,19 @@ impl Git {
         }
     }
 
-    /// Returns true if the clone is shallow.
+    /// Returns true if the clone is shallow, so that older commits are missing.
     pub(super) fn is_shallow(&self) -> bool {
         let output = self.run(&["rev-parse", "--is-shallow-repository"], None);
         output.is_ok_and(|output| output.stdout.trim_ascii() == b"true")
     }
 
-    /// Returns the files of a commit below the directory; `None` if `marker` is not among them.
+    /// Returns the files of a commit in the project's directory, or `None` if the file `marker` is not one of them.
     pub(super) fn entries(&self, commit: &str, marker: &str) -> Result<Option<Vec<Entry>>, Failure> {
         let entries = self.list(commit)?;
         Ok(entries.iter().any(|entry| entry.path == marker).then_some(entries))
     }
 
-    /// Returns the contents of files, in the same order.
+    /// Returns the contents of these files, in the same order.
     pub(super) fn contents(&self, entries: &[&Entry]) -> Result<Vec<Vec<u8>>, Failure> {
         let wanted: String = entries.iter().map(|entry| format!("{}\n", entry.id)).collect();
         let output = self.ask(&["cat-file", "--batch"], wanted.as_bytes())?;
@@ -126,7 +126,8 @@ impl Git {
         Ok(contents)
     }
 
-    /// Returns the files of a commit below the directory, without submodules, which are other repositories.
+    /// Returns the files of a commit in the project's directory. Leaves out submodules, because they are other
+    /// repositories.
     fn list(&self, commit: &str) -> Result<Vec<Entry>, Failure> {
         let bytes = self.read(&self.inside(&["ls-tree", "-r", "-z", "--full-tree", commit]))?;
         // A non-Unicode name can't be a manifest's, because patterns are Unicode.
@@ -134,7 +135,8 @@ impl Git {
         Ok(lines.filter_map(|line| entry(line, &self.place.prefix)).collect())
     }
 
-    /// Returns the arguments of a command, limited to the directory if that is not the whole work tree.
+    /// Returns the arguments of a git command. If the project's directory is not the whole work tree, limits the
+    /// command to the directory.
     fn inside<'a>(&'a self, args: &[&'a str]) -> Vec<&'a str> {
         let mut all = vec!["--literal-pathspecs"];
         all.extend(args);
@@ -150,7 +152,7 @@ impl Git {
         if output.status.success() { Ok(output.stdout) } else { Err(failure(command, &output)) }
     }
 
-    /// Runs a command with standard input.
+    /// Runs a git command that reads `input` from its standard input.
     fn ask(&self, args: &[&str], input: &[u8]) -> Result<Output, Failure> {
         let file = || {
             // A file instead of a pipe, so that git can answer before it has read everything.
@@ -169,7 +171,7 @@ impl Git {
     }
 }
 
-/// Parses a line of `ls-tree`: `<mode> <type> <id>\t<path>`, with the path from the top.
+/// Parses a line of the output of `ls-tree`: `<mode> <type> <id>\t<path>`. The path begins at the top of the work tree.
 fn entry(line: &str, prefix: &str) -> Option<Entry> {
     let (head, path) = line.split_once('\t')?;
     let mut words = head.split(' ');
@@ -178,7 +180,8 @@ fn entry(line: &str, prefix: &str) -> Option<Entry> {
     (kind == "blob").then(|| Entry { path, is_link: mode == "120000", id: id.to_owned() })
 }
 
-/// Parses the first answer of `cat-file --batch`, `<id> blob <size>\n<content>\n`. Returns the content and the rest.
+/// Parses the first answer of `cat-file --batch`: `<id> blob <size>\n<content>\n`. Returns the content, and the bytes
+/// after the answer.
 fn blob(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = bytes.iter().position(|byte| *byte == b'\n')?;
     let (head, rest) = (std::str::from_utf8(&bytes[..end]).ok()?, &bytes[end + 1..]);
@@ -192,7 +195,7 @@ fn utf8(bytes: Vec<u8>) -> Result<String, Failure> {
     String::from_utf8(bytes).map_err(|_| Failure::other("git returned a path that is not Unicode"))
 }
 
-/// The hint if git lacks an object.
+/// The hint for a clone in which git does not find an object.
 const MISSING_OBJECTS: &str = "objects are missing in this clone, and amigops never fetches: clone without a filter, \
                                or run `git fetch --refetch --no-filter`";
 
@@ -203,7 +206,7 @@ fn failure(command: &str, output: &Output) -> Failure {
     if lacks.iter().any(|text| reason.contains(text)) { failure.hint(MISSING_OBJECTS) } else { failure }
 }
 
-/// Returns git's error message, or else its exit status.
+/// Returns git's error message, or its exit status if there is no message.
 fn reason(output: &Output) -> String {
     let said = String::from_utf8_lossy(&output.stderr);
     let said = said.trim().trim_start_matches("fatal: ");

@@ -1,9 +1,9 @@
-//! Runs `git`. This is the only code of amigops that starts a process.
+//! Runs `git`. No other code of amigops starts a process.
 //!
-//! A checkout can hold files from a stranger, and the environment holds the secrets of the APIs. So git gets a new
-//! environment with few variables, and is searched only in absolute directories of `PATH`. Only commands that start no
-//! program themselves are run (see [`Git`](super::Git)). Everything that could make git start a program is disabled,
-//! too: hooks, the file system monitor, pagers, and fetching of missing objects.
+//! A checkout can contain files from a stranger, and the environment contains the secrets of the APIs. So git gets a
+//! new environment with few variables, and it is looked for only in the absolute directories of `PATH`. Only commands
+//! that start no program themselves are run (see [`Git`](super::Git)). Everything else that could make git start a
+//! program is disabled: hooks, the file system monitor, pagers, and fetching of missing objects.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -15,7 +15,7 @@ use super::find::Place;
 use crate::env::Env;
 use crate::error::Failure;
 
-/// Git's variables for every run. They allow no protocol and no fetching, so that nothing is sent anywhere.
+/// The variables that git gets in every run. They allow no protocol and no fetching, so that nothing is sent anywhere.
 const SETTINGS: &[(&str, &str)] = &[
     // An empty list of protocols. On Windows, an empty variable would count as unset.
     ("GIT_ALLOW_PROTOCOL", ":"),
@@ -32,18 +32,18 @@ const SETTINGS: &[(&str, &str)] = &[
     ("LC_ALL", "C"),
 ];
 
-/// The variables that disable the configuration of the system and of the user.
+/// The variables that make git ignore the configuration of the system and of the user.
 const NO_CONFIGURATION: &[(&str, &str)] =
     &[("GIT_CONFIG_NOSYSTEM", "1"), ("GIT_CONFIG_SYSTEM", "/dev/null"), ("GIT_CONFIG_GLOBAL", "/dev/null")];
 
-/// The settings that override the repository's configuration.
+/// The git settings that override the configuration of the repository, so that it can't make git start a program.
 const OVERRIDES: &[&str] =
     &["core.fsmonitor=false", "core.hooksPath=/dev/null", "credential.helper=", "protocol.allow=never"];
 
-/// Variables that programs need to start on Windows, and under Xcode.
+/// The variables that programs need to start on Windows, or with Xcode.
 const SYSTEM: &[&str] = &["SystemRoot", "SystemDrive", "windir", "TEMP", "TMP", "DEVELOPER_DIR"];
 
-/// Variables with which git finds the configuration of the user and the system, and the user of `sudo`.
+/// The variables by which git finds the configuration of the user and of the system, and the user who ran `sudo`.
 const USER: &[&str] = &[
     "HOME",
     "XDG_CONFIG_HOME",
@@ -57,24 +57,24 @@ const USER: &[&str] = &[
     "ProgramData",
 ];
 
-/// The setting that makes git trust a repository that another user owns.
+/// The setting that makes git trust a repository that belongs to another user.
 const TRUST: &str = "safe.directory";
 
 /// The `git` program, and the environment that it gets.
 pub(super) struct Program {
     path: PathBuf,
-    /// Variables of this process that every run gets.
+    /// The variables of this process that git gets in every run.
     system: Vec<(OsString, OsString)>,
-    /// Variables of this process that only the trust check gets.
+    /// The variables of this process that git gets only when it checks if the repository is trusted.
     user: Vec<(OsString, OsString)>,
 }
 
 impl Program {
-    /// Finds git.
+    /// Finds the `git` program.
     ///
     /// # Errors
     ///
-    /// Errors if no absolute directory of `PATH` has it.
+    /// Fails if no absolute directory of `PATH` contains it.
     pub(super) fn find(env: &Env) -> Result<Self, Failure> {
         let directories = absolute_directories(env.variable_os("PATH").as_deref());
         let name = format!("git{}", std::env::consts::EXE_SUFFIX);
@@ -95,7 +95,7 @@ impl Program {
         Ok(Self { path, system, user })
     }
 
-    /// Runs a command in a repository, without the configuration of the user and the system.
+    /// Runs a git command in a repository. Git ignores the configuration of the user and of the system.
     pub(super) fn run(&self, place: &Place, args: &[&str], stdin: Option<Stdio>) -> Result<Output, Failure> {
         let mut command = self.command(&place.top);
         command.envs(NO_CONFIGURATION.iter().copied());
@@ -104,9 +104,9 @@ impl Program {
         finish(command)
     }
 
-    /// Asks git for the repository at the top of a work tree. Only in this run does git search for the repository,
-    /// because only then does it check that the owner is trusted. For `safe.directory`, it needs the user's
-    /// configuration.
+    /// Asks git for the repository at the top of a work tree. Only in this run does git search for the repository
+    /// itself, because only then does it check if the owner is trusted. For its setting `safe.directory`, it needs the
+    /// user's configuration.
     pub(super) fn find_trusted(&self, top: &Path) -> Result<Output, Failure> {
         let mut command = self.command(top);
         command.envs(self.user.iter().map(|(name, value)| (name, value)));
@@ -148,8 +148,8 @@ fn option(name: &str, path: &Path) -> OsString {
     option
 }
 
-/// Returns the absolute directories of `PATH`. Relative ones depend on the working directory, which may be the
-/// checkout.
+/// Returns the absolute directories of `PATH`. Relative directories are not used, because they depend on the working
+/// directory, which may be the checkout.
 fn absolute_directories(path: Option<&OsStr>) -> Vec<PathBuf> {
     match path {
         Some(path) => std::env::split_paths(path).filter(|directory| directory.is_absolute()).collect(),
@@ -170,13 +170,13 @@ fn is_program(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|meta| meta.is_file())
 }
 
-/// Returns the variables that are set.
+/// Returns those of the variables `names` that are set, with their values.
 fn set_variables(env: &Env, names: &[&str]) -> Vec<(OsString, OsString)> {
     names.iter().filter_map(|name| Some(((*name).into(), env.variable_os(name)?))).collect()
 }
 
-/// Returns the `safe.directory` settings in `GIT_CONFIG_COUNT`, `GIT_CONFIG_KEY_0` and so on. Other keys may hold
-/// secrets (`http.extraHeader`), so they are not passed on.
+/// Returns the `safe.directory` settings from the variables `GIT_CONFIG_COUNT`, `GIT_CONFIG_KEY_0` and so on. Other
+/// settings may contain secrets (`http.extraHeader`), so git does not get them.
 fn trusted_by_variables(env: &Env) -> Vec<(OsString, OsString)> {
     let count: u32 = env.variable("GIT_CONFIG_COUNT").and_then(|count| count.parse().ok()).unwrap_or(0);
     let is_trust = |key: String| key.eq_ignore_ascii_case(TRUST);

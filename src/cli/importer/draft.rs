@@ -1,4 +1,4 @@
-//! The files that an import will write, and what a plan will still change after that.
+//! The files that an import will write, and the changes that a plan will still make after the import.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,26 +13,26 @@ use crate::model::{ServiceName, Snapshot};
 use crate::plan::{self, Field, Options, Plan, PlanError, ServiceKind};
 use crate::remote::complete_snapshot;
 
-/// An existing file with its new text.
+/// An existing file that the import changes.
 pub(super) struct Edit {
-    /// Its path in the project.
+    /// The path of the file in the project.
     pub(super) file: String,
-    /// Its new text.
+    /// The new text of the file.
     pub(super) text: String,
-    /// The services whose manifests change.
+    /// The services whose manifests in this file change.
     pub(super) services: Vec<EditedService>,
 }
 
-/// A service whose manifest changes.
+/// A service whose manifest the import changes.
 pub(super) struct EditedService {
-    /// Its live name.
+    /// The name of the live service.
     pub(super) live: ServiceName,
-    /// The name that its manifest declared, if that changes, too.
+    /// The name that the manifest declared before, if the import changes it.
     pub(super) renamed_from: Option<ServiceName>,
 }
 
 impl EditedService {
-    /// Returns the service's name, or both names if its manifest is renamed.
+    /// Returns the name of the service. If its manifest is renamed, returns the old and the new name.
     pub(super) fn describe(&self) -> String {
         match &self.renamed_from {
             Some(declared) => format!("{declared} → {}", self.live),
@@ -40,7 +40,8 @@ impl EditedService {
         }
     }
 
-    /// Returns a note about a renamed manifest. A match by agent and context graph may be wrong, so the user must see it.
+    /// Returns a note if the manifest is renamed. The user must see it, because a match by agent and context graph may
+    /// be wrong.
     fn rename_note(&self, file: &str) -> Option<String> {
         let (live, declared) = (&self.live, self.renamed_from.as_ref()?);
         Some(format!(
@@ -52,19 +53,19 @@ impl EditedService {
 
 /// The files that an import will write.
 pub(super) struct Draft {
-    /// The directory of new files, relative to the project.
+    /// The directory for new files, relative to the project.
     directory: String,
     pub(super) files: Vec<NewFile>,
     pub(super) edits: Vec<Edit>,
     pub(super) notes: Vec<Note>,
 }
 
-/// The changes that a plan will still make once the files are written.
+/// The changes that a plan will still make after the files are written.
 #[derive(Default)]
 pub(super) struct RemainingChanges {
-    /// Lines for stdout.
+    /// The lines that are printed to stdout.
     pub(super) result: Vec<String>,
-    /// Notes for stderr.
+    /// The notes that are printed to stderr.
     pub(super) notes: Vec<String>,
 }
 
@@ -80,7 +81,7 @@ impl Draft {
             .flat_map(|edit| edit.services.iter().filter_map(|service| service.rename_note(&edit.file)))
     }
 
-    /// Returns a new file's path in the project.
+    /// Returns the path of a new file in the project.
     pub(super) fn path_of(&self, file: &NewFile) -> String {
         match self.directory.as_str() {
             "" => file.name.clone(),
@@ -88,7 +89,8 @@ impl Draft {
         }
     }
 
-    /// Applies changes to one document of a file. A change that can't be written becomes a note; the others are made.
+    /// Applies changes to one document of a file. If a change can't be written, adds a note about it. The other changes
+    /// are made.
     pub(super) fn edit(
         &mut self,
         root: &Path,
@@ -138,7 +140,8 @@ impl Draft {
         Ok(())
     }
 
-    /// Loads and plans the project as it will be. Drops each file with which that fails, until it succeeds.
+    /// Loads the project as it will be after the import, and makes a plan. Removes the files because of which that
+    /// fails, until it succeeds.
     pub(super) async fn drop_unusable(
         mut self,
         target: &ImportTarget<'_>,
@@ -178,14 +181,14 @@ impl Draft {
         }
     }
 
-    /// Loads the project as it will be.
+    /// Loads the project as it will be after the import.
     fn load(&self, target: &ImportTarget<'_>) -> Result<Loaded, Problems> {
         let new = self.files.iter().map(|file| (self.path_of(file), file.text.clone()));
         let changed = self.edits.iter().map(|edit| (edit.file.clone(), edit.text.clone()));
         target.load_with(new.chain(changed).collect())
     }
 
-    /// Drops files that the loader rejects: manifests are stricter than the API in some places.
+    /// Removes files that the loader rejects. That happens because manifests are stricter than the API in some places.
     fn drop_invalid(&mut self, problems: Problems) -> Result<(), Failure> {
         let mut reasons: BTreeMap<String, String> = BTreeMap::new();
         for diagnostic in problems.diagnostics.iter().filter(|one| one.severity == Severity::Error) {
@@ -218,7 +221,7 @@ impl Draft {
         if self.files.len() + self.edits.len() == before { Err(problems.into()) } else { Ok(()) }
     }
 
-    /// Drops new manifests with which no plan can be made. Returns true if there are any.
+    /// Removes new manifests because of which no plan can be made. Returns true if any was removed.
     fn drop_refused(&mut self, error: &PlanError) -> bool {
         let before = self.files.len();
         let notes = &mut self.notes;
@@ -234,7 +237,7 @@ impl Draft {
         self.files.len() < before
     }
 
-    /// Checks that the globs of the project match the new files.
+    /// Checks that the project's patterns for manifests match the new files.
     fn check_globs(&self, loaded: &Loaded) -> Result<(), Failure> {
         let found = |file: &&NewFile| loaded.documents.iter().any(|one| one.file == self.path_of(file));
         if self.files.iter().all(|file| found(&file)) {
@@ -266,7 +269,7 @@ fn options(target: &ImportTarget<'_>, loaded: &Loaded) -> Options {
     }
 }
 
-/// Describes what a plan would change, besides tagging services as this project's.
+/// Describes the changes that a plan would make, apart from adding the project's ownership tag to services.
 fn remaining(plan: &Plan, tag: &str) -> RemainingChanges {
     let tag = Field::Tag(tag.to_owned());
     let only_tags = |service: &&plan::ServicePlan| {

@@ -1,7 +1,7 @@
 //! Writes manifests from live services, for `import` and `init --from-env`.
 //!
-//! Before anything is written, the project is loaded and planned as it will be. So the import can say what a plan
-//! will still change.
+//! Before anything is written, the project is loaded and planned as it will be after the import. So the import can
+//! report the changes that a plan will still make.
 
 mod draft;
 mod target;
@@ -25,12 +25,12 @@ use crate::report::text::visible;
 pub(super) struct Importer<'a> {
     pub(super) target: ImportTarget<'a>,
     pub(super) scope: select::Scope,
-    /// The files of a new project that are already written, for the report.
+    /// The files of a new project that were written before the import. They are included in the report.
     pub(super) project_files: Vec<String>,
 }
 
 impl Importer<'_> {
-    /// Runs the import; new manifests go to the directory `out`.
+    /// Runs the import, and writes new manifests into the directory `out`.
     pub(super) async fn run(mut self, out: &Path) -> Result<Success, Failure> {
         let out = resolve_directory(self.target.root(), out)?;
         // The list is read twice: the manifests must not miss a service.
@@ -53,7 +53,7 @@ impl Importer<'_> {
         Ok(Success::Done)
     }
 
-    /// Drafts the changes to existing manifests, and the new manifests.
+    /// Returns the changes to existing manifests and the new manifests, without writing them.
     fn draft(&self, snapshot: &Snapshot, out: &Path) -> Result<Draft, Failure> {
         let (loaded, root) = (&self.target.loaded, self.target.root());
         let policy = &loaded.project.policy;
@@ -133,7 +133,8 @@ impl Importer<'_> {
     }
 }
 
-/// Both lists must be read completely, because manifests refer to agents and context graphs by name.
+/// Returns the lists of agents and context graphs that must still be read. Both must be read completely, because
+/// manifests refer to agents and context graphs by name.
 fn missing_lookups(snapshot: &Snapshot) -> Lookups {
     Lookups {
         agents: if snapshot.agents.complete { Need::Nothing } else { Need::All },
@@ -144,7 +145,7 @@ fn missing_lookups(snapshot: &Snapshot) -> Lookups {
     }
 }
 
-/// Returns the real path of the directory for new manifests. It is inside the project, and need not exist yet.
+/// Returns the real path of the directory for new manifests. It must be inside the project, but need not exist yet.
 fn resolve_directory(root: &Path, out: &Path) -> Result<PathBuf, Failure> {
     let failure = |why: &dyn std::fmt::Display| {
         Failure::other(format!("`{}` can't be the directory for new manifests: {why}", out.display()))
@@ -179,14 +180,14 @@ fn file_names(directory: &Path) -> Result<BTreeSet<String>, Failure> {
     }
 }
 
-/// Returns a path relative to the project, with `/` between its parts.
+/// Returns a path relative to the project's directory, with `/` between its parts.
 fn relative(root: &Path, path: &Path) -> String {
     let parts = path.strip_prefix(root).unwrap_or(path).components();
     parts.map(|part| part.as_os_str().to_string_lossy().into_owned()).collect::<Vec<_>>().join("/")
 }
 
-/// Returns the relative path from a file in the directory to the project's copy of the schema, if it has one. There
-/// is no public URL of the schema.
+/// Returns the path of the project's copy of the schema, relative to the directory of new manifests. Returns `None` if
+/// the project has no copy. There is no public URL of the schema.
 fn schema_path(root: &Path, out: &Path) -> Option<String> {
     const SCHEMA: &str = "schema/service.schema.json";
     root.join(SCHEMA).is_file().then(|| {

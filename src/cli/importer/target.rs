@@ -1,4 +1,4 @@
-//! The project that an import writes to, and the connection to its environment.
+//! The project to which an import writes, and the connection to its environment.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::error::Failure;
 use crate::manifest::{self, LoadOptions, Loaded, Problems, ProjectSource};
 use crate::remote::ReadApi;
 
-/// The project that an import writes to, and the connection to its environment.
+/// The project to which an import writes, and the connection to its environment.
 pub(in crate::cli) struct ImportTarget<'a> {
     pub(super) context: &'a Context<'a>,
     pub(super) loaded: Loaded,
@@ -17,7 +17,7 @@ pub(in crate::cli) struct ImportTarget<'a> {
 }
 
 impl<'a> ImportTarget<'a> {
-    /// Loads the project, which may have no manifests yet, and connects to its environment.
+    /// Loads the project and connects to its environment. The project may have no manifests yet.
     pub(in crate::cli) fn open(context: &'a Context<'a>, options: LoadOptions<'_>) -> Result<Self, Failure> {
         let loaded = manifest::load(&LoadOptions { allow_empty: true, keep_documents: true, ..options })?;
         let connection = connect::connect(context, &loaded)?;
@@ -29,12 +29,12 @@ impl<'a> ImportTarget<'a> {
         &self.loaded.project.root
     }
 
-    /// Returns the live API, read-only.
+    /// Returns the read operations of the live API.
     pub(super) fn api(&self) -> &impl ReadApi {
         self.connection.read()
     }
 
-    /// Loads the project as it will be with these texts, by name within the project.
+    /// Loads the project with other texts for some files. The keys of `texts` are paths in the project.
     pub(super) fn load_with(&self, texts: BTreeMap<String, String>) -> Result<Loaded, Problems> {
         let source = ProjectSource::WorkingDirectory(self.root());
         manifest::load(&LoadOptions {

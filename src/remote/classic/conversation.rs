@@ -1,4 +1,4 @@
-//! A conversation on the Classic API: starts it, reads the agent's answer, finishes it.
+//! A conversation on the Classic API: starts it, reads the agent's answer, and finishes it.
 
 use reqwest::Method;
 use secrecy::ExposeSecret;
@@ -17,7 +17,7 @@ use crate::model::{Endpoint, ServiceId, SmokeTest};
 
 page!(Conversations, conversations, wire::Conversation);
 
-/// The events that matter here. Others are ignored.
+/// The events of a conversation that are used. Others are ignored.
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 enum Event {
@@ -42,7 +42,7 @@ enum Event {
     Other,
 }
 
-/// The state of a conversation, from its events so far.
+/// The state of a conversation, according to its events so far.
 #[derive(Default)]
 struct StreamState {
     conversation: Option<String>,
@@ -71,7 +71,7 @@ impl StreamState {
     }
 }
 
-/// Holds a conversation and returns the agent's answer. Finishes the conversation in any case.
+/// Starts a conversation and returns the agent's answer. Finishes the conversation also if that fails.
 pub(super) async fn hold_conversation(
     client: &Client,
     id: &ServiceId,
@@ -114,7 +114,7 @@ pub(super) async fn hold_conversation(
     Ok(state.message)
 }
 
-/// Reads a conversation to its end.
+/// Reads the events of a conversation until its end, and updates `state`.
 async fn read_stream(mut answer: Answer, call: &Call, state: &mut StreamState) -> Result<(), ApiError> {
     let mut lines = Lines::default();
     while let Some(chunk) = answer.chunk(&call.method, &call.path).await? {
@@ -126,7 +126,7 @@ async fn read_stream(mut answer: Answer, call: &Call, state: &mut StreamState) -
     Ok(())
 }
 
-/// Splits a stream into lines, within bounds.
+/// Splits a stream into lines, whose size and number are limited.
 #[derive(Default)]
 struct Lines {
     /// The line that is not complete yet.
@@ -136,11 +136,11 @@ struct Lines {
 }
 
 impl Lines {
-    /// Adds a part of the stream, and calls `handle` with each line that it completes.
+    /// Adds a part of the stream, and calls `handle` with each line that is complete now.
     ///
     /// # Errors
     ///
-    /// The message for the bound that is exceeded.
+    /// Returns a message that names the limit that is exceeded.
     fn add(&mut self, chunk: &[u8], mut handle: impl FnMut(&[u8])) -> Result<(), String> {
         self.bytes += chunk.len();
         if self.bytes > MAX_CONVERSATION {
@@ -179,7 +179,7 @@ async fn finish_open_conversations(client: &Client, id: &ServiceId) -> Result<bo
     Ok(!open.is_empty())
 }
 
-/// Finishes a conversation. A conversation that is already finished is no error.
+/// Finishes a conversation. Succeeds if the conversation is already finished.
 async fn finish_conversation(client: &Client, conversation: &str) -> Result<(), ApiError> {
     let client = client.uninterruptible();
     let path = client.path(&format!("conversation/{}/finish/", segment(conversation)));

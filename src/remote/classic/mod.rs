@@ -1,4 +1,4 @@
-//! The Classic API: its requests, in terms of the model.
+//! The requests of the Classic API, which take and return types of the model.
 
 mod conversation;
 mod wire;
@@ -26,7 +26,7 @@ use crate::model::{
     Need, NewService, ServiceId, ServiceUpdate, SmokeTest, VersionSet, VersionSetName,
 };
 
-/// The most ids in one request, which keeps URLs short.
+/// The maximum number of ids in one request. It keeps URLs short.
 const MAX_IDS_PER_REQUEST: usize = 20;
 
 /// A connection to one organization of the Classic API.
@@ -40,13 +40,13 @@ impl Classic {
     ///
     /// # Errors
     ///
-    /// An address to which credentials must not be sent; credentials of the other API; a machine on which TLS can't
-    /// be set up.
+    /// Fails if credentials must not be sent to the address, if they belong to the other API, or if TLS can't be set up
+    /// on this machine.
     pub fn new(access: Access) -> Result<Self, ApiError> {
         Ok(Self { client: Client::new(access, Api::Classic)? })
     }
 
-    /// Prepares a connection over a given transport, for simulations.
+    /// Prepares a connection that uses the given transport, for simulations.
     #[cfg(any(test, feature = "test-support"))]
     pub(super) fn over(transport: super::transport::Transport, access: Access) -> Self {
         Self { client: Client::over(transport, access, Api::Classic) }
@@ -64,7 +64,7 @@ impl Classic {
         ))
     }
 
-    /// Reads agents or context graphs: all, or some by id.
+    /// Reads all agents or context graphs, or those with the ids in `need`.
     async fn catalog<T: Page<Item = CatalogItem>, Id: Ord + Clone + AsRef<str> + for<'t> From<&'t str>>(
         &self,
         endpoint: Endpoint,
@@ -198,7 +198,7 @@ impl WriteApi for Classic {
         Self { client: self.client.with_reservation(reservation) }
     }
 
-    /// Classic builds no write of a service from a read.
+    /// Returns the connection unchanged, because no write on Classic needs a read of the service.
     fn decided_on(&self, _: &LiveService) -> Self {
         self.clone()
     }

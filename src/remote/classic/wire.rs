@@ -1,7 +1,7 @@
 //! The JSON of the Classic API.
 //!
-//! Reading is tolerant: missing fields get a default, and unknown fields are ignored, or kept in version sets. Writing is
-//! exact.
+//! Reading is tolerant: missing fields get a default. Unknown fields are kept in version sets, and ignored elsewhere.
+//! Writing is exact.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -102,12 +102,12 @@ impl BehaviorSet {
     }
 }
 
-/// Returns a version set as PUT and create expect it: all three fields, and the unknown ones.
+/// Returns the JSON of a version set that PUT and create expect: its three fields, and the unknown fields.
 pub(super) fn version_set_body(set: &VersionSet) -> Value {
     Value::Object(shared::version_set_body(set, CONTEXT_GRAPH_VERSION))
 }
 
-/// Returns the body of a create. Newer servers require `keyterms` and `tags`.
+/// Returns the body of a request that creates a service. Newer servers require `keyterms` and `tags`.
 pub(super) fn create_body(new: &NewService) -> Value {
     let NewService {
         name,
@@ -136,7 +136,7 @@ pub(super) fn create_body(new: &NewService) -> Value {
     body
 }
 
-/// Returns the body of an update: the changed fields only.
+/// Returns the body of a request that updates a service: only the changed fields.
 pub(super) fn update_body(update: &ServiceUpdate) -> Value {
     let ServiceUpdate {
         name,

@@ -1,43 +1,43 @@
-//! The words that the budget of an endpoint and its parts share.
+//! The types that the budget of an endpoint and its parts share.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The length of a window if the server does not return its end.
+/// The length of a rate-limit window if the server does not return its end.
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 
-/// The answer of a budget: requests can be sent now, or when to ask again.
+/// The answer of a budget to a caller that wants to send requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Admission {
-    /// They can be sent now.
+    /// The requests can be sent now.
     Now,
-    /// Ask again at this time, or after the next answer if that is earlier.
+    /// The caller must ask again at this time, or after the next answer if that comes earlier.
     At(Instant),
-    /// Ask again after the next answer, because only an answer can tell more.
+    /// The caller must ask again after the next answer, because the time is not known before.
     AfterAnswer,
 }
 
-/// How a request ended, as far as limits are concerned.
+/// The result of a request, as far as it matters for limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::remote) enum RequestOutcome {
-    /// The server let it through.
+    /// The server accepted the request.
     Accepted,
-    /// The server refused it as one too many, with this `Retry-After`.
+    /// The server refused the request, because it exceeds the limit. Contains the `Retry-After` of the answer.
     Refused(Option<Duration>),
     /// There was no answer, or one that says nothing about limits (5xx). The server may have counted the request.
     Lost,
 }
 
-/// The rate limit in an answer's headers.
+/// The rate limit in the headers of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::remote) struct RateLimitHeaders {
-    /// Requests in a window.
+    /// The number of requests that a window allows.
     pub(in crate::remote) limit: u32,
-    /// Requests left in the current window.
+    /// The number of requests left in the current window.
     pub(in crate::remote) remaining: u32,
-    /// Time until the next window begins.
+    /// The time until the next window begins.
     pub(in crate::remote) resets_in: Duration,
-    /// The end of the window as the header has it, since the epoch. Tells windows apart.
+    /// The end of the window as the header states it, as time since the epoch. It identifies the window.
     pub(in crate::remote) reset: Duration,
 }

@@ -1,4 +1,4 @@
-//! The request budget of one endpoint. Pure: it does not wait.
+//! The request budget of one endpoint. It computes when requests can be sent, but does not wait itself.
 
 use std::time::Duration;
 
@@ -11,15 +11,15 @@ use super::window::Windows;
 /// The request budget of one endpoint.
 #[derive(Debug)]
 pub(super) struct Budget {
-    /// Requests in a window. Unknown until the first answer if no limit is published.
+    /// The number of requests that a window allows. If no limit is published, it is unknown until the first answer.
     pub(super) limit: Option<u32>,
-    /// Requests that were admitted and not answered yet.
+    /// The number of requests that were admitted and not answered yet.
     outstanding: u32,
-    /// True once a request has ended.
+    /// True once any request has ended.
     pub(super) has_ended_request: bool,
     windows: Windows,
     pub(super) rate: LearnedRate,
-    /// The end of the last wait that was reported. Other requests that wait until then are not reported.
+    /// The end of the last wait that was reported. Waits of other requests until the same time are not reported.
     announced: Option<Instant>,
     /// The number of callers that wait for this endpoint.
     pub(super) waiting: u32,
@@ -41,12 +41,13 @@ impl Budget {
         }
     }
 
-    /// Adds to the number of requests that will follow.
+    /// Adds to the number of expected requests.
     pub(super) fn expect(&mut self, count: u32) {
         self.expected = self.expected.saturating_add(count);
     }
 
-    /// Admits `count` requests, or tells when to ask again. `waiting` is the number of callers that ask, with this one.
+    /// Admits `count` requests, or returns when to ask again. `waiting` is the number of callers that ask, including
+    /// this one.
     pub(super) fn ask(&mut self, count: u32, waiting: u32, now: Instant) -> Admission {
         // A limit of zero would never admit anything, so one request is sent to ask again.
         let count = self.limit.map_or(count, |limit| count.min(limit.max(1)));
@@ -82,12 +83,13 @@ impl Budget {
         self.rate.ask(count, self.outstanding, limit, now)
     }
 
-    /// Returns when a wait ends whose caller asks again at this time. That may be earlier, for a probe.
+    /// Returns the time when a wait is likely to end. A caller may ask again earlier than that, at `ask_again`, because
+    /// it may send a probe.
     pub(super) fn wait_ends(&self, ask_again: Instant) -> Instant {
         self.windows.over().map_or(ask_again, |over| over.max(ask_again))
     }
 
-    /// Returns true if a wait until this time has not been reported yet.
+    /// Returns true if no wait until this time has been reported yet, and records that it is reported.
     pub(super) fn announce(&mut self, until: Instant) -> bool {
         let known = self.announced.is_some_and(|known| until <= known + Duration::from_secs(1));
         if !known {
@@ -96,7 +98,7 @@ impl Budget {
         !known
     }
 
-    /// Records the outcome of a request that was sent at this time.
+    /// Records the outcome of a request. `sent` is the time when it was sent.
     pub(super) fn record_outcome(
         &mut self,
         outcome: RequestOutcome,
@@ -134,7 +136,7 @@ impl Budget {
         }
     }
 
-    /// Takes back requests that were admitted but never reached the server.
+    /// Adds requests to the budget again that were admitted but never reached the server.
     pub(super) fn give_back(&mut self, count: u32) {
         self.outstanding = self.outstanding.saturating_sub(count);
         self.windows.cancel_probe();

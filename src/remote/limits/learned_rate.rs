@@ -1,11 +1,12 @@
-//! The rate limit of an endpoint whose answers have no rate-limit headers, learned from refusals.
+//! The rate limit of an endpoint whose answers have no rate-limit headers. It is learned from refusals.
 //!
-//! 1. Few requests are in flight at first, and more with each acceptance. At the limit, only those in flight are refused.
-//! 2. A refusal halves the number in flight. Then single requests probe whether the server accepts again, after pauses
-//!    that double.
+//! 1. At first few requests are in flight, and more after each acceptance. At the limit, only the requests in flight
+//!    are refused.
+//! 2. A refusal halves the number in flight. Then single requests test whether the server accepts requests again. The
+//!    pauses between them double.
 //! 3. The first acceptance gives a rate that works: as many requests as were accepted before the refusal, in the time
 //!    from the first of them until now.
-//! 4. From then on that rate is kept. From time to time it is raised a little.
+//! 4. From then on, that rate is used. From time to time it is raised a little.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -16,8 +17,8 @@ use super::admission::{Admission, MINUTE};
 
 /// The number of requests in flight at first, if no limit is known.
 const FIRST_IN_FLIGHT: f64 = 2.0;
-/// The growth of the number in flight with each acceptance, multiplied by that number: 6 in flight after 60 acceptances,
-/// 16 after 500.
+/// How fast the number in flight grows. After each acceptance it grows by this value divided by itself: 6 in flight
+/// after 60 acceptances, 16 after 500.
 const GROWTH: f64 = 0.25;
 /// The pause after the first refusal without a `Retry-After`.
 pub(super) const PAUSE: Duration = Duration::from_secs(1);
@@ -25,29 +26,29 @@ pub(super) const PAUSE: Duration = Duration::from_secs(1);
 const FIRST_HOLD: u32 = 2;
 const LONGEST_HOLD: u32 = 64;
 
-/// The tolerance for answers that arrive in another order than their requests.
+/// The tolerance for answers that arrive in a different order from their requests.
 const SLACK: Duration = Duration::from_millis(100);
 
 /// A rate that the server accepted.
 #[derive(Debug)]
 struct Rate {
-    /// The number of requests allowed in the period.
+    /// The number of requests that one period allows.
     count: u32,
     period: Duration,
-    /// The number of requests that were accepted in a period.
+    /// The number of requests that the server accepted in a period.
     worked: u32,
-    /// When the rate may be raised.
+    /// The time from which on the rate may be raised.
     raise_at: Instant,
-    /// The number of periods between raises.
+    /// The number of periods without a refusal before the next raise.
     hold: u32,
 }
 
-/// The search for the time at which the server accepts requests again.
+/// The search for the time from which on the server accepts requests again.
 #[derive(Debug)]
 struct Search {
-    /// The first request that was accepted before the refusal.
+    /// The time of the first request that was accepted before the refusal.
     first: Instant,
-    /// The number of requests accepted before the refusal.
+    /// The number of requests that were accepted before the refusal.
     worked: u32,
     pause: Duration,
 }
@@ -55,7 +56,7 @@ struct Search {
 /// The acceptances and refusals of one endpoint, and the rate learned from them.
 #[derive(Debug)]
 pub(super) struct LearnedRate {
-    /// The requests of the last minute that were, or may have been, accepted.
+    /// The times at which requests were, or may have been, accepted in the last minute.
     accepted: VecDeque<Instant>,
     in_flight: f64,
     rate: Option<Rate>,
@@ -63,7 +64,7 @@ pub(super) struct LearnedRate {
     refused_at: Option<Instant>,
     accepted_at: Option<Instant>,
     refusing_since: Option<Instant>,
-    /// The time before which nothing is sent.
+    /// The time until which nothing is sent.
     closed_until: Option<Instant>,
 }
 
@@ -81,12 +82,12 @@ impl LearnedRate {
         }
     }
 
-    /// Returns the end of the current pause, if there is one.
+    /// Returns the end of the current pause, or `None` if there is no pause.
     pub(super) fn closed_until(&self, now: Instant) -> Option<Instant> {
         self.closed_until.filter(|end| *end > now)
     }
 
-    /// Sends nothing before this time.
+    /// Sets a time until which nothing is sent.
     pub(super) fn close(&mut self, until: Instant) {
         self.closed_until = self.closed_until.max(Some(until));
     }
@@ -96,23 +97,23 @@ impl LearnedRate {
         self.accepted_at.is_some_and(|at| at > time)
     }
 
-    /// Returns the time since which all requests have been refused.
+    /// Returns the time since which the server has refused all requests, or `None` if it has not.
     pub(super) fn refusing_since(&self) -> Option<Instant> {
         self.refusing_since
     }
 
-    /// Returns true if the rate was learned from refusals.
+    /// Returns true if the rate is known only from refusals.
     pub(super) fn is_guessed(&self) -> bool {
         self.rate.is_some() || self.search.is_some()
     }
 
-    /// Returns how many requests were accepted in the last `period`, and the time of the first.
+    /// Returns how many requests were accepted in the last `period`, and when the first of them was accepted.
     fn accepted_within(&self, period: Duration, now: Instant) -> (u32, Option<Instant>) {
         let from = self.accepted.partition_point(|at| now.duration_since(*at) >= period);
         ((self.accepted.len() - from) as u32, self.accepted.get(from).copied())
     }
 
-    /// Tells when requests can be sent. `limit` is the published number a minute.
+    /// Returns when `count` requests can be sent. `limit` is the published number of requests a minute.
     pub(super) fn ask(
         &mut self,
         count: u32,
@@ -142,7 +143,7 @@ impl LearnedRate {
         later.map_or(Admission::Now, Admission::At)
     }
 
-    /// Raises the rate a little if it has worked for a while and delays requests.
+    /// Raises the rate a little if it has worked for a while and requests have to wait for it.
     fn raise_rate(&mut self, count: u32, outstanding: u32, now: Instant) {
         let Some(rate) = self.rate.as_ref().filter(|rate| rate.raise_at <= now) else { return };
         let is_used_up = outstanding + count + self.accepted_within(rate.period, now).0 > rate.count;
@@ -164,7 +165,7 @@ impl LearnedRate {
         self.refusing_since = None;
     }
 
-    /// Learns from an accepted request without rate-limit headers.
+    /// Learns from a request that was accepted without rate-limit headers.
     pub(super) fn learn_from_acceptance(&mut self, sent: Instant, now: Instant) {
         self.count_request(now);
         self.in_flight += GROWTH / self.in_flight;
@@ -181,12 +182,12 @@ impl LearnedRate {
         self.search = None;
     }
 
-    /// Drops the learned rate, because the server returns its limit.
+    /// Drops the learned rate, because the server returns its real limit.
     pub(super) fn forget_guesses(&mut self) {
         (self.rate, self.search) = (None, None);
     }
 
-    /// Learns from a refused request without rate-limit headers, while others are in flight.
+    /// Learns from a request that was refused without rate-limit headers. Other requests may be in flight.
     pub(super) fn learn_from_refusal(
         &mut self,
         sent: Instant,

@@ -1,9 +1,9 @@
-//! Keeps requests within the API's limits, so that the server refuses none (429).
+//! Keeps requests within the API's limits, so that the server does not refuse any with status 429.
 //!
-//! Each endpoint allows a number of requests a minute to the whole organization. The published numbers are the
-//! starting point; the headers of each answer correct them, also when another client uses the same budget. If no limit
-//! is published, one request goes first and the others wait for its answer, which may have the limit. If it has
-//! none, the rate is learned from refusals ([`learned_rate`]).
+//! Each endpoint allows a number of requests a minute to the whole organization. The published numbers are the starting
+//! point. The headers of each answer correct them, also when another client uses the same budget. If no limit is
+//! published, one request is sent first, and the others wait for its answer. The answer may contain the limit. If it
+//! does not, the rate is learned from refusals ([`learned_rate`]).
 
 mod admission;
 mod budget;
@@ -25,20 +25,20 @@ use budget::Budget;
 
 use crate::model::{Api, Endpoint};
 
-/// The shortest wait that is reported.
+/// The shortest wait that is reported to the observer.
 const MIN_REPORTED_WAIT: Duration = Duration::from_secs(1);
 
-/// How long an endpoint may refuse all requests before a run without a deadline gives up.
+/// How long an endpoint may refuse all requests before a run without a deadline stops.
 pub(super) const MAX_REFUSING_TIME: Duration = Duration::from_secs(300);
 
-/// The request budgets of all organizations in a process. Clones share them. Two environments of one organization share
-/// one budget.
+/// The request budgets of all organizations in a process. Clones share them. Two environments of the same organization
+/// use the same budget.
 #[derive(Clone, Debug, Default)]
 pub struct Budgets {
     limiters: Arc<Mutex<BTreeMap<Home, Limiter>>>,
 }
 
-/// An API, its address, and the organization or workspace.
+/// The API, its address, and the organization or workspace that a limiter is for.
 type Home = (Api, String, String);
 
 impl Budgets {
@@ -50,7 +50,7 @@ impl Budgets {
     }
 }
 
-/// The budgets of one organization or workspace, by endpoint. Clones share them.
+/// The budgets of one organization or workspace, one for each endpoint. Clones share them.
 #[derive(Clone, Debug)]
 pub(super) struct Limiter {
     api: Api,
@@ -68,14 +68,14 @@ impl Limiter {
         work(budgets.entry(endpoint).or_insert_with(|| Budget::new(endpoint.per_minute(self.api))))
     }
 
-    /// Announces that so many requests will follow, so that one of a window can be held back as a probe although no other
-    /// request waits at that moment.
+    /// Announces that `count` requests will follow. Then one request of a window can be held back as a probe, even if
+    /// no other request waits at that moment.
     pub(super) fn expect(&self, endpoint: Endpoint, count: u32) {
         self.with_budget(endpoint, |budget| budget.expect(count));
     }
 
-    /// Waits until `count` requests can be sent, and reserves them. Calls `on_wait` before a long wait, with the limit if
-    /// the server returns one. Returns `None` if the endpoint has refused all requests for `max_refusing`.
+    /// Waits until `count` requests can be sent, and reserves them. Before a long wait, calls `on_wait` with the limit
+    /// if the server returns one. Returns `None` if the endpoint has refused all requests for `max_refusing`.
     pub(super) async fn acquire(
         &self,
         endpoint: Endpoint,
@@ -133,7 +133,7 @@ impl Limiter {
         }
     }
 
-    /// Records the outcome of a request that was sent at this time.
+    /// Records the outcome of a request. `sent` is the time when it was sent.
     pub(super) fn record_outcome(
         &self,
         endpoint: Endpoint,
@@ -150,14 +150,14 @@ impl Limiter {
         self.with_budget(endpoint, |budget| budget.rate.accepted_since(time))
     }
 
-    /// Takes back requests that were admitted but never reached the server.
+    /// Adds requests to the budget again that were admitted but never reached the server.
     pub(super) fn give_back(&self, endpoint: Endpoint, count: u32) {
         self.with_budget(endpoint, |budget| budget.give_back(count));
         self.changed.notify_waiters();
     }
 }
 
-/// Waits until a time, or for ever.
+/// Waits until a time, or forever if it is `None`.
 async fn sleep_until(time: Option<Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time).await,
@@ -165,7 +165,7 @@ async fn sleep_until(time: Option<Instant>) {
     }
 }
 
-/// A caller that waits for an endpoint. It is counted until it is dropped.
+/// A caller that waits for an endpoint. Counts as waiting until it is dropped.
 struct Waiter<'a> {
     limiter: &'a Limiter,
     endpoint: Endpoint,
@@ -189,7 +189,7 @@ impl Drop for Waiter<'_> {
     }
 }
 
-/// Requests that can be sent without a further wait. Unused ones are given back on drop.
+/// A number of requests that can be sent without a further wait. The unused ones are returned to the budget on drop.
 #[derive(Debug)]
 pub struct Reservation {
     limiter: Limiter,
@@ -200,8 +200,8 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    /// Returns true if the limit was unknown when the reservation was made. Then it guarantees nothing, and one request
-    /// should be sent first to learn the limit.
+    /// Returns true if the limit was unknown when the reservation was made. Then the reservation guarantees nothing,
+    /// and one request should be sent first to learn the limit.
     pub fn is_limit_unknown(&self) -> bool {
         self.is_limit_unknown
     }
@@ -211,7 +211,7 @@ impl Reservation {
         self.endpoint
     }
 
-    /// Uses one of the reserved requests. Returns false if none is left.
+    /// Uses one of the reserved requests. Returns false if no reserved request is left.
     pub(super) fn take(&self) -> bool {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         let is_available = *left > 0;

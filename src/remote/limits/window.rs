@@ -1,33 +1,35 @@
-//! Rate-limit windows, whose ends the server returns in whole seconds.
+//! Rate-limit windows. The server returns their ends in whole seconds.
 //!
 //! # When the next window begins
 //!
-//! `X-RateLimit-Reset` is a whole second, R. Servers differ in when a window really ends:
+//! The header `X-RateLimit-Reset` contains a whole second, R. Servers differ in the time when a window really ends:
 //!
 //! 1. Clock windows, such as a minute that begins at :00, end exactly at R.
-//! 2. Windows of length L that begin with their first request, at s, end at s + L, between two whole seconds. R is the
-//!    next whole second if the server rounds up, and the one before if it rounds down.
+//! 2. Other windows begin with their first request. If a window has length L and begins at s, it ends at s + L, which
+//!    lies between two whole seconds. R is the next whole second if the server rounds up, and the previous one if it
+//!    rounds down.
 //!
-//! A client that always waits for R is as fast as the limits allow with servers of the first kind. With a server that
+//! With servers of the first kind, a client that always waits for R is as fast as the limits allow. With a server that
 //! rounds up, it loses a second in each window: the next window begins just after R, so its end is again rounded up by
-//! almost a second. With a server that rounds down, its first request after each R is refused.
+//! almost a second. With a server that rounds down, the client's first request after each R is refused.
 //!
-//! The headers can't tell these servers apart. For a window that begins between two whole seconds, a length of L - 1
-//! rounded up, of L rounded down, and of L clock seconds give the same R. Only a request at the time in question can tell.
-//! If the old window is not over, that request is refused, unless the old window has a request left. So if other requests
-//! wait as well, one request of a window is held back as a probe. It is sent at the earliest time at which the window can
-//! be over:
+//! The headers do not show which kind a server is. For a window that begins between two whole seconds, three cases give
+//! the same R: a length of L - 1 rounded up, a length of L rounded down, and clock windows of L. Only a request just
+//! before or after R can show it. If the old window is not over, that request is refused, unless the old window has a
+//! request left. So if other requests wait as well, one request of a window is held back as a probe. It is sent at the
+//! earliest time at which the window can be over:
 //!
-//! * The answer has another R: the window was over. From then on, each window is expected to begin as long after the first
-//!   answer of the last one, whatever R is. This costs one unused request of one window.
-//! * The answer has the same R: the window was not over, and the probe was within its limit.
+//! * If the answer has another R, the window was over. From then on, the time between the first answer of a window and
+//!   the beginning of the next one is taken from this measurement, whatever R is. This costs one unused request of one
+//!   window.
+//! * If the answer has the same R, the window was not over, and the probe was within its limit.
 //!
-//! At the first R, one request goes alone. A server that rounds down refuses it. Then each window counts as over one second
-//! after R, unless a probe shows that it ends earlier.
+//! At the first R, only one request is sent. A server that rounds down refuses it. From then on, each window counts as
+//! over one second after R, unless a probe shows that it ends earlier.
 //!
-//! So a server that rounds up or has clock windows refuses nothing, and one that rounds down refuses one request. What
-//! remains is one round trip in each window. For windows of 20 seconds and more there is no probe: waiting for R costs
-//! less than a twentieth.
+//! So a server that rounds up or has clock windows refuses no request, and one that rounds down refuses one. The only
+//! time that is lost is one round trip in each window. For windows of 20 seconds and more there is no probe, because
+//! waiting for R costs less than a twentieth of the window.
 
 use std::time::Duration;
 
@@ -36,58 +38,58 @@ use tokio::time::Instant;
 use super::admission::{Admission, RateLimitHeaders};
 
 const SECOND: Duration = Duration::from_secs(1);
-/// Smaller differences are not worth a probe, and do not invalidate one.
+/// The smallest difference that matters. Smaller ones are not worth a probe, and do not make one invalid.
 const SLACK: Duration = Duration::from_millis(100);
-/// The window length in seconds from which there is no probe: a second is at most a twentieth of it.
+/// The window length in seconds from which on there is no probe: one second is at most a twentieth of the window.
 const LONG_WINDOW_SECONDS: u64 = 20;
-/// The number of failed probes after which there are no more. One may fail because the window happens to begin with a
+/// The number of failed probes after which no more are sent. One may fail because the window happens to begin with a
 /// whole second.
 const MAX_FAILED_PROBES: u32 = 2;
-/// The smallest limit from which one request is held back for a probe.
+/// The smallest limit for which one request is held back as a probe.
 const MIN_LIMIT_FOR_PROBE: u32 = 10;
 
-/// The end of windows in relation to R, as far as it is known.
+/// When windows end in relation to R, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ends {
     Unknown,
-    /// At R at the latest.
+    /// They end at R or earlier.
     ByReset,
-    /// Within the second after R.
+    /// They end within the second after R.
     AfterReset,
 }
 
-/// The current window.
+/// The current rate-limit window of an endpoint.
 #[derive(Debug)]
 struct Window {
-    /// R as the header has it.
+    /// The end of the window as the header states it: R in the comment above.
     reset: Duration,
-    /// R by our clock.
+    /// The same end, converted to our clock.
     end: Instant,
-    /// Requests left.
+    /// The number of requests left.
     left: u32,
-    /// When its first request was sent and answered, if that was one of ours.
+    /// The times when the first request of the window was sent and answered, if we sent it.
     first: Option<(Instant, Instant)>,
-    /// When to send the probe.
+    /// The time when the probe will be sent, if there is one.
     probe_at: Option<Instant>,
-    /// When the probe was sent, while it is in flight.
+    /// The time when the probe was sent, while it is in flight.
     probe_sent_at: Option<Instant>,
 }
 
-/// The windows of one endpoint.
+/// The rate-limit windows of one endpoint.
 #[derive(Debug)]
 pub(super) struct Windows {
     current: Option<Window>,
-    /// R of the last window, and when it was considered over.
+    /// R of the previous window, and the time when we considered that window over.
     ended: Option<(Duration, Instant)>,
     ends: Ends,
-    /// The length of windows that begin with their first request, once a probe has measured it.
+    /// The length of windows that begin with their first request, if a probe has measured it.
     length: Option<Duration>,
-    /// The number of failed probes: before R, and after it.
+    /// The number of failed probes: first those before R, then those after it.
     failed_probes: [u32; 2],
-    /// The time before which one request goes alone, because its answer tells whether the last window was over. At that
-    /// time it is over in any case.
+    /// The time before which only one request is sent, because its answer shows whether the previous window was over.
+    /// At this time, that window is over in any case.
     alone_until: Option<Instant>,
-    /// True once an answer had rate-limit headers.
+    /// True once any answer had rate-limit headers.
     has_seen_headers: bool,
 }
 
@@ -104,12 +106,13 @@ impl Windows {
         }
     }
 
-    /// Returns true if the current window is known from an answer.
+    /// Returns true if an answer has described the current window.
     pub(super) fn is_known(&self) -> bool {
         self.current.is_some()
     }
 
-    /// Returns the wait of requests that must not go yet, because it is not known whether the last window was over.
+    /// Returns until when `count` requests must wait, because it is not known whether the previous window is over.
+    /// Returns `None` if they need not wait for that.
     pub(super) fn wait_for_first_answer(
         &self,
         count: u32,
@@ -120,7 +123,7 @@ impl Windows {
         (count > 1 || outstanding > 0).then_some(Admission::At(until))
     }
 
-    /// Returns how many requests are held back for a probe in a window that is not known yet.
+    /// Returns the number of requests that are held back as a probe in a window that no answer has described yet.
     pub(super) fn held_back(&self, limit: u32, has_ended_request: bool) -> u32 {
         let has_headers = self.has_seen_headers || !has_ended_request;
         u32::from(
@@ -128,12 +131,12 @@ impl Windows {
         )
     }
 
-    /// Returns true if enough probes have failed.
+    /// Returns true if so many probes have failed that no more are sent.
     fn is_probing_over(&self) -> bool {
         self.failed_probes[usize::from(self.ends == Ends::AfterReset)] >= MAX_FAILED_PROBES
     }
 
-    /// Returns when a window is certainly over.
+    /// Returns the time when a window is certainly over.
     fn over_at(&self, window: &Window) -> Instant {
         let by_reset = match self.ends {
             Ends::AfterReset => window.end + SECOND,
@@ -148,7 +151,7 @@ impl Windows {
         }
     }
 
-    /// Sets when the probe of the current window is sent, if there is one.
+    /// Sets the time when the probe of the current window is sent, if a probe is useful.
     fn plan_probe(&mut self, limit: u32) {
         let Some(window) = &self.current else { return };
         let (None, false, Some((_, answered))) = (self.length, self.is_probing_over(), window.first) else {
@@ -168,18 +171,19 @@ impl Windows {
         }
     }
 
-    /// Returns when `count` requests can go in the next window. Several at once can't be a probe.
+    /// Returns the time when `count` requests can be sent in the next window. Several requests at once can't be a
+    /// probe.
     fn next_at(&self, window: &Window, count: u32) -> Instant {
         let is_uncertain = self.ends == Ends::Unknown && count > 1;
         if is_uncertain { window.end + SECOND } else { self.over_at(window) }
     }
 
-    /// Returns when the current window is certainly over.
+    /// Returns the time when the current window is certainly over, or `None` if there is no known window.
     pub(super) fn over(&self) -> Option<Instant> {
         self.current.as_ref().map(|window| self.over_at(window))
     }
 
-    /// Forgets the current window once it is over.
+    /// Forgets the current window if it is over.
     pub(super) fn expire(&mut self, count: u32, now: Instant) {
         let Some(window) = &self.current else { return };
         let last = window.end + SECOND;
@@ -191,7 +195,8 @@ impl Windows {
         self.current = None;
     }
 
-    /// Tells when requests can go in the current window. `waiting` is the number of callers that ask, with this one.
+    /// Returns when requests can be sent in the current window. `waiting` is the number of callers that ask, including
+    /// this one.
     pub(super) fn ask(&mut self, count: u32, outstanding: u32, waiting: u32, now: Instant) -> Admission {
         let Some(next_at) = self.current.as_ref().map(|window| self.next_at(window, count)) else {
             return Admission::AfterAnswer;
@@ -234,7 +239,8 @@ impl Windows {
         }
     }
 
-    /// Ends the probe if this request was one, and returns when it was sent.
+    /// Ends the probe if this request was the probe. Returns the time when it was sent, or `None` if it was not a
+    /// probe.
     fn end_probe(&mut self, sent: Instant) -> Option<Instant> {
         self.alone_until = None;
         let window = self.current.as_mut()?;
@@ -243,7 +249,7 @@ impl Windows {
         Some(sent)
     }
 
-    /// Learns from the rate-limit headers of an answer.
+    /// Updates what is known about windows from the rate-limit headers of an answer.
     pub(super) fn learn(&mut self, headers: RateLimitHeaders, sent: Instant, now: Instant) {
         self.has_seen_headers = true;
         let was_alone = self.alone_until.is_some_and(|until| sent + SECOND <= until + SLACK);
@@ -288,7 +294,7 @@ impl Windows {
         self.plan_probe(limit);
     }
 
-    /// Records that the probe has begun a new window.
+    /// Records that the probe was the first request of a new window.
     fn record_successful_probe(&mut self, window: &Window, sent: Instant, now: Instant) {
         if self.ends == Ends::Unknown && sent < window.end {
             self.ends = Ends::ByReset;

@@ -1,4 +1,5 @@
-//! The Platform API: its requests, in terms of the model. Checks that the server applied each partial update.
+//! The requests of the Platform API, which take and return types of the model. After each partial update, checks that
+//! the server applied it.
 
 mod turn;
 mod unapplied;
@@ -30,30 +31,31 @@ use crate::model::{
     Need, NewService, ServiceId, ServiceUpdate, SmokeTest, VersionSet, VersionSetName, merged, settings,
 };
 
-/// The largest page of services on older servers.
+/// The largest page of services that older servers allow.
 const SMALL_PAGE: usize = 20;
-/// The most agents or context graphs that are read one by one. For more, the whole list is read.
+/// The maximum number of agents or context graphs that are read one by one. If more are needed, the whole list is read.
 const MAX_SINGLE_READS: usize = 5;
-/// The field of a service that holds its version sets.
+/// The field of a service that contains its version sets.
 const VERSION_SETS: &str = "version_sets";
 
-/// A service's JSON, with unknown fields.
+/// The JSON of a service, including unknown fields.
 type RawService = Map<String, Value>;
 
-/// A lock for each service.
+/// One lock for each service, by its id.
 type ServiceLocks = Arc<Mutex<BTreeMap<ServiceId, Arc<tokio::sync::Mutex<()>>>>>;
 
 /// A connection to one workspace of the Platform API. Clones share its limits.
 #[derive(Clone, Debug)]
 pub struct Platform {
     client: Client,
-    /// The phone number of smoke tests.
+    /// The phone number that smoke tests call from.
     phone_number: String,
-    /// True if the server refused large pages.
+    /// True if the server refused large pages of services.
     small_pages: Arc<AtomicBool>,
-    /// The version sets of a service are read, changed and written together, by one change at a time.
+    /// The locks that let only one change at a time read and write the version sets of a service. They are written all
+    /// together.
     locks: ServiceLocks,
-    /// The state of a service that its next write depends on.
+    /// The state of a service for which its next write was planned.
     seen: Option<Arc<LiveService>>,
 }
 
@@ -62,20 +64,21 @@ page!(CatalogItems, items, CatalogItem);
 page!(Versions, items, VersionEntry);
 
 impl Platform {
-    /// The default phone number of smoke tests, which is reserved for fiction.
+    /// The default phone number of smoke tests. It is reserved for fictional use.
     pub const PHONE_NUMBER: &'static str = "+12025550100";
 
-    /// Prepares a connection. Nothing is sent yet. Smoke tests use `phone_number` (E.164), or [`Self::PHONE_NUMBER`].
+    /// Prepares a connection. Nothing is sent yet. Smoke tests call from `phone_number` (in the format E.164), or from
+    /// [`Self::PHONE_NUMBER`] if it is `None`.
     ///
     /// # Errors
     ///
-    /// An address to which credentials must not be sent; credentials of the other API; a machine on which TLS can't
-    /// be set up.
+    /// Fails if credentials must not be sent to the address, if they belong to the other API, or if TLS can't be set up
+    /// on this machine.
     pub fn new(access: Access, phone_number: Option<String>) -> Result<Self, ApiError> {
         Ok(Self::with_client(Client::new(access, Api::Platform)?, phone_number))
     }
 
-    /// Prepares a connection over a given transport, for simulations.
+    /// Prepares a connection that uses the given transport, for simulations.
     #[cfg(any(test, feature = "test-support"))]
     pub(super) fn over(transport: super::transport::Transport, access: Access) -> Self {
         Self::with_client(Client::over(transport, access, Api::Platform), None)
@@ -100,7 +103,7 @@ impl Platform {
         Arc::clone(locks.entry(id.clone()).or_default())
     }
 
-    /// Reads agents or context graphs: all, or some by id.
+    /// Reads all agents or context graphs, or those with the ids in `need`.
     async fn catalog<Id: Ord + Clone + AsRef<str> + for<'t> From<&'t str>>(
         &self,
         (list, one): (Endpoint, Endpoint),
@@ -134,16 +137,16 @@ impl Platform {
         Ok(catalog)
     }
 
-    /// Reads one service.
+    /// Reads the JSON of one service.
     async fn get(&self, id: &ServiceId) -> Result<RawService, ApiError> {
         self.client.call_json(&Call::get(Endpoint::GetService, self.service_path(id), Vec::new())).await
     }
 
-    /// Reads a service that a write is built from.
+    /// Reads the JSON of a service, on which a write will be based.
     ///
     /// # Errors
     ///
-    /// A failed request; a service that differs from the state that the write depends on.
+    /// Fails if the request fails, or if the service differs from the state for which the write was planned.
     async fn get_unchanged(&self, id: &ServiceId) -> Result<RawService, ApiError> {
         let live = self.get(id).await?;
         let Some(seen) = self.seen.as_deref().filter(|seen| seen.id == *id) else { return Ok(live) };
@@ -155,16 +158,16 @@ impl Platform {
         Err(ApiError::new(&call.method, &call.path, FailureCause::Moved, message))
     }
 
-    /// Converts a service's JSON into the model.
+    /// Converts the JSON of a service into the type of the model.
     fn parse_service(&self, id: &ServiceId, json: RawService) -> Result<LiveService, ApiError> {
         let service: wire::Service = serde_json::from_value(Value::Object(json))
             .map_err(|error| parse_error(&self.update_call(id, None), &error))?;
         Ok(service.into_live())
     }
 
-    /// Sends a partial update, and returns the updated service, or `None` if there was nothing to send.
+    /// Sends a partial update and returns the updated service, or `None` if there was nothing to send.
     ///
-    /// `body` is called for each attempt, because the live service may have changed since the last one.
+    /// `body` is called for each attempt, because the live service may have changed since the previous attempt.
     async fn send_update(
         &self,
         id: &ServiceId,
@@ -194,14 +197,14 @@ impl Platform {
         Call::new(Endpoint::UpdateService, Method::PUT, self.service_path(id), body)
     }
 
-    /// Returns the error of an update that the server accepted but did not apply.
+    /// Returns the error for an update that the server accepted but did not apply.
     fn not_applied_error(&self, id: &ServiceId, message: String) -> ApiError {
         let call = self.update_call(id, None);
         ApiError::new(&call.method, &call.path, FailureCause::NotApplied, message)
     }
 }
 
-/// Takes the version sets out of a service's JSON.
+/// Removes the version sets from the JSON of a service, and returns them.
 fn take_version_sets(service: &mut RawService) -> RawService {
     match service.remove(VERSION_SETS) {
         Some(Value::Object(sets)) => sets,
@@ -209,7 +212,7 @@ fn take_version_sets(service: &mut RawService) -> RawService {
     }
 }
 
-/// Returns the version sets with those of an update added.
+/// Returns the version sets together with those of an update, which replace version sets of the same name.
 fn with_updated_sets(mut sets: RawService, update: &ServiceUpdate) -> RawService {
     for (name, set) in &update.version_sets {
         sets.insert(name.to_string(), wire::version_set_body(set));
@@ -376,8 +379,8 @@ impl WriteApi for Platform {
         self.client.call_unit(&call).await
     }
 
-    /// Sends an update of all version sets without this one, because the API has no delete. The answer shows whether that
-    /// had an effect.
+    /// Sends an update with all version sets except this one, because the API has no request that deletes one. The
+    /// answer shows whether the server applied it.
     async fn delete_version_set(&self, id: &ServiceId, name: &VersionSetName) -> Result<(), ApiError> {
         let lock = self.lock(id);
         let _guard = lock.lock().await;

@@ -13,18 +13,18 @@ use super::super::client::Client;
 use super::super::failure::{ApiError, FailureCause};
 use crate::model::{Endpoint, SmokeTest};
 
-/// The most attempts of a turn while another one with the same phone number is in progress.
+/// The maximum number of attempts of a turn while another turn with the same phone number is in progress.
 const MAX_ATTEMPTS: u32 = 4;
-/// The wait before the second attempt. It doubles before each further one.
+/// The wait before the second attempt. It doubles before each further attempt.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
-/// The status of the answer if the agent says nothing.
+/// The status code of the answer if the agent says nothing.
 const SILENCE: u16 = 204;
 
-/// Returns the body of a smoke test's turn.
+/// Returns the body of the request for a smoke test's turn.
 ///
 /// # Errors
 ///
-/// A test that the Platform API can't run.
+/// Fails if the Platform API can't run the test.
 pub(super) fn turn_body(test: &SmokeTest, phone_number: &str) -> Result<Value, ApiError> {
     let Some(say) = &test.say else {
         return Err(ApiError::setup("a smoke test on the Platform API needs `say`: the user speaks first"));
@@ -40,11 +40,11 @@ pub(super) fn turn_body(test: &SmokeTest, phone_number: &str) -> Result<Value, A
     Ok(json!({ "phone_number": phone_number, "text": say }))
 }
 
-/// Takes one turn with a service and returns the agent's answer.
+/// Sends one turn to a service and returns the agent's answer.
 ///
 /// # Errors
 ///
-/// A failed request; no answer from the agent; another turn in progress that does not end.
+/// Fails if the request fails, if the agent does not answer, or if another turn is in progress and does not end.
 pub(super) async fn take_turn(client: &Client, service_path: &str, body: Value) -> Result<String, ApiError> {
     let path = format!("{service_path}/text-turn");
     // A turn has effects, so repeating it is not the same as sending it once. But no person has the phone number: at

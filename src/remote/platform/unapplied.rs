@@ -1,7 +1,7 @@
 //! Finds the fields of an update that the server did not apply.
 //!
-//! The API drops nulls and ignores fields that it does not want to change, and still returns 200. But its answer is the
-//! whole service, which shows the fields that it did not apply.
+//! The API drops nulls, ignores fields that it does not want to change, and still returns 200. But its answer is the
+//! whole service, which shows the fields that were not applied.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,21 +12,21 @@ use super::wire;
 use crate::model::settings::{Kind, SERVICE, SettingField, field, normal};
 use crate::model::{LiveService, ServiceUpdate, VersionSet, same_json};
 
-/// A field that the server did not apply, and its value after the update.
+/// A field of an update that the server did not apply, and the field's value after the update.
 #[derive(Debug, PartialEq)]
 pub(super) struct UnappliedField {
     path: String,
     value: Value,
 }
 
-/// The most fields in a message.
+/// The maximum number of fields in a message.
 const MAX_NAMED: usize = 5;
-/// The most characters of a value in a message.
+/// The maximum number of characters of a value in a message.
 const MAX_SHOWN: usize = 60;
 
-/// Returns the fields of an update that have another value in the answer.
+/// Returns the fields of an update that have another value in the server's answer.
 ///
-/// Ignores descriptions and key terms, because servers normalize texts. The read-back after an apply checks them.
+/// Ignores descriptions and key terms, because servers normalize their texts. The read-back after an apply checks them.
 pub(super) fn find_unapplied(update: &ServiceUpdate, answer: &LiveService) -> Vec<UnappliedField> {
     let ServiceUpdate {
         name,
@@ -74,7 +74,7 @@ fn trim_tags(tags: &BTreeMap<String, Option<String>>) -> BTreeMap<String, Option
     tags.iter().map(|(key, value)| (trim_text(key), value.as_deref().map(trim_text))).collect()
 }
 
-/// Returns an answered version set as it would be written, without fields that the server added itself.
+/// Converts a version set of the answer into the JSON of a write. Leaves out fields that the server added itself.
 fn comparable(answered: &VersionSet, sent: &VersionSet) -> Value {
     let mut set = answered.clone();
     set.carried.retain(|key, _| sent.carried.contains_key(key));
@@ -85,8 +85,8 @@ fn comparable(answered: &VersionSet, sent: &VersionSet) -> Value {
     wire::version_set_body(&set)
 }
 
-/// Collects the paths at which two values differ, as deep as possible. In objects with known fields, an unknown member
-/// that only the answer has was added by the server.
+/// Collects the paths at which two values differ, as deep as possible. In objects with known fields, ignores unknown
+/// fields that only the answer has, because the server added them.
 fn collect_differences(
     kind: &Kind,
     path: &str,
@@ -117,7 +117,7 @@ fn collect_differences(
     }
 }
 
-/// Lists the fields and their values: `` `a.b` is 3, `c` is not set ``.
+/// Lists the fields with their values, such as `` `a.b` is 3, `c` is not set ``.
 pub(super) fn describe(fields: &[UnappliedField]) -> String {
     let one = |field: &UnappliedField| match &field.value {
         Value::Null => format!("`{}` is not set", field.path),

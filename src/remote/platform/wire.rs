@@ -1,7 +1,7 @@
 //! The JSON of the Platform API.
 //!
-//! Reading is tolerant: missing fields get a default, and unknown fields are ignored, or kept in version sets. Writing is
-//! exact.
+//! Reading is tolerant: missing fields get a default. Unknown fields are kept in version sets, and ignored elsewhere.
+//! Writing is exact.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -11,7 +11,7 @@ use super::super::wire::{self as shared, RawVersionSets, Tags, trim_text};
 use crate::model::settings::{self, EXPERIENCE_CONTROLS, SERVICE, without_unset};
 use crate::model::{LiveService, NewService, ServiceUpdate, VersionSet};
 
-/// An entry of the list of services, and the answer to an update.
+/// An entry of the list of services. The answer to an update has the same format.
 #[derive(Deserialize)]
 pub(super) struct Service {
     id: String,
@@ -34,7 +34,7 @@ pub(super) struct Service {
     updated_by: Option<Value>,
     #[serde(default)]
     updated_at: Option<Value>,
-    /// The settings and the unknown fields.
+    /// The settings of the service, and its unknown fields.
     #[serde(flatten)]
     rest: Map<String, Value>,
 }
@@ -75,7 +75,7 @@ impl Service {
 const CONTEXT_GRAPH_VERSION: &str = "context_graph_version_number";
 const CONTROLS: &str = "experience_controls";
 
-/// Moves the experience controls of each preference into their field. Null means that there are none.
+/// Moves the experience controls of each model preference into their own field. Null means that there are none.
 fn take_controls(set: &mut VersionSet) {
     for preference in set.llm_model_preferences.values_mut() {
         match preference.carried.remove(CONTROLS) {
@@ -91,17 +91,17 @@ fn take_controls(set: &mut VersionSet) {
     }
 }
 
-/// Returns a version set as it is written: both pins, with null for the latest version.
+/// Returns the JSON of a version set that is written. It has both pins, and null stands for the latest version.
 pub(super) fn version_set_body(set: &VersionSet) -> Value {
     Value::Object(shared::version_set_body(set, CONTEXT_GRAPH_VERSION))
 }
 
-/// Returns tags as a list, which is how the Platform API writes them.
+/// Returns tags as a list, the format in which the Platform API expects them.
 fn tag_list(tags: &std::collections::BTreeMap<String, Option<String>>) -> Value {
     tags.iter().map(|(key, value)| json!({ "key": key, "value": value })).collect()
 }
 
-/// Returns the body of a create. Null settings are left out, which means the same.
+/// Returns the body of a request that creates a service. Leaves out settings that are null, which has the same effect.
 pub(super) fn create_body(new: &NewService) -> Map<String, Value> {
     let NewService {
         name,
@@ -130,8 +130,8 @@ pub(super) fn create_body(new: &NewService) -> Map<String, Value> {
     body
 }
 
-/// Returns the body of an update: the changed fields only, without version sets. The caller adds those, and merges
-/// settings with nested fields, because both are written whole.
+/// Returns the body of a request that updates a service: only the changed fields, without version sets. The caller adds
+/// version sets, and merges settings that have nested fields, because both are written as a whole.
 pub(super) fn update_body(update: &ServiceUpdate) -> Map<String, Value> {
     let ServiceUpdate {
         name,
