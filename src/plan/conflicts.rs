@@ -36,7 +36,7 @@ pub fn conflicts(plan: &Plan) -> Vec<Problem> {
 }
 
 /// Returns the conflicts of one service. Each changed value is listed once. If no changed value is a conflict, the
-/// service as a whole may be one, without a value.
+/// service as a whole may be one. It is listed without a value.
 pub fn conflicts_of<'a>(plan: &'a Plan, service: &'a ServicePlan) -> Vec<(Option<ChangedValue<'a>>, Cause)> {
     let mut found = Vec::new();
     // A service that is created or retired is one conflict.

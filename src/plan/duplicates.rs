@@ -42,8 +42,8 @@ pub(super) fn check(matcher: &Matcher<'_>) -> Vec<Problem> {
     problems
 }
 
-/// Adds the services that can't get the names that their manifests declare. All manifests must be matched already.
-/// Returns false if no service was added.
+/// Finds the services that can't get the names that their manifests declare, and adds them to `displaced`. All steps of
+/// matching must be done before. Returns false if no service was added.
 pub(super) fn find_displaced<'a>(matcher: &Matcher<'a>, displaced: &mut Displaced<'a>) -> bool {
     let before = displaced.unfinished.len() + displaced.renaming.len();
     let all_matched = matcher.unmatched().is_empty() && matcher.matched.values().all(Option::is_some);
