@@ -32,7 +32,7 @@ impl Api {
         }
     }
 
-    /// Returns the API's word for the container of services.
+    /// Returns the API's word for what contains the services: `organization` or `workspace`.
     pub fn home_noun(self) -> &'static str {
         match self {
             Self::Classic => "organization",
@@ -48,7 +48,7 @@ impl Api {
         }
     }
 
-    /// Returns the maximum length of a service's name in characters. None if no limit is documented.
+    /// Returns the maximum length of a service's name in characters, or `None` if no limit is documented.
     pub fn max_name(self) -> Option<usize> {
         match self {
             Self::Classic => None,
@@ -64,8 +64,8 @@ impl Api {
         }
     }
 
-    /// Returns true if an inactive service may block its name. Platform's 409 response does not tell, so assume that
-    /// it does.
+    /// Returns true if an inactive service may prevent another service from getting the same name. Platform's 409
+    /// response does not say if it does, so this function assumes that it does.
     pub fn inactive_services_hold_names(self) -> bool {
         match self {
             Self::Classic => false,
@@ -81,7 +81,8 @@ impl Api {
         }
     }
 
-    /// Returns true if one update can change an agent and write version sets, so that their versions always match.
+    /// Returns true if one update request can change a service's agent and write its version sets, so that their
+    /// versions always match the agent.
     pub fn updates_version_sets(self) -> bool {
         match self {
             Self::Classic => false,
@@ -129,7 +130,7 @@ impl Api {
         }
     }
 
-    /// Returns the default way to change an agent.
+    /// Returns the API's default for `on_agent_change`, the way to change a service's agent or context graph.
     pub fn on_agent_change(self) -> OnAgentChange {
         match self {
             Self::Classic => OnAgentChange::Replace,

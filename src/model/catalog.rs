@@ -7,22 +7,22 @@ use super::characters::is_same_name;
 /// The newest version of an agent or context graph, if known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LatestVersion {
-    /// The response did not contain it.
+    /// The response did not contain the newest version.
     Unknown,
-    /// There is no version yet, so no service can use it.
+    /// The agent or context graph has no version yet, so no service can use it.
     None,
-    /// Versions 1 to this one exist.
+    /// The number of the newest version. All versions from 1 to this number exist.
     Number(u32),
 }
 
 /// One agent or context graph.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CatalogEntry {
-    /// The name. Not necessarily unique.
+    /// The name. Several entries can have the same name.
     pub name: String,
     /// The newest version.
     pub latest: LatestVersion,
-    /// True if it is deprecated. A service that uses it can't be activated.
+    /// True if the agent or context graph is deprecated. A service that uses it can't be activated.
     pub deprecated: bool,
 }
 
@@ -44,14 +44,14 @@ impl<Id: Ord> Default for Catalog<Id> {
 }
 
 impl<Id: Ord> Catalog<Id> {
-    /// Returns the entries with this name: those that are not deprecated if there are any, else the deprecated ones.
+    /// Returns the entries with this name. Deprecated entries are returned only if there are no others.
     pub fn named<'a>(&'a self, name: &str) -> Vec<(&'a Id, &'a CatalogEntry)> {
         let all: Vec<_> = self.entries.iter().filter(|(_, entry)| is_same_name(&entry.name, name)).collect();
         let in_use: Vec<_> = all.iter().copied().filter(|(_, entry)| !entry.deprecated).collect();
         if in_use.is_empty() { all } else { in_use }
     }
 
-    /// Returns the name of an id. None if it was not looked up.
+    /// Returns the name of the entry with this id, or `None` if the catalog does not have the id.
     pub fn name_of(&self, id: &Id) -> Option<&str> {
         self.entries.get(id).map(|entry| entry.name.as_str())
     }

@@ -1,11 +1,11 @@
-//! The characters that names may hold, and the comparison of names that look the same.
+//! The characters that names may contain, and the comparison of names that look the same.
 
 use std::borrow::Cow;
 
 use icu_normalizer::ComposingNormalizerBorrowed;
 
-/// Returns a text in Unicode's normal form C. Texts that look the same because an accent is part of a letter or follows
-/// it have one normal form.
+/// Returns a text in Unicode's normal form C. An accented letter can be one character, or a letter followed by a
+/// separate accent. Such texts look the same, and have the same normal form.
 pub fn nfc(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
         return Cow::Borrowed(text);
@@ -13,15 +13,15 @@ pub fn nfc(text: &str) -> Cow<'_, str> {
     ComposingNormalizerBorrowed::new_nfc().normalize(text)
 }
 
-/// Returns true if two names are the same. Surrounding white space does not count, and neither does the normal form:
-/// a server compares bytes, but users can't see the difference.
+/// Returns true if two names are the same. Surrounding white space and differences in Unicode's normal form are
+/// ignored: a server compares bytes, but users can't see these differences.
 pub fn is_same_name(one: &str, other: &str) -> bool {
     let (one, other) = (one.trim(), other.trim());
     one == other || (!(one.is_ascii() && other.is_ascii()) && nfc(one) == nfc(other))
 }
 
-/// Returns true if a character controls a terminal, reorders text, or is invisible. Joiners are not among them: they are
-/// part of emoji and of words in some scripts.
+/// Returns true if a character controls a terminal, reorders text, or is invisible. Joiners don't count as hidden,
+/// because they are part of emoji and of words in some scripts.
 pub fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(
@@ -44,8 +44,9 @@ pub fn is_hidden(c: char) -> bool {
         )
 }
 
-/// Returns the first character that a name must not hold, because users can't see it or can't tell it from another one:
-/// hidden characters, white space other than the space, and joiners and variation selectors after ASCII characters.
+/// Returns the first forbidden character of a name, or `None` if there is none. Users can't see such a character, or
+/// can't distinguish it from another one. Forbidden are hidden characters, white space other than the space, and
+/// joiners and variation selectors after ASCII characters.
 pub fn forbidden_in_name(name: &str) -> Option<char> {
     let mut before = ' ';
     for (at, c) in name.char_indices() {
@@ -60,7 +61,7 @@ pub fn forbidden_in_name(name: &str) -> Option<char> {
     None
 }
 
-/// Returns a character's code point, with its name if the character is a usual one: `U+00A0 (no-break space)`.
+/// Returns a character's code point, with the character's name if it is a common one: `U+00A0 (no-break space)`.
 pub fn code_point(c: char) -> String {
     let name = match c {
         '\t' => "tab",

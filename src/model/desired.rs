@@ -34,7 +34,7 @@ impl fmt::Display for Place {
 /// A manifest's reference to an agent or context graph.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum Reference {
-    /// A name, resolved with the catalog.
+    /// A name. The catalog has its id.
     Name(String),
     /// An id, used unchanged.
     Id(String),
@@ -53,34 +53,35 @@ impl fmt::Display for Reference {
 pub struct DesiredPreference {
     /// The model's name.
     pub llm_name: String,
-    /// The model's parameters. Absent: unchanged while the model stays the same.
+    /// The model's parameters. If absent, the live parameters stay, unless the model changes.
     pub params: Option<Map<String, Value>>,
-    /// Platform's controls, a merge patch over the live ones while the model stays the same. Absent: unchanged.
-    /// Null: none.
+    /// Platform's controls, as a merge patch over the live controls. If absent, the live controls stay, and if null,
+    /// they are all removed. If the model changes, the live controls are dropped first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub experience_controls: Option<Option<Map<String, Value>>>,
 }
 
-/// A version set as a manifest declares it. Absent fields stay unchanged; in a new version set they are `latest`.
+/// A version set as a manifest declares it. An absent field stays as it is in a live version set. In a new version set,
+/// an absent version is `latest`.
 #[derive(Clone, Debug, PartialEq, Default, Serialize)]
 pub struct DesiredVersionSet {
     /// The agent's version.
     pub agent_version: Option<Pin>,
     /// The context graph's version.
     pub context_graph_version: Option<Pin>,
-    /// The complete preferences by interaction.
+    /// All model preferences, by the name of the interaction.
     pub llm_model_preferences: Option<BTreeMap<String, DesiredPreference>>,
     /// The place of the declaration.
     #[serde(skip)]
     pub place: Place,
 }
 
-/// The way to change an agent or context graph.
+/// The way to change the agent or context graph of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum OnAgentChange {
     /// Create a new service and switch to it.
     Replace,
-    /// Update in place. The id stays the same, and there are never two services.
+    /// Update the service in place. Its id stays the same, and no second service is created.
     Update,
 }
 
@@ -119,17 +120,18 @@ impl fmt::Display for FieldPath {
     }
 }
 
-/// A manifest's `lifecycle`.
+/// The `lifecycle` of a manifest: how its service is renamed, changed and retired.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Lifecycle {
     /// The service's previous name.
     pub renamed_from: Option<ServiceName>,
-    /// The way to change the agent or context graph. Absent: the API's default ([`crate::model::Api::on_agent_change`]).
+    /// The way to change the agent or context graph. If absent, the API's default applies
+    /// ([`crate::model::Api::on_agent_change`]).
     pub on_agent_change: Option<OnAgentChange>,
     /// The way to retire the old service of a replacement.
     pub retire: Retire,
-    /// Refuses to remove the service. Also stored as a tag on the live service, so that it still applies when the
-    /// manifest is gone.
+    /// True if the service must not be removed. This is also stored as a tag on the live service, so that it still
+    /// applies when the manifest is gone.
     pub prevent_removal: bool,
     /// The fields that are not changed once the service exists.
     pub ignore: BTreeSet<FieldPath>,
@@ -147,43 +149,45 @@ pub struct SmokeTest {
     pub expect: Option<String>,
 }
 
-/// The desired state of one service. An absent field is not managed; a present field sets exactly this value.
+/// The desired state of one service. `amigops` does not manage a field that is absent, and sets a field that is present
+/// to exactly its value.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DesiredService {
     /// The name, which identifies the service.
     pub name: ServiceName,
-    /// The place of the service's name.
+    /// The place of the service's name in the manifest.
     #[serde(skip)]
     pub place: Place,
     /// The agent.
     pub agent: Reference,
-    /// The place of the agent.
+    /// The place of the agent in the manifest.
     #[serde(skip)]
     pub agent_place: Place,
     /// The context graph.
     pub context_graph: Reference,
-    /// The place of the context graph.
+    /// The place of the context graph in the manifest.
     #[serde(skip)]
     pub context_graph_place: Place,
     /// The description.
     pub description: Option<String>,
-    /// True if the service should be active. A new service is active unless this is `false`.
+    /// True if the service should be active. If absent, a live service stays as it is, and a new service is active.
     pub active: Option<bool>,
     /// The words that speech recognition should know, without duplicates.
     pub keyterms: Option<Vec<String>>,
-    /// The complete set of tags, without amigops's own.
+    /// All tags except those that `amigops` writes itself.
     pub tags: Option<BTreeMap<String, Option<String>>>,
-    /// The complete set of version sets, except `edge`, `release` and the project's unmanaged ones.
+    /// The declared version sets. Live version sets that are not declared are deleted, except `edge`, `release` and
+    /// those that the project does not manage.
     pub version_sets: Option<BTreeMap<VersionSetName, DesiredVersionSet>>,
     /// The Platform settings by name ([`super::settings::SERVICE`]), as a JSON merge patch over the live ones. At every
     /// depth, absent members stay unchanged and a null removes a member. Empty on Classic.
     pub settings: Map<String, Value>,
-    /// The place of each setting.
+    /// The place of each setting in the manifest.
     #[serde(skip)]
     pub setting_places: BTreeMap<String, Place>,
-    /// The services to apply before this one.
+    /// The services whose changes must be applied before those of this service.
     pub depends_on: BTreeSet<ServiceName>,
-    /// Controls how changes are made.
+    /// The settings that control how changes are made.
     pub lifecycle: Lifecycle,
     /// The conversations that must succeed before a replacement goes live.
     pub smoke: Vec<SmokeTest>,

@@ -102,8 +102,8 @@ impl Endpoint {
         }
     }
 
-    /// Returns the published limit in requests per minute. None if no limit is published, as on Platform, which only
-    /// sends limits in response headers. Those headers override this limit.
+    /// Returns the published limit in requests per minute, or `None` if no limit is published. Platform publishes no
+    /// limits and only sends them in response headers. A limit in a response header overrides the published one.
     pub fn per_minute(self, api: Api) -> Option<u32> {
         if api == Api::Platform {
             return None;
@@ -128,7 +128,7 @@ impl Endpoint {
         }
     }
 
-    /// Returns the page size to request, which is the API's maximum. 0 if the endpoint is not a list.
+    /// Returns the page size to request, which is the API's maximum, or 0 if the endpoint is not a list.
     pub fn page_size(self, api: Api) -> usize {
         match (api, self) {
             (Api::Classic, Self::ListServices | Self::ListAgents) => 20,

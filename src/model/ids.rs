@@ -25,12 +25,12 @@ macro_rules! text_newtype {
         pub struct $name(String);
 
         impl $name {
-            /// Wraps a text. Trims it, as the servers do.
+            /// Creates the id or name from a text. White space at its ends is removed, as the servers do.
             pub fn new(text: impl AsRef<str>) -> Self {
                 Self($normalize(text.as_ref().trim()))
             }
 
-            /// Returns the text.
+            /// Returns the id or name as text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }

@@ -25,7 +25,8 @@ pub struct LiveService {
     pub context_graph: ContextGraphId,
     /// The tags by key, including amigops's own.
     pub tags: BTreeMap<String, Option<String>>,
-    /// Keys with several tags, of which [`Self::tags`] has only one. On Platform, where tags are a list.
+    /// The keys that several tags of the service have. [`Self::tags`] contains only one tag for each of them. This is
+    /// possible only on Platform, where tags are a list.
     pub repeated_tags: BTreeSet<String>,
     /// The key terms in the server's order.
     pub keyterms: Vec<String>,
@@ -48,7 +49,7 @@ pub struct BehaviorSet {
     pub id: BehaviorSetId,
     /// The name.
     pub name: String,
-    /// All services that it is applied to. A write replaces the whole list.
+    /// All services that the behavior set is applied to. A request that writes this list replaces it as a whole.
     pub applied_to: BTreeSet<ServiceId>,
 }
 
@@ -65,10 +66,10 @@ pub struct Snapshot {
     pub behavior_sets: BTreeMap<ServiceId, Vec<BehaviorSet>>,
 }
 
-/// The part of a catalog that is needed.
+/// The entries of a catalog that must still be read before planning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Need<Id: Ord> {
-    /// Nothing.
+    /// No entries.
     Nothing,
     /// Only these entries.
     Only(BTreeSet<Id>),
@@ -83,18 +84,18 @@ impl<Id: Ord> Need<Id> {
     }
 }
 
-/// The reads that are still necessary before planning. Nothing means that the snapshot is complete.
+/// The reads that are still necessary before planning. If there are none, the snapshot is complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lookups {
     /// The agents to look up.
     pub agents: Need<AgentId>,
     /// The context graphs to look up.
     pub context_graphs: Need<ContextGraphId>,
-    /// The agents whose newest version is needed for a pin and was not in the list.
+    /// The agents whose newest version must be read to check a pin, because the list did not contain it.
     pub versions_of_agents: BTreeSet<AgentId>,
-    /// The context graphs whose newest version is needed for a pin and was not in the list.
+    /// The context graphs whose newest version must be read to check a pin, because the list did not contain it.
     pub versions_of_context_graphs: BTreeSet<ContextGraphId>,
-    /// The services whose behavior sets are needed, because they will be replaced.
+    /// The services whose behavior sets must be read, because the plan replaces these services.
     pub behavior_sets_of: BTreeSet<ServiceId>,
 }
 

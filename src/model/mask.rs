@@ -3,14 +3,15 @@
 use std::borrow::Cow;
 use std::fmt;
 
-/// The replacement of a secret.
+/// The text that is shown instead of a secret.
 const MASK: &str = "***";
-/// The length from which a text is masked. Shorter ones are not real secrets (the sandbox's key is a word), and masking
-/// them would remove words from a report.
+/// The minimum length of a text that is masked. Shorter texts are not real secrets (the sandbox's key is a word), and
+/// masking them would remove words from a report.
 const SHORTEST_SECRET: usize = 8;
-/// The length from which a part of a secret is masked next to a place where a report has cut a text.
+/// The minimum length of a part of a secret that is masked next to a cut, which is a place where a report has shortened
+/// a text.
 const SHORTEST_PART: usize = 6;
-/// The character that reports put where they cut a text.
+/// The character that reports write where they cut a text.
 const CUT: char = '…';
 
 /// The texts that no output may show: credentials and tokens. `Debug` does not show them either.
@@ -72,7 +73,7 @@ impl Secrets {
     }
 }
 
-/// Masks the rest of a secret before and after each cut. None if there is nothing to mask.
+/// Masks the parts of a secret directly before and after each cut. Returns `None` if there is nothing to mask.
 fn mask_parts(text: &str, secret: &str) -> Option<String> {
     let pieces: Vec<&str> = text.split(CUT).collect();
     let last = pieces.len() - 1;
@@ -100,14 +101,16 @@ fn mask_parts(text: &str, secret: &str) -> Option<String> {
     found.then_some(out)
 }
 
-/// Returns the length of the part of the secret that a text begins with.
+/// Returns the length of the part of the secret with which a text begins, or `None` if that part is too short to be
+/// masked.
 fn head(text: &str, secret: &str) -> Option<usize> {
     let ends = text.char_indices().map(|(at, c)| at + c.len_utf8());
     let length = ends.take_while(|end| secret.contains(&text[..*end])).last()?;
     (length >= SHORTEST_PART).then_some(length)
 }
 
-/// Returns the length of the part of the secret that a text ends with.
+/// Returns the length of the part of the secret with which a text ends, or `None` if that part is too short to be
+/// masked.
 fn tail(text: &str, secret: &str) -> Option<usize> {
     let starts = text.char_indices().rev().map(|(at, _)| at);
     let start = starts.take_while(|start| secret.contains(&text[*start..])).last()?;

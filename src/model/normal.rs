@@ -1,4 +1,4 @@
-//! Comparison of values by meaning, so that equal meanings never look like a change.
+//! Compares values by their meaning, so that two forms of the same value never look like a change.
 
 use serde_json::{Map, Number, Value};
 
@@ -26,8 +26,8 @@ pub fn same_json(left: &Value, right: &Value) -> bool {
     }
 }
 
-/// Returns true if an integer and a float, or two floats, are exactly equal. Beyond 2^53 the nearest float of an integer
-/// may be the float of another integer.
+/// Returns true if an integer and a float, or two floats, are exactly equal. Rounding an integer beyond 2^53 to a float
+/// could make different numbers look equal, so the float is also compared as an integer.
 fn is_same_number(a: &Number, b: &Number) -> bool {
     let integer = |number: &Number| number.as_i128();
     match (integer(a), integer(b)) {
@@ -42,7 +42,7 @@ fn is_same_number(a: &Number, b: &Number) -> bool {
     }
 }
 
-/// Returns the merge patch from one object to another: [`merged`] of `before` and the patch is `after`.
+/// Returns the merge patch that turns `before` into `after`: [`merged`] of `before` and the patch is `after`.
 pub fn patch(before: &Map<String, Value>, after: &Map<String, Value>) -> Map<String, Value> {
     let mut result = Map::new();
     for (key, after) in after {

@@ -9,9 +9,10 @@ use serde::Serialize;
 use super::desired::Retire;
 use super::ids::{ServiceName, VersionSetName};
 
-/// The tag that marks an unfinished replacement. Its value is the old service's id.
+/// The key of the tag that the new service of a replacement has. The tag's value is the old service's id.
 pub const TAG_REPLACES: &str = "replaces";
-/// The tag that stores `prevent_removal` on the live service, so that it still applies when the manifest is gone.
+/// The key of the tag that stores `prevent_removal` on the live service, so that it still applies when the manifest is
+/// gone.
 pub const TAG_PROTECTED: &str = "protected";
 
 /// The tag that marks the live services that a project owns.
@@ -21,7 +22,8 @@ pub struct Ownership {
     pub tag: String,
     /// The project's value.
     pub value: String,
-    /// True if `amigops.yaml` sets the value. Projects with the default value can't tell their services apart.
+    /// True if `amigops.yaml` sets the value. Projects that use the default value can't distinguish their services from
+    /// each other's.
     pub is_written: bool,
 }
 
@@ -56,14 +58,14 @@ impl Ownership {
 
 /// The maximum number of removals in one plan: retired services plus deleted version sets.
 ///
-/// Services that a manifest deactivates (`active: false`) don't count: that change is declared, and easy to revert.
-/// This limit is about removals because something is *absent* from the manifests, which can also happen by a
-/// wrong pattern or a lost file.
+/// Services that a manifest deactivates (`active: false`) don't count: that change is declared, and easy to revert. The
+/// limit concerns removals whose reason is that something is *absent* from the manifests. A wrong pattern or a lost
+/// file can also cause such removals.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub enum MaxRemovals {
-    /// At most this many.
+    /// At most this number of removals.
     Count(usize),
-    /// At most this percentage of the live services that the project owns.
+    /// At most this percentage of the active services that the project owns.
     Percent(f64),
 }
 
@@ -71,7 +73,8 @@ impl MaxRemovals {
     /// The description of the allowed values, for messages.
     pub const EXPECTED: &str = "a number from 0, or a share such as \"10%\"";
 
-    /// Returns the maximum number of removals if the project owns this many active services. A share is rounded down.
+    /// Returns the maximum number of removals for a project that owns this many active services. A percentage is
+    /// rounded down.
     pub fn of(self, owned: usize) -> usize {
         match self {
             Self::Count(count) => count,
@@ -157,7 +160,7 @@ impl VersionSetPatterns {
 pub struct Policy {
     /// The ownership tag.
     pub ownership: Ownership,
-    /// The live version sets that the project does not manage.
+    /// The patterns of live version sets that the project does not manage.
     pub unmanaged_version_sets: VersionSetPatterns,
     /// The limits for a plan.
     pub guardrails: Guardrails,

@@ -1,22 +1,22 @@
-//! Merges two reads of the list of all services.
+//! Merges the results of two readings of the list of all services.
 //!
-//! A list is read page by page and may shift meanwhile, so a read can miss an existing service. The second read has
-//! the newest state. A service that only the first read has may be deleted, or the second read missed it; a read by
-//! id decides.
+//! A list is read page by page. If it changes in the meantime, a reading can miss an existing service. The second
+//! reading has the newest state. A service that only the first reading has was either deleted, or missed by the second
+//! one. To find out, the service is read by its id.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ids::ServiceId;
 use super::live::LiveService;
 
-/// Returns the services that are in the first read but not in the second.
+/// Returns the ids of the services that are in the first reading but not in the second.
 pub fn only_in_first(first: &[LiveService], second: &[LiveService]) -> BTreeSet<ServiceId> {
     let there: BTreeSet<&ServiceId> = second.iter().map(|service| &service.id).collect();
     first.iter().map(|service| &service.id).filter(|id| !there.contains(id)).cloned().collect()
 }
 
-/// Returns the services after two reads, ordered by id: those of the second read, and those that only the first has
-/// and that a read by id found.
+/// Returns the services after two readings, ordered by id. These are the services of the second reading, and those of
+/// the first that a read by id found.
 pub fn merge_readings(second: Vec<LiveService>, found_by_id: Vec<LiveService>) -> Vec<LiveService> {
     let all = found_by_id.into_iter().chain(second);
     let by_id: BTreeMap<ServiceId, LiveService> = all.map(|service| (service.id.clone(), service)).collect();

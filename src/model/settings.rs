@@ -1,9 +1,9 @@
 //! Tables of the Platform API's nested settings: fields, kinds, limits, defaults.
 //!
-//! The loader checks manifests with these tables, live values are normalized with them, and schemas are generated
-//! from them. A new field of the API is one more line here. Source: the vendor's OpenAPI document, schemas
+//! The loader checks manifests with these tables, live values are normalized with them, and schemas are generated from
+//! them. To support a new field of the API, add one line here. Source: the vendor's OpenAPI document, schemas
 //! `CreateServiceRequest`, `ServiceVoiceConfig`, `EscalationPolicy` and `LLMExperienceControls`.
-//! `tests/suite/platform/fields.rs` compares the tables with it.
+//! `tests/suite/platform/fields.rs` compares the tables with that document.
 
 use serde_json::{Map, Value, json};
 
@@ -39,7 +39,7 @@ pub enum Kind {
     List(&'static Kind),
     /// A string, or a list of strings.
     TextOrList,
-    /// A map with the user's own keys and values of one kind.
+    /// A map whose keys the user chooses, and whose values are all of one kind.
     Map {
         /// The kind of the values.
         of: &'static Kind,
@@ -89,7 +89,7 @@ const NUMBER: Kind = Kind::Number { min: f64::MIN, max: f64::MAX };
 const TEXT: Kind = Kind::Text { min: 0, max: usize::MAX };
 const FREE: Kind = Kind::Map { of: &Kind::Any, most: usize::MAX };
 
-/// Creates a field that may be null. Then the workspace's setting applies.
+/// Creates a field that may be null. If it is null, the workspace's setting applies.
 const fn optional(name: &'static str, kind: Kind, about: &'static str) -> SettingField {
     SettingField { name, kind, nullable: true, required: false, default: Default::Nothing, about }
 }
@@ -191,7 +191,7 @@ const ESCALATION: Kind = Kind::Object(&[always(
     "the action",
 )]);
 
-/// The fields of `escalation_policy`: the actions when the engine stops a conversation.
+/// The fields of `escalation_policy`: the actions that follow when the engine stops a conversation.
 pub const ESCALATION_POLICY: &[SettingField] = &[
     always(
         "context_window_exhaustion",
@@ -286,12 +286,12 @@ pub const SERVICE: &[SettingField] = &[
     },
 ];
 
-/// Finds the field with this name.
+/// Returns the field with this name, or `None` if there is none.
 pub fn field<'a>(fields: &'a [SettingField], name: &str) -> Option<&'a SettingField> {
     fields.iter().find(|field| field.name == name)
 }
 
-/// Normalizes values for comparison: removes nulls at every depth, and fills in the server's defaults.
+/// Returns values in a form that can be compared: without nulls at every depth, and with the server's defaults.
 pub fn normal(fields: &[SettingField], values: &Map<String, Value>) -> Map<String, Value> {
     let mut result = without_nulls(values);
     for field in fields {
@@ -320,7 +320,7 @@ fn normal_value(kind: &Kind, value: Value) -> Value {
     }
 }
 
-/// Returns the paths of required members that are missing.
+/// Returns the paths of required fields that are missing.
 pub fn missing(fields: &[SettingField], values: &Map<String, Value>) -> Vec<String> {
     let mut paths = Vec::new();
     for field in fields {
@@ -349,7 +349,8 @@ fn missing_in(kind: &Kind, value: &Value) -> Vec<String> {
     }
 }
 
-/// Removes known fields that are null, as in requests and responses. Below the user's own keys, null is a value.
+/// Returns the values without fields that are null, in the form of requests and responses. In a map whose keys the user
+/// chooses, null is a value, so it stays.
 pub fn without_unset(fields: &[SettingField], values: &Map<String, Value>) -> Map<String, Value> {
     let mut result = Map::new();
     for (key, value) in values {
@@ -376,7 +377,7 @@ fn without_unset_in(kind: &Kind, value: &Value) -> Value {
     }
 }
 
-/// Removes null members at every depth, except in lists. The server treats them as missing.
+/// Returns the values without null members at every depth, except in lists. The server treats a null member as missing.
 pub fn without_nulls(values: &Map<String, Value>) -> Map<String, Value> {
     let kept = values.iter().filter(|(_, value)| !value.is_null());
     kept.map(|(key, value)| match value {

@@ -70,7 +70,8 @@ pub struct ServiceUpdate {
 }
 
 impl ServiceUpdate {
-    /// Returns true if nothing changes. Without `..`, so that a new field can't be forgotten here.
+    /// Returns true if the update changes nothing. The pattern has no `..`, so that a new field can't be forgotten
+    /// here.
     pub fn is_empty(&self) -> bool {
         let Self { name, description, active, tags, keyterms, agent, context_graph, version_sets, settings } =
             self;

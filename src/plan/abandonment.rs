@@ -1,4 +1,4 @@
-//! Abandons the new services of unfinished replacements: they are renamed and stay inactive.
+//! Abandons the new services of replacements that are no longer wanted: such a service is renamed and stays inactive.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,8 @@ use crate::model::{
     Desired, DesiredService, LiveService, ServiceId, ServiceName, ServiceUpdate, TAG_REPLACES,
 };
 
-/// Returns the update that abandons a service. It stays inactive, and no later run takes it for an unfinished replacement.
+/// Returns the update that abandons the new service of a replacement. The service stays inactive, and later runs don't
+/// mistake it for an unfinished replacement.
 pub fn abandonment(
     service: &LiveService,
     today: &str,
@@ -48,8 +49,8 @@ pub(super) fn abandon(draft: &mut Draft<'_>, wanted: &DesiredService, service: &
     }
 }
 
-/// Abandons unfinished replacements whose old service this plan replaces or deletes for another manifest. Otherwise only
-/// the next run would find that they are too late.
+/// Abandons the unfinished replacements of an old service that this plan replaces or deletes for another manifest.
+/// Otherwise they would stay until the next run abandons them.
 pub(super) fn abandon_overtaken(draft: &mut Draft<'_>, desired: &Desired, matches: &[ServiceMatch<'_>]) {
     let mut known: BTreeSet<&ServiceId> =
         matches.iter().flat_map(ServiceMatch::services).map(|service| &service.id).collect();

@@ -1,8 +1,8 @@
-//! Plans that depend on the absence of a service from the list.
+//! Finds plans that depend on the absence of a service from the list of services.
 //!
-//! A list may leave out a service that exists. Then a plan could create it a second time, give its name to another one,
-//! or take the wrong one out of use. Services that are changed in place are in the list, so one reading is enough for
-//! them.
+//! A list can lack a service that exists. Then a plan could create the service a second time, give its name to another
+//! service, or take the wrong service out of use. A service that is changed in place is in the list, so for such a
+//! change one reading of the list is enough.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,8 +11,9 @@ use crate::model::{Desired, ServiceId, ServiceName, Snapshot};
 
 /// Returns true if a plan, or the refusal to make one, depends on services that are absent from the snapshot.
 ///
-/// That is so if something is created, replaced, adopted, retired, renamed, activated or abandoned, or if an inactive
-/// service is changed (an active one may have its name). Such a plan needs a second reading of the list.
+/// A plan does so if it creates, replaces, adopts, retires, renames, activates or abandons a service. It also does so
+/// if it changes an inactive service, because an active service may have the same name. Such a plan needs a second
+/// reading of the list.
 pub fn depends_on_absence(planned: Result<&Plan, &PlanError>, snapshot: &Snapshot) -> bool {
     let plan = match planned {
         Ok(plan) => plan,
@@ -41,8 +42,9 @@ pub fn depends_on_absence(planned: Result<&Plan, &PlanError>, snapshot: &Snapsho
         || !plan.steps.iter().all(changes_in_place)
 }
 
-/// Returns true if the ids of declared services, or the refusal to give them, depend on services that are absent from
-/// the snapshot: if one has no id, or the id of a service that is inactive or has another name.
+/// Returns true if the ids of the declared services, or the refusal to return them, depend on services that are absent
+/// from the snapshot. That is so if a declared service has no id, or if the service with its id is inactive or has
+/// another name.
 pub fn ids_depend_on_absence(
     desired: &Desired,
     ids: Result<&BTreeMap<ServiceName, ServiceId>, &PlanError>,

@@ -1,4 +1,4 @@
-//! Puts a plan together: matches, steps, checks, order, estimate.
+//! Makes a plan from its parts: matches, steps, checks, order, estimate.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::types::{
 use super::{abandonment, checks, estimate, guardrails, order, orphans, pins, services};
 use crate::model::{Api, Desired, Policy, ServiceId, ServiceName, Snapshot, VersionSetName};
 
-/// Makes the steps of all planned manifests, without an order, and collects what must be known to check them.
+/// Makes the steps for all manifests that are planned, without an order, and collects the data that later checks need.
 pub(super) fn draft_services<'a>(
     desired: &'a Desired,
     resolved: &'a Resolved,
@@ -40,12 +40,12 @@ pub(super) fn draft_services<'a>(
 
 /// Makes the plan that turns the live state into the desired state.
 ///
-/// The snapshot must be complete: [`super::lookups()`] must return nothing for it. Otherwise agents or context graphs
-/// would be reported as missing.
+/// The snapshot must be complete, so [`super::lookups()`] must return nothing for it. Otherwise agents or context
+/// graphs would be reported as missing.
 ///
 /// # Errors
 ///
-/// No plan can be made. The error has all reasons, ordered by place.
+/// Errors if no plan can be made. The error has all reasons, ordered by place.
 pub fn plan(
     desired: &Desired,
     snapshot: &Snapshot,
@@ -94,13 +94,15 @@ pub fn plan(
     Ok(plan)
 }
 
-/// Returns the live ids of declared services, by name. Applications need them, also if no plan can be made.
+/// Returns the ids of the live services that match declared services, by name. Applications need these ids even if no
+/// plan can be made.
 ///
-/// The snapshot must have the lists of agents and context graphs that manifests name. Pins and behavior sets don't matter.
+/// The snapshot must contain the lists of the agents and context graphs that manifests name. It does not need versions
+/// and behavior sets.
 ///
 /// # Errors
 ///
-/// A reference can't be resolved, or several services could be meant by a name. No id is better than a wrong one.
+/// Errors if a reference can't be resolved, or if a name could mean several services. No id is better than a wrong one.
 pub fn ids(
     desired: &Desired,
     snapshot: &Snapshot,
@@ -118,7 +120,8 @@ fn ids_of(matches: &[ServiceMatch<'_>]) -> BTreeMap<ServiceName, ServiceId> {
     matches.iter().filter_map(id).collect()
 }
 
-/// Numbers the steps in an order in which they can run, and replaces indices by these numbers.
+/// Numbers the steps in an order in which they can run. References to other steps, which were indices, become these
+/// numbers.
 fn finish_steps(draft: &Draft<'_>) -> Vec<Step> {
     let sequence = order::sequence(&draft.steps);
     let number: BTreeMap<usize, StepId> =

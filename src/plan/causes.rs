@@ -1,8 +1,9 @@
-//! The cause of each change, found by the manifests of a base commit.
+//! Finds the cause of each change by comparing with the manifests of a base commit.
 //!
-//! For each service that changes, the base's manifest is compared with the present live service as well. So each path has
-//! three values: base, live and wanted. If base and live are equal, the manifests have changed since. If base and wanted
-//! are equal, the live state has changed. If all three differ, both have changed. Causes do not change the steps of a plan.
+//! For each service that changes, the base's manifest is also compared with the live service. So each changed value has
+//! three forms: in the base, live and wanted. If base and live are equal, the manifests have changed. If base and
+//! wanted are equal, the live state has changed. If all three differ, both have changed. Causes do not change the steps
+//! of a plan.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,12 +18,12 @@ use crate::model::{
     ServiceId, ServiceName, Snapshot, same_json, trimmed,
 };
 
-/// The manifests of one commit, with that commit's own rules.
+/// The manifests of one commit, with the project's rules at that commit.
 #[derive(Clone, Copy, Debug)]
 pub struct Side<'a> {
-    /// The services.
+    /// The services that the commit's manifests declare.
     pub desired: &'a Desired,
-    /// The project's rules.
+    /// The project's rules at that commit.
     pub policy: &'a Policy,
 }
 
@@ -35,7 +36,7 @@ pub struct Bases<'a> {
     pub upstream: Option<Side<'a>>,
 }
 
-/// Sets the cause of each change of a finished plan. The steps stay as they are.
+/// Sets the cause of each change of a finished plan, and returns the plan. The steps stay as they are.
 pub fn with_causes(mut plan: Plan, ours: Side<'_>, bases: &Bases<'_>, snapshot: &Snapshot, api: Api) -> Plan {
     let finder = CauseFinder {
         ours,
@@ -60,8 +61,9 @@ pub fn with_causes(mut plan: Plan, ours: Side<'_>, bases: &Bases<'_>, snapshot: 
     plan
 }
 
-/// Returns the lists of names that the causes need in addition to those of the plan: at most one of each kind, and only
-/// if an agent or context graph changes for which the base has another name.
+/// Returns the lists of names that are needed to find causes, in addition to those that planning needs: at most one
+/// list of agents and one of context graphs. A list is needed only if an agent or context graph changes for which the
+/// base has another name.
 pub fn cause_lookups(
     plan: &Plan,
     desired: &Desired,
@@ -99,10 +101,10 @@ pub fn cause_lookups(
 /// The manifests of a commit, indexed by the live services that they match and by former names.
 struct CommitManifests<'a> {
     side: Side<'a>,
-    /// The manifests that match live services, as planning at that commit would match them.
+    /// The name of the manifest that matches each live service, if that commit were planned now.
     by_live: BTreeMap<ServiceId, ServiceName>,
     by_former: BTreeMap<&'a ServiceName, &'a DesiredService>,
-    /// The names that live services have.
+    /// The names of all live services.
     taken: BTreeSet<&'a ServiceName>,
 }
 
@@ -128,7 +130,8 @@ impl<'a> CommitManifests<'a> {
         self.side.desired.services.get(name)
     }
 
-    /// Returns the commit's manifest of a service, which may have another name there.
+    /// Returns the commit's manifest of a service, or `None` if there is none. The service may have another name in
+    /// that commit.
     fn manifest(&self, ours: &DesiredService, live: &LiveService) -> Option<&'a DesiredService> {
         if let Some(matched) = self.by_live.get(&live.id) {
             return self.named(matched);
@@ -151,24 +154,24 @@ impl<'a> CommitManifests<'a> {
             .or_else(|| self.by_former.get(&live.name).copied().filter(free))
     }
 
-    /// Returns true if the commit declares a service that has or had this name. A former name doesn't count if our manifests
-    /// declare the same service.
+    /// Returns true if the commit declares a service that has this name, or that is renamed from it. A rename doesn't
+    /// count if the manifests of this branch declare the renamed service, too.
     fn declares(&self, name: &ServiceName, ours: &Desired) -> bool {
         let former = self.by_former.get(name);
         self.named(name).is_some() || former.is_some_and(|former| !ours.services.contains_key(&former.name))
     }
 }
 
-/// The values to which a manifest would change a live service, by path.
+/// The values that a manifest would give a live service, by path. Values that are already right are not included.
 type RequestedChanges = BTreeMap<ChangePath, Value>;
 
-/// The other branch's view of a service that the base declares.
+/// The manifest of the other branch for a service that the base declares.
 enum Upstream {
     /// The other branch has no newer commits.
     None,
     /// The other branch no longer declares the service.
     Gone,
-    /// The changes that its manifest asks for.
+    /// The changes that the other branch's manifest asks for.
     Changes(RequestedChanges),
 }
 
@@ -176,7 +179,7 @@ enum Upstream {
 struct ServiceCauses {
     whole: Option<Cause>,
     by_path: BTreeMap<ChangePath, Cause>,
-    /// The cause of changes that no manifest asks for: unfinished work of an earlier run, and copied values.
+    /// The cause of changes that no manifest asks for. They complete the work of an earlier run, or copy values.
     rest: Cause,
 }
 
@@ -235,7 +238,7 @@ impl CauseFinder<'_> {
         }
     }
 
-    /// Returns true if a service that this branch removes was changed since the base, in the other branch or live.
+    /// Returns true if a service that this branch removes has changed since the base, in the other branch or live.
     fn was_changed_elsewhere(&self, name: &ServiceName, live: Option<&LiveService>) -> bool {
         let Some(base) = self.base.named(name) else { return false };
         let theirs = self.upstream.as_ref().and_then(|upstream| upstream.named(name));
@@ -310,7 +313,7 @@ impl CauseFinder<'_> {
     }
 }
 
-/// Returns the changes that a manifest asks for in a live service.
+/// Returns the changes that a manifest asks for, compared with a live service.
 fn requested_changes(
     wanted: &DesiredService,
     joins: &ResolvedRefs,
@@ -334,7 +337,8 @@ fn requested_changes(
     changes.values().map(|change| (change.path, change.after.clone())).collect()
 }
 
-/// Resolves the references of another commit's manifest. A name that is unknown today asks for no change.
+/// Resolves the references of another commit's manifest. If a name is unknown today, the live agent or context graph is
+/// used, so that it causes no change.
 fn resolve_references(
     theirs: &DesiredService,
     ours: Option<(&DesiredService, &ResolvedRefs)>,
@@ -357,7 +361,7 @@ fn resolve_references(
     }
 }
 
-/// The value of a commit at a path: equal to the live value, to the wanted value, or to neither.
+/// The value that a commit has at a path: equal to the live value, equal to the wanted value, or different from both.
 #[derive(PartialEq)]
 enum Standing {
     Live,
@@ -394,7 +398,7 @@ fn cause(path: &ChangePath, after: &Value, base: &RequestedChanges, upstream: &U
     }
 }
 
-/// Returns the importance of a cause for the reader.
+/// Returns the importance of a cause for the reader. A higher number is more important.
 pub(super) fn weight(cause: Cause) -> u8 {
     match cause {
         Cause::Drift => 0,
@@ -404,7 +408,7 @@ pub(super) fn weight(cause: Cause) -> u8 {
     }
 }
 
-/// Returns true if two manifests ask for the same service. Places and `lifecycle` don't count.
+/// Returns true if two manifests ask for the same content of a service. Places and `lifecycle` are ignored.
 fn have_same_content(one: &DesiredService, other: &DesiredService) -> bool {
     let sets = |service: &DesiredService| -> Option<Vec<_>> {
         let sets = service.version_sets.as_ref()?.iter();

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::model::VersionSetName;
 
-/// The changes to one service, or those that one step makes. Documents have them as a list of [`super::Change`]s.
+/// The changes to one service, or the changes that one step makes. In documents they are a list of [`super::Change`]s.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ServiceChanges {
     /// The changed values outside version sets.
@@ -32,7 +32,7 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// Returns its name in reports.
+    /// Returns the cause's name in reports.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Manifest => "manifest",
@@ -48,54 +48,54 @@ impl Cause {
 pub struct FieldChange<F = Field> {
     /// The field.
     pub field: F,
-    /// The live value; null if there is none.
+    /// The live value, or null if there is none.
     pub before: Value,
-    /// The wanted value; null if it is removed.
+    /// The wanted value, or null if the field is removed.
     pub after: Value,
-    /// The cause; none without a base.
+    /// The cause, or `None` if the plan has no base.
     pub cause: Option<Cause>,
 }
 
 /// A changed version set.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VersionSetChange {
-    /// Its name.
+    /// The name of the version set.
     pub name: VersionSetName,
     /// The kind of change.
     pub kind: VersionSetChangeKind,
-    /// The changed values; never empty.
+    /// The changed values. There is at least one.
     pub fields: Vec<FieldChange<VersionSetField>>,
 }
 
 /// The kind of change to a version set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VersionSetChangeKind {
-    /// The service gets it.
+    /// The version set is added to the service.
     Created,
-    /// Its values change.
+    /// Values of the version set change.
     Changed,
-    /// The service loses it.
+    /// The version set is removed from the service.
     Deleted,
 }
 
 /// A field of a service.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Field {
-    /// Its name.
+    /// The name of the service.
     Name,
-    /// Its description.
+    /// The description of the service.
     Description,
-    /// True if users can reach it.
+    /// True if the service is active, so that users can reach it.
     Active,
-    /// Its agent.
+    /// The agent.
     Agent,
-    /// Its context graph.
+    /// The context graph.
     ContextGraph,
-    /// Its keyterms.
+    /// The keyterms, which speech recognition should know.
     Keyterms,
     /// The tag with this key.
     Tag(String),
-    /// A setting of Platform: the names from the outermost object to the value.
+    /// A Platform setting. The list has the names from the outermost object to the value.
     Setting(Vec<String>),
 }
 
@@ -106,9 +106,9 @@ pub enum VersionSetField {
     AgentVersion,
     /// The version of the context graph.
     ContextGraphVersion,
-    /// A model preference: the names from the interaction to the value.
+    /// A value of a model preference. The list has the names from the interaction to the value.
     Preference(Vec<String>),
-    /// A field that manifests don't have.
+    /// Another field of the version set, which manifests don't have.
     Other(String),
 }
 
@@ -117,20 +117,20 @@ pub enum VersionSetField {
 pub enum ChangePath {
     /// A field of the service.
     Field(Field),
-    /// A field of one of its version sets.
+    /// A field of one of the service's version sets.
     VersionSet(VersionSetName, VersionSetField),
 }
 
 /// A changed value with its place in the service.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ChangedValue<'a> {
-    /// The place.
+    /// The place of the value in the service.
     pub path: ChangePath,
-    /// The live value; null if there is none.
+    /// The live value, or null if there is none.
     pub before: &'a Value,
-    /// The wanted value; null if it is removed.
+    /// The wanted value, or null if the value is removed.
     pub after: &'a Value,
-    /// The cause; none without a base.
+    /// The cause, or `None` if the plan has no base.
     pub cause: Option<Cause>,
 }
 
@@ -140,7 +140,7 @@ impl ServiceChanges {
         self.fields.iter().map(|change| change.at(ChangePath::Field(change.field.clone())))
     }
 
-    /// Returns all changed values, those of version sets last.
+    /// Returns all changed values. Those of version sets are last.
     pub fn values(&self) -> impl Iterator<Item = ChangedValue<'_>> {
         self.field_values().chain(self.version_sets.iter().flat_map(VersionSetChange::values))
     }
@@ -163,7 +163,7 @@ impl ServiceChanges {
         }
     }
 
-    /// Returns the change of a field, if it changes.
+    /// Returns the change of a field, or `None` if the field does not change.
     pub fn field(&self, field: &Field) -> Option<&FieldChange> {
         self.fields.iter().find(|change| change.field == *field)
     }
@@ -187,37 +187,37 @@ impl<F> FieldChange<F> {
 }
 
 impl VersionSetChange {
-    /// Returns its changed values.
+    /// Returns the changed values of the version set.
     pub fn values(&self) -> impl Iterator<Item = ChangedValue<'_>> {
         let path = |field: &VersionSetField| ChangePath::VersionSet(self.name.clone(), field.clone());
         self.fields.iter().map(move |change| change.at(path(&change.field)))
     }
 
-    /// Returns the causes of its changes.
+    /// Returns the causes of the changes of the version set.
     pub fn causes(&self) -> impl Iterator<Item = Option<Cause>> {
         self.fields.iter().map(|change| change.cause)
     }
 
-    /// Returns the change of a field, if it changes.
+    /// Returns the change of a field, or `None` if the field does not change.
     pub fn field(&self, field: &VersionSetField) -> Option<&FieldChange<VersionSetField>> {
         self.fields.iter().find(|change| change.field == *field)
     }
 
-    /// Returns the version set's path in a service: `version_sets.release`.
+    /// Returns the path of the version set in a service, such as `version_sets.release`.
     pub fn path(&self) -> String {
         format!("version_sets.{}", self.name)
     }
 }
 
 impl Field {
-    /// Returns true for the agent and the context graph: a change of these can require a new service.
+    /// Returns true for the agent and the context graph. If one of them changes, a new service may be necessary.
     pub fn is_reference(&self) -> bool {
         matches!(self, Self::Agent | Self::ContextGraph)
     }
 }
 
 impl ChangePath {
-    /// Returns true if one of the two values is part of the other one.
+    /// Returns true if the paths are equal, or if the value at one path contains the value at the other path.
     pub(super) fn overlaps(&self, other: &Self) -> bool {
         let is_nested = |one: &[String], other: &[String]| one.starts_with(other) || other.starts_with(one);
         match (self, other) {

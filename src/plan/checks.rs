@@ -1,4 +1,4 @@
-//! Checks of what one service would become against the rules of the API. Each violation is a problem.
+//! Checks the content that a service would get against the rules of the API. Each violation is a problem.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use super::matcher::ServiceMatch;
 use super::types::{Action, Problem, ProblemKind};
 use crate::model::{LiveService, settings};
 
-/// Checks the number of tags, including the tool's own. Returns false if there are too many.
+/// Checks the number of tags, including those that the tool adds. Returns false if there are too many.
 pub(super) fn check_tag_count(
     draft: &mut Draft<'_>,
     matched: &ServiceMatch<'_>,
@@ -26,8 +26,8 @@ pub(super) fn check_tag_count(
     count <= most
 }
 
-/// Checks that writing tags loses none. The API returns several tags with one key, but takes only one. Returns false if
-/// tags would be lost.
+/// Checks that no tag is lost when the tags of a service are written. The API returns several tags with the same key,
+/// but accepts only one of them. Returns false if tags would be lost.
 pub(super) fn check_repeated_tags(
     draft: &mut Draft<'_>,
     matched: &ServiceMatch<'_>,
@@ -49,7 +49,7 @@ pub(super) fn check_repeated_tags(
     !loses_tags
 }
 
-/// Reports required members of settings that neither the manifest nor the live service has.
+/// Reports settings that the API requires and that neither the manifest nor the live service has.
 pub(super) fn check_required_settings(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>, content: &Content) {
     for path in settings::missing(settings::SERVICE, &content.settings) {
         let setting = path.split('.').next().unwrap_or_default();
@@ -59,7 +59,7 @@ pub(super) fn check_required_settings(draft: &mut Draft<'_>, matched: &ServiceMa
     }
 }
 
-/// Reports settings that a manifest sets to null and that the API can't remove from a live service.
+/// Reports settings that a manifest sets to null, although the API can't remove them from a live service.
 pub(super) fn check_removable_settings(
     draft: &mut Draft<'_>,
     matched: &ServiceMatch<'_>,
@@ -80,7 +80,7 @@ pub(super) fn check_removable_settings(
     }
 }
 
-/// Moves the last problem to the place of a setting in the manifest.
+/// Sets the place of the last problem to the place of a setting in the manifest.
 fn locate_last_problem(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>, name: &str) {
     let place = matched.wanted.setting_places.get(name).cloned();
     if let Some(problem) = draft.problems.last_mut() {
@@ -88,7 +88,7 @@ fn locate_last_problem(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>, name: 
     }
 }
 
-/// Reports names that are too long for the API. The tool's own names are longer than those that users give.
+/// Reports names that are too long for the API. Names that the tool gives are longer than the original names.
 pub(super) fn check_name_lengths(draft: &mut Draft<'_>) {
     let Some(most) = draft.options.api.max_name() else { return };
     let new_name = |action: &Action| match action {

@@ -1,4 +1,4 @@
-//! Conflicts: changes that would undo another user's change since the base.
+//! Conflicts: changes that would undo a change that another user has made since the base.
 
 use std::collections::BTreeSet;
 
@@ -8,16 +8,16 @@ use super::causes::weight;
 use super::changes::{Cause, ChangedValue};
 use super::types::{Plan, Problem, ProblemKind, ServiceKind, ServicePlan};
 
-/// The longest value that a message quotes, in characters.
+/// The maximum length of a value that a message quotes, in characters.
 const LONGEST: usize = 60;
 
-/// Returns the most important cause among these.
+/// Returns the most important of these causes, or `None` if there is no cause.
 pub fn worst(causes: impl IntoIterator<Item = Option<Cause>>) -> Option<Cause> {
     causes.into_iter().flatten().max_by_key(|cause| weight(*cause))
 }
 
-/// Returns the conflicts of a plan: changes with the cause `both` or `behind`. An apply refuses them unless the user wants
-/// to overwrite the live state. There are none without a base.
+/// Returns the conflicts of a plan: its changes with the cause `both` or `behind`. An apply refuses conflicts unless
+/// the user allows it to overwrite the live state. Without a base there are no conflicts.
 pub fn conflicts(plan: &Plan) -> Vec<Problem> {
     let mut found: Vec<(Cause, Problem)> = Vec::new();
     for service in &plan.services {
@@ -35,7 +35,8 @@ pub fn conflicts(plan: &Plan) -> Vec<Problem> {
     found.into_iter().map(|(_, problem)| problem).collect()
 }
 
-/// Returns the conflicts of one service, each once: its changes, or else the service as a whole.
+/// Returns the conflicts of one service. Each changed value is listed once. If no changed value is a conflict, the
+/// service as a whole may be one. It is listed without a value.
 pub fn conflicts_of<'a>(plan: &'a Plan, service: &'a ServicePlan) -> Vec<(Option<ChangedValue<'a>>, Cause)> {
     let mut found = Vec::new();
     // A service that is created or retired is one conflict.
@@ -124,7 +125,7 @@ fn advice(cause: Cause) -> [&'static str; 2] {
     }
 }
 
-/// Returns a value as it is quoted in a message.
+/// Returns a value in the form in which messages quote it.
 fn quoted(value: &Value) -> String {
     let text = match value {
         Value::Null => return "absent".to_owned(),

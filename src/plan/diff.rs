@@ -22,20 +22,21 @@ use crate::model::{
 #[derive(Clone, Debug)]
 pub(super) struct Content {
     pub(super) name: ServiceName,
-    /// None only if neither the manifest nor a live service has one.
+    /// The description. It is `None` only if neither the manifest nor a live service has one.
     pub(super) description: Option<String>,
     pub(super) active: bool,
     pub(super) agent: AgentId,
     pub(super) context_graph: ContextGraphId,
     pub(super) tags: BTreeMap<String, Option<String>>,
     pub(super) keyterms: Vec<String>,
-    /// All version sets except the server's own `edge`.
+    /// All version sets, except `edge` if the server maintains it.
     pub(super) version_sets: BTreeMap<VersionSetName, VersionSet>,
-    /// Platform's settings, without nulls.
+    /// The Platform settings, without nulls.
     pub(super) settings: Map<String, Value>,
 }
 
-/// Returns the content that a manifest asks for, given the live service that it changes or replaces.
+/// Returns the content that a manifest asks for. `base` is the live service that the plan changes or replaces, if there
+/// is one.
 pub(super) fn content(
     wanted: &DesiredService,
     joins: &ResolvedRefs,
@@ -75,7 +76,7 @@ pub(super) fn content(
     }
 }
 
-/// Returns true if a manifest wants its service active, given the live one.
+/// Returns true if a manifest wants its service to be active. `base` is the live service, if there is one.
 pub(super) fn is_active(wanted: &DesiredService, base: Option<&LiveService>) -> bool {
     match base {
         Some(live) if ignores_active(wanted) => live.active,
@@ -83,7 +84,8 @@ pub(super) fn is_active(wanted: &DesiredService, base: Option<&LiveService>) -> 
     }
 }
 
-/// Returns true if a manifest asks for an inactive service, and does not only leave it inactive.
+/// Returns true if a manifest explicitly asks for an inactive service. If it only leaves an inactive service as it is,
+/// the result is false.
 pub(super) fn wants_inactive(wanted: &DesiredService) -> bool {
     wanted.active == Some(false) && !ignores_active(wanted)
 }
@@ -92,7 +94,7 @@ fn ignores_active(wanted: &DesiredService) -> bool {
     wanted.lifecycle.ignore.iter().any(|path| path.0 == ["active"])
 }
 
-/// Returns the settings of Platform: the live ones, with the declared ones merged into them member by member.
+/// Returns the Platform settings: the live ones, with the declared ones merged into them at every depth.
 fn service_settings(wanted: &DesiredService, base: Option<&LiveService>) -> Map<String, Value> {
     // An empty object changes nothing.
     let asks = |value: &Value| value.as_object().is_none_or(|members| !members.is_empty());
@@ -109,7 +111,7 @@ fn service_settings(wanted: &DesiredService, base: Option<&LiveService>) -> Map<
     merged(&live.settings, &patch)
 }
 
-/// Removes a path from a patch, so that the patch doesn't change it.
+/// Removes a path from a merge patch, so that the patch does not change the value there.
 fn leave_out(patch: &mut Map<String, Value>, path: &[String]) {
     match path {
         [] => {}
@@ -124,7 +126,7 @@ fn leave_out(patch: &mut Map<String, Value>, path: &[String]) {
     }
 }
 
-/// Returns the blocks that the live service has and the content lacks. An update can't remove them.
+/// Returns the settings that the live service has and that the content does not have. An update can't remove them.
 pub(super) fn cleared(content: &Content, live: &LiveService) -> Vec<&'static str> {
     let gone = settings::SERVICE
         .iter()
@@ -137,7 +139,7 @@ fn normal_settings(values: &Map<String, Value>) -> Map<String, Value> {
     settings::normal(settings::SERVICE, values)
 }
 
-/// Returns all tags: the declared ones (or the live ones, if none are declared), and the tool's own.
+/// Returns all tags: the declared ones, or the live ones if none are declared, and those that the tool adds.
 fn tags(
     wanted: &DesiredService,
     base: Option<&LiveService>,
@@ -171,7 +173,8 @@ fn tags(
     tags
 }
 
-/// Returns the update that gives a live service this content, and its changes, without version sets.
+/// Returns the update that gives a live service this content, and the changes that the update makes. Version sets are
+/// not included.
 pub(super) fn fields(content: &Content, live: &LiveService) -> (ServiceUpdate, Vec<FieldChange>) {
     let mut update = ServiceUpdate::default();
     let mut changes = Vec::new();
@@ -217,7 +220,7 @@ pub(super) fn fields(content: &Content, live: &LiveService) -> (ServiceUpdate, V
     (update, changes)
 }
 
-/// Adds the changed settings of Platform.
+/// Adds the changed Platform settings to the update and to the list of changes.
 fn changed_settings(
     content: &Content,
     live: &LiveService,
@@ -242,7 +245,7 @@ fn changed_settings(
     }
 }
 
-/// Returns the changes from one state of a service to another, in normal form.
+/// Returns the changes that turn one state of a service into another, in normal form.
 pub fn differences(before: &LiveService, after: &LiveService) -> Vec<ChangeRecord> {
     let content = Content {
         name: after.name.clone(),
@@ -269,7 +272,7 @@ pub fn differences(before: &LiveService, after: &LiveService) -> Vec<ChangeRecor
     changes.values().map(change).collect()
 }
 
-/// Returns the change from one version set to another; none if nothing changes.
+/// Returns the change that turns one version set into another, or `None` if nothing changes.
 pub(super) fn version_set(
     name: &VersionSetName,
     before: Option<&VersionSet>,
@@ -347,7 +350,7 @@ fn text_or_null(text: &str) -> Value {
     if text.is_empty() { Value::Null } else { json!(text) }
 }
 
-/// Returns the value of a tag in a report: null if the tag is absent, an empty text if it has no value.
+/// Returns the value of a tag for a report: null if the tag is absent, and an empty text if it has no value.
 pub(super) fn tag_value(tag: Option<&Option<String>>) -> Value {
     tag.map_or(Value::Null, |value| json!(value.as_deref().unwrap_or_default()))
 }

@@ -1,4 +1,4 @@
-//! The data that the files of planning share while a plan is made: steps without an order, and what is known so far.
+//! The data that is collected while a plan is made: steps without an order, problems, and facts about services.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use crate::model::{
     VersionSetName,
 };
 
-/// A step without a place in the order yet. It refers to other steps by their index in the draft.
+/// A step that has no place in the order yet. It refers to other steps by their index in the draft.
 #[derive(Clone, Debug)]
 pub(super) struct DraftStep {
     pub(super) service: ServiceName,
@@ -19,14 +19,14 @@ pub(super) struct DraftStep {
     pub(super) changes: ServiceChanges,
     pub(super) reason: Option<String>,
     pub(super) after: BTreeSet<usize>,
-    /// The name that a service gives up with this step.
+    /// The name that a service gives up in this step.
     pub(super) releases_name: Option<ServiceName>,
-    /// The name that a service gets with this step.
+    /// The name that a service gets in this step.
     pub(super) claims_name: Option<ServiceName>,
-    /// The name under which an inactive service is created. An inactive service with this name must be renamed before.
-    /// Otherwise an interrupted run would leave two that can't be told apart.
+    /// The name of a service that this step creates inactive. Another inactive service with this name must be renamed
+    /// first. Otherwise, after an interrupted run, the two services could not be distinguished.
     pub(super) created_name: Option<ServiceName>,
-    /// True if services that depend on this one run after this step. Steps that only clean up don't block them.
+    /// True if the steps of dependent services must wait for this step. It is false for steps that only clean up.
     pub(super) blocks_dependents: bool,
 }
 
@@ -47,14 +47,14 @@ impl DraftStep {
     }
 }
 
-/// The agent or context graph of a pin.
+/// The agent or context graph that a pin refers to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum PinTarget {
     Agent(AgentId),
     ContextGraph(ContextGraphId),
 }
 
-/// A version that a plan pins and that must exist.
+/// A version that a version set pins, so it must exist.
 #[derive(Clone, Debug)]
 pub(super) struct RequiredVersion {
     pub(super) service: ServiceName,
@@ -64,7 +64,7 @@ pub(super) struct RequiredVersion {
     pub(super) version: u32,
 }
 
-/// A plan in the making.
+/// A plan that is not finished.
 pub(super) struct Draft<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) policy: &'a Policy,
@@ -74,20 +74,23 @@ pub(super) struct Draft<'a> {
     pub(super) problems: Vec<Problem>,
     pub(super) findings: Vec<Finding>,
     pub(super) required_versions: Vec<RequiredVersion>,
-    /// The old services of replacements. Their behavior sets must be known.
+    /// The old services of replacements. Their behavior sets must be read.
     pub(super) replaced_services: BTreeSet<ServiceId>,
-    /// The version sets of replaced services that the new ones don't get.
+    /// The version sets that a replaced service has and that its new service does not get, each with the service's
+    /// name.
     pub(super) dropped_version_sets: BTreeSet<(ServiceName, VersionSetName)>,
-    /// The former services of manifests, and how the manifests retire them.
+    /// The former services of manifests, each with the way in which its manifest retires it.
     pub(super) former_services: BTreeMap<&'a ServiceId, Retire>,
     live: BTreeMap<&'a ServiceId, &'a LiveService>,
     used_names: BTreeSet<&'a ServiceName>,
-    /// Owned inactive services that belong to no manifest, by name.
+    /// The owned inactive services that belong to no manifest, by name. If several have the same name, only one is
+    /// listed.
     unclaimed: BTreeMap<&'a ServiceName, &'a ServiceId>,
 }
 
 impl<'a> Draft<'a> {
-    /// Creates a draft without steps. The tool gives no service a name that is live or in `declared`.
+    /// Creates a draft without steps. The tool never gives a service a name that a live service has or that is in
+    /// `declared`.
     pub(super) fn new(
         snapshot: &'a Snapshot,
         policy: &'a Policy,
@@ -112,7 +115,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Collects the owned inactive services that are not among `claimed`.
+    /// Collects the owned inactive services that are not in `claimed`.
     pub(super) fn set_unclaimed(&mut self, claimed: &BTreeSet<&'a ServiceId>) {
         let unclaimed = self.snapshot.services.iter().filter(|service| {
             !service.active && self.policy.ownership.owns(&service.tags) && !claimed.contains(&service.id)
@@ -129,22 +132,23 @@ impl<'a> Draft<'a> {
         self.steps.len() - 1
     }
 
-    /// Returns the live service with this id.
+    /// Returns the live service with this id, or `None` if there is none.
     pub(super) fn live(&self, id: &ServiceId) -> Option<&'a LiveService> {
         self.live.get(id).copied()
     }
 
-    /// Returns an owned inactive service with this name that belongs to no manifest.
+    /// Returns an owned inactive service that has this name and belongs to no manifest, or `None` if there is none.
     pub(super) fn unclaimed(&self, name: &ServiceName) -> Option<&'a ServiceId> {
         self.unclaimed.get(name).copied()
     }
 
-    /// Returns true if a live or declared service has this name, so that the tool must not give it to another one.
+    /// Returns true if a live or declared service has this name. Then the tool must not give the name to another
+    /// service.
     pub(super) fn is_taken(&self, name: &ServiceName) -> bool {
         self.used_names.contains(name)
     }
 
-    /// Adds a problem at the place of a manifest.
+    /// Adds a problem whose place is the manifest of a service.
     pub(super) fn problem(
         &mut self,
         kind: ProblemKind,

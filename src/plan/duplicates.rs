@@ -1,6 +1,7 @@
-//! Services that can't be told apart: several with one name, of which a manifest can mean only one.
+//! Finds services that can't be distinguished: several have one name, and a manifest can mean only one of them.
 //!
-//! The API keeps the names of active services unique. But concurrent runs, or another client, can get around that.
+//! The API keeps the names of active services unique. But concurrent runs or other clients can still create such
+//! services.
 
 use std::collections::BTreeSet;
 
@@ -9,17 +10,17 @@ use super::names;
 use super::types::{Problem, ProblemKind};
 use crate::model::{DesiredService, LiveService, ServiceName};
 
-/// The services that can't take a manifest's name, because another service is active with it and no manifest renames that
-/// one. Each is listed with its manifest.
+/// The services that can't get a manifest's name, because another active service has it and no manifest renames that
+/// service. Each is listed with its manifest.
 #[derive(Debug, Default)]
 pub(super) struct Displaced<'a> {
-    /// New services of unfinished replacements.
+    /// The new services of unfinished replacements.
     pub(super) unfinished: Vec<(&'a DesiredService, &'a LiveService)>,
-    /// Services that an earlier run gave a temporary name.
+    /// The services to which an earlier run gave a temporary name.
     pub(super) renaming: Vec<(&'a DesiredService, &'a LiveService)>,
 }
 
-/// Reports manifests whose name, or former name, several active services have.
+/// Reports each manifest whose name, or former name, belongs to several active services.
 pub(super) fn check(matcher: &Matcher<'_>) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (name, live) in &matcher.matched {
@@ -41,7 +42,8 @@ pub(super) fn check(matcher: &Matcher<'_>) -> Vec<Problem> {
     problems
 }
 
-/// Adds the services that can't take their names, after a complete match. Returns false if there are no new ones.
+/// Finds the services that can't get the names that their manifests declare, and adds them to `displaced`. All steps of
+/// matching must be done before. Returns false if no service was added.
 pub(super) fn find_displaced<'a>(matcher: &Matcher<'a>, displaced: &mut Displaced<'a>) -> bool {
     let before = displaced.unfinished.len() + displaced.renaming.len();
     let all_matched = matcher.unmatched().is_empty() && matcher.matched.values().all(Option::is_some);
@@ -73,7 +75,8 @@ pub(super) fn find_displaced<'a>(matcher: &Matcher<'a>, displaced: &mut Displace
     displaced.unfinished.len() + displaced.renaming.len() > before
 }
 
-/// Returns the only active service with a name, if it belongs to no manifest and to no other project.
+/// Returns the active service with a name. Returns `None` if there are several, or if the service belongs to a manifest
+/// or another project.
 fn find_active_holder<'a>(matcher: &Matcher<'a>, name: &ServiceName) -> Option<&'a LiveService> {
     let [holder] = active(matcher, name)[..] else { return None };
     let is_anothers = matcher.policy.ownership.other_owner(&holder.tags).is_some();
@@ -86,7 +89,7 @@ fn active<'a>(matcher: &Matcher<'a>, name: &ServiceName) -> Vec<&'a LiveService>
     named.filter(|service| service.active).collect()
 }
 
-/// Returns the active services with a name, and owned services that an earlier run began to rename to it.
+/// Returns the active services with a name, and the owned services that an earlier run began to rename to that name.
 fn candidates<'a>(matcher: &Matcher<'a>, name: &ServiceName) -> Vec<&'a LiveService> {
     let renaming = matcher.by_renaming_target.get(name).into_iter().flatten().copied();
     let mut found = active(matcher, name);
@@ -94,7 +97,7 @@ fn candidates<'a>(matcher: &Matcher<'a>, name: &ServiceName) -> Vec<&'a LiveServ
     found
 }
 
-/// Returns true if a manifest could also mean a service that belongs to no manifest.
+/// Returns true if a manifest could also mean another service, which belongs to no manifest.
 fn has_other_candidate(matcher: &Matcher<'_>, wanted: &DesiredService, live: Option<&LiveService>) -> bool {
     let unfinished = matcher.unfinished.get(&wanted.name);
     let is_known = |service: &LiveService| {
@@ -124,7 +127,7 @@ fn several_problem(wanted: &DesiredService, name: &ServiceName, found: &[&LiveSe
     problem(wanted, name, "services could be the one named", found, &help)
 }
 
-/// Returns the problem that several owned inactive services have a manifest's name.
+/// Returns the problem that several owned inactive services have the name of a manifest.
 pub(super) fn inactive_problem(wanted: &DesiredService, found: &[&LiveService]) -> Problem {
     let help = "activate or rename one of them, so that it is clear which one is meant";
     problem(wanted, &wanted.name, "inactive services of this project are named", found, help)

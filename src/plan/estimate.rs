@@ -1,4 +1,4 @@
-//! The number of requests of an apply, and the time that the limits impose.
+//! Estimates the number of requests of an apply, and the time that the rate limits impose.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use super::step_reads::StepReads;
 use super::types::{Action, Estimate, Options, Step};
 use crate::model::{Api, Endpoint, Snapshot, TAG_REPLACES};
 
-/// The seconds that one request takes if no limit applies: a rule of thumb for the shown total.
+/// The seconds that one request takes if no limit applies. This is a rule of thumb, used for the total that is shown.
 const SECONDS_PER_REQUEST: f64 = 0.15;
 
-/// Counts the requests of an apply, including the read-back, and the time that the limits impose.
+/// Counts the requests of an apply, including the read-back, and computes the time that the rate limits impose.
 ///
 /// A limit of L per minute allows L requests at once and the rest in later minutes, so k requests take at least
 /// ⌊(k − 1) / L⌋ minutes.
@@ -62,7 +62,7 @@ pub(super) fn estimate(steps: &[Step], snapshot: &Snapshot, options: &Options) -
     Estimate { by_endpoint, requests, seconds, bound_by: longest.map(|(_, endpoint)| endpoint) }
 }
 
-/// Returns the requests of a step, without the reads before it.
+/// Returns the requests of a step, without the reads that come before it.
 fn requests_of(action: &Action, api: Api) -> Vec<(Endpoint, usize)> {
     match action {
         Action::Create(_) => vec![(Endpoint::CreateService, 1)],
@@ -92,7 +92,7 @@ fn requests_of(action: &Action, api: Api) -> Vec<(Endpoint, usize)> {
     }
 }
 
-/// Returns true if the services are listed after this step, to find duplicates.
+/// Returns true if the services are listed after this step, to find duplicates that another run has created.
 fn checks_for_duplicates(step: &Step) -> bool {
     matches!(&step.action, Action::Create(new) if !new.active && !new.tags.contains_key(TAG_REPLACES))
 }

@@ -1,8 +1,10 @@
-//! Former services, which replacements left behind, and how they are retired.
+//! Finds the former services of manifests, and retires them.
 //!
-//! The tag `replaces` of each new service refers to its old one. So the former services of a manifest are a chain that
-//! begins at the live one. Any of them may still be active: a run was interrupted before it retired them, the API refused
-//! it, or an operator activated one again. One plan retires all of them.
+//! The tag `replaces` of each new service refers to its old service. So the former services of a manifest are a chain
+//! that begins at the live service.
+//!
+//! Any of them may still be active: a run was interrupted before it retired them, the API refused it, or an operator
+//! activated a former service again. One plan retires all of them.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +13,7 @@ use super::matcher::{Matcher, ServiceMatch};
 use super::{diff, names, steps};
 use crate::model::{DesiredService, LiveService, Retire, ServiceId, ServiceName};
 
-/// Returns the owned former services of each manifest, the latest first.
+/// Returns the owned former services of each manifest. The service that was replaced last comes first.
 pub(super) fn find_chains<'a>(matcher: &Matcher<'a>) -> BTreeMap<&'a ServiceName, Vec<&'a LiveService>> {
     let matched = matcher.matched.iter();
     let mut former: BTreeMap<_, _> =
@@ -35,7 +37,7 @@ pub(super) fn find_chains<'a>(matcher: &Matcher<'a>) -> BTreeMap<&'a ServiceName
     former
 }
 
-/// Returns true if a former service must be retired, given the manifest and the live service.
+/// Returns true if a former service must be retired, depending on its manifest and on the live service.
 pub(super) fn must_retire(wanted: &DesiredService, live: &LiveService, former: &LiveService) -> bool {
     let deletes = wanted.lifecycle.retire == Retire::Delete;
     // If the manifest leaves an inactive service inactive, an operator may have gone back to a former one.
@@ -45,7 +47,8 @@ pub(super) fn must_retire(wanted: &DesiredService, live: &LiveService, former: &
     }
 }
 
-/// Returns the services that this one replaced, directly or through others, up to one that belongs to a manifest.
+/// Returns the services that `live` has replaced, directly or through others. The list ends before a service that
+/// belongs to a manifest.
 fn find_chain<'a>(matcher: &Matcher<'a>, live: &'a LiveService) -> Vec<&'a LiveService> {
     let mut chain: Vec<&LiveService> = Vec::new();
     let mut latest = live;
@@ -60,10 +63,11 @@ fn find_chain<'a>(matcher: &Matcher<'a>, live: &'a LiveService) -> Vec<&'a LiveS
     chain
 }
 
-/// Retires the former services of a manifest. The step `activation`, if there is one, runs before.
+/// Adds the steps that retire the former services of a manifest. They run after the step `activation`, if there is one.
 ///
-/// A chain is deleted from its beginning, because a deleted service takes its tag with it, and so the reference to the
-/// service before it. `retirement` is the step that retires the old service of this plan's own replacement.
+/// If the services are deleted, the oldest is deleted first: the tag of each service refers to the service before it,
+/// and is lost when the service is deleted. `retirement` is the step that retires the old service of this plan's own
+/// replacement.
 pub(super) fn retire_all(
     draft: &mut Draft<'_>,
     matched: &ServiceMatch<'_>,
@@ -81,7 +85,8 @@ pub(super) fn retire_all(
     }
 }
 
-/// Adds the step that retires a service that has a successor, after the step `after`. Returns its index.
+/// Adds the step that retires a service that was replaced. It runs after the step `after`, if there is one. Returns the
+/// index of the new step.
 pub(super) fn retire_one(
     draft: &mut Draft<'_>,
     wanted: &DesiredService,

@@ -9,8 +9,8 @@ use super::matcher::ServiceMatch;
 use super::types::{Action, Finding, Options, Problem, ProblemKind, ServiceKind};
 use crate::model::{Desired, MaxRemovals, Retire, ServiceName, TAG_PROTECTED, VersionSetName, did_you_mean};
 
-/// Reports a live service that belongs to the platform itself or to another project. Returns true if the live service may
-/// be planned.
+/// Checks that the live service of a manifest may be planned. A service that belongs to the platform itself or to
+/// another project is reported. Returns false if the service must not be planned.
 pub(super) fn check_may_change(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>) -> bool {
     let Some(live) = matched.live else { return true };
     if live.system {
@@ -33,8 +33,8 @@ pub(super) fn check_may_change(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>
     !draft.options.enforce_guardrails
 }
 
-/// Returns an owner as it is typed on a command line, in quotes if it is more than one word. A value that could end the
-/// quotes is not repeated: a user who can write tags must not be able to write commands.
+/// Returns an owner in the form in which it is typed on a command line, in quotes if it is more than one word. A value
+/// that could end the quotes is not shown. Otherwise a user who can write tags could inject commands.
 fn quoted(owner: &str) -> String {
     let is_word = owner.chars().all(|c| c.is_alphanumeric() || c == '_');
     match owner {
@@ -44,7 +44,7 @@ fn quoted(owner: &str) -> String {
     }
 }
 
-/// Turns refusals into findings if guardrails are not enforced.
+/// Turns refusals into findings if the guardrails are not enforced.
 pub(super) fn refusals_to_findings(draft: &mut Draft<'_>) {
     if draft.options.enforce_guardrails {
         return;
@@ -66,7 +66,7 @@ pub(super) fn refusals_to_findings(draft: &mut Draft<'_>) {
     }
 }
 
-/// Checks the whole plan against the project's rules.
+/// Checks the whole plan against the project's guardrails.
 pub(super) fn check(draft: &mut Draft<'_>, desired: &Desired) {
     if desired.services.is_empty() {
         let is_report = !draft.options.enforce_guardrails;
@@ -89,7 +89,7 @@ pub(super) fn check(draft: &mut Draft<'_>, desired: &Desired) {
     check_max_removals(draft);
 }
 
-/// Reports names of `--only` that no manifest declares.
+/// Returns a problem for each name in `--only` that no manifest declares.
 fn check_only(options: &Options, desired: &Desired) -> Vec<Problem> {
     let problem = |only: &ServiceName| {
         let meant = did_you_mean(only.as_str(), desired.services.keys().map(ServiceName::as_str));
@@ -104,7 +104,7 @@ fn check_only(options: &Options, desired: &Desired) -> Vec<Problem> {
     options.only.iter().filter(|only| !desired.services.contains_key(*only)).map(problem).collect()
 }
 
-/// Notes services that `--only` applies before a service that they depend on.
+/// Adds a note for each service in `--only` that depends on a service that does not exist yet and is not in `--only`.
 fn check_dependencies(draft: &mut Draft<'_>, desired: &Desired) {
     let live: BTreeSet<&ServiceName> = draft.snapshot.services.iter().map(|service| &service.name).collect();
     for service in draft.options.only.iter().filter_map(|name| desired.services.get(name)) {
@@ -118,8 +118,8 @@ fn check_dependencies(draft: &mut Draft<'_>, desired: &Desired) {
     }
 }
 
-/// Refuses `--prune` if the project writes no ownership value. It would retire the services of every other project that
-/// writes none.
+/// Refuses `--prune` if `amigops.yaml` sets no ownership value. Otherwise `--prune` would also retire the services of
+/// every other project that sets none.
 fn check_prune(draft: &mut Draft<'_>) {
     let ownership = &draft.policy.ownership;
     let retires = draft.services.iter().any(|service| service.kind == ServiceKind::Retire);
@@ -170,7 +170,7 @@ fn check_protected(draft: &mut Draft<'_>) {
     draft.problems.extend(problems);
 }
 
-/// Returns true if the plan deletes a former service of this one.
+/// Returns true if the plan deletes a former service of the service with this name.
 fn deletes_former(draft: &Draft<'_>, name: &ServiceName) -> bool {
     let deletes = |step: &DraftStep| {
         step.service == *name && matches!(step.action, Action::Retire { how: Retire::Delete, .. })
@@ -180,9 +180,9 @@ fn deletes_former(draft: &Draft<'_>, name: &ServiceName) -> bool {
 
 /// The removals of a plan, as `max_removals` counts them.
 struct Removals {
-    /// Services that are deactivated, deleted, or no longer managed.
+    /// The services that are deactivated, deleted, or no longer managed.
     services: Vec<ServiceName>,
-    /// Version sets, each with its service.
+    /// The version sets that are deleted, each with the name of its service.
     version_sets: BTreeSet<(ServiceName, VersionSetName)>,
 }
 
@@ -210,7 +210,7 @@ impl Removals {
         self.services.len() + self.version_sets.len()
     }
 
-    /// Returns the counts and the first few names as text.
+    /// Returns the numbers of removals and the first few names as text.
     fn to_text(&self) -> String {
         let services = self.services.iter().map(|name| format!("`{name}`"));
         let sets = self.version_sets.iter().map(|(service, set)| format!("`{set}` of `{service}`"));
@@ -222,7 +222,7 @@ impl Removals {
     }
 }
 
-/// Returns `2 services retired (A, B)`; none if there is nothing to list.
+/// Returns a text such as `2 services retired (A, B)`, or `None` if the count is 0.
 fn list_names(count: usize, noun: &str, what: &str, names: impl Iterator<Item = String>) -> Option<String> {
     const MOST: usize = 5;
     let mut shown: Vec<String> = names.take(MOST).collect();
@@ -233,8 +233,8 @@ fn list_names(count: usize, noun: &str, what: &str, names: impl Iterator<Item = 
     (count > 0).then(|| format!("{count} {noun}{plural} {what} ({})", shown.join(", ")))
 }
 
-/// Returns the version sets that services lose, because they are deleted or because a new service is created without
-/// them.
+/// Returns the version sets that services lose, each with the name of its service. They are deleted, or a new service
+/// is created without them.
 pub(super) fn lost_version_sets(draft: &Draft<'_>) -> BTreeSet<(ServiceName, VersionSetName)> {
     let deleted = draft.steps.iter().filter_map(|step| match &step.action {
         Action::DeleteVersionSet { name, .. } => Some((step.service.clone(), name.clone())),

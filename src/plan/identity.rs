@@ -1,16 +1,17 @@
 //! Finds the live service of each manifest.
 //!
-//! There is no state file, so the match follows from names, tags and ids, in this order:
+//! There is no state file, so names, tags and ids determine which live service matches a manifest. The steps of
+//! matching are:
 //!
 //! 1. An unfinished replacement: an owned inactive service with the tag `replaces: <old id>`. It has the manifest's
 //!    name, or a temporary name made from it.
-//! 2. A service that an earlier run gave a temporary name on its way to the manifest's name.
-//! 3. The active service with the name; else the only inactive one that the project owns.
-//! 4. The service with the name in `renamed_from`, if the manifest's own name is free, or if the service with that name
-//!    is renamed, too.
+//! 2. A service to which an earlier run gave a temporary name, because it will get the name of the manifest.
+//! 3. The active service with the name of the manifest, or else the only inactive one that the project owns.
+//! 4. The service with the name in `renamed_from`. Either the manifest's own name must be free, or the service with
+//!    that name must be renamed, too.
 //!
-//! A service with the manifest's name is the match if no manifest renames it. A service from 1 or 2 can't take the name
-//! then. That happens with two runs at the same time, or if a manifest changes before a run is finished.
+//! A service with the manifest's name is the match if no manifest renames it. Then a service from 1 or 2 can't get the
+//! name. That happens after two runs at the same time, or if a manifest changes before a run is finished.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,9 +29,10 @@ use crate::model::{
 #[derive(Debug, Default)]
 pub(super) struct Identity<'a> {
     pub(super) matches: Vec<ServiceMatch<'a>>,
-    /// The new services of unfinished replacements to abandon, each with the manifest whose name it has.
+    /// The new services of unfinished replacements that must be abandoned. Each is listed with the manifest whose name
+    /// it has.
     pub(super) abandoned: Vec<(&'a DesiredService, &'a LiveService)>,
-    /// All former services of manifests, and how the manifests retire them.
+    /// All former services of manifests, each with the way in which its manifest retires it.
     pub(super) former: BTreeMap<&'a ServiceId, Retire>,
     pub(super) findings: Vec<Finding>,
     pub(super) problems: Vec<Problem>,
@@ -45,7 +47,7 @@ impl<'a> Identity<'a> {
     }
 }
 
-/// Matches manifests with live services.
+/// Matches all manifests with live services, and returns the matches.
 pub(super) fn match_services<'a>(
     desired: &'a Desired,
     references: &'a BTreeMap<ServiceName, ResolvedRefs>,
@@ -70,7 +72,7 @@ pub(super) fn match_services<'a>(
     }
 }
 
-/// Excludes services that can't take the names that they were meant to have.
+/// Excludes from matching the services that can't get the names that they were meant to get.
 fn exclude_displaced<'a>(matcher: &mut Matcher<'a>, displaced: &Displaced<'a>) {
     for (wanted, new) in &displaced.unfinished {
         matcher.abandon(wanted, new);
@@ -85,7 +87,7 @@ fn exclude_displaced<'a>(matcher: &mut Matcher<'a>, displaced: &Displaced<'a>) {
     }
 }
 
-/// Step 2: matches services that an earlier run gave a temporary name.
+/// Step 2 of matching: matches manifests with services to which an earlier run gave a temporary name.
 fn match_temporary_names(matcher: &mut Matcher<'_>) {
     let temporary: Vec<(ServiceName, &LiveService)> = matcher
         .by_id
@@ -106,7 +108,8 @@ fn match_temporary_names(matcher: &mut Matcher<'_>) {
     }
 }
 
-/// Step 3: matches the other manifests by name. Those without a service are created. Returns the problems.
+/// Step 3 of matching: matches the remaining manifests by name. A manifest without a live service is matched with
+/// nothing, so that its service is created. Returns the problems.
 fn match_by_name(matcher: &mut Matcher<'_>) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (wanted, _) in matcher.unmatched() {
@@ -128,7 +131,7 @@ fn match_by_name(matcher: &mut Matcher<'_>) -> Vec<Problem> {
     problems
 }
 
-/// Returns the matches, with the former services of each manifest.
+/// Returns the matches, each with the former services that must still be retired.
 fn finish(mut matcher: Matcher<'_>) -> Identity<'_> {
     let abandoned = std::mem::take(&mut matcher.abandoned);
     let findings = std::mem::take(&mut matcher.findings);

@@ -1,4 +1,4 @@
-//! The changed values in a JSON value.
+//! Finds the changed values inside two JSON values.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::changes::FieldChange;
 use crate::model::same_json;
 
-/// A changed value that is not an object, and the names that lead to it.
+/// A changed value that is not an object, with the names that lead to it.
 pub(super) struct Leaf {
     pub(super) path: Vec<String>,
     pub(super) before: Value,
@@ -15,13 +15,14 @@ pub(super) struct Leaf {
 }
 
 impl Leaf {
-    /// Returns the change of the field at its path.
+    /// Returns the change as a field change. `field` makes the field from the path.
     pub(super) fn change<F>(self, field: impl FnOnce(Vec<String>) -> F) -> FieldChange<F> {
         FieldChange::new(field(self.path), self.before, self.after)
     }
 }
 
-/// Returns the changed values below a path, one for each value that is not an object.
+/// Compares two values at a path, and returns the changes inside them. Objects are compared member by member, so each
+/// change is that of a value that is not an object.
 pub(super) fn leaves(path: &[&str], before: Option<&Value>, after: Option<&Value>) -> Vec<Leaf> {
     let null = Value::Null;
     if same_json(before.unwrap_or(&null), after.unwrap_or(&null)) {

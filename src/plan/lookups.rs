@@ -1,4 +1,4 @@
-//! The data that must be read before a plan can be made.
+//! Finds the data that must be read before a plan can be made.
 
 use std::collections::BTreeSet;
 
@@ -10,11 +10,12 @@ use crate::model::{
     Reference, Snapshot,
 };
 
-/// Returns the data that the snapshot lacks. Read it, add it, and call this again: after at most three rounds nothing is
-/// missing.
+/// Returns the data that is missing in the snapshot. The caller reads it, adds it to the snapshot, and calls this
+/// function again. After at most three rounds nothing is missing.
 ///
-/// Lists of agents and context graphs are needed only if a manifest uses a name. Single ones, and their latest
-/// versions, are needed only if a pin changes. Behavior sets are needed only for services that are replaced.
+/// The lists of agents and context graphs are needed only if a manifest uses a name. Single agents and context graphs,
+/// and their latest versions, are needed only if a pin changes. Behavior sets are needed only for services that are
+/// replaced.
 pub fn lookups(desired: &Desired, snapshot: &Snapshot, policy: &Policy, options: &Options) -> Lookups {
     let uses_names = |reference: fn(&DesiredService) -> &Reference| {
         desired.services.values().any(|service| matches!(reference(service), Reference::Name(_)))
@@ -53,14 +54,14 @@ pub fn lookups(desired: &Desired, snapshot: &Snapshot, policy: &Policy, options:
     }
 }
 
-/// Returns the entries whose latest version is not known.
+/// Returns the ids whose entries have an unknown latest version.
 fn without_version<Id: Ord + Clone>(ids: &BTreeSet<Id>, catalog: &Catalog<Id>) -> BTreeSet<Id> {
     let is_unknown =
         |id: &&Id| catalog.entries.get(*id).is_some_and(|entry| entry.latest == LatestVersion::Unknown);
     ids.iter().filter(is_unknown).cloned().collect()
 }
 
-/// Returns the ids that were not looked up yet.
+/// Returns the ids that were not looked up yet, as the entries that must be read.
 fn not_read<Id: Ord + Clone>(ids: BTreeSet<Id>, catalog: &Catalog<Id>) -> Need<Id> {
     let is_read =
         |id: &Id| catalog.complete || catalog.entries.contains_key(id) || catalog.missing.contains(id);

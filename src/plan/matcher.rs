@@ -1,4 +1,4 @@
-//! The state of matching manifests with live services, and the questions that its steps ask.
+//! The state of matching manifests with live services, and the queries that the steps of matching need.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,22 +14,23 @@ use crate::model::{
 pub(super) struct ServiceMatch<'a> {
     pub(super) wanted: &'a DesiredService,
     pub(super) references: &'a ResolvedRefs,
-    /// The present service; during a replacement, the old one.
+    /// The live service of the manifest, or `None` if it does not exist yet. During a replacement, this is the old
+    /// service.
     pub(super) live: Option<&'a LiveService>,
-    /// The new service of an unfinished replacement.
+    /// The new service, if the manifest has an unfinished replacement.
     pub(super) unfinished: Option<&'a LiveService>,
-    /// Former services that still have to be retired, the latest first.
+    /// The former services that must still be retired. The service that was replaced last comes first.
     pub(super) former: Vec<&'a LiveService>,
 }
 
 impl<'a> ServiceMatch<'a> {
-    /// Returns all live services that belong to the manifest.
+    /// Returns all live services that belong to the manifest: the present, the new and the former ones.
     pub(super) fn services(&self) -> impl Iterator<Item = &'a LiveService> + use<'a, '_> {
         [self.live, self.unfinished].into_iter().flatten().chain(self.former.iter().copied())
     }
 }
 
-/// The services that are matched so far, with indices of all others.
+/// The manifests and services that are matched so far, with indices of all services.
 pub(super) struct Matcher<'a> {
     pub(super) api: Api,
     pub(super) desired: &'a Desired,
@@ -37,19 +38,19 @@ pub(super) struct Matcher<'a> {
     pub(super) policy: &'a Policy,
     pub(super) by_id: BTreeMap<&'a ServiceId, &'a LiveService>,
     pub(super) by_name: BTreeMap<&'a ServiceName, Vec<&'a LiveService>>,
-    /// New services of replacements with a temporary name, by the name that they will get.
+    /// The new services of replacements that have a temporary name, by the name that they will get.
     pub(super) by_replacing_target: BTreeMap<ServiceName, Vec<&'a LiveService>>,
-    /// Services that an earlier run gave a temporary name, by the name that they will get.
+    /// The services to which an earlier run gave a temporary name, by the name that they will get.
     pub(super) by_renaming_target: BTreeMap<ServiceName, Vec<&'a LiveService>>,
-    /// The services that belong to a manifest or are abandoned.
+    /// The services that belong to a manifest or are abandoned, so that no other manifest can match them.
     pub(super) claimed: BTreeSet<&'a ServiceId>,
-    /// The live service of each manifest; none if it has to be created.
+    /// The live service of each matched manifest, or `None` if the service must be created.
     pub(super) matched: BTreeMap<&'a ServiceName, Option<&'a LiveService>>,
-    /// The new service of each unfinished replacement, by its manifest.
+    /// The new service of each unfinished replacement, by the name of its manifest.
     pub(super) unfinished: BTreeMap<&'a ServiceName, &'a LiveService>,
     /// The manifests whose replacement an earlier run began.
     pub(super) replacing: BTreeSet<&'a ServiceName>,
-    /// New services of replacements to abandon, each with its manifest.
+    /// The new services of replacements that must be abandoned, each with its manifest.
     pub(super) abandoned: Vec<(&'a DesiredService, &'a LiveService)>,
     pub(super) findings: Vec<Finding>,
 }
@@ -98,7 +99,8 @@ impl<'a> Matcher<'a> {
         }
     }
 
-    /// Returns the declared services whose references are resolved and that have no match yet.
+    /// Returns the declared services that have no match yet, with their agents and context graphs. A service whose
+    /// references can't be resolved is not included.
     pub(super) fn unmatched(&self) -> Vec<(&'a DesiredService, &'a ResolvedRefs)> {
         self.desired
             .services
@@ -117,7 +119,7 @@ impl<'a> Matcher<'a> {
         !service.active && self.owns(service) && !self.claimed.contains(&service.id)
     }
 
-    /// Matches a manifest with a live service, and abandons other new services that were created in its place.
+    /// Matches a manifest with a live service. Other new services that were created for the same purpose are abandoned.
     pub(super) fn set_match(&mut self, wanted: &'a DesiredService, live: Option<&'a LiveService>) {
         if let Some(live) = live {
             self.claimed.insert(&live.id);
@@ -128,13 +130,13 @@ impl<'a> Matcher<'a> {
         self.matched.insert(&wanted.name, live);
     }
 
-    /// Abandons the new service of a replacement.
+    /// Marks the new service of a replacement as abandoned.
     pub(super) fn abandon(&mut self, wanted: &'a DesiredService, new: &'a LiveService) {
         self.claimed.insert(&new.id);
         self.abandoned.push((wanted, new));
     }
 
-    /// Returns the services that concurrent runs created in the same replacement as an owned inactive service.
+    /// Returns the duplicates of an owned inactive service, which concurrent runs created in the same replacement.
     fn duplicates_of(&self, service: &LiveService) -> Vec<&'a LiveService> {
         let named = self.by_name.get(&service.name).into_iter().flatten().copied();
         named
@@ -142,17 +144,19 @@ impl<'a> Matcher<'a> {
             .collect()
     }
 
-    /// Returns the service that the tag `replaces` refers to; none if it refers to the tagged service itself.
+    /// Returns the service that the tag `replaces` of a service refers to. Returns `None` if it does not exist, or is
+    /// the tagged service itself.
     pub(super) fn predecessor_of(&self, service: &LiveService) -> Option<&'a LiveService> {
         let old = service.tags.get(TAG_REPLACES)?.as_deref()?;
         self.by_id.get(&ServiceId::new(old)).copied().filter(|old| old.id != service.id)
     }
 
-    /// Returns the service with this name: the active one, else the only inactive one that the project owns.
+    /// Returns the service with this name: the active one, or else the only inactive one that the project owns. Returns
+    /// `None` if there is no such service, or if another manifest has it.
     ///
     /// # Errors
     ///
-    /// Several owned inactive services could be meant; they are returned.
+    /// Errors if the name could mean several owned inactive services. The error contains them.
     pub(super) fn find_holder(
         &self,
         name: &ServiceName,
@@ -180,19 +184,19 @@ impl<'a> Matcher<'a> {
         }
     }
 
-    /// Returns the service with this name; none if there is none, or if several could be meant.
+    /// Returns the service with this name, or `None` if there is none or if the name could mean several services.
     pub(super) fn find_clear_holder(&self, name: &ServiceName) -> Option<&'a LiveService> {
         self.find_holder(name).ok().flatten()
     }
 
-    /// Returns true if this is the new service of a replacement whose old service still has its name.
+    /// Returns true if this is the new service of a replacement whose old service is active and still has its name.
     pub(super) fn is_unfinished(&self, service: &LiveService) -> bool {
         let has_its_name = |old: &LiveService| old.active && !names::has_replaced_name(old);
         !service.active && self.owns(service) && self.predecessor_of(service).is_some_and(has_its_name)
     }
 
-    /// Returns the new services of unfinished replacements that have the name of an owned inactive service. Those of another
-    /// manifest don't count.
+    /// Returns the new services of unfinished replacements that have the same name as an owned inactive service. If the
+    /// name is that of another manifest, none are returned.
     fn unfinished_namesakes(&self, wanted: &DesiredService, service: &LiveService) -> Vec<&'a LiveService> {
         let named = self.by_name.get(&service.name).into_iter().flatten().copied();
         let is_anothers = service.name != wanted.name && self.desired.services.contains_key(&service.name);
@@ -203,18 +207,18 @@ impl<'a> Matcher<'a> {
             .collect()
     }
 
-    /// Returns true if a cut-over has renamed an old service that is still active.
+    /// Returns true if a service is an owned old service that a cut-over has renamed and that is still active.
     pub(super) fn has_released_name(&self, old: &LiveService) -> bool {
         names::has_replaced_name(old) && old.active && self.owns(old)
     }
 
-    /// Returns true if a cut-over has renamed the service that a manifest is matched with.
+    /// Returns true if a cut-over has renamed the service that the manifest with this name is matched with.
     pub(super) fn match_has_released_name(&self, name: &ServiceName) -> bool {
         self.matched.get(name).copied().flatten().is_some_and(|old| self.has_released_name(old))
     }
 
-    /// Returns the name that the new service of a replacement has yet to take although its old service is out of use. None
-    /// if another service has replaced the old one, or has the name.
+    /// Returns the final name of a new service that still has its temporary name, although its old service is out of
+    /// use. Returns `None` if another service has replaced the old service, or already has the final name.
     pub(super) fn pending_name(&self, new: &LiveService) -> Option<ServiceName> {
         let name = names::replacing_target(new).filter(|_| !new.active)?;
         let is_gone = self
@@ -223,7 +227,7 @@ impl<'a> Matcher<'a> {
         (is_gone && !self.was_overtaken(new) && matches!(self.find_holder(&name), Ok(None))).then_some(name)
     }
 
-    /// Returns true if another service has already replaced the old service of `new`, under any name.
+    /// Returns true if a service other than `new` has already replaced the old service of `new`, under any name.
     pub(super) fn was_overtaken(&self, new: &LiveService) -> bool {
         let old = new.tags.get(TAG_REPLACES);
         self.by_id.values().any(|other| {
@@ -236,7 +240,7 @@ impl<'a> Matcher<'a> {
     }
 }
 
-/// Returns true if two services were created to replace the same one.
+/// Returns true if two services were created to replace the same service.
 fn replace_the_same(one: &LiveService, other: &LiveService) -> bool {
     let old = |service: &LiveService| service.tags.get(TAG_REPLACES).cloned().flatten();
     old(one).is_some() && old(one) == old(other)

@@ -9,8 +9,8 @@ use crate::model::{
     VersionSet, VersionSetName, merged,
 };
 
-/// Returns all version sets except the server's own `edge`: declared ones merged into the live ones, and those that stay
-/// as they are.
+/// Returns all version sets that a service will have, except `edge` if the server maintains it. Declared version sets
+/// are merged into the live ones. The result also has the live version sets that stay as they are.
 pub(super) fn version_sets(
     wanted: &DesiredService,
     base: Option<&LiveService>,
@@ -48,7 +48,8 @@ pub(super) fn version_sets(
     sets
 }
 
-/// Merges a declared version set into the live one. Absent fields, and fields that no manifest names, stay.
+/// Merges a declared version set into the live one, or into a new one. Absent fields, ignored fields, and fields that
+/// manifests don't have stay as they are.
 fn merge(declared: &DesiredVersionSet, live: Option<&VersionSet>, ignored: &BTreeSet<&str>) -> VersionSet {
     let latest = VersionSet::latest();
     let base = live.unwrap_or(&latest);

@@ -1,9 +1,9 @@
-//! The names that the tool itself gives. Each one ends with the service's own id, so that a run can tell them from names
-//! that users gave.
+//! The names that the tool gives to services. Each one ends with the id of the service or of its old service, so that a
+//! run can distinguish these names from those that users gave.
 
 use crate::model::{LiveService, ServiceId, ServiceName, TAG_REPLACES};
 
-/// The least number of characters of the id in a name. There are more if that is needed to make the name unique.
+/// The minimum number of characters of the id in a name. More are used if that is necessary to make the name unique.
 const SHORT: usize = 6;
 
 /// Returns the name of the old service of a replacement: `Health Coach (replaced 2026-11-22 4d1a9e)`.
@@ -35,8 +35,8 @@ pub(super) fn renaming(
     unique(id, is_taken, |short| format!("{name} (renaming {short})"))
 }
 
-/// Returns the temporary name of the new service of a replacement: `Health Coach (replacing 4d1a9e)`. The id is that of the
-/// old service. It is needed where an inactive service can't have a name that is in use.
+/// Returns the temporary name of the new service of a replacement: `Health Coach (replacing 4d1a9e)`. The id is that of
+/// the old service. Such a name is needed if the API does not allow an inactive service to have a name that is in use.
 pub(super) fn replacing(
     name: &ServiceName,
     old: &ServiceId,
@@ -45,38 +45,40 @@ pub(super) fn replacing(
     unique(old, is_taken, |short| format!("{name} (replacing {short})"))
 }
 
-/// Returns the name that the new service of a replacement will get; none if it has no temporary name.
+/// Returns the name that the new service of a replacement will get, or `None` if the service has no such temporary
+/// name.
 pub(super) fn replacing_target(service: &LiveService) -> Option<ServiceName> {
     let old = service.tags.get(TAG_REPLACES)?.as_deref()?;
     let (base, words) = split_suffix(service.name.as_str(), old)?;
     (words == ["replacing"]).then(|| ServiceName::new(base))
 }
 
-/// Returns the name that a service is being renamed to; none if it has no temporary name.
+/// Returns the name that a service is being renamed to, or `None` if the service has no such temporary name.
 pub(super) fn renaming_target(service: &LiveService) -> Option<ServiceName> {
     let (base, words) = split_suffix(service.name.as_str(), service.id.as_str())?;
     (words == ["renaming"]).then(|| ServiceName::new(base))
 }
 
-/// Returns true if the service has this name, or a temporary name made from it.
+/// Returns true if the service has this name, or has a temporary name because it will get this name.
 pub(super) fn is_meant_for(service: &LiveService, name: &ServiceName) -> bool {
     let targets = [replacing_target(service), renaming_target(service)];
     service.name == *name || targets.contains(&Some(name.clone()))
 }
 
-/// Returns true if a replacement renamed the service as its old one.
+/// Returns true if the service has the name that a replacement gives to its old service.
 pub(super) fn has_replaced_name(service: &LiveService) -> bool {
     split_suffix(service.name.as_str(), service.id.as_str())
         .is_some_and(|(_, words)| words.len() == 2 && words[0] == "replaced")
 }
 
-/// Returns true if the service was renamed because its replacement was abandoned.
+/// Returns true if the service has the name that an abandoned service gets.
 pub(super) fn has_abandoned_name(service: &LiveService) -> bool {
     split_suffix(service.name.as_str(), service.id.as_str())
         .is_some_and(|(_, words)| words.len() == 2 && words[0] == "abandoned")
 }
 
-/// Returns true if a replacement or a rename, finished or not, left the service with a name that no manifest declares.
+/// Returns true if a replacement or a rename, finished or not, has left the service in a state that no manifest
+/// declares: with a name that the tool gave, or as an inactive new service.
 pub fn is_leftover(service: &LiveService) -> bool {
     let has_tool_name = split_suffix(service.name.as_str(), service.id.as_str())
         .is_some_and(|(_, words)| matches!(words.as_slice(), ["replaced" | "abandoned", _] | ["renaming"]));
@@ -84,8 +86,8 @@ pub fn is_leftover(service: &LiveService) -> bool {
     has_tool_name || (!service.active && service.tags.contains_key(TAG_REPLACES))
 }
 
-/// Splits `Base (word… id)` into the base and the words before the id. Returns `None` unless the id in the name is `id` or
-/// its beginning.
+/// Splits `Base (word… id)` into the base and the words before the id. Returns `None` unless the id in the name is `id`
+/// or the first characters of `id`.
 fn split_suffix<'a>(name: &'a str, id: &str) -> Option<(&'a str, Vec<&'a str>)> {
     let inner = name.strip_suffix(')')?;
     let (base, inside) = inner.rsplit_once(" (")?;
@@ -94,15 +96,16 @@ fn split_suffix<'a>(name: &'a str, id: &str) -> Option<(&'a str, Vec<&'a str>)> 
     (short.len() >= SHORT.min(id.len()) && id.starts_with(short)).then_some((base, words))
 }
 
-/// Returns a name that the tool gave without its date and id: `Coach (replaced 2026-11-22 4d1a9e)` becomes
-/// `Coach (replaced)`. Other names are returned unchanged.
+/// Removes the date and the id from a name that the tool gave: `Coach (replaced 2026-11-22 4d1a9e)` becomes `Coach
+/// (replaced)`. Returns other names unchanged.
 pub fn without_date_and_id(name: &ServiceName) -> ServiceName {
     let base = base_name(name);
     let suffix = name.as_str().get(base.len()..).and_then(|rest| rest.strip_prefix(" (")?.split(' ').next());
     suffix.map_or_else(|| name.clone(), |word| ServiceName::new(format!("{base} ({word})")))
 }
 
-/// Returns a name without the suffix that the tool gave it, so that repeated replacements don't add one each.
+/// Returns a name without the suffix that the tool added. So a service that is replaced repeatedly gets only one
+/// suffix.
 pub(super) fn base_name(name: &ServiceName) -> &str {
     let text = name.as_str();
     let Some((base, inside)) = text.strip_suffix(')').and_then(|inner| inner.rsplit_once(" (")) else {
@@ -115,7 +118,7 @@ pub(super) fn base_name(name: &ServiceName) -> &str {
     if has_word && ends_with_id { base } else { text }
 }
 
-/// Returns the name with the shortest beginning of the id that makes it unique.
+/// Returns a name with the first characters of the id. It has as few of them as are necessary to make the name unique.
 fn unique(
     id: &ServiceId,
     is_taken: &dyn Fn(&ServiceName) -> bool,

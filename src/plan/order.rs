@@ -1,8 +1,8 @@
 //! The order of steps.
 //!
-//! A step that claims a name runs after the step that releases it. A service comes after those that it `depends_on`. If
-//! that is a circle (names are swapped, or a dependency goes against the direction of a name), one of the services gets
-//! a temporary name early.
+//! A step that claims a name runs after the step that releases the name. A service comes after the services in its
+//! `depends_on`. These rules can lead to a circle: two names are swapped, or a dependency contradicts the order of the
+//! names. Then one of the services gets a temporary name early.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
@@ -15,7 +15,7 @@ use super::names;
 use super::types::{Action, Finding, Problem, ProblemKind, Risk, Target};
 use crate::model::{Desired, LiveService, ServiceId, ServiceName, ServiceUpdate};
 
-/// Adds the dependencies between the steps of different services, and the steps that break circles.
+/// Adds the dependencies between steps of different services, and adds steps that break circles of dependencies.
 pub(super) fn connect(draft: &mut Draft<'_>, desired: &Desired) {
     connect_dependencies(draft, desired);
     let edges = name_edges(draft);
@@ -40,8 +40,8 @@ pub(super) fn connect(draft: &mut Draft<'_>, desired: &Desired) {
     }
 }
 
-/// Runs the steps of each service one after the other. On Platform an update is merged by the server, so two at once on
-/// one service could undo each other.
+/// Makes the steps of each service run one after the other. On Platform the server merges an update into the service,
+/// so two updates at the same time could undo each other.
 fn serialize_steps_of_services(draft: &mut Draft<'_>) {
     let mut last: BTreeMap<Target, usize> = BTreeMap::new();
     for index in sequence(&draft.steps) {
@@ -67,7 +67,7 @@ fn targets(action: &Action) -> Vec<Target> {
     }
 }
 
-/// Adds the dependencies of `depends_on`, also through services without steps.
+/// Adds the dependencies that follow from `depends_on`. A dependency also applies through a service that has no steps.
 fn connect_dependencies(draft: &mut Draft<'_>, desired: &Desired) {
     let mut steps_of: BTreeMap<ServiceName, Vec<usize>> = BTreeMap::new();
     for (index, step) in draft.steps.iter().enumerate() {
@@ -95,7 +95,8 @@ fn connect_dependencies(draft: &mut Draft<'_>, desired: &Desired) {
     }
 }
 
-/// Returns each step that claims a name with the step that releases it.
+/// Returns pairs of steps: one that claims a name, and the one that releases that name. Also reports claimed names that
+/// a service keeps.
 fn name_edges(draft: &mut Draft<'_>) -> Vec<(usize, usize)> {
     let holds = |service: &&LiveService| service.active || draft.options.api.inactive_services_hold_names();
     let mut holders: BTreeMap<&ServiceName, Vec<&LiveService>> = BTreeMap::new();
@@ -162,7 +163,7 @@ fn changed_service(action: &Action) -> Option<&ServiceId> {
     }
 }
 
-/// Returns true if a step renames an inactive service.
+/// Returns true if the step `releaser` renames an inactive service.
 fn renames_inactive(draft: &Draft<'_>, releaser: usize) -> bool {
     match &draft.steps[releaser].action {
         Action::Update { id, .. } => draft.live(id).is_some_and(|live| !live.active),
@@ -170,7 +171,7 @@ fn renames_inactive(draft: &Draft<'_>, releaser: usize) -> bool {
     }
 }
 
-/// Returns true if a step updates this service in place, or activates it in a cut-over.
+/// Returns true if a step updates the service with this id in place, or activates it in a cut-over.
 fn updates_or_activates(action: &Action, id: &ServiceId) -> bool {
     match action {
         Action::Update { id: own, .. } | Action::HandOver { new: Target::Live(own), .. } => own == id,
@@ -178,7 +179,7 @@ fn updates_or_activates(action: &Action, id: &ServiceId) -> bool {
     }
 }
 
-/// Returns the problem that an active service has the name that a step claims.
+/// Returns the problem that a step claims a name that an active service keeps.
 fn name_in_use(step: &DraftStep, name: &ServiceName, holder: &LiveService) -> Problem {
     Problem {
         kind: ProblemKind::Ambiguous,
@@ -195,7 +196,8 @@ fn name_in_use(step: &DraftStep, name: &ServiceName, holder: &LiveService) -> Pr
     }
 }
 
-/// Returns the finding that an inactive service has the name. Only the API can tell whether it blocks the name.
+/// Returns the finding that a step claims a name that an inactive service keeps. Only the API knows if an inactive
+/// service blocks the name.
 fn name_maybe_in_use(step: &DraftStep, name: &ServiceName, holder: &LiveService) -> Finding {
     let message = format!(
         "an inactive service has the name `{name}`, and this plan does not change it: {}; if the API refuses the name, rename or delete that service",
@@ -204,7 +206,7 @@ fn name_maybe_in_use(step: &DraftStep, name: &ServiceName, holder: &LiveService)
     Finding::note(step.service.clone(), message)
 }
 
-/// Returns the first dependency on a name that is part of a circle; none if there is no circle.
+/// Returns the first pair of steps in `edges` that is part of a circle, or `None` if there is no circle.
 fn find_circular_edge(steps: &[DraftStep], edges: &BTreeSet<(usize, usize)>) -> Option<(usize, usize)> {
     if edges.is_empty() {
         return None;
@@ -230,10 +232,12 @@ fn find_circular_edge(steps: &[DraftStep], edges: &BTreeSet<(usize, usize)>) -> 
     edges.iter().copied().find(|(claimer, releaser)| component[*claimer] == component[*releaser])
 }
 
-/// Adds a step that gives the service of the step `releaser` a temporary name, before that step runs. Returns the new step's
-/// index, or `None` if no temporary name is possible.
+/// Adds a step that gives a temporary name to the service that the step `releaser` renames or takes out of use. Returns
+/// the index of the new step, or `None` if no temporary name is possible.
 ///
-/// The temporary name contains the final name, so a later run knows which manifest the service belongs to.
+/// The caller must make the new step run before `releaser`.
+///
+/// The temporary name contains the final name, so that a later run can find the service's manifest.
 fn rename_early(draft: &mut Draft<'_>, releaser: usize) -> Option<usize> {
     let service = draft.steps[releaser].service.clone();
     let id = match &draft.steps[releaser].action {
@@ -266,7 +270,7 @@ fn rename_early(draft: &mut Draft<'_>, releaser: usize) -> Option<usize> {
     Some(draft.push(step))
 }
 
-/// Returns the problem of a circle that no early rename can break.
+/// Returns the problem that a circle of steps can't be broken with a temporary name.
 fn unbreakable_circle(step: &DraftStep) -> Problem {
     Problem {
         kind: ProblemKind::Impossible,
@@ -277,10 +281,11 @@ fn unbreakable_circle(step: &DraftStep) -> Problem {
     }
 }
 
-/// Returns an order in which the steps can run one by one: by service, with removals last.
+/// Returns the indices of the steps in an order in which they can run one by one. Of the steps that can run next, the
+/// one with the lowest `rank` comes first. Steps of equal rank are ordered by service.
 ///
-/// [`connect`] has made the graph acyclic. If a circle were left, steps would be missing, and the verifier would refuse
-/// the plan.
+/// [`connect`] has removed all circles. If one were left, its steps would be missing in the result, and the verifier
+/// would refuse the plan.
 pub(super) fn sequence(steps: &[DraftStep]) -> Vec<usize> {
     let mut waiting: Vec<usize> = steps.iter().map(|step| step.after.len()).collect();
     let mut followers: Vec<Vec<usize>> = vec![Vec::new(); steps.len()];
@@ -304,7 +309,7 @@ pub(super) fn sequence(steps: &[DraftStep]) -> Vec<usize> {
     sequence
 }
 
-/// Returns the priority of a step if several are ready: lower ones run first.
+/// Returns the priority of a step if several steps can run next. The step with the lowest number runs first.
 fn rank(action: &Action) -> u8 {
     match action {
         Action::RenameTemporarily { .. } => 0,

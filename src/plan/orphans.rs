@@ -1,8 +1,9 @@
-//! Orphans: owned, active services that no manifest declares.
+//! Retires orphans, which are owned, active services that no manifest declares.
 //!
-//! The manifest with `lifecycle.retire` is gone, so the project's defaults say how they are retired. Inactive services stay
-//! as they are: an earlier run has retired them, or a user has deactivated them. Deleting them would do more than was
-//! asked for.
+//! The manifest with its `lifecycle.retire` is gone, so the project's defaults determine how orphans are retired.
+//!
+//! Inactive services stay as they are: an earlier run has retired them, or a user has deactivated them. To delete them
+//! would be more than the user asked for.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,7 +24,7 @@ pub(super) struct Unmatched {
     pub(super) unmanaged: Vec<(ServiceName, ServiceId)>,
 }
 
-/// Retires orphans if the plan prunes them. Returns the other services that belong to no manifest.
+/// Retires orphans if the user asks for it with `--prune`. Returns the other services that belong to no manifest.
 pub(super) fn plan_unmatched(
     draft: &mut Draft<'_>,
     desired: &Desired,
@@ -92,8 +93,9 @@ fn retire(draft: &mut Draft<'_>, live: &LiveService) {
     });
 }
 
-/// Renames an unfinished replacement, or one of two that replaced the same service, in the request that deactivates it.
-/// Otherwise a later run would take the inactive service for a replacement to continue, or would have to rename it then.
+/// If a new service of an unfinished replacement is deactivated, the same request also renames it. The same is true for
+/// one of two services that replaced the same service. Otherwise a later run would continue the replacement, or would
+/// have to rename the service.
 fn abandon_if_unfinished(draft: &Draft<'_>, live: &LiveService, step: &mut DraftStep) {
     let Action::Retire { update: Some(update), how: Retire::Deactivate, .. } = &mut step.action else {
         return;
@@ -105,7 +107,7 @@ fn abandon_if_unfinished(draft: &Draft<'_>, live: &LiveService, step: &mut Draft
     }
 }
 
-/// Returns the steps that activate services which replace this one, directly or through others.
+/// Returns the steps that activate the services that have replaced this one, directly or through others.
 fn activations_of_successors(draft: &Draft<'_>, live: &LiveService) -> Vec<usize> {
     let mut successors: Vec<&str> = vec![live.id.as_str()];
     let mut at = 0;
@@ -125,8 +127,9 @@ fn activations_of_successors(draft: &Draft<'_>, live: &LiveService) -> Vec<usize
     steps.map(|(index, _)| index).collect()
 }
 
-/// Returns true if another owned service has replaced the same service as this one (by a concurrent run), or does so in
-/// this plan. Where inactive services hold names, the answer is no: unfinished replacements have temporary names there.
+/// Returns true if another owned service has also replaced the old service of `live`, because of a concurrent run, or
+/// if this plan replaces that old service. On an API where inactive services may block names, the result is always
+/// false: unfinished replacements have temporary names there.
 fn shares_predecessor(draft: &Draft<'_>, live: &LiveService) -> bool {
     let replaced = live.tags.get(TAG_REPLACES).and_then(Option::as_deref);
     let replaced = replaced.filter(|_| !draft.options.api.inactive_services_hold_names());
@@ -142,8 +145,9 @@ fn shares_predecessor(draft: &Draft<'_>, live: &LiveService) -> bool {
     draft.snapshot.services.iter().any(has_replaced) || draft.steps.iter().any(replaces)
 }
 
-/// Notes new services that may be an orphan under a new name. Without `renamed_from`, the new service is created, and the
-/// orphan stays or is retired. The note needs exactly one orphan with the same agent and context graph.
+/// Adds a note for each new service that may be an orphan under a new name. Without `renamed_from`, the plan creates
+/// the new service, and the orphan stays or is retired. There is a note only if exactly one orphan has the same agent
+/// and context graph.
 pub(super) fn note_possible_renames(
     draft: &mut Draft<'_>,
     desired: &Desired,
@@ -182,7 +186,8 @@ pub(super) fn note_possible_renames(
     draft.findings.extend(findings);
 }
 
-/// Returns a name for a YAML flow mapping, in quotes if YAML could read it as something else.
+/// Returns a name in the form in which a YAML flow mapping can contain it. The name is in quotes if YAML could read it
+/// as something else.
 fn quote_for_yaml(name: &str) -> String {
     let is_plain = name.starts_with(char::is_alphabetic)
         && name.chars().all(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_' | '(' | ')'));
@@ -191,7 +196,7 @@ fn quote_for_yaml(name: &str) -> String {
     if is_plain && !is_keyword { name.to_owned() } else { json!(name).to_string() }
 }
 
-/// Returns why an orphan can't be retired in this way, and what to do about it; none if it can.
+/// Returns the reason why an orphan can't be retired in this way, with advice, or `None` if it can be retired.
 fn find_obstacle(draft: &Draft<'_>, live: &LiveService, how: Retire) -> Option<(String, &'static str)> {
     if how == Retire::Delete && !draft.options.api.deletes_services() {
         let message = format!(
@@ -216,7 +221,7 @@ fn find_obstacle(draft: &Draft<'_>, live: &LiveService, how: Retire) -> Option<(
     None
 }
 
-/// Returns the change that shows how an orphan is retired.
+/// Returns the change that reports show for an orphan that is retired in this way.
 fn change(draft: &Draft<'_>, live: &LiveService, how: Retire) -> FieldChange {
     let ownership = &draft.policy.ownership;
     match how {

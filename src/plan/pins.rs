@@ -1,6 +1,7 @@
-//! Pins: the versions that must exist, the version sets that must be pinned, and pins that move to another agent.
+//! Checks pins: versions that must exist, and version sets that must be pinned. Also copies pins when the agent or
+//! context graph changes.
 //!
-//! Only pins that change are checked. Versions that are already in use are not.
+//! Only pins that change are checked. A version that is already in use is not checked.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,7 @@ use crate::model::{
     Catalog, CatalogEntry, DesiredService, LatestVersion, LiveService, Pin, VersionSet, VersionSetName,
 };
 
-/// Collects the versions that a service's content pins and that `current` does not pin yet.
+/// Collects the versions that a service's content pins, except those that the service `current` already pins.
 pub(super) fn collect_required_versions(
     draft: &mut Draft<'_>,
     wanted: &DesiredService,
@@ -97,7 +98,7 @@ pub(super) fn check_versions_exist(draft: &mut Draft<'_>) {
     draft.problems.extend(problems);
 }
 
-/// Reports services that would be created with an agent or context graph without any version.
+/// Returns a problem for each service that would be created with an agent or context graph that has no version.
 fn check_targets_have_versions(draft: &Draft<'_>) -> Vec<Problem> {
     let mut problems = Vec::new();
     for step in &draft.steps {
@@ -127,8 +128,10 @@ fn check_targets_have_versions(draft: &Draft<'_>) -> Vec<Problem> {
     problems
 }
 
-/// Refuses a new service with unpinned version sets that `guardrails.require_pins` names. Version sets that no manifest
-/// declares are created unpinned, but a replacement copies those of the old service, pinned or not.
+/// Refuses a new service if a version set that `guardrails.require_pins` names would be unpinned.
+///
+/// A version set that no manifest declares is created unpinned. But a replacement copies the version sets of the old
+/// service, pinned or not, and these are allowed.
 pub(super) fn check_new_sets_pinned(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>, content: &Content) {
     let is_copied =
         |name: &VersionSetName| matched.live.is_some_and(|live| live.version_sets.contains_key(name));
@@ -159,13 +162,13 @@ pub(super) fn check_new_sets_pinned(draft: &mut Draft<'_>, matched: &ServiceMatc
     }
 }
 
-/// Returns true if a version set uses a latest version.
+/// Returns true if a version set uses the latest version of the agent or of the context graph.
 fn is_unpinned(set: &VersionSet) -> bool {
     set.agent_version == Pin::Latest || set.context_graph_version == Pin::Latest
 }
 
-/// Copies pins that no manifest declares from the old agent or context graph to the new one. If the new one has no such
-/// version, the version set becomes unpinned. Both are noted for the reader.
+/// Copies the pins that no manifest declares when the agent or context graph changes. If the new agent or context graph
+/// does not have the version, the version set becomes unpinned. In both cases a note is added.
 pub(super) fn carry_pins(
     draft: &mut Draft<'_>,
     matched: &ServiceMatch<'_>,
@@ -222,8 +225,8 @@ fn has_version(latest: LatestVersion, number: u32) -> bool {
     }
 }
 
-/// Reports a deprecated agent or context graph. It can't be activated: a problem for a live service, and a finding for
-/// a new one.
+/// Reports an agent or context graph that is deprecated. A service with it can't be activated. If the service exists,
+/// that is a problem, and if it is new, a finding.
 pub(super) fn check_deprecated(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>, content: &Content) {
     let was_active = matched.live.is_some_and(|live| {
         live.active && live.agent == content.agent && live.context_graph == content.context_graph
@@ -245,7 +248,7 @@ pub(super) fn check_deprecated(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>
     }
 }
 
-/// Returns the name of an agent or context graph if its entry meets a condition.
+/// Returns the name of an agent or context graph, or `None` if its entry does not meet a condition.
 fn name_if<Id: Ord>(
     catalog: &Catalog<Id>,
     id: &Id,

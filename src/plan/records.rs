@@ -1,6 +1,7 @@
-//! Changes and findings as documents have them: values with their paths as text, and notes as text.
+//! Changes and findings in the form in which documents contain them: a changed value with its path as text, and a note
+//! as text.
 //!
-//! This is the only place that reads paths.
+//! This is the only file that parses paths.
 
 use std::borrow::Cow;
 
@@ -102,7 +103,8 @@ impl JsonSchema for ServiceChanges {
     }
 }
 
-/// Returns the kind of change to a version set. Its pins are null on the side that does not have it.
+/// Returns the kind of change to a version set. In a version set that is created or deleted, the pins on one side are
+/// null.
 fn kind_of(set: &VersionSetChange) -> VersionSetChangeKind {
     match set.field(&VersionSetField::AgentVersion) {
         Some(pin) if pin.after.is_null() => VersionSetChangeKind::Deleted,
@@ -112,7 +114,7 @@ fn kind_of(set: &VersionSetChange) -> VersionSetChangeKind {
 }
 
 impl From<&str> for ChangePath {
-    /// Reads a path. Each text is a path, and is written again as it was read.
+    /// Parses a path. Every text is a path, and if it is written as text again, it is unchanged.
     fn from(path: &str) -> Self {
         let field = match path {
             "service" => Field::Name,
@@ -135,7 +137,8 @@ impl From<&str> for ChangePath {
     }
 }
 
-/// Reads the path of a value in a version set, from the set's name on. The name may have dots.
+/// Parses the path of a value in a version set. The path begins with the name of the version set, which may contain
+/// dots.
 fn version_set_path(path: &str) -> Option<ChangePath> {
     const PREFERENCES: &str = "llm_model_preferences.";
     let (name, field) = if let Some((name, rest)) = path.split_once(&format!(".{PREFERENCES}")) {

@@ -1,19 +1,22 @@
-//! Step 4 of matching: manifests that say `renamed_from`.
+//! Step 4 of matching: matches manifests that have `renamed_from`.
 //!
-//! A circle of renames, such as a swap, has the same names before and after. Agents and context graphs tell the two apart:
-//! the services are renamed if each one has those of its new name, and none has those of its present name. Afterwards each
-//! one has those of its present name, so a swap never happens twice.
+//! A circle of renames, such as a swap, has the same names before and after, so names can't show if it was done
+//! already. Agents and context graphs can.
+//!
+//! The services are renamed if each one has the agent and context graph of its new name, and none has those of its
+//! present name. After the renames, each service has those of its present name, so a swap never happens twice.
 
 use super::matcher::Matcher;
 use super::resolve::ResolvedRefs;
 use super::types::Finding;
 use crate::model::{DesiredService, LiveService, ServiceName};
 
-/// A manifest, and the live service that it is renamed from.
+/// A manifest, and the live service that it renames.
 type Move<'a> = (&'a DesiredService, &'a LiveService);
 
 impl<'a> Matcher<'a> {
-    /// Returns the service that a manifest was renamed from.
+    /// Returns the live service with the name in a manifest's `renamed_from`, or `None` if there is none or it is not
+    /// clear.
     pub(super) fn find_rename_source(&self, wanted: &DesiredService) -> Option<&'a LiveService> {
         let from = wanted.lifecycle.renamed_from.as_ref()?;
         let source = self.find_clear_holder(from)?;
@@ -24,10 +27,11 @@ impl<'a> Matcher<'a> {
         (is_distinct || !self.replacing.contains(from)).then_some(source)
     }
 
-    /// Matches manifests whose name is free with the services that they were renamed from.
+    /// Matches manifests whose name is free with the services in their `renamed_from`.
     ///
-    /// If such a service's name is declared, too, the manifest with that name must take another service in turn. If it can't,
-    /// it keeps its service, and the first manifest gets a new one. That is also true after an interrupted run.
+    /// If another manifest declares the present name of such a service, that manifest must match another service in
+    /// turn. If that is not possible, the other manifest keeps its service, and the first manifest gets a new one. This
+    /// also applies after an interrupted run.
     pub(super) fn match_renames_to_free_names(&mut self) {
         let heads: Vec<_> = self
             .unmatched()
@@ -58,11 +62,13 @@ impl<'a> Matcher<'a> {
         }
     }
 
-    /// Returns the chain of renames that begins with `head` and ends at a name that no manifest declares.
+    /// Returns the chain of renames that begins with the manifest `head`. It ends at a live service whose name no other
+    /// unmatched manifest declares.
     ///
     /// # Errors
     ///
-    /// A manifest declares one of the names and can't take another service; it is returned.
+    /// Errors if a manifest declares one of the names and can't match another service. The error contains this
+    /// manifest.
     fn find_moves(&self, head: &'a DesiredService) -> Result<Vec<Move<'a>>, &'a DesiredService> {
         let mut moves: Vec<Move<'_>> = Vec::new();
         let mut wanted = head;
@@ -89,7 +95,7 @@ impl<'a> Matcher<'a> {
         Err(wanted)
     }
 
-    /// Matches circles of renames by their agents and context graphs.
+    /// Matches the manifests of circles of renames, by their agents and context graphs.
     pub(super) fn match_rename_circles(&mut self) {
         for (start, _) in self.unmatched() {
             if start.lifecycle.renamed_from.is_none() || self.matched.contains_key(&start.name) {
@@ -119,7 +125,8 @@ impl<'a> Matcher<'a> {
         }
     }
 
-    /// Returns the circle of `renamed_from` that begins with this manifest, if a live service has each of its names.
+    /// Returns the circle of manifests that begins with `start`, in which each one has the next one's name in
+    /// `renamed_from`. Returns `None` if there is no circle, or if one of its names has no live service.
     fn find_rename_circle(
         &self,
         start: &'a DesiredService,

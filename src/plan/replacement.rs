@@ -1,12 +1,14 @@
 //! Replacement: if the agent or the context graph changes, a new service takes the place of the old one.
 //!
-//! At every moment the old or the new service is active, and the name is free for the time of one request. The new service
-//! is created inactive, with the old one's id in a tag, and completed. Only then the old one is renamed, the new one is
-//! activated, and the old one is retired. The next run continues an unfinished replacement: it plans only the steps that
-//! are missing.
+//! At every moment the old or the new service is active. The name is free only for the time of one request.
 //!
-//! Where inactive services may hold names, the new service is created with a temporary name. It gets its own name together
-//! with its activation, so there is still only one request between the rename and the activation.
+//! The new service is created inactive, with the old service's id in a tag, and is completed. Only then the old service
+//! is renamed, the new one is activated, and the old one is retired. If a replacement is unfinished, the next run plans
+//! only the steps that are missing.
+//!
+//! On an API where inactive services may block names, the new service is created with a temporary name. It gets its
+//! final name in the request that activates it. So there is still only one request between the rename and the
+//! activation.
 
 use std::collections::BTreeSet;
 
@@ -73,7 +75,8 @@ pub(super) fn plan_replacement(
     draft.services.push(shown);
 }
 
-/// Creates the new service, or completes one that an earlier run created. Returns none if it can't be created.
+/// Adds the steps that create the new service, or that complete one that an earlier run created. Returns the new
+/// service, or `None` if it can't be created.
 fn prepare(
     draft: &mut Draft<'_>,
     matched: &ServiceMatch<'_>,
@@ -90,8 +93,8 @@ fn prepare(
     Some(target)
 }
 
-/// Collects the version sets that the old service has and the new one does not get. Users lose them just as if they were
-/// deleted.
+/// Collects the version sets that the old service has and the new service does not get. For users the effect is the
+/// same as a deletion.
 fn collect_dropped_version_sets(
     draft: &mut Draft<'_>,
     wanted: &DesiredService,
@@ -104,7 +107,7 @@ fn collect_dropped_version_sets(
     draft.dropped_version_sets.extend(lost.into_iter().map(|name| (wanted.name.clone(), name.clone())));
 }
 
-/// Adds the smoke tests of the new service, after all steps from `first` on.
+/// Adds the smoke tests of the new service. They run after the step `first` and all steps after it in the draft.
 fn smoke_test(draft: &mut Draft<'_>, wanted: &DesiredService, target: &Target, first: usize) {
     let prepared: Vec<usize> = (first..draft.steps.len()).collect();
     let mut tests: Vec<usize> = Vec::new();
@@ -118,15 +121,15 @@ fn smoke_test(draft: &mut Draft<'_>, wanted: &DesiredService, target: &Target, f
     }
 }
 
-/// Returns true if this is the new service of a replacement whose old service was deleted before the cut-over. Then no
-/// service with the name is in use.
+/// Returns true if `live` is the inactive new service of a replacement whose old service was deleted before the
+/// cut-over. Then no service with the name is in use.
 pub(super) fn has_lost_predecessor(draft: &Draft<'_>, live: &LiveService) -> bool {
     let is_gone = |old: &str| draft.live(&ServiceId::new(old)).is_none();
     let old = live.tags.get(TAG_REPLACES).and_then(Option::as_deref);
     !live.active && names::replacing_target(live).is_some() && old.is_some_and(is_gone)
 }
 
-/// Returns the shown changes of a replacement, from the old to the new service.
+/// Returns the changes that reports show for a replacement: the differences between the old and the new service.
 fn show(draft: &Draft<'_>, matched: &ServiceMatch<'_>, old: &LiveService, content: &Content) -> ServicePlan {
     let mut shown = steps::service_plan(matched, ServiceKind::Replace);
     shown.continued = matched.unfinished.is_some();
@@ -150,7 +153,8 @@ fn show(draft: &Draft<'_>, matched: &ServiceMatch<'_>, old: &LiveService, conten
     shown
 }
 
-/// Creates the new service, inactive, and writes its version sets.
+/// Adds the steps that create the new service, inactive, and write its version sets. Returns the new service, or `None`
+/// if it can't be created.
 fn create(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>, content: &Content) -> Option<Target> {
     let wanted = matched.wanted;
     let new = steps::new_service(draft, matched, content)?;
@@ -163,7 +167,7 @@ fn create(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>, content: &Content) 
     Some(target)
 }
 
-/// Updates a new service that an earlier run created.
+/// Adds the steps that complete a new service that an earlier run created. Returns the new service.
 fn complete(
     draft: &mut Draft<'_>,
     matched: &ServiceMatch<'_>,
@@ -185,7 +189,7 @@ fn complete(
     Target::Live(new.id.clone())
 }
 
-/// Applies the old service's behavior sets to the new one, too.
+/// Adds the steps that apply the old service's behavior sets to the new service, too.
 fn apply_behavior_sets(
     draft: &mut Draft<'_>,
     matched: &ServiceMatch<'_>,
@@ -215,19 +219,19 @@ fn apply_behavior_sets(
 /// A cut-over from an old to a new service.
 struct HandOver {
     new: Target,
-    /// True if the new service is activated. If not, it only gets the name.
+    /// True if the cut-over activates the new service. If not, the new service only gets the name.
     activates: bool,
     /// True if the new service has a temporary name.
     takes_name: bool,
-    /// The first step that prepares the new service.
+    /// The index of the first step that prepares the new service.
     first: usize,
 }
 
 impl HandOver {
-    /// Adds the step that renames the old service and activates the new one. Returns its index.
+    /// Adds the step that renames the old service and activates the new one. Returns the index of the step.
     ///
-    /// An inactive old service is renamed, too, because it could be mistaken for the service otherwise. If the manifest
-    /// wants the service inactive, the old one is deactivated with its rename.
+    /// An old service that is inactive is renamed, too, because otherwise it could be mistaken for the new one. If the
+    /// manifest asks for an inactive service, the old service is deactivated in the request that renames it.
     fn add_step(self, draft: &mut Draft<'_>, wanted: &DesiredService, old: &LiveService) -> usize {
         let rename =
             if self.activates { steps::rename_old(draft, old) } else { rename_and_deactivate(draft, old) };
@@ -254,14 +258,15 @@ impl HandOver {
     }
 }
 
-/// Returns the update that renames and deactivates the old service; none if both are done.
+/// Returns the update that renames and deactivates the old service, or `None` if it is already renamed and inactive.
 fn rename_and_deactivate(draft: &Draft<'_>, old: &LiveService) -> Option<ServiceUpdate> {
     let mut update = steps::rename_old(draft, old).unwrap_or_default();
     update.active = old.active.then_some(false);
     (!update.is_empty()).then_some(update)
 }
 
-/// Renames and deactivates the old service in one request. The new one stays inactive, so it needs no cut-over.
+/// Adds the step that renames and deactivates the old service in one request. The new service stays inactive, so no
+/// cut-over is necessary.
 fn retire_without_hand_over(draft: &mut Draft<'_>, wanted: &DesiredService, old: &LiveService, first: usize) {
     let Some(update) = rename_and_deactivate(draft, old) else { return };
     // The manifest wants the service inactive, so `retire: keep` has nothing to keep running.

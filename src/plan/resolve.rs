@@ -1,4 +1,4 @@
-//! Resolves names of agents and context graphs to ids.
+//! Resolves the names of agents and context graphs to ids.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::model::{
     Snapshot, code_point, forbidden_in_name,
 };
 
-/// The ids of a service's agent and context graph.
+/// The ids of the agent and the context graph of a declared service.
 #[derive(Clone, Debug)]
 pub(super) struct ResolvedRefs {
     pub(super) agent: AgentId,
@@ -22,13 +22,14 @@ impl ResolvedRefs {
     }
 }
 
-/// The references of all declared services, and the problems of those that can't be resolved.
+/// The resolved references of all declared services, and a problem for each reference that can't be resolved.
 pub(super) struct Resolved {
     pub(super) references: BTreeMap<ServiceName, ResolvedRefs>,
     pub(super) problems: Vec<Problem>,
 }
 
-/// Resolves the references of all declared services. Each one that can't be resolved is a problem.
+/// Resolves the references of all declared services. For each reference that can't be resolved, the result has a
+/// problem.
 pub(super) fn resolve_all(desired: &Desired, snapshot: &Snapshot) -> Resolved {
     let mut references = BTreeMap::new();
     let mut problems = Vec::new();
@@ -51,7 +52,7 @@ pub(super) fn resolve_all(desired: &Desired, snapshot: &Snapshot) -> Resolved {
     Resolved { references, problems }
 }
 
-/// Returns the id that a reference in another commit's manifest means today; none if it is unknown or ambiguous.
+/// Returns the id of a reference in another commit's manifest, or `None` if the name is unknown or ambiguous today.
 pub(super) fn find_id<Id: Ord + Clone + for<'t> From<&'t str>>(
     reference: &Reference,
     catalog: &Catalog<Id>,
@@ -108,7 +109,7 @@ fn resolve_one<Id: Ord + Clone + AsRef<str> + for<'t> From<&'t str>>(
     }
 }
 
-/// Returns a help text with the most similar name, or with some of the names that exist.
+/// Returns help texts for an unknown name: the most similar name, or some of the names that exist.
 fn nearest<Id: Ord + AsRef<str>>(name: &str, catalog: &Catalog<Id>) -> Vec<String> {
     let near = catalog
         .entries

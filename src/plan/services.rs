@@ -1,4 +1,4 @@
-//! The steps of one service that is created or changed in place.
+//! Plans one service: adds the steps that create it or change it in place.
 
 use super::diff::{self, Content};
 use super::draft::{Draft, DraftStep};
@@ -8,7 +8,7 @@ use super::types::{Action, Finding, ProblemKind, Risk, ServiceKind, ServicePlan}
 use super::{abandonment, checks, former, names, pins, replacement, version_sets};
 use crate::model::{LiveService, OnAgentChange, TAG_REPLACES};
 
-/// Adds the steps that make one service what its manifest declares.
+/// Adds the steps that give one service the content that its manifest declares.
 pub(super) fn plan_service(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>) {
     let wanted = matched.wanted;
     let mut content =
@@ -69,8 +69,8 @@ pub(super) fn plan_service(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>) {
     }
 }
 
-/// Returns `renamed` or `inactive` if a service will be so. Then it could be confused with an owned inactive
-/// service that has the wanted name.
+/// Returns `renamed` or `inactive` if the plan renames the service or leaves it inactive. In such a state, a run could
+/// confuse the service with an owned inactive service that has the wanted name.
 fn confusable_state(matched: &ServiceMatch<'_>, content: &Content) -> Option<&'static str> {
     // A name that the tool gave already tells the services apart.
     let is_renamed = matched.live.is_some_and(|live| {
@@ -84,8 +84,8 @@ fn confusable_state(matched: &ServiceMatch<'_>, content: &Content) -> Option<&'s
     }
 }
 
-/// Checks that a service does not get the name of another owned inactive one, because a later run could not tell them
-/// apart. Returns false if it does.
+/// Checks that the service does not get the name of another owned inactive service, because a later run could not
+/// distinguish the two. Returns false and reports a problem if it would.
 fn check_distinguishable(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>, content: &Content) -> bool {
     let Some(what) = confusable_state(matched, content) else { return true };
     let wanted = matched.wanted;
@@ -104,14 +104,16 @@ fn check_distinguishable(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>, cont
     false
 }
 
-/// Returns the inactive service with the wanted name that the live one has replaced. Another run gave it its name back.
+/// Returns an inactive service that has the wanted name and that the live service has replaced, or `None` if there is
+/// none. Another run has given the inactive service this name again.
 fn find_former_namesake<'a>(draft: &Draft<'a>, matched: &ServiceMatch<'a>) -> Option<&'a LiveService> {
     let unclaimed = draft.unclaimed(&matched.wanted.name)?;
     let replaced = matched.live?.tags.get(TAG_REPLACES)?.as_deref()?;
     draft.live(unclaimed).filter(|_| unclaimed.as_str() == replaced)
 }
 
-/// Renames a former service that could be confused with the live one, as a replacement does. Returns the step's index.
+/// Adds the step that renames a former service, if it could be confused with the live service. It gets the name of a
+/// replaced service. Returns the index of the step.
 fn rename_former(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>, content: &Content) -> Option<usize> {
     confusable_state(matched, content)?;
     let former = find_former_namesake(draft, matched)?;

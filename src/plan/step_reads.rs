@@ -1,24 +1,24 @@
-//! The services that a step reads before it acts, so that it does not undo another user's change since the plan was
-//! made.
+//! Determines which services a step reads before it acts. By these reads a step notices changes that another user has
+//! made since the plan was made, so that it does not undo them.
 //!
-//! The estimate counts these reads, and an apply makes them.
+//! The estimate counts these reads, and an apply does them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::types::{Action, Step, Target};
 use crate::model::{LiveService, ServiceId, ServiceUpdate, TAG_REPLACES};
 
-/// The services that each step of a plan reads before it acts.
+/// The services that the steps of a plan read before they act.
 #[derive(Clone, Debug, Default)]
 pub struct StepReads {
-    /// The successors of each replaced service, by its id.
+    /// The services that replace a retired or replaced service, by the id of that service.
     successors: BTreeMap<ServiceId, BTreeSet<Target>>,
-    /// The new services of unfinished replacements, by the id of the old service that gets its name back.
+    /// The new services of unfinished replacements, by the id of the old service that an update renames.
     unfinished: BTreeMap<ServiceId, BTreeSet<ServiceId>>,
 }
 
 impl StepReads {
-    /// Collects the successors for the steps of a plan that was made from these live services.
+    /// Collects the services that replace others. `services` are the live services that the plan was made from.
     pub fn new<'a>(steps: &[Step], services: impl IntoIterator<Item = &'a LiveService>) -> Self {
         let mut successors: BTreeMap<ServiceId, BTreeSet<Target>> = BTreeMap::new();
         let retired: BTreeSet<&ServiceId> = steps.iter().filter_map(|step| retired(&step.action)).collect();
@@ -44,7 +44,7 @@ impl StepReads {
     }
 
     /// Returns the services that a step reads before it acts. A step reads nothing if it creates something, or if it
-    /// sets fields to the values that a manifest declares.
+    /// only sets fields to values that a manifest declares.
     pub fn of(&self, action: &Action) -> BTreeSet<Target> {
         match action {
             Action::Update { update, .. } if !affects_others(update) => BTreeSet::new(),
@@ -73,12 +73,12 @@ impl StepReads {
         }
     }
 
-    /// Returns the new services of unfinished replacements of this one, which gets its name back.
+    /// Returns the new services of unfinished replacements of the service `old`, which gets its name back in this plan.
     pub fn unfinished_replacements_of(&self, old: &ServiceId) -> impl Iterator<Item = &ServiceId> {
         self.unfinished.get(old).into_iter().flatten()
     }
 
-    /// Returns the services that take the place of this one.
+    /// Returns the services that take the place of the service `old`.
     pub fn successors_of(&self, old: &ServiceId) -> impl Iterator<Item = &Target> {
         self.successors.get(old).into_iter().flatten()
     }
@@ -92,7 +92,7 @@ fn retired(action: &Action) -> Option<&ServiceId> {
     }
 }
 
-/// Returns the service that a step gives a name.
+/// Returns the service that an update step renames.
 fn renamed(action: &Action) -> Option<&ServiceId> {
     match action {
         Action::Update { id, update } if update.name.is_some() => Some(id),
@@ -100,7 +100,8 @@ fn renamed(action: &Action) -> Option<&ServiceId> {
     }
 }
 
-/// Returns true if an update renames, activates or deactivates, or writes a list that another user may have added to.
+/// Returns true if an update renames, activates or deactivates a service, or writes something that another user may
+/// have changed: its tags, its agent, its context graph or its version sets.
 fn affects_others(update: &ServiceUpdate) -> bool {
     let ServiceUpdate {
         name,

@@ -1,4 +1,4 @@
-//! Steps and shown changes of one service that several files of planning need.
+//! Functions that several files of planning need to make steps, and to show the changes of one service.
 
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ use crate::model::{
     AgentId, ContextGraphId, DesiredService, LiveService, NewService, Retire, ServiceName, ServiceUpdate,
 };
 
-/// Returns the shown changes of one declared service, still empty.
+/// Returns the entry for one declared service in the plan, still without changes.
 pub(super) fn service_plan(matched: &ServiceMatch<'_>, kind: ServiceKind) -> ServicePlan {
     let wanted = matched.wanted;
     ServicePlan {
@@ -30,7 +30,8 @@ pub(super) fn service_plan(matched: &ServiceMatch<'_>, kind: ServiceKind) -> Ser
     }
 }
 
-/// Returns the request that creates a service; none, and a problem, if the description is missing.
+/// Returns the request that creates a service. If a required description is missing, a problem is added, and `None` is
+/// returned.
 pub(super) fn new_service(
     draft: &mut Draft<'_>,
     matched: &ServiceMatch<'_>,
@@ -61,7 +62,7 @@ pub(super) fn new_service(
     })
 }
 
-/// Returns the step that changes fields in place; none if nothing changes.
+/// Returns the step that changes fields of a service in place, or `None` if nothing changes.
 pub(super) fn update(
     draft: &Draft<'_>,
     wanted: &DesiredService,
@@ -90,7 +91,7 @@ pub(super) fn update(
     Some(step)
 }
 
-/// Returns a change with the names of agents and context graphs instead of their ids, if the names are known.
+/// Returns a change in which the ids of agents and context graphs are replaced by their names, if the names are known.
 pub(super) fn named(draft: &Draft<'_>, change: FieldChange) -> FieldChange {
     let name = |id: &Value| match change.field {
         Field::Agent => draft.snapshot.agents.name_of(&AgentId::new(id.as_str()?)).map(Value::from),
@@ -134,7 +135,7 @@ pub(super) fn retire(draft: &Draft<'_>, service: &ServiceName, live: &LiveServic
     step
 }
 
-/// Returns the update by which the old service of a replacement gives its name up; none if it is renamed already.
+/// Returns the update by which the old service of a replacement gives up its name, or `None` if it has already done so.
 pub(super) fn rename_old(draft: &Draft<'_>, old: &LiveService) -> Option<ServiceUpdate> {
     if names::has_replaced_name(old) {
         return None;

@@ -19,27 +19,27 @@ pub struct Options {
     pub api: Api,
     /// Today's date, such as `2026-11-22`. It becomes part of a replaced service's name.
     pub today: String,
-    /// Retire owned services that no manifest declares.
+    /// True if orphans are retired.
     pub prune: bool,
-    /// Take over the services whose ownership tag has this value, and no other project's.
+    /// The ownership value of another project whose services are taken over, if any.
     pub take_over: Option<String>,
-    /// Replace or remove services that the guardrails protect.
+    /// True if services that the guardrails protect may be replaced or removed.
     pub allow_protected: bool,
-    /// The most removals, instead of the project's `max_removals`.
+    /// The maximum number of removals, if the user overrides the project's `max_removals`.
     pub max_removals: Option<MaxRemovals>,
-    /// Plan these services only; empty means all.
+    /// The services to plan. If the list is empty, all services are planned.
     pub only: BTreeSet<ServiceName>,
-    /// Plan only these services and retire only these orphans; none means all. A saved plan that is made again is
-    /// limited to the services that it touches.
+    /// The declared services to plan and the orphans to retire, or `None` for all. A saved plan that is made again is
+    /// limited to the services that it changes.
     pub touched: Option<BTreeSet<ServiceName>>,
-    /// True if the API limits requests. The embedded sandbox does so only on request.
+    /// True if the API limits the rate of requests. The embedded sandbox does so only if the user asks for it.
     pub limited: bool,
-    /// True if guardrails refuse the plan. If false, each refusal becomes a finding, as in `drift`.
+    /// True if guardrails can refuse the plan. If false, each refusal becomes a finding, as in `drift`.
     pub enforce_guardrails: bool,
 }
 
 impl Options {
-    /// Returns true if this declared service is planned.
+    /// Returns true if a declared service with this name is planned.
     pub(super) fn plans(&self, name: &ServiceName) -> bool {
         (self.only.is_empty() || self.only.contains(name)) && self.touches(name)
     }
@@ -178,19 +178,19 @@ pub enum Risk {
 /// One step of a plan.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
-    /// Its number.
+    /// The number of the step.
     pub id: StepId,
-    /// The service as its manifest names it, or as it is named live.
+    /// The name of the service in its manifest, or its live name if no manifest declares it.
     pub service: ServiceName,
     /// The action.
     pub action: Action,
-    /// The steps that must be done before.
+    /// The steps that must be completed before this one.
     pub depends_on: BTreeSet<StepId>,
-    /// Its risk.
+    /// The risk of the step.
     pub risk: Risk,
-    /// The changes that it makes.
+    /// The changes that the step makes.
     pub changes: ServiceChanges,
-    /// The reason, if the changes don't show it.
+    /// The reason for the step, if the changes don't show it.
     pub reason: Option<String>,
 }
 
@@ -219,7 +219,7 @@ pub struct LastChange {
 }
 
 impl LastChange {
-    /// The last change of a service; none if the API reports nothing.
+    /// Returns the last change of a service, or `None` if the API reports nothing about it.
     pub fn of(live: &LiveService) -> Option<Self> {
         let is_known = live.updated_by.is_some() || live.updated_at.is_some();
         is_known.then(|| Self { by: live.updated_by.clone(), at: live.updated_at.clone() })
@@ -263,7 +263,7 @@ pub struct Summary {
     pub update: usize,
     /// Services to replace.
     pub replace: usize,
-    /// Services to retire, without the old ones of replacements.
+    /// Services to retire, not including the old services of replacements.
     pub retire: usize,
     /// Services without an owner that get the ownership tag.
     pub adopt: usize,
@@ -277,27 +277,27 @@ pub struct Summary {
     pub unchanged: usize,
 }
 
-/// The requests and the time that an apply takes.
+/// The number of requests of an apply, and the time that it takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Estimate {
     /// Requests by endpoint.
     pub by_endpoint: BTreeMap<Endpoint, usize>,
-    /// All requests.
+    /// The number of all requests.
     pub requests: usize,
-    /// Seconds that the published limits impose, at least.
+    /// The minimum time that the published limits impose, in seconds.
     pub seconds: u64,
-    /// The endpoint whose limit decides the time; none if no limit is reached.
+    /// The endpoint whose limit determines the time, or `None` if no limit is reached.
     pub bound_by: Option<Endpoint>,
 }
 
 /// A note for the reader. It refuses nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// The service it is about.
+    /// The service that the finding is about.
     pub service: ServiceName,
-    /// The kind.
+    /// The kind of finding.
     pub kind: FindingKind,
-    /// The note, or the reason of the refusal.
+    /// The text of the note, or the reason for the refusal.
     pub message: String,
 }
 
@@ -306,12 +306,12 @@ pub struct Finding {
 pub enum FindingKind {
     /// Something that the reader should know.
     Note,
-    /// An apply would be refused.
+    /// Guardrails would refuse an apply.
     Refusal,
 }
 
 impl Finding {
-    /// The beginning of a refusal's text.
+    /// The beginning of the text of a refusal.
     pub(super) const REFUSAL: &str = "an apply would be refused: ";
 
     /// Creates a note.
@@ -319,7 +319,7 @@ impl Finding {
         Self { service, kind: FindingKind::Note, message: message.into() }
     }
 
-    /// Creates a finding that an apply would be refused for this reason.
+    /// Creates a finding that says that an apply would be refused for this reason.
     pub fn refusal(service: ServiceName, reason: &str) -> Self {
         Self { service, kind: FindingKind::Refusal, message: reason.to_owned() }
     }
@@ -329,7 +329,7 @@ impl Finding {
         self.kind == FindingKind::Refusal
     }
 
-    /// Returns the whole text.
+    /// Returns the whole text of the finding.
     pub fn text(&self) -> String {
         match self.kind {
             FindingKind::Note => self.message.clone(),
@@ -365,7 +365,7 @@ pub struct Origin {
     pub created_at: String,
     /// The commit of the manifests, if they are in a repository. A `+` follows if files differ from it.
     pub commit: Option<String>,
-    /// The base, if the plan is three-way.
+    /// The commit that the plan was compared with, if the plan is three-way.
     pub base: Option<Base>,
 }
 
@@ -378,7 +378,7 @@ pub struct Plan {
     pub services: Vec<ServicePlan>,
     /// Owned, active services that no manifest declares and that this plan does not retire.
     pub orphans: Vec<(ServiceName, ServiceId)>,
-    /// True if orphans are retired. Those that are still listed are excluded by `only`.
+    /// True if the plan retires orphans. Then [`Self::orphans`] has only those that `only` excludes.
     pub prune: bool,
     /// Live services that are neither declared nor owned.
     pub unmanaged: Vec<(ServiceName, ServiceId)>,
@@ -386,7 +386,7 @@ pub struct Plan {
     pub findings: Vec<Finding>,
     /// The numbers of changes.
     pub summary: Summary,
-    /// The requests and the time.
+    /// The estimated number of requests, and the time.
     pub estimate: Estimate,
     /// The number of active live services.
     pub active: usize,
@@ -399,12 +399,12 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Returns true if there is nothing to do.
+    /// Returns true if the plan has no steps.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }
 
-    /// The step with this number.
+    /// Returns the step with this number, or `None` if there is none.
     pub fn step(&self, id: StepId) -> Option<&Step> {
         self.steps.get(id.0.checked_sub(1)?)
     }
@@ -414,8 +414,8 @@ impl Plan {
         service.steps.iter().filter_map(|id| self.step(*id))
     }
 
-    /// Returns the changes to a service's version sets. In a replacement they are its own; otherwise they are those of
-    /// its steps.
+    /// Returns the changes to a service's version sets. In a replacement they are part of the service's own changes.
+    /// Otherwise they are the changes of its steps.
     pub fn version_set_changes<'a>(
         &'a self,
         service: &'a ServicePlan,
@@ -430,11 +430,11 @@ impl Plan {
 /// The kind of a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProblemKind {
-    /// A guardrail refuses it. A flag or another rule allows it.
+    /// A guardrail refuses the change. A flag or another rule can allow it.
     Refused,
-    /// The API can't do it.
+    /// The API does not allow the change.
     Impossible,
-    /// Several live services could be meant.
+    /// A name could mean several live services.
     Ambiguous,
     /// An agent, context graph or version that a manifest names does not exist.
     Missing,
@@ -445,9 +445,9 @@ pub enum ProblemKind {
 pub struct Problem {
     /// The kind.
     pub kind: ProblemKind,
-    /// The service; none if the problem concerns the whole plan.
+    /// The service, or `None` if the problem concerns the whole plan.
     pub service: Option<ServiceName>,
-    /// The place in the manifest.
+    /// The place in the manifest, if there is one.
     pub place: Option<Place>,
     /// The message.
     pub message: String,
@@ -459,7 +459,7 @@ pub struct Problem {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no plan can be made: {} problem(s)", problems.len())]
 pub struct PlanError {
-    /// The reasons; never empty.
+    /// The reasons. There is at least one.
     pub problems: Vec<Problem>,
 }
 

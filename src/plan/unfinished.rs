@@ -1,8 +1,9 @@
-//! Step 1 of matching: replacements that an earlier run began. One goes on, and the others are abandoned.
+//! Step 1 of matching: finds replacements that an earlier run began. For each manifest, one is continued, and the
+//! others are abandoned.
 //!
-//! There may be several, from concurrent runs or from manifests that have changed since. A replacement goes on if its old
-//! service is still being replaced and its new service fits the manifest. Every other one is abandoned, so that its new
-//! service is never mistaken for one in use.
+//! A manifest can have several, from concurrent runs or because manifests have changed. A replacement is continued if
+//! its old service must still be replaced and its new service fits the manifest. All others are abandoned, so that a
+//! later run does not mistake their new services for services in use.
 
 use super::matcher::Matcher;
 use super::names;
@@ -12,7 +13,8 @@ use crate::model::{DesiredService, LiveService, ServiceName, TAG_REPLACES};
 type Replacement<'a> = (&'a LiveService, &'a LiveService);
 
 impl<'a> Matcher<'a> {
-    /// Matches manifests with the old services of unfinished replacements, and abandons those that can't go on.
+    /// Matches manifests with the old services of unfinished replacements, and abandons the replacements that can't be
+    /// continued.
     pub(super) fn match_unfinished(&mut self) {
         for (wanted, references) in self.unmatched() {
             self.abandon_overtaken(wanted);
@@ -50,7 +52,7 @@ impl<'a> Matcher<'a> {
         }
     }
 
-    /// Returns the replacements whose new service was created for a manifest.
+    /// Returns the unfinished replacements whose new service was created for a manifest.
     fn find_replacements(&self, wanted: &'a DesiredService) -> Vec<Replacement<'a>> {
         // The manifest may have been renamed since. Its former name may belong to another manifest now.
         let from = wanted.lifecycle.renamed_from.as_ref();
@@ -75,8 +77,8 @@ impl<'a> Matcher<'a> {
             .collect()
     }
 
-    /// Abandons new services that are too late: another one has replaced their old service, or the old service is gone
-    /// and another one is active in its place.
+    /// Abandons new services that can no longer replace their old service. Another service has replaced it, or it is
+    /// gone and another active service has the manifest's name.
     fn abandon_overtaken(&mut self, wanted: &'a DesiredService) {
         let is_held = self.has_active_holder(&wanted.name);
         let targeting = self.by_replacing_target.get(&wanted.name).into_iter().flatten().copied();
@@ -89,7 +91,8 @@ impl<'a> Matcher<'a> {
         }
     }
 
-    /// Abandons new services whose old service a concurrent run has replaced already. Returns the other replacements.
+    /// Abandons the replacements of an old service that a concurrent run has already replaced. Returns the other
+    /// replacements.
     fn without_finished(
         &mut self,
         wanted: &'a DesiredService,
@@ -106,8 +109,8 @@ impl<'a> Matcher<'a> {
         rest
     }
 
-    /// Abandons unfinished replacements of a service with the former name if a concurrent run gave the manifest's name to
-    /// another service, or is about to. The new service can never take the name then.
+    /// Abandons unfinished replacements of a service that has the manifest's former name, if the new service can never
+    /// get the manifest's name. That is so if a concurrent run gave this name to another service, or has begun to.
     fn abandon_displaced(&mut self, wanted: &'a DesiredService, candidates: &[Replacement<'a>]) {
         let is_in_use = self.has_active_holder(&wanted.name);
         let renaming: Vec<&LiveService> =
@@ -123,7 +126,7 @@ impl<'a> Matcher<'a> {
         }
     }
 
-    /// Returns true if the replacement of `old` by `new` is not finished and can still go on.
+    /// Returns true if the replacement of `old` by `new` is not finished and can be continued.
     fn is_in_progress(&self, wanted: &DesiredService, new: &LiveService, old: &LiveService) -> bool {
         // The old service may itself be a new one that has not taken its name yet.
         let has_pending_name = self.pending_name(old).as_ref() == Some(&wanted.name) && self.owns(old);
@@ -139,8 +142,9 @@ impl<'a> Matcher<'a> {
         self.has_released_name(old) || has_pending_name || is_renaming || (has_its_name && may_be_ours)
     }
 
-    /// Returns true if a service has this name and no manifest renames it, so that `new` can't take the name. New services
-    /// of unfinished replacements don't count, nor does one that was created for the same purpose as `new`.
+    /// Returns true if `new` can't get a name, because another service has it and no manifest renames that service. An
+    /// inactive service counts only if the project owns it. It doesn't count if it is the new service of an unfinished
+    /// replacement, or replaces the same service as `new`.
     fn is_name_blocked(&self, name: &ServiceName, new: &LiveService) -> bool {
         let is_other = |live: &LiveService| live.tags.get(TAG_REPLACES) != new.tags.get(TAG_REPLACES);
         let holds = |live: &LiveService| self.owns(live) && !self.is_unfinished(live) && is_other(live);

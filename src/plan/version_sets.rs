@@ -6,7 +6,7 @@ use super::draft::{Draft, DraftStep};
 use super::types::{Action, Risk, StepId, Target};
 use crate::model::{DesiredService, LiveService, Policy, VersionSet, VersionSetName};
 
-/// Adds the steps that write the version sets that the request to create a service can't contain.
+/// Adds the steps that write the version sets of a new service that could not be part of the request to create it.
 pub(super) fn write_after_create(
     draft: &mut Draft<'_>,
     wanted: &DesiredService,
@@ -24,7 +24,7 @@ pub(super) fn write_after_create(
     }
 }
 
-/// Returns the step that writes one version set, with its changes.
+/// Returns the step that writes one version set, including the changes that the step makes.
 fn write(
     wanted: &DesiredService,
     target: Target,
@@ -40,7 +40,7 @@ fn write(
     step
 }
 
-/// Adds the steps that write the changed version sets of a live service. Returns their indices.
+/// Adds the steps that write the changed version sets of a live service. Returns the indices of the steps.
 pub(super) fn write_changed(
     draft: &mut Draft<'_>,
     wanted: &DesiredService,
@@ -57,7 +57,8 @@ pub(super) fn write_changed(
     written
 }
 
-/// Adds the steps that delete version sets of a live service, after the steps `written`. Returns their indices.
+/// Adds the steps that delete version sets of a live service. They run after the steps `written`. Returns the indices
+/// of the new steps.
 pub(super) fn delete_unwanted(
     draft: &mut Draft<'_>,
     wanted: &DesiredService,
@@ -81,7 +82,7 @@ pub(super) fn delete_unwanted(
     deleted
 }
 
-/// Returns true if a manifest that does not declare a version set deletes it.
+/// Returns true if a version set is deleted because the manifest does not declare it.
 pub(super) fn may_delete_version_set(
     policy: &Policy,
     wanted: &DesiredService,
@@ -93,8 +94,8 @@ pub(super) fn may_delete_version_set(
     wanted.version_sets.is_some() && !name.is_release() && !policy.is_unmanaged(name) && !is_ignored
 }
 
-/// Puts the changed version sets into the update that changes the agent. Otherwise the service would for a moment have the
-/// pins of one agent and the other agent.
+/// Adds the changed version sets to the update that changes the agent. In a separate request, the service would have
+/// the new agent with the pins of the old one for a moment, or the reverse.
 pub(super) fn include_in_update(step: &mut DraftStep, live: &LiveService, content: &Content) {
     let Action::Update { update, .. } = &mut step.action else { return };
     for (name, after) in &content.version_sets {

@@ -23,11 +23,11 @@ use crate::plan::{Action, ServicePlan, without_date_and_id};
 pub struct Difference {
     /// The service; `None` for a value of the whole plan.
     pub service: Option<ServiceName>,
-    /// The value, as a path or a description.
+    /// The path or the description of the value.
     pub what: String,
-    /// The value in the approved plan; null if it has none.
+    /// The value in the approved plan, or null if that plan does not have it.
     pub approved: Value,
-    /// The value in the plan made again; null if it has none.
+    /// The value in the plan made again, or null if that plan does not have it.
     pub current: Value,
 }
 
@@ -37,7 +37,7 @@ impl Difference {
     }
 }
 
-/// Returns the differences between two plans; empty if they are equal.
+/// Returns the differences between two plans. The list is empty if they are equal.
 pub fn differences(approved: &PlanDocument, current: &PlanDocument) -> Vec<Difference> {
     let current = &round_trip(current);
     let steps =
@@ -53,7 +53,7 @@ pub fn differences(approved: &PlanDocument, current: &PlanDocument) -> Vec<Diffe
     found
 }
 
-/// Returns a document as it is read back from its file, where numbers may be rounded.
+/// Writes a document as JSON and reads it again, because numbers may be rounded in a file. Returns the result.
 fn round_trip(document: &PlanDocument) -> PlanDocument {
     let text = serde_json::to_string(document).unwrap_or_default();
     serde_json::from_str(&text).unwrap_or_else(|_| document.clone())
@@ -62,11 +62,11 @@ fn round_trip(document: &PlanDocument) -> PlanDocument {
 /// A step without the values that may differ from run to run.
 struct ComparableStep<'a> {
     step: &'a StepDocument,
-    /// Its kind: `hand_over`.
+    /// The kind of the step, such as `hand_over`.
     kind: String,
-    /// Its content, without its own number and those of other steps.
+    /// The content of the step, without its own number and the numbers of other steps.
     content: Value,
-    /// The whole step.
+    /// The whole step as JSON, including step numbers.
     whole: Value,
 }
 
@@ -88,7 +88,7 @@ impl<'a> ComparableStep<'a> {
         Self { step, kind, content, whole }
     }
 
-    /// Returns its kind and its version set, for messages.
+    /// Returns the step's kind, with its version set if it has one, for messages.
     fn title(&self) -> String {
         match &self.step.version_set {
             Some(set) => format!("{} `{set}`", self.kind),
@@ -97,8 +97,8 @@ impl<'a> ComparableStep<'a> {
     }
 }
 
-/// Removes the parts of an action that depend on the time of planning. If a tag with the manifests' commit is added, it
-/// belongs here, too.
+/// Removes the parts of an action that depend on the time of planning. If the tool ever writes a tag with the
+/// manifests' commit, that tag must be removed here, too.
 fn make_stable(action: &mut Action) {
     let stable_name = |name: &mut ServiceName| *name = without_date_and_id(name);
     let stable_update = |update: &mut ServiceUpdate| {
@@ -129,7 +129,7 @@ fn make_stable(action: &mut Action) {
     }
 }
 
-/// Trims all strings in a value, because the servers trim them.
+/// Returns a value with all its strings trimmed, because the servers trim them.
 fn trimmed(value: Value) -> Value {
     match value {
         Value::String(text) => Value::String(text.trim().to_owned()),
@@ -167,7 +167,8 @@ fn compare_steps(approved: &[ComparableStep<'_>], current: &[ComparableStep<'_>]
     found
 }
 
-/// Compares two steps. Their changes follow from their actions, so they are compared only if the actions are equal.
+/// Returns the differences between two steps. A step's changes follow from its action, so the changes are compared only
+/// if the actions are equal.
 fn compare_pair(approved: &ComparableStep<'_>, current: &ComparableStep<'_>) -> Vec<Difference> {
     let without_changes = |content: &Value| match content {
         Value::Object(members) => members
@@ -191,7 +192,8 @@ fn does(one: &ComparableStep<'_>) -> Value {
     one.content.get("does").cloned().unwrap_or_default()
 }
 
-/// Adds the differing leaves of two values, with their paths below `what`.
+/// Compares two JSON values, and adds each pair of different values that are not both objects. `what` is the beginning
+/// of their paths.
 fn compare_values(
     service: &ServiceName,
     what: &str,
@@ -214,7 +216,7 @@ fn compare_values(
     }
 }
 
-/// Returns the names in two maps, each once, in order.
+/// Returns all names that are in at least one of two maps, each once, in order.
 fn names<'a, Name: Ord + ?Sized>(
     one: impl Iterator<Item = &'a Name>,
     other: impl Iterator<Item = &'a Name>,
@@ -222,7 +224,7 @@ fn names<'a, Name: Ord + ?Sized>(
     one.chain(other).collect()
 }
 
-/// Compares the changes of services that the reviewer saw.
+/// Returns the differences between the changes that the reviewer saw and those of the current plan, service by service.
 fn compare_services(approved: &PlanDocument, current: &PlanDocument) -> Vec<Difference> {
     let stable = |service: &ServicePlan| {
         let mut stable = ServicePlan { cause: None, last_change: None, ..service.clone() };
@@ -247,8 +249,8 @@ fn compare_services(approved: &PlanDocument, current: &PlanDocument) -> Vec<Diff
     found
 }
 
-/// Compares the fingerprints. [`super::find_stale_values`] has reported changed live values; this checks that none is
-/// missing from the file.
+/// Returns the differences between the fingerprints. [`super::find_stale_values`] has already reported changed live
+/// values. This function checks that no fingerprint is missing from the file.
 fn compare_fingerprints(approved: &PlanDocument, current: &PlanDocument) -> Vec<Difference> {
     let key = |fingerprint: &Fingerprint| match &fingerprint.of {
         Subject::Name(name) => Subject::Name(without_date_and_id(name)),
@@ -278,7 +280,7 @@ fn compare_fingerprints(approved: &PlanDocument, current: &PlanDocument) -> Vec<
     found
 }
 
-/// Compares the totals and the ids of the services that the plan changes.
+/// Returns the differences between the totals, and between the ids of the services that the plan changes.
 fn compare_totals(approved: &PlanDocument, current: &PlanDocument) -> Vec<Difference> {
     let summary = |document: &PlanDocument| {
         digest::value(&SummaryDocument { unchanged: 0, ..document.summary.clone() })

@@ -19,12 +19,12 @@ pub(super) fn of(value: &Value) -> String {
     text
 }
 
-/// Returns the fingerprint of a manifest's content. It does not depend on files, comments and layout.
+/// Returns the fingerprint of a manifest's content. It does not depend on the file, its comments or its layout.
 pub(super) fn of_manifest(service: &DesiredService) -> String {
     of(&value(service))
 }
 
-/// Converts a value to JSON. This fails only for maps whose keys are not strings, and there are none.
+/// Converts a value to JSON. This could fail only for a map whose keys are not strings, and no value here contains one.
 pub(super) fn value(of: &impl Serialize) -> Value {
     serde_json::to_value(of).unwrap_or_default()
 }

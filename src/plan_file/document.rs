@@ -184,16 +184,16 @@ pub struct Counts {
 /// The reasons why a text is not a plan that this build can apply.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
-    /// It is not JSON, or JSON of another form.
+    /// The text is not JSON, or it is JSON of another form.
     #[error("it is not a plan: {0}")]
     Malformed(String),
-    /// It is a plan in another format version.
+    /// The text is a plan in another format version.
     #[error("it has format version {0}, but this build reads version {FORMAT_VERSION}")]
     Version(u64),
-    /// Its fingerprint does not match its content.
+    /// The plan's fingerprint does not match its content.
     #[error("it was edited: its fingerprint does not match its content")]
     Edited,
-    /// Its steps are inconsistent.
+    /// The plan's steps are inconsistent.
     #[error("its steps are inconsistent: {0}")]
     Inconsistent(String),
 }
@@ -201,7 +201,7 @@ pub enum ReadError {
 /// The input that a plan was made from.
 #[derive(Clone, Copy, Debug)]
 pub struct PlanInputs<'a> {
-    /// The options.
+    /// The options of planning.
     pub options: &'a Options,
     /// The desired state.
     pub desired: &'a Desired,
@@ -212,7 +212,7 @@ pub struct PlanInputs<'a> {
 }
 
 impl PlanDocument {
-    /// Creates the document of a plan that was made from a snapshot.
+    /// Creates the document of a plan from the plan, its origin, and the inputs of planning.
     pub fn new(plan: &Plan, origin: &Origin, inputs: &PlanInputs<'_>) -> Self {
         let PlanInputs { options, desired, snapshot, policy } = inputs;
         let Origin { environment, api, organization, server, created_at, commit, base } = origin.clone();
@@ -270,7 +270,7 @@ impl PlanDocument {
     ///
     /// # Errors
     ///
-    /// Errors if it is not a plan that this build can apply.
+    /// Errors if the text is not a plan that this build can apply.
     pub fn read(text: &str) -> Result<Self, ReadError> {
         let value: Value = serde_json::from_str(text.trim_start_matches('\u{feff}'))
             .map_err(|error| ReadError::Malformed(error.to_string()))?;
@@ -309,7 +309,8 @@ impl PlanDocument {
         }
     }
 
-    /// Returns the names of the services that the steps change: the name in the manifest, or else the live name.
+    /// Returns the names of the services that the steps change. A service is named as in its manifest, or as it is
+    /// named live if no manifest declares it.
     pub fn changed_services(&self) -> BTreeSet<ServiceName> {
         self.steps.iter().map(|step| step.service.clone()).collect()
     }
@@ -328,11 +329,11 @@ impl PlanDocument {
     }
 }
 
-/// Returns the fingerprint of a document: the SHA-256 of everything except itself, the times and the last changes of
-/// services. Unknown keys count.
+/// Returns the fingerprint of a document: the SHA-256 of its content, including unknown keys. Not included are the
+/// fingerprint itself, the times, and the last changes of services.
 ///
-/// It detects damaged files and distinguishes plans, but proves nothing: anyone who edits a document can compute it
-/// again.
+/// A fingerprint detects damaged files and distinguishes plans, but it proves nothing: anyone who edits a document can
+/// compute its fingerprint again.
 pub fn fingerprint_of(mut document: Value) -> String {
     if let Value::Object(members) = &mut document {
         for name in ["fingerprint", "created_at", "applied_at"] {
@@ -346,7 +347,8 @@ pub fn fingerprint_of(mut document: Value) -> String {
     digest::of(&document)
 }
 
-/// Returns the fingerprints of the manifests of the services that steps change. An orphan has none.
+/// Returns the fingerprint of each manifest whose service the steps change. An orphan has no manifest, so it has no
+/// fingerprint here.
 fn manifests(steps: &[Step], desired: &Desired) -> BTreeMap<ServiceName, String> {
     let names: BTreeSet<&ServiceName> = steps.iter().map(|step| &step.service).collect();
     let declared = names.into_iter().filter_map(|name| desired.services.get(name));
@@ -382,7 +384,7 @@ impl From<StepDocument> for Step {
     }
 }
 
-/// Returns the existing service and the version set that a step changes.
+/// Returns the live service and the version set that a step changes, each of them only if there is one.
 fn subject(action: &Action) -> (Option<ServiceId>, Option<VersionSetName>) {
     let live = |target: &Target| match target {
         Target::Live(id) => Some(id.clone()),

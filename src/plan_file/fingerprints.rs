@@ -42,7 +42,7 @@ pub struct Fingerprint {
     pub seen: BTreeMap<String, Value>,
 }
 
-/// A part of a service.
+/// A part of a service that a plan can depend on.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Part {
     /// A field by its name.
@@ -63,10 +63,10 @@ const IDENTIFYING: [&str; 5] = ["name", "active", "owner", "agent", "context_gra
 const FIELDS: [&str; 9] =
     ["name", "active", "owner", "description", "agent", "context_graph", "keyterms", "tags", "repeated_tags"];
 
-/// The prefix of the paths of Platform settings, before a JSON pointer.
+/// The first part of the path of a Platform setting. A JSON pointer follows it.
 const SETTINGS: &str = "settings";
 
-/// Returns the live values that steps depend on, by subject.
+/// Returns the fingerprints of the live values that steps depend on, ordered by subject.
 pub(super) fn fingerprints(
     steps: &[Step],
     desired: &Desired,
@@ -106,7 +106,7 @@ pub(super) fn fingerprints(
     all
 }
 
-/// Returns the services whose behavior sets must be read to check whether a plan is stale.
+/// Returns the services whose behavior sets must be read to find out if a plan is stale.
 pub fn behavior_sets_of(fingerprints: &[Fingerprint]) -> BTreeSet<ServiceId> {
     let of = |fingerprint: &Fingerprint| match &fingerprint.of {
         Subject::BehaviorSets(id) => Some(id.clone()),
@@ -163,7 +163,7 @@ impl Dependencies {
         }
     }
 
-    /// Adds all parts of a replaced service.
+    /// Adds a replaced service as a whole: all its parts, and its behavior sets.
     fn add_whole_service(&mut self, service: &ServiceName, old: &ServiceId) {
         self.add_parts(service, old, [Part::All]);
         self.subjects.insert(Subject::BehaviorSets(old.clone()));
@@ -173,7 +173,7 @@ impl Dependencies {
         self.subjects.extend(update.name.clone().map(Subject::Name));
     }
 
-    /// Adds the fields of an update. There is no `..`, so that a new field can't be forgotten here.
+    /// Adds the fields that an update writes. The pattern has no `..`, so that a new field can't be forgotten here.
     fn add_update(&mut self, service: &ServiceName, id: &ServiceId, update: &ServiceUpdate) {
         let ServiceUpdate {
             name: _,
@@ -255,7 +255,7 @@ impl<'a> LiveValues<'a> {
         }
     }
 
-    /// Returns a subject's current values at these paths; `None` if its service no longer exists.
+    /// Returns the current values of a subject at these paths, or `None` if the subject's service no longer exists.
     pub(super) fn current_values<'p>(
         &self,
         subject: &Subject,
@@ -277,7 +277,7 @@ impl<'a> LiveValues<'a> {
         }
     }
 
-    /// Returns the id of the active service with a name.
+    /// Returns the id of the active service with a name, if there is one.
     pub(super) fn active_id(&self, name: &ServiceName) -> Option<&str> {
         let named = self.by_name.get(name)?.iter();
         named.filter(|live| live.active).map(|live| live.id.as_str()).next()
@@ -295,8 +295,8 @@ impl<'a> LiveValues<'a> {
         }
     }
 
-    /// Returns the services that compete for a name: active ones, owned ones, and inactive ones if they hold names on
-    /// this API.
+    /// Returns the ids of the services that compete for a name: the active ones, the owned ones, and all others that
+    /// have it if inactive services may block names on this API.
     fn namesakes(&self, name: &ServiceName) -> BTreeSet<&str> {
         let competes = |live: &&&LiveService| {
             live.active || self.inactive_hold_names || self.policy.ownership.owns(&live.tags)
@@ -305,7 +305,7 @@ impl<'a> LiveValues<'a> {
         named.filter(competes).map(|live| live.id.as_str()).collect()
     }
 
-    /// Returns a part of a service in normal form, by path.
+    /// Returns the values of a part of a service, by path, in normal form.
     fn of(&self, live: &LiveService, part: &Part) -> BTreeMap<String, Value> {
         match part {
             Part::Field(name) => [((*name).to_owned(), self.field(live, name))].into(),
@@ -357,7 +357,7 @@ impl<'a> LiveValues<'a> {
     }
 }
 
-/// Returns a Platform setting in normal form, or all of them for the empty pointer.
+/// Returns the Platform setting at a JSON pointer, in normal form. The empty pointer means all settings.
 fn setting(live: &LiveService, pointer: &str) -> Value {
     if live.settings.is_empty() {
         // The Classic API has no settings, so defaults must not be filled in.

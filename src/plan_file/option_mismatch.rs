@@ -1,20 +1,21 @@
-//! Compares the options that relax a guardrail: a plan's file can't grant them.
+//! Compares the options that relax a guardrail. A plan file can't grant such options, so they must be given again to
+//! apply the plan.
 
 use super::document::RecordedOptions;
 
 /// The differences between the options of a command and those that a saved plan was made with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OptionMismatch {
-    /// Options that the plan was made with and the command lacks.
+    /// The options that the plan was made with, but that the command does not have.
     pub missing: Vec<String>,
-    /// Options that the command has and the plan was made without.
+    /// The options that the command has, but that the plan was made without.
     pub unknown: Vec<String>,
 }
 
 impl OptionMismatch {
-    /// Compares the options that a plan was made with and those given to apply it.
+    /// Returns the differences between the options that a plan was made with and those given to apply it.
     ///
-    /// `only` is not compared: it only narrows a plan, so it is taken from the file.
+    /// `only` is not compared: it can only make a plan smaller, so its value from the file is used.
     pub fn compare(recorded: &RecordedOptions, given: &RecordedOptions) -> Self {
         let (recorded, given) = (relaxing_options(recorded), relaxing_options(given));
         let without = |all: &[(&str, &str)], others: &[(&str, &str)]| {
@@ -24,8 +25,8 @@ impl OptionMismatch {
     }
 }
 
-/// Returns the options that relax a guardrail, with their values. There is no `..`, so that a new option can't be
-/// forgotten here.
+/// Returns the options that relax a guardrail, with their values. The pattern has no `..`, so that a new option can't
+/// be forgotten here.
 fn relaxing_options(chosen: &RecordedOptions) -> Vec<(&str, &str)> {
     let RecordedOptions { prune, take_over, allow_protected, max_removals, only: _, guardrails: _ } = chosen;
     let flags = [(*prune, "--prune"), (*allow_protected, "--allow-protected")];
@@ -36,8 +37,8 @@ fn relaxing_options(chosen: &RecordedOptions) -> Vec<(&str, &str)> {
     options
 }
 
-/// Returns an option as typed on a command line. A value that could end its quotes is not shown, so that a file can't
-/// inject commands.
+/// Returns an option as it is typed on a command line. A value that could end its own quotes is not shown, so that a
+/// file can't inject commands.
 fn as_typed((option, value): &(&str, &str)) -> String {
     let is_harmless = |c: char| c.is_alphanumeric() || matches!(c, '_' | '%' | '.' | ' ');
     match *value {

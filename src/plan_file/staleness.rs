@@ -1,4 +1,4 @@
-//! Finds out whether a saved plan is stale: compares the live values that it depends on.
+//! Finds out if a saved plan is stale: compares the live values that it depends on with their present values.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::plan::{ChangePath, Plan, ServiceKind};
 pub struct StaleValue {
     /// The service's name when the plan was made.
     pub service: ServiceName,
-    /// The value, as a path or a description.
+    /// The path or the description of the value.
     pub what: String,
     /// The value when the plan was made.
     pub before: Value,
@@ -51,7 +51,8 @@ pub fn find_stale_values(
     stale
 }
 
-/// Returns true if a plan made after an apply repeats a change of the applied plan, so that this change was lost.
+/// Returns true if a plan that is made after an apply contains a change of the applied plan again. Then this change was
+/// lost.
 pub fn repeats_changes(applied: &Plan, rest: &Plan) -> bool {
     // A service that is created, replaced or retired as a whole has no path.
     let changes = |plan: &Plan| -> BTreeSet<(ServiceName, Option<ChangePath>)> {
@@ -69,7 +70,8 @@ pub fn repeats_changes(applied: &Plan, rest: &Plan) -> bool {
     !changes(applied).is_disjoint(&changes(rest))
 }
 
-/// Returns the stale value for a service that no longer exists, with the service that has its name now.
+/// Returns the stale value that reports a service that no longer exists. It contains the id of the active service that
+/// has the name now, if there is one.
 fn missing_service(fingerprint: &Fingerprint, live: &LiveValues<'_>) -> StaleValue {
     let id = match &fingerprint.of {
         Subject::Service(id) | Subject::BehaviorSets(id) => Value::from(id.as_str()),

@@ -1,4 +1,4 @@
-//! Checks that a plan ends with the state that the manifests declare.
+//! Checks that after a plan the state is as the manifests declare.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use crate::model::{
 };
 
 impl Verifier<'_> {
-    /// Checks the state after all steps.
+    /// Checks the state that all steps together produce.
     pub(super) fn check_final_state(&mut self) {
         let is_touched =
             |name: &ServiceName| self.options.touched.as_ref().is_none_or(|all| all.contains(name));
@@ -49,7 +49,8 @@ impl Verifier<'_> {
         self.violations.extend(violations);
     }
 
-    /// Checks that exactly one service has a manifest's name, and that it has the declared values.
+    /// Checks that exactly one service has the name of a manifest, and that this service has the declared values.
+    /// Returns the violations.
     fn check_declared_service(
         &self,
         wanted: &DesiredService,
@@ -105,14 +106,15 @@ impl Verifier<'_> {
         violations
     }
 
-    /// Returns true if a service has a temporary name for the place of one that does not exist.
+    /// Returns true if a service is the inactive new service of a replacement, with a temporary name, and its old
+    /// service does not exist.
     fn has_lost_predecessor(&self, name: &ServiceName, live: &LiveService) -> bool {
         let old = live.tags.get(TAG_REPLACES).and_then(Option::as_deref);
         let is_temporary = live.name.as_str().starts_with(&format!("{name} (replacing "));
         !live.active && is_temporary && old.is_some_and(|old| self.original(&ServiceId::new(old)).is_none())
     }
 
-    /// Returns true if a service has the declared version sets, and only others that must stay.
+    /// Returns true if a service has all declared version sets, and no others except those that must stay.
     fn has_declared_version_sets(&self, wanted: &DesiredService, service: &LiveService) -> bool {
         let Some(declared) = &wanted.version_sets else { return true };
         let has_all = declared.iter().all(|(name, set)| {
@@ -141,7 +143,7 @@ impl Verifier<'_> {
     }
 }
 
-/// Returns true if a reference means this id.
+/// Returns true if a reference means the agent or context graph with this id.
 fn refers_to<Id: Ord + AsRef<str>>(reference: &Reference, id: &Id, catalog: &Catalog<Id>) -> bool {
     match reference {
         Reference::Id(text) => text.as_str() == id.as_ref(),

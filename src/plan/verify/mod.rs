@@ -1,8 +1,8 @@
 //! An independent verifier of plans.
 //!
-//! It plays a plan on the snapshot under the API's rules, in two different orders that the dependencies allow, and returns
-//! the rules that the plan breaks. It shares no code with the planner, so it has its own definition of a correct plan. It
-//! runs in every planning test, and before any request of an apply.
+//! The verifier simulates a plan on the snapshot under the API's rules, in two different orders that the dependencies
+//! allow. It returns the rules that the plan breaks. It shares no code with the planner, so it has its own definition
+//! of a correct plan. It runs in every planning test, and before an apply sends any request.
 
 mod final_state;
 mod rules;
@@ -18,7 +18,7 @@ use rules::RuleChecker;
 use state::SimulatedState;
 use verifier::Verifier;
 
-/// Returns the rules that a plan breaks; empty if it is correct.
+/// Returns the rules that a plan breaks. The list is empty if the plan is correct.
 ///
 /// `desired`, `snapshot`, `policy` and `options` are the inputs that the plan was made from.
 pub fn verify(
@@ -46,8 +46,8 @@ pub fn verify(
     violations
 }
 
-/// Returns the simulated live state after some steps of a plan, in this order. Tests plan again from it, after a whole
-/// plan or an interrupted one.
+/// Returns the simulated live state after some steps of a plan, which run in the given order. From this state, tests
+/// make the next plan, as after a complete or interrupted apply.
 pub fn outcome(snapshot: &Snapshot, steps: &[Step], api: Api) -> Snapshot {
     let mut state = SimulatedState::new(snapshot, api);
     for step in steps {
@@ -69,7 +69,8 @@ pub fn outcome(snapshot: &Snapshot, steps: &[Step], api: Api) -> Snapshot {
     Snapshot { services: state.services.into_values().collect(), behavior_sets, ..snapshot.clone() }
 }
 
-/// Returns the errors in a plan's own structure: step numbers must run from 1, and a step may only depend on earlier ones.
+/// Returns the errors in the structure of a plan. Step numbers must begin with 1, and a step may depend only on earlier
+/// steps. A step that uses a created service must depend on the step that creates it.
 pub fn structure(plan: &Plan) -> Vec<String> {
     let mut violations = Vec::new();
     for (position, step) in plan.steps.iter().enumerate() {
@@ -92,7 +93,7 @@ pub fn structure(plan: &Plan) -> Vec<String> {
     violations
 }
 
-/// Returns the service that a step acts on, if an earlier step may create it.
+/// Returns the service that a step acts on, for actions whose service may be created by an earlier step.
 fn target(action: &Action) -> Option<&Target> {
     match action {
         Action::WriteVersionSet { target, .. }
@@ -103,7 +104,7 @@ fn target(action: &Action) -> Option<&Target> {
     }
 }
 
-/// Returns true if a step depends on another one, directly or through others.
+/// Returns true if a step depends on the step `wanted`, directly or through others.
 fn reaches(plan: &Plan, step: &Step, wanted: StepId) -> bool {
     let mut open: Vec<StepId> = step.depends_on.iter().copied().collect();
     let mut seen = BTreeSet::new();
@@ -120,7 +121,8 @@ fn reaches(plan: &Plan, step: &Step, wanted: StepId) -> bool {
     false
 }
 
-/// Returns an order that the dependencies allow: it takes always the first ready step, or always the last.
+/// Returns the steps in an order that the dependencies allow. Of the steps that can run next, the first is always
+/// chosen, or the last if `last` is true.
 fn ready_order(plan: &Plan, last: bool) -> Vec<&Step> {
     let mut open_dependencies: BTreeMap<StepId, usize> =
         plan.steps.iter().map(|step| (step.id, step.depends_on.len())).collect();

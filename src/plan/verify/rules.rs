@@ -1,4 +1,4 @@
-//! Checks the project's rules by comparing the states before and after a plan.
+//! Checks a plan against the project's rules, by comparing the states before and after it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,18 +9,19 @@ use crate::model::{
     TAG_REPLACES, VersionSetName,
 };
 
-/// The states before and after a plan, with the rules and options that it was made with.
+/// The states before and after a plan, with the rules and options that the plan was made with.
 pub(super) struct RuleChecker<'a> {
     policy: &'a Policy,
     options: &'a Options,
     plan: &'a Plan,
     before: &'a Snapshot,
     after: &'a SimulatedState,
-    /// The manifests by the id of the service that they match at first.
+    /// The name of the manifest that each service matches before the plan.
     manifests: BTreeMap<&'a ServiceId, &'a ServiceName>,
     /// The former services of manifests.
     former: BTreeSet<&'a str>,
-    /// The owned services by the names that they have after the plan. Of several with one name it is an active one.
+    /// The owned services by the names that they have after the plan. If several have the same name, an active one is
+    /// listed.
     holders: BTreeMap<&'a ServiceName, &'a LiveService>,
 }
 
@@ -60,7 +61,8 @@ impl<'a> RuleChecker<'a> {
         violations
     }
 
-    /// Checks that new services have the required pins. A pin may be missing if the replaced service did not have it either.
+    /// Checks that new services have the required pins. A pin may be missing if the replaced service did not have it,
+    /// either. Returns the violations.
     fn check_new_sets_pinned(&self) -> Vec<String> {
         let required = self.policy.guardrails.require_pins.iter().filter(|name| !name.is_edge());
         let required: Vec<&VersionSetName> = required.collect();
@@ -102,13 +104,13 @@ impl<'a> RuleChecker<'a> {
         }
     }
 
-    /// Returns true if a service was active and owned before the plan and no longer is both.
+    /// Returns true if a service was active and owned before the plan, and is no longer both after it.
     fn is_lost(&self, service: &LiveService) -> bool {
         let is_kept = |now: &LiveService| now.active && self.is_owned(now);
         service.active && self.is_owned(service) && !self.after.services.get(&service.id).is_some_and(is_kept)
     }
 
-    /// Counts the orphans that go out of use, and the inactive services that are deleted.
+    /// Counts the orphans that the plan takes out of use, and the inactive services that it deletes.
     fn services_removed(&self) -> usize {
         let is_removed = |service: &&LiveService| {
             let is_deleted = !service.active && !self.after.services.contains_key(&service.id);
@@ -118,7 +120,7 @@ impl<'a> RuleChecker<'a> {
         self.before.services.iter().filter(is_removed).count()
     }
 
-    /// Counts the version sets of declared services that are gone after the plan.
+    /// Counts the version sets of declared services that no longer exist after the plan.
     fn version_sets_lost(&self) -> usize {
         let declared = self
             .before
@@ -134,13 +136,13 @@ impl<'a> RuleChecker<'a> {
             .sum()
     }
 
-    /// Returns true if the options don't exclude a declared service.
+    /// Returns true if the plan's options include the declared service with this name.
     fn is_chosen(&self, name: &ServiceName) -> bool {
         let touched = self.options.touched.as_ref().is_none_or(|touched| touched.contains(name));
         touched && (self.options.only.is_empty() || self.options.only.contains(name))
     }
 
-    /// Checks that one service is not removed, replaced or changed against a rule.
+    /// Checks that one service is not removed, replaced or changed against a rule. Returns the violations.
     fn check_service(&self, service: &LiveService) -> Vec<String> {
         let id = &service.id;
         let now = self.after.services.get(id);
@@ -172,7 +174,7 @@ impl<'a> RuleChecker<'a> {
         violations
     }
 
-    /// Returns true if a service, which was active and owned, is now as this way of retiring leaves it.
+    /// Returns true if `now` is the state in which this way of retiring leaves a service that was active and owned.
     fn is_retired_as(&self, now: Option<&LiveService>, how: Retire) -> bool {
         match (how, now) {
             (Retire::Delete, now) => now.is_none() && self.options.api.deletes_services(),
@@ -183,7 +185,8 @@ impl<'a> RuleChecker<'a> {
     }
 }
 
-/// Returns the ids of the services that matched ones have replaced, directly or through others that match no manifest.
+/// Returns the ids of the services that the matched services have replaced, directly or through others. A service that
+/// matches a manifest itself ends the search.
 fn former_services<'a>(
     before: &'a Snapshot,
     manifests: &BTreeMap<&'a ServiceId, &'a ServiceName>,
@@ -207,7 +210,8 @@ fn former_services<'a>(
     former
 }
 
-/// Returns whether a version set uses the latest agent, and the latest context graph; none if there is no such set.
+/// Returns two answers for a version set: does it use the latest agent, and does it use the latest context graph?
+/// Returns `None` if the service does not have the version set.
 fn is_unpinned(service: &LiveService, name: &VersionSetName) -> Option<[bool; 2]> {
     let set = service.version_sets.get(name)?;
     Some([set.agent_version == Pin::Latest, set.context_graph_version == Pin::Latest])

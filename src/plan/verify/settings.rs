@@ -1,11 +1,12 @@
-//! The verifier's own comparison of nested settings with manifests.
+//! Compares nested settings with manifests, with the verifier's own code.
 
 use serde_json::{Map, Value};
 
 use crate::model::settings::{self, SettingField};
 use crate::model::{DesiredPreference, LlmPreference, same_json};
 
-/// Returns the path of a written value that no manifest names and that differs from the replaced service's.
+/// Returns the path of a written value that no manifest names and that differs from the value of the replaced service.
+/// Returns `None` if there is no such value.
 pub(super) fn undeclared(
     path: &str,
     written: &Value,
@@ -30,7 +31,7 @@ pub(super) fn undeclared(
     }
 }
 
-/// Returns true if live values are as a manifest wants them. Values that it does not name don't count.
+/// Returns true if the live values are as a manifest declares them. Values that the manifest does not name are ignored.
 pub(super) fn have_wanted_values(
     fields: &[SettingField],
     wanted: &Map<String, Value>,
@@ -40,7 +41,8 @@ pub(super) fn have_wanted_values(
     wanted.iter().all(|(key, wanted)| has_wanted_value(wanted, live.get(key), defaults.get(key)))
 }
 
-/// Returns true if one live value is as wanted. `default` is the server's value if none is set.
+/// Returns true if a live value is as a manifest declares it. `default` is the value that the server uses if none is
+/// set.
 fn has_wanted_value(wanted: &Value, live: Option<&Value>, default: Option<&Value>) -> bool {
     match wanted {
         Value::Null => live.is_none() || live == default,

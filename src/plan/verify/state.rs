@@ -1,4 +1,4 @@
-//! The live state as the steps of a plan change it, simulated by the verifier's own code.
+//! Simulates how the steps of a plan change the live state, with the verifier's own code.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,14 +11,15 @@ use crate::model::{
 /// The live state after some steps, with the indices that the checks need.
 pub(super) struct SimulatedState {
     api: Api,
-    /// For new ids. No id is used twice, even if its service is gone.
+    /// A counter for new ids. No id is used twice, even if its service no longer exists.
     counter: u64,
     pub(super) services: BTreeMap<ServiceId, LiveService>,
     pub(super) created: BTreeMap<StepId, ServiceId>,
     pub(super) behaviors: BTreeSet<(BehaviorSetId, ServiceId)>,
-    /// How many services hold each name: the active ones, or all where inactive ones may count.
+    /// The number of services that have each name. Only active services count, unless inactive services may block names
+    /// on this API.
     pub(super) holders: BTreeMap<ServiceName, usize>,
-    /// Services by the id in their tag `replaces`.
+    /// The services that have a tag `replaces`, by the id in that tag.
     pub(super) replacements: BTreeMap<String, BTreeSet<ServiceId>>,
 }
 
@@ -54,7 +55,7 @@ impl SimulatedState {
         self.services.insert(service.id.clone(), service);
     }
 
-    /// Returns an id that no other service has, and none of the tests uses. All have the same length.
+    /// Returns a new id that no service has and that no test uses. All new ids have the same length.
     fn new_id(&mut self) -> ServiceId {
         loop {
             let id = ServiceId::new(format!("{:024x}", 0xcafe_0000_0000_u64 + self.counter));
@@ -79,7 +80,7 @@ impl SimulatedState {
         }
     }
 
-    /// Returns the services whose tag says that they replace this one.
+    /// Returns the services that replace the service `old`, according to their tag.
     pub(super) fn replacements_of<'a>(&'a self, old: &ServiceId) -> impl Iterator<Item = &'a LiveService> {
         let old = old.as_str().to_owned();
         let ids = self.replacements.get(&old).into_iter().flatten();
@@ -88,7 +89,7 @@ impl SimulatedState {
         })
     }
 
-    /// Returns the services that replaced this one, directly or through others.
+    /// Returns the services that have replaced the service `old`, directly or through others.
     pub(super) fn successors_of<'a>(&'a self, old: &ServiceId) -> Vec<&'a LiveService> {
         let mut found: Vec<&LiveService> = self.replacements_of(old).collect();
         let mut at = 0;
@@ -103,7 +104,8 @@ impl SimulatedState {
         found
     }
 
-    /// Returns the id of a step's service. A service that no step has created gets an id that does not exist.
+    /// Returns the id of the service that a step acts on. If no step has created that service, the result is an id that
+    /// does not exist.
     pub(super) fn id(&self, target: &Target) -> ServiceId {
         match target {
             Target::Live(id) => id.clone(),
@@ -113,7 +115,7 @@ impl SimulatedState {
         }
     }
 
-    /// Makes the changes of one step.
+    /// Changes the simulated state as the step would.
     pub(super) fn apply(&mut self, step: &Step) {
         match &step.action {
             Action::Create(new) => {
@@ -178,7 +180,7 @@ impl SimulatedState {
     }
 }
 
-/// Returns the service that the server makes of a request to create one.
+/// Returns the service that the server would create for a request.
 fn created_service(id: &ServiceId, new: &NewService, api: Api) -> LiveService {
     let NewService {
         name,

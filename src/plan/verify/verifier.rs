@@ -1,4 +1,4 @@
-//! Plays a plan and checks it step by step.
+//! Simulates a plan and checks it step by step.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use crate::model::{
     TAG_REPLACES, VersionSet, VersionSetName, same_json,
 };
 
-/// Plays a plan and collects the rules that it breaks.
+/// Simulates a plan and collects the rules that it breaks.
 pub(super) struct Verifier<'a> {
     pub(super) desired: &'a Desired,
     pub(super) policy: &'a Policy,
@@ -20,11 +20,12 @@ pub(super) struct Verifier<'a> {
     pub(super) plan: &'a Plan,
     pub(super) snapshot: &'a Snapshot,
     originals: BTreeMap<&'a ServiceId, &'a LiveService>,
-    /// The manifests by the id of the service that they match at first.
+    /// The manifest that each service matches before the plan.
     manifests: BTreeMap<&'a ServiceId, &'a DesiredService>,
-    /// Every name that a manifest has or had.
+    /// All names of manifests, including those in `renamed_from`.
     declared_names: BTreeSet<&'a ServiceName>,
-    /// How many services may hold a name, if more than one may.
+    /// The maximum number of services that may have a name at the same time. Only names with a maximum above 1 are
+    /// listed.
     max_holders: BTreeMap<ServiceName, usize>,
     pub(super) state: SimulatedState,
     pub(super) violations: Vec<String>,
@@ -65,7 +66,7 @@ impl<'a> Verifier<'a> {
         self.violations.push(format!("step {} ({}): {message}", step.id, step.service));
     }
 
-    /// Plays the steps in this order, and checks each one before and after it.
+    /// Simulates the steps in this order, and checks the state before and after each one.
     pub(super) fn play(&mut self, order: &[&Step]) {
         for step in order {
             self.check_before(step);
@@ -78,7 +79,7 @@ impl<'a> Verifier<'a> {
         }
     }
 
-    /// Checks that a step may be done at all.
+    /// Checks that a step is allowed before it is simulated.
     fn check_before(&mut self, step: &Step) {
         match &step.action {
             Action::Create(new) => {
@@ -126,12 +127,12 @@ impl<'a> Verifier<'a> {
         }
     }
 
-    /// Returns a service as it is before the plan.
+    /// Returns the service with this id as it was before the plan, or `None` if it did not exist.
     pub(super) fn original(&self, id: &ServiceId) -> Option<&'a LiveService> {
         self.originals.get(id).copied()
     }
 
-    /// Checks that a changed service is owned, or named by a manifest.
+    /// Checks that the project owns a service that a step changes, or that a manifest has its name.
     fn check_may_change(&mut self, step: &Step, id: &ServiceId) {
         let Some(live) = self.original(id) else {
             return self.report(step, "changes a service that does not exist");
@@ -149,7 +150,8 @@ impl<'a> Verifier<'a> {
         }
     }
 
-    /// Checks that a service may be retired: its successor is active, or it is an orphan that `--prune` may retire.
+    /// Checks that a service may be retired: the service that replaces it is active, or it is an orphan that `--prune`
+    /// may retire.
     fn check_may_retire(&mut self, step: &Step, id: &ServiceId, how: Retire) {
         let Some(live) = self.original(id).cloned() else { return };
         let successors = self.state.successors_of(id);
@@ -177,7 +179,7 @@ impl<'a> Verifier<'a> {
         }
     }
 
-    /// Returns true if the plan activates this service without a cut-over.
+    /// Returns true if a step of the plan activates the service with this id without a cut-over.
     fn activates(&self, id: &ServiceId) -> bool {
         let is_activation = |action: &Action| matches!(action, Action::Update { id: other, update } if other == id && update.active == Some(true));
         self.plan.steps.iter().any(|step| is_activation(&step.action))
@@ -211,7 +213,7 @@ impl<'a> Verifier<'a> {
         }
     }
 
-    /// Checks that writing a version set changes it and loses no field.
+    /// Checks that writing a version set changes it, and that none of its other fields is lost.
     fn check_may_write(&mut self, step: &Step, target: &Target, name: &VersionSetName, content: &VersionSet) {
         if name.is_edge() && self.options.api.makes_version_sets() {
             self.report(step, "writes `edge`");
@@ -239,7 +241,7 @@ impl<'a> Verifier<'a> {
         }
     }
 
-    /// Returns the services whose name or activity a step may change.
+    /// Returns the services that a step may rename, activate, deactivate or create.
     fn changed_services(&self, step: &Step) -> Vec<ServiceId> {
         let created = match &step.action {
             Action::Create(_) => self.state.created.get(&step.id).cloned(),
@@ -249,8 +251,8 @@ impl<'a> Verifier<'a> {
         changed_live_services(&step.action).into_iter().cloned().chain(created).collect()
     }
 
-    /// Checks that written settings are named by a manifest, or come from the replaced service, and that the API can write
-    /// them.
+    /// Checks the settings that a step writes. A manifest must name each of them, or the value must be that of the
+    /// replaced service. The API must be able to write them.
     fn check_settings_declared(&mut self, step: &Step, id: &ServiceId, written: &Map<String, Value>) {
         let replaced = self.original(id).and_then(|live| live.tags.get(TAG_REPLACES)?.as_deref());
         let replaced = replaced.map(ServiceId::new);
@@ -268,7 +270,8 @@ impl<'a> Verifier<'a> {
         }
     }
 
-    /// Checks that no two active services have one name at any moment.
+    /// Checks that after a step no name belongs to more services than the API allows. For most names that is one active
+    /// service.
     fn check_names_unique(&mut self, step: &Step) {
         for id in self.changed_services(step) {
             let Some(name) = self.state.services.get(&id).map(|service| service.name.clone()) else {
@@ -281,7 +284,8 @@ impl<'a> Verifier<'a> {
         }
     }
 
-    /// Checks that a service which was active and stays active is so at every moment, as the old or the new one.
+    /// Checks that a service that was active and must stay active is active after a step: as the old or as the new
+    /// service.
     fn check_service_stays_active(&mut self, step: &Step) {
         for id in self.changed_services(step) {
             let Some(wanted) = self.manifests.get(&id) else { continue };
@@ -298,8 +302,9 @@ impl<'a> Verifier<'a> {
     }
 }
 
-/// Returns how many services may hold each name, if more than one may. The API allows as many as there are at first.
-/// Inactive services that the plan does not change may come on top, because only the API can tell if they count.
+/// Returns the maximum number of services that may have each name, for names with a maximum above 1. The API allows as
+/// many services with a name as there are before the plan. Inactive services that the plan does not change are added,
+/// because only the API knows if they count.
 fn max_holders(snapshot: &Snapshot, plan: &Plan, options: &Options) -> BTreeMap<ServiceName, usize> {
     let mut max = SimulatedState::new(snapshot, options.api).holders;
     if options.api.inactive_services_hold_names() {
@@ -318,7 +323,7 @@ fn max_holders(snapshot: &Snapshot, plan: &Plan, options: &Options) -> BTreeMap<
     max
 }
 
-/// Returns the live services whose name or activity a step may change.
+/// Returns the live services that a step may rename, activate or deactivate.
 fn changed_live_services(action: &Action) -> Vec<&ServiceId> {
     match action {
         Action::Update { id, .. }
