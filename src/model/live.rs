@@ -36,9 +36,9 @@ pub struct LiveService {
     pub settings: Map<String, Value>,
     /// True if the service belongs to the platform itself. Such a service is never changed.
     pub system: bool,
-    /// The user who last changed it, if the response has it.
+    /// The user who last changed the service, if the response contains it.
     pub updated_by: Option<String>,
-    /// The time of the last change as in the response, if it has one.
+    /// The time of the service's last change, if the response contains it, in the response's format.
     pub updated_at: Option<String>,
 }
 

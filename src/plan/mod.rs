@@ -5,15 +5,15 @@
 //!
 //! * [`lookups`](fn@lookups): the data that must be read before a plan can be made;
 //! * [`resolve`]: the ids of agents and context graphs that manifests name;
-//! * [`identity`]: the live service of each manifest. [`matcher`] has the state of that search, and [`unfinished`],
-//!   [`renames`] and [`duplicates`] its parts;
-//! * [`changes`]: the changed values of a service, and [`records`]: their form in documents;
+//! * [`identity`]: finds the live service of each manifest. [`matcher`] has the state of that search. [`unfinished`],
+//!   [`renames`] and [`duplicates`] are parts of the search;
+//! * [`changes`]: the changed values of a service. [`records`]: the form that they have in documents;
 //! * [`diff`]: differences between the desired and the live state, in normal form;
 //! * [`merged_sets`]: the version sets that a manifest asks for; [`leaves`]: the changed values in a JSON value;
 //! * [`draft`]: the steps and problems that are collected while a plan is made;
-//! * [`services`] and [`replacement`]: the steps of one service. [`steps`], [`version_sets`] and [`abandonment`] have the
-//!   steps that both need, and [`checks`] and [`pins`] the checks;
-//! * [`former`] and [`orphans`]: the steps of replaced services, and of services that no manifest declares;
+//! * [`services`] and [`replacement`]: the steps of one service. [`steps`], [`version_sets`] and [`abandonment`] make
+//!   steps that both of them need. [`checks`] and [`pins`] check the results;
+//! * [`former`] and [`orphans`]: the steps that retire services that were replaced or that no manifest declares;
 //! * [`order`]: the order of steps, including the order in which names are released and claimed;
 //! * [`guardrails`]: the rules that refuse a plan;
 //! * [`build`]: puts all of that together;
