@@ -93,7 +93,7 @@ struct CopyRules<'c, 'a> {
     not_renamed_yet: BTreeSet<String>,
     /// The paths at which the plan has different values for the new and the old service.
     planned_differences: BTreeSet<String>,
-    /// The paths at which the current old service differs from the plan's new service.
+    /// The paths at which the old service, as it is now, differs from the new service in the plan.
     current_differences: BTreeSet<String>,
     /// The paths at which other users have changed the new service.
     changes_of_new: BTreeSet<String>,

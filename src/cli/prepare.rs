@@ -260,8 +260,8 @@ impl Prepared {
         Ok(plan::with_causes(plan, Side { desired, policy }, &bases, &known, self.options.api))
     }
 
-    /// Reads the live state and returns the ids of the declared services, even if no plan can be made. The list of
-    /// services is read twice if an id depends on a service missing from it.
+    /// Reads the live state and returns the ids of the declared services, even if no plan can be made. A list may
+    /// lack a service, so it is read once more if an id depends on that.
     pub(super) async fn ids(&self, api: &impl ReadApi) -> Result<BTreeMap<ServiceName, ServiceId>, Failure> {
         let (desired, policy) = (&self.loaded.desired, &self.loaded.project.policy);
         let ids = |snapshot: &Snapshot| plan::ids(desired, snapshot, policy, self.options.api);

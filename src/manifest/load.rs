@@ -73,7 +73,7 @@ pub struct Loaded {
     pub documents: Vec<ManifestDocument>,
     /// The defaults, which apply to every document. Empty without [`LoadOptions::keep_documents`].
     pub defaults: Map<String, Json>,
-    /// The layers that declare version sets. Empty without [`LoadOptions::keep_places`].
+    /// The documents and overlays that declare each version set. Empty without [`LoadOptions::keep_places`].
     pub places: Places,
 }
 

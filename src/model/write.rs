@@ -25,7 +25,7 @@ pub struct NewService {
     pub context_graph: ContextGraphId,
     /// All tags, including amigops's own.
     pub tags: BTreeMap<String, Option<String>>,
-    /// Key terms.
+    /// The words that speech recognition should expect.
     pub keyterms: Vec<String>,
     /// The version sets to create in the same request: all of them on Platform, at most `release` on Classic, where
     /// the server otherwise creates one with the latest versions.

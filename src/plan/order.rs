@@ -15,7 +15,7 @@ use super::names;
 use super::types::{Action, Finding, Problem, ProblemKind, Risk, Target};
 use crate::model::{Desired, LiveService, ServiceId, ServiceName, ServiceUpdate};
 
-/// Adds the dependencies between steps of different services, and adds steps that break circles of dependencies.
+/// Adds the dependencies between steps of different services, and adds steps that break dependency cycles.
 pub(super) fn connect(draft: &mut Draft<'_>, desired: &Desired) {
     connect_dependencies(draft, desired);
     let edges = name_edges(draft);

@@ -190,7 +190,7 @@ impl Sender {
         FailedAttempt::new(error, None)
     }
 
-    /// Uses a reserved request, or waits for the endpoint's limit if there is none.
+    /// Uses up one reserved request. If none is reserved, waits until the endpoint's limit allows a request.
     async fn wait_for_limit(&self, call: &Call) -> Result<(), ApiError> {
         let reservation = self.reservation.as_ref().filter(|_| self.has_reservation_for(call.endpoint));
         if !reservation.is_some_and(|reservation| reservation.take()) {

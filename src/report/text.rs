@@ -17,7 +17,7 @@ pub(super) const DIM: Style = Style::new().dimmed();
 /// The style of names and totals.
 pub(super) const STRONG: Style = Style::new().bold();
 
-/// Returns a text with a style for terminals.
+/// Returns a text between the terminal escape codes of a style.
 pub(super) fn styled(style: Style, text: &str) -> String {
     format!("{style}{text}{style:#}")
 }

@@ -37,7 +37,7 @@ fn heading(set: &VersionSetChange) -> String {
     format!("    {mark} version set {}", visible(set.name.as_str()))
 }
 
-/// Returns a text in brackets with the pins of a new version set and the number of its model preferences.
+/// Returns the pins of a new version set and the number of its model preferences, in parentheses: `(agent 3, graph 5)`.
 pub(super) fn short_pins(set: &VersionSetChange) -> String {
     let [agent, graph] = versions(set);
     let pins = if agent == "latest" && graph == "latest" {

@@ -194,7 +194,7 @@ fn truth(text: &str) -> Option<bool> {
     }
 }
 
-/// Reads a text that must be one of the texts in `known`.
+/// Reads a string that must be one of those in `known`.
 pub(super) fn literal(
     problems: &mut RequestProblems,
     at: &At,

@@ -89,7 +89,7 @@ proptest! {
         prop_assert!(again.is_empty(), "the second plan is not empty:\n{}\nafter:\n{}", steps(&again), steps(&plan));
     }
 
-    /// The verifier refuses whatever a guardrail refuses, and the flags that the refusal names allow it.
+    /// The verifier refuses whatever a guardrail refuses. Both accept the plan with the flags that the refusal names.
     #[test]
     fn flags_allow_refused_plans_and_the_verifier_knows_the_rules((desired, snapshot, policy, options) in plan_inputs()) {
         let Err(refused) = verified_plan(&desired, &snapshot, &policy, &options) else { return Ok(()) };

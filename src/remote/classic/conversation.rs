@@ -71,7 +71,7 @@ impl StreamState {
     }
 }
 
-/// Starts a conversation and returns the agent's answer. Finishes the conversation also if that fails.
+/// Starts a conversation and returns the agent's answer. Finishes the conversation in any case.
 pub(super) async fn hold_conversation(
     client: &Client,
     id: &ServiceId,

@@ -54,7 +54,7 @@ enum Ends {
     Unknown,
     /// They end at R or earlier.
     ByReset,
-    /// They end within the second after R.
+    /// Windows end within the second after R, the reset time in the header.
     AfterReset,
 }
 

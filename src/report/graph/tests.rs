@@ -31,7 +31,7 @@ fn is_node(text: &str) -> bool {
     text.strip_prefix('n').is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Returns true if a line, without its labels, has the form of a DOT graph that we render.
+/// Panics unless a line, without its labels, is one of the kinds of lines in our DOT graphs.
 fn check_dot(line: &str) {
     let mut plain = String::new();
     let mut characters = line.trim_start().chars();

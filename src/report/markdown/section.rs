@@ -77,7 +77,7 @@ pub(super) fn render(mode: Mode, section: &Section<'_>, room: usize) -> Part {
     page.names()
 }
 
-/// A part that is being rendered.
+/// The section of one environment while it is rendered.
 struct Page<'a> {
     section: &'a Section<'a>,
     planned: Planned<'a>,

@@ -17,7 +17,7 @@ pub(super) enum Refusal {
     NameHeld(ServiceName),
     /// A unit test uses the service.
     InUse,
-    /// The round refuses activations.
+    /// The server refuses all activations in this round of the test.
     NoActivation,
     /// The run was killed.
     Killed,
