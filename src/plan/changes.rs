@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::model::VersionSetName;
 
-/// The changes to one service, or the changes that one step makes. In documents they are a list of [`super::Change`]s.
+/// The changes to one service, or the changes that one step makes. In documents they are a list of [`super::ChangeRecord`]s.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ServiceChanges {
     /// The changed values outside version sets.
