@@ -13,7 +13,7 @@
 //! ```
 //!
 //! Planning is a pure function of a complete [`model::Snapshot`]: no choice is left to execution.
-//! `apply` takes only a [`plan::Plan`], and [`plan::verify`] judges every plan independently of the
+//! `apply` takes only a [`plan::Plan`], and [`plan::verify`] checks every plan independently of the
 //! planner, in tests and before anything is sent.
 //!
 //! # Rooms

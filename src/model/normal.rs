@@ -29,15 +29,13 @@ pub fn same_json(left: &Value, right: &Value) -> bool {
 /// Returns true if an integer and a float, or two floats, are exactly equal. Rounding an integer beyond 2^53 to a float
 /// could make different numbers look equal, so the float is also compared as an integer.
 fn is_same_number(a: &Number, b: &Number) -> bool {
-    let integer = |number: &Number| number.as_i128();
-    match (integer(a), integer(b)) {
+    let is_exactly = |float: &Number, whole: i128| {
+        float.as_f64().is_some_and(|float| float == whole as f64 && float as i128 == whole)
+    };
+    match (a.as_i128(), b.as_i128()) {
         (Some(a), Some(b)) => a == b,
-        (Some(whole), None) => {
-            b.as_f64().is_some_and(|float| float == whole as f64 && float as i128 == whole)
-        }
-        (None, Some(whole)) => {
-            a.as_f64().is_some_and(|float| float == whole as f64 && float as i128 == whole)
-        }
+        (Some(whole), None) => is_exactly(b, whole),
+        (None, Some(whole)) => is_exactly(a, whole),
         (None, None) => a.as_f64() == b.as_f64(),
     }
 }

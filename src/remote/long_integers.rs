@@ -4,8 +4,6 @@
 //! nearest float. A write that contains the whole version set would then change them. So they are replaced by texts
 //! before they are parsed, and a request that contains such a text is not sent.
 
-use memchr::memmem::find;
-
 /// The beginning of the text that stands for an integer of more than 64 bits.
 const MARK: &str = "***integer of more than 64 bits: ";
 /// The end of that text.
@@ -14,8 +12,8 @@ const END: &str = "***";
 const MIN_DIGITS: usize = 19;
 
 /// Returns true if the body of a request contains a text that stands for an integer of more than 64 bits.
-pub(super) fn contains_long_integer(body: &serde_json::Value) -> bool {
-    find(body.to_string().as_bytes(), MARK.as_bytes()).is_some()
+pub(super) fn contains_long_integer(body: &str) -> bool {
+    body.contains(MARK)
 }
 
 /// Replaces the integers of a JSON document that have more than 64 bits by texts. Changes nothing else, and nothing in
@@ -97,7 +95,9 @@ mod tests {
         );
         let value: serde_json::Value =
             serde_json::from_str(&read("[123456789012345678901234]")).expect("JSON");
-        assert!(contains_long_integer(&value) && !contains_long_integer(&serde_json::json!([u64::MAX])));
+        assert!(
+            contains_long_integer(&value.to_string()) && !contains_long_integer(&format!("[{}]", u64::MAX))
+        );
     }
 
     #[test]

@@ -14,8 +14,8 @@ const DATA_MASK: &str = "***credential***";
 const MIN_SECRET_LENGTH: usize = 12;
 
 /// Returns true if the body of a request contains the text that replaces a secret.
-pub(super) fn contains_mask(body: &serde_json::Value) -> bool {
-    find(body.to_string().as_bytes(), DATA_MASK.as_bytes()).is_some()
+pub(super) fn contains_mask(body: &str) -> bool {
+    body.contains(DATA_MASK)
 }
 
 /// Masks secrets in a JSON document.
@@ -124,6 +124,6 @@ mod tests {
     fn masks_are_found_in_request_bodies() {
         let read: serde_json::Value =
             serde_json::from_str(&data(&format!(r#"{{"a":["{KEY}"]}}"#))).expect("JSON");
-        assert!(contains_mask(&read) && !contains_mask(&serde_json::json!({"a": "***"})));
+        assert!(contains_mask(&read.to_string()) && !contains_mask(r#"{"a":"***"}"#));
     }
 }
