@@ -80,7 +80,8 @@ fn fields(pending: &mut PendingChanges<'_>, context: &ImportContext<'_>, live: &
             text => pending.set(&["description"], json!(text)),
         }
     }
-    if wanted.active.is_some_and(|active| active != live.active) {
+    // A manifest without `active` wants an active service.
+    if wanted.active.unwrap_or(true) != live.active {
         pending.set(&["active"], json!(live.active));
     }
     if !select::refers_to(&wanted.agent, &live.agent, &context.snapshot.agents) {

@@ -73,7 +73,8 @@ pub fn plan(
     let steps = finish_steps(&draft);
     let mut services = std::mem::take(&mut draft.services);
     attach_steps(&mut services, &steps);
-    services.sort_by(|a, b| a.name.cmp(&b.name));
+    // Services that come back into service are what a reviewer must see first.
+    services.sort_by(|a, b| (!a.is_reactivated(), &a.name).cmp(&(!b.is_reactivated(), &b.name)));
     let mut findings = std::mem::take(&mut draft.findings);
     findings.sort_by(|a, b| (&a.service, a.text()).cmp(&(&b.service, b.text())));
     let declared = if options.only.is_empty() { desired.services.len() } else { options.only.len() };
@@ -181,6 +182,7 @@ fn summarize(draft: &Draft<'_>, services: &[ServicePlan], steps: &[Step], declar
         update: count(ServiceKind::Update),
         replace: count(ServiceKind::Replace),
         retire: count(ServiceKind::Retire),
+        reactivate: services.iter().filter(|service| service.is_reactivated()).count(),
         adopt: services.iter().filter(|service| service.adopted).count(),
         ..Summary::default()
     };

@@ -76,16 +76,19 @@ pub(super) fn content(
     }
 }
 
-/// Returns true if a manifest wants its service to be active. `base` is the live service, if there is one.
+/// Returns true if a service is active after the plan. `base` is the live service, if there is one.
+///
+/// A declared service is in service: a manifest without `active` wants it active. Only with `active` in
+/// `lifecycle.ignore`, a live service stays as it is.
 pub(super) fn is_active(wanted: &DesiredService, base: Option<&LiveService>) -> bool {
     match base {
         Some(live) if ignores_active(wanted) => live.active,
-        _ => wanted.active.unwrap_or_else(|| base.is_none_or(|live| live.active)),
+        _ => wanted.active.unwrap_or(true),
     }
 }
 
-/// Returns true if a manifest explicitly asks for an inactive service. If it only leaves an inactive service as it is,
-/// the result is false.
+/// Returns true if a manifest explicitly asks for an inactive service. If it only ignores `active`, the result is
+/// false.
 pub(super) fn wants_inactive(wanted: &DesiredService) -> bool {
     wanted.active == Some(false) && !ignores_active(wanted)
 }

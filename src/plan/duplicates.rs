@@ -133,6 +133,12 @@ pub(super) fn inactive_problem(wanted: &DesiredService, found: &[&LiveService]) 
     problem(wanted, &wanted.name, "inactive services of this project are named", found, help)
 }
 
+/// Returns the problem that a manifest with `active: false` could adopt several inactive services.
+pub(super) fn unowned_inactive_problem(wanted: &DesiredService, found: &[&LiveService]) -> Problem {
+    let help = "rename all but one of them, so that it is clear which one is adopted";
+    problem(wanted, &wanted.name, "inactive services without an owner are named", found, help)
+}
+
 fn problem(
     wanted: &DesiredService,
     name: &ServiceName,

@@ -6,7 +6,8 @@
 //! 1. An unfinished replacement: an owned inactive service with the tag `replaces: <old id>`. It has the manifest's
 //!    name, or a temporary name made from it.
 //! 2. A service to which an earlier run gave a temporary name, because it will get the name of the manifest.
-//! 3. The active service with the name of the manifest, or else the only inactive one that the project owns.
+//! 3. The active service with the name of the manifest, or else the only inactive one that the project owns. A manifest
+//!    with `active: false` also matches the only inactive one without an owner, which is then adopted.
 //! 4. The service with the name in `renamed_from`. Either the manifest's own name must be free, or the service with
 //!    that name must be renamed, too.
 //!
@@ -15,6 +16,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::diff;
 use super::duplicates::{self, Displaced};
 use super::former;
 use super::matcher::{Matcher, ServiceMatch};
@@ -123,12 +125,49 @@ fn match_by_name(matcher: &mut Matcher<'_>) -> Vec<Problem> {
                             source.name, source.id
                         )));
                 }
-                matcher.set_match(wanted, live);
+                match live.map_or_else(|| find_inactive_to_adopt(matcher, wanted), |live| Ok(Some(live))) {
+                    Ok(live) => matcher.set_match(wanted, live),
+                    Err(problem) => problems.push(problem),
+                }
             }
             Err(candidates) => problems.push(duplicates::inactive_problem(wanted, &candidates)),
         }
     }
     problems
+}
+
+/// Returns the inactive service without an owner that a manifest with `active: false` adopts, or `None` if there is
+/// none.
+///
+/// Adoption never activates a service. So for a manifest that wants an active service, a note says that the inactive
+/// one stays as it is, and `None` is returned.
+///
+/// # Errors
+///
+/// Errors if the manifest could mean several services.
+fn find_inactive_to_adopt<'a>(
+    matcher: &mut Matcher<'a>,
+    wanted: &DesiredService,
+) -> Result<Option<&'a LiveService>, Problem> {
+    let unowned = matcher.inactive_without_owner(&wanted.name);
+    let Some(first) = unowned.first() else { return Ok(None) };
+    // Where inactive services may block names, a note about the name says the same.
+    if !diff::wants_inactive(wanted) && matcher.api.inactive_services_hold_names() {
+        return Ok(None);
+    }
+    if !diff::wants_inactive(wanted) {
+        let message = format!(
+            "a new service is created, although an inactive service without an owner has this name ({}): to manage \
+             that one, write `active: false`, and activate it with a later change",
+            first.id
+        );
+        matcher.findings.push(Finding::note(wanted.name.clone(), message));
+        return Ok(None);
+    }
+    match unowned[..] {
+        [only] => Ok(Some(only)),
+        _ => Err(duplicates::unowned_inactive_problem(wanted, &unowned)),
+    }
 }
 
 /// Returns the matches, each with the former services that must still be retired.

@@ -184,6 +184,15 @@ impl<'a> Matcher<'a> {
         }
     }
 
+    /// Returns the inactive services with this name that have no owner and belong to no manifest.
+    pub(super) fn inactive_without_owner(&self, name: &ServiceName) -> Vec<&'a LiveService> {
+        let named = self.by_name.get(name).into_iter().flatten().copied();
+        named
+            .filter(|service| !service.active && !service.system && !self.claimed.contains(&service.id))
+            .filter(|service| self.policy.ownership.is_free(&service.tags))
+            .collect()
+    }
+
     /// Returns the service with this name, or `None` if there is none or if the name could mean several services.
     pub(super) fn find_clear_holder(&self, name: &ServiceName) -> Option<&'a LiveService> {
         self.find_holder(name).ok().flatten()

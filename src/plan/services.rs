@@ -27,15 +27,6 @@ pub(super) fn plan_service(draft: &mut Draft<'_>, matched: &ServiceMatch<'_>) {
         return;
     }
     let renamed_former = rename_former(draft, matched, &content);
-    if let Some(live) = matched.live
-        && !live.active
-        && !content.active
-        && wanted.active.is_none()
-        && matched.unfinished.is_none()
-    {
-        let message = "it is inactive and stays inactive: its manifest does not set `active:`".to_owned();
-        draft.findings.push(Finding::note(wanted.name.clone(), message));
-    }
     pins::check_deprecated(draft, matched, &content);
     checks::check_required_settings(draft, matched, &content);
     let Some(live) = matched.live else { return create(draft, matched, &content) };

@@ -6,7 +6,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::changes::{Cause, ServiceChanges, VersionSetChange};
+use super::changes::{Cause, Field, ServiceChanges, VersionSetChange};
 use crate::model::{
     Api, BehaviorSetId, Endpoint, LiveService, MaxRemovals, NewService, Place, Retire, ServiceId,
     ServiceName, ServiceUpdate, SmokeTest, VersionSet, VersionSetName,
@@ -254,6 +254,14 @@ pub struct ServicePlan {
     pub steps: Vec<StepId>,
 }
 
+impl ServicePlan {
+    /// Returns true if the service exists, is inactive, and the plan activates it or its new service.
+    pub fn is_reactivated(&self) -> bool {
+        let active = self.changes.field(&Field::Active);
+        self.id.is_some() && active.is_some_and(|change| change.after == true)
+    }
+}
+
 /// The numbers of changes in a plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
@@ -265,6 +273,8 @@ pub struct Summary {
     pub replace: usize,
     /// Services to retire, not including the old services of replacements.
     pub retire: usize,
+    /// Inactive services that are activated. Each also counts as a changed or replaced service.
+    pub reactivate: usize,
     /// Services without an owner that get the ownership tag.
     pub adopt: usize,
     /// Version sets to create.

@@ -101,6 +101,9 @@ pub struct SummaryDocument {
     pub replace: usize,
     /// Services to retire, without the old services of replacements.
     pub retire: usize,
+    /// Inactive services that are activated. Each also counts in `update` or `replace`.
+    #[serde(default)]
+    pub reactivate: usize,
     /// Services that get the ownership tag.
     pub adopt: usize,
     /// Version sets.
@@ -411,6 +414,7 @@ impl From<Summary> for SummaryDocument {
             update,
             replace,
             retire,
+            reactivate,
             adopt,
             version_sets_created,
             version_sets_updated,
@@ -422,18 +426,20 @@ impl From<Summary> for SummaryDocument {
             update: version_sets_updated,
             delete: version_sets_deleted,
         };
-        Self { create, update, replace, retire, adopt, version_sets, unchanged }
+        Self { create, update, replace, retire, reactivate, adopt, version_sets, unchanged }
     }
 }
 
 impl From<SummaryDocument> for Summary {
     fn from(summary: SummaryDocument) -> Self {
-        let SummaryDocument { create, update, replace, retire, adopt, version_sets, unchanged } = summary;
+        let SummaryDocument { create, update, replace, retire, reactivate, adopt, version_sets, unchanged } =
+            summary;
         Self {
             create,
             update,
             replace,
             retire,
+            reactivate,
             adopt,
             version_sets_created: version_sets.create,
             version_sets_updated: version_sets.update,

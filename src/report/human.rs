@@ -113,8 +113,9 @@ fn render_service(out: &mut String, plan: &Plan, shown: &ServicePlan, api: Api) 
         let _ = writeln!(out, "{}{}", " ".repeat(FIELDS), styled(DIM, &last_change(last)));
     }
     let replaces = shown.kind == ServiceKind::Replace;
+    // After the cut-over of an earlier run, the former name is one that amigops gave the old service.
     if let Some(former) = &shown.former_name
-        && !replaces
+        && !(replaces && shown.continued)
     {
         let renamed = shown.changes.field(&Field::Name);
         let cause = causes::styled_note(renamed.and_then(|change| change.cause));
@@ -262,6 +263,9 @@ fn summary(out: &mut String, plan: &Plan, api: Api) {
         number(BAD, summary.retire, "to retire"),
     ]
     .join(", ");
+    if summary.reactivate > 0 {
+        let _ = write!(parts, ", {}", number(CHANGED, summary.reactivate, "to reactivate"));
+    }
     if summary.adopt > 0 {
         let _ = write!(parts, ", {} to adopt", summary.adopt);
     }

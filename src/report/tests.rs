@@ -129,7 +129,7 @@ fn a_plan_with_every_kind_of_change_as_json() {
       {"message":"`Old Name` may be held by others; nothing is lost","service":"New Name"}
     environment: "production"
     estimate: {"bound_by":null,"by_endpoint":{"create_service":2,"delete_version_set":1,"list_behavior_sets":1,"list_services":12,"update_behavior_set":1,"update_service":11,"write_version_set":3},"requests":31,"seconds":5}
-    fingerprint: "07490e6364521ae68612428d67f775d4ff442e84e14cd5ff58143c6f382bbf7e"
+    fingerprint: "d53b1aea9ba9dde0833a8b3982754f7aed40f8851f23a8f3c734138db8f3a07c"
     fingerprints:
       {"name":"Health Coach","of":{"service":"4d1a000000000000000077e0"},"seen":{}}
       {"name":"Half Done","of":{"service":"h1"},"seen":{}}
@@ -185,7 +185,7 @@ fn a_plan_with_every_kind_of_change_as_json() {
       {"action":"retire","changes":[],"depends_on":[10],"does":"how id update","id":14,"reason":"`Health Coach` has a new service","risk":"destructive","service":"Health Coach","service_id":"4d1a000000000000000077e0","version_set":null}
       {"action":"retire","changes":[{"after":false,"before":true,"cause":null,"path":"active"}],"depends_on":[],"does":"how id update","id":15,"reason":"owned by this project, in no manifest","risk":"destructive","service":"Summer Campaign","service_id":"s4","version_set":null}
       {"action":"delete_version_set","changes":[{"after":null,"before":1,"cause":null,"path":"version_sets.old.agent_version"},{"after":null,"before":1,"cause":null,"path":"version_sets.old.context_graph_version"}],"depends_on":[2,6],"does":"id name","id":16,"reason":null,"risk":"destructive","service":"Adaptive Support","service_id":"s2","version_set":"old"}
-    summary: {"adopt":1,"create":1,"replace":2,"retire":1,"unchanged":0,"update":4,"version_sets":{"create":2,"delete":1,"update":1}}
+    summary: {"adopt":1,"create":1,"reactivate":0,"replace":2,"retire":1,"unchanged":0,"update":4,"version_sets":{"create":2,"delete":1,"update":1}}
     tool_version: "0.1.0"
     unmanaged:
       {"id":"s6","name":"Elsewhere"}

@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 
 use super::build::*;
 use crate::model::*;
-use crate::plan::{Options, ProblemKind, lookups};
+use crate::plan::{Options, ProblemKind, Risk, lookups};
 
 fn show(desired: &Desired, snapshot: &Snapshot) -> String {
     steps(&plan_and_verify(desired, snapshot, &options()))
@@ -124,12 +124,70 @@ fn too_many_tags_are_a_problem() {
     }
 }
 
+/// A service that was switched off elsewhere, or retired before its manifest came back, is activated again. That is
+/// listed first.
 #[test]
-fn an_inactive_service_is_noted() {
-    let mut existing = live("1", "Coach", "A1");
+fn an_inactive_declared_service_is_reactivated_unless_its_manifest_says_otherwise() {
+    let mut existing = live("2", "Coach", "A1");
     existing.active = false;
-    let plan = plan_and_verify(&desired([wanted("Coach", "A1")]), &snapshot([existing]), &options());
-    assert_snapshot!(plan.findings[0].message, @"it is inactive and stays inactive: its manifest does not set `active:`");
+    let mut first = live("1", "Able", "A1");
+    first.keyterms = vec!["old".to_owned()];
+    let state = snapshot([existing, first]);
+    let mut able = wanted("Able", "A1");
+    able.keyterms = Some(Vec::new());
+    for api in [Api::Classic, Api::Platform] {
+        let options = Options { api, ..options() };
+        let desired = desired([able.clone(), wanted("Coach", "A1")]);
+        let plan = plan_and_verify(&desired, &state, &options);
+        assert_eq!(steps(&plan), "1 update 1 keyterms\n2 update 2 active=true");
+        assert_eq!(plan.steps[1].risk, Risk::Disruptive);
+        assert_eq!((plan.summary.reactivate, plan.summary.update), (1, 2));
+        let listed: Vec<_> = plan.services.iter().map(|service| service.name.as_str()).collect();
+        assert_eq!(listed, ["Coach", "Able"]);
+    }
+    let mut switched_off = wanted("Coach", "A1");
+    switched_off.active = Some(false);
+    let mut ignoring = wanted("Coach", "A1");
+    ignoring.lifecycle.ignore = [FieldPath(vec!["active".to_owned()])].into();
+    for service in [switched_off, ignoring.clone()] {
+        let plan = plan_and_verify(&desired([able.clone(), service]), &state, &options());
+        assert_eq!(steps(&plan), "1 update 1 keyterms");
+    }
+    let created = plan_and_verify(&desired([ignoring]), &snapshot([]), &options());
+    assert_snapshot!(steps(&created), @"1 create Coach active=true agent=a1");
+}
+
+/// Adoption never activates a service.
+#[test]
+fn an_inactive_service_without_an_owner_is_adopted_only_as_inactive() {
+    let unowned = |id: &str| {
+        let mut service = live(id, "Coach", "A1");
+        service.active = false;
+        service.tags.clear();
+        service
+    };
+    let mut inactive = wanted("Coach", "A1");
+    inactive.active = Some(false);
+    for api in [Api::Classic, Api::Platform] {
+        let options = Options { api, ..options() };
+        let plan = plan_and_verify(&desired([inactive.clone()]), &snapshot([unowned("7")]), &options);
+        assert_eq!(steps(&plan), "1 update 7 tags=managed_by");
+        assert_eq!(plan.summary.adopt, 1);
+        let active = desired([wanted("Coach", "A1")]);
+        let plan = plan_and_verify(&active, &snapshot([unowned("7")]), &options);
+        assert_eq!(steps(&plan), "1 create Coach active=true agent=a1");
+        assert_eq!(plan.findings.len(), 1);
+        let two = snapshot([unowned("7"), unowned("8")]);
+        let error = try_plan(&desired([inactive.clone()]), &two, &options).expect_err("ambiguous");
+        assert_eq!(error.problems[0].message, "2 inactive services without an owner are named `Coach`: 7, 8");
+        // A service of another project is never meant.
+        let mut foreign = unowned("7");
+        foreign.tags.insert("managed_by".to_owned(), Some("sisters".to_owned()));
+        let plan = plan_and_verify(&desired([inactive.clone()]), &snapshot([foreign]), &options);
+        assert_eq!(steps(&plan), "1 create Coach active=false agent=a1");
+    }
+    let plan = plan_and_verify(&desired([wanted("Coach", "A1")]), &snapshot([unowned("7")]), &options());
+    assert_snapshot!(plan.findings[0].message, @"a new service is created, although an inactive service without an owner has this name (7): to manage that one, write `active: false`, and activate it with a later change");
 }
 
 #[test]

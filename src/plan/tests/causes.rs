@@ -94,7 +94,8 @@ fn own_fields() -> Vec<Field> {
         },
         Field {
             values: 2,
-            undeclared: Some(|service| service.active = None),
+            // A manifest without `active` declares that the service is active.
+            undeclared: None,
             ..field(
                 "active",
                 |service, n| service.active = Some(n == 0),

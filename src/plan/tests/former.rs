@@ -103,24 +103,34 @@ fn chain_after_going_back() -> Snapshot {
     reverted
 }
 
-/// An operator deactivated the service and activated the one before it. The manifest does not set `active:`.
+/// An operator deactivated the service and activated the one before it. The next run undoes that, unless the manifest
+/// ignores `active`.
 #[test]
-fn a_former_service_that_an_operator_activated_again_stays_active() {
+fn a_former_service_that_an_operator_activated_again_stays_active_only_if_active_is_ignored() {
     let reverted = chain_after_going_back();
-    let plan = plan_and_verify(&coach("A3", Retire::Deactivate), &reverted, &platform());
+    let ignoring = |retire| {
+        let mut desired = coach("A3", retire);
+        let service = desired.services.get_mut("Coach").expect("declared");
+        service.lifecycle.ignore = [FieldPath(vec!["active".to_owned()])].into();
+        desired
+    };
+    let plan = plan_and_verify(&ignoring(Retire::Deactivate), &reverted, &platform());
     assert_snapshot!(steps(&plan), @"");
     assert_eq!(plan.orphans.len(), 1);
     // It is in no manifest. `--prune` retires it as the manifest of its successor says, in one run.
     let prune = Options { prune: true, ..platform() };
-    let plan = plan_and_verify(&coach("A3", Retire::Delete), &chain_after_going_back(), &prune);
+    let plan = plan_and_verify(&ignoring(Retire::Delete), &chain_after_going_back(), &prune);
     assert_snapshot!(steps(&plan), @"1 retire 65f0c1bb0000000000000002 (delete)");
     // If the manifest wants the service active, the former one is retired after the activation.
     let mut desired = coach("A3", Retire::Deactivate);
-    desired.services.get_mut("Coach").expect("declared").active = Some(true);
-    assert_snapshot!(steps(&plan_and_verify(&desired, &reverted, &platform())), @r"
-    1 update 65f0c1cc0000000000000003 active=true
-    2 retire 65f0c1bb0000000000000002 (deactivate) active=false after 1
-    ");
+    for active in [None, Some(true)] {
+        desired.services.get_mut("Coach").expect("declared").active = active;
+        assert_eq!(
+            steps(&plan_and_verify(&desired, &reverted, &platform())),
+            "1 update 65f0c1cc0000000000000003 active=true\n\
+             2 retire 65f0c1bb0000000000000002 (deactivate) active=false after 1"
+        );
+    }
     // If it wants the service inactive, the former one is retired, too.
     desired.services.get_mut("Coach").expect("declared").active = Some(false);
     assert_snapshot!(steps(&plan_and_verify(&desired, &reverted, &platform())), @"1 retire 65f0c1bb0000000000000002 (deactivate) active=false");
@@ -137,7 +147,7 @@ fn tags_that_refer_in_a_circle_or_to_the_service_itself_are_ignored() {
     replacing(&mut own, FIRST);
     own.active = false;
     let plan = plan_and_verify(&coach("A1", Retire::Deactivate), &snapshot([own]), &options());
-    assert_snapshot!(steps(&plan), @"");
+    assert_snapshot!(steps(&plan), @"1 update 65f0c1aa0000000000000001 active=true");
 }
 
 #[test]
@@ -177,10 +187,10 @@ fn a_replacement_of_a_service_that_has_not_taken_its_name_goes_on() {
         service.active = false;
     }
     let unfinished = snapshot([first, second, third]);
-    assert_snapshot!(steps(&plan_and_verify(&coach("A3", Retire::Deactivate), &unfinished, &platform())), @"1 hand over 65f0c1bb0000000000000002 name=Coach (replaced 2026-11-22 65f0c1) -> 65f0c1cc0000000000000003 name=Coach");
+    assert_snapshot!(steps(&plan_and_verify(&coach("A3", Retire::Deactivate), &unfinished, &platform())), @"1 hand over 65f0c1bb0000000000000002 name=Coach (replaced 2026-11-22 65f0c1) -> 65f0c1cc0000000000000003 name=Coach active=true");
     // If its replacement is no longer wanted, the newest one is abandoned in the same run.
     assert_snapshot!(steps(&plan_and_verify(&coach("A2", Retire::Deactivate), &unfinished, &platform())), @r"
-    1 update 65f0c1bb0000000000000002 name=Coach
+    1 update 65f0c1bb0000000000000002 name=Coach active=true
     2 abandon 65f0c1cc0000000000000003 name=Coach (abandoned 2026-11-22 65f0c1) tags=managed_by
     ");
 }

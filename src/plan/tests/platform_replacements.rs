@@ -62,10 +62,10 @@ fn a_new_service_whose_old_one_is_gone_is_activated() {
     assert_snapshot!(plan.findings[0].message, @"it is activated, because the service that it was created to replace is gone");
     desired.services.get_mut("Coach").expect("declared").active = Some(false);
     assert_snapshot!(show(&desired, &interrupted), @"1 update 000000000000cafe00000001 name=Coach");
-    // A new service that took over earlier and was deactivated later stays inactive.
+    // So is a new service that took over earlier and was deactivated later.
     desired.services.get_mut("Coach").expect("declared").active = None;
     interrupted.services[0].name = "Coach".into();
-    assert_snapshot!(show(&desired, &interrupted), @"");
+    assert_snapshot!(show(&desired, &interrupted), @"1 update 000000000000cafe00000001 active=true");
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn an_unfinished_new_service_is_abandoned_if_another_one_replaced_its_old_servic
 }
 
 #[test]
-fn a_former_service_that_an_operator_activated_again_stays_active() {
+fn going_back_to_a_former_service_by_hand_is_undone_in_a_safe_order() {
     let (desired, snapshot) = replacing(Retire::Delete);
     let whole = plan_and_verify(&desired, &snapshot, &platform());
     let mut reverted = crate::plan::verify::outcome(&snapshot, &whole.steps[..2], Api::Platform);
@@ -160,8 +160,10 @@ fn a_former_service_that_an_operator_activated_again_stays_active() {
         service.active = !service.active || service.name.as_str() != "Coach";
     }
     let plan = plan_and_verify(&desired, &reverted, &platform());
-    assert_snapshot!(steps(&plan), @"");
-    assert_snapshot!(plan.findings[0].message, @"it is inactive and stays inactive: its manifest does not set `active:`");
+    assert_snapshot!(steps(&plan), @r"
+    1 update 000000000000cafe00000001 active=true
+    2 retire 65f0c1aa-0000-4000-8000-000000000001 (delete) after 1
+    ");
 }
 
 #[test]
@@ -219,7 +221,7 @@ fn an_inactive_service_is_renamed_while_an_unfinished_replacement_gets_its_name(
     let whole = plan_and_verify(&desired, &before, &platform());
     let interrupted = crate::plan::verify::outcome(&before, &whole.steps[..1], Api::Platform);
     assert_snapshot!(show(&desired, &interrupted), @r"
-    1 update 65f0c1aa-0000-4000-8000-000000000003 name=Delta description
+    1 update 65f0c1aa-0000-4000-8000-000000000003 name=Delta active=true description
     2 hand over 65f0c1bb-0000-4000-8000-000000000004 name=Echo (replaced 2026-11-22 65f0c1) -> 000000000000cafe00000002 name=Able active=true after 1
     3 retire 65f0c1bb-0000-4000-8000-000000000004 (deactivate) active=false after 2
     ");

@@ -151,5 +151,8 @@ fn of_two_inactive_duplicates_the_second_is_abandoned() {
     };
     let duplicates = ["65f0c1aa000000000000000b", "65f0c1aa000000000000000c"].map(new);
     let plan = plan_and_verify(&desired, &snapshot(duplicates), &options());
-    assert_snapshot!(steps(&plan), @"1 abandon 65f0c1aa000000000000000c name=Coach (abandoned 2026-11-22 65f0c1) tags=managed_by");
+    assert_snapshot!(steps(&plan), @r"
+    1 update 65f0c1aa000000000000000b active=true
+    2 abandon 65f0c1aa000000000000000c name=Coach (abandoned 2026-11-22 65f0c1) tags=managed_by
+    ");
 }

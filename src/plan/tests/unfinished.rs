@@ -25,7 +25,7 @@ fn renamed(name: &str, from: &str, agent: &str) -> DesiredService {
 }
 
 /// The replacement of Echo was interrupted, and the next commit renames Echo to Carol. A service named Carol exists
-/// already: it stays as it is.
+/// already. It keeps its name, and is activated if necessary.
 #[test]
 fn an_unfinished_replacement_under_the_former_name_does_not_displace_the_holder_of_the_name() {
     let desired = desired([renamed("Carol", "Echo", "A2")]);
@@ -33,7 +33,12 @@ fn an_unfinished_replacement_under_the_former_name_does_not_displace_the_holder_
         let mut carol = live(OTHER, "Carol", "A2");
         carol.active = is_active;
         let state = snapshot([live(OLD, "Echo", "A3"), carol, unfinished("Echo", "A2", OLD)]);
-        assert_eq!(steps(&plan_and_verify(&desired, &state, &options())), "", "Carol is active: {is_active}");
+        let expected = if is_active { "" } else { "1 update 65f0c1bb0000000000000002 active=true" };
+        assert_eq!(
+            steps(&plan_and_verify(&desired, &state, &options())),
+            expected,
+            "Carol is active: {is_active}"
+        );
     }
 }
 
@@ -87,7 +92,10 @@ fn an_unfinished_replacement_that_no_manifest_continues_is_not_confused_with_a_n
     able.active = false;
     let state = snapshot([live(OLD, "Delta", "A3"), able, unfinished("Able", "A1", OLD)]);
     let plan = plan_and_verify(&desired([wanted("Able", "A3")]), &state, &options());
-    assert_snapshot!(steps(&plan), @"1 abandon 65f0c1cc0000000000000003 name=Able (abandoned 2026-11-22 65f0c1) tags=managed_by");
+    assert_snapshot!(steps(&plan), @r"
+    1 update 65f0c1bb0000000000000002 active=true
+    2 abandon 65f0c1cc0000000000000003 name=Able (abandoned 2026-11-22 65f0c1) tags=managed_by
+    ");
     let end = verify::outcome(&state, &plan.steps, options().api);
     assert!(end.services[0].active, "Delta is in no manifest, so it does not change");
 }
@@ -138,7 +146,7 @@ fn an_unfinished_service_with_the_former_name_does_not_displace_a_new_service() 
     }
     let state = snapshot([former, carol, delta, unfinished("Delta", "A2", OLD)]);
     let plan = plan_and_verify(&desired([renamed("Carol", "Delta", "A2")]), &state, &options());
-    assert_eq!(steps(&plan), "");
+    assert_snapshot!(steps(&plan), @"1 update 65f0c1dd0000000000000004 active=true");
 }
 
 /// A chain of renames with new agents, the first one of an inactive service. Wherever a run is interrupted, the next one

@@ -62,8 +62,11 @@ impl Verifier<'_> {
         let is_ignored = |field: &str| before.is_some() && ignored.contains(field);
         // The new service of a replacement was never in use if the old service is gone. It is activated like a new one.
         let is_new = before.is_none_or(|live| self.has_lost_predecessor(name, live));
-        let active = if is_ignored("active") && !is_new { None } else { wanted.active };
-        let active = active.unwrap_or_else(|| is_new || before.is_some_and(|live| live.active));
+        // A declared service is in service, unless its manifest says otherwise.
+        let active = match before {
+            Some(live) if is_ignored("active") && !is_new => live.active,
+            _ => wanted.active.unwrap_or(true),
+        };
         let holders = owned.get(&(name, active)).map(Vec::as_slice).unwrap_or_default();
         let [service] = holders else {
             return vec![format!(

@@ -138,6 +138,7 @@ pub(super) fn tiles(page: &mut Markup, plan: &Plan, api: Api) {
         ("tile change", "to change", summary.update),
         ("tile replace", "to replace", summary.replace),
         ("tile retire", "to retire", summary.retire),
+        ("tile change", "to reactivate", summary.reactivate),
         ("tile", "to adopt", summary.adopt),
         ("tile", "version sets to write", written),
         ("tile retire", "version sets to delete", summary.version_sets_deleted),

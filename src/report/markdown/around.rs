@@ -86,14 +86,15 @@ fn table(plan: &Plan) -> String {
         sum.update,
         sum.replace,
         sum.retire,
+        sum.reactivate,
         sum.adopt,
         sum.version_sets_created + sum.version_sets_updated,
         sum.version_sets_deleted,
         sum.unchanged,
     ];
     format!(
-        "| create | change | replace | retire | adopt | version sets written | version sets deleted | unchanged |\n\
-         |--:|--:|--:|--:|--:|--:|--:|--:|\n| {} |",
+        "| create | change | replace | retire | reactivate | adopt | version sets written | version sets deleted | \
+         unchanged |\n|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n| {} |",
         row.map(|number| number.to_string()).join(" | ")
     )
 }

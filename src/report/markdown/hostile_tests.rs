@@ -208,7 +208,7 @@ fn check_line(line: &str) {
     let table = rest.starts_with('|');
     if table {
         let columns = rest.matches('|').count();
-        assert!(matches!(columns, 6 | 8 | 9), "{line}");
+        assert!(matches!(columns, 6 | 8 | 10), "{line}");
     }
     let markup = |c: char| "<>[]@#$\\~_&!".contains(c) || (c == '|' && !table);
     assert!(

@@ -120,9 +120,9 @@ fn a_report_with_every_kind_of_change() {
 
     classic · organization `acme` · 8 services live (and 1 inactive), 7 declared
 
-    | create | change | replace | retire | adopt | version sets written | version sets deleted | unchanged |
-    |--:|--:|--:|--:|--:|--:|--:|--:|
-    | 1 | 4 | 2 | 1 | 1 | 3 | 1 | 0 |
+    | create | change | replace | retire | reactivate | adopt | version sets written | version sets deleted | unchanged |
+    |--:|--:|--:|--:|--:|--:|--:|--:|--:|
+    | 1 | 4 | 2 | 1 | 0 | 1 | 3 | 1 | 0 |
 
     31 requests, about 5 s
 

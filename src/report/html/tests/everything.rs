@@ -66,6 +66,8 @@ fn a_page_with_every_kind_of_change() {
     2
     to retire
     1
+    to reactivate
+    0
     to adopt
     1
     version sets to write
