@@ -2,8 +2,8 @@
 //! following a link.
 //!
 //! A pull request controls the content of a checkout. A path in it may be a link to a secret outside the checkout, a
-//! pipe that blocks its reader, or a device. So every path that a project's files name goes through this module. Paths
-//! from the command line don't, because the user chose them.
+//! pipe that blocks its reader, or a device. So every path that a project's files contain goes through this module.
+//! Paths from the command line don't, because the user chose them.
 //!
 //! A file that is read or changed may be a link to another file of the same checkout. A file that amigops creates
 //! for itself (the sandbox's state) must not be a link. Files below a directory named `.git` are never used: they
@@ -29,9 +29,9 @@ pub enum PathError {
     InGitDirectory,
     /// This part of the path is a link, but links are not allowed.
     Link(PathBuf),
-    /// The path names a directory.
+    /// The path leads to a directory instead of a file.
     IsDirectory,
-    /// The path names a pipe, a socket or a device.
+    /// The path leads to a pipe, a socket or a device.
     NotRegular,
     /// The file is larger than this maximum, in bytes.
     TooLarge(u64),
@@ -78,7 +78,7 @@ pub fn names_git(path: &Path) -> bool {
     path.components().any(|part| part.as_os_str().eq_ignore_ascii_case(".git"))
 }
 
-/// Returns the real path of an existing file or directory. `root` must be a real path.
+/// Returns the real path (absolute and without links) of an existing file or directory. `root` must be a real path.
 ///
 /// # Errors
 ///
@@ -89,7 +89,8 @@ pub fn resolve(root: &Path, path: &Path) -> Result<PathBuf, PathError> {
     Ok(real)
 }
 
-/// Returns the part of a real path that is below the root. Errors if there is none, or if it contains `.git`.
+/// Returns the part of a real path that is below the root. Errors if the path is not below the root, or if that part
+/// contains `.git`.
 fn below<'p>(root: &Path, real: &'p Path) -> Result<&'p Path, PathError> {
     let inside = real.strip_prefix(root).map_err(|_| PathError::Outside)?;
     if inside.components().any(|part| !matches!(part, Component::Normal(_))) {
@@ -98,11 +99,11 @@ fn below<'p>(root: &Path, real: &'p Path) -> Result<&'p Path, PathError> {
     if names_git(inside) { Err(PathError::InGitDirectory) } else { Ok(inside) }
 }
 
-/// Returns the real path of a regular file.
+/// Returns the real path (absolute and without links) of a regular file.
 ///
 /// # Errors
 ///
-/// Errors like [`resolve`], and also if the path is not a regular file.
+/// Fails in the same cases as [`resolve`], and also if the path is not a regular file.
 pub fn resolve_file(root: &Path, path: &Path) -> Result<PathBuf, PathError> {
     let real = resolve(root, path)?;
     check_regular(&fs::symlink_metadata(&real)?)?;
@@ -116,11 +117,11 @@ fn check_regular(about: &Metadata) -> Result<(), PathError> {
     if about.is_file() { Ok(()) } else { Err(PathError::NotRegular) }
 }
 
-/// Reads a file, but at most one byte more than `most`, so that the caller can detect a larger file.
+/// Reads a file, but at most `most + 1` bytes, so that the caller can detect a file of more than `most` bytes.
 ///
 /// # Errors
 ///
-/// Errors like [`resolve_file`]. After such an error, nothing has been read.
+/// Fails in the same cases as [`resolve_file`]. After such an error, nothing has been read.
 pub fn read(root: &Path, path: &Path, most: u64) -> Result<Vec<u8>, PathError> {
     let mut bytes = Vec::new();
     open(root, path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
@@ -131,7 +132,7 @@ pub fn read(root: &Path, path: &Path, most: u64) -> Result<Vec<u8>, PathError> {
 ///
 /// # Errors
 ///
-/// Errors like [`read`], and also if the file is larger or is not UTF-8.
+/// Fails in the same cases as [`read`], and also if the file is larger or is not UTF-8.
 pub fn read_text(root: &Path, path: &Path, most: u64) -> Result<String, PathError> {
     let bytes = read(root, path, most)?;
     if bytes.len() as u64 > most {
@@ -173,11 +174,11 @@ pub fn open_own(root: &Path, path: &Path) -> Result<File, PathError> {
     Ok(file)
 }
 
-/// Checks the part of a path that exists, as [`open_own`] does.
+/// Checks the existing part of a path as [`open_own`] does, but opens and creates nothing.
 ///
 /// # Errors
 ///
-/// Errors like [`open_own`].
+/// Errors if [`open_own`] would refuse the path.
 pub fn check_own(root: &Path, path: &Path) -> Result<(), PathError> {
     let path = root.join(path);
     let mut so_far = root.to_owned();
@@ -201,7 +202,7 @@ pub fn check_own(root: &Path, path: &Path) -> Result<(), PathError> {
 ///
 /// # Errors
 ///
-/// Errors like [`check_directory`], and also if a directory can't be created.
+/// Fails in the same cases as [`check_directory`], and also if a directory can't be created.
 pub fn make_directory(root: &Path, path: &Path) -> Result<PathBuf, PathError> {
     let real = check_directory(root, path)?;
     fs::create_dir_all(&real)?;

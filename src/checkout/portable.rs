@@ -9,17 +9,18 @@ use std::path::{Path, PathBuf};
 pub(super) struct Directory(PathBuf);
 
 impl Directory {
-    /// Opens the root. Follows links in the path of the root, because that path is not part of the checkout.
+    /// Opens the root of a checkout. Follows links in the path of the root, because that path is not part of the
+    /// checkout.
     pub(super) fn open(root: &Path) -> io::Result<Self> {
         Ok(Self(root.to_owned()))
     }
 
-    /// Opens a subdirectory.
+    /// Opens a subdirectory. Errors if it is a link.
     pub(super) fn enter(&self, name: &Path) -> io::Result<Self> {
         Ok(Self(self.without_link(name)?))
     }
 
-    /// Opens a subdirectory. Creates the subdirectory if necessary.
+    /// Opens a subdirectory, and creates it if necessary.
     pub(super) fn enter_or_make(&self, name: &Path) -> io::Result<Self> {
         match fs::create_dir(self.0.join(name)) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),

@@ -1,11 +1,11 @@
-//! The checks of paths, on a real directory.
+//! Tests the checks of paths with real directories and files.
 #![cfg(unix)]
 
 use std::os::unix::fs::symlink;
 
 use super::*;
 
-/// A checkout, and a directory beside it.
+/// A temporary checkout for a test, and a directory outside it.
 struct Trial {
     _top: tempfile::TempDir,
     root: PathBuf,

@@ -10,23 +10,24 @@ use rustix::fs::{Mode, OFlags};
 /// An open directory.
 pub(super) struct Directory(OwnedFd);
 
-/// Flags that neither follow a link nor wait at a pipe that has no writer.
+/// The flags for opening a file without following a link, and without waiting at a pipe that has no writer.
 const SAFE: OFlags = OFlags::CLOEXEC.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK);
 
 impl Directory {
-    /// Opens the root. Follows links in the path of the root, because that path is not part of the checkout.
+    /// Opens the root of a checkout. Follows links in the path of the root, because that path is not part of the
+    /// checkout.
     pub(super) fn open(root: &Path) -> io::Result<Self> {
         let flags = OFlags::CLOEXEC | OFlags::DIRECTORY | OFlags::RDONLY;
         Ok(Self(rustix::fs::open(root, flags, Mode::empty())?))
     }
 
-    /// Opens a subdirectory.
+    /// Opens a subdirectory. Errors if it is a link.
     pub(super) fn enter(&self, name: &Path) -> io::Result<Self> {
         let flags = SAFE | OFlags::DIRECTORY | OFlags::RDONLY;
         Ok(Self(rustix::fs::openat(&self.0, name, flags, Mode::empty())?))
     }
 
-    /// Opens a subdirectory. Creates the subdirectory if necessary.
+    /// Opens a subdirectory, and creates it if necessary.
     pub(super) fn enter_or_make(&self, name: &Path) -> io::Result<Self> {
         match rustix::fs::mkdirat(&self.0, name, Mode::from_raw_mode(0o777)) {
             Ok(()) | Err(rustix::io::Errno::EXIST) => self.enter(name),

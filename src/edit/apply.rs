@@ -1,7 +1,7 @@
-//! Makes one change of a YAML text with `yaml-edit`.
+//! Makes one change in a YAML text with the library `yaml-edit`.
 //!
-//! Handles three layouts that `yaml-edit` does not handle. A new member of a flow mapping over several lines gets its
-//! own line. A new mapping next to flow mappings becomes a flow mapping. Blank lines after a replaced block scalar
+//! Handles three layouts that `yaml-edit` does not handle. A new member of a flow mapping that spans several lines gets
+//! its own line. A new mapping next to flow mappings becomes a flow mapping. Blank lines after a replaced block scalar
 //! stay.
 
 use std::str::FromStr;
@@ -15,7 +15,7 @@ use super::tree::{self, Node, Style, Value, parse_single};
 use super::value::{self, Texts};
 use super::{check, lines};
 
-/// Makes one change of a text that has one document. Returns the new text and its tree.
+/// Makes one change in a text that contains one YAML document. Returns the new text and its tree.
 pub(super) fn apply(text: &str, root: Node, change: &Change) -> Result<(String, Node), Refusal> {
     let target = locate(&root, change)?;
     let done = match (change, target.found) {
@@ -57,8 +57,8 @@ pub(super) fn apply(text: &str, root: Node, change: &Change) -> Result<(String, 
     Err(refusal(reason))
 }
 
-/// Makes the change once, with one style of strings. Returns `None` if the editor can't do it, because it parses the
-/// text differently than the loader.
+/// Makes the change with one style for new strings. Returns `None` if `yaml-edit` can't make the change, because it
+/// parses the text differently from the manifest loader.
 fn attempt(text: &str, target: &Target<'_>, change: &Change, texts: Texts) -> Option<String> {
     let key = change.path().get(target.depth.checked_sub(1)?)?;
     let value = whole_value(change, target.depth);
@@ -96,7 +96,8 @@ fn attempt(text: &str, target: &Target<'_>, change: &Change, texts: Texts) -> Op
     }
 }
 
-/// Returns true if all mappings in `holder` are in flow style, so that a new mapping next to them should be, too.
+/// Returns true if all mappings in `holder` are in flow style (`{a: 1}`), so that a new mapping next to them should
+/// have the same style.
 fn wants_flow(holder: &Node) -> bool {
     let Value::Map(map) = &holder.value else { return false };
     let mut siblings = map.entries.iter().filter_map(|(_, value)| match &value.value {
@@ -116,7 +117,7 @@ fn flow_mapping(value: &Json, texts: Texts) -> Option<Mapping> {
     Some(map)
 }
 
-/// Adds a member to a flow mapping whose closing brace is on its own line. The editor would put the member before the
+/// Adds a member to a flow mapping whose closing brace is on its own line. `yaml-edit` would put the member before the
 /// brace, without indentation.
 fn add_on_own_line(text: &str, holder: &Node, key: &str, value: &Json, texts: Texts) -> Option<String> {
     let Value::Map(map) = &holder.value else { return None };
@@ -145,7 +146,8 @@ fn add_on_own_line(text: &str, holder: &Node, key: &str, value: &Json, texts: Te
     ))
 }
 
-/// Restores the blank lines after a replaced block scalar. The editor removes them as if they were part of the scalar.
+/// Restores the blank lines after a block scalar that was replaced. `yaml-edit` removes them as if they were part of
+/// the scalar.
 fn restore_blank_lines(before: &str, old: &Node, edited: String) -> String {
     if !matches!(old.value, Value::Scalar { style: Style::Block, .. }) {
         return edited;

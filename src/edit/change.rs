@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-/// One change of one document.
+/// One change of one YAML document.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
     /// Sets a key to a value. A key on the path that is missing, or that has no value, becomes a mapping.

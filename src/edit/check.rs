@@ -1,11 +1,12 @@
-//! Checks that an edit made the intended change and no other change. Compares the trees, and the bytes.
+//! Checks that an edit made the intended change and no other change. Compares the trees and the bytes before and after
+//! the edit.
 
 use super::change::Change;
 use super::target::{Target, entry, whole_value};
 use super::tree::{Map, Node, Value, line_after, line_start};
 use super::value;
 
-/// Returns true if the new tree is the old tree with the intended change and no other.
+/// Returns true if the new tree differs from the old tree only in the intended change.
 pub(super) fn is_intended(before: &Node, after: &Node, target: &Target<'_>, change: &Change) -> bool {
     let (mut before, mut after) = (before, after);
     for step in &target.steps {
@@ -97,8 +98,8 @@ fn middle<'a>(text: &'a str, head: &str, tail: &str) -> Option<&'a str> {
     text.strip_prefix(head)?.strip_suffix(tail)
 }
 
-/// Returns true if the new text is the old text with an addition in one place, or with a comma and an addition in a
-/// second place.
+/// Returns true if the new text is the old text with one insertion, or with an inserted comma and one insertion after
+/// it.
 fn is_added(before: &str, after: &str) -> bool {
     let (old, new) = (before.as_bytes(), after.as_bytes());
     let common = |a: &[u8], b: &[u8]| a.iter().zip(b).take_while(|(a, b)| a == b).count();

@@ -14,7 +14,7 @@ pub(super) fn line_of(text: &str, at: usize) -> usize {
     before.iter().filter(|byte| **byte == b'\n').count() + 1
 }
 
-/// Replaces `\r\n` by `\n`.
+/// Replaces `\r\n` with `\n`.
 pub(super) fn to_unix(text: &str) -> String {
     text.replace("\r\n", "\n")
 }

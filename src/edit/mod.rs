@@ -2,7 +2,7 @@
 //!
 //! `yaml-edit` makes the change. `apply` and `lines` handle layouts that it can't handle. After each change, the
 //! manifest loader's parser reads the new text. `check` compares it with the intended result, as trees and as bytes. An
-//! edit that fails this check is refused, with the line to edit by hand.
+//! edit that fails this check is refused. The error contains the line to edit by hand.
 
 mod apply;
 mod change;
@@ -40,12 +40,12 @@ impl EditError {
     }
 }
 
-/// Changes one document of a file, and returns the new text. `document` is the document's index from 0, and empty
-/// documents count.
+/// Changes one document of a file, and returns the new text. `document` is the document's index, counted from 0 and
+/// including empty documents.
 ///
 /// # Errors
 ///
-/// Errors with the first change that can't be made without changing anything else.
+/// Returns an error for the first change that can't be made without changing anything else.
 pub fn edit(text: &str, document: usize, changes: &[Change]) -> Result<String, EditError> {
     edit_documents(text, &BTreeMap::from([(document, changes.to_vec())]))
 }
@@ -54,7 +54,7 @@ pub fn edit(text: &str, document: usize, changes: &[Change]) -> Result<String, E
 ///
 /// # Errors
 ///
-/// Errors with the first change that can't be made without changing anything else.
+/// Returns an error for the first change that can't be made without changing anything else.
 pub fn edit_documents(text: &str, changes: &BTreeMap<usize, Vec<Change>>) -> Result<String, EditError> {
     let (mark, body) = lines::split_mark(text);
     let unreadable = |refusal: &tree::ParseError| EditError {
@@ -99,7 +99,7 @@ pub fn edit_documents(text: &str, changes: &BTreeMap<usize, Vec<Change>>) -> Res
     Ok(format!("{mark}{out}"))
 }
 
-/// Changes a text that has one document. Returns the new text, and its tree if a change was made.
+/// Makes changes in a text that contains one document. Returns the new text, and its tree if a change was made.
 fn edit_slice(text: &str, line: usize, changes: &[Change]) -> Result<(String, Option<Node>), EditError> {
     let mut text = text.to_owned();
     let mut tree = None;

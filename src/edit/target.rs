@@ -1,23 +1,23 @@
-//! Finds the place of a change in a document.
+//! Finds the place in a document where a change must be made.
 
 use serde_json::Value as Json;
 
 use super::change::{Change, Refusal};
 use super::tree::{Node, Value};
 
-/// The place of a change in a document.
+/// The place in a document where a change must be made.
 pub(super) struct Target<'a> {
-    /// The index of an entry in each mapping on the way from the root to the mapping `holder`.
+    /// The index of the entry to follow in each mapping, on the way from the root to the mapping `holder`.
     pub(super) steps: Vec<usize>,
     /// The mapping that contains the key, or to which the key is added.
     pub(super) holder: &'a Node,
     /// The index of the key's entry in `holder`, if the key exists.
     pub(super) found: Option<usize>,
-    /// The number of keys of the path up to this key, including it.
+    /// The number of keys in the change's path, up to and including the key that is looked up in `holder`.
     pub(super) depth: usize,
 }
 
-/// Returns the entry of a mapping at an index.
+/// Returns the entry of a mapping at an index, or `None` if there is no such entry or the node is not a mapping.
 pub(super) fn entry(node: &Node, at: usize) -> Option<&(Node, Node)> {
     match &node.value {
         Value::Map(map) => map.entries.get(at),
@@ -25,8 +25,8 @@ pub(super) fn entry(node: &Node, at: usize) -> Option<&(Node, Node)> {
     }
 }
 
-/// Returns the value to write at the target. The keys of the path that are missing become mappings around the new
-/// value.
+/// Returns the value to write at the target. For each key of the path that is missing, the new value is wrapped in a
+/// mapping.
 pub(super) fn whole_value(change: &Change, depth: usize) -> Json {
     match change {
         Change::Remove { .. } => Json::Null,
@@ -36,7 +36,8 @@ pub(super) fn whole_value(change: &Change, depth: usize) -> Json {
     }
 }
 
-/// Finds the target of a change. Refuses a target that is also used elsewhere, by an anchor, an alias or a merge key.
+/// Finds the place of a change. Refuses a value that is also used elsewhere in the document, through an anchor, an
+/// alias or a merge key.
 pub(super) fn locate<'a>(root: &'a Node, change: &Change) -> Result<Target<'a>, Refusal> {
     let path = change.path();
     let mut target = Target { steps: Vec::new(), holder: root, found: None, depth: 0 };

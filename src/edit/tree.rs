@@ -7,13 +7,13 @@ use granit_parser::{Event, Options, Parser, ScalarStyle, Span, StrInput, Structu
 
 use super::change::Refusal;
 
-/// The maximum nesting depth.
+/// The maximum nesting depth of a document.
 const MAX_DEPTH: usize = 96;
 
 /// One document of a file.
 #[derive(Debug)]
 pub(super) struct Document {
-    /// The offset of the document's text: at its `---`, or at the end of the document before it.
+    /// The byte offset at which the document's text begins: at its `---`, or at the end of the previous document.
     pub(super) start: usize,
     pub(super) root: Node,
 }
@@ -23,9 +23,9 @@ pub(super) struct Document {
 pub(super) struct Node {
     pub(super) anchor: Option<String>,
     pub(super) tag: Option<String>,
-    /// The offset of the first byte, including an anchor or tag.
+    /// The byte offset at which the node begins, including its anchor or tag.
     pub(super) start: usize,
-    /// The offset after the last byte, without trailing white space.
+    /// The byte offset after the node's last byte. Trailing white space is not included.
     pub(super) end: usize,
     pub(super) value: Value,
 }
@@ -36,7 +36,7 @@ pub(super) enum Value {
         text: String,
         style: Style,
     },
-    /// An alias, with the anchor's name without the asterisk.
+    /// An alias. Contains the name of its anchor, without the asterisk.
     Alias(String),
     List(Vec<Node>),
     Map(Map),
@@ -55,7 +55,7 @@ pub(super) enum Style {
     Block,
 }
 
-/// Two nodes are equal if every YAML parser reads them alike. Offsets and the style of collections don't count.
+/// Two nodes are equal if every YAML parser reads them alike. Offsets and the style of collections are not compared.
 impl PartialEq for Node {
     fn eq(&self, other: &Self) -> bool {
         self.anchor == other.anchor
@@ -73,7 +73,7 @@ impl PartialEq for Node {
 }
 
 impl Map {
-    /// Returns the index of the entry with this key, if there is one.
+    /// Returns the index of the entry with this key, or `None` if there is none.
     pub(super) fn find(&self, name: &str) -> Option<usize> {
         self.entries.iter().position(|(key, _)| key.text() == Some(name))
     }
@@ -293,7 +293,8 @@ impl<'a> Reader<'a> {
         key_end + colon + blanks
     }
 
-    /// Sets the end of a collection, which is its closing bracket or the end of its last member.
+    /// Sets the end of a collection: the end of its closing bracket, or the end of its last member if it has no
+    /// brackets.
     fn close(&self, node: &mut Node, span: &Span, last: Option<&Node>) {
         let (start, end) = span_of(span);
         let bracket = self.text.get(start..end).is_some_and(|text| matches!(text, "}" | "]"));

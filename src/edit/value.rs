@@ -1,4 +1,4 @@
-//! New values: converts them for `yaml-edit`, and compares them with parsed nodes.
+//! Converts new values for `yaml-edit`, and compares them with parsed nodes.
 
 use std::collections::BTreeMap;
 
@@ -11,9 +11,9 @@ use super::tree::{Node, Style, Value};
 /// The style of new strings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Texts {
-    /// Plain if possible, else in double quotes. A string of several lines becomes a block scalar.
+    /// Strings are plain if possible, and otherwise in double quotes. A string of several lines becomes a block scalar.
     Natural,
-    /// In double quotes, which can represent every string.
+    /// Strings are in double quotes, which can represent every string.
     Quoted,
 }
 
@@ -96,8 +96,8 @@ pub(super) fn yaml(value: &Json, texts: Texts) -> YamlValue {
     }
 }
 
-/// Returns true if a value is a mapping without nested values and long texts, so that it fits on one line in flow
-/// style.
+/// Returns true if a value is a mapping without nested values and without long strings, so that it fits on one line in
+/// flow style.
 pub(super) fn is_flat(value: &Json) -> bool {
     match value {
         Json::Object(members) => members.values().all(|member| match member {

@@ -9,9 +9,11 @@ use super::desired::OnAgentChange;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Api {
-    /// `https://api.amigo.ai`: organizations, 24-digit ids, no delete.
+    /// The API at `https://api.amigo.ai`. It has organizations and ids of 24 hexadecimal digits, and it can't delete
+    /// services.
     Classic,
-    /// `https://api.platform.amigo.ai`: workspaces, UUIDs, nested settings, no delete of a version set.
+    /// The API at `https://api.platform.amigo.ai`. It has workspaces, UUIDs as ids and nested settings. It has no
+    /// request that deletes a version set.
     Platform,
 }
 
@@ -24,7 +26,7 @@ impl Api {
         }
     }
 
-    /// Returns the vendor's base URL.
+    /// Returns the base URL of the vendor's servers for this API.
     pub const fn base_url(self) -> &'static str {
         match self {
             Self::Classic => "https://api.amigo.ai",
@@ -32,7 +34,7 @@ impl Api {
         }
     }
 
-    /// Returns the API's word for what contains the services: `organization` or `workspace`.
+    /// Returns this API's word for the container of services: `organization` or `workspace`.
     pub fn home_noun(self) -> &'static str {
         match self {
             Self::Classic => "organization",
@@ -40,7 +42,7 @@ impl Api {
         }
     }
 
-    /// Returns the maximum number of tags of a service, including amigops's own.
+    /// Returns the maximum number of tags of a service, including the tags that amigops writes.
     pub fn max_tags(self) -> usize {
         match self {
             Self::Classic => 20,
@@ -64,8 +66,8 @@ impl Api {
         }
     }
 
-    /// Returns true if an inactive service may prevent another service from getting the same name. Platform's 409
-    /// response does not say if it does, so this function assumes that it does.
+    /// Returns true if an inactive service may prevent another service from getting the same name. Platform's answer
+    /// with status 409 does not show whether it does, so `true` is assumed there.
     pub fn inactive_services_hold_names(self) -> bool {
         match self {
             Self::Classic => false,
@@ -81,8 +83,8 @@ impl Api {
         }
     }
 
-    /// Returns true if one update request can change a service's agent and write its version sets, so that their
-    /// versions always match the agent.
+    /// Returns true if one update request can change a service's agent and its version sets together, so that the
+    /// version numbers always belong to the agent.
     pub fn updates_version_sets(self) -> bool {
         match self {
             Self::Classic => false,
@@ -90,7 +92,7 @@ impl Api {
         }
     }
 
-    /// Returns true if the server creates `edge` and `release` with a new service.
+    /// Returns true if the server creates the version sets `edge` and `release` together with each new service.
     pub fn makes_version_sets(self) -> bool {
         match self {
             Self::Classic => true,
@@ -122,7 +124,7 @@ impl Api {
         }
     }
 
-    /// Returns true if services can be deleted.
+    /// Returns true if the API can delete services.
     pub fn deletes_services(self) -> bool {
         match self {
             Self::Classic => false,

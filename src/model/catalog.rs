@@ -1,4 +1,4 @@
-//! Catalogs of agents and context graphs: names, ids, latest versions.
+//! Catalogs, which list the names, ids and latest versions of agents or of context graphs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,12 +15,12 @@ pub enum LatestVersion {
     Number(u32),
 }
 
-/// One agent or context graph.
+/// An entry of a catalog: one agent or context graph.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CatalogEntry {
-    /// The name. Several entries can have the same name.
+    /// The name of the agent or context graph. Several entries can have the same name.
     pub name: String,
-    /// The newest version.
+    /// The newest version of the agent or context graph.
     pub latest: LatestVersion,
     /// True if the agent or context graph is deprecated. A service that uses it can't be activated.
     pub deprecated: bool,
@@ -29,11 +29,11 @@ pub struct CatalogEntry {
 /// Agents or context graphs by id: all of them, or only those that were requested.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Catalog<Id: Ord> {
-    /// True if the catalog is complete, so that a name that is not in it does not exist.
+    /// True if the catalog is complete. Then a name that is not in it does not exist.
     pub complete: bool,
-    /// The entries by id.
+    /// The entries, by the id of the agent or context graph.
     pub entries: BTreeMap<Id, CatalogEntry>,
-    /// The ids that were looked up and don't exist.
+    /// The ids that were requested but don't exist.
     pub missing: BTreeSet<Id>,
 }
 
@@ -44,7 +44,7 @@ impl<Id: Ord> Default for Catalog<Id> {
 }
 
 impl<Id: Ord> Catalog<Id> {
-    /// Returns the entries with this name. Deprecated entries are returned only if there are no others.
+    /// Returns the entries with this name. Returns deprecated entries only if no other entry has the name.
     pub fn named<'a>(&'a self, name: &str) -> Vec<(&'a Id, &'a CatalogEntry)> {
         let all: Vec<_> = self.entries.iter().filter(|(_, entry)| is_same_name(&entry.name, name)).collect();
         let in_use: Vec<_> = all.iter().copied().filter(|(_, entry)| !entry.deprecated).collect();

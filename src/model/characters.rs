@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use icu_normalizer::ComposingNormalizerBorrowed;
 
-/// Returns a text in Unicode's normal form C. An accented letter can be one character, or a letter followed by a
-/// separate accent. Such texts look the same, and have the same normal form.
+/// Returns the string in Unicode's normal form C. An accented letter can be one character, or a letter followed by a
+/// separate accent. Strings that differ only in this look the same and have the same normal form.
 pub fn nfc(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
         return Cow::Borrowed(text);
@@ -13,15 +13,15 @@ pub fn nfc(text: &str) -> Cow<'_, str> {
     ComposingNormalizerBorrowed::new_nfc().normalize(text)
 }
 
-/// Returns true if two names are the same. Surrounding white space and differences in Unicode's normal form are
-/// ignored: a server compares bytes, but users can't see these differences.
+/// Returns true if two names look the same to a user. Ignores white space at their ends and differences in Unicode's
+/// normal form, although a server that compares bytes does not ignore them.
 pub fn is_same_name(one: &str, other: &str) -> bool {
     let (one, other) = (one.trim(), other.trim());
     one == other || (!(one.is_ascii() && other.is_ascii()) && nfc(one) == nfc(other))
 }
 
-/// Returns true if a character controls a terminal, reorders text, or is invisible. Joiners don't count as hidden,
-/// because they are part of emoji and of words in some scripts.
+/// Returns true if a character controls a terminal, reorders text, or is invisible. Returns false for joiners, because
+/// they are part of emoji and of words in some scripts.
 pub fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(
@@ -45,8 +45,8 @@ pub fn is_hidden(c: char) -> bool {
 }
 
 /// Returns the first forbidden character of a name, or `None` if there is none. Users can't see such a character, or
-/// can't distinguish it from another one. Forbidden are hidden characters, white space other than the space, and
-/// joiners and variation selectors after ASCII characters.
+/// can't distinguish it from another one. The forbidden characters are hidden characters, white space other than the
+/// space, and joiners and variation selectors after ASCII characters.
 pub fn forbidden_in_name(name: &str) -> Option<char> {
     let mut before = ' ';
     for (at, c) in name.char_indices() {

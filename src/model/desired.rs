@@ -1,8 +1,9 @@
-//! The desired state: the manifests after all checks, with references not resolved yet.
+//! The desired state: the manifests after all checks. The names of agents and context graphs are not resolved to ids
+//! yet.
 //!
-//! Only the manifest loader (and tests) create these types. The loader guarantees that names are unique and
-//! trimmed, texts are within the API's limits, `edge` and amigops's own tags are not declared, and `depends_on`
-//! names declared services without a cycle.
+//! Only the manifest loader (and tests) create these types. The loader guarantees that names are unique and trimmed,
+//! and that strings are within the API's limits. It also guarantees that `edge` and amigops's own tags are not
+//! declared, and that `depends_on` refers to declared services and has no cycles.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -14,14 +15,14 @@ use serde_json::{Map, Value};
 use super::ids::{ServiceName, VersionSetName};
 use super::version_set::Pin;
 
-/// A position in a file, for messages.
+/// A position in a file, for messages about the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
-    /// The file's path relative to the project.
+    /// The file's path, relative to the project.
     pub file: String,
-    /// The line, from 1.
+    /// The number of the line, counted from 1.
     pub line: usize,
-    /// The column in characters, from 1.
+    /// The number of the column, counted in characters from 1.
     pub column: usize,
 }
 
@@ -34,9 +35,9 @@ impl fmt::Display for Place {
 /// A manifest's reference to an agent or context graph.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum Reference {
-    /// A name. The catalog has its id.
+    /// The name of the agent or context graph. Its id is looked up in the catalog.
     Name(String),
-    /// An id, used unchanged.
+    /// The id of the agent or context graph, which is used unchanged.
     Id(String),
 }
 
@@ -51,27 +52,28 @@ impl fmt::Display for Reference {
 /// A model preference as a manifest declares it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DesiredPreference {
-    /// The model's name.
+    /// The name of the language model.
     pub llm_name: String,
-    /// The model's parameters. If absent, the live parameters stay, unless the model changes.
+    /// The model's parameters, such as `temperature`. If absent, the live service keeps its parameters, unless the
+    /// model changes.
     pub params: Option<Map<String, Value>>,
-    /// Platform's controls, as a merge patch over the live controls. If absent, the live controls stay, and if null,
-    /// they are all removed. If the model changes, the live controls are dropped first.
+    /// The experience controls (Platform only), as a merge patch that is applied to the live controls. If absent, the
+    /// live controls stay. If null, they are all removed. If the model changes, the live controls are dropped first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub experience_controls: Option<Option<Map<String, Value>>>,
 }
 
-/// A version set as a manifest declares it. An absent field stays as it is in a live version set. In a new version set,
-/// an absent version is `latest`.
+/// A version set as a manifest declares it. If a field is absent, a live version set keeps its value. In a new version
+/// set, an absent version is `latest`.
 #[derive(Clone, Debug, PartialEq, Default, Serialize)]
 pub struct DesiredVersionSet {
-    /// The agent's version.
+    /// The version of the agent that conversations use.
     pub agent_version: Option<Pin>,
-    /// The context graph's version.
+    /// The version of the context graph that conversations use.
     pub context_graph_version: Option<Pin>,
-    /// All model preferences, by the name of the interaction.
+    /// All model preferences, by the name of the interaction that uses the model.
     pub llm_model_preferences: Option<BTreeMap<String, DesiredPreference>>,
-    /// The place of the declaration.
+    /// The position of the declaration in its file.
     #[serde(skip)]
     pub place: Place,
 }
@@ -94,12 +96,12 @@ pub enum Retire {
     Deactivate,
     /// Keep the service, and stop managing it: remove the ownership tag.
     Keep,
-    /// Delete the service permanently. Platform only.
+    /// Delete the service permanently. Only the Platform API can do this.
     Delete,
 }
 
 impl Retire {
-    /// Returns the word that manifests use.
+    /// Returns the word that stands for this value in manifests.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Deactivate => "deactivate",
@@ -123,17 +125,17 @@ impl fmt::Display for FieldPath {
 /// The `lifecycle` of a manifest: how its service is renamed, changed and retired.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Lifecycle {
-    /// The service's previous name.
+    /// The name that the service had before it was renamed, if the manifest states it.
     pub renamed_from: Option<ServiceName>,
     /// The way to change the agent or context graph. If absent, the API's default applies
     /// ([`crate::model::Api::on_agent_change`]).
     pub on_agent_change: Option<OnAgentChange>,
-    /// The way to retire the old service of a replacement.
+    /// The way to retire the old service after a replacement.
     pub retire: Retire,
     /// True if the service must not be removed. This is also stored as a tag on the live service, so that it still
     /// applies when the manifest is gone.
     pub prevent_removal: bool,
-    /// The fields that are not changed once the service exists.
+    /// The fields that `amigops` sets when it creates the service, and does not change later.
     pub ignore: BTreeSet<FieldPath>,
 }
 
@@ -141,11 +143,11 @@ pub struct Lifecycle {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SmokeTest {
-    /// The version set to use.
+    /// The version set that the conversation uses.
     pub version_set: VersionSetName,
-    /// The user's message. Absent: the agent speaks first.
+    /// The user's message. If absent, the agent speaks first.
     pub say: Option<String>,
-    /// A regular expression that the agent's answer must match. Absent: any answer.
+    /// A regular expression that the agent's answer must match. If absent, any answer is accepted.
     pub expect: Option<String>,
 }
 
@@ -153,22 +155,22 @@ pub struct SmokeTest {
 /// to exactly its value.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DesiredService {
-    /// The name, which identifies the service.
+    /// The service's name, which identifies it.
     pub name: ServiceName,
-    /// The place of the service's name in the manifest.
+    /// The position of the service's name in the manifest.
     #[serde(skip)]
     pub place: Place,
-    /// The agent.
+    /// The agent that the service uses.
     pub agent: Reference,
-    /// The place of the agent in the manifest.
+    /// The position of the agent in the manifest.
     #[serde(skip)]
     pub agent_place: Place,
-    /// The context graph.
+    /// The context graph that the service uses.
     pub context_graph: Reference,
-    /// The place of the context graph in the manifest.
+    /// The position of the context graph in the manifest.
     #[serde(skip)]
     pub context_graph_place: Place,
-    /// The description.
+    /// The service's description.
     pub description: Option<String>,
     /// True if the service should be active. If absent, a live service stays as it is, and a new service is active.
     pub active: Option<bool>,
@@ -179,15 +181,15 @@ pub struct DesiredService {
     /// The declared version sets. Live version sets that are not declared are deleted, except `edge`, `release` and
     /// those that the project does not manage.
     pub version_sets: Option<BTreeMap<VersionSetName, DesiredVersionSet>>,
-    /// The Platform settings by name ([`super::settings::SERVICE`]), as a JSON merge patch over the live ones. At every
-    /// depth, absent members stay unchanged and a null removes a member. Empty on Classic.
+    /// The Platform settings by name ([`super::settings::SERVICE`]), as a JSON merge patch that is applied to the live
+    /// settings. At every depth, absent members stay unchanged and a null removes a member. Empty on Classic.
     pub settings: Map<String, Value>,
-    /// The place of each setting in the manifest.
+    /// The position of each setting in the manifest.
     #[serde(skip)]
     pub setting_places: BTreeMap<String, Place>,
-    /// The services whose changes must be applied before those of this service.
+    /// The services that must be changed before this service is changed.
     pub depends_on: BTreeSet<ServiceName>,
-    /// The settings that control how changes are made.
+    /// The rules for renaming, changing and retiring the service.
     pub lifecycle: Lifecycle,
     /// The conversations that must succeed before a replacement goes live.
     pub smoke: Vec<SmokeTest>,
@@ -196,6 +198,6 @@ pub struct DesiredService {
 /// All services that the manifests declare for one environment, ordered by name.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Desired {
-    /// The services.
+    /// The services, by name.
     pub services: BTreeMap<ServiceName, DesiredService>,
 }

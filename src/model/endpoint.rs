@@ -1,11 +1,11 @@
-//! The endpoints that have their own rate limit, with the published limits.
+//! The endpoints that have their own rate limit, with the limits that the vendor publishes.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::api::Api;
 
-/// An endpoint with its own rate limit, which applies per organization, not per key.
+/// An endpoint with its own rate limit. All API keys of an organization share this limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Endpoint {
@@ -43,7 +43,7 @@ pub enum Endpoint {
     GetAgent,
     /// Get one context graph.
     GetContextGraph,
-    /// Take one turn of a conversation.
+    /// Send one message of a conversation and get the agent's answer.
     TakeTurn,
     /// List an agent's versions.
     ListAgentVersions,
@@ -52,7 +52,7 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    /// Every endpoint.
+    /// All endpoints.
     pub const ALL: [Self; 20] = [
         Self::SignIn,
         Self::ListServices,
@@ -76,7 +76,7 @@ impl Endpoint {
         Self::ListContextGraphVersions,
     ];
 
-    /// Returns the endpoint's name in reports: a verb and a noun.
+    /// Returns the name that reports use for the endpoint: a verb and a noun, such as `list services`.
     pub fn label(self) -> &'static str {
         match self {
             Self::SignIn => "sign in",
@@ -128,7 +128,8 @@ impl Endpoint {
         }
     }
 
-    /// Returns the page size to request, which is the API's maximum, or 0 if the endpoint is not a list.
+    /// Returns the number of entries to request per page: the API's maximum, or 0 if the endpoint does not return a
+    /// list.
     pub fn page_size(self, api: Api) -> usize {
         match (api, self) {
             (Api::Classic, Self::ListServices | Self::ListAgents) => 20,

@@ -1,4 +1,4 @@
-//! Typed ids and names.
+//! Types for ids and names. Each kind of id has its own type, so that kinds can't be confused.
 //!
 //! The format of ids depends on the API (24 hexadecimal digits on Classic, a UUID on Platform) and is not checked
 //! here. The manifest loader checks ids in files.
@@ -25,12 +25,12 @@ macro_rules! text_newtype {
         pub struct $name(String);
 
         impl $name {
-            /// Creates the id or name from a text. White space at its ends is removed, as the servers do.
+            /// Creates the id or name from a string. Removes white space at both ends, as the servers do.
             pub fn new(text: impl AsRef<str>) -> Self {
                 Self($normalize(text.as_ref().trim()))
             }
 
-            /// Returns the id or name as text.
+            /// Returns the id or name as a string.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -63,7 +63,7 @@ macro_rules! text_newtype {
 }
 
 text_newtype!(
-    /// A service's id, assigned by the server. Applications depend on it.
+    /// A service's id, which the server assigns. Applications refer to the service by this id.
     ServiceId
 );
 text_newtype!(
@@ -71,16 +71,16 @@ text_newtype!(
     AgentId
 );
 text_newtype!(
-    /// A context graph's id (Classic calls the thing a service hierarchical state machine).
+    /// A context graph's id. Classic calls a context graph a service hierarchical state machine.
     ContextGraphId
 );
 text_newtype!(
-    /// A dynamic behavior set's id.
+    /// The id of a dynamic behavior set.
     BehaviorSetId
 );
 text_newtype!(
-    /// A service's name, which identifies it in manifests. Unique among active services. In Unicode's normal form C, so
-    /// that names that look the same are the same.
+    /// A service's name, which identifies the service in manifests and is unique among active services. It is in
+    /// Unicode's normal form C, so that names that look the same are equal.
     ServiceName,
     normalized
 );
@@ -90,17 +90,18 @@ text_newtype!(
 );
 
 impl VersionSetName {
-    /// The version set that conversations use by default. It can't be deleted.
+    /// The name of the version set that conversations use by default. It can't be deleted.
     pub const RELEASE: &'static str = "release";
-    /// The version set that the server manages. It always uses the latest versions, and can't be written or deleted.
+    /// The name of the version set that the server manages. It always uses the latest versions, and can't be written or
+    /// deleted.
     pub const EDGE: &'static str = "edge";
 
-    /// Returns true if this is `release`.
+    /// Returns true if the name is `release`.
     pub fn is_release(&self) -> bool {
         self.0 == Self::RELEASE
     }
 
-    /// Returns true if this is `edge`.
+    /// Returns true if the name is `edge`.
     pub fn is_edge(&self) -> bool {
         self.0 == Self::EDGE
     }

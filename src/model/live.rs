@@ -11,43 +11,43 @@ use super::version_set::VersionSet;
 /// A live service, independent of the API.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LiveService {
-    /// The id.
+    /// The service's id.
     pub id: ServiceId,
-    /// The name, trimmed.
+    /// The service's name, without white space at its ends.
     pub name: ServiceName,
-    /// The description. Empty if the response had none.
+    /// The service's description. Empty if the response had none.
     pub description: String,
     /// True if the service is active.
     pub active: bool,
-    /// The agent.
+    /// The id of the agent that the service uses.
     pub agent: AgentId,
-    /// The context graph.
+    /// The id of the context graph that the service uses.
     pub context_graph: ContextGraphId,
-    /// The tags by key, including amigops's own.
+    /// The service's tags by key, including those that amigops writes.
     pub tags: BTreeMap<String, Option<String>>,
-    /// The keys that several tags of the service have. [`Self::tags`] contains only one tag for each of them. This is
-    /// possible only on Platform, where tags are a list.
+    /// The keys that occur in more than one tag of the service. [`Self::tags`] has only one tag for each of these keys.
+    /// Repeated keys are possible only on Platform, where tags are a list.
     pub repeated_tags: BTreeSet<String>,
-    /// The key terms in the server's order.
+    /// The words that speech recognition should expect, in the server's order.
     pub keyterms: Vec<String>,
-    /// The version sets, including `edge`.
+    /// The service's version sets, including `edge`.
     pub version_sets: BTreeMap<VersionSetName, VersionSet>,
-    /// The Platform settings by name ([`super::settings::SERVICE`]), without nulls. Empty on Classic.
+    /// The Platform settings by name ([`super::settings::SERVICE`]), without null values. Empty on Classic.
     pub settings: Map<String, Value>,
     /// True if the service belongs to the platform itself. Such a service is never changed.
     pub system: bool,
     /// The user who last changed the service, if the response contains it.
     pub updated_by: Option<String>,
-    /// The time of the service's last change, if the response contains it, in the response's format.
+    /// The time of the service's last change, in the response's format, if the response contains it.
     pub updated_at: Option<String>,
 }
 
 /// A dynamic behavior set and the services it is applied to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BehaviorSet {
-    /// The id.
+    /// The behavior set's id.
     pub id: BehaviorSetId,
-    /// The name.
+    /// The behavior set's name.
     pub name: String,
     /// All services that the behavior set is applied to. A request that writes this list replaces it as a whole.
     pub applied_to: BTreeSet<ServiceId>,
@@ -58,38 +58,39 @@ pub struct BehaviorSet {
 pub struct Snapshot {
     /// All services that the user can access, active or not.
     pub services: Vec<LiveService>,
-    /// The agents that were looked up: all of them, or only the requested ones.
+    /// The agents that were read: either all agents, or only those that were requested.
     pub agents: Catalog<AgentId>,
-    /// The context graphs that were looked up: all of them, or only the requested ones.
+    /// The context graphs that were read: either all context graphs, or only those that were requested.
     pub context_graphs: Catalog<ContextGraphId>,
-    /// The behavior sets by service. A service without an entry was not looked up.
+    /// The behavior sets of each service, by the service's id. If a service has no entry, its behavior sets were not
+    /// read.
     pub behavior_sets: BTreeMap<ServiceId, Vec<BehaviorSet>>,
 }
 
 /// The entries of a catalog that must still be read before planning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Need<Id: Ord> {
-    /// No entries.
+    /// No entries are needed.
     Nothing,
-    /// Only these entries.
+    /// Only the entries with these ids are needed.
     Only(BTreeSet<Id>),
-    /// All entries, because a name must be resolved.
+    /// All entries are needed, because a name must be resolved to an id.
     All,
 }
 
 impl<Id: Ord> Need<Id> {
-    /// Returns true if nothing is needed.
+    /// Returns true if no entries are needed.
     pub fn is_nothing(&self) -> bool {
         matches!(self, Self::Nothing)
     }
 }
 
-/// The reads that are still necessary before planning. If there are none, the snapshot is complete.
+/// The data that must still be read before planning. If nothing must be read, the snapshot is complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lookups {
-    /// The agents to look up.
+    /// The agents that must be read.
     pub agents: Need<AgentId>,
-    /// The context graphs to look up.
+    /// The context graphs that must be read.
     pub context_graphs: Need<ContextGraphId>,
     /// The agents whose newest version must be read to check a pin, because the list did not contain it.
     pub versions_of_agents: BTreeSet<AgentId>,
@@ -100,7 +101,7 @@ pub struct Lookups {
 }
 
 impl Lookups {
-    /// Returns true if the snapshot is complete.
+    /// Returns true if nothing must be read, so that the snapshot is complete.
     pub fn is_nothing(&self) -> bool {
         let Self { agents, context_graphs, versions_of_agents, versions_of_context_graphs, behavior_sets_of } =
             self;

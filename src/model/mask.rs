@@ -1,23 +1,23 @@
-//! Masks secrets in texts.
+//! Masks secrets in strings.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// The text that is shown instead of a secret.
+/// The string that is shown instead of a secret.
 const MASK: &str = "***";
-/// The minimum length of a text that is masked. Shorter texts are not real secrets (the sandbox's key is a word), and
+/// The minimum length of a secret that is masked. Shorter secrets are not real (the sandbox's key is a word), and
 /// masking them would remove words from a report.
 const SHORTEST_SECRET: usize = 8;
-/// The minimum length of a part of a secret that is masked next to a cut, which is a place where a report has shortened
-/// a text.
+/// The minimum length of a part of a secret that is masked. Such parts occur next to a cut, which is a place where a
+/// report has shortened a text.
 const SHORTEST_PART: usize = 6;
-/// The character that reports write where they cut a text.
+/// The character that reports write where they shorten a text.
 const CUT: char = '…';
 
-/// The texts that no output may show: credentials and tokens. `Debug` does not show them either.
+/// The secrets that no output may show: credentials and tokens. `Debug` does not show them either.
 #[derive(Clone, Default)]
 pub struct Secrets {
-    /// The texts, longest first, because one may contain another.
+    /// The secrets, longest first, because one secret may contain another.
     texts: Vec<String>,
 }
 
@@ -56,7 +56,8 @@ impl Secrets {
         self.texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
     }
 
-    /// Masks every secret in a text, and every part of a secret next to a place where a report has cut the text.
+    /// Returns the text with every secret masked, and also every part of a secret next to a place where a report has
+    /// cut the text.
     pub fn mask<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut masked = Cow::Borrowed(text);
         for secret in self.texts.iter().filter(|secret| text.contains(secret.as_str())) {
@@ -73,7 +74,7 @@ impl Secrets {
     }
 }
 
-/// Masks the parts of a secret directly before and after each cut. Returns `None` if there is nothing to mask.
+/// Masks the parts of a secret directly before and after each cut (`…`). Returns `None` if there is nothing to mask.
 fn mask_parts(text: &str, secret: &str) -> Option<String> {
     let pieces: Vec<&str> = text.split(CUT).collect();
     let last = pieces.len() - 1;
@@ -101,16 +102,16 @@ fn mask_parts(text: &str, secret: &str) -> Option<String> {
     found.then_some(out)
 }
 
-/// Returns the length of the part of the secret with which a text begins, or `None` if that part is too short to be
-/// masked.
+/// Returns the length of the longest beginning of the text that is a part of the secret. Returns `None` if it is too
+/// short to be masked.
 fn head(text: &str, secret: &str) -> Option<usize> {
     let ends = text.char_indices().map(|(at, c)| at + c.len_utf8());
     let length = ends.take_while(|end| secret.contains(&text[..*end])).last()?;
     (length >= SHORTEST_PART).then_some(length)
 }
 
-/// Returns the length of the part of the secret with which a text ends, or `None` if that part is too short to be
-/// masked.
+/// Returns the length of the longest end of the text that is a part of the secret. Returns `None` if it is too short to
+/// be masked.
 fn tail(text: &str, secret: &str) -> Option<usize> {
     let starts = text.char_indices().rev().map(|(at, _)| at);
     let start = starts.take_while(|start| secret.contains(&text[*start..])).last()?;

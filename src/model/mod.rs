@@ -1,6 +1,6 @@
 //! The shared data types: ids, the desired state, the live state, and the project's rules.
 //!
-//! No I/O, no clock, no async. All types compare, sort and print the same on every run.
+//! This module has no I/O, no clock and no async code. All types compare, sort and print the same on every run.
 
 mod api;
 mod catalog;

@@ -2,13 +2,13 @@
 
 use serde_json::{Map, Number, Value};
 
-/// Trims a text, as the servers do.
+/// Returns the string without white space at its ends, as the servers store it.
 pub fn trimmed(text: &str) -> &str {
     text.trim()
 }
 
-/// Returns true if two JSON values have the same meaning. Numbers are equal by value (`1` is `1.0`). A null member and
-/// an empty object are equal to a missing member. The order of members doesn't count.
+/// Returns true if two JSON values have the same meaning. Numbers are compared by value (`1` equals `1.0`). A null
+/// member and an empty object are equal to a missing member. The order of members doesn't matter.
 pub fn same_json(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Number(a), Value::Number(b)) => a == b || is_same_number(a, b),
@@ -40,7 +40,8 @@ fn is_same_number(a: &Number, b: &Number) -> bool {
     }
 }
 
-/// Returns the merge patch that turns `before` into `after`: [`merged`] of `before` and the patch is `after`.
+/// Returns the merge patch that turns `before` into `after`. [`merged`] applied to `before` and this patch returns
+/// `after`.
 pub fn patch(before: &Map<String, Value>, after: &Map<String, Value>) -> Map<String, Value> {
     let mut result = Map::new();
     for (key, after) in after {
@@ -59,8 +60,8 @@ pub fn patch(before: &Map<String, Value>, after: &Map<String, Value>) -> Map<Str
     result
 }
 
-/// Applies a JSON merge patch (RFC 7396) to an object. Members that are not in the patch stay, a null removes a member,
-/// objects are merged member by member, and every other value is replaced.
+/// Applies a JSON merge patch (RFC 7396) to an object, and returns the result. Members that are not in the patch stay,
+/// a null removes a member, objects are merged member by member, and every other value is replaced.
 pub fn merged(under: &Map<String, Value>, patch: &Map<String, Value>) -> Map<String, Value> {
     let mut result = under.clone();
     for (key, value) in patch {

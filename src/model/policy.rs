@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::desired::Retire;
 use super::ids::{ServiceName, VersionSetName};
 
-/// The key of the tag that the new service of a replacement has. The tag's value is the old service's id.
+/// The key of the tag that marks the new service of a replacement. The tag's value is the id of the old service.
 pub const TAG_REPLACES: &str = "replaces";
 /// The key of the tag that stores `prevent_removal` on the live service, so that it still applies when the manifest is
 /// gone.
@@ -18,12 +18,12 @@ pub const TAG_PROTECTED: &str = "protected";
 /// The tag that marks the live services that a project owns.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Ownership {
-    /// The tag's key.
+    /// The key of the ownership tag.
     pub tag: String,
-    /// The project's value.
+    /// The value of the ownership tag on services that this project owns.
     pub value: String,
-    /// True if `amigops.yaml` sets the value. Projects that use the default value can't distinguish their services from
-    /// each other's.
+    /// True if `amigops.yaml` sets the value. If several projects use the default value, they can't distinguish their
+    /// own services from those of the other projects.
     pub is_written: bool,
 }
 
@@ -34,12 +34,13 @@ impl Default for Ownership {
 }
 
 impl Ownership {
-    /// Returns true if a service with these tags belongs to this project.
+    /// Returns true if this project owns a service with these tags.
     pub fn owns(&self, tags: &BTreeMap<String, Option<String>>) -> bool {
         tags.get(&self.tag).is_some_and(|value| value.as_deref() == Some(self.value.as_str()))
     }
 
-    /// Returns the other project that owns a service with these tags, if any.
+    /// Returns the ownership value of the other project that owns a service with these tags, or `None` if there is
+    /// none.
     pub fn other_owner<'a>(&self, tags: &'a BTreeMap<String, Option<String>>) -> Option<&'a str> {
         let value = tags.get(&self.tag)?.as_deref()?;
         (value != self.value).then_some(value)
@@ -59,7 +60,7 @@ impl Ownership {
 /// The maximum number of removals in one plan: retired services plus deleted version sets.
 ///
 /// Services that a manifest deactivates (`active: false`) don't count: that change is declared, and easy to revert. The
-/// limit concerns removals whose reason is that something is *absent* from the manifests. A wrong pattern or a lost
+/// limit applies to removals that happen because something is *absent* from the manifests. A wrong pattern or a lost
 /// file can also cause such removals.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub enum MaxRemovals {
@@ -70,7 +71,7 @@ pub enum MaxRemovals {
 }
 
 impl MaxRemovals {
-    /// The description of the allowed values, for messages.
+    /// The description of the allowed values, for error messages.
     pub const EXPECTED: &str = "a number from 0, or a share such as \"10%\"";
 
     /// Returns the maximum number of removals for a project that owns this many active services. A percentage is
@@ -115,7 +116,7 @@ impl FromStr for MaxRemovals {
 pub struct Guardrails {
     /// The maximum number of removals in one plan.
     pub max_removals: Option<MaxRemovals>,
-    /// The version sets that must not use `latest`.
+    /// The version sets that must have pinned versions, not `latest`.
     pub require_pins: BTreeSet<VersionSetName>,
     /// The services that may be changed, but not removed or replaced.
     pub protected: BTreeSet<ServiceName>,
@@ -136,11 +137,11 @@ impl PartialEq for VersionSetPatterns {
 }
 
 impl VersionSetPatterns {
-    /// Compiles the patterns.
+    /// Compiles the glob patterns.
     ///
     /// # Errors
     ///
-    /// Errors with the first invalid pattern.
+    /// Returns the error of the first invalid pattern.
     pub fn new(patterns: &[String]) -> Result<Self, globset::Error> {
         let mut set = globset::GlobSetBuilder::new();
         for pattern in patterns {
@@ -149,20 +150,20 @@ impl VersionSetPatterns {
         Ok(Self { patterns: patterns.to_vec(), set: set.build()? })
     }
 
-    /// Returns true if a pattern matches the name.
+    /// Returns true if at least one pattern matches the name.
     pub fn matches(&self, name: &VersionSetName) -> bool {
         self.set.is_match(name.as_str())
     }
 }
 
-/// The project's rules for planning.
+/// The project's rules that planning follows.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Policy {
-    /// The ownership tag.
+    /// The tag that marks the services that the project owns.
     pub ownership: Ownership,
     /// The patterns of live version sets that the project does not manage.
     pub unmanaged_version_sets: VersionSetPatterns,
-    /// The limits for a plan.
+    /// The rules that refuse a plan, such as a maximum number of removals.
     pub guardrails: Guardrails,
     /// The way to retire orphans, from `defaults.lifecycle.retire`.
     pub retire_orphans: Retire,

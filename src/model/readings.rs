@@ -15,8 +15,8 @@ pub fn only_in_first(first: &[LiveService], second: &[LiveService]) -> BTreeSet<
     first.iter().map(|service| &service.id).filter(|id| !there.contains(id)).cloned().collect()
 }
 
-/// Returns the services after two readings, ordered by id. These are the services of the second reading, and those of
-/// the first that a read by id found.
+/// Returns all services that the two readings found, ordered by id. These are the services of the second reading, and
+/// those of the first reading that still existed when they were read by id.
 pub fn merge_readings(second: Vec<LiveService>, found_by_id: Vec<LiveService>) -> Vec<LiveService> {
     let all = found_by_id.into_iter().chain(second);
     let by_id: BTreeMap<ServiceId, LiveService> = all.map(|service| (service.id.clone(), service)).collect();

@@ -1,4 +1,4 @@
-//! Tables of the Platform API's nested settings: fields, kinds, limits, defaults.
+//! Tables that describe the Platform API's nested settings: their fields, types, limits and defaults.
 //!
 //! The loader checks manifests with these tables, live values are normalized with them, and schemas are generated from
 //! them. To support a new field of the API, add one line here. Source: the vendor's OpenAPI document, schemas
@@ -14,41 +14,41 @@ pub enum Kind {
     Boolean,
     /// A whole number within inclusive limits.
     Integer {
-        /// The minimum.
+        /// The smallest allowed number.
         min: i64,
-        /// The maximum.
+        /// The largest allowed number.
         max: i64,
     },
     /// A number within inclusive limits.
     Number {
-        /// The minimum.
+        /// The smallest allowed number.
         min: f64,
-        /// The maximum.
+        /// The largest allowed number.
         max: f64,
     },
     /// A string with a limited number of characters.
     Text {
-        /// The minimum length.
+        /// The minimum number of characters.
         min: usize,
-        /// The maximum length.
+        /// The maximum number of characters.
         max: usize,
     },
-    /// One of these words.
+    /// One of the listed words.
     OneOf(&'static [&'static str]),
-    /// A list.
+    /// A list whose values are all of the given kind.
     List(&'static Kind),
     /// A string, or a list of strings.
     TextOrList,
     /// A map whose keys the user chooses, and whose values are all of one kind.
     Map {
-        /// The kind of the values.
+        /// The kind of the map's values.
         of: &'static Kind,
-        /// The maximum number of entries.
+        /// The maximum number of entries in the map.
         most: usize,
     },
     /// Any JSON value.
     Any,
-    /// An object of known fields.
+    /// An object that has these fields.
     Object(&'static [SettingField]),
 }
 
@@ -57,30 +57,30 @@ pub enum Kind {
 pub enum Default {
     /// No default: the workspace's setting applies.
     Nothing,
-    /// A boolean.
+    /// A default that is `true` or `false`.
     Boolean(bool),
-    /// A whole number.
+    /// A default that is a whole number.
     Integer(i64),
-    /// A word.
+    /// A default that is one of the allowed words.
     Word(&'static str),
-    /// An object with the defaults of its fields.
+    /// An object in which each missing field has its own default.
     Fields,
 }
 
-/// One field of an object.
+/// The description of one field of an object.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SettingField {
-    /// The API's name of the field.
+    /// The field's name in the API.
     pub name: &'static str,
-    /// The type of its value.
+    /// The type of the field's value.
     pub kind: Kind,
-    /// True if null is allowed, which removes the value.
+    /// True if the field can be null. Null removes the field's value.
     pub nullable: bool,
     /// True if the object requires the field.
     pub required: bool,
     /// The server's default if the field is missing.
     pub default: Default,
-    /// The description for schemas and documentation.
+    /// The description of the field in schemas and documentation.
     pub about: &'static str,
 }
 
@@ -89,17 +89,17 @@ const NUMBER: Kind = Kind::Number { min: f64::MIN, max: f64::MAX };
 const TEXT: Kind = Kind::Text { min: 0, max: usize::MAX };
 const FREE: Kind = Kind::Map { of: &Kind::Any, most: usize::MAX };
 
-/// Creates a field that may be null. If it is null, the workspace's setting applies.
+/// Creates the description of a field that may be null. If the field is null, the workspace's setting applies.
 const fn optional(name: &'static str, kind: Kind, about: &'static str) -> SettingField {
     SettingField { name, kind, nullable: true, required: false, default: Default::Nothing, about }
 }
 
-/// Creates a field that always has a value.
+/// Creates the description of a field that can't be null and has a default.
 const fn always(name: &'static str, kind: Kind, default: Default, about: &'static str) -> SettingField {
     SettingField { name, kind, nullable: false, required: false, default, about }
 }
 
-/// Creates a field that the object requires.
+/// Creates the description of a field that the object requires.
 const fn required(name: &'static str, kind: Kind, about: &'static str) -> SettingField {
     SettingField { name, kind, nullable: false, required: true, default: Default::Nothing, about }
 }
@@ -249,7 +249,7 @@ pub const EXPERIENCE_CONTROLS: &[SettingField] = &[
     optional("metadata", Kind::Map { of: &TEXT, most: usize::MAX }, "metadata to attach to each request"),
 ];
 
-/// The settings of a service that only the Platform API has.
+/// The settings of a service that exist only in the Platform API.
 pub const SERVICE: &[SettingField] = &[
     always(
         "channel_type",
@@ -291,7 +291,8 @@ pub fn field<'a>(fields: &'a [SettingField], name: &str) -> Option<&'a SettingFi
     fields.iter().find(|field| field.name == name)
 }
 
-/// Returns values in a form that can be compared: without nulls at every depth, and with the server's defaults.
+/// Returns the values in a form in which they can be compared: without nulls at every depth, and with the server's
+/// defaults.
 pub fn normal(fields: &[SettingField], values: &Map<String, Value>) -> Map<String, Value> {
     let mut result = without_nulls(values);
     for field in fields {
@@ -320,7 +321,7 @@ fn normal_value(kind: &Kind, value: Value) -> Value {
     }
 }
 
-/// Returns the paths of required fields that are missing.
+/// Returns the paths of the required fields that are missing in the values.
 pub fn missing(fields: &[SettingField], values: &Map<String, Value>) -> Vec<String> {
     let mut paths = Vec::new();
     for field in fields {
@@ -349,8 +350,8 @@ fn missing_in(kind: &Kind, value: &Value) -> Vec<String> {
     }
 }
 
-/// Returns the values without fields that are null, in the form of requests and responses. In a map whose keys the user
-/// chooses, null is a value, so it stays.
+/// Returns the values without the fields that are null. This is the form of requests and responses. Keeps null in a map
+/// whose keys the user chooses, because null is a value there.
 pub fn without_unset(fields: &[SettingField], values: &Map<String, Value>) -> Map<String, Value> {
     let mut result = Map::new();
     for (key, value) in values {
@@ -377,7 +378,8 @@ fn without_unset_in(kind: &Kind, value: &Value) -> Value {
     }
 }
 
-/// Returns the values without null members at every depth, except in lists. The server treats a null member as missing.
+/// Returns the values without null members. Removes them at every depth, but not in lists. The server treats a null
+/// member as missing.
 pub fn without_nulls(values: &Map<String, Value>) -> Map<String, Value> {
     let kept = values.iter().filter(|(_, value)| !value.is_null());
     kept.map(|(key, value)| match value {

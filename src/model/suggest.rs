@@ -1,6 +1,6 @@
 //! Suggestions for unknown names.
 
-/// Returns the candidate that is most similar to a name, if one is similar enough.
+/// Returns the candidate that is most similar to a name, or `None` if no candidate is similar enough.
 pub fn did_you_mean<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     const LONGEST: usize = 80;
     let length = name.chars().count();

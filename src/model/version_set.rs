@@ -11,13 +11,13 @@ use serde_json::{Map, Value};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "PinText", into = "PinText")]
 pub enum Pin {
-    /// The newest version when a conversation starts (`null` in the API).
+    /// The version that is the newest one when a conversation starts (`null` in the API).
     Latest,
-    /// A fixed version, from 1.
+    /// A fixed version number, which is 1 or more.
     Number(u32),
 }
 
-/// The format of a pin in documents.
+/// The format of a pin in documents: a number, or the word `latest`.
 #[derive(Clone, Copy, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum PinText {
@@ -58,19 +58,20 @@ impl fmt::Display for Pin {
     }
 }
 
-/// The model preference of one interaction.
+/// The language model that an interaction should use, with its parameters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LlmPreference {
-    /// The model's name. Not checked, because the vendor's list changes often.
+    /// The model's name. It is not checked, because the vendor's list of models changes often.
     pub llm_name: String,
-    /// Parameters such as `temperature`. If a response has them next to the name, they are moved here.
+    /// The model's parameters, such as `temperature`. If a response has them next to the model's name, they are moved
+    /// here.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub params: Map<String, Value>,
-    /// Platform's controls ([`super::settings::EXPERIENCE_CONTROLS`]), without nulls. Empty on Classic.
+    /// The experience controls ([`super::settings::EXPERIENCE_CONTROLS`]), without null values. Empty on Classic.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub experience_controls: Map<String, Value>,
-    /// Other fields from the server, sent back whenever the version set is written.
+    /// The other fields that the server returned. They are sent back whenever the version set is written.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub carried: Map<String, Value>,
 }
@@ -79,20 +80,21 @@ pub struct LlmPreference {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VersionSet {
-    /// The agent's version.
+    /// The version of the agent.
     pub agent_version: Pin,
-    /// The context graph's version.
+    /// The version of the context graph.
     pub context_graph_version: Pin,
-    /// Preferences by interaction name.
+    /// The model preferences, by the name of the interaction.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub llm_model_preferences: BTreeMap<String, LlmPreference>,
-    /// Fields that manifests don't have (`applied_behavior_ids`, unknown ones), sent back on every write.
+    /// The fields that manifests don't have (`applied_behavior_ids` and unknown fields). They are sent back on every
+    /// write.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub carried: Map<String, Value>,
 }
 
 impl VersionSet {
-    /// Returns the initial version set of a service: latest versions, no preferences.
+    /// Returns the initial version set of a service: latest versions, and no model preferences.
     pub fn latest() -> Self {
         Self {
             agent_version: Pin::Latest,

@@ -1,4 +1,4 @@
-//! The write requests: new services and partial updates, independent of the API.
+//! The content of write requests, independent of the API: new services and partial updates.
 
 use std::collections::BTreeMap;
 
@@ -13,65 +13,66 @@ use super::version_set::VersionSet;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewService {
-    /// The name.
+    /// The service's name.
     pub name: ServiceName,
-    /// The description. Not empty on Classic.
+    /// The service's description. On Classic, it must not be empty.
     pub description: String,
     /// True if the service starts active.
     pub active: bool,
-    /// The agent.
+    /// The id of the agent that the service uses.
     pub agent: AgentId,
-    /// The context graph.
+    /// The id of the context graph that the service uses.
     pub context_graph: ContextGraphId,
-    /// All tags, including amigops's own.
+    /// All tags, including those that amigops writes itself.
     pub tags: BTreeMap<String, Option<String>>,
     /// The words that speech recognition should expect.
     pub keyterms: Vec<String>,
-    /// The version sets to create in the same request: all of them on Platform, at most `release` on Classic, where
-    /// the server otherwise creates one with the latest versions.
+    /// The version sets to create in the same request. On Platform, these are all version sets. On Classic, at most
+    /// `release` is allowed, and without it the server creates `release` with the latest versions.
     pub version_sets: BTreeMap<VersionSetName, VersionSet>,
-    /// The Platform settings. Empty on Classic.
+    /// The settings that only Platform has. Empty on Classic.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub settings: Map<String, Value>,
 }
 
-/// A partial update. Absent fields stay unchanged.
+/// A partial update of a service. Absent fields stay unchanged.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceUpdate {
-    /// A new name.
+    /// The new name of the service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<ServiceName>,
-    /// A new description.
+    /// The new description of the service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Activates or deactivates the service.
+    /// True to activate the service, false to deactivate it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active: Option<bool>,
-    /// All tags, including amigops's own.
+    /// The new tags, which replace all old ones. They include the tags that amigops writes itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<BTreeMap<String, Option<String>>>,
-    /// All key terms.
+    /// The new key terms (words that speech recognition should expect), which replace all old ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keyterms: Option<Vec<String>>,
-    /// Another agent, changed in place.
+    /// The id of the new agent. The service keeps its own id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentId>,
-    /// Another context graph, changed in place.
+    /// The id of the new context graph. The service keeps its own id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context_graph: Option<ContextGraphId>,
-    /// The version sets to write in the same request, each complete. Others stay unchanged. Empty on Classic.
+    /// The version sets to write in the same request, each with all its fields. Other version sets stay unchanged.
+    /// Empty on Classic.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub version_sets: BTreeMap<VersionSetName, VersionSet>,
-    /// A merge patch over the live Platform settings at the time of the update, so that changes of other members by
-    /// other clients stay. Empty on Classic.
+    /// A merge patch that is applied to the live Platform settings when the update is sent, so that other clients'
+    /// changes of other members stay. Empty on Classic.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub settings: Map<String, Value>,
 }
 
 impl ServiceUpdate {
-    /// Returns true if the update changes nothing. The pattern has no `..`, so that a new field can't be forgotten
-    /// here.
+    /// Returns true if the update changes nothing. The pattern below has no `..`, so that the compiler reports a new
+    /// field that is not handled here.
     pub fn is_empty(&self) -> bool {
         let Self { name, description, active, tags, keyterms, agent, context_graph, version_sets, settings } =
             self;

@@ -12,10 +12,10 @@ use super::failure::ApiError;
 use super::limits::{Budgets, Limiter};
 use crate::model::{Api, Endpoint};
 
-/// The credentials of an API. `Debug` shows no secret.
+/// The credentials for an API. Their `Debug` output contains no secret.
 #[derive(Clone, Debug)]
 pub enum Credentials {
-    /// Classic: an API key with its id and its user, for the sign-in.
+    /// The credentials for the Classic API: an API key, its id, and its user. The client signs in with them.
     SignIn {
         /// The API key.
         api_key: SecretString,
@@ -24,7 +24,7 @@ pub enum Credentials {
         /// The id of the user for whom requests are sent.
         user_id: SecretString,
     },
-    /// Platform: an API key that each request carries.
+    /// The credentials for the Platform API: an API key, which each request contains.
     Key(SecretString),
 }
 
@@ -37,7 +37,7 @@ impl Credentials {
         }
     }
 
-    /// Returns the API key, which no message may show.
+    /// Returns the API key, which no message may contain.
     pub(super) fn secret(&self) -> &SecretString {
         match self {
             Self::SignIn { api_key, .. } | Self::Key(api_key) => api_key,
@@ -45,7 +45,7 @@ impl Credentials {
     }
 }
 
-/// Receives notifications about requests, for progress and logs.
+/// Receives notifications about requests, which are used for progress output and logs.
 pub trait RequestObserver: Send + Sync {
     /// Called when a request waits for the limit of its endpoint. `limit` is the number of requests a minute, if the
     /// server returns it.
@@ -82,7 +82,8 @@ impl fmt::Display for StopReason {
     }
 }
 
-/// Cancels a run. When the run is cancelled, waits end at once, and requests in flight are completed.
+/// A handle that cancels a run, and shows whether the run was cancelled. After a cancellation, waits end at once, and
+/// requests in flight are completed.
 #[derive(Clone, Debug, Default)]
 pub struct Stop {
     reason: Arc<OnceLock<StopReason>>,
@@ -116,27 +117,27 @@ impl Stop {
     }
 }
 
-/// The address, credentials and settings of one organization or workspace.
+/// The address, credentials and settings of a connection to one organization or workspace.
 #[derive(Clone)]
 pub struct Access {
     /// The API's base URL, without a trailing slash.
     pub base_url: String,
     /// The name of the organization (Classic), or the id of the workspace (Platform).
     pub organization: String,
-    /// Additional headers that each request carries.
+    /// Additional headers that each request has.
     pub headers: BTreeMap<String, String>,
     /// The credentials. They must be for the same API as the client.
     pub credentials: Credentials,
     /// Returns the time of the wall clock.
     pub now: Arc<dyn Fn() -> SystemTime + Send + Sync>,
-    /// Returns a random number from 0 to 1, for jitter.
+    /// Returns a random number from 0 to 1, for random variations of delays.
     pub random: Arc<dyn Fn() -> f64 + Send + Sync>,
     /// Receives notifications about requests.
     pub observer: Arc<dyn RequestObserver>,
-    /// Cancels the run.
+    /// The handle with which the run can be cancelled.
     pub stop: Stop,
-    /// The time when the run must end: temporary failures are retried until then. If there is no deadline, each request
-    /// has a retry budget of its own.
+    /// The time when the run must end. Temporary failures are retried until then. If there is no deadline, each request
+    /// has its own limit for retries.
     pub deadline: Option<Instant>,
     /// The request budgets, shared by all connections of the process.
     pub budgets: Budgets,
@@ -157,21 +158,22 @@ impl Access {
         reqwest::Url::parse(&self.base_url).ok()
     }
 
-    /// Returns the limiter that all connections to this organization at this address share.
+    /// Returns the limiter, which keeps requests within the rate limits. All connections to this organization at this
+    /// address share it.
     pub(super) fn limiter(&self) -> Limiter {
         let address = self.url().map_or_else(|| self.base_url.clone(), |url| url.to_string());
         self.budgets.limiter(self.credentials.api(), address, &self.organization)
     }
 
-    /// Returns true if the address is on this machine. Then no proxy is used, and plain `http://` is allowed.
+    /// Returns true if the address is on this machine. If so, no proxy is used, and plain `http://` is allowed.
     pub(super) fn is_loopback(&self) -> bool {
         let host = self.url().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
         let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
         host == "localhost" || address.is_ok_and(|address| address.is_loopback())
     }
 
-    /// Checks that the credentials belong to the API, and that they may be sent to the address. The errors do not
-    /// repeat the address, which may contain a secret.
+    /// Checks that the credentials belong to the API, and that they may be sent to the address. The error messages do
+    /// not contain the address, because it may contain a secret.
     ///
     /// # Errors
     ///

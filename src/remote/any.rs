@@ -19,14 +19,14 @@ use crate::model::{
 /// A connection to one of the two APIs.
 #[derive(Clone, Debug)]
 pub enum AnyApi {
-    /// An organization of the Classic API.
+    /// A connection to an organization of the Classic API.
     Classic(Classic),
-    /// A workspace of the Platform API.
+    /// A connection to a workspace of the Platform API.
     Platform(Platform),
 }
 
 impl AnyApi {
-    /// Returns a connection to a request handler in this process, for simulations.
+    /// Returns a connection that sends its requests to a handler in this process, for simulations.
     #[cfg(any(test, feature = "test-support"))]
     pub fn simulated(
         handler: std::sync::Arc<dyn super::transport::simulated::RequestHandler>,
@@ -39,7 +39,7 @@ impl AnyApi {
         }
     }
 
-    /// Returns which of the two APIs this connection uses.
+    /// Returns the API that this connection uses.
     pub fn kind(&self) -> Api {
         match self {
             Self::Classic(_) => Api::Classic,
@@ -48,7 +48,7 @@ impl AnyApi {
     }
 }
 
-/// Calls a method of the connection inside, whichever API it uses.
+/// Calls a method of the connection in this value, which is a connection to Classic or to Platform.
 macro_rules! delegate {
     ($self:ident.$method:ident($($argument:expr),*)) => {
         match $self {

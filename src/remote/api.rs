@@ -17,7 +17,8 @@ use crate::model::{
 
 /// The read operations of an API.
 pub trait ReadApi {
-    /// Reads the list of the services that the API key's user can see, without reading it again if it shifted.
+    /// Reads the list of the services that the API key's user can see. Does not read it again if another client changed
+    /// it during the reading.
     fn list_services(&self, listing: Listing) -> impl Future<Output = Result<ServiceList, ApiError>>;
 
     /// Returns the services that the API key's user can see. Reads the list a second time if it changed while it was
@@ -32,7 +33,8 @@ pub trait ReadApi {
         }
     }
 
-    /// Reads the list of services twice and returns all services, for decisions that depend on a service being absent.
+    /// Reads the list of services twice and returns all services that were found. This is necessary for decisions that
+    /// depend on the absence of a service.
     fn services_read_twice(&self) -> impl Future<Output = Result<Vec<LiveService>, ApiError>>
     where
         Self: Sized,
@@ -60,10 +62,12 @@ pub trait ReadApi {
         need: &Need<ContextGraphId>,
     ) -> impl Future<Output = Result<Catalog<ContextGraphId>, ApiError>>;
 
-    /// Reads the newest version of an agent, for servers whose list of agents does not include it.
+    /// Reads the newest version of an agent. This is necessary if the server's list of agents does not contain
+    /// versions.
     fn latest_agent_version(&self, id: &AgentId) -> impl Future<Output = Result<LatestVersion, ApiError>>;
 
-    /// Reads the newest version of a context graph, for servers whose list of context graphs does not include it.
+    /// Reads the newest version of a context graph. This is necessary if the server's list of context graphs does not
+    /// contain versions.
     fn latest_context_graph_version(
         &self,
         id: &ContextGraphId,
@@ -83,39 +87,40 @@ pub trait ReadApi {
 /// The write operations of an API.
 pub trait WriteApi: ReadApi + Sized {
     /// Returns the same connection for requests that are sent even if the run is cancelled. Once the run is cancelled,
-    /// each is retried for at most a minute.
+    /// each request is retried for at most a minute.
     fn uninterruptible(&self) -> Self;
 
-    /// Returns the same connection for uninterruptible requests that must end before a deadline. No request, wait or
-    /// retry lasts longer. Requests that use a reservation are retried for only a few seconds.
+    /// Returns the same connection for uninterruptible requests that must end before a deadline. Every request, wait
+    /// and retry ends by then. Requests that use a reservation are retried for only a few seconds.
     fn with_deadline(&self, deadline: Instant) -> Self;
 
-    /// Returns the same connection with a reservation. Requests to the reserved endpoint first use up the reservation,
-    /// and then wait for the limit.
+    /// Returns the same connection with a reservation. Requests to the reservation's endpoint first use up the reserved
+    /// requests, and then wait for the rate limit.
     fn with_reservation(&self, reservation: &Arc<Reservation>) -> Self;
 
-    /// Announces that `count` requests to an endpoint will follow, so that they can be spread better over the windows
-    /// of the limit. The number may be wrong.
+    /// Announces that about `count` requests to an endpoint will follow, so that they can be spread better over the
+    /// windows of the rate limit. The number may be wrong.
     fn expect_requests(&self, endpoint: Endpoint, count: u32);
 
-    /// Returns the same connection without retries, for a caller that checks the live state itself after a failure.
+    /// Returns the same connection without retries. It is for callers that check the live state themselves after a
+    /// failure.
     fn without_retries(&self) -> Self;
 
-    /// Returns the same connection for writes that were planned for the state `seen` of a service.
+    /// Returns the same connection for writes that were planned for a service in the state `seen`.
     ///
-    /// The API replaces some values as a whole, so the service is read again before such a write. If it differs from
-    /// `seen`, nothing is sent ([`FailureCause::Moved`](super::FailureCause::Moved)).
+    /// The API replaces some values as a whole, so the service is read again before such a value is written. If the
+    /// service differs from `seen`, nothing is sent ([`FailureCause::Moved`](super::FailureCause::Moved)).
     fn decided_on(&self, seen: &LiveService) -> Self;
 
     /// Creates a service and returns its id.
     ///
-    /// The request is not sent again after a lost answer: the caller first checks whether it was applied
+    /// After a lost answer, the request is not sent again. The caller first checks whether it was applied
     /// ([`ApiError::may_have_happened`]).
     fn create_service(&self, new: &NewService) -> impl Future<Output = Result<ServiceId, ApiError>>;
 
     /// Changes a service.
     ///
-    /// A change of the name is not sent again after a lost answer: the caller first checks whether it was applied
+    /// After a lost answer, a change of the name is not sent again. The caller first checks whether it was applied
     /// ([`ApiError::may_have_happened`]).
     fn update_service(
         &self,
@@ -126,7 +131,7 @@ pub trait WriteApi: ReadApi + Sized {
     /// Deletes a service (Platform only). Succeeds if the service is already deleted.
     fn delete_service(&self, id: &ServiceId) -> impl Future<Output = Result<(), ApiError>>;
 
-    /// Writes a whole version set, and replaces an existing one.
+    /// Writes a whole version set, which replaces an existing version set of the same name.
     fn write_version_set(
         &self,
         id: &ServiceId,
@@ -141,9 +146,10 @@ pub trait WriteApi: ReadApi + Sized {
         name: &VersionSetName,
     ) -> impl Future<Output = Result<(), ApiError>>;
 
-    /// Adds a service to those that a behavior set applies to. Succeeds if the behavior set is deleted.
+    /// Adds a service to those that a behavior set applies to. Also succeeds if the behavior set does not exist any
+    /// more.
     ///
-    /// Does not undo what another client changes in the list of services meanwhile.
+    /// If another client changes the behavior set's list of services at the same time, that change is kept.
     fn apply_behavior_set(
         &self,
         id: &BehaviorSetId,
@@ -165,8 +171,8 @@ pub trait WriteApi: ReadApi + Sized {
     ) -> impl Future<Output = Result<Arc<Reservation>, ApiError>>;
 }
 
-/// Reads the list of services again, and returns the services of both readings. A service that only the first reading
-/// has is read by id.
+/// Reads the list of services again, and returns the services of both readings. Services that only the first reading
+/// contains are read by id.
 ///
 /// # Errors
 ///

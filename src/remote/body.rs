@@ -22,9 +22,9 @@ pub(super) struct Answer {
     response: Response,
     /// The time when the request was sent.
     sent: Instant,
-    /// The maximum time for the request, including its answer.
+    /// The maximum time for the request, including the body of its answer.
     timeout: Duration,
-    /// The secrets to mask, in case the server repeats them.
+    /// The secrets that are masked in the body, in case the server repeats them.
     secrets: Vec<SecretString>,
 }
 
@@ -84,7 +84,7 @@ impl Answer {
         Ok(long_integers_as_texts(self.without_secrets(body)))
     }
 
-    /// Returns a part of the body with our secrets masked.
+    /// Returns a part of the body in which our secrets are masked.
     pub(super) fn without_secrets(&self, part: Vec<u8>) -> Vec<u8> {
         mask_secrets(part, &exposed(&self.secrets))
     }
@@ -111,8 +111,8 @@ impl Answer {
         }
     }
 
-    /// Checks that the answer is not compressed. We never ask for compression and never decompress: a few bytes could
-    /// become gigabytes.
+    /// Checks that the answer is not compressed. We never ask for compression and never decompress, because a few bytes
+    /// could become gigabytes.
     fn check_encoding(&self, method: &Method, path: &str) -> Result<(), ApiError> {
         const KNOWN: [&str; 5] = ["gzip", "br", "zstd", "deflate", "compress"];
         let Some(encoding) = self.response.headers().get(CONTENT_ENCODING) else { return Ok(()) };
@@ -183,7 +183,7 @@ mod tests {
     use crate::model::Endpoint;
     use crate::remote::send::REQUEST_TIMEOUT;
 
-    /// A body that sends one byte a second and never ends.
+    /// The body of an answer that sends one byte a second and never ends.
     struct SlowBody(Pin<Box<Sleep>>);
 
     const SECOND: Duration = Duration::from_secs(1);

@@ -1,7 +1,8 @@
 //! The limits for the answers that are read, and the errors for answers that exceed them.
 //!
-//! A server can be faulty, compromised, or not the API at all. Whatever it sends, a run ends, and its memory fits a
-//! small machine. Each limit is far above the needs of any known organization: the largest has about 50,000 services.
+//! A server can be faulty, compromised, or not the API at all. Whatever the server sends, a run ends, and its memory
+//! fits a small machine. Each limit is far above the needs of any known organization: the largest has about 50,000
+//! services.
 
 use std::time::Duration;
 
@@ -11,38 +12,38 @@ use super::failure::{ApiError, FailureCause};
 
 const MEGABYTE: usize = 1 << 20;
 
-/// The maximum number of bytes of one answer. A page has at most 100 services, so each may have 160 kB.
+/// The maximum number of bytes of one answer. A page has at most 100 services, so each of them may have 160 kB.
 pub(super) const MAX_ANSWER: usize = 16 * MEGABYTE;
-/// The maximum number of bytes of the answer to a sign-in. A real one has about 2,000.
+/// The maximum number of bytes of the answer to a sign-in. A real answer has about 2,000.
 pub(super) const MAX_SIGN_IN: usize = 64 << 10;
-/// The maximum number of bytes of a token. Servers refuse longer headers.
+/// The maximum number of bytes of a token. Servers refuse longer values in a header.
 pub(super) const MAX_TOKEN: usize = 16 << 10;
-/// The maximum number of bytes that are read of an error answer. Messages are cut to far fewer.
+/// The maximum number of bytes that are read of an error answer. Error messages are cut to far fewer bytes.
 pub(super) const MAX_ERROR: usize = 64 << 10;
 /// The maximum number of bytes of the answer to one turn of a conversation.
 pub(super) const MAX_TURN: usize = MEGABYTE;
 
-/// The maximum memory of one parsed answer. 100 services of 100 kB use a fifth of it.
+/// The maximum memory of one parsed answer, in bytes. 100 services of 100 kB need a fifth of it.
 pub(super) const MAX_ANSWER_MEMORY: usize = 256 * MEGABYTE;
-/// The maximum memory of one list. 50,000 services of 5 kB use half of it.
+/// The maximum memory of one list, in bytes. 50,000 services of 5 kB need half of it.
 pub(super) const MAX_LIST_MEMORY: usize = 1024 * MEGABYTE;
 /// The maximum number of entries in one list: twice the number in the largest organization.
 pub(super) const MAX_ENTRIES: usize = 100_000;
-/// The maximum number of pages of one list. It is enough for 50,000 services with five on each page.
+/// The maximum number of pages of one list. It is enough for 50,000 services if each page has five.
 pub(super) const MAX_PAGES: usize = 10_000;
-/// The maximum number of empty pages in a row. A server that first cuts a list into pages and then filters them returns
-/// a few.
+/// The maximum number of empty pages in a row. A server that splits a list into pages before it filters them returns a
+/// few empty pages.
 pub(super) const MAX_EMPTY_PAGES: usize = 100;
 /// The maximum number of bytes of a `continuation_token`, which becomes part of a URL. Servers refuse longer URLs.
 pub(super) const MAX_CONTINUATION: usize = 4 << 10;
 /// The maximum time for reading one list. At the published 50 requests a minute, 50,000 services take 50 minutes.
 pub(super) const MAX_LIST_TIME: Duration = Duration::from_secs(2 * 60 * 60);
 
-/// The maximum number of bytes of a conversation. A smoke test needs one answer.
+/// The maximum number of bytes of a conversation's answer. A smoke test needs only one message of the agent.
 pub(super) const MAX_CONVERSATION: usize = 16 * MEGABYTE;
 /// The maximum number of bytes of one event of a conversation.
 pub(super) const MAX_LINE: usize = MEGABYTE;
-/// The maximum number of events in a conversation. An answer consists of about a hundred.
+/// The maximum number of events in a conversation. An answer of the agent consists of about a hundred events.
 pub(super) const MAX_EVENTS: usize = 100_000;
 
 /// Returns the error for an answer that exceeds a limit.
@@ -57,8 +58,8 @@ pub(super) fn human_size(bytes: usize) -> String {
     if bytes < MEGABYTE { format!("{} kB", bytes >> 10) } else { format!("{} MB", bytes >> 20) }
 }
 
-/// Estimates how much memory a parsed JSON document needs: about 700 bytes for an object with one entry, and up to 64
-/// for a value in a list.
+/// Estimates the memory of a parsed JSON document in bytes: about 700 for an object with one entry, and up to 64 for a
+/// value in a list.
 pub(super) fn estimate_memory(document: &[u8]) -> usize {
     let count = |byte| memchr::memchr_iter(byte, document).count();
     document.len() + 700 * count(b'{') + 64 * (count(b',') + count(b'['))

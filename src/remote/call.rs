@@ -10,13 +10,13 @@ use crate::model::Endpoint;
 pub(super) struct Call {
     pub(super) endpoint: Endpoint,
     pub(super) method: Method,
-    /// The path below the base URL. A slash at its end is significant.
+    /// The path below the base URL. A slash at the end of the path is significant.
     pub(super) path: String,
     pub(super) query: Vec<(&'static str, String)>,
     pub(super) body: Option<Value>,
     /// True if sending the request twice has the same effect as sending it once.
     pub(super) repeatable: bool,
-    /// True if, after a lost answer, the caller checks whether the request was applied.
+    /// True if the caller checks, after a lost answer, whether the server applied the request.
     pub(super) is_checked_by_caller: bool,
 }
 
@@ -26,7 +26,7 @@ impl Call {
         Self { query, ..Self::new(endpoint, Method::GET, path, None) }
     }
 
-    /// Creates a request that may be sent twice.
+    /// Creates a request that has the same effect if it is sent twice.
     pub(super) fn new(endpoint: Endpoint, method: Method, path: String, body: Option<Value>) -> Self {
         Self {
             endpoint,
@@ -45,7 +45,7 @@ impl Call {
     }
 }
 
-/// Percent-encodes a text, so that it can be one segment of a path.
+/// Percent-encodes a string, so that it can be one segment of a URL path.
 pub(super) fn segment(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {

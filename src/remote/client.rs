@@ -62,17 +62,17 @@ impl Client {
         })
     }
 
-    /// Returns the same connection, whose requests first use up the reservation.
+    /// Returns the same connection with a reservation. Its requests first use up the reserved requests.
     pub(super) fn with_reservation(&self, reservation: &Arc<Reservation>) -> Self {
         self.with(|sender| sender.reservation = Some(Arc::clone(reservation)))
     }
 
-    /// Announces that `count` requests to an endpoint will follow.
+    /// Announces that `count` requests to an endpoint will follow, so that the rate limit can be used better.
     pub(super) fn expect_requests(&self, endpoint: Endpoint, count: u32) {
         self.sender.expect_requests(endpoint, count);
     }
 
-    /// Returns the same connection without retries.
+    /// Returns the same connection for requests that are not sent again after a failure.
     pub(super) fn without_retries(&self) -> Self {
         self.with(|sender| sender.without_retries = true)
     }
@@ -85,13 +85,13 @@ impl Client {
         &self.sender.access
     }
 
-    /// Returns the path of the organization or workspace, followed by `rest`.
+    /// Returns the URL path of the organization or workspace, followed by `rest`.
     pub(super) fn path(&self, rest: &str) -> String {
         format!("/v1/{}/{rest}", segment(&self.access().organization))
     }
 
-    /// Sends a request whose answer may be empty. An answer that is not JSON, such as an HTML page, is an error,
-    /// because it does not come from the API.
+    /// Sends a request whose answer may be empty. Any other answer must be JSON: an HTML page, for example, does not
+    /// come from the API, and is an error.
     pub(super) async fn call_unit(&self, call: &Call) -> Result<(), ApiError> {
         self.call(call, parse_nothing).await
     }
@@ -145,7 +145,7 @@ impl Client {
         }
     }
 
-    /// Sends the request once, and parses its answer.
+    /// Sends the request once, without retries, and parses its answer.
     async fn attempt_call<T>(
         &self,
         call: &Call,
@@ -181,8 +181,8 @@ impl Client {
         }
     }
 
-    /// Returns a token. Fails if no sign-in has ended before the deadline, whether this request or another one began
-    /// it.
+    /// Returns a token. Fails if the sign-in does not end before the deadline, even if another request began the
+    /// sign-in.
     async fn token(&self, call: &Call, refused: Option<&Arc<Token>>) -> Result<Arc<Token>, FailedAttempt> {
         let token = self.tokens.token(&self.sender, refused);
         let token = match self.sender.deadline {

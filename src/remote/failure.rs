@@ -14,13 +14,13 @@ pub enum FailureCause {
     Status(u16),
     /// The request was not sent, because there was no connection or no time left.
     NotSent,
-    /// The request was sent, but its answer was lost. The server may have carried it out.
+    /// The request was sent, but its answer was lost. The server may have carried out the request.
     Lost,
     /// The answer is not JSON, or is cut off.
     Malformed,
     /// The answer is not what the API specifies.
     Unexpected,
-    /// The server accepted the request, but its answer shows that it did not apply all of it.
+    /// The server accepted the request, but its answer shows that not all of the request was applied.
     NotApplied,
     /// The request was not sent, because the service has changed since the caller read it.
     Moved,
@@ -48,17 +48,17 @@ pub(super) struct ErrorAnswer<'a> {
     pub(super) body: &'a [u8],
 }
 
-/// A failed request.
+/// The error of a failed request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct ApiError {
-    /// The HTTP method. Empty if nothing was sent.
+    /// The HTTP method of the request. Empty if nothing was sent.
     pub method: String,
-    /// The path. Empty if nothing was sent.
+    /// The path of the request. Empty if nothing was sent.
     pub path: String,
-    /// The reason of the failure.
+    /// The reason why the request failed.
     pub cause: FailureCause,
-    /// The message of the server, or our own. A server's message is untrusted, and it is sanitized only when it is
-    /// displayed.
+    /// The message of the server, or our own message. A server's message is untrusted, and it is sanitized only when it
+    /// is displayed.
     pub message: String,
     /// Hints on what the user can do next.
     pub hints: Vec<String>,
@@ -79,7 +79,7 @@ impl fmt::Display for ApiError {
 }
 
 impl ApiError {
-    /// Creates the error for a request.
+    /// Creates the error for a failed request.
     pub(super) fn new(method: &Method, path: &str, cause: FailureCause, message: impl Into<String>) -> Self {
         let ambiguous = cause.is_ambiguous();
         Self {
@@ -128,7 +128,7 @@ impl ApiError {
     /// Creates an error from an answer with an error status.
     ///
     /// Masks `secrets`, which a server or a proxy may have repeated. They are masked before the text is cut, because a
-    /// part of a secret could not be found any more.
+    /// secret that was cut could not be found.
     pub(super) fn from_answer(
         api: Api,
         method: &Method,
@@ -209,9 +209,9 @@ fn name_taken_hint(api: Api, is_create: bool, is_turn: bool) -> &'static str {
     }
 }
 
-/// The maximum number of characters of a message, which may quote a server.
+/// The maximum number of characters of an error message, which may contain text from a server.
 const MAX_MESSAGE: usize = 2_000;
-/// The maximum number of characters of a path, which may contain an id from the server.
+/// The maximum number of characters of a path in an error, which may contain an id from the server.
 pub(super) const MAX_PATH: usize = 500;
 
 /// Returns the text, cut to at most `max` characters.
@@ -224,8 +224,8 @@ pub(super) fn truncate(text: &str, max: usize) -> String {
 
 /// Returns the message of an error answer, with its error code and request id.
 ///
-/// The framework of the servers (FastAPI) writes the message into `detail`. It is a text, or a list of places and
-/// messages.
+/// The framework of the servers (FastAPI) writes the message into the field `detail`, as a string or as a list of
+/// problems with their places.
 fn parse_server_message(status: u16, text: &str) -> String {
     let json: Option<Value> = serde_json::from_str(text).ok();
     let detail = json.as_ref().and_then(|json| json.get("detail"));
@@ -265,7 +265,7 @@ fn parse_server_message(status: u16, text: &str) -> String {
 /// The maximum number of characters of a request id or an error code.
 const MAX_ID: usize = 100;
 
-/// Returns the `error_code` and `request_id` of an error answer, as far as it has them.
+/// Returns the `error_code` and `request_id` of an error answer. Leaves out those that the answer does not have.
 fn error_ids(error: &Value) -> Vec<String> {
     let text = |key: &str| -> Option<String> {
         match error.get(key)? {
@@ -279,7 +279,8 @@ fn error_ids(error: &Value) -> Vec<String> {
     code.into_iter().chain(request).collect()
 }
 
-/// Formats one entry of an answer with status 422 as `tags.0: too long`. Leaves out `body` or `query` at its beginning.
+/// Formats one problem from an answer with status 422, such as `tags.0: too long`. Leaves out `body` or `query` at the
+/// beginning of the problem's place.
 fn field_problem(problem: &Value) -> String {
     let message = problem.get("msg").and_then(Value::as_str).unwrap_or("invalid");
     let place: Vec<String> = problem

@@ -6,21 +6,23 @@ use reqwest::header::HeaderMap;
 
 use super::limits::RateLimitHeaders;
 
-/// The largest difference between our clock and the server's that is ignored. `Date` has only whole seconds.
+/// The maximum difference between our clock and the server's that is ignored. The header `Date` has only whole seconds.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(3);
-/// The longest time until a reset of the limit that is accepted. A wrong clock must not delay the run for long.
+/// The maximum time until a reset of the limit. Longer times are shortened to it, so that a wrong clock does not delay
+/// the run for long.
 const MAX_RESET: Duration = Duration::from_secs(120);
-/// The longest `Retry-After` that is accepted, in seconds.
+/// The maximum `Retry-After` in seconds. Longer times are shortened to it.
 const MAX_RETRY_AFTER_SECONDS: f64 = 86_400.0;
 
-/// Returns the value of a header, or `None` if it is missing or not visible ASCII.
+/// Returns the value of a header, or `None` if the header is missing or its value is not visible ASCII.
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// Returns the time by the server's clock if it differs from ours, otherwise our time.
+/// Returns the time of the server's clock (the header `Date`) if it differs noticeably from our time, and our time
+/// otherwise.
 ///
-/// The times in the server's limits refer to the server's clock.
+/// This is necessary because the times in the rate-limit headers refer to the server's clock.
 pub(super) fn server_time(headers: &HeaderMap, ours: SystemTime) -> SystemTime {
     let Some(date) = header(headers, "date").and_then(|text| httpdate::parse_http_date(text).ok()) else {
         return ours;
@@ -29,7 +31,7 @@ pub(super) fn server_time(headers: &HeaderMap, ours: SystemTime) -> SystemTime {
     if difference > CLOCK_TOLERANCE { date } else { ours }
 }
 
-/// Returns the rate limit that an answer's headers contain, or `None` if they are missing or make no sense.
+/// Returns the rate limit in the headers of an answer, or `None` if the headers are missing or invalid.
 pub(super) fn parse_rate_limit(headers: &HeaderMap, now: SystemTime) -> Option<RateLimitHeaders> {
     let number =
         |name: &str| header(headers, name)?.trim().parse::<f64>().ok().filter(|number| number.is_finite());
@@ -44,7 +46,7 @@ pub(super) fn parse_rate_limit(headers: &HeaderMap, now: SystemTime) -> Option<R
     })
 }
 
-/// Returns how long the `Retry-After` header asks to wait, or `None` if there is none.
+/// Returns how long the `Retry-After` header asks to wait, or `None` if the header is missing or invalid.
 pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     parse_retry_after(header(headers, "retry-after")?, now)
 }

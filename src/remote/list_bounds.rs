@@ -1,4 +1,4 @@
-//! Limits for a list that is read page by page, so that a list that never ends is noticed.
+//! Limits for a list that is read page by page. They detect a list that never ends.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use super::bounds::{
 };
 use super::failure::{ApiError, FailureCause};
 
-/// Counts how much of a list was read so far.
+/// Counts the pages, entries and memory of a list while it is read, and checks them against the limits.
 #[derive(Debug)]
 pub(super) struct ListBounds<'a> {
     path: &'a str,
@@ -21,7 +21,8 @@ pub(super) struct ListBounds<'a> {
     empty_pages: usize,
     entries: usize,
     memory: usize,
-    /// The tokens of all pages so far: at most [`MAX_PAGES`], each of at most [`MAX_CONTINUATION`] bytes.
+    /// The continuation tokens of all pages so far. There are at most [`MAX_PAGES`] tokens, each of at most
+    /// [`MAX_CONTINUATION`] bytes.
     tokens: BTreeSet<String>,
 }
 
@@ -57,12 +58,12 @@ impl<'a> ListBounds<'a> {
         Err(bound_exceeded(&Method::GET, self.path, format!("{problem}; {} pages were read", self.pages)))
     }
 
-    /// Converts the token of the next page into the text that is sent.
+    /// Converts the token of the next page into the string that the next request contains.
     ///
     /// # Errors
     ///
-    /// Fails if the token is missing, or if an earlier page had the same token. An incomplete list is never used as if
-    /// it were complete.
+    /// Fails if the token is missing, or if an earlier page had the same token. So an incomplete list is never used as
+    /// if it were complete.
     pub(super) fn next_token(&mut self, token: Option<&Value>) -> Result<String, ApiError> {
         let wrong = |message: &str| {
             ApiError::new(&Method::GET, self.path, FailureCause::Unexpected, message)

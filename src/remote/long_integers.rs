@@ -1,23 +1,23 @@
-//! Keeps integers of more than 64 bits apart from other numbers.
+//! Protects integers of more than 64 bits from being rounded.
 //!
 //! JSON allows integers of any length, and servers in Python keep them. If they were parsed here, they would become the
-//! nearest float. A write that contains the whole version set would then change them. So they are replaced by texts
-//! before they are parsed, and a request that contains such a text is not sent.
+//! nearest float. A write that contains the whole version set would then change them. So they are replaced by strings
+//! before they are parsed, and a request that contains such a string is not sent.
 
-/// The beginning of the text that stands for an integer of more than 64 bits.
+/// The beginning of the string that replaces an integer of more than 64 bits.
 const MARK: &str = "***integer of more than 64 bits: ";
-/// The end of that text.
+/// The end of the string that replaces an integer of more than 64 bits.
 const END: &str = "***";
-/// The number of digits from which on an integer may need more than 64 bits.
+/// The minimum number of digits of an integer that may need more than 64 bits.
 const MIN_DIGITS: usize = 19;
 
-/// Returns true if the body of a request contains a text that stands for an integer of more than 64 bits.
+/// Returns true if the body of a request contains a string that replaced an integer of more than 64 bits.
 pub(super) fn contains_long_integer(body: &str) -> bool {
     body.contains(MARK)
 }
 
-/// Replaces the integers of a JSON document that have more than 64 bits by texts. Changes nothing else, and nothing in
-/// a document that is not JSON.
+/// Replaces the integers of a JSON document that have more than 64 bits with strings. Changes nothing else, and changes
+/// nothing in a document that is not JSON.
 pub(super) fn long_integers_as_texts(document: Vec<u8>) -> Vec<u8> {
     let mut found = Vec::new();
     let mut at = 0;

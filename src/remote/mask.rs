@@ -1,19 +1,19 @@
 //! Masks our own secrets in answers.
 //!
 //! A server or a proxy may repeat the token or key of a request in any field of its answer. Secrets are masked in the
-//! bytes of the answer before they are parsed. So later code (reports, plan files, logs) never sees them.
+//! bytes of the answer before it is parsed. So later code (reports, plan files, logs) never gets them.
 
 use memchr::memmem::{find, find_iter};
 
-/// The text that replaces a secret in an answer. A request that contains it is not sent ([`contains_mask`]), because it
-/// would overwrite the value that was masked.
+/// The string that replaces a secret in an answer. A request that contains it is not sent ([`contains_mask`]), because
+/// it would overwrite the value that was masked.
 const DATA_MASK: &str = "***credential***";
 
-/// The minimum length of a secret that is masked. Shorter keys are not real (the sandbox's key is a word), and masking
-/// them would mask ordinary words.
+/// The minimum length of a secret that is masked. Shorter keys are not real secrets (the sandbox's key is a word), and
+/// masking them would mask ordinary words.
 const MIN_SECRET_LENGTH: usize = 12;
 
-/// Returns true if the body of a request contains the text that replaces a secret.
+/// Returns true if the body of a request contains the string that replaces a secret.
 pub(super) fn contains_mask(body: &str) -> bool {
     body.contains(DATA_MASK)
 }
@@ -52,7 +52,7 @@ fn replace(text: Vec<u8>, part: &[u8], by: &[u8]) -> Vec<u8> {
     replaced
 }
 
-/// Returns a JSON document in which visible ASCII characters are not escaped, except where JSON requires it.
+/// Returns the JSON document with visible ASCII characters unescaped, except where JSON requires an escape.
 fn unescaped(text: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(text.len());
     let mut rest = text;

@@ -1,5 +1,5 @@
-//! Reads lists page by page. Detects if a list shifted while it was read: entries moved to other pages, because another
-//! client changed the list.
+//! Reads lists page by page. Detects if another client changed a list while it was read, so that entries moved to other
+//! pages (the list shifted).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,11 +15,11 @@ use crate::model::{Catalog, CatalogEntry, Endpoint, LatestVersion};
 
 /// One page of a list.
 pub(super) trait Page: serde::de::DeserializeOwned {
-    /// An entry of the list.
+    /// The type of the list's entries.
     type Item: ListItem;
     /// Returns the items of the page.
     fn items(self) -> Vec<Self::Item>;
-    /// Returns `has_more`, and the token of the next page if there is one.
+    /// Returns the page's `has_more` (true if more pages follow), and the token of the next page if there is one.
     fn next(&self) -> (bool, Option<Value>);
     /// Returns the number of items in the whole list, or `None` if the server does not return it.
     fn total(&self) -> Option<u64>;
@@ -27,11 +27,12 @@ pub(super) trait Page: serde::de::DeserializeOwned {
 
 /// An entry of a list.
 pub(super) trait ListItem {
-    /// Returns the id of the entry, which no other entry has.
+    /// Returns the id of the entry, which is unique in the list.
     fn id(&self) -> &str;
 }
 
-/// Defines a type for the pages of a list. Takes the JSON key of the items.
+/// Defines a type for the pages of a list. Its parameters are the type's name, the JSON key of the items, and the
+/// items' type.
 macro_rules! page {
     ($name:ident, $field:ident, $item:ty) => {
         #[derive(serde::Deserialize)]
@@ -61,12 +62,12 @@ macro_rules! page {
 }
 pub(super) use page;
 
-/// One reading of a list, from its first page to its last.
+/// The result of reading a list once, from its first page to its last.
 #[derive(Debug)]
 pub(super) struct Reading<T> {
     /// The items in the order of the pages. An item may occur more than once.
     pub(super) items: Vec<T>,
-    /// True if the list shifted while it was read, so that entries may be missing.
+    /// True if the list changed while it was read, so that entries may be missing.
     pub(super) has_shifted: bool,
     /// The number of items in the list, according to the last page.
     pub(super) total: Option<u64>,
@@ -85,7 +86,7 @@ struct ShiftDetector {
 }
 
 impl ShiftDetector {
-    /// Adds a page that was requested with `limit` as its maximum number of items.
+    /// Adds a page. `limit` is the maximum number of items that the request asked for.
     fn add(
         &mut self,
         ids: Vec<String>,
@@ -105,9 +106,9 @@ impl ShiftDetector {
         }
     }
 
-    /// Returns true if the list shifted while it was read: pages overlap, the total changed or differs from the number
-    /// of items, a token decreased, or a page was too short. A server that returns the right total may have short
-    /// pages.
+    /// Returns true if the list shifted while it was read. This is the case if pages overlap, if the total changed or
+    /// differs from the number of items, if a token decreased, or if a page was too short. Short pages are accepted
+    /// from a server that returns the right total.
     fn has_shifted(&self) -> bool {
         let overlaps = self.ids.len() < self.items;
         let miscounts =
@@ -117,8 +118,8 @@ impl ShiftDetector {
 }
 
 impl Client {
-    /// Reads all pages of a list. If the list shifted, reads it once more and returns the items of both readings. Of an
-    /// item in both readings, the later version is returned.
+    /// Reads all pages of a list. If another client changed the list during the reading, reads it once more and returns
+    /// the items of both readings. If both readings have an item, the version of the second reading is returned.
     ///
     /// # Errors
     ///
@@ -176,15 +177,15 @@ impl Client {
         }
     }
 
-    /// Reads one page, and returns it with an estimate of its memory.
+    /// Reads one page, and returns the page with an estimate of the memory that it needs.
     async fn page<T: Page>(&self, call: &Call) -> Result<(T, usize), ApiError> {
         self.call(call, |body| Ok((serde_json::from_slice(body)?, estimate_memory(body)))).await
     }
 }
 
 impl Client {
-    /// Returns the newest version of an agent or context graph. It is the first entry of a list that begins with the
-    /// newest version.
+    /// Returns the newest version of an agent or context graph. This version is the first entry of the list of
+    /// versions.
     ///
     /// # Errors
     ///
@@ -208,7 +209,7 @@ pub(super) struct VersionEntry {
 }
 
 impl ListItem for VersionEntry {
-    /// Not used, because only the first page of a list of versions is read.
+    /// Returns an empty id. No id is needed, because only the first page of a list of versions is read.
     fn id(&self) -> &str {
         ""
     }

@@ -9,13 +9,13 @@ use super::failure::{ApiError, FailureCause};
 use super::retry_policy::{self, Attempt, RetryBudget};
 use super::send::{FailedAttempt, SendLog, Sender};
 
-/// How long a request that uses a reservation is retried. It is short, because the steps after it use the same
+/// The time for which a request that uses a reservation is retried. It is short, because later steps need the same
 /// reservation.
 const RESERVED_RETRY_TIME: Duration = Duration::from_secs(5);
-/// How long an uninterruptible request is retried if the run is cancelled or has a deadline.
+/// The time for which an uninterruptible request is retried if the run is cancelled or has a deadline.
 const CANCELLED_RETRY_TIME: Duration = Duration::from_secs(60);
-/// How long answers with status 429 to one request are not counted as attempts while other requests to its endpoint are
-/// accepted.
+/// The maximum time for which answers with status 429 to a request do not count as attempts. They don't count while the
+/// endpoint accepts other requests.
 const MAX_UNCOUNTED_TIME: Duration = Duration::from_secs(30 * 60);
 
 /// The state of one request over all its attempts.
@@ -24,9 +24,9 @@ pub(super) struct RetryState {
     pub(super) log: SendLog,
     /// The times of the first and the last answer with status 429.
     refused: Option<(Instant, Instant)>,
-    /// True if the token was renewed for this request.
+    /// True if the token was already renewed for this request.
     pub(super) token_renewed: bool,
-    /// True if the server may have carried out an attempt, whatever later attempts return.
+    /// True if the server may have carried out any attempt, regardless of the outcome of later attempts.
     ambiguous: bool,
 }
 
@@ -81,8 +81,8 @@ impl RetryState {
         }
     }
 
-    /// Returns true if this attempt does not count. That is so if the server refused it with 429, but has meanwhile
-    /// accepted other requests to the same endpoint.
+    /// Returns true if this attempt does not count: the server refused it with status 429, but has accepted other
+    /// requests to the same endpoint since the previous refusal.
     fn is_uncounted(&mut self, sender: &Sender, call: &Call, error: &ApiError) -> bool {
         let is_refused =
             error.cause == FailureCause::Status(429) && !sender.has_reservation_for(call.endpoint);
@@ -94,7 +94,7 @@ impl RetryState {
     }
 }
 
-/// Waits before a retry.
+/// Reports a retry to the observer, and waits before it.
 ///
 /// # Errors
 ///
@@ -112,7 +112,7 @@ pub(super) async fn wait_before_retry(
     }
 }
 
-/// Returns the time for which a request may be retried.
+/// Returns how long a request may be retried.
 fn retry_budget(sender: &Sender, call: &Call, elapsed: Duration) -> RetryBudget {
     let time_left = |deadline: Instant| deadline.saturating_duration_since(Instant::now());
     if let Some(deadline) = sender.deadline {
@@ -134,7 +134,8 @@ fn retry_budget(sender: &Sender, call: &Call, elapsed: Duration) -> RetryBudget 
     }
 }
 
-/// Returns the hint for a server that asks for a longer wait than the request has time for.
+/// Returns the hint for a server that asks for a longer wait than the request has time for. Returns `None` if there is
+/// enough time.
 fn retry_after_hint(sender: &Sender, after: Duration, budget: RetryBudget) -> Option<String> {
     let minutes = after.as_secs().div_ceil(60);
     let asked = match after.as_secs() {

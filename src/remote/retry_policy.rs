@@ -1,4 +1,4 @@
-//! Decides whether and when a failed request is sent again. These functions compute, but do not wait.
+//! Decides whether and when a failed request is sent again. The functions only compute, and do not wait.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::failure::FailureCause;
 pub(super) struct Attempt<'a> {
     /// True if sending the request twice has the same effect as sending it once.
     pub(super) repeatable: bool,
-    /// The reason of the failure.
+    /// The reason why the attempt failed.
     pub(super) cause: &'a FailureCause,
     /// The number of this attempt. The first attempt has number 1.
     pub(super) number: u32,
@@ -19,7 +19,8 @@ pub(super) struct Attempt<'a> {
     pub(super) elapsed: Duration,
     /// A random number from 0 to 1, for jitter.
     pub(super) random: f64,
-    /// True if the server has answered any request of this run. Until then, a wrong address is likelier than an outage.
+    /// True if the server has answered any request of this run. Before the first answer, a wrong address is likelier
+    /// than an outage.
     pub(super) server_reached: bool,
     /// How long the request may be retried.
     pub(super) budget: RetryBudget,
@@ -28,9 +29,9 @@ pub(super) struct Attempt<'a> {
 /// How long a request may be retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RetryBudget {
-    /// The total time for this request, without waits for limits.
+    /// The request may be retried for this total time, which does not include waits for rate limits.
     PerRequest(Duration),
-    /// The time left until the run's deadline.
+    /// The request may be retried until the run's deadline. Contains the time that is left.
     UntilDeadline(Duration),
 }
 
@@ -39,12 +40,13 @@ const MAX_ATTEMPTS: u32 = 6;
 /// The maximum number of attempts to connect to a server that was never reached, so that a wrong address is reported
 /// soon.
 const MAX_CONNECTS: u32 = 3;
-/// The maximum number of attempts if the answers are not JSON. A proxy that answers in place of the API will do so
+/// The maximum number of attempts if the answers are not JSON. If a proxy answers in place of the API, it will do so
 /// again.
 const MAX_MALFORMED: u32 = 3;
 /// The longest time that one request may take in a run without a deadline, including delays.
 pub(super) const MAX_RETRY_TIME: Duration = Duration::from_secs(300);
-/// If at least this much time is left before the deadline, a delay is shortened so that another attempt is possible.
+/// The minimum time for another attempt. If at least this much time is left before the deadline, a delay is shortened
+/// so that an attempt is possible.
 const MIN_TIME_TO_RETRY: Duration = Duration::from_secs(1);
 /// The longest delay if the answer has no `Retry-After`.
 const MAX_BACKOFF: Duration = Duration::from_secs(20);

@@ -1,4 +1,4 @@
-//! Sends one request at a time: within the limits, before the deadline, without showing secrets.
+//! Sends one request at a time. Keeps to the rate limits and the deadline, and masks secrets in answers.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,9 +20,9 @@ use super::mask::contains_mask;
 use super::transport::{Transport, TransportError};
 use crate::model::{Api, Endpoint};
 
-/// The longest time that one request may take, including its whole answer. After that, the answer counts as lost.
+/// The maximum time for one request, including its whole answer. After that, the answer counts as lost.
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
-/// The longest time that a read may take in a run with a deadline, so that there is time to repeat a read that hangs.
+/// The maximum time for a read in a run with a deadline. It leaves time to repeat a read that hangs.
 const READ_TIMEOUT_BEFORE_DEADLINE: Duration = Duration::from_secs(20);
 /// The maximum number of tokens that are remembered in order to mask them. A run of an hour has one or two.
 const MAX_ISSUED_TOKENS: usize = 8;
@@ -44,7 +44,7 @@ pub(super) struct FailedAttempt {
     pub(super) error: ApiError,
     /// How long the server asked to wait (`Retry-After`), if it did.
     pub(super) retry_after: Option<Duration>,
-    /// True if another attempt can't help.
+    /// True if sending the request again would not help.
     pub(super) permanent: bool,
 }
 
@@ -67,15 +67,15 @@ pub(super) struct Sender {
     pub(super) api: Api,
     pub(super) access: Access,
     limiter: Limiter,
-    /// The most recent tokens that the server issued, which are masked in answers.
+    /// The most recent tokens that the server issued. They are masked in answers.
     issued_tokens: Arc<Mutex<VecDeque<SecretString>>>,
     /// True once the server has answered any request.
     server_reached: Arc<AtomicBool>,
     /// True if the requests are sent even if the run is cancelled.
     pub(super) uninterruptible: bool,
-    /// The time after which nothing is sent, retried or waited for.
+    /// The deadline. After it, nothing is sent or retried, and no wait continues.
     pub(super) deadline: Option<Instant>,
-    /// A number of requests to one endpoint that need not wait for its limit.
+    /// A number of requests to one endpoint that need not wait for its rate limit.
     pub(super) reservation: Option<Arc<Reservation>>,
     /// True if failed requests are not sent again.
     pub(super) without_retries: bool,
@@ -140,7 +140,7 @@ impl Sender {
         }
     }
 
-    /// Records an answer, and returns it if its status is a success.
+    /// Records an answer. Returns the answer if its status is a success, and a failure otherwise.
     async fn handle_response(
         &self,
         call: &Call,
@@ -185,7 +185,7 @@ impl Sender {
         FailedAttempt::new(error, None)
     }
 
-    /// Uses up one reserved request. If none is reserved, waits until the endpoint's limit allows a request.
+    /// Uses up one reserved request. If no request is reserved, waits until the endpoint's limit allows one.
     async fn wait_for_limit(&self, call: &Call) -> Result<(), ApiError> {
         let reservation = self.reservation.as_ref().filter(|_| self.has_reservation_for(call.endpoint));
         if !reservation.is_some_and(|reservation| reservation.take()) {
@@ -215,7 +215,7 @@ impl Sender {
         }
     }
 
-    /// Announces that `count` requests to an endpoint will follow.
+    /// Announces that `count` requests to an endpoint will follow, so that the rate limit can be used better.
     pub(super) fn expect_requests(&self, endpoint: Endpoint, count: u32) {
         self.limiter.expect(endpoint, count);
     }
@@ -256,7 +256,7 @@ impl Sender {
         deadline.saturating_duration_since(Instant::now()).min(most)
     }
 
-    /// Returns the error of a request that was not sent: the deadline has passed, or the run was cancelled.
+    /// Returns the error for a request that was not sent, because the deadline had passed or the run was cancelled.
     pub(super) fn not_sent_error(&self, method: &Method, path: &str) -> ApiError {
         if self.deadline.is_some() {
             return ApiError::new(method, path, FailureCause::NotSent, "not sent: its deadline had passed");
@@ -303,7 +303,8 @@ fn masked_write_error(call: &Call) -> ApiError {
     )
 }
 
-/// Checks that a request would not write back a text that stands for a live value.
+/// Checks that a request does not contain a string that stands for a live value (a masked secret or a long integer),
+/// because the string would overwrite that value.
 fn check_body(call: &Call) -> Result<(), ApiError> {
     let Some(body) = call.body.as_ref().map(ToString::to_string) else { return Ok(()) };
     if contains_mask(&body) {

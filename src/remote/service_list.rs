@@ -1,4 +1,4 @@
-//! The list of services, as one reading returned it.
+//! The list of services, as returned by one reading.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ pub enum Listing {
     /// All services that the API key's user can see.
     #[default]
     All,
-    /// Those of them that are active.
+    /// The active services that the API key's user can see.
     Active,
 }
 
@@ -27,8 +27,8 @@ impl Listing {
         }
     }
 
-    /// Returns true if the filter allows a service. It is checked here too, because a server that ignores the filter
-    /// returns all services.
+    /// Returns true if the filter allows a service. Answers are filtered again with this, because some servers ignore
+    /// the filter and return all services.
     pub(super) fn shows(self, service: &LiveService) -> bool {
         self == Self::All || service.active
     }
@@ -39,9 +39,9 @@ impl Listing {
 pub struct ServiceList {
     /// The services, ordered by id.
     pub services: Vec<LiveService>,
-    /// True if the list shifted while it was read, so that services may be missing.
+    /// True if the list changed while it was read, so that services may be missing.
     pub has_shifted: bool,
-    /// The number of services that the server counts, if it returns one.
+    /// The total number of services according to the server, or `None` if the server does not return it.
     total: Option<u64>,
     /// The filter with which the list was read.
     pub(super) listing: Listing,
@@ -50,8 +50,8 @@ pub struct ServiceList {
 }
 
 impl ServiceList {
-    /// Converts a reading of the list. If the list changed meanwhile, it may contain a service twice. Then the later
-    /// entry is used.
+    /// Converts a reading of the list. If the list changed while it was read, the reading may contain a service twice.
+    /// In that case, the later entry is used.
     pub(super) fn new<T>(
         listing: Listing,
         path: String,
@@ -65,22 +65,22 @@ impl ServiceList {
         Self { services: by_id.into_values().collect(), has_shifted, total, listing, path }
     }
 
-    /// Returns how many more services the server counts than the list contains.
+    /// Returns the difference between the total of the server and the number of services in the list.
     fn missing_count(&self) -> i128 {
         self.total.map_or(0, |total| i128::from(total) - self.services.len() as i128)
     }
 
     /// Returns true if services are still missing after two readings.
     ///
-    /// If both readings lack the same number of services, the server counts services that it hides from this user. Then
-    /// none is missing.
+    /// If both readings lack the same number of services, the server's total includes services that it hides from this
+    /// user. In this case, none is missing.
     fn is_incomplete(first: &Self, second: &Self, merged: usize) -> bool {
         let is_less = second.total.is_some_and(|total| (merged as u64) < total);
         is_less && first.missing_count() != second.missing_count()
     }
 
     /// Checks, after the second reading, that no services are missing. `known` is the number of services that the two
-    /// readings show together.
+    /// readings contain together.
     pub(super) fn check_complete(&self, first: &Self, known: usize) -> Result<(), ApiError> {
         if !Self::is_incomplete(first, self, known) {
             return Ok(());

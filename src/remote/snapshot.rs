@@ -8,11 +8,11 @@ use super::failure::ApiError;
 use super::service_list::Listing;
 use crate::model::{BehaviorSet, Catalog, LatestVersion, Lookups, Need, ServiceId, Snapshot};
 
-/// Reads the services. Then reads everything that `find_missing` returns, until it returns nothing.
+/// Reads the services, and then the data that `find_missing` asks for, until it asks for nothing more.
 ///
-/// Reads the list of services a second time if it changed meanwhile. Also does so if `depends_on_absence` returns true,
-/// because the plan then depends on a service being absent. Services that only the first reading shows are read by id.
-/// There is no third reading.
+/// Reads the list of services a second time if another client changed it during the first reading. Also does so if
+/// `depends_on_absence` returns true, because the plan then depends on a service being absent. Services that only the
+/// first reading contains are read by id. There is no third reading.
 ///
 /// # Errors
 ///
@@ -37,7 +37,7 @@ pub async fn read_snapshot(
     complete_snapshot(api, Snapshot { services, ..snapshot }, find_missing).await
 }
 
-/// Reads everything that `find_missing` returns into a snapshot, until it returns nothing.
+/// Reads the data that `find_missing` asks for into a snapshot, until it asks for nothing more.
 ///
 /// # Errors
 ///
@@ -79,8 +79,8 @@ async fn read_behavior_sets(
     if services.is_empty() { Ok(Vec::new()) } else { api.behavior_sets(services).await }
 }
 
-/// Sets the newest version of an agent or context graph. An unknown version is stored as `None`, because reading it
-/// again would not help.
+/// Sets the newest version of an agent or context graph in a catalog. Replaces `Unknown` by `None` (no version),
+/// because reading it again would not help.
 fn set_latest_version<Id: Ord>(catalog: &mut Catalog<Id>, id: &Id, latest: LatestVersion) {
     let latest = if latest == LatestVersion::Unknown { LatestVersion::None } else { latest };
     if let Some(entry) = catalog.entries.get_mut(id) {
@@ -88,7 +88,7 @@ fn set_latest_version<Id: Ord>(catalog: &mut Catalog<Id>, id: &Id, latest: Lates
     }
 }
 
-/// Adds the entries that were read. Marks those that were requested but not found as missing.
+/// Adds the entries that were read to a catalog. Records the ids that were requested but not found as missing.
 fn merge<Id: Ord + Clone>(known: &mut Catalog<Id>, read: Catalog<Id>, need: &Need<Id>) {
     known.complete |= read.complete;
     known.entries.extend(read.entries);

@@ -16,18 +16,19 @@ use super::retry_loop::RetryState;
 use super::send::{FailedAttempt, Sender};
 use crate::model::Endpoint;
 
-/// A token is renewed when this much of its lifetime is left, or a tenth of its lifetime if that is shorter.
+/// The remaining lifetime at which a token is renewed. If a tenth of the token's lifetime is shorter, that is used
+/// instead.
 const RENEW_BEFORE: Duration = Duration::from_secs(60);
 /// The lifetime that is assumed if a token's expiry is unknown, or in the past by our clock. If the server refuses the
 /// token earlier, it is renewed.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(300);
-/// How long to wait before a failed sign-in is attempted again. Until then its error is returned.
+/// The time for which the error of a failed sign-in is returned again. After that, the sign-in is attempted again.
 const FAILURE_REUSED_FOR: Duration = Duration::from_secs(30);
 /// The hint for an answer to a sign-in that does not come from the API.
 const OTHER_SERVER: &str =
     "another server may be answering at this address: check `base_url:` and the network";
 
-/// A token, as the text of the `Authorization: Bearer` header.
+/// The token or key that requests send in the header `Authorization: Bearer`.
 #[derive(Debug)]
 pub(super) struct Token {
     pub(super) text: SecretString,
@@ -35,7 +36,7 @@ pub(super) struct Token {
     renew_at: Option<SystemTime>,
 }
 
-/// The current token of a connection. Clones share it.
+/// The current token of a connection. Clones share the token.
 #[derive(Clone, Debug, Default)]
 pub(super) struct TokenStore {
     state: Arc<Mutex<TokenState>>,
@@ -44,14 +45,15 @@ pub(super) struct TokenStore {
 #[derive(Debug, Default)]
 struct TokenState {
     token: Option<Arc<Token>>,
-    /// The time and the error of the last sign-in, if it failed.
+    /// The time and the error of the last sign-in. `None` if it succeeded.
     failed: Option<(Instant, ApiError)>,
 }
 
 impl TokenState {
-    /// Returns the error of the last sign-in if another sign-in would fail as well.
+    /// Returns the error of the last sign-in if it is likely that another sign-in would fail as well.
     ///
-    /// All requests that wait for one sign-in get the same error. A key that the server refused is not tried again.
+    /// All requests that wait for one sign-in get the same error. If the server refused the key, no further sign-in is
+    /// attempted.
     fn failure(&self) -> Option<ApiError> {
         let (at, error) = self.failed.as_ref()?;
         let is_refused = matches!(error.status(), Some(401 | 403));
@@ -60,8 +62,8 @@ impl TokenState {
 }
 
 impl TokenStore {
-    /// Returns the current token. Signs in if there is no token, or if it is about to expire, or if it is the one that
-    /// the server refused.
+    /// Returns the current token. Signs in if there is no token, if the token is about to expire, or if it is the token
+    /// that the server refused (`refused`).
     pub(super) async fn token(
         &self,
         sender: &Sender,

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::failure::{ApiError, FailureCause};
 
-/// Carries requests to a server.
+/// The way in which requests reach the server.
 #[derive(Clone, Debug)]
 pub(super) enum Transport {
     /// Uses network connections, which clones share.
@@ -17,14 +17,14 @@ pub(super) enum Transport {
     Simulated(simulated::SimulatedTransport),
 }
 
-/// The error of a request that got no answer.
+/// The error for a request that got no answer.
 #[cfg_attr(
     not(any(test, feature = "test-support")),
     allow(unreachable_pub, reason = "only a simulation makes it")
 )]
 #[derive(Clone, Debug)]
 pub struct TransportError {
-    /// The kind of the failure.
+    /// The kind of failure.
     pub kind: TransportErrorKind,
     /// The causes of the error, from the outermost to the innermost.
     pub details: String,
@@ -37,18 +37,18 @@ pub struct TransportError {
 )]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TransportErrorKind {
-    /// There was no connection.
+    /// No connection to the server could be opened.
     NoConnection,
     /// The request could not be built.
     InvalidRequest,
-    /// No answer came in time.
+    /// No answer arrived in time.
     TimedOut,
-    /// The connection closed.
+    /// The connection closed before the answer arrived.
     ConnectionLost,
 }
 
 impl TransportError {
-    /// Returns the cause for the error of the request: it was not sent, or its answer was lost.
+    /// Returns the cause of the request's failure: the request was not sent, or its answer was lost.
     pub(super) fn cause(&self) -> FailureCause {
         match self.kind {
             TransportErrorKind::NoConnection | TransportErrorKind::InvalidRequest => FailureCause::NotSent,
@@ -84,7 +84,7 @@ impl From<reqwest::Error> for TransportError {
 }
 
 impl Transport {
-    /// Returns a transport that uses the network. A proxy is used only to reach other machines.
+    /// Returns a transport that uses the network. It uses a proxy only to reach other machines.
     pub(super) fn network(is_loopback: bool) -> Result<Self, ApiError> {
         // Fails if it is already installed, which is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -162,7 +162,7 @@ pub(super) mod simulated {
 
     use super::{Transport, TransportError};
 
-    /// A server in this process, which answers requests.
+    /// A server in this process that answers requests.
     pub trait RequestHandler: Send + Sync {
         /// Answers a request.
         fn handle(
@@ -174,7 +174,7 @@ pub(super) mod simulated {
     /// A transport to a request handler in this process.
     #[derive(Clone)]
     pub(in crate::remote) struct SimulatedTransport {
-        /// Builds requests. It is shared, because building an HTTP client takes milliseconds.
+        /// The builder of requests. It is shared, because building an HTTP client takes milliseconds.
         pub(in crate::remote) client: Client,
         handler: Arc<dyn RequestHandler>,
     }
@@ -191,7 +191,7 @@ pub(super) mod simulated {
         }
     }
 
-    /// Returns a transport to this handler.
+    /// Returns a transport that sends requests to this handler.
     pub(in crate::remote) fn transport_to(handler: Arc<dyn RequestHandler>) -> Transport {
         static CLIENT: OnceLock<Transport> = OnceLock::new();
         match CLIENT.get_or_init(|| Transport::network(true).expect("a client")) {

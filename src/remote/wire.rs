@@ -53,8 +53,11 @@ pub(super) fn user_id(by: &Value) -> Option<String> {
     by.get("user_id").unwrap_or(by).as_str().map(str::to_owned)
 }
 
-/// The keys that the two APIs use for each pin. The later ones are from early versions of the documentation.
+/// The JSON keys under which the two APIs return the agent's version. The second key is from early versions of the
+/// documentation.
 const AGENT_VERSION: [&str; 2] = ["agent_version_number", "agent_version"];
+/// The JSON keys under which the two APIs return the version of the context graph. The last two keys are from early
+/// versions of the documentation.
 const CONTEXT_GRAPH_VERSION: [&str; 4] = [
     "service_hierarchical_state_machine_version_number",
     "context_graph_version_number",
@@ -64,7 +67,7 @@ const CONTEXT_GRAPH_VERSION: [&str; 4] = [
 /// The fields of a service that some answers repeat in each version set.
 const SERVICE_KEYS: [&str; 3] = ["agent_id", "service_hierarchical_state_machine_id", "context_graph_id"];
 
-/// The version sets in a service's JSON, by name.
+/// The JSON of the version sets of a service, by name.
 pub(super) type RawVersionSets = BTreeMap<String, Option<Map<String, Value>>>;
 
 /// Parses the version sets of a service.
@@ -104,7 +107,7 @@ fn take_pin(set: &mut Map<String, Value>, spellings: &[&str]) -> Pin {
     pin
 }
 
-/// Parses a version number, written as `3`, `3.0` or `"3"`.
+/// Parses a version number, which may be written as `3`, `3.0` or `"3"`.
 fn parse_version_number(value: &Value) -> Option<u32> {
     let number = value.as_f64().or_else(|| value.as_str()?.parse().ok())?;
     (number >= 0.0 && number.fract() == 0.0 && number <= f64::from(u32::MAX)).then_some(number as u32)
@@ -137,8 +140,8 @@ fn pin_value(pin: Pin) -> Value {
     }
 }
 
-/// Returns the JSON of a version set that is written: its three fields, and the unknown fields. `context_graph_key` is
-/// the API's key for the version of the context graph.
+/// Returns the JSON of a version set for a write: its three known fields, and its unknown fields. `context_graph_key`
+/// is the API's key for the version of the context graph.
 pub(super) fn version_set_body(set: &VersionSet, context_graph_key: &str) -> Map<String, Value> {
     let VersionSet { agent_version, context_graph_version, llm_model_preferences, carried } = set;
     let preferences: Map<String, Value> = llm_model_preferences
@@ -165,25 +168,26 @@ fn preference_body(preference: &LlmPreference) -> Map<String, Value> {
     body
 }
 
-/// An entry of the list of agents or context graphs.
+/// An agent or context graph, as an entry of a list.
 #[derive(Deserialize)]
 pub(super) struct CatalogItem {
     pub(super) id: String,
     pub(super) name: String,
     #[serde(default)]
     pub(super) deprecated: Option<bool>,
-    /// The newest version. If the field is missing, it is unknown; if it is null, there is no version.
+    /// The newest version in the answer. It is unknown if the field is missing, and null means that there is no
+    /// version.
     #[serde(default, deserialize_with = "deserialize_present")]
     pub(super) latest_version: Option<Value>,
 }
 
-/// Deserializes a field that is present, so that null differs from a missing field.
+/// Deserializes a field that is present, so that a null differs from a missing field.
 fn deserialize_present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
 }
 
 impl CatalogItem {
-    /// Returns the newest version. Null (Classic) and 0 (Platform) mean that there is none.
+    /// Returns the newest version. A null (Classic) or 0 (Platform) means that there is no version.
     pub(super) fn latest(&self) -> LatestVersion {
         match &self.latest_version {
             None => LatestVersion::Unknown,

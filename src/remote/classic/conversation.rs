@@ -17,7 +17,7 @@ use crate::model::{Endpoint, ServiceId, SmokeTest};
 
 page!(Conversations, conversations, wire::Conversation);
 
-/// The events of a conversation that are used. Others are ignored.
+/// The events of a conversation that `amigops` uses. Other events are ignored.
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 enum Event {
@@ -42,7 +42,7 @@ enum Event {
     Other,
 }
 
-/// The state of a conversation, according to its events so far.
+/// The state of a conversation, according to the events that were received so far.
 #[derive(Default)]
 struct StreamState {
     conversation: Option<String>,
@@ -71,7 +71,7 @@ impl StreamState {
     }
 }
 
-/// Starts a conversation and returns the agent's answer. Finishes the conversation in any case.
+/// Starts a conversation and returns the agent's answer. Finishes the conversation even if reading the answer fails.
 pub(super) async fn hold_conversation(
     client: &Client,
     id: &ServiceId,
@@ -114,7 +114,7 @@ pub(super) async fn hold_conversation(
     Ok(state.message)
 }
 
-/// Reads the events of a conversation until its end, and updates `state`.
+/// Reads the events of a conversation until the last one, and updates `state`.
 async fn read_stream(mut answer: Answer, call: &Call, state: &mut StreamState) -> Result<(), ApiError> {
     let mut lines = Lines::default();
     while let Some(chunk) = answer.chunk(&call.method, &call.path).await? {
@@ -129,18 +129,18 @@ async fn read_stream(mut answer: Answer, call: &Call, state: &mut StreamState) -
 /// Splits a stream into lines, whose size and number are limited.
 #[derive(Default)]
 struct Lines {
-    /// The line that is not complete yet.
+    /// The beginning of a line whose end was not received yet.
     pending: Vec<u8>,
     bytes: usize,
     count: usize,
 }
 
 impl Lines {
-    /// Adds a part of the stream, and calls `handle` with each line that is complete now.
+    /// Adds a part of the stream, and calls `handle` with each line that this part completes.
     ///
     /// # Errors
     ///
-    /// Returns a message that names the limit that is exceeded.
+    /// Returns a message about the limit that the stream exceeds.
     fn add(&mut self, chunk: &[u8], mut handle: impl FnMut(&[u8])) -> Result<(), String> {
         self.bytes += chunk.len();
         if self.bytes > MAX_CONVERSATION {
@@ -164,7 +164,7 @@ impl Lines {
     }
 }
 
-/// Finishes the conversations that this user left open with a service. Returns false if there are none.
+/// Finishes all unfinished conversations of this user with a service. Returns false if there are none.
 async fn finish_open_conversations(client: &Client, id: &ServiceId) -> Result<bool, ApiError> {
     let Credentials::SignIn { user_id, .. } = &client.access().credentials else { return Ok(false) };
     let user = user_id.expose_secret().to_owned();

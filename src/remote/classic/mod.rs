@@ -1,4 +1,4 @@
-//! The requests of the Classic API, which take and return types of the model.
+//! The requests of the Classic API. Their parameters and results are types of `model`.
 
 mod conversation;
 mod wire;
@@ -26,7 +26,7 @@ use crate::model::{
     Need, NewService, ServiceId, ServiceUpdate, SmokeTest, VersionSet, VersionSetName,
 };
 
-/// The maximum number of ids in one request. It keeps URLs short.
+/// The maximum number of ids in one request. It keeps the URLs short.
 const MAX_IDS_PER_REQUEST: usize = 20;
 
 /// A connection to one organization of the Classic API.
@@ -36,7 +36,7 @@ pub struct Classic {
 }
 
 impl Classic {
-    /// Prepares a connection. The first request signs in.
+    /// Prepares a connection. Nothing is sent until the first request, which signs in.
     ///
     /// # Errors
     ///
@@ -64,7 +64,7 @@ impl Classic {
         ))
     }
 
-    /// Reads all agents or context graphs, or those with the ids in `need`.
+    /// Reads all agents or all context graphs, or only those with the ids in `need`.
     async fn catalog<T: Page<Item = CatalogItem>, Id: Ord + Clone + AsRef<str> + for<'t> From<&'t str>>(
         &self,
         endpoint: Endpoint,
@@ -198,7 +198,7 @@ impl WriteApi for Classic {
         Self { client: self.client.with_reservation(reservation) }
     }
 
-    /// Returns the connection unchanged, because no write on Classic needs a read of the service.
+    /// Returns the connection unchanged, because writes on Classic never read the service first.
     fn decided_on(&self, _: &LiveService) -> Self {
         self.clone()
     }

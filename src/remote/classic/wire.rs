@@ -1,4 +1,4 @@
-//! The JSON of the Classic API.
+//! The JSON of the Classic API's requests and answers.
 //!
 //! Reading is tolerant: missing fields get a default. Unknown fields are kept in version sets, and ignored elsewhere.
 //! Writing is exact.
@@ -10,7 +10,7 @@ use super::super::pages::ListItem;
 use super::super::wire::{self as shared, RawVersionSets, Tags, trim_text};
 use crate::model::{self, LiveService, NewService, ServiceUpdate, VersionSet, VersionSetName};
 
-/// An entry of the list of services.
+/// A service, as an entry of the list of services.
 #[derive(Deserialize)]
 pub(super) struct Service {
     id: String,
@@ -64,13 +64,13 @@ impl Service {
 /// Classic's key for the version of a context graph.
 const CONTEXT_GRAPH_VERSION: &str = "service_hierarchical_state_machine_version_number";
 
-/// An entry of the list of conversations.
+/// A conversation, as an entry of the list of conversations.
 #[derive(Deserialize)]
 pub(super) struct Conversation {
     pub(super) id: String,
 }
 
-/// An entry of the list of dynamic behavior sets.
+/// A dynamic behavior set, as an entry of the list of behavior sets.
 #[derive(Deserialize)]
 pub(super) struct BehaviorSet {
     id: String,
@@ -102,7 +102,8 @@ impl BehaviorSet {
     }
 }
 
-/// Returns the JSON of a version set that PUT and create expect: its three fields, and the unknown fields.
+/// Returns the JSON of a version set for requests that write it or create a service. It contains the three known fields
+/// and the unknown fields.
 pub(super) fn version_set_body(set: &VersionSet) -> Value {
     Value::Object(shared::version_set_body(set, CONTEXT_GRAPH_VERSION))
 }

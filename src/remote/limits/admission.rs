@@ -1,4 +1,4 @@
-//! The types that the budget of an endpoint and its parts share.
+//! The types that the request budget of an endpoint shares with its parts: the windows and the learned rate.
 
 use std::time::Duration;
 
@@ -12,20 +12,21 @@ pub(super) const MINUTE: Duration = Duration::from_secs(60);
 pub(super) enum Admission {
     /// The requests can be sent now.
     Now,
-    /// The caller must ask again at this time, or after the next answer if that comes earlier.
+    /// The caller must ask again at this time, or when the next answer arrives if that is earlier.
     At(Instant),
-    /// The caller must ask again after the next answer, because the time is not known before.
+    /// The caller must ask again when the next answer arrives, because it is not known when requests can be sent.
     AfterAnswer,
 }
 
-/// The result of a request, as far as it matters for limits.
+/// The outcome of a request, for the purpose of rate limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::remote) enum RequestOutcome {
     /// The server accepted the request.
     Accepted,
-    /// The server refused the request, because it exceeds the limit. Contains the `Retry-After` of the answer.
+    /// The server refused the request, because it exceeds the limit. Contains the `Retry-After` of the answer, if there
+    /// is one.
     Refused(Option<Duration>),
-    /// There was no answer, or one that says nothing about limits (5xx). The server may have counted the request.
+    /// There was no answer, or an answer that does not concern limits (5xx). The server may have counted the request.
     Lost,
 }
 

@@ -11,19 +11,19 @@ use super::window::Windows;
 /// The request budget of one endpoint.
 #[derive(Debug)]
 pub(super) struct Budget {
-    /// The number of requests that a window allows. If no limit is published, it is unknown until the first answer.
+    /// The number of requests that a window allows. If no limit is published, it is `None` until an answer contains it.
     pub(super) limit: Option<u32>,
-    /// The number of requests that were admitted and not answered yet.
+    /// The number of requests that were admitted but not answered yet.
     outstanding: u32,
-    /// True once any request has ended.
+    /// True once any request to the endpoint has ended, with or without an answer.
     pub(super) has_ended_request: bool,
     windows: Windows,
     pub(super) rate: LearnedRate,
-    /// The end of the last wait that was reported. Waits of other requests until the same time are not reported.
+    /// The end of the last wait that was reported to the observer. Other waits until the same time are not reported.
     announced: Option<Instant>,
-    /// The number of callers that wait for this endpoint.
+    /// The number of callers that wait for the rate limit of this endpoint.
     pub(super) waiting: u32,
-    /// The number of requests that a run has announced and not sent yet.
+    /// The number of requests that a run has announced but not sent yet.
     pub(super) expected: u32,
 }
 
@@ -41,13 +41,13 @@ impl Budget {
         }
     }
 
-    /// Adds to the number of expected requests.
+    /// Adds `count` to the number of expected requests.
     pub(super) fn expect(&mut self, count: u32) {
         self.expected = self.expected.saturating_add(count);
     }
 
-    /// Admits `count` requests, or returns when to ask again. `waiting` is the number of callers that ask, including
-    /// this one.
+    /// Admits `count` requests, or returns when the caller must ask again. `waiting` is the number of callers that
+    /// wait, including this caller.
     pub(super) fn ask(&mut self, count: u32, waiting: u32, now: Instant) -> Admission {
         // A limit of zero would never admit anything, so one request is sent to ask again.
         let count = self.limit.map_or(count, |limit| count.min(limit.max(1)));
@@ -83,13 +83,14 @@ impl Budget {
         self.rate.ask(count, self.outstanding, limit, now)
     }
 
-    /// Returns the time when a wait is likely to end. A caller may ask again earlier than that, at `ask_again`, because
-    /// it may send a probe.
+    /// Returns the time when a wait for the limit is likely to end. The caller may ask again earlier, at `ask_again`,
+    /// to send a probe: a request that tests whether the window is over.
     pub(super) fn wait_ends(&self, ask_again: Instant) -> Instant {
         self.windows.over().map_or(ask_again, |over| over.max(ask_again))
     }
 
-    /// Returns true if no wait until this time has been reported yet, and records that it is reported.
+    /// Returns true if the wait until this time must be reported, and records it as reported. Returns false if it was
+    /// reported before.
     pub(super) fn announce(&mut self, until: Instant) -> bool {
         let known = self.announced.is_some_and(|known| until <= known + Duration::from_secs(1));
         if !known {
@@ -136,7 +137,7 @@ impl Budget {
         }
     }
 
-    /// Adds requests to the budget again that were admitted but never reached the server.
+    /// Adds `count` requests back to the budget. They were admitted but never reached the server.
     pub(super) fn give_back(&mut self, count: u32) {
         self.outstanding = self.outstanding.saturating_sub(count);
         self.windows.cancel_probe();

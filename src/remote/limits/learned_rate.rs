@@ -1,9 +1,9 @@
 //! The rate limit of an endpoint whose answers have no rate-limit headers. It is learned from refusals.
 //!
-//! 1. At first few requests are in flight, and more after each acceptance. At the limit, only the requests in flight
-//!    are refused.
-//! 2. A refusal halves the number in flight. Then single requests test whether the server accepts requests again. The
-//!    pauses between them double.
+//! 1. At first only a few requests may be in flight, and each acceptance allows more. When the limit is reached, only
+//!    the requests in flight are refused.
+//! 2. A refusal halves the allowed number in flight. Then single requests test whether the server accepts requests
+//!    again. The pause between these requests doubles each time.
 //! 3. The first acceptance gives a rate that works: as many requests as were accepted before the refusal, in the time
 //!    from the first of them until now.
 //! 4. From then on, that rate is used. From time to time it is raised a little.
@@ -15,35 +15,36 @@ use tokio::time::Instant;
 
 use super::admission::{Admission, MINUTE};
 
-/// The number of requests in flight at first, if no limit is known.
+/// The maximum number of requests in flight at first, if no limit is known.
 const FIRST_IN_FLIGHT: f64 = 2.0;
-/// How fast the number in flight grows. After each acceptance it grows by this value divided by itself: 6 in flight
-/// after 60 acceptances, 16 after 500.
+/// The factor that determines how fast the allowed number of requests in flight grows. Each acceptance adds this factor
+/// divided by the current number: 6 are allowed after 60 acceptances, 16 after 500.
 const GROWTH: f64 = 0.25;
 /// The pause after the first refusal without a `Retry-After`.
 pub(super) const PAUSE: Duration = Duration::from_secs(1);
-/// The number of periods without a refusal after which the rate is raised. It doubles after each failed raise.
+/// The number of periods without a refusal after which the rate is raised. The number doubles after each raise that is
+/// refused.
 const FIRST_HOLD: u32 = 2;
 const LONGEST_HOLD: u32 = 64;
 
 /// The tolerance for answers that arrive in a different order from their requests.
 const SLACK: Duration = Duration::from_millis(100);
 
-/// A rate that the server accepted.
+/// A rate of requests that the server has accepted: a number per period.
 #[derive(Debug)]
 struct Rate {
-    /// The number of requests that one period allows.
+    /// The number of requests that are sent in one period.
     count: u32,
     period: Duration,
-    /// The number of requests that the server accepted in a period.
+    /// The number of requests per period that the server is known to accept.
     worked: u32,
-    /// The time from which on the rate may be raised.
+    /// The earliest time when the rate may be raised.
     raise_at: Instant,
-    /// The number of periods without a refusal before the next raise.
+    /// The number of periods without a refusal that must pass before the next raise.
     hold: u32,
 }
 
-/// The search for the time from which on the server accepts requests again.
+/// The search for the time when the server accepts requests again after a refusal.
 #[derive(Debug)]
 struct Search {
     /// The time of the first request that was accepted before the refusal.
@@ -64,7 +65,7 @@ pub(super) struct LearnedRate {
     refused_at: Option<Instant>,
     accepted_at: Option<Instant>,
     refusing_since: Option<Instant>,
-    /// The time until which nothing is sent.
+    /// The end of the current pause, in which nothing is sent.
     closed_until: Option<Instant>,
 }
 
@@ -87,22 +88,22 @@ impl LearnedRate {
         self.closed_until.filter(|end| *end > now)
     }
 
-    /// Sets a time until which nothing is sent.
+    /// Sets a pause until the given time, in which nothing is sent. A longer pause stays.
     pub(super) fn close(&mut self, until: Instant) {
         self.closed_until = self.closed_until.max(Some(until));
     }
 
-    /// Returns true if a request was accepted after this time.
+    /// Returns true if the server accepted a request after this time.
     pub(super) fn accepted_since(&self, time: Instant) -> bool {
         self.accepted_at.is_some_and(|at| at > time)
     }
 
-    /// Returns the time since which the server has refused all requests, or `None` if it has not.
+    /// Returns the time since which the server has refused every request, or `None` if it does not refuse all requests.
     pub(super) fn refusing_since(&self) -> Option<Instant> {
         self.refusing_since
     }
 
-    /// Returns true if the rate is known only from refusals.
+    /// Returns true if the rate is learned from refusals, not read from headers.
     pub(super) fn is_guessed(&self) -> bool {
         self.rate.is_some() || self.search.is_some()
     }
@@ -113,7 +114,8 @@ impl LearnedRate {
         ((self.accepted.len() - from) as u32, self.accepted.get(from).copied())
     }
 
-    /// Returns when `count` requests can be sent. `limit` is the published number of requests a minute.
+    /// Returns whether `count` requests can be sent now, or when to ask again. `limit` is the published number of
+    /// requests a minute.
     pub(super) fn ask(
         &mut self,
         count: u32,
@@ -143,7 +145,7 @@ impl LearnedRate {
         later.map_or(Admission::Now, Admission::At)
     }
 
-    /// Raises the rate a little if it has worked for a while and requests have to wait for it.
+    /// Raises the rate a little if it has worked for a while and new requests would have to wait for it.
     fn raise_rate(&mut self, count: u32, outstanding: u32, now: Instant) {
         let Some(rate) = self.rate.as_ref().filter(|rate| rate.raise_at <= now) else { return };
         let is_used_up = outstanding + count + self.accepted_within(rate.period, now).0 > rate.count;
@@ -154,7 +156,7 @@ impl LearnedRate {
         }
     }
 
-    /// Counts a request that was, or may have been, accepted.
+    /// Counts a request that the server accepted or may have accepted.
     pub(super) fn count_request(&mut self, now: Instant) {
         self.accepted.push_back(now);
     }
@@ -165,7 +167,7 @@ impl LearnedRate {
         self.refusing_since = None;
     }
 
-    /// Learns from a request that was accepted without rate-limit headers.
+    /// Updates the learned rate after a request that was accepted without rate-limit headers.
     pub(super) fn learn_from_acceptance(&mut self, sent: Instant, now: Instant) {
         self.count_request(now);
         self.in_flight += GROWTH / self.in_flight;
@@ -182,12 +184,13 @@ impl LearnedRate {
         self.search = None;
     }
 
-    /// Drops the learned rate, because the server returns its real limit.
+    /// Drops the learned rate, because the server's headers contain the real limit.
     pub(super) fn forget_guesses(&mut self) {
         (self.rate, self.search) = (None, None);
     }
 
-    /// Learns from a request that was refused without rate-limit headers. Other requests may be in flight.
+    /// Updates the learned rate after a request that was refused without rate-limit headers. `outstanding` is the
+    /// number of other requests in flight.
     pub(super) fn learn_from_refusal(
         &mut self,
         sent: Instant,

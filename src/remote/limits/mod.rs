@@ -1,7 +1,7 @@
 //! Keeps requests within the API's limits, so that the server does not refuse any with status 429.
 //!
 //! Each endpoint allows a number of requests a minute to the whole organization. The published numbers are the starting
-//! point. The headers of each answer correct them, also when another client uses the same budget. If no limit is
+//! point. The headers of each answer correct them, even if another client uses the same budget. If no limit is
 //! published, one request is sent first, and the others wait for its answer. The answer may contain the limit. If it
 //! does not, the rate is learned from refusals ([`learned_rate`]).
 
@@ -25,24 +25,24 @@ use budget::Budget;
 
 use crate::model::{Api, Endpoint};
 
-/// The shortest wait that is reported to the observer.
+/// The minimum length of a wait that is reported to the observer.
 const MIN_REPORTED_WAIT: Duration = Duration::from_secs(1);
 
-/// How long an endpoint may refuse all requests before a run without a deadline stops.
+/// The time after which a run without a deadline stops if an endpoint refuses all requests.
 pub(super) const MAX_REFUSING_TIME: Duration = Duration::from_secs(300);
 
-/// The request budgets of all organizations in a process. Clones share them. Two environments of the same organization
-/// use the same budget.
+/// The request budgets of all organizations in a process. Clones share the budgets. Two environments of the same
+/// organization use the same budget.
 #[derive(Clone, Debug, Default)]
 pub struct Budgets {
     limiters: Arc<Mutex<BTreeMap<Home, Limiter>>>,
 }
 
-/// The API, its address, and the organization or workspace that a limiter is for.
+/// The key of a limiter: the API, its address, and the organization or workspace.
 type Home = (Api, String, String);
 
 impl Budgets {
-    /// Returns the limiter of an organization or workspace at an address.
+    /// Returns the limiter of an organization or workspace at an address. Creates it if necessary.
     pub(super) fn limiter(&self, api: Api, address: String, organization: &str) -> Limiter {
         let mut limiters = self.limiters.lock().unwrap_or_else(PoisonError::into_inner);
         let home = (api, address, organization.to_owned());
@@ -50,7 +50,7 @@ impl Budgets {
     }
 }
 
-/// The budgets of one organization or workspace, one for each endpoint. Clones share them.
+/// The request budgets of one organization or workspace, one for each endpoint. Clones share the budgets.
 #[derive(Clone, Debug)]
 pub(super) struct Limiter {
     api: Api,
@@ -68,14 +68,14 @@ impl Limiter {
         work(budgets.entry(endpoint).or_insert_with(|| Budget::new(endpoint.per_minute(self.api))))
     }
 
-    /// Announces that `count` requests will follow. Then one request of a window can be held back as a probe, even if
-    /// no other request waits at that moment.
+    /// Announces that `count` requests will follow. The limiter can then hold back one request as a probe (a test
+    /// whether the window is over), even if no other request waits yet.
     pub(super) fn expect(&self, endpoint: Endpoint, count: u32) {
         self.with_budget(endpoint, |budget| budget.expect(count));
     }
 
     /// Waits until `count` requests can be sent, and reserves them. Before a long wait, calls `on_wait` with the limit
-    /// if the server returns one. Returns `None` if the endpoint has refused all requests for `max_refusing`.
+    /// if the server returned it. Returns `None` if the endpoint has refused all requests for `max_refusing`.
     pub(super) async fn acquire(
         &self,
         endpoint: Endpoint,
@@ -150,14 +150,14 @@ impl Limiter {
         self.with_budget(endpoint, |budget| budget.rate.accepted_since(time))
     }
 
-    /// Adds requests to the budget again that were admitted but never reached the server.
+    /// Adds `count` requests back to the endpoint's budget. They were admitted but never reached the server.
     pub(super) fn give_back(&self, endpoint: Endpoint, count: u32) {
         self.with_budget(endpoint, |budget| budget.give_back(count));
         self.changed.notify_waiters();
     }
 }
 
-/// Waits until a time, or forever if it is `None`.
+/// Waits until a time, or forever if the time is `None`.
 async fn sleep_until(time: Option<Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time).await,
@@ -165,7 +165,7 @@ async fn sleep_until(time: Option<Instant>) {
     }
 }
 
-/// A caller that waits for an endpoint. Counts as waiting until it is dropped.
+/// A caller that waits for the rate limit of an endpoint. It counts as waiting until it is dropped.
 struct Waiter<'a> {
     limiter: &'a Limiter,
     endpoint: Endpoint,
@@ -189,7 +189,8 @@ impl Drop for Waiter<'_> {
     }
 }
 
-/// A number of requests that can be sent without a further wait. The unused ones are returned to the budget on drop.
+/// A number of requests that can be sent without a further wait. When it is dropped, unused requests are added back to
+/// the budget.
 #[derive(Debug)]
 pub struct Reservation {
     limiter: Limiter,
@@ -200,8 +201,8 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    /// Returns true if the limit was unknown when the reservation was made. Then the reservation guarantees nothing,
-    /// and one request should be sent first to learn the limit.
+    /// Returns true if the limit was unknown when the reservation was made. In this case the reservation guarantees
+    /// nothing, and one request should be sent first to learn the limit.
     pub fn is_limit_unknown(&self) -> bool {
         self.is_limit_unknown
     }

@@ -1,4 +1,4 @@
-//! Budgets step by step, and many requests against servers with different windows.
+//! Tests budgets step by step, and with many requests to simulated servers that have different windows.
 
 use super::admission::MINUTE;
 use super::*;
@@ -184,31 +184,32 @@ async fn an_endpoint_that_refuses_everything_is_given_up() {
     assert!(!limiter.has_accepted_since(endpoint, began));
 }
 
-/// How a server returns the end of a window.
+/// The way in which a simulated server returns the end of a window.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum ResetHeader {
-    /// Clock windows with an exact end.
+    /// Windows begin and end at fixed times of the clock. The header contains the exact end.
     Clock,
-    /// Windows that begin with their first request, rounded up.
+    /// Windows begin with their first request. The header contains the end, rounded up to a whole second.
     RoundedUp,
-    /// The same, rounded down.
+    /// Windows begin with their first request. The header contains the end, rounded down to a whole second.
     RoundedDown,
-    /// No headers.
+    /// Answers have no rate-limit headers.
     Missing,
 }
 
-/// A server with fixed windows.
+/// A simulated server that limits the requests in windows of a fixed length.
 struct Server {
     reset_header: ResetHeader,
     limit: u32,
     window: Duration,
-    /// The current window's end, and the requests counted in it.
+    /// The end of the current window, and the number of requests counted in the window.
     current: Mutex<(Duration, u32)>,
     refused: Mutex<u32>,
 }
 
 impl Server {
-    /// Answers a request: returns the outcome, the remaining requests and the reset. Times are since the epoch.
+    /// Answers a request. Returns the outcome, and the remaining requests and the reset time in the headers. Times are
+    /// since the epoch.
     fn answer(&self, now: Duration) -> (RequestOutcome, Option<(u32, Duration)>) {
         let mut current = self.current.lock().expect("a lock");
         if now >= current.0 {
@@ -236,20 +237,21 @@ impl Server {
     }
 }
 
-/// The requests of a test run.
+/// The requests that a test sends.
 #[derive(Clone, Copy)]
 struct Load {
     requests: u32,
     at_once: usize,
-    /// The round trip, in milliseconds.
+    /// The time between a request and its answer, in milliseconds.
     round_trip: u64,
-    /// When the first one is sent, in milliseconds after a whole second.
+    /// The time when the first request is sent, in milliseconds after a whole second.
     phase: u64,
-    /// True if the limiter is told how many will follow.
+    /// True if the number of requests is announced to the limiter before they are sent.
     is_announced: bool,
 }
 
-/// Sends requests, each until it is accepted. Returns the time that they took, and the number of refusals.
+/// Sends the requests of a test, each until it is accepted. Returns the time that they took, and the number of
+/// refusals.
 async fn run(api: Api, server: Server, load: Load) -> (Duration, u32) {
     let Load { requests, at_once, round_trip, phase, is_announced } = load;
     let origin = Instant::now();
@@ -269,7 +271,7 @@ async fn run(api: Api, server: Server, load: Load) -> (Duration, u32) {
     (began.elapsed(), refused)
 }
 
-/// Takes one of the remaining requests. Returns false if there is none.
+/// Takes one of the requests that are left. Returns false if none is left.
 fn take_request(left: &Mutex<u32>) -> bool {
     let mut left = left.lock().expect("a lock");
     let is_available = *left > 0;
@@ -277,7 +279,7 @@ fn take_request(left: &Mutex<u32>) -> bool {
     is_available
 }
 
-/// Sends a request once.
+/// Waits for the rate limit, sends one request to the simulated server, and returns the outcome.
 async fn send_once(limiter: &Limiter, server: &Server, origin: Instant, round_trip: u64) -> RequestOutcome {
     assert!(acquire(limiter, Endpoint::CreateService, 1).await.take());
     let sent = Instant::now();
@@ -299,8 +301,9 @@ fn server(reset_header: ResetHeader, limit: u32, seconds: u64) -> Server {
     Server { reset_header, limit, window, current: Mutex::default(), refused: Mutex::default() }
 }
 
-/// Windows of a few seconds with whole-second resets take no longer than the limits impose, plus a round trip in each
-/// window and a second in the first one. There is one refusal if the server rounds down, and none otherwise.
+/// If windows last a few seconds and resets are in whole seconds, requests take little longer than the limits impose.
+/// They lose at most a round trip in each window, and a second in the first one. There is one refusal if the server
+/// rounds down, and none otherwise.
 #[tokio::test(start_paused = true)]
 async fn whole_second_resets_cost_one_second_altogether() {
     for api in [Api::Classic, Api::Platform] {
@@ -328,7 +331,8 @@ async fn whole_second_resets_cost_one_second_altogether() {
     }
 }
 
-/// Limits without headers cause few refusals, and requests take at most twice the time that the limits impose.
+/// If answers have no rate-limit headers, there are few refusals, and requests take at most twice the time that the
+/// limits impose.
 #[tokio::test(start_paused = true)]
 async fn limits_without_headers_are_learned() {
     for (limit, seconds) in [(20, 60), (60, 60), (100, 60), (20, 3), (60, 10), (30, 20)] {

@@ -38,40 +38,42 @@ use tokio::time::Instant;
 use super::admission::{Admission, RateLimitHeaders};
 
 const SECOND: Duration = Duration::from_secs(1);
-/// The smallest difference that matters. Smaller ones are not worth a probe, and do not make one invalid.
+/// The smallest time difference that matters. To save less time, no test request (probe) is sent. A probe that is early
+/// or late by less is still valid.
 const SLACK: Duration = Duration::from_millis(100);
-/// The window length in seconds from which on there is no probe: one second is at most a twentieth of the window.
+/// The smallest window length, in seconds, for which no test request (probe) is sent. The second that a probe could
+/// save is at most a twentieth of such a window.
 const LONG_WINDOW_SECONDS: u64 = 20;
-/// The number of failed probes after which no more are sent. One may fail because the window happens to begin with a
-/// whole second.
+/// The number of failed probes (requests that test whether a window is over) after which no more are sent. It is more
+/// than one, because a probe can fail if the window happens to begin with a whole second.
 const MAX_FAILED_PROBES: u32 = 2;
-/// The smallest limit for which one request is held back as a probe.
+/// The smallest limit for which one request of a window is held back as a probe (a test whether the window is over).
 const MIN_LIMIT_FOR_PROBE: u32 = 10;
 
-/// When windows end in relation to R, as far as it is known.
+/// The time when windows end, in relation to the reset time in the header, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ends {
     Unknown,
-    /// They end at R or earlier.
+    /// Windows end at the reset time in the header, or earlier.
     ByReset,
-    /// Windows end within the second after R, the reset time in the header.
+    /// Windows end within the second after the reset time in the header.
     AfterReset,
 }
 
 /// The current rate-limit window of an endpoint.
 #[derive(Debug)]
 struct Window {
-    /// The end of the window as the header states it: R in the comment above.
+    /// The end of the window according to the header `X-RateLimit-Reset`.
     reset: Duration,
-    /// The same end, converted to our clock.
+    /// The end of the window according to the header, converted to our clock.
     end: Instant,
-    /// The number of requests left.
+    /// The number of requests that are left in the window.
     left: u32,
-    /// The times when the first request of the window was sent and answered, if we sent it.
+    /// The times when the first request of the window was sent and answered. `None` if another client sent it.
     first: Option<(Instant, Instant)>,
-    /// The time when the probe will be sent, if there is one.
+    /// The time when the probe, which tests whether the window is over, will be sent. `None` if no probe is planned.
     probe_at: Option<Instant>,
-    /// The time when the probe was sent, while it is in flight.
+    /// The time when the probe (the test request) was sent. `None` if no probe is in flight.
     probe_sent_at: Option<Instant>,
 }
 
@@ -79,15 +81,15 @@ struct Window {
 #[derive(Debug)]
 pub(super) struct Windows {
     current: Option<Window>,
-    /// R of the previous window, and the time when we considered that window over.
+    /// The reset time in the header for the previous window, and the time when we considered that window over.
     ended: Option<(Duration, Instant)>,
     ends: Ends,
-    /// The length of windows that begin with their first request, if a probe has measured it.
+    /// The length of windows that begin with their first request, if a probe (a test request) has measured it.
     length: Option<Duration>,
-    /// The number of failed probes: first those before R, then those after it.
+    /// The number of failed probes (test requests) sent before the reset time, and the number of those sent after it.
     failed_probes: [u32; 2],
-    /// The time before which only one request is sent, because its answer shows whether the previous window was over.
-    /// At this time, that window is over in any case.
+    /// The time until which only one request is sent, because its answer shows whether the previous window is over. At
+    /// this time, the previous window is certainly over.
     alone_until: Option<Instant>,
     /// True once any answer had rate-limit headers.
     has_seen_headers: bool,
@@ -106,13 +108,13 @@ impl Windows {
         }
     }
 
-    /// Returns true if an answer has described the current window.
+    /// Returns true if the current window is known from the headers of an answer.
     pub(super) fn is_known(&self) -> bool {
         self.current.is_some()
     }
 
-    /// Returns until when `count` requests must wait, because it is not known whether the previous window is over.
-    /// Returns `None` if they need not wait for that.
+    /// Returns until when `count` requests must wait, because the previous window may not be over yet. Returns `None`
+    /// if there is no need to wait for this reason.
     pub(super) fn wait_for_first_answer(
         &self,
         count: u32,
@@ -123,7 +125,8 @@ impl Windows {
         (count > 1 || outstanding > 0).then_some(Admission::At(until))
     }
 
-    /// Returns the number of requests that are held back as a probe in a window that no answer has described yet.
+    /// Returns 1 if a request is held back to test whether the window is over, and 0 otherwise. It is for a new window
+    /// that no answer has described yet.
     pub(super) fn held_back(&self, limit: u32, has_ended_request: bool) -> u32 {
         let has_headers = self.has_seen_headers || !has_ended_request;
         u32::from(
@@ -131,12 +134,13 @@ impl Windows {
         )
     }
 
-    /// Returns true if so many probes have failed that no more are sent.
+    /// Returns true if no more probes (requests that test whether a window is over) are sent, because too many have
+    /// failed.
     fn is_probing_over(&self) -> bool {
         self.failed_probes[usize::from(self.ends == Ends::AfterReset)] >= MAX_FAILED_PROBES
     }
 
-    /// Returns the time when a window is certainly over.
+    /// Returns the time when a window is considered over.
     fn over_at(&self, window: &Window) -> Instant {
         let by_reset = match self.ends {
             Ends::AfterReset => window.end + SECOND,
@@ -151,7 +155,8 @@ impl Windows {
         }
     }
 
-    /// Sets the time when the probe of the current window is sent, if a probe is useful.
+    /// Sets the time when a test request (probe) is sent to find out whether the current window is over. Sets no time
+    /// if a probe is not useful.
     fn plan_probe(&mut self, limit: u32) {
         let Some(window) = &self.current else { return };
         let (None, false, Some((_, answered))) = (self.length, self.is_probing_over(), window.first) else {
@@ -171,19 +176,19 @@ impl Windows {
         }
     }
 
-    /// Returns the time when `count` requests can be sent in the next window. Several requests at once can't be a
-    /// probe.
+    /// Returns the time when `count` requests can be sent in the next window. If the end of the window is uncertain,
+    /// several requests wait a second longer, because only a single request can test it.
     fn next_at(&self, window: &Window, count: u32) -> Instant {
         let is_uncertain = self.ends == Ends::Unknown && count > 1;
         if is_uncertain { window.end + SECOND } else { self.over_at(window) }
     }
 
-    /// Returns the time when the current window is certainly over, or `None` if there is no known window.
+    /// Returns the time when the current window is considered over, or `None` if there is no known window.
     pub(super) fn over(&self) -> Option<Instant> {
         self.current.as_ref().map(|window| self.over_at(window))
     }
 
-    /// Forgets the current window if it is over.
+    /// Removes the current window if `count` requests can already be sent in the next window.
     pub(super) fn expire(&mut self, count: u32, now: Instant) {
         let Some(window) = &self.current else { return };
         let last = window.end + SECOND;
@@ -195,8 +200,8 @@ impl Windows {
         self.current = None;
     }
 
-    /// Returns when requests can be sent in the current window. `waiting` is the number of callers that ask, including
-    /// this one.
+    /// Returns whether `count` requests can be sent in the current window now, or when to ask again. `waiting` is the
+    /// number of callers that wait, including this caller.
     pub(super) fn ask(&mut self, count: u32, outstanding: u32, waiting: u32, now: Instant) -> Admission {
         let Some(next_at) = self.current.as_ref().map(|window| self.next_at(window, count)) else {
             return Admission::AfterAnswer;
@@ -224,7 +229,7 @@ impl Windows {
         }
     }
 
-    /// Counts a request whose answer had no rate-limit headers.
+    /// Counts a request whose answer had no rate-limit headers, so that the window has one request fewer left.
     pub(super) fn count_request(&mut self, sent: Instant) {
         if let Some(window) = &mut self.current {
             window.left = window.left.saturating_sub(1);
@@ -232,15 +237,15 @@ impl Windows {
         self.end_probe(sent);
     }
 
-    /// Cancels the probe, because an admitted request was not sent.
+    /// Cancels the probe (the request that tests whether the window is over), because an admitted request was not sent.
     pub(super) fn cancel_probe(&mut self) {
         if let Some(window) = &mut self.current {
             window.probe_sent_at = None;
         }
     }
 
-    /// Ends the probe if this request was the probe. Returns the time when it was sent, or `None` if it was not a
-    /// probe.
+    /// Ends the probe (the request that tests whether the window is over) if it was sent at this time. Returns the time
+    /// in that case, and `None` otherwise.
     fn end_probe(&mut self, sent: Instant) -> Option<Instant> {
         self.alone_until = None;
         let window = self.current.as_mut()?;
@@ -294,7 +299,7 @@ impl Windows {
         self.plan_probe(limit);
     }
 
-    /// Records that the probe was the first request of a new window.
+    /// Records that the probe, the request that tests whether a window is over, was the first request of a new window.
     fn record_successful_probe(&mut self, window: &Window, sent: Instant, now: Instant) {
         if self.ends == Ends::Unknown && sent < window.end {
             self.ends = Ends::ByReset;

@@ -1,5 +1,5 @@
-//! The requests of the Platform API, which take and return types of the model. After each partial update, checks that
-//! the server applied it.
+//! The requests of the Platform API. Their parameters and results are types of `model`. After each partial update, the
+//! answer is checked to see whether the server applied the update.
 
 mod turn;
 mod unapplied;
@@ -31,9 +31,10 @@ use crate::model::{
     Need, NewService, ServiceId, ServiceUpdate, SmokeTest, VersionSet, VersionSetName, merged, settings,
 };
 
-/// The largest page of services that older servers allow.
+/// The maximum number of services on one page that older servers allow.
 const SMALL_PAGE: usize = 20;
-/// The maximum number of agents or context graphs that are read one by one. If more are needed, the whole list is read.
+/// The maximum number of agents or context graphs that are read one by one. If more are needed, the whole list is read
+/// instead.
 const MAX_SINGLE_READS: usize = 5;
 /// The field of a service that contains its version sets.
 const VERSION_SETS: &str = "version_sets";
@@ -44,18 +45,18 @@ type RawService = Map<String, Value>;
 /// One lock for each service, by its id.
 type ServiceLocks = Arc<Mutex<BTreeMap<ServiceId, Arc<tokio::sync::Mutex<()>>>>>;
 
-/// A connection to one workspace of the Platform API. Clones share its limits.
+/// A connection to one workspace of the Platform API. Clones share its token and rate limits.
 #[derive(Clone, Debug)]
 pub struct Platform {
     client: Client,
     /// The phone number that smoke tests call from.
     phone_number: String,
-    /// True if the server refused large pages of services.
+    /// True once the server has refused a large page of services. From then on, small pages are requested.
     small_pages: Arc<AtomicBool>,
-    /// The locks that let only one change at a time read and write the version sets of a service. They are written all
-    /// together.
+    /// The locks that let only one task at a time change the version sets of a service. They are needed because each
+    /// write replaces all version sets of the service.
     locks: ServiceLocks,
-    /// The state of a service for which its next write was planned.
+    /// The state of a service that the next write to this service was planned for.
     seen: Option<Arc<LiveService>>,
 }
 
@@ -103,7 +104,7 @@ impl Platform {
         Arc::clone(locks.entry(id.clone()).or_default())
     }
 
-    /// Reads all agents or context graphs, or those with the ids in `need`.
+    /// Reads all agents or all context graphs, or only those with the ids in `need`.
     async fn catalog<Id: Ord + Clone + AsRef<str> + for<'t> From<&'t str>>(
         &self,
         (list, one): (Endpoint, Endpoint),
@@ -142,11 +143,11 @@ impl Platform {
         self.client.call_json(&Call::get(Endpoint::GetService, self.service_path(id), Vec::new())).await
     }
 
-    /// Reads the JSON of a service, on which a write will be based.
+    /// Reads the JSON of a service before a write that is based on it.
     ///
     /// # Errors
     ///
-    /// Fails if the request fails, or if the service differs from the state for which the write was planned.
+    /// Fails if the request fails, or if the service differs from the state that the write was planned for.
     async fn get_unchanged(&self, id: &ServiceId) -> Result<RawService, ApiError> {
         let live = self.get(id).await?;
         let Some(seen) = self.seen.as_deref().filter(|seen| seen.id == *id) else { return Ok(live) };
@@ -167,7 +168,8 @@ impl Platform {
 
     /// Sends a partial update and returns the updated service, or `None` if there was nothing to send.
     ///
-    /// `body` is called for each attempt, because the live service may have changed since the previous attempt.
+    /// `body` builds the body of the request. It is called for each attempt, because the live service may have changed
+    /// since the previous attempt.
     async fn send_update(
         &self,
         id: &ServiceId,
@@ -212,7 +214,8 @@ fn take_version_sets(service: &mut RawService) -> RawService {
     }
 }
 
-/// Returns the version sets together with those of an update, which replace version sets of the same name.
+/// Adds the version sets of an update to the given version sets, replaces those of the same name, and returns the
+/// result.
 fn with_updated_sets(mut sets: RawService, update: &ServiceUpdate) -> RawService {
     for (name, set) in &update.version_sets {
         sets.insert(name.to_string(), wire::version_set_body(set));
@@ -379,8 +382,8 @@ impl WriteApi for Platform {
         self.client.call_unit(&call).await
     }
 
-    /// Sends an update with all version sets except this one, because the API has no request that deletes one. The
-    /// answer shows whether the server applied it.
+    /// Deletes a version set. Sends an update with all other version sets, because the API has no request that deletes
+    /// one. The answer shows whether the server applied the update.
     async fn delete_version_set(&self, id: &ServiceId, name: &VersionSetName) -> Result<(), ApiError> {
         let lock = self.lock(id);
         let _guard = lock.lock().await;

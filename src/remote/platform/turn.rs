@@ -13,9 +13,9 @@ use super::super::client::Client;
 use super::super::failure::{ApiError, FailureCause};
 use crate::model::{Endpoint, SmokeTest};
 
-/// The maximum number of attempts of a turn while another turn with the same phone number is in progress.
+/// The maximum number of attempts to send a turn while another turn with the same phone number is in progress.
 const MAX_ATTEMPTS: u32 = 4;
-/// The wait before the second attempt. It doubles before each further attempt.
+/// The wait before the second attempt. It doubles before each later attempt.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// The status code of the answer if the agent says nothing.
 const SILENCE: u16 = 204;

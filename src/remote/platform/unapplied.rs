@@ -1,7 +1,7 @@
 //! Finds the fields of an update that the server did not apply.
 //!
-//! The API drops nulls, ignores fields that it does not want to change, and still returns 200. But its answer is the
-//! whole service, which shows the fields that were not applied.
+//! The API drops nulls, ignores fields that it does not want to change, and still returns status 200. But its answer is
+//! the whole service, which shows the fields that were not applied.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,9 +19,9 @@ pub(super) struct UnappliedField {
     value: Value,
 }
 
-/// The maximum number of fields in a message.
+/// The maximum number of unapplied fields that a message lists.
 const MAX_NAMED: usize = 5;
-/// The maximum number of characters of a value in a message.
+/// The maximum number of characters of a value that a message shows.
 const MAX_SHOWN: usize = 60;
 
 /// Returns the fields of an update that have another value in the server's answer.
@@ -74,7 +74,8 @@ fn trim_tags(tags: &BTreeMap<String, Option<String>>) -> BTreeMap<String, Option
     tags.iter().map(|(key, value)| (trim_text(key), value.as_deref().map(trim_text))).collect()
 }
 
-/// Converts a version set of the answer into the JSON of a write. Leaves out fields that the server added itself.
+/// Converts a version set of the answer into the JSON of a write, for a comparison with what was sent. Leaves out
+/// fields that the server added itself.
 fn comparable(answered: &VersionSet, sent: &VersionSet) -> Value {
     let mut set = answered.clone();
     set.carried.retain(|key, _| sent.carried.contains_key(key));
@@ -85,8 +86,8 @@ fn comparable(answered: &VersionSet, sent: &VersionSet) -> Value {
     wire::version_set_body(&set)
 }
 
-/// Collects the paths at which two values differ, as deep as possible. In objects with known fields, ignores unknown
-/// fields that only the answer has, because the server added them.
+/// Collects the deepest paths at which two values differ. In objects with known fields, ignores unknown fields that
+/// only the answer has, because the server added them.
 fn collect_differences(
     kind: &Kind,
     path: &str,
@@ -117,7 +118,7 @@ fn collect_differences(
     }
 }
 
-/// Lists the fields with their values, such as `` `a.b` is 3, `c` is not set ``.
+/// Lists the fields with their values after the update, such as `` `a.b` is 3, `c` is not set ``.
 pub(super) fn describe(fields: &[UnappliedField]) -> String {
     let one = |field: &UnappliedField| match &field.value {
         Value::Null => format!("`{}` is not set", field.path),

@@ -1,4 +1,4 @@
-//! The JSON of the Platform API.
+//! The JSON of the Platform API's requests and answers.
 //!
 //! Reading is tolerant: missing fields get a default. Unknown fields are kept in version sets, and ignored elsewhere.
 //! Writing is exact.
@@ -11,7 +11,7 @@ use super::super::wire::{self as shared, RawVersionSets, Tags, trim_text};
 use crate::model::settings::{self, EXPERIENCE_CONTROLS, SERVICE, without_unset};
 use crate::model::{LiveService, NewService, ServiceUpdate, VersionSet};
 
-/// An entry of the list of services. The answer to an update has the same format.
+/// A service, as an entry of the list of services. The answer to an update has the same format.
 #[derive(Deserialize)]
 pub(super) struct Service {
     id: String,
@@ -75,7 +75,8 @@ impl Service {
 const CONTEXT_GRAPH_VERSION: &str = "context_graph_version_number";
 const CONTROLS: &str = "experience_controls";
 
-/// Moves the experience controls of each model preference into their own field. Null means that there are none.
+/// Moves the experience controls of each model preference into their own field. A null means that there are no
+/// controls.
 fn take_controls(set: &mut VersionSet) {
     for preference in set.llm_model_preferences.values_mut() {
         match preference.carried.remove(CONTROLS) {
@@ -91,7 +92,8 @@ fn take_controls(set: &mut VersionSet) {
     }
 }
 
-/// Returns the JSON of a version set that is written. It has both pins, and null stands for the latest version.
+/// Returns the JSON of a version set for a write. It contains the versions of the agent and of the context graph; null
+/// stands for the latest version.
 pub(super) fn version_set_body(set: &VersionSet) -> Value {
     Value::Object(shared::version_set_body(set, CONTEXT_GRAPH_VERSION))
 }
@@ -101,7 +103,8 @@ fn tag_list(tags: &std::collections::BTreeMap<String, Option<String>>) -> Value 
     tags.iter().map(|(key, value)| json!({ "key": key, "value": value })).collect()
 }
 
-/// Returns the body of a request that creates a service. Leaves out settings that are null, which has the same effect.
+/// Returns the body of a request that creates a service. Leaves out settings that are null, because a missing setting
+/// has the same effect.
 pub(super) fn create_body(new: &NewService) -> Map<String, Value> {
     let NewService {
         name,
@@ -131,7 +134,7 @@ pub(super) fn create_body(new: &NewService) -> Map<String, Value> {
 }
 
 /// Returns the body of a request that updates a service: only the changed fields, without version sets. The caller adds
-/// version sets, and merges settings that have nested fields, because both are written as a whole.
+/// version sets and settings with nested fields, because these are written as a whole.
 pub(super) fn update_body(update: &ServiceUpdate) -> Map<String, Value> {
     let ServiceUpdate {
         name,
