@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-/// The environment of a run: variables, clock and randomness.
+/// The environment of a run: environment variables, clock and randomness.
 #[derive(Clone, Debug)]
 pub struct Env {
     variables: Variables,
@@ -25,7 +25,8 @@ impl Env {
         Self { variables: Variables::Process }
     }
 
-    /// Returns an environment that has only these variables, for tests. Clock and randomness are those of the process.
+    /// Returns an environment that has only these variables, for tests. The clock and the randomness are those of the
+    /// process.
     pub fn fixed<K: Into<String>, V: Into<String>>(variables: impl IntoIterator<Item = (K, V)>) -> Self {
         let variables = variables.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
         Self { variables: Variables::Fixed(variables) }
@@ -40,7 +41,8 @@ impl Env {
         value.filter(|value| !value.is_empty())
     }
 
-    /// Returns the value of a variable, which need not be Unicode, or `None` if it is unset or empty.
+    /// Returns the value of a variable as an OS string, or `None` if it is unset or empty. The value need not be
+    /// Unicode.
     pub fn variable_os(&self, name: &str) -> Option<OsString> {
         let value = match &self.variables {
             Variables::Process => std::env::var_os(name),
@@ -49,7 +51,7 @@ impl Env {
         value.filter(|value| !value.is_empty())
     }
 
-    /// Returns the names of the variables that begin with `start`.
+    /// Returns the names of all variables that begin with `start`.
     pub fn names_beginning(&self, start: &str) -> Vec<OsString> {
         let begins = |name: &OsString| name.as_encoded_bytes().starts_with(start.as_bytes());
         match &self.variables {
@@ -89,7 +91,8 @@ impl Env {
         self.timestamp_now().strftime("%Y-%m-%d").to_string()
     }
 
-    /// Returns the creation time for documents in UTC, in whole seconds, such as `2026-11-22T09:57:12Z`.
+    /// Returns the time that documents contain as their creation time. It is in UTC and in whole seconds, such as
+    /// `2026-11-22T09:57:12Z`.
     pub fn timestamp(&self) -> String {
         self.document_time().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
     }

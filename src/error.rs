@@ -18,11 +18,11 @@ pub enum Success {
 pub enum Failure {
     /// The manifests or the project file are invalid.
     Manifests(Box<Problems>),
-    /// The environment's host or credential variables are not on the allowlist.
+    /// The allowlist does not contain the environment's host, or a variable that the environment names for credentials.
     NotAllowed(Box<Problems>),
     /// A plan can't be made, or a guardrail refuses it.
     Plan(PlanError),
-    /// A request failed, also after retries.
+    /// A request failed, and retries did not succeed either.
     Request(Box<ApiError>),
     /// Any other error, with hints.
     Other {
@@ -33,7 +33,7 @@ pub enum Failure {
     },
     /// A saved plan is refused, because it is stale, was edited, or is for another environment.
     Refused {
-        /// The message: that the plan is refused, and why.
+        /// The error message, which says that the plan is refused, and why.
         message: String,
         /// The changed values, one per line.
         details: String,
@@ -42,7 +42,7 @@ pub enum Failure {
     },
     /// The manifests or the project file are invalid. The problems have been printed.
     Invalid {
-        /// True if guardrails are the only problems.
+        /// True if broken guardrails are the only problems.
         refused: bool,
     },
     /// The user did not approve the plan.

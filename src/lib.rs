@@ -1,7 +1,7 @@
 //! amigops keeps the services of a conversational-agent organization equal to YAML manifests in Git.
 //!
-//! This page is the map of the code and the rule of who may import whom. `tests/suite/house.rs`
-//! reads the sources and keeps the rule true.
+//! This page is the map of the code. It says which module may import which. `tests/suite/house.rs` reads the sources
+//! and checks these rules.
 //!
 //! # The flow of a run
 //!
@@ -20,28 +20,28 @@
 //!
 //! | room | job | may import |
 //! |---|---|---|
-//! | [`model`] | ids, the desired state, the live state, rules both share | nothing |
-//! | [`checkout`] | files of a project: resolved, inside it, opened without following links | nothing |
-//! | [`manifest`] | files → desired state, with every problem at its place | `checkout`, `model` |
-//! | [`edit`] | a YAML file's text and changes → its text, all else byte for byte | `model` |
+//! | [`model`] | ids, the desired state, the live state, and rules that both share | nothing |
+//! | [`checkout`] | resolves and opens files of a project, only inside it and without following links | nothing |
+//! | [`manifest`] | files → desired state; reports every problem with its file and line | `checkout`, `model` |
+//! | [`edit`] | (text of a YAML file, changes) → new text, with every other byte unchanged | `model` |
 //! | [`plan`] | (desired, live, options) → plan; `verify` checks plans | `model` |
-//! | [`plan_file`] | a plan as a document: saved, read back, held against the live state | `plan`, `model` |
-//! | [`import`] | live services → manifests: new files, and changes to those that are there | `edit`, `model` |
+//! | [`plan_file`] | a plan as a document: saves it, reads it, compares it with the live state | `plan`, `model` |
+//! | [`import`] | live services → manifests: new files, and changes of existing files | `edit`, `model` |
 //! | [`remote`] | the two APIs: reading, writing, sign-in, limits, retries | `model` |
 //! | [`apply`] | runs a plan step by step and emits events; knows no terminal | `plan`, `remote`, `model` |
 //! | [`report`] | pure renderers of plans, events and diagnostics | `plan`, `apply`, `manifest`, `model` |
-//! | [`schema`] | JSON Schemas of the files people write, and the reference of their keys | `model`, `plan_file`, `amigops_emulator` |
-//! | [`cli`] | one command a file: arguments and `run` | everything |
-//! | [`error`] | kinds of failure, hints, and the one match from kind to exit code | `manifest`, `plan`, `remote` |
+//! | [`schema`] | JSON Schemas of files that people write, and the reference of their keys | `model`, `plan_file`, `amigops_emulator` |
+//! | [`cli`] | the commands, one in each file: arguments and `run` | everything |
+//! | [`error`] | kinds of failure, hints, and the exit code of each kind | `manifest`, `plan`, `remote` |
 //! | [`ui`] | the only owner of stdout and stderr | `error`, `report`, `remote`, `model` |
 //! | [`env`] | the only reader of environment variables, the clock and randomness | nothing |
 //!
 //! The emulator is a crate of its own, [`amigops_emulator`] in `emulator/`: the two APIs with their own state, rules
-//! and wire types. It shares nothing with `remote` on purpose: a common wire type would hide one misreading of the
-//! contract in both. Only `schema`, `cli` and tests may import it.
+//! and wire types. It shares nothing with `remote` on purpose: with common wire types, both would contain the same
+//! misreadings of the contract, and no test would find them. Only `schema`, `cli` and tests may import it.
 //!
-//! `model`, `edit`, `plan`, `plan_file`, `import` and `report` know no async
-//! runtime, no HTTP, no files, no environment and no clock.
+//! `model`, `edit`, `plan`, `plan_file`, `import` and `report` use no async runtime, no HTTP, no files, no environment
+//! variables and no clock.
 
 pub mod apply;
 pub mod checkout;

@@ -24,7 +24,7 @@ pub enum Verbosity {
     Quiet,
     /// Errors and progress are printed.
     Normal,
-    /// Errors, progress and requests are printed.
+    /// Errors, progress and HTTP requests are printed.
     Verbose,
 }
 
@@ -37,14 +37,14 @@ struct Shared {
     secrets: Mutex<Secrets>,
 }
 
-/// The terminal, or the files and pipes that replace it. Clones share it.
+/// The output of the process: a terminal, or the files and pipes to which it is redirected. Clones share one output.
 #[derive(Clone, Debug)]
 pub struct Ui {
     shared: Arc<Shared>,
 }
 
 impl Ui {
-    /// Creates the output for the terminal of this process.
+    /// Creates the output of this process, with a choice of colours and a verbosity.
     pub fn new(color: ColorChoice, verbosity: Verbosity) -> Self {
         Self {
             shared: Arc::new(Shared {
@@ -62,12 +62,13 @@ impl Ui {
         self.shared.secrets.lock().unwrap_or_else(PoisonError::into_inner).add(secret);
     }
 
-    /// Returns a text with all known secrets masked, for files that contain the same text as the output.
+    /// Returns the text with all known secrets masked, for files that contain the same text as the output.
     pub fn masked(&self, text: &str) -> String {
         self.shared.secrets.lock().unwrap_or_else(PoisonError::into_inner).mask(text).into_owned()
     }
 
-    /// Writes a result for people to stdout. Makes workflow commands harmless, which a CI system would run.
+    /// Writes a result for people to stdout. Changes lines that a CI system would run as workflow commands, so that
+    /// they are harmless.
     pub fn result(&self, text: &str) {
         self.data(&text::without_commands(text));
     }
@@ -127,7 +128,7 @@ impl Ui {
         self.shared.bar.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Returns true if a result could not be written. Then the exit code must be that of an error.
+    /// Returns true if a result could not be written to stdout. The process must then exit with an error code.
     pub fn is_broken(&self) -> bool {
         self.shared.broken.load(Ordering::Relaxed)
     }
@@ -137,7 +138,7 @@ impl Ui {
         AutoStream::new(io::stderr(), self.shared.color).current_choice() != ColorChoice::Never
     }
 
-    /// Starts a progress bar with `steps` steps, if stderr is a terminal.
+    /// Starts a progress bar with `steps` steps, if stderr is a terminal and the verbosity is `Normal`.
     pub fn begin_progress(&self, steps: usize) {
         if self.shared.verbosity != Verbosity::Normal || !io::stderr().is_terminal() {
             return;
@@ -171,7 +172,8 @@ impl Ui {
         }
     }
 
-    /// Asks a question to which only the answer `yes` counts as yes. Returns `None` if stdin is not a terminal.
+    /// Asks the user a question, and returns a future for the answer. The answer is true only if the user enters `yes`.
+    /// Returns `None` if stdin is not a terminal.
     ///
     /// The returned future can be dropped, and the process can end, without waiting for input.
     pub fn ask(&self, question: &str) -> Option<impl Future<Output = bool> + use<>> {
@@ -193,7 +195,7 @@ impl Ui {
         })
     }
 
-    /// Prints the reason why a command failed.
+    /// Prints the reason why a command failed to stderr.
     pub fn failure(&self, failure: &Failure) {
         let message = message(failure, self.colors_errors());
         if !message.is_empty() {
@@ -202,7 +204,7 @@ impl Ui {
     }
 }
 
-/// A writer that writes each log event at once. So no secret is split between two writes, where it would not be masked.
+/// A log writer that writes each log event as a whole. A secret that is split between two writes could not be masked.
 struct LogWriter(Ui);
 
 impl Write for LogWriter {
@@ -217,12 +219,12 @@ impl Write for LogWriter {
     }
 }
 
-/// The line of a question that has no answer yet. The answer of the user ends the line. If there is no answer, the line
-/// is ended on drop.
+/// The unfinished terminal line of a question. The user's answer ends the line. If the user does not answer, the line
+/// is ended when this value is dropped.
 struct OpenLine(Option<Ui>);
 
 impl OpenLine {
-    /// Records that the answer of the user has ended the line.
+    /// Records that the user's answer has ended the line.
     fn was_ended(mut self) {
         self.0 = None;
     }
@@ -236,7 +238,7 @@ impl Drop for OpenLine {
     }
 }
 
-/// Returns the reason why a command failed. It is empty if it was already printed.
+/// Returns the message of a failure. It is empty if the message was already printed.
 fn message(failure: &Failure, colors: bool) -> String {
     match failure {
         Failure::Manifests(problems) | Failure::NotAllowed(problems) => {
@@ -257,7 +259,7 @@ fn message(failure: &Failure, colors: bool) -> String {
     }
 }
 
-/// Returns the reason why a command failed, without colours. It is empty if it was already printed.
+/// Returns the message of a failure, without colours. It is empty if the message was already printed.
 pub fn plain_message(failure: &Failure) -> String {
     anstream::adapter::strip_str(&message(failure, false)).to_string()
 }

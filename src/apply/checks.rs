@@ -1,5 +1,5 @@
-//! Compares a step with changes that other users made since the plan was made. These functions decide, but send
-//! nothing.
+//! Checks whether a step can start, although other users may have changed its services since the plan was made. These
+//! functions send no requests.
 //!
 //! A service has three states: the expected one (the plan's snapshot with this run's own changes), the current one, and
 //! the one that the step wants. A step does not start if it would overwrite a change by another user, or if it depends
@@ -19,7 +19,7 @@ use crate::model::{
 };
 use crate::plan::{Action, ChangeRecord, Target, differences};
 
-/// The states with which a step is compared.
+/// The expected and the current state of the services that a step acts on.
 pub(super) struct Check<'a> {
     pub(super) api: Api,
     pub(super) ownership: &'a Ownership,
@@ -28,14 +28,14 @@ pub(super) struct Check<'a> {
     pub(super) now: &'a Services,
 }
 
-/// The changes by other users because of which a step does not start.
+/// Changes by other users that prevent a step from starting.
 pub(super) type StoppingChanges = Vec<LiveChange>;
 
 impl<'a> Check<'a> {
     /// Returns the action, adapted so that it keeps changes by other users.
     ///
-    /// `successors` are the services that replace the service that the action retires, or that were planned to replace
-    /// the service that it renames.
+    /// `successors` are services that were created to replace the service that the action changes. For a retirement,
+    /// they are its replacements. For an update, they are the new services of unfinished replacements.
     ///
     /// # Errors
     ///
@@ -78,7 +78,8 @@ impl<'a> Check<'a> {
         Ok(action)
     }
 
-    /// Returns the expected and the current state of a service, or `None` if the plan does not know the service.
+    /// Returns the expected and the current state of a service, or `None` if the run has no expected state for the
+    /// service.
     ///
     /// # Errors
     ///
@@ -94,7 +95,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Returns the changes of a service, without those that the server makes on its own.
+    /// Returns the differences between two states of a service, without changes that the server makes on its own.
     pub(super) fn changes_by_users(&self, planned: &LiveService, now: &LiveService) -> Vec<ChangeRecord> {
         let mut changes = differences(planned, now);
         if self.api.makes_version_sets() {
@@ -109,8 +110,8 @@ impl<'a> Check<'a> {
         path.strip_prefix("tags.") == Some(&self.ownership.tag) && !self.ownership.owns(&now.tags)
     }
 
-    /// Returns the update, extended by the current value of everything that it does not change. `depends_on` returns
-    /// true for the paths on whose values the update depends.
+    /// Returns the update with the current values of all tags and version set fields that it does not change, so that
+    /// the request keeps them. `depends_on` returns true for each path on whose value the update depends.
     ///
     /// # Errors
     ///
@@ -173,7 +174,7 @@ impl<'a> Check<'a> {
         let is_active = self.now.get(id).is_some_and(|now| now.active);
         let depends_on = |path: &str| match path {
             "name" | "agent" | "context_graph" => true,
-            // Another user may have activated it. If another user has deactivated it, nothing is lost.
+            // Another user may have activated the service. If another user has deactivated it, nothing is lost.
             "active" => is_active,
             path => path == protected,
         };
@@ -231,7 +232,8 @@ impl<'a> Check<'a> {
         error_if_any(planned, self.changes_by_users(planned, now).into_iter().filter(is_stopping))
     }
 
-    /// Checks that the services that replace another one are still active, if they were active in the plan.
+    /// Checks that no other user has deactivated the services that replace the retired service. Services that were
+    /// inactive in the plan are not checked.
     fn check_successors_active(&self, successors: &BTreeSet<ServiceId>) -> Result<(), StoppingChanges> {
         for id in successors {
             let Some((planned, now)) = self.states_of(id)? else { continue };
@@ -240,7 +242,7 @@ impl<'a> Check<'a> {
         Ok(())
     }
 
-    /// Checks that no other client has activated the new service of a replacement that the plan abandons.
+    /// Checks that no other user has activated the new service of a replacement that the plan abandons.
     fn check_successors_inactive(&self, successors: &BTreeSet<ServiceId>) -> Result<(), StoppingChanges> {
         for id in successors {
             let Some((planned, now)) = self.expected.service(id).zip(self.now.get(id)) else { continue };
@@ -250,7 +252,8 @@ impl<'a> Check<'a> {
     }
 }
 
-/// Checks that a service has not been activated or deactivated since the plan was made.
+/// Checks that a service has not been activated or deactivated since the plan was made. Always succeeds if the planned
+/// state of the service is not `active`.
 fn check_activity_unchanged(
     planned: &LiveService,
     now: &LiveService,
@@ -260,7 +263,7 @@ fn check_activity_unchanged(
     error_if_any(planned, changes.filter(|_| planned.active == active))
 }
 
-/// Returns the paths at which the changes were made.
+/// Returns the paths of the changed values.
 pub(super) fn paths(changes: &[ChangeRecord]) -> BTreeSet<String> {
     changes.iter().map(|change| change.path.clone()).collect()
 }

@@ -17,14 +17,15 @@ pub struct RunSettings<'a> {
     pub parallelism: usize,
     /// The API that the run uses.
     pub api: Api,
-    /// The live services from which the plan was made. Steps compare the current state with them. After a create with a
-    /// lost answer, the run looks for a service that is not among them.
+    /// The live services from which the plan was made. Steps compare the current state with them. If the answer to a
+    /// create request is lost, the run looks for a service that is not in this list.
     pub services: &'a [LiveService],
-    /// How to recognize the services that this project owns.
+    /// The rules for recognizing the services that this project owns.
     pub ownership: &'a Ownership,
     /// Today's date, which becomes part of the names of abandoned services.
     pub today: &'a str,
-    /// Returns the reason if the run is cancelled, otherwise `None`. A cancelled run starts no more steps.
+    /// A function that returns the reason why the run was cancelled, or `None` if it was not. A cancelled run starts no
+    /// more steps.
     pub stop: &'a dyn Fn() -> Option<StopReason>,
 }
 
@@ -49,23 +50,23 @@ pub(super) fn endpoint(action: &Action, api: Api) -> Endpoint {
 /// The connection of a run, and the state that its steps share.
 pub(super) struct StepContext<'a, A> {
     pub(super) api: &'a A,
-    /// The same connection for requests that are sent even if the run is cancelled.
+    /// The connection for requests that are sent even after the run was cancelled.
     pub(super) uninterruptible: A,
     /// The API that the connection uses.
     pub(super) kind: Api,
-    /// Today's date, for names.
+    /// Today's date, which becomes part of the names of abandoned services.
     pub(super) today: &'a str,
     pub(super) expected: RefCell<ExpectedState<'a>>,
     pub(super) service_list: SharedServiceList,
     reads: SharedReads,
     ownership: &'a Ownership,
     stop: &'a dyn Fn() -> Option<StopReason>,
-    /// The service that each step of this run has created, by the id of the step.
+    /// The services that this run has created, by the id of the step that created each one.
     created: RefCell<BTreeMap<StepId, ServiceId>>,
 }
 
 impl<'a, A: WriteApi> StepContext<'a, A> {
-    /// Returns the context at the beginning of a run, before its first step.
+    /// Creates the state that the steps of a run share, before the first step runs.
     pub(super) fn new(api: &'a A, settings: &'a RunSettings<'_>) -> Self {
         let RunSettings { parallelism: _, api: kind, services, ownership, today, stop } = settings;
         Self {
@@ -82,7 +83,7 @@ impl<'a, A: WriteApi> StepContext<'a, A> {
         }
     }
 
-    /// Returns true if the run is cancelled.
+    /// Returns true if the run has been cancelled.
     pub(super) fn is_cancelled(&self) -> bool {
         (self.stop)().is_some()
     }
@@ -123,7 +124,8 @@ impl<'a, A: WriteApi> StepContext<'a, A> {
         targets.map(|target| self.id(target)).collect()
     }
 
-    /// Reads the current state of services. The result may contain other services, too.
+    /// Reads the current state of the services with these ids. The result may also contain services that other steps
+    /// requested.
     pub(super) async fn read(&self, ids: &BTreeSet<ServiceId>) -> Result<Rc<Services>, ApiError> {
         match self.kind.reads_services_together() {
             true => self.reads.read(self.api, ids).await,
@@ -131,7 +133,7 @@ impl<'a, A: WriteApi> StepContext<'a, A> {
         }
     }
 
-    /// Compares a step with the current state of its services. `check` makes the comparison.
+    /// Calls `check` with the expected and the current state of a step's services, and returns the result of `check`.
     pub(super) fn check<T>(
         &self,
         now: &Services,

@@ -1,4 +1,5 @@
-//! Creates services. After a lost answer, lists all services to see whether the create was applied.
+//! Creates services. If the answer to a create request is lost, lists all services to see whether the request was
+//! applied.
 
 use std::time::Duration;
 
@@ -6,11 +7,13 @@ use super::context::StepContext;
 use crate::model::{NewService, ServiceId};
 use crate::remote::{ApiError, FailureCause, Listing, WriteApi};
 
-/// The maximum number of times that a create is sent if its answer is lost and the new service is not found.
+/// The maximum number of times that the request to create a service is sent. It is sent again if its answer is lost and
+/// the new service is not found.
 const CREATE_ATTEMPTS: u32 = 3;
 
 impl<A: WriteApi> StepContext<'_, A> {
-    /// Creates a service. If the answer is lost, looks for the service before it sends the create again.
+    /// Creates a service, and returns its id. If the answer is lost, looks for the new service before it sends the
+    /// request again.
     pub(super) async fn create(&self, new: &NewService) -> Result<ServiceId, ApiError> {
         let mut attempt = 1;
         loop {
@@ -38,8 +41,8 @@ impl<A: WriteApi> StepContext<'_, A> {
         }
     }
 
-    /// After a create with a lost answer, looks several times for the new service. If a gateway may have given up
-    /// before the server was done, looks once more some seconds later.
+    /// Looks several times for a new service, after the answer to its create request was lost. Returns the service's
+    /// id. Looks once more some seconds later if a gateway may have given up before the server was done.
     async fn wait_for_created(
         &self,
         new: &NewService,
@@ -60,7 +63,8 @@ impl<A: WriteApi> StepContext<'_, A> {
         Ok(None)
     }
 
-    /// Returns the service that a create with a lost answer made, or `None` if there is no such service.
+    /// Returns the id of the service that was created by a request whose answer was lost. Returns `None` if there is no
+    /// such service.
     async fn find_created(&self, new: &NewService) -> Result<Option<ServiceId>, ApiError> {
         let created = self.created_ids();
         let services = self.uninterruptible.services(Listing::All).await?;

@@ -18,9 +18,10 @@ use super::update::is_applied;
 use crate::model::{Endpoint, LiveService, ServiceUpdate};
 use crate::remote::{FailureCause, Listing, WriteApi};
 
-/// The maximum number of times that a request is sent if its answer is lost and the server did not apply it.
+/// The maximum number of times that a rename or an activation is sent. It is sent again if its answer is lost and the
+/// server did not apply it.
 const ATTEMPTS: u32 = 3;
-/// The delay before the second attempt. Later delays are longer.
+/// The delay before a request is sent for the second time. Later delays are longer.
 const RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// The maximum number of times that a cut-over is attempted if the API is busy or under maintenance.
@@ -68,12 +69,12 @@ impl<A: WriteApi> StepContext<'_, A> {
     }
 
     async fn cut_over_once(&self, plan: &CutOver<'_>) -> Result<(), StepFailure> {
-        // Wait for the limit before the first request: for the rename, the activation, and an undo.
+        // Before the first request, wait until the rate limit allows the rename, the activation and an undo.
         let count = if plan.rename.is_some() { 3 } else { 1 };
         let mut reservation = self.api.reserve(Endpoint::UpdateService, count).await?;
         if reservation.is_limit_unknown() {
-            // There is no time to learn the limit between the rename and the activation. An update that changes nothing
-            // shows it.
+            // There is no time to learn the limit between the rename and the activation. The answer to an update that
+            // changes nothing shows the limit.
             let api = self.api.with_reservation(&reservation);
             api.update_service(plan.new, &ServiceUpdate::default()).await?;
             drop(reservation);
@@ -95,8 +96,8 @@ impl<A: WriteApi> StepContext<'_, A> {
         self.activate_new(&attempt).await
     }
 
-    /// Returns true if another run has already made this cut-over: the new service is active under its name, and the
-    /// old service no longer has that name.
+    /// Returns true if another run has already completed this cut-over: the new service is active under its planned
+    /// name, and the old service no longer has its old name.
     fn is_done_by_other_run(&self, plan: &CutOver<'_>, now: &Services) -> bool {
         let (Some(new), true) = (now.get(plan.new), plan.activation.active == Some(true)) else {
             return false;
@@ -115,7 +116,7 @@ impl<A: WriteApi> StepContext<'_, A> {
         let old = attempt.plan.old;
         let mut number = 1;
         loop {
-            // The old service has the name until the rename is applied, so the time starts again.
+            // The old service has its name until the rename is applied, so each attempt gets a new deadline.
             attempt.deadline = Instant::now() + MAX_CUT_OVER_TIME;
             let api = self.with_deadline_of(attempt).with_reservation(&attempt.reservation);
             let Err(error) = api.update_service(old, &rename).await else { return Ok(()) };
@@ -144,7 +145,7 @@ impl<A: WriteApi> StepContext<'_, A> {
         }
     }
 
-    /// Activates the new service, after the old service was renamed. If that fails, undoes the rename.
+    /// Activates the new service, after the old service was renamed. If the activation fails, undoes the rename.
     async fn activate_new(&self, attempt: &CutOverAttempt<'_>) -> Result<(), StepFailure> {
         let api = self.with_deadline_of(attempt).with_reservation(&attempt.reservation);
         let mut number = 1;
@@ -164,8 +165,9 @@ impl<A: WriteApi> StepContext<'_, A> {
         }
     }
 
-    /// Returns the failure of a cut-over whose services other users have changed. If another service has replaced the
-    /// old one, also marks the new service as abandoned. If that fails, the next run does it.
+    /// Returns the failure of a cut-over that can't start, because other users have changed its services. If a third
+    /// service has replaced the old one, also marks the new service as abandoned. If that request fails, the next run
+    /// marks it.
     async fn changed_since_plan(
         &self,
         plan: &CutOver<'_>,

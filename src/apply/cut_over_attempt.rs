@@ -21,10 +21,11 @@ pub(super) const MAX_CUT_OVER_TIME: Duration = Duration::from_secs(180);
 
 /// The delays between retries, in seconds. The last delay is used again for all further retries.
 const RETRY_DELAYS: [u64; 6] = [1, 2, 4, 8, 15, 30];
-/// A retry is made only if at least this much time is left.
+/// The minimum time that must be left before the deadline for another retry.
 const MIN_RETRY_TIME: Duration = Duration::from_secs(1);
 
-/// The planned steps of one cut-over.
+/// A cut-over in the plan: the old and the new service, the rename of the old service, and the activation of the new
+/// one.
 pub(super) struct CutOver<'a> {
     pub(super) old: &'a ServiceId,
     /// The name that moves from the old service to the new one.
@@ -34,11 +35,11 @@ pub(super) struct CutOver<'a> {
     pub(super) activation: &'a ServiceUpdate,
 }
 
-/// One attempt of a cut-over.
+/// One attempt to execute a cut-over, with its requests and its deadline.
 pub(super) struct CutOverAttempt<'a> {
     pub(super) plan: &'a CutOver<'a>,
     pub(super) requests: CutOverRequests,
-    /// The reserved requests: the rename, the activation and the undo.
+    /// The permission to send the rename, the activation and an undo without waiting for the rate limit.
     pub(super) reservation: Arc<Reservation>,
     /// The time when the attempt must be over, including an undo.
     pub(super) deadline: Instant,
@@ -57,8 +58,8 @@ impl<A: WriteApi> StepContext<'_, A> {
         Ok(by_id(attempt.retry_until_deadline(async || api.services_by_id(&ids).await).await?))
     }
 
-    /// Returns another active service that has the name, or that has replaced the old service under a different name.
-    /// Neither of the two services of the cut-over is meant.
+    /// Returns another active service that has the old service's name, or that has replaced the old service under a
+    /// different name. Ignores the two services of the cut-over.
     pub(super) fn find_successor<'s>(
         &self,
         plan: &CutOver<'_>,
@@ -82,23 +83,23 @@ fn replaces(service: &LiveService, old: &ServiceId) -> bool {
 }
 
 impl CutOverAttempt<'_> {
-    /// Returns the name that the rename gives to the old service, or `None` if it is not renamed.
+    /// Returns the name that the rename gives to the old service, or `None` if the cut-over does not rename it.
     pub(super) fn name_after_rename(&self) -> Option<&ServiceName> {
         self.requests.rename.as_ref().and_then(|rename| rename.name.as_ref())
     }
 
-    /// Returns true if the new service is active. If the plan leaves it inactive, returns true if it has its planned
-    /// name.
+    /// Returns true if the cut-over is complete: the new service is active, or has its planned name if the plan leaves
+    /// it inactive.
     pub(super) fn is_finished(&self, now: &Services) -> bool {
         let activation = &self.requests.activation;
         now.get(self.plan.new).is_some_and(|new| match activation.active {
-            // Another client may have renamed it since.
+            // Another client may have renamed the service since then.
             Some(true) => new.active,
             _ => is_applied(new, activation),
         })
     }
 
-    /// Returns the difference between the old service and its state after the rename.
+    /// Returns the difference between the old service as it is now and its expected state after the rename.
     pub(super) fn old_service_change(&self, now: Option<&LiveService>) -> LiveChange {
         let before = self.name_after_rename().unwrap_or(self.plan.old_name);
         LiveChange {
@@ -113,8 +114,8 @@ impl CutOverAttempt<'_> {
         UndoOutcome::HolderUnknown { name: self.plan.old_name.clone(), error: Box::new(error) }
     }
 
-    /// Returns true if both services are unchanged since the rename, and there is time for another activation and an
-    /// undo.
+    /// Returns true if the new service still exists, the old service still has its new name, and there is time for
+    /// another activation and an undo.
     pub(super) fn may_activate_again(&self, now: &Services) -> bool {
         let is_renamed = |old: &LiveService| self.name_after_rename().is_none_or(|name| &old.name == name);
         now.get(self.plan.old).is_some_and(is_renamed)
@@ -140,8 +141,8 @@ impl CutOverAttempt<'_> {
         }
     }
 
-    /// Waits for a delay, or less if otherwise no time would be left for a retry. Returns false if there is no time for
-    /// a retry.
+    /// Waits before a retry: for `delay`, or for less if the deadline is near. Returns false if there is no time for a
+    /// retry.
     pub(super) async fn wait_to_retry(&self, delay: Duration) -> bool {
         let left = self.deadline.saturating_duration_since(Instant::now());
         if left < MIN_RETRY_TIME {

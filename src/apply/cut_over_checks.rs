@@ -1,5 +1,5 @@
-//! Compares a cut-over with changes that other users made since the plan was made. These functions decide, but send
-//! nothing.
+//! Checks whether a cut-over can start, although other users may have changed its services since the plan was made.
+//! These functions send no requests.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,8 +23,8 @@ impl Check<'_> {
     ///
     /// # Errors
     ///
-    /// Returns the changes since the plan that prevent the cut-over: changes of the old service that the new one would
-    /// lose, and changes of the new service on which its activation depends.
+    /// Returns the changes since the plan that prevent the cut-over: changes of the old service that would be lost, and
+    /// changes of the new service on which its activation depends.
     pub(super) fn check_cut_over(
         &self,
         (old, rename): (&ServiceId, Option<&ServiceUpdate>),
@@ -37,7 +37,7 @@ impl Check<'_> {
         let depends_on =
             |path: &str| matches!(path, "name" | "active" | "agent" | "context_graph") || path == replaces;
         requests.activation = self.check_update(&planned_new.id, activation, &depends_on)?;
-        // States the name, in case another client renames the new service at this moment.
+        // The request contains the name, in case another client renames the new service at this moment.
         requests.activation.name.get_or_insert_with(|| planned_new.name.clone());
         let Some((planned_old, now_old)) = old else { return Ok(requests) };
         if planned_old == now_old {
@@ -86,10 +86,10 @@ enum CopyDecision {
     Stop,
 }
 
-/// The paths by which [`CopyDecision`] is chosen for each change of the old service.
+/// The sets of paths that decide which [`CopyDecision`] is made for each change of the old service.
 struct CopyRules<'c, 'a> {
     check: &'c Check<'a>,
-    /// The paths at which the old service differs from its state after the rename.
+    /// The paths at which the old service, as it is now, differs from its planned state after the rename.
     not_renamed_yet: BTreeSet<String>,
     /// The paths at which the plan has different values for the new and the old service.
     planned_differences: BTreeSet<String>,

@@ -1,8 +1,8 @@
 //! Finds services that two runs created at the same time. The losing run marks its own service as abandoned, and
 //! reports it.
 //!
-//! The APIs have no locks. They only refuse a second *active* service with the same name. Two runs could create other
-//! things twice, so a run checks for duplicates after each create.
+//! The APIs have no locks. They only refuse a second *active* service with the same name. Two runs could create the
+//! same inactive service twice, so a run checks for duplicates after each create request.
 
 use serde_json::json;
 
@@ -13,8 +13,8 @@ use crate::plan::{ChangeRecord, without_date_and_id};
 use crate::remote::WriteApi;
 
 impl<A: WriteApi> StepContext<'_, A> {
-    /// Checks that no other run has created the same service as this one. If another run has, marks the new service as
-    /// abandoned.
+    /// Checks that no other run has created the same service as this run. If another run has, marks this run's new
+    /// service as abandoned.
     ///
     /// Only new inactive services need this check. The server refuses a second active service, and a cut-over finds
     /// other services that replace the same one. If two runs find each other's service, both services are abandoned,
@@ -42,8 +42,8 @@ impl<A: WriteApi> StepContext<'_, A> {
         Err(StepFailure::Duplicate { other: other.id.clone(), own: id.clone() })
     }
 
-    /// Marks the duplicates of a service as abandoned, after its create was sent more than once. An earlier request may
-    /// have been applied too late to be found before the next one was sent.
+    /// Marks the duplicates of a new service as abandoned, if the request to create it was sent more than once. An
+    /// earlier request may have been applied too late for the run to find its service before it sent the next request.
     pub(super) async fn abandon_duplicates(&self, new: &NewService, id: &ServiceId) {
         let Ok(services) = self.uninterruptible.services_read_twice().await else { return };
         let created = self.created_ids();
@@ -55,9 +55,9 @@ impl<A: WriteApi> StepContext<'_, A> {
         }
     }
 
-    /// Returns true if the create request may have made this service. Then it has the same values and tags, including
-    /// the ownership tag, and did not exist when the plan was made. So services of other users with the same name are
-    /// not changed.
+    /// Returns true if `service` may be the result of the request that creates `new`: it has the same values and tags,
+    /// including the ownership tag, and did not exist when the plan was made. A service of another user with the same
+    /// name does not count.
     pub(super) fn may_be_created_from(&self, new: &NewService, service: &LiveService) -> bool {
         service.name == new.name
             && service.active == new.active
@@ -90,7 +90,8 @@ impl<A: WriteApi> StepContext<'_, A> {
         // If the service had a temporary name, the other run gave it the final one.
         let had_temporary_name = without_date_and_id(&planned.name) != planned.name;
         let name = if had_temporary_name { final_name.clone() } else { planned.name.clone() };
-        // Another service may have taken the name. Classic surely refuses a name in use only for an activation.
+        // Another service may have taken the name. Classic is certain to refuse a name in use only if the request
+        // activates a service.
         let restore = ServiceUpdate {
             name: Some(name),
             active: (self.kind == Api::Classic).then_some(true),

@@ -27,7 +27,7 @@ pub async fn run<A: WriteApi>(api: &A, plan: &Plan, settings: &RunSettings<'_>, 
     }
     let mut running = FuturesUnordered::new();
     let mut started: BTreeSet<StepId> = BTreeSet::new();
-    // The first step that blocks each blocked step.
+    // For each blocked step, the first step that blocked it.
     let mut blocked: BTreeMap<StepId, StepId> = BTreeMap::new();
     loop {
         while running.len() < settings.parallelism.max(1) && (settings.stop)().is_none() {

@@ -11,7 +11,7 @@ use crate::remote::StopReason;
 /// The outcome of a step.
 #[derive(Clone, Debug, PartialEq)]
 pub enum StepOutcome {
-    /// The step is done. If it created a service or moved a name to one, this is the service's id.
+    /// The step is done. Contains the id of the service that it created, or to which it moved a name.
     Done(Option<ServiceId>),
     /// The step failed.
     Failed(StepFailure),
@@ -47,7 +47,7 @@ pub enum Event {
         /// The outcome of the step: blocked or stopped.
         outcome: StepOutcome,
     },
-    /// The run has ended. If it was cancelled, this is the reason.
+    /// The run has ended. Contains the reason if the run was cancelled.
     RunEnded(Option<StopReason>),
 }
 

@@ -17,7 +17,7 @@ pub(super) struct ExpectedState<'a> {
 }
 
 impl<'a> ExpectedState<'a> {
-    /// Returns the expected state before the first step.
+    /// Creates the expected state of a run before its first step.
     pub(super) fn new(api: Api, services: &'a [LiveService]) -> Self {
         let planned = services.iter().map(|service| (&service.id, service)).collect();
         Self { api, planned, changed: BTreeMap::new() }
@@ -38,8 +38,8 @@ impl<'a> ExpectedState<'a> {
         self.changed.get(id).or_else(|| self.planned.get(id).copied())
     }
 
-    /// Changes the expected state as a finished step did. `result` is the service that the step created, or activated
-    /// in place of another one.
+    /// Adds the effect of a finished step to the expected state. `result` is the service that the step created, or
+    /// activated in place of another one.
     pub(super) fn apply(&mut self, action: &Action, result: Option<&ServiceId>) {
         match action {
             Action::Create(new) => {
@@ -69,7 +69,7 @@ impl<'a> ExpectedState<'a> {
                     self.update(new, activation);
                 }
             }
-            // No later step depends on the effects of these.
+            // No later step depends on the effects of these actions.
             Action::Retire { update: None, .. }
             | Action::WriteVersionSet { target: Target::Created(_), .. }
             | Action::ApplyBehaviorSet { .. }

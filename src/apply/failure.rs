@@ -18,9 +18,10 @@ pub enum StepFailure {
     /// step sent nothing.
     #[error("changed since the plan was made: {}{}", list_changes(changes), describe_successor(successor.as_ref()))]
     ChangedSincePlan {
-        /// The changes. There is at least one.
+        /// The changes by other users. There is at least one.
         changes: Vec<LiveChange>,
-        /// Another service that has already replaced the service that this step should replace, if there is one.
+        /// The service that has already replaced the old service of the step, if there is one. Another run may have
+        /// created it.
         successor: Option<ServiceId>,
     },
     /// A cut-over failed after its first request was sent.
@@ -28,7 +29,7 @@ pub enum StepFailure {
     CutOver {
         /// The error of the rename of the old service, or of the activation of the new one.
         cause: ApiError,
-        /// The result of the undo.
+        /// The result of undoing the cut-over.
         undo: UndoOutcome,
     },
     /// Another run created the same service at the same time.
@@ -49,8 +50,8 @@ pub enum StepFailure {
     },
 }
 
-/// A value of a service that differs from the expected one, which comes from the plan's snapshot or was written by this
-/// run.
+/// A difference between the live state of a service and the state that the run expects. The run expects the plan's
+/// snapshot with the run's own changes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LiveChange {
     /// The name that the service should have.
@@ -107,10 +108,10 @@ fn describe_successor(successor: Option<&ServiceId>) -> String {
 /// The result of undoing a failed cut-over.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum UndoOutcome {
-    /// The old service has its name, because the rename was undone or was never applied.
+    /// The old service has its old name, because the rename was undone or was never applied.
     #[error("the old service has its name back")]
     NameRestored,
-    /// Another active service has the name, so nothing was undone.
+    /// Another active service has the name of the old service, so nothing was undone.
     #[error("service {0} has taken the name meanwhile, perhaps because of another run; plan again")]
     NameTaken(ServiceId),
     /// Another client renamed or deleted the old service after this run renamed it, so nothing was undone.
@@ -121,7 +122,7 @@ pub enum UndoOutcome {
         "can't tell which service has the name ({error}), so nothing was undone; unless the new service is active, no service has the name `{name}` now: apply again as soon as possible to finish the replacement"
     )]
     HolderUnknown {
-        /// The name that the cut-over should move.
+        /// The name that should have moved from the old to the new service.
         name: ServiceName,
         /// The reason why the services could not be read.
         error: Box<ApiError>,
@@ -131,7 +132,7 @@ pub enum UndoOutcome {
         "can't give the old service its name back ({error}), so no service has the name `{name}` now: apply again as soon as possible to finish the replacement"
     )]
     Failed {
-        /// The name that the cut-over should move.
+        /// The name that should have moved from the old to the new service.
         name: ServiceName,
         /// The reason why the rename failed.
         error: Box<ApiError>,

@@ -12,8 +12,8 @@ pub(super) fn merge_tags(planned: &Tags, now: &Tags, wanted: &Tags) -> Tags {
     merge_map(planned, now, wanted, |one, other| one == other)
 }
 
-/// Returns the version set to write: the step's changes, merged into the current version set. If there is none now,
-/// returns `wanted`.
+/// Returns the version set to write: the step's changes, merged into the current version set. Returns `wanted` if the
+/// version set does not exist now, or did not exist when the plan was made.
 pub(super) fn merge_version_set(
     planned: Option<&VersionSet>,
     now: Option<&VersionSet>,
@@ -42,7 +42,8 @@ fn merge_value<T: Clone + PartialEq>(planned: &T, now: &T, wanted: &T) -> T {
     if planned == wanted { now.clone() } else { wanted.clone() }
 }
 
-/// Merges two maps entry by entry. `same` compares two values.
+/// Merges the changes from `planned` to `wanted` into `now`, entry by entry. `same` returns true if two values are
+/// equal.
 fn merge_map<T: Clone>(
     planned: &BTreeMap<String, T>,
     now: &BTreeMap<String, T>,

@@ -1,18 +1,19 @@
 //! Runs an approved plan step by step, and emits events.
 //!
 //! Steps run in parallel as far as the plan's dependencies allow. A failed step blocks only the steps that depend on
-//! it. The steps of a plan are final: nothing is decided during execution. A step that renames, activates, retires or
-//! copies state first reads the services that it acts on. It stops if another user has changed them since the plan was
-//! made.
+//! it. The steps of a plan are final: nothing is decided during execution. A step that renames, activates or retires a
+//! service, or that copies its values, first reads the services that it acts on. The step stops if another user has
+//! changed them since the plan was made.
 //!
-//! The files, from the highest level to the lowest. Each file uses only those below it:
+//! The files, from the highest level to the lowest. Each file uses only files that are listed after it:
 //!
 //! * [`engine`] runs the steps that [`queue`] says are ready;
 //! * [`step`] executes one step; [`cut_over`] and [`undo`] execute the step that moves a name to a new service;
 //! * [`create`], [`duplicates`] and [`update`] send the writes, and check whether a write with a lost answer was
 //!   applied;
 //! * [`context`] has the state that all steps share;
-//! * [`checks`], [`cut_over_checks`] and [`merge`] compare the live state with [`expected_state`], and decide;
+//! * [`checks`], [`cut_over_checks`] and [`merge`] compare the live state with [`expected_state`], and decide whether a
+//!   step may start;
 //! * [`reads`] reads services for several steps at once;
 //! * [`event`] and [`failure`] are the results.
 

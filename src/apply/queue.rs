@@ -22,8 +22,8 @@ pub(super) struct StepQueue<'a> {
     /// For each step, the number of unfinished steps on which it depends.
     unfinished_dependencies: BTreeMap<StepId, usize>,
     dependents: BTreeMap<StepId, Vec<StepId>>,
-    /// The steps that can start, by endpoint. They are kept apart, so that steps that wait for one endpoint's limit do
-    /// not delay steps that use another endpoint.
+    /// The steps that can start, grouped by endpoint. So a step that waits for the rate limit of one endpoint does not
+    /// delay steps that use another endpoint.
     ready: BTreeMap<Endpoint, BTreeSet<StepId>>,
     /// The number of running steps, by endpoint.
     running: BTreeMap<Endpoint, usize>,
@@ -54,8 +54,8 @@ impl<'a> StepQueue<'a> {
         }
     }
 
-    /// Removes the next step from the queue and returns it. It is the first step of the endpoint with the fewest
-    /// running steps.
+    /// Removes the next step from the queue and returns it. The next step is the first one of the endpoint with the
+    /// fewest running steps.
     pub(super) fn start_next(&mut self) -> Option<&'a Step> {
         let first = |(endpoint, ready): (&Endpoint, &BTreeSet<StepId>)| {
             let running = self.running.get(endpoint).copied().unwrap_or_default();
@@ -67,7 +67,7 @@ impl<'a> StepQueue<'a> {
         self.plan.step(id)
     }
 
-    /// Records that a step has ended. If it is done, steps that depend on it may become ready.
+    /// Records that a step has ended. If the step is done, other steps that depend on it may become ready.
     pub(super) fn finish(&mut self, step: &Step, is_done: bool) {
         if let Some(running) = self.running.get_mut(&endpoint(&step.action, self.api)) {
             *running -= 1;

@@ -23,19 +23,20 @@ pub(super) fn by_id(services: Vec<LiveService>) -> Services {
 /// Reads services by id. Steps that read at the same time share one request.
 #[derive(Default)]
 pub(super) struct SharedReads {
-    /// The lock of the step that currently reads for all waiting steps.
+    /// The lock of the step that currently reads services for itself and for all waiting steps.
     turn: Mutex<()>,
     waiting: RefCell<Vec<Rc<WaitingRead>>>,
 }
 
-/// A read that one step has requested, and that waits for the next request.
+/// The read of one step that waits for the next shared request: the requested ids, and the answer once it has arrived.
 struct WaitingRead {
     ids: BTreeSet<ServiceId>,
     answer: RefCell<Option<Result<Rc<Services>, ApiError>>>,
 }
 
 impl SharedReads {
-    /// Reads the current state of services. The result may contain other services, too.
+    /// Reads the current state of the services with these ids. The result may also contain services that other steps
+    /// requested.
     pub(super) async fn read(
         &self,
         api: &impl WriteApi,
@@ -49,7 +50,7 @@ impl SharedReads {
         }
         // Steps that ask before the limit allows the request can still join it.
         let reservation = api.reserve(Endpoint::ListServices, 1).await;
-        // Lets steps join that became ready together with this one.
+        // Lets other steps join that became ready at the same time.
         tokio::task::yield_now().await;
         let batch = self.next_batch();
         let ids: BTreeSet<ServiceId> = batch.iter().flat_map(|read| read.ids.iter().cloned()).collect();
@@ -80,17 +81,18 @@ impl SharedReads {
     }
 }
 
-/// Lists all services. Steps that need the list at the same time share one reading.
+/// A list of all services. Steps that need the list at the same time share one read.
 #[derive(Default)]
 pub(super) struct SharedServiceList {
-    /// The number of readings of the list that have started.
+    /// The number of reads that have started.
     started: Cell<u64>,
-    /// The number and the result of the last reading of the list.
+    /// The number of the last finished read, and the services that it returned.
     last: Mutex<Option<(u64, Rc<Vec<LiveService>>)>>,
 }
 
 impl SharedServiceList {
-    /// Returns a list of all services. Its reading started after this call.
+    /// Returns a list of all services from a read that started after this call. Steps that call this function at the
+    /// same time share the read.
     pub(super) async fn list_services_shared(
         &self,
         api: &impl ReadApi,

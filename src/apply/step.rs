@@ -16,7 +16,8 @@ use crate::remote::{ApiError, FailureCause, Reservation, WriteApi};
 
 /// The maximum length of an agent's answer in an error message, in characters.
 const MAX_QUOTED_ANSWER: usize = 2_000;
-/// The maximum number of times that a step reads a service that changes between the read and the write.
+/// The maximum number of times that a step reads its service before a write. The step reads again if the service has
+/// changed between the read and the write.
 const MAX_READS: u32 = 4;
 
 /// Executes the steps of one plan.
@@ -42,9 +43,10 @@ impl<'a, A: WriteApi> StepRunner<'a, A> {
         }
     }
 
-    /// Executes a step. If it created a service, or activated one in place of another, returns that service's id.
+    /// Executes a step. Returns the id of the service that the step created, or activated in place of another one.
+    /// Returns `None` for other steps.
     pub(super) async fn run(&self, step: &Step) -> Result<Option<ServiceId>, StepFailure> {
-        // Held until the effect of the step is part of the expected state.
+        // The locks are released after the effect of the step is part of the expected state.
         let mut _locks = Vec::new();
         let context = &self.context;
         let result = match &step.action {
@@ -97,7 +99,7 @@ impl<'a, A: WriteApi> StepRunner<'a, A> {
             let checked =
                 checked.map_err(|changes| StepFailure::ChangedSincePlan { changes, successor: None })?;
             let mut api = self.context.api.with_reservation(reservation);
-            // If each read of the service differs from the one before, the last one is good enough.
+            // After the last read, the step writes even if the service has changed once more.
             if let Some(seen) = written.and_then(|id| now.get(id)).filter(|_| reads < MAX_READS) {
                 api = api.decided_on(seen);
             }
@@ -120,7 +122,7 @@ impl<'a, A: WriteApi> StepRunner<'a, A> {
         locks
     }
 
-    /// Sends the requests of an action. If it created or activated a service, returns that service's id.
+    /// Sends the requests of an action. Returns the id of the new service if the action created one.
     async fn send(&self, api: &A, step: StepId, action: &Action) -> Result<Option<ServiceId>, StepFailure> {
         let context = &self.context;
         match action {
@@ -166,7 +168,7 @@ impl<'a, A: WriteApi> StepRunner<'a, A> {
     }
 }
 
-/// Adds a hint on what to do if a service can't be retired.
+/// Adds a hint to the error of a retirement that the server refused. The hint says what the user can do.
 fn add_retire_hint(error: ApiError) -> ApiError {
     if error.status() == Some(400) {
         return error.hint(

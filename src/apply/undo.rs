@@ -10,22 +10,23 @@ use super::failure::{LiveChange, StepFailure, UndoOutcome};
 use crate::model::{LiveService, ServiceId, ServiceUpdate};
 use crate::remote::{ApiError, Listing, WriteApi};
 
-/// The services after a failed activation: which of them has the name.
+/// The result of reading the services after a failed activation: which service has the name that the cut-over moves.
 enum NameState {
     /// The new service is active, so the cut-over is done.
     Finished,
-    /// The old service has the name.
+    /// The old service has its old name.
     Restored,
     /// The old service has neither its old name nor the name that the rename gave it.
     OldServiceChanged(LiveChange),
-    /// Another service has the name, or has replaced the old one. The list contains all active services.
+    /// Another service has the name, or has replaced the old one: its id, and a list of all active services.
     Taken(ServiceId, Vec<LiveService>),
     /// No service has the name.
     Free,
 }
 
 impl<A: WriteApi> StepContext<'_, A> {
-    /// Undoes the rename, unless that is no longer necessary. `cause` is the error of the activation.
+    /// Undoes the rename of the old service, unless the new service is active after all. `cause` is the error of the
+    /// activation.
     pub(super) async fn undo(
         &self,
         attempt: &CutOverAttempt<'_>,
@@ -58,7 +59,7 @@ impl<A: WriteApi> StepContext<'_, A> {
                     return Some(UndoOutcome::OldServiceChanged(Box::new(change)));
                 }
                 Ok(NameState::Taken(holder, services)) => {
-                    // The new service is no longer needed. If it can't be marked as abandoned, the next run does it.
+                    // The new service is no longer needed. If it can't be marked as abandoned, the next run marks it.
                     self.abandon(attempt.plan.new, &services).await.ok();
                     return Some(UndoOutcome::NameTaken(holder));
                 }
@@ -76,7 +77,8 @@ impl<A: WriteApi> StepContext<'_, A> {
         None
     }
 
-    /// Reads both services. If they do not show which service has the name, also lists all active services.
+    /// Returns which service has the name. Reads the old and the new service first. Lists all active services only if
+    /// those two do not show it.
     async fn read_name_state(&self, attempt: &CutOverAttempt<'_>) -> Result<NameState, ApiError> {
         let plan = attempt.plan;
         let now = self.read_both(attempt).await?;

@@ -1,4 +1,4 @@
-//! Updates services. After a lost answer, reads the service to see whether the update was applied.
+//! Updates services. If the answer to a rename is lost, reads the service to see whether the rename was applied.
 
 use std::time::Duration;
 
@@ -7,13 +7,14 @@ use crate::model::{LiveService, ServiceId, ServiceUpdate};
 use crate::plan::abandonment;
 use crate::remote::{ApiError, FailureCause, WriteApi};
 
-/// The maximum number of times that a rename is sent if its answer is lost and the service does not have the new name.
+/// The maximum number of times that a rename is sent. It is sent again if its answer is lost and the service does not
+/// have the new name.
 const RENAME_ATTEMPTS: u32 = 3;
 /// The delay before the second attempt of a rename. Later delays are longer.
 const RENAME_RETRY_DELAY: Duration = Duration::from_millis(500);
 
 impl<A: WriteApi> StepContext<'_, A> {
-    /// Updates a service that is not replaced.
+    /// Updates a service in place, without a replacement.
     ///
     /// The rename of an active service also sends `active: true`, so that the server refuses a name in use. If the
     /// server refuses to activate the service (for example because the agent is deprecated), the rename is sent without
@@ -34,8 +35,8 @@ impl<A: WriteApi> StepContext<'_, A> {
         }
     }
 
-    /// Updates a service. If the answer to a rename is lost, reads the service. Sends the rename again only if it was
-    /// not applied.
+    /// Updates a service. If the answer to a rename is lost, reads the service, and sends the rename again only if it
+    /// was not applied.
     pub(super) async fn update(
         &self,
         api: &A,
@@ -61,8 +62,8 @@ impl<A: WriteApi> StepContext<'_, A> {
         }
     }
 
-    /// Marks an inactive service that is no longer needed as abandoned. Does nothing if the service is active, or is
-    /// not among `services`. Gives it a name that none of `services` has.
+    /// Marks an inactive service that is no longer needed as abandoned, with a name that none of `services` has. Does
+    /// nothing if the service is active, or is not among `services`.
     pub(super) async fn abandon(&self, id: &ServiceId, services: &[LiveService]) -> Result<(), ApiError> {
         let Some(leftover) = services.iter().find(|service| &service.id == id && !service.active) else {
             return Ok(());

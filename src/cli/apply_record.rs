@@ -25,10 +25,10 @@ pub(super) struct ApplyRecord {
     has_started: Cell<bool>,
     /// The outcomes of the steps, recorded from the events of the run.
     report: RefCell<Report>,
-    /// The steps for which the last event has been recorded.
+    /// The steps whose last event (`Ended` or `NotStarted`) has been recorded.
     ended: RefCell<BTreeSet<StepId>>,
     end: RefCell<End>,
-    /// The reason why the live state could not be confirmed after the last step, if it could not.
+    /// The reason why the live state could not be confirmed after the last step, or `None` if there is no such reason.
     reason: Cell<Option<String>>,
 }
 
@@ -93,9 +93,9 @@ impl ApplyRecord {
         self.report.borrow_mut().record(event);
     }
 
-    /// Records that a signal aborted the run. Returns the steps that had not ended yet. For steps in progress, the
-    /// outcome is unknown. The others did not start because of `cancelled`, the reason why the run was cancelled
-    /// before.
+    /// Records that a signal aborted the run, and returns the steps that had not ended. Steps in progress have the
+    /// outcome `Unknown`. The others did not start because of `cancelled`, the reason why the run was cancelled before
+    /// the abort.
     pub(super) fn record_abort(&self, plan: &Plan, cancelled: StopReason) -> BTreeSet<StepId> {
         let ended = self.ended.borrow().clone();
         let remaining: BTreeSet<StepId> =
@@ -151,7 +151,8 @@ impl ApplyRecord {
         events::conclusion(&self.report.borrow(), &end, error::exit_code(result))
     }
 
-    /// Calls `render` with the data for a summary of the run. The caller sets the verdict and the exit code.
+    /// Calls `render` with the data for a summary of the run, and returns the result. `render` must set the verdict and
+    /// the exit code.
     pub(super) fn summarize<T>(&self, render: impl FnOnce(Ended<'_>) -> T) -> T {
         let (report, end, environment) = (self.report.borrow(), self.end.borrow(), self.environment.borrow());
         let reason = self.reason.take();

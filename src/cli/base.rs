@@ -1,4 +1,4 @@
-//! Reads the manifests at the base commit, with which `--base` compares the current manifests.
+//! Reads the manifests at the base commit, so that `--base` can compare the current manifests with them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,7 +16,8 @@ use crate::plan::{self, Bases, Side};
 use crate::report::diagnostics;
 use crate::report::text::visible;
 
-/// The manifests at the base commit. The causes of changes are found by comparing with them.
+/// The desired states at the base commit and, if HEAD is behind, at the reference that `--base` names. A comparison
+/// with them shows the cause of each change.
 pub(super) struct ThreeWay {
     /// The reference that `--base` names, and the commits that were found for it.
     pub(super) origin: plan::Base,
@@ -44,8 +45,8 @@ impl ThreeWay {
     }
 }
 
-/// Returns the commit that is checked out. Appends `+` if files have changed since then, or can't be compared. Returns
-/// `None` if there is no commit, or if it can't be read.
+/// Returns the id of the commit that is checked out, followed by `+` if files have changed since then or can't be
+/// compared. Returns `None` if there is no commit, or if it can't be read.
 pub(super) fn checked_out_commit(env: &Env, root: &Path) -> Option<String> {
     let git = Git::open(root, env).ok()?;
     let head = git.head().ok()??;
@@ -109,7 +110,7 @@ pub(super) fn read_recorded(
 ) -> Result<ThreeWay, Failure> {
     let git = Git::open(&loaded.project.root, context.env)?;
     let read = |commit: &str| -> Result<CommitState, Failure> {
-        // The file's text must be a commit's id, so that it can't name anything else.
+        // The commit comes from the plan file. Only an id is accepted, so that it can't name anything else.
         let is_id = commit.len() >= 40 && commit.chars().all(|c| c.is_ascii_hexdigit());
         let found = if is_id { git.commit(commit)? } else { None };
         let known = match found {
@@ -205,8 +206,8 @@ fn warn(context: &Context<'_>, reference: &str, short: &str, problems: &Problems
     ));
 }
 
-/// Returns true if an environment has the same organization or workspace at two commits. Values that come from
-/// variables count as equal.
+/// Returns true if an environment has the same organization or workspace at two commits. A value that comes from a
+/// variable counts as equal to every other value.
 fn is_same_target(one: &Environment, other: &Environment) -> bool {
     let same =
         |one: &Option<String>, other: &Option<String>| one.is_none() || other.is_none() || one == other;
@@ -236,7 +237,7 @@ fn export(git: &Git, commit: &str) -> Result<Option<tempfile::TempDir>, Failure>
         .map_err(|error| Failure::other(format!("can't create a temporary directory: {error}")))?;
     let project_file: Vec<&Entry> = entries.iter().filter(|entry| entry.path == PROJECT_FILE).collect();
     write(git, directory.path(), &project_file)?;
-    // The project file says which other files belong to the project. If it is invalid, none are needed.
+    // The project file says which other files belong to the project. If it is invalid, no other files are needed.
     let tree = ProjectSource::CommitTree(directory.path());
     let Ok(project) = manifest::load_project(tree) else { return Ok(Some(directory)) };
     let seeds: BTreeSet<PathBuf> = project
@@ -260,7 +261,7 @@ fn export(git: &Git, commit: &str) -> Result<Option<tempfile::TempDir>, Failure>
     };
     let (links, files): (Vec<&Entry>, Vec<&Entry>) =
         entries.iter().filter(belongs).partition(|entry| entry.is_link);
-    // Write links last, so that no file is written through one.
+    // Write links last, so that no file is written through a link.
     write(git, directory.path(), &files)?;
     write(git, directory.path(), &links)?;
     Ok(Some(directory))
@@ -313,8 +314,8 @@ fn link(target: &[u8], path: &Path) -> std::io::Result<()> {
     std::os::unix::fs::symlink(std::ffi::OsStr::from_bytes(target), path)
 }
 
-/// Writes the target of a link into an ordinary file. Git does the same on systems where symbolic links need a
-/// privilege.
+/// Writes the target path of a link into an ordinary file. Git does the same on systems where a process needs a
+/// privilege to create symbolic links.
 #[cfg(not(unix))]
 fn link(target: &[u8], path: &Path) -> std::io::Result<()> {
     fs::write(path, target)

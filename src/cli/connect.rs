@@ -20,8 +20,8 @@ use crate::remote::{
 use crate::ui::Ui;
 use amigops_emulator::{Limits, Options, SANDBOX_WORKSPACE, Seed, Server, StartError, StoreError};
 
-/// The name of the sandbox's organization (on the Classic API), and its credentials. They protect nothing, because the
-/// sandbox listens on a loopback port of this process.
+/// The name of the sandbox's organization on the Classic API, and the value of all its credentials. These credentials
+/// need not be secret, because the sandbox listens on a loopback port of this process.
 const SANDBOX: &str = "sandbox";
 
 /// A connection to an environment. If its server is the embedded emulator, also keeps the emulator running.
@@ -29,13 +29,13 @@ pub(super) struct Connection {
     api: AnyApi,
     /// The name of the organization, or the id of the workspace.
     pub(super) organization: String,
-    /// The address of the server, or `embedded` for a sandbox, because a sandbox has a new port each time.
+    /// The address of the server, or `embedded` for a sandbox, because a sandbox has a new port in each run.
     pub(super) server: String,
     requests: RequestCount,
     _emulator: Option<Server>,
 }
 
-/// The number of requests that were sent. Clones share it.
+/// The counter of the requests that were sent. Clones share one counter.
 type RequestCount = Arc<AtomicU64>;
 
 /// Shows notifications about requests on the terminal, and counts the requests.
@@ -150,7 +150,7 @@ fn access(
     (access, requests)
 }
 
-/// The files of a sandbox. They belong to the project.
+/// The files of a sandbox, which are inside the project.
 struct SandboxFiles<'a> {
     /// The project's directory.
     root: &'a Path,
@@ -182,8 +182,8 @@ impl SandboxFiles<'_> {
 /// The maximum size of a project's seed file, in bytes.
 const MAX_SEED_BYTES: u64 = 64 << 20;
 
-/// Starts the emulator in this process on a free loopback port, and connects to it. On the Platform API, if the
-/// workspace `sandbox` is missing, it is filled from the organization `sandbox` of the seed.
+/// Starts the emulator in this process on a free loopback port, and connects to it. On the Platform API, if the seed
+/// has no workspace `sandbox`, the workspace gets a copy of the seed's organization `sandbox`.
 fn start_sandbox(
     context: &Context<'_>,
     dialect: Api,

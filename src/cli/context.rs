@@ -18,7 +18,7 @@ pub(super) struct Context<'a> {
     pub(super) ui: &'a Ui,
     pub(super) env: &'a Env,
     pub(super) stop: Stop,
-    /// The time when `--timeout` ends the run, if it is given.
+    /// The time when `--timeout` ends the run, or `None` without `--timeout`.
     pub(super) deadline: Option<Instant>,
     pub(super) budgets: Budgets,
 }
@@ -29,7 +29,7 @@ impl Context<'_> {
         ProjectSource::WorkingDirectory(&self.global.directory)
     }
 
-    /// Returns the options for loading that project for the environment that `--env` selects.
+    /// Returns the options for loading the project of `--directory` for the environment of `--env`.
     pub(super) fn load_options(&self) -> LoadOptions<'_> {
         LoadOptions::new(self.project(), self.global.env.as_deref())
     }

@@ -8,9 +8,9 @@ use crate::error::Failure;
 use crate::manifest::CredentialVariables;
 use crate::remote::Credentials;
 
-/// The variables that can contain the name of the organization.
+/// The environment variables that can contain the name of the organization.
 const ORGANIZATION_VARIABLES: &[&str] = &["AMIGO_ORGANIZATION_ID"];
-/// The variables that can contain the id of the workspace. The first one that is set is used.
+/// The environment variables that can contain the id of the workspace. The first one that is set is used.
 pub(super) const WORKSPACE_VARIABLES: &[&str] = &["PLATFORM_WORKSPACE_ID", "AMIGO_WORKSPACE_ID"];
 
 /// The organization or workspace of an environment, and the credentials to sign in with.
@@ -80,9 +80,10 @@ pub(super) fn read_platform(
 struct MissingSetting {
     /// The name of the setting, such as "API key".
     what: &'static str,
-    /// Says which variables are not set. `None` if the setting can also be written into the project file.
+    /// The part of the message that says which variables are not set. It is `None` if the project file can also contain
+    /// the setting.
     unset: Option<String>,
-    /// A hint on how the user can set it.
+    /// A hint on how the user can set the setting.
     hint: String,
 }
 
@@ -91,7 +92,7 @@ struct MissingSetting {
 struct MissingSettings(Vec<MissingSetting>);
 
 impl MissingSettings {
-    /// Returns a setting that was found. Records it as missing if it was not found.
+    /// Returns a setting that was found. If it was not found, records it as missing and returns `None`.
     fn check<T>(&mut self, setting: Result<T, MissingSetting>) -> Option<T> {
         setting.map_err(|missing| self.0.push(missing)).ok()
     }
@@ -128,7 +129,7 @@ fn setting(
     })
 }
 
-/// Returns a secret, after hiding it from all further output.
+/// Masks a secret in all further output, and returns the secret.
 fn hidden(
     context: &Context<'_>,
     secret: Result<SecretString, MissingSetting>,
@@ -136,12 +137,12 @@ fn hidden(
     secret.inspect(|secret| context.ui.hide(secret.expose_secret()))
 }
 
-/// Reads a secret from the first of these variables that is set, or from the file that the variable with the suffix
-/// `_FILE` names.
+/// Reads a secret from the first of the variables `names` that is set. Instead of each variable, another one with the
+/// suffix `_FILE` can be set to the path of a file that contains the secret.
 ///
 /// # Errors
 ///
-/// Fails if both variables are set, or if the file can't be read.
+/// Fails if a variable and its `_FILE` variable are both set, or if the file can't be read.
 fn read_secret(
     env: &Env,
     what: &'static str,

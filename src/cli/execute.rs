@@ -27,7 +27,7 @@ pub(super) enum Format {
     Json,
 }
 
-/// The delay before the live state is read back a second time, if the first reading does not show the changes yet.
+/// The delay before the live state is read back a second time, if the first read does not show the changes yet.
 const SECOND_READ_DELAY: Duration = Duration::from_secs(2);
 
 /// The part of the live state that must match the plan once all steps are done.
@@ -40,7 +40,7 @@ pub(super) enum Scope {
     ThePlan,
 }
 
-/// The execution of an approved plan.
+/// An approved plan, with everything that is needed to execute the plan.
 pub(super) struct Execution<'a> {
     pub(super) context: &'a Context<'a>,
     pub(super) prepared: &'a Prepared,
@@ -100,7 +100,8 @@ impl Execution<'_> {
         self.record.set_end(end);
     }
 
-    /// Prints how the run ended. If a step is left, prints it as an error, which `--quiet` does not suppress.
+    /// Prints how the run ended. If a step is not done, the message is printed as an error, which `--quiet` does not
+    /// suppress.
     fn report_end(&self, report: &Report, end: &End) {
         let ui = self.context.ui;
         let words = run_end::render(self.plan, report, end.converged);
@@ -270,13 +271,14 @@ fn abort_message(first: StopReason, report: &Report) -> String {
     format!("interrupted{again}: stopped immediately{rest}\n")
 }
 
-/// Returns true if, after a plan was applied, no change is left in the scope. `rest` is the plan that was made
-/// afterwards.
+/// Returns true if no change is left in the scope after the plan `applied` was applied. `rest` is the plan that was
+/// made after that.
 fn has_converged(scope: Scope, applied: &Plan, rest: &Plan) -> bool {
     rest.is_empty() || (scope == Scope::ThePlan && !plan_file::repeats_changes(applied, rest))
 }
 
-/// Returns the ids that are known without another read: those in the plan, and those that its steps returned.
+/// Returns the ids of declared services that are known without another read: those in the plan, and those that its
+/// steps returned.
 fn known_ids(plan: &Plan, report: &Report) -> BTreeMap<ServiceName, ServiceId> {
     let mut ids = plan.ids.clone();
     for step in &plan.steps {

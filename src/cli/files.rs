@@ -1,4 +1,5 @@
-//! Writes files completely or not at all, and never over a file of another origin.
+//! Reads and writes files. Most files are written as temporary files first, so that they are written completely or not
+//! at all.
 
 use std::fs;
 use std::io::{self, Write};
@@ -54,8 +55,8 @@ pub(super) fn make_directory(root: &Path, path: &Path) -> Result<PathBuf, Failur
         .map_err(|error| Failure::other(format!("can't create the directory `{}`: {error}", path.display())))
 }
 
-/// Writes or replaces a file that every user may read. Other processes see either the old or the new text, never a
-/// part.
+/// Writes or replaces a file that every user may read. Other processes see either the old or the new text, never only a
+/// part of it.
 pub(super) fn publish(path: &Path, text: &str) -> Result<(), Failure> {
     write(path, text, Over::Anything(readable())).map_err(|error| failure(path, &error))
 }
@@ -86,11 +87,11 @@ fn readable() -> Option<fs::Permissions> {
     None
 }
 
-/// Says if a write may replace an existing file.
+/// Says if a write may replace an existing file at the same path.
 enum Over {
     Nothing,
-    /// An existing file is replaced. The new file gets these permissions if there are any, otherwise those of any new
-    /// file.
+    /// The write may replace an existing file. The new file gets these permissions, or the usual permissions of a new
+    /// file if there are none.
     Anything(Option<fs::Permissions>),
 }
 

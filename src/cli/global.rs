@@ -1,4 +1,4 @@
-//! The arguments that every command takes.
+//! The global arguments, which every command accepts.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::ui::{Ui, Verbosity};
 
-/// The arguments that every command takes.
+/// The global arguments, which every command accepts.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub(super) struct Global {
@@ -67,7 +67,7 @@ enum LogFormat {
 }
 
 impl Global {
-    /// Returns when to use colours in the output.
+    /// Returns the value of `--color`, which says when the output has colours.
     pub(super) fn color_choice(&self) -> ColorChoice {
         match self.color {
             Color::Auto => ColorChoice::Auto,
@@ -76,7 +76,7 @@ impl Global {
         }
     }
 
-    /// Returns how much to print on stderr.
+    /// Returns how much is printed on stderr, according to `--quiet` and `--verbose`.
     pub(super) fn verbosity(&self) -> Verbosity {
         match (self.quiet, self.verbose) {
             (true, _) => Verbosity::Quiet,

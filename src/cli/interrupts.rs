@@ -9,13 +9,13 @@ use super::signals::{Signals, wait_until};
 use crate::error::Failure;
 use crate::remote::StopReason;
 
-/// Catches the signals during one run.
+/// Catches Ctrl-C and SIGTERM during one run.
 pub(super) struct Interrupts {
     signals: Signals,
 }
 
 impl Interrupts {
-    /// Starts to catch the signals.
+    /// Starts to catch Ctrl-C and SIGTERM.
     ///
     /// # Errors
     ///
@@ -68,7 +68,7 @@ impl Interrupts {
         why
     }
 
-    /// Waits for the first signal or for the timeout, and cancels the run.
+    /// Waits for the first signal or for the timeout, cancels the run, and returns the reason.
     async fn wait_for_first(&mut self, context: &Context<'_>) -> StopReason {
         let why = tokio::select! {
             biased;

@@ -14,8 +14,8 @@ use crate::error::Failure;
 use crate::manifest::{KeyPath, Layer, Places};
 use crate::model::{ServiceName, VersionSetName};
 
-/// Returns the layer of the manifest in which a field of a version set must be written to take effect in the
-/// environment. Returns `None` if no layer contains the version set.
+/// Returns the layer of a manifest (the document or the environment's overlay) in which a field of a version set must
+/// be written to take effect. Returns `None` if no layer contains the version set.
 pub(super) fn layer_of(places: &Places, service: &ServiceName, set: &str, field: &str) -> Option<Layer> {
     if places.is_in_overlay(service, &[set, field]) {
         return Some(Layer::Overlay);

@@ -21,13 +21,13 @@ impl MetricsFile {
     ///
     /// # Errors
     ///
-    /// Fails if the file is not a metrics file that an earlier run wrote, because such a file must not be overwritten.
+    /// Fails if the existing file was not written by an earlier run, because it must not be overwritten.
     pub(super) fn open(path: &Path) -> Result<Self, Failure> {
         let refuse = |why: &str| {
             Failure::other(format!("can't write metrics to `{}`: {why}", path.display()))
                 .hint("choose a file that does not exist, or one that an earlier run wrote")
         };
-        // If the path is a symbolic link, the file it leads to is replaced, not the link.
+        // If the path is a symbolic link, the target of the link is replaced, not the link.
         let real = match fs::canonicalize(path) {
             Ok(real) => real,
             Err(error) if error.kind() == ErrorKind::NotFound => {

@@ -57,8 +57,8 @@ fn write_project(
     Ok(files.iter().map(|(name, _)| (*name).to_owned()).collect())
 }
 
-/// Returns the text of the project file for the organization or workspace that the variables name. It contains no
-/// credentials, which stay in their variables.
+/// Returns the text of the project file for the organization or workspace that the environment variables name. The text
+/// contains no credentials, because these stay in environment variables.
 fn live_project_file(env: &Env, environment: &str, owner: &str) -> Result<String, Failure> {
     let first = |names: &[&str]| names.iter().find_map(|name| env.variable(name));
     let organization = env.variable("AMIGO_ORGANIZATION_ID");
@@ -78,7 +78,7 @@ fn live_project_file(env: &Env, environment: &str, owner: &str) -> Result<String
             )));
         }
     };
-    // JSON strings are valid YAML, whatever characters they hold.
+    // JSON strings are valid YAML, whatever characters they contain.
     let url = first(urls).map_or_else(String::new, |url| format!("    base_url: {}\n", json!(url)));
     Ok(format!(
         "version: 1\nmanifests: [services/**/*.yaml]    # globs, relative to this file\n\n\

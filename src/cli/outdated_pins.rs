@@ -13,7 +13,7 @@ use crate::model::{
 use crate::remote::ReadApi;
 use crate::report::pins::{Outdated, PinChange};
 
-/// The kind of a pin: it is a version of an agent or of a context graph.
+/// The kind of a pin: it pins the version of an agent or of a context graph.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum PinKind {
     Agent,
@@ -28,7 +28,7 @@ impl PinKind {
         }
     }
 
-    /// Returns the key that the pin has in a version set.
+    /// Returns the key of the pin in a version set.
     pub(super) fn field(self) -> &'static str {
         match self {
             Self::Agent => "agent_version",
@@ -44,7 +44,7 @@ impl PinKind {
     }
 }
 
-/// The agent or context graph to which a pin belongs, as a manifest refers to it.
+/// The agent or context graph to which a pin belongs, by its name or id as in the manifest.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum PinTarget<'a> {
     Name(&'a str),
@@ -151,8 +151,8 @@ fn collect_pins<'a>(
     pins
 }
 
-/// Returns the name and the newest version of each pin's target. References by name need the whole list. A version is
-/// read separately only if the list does not contain it.
+/// Returns the name and the newest version of each agent or context graph to which a pin belongs. References by name
+/// need the whole list of agents or context graphs. A version is read separately only if the list does not contain it.
 async fn find_newest<'a>(api: &impl ReadApi, kind: PinKind, pins: &Pins<'a>) -> Result<Newest<'a>, Failure> {
     let mut found = BTreeMap::new();
     match kind {
@@ -180,7 +180,8 @@ async fn find_newest<'a>(api: &impl ReadApi, kind: PinKind, pins: &Pins<'a>) -> 
     Ok(found)
 }
 
-/// Returns which entries of the list must be read. If any reference is by name, these are all entries.
+/// Returns which agents or context graphs must be read: all of them if a pin refers to one by name, otherwise those
+/// with the ids in `pins`.
 fn needed_entries<Id: Ord + for<'t> From<&'t str>>(pins: &Pins<'_>) -> Need<Id> {
     if pins.is_empty() {
         return Need::Nothing;

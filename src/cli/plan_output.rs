@@ -25,8 +25,8 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// Returns true if the format needs the plan's document, at least for the fingerprint. Otherwise the document is
-    /// not made, because it contains the whole plan.
+    /// Returns true if the format shows the plan's document, or at least its fingerprint. For other formats, the
+    /// document is not made, because it contains the whole plan.
     pub(super) fn needs_document(self) -> bool {
         self != Self::Human
     }
@@ -117,12 +117,13 @@ pub(super) fn print(context: &Context<'_>, format: Format, mode: Mode, requested
         Format::Human => context.ui.result(&human::render(mode, &sections)),
         Format::Json => context.ui.data(&json_of(requested, parts)),
         Format::Markdown => context.ui.result(&markdown::render(mode, &sections)),
-        // Unchanged: the page's security policy holds hashes of its script and style.
+        // The page is printed unchanged, because its security policy contains hashes of its script and style.
         Format::Html => context.ui.data(&html::render(mode, &sections)),
     }
 }
 
-/// Returns the JSON of one environment's document, or of a list if all environments were requested.
+/// Returns the JSON output: the plan document of one environment, or a list of documents if all environments were
+/// requested.
 fn json_of(requested: Requested, parts: &[Part]) -> String {
     if let ([part], Requested::One) = (parts, requested)
         && let Some(document) = part.document()

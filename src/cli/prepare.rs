@@ -1,4 +1,5 @@
-//! For every command that plans: loads the project, connects, reads the live state, makes a plan and verifies it.
+//! Makes plans, for every command that plans: loads the project, connects, reads the live state, makes a plan and
+//! verifies it.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -79,7 +80,7 @@ pub(super) struct Prepared {
     pub(super) loaded: Loaded,
     pub(super) connection: Connection,
     pub(super) options: Options,
-    /// The commit of the manifests. It is read only when it is needed, because running git is slow.
+    /// The commit that is checked out. It is read only when it is needed, because running git is slow.
     commit: OnceCell<Option<String>>,
     /// The manifests at the base commit. `None` if `--base` is not given, or if they can't be read.
     pub(super) three_way: Option<ThreeWay>,
@@ -143,7 +144,7 @@ impl Prepared {
         Ok(Self { loaded, connection, options, commit: OnceCell::new(), three_way })
     }
 
-    /// Reads the live state, and makes and verifies a plan. Returns both.
+    /// Reads the live state, makes a plan and verifies it. Returns the live state and the plan.
     pub(super) async fn plan(&self, api: &impl ReadApi) -> Result<(Snapshot, Plan), Failure> {
         let (snapshot, plan) = self.read_and_plan(api, |_| false).await?;
         Ok((snapshot, plan?))
@@ -152,8 +153,8 @@ impl Prepared {
     /// Reads the live state and makes a plan. Returns the live state with the verified plan, or with the reason why
     /// there is no plan.
     ///
-    /// One reading of the list of services may miss a service. So the list is read twice if the plan depends on a
-    /// service missing from it, or if `needs_second_read` returns true.
+    /// One read of the list of services may miss a service. So the list is read twice if the plan is only correct as
+    /// long as a certain service does not exist, or if `needs_second_read` returns true.
     pub(super) async fn read_and_plan(
         &self,
         api: &impl ReadApi,
@@ -181,7 +182,8 @@ impl Prepared {
         Ok((snapshot, plan))
     }
 
-    /// Completes a live state that was read before: reads what the options of this plan need in addition.
+    /// Completes a live state that was read for other options: reads the values that this plan's options need in
+    /// addition.
     pub(super) async fn complete(&self, api: &impl ReadApi, snapshot: Snapshot) -> Result<Snapshot, Failure> {
         Ok(complete_snapshot(api, snapshot, |snapshot| self.missing_lookups(snapshot)).await?)
     }
@@ -260,8 +262,8 @@ impl Prepared {
         Ok(plan::with_causes(plan, Side { desired, policy }, &bases, &known, self.options.api))
     }
 
-    /// Reads the live state and returns the ids of the declared services, even if no plan can be made. A list may
-    /// lack a service, so it is read once more if an id depends on that.
+    /// Reads the live state and returns the ids of the declared services, even if no plan can be made. One read of the
+    /// list of services may miss a service, so the list is read again if that could change an id.
     pub(super) async fn ids(&self, api: &impl ReadApi) -> Result<BTreeMap<ServiceName, ServiceId>, Failure> {
         let (desired, policy) = (&self.loaded.desired, &self.loaded.project.policy);
         let ids = |snapshot: &Snapshot| plan::ids(desired, snapshot, policy, self.options.api);

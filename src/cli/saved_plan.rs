@@ -27,7 +27,7 @@ const PLAN_AGAIN: &str = "make a new plan with `amigops plan --out`, and have it
 /// The text with which every plan file begins.
 const FILE_START: &str = "{\n  \"format_version\":";
 
-/// Checks that a plan can be saved to a path without becoming a manifest of the project.
+/// Checks that a plan at this path would not be read as a manifest of the project.
 ///
 /// # Errors
 ///
@@ -71,12 +71,12 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
     Failure::other(format!("can't read the plan `{}`: {error}", path.display()))
 }
 
-/// Reads a saved plan. This process must have locked its file.
+/// Reads a saved plan. The caller must have locked the file.
 ///
 /// # Errors
 ///
-/// Fails if the file is not a plan. Returns a refusal if it was edited since it was saved, or if an apply of it has
-/// already begun.
+/// Fails if the file is not a plan. Returns a refusal if the file was edited since it was saved, or if an apply of the
+/// plan has already begun.
 pub(super) fn read(path: &Path) -> Result<PlanDocument, Failure> {
     let name = path.display();
     let bytes = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
@@ -108,7 +108,8 @@ pub(super) fn read(path: &Path) -> Result<PlanDocument, Failure> {
 ///
 /// # Errors
 ///
-/// Fails if it is not a regular file or can't be opened. Returns a refusal if another process has locked it.
+/// Fails if the path is not a regular file, or if the file can't be opened. Returns a refusal if another process has
+/// locked the file.
 pub(super) fn lock(path: &Path) -> Result<std::fs::File, Failure> {
     let name = path.display();
     // Check before opening: opening a pipe without a writer would block forever.
@@ -190,8 +191,8 @@ pub(super) fn check_environment(document: &PlanDocument, context: &Context<'_>) 
     Ok(())
 }
 
-/// Checks that the user has repeated the options that relax a guardrail. The file records these options, but that alone
-/// does not permit them.
+/// Checks that the user has repeated the options that relax a guardrail. The plan file records these options, but the
+/// record alone does not permit them.
 ///
 /// # Errors
 ///
@@ -242,7 +243,8 @@ pub(super) fn check_organization(document: &PlanDocument, prepared: &Prepared) -
     Err(Failure::refused(message, "").hint(PLAN_AGAIN))
 }
 
-/// Reads the live state, and makes the plan again for the services that the saved plan changes. Returns both.
+/// Reads the live state, and makes the plan again for the services that the saved plan changes. Returns the live state
+/// and the plan.
 ///
 /// # Errors
 ///
@@ -253,7 +255,7 @@ pub(super) async fn plan_again(
 ) -> Result<(Snapshot, Plan), Failure> {
     let api = prepared.connection.read();
     let missing = |snapshot: &Snapshot| missing_lookups(document, snapshot);
-    // A second read makes sure that a service is gone, and not only missing from one reading of the list.
+    // A second read makes sure that a service is gone, and not only missing from the first read of the list.
     let is_stale = |snapshot: &Snapshot| !find_changes(document, prepared, snapshot).is_empty();
     let (snapshot, plan) = prepared.read_and_plan(api, is_stale).await?;
     let plan = match plan {
@@ -272,7 +274,7 @@ fn find_changes(document: &PlanDocument, prepared: &Prepared, snapshot: &Snapsho
     plan_file::find_stale_values(&document.fingerprints, snapshot, policy, prepared.connection.kind())
 }
 
-/// Returns what must still be read, so that the live state can be compared with the plan's fingerprints.
+/// Returns the values that must still be read before the live state can be compared with the plan's fingerprints.
 fn missing_lookups(document: &PlanDocument, snapshot: &Snapshot) -> Lookups {
     let exists = |id: &ServiceId| snapshot.services.iter().any(|service| service.id == *id);
     Lookups {

@@ -8,7 +8,7 @@ use crate::manifest::CREDENTIALS_VARIABLE;
 
 /// The prefixes of variables that may contain credentials.
 const PREFIXES: &[&str] = &["AMIGO_", "PLATFORM_"];
-/// A variable contains a secret if its name contains one of these words.
+/// The words that mark secrets. A variable contains a secret if its name contains one of these words.
 const SECRET_PARTS: &[&str] = &["KEY", "TOKEN", "SECRET", "PASSWORD"];
 /// The maximum size of a file that contains a credential, in bytes.
 const MAX_BYTES: u64 = 64 << 10;
@@ -32,7 +32,8 @@ pub(super) fn read_secrets(env: &Env) -> Vec<String> {
     names.iter().filter_map(secret).collect()
 }
 
-/// Reads a regular file. Does not read pipes, because a pipe can be read only once, when the credential is used.
+/// Returns the text of a regular file, or `None` for other files. Does not read a pipe, because it can be read only
+/// once, when the credential is used.
 fn read(path: &str) -> Option<String> {
     fs::metadata(path).ok().filter(|about| about.is_file())?;
     let mut text = String::new();

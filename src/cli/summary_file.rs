@@ -58,7 +58,7 @@ impl SummaryFile {
     }
 
     fn write(&mut self, text: &str) -> io::Result<()> {
-        // Blank lines make our heading a heading, whatever text comes before it.
+        // Blank lines make sure that our heading is shown as a heading, whatever text comes before it.
         let separator = if self.file.metadata()?.len() > 0 { "\n\n" } else { "" };
         self.file.write_all(format!("{separator}{text}").as_bytes())
     }

@@ -4,14 +4,14 @@ use serde_json::{Map, Value};
 
 use crate::model::{Api, Policy, ServiceName, Snapshot};
 
-/// The input of one import.
+/// The data that one import needs.
 #[derive(Clone, Copy, Debug)]
 pub struct ImportContext<'a> {
-    /// The API of the environment.
+    /// The API of the environment from which services are imported.
     pub api: Api,
-    /// The project's rules.
+    /// The project's rules, such as its ownership tag and its guardrails.
     pub policy: &'a Policy,
-    /// The live state, including all agents and context graphs.
+    /// The live state of the environment, including all agents and context graphs.
     pub snapshot: &'a Snapshot,
     /// The environment's name.
     pub environment: &'a str,
@@ -27,9 +27,9 @@ pub struct ImportContext<'a> {
 /// A note to the user about one service.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Note {
-    /// The service.
+    /// The name of the service.
     pub service: ServiceName,
-    /// The message.
+    /// The message to the user.
     pub message: String,
 }
 

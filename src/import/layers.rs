@@ -1,5 +1,5 @@
-//! The layers of a document that an import changes: the document itself, which is merged over the project's defaults,
-//! and the overlay of one environment.
+//! The layers of a document that an import changes: the document itself, which adds to the project's defaults or
+//! overrides them, and the overlay of one environment.
 //!
 //! In a project with one environment, the document changes. In a project with several, only the overlay of the imported
 //! environment changes, because the other environments may differ. A value that the overlay already has is changed
@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 
 use crate::edit::Change;
 
-/// The layers of a document that is being changed.
+/// A document that an import changes, with the project's defaults and the name of the environment whose overlay may
+/// change.
 pub(super) struct Layers<'a> {
     defaults: &'a Map<String, Value>,
     document: Map<String, Value>,
@@ -17,7 +18,7 @@ pub(super) struct Layers<'a> {
     sole: bool,
 }
 
-/// The reason why a change is not possible.
+/// The reason why a change of a document is not possible.
 pub(super) type Reason = &'static str;
 
 const NO_VALUE: Reason = "an overlay can't set a tag without a value, because null removes the tag there";
@@ -38,7 +39,8 @@ impl<'a> Layers<'a> {
         self.document
     }
 
-    /// Sets a value for the environment, in the layer where the value belongs.
+    /// Sets a value for the imported environment, in the document or in the environment's overlay. Fails if the value
+    /// can't be written there.
     pub(super) fn set(&mut self, path: &[&str], value: &Value) -> Result<(), Reason> {
         if self.belongs_in_overlay(path) {
             return self.set_in_overlay(path, value);
@@ -73,7 +75,8 @@ impl<'a> Layers<'a> {
         Ok(())
     }
 
-    /// Removes a value for the environment, in the layer where the value belongs.
+    /// Removes a value for the imported environment, from the document or from the environment's overlay. Fails if the
+    /// value can't be removed there.
     pub(super) fn unset(&mut self, path: &[&str]) -> Result<(), Reason> {
         let overlay = self.overlay_path(path);
         if self.belongs_in_overlay(path) && !self.sole {
@@ -102,8 +105,9 @@ impl<'a> Layers<'a> {
         [&["environments", self.environment], path].concat()
     }
 
-    /// Returns true if a value belongs in the environment's overlay. With several environments, every value does. With
-    /// one environment, a value does if the overlay has it, or if one of its parents in the overlay is not a mapping.
+    /// Returns true if a value must be written into the environment's overlay. In a project with several environments,
+    /// this is always true. Otherwise, it is true if the overlay has the value, or has a parent of it that is not a
+    /// mapping.
     fn belongs_in_overlay(&self, path: &[&str]) -> bool {
         let overlay = self.overlay_path(path);
         !self.sole
@@ -122,7 +126,7 @@ impl<'a> Layers<'a> {
             (_, Some(Value::Null)) if path[0] != "tags" => None,
             (_, Some(own)) => Some(own.clone()),
             (Some(default), None) => {
-                // A null in a parent removes the default.
+                // A null at a parent of the path removes the default.
                 let removed =
                     (1..path.len()).any(|end| get(&self.document, &path[..end]).is_some_and(Value::is_null));
                 (!removed).then(|| default.clone())
@@ -132,7 +136,7 @@ impl<'a> Layers<'a> {
     }
 }
 
-/// Returns the value at a path, if there is one.
+/// Returns the value at a path, or `None` if there is no value.
 pub(super) fn get<'v>(members: &'v Map<String, Value>, path: &[&str]) -> Option<&'v Value> {
     let (first, rest) = path.split_first()?;
     let value = members.get(*first)?;
@@ -183,12 +187,12 @@ fn patch(from: &Value, to: &Value) -> Option<Value> {
     (!patched.is_empty()).then_some(Value::Object(patched))
 }
 
-/// Returns the document that results in the wanted members when it is merged over the defaults.
+/// Returns the document that, together with the project's defaults, results in the wanted members.
 pub(super) fn over_defaults(
     defaults: &Map<String, Value>,
     wanted: &Map<String, Value>,
 ) -> Map<String, Value> {
-    /// Members of the defaults that are never removed, because they apply to every service.
+    /// Members of the defaults that a document never removes, because they apply to every service.
     const KEPT: &[&str] = &["lifecycle", "smoke", "depends_on"];
     let mut document = Map::new();
     for (key, value) in wanted {
@@ -216,7 +220,8 @@ pub(super) fn over_defaults(
     document
 }
 
-/// Returns the changes that turn one document into another. Each change is as deep in the document as possible.
+/// Returns the changes that turn one document into another. Each change sets or removes only the innermost key that
+/// differs.
 pub(super) fn changes(before: &Map<String, Value>, after: &Map<String, Value>) -> Vec<Change> {
     let mut changes = Vec::new();
     compare(before, after, &mut Vec::new(), &mut changes);

@@ -1,4 +1,5 @@
-//! Converts a live service to a document that has everything that a manifest can declare. The defaults are not in it.
+//! Converts a live service to a document that declares everything that a manifest can declare, except values that come
+//! from the project's defaults.
 
 use serde_json::{Map, Value, json};
 
@@ -9,7 +10,7 @@ use crate::model::{
     Catalog, LiveService, LlmPreference, Pin, TAG_PROTECTED, VersionSet, VersionSetName, forbidden_in_name,
 };
 
-/// Returns the document of a service that has no manifest yet.
+/// Returns a new document for a live service that no manifest declares. Adds notes for the user to `notes`.
 pub(super) fn document(
     context: &ImportContext<'_>,
     live: &LiveService,
@@ -22,7 +23,7 @@ pub(super) fn document(
         for field in SERVICE {
             overlay.extend(all.remove_entry(field.name));
         }
-        // Its ids have another format. A name that is ambiguous here may be unique there.
+        // On the other API, ids have another format, and a name that is ambiguous here may be unique.
         let agent = context.snapshot.agents.name_of(&live.agent);
         let graph = context.snapshot.context_graphs.name_of(&live.context_graph);
         for (key, name) in [("agent", agent), ("context_graph", graph)] {
@@ -64,7 +65,7 @@ fn fields(context: &ImportContext<'_>, live: &LiveService, notes: &mut Vec<Note>
     if let Some(sets) = version_sets(context, live, notes) {
         put("version_sets", Value::Object(sets));
     }
-    // Without it, the plan would take the protection away.
+    // Without this key, the next plan would remove the protection.
     if is_protected(live) {
         put("lifecycle", json!({"prevent_removal": true}));
     }
@@ -87,18 +88,19 @@ pub(super) fn reference<Id: Ord + AsRef<str>>(id: &Id, catalog: &Catalog<Id>) ->
     }
 }
 
-/// Returns the trimmed name if a manifest can contain it.
+/// Returns the trimmed name if a manifest can contain it, otherwise `None`.
 fn declarable(name: &str) -> Option<&str> {
     Some(name.trim()).filter(|name| !name.is_empty() && forbidden_in_name(name).is_none())
 }
 
-/// Returns the tags that a manifest may declare.
+/// Returns the tags of a live service, without the tags that amigops itself sets.
 pub(super) fn tags(context: &ImportContext<'_>, live: &LiveService) -> Map<String, Value> {
     let own = |key: &str| context.policy.ownership.is_own_tag(key);
     live.tags.iter().filter(|(key, _)| !own(key)).map(|(key, value)| (key.clone(), json!(value))).collect()
 }
 
-/// Returns all managed version sets. Returns `None` if the service has only its initial `release`.
+/// Returns the live version sets in the form that manifests use. Returns `None` if there are none besides the initial
+/// `release`, or if `guardrails.require_pins` forbids one.
 fn version_sets(
     context: &ImportContext<'_>,
     live: &LiveService,
@@ -128,7 +130,7 @@ fn version_sets(
     (!sets.is_empty()).then_some(sets)
 }
 
-/// Converts one version set to its form in a manifest.
+/// Converts one version set to the form that it has in a manifest.
 pub(super) fn version_set(set: &VersionSet) -> Value {
     let mut value = Map::new();
     value.insert("agent_version".to_owned(), pin(set.agent_version));
@@ -140,7 +142,7 @@ pub(super) fn version_set(set: &VersionSet) -> Value {
     Value::Object(value)
 }
 
-/// Converts the version of a pin to its form in a manifest.
+/// Converts a pin to the form that it has in a manifest: a version number, or `latest`.
 pub(super) fn pin(pin: Pin) -> Value {
     match pin {
         Pin::Latest => json!("latest"),
@@ -148,7 +150,8 @@ pub(super) fn pin(pin: Pin) -> Value {
     }
 }
 
-/// Converts one model preference to its form in a manifest. Omits controls that manifests can't declare.
+/// Converts one model preference to the form that it has in a manifest. Omits experience controls that manifests can't
+/// declare.
 pub(super) fn preference(one: &LlmPreference) -> Value {
     let mut value = Map::new();
     value.insert("llm_name".to_owned(), json!(one.llm_name));
@@ -162,8 +165,8 @@ pub(super) fn preference(one: &LlmPreference) -> Value {
     Value::Object(value)
 }
 
-/// Removes the `experience_controls` of all model preferences from the version sets. Returns a mapping with the same
-/// structure that has only these controls, or `None` if there are none.
+/// Removes the `experience_controls` of all model preferences from the version sets. Returns the removed controls in a
+/// mapping with the same structure, or `None` if there are none.
 fn take_controls(all: &mut Map<String, Value>) -> Option<Value> {
     const PREFERENCES: &str = "llm_model_preferences";
     const CONTROLS: &str = "experience_controls";
@@ -182,8 +185,8 @@ fn take_controls(all: &mut Map<String, Value>) -> Option<Value> {
     (!taken.is_empty()).then_some(Value::Object(taken))
 }
 
-/// Returns the settings that differ from the server's defaults. A setting for which the project has a default is
-/// returned with all its members.
+/// Returns the settings that differ from the server's defaults. If the project has a default for a setting, the setting
+/// is returned with all its members.
 fn service_settings(context: &ImportContext<'_>, live: &LiveService) -> Map<String, Value> {
     let values = settings::normal(SERVICE, &live.settings);
     let mut found = Map::new();
@@ -202,7 +205,7 @@ fn service_settings(context: &ImportContext<'_>, live: &LiveService) -> Map<Stri
     if live.settings.is_empty() && context.defaults.is_empty() { Map::new() } else { found }
 }
 
-/// Removes the server's defaults from a value. Returns `None` if nothing is left.
+/// Removes the parts of a setting's value that equal the server's defaults. Returns `None` if nothing is left.
 fn without_defaults(field: &SettingField, value: &Value) -> Option<Value> {
     use settings::Default;
     match field.default {
@@ -227,8 +230,8 @@ fn all_without_defaults(fields: &[SettingField], values: &Map<String, Value>) ->
     fields.iter().filter_map(member).collect()
 }
 
-/// Returns the members that manifests can declare. The other members stay unchanged whatever a manifest declares, so an
-/// unknown value of the vendor does not prevent an import.
+/// Returns the members of `values` that manifests can declare. All other members are omitted, because no manifest can
+/// change them. So a value that only the vendor knows does not prevent an import.
 pub(super) fn known(fields: &[SettingField], values: &Map<String, Value>) -> Map<String, Value> {
     let known = |field: &SettingField| {
         let value = values.get(field.name).filter(|value| is_declarable(&field.kind, value))?;
@@ -237,7 +240,8 @@ pub(super) fn known(fields: &[SettingField], values: &Map<String, Value>) -> Map
     fields.iter().filter_map(known).collect()
 }
 
-/// Returns true if a manifest may declare a value of this kind. The members of an object are checked separately.
+/// Returns true if a manifest may declare `value` for a setting of this kind. The members of an object are checked
+/// separately.
 fn is_declarable(kind: &Kind, value: &Value) -> bool {
     match (kind, value) {
         (Kind::OneOf(words), Value::String(text)) => words.contains(&text.as_str()),

@@ -1,7 +1,7 @@
 //! Imports live services into manifests: new files, and changes of existing ones.
 //!
-//! This module is pure: it takes a snapshot and the current manifests, and returns texts and changes. The caller loads
-//! every new text and makes a plan with it before it writes a file.
+//! This module is pure: it takes a snapshot and the current manifests, and returns new texts and changes. The caller
+//! loads every new text and makes a plan with it before it writes a file.
 //!
 //! * [`select`]: selects the live services to import.
 //! * [`manifest`]: converts a live service to a document, without the project's defaults.
@@ -36,8 +36,8 @@ pub struct NewFile {
     pub service: ServiceName,
 }
 
-/// Creates a file for each service, with a name that is not in `taken`. `schema` is the path from the file to the
-/// schema that editors use, if there is one.
+/// Returns a new file for each service, and notes for the user. No new file has a name that is in `taken`. `schema` is
+/// the path from the file to the schema that editors use, if there is one.
 pub fn files(
     context: &ImportContext<'_>,
     services: &[&LiveService],

@@ -10,9 +10,10 @@ use crate::model::{Catalog, Desired, LiveService, Reference, ServiceId, ServiceN
 pub struct Scope {
     /// True to include inactive services without an owner.
     pub all: bool,
-    /// The names of the only services to include. Empty means all services.
+    /// The import includes only services with these names. If there are no names, it includes services with any name.
     pub only: BTreeSet<ServiceName>,
-    /// Services that amigops has renamed: former services, and new services of unfinished or abandoned replacements.
+    /// The ids of services that an import omits because amigops has renamed them: former services, and new services of
+    /// unfinished or abandoned replacements.
     pub leftovers: BTreeSet<ServiceId>,
 }
 
@@ -37,8 +38,9 @@ pub fn services<'a>(context: &ImportContext<'a>, scope: &Scope) -> (Vec<&'a Live
     (chosen, notes)
 }
 
-/// Selects one of several services with the same name: the one that planning would match with a manifest. That is the
-/// active one, or else the only inactive one that the project owns.
+/// Selects one of several services with the same name: the one that planning would match with a manifest. It is the
+/// active one, or else the only inactive one that the project owns. Returns an error with the reason if no service can
+/// be selected.
 fn select_one<'a>(
     context: &ImportContext<'_>,
     scope: &Scope,
@@ -71,7 +73,7 @@ fn select_one<'a>(
 
 /// Returns the live service of each declared service. It is the service that planning matched (`ids`), or else the
 /// active service with the declared name. Otherwise, it is a service that was renamed live: the only owned service that
-/// no manifest declares and that has the same agent and context graph.
+/// has the same agent and context graph, and that no manifest declares.
 pub fn match_services<'a>(
     desired: &Desired,
     ids: &BTreeMap<ServiceName, ServiceId>,

@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 
 use crate::model::{ServiceId, ServiceName};
 
-/// The maximum number of characters that a file name takes from a service's name. Even if each has four bytes, the file
-/// name is shorter than the limit of file systems.
+/// The maximum number of characters of a service's name that a file name contains. Even if each character has four
+/// bytes, the file name is shorter than the limit of file systems.
 const MAX_CHARACTERS: usize = 48;
 
 /// Names that Windows reserves for devices.
 const DEVICES: &[&str] = &["con", "prn", "aux", "nul"];
 
-/// Returns a name in lower case, in which `-` replaces everything except letters and digits of any script. The result
-/// is never a path, and is always the same for the same name.
+/// Converts a service's name to lower case, and replaces everything except letters and digits of any script by `-`. The
+/// result is never a path, and is always the same for the same name.
 pub(super) fn slug(name: &str) -> String {
     let mut slug = String::new();
     for c in name.chars().flat_map(char::to_lowercase) {

@@ -227,7 +227,7 @@ impl Project {
         }
     }
 
-    /// Returns the texts of an import into an empty project.
+    /// Imports a live state into an empty project. Returns the new texts by the paths of their files.
     fn import(&self, snapshot: &Snapshot) -> BTreeMap<String, String> {
         let loaded = self.load(&BTreeMap::new());
         let context = self.context(&loaded, snapshot);
@@ -239,7 +239,7 @@ impl Project {
         files.into_iter().map(|file| (format!("s/{}", file.name), file.text)).collect()
     }
 
-    /// Checks that a plan only adopts.
+    /// Checks that a plan only adopts services: it adds the ownership tag, and changes nothing else.
     fn expect_adoption(&self, texts: &BTreeMap<String, String>, snapshot: &Snapshot) {
         let loaded = self.load(texts);
         if loaded.desired.services.is_empty() {
@@ -259,7 +259,8 @@ impl Project {
         assert_eq!(plan.steps.len(), plan.services.len(), "{texts:#?}");
     }
 
-    /// Applies the changes of an update to the documents as values, without the YAML editor.
+    /// Updates the documents to a live state, and returns their new texts. Changes the documents as values, without the
+    /// YAML editor.
     fn update(&self, texts: &BTreeMap<String, String>, snapshot: &Snapshot) -> BTreeMap<String, String> {
         let loaded = self.load(texts);
         let context = self.context(&loaded, snapshot);
@@ -305,7 +306,7 @@ fn at(members: &mut Map<String, Value>, path: &[String], value: Option<Value>) {
 fn config() -> ProptestConfig {
     let usual = ProptestConfig::default();
     ProptestConfig {
-        // Fewer cases, because each loads several projects.
+        // There are fewer cases than usual, because each case loads several projects.
         cases: usual.cases / 4,
         rng_seed: RngSeed::Fixed(20_261_122),
         max_shrink_iters: 200,
@@ -314,7 +315,7 @@ fn config() -> ProptestConfig {
     }
 }
 
-/// Generates the rest of the project file: defaults, and environments on the other API.
+/// Generates the rest of the project file: nothing, defaults, or a second environment on the same or the other API.
 fn around(api: Api) -> impl Strategy<Value = String> {
     let other = match api {
         Api::Classic => "platform",
@@ -347,7 +348,7 @@ proptest! {
         let project = Project::new(api, if api == Api::Platform && more.contains("classic") { "" } else { &more });
         let texts = project.import(&snapshot);
         project.expect_adoption(&texts, &snapshot);
-        // Then the live side changes, and the documents are updated.
+        // Then the live services change, and the documents are updated.
         if more.contains("other") {
             return Ok(());
         }

@@ -16,7 +16,7 @@ use crate::model::{
     same_json, trimmed,
 };
 
-/// Returns the changes that one document needs, and notes for the user.
+/// Returns the changes that bring one document up to date with the live service, and notes for the user.
 pub fn changes(
     context: &ImportContext<'_>,
     document: &Map<String, Value>,
@@ -44,8 +44,8 @@ pub fn changes(
     (layers::changes(document, &layers.into_document()), notes)
 }
 
-/// Changes the declared name to the live name. In a project with several environments, only notes the difference,
-/// because the others may still have the old name.
+/// Changes the declared name to the live name. If the project has several environments, only adds a note, because the
+/// service may still have the old name in other environments.
 fn name(
     pending: &mut PendingChanges<'_>,
     context: &ImportContext<'_>,
@@ -151,7 +151,7 @@ impl PendingChanges<'_> {
         for (name, set) in managed {
             match declared.get(name) {
                 Some(declared) => self.version_set(name, declared, set),
-                // `release` is never deleted, so leaving it out keeps it unchanged.
+                // `release` is never deleted, so a manifest that does not declare it leaves it unchanged.
                 None if name.is_release() => {}
                 None => self.set(&["version_sets", name.as_str()], manifest::version_set(set)),
             }
@@ -215,7 +215,7 @@ impl PendingChanges<'_> {
         self.patch(&[], &self.wanted.settings.clone(), &values);
     }
 
-    /// Sets every declared value that differs from the live value, at every depth.
+    /// Adds a change for every declared value that differs from the live value, including values in nested mappings.
     fn patch(&mut self, at: &[&str], patch: &Map<String, Value>, live: &Map<String, Value>) {
         for (key, declared) in patch {
             let path = [at, &[key.as_str()]].concat();

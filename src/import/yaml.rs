@@ -1,8 +1,8 @@
 //! Writes a document of JSON values as readable YAML.
 //!
 //! Supports only service documents. Keys are in the order of the documentation, small mappings and lists are on one
-//! line, and long texts are block scalars. A text that YAML 1.2 or 1.1 could read as another type is quoted. The caller
-//! parses the text again before it uses it.
+//! line, and long strings are block scalars. A string that YAML 1.2 or 1.1 could read as another type is quoted. The
+//! caller parses the result again before it uses the result.
 
 use serde_json::{Map, Value};
 
@@ -11,7 +11,7 @@ use crate::model::is_hidden;
 /// The maximum line width. A line that can't be broken may be longer.
 const WIDTH: usize = 100;
 
-/// The order of keys at the top level.
+/// The order of keys at the top level of a document.
 const TOP: &[&str] = &[
     "service",
     "description",
@@ -43,14 +43,14 @@ const INNER: &[&str] = &[
     "experience_controls",
 ];
 
-/// Writes one document.
+/// Returns a document as YAML text.
 pub(super) fn document(members: &Map<String, Value>) -> String {
     let mut out = String::new();
     mapping(&mut out, members, &[], 0);
     out
 }
 
-/// Returns a mapping's members in the order in which they are written.
+/// Returns the members of a mapping in the order in which they are written.
 fn ordered<'a>(members: &'a Map<String, Value>, path: &[&str]) -> Vec<(&'a String, &'a Value)> {
     let top = path.is_empty() || (path.len() == 2 && path[0] == "environments");
     let order = match path {
@@ -76,7 +76,7 @@ fn mapping(out: &mut String, members: &Map<String, Value>, path: &[&str], indent
     }
 }
 
-/// Writes the value of a member. The key and the colon are already written.
+/// Writes the value of a member, whose key and colon are already written. `column` is the column after the colon.
 fn member(out: &mut String, value: &Value, path: &[&str], indent: usize, column: usize) {
     let below = indent + 2;
     match value {
@@ -143,7 +143,7 @@ fn text(text: &str) -> String {
     if is_plain(text) { text.to_owned() } else { quoted(text) }
 }
 
-/// Words that some YAML parsers don't read as strings.
+/// Words that some YAML parsers don't read as strings unless they are quoted.
 const WORDS: &[&str] = &["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
 
 fn is_plain(text: &str) -> bool {
@@ -181,7 +181,7 @@ fn quoted(text: &str) -> String {
     out
 }
 
-/// Returns true if a text of several lines can be written as a literal block without loss.
+/// Returns true if a string has several lines and can be written as a literal block (`|-`) without loss.
 fn literal_fits(text: &str) -> bool {
     let shown = |c: char| is_printable(c) || matches!(c, '\n' | '\t' | '\u{200d}');
     // A first line that begins with white space would need an indentation indicator.
@@ -203,7 +203,7 @@ fn literal(out: &mut String, text: &str, indent: usize) {
     }
 }
 
-/// Returns true if a long text of one line can be written as a block that is folded at spaces, without loss.
+/// Returns true if a string has one line and can be written as a block that is folded at spaces (`>-`) without loss.
 fn can_fold(text: &str) -> bool {
     let shown = |c: char| is_printable(c) || c == '\u{200d}';
     let edge = |c: char| c.is_whitespace();

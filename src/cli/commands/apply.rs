@@ -91,7 +91,7 @@ impl Apply {
         let Some(Approved { prepared, plan, snapshot, scope, saved }) = approved else {
             return Ok(Success::Done);
         };
-        // The lock is held until the end, so that no other process applies the same file.
+        // Keep the lock until the end, so that no other process applies the same file.
         let _lock = match saved {
             Some(Saved { lock, path, document }) => {
                 saved_plan::mark_applied(context, path, document)?;
@@ -179,7 +179,8 @@ impl Apply {
         Err(Failure::other("can't show the plan, because stdout can't be written; nothing was changed"))
     }
 
-    /// Refuses a plan that would undo live changes or newer commits that were found by `--base`.
+    /// Refuses a plan that would undo live changes or newer commits that `--base` has found, unless `--overwrite-drift`
+    /// is given.
     fn refuse_conflicts(&self, plan: &Plan) -> Result<(), Failure> {
         let problems = if self.overwrite_drift { Vec::new() } else { plan::conflicts(plan) };
         if problems.is_empty() { Ok(()) } else { Err(PlanError { problems }.into()) }

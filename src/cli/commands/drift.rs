@@ -88,7 +88,7 @@ impl DriftCommand {
         if self.all_environments && context.global.env.is_some() {
             return Err(Failure::other("--all-environments and --env can't be combined"));
         }
-        // Before anything is sent, so that an unusable file stops the run early.
+        // Open the metrics file before anything is sent, so that an unusable file stops the run early.
         let metrics = self.metrics.as_deref().map(MetricsFile::open).transpose()?;
         let started = context.env.now();
         let names = match self.environments(context) {
@@ -99,7 +99,7 @@ impl DriftCommand {
             }
         };
         let mut comparisons = Vec::new();
-        // One after the other: environments may share an organization, and thus its rate limits.
+        // Compare one environment after the other: environments may share an organization, and thus its rate limits.
         for name in &names {
             comparisons.push(self.compare(context, name, comparisons.is_empty()).await);
         }
@@ -199,7 +199,7 @@ impl DriftCommand {
     }
 }
 
-/// Returns the origin for an environment to which no connection was made.
+/// Returns the origin of a plan for an environment to which no connection was made.
 fn unknown_origin(context: &Context<'_>, name: &str, api: Api) -> Origin {
     Origin {
         environment: name.to_owned(),
@@ -220,7 +220,7 @@ fn first_failure(first: Failure, second: Option<Failure>, context: &Context<'_>)
     first
 }
 
-/// Writes the metrics of all environments.
+/// Writes the metrics of all environments that were compared.
 fn write_metrics(file: &MetricsFile, comparisons: &[Comparison]) -> Result<(), Failure> {
     let run = |comparison| metrics_of(file, comparison);
     file.write(&comparisons.iter().map(run).collect::<Vec<_>>())

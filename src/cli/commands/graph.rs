@@ -17,7 +17,7 @@ pub(in crate::cli) struct GraphCommand {
     format: Language,
 }
 
-/// A graph language.
+/// A language in which `graph` can print the steps of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Language {
     /// Mermaid, which GitHub and GitLab render

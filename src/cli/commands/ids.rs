@@ -1,4 +1,4 @@
-//! `amigops ids`: prints the id of each declared service, which applications need.
+//! `amigops ids`: prints the id of each declared service, for applications that need it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use crate::error::{Failure, Success};
 use crate::model::{ServiceId, ServiceName};
 use crate::report::text::visible;
 
-/// The beginning of the name of every variable.
+/// The beginning of the name of every variable that `--format env` prints.
 const PREFIX: &str = "AMIGO_SERVICE";
 
 type Ids = BTreeMap<ServiceName, ServiceId>;
@@ -46,7 +46,7 @@ impl IdsCommand {
             }
             Format::Yaml => {
                 for (name, id) in &ids {
-                    // JSON strings are valid YAML, whatever characters they hold.
+                    // JSON strings are valid YAML, whatever characters they contain.
                     let _ = writeln!(out, "{}: {}", json!(name), json!(id));
                 }
             }
@@ -64,7 +64,7 @@ impl IdsCommand {
     }
 }
 
-/// Returns one variable for each service.
+/// Returns the environment variables to print: one for each service, with the service's name and id.
 ///
 /// # Errors
 ///

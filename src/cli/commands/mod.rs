@@ -56,7 +56,7 @@ pub(super) enum Command {
 }
 
 impl Command {
-    /// Runs the command.
+    /// Runs the command with its arguments, and returns its result.
     pub(super) async fn run(&self, context: &Context<'_>) -> Result<Success, Failure> {
         match self {
             // These handle signals and the timeout themselves: they finish what they have begun, and report.

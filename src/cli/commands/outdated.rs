@@ -14,7 +14,7 @@ use crate::manifest::{LoadOptions, Loaded};
 use crate::model::{DesiredService, ServiceName};
 use crate::report::pins::{self, Outdated, PinChange};
 
-/// The version of the JSON format.
+/// The version of the JSON output's format.
 const FORMAT_VERSION: u32 = 1;
 
 /// Arguments of `outdated`.

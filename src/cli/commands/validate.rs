@@ -79,7 +79,7 @@ fn verdict(validation: &Validation) -> String {
     format!("valid{word}: {services} in {}", text::count(validation.files, "file"))
 }
 
-/// Returns the path of the project in its Git repository, or an empty text if there is no repository. Annotations and
+/// Returns the path of the project in its Git repository, or an empty string if there is no repository. Annotations and
 /// code scanning need paths that begin at the top of the repository.
 fn path_in_repository(root: &Path) -> String {
     let top = root.ancestors().find(|directory| directory.join(".git").exists());

@@ -33,14 +33,14 @@ enum Found {
 enum Comparison {
     Same,
     Different,
-    /// The files are equal only if they differ in nothing but line endings. Contains the bytes of the file in the work
-    /// tree, with LF as line ending.
+    /// The files differ, but perhaps only in line endings. Contains the bytes of the file in the work tree, with LF as
+    /// line ending.
     Undecided(Vec<u8>),
 }
 
 impl Git {
-    /// Returns true if a YAML file in the directory was changed, added or deleted since the commit. An added file that
-    /// git ignores does not count.
+    /// Returns true if a YAML file in the project's directory was changed, added or deleted since the commit. An added
+    /// file that git ignores does not count.
     pub(in crate::cli) fn is_changed(&self, commit: &str) -> Result<bool, Failure> {
         let mut committed = self.list(commit)?;
         committed.retain(|entry| is_yaml(&entry.path));
@@ -105,7 +105,8 @@ impl Git {
     }
 }
 
-/// Returns true if a path could be that of a YAML file of the project. Files in hidden directories are not part of it.
+/// Returns true if a path can be that of a YAML file of the project. Files in hidden directories do not belong to the
+/// project.
 fn is_yaml(path: &str) -> bool {
     let hidden = path
         .rsplit_once('/')
@@ -172,7 +173,7 @@ fn compare_bytes(entry: &Entry, bytes: &[u8]) -> Comparison {
     }
 }
 
-/// Returns true if the id is the one that git computes for a file with these bytes. It uses SHA-1, or SHA-256 for
+/// Returns true if the id is the one that git computes for a file with these bytes. Git uses SHA-1, or SHA-256 for
 /// longer ids.
 fn is_id_of(id: &str, bytes: &[u8]) -> bool {
     use ring::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, SHA256};

@@ -17,7 +17,8 @@ pub(super) struct Place {
     pub(super) top: PathBuf,
     /// The directory that contains the repository's own files.
     pub(super) git_dir: PathBuf,
-    /// The path of the directory from the top of the work tree, with a slash at its end. Empty for the top itself.
+    /// The path of the directory from the top of the work tree, with a slash at its end. It is empty for the top
+    /// itself.
     pub(super) prefix: String,
 }
 

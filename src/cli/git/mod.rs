@@ -72,7 +72,7 @@ impl Git {
 
     /// Returns the id of the commit that a reference names, or `None` if this clone has no such commit.
     pub(super) fn commit(&self, reference: &str) -> Result<Option<String>, Failure> {
-        // The name must not be taken for an option.
+        // The name must not be mistaken for an option.
         if reference.starts_with('-') {
             return Ok(None);
         }
@@ -100,7 +100,7 @@ impl Git {
         output.is_ok_and(|output| output.stdout.trim_ascii() == b"true")
     }
 
-    /// Returns the files of a commit in the project's directory, or `None` if the file `marker` is not one of them.
+    /// Returns the files of a commit in the project's directory, or `None` if the file `marker` is not among them.
     pub(super) fn entries(&self, commit: &str, marker: &str) -> Result<Option<Vec<Entry>>, Failure> {
         let entries = self.list(commit)?;
         Ok(entries.iter().any(|entry| entry.path == marker).then_some(entries))
@@ -172,6 +172,7 @@ impl Git {
 }
 
 /// Parses a line of the output of `ls-tree`: `<mode> <type> <id>\t<path>`. The path begins at the top of the work tree.
+/// Returns `None` if the line is not about a file inside `prefix`.
 fn entry(line: &str, prefix: &str) -> Option<Entry> {
     let (head, path) = line.split_once('\t')?;
     let mut words = head.split(' ');

@@ -40,7 +40,7 @@ const NO_CONFIGURATION: &[(&str, &str)] =
 const OVERRIDES: &[&str] =
     &["core.fsmonitor=false", "core.hooksPath=/dev/null", "credential.helper=", "protocol.allow=never"];
 
-/// The variables that programs need to start on Windows, or with Xcode.
+/// The variables that git needs to start on Windows, or as a part of Xcode.
 const SYSTEM: &[&str] = &["SystemRoot", "SystemDrive", "windir", "TEMP", "TMP", "DEVELOPER_DIR"];
 
 /// The variables by which git finds the configuration of the user and of the system, and the user who ran `sudo`.
@@ -74,7 +74,7 @@ impl Program {
     ///
     /// # Errors
     ///
-    /// Fails if no absolute directory of `PATH` contains it.
+    /// Fails if no absolute directory of `PATH` contains `git`.
     pub(super) fn find(env: &Env) -> Result<Self, Failure> {
         let directories = absolute_directories(env.variable_os("PATH").as_deref());
         let name = format!("git{}", std::env::consts::EXE_SUFFIX);
@@ -104,9 +104,9 @@ impl Program {
         finish(command)
     }
 
-    /// Asks git for the repository at the top of a work tree. Only in this run does git search for the repository
-    /// itself, because only then does it check if the owner is trusted. For its setting `safe.directory`, it needs the
-    /// user's configuration.
+    /// Asks git for the repository at the top of a work tree. In this run only, git searches for the repository itself,
+    /// because only a search makes git check if the owner is trusted. For the check, git gets the user's configuration,
+    /// which can contain `safe.directory`.
     pub(super) fn find_trusted(&self, top: &Path) -> Result<Output, Failure> {
         let mut command = self.command(top);
         command.envs(self.user.iter().map(|(name, value)| (name, value)));
@@ -170,7 +170,7 @@ fn is_program(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|meta| meta.is_file())
 }
 
-/// Returns those of the variables `names` that are set, with their values.
+/// Returns the variables in `names` that are set, with their values.
 fn set_variables(env: &Env, names: &[&str]) -> Vec<(OsString, OsString)> {
     names.iter().filter_map(|name| Some(((*name).into(), env.variable_os(name)?))).collect()
 }

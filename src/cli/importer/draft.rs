@@ -32,7 +32,7 @@ pub(super) struct EditedService {
 }
 
 impl EditedService {
-    /// Returns the name of the service. If its manifest is renamed, returns the old and the new name.
+    /// Returns the name of the service. If the import changes the declared name, returns the old and the new name.
     pub(super) fn describe(&self) -> String {
         match &self.renamed_from {
             Some(declared) => format!("{declared} → {}", self.live),
@@ -40,8 +40,8 @@ impl EditedService {
         }
     }
 
-    /// Returns a note if the manifest is renamed. The user must see it, because a match by agent and context graph may
-    /// be wrong.
+    /// Returns a note for the user if the import changes the declared name. The user must check the change, because a
+    /// match by agent and context graph may be wrong.
     fn rename_note(&self, file: &str) -> Option<String> {
         let (live, declared) = (&self.live, self.renamed_from.as_ref()?);
         Some(format!(
@@ -51,7 +51,7 @@ impl EditedService {
     }
 }
 
-/// The files that an import will write.
+/// The files that an import will write, and notes for the user.
 pub(super) struct Draft {
     /// The directory for new files, relative to the project.
     directory: String,
@@ -74,7 +74,7 @@ impl Draft {
         Self { directory, files: Vec::new(), edits: Vec::new(), notes: Vec::new() }
     }
 
-    /// Returns a note about each manifest that is renamed.
+    /// Returns a note about each manifest whose declared name changes.
     pub(super) fn rename_notes(&self) -> impl Iterator<Item = String> {
         self.edits
             .iter()
@@ -89,8 +89,8 @@ impl Draft {
         }
     }
 
-    /// Applies changes to one document of a file. If a change can't be written, adds a note about it. The other changes
-    /// are made.
+    /// Applies changes to one document of a file. If a change can't be written, adds a note about it, and makes the
+    /// other changes.
     pub(super) fn edit(
         &mut self,
         root: &Path,
@@ -140,8 +140,8 @@ impl Draft {
         Ok(())
     }
 
-    /// Loads the project as it will be after the import, and makes a plan. Removes the files because of which that
-    /// fails, until it succeeds.
+    /// Loads the project as it will be after the import, and makes a plan. Removes files from the draft and repeats
+    /// this, as long as files of the draft make it fail. Returns the draft, and the changes that the plan would make.
     pub(super) async fn drop_unusable(
         mut self,
         target: &ImportTarget<'_>,
@@ -188,7 +188,8 @@ impl Draft {
         target.load_with(new.chain(changed).collect())
     }
 
-    /// Removes files that the loader rejects. That happens because manifests are stricter than the API in some places.
+    /// Removes files that the loader rejects from the draft. There can be such files, because manifests are stricter
+    /// than the API in some places.
     fn drop_invalid(&mut self, problems: Problems) -> Result<(), Failure> {
         let mut reasons: BTreeMap<String, String> = BTreeMap::new();
         for diagnostic in problems.diagnostics.iter().filter(|one| one.severity == Severity::Error) {
@@ -221,7 +222,7 @@ impl Draft {
         if self.files.len() + self.edits.len() == before { Err(problems.into()) } else { Ok(()) }
     }
 
-    /// Removes new manifests because of which no plan can be made. Returns true if any was removed.
+    /// Removes new manifests that prevent a plan. Returns true if at least one was removed.
     fn drop_refused(&mut self, error: &PlanError) -> bool {
         let before = self.files.len();
         let notes = &mut self.notes;

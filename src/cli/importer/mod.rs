@@ -21,7 +21,7 @@ use crate::plan;
 use crate::remote::read_snapshot;
 use crate::report::text::visible;
 
-/// An import into a project.
+/// An import of live services into the manifests of a project.
 pub(super) struct Importer<'a> {
     pub(super) target: ImportTarget<'a>,
     pub(super) scope: select::Scope,
